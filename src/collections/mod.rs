@@ -1,0 +1,1 @@
+//! The core data structures: containers that know nothing of keys, clients or the clock. Never does I/O.
