@@ -1,0 +1,192 @@
+//! The sessions of all clients, in a slab with generation-checked tokens.
+//!
+//! Never holds a socket: the connections stand in a slab of their own, under the same tokens.
+
+use ahash::AHashMap;
+use slab::Slab;
+
+use crate::session::{Address, Mode, Session, Token};
+
+/// Every client's session. One that is being served is out on loan, so that a handler can work on
+/// it and on the others side by side.
+#[derive(Default)]
+pub struct Clients {
+    slots: Slab<Slot>,
+    by_id: AHashMap<u64, Token>,
+    next_id: u64,
+    next_generation: u32,
+    monitors: Vec<Token>,
+    to_flush: Vec<Token>,
+    to_close: Vec<Token>,
+    /// Held back by CLIENT PAUSE.
+    postponed: Vec<Token>,
+}
+
+struct Slot {
+    token: Token,
+    session: Option<Box<Session>>,
+}
+
+impl Clients {
+    /// Adds a client that has just come.
+    pub fn add(&mut self, address: Address, now_ms: i64) -> Token {
+        self.next_id += 1;
+        self.next_generation = self.next_generation.wrapping_add(1);
+        let entry = self.slots.vacant_entry();
+        let token = Token { slot: entry.key() as u32, generation: self.next_generation };
+        let session = Box::new(Session::new(self.next_id, token, address, now_ms));
+        self.by_id.insert(session.id, token);
+        entry.insert(Slot { token, session: Some(session) });
+        token
+    }
+
+    /// Removes a client that is not on loan.
+    pub fn remove(&mut self, token: Token) -> Option<Box<Session>> {
+        let session = self.lend(token)?;
+        self.slots.remove(token.slot as usize);
+        self.by_id.remove(&session.id);
+        self.monitors.retain(|monitor| *monitor != token);
+        self.postponed.retain(|postponed| *postponed != token);
+        Some(session)
+    }
+
+    /// Number of clients.
+    pub fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Whether there is no client.
+    pub fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    /// Lends a session out to be served. To be given back with `restore`.
+    #[inline]
+    pub fn lend(&mut self, token: Token) -> Option<Box<Session>> {
+        let slot = self.slots.get_mut(token.slot as usize)?;
+        if slot.token.generation == token.generation { slot.session.take() } else { None }
+    }
+
+    /// Takes a session back.
+    #[inline]
+    pub fn restore(&mut self, session: Box<Session>) {
+        if let Some(slot) = self.slots.get_mut(session.token.slot as usize) {
+            slot.session = Some(session);
+        }
+    }
+
+    /// The session of that token, unless it is gone or on loan.
+    #[inline]
+    pub fn get_mut(&mut self, token: Token) -> Option<&mut Session> {
+        let slot = self.slots.get_mut(token.slot as usize)?;
+        if slot.token.generation != token.generation {
+            return None;
+        }
+        slot.session.as_deref_mut()
+    }
+
+    /// The session of that token, unless it is gone or on loan.
+    pub fn get(&self, token: Token) -> Option<&Session> {
+        let slot = self.slots.get(token.slot as usize)?;
+        if slot.token.generation != token.generation {
+            return None;
+        }
+        slot.session.as_deref()
+    }
+
+    /// The token of the client with that id.
+    pub fn find(&self, id: u64) -> Option<Token> {
+        self.by_id.get(&id).copied()
+    }
+
+    /// Every session that is not on loan.
+    pub fn iter(&self) -> impl Iterator<Item = &Session> {
+        self.slots.iter().filter_map(|(_, slot)| slot.session.as_deref())
+    }
+
+    /// The tokens of all clients.
+    pub fn tokens(&self) -> Vec<Token> {
+        self.slots.iter().map(|(_, slot)| slot.token).collect()
+    }
+
+    /// Asks the loop to send what waits for a client.
+    #[inline]
+    pub fn queue_flush(&mut self, session: &mut Session) {
+        if !session.flush_queued {
+            session.flush_queued = true;
+            self.to_flush.push(session.token);
+        }
+    }
+
+    /// Lets `write` add to the replies of a client that is not on loan, and has them sent.
+    pub fn push(&mut self, token: Token, write: impl FnOnce(&mut Session)) {
+        let Some(session) = self.get_mut(token) else {
+            return;
+        };
+        write(session);
+        if !session.flush_queued {
+            session.flush_queued = true;
+            self.to_flush.push(token);
+        }
+    }
+
+    /// Asks the loop to close a client's connection (its `close` field says how).
+    pub fn queue_close(&mut self, token: Token) {
+        self.to_close.push(token);
+    }
+
+    /// The clients that have something to be sent, for the loop.
+    pub fn take_to_flush(&mut self, into: &mut Vec<Token>) {
+        into.append(&mut self.to_flush);
+    }
+
+    /// Whether any client has something to be sent.
+    pub fn has_to_flush(&self) -> bool {
+        !self.to_flush.is_empty()
+    }
+
+    /// The clients whose connections are to be closed, for the loop.
+    pub fn take_to_close(&mut self) -> Vec<Token> {
+        std::mem::take(&mut self.to_close)
+    }
+
+    /// Puts a client among those that see every command.
+    pub fn add_monitor(&mut self, session: &mut Session) {
+        if session.mode != Mode::Monitor {
+            session.mode = Mode::Monitor;
+            self.monitors.push(session.token);
+        }
+    }
+
+    /// Takes it out again.
+    pub fn remove_monitor(&mut self, session: &mut Session) {
+        session.mode = Mode::Normal;
+        self.monitors.retain(|monitor| *monitor != session.token);
+    }
+
+    /// Whether anybody monitors.
+    #[inline]
+    pub fn has_monitors(&self) -> bool {
+        !self.monitors.is_empty()
+    }
+
+    /// The clients that monitor.
+    pub fn monitors(&self) -> Vec<Token> {
+        self.monitors.clone()
+    }
+
+    /// Notes that a client's next command waits for the end of a pause.
+    pub fn postpone(&mut self, token: Token) {
+        self.postponed.push(token);
+    }
+
+    /// The clients that a pause holds back, for the loop to serve again.
+    pub fn take_postponed(&mut self) -> Vec<Token> {
+        std::mem::take(&mut self.postponed)
+    }
+
+    /// Number of clients that a pause holds back.
+    pub fn postponed(&self) -> usize {
+        self.postponed.len()
+    }
+}

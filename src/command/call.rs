@@ -1,0 +1,120 @@
+//! The way of one request: found, admitted, run, settled.
+
+use crate::effects;
+use crate::instance::Instance;
+use crate::resp::Reply;
+use crate::session::{ReplyMode, Session};
+
+use super::gate::{self, Verdict};
+use super::spec::Flag;
+use super::{Args, CommandError, CommandId, CommandResult, Context};
+
+/// What became of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    Done,
+    /// Not now (CLIENT PAUSE): to be given again later.
+    Postponed,
+}
+
+/// Carries a client's request out; the reply is in `reply` when it returns.
+pub fn execute(
+    instance: &mut Instance,
+    session: &mut Session,
+    reply: &mut Reply,
+    args: Args<'_>,
+) -> Flow {
+    let resolved = instance.commands.resolve(&args[0], args.get(1)).map(|command| command.id);
+    execute_resolved(instance, session, reply, args, resolved)
+}
+
+/// The same for a request whose command is already known (or known to be none).
+#[inline]
+pub fn execute_resolved(
+    instance: &mut Instance,
+    session: &mut Session,
+    reply: &mut Reply,
+    args: Args<'_>,
+    resolved: Option<CommandId>,
+) -> Flow {
+    let mark = reply.mark();
+    if session.reply_mode == ReplyMode::SkipNext {
+        session.reply_mode = ReplyMode::Skipping;
+    }
+    match gate::admit(instance, session, args, resolved) {
+        Verdict::Run(command) => {
+            call(&mut Context { instance, session, reply, command }, args);
+        }
+        Verdict::Refuse(error) => refuse(instance, reply, resolved, error),
+        Verdict::Postpone => return Flow::Postponed,
+    }
+    match session.reply_mode {
+        ReplyMode::On | ReplyMode::SkipNext => {}
+        ReplyMode::Off => reply.truncate(mark),
+        ReplyMode::Skipping => {
+            reply.truncate(mark);
+            session.reply_mode = ReplyMode::On;
+        }
+    }
+    Flow::Done
+}
+
+/// Runs a command and settles what follows from it.
+#[inline]
+pub fn call(context: &mut Context<'_>, args: Args<'_>) {
+    let command = context.instance.commands.get(context.command);
+    let (handler, flags) = (command.spec.handler, command.flags);
+    if context.instance.clients.has_monitors() {
+        effects::monitor::feed(context, args, flags);
+    }
+    context.instance.keyspace.no_touch = context.session.no_touch;
+    let started = context.instance.clock.ticks();
+    let result = handler(context, args);
+    let elapsed = context.instance.clock.ticks_since(started);
+    let failed = result.is_err();
+    if let Err(error) = result {
+        reply_error(context.instance, context.reply, &error);
+    }
+    settle(context, args, flags, elapsed, failed);
+}
+
+/// Counts and logs a command that has run, then tells those who must hear of its changes.
+#[inline]
+fn settle(context: &mut Context<'_>, args: Args<'_>, flags: super::spec::FlagSet, elapsed: u64, failed: bool) {
+    let Context { instance, session, command, .. } = context;
+    session.last_command = Some(*command);
+    session.traffic.commands += 1;
+    instance.stats.commands += 1;
+    let tracking = instance.config.latency_tracking && !flags.has(Flag::NoLatency);
+    instance.command_stats.record(*command, elapsed, failed, tracking);
+    if elapsed >= instance.slow_ticks {
+        effects::slow_command(instance, session, args, flags, elapsed);
+    }
+    if !instance.keyspace.changes.is_empty() {
+        effects::changes(instance);
+    }
+}
+
+/// Writes an error reply and counts it.
+pub fn reply_error(instance: &mut Instance, reply: &mut Reply, error: &CommandError) {
+    instance.error_stats.record(error.text());
+    reply.error(error.text());
+}
+
+#[cold]
+fn refuse(
+    instance: &mut Instance,
+    reply: &mut Reply,
+    resolved: Option<CommandId>,
+    error: CommandError,
+) {
+    if let Some(command) = resolved {
+        instance.command_stats.record_rejected(command);
+    }
+    reply_error(instance, reply, &error);
+}
+
+/// The handler of a command that has only subcommands: the gate lets none through to it.
+pub fn container(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
+    Err(CommandError::wrong_arity(context.command_name()))
+}

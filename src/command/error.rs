@@ -1,0 +1,51 @@
+//! Error replies of commands, in Redis's wording.
+
+use std::borrow::Cow;
+
+/// What a handler returns: nothing (the reply is written already) or the error to reply with.
+pub type CommandResult = Result<(), CommandError>;
+
+/// The text of an error reply, code first, without the leading `-`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommandError(Cow<'static, str>);
+
+impl CommandError {
+    pub const WRONG_TYPE: CommandError =
+        CommandError::fixed("WRONGTYPE Operation against a key holding the wrong kind of value");
+    pub const SYNTAX: CommandError = CommandError::fixed("ERR syntax error");
+    pub const NOT_AN_INTEGER: CommandError =
+        CommandError::fixed("ERR value is not an integer or out of range");
+    pub const NOT_A_FLOAT: CommandError = CommandError::fixed("ERR value is not a valid float");
+    pub const NO_SUCH_KEY: CommandError = CommandError::fixed("ERR no such key");
+    pub const OUT_OF_RANGE: CommandError = CommandError::fixed("ERR index out of range");
+    pub const DATABASE_OUT_OF_RANGE: CommandError =
+        CommandError::fixed("ERR DB index is out of range");
+    pub const SAME_OBJECT: CommandError =
+        CommandError::fixed("ERR source and destination objects are the same");
+
+    /// An error whose text is known at compile time.
+    pub const fn fixed(text: &'static str) -> CommandError {
+        CommandError(Cow::Borrowed(text))
+    }
+
+    /// An error whose text is put together. It may hold bytes of the request: the reply writer
+    /// keeps line breaks out.
+    pub fn new(text: impl Into<String>) -> CommandError {
+        CommandError(Cow::Owned(text.into()))
+    }
+
+    /// The error of a command called with too few or too many arguments.
+    pub fn wrong_arity(full_name: &str) -> CommandError {
+        CommandError::new(format!("ERR wrong number of arguments for '{full_name}' command"))
+    }
+
+    /// The error of an expiry time that cannot be.
+    pub fn invalid_expire_time(full_name: &str) -> CommandError {
+        CommandError::new(format!("ERR invalid expire time in '{full_name}' command"))
+    }
+
+    /// The whole text.
+    pub fn text(&self) -> &str {
+        &self.0
+    }
+}

@@ -1,0 +1,108 @@
+//! The admission of a request: every reason to refuse one, in the order in which Redis gives them.
+
+use crate::config::PermissionLevel;
+use crate::instance::Instance;
+use crate::session::Session;
+
+use super::spec::{Flag, FlagSet};
+use super::{Args, Command, CommandError, CommandId};
+
+/// Longest part of a request that the error for an unknown command quotes, in bytes.
+const QUOTED_MAX: usize = 128;
+
+/// What is to be done with a request.
+pub enum Verdict {
+    Run(CommandId),
+    Refuse(CommandError),
+    /// Keep it for later.
+    Postpone,
+}
+
+/// Decides whether a request may run now.
+#[inline]
+pub fn admit(
+    instance: &Instance,
+    session: &Session,
+    args: Args<'_>,
+    resolved: Option<CommandId>,
+) -> Verdict {
+    let Some(id) = resolved else {
+        return Verdict::Refuse(unknown_command(args));
+    };
+    let command = instance.commands.get(id);
+    if let Err(error) = check_shape(command, args) {
+        return Verdict::Refuse(error);
+    }
+    if command.flags.intersects(GUARDED) {
+        if let Err(error) = check_permission(instance, session, command) {
+            return Verdict::Refuse(error);
+        }
+    }
+    if !session.authenticated && !command.flags.has(Flag::NoAuth) {
+        return Verdict::Refuse(CommandError::fixed("NOAUTH Authentication required."));
+    }
+    if instance.pause.is_active() && instance.pause.holds(command.flags, instance.clock.now_ms()) {
+        return Verdict::Postpone;
+    }
+    Verdict::Run(id)
+}
+
+/// Commands that need a permission of their own.
+const GUARDED: FlagSet = FlagSet::of(&[Flag::Debug]);
+
+/// Whether a subcommand is there where one must be, and the number of arguments fits.
+#[inline]
+fn check_shape(command: &Command, args: Args<'_>) -> Result<(), CommandError> {
+    if !command.subcommands.is_empty() && args.len() >= 2 {
+        return Err(unknown_subcommand(command, &args[1]));
+    }
+    if !command.accepts(args.len()) {
+        return Err(CommandError::wrong_arity(&command.full_name));
+    }
+    Ok(())
+}
+
+#[cold]
+fn check_permission(
+    instance: &Instance,
+    session: &Session,
+    command: &Command,
+) -> Result<(), CommandError> {
+    let allowed = match instance.config.enable_debug_command {
+        PermissionLevel::No => false,
+        PermissionLevel::Local => session.address.is_local(),
+        PermissionLevel::Yes => true,
+    };
+    if allowed || !command.flags.has(Flag::Debug) {
+        return Ok(());
+    }
+    Err(CommandError::fixed(
+        "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", \
+         you can run it from a local connection, otherwise you need to set this option in the \
+         configuration file, and then restart the server.",
+    ))
+}
+
+#[cold]
+fn unknown_command(args: Args<'_>) -> CommandError {
+    let mut quoted = String::new();
+    for arg in args.iter().skip(1) {
+        if quoted.len() >= QUOTED_MAX {
+            break;
+        }
+        let room = QUOTED_MAX - quoted.len();
+        let part = &arg[..arg.len().min(room)];
+        quoted.push_str(&format!("'{}' ", String::from_utf8_lossy(part)));
+    }
+    let name = &args[0][..args[0].len().min(QUOTED_MAX)];
+    let name = String::from_utf8_lossy(name);
+    CommandError::new(format!("ERR unknown command '{name}', with args beginning with: {quoted}"))
+}
+
+#[cold]
+fn unknown_subcommand(command: &Command, subcommand: &[u8]) -> CommandError {
+    let shown = &subcommand[..subcommand.len().min(QUOTED_MAX)];
+    let shown = String::from_utf8_lossy(shown);
+    let name = command.spec.name.to_ascii_uppercase();
+    CommandError::new(format!("ERR unknown subcommand '{shown}'. Try {name} HELP."))
+}

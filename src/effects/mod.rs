@@ -1,0 +1,36 @@
+//! Who must hear of what a command did: monitors, the slow log, the latency monitor.
+//!
+//! Never decides whether a command may run.
+
+pub mod latency;
+pub mod monitor;
+pub mod slowlog;
+
+use crate::command::Args;
+use crate::command::spec::{Flag, FlagSet};
+use crate::instance::Instance;
+use crate::session::Session;
+
+/// Notes a command that took so many ticks, at least as many as a threshold asks for.
+#[cold]
+pub fn slow_command(
+    instance: &mut Instance,
+    session: &Session,
+    args: Args<'_>,
+    flags: FlagSet,
+    ticks: u64,
+) {
+    let elapsed_us = instance.clock.ticks_as_nanos(ticks) / 1000;
+    let threshold_us = instance.config.slowlog_log_slower_than;
+    if threshold_us >= 0 && elapsed_us >= threshold_us as u64 && !flags.has(Flag::SkipSlowlog) {
+        instance.slowlog.push(session, args, flags, elapsed_us, instance.clock.now_ms());
+    }
+    let event = if flags.has(Flag::Fast) { "fast-command" } else { "command" };
+    instance.note_latency(event, elapsed_us / 1000);
+}
+
+/// Tells of the changes of the command that has just run.
+#[cold]
+pub fn changes(instance: &mut Instance) {
+    drop(instance.keyspace.changes.take());
+}

@@ -1,0 +1,173 @@
+//! Everything that one server process knows, but for the sockets: what commands work on.
+
+use crate::clients::Clients;
+use crate::command::stats::{CommandStats, ErrorStats};
+use crate::command::Registry;
+use crate::command::spec::{Flag, FlagSet};
+use crate::commands;
+use crate::config::Config;
+use crate::effects::latency::LatencyMonitor;
+use crate::effects::slowlog::Slowlog;
+use crate::keyspace::Keyspace;
+use crate::collections::hash::HashSeed;
+use crate::server::clock::Clock;
+use crate::server::figures::LoopFigures;
+
+/// The version of Redis whose behaviour this is, for clients that look.
+pub const REDIS_VERSION: &str = "7.2.6";
+
+/// The state of the server.
+pub struct Instance {
+    pub commands: Registry,
+    pub keyspace: Keyspace,
+    pub config: Config,
+    pub clock: Clock,
+    pub random: fastrand::Rng,
+    pub clients: Clients,
+    pub stats: Stats,
+    pub command_stats: CommandStats,
+    pub error_stats: ErrorStats,
+    pub slowlog: Slowlog,
+    pub latency: LatencyMonitor,
+    pub pause: Pause,
+    /// What the loop is asked to do once the present command is over.
+    pub requests: Vec<LoopRequest>,
+    /// Time in ticks from which on a command is looked at by slow log and latency monitor.
+    pub slow_ticks: u64,
+    /// 40 hexadecimal digits, another for every start.
+    pub run_id: String,
+    pub started_ms: i64,
+    pub loop_figures: LoopFigures,
+}
+
+/// What a command asks the loop to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LoopRequest {
+    Shutdown(ShutdownOptions),
+    AbortShutdown,
+    /// CLIENT UNPAUSE, or the end of a pause.
+    ServePostponed,
+    /// These directives changed and the loop has to apply them.
+    ApplyConfig(Vec<&'static str>),
+}
+
+/// The options of SHUTDOWN.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ShutdownOptions {
+    pub save: bool,
+    pub no_save: bool,
+    pub now: bool,
+    pub force: bool,
+}
+
+/// What is counted, for INFO.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Stats {
+    pub connections: u64,
+    pub rejected_connections: u64,
+    pub commands: u64,
+    pub input_bytes: u64,
+    pub output_bytes: u64,
+    pub reads: u64,
+    pub writes: u64,
+    pub client_query_buffer_limit_disconnections: u64,
+    pub client_output_buffer_limit_disconnections: u64,
+    pub evicted_clients: u64,
+    pub recent_input_bytes: usize,
+    pub recent_output_bytes: usize,
+    pub peak_memory_bytes: usize,
+}
+
+/// CLIENT PAUSE.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pause {
+    /// Until when, in ms since the epoch; 0: no pause.
+    pub until_ms: i64,
+    /// All commands, or those that write alone.
+    pub all: bool,
+}
+
+/// Commands that a pause of writes holds back.
+const PAUSED_BY_WRITE: FlagSet = FlagSet::of(&[Flag::Write, Flag::MayReplicate]);
+
+impl Pause {
+    /// Whether a pause was called for that is not over as far as is known.
+    #[inline]
+    pub fn is_active(&self) -> bool {
+        self.until_ms != 0
+    }
+
+    /// Whether a command with these flags has to wait.
+    pub fn holds(&self, flags: FlagSet, now_ms: i64) -> bool {
+        let concerned = self.all || flags.intersects(PAUSED_BY_WRITE);
+        now_ms < self.until_ms && concerned
+    }
+}
+
+impl Instance {
+    /// A server with these settings, without clients. Everything random follows from the seed.
+    pub fn new(config: Config, clock: Clock, seed: u64) -> Instance {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let commands = Registry::new(commands::FAMILIES);
+        let command_stats = CommandStats::new(commands.len());
+        let hash_seed = HashSeed::from_seed(random.u64(..));
+        let mut keyspace = Keyspace::new(config.databases as usize, hash_seed);
+        keyspace.access.seed(random.u64(..));
+        let mut instance = Instance {
+            commands,
+            keyspace,
+            started_ms: clock.now_ms(),
+            config,
+            clock,
+            run_id: (0..40).map(|_| char::from_digit(random.u32(..16), 16).unwrap_or('0')).collect(),
+            random,
+            clients: Clients::default(),
+            stats: Stats::default(),
+            command_stats,
+            error_stats: ErrorStats::default(),
+            slowlog: Slowlog::default(),
+            latency: LatencyMonitor::default(),
+            pause: Pause::default(),
+            requests: Vec::new(),
+            slow_ticks: u64::MAX,
+            loop_figures: LoopFigures::default(),
+        };
+        instance.refresh_clock();
+        instance.apply_config();
+        instance
+    }
+
+    /// Reads the clock and tells the keyspace.
+    #[inline]
+    pub fn refresh_clock(&mut self) {
+        self.clock.refresh();
+        let now_ms = self.clock.now_ms();
+        if now_ms != self.keyspace.now_ms {
+            self.keyspace.now_ms = now_ms;
+            self.keyspace.access.set_now(now_ms);
+        }
+    }
+
+    /// Brings what is derived from the settings up to date; called after every change of them.
+    pub fn apply_config(&mut self) {
+        let config = &self.config;
+        let slowlog_us = u64::try_from(config.slowlog_log_slower_than).unwrap_or(u64::MAX);
+        let latency_us = match config.latency_monitor_threshold {
+            0 => u64::MAX,
+            threshold_ms => threshold_ms.saturating_mul(1000),
+        };
+        self.slow_ticks = self.clock.nanos_as_ticks(slowlog_us.min(latency_us).saturating_mul(1000));
+        self.slowlog.capacity = config.slowlog_max_len as usize;
+        self.keyspace.access.frequency = config.maxmemory_policy.is_lfu();
+        self.keyspace.access.log_factor = config.lfu_log_factor as u32;
+        self.keyspace.access.decay_minutes = config.lfu_decay_time as u32;
+    }
+
+    /// Notes that something took so long, if the latency monitor wants to know.
+    pub fn note_latency(&mut self, event: &'static str, latency_ms: u64) {
+        let threshold_ms = self.config.latency_monitor_threshold;
+        if threshold_ms > 0 && latency_ms >= threshold_ms {
+            self.latency.add(event, latency_ms, self.clock.now_ms());
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! What a record remembers of its use: the clock of the last one (LRU) or how often (LFU).
+//!
+//! LFU as Redis defines it: 16 bits of minutes since the last decrement, 8 bits of a counter that
+//! grows logarithmically (Morris 1978).
+
+use super::record::Record;
+
+/// The LRU clock counts seconds and wraps at 24 bits.
+const CLOCK_MASK: u32 = 0x00ff_ffff;
+/// A new key's counter, so that it is not evicted before it had a chance.
+const LFU_INITIAL: u32 = 5;
+
+/// Which of the two is kept, and with what parameters.
+pub struct AccessPolicy {
+    pub frequency: bool,
+    pub log_factor: u32,
+    pub decay_minutes: u32,
+    /// Seconds since the epoch, 24 bits.
+    clock: u32,
+    /// Minutes since the epoch, 16 bits.
+    minutes: u32,
+    random: fastrand::Rng,
+}
+
+impl Default for AccessPolicy {
+    fn default() -> AccessPolicy {
+        AccessPolicy {
+            frequency: false,
+            log_factor: 10,
+            decay_minutes: 1,
+            clock: 0,
+            minutes: 0,
+            random: fastrand::Rng::with_seed(0),
+        }
+    }
+}
+
+impl AccessPolicy {
+    /// Sets the clock.
+    pub fn set_now(&mut self, now_ms: i64) {
+        self.clock = (now_ms / 1000) as u32 & CLOCK_MASK;
+        self.minutes = (now_ms / 60_000) as u32 & 0xffff;
+    }
+
+    /// Seeds the logarithmic counter's coin.
+    pub fn seed(&mut self, seed: u64) {
+        self.random = fastrand::Rng::with_seed(seed);
+    }
+
+    /// What a record starts with.
+    #[inline]
+    pub fn of_new(&self) -> u32 {
+        if self.frequency { self.minutes << 8 | LFU_INITIAL } else { self.clock }
+    }
+
+    /// Notes a use of the record.
+    #[inline]
+    pub fn touch(&mut self, record: &Record) {
+        let before = record.access();
+        let after = if self.frequency { self.counted(before) } else { self.clock };
+        if after != before {
+            record.set_access(after);
+        }
+    }
+
+    /// Seconds since the last use, under LRU.
+    pub fn idle_seconds(&self, record: &Record) -> u32 {
+        self.clock.wrapping_sub(record.access()) & CLOCK_MASK
+    }
+
+    /// The counter as it is now, under LFU.
+    pub fn frequency_of(&self, record: &Record) -> u32 {
+        self.decayed(record.access())
+    }
+
+    /// Sets what a record remembers so that it looks unused for so many seconds.
+    pub fn access_idle_for(&self, seconds: u32) -> u32 {
+        self.clock.wrapping_sub(seconds) & CLOCK_MASK
+    }
+
+    fn decayed(&self, access: u32) -> u32 {
+        let (minutes, counter) = (access >> 8, access & 0xff);
+        let elapsed = self.minutes.wrapping_sub(minutes) & 0xffff;
+        match elapsed.checked_div(self.decay_minutes) {
+            Some(periods) => counter.saturating_sub(periods),
+            None => counter,
+        }
+    }
+
+    fn counted(&mut self, access: u32) -> u32 {
+        let counter = self.decayed(access);
+        let base = f64::from(counter.saturating_sub(LFU_INITIAL));
+        let chance = 1.0 / (base * f64::from(self.log_factor) + 1.0);
+        let grows = counter < 255 && self.random.f64() < chance;
+        self.minutes << 8 | (counter + u32::from(grows))
+    }
+}

@@ -1,0 +1,106 @@
+//! The log of what a command changed, for those who must hear of it after the command.
+
+/// The classes of keyspace events, one character each in `notify-keyspace-events`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u16)]
+pub enum EventClass {
+    Generic = 1 << 2,
+    String = 1 << 3,
+    List = 1 << 4,
+    Set = 1 << 5,
+    Hash = 1 << 6,
+    SortedSet = 1 << 7,
+    Expired = 1 << 8,
+    Evicted = 1 << 9,
+    Stream = 1 << 10,
+    KeyMiss = 1 << 11,
+    New = 1 << 14,
+}
+
+/// One entry of the log, in the order in which things happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// A key's value or expiry time is not what it was.
+    Modified { database: usize, key: Vec<u8> },
+    /// Something that keyspace events tell of.
+    Event { class: EventClass, event: &'static str, database: usize, key: Vec<u8> },
+    Flushed { database: usize },
+    Swapped { first: usize, second: usize },
+}
+
+/// Counts changes always, and logs them while somebody listens.
+#[derive(Default)]
+pub struct Changes {
+    /// Changes since the start; never falls.
+    total: u64,
+    observed: bool,
+    event_classes: u16,
+    log: Vec<Change>,
+}
+
+impl Changes {
+    /// Number of changes since the start.
+    #[inline]
+    pub fn total(&self) -> u64 {
+        self.total
+    }
+
+    /// Counts changes that have no key of their own to tell of.
+    pub fn count(&mut self, changes: u64) {
+        self.total += changes;
+    }
+
+    /// Whether modifications are logged.
+    pub fn set_observed(&mut self, observed: bool) {
+        self.observed = observed;
+    }
+
+    /// Which event classes are logged (bits of `EventClass`).
+    pub fn set_event_classes(&mut self, classes: u16) {
+        self.event_classes = classes;
+    }
+
+    /// A key was changed or removed.
+    #[inline]
+    pub fn modified(&mut self, database: usize, key: &[u8]) {
+        self.total += 1;
+        if self.observed {
+            self.log.push(Change::Modified { database, key: key.to_vec() });
+        }
+    }
+
+    /// Something happened that keyspace events tell of.
+    #[inline]
+    pub fn notify(&mut self, class: EventClass, event: &'static str, database: usize, key: &[u8]) {
+        if self.event_classes & class as u16 != 0 {
+            self.log.push(Change::Event { class, event, database, key: key.to_vec() });
+        }
+    }
+
+    /// A database of so many keys was emptied.
+    pub fn flushed(&mut self, database: usize, keys: usize) {
+        self.total += keys as u64;
+        if self.observed {
+            self.log.push(Change::Flushed { database });
+        }
+    }
+
+    /// Two databases changed places.
+    pub fn swapped(&mut self, first: usize, second: usize) {
+        self.total += 1;
+        if self.observed {
+            self.log.push(Change::Swapped { first, second });
+        }
+    }
+
+    /// Whether there is anything in the log.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.log.is_empty()
+    }
+
+    /// Takes the log, leaving it empty.
+    pub fn take(&mut self) -> Vec<Change> {
+        std::mem::take(&mut self.log)
+    }
+}

@@ -1,0 +1,171 @@
+//! One numbered database: the table of records and the index of those that expire.
+
+use crate::collections::hash::HashSeed;
+use crate::collections::table::{Pinned, Reclaim, Table};
+
+use super::record::{NewValue, Record, VolatileReference};
+
+/// What becomes of a key's expiry time when its value is set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expiry {
+    /// The key no longer expires.
+    Clear,
+    /// As it was.
+    Keep,
+    /// At this time, in ms since the epoch.
+    At(i64),
+}
+
+/// Records by key, and references to those with an expiry time. Knows nothing of the clock.
+pub struct Database {
+    records: Table<Record>,
+    volatile: Table<VolatileReference>,
+    /// Where the active expiry cycle goes on.
+    pub(super) expiry_cursor: u64,
+    /// Mean time to live of the keys sampled of late, in ms; 0 if unknown.
+    pub(super) average_ttl_ms: i64,
+}
+
+impl Database {
+    /// An empty database. All databases of a keyspace share a seed, so that one hash does for all.
+    pub fn new(seed: HashSeed) -> Database {
+        Database {
+            records: Table::new(seed.clone()),
+            volatile: Table::new(seed),
+            expiry_cursor: 0,
+            average_ttl_ms: 0,
+        }
+    }
+
+    /// Number of keys, expired ones that are still there included.
+    pub fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Whether there is no key.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// Number of keys with an expiry time.
+    pub fn volatile_len(&self) -> usize {
+        self.volatile.len()
+    }
+
+    /// The table of records.
+    pub fn records(&self) -> &Table<Record> {
+        &self.records
+    }
+
+    /// The index of the records that expire.
+    pub fn volatile(&self) -> &Table<VolatileReference> {
+        &self.volatile
+    }
+
+    /// The record of a key. O(1).
+    #[inline]
+    pub fn get(&self, hash: u64, key: &[u8]) -> Option<&Record> {
+        self.records.get(hash, key)
+    }
+
+    /// Sets a key's value, whether it exists or not. O(1).
+    #[inline]
+    pub fn put(&mut self, hash: u64, key: &[u8], value: NewValue<'_>, expiry: Expiry, access: u32) {
+        let Some(record) = self.records.get_mut(hash, key) else {
+            let expiry_ms = match expiry {
+                Expiry::At(time_ms) => Some(time_ms),
+                Expiry::Clear | Expiry::Keep => None,
+            };
+            return self.insert(hash, Record::new(key, value, expiry_ms, access));
+        };
+        let before_ms = record.expiry_ms();
+        let after_ms = match expiry {
+            Expiry::Clear => None,
+            Expiry::Keep => before_ms,
+            Expiry::At(time_ms) => Some(time_ms),
+        };
+        match record.overwrite(value, after_ms) {
+            Ok(()) => record.set_access(access),
+            Err(value) => {
+                let new = Record::new(key, value, after_ms, access);
+                let reference = new.volatile_reference();
+                if before_ms.is_some() {
+                    self.unindex(hash, key);
+                }
+                // The old record must leave the index before it goes, so it is looked up anew.
+                if let Some(slot) = self.records.get_mut(hash, key) {
+                    *slot = new;
+                }
+                if after_ms.is_some() {
+                    self.volatile.insert(hash, reference);
+                }
+            }
+        }
+    }
+
+    /// Adds a record whose key is not there yet. O(1).
+    pub fn insert(&mut self, hash: u64, record: Record) {
+        if record.expiry_ms().is_some() {
+            self.volatile.insert(hash, record.volatile_reference());
+        }
+        self.records.insert(hash, record);
+    }
+
+    /// Takes a key out. O(1).
+    pub fn remove(&mut self, hash: u64, key: &[u8]) -> Option<Record> {
+        if self.records.get(hash, key)?.expiry_ms().is_some() {
+            self.unindex(hash, key);
+        }
+        self.records.remove(hash, key)
+    }
+
+    /// Puts another record of the same key in place of the present one. O(1).
+    pub fn replace(&mut self, hash: u64, record: Record) {
+        self.remove(hash, record.key());
+        self.insert(hash, record);
+    }
+
+    /// The record of a key, to change its value in place; `Record`'s own methods see to it that
+    /// what is shared is not touched. The expiry time's presence must stay as it is.
+    pub fn get_mut(&mut self, hash: u64, key: &[u8]) -> Option<&mut Record> {
+        self.records.get_mut(hash, key)
+    }
+
+    /// Sets or clears the expiry time; tells whether the key exists. O(1).
+    pub fn set_expiry(&mut self, hash: u64, key: &[u8], expiry_ms: Option<i64>) -> bool {
+        let Some(record) = self.records.get_mut(hash, key) else {
+            return false;
+        };
+        let done = match expiry_ms {
+            Some(time_ms) => record.overwrite_expiry(time_ms),
+            None => record.expiry_ms().is_none(),
+        };
+        if !done {
+            let changed = record.with(key, expiry_ms);
+            self.replace(hash, changed);
+        }
+        true
+    }
+
+    /// Takes everything out at once; the parts are freed by the caller in slices. O(1).
+    pub fn take(&mut self) -> (Reclaim<Record>, Reclaim<VolatileReference>) {
+        self.expiry_cursor = 0;
+        self.average_ttl_ms = 0;
+        (self.records.take(), self.volatile.take())
+    }
+
+    /// An immutable version of the present state. O(1).
+    pub fn pin(&self) -> Pinned<Record> {
+        self.records.pin()
+    }
+
+    /// Gives back room that few keys use, a bounded piece at a time; tells whether there is more.
+    pub fn shrink_step(&mut self, entries: usize) -> bool {
+        let more = self.records.needs_shrink() && self.records.shrink_step(entries);
+        more | (self.volatile.needs_shrink() && self.volatile.shrink_step(entries))
+    }
+
+    fn unindex(&mut self, hash: u64, key: &[u8]) {
+        self.volatile.remove(hash, key);
+    }
+}

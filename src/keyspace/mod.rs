@@ -1,0 +1,279 @@
+//! The data: every database, what expires in them, and the log of what changed.
+//!
+//! Only this layer mutates keys. It never replies, never knows a client, never reads the clock:
+//! the loop sets `now_ms`.
+
+mod access;
+pub mod changes;
+pub mod database;
+pub mod expiry;
+pub mod reclaim;
+pub mod record;
+
+pub use access::AccessPolicy;
+pub use changes::{Changes, EventClass};
+pub use database::{Database, Expiry};
+pub use record::{NewValue, Record, Value};
+
+use crate::collections::hash::HashSeed;
+use reclaim::ReclaimQueue;
+
+/// What the keyspace counts, for INFO.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct KeyspaceStats {
+    pub hits: u64,
+    pub misses: u64,
+    pub expired_keys: u64,
+}
+
+/// A key's hash worked out ahead, known by the key's address.
+#[derive(Clone, Copy)]
+struct HashHint {
+    key: *const u8,
+    length: usize,
+    hash: u64,
+}
+
+/// All databases of the server.
+pub struct Keyspace {
+    databases: Vec<Database>,
+    seed: HashSeed,
+    hint: HashHint,
+    /// The time that decides what has expired, in ms since the epoch.
+    pub now_ms: i64,
+    pub access: AccessPolicy,
+    /// Whether reads leave the access time alone (CLIENT NO-TOUCH).
+    pub no_touch: bool,
+    pub stats: KeyspaceStats,
+    pub changes: Changes,
+    /// Whether the active cycle removes expired keys (DEBUG SET-ACTIVE-EXPIRE).
+    pub active_expiry: bool,
+    pub expiry_stats: expiry::ExpiryStats,
+    garbage: ReclaimQueue,
+}
+
+impl Keyspace {
+    /// So many empty databases.
+    pub fn new(databases: usize, seed: HashSeed) -> Keyspace {
+        Keyspace {
+            databases: (0..databases).map(|_| Database::new(seed.clone())).collect(),
+            seed,
+            hint: HashHint { key: std::ptr::null(), length: 0, hash: 0 },
+            now_ms: 0,
+            access: AccessPolicy::default(),
+            no_touch: false,
+            stats: KeyspaceStats::default(),
+            changes: Changes::default(),
+            active_expiry: true,
+            expiry_stats: expiry::ExpiryStats::default(),
+            garbage: ReclaimQueue::default(),
+        }
+    }
+
+    /// Number of databases.
+    pub fn count(&self) -> usize {
+        self.databases.len()
+    }
+
+    /// The database of that number, which the caller has checked against `count`.
+    #[inline]
+    pub fn database(&self, index: usize) -> &Database {
+        &self.databases[index]
+    }
+
+    /// The databases in order.
+    pub fn databases(&self) -> impl Iterator<Item = &Database> {
+        self.databases.iter()
+    }
+
+    /// A key's hash, the same in every database.
+    #[inline]
+    pub fn hash(&self, key: &[u8]) -> u64 {
+        if std::ptr::eq(key.as_ptr(), self.hint.key) && key.len() == self.hint.length {
+            return self.hint.hash;
+        }
+        self.seed.hash(key)
+    }
+
+    /// Remembers a hash worked out ahead for the key at this address. The bytes there must stay
+    /// unchanged until the next call or `forget_hash`.
+    #[inline]
+    pub fn remember_hash(&mut self, key: &[u8], hash: u64) {
+        self.hint = HashHint { key: key.as_ptr(), length: key.len(), hash };
+    }
+
+    /// Forgets the hash worked out ahead.
+    #[inline]
+    pub fn forget_hash(&mut self) {
+        self.hint.key = std::ptr::null();
+    }
+
+    /// Looks a key up for a read: removes it if it has expired, counts hit or miss, notes the access.
+    #[inline]
+    pub fn read(&mut self, database: usize, key: &[u8]) -> Option<&Record> {
+        let hash = self.hash(key);
+        self.expire_if_due(database, hash, key);
+        match self.databases[database].get(hash, key) {
+            Some(record) => {
+                self.stats.hits += 1;
+                if !self.no_touch {
+                    self.access.touch(record);
+                }
+                Some(record)
+            }
+            None => {
+                self.stats.misses += 1;
+                None
+            }
+        }
+    }
+
+    /// Looks a key up for a change: removes it if it has expired, notes the access.
+    #[inline]
+    pub fn lookup(&mut self, database: usize, key: &[u8]) -> Option<&Record> {
+        let hash = self.hash(key);
+        self.expire_if_due(database, hash, key);
+        let record = self.databases[database].get(hash, key)?;
+        if !self.no_touch {
+            self.access.touch(record);
+        }
+        Some(record)
+    }
+
+    /// Looks a key up without leaving a trace: but for an expired key, which is removed.
+    #[inline]
+    pub fn peek(&mut self, database: usize, key: &[u8]) -> Option<&Record> {
+        let hash = self.hash(key);
+        self.expire_if_due(database, hash, key);
+        self.databases[database].get(hash, key)
+    }
+
+    /// Whether the key exists, without leaving a trace.
+    pub fn exists(&mut self, database: usize, key: &[u8]) -> bool {
+        self.peek(database, key).is_some()
+    }
+
+    /// Sets a key's value, whatever was there before.
+    #[inline]
+    pub fn set(&mut self, database: usize, key: &[u8], value: NewValue<'_>, expiry: Expiry) {
+        let hash = self.hash(key);
+        if expiry == Expiry::Keep {
+            self.expire_if_due(database, hash, key);
+        }
+        let access = self.access.of_new();
+        self.databases[database].put(hash, key, value, expiry, access);
+        self.changes.modified(database, key);
+    }
+
+    /// The record, to change its value in place; the caller has looked it up before, and calls
+    /// `modified` after.
+    pub fn record_mut(&mut self, database: usize, key: &[u8]) -> Option<&mut Record> {
+        let hash = self.hash(key);
+        self.databases[database].get_mut(hash, key)
+    }
+
+    /// Says that a value was changed in place.
+    pub fn modified(&mut self, database: usize, key: &[u8]) {
+        self.changes.modified(database, key);
+    }
+
+    /// Removes a key; tells whether it was there (an expired one was not).
+    pub fn remove(&mut self, database: usize, key: &[u8]) -> bool {
+        self.take(database, key).is_some()
+    }
+
+    /// Removes a key and hands its record over.
+    pub fn take(&mut self, database: usize, key: &[u8]) -> Option<Record> {
+        let hash = self.hash(key);
+        self.expire_if_due(database, hash, key);
+        let record = self.databases[database].remove(hash, key)?;
+        self.changes.modified(database, key);
+        Some(record)
+    }
+
+    /// Adds a record under its key, in place of any that is there.
+    pub fn store(&mut self, database: usize, record: Record) {
+        let hash = self.seed.hash(record.key());
+        self.changes.modified(database, record.key());
+        self.databases[database].replace(hash, record);
+    }
+
+    /// Sets or clears a key's expiry time; tells whether the key exists.
+    pub fn set_expiry(&mut self, database: usize, key: &[u8], expiry_ms: Option<i64>) -> bool {
+        let hash = self.hash(key);
+        self.expire_if_due(database, hash, key);
+        let exists = self.databases[database].set_expiry(hash, key, expiry_ms);
+        if exists {
+            self.changes.modified(database, key);
+        }
+        exists
+    }
+
+    /// Empties a database; the memory is given back by a job. Gives the number of keys it had.
+    pub fn flush(&mut self, database: usize) -> usize {
+        let count = self.databases[database].len();
+        if count > 0 {
+            self.changes.flushed(database, count);
+            let (records, volatile) = self.databases[database].take();
+            self.garbage.add(records, volatile);
+        }
+        count
+    }
+
+    /// Swaps two databases.
+    pub fn swap(&mut self, first: usize, second: usize) {
+        self.databases.swap(first, second);
+        self.changes.swapped(first, second);
+    }
+
+    /// A random key that has not expired, or none. O(1); expired keys that it meets are removed.
+    pub fn random_key(&mut self, database: usize, random: &mut fastrand::Rng) -> Option<Vec<u8>> {
+        loop {
+            let record = self.databases[database].records().random(random)?;
+            let key = record.key().to_vec();
+            if !record.expiry_ms().is_some_and(|time_ms| time_ms <= self.now_ms) {
+                return Some(key);
+            }
+            let hash = self.seed.hash(&key);
+            self.expire_if_due(database, hash, &key);
+        }
+    }
+
+    /// One step of SCAN over a database: hands every record of a small piece to `visit` and gives
+    /// the cursor to go on with, 0 at the end. Expired records are handed over as well.
+    pub fn scan(&self, database: usize, cursor: u64, visit: impl FnMut(&Record)) -> u64 {
+        self.databases[database].records().scan(cursor, visit)
+    }
+
+    /// Fetches the bucket of a key into the cache.
+    #[inline]
+    pub fn prefetch_bucket(&self, database: usize, hash: u64) {
+        self.databases[database].records().prefetch_bucket(hash);
+    }
+
+    /// Fetches the record of a key into the cache; its bucket should be there by now.
+    #[inline]
+    pub fn prefetch_record(&self, database: usize, hash: u64) {
+        self.databases[database].records().prefetch_entry(hash);
+    }
+
+    /// Frees up to so many elements of what was thrown away; tells whether there is more.
+    pub fn reclaim_step(&mut self, elements: usize) -> bool {
+        self.garbage.step(elements)
+    }
+
+    /// Number of elements that wait to be freed.
+    pub fn reclaim_pending(&self) -> usize {
+        self.garbage.pending()
+    }
+
+    /// Number of elements freed by the job since the start.
+    pub fn reclaimed(&self) -> u64 {
+        self.garbage.freed()
+    }
+
+    /// Gives back room in tables that few keys use; tells whether there is more to do.
+    pub fn shrink_step(&mut self, entries: usize) -> bool {
+        self.databases.iter_mut().fold(false, |more, database| more | database.shrink_step(entries))
+    }
+}
