@@ -1,0 +1,311 @@
+//! What the parser hands over: up to 32 requests as spans of the input, and the view of one request's arguments.
+
+use std::ops::Index;
+
+use bytes::Bytes;
+
+/// How many requests are parsed ahead at most, so that their keys can be prefetched together.
+pub const BATCH_MAX: usize = 32;
+
+/// What a reused vector of the batch may keep as capacity between batches, in bytes.
+const RETAINED_BYTES: usize = 64 * 1024;
+
+/// The `start` that marks a span as the index of a buffer instead of a place in the base slice.
+const IS_BUFFER: u32 = u32::MAX;
+
+/// Where one argument lies: a range of its request's base slice, or the index of a buffer of its own.
+#[derive(Clone, Copy, Debug)]
+pub struct Span {
+    start: u32,
+    len: u32,
+}
+
+impl Span {
+    /// A range of the base slice. The parser keeps base slices below 2 GiB.
+    #[inline]
+    pub(super) fn range(start: usize, len: usize) -> Span {
+        Span {
+            start: start as u32,
+            len: len as u32,
+        }
+    }
+
+    /// The buffer at `index` in the list of big arguments.
+    pub(super) fn buffer(index: usize) -> Span {
+        Span {
+            start: IS_BUFFER,
+            len: index as u32,
+        }
+    }
+
+    #[inline]
+    fn resolve<'a>(self, base: &'a [u8], big: &'a [Bytes]) -> &'a [u8] {
+        if self.start == IS_BUFFER {
+            return &big[self.len as usize];
+        }
+        &base[self.start as usize..][..self.len as usize]
+    }
+}
+
+/// One parsed request of a batch.
+#[derive(Clone, Copy, Debug)]
+struct Request {
+    first_span: u32,
+    span_count: u32,
+    /// Offset of the first input byte after this request.
+    end: usize,
+    /// Whether the spans lie in the batch's scratch bytes instead of the input.
+    in_scratch: bool,
+}
+
+/// Up to [`BATCH_MAX`] parsed requests. One batch serves all connections for ever: in steady state nothing is allocated.
+#[derive(Debug, Default)]
+pub struct Batch {
+    requests: Vec<Request>,
+    pub(super) spans: Vec<Span>,
+    /// Arguments of inline requests (unquoted) and of the request that the parser had to keep across reads.
+    pub(super) scratch: Vec<u8>,
+    /// Arguments received in buffers of their own.
+    pub(super) big: Vec<Bytes>,
+}
+
+impl Batch {
+    /// An empty batch.
+    pub fn new() -> Batch {
+        Batch {
+            requests: Vec::with_capacity(BATCH_MAX),
+            spans: Vec::with_capacity(BATCH_MAX * 4),
+            ..Batch::default()
+        }
+    }
+
+    /// Number of requests.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.requests.len()
+    }
+
+    /// Whether no request was completed: the parser then needs more bytes.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.requests.is_empty()
+    }
+
+    /// Whether no further request fits.
+    #[inline]
+    pub fn is_full(&self) -> bool {
+        self.requests.len() >= BATCH_MAX
+    }
+
+    /// The arguments of request `index`; `input` is the slice that was given to `parse`. O(1), allocates nothing.
+    ///
+    /// Panics when `index` is out of range.
+    #[inline]
+    pub fn args<'a>(&'a self, index: usize, input: &'a [u8]) -> Args<'a> {
+        let request = self.requests[index];
+        let base = if request.in_scratch {
+            self.scratch.as_slice()
+        } else {
+            input
+        };
+        let spans = &self.spans[request.first_span as usize..][..request.span_count as usize];
+        Args(Source::Parsed {
+            base,
+            spans,
+            big: &self.big,
+        })
+    }
+
+    /// Offset in the input of the first byte after request `index`: whoever stops after that request (a client that
+    /// became blocked) keeps the input from here and has it parsed again later.
+    #[inline]
+    pub fn end(&self, index: usize) -> usize {
+        self.requests[index].end
+    }
+
+    /// Forgets the requests and lets go of big buffers and of unusual capacity.
+    #[inline]
+    pub fn clear(&mut self) {
+        self.requests.clear();
+        self.spans.clear();
+        if self.scratch.capacity() + self.big.capacity() > 0
+            || self.spans.capacity() > RETAINED_BYTES / 8
+        {
+            self.clear_rare();
+        }
+    }
+
+    #[cold]
+    fn clear_rare(&mut self) {
+        self.spans.shrink_to(RETAINED_BYTES / size_of::<Span>());
+        self.scratch.clear();
+        self.scratch.shrink_to(RETAINED_BYTES);
+        self.big.clear();
+        self.big.shrink_to(RETAINED_BYTES / size_of::<Bytes>());
+    }
+
+    /// Closes a request made of the spans pushed since `first_span`.
+    #[inline]
+    pub(super) fn push(&mut self, first_span: usize, end: usize, in_scratch: bool) {
+        self.requests.push(Request {
+            first_span: first_span as u32,
+            span_count: (self.spans.len() - first_span) as u32,
+            end,
+            in_scratch,
+        });
+    }
+}
+
+/// The arguments of one request, the command's name first: a view that is cheap to copy and to index.
+#[derive(Clone, Copy, Debug)]
+pub struct Args<'a>(Source<'a>);
+
+#[derive(Clone, Copy, Debug)]
+enum Source<'a> {
+    Parsed {
+        base: &'a [u8],
+        spans: &'a [Span],
+        big: &'a [Bytes],
+    },
+    Slices(&'a [&'a [u8]]),
+}
+
+impl<'a> Args<'a> {
+    /// A view of arguments made by the server itself or by a script.
+    pub fn from_slices(slices: &'a [&'a [u8]]) -> Args<'a> {
+        Args(Source::Slices(slices))
+    }
+
+    /// Number of arguments, the command's name included.
+    #[inline]
+    pub fn len(&self) -> usize {
+        match self.0 {
+            Source::Parsed { spans, .. } => spans.len(),
+            Source::Slices(slices) => slices.len(),
+        }
+    }
+
+    /// Whether there are no arguments (never so for a parsed request).
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Argument `index`, living as long as the input rather than this view. Panics when out of range.
+    #[inline]
+    pub fn at(&self, index: usize) -> &'a [u8] {
+        match self.0 {
+            Source::Parsed { base, spans, big } => spans[index].resolve(base, big),
+            Source::Slices(slices) => slices[index],
+        }
+    }
+
+    /// Argument `index`, if there is one.
+    #[inline]
+    pub fn get(&self, index: usize) -> Option<&'a [u8]> {
+        (index < self.len()).then(|| self.at(index))
+    }
+
+    /// Argument `index` as a buffer: shared without copying when it was received in one of its own, else copied.
+    /// Panics when out of range.
+    pub fn bytes(&self, index: usize) -> Bytes {
+        if let Source::Parsed { spans, big, .. } = self.0 {
+            let span = spans[index];
+            if span.start == IS_BUFFER {
+                return big[span.len as usize].clone();
+            }
+        }
+        Bytes::copy_from_slice(self.at(index))
+    }
+
+    /// The arguments from `first` on (none when there are fewer).
+    #[inline]
+    pub fn slice_from(&self, first: usize) -> Args<'a> {
+        match self.0 {
+            Source::Parsed { base, spans, big } => Args(Source::Parsed {
+                base,
+                spans: spans.get(first..).unwrap_or_default(),
+                big,
+            }),
+            Source::Slices(slices) => Args(Source::Slices(slices.get(first..).unwrap_or_default())),
+        }
+    }
+
+    /// The arguments in order.
+    #[inline]
+    pub fn iter(
+        &self,
+    ) -> impl ExactSizeIterator<Item = &'a [u8]> + DoubleEndedIterator + Clone + use<'a> {
+        let args = *self;
+        (0..self.len()).map(move |index| args.at(index))
+    }
+
+    /// Total length of the arguments in bytes. O(number of arguments).
+    pub fn total_bytes(&self) -> usize {
+        self.iter().map(<[u8]>::len).sum()
+    }
+
+    /// A copy that owns its bytes (one block for all small arguments; big buffers are shared): for commands that are
+    /// queued or put off.
+    pub fn to_owned(&self) -> OwnedArgs {
+        let mut owned = OwnedArgs::default();
+        owned.spans.reserve_exact(self.len());
+        for (index, argument) in self.iter().enumerate() {
+            let is_buffer =
+                matches!(self.0, Source::Parsed { spans, .. } if spans[index].start == IS_BUFFER);
+            if is_buffer || owned.base.len() + argument.len() > SCRATCH_MAX_BYTES {
+                owned.spans.push(Span::buffer(owned.big.len()));
+                owned.big.push(self.bytes(index));
+            } else {
+                owned
+                    .spans
+                    .push(Span::range(owned.base.len(), argument.len()));
+                owned.base.extend_from_slice(argument);
+            }
+        }
+        owned.base.shrink_to_fit();
+        owned
+    }
+}
+
+/// How much of one request is kept in one block; arguments beyond it get buffers of their own, as spans count in `u32`.
+pub(super) const SCRATCH_MAX_BYTES: usize = if cfg!(test) { 4096 } else { 1 << 30 };
+
+impl Index<usize> for Args<'_> {
+    type Output = [u8];
+
+    #[inline]
+    fn index(&self, index: usize) -> &[u8] {
+        self.at(index)
+    }
+}
+
+/// The arguments of one request with their bytes: what MULTI queues.
+#[derive(Clone, Debug, Default)]
+pub struct OwnedArgs {
+    base: Vec<u8>,
+    spans: Vec<Span>,
+    big: Vec<Bytes>,
+}
+
+impl OwnedArgs {
+    /// The view that command handlers take.
+    pub fn as_args(&self) -> Args<'_> {
+        Args(Source::Parsed {
+            base: &self.base,
+            spans: &self.spans,
+            big: &self.big,
+        })
+    }
+
+    /// Memory held, in bytes; buffers shared with others count in full.
+    pub fn memory(&self) -> usize {
+        self.base.capacity()
+            + self.spans.capacity() * size_of::<Span>()
+            + self
+                .big
+                .iter()
+                .map(|buffer| buffer.len() + size_of::<Bytes>())
+                .sum::<usize>()
+    }
+}

@@ -1,0 +1,456 @@
+//! Replies out: the bytes waiting to be sent to one client, in RESP2 or RESP3 form, large values spliced in by reference.
+
+use std::collections::VecDeque;
+use std::io::IoSlice;
+
+use bytes::{Buf, Bytes};
+
+use super::number;
+
+/// From this length on a shared buffer is sent from where it is instead of being copied, in bytes.
+const SPLICE_BYTES: usize = 16 * 1024;
+/// Capacity that an idle client may keep, in bytes.
+const RETAINED_BYTES: usize = 1024;
+/// From this length on sent bytes are dropped from the front of a buffer that is not yet sent in full, in bytes.
+const COMPACT_BYTES: usize = 64 * 1024;
+
+/// The form of replies that a client asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Protocol {
+    /// The form all clients know; the default.
+    #[default]
+    Resp2,
+    /// The form with maps, sets, doubles, booleans, null and pushes.
+    Resp3,
+}
+
+/// A large value in its place among the encoded bytes.
+#[derive(Debug)]
+struct Splice {
+    /// The value goes before the byte at this offset of the buffer.
+    offset: usize,
+    bytes: Bytes,
+}
+
+/// A place to go back to with [`Reply::truncate`]. Valid until bytes are sent.
+#[derive(Clone, Copy, Debug)]
+pub struct Mark {
+    offset: usize,
+    splice_count: usize,
+}
+
+/// The place of a header that is written last. Valid until bytes are sent.
+#[derive(Debug)]
+#[must_use = "the header must be written with one of the end_deferred methods"]
+pub struct Deferred(Mark);
+
+/// Replies of one client waiting to be sent: one contiguous buffer plus large values spliced in by reference.
+#[derive(Debug, Default)]
+pub struct Reply {
+    buffer: Vec<u8>,
+    /// How many bytes at the front of `buffer` are already sent.
+    sent: usize,
+    splices: VecDeque<Splice>,
+    /// Total length of the splices.
+    spliced_bytes: usize,
+    protocol: Protocol,
+}
+
+/// The writers, each one element of a reply.
+impl Reply {
+    /// No replies, for a client of the given protocol. Allocates nothing.
+    pub fn new(protocol: Protocol) -> Reply {
+        Reply {
+            protocol,
+            ..Reply::default()
+        }
+    }
+
+    /// The form that is written.
+    #[inline]
+    pub fn protocol(&self) -> Protocol {
+        self.protocol
+    }
+
+    /// Sets the form of what is written from now on.
+    pub fn set_protocol(&mut self, protocol: Protocol) {
+        self.protocol = protocol;
+    }
+
+    #[inline]
+    fn is_resp3(&self) -> bool {
+        self.protocol == Protocol::Resp3
+    }
+
+    /// `+OK`.
+    #[inline]
+    pub fn ok(&mut self) {
+        self.raw(b"+OK\r\n");
+    }
+
+    /// A simple string. Line ends inside become spaces.
+    pub fn simple(&mut self, text: impl AsRef<[u8]>) {
+        self.line(b'+', text.as_ref());
+    }
+
+    /// An error: the full text (`ERR foo`) without the dash. Line ends around it are cut, those inside become spaces.
+    pub fn error(&mut self, text: impl AsRef<[u8]>) {
+        let mut text = text.as_ref();
+        while let [b'\r' | b'\n', rest @ ..] | [rest @ .., b'\r' | b'\n'] = text {
+            text = rest;
+        }
+        self.line(b'-', text);
+    }
+
+    fn line(&mut self, marker: u8, text: &[u8]) {
+        self.buffer.reserve(text.len() + 3);
+        self.buffer.push(marker);
+        let start = self.buffer.len();
+        self.buffer.extend_from_slice(text);
+        for byte in &mut self.buffer[start..] {
+            if matches!(byte, b'\r' | b'\n') {
+                *byte = b' ';
+            }
+        }
+        self.raw(b"\r\n");
+    }
+
+    /// An integer.
+    #[inline]
+    pub fn integer(&mut self, value: i64) {
+        match value {
+            0 => self.raw(b":0\r\n"),
+            1 => self.raw(b":1\r\n"),
+            _ => self.header(b':', value),
+        }
+    }
+
+    /// A marker, a number and a line end.
+    #[inline]
+    fn header(&mut self, marker: u8, value: i64) {
+        if let digit @ 0..=9 = value {
+            return self
+                .buffer
+                .extend_from_slice(&[marker, b'0' + digit as u8, b'\r', b'\n']);
+        }
+        let mut digits = itoa::Buffer::new();
+        let digits = digits.format(value).as_bytes();
+        self.buffer.reserve(digits.len() + 3);
+        self.buffer.push(marker);
+        self.buffer.extend_from_slice(digits);
+        self.buffer.extend_from_slice(b"\r\n");
+    }
+
+    /// A bulk string, copied.
+    #[inline]
+    pub fn bulk(&mut self, value: &[u8]) {
+        self.buffer.reserve(value.len() + 24);
+        self.header(b'$', value.len() as i64);
+        self.buffer.extend_from_slice(value);
+        self.buffer.extend_from_slice(b"\r\n");
+    }
+
+    /// A bulk string in a shared buffer: sent from there when it is 16 KiB or more, else copied.
+    pub fn bulk_shared(&mut self, value: &Bytes) {
+        if value.len() < SPLICE_BYTES {
+            return self.bulk(value);
+        }
+        self.header(b'$', value.len() as i64);
+        self.splice(value);
+        self.raw(b"\r\n");
+    }
+
+    fn splice(&mut self, bytes: &Bytes) {
+        self.spliced_bytes += bytes.len();
+        self.splices.push_back(Splice {
+            offset: self.buffer.len(),
+            bytes: bytes.clone(),
+        });
+    }
+
+    /// A bulk string of the decimal number.
+    pub fn bulk_integer(&mut self, value: i64) {
+        self.bulk(itoa::Buffer::new().format(value).as_bytes());
+    }
+
+    /// No value: the null bulk string, or RESP3's null.
+    #[inline]
+    pub fn null(&mut self) {
+        let text: &[u8] = if self.is_resp3() {
+            b"_\r\n"
+        } else {
+            b"$-1\r\n"
+        };
+        self.raw(text);
+    }
+
+    /// No array: the null array, or RESP3's null.
+    pub fn null_array(&mut self) {
+        let text: &[u8] = if self.is_resp3() {
+            b"_\r\n"
+        } else {
+            b"*-1\r\n"
+        };
+        self.raw(text);
+    }
+
+    /// An array without elements.
+    pub fn empty_array(&mut self) {
+        self.raw(b"*0\r\n");
+    }
+
+    /// The header of an array of `count` elements.
+    #[inline]
+    pub fn array(&mut self, count: usize) {
+        self.header(b'*', count as i64);
+    }
+
+    /// The header of a map of `count` pairs; in RESP2 an array of twice as many elements.
+    pub fn map(&mut self, count: usize) {
+        let (marker, count) = self.map_header(count);
+        self.header(marker, count);
+    }
+
+    fn map_header(&self, count: usize) -> (u8, i64) {
+        if self.is_resp3() {
+            (b'%', count as i64)
+        } else {
+            (b'*', 2 * count as i64)
+        }
+    }
+
+    /// The header of a set of `count` elements; in RESP2 an array.
+    pub fn set(&mut self, count: usize) {
+        self.header(if self.is_resp3() { b'~' } else { b'*' }, count as i64);
+    }
+
+    /// The header of an out-of-band message of `count` elements; in RESP2 an array.
+    pub fn push(&mut self, count: usize) {
+        self.header(if self.is_resp3() { b'>' } else { b'*' }, count as i64);
+    }
+
+    /// A double; in RESP2 a bulk string.
+    pub fn double(&mut self, value: f64) {
+        if self.is_resp3() {
+            self.buffer.push(b',');
+            number::format_f64(value, &mut self.buffer);
+            self.raw(b"\r\n");
+        } else {
+            let mut text = Vec::with_capacity(number::F64_TEXT_MAX_BYTES);
+            number::format_f64(value, &mut text);
+            self.bulk(&text);
+        }
+    }
+
+    /// A boolean; in RESP2 the integer 1 or 0.
+    pub fn bool(&mut self, value: bool) {
+        self.raw(match (self.protocol, value) {
+            (Protocol::Resp3, true) => b"#t\r\n",
+            (Protocol::Resp3, false) => b"#f\r\n",
+            (Protocol::Resp2, true) => b":1\r\n",
+            (Protocol::Resp2, false) => b":0\r\n",
+        });
+    }
+
+    /// A decimal number of any size; in RESP2 a bulk string.
+    pub fn big_number(&mut self, digits: &str) {
+        if self.is_resp3() {
+            self.line(b'(', digits.as_bytes());
+        } else {
+            self.bulk(digits.as_bytes());
+        }
+    }
+
+    /// A text with its three-letter format (`txt`, `mkd`); in RESP2 a bulk string.
+    pub fn verbatim(&mut self, format: &str, text: &[u8]) {
+        if !self.is_resp3() {
+            return self.bulk(text);
+        }
+        debug_assert_eq!(format.len(), 3, "a verbatim format has three letters");
+        self.header(b'=', text.len() as i64 + 4);
+        self.raw(format.as_bytes());
+        self.raw(b":");
+        self.raw(text);
+        self.raw(b"\r\n");
+    }
+
+    /// Bytes that are encoded already.
+    #[inline]
+    pub fn raw(&mut self, encoded: &[u8]) {
+        self.buffer.extend_from_slice(encoded);
+    }
+
+    /// Bytes that are encoded already and shared between clients: copied only when they are few.
+    pub fn push_shared_chunk(&mut self, encoded: &Bytes) {
+        if encoded.len() < SPLICE_BYTES {
+            self.raw(encoded);
+        } else {
+            self.splice(encoded);
+        }
+    }
+
+    /// Leaves the place of a header whose count is not known yet. May be nested; the inner one is ended first.
+    pub fn begin_deferred(&mut self) -> Deferred {
+        Deferred(self.mark())
+    }
+
+    /// Writes the header of an array of `count` elements where `place` was begun. O(bytes written since).
+    pub fn end_deferred_array(&mut self, place: Deferred, count: usize) {
+        self.insert_header(place, b'*', count as i64);
+    }
+
+    /// Writes the header of a map of `count` pairs where `place` was begun. O(bytes written since).
+    pub fn end_deferred_map(&mut self, place: Deferred, count: usize) {
+        let (marker, count) = self.map_header(count);
+        self.insert_header(place, marker, count);
+    }
+
+    /// Writes the header of a set of `count` elements where `place` was begun. O(bytes written since).
+    pub fn end_deferred_set(&mut self, place: Deferred, count: usize) {
+        self.insert_header(
+            place,
+            if self.is_resp3() { b'~' } else { b'*' },
+            count as i64,
+        );
+    }
+
+    /// Writes the header of a push of `count` elements where `place` was begun. O(bytes written since).
+    pub fn end_deferred_push(&mut self, place: Deferred, count: usize) {
+        self.insert_header(
+            place,
+            if self.is_resp3() { b'>' } else { b'*' },
+            count as i64,
+        );
+    }
+
+    fn insert_header(&mut self, Deferred(place): Deferred, marker: u8, count: i64) {
+        let end = self.buffer.len();
+        self.header(marker, count);
+        let header_len = self.buffer.len() - end;
+        self.buffer[place.offset..].rotate_right(header_len);
+        for splice in self.splices.range_mut(place.splice_count..) {
+            splice.offset += header_len;
+        }
+    }
+}
+
+/// The management: what is pending, and sending it.
+impl Reply {
+    /// Bytes to be sent.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.buffer.len() - self.sent + self.spliced_bytes
+    }
+
+    /// Whether nothing is to be sent.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The present end, for [`Reply::truncate`].
+    #[inline]
+    pub fn mark(&self) -> Mark {
+        Mark {
+            offset: self.buffer.len(),
+            splice_count: self.splices.len(),
+        }
+    }
+
+    /// Takes back what was written since the mark. The mark must be younger than the last `advance` or `clear`.
+    pub fn truncate(&mut self, mark: Mark) {
+        self.buffer.truncate(mark.offset);
+        for splice in self.splices.drain(mark.splice_count..) {
+            self.spliced_bytes -= splice.bytes.len();
+        }
+    }
+
+    /// The pending bytes in one piece, if no value is spliced in.
+    #[inline]
+    pub fn contiguous(&self) -> Option<&[u8]> {
+        self.splices.is_empty().then(|| &self.buffer[self.sent..])
+    }
+
+    /// Fills `slices` with the pending bytes in order, as far as they fit, and returns how many slices that took.
+    pub fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
+        let mut at = self.sent;
+        let mut pieces = self.splices.iter().flat_map(|splice| {
+            let before = &self.buffer[at..splice.offset];
+            at = splice.offset;
+            [before, &splice.bytes]
+        });
+        let mut count = 0;
+        let mut room = slices.iter_mut();
+        for piece in pieces.by_ref().filter(|piece| !piece.is_empty()) {
+            let Some(slice) = room.next() else {
+                return count;
+            };
+            *slice = IoSlice::new(piece);
+            count += 1;
+        }
+        drop(pieces);
+        if let (Some(slice), true) = (room.next(), at < self.buffer.len()) {
+            *slice = IoSlice::new(&self.buffer[at..]);
+            count += 1;
+        }
+        count
+    }
+
+    /// Drops `count` bytes that were sent. Panics when there are fewer. Amortised O(bytes dropped).
+    pub fn advance(&mut self, mut count: usize) {
+        while let Some(splice) = self.splices.front_mut() {
+            let before = splice.offset - self.sent;
+            if count < before {
+                break;
+            }
+            self.sent = splice.offset;
+            count -= before;
+            let spliced = count.min(splice.bytes.len());
+            splice.bytes.advance(spliced);
+            self.spliced_bytes -= spliced;
+            count -= spliced;
+            if !splice.bytes.is_empty() {
+                return;
+            }
+            self.splices.pop_front();
+        }
+        self.sent += count;
+        assert!(
+            self.sent <= self.buffer.len(),
+            "advanced past the pending bytes"
+        );
+        if self.is_empty() {
+            self.clear();
+        } else if self.sent >= COMPACT_BYTES && self.sent >= self.buffer.len() - self.sent {
+            self.compact();
+        }
+    }
+
+    /// Moves the rest to the front of the buffer; as it is the smaller half, the cost is amortised.
+    fn compact(&mut self) {
+        self.buffer.drain(..self.sent);
+        for splice in &mut self.splices {
+            splice.offset -= self.sent;
+        }
+        self.sent = 0;
+    }
+
+    /// Drops everything pending; keeps the capacity.
+    pub fn clear(&mut self) {
+        self.buffer.clear();
+        self.sent = 0;
+        self.splices.clear();
+        self.spliced_bytes = 0;
+    }
+
+    /// Gives back capacity that is not in use, but for 1 KiB.
+    pub fn shrink(&mut self) {
+        self.buffer.shrink_to(RETAINED_BYTES);
+        self.splices.shrink_to(0);
+    }
+
+    /// Memory held, in bytes; shared buffers count in full.
+    pub fn memory(&self) -> usize {
+        self.buffer.capacity() + self.splices.capacity() * size_of::<Splice>() + self.spliced_bytes
+    }
+}
