@@ -5,3 +5,7 @@
 pub mod collections;
 pub mod config;
 pub mod resp;
+pub mod types;
+
+/// The version of Redis that this server is compatible with and reports.
+pub const REDIS_VERSION: &str = "7.2.6";

@@ -1,1 +1,23 @@
-//! Configuration directives, from one table. Never knows what a directive does to the running server.
+//! The settings: one table of directives, the typed fields, files, command lines, CONFIG GET, SET and REWRITE.
+//!
+//! Adding a directive: a field in `fields.rs` and an entry in a file of `table/`; all else derives from the entry.
+//! Never applies a setting: the server does, by the names of the directives that [`Config::set`] says have changed.
+
+mod directive;
+mod fields;
+mod parse;
+mod runtime;
+mod special;
+mod table;
+mod values;
+
+pub use directive::{Arity, Directive, Effect, Kind, Mutability};
+pub use fields::Config;
+pub use runtime::{SetContext, SetError};
+pub use table::{GROUPS, Group, directives, find};
+pub use values::{
+    AppendFsync, AuthClients, ClientMemoryLimit, DumpSanitizing, EndpointType, EventClass,
+    KeyspaceEvents, LogLevel, MaxmemoryPolicy, Named, OomScoreAdjust, OutputBufferLimit,
+    OutputBufferLimits, PrimaryAddress, PropagationErrorBehavior, ProtectedAction, PubsubDefault,
+    ReplicaDisklessLoad, SavePoint, ShutdownFlags, Supervision, SyslogFacility,
+};

@@ -1,0 +1,1 @@
+//! The directives whose values have a syntax of their own.
