@@ -4,4 +4,7 @@
 
 pub mod collections;
 pub mod config;
+pub mod logging;
 pub mod resp;
+pub mod server;
+pub mod sys;
