@@ -1,11 +1,33 @@
 //! Oneloop: a Redis-compatible in-memory server that is one loop, one owner, bounded work.
 //!
-//! The modules in reading order; each knows only those above it in the layering of ARCHITECTURE.md.
+//! The modules in reading order, from the loop down to the bytes. Each knows only those below it
+//! (ARCHITECTURE.md draws the map; `tests/tidy.rs` enforces it).
+
+pub mod server;
+
+pub mod net;
+
+pub mod instance;
+
+pub mod clients;
+pub mod session;
+
+pub mod commands;
+
+pub mod command;
+
+pub mod effects;
+
+pub mod keyspace;
+
+pub mod config;
 
 pub mod collections;
-pub mod config;
 pub mod resp;
 pub mod types;
+
+pub mod logging;
+pub mod sys;
 
 /// The version of Redis that this server is compatible with and reports.
 pub const REDIS_VERSION: &str = "7.2.6";

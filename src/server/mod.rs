@@ -1,0 +1,4 @@
+//! The reactor and what surrounds it at process level. Never interprets a command's arguments.
+
+pub mod clock;
+pub mod startup;

@@ -1,0 +1,9 @@
+//! Everything that talks to libc directly: signals, faults, process state, resource counters, syslog, the time zone.
+//! Never knows what a client, a key or a directive is.
+
+pub mod faults;
+pub mod process;
+pub mod resources;
+pub mod signals;
+pub mod syslog;
+pub mod time_zone;

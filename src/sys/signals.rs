@@ -1,0 +1,137 @@
+//! Requests to end: SIGTERM and SIGINT are noted and wake the loop; SIGHUP and SIGPIPE are ignored.
+//!
+//! A handler may do next to nothing, so it sets a flag and writes one byte into a socket pair whose other end the
+//! poll loop watches. Everything else happens in the loop, when it calls [`Signals::drain`].
+
+use std::io::{self, Read};
+use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::low_level;
+
+/// A request to end that came as a signal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// SIGTERM.
+    Terminate,
+    /// SIGINT, the interrupt key.
+    Interrupt,
+}
+
+impl Signal {
+    /// The log line that the first sight of this request deserves.
+    pub fn log_message(self) -> &'static str {
+        match self {
+            Signal::Terminate => "Received SIGTERM scheduling shutdown...",
+            Signal::Interrupt => "Received SIGINT scheduling shutdown...",
+        }
+    }
+}
+
+/// The installed handlers and the receiving end of the pair that they write to.
+#[derive(Debug)]
+pub struct Signals {
+    receiver: UnixStream,
+    terminate: Arc<AtomicBool>,
+    interrupt: Arc<AtomicBool>,
+    ending: Arc<AtomicBool>,
+}
+
+impl Signals {
+    /// Installs the handlers. `insist` runs inside the signal handler, just before the process exits with status 1,
+    /// when SIGINT arrives while an earlier request to end still stands; it may do only what is safe in a handler.
+    ///
+    /// Errors: the socket pair cannot be made or a handler cannot be installed.
+    pub fn install(insist: fn()) -> io::Result<Signals> {
+        let (receiver, sender) = UnixStream::pair()?;
+        receiver.set_nonblocking(true)?;
+        let ending = Arc::new(AtomicBool::new(false));
+        let terminate = note(SIGTERM, &sender)?;
+        let interrupt = note_or_insist(&sender, &ending, insist)?;
+        ignore(libc::SIGHUP);
+        ignore(libc::SIGPIPE);
+        Ok(Signals { receiver, terminate, interrupt, ending })
+    }
+
+    /// The descriptor to watch for readability (`mio::unix::SourceFd`).
+    pub fn source_fd(&self) -> RawFd {
+        self.receiver.as_raw_fd()
+    }
+
+    /// The request that arrived since the last call, if any; call again until there is none. From the first request
+    /// until [`Signals::forget_request`], a further SIGINT ends the process at once.
+    pub fn drain(&mut self) -> Option<Signal> {
+        let mut bytes = [0_u8; 64];
+        while matches!(self.receiver.read(&mut bytes), Ok(count) if count > 0) {}
+        let signal = if self.terminate.swap(false, Ordering::SeqCst) {
+            Signal::Terminate
+        } else if self.interrupt.swap(false, Ordering::SeqCst) {
+            Signal::Interrupt
+        } else {
+            return None;
+        };
+        self.ending.store(true, Ordering::SeqCst);
+        Some(signal)
+    }
+
+    /// The shutdown was given up: the next SIGINT is a fresh request.
+    pub fn forget_request(&self) {
+        self.ending.store(false, Ordering::SeqCst);
+    }
+}
+
+fn note(signal: i32, sender: &UnixStream) -> io::Result<Arc<AtomicBool>> {
+    let flag = Arc::new(AtomicBool::new(false));
+    // The flag first, the wake-up second: the loop must find the flag set when it wakes.
+    signal_hook::flag::register(signal, Arc::clone(&flag))?;
+    low_level::pipe::register(signal, sender.try_clone()?)?;
+    Ok(flag)
+}
+
+fn note_or_insist(sender: &UnixStream, ending: &Arc<AtomicBool>, insist: fn()) -> io::Result<Arc<AtomicBool>> {
+    let guard = Arc::clone(ending);
+    let action = move || {
+        if guard.load(Ordering::SeqCst) {
+            insist();
+            low_level::exit(1);
+        }
+    };
+    // SAFETY: the action loads an atomic, calls `insist`, whose contract is to be signal-safe, and `_exit`s.
+    unsafe { low_level::register(SIGINT, action) }?;
+    note(SIGINT, sender)
+}
+
+fn ignore(signal: i32) {
+    // SAFETY: SIG_IGN is a valid disposition, and nothing else in the process handles these signals.
+    unsafe { libc::signal(signal, libc::SIG_IGN) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signal_is_seen_once_and_wakes_the_source() {
+        let mut signals = Signals::install(|| {}).unwrap();
+        assert_eq!(signals.drain(), None);
+        low_level::raise(libc::SIGHUP).unwrap();
+        low_level::raise(SIGTERM).unwrap();
+        assert!(is_readable(signals.source_fd()));
+        assert_eq!(signals.drain(), Some(Signal::Terminate));
+        assert_eq!(signals.drain(), None);
+        assert!(!is_readable(signals.source_fd()));
+        signals.forget_request();
+        low_level::raise(SIGINT).unwrap();
+        assert_eq!(signals.drain(), Some(Signal::Interrupt));
+        signals.forget_request();
+    }
+
+    fn is_readable(descriptor: RawFd) -> bool {
+        let mut poll = libc::pollfd { fd: descriptor, events: libc::POLLIN, revents: 0 };
+        // SAFETY: one valid entry, and a zero timeout.
+        unsafe { libc::poll(&mut poll, 1, 0) == 1 }
+    }
+}
