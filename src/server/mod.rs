@@ -1,4 +1,12 @@
-//! The reactor and what surrounds it at process level. Never interprets a command's arguments.
+//! The reactor: one poll loop that owns every connection and drives everything else.
+//!
+//! Never interprets a command's arguments; never blocks but in `poll`.
 
 pub mod clock;
+pub mod cron;
+pub mod event_loop;
+pub mod figures;
+pub mod jobs;
+pub mod serve;
+pub mod shutdown;
 pub mod startup;

@@ -1,0 +1,141 @@
+//! One connection: a socket, the parser of its requests, and what it keeps between readiness events.
+//!
+//! The pattern: readiness is edge-triggered, so a connection is read until a *short read* says that
+//! the socket is drained, and written until the socket takes no more. Whoever stops earlier, for
+//! fairness, must come back without being told. An idle connection holds no buffer at all: the loop
+//! lends it one for the time it is served.
+
+use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+
+use crate::resp::{Parser, Reply};
+
+use super::stream::Stream;
+
+/// Pieces given to one vectored write.
+const SLICES_MAX: usize = 64;
+
+/// What one read brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fill {
+    /// So many bytes for the shared buffer (perhaps none, when they went to a big argument), and
+    /// perhaps more in the socket.
+    More { shared: usize, total: usize },
+    /// The same, and the socket is drained.
+    Drained { shared: usize, total: usize },
+    /// The peer has closed its end.
+    Closed,
+}
+
+/// Whether everything was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    All,
+    /// The socket takes no more for now.
+    Blocked,
+}
+
+/// One client's connection.
+pub struct Connection {
+    pub stream: Stream,
+    pub parser: Parser,
+    /// Bytes received that could not be parsed or run yet.
+    pub input: Vec<u8>,
+    /// The peer has closed its end or the socket broke: what comes is the last.
+    pub hung_up: bool,
+    /// On the loop's list of connections to serve without a readiness event.
+    pub ready: bool,
+    /// There may be bytes in the socket: no short read was seen since the last event.
+    pub readable: bool,
+    /// Reading stands still until replies have been sent (backpressure).
+    pub throttled: bool,
+}
+
+impl Connection {
+    /// A connection that has just been accepted.
+    pub fn new(stream: Stream) -> Connection {
+        Connection {
+            stream,
+            parser: Parser::new(),
+            input: Vec::new(),
+            hung_up: false,
+            ready: false,
+            readable: false,
+            throttled: false,
+        }
+    }
+
+    /// Reads once: into the big argument that is being received, then into `shared`.
+    ///
+    /// Errors: the socket's, but for `WouldBlock`, which means drained.
+    pub fn fill(&mut self, shared: &mut [u8]) -> io::Result<Fill> {
+        let shared_room = shared.len();
+        let (result, own_room) = match self.parser.big_target() {
+            None => (retry(|| self.stream.read(shared)), 0),
+            Some(big) => {
+                let spare = big.spare();
+                let room = spare.len();
+                let mut slices = [IoSliceMut::new(spare), IoSliceMut::new(shared)];
+                (retry(|| self.stream.read_vectored(&mut slices)), room)
+            }
+        };
+        let total = match result {
+            Ok(0) => return Ok(Fill::Closed),
+            Ok(total) => total,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.readable = false;
+                return Ok(Fill::Drained { shared: 0, total: 0 });
+            }
+            Err(error) => return Err(error),
+        };
+        let own = total.min(own_room);
+        if let (Some(big), true) = (self.parser.big_target(), own > 0) {
+            big.advance(own);
+        }
+        let shared = total - own;
+        // After the peer hung up no further event comes: then only a read of nothing ends it.
+        if total < own_room + shared_room && !self.hung_up {
+            self.readable = false;
+            return Ok(Fill::Drained { shared, total });
+        }
+        Ok(Fill::More { shared, total })
+    }
+
+    /// Sends what is pending, as far as the socket takes it. Gives the number of bytes sent too.
+    ///
+    /// Errors: the socket's.
+    pub fn flush(&mut self, reply: &mut Reply) -> io::Result<(Sent, usize)> {
+        let mut total = 0;
+        while !reply.is_empty() {
+            let written = match reply.contiguous() {
+                Some(bytes) => retry(|| self.stream.write(bytes)),
+                None => {
+                    let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+                    let count = reply.slices(&mut slices);
+                    retry(|| self.stream.write_vectored(&slices[..count]))
+                }
+            };
+            match written {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(count) => {
+                    total += count;
+                    reply.advance(count);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return Ok((Sent::Blocked, total));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok((Sent::All, total))
+    }
+}
+
+/// Runs a system call again when a signal interrupted it.
+fn retry(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! Sockets: listening, and one connection's bytes in and out. Never looks into a request.
+
+pub mod connection;
+pub mod listener;
+pub mod stream;

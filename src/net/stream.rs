@@ -1,0 +1,127 @@
+//! A connected socket, of either family.
+
+use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::os::fd::{AsFd, AsRawFd};
+use std::time::Duration;
+
+use mio::net::{TcpStream, UnixStream};
+use mio::{Interest, Registry, Token};
+use socket2::{SockRef, TcpKeepalive};
+
+use crate::session::Address;
+
+/// One client's socket, non-blocking.
+#[derive(Debug)]
+pub enum Stream {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+impl Stream {
+    /// Registers the socket for both directions, edge-triggered, once and for all.
+    pub fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        match self {
+            Stream::Tcp(stream) => registry.register(stream, token, interest),
+            Stream::Unix(stream) => registry.register(stream, token, interest),
+        }
+    }
+
+    /// Takes the socket out of the poll.
+    pub fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
+        match self {
+            Stream::Tcp(stream) => registry.deregister(stream),
+            Stream::Unix(stream) => registry.deregister(stream),
+        }
+    }
+
+    /// No delay for small writes, and keepalive probes every so many seconds (0: none). Three
+    /// probes without an answer end the connection, within twice the period.
+    pub fn set_options(&self, keepalive_s: u32) -> io::Result<()> {
+        let Stream::Tcp(stream) = self else {
+            return Ok(());
+        };
+        stream.set_nodelay(true)?;
+        if keepalive_s > 0 {
+            let keepalive = TcpKeepalive::new()
+                .with_time(Duration::from_secs(keepalive_s.into()))
+                .with_interval(Duration::from_secs((keepalive_s / 3).max(1).into()))
+                .with_retries(3);
+            SockRef::from(stream).set_tcp_keepalive(&keepalive)?;
+        }
+        Ok(())
+    }
+
+    /// Where the socket comes from and goes to; `path` is that of a Unix socket.
+    pub fn address(&self, path: &str) -> Address {
+        match self {
+            Stream::Unix(_) => {
+                let end = format!("{path}:0");
+                Address { peer: end.clone(), local: end, unix: true }
+            }
+            Stream::Tcp(stream) => {
+                let text = |address: io::Result<std::net::SocketAddr>| match address {
+                    Ok(address) => address.to_string(),
+                    Err(_) => "?:0".to_string(),
+                };
+                Address {
+                    peer: text(stream.peer_addr()),
+                    local: text(stream.local_addr()),
+                    unix: false,
+                }
+            }
+        }
+    }
+
+    /// The file descriptor's number.
+    pub fn descriptor(&self) -> i32 {
+        match self {
+            Stream::Tcp(stream) => stream.as_raw_fd(),
+            Stream::Unix(stream) => stream.as_raw_fd(),
+        }
+    }
+
+    /// Sends no more, so that the peer sees an orderly end even if it still writes.
+    pub fn shutdown(&self) -> io::Result<()> {
+        match self {
+            Stream::Tcp(stream) => SockRef::from(&stream.as_fd()).shutdown(std::net::Shutdown::Both),
+            Stream::Unix(stream) => SockRef::from(&stream.as_fd()).shutdown(std::net::Shutdown::Both),
+        }
+    }
+}
+
+impl Read for Stream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Stream::Tcp(stream) => stream.read(buffer),
+            Stream::Unix(stream) => stream.read(buffer),
+        }
+    }
+
+    fn read_vectored(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        match self {
+            Stream::Tcp(stream) => stream.read_vectored(buffers),
+            Stream::Unix(stream) => stream.read_vectored(buffers),
+        }
+    }
+}
+
+impl Write for Stream {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        match self {
+            Stream::Tcp(stream) => stream.write(buffer),
+            Stream::Unix(stream) => stream.write(buffer),
+        }
+    }
+
+    fn write_vectored(&mut self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+        match self {
+            Stream::Tcp(stream) => stream.write_vectored(buffers),
+            Stream::Unix(stream) => stream.write_vectored(buffers),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,150 @@
+//! Housekeeping, `hz` times a second: clients, rates, and asking the jobs to look for work.
+
+use std::collections::VecDeque;
+
+use log::debug;
+
+use crate::instance::Instance;
+use crate::session::{Mode, Token};
+use crate::sys::resources;
+
+use super::jobs::Jobs;
+
+/// Clients looked at in one tick at least.
+const CLIENTS_MIN: usize = 5;
+/// With more clients than this for each tick of a second, `dynamic-hz` makes the ticks more frequent.
+const CLIENTS_PER_TICK_MAX: usize = 200;
+/// Most ticks a second.
+const HZ_MAX: u32 = 500;
+/// Samples of which the rates in INFO are the mean.
+const RATE_SAMPLES: usize = 16;
+/// Time between two samples, in µs.
+const RATE_PERIOD_US: u64 = 100_000;
+
+/// The state of the housekeeping.
+pub struct Cron {
+    due_us: u64,
+    next_slot: usize,
+    rates: Rates,
+}
+
+impl Cron {
+    /// The first tick is due at once.
+    pub fn new(instance: &Instance) -> Cron {
+        Cron { due_us: instance.clock.monotonic_us(), next_slot: 0, rates: Rates::default() }
+    }
+
+    /// When the next tick is due, on the monotonic clock.
+    pub fn due_us(&self) -> u64 {
+        self.due_us
+    }
+
+    /// Whether a tick is due.
+    #[inline]
+    pub fn is_due(&self, instance: &Instance) -> bool {
+        instance.clock.monotonic_us() >= self.due_us
+    }
+
+    /// Does one tick's work; gives the clients that are to be closed.
+    pub fn tick(&mut self, instance: &mut Instance, jobs: &mut Jobs) -> Vec<Token> {
+        let now_us = instance.clock.monotonic_us();
+        self.due_us = now_us + 1_000_000 / u64::from(effective_hz(instance));
+        self.rates.sample(instance, now_us);
+        instance.stats.resident_bytes = resources::resident_bytes() as usize;
+        let used = instance.used_memory();
+        instance.stats.peak_memory_bytes = instance.stats.peak_memory_bytes.max(used);
+        if !instance.keyspace_paused() {
+            jobs.wake();
+        }
+        self.look_after_clients(instance)
+    }
+
+    /// Closes idle clients, gives back buffers and keeps the figures of recent ones; a share of the
+    /// clients each tick, so that all have been seen once a second.
+    fn look_after_clients(&mut self, instance: &mut Instance) -> Vec<Token> {
+        let hz = effective_hz(instance) as usize;
+        let count = (instance.clients.len() / hz).max(CLIENTS_MIN).min(instance.clients.len());
+        let now_ms = instance.now_ms();
+        let timeout_ms = i64::from(instance.config.timeout) * 1000;
+        let mut overdue = Vec::new();
+        for _ in 0..count {
+            let Some(token) = instance.clients.next_after(&mut self.next_slot) else {
+                break;
+            };
+            if instance.soft_limit_exceeded(token) {
+                overdue.push(token);
+                continue;
+            }
+            let Some(session) = instance.clients.get_mut(token) else {
+                continue;
+            };
+            let idle_ms = now_ms - session.last_interaction_ms;
+            let may_idle = session.mode == Mode::Monitor || session.blocked.is_some();
+            if timeout_ms > 0 && idle_ms > timeout_ms && !may_idle {
+                debug!("Closing idle client");
+                overdue.push(token);
+            }
+        }
+        overdue
+    }
+}
+
+/// Ticks a second: `hz`, and more with very many clients under `dynamic-hz`.
+pub fn effective_hz(instance: &Instance) -> u32 {
+    let mut hz = instance.config.hz.max(1);
+    if instance.config.dynamic_hz {
+        while instance.clients.len() / hz as usize > CLIENTS_PER_TICK_MAX && hz < HZ_MAX {
+            hz = (hz * 2).min(HZ_MAX);
+        }
+    }
+    hz
+}
+
+#[derive(Clone, Copy, Default)]
+struct Totals {
+    at_us: u64,
+    commands: u64,
+    input_bytes: u64,
+    output_bytes: u64,
+    turns: u64,
+    busy_ns: u64,
+}
+
+/// Totals of the last second and a half: the rates follow from the oldest and the newest.
+#[derive(Default)]
+struct Rates {
+    samples: VecDeque<Totals>,
+}
+
+impl Rates {
+    fn sample(&mut self, instance: &mut Instance, now_us: u64) {
+        if self.samples.back().is_some_and(|last| now_us < last.at_us + RATE_PERIOD_US) {
+            return;
+        }
+        let newest = Totals {
+            at_us: now_us,
+            commands: instance.stats.commands,
+            input_bytes: instance.stats.input_bytes,
+            output_bytes: instance.stats.output_bytes,
+            turns: instance.loop_figures.turns,
+            busy_ns: instance.loop_figures.busy_ns,
+        };
+        self.samples.push_back(newest);
+        if self.samples.len() > RATE_SAMPLES {
+            self.samples.pop_front();
+        }
+        let oldest = self.samples[0];
+        let elapsed_us = newest.at_us - oldest.at_us;
+        let rate = |new: u64, old: u64| {
+            new.saturating_sub(old).saturating_mul(1_000_000).checked_div(elapsed_us).unwrap_or(0)
+        };
+        let turns = newest.turns - oldest.turns;
+        let busy_us = (newest.busy_ns - oldest.busy_ns) / 1000;
+        let recent = &mut instance.loop_figures.recent;
+        recent.commands = rate(newest.commands, oldest.commands);
+        recent.input_bytes = rate(newest.input_bytes, oldest.input_bytes);
+        recent.output_bytes = rate(newest.output_bytes, oldest.output_bytes);
+        recent.turns = rate(newest.turns, oldest.turns);
+        recent.turn_us = busy_us.checked_div(turns).unwrap_or(0);
+    }
+}

@@ -1,0 +1,432 @@
+//! The loop: `poll → serve ready connections → background jobs within a budget → flush → poll`.
+//!
+//! It owns the sockets, in a slab under the same tokens as the sessions. Readiness is edge-triggered
+//! and each connection is registered once; whoever is stopped before its socket is drained goes on
+//! the ready list, and while that list or the jobs have work the poll does not wait.
+
+use std::io;
+use std::time::Duration;
+
+use log::{debug, info, warn};
+use mio::event::Event;
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Token as PollToken};
+use slab::Slab;
+
+use crate::instance::{Instance, LoopRequest};
+use crate::net::connection::{Connection, Sent};
+use crate::net::listener::Listeners;
+use crate::resp::Batch;
+use crate::session::{Address, Close, Session, Token};
+use crate::sys::signals::Signals;
+
+use super::cron::Cron;
+use super::jobs::Jobs;
+use super::serve::SHARED_BUFFER_BYTES;
+use super::shutdown::Shutdown;
+
+/// Readiness events taken from one poll.
+const EVENTS_MAX: usize = 1024;
+/// Connections accepted in one turn: a flood of them must not keep the others waiting.
+const ACCEPTS_MAX: usize = 256;
+const SIGNAL_TOKEN: PollToken = PollToken(usize::MAX);
+const FIRST_LISTENER_TOKEN: usize = usize::MAX - 1;
+
+/// The reactor with everything it owns.
+pub struct EventLoop {
+    pub(super) poll: Poll,
+    pub(super) instance: Instance,
+    pub(super) connections: Slab<Connection>,
+    /// Lent to each connection for the time it is served.
+    pub(super) shared: Box<[u8]>,
+    pub(super) batch: Batch,
+    /// Connections to serve without waiting for an event.
+    pub(super) ready: Vec<Token>,
+    pub(super) shutdown: Shutdown,
+    signals: Signals,
+    cron: Cron,
+    jobs: Jobs,
+    flushing: Vec<Token>,
+    accepting: Vec<usize>,
+}
+
+impl EventLoop {
+    /// Opens the listeners and registers the signals.
+    ///
+    /// Errors: the text to log before giving up.
+    pub fn new(mut instance: Instance, signals: Signals) -> Result<EventLoop, String> {
+        let poll = Poll::new().map_err(|error| format!("Can't create the poll: {error}"))?;
+        let text = |error: io::Error| format!("Can't register with the poll: {error}");
+        let registry = poll.registry().try_clone().map_err(text)?;
+        instance.listeners = Some(Listeners::open(registry, FIRST_LISTENER_TOKEN, &instance.config)?);
+        let mut source = SourceFd(&signals.source_fd());
+        poll.registry().register(&mut source, SIGNAL_TOKEN, Interest::READABLE).map_err(text)?;
+        Ok(EventLoop {
+            poll,
+            cron: Cron::new(&instance),
+            instance,
+            connections: Slab::new(),
+            shared: vec![0; SHARED_BUFFER_BYTES].into_boxed_slice(),
+            batch: Batch::new(),
+            ready: Vec::new(),
+            shutdown: Shutdown::default(),
+            signals,
+            jobs: Jobs::default(),
+            flushing: Vec::new(),
+            accepting: Vec::new(),
+        })
+    }
+
+    /// The server's state, to look at before the loop runs.
+    pub fn instance(&self) -> &Instance {
+        &self.instance
+    }
+
+    /// Runs until the server is to end.
+    ///
+    /// Errors: the poll's own, none of which is expected.
+    pub fn run(&mut self) -> io::Result<()> {
+        let mut events = Events::with_capacity(EVENTS_MAX);
+        while !self.shutdown.is_complete() {
+            let timeout = self.poll_timeout();
+            match self.poll.poll(&mut events, timeout) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                result => result?,
+            }
+            self.turn(&events);
+        }
+        Ok(())
+    }
+
+    /// One turn: everything between two polls.
+    fn turn(&mut self, events: &Events) {
+        self.instance.refresh_clock();
+        let started = self.instance.clock.ticks();
+        self.serve_ready();
+        for event in events {
+            self.dispatch(event);
+        }
+        self.accept_waiting();
+        let served = self.instance.clock.ticks();
+        self.run_timers();
+        self.jobs.run(&mut self.instance, served.saturating_sub(started));
+        let jobs_done = self.instance.clock.ticks();
+        self.before_sleep();
+        self.note_turn(started, served, jobs_done);
+    }
+
+    /// How long the poll may wait: not at all while there is work, else until the next timer.
+    fn poll_timeout(&self) -> Option<Duration> {
+        let busy = !self.ready.is_empty()
+            || !self.accepting.is_empty()
+            || self.jobs.have_work()
+            || self.instance.clients.has_to_flush();
+        if busy {
+            return Some(Duration::ZERO);
+        }
+        let now_us = self.instance.clock.monotonic_us();
+        let mut wait_us = self.cron.due_us().saturating_sub(now_us);
+        if self.instance.pause.is_active() {
+            let left_ms = self.instance.pause.until_ms - self.instance.now_ms();
+            wait_us = wait_us.min(left_ms.max(0) as u64 * 1000);
+        }
+        Some(Duration::from_micros(wait_us))
+    }
+
+    fn dispatch(&mut self, event: &Event) {
+        let token = event.token();
+        if token == SIGNAL_TOKEN {
+            self.take_signals();
+        } else if let Some(index) = self.listener_index(token) {
+            if !self.accepting.contains(&index) {
+                self.accepting.push(index);
+            }
+        } else {
+            self.dispatch_client(event, decode(token));
+        }
+    }
+
+    fn listener_index(&self, token: PollToken) -> Option<usize> {
+        self.instance.listeners.as_ref()?.index_of(token)
+    }
+
+    #[inline]
+    fn dispatch_client(&mut self, event: &Event, token: Token) {
+        // An event may be of a client that is gone, and whose place another has taken.
+        if !self.instance.clients.contains(token) {
+            return;
+        }
+        let connection = &mut self.connections[token.slot as usize];
+        if event.is_read_closed() || event.is_error() {
+            connection.hung_up = true;
+        }
+        let throttled = connection.throttled;
+        if event.is_readable() || connection.hung_up {
+            connection.readable = true;
+        }
+        if event.is_writable() && throttled {
+            self.flush_client(token);
+        }
+        if event.is_readable() || event.is_read_closed() || event.is_error() {
+            self.serve(token);
+        } else if event.is_writable() && !throttled {
+            self.flush_client(token);
+        }
+    }
+
+    /// Serves those that were stopped before their sockets were drained.
+    fn serve_ready(&mut self) {
+        for token in std::mem::take(&mut self.ready) {
+            if self.instance.clients.contains(token) {
+                self.connections[token.slot as usize].ready = false;
+                self.serve(token);
+            }
+        }
+    }
+
+    /// Has a connection served in the next turn without an event.
+    pub(super) fn make_ready(&mut self, token: Token) {
+        let connection = &mut self.connections[token.slot as usize];
+        if !connection.ready {
+            connection.ready = true;
+            self.ready.push(token);
+        }
+    }
+
+    fn accept_waiting(&mut self) {
+        let mut room = ACCEPTS_MAX;
+        while let Some(index) = self.accepting.last().copied() {
+            if room == 0 {
+                return;
+            }
+            room -= 1;
+            let Some(listeners) = &self.instance.listeners else {
+                return self.accepting.clear();
+            };
+            if index >= listeners.len() {
+                self.accepting.pop();
+                continue;
+            }
+            match listeners.accept(index) {
+                Ok(stream) => {
+                    let path = listeners.unix_path().unwrap_or_default().to_string();
+                    self.admit(Connection::new(stream), &path);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.accepting.pop();
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    warn!("Accepting client connection: {error}");
+                    self.accepting.pop();
+                }
+            }
+        }
+    }
+
+    /// Takes a new connection in, or sends it away with the reason.
+    fn admit(&mut self, mut connection: Connection, unix_path: &str) {
+        self.instance.stats.connections += 1;
+        let address = connection.stream.address(unix_path);
+        if let Some(reason) = self.reason_to_refuse(&address) {
+            self.instance.stats.rejected_connections += 1;
+            // A peer that does not take even this line is closed all the same.
+            let _ = io::Write::write(&mut connection.stream, reason.as_bytes());
+            return;
+        }
+        if let Err(error) = connection.stream.set_options(self.instance.config.tcp_keepalive) {
+            debug!("Can't set socket options for {}: {error}", address.peer);
+        }
+        let descriptor = connection.stream.descriptor();
+        let key = self.connections.vacant_key();
+        let token = self.instance.add_client(address);
+        // INVARIANT: sessions and connections come and go together, so both slabs choose alike.
+        assert_eq!(key, token.slot as usize, "a session and its connection share a slot");
+        if let Err(error) = connection.stream.register(self.poll.registry(), encode(token)) {
+            warn!("Error registering fd event for the new client: {error}");
+            self.instance.clients.remove(token);
+            return;
+        }
+        self.connections.insert(connection);
+        if let Some(session) = self.instance.clients.get_mut(token) {
+            session.descriptor = descriptor;
+        }
+    }
+
+    fn reason_to_refuse(&self, address: &Address) -> Option<&'static str> {
+        if self.instance.clients.len() >= self.instance.config.maxclients as usize {
+            return Some("-ERR max number of clients reached\r\n");
+        }
+        let open = self.instance.config.requirepass.is_empty();
+        if self.instance.config.protected_mode && open && !address.is_local() {
+            return Some(PROTECTED_MODE_ERROR);
+        }
+        None
+    }
+
+    /// Sends a client what waits for it, as far as its socket takes it.
+    pub(super) fn flush_client(&mut self, token: Token) {
+        let Some(session) = self.instance.clients.get_mut(token) else {
+            return;
+        };
+        session.flush_queued = false;
+        let connection = &mut self.connections[token.slot as usize];
+        self.instance.stats.writes += u64::from(!session.reply.is_empty());
+        match connection.flush(&mut session.reply) {
+            Ok((sent, count)) => {
+                self.instance.stats.output_bytes += count as u64;
+                session.traffic.output_bytes += count as u64;
+                if sent == Sent::All {
+                    self.flushed(token);
+                } else {
+                    self.check_output_limit(token);
+                }
+            }
+            Err(error) => {
+                debug!("Error writing to client: {error}");
+                self.close(token);
+            }
+        }
+    }
+
+    /// Everything is sent: the buffer goes, and what waited for this goes on.
+    fn flushed(&mut self, token: Token) {
+        let Some(session) = self.instance.clients.get_mut(token) else {
+            return;
+        };
+        session.soft_limit_since_ms = 0;
+        session.reply.shrink();
+        if session.close == Close::AfterReply {
+            return self.close(token);
+        }
+        let connection = &mut self.connections[token.slot as usize];
+        if connection.throttled {
+            connection.throttled = false;
+            self.make_ready(token);
+        }
+    }
+
+    /// Closes a connection and forgets its client.
+    pub(super) fn close(&mut self, token: Token) {
+        if !self.instance.clients.contains(token) {
+            return;
+        }
+        self.instance.remove_client(token);
+        let mut connection = self.connections.remove(token.slot as usize);
+        // Both may find that the peer was faster.
+        let _ = connection.stream.deregister(self.poll.registry());
+        let _ = connection.stream.shutdown();
+    }
+
+    fn take_signals(&mut self) {
+        while let Some(signal) = self.signals.drain() {
+            warn!("{}", signal.log_message());
+            self.begin_shutdown_by_signal(signal);
+        }
+    }
+
+    fn run_timers(&mut self) {
+        if self.cron.is_due(&self.instance) {
+            self.cron_tick();
+        }
+        let pause = self.instance.pause;
+        if pause.is_active() && pause.until_ms <= self.instance.now_ms() {
+            self.instance.unpause();
+        }
+    }
+
+    fn cron_tick(&mut self) {
+        let overdue = self.cron.tick(&mut self.instance, &mut self.jobs);
+        for token in overdue {
+            self.close(token);
+        }
+        self.advance_shutdown();
+    }
+
+    /// What commands asked for, then the replies: the last thing before the poll.
+    fn before_sleep(&mut self) {
+        for request in std::mem::take(&mut self.instance.requests) {
+            self.fulfil(request);
+        }
+        let mut flushing = std::mem::take(&mut self.flushing);
+        self.instance.clients.take_to_flush(&mut flushing);
+        for token in flushing.drain(..) {
+            self.flush_client(token);
+        }
+        self.flushing = flushing;
+        for token in self.instance.clients.take_to_close() {
+            self.close_if_asked(token);
+        }
+    }
+
+    fn close_if_asked(&mut self, token: Token) {
+        let Some(session) = self.instance.clients.get_mut(token) else {
+            return;
+        };
+        match session.close {
+            Close::Now => self.close(token),
+            Close::AfterReply if session.reply.is_empty() => self.close(token),
+            Close::AfterReply | Close::No => {}
+        }
+    }
+
+    fn fulfil(&mut self, request: LoopRequest) {
+        match request {
+            LoopRequest::Shutdown { options, requester } => self.begin_shutdown(options, requester),
+            LoopRequest::AbortShutdown => self.abort_shutdown(),
+            LoopRequest::ServePostponed => {
+                for token in self.instance.clients.take_postponed() {
+                    if let Some(session) = self.instance.clients.get_mut(token) {
+                        session.blocked = None;
+                        self.make_ready(token);
+                    }
+                }
+            }
+        }
+    }
+
+    fn note_turn(&mut self, started: u64, served: u64, jobs_done: u64) {
+        let clock = &self.instance.clock;
+        let turn_ns = clock.ticks_as_nanos(clock.ticks().saturating_sub(started));
+        let figures = &mut self.instance.loop_figures;
+        figures.turns += 1;
+        figures.busy_ns += turn_ns;
+        figures.serving_ns += clock.ticks_as_nanos(served.saturating_sub(started));
+        figures.jobs_ns += clock.ticks_as_nanos(jobs_done.saturating_sub(served));
+        figures.longest_turn_ns = figures.longest_turn_ns.max(turn_ns);
+    }
+}
+
+impl Drop for EventLoop {
+    fn drop(&mut self) {
+        info!("{} clients were connected at the end", self.connections.len());
+    }
+}
+
+fn encode(token: Token) -> PollToken {
+    PollToken((token.generation as usize & 0x7fff_ffff) << 32 | token.slot as usize)
+}
+
+fn decode(token: PollToken) -> Token {
+    Token { slot: token.0 as u32, generation: (token.0 >> 32) as u32 }
+}
+
+/// What a client from elsewhere is told while nothing protects the data.
+const PROTECTED_MODE_ERROR: &str = "-DENIED Oneloop is running in protected mode because protected \
+mode is enabled and no password is set for the default user. In this mode connections are only \
+accepted from the loopback interface. To let other hosts connect: 1) turn protected mode off with \
+'CONFIG SET protected-mode no' from this machine, if the server is not reachable from the internet; \
+2) set 'protected-mode no' in the configuration file and restart; 3) start the server with \
+'--protected-mode no'; or 4) set a password for the default user.\r\n";
+
+/// Whether a session has requests that were received but not run.
+pub(super) fn has_input(connection: &Connection) -> bool {
+    !connection.input.is_empty() || connection.parser.is_mid_request()
+}
+
+/// Copies the connection's figures to its session, for CLIENT LIST.
+pub(super) fn note_query_buffer(connection: &Connection, session: &mut Session) {
+    session.traffic.query_bytes = connection.input.len();
+    session.traffic.query_free_bytes = connection.input.capacity() - connection.input.len();
+    session.traffic.argument_bytes = connection.parser.pending_bytes();
+}

@@ -1,0 +1,104 @@
+//! Background work between polls, in slices under one time budget.
+//!
+//! Everything that is not a user's command is a job. A job does a small step, tells whether there is
+//! more, and is asked again while the budget lasts. The budget follows the load: idle, a turn may
+//! spend up to half a millisecond on jobs; busy, about as much as it spent on clients, so that jobs
+//! neither starve nor double a client's wait.
+
+use crate::instance::Instance;
+
+/// Longest and shortest time for the jobs of one turn, in ns.
+const BUDGET_MAX_NS: u64 = 500_000;
+const BUDGET_MIN_NS: u64 = 100_000;
+/// Elements freed, or moved, in one step: some ten microseconds' worth.
+const STEP_ELEMENTS: usize = 256;
+
+/// One kind of background work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Job {
+    /// Free what was thrown away.
+    Reclaim,
+    /// Remove keys that are due.
+    Expiry,
+    /// Give back room in tables that few keys use.
+    Shrink,
+}
+
+const JOBS: [Job; 3] = [Job::Reclaim, Job::Expiry, Job::Shrink];
+
+/// Which jobs have work, and whose turn it is.
+#[derive(Default)]
+pub struct Jobs {
+    has_work: [bool; JOBS.len()],
+    next: usize,
+    /// Ticks of the last slice of each job, for the latency monitor.
+    expiry_ticks: u64,
+}
+
+impl Jobs {
+    /// Whether any job has something left to do.
+    pub fn have_work(&self) -> bool {
+        self.has_work.iter().any(|has_work| *has_work)
+    }
+
+    /// Asks every job to look for work; the cron does this a few times a second.
+    pub fn wake(&mut self) {
+        self.has_work = [true; JOBS.len()];
+    }
+
+    /// Asks for memory to be freed.
+    fn wake_reclaim(&mut self, instance: &Instance) {
+        if instance.keyspace.reclaim_pending() > 0 {
+            self.has_work[Job::Reclaim as usize] = true;
+        }
+    }
+
+    /// Runs jobs, in turns, until none has work or the budget is spent. `served_ticks` is what the
+    /// turn has spent on clients.
+    pub fn run(&mut self, instance: &mut Instance, served_ticks: u64) {
+        self.wake_reclaim(instance);
+        if !self.have_work() {
+            return;
+        }
+        let started = instance.clock.ticks();
+        let served_ns = instance.clock.ticks_as_nanos(served_ticks);
+        let budget_ns = if served_ns < BUDGET_MIN_NS / 10 {
+            BUDGET_MAX_NS
+        } else {
+            served_ns.clamp(BUDGET_MIN_NS, BUDGET_MAX_NS)
+        };
+        let deadline = started + instance.clock.nanos_as_ticks(budget_ns);
+        self.expiry_ticks = 0;
+        while self.have_work() && instance.clock.ticks() < deadline {
+            let job = JOBS[self.next];
+            self.next = (self.next + 1) % JOBS.len();
+            if self.has_work[job as usize] {
+                self.has_work[job as usize] = self.step(job, instance, deadline);
+            }
+        }
+        self.note(instance, started, budget_ns);
+    }
+
+    fn step(&mut self, job: Job, instance: &mut Instance, deadline: u64) -> bool {
+        match job {
+            Job::Reclaim => instance.keyspace.reclaim_step(STEP_ELEMENTS),
+            Job::Shrink => instance.keyspace.shrink_step(STEP_ELEMENTS),
+            Job::Expiry => {
+                let started = instance.clock.ticks();
+                let more = instance.expire_slice(deadline);
+                self.expiry_ticks += instance.clock.ticks().saturating_sub(started);
+                more
+            }
+        }
+    }
+
+    fn note(&self, instance: &mut Instance, started: u64, budget_ns: u64) {
+        let elapsed_ns = instance.clock.ticks_as_nanos(instance.clock.ticks().saturating_sub(started));
+        let figures = &mut instance.loop_figures;
+        figures.longest_jobs_ns = figures.longest_jobs_ns.max(elapsed_ns);
+        figures.job_overruns += u64::from(elapsed_ns > budget_ns + budget_ns / 2);
+        let expiry_ns = instance.clock.ticks_as_nanos(self.expiry_ticks);
+        instance.loop_figures.expiry_ns += expiry_ns;
+        instance.note_latency("expire-cycle", expiry_ns / 1_000_000);
+    }
+}

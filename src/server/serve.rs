@@ -1,0 +1,299 @@
+//! Serving one connection: read, parse a batch, prefetch what it needs, run it.
+//!
+//! The batch is what hides the memory's latency: while the first request's bucket travels from
+//! memory, the buckets of the other requests travel with it, and their records after them.
+
+use log::{debug, warn};
+
+use crate::command::call::{self, Flow};
+use crate::command::{Args, CommandId};
+use crate::instance::Instance;
+use crate::net::connection::{Connection, Fill};
+use crate::resp::{BATCH_MAX, Batch, Limits, Reply};
+use crate::session::{Blocked, Close, Session, Token};
+
+use super::event_loop::{EventLoop, note_query_buffer};
+
+/// Size of the buffer that all connections read into.
+pub const SHARED_BUFFER_BYTES: usize = 64 * 1024;
+/// Reads from one connection in one turn: more waits for the next turn, behind the others.
+const READS_MAX: usize = 4;
+/// Replies pending for a client whose output has no limit, from which on no more requests are read
+/// from it until they are sent.
+const BACKPRESSURE_BYTES: usize = 32 * 1024 * 1024;
+
+/// How serving a piece of input ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ended {
+    /// All whole requests were run.
+    InputUsed,
+    /// The rest must wait: for the end of a pause, or until replies are sent.
+    Held,
+    /// The connection is to be closed.
+    Closing,
+}
+
+impl EventLoop {
+    /// Reads what a connection has to say and runs the requests in it.
+    #[inline]
+    pub(super) fn serve(&mut self, token: Token) {
+        let Some(mut session) = self.instance.clients.lend(token) else {
+            return;
+        };
+        let mut reply = std::mem::take(&mut session.reply);
+        let connection = &mut self.connections[token.slot as usize];
+        let mut server = Server {
+            instance: &mut self.instance,
+            batch: &mut self.batch,
+            shared: &mut self.shared,
+        };
+        let ended = server.serve(connection, &mut session, &mut reply);
+        session.reply = reply;
+        session.last_interaction_ms = self.instance.now_ms();
+        if connection.parser.is_mid_request() || connection.input.capacity() > 0 || session.traffic.query_bytes > 0 {
+            note_query_buffer(connection, &mut session);
+        }
+        let more = connection.readable && ended == Ended::InputUsed;
+        if !session.reply.is_empty() {
+            self.instance.clients.queue_flush(&mut session);
+        }
+        let closing = ended == Ended::Closing || session.close != Close::No;
+        if closing {
+            self.instance.clients.queue_close(token);
+        }
+        self.instance.clients.restore(session);
+        if more && !closing {
+            self.make_ready(token);
+        }
+    }
+}
+
+/// What serving needs of the loop, apart from the connection.
+struct Server<'a> {
+    instance: &'a mut Instance,
+    batch: &'a mut Batch,
+    shared: &'a mut [u8],
+}
+
+impl Server<'_> {
+    fn serve(&mut self, connection: &mut Connection, session: &mut Session, reply: &mut Reply) -> Ended {
+        if session.close != Close::No {
+            return Ended::Closing;
+        }
+        if session.blocked.is_some() || connection.throttled {
+            return Ended::Held;
+        }
+        if !connection.input.is_empty() {
+            let ended = self.run_kept_input(connection, session, reply, 0);
+            if ended != Ended::InputUsed {
+                return ended;
+            }
+        }
+        for _ in 0..READS_MAX {
+            let filled = match connection.fill(self.shared) {
+                Ok(filled) => filled,
+                Err(error) => {
+                    debug!("Reading from client: {error}");
+                    session.close = Close::Now;
+                    return Ended::Closing;
+                }
+            };
+            let (shared, total, drained) = match filled {
+                Fill::More { shared, total } => (shared, total, false),
+                Fill::Drained { shared, total } => (shared, total, true),
+                Fill::Closed => {
+                    debug!("Client closed connection");
+                    session.close = Close::Now;
+                    return Ended::Closing;
+                }
+            };
+            self.instance.stats.reads += u64::from(total > 0);
+            self.instance.stats.input_bytes += total as u64;
+            session.traffic.input_bytes += total as u64;
+            let ended = self.take_input(connection, session, reply, shared);
+            if ended != Ended::InputUsed || drained {
+                return ended;
+            }
+        }
+        Ended::InputUsed
+    }
+
+    /// Runs what was read: straight from the shared buffer, unless earlier bytes come before it.
+    fn take_input(
+        &mut self,
+        connection: &mut Connection,
+        session: &mut Session,
+        reply: &mut Reply,
+        count: usize,
+    ) -> Ended {
+        if !connection.input.is_empty() {
+            return self.run_kept_input(connection, session, reply, count);
+        }
+        let shared = std::mem::take(&mut self.shared);
+        let (used, ended) = self.run_input(connection, session, reply, &shared[..count]);
+        connection.input.extend_from_slice(&shared[used..count]);
+        self.shared = shared;
+        self.check_query_limit(connection, session, ended)
+    }
+
+    /// Runs the connection's own bytes, with `count` more from the shared buffer behind them.
+    fn run_kept_input(
+        &mut self,
+        connection: &mut Connection,
+        session: &mut Session,
+        reply: &mut Reply,
+        count: usize,
+    ) -> Ended {
+        let mut input = std::mem::take(&mut connection.input);
+        input.extend_from_slice(&self.shared[..count]);
+        let (used, ended) = self.run_input(connection, session, reply, &input);
+        if used < input.len() {
+            input.drain(..used);
+            connection.input = input;
+        }
+        self.check_query_limit(connection, session, ended)
+    }
+
+    /// Parses and runs whole requests; tells how many bytes were used.
+    fn run_input(
+        &mut self,
+        connection: &mut Connection,
+        session: &mut Session,
+        reply: &mut Reply,
+        input: &[u8],
+    ) -> (usize, Ended) {
+        let mut used = 0;
+        loop {
+            let limits = Limits {
+                authenticated: session.authenticated,
+                max_bulk_bytes: self.instance.config.proto_max_bulk_len,
+            };
+            let rest = &input[used..];
+            let parsed = match connection.parser.parse(rest, &limits, self.batch) {
+                Ok(parsed) => parsed,
+                Err(error) => {
+                    debug!("Protocol error from client {}: {error}", session.address.peer);
+                    let text = error.reply_text();
+                    self.instance.error_stats.record(&String::from_utf8_lossy(&text));
+                    reply.error(&text);
+                    session.close = Close::AfterReply;
+                    return (input.len(), Ended::Closing);
+                }
+            };
+            if self.batch.is_empty() {
+                return (used + parsed, Ended::InputUsed);
+            }
+            let (ran, ended) = self.run_batch(session, reply, rest);
+            if ended != Ended::InputUsed {
+                if ended == Ended::Held {
+                    connection.throttled = session.blocked.is_none();
+                }
+                return (used + ran, ended);
+            }
+            used += parsed;
+        }
+    }
+
+    /// Runs the requests of the batch; tells how far into the input those reach that were run.
+    fn run_batch(&mut self, session: &mut Session, reply: &mut Reply, input: &[u8]) -> (usize, Ended) {
+        let count = self.batch.len();
+        let mut plans = [Plan::default(); BATCH_MAX];
+        prepare(self.instance, session, self.batch, input, &mut plans[..count]);
+        let mut done = 0;
+        for (index, plan) in plans[..count].iter().enumerate() {
+            let args = self.batch.args(index, input);
+            if plan.has_key {
+                self.instance.keyspace.remember_hash(args.at(plan.key as usize), plan.hash);
+            }
+            let flow = call::execute_resolved(self.instance, session, reply, args, plan.command);
+            if flow == Flow::Postponed {
+                session.blocked = Some(Blocked::Postponed);
+                self.instance.clients.postpone(session.token);
+                self.instance.keyspace.forget_hash();
+                return (done, Ended::Held);
+            }
+            done = self.batch.end(index);
+            if session.close != Close::No {
+                return (done, Ended::Closing);
+            }
+            if session.blocked.is_some() {
+                return (done, Ended::Held);
+            }
+            if reply.len() > BACKPRESSURE_BYTES || self.instance.config.has_output_limit(session) {
+                if let Some(ended) = self.check_output(session, reply) {
+                    return (done, ended);
+                }
+            }
+        }
+        self.instance.keyspace.forget_hash();
+        (done, Ended::InputUsed)
+    }
+
+    fn check_output(&mut self, session: &mut Session, reply: &Reply) -> Option<Ended> {
+        if self.instance.output_limit_reached(session, reply.len()) {
+            session.close = Close::Now;
+            return Some(Ended::Closing);
+        }
+        (reply.len() > BACKPRESSURE_BYTES).then_some(Ended::Held)
+    }
+
+    fn check_query_limit(&mut self, connection: &Connection, session: &mut Session, ended: Ended) -> Ended {
+        let limit = self.instance.config.client_query_buffer_limit;
+        if connection.input.is_empty() && !connection.parser.is_mid_request() {
+            return ended;
+        }
+        let held = connection.input.len() + connection.parser.pending_bytes();
+        if held as u64 <= limit || ended == Ended::Held {
+            return ended;
+        }
+        warn!("Closing client that reached max query buffer length: {}", session.address.peer);
+        self.instance.stats.client_query_buffer_limit_disconnections += 1;
+        session.close = Close::Now;
+        Ended::Closing
+    }
+}
+
+/// What is known of a request before it runs.
+#[derive(Clone, Copy, Default)]
+struct Plan {
+    command: Option<CommandId>,
+    has_key: bool,
+    /// Which argument the key is.
+    key: u8,
+    hash: u64,
+}
+
+/// Looks up the commands of a batch, works out the hashes of their keys and has the table's cache
+/// lines fetched: all buckets first, then all records.
+#[inline]
+fn prepare(instance: &mut Instance, session: &Session, batch: &Batch, input: &[u8], plans: &mut [Plan]) {
+    let database = session.database;
+    for (index, plan) in plans.iter_mut().enumerate() {
+        let args = batch.args(index, input);
+        *plan = plan_of(instance, args);
+        if plan.has_key && plan.command.is_some() {
+            instance.keyspace.prefetch_bucket(database, plan.hash);
+        }
+    }
+    if plans.len() > 1 {
+        for plan in plans.iter().filter(|plan| plan.has_key) {
+            instance.keyspace.prefetch_record(database, plan.hash);
+        }
+    }
+}
+
+#[inline]
+fn plan_of(instance: &Instance, args: Args<'_>) -> Plan {
+    let Some(command) = instance.commands.resolve(args.at(0), args.get(1)) else {
+        return Plan::default();
+    };
+    let mut plan = Plan { command: Some(command.id), ..Plan::default() };
+    if command.first_key > 0
+        && let Some(key) = args.get(command.first_key as usize)
+    {
+        plan.has_key = true;
+        plan.key = command.first_key;
+        plan.hash = instance.keyspace.hash(key);
+    }
+    plan
+}
