@@ -4,6 +4,7 @@
 
 pub mod collections;
 pub mod config;
+pub mod crash;
 pub mod logging;
 pub mod resp;
 pub mod server;

@@ -2,3 +2,5 @@
 
 pub mod clock;
 pub mod startup;
+pub mod supervision;
+pub mod title;
