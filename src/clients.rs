@@ -31,7 +31,8 @@ impl Clients {
     /// Adds a client that has just come.
     pub fn add(&mut self, address: Address, now_ms: i64) -> Token {
         self.next_id += 1;
-        self.next_generation = self.next_generation.wrapping_add(1);
+        // 31 bits, so that a token fits a poll token beside the listeners' at the top.
+        self.next_generation = (self.next_generation + 1) & 0x7fff_ffff;
         let entry = self.slots.vacant_entry();
         let token = Token { slot: entry.key() as u32, generation: self.next_generation };
         let session = Box::new(Session::new(self.next_id, token, address, now_ms));
@@ -92,6 +93,29 @@ impl Clients {
             return None;
         }
         slot.session.as_deref()
+    }
+
+    /// Whether that client still is there (on loan or not).
+    #[inline]
+    pub fn contains(&self, token: Token) -> bool {
+        match self.slots.get(token.slot as usize) {
+            Some(slot) => slot.token.generation == token.generation,
+            None => false,
+        }
+    }
+
+    /// The first client from a slot on, around the end; the slot moves on behind it.
+    pub fn next_after(&mut self, slot: &mut usize) -> Option<Token> {
+        for _ in 0..2 {
+            while *slot < self.slots.capacity() {
+                *slot += 1;
+                if let Some(found) = self.slots.get(*slot - 1) {
+                    return Some(found.token);
+                }
+            }
+            *slot = 0;
+        }
+        None
     }
 
     /// The token of the client with that id.

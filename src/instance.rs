@@ -1,5 +1,7 @@
 //! Everything that one server process knows, but for the sockets: what commands work on.
 
+use std::path::PathBuf;
+
 use crate::clients::Clients;
 use crate::command::stats::{CommandStats, ErrorStats};
 use crate::command::Registry;
@@ -10,11 +12,10 @@ use crate::effects::latency::LatencyMonitor;
 use crate::effects::slowlog::Slowlog;
 use crate::keyspace::Keyspace;
 use crate::collections::hash::HashSeed;
+use crate::net::listener::Listeners;
 use crate::server::clock::Clock;
+use crate::session::{Address, Session, Token};
 use crate::server::figures::LoopFigures;
-
-/// The version of Redis whose behaviour this is, for clients that look.
-pub const REDIS_VERSION: &str = "7.2.6";
 
 /// The state of the server.
 pub struct Instance {
@@ -38,17 +39,23 @@ pub struct Instance {
     pub run_id: String,
     pub started_ms: i64,
     pub loop_figures: LoopFigures,
+    /// What clients connect to; none when driven in-process.
+    pub listeners: Option<Listeners>,
+    pub config_file: Option<PathBuf>,
+    pub executable: PathBuf,
+    /// The pid file that is to be removed at the end.
+    pub pid_file: Option<PathBuf>,
+    /// Whether the replies of ordinary clients are limited.
+    output_limited: bool,
 }
 
 /// What a command asks the loop to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LoopRequest {
-    Shutdown(ShutdownOptions),
-    AbortShutdown,
+    /// SHUTDOWN, and who asked for it.
+    Shutdown { options: ShutdownOptions, requester: Option<Token> },
     /// CLIENT UNPAUSE, or the end of a pause.
     ServePostponed,
-    /// These directives changed and the loop has to apply them.
-    ApplyConfig(Vec<&'static str>),
 }
 
 /// The options of SHUTDOWN.
@@ -76,6 +83,7 @@ pub struct Stats {
     pub recent_input_bytes: usize,
     pub recent_output_bytes: usize,
     pub peak_memory_bytes: usize,
+    pub resident_bytes: usize,
 }
 
 /// CLIENT PAUSE.
@@ -116,7 +124,7 @@ impl Instance {
         let mut instance = Instance {
             commands,
             keyspace,
-            started_ms: clock.now_ms(),
+            started_ms: unix_ms(&clock),
             config,
             clock,
             run_id: (0..40).map(|_| char::from_digit(random.u32(..16), 16).unwrap_or('0')).collect(),
@@ -131,6 +139,11 @@ impl Instance {
             requests: Vec::new(),
             slow_ticks: u64::MAX,
             loop_figures: LoopFigures::default(),
+            listeners: None,
+            config_file: None,
+            executable: PathBuf::new(),
+            pid_file: None,
+            output_limited: false,
         };
         instance.refresh_clock();
         instance.apply_config();
@@ -141,7 +154,7 @@ impl Instance {
     #[inline]
     pub fn refresh_clock(&mut self) {
         self.clock.refresh();
-        let now_ms = self.clock.now_ms();
+        let now_ms = unix_ms(&self.clock);
         if now_ms != self.keyspace.now_ms {
             self.keyspace.now_ms = now_ms;
             self.keyspace.access.set_now(now_ms);
@@ -161,13 +174,103 @@ impl Instance {
         self.keyspace.access.frequency = config.maxmemory_policy.is_lfu();
         self.keyspace.access.log_factor = config.lfu_log_factor as u32;
         self.keyspace.access.decay_minutes = config.lfu_decay_time as u32;
+        let limit = config.client_output_buffer_limit.normal;
+        self.output_limited = limit.hard_bytes > 0 || limit.soft_bytes > 0;
     }
 
     /// Notes that something took so long, if the latency monitor wants to know.
     pub fn note_latency(&mut self, event: &'static str, latency_ms: u64) {
         let threshold_ms = self.config.latency_monitor_threshold;
         if threshold_ms > 0 && latency_ms >= threshold_ms {
-            self.latency.add(event, latency_ms, self.clock.now_ms());
+            self.latency.add(event, latency_ms, self.now_ms());
         }
     }
+
+    /// Milliseconds since the epoch, as of the present turn of the loop.
+    #[inline]
+    pub fn now_ms(&self) -> i64 {
+        self.keyspace.now_ms
+    }
+
+    /// Takes a new client in.
+    pub fn add_client(&mut self, address: Address) -> Token {
+        let now_ms = self.now_ms();
+        let token = self.clients.add(address, now_ms);
+        let open = self.config.requirepass.is_empty();
+        if let Some(session) = self.clients.get_mut(token) {
+            session.authenticated = open;
+        }
+        token
+    }
+
+    /// Forgets a client.
+    pub fn remove_client(&mut self, token: Token) {
+        drop(self.clients.remove(token));
+    }
+
+    /// Ends CLIENT PAUSE and has the clients served that it held back.
+    pub fn unpause(&mut self) {
+        self.pause = Pause::default();
+        self.requests.push(LoopRequest::ServePostponed);
+    }
+
+    /// Whether nothing may change behind the clients' backs: a pause is on.
+    pub fn keyspace_paused(&self) -> bool {
+        self.pause.is_active()
+    }
+
+    /// Whether a client's output has a limit that `output_limit_reached` should look at.
+    #[inline]
+    pub fn output_limited(&self) -> bool {
+        self.output_limited
+    }
+
+    /// Whether the replies that wait for a client, of so many bytes, are over the hard limit, or
+    /// over the soft one for too long.
+    pub fn output_limit_reached(&mut self, session: &mut Session, pending_bytes: usize) -> bool {
+        let limit = self.config.client_output_buffer_limit.normal;
+        let pending_bytes = pending_bytes as u64;
+        let hard = limit.hard_bytes > 0 && pending_bytes >= limit.hard_bytes;
+        let soft = limit.soft_bytes > 0 && pending_bytes >= limit.soft_bytes;
+        let overstayed = if !soft {
+            session.soft_limit_since_ms = 0;
+            false
+        } else if session.soft_limit_since_ms == 0 {
+            session.soft_limit_since_ms = self.keyspace.now_ms;
+            false
+        } else {
+            let over_ms = self.keyspace.now_ms - session.soft_limit_since_ms;
+            over_ms > i64::from(limit.soft_seconds) * 1000
+        };
+        if hard || overstayed {
+            self.stats.client_output_buffer_limit_disconnections += 1;
+            log::warn!(
+                "Client id={} addr={} closed for overcoming of output buffer limits.",
+                session.id,
+                session.address.peer
+            );
+        }
+        hard || overstayed
+    }
+
+    /// Removes keys that are due until `deadline` (in ticks); tells whether there are more.
+    pub fn expire_slice(&mut self, deadline: u64) -> bool {
+        if !self.keyspace.active_expiry || !self.keyspace.has_volatile_keys() {
+            return false;
+        }
+        // With more effort, a smaller share of expired keys is put up with (Redis's own figures).
+        let effort = self.config.active_expire_effort as usize;
+        let acceptable_percent = 10usize.saturating_sub(effort.saturating_sub(1)).max(1);
+        let clock = &self.clock;
+        self.keyspace.expire_cycle(acceptable_percent, || clock.ticks() >= deadline)
+    }
+
+    /// Bytes allocated by the process.
+    pub fn used_memory(&self) -> usize {
+        crate::sys::memory::allocated_bytes()
+    }
+}
+
+fn unix_ms(clock: &Clock) -> i64 {
+    i64::try_from(clock.now_ms()).unwrap_or(i64::MAX)
 }

@@ -26,6 +26,7 @@ pub mod collections;
 pub mod resp;
 pub mod types;
 
+pub mod crash;
 pub mod logging;
 pub mod sys;
 

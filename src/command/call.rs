@@ -70,7 +70,7 @@ pub fn call(context: &mut Context<'_>, args: Args<'_>) {
     context.instance.keyspace.no_touch = context.session.no_touch;
     let started = context.instance.clock.ticks();
     let result = handler(context, args);
-    let elapsed = context.instance.clock.ticks_since(started);
+    let elapsed = context.instance.clock.ticks().saturating_sub(started);
     let failed = result.is_err();
     if let Err(error) = result {
         reply_error(context.instance, context.reply, &error);

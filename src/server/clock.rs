@@ -9,7 +9,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The time since the Unix epoch, read from the system now. For what lies outside the core, such as log lines.
 pub fn wall_clock() -> Duration {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
 }
 
 /// What INFO's `monotonic_clock` field says.
@@ -26,16 +28,28 @@ pub struct Clock {
 impl Clock {
     /// A clock that follows the system's.
     pub fn system() -> Clock {
-        let ticks = Ticks { source: Source::System(quanta::Clock::new()) };
-        let mut clock = Clock { now_us: 0, started: ticks.now(), ticks };
+        let ticks = Ticks {
+            source: Source::System(quanta::Clock::new()),
+        };
+        let mut clock = Clock {
+            now_us: 0,
+            started: ticks.now(),
+            ticks,
+        };
         clock.refresh();
         clock
     }
 
     /// A clock that stands at `unix_ms` until [`Clock::advance_virtual`] moves it.
     pub fn virtual_at(unix_ms: u64) -> Clock {
-        let ticks = Ticks { source: Source::Virtual(Rc::new(Cell::new(0))) };
-        Clock { now_us: unix_ms * 1000, started: 0, ticks }
+        let ticks = Ticks {
+            source: Source::Virtual(Rc::new(Cell::new(0))),
+        };
+        Clock {
+            now_us: unix_ms * 1000,
+            started: 0,
+            ticks,
+        }
     }
 
     /// Milliseconds since the Unix epoch, as of the last refresh.
@@ -82,8 +96,28 @@ impl Clock {
     }
 
     /// A stopwatch for timing commands, moving with this clock.
-    pub fn ticks(&self) -> Ticks {
+    pub fn stopwatch(&self) -> Ticks {
         self.ticks.clone()
+    }
+
+    /// The stopwatch's counter now.
+    #[inline]
+    pub fn ticks(&self) -> u64 {
+        self.ticks.now()
+    }
+
+    /// How long so many ticks are, in ns.
+    #[inline]
+    pub fn ticks_as_nanos(&self, ticks: u64) -> u64 {
+        self.ticks.nanos_between(0, ticks)
+    }
+
+    /// How many ticks so many ns are.
+    pub fn nanos_as_ticks(&self, nanos: u64) -> u64 {
+        const SAMPLE_TICKS: u64 = 1 << 32;
+        let sample_ns = self.ticks_as_nanos(SAMPLE_TICKS).max(1);
+        let ticks = u128::from(nanos) * u128::from(SAMPLE_TICKS) / u128::from(sample_ns);
+        u64::try_from(ticks).unwrap_or(u64::MAX)
     }
 }
 
@@ -133,12 +167,15 @@ mod tests {
     #[test]
     fn a_virtual_clock_moves_only_when_told() {
         let mut clock = Clock::virtual_at(5000);
-        let ticks = clock.ticks();
+        let ticks = clock.stopwatch();
         let start = ticks.now();
         clock.refresh();
         assert_eq!((clock.now_ms(), clock.monotonic_us()), (5000, 0));
         clock.advance_virtual(7);
-        assert_eq!((clock.now_ms(), clock.now_us(), clock.monotonic_us()), (5007, 5_007_000, 7000));
+        assert_eq!(
+            (clock.now_ms(), clock.now_us(), clock.monotonic_us()),
+            (5007, 5_007_000, 7000)
+        );
         assert_eq!(ticks.micros_since(start), 7000);
         clock.sleep(Duration::from_micros(1500));
         assert_eq!((clock.now_us(), clock.monotonic_us()), (5_008_500, 8500));
@@ -159,7 +196,7 @@ mod tests {
 
     #[test]
     fn ticks_measure_real_time() {
-        let ticks = Clock::system().ticks();
+        let ticks = Clock::system().stopwatch();
         let start = ticks.now();
         std::thread::sleep(Duration::from_millis(3));
         let micros = ticks.micros_since(start);

@@ -71,19 +71,20 @@ impl Cron {
             let Some(token) = instance.clients.next_after(&mut self.next_slot) else {
                 break;
             };
-            if instance.soft_limit_exceeded(token) {
-                overdue.push(token);
-                continue;
-            }
-            let Some(session) = instance.clients.get_mut(token) else {
+            let Some(mut session) = instance.clients.lend(token) else {
                 continue;
             };
+            let pending_bytes = session.reply.len();
+            if instance.output_limit_reached(&mut session, pending_bytes) {
+                overdue.push(token);
+            }
             let idle_ms = now_ms - session.last_interaction_ms;
             let may_idle = session.mode == Mode::Monitor || session.blocked.is_some();
             if timeout_ms > 0 && idle_ms > timeout_ms && !may_idle {
                 debug!("Closing idle client");
                 overdue.push(token);
             }
+            instance.clients.restore(session);
         }
         overdue
     }

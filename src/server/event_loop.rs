@@ -289,6 +289,18 @@ impl EventLoop {
         }
     }
 
+    fn check_output_limit(&mut self, token: Token) {
+        let Some(mut session) = self.instance.clients.lend(token) else {
+            return;
+        };
+        let pending_bytes = session.reply.len();
+        let reached = self.instance.output_limit_reached(&mut session, pending_bytes);
+        self.instance.clients.restore(session);
+        if reached {
+            self.close(token);
+        }
+    }
+
     /// Everything is sent: the buffer goes, and what waited for this goes on.
     fn flushed(&mut self, token: Token) {
         let Some(session) = self.instance.clients.get_mut(token) else {
@@ -340,7 +352,6 @@ impl EventLoop {
         for token in overdue {
             self.close(token);
         }
-        self.advance_shutdown();
     }
 
     /// What commands asked for, then the replies: the last thing before the poll.
@@ -373,7 +384,6 @@ impl EventLoop {
     fn fulfil(&mut self, request: LoopRequest) {
         match request {
             LoopRequest::Shutdown { options, requester } => self.begin_shutdown(options, requester),
-            LoopRequest::AbortShutdown => self.abort_shutdown(),
             LoopRequest::ServePostponed => {
                 for token in self.instance.clients.take_postponed() {
                     if let Some(session) = self.instance.clients.get_mut(token) {

@@ -11,6 +11,8 @@ pub struct LoopFigures {
     pub serving_ns: u64,
     /// The part of it that ran jobs.
     pub jobs_ns: u64,
+    /// The part of that which removed expired keys.
+    pub expiry_ns: u64,
     /// Turns in which jobs overran their budget by more than half.
     pub job_overruns: u64,
     pub longest_turn_ns: u64,

@@ -10,3 +10,5 @@ pub mod jobs;
 pub mod serve;
 pub mod shutdown;
 pub mod startup;
+pub mod supervision;
+pub mod title;

@@ -219,7 +219,7 @@ impl Server<'_> {
             if session.blocked.is_some() {
                 return (done, Ended::Held);
             }
-            if reply.len() > BACKPRESSURE_BYTES || self.instance.config.has_output_limit(session) {
+            if reply.len() > BACKPRESSURE_BYTES || self.instance.output_limited() {
                 if let Some(ended) = self.check_output(session, reply) {
                     return (done, ended);
                 }

@@ -24,12 +24,14 @@ pub struct ProcessorTime {
 }
 
 /// The outcome of asking for more open files.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenFileLimit {
     /// The limit that was in force before.
     pub before: u64,
     /// The limit in force now.
     pub now: u64,
+    /// Number of the system's error, when it refused what was wanted.
+    pub refusal: Option<i32>,
 }
 
 /// The size of a memory page in bytes.
@@ -67,7 +69,10 @@ pub fn processor_time(whose: Whose) -> ProcessorTime {
     if unsafe { libc::getrusage(selector, &mut usage) } != 0 {
         return ProcessorTime::default();
     }
-    ProcessorTime { user_us: microseconds(usage.ru_utime), system_us: microseconds(usage.ru_stime) }
+    ProcessorTime {
+        user_us: microseconds(usage.ru_utime),
+        system_us: microseconds(usage.ru_stime),
+    }
 }
 
 fn microseconds(time: libc::timeval) -> u64 {
@@ -78,24 +83,52 @@ fn microseconds(time: libc::timeval) -> u64 {
 ///
 /// Errors: the limit cannot be read.
 pub fn raise_open_files(wanted: u64) -> io::Result<OpenFileLimit> {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
     // SAFETY: the pointer is valid for the call.
     if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) } != 0 {
         return Err(io::Error::last_os_error());
     }
     let before = limit.rlim_cur;
     if before >= wanted {
-        return Ok(OpenFileLimit { before, now: before });
+        return Ok(OpenFileLimit {
+            before,
+            now: before,
+            refusal: None,
+        });
     }
     // A privileged process may raise the hard limit too; any other gets what the hard limit leaves.
-    for (soft, hard) in [(wanted, limit.rlim_max.max(wanted)), (wanted.min(limit.rlim_max), limit.rlim_max)] {
-        let attempt = libc::rlimit { rlim_cur: soft, rlim_max: hard };
-        // SAFETY: the pointer is valid for the call.
-        if unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &attempt) } == 0 {
-            return Ok(OpenFileLimit { before, now: soft });
-        }
+    let hard_limit = limit.rlim_max;
+    let Err(refusal) = set_open_files(wanted, hard_limit.max(wanted)) else {
+        return Ok(OpenFileLimit {
+            before,
+            now: wanted,
+            refusal: None,
+        });
+    };
+    let now = match set_open_files(hard_limit, hard_limit) {
+        Ok(()) => hard_limit,
+        Err(_) => before,
+    };
+    Ok(OpenFileLimit {
+        before,
+        now,
+        refusal: refusal.raw_os_error(),
+    })
+}
+
+fn set_open_files(soft: u64, hard: u64) -> io::Result<()> {
+    let limit = libc::rlimit {
+        rlim_cur: soft,
+        rlim_max: hard,
+    };
+    // SAFETY: the pointer is valid for the call.
+    if unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) } == 0 {
+        return Ok(());
     }
-    Ok(OpenFileLimit { before, now: before })
+    Err(io::Error::last_os_error())
 }
 
 /// The system's name, release and machine, as INFO's `os` field shows them: `Linux 6.1.0 x86_64`.
@@ -106,11 +139,20 @@ pub fn operating_system() -> String {
     if unsafe { libc::uname(&mut name) } != 0 {
         return String::from("unknown");
     }
-    format!("{} {} {}", text(&name.sysname), text(&name.release), text(&name.machine))
+    format!(
+        "{} {} {}",
+        text(&name.sysname),
+        text(&name.release),
+        text(&name.machine)
+    )
 }
 
 fn text(field: &[libc::c_char]) -> String {
-    let bytes: Vec<u8> = field.iter().map(|&unit| unit as u8).take_while(|&byte| byte != 0).collect();
+    let bytes: Vec<u8> = field
+        .iter()
+        .map(|&unit| unit as u8)
+        .take_while(|&byte| byte != 0)
+        .collect();
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
@@ -130,14 +172,19 @@ pub fn disable_transparent_huge_pages() -> io::Result<()> {
 /// Errors: `/proc` is missing.
 pub fn oom_score_adjustment() -> io::Result<i32> {
     let text = fs::read_to_string("/proc/self/oom_score_adj")?;
-    text.trim().parse().map_err(|_| io::Error::from(io::ErrorKind::InvalidData))
+    text.trim()
+        .parse()
+        .map_err(|_| io::Error::from(io::ErrorKind::InvalidData))
 }
 
 /// Sets the out-of-memory killer's score adjustment, clamped to -1000..=1000.
 ///
 /// Errors: lowering it needs a privilege.
 pub fn set_oom_score_adjustment(adjustment: i32) -> io::Result<()> {
-    fs::write("/proc/self/oom_score_adj", adjustment.clamp(-1000, 1000).to_string())
+    fs::write(
+        "/proc/self/oom_score_adj",
+        adjustment.clamp(-1000, 1000).to_string(),
+    )
 }
 
 #[cfg(test)]
@@ -162,7 +209,14 @@ mod tests {
     fn open_file_limit_is_never_lowered() {
         let before = raise_open_files(0).unwrap().now;
         assert!(before > 0);
-        assert_eq!(raise_open_files(1).unwrap(), OpenFileLimit { before, now: before });
+        assert_eq!(
+            raise_open_files(1).unwrap(),
+            OpenFileLimit {
+                before,
+                now: before,
+                refusal: None
+            }
+        );
         assert!(raise_open_files(before + 1).unwrap().now >= before);
     }
 

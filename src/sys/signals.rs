@@ -21,16 +21,6 @@ pub enum Signal {
     Interrupt,
 }
 
-impl Signal {
-    /// The log line that the first sight of this request deserves.
-    pub fn log_message(self) -> &'static str {
-        match self {
-            Signal::Terminate => "Received SIGTERM scheduling shutdown...",
-            Signal::Interrupt => "Received SIGINT scheduling shutdown...",
-        }
-    }
-}
-
 /// The installed handlers and the receiving end of the pair that they write to.
 #[derive(Debug)]
 pub struct Signals {
@@ -53,7 +43,12 @@ impl Signals {
         let interrupt = note_or_insist(&sender, &ending, insist)?;
         ignore(libc::SIGHUP);
         ignore(libc::SIGPIPE);
-        Ok(Signals { receiver, terminate, interrupt, ending })
+        Ok(Signals {
+            receiver,
+            terminate,
+            interrupt,
+            ending,
+        })
     }
 
     /// The descriptor to watch for readability (`mio::unix::SourceFd`).
@@ -91,7 +86,11 @@ fn note(signal: i32, sender: &UnixStream) -> io::Result<Arc<AtomicBool>> {
     Ok(flag)
 }
 
-fn note_or_insist(sender: &UnixStream, ending: &Arc<AtomicBool>, insist: fn()) -> io::Result<Arc<AtomicBool>> {
+fn note_or_insist(
+    sender: &UnixStream,
+    ending: &Arc<AtomicBool>,
+    insist: fn(),
+) -> io::Result<Arc<AtomicBool>> {
     let guard = Arc::clone(ending);
     let action = move || {
         if guard.load(Ordering::SeqCst) {
@@ -130,7 +129,11 @@ mod tests {
     }
 
     fn is_readable(descriptor: RawFd) -> bool {
-        let mut poll = libc::pollfd { fd: descriptor, events: libc::POLLIN, revents: 0 };
+        let mut poll = libc::pollfd {
+            fd: descriptor,
+            events: libc::POLLIN,
+            revents: 0,
+        };
         // SAFETY: one valid entry, and a zero timeout.
         unsafe { libc::poll(&mut poll, 1, 0) == 1 }
     }

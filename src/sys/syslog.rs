@@ -19,7 +19,9 @@ pub enum Priority {
 /// facility counts as `local0`.
 pub fn open(ident: &str, facility: &str) {
     let ident: Vec<u8> = ident.bytes().filter(|&byte| byte != 0).collect();
-    let Ok(ident) = CString::new(ident) else { return };
+    let Ok(ident) = CString::new(ident) else {
+        return;
+    };
     let options = libc::LOG_PID | libc::LOG_NDELAY | libc::LOG_NOWAIT;
     // SAFETY: openlog keeps the pointer for as long as the process lives; `into_raw` gives the string up for good.
     unsafe { libc::openlog(ident.into_raw(), options, facility_number(facility)) };
@@ -28,7 +30,9 @@ pub fn open(ident: &str, facility: &str) {
 /// Writes one line to the system log; NUL bytes in it are left out.
 pub fn write(priority: Priority, message: &str) {
     let message: Vec<u8> = message.bytes().filter(|&byte| byte != 0).collect();
-    let Ok(message) = CString::new(message) else { return };
+    let Ok(message) = CString::new(message) else {
+        return;
+    };
     // SAFETY: the format takes exactly one string, and both strings outlive the call.
     unsafe { libc::syslog(priority_number(priority), c"%s".as_ptr(), message.as_ptr()) };
 }
