@@ -240,7 +240,7 @@ impl Instance {
             false
         } else {
             let over_ms = self.keyspace.now_ms - session.soft_limit_since_ms;
-            over_ms > i64::from(limit.soft_seconds) * 1000
+            over_ms > i64::try_from(limit.soft_seconds.saturating_mul(1000)).unwrap_or(i64::MAX)
         };
         if hard || overstayed {
             self.stats.client_output_buffer_limit_disconnections += 1;
@@ -267,7 +267,7 @@ impl Instance {
 
     /// Bytes allocated by the process.
     pub fn used_memory(&self) -> usize {
-        crate::sys::memory::allocated_bytes()
+        crate::sys::allocator::allocated_bytes()
     }
 }
 

@@ -1,7 +1,7 @@
 //! What one client is, whether or not a socket is behind it.
 
 use crate::command::CommandId;
-use crate::resp::Reply;
+use crate::resp::{Protocol, Reply};
 
 /// A client's place in the slab, good only for as long as that client lives: the generation tells
 /// a successor in the same place apart.
@@ -136,7 +136,7 @@ impl Session {
             last_interaction_ms: now_ms,
             last_command: None,
             traffic: Traffic::default(),
-            reply: Reply::new(),
+            reply: Reply::new(Protocol::Resp2),
             flush_queued: false,
             soft_limit_since_ms: 0,
         }
@@ -145,6 +145,7 @@ impl Session {
     /// Back to the state after connecting, but for the connection itself (RESET).
     pub fn reset(&mut self) {
         self.database = 0;
+        self.reply.set_protocol(Protocol::Resp2);
         self.name.clear();
         self.mode = Mode::Normal;
         self.reply_mode = ReplyMode::On;

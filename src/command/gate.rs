@@ -1,6 +1,5 @@
 //! The admission of a request: every reason to refuse one, in the order in which Redis gives them.
 
-use crate::config::PermissionLevel;
 use crate::instance::Instance;
 use crate::session::Session;
 
@@ -33,15 +32,15 @@ pub fn admit(
     if let Err(error) = check_shape(command, args) {
         return Verdict::Refuse(error);
     }
-    if command.flags.intersects(GUARDED) {
-        if let Err(error) = check_permission(instance, session, command) {
-            return Verdict::Refuse(error);
-        }
+    if command.flags.intersects(GUARDED)
+        && let Err(error) = check_permission(instance, session, command)
+    {
+        return Verdict::Refuse(error);
     }
     if !session.authenticated && !command.flags.has(Flag::NoAuth) {
         return Verdict::Refuse(CommandError::fixed("NOAUTH Authentication required."));
     }
-    if instance.pause.is_active() && instance.pause.holds(command.flags, instance.clock.now_ms()) {
+    if instance.pause.is_active() && instance.pause.holds(command.flags, instance.now_ms()) {
         return Verdict::Postpone;
     }
     Verdict::Run(id)
@@ -68,11 +67,7 @@ fn check_permission(
     session: &Session,
     command: &Command,
 ) -> Result<(), CommandError> {
-    let allowed = match instance.config.enable_debug_command {
-        PermissionLevel::No => false,
-        PermissionLevel::Local => session.address.is_local(),
-        PermissionLevel::Yes => true,
-    };
+    let allowed = instance.config.enable_debug_command.allows(session.address.is_local());
     if allowed || !command.flags.has(Flag::Debug) {
         return Ok(());
     }

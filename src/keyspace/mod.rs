@@ -215,7 +215,7 @@ impl Keyspace {
         if count > 0 {
             self.changes.flushed(database, count);
             let (records, volatile) = self.databases[database].take();
-            self.garbage.add(records, volatile);
+            self.garbage.add(records, volatile, count);
         }
         count
     }

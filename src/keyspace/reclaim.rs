@@ -8,21 +8,29 @@ use super::record::{Record, VolatileReference};
 
 enum Garbage {
     Volatile(Reclaim<VolatileReference>),
-    Records(Reclaim<Record>),
+    Records { reclaim: Reclaim<Record>, left: usize },
 }
 
 /// What waits to be freed.
 #[derive(Default)]
 pub struct ReclaimQueue {
     queue: VecDeque<Garbage>,
+    pending: usize,
     freed: u64,
 }
 
 impl ReclaimQueue {
-    /// Adds the parts of an emptied database. The index goes first: it refers to the records.
-    pub fn add(&mut self, records: Reclaim<Record>, volatile: Reclaim<VolatileReference>) {
+    /// Adds the parts of an emptied database of so many keys. The index goes first: it refers to
+    /// the records.
+    pub fn add(
+        &mut self,
+        records: Reclaim<Record>,
+        volatile: Reclaim<VolatileReference>,
+        keys: usize,
+    ) {
+        self.pending += keys;
         self.queue.push_back(Garbage::Volatile(volatile));
-        self.queue.push_back(Garbage::Records(records));
+        self.queue.push_back(Garbage::Records { reclaim: records, left: keys });
     }
 
     /// Frees about so many elements; tells whether there is more.
@@ -30,14 +38,17 @@ impl ReclaimQueue {
         let Some(front) = self.queue.front_mut() else {
             return false;
         };
-        let before = pending(front);
         let more = match front {
             Garbage::Volatile(reclaim) => reclaim.step(elements),
-            Garbage::Records(reclaim) => reclaim.step(elements),
+            Garbage::Records { reclaim, left } => {
+                let more = reclaim.step(elements);
+                let freed = if more { elements.min(*left) } else { *left };
+                *left -= freed;
+                self.pending -= freed;
+                self.freed += freed as u64;
+                more
+            }
         };
-        if let Garbage::Records(_) = front {
-            self.freed += before.saturating_sub(pending(front)) as u64;
-        }
         if !more {
             self.queue.pop_front();
         }
@@ -46,18 +57,11 @@ impl ReclaimQueue {
 
     /// Number of records that wait.
     pub fn pending(&self) -> usize {
-        self.queue.iter().filter(|item| matches!(item, Garbage::Records(_))).map(pending).sum()
+        self.pending
     }
 
     /// Number of records freed since the start.
     pub fn freed(&self) -> u64 {
         self.freed
-    }
-}
-
-fn pending(garbage: &Garbage) -> usize {
-    match garbage {
-        Garbage::Volatile(reclaim) => reclaim.len(),
-        Garbage::Records(reclaim) => reclaim.len(),
     }
 }

@@ -332,7 +332,7 @@ impl EventLoop {
 
     fn take_signals(&mut self) {
         while let Some(signal) = self.signals.drain() {
-            warn!("{}", signal.log_message());
+            super::startup::log_signal(signal);
             self.begin_shutdown_by_signal(signal);
         }
     }
@@ -429,10 +429,6 @@ accepted from the loopback interface. To let other hosts connect: 1) turn protec
 2) set 'protected-mode no' in the configuration file and restart; 3) start the server with \
 '--protected-mode no'; or 4) set a password for the default user.\r\n";
 
-/// Whether a session has requests that were received but not run.
-pub(super) fn has_input(connection: &Connection) -> bool {
-    !connection.input.is_empty() || connection.parser.is_mid_request()
-}
 
 /// Copies the connection's figures to its session, for CLIENT LIST.
 pub(super) fn note_query_buffer(connection: &Connection, session: &mut Session) {

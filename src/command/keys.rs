@@ -1,0 +1,1 @@
+//! Where a request's keys are, from the declarations of its command.

@@ -1,0 +1,9 @@
+//! The commands, one family a file: each opens with its `COMMANDS` table, the handlers follow in
+//! the same order. Never touches a socket.
+
+pub mod strings;
+
+use crate::command::spec::CommandSpec;
+
+/// Every family's table.
+pub static FAMILIES: &[&[CommandSpec]] = &[strings::COMMANDS];

@@ -1,0 +1,101 @@
+//! A server driven in-process: sessions without sockets, a virtual clock, seeded randomness.
+#![allow(dead_code)] // Each test program uses a part of it.
+
+use oneloop::command::call;
+use oneloop::config::Config;
+use oneloop::instance::Instance;
+use oneloop::resp::Args;
+use oneloop::server::clock::Clock;
+use oneloop::session::{Address, Token};
+
+/// When the virtual clock starts, in ms since the epoch.
+pub const START_MS: u64 = 1_700_000_000_000;
+
+/// A server and one client of it.
+pub struct Harness {
+    pub instance: Instance,
+    pub client: Token,
+}
+
+impl Default for Harness {
+    fn default() -> Harness {
+        Harness::new()
+    }
+}
+
+impl Harness {
+    /// A server on its defaults, with DEBUG allowed.
+    pub fn new() -> Harness {
+        Harness::with_config(Config::default())
+    }
+
+    /// A server with these settings.
+    pub fn with_config(config: Config) -> Harness {
+        let mut instance = Instance::new(config, Clock::virtual_at(START_MS), 42);
+        let client = instance.add_client(address(1));
+        Harness { instance, client }
+    }
+
+    /// One more client.
+    pub fn connect(&mut self) -> Token {
+        let number = self.instance.clients.len() + 1;
+        self.instance.add_client(address(number))
+    }
+
+    /// Runs a command, given as words, and gives the bytes of the reply.
+    pub fn run(&mut self, words: &str) -> String {
+        let args: Vec<&[u8]> = words.split(' ').map(str::as_bytes).collect();
+        self.run_args(&args)
+    }
+
+    /// Runs a command, given as arguments, and gives the bytes of the reply.
+    pub fn run_args(&mut self, args: &[&[u8]]) -> String {
+        String::from_utf8_lossy(&self.run_as(self.client, args)).into_owned()
+    }
+
+    /// The same for another client than the first; what was pushed to it before comes first.
+    pub fn run_as(&mut self, token: Token, args: &[&[u8]]) -> Vec<u8> {
+        let mut session = self.instance.clients.lend(token).expect("the client is there");
+        let mut reply = std::mem::take(&mut session.reply);
+        call::execute(&mut self.instance, &mut session, &mut reply, Args::from_slices(args));
+        let bytes = drain(&mut reply);
+        session.reply = reply;
+        self.instance.clients.restore(session);
+        bytes
+    }
+
+    /// What was pushed to a client and not seen yet.
+    pub fn pushed(&mut self, token: Token) -> Vec<u8> {
+        let session = self.instance.clients.get_mut(token).expect("the client is there");
+        drain(&mut session.reply)
+    }
+
+    /// Moves the clock on.
+    pub fn advance_ms(&mut self, duration_ms: u64) {
+        self.instance.clock.advance_virtual(duration_ms);
+        self.instance.refresh_clock();
+    }
+
+    /// Checks a command's reply.
+    #[track_caller]
+    pub fn expect(&mut self, words: &str, reply: &str) {
+        assert_eq!(self.run(words), reply, "{words}");
+    }
+}
+
+fn drain(reply: &mut oneloop::resp::Reply) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while !reply.is_empty() {
+        let mut slices = [std::io::IoSlice::new(&[]); 16];
+        let count = reply.slices(&mut slices);
+        let before = bytes.len();
+        slices[..count].iter().for_each(|slice| bytes.extend_from_slice(slice));
+        let taken = bytes.len() - before;
+        reply.advance(taken);
+    }
+    bytes
+}
+
+fn address(number: usize) -> Address {
+    Address { peer: format!("127.0.0.1:{}", 50_000 + number), local: "127.0.0.1:6379".into(), unix: false }
+}
