@@ -15,6 +15,7 @@ from .servers import ECHO, FAILURES, SUBJECT, Server, leave_out, run_load, say
 CONNECTIONS = 50
 VALUE = "x" * 64
 LIST_ELEMENTS = 1000
+BENCHMARK_TIMEOUT_S = 60
 # Enough requests for about a second on one core.
 REQUESTS_AT_DEPTH = {1: 100_000, 16: 1_000_000, 100: 2_000_000}
 
@@ -102,7 +103,7 @@ def _measure(server, test, depth, requests, keys):
     benchmark = ["redis-benchmark", "-p", server.port, "-c", CONNECTIONS, "-n", requests, "-P", depth]
     benchmark += ["-r", keys, "-d", len(VALUE), "--csv", *(test.words or ("-t", test.name.lower()))]
     used_before, waited_before = server.cpu()
-    output = run_load(benchmark)
+    output = run_load(benchmark, server, BENCHMARK_TIMEOUT_S)
     used, waited = (after - before for after, before in zip(server.cpu(), (used_before, waited_before)))
     if test.leaves and not server.kind.is_echo:
         server.call("DEL", *test.leaves)
@@ -123,10 +124,15 @@ def _servers_for(test, servers):
     for server in servers:
         if server.kind.is_echo and not test.has_floor:
             continue
-        if not server.knows(test.command):
-            leave_out(f"{test.name}: {server.label} does not know {test.command}")
+        try:
+            knows = server.knows(test.command)
+        except FAILURES as error:
+            leave_out(f"{test.name}: {server.label}: {error}")
             continue
-        fit.append(server)
+        if knows:
+            fit.append(server)
+        else:
+            leave_out(f"{test.name}: {server.label} does not know {test.command}")
     return fit
 
 
@@ -162,6 +168,8 @@ def run(kinds, tests, depths, rounds, keys, scale, out_of_time):
                     _round(case, fit if number % 2 == 0 else fit[::-1], test, keys)
                     fit = [server for server in fit if server.name in case.cpu_us]
                 servers = [server for server in servers if server.is_alive()]
+                if not case.cpu_us:
+                    continue
                 figures = "  ".join(f"{name} {median(values):.3f}" for name, values in case.cpu_us.items())
                 say(f"  depth {depth} {test.name}: {figures} µs")
                 yield case

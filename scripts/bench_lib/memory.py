@@ -1,7 +1,7 @@
 """Resident bytes per element, for strings of many sizes and for the other types.
 
-Each figure comes from a fresh server. The counts stay clear of nothing: just over a power of two is where a table that
-doubles looks worst, half-way is where it looks average, and both are reported.
+Each figure comes from a fresh server. Strings of 64 bytes are stored at several counts: a table that doubles looks worst
+just over a power of two and average half-way, and a single count would show only one of the two.
 """
 
 import json

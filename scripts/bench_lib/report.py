@@ -145,17 +145,18 @@ class Report:
 
 
 def _draw(groups, labels, colours):
-    bar, gap, left, top, height = 26, 34, 48, 78, 260
+    bar, gap, left, top, height = 26, 44, 48, 78, 260
     highest = max(value for _, bars in groups for _, value in bars)
     step = next(step for step in (0.5, 1, 2, 5, 10, 20, 50, 100, 1000) if highest / step <= 8)
     ceiling = step * (int(highest / step) + 1)
+    tall = top + height + 36
     width = left + sum(len(bars) * bar + gap for _, bars in groups) + 16
 
     def vertical(value):
         return top + height * (1 - value / ceiling)
 
     drawn = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {top + height + 44}" width="{width}" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {tall}" width="{width}" height="{tall}" '
         f'role="img" aria-label="CPU per request relative to a bare echo loop">',
         "<style>text{font:12px system-ui,sans-serif;fill:#333}.head{font-size:15px;font-weight:600}.value{font-size:10px}"
         ".grid{stroke:#8884}@media(prefers-color-scheme:dark){text{fill:#ddd}}</style>",
