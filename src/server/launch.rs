@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use crate::config::{Config, ConfigError, StartInfo};
+use crate::config::{Config, ConfigError, Named, StartInfo};
 use crate::crash::{self, CrashSettings};
 use crate::instance::Instance;
 use crate::logging::{self, LogLevel, LogSettings};
@@ -95,11 +95,11 @@ fn serve(arguments: &[String], config: Config, start: StartInfo) -> ExitCode {
 
 fn start_logging(config: &Config) -> std::io::Result<()> {
     logging::init(&LogSettings {
-        level: config.loglevel,
-        file: config.logfile.clone(),
+        level: LogLevel::from_name(config.loglevel.name()).unwrap_or(LogLevel::Notice),
+        file: config.logfile.clone().into(),
         syslog_enabled: config.syslog_enabled,
         syslog_ident: config.syslog_ident.clone(),
-        syslog_facility: config.syslog_facility,
+        syslog_facility: config.syslog_facility.name().to_string(),
     })
 }
 
@@ -144,6 +144,7 @@ fn run(
     instance.config_file = start.config_file;
     instance.executable = executable.to_path_buf();
     instance.pid_file = pid_file;
+    logging::set_role(logging::Role::Primary);
     let mut event_loop = EventLoop::new(instance, signals)?;
     set_title(title, program, event_loop.instance());
     startup::log_initialized();
