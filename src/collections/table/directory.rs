@@ -1,0 +1,394 @@
+//! Owns the trie of nodes that leads from a position (a point of 64 bits) to a segment, and copies what is shared before it
+//! is changed. Never looks into entries.
+//!
+//! ```text
+//! root ─► node, depth 0..=9: 1 << depth slots ─► segment            a slot of a full-depth node may lead to a further
+//!              │   │   └─ run of slots ─► one segment                node, which then looks at the position's next bits
+//!              └───┴─ …
+//! ```
+//!
+//! When a segment that fills a single slot splits, its node doubles; at depth 9 the slot gets a node of its own instead. So
+//! growth never touches more than one node (4 KiB at most) and one segment. A node hangs at a single slot, always, so that
+//! every level uses up exactly its node's depth in bits.
+//!
+//! Sharing: blocks count their owners. `sharing` is a token that every other holder of this trie's blocks (a pinned version,
+//! a fork, memory being reclaimed) has a copy of; while there is none, all blocks are known to be unshared without a look.
+
+use super::Entry;
+use super::link::Link;
+use super::segment::Segment;
+use super::segment_box::SegmentBox;
+use std::cell::{Cell, OnceCell};
+use std::rc::Rc;
+
+/// The deepest node: 512 slots.
+const MAX_NODE_DEPTH: u32 = 9;
+
+/// The deepest segment: bits of the position that tell it from all others. A cursor of SCAN has room for so many.
+pub const MAX_DEPTH: u32 = 44;
+
+/// The trie of nodes with its segments.
+pub struct Directory<E> {
+    root: Cell<Link<E>>,
+    bytes: usize,
+    sharing: OnceCell<Rc<()>>,
+}
+
+/// Where the way to a position ends: at the run of slots that hold the link of its segment.
+struct Spot<E> {
+    first: *mut Link<E>,
+    length: usize,
+    /// The slot that holds the link of the node with this run, unless the run is the root.
+    node: Option<*mut Link<E>>,
+    /// How many leading bits of the position all of the segment has in common.
+    depth: u32,
+}
+
+impl<E> Spot<E> {
+    fn link(&self) -> Link<E> {
+        // SAFETY: `Directory::spot` made it of slots that are alive.
+        unsafe { *self.first }
+    }
+
+    /// # Safety
+    /// The trie must be borrowed mutably, its way to here unshared and unchanged since the spot was found.
+    unsafe fn fill(&self, link: Link<E>) {
+        for index in 0..self.length {
+            // SAFETY: the run has that many slots and the caller may write them.
+            unsafe { self.first.add(index).write(link) };
+        }
+    }
+}
+
+/// The slot of a position in a node, when `used` bits have led to the node.
+#[inline]
+fn slot_of(position: u64, used: u32, node_depth: u32) -> usize {
+    ((position << used) >> (u64::BITS - node_depth)) as usize
+}
+
+/// The start and the length of the run around `slot`. Runs are aligned to their length, a power of two.
+fn run_around<E>(slots: &[Link<E>], slot: usize) -> (usize, usize) {
+    let mut length = 1;
+    while length < slots.len() && slots[slot ^ length] == slots[slot] {
+        length *= 2;
+    }
+    (slot & !(length - 1), length)
+}
+
+impl<E> Directory<E> {
+    /// A trie without segments; it has no memory of its own.
+    pub const fn new() -> Directory<E> {
+        Directory {
+            root: Cell::new(Link::EMPTY),
+            bytes: 0,
+            sharing: OnceCell::new(),
+        }
+    }
+
+    /// Bytes of all nodes and segments. O(1).
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The segment of a position.
+    #[inline]
+    pub fn segment(&self, position: u64) -> Option<&Segment<E>> {
+        let segment = self.descend(position).as_segment()?;
+        // SAFETY: the trie owns a reference, and who changes a segment borrows the trie mutably.
+        Some(unsafe { segment.as_ref() })
+    }
+
+    #[inline]
+    fn descend(&self, position: u64) -> Link<E> {
+        let mut link = self.root.get();
+        let mut used = 0;
+        while let Some((depth, slots)) = link.as_node() {
+            // SAFETY: a node of this depth has `1 << depth` slots and is alive while the trie owns it.
+            link = unsafe { *slots.add(slot_of(position, used, depth)) };
+            used += depth;
+        }
+        link
+    }
+
+    fn spot(&self, position: u64) -> Spot<E> {
+        let mut slot = self.root.as_ptr();
+        let mut spot = Spot {
+            first: slot,
+            length: 1,
+            node: None,
+            depth: 0,
+        };
+        let mut used = 0;
+        // SAFETY: `slot` is the root or a slot of a node that the trie owns.
+        while let Some((depth, first)) = unsafe { *slot }.as_node() {
+            let index = slot_of(position, used, depth);
+            // SAFETY: as above, and nobody writes to the slots meanwhile.
+            let (start, length) = run_around(unsafe { (*slot).slots() }, index);
+            used += depth;
+            spot = Spot {
+                first: first.wrapping_add(start),
+                length,
+                node: Some(slot),
+                depth: used - length.trailing_zeros(),
+            };
+            slot = first.wrapping_add(index);
+        }
+        spot
+    }
+
+    /// The segment of a position and its depth: how many leading bits of the position its entries have in common.
+    pub fn locate(&self, position: u64) -> Option<(&Segment<E>, u32)> {
+        Some((self.segment(position)?, self.spot(position).depth))
+    }
+
+    /// Whether blocks of this trie may have other owners.
+    #[inline]
+    pub fn is_shared(&self) -> bool {
+        self.sharing
+            .get()
+            .is_some_and(|token| Rc::strong_count(token) > 1)
+    }
+
+    /// Another owner of the same blocks. O(1).
+    pub fn fork(&self) -> Directory<E> {
+        let token = self.sharing.get_or_init(|| Rc::new(()));
+        self.root.get().acquire();
+        Directory {
+            root: self.root.clone(),
+            bytes: self.bytes,
+            sharing: OnceCell::from(Rc::clone(token)),
+        }
+    }
+
+    /// Puts the single-owner link of a full copy or of a changed node into a run of slots.
+    ///
+    /// # Safety
+    /// As for `Spot::fill`; the link that was there must not be used any more.
+    unsafe fn replace_node(&mut self, holder: *mut Link<E>, slots: &[Link<E>]) {
+        // SAFETY: the holder is a slot that the trie owns.
+        let old = unsafe { *holder };
+        let new = Link::new_node(slots);
+        self.bytes = self.bytes + new.bytes() - old.bytes();
+        // SAFETY: the caller may write the slot; the old node's references have gone over to the new one.
+        unsafe {
+            holder.write(new);
+            old.free_node();
+        }
+    }
+
+    /// Cuts the hole at a position in two halves with a minimal segment each. Gives the bit that tells the halves apart.
+    pub fn halve(&mut self, position: u64) -> u64 {
+        let spot = self.spot(position);
+        assert!(spot.link() == Link::EMPTY && spot.depth < MAX_DEPTH);
+        // SAFETY: `take` unshared the way here when it made the hole.
+        unsafe {
+            if spot.length > 1 {
+                let half = spot.length / 2;
+                for index in [0, half] {
+                    let segment = SegmentBox::new(1).into_link();
+                    self.bytes += segment.bytes();
+                    let first = spot.first.add(index);
+                    Spot {
+                        first,
+                        length: half,
+                        ..spot
+                    }
+                    .fill(segment);
+                }
+                return 1 << (u64::BITS - 1 - spot.depth);
+            }
+            match spot.node {
+                Some(holder) if (*holder).slots().len() < 1 << MAX_NODE_DEPTH => {
+                    let slots = (*holder).slots();
+                    let doubled: Vec<_> = slots.iter().flat_map(|&link| [link; 2]).collect();
+                    self.replace_node(holder, &doubled);
+                }
+                _ => {
+                    let node = Link::new_node(&[Link::EMPTY; 2]);
+                    self.bytes += node.bytes();
+                    spot.fill(node);
+                }
+            }
+        }
+        self.halve(position)
+    }
+
+    /// Fills the hole at a position.
+    pub fn put(&mut self, position: u64, segment: SegmentBox<E>) {
+        let spot = self.spot(position);
+        assert!(spot.link() == Link::EMPTY);
+        let link = segment.into_link();
+        self.bytes += link.bytes();
+        // SAFETY: the place was never filled or `take` unshared the way here when it made the hole.
+        unsafe { spot.fill(link) };
+    }
+
+    /// Merges nodes that have become needless on the way to a position: halves what has no run of a single slot, and puts a
+    /// node's only segment into the node's place.
+    pub fn compact(&mut self, position: u64) {
+        loop {
+            let spot = self.spot(position);
+            let Some(holder) = spot.node else { return };
+            // SAFETY: the holder's node is alive, and unshared since `take` was there.
+            unsafe {
+                let node = *holder;
+                let slots = node.slots();
+                if spot.length == slots.len() {
+                    self.bytes -= node.bytes();
+                    holder.write(spot.link());
+                    node.free_node();
+                } else if slots.chunks_exact(2).all(|pair| pair[0] == pair[1]) {
+                    let halved: Vec<_> = slots.iter().copied().step_by(2).collect();
+                    self.replace_node(holder, &halved);
+                } else {
+                    return;
+                }
+            }
+        }
+    }
+
+    /// The other segment under the same last bit, if it is one segment: a position in it.
+    pub fn buddy(&self, position: u64) -> Option<u64> {
+        let spot = self.spot(position);
+        // SAFETY: the holder's node is alive and not changed while `self` is borrowed.
+        let slots = unsafe { (*spot.node?).slots() };
+        let base = slots.as_ptr().addr();
+        let start = (spot.first.addr() - base) / size_of::<Link<E>>();
+        let (buddy, length) = run_around(slots, start ^ spot.length);
+        let is_segment = slots.get(buddy)?.as_node().is_none();
+        (length == spot.length && is_segment).then(|| position ^ 1 << (u64::BITS - spot.depth))
+    }
+
+    /// Gives up all blocks, to be walked for the last time. O(1).
+    pub fn unravel(&mut self) -> Unravel<E> {
+        self.bytes = 0;
+        Unravel {
+            rest: vec![self.root.replace(Link::EMPTY)],
+            sharing: self.sharing.take(),
+        }
+    }
+}
+
+impl<E: Entry> Directory<E> {
+    /// The segment of a position, as its only owner.
+    #[inline]
+    pub fn segment_mut(&mut self, position: u64) -> Option<&mut Segment<E>> {
+        if self.is_shared() {
+            self.unshare_segment(position);
+        }
+        let mut segment = self.descend(position).as_segment()?;
+        // SAFETY: the trie is borrowed mutably and the segment has no other owner: either nobody shares any block, or this
+        // one was just copied.
+        Some(unsafe { segment.as_mut() })
+    }
+
+    /// Makes a hole: takes the segment of a position out. It may still have other owners; the nodes on the way have none.
+    /// Holes side by side become one, so that the parts of a merge can be taken one after the other.
+    pub fn take(&mut self, position: u64) -> Option<SegmentBox<E>> {
+        if self.is_shared() {
+            self.unshare_nodes(position);
+        }
+        let spot = self.spot(position);
+        let segment = spot.link().as_segment()?;
+        self.bytes -= spot.link().bytes();
+        // SAFETY: the way is unshared; the reference that the run owned goes over to the box.
+        unsafe {
+            spot.fill(Link::EMPTY);
+            Some(SegmentBox::from_owned(segment))
+        }
+    }
+
+    #[cold]
+    fn unshare_segment(&mut self, position: u64) {
+        self.unshare_nodes(position);
+        let spot = self.spot(position);
+        let old = spot.link();
+        if let Some(segment) = old.as_segment()
+            && old.is_shared()
+        {
+            // SAFETY: the way is unshared. The copy takes the place of the reference that the box gives up.
+            unsafe {
+                let old = SegmentBox::from_owned(segment);
+                spot.fill(SegmentBox::copy_of(&old).into_link());
+            }
+        }
+    }
+
+    fn unshare_nodes(&mut self, position: u64) {
+        let mut slot = self.root.as_ptr();
+        let mut used = 0;
+        // SAFETY: `slot` is the root or a slot of a node that has no other owner. A copied node's children get one more
+        // owner each, and its old reference is given up, which cannot have been the last one.
+        unsafe {
+            while let Some((depth, _)) = (*slot).as_node() {
+                let node = *slot;
+                if node.is_shared() {
+                    runs(node.slots()).for_each(Link::acquire);
+                    slot.write(Link::new_node(node.slots()));
+                    let was_last = node.release();
+                    debug_assert!(!was_last);
+                }
+                let index = slot_of(position, used, depth);
+                used += depth;
+                slot = (*slot).first_slot().add(index);
+            }
+        }
+    }
+}
+
+impl<E> Drop for Directory<E> {
+    fn drop(&mut self) {
+        if self.root.get() != Link::EMPTY {
+            drop(self.unravel());
+        }
+    }
+}
+
+/// Each child of a node once, with the direction left open.
+fn runs<E>(slots: &[Link<E>]) -> impl DoubleEndedIterator<Item = Link<E>> {
+    slots
+        .chunk_by(|left, right| left == right)
+        .map(|run| run[0])
+}
+
+/// A trie that is walked for the last time: gives its segments in the order of positions; nodes go with their last segment.
+pub struct Unravel<E> {
+    /// The links still to walk, each with a reference, the next one last.
+    rest: Vec<Link<E>>,
+    /// Keeps the other holders of these blocks careful until the walk is over.
+    sharing: Option<Rc<()>>,
+}
+
+impl<E> Iterator for Unravel<E> {
+    type Item = SegmentBox<E>;
+
+    fn next(&mut self) -> Option<SegmentBox<E>> {
+        while let Some(link) = self.rest.pop() {
+            if link.as_node().is_none() {
+                // SAFETY: the reference that the stack owned goes over to the box.
+                return link
+                    .as_segment()
+                    .map(|segment| unsafe { SegmentBox::from_owned(segment) });
+            }
+            // SAFETY: the stack owns a reference to the node. If it is the last one, those to the children go over to the
+            // stack; else the children get one more owner.
+            unsafe {
+                if link.is_shared() {
+                    runs(link.slots()).for_each(Link::acquire);
+                }
+                self.rest.extend(runs(link.slots()).rev());
+                if link.release() {
+                    link.free_node();
+                }
+            }
+        }
+        self.sharing = None;
+        None
+    }
+}
+
+impl<E> Drop for Unravel<E> {
+    fn drop(&mut self) {
+        self.for_each(drop);
+    }
+}

@@ -1,0 +1,155 @@
+//! Owns how a table grows and shrinks: rebuilding, splitting and merging single segments. Never touches more than one segment
+//! or a pair of them at a time.
+
+use super::bucket::SLOTS;
+use super::prefetch::prefetch;
+use super::segment::{MAX_BUCKETS, Segment, sizes_for, smaller_size};
+use super::segment_box::SegmentBox;
+use super::{Entry, Table, spread};
+
+/// How full, in percent, a smaller segment may be after shrinking: far below full, so that growth does not undo it.
+const SHRINK_FILL_PERCENT: usize = 60;
+
+/// Bytes per entry from which shrinking is worth while. Shrunk segments are below it.
+const SPARSE_BYTES_PER_ENTRY: usize = 26;
+
+/// What a table may take without counting as sparse, in bytes.
+const SPARSE_BYTES_MIN: usize = 512;
+
+/// Entries with their hashes.
+type Hashed<E> = Vec<(u64, E)>;
+
+fn fits_shrunk(entries: usize, buckets: usize) -> bool {
+    entries * 100 <= buckets * SLOTS * SHRINK_FILL_PERCENT
+}
+
+impl<E: Entry> Table<E> {
+    /// Makes room where the segment of a position rejected an entry: a larger segment or two.
+    #[cold]
+    pub(super) fn make_room(&mut self, position: u64) {
+        let Some(segment) = self.directory.take(position) else {
+            return self.directory.put(position, SegmentBox::new(1));
+        };
+        let size = segment.size();
+        let entries = self.unpack(segment);
+        self.settle(position, entries, size);
+    }
+
+    /// Fills the hole at a position with a segment larger than `size_above` or, where none can hold the entries, with two.
+    fn settle(&mut self, position: u64, mut entries: Hashed<E>, size_above: usize) {
+        for size in sizes_for(entries.len()).filter(|&size| size > size_above) {
+            match self.build(size, entries) {
+                Ok(segment) => return self.directory.put(position, segment),
+                Err(rejected) => entries = rejected,
+            }
+        }
+        let bit = self.directory.halve(position);
+        let (upper, lower): (Hashed<E>, Hashed<E>) = entries
+            .into_iter()
+            .partition(|(hash, _)| spread(*hash) & bit != 0);
+        for (position, entries) in [(position & !bit, lower), (position | bit, upper)] {
+            drop(self.directory.take(position));
+            self.settle(position, entries, 0);
+        }
+    }
+
+    fn build(&self, size: usize, mut entries: Hashed<E>) -> Result<SegmentBox<E>, Hashed<E>> {
+        let mut segment = SegmentBox::new(size);
+        while let Some((hash, entry)) = entries.pop() {
+            if let Err(entry) = segment.insert(hash, entry) {
+                entries.push((hash, entry));
+                entries.extend(self.unpack(segment));
+                return Err(entries);
+            }
+        }
+        Ok(segment)
+    }
+
+    /// The entries of a segment with their hashes: new references to them if the segment is shared.
+    fn unpack(&self, mut segment: SegmentBox<E>) -> Hashed<E> {
+        /// How far ahead of the hashing the keys are fetched.
+        const AHEAD: usize = 16;
+        let entries: Vec<E> = if segment.is_shared() {
+            segment.prefetch_entries();
+            segment.iter().cloned().collect()
+        } else {
+            segment.drain().collect()
+        };
+        entries
+            .iter()
+            .take(AHEAD)
+            .for_each(|entry| prefetch(entry.address()));
+        let mut hashes = Vec::with_capacity(entries.len());
+        for (index, entry) in entries.iter().enumerate() {
+            if let Some(later) = entries.get(index + AHEAD) {
+                prefetch(later.address());
+            }
+            hashes.push(self.seed.hash(entry.key()));
+        }
+        hashes.into_iter().zip(entries).collect()
+    }
+
+    /// Whether the table has much more memory than it needs, so that [`Table::shrink_step`] is worth while. O(1).
+    pub fn needs_shrink(&self) -> bool {
+        self.memory_bytes() > SPARSE_BYTES_MIN + self.len() * SPARSE_BYTES_PER_ENTRY
+    }
+
+    /// Shrinks and merges segments, walking on from where the last call stopped, until about `budget_entries` entries have
+    /// been looked at or moved. Says whether there is more to do now. O(budget).
+    pub fn shrink_step(&mut self, budget_entries: usize) -> bool {
+        let mut spent = 0;
+        while spent < budget_entries {
+            if !self.needs_shrink() {
+                return false;
+            }
+            let position = self.shrink_position;
+            spent += 8 + self.shrink_at(position);
+            let Some((_, depth)) = self.directory.locate(position) else {
+                return false;
+            };
+            let width = u64::MAX >> depth;
+            match (position | width).checked_add(1) {
+                Some(next) => self.shrink_position = next,
+                None => {
+                    self.shrink_position = 0;
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    /// Merges the segment of a position with its buddies as long as that pays, then fits its size. Gives the entries moved.
+    fn shrink_at(&mut self, position: u64) -> usize {
+        let mut moved = 0;
+        while let Some(buddy) = self.directory.buddy(position)
+            && fits_shrunk(self.count_at(position) + self.count_at(buddy), MAX_BUCKETS)
+        {
+            let mut entries = Hashed::new();
+            for part in [position, buddy] {
+                if let Some(segment) = self.directory.take(part) {
+                    entries.extend(self.unpack(segment));
+                }
+            }
+            moved += entries.len();
+            self.settle(position, entries, 0);
+            self.directory.compact(position);
+        }
+        let segment = self.directory.segment(position);
+        let shrinks = |segment: &Segment<E>| {
+            smaller_size(segment.size()).is_some_and(|size| fits_shrunk(segment.count(), size))
+        };
+        if segment.is_some_and(shrinks)
+            && let Some(segment) = self.directory.take(position)
+        {
+            moved += segment.count();
+            let entries = self.unpack(segment);
+            self.settle(position, entries, 0);
+        }
+        moved
+    }
+
+    fn count_at(&self, position: u64) -> usize {
+        self.directory.segment(position).map_or(0, Segment::count)
+    }
+}

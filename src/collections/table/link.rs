@@ -1,0 +1,179 @@
+//! Owns the tagged pointers that lead to a table's blocks (segments and nodes), their counts of owners, and the memory of
+//! nodes. Never decides what a node should hold.
+//!
+//! A link carries in its top sixteen bits what it leads to, so that a lookup need not read the block's header:
+//!
+//! ```text
+//! bit 63          48 47                                   0
+//!     | shape       | address of the block                 |      shape 1..=64: a segment with so many buckets
+//!                                                                 shape 128 + depth: a node with 1 << depth slots
+//! ```
+//!
+//! Both kinds of block begin with their count of owners. A node's slots follow its count. Slots that lead to the same block
+//! form a run, and the run owns one reference.
+
+use super::bucket::Bucket;
+use super::segment::Segment;
+use crate::collections::heap;
+use std::cell::Cell;
+use std::marker::PhantomData;
+use std::ptr::{self, NonNull};
+use std::slice;
+
+const SHAPE_SHIFT: u32 = 48;
+const ADDRESS_MASK: usize = (1 << SHAPE_SHIFT) - 1;
+const NODE_SHAPE: usize = 128;
+
+/// Bytes in front of a node's slots.
+const NODE_HEAD: usize = 8;
+
+/// A pointer to a block, or to nothing. Copying it does not count; whoever stores one must own a reference.
+pub struct Link<E> {
+    tagged: *mut u8,
+    marker: PhantomData<*mut Segment<E>>,
+}
+
+impl<E> Clone for Link<E> {
+    fn clone(&self) -> Link<E> {
+        *self
+    }
+}
+
+impl<E> Copy for Link<E> {}
+
+impl<E> PartialEq for Link<E> {
+    fn eq(&self, other: &Link<E>) -> bool {
+        self.tagged == other.tagged
+    }
+}
+
+fn node_bytes<E>(slots: usize) -> usize {
+    NODE_HEAD + slots * size_of::<Link<E>>()
+}
+
+impl<E> Link<E> {
+    /// The link of an empty table.
+    pub const EMPTY: Link<E> = Link {
+        tagged: ptr::null_mut(),
+        marker: PhantomData,
+    };
+
+    fn new(block: NonNull<u8>, shape: usize) -> Link<E> {
+        let tag = |address: usize| {
+            assert!(address <= ADDRESS_MASK, "user addresses have 48 bits");
+            address | shape << SHAPE_SHIFT
+        };
+        Link {
+            tagged: block.as_ptr().map_addr(tag),
+            marker: PhantomData,
+        }
+    }
+
+    /// The link to a segment with so many buckets.
+    pub fn to_segment(block: NonNull<u8>, buckets: usize) -> Link<E> {
+        assert!((1..NODE_SHAPE).contains(&buckets));
+        Link::new(block, buckets)
+    }
+
+    #[inline]
+    fn shape(self) -> usize {
+        self.tagged.addr() >> SHAPE_SHIFT
+    }
+
+    #[inline]
+    fn block(self) -> *mut u8 {
+        self.tagged.map_addr(|address| address & ADDRESS_MASK)
+    }
+
+    /// The depth and the first slot of the node that it leads to, if it leads to one.
+    #[inline]
+    pub fn as_node(self) -> Option<(u32, *mut Link<E>)> {
+        let shape = self.shape();
+        (shape > NODE_SHAPE).then(|| ((shape - NODE_SHAPE) as u32, self.first_slot()))
+    }
+
+    /// The first slot of the node that it leads to.
+    #[inline]
+    pub fn first_slot(self) -> *mut Link<E> {
+        self.block().wrapping_add(NODE_HEAD).cast()
+    }
+
+    /// The slots of the node that it leads to.
+    ///
+    /// # Safety
+    /// It must lead to a node that is alive and not written to for `'a`.
+    pub unsafe fn slots<'a>(self) -> &'a [Link<E>] {
+        let count = 1 << (self.shape() - NODE_SHAPE);
+        // SAFETY: `new_node` wrote that many slots; the caller vouches for the rest.
+        unsafe { slice::from_raw_parts(self.first_slot(), count) }
+    }
+
+    /// The segment that it leads to, if it leads to one. It must not lead to a node.
+    #[inline]
+    pub fn as_segment(self) -> Option<NonNull<Segment<E>>> {
+        debug_assert!(self.shape() < NODE_SHAPE);
+        let buckets = ptr::slice_from_raw_parts_mut(self.block().cast::<Bucket<E>>(), self.shape());
+        NonNull::new(buckets as *mut Segment<E>)
+    }
+
+    fn references(&self) -> Option<&Cell<u32>> {
+        // SAFETY: both kinds of block begin with this count, and who holds a link owns a reference, so the block is alive.
+        unsafe { self.block().cast::<Cell<u32>>().as_ref() }
+    }
+
+    /// Whether somebody else owns a reference to the block too.
+    pub fn is_shared(self) -> bool {
+        self.references().is_some_and(|count| count.get() > 1)
+    }
+
+    /// Counts one more owner.
+    pub fn acquire(self) {
+        if let Some(count) = self.references() {
+            count.set(count.get() + 1);
+        }
+    }
+
+    /// Counts one owner less; says whether it was the last one, who has to free the block.
+    #[must_use]
+    pub fn release(self) -> bool {
+        self.references().is_some_and(|count| {
+            count.set(count.get() - 1);
+            count.get() == 0
+        })
+    }
+
+    /// Bytes of the block that it leads to.
+    pub fn bytes(self) -> usize {
+        match self.shape() {
+            0 => 0,
+            shape if shape > NODE_SHAPE => node_bytes::<E>(1 << (shape - NODE_SHAPE)),
+            buckets => (1 + buckets) * size_of::<Bucket<E>>(),
+        }
+    }
+
+    /// A new node; the references that the slots own go over to it. There are a power of two of them, from 2 to 512.
+    pub fn new_node(slots: &[Link<E>]) -> Link<E> {
+        assert!(slots.len().is_power_of_two() && (2..=512).contains(&slots.len()));
+        let block = heap::allocate(node_bytes::<E>(slots.len()));
+        let shape = NODE_SHAPE + slots.len().trailing_zeros() as usize;
+        let link = Link::new(block, shape);
+        // SAFETY: the block is new and has room for the count and the slots.
+        unsafe {
+            block.cast::<Cell<u32>>().write(Cell::new(1));
+            ptr::copy_nonoverlapping(slots.as_ptr(), link.first_slot(), slots.len());
+        }
+        link
+    }
+
+    /// Frees the memory of a node. Its children's references stay counted.
+    ///
+    /// # Safety
+    /// It must lead to a node that nobody uses any more.
+    pub unsafe fn free_node(self) {
+        let bytes = self.bytes();
+        if let Some(block) = NonNull::new(self.block()) {
+            // SAFETY: `new_node` allocated the block with this size; the caller says that it is out of use.
+            unsafe { heap::free(block, bytes) };
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! Owns the segmented table: extendible hashing, copy-on-write. Never holds up its caller: no operation touches more than a
+//! segment of 64 buckets and a node of 512 slots, whatever the size of the table.
+//!
+//! ```text
+//! hash ── spread ──► position ── directory (trie of nodes) ──► segment ── home bucket ──► tag ──► entry ──► key
+//!                    high bits                                            bits 7..19      bits 0..7
+//! ```
+//!
+//! `directory` finds the segment, `segment` places entries in its buckets, `growth` splits and merges segments, `walk` goes
+//! through tables (SCAN, random picks), `pinned` holds versions and reclaims them; `link`, `segment_box` and `bucket` keep
+//! the memory.
+//!
+//! Segments of a plain hash would all fill up and split at the same time, and the memory per entry would jump. So the
+//! position is the hash bent a little (see [`spread`]): half as dense at one end as at the other. Then segments are at all
+//! stages of their life at any time, as in Martin's spiral storage (1979).
+
+mod bucket;
+mod directory;
+mod growth;
+mod link;
+mod pinned;
+mod prefetch;
+mod segment;
+mod segment_box;
+#[cfg(test)]
+mod tests;
+mod walk;
+
+pub use pinned::{Pinned, Reclaim};
+
+use super::hash::HashSeed;
+use directory::Directory;
+use prefetch::prefetch;
+
+/// What a table holds: one pointer-sized owned handle. A clone is one more reference to the same allocation.
+pub trait Entry: Clone {
+    /// The key. It must not change while the entry is in a table.
+    fn key(&self) -> &[u8];
+
+    /// Where the allocation begins, for prefetching. The key should be near it.
+    fn address(&self) -> *const u8;
+}
+
+/// A hash table of entries with distinct keys. Hashes are computed by the caller with the table's seed.
+pub struct Table<E: Entry> {
+    directory: Directory<E>,
+    len: usize,
+    shrink_position: u64,
+    seed: HashSeed,
+}
+
+/// What a probe for a key found.
+pub enum Slot<'a, E: Entry> {
+    /// The entry with the key. It may have other owners; then replace it instead of changing it.
+    Occupied(&'a mut E),
+    /// The key is absent.
+    Vacant(Vacant<'a, E>),
+}
+
+/// The place for an absent key.
+pub struct Vacant<'a, E: Entry> {
+    table: &'a mut Table<E>,
+    hash: u64,
+}
+
+impl<E: Entry> Vacant<'_, E> {
+    /// Puts in the entry with the key that was looked for. O(1).
+    #[inline]
+    pub fn insert(self, entry: E) {
+        self.table.insert(self.hash, entry);
+    }
+}
+
+/// A third, in units of 2⁻⁶⁴: how much the hash is bent.
+const BEND: u64 = u64::MAX / 3;
+
+#[inline]
+fn multiply_high(left: u64, right: u64) -> u64 {
+    ((u128::from(left) * u128::from(right)) >> 64) as u64
+}
+
+/// The position of a hash: with u the hash as a fraction, u + u(1 - u)/3. It is monotone and stays below one; hashes are twice
+/// as dense at its upper end as at its lower one. (2ᵘ - 1 would be ideal; this is close and costs two multiplications.)
+#[inline]
+fn spread(hash: u64) -> u64 {
+    hash + multiply_high(multiply_high(hash, !hash), BEND)
+}
+
+/// The share of all hashes whose positions are below `position`, a fraction of one: the inverse of [`spread`].
+fn share_below(position: f64) -> f64 {
+    2.0 - (4.0 - 3.0 * position).sqrt()
+}
+
+impl<E: Entry> Table<E> {
+    /// An empty table without memory of its own.
+    pub fn new(seed: HashSeed) -> Table<E> {
+        const { assert!(size_of::<E>() == 8 && align_of::<E>() <= 8) };
+        Table {
+            directory: Directory::new(),
+            len: 0,
+            shrink_position: 0,
+            seed,
+        }
+    }
+
+    /// How many entries there are. O(1).
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are no entries. O(1).
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Bytes of the table's own blocks, without what the entries point at. O(1).
+    pub fn memory_bytes(&self) -> usize {
+        self.directory.bytes()
+    }
+
+    /// The hash of a key, as all operations of this table expect it.
+    #[inline]
+    pub fn hash(&self, key: &[u8]) -> u64 {
+        self.seed.hash(key)
+    }
+
+    /// The seed of the hashes.
+    pub fn seed(&self) -> &HashSeed {
+        &self.seed
+    }
+
+    /// Has the processor fetch the cache line where a key's entry should be. First step of a batch.
+    #[inline]
+    pub fn prefetch_bucket(&self, hash: u64) {
+        if let Some(segment) = self.directory.segment(spread(hash)) {
+            prefetch(segment.bucket_address(hash));
+        }
+    }
+
+    /// Has the processor fetch the first two lines of the likely entry's allocation. Second step of a batch, when the buckets
+    /// have arrived.
+    #[inline]
+    pub fn prefetch_entry(&self, hash: u64) {
+        const LINE: usize = 64;
+        let segment = self.directory.segment(spread(hash));
+        if let Some(entry) = segment.and_then(|segment| segment.likely(hash)) {
+            prefetch(entry.address());
+            prefetch(entry.address().wrapping_add(LINE));
+        }
+    }
+
+    /// The entry of a key. O(1).
+    #[inline]
+    pub fn get(&self, hash: u64, key: &[u8]) -> Option<&E> {
+        let segment = self.directory.segment(spread(hash))?;
+        let place = segment.find(hash, key)?;
+        Some(segment.entry(place))
+    }
+
+    /// The entry of a key, in a segment that no other version shares. O(1), at most one node and one segment are copied per
+    /// level while a version is pinned. The entry itself may have other owners; then replace it instead of changing it.
+    #[inline]
+    pub fn get_mut(&mut self, hash: u64, key: &[u8]) -> Option<&mut E> {
+        if self.directory.is_shared() && self.get(hash, key).is_none() {
+            return None;
+        }
+        let segment = self.directory.segment_mut(spread(hash))?;
+        let place = segment.find(hash, key)?;
+        Some(segment.entry_mut(place))
+    }
+
+    /// Looks a key up in order to change or to insert its entry. O(1), see [`Table::get_mut`].
+    #[inline]
+    pub fn entry(&mut self, hash: u64, key: &[u8]) -> Slot<'_, E> {
+        let position = spread(hash);
+        let segment = self.directory.segment_mut(position);
+        match segment.and_then(|segment| segment.find(hash, key)) {
+            // The borrow checker does not let the segment of the probe out of one arm only, so it is looked up again.
+            Some(place) => match self.directory.segment_mut(position) {
+                Some(segment) => Slot::Occupied(segment.entry_mut(place)),
+                None => unreachable!("the probe found it"),
+            },
+            None => Slot::Vacant(Vacant { table: self, hash }),
+        }
+    }
+
+    /// Puts in an entry whose key is absent. O(1): now and then one segment is rebuilt.
+    #[inline]
+    pub fn insert(&mut self, hash: u64, entry: E) {
+        let position = spread(hash);
+        let mut homeless = Some(entry);
+        while let Some(entry) = homeless.take() {
+            let segment = self.directory.segment_mut(position);
+            let rejected = match segment {
+                Some(segment) => segment.insert(hash, entry).err(),
+                None => Some(entry),
+            };
+            if rejected.is_some() {
+                self.make_room(position);
+            }
+            homeless = rejected;
+        }
+        self.len += 1;
+    }
+
+    /// Puts an entry in, in the place of the one with the same key, which is given back. O(1).
+    #[inline]
+    pub fn replace(&mut self, hash: u64, entry: E) -> Option<E> {
+        match self.get_mut(hash, entry.key()) {
+            Some(old) => Some(std::mem::replace(old, entry)),
+            None => {
+                self.insert(hash, entry);
+                None
+            }
+        }
+    }
+
+    /// Takes the entry of a key out. O(1); memory is given back by [`Table::shrink_step`].
+    #[inline]
+    pub fn remove(&mut self, hash: u64, key: &[u8]) -> Option<E> {
+        if self.directory.is_shared() && self.get(hash, key).is_none() {
+            return None;
+        }
+        let segment = self.directory.segment_mut(spread(hash))?;
+        let place = segment.find(hash, key)?;
+        self.len -= 1;
+        Some(segment.remove(place))
+    }
+}

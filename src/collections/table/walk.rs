@@ -1,0 +1,173 @@
+//! Owns the ways through a table: SCAN, random picks and plain iteration. Never changes it.
+//!
+//! A cursor of SCAN says how far a walk in the order of positions has come:
+//!
+//! ```text
+//! | prefix (depth bits) | depth (6 bits) | home point (12 bits) |
+//! ```
+//!
+//! Done is all before `prefix`, and in the range of positions that begin with it all entries whose home point is lower. If the
+//! segment there is the one that the cursor was made for, or a part of it, the walk goes on at the home point. If it was
+//! merged into a larger one, it is walked from its start. Home points do not depend on the number of buckets. So an entry
+//! that stays is never missed, and one may be seen twice only when its segment was split or merged meanwhile.
+
+use super::directory::MAX_DEPTH;
+use super::segment::HOME_BITS;
+use super::{Entry, Table, share_below, spread};
+
+const DEPTH_BITS: u32 = 6;
+
+#[derive(Clone, Copy)]
+struct Cursor {
+    /// The leading bits of the position, at its top.
+    position: u64,
+    depth: u32,
+    point: u64,
+}
+
+impl Cursor {
+    /// `None` if it is beyond all positions.
+    fn unpack(packed: u64) -> Option<Cursor> {
+        let point = packed & ((1 << HOME_BITS) - 1);
+        let depth = (packed >> HOME_BITS) as u32 & ((1 << DEPTH_BITS) - 1);
+        let prefix = packed >> (HOME_BITS + DEPTH_BITS);
+        let valid = depth <= MAX_DEPTH && prefix >> depth == 0;
+        valid.then(|| Cursor {
+            position: if depth == 0 {
+                0
+            } else {
+                prefix << (u64::BITS - depth)
+            },
+            depth,
+            point,
+        })
+    }
+
+    fn pack(self) -> u64 {
+        let prefix = self
+            .position
+            .checked_shr(u64::BITS - self.depth)
+            .unwrap_or(0);
+        prefix << (HOME_BITS + DEPTH_BITS) | u64::from(self.depth) << HOME_BITS | self.point
+    }
+}
+
+/// The first position of the segment of that depth around `position`.
+fn floor(position: u64, depth: u32) -> u64 {
+    position & !width(depth)
+}
+
+/// One less than the number of positions that a segment of that depth has.
+fn width(depth: u32) -> u64 {
+    u64::MAX >> depth
+}
+
+impl<E: Entry> Table<E> {
+    /// Shows the entries of one bucket and gives the cursor of the next one. A walk begins with 0 and is over when 0 comes
+    /// back. Every entry that is there throughout the walk is shown, some perhaps twice. O(1).
+    pub fn scan(&self, cursor: u64, visit: impl FnMut(&E)) -> u64 {
+        let Some(mut cursor) = Cursor::unpack(cursor) else {
+            return 0;
+        };
+        let Some((segment, depth)) = self.directory.locate(cursor.position) else {
+            return 0;
+        };
+        if depth < cursor.depth {
+            cursor.point = 0;
+        }
+        cursor.position = floor(cursor.position, depth);
+        cursor.depth = depth;
+        let bucket = segment.bucket_at(cursor.point);
+        segment.visit_home(bucket, visit);
+        if bucket + 1 < segment.size() {
+            cursor.point = segment.first_point(bucket + 1);
+            return cursor.pack();
+        }
+        cursor.point = 0;
+        match (cursor.position | width(depth)).checked_add(1) {
+            Some(next) => Cursor {
+                position: next,
+                ..cursor
+            }
+            .pack(),
+            None => 0,
+        }
+    }
+
+    /// A random entry, each with the same chance. O(1) expected while the table is not much too large for its entries.
+    pub fn random(&self, random: &mut fastrand::Rng) -> Option<&E> {
+        /// How often a segment is picked before a crowded one is taken though others had deserved the chance.
+        const TRIES: usize = 32;
+        /// How much fuller than expected a segment may be and still be picked fairly.
+        const EXCESS: f64 = 1.5;
+        if self.is_empty() {
+            return None;
+        }
+        for attempt in 0..TRIES {
+            let position = spread(random.u64(..));
+            let (segment, depth) = self.directory.locate(position)?;
+            let expected = self.len() as f64 * share_of(position, depth);
+            let accepted = depth == 0
+                || attempt + 1 == TRIES
+                || random.f64() * EXCESS * expected < segment.count() as f64;
+            if accepted && let Some(entry) = segment.random(random) {
+                return Some(entry);
+            }
+        }
+        self.first_from(spread(random.u64(..)))
+    }
+
+    /// An entry of the first segment with any, from a position on and round.
+    fn first_from(&self, start: u64) -> Option<&E> {
+        let found = self
+            .segments_from(start)
+            .find_map(|segment| segment.iter().next());
+        found.or_else(|| self.iter().next())
+    }
+
+    /// Every entry. For small tables: O(n) at a stretch.
+    pub fn iter(&self) -> impl Iterator<Item = &E> {
+        self.segments_from(0).flat_map(|segment| segment.iter())
+    }
+
+    fn segments_from(&self, start: u64) -> impl Iterator<Item = &super::segment::Segment<E>> {
+        let mut position = Some(start);
+        std::iter::from_fn(move || {
+            let (segment, depth) = self.directory.locate(position?)?;
+            position = position.and_then(|here| (here | width(depth)).checked_add(1));
+            Some(segment)
+        })
+    }
+}
+
+/// The share of all hashes that lead to the segment of that depth around a position.
+fn share_of(position: u64, depth: u32) -> f64 {
+    let unit = (u64::MAX as f64).recip();
+    let start = floor(position, depth) as f64 * unit;
+    let end = start + width(depth) as f64 * unit;
+    share_below(end.min(1.0)) - share_below(start)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Cursor;
+
+    #[test]
+    fn cursors_keep_what_is_packed_into_them() {
+        for (prefix, depth, point) in [
+            (0_u64, 0, 0),
+            (0, 0, 4095),
+            (5, 3, 1),
+            ((1 << 44) - 1, 44, 4095),
+        ] {
+            let packed = prefix << 18 | depth << 12 | point;
+            let Some(cursor) = Cursor::unpack(packed) else {
+                panic!("valid")
+            };
+            assert_eq!(cursor.pack(), packed);
+            assert!(packed < 1 << 63);
+        }
+        assert!(Cursor::unpack(8 << 18 | 3 << 12).is_none());
+        assert!(Cursor::unpack(u64::MAX).is_none());
+    }
+}
