@@ -125,6 +125,7 @@ impl<E: Entry> Table<E> {
         while let Some(buddy) = self.directory.buddy(position)
             && fits_shrunk(self.count_at(position) + self.count_at(buddy), MAX_BUCKETS)
         {
+            let parts_depth = self.depth_at(position);
             let mut entries = Hashed::new();
             for part in [position, buddy] {
                 if let Some(segment) = self.directory.take(part) {
@@ -134,6 +135,10 @@ impl<E: Entry> Table<E> {
             moved += entries.len();
             self.settle(position, entries, 0);
             self.directory.compact(position);
+            if self.depth_at(position) >= parts_depth {
+                // Too many entries have the same home: they had to be split again.
+                break;
+            }
         }
         let segment = self.directory.segment(position);
         let shrinks = |segment: &Segment<E>| {
@@ -147,6 +152,12 @@ impl<E: Entry> Table<E> {
             self.settle(position, entries, 0);
         }
         moved
+    }
+
+    fn depth_at(&self, position: u64) -> u32 {
+        self.directory
+            .locate(position)
+            .map_or(0, |(_, depth)| depth)
     }
 
     fn count_at(&self, position: u64) -> usize {

@@ -3,6 +3,7 @@
 use super::{Entry, Pinned, Slot, Table};
 use crate::collections::hash::HashSeed;
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
@@ -211,7 +212,7 @@ impl World {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 120, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 120, rng_seed: RngSeed::Fixed(21), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn behaves_like_a_map_with_versions(steps in prop_oneof![steps(60), steps(6000)]) {
