@@ -175,13 +175,7 @@ impl<E> Segment<E> {
 
     /// Puts an entry into a bucket if that has room.
     #[inline]
-    fn put(
-        &mut self,
-        bucket: usize,
-        tag: u8,
-        displaced: bool,
-        entry: E,
-    ) -> Result<Place, E> {
+    fn put(&mut self, bucket: usize, tag: u8, displaced: bool, entry: E) -> Result<Place, E> {
         let Some(slot) = self.buckets[bucket].vacant().first() else {
             return Err(entry);
         };
