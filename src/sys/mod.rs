@@ -1,10 +1,3 @@
-//! Everything that talks to libc directly: signals, faults, process state, resource counters, syslog, the time zone.
-//! Never knows what a client, a key or a directive is.
+//! Owns the calls into the operating system that the standard library lacks. Never decides when to make them.
 
-pub mod allocator;
-pub mod faults;
-pub mod process;
-pub mod resources;
-pub mod signals;
-pub mod syslog;
-pub mod time_zone;
+pub mod memory;
