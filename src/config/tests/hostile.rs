@@ -2,6 +2,7 @@
 
 use super::Loader;
 use crate::config::{Config, SetContext, directives};
+use crate::types::quoting::quote;
 
 const ROUNDS: usize = 3000;
 /// No `include` among them: what it finds depends on the machine.
@@ -60,17 +61,54 @@ fn any_text_loads_or_is_refused() {
     for _ in 0..ROUNDS {
         let text = text(&mut random, &names);
         let mut loader = Loader::new();
-        if let Err(error) = loader.load(&text, 0) {
-            assert!(!error.to_string().is_empty());
-        }
-        // Whatever was accepted can be shown, set again and written.
+        let outcome = loader.load(&text, 0);
         let rewritten = loader.config.rewritten(&text, &[]);
+        if let Err(error) = outcome {
+            assert!(!error.to_string().is_empty());
+            continue;
+        }
+        // What was accepted can be written and loaded again.
         let mut again = Loader::new();
         again.config.dir.clone_from(&loader.config.dir);
         again
             .load(&rewritten, 0)
             .unwrap_or_else(|error| panic!("{}\n{error}", rewritten.escape_ascii()));
     }
+}
+
+/// Lines that may well be valid: each accepted text must survive being written and loaded.
+#[test]
+fn what_loads_is_the_same_after_rewriting() {
+    let all: Vec<_> = directives()
+        .filter(|directive| !["dir", "hz"].contains(&directive.name))
+        .collect();
+    let mut random = fastrand::Rng::with_seed(13);
+    let mut accepted_count = 0;
+    for _ in 0..ROUNDS {
+        let mut text = Vec::new();
+        for _ in 0..random.usize(..4) {
+            let directive = all[random.usize(..all.len())];
+            let piece = PIECES[random.usize(..PIECES.len())];
+            let value = if random.bool() {
+                piece
+            } else {
+                directive.default
+            }
+            .as_bytes();
+            text.extend(format!("{} {}\n", directive.name, quote(value)).into_bytes());
+        }
+        let mut loader = Loader::new();
+        if loader.load(&text, 0).is_err() {
+            continue;
+        }
+        accepted_count += 1;
+        let rewritten = loader.config.rewritten(&text, &[]);
+        let mut again = Loader::new();
+        again.load(&rewritten, 0).expect("it was accepted before");
+        again.config.dir.clone_from(&loader.config.dir);
+        assert_eq!(again.config, loader.config, "{}", rewritten.escape_ascii());
+    }
+    assert!(accepted_count > ROUNDS / 10, "{accepted_count}");
 }
 
 #[test]

@@ -207,6 +207,18 @@ fn state_lines_take_the_place_of_a_directive() {
     assert!(promoted.starts_with(b"\n"));
 }
 
+/// A line end in an address must not make a line of its own.
+#[test]
+fn addresses_cannot_smuggle_in_lines() {
+    let mut config = Config::default();
+    set(&mut config, &[("bind", b"127.0.0.1\nrequirepass")]);
+    let text = String::from_utf8(config.rewritten(b"", &[])).expect("quoted");
+    assert!(
+        text.contains("bind \"127.0.0.1\\nrequirepass\"\n"),
+        "{text}"
+    );
+}
+
 /// Whatever is set must come back from the rewritten file.
 #[test]
 fn what_was_rewritten_loads_to_the_same_settings() {
