@@ -24,4 +24,11 @@ pub mod config;
 
 pub mod collections;
 pub mod resp;
+pub mod types;
+
+pub mod crash;
+pub mod logging;
 pub mod sys;
+
+/// The version of Redis that this server is compatible with and reports.
+pub const REDIS_VERSION: &str = "7.2.6";

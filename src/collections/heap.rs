@@ -697,13 +697,3 @@ mod tests {
         assert!(resident_bytes() < full / 2, "{}", resident_bytes());
     }
 }
-
-/// Stub.
-pub fn class_size(size: usize) -> usize {
-    size.next_multiple_of(8)
-}
-
-/// Stub.
-pub fn allocated_bytes() -> usize {
-    0
-}

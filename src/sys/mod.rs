@@ -1,3 +1,11 @@
-//! Owns the calls into the operating system that the standard library lacks. Never decides when to make them.
+//! Everything that talks to libc directly: signals, faults, process state, resource counters, syslog, the time zone.
+//! Never knows what a client, a key or a directive is.
 
+pub mod allocator;
+pub mod faults;
 pub mod memory;
+pub mod process;
+pub mod resources;
+pub mod signals;
+pub mod syslog;
+pub mod time_zone;
