@@ -51,7 +51,11 @@ impl Names {
         if self.find(scope, text).is_some() {
             self.remove(scope, text);
         }
-        self.names.push(Name { scope, text: text.to_ascii_lowercase().into(), command });
+        self.names.push(Name {
+            scope,
+            text: text.to_ascii_lowercase().into(),
+            command,
+        });
         if self.names.len() * 2 > self.slots.len() {
             self.rebuild();
         } else {
@@ -61,7 +65,8 @@ impl Names {
 
     /// Takes a name away. O(number of names).
     pub fn remove(&mut self, scope: Scope, text: &[u8]) {
-        self.names.retain(|name| name.scope != scope || !name.text.eq_ignore_ascii_case(text));
+        self.names
+            .retain(|name| name.scope != scope || !name.text.eq_ignore_ascii_case(text));
         self.rebuild();
     }
 
@@ -82,7 +87,9 @@ impl Names {
 
     #[cold]
     fn is_name(&self, name: u16, text: &[u8]) -> bool {
-        self.names[usize::from(name)].text.eq_ignore_ascii_case(text)
+        self.names[usize::from(name)]
+            .text
+            .eq_ignore_ascii_case(text)
     }
 
     /// Every name, in the order of insertion.
@@ -97,14 +104,22 @@ impl Names {
 
     /// Puts a name into the first empty slot from where its hash points.
     fn place(&mut self, index: usize) {
-        let Name { scope, ref text, command } = self.names[index];
+        let Name {
+            scope,
+            ref text,
+            command,
+        } = self.names[index];
         let key = Key::new(scope, text);
         let mask = self.slots.len() - 1;
         let mut at = key.hash() & mask;
         while self.slots[at].is_some() {
             at = (at + 1) & mask;
         }
-        self.slots[at] = Some(Slot { key, name: index as u16, command });
+        self.slots[at] = Some(Slot {
+            key,
+            name: index as u16,
+            command,
+        });
     }
 }
 
@@ -140,7 +155,12 @@ impl Key {
 
 #[inline]
 fn word32(text: &[u8], at: usize) -> u64 {
-    u64::from(u32::from_le_bytes([text[at], text[at + 1], text[at + 2], text[at + 3]]))
+    u64::from(u32::from_le_bytes([
+        text[at],
+        text[at + 1],
+        text[at + 2],
+        text[at + 3],
+    ]))
 }
 
 #[inline]
@@ -183,7 +203,9 @@ mod tests {
         let texts: Vec<String> = (0..=24)
             .flat_map(|len| (0..len).map(move |at| (len, at)))
             .map(|(len, at)| {
-                (0..len).map(|place| if place == at { 'b' } else { 'a' }).collect()
+                (0..len)
+                    .map(|place| if place == at { 'b' } else { 'a' })
+                    .collect()
             })
             .collect();
         for (index, text) in texts.iter().enumerate() {
@@ -191,8 +213,14 @@ mod tests {
         }
         for (index, text) in texts.iter().enumerate() {
             let upper = text.to_ascii_uppercase();
-            assert_eq!(names.find(None, text.as_bytes()), Some(CommandId::at(index)));
-            assert_eq!(names.find(None, upper.as_bytes()), Some(CommandId::at(index)));
+            assert_eq!(
+                names.find(None, text.as_bytes()),
+                Some(CommandId::at(index))
+            );
+            assert_eq!(
+                names.find(None, upper.as_bytes()),
+                Some(CommandId::at(index))
+            );
             assert_eq!(names.find(None, format!("{text}c").as_bytes()), None);
             assert_eq!(names.find(Some(CommandId::at(0)), text.as_bytes()), None);
         }
@@ -210,7 +238,10 @@ mod tests {
         assert_eq!(names.find(None, b"gEt"), Some(CommandId::at(3)));
         names.remove(None, b"Get");
         assert_eq!(names.find(None, b"get"), None);
-        assert_eq!(names.find(Some(CommandId::at(0)), b"get"), Some(CommandId::at(2)));
+        assert_eq!(
+            names.find(Some(CommandId::at(0)), b"get"),
+            Some(CommandId::at(2))
+        );
         assert_eq!(names.iter().count(), 1);
     }
 }
