@@ -14,7 +14,7 @@ impl CommandId {
     }
 
     /// The command at that place; the families declare a few hundred.
-    pub(super) fn at(index: usize) -> CommandId {
+    pub(super) const fn at(index: usize) -> CommandId {
         CommandId(index as u16)
     }
 }
