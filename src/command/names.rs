@@ -3,7 +3,7 @@
 //! A request's command is looked up by its name in any case, millions of times a second, among a few
 //! hundred names that change at start-up only. So a name is folded to lower case eight bytes at a
 //! time into two words that, with the length, tell names of up to sixteen bytes apart for certain;
-//! the words are also what is hashed. Longer names (there are four) are compared in full after that.
+//! the words are also what is hashed. The few longer names are compared in full after that.
 
 use super::CommandId;
 
