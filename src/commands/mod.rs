@@ -1,9 +1,11 @@
 //! The commands, one family a file: each opens with its `COMMANDS` table, the handlers follow in
 //! the same order. Never touches a socket.
 
+pub mod command;
+pub mod key_finders;
 pub mod strings;
 
 use crate::command::spec::CommandSpec;
 
 /// Every family's table.
-pub static FAMILIES: &[&[CommandSpec]] = &[strings::COMMANDS];
+pub static FAMILIES: &[&[CommandSpec]] = &[command::COMMANDS, strings::COMMANDS];
