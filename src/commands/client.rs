@@ -158,7 +158,9 @@ pub(super) fn pause(context: &mut Context<'_>, args: Args<'_>) -> CommandResult 
         (Some(mode), 4) if mode.eq_ignore_ascii_case(b"all") => true,
         (Some(mode), 4) if mode.eq_ignore_ascii_case(b"write") => false,
         (Some(_), 4) => {
-            return Err(CommandError::fixed("ERR CLIENT PAUSE mode must be WRITE or ALL"));
+            return Err(CommandError::fixed(
+                "ERR CLIENT PAUSE mode must be WRITE or ALL",
+            ));
         }
         _ => return Err(wrong_form(args)),
     };
@@ -171,7 +173,9 @@ pub(super) fn pause(context: &mut Context<'_>, args: Args<'_>) -> CommandResult 
 /// When a pause of so many ms from now on is over; 0 for one that is over at once.
 fn parse_pause_end(duration: &[u8], now_ms: i64) -> Result<i64, CommandError> {
     match number::parse_i64(duration) {
-        None => Err(CommandError::fixed("ERR timeout is not an integer or out of range")),
+        None => Err(CommandError::fixed(
+            "ERR timeout is not an integer or out of range",
+        )),
         Some(duration_ms) if duration_ms < 0 => Err(CommandError::fixed("ERR timeout is negative")),
         Some(0) => Ok(0),
         Some(duration_ms) => duration_ms
@@ -207,7 +211,9 @@ pub(super) fn setinfo(context: &mut Context<'_>, args: Args<'_>) -> CommandResul
         &mut session.library_version
     } else {
         let attribute = String::from_utf8_lossy(attribute);
-        return Err(CommandError::new(format!("ERR Unrecognized option '{attribute}'")));
+        return Err(CommandError::new(format!(
+            "ERR Unrecognized option '{attribute}'"
+        )));
     };
     if !is_plain(value) {
         let attribute = String::from_utf8_lossy(attribute);
@@ -232,7 +238,8 @@ pub(super) fn unblock(context: &mut Context<'_>, args: Args<'_>) -> CommandResul
     match (args.get(3), args.len()) {
         (None, _) => {}
         (Some(reason), 4)
-            if reason.eq_ignore_ascii_case(b"timeout") || reason.eq_ignore_ascii_case(b"error") => {}
+            if reason.eq_ignore_ascii_case(b"timeout") || reason.eq_ignore_ascii_case(b"error") => {
+        }
         (Some(_), 4) => {
             return Err(CommandError::fixed(
                 "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR",

@@ -18,14 +18,18 @@ struct Filter<'a> {
 
 impl Filter<'_> {
     fn matches(&self, session: &Session, now_ms: i64) -> bool {
-        let is = |wanted: Option<&[u8]>, text: &str| wanted.is_none_or(|wanted| wanted == text.as_bytes());
+        let is = |wanted: Option<&[u8]>, text: &str| {
+            wanted.is_none_or(|wanted| wanted == text.as_bytes())
+        };
         session.close != Close::Now
             && self.id.is_none_or(|id| id == session.id)
             && self.kind.is_none_or(|kind| kind == session.kind())
             && is(self.user, &session.user)
             && is(self.address, &session.address.peer)
             && is(self.local_address, &session.address.local)
-            && self.least_age_s.is_none_or(|least_s| session.age_s(now_ms) >= least_s)
+            && self
+                .least_age_s
+                .is_none_or(|least_s| session.age_s(now_ms) >= least_s)
     }
 }
 
@@ -39,10 +43,16 @@ pub(super) fn parse_kind(word: &[u8]) -> Result<ClientKind, CommandError> {
 
 pub(super) fn kill(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let is_old_form = args.len() == 3;
-    let filter = if is_old_form { of_address(args.at(2)) } else { parse_filter(context, args)? };
+    let filter = if is_old_form {
+        of_address(args.at(2))
+    } else {
+        parse_filter(context, args)?
+    };
     let now_ms = context.instance.now_ms();
     let clients = &mut context.instance.clients;
-    let others = clients.iter().filter(|session| filter.matches(session, now_ms));
+    let others = clients
+        .iter()
+        .filter(|session| filter.matches(session, now_ms));
     let others: Vec<_> = others.map(|session| session.token).collect();
     for token in &others {
         clients.kill(*token);
@@ -75,7 +85,11 @@ fn of_address(address: &[u8]) -> Filter<'_> {
 }
 
 fn parse_filter<'a>(context: &Context<'_>, args: Args<'a>) -> Result<Filter<'a>, CommandError> {
-    let mut filter = Filter { address: None, skip_caller: true, ..of_address(b"") };
+    let mut filter = Filter {
+        address: None,
+        skip_caller: true,
+        ..of_address(b"")
+    };
     let mut index = 2;
     while let Some(option) = args.get(index) {
         let value = args.get(index + 1).ok_or(CommandError::SYNTAX)?;
@@ -96,8 +110,9 @@ fn parse_filter<'a>(context: &Context<'_>, args: Args<'a>) -> Result<Filter<'a>,
 
 fn parse_id(value: &[u8]) -> Result<u64, CommandError> {
     let id = number::parse_i64(value).and_then(|id| u64::try_from(id).ok());
-    id.filter(|id| *id > 0)
-        .ok_or(CommandError::fixed("ERR client-id should be greater than 0"))
+    id.filter(|id| *id > 0).ok_or(CommandError::fixed(
+        "ERR client-id should be greater than 0",
+    ))
 }
 
 fn parse_user<'a>(context: &Context<'_>, name: &'a [u8]) -> Result<&'a [u8], CommandError> {
@@ -110,7 +125,9 @@ fn parse_user<'a>(context: &Context<'_>, name: &'a [u8]) -> Result<&'a [u8], Com
 
 fn parse_age(value: &[u8]) -> Result<i64, CommandError> {
     match number::parse_i64(value) {
-        None => Err(CommandError::fixed("ERR maxage is not an integer or out of range")),
+        None => Err(CommandError::fixed(
+            "ERR maxage is not an integer or out of range",
+        )),
         Some(age_s) if age_s <= 0 => {
             Err(CommandError::fixed("ERR maxage should be greater than 0"))
         }

@@ -61,7 +61,8 @@ pub(super) fn list(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         }
         Some(option) if args.len() > 3 && option.eq_ignore_ascii_case(b"id") => {
             for id in args.slice_from(3).iter() {
-                let id = number::parse_i64(id).ok_or(CommandError::fixed("ERR Invalid client ID"))?;
+                let id =
+                    number::parse_i64(id).ok_or(CommandError::fixed("ERR Invalid client ID"))?;
                 write_line_of(&mut text, context, args, id);
             }
         }
@@ -72,10 +73,17 @@ pub(super) fn list(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 }
 
 /// The lines of all clients that are wanted, in the order in which they came.
-fn write_lines(text: &mut Vec<u8>, context: &Context<'_>, args: Args<'_>, wanted: impl Fn(&Session) -> bool) {
+fn write_lines(
+    text: &mut Vec<u8>,
+    context: &Context<'_>,
+    args: Args<'_>,
+    wanted: impl Fn(&Session) -> bool,
+) {
     let clients = &context.instance.clients;
     let others = clients.iter().filter(|session| session.close != Close::Now);
-    let mut portraits: Vec<_> = others.map(|session| Portrait::of_other(context, session)).collect();
+    let mut portraits: Vec<_> = others
+        .map(|session| Portrait::of_other(context, session))
+        .collect();
     portraits.push(Portrait::of_caller(context, args));
     portraits.retain(|portrait| wanted(portrait.session));
     portraits.sort_unstable_by_key(|portrait| portrait.session.id);
@@ -100,15 +108,30 @@ fn write_line_of(text: &mut Vec<u8>, context: &Context<'_>, args: Args<'_>, id: 
 }
 
 fn write_line(text: &mut Vec<u8>, context: &Context<'_>, portrait: &Portrait<'_>) {
-    let Portrait { session, reply, now_ms, .. } = *portrait;
+    let Portrait {
+        session,
+        reply,
+        now_ms,
+        ..
+    } = *portrait;
     write_identity(text, session, now_ms);
     let pending_bytes = reply.len();
     let first_bytes = pending_bytes.min(REPLY_PIECE_BYTES);
     let beyond_bytes = pending_bytes - first_bytes;
     let is_blocked_writing = pending_bytes > 0 && !session.flush_queued;
-    let events = if is_blocked_writing && session.id != context.session.id { "rw" } else { "r" };
-    let command = portrait.command.map_or("NULL", |id| &context.instance.commands.get(id).full_name);
-    let protocol = if reply.protocol() == Protocol::Resp3 { 3 } else { 2 };
+    let events = if is_blocked_writing && session.id != context.session.id {
+        "rw"
+    } else {
+        "r"
+    };
+    let command = portrait
+        .command
+        .map_or("NULL", |id| &context.instance.commands.get(id).full_name);
+    let protocol = if reply.protocol() == Protocol::Resp3 {
+        3
+    } else {
+        2
+    };
     let traffic = &session.traffic;
     // INVARIANT: writing to memory does not fail.
     let _ = write!(
@@ -121,7 +144,10 @@ fn write_line(text: &mut Vec<u8>, context: &Context<'_>, portrait: &Portrait<'_>
         traffic.query_free_bytes,
         portrait.argument_bytes,
         reply.capacity().min(REPLY_PIECE_BYTES),
-        session.reply_peak_bytes.max(pending_bytes).min(REPLY_PIECE_BYTES),
+        session
+            .reply_peak_bytes
+            .max(pending_bytes)
+            .min(REPLY_PIECE_BYTES),
         beyond_bytes.div_ceil(REPLY_PIECE_BYTES),
         session.memory() + reply.memory() + portrait.argument_bytes,
         session.user,
@@ -161,6 +187,14 @@ fn flags(session: &Session) -> String {
         (session.no_evict, 'e'),
         (session.no_touch, 'T'),
     ];
-    let flags: String = letters.iter().filter(|(applies, _)| *applies).map(|(_, letter)| letter).collect();
-    if flags.is_empty() { "N".to_string() } else { flags }
+    let flags: String = letters
+        .iter()
+        .filter(|(applies, _)| *applies)
+        .map(|(_, letter)| letter)
+        .collect();
+    if flags.is_empty() {
+        "N".to_string()
+    } else {
+        flags
+    }
 }

@@ -3,7 +3,9 @@
 use sha2::{Digest, Sha256};
 
 use crate::REDIS_VERSION;
-use crate::command::spec::{Argument, ArgumentKind, Category, CommandSpec, Deprecation, Flag, Group};
+use crate::command::spec::{
+    Argument, ArgumentKind, Category, CommandSpec, Deprecation, Flag, Group,
+};
 use crate::command::{Args, CommandError, CommandResult, Context};
 use crate::resp::{Protocol, number};
 use crate::session::{Close, Mode, Session};
@@ -56,9 +58,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         group: Group::Connection,
         complexity: "O(N), N being the number of passwords of the user",
         summary: "Logs the client in.",
-        history: &[
-            ("6.0.0", "A user's name may come before the password."),
-        ],
+        history: &[("6.0.0", "A user's name may come before the password.")],
         arguments: &[
             Argument::new("username", ArgumentKind::String)
                 .optional()
@@ -83,9 +83,10 @@ pub static COMMANDS: &[CommandSpec] = &[
         group: Group::Connection,
         since: "6.0.0",
         summary: "Chooses the protocol, logs in and names the client in one go, and tells about the server.",
-        history: &[
-            ("6.2.0", "Without arguments it only tells about the server and the connection."),
-        ],
+        history: &[(
+            "6.2.0",
+            "Without arguments it only tells about the server and the connection.",
+        )],
         arguments: &[Argument::block(
             "arguments",
             &[
@@ -261,7 +262,9 @@ fn parse_greeting<'a>(session: &mut Session, args: Args<'a>) -> Result<Greeting<
             }
             _ => {
                 let option = String::from_utf8_lossy(option);
-                return Err(CommandError::new(format!("ERR Syntax error in HELLO option '{option}'")));
+                return Err(CommandError::new(format!(
+                    "ERR Syntax error in HELLO option '{option}'"
+                )));
             }
         }
     }
@@ -281,7 +284,11 @@ fn parse_protocol(version: &[u8]) -> Result<Protocol, CommandError> {
 
 fn describe_server(context: &mut Context<'_>) {
     let Context { session, reply, .. } = context;
-    let version = if reply.protocol() == Protocol::Resp3 { 3 } else { 2 };
+    let version = if reply.protocol() == Protocol::Resp3 {
+        3
+    } else {
+        2
+    };
     reply.map(7);
     reply.bulk(b"server");
     reply.bulk(b"redis");
@@ -300,7 +307,12 @@ fn describe_server(context: &mut Context<'_>) {
 }
 
 fn reset(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
-    let Context { instance, session, reply, .. } = context;
+    let Context {
+        instance,
+        session,
+        reply,
+        ..
+    } = context;
     instance.clients.remove_monitor(session);
     session.reset();
     session.authenticated = !instance.authentication_required();

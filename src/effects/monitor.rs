@@ -27,8 +27,14 @@ pub fn feed(
     for token in instance.clients.monitors() {
         if token == session.token {
             reply.push_shared_chunk(&line);
-        } else if instance.clients.get(token).is_some_and(|monitor| monitor.reply_mode == ReplyMode::On) {
-            instance.clients.push(token, |monitor| monitor.reply.push_shared_chunk(&line));
+        } else if instance
+            .clients
+            .get(token)
+            .is_some_and(|monitor| monitor.reply_mode == ReplyMode::On)
+        {
+            instance
+                .clients
+                .push(token, |monitor| monitor.reply.push_shared_chunk(&line));
         }
     }
 }
@@ -39,7 +45,10 @@ fn line(instance: &Instance, session: &Session, args: Args<'_>, flags: FlagSet) 
     let (seconds, micros) = (now_us / 1_000_000, now_us % 1_000_000);
     let address = &session.address;
     let peer = if address.unix {
-        format!("unix:{}", address.local.strip_suffix(":0").unwrap_or(&address.local))
+        format!(
+            "unix:{}",
+            address.local.strip_suffix(":0").unwrap_or(&address.local)
+        )
     } else {
         address.peer.clone()
     };
