@@ -3,9 +3,19 @@
 
 pub mod command;
 pub mod key_finders;
+pub mod client;
+mod client_kill;
+mod client_list;
+mod client_table;
+pub mod connection;
 pub mod strings;
 
 use crate::command::spec::CommandSpec;
 
 /// Every family's table.
-pub static FAMILIES: &[&[CommandSpec]] = &[command::COMMANDS, strings::COMMANDS];
+pub static FAMILIES: &[&[CommandSpec]] = &[
+    client::COMMANDS,
+    command::COMMANDS,
+    connection::COMMANDS,
+    strings::COMMANDS,
+];

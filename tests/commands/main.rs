@@ -6,4 +6,6 @@ mod support;
 mod command;
 mod command_table;
 mod key_specs;
+mod client;
+mod connection;
 mod strings;
