@@ -6,6 +6,7 @@ pub mod call;
 mod context;
 mod error;
 pub mod gate;
+pub mod help;
 pub mod keys;
 pub mod registry;
 pub mod spec;

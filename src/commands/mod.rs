@@ -1,9 +1,21 @@
 //! The commands, one family a file: each opens with its `COMMANDS` table, the handlers follow in
 //! the same order. Never touches a socket.
 
+pub mod databases;
+pub mod expiry;
+pub mod keys;
+pub mod object;
+pub mod scan;
 pub mod strings;
 
 use crate::command::spec::CommandSpec;
 
 /// Every family's table.
-pub static FAMILIES: &[&[CommandSpec]] = &[strings::COMMANDS];
+pub static FAMILIES: &[&[CommandSpec]] = &[
+    strings::COMMANDS,
+    keys::COMMANDS,
+    scan::COMMANDS,
+    object::COMMANDS,
+    expiry::COMMANDS,
+    databases::COMMANDS,
+];
