@@ -24,12 +24,6 @@ const OVERFLOW: u64 = 1 << 63;
 pub struct Slots(u8);
 
 impl Slots {
-    /// How many slots are in the set.
-    #[inline]
-    pub fn count(self) -> usize {
-        self.0.count_ones() as usize
-    }
-
     /// The lowest slot of the set.
     #[inline]
     pub fn first(self) -> Option<usize> {

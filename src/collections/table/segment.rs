@@ -19,8 +19,8 @@ use std::cell::Cell;
 /// Bits of the hash that choose the home bucket.
 pub const HOME_BITS: u32 = 12;
 
-/// Buckets of the largest segment.
-pub const MAX_BUCKETS: usize = 64;
+/// Buckets of the largest segment: with its header it takes 4 KiB.
+pub const MAX_BUCKETS: usize = 63;
 
 const HOME_SHIFT: u32 = 7;
 const HOME_MASK: u64 = (1 << HOME_BITS) - 1;
@@ -175,13 +175,7 @@ impl<E> Segment<E> {
 
     /// Puts an entry into a bucket if that has room.
     #[inline]
-    fn put(
-        &mut self,
-        bucket: usize,
-        tag: u8,
-        displaced: bool,
-        entry: E,
-    ) -> Result<Place, E> {
+    fn put(&mut self, bucket: usize, tag: u8, displaced: bool, entry: E) -> Result<Place, E> {
         let Some(slot) = self.buckets[bucket].vacant().first() else {
             return Err(entry);
         };
