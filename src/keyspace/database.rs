@@ -41,6 +41,8 @@ pub struct Database {
     volatile: Table<VolatileReference>,
     /// Where the active expiry cycle goes on.
     pub(super) expiry_cursor: u64,
+    /// Share of expired keys in the last samples of volatile ones (a running mean).
+    pub(super) stale_share: f32,
     /// Mean time to live of the keys sampled of late, in ms; 0 if unknown.
     pub(super) average_ttl_ms: i64,
 }
@@ -52,6 +54,7 @@ impl Database {
             records: Table::new(seed.clone()),
             volatile: Table::new(seed),
             expiry_cursor: 0,
+            stale_share: 0.0,
             average_ttl_ms: 0,
         }
     }
@@ -199,6 +202,7 @@ impl Database {
     pub fn take(&mut self) -> (Reclaim<Record>, Reclaim<VolatileReference>) {
         self.expiry_cursor = 0;
         self.average_ttl_ms = 0;
+        self.stale_share = 0.0;
         (self.records.take(), self.volatile.take())
     }
 

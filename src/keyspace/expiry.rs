@@ -2,7 +2,8 @@
 //!
 //! The cycle walks the index of volatile keys bucket by bucket, database after database, and removes what is due. As in Redis
 //! it goes on in a database while more than a tenth of a sample was due (at the default effort), and stops early otherwise, so
-//! that a keyspace with little to do costs little.
+//! that a keyspace with little to do costs little. One sample is small, and may hold few expired keys by chance where many
+//! are left: so it goes on as well while the mean of the last samples is above that share.
 //!
 //! A sample is gathered first and its records fetched side by side, then those that are due are removed: the walk itself is
 //! in the order of the hash, so that the index and the table of records are met segment by segment, and only the
@@ -21,6 +22,9 @@ const SAMPLE_KEYS: usize = 20;
 const SAMPLE_BUCKETS: usize = SAMPLE_KEYS * 20;
 /// Room for a sample whose last bucket brings as many keys as can be.
 const SAMPLE_KEYS_MAX: usize = SAMPLE_KEYS + 14;
+
+/// How much the latest sample counts in the mean of the samples.
+const SAMPLE_WEIGHT: f32 = 1.0 / 8.0;
 
 /// What the cycle counts, for INFO.
 #[derive(Clone, Copy, Debug, Default)]
@@ -80,7 +84,7 @@ impl Keyspace {
                 total.looked_at += sample.looked_at;
                 total.expired += sample.expired;
                 stopped = out_of_time();
-                if sample.expired * 100 <= sample.looked_at * acceptable_percent {
+                if !self.is_stale(database, sample, acceptable_percent) {
                     break;
                 }
             }
@@ -90,6 +94,15 @@ impl Keyspace {
         }
         self.note_samples(total, stopped);
         stopped
+    }
+
+    /// Whether more than the acceptable share of a database's volatile keys is likely to have expired.
+    fn is_stale(&mut self, database: usize, sample: Sample, acceptable_percent: usize) -> bool {
+        let acceptable = acceptable_percent as f32 / 100.0;
+        let share = sample.expired as f32 / sample.looked_at.max(1) as f32;
+        let mean = &mut self.databases[database].stale_share;
+        *mean += (share - *mean) * SAMPLE_WEIGHT;
+        share > acceptable || *mean > acceptable
     }
 
     fn note_samples(&mut self, total: Sample, stopped: bool) {
