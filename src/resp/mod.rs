@@ -3,6 +3,7 @@
 //! The way in is [`Parser`], which fills a [`Batch`] whose requests are seen as [`Args`]; the way out is [`Reply`].
 
 pub mod batch;
+mod grisu;
 pub mod inline;
 pub mod number;
 pub mod parser;

@@ -93,10 +93,10 @@ impl Reply {
         self.line(b'+', text.as_ref());
     }
 
-    /// An error: the full text (`ERR foo`) without the dash. Line ends around it are cut, those inside become spaces.
+    /// An error: the full text (`ERR foo`) without the dash. Line ends behind it are cut, those inside become spaces.
     pub fn error(&mut self, text: impl AsRef<[u8]>) {
         let mut text = text.as_ref();
-        while let [b'\r' | b'\n', rest @ ..] | [rest @ .., b'\r' | b'\n'] = text {
+        while let [rest @ .., b'\r' | b'\n'] = text {
             text = rest;
         }
         self.line(b'-', text);

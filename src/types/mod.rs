@@ -1,5 +1,6 @@
-//! Pure values and notations: patterns, quoting, amounts of memory. Never a client, a reply, a clock or I/O.
+//! Pure values and notations: strings, patterns, quoting, amounts of memory. Never a client, a reply, a clock or I/O.
 
 pub mod glob;
+pub mod long_double;
 pub mod memory_size;
 pub mod quoting;
