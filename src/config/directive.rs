@@ -281,6 +281,15 @@ impl Directive {
         }
     }
 
+    /// Splits a value of CONFIG SET into the arguments that [`store`](Directive::store) takes. O(length).
+    pub fn split<'value>(&self, value: &'value [u8]) -> Vec<&'value [u8]> {
+        match self.arity() {
+            Arity::One => vec![value],
+            Arity::Many if value.is_empty() => Vec::new(),
+            Arity::Many => value.split(|byte| *byte == b' ').collect(),
+        }
+    }
+
     /// Parses the arguments and stores the value. On an error, which is the reason in Redis's words, a directive with a
     /// syntax of its own may be half-changed: work on a clone. O(length).
     pub fn store(&self, config: &mut Config, arguments: &[&[u8]]) -> Result<(), String> {

@@ -3,6 +3,7 @@
 //! Adding a directive: a field in `fields.rs` and an entry in a file of `table/`; all else derives from the entry.
 //! Never applies a setting: the server does, by the names of the directives that [`Config::set`] says have changed.
 
+mod checks;
 mod directive;
 mod fields;
 mod parse;

@@ -79,6 +79,17 @@ fn octal(argument: &[u8]) -> Option<i128> {
     i64::from_str_radix(text, 8).ok().map(i128::from)
 }
 
+/// The system's reason for an error as C's `strerror` words it, without the number that Rust adds.
+pub(super) fn system_reason(error: &std::io::Error) -> String {
+    if error.kind() == std::io::ErrorKind::NotFound {
+        return "No such file or directory".into();
+    }
+    let reason = error.to_string();
+    reason
+        .split_once(" (os error ")
+        .map_or(reason.clone(), |(text, _)| text.to_owned())
+}
+
 /// The reason for refusing a word that is not in the list.
 pub(super) fn unknown_word(words: &[&str]) -> String {
     format!(

@@ -2,10 +2,15 @@
 
 use std::fmt;
 
-use super::directive::{Arity, Directive, Mutability};
+use super::directive::{Directive, Mutability};
 use super::fields::Config;
 use super::table;
 use crate::types::glob::{Case, glob_match};
+
+const LEAST_BACKLOG_BYTES: u64 = 16 << 10;
+
+/// A directive with the one of its names that was used.
+type Target = (&'static str, &'static Directive);
 
 /// Who asks for a change, and when.
 #[derive(Clone, Copy, Debug, Default)]
@@ -112,62 +117,67 @@ impl Config {
         pairs: &[(&[u8], &[u8])],
         context: SetContext,
     ) -> Result<Vec<&'static Directive>, SetError> {
-        let directives = self.check_names(pairs, context)?;
-        let mut changed_config = self.clone();
-        for (directive, (_, value)) in directives.iter().zip(pairs) {
-            let arguments: Vec<&[u8]> = match directive.arity() {
-                Arity::One => vec![value],
-                Arity::Many => value.split(|byte| *byte == b' ').collect(),
-            };
+        let targets = self.check_names(pairs, context)?;
+        let mut next = self.clone();
+        for ((name, directive), (_, value)) in targets.iter().zip(pairs) {
             directive
-                .store(&mut changed_config, &arguments)
-                .map_err(|reason| SetError::refused(directive.name, reason))?;
+                .store(&mut next, &directive.split(value))
+                .map_err(|reason| SetError::refused(name, reason))?;
         }
-        changed_config.clamp();
-        let changed = directives
-            .into_iter()
-            .filter(|directive| directive.value(self) != directive.value(&changed_config))
-            .collect();
-        *self = changed_config;
+        next.clamp();
+        let mut changed: Vec<&'static Directive> = Vec::new();
+        for (_, directive) in targets {
+            let is_listed = changed.iter().any(|known| known.name == directive.name);
+            if !is_listed && directive.value(self) != directive.value(&next) {
+                changed.push(directive);
+            }
+        }
+        *self = next;
         Ok(changed)
     }
 
-    /// Finds the directives and checks that each may be changed, once.
+    /// Finds the directives, each with the one of its names that was used, and checks that each may be changed, once.
     fn check_names(
         &self,
         pairs: &[(&[u8], &[u8])],
         context: SetContext,
-    ) -> Result<Vec<&'static Directive>, SetError> {
-        let mut directives: Vec<&'static Directive> = Vec::with_capacity(pairs.len());
-        for (name, _) in pairs {
-            let shown_name = String::from_utf8_lossy(name).into_owned();
-            let Some(directive) = table::find(name) else {
-                return Err(SetError::Unknown { name: shown_name });
+    ) -> Result<Vec<Target>, SetError> {
+        let mut targets: Vec<Target> = Vec::with_capacity(pairs.len());
+        for (given, _) in pairs {
+            let shown = String::from_utf8_lossy(given).into_owned();
+            let Some(directive) = table::find(given) else {
+                return Err(SetError::Unknown { name: shown });
             };
             let mutability = directive.mutability;
             if mutability == Mutability::Immutable {
-                return Err(SetError::refused(&shown_name, "can't set immutable config"));
+                return Err(SetError::refused(&shown, "can't set immutable config"));
             }
             if mutability.is_protected()
                 && !self
                     .enable_protected_configs
                     .allows(context.is_local_client)
             {
-                return Err(SetError::refused(&shown_name, "can't set protected config"));
+                return Err(SetError::refused(&shown, "can't set protected config"));
             }
             if context.is_loading && mutability.is_denied_while_loading() {
                 return Err(SetError::Loading);
             }
-            if directives.iter().any(|known| known.name == directive.name) {
-                return Err(SetError::refused(&shown_name, "duplicate parameter"));
+            // As in Redis, a name and its old name do not count as the same here; the later one wins.
+            let name = directive
+                .alias
+                .filter(|alias| alias.as_bytes().eq_ignore_ascii_case(given));
+            let name = name.unwrap_or(directive.name);
+            if targets.iter().any(|(known, _)| *known == name) {
+                return Err(SetError::refused(&shown, "duplicate parameter"));
             }
-            directives.push(directive);
+            targets.push((name, directive));
         }
-        Ok(directives)
+        Ok(targets)
     }
 
     /// Brings accepted hints into the range that is used.
     pub(super) fn clamp(&mut self) {
         self.hz = self.hz.clamp(1, 500);
+        self.repl_backlog_size = self.repl_backlog_size.max(LEAST_BACKLOG_BYTES);
     }
 }

@@ -408,12 +408,12 @@ impl KeyspaceEvents {
         (b'e', EventClass::Evicted),
         (b't', EventClass::Stream),
         (b'd', EventClass::Module),
+        (b'n', EventClass::New),
         (b'K', EventClass::Keyspace),
         (b'E', EventClass::Keyevent),
         (b'm', EventClass::KeyMiss),
-        (b'n', EventClass::New),
     ];
-    /// What the letter `A` stands for: the first ten classes.
+    /// What the letter `A` stands for: the first ten classes of [`EventClass`].
     const ALL: u16 = (1 << 10) - 1;
 
     /// Whether nothing is to be published.
@@ -440,6 +440,7 @@ impl KeyspaceEvents {
     }
 }
 
+/// Shown as Redis does: `A` for its ten classes, and then `n` is not shown either.
 impl fmt::Display for KeyspaceEvents {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let is_all = self.0 & Self::ALL == Self::ALL;
@@ -447,7 +448,7 @@ impl fmt::Display for KeyspaceEvents {
             formatter.write_str("A")?;
         }
         for (letter, class) in Self::LETTERS {
-            let in_all = (1 << class as u16) & Self::ALL != 0;
+            let in_all = (1 << class as u16) & Self::ALL != 0 || class == EventClass::New;
             if self.contains(class) && !(is_all && in_all) {
                 write!(formatter, "{}", letter as char)?;
             }

@@ -12,7 +12,7 @@ const UNITS: [(&[u8], u64); 8] = [
 ];
 
 /// Parses `100`, `1k` (1000), `1kb` (1024), `1m`, `1mb`, `1g` or `1gb`, whatever the case, into bytes. `None` if it is no
-/// such amount or does not fit 64 bits. O(length).
+/// such amount or does not fit 64 bits; no digits are 0, as in Redis. O(length).
 pub fn parse(text: &[u8]) -> Option<u64> {
     let digit_count = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let (digits, unit) = text.split_at(digit_count);
@@ -20,6 +20,9 @@ pub fn parse(text: &[u8]) -> Option<u64> {
         .iter()
         .find(|(name, _)| name.eq_ignore_ascii_case(unit))?
         .1;
+    if digits.is_empty() {
+        return Some(0);
+    }
     let number: u64 = std::str::from_utf8(digits).ok()?.parse().ok()?;
     number.checked_mul(factor)
 }
@@ -41,6 +44,8 @@ mod tests {
     #[test]
     fn parses_all_units() {
         for (text, bytes) in [
+            ("", 0),
+            ("kb", 0),
             ("0", 0),
             ("1", 1),
             ("1b", 1),

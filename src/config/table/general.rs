@@ -1,0 +1,250 @@
+//! Directives of the group "General": the process itself.
+
+use super::super::checks;
+use super::super::directive::{Directive, boolean, integer, special, text, word};
+use super::super::values::{LogLevel, OomScoreAdjust, Supervision, SyslogFacility};
+
+/// General: the process itself.
+pub(super) const DIRECTIVES: &[Directive] = &[
+    Directive::new(
+        "daemonize",
+        "no",
+        boolean!(daemonize),
+        "Detach from the terminal and run in the background.",
+    )
+    .immutable(),
+    Directive::new(
+        "supervised",
+        "no",
+        word!(supervised, Supervision),
+        "Tell a supervisor when the server is ready: upstart (by stopping itself with \
+         SIGSTOP), systemd (by its notification socket), auto (whichever the environment \
+         names) or no.",
+    )
+    .immutable(),
+    Directive::new(
+        "pidfile",
+        "",
+        text!(pidfile, Unset),
+        "File to write the process id into. Empty: none, except that a daemonized server \
+         writes /var/run/redis.pid.",
+    )
+    .immutable(),
+    Directive::new(
+        "loglevel",
+        "notice",
+        word!(loglevel, LogLevel),
+        "Least important messages to log: debug, verbose, notice, warning, or nothing for \
+         none at all.",
+    ),
+    Directive::new(
+        "logfile",
+        "",
+        text!(logfile, Value),
+        "File to append the log to. Empty: standard output, or nowhere when daemonized.",
+    )
+    .immutable(),
+    Directive::new(
+        "syslog-enabled",
+        "no",
+        boolean!(syslog_enabled),
+        "Send the log to syslog as well.",
+    )
+    .immutable(),
+    Directive::new(
+        "syslog-ident",
+        "redis",
+        text!(syslog_ident, Value),
+        "Name of the program in syslog.",
+    )
+    .immutable(),
+    Directive::new(
+        "syslog-facility",
+        "local0",
+        word!(syslog_facility, SyslogFacility),
+        "Facility in syslog: user or local0 to local7.",
+    )
+    .immutable(),
+    Directive::new(
+        "hide-user-data-from-log",
+        "no",
+        boolean!(hide_user_data_from_log),
+        "Keep names of keys and arguments of commands out of the log and of crash reports.",
+    ),
+    Directive::new(
+        "databases",
+        "16",
+        integer!(databases, 1, i32::MAX),
+        "Number of databases, chosen by SELECT with 0 to this less one.",
+    )
+    .immutable(),
+    Directive::new(
+        "always-show-logo",
+        "no",
+        boolean!(always_show_logo),
+        "Show the banner at the start even if the log does not go to a terminal.",
+    )
+    .immutable(),
+    Directive::new(
+        "set-proc-title",
+        "yes",
+        boolean!(set_proc_title),
+        "Show what the server does in its process title.",
+    )
+    .immutable(),
+    Directive::new(
+        "proc-title-template",
+        "{title} {listen-addr} {server-mode}",
+        text!(proc_title_template, Value, Some(checks::title_template)),
+        "Template of the process title. Known variables: {title}, {listen-addr}, \
+         {server-mode}, {port}, {tls-port}, {unixsocket} and {config-file}.",
+    ),
+    Directive::new(
+        "locale-collate",
+        "",
+        text!(locale_collate, Value),
+        "Locale for comparing strings. Here strings are always compared byte by byte.",
+    )
+    .without_effect(),
+    Directive::new(
+        "hz",
+        "10",
+        integer!(hz, 0, i32::MAX),
+        "How often a second the periodic work runs (time limits, statistics, expiry). Values \
+         are brought into 1 to 500.",
+    ),
+    Directive::new(
+        "dynamic-hz",
+        "yes",
+        boolean!(dynamic_hz),
+        "Run the periodic work more often while very many clients are connected.",
+    ),
+    Directive::new(
+        "crash-log-enabled",
+        "yes",
+        boolean!(crash_log_enabled),
+        "Log a report when the server crashes.",
+    ),
+    Directive::new(
+        "crash-memcheck-enabled",
+        "yes",
+        boolean!(crash_memcheck_enabled),
+        "Test the memory after a crash. Here no memory test is made.",
+    )
+    .without_effect(),
+    Directive::new(
+        "use-exit-on-panic",
+        "no",
+        boolean!(use_exit_on_panic),
+        "For tests: on a failed check exit with status 1 rather than abort.",
+    )
+    .hidden(),
+    Directive::new(
+        "watchdog-period",
+        "0",
+        integer!(watchdog_period, 0, i32::MAX),
+        "For debugging: log where the loop is when it has been held for so many milliseconds; \
+         0 is off.",
+    )
+    .hidden(),
+    Directive::new(
+        "ignore-warnings",
+        "",
+        text!(ignore_warnings, Value),
+        "Names of start-up checks, blank-separated, whose warning does not keep the server \
+         from starting.",
+    ),
+    Directive::new(
+        "disable-thp",
+        "yes",
+        boolean!(disable_thp),
+        "Turn transparent huge pages off for the process. Here nothing is forked, so they do \
+         no harm.",
+    )
+    .immutable()
+    .without_effect(),
+    Directive::new(
+        "io-threads",
+        "1",
+        integer!(io_threads, 1, 128),
+        "Number of threads that read and write. Here one loop does it all.",
+    )
+    .immutable()
+    .without_effect(),
+    Directive::new(
+        "io-threads-do-reads",
+        "no",
+        boolean!(io_threads_do_reads),
+        "Let those threads read, too. Here one loop does it all.",
+    )
+    .immutable()
+    .without_effect(),
+    Directive::new(
+        "server_cpulist",
+        "",
+        text!(server_cpulist, Unset),
+        "CPUs to run on. Use taskset or the service manager instead.",
+    )
+    .immutable()
+    .without_effect(),
+    Directive::new(
+        "bio_cpulist",
+        "",
+        text!(bio_cpulist, Unset),
+        "CPUs for background threads. Use taskset or the service manager instead.",
+    )
+    .immutable()
+    .without_effect(),
+    Directive::new(
+        "aof_rewrite_cpulist",
+        "",
+        text!(aof_rewrite_cpulist, Unset),
+        "CPUs for the process that rewrites the append-only file. Here there is no such \
+         process.",
+    )
+    .immutable()
+    .without_effect(),
+    Directive::new(
+        "bgsave_cpulist",
+        "",
+        text!(bgsave_cpulist, Unset),
+        "CPUs for the process that saves. Here there is no such process.",
+    )
+    .immutable()
+    .without_effect(),
+    Directive::new(
+        "oom-score-adj",
+        "no",
+        word!(oom_score_adj, OomScoreAdjust),
+        "Whether to steer the kernel's choice of a victim when memory runs out: no, relative \
+         (yes means the same) or absolute. Here the score is left alone.",
+    )
+    .without_effect(),
+    Directive::new(
+        "oom-score-adj-values",
+        "0 200 800",
+        special!(Many, oom_score_adj_values),
+        "Scores, from -2000 to 2000, of a primary, a replica and a background process, for \
+         oom-score-adj.",
+    )
+    .without_effect(),
+    Directive::new(
+        "shutdown-on-sigint",
+        "default",
+        special!(Many, shutdown_on_sigint),
+        "What SIGINT does: default, or some of save (even without save points), nosave, now \
+         (do not wait for replicas) and force (even if saving fails).",
+    ),
+    Directive::new(
+        "shutdown-on-sigterm",
+        "default",
+        special!(Many, shutdown_on_sigterm),
+        "What SIGTERM does; the words are those of shutdown-on-sigint.",
+    ),
+    Directive::new(
+        "shutdown-timeout",
+        "10",
+        integer!(shutdown_timeout, 0, i32::MAX),
+        "Seconds that a shutdown waits for replicas to catch up; 0 does not wait.",
+    ),
+];

@@ -1,0 +1,165 @@
+//! Directives of the group "Memory": how much is used and what gives way.
+
+use super::super::directive::{Directive, boolean, integer, special, word};
+use super::super::values::MaxmemoryPolicy;
+
+/// Memory: how much is used and what gives way.
+pub(super) const DIRECTIVES: &[Directive] = &[
+    Directive::new(
+        "maxmemory",
+        "0",
+        integer!(maxmemory, 0, u64::MAX, Memory),
+        "Limit of memory for data. When it is reached, maxmemory-policy decides what happens; \
+         0 sets no limit.",
+    ),
+    Directive::new(
+        "maxmemory-policy",
+        "noeviction",
+        word!(maxmemory_policy, MaxmemoryPolicy),
+        "What to evict at the limit: volatile-lru, volatile-lfu, volatile-random and \
+         volatile-ttl choose among keys with a time to live; allkeys-lru, allkeys-lfu and \
+         allkeys-random among all; noeviction refuses writes instead.",
+    ),
+    Directive::new(
+        "maxmemory-samples",
+        "5",
+        integer!(maxmemory_samples, 1, 64),
+        "Keys looked at to find one to evict. More come closer to true LRU or LFU and cost \
+         more time.",
+    ),
+    Directive::new(
+        "maxmemory-eviction-tenacity",
+        "10",
+        integer!(maxmemory_eviction_tenacity, 0, 100),
+        "How long one round of eviction may hold up clients: 0 is the shortest, 100 sets no \
+         limit.",
+    ),
+    Directive::new(
+        "maxmemory-clients",
+        "0",
+        special!(One, maxmemory_clients),
+        "Limit of the memory of all clients together; the largest are closed when it is \
+         passed. An amount, or a percentage of maxmemory; 0 sets no limit.",
+    ),
+    Directive::new(
+        "replica-ignore-maxmemory",
+        "yes",
+        boolean!(replica_ignore_maxmemory),
+        "On a replica, evict nothing by itself and follow what the primary evicts.",
+    )
+    .alias("slave-ignore-maxmemory"),
+    Directive::new(
+        "active-expire-effort",
+        "1",
+        integer!(active_expire_effort, 1, 10),
+        "How hard to look for expired keys that nobody asks for: 1 is the least, 10 the most \
+         CPU time and the least leftover.",
+    ),
+    Directive::new(
+        "lfu-log-factor",
+        "10",
+        integer!(lfu_log_factor, 0, i32::MAX),
+        "How slowly the frequency counter of a key grows: the larger, the more uses it takes.",
+    ),
+    Directive::new(
+        "lfu-decay-time",
+        "1",
+        integer!(lfu_decay_time, 0, i32::MAX),
+        "Minutes without a use after which the frequency counter falls by one; 0 lets it \
+         never fall.",
+    ),
+    Directive::new(
+        "lazyfree-lazy-eviction",
+        "no",
+        boolean!(lazyfree_lazy_eviction),
+        "Free evicted values piece by piece in the background.",
+    ),
+    Directive::new(
+        "lazyfree-lazy-expire",
+        "no",
+        boolean!(lazyfree_lazy_expire),
+        "Free expired values piece by piece in the background.",
+    ),
+    Directive::new(
+        "lazyfree-lazy-server-del",
+        "no",
+        boolean!(lazyfree_lazy_server_del),
+        "Free values that a command replaces (as RENAME does) piece by piece in the \
+         background.",
+    ),
+    Directive::new(
+        "lazyfree-lazy-user-del",
+        "no",
+        boolean!(lazyfree_lazy_user_del),
+        "Let DEL free as UNLINK does.",
+    ),
+    Directive::new(
+        "lazyfree-lazy-user-flush",
+        "no",
+        boolean!(lazyfree_lazy_user_flush),
+        "Let FLUSHALL, FLUSHDB, SCRIPT FLUSH and FUNCTION FLUSH work as with ASYNC unless \
+         told otherwise.",
+    ),
+    Directive::new(
+        "activerehashing",
+        "yes",
+        boolean!(activerehashing),
+        "Give memory of tables that became sparse back between requests.",
+    ),
+    Directive::new(
+        "activedefrag",
+        "no",
+        boolean!(activedefrag),
+        "Move data to undo fragmentation. Here the allocator is left to deal with it.",
+    )
+    .without_effect(),
+    Directive::new(
+        "active-defrag-ignore-bytes",
+        "104857600",
+        integer!(active_defrag_ignore_bytes, 1, i64::MAX, Memory),
+        "Fragmentation waste from which activedefrag would start.",
+    )
+    .without_effect(),
+    Directive::new(
+        "active-defrag-threshold-lower",
+        "10",
+        integer!(active_defrag_threshold_lower, 0, 1000),
+        "Percentage of fragmentation from which activedefrag would start.",
+    )
+    .without_effect(),
+    Directive::new(
+        "active-defrag-threshold-upper",
+        "100",
+        integer!(active_defrag_threshold_upper, 0, 1000),
+        "Percentage of fragmentation at which activedefrag would work hardest.",
+    )
+    .without_effect(),
+    Directive::new(
+        "active-defrag-cycle-min",
+        "1",
+        integer!(active_defrag_cycle_min, 1, 99),
+        "Least CPU time of activedefrag, in percent.",
+    )
+    .without_effect(),
+    Directive::new(
+        "active-defrag-cycle-max",
+        "25",
+        integer!(active_defrag_cycle_max, 1, 99),
+        "Most CPU time of activedefrag, in percent.",
+    )
+    .without_effect(),
+    Directive::new(
+        "active-defrag-max-scan-fields",
+        "1000",
+        integer!(active_defrag_max_scan_fields, 1, i64::MAX),
+        "Largest collection that activedefrag would handle at once.",
+    )
+    .without_effect(),
+    Directive::new(
+        "jemalloc-bg-thread",
+        "yes",
+        boolean!(jemalloc_bg_thread),
+        "Let jemalloc purge memory in a thread. Here another allocator is used.",
+    )
+    .without_effect(),
+];

@@ -1,0 +1,39 @@
+//! Directives of the group "Observation": the slow log and latencies.
+
+use super::super::directive::{Directive, boolean, integer, special};
+
+/// Observation: the slow log and latencies.
+pub(super) const DIRECTIVES: &[Directive] = &[
+    Directive::new(
+        "slowlog-log-slower-than",
+        "10000",
+        integer!(slowlog_log_slower_than, -1, i64::MAX),
+        "Commands that take so many microseconds go into the slow log; 0 logs every one, a \
+         negative number none.",
+    ),
+    Directive::new(
+        "slowlog-max-len",
+        "128",
+        integer!(slowlog_max_len, 0, i64::MAX),
+        "Entries kept in the slow log.",
+    ),
+    Directive::new(
+        "latency-monitor-threshold",
+        "0",
+        integer!(latency_monitor_threshold, 0, i64::MAX),
+        "Events that take so many milliseconds are kept for LATENCY; 0 turns the monitor off.",
+    ),
+    Directive::new(
+        "latency-tracking",
+        "yes",
+        boolean!(latency_tracking),
+        "Keep a histogram of the run times of each command, for INFO latencystats and LATENCY \
+         HISTOGRAM.",
+    ),
+    Directive::new(
+        "latency-tracking-info-percentiles",
+        "50 99 99.9",
+        special!(Many, latency_tracking_info_percentiles),
+        "Percentiles that INFO latencystats shows.",
+    ),
+];

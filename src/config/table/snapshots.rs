@@ -1,0 +1,94 @@
+//! Directives of the group "Snapshots": saving the data set to a file.
+
+use super::super::checks;
+use super::super::directive::{Directive, Mutability, boolean, integer, special, text, word};
+use super::super::values::DumpSanitizing;
+
+/// Snapshots: saving the data set to a file.
+pub(super) const DIRECTIVES: &[Directive] = &[
+    Directive::new(
+        "save",
+        "3600 1 300 100 60 10000",
+        special!(Many, save),
+        "When to save by itself: pairs of seconds and number of changes; a save starts when \
+         both have been reached since the last one. Several lines add up; an empty value \
+         (\"\") saves never.",
+    ),
+    Directive::new(
+        "stop-writes-on-bgsave-error",
+        "yes",
+        boolean!(stop_writes_on_bgsave_error),
+        "Refuse writes after a save by itself has failed, so that the fault is noticed.",
+    ),
+    Directive::new(
+        "rdbcompression",
+        "yes",
+        boolean!(rdbcompression),
+        "Compress longer strings in snapshots.",
+    ),
+    Directive::new(
+        "rdbchecksum",
+        "yes",
+        boolean!(rdbchecksum),
+        "Put a checksum at the end of snapshots and check it when loading.",
+    )
+    .immutable(),
+    Directive::new(
+        "sanitize-dump-payload",
+        "no",
+        word!(sanitize_dump_payload, DumpSanitizing),
+        "Check every entry of compact values that come by RESTORE or from a snapshot: no, \
+         yes, or clients (only what clients send).",
+    ),
+    Directive::new(
+        "dbfilename",
+        "dump.rdb",
+        text!(dbfilename, Value, Some(checks::snapshot_name)),
+        "Name of the snapshot file, without a path.",
+    )
+    .mutability(Mutability::Protected),
+    Directive::new(
+        "rdb-del-sync-files",
+        "no",
+        boolean!(rdb_del_sync_files),
+        "Delete snapshots that were only made or received for replication, if neither saving \
+         nor appendonly is on.",
+    ),
+    Directive::new(
+        "dir",
+        "./",
+        special!(One, dir),
+        "Working folder. Snapshots and the append-only files are put there.",
+    )
+    .mutability(Mutability::ProtectedUnlessLoading),
+    Directive::new(
+        "rdb-save-incremental-fsync",
+        "yes",
+        boolean!(rdb_save_incremental_fsync),
+        "Sync a snapshot in pieces while it is written. Here it is always written in slices.",
+    )
+    .without_effect(),
+    Directive::new(
+        "rdb-key-save-delay",
+        "0",
+        integer!(rdb_key_save_delay, i32::MIN, i32::MAX),
+        "For tests: microseconds to wait after each key saved; a negative number saves so \
+         many keys for each microsecond.",
+    )
+    .hidden(),
+    Directive::new(
+        "key-load-delay",
+        "0",
+        integer!(key_load_delay, i32::MIN, i32::MAX),
+        "For tests: microseconds to wait after each key loaded; a negative number loads so \
+         many keys for each microsecond.",
+    )
+    .hidden(),
+    Directive::new(
+        "loading-process-events-interval-bytes",
+        "2097152",
+        integer!(loading_process_events_interval_bytes, 1024, i32::MAX),
+        "Bytes to load before clients are looked at again.",
+    )
+    .hidden(),
+];
