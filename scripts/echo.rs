@@ -1,1 +1,143 @@
-fn main() {}
+//! The reactor pattern on one page: a mio loop that answers every request with `+OK\r\n`.
+//!
+//! Read this before the server itself; the server is this loop with more behind `answer`. It is also the floor in
+//! `scripts/bench`: what sockets, kernel and mio cost before any command does any work.
+//!
+//! | The pattern                     | Here                                                              |
+//! |---------------------------------|-------------------------------------------------------------------|
+//! | wait for readiness              | `main`: `poll` sleeps until the kernel has something to report    |
+//! | dispatch by token               | `main`: a token is the connection's index in the slab             |
+//! | never block, drain what is there | `Connection::serve`: read until the socket has no more           |
+//! | keep what the peer cannot take  | `Connection::flush`: unsent bytes wait for the next writable edge |
+//!
+//! Usage: `echo [port]`; the port in use is printed, and port 0 (the default) lets the kernel choose one.
+
+use std::io::{self, ErrorKind, Read, Write};
+
+use mio::net::{TcpListener, TcpStream};
+use mio::{Events, Interest, Poll, Registry, Token};
+use slab::Slab;
+
+const LISTENER: Token = Token(usize::MAX);
+
+struct Connection {
+    stream: TcpStream,
+    /// The byte that stands for one request; what a connection sends first settles it.
+    request_mark: Option<u8>,
+    unsent: Vec<u8>,
+}
+
+fn main() -> io::Result<()> {
+    let port = std::env::args()
+        .nth(1)
+        .map_or(Ok(0), |text| text.parse::<u16>())
+        .map_err(io::Error::other)?;
+    let mut listener = TcpListener::bind(([127, 0, 0, 1], port).into())?;
+    println!("{}", listener.local_addr()?.port());
+
+    let mut poll = Poll::new()?;
+    poll.registry()
+        .register(&mut listener, LISTENER, Interest::READABLE)?;
+    let mut events = Events::with_capacity(1024);
+    let mut connections: Slab<Connection> = Slab::new();
+    let mut buffer = vec![0; 64 * 1024]; // shared: no connection keeps unread bytes between two turns of the loop
+    loop {
+        match poll.poll(&mut events, None) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue, // a signal, not readiness
+            outcome => outcome?,
+        }
+        for event in &events {
+            if event.token() == LISTENER {
+                accept_waiting(&listener, poll.registry(), &mut connections)?;
+                continue;
+            }
+            let index = event.token().0;
+            let open = connections[index].serve(event.is_read_closed(), &mut buffer);
+            if !open.unwrap_or(false) {
+                connections.remove(index); // closing the socket deregisters it, so no event can name this index again
+            }
+        }
+    }
+}
+
+/// Readiness is edge-triggered: the listener is reported once for many clients, so all that wait are taken in.
+fn accept_waiting(
+    listener: &TcpListener,
+    registry: &Registry,
+    connections: &mut Slab<Connection>,
+) -> io::Result<()> {
+    loop {
+        let mut stream = match listener.accept() {
+            Ok((stream, _)) => stream,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+            Err(error) if error.kind() == ErrorKind::ConnectionAborted => continue, // that client gave up; others wait
+            Err(error) => return Err(error),
+        };
+        stream.set_nodelay(true)?; // replies are small and final: waiting to fill a packet would only delay them
+        let slot = connections.vacant_entry();
+        // Both directions are registered once for the connection's life. An edge costs nothing until it happens, whereas
+        // asking for writability only when needed costs a system call each time.
+        registry.register(
+            &mut stream,
+            Token(slot.key()),
+            Interest::READABLE | Interest::WRITABLE,
+        )?;
+        slot.insert(Connection {
+            stream,
+            request_mark: None,
+            unsent: Vec::new(),
+        });
+    }
+}
+
+impl Connection {
+    /// Serves whatever is ready; `Ok(false)` when the client has left.
+    ///
+    /// An edge is not repeated, so this may stop only where the kernel is bound to report a new one: when a read or a
+    /// write would block, or when a read came back short, which means the same and saves the second `read`. The one
+    /// thing that a short read can hide is the end of the stream, hence `read_closed`.
+    fn serve(&mut self, read_closed: bool, buffer: &mut [u8]) -> io::Result<bool> {
+        loop {
+            if !self.flush()? {
+                return Ok(true); // a client that does not read its replies is not read from: memory stays bounded
+            }
+            match self.stream.read(buffer) {
+                Ok(0) => return Ok(false),
+                Ok(length) => {
+                    self.answer(&buffer[..length]);
+                    if length < buffer.len() && !read_closed {
+                        self.flush()?;
+                        return Ok(true);
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(true),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// One reply for each request, found by the cheapest scan that works for `redis-benchmark`: its arguments hold no
+    /// `*`, so each `*` opens a request, and a connection that opens with anything else speaks one line per request.
+    fn answer(&mut self, received: &[u8]) {
+        let mark = *self
+            .request_mark
+            .get_or_insert(if received[0] == b'*' { b'*' } else { b'\n' });
+        for _ in memchr::memchr_iter(mark, received) {
+            self.unsent.extend_from_slice(b"+OK\r\n");
+        }
+    }
+
+    /// All replies of one turn leave in one `write`; true when none is left over.
+    fn flush(&mut self) -> io::Result<bool> {
+        while !self.unsent.is_empty() {
+            match self.stream.write(&self.unsent) {
+                Ok(written) => drop(self.unsent.drain(..written)),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(true)
+    }
+}

@@ -7,6 +7,7 @@ pub mod cron;
 pub mod event_loop;
 pub mod figures;
 pub mod jobs;
+pub mod launch;
 pub mod serve;
 pub mod shutdown;
 pub mod startup;

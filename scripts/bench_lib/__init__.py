@@ -1,0 +1,1 @@
+"""The parts of scripts/bench: servers, the three sections (cpu, memory, waits) and the report."""

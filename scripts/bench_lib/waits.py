@@ -1,0 +1,88 @@
+"""How long a quiet client waits while the server grows, expires and empties a large keyspace.
+
+The quiet client sends a PING every millisecond (see scripts/probe.rs). The echo loop goes through the same phases: its
+longest wait is what this machine does to a server that does next to nothing, that is, the noise.
+"""
+
+import json
+import time
+
+from .servers import FAILURES, Server, leave_out, say
+
+PING = ("--ping-us", 1000)
+TAIL_MS = 1000
+IN_FLIGHT = 64
+VALUE = "x" * 20
+IDLE_MS = 3000
+EXPIRY_MARGIN_S = 2
+EXPIRY_LIMIT_S = 180
+
+
+def _refill(server, keys):
+    server.probe("--count", keys, "--in-flight", 1000, "SET", "key:{i}", VALUE)
+    server.settle(limit_s=30)
+
+
+def _watched(server, *arguments, timeout_s=300):
+    result = json.loads(server.probe(*PING, *arguments, timeout_s=timeout_s))
+    if result["error"]:
+        raise RuntimeError(result["error"])
+    return result
+
+
+def _expiry(server, keys, fill_s):
+    """All keys fall due in one millisecond; `gone_s` is how long after it the last was reclaimed."""
+    due_ms = int((time.time() + fill_s + EXPIRY_MARGIN_S) * 1000)
+    server.probe("--count", keys, "--in-flight", 1000, "SET", "key:{i}", VALUE, "PXAT", due_ms)
+    if time.time() * 1000 >= due_ms:
+        raise RuntimeError("loading took longer than the keys were to live")
+    result = _watched(server, "--count", 0, "--until-empty", "--tail-ms", TAIL_MS, timeout_s=EXPIRY_LIMIT_S)
+    result["gone_s"] = (result["empty_at_unix_ms"] - due_ms) / 1000
+    return result
+
+
+def _phases(server, keys):
+    """Yields (phase, function that measures it), in order: growth leaves the keyspace that the next phase empties."""
+    fill_s = 1.0
+
+    def growth():
+        nonlocal fill_s
+        result = _watched(
+            server, "--count", keys, "--in-flight", IN_FLIGHT, "--tail-ms", TAIL_MS, "SET", "key:{i}", VALUE, timeout_s=600
+        )
+        fill_s = result["load_s"]
+        return result
+
+    def flush(*words):
+        def measure():
+            _refill(server, keys)
+            return _watched(server, "--tail-ms", TAIL_MS, *words)
+
+        return measure
+
+    yield "idle", lambda: _watched(server, "--count", 0, "--tail-ms", IDLE_MS)
+    yield f"growth to {keys:,} keys", growth
+    yield "FLUSHALL", flush("FLUSHALL")
+    yield "FLUSHALL SYNC", flush("FLUSHALL", "SYNC")
+    yield "FLUSHALL ASYNC", flush("FLUSHALL", "ASYNC")
+    if not server.kind.is_echo:
+        yield f"{keys:,} keys expire at once", lambda: _expiry(server, keys, fill_s)
+
+
+def run(kinds, keys, out_of_time):
+    """Yields (server, phase, figures)."""
+    for kind in kinds:
+        with Server(kind) as server:
+            for phase, measure in _phases(server, keys):
+                if out_of_time():
+                    return
+                try:
+                    result = measure()
+                except FAILURES as error:
+                    leave_out(f"{phase}: {server.label}: {error}")
+                    if not server.is_alive():
+                        break
+                    continue
+                longest, own = result["wait_max_us"] / 1000, result["wait_max_own_us"] / 1000
+                say(f"  {server.label}, {phase}: longest wait {longest:.2f} ms, its own {own:.2f} ms")
+                yield kind.name, phase, result

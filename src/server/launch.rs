@@ -1,0 +1,184 @@
+//! From the command line to the running loop, and out again.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use crate::config::{Config, ConfigError, StartInfo};
+use crate::crash::{self, CrashSettings};
+use crate::instance::Instance;
+use crate::logging::{self, LogLevel, LogSettings};
+use crate::sys::process::{self, ProcessTitle};
+use crate::sys::signals::Signals;
+use crate::REDIS_VERSION;
+
+use super::clock::Clock;
+use super::event_loop::EventLoop;
+use super::startup::{self, Banner, ConfigurationSource};
+use super::supervision::{Supervisor, SupervisorEnvironment};
+use super::title::{self, TitleValues};
+
+const USAGE: &str = "\
+Usage: oneloop [FILE | -] [--DIRECTIVE VALUE ...]
+       oneloop -v | --version
+       oneloop -h | --help
+
+FILE is a configuration file in the format of redis.conf; - reads it from standard input.
+Directives on the command line come after those of the file, and win.
+
+Examples:
+       oneloop                                 on port 6379, with the defaults
+       oneloop /etc/oneloop.conf
+       oneloop --port 7777 --databases 4
+       echo 'maxclients 100' | oneloop - --loglevel verbose
+";
+
+/// Does what the command line asks for. `arguments` begins with the program's name.
+pub fn main(arguments: &[String]) -> ExitCode {
+    match arguments.get(1).map(String::as_str) {
+        Some("-v" | "--version") => {
+            println!("{}", version_line());
+            return ExitCode::SUCCESS;
+        }
+        Some("-h" | "--help") => {
+            print!("{USAGE}");
+            return ExitCode::SUCCESS;
+        }
+        _ => {}
+    }
+    match Config::parse_command_line(arguments) {
+        Ok((config, start)) => serve(arguments, config, start),
+        Err(error) => report(&error),
+    }
+}
+
+fn report(error: &ConfigError) -> ExitCode {
+    eprint!("{error}");
+    ExitCode::FAILURE
+}
+
+/// The line that `--version` prints: tools look for `v=` and the number.
+fn version_line() -> String {
+    format!(
+        "Redis server v={REDIS_VERSION} sha=00000000:0 malloc=mimalloc bits={} build=oneloop-{}",
+        usize::BITS,
+        env!("CARGO_PKG_VERSION")
+    )
+}
+
+fn serve(arguments: &[String], config: Config, start: StartInfo) -> ExitCode {
+    let program = arguments.first().map_or("oneloop", String::as_str);
+    let executable = std::env::current_exe().unwrap_or_else(|_| program.into());
+    let title = if config.set_proc_title { ProcessTitle::claim() } else { None };
+    let supervisor = Supervisor::find(config.supervised, &SupervisorEnvironment::of_process());
+    let in_background = config.daemonize && !supervisor.is_present();
+    if let Err(error) = start_logging(&config) {
+        eprintln!("{error}");
+        return ExitCode::FAILURE;
+    }
+    let source = match (&start.config_file, arguments.len()) {
+        (None, 1) => ConfigurationSource::Defaults { program },
+        _ => ConfigurationSource::Given,
+    };
+    startup::log_starting(REDIS_VERSION, source);
+    if in_background && let Err(error) = process::daemonize() {
+        log::warn!("Can't go to the background: {error}");
+        return ExitCode::FAILURE;
+    }
+    match run(config, start, &executable, program, in_background, title, &supervisor) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            log::warn!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start_logging(config: &Config) -> std::io::Result<()> {
+    logging::init(&LogSettings {
+        level: config.loglevel,
+        file: config.logfile.clone(),
+        syslog_enabled: config.syslog_enabled,
+        syslog_ident: config.syslog_ident.clone(),
+        syslog_facility: config.syslog_facility,
+    })
+}
+
+/// Builds the server and runs the loop to its end.
+fn run(
+    mut config: Config,
+    start: StartInfo,
+    executable: &Path,
+    program: &str,
+    in_background: bool,
+    title: Option<ProcessTitle>,
+    supervisor: &Supervisor,
+) -> Result<(), String> {
+    let text = |error: std::io::Error| error.to_string();
+    let admitted = startup::admit_clients(config.maxclients.into())?;
+    config.maxclients = u32::try_from(admitted).unwrap_or(u32::MAX);
+    if !config.dir.is_empty() {
+        std::env::set_current_dir(&config.dir)
+            .map_err(|error| format!("Can't chdir to '{}': {error}", config.dir))?;
+    }
+    let pid_file = startup::pid_file_path(&config.pidfile, in_background);
+    if let Some(path) = &pid_file {
+        startup::write_pid_file(path);
+    }
+    crash::install(CrashSettings {
+        version: REDIS_VERSION,
+        enabled: config.crash_log_enabled,
+        exit_on_panic: config.use_exit_on_panic,
+        pid_file: pid_file.clone(),
+    })
+    .map_err(text)?;
+    let signals = Signals::install(startup::log_insistence).map_err(text)?;
+    startup::log_banner(&Banner {
+        version: REDIS_VERSION,
+        mode: "standalone",
+        port: config.port,
+        always_draw: config.always_show_logo,
+        log_is_stdout_only: config.logfile.is_empty() && !config.syslog_enabled,
+    });
+    startup::check_backlog(config.tcp_backlog);
+    let mut instance = Instance::new(config, Clock::system(), fastrand::u64(..));
+    instance.config_file = start.config_file;
+    instance.executable = executable.to_path_buf();
+    instance.pid_file = pid_file;
+    let mut event_loop = EventLoop::new(instance, signals)?;
+    set_title(title, program, event_loop.instance());
+    startup::log_initialized();
+    announce(event_loop.instance());
+    supervisor.tell_ready(false);
+    event_loop.run().map_err(text)
+}
+
+fn announce(instance: &Instance) {
+    let Some(listeners) = &instance.listeners else {
+        return;
+    };
+    if !listeners.addresses().is_empty() {
+        startup::log_ready("tcp");
+    }
+    if listeners.unix_path().is_some() {
+        startup::log_ready("unix");
+    }
+}
+
+fn set_title(process_title: Option<ProcessTitle>, program: &str, instance: &Instance) {
+    let config = &instance.config;
+    let config_file = instance.config_file.as_deref().unwrap_or(Path::new(""));
+    let values = TitleValues {
+        program,
+        bind_address: config.bind.first().map_or("*", String::as_str),
+        port: config.port,
+        tls_port: 0,
+        unix_socket: &config.unixsocket,
+        cluster_enabled: false,
+        config_file: &config_file.to_string_lossy(),
+    };
+    if let (Some(mut process_title), Ok(title)) =
+        (process_title, title::expand(&config.proc_title_template, &values))
+    {
+        process_title.set(&title);
+    }
+}
