@@ -7,6 +7,7 @@ mod context;
 mod error;
 pub mod gate;
 pub mod keys;
+pub mod lookahead;
 pub mod registry;
 pub mod spec;
 pub mod stats;

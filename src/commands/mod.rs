@@ -6,4 +6,12 @@ pub mod strings;
 use crate::command::spec::CommandSpec;
 
 /// Every family's table.
-pub static FAMILIES: &[&[CommandSpec]] = &[strings::COMMANDS];
+pub static FAMILIES: &[&[CommandSpec]] = &[
+    strings::values::COMMANDS,
+    strings::many::COMMANDS,
+    strings::parts::COMMANDS,
+    strings::counters::COMMANDS,
+    strings::increx::COMMANDS,
+    strings::compare::COMMANDS,
+    strings::lcs::COMMANDS,
+];

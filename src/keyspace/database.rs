@@ -68,15 +68,23 @@ impl Database {
         self.records.get(hash, key)
     }
 
-    /// Sets a key's value, whether it exists or not. O(1).
+    /// Sets a key's value, whether it exists or not; tells whether it was created. O(1).
     #[inline]
-    pub fn put(&mut self, hash: u64, key: &[u8], value: NewValue<'_>, expiry: Expiry, access: u32) {
+    pub fn put(
+        &mut self,
+        hash: u64,
+        key: &[u8],
+        value: NewValue<'_>,
+        expiry: Expiry,
+        access: u32,
+    ) -> bool {
         let Some(record) = self.records.get_mut(hash, key) else {
             let expiry_ms = match expiry {
                 Expiry::At(time_ms) => Some(time_ms),
                 Expiry::Clear | Expiry::Keep => None,
             };
-            return self.insert(hash, Record::new(key, value, expiry_ms, access));
+            self.insert(hash, Record::new(key, value, expiry_ms, access));
+            return true;
         };
         let before_ms = record.expiry_ms();
         let after_ms = match expiry {
@@ -88,19 +96,17 @@ impl Database {
             Ok(()) => record.set_access(access),
             Err(value) => {
                 let new = Record::new(key, value, after_ms, access);
-                let reference = new.volatile_reference();
+                // The old record must leave the index before it goes.
                 if before_ms.is_some() {
-                    self.unindex(hash, key);
-                }
-                // The old record must leave the index before it goes, so it is looked up anew.
-                if let Some(slot) = self.records.get_mut(hash, key) {
-                    *slot = new;
+                    self.volatile.remove(hash, key);
                 }
                 if after_ms.is_some() {
-                    self.volatile.insert(hash, reference);
+                    self.volatile.insert(hash, new.volatile_reference());
                 }
+                *record = new;
             }
         }
+        false
     }
 
     /// Adds a record whose key is not there yet. O(1).

@@ -43,7 +43,7 @@ impl Keyspace {
     }
 
     #[cold]
-    fn expire(&mut self, database: usize, hash: u64, key: &[u8]) {
+    pub(super) fn expire(&mut self, database: usize, hash: u64, key: &[u8]) {
         if self.databases[database].remove(hash, key).is_some() {
             self.stats.expired_keys += 1;
             self.changes.modified(database, key);

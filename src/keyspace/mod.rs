@@ -9,11 +9,13 @@ pub mod database;
 pub mod expiry;
 pub mod reclaim;
 pub mod record;
+mod text;
 
 pub use access::AccessPolicy;
 pub use changes::{Changes, EventClass};
 pub use database::{Database, Expiry};
 pub use record::{NewValue, Record, Value};
+pub use text::Text;
 
 use crate::collections::hash::HashSeed;
 use reclaim::ReclaimQueue;
@@ -113,19 +115,55 @@ impl Keyspace {
     pub fn read(&mut self, database: usize, key: &[u8]) -> Option<&Record> {
         let hash = self.hash(key);
         self.expire_if_due(database, hash, key);
-        match self.databases[database].get(hash, key) {
+        let record = self.databases[database].get(hash, key);
+        match record {
             Some(record) => {
                 self.stats.hits += 1;
                 if !self.no_touch {
                     self.access.touch(record);
                 }
-                Some(record)
             }
             None => {
                 self.stats.misses += 1;
-                None
+                self.changes.notify(EventClass::KeyMiss, "keymiss", database, key);
             }
         }
+        record
+    }
+
+    /// The same with one probe, for reads that need no reference to outlive them: what `use_it` makes of the record.
+    #[inline]
+    pub fn read_with<R>(
+        &mut self,
+        database: usize,
+        key: &[u8],
+        use_it: impl FnOnce(Option<&Record>) -> R,
+    ) -> R {
+        let hash = self.hash(key);
+        let is_due = match self.databases[database].get(hash, key) {
+            None => false,
+            Some(record) if record.expiry_ms().is_some_and(|time_ms| time_ms <= self.now_ms) => {
+                true
+            }
+            Some(record) => {
+                self.stats.hits += 1;
+                if !self.no_touch {
+                    self.access.touch(record);
+                }
+                return use_it(Some(record));
+            }
+        };
+        if is_due {
+            self.expire(database, hash, key);
+        }
+        self.missed(database, key);
+        use_it(None)
+    }
+
+    #[cold]
+    fn missed(&mut self, database: usize, key: &[u8]) {
+        self.stats.misses += 1;
+        self.changes.notify(EventClass::KeyMiss, "keymiss", database, key);
     }
 
     /// Looks a key up for a change: removes it if it has expired, notes the access.
@@ -157,12 +195,28 @@ impl Keyspace {
     #[inline]
     pub fn set(&mut self, database: usize, key: &[u8], value: NewValue<'_>, expiry: Expiry) {
         let hash = self.hash(key);
-        if expiry == Expiry::Keep {
-            self.expire_if_due(database, hash, key);
+        self.expire_if_due(database, hash, key);
+        let access = if self.access.frequency {
+            self.frequency_after_set(database, hash, key)
+        } else {
+            self.access.of_new()
+        };
+        if self.databases[database].put(hash, key, value, expiry, access) {
+            self.changes.notify(EventClass::New, "new", database, key);
         }
-        let access = self.access.of_new();
-        self.databases[database].put(hash, key, value, expiry, access);
         self.changes.modified(database, key);
+    }
+
+    /// What a key remembers of its use once it is set: under LFU a new value does not make it a new key.
+    #[cold]
+    fn frequency_after_set(&mut self, database: usize, hash: u64, key: &[u8]) -> u32 {
+        match self.databases[database].get(hash, key) {
+            Some(record) => {
+                self.access.touch(record);
+                record.access()
+            }
+            None => self.access.of_new(),
+        }
     }
 
     /// The record, to change its value in place; the caller has looked it up before, and calls
@@ -194,6 +248,9 @@ impl Keyspace {
     /// Adds a record under its key, in place of any that is there.
     pub fn store(&mut self, database: usize, record: Record) {
         let hash = self.seed.hash(record.key());
+        if self.databases[database].get(hash, record.key()).is_none() {
+            self.changes.notify(EventClass::New, "new", database, record.key());
+        }
         self.changes.modified(database, record.key());
         self.databases[database].replace(hash, record);
     }
