@@ -5,7 +5,8 @@
 use ahash::AHashMap;
 use slab::Slab;
 
-use crate::session::{Address, Mode, Session, Token};
+use crate::net::address::Address;
+use crate::session::{Mode, Session, Token};
 
 /// Every client's session. One that is being served is out on loan, so that a handler can work on
 /// it and on the others side by side.

@@ -14,7 +14,8 @@ use crate::keyspace::Keyspace;
 use crate::collections::hash::HashSeed;
 use crate::net::listener::Listeners;
 use crate::server::clock::Clock;
-use crate::session::{Address, Session, Token};
+use crate::net::address::Address;
+use crate::session::{Session, Token};
 use crate::server::figures::LoopFigures;
 
 /// The state of the server.

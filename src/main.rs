@@ -1,5 +1,6 @@
 //! The program: arguments in, server out.
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use oneloop::sys::allocator::Allocator;
@@ -8,7 +9,6 @@ use oneloop::sys::allocator::Allocator;
 static ALLOCATOR: Allocator = Allocator;
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> =
-        std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
+    let arguments: Vec<OsString> = std::env::args_os().collect();
     oneloop::server::launch::main(&arguments)
 }

@@ -1,6 +1,7 @@
 //! What one client is, whether or not a socket is behind it.
 
 use crate::command::CommandId;
+use crate::net::address::Address;
 use crate::resp::{Protocol, Reply};
 
 /// A client's place in the slab, good only for as long as that client lives: the generation tells
@@ -49,22 +50,6 @@ pub enum Close {
     AfterReply,
     /// At once.
     Now,
-}
-
-/// How the client reached the server.
-#[derive(Clone, Debug, Default)]
-pub struct Address {
-    /// `ip:port`, or `path:0` of a Unix socket.
-    pub peer: String,
-    pub local: String,
-    pub unix: bool,
-}
-
-impl Address {
-    /// Whether the client is on the same machine, as far as its address tells.
-    pub fn is_local(&self) -> bool {
-        self.unix || self.peer.starts_with("127.") || self.peer.starts_with("[::1]:")
-    }
 }
 
 /// Figures that the connection keeps up to date for CLIENT LIST and the limits.

@@ -11,6 +11,9 @@ const TITLE_VARIABLES: [&str; 7] = [
     "config-file",
 ];
 
+/// Variables that may stand for nothing.
+const OFTEN_EMPTY_VARIABLES: [&str; 4] = ["title", "server-mode", "unixsocket", "config-file"];
+
 fn is_base_name(text: &str) -> bool {
     !text.contains(['/', '\\'])
 }
@@ -58,9 +61,6 @@ pub(super) fn host_name(text: &str) -> Result<(), &'static str> {
 }
 
 pub(super) fn node_name(text: &str) -> Result<(), &'static str> {
-    if text.len() > LONGEST_HOST_NAME {
-        return Err("Announced human node name must be less than 256 characters");
-    }
     if text
         .bytes()
         .any(|byte| b"!#$%&()*+:;<>?@[]^{|}~".contains(&byte))
@@ -71,25 +71,30 @@ pub(super) fn node_name(text: &str) -> Result<(), &'static str> {
     }
 }
 
-/// A template must use known variables only; `{{` stands for a brace.
+/// A template must use known variables only and must not come out empty before the program's own title is known; `{{`
+/// stands for a brace.
 pub(super) fn title_template(text: &str) -> Result<(), &'static str> {
     const INVALID: &str = "template format is invalid or contains unknown variables";
-    if text.is_empty() {
-        return Err(INVALID);
-    }
+    let mut has_content = false;
     let mut rest = text;
-    while let Some((_, after_brace)) = rest.split_once('{') {
-        rest = match after_brace.strip_prefix('{') {
-            Some(after_escape) => after_escape,
-            None => match after_brace.split_once('}') {
-                Some((variable, after))
-                    if TITLE_VARIABLES.contains(&variable.to_ascii_lowercase().as_str()) =>
-                {
-                    after
-                }
-                _ => return Err(INVALID),
-            },
-        };
+    while let Some((before, after_brace)) = rest.split_once('{') {
+        has_content |= !before.trim().is_empty();
+        if let Some(after_escape) = after_brace.strip_prefix('{') {
+            has_content = true;
+            rest = after_escape;
+            continue;
+        }
+        let (variable, after) = after_brace.split_once('}').ok_or(INVALID)?;
+        let variable = variable.to_ascii_lowercase();
+        if !TITLE_VARIABLES.contains(&variable.as_str()) {
+            return Err(INVALID);
+        }
+        has_content |= !OFTEN_EMPTY_VARIABLES.contains(&variable.as_str());
+        rest = after;
     }
-    Ok(())
+    if has_content || !rest.trim().is_empty() {
+        Ok(())
+    } else {
+        Err(INVALID)
+    }
 }

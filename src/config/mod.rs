@@ -3,17 +3,25 @@
 //! Adding a directive: a field in `fields.rs` and an entry in a file of `table/`; all else derives from the entry.
 //! Never applies a setting: the server does, by the names of the directives that [`Config::set`] says have changed.
 
+mod arguments;
 mod checks;
 mod directive;
+mod error;
 mod fields;
+mod file;
 mod parse;
+mod rewrite;
 mod runtime;
 mod special;
 mod table;
 mod values;
 
+pub use arguments::StartInfo;
 pub use directive::{Arity, Directive, Effect, Kind, Mutability};
+pub use error::ConfigError;
 pub use fields::Config;
+pub use file::{Statement, Statements};
+pub use parse::system_reason;
 pub use runtime::{SetContext, SetError};
 pub use table::{GROUPS, Group, directives, find};
 pub use values::{
@@ -22,3 +30,6 @@ pub use values::{
     OutputBufferLimits, PrimaryAddress, PropagationErrorBehavior, ProtectedAction, PubsubDefault,
     ReplicaDisklessLoad, SavePoint, ShutdownFlags, Supervision, SyslogFacility,
 };
+
+#[cfg(test)]
+mod tests;

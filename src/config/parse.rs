@@ -80,7 +80,7 @@ fn octal(argument: &[u8]) -> Option<i128> {
 }
 
 /// The system's reason for an error as C's `strerror` words it, without the number that Rust adds.
-pub(super) fn system_reason(error: &std::io::Error) -> String {
+pub fn system_reason(error: &std::io::Error) -> String {
     if error.kind() == std::io::ErrorKind::NotFound {
         return "No such file or directory".into();
     }

@@ -170,6 +170,7 @@ impl Listeners {
     pub fn close(&mut self) {
         self.listeners.clear();
         if let Some(path) = self.unix_path.take() {
+            log::info!("Removing the unix socket file.");
             // A file that is gone already is as good as one removed.
             let _ = fs::remove_file(path);
         }

@@ -8,7 +8,7 @@ use mio::net::{TcpStream, UnixStream};
 use mio::{Interest, Registry, Token};
 use socket2::{SockRef, TcpKeepalive};
 
-use crate::session::Address;
+use super::address::Address;
 
 /// One client's socket, non-blocking.
 #[derive(Debug)]

@@ -1,4 +1,5 @@
-//! What the parser hands over: up to 32 requests as spans of the input, and the view of one request's arguments.
+//! What the parser hands over: up to 32 requests as spans of the input, and the view of one
+//! request's arguments.
 
 use std::ops::Index;
 
@@ -13,7 +14,8 @@ const RETAINED_BYTES: usize = 64 * 1024;
 /// The `start` that marks a span as the index of a buffer instead of a place in the base slice.
 const IS_BUFFER: u32 = u32::MAX;
 
-/// Where one argument lies: a range of its request's base slice, or the index of a buffer of its own.
+/// Where one argument lies: a range of its request's base slice, or the index of a buffer of its
+/// own.
 #[derive(Clone, Copy, Debug)]
 pub struct Span {
     start: u32,
@@ -58,12 +60,14 @@ struct Request {
     in_scratch: bool,
 }
 
-/// Up to [`BATCH_MAX`] parsed requests. One batch serves all connections for ever: in steady state nothing is allocated.
+/// Up to [`BATCH_MAX`] parsed requests. One batch serves all connections for ever: in steady state
+/// nothing is allocated.
 #[derive(Debug, Default)]
 pub struct Batch {
     requests: Vec<Request>,
     pub(super) spans: Vec<Span>,
-    /// Arguments of inline requests (unquoted) and of the request that the parser had to keep across reads.
+    /// Arguments of inline requests (unquoted) and of the request that the parser had to keep
+    /// across reads.
     pub(super) scratch: Vec<u8>,
     /// Arguments received in buffers of their own.
     pub(super) big: Vec<Bytes>,
@@ -97,7 +101,8 @@ impl Batch {
         self.requests.len() >= BATCH_MAX
     }
 
-    /// The arguments of request `index`; `input` is the slice that was given to `parse`. O(1), allocates nothing.
+    /// The arguments of request `index`; `input` is the slice that was given to `parse`. O(1),
+    /// allocates nothing.
     ///
     /// Panics when `index` is out of range.
     #[inline]
@@ -116,8 +121,9 @@ impl Batch {
         })
     }
 
-    /// Offset in the input of the first byte after request `index`: whoever stops after that request (a client that
-    /// became blocked) keeps the input from here and has it parsed again later.
+    /// Offset in the input of the first byte after request `index`: whoever stops after that
+    /// request (a client that became blocked) keeps the input from here and has it parsed again
+    /// later.
     #[inline]
     pub fn end(&self, index: usize) -> usize {
         self.requests[index].end
@@ -156,7 +162,8 @@ impl Batch {
     }
 }
 
-/// The arguments of one request, the command's name first: a view that is cheap to copy and to index.
+/// The arguments of one request, the command's name first: a view that is cheap to copy and to
+/// index.
 #[derive(Clone, Copy, Debug)]
 pub struct Args<'a>(Source<'a>);
 
@@ -191,7 +198,8 @@ impl<'a> Args<'a> {
         self.len() == 0
     }
 
-    /// Argument `index`, living as long as the input rather than this view. Panics when out of range.
+    /// Argument `index`, living as long as the input rather than this view. Panics when out of
+    /// range.
     #[inline]
     pub fn at(&self, index: usize) -> &'a [u8] {
         match self.0 {
@@ -206,8 +214,8 @@ impl<'a> Args<'a> {
         (index < self.len()).then(|| self.at(index))
     }
 
-    /// Argument `index` as a buffer: shared without copying when it was received in one of its own, else copied.
-    /// Panics when out of range.
+    /// Argument `index` as a buffer: shared without copying when it was received in one of its own,
+    /// else copied. Panics when out of range.
     pub fn bytes(&self, index: usize) -> Bytes {
         if let Source::Parsed { spans, big, .. } = self.0 {
             let span = spans[index];
@@ -245,8 +253,8 @@ impl<'a> Args<'a> {
         self.iter().map(<[u8]>::len).sum()
     }
 
-    /// A copy that owns its bytes (one block for all small arguments; big buffers are shared): for commands that are
-    /// queued or put off.
+    /// A copy that owns its bytes (one block for all small arguments; big buffers are shared): for
+    /// commands that are queued or put off.
     pub fn to_owned(&self) -> OwnedArgs {
         let mut owned = OwnedArgs::default();
         owned.spans.reserve_exact(self.len());
@@ -268,7 +276,8 @@ impl<'a> Args<'a> {
     }
 }
 
-/// How much of one request is kept in one block; arguments beyond it get buffers of their own, as spans count in `u32`.
+/// How much of one request is kept in one block; arguments beyond it get buffers of their own, as
+/// spans count in `u32`.
 pub(super) const SCRATCH_MAX_BYTES: usize = if cfg!(test) { 4096 } else { 1 << 30 };
 
 impl Index<usize> for Args<'_> {

@@ -1,9 +1,11 @@
-//! The digits of a double by the Grisu2 algorithm, as the fpconv library finds them, which Redis prints doubles with.
+//! The digits of a double by the Grisu2 algorithm, as the fpconv library finds them, which Redis
+//! prints doubles with.
 //!
-//! Source: Florian Loitsch, "Printing floating-point numbers quickly and accurately with integers" (PLDI 2010), and
-//! github.com/night-shift/fpconv for the choices that the paper leaves open. The digits always read back as the same double; about
-//! one time in two thousand they are not the shortest or the closest such digits, and clients see exactly those from Redis. That is
-//! why no crate's (correct) digits are used.
+//! Source: Florian Loitsch, "Printing floating-point numbers quickly and accurately with integers"
+//! (PLDI 2010), and github.com/night-shift/fpconv for the choices that the paper leaves open. The
+//! digits always read back as the same double; about one time in two thousand they are not the
+//! shortest or the closest such digits, and clients see exactly those from Redis. That is why no
+//! crate's (correct) digits are used.
 //!
 //! ```text
 //! scale the double and the two bounds half way to its neighbours by a cached power of ten, so that
@@ -32,7 +34,8 @@ const POWER_STEP: i32 = 8;
 const EXPONENT_MIN: i32 = -60;
 const EXPONENT_MAX: i32 = -32;
 
-/// The digits of a positive finite double (without zeros in front) and the power of ten that they are to be multiplied by.
+/// The digits of a positive finite double (without zeros in front) and the power of ten that they
+/// are to be multiplied by.
 pub(super) fn digits(value: f64) -> (Digits, i32) {
     let exact = decompose(value);
     let (lower, upper) = boundaries(exact);
@@ -70,7 +73,8 @@ fn normalize(number: Scaled) -> Scaled {
     }
 }
 
-/// The bounds half way to the neighbours, with the same exponent. A power of two is nearer to its lower neighbour.
+/// The bounds half way to the neighbours, with the same exponent. A power of two is nearer to its
+/// lower neighbour.
 fn boundaries(exact: Scaled) -> (Scaled, Scaled) {
     let upper = normalize(Scaled {
         fraction: (exact.fraction << 1) + 1,
@@ -86,7 +90,8 @@ fn boundaries(exact: Scaled) -> (Scaled, Scaled) {
     (lower, upper)
 }
 
-/// The cached power of ten that brings a number of the given exponent into the wanted range, and its decimal exponent.
+/// The cached power of ten that brings a number of the given exponent into the wanted range, and
+/// its decimal exponent.
 fn cached_power(exponent: i32) -> (Scaled, i32) {
     // Where fpconv starts to look; it matters where two powers would do.
     let estimate = (-f64::from(exponent + POWERS.len() as i32) * std::f64::consts::LOG10_2) as i32;
@@ -110,7 +115,8 @@ fn cached_power(exponent: i32) -> (Scaled, i32) {
     }
 }
 
-/// The whole part of the binary logarithm of ten to the power of `exponent`; exact within the table's range.
+/// The whole part of the binary logarithm of ten to the power of `exponent`; exact within the
+/// table's range.
 fn floor_log2_of_power(exponent: i32) -> i32 {
     (exponent * 217_706) >> 16
 }
@@ -121,8 +127,8 @@ fn multiply(left: Scaled, right: Scaled) -> Scaled {
     let (left_high, left_low) = (left.fraction >> 32, left.fraction & mask);
     let (right_high, right_low) = (right.fraction >> 32, right.fraction & mask);
     let (high_low, low_high) = (left_high * right_low, left_low * right_high);
-    // The carries of the lowest part are dropped before rounding, as in the source: part of the digits that it gives.
-    let middle = (left_low * right_low >> 32) + (high_low & mask) + (low_high & mask) + (1 << 31);
+    // The low half of the lowest product is dropped, as in the source: the digits depend on it.
+    let middle = ((left_low * right_low) >> 32) + (high_low & mask) + (low_high & mask) + (1 << 31);
     Scaled {
         fraction: left_high * right_high + (high_low >> 32) + (low_high >> 32) + (middle >> 32),
         exponent: left.exponent + right.exponent + 64,
@@ -175,8 +181,9 @@ fn generate(exact: Scaled, lower: Scaled, upper: Scaled) -> (Digits, i32) {
     (digits, 0)
 }
 
-/// Lowers the last digit while the number stays within the bounds and comes closer to the exact one, which lies `distance` below
-/// the upper bound; `rest` is how far below it the digits are, and `unit` what the last digit counts.
+/// Lowers the last digit while the number stays within the bounds and comes closer to the exact
+/// one, which lies `distance` below the upper bound; `rest` is how far below it the digits are, and
+/// `unit` what the last digit counts.
 fn settle_last_digit(digits: &mut Digits, delta: u64, mut rest: u64, unit: u64, distance: u64) {
     let Some(last) = digits.last_mut() else {
         return;
@@ -193,24 +200,28 @@ fn settle_last_digit(digits: &mut Digits, delta: u64, mut rest: u64, unit: u64, 
 /// Ten to the powers of -348, -340, … 340, as 64 bits with the highest one set, rounded to nearest.
 #[rustfmt::skip]
 const POWERS: [u64; 87] = [
-    0xfa8fd5a0081c0288, 0xbaaee17fa23ebf76, 0x8b16fb203055ac76, 0xcf42894a5dce35ea, 0x9a6bb0aa55653b2d,
-    0xe61acf033d1a45df, 0xab70fe17c79ac6ca, 0xff77b1fcbebcdc4f, 0xbe5691ef416bd60c, 0x8dd01fad907ffc3c,
-    0xd3515c2831559a83, 0x9d71ac8fada6c9b5, 0xea9c227723ee8bcb, 0xaecc49914078536d, 0x823c12795db6ce57,
-    0xc21094364dfb5637, 0x9096ea6f3848984f, 0xd77485cb25823ac7, 0xa086cfcd97bf97f4, 0xef340a98172aace5,
-    0xb23867fb2a35b28e, 0x84c8d4dfd2c63f3b, 0xc5dd44271ad3cdba, 0x936b9fcebb25c996, 0xdbac6c247d62a584,
-    0xa3ab66580d5fdaf6, 0xf3e2f893dec3f126, 0xb5b5ada8aaff80b8, 0x87625f056c7c4a8b, 0xc9bcff6034c13053,
-    0x964e858c91ba2655, 0xdff9772470297ebd, 0xa6dfbd9fb8e5b88f, 0xf8a95fcf88747d94, 0xb94470938fa89bcf,
-    0x8a08f0f8bf0f156b, 0xcdb02555653131b6, 0x993fe2c6d07b7fac, 0xe45c10c42a2b3b06, 0xaa242499697392d3,
-    0xfd87b5f28300ca0e, 0xbce5086492111aeb, 0x8cbccc096f5088cc, 0xd1b71758e219652c, 0x9c40000000000000,
-    0xe8d4a51000000000, 0xad78ebc5ac620000, 0x813f3978f8940984, 0xc097ce7bc90715b3, 0x8f7e32ce7bea5c70,
-    0xd5d238a4abe98068, 0x9f4f2726179a2245, 0xed63a231d4c4fb27, 0xb0de65388cc8ada8, 0x83c7088e1aab65db,
-    0xc45d1df942711d9a, 0x924d692ca61be758, 0xda01ee641a708dea, 0xa26da3999aef774a, 0xf209787bb47d6b85,
-    0xb454e4a179dd1877, 0x865b86925b9bc5c2, 0xc83553c5c8965d3d, 0x952ab45cfa97a0b3, 0xde469fbd99a05fe3,
-    0xa59bc234db398c25, 0xf6c69a72a3989f5c, 0xb7dcbf5354e9bece, 0x88fcf317f22241e2, 0xcc20ce9bd35c78a5,
-    0x98165af37b2153df, 0xe2a0b5dc971f303a, 0xa8d9d1535ce3b396, 0xfb9b7cd9a4a7443c, 0xbb764c4ca7a44410,
-    0x8bab8eefb6409c1a, 0xd01fef10a657842c, 0x9b10a4e5e9913129, 0xe7109bfba19c0c9d, 0xac2820d9623bf429,
-    0x80444b5e7aa7cf85, 0xbf21e44003acdd2d, 0x8e679c2f5e44ff8f, 0xd433179d9c8cb841, 0x9e19db92b4e31ba9,
-    0xeb96bf6ebadf77d9, 0xaf87023b9bf0ee6b,
+    0xfa8fd5a0081c0288, 0xbaaee17fa23ebf76, 0x8b16fb203055ac76, 0xcf42894a5dce35ea,
+    0x9a6bb0aa55653b2d, 0xe61acf033d1a45df, 0xab70fe17c79ac6ca, 0xff77b1fcbebcdc4f,
+    0xbe5691ef416bd60c, 0x8dd01fad907ffc3c, 0xd3515c2831559a83, 0x9d71ac8fada6c9b5,
+    0xea9c227723ee8bcb, 0xaecc49914078536d, 0x823c12795db6ce57, 0xc21094364dfb5637,
+    0x9096ea6f3848984f, 0xd77485cb25823ac7, 0xa086cfcd97bf97f4, 0xef340a98172aace5,
+    0xb23867fb2a35b28e, 0x84c8d4dfd2c63f3b, 0xc5dd44271ad3cdba, 0x936b9fcebb25c996,
+    0xdbac6c247d62a584, 0xa3ab66580d5fdaf6, 0xf3e2f893dec3f126, 0xb5b5ada8aaff80b8,
+    0x87625f056c7c4a8b, 0xc9bcff6034c13053, 0x964e858c91ba2655, 0xdff9772470297ebd,
+    0xa6dfbd9fb8e5b88f, 0xf8a95fcf88747d94, 0xb94470938fa89bcf, 0x8a08f0f8bf0f156b,
+    0xcdb02555653131b6, 0x993fe2c6d07b7fac, 0xe45c10c42a2b3b06, 0xaa242499697392d3,
+    0xfd87b5f28300ca0e, 0xbce5086492111aeb, 0x8cbccc096f5088cc, 0xd1b71758e219652c,
+    0x9c40000000000000, 0xe8d4a51000000000, 0xad78ebc5ac620000, 0x813f3978f8940984,
+    0xc097ce7bc90715b3, 0x8f7e32ce7bea5c70, 0xd5d238a4abe98068, 0x9f4f2726179a2245,
+    0xed63a231d4c4fb27, 0xb0de65388cc8ada8, 0x83c7088e1aab65db, 0xc45d1df942711d9a,
+    0x924d692ca61be758, 0xda01ee641a708dea, 0xa26da3999aef774a, 0xf209787bb47d6b85,
+    0xb454e4a179dd1877, 0x865b86925b9bc5c2, 0xc83553c5c8965d3d, 0x952ab45cfa97a0b3,
+    0xde469fbd99a05fe3, 0xa59bc234db398c25, 0xf6c69a72a3989f5c, 0xb7dcbf5354e9bece,
+    0x88fcf317f22241e2, 0xcc20ce9bd35c78a5, 0x98165af37b2153df, 0xe2a0b5dc971f303a,
+    0xa8d9d1535ce3b396, 0xfb9b7cd9a4a7443c, 0xbb764c4ca7a44410, 0x8bab8eefb6409c1a,
+    0xd01fef10a657842c, 0x9b10a4e5e9913129, 0xe7109bfba19c0c9d, 0xac2820d9623bf429,
+    0x80444b5e7aa7cf85, 0xbf21e44003acdd2d, 0x8e679c2f5e44ff8f, 0xd433179d9c8cb841,
+    0x9e19db92b4e31ba9, 0xeb96bf6ebadf77d9, 0xaf87023b9bf0ee6b,
 ];
 
 #[cfg(test)]

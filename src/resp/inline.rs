@@ -6,10 +6,12 @@ use super::batch::Span;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnbalancedQuotes;
 
-/// Splits `line` into words: unquoted ones are appended to `scratch` and their places to `spans`. O(line length).
+/// Splits `line` into words: unquoted ones are appended to `scratch` and their places to `spans`.
+/// O(line length).
 ///
-/// Within double quotes `\n \r \t \b \a \xHH` and `\` before any other byte are escapes; within single quotes only `\'` is.
-/// Quotes may open in the middle of a word, but a closing quote must end it.
+/// Within double quotes `\n \r \t \b \a \xHH` and `\` before any other byte are escapes; within
+/// single quotes only `\'` is. Quotes may open in the middle of a word, but a closing quote must
+/// end it.
 pub fn split_words(
     line: &[u8],
     scratch: &mut Vec<u8>,
@@ -27,7 +29,8 @@ pub fn split_words(
     }
 }
 
-/// What C's `isspace` says in the "C" locale (which differs from `u8::is_ascii_whitespace` by the vertical tab).
+/// What C's `isspace` says in the "C" locale (which differs from `u8::is_ascii_whitespace` by the
+/// vertical tab).
 fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t'..=b'\r')
 }

@@ -1,4 +1,5 @@
-//! Replies out: the bytes waiting to be sent to one client, in RESP2 or RESP3 form, large values spliced in by reference.
+//! Replies out: the bytes waiting to be sent to one client, in RESP2 or RESP3 form, large values
+//! spliced in by reference.
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
@@ -11,7 +12,8 @@ use super::number;
 const SPLICE_BYTES: usize = 16 * 1024;
 /// Capacity that an idle client may keep, in bytes.
 const RETAINED_BYTES: usize = 1024;
-/// From this length on sent bytes are dropped from the front of a buffer that is not yet sent in full, in bytes.
+/// From this length on sent bytes are dropped from the front of a buffer that is not yet sent in
+/// full, in bytes.
 const COMPACT_BYTES: usize = 64 * 1024;
 
 /// The form of replies that a client asked for.
@@ -44,7 +46,8 @@ pub struct Mark {
 #[must_use = "the header must be written with one of the end_deferred methods"]
 pub struct Deferred(Mark);
 
-/// Replies of one client waiting to be sent: one contiguous buffer plus large values spliced in by reference.
+/// Replies of one client waiting to be sent: one contiguous buffer plus large values spliced in by
+/// reference.
 #[derive(Debug, Default)]
 pub struct Reply {
     buffer: Vec<u8>,
@@ -93,7 +96,8 @@ impl Reply {
         self.line(b'+', text.as_ref());
     }
 
-    /// An error: the full text (`ERR foo`) without the dash. Line ends behind it are cut, those inside become spaces.
+    /// An error: the full text (`ERR foo`) without the dash. Line ends behind it are cut, those
+    /// inside become spaces.
     pub fn error(&mut self, text: impl AsRef<[u8]>) {
         let mut text = text.as_ref();
         while let [rest @ .., b'\r' | b'\n'] = text {
@@ -176,22 +180,20 @@ impl Reply {
     /// No value: the null bulk string, or RESP3's null.
     #[inline]
     pub fn null(&mut self) {
-        let text: &[u8] = if self.is_resp3() {
-            b"_\r\n"
+        if self.is_resp3() {
+            self.raw(b"_\r\n");
         } else {
-            b"$-1\r\n"
-        };
-        self.raw(text);
+            self.raw(b"$-1\r\n");
+        }
     }
 
     /// No array: the null array, or RESP3's null.
     pub fn null_array(&mut self) {
-        let text: &[u8] = if self.is_resp3() {
-            b"_\r\n"
+        if self.is_resp3() {
+            self.raw(b"_\r\n");
         } else {
-            b"*-1\r\n"
-        };
-        self.raw(text);
+            self.raw(b"*-1\r\n");
+        }
     }
 
     /// An array without elements.
@@ -289,12 +291,14 @@ impl Reply {
         }
     }
 
-    /// Leaves the place of a header whose count is not known yet. May be nested; the inner one is ended first.
+    /// Leaves the place of a header whose count is not known yet. May be nested; the inner one is
+    /// ended first.
     pub fn begin_deferred(&mut self) -> Deferred {
         Deferred(self.mark())
     }
 
-    /// Writes the header of an array of `count` elements where `place` was begun. O(bytes written since).
+    /// Writes the header of an array of `count` elements where `place` was begun. O(bytes written
+    /// since).
     pub fn end_deferred_array(&mut self, place: Deferred, count: usize) {
         self.insert_header(place, b'*', count as i64);
     }
@@ -305,7 +309,8 @@ impl Reply {
         self.insert_header(place, marker, count);
     }
 
-    /// Writes the header of a set of `count` elements where `place` was begun. O(bytes written since).
+    /// Writes the header of a set of `count` elements where `place` was begun. O(bytes written
+    /// since).
     pub fn end_deferred_set(&mut self, place: Deferred, count: usize) {
         self.insert_header(
             place,
@@ -314,7 +319,8 @@ impl Reply {
         );
     }
 
-    /// Writes the header of a push of `count` elements where `place` was begun. O(bytes written since).
+    /// Writes the header of a push of `count` elements where `place` was begun. O(bytes written
+    /// since).
     pub fn end_deferred_push(&mut self, place: Deferred, count: usize) {
         self.insert_header(
             place,
@@ -357,7 +363,8 @@ impl Reply {
         }
     }
 
-    /// Takes back what was written since the mark. The mark must be younger than the last `advance` or `clear`.
+    /// Takes back what was written since the mark. The mark must be younger than the last `advance`
+    /// or `clear`.
     pub fn truncate(&mut self, mark: Mark) {
         self.buffer.truncate(mark.offset);
         for splice in self.splices.drain(mark.splice_count..) {
@@ -371,7 +378,8 @@ impl Reply {
         self.splices.is_empty().then(|| &self.buffer[self.sent..])
     }
 
-    /// Fills `slices` with the pending bytes in order, as far as they fit, and returns how many slices that took.
+    /// Fills `slices` with the pending bytes in order, as far as they fit, and returns how many
+    /// slices that took.
     pub fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
         let mut at = self.sent;
         let mut pieces = self.splices.iter().flat_map(|splice| {
@@ -452,5 +460,336 @@ impl Reply {
     /// Memory held, in bytes; shared buffers count in full.
     pub fn memory(&self) -> usize {
         self.buffer.capacity() + self.splices.capacity() * size_of::<Splice>() + self.spliced_bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// All pending bytes, gathered through slices of the given number at a time.
+    fn gather(reply: &Reply, slice_count: usize) -> Vec<u8> {
+        let mut slices = vec![IoSlice::new(&[]); slice_count];
+        let used = reply.slices(&mut slices);
+        slices[..used]
+            .iter()
+            .flat_map(|slice| slice.to_vec())
+            .collect()
+    }
+
+    fn written(protocol: Protocol, write: impl Fn(&mut Reply)) -> String {
+        let mut reply = Reply::new(protocol);
+        write(&mut reply);
+        assert_eq!(reply.contiguous(), Some(gather(&reply, 4).as_slice()));
+        String::from_utf8(gather(&reply, 4)).unwrap()
+    }
+
+    type Writer = fn(&mut Reply);
+
+    /// Recorded from Redis 7.0.15 in both protocols: DEBUG PROTOCOL and usual commands.
+    #[test]
+    fn replies_are_those_of_redis() {
+        let recorded: [(Writer, &str, &str); 26] = [
+            (|reply| reply.ok(), "+OK\r\n", "+OK\r\n"),
+            (|reply| reply.simple("PONG"), "+PONG\r\n", "+PONG\r\n"),
+            (|reply| reply.simple("a\r\nb\n"), "+a  b \r\n", "+a  b \r\n"),
+            (
+                |reply| reply.error("MY a\r\nb\r\n"),
+                "-MY a  b\r\n",
+                "-MY a  b\r\n",
+            ),
+            (
+                |reply| reply.error("\r\nMY a\n"),
+                "-  MY a\r\n",
+                "-  MY a\r\n",
+            ),
+            (
+                |reply| reply.bulk(b"Hello World"),
+                "$11\r\nHello World\r\n",
+                "$11\r\nHello World\r\n",
+            ),
+            (|reply| reply.integer(12345), ":12345\r\n", ":12345\r\n"),
+            (|reply| reply.integer(-1), ":-1\r\n", ":-1\r\n"),
+            (|reply| reply.integer(7), ":7\r\n", ":7\r\n"),
+            (
+                |reply| reply.bulk_integer(-12),
+                "$3\r\n-12\r\n",
+                "$3\r\n-12\r\n",
+            ),
+            (|reply| reply.double(1.5), "$3\r\n1.5\r\n", ",1.5\r\n"),
+            (
+                |reply| reply.double(f64::INFINITY),
+                "$3\r\ninf\r\n",
+                ",inf\r\n",
+            ),
+            (|reply| reply.double(3.0), "$1\r\n3\r\n", ",3\r\n"),
+            (|reply| reply.null(), "$-1\r\n", "_\r\n"),
+            (|reply| reply.null_array(), "*-1\r\n", "_\r\n"),
+            (|reply| reply.empty_array(), "*0\r\n", "*0\r\n"),
+            (|reply| reply.array(3), "*3\r\n", "*3\r\n"),
+            (|reply| reply.array(1000), "*1000\r\n", "*1000\r\n"),
+            (|reply| reply.set(3), "*3\r\n", "~3\r\n"),
+            (|reply| reply.map(3), "*6\r\n", "%3\r\n"),
+            (|reply| reply.push(2), "*2\r\n", ">2\r\n"),
+            (
+                |reply| reply.verbatim("txt", b"This is a verbatim\nstring"),
+                "$25\r\nThis is a verbatim\nstring\r\n",
+                "=29\r\ntxt:This is a verbatim\nstring\r\n",
+            ),
+            (|reply| reply.bool(true), ":1\r\n", "#t\r\n"),
+            (|reply| reply.bool(false), ":0\r\n", "#f\r\n"),
+            (
+                |reply| reply.big_number("1234567999999999999999999999999999999"),
+                "$37\r\n1234567999999999999999999999999999999\r\n",
+                "(1234567999999999999999999999999999999\r\n",
+            ),
+            (|reply| reply.raw(b"+x\r\n"), "+x\r\n", "+x\r\n"),
+        ];
+        for (write, resp2, resp3) in recorded {
+            assert_eq!(written(Protocol::Resp2, write), resp2);
+            assert_eq!(written(Protocol::Resp3, write), resp3);
+        }
+    }
+
+    #[test]
+    fn large_values_are_not_copied() {
+        let large = Bytes::from(vec![b'x'; SPLICE_BYTES]);
+        let small = large.slice(..SPLICE_BYTES - 1);
+        let mut reply = Reply::new(Protocol::Resp2);
+        reply.bulk_shared(&small);
+        reply.push_shared_chunk(&small);
+        assert!(reply.contiguous().is_some());
+        reply.clear();
+        reply.bulk_shared(&large);
+        reply.push_shared_chunk(&large);
+        assert!(reply.contiguous().is_none());
+        let mut slices = [IoSlice::new(&[]); 8];
+        assert_eq!(reply.slices(&mut slices), 4);
+        assert_eq!(slices[1].as_ptr(), large.as_ptr());
+        assert_eq!(slices[3].as_ptr(), large.as_ptr());
+        assert_eq!(reply.len(), 8 + 2 + 2 * SPLICE_BYTES);
+        assert!(reply.memory() >= reply.len());
+        // A slice table that is too short takes the beginning.
+        let mut slices = [IoSlice::new(&[]); 1];
+        assert_eq!(reply.slices(&mut slices), 1);
+        assert_eq!(&*slices[0], b"$16384\r\n");
+    }
+
+    /// A client that reads slowly while more is written must not make the buffer grow for ever.
+    #[test]
+    fn sent_bytes_are_given_back() {
+        let mut reply = Reply::new(Protocol::Resp2);
+        for _ in 0..2_000 {
+            reply.bulk(&[b'x'; 1000]);
+            reply.advance(reply.len().min(1009).saturating_sub(1));
+        }
+        assert!(reply.memory() < 4 * COMPACT_BYTES, "{}", reply.memory());
+        reply.advance(reply.len());
+        assert!(reply.is_empty());
+        reply.shrink();
+        assert!(reply.memory() <= RETAINED_BYTES);
+    }
+
+    #[test]
+    #[should_panic(expected = "advanced past")]
+    fn more_than_all_cannot_be_sent() {
+        let mut reply = Reply::new(Protocol::Resp2);
+        reply.ok();
+        reply.advance(6);
+    }
+
+    /// What a test may do to a reply.
+    #[derive(Clone, Debug)]
+    enum Step {
+        Bulk(usize),
+        Shared(usize),
+        Chunk(usize),
+        Integer(i64),
+        Begin,
+        End(usize),
+        /// Writes the steps and takes them back.
+        Dropped(Vec<Step>),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        let leaf = prop_oneof![
+            (0usize..300).prop_map(Step::Bulk),
+            (SPLICE_BYTES - 2..SPLICE_BYTES + 3).prop_map(Step::Shared),
+            (SPLICE_BYTES - 2..SPLICE_BYTES + 3).prop_map(Step::Chunk),
+            any::<i64>().prop_map(Step::Integer),
+            Just(Step::Begin),
+            (0usize..2000).prop_map(Step::End),
+        ];
+        leaf.prop_recursive(2, 8, 4, |inner| {
+            prop::collection::vec(inner, 0..4).prop_map(Step::Dropped)
+        })
+    }
+
+    /// The same done with one flat vector; `open` holds the places of headers to come.
+    fn apply(
+        step: &Step,
+        reply: &mut Reply,
+        flat: &mut Vec<u8>,
+        open: &mut Vec<(Deferred, usize)>,
+    ) {
+        match step {
+            Step::Bulk(len) => {
+                reply.bulk(&vec![b'b'; *len]);
+                flat.extend_from_slice(format!("${len}\r\n{}\r\n", "b".repeat(*len)).as_bytes());
+            }
+            Step::Shared(len) => {
+                reply.bulk_shared(&Bytes::from(vec![b's'; *len]));
+                flat.extend_from_slice(format!("${len}\r\n{}\r\n", "s".repeat(*len)).as_bytes());
+            }
+            Step::Chunk(len) => {
+                reply.push_shared_chunk(&Bytes::from(vec![b'c'; *len]));
+                flat.extend_from_slice(&vec![b'c'; *len]);
+            }
+            Step::Integer(value) => {
+                reply.integer(*value);
+                flat.extend_from_slice(format!(":{value}\r\n").as_bytes());
+            }
+            Step::Begin => open.push((reply.begin_deferred(), flat.len())),
+            Step::End(count) => {
+                let Some((place, at)) = open.pop() else {
+                    return;
+                };
+                let header = match count % 4 {
+                    0 => format!("*{count}\r\n"),
+                    1 => format!("%{count}\r\n"),
+                    2 => format!("~{count}\r\n"),
+                    _ => format!(">{count}\r\n"),
+                };
+                match count % 4 {
+                    0 => reply.end_deferred_array(place, *count),
+                    1 => reply.end_deferred_map(place, *count),
+                    2 => reply.end_deferred_set(place, *count),
+                    _ => reply.end_deferred_push(place, *count),
+                }
+                flat.splice(at..at, header.bytes());
+            }
+            Step::Dropped(steps) => {
+                let (mark, flat_len) = (reply.mark(), flat.len());
+                let mut inner = Vec::new();
+                for step in steps {
+                    apply(step, reply, flat, &mut inner);
+                }
+                reply.truncate(mark);
+                flat.truncate(flat_len);
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(300))]
+
+        #[test]
+        fn the_reply_is_as_flat_bytes_would_be(
+            rounds in prop::collection::vec(
+                (prop::collection::vec(step(), 0..12), any::<prop::sample::Index>()),
+                1..8,
+            ),
+        ) {
+            let mut reply = Reply::new(Protocol::Resp3);
+            let mut flat = Vec::new();
+            for (steps, sent) in rounds {
+                let mut open = Vec::new();
+                for step in &steps {
+                    apply(step, &mut reply, &mut flat, &mut open);
+                }
+                prop_assert_eq!(reply.len(), flat.len());
+                prop_assert_eq!(reply.is_empty(), flat.is_empty());
+                prop_assert!(gather(&reply, 200) == flat);
+                prop_assert!(flat.starts_with(&gather(&reply, 2)));
+                let sent = sent.index(flat.len() + 1);
+                reply.advance(sent);
+                flat.drain(..sent);
+                prop_assert!(gather(&reply, 200) == flat);
+            }
+        }
+    }
+
+    /// One decoded element of a reply.
+    #[derive(Clone, Debug, PartialEq)]
+    enum Element {
+        Null,
+        Integer(i64),
+        Double(f64),
+        Bool(bool),
+        Bulk(Vec<u8>),
+        Many(u8, Vec<Element>),
+    }
+
+    fn element() -> impl Strategy<Value = Element> {
+        let leaf = prop_oneof![
+            Just(Element::Null),
+            any::<i64>().prop_map(Element::Integer),
+            prop::num::f64::NORMAL.prop_map(Element::Double),
+            any::<bool>().prop_map(Element::Bool),
+            prop::collection::vec(any::<u8>(), 0..2000).prop_map(Element::Bulk),
+        ];
+        let kinds = prop::sample::select(b"*~>%".to_vec());
+        leaf.prop_recursive(4, 40, 6, move |inner| {
+            (kinds.clone(), prop::collection::vec(inner, 0..6)).prop_map(|(kind, mut elements)| {
+                let even = elements.len() & !1;
+                elements.truncate(if kind == b'%' { even } else { elements.len() });
+                Element::Many(kind, elements)
+            })
+        })
+    }
+
+    fn encode(element: &Element, reply: &mut Reply) {
+        match element {
+            Element::Null => reply.null(),
+            Element::Integer(value) => reply.integer(*value),
+            Element::Double(value) => reply.double(*value),
+            Element::Bool(value) => reply.bool(*value),
+            Element::Bulk(value) => reply.bulk(value),
+            Element::Many(kind, elements) => {
+                match kind {
+                    b'*' => reply.array(elements.len()),
+                    b'~' => reply.set(elements.len()),
+                    b'>' => reply.push(elements.len()),
+                    _ => reply.map(elements.len() / 2),
+                }
+                elements.iter().for_each(|element| encode(element, reply));
+            }
+        }
+    }
+
+    fn decode(input: &mut &[u8]) -> Element {
+        let end = memchr::memmem::find(input, b"\r\n").unwrap();
+        let (kind, text) = (input[0], str::from_utf8(&input[1..end]).unwrap());
+        *input = &input[end + 2..];
+        match kind {
+            b'_' => Element::Null,
+            b':' => Element::Integer(text.parse().unwrap()),
+            b',' => Element::Double(text.parse().unwrap()),
+            b'#' => Element::Bool(text == "t"),
+            b'$' => {
+                let (value, rest) = input.split_at(text.parse().unwrap());
+                *input = rest.strip_prefix(b"\r\n").unwrap();
+                Element::Bulk(value.to_vec())
+            }
+            _ => {
+                let count: usize = text.parse().unwrap();
+                let count = if kind == b'%' { 2 * count } else { count };
+                Element::Many(kind, (0..count).map(|_| decode(input)).collect())
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_can_be_read(element in element()) {
+            let mut reply = Reply::new(Protocol::Resp3);
+            encode(&element, &mut reply);
+            let bytes = reply.contiguous().unwrap();
+            let mut rest = bytes;
+            prop_assert_eq!(decode(&mut rest), element);
+            prop_assert!(rest.is_empty());
+        }
     }
 }

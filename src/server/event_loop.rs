@@ -17,7 +17,8 @@ use crate::instance::{Instance, LoopRequest};
 use crate::net::connection::{Connection, Sent};
 use crate::net::listener::Listeners;
 use crate::resp::Batch;
-use crate::session::{Address, Close, Session, Token};
+use crate::net::address::Address;
+use crate::session::{Close, Session, Token};
 use crate::sys::signals::Signals;
 
 use super::cron::Cron;

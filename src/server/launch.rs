@@ -1,9 +1,10 @@
 //! From the command line to the running loop, and out again.
 
+use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 
-use crate::config::{Config, ConfigError, StartInfo};
+use crate::config::{Config, ConfigError, Named, StartInfo};
 use crate::crash::{self, CrashSettings};
 use crate::instance::Instance;
 use crate::logging::{self, LogLevel, LogSettings};
@@ -33,8 +34,8 @@ Examples:
 ";
 
 /// Does what the command line asks for. `arguments` begins with the program's name.
-pub fn main(arguments: &[String]) -> ExitCode {
-    match arguments.get(1).map(String::as_str) {
+pub fn main(arguments: &[OsString]) -> ExitCode {
+    match arguments.get(1).and_then(|word| word.to_str()) {
         Some("-v" | "--version") => {
             println!("{}", version_line());
             return ExitCode::SUCCESS;
@@ -65,9 +66,8 @@ fn version_line() -> String {
     )
 }
 
-fn serve(arguments: &[String], config: Config, start: StartInfo) -> ExitCode {
-    let program = arguments.first().map_or("oneloop", String::as_str);
-    let executable = std::env::current_exe().unwrap_or_else(|_| program.into());
+fn serve(arguments: &[OsString], config: Config, start: StartInfo) -> ExitCode {
+    let program = arguments.first().map_or("oneloop".into(), |word| word.to_string_lossy());
     let title = if config.set_proc_title { ProcessTitle::claim() } else { None };
     let supervisor = Supervisor::find(config.supervised, &SupervisorEnvironment::of_process());
     let in_background = config.daemonize && !supervisor.is_present();
@@ -76,7 +76,7 @@ fn serve(arguments: &[String], config: Config, start: StartInfo) -> ExitCode {
         return ExitCode::FAILURE;
     }
     let source = match (&start.config_file, arguments.len()) {
-        (None, 1) => ConfigurationSource::Defaults { program },
+        (None, 1) => ConfigurationSource::Defaults { program: &program },
         _ => ConfigurationSource::Given,
     };
     startup::log_starting(REDIS_VERSION, source);
@@ -84,7 +84,7 @@ fn serve(arguments: &[String], config: Config, start: StartInfo) -> ExitCode {
         log::warn!("Can't go to the background: {error}");
         return ExitCode::FAILURE;
     }
-    match run(config, start, &executable, program, in_background, title, &supervisor) {
+    match run(config, start, &program, in_background, title, &supervisor) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             log::warn!("{error}");
@@ -95,11 +95,11 @@ fn serve(arguments: &[String], config: Config, start: StartInfo) -> ExitCode {
 
 fn start_logging(config: &Config) -> std::io::Result<()> {
     logging::init(&LogSettings {
-        level: config.loglevel,
-        file: config.logfile.clone(),
+        level: LogLevel::from_name(config.loglevel.name()).unwrap_or(LogLevel::Notice),
+        file: config.logfile.clone().into(),
         syslog_enabled: config.syslog_enabled,
         syslog_ident: config.syslog_ident.clone(),
-        syslog_facility: config.syslog_facility,
+        syslog_facility: config.syslog_facility.name().to_string(),
     })
 }
 
@@ -107,7 +107,6 @@ fn start_logging(config: &Config) -> std::io::Result<()> {
 fn run(
     mut config: Config,
     start: StartInfo,
-    executable: &Path,
     program: &str,
     in_background: bool,
     title: Option<ProcessTitle>,
@@ -142,8 +141,9 @@ fn run(
     startup::check_backlog(config.tcp_backlog);
     let mut instance = Instance::new(config, Clock::system(), fastrand::u64(..));
     instance.config_file = start.config_file;
-    instance.executable = executable.to_path_buf();
+    instance.executable = start.executable;
     instance.pid_file = pid_file;
+    logging::set_role(logging::Role::Primary);
     let mut event_loop = EventLoop::new(instance, signals)?;
     set_title(title, program, event_loop.instance());
     startup::log_initialized();

@@ -1,6 +1,6 @@
 //! The end of the server: asked for by SHUTDOWN or by a signal, then carried out by the loop.
 
-use log::{info, warn};
+use log::warn;
 
 use crate::instance::ShutdownOptions;
 use crate::session::Token;
@@ -47,14 +47,12 @@ impl EventLoop {
             self.flush_client(token);
         }
         if let Some(listeners) = &mut self.instance.listeners {
-            info!("Removing the unix socket file.");
             listeners.close();
         }
         if let Some(pid_file) = self.instance.pid_file.take() {
-            info!("Removing the pid file.");
             startup::remove_pid_file(&pid_file);
         }
-        warn!("Redis is now ready to exit, bye bye...");
+        startup::log_exit();
         self.shutdown.complete = true;
     }
 }

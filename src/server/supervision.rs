@@ -6,21 +6,9 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 
+use crate::config::Supervision;
 use crate::logging::system_text;
 use crate::sys::process;
-
-/// Directive `supervised`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SupervisedMode {
-    /// Nobody is told anything.
-    No,
-    /// Upstart, told by stopping this process.
-    Upstart,
-    /// systemd, told over the socket in `NOTIFY_SOCKET`.
-    Systemd,
-    /// Whichever of the two the environment shows.
-    Auto,
-}
 
 /// What a supervisor left in the environment.
 #[derive(Clone, Debug, Default)]
@@ -55,11 +43,11 @@ pub enum Supervisor {
 impl Supervisor {
     /// Finds the supervisor and tells it that start-up goes on (upstart: that the process is up, by stopping it).
     /// A supervisor that is asked for but not there is logged as a warning, and then there is none.
-    pub fn find(mode: SupervisedMode, environment: &SupervisorEnvironment) -> Supervisor {
+    pub fn find(mode: Supervision, environment: &SupervisorEnvironment) -> Supervisor {
         match detect(mode, environment) {
-            SupervisedMode::Upstart => upstart(environment),
-            SupervisedMode::Systemd => systemd(environment),
-            SupervisedMode::No | SupervisedMode::Auto => Supervisor::Nobody,
+            Supervision::Upstart => upstart(environment),
+            Supervision::Systemd => systemd(environment),
+            Supervision::No | Supervision::Auto => Supervisor::Nobody,
         }
     }
 
@@ -108,19 +96,19 @@ impl Supervisor {
     }
 }
 
-fn detect(mode: SupervisedMode, environment: &SupervisorEnvironment) -> SupervisedMode {
-    if mode != SupervisedMode::Auto {
+fn detect(mode: Supervision, environment: &SupervisorEnvironment) -> Supervision {
+    if mode != Supervision::Auto {
         return mode;
     }
     if environment.upstart_job {
         log::info!("Upstart supervision detected.");
-        return SupervisedMode::Upstart;
+        return Supervision::Upstart;
     }
     if environment.notify_socket.is_some() {
         log::info!("Systemd supervision detected.");
-        return SupervisedMode::Systemd;
+        return Supervision::Systemd;
     }
-    SupervisedMode::No
+    Supervision::No
 }
 
 fn upstart(environment: &SupervisorEnvironment) -> Supervisor {
@@ -172,7 +160,7 @@ mod tests {
             notify_socket: Some(name.into()),
             upstart_job: false,
         };
-        let supervisor = Supervisor::find(SupervisedMode::Auto, &environment);
+        let supervisor = Supervisor::find(Supervision::Auto, &environment);
         assert!(supervisor.is_present());
         assert_eq!(received(socket), "STATUS=Oneloop is loading...\n");
         supervisor.tell_ready(false);
@@ -204,10 +192,10 @@ mod tests {
     fn without_a_supervisor_there_is_nobody_to_tell() {
         let nothing = SupervisorEnvironment::default();
         for mode in [
-            SupervisedMode::No,
-            SupervisedMode::Auto,
-            SupervisedMode::Systemd,
-            SupervisedMode::Upstart,
+            Supervision::No,
+            Supervision::Auto,
+            Supervision::Systemd,
+            Supervision::Upstart,
         ] {
             let supervisor = Supervisor::find(mode, &nothing);
             assert_eq!(supervisor.name(), "no");

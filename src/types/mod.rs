@@ -1,4 +1,4 @@
-//! Pure values and notations: strings, patterns, quoting, amounts of memory. Never a client, a reply, a clock or I/O.
+//! Pure values and notations: strings, patterns, quoting, amounts of memory, numbers. Never a client, a reply, a clock or I/O.
 
 pub mod glob;
 pub mod lcs;

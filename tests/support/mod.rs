@@ -6,7 +6,8 @@ use oneloop::config::Config;
 use oneloop::instance::Instance;
 use oneloop::resp::Args;
 use oneloop::server::clock::Clock;
-use oneloop::session::{Address, Token};
+use oneloop::net::address::Address;
+use oneloop::session::Token;
 
 /// When the virtual clock starts, in ms since the epoch.
 pub const START_MS: u64 = 1_700_000_000_000;

@@ -19,8 +19,8 @@ use std::cell::Cell;
 /// Bits of the hash that choose the home bucket.
 pub const HOME_BITS: u32 = 12;
 
-/// Buckets of the largest segment.
-pub const MAX_BUCKETS: usize = 64;
+/// Buckets of the largest segment: with its header it takes 4 KiB.
+pub const MAX_BUCKETS: usize = 63;
 
 const HOME_SHIFT: u32 = 7;
 const HOME_MASK: u64 = (1 << HOME_BITS) - 1;
@@ -166,22 +166,20 @@ impl<E> Segment<E> {
 
     /// Takes an entry out of a slot and keeps the note of overflow right.
     fn take(&mut self, bucket: usize, slot: usize) -> (E, u8) {
+        let displaced_before = self.buckets[bucket].displaced();
         let taken = self.buckets[bucket].take(slot);
-        let overflows = self.buckets[bucket].displaced().first().is_some();
-        let previous = self.previous(bucket);
-        self.buckets[previous].set_overflows(overflows);
+        let displaced = self.buckets[bucket].displaced();
+        // The line before is touched only if something changes there.
+        if displaced != displaced_before {
+            let previous = self.previous(bucket);
+            self.buckets[previous].set_overflows(displaced.first().is_some());
+        }
         taken
     }
 
     /// Puts an entry into a bucket if that has room.
     #[inline]
-    fn put(
-        &mut self,
-        bucket: usize,
-        tag: u8,
-        displaced: bool,
-        entry: E,
-    ) -> Result<Place, E> {
+    fn put(&mut self, bucket: usize, tag: u8, displaced: bool, entry: E) -> Result<Place, E> {
         let Some(slot) = self.buckets[bucket].vacant().first() else {
             return Err(entry);
         };

@@ -1,0 +1,258 @@
+//! The house rules, as tests: layers, sizes, openings, and who may do what.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The layers from top to bottom. A module uses those of its own layer and of the layers below.
+const LAYERS: &[&[&str]] = &[
+    &["main", "lib"],
+    &["server"],
+    &["instance", "clients", "session", "command", "commands", "effects", "info"],
+    &["keyspace", "net"],
+    &["config", "resp"],
+    &["types", "collections"],
+    &["server::clock", "server::figures", "crash", "logging", "sys"],
+];
+
+/// Who may use `unsafe`: a few small modules, whose blocks say why they are sound.
+const UNSAFE_ALLOWED: &[&str] =
+    &["src/sys/", "src/collections/table/", "src/collections/heap", "src/keyspace/record.rs"];
+
+/// What stands at the top level.
+const TOP_LEVEL: &[&str] = &[
+    "Cargo.toml", "Cargo.lock", "LICENSE", "README.md", "ARCHITECTURE.md", "redis.conf.example", "src",
+    "tests", "scripts", "target",
+];
+
+const FILE_LINES_MAX: usize = 800;
+const FUNCTION_LINES_MAX: usize = 70;
+
+/// One source file, its tests cut off.
+struct Source {
+    path: String,
+    lines: Vec<String>,
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn sources() -> Vec<Source> {
+    let mut files = Vec::new();
+    collect(&root().join("src"), &mut files);
+    assert!(files.len() > 30, "the sources are found");
+    files
+}
+
+fn collect(folder: &Path, files: &mut Vec<Source>) {
+    let mut entries: Vec<PathBuf> =
+        fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()).collect();
+    entries.sort();
+    for path in entries {
+        if path.ends_with("tests") {
+            continue;
+        }
+        if path.is_dir() {
+            collect(&path, files);
+        } else if path.extension().is_some_and(|extension| extension == "rs")
+            && path.file_name().is_some_and(|name| name != "tests.rs")
+        {
+            let text = fs::read_to_string(&path).expect("a text file");
+            let code = text.lines().take_while(|line| !line.starts_with("#[cfg(test)]\nmod"));
+            let mut lines: Vec<String> = code.map(str::to_string).collect();
+            let tests = lines.windows(2).position(|pair| {
+                pair[0].starts_with("#[cfg(test)]") && pair[1].starts_with("mod tests {")
+            });
+            lines.truncate(tests.unwrap_or(lines.len()));
+            let path = path.strip_prefix(root()).expect("within the project");
+            files.push(Source { path: path.to_string_lossy().into_owned(), lines });
+        }
+    }
+}
+
+/// Fails with every breach of a rule at once.
+#[track_caller]
+fn check(rule: &str, breaches: Vec<String>) {
+    assert!(breaches.is_empty(), "{rule}:\n{}", breaches.join("\n"));
+}
+
+/// Lines that satisfy a condition, comments aside, as breaches.
+fn lines_where(condition: impl Fn(&Source, &str) -> bool) -> Vec<String> {
+    let mut found = Vec::new();
+    for source in sources() {
+        for (number, line) in source.lines.iter().enumerate() {
+            if !line.trim_start().starts_with("//") && condition(&source, line) {
+                found.push(format!("{}:{}: {}", source.path, number + 1, line.trim()));
+            }
+        }
+    }
+    found
+}
+
+/// The module a path of names belongs to, as far as the layers tell modules apart.
+fn layer_of(names: &[&str]) -> Option<usize> {
+    let two = names.iter().take(2).copied().collect::<Vec<_>>().join("::");
+    let find = |name: &str| LAYERS.iter().position(|layer| layer.contains(&name));
+    find(&two).or_else(|| find(names.first()?))
+}
+
+#[test]
+fn a_module_uses_its_own_layer_and_those_below() {
+    let mut breaches = Vec::new();
+    for source in sources() {
+        let path = source.path.trim_start_matches("src/").trim_end_matches(".rs");
+        let own: Vec<&str> = path.trim_end_matches("/mod").split('/').collect();
+        let layer = layer_of(&own);
+        let Some(layer) = layer else {
+            breaches.push(format!("{} belongs to no layer", source.path));
+            continue;
+        };
+        for (number, line) in source.lines.iter().enumerate() {
+            for part in line.split("crate::").skip(1) {
+                let end = part.find(|letter: char| !(letter.is_alphanumeric() || "_:".contains(letter)));
+                let names: Vec<&str> = part[..end.unwrap_or(part.len())].split("::").collect();
+                if layer_of(&names).is_some_and(|used| used < layer) {
+                    breaches.push(format!("{}:{}: {}", source.path, number + 1, line.trim()));
+                }
+            }
+        }
+    }
+    check("a module knows only its own layer and those below", breaches);
+}
+
+#[test]
+fn files_are_short_enough_to_read() {
+    let long = sources().into_iter().filter(|source| source.lines.len() > FILE_LINES_MAX);
+    let long = long.map(|source| format!("{}: {} lines", source.path, source.lines.len()));
+    check("at most 800 lines a file, its tests aside", long.collect());
+}
+
+#[test]
+fn functions_fit_on_a_screen() {
+    let mut long = Vec::new();
+    for source in sources() {
+        let mut start: Option<(usize, usize, String)> = None;
+        for (number, line) in source.lines.iter().enumerate() {
+            let indent = line.len() - line.trim_start().len();
+            let mut head = line.split_whitespace();
+            let is_function = head
+                .find(|word| !["pub", "pub(super)", "pub(crate)", "const", "unsafe", "extern", "\"C\""].contains(word))
+                == Some("fn");
+            if is_function && start.is_none() && !line.trim_end().ends_with([';', '}']) {
+                start = Some((number, indent, line.trim().to_string()));
+            } else if let Some((first, at, name)) = &start
+                && indent == *at
+                && (line.trim() == "}" || line.trim_end().ends_with(';') && number - first < 12)
+            {
+                if line.trim() == "}" && number - first + 1 > FUNCTION_LINES_MAX {
+                    let lines = number - first + 1;
+                    long.push(format!("{}:{}: {lines} lines: {name}", source.path, first + 1));
+                }
+                start = None;
+            }
+        }
+    }
+    check("at most 70 lines a function", long);
+}
+
+#[test]
+fn every_file_says_what_it_owns() {
+    let mut breaches = Vec::new();
+    for source in sources() {
+        if !source.lines.first().is_some_and(|line| line.starts_with("//! ")) {
+            breaches.push(format!("{} does not open with //!", source.path));
+        }
+        if source.path.ends_with("/mod.rs") {
+            let opening = source.lines.iter().take_while(|line| line.starts_with("//!"));
+            if !opening.into_iter().any(|line| line.contains("ever ")) {
+                breaches.push(format!("{} does not name what it never does", source.path));
+            }
+        }
+    }
+    check("files open with what they own, folders with a 'never' too", breaches);
+}
+
+#[test]
+fn one_file_reads_the_clock() {
+    let reads = ["SystemTime::now", "Instant::now", "UNIX_EPOCH", "quanta::"];
+    check(
+        "time is read in server/clock.rs alone",
+        lines_where(|source, line| {
+            source.path != "src/server/clock.rs" && reads.iter().any(|read| line.contains(read))
+        }),
+    );
+}
+
+#[test]
+fn libc_stays_in_sys() {
+    check(
+        "only src/sys calls libc",
+        lines_where(|source, line| !source.path.starts_with("src/sys/") && line.contains("libc::")),
+    );
+}
+
+#[test]
+fn unsafe_stays_in_a_few_modules_and_says_why() {
+    check(
+        "unsafe code is confined",
+        lines_where(|source, line| {
+            let allowed = UNSAFE_ALLOWED.iter().any(|path| source.path.starts_with(path));
+            !allowed && line.split(|c: char| !c.is_alphanumeric() && c != '_').any(|w| w == "unsafe")
+        }),
+    );
+    let mut silent = Vec::new();
+    for source in sources() {
+        for (number, line) in source.lines.iter().enumerate() {
+            if line.contains("unsafe {") && !line.trim_start().starts_with("//") {
+                let above = source.lines[number.saturating_sub(8)..=number].join("\n");
+                if !above.contains("SAFETY") {
+                    silent.push(format!("{}:{}: {}", source.path, number + 1, line.trim()));
+                }
+            }
+        }
+    }
+    check("unsafe blocks say why they are sound", silent);
+}
+
+#[test]
+fn nothing_is_left_for_later() {
+    let marks = ["TODO", "FIXME", "XXX", "todo!", "unimplemented!", "dbg!", "not implemented"];
+    let mut found = Vec::new();
+    for source in sources() {
+        for (number, line) in source.lines.iter().enumerate() {
+            if marks.iter().any(|mark| line.contains(mark)) {
+                found.push(format!("{}:{}: {}", source.path, number + 1, line.trim()));
+            }
+        }
+    }
+    check("no work is left in the source", found);
+}
+
+#[test]
+fn panics_are_only_for_stated_invariants() {
+    let mut found = Vec::new();
+    for source in sources() {
+        for (number, line) in source.lines.iter().enumerate() {
+            let code = !line.trim_start().starts_with("//");
+            if code && (line.contains(".unwrap()") || line.contains(".expect(")) {
+                let above = source.lines[number.saturating_sub(4)..=number].join("\n");
+                if !above.contains("INVARIANT") {
+                    found.push(format!("{}:{}: {}", source.path, number + 1, line.trim()));
+                }
+            }
+        }
+    }
+    check("unwrap and expect stand below an INVARIANT comment", found);
+}
+
+#[test]
+fn the_top_level_is_as_agreed() {
+    let mut others = Vec::new();
+    for entry in fs::read_dir(root()).expect("the project's folder") {
+        let name = entry.expect("an entry").file_name().to_string_lossy().into_owned();
+        if !name.starts_with('.') && !TOP_LEVEL.contains(&name.as_str()) {
+            others.push(name);
+        }
+    }
+    check("nothing else at the top level", others);
+}
