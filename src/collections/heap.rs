@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! chunk, 4 MiB, aligned:  | header | unit 0 | unit 1 | … | unit 63 |     a unit is 64 KiB; the header takes from unit 0
-//! span: 1, 4 or 8 units, aligned to its length:  | block | block | … |   all of one size class
+//! span: 1, 3 or 7 units:  | block | block | … |   all of one size class
 //! ```
 //!
 //! A block's span is found from its address and size alone: the chunk by masking, the unit by shifting. A span hands out
@@ -69,8 +69,8 @@ fn block_bytes(class: usize) -> usize {
 fn span_units(block_bytes: usize) -> usize {
     match block_bytes {
         0..=FINE_MAX => 1,
-        1025..=4096 => 4,
-        _ => 8,
+        1025..=4096 => 3,
+        _ => 7,
     }
 }
 
@@ -231,7 +231,7 @@ fn chunk_of(address: *mut u8) -> *mut Chunk {
 #[inline]
 unsafe fn span_of(block: *mut u8, block_bytes: usize) -> *mut Span {
     let unit = block.addr() % CHUNK_BYTES / UNIT_BYTES;
-    let first = unit & !(span_units(block_bytes) - 1);
+    let first = first_of_span(unit, span_units(block_bytes));
     // SAFETY: the chunk is alive; the index is below `UNITS`.
     unsafe {
         (&raw mut (*chunk_of(block)).spans)
@@ -405,7 +405,7 @@ impl Heap {
                 chunk = (*chunk).next;
             }
             let (chunk, first) = found.unwrap_or_else(|| {
-                let first = if units == 1 { 0 } else { units };
+                let first = usize::from(units > 1);
                 (self.new_chunk(), first)
             });
             if (*chunk).free_units == ALL_UNITS {
@@ -567,21 +567,23 @@ fn run_of_units(first: usize, length: usize) -> u64 {
     (ALL_UNITS >> (UNITS - length)) << first
 }
 
-/// The first of so many free units in a row that are aligned to their number. The first unit is short of room for several.
+/// The unit where the span begins that unit `unit` belongs to, for spans of so many units. Behind the first unit, where the
+/// header is, spans of three units and of seven fill a chunk without a gap.
+#[inline]
+fn first_of_span(unit: usize, units: usize) -> usize {
+    if units == 1 { unit } else { 1 + (unit - 1) / units * units }
+}
+
+/// The first of so many free units in a row where a span of that length may begin.
 fn free_run(free_units: u64, units: usize) -> Option<usize> {
-    let firsts = match units {
-        1 => free_units,
-        4 => {
-            let pairs = free_units & free_units >> 1;
-            pairs & pairs >> 2 & 0x1111_1111_1111_1110
-        }
-        _ => {
-            let pairs = free_units & free_units >> 1;
-            let fours = pairs & pairs >> 2;
-            fours & fours >> 4 & 0x0101_0101_0101_0100
-        }
+    let free = |first: &usize| {
+        let run = run_of_units(*first, units);
+        free_units & run == run
     };
-    (firsts != 0).then(|| firsts.trailing_zeros() as usize)
+    if units == 1 {
+        return (free_units != 0).then(|| free_units.trailing_zeros() as usize);
+    }
+    (1..UNITS).step_by(units).find(free)
 }
 
 #[cfg(test)]

@@ -12,7 +12,13 @@ use crate::command::spec::CommandSpec;
 
 /// Every family's table.
 pub static FAMILIES: &[&[CommandSpec]] = &[
-    strings::COMMANDS,
+    strings::values::COMMANDS,
+    strings::many::COMMANDS,
+    strings::parts::COMMANDS,
+    strings::counters::COMMANDS,
+    strings::increx::COMMANDS,
+    strings::compare::COMMANDS,
+    strings::lcs::COMMANDS,
     keys::COMMANDS,
     scan::COMMANDS,
     object::COMMANDS,

@@ -103,6 +103,13 @@ impl Harness {
         events.collect()
     }
 
+    /// Moves the clock on to the present, for comparisons with a server that lives in it.
+    pub fn set_clock_to_now(&mut self) {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        let now_ms = now.expect("the present is after 1970").as_millis() as u64;
+        self.advance_ms(now_ms.saturating_sub(START_MS));
+    }
+
     /// Checks a command's reply.
     #[track_caller]
     pub fn expect(&mut self, words: &str, reply: &str) {

@@ -20,7 +20,7 @@ const DISPLACED_SHIFT: u32 = 56;
 const OVERFLOW: u64 = 1 << 63;
 
 /// A set of slots of one bucket, iterated from the lowest up.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq)]
 pub struct Slots(u8);
 
 impl Slots {

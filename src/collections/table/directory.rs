@@ -179,7 +179,11 @@ impl<E> Directory<E> {
     /// Cuts the hole at a position in two halves with a minimal segment each. Gives the bit that tells the halves apart.
     pub fn halve(&mut self, position: u64) -> u64 {
         let spot = self.spot(position);
-        assert!(spot.link() == Link::EMPTY && spot.depth < MAX_DEPTH);
+        assert!(spot.link() == Link::EMPTY);
+        assert!(
+            spot.depth < MAX_DEPTH,
+            "a seeded hash does not collide in so many bits"
+        );
         // SAFETY: `take` unshared the way here when it made the hole.
         unsafe {
             if spot.length > 1 {

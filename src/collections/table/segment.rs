@@ -166,10 +166,14 @@ impl<E> Segment<E> {
 
     /// Takes an entry out of a slot and keeps the note of overflow right.
     fn take(&mut self, bucket: usize, slot: usize) -> (E, u8) {
+        let displaced_before = self.buckets[bucket].displaced();
         let taken = self.buckets[bucket].take(slot);
-        let overflows = self.buckets[bucket].displaced().first().is_some();
-        let previous = self.previous(bucket);
-        self.buckets[previous].set_overflows(overflows);
+        let displaced = self.buckets[bucket].displaced();
+        // The line before is touched only if something changes there.
+        if displaced != displaced_before {
+            let previous = self.previous(bucket);
+            self.buckets[previous].set_overflows(displaced.first().is_some());
+        }
         taken
     }
 
