@@ -13,6 +13,8 @@ mod source;
 mod state;
 mod strings;
 
+use oneloop::config::Config;
+use oneloop::resp::Protocol;
 use oracle::Oracle;
 use source::Source;
 use support::Harness;
@@ -53,9 +55,19 @@ fn replies_are_those_of_redis() {
 }
 
 fn round(oracle: &mut Oracle, seed: u64) {
-    let mut server = Harness::new();
+    let config = Config {
+        proto_max_bulk_len: oracle::BULK_MAX_BYTES as u64,
+        ..Config::default()
+    };
+    let mut server = Harness::with_config(config);
     server.set_clock_to_now();
-    oracle.run(&[words("FLUSHALL")]);
+    // Every other round speaks RESP3.
+    let (version, protocol) = match seed % 2 {
+        0 => ("2", Protocol::Resp2),
+        _ => ("3", Protocol::Resp3),
+    };
+    oracle.run(&[words("FLUSHALL"), words(&format!("HELLO {version}"))]);
+    server.set_protocol(protocol);
     let mut source = Source::new(seed);
     let mut history: Vec<Words> = Vec::new();
     while history.len() < COMMANDS_PER_ROUND {

@@ -4,7 +4,7 @@
 use oneloop::command::call;
 use oneloop::config::Config;
 use oneloop::instance::Instance;
-use oneloop::resp::Args;
+use oneloop::resp::{Args, Protocol};
 use oneloop::server::clock::Clock;
 use oneloop::net::address::Address;
 use oneloop::session::Token;
@@ -82,6 +82,12 @@ impl Harness {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         let now_ms = now.expect("the present is after 1970").as_millis() as u64;
         self.advance_ms(now_ms.saturating_sub(START_MS));
+    }
+
+    /// Sets the form in which the first client is answered.
+    pub fn set_protocol(&mut self, protocol: Protocol) {
+        let session = self.instance.clients.get_mut(self.client).expect("the client is there");
+        session.reply.set_protocol(protocol);
     }
 
     /// Checks a command's reply.
