@@ -8,11 +8,14 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod keys;
 mod oracle;
 mod source;
 mod state;
 mod strings;
 
+use oneloop::config::Config;
+use oneloop::resp::Protocol;
 use oracle::Oracle;
 use source::Source;
 use support::Harness;
@@ -26,10 +29,10 @@ struct Family {
     command: fn(&mut Source) -> Words,
 }
 
-const FAMILIES: &[Family] = &[Family {
-    weight: 1,
-    command: strings::command,
-}];
+const FAMILIES: &[Family] = &[
+    Family { weight: 2, command: strings::command },
+    Family { weight: 1, command: keys::command },
+];
 
 const ROUNDS: u64 = 40;
 const COMMANDS_PER_ROUND: usize = 600;
@@ -53,9 +56,19 @@ fn replies_are_those_of_redis() {
 }
 
 fn round(oracle: &mut Oracle, seed: u64) {
-    let mut server = Harness::new();
+    let config = Config {
+        proto_max_bulk_len: oracle::BULK_MAX_BYTES as u64,
+        ..Config::default()
+    };
+    let mut server = Harness::with_config(config);
     server.set_clock_to_now();
-    oracle.run(&[words("FLUSHALL")]);
+    // Every other round speaks RESP3.
+    let (version, protocol) = match seed % 2 {
+        0 => ("2", Protocol::Resp2),
+        _ => ("3", Protocol::Resp3),
+    };
+    oracle.run(&[words("FLUSHALL"), words(&format!("HELLO {version}"))]);
+    server.set_protocol(protocol);
     let mut source = Source::new(seed);
     let mut history: Vec<Words> = Vec::new();
     while history.len() < COMMANDS_PER_ROUND {

@@ -8,6 +8,9 @@ use std::time::Duration;
 
 use super::Words;
 
+/// What both servers take as the longest string: as little as can be set, so that tests reach it.
+pub const BULK_MAX_BYTES: usize = 1024 * 1024;
+
 /// The server and the connection to it.
 pub struct Oracle {
     server: Child,
@@ -23,15 +26,9 @@ impl Oracle {
         std::fs::create_dir_all(&folder).expect("the temporary folder is writable");
         let socket = folder.join("redis.sock");
         let server = Command::new("redis-server")
-            .args([
-                "--port",
-                "0",
-                "--save",
-                "",
-                "--appendonly",
-                "no",
-                "--unixsocket",
-            ])
+            .args(["--port", "0", "--save", "", "--appendonly", "no"])
+            .args(["--proto-max-bulk-len", &BULK_MAX_BYTES.to_string()])
+            .arg("--unixsocket")
             .arg(&socket)
             .arg("--dir")
             .arg(&folder)

@@ -1,5 +1,6 @@
 //! Commands on strings, those that Redis 7.0 has.
 
+use super::oracle::BULK_MAX_BYTES;
 use super::source::Source;
 use super::{Words, words};
 
@@ -143,7 +144,7 @@ fn set_range(source: &mut Source) -> Words {
     let offset = match source.below(10) {
         0 => source.integer_text_not_small(),
         1 => source.below(40_000).to_string().into_bytes(),
-        2 => (536_870_912 - source.below(3)).to_string().into_bytes(),
+        2 if source.chance(20) => (BULK_MAX_BYTES - source.below(8)).to_string().into_bytes(),
         _ => source.below(60).to_string().into_bytes(),
     };
     command.push(offset);

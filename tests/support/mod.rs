@@ -5,7 +5,7 @@ use oneloop::command::{Context, call};
 use oneloop::config::Config;
 use oneloop::instance::Instance;
 use oneloop::keyspace::changes::Change;
-use oneloop::resp::{Args, Reply};
+use oneloop::resp::{Args, Protocol, Reply};
 use oneloop::server::clock::Clock;
 use oneloop::net::address::Address;
 use oneloop::session::Token;
@@ -108,6 +108,12 @@ impl Harness {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         let now_ms = now.expect("the present is after 1970").as_millis() as u64;
         self.advance_ms(now_ms.saturating_sub(START_MS));
+    }
+
+    /// Sets the form in which the first client is answered.
+    pub fn set_protocol(&mut self, protocol: Protocol) {
+        let session = self.instance.clients.get_mut(self.client).expect("the client is there");
+        session.reply.set_protocol(protocol);
     }
 
     /// Checks a command's reply.
