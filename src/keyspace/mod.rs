@@ -259,7 +259,7 @@ impl Keyspace {
     /// What a key remembers of its use once it is set: under LFU a new value does not make it a new key.
     #[cold]
     fn frequency_after_set(&mut self, database: usize, hash: u64, key: &[u8]) -> u32 {
-        match self.peek_hashed(database, hash, key).map(Record::clone) {
+        match self.peek_hashed(database, hash, key).cloned() {
             Some(record) => {
                 self.access.touch(&record);
                 record.access()
