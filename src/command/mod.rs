@@ -9,6 +9,7 @@ pub mod gate;
 pub mod help;
 pub mod keys;
 mod names;
+pub mod lookahead;
 pub mod registry;
 pub mod spec;
 pub mod stats;

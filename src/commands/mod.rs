@@ -8,6 +8,11 @@ mod client_kill;
 mod client_list;
 mod client_table;
 pub mod connection;
+pub mod databases;
+pub mod expiry;
+pub mod keys;
+pub mod object;
+pub mod scan;
 pub mod strings;
 
 use crate::command::spec::CommandSpec;
@@ -17,5 +22,16 @@ pub static FAMILIES: &[&[CommandSpec]] = &[
     client::COMMANDS,
     command::COMMANDS,
     connection::COMMANDS,
-    strings::COMMANDS,
+    strings::values::COMMANDS,
+    strings::many::COMMANDS,
+    strings::parts::COMMANDS,
+    strings::counters::COMMANDS,
+    strings::increx::COMMANDS,
+    strings::compare::COMMANDS,
+    strings::lcs::COMMANDS,
+    keys::COMMANDS,
+    scan::COMMANDS,
+    object::COMMANDS,
+    expiry::COMMANDS,
+    databases::COMMANDS,
 ];

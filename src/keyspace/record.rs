@@ -246,6 +246,12 @@ impl Record {
         Some(unsafe { self.base().add(HEADER_BYTES).cast::<i64>().read() })
     }
 
+    /// Whether the key's time is over. Like Redis, a key lives through the millisecond that it expires at.
+    #[inline]
+    pub fn is_due(&self, now_ms: i64) -> bool {
+        self.expiry_ms().is_some_and(|time_ms| time_ms < now_ms)
+    }
+
     /// What the eviction policy keeps (24 bits).
     #[inline]
     pub fn access(&self) -> u32 {
@@ -334,6 +340,35 @@ impl Record {
             }),
             _ => None,
         }
+    }
+
+    /// The same, made longer by zeros to `length` bytes where it is shorter; nothing if the block has no room for that.
+    pub fn grow_raw(&mut self, length: usize) -> Option<&mut [u8]> {
+        let before = self.raw_mut()?.len();
+        if length > before {
+            let is_long = self.flags() & FLAG_LONG_VALUE != 0;
+            let total = self.total_bytes();
+            let grown = total + length - before;
+            let same_form = is_long == (length > 255) && length <= INLINE_STRING_MAX;
+            if !same_form || heap::class_size(grown) != heap::class_size(total) {
+                return None;
+            }
+            let at = self.key_offset() + self.key_length();
+            // SAFETY: `raw_mut` saw to it that this is the only reference. The length field keeps its width, and the bytes
+            // behind it up to `length` are within the block: its size class stays the same.
+            unsafe {
+                let at = self.base().add(at);
+                let prefix = if is_long {
+                    at.cast::<u32>().write_unaligned(length as u32);
+                    4
+                } else {
+                    at.write(length as u8);
+                    1
+                };
+                at.add(prefix + before).write_bytes(0, length - before);
+            }
+        }
+        self.raw_mut()
     }
 
     /// The buffer of an unshared large string, to change in place. The caller leaves in it a

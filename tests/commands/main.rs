@@ -8,4 +8,6 @@ mod command_table;
 mod key_specs;
 mod client;
 mod connection;
+mod expiry;
+mod keys;
 mod strings;
