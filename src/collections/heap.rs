@@ -1,6 +1,6 @@
 //! Owns the memory of small blocks: records, and the blocks of the tables. Never hands a block to another thread.
 //!
-//! General allocators round sizes up by a tenth and more; here the steps are 8 bytes up to 1 KiB and a 32nd above. And the
+//! General allocators round sizes up by a tenth and more; here the steps are 8 bytes up to 1 KiB and a 64th above. And the
 //! memory lies together in large chunks, so that it can be backed by huge pages, which random access needs most.
 //!
 //! ```text
@@ -34,7 +34,7 @@ const FINE_MAX: usize = 1024;
 const FINE_CLASSES: usize = FINE_MAX / 8;
 
 /// Classes per doubling above.
-const STEPS: usize = 32;
+const STEPS: usize = 64;
 const CLASSES: usize = FINE_CLASSES + 4 * STEPS + 1;
 
 /// How many chunks there must be before new ones are backed by huge pages: then rounding up to them does not show.
@@ -51,7 +51,7 @@ fn class_of(size: usize) -> usize {
     }
     let last = size - 1;
     let doubling = (last.ilog2() - FINE_MAX.ilog2()) as usize;
-    let step = (last >> (STEPS.ilog2() as usize + doubling)) - STEPS;
+    let step = (last >> ((FINE_MAX / STEPS).ilog2() as usize + doubling)) - STEPS;
     FINE_CLASSES + doubling * STEPS + step + 1
 }
 

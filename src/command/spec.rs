@@ -1,5 +1,6 @@
 //! What a command declares about itself, once; everything else that speaks of commands derives from it.
 
+use super::keys::KeyFinder;
 use super::{Args, CommandResult, Context};
 
 /// The function that carries a command out. Gets at least as many arguments as the arity asks for.
@@ -12,11 +13,14 @@ pub struct CommandSpec {
     /// Number of arguments including the name (and the container's); negative: at least that many.
     pub arity: i16,
     pub flags: &'static [Flag],
-    /// ACL categories besides those that follow from the flags (see `table::implied_categories`).
+    /// ACL categories besides those that follow from the flags (see `registry`).
     pub categories: &'static [Category],
     /// Hints for clients, as COMMAND INFO shows them.
     pub tips: &'static [&'static str],
     pub keys: &'static [KeySpec],
+    /// Finds the keys where `keys` cannot tell them in full (`Unknown`, `Incomplete`) or not what
+    /// is done to them (`VariableFlags`): all such commands have it.
+    pub find_keys: Option<KeyFinder>,
     pub group: Group,
     pub since: &'static str,
     pub complexity: &'static str,
@@ -38,6 +42,7 @@ impl CommandSpec {
         categories: &[],
         tips: &[],
         keys: &[],
+        find_keys: None,
         group: Group::Generic,
         since: "1.0.0",
         complexity: "O(1)",
@@ -74,7 +79,10 @@ pub enum Flag {
     Asking,
     Fast,
     NoAuth,
+    /// May feed the replicas although it is no write. COMMAND INFO does not show it.
     MayReplicate,
+    /// Its key specs may well find no key, and that is no error.
+    NoMandatoryKeys,
     NoAsyncLoading,
     NoMulti,
     MovableKeys,
@@ -85,6 +93,8 @@ pub enum Flag {
     Debug,
     /// Its time is mostly waiting on purpose: left out of latency figures.
     NoLatency,
+    /// For the server's own use: COMMAND DOCS marks it `syscmd`.
+    System,
 }
 
 impl Flag {
@@ -104,7 +114,7 @@ impl Flag {
         (Flag::Asking, "asking"),
         (Flag::Fast, "fast"),
         (Flag::NoAuth, "no_auth"),
-        (Flag::MayReplicate, "may_replicate"),
+        (Flag::NoMandatoryKeys, "no_mandatory_keys"),
         (Flag::NoAsyncLoading, "no_async_loading"),
         (Flag::NoMulti, "no_multi"),
         (Flag::MovableKeys, "movablekeys"),
@@ -259,13 +269,43 @@ impl KeySpec {
     /// Keys from argument `first` to `last` (negative: counted from the end), every `step`th.
     pub const fn range(flags: &'static [KeyFlag], first: i32, last: i32, step: i32) -> KeySpec {
         let last = if last >= 0 { last - first } else { last };
-        let find = Find::Range { last, step, limit: 0 };
-        KeySpec { flags, begin: Begin::Index(first), find, notes: None }
+        let find = Find::Range {
+            last,
+            step,
+            limit: 0,
+        };
+        KeySpec {
+            flags,
+            begin: Begin::Index(first),
+            find,
+            notes: None,
+        }
     }
 
     /// The one key at argument `index`.
     pub const fn one(flags: &'static [KeyFlag], index: i32) -> KeySpec {
         KeySpec::range(flags, index, index, 1)
+    }
+
+    /// Keys whose number stands at argument `index`, right before them.
+    pub const fn counted(flags: &'static [KeyFlag], index: i32) -> KeySpec {
+        let find = Find::Count {
+            index: 0,
+            first: 1,
+            step: 1,
+        };
+        KeySpec {
+            flags,
+            begin: Begin::Index(index),
+            find,
+            notes: None,
+        }
+    }
+
+    /// With a remark.
+    pub const fn note(mut self, text: &'static str) -> KeySpec {
+        self.notes = Some(text);
+        self
     }
 }
 
@@ -311,7 +351,10 @@ pub enum Begin {
     /// At this argument.
     Index(i32),
     /// After this word, looked for from an argument on (negative: backwards from the end).
-    Keyword { word: &'static str, from: i32 },
+    Keyword {
+        word: &'static str,
+        from: i32,
+    },
     Unknown,
 }
 
@@ -319,9 +362,17 @@ pub enum Begin {
 #[derive(Clone, Copy)]
 pub enum Find {
     /// `last` is relative to the begin; negative: from the end. `limit` n: stop after 1/n of the rest.
-    Range { last: i32, step: i32, limit: i32 },
+    Range {
+        last: i32,
+        step: i32,
+        limit: i32,
+    },
     /// A count stands at `index` (relative), the first key at `first`.
-    Count { index: i32, first: i32, step: i32 },
+    Count {
+        index: i32,
+        first: i32,
+        step: i32,
+    },
     Unknown,
 }
 
@@ -358,9 +409,13 @@ impl Argument {
 
     /// A key that belongs to the key spec of that number.
     pub const fn key(name: &'static str, spec: u8) -> Argument {
-        let mut argument = Argument::new(name, ArgumentKind::Key);
-        argument.key_spec = Some(spec);
-        argument
+        Argument::new(name, ArgumentKind::Key).in_key_spec(spec)
+    }
+
+    /// Names keys of the key spec of that number, though it is no key itself (a pattern).
+    pub const fn in_key_spec(mut self, spec: u8) -> Argument {
+        self.key_spec = Some(spec);
+        self
     }
 
     /// A bare word that is present or not.

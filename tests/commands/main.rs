@@ -3,4 +3,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod command;
+mod command_table;
+mod key_specs;
 mod strings;
+mod strings_newer;

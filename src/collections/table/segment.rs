@@ -26,7 +26,7 @@ const HOME_SHIFT: u32 = 7;
 const HOME_MASK: u64 = (1 << HOME_BITS) - 1;
 
 /// The sizes that a segment has in its life, in buckets. Fine steps keep the memory per entry even.
-const SIZES: [usize; 12] = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, MAX_BUCKETS];
+const SIZES: [usize; 14] = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 40, 48, 56, MAX_BUCKETS];
 
 /// The share of slots that may be filled when a segment is built, in percent: it must be able to take some more.
 const BUILD_FILL_PERCENT: usize = 85;
