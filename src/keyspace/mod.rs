@@ -14,7 +14,7 @@ mod relocate;
 mod text;
 
 pub use access::AccessPolicy;
-pub use changes::{Changes, EventClass};
+pub use changes::{Change, Changes, EventClass};
 pub use database::{Database, Expiry};
 pub use record::{NewValue, Record, Value};
 pub use text::Text;

@@ -160,19 +160,19 @@ fn edit_in_place<F: FnOnce(&mut [u8])>(
     Ok(())
 }
 
-/// A copy of at least `length` bytes. One that is longer than the original has room to double: more will follow.
+/// A copy of at least `length` bytes. One that is longer than the original has room for more: more will follow.
 fn copy(bytes: &[u8], length: usize) -> BytesMut {
+    const SPARE_MAX_BYTES: usize = 1024 * 1024;
     let grows = length > bytes.len() && !bytes.is_empty();
-    let capacity = if grows {
-        length * 2
+    let length = length.max(bytes.len());
+    let spare = if grows {
+        length.min(SPARE_MAX_BYTES)
     } else {
-        length.max(bytes.len())
+        0
     };
-    let mut buffer = BytesMut::with_capacity(capacity);
-    buffer.extend_from_slice(bytes);
-    if buffer.len() < length {
-        buffer.resize(length, 0);
-    }
+    let mut buffer = BytesMut::zeroed(length + spare);
+    buffer[..bytes.len()].copy_from_slice(bytes);
+    buffer.truncate(length);
     buffer
 }
 
@@ -182,5 +182,108 @@ fn raw_value(buffer: &mut BytesMut) -> NewValue<'_> {
         NewValue::Large(std::mem::take(buffer).freeze())
     } else {
         NewValue::Raw(buffer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::collections::hash::HashSeed;
+
+    fn keyspace() -> Keyspace {
+        Keyspace::new(1, HashSeed::from_seed(1))
+    }
+
+    fn bytes(keyspace: &mut Keyspace) -> Vec<u8> {
+        let record = keyspace.peek(0, b"key").expect("the key exists");
+        record
+            .value()
+            .text()
+            .expect("a string")
+            .with_bytes(<[u8]>::to_vec)
+    }
+
+    fn large(keyspace: &mut Keyspace) -> Bytes {
+        match keyspace.peek(0, b"key").map(Record::value) {
+            Some(Value::Large(bytes)) => bytes.clone(),
+            other => panic!("not a large string: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn forms_follow_from_the_text() {
+        let form = |text: &[u8]| match NewValue::text(text, || Bytes::copy_from_slice(text)) {
+            NewValue::Integer(_) => "integer",
+            NewValue::Embedded(_) => "embedded",
+            NewValue::Raw(_) => "raw",
+            NewValue::Large(_) => "large",
+        };
+        assert_eq!(form(b"-9223372036854775808"), "integer");
+        assert_eq!(form(b"9223372036854775808"), "embedded");
+        assert_eq!(form(b"007"), "embedded");
+        assert_eq!(form(&[b'x'; EMBEDDED_STRING_MAX]), "embedded");
+        assert_eq!(form(&[b'x'; EMBEDDED_STRING_MAX + 1]), "raw");
+        assert_eq!(form(&[b'x'; INLINE_STRING_MAX]), "raw");
+        assert_eq!(form(&[b'x'; INLINE_STRING_MAX + 1]), "large");
+    }
+
+    /// Byte by byte through every form and every width of the length field.
+    #[test]
+    fn strings_grow_in_place() {
+        let mut keyspace = keyspace();
+        let mut expected = Vec::new();
+        for length in 1..INLINE_STRING_MAX + 200 {
+            let byte = length as u8;
+            keyspace.edit_string(0, b"key", length, |bytes| bytes[length - 1] = byte);
+            expected.push(byte);
+            if length % 50 == 0 || !(300..INLINE_STRING_MAX).contains(&length) {
+                assert_eq!(bytes(&mut keyspace), expected, "{length}");
+            }
+        }
+    }
+
+    #[test]
+    fn large_strings_are_copied_seldom() {
+        let mut keyspace = keyspace();
+        let (mut moves, mut place) = (0, std::ptr::null());
+        for length in (10_000..200_000).step_by(100) {
+            keyspace.edit_string(0, b"key", length, |_| {});
+            let now = large(&mut keyspace).as_ptr();
+            moves += usize::from(now != place);
+            place = now;
+        }
+        assert!(moves < 8, "{moves} of 1900 appends moved the string");
+    }
+
+    #[test]
+    fn what_is_shared_stays_as_it_is() {
+        let mut keyspace = keyspace();
+        keyspace.set(
+            0,
+            b"key",
+            NewValue::Large(vec![b'x'; 20_000].into()),
+            Expiry::At(5),
+        );
+        let reply = large(&mut keyspace).slice(100..18_000);
+        keyspace.edit_string(0, b"key", 20_001, |bytes| bytes.fill(b'y'));
+        assert_eq!(reply, vec![b'x'; 17_900]);
+        assert_eq!(bytes(&mut keyspace), vec![b'y'; 20_001]);
+        let expiry_ms = keyspace.peek(0, b"key").and_then(Record::expiry_ms);
+        assert_eq!(expiry_ms, Some(5));
+    }
+
+    #[test]
+    fn records_of_a_pinned_version_stay_as_they_are() {
+        let mut keyspace = keyspace();
+        keyspace.set(0, b"key", NewValue::Raw(&[b'x'; 100]), Expiry::Clear);
+        let mut pinned = keyspace.database(0).pin();
+        keyspace.edit_string(0, b"key", 100, |bytes| bytes[0] = b'y');
+        assert_eq!(bytes(&mut keyspace)[..2], *b"yx");
+        let mut seen = Vec::new();
+        while pinned.next_segment(|record| {
+            let text = record.value().text().expect("a string");
+            text.with_bytes(|bytes| seen = bytes.to_vec());
+        }) {}
+        assert_eq!(seen, [b'x'; 100]);
     }
 }

@@ -11,3 +11,4 @@ mod connection;
 mod expiry;
 mod keys;
 mod strings;
+mod strings_newer;

@@ -23,15 +23,21 @@ use support::Harness;
 /// One command: its words.
 type Words = Vec<Vec<u8>>;
 
-/// What makes up the commands of a family. The weight says how many of them there are among all.
-struct Family {
+/// What makes up commands of one kind. The weight says how many of them there are among all.
+struct Generator {
     weight: usize,
     command: fn(&mut Source) -> Words,
 }
 
-const FAMILIES: &[Family] = &[
-    Family { weight: 2, command: strings::command },
-    Family { weight: 1, command: keys::command },
+impl Generator {
+    const fn new(weight: usize, command: fn(&mut Source) -> Words) -> Generator {
+        Generator { weight, command }
+    }
+}
+
+const FAMILIES: &[Generator] = &[
+    Generator::new(2, strings::command),
+    Generator::new(1, keys::command),
 ];
 
 const ROUNDS: u64 = 40;
@@ -73,7 +79,7 @@ fn round(oracle: &mut Oracle, seed: u64) {
     let mut history: Vec<Words> = Vec::new();
     while history.len() < COMMANDS_PER_ROUND {
         let piece: Vec<Words> = (0..COMMANDS_PER_PIECE)
-            .map(|_| command(&mut source))
+            .map(|_| draw(&mut source, FAMILIES))
             .collect();
         let expected = oracle.run(&piece);
         for (command, expected) in piece.iter().zip(expected) {
@@ -99,13 +105,14 @@ fn round(oracle: &mut Oracle, seed: u64) {
     }
 }
 
-fn command(source: &mut Source) -> Words {
-    let total = FAMILIES.iter().map(|family| family.weight).sum();
+/// A command of one of these kinds.
+fn draw(source: &mut Source, generators: &[Generator]) -> Words {
+    let total = generators.iter().map(|generator| generator.weight).sum();
     let mut drawn = source.below(total);
-    for family in FAMILIES {
-        match drawn.checked_sub(family.weight) {
+    for generator in generators {
+        match drawn.checked_sub(generator.weight) {
             Some(rest) => drawn = rest,
-            None => return (family.command)(source),
+            None => return (generator.command)(source),
         }
     }
     unreachable!("the weights add up to the total")
@@ -119,7 +126,7 @@ fn story(history: &[Words]) -> String {
     let related = before
         .iter()
         .filter(|words| words[1..].iter().any(|word| last[1..].contains(word)));
-    let mut lines: Vec<String> = related.map(|words| line(words)).collect();
+    let mut lines: Vec<String> = related.map(line).collect();
     lines.drain(..lines.len().saturating_sub(12));
     lines.push(line(last));
     lines.join("\n")

@@ -53,7 +53,7 @@ impl Oracle {
     /// Runs commands and gives their replies, as they came.
     pub fn run(&mut self, commands: &[Words]) -> Vec<Vec<u8>> {
         // The requests are written by a thread of their own: with replies unread, both sides could wait for each other.
-        let requests: Vec<u8> = commands.iter().flat_map(|words| encoded(words)).collect();
+        let requests: Vec<u8> = commands.iter().flat_map(encoded).collect();
         let mut output = self.output.try_clone().expect("a socket can be cloned");
         let writer = std::thread::spawn(move || output.write_all(&requests));
         let replies = commands

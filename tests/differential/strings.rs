@@ -2,33 +2,26 @@
 
 use super::oracle::BULK_MAX_BYTES;
 use super::source::Source;
-use super::{Words, words};
+use super::{Generator, Words, draw, words};
+
+const GENERATORS: &[Generator] = &[
+    Generator::new(12, set),
+    Generator::new(10, one_key),
+    Generator::new(6, set_simple),
+    Generator::new(4, get_ex),
+    Generator::new(4, several),
+    Generator::new(8, counter),
+    Generator::new(6, float_counter),
+    Generator::new(6, append),
+    Generator::new(6, set_range),
+    Generator::new(8, get_range),
+    Generator::new(2, lcs),
+    Generator::new(1, wrong_arity),
+];
 
 /// Makes up a command.
 pub fn command(source: &mut Source) -> Words {
-    let choices: [(usize, fn(&mut Source) -> Words); 12] = [
-        (12, set),
-        (10, one_key),
-        (6, set_simple),
-        (4, get_ex),
-        (4, several),
-        (8, counter),
-        (6, float_counter),
-        (6, append),
-        (6, set_range),
-        (8, get_range),
-        (2, lcs),
-        (1, wrong_arity),
-    ];
-    let total = choices.iter().map(|(weight, _)| weight).sum();
-    let mut drawn = source.below(total);
-    for (weight, make) in choices {
-        match drawn.checked_sub(weight) {
-            Some(rest) => drawn = rest,
-            None => return make(source),
-        }
-    }
-    unreachable!("the weights add up to the total")
+    draw(source, GENERATORS)
 }
 
 fn start(source: &mut Source, name: &str) -> Words {

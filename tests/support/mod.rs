@@ -5,9 +5,9 @@ use oneloop::command::{Context, call};
 use oneloop::config::Config;
 use oneloop::instance::Instance;
 use oneloop::keyspace::changes::Change;
+use oneloop::net::address::Address;
 use oneloop::resp::{Args, Protocol, Reply};
 use oneloop::server::clock::Clock;
-use oneloop::net::address::Address;
 use oneloop::session::Token;
 
 /// When the virtual clock starts, in ms since the epoch.
@@ -57,9 +57,18 @@ impl Harness {
 
     /// The same for another client than the first; what was pushed to it before comes first.
     pub fn run_as(&mut self, token: Token, args: &[&[u8]]) -> Vec<u8> {
-        let mut session = self.instance.clients.lend(token).expect("the client is there");
+        let mut session = self
+            .instance
+            .clients
+            .lend(token)
+            .expect("the client is there");
         let mut reply = std::mem::take(&mut session.reply);
-        call::execute(&mut self.instance, &mut session, &mut reply, Args::from_slices(args));
+        call::execute(
+            &mut self.instance,
+            &mut session,
+            &mut reply,
+            Args::from_slices(args),
+        );
         let bytes = drain(&mut reply);
         session.reply = reply;
         self.instance.clients.restore(session);
@@ -68,7 +77,11 @@ impl Harness {
 
     /// What was pushed to a client and not seen yet.
     pub fn pushed(&mut self, token: Token) -> Vec<u8> {
-        let session = self.instance.clients.get_mut(token).expect("the client is there");
+        let session = self
+            .instance
+            .clients
+            .get_mut(token)
+            .expect("the client is there");
         drain(&mut session.reply)
     }
 
@@ -112,7 +125,11 @@ impl Harness {
 
     /// Sets the form in which the first client is answered.
     pub fn set_protocol(&mut self, protocol: Protocol) {
-        let session = self.instance.clients.get_mut(self.client).expect("the client is there");
+        let session = self
+            .instance
+            .clients
+            .get_mut(self.client)
+            .expect("the client is there");
         session.reply.set_protocol(protocol);
     }
 
@@ -129,7 +146,9 @@ fn drain(reply: &mut oneloop::resp::Reply) -> Vec<u8> {
         let mut slices = [std::io::IoSlice::new(&[]); 16];
         let count = reply.slices(&mut slices);
         let before = bytes.len();
-        slices[..count].iter().for_each(|slice| bytes.extend_from_slice(slice));
+        slices[..count]
+            .iter()
+            .for_each(|slice| bytes.extend_from_slice(slice));
         let taken = bytes.len() - before;
         reply.advance(taken);
     }
@@ -137,5 +156,9 @@ fn drain(reply: &mut oneloop::resp::Reply) -> Vec<u8> {
 }
 
 fn address(number: usize) -> Address {
-    Address { peer: format!("127.0.0.1:{}", 50_000 + number), local: "127.0.0.1:6379".into(), unix: false }
+    Address {
+        peer: format!("127.0.0.1:{}", 50_000 + number),
+        local: "127.0.0.1:6379".into(),
+        unix: false,
+    }
 }

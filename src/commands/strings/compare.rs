@@ -4,6 +4,7 @@ use crate::command::spec::{
     Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
 };
 use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::commands::key_finders;
 use crate::keyspace::Text;
 use crate::types::string::{DIGEST_LENGTH, digest as digest_of};
 
@@ -34,6 +35,7 @@ pub static COMMANDS: &[CommandSpec] = &[
             &[KeyFlag::Rw, KeyFlag::Delete, KeyFlag::VariableFlags],
             1,
         )],
+        find_keys: Some(key_finders::delex),
         group: Group::String,
         since: "8.4.0",
         complexity: "O(1) for IFEQ and IFNE, O(N) for IFDEQ and IFDNE where N is the length of the string.",
@@ -88,16 +90,18 @@ pub(super) enum Comparison<'a> {
 impl<'a> Comparison<'a> {
     /// The comparison that this option asks for, if it is one of them.
     pub(super) fn of_option(option: &[u8], operand: &'a [u8]) -> Option<Comparison<'a>> {
-        let makers: [(&[u8], fn(&'a [u8]) -> Comparison<'a>); 4] = [
-            (b"IFEQ", Comparison::Equal),
-            (b"IFNE", Comparison::NotEqual),
-            (b"IFDEQ", Comparison::DigestEqual),
-            (b"IFDNE", Comparison::DigestNotEqual),
-        ];
-        let found = makers
-            .iter()
-            .find(|(name, _)| option.eq_ignore_ascii_case(name));
-        found.map(|(_, make)| make(operand))
+        let is = |name: &str| option.eq_ignore_ascii_case(name.as_bytes());
+        if is("IFEQ") {
+            Some(Comparison::Equal(operand))
+        } else if is("IFNE") {
+            Some(Comparison::NotEqual(operand))
+        } else if is("IFDEQ") {
+            Some(Comparison::DigestEqual(operand))
+        } else if is("IFDNE") {
+            Some(Comparison::DigestNotEqual(operand))
+        } else {
+            None
+        }
     }
 
     /// Whether it holds for a string. Errors: the operand should be a digest and is none.

@@ -4,6 +4,7 @@ use crate::command::spec::{
     Argument, ArgumentKind, Category, CommandSpec, Deprecation, Flag, Group, KeyFlag, KeySpec,
 };
 use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::commands::key_finders;
 use crate::keyspace::{EventClass, Expiry, Keyspace, NewValue};
 
 use super::options::{Condition, ExpiryOption, Options, Syntax, TimeForm};
@@ -25,6 +26,7 @@ pub static COMMANDS: &[CommandSpec] = &[
             ],
             1,
         )],
+        find_keys: Some(key_finders::set),
         group: Group::String,
         since: "1.0.0",
         summary: "Sets a key to a string, with conditions and an expiry time if asked for.",
