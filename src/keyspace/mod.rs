@@ -5,6 +5,7 @@
 
 mod access;
 pub mod changes;
+mod condemned;
 pub mod database;
 pub mod expiry;
 mod naming;
@@ -373,7 +374,13 @@ impl Keyspace {
 
     /// Frees up to so many elements of what was thrown away; tells whether there is more.
     pub fn reclaim_step(&mut self, elements: usize) -> bool {
-        self.garbage.step(elements)
+        self.garbage.step(elements) | condemned::step()
+    }
+
+    /// Whether anything waits to be freed.
+    #[inline]
+    pub fn has_garbage(&self) -> bool {
+        self.garbage.pending() > 0 || !condemned::is_empty()
     }
 
     /// Number of elements that wait to be freed.

@@ -23,6 +23,8 @@ use bytes::Bytes;
 use crate::collections::heap;
 use crate::collections::table::Entry;
 
+use super::condemned;
+
 /// Strings longer than this live outside the record, shared by reference with the replies.
 pub const INLINE_STRING_MAX: usize = 8 * 1024;
 
@@ -434,7 +436,8 @@ impl Record {
             let at = self.key_offset() + self.key_length();
             // SAFETY: the pointer came from `Box::into_raw` and is dropped once: the record is
             // either freed or its payload overwritten right after.
-            drop(unsafe { Box::from_raw(self.base().add(at).cast::<*mut Bytes>().read_unaligned()) });
+            let string = unsafe { Box::from_raw(self.base().add(at).cast::<*mut Bytes>().read_unaligned()) };
+            condemned::dispose(*string);
         }
     }
 }
