@@ -72,7 +72,7 @@ fn the_lock_pattern() {
     server.expect("set resource owner-1 NX PX 30000", OK);
     server.expect("set resource owner-2 NX PX 30000", NULL);
     server.expect("get resource", "$7\r\nowner-1\r\n");
-    server.advance_ms(29_999);
+    server.advance_ms(30_000);
     server.expect("set resource owner-2 NX PX 30000", NULL);
     server.advance_ms(1);
     server.expect("set resource owner-2 NX PX 30000", OK);
@@ -135,7 +135,7 @@ fn set_takes_expiry_times() {
     }
     server.expect("set a 2 EX 10 NX", NULL);
     assert_eq!(START_MS, 1_700_000_000_000);
-    server.advance_ms(9_999);
+    server.advance_ms(10_000);
     server.expect("get a", "$1\r\n1\r\n");
     server.advance_ms(1);
     server.expect("get a", NULL);
@@ -471,7 +471,7 @@ fn keyspace_events_are_those_of_redis() {
     for (words, expected) in cases {
         assert_eq!(events(&mut server, words), expected, "{words}");
     }
-    server.advance_ms(5);
+    server.advance_ms(6);
     assert_eq!(events(&mut server, "set k 1"), ["expired", "new", "set"]);
     assert_eq!(events(&mut server, "set k 1 PXAT 1"), ["set", "expire"]);
     assert_eq!(events(&mut server, "get k"), ["expired", "keymiss"]);
