@@ -55,16 +55,19 @@ impl EventLoop {
             session.close = Close::Now;
         }
         let more = connection.readable && ended == Ended::InputUsed;
-        if !session.reply.is_empty() {
-            self.instance.clients.queue_flush(&mut session);
-        }
         let closing = ended == Ended::Closing || session.close != Close::No;
         if closing {
             self.instance.clients.queue_close(token);
         }
-        self.instance.clients.restore(session);
         if more && !closing {
             self.make_ready(token);
+        }
+        let answered = !session.reply.is_empty() && session.close != Close::Now;
+        self.instance.clients.restore(session);
+        // Now, not before the poll: the socket is still in the cache, which saves a tenth of what a
+        // lone request costs.
+        if answered {
+            self.flush_client(token);
         }
     }
 }
