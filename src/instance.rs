@@ -46,6 +46,14 @@ pub struct Instance {
     pub executable: PathBuf,
     /// The pid file that is to be removed at the end.
     pub pid_file: Option<PathBuf>,
+    /// 40 hexadecimal digits that name the history of writes.
+    pub replication_id: String,
+    /// Bytes allocated when the server was ready.
+    pub startup_memory_bytes: usize,
+    /// Who supervises the process, as INFO names it.
+    pub supervised: &'static str,
+    /// Whether the cron stands still (DEBUG PAUSE-CRON).
+    pub cron_paused: bool,
     /// Whether the replies of ordinary clients are limited.
     output_limited: bool,
 }
@@ -57,6 +65,8 @@ pub enum LoopRequest {
     Shutdown { options: ShutdownOptions, requester: Option<Token> },
     /// CLIENT UNPAUSE, or the end of a pause.
     ServePostponed,
+    /// The process title is to be shown anew.
+    ShowTitle,
 }
 
 /// The options of SHUTDOWN.
@@ -96,6 +106,11 @@ pub struct Pause {
     pub all: bool,
 }
 
+/// With more clients than this for each tick of a second, `dynamic-hz` makes the ticks more frequent.
+const CLIENTS_PER_TICK_MAX: usize = 200;
+/// Most ticks a second.
+const HZ_MAX: u32 = 500;
+
 /// Commands that a pause of writes holds back.
 const PAUSED_BY_WRITE: FlagSet = FlagSet::of(&[Flag::Write, Flag::MayReplicate]);
 
@@ -128,7 +143,7 @@ impl Instance {
             started_ms: unix_ms(&clock),
             config,
             clock,
-            run_id: (0..40).map(|_| char::from_digit(random.u32(..16), 16).unwrap_or('0')).collect(),
+            run_id: random_digits(&mut random),
             random,
             clients: Clients::default(),
             stats: Stats::default(),
@@ -144,8 +159,14 @@ impl Instance {
             config_file: None,
             executable: PathBuf::new(),
             pid_file: None,
+            replication_id: String::new(),
+            startup_memory_bytes: 0,
+            supervised: "no",
+            cron_paused: false,
             output_limited: false,
         };
+        instance.replication_id = instance.random_id();
+        instance.startup_memory_bytes = instance.used_memory();
         instance.refresh_clock();
         instance.apply_config();
         instance
@@ -266,10 +287,45 @@ impl Instance {
         self.keyspace.expire_cycle(acceptable_percent, || clock.ticks() >= deadline)
     }
 
+    /// 40 random hexadecimal digits.
+    pub fn random_id(&mut self) -> String {
+        random_digits(&mut self.random)
+    }
+
+    /// Ticks of the cron a second: `hz`, and more with very many clients under `dynamic-hz`.
+    pub fn effective_hz(&self) -> u32 {
+        let mut hz = self.config.hz.max(1);
+        if self.config.dynamic_hz {
+            while self.clients.len() / hz as usize > CLIENTS_PER_TICK_MAX && hz < HZ_MAX {
+                hz = (hz * 2).min(HZ_MAX);
+            }
+        }
+        hz
+    }
+
+    /// Sets to zero what CONFIG RESETSTAT does; figures of the present state stay.
+    pub fn reset_stats(&mut self) {
+        self.stats = Stats {
+            recent_input_bytes: self.stats.recent_input_bytes,
+            recent_output_bytes: self.stats.recent_output_bytes,
+            peak_memory_bytes: self.stats.peak_memory_bytes,
+            resident_bytes: self.stats.resident_bytes,
+            ..Stats::default()
+        };
+        self.loop_figures = LoopFigures::default();
+        self.keyspace.reset_stats();
+        self.command_stats.reset();
+        self.error_stats.reset();
+    }
+
     /// Bytes allocated by the process.
     pub fn used_memory(&self) -> usize {
         crate::sys::allocator::allocated_bytes()
     }
+}
+
+fn random_digits(random: &mut fastrand::Rng) -> String {
+    (0..40).map(|_| char::from_digit(random.u32(..16), 16).unwrap_or('0')).collect()
 }
 
 fn unix_ms(clock: &Clock) -> i64 {

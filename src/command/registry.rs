@@ -17,6 +17,12 @@ impl CommandId {
     pub fn index(self) -> usize {
         usize::from(self.0)
     }
+
+    /// The same as a number of two bytes.
+    #[inline]
+    pub fn number(self) -> u16 {
+        self.0
+    }
 }
 
 /// A command with what is derived from its declaration.

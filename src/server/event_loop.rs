@@ -103,6 +103,7 @@ impl EventLoop {
     fn turn(&mut self, events: &Events) {
         self.instance.refresh_clock();
         let started = self.instance.clock.ticks();
+        let commands_before = self.instance.stats.commands;
         self.serve_ready();
         for event in events {
             self.dispatch(event);
@@ -113,7 +114,7 @@ impl EventLoop {
         self.jobs.run(&mut self.instance, served.saturating_sub(started));
         let jobs_done = self.instance.clock.ticks();
         self.before_sleep();
-        self.note_turn(started, served, jobs_done);
+        self.note_turn(started, served, jobs_done, commands_before);
     }
 
     /// How long the poll may wait: not at all while there is work, else until the next timer.
@@ -396,11 +397,13 @@ impl EventLoop {
         }
     }
 
-    fn note_turn(&mut self, started: u64, served: u64, jobs_done: u64) {
+    fn note_turn(&mut self, started: u64, served: u64, jobs_done: u64, commands_before: u64) {
+        let commands = self.instance.stats.commands.saturating_sub(commands_before);
         let clock = &self.instance.clock;
         let turn_ns = clock.ticks_as_nanos(clock.ticks().saturating_sub(started));
         let figures = &mut self.instance.loop_figures;
         figures.turns += 1;
+        figures.most_commands = figures.most_commands.max(commands);
         figures.busy_ns += turn_ns;
         figures.serving_ns += clock.ticks_as_nanos(served.saturating_sub(started));
         figures.jobs_ns += clock.ticks_as_nanos(jobs_done.saturating_sub(served));
