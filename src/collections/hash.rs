@@ -43,14 +43,8 @@ mod tests {
     #[test]
     fn the_seed_alone_decides_the_hash() {
         let first = HashSeed::from_seed(7);
-        assert_eq!(
-            first.hash(b"key"),
-            HashSeed::from_seed(7).hash(b"key")
-        );
-        assert_ne!(
-            first.hash(b"key"),
-            HashSeed::from_seed(8).hash(b"key")
-        );
+        assert_eq!(first.hash(b"key"), HashSeed::from_seed(7).hash(b"key"));
+        assert_ne!(first.hash(b"key"), HashSeed::from_seed(8).hash(b"key"));
         assert_ne!(
             HashSeed::random().hash(b"key"),
             HashSeed::random().hash(b"key")

@@ -34,6 +34,13 @@ struct Request {
 }
 
 impl Config {
+    /// Loads the settings that a text, as of a configuration file, holds.
+    pub fn parse_text(text: &[u8]) -> Result<(Config, Statements), ConfigError> {
+        let mut loader = Loader::new();
+        loader.load(text, 0)?;
+        loader.finish()
+    }
+
     /// Loads the settings that a command line (the program first) asks for: the file named first if any, standard input
     /// for `-`, then `--name value…`; later ones win.
     pub fn parse_command_line(arguments: &[OsString]) -> Result<(Config, StartInfo), ConfigError> {
@@ -48,9 +55,7 @@ impl Config {
         // Redis numbers the lines made from options after those of the file.
         text.push(b'\n');
         text.extend(request.text);
-        let mut loader = Loader::new();
-        loader.load(&text, 0)?;
-        let (config, statements) = loader.finish()?;
+        let (config, statements) = Config::parse_text(&text)?;
         let mut given = arguments.to_vec();
         if let (Some(path), Some(place)) = (&request.config_file, given.get_mut(1)) {
             *place = path.clone().into_os_string();

@@ -30,3 +30,6 @@ pub use values::{
     OutputBufferLimits, PrimaryAddress, PropagationErrorBehavior, ProtectedAction, PubsubDefault,
     ReplicaDisklessLoad, SavePoint, ShutdownFlags, Supervision, SyslogFacility,
 };
+
+#[cfg(test)]
+mod tests;

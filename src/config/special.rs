@@ -16,6 +16,17 @@ fn line(directive: &Directive, value: &str, is_forced: bool) -> Vec<RewriteLine>
     }]
 }
 
+/// A word as a file must hold it: quoted if it would not be read back otherwise. A line end in a host name, say, must not
+/// make a line of its own.
+fn file_word(word: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\'' | b'\\');
+    if !word.is_empty() && word.bytes().all(is_plain) {
+        word.to_owned()
+    } else {
+        quote(word.as_bytes())
+    }
+}
+
 /// Whether the value differs from the default.
 fn is_changed(config: &Config, directive: &Directive) -> bool {
     directive.value(config) != directive.default.as_bytes()
@@ -58,7 +69,11 @@ pub(super) mod bind {
         if config.bind.is_empty() {
             line(directive, "\"\"", true)
         } else if is_changed(config, directive) {
-            line(directive, &read(config), true)
+            line(
+                directive,
+                &join(config.bind.iter().map(|address| file_word(address))),
+                true,
+            )
         } else {
             Vec::new()
         }
@@ -340,10 +355,13 @@ pub(super) mod replicaof {
 
     /// A cluster node keeps its primary in the node file instead.
     pub fn lines(config: &Config, directive: &'static Directive) -> Vec<RewriteLine> {
-        if config.replicaof.is_some() && !config.cluster_enabled {
-            line(directive, &read(config), true)
-        } else {
-            Vec::new()
+        match &config.replicaof {
+            Some(primary) if !config.cluster_enabled => line(
+                directive,
+                &format!("{} {}", file_word(&primary.host), primary.port),
+                true,
+            ),
+            _ => Vec::new(),
         }
     }
 }

@@ -3,6 +3,7 @@
 
 pub mod allocator;
 pub mod faults;
+pub mod memory;
 pub mod process;
 pub mod resources;
 pub mod signals;

@@ -18,11 +18,15 @@ enum Step {
 }
 
 /// Whether the whole text matches the pattern: `*` any bytes, `?` one byte, `[a-z]` and `[^a-z]` classes, `\` takes the
-/// next byte as it is. Both are bytes, not characters. A class without `]` ends with the pattern.
+/// next byte as it is. Both are bytes, not characters. A class without `]` ends with the pattern. As in Redis an empty text
+/// matches the empty pattern only, not even `*` (KEYS and SCAN do not ask for `*`).
 ///
 /// Only the latest `*` is ever tried again (a later one can always take over what an earlier one would), so the time is
 /// O(pattern × text) at worst and the stack is flat: a hostile pattern cannot stall the loop as with plain recursion.
 pub fn glob_match(pattern: &[u8], text: &[u8], case: Case) -> bool {
+    if text.is_empty() {
+        return pattern.is_empty();
+    }
     let mut pattern_at = 0;
     let mut text_at = 0;
     let mut retry: Option<(usize, usize)> = None;
@@ -129,5 +133,159 @@ fn is_in_range(first: u8, last: u8, byte: u8, case: Case) -> bool {
         Case::Sensitive => (low..=high).contains(&byte),
         Case::Insensitive => (low.to_ascii_lowercase()..=high.to_ascii_lowercase())
             .contains(&byte.to_ascii_lowercase()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const TEXTS: &[&[u8]] = &[
+        b"",
+        b"a",
+        b"b",
+        b"ab",
+        b"abc",
+        b"aabb",
+        b"hello",
+        b"hallo",
+        b"hxllo",
+        b"a*b",
+        b"a?b",
+        b"[a]",
+        b"a]",
+        b"-",
+        b"a-",
+        b"^",
+        b"\\",
+        b"a\\",
+        b"\xff\xfe",
+        b"A",
+        b"HELLO",
+        b"foo:bar:baz",
+        b"x[",
+        b"x",
+        b"]",
+        b"az",
+        b"a^",
+    ];
+
+    /// Patterns with those of `TEXTS` that a genuine server's KEYS answers.
+    #[rustfmt::skip]
+    const VECTORS: &[(&[u8], &[&[u8]])] = &[
+        (b"**", &[b"-", b"A", b"HELLO", b"[a]", b"\\", b"]", b"^", b"a", b"a*b", b"a-", b"a?b", b"a\\", b"a]", b"a^", b"aabb", b"ab", b"abc", b"az", b"b", b"foo:bar:baz", b"hallo", b"hello", b"hxllo", b"x", b"x[", b"\xff\xfe"]),
+        (b"", &[b""]),
+        (b"a", &[b"a"]),
+        (b"?", &[b"-", b"A", b"\\", b"]", b"^", b"a", b"b", b"x"]),
+        (b"??", &[b"a-", b"a\\", b"a]", b"a^", b"ab", b"az", b"x[", b"\xff\xfe"]),
+        (b"a*", &[b"a", b"a*b", b"a-", b"a?b", b"a\\", b"a]", b"a^", b"aabb", b"ab", b"abc", b"az"]),
+        (b"*a", &[b"a"]),
+        (b"*b*", &[b"a*b", b"a?b", b"aabb", b"ab", b"abc", b"b", b"foo:bar:baz"]),
+        (b"h?llo", &[b"hallo", b"hello", b"hxllo"]),
+        (b"h[ae]llo", &[b"hallo", b"hello"]),
+        (b"h[^e]llo", &[b"hallo", b"hxllo"]),
+        (b"h[a-e]llo", &[b"hallo", b"hello"]),
+        (b"h[e-a]llo", &[b"hallo", b"hello"]),
+        (b"a\\*b", &[b"a*b"]),
+        (b"a\\?b", &[b"a?b"]),
+        (b"\\[a\\]", &[b"[a]"]),
+        (b"[", &[]),
+        (b"[a", &[b"a"]),
+        (b"[^", &[b"-", b"A", b"\\", b"]", b"^", b"a", b"b", b"x"]),
+        (b"[^a", &[b"-", b"A", b"\\", b"]", b"^", b"b", b"x"]),
+        (b"[]", &[]),
+        (b"[]a", &[]),
+        (b"[\\]]", &[b"]"]),
+        (b"[a\\]]", &[b"]", b"a"]),
+        (b"[-]", &[b"-"]),
+        (b"[a-]", &[b"]", b"^", b"a"]),
+        (b"[-a]", &[b"-", b"a"]),
+        (b"a[-]", &[b"a-"]),
+        (b"[^-]", &[b"A", b"\\", b"]", b"^", b"a", b"b", b"x"]),
+        (b"\\", &[b"\\"]),
+        (b"a\\", &[b"a\\"]),
+        (b"\\\\", &[b"\\"]),
+        (b"[\\", &[b"\\"]),
+        (b"[a\\", &[b"\\", b"a"]),
+        (b"*:*:*", &[b"foo:bar:baz"]),
+        (b"*a*a*b*b*", &[b"aabb"]),
+        (b"x\\[", &[b"x["]),
+        (b"x[", &[]),
+        (b"[a-z]", &[b"a", b"b", b"x"]),
+        (b"[a-z][a-z]", &[b"ab", b"az"]),
+        (b"[a-z", &[b"a", b"b", b"x"]),
+        (b"[z-", &[b"-"]),
+        (b"*[b]", &[b"a*b", b"a?b", b"aabb", b"ab", b"b"]),
+        (b"[^]", &[b"-", b"A", b"\\", b"]", b"^", b"a", b"b", b"x"]),
+        (b"[^]a", &[]),
+        (b"\xff*", &[b"\xff\xfe"]),
+        (b"[\xf0-\xff]*", &[b"\xff\xfe"]),
+        (b"[^^]", &[b"-", b"A", b"\\", b"]", b"a", b"b", b"x"]),
+        (b"[a^]", &[b"^", b"a"]),
+        (b"\\a", &[b"a"]),
+        (b"*\\", &[b"\\", b"a\\"]),
+        (b"***a***", &[b"[a]", b"a", b"a*b", b"a-", b"a?b", b"a\\", b"a]", b"a^", b"aabb", b"ab", b"abc", b"az", b"foo:bar:baz", b"hallo"]),
+        (b"?*?", &[b"HELLO", b"[a]", b"a*b", b"a-", b"a?b", b"a\\", b"a]", b"a^", b"aabb", b"ab", b"abc", b"az", b"foo:bar:baz", b"hallo", b"hello", b"hxllo", b"x[", b"\xff\xfe"]),
+        (b"[!-~]", &[b"-", b"A", b"\\", b"]", b"^", b"a", b"b", b"x"]),
+    ];
+
+    #[test]
+    fn matches_what_keys_answers() {
+        for (pattern, expected) in VECTORS {
+            for text in TEXTS {
+                let is_match = glob_match(pattern, text, Case::Sensitive);
+                assert_eq!(
+                    is_match,
+                    expected.contains(text),
+                    "{:?} on {:?}",
+                    pattern.escape_ascii(),
+                    text.escape_ascii()
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn ignores_case_when_asked() {
+        assert!(glob_match(b"HeL[K-m]o", b"hello", Case::Insensitive));
+        assert!(glob_match(b"\\H*", b"hello", Case::Insensitive));
+        assert!(!glob_match(b"HELLO", b"hello", Case::Sensitive));
+    }
+
+    #[test]
+    fn many_stars_take_no_exponential_time() {
+        let pattern = b"a*".repeat(2000);
+        let text = b"a".repeat(5000);
+        assert!(glob_match(&pattern, &text, Case::Sensitive));
+        let pattern = [pattern, b"b".to_vec()].concat();
+        assert!(!glob_match(&pattern, &text, Case::Sensitive));
+    }
+
+    /// The plain definition: a star matches any prefix of what is left.
+    fn defined(pattern: &[u8], text: &[u8]) -> bool {
+        match (pattern, text) {
+            ([b'*', rest @ ..], _) => (0..=text.len()).any(|count| defined(rest, &text[count..])),
+            (_, []) => pattern.is_empty(),
+            ([], _) => false,
+            (_, [byte, text @ ..]) => match step(pattern, 0, *byte, Case::Sensitive) {
+                Step::Byte { is_match, end } => is_match && defined(&pattern[end..], text),
+                Step::Star => false,
+            },
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_the_plain_definition(pattern in "[ab*?\\[\\]^\\\\-]{0,10}", text in "[abc\\]^-]{1,8}") {
+            let expected = defined(pattern.as_bytes(), text.as_bytes());
+            prop_assert_eq!(glob_match(pattern.as_bytes(), text.as_bytes(), Case::Sensitive), expected);
+        }
+
+        #[test]
+        fn takes_any_bytes(pattern: Vec<u8>, text: Vec<u8>) {
+            glob_match(&pattern, &text, Case::Sensitive);
+            glob_match(&pattern, &text, Case::Insensitive);
+        }
     }
 }

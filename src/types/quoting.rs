@@ -121,3 +121,73 @@ pub fn quote(bytes: &[u8]) -> String {
     text.push('"');
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn split(line: &str) -> Option<Vec<String>> {
+        let arguments = split_arguments(line.as_bytes())?;
+        Some(
+            arguments
+                .iter()
+                .map(|argument| argument.escape_ascii().to_string())
+                .collect(),
+        )
+    }
+
+    #[test]
+    fn splits_at_blanks_and_honours_quotes() {
+        for (line, expected) in [
+            ("", vec![]),
+            ("  \t ", vec![]),
+            ("a b\tc\r\n", vec!["a", "b", "c"]),
+            ("\"\" ''", vec!["", ""]),
+            ("\"a b\" 'c d'", vec!["a b", "c d"]),
+            ("a\"b c\"", vec!["ab c"]),
+            (
+                r#""\x41\xfF\xg\n\r\t\b\a\\\"\q""#,
+                vec![r#"A\xffxg\n\r\t\x08\x07\\\"q"#],
+            ),
+            (r"'\x41\'\n'", vec![r"\\x41\'\\n"]),
+            ("a\u{b}b", vec!["a\\x0bb"]),
+        ] {
+            assert_eq!(
+                split(line),
+                Some(expected.iter().map(ToString::to_string).collect()),
+                "{line:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn refuses_unbalanced_quotes() {
+        for line in [
+            "\"", "'", "\"a", "'a", "\"a\"b", "'a'b", "\"a\\", "\"a\\\"", "'a\\'", "x \"y",
+        ] {
+            assert_eq!(split(line), None, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn quotes_as_the_log_does() {
+        assert_eq!(
+            quote(b"a b\"\\\n\r\t\x07\x08\x01\xe9'"),
+            r#""a b\"\\\n\r\t\a\b\x01\xe9'""#
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn reads_back_what_it_quoted(words: Vec<Vec<u8>>) {
+            let line = words.iter().map(|word| quote(word)).collect::<Vec<_>>().join(" ");
+            prop_assert_eq!(split_arguments(line.as_bytes()), Some(words));
+        }
+
+        #[test]
+        fn takes_any_bytes(line: Vec<u8>) {
+            split_arguments(&line);
+        }
+    }
+}

@@ -20,16 +20,10 @@ const DISPLACED_SHIFT: u32 = 56;
 const OVERFLOW: u64 = 1 << 63;
 
 /// A set of slots of one bucket, iterated from the lowest up.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq)]
 pub struct Slots(u8);
 
 impl Slots {
-    /// How many slots are in the set.
-    #[inline]
-    pub fn count(self) -> usize {
-        self.0.count_ones() as usize
-    }
-
     /// The lowest slot of the set.
     #[inline]
     pub fn first(self) -> Option<usize> {

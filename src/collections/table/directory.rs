@@ -16,8 +16,8 @@
 
 use super::Entry;
 use super::link::Link;
-use super::segment_box::SegmentBox;
 use super::segment::Segment;
+use super::segment_box::SegmentBox;
 use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
 
@@ -179,7 +179,11 @@ impl<E> Directory<E> {
     /// Cuts the hole at a position in two halves with a minimal segment each. Gives the bit that tells the halves apart.
     pub fn halve(&mut self, position: u64) -> u64 {
         let spot = self.spot(position);
-        assert!(spot.link() == Link::EMPTY && spot.depth < MAX_DEPTH);
+        assert!(spot.link() == Link::EMPTY);
+        assert!(
+            spot.depth < MAX_DEPTH,
+            "a seeded hash does not collide in so many bits"
+        );
         // SAFETY: `take` unshared the way here when it made the hole.
         unsafe {
             if spot.length > 1 {
@@ -188,7 +192,12 @@ impl<E> Directory<E> {
                     let segment = SegmentBox::new(1).into_link();
                     self.bytes += segment.bytes();
                     let first = spot.first.add(index);
-                    Spot { first, length: half, ..spot }.fill(segment);
+                    Spot {
+                        first,
+                        length: half,
+                        ..spot
+                    }
+                    .fill(segment);
                 }
                 return 1 << (u64::BITS - 1 - spot.depth);
             }
@@ -341,7 +350,9 @@ impl<E> Drop for Directory<E> {
 
 /// Each child of a node once, with the direction left open.
 fn runs<E>(slots: &[Link<E>]) -> impl DoubleEndedIterator<Item = Link<E>> {
-    slots.chunk_by(|left, right| left == right).map(|run| run[0])
+    slots
+        .chunk_by(|left, right| left == right)
+        .map(|run| run[0])
 }
 
 /// A trie that is walked for the last time: gives its segments in the order of positions; nodes go with their last segment.

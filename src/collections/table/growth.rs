@@ -1,10 +1,9 @@
 //! Owns how a table grows and shrinks: rebuilding, splitting and merging single segments. Never touches more than one segment
 //! or a pair of them at a time.
 
-use super::directory::MAX_DEPTH;
+use super::bucket::SLOTS;
 use super::prefetch::prefetch;
 use super::segment::{MAX_BUCKETS, Segment, sizes_for, smaller_size};
-use super::bucket::SLOTS;
 use super::segment_box::SegmentBox;
 use super::{Entry, Table, spread};
 
@@ -76,7 +75,10 @@ impl<E: Entry> Table<E> {
         } else {
             segment.drain().collect()
         };
-        entries.iter().take(AHEAD).for_each(|entry| prefetch(entry.address()));
+        entries
+            .iter()
+            .take(AHEAD)
+            .for_each(|entry| prefetch(entry.address()));
         let mut hashes = Vec::with_capacity(entries.len());
         for (index, entry) in entries.iter().enumerate() {
             if let Some(later) = entries.get(index + AHEAD) {
@@ -123,6 +125,7 @@ impl<E: Entry> Table<E> {
         while let Some(buddy) = self.directory.buddy(position)
             && fits_shrunk(self.count_at(position) + self.count_at(buddy), MAX_BUCKETS)
         {
+            let parts_depth = self.depth_at(position);
             let mut entries = Hashed::new();
             for part in [position, buddy] {
                 if let Some(segment) = self.directory.take(part) {
@@ -132,6 +135,10 @@ impl<E: Entry> Table<E> {
             moved += entries.len();
             self.settle(position, entries, 0);
             self.directory.compact(position);
+            if self.depth_at(position) >= parts_depth {
+                // Too many entries have the same home: they had to be split again.
+                break;
+            }
         }
         let segment = self.directory.segment(position);
         let shrinks = |segment: &Segment<E>| {
@@ -142,11 +149,15 @@ impl<E: Entry> Table<E> {
         {
             moved += segment.count();
             let entries = self.unpack(segment);
-            if !(entries.is_empty() && self.is_empty()) {
-                self.settle(position, entries, 0);
-            }
+            self.settle(position, entries, 0);
         }
         moved
+    }
+
+    fn depth_at(&self, position: u64) -> u32 {
+        self.directory
+            .locate(position)
+            .map_or(0, |(_, depth)| depth)
     }
 
     fn count_at(&self, position: u64) -> usize {

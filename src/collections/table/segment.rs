@@ -19,14 +19,14 @@ use std::cell::Cell;
 /// Bits of the hash that choose the home bucket.
 pub const HOME_BITS: u32 = 12;
 
-/// Buckets of the largest segment.
-pub const MAX_BUCKETS: usize = 64;
+/// Buckets of the largest segment: with its header it takes 4 KiB.
+pub const MAX_BUCKETS: usize = 63;
 
 const HOME_SHIFT: u32 = 7;
 const HOME_MASK: u64 = (1 << HOME_BITS) - 1;
 
 /// The sizes that a segment has in its life, in buckets. Fine steps keep the memory per entry even.
-const SIZES: [usize; 12] = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, MAX_BUCKETS];
+const SIZES: [usize; 14] = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 40, 48, 56, MAX_BUCKETS];
 
 /// The share of slots that may be filled when a segment is built, in percent: it must be able to take some more.
 const BUILD_FILL_PERCENT: usize = 85;
@@ -166,22 +166,20 @@ impl<E> Segment<E> {
 
     /// Takes an entry out of a slot and keeps the note of overflow right.
     fn take(&mut self, bucket: usize, slot: usize) -> (E, u8) {
+        let displaced_before = self.buckets[bucket].displaced();
         let taken = self.buckets[bucket].take(slot);
-        let overflows = self.buckets[bucket].displaced().first().is_some();
-        let previous = self.previous(bucket);
-        self.buckets[previous].set_overflows(overflows);
+        let displaced = self.buckets[bucket].displaced();
+        // The line before is touched only if something changes there.
+        if displaced != displaced_before {
+            let previous = self.previous(bucket);
+            self.buckets[previous].set_overflows(displaced.first().is_some());
+        }
         taken
     }
 
     /// Puts an entry into a bucket if that has room.
     #[inline]
-    fn put(
-        &mut self,
-        bucket: usize,
-        tag: u8,
-        displaced: bool,
-        entry: E,
-    ) -> Result<Place, E> {
+    fn put(&mut self, bucket: usize, tag: u8, displaced: bool, entry: E) -> Result<Place, E> {
         let Some(slot) = self.buckets[bucket].vacant().first() else {
             return Err(entry);
         };

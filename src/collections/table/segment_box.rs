@@ -26,7 +26,7 @@ impl<E> SegmentBox<E> {
         let size = buckets.len();
         let head = size_of::<Bucket<E>>();
         let block = heap::allocate(head + size * size_of::<Bucket<E>>());
-        assert!(block.addr().get() % align_of::<Bucket<E>>() == 0);
+        assert!(block.addr().get().is_multiple_of(align_of::<Bucket<E>>()));
         let slice = ptr::slice_from_raw_parts_mut(block.cast::<Bucket<E>>().as_ptr(), size);
         let segment = slice as *mut Segment<E>;
         // SAFETY: the block is new, aligned and has room for the head and `size` buckets, each of which is written once.

@@ -33,14 +33,21 @@ impl Cursor {
         let prefix = packed >> (HOME_BITS + DEPTH_BITS);
         let valid = depth <= MAX_DEPTH && prefix >> depth == 0;
         valid.then(|| Cursor {
-            position: if depth == 0 { 0 } else { prefix << (u64::BITS - depth) },
+            position: if depth == 0 {
+                0
+            } else {
+                prefix << (u64::BITS - depth)
+            },
             depth,
             point,
         })
     }
 
     fn pack(self) -> u64 {
-        let prefix = self.position.checked_shr(u64::BITS - self.depth).unwrap_or(0);
+        let prefix = self
+            .position
+            .checked_shr(u64::BITS - self.depth)
+            .unwrap_or(0);
         prefix << (HOME_BITS + DEPTH_BITS) | u64::from(self.depth) << HOME_BITS | self.point
     }
 }
@@ -65,7 +72,7 @@ impl<E: Entry> Table<E> {
         let Some((segment, depth)) = self.directory.locate(cursor.position) else {
             return 0;
         };
-        if depth < cursor.depth && cursor.point > 0 || floor(cursor.position, depth) < cursor.position {
+        if depth < cursor.depth {
             cursor.point = 0;
         }
         cursor.position = floor(cursor.position, depth);
@@ -78,7 +85,11 @@ impl<E: Entry> Table<E> {
         }
         cursor.point = 0;
         match (cursor.position | width(depth)).checked_add(1) {
-            Some(next) => Cursor { position: next, ..cursor }.pack(),
+            Some(next) => Cursor {
+                position: next,
+                ..cursor
+            }
+            .pack(),
             None => 0,
         }
     }
@@ -108,7 +119,9 @@ impl<E: Entry> Table<E> {
 
     /// An entry of the first segment with any, from a position on and round.
     fn first_from(&self, start: u64) -> Option<&E> {
-        let found = self.segments_from(start).find_map(|segment| segment.iter().next());
+        let found = self
+            .segments_from(start)
+            .find_map(|segment| segment.iter().next());
         found.or_else(|| self.iter().next())
     }
 
@@ -141,8 +154,13 @@ mod tests {
 
     #[test]
     fn cursors_keep_what_is_packed_into_them() {
-        for (prefix, depth, point) in [(0, 0, 0), (0, 0, 4095), (5, 3, 1), ((1 << 44) - 1, 44, 4095)] {
-            let packed = prefix << 18 | u64::from(depth) << 12 | point;
+        for (prefix, depth, point) in [
+            (0_u64, 0, 0),
+            (0, 0, 4095),
+            (5, 3, 1),
+            ((1 << 44) - 1, 44, 4095),
+        ] {
+            let packed = prefix << 18 | depth << 12 | point;
             let Some(cursor) = Cursor::unpack(packed) else {
                 panic!("valid")
             };

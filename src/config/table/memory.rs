@@ -23,7 +23,7 @@ pub(super) const DIRECTIVES: &[Directive] = &[
     Directive::new(
         "maxmemory-samples",
         "5",
-        integer!(maxmemory_samples, 1, 64),
+        integer!(maxmemory_samples, 1, i32::MAX),
         "Keys looked at to find one to evict. More come closer to true LRU or LFU and cost \
          more time.",
     ),

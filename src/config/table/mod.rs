@@ -104,12 +104,8 @@ impl Default for Config {
     fn default() -> Config {
         let mut config = Config::blank();
         for directive in directives() {
-            let arguments: Vec<&[u8]> = directive
-                .default
-                .as_bytes()
-                .split(|byte| *byte == b' ')
-                .collect();
-            let stored = directive.store(&mut config, &arguments);
+            let stored =
+                directive.store(&mut config, &directive.split(directive.default.as_bytes()));
             debug_assert!(stored.is_ok(), "default of {}: {stored:?}", directive.name);
         }
         config

@@ -1,0 +1,59 @@
+//! Owns reserving address space and giving memory back. Never keeps a record of what it reserved.
+
+use std::ptr::{self, NonNull};
+
+/// Reserves readable and writable zeroed memory; `bytes` and `alignment` are multiples of the page size, `alignment` is a
+/// power of two. `None` when the system has no more.
+pub fn reserve(bytes: usize, alignment: usize) -> Option<NonNull<u8>> {
+    let protection = libc::PROT_READ | libc::PROT_WRITE;
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+    let total = bytes + alignment;
+    // SAFETY: a fresh anonymous mapping touches nobody's memory.
+    let start = unsafe { libc::mmap(ptr::null_mut(), total, protection, flags, -1, 0) };
+    if start == libc::MAP_FAILED {
+        return None;
+    }
+    let start = start.cast::<u8>();
+    let head = start.align_offset(alignment);
+    let block = start.wrapping_add(head);
+    let tail = total - head - bytes;
+    // SAFETY: both ends belong to the mapping just made and nobody has seen them yet.
+    unsafe {
+        if head > 0 {
+            libc::munmap(start.cast(), head);
+        }
+        if tail > 0 {
+            libc::munmap(block.wrapping_add(bytes).cast(), tail);
+        }
+    }
+    NonNull::new(block)
+}
+
+/// Gives address space and memory back.
+///
+/// # Safety
+/// `reserve` must have given the block with this size, and nobody may use it any more.
+pub unsafe fn release(block: NonNull<u8>, bytes: usize) {
+    // SAFETY: the caller vouches for it.
+    unsafe { libc::munmap(block.as_ptr().cast(), bytes) };
+}
+
+/// Gives the memory of whole pages back; the address space stays reserved and reads as zeros.
+///
+/// # Safety
+/// The range must be part of a reserved block, and nobody may need what is in it.
+pub unsafe fn give_back(start: NonNull<u8>, bytes: usize) {
+    // SAFETY: the caller vouches for it.
+    unsafe { libc::madvise(start.as_ptr().cast(), bytes, libc::MADV_DONTNEED) };
+}
+
+/// Asks for huge pages in a reserved block. No harm if the system has none.
+pub fn prefer_huge_pages(block: NonNull<u8>, bytes: usize) {
+    #[cfg(target_os = "linux")]
+    // SAFETY: the advice changes no contents, whatever the range.
+    unsafe {
+        libc::madvise(block.as_ptr().cast(), bytes, libc::MADV_HUGEPAGE);
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = (block, bytes);
+}
