@@ -12,6 +12,7 @@ use crate::effects::latency::LatencyMonitor;
 use crate::effects::slowlog::Slowlog;
 use crate::keyspace::Keyspace;
 use crate::collections::hash::HashSeed;
+use crate::collections::heap;
 use crate::net::listener::Listeners;
 use crate::server::clock::Clock;
 use crate::net::address::Address;
@@ -318,9 +319,10 @@ impl Instance {
         self.error_stats.reset();
     }
 
-    /// Bytes allocated by the process.
+    /// Bytes allocated by the process. Large blocks of the heap come from the allocator, and count there.
     pub fn used_memory(&self) -> usize {
-        crate::sys::allocator::allocated_bytes()
+        let records = heap::allocated_bytes() - heap::large_bytes();
+        crate::sys::allocator::allocated_bytes() + records
     }
 }
 

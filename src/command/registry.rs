@@ -1,12 +1,7 @@
 //! The table of all commands: built once from the families' slices, looked up for every request.
 
-use ahash::AHashMap;
-
-use super::spec::{Category, CommandSpec, Find, Flag, FlagSet, KeyFlag};
-use super::spec::{Begin, KeySpec};
-
-/// The longest command name that can be; longer words are unknown without a look.
-const NAME_MAX: usize = 64;
+use super::names::Names;
+use super::spec::{Begin, Category, CommandSpec, Find, Flag, FlagSet, KeyFlag, KeySpec};
 
 /// Which command: an index into the registry, stable for the life of the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -23,6 +18,11 @@ impl CommandId {
     pub fn number(self) -> u16 {
         self.0
     }
+
+    /// The command at that place; the families declare a few hundred.
+    pub(super) fn at(index: usize) -> CommandId {
+        CommandId(index as u16)
+    }
 }
 
 /// A command with what is derived from its declaration.
@@ -36,8 +36,8 @@ pub struct Command {
     pub categories: u32,
     pub parent: Option<CommandId>,
     pub subcommands: Vec<CommandId>,
-    /// First key, last key, step: the old way to tell where keys are.
-    pub legacy_keys: (i32, i32, i32),
+    /// The old way to tell where keys are.
+    pub legacy_keys: LegacyKeys,
     /// The argument that holds the first key, if that is fixed (for prefetching); 0 for none.
     pub first_key: u8,
 }
@@ -52,37 +52,40 @@ impl Command {
     }
 }
 
+/// Where the keys are as far as one range can tell: first argument, last argument (negative: counted
+/// from the end) and step; all 0 for none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LegacyKeys {
+    pub first: i32,
+    pub last: i32,
+    pub step: i32,
+}
+
 /// All commands of the server by id and by name.
 pub struct Registry {
     commands: Vec<Command>,
-    names: AHashMap<Box<[u8]>, CommandId>,
-    subcommand_names: AHashMap<(CommandId, Box<[u8]>), CommandId>,
+    names: Names,
 }
 
 impl Registry {
     /// Builds the table from the families' declarations.
     pub fn new(families: &[&'static [CommandSpec]]) -> Registry {
-        let mut registry = Registry {
-            commands: Vec::new(),
-            names: AHashMap::new(),
-            subcommand_names: AHashMap::new(),
-        };
+        let mut registry = Registry { commands: Vec::new(), names: Names::default() };
         for spec in families.iter().flat_map(|family| family.iter()) {
-            let id = registry.add(spec, None);
-            registry.names.insert(spec.name.as_bytes().into(), id);
+            registry.add(spec, None);
         }
         registry
     }
 
     fn add(&mut self, spec: &'static CommandSpec, parent: Option<CommandId>) -> CommandId {
-        // The families declare a few hundred commands; tests/commands checks that they fit.
-        let id = CommandId(self.commands.len() as u16);
+        let id = CommandId::at(self.commands.len());
         let full_name = match parent {
             Some(parent) => format!("{}|{}", self.get(parent).spec.name, spec.name),
             None => spec.name.to_string(),
         };
-        let flags = effective_flags(spec);
-        let legacy_keys = legacy_keys(spec.keys);
+        let (legacy_keys, is_complete) = legacy_keys(spec.keys);
+        let flags = FlagSet::of(spec.flags);
+        let flags = if is_complete { flags } else { flags.with(Flag::MovableKeys) };
         self.commands.push(Command {
             id,
             spec,
@@ -92,12 +95,12 @@ impl Registry {
             parent,
             subcommands: Vec::new(),
             legacy_keys,
-            first_key: u8::try_from(legacy_keys.0).unwrap_or(0),
+            first_key: u8::try_from(legacy_keys.first).unwrap_or(0),
         });
+        self.names.insert(parent, spec.name.as_bytes(), id);
         for subcommand in spec.subcommands {
             let sub_id = self.add(subcommand, Some(id));
             self.commands[id.index()].subcommands.push(sub_id);
-            self.subcommand_names.insert((id, subcommand.name.as_bytes().into()), sub_id);
         }
         id
     }
@@ -123,24 +126,22 @@ impl Registry {
         self.commands.is_empty()
     }
 
-    /// The names that requests may use at present (`rename-command` changes them) with their commands.
+    /// The names that requests may use at present (`rename-command` changes them) with their
+    /// commands, subcommands left out; in order of declaration, renamed ones last.
     pub fn names(&self) -> impl Iterator<Item = (&[u8], CommandId)> {
-        self.names.iter().map(|(name, id)| (&**name, *id))
+        let commands = self.names.iter().filter(|name| name.scope.is_none());
+        commands.map(|name| (&*name.text, name.command))
     }
 
     /// The command of that name, whatever the case. O(1).
     #[inline]
     pub fn find(&self, name: &[u8]) -> Option<&Command> {
-        let mut lower = [0; NAME_MAX];
-        let lower = lower_case(name, &mut lower)?;
-        Some(self.get(*self.names.get(lower)?))
+        self.names.find(None, name).map(|id| self.get(id))
     }
 
-    /// The subcommand of that name.
+    /// The subcommand of that name, whatever the case. O(1).
     pub fn find_subcommand(&self, container: CommandId, name: &[u8]) -> Option<&Command> {
-        let mut lower = [0; NAME_MAX];
-        let lower = lower_case(name, &mut lower)?;
-        Some(self.get(*self.subcommand_names.get(&(container, Box::from(lower)))?))
+        self.names.find(Some(container), name).map(|id| self.get(id))
     }
 
     /// The command `name` or the subcommand `container|name`.
@@ -167,19 +168,29 @@ impl Registry {
         }
     }
 
-    /// Gives a command another name, or none. Errors: whether the old name is unknown or the new
-    /// one taken is told by the variant.
-    pub fn rename(&mut self, old: &[u8], new: &[u8]) -> Result<(), RenameError> {
-        let old = old.to_ascii_lowercase();
-        let id = *self.names.get(&*old).ok_or(RenameError::NoSuchCommand)?;
-        if !new.is_empty() {
-            let new = new.to_ascii_lowercase().into_boxed_slice();
-            if self.names.contains_key(&new) {
-                return Err(RenameError::NameTaken);
+    /// The command whose words these are, to the letter: a container with a second word that is none
+    /// of its subcommands is no command. For COMMAND GETKEYS and the like.
+    pub fn resolve_strictly(&self, name: &[u8], second: Option<&[u8]>) -> Option<&Command> {
+        let command = self.find(name)?;
+        match second {
+            Some(second) if !command.subcommands.is_empty() => {
+                self.find_subcommand(command.id, second)
             }
-            self.names.insert(new, id);
+            _ => Some(command),
         }
-        self.names.remove(&*old);
+    }
+
+    /// Gives a command another name, or none (an empty one). Errors: whether the old name is unknown
+    /// or the new one taken is told by the variant.
+    pub fn rename(&mut self, old: &[u8], new: &[u8]) -> Result<(), RenameError> {
+        let id = self.names.find(None, old).ok_or(RenameError::NoSuchCommand)?;
+        if self.names.find(None, new).is_some_and(|other| other != id) {
+            return Err(RenameError::NameTaken);
+        }
+        self.names.remove(None, old);
+        if !new.is_empty() {
+            self.names.insert(None, new, id);
+        }
         Ok(())
     }
 }
@@ -189,23 +200,6 @@ impl Registry {
 pub enum RenameError {
     NoSuchCommand,
     NameTaken,
-}
-
-fn lower_case<'a>(name: &[u8], buffer: &'a mut [u8; NAME_MAX]) -> Option<&'a [u8]> {
-    let target = buffer.get_mut(..name.len())?;
-    for (to, from) in target.iter_mut().zip(name) {
-        *to = from.to_ascii_lowercase();
-    }
-    Some(target)
-}
-
-fn effective_flags(spec: &CommandSpec) -> FlagSet {
-    let flags = FlagSet::of(spec.flags);
-    let movable = spec.keys.iter().any(|key| {
-        let complete = matches!(key.begin, Begin::Index(_)) && matches!(key.find, Find::Range { .. });
-        !complete || key.flags.contains(&KeyFlag::Incomplete)
-    });
-    if movable { flags.with(Flag::MovableKeys) } else { flags }
 }
 
 /// A command's declared categories and those that follow from its flags.
@@ -228,20 +222,29 @@ fn categories(spec: &CommandSpec, flags: FlagSet) -> u32 {
     set
 }
 
-/// First key, last key and step as COMMAND INFO shows them: of the first range, stretched over the
-/// ranges that follow it without a gap.
-fn legacy_keys(keys: &[KeySpec]) -> (i32, i32, i32) {
-    let mut found = (0, 0, 0);
+/// The ranges of a command's keys joined to one, and whether that one tells all of its keys: ranges
+/// with another step than 1 or with a gap before them are left out, as are keys found by a word or a
+/// count.
+fn legacy_keys(keys: &[KeySpec]) -> (LegacyKeys, bool) {
+    let mut joined = LegacyKeys::default();
+    let mut is_complete = true;
     for key in keys {
-        let (Begin::Index(begin), Find::Range { last, step, .. }) = (key.begin, key.find) else {
+        is_complete &= !key.flags.contains(&KeyFlag::Incomplete);
+        let (Begin::Index(first), Find::Range { last, step, .. }) = (key.begin, key.find) else {
+            is_complete = false;
             continue;
         };
-        let end = if last >= 0 { begin + last } else { last };
-        if found.0 == 0 {
-            found = (begin, end, step);
-        } else if found.1 == begin - 1 && step == found.2 {
-            found.1 = end;
+        let last = if last >= 0 { first + last } else { last };
+        if keys.len() == 1 {
+            joined = LegacyKeys { first, last, step };
+        } else if step != 1 || (joined.last != 0 && joined.last != first - 1) {
+            is_complete = false;
+        } else {
+            // A negative last argument lies beyond all positive ones.
+            let last = if joined.last < 0 { joined.last } else { last };
+            let first = if joined.first == 0 { first } else { joined.first };
+            joined = LegacyKeys { first, last, step };
         }
     }
-    found
+    (joined, is_complete)
 }

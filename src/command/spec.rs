@@ -1,5 +1,6 @@
 //! What a command declares about itself, once; everything else that speaks of commands derives from it.
 
+use super::keys::KeyFinder;
 use super::{Args, CommandResult, Context};
 
 /// The function that carries a command out. Gets at least as many arguments as the arity asks for.
@@ -12,11 +13,14 @@ pub struct CommandSpec {
     /// Number of arguments including the name (and the container's); negative: at least that many.
     pub arity: i16,
     pub flags: &'static [Flag],
-    /// ACL categories besides those that follow from the flags (see `table::implied_categories`).
+    /// ACL categories besides those that follow from the flags (see `registry`).
     pub categories: &'static [Category],
     /// Hints for clients, as COMMAND INFO shows them.
     pub tips: &'static [&'static str],
     pub keys: &'static [KeySpec],
+    /// Finds the keys where `keys` cannot tell them in full (`Unknown`, `Incomplete`) or not what
+    /// is done to them (`VariableFlags`): all such commands have it.
+    pub find_keys: Option<KeyFinder>,
     pub group: Group,
     pub since: &'static str,
     pub complexity: &'static str,
@@ -38,6 +42,7 @@ impl CommandSpec {
         categories: &[],
         tips: &[],
         keys: &[],
+        find_keys: None,
         group: Group::Generic,
         since: "1.0.0",
         complexity: "O(1)",
@@ -74,7 +79,10 @@ pub enum Flag {
     Asking,
     Fast,
     NoAuth,
+    /// May feed the replicas although it is no write. COMMAND INFO does not show it.
     MayReplicate,
+    /// Its key specs may well find no key, and that is no error.
+    NoMandatoryKeys,
     NoAsyncLoading,
     NoMulti,
     MovableKeys,
@@ -85,6 +93,8 @@ pub enum Flag {
     Debug,
     /// Its time is mostly waiting on purpose: left out of latency figures.
     NoLatency,
+    /// For the server's own use: COMMAND DOCS marks it `syscmd`.
+    System,
 }
 
 impl Flag {
@@ -104,7 +114,7 @@ impl Flag {
         (Flag::Asking, "asking"),
         (Flag::Fast, "fast"),
         (Flag::NoAuth, "no_auth"),
-        (Flag::MayReplicate, "may_replicate"),
+        (Flag::NoMandatoryKeys, "no_mandatory_keys"),
         (Flag::NoAsyncLoading, "no_async_loading"),
         (Flag::NoMulti, "no_multi"),
         (Flag::MovableKeys, "movablekeys"),

@@ -29,16 +29,7 @@ pub static COMMANDS: &[CommandSpec] = &[CommandSpec {
             handler: get,
             ..CommandSpec::DEFAULT
         },
-        CommandSpec {
-            name: "help",
-            arity: 2,
-            flags: &[Flag::Loading, Flag::Stale],
-            group: Group::Server,
-            since: "5.0.0",
-            summary: "Lists the subcommands.",
-            handler: help::reply,
-            ..CommandSpec::DEFAULT
-        },
+        help::subcommand(Group::Server, "5.0.0", &[]),
         CommandSpec {
             name: "resetstat",
             arity: 2,

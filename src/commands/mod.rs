@@ -1,9 +1,27 @@
 //! The commands, one family a file: each opens with its `COMMANDS` table, the handlers follow in
 //! the same order. Never touches a socket.
 
+pub mod command;
+pub mod config;
+mod config_apply;
+pub mod debug;
+pub mod key_finders;
+pub mod latency;
+pub mod memory;
+pub mod server;
+pub mod slowlog;
 pub mod strings;
 
 use crate::command::spec::CommandSpec;
 
 /// Every family's table.
-pub static FAMILIES: &[&[CommandSpec]] = &[strings::COMMANDS];
+pub static FAMILIES: &[&[CommandSpec]] = &[
+    command::COMMANDS,
+    config::COMMANDS,
+    debug::COMMANDS,
+    latency::COMMANDS,
+    memory::COMMANDS,
+    server::COMMANDS,
+    slowlog::COMMANDS,
+    strings::COMMANDS,
+];

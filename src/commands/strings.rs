@@ -2,6 +2,7 @@
 
 use crate::command::spec::{Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec};
 use crate::command::{Args, CommandResult, Context};
+use crate::commands::key_finders;
 use crate::keyspace::{Expiry, NewValue, Value};
 
 /// The family's commands.
@@ -24,6 +25,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         flags: &[Flag::Write, Flag::DenyOom],
         categories: &[Category::String],
         keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Update, KeyFlag::VariableFlags], 1)],
+        find_keys: Some(key_finders::set),
         group: Group::String,
         summary: "Sets a key to a string, with conditions and an expiry time if asked for.",
         arguments: &[Argument::key("key", 0), Argument::new("value", ArgumentKind::String)],
