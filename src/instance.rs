@@ -8,6 +8,7 @@ use crate::command::Registry;
 use crate::command::spec::{Flag, FlagSet};
 use crate::commands;
 use crate::config::Config;
+use crate::effects;
 use crate::effects::latency::LatencyMonitor;
 use crate::effects::slowlog::Slowlog;
 use crate::keyspace::Keyspace;
@@ -181,6 +182,8 @@ impl Instance {
         if now_ms != self.keyspace.now_ms {
             self.keyspace.now_ms = now_ms;
             self.keyspace.access.set_now(now_ms);
+            // Nothing can become due while the time stands still, so this is early enough.
+            self.keyspace.hold_expired = now_ms < self.pause.until_ms;
         }
     }
 
@@ -234,6 +237,7 @@ impl Instance {
     /// Ends CLIENT PAUSE and has the clients served that it held back.
     pub fn unpause(&mut self) {
         self.pause = Pause::default();
+        self.keyspace.hold_expired = false;
         self.requests.push(LoopRequest::ServePostponed);
     }
 
@@ -278,14 +282,18 @@ impl Instance {
 
     /// Removes keys that are due until `deadline` (in ticks); tells whether there are more.
     pub fn expire_slice(&mut self, deadline: u64) -> bool {
-        if !self.keyspace.active_expiry || !self.keyspace.has_volatile_keys() {
+        if !self.keyspace.active_expiry || self.keyspace_paused() {
             return false;
         }
         // With more effort, a smaller share of expired keys is put up with (Redis's own figures).
         let effort = self.config.active_expire_effort as usize;
         let acceptable_percent = 10usize.saturating_sub(effort.saturating_sub(1)).max(1);
         let clock = &self.clock;
-        self.keyspace.expire_cycle(acceptable_percent, || clock.ticks() >= deadline)
+        let more = self.keyspace.expire_cycle(acceptable_percent, || clock.ticks() >= deadline);
+        if !self.keyspace.changes.is_empty() {
+            effects::changes(self);
+        }
+        more
     }
 
     /// 40 random hexadecimal digits.

@@ -4,10 +4,15 @@
 pub mod command;
 pub mod config;
 mod config_apply;
+pub mod databases;
 pub mod debug;
+pub mod expiry;
 pub mod key_finders;
+pub mod keys;
 pub mod latency;
 pub mod memory;
+pub mod object;
+pub mod scan;
 pub mod server;
 pub mod slowlog;
 pub mod strings;
@@ -18,9 +23,14 @@ use crate::command::spec::CommandSpec;
 pub static FAMILIES: &[&[CommandSpec]] = &[
     command::COMMANDS,
     config::COMMANDS,
+    databases::COMMANDS,
     debug::COMMANDS,
+    expiry::COMMANDS,
+    keys::COMMANDS,
     latency::COMMANDS,
     memory::COMMANDS,
+    object::COMMANDS,
+    scan::COMMANDS,
     server::COMMANDS,
     slowlog::COMMANDS,
     strings::COMMANDS,

@@ -64,6 +64,13 @@ impl Changes {
     #[inline]
     pub fn modified(&mut self, database: usize, key: &[u8]) {
         self.total += 1;
+        self.touched(database, key);
+    }
+
+    /// A key was changed or removed by what does not count as a change: it expired, or the change is
+    /// counted under another key.
+    #[inline]
+    pub fn touched(&mut self, database: usize, key: &[u8]) {
         if self.observed {
             self.log.push(Change::Modified { database, key: key.to_vec() });
         }

@@ -16,12 +16,33 @@ pub enum Expiry {
     At(i64),
 }
 
+/// What was there before a value was put in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Before {
+    Absent,
+    Present,
+    /// A key whose time was over.
+    Expired,
+}
+
+/// How a value is put in.
+#[derive(Clone, Copy, Debug)]
+pub struct Setting {
+    pub expiry: Expiry,
+    /// What the record remembers of its use.
+    pub access: u32,
+    /// The time that decides whether what is there has expired, in ms since the epoch.
+    pub now_ms: i64,
+}
+
 /// Records by key, and references to those with an expiry time. Knows nothing of the clock.
 pub struct Database {
     records: Table<Record>,
     volatile: Table<VolatileReference>,
     /// Where the active expiry cycle goes on.
     pub(super) expiry_cursor: u64,
+    /// Share of expired keys in the last samples of volatile ones (a running mean).
+    pub(super) stale_share: f32,
     /// Mean time to live of the keys sampled of late, in ms; 0 if unknown.
     pub(super) average_ttl_ms: i64,
 }
@@ -33,6 +54,7 @@ impl Database {
             records: Table::new(seed.clone()),
             volatile: Table::new(seed),
             expiry_cursor: 0,
+            stale_share: 0.0,
             average_ttl_ms: 0,
         }
     }
@@ -68,20 +90,39 @@ impl Database {
         self.records.get(hash, key)
     }
 
-    /// Sets a key's value, whether it exists or not. O(1).
+    /// The record of a key, or, taken out, if its time is over. O(1).
     #[inline]
-    pub fn put(&mut self, hash: u64, key: &[u8], value: NewValue<'_>, expiry: Expiry, access: u32) {
+    pub fn get_live(&mut self, hash: u64, key: &[u8], now_ms: i64) -> Result<Option<&Record>, Record> {
+        if self.volatile.is_empty() {
+            return Ok(self.records.get(hash, key));
+        }
+        match self.records.get_or_remove(hash, key, |record| record.is_due(now_ms)) {
+            Err(expired) => {
+                self.volatile.remove(hash, key);
+                Err(expired)
+            }
+            live => live,
+        }
+    }
+
+    /// Sets a key's value, whether it exists or not; one whose time is over counts as absent, but
+    /// for the answer. O(1).
+    #[inline]
+    pub fn put(&mut self, hash: u64, key: &[u8], value: NewValue<'_>, setting: Setting) -> Before {
+        let Setting { expiry, access, now_ms } = setting;
         let Some(record) = self.records.get_mut(hash, key) else {
             let expiry_ms = match expiry {
                 Expiry::At(time_ms) => Some(time_ms),
                 Expiry::Clear | Expiry::Keep => None,
             };
-            return self.insert(hash, Record::new(key, value, expiry_ms, access));
+            self.insert(hash, Record::new(key, value, expiry_ms, access));
+            return Before::Absent;
         };
         let before_ms = record.expiry_ms();
+        let before = if record.is_due(now_ms) { Before::Expired } else { Before::Present };
         let after_ms = match expiry {
             Expiry::Clear => None,
-            Expiry::Keep => before_ms,
+            Expiry::Keep => before_ms.filter(|_| before == Before::Present),
             Expiry::At(time_ms) => Some(time_ms),
         };
         match record.overwrite(value, after_ms) {
@@ -90,7 +131,7 @@ impl Database {
                 let new = Record::new(key, value, after_ms, access);
                 let reference = new.volatile_reference();
                 if before_ms.is_some() {
-                    self.unindex(hash, key);
+                    self.volatile.remove(hash, key);
                 }
                 // The old record must leave the index before it goes, so it is looked up anew.
                 if let Some(slot) = self.records.get_mut(hash, key) {
@@ -101,6 +142,7 @@ impl Database {
                 }
             }
         }
+        before
     }
 
     /// Adds a record whose key is not there yet. O(1).
@@ -113,16 +155,19 @@ impl Database {
 
     /// Takes a key out. O(1).
     pub fn remove(&mut self, hash: u64, key: &[u8]) -> Option<Record> {
-        if self.records.get(hash, key)?.expiry_ms().is_some() {
-            self.unindex(hash, key);
+        let record = self.records.remove(hash, key)?;
+        if record.expiry_ms().is_some() {
+            // The index refers to the record, which must not go before this.
+            self.volatile.remove(hash, key);
         }
-        self.records.remove(hash, key)
+        Some(record)
     }
 
-    /// Puts another record of the same key in place of the present one. O(1).
-    pub fn replace(&mut self, hash: u64, record: Record) {
-        self.remove(hash, record.key());
+    /// Adds a record, in place of any with the same key, which is given back. O(1).
+    pub fn replace(&mut self, hash: u64, record: Record) -> Option<Record> {
+        let before = self.remove(hash, record.key());
         self.insert(hash, record);
+        before
     }
 
     /// The record of a key, to change its value in place; `Record`'s own methods see to it that
@@ -131,9 +176,15 @@ impl Database {
         self.records.get_mut(hash, key)
     }
 
-    /// Sets or clears the expiry time; tells whether the key exists. O(1).
-    pub fn set_expiry(&mut self, hash: u64, key: &[u8], expiry_ms: Option<i64>) -> bool {
-        let Some(record) = self.records.get_mut(hash, key) else {
+    /// Sets or clears the expiry time of a key that is there and whose time is not over; tells whether it is so. O(1).
+    pub fn set_expiry(
+        &mut self,
+        hash: u64,
+        key: &[u8],
+        expiry_ms: Option<i64>,
+        now_ms: i64,
+    ) -> bool {
+        let Some(record) = self.records.get_mut(hash, key).filter(|record| !record.is_due(now_ms)) else {
             return false;
         };
         let done = match expiry_ms {
@@ -151,6 +202,7 @@ impl Database {
     pub fn take(&mut self) -> (Reclaim<Record>, Reclaim<VolatileReference>) {
         self.expiry_cursor = 0;
         self.average_ttl_ms = 0;
+        self.stale_share = 0.0;
         (self.records.take(), self.volatile.take())
     }
 
@@ -163,9 +215,5 @@ impl Database {
     pub fn shrink_step(&mut self, entries: usize) -> bool {
         let more = self.records.needs_shrink() && self.records.shrink_step(entries);
         more | (self.volatile.needs_shrink() && self.volatile.shrink_step(entries))
-    }
-
-    fn unindex(&mut self, hash: u64, key: &[u8]) {
-        self.volatile.remove(hash, key);
     }
 }

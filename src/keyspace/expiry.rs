@@ -1,13 +1,30 @@
 //! Expiry: lazy on access, and a sampled active cycle that the loop runs in slices.
 //!
-//! The cycle walks the index of volatile keys bucket by bucket, database after database, and
-//! removes what is due. As in Redis it stops early in a database whose sample holds few expired
-//! keys, so that a keyspace with little to do costs little.
+//! The cycle walks the index of volatile keys bucket by bucket, database after database, and removes what is due. As in Redis
+//! it goes on in a database while more than a tenth of a sample was due (at the default effort), and stops early otherwise, so
+//! that a keyspace with little to do costs little. One sample is small, and may hold few expired keys by chance where many
+//! are left: so it goes on as well while the mean of the last samples is above that share.
+//!
+//! A sample is gathered first and its records fetched side by side, then those that are due are removed: the walk itself is
+//! in the order of the hash, so that the index and the table of records are met segment by segment, and only the
+//! records lie scattered. Nothing is copied or allocated for a key.
 
-use super::{EventClass, Keyspace};
+use smallvec::SmallVec;
+
+use crate::collections::table::{Entry, prefetch};
+
+use super::record::VolatileReference;
+use super::{Changes, EventClass, Keyspace, KeyspaceStats, Record};
 
 /// Keys looked at before the share of expired ones among them is judged.
 const SAMPLE_KEYS: usize = 20;
+/// Buckets looked at for them: a sparse index has empty ones.
+const SAMPLE_BUCKETS: usize = SAMPLE_KEYS * 20;
+/// Room for a sample whose last bucket brings as many keys as can be.
+const SAMPLE_KEYS_MAX: usize = SAMPLE_KEYS + 14;
+
+/// How much the latest sample counts in the mean of the samples.
+const SAMPLE_WEIGHT: f32 = 1.0 / 8.0;
 
 /// What the cycle counts, for INFO.
 #[derive(Clone, Copy, Debug, Default)]
@@ -34,111 +51,128 @@ pub struct Sample {
     pub expired: usize,
 }
 
-impl Keyspace {
-    /// Removes the key if its time has come. The heart of lazy expiry: costs nothing in a database
-    /// without volatile keys.
-    #[inline]
-    pub(super) fn expire_if_due(&mut self, database: usize, hash: u64, key: &[u8]) {
-        let space = &self.databases[database];
-        if space.volatile_len() == 0 {
-            return;
-        }
-        let expiry_ms = space.get(hash, key).and_then(|record| record.expiry_ms());
-        if expiry_ms.is_some_and(|time_ms| time_ms <= self.now_ms) {
-            self.expire(database, hash, key);
-        }
-    }
+/// The time before which a key must have been due to count as expired; none has while expired keys are held.
+pub(super) fn horizon(hold_expired: bool, now_ms: i64) -> i64 {
+    if hold_expired { i64::MIN } else { now_ms }
+}
 
+impl KeyspaceStats {
+    /// Counts and tells that this record was removed because its time was over. Gives what a lookup then finds: nothing.
     #[cold]
-    fn expire(&mut self, database: usize, hash: u64, key: &[u8]) {
-        if self.databases[database].remove(hash, key).is_some() {
-            self.stats.expired_keys += 1;
-            self.changes.modified(database, key);
-            self.changes.notify(EventClass::Expired, "expired", database, key);
-        }
+    pub(super) fn note_expired<'a>(
+        &mut self,
+        changes: &mut Changes,
+        database: usize,
+        expired: &Record,
+    ) -> Option<&'a Record> {
+        self.expired_keys += 1;
+        changes.touched(database, expired.key());
+        changes.notify(EventClass::Expired, "expired", database, expired.key());
+        None
     }
+}
 
-    /// Whether any database holds volatile keys.
-    pub fn has_volatile_keys(&self) -> bool {
-        self.databases.iter().any(|database| database.volatile_len() > 0)
-    }
-
-    /// Runs the active cycle until every database had its turn or `out_of_time` says stop; tells
-    /// whether it was stopped. `acceptable_percent` is the share of expired keys in a sample below
-    /// which a database is left for the next cycle.
-    pub fn expire_cycle(&mut self, acceptable_percent: usize, mut out_of_time: impl FnMut() -> bool) -> bool {
+impl Keyspace {
+    /// Runs the active cycle until every database had its turn or `out_of_time` says stop; tells whether it was stopped.
+    /// `acceptable_percent` is the share of expired keys in a sample up to which a database is left for the next cycle.
+    pub fn expire_cycle(
+        &mut self,
+        acceptable_percent: usize,
+        mut out_of_time: impl FnMut() -> bool,
+    ) -> bool {
         let mut total = Sample::default();
         let mut stopped = false;
-        'databases: for _ in 0..self.databases.len() {
+        for _ in 0..self.databases.len() {
+            // Moved on at once: whoever runs out of time in this database goes on in the next one.
             let database = self.expiry_stats.next_database % self.databases.len();
-            while self.databases[database].volatile_len() > 0 {
+            self.expiry_stats.next_database = database + 1;
+            while !stopped && self.databases[database].volatile_len() > 0 {
                 let sample = self.expire_sample(database);
                 total.looked_at += sample.looked_at;
                 total.expired += sample.expired;
-                if sample.expired * 100 <= sample.looked_at * acceptable_percent {
+                stopped = out_of_time();
+                if !self.is_stale(database, sample, acceptable_percent) {
                     break;
                 }
-                if out_of_time() {
-                    stopped = true;
-                    break 'databases;
-                }
             }
-            self.expiry_stats.next_database = (database + 1) % self.databases.len();
-            if out_of_time() {
-                stopped = true;
+            if stopped {
                 break;
             }
         }
-        self.note_sample(total, stopped);
+        self.note_samples(total, stopped);
         stopped
     }
 
-    fn note_sample(&mut self, total: Sample, stopped: bool) {
-        if total.looked_at > 0 {
-            let percent = total.expired as f64 * 100.0 / total.looked_at as f64;
-            self.expiry_stats.stale_percent = percent * 0.05 + self.expiry_stats.stale_percent * 0.95;
-        }
-        if stopped {
-            self.expiry_stats.time_cap_reached += 1;
-        }
+    /// Whether more than the acceptable share of a database's volatile keys is likely to have expired.
+    fn is_stale(&mut self, database: usize, sample: Sample, acceptable_percent: usize) -> bool {
+        let acceptable = acceptable_percent as f32 / 100.0;
+        let share = sample.expired as f32 / sample.looked_at.max(1) as f32;
+        let mean = &mut self.databases[database].stale_share;
+        *mean += (share - *mean) * SAMPLE_WEIGHT;
+        share > acceptable || *mean > acceptable
+    }
+
+    fn note_samples(&mut self, total: Sample, stopped: bool) {
+        let share = total.expired as f64 / total.looked_at.max(1) as f64;
+        let before = self.expiry_stats.stale_percent;
+        self.expiry_stats.stale_percent = share * 100.0 * 0.05 + before * 0.95;
+        self.expiry_stats.time_cap_reached += u64::from(stopped);
     }
 
     /// Looks at the next few volatile keys of a database and removes those that are due.
     fn expire_sample(&mut self, database: usize) -> Sample {
-        let mut sample = Sample::default();
-        let mut due: Vec<Vec<u8>> = Vec::new();
-        let (mut ttl_sum_ms, mut ttl_count) = (0i64, 0i64);
-        let now_ms = self.now_ms;
+        let mut references: SmallVec<[VolatileReference; SAMPLE_KEYS_MAX]> = SmallVec::new();
         let space = &mut self.databases[database];
-        let mut cursor = space.expiry_cursor;
-        // A sparse index has empty buckets: the number of steps is bounded as well.
-        for _ in 0..SAMPLE_KEYS * 20 {
-            cursor = space.volatile().scan(cursor, |reference| {
-                sample.looked_at += 1;
-                let left_ms = reference.expiry_ms().saturating_sub(now_ms);
-                if left_ms <= 0 {
-                    due.push(crate::collections::table::Entry::key(reference).to_vec());
-                } else {
-                    ttl_sum_ms = ttl_sum_ms.saturating_add(left_ms);
-                    ttl_count += 1;
-                }
+        for _ in 0..SAMPLE_BUCKETS {
+            space.expiry_cursor = space.volatile().scan(space.expiry_cursor, |reference| {
+                prefetch(reference.address());
+                references.push(*reference);
             });
-            if sample.looked_at >= SAMPLE_KEYS || cursor == 0 {
+            // At the end of the walk the sample ends as well: no key is in it twice.
+            if references.len() >= SAMPLE_KEYS || space.expiry_cursor == 0 {
                 break;
             }
         }
-        space.expiry_cursor = cursor;
+        let looked_at = references.len();
+        let now_ms = self.now_ms;
+        let (mut ttl_sum_ms, mut ttl_count) = (0i64, 0i64);
+        references.retain(|reference| {
+            let left_ms = reference.expiry_ms().saturating_sub(now_ms);
+            if left_ms >= 0 {
+                ttl_sum_ms = ttl_sum_ms.saturating_add(left_ms);
+                ttl_count += 1;
+            }
+            left_ms < 0
+        });
         if let Some(mean_ms) = ttl_sum_ms.checked_div(ttl_count) {
-            let before_ms = space.average_ttl_ms;
-            space.average_ttl_ms =
-                if before_ms == 0 { mean_ms } else { before_ms / 50 * 49 + mean_ms / 50 };
+            let average_ms = &mut self.databases[database].average_ttl_ms;
+            *average_ms = if *average_ms == 0 {
+                mean_ms
+            } else {
+                *average_ms / 50 * 49 + mean_ms / 50
+            };
         }
-        sample.expired = due.len();
-        for key in due {
-            let hash = self.seed.hash(&key);
-            self.expire(database, hash, &key);
+        self.remove_due(database, &references);
+        Sample {
+            looked_at,
+            expired: references.len(),
         }
-        sample
+    }
+
+    /// Removes keys, each of them there and given once.
+    fn remove_due(&mut self, database: usize, references: &[VolatileReference]) {
+        let mut hashes: SmallVec<[u64; SAMPLE_KEYS_MAX]> = SmallVec::new();
+        for reference in references {
+            let hash = self.seed.hash(reference.key());
+            self.prefetch_bucket(database, hash);
+            hashes.push(hash);
+        }
+        for (reference, hash) in references.iter().zip(hashes) {
+            if let Some(record) = self.databases[database].remove(hash, reference.key()) {
+                self.stats
+                    .note_expired(&mut self.changes, database, &record);
+            }
+        }
     }
 
     /// Mean time to live of a database's volatile keys, in ms, as last sampled.

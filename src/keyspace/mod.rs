@@ -4,11 +4,14 @@
 //! the loop sets `now_ms`.
 
 mod access;
+mod ahead;
 pub mod changes;
 pub mod database;
 pub mod expiry;
+mod naming;
 pub mod reclaim;
 pub mod record;
+mod relocate;
 
 pub use access::AccessPolicy;
 pub use changes::{Changes, EventClass};
@@ -16,6 +19,7 @@ pub use database::{Database, Expiry};
 pub use record::{NewValue, Record, Value};
 
 use crate::collections::hash::HashSeed;
+use database::{Before, Setting};
 use reclaim::ReclaimQueue;
 
 /// What the keyspace counts, for INFO.
@@ -48,6 +52,8 @@ pub struct Keyspace {
     pub changes: Changes,
     /// Whether the active cycle removes expired keys (DEBUG SET-ACTIVE-EXPIRE).
     pub active_expiry: bool,
+    /// Whether expired keys are only hidden, not removed: while CLIENT PAUSE holds changes back.
+    pub hold_expired: bool,
     pub expiry_stats: expiry::ExpiryStats,
     garbage: ReclaimQueue,
 }
@@ -65,6 +71,7 @@ impl Keyspace {
             stats: KeyspaceStats::default(),
             changes: Changes::default(),
             active_expiry: true,
+            hold_expired: false,
             expiry_stats: expiry::ExpiryStats::default(),
             garbage: ReclaimQueue::default(),
         }
@@ -112,28 +119,48 @@ impl Keyspace {
     #[inline]
     pub fn read(&mut self, database: usize, key: &[u8]) -> Option<&Record> {
         let hash = self.hash(key);
-        self.expire_if_due(database, hash, key);
-        match self.databases[database].get(hash, key) {
+        if self.hold_expired {
+            return self.read_held(database, hash, key);
+        }
+        let Keyspace { databases, stats, changes, .. } = self;
+        let found = databases[database].get_live(hash, key, self.now_ms);
+        let record = found.unwrap_or_else(|expired| stats.note_expired(changes, database, &expired));
+        match record {
             Some(record) => {
-                self.stats.hits += 1;
+                stats.hits += 1;
                 if !self.no_touch {
                     self.access.touch(record);
                 }
-                Some(record)
             }
             None => {
-                self.stats.misses += 1;
-                None
+                stats.misses += 1;
+                changes.notify(EventClass::KeyMiss, "keymiss", database, key);
             }
         }
+        record
+    }
+
+    #[cold]
+    fn read_held(&mut self, database: usize, hash: u64, key: &[u8]) -> Option<&Record> {
+        let found = self.databases[database].get(hash, key);
+        let record = found.filter(|record| !record.is_due(self.now_ms));
+        match record {
+            Some(record) => {
+                self.stats.hits += 1;
+                self.access.touch(record);
+            }
+            None => self.stats.misses += 1,
+        }
+        record
     }
 
     /// Looks a key up for a change: removes it if it has expired, notes the access.
     #[inline]
     pub fn lookup(&mut self, database: usize, key: &[u8]) -> Option<&Record> {
         let hash = self.hash(key);
-        self.expire_if_due(database, hash, key);
-        let record = self.databases[database].get(hash, key)?;
+        let Keyspace { databases, stats, changes, .. } = self;
+        let found = databases[database].get_live(hash, key, expiry::horizon(self.hold_expired, self.now_ms));
+        let record = found.unwrap_or_else(|expired| stats.note_expired(changes, database, &expired))?;
         if !self.no_touch {
             self.access.touch(record);
         }
@@ -144,8 +171,39 @@ impl Keyspace {
     #[inline]
     pub fn peek(&mut self, database: usize, key: &[u8]) -> Option<&Record> {
         let hash = self.hash(key);
-        self.expire_if_due(database, hash, key);
-        self.databases[database].get(hash, key)
+        self.peek_hashed(database, hash, key)
+    }
+
+    #[inline]
+    fn peek_hashed(&mut self, database: usize, hash: u64, key: &[u8]) -> Option<&Record> {
+        let now_ms = self.now_ms;
+        if self.hold_expired {
+            let found = self.databases[database].get(hash, key);
+            return found.filter(|record| !record.is_due(now_ms));
+        }
+        let found = self.databases[database].get_live(hash, key, now_ms);
+        found.unwrap_or_else(|expired| self.stats.note_expired(&mut self.changes, database, &expired))
+    }
+
+    /// Looks a key up for a read that counts as hit or miss and leaves no other trace.
+    pub fn inspect(&mut self, database: usize, key: &[u8]) -> Option<&Record> {
+        let found = self.exists(database, key);
+        self.stats.hits += u64::from(found);
+        self.stats.misses += u64::from(!found);
+        let hash = self.hash(key);
+        self.databases[database].get(hash, key).filter(|_| found)
+    }
+
+    /// For how long a key has not been used, in seconds; `None` if there is none or uses are counted instead.
+    pub fn idle_seconds(&self, database: usize, key: &[u8]) -> Option<u32> {
+        let record = self.databases[database].get(self.hash(key), key)?;
+        (!self.access.frequency).then(|| self.access.idle_seconds(record))
+    }
+
+    /// How often a key is used, on a logarithmic scale; `None` if there is none or uses are not counted.
+    pub fn frequency(&self, database: usize, key: &[u8]) -> Option<u32> {
+        let record = self.databases[database].get(self.hash(key), key)?;
+        self.access.frequency.then(|| self.access.frequency_of(record))
     }
 
     /// Whether the key exists, without leaving a trace.
@@ -157,11 +215,17 @@ impl Keyspace {
     #[inline]
     pub fn set(&mut self, database: usize, key: &[u8], value: NewValue<'_>, expiry: Expiry) {
         let hash = self.hash(key);
-        if expiry == Expiry::Keep {
-            self.expire_if_due(database, hash, key);
+        let now_ms = expiry::horizon(self.hold_expired, self.now_ms);
+        let setting = Setting { expiry, access: self.access.of_new(), now_ms };
+        match self.databases[database].put(hash, key, value, setting) {
+            Before::Present => {}
+            Before::Absent => self.changes.notify(EventClass::New, "new", database, key),
+            Before::Expired => {
+                self.stats.expired_keys += 1;
+                self.changes.notify(EventClass::Expired, "expired", database, key);
+                self.changes.notify(EventClass::New, "new", database, key);
+            }
         }
-        let access = self.access.of_new();
-        self.databases[database].put(hash, key, value, expiry, access);
         self.changes.modified(database, key);
     }
 
@@ -185,8 +249,11 @@ impl Keyspace {
     /// Removes a key and hands its record over.
     pub fn take(&mut self, database: usize, key: &[u8]) -> Option<Record> {
         let hash = self.hash(key);
-        self.expire_if_due(database, hash, key);
         let record = self.databases[database].remove(hash, key)?;
+        if record.is_due(expiry::horizon(self.hold_expired, self.now_ms)) {
+            self.stats.note_expired(&mut self.changes, database, &record);
+            return None;
+        }
         self.changes.modified(database, key);
         Some(record)
     }
@@ -194,6 +261,9 @@ impl Keyspace {
     /// Adds a record under its key, in place of any that is there.
     pub fn store(&mut self, database: usize, record: Record) {
         let hash = self.seed.hash(record.key());
+        if self.peek_hashed(database, hash, record.key()).is_none() {
+            self.changes.notify(EventClass::New, "new", database, record.key());
+        }
         self.changes.modified(database, record.key());
         self.databases[database].replace(hash, record);
     }
@@ -201,10 +271,12 @@ impl Keyspace {
     /// Sets or clears a key's expiry time; tells whether the key exists.
     pub fn set_expiry(&mut self, database: usize, key: &[u8], expiry_ms: Option<i64>) -> bool {
         let hash = self.hash(key);
-        self.expire_if_due(database, hash, key);
-        let exists = self.databases[database].set_expiry(hash, key, expiry_ms);
+        let now_ms = expiry::horizon(self.hold_expired, self.now_ms);
+        let exists = self.databases[database].set_expiry(hash, key, expiry_ms, now_ms);
         if exists {
             self.changes.modified(database, key);
+        } else {
+            self.peek_hashed(database, hash, key);
         }
         exists
     }
@@ -228,14 +300,17 @@ impl Keyspace {
 
     /// A random key that has not expired, or none. O(1); expired keys that it meets are removed.
     pub fn random_key(&mut self, database: usize, random: &mut fastrand::Rng) -> Option<Vec<u8>> {
+        /// While expired keys are only hidden there may be nothing else to find; then one of them it is.
+        const HELD_TRIES: usize = 100;
+        let mut tries = 0;
         loop {
             let record = self.databases[database].records().random(random)?;
             let key = record.key().to_vec();
-            if !record.expiry_ms().is_some_and(|time_ms| time_ms <= self.now_ms) {
+            tries += 1;
+            if !record.is_due(self.now_ms) || self.hold_expired && tries == HELD_TRIES {
                 return Some(key);
             }
-            let hash = self.seed.hash(&key);
-            self.expire_if_due(database, hash, &key);
+            self.peek(database, &key);
         }
     }
 

@@ -246,6 +246,12 @@ impl Record {
         Some(unsafe { self.base().add(HEADER_BYTES).cast::<i64>().read() })
     }
 
+    /// Whether the key's time is over. Like Redis, a key lives through the millisecond that it expires at.
+    #[inline]
+    pub fn is_due(&self, now_ms: i64) -> bool {
+        self.expiry_ms().is_some_and(|time_ms| time_ms < now_ms)
+    }
+
     /// What the eviction policy keeps (24 bits).
     #[inline]
     pub fn access(&self) -> u32 {

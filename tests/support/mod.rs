@@ -1,10 +1,11 @@
 //! A server driven in-process: sessions without sockets, a virtual clock, seeded randomness.
 #![allow(dead_code)] // Each test program uses a part of it.
 
-use oneloop::command::call;
+use oneloop::command::{Context, call};
 use oneloop::config::Config;
 use oneloop::instance::Instance;
-use oneloop::resp::Args;
+use oneloop::keyspace::changes::Change;
+use oneloop::resp::{Args, Reply};
 use oneloop::server::clock::Clock;
 use oneloop::net::address::Address;
 use oneloop::session::Token;
@@ -75,6 +76,31 @@ impl Harness {
     pub fn advance_ms(&mut self, duration_ms: u64) {
         self.instance.clock.advance_virtual(duration_ms);
         self.instance.refresh_clock();
+    }
+
+    /// Runs a command's handler alone and gives the keyspace events that it left, as `database:event key`.
+    pub fn events(&mut self, words: &str) -> Vec<String> {
+        let args: Vec<&[u8]> = words.split(' ').map(str::as_bytes).collect();
+        let args = Args::from_slices(&args);
+        let found = self.instance.commands.resolve(&args[0], args.get(1)).expect("a command");
+        let (command, handler) = (found.id, found.spec.handler);
+        let mut session = self.instance.clients.lend(self.client).expect("the client is there");
+        let mut reply = Reply::default();
+        self.instance.keyspace.changes.set_event_classes(u16::MAX);
+        let mut context =
+            Context { instance: &mut self.instance, session: &mut session, reply: &mut reply, command };
+        // What it replies, an error too, is not the matter here.
+        let _ = handler(&mut context, args);
+        self.instance.clients.restore(session);
+        let changes = &mut self.instance.keyspace.changes;
+        changes.set_event_classes(0);
+        let events = changes.take().into_iter().filter_map(|change| match change {
+            Change::Event { event, database, key, .. } => {
+                Some(format!("{database}:{event} {}", String::from_utf8_lossy(&key)))
+            }
+            _ => None,
+        });
+        events.collect()
     }
 
     /// Checks a command's reply.

@@ -27,10 +27,10 @@ mod tests;
 mod walk;
 
 pub use pinned::{Pinned, Reclaim};
+pub use prefetch::prefetch;
 
 use super::hash::HashSeed;
 use directory::Directory;
-use prefetch::prefetch;
 
 /// What a table holds: one pointer-sized owned handle. A clone is one more reference to the same allocation.
 pub trait Entry: Clone {
@@ -215,6 +215,30 @@ impl<E: Entry> Table<E> {
                 None
             }
         }
+    }
+
+    /// The entry of a key, or, taken out, if `is_spent` says that its time is over. O(1): a spent entry costs a second probe,
+    /// any other a second look into the directory, as the borrow checker ties the probe's borrow to what is returned.
+    #[inline]
+    pub fn get_or_remove(
+        &mut self,
+        hash: u64,
+        key: &[u8],
+        is_spent: impl FnOnce(&E) -> bool,
+    ) -> Result<Option<&E>, E> {
+        let position = spread(hash);
+        let Some(segment) = self.directory.segment(position) else {
+            return Ok(None);
+        };
+        let Some(place) = segment.find(hash, key) else {
+            return Ok(None);
+        };
+        if is_spent(segment.entry(place)) {
+            if let Some(spent) = self.remove(hash, key) {
+                return Err(spent);
+            }
+        }
+        Ok(self.directory.segment(position).map(|segment| segment.entry(place)))
     }
 
     /// Takes the entry of a key out. O(1); memory is given back by [`Table::shrink_step`].

@@ -1,0 +1,287 @@
+//! When keys expire: EXPIRE, PEXPIRE, EXPIREAT, PEXPIREAT, TTL, PTTL, EXPIRETIME, PEXPIRETIME and PERSIST.
+
+use crate::command::spec::{Argument, ArgumentKind, Category, CommandSpec, Flag, KeyFlag, KeySpec};
+use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::keyspace::EventClass;
+use crate::resp::number::parse_i64;
+
+const CONDITION: Argument = Argument::one_of(
+    "condition",
+    &[
+        Argument::token("nx", "NX"),
+        Argument::token("xx", "XX"),
+        Argument::token("gt", "GT"),
+        Argument::token("lt", "LT"),
+    ],
+)
+.optional()
+.since("7.0.0");
+
+/// A command that sets an expiry time.
+const SETTER: CommandSpec = CommandSpec {
+    arity: -3,
+    flags: &[Flag::Write, Flag::Fast],
+    categories: &[Category::Keyspace],
+    keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Update], 1)],
+    history: &[("7.0.0", "The conditions `NX`, `XX`, `GT` and `LT`.")],
+    ..CommandSpec::DEFAULT
+};
+
+/// A command that tells an expiry time.
+const GETTER: CommandSpec = CommandSpec {
+    arity: 2,
+    flags: &[Flag::ReadOnly, Flag::Fast],
+    categories: &[Category::Keyspace],
+    keys: &[KeySpec::one(&[KeyFlag::Ro, KeyFlag::Access], 1)],
+    arguments: &[Argument::key("key", 0)],
+    ..CommandSpec::DEFAULT
+};
+
+/// The tip of commands whose reply depends on when they are called.
+const VARIES: &[&str] = &["nondeterministic_output"];
+
+const TTL_HISTORY: &[(&str, &str)] = &[("2.8.0", "-2 stands for a key that does not exist.")];
+
+/// The family's commands.
+pub static COMMANDS: &[CommandSpec] = &[
+    CommandSpec {
+        name: "expire",
+        summary: "Has a key expire after so many seconds.",
+        arguments: &[
+            Argument::key("key", 0),
+            Argument::new("seconds", ArgumentKind::Integer),
+            CONDITION,
+        ],
+        handler: |context, args| expire(context, args, Unit::Seconds, Base::Now),
+        ..SETTER
+    },
+    CommandSpec {
+        name: "pexpire",
+        since: "2.6.0",
+        summary: "Has a key expire after so many milliseconds.",
+        arguments: &[
+            Argument::key("key", 0),
+            Argument::new("milliseconds", ArgumentKind::Integer),
+            CONDITION,
+        ],
+        handler: |context, args| expire(context, args, Unit::Milliseconds, Base::Now),
+        ..SETTER
+    },
+    CommandSpec {
+        name: "expireat",
+        since: "1.2.0",
+        summary: "Has a key expire at a time, in seconds since the epoch.",
+        arguments: &[
+            Argument::key("key", 0),
+            Argument::new("unix-time-seconds", ArgumentKind::UnixTime),
+            CONDITION,
+        ],
+        handler: |context, args| expire(context, args, Unit::Seconds, Base::Epoch),
+        ..SETTER
+    },
+    CommandSpec {
+        name: "pexpireat",
+        since: "2.6.0",
+        summary: "Has a key expire at a time, in milliseconds since the epoch.",
+        arguments: &[
+            Argument::key("key", 0),
+            Argument::new("unix-time-milliseconds", ArgumentKind::UnixTime),
+            CONDITION,
+        ],
+        handler: |context, args| expire(context, args, Unit::Milliseconds, Base::Epoch),
+        ..SETTER
+    },
+    CommandSpec {
+        name: "ttl",
+        tips: VARIES,
+        summary: "Tells in how many seconds a key expires.",
+        history: TTL_HISTORY,
+        handler: |context, args| tell(context, args, Unit::Seconds, Base::Now),
+        ..GETTER
+    },
+    CommandSpec {
+        name: "pttl",
+        tips: VARIES,
+        since: "2.6.0",
+        summary: "Tells in how many milliseconds a key expires.",
+        history: TTL_HISTORY,
+        handler: |context, args| tell(context, args, Unit::Milliseconds, Base::Now),
+        ..GETTER
+    },
+    CommandSpec {
+        name: "expiretime",
+        since: "7.0.0",
+        summary: "Tells when a key expires, in seconds since the epoch.",
+        handler: |context, args| tell(context, args, Unit::Seconds, Base::Epoch),
+        ..GETTER
+    },
+    CommandSpec {
+        name: "pexpiretime",
+        since: "7.0.0",
+        summary: "Tells when a key expires, in milliseconds since the epoch.",
+        handler: |context, args| tell(context, args, Unit::Milliseconds, Base::Epoch),
+        ..GETTER
+    },
+    CommandSpec {
+        name: "persist",
+        arity: 2,
+        flags: &[Flag::Write, Flag::Fast],
+        categories: &[Category::Keyspace],
+        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Update], 1)],
+        since: "2.2.0",
+        summary: "Has a key not expire any more.",
+        arguments: &[Argument::key("key", 0)],
+        handler: persist,
+        ..CommandSpec::DEFAULT
+    },
+];
+
+/// What times are counted in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Unit {
+    Seconds,
+    Milliseconds,
+}
+
+/// What times are counted from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Base {
+    Now,
+    Epoch,
+}
+
+/// On what an expiry time is set.
+#[derive(Clone, Copy, Default)]
+struct Conditions {
+    if_none: bool,
+    if_any: bool,
+    if_later: bool,
+    if_earlier: bool,
+}
+
+impl Conditions {
+    fn parse(words: Args<'_>) -> Result<Conditions, CommandError> {
+        let mut conditions = Conditions::default();
+        for word in words.iter() {
+            match word.to_ascii_lowercase().as_slice() {
+                b"nx" => conditions.if_none = true,
+                b"xx" => conditions.if_any = true,
+                b"gt" => conditions.if_later = true,
+                b"lt" => conditions.if_earlier = true,
+                _ => {
+                    let word = String::from_utf8_lossy(word);
+                    return Err(CommandError::new(format!("ERR Unsupported option {word}")));
+                }
+            }
+        }
+        let Conditions {
+            if_none,
+            if_any,
+            if_later,
+            if_earlier,
+        } = conditions;
+        if if_none && (if_any || if_later || if_earlier) {
+            return Err(CommandError::fixed(
+                "ERR NX and XX, GT or LT options at the same time are not compatible",
+            ));
+        }
+        if if_later && if_earlier {
+            return Err(CommandError::fixed(
+                "ERR GT and LT options at the same time are not compatible",
+            ));
+        }
+        Ok(conditions)
+    }
+
+    /// Whether the new time may take the place of the present one. No time is later than any.
+    fn hold(self, present_ms: Option<i64>, new_ms: i64) -> bool {
+        let later = present_ms.is_some_and(|present_ms| new_ms > present_ms);
+        let earlier = present_ms.is_none_or(|present_ms| new_ms < present_ms);
+        !(self.if_none && present_ms.is_some()
+            || self.if_any && present_ms.is_none()
+            || self.if_later && !later
+            || self.if_earlier && !earlier)
+    }
+}
+
+/// The time that a request asks for, in ms since the epoch.
+fn parse_time(text: &[u8], unit: Unit, base_ms: i64) -> Result<Option<i64>, CommandError> {
+    let number = parse_i64(text).ok_or(CommandError::NOT_AN_INTEGER)?;
+    let duration_ms = match unit {
+        Unit::Seconds => number.checked_mul(1000),
+        Unit::Milliseconds => Some(number),
+    };
+    Ok(duration_ms.and_then(|duration_ms| duration_ms.checked_add(base_ms)))
+}
+
+fn expire(context: &mut Context<'_>, args: Args<'_>, unit: Unit, base: Base) -> CommandResult {
+    let key = args.at(1);
+    let now_ms = context.instance.now_ms();
+    let base_ms = if base == Base::Now { now_ms } else { 0 };
+    let conditions = Conditions::parse(args.slice_from(3))?;
+    let Some(time_ms) = parse_time(args.at(2), unit, base_ms)? else {
+        return Err(CommandError::invalid_expire_time(context.command_name()));
+    };
+    let (keyspace, database, reply) = context.parts();
+    let present_ms = keyspace
+        .lookup(database, key)
+        .map(|record| record.expiry_ms());
+    if !present_ms.is_some_and(|present_ms| conditions.hold(present_ms, time_ms)) {
+        reply.integer(0);
+        return Ok(());
+    }
+    let event = if time_ms <= now_ms {
+        keyspace.remove(database, key);
+        "del"
+    } else {
+        keyspace.set_expiry(database, key, Some(time_ms));
+        "expire"
+    };
+    keyspace
+        .changes
+        .notify(EventClass::Generic, event, database, key);
+    reply.integer(1);
+    Ok(())
+}
+
+fn tell(context: &mut Context<'_>, args: Args<'_>, unit: Unit, base: Base) -> CommandResult {
+    let (keyspace, database, reply) = context.parts();
+    let base_ms = if base == Base::Now {
+        keyspace.now_ms
+    } else {
+        0
+    };
+    keyspace.no_touch = true;
+    let expiry_ms = keyspace
+        .read(database, args.at(1))
+        .map(|record| record.expiry_ms());
+    reply.integer(match expiry_ms {
+        None => -2,
+        Some(None) => -1,
+        Some(Some(time_ms)) => {
+            let left_ms = time_ms.saturating_sub(base_ms).max(0);
+            match unit {
+                // To the nearest second, without overflow.
+                Unit::Seconds => left_ms / 1000 + i64::from(left_ms % 1000 >= 500),
+                Unit::Milliseconds => left_ms,
+            }
+        }
+    });
+    Ok(())
+}
+
+fn persist(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    let key = args.at(1);
+    let (keyspace, database, reply) = context.parts();
+    let expires = keyspace
+        .lookup(database, key)
+        .is_some_and(|record| record.expiry_ms().is_some());
+    if expires {
+        keyspace.set_expiry(database, key, None);
+        keyspace
+            .changes
+            .notify(EventClass::Generic, "persist", database, key);
+    }
+    reply.integer(i64::from(expires));
+    Ok(())
+}

@@ -1,0 +1,157 @@
+//! How a key is stored and used: OBJECT.
+
+use crate::command::help::reply_help;
+use crate::command::spec::{Argument, Category, CommandSpec, Flag, KeyFlag, KeySpec};
+use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::instance::Instance;
+use crate::keyspace::Value;
+
+/// The integers that Redis keeps once for all keys.
+const SHARED_INTEGERS: std::ops::Range<i64> = 0..10_000;
+
+/// What Redis gives as the number of references to an object that is never freed.
+const SHARED_REFERENCES: i64 = i32::MAX as i64;
+
+/// A subcommand that looks at one key.
+const INSPECTION: CommandSpec = CommandSpec {
+    arity: 3,
+    flags: &[Flag::ReadOnly],
+    categories: &[Category::Keyspace],
+    tips: &["nondeterministic_output"],
+    keys: &[KeySpec::one(&[KeyFlag::Ro], 2)],
+    since: "2.2.3",
+    arguments: &[Argument::key("key", 0)],
+    ..CommandSpec::DEFAULT
+};
+
+/// The family's commands.
+pub static COMMANDS: &[CommandSpec] = &[CommandSpec {
+    name: "object",
+    arity: -2,
+    since: "2.2.3",
+    complexity: "See the subcommands.",
+    summary: "Looks at how a key is stored and used.",
+    subcommands: &[
+        CommandSpec {
+            name: "encoding",
+            summary: "Tells how a key's value is represented in memory.",
+            handler: encoding,
+            ..INSPECTION
+        },
+        CommandSpec {
+            name: "freq",
+            since: "4.0.0",
+            summary: "Tells how often a key is used, on a logarithmic scale.",
+            handler: frequency,
+            ..INSPECTION
+        },
+        CommandSpec {
+            name: "help",
+            arity: 2,
+            flags: &[Flag::Loading, Flag::Stale],
+            categories: &[Category::Keyspace],
+            since: "6.2.0",
+            summary: "Describes the subcommands.",
+            handler: help,
+            ..CommandSpec::DEFAULT
+        },
+        CommandSpec {
+            name: "idletime",
+            summary: "Tells for how many seconds a key has not been used.",
+            handler: idle_time,
+            ..INSPECTION
+        },
+        CommandSpec {
+            name: "refcount",
+            summary: "Tells how many references there are to a key's value.",
+            handler: reference_count,
+            ..INSPECTION
+        },
+    ],
+    ..CommandSpec::DEFAULT
+}];
+
+fn encoding(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    let (keyspace, database, reply) = context.parts();
+    match keyspace.inspect(database, args.at(2)) {
+        Some(record) => reply.bulk(record.value().encoding_name().as_bytes()),
+        None => reply.null(),
+    }
+    Ok(())
+}
+
+fn frequency(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    let (keyspace, database, reply) = context.parts();
+    if keyspace.inspect(database, args.at(2)).is_none() {
+        reply.null();
+        return Ok(());
+    }
+    let Some(frequency) = keyspace.frequency(database, args.at(2)) else {
+        return Err(CommandError::fixed(
+            "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note \
+             that when switching between policies at runtime LRU and LFU data will take some time \
+             to adjust.",
+        ));
+    };
+    reply.integer(i64::from(frequency));
+    Ok(())
+}
+
+fn help(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
+    reply_help(
+        context,
+        &[
+            "ENCODING <key>",
+            "    Return the kind of internal representation used in order to store the value",
+            "    associated with a <key>.",
+            "FREQ <key>",
+            "    Return the access frequency index of the <key>. The returned integer is",
+            "    proportional to the logarithm of the recent access frequency of the key.",
+            "IDLETIME <key>",
+            "    Return the idle time of the <key>, that is the approximated number of",
+            "    seconds elapsed since the last access to the key.",
+            "REFCOUNT <key>",
+            "    Return the number of references of the value associated with the specified",
+            "    <key>.",
+        ],
+    );
+    Ok(())
+}
+
+fn idle_time(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    let (keyspace, database, reply) = context.parts();
+    if keyspace.inspect(database, args.at(2)).is_none() {
+        reply.null();
+        return Ok(());
+    }
+    let Some(seconds) = keyspace.idle_seconds(database, args.at(2)) else {
+        return Err(CommandError::fixed(
+            "ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when \
+             switching between policies at runtime LRU and LFU data will take some time to adjust.",
+        ));
+    };
+    reply.integer(i64::from(seconds));
+    Ok(())
+}
+
+fn reference_count(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    let shares = shares_integers(context.instance);
+    let (keyspace, database, reply) = context.parts();
+    match keyspace
+        .inspect(database, args.at(2))
+        .map(|record| record.value())
+    {
+        None => reply.null(),
+        Some(Value::Integer(number)) if shares && SHARED_INTEGERS.contains(&number) => {
+            reply.integer(SHARED_REFERENCES);
+        }
+        Some(_) => reply.integer(1),
+    }
+    Ok(())
+}
+
+/// Whether Redis would keep small integers once for all keys: not while it needs to know when each was used.
+fn shares_integers(instance: &Instance) -> bool {
+    let policy = instance.config.maxmemory_policy;
+    instance.config.maxmemory == 0 || !(policy.is_lru() || policy.is_lfu())
+}

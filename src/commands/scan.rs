@@ -1,0 +1,235 @@
+//! The names of keys: KEYS and SCAN.
+
+use smallvec::SmallVec;
+
+use crate::command::spec::{Argument, ArgumentKind, Category, CommandSpec, Flag};
+use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::keyspace::{Keyspace, Record};
+use crate::resp::number::parse_i64;
+use crate::types::glob::{Case, glob_match};
+
+/// The family's commands.
+pub static COMMANDS: &[CommandSpec] = &[
+    CommandSpec {
+        name: "keys",
+        arity: 2,
+        flags: &[Flag::ReadOnly],
+        categories: &[Category::Keyspace, Category::Dangerous],
+        tips: &["request_policy:all_shards", "nondeterministic_output_order"],
+        complexity: "O(N) with N the number of keys in the database; O(1) for a pattern without wildcards.",
+        summary: "Gives the names of all keys that match a pattern.",
+        arguments: &[Argument::new("pattern", ArgumentKind::Pattern)],
+        handler: keys,
+        ..CommandSpec::DEFAULT
+    },
+    CommandSpec {
+        name: "scan",
+        arity: -2,
+        flags: &[Flag::ReadOnly],
+        categories: &[Category::Keyspace],
+        tips: &[
+            "nondeterministic_output",
+            "request_policy:special",
+            "response_policy:special",
+        ],
+        since: "2.8.0",
+        complexity: "O(1) for a call, O(N) for a whole walk, with N the number of keys in the database.",
+        summary: "Walks through the names of the keys, a few at each call.",
+        history: &[("6.0.0", "`TYPE` restricts the walk.")],
+        arguments: &[
+            Argument::new("cursor", ArgumentKind::Integer),
+            Argument::new("pattern", ArgumentKind::Pattern)
+                .after("MATCH")
+                .optional(),
+            Argument::new("count", ArgumentKind::Integer)
+                .after("COUNT")
+                .optional(),
+            Argument::new("type", ArgumentKind::String)
+                .after("TYPE")
+                .since("6.0.0")
+                .optional(),
+        ],
+        handler: scan,
+        ..CommandSpec::DEFAULT
+    },
+];
+
+fn keys(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    let pattern = args.at(1);
+    let (keyspace, database, reply) = context.parts();
+    let now_ms = keyspace.now_ms;
+    let space = keyspace.database(database);
+    if !pattern.iter().any(|byte| b"*?[\\".contains(byte)) {
+        let found = space.get(keyspace.hash(pattern), pattern);
+        let found = found.filter(|record| !record.is_due(now_ms));
+        reply.array(usize::from(found.is_some()));
+        found
+            .into_iter()
+            .for_each(|record| reply.bulk(record.key()));
+        return Ok(());
+    }
+    let all = pattern == b"*";
+    let place = reply.begin_deferred();
+    let mut count = 0;
+    // A version of the table is walked because that fetches a segment's records side by side.
+    let mut version = space.pin();
+    while version.next_segment(|record| {
+        let matches = all || glob_match(pattern, record.key(), Case::Sensitive);
+        if matches && !record.is_due(now_ms) {
+            reply.bulk(record.key());
+            count += 1;
+        }
+    }) {}
+    reply.end_deferred_array(place, count);
+    Ok(())
+}
+
+/// The options that SCAN and its kin share.
+#[derive(Clone, Copy, Debug)]
+pub struct ScanOptions<'a> {
+    /// How many elements to look at, about.
+    pub count: usize,
+    /// `None` for all: a lone `*` as well.
+    pub pattern: Option<&'a [u8]>,
+    pub type_name: Option<&'a [u8]>,
+}
+
+impl<'a> ScanOptions<'a> {
+    /// Reads the options; `TYPE` only where it applies.
+    pub fn parse(options: Args<'a>, takes_type: bool) -> Result<ScanOptions<'a>, CommandError> {
+        let mut parsed = ScanOptions {
+            count: 10,
+            pattern: None,
+            type_name: None,
+        };
+        let mut words = options.iter();
+        while let Some(word) = words.next() {
+            let Some(value) = words.next() else {
+                return Err(CommandError::SYNTAX);
+            };
+            if word.eq_ignore_ascii_case(b"count") {
+                let count = parse_i64(value).ok_or(CommandError::NOT_AN_INTEGER)?;
+                let count = usize::try_from(count).ok().filter(|count| *count > 0);
+                parsed.count = count.ok_or(CommandError::SYNTAX)?;
+            } else if word.eq_ignore_ascii_case(b"match") {
+                parsed.pattern = Some(value).filter(|pattern| *pattern != b"*");
+            } else if takes_type && word.eq_ignore_ascii_case(b"type") {
+                parsed.type_name = Some(value);
+            } else {
+                return Err(CommandError::SYNTAX);
+            }
+        }
+        Ok(parsed)
+    }
+
+    /// Whether an element of that name is wanted.
+    #[inline]
+    pub fn matches(&self, name: &[u8]) -> bool {
+        self.pattern
+            .is_none_or(|pattern| glob_match(pattern, name, Case::Sensitive))
+    }
+}
+
+/// Reads a cursor as C's `strtoul` does, which is what clients got used to: a sign is taken (a negative number wraps), nothing at
+/// all is zero, and what follows a zero byte is not seen.
+pub fn parse_cursor(text: &[u8]) -> Result<u64, CommandError> {
+    const INVALID: CommandError = CommandError::fixed("ERR invalid cursor");
+    let text = text.split(|byte| *byte == 0).next().unwrap_or_default();
+    let (negative, digits) = match text {
+        [] => return Ok(0),
+        [b'-', digits @ ..] => (true, digits),
+        [b'+', digits @ ..] => (false, digits),
+        digits => (false, digits),
+    };
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return Err(INVALID);
+    }
+    let magnitude = digits.iter().try_fold(0u64, |number, digit| {
+        number.checked_mul(10)?.checked_add(u64::from(digit - b'0'))
+    });
+    let magnitude = magnitude.ok_or(INVALID)?;
+    Ok(if negative {
+        magnitude.wrapping_neg()
+    } else {
+        magnitude
+    })
+}
+
+fn scan(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    let mut cursor = parse_cursor(args.at(1))?;
+    let options = ScanOptions::parse(args.slice_from(2), true)?;
+    let (keyspace, database, reply) = context.parts();
+    // References to the records, not copies of their names.
+    let mut found: SmallVec<[Record; 32]> = SmallVec::new();
+    let mut looked_at = 0;
+    let mut steps_left = options.count.saturating_mul(10);
+    loop {
+        cursor = keyspace.scan(database, cursor, |record| {
+            looked_at += 1;
+            if options.matches(record.key()) {
+                found.push(record.clone());
+            }
+        });
+        if cursor == 0 || steps_left == 0 || looked_at >= options.count {
+            break;
+        }
+        steps_left -= 1;
+    }
+    found.retain(|record| is_wanted(keyspace, database, record, options.type_name));
+    reply.array(2);
+    let mut digits = itoa::Buffer::new();
+    reply.bulk(digits.format(cursor).as_bytes());
+    reply.array(found.len());
+    found.iter().for_each(|record| reply.bulk(record.key()));
+    Ok(())
+}
+
+/// Whether a key that a walk came upon is alive (it is removed if not) and of the type asked for.
+fn is_wanted(
+    keyspace: &mut Keyspace,
+    database: usize,
+    record: &Record,
+    type_name: Option<&[u8]>,
+) -> bool {
+    let Some(type_name) = type_name else {
+        return !record.is_due(keyspace.now_ms) || keyspace.exists(database, record.key());
+    };
+    // Redis 7.2 looks the key up for this, which counts as a hit or a miss.
+    let alive = keyspace.inspect(database, record.key()).is_some();
+    alive
+        && record
+            .value()
+            .type_name()
+            .as_bytes()
+            .eq_ignore_ascii_case(type_name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse_cursor;
+
+    #[test]
+    fn cursors_are_read_as_clients_are_used_to() {
+        let read = |text: &str| parse_cursor(text.as_bytes()).ok();
+        assert_eq!(read("0"), Some(0));
+        assert_eq!(read(""), Some(0));
+        assert_eq!(read("0\0junk"), Some(0));
+        assert_eq!(read("+7"), Some(7));
+        assert_eq!(read("-1"), Some(u64::MAX));
+        assert_eq!(read("0018"), Some(18));
+        assert_eq!(read("18446744073709551615"), Some(u64::MAX));
+        for bad in [
+            "18446744073709551616",
+            " 0",
+            "0 ",
+            "1x",
+            "x",
+            "-",
+            "+",
+            "--1",
+            "0x10",
+        ] {
+            assert_eq!(read(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! Keys that go elsewhere with their value and expiry time: to another name, another database, or both as a copy.
+//!
+//! Each counts as one change, and a key that takes the place of another is a new one.
+
+use super::{EventClass, Keyspace, Record};
+
+impl Keyspace {
+    /// Gives a key another name, in place of any key of that name. The caller has looked both up. O(1): a large value is
+    /// not copied.
+    pub fn rename(&mut self, database: usize, from: &[u8], to: &[u8]) {
+        let hash = self.hash(from);
+        let Some(record) = self.databases[database].remove(hash, from) else {
+            return;
+        };
+        self.changes.touched(database, from);
+        self.settle_in(database, record.with(to, record.expiry_ms()));
+    }
+
+    /// Moves a key to another database, in which it is absent. The caller has looked both up. O(1).
+    pub fn relocate(&mut self, database: usize, target: usize, key: &[u8]) {
+        let hash = self.hash(key);
+        if let Some(record) = self.databases[database].remove(hash, key) {
+            self.changes.touched(database, key);
+            self.settle_in(target, record);
+        }
+    }
+
+    /// Copies a key, in place of any key of the other name there. The caller has looked both up. O(1): a large value is shared
+    /// until one of the two is changed.
+    pub fn copy(&mut self, database: usize, from: &[u8], target: usize, to: &[u8]) {
+        let hash = self.hash(from);
+        let Some(record) = self.databases[database].get(hash, from) else {
+            return;
+        };
+        let copy = record.with(to, record.expiry_ms());
+        copy.set_access(self.access.of_new());
+        self.settle_in(target, copy);
+    }
+
+    fn settle_in(&mut self, database: usize, record: Record) {
+        let hash = self.seed.hash(record.key());
+        self.changes
+            .notify(EventClass::New, "new", database, record.key());
+        self.changes.modified(database, record.key());
+        self.databases[database].replace(hash, record);
+    }
+}
