@@ -37,7 +37,11 @@ pub fn admit(
     {
         return Verdict::Refuse(error);
     }
-    if !session.authenticated && !command.flags.has(Flag::NoAuth) {
+    // Once the password is taken back, whoever waits for a chance to give it is let in.
+    if !session.authenticated
+        && !command.flags.has(Flag::NoAuth)
+        && !instance.config.requirepass.is_empty()
+    {
         return Verdict::Refuse(CommandError::fixed("NOAUTH Authentication required."));
     }
     if instance.pause.is_active() && instance.pause.holds(command.flags, instance.now_ms()) {

@@ -96,8 +96,7 @@ fn show_info(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 }
 
 /// A loop with an arrow head, and what runs round it.
-const PICTURE: &str = "\
-      .-''''''''-.
+const PICTURE: &str = "      .-''''''''-.
    .-'   poll     '-.
   /    .-'''''-.     \\
  |   .'         '.    |

@@ -25,6 +25,7 @@ use super::cron::Cron;
 use super::jobs::Jobs;
 use super::serve::SHARED_BUFFER_BYTES;
 use super::shutdown::Shutdown;
+use super::title::TitleBar;
 
 /// Readiness events taken from one poll.
 const EVENTS_MAX: usize = 1024;
@@ -44,6 +45,7 @@ pub struct EventLoop {
     /// Connections to serve without waiting for an event.
     pub(super) ready: Vec<Token>,
     pub(super) shutdown: Shutdown,
+    title: Option<TitleBar>,
     signals: Signals,
     cron: Cron,
     jobs: Jobs,
@@ -55,22 +57,29 @@ impl EventLoop {
     /// Opens the listeners and registers the signals.
     ///
     /// Errors: the text to log before giving up.
-    pub fn new(mut instance: Instance, signals: Signals) -> Result<EventLoop, String> {
+    pub fn new(
+        mut instance: Instance,
+        signals: Signals,
+        title: Option<TitleBar>,
+    ) -> Result<EventLoop, String> {
         let poll = Poll::new().map_err(|error| format!("Can't create the poll: {error}"))?;
         let text = |error: io::Error| format!("Can't register with the poll: {error}");
         let registry = poll.registry().try_clone().map_err(text)?;
         instance.listeners = Some(Listeners::open(registry, FIRST_LISTENER_TOKEN, &instance.config)?);
         let mut source = SourceFd(&signals.source_fd());
         poll.registry().register(&mut source, SIGNAL_TOKEN, Interest::READABLE).map_err(text)?;
+        let shared = vec![0; SHARED_BUFFER_BYTES].into_boxed_slice();
+        instance.startup_memory_bytes = instance.used_memory();
         Ok(EventLoop {
             poll,
             cron: Cron::new(&instance),
             instance,
             connections: Slab::new(),
-            shared: vec![0; SHARED_BUFFER_BYTES].into_boxed_slice(),
+            shared,
             batch: Batch::new(),
             ready: Vec::new(),
             shutdown: Shutdown::default(),
+            title,
             signals,
             jobs: Jobs::default(),
             flushing: Vec::new(),
@@ -81,6 +90,13 @@ impl EventLoop {
     /// The server's state, to look at before the loop runs.
     pub fn instance(&self) -> &Instance {
         &self.instance
+    }
+
+    /// Shows the process title, if this process has one.
+    pub fn show_title(&mut self) {
+        if let Some(title) = &mut self.title {
+            title.show(&self.instance.config, self.instance.config_file.as_deref());
+        }
     }
 
     /// Runs until the server is to end.
@@ -386,6 +402,7 @@ impl EventLoop {
     fn fulfil(&mut self, request: LoopRequest) {
         match request {
             LoopRequest::Shutdown { options, requester } => self.begin_shutdown(options, requester),
+            LoopRequest::ShowTitle => self.show_title(),
             LoopRequest::ServePostponed => {
                 for token in self.instance.clients.take_postponed() {
                     if let Some(session) = self.instance.clients.get_mut(token) {

@@ -1,7 +1,10 @@
 //! The subcommands of DEBUG that look at keys and tables, or make keys.
 
+use bytes::Bytes;
+
 use crate::command::{Args, CommandError, CommandResult, Context};
 use crate::collections::table::{Entry, Table};
+use crate::keyspace::record::{EMBEDDED_STRING_MAX, INLINE_STRING_MAX};
 use crate::keyspace::{Expiry, NewValue, Record, Value};
 use crate::resp::number;
 use crate::types::glob::{Case, glob_match};
@@ -61,7 +64,7 @@ pub(super) fn object(context: &mut Context<'_>, args: Args<'_>) -> CommandResult
         "Value at:{:p} refcount:{} encoding:{} serializedlength:{} lru:{} lru_seconds_idle:{}",
         Entry::address(record),
         record.references(),
-        record.encoding_name(),
+        record.value().encoding_name(),
         serialized_bytes(record),
         record.access(),
         keyspace.access.idle_seconds(record)
@@ -127,10 +130,19 @@ pub(super) fn populate(context: &mut Context<'_>, args: Args<'_>) -> CommandResu
         if size > 0 {
             value.resize(size, 0);
         }
-        keyspace.set(database, &key, NewValue::of_text(&value), Expiry::Clear);
+        keyspace.set(database, &key, plain_text(&value), Expiry::Clear);
     }
     reply.ok();
     Ok(())
+}
+
+/// A text as it is, whether or not it looks like a number.
+fn plain_text(text: &[u8]) -> NewValue<'_> {
+    match text.len() {
+        0..=EMBEDDED_STRING_MAX => NewValue::Embedded(text),
+        0..=INLINE_STRING_MAX => NewValue::Raw(text),
+        _ => NewValue::Large(Bytes::copy_from_slice(text)),
+    }
 }
 
 /// Matches random patterns with random strings: it must come to an end.
