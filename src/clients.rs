@@ -6,7 +6,7 @@ use ahash::AHashMap;
 use slab::Slab;
 
 use crate::net::address::Address;
-use crate::session::{Mode, Session, Token};
+use crate::session::{Close, Mode, Session, Token};
 
 /// Every client's session. One that is being served is out on loan, so that a handler can work on
 /// it and on the others side by side.
@@ -160,6 +160,14 @@ impl Clients {
         self.to_close.push(token);
     }
 
+    /// Has a client's connection closed that is not on loan.
+    pub fn kill(&mut self, token: Token) {
+        if let Some(session) = self.get_mut(token) {
+            session.close = Close::Now;
+            self.to_close.push(token);
+        }
+    }
+
     /// The clients that have something to be sent, for the loop.
     pub fn take_to_flush(&mut self, into: &mut Vec<Token>) {
         into.append(&mut self.to_flush);
@@ -183,10 +191,12 @@ impl Clients {
         }
     }
 
-    /// Takes it out again.
+    /// Takes it out again, if it was there.
     pub fn remove_monitor(&mut self, session: &mut Session) {
-        session.mode = Mode::Normal;
-        self.monitors.retain(|monitor| *monitor != session.token);
+        if session.mode == Mode::Monitor {
+            session.mode = Mode::Normal;
+            self.monitors.retain(|monitor| *monitor != session.token);
+        }
     }
 
     /// Whether anybody monitors.

@@ -218,11 +218,22 @@ impl Instance {
         self.keyspace.now_ms
     }
 
+    /// Whether the default user has a password, so that clients must log in.
+    #[inline]
+    pub fn authentication_required(&self) -> bool {
+        !self.config.requirepass.is_empty()
+    }
+
+    /// Whether there is a user of that name.
+    pub fn knows_user(&self, name: &[u8]) -> bool {
+        name == b"default"
+    }
+
     /// Takes a new client in.
     pub fn add_client(&mut self, address: Address) -> Token {
         let now_ms = self.now_ms();
         let token = self.clients.add(address, now_ms);
-        let open = self.config.requirepass.is_empty();
+        let open = !self.authentication_required();
         if let Some(session) = self.clients.get_mut(token) {
             session.authenticated = open;
         }
@@ -232,6 +243,14 @@ impl Instance {
     /// Forgets a client.
     pub fn remove_client(&mut self, token: Token) {
         drop(self.clients.remove(token));
+    }
+
+    /// Begins CLIENT PAUSE. One that is on already is at most made longer and stricter.
+    pub fn pause_clients(&mut self, until_ms: i64, all: bool) {
+        let before = self.pause;
+        let is_on = before.until_ms > self.now_ms();
+        self.pause.all = all || (is_on && before.all);
+        self.pause.until_ms = before.until_ms.max(until_ms);
     }
 
     /// Ends CLIENT PAUSE and has the clients served that it held back.

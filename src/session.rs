@@ -41,6 +41,29 @@ pub enum Blocked {
     Shutdown,
 }
 
+/// The types of clients that CLIENT LIST and CLIENT KILL tell apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientKind {
+    Normal,
+    Replica,
+    Pubsub,
+    /// This server's primary, which it follows.
+    Primary,
+}
+
+impl ClientKind {
+    /// The kind that a word means, whatever its case.
+    pub fn from_name(word: &[u8]) -> Option<ClientKind> {
+        match word.to_ascii_lowercase().as_slice() {
+            b"normal" => Some(ClientKind::Normal),
+            b"replica" | b"slave" => Some(ClientKind::Replica),
+            b"pubsub" => Some(ClientKind::Pubsub),
+            b"master" => Some(ClientKind::Primary),
+            _ => None,
+        }
+    }
+}
+
 /// When a client's connection is to be closed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Close {
@@ -89,8 +112,12 @@ pub struct Session {
     pub last_interaction_ms: i64,
     pub last_command: Option<CommandId>,
     pub traffic: Traffic,
+    /// Which arguments of the present command are secret: MONITOR and the slow log leave them out.
+    pub redacted: Vec<usize>,
     /// Replies that wait to be sent.
     pub reply: Reply,
+    /// Most bytes of replies that waited to be sent at once, of late.
+    pub reply_peak_bytes: usize,
     /// Whether the loop knows that there is something to send.
     pub flush_queued: bool,
     /// Since when the replies have been over the soft limit, in ms; 0 if they are not.
@@ -121,20 +148,47 @@ impl Session {
             last_interaction_ms: now_ms,
             last_command: None,
             traffic: Traffic::default(),
+            redacted: Vec::new(),
             reply: Reply::new(Protocol::Resp2),
+            reply_peak_bytes: 0,
             flush_queued: false,
             soft_limit_since_ms: 0,
         }
     }
 
-    /// Back to the state after connecting, but for the connection itself (RESET).
+    /// Back to the state after connecting, but for the connection itself, the login and whom the
+    /// server keeps in lists of its own (RESET). What the client said of its library stays true.
     pub fn reset(&mut self) {
         self.database = 0;
-        self.reply.set_protocol(Protocol::Resp2);
         self.name.clear();
-        self.mode = Mode::Normal;
         self.reply_mode = ReplyMode::On;
         self.no_evict = false;
         self.no_touch = false;
+    }
+
+    /// The type of client. One that monitors is a normal client.
+    pub fn kind(&self) -> ClientKind {
+        match self.mode {
+            Mode::Normal | Mode::Monitor => ClientKind::Normal,
+        }
+    }
+
+    /// Seconds since the client came, by the calendar's seconds.
+    pub fn age_s(&self, now_ms: i64) -> i64 {
+        now_ms.div_euclid(1000) - self.created_ms.div_euclid(1000)
+    }
+
+    /// Memory held for the client but for its replies, in bytes.
+    pub fn memory(&self) -> usize {
+        let texts = [&self.name, &self.library_name, &self.library_version];
+        size_of::<Session>()
+            + texts.iter().map(|text| text.capacity()).sum::<usize>()
+            + self.address.peer.capacity()
+            + self.address.local.capacity()
+            + self.user.capacity()
+            + self.redacted.capacity() * size_of::<usize>()
+            + self.traffic.query_bytes
+            + self.traffic.query_free_bytes
+            + self.traffic.argument_bytes
     }
 }

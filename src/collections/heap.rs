@@ -51,7 +51,7 @@ fn class_of(size: usize) -> usize {
     }
     let last = size - 1;
     let doubling = (last.ilog2() - FINE_MAX.ilog2()) as usize;
-    let step = (last >> (STEPS.ilog2() as usize + doubling)) - STEPS;
+    let step = (last >> ((FINE_MAX / STEPS).ilog2() as usize + doubling)) - STEPS;
     FINE_CLASSES + doubling * STEPS + step + 1
 }
 

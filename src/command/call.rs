@@ -39,6 +39,7 @@ pub fn execute_resolved(
     resolved: Option<CommandId>,
 ) -> Flow {
     let mark = reply.mark();
+    session.last_command = resolved;
     if session.reply_mode == ReplyMode::SkipNext {
         session.reply_mode = ReplyMode::Skipping;
     }
@@ -65,9 +66,6 @@ pub fn execute_resolved(
 pub fn call(context: &mut Context<'_>, args: Args<'_>) {
     let command = context.instance.commands.get(context.command);
     let (handler, flags) = (command.spec.handler, command.flags);
-    if context.instance.clients.has_monitors() {
-        effects::monitor::feed(context, args, flags);
-    }
     context.instance.keyspace.no_touch = context.session.no_touch;
     let started = context.instance.clock.ticks();
     info::crash::begin_command(context.command);
@@ -84,14 +82,19 @@ pub fn call(context: &mut Context<'_>, args: Args<'_>) {
 /// Counts and logs a command that has run, then tells those who must hear of its changes.
 #[inline]
 fn settle(context: &mut Context<'_>, args: Args<'_>, flags: super::spec::FlagSet, elapsed: u64, failed: bool) {
-    let Context { instance, session, command, .. } = context;
-    session.last_command = Some(*command);
+    let Context { instance, session, reply, command } = context;
     session.traffic.commands += 1;
     instance.stats.commands += 1;
     let tracking = instance.config.latency_tracking && !flags.has(Flag::NoLatency);
     instance.command_stats.record(*command, elapsed, failed, tracking);
     if elapsed >= instance.slow_ticks {
         effects::slow_command(instance, session, args, flags, elapsed);
+    }
+    if instance.clients.has_monitors() {
+        effects::monitor::feed(instance, session, reply, args, flags);
+    }
+    if !session.redacted.is_empty() {
+        session.redacted.clear();
     }
     if !instance.keyspace.changes.is_empty() {
         effects::changes(instance);

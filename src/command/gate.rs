@@ -1,7 +1,7 @@
 //! The admission of a request: every reason to refuse one, in the order in which Redis gives them.
 
 use crate::instance::Instance;
-use crate::session::Session;
+use crate::session::{Mode, Session};
 
 use super::spec::{Flag, FlagSet};
 use super::{Args, Command, CommandError, CommandId};
@@ -37,12 +37,19 @@ pub fn admit(
     {
         return Verdict::Refuse(error);
     }
-    // Once the password is taken back, whoever waits for a chance to give it is let in.
     if !session.authenticated
+        && instance.authentication_required()
         && !command.flags.has(Flag::NoAuth)
-        && !instance.config.requirepass.is_empty()
     {
         return Verdict::Refuse(CommandError::fixed("NOAUTH Authentication required."));
+    }
+    if session.mode == Mode::Monitor {
+        // Of no use to a monitor, and no pause holds one back: as in Redis, where it is half a replica.
+        return if command.flags.intersects(KEYSPACE_ACCESS) {
+            Verdict::Refuse(CommandError::fixed("ERR Replica can't interact with the keyspace"))
+        } else {
+            Verdict::Run(id)
+        };
     }
     if instance.pause.is_active() && instance.pause.holds(command.flags, instance.now_ms()) {
         return Verdict::Postpone;
@@ -52,6 +59,9 @@ pub fn admit(
 
 /// Commands that need a permission of their own.
 const GUARDED: FlagSet = FlagSet::of(&[Flag::Debug]);
+
+/// Commands that look at keys or change them.
+const KEYSPACE_ACCESS: FlagSet = FlagSet::of(&[Flag::ReadOnly, Flag::Write, Flag::MayReplicate]);
 
 /// Whether a subcommand is there where one must be, and the number of arguments fits.
 #[inline]

@@ -40,7 +40,9 @@ pub fn reply_help(context: &mut Context<'_>, lines: &[impl AsRef<str>]) {
     let name = container.spec.name.to_ascii_uppercase();
     let reply = &mut *context.reply;
     reply.array(lines.len() + 3);
-    reply.simple(format!("{name} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"));
+    reply.simple(format!(
+        "{name} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"
+    ));
     lines.iter().for_each(|line| reply.simple(line.as_ref()));
     reply.simple("HELP");
     reply.simple("    Print this help.");
@@ -53,7 +55,10 @@ fn lines(commands: &Registry, container: &Command) -> Vec<String> {
         lines.push("(no subcommand)".to_string());
         lines.push(format!("    {}", container.spec.summary));
     }
-    let subcommands = container.subcommands.iter().map(|id| commands.get(*id).spec);
+    let subcommands = container
+        .subcommands
+        .iter()
+        .map(|id| commands.get(*id).spec);
     for spec in subcommands.filter(|spec| spec.name != "help") {
         lines.push(syntax(spec));
         lines.push(format!("    {}", spec.summary));
@@ -71,31 +76,33 @@ pub fn syntax(spec: &CommandSpec) -> String {
     text
 }
 
+/// One argument in its place in a list: in brackets if it may be left out.
 fn write_argument(argument: &Argument, text: &mut String) {
+    let is_optional = argument.flags.contains(&ArgumentFlag::Optional);
+    text.push_str(if is_optional { "[" } else { "" });
+    write_bare(argument, text);
+    text.push_str(if is_optional { "]" } else { "" });
+}
+
+/// One argument as often as it may stand.
+fn write_bare(argument: &Argument, text: &mut String) {
     let has = |flag| argument.flags.contains(&flag);
-    let is_optional = has(ArgumentFlag::Optional);
-    if is_optional {
-        text.push('[');
-    }
+    write_token(argument, text);
+    write_value(argument, text);
     if !has(ArgumentFlag::Multiple) {
-        write_token(argument, text);
-        write_value(argument, text);
-    } else if has(ArgumentFlag::MultipleToken) {
-        write_token(argument, text);
-        write_value(argument, text);
-        text.push_str(" [");
-        write_token(argument, text);
-        write_value(argument, text);
-        text.push_str(" ...]");
-    } else {
-        write_token(argument, text);
-        write_value(argument, text);
-        text.push_str(" [");
-        write_value(argument, text);
-        text.push_str(" ...]");
+        return;
     }
-    if is_optional {
-        text.push(']');
+    if argument.token.is_none() && has(ArgumentFlag::Optional) {
+        text.push_str(" ...");
+    } else if argument.kind == ArgumentKind::OneOf {
+        text.push_str(" [...]");
+    } else {
+        text.push_str(" [");
+        if has(ArgumentFlag::MultipleToken) {
+            write_token(argument, text);
+        }
+        write_value(argument, text);
+        text.push_str(" ...]");
     }
 }
 
@@ -108,14 +115,15 @@ fn write_token(argument: &Argument, text: &mut String) {
 }
 
 fn write_value(argument: &Argument, text: &mut String) {
+    let inner = argument.arguments;
     match argument.kind {
         ArgumentKind::PureToken => {}
-        ArgumentKind::Block => write_list(argument.arguments, " ", text),
+        ArgumentKind::Block => write_list(inner, " ", write_argument, text),
         ArgumentKind::OneOf => {
             // In an option's own brackets the alternatives need no others.
             let is_bare = argument.flags == [ArgumentFlag::Optional] && argument.token.is_none();
             text.push_str(if is_bare { "" } else { "(" });
-            write_list(argument.arguments, "|", text);
+            write_list(inner, "|", write_bare, text);
             text.push_str(if is_bare { "" } else { ")" });
         }
         _ => {
@@ -126,11 +134,16 @@ fn write_value(argument: &Argument, text: &mut String) {
     }
 }
 
-fn write_list(arguments: &[Argument], separator: &str, text: &mut String) {
+fn write_list(
+    arguments: &[Argument],
+    separator: &str,
+    write: fn(&Argument, &mut String),
+    text: &mut String,
+) {
     for (index, argument) in arguments.iter().enumerate() {
         if index > 0 {
             text.push_str(separator);
         }
-        write_argument(argument, text);
+        write(argument, text);
     }
 }

@@ -37,7 +37,11 @@ pub fn channels_of(command: &Command, args: Args<'_>) -> KeyList {
 
 /// Whether requests of this command name keys.
 pub fn has_keys(command: &Command) -> bool {
-    command.spec.keys.iter().any(|spec| !spec.flags.contains(&KeyFlag::NotKey))
+    command
+        .spec
+        .keys
+        .iter()
+        .any(|spec| !spec.flags.contains(&KeyFlag::NotKey))
 }
 
 /// Whether a request that names no key is in order.
@@ -53,7 +57,10 @@ fn find(command: &Command, args: Args<'_>, is_wanted: impl Fn(&KeySpec) -> bool)
             Span::Invalid => return KeyList::new(),
             Span::Keys { first, last, step } => {
                 let indexes = (first..=last).step_by(step);
-                keys.extend(indexes.map(|index| KeyReference { index, flags: spec.flags }));
+                keys.extend(indexes.map(|index| KeyReference {
+                    index,
+                    flags: spec.flags,
+                }));
             }
         }
     }
@@ -62,7 +69,11 @@ fn find(command: &Command, args: Args<'_>, is_wanted: impl Fn(&KeySpec) -> bool)
 
 /// What a key spec says of a request.
 enum Span {
-    Keys { first: usize, last: usize, step: usize },
+    Keys {
+        first: usize,
+        last: usize,
+        step: usize,
+    },
     /// The word after which the keys would stand is not there.
     Absent,
     /// The request does not fit the spec: a syntax error.
@@ -78,7 +89,9 @@ fn span(spec: &KeySpec, args: Args<'_>) -> Span {
             found => found,
         },
     };
-    let Some(begin) = begin else { return Span::Invalid };
+    let Some(begin) = begin else {
+        return Span::Invalid;
+    };
     // Counted in i64: the declarations are i32, and a count in a request is bounded below.
     let (begin, count) = (begin as i64, args.len() as i64);
     let found = match spec.find {
@@ -91,13 +104,18 @@ fn span(spec: &KeySpec, args: Args<'_>) -> Span {
             };
             Some((begin, last, step))
         }
-        Find::Count { index, first, step } => counted(args, begin, index, first)
-            .map(|(first, last)| (first, last, step)),
+        Find::Count { index, first, step } => {
+            counted(args, begin, index, first).map(|(first, last)| (first, last, step))
+        }
     };
     match found {
         Some((first, last, step)) if first <= last && last < count => {
             // 0 <= first <= last < count holds, and every declared step is positive.
-            Span::Keys { first: first as usize, last: last as usize, step: step.max(1) as usize }
+            Span::Keys {
+                first: first as usize,
+                last: last as usize,
+                step: step.max(1) as usize,
+            }
         }
         _ => Span::Invalid,
     }

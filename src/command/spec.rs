@@ -269,13 +269,43 @@ impl KeySpec {
     /// Keys from argument `first` to `last` (negative: counted from the end), every `step`th.
     pub const fn range(flags: &'static [KeyFlag], first: i32, last: i32, step: i32) -> KeySpec {
         let last = if last >= 0 { last - first } else { last };
-        let find = Find::Range { last, step, limit: 0 };
-        KeySpec { flags, begin: Begin::Index(first), find, notes: None }
+        let find = Find::Range {
+            last,
+            step,
+            limit: 0,
+        };
+        KeySpec {
+            flags,
+            begin: Begin::Index(first),
+            find,
+            notes: None,
+        }
     }
 
     /// The one key at argument `index`.
     pub const fn one(flags: &'static [KeyFlag], index: i32) -> KeySpec {
         KeySpec::range(flags, index, index, 1)
+    }
+
+    /// Keys whose number stands at argument `index`, right before them.
+    pub const fn counted(flags: &'static [KeyFlag], index: i32) -> KeySpec {
+        let find = Find::Count {
+            index: 0,
+            first: 1,
+            step: 1,
+        };
+        KeySpec {
+            flags,
+            begin: Begin::Index(index),
+            find,
+            notes: None,
+        }
+    }
+
+    /// With a remark.
+    pub const fn note(mut self, text: &'static str) -> KeySpec {
+        self.notes = Some(text);
+        self
     }
 }
 
@@ -321,7 +351,10 @@ pub enum Begin {
     /// At this argument.
     Index(i32),
     /// After this word, looked for from an argument on (negative: backwards from the end).
-    Keyword { word: &'static str, from: i32 },
+    Keyword {
+        word: &'static str,
+        from: i32,
+    },
     Unknown,
 }
 
@@ -329,9 +362,17 @@ pub enum Begin {
 #[derive(Clone, Copy)]
 pub enum Find {
     /// `last` is relative to the begin; negative: from the end. `limit` n: stop after 1/n of the rest.
-    Range { last: i32, step: i32, limit: i32 },
+    Range {
+        last: i32,
+        step: i32,
+        limit: i32,
+    },
     /// A count stands at `index` (relative), the first key at `first`.
-    Count { index: i32, first: i32, step: i32 },
+    Count {
+        index: i32,
+        first: i32,
+        step: i32,
+    },
     Unknown,
 }
 
@@ -368,9 +409,13 @@ impl Argument {
 
     /// A key that belongs to the key spec of that number.
     pub const fn key(name: &'static str, spec: u8) -> Argument {
-        let mut argument = Argument::new(name, ArgumentKind::Key);
-        argument.key_spec = Some(spec);
-        argument
+        Argument::new(name, ArgumentKind::Key).in_key_spec(spec)
+    }
+
+    /// Names keys of the key spec of that number, though it is no key itself (a pattern).
+    pub const fn in_key_spec(mut self, spec: u8) -> Argument {
+        self.key_spec = Some(spec);
+        self
     }
 
     /// A bare word that is present or not.

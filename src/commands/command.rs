@@ -2,7 +2,8 @@
 
 use crate::command::keys::{self, KeyReference};
 use crate::command::spec::{
-    Argument, ArgumentFlag, ArgumentKind, Begin, Category, CommandSpec, Find, Flag, Group, KeyFlag, KeySpec,
+    Argument, ArgumentFlag, ArgumentKind, Begin, Category, CommandSpec, Find, Flag, Group, KeyFlag,
+    KeySpec,
 };
 use crate::command::{Args, Command, CommandError, CommandResult, Context, Registry, help};
 use crate::resp::Reply;
@@ -127,12 +128,16 @@ const REQUEST: &[Argument] = &[
 fn command(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
     let (registry, reply) = (&context.instance.commands, &mut *context.reply);
     reply.array(registry.names().count());
-    registry.names().for_each(|(_, id)| write_info(registry, registry.get(id), reply));
+    registry
+        .names()
+        .for_each(|(_, id)| write_info(registry, registry.get(id), reply));
     Ok(())
 }
 
 fn count(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
-    context.reply.integer(context.instance.commands.names().count() as i64);
+    context
+        .reply
+        .integer(context.instance.commands.names().count() as i64);
     Ok(())
 }
 
@@ -141,7 +146,10 @@ fn docs(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let wanted: Vec<&Command> = if args.len() == 2 {
         registry.names().map(|(_, id)| registry.get(id)).collect()
     } else {
-        args.slice_from(2).iter().filter_map(|name| registry.find_full(name)).collect()
+        args.slice_from(2)
+            .iter()
+            .filter_map(|name| registry.find_full(name))
+            .collect()
     };
     reply.map(wanted.len());
     for command in wanted {
@@ -152,7 +160,9 @@ fn docs(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 }
 
 fn getkeys(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    reply_keys(context, args, |reply, request, key| reply.bulk(request.at(key.index)))
+    reply_keys(context, args, |reply, request, key| {
+        reply.bulk(request.at(key.index))
+    })
 }
 
 fn getkeysandflags(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
@@ -170,20 +180,29 @@ fn reply_keys(
     write: impl Fn(&mut Reply, Args<'_>, &KeyReference),
 ) -> CommandResult {
     let request = args.slice_from(2);
-    let found = context.instance.commands.resolve_strictly(request.at(0), request.get(1));
+    let found = context
+        .instance
+        .commands
+        .resolve_strictly(request.at(0), request.get(1));
     let command = found.ok_or(CommandError::fixed("ERR Invalid command specified"))?;
     if !keys::has_keys(command) {
         return Err(CommandError::fixed("ERR The command has no key arguments"));
     }
     if !command.accepts(request.len()) {
-        return Err(CommandError::fixed("ERR Invalid number of arguments specified for command"));
+        return Err(CommandError::fixed(
+            "ERR Invalid number of arguments specified for command",
+        ));
     }
     let found = keys::keys_of(command, request);
     if found.is_empty() && !keys::may_have_no_keys(command) {
-        return Err(CommandError::fixed("ERR Invalid arguments specified for command"));
+        return Err(CommandError::fixed(
+            "ERR Invalid arguments specified for command",
+        ));
     }
     context.reply.array(found.len());
-    found.iter().for_each(|key| write(context.reply, request, key));
+    found
+        .iter()
+        .for_each(|key| write(context.reply, request, key));
     Ok(())
 }
 
@@ -228,7 +247,9 @@ impl<'a> Filter<'a> {
         } else if is(3, "ACLCAT") {
             let mut categories = Category::ALL.iter();
             let found = categories.find(|(_, name)| value.eq_ignore_ascii_case(name.as_bytes()));
-            Ok(found.map_or(Filter::Nothing, |(category, _)| Filter::Category(*category as u32)))
+            Ok(found.map_or(Filter::Nothing, |(category, _)| {
+                Filter::Category(*category as u32)
+            }))
         } else if is(3, "PATTERN") {
             Ok(Filter::Pattern(value))
         } else {
@@ -273,21 +294,30 @@ fn write_info(registry: &Registry, command: &Command, reply: &mut Reply) {
     reply.array(10);
     reply.bulk(command.full_name.as_bytes());
     reply.integer(spec.arity.into());
-    let flags = Flag::REPORTED.iter().filter(|(flag, _)| command.flags.has(*flag));
+    let flags = Flag::REPORTED
+        .iter()
+        .filter(|(flag, _)| command.flags.has(*flag));
     write_words(reply, flags.map(|(_, name)| *name));
     let keys = command.legacy_keys;
     for number in [keys.first, keys.last, keys.step] {
         reply.integer(number.into());
     }
     let categories = Category::ALL.iter();
-    let categories = categories.filter(|(category, _)| command.categories & (1 << *category as u32) != 0);
+    let categories =
+        categories.filter(|(category, _)| command.categories & (1 << *category as u32) != 0);
     write_words(reply, categories.map(|(_, name)| format!("@{name}")));
     reply.set(spec.tips.len());
     spec.tips.iter().for_each(|tip| reply.bulk(tip.as_bytes()));
     reply.set(spec.keys.len());
     spec.keys.iter().for_each(|key| write_key_spec(key, reply));
-    reply.set(command.subcommands.len());
-    command.subcommands.iter().for_each(|id| write_info(registry, registry.get(*id), reply));
+    match command.subcommands.len() {
+        0 => reply.set(0),
+        count => reply.array(count),
+    }
+    command
+        .subcommands
+        .iter()
+        .for_each(|id| write_info(registry, registry.get(*id), reply));
 }
 
 fn write_words(reply: &mut Reply, words: impl Iterator<Item = impl AsRef<[u8]>>) {
@@ -321,10 +351,18 @@ fn write_key_spec(key: &KeySpec, reply: &mut Reply) {
     match key.find {
         Find::Unknown => write_search(reply, "unknown", &[]),
         Find::Range { last, step, limit } => {
-            write_search(reply, "range", &[("lastkey", last), ("keystep", step), ("limit", limit)]);
+            write_search(
+                reply,
+                "range",
+                &[("lastkey", last), ("keystep", step), ("limit", limit)],
+            );
         }
         Find::Count { index, first, step } => {
-            write_search(reply, "keynum", &[("keynumidx", index), ("firstkey", first), ("keystep", step)]);
+            write_search(
+                reply,
+                "keynum",
+                &[("keynumidx", index), ("firstkey", first), ("keystep", step)],
+            );
         }
     }
 }
@@ -398,7 +436,9 @@ fn write_docs(registry: &Registry, command: &Command, reply: &mut Reply) {
 
 fn write_arguments(arguments: &[Argument], reply: &mut Reply) {
     reply.array(arguments.len());
-    arguments.iter().for_each(|argument| write_argument(argument, reply));
+    arguments
+        .iter()
+        .for_each(|argument| write_argument(argument, reply));
 }
 
 fn write_argument(argument: &Argument, reply: &mut Reply) {

@@ -17,7 +17,10 @@ fn is_word(argument: &[u8], word: &str) -> bool {
 
 /// SET reads the old value only when GET is given.
 pub fn set(args: Args<'_>) -> KeyList {
-    let reads = args.slice_from(3).iter().any(|argument| is_word(argument, "GET"));
+    let reads = args
+        .slice_from(3)
+        .iter()
+        .any(|argument| is_word(argument, "GET"));
     let flags = if reads { READ_AND_UPDATE } else { OVERWRITE };
     smallvec![KeyReference { index: 1, flags }]
 }
@@ -27,7 +30,9 @@ pub fn bitfield(args: Args<'_>) -> KeyList {
     let mut flags = READ;
     let mut at = 2;
     while let Some(word) = args.get(at) {
-        let operands = [("GET", 2), ("OVERFLOW", 1)].iter().find(|(name, _)| is_word(word, name));
+        let operands = [("GET", 2), ("OVERFLOW", 1)]
+            .iter()
+            .find(|(name, _)| is_word(word, name));
         match operands {
             Some((_, operands)) if at + operands < args.len() => at += 1 + operands,
             _ => {
@@ -53,29 +58,48 @@ pub fn sort(args: Args<'_>) -> KeyList {
         }
         at += 1 + option.map_or(0, |(_, operands)| *operands);
     }
-    keys.extend(destination.map(|index| KeyReference { index, flags: OVERWRITE }));
+    keys.extend(destination.map(|index| KeyReference {
+        index,
+        flags: OVERWRITE,
+    }));
     keys
 }
 
 /// SORT_RO reads its key.
 pub fn sort_read_only(_args: Args<'_>) -> KeyList {
-    smallvec![KeyReference { index: 1, flags: READ }]
+    smallvec![KeyReference {
+        index: 1,
+        flags: READ
+    }]
 }
 
 /// MIGRATE takes the key in its place, or all those after KEYS if that one is empty; none if both are
-/// given. A single option is none that takes keys, so KEYS is not looked for.
+/// given. A KEYS in the very last place counts for nothing.
 pub fn migrate(args: Args<'_>) -> KeyList {
-    let (single, options_begin) = (3, 6);
-    let mut at = if args.len() > options_begin + 1 { options_begin } else { args.len() };
-    while let Some(word) = args.get(at) {
+    let single = 3;
+    let mut at = 6;
+    while at + 1 < args.len() {
+        let word = args.at(at);
         if is_word(word, "KEYS") {
-            let first = if args.at(single).is_empty() { at + 1 } else { args.len() };
+            let first = if args.at(single).is_empty() {
+                at + 1
+            } else {
+                args.len()
+            };
             let indexes = first..args.len();
-            return indexes.map(|index| KeyReference { index, flags: TAKE_AWAY }).collect();
+            return indexes
+                .map(|index| KeyReference {
+                    index,
+                    flags: TAKE_AWAY,
+                })
+                .collect();
         }
         let options = [("AUTH", 1), ("AUTH2", 2)];
         let option = options.iter().find(|(name, _)| is_word(word, name));
         at += 1 + option.map_or(0, |(_, operands)| *operands);
     }
-    smallvec![KeyReference { index: single, flags: TAKE_AWAY }]
+    smallvec![KeyReference {
+        index: single,
+        flags: TAKE_AWAY
+    }]
 }

@@ -1,9 +1,14 @@
 //! The commands, one family a file: each opens with its `COMMANDS` table, the handlers follow in
 //! the same order. Never touches a socket.
 
+pub mod client;
+mod client_kill;
+mod client_list;
+mod client_table;
 pub mod command;
 pub mod config;
 mod config_apply;
+pub mod connection;
 pub mod databases;
 pub mod debug;
 pub mod expiry;
@@ -21,8 +26,10 @@ use crate::command::spec::CommandSpec;
 
 /// Every family's table.
 pub static FAMILIES: &[&[CommandSpec]] = &[
+    client::COMMANDS,
     command::COMMANDS,
     config::COMMANDS,
+    connection::COMMANDS,
     databases::COMMANDS,
     debug::COMMANDS,
     expiry::COMMANDS,

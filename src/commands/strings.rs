@@ -1,6 +1,8 @@
 //! Strings.
 
-use crate::command::spec::{Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec};
+use crate::command::spec::{
+    Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
+};
 use crate::command::{Args, CommandResult, Context};
 use crate::commands::key_finders;
 use crate::keyspace::{Expiry, NewValue, Value};
@@ -24,11 +26,22 @@ pub static COMMANDS: &[CommandSpec] = &[
         arity: -3,
         flags: &[Flag::Write, Flag::DenyOom],
         categories: &[Category::String],
-        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Update, KeyFlag::VariableFlags], 1)],
+        keys: &[KeySpec::one(
+            &[
+                KeyFlag::Rw,
+                KeyFlag::Access,
+                KeyFlag::Update,
+                KeyFlag::VariableFlags,
+            ],
+            1,
+        )],
         find_keys: Some(key_finders::set),
         group: Group::String,
         summary: "Sets a key to a string, with conditions and an expiry time if asked for.",
-        arguments: &[Argument::key("key", 0), Argument::new("value", ArgumentKind::String)],
+        arguments: &[
+            Argument::key("key", 0),
+            Argument::new("value", ArgumentKind::String),
+        ],
         handler: set,
         ..CommandSpec::DEFAULT
     },
@@ -36,7 +49,10 @@ pub static COMMANDS: &[CommandSpec] = &[
 
 fn get(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let (keyspace, database, reply) = context.parts();
-    match keyspace.read(database, args.at(1)).map(|record| record.value()) {
+    match keyspace
+        .read(database, args.at(1))
+        .map(|record| record.value())
+    {
         None => reply.null(),
         Some(Value::Integer(number)) => reply.bulk_integer(number),
         Some(Value::Embedded(text) | Value::Raw(text)) => reply.bulk(text),
@@ -47,7 +63,12 @@ fn get(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 
 fn set(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let (keyspace, database, reply) = context.parts();
-    keyspace.set(database, args.at(1), NewValue::Raw(args.at(2)), Expiry::Clear);
+    keyspace.set(
+        database,
+        args.at(1),
+        NewValue::Raw(args.at(2)),
+        Expiry::Clear,
+    );
     reply.ok();
     Ok(())
 }

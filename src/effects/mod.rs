@@ -30,6 +30,11 @@ pub fn slow_command(
     instance.note_latency(event, elapsed_us / 1000);
 }
 
+/// Whether an argument of the command that has just run is a secret.
+fn is_secret(session: &Session, flags: FlagSet, index: usize) -> bool {
+    session.redacted.contains(&index) || (index > 0 && flags.has(Flag::Secret))
+}
+
 /// Tells of the changes of the command that has just run.
 #[cold]
 pub fn changes(instance: &mut Instance) {

@@ -2,37 +2,65 @@
 
 use bytes::Bytes;
 
+use crate::command::Args;
 use crate::command::spec::{Flag, FlagSet};
-use crate::command::{Args, Context};
+use crate::instance::Instance;
+use crate::resp::Reply;
+use crate::session::{ReplyMode, Session};
 use crate::types::quoting;
 
-/// Tells the monitors of a command that is about to run.
+/// Tells the monitors of a command that has just run: its database is the one it left selected, and
+/// it has said which of its arguments are secret. A monitor's own commands it hears of after their
+/// replies.
 #[cold]
-pub fn feed(context: &mut Context<'_>, args: Args<'_>, flags: FlagSet) {
+pub fn feed(
+    instance: &mut Instance,
+    session: &Session,
+    reply: &mut Reply,
+    args: Args<'_>,
+    flags: FlagSet,
+) {
     if flags.has(Flag::SkipMonitor) || flags.has(Flag::Admin) {
         return;
     }
-    let now_us = context.instance.clock.now_us();
+    let line = Bytes::from(line(instance, session, args, flags));
+    for token in instance.clients.monitors() {
+        if token == session.token {
+            reply.push_shared_chunk(&line);
+        } else if instance
+            .clients
+            .get(token)
+            .is_some_and(|monitor| monitor.reply_mode == ReplyMode::On)
+        {
+            instance
+                .clients
+                .push(token, |monitor| monitor.reply.push_shared_chunk(&line));
+        }
+    }
+}
+
+/// The line as it is sent: time, database, where the client comes from, and the quoted arguments.
+fn line(instance: &Instance, session: &Session, args: Args<'_>, flags: FlagSet) -> String {
+    let now_us = instance.clock.now_us();
     let (seconds, micros) = (now_us / 1_000_000, now_us % 1_000_000);
-    let session = &*context.session;
-    let peer = if session.address.unix {
-        format!("unix:{}", session.address.local.trim_end_matches(":0"))
+    let address = &session.address;
+    let peer = if address.unix {
+        format!(
+            "unix:{}",
+            address.local.strip_suffix(":0").unwrap_or(&address.local)
+        )
     } else {
-        session.address.peer.clone()
+        address.peer.clone()
     };
     let mut line = format!("+{seconds}.{micros:06} [{} {peer}]", session.database);
     for (index, arg) in args.iter().enumerate() {
         line.push(' ');
-        let secret = flags.has(Flag::Secret) && index > 0;
-        line.push_str(&if secret { "(redacted)".to_string() } else { quoting::quote(arg) });
-    }
-    line.push_str("\r\n");
-    let line = Bytes::from(line);
-    for token in context.instance.clients.monitors() {
-        if token == context.session.token {
-            context.reply.push_shared_chunk(&line);
+        if super::is_secret(session, flags, index) {
+            line.push_str("\"(redacted)\"");
         } else {
-            context.instance.clients.push(token, |monitor| monitor.reply.push_shared_chunk(&line));
+            line.push_str(&quoting::quote(arg));
         }
     }
+    line.push_str("\r\n");
+    line
 }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::command::Args;
-use crate::command::spec::{Flag, FlagSet};
+use crate::command::spec::FlagSet;
 use crate::session::Session;
 
 /// Arguments kept of a command; what is beyond is told by their number.
@@ -44,7 +44,7 @@ impl Slowlog {
             id: self.next_id,
             time_s: now_ms / 1000,
             duration_us,
-            arguments: kept_arguments(args, flags),
+            arguments: kept_arguments(session, args, flags),
             peer: session.address.peer.clone(),
             name: session.name.clone(),
         };
@@ -74,14 +74,14 @@ impl Slowlog {
     }
 }
 
-fn kept_arguments(args: Args<'_>, flags: FlagSet) -> Vec<Vec<u8>> {
+fn kept_arguments(session: &Session, args: Args<'_>, flags: FlagSet) -> Vec<Vec<u8>> {
     let kept = if args.len() > ARGUMENTS_MAX { ARGUMENTS_MAX - 1 } else { args.len() };
     let mut arguments: Vec<Vec<u8>> = args
         .iter()
         .take(kept)
         .enumerate()
         .map(|(index, arg)| {
-            if flags.has(Flag::Secret) && index > 0 {
+            if super::is_secret(session, flags, index) {
                 b"(redacted)".to_vec()
             } else {
                 shortened(arg)

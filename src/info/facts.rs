@@ -130,10 +130,7 @@ pub fn ratio(part: u64, whole: u64) -> f64 {
 
 /// Memory that a client holds, in bytes.
 fn session_bytes(session: &Session) -> u64 {
-    let traffic = &session.traffic;
-    let names = session.name.capacity() + session.library_name.capacity() + session.library_version.capacity();
-    let requests = traffic.query_bytes + traffic.query_free_bytes + traffic.argument_bytes;
-    (size_of::<Session>() + session.reply.memory() + names + requests) as u64
+    (session.memory() + session.reply.memory()) as u64
 }
 
 /// Bytes as people read them: `512B`, `1.50K`, `2.00G`.

@@ -7,7 +7,7 @@
 
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 
-use crate::resp::{Parser, Reply};
+use crate::resp::{OwnedArgs, Parser, Reply};
 
 use super::stream::Stream;
 
@@ -40,6 +40,8 @@ pub struct Connection {
     pub parser: Parser,
     /// Bytes received that could not be parsed or run yet.
     pub input: Vec<u8>,
+    /// A request that was put off, to be run before the rest of the input.
+    pub postponed: Option<OwnedArgs>,
     /// The peer has closed its end or the socket broke: what comes is the last.
     pub hung_up: bool,
     /// On the loop's list of connections to serve without a readiness event.
@@ -57,6 +59,7 @@ impl Connection {
             stream,
             parser: Parser::new(),
             input: Vec::new(),
+            postponed: None,
             hung_up: false,
             ready: false,
             readable: false,

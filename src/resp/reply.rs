@@ -457,6 +457,11 @@ impl Reply {
         self.splices.shrink_to(0);
     }
 
+    /// Room for encoded bytes, used or not, in bytes.
+    pub fn capacity(&self) -> usize {
+        self.buffer.capacity()
+    }
+
     /// Memory held, in bytes; shared buffers count in full.
     pub fn memory(&self) -> usize {
         self.buffer.capacity() + self.splices.capacity() * size_of::<Splice>() + self.spliced_bytes

@@ -91,6 +91,7 @@ impl Cron {
                 continue;
             };
             let pending_bytes = session.reply.len();
+            session.reply_peak_bytes = pending_bytes;
             if instance.output_limit_reached(&mut session, pending_bytes) {
                 overdue.push(token);
             }

@@ -51,6 +51,8 @@ pub struct EventLoop {
     jobs: Jobs,
     flushing: Vec<Token>,
     accepting: Vec<usize>,
+    /// Listeners on which accepting failed, most likely for want of file descriptors.
+    stalled: Vec<usize>,
 }
 
 impl EventLoop {
@@ -84,6 +86,7 @@ impl EventLoop {
             jobs: Jobs::default(),
             flushing: Vec::new(),
             accepting: Vec::new(),
+            stalled: Vec::new(),
         })
     }
 
@@ -146,7 +149,7 @@ impl EventLoop {
         let mut wait_us = self.cron.due_us().saturating_sub(now_us);
         if self.instance.pause.is_active() {
             let left_ms = self.instance.pause.until_ms - self.instance.now_ms();
-            wait_us = wait_us.min(left_ms.max(0) as u64 * 1000);
+            wait_us = wait_us.min((left_ms.max(0) as u64).saturating_mul(1000));
         }
         Some(Duration::from_micros(wait_us))
     }
@@ -236,7 +239,7 @@ impl EventLoop {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => {
                     warn!("Accepting client connection: {error}");
-                    self.accepting.pop();
+                    self.stalled.extend(self.accepting.pop());
                 }
             }
         }
@@ -289,11 +292,16 @@ impl EventLoop {
         };
         session.flush_queued = false;
         let connection = &mut self.connections[token.slot as usize];
-        self.instance.stats.writes += u64::from(!session.reply.is_empty());
+        let pending_bytes = session.reply.len();
+        session.reply_peak_bytes = session.reply_peak_bytes.max(pending_bytes);
+        self.instance.stats.writes += u64::from(pending_bytes > 0);
         match connection.flush(&mut session.reply) {
             Ok((sent, count)) => {
                 self.instance.stats.output_bytes += count as u64;
                 session.traffic.output_bytes += count as u64;
+                if count > 0 {
+                    session.last_interaction_ms = self.instance.keyspace.now_ms;
+                }
                 if sent == Sent::All {
                     self.flushed(token);
                 } else {
@@ -366,6 +374,8 @@ impl EventLoop {
     }
 
     fn cron_tick(&mut self) {
+        // No event tells of those that wait already.
+        self.accepting.append(&mut self.stalled);
         let overdue = self.cron.tick(&mut self.instance, &mut self.jobs);
         for token in overdue {
             self.close(token);

@@ -9,7 +9,7 @@ use crate::command::call::{self, Flow};
 use crate::command::{Args, CommandId};
 use crate::instance::Instance;
 use crate::net::connection::{Connection, Fill};
-use crate::resp::{BATCH_MAX, Batch, Limits, Reply};
+use crate::resp::{BATCH_MAX, Batch, Limits, OwnedArgs, Reply};
 use crate::session::{Blocked, Close, Session, Token};
 
 use super::event_loop::{EventLoop, note_query_buffer};
@@ -49,9 +49,10 @@ impl EventLoop {
         };
         let ended = server.serve(connection, &mut session, &mut reply);
         session.reply = reply;
-        session.last_interaction_ms = self.instance.now_ms();
-        if connection.parser.is_mid_request() || connection.input.capacity() > 0 || session.traffic.query_bytes > 0 {
-            note_query_buffer(connection, &mut session);
+        note_query_buffer(connection, &mut session);
+        // Nobody is left to wait for what a blocked client waits for. Its requests go with it.
+        if session.blocked.is_some() && connection.hung_up {
+            session.close = Close::Now;
         }
         let more = connection.readable && ended == Ended::InputUsed;
         if !session.reply.is_empty() {
@@ -83,6 +84,13 @@ impl Server<'_> {
         if session.blocked.is_some() || connection.throttled {
             return Ended::Held;
         }
+        if connection.postponed.is_some() {
+            let ended = self.run_postponed(&mut connection.postponed, session, reply);
+            if ended != Ended::InputUsed {
+                connection.throttled = ended == Ended::Held && session.blocked.is_none();
+                return ended;
+            }
+        }
         if !connection.input.is_empty() {
             let ended = self.run_kept_input(connection, session, reply, 0);
             if ended != Ended::InputUsed {
@@ -103,13 +111,15 @@ impl Server<'_> {
                 Fill::Drained { shared, total } => (shared, total, true),
                 Fill::Closed => {
                     debug!("Client closed connection");
-                    session.close = Close::Now;
+                    // One that closed only its own end still gets what it asked for.
+                    session.close = if reply.is_empty() { Close::Now } else { Close::AfterReply };
                     return Ended::Closing;
                 }
             };
             self.instance.stats.reads += u64::from(total > 0);
             self.instance.stats.input_bytes += total as u64;
             session.traffic.input_bytes += total as u64;
+            session.last_interaction_ms = self.instance.now_ms();
             let ended = self.take_input(connection, session, reply, shared);
             if ended != Ended::InputUsed || drained {
                 return ended;
@@ -163,9 +173,10 @@ impl Server<'_> {
         input: &[u8],
     ) -> (usize, Ended) {
         let mut used = 0;
+        session.traffic.query_bytes = input.len();
         loop {
             let limits = Limits {
-                authenticated: session.authenticated,
+                authenticated: session.authenticated || !self.instance.authentication_required(),
                 max_bulk_bytes: self.instance.config.proto_max_bulk_len,
             };
             let rest = &input[used..];
@@ -183,7 +194,8 @@ impl Server<'_> {
             if self.batch.is_empty() {
                 return (used + parsed, Ended::InputUsed);
             }
-            let (ran, ended) = self.run_batch(session, reply, rest);
+            let (ran, ended) = self.run_batch(&mut connection.postponed, session, reply, rest);
+            self.instance.keyspace.forget_hash();
             if ended != Ended::InputUsed {
                 if ended == Ended::Held {
                     connection.throttled = session.blocked.is_none();
@@ -195,7 +207,13 @@ impl Server<'_> {
     }
 
     /// Runs the requests of the batch; tells how far into the input those reach that were run.
-    fn run_batch(&mut self, session: &mut Session, reply: &mut Reply, input: &[u8]) -> (usize, Ended) {
+    fn run_batch(
+        &mut self,
+        postponed: &mut Option<OwnedArgs>,
+        session: &mut Session,
+        reply: &mut Reply,
+        input: &[u8],
+    ) -> (usize, Ended) {
         let count = self.batch.len();
         let mut plans = [Plan::default(); BATCH_MAX];
         prepare(self.instance, session, self.batch, input, &mut plans[..count]);
@@ -206,35 +224,67 @@ impl Server<'_> {
                 self.instance.keyspace.remember_hash(args.at(plan.key as usize), plan.hash);
             }
             let flow = call::execute_resolved(self.instance, session, reply, args, plan.command);
-            if flow == Flow::Postponed {
-                session.blocked = Some(Blocked::Postponed);
-                self.instance.clients.postpone(session.token);
-                self.instance.keyspace.forget_hash();
-                return (done, Ended::Held);
-            }
             done = self.batch.end(index);
-            if session.close != Close::No {
-                return (done, Ended::Closing);
+            if flow == Flow::Postponed {
+                // The parser may have let go of its bytes.
+                *postponed = Some(args.to_owned());
+                return (done, self.postpone(session));
             }
-            if session.blocked.is_some() {
-                return (done, Ended::Held);
-            }
-            if reply.len() > BACKPRESSURE_BYTES || self.instance.output_limited() {
-                if let Some(ended) = self.check_output(session, reply) {
-                    return (done, ended);
-                }
+            let ended = self.look_after_request(session, reply);
+            if ended != Ended::InputUsed {
+                return (done, ended);
             }
         }
-        self.instance.keyspace.forget_hash();
         (done, Ended::InputUsed)
     }
 
-    fn check_output(&mut self, session: &mut Session, reply: &Reply) -> Option<Ended> {
+    /// Runs the request that was put off, unless it must wait again.
+    fn run_postponed(
+        &mut self,
+        postponed: &mut Option<OwnedArgs>,
+        session: &mut Session,
+        reply: &mut Reply,
+    ) -> Ended {
+        let Some(request) = postponed.take() else {
+            return Ended::InputUsed;
+        };
+        if call::execute(self.instance, session, reply, request.as_args()) == Flow::Postponed {
+            *postponed = Some(request);
+            return self.postpone(session);
+        }
+        self.look_after_request(session, reply)
+    }
+
+    fn postpone(&mut self, session: &mut Session) -> Ended {
+        session.blocked = Some(Blocked::Postponed);
+        self.instance.clients.postpone(session.token);
+        Ended::Held
+    }
+
+    /// Whether the client's next request may run at once.
+    #[inline]
+    fn look_after_request(&mut self, session: &mut Session, reply: &Reply) -> Ended {
+        if session.close != Close::No {
+            return Ended::Closing;
+        }
+        if session.blocked.is_some() {
+            return Ended::Held;
+        }
+        if reply.len() > BACKPRESSURE_BYTES || self.instance.output_limited() {
+            return self.check_output(session, reply);
+        }
+        Ended::InputUsed
+    }
+
+    fn check_output(&mut self, session: &mut Session, reply: &Reply) -> Ended {
         if self.instance.output_limit_reached(session, reply.len()) {
             session.close = Close::Now;
-            return Some(Ended::Closing);
+            Ended::Closing
+        } else if reply.len() > BACKPRESSURE_BYTES {
+            Ended::Held
+        } else {
+            Ended::InputUsed
         }
-        (reply.len() > BACKPRESSURE_BYTES).then_some(Ended::Held)
     }
 
     fn check_query_limit(&mut self, connection: &Connection, session: &mut Session, ended: Ended) -> Ended {

@@ -3,6 +3,11 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod client;
+mod command;
+mod command_table;
+mod connection;
 mod expiry;
+mod key_specs;
 mod keys;
 mod strings;

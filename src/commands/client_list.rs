@@ -1,0 +1,200 @@
+//! CLIENT LIST and CLIENT INFO: one line of `name=value` fields for each client.
+
+use std::io::Write;
+
+use crate::command::{Args, CommandError, CommandId, CommandResult, Context};
+use crate::resp::{Protocol, Reply, number};
+use crate::session::{Close, Mode, Session};
+
+use super::client_kill::parse_kind;
+
+/// Replies waiting for a client are shown in two parts, as clients know it from Redis: up to so many
+/// bytes as `obl`, what is beyond in pieces of this size as `oll` and `omem`.
+const REPLY_PIECE_BYTES: usize = 16 * 1024;
+
+/// A client as a line shows it. The caller of CLIENT LIST is out on loan: its replies, its command
+/// and the arguments of that are not where those of the others are.
+struct Portrait<'a> {
+    session: &'a Session,
+    reply: &'a Reply,
+    command: Option<CommandId>,
+    argument_bytes: usize,
+    now_ms: i64,
+}
+
+impl<'a> Portrait<'a> {
+    fn of_caller(context: &'a Context<'_>, args: Args<'_>) -> Portrait<'a> {
+        Portrait {
+            session: context.session,
+            reply: context.reply,
+            command: Some(context.command),
+            argument_bytes: args.total_bytes(),
+            now_ms: context.instance.now_ms(),
+        }
+    }
+
+    fn of_other(context: &Context<'_>, session: &'a Session) -> Portrait<'a> {
+        Portrait {
+            session,
+            reply: &session.reply,
+            command: session.last_command,
+            argument_bytes: session.traffic.argument_bytes,
+            now_ms: context.instance.now_ms(),
+        }
+    }
+}
+
+pub(super) fn info(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    let mut text = Vec::new();
+    write_line(&mut text, context, &Portrait::of_caller(context, args));
+    context.reply.verbatim("txt", &text);
+    Ok(())
+}
+
+pub(super) fn list(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    let mut text = Vec::new();
+    match args.get(2) {
+        None => write_lines(&mut text, context, args, |_| true),
+        Some(option) if args.len() == 4 && option.eq_ignore_ascii_case(b"type") => {
+            let kind = parse_kind(args.at(3))?;
+            write_lines(&mut text, context, args, |session| session.kind() == kind);
+        }
+        Some(option) if args.len() > 3 && option.eq_ignore_ascii_case(b"id") => {
+            for id in args.slice_from(3).iter() {
+                let id =
+                    number::parse_i64(id).ok_or(CommandError::fixed("ERR Invalid client ID"))?;
+                write_line_of(&mut text, context, args, id);
+            }
+        }
+        Some(_) => return Err(CommandError::SYNTAX),
+    }
+    context.reply.verbatim("txt", &text);
+    Ok(())
+}
+
+/// The lines of all clients that are wanted, in the order in which they came.
+fn write_lines(
+    text: &mut Vec<u8>,
+    context: &Context<'_>,
+    args: Args<'_>,
+    wanted: impl Fn(&Session) -> bool,
+) {
+    let clients = &context.instance.clients;
+    let others = clients.iter().filter(|session| session.close != Close::Now);
+    let mut portraits: Vec<_> = others
+        .map(|session| Portrait::of_other(context, session))
+        .collect();
+    portraits.push(Portrait::of_caller(context, args));
+    portraits.retain(|portrait| wanted(portrait.session));
+    portraits.sort_unstable_by_key(|portrait| portrait.session.id);
+    for portrait in &portraits {
+        write_line(text, context, portrait);
+    }
+}
+
+/// The line of the client with that number, if there is one.
+fn write_line_of(text: &mut Vec<u8>, context: &Context<'_>, args: Args<'_>, id: i64) {
+    let Ok(id) = u64::try_from(id) else {
+        return;
+    };
+    if id == context.session.id {
+        return write_line(text, context, &Portrait::of_caller(context, args));
+    }
+    let clients = &context.instance.clients;
+    let other = clients.find(id).and_then(|token| clients.get(token));
+    if let Some(session) = other.filter(|session| session.close != Close::Now) {
+        write_line(text, context, &Portrait::of_other(context, session));
+    }
+}
+
+fn write_line(text: &mut Vec<u8>, context: &Context<'_>, portrait: &Portrait<'_>) {
+    let Portrait {
+        session,
+        reply,
+        now_ms,
+        ..
+    } = *portrait;
+    write_identity(text, session, now_ms);
+    let pending_bytes = reply.len();
+    let first_bytes = pending_bytes.min(REPLY_PIECE_BYTES);
+    let beyond_bytes = pending_bytes - first_bytes;
+    let is_blocked_writing = pending_bytes > 0 && !session.flush_queued;
+    let events = if is_blocked_writing && session.id != context.session.id {
+        "rw"
+    } else {
+        "r"
+    };
+    let command = portrait
+        .command
+        .map_or("NULL", |id| &context.instance.commands.get(id).full_name);
+    let protocol = if reply.protocol() == Protocol::Resp3 {
+        3
+    } else {
+        2
+    };
+    let traffic = &session.traffic;
+    // INVARIANT: writing to memory does not fail.
+    let _ = write!(
+        text,
+        " db={} sub=0 psub=0 ssub=0 multi=-1 qbuf={} qbuf-free={} argv-mem={} multi-mem=0 rbs={} rbp={} \
+         obl={first_bytes} oll={} omem={beyond_bytes} tot-mem={} events={events} cmd={command} user={} \
+         redir=-1 resp={protocol}",
+        session.database,
+        traffic.query_bytes,
+        traffic.query_free_bytes,
+        portrait.argument_bytes,
+        reply.capacity().min(REPLY_PIECE_BYTES),
+        session
+            .reply_peak_bytes
+            .max(pending_bytes)
+            .min(REPLY_PIECE_BYTES),
+        beyond_bytes.div_ceil(REPLY_PIECE_BYTES),
+        session.memory() + reply.memory() + portrait.argument_bytes,
+        session.user,
+    );
+    text.extend_from_slice(b" lib-name=");
+    text.extend_from_slice(&session.library_name);
+    text.extend_from_slice(b" lib-ver=");
+    text.extend_from_slice(&session.library_version);
+    text.push(b'\n');
+}
+
+fn write_identity(text: &mut Vec<u8>, session: &Session, now_ms: i64) {
+    // INVARIANT: writing to memory does not fail.
+    let _ = write!(
+        text,
+        "id={} addr={} laddr={} fd={} name=",
+        session.id, session.address.peer, session.address.local, session.descriptor
+    );
+    text.extend_from_slice(&session.name);
+    let _ = write!(
+        text,
+        " age={} idle={} flags={}",
+        session.age_s(now_ms),
+        now_ms.div_euclid(1000) - session.last_interaction_ms.div_euclid(1000),
+        flags(session)
+    );
+}
+
+/// One letter for each thing that is special about a client, or `N`.
+fn flags(session: &Session) -> String {
+    let letters = [
+        (session.mode == Mode::Monitor, 'O'),
+        (session.blocked.is_some(), 'b'),
+        (session.close == Close::AfterReply, 'c'),
+        (session.close == Close::Now, 'A'),
+        (session.address.unix, 'U'),
+        (session.no_evict, 'e'),
+        (session.no_touch, 'T'),
+    ];
+    let flags: String = letters
+        .iter()
+        .filter(|(applies, _)| *applies)
+        .map(|(_, letter)| letter)
+        .collect();
+    if flags.is_empty() {
+        "N".to_string()
+    } else {
+        flags
+    }
+}

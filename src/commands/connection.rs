@@ -1,0 +1,337 @@
+//! Connections: greeting, logging in, resetting, watching, leaving.
+
+use sha2::{Digest, Sha256};
+
+use crate::REDIS_VERSION;
+use crate::command::spec::{
+    Argument, ArgumentKind, Category, CommandSpec, Deprecation, Flag, Group,
+};
+use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::resp::{Protocol, number};
+use crate::session::{Close, Mode, Session};
+
+use super::client;
+
+/// The only user without an ACL.
+const DEFAULT_USER: &[u8] = b"default";
+
+const WRONG_PASSWORD: CommandError =
+    CommandError::fixed("WRONGPASS invalid username-password pair or user is disabled.");
+
+/// The family's commands.
+pub static COMMANDS: &[CommandSpec] = &[
+    CommandSpec {
+        name: "ping",
+        arity: -1,
+        flags: &[Flag::Fast],
+        categories: &[Category::Connection],
+        tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
+        group: Group::Connection,
+        summary: "Tells that the server is alive, or gives the message back.",
+        arguments: &[Argument::new("message", ArgumentKind::String).optional()],
+        handler: ping,
+        ..CommandSpec::DEFAULT
+    },
+    CommandSpec {
+        name: "echo",
+        arity: 2,
+        flags: &[Flag::Loading, Flag::Stale, Flag::Fast],
+        categories: &[Category::Connection],
+        group: Group::Connection,
+        summary: "Gives the message back.",
+        arguments: &[Argument::new("message", ArgumentKind::String)],
+        handler: echo,
+        ..CommandSpec::DEFAULT
+    },
+    CommandSpec {
+        name: "auth",
+        arity: -2,
+        flags: &[
+            Flag::NoScript,
+            Flag::Loading,
+            Flag::Stale,
+            Flag::Fast,
+            Flag::NoAuth,
+            Flag::AllowBusy,
+        ],
+        categories: &[Category::Connection],
+        group: Group::Connection,
+        complexity: "O(N), N being the number of passwords of the user",
+        summary: "Logs the client in.",
+        history: &[("6.0.0", "A user's name may come before the password.")],
+        arguments: &[
+            Argument::new("username", ArgumentKind::String)
+                .optional()
+                .since("6.0.0"),
+            Argument::new("password", ArgumentKind::String),
+        ],
+        handler: auth,
+        ..CommandSpec::DEFAULT
+    },
+    CommandSpec {
+        name: "hello",
+        arity: -1,
+        flags: &[
+            Flag::NoScript,
+            Flag::Loading,
+            Flag::Stale,
+            Flag::Fast,
+            Flag::NoAuth,
+            Flag::AllowBusy,
+        ],
+        categories: &[Category::Connection],
+        group: Group::Connection,
+        since: "6.0.0",
+        summary: "Chooses the protocol, logs in and names the client in one go, and tells about the server.",
+        history: &[(
+            "6.2.0",
+            "Without arguments it only tells about the server and the connection.",
+        )],
+        arguments: &[Argument::block(
+            "arguments",
+            &[
+                Argument::new("protover", ArgumentKind::Integer),
+                Argument::block(
+                    "auth",
+                    &[
+                        Argument::new("username", ArgumentKind::String),
+                        Argument::new("password", ArgumentKind::String),
+                    ],
+                )
+                .after("AUTH")
+                .optional(),
+                Argument::new("clientname", ArgumentKind::String)
+                    .after("SETNAME")
+                    .optional(),
+            ],
+        )
+        .optional()],
+        handler: hello,
+        ..CommandSpec::DEFAULT
+    },
+    CommandSpec {
+        name: "reset",
+        arity: 1,
+        flags: &[
+            Flag::NoScript,
+            Flag::Loading,
+            Flag::Stale,
+            Flag::Fast,
+            Flag::NoAuth,
+            Flag::AllowBusy,
+        ],
+        categories: &[Category::Connection],
+        group: Group::Connection,
+        since: "6.2.0",
+        summary: "Puts the connection back into the state after connecting.",
+        handler: reset,
+        ..CommandSpec::DEFAULT
+    },
+    CommandSpec {
+        name: "quit",
+        arity: -1,
+        flags: &[
+            Flag::NoScript,
+            Flag::Loading,
+            Flag::Stale,
+            Flag::Fast,
+            Flag::NoAuth,
+            Flag::AllowBusy,
+        ],
+        categories: &[Category::Connection],
+        group: Group::Connection,
+        summary: "Ends the connection.",
+        deprecated: Some(Deprecation {
+            since: "7.2.0",
+            replaced_by: "just closing the connection",
+        }),
+        handler: quit,
+        ..CommandSpec::DEFAULT
+    },
+    CommandSpec {
+        name: "monitor",
+        arity: 1,
+        flags: &[Flag::Admin, Flag::NoScript, Flag::Loading, Flag::Stale],
+        group: Group::Server,
+        summary: "Shows every command that the server runs, as it runs.",
+        handler: monitor,
+        ..CommandSpec::DEFAULT
+    },
+];
+
+fn ping(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    match (args.get(1), args.len()) {
+        (None, _) => context.reply.simple("PONG"),
+        (Some(message), 2) => context.reply.bulk(message),
+        _ => return Err(CommandError::wrong_arity(context.command_name())),
+    }
+    Ok(())
+}
+
+fn echo(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    context.reply.bulk(args.at(1));
+    Ok(())
+}
+
+fn auth(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    if args.len() > 3 {
+        return Err(CommandError::SYNTAX);
+    }
+    context.session.redacted.extend(1..args.len());
+    let (user, password) = match args.get(2) {
+        Some(password) => (args.at(1), password),
+        None if !context.instance.authentication_required() => {
+            return Err(CommandError::fixed(
+                "ERR AUTH <password> called without any password configured for the default user. \
+                 Are you sure your configuration is correct?",
+            ));
+        }
+        None => (DEFAULT_USER, args.at(1)),
+    };
+    authenticate(context, user, password)?;
+    context.reply.ok();
+    Ok(())
+}
+
+/// Logs the client in. Without a password set, the default user may give any.
+///
+/// Errors: there is no such user, or the password is another.
+fn authenticate(context: &mut Context<'_>, user: &[u8], password: &[u8]) -> CommandResult {
+    let expected = &context.instance.config.requirepass;
+    let known = expected.is_empty() || is_same_secret(password, expected);
+    if user != DEFAULT_USER || !known {
+        return Err(WRONG_PASSWORD);
+    }
+    context.session.authenticated = true;
+    Ok(())
+}
+
+/// Compares two secrets by their digests: how far those agree, and so how long it takes to compare
+/// them, tells nothing about the secrets.
+fn is_same_secret(given: &[u8], expected: &[u8]) -> bool {
+    Sha256::digest(given) == Sha256::digest(expected)
+}
+
+/// What HELLO asks for.
+#[derive(Default)]
+struct Greeting<'a> {
+    protocol: Option<Protocol>,
+    login: Option<(&'a [u8], &'a [u8])>,
+    name: Option<&'a [u8]>,
+}
+
+fn hello(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    let greeting = parse_greeting(context.session, args)?;
+    if let Some((user, password)) = greeting.login {
+        authenticate(context, user, password)?;
+    }
+    if !context.session.authenticated {
+        return Err(CommandError::fixed(
+            "NOAUTH HELLO must be called with the client already authenticated, otherwise the \
+             HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and \
+             select the RESP protocol version at the same time",
+        ));
+    }
+    if let Some(name) = greeting.name {
+        context.session.name = name.to_vec();
+    }
+    if let Some(protocol) = greeting.protocol {
+        context.reply.set_protocol(protocol);
+    }
+    describe_server(context);
+    Ok(())
+}
+
+fn parse_greeting<'a>(session: &mut Session, args: Args<'a>) -> Result<Greeting<'a>, CommandError> {
+    let mut greeting = Greeting::default();
+    if let Some(version) = args.get(1) {
+        greeting.protocol = Some(parse_protocol(version)?);
+    }
+    let mut index = 2;
+    while let Some(option) = args.get(index) {
+        match (args.get(index + 1), args.get(index + 2)) {
+            (Some(user), Some(password)) if option.eq_ignore_ascii_case(b"auth") => {
+                session.redacted.extend([index + 1, index + 2]);
+                greeting.login = Some((user, password));
+                index += 3;
+            }
+            (Some(name), _) if option.eq_ignore_ascii_case(b"setname") => {
+                client::check_name(name)?;
+                greeting.name = Some(name);
+                index += 2;
+            }
+            _ => {
+                let option = String::from_utf8_lossy(option);
+                return Err(CommandError::new(format!(
+                    "ERR Syntax error in HELLO option '{option}'"
+                )));
+            }
+        }
+    }
+    Ok(greeting)
+}
+
+fn parse_protocol(version: &[u8]) -> Result<Protocol, CommandError> {
+    match number::parse_i64(version) {
+        Some(2) => Ok(Protocol::Resp2),
+        Some(3) => Ok(Protocol::Resp3),
+        Some(_) => Err(CommandError::fixed("NOPROTO unsupported protocol version")),
+        None => Err(CommandError::fixed(
+            "ERR Protocol version is not an integer or out of range",
+        )),
+    }
+}
+
+fn describe_server(context: &mut Context<'_>) {
+    let Context { session, reply, .. } = context;
+    let version = if reply.protocol() == Protocol::Resp3 {
+        3
+    } else {
+        2
+    };
+    reply.map(7);
+    reply.bulk(b"server");
+    reply.bulk(b"redis");
+    reply.bulk(b"version");
+    reply.bulk(REDIS_VERSION.as_bytes());
+    reply.bulk(b"proto");
+    reply.integer(version);
+    reply.bulk(b"id");
+    reply.integer(session.id as i64);
+    reply.bulk(b"mode");
+    reply.bulk(b"standalone");
+    reply.bulk(b"role");
+    reply.bulk(b"master");
+    reply.bulk(b"modules");
+    reply.empty_array();
+}
+
+fn reset(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
+    let Context {
+        instance,
+        session,
+        reply,
+        ..
+    } = context;
+    instance.clients.remove_monitor(session);
+    session.reset();
+    session.authenticated = !instance.authentication_required();
+    reply.set_protocol(Protocol::Resp2);
+    reply.simple("RESET");
+    Ok(())
+}
+
+fn quit(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
+    context.reply.ok();
+    context.session.close = Close::AfterReply;
+    Ok(())
+}
+
+/// A client that monitors already gets no reply, as in Redis.
+fn monitor(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
+    if context.session.mode != Mode::Monitor {
+        context.instance.clients.add_monitor(context.session);
+        context.reply.ok();
+    }
+    Ok(())
+}

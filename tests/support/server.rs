@@ -1,0 +1,255 @@
+//! The built program as a process of its own, and a bare connection to it.
+#![allow(dead_code)] // Each test program uses a part of it.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+/// How long a test waits for what must come, before it fails.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Ports found free that another program took before the server did.
+const START_ATTEMPTS: usize = 5;
+
+static FOLDERS: AtomicUsize = AtomicUsize::new(0);
+
+/// A running server with a folder of its own. Dropping it kills the process.
+pub struct Server {
+    child: Child,
+    log: Receiver<String>,
+    pub port: u16,
+    pub folder: PathBuf,
+}
+
+impl Server {
+    /// Starts one on a free port of the loopback interface and waits until it is ready.
+    pub fn start(options: &[&str]) -> Server {
+        for _ in 0..START_ATTEMPTS {
+            let mut server = Server::launch(free_port(), options);
+            match server.wait_for_any(&["Ready to accept", "Failed listening on port"]) {
+                line if line.contains("Ready") => return server,
+                _ => continue,
+            }
+        }
+        panic!("no port could be had");
+    }
+
+    /// Starts one without waiting for anything.
+    pub fn launch(port: u16, options: &[&str]) -> Server {
+        let number = FOLDERS.fetch_add(1, Ordering::Relaxed);
+        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
+            .join(format!("{}-{number}", std::process::id()));
+        fs::create_dir_all(&folder).expect("a folder for the server");
+        let mut child = Command::new(env!("CARGO_BIN_EXE_oneloop"))
+            .args([
+                "--port",
+                &port.to_string(),
+                "--bind",
+                "127.0.0.1",
+                "--save",
+                "",
+                "--dir",
+            ])
+            .arg(&folder)
+            .args(options)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the program starts");
+        let output = BufReader::new(child.stdout.take().expect("its output is piped"));
+        let (sender, log) = channel();
+        // Ends with the process, whose output it reads to the end so that no write of it blocks.
+        std::thread::spawn(move || {
+            for line in output.lines().map_while(Result::ok) {
+                let _ = sender.send(line);
+            }
+        });
+        Server {
+            child,
+            log,
+            port,
+            folder,
+        }
+    }
+
+    /// Reads the log until a line holds one of the phrases; gives that line.
+    #[track_caller]
+    pub fn wait_for_any(&mut self, phrases: &[&str]) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        while let Ok(line) = self
+            .log
+            .recv_timeout(deadline.saturating_duration_since(Instant::now()))
+        {
+            if phrases.iter().any(|phrase| line.contains(phrase)) {
+                return line;
+            }
+        }
+        panic!("the log does not say {phrases:?}");
+    }
+
+    /// Sends it a signal, by name.
+    pub fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        let status = Command::new("kill")
+            .args([&format!("-{name}"), &pid])
+            .status();
+        assert!(status.expect("kill runs").success());
+    }
+
+    /// Waits for its end; gives the status and the rest of the log.
+    pub fn wait(&mut self) -> (ExitStatus, Vec<String>) {
+        let status = self.child.wait().expect("it is a child");
+        (status, self.log.iter().collect())
+    }
+
+    /// Memory in use, in bytes.
+    pub fn resident_bytes(&self) -> usize {
+        let status =
+            fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it runs");
+        let line = status
+            .lines()
+            .find(|line| line.starts_with("VmRSS:"))
+            .expect("a figure");
+        let kilobytes: usize = line
+            .split_whitespace()
+            .nth(1)
+            .and_then(|text| text.parse().ok())
+            .expect("a number");
+        kilobytes * 1024
+    }
+
+    /// A bare connection.
+    pub fn connect(&self) -> Raw<TcpStream> {
+        let stream = TcpStream::connect(("127.0.0.1", self.port)).expect("the server accepts");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        stream.set_nodelay(true).expect("no delay");
+        Raw { stream }
+    }
+
+    /// A connection of the `redis` crate.
+    pub fn client(&self) -> redis::Connection {
+        let client =
+            redis::Client::open(format!("redis://127.0.0.1:{}/", self.port)).expect("an address");
+        client.get_connection().expect("the server accepts")
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// A port that was free a moment ago.
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("some port is free");
+    listener.local_addr().expect("it is bound").port()
+}
+
+/// A connection of which every byte is the test's own.
+pub struct Raw<S> {
+    pub stream: S,
+}
+
+impl<S: Read + Write> Raw<S> {
+    /// Sends bytes.
+    pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        self.stream
+            .write_all(bytes.as_ref())
+            .expect("the server reads");
+    }
+
+    /// Checks the next bytes that come.
+    #[track_caller]
+    pub fn expect(&mut self, expected: impl AsRef<[u8]>) {
+        let expected = expected.as_ref();
+        let mut got = vec![0; expected.len()];
+        let mut filled = 0;
+        while filled < got.len() {
+            match self.stream.read(&mut got[filled..]) {
+                Ok(count) if count > 0 => filled += count,
+                end => panic!(
+                    "{end:?} after {:?}",
+                    String::from_utf8_lossy(&got[..filled])
+                ),
+            }
+        }
+        assert!(
+            got == expected,
+            "{:?} instead of {:?}",
+            String::from_utf8_lossy(&got[..got.len().min(500)]),
+            String::from_utf8_lossy(&expected[..expected.len().min(500)])
+        );
+    }
+
+    /// Sends a request and checks its reply.
+    #[track_caller]
+    pub fn ask(&mut self, request: &str, reply: &str) {
+        self.send(format!("{request}\r\n"));
+        self.expect(reply);
+    }
+
+    /// Sends a request and gives the text of its bulk reply.
+    #[track_caller]
+    pub fn text(&mut self, request: &str) -> String {
+        self.send(format!("{request}\r\n"));
+        let length = self.line()[1..].parse().expect("a bulk reply");
+        let mut text = vec![0; length];
+        self.stream.read_exact(&mut text).expect("the whole reply");
+        self.expect("\r\n");
+        String::from_utf8(text).expect("plain text")
+    }
+
+    /// The next line, without its end.
+    #[track_caller]
+    pub fn line(&mut self) -> String {
+        let mut line = Vec::new();
+        while !line.ends_with(b"\r\n") {
+            let mut byte = [0];
+            self.stream.read_exact(&mut byte).expect("a whole line");
+            line.push(byte[0]);
+        }
+        line.truncate(line.len() - 2);
+        String::from_utf8(line).expect("plain text")
+    }
+
+    /// Checks that nothing more comes and the server has closed the connection.
+    #[track_caller]
+    pub fn expect_end(&mut self) {
+        let mut rest = Vec::new();
+        match self.stream.read_to_end(&mut rest) {
+            Ok(_) => assert_eq!(String::from_utf8_lossy(&rest), ""),
+            Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset),
+        }
+    }
+
+    /// Asks for CLIENT LIST until it is as wanted.
+    #[track_caller]
+    pub fn wait_for_clients(&mut self, wanted: impl Fn(&str) -> bool) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let list = self.text("CLIENT LIST");
+            if wanted(&list) {
+                return list;
+            }
+            assert!(Instant::now() < deadline, "the clients still are:\n{list}");
+            std::thread::yield_now();
+        }
+    }
+}
+
+impl Raw<TcpStream> {
+    /// Says that nothing more will be sent.
+    pub fn finish(&self) {
+        self.stream.shutdown(Shutdown::Write).expect("it was open");
+    }
+}
