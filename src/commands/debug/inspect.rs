@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use crate::command::{Args, CommandError, CommandResult, Context};
 use crate::collections::table::{Entry, Table};
+use crate::commands::object::{shares_integers, shown_references};
 use crate::keyspace::record::{EMBEDDED_STRING_MAX, INLINE_STRING_MAX};
 use crate::keyspace::{Expiry, NewValue, Record, Value};
 use crate::resp::number;
@@ -52,6 +53,7 @@ pub(super) fn table_of_key(context: &mut Context<'_>, args: Args<'_>) -> Command
 }
 
 pub(super) fn object(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    let shares = shares_integers(context.instance);
     let (keyspace, database, reply) = context.parts();
     if keyspace.peek(database, args.at(2)).is_none() {
         return Err(CommandError::NO_SUCH_KEY);
@@ -63,7 +65,7 @@ pub(super) fn object(context: &mut Context<'_>, args: Args<'_>) -> CommandResult
     reply.simple(format!(
         "Value at:{:p} refcount:{} encoding:{} serializedlength:{} lru:{} lru_seconds_idle:{}",
         Entry::address(record),
-        record.references(),
+        shown_references(record.value(), shares),
         record.value().encoding_name(),
         serialized_bytes(record),
         record.access(),
