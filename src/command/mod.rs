@@ -8,6 +8,7 @@ mod error;
 pub mod gate;
 pub mod help;
 pub mod keys;
+pub mod lookahead;
 mod names;
 pub mod registry;
 pub mod spec;

@@ -9,19 +9,27 @@ use crate::command::spec::KeyFlag;
 const READ: &[KeyFlag] = &[KeyFlag::Ro, KeyFlag::Access];
 const OVERWRITE: &[KeyFlag] = &[KeyFlag::Ow, KeyFlag::Update];
 const READ_AND_UPDATE: &[KeyFlag] = &[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Update];
+const REMOVE: &[KeyFlag] = &[KeyFlag::Rm, KeyFlag::Delete];
 const TAKE_AWAY: &[KeyFlag] = &[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Delete];
 
 fn is_word(argument: &[u8], word: &str) -> bool {
     argument.eq_ignore_ascii_case(word.as_bytes())
 }
 
-/// SET reads the old value only when GET is given.
+/// SET reads the old value only when GET is given or it is to be compared.
 pub fn set(args: Args<'_>) -> KeyList {
+    const READERS: [&str; 5] = ["GET", "IFEQ", "IFNE", "IFDEQ", "IFDNE"];
     let reads = args
         .slice_from(3)
         .iter()
-        .any(|argument| is_word(argument, "GET"));
+        .any(|argument| READERS.iter().any(|word| is_word(argument, word)));
     let flags = if reads { READ_AND_UPDATE } else { OVERWRITE };
+    smallvec![KeyReference { index: 1, flags }]
+}
+
+/// DELEX reads the value only when it is to be compared.
+pub fn delex(args: Args<'_>) -> KeyList {
+    let flags = if args.len() > 2 { TAKE_AWAY } else { REMOVE };
     smallvec![KeyReference { index: 1, flags }]
 }
 

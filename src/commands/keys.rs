@@ -1,5 +1,6 @@
 //! Keys whatever they hold: DEL, UNLINK, EXISTS, TOUCH, TYPE, RENAME, RENAMENX, COPY, MOVE and RANDOMKEY.
 
+use crate::command::lookahead::for_each_key;
 use crate::command::spec::{Argument, ArgumentKind, Category, CommandSpec, Flag, KeyFlag, KeySpec};
 use crate::command::{Args, CommandError, CommandResult, Context};
 use crate::keyspace::EventClass;
@@ -162,7 +163,8 @@ pub static COMMANDS: &[CommandSpec] = &[
 fn delete(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let (keyspace, database, reply) = context.parts();
     let mut removed = 0;
-    keyspace.for_each_ahead(database, args.slice_from(1).iter(), |keyspace, key| {
+    for_each_key(keyspace, database, args, (1..args.len()).step_by(1), |keyspace, place| {
+        let key = args.at(place);
         if keyspace.remove(database, key) {
             keyspace
                 .changes
@@ -189,8 +191,8 @@ fn count_present(context: &mut Context<'_>, args: Args<'_>, no_touch: bool) {
     let (keyspace, database, reply) = context.parts();
     keyspace.no_touch = no_touch;
     let mut found = 0;
-    keyspace.for_each_ahead(database, args.slice_from(1).iter(), |keyspace, key| {
-        found += i64::from(keyspace.read(database, key).is_some());
+    for_each_key(keyspace, database, args, (1..args.len()).step_by(1), |keyspace, place| {
+        found += i64::from(keyspace.read_with(database, args.at(place), |found| found.is_some()));
     });
     reply.integer(found);
 }

@@ -40,5 +40,11 @@ pub static FAMILIES: &[&[CommandSpec]] = &[
     scan::COMMANDS,
     server::COMMANDS,
     slowlog::COMMANDS,
-    strings::COMMANDS,
+    strings::values::COMMANDS,
+    strings::many::COMMANDS,
+    strings::parts::COMMANDS,
+    strings::counters::COMMANDS,
+    strings::increx::COMMANDS,
+    strings::compare::COMMANDS,
+    strings::lcs::COMMANDS,
 ];

@@ -129,17 +129,14 @@ impl Database {
             Ok(()) => record.set_access(access),
             Err(value) => {
                 let new = Record::new(key, value, after_ms, access);
-                let reference = new.volatile_reference();
+                // The old record must leave the index before it goes.
                 if before_ms.is_some() {
                     self.volatile.remove(hash, key);
                 }
-                // The old record must leave the index before it goes, so it is looked up anew.
-                if let Some(slot) = self.records.get_mut(hash, key) {
-                    *slot = new;
-                }
                 if after_ms.is_some() {
-                    self.volatile.insert(hash, reference);
+                    self.volatile.insert(hash, new.volatile_reference());
                 }
+                *record = new;
             }
         }
         before

@@ -4,19 +4,21 @@
 //! the loop sets `now_ms`.
 
 mod access;
-mod ahead;
 pub mod changes;
+mod condemned;
 pub mod database;
 pub mod expiry;
 mod naming;
 pub mod reclaim;
 pub mod record;
 mod relocate;
+mod text;
 
 pub use access::AccessPolicy;
-pub use changes::{Changes, EventClass};
+pub use changes::{Change, Changes, EventClass};
 pub use database::{Database, Expiry};
 pub use record::{NewValue, Record, Value};
+pub use text::Text;
 
 use crate::collections::hash::HashSeed;
 use database::{Before, Setting};
@@ -144,14 +146,35 @@ impl Keyspace {
     fn read_held(&mut self, database: usize, hash: u64, key: &[u8]) -> Option<&Record> {
         let found = self.databases[database].get(hash, key);
         let record = found.filter(|record| !record.is_due(self.now_ms));
-        match record {
-            Some(record) => {
-                self.stats.hits += 1;
-                self.access.touch(record);
-            }
-            None => self.stats.misses += 1,
-        }
+        self.stats.hits += u64::from(record.is_some());
+        self.stats.misses += u64::from(record.is_none());
         record
+    }
+
+    /// The same for reads that need no reference to outlive them: what `use_it` makes of the record.
+    #[inline]
+    pub fn read_with<R>(
+        &mut self,
+        database: usize,
+        key: &[u8],
+        use_it: impl FnOnce(Option<&Record>) -> R,
+    ) -> R {
+        let hash = self.hash(key);
+        match self.databases[database].get(hash, key) {
+            Some(record) if !record.is_due(self.now_ms) => {
+                self.stats.hits += 1;
+                if !self.no_touch {
+                    self.access.touch(record);
+                }
+                use_it(Some(record))
+            }
+            Some(_) => use_it(self.read(database, key)),
+            None => {
+                self.stats.misses += 1;
+                self.changes.notify(EventClass::KeyMiss, "keymiss", database, key);
+                use_it(None)
+            }
+        }
     }
 
     /// Looks a key up for a change: removes it if it has expired, notes the access.
@@ -216,7 +239,12 @@ impl Keyspace {
     pub fn set(&mut self, database: usize, key: &[u8], value: NewValue<'_>, expiry: Expiry) {
         let hash = self.hash(key);
         let now_ms = expiry::horizon(self.hold_expired, self.now_ms);
-        let setting = Setting { expiry, access: self.access.of_new(), now_ms };
+        let access = if self.access.frequency {
+            self.frequency_after_set(database, hash, key)
+        } else {
+            self.access.of_new()
+        };
+        let setting = Setting { expiry, access, now_ms };
         match self.databases[database].put(hash, key, value, setting) {
             Before::Present => {}
             Before::Absent => self.changes.notify(EventClass::New, "new", database, key),
@@ -227,6 +255,18 @@ impl Keyspace {
             }
         }
         self.changes.modified(database, key);
+    }
+
+    /// What a key remembers of its use once it is set: under LFU a new value does not make it a new key.
+    #[cold]
+    fn frequency_after_set(&mut self, database: usize, hash: u64, key: &[u8]) -> u32 {
+        match self.peek_hashed(database, hash, key).cloned() {
+            Some(record) => {
+                self.access.touch(&record);
+                record.access()
+            }
+            None => self.access.of_new(),
+        }
     }
 
     /// The record, to change its value in place; the caller has looked it up before, and calls
@@ -334,7 +374,13 @@ impl Keyspace {
 
     /// Frees up to so many elements of what was thrown away; tells whether there is more.
     pub fn reclaim_step(&mut self, elements: usize) -> bool {
-        self.garbage.step(elements)
+        self.garbage.step(elements) | condemned::step()
+    }
+
+    /// Whether anything waits to be freed.
+    #[inline]
+    pub fn has_garbage(&self) -> bool {
+        self.garbage.pending() > 0 || !condemned::is_empty()
     }
 
     /// Number of elements that wait to be freed.

@@ -23,6 +23,8 @@ use bytes::Bytes;
 use crate::collections::heap;
 use crate::collections::table::Entry;
 
+use super::condemned;
+
 /// Strings longer than this live outside the record, shared by reference with the replies.
 pub const INLINE_STRING_MAX: usize = 8 * 1024;
 
@@ -342,6 +344,35 @@ impl Record {
         }
     }
 
+    /// The same, made longer by zeros to `length` bytes where it is shorter; nothing if the block has no room for that.
+    pub fn grow_raw(&mut self, length: usize) -> Option<&mut [u8]> {
+        let before = self.raw_mut()?.len();
+        if length > before {
+            let is_long = self.flags() & FLAG_LONG_VALUE != 0;
+            let total = self.total_bytes();
+            let grown = total + length - before;
+            let same_form = is_long == (length > 255) && length <= INLINE_STRING_MAX;
+            if !same_form || heap::class_size(grown) != heap::class_size(total) {
+                return None;
+            }
+            let at = self.key_offset() + self.key_length();
+            // SAFETY: `raw_mut` saw to it that this is the only reference. The length field keeps its width, and the bytes
+            // behind it up to `length` are within the block: its size class stays the same.
+            unsafe {
+                let at = self.base().add(at);
+                let prefix = if is_long {
+                    at.cast::<u32>().write_unaligned(length as u32);
+                    4
+                } else {
+                    at.write(length as u8);
+                    1
+                };
+                at.add(prefix + before).write_bytes(0, length - before);
+            }
+        }
+        self.raw_mut()
+    }
+
     /// The buffer of an unshared large string, to change in place. The caller leaves in it a
     /// string longer than `INLINE_STRING_MAX`, or replaces the record.
     pub fn large_mut(&mut self) -> Option<&mut Bytes> {
@@ -405,7 +436,8 @@ impl Record {
             let at = self.key_offset() + self.key_length();
             // SAFETY: the pointer came from `Box::into_raw` and is dropped once: the record is
             // either freed or its payload overwritten right after.
-            drop(unsafe { Box::from_raw(self.base().add(at).cast::<*mut Bytes>().read_unaligned()) });
+            let string = unsafe { Box::from_raw(self.base().add(at).cast::<*mut Bytes>().read_unaligned()) };
+            condemned::dispose(*string);
         }
     }
 }

@@ -48,7 +48,7 @@ impl Jobs {
 
     /// Asks for memory to be freed.
     fn wake_reclaim(&mut self, instance: &Instance) {
-        if instance.keyspace.reclaim_pending() > 0 {
+        if instance.keyspace.has_garbage() {
             self.has_work[Job::Reclaim as usize] = true;
         }
     }

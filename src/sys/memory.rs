@@ -1,6 +1,9 @@
 //! Owns reserving address space and giving memory back. Never keeps a record of what it reserved.
 
+use std::ops::Range;
 use std::ptr::{self, NonNull};
+
+use super::resources::page_size;
 
 /// Reserves readable and writable zeroed memory; `bytes` and `alignment` are multiples of the page size, `alignment` is a
 /// power of two. `None` when the system has no more.
@@ -45,6 +48,21 @@ pub unsafe fn release(block: NonNull<u8>, bytes: usize) {
 pub unsafe fn give_back(start: NonNull<u8>, bytes: usize) {
     // SAFETY: the caller vouches for it.
     unsafe { libc::madvise(start.as_ptr().cast(), bytes, libc::MADV_DONTNEED) };
+}
+
+/// Gives back the memory of the whole pages within a range of a vector's room behind its elements; the room stays.
+///
+/// Panics when the range is not within that room.
+pub fn give_back_spare(vector: &mut Vec<u8>, range: Range<usize>) {
+    assert!(vector.len() <= range.start && range.start <= range.end && range.end <= vector.capacity());
+    let start = vector.as_mut_ptr().wrapping_add(range.start);
+    let skipped = start.align_offset(page_size());
+    let length = range.len().saturating_sub(skipped) / page_size() * page_size();
+    if let (Some(first), true) = (NonNull::new(start.wrapping_add(skipped)), length > 0) {
+        // SAFETY: the pages lie wholly within the vector's own room, where nothing initialised is: that it reads as zeros
+        // from now on changes nothing that anybody may look at.
+        unsafe { give_back(first, length) };
+    }
 }
 
 /// Asks for huge pages in a reserved block. No harm if the system has none.

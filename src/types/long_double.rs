@@ -23,6 +23,14 @@ const FRACTION_BITS: i32 = 63;
 pub struct LongDouble(X87DoubleExtended);
 
 impl LongDouble {
+    /// Zero.
+    pub const ZERO: LongDouble = LongDouble(X87DoubleExtended::ZERO);
+
+    /// The largest finite number.
+    pub fn largest() -> LongDouble {
+        LongDouble(X87DoubleExtended::largest())
+    }
+
     /// Reads a number as C's `strtold` does when it must take the whole text: decimal, hexadecimal,
     /// `inf` or `infinity`, without leading spaces. Refused are a NaN, a number out of range, one
     /// that is not zero but would become so, and a text of more than 5119 bytes. O(length²), a
@@ -38,6 +46,11 @@ impl LongDouble {
         };
         let value = parse_magnitude(magnitude)?;
         Some(LongDouble(if negative { -value } else { value }))
+    }
+
+    /// Whether it is one of the two infinities.
+    pub fn is_infinite(self) -> bool {
+        self.0.is_infinite()
     }
 
     /// Whether it is neither infinite nor a NaN.
@@ -90,6 +103,35 @@ impl std::ops::Add for LongDouble {
     /// infinities a NaN.
     fn add(self, other: LongDouble) -> LongDouble {
         LongDouble((self.0 + other.0).value)
+    }
+}
+
+impl std::ops::Neg for LongDouble {
+    type Output = LongDouble;
+
+    fn neg(self) -> LongDouble {
+        LongDouble(-self.0)
+    }
+}
+
+impl std::ops::Sub for LongDouble {
+    type Output = LongDouble;
+
+    /// The difference, rounded as a sum is.
+    fn sub(self, other: LongDouble) -> LongDouble {
+        self + -other
+    }
+}
+
+impl PartialEq for LongDouble {
+    fn eq(&self, other: &LongDouble) -> bool {
+        self.0 == other.0
+    }
+}
+
+impl PartialOrd for LongDouble {
+    fn partial_cmp(&self, other: &LongDouble) -> Option<std::cmp::Ordering> {
+        self.0.partial_cmp(&other.0)
     }
 }
 

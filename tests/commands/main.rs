@@ -18,3 +18,4 @@ mod memory;
 mod server;
 mod slowlog;
 mod strings;
+mod strings_newer;

@@ -5,9 +5,9 @@ use oneloop::command::{Context, call};
 use oneloop::config::{Config, ProtectedAction};
 use oneloop::instance::Instance;
 use oneloop::keyspace::changes::Change;
-use oneloop::resp::{Args, Reply};
-use oneloop::server::clock::Clock;
 use oneloop::net::address::Address;
+use oneloop::resp::{Args, Protocol, Reply};
+use oneloop::server::clock::Clock;
 use oneloop::session::Token;
 
 /// When the virtual clock starts, in ms since the epoch.
@@ -64,9 +64,18 @@ impl Harness {
 
     /// The same for another client than the first; what was pushed to it before comes first.
     pub fn run_as(&mut self, token: Token, args: &[&[u8]]) -> Vec<u8> {
-        let mut session = self.instance.clients.lend(token).expect("the client is there");
+        let mut session = self
+            .instance
+            .clients
+            .lend(token)
+            .expect("the client is there");
         let mut reply = std::mem::take(&mut session.reply);
-        call::execute(&mut self.instance, &mut session, &mut reply, Args::from_slices(args));
+        call::execute(
+            &mut self.instance,
+            &mut session,
+            &mut reply,
+            Args::from_slices(args),
+        );
         let bytes = drain(&mut reply);
         session.reply = reply;
         self.instance.clients.restore(session);
@@ -75,7 +84,11 @@ impl Harness {
 
     /// What was pushed to a client and not seen yet.
     pub fn pushed(&mut self, token: Token) -> Vec<u8> {
-        let session = self.instance.clients.get_mut(token).expect("the client is there");
+        let session = self
+            .instance
+            .clients
+            .get_mut(token)
+            .expect("the client is there");
         drain(&mut session.reply)
     }
 
@@ -110,6 +123,23 @@ impl Harness {
         events.collect()
     }
 
+    /// Moves the clock on to the present, for comparisons with a server that lives in it.
+    pub fn set_clock_to_now(&mut self) {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        let now_ms = now.expect("the present is after 1970").as_millis() as u64;
+        self.advance_ms(now_ms.saturating_sub(START_MS));
+    }
+
+    /// Sets the form in which the first client is answered.
+    pub fn set_protocol(&mut self, protocol: Protocol) {
+        let session = self
+            .instance
+            .clients
+            .get_mut(self.client)
+            .expect("the client is there");
+        session.reply.set_protocol(protocol);
+    }
+
     /// Checks a command's reply.
     #[track_caller]
     pub fn expect(&mut self, words: &str, reply: &str) {
@@ -123,7 +153,9 @@ fn drain(reply: &mut oneloop::resp::Reply) -> Vec<u8> {
         let mut slices = [std::io::IoSlice::new(&[]); 16];
         let count = reply.slices(&mut slices);
         let before = bytes.len();
-        slices[..count].iter().for_each(|slice| bytes.extend_from_slice(slice));
+        slices[..count]
+            .iter()
+            .for_each(|slice| bytes.extend_from_slice(slice));
         let taken = bytes.len() - before;
         reply.advance(taken);
     }
@@ -131,5 +163,9 @@ fn drain(reply: &mut oneloop::resp::Reply) -> Vec<u8> {
 }
 
 fn address(number: usize) -> Address {
-    Address { peer: format!("127.0.0.1:{}", 50_000 + number), local: "127.0.0.1:6379".into(), unix: false }
+    Address {
+        peer: format!("127.0.0.1:{}", 50_000 + number),
+        local: "127.0.0.1:6379".into(),
+        unix: false,
+    }
 }

@@ -233,10 +233,10 @@ impl<E: Entry> Table<E> {
         let Some(place) = segment.find(hash, key) else {
             return Ok(None);
         };
-        if is_spent(segment.entry(place)) {
-            if let Some(spent) = self.remove(hash, key) {
-                return Err(spent);
-            }
+        if is_spent(segment.entry(place))
+            && let Some(spent) = self.remove(hash, key)
+        {
+            return Err(spent);
         }
         Ok(self.directory.segment(position).map(|segment| segment.entry(place)))
     }

@@ -1,0 +1,236 @@
+//! Several strings at once: MGET, MSET and their kin.
+
+use crate::command::lookahead::for_each_key;
+use crate::command::spec::{
+    Argument, ArgumentKind, Begin, Category, CommandSpec, Find, Flag, Group, KeyFlag, KeySpec,
+};
+use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::keyspace::{Expiry, Keyspace, NewValue};
+use crate::resp::number;
+
+use super::options::{Condition, Options, Syntax};
+use super::{reply_text, store};
+
+/// Commands on several strings.
+pub static COMMANDS: &[CommandSpec] = &[
+    CommandSpec {
+        name: "mget",
+        arity: -2,
+        flags: &[Flag::ReadOnly, Flag::Fast],
+        categories: &[Category::String],
+        tips: &["request_policy:multi_shard"],
+        keys: &[KeySpec::range(&[KeyFlag::Ro, KeyFlag::Access], 1, -1, 1)],
+        group: Group::String,
+        since: "1.0.0",
+        complexity: "O(N) where N is the number of keys.",
+        summary: "Gives the strings at several keys.",
+        arguments: &[Argument::key("key", 0).multiple()],
+        handler: mget,
+        ..CommandSpec::DEFAULT
+    },
+    CommandSpec {
+        name: "mset",
+        arity: -3,
+        flags: &[Flag::Write, Flag::DenyOom],
+        categories: &[Category::String],
+        tips: &[
+            "request_policy:multi_shard",
+            "response_policy:all_succeeded",
+        ],
+        keys: &[KeySpec::range(&[KeyFlag::Ow, KeyFlag::Update], 1, -1, 2)],
+        group: Group::String,
+        since: "1.0.1",
+        complexity: "O(N) where N is the number of keys.",
+        summary: "Sets several keys to strings in one step.",
+        arguments: &[Argument::block(
+            "data",
+            &[
+                Argument::key("key", 0),
+                Argument::new("value", ArgumentKind::String),
+            ],
+        )
+        .multiple()],
+        handler: mset,
+        ..CommandSpec::DEFAULT
+    },
+    CommandSpec {
+        name: "msetnx",
+        arity: -3,
+        flags: &[Flag::Write, Flag::DenyOom],
+        categories: &[Category::String],
+        keys: &[KeySpec::range(&[KeyFlag::Ow, KeyFlag::Insert], 1, -1, 2)],
+        group: Group::String,
+        since: "1.0.1",
+        complexity: "O(N) where N is the number of keys.",
+        summary: "Sets several keys to strings if none of them exists.",
+        arguments: &[Argument::block(
+            "data",
+            &[
+                Argument::key("key", 0),
+                Argument::new("value", ArgumentKind::String),
+            ],
+        )
+        .multiple()],
+        handler: msetnx,
+        ..CommandSpec::DEFAULT
+    },
+    CommandSpec {
+        name: "msetex",
+        arity: -4,
+        flags: &[Flag::Write, Flag::DenyOom],
+        categories: &[Category::String],
+        keys: &[KeySpec {
+            flags: &[KeyFlag::Ow, KeyFlag::Update],
+            begin: Begin::Index(1),
+            find: Find::Count {
+                index: 0,
+                first: 1,
+                step: 2,
+            },
+            notes: None,
+        }],
+        group: Group::String,
+        since: "8.4.0",
+        complexity: "O(N) where N is the number of keys.",
+        summary: "Sets several keys to strings with one expiry time, with a condition on all of them if asked for.",
+        arguments: &[
+            Argument::new("numkeys", ArgumentKind::Integer),
+            Argument::block(
+                "data",
+                &[
+                    Argument::key("key", 0),
+                    Argument::new("value", ArgumentKind::String),
+                ],
+            )
+            .multiple(),
+            Argument::one_of(
+                "condition",
+                &[Argument::token("nx", "NX"), Argument::token("xx", "XX")],
+            )
+            .optional(),
+            Argument::one_of(
+                "expiration",
+                &[
+                    Argument::new("seconds", ArgumentKind::Integer).after("EX"),
+                    Argument::new("milliseconds", ArgumentKind::Integer).after("PX"),
+                    Argument::new("unix-time-seconds", ArgumentKind::UnixTime).after("EXAT"),
+                    Argument::new("unix-time-milliseconds", ArgumentKind::UnixTime).after("PXAT"),
+                    Argument::token("keepttl", "KEEPTTL"),
+                ],
+            )
+            .optional(),
+        ],
+        handler: msetex,
+        ..CommandSpec::DEFAULT
+    },
+];
+
+/// The keys and values of a command: they alternate from argument `first` to before `end`.
+#[derive(Clone, Copy)]
+struct Pairs<'a> {
+    args: Args<'a>,
+    first: usize,
+    end: usize,
+}
+
+impl Pairs<'_> {
+    /// How many of the keys exist; one that stands twice counts twice.
+    fn existing(self, keyspace: &mut Keyspace, database: usize) -> usize {
+        let mut count = 0;
+        let places = (self.first..self.end).step_by(2);
+        for_each_key(keyspace, database, self.args, places, |keyspace, index| {
+            let found = keyspace.lookup(database, self.args.at(index)).is_some();
+            count += usize::from(found);
+        });
+        count
+    }
+
+    /// Sets every key to its value.
+    fn store(self, keyspace: &mut Keyspace, database: usize, expiry: Expiry) {
+        let places = (self.first..self.end).step_by(2);
+        for_each_key(keyspace, database, self.args, places, |keyspace, index| {
+            let value = NewValue::argument(self.args, index + 1);
+            store(keyspace, database, self.args.at(index), value, expiry);
+        });
+    }
+}
+
+fn mget(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    let (keyspace, database, reply) = context.parts();
+    reply.array(args.len() - 1);
+    for_each_key(
+        keyspace,
+        database,
+        args,
+        (1..args.len()).step_by(1),
+        |keyspace, index| {
+            keyspace.read_with(database, args.at(index), |record| {
+                match record.and_then(|record| record.value().text()) {
+                    Some(text) => reply_text(reply, text),
+                    None => reply.null(),
+                }
+            });
+        },
+    );
+    Ok(())
+}
+
+/// All arguments but the name, as pairs. Errors: the last key lacks its value.
+fn all_pairs<'a>(context: &Context<'_>, args: Args<'a>) -> Result<Pairs<'a>, CommandError> {
+    if args.len().is_multiple_of(2) {
+        return Err(CommandError::wrong_arity(context.command_name()));
+    }
+    Ok(Pairs {
+        args,
+        first: 1,
+        end: args.len(),
+    })
+}
+
+fn mset(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    let pairs = all_pairs(context, args)?;
+    let (keyspace, database, reply) = context.parts();
+    pairs.store(keyspace, database, Expiry::Clear);
+    reply.ok();
+    Ok(())
+}
+
+fn msetnx(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    let pairs = all_pairs(context, args)?;
+    let (keyspace, database, reply) = context.parts();
+    let free = pairs.existing(keyspace, database) == 0;
+    if free {
+        pairs.store(keyspace, database, Expiry::Clear);
+    }
+    reply.integer(i64::from(free));
+    Ok(())
+}
+
+fn msetex(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    let count = number::parse_i64(args.at(1))
+        .and_then(|count| u32::try_from(count).ok())
+        .filter(|count| (1..=i32::MAX as u32).contains(count))
+        .ok_or(CommandError::fixed("ERR invalid numkeys value"))? as usize;
+    let end = 2 + 2 * count;
+    if end > args.len() {
+        return Err(CommandError::fixed("ERR wrong number of key-value pairs"));
+    }
+    let options = Options::parse(args.slice_from(end), Syntax::MSetEx)?;
+    let expiry = options.expiry.for_set(context)?;
+    let pairs = Pairs {
+        args,
+        first: 2,
+        end,
+    };
+    let (keyspace, database, reply) = context.parts();
+    let holds = match options.condition {
+        Condition::Absent => pairs.existing(keyspace, database) == 0,
+        Condition::Present => pairs.existing(keyspace, database) == count,
+        Condition::Always | Condition::Compare(_) => true,
+    };
+    if holds {
+        pairs.store(keyspace, database, expiry);
+    }
+    reply.integer(i64::from(holds));
+    Ok(())
+}

@@ -1,0 +1,81 @@
+//! Strings: what the family's commands share. Never decides in which form a string is kept: the keyspace does.
+
+pub mod compare;
+pub mod counters;
+pub mod increx;
+pub mod lcs;
+pub mod many;
+mod options;
+pub mod parts;
+pub mod values;
+
+use crate::command::{CommandError, CommandResult, Context};
+use crate::keyspace::{EventClass, Expiry, Keyspace, NewValue, Record, Text};
+use crate::resp::{Args, Reply, number};
+
+/// The string in a record. Errors: the value is of another type.
+#[inline]
+pub(super) fn text_of(record: &Record) -> Result<Text<'_>, CommandError> {
+    record.value().text().ok_or(CommandError::WRONG_TYPE)
+}
+
+/// Replies with the string in a record, or null. Errors: the value is of another type.
+#[inline]
+fn reply_record(reply: &mut Reply, record: Option<&Record>) -> CommandResult {
+    match record {
+        None => reply.null(),
+        Some(record) => reply_text(reply, text_of(record)?),
+    }
+    Ok(())
+}
+
+/// Replies with a string; a long one is sent from where it lies.
+#[inline]
+fn reply_text(reply: &mut Reply, text: Text<'_>) {
+    match text {
+        Text::Integer(number) => reply.bulk_integer(number),
+        Text::Inline(bytes) => reply.bulk(bytes),
+        Text::Large(bytes) => reply.bulk_shared(bytes),
+    }
+}
+
+/// Sets a key to a string and tells those who listen.
+#[inline]
+fn store(
+    keyspace: &mut Keyspace,
+    database: usize,
+    key: &[u8],
+    value: NewValue<'_>,
+    expiry: Expiry,
+) {
+    keyspace.set(database, key, value, expiry);
+    keyspace
+        .changes
+        .notify(EventClass::String, "set", database, key);
+    if matches!(expiry, Expiry::At(_)) {
+        keyspace
+            .changes
+            .notify(EventClass::Generic, "expire", database, key);
+    }
+}
+
+/// Removes a key and tells those who listen; tells whether it was there.
+fn remove(keyspace: &mut Keyspace, database: usize, key: &[u8]) -> bool {
+    let removed = keyspace.remove(database, key);
+    if removed {
+        keyspace
+            .changes
+            .notify(EventClass::Generic, "del", database, key);
+    }
+    removed
+}
+
+/// An integer argument. Errors: it is none.
+fn integer_argument(args: Args<'_>, index: usize) -> Result<i64, CommandError> {
+    number::parse_i64(args.at(index)).ok_or(CommandError::NOT_AN_INTEGER)
+}
+
+/// The error of an expiry time that cannot be, for the command that runs.
+fn invalid_expire_time(context: &Context<'_>) -> CommandError {
+    CommandError::invalid_expire_time(context.command_name())
+}

@@ -1,0 +1,202 @@
+//! Parts of strings: APPEND, GETRANGE, SETRANGE and their kin.
+
+use crate::command::spec::{
+    Argument, ArgumentKind, Category, CommandSpec, Deprecation, Flag, Group, KeyFlag, KeySpec,
+};
+use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::keyspace::{EventClass, Expiry, NewValue, Text};
+use crate::types::string::part;
+
+use super::{integer_argument, text_of};
+
+/// Commands on parts of a string.
+pub static COMMANDS: &[CommandSpec] = &[
+    CommandSpec {
+        name: "append",
+        arity: 3,
+        flags: &[Flag::Write, Flag::DenyOom, Flag::Fast],
+        categories: &[Category::String],
+        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Insert], 1)],
+        group: Group::String,
+        since: "2.0.0",
+        complexity: "O(N) where N is the length of what is appended, over many calls.",
+        summary: "Adds to the end of the string at a key; creates the key if need be.",
+        arguments: &[
+            Argument::key("key", 0),
+            Argument::new("value", ArgumentKind::String),
+        ],
+        handler: append,
+        ..CommandSpec::DEFAULT
+    },
+    CommandSpec {
+        name: "strlen",
+        arity: 2,
+        flags: &[Flag::ReadOnly, Flag::Fast],
+        categories: &[Category::String],
+        keys: &[KeySpec::one(&[KeyFlag::Ro], 1)],
+        group: Group::String,
+        since: "2.2.0",
+        summary: "Gives the length of the string at a key.",
+        arguments: &[Argument::key("key", 0)],
+        handler: strlen,
+        ..CommandSpec::DEFAULT
+    },
+    CommandSpec {
+        name: "getrange",
+        arity: 4,
+        flags: &[Flag::ReadOnly],
+        categories: &[Category::String],
+        keys: &[KeySpec::one(&[KeyFlag::Ro, KeyFlag::Access], 1)],
+        group: Group::String,
+        since: "2.4.0",
+        complexity: "O(N) where N is the length of the part.",
+        summary: "Gives a part of the string at a key.",
+        arguments: &[
+            Argument::key("key", 0),
+            Argument::new("start", ArgumentKind::Integer),
+            Argument::new("end", ArgumentKind::Integer),
+        ],
+        handler: getrange,
+        ..CommandSpec::DEFAULT
+    },
+    CommandSpec {
+        name: "substr",
+        arity: 4,
+        flags: &[Flag::ReadOnly],
+        categories: &[Category::String],
+        keys: &[KeySpec::one(&[KeyFlag::Ro, KeyFlag::Access], 1)],
+        group: Group::String,
+        since: "1.0.0",
+        complexity: "O(N) where N is the length of the part.",
+        summary: "Gives a part of the string at a key.",
+        deprecated: Some(Deprecation {
+            since: "2.0.0",
+            replaced_by: "`GETRANGE`",
+        }),
+        arguments: &[
+            Argument::key("key", 0),
+            Argument::new("start", ArgumentKind::Integer),
+            Argument::new("end", ArgumentKind::Integer),
+        ],
+        handler: substr,
+        ..CommandSpec::DEFAULT
+    },
+    CommandSpec {
+        name: "setrange",
+        arity: 4,
+        flags: &[Flag::Write, Flag::DenyOom],
+        categories: &[Category::String],
+        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Update], 1)],
+        group: Group::String,
+        since: "2.2.0",
+        complexity: "O(N) where N is the length of what is written or added.",
+        summary: "Overwrites a part of the string at a key, which grows if need be.",
+        arguments: &[
+            Argument::key("key", 0),
+            Argument::new("offset", ArgumentKind::Integer),
+            Argument::new("value", ArgumentKind::String),
+        ],
+        handler: setrange,
+        ..CommandSpec::DEFAULT
+    },
+];
+
+/// Checks that a string may become so long. `length` may be far beyond what memory holds.
+fn check_length(context: &Context<'_>, length: u64) -> CommandResult {
+    if length > context.instance.config.proto_max_bulk_len {
+        return Err(CommandError::fixed(
+            "ERR string exceeds maximum allowed size (proto-max-bulk-len)",
+        ));
+    }
+    Ok(())
+}
+
+/// The length of the string at a key that is about to be changed, if there is one. Errors: it is not a string.
+fn length_at(context: &mut Context<'_>, key: &[u8]) -> Result<Option<usize>, CommandError> {
+    let (keyspace, database, _) = context.parts();
+    let record = keyspace.lookup(database, key);
+    record
+        .map(|record| text_of(record).map(Text::length))
+        .transpose()
+}
+
+fn append(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    let (key, added) = (args.at(1), args.at(2));
+    let length = match length_at(context, key)? {
+        None => {
+            let (keyspace, database, _) = context.parts();
+            keyspace.set(database, key, NewValue::argument(args, 2), Expiry::Clear);
+            added.len()
+        }
+        Some(before) => {
+            let length = before + added.len();
+            check_length(context, length as u64)?;
+            let (keyspace, database, _) = context.parts();
+            keyspace.edit_string(database, key, length, |bytes| {
+                bytes[before..].copy_from_slice(added);
+            });
+            length
+        }
+    };
+    let (keyspace, database, reply) = context.parts();
+    keyspace
+        .changes
+        .notify(EventClass::String, "append", database, key);
+    reply.integer(length as i64);
+    Ok(())
+}
+
+fn strlen(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    let (keyspace, database, reply) = context.parts();
+    let length = keyspace.read_with(database, args.at(1), |record| {
+        record.map_or(Ok(0), |record| text_of(record).map(Text::length))
+    })?;
+    reply.integer(length as i64);
+    Ok(())
+}
+
+fn getrange(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    let start = integer_argument(args, 2)?;
+    let end = integer_argument(args, 3)?;
+    let (keyspace, database, reply) = context.parts();
+    keyspace.read_with(database, args.at(1), |record| {
+        let Some(record) = record else {
+            reply.bulk(b"");
+            return Ok(());
+        };
+        match text_of(record)? {
+            // The part shares the buffer; the reply copies it only if it is short.
+            Text::Large(bytes) => reply.bulk_shared(&bytes.slice(part(start, end, bytes.len()))),
+            text => text.with_bytes(|bytes| reply.bulk(&bytes[part(start, end, bytes.len())])),
+        }
+        Ok(())
+    })
+}
+
+/// The old name of GETRANGE.
+fn substr(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    getrange(context, args)
+}
+
+fn setrange(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    let (key, written) = (args.at(1), args.at(3));
+    let offset = u64::try_from(integer_argument(args, 2)?)
+        .map_err(|_| CommandError::fixed("ERR offset is out of range"))?;
+    let before = length_at(context, key)?.unwrap_or(0);
+    if written.is_empty() {
+        context.reply.integer(before as i64);
+        return Ok(());
+    }
+    check_length(context, offset.saturating_add(written.len() as u64))?;
+    let offset = offset as usize;
+    let end = offset + written.len();
+    let (keyspace, database, reply) = context.parts();
+    keyspace.edit_string(database, key, end, |bytes| {
+        bytes[offset..end].copy_from_slice(written);
+    });
+    keyspace
+        .changes
+        .notify(EventClass::String, "setrange", database, key);
+    reply.integer(before.max(end) as i64);
+    Ok(())
+}

@@ -1,0 +1,158 @@
+//! Random commands, given to this server in-process and to a genuine redis-server: every reply must be the same, byte for byte.
+//!
+//! A family of commands adds a file with a function that makes up one command, and a line in `FAMILIES`. Replies must not depend
+//! on how long the test takes: relative expiry times are far off and are not read back but for a check with a tolerance.
+//!
+//! The seed of a failure is printed; `DIFFERENTIAL_SEED=n` runs that one alone.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod keys;
+mod oracle;
+mod source;
+mod state;
+mod strings;
+
+use oneloop::config::Config;
+use oneloop::resp::Protocol;
+use oracle::Oracle;
+use source::Source;
+use support::Harness;
+
+/// One command: its words.
+type Words = Vec<Vec<u8>>;
+
+/// What makes up commands of one kind. The weight says how many of them there are among all.
+struct Generator {
+    weight: usize,
+    command: fn(&mut Source) -> Words,
+}
+
+impl Generator {
+    const fn new(weight: usize, command: fn(&mut Source) -> Words) -> Generator {
+        Generator { weight, command }
+    }
+}
+
+const FAMILIES: &[Generator] = &[
+    Generator::new(2, strings::command),
+    Generator::new(1, keys::command),
+];
+
+const ROUNDS: u64 = 40;
+const COMMANDS_PER_ROUND: usize = 600;
+/// Commands sent at once; the state behind the replies is compared after each such piece.
+const COMMANDS_PER_PIECE: usize = 150;
+
+#[test]
+fn replies_are_those_of_redis() {
+    let Some(mut oracle) = Oracle::start() else {
+        assert!(
+            std::env::var("CI").as_deref() != Ok("true"),
+            "redis-server is not on the PATH: this test must not be skipped here"
+        );
+        eprintln!("SKIPPED: redis-server is not on the PATH, nothing was compared");
+        return;
+    };
+    match std::env::var("DIFFERENTIAL_SEED") {
+        Ok(seed) => round(&mut oracle, seed.parse().expect("a number")),
+        Err(_) => (0..ROUNDS).for_each(|seed| round(&mut oracle, seed)),
+    }
+}
+
+fn round(oracle: &mut Oracle, seed: u64) {
+    let config = Config {
+        proto_max_bulk_len: oracle::BULK_MAX_BYTES as u64,
+        ..Config::default()
+    };
+    let mut server = Harness::with_config(config);
+    server.set_clock_to_now();
+    // Every other round speaks RESP3.
+    let (version, protocol) = match seed % 2 {
+        0 => ("2", Protocol::Resp2),
+        _ => ("3", Protocol::Resp3),
+    };
+    oracle.run(&[words("FLUSHALL"), words(&format!("HELLO {version}"))]);
+    server.set_protocol(protocol);
+    let mut source = Source::new(seed);
+    let mut history: Vec<Words> = Vec::new();
+    while history.len() < COMMANDS_PER_ROUND {
+        let piece: Vec<Words> = (0..COMMANDS_PER_PIECE)
+            .map(|_| draw(&mut source, FAMILIES))
+            .collect();
+        let expected = oracle.run(&piece);
+        for (command, expected) in piece.iter().zip(expected) {
+            history.push(command.clone());
+            let args: Vec<&[u8]> = command.iter().map(Vec::as_slice).collect();
+            let reply = server.run_as(server.client, &args);
+            if reply != expected {
+                panic!(
+                    "seed {seed}, command {}:\n{}\nRedis:   {}\nOneloop: {}",
+                    history.len(),
+                    story(&history),
+                    shown(&expected),
+                    shown(&reply)
+                );
+            }
+        }
+        if let Err(difference) = state::compare(oracle, &mut server) {
+            panic!(
+                "seed {seed}, after {} commands: {difference}",
+                history.len()
+            );
+        }
+    }
+}
+
+/// A command of one of these kinds.
+fn draw(source: &mut Source, generators: &[Generator]) -> Words {
+    let total = generators.iter().map(|generator| generator.weight).sum();
+    let mut drawn = source.below(total);
+    for generator in generators {
+        match drawn.checked_sub(generator.weight) {
+            Some(rest) => drawn = rest,
+            None => return (generator.command)(source),
+        }
+    }
+    unreachable!("the weights add up to the total")
+}
+
+/// The last command and those before it that share a key with it.
+fn story(history: &[Words]) -> String {
+    let Some((last, before)) = history.split_last() else {
+        return String::new();
+    };
+    let related = before
+        .iter()
+        .filter(|words| words[1..].iter().any(|word| last[1..].contains(word)));
+    let mut lines: Vec<String> = related.map(line).collect();
+    lines.drain(..lines.len().saturating_sub(12));
+    lines.push(line(last));
+    lines.join("\n")
+}
+
+fn line(words: &Words) -> String {
+    words
+        .iter()
+        .map(|word| shown(word))
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+fn shown(bytes: &[u8]) -> String {
+    const LONGEST: usize = 300;
+    let text = bytes[..bytes.len().min(LONGEST)].escape_ascii().to_string();
+    if bytes.len() > LONGEST {
+        format!("{text}… ({} bytes)", bytes.len())
+    } else {
+        text
+    }
+}
+
+/// The words of a command that has no spaces in them.
+fn words(text: &str) -> Words {
+    text.split(' ')
+        .map(|word| word.as_bytes().to_vec())
+        .collect()
+}

@@ -1,0 +1,122 @@
+//! A genuine redis-server, started for the test on a Unix socket of its own and ended with it.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use super::Words;
+
+/// What both servers take as the longest string: as little as can be set, so that tests reach it.
+pub const BULK_MAX_BYTES: usize = 1024 * 1024;
+
+/// The server and the connection to it.
+pub struct Oracle {
+    server: Child,
+    folder: PathBuf,
+    input: BufReader<UnixStream>,
+    output: UnixStream,
+}
+
+impl Oracle {
+    /// Starts the server; nothing if there is none to start.
+    pub fn start() -> Option<Oracle> {
+        let folder = std::env::temp_dir().join(format!("differential-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("the temporary folder is writable");
+        let socket = folder.join("redis.sock");
+        let server = Command::new("redis-server")
+            .args(["--port", "0", "--save", "", "--appendonly", "no"])
+            .args(["--proto-max-bulk-len", &BULK_MAX_BYTES.to_string()])
+            .arg("--unixsocket")
+            .arg(&socket)
+            .arg("--dir")
+            .arg(&folder)
+            .stdout(Stdio::null())
+            .spawn()
+            .ok()?;
+        // Waiting for another process to listen is the one thing here that takes its time.
+        let stream = (0..200).find_map(|_| {
+            std::thread::sleep(Duration::from_millis(25));
+            UnixStream::connect(&socket).ok()
+        });
+        let output = stream.expect("redis-server listens within five seconds");
+        let input = BufReader::new(output.try_clone().expect("a socket can be cloned"));
+        Some(Oracle {
+            server,
+            folder,
+            input,
+            output,
+        })
+    }
+
+    /// Runs commands and gives their replies, as they came.
+    pub fn run(&mut self, commands: &[Words]) -> Vec<Vec<u8>> {
+        // The requests are written by a thread of their own: with replies unread, both sides could wait for each other.
+        let requests: Vec<u8> = commands.iter().flat_map(encoded).collect();
+        let mut output = self.output.try_clone().expect("a socket can be cloned");
+        let writer = std::thread::spawn(move || output.write_all(&requests));
+        let replies = commands
+            .iter()
+            .map(|_| {
+                let mut reply = Vec::new();
+                self.read_reply(&mut reply);
+                reply
+            })
+            .collect();
+        writer
+            .join()
+            .expect("the writer does not panic")
+            .expect("the server reads");
+        replies
+    }
+
+    /// Reads one reply of any form; its bytes are added to `reply`.
+    fn read_reply(&mut self, reply: &mut Vec<u8>) {
+        let start = reply.len();
+        self.input
+            .read_until(b'\n', reply)
+            .expect("the server replies");
+        let line = &reply[start..];
+        assert!(line.ends_with(b"\r\n"), "the server closed the connection");
+        let number = || {
+            let text = std::str::from_utf8(&line[1..line.len() - 2]).expect("a number is ASCII");
+            text.parse::<i64>().expect("a header holds a number")
+        };
+        match line[0] {
+            b'$' | b'=' => {
+                let length = number();
+                if length >= 0 {
+                    let end = reply.len() + length as usize + 2;
+                    let start = reply.len();
+                    reply.resize(end, 0);
+                    self.input
+                        .read_exact(&mut reply[start..])
+                        .expect("the server replies");
+                }
+            }
+            b'*' | b'~' | b'>' => (0..number()).for_each(|_| self.read_reply(reply)),
+            b'%' => (0..2 * number()).for_each(|_| self.read_reply(reply)),
+            _ => {}
+        }
+    }
+}
+
+impl Drop for Oracle {
+    fn drop(&mut self) {
+        // Nothing can be done about a failure, and it would only hide that of the test.
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+fn encoded(words: &Words) -> Vec<u8> {
+    let mut request = format!("*{}\r\n", words.len()).into_bytes();
+    for word in words {
+        request.extend_from_slice(format!("${}\r\n", word.len()).as_bytes());
+        request.extend_from_slice(word);
+        request.extend_from_slice(b"\r\n");
+    }
+    request
+}
