@@ -198,8 +198,8 @@ impl Instance {
         self.slow_ticks = self.clock.nanos_as_ticks(slowlog_us.min(latency_us).saturating_mul(1000));
         self.slowlog.capacity = config.slowlog_max_len as usize;
         self.keyspace.access.frequency = config.maxmemory_policy.is_lfu();
-        self.keyspace.access.log_factor = config.lfu_log_factor as u32;
-        self.keyspace.access.decay_minutes = config.lfu_decay_time as u32;
+        self.keyspace.access.log_factor = config.lfu_log_factor;
+        self.keyspace.access.decay_minutes = config.lfu_decay_time;
         let limit = config.client_output_buffer_limit.normal;
         self.output_limited = limit.hard_bytes > 0 || limit.soft_bytes > 0;
     }

@@ -99,12 +99,16 @@ fn reset_stat(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
 
 fn rewrite(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
     let Some(path) = &context.instance.config_file else {
-        return Err(CommandError::fixed("ERR The server is running without a config file"));
+        return Err(CommandError::fixed(
+            "ERR The server is running without a config file",
+        ));
     };
     if let Err(error) = context.instance.config.rewrite(path, &[]) {
         let reason = crate::config::system_reason(&error);
         log::warn!("CONFIG REWRITE failed: {reason}");
-        return Err(CommandError::new(format!("ERR Rewriting config file: {reason}")));
+        return Err(CommandError::new(format!(
+            "ERR Rewriting config file: {reason}"
+        )));
     }
     log::info!("CONFIG REWRITE executed with success.");
     context.reply.ok();
@@ -112,13 +116,20 @@ fn rewrite(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
 }
 
 fn set(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    if args.len() % 2 != 0 {
+    if !args.len().is_multiple_of(2) {
         return Err(CommandError::SYNTAX);
     }
     let words: Vec<&[u8]> = args.iter().skip(2).collect();
-    let pairs: Vec<(&[u8], &[u8])> = words.chunks_exact(2).map(|pair| (pair[0], pair[1])).collect();
-    let asked = SetContext { is_local_client: context.session.address.is_local(), is_loading: false };
-    config_apply::set(context.instance, &pairs, asked).map_err(|error| CommandError::new(error.to_string()))?;
+    let pairs: Vec<(&[u8], &[u8])> = words
+        .chunks_exact(2)
+        .map(|pair| (pair[0], pair[1]))
+        .collect();
+    let asked = SetContext {
+        is_local_client: context.session.address.is_local(),
+        is_loading: false,
+    };
+    config_apply::set(context.instance, &pairs, asked)
+        .map_err(|error| CommandError::new(error.to_string()))?;
     context.reply.ok();
     Ok(())
 }

@@ -16,9 +16,18 @@ const RESERVED_DESCRIPTORS: u64 = 32;
 
 /// The settings that need something done, with what.
 static APPLIERS: &[(&str, Apply)] = &[
-    ("port", |instance, _| listen_anew(instance, "Unable to listen on this port. Check server logs.")),
-    ("bind", |instance, _| listen_anew(instance, "Failed to bind to specified addresses.")),
-    ("maxclients", |instance, before| make_room_for_clients(instance, before)),
+    ("port", |instance, _| {
+        listen_anew(
+            instance,
+            "Unable to listen on this port. Check server logs.",
+        )
+    }),
+    ("bind", |instance, _| {
+        listen_anew(instance, "Failed to bind to specified addresses.")
+    }),
+    ("maxclients", |instance, before| {
+        make_room_for_clients(instance, before)
+    }),
     ("dir", |instance, _| enter_folder(instance)),
     ("loglevel", |instance, _| set_log_level(instance)),
     ("crash-log-enabled", |instance, _| {
@@ -47,7 +56,11 @@ static APPLIERS: &[(&str, Apply)] = &[
 /// CONFIG SET: changes the settings and applies them, all or nothing.
 ///
 /// Errors: why nothing was changed.
-pub fn set(instance: &mut Instance, pairs: &[(&[u8], &[u8])], asked: SetContext) -> Result<(), SetError> {
+pub fn set(
+    instance: &mut Instance,
+    pairs: &[(&[u8], &[u8])],
+    asked: SetContext,
+) -> Result<(), SetError> {
     let before = instance.config.clone();
     let changed = instance.config.set(pairs, asked)?;
     instance.apply_config();

@@ -7,8 +7,11 @@ use crate::instance::Instance;
 use crate::resp::Reply;
 
 const ADMIN: &[Flag] = &[Flag::Admin, Flag::NoScript, Flag::Loading, Flag::Stale];
-const REPORT: &[&str] =
-    &["nondeterministic_output", "request_policy:all_nodes", "response_policy:special"];
+const REPORT: &[&str] = &[
+    "nondeterministic_output",
+    "request_policy:all_nodes",
+    "response_policy:special",
+];
 
 /// The family's commands.
 pub static COMMANDS: &[CommandSpec] = &[CommandSpec {
@@ -112,7 +115,9 @@ fn diagnosis(instance: &Instance) -> String {
             .to_string();
     }
     if instance.latency.events.is_empty() {
-        return format!("Nothing took {threshold_ms} ms or longer since the monitor was turned on or reset.\n");
+        return format!(
+            "Nothing took {threshold_ms} ms or longer since the monitor was turned on or reset.\n"
+        );
     }
     let mut text = String::new();
     for (event, series) in &instance.latency.events {
@@ -131,7 +136,9 @@ fn diagnosis(instance: &Instance) -> String {
 /// What may help against the spikes of an event.
 fn advice(event: &str) -> &'static str {
     match event {
-        "command" => "See SLOWLOG GET for the commands, and give large values smaller pieces of work.",
+        "command" => {
+            "See SLOWLOG GET for the commands, and give large values smaller pieces of work."
+        }
         "fast-command" => "Cheap commands were slow: the machine is short of CPU time or memory.",
         "expire-cycle" => "Many keys expire together: spread their expiry times.",
         _ => "See LATENCY HISTORY for when it happened.",
@@ -146,7 +153,9 @@ const GRAPH_ROWS: u64 = 4;
 fn graph(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let event = String::from_utf8_lossy(args.at(2)).into_owned();
     let Some(series) = context.instance.latency.events.get(event.as_str()) else {
-        return Err(CommandError::new(format!("ERR No samples available for event '{event}'")));
+        return Err(CommandError::new(format!(
+            "ERR No samples available for event '{event}'"
+        )));
     };
     let text = draw(&event, series, context.instance.now_ms() / 1000);
     context.reply.verbatim("txt", text.as_bytes());
@@ -157,8 +166,16 @@ fn graph(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 fn draw(event: &str, series: &LatencySeries, now_s: i64) -> String {
     let skipped = series.samples.len().saturating_sub(GRAPH_COLUMNS);
     let samples: Vec<_> = series.samples.iter().skip(skipped).collect();
-    let high_ms = samples.iter().map(|sample| sample.latency_ms).max().unwrap_or(0);
-    let low_ms = samples.iter().map(|sample| sample.latency_ms).min().unwrap_or(0);
+    let high_ms = samples
+        .iter()
+        .map(|sample| sample.latency_ms)
+        .max()
+        .unwrap_or(0);
+    let low_ms = samples
+        .iter()
+        .map(|sample| sample.latency_ms)
+        .min()
+        .unwrap_or(0);
     let mut text = format!(
         "{event} - high {high_ms} ms, low {low_ms} ms (all time high {} ms)\n{}\n",
         series.max_ms,
@@ -166,14 +183,22 @@ fn draw(event: &str, series: &LatencySeries, now_s: i64) -> String {
     );
     for row in (1..=GRAPH_ROWS).rev() {
         let column = |latency_ms: u64| (latency_ms * GRAPH_ROWS).div_ceil(high_ms.max(1)) >= row;
-        let line: String =
-            samples.iter().map(|sample| if column(sample.latency_ms) { '#' } else { ' ' }).collect();
+        let line: String = samples
+            .iter()
+            .map(|sample| if column(sample.latency_ms) { '#' } else { ' ' })
+            .collect();
         text.push_str(line.trim_end());
         text.push('\n');
     }
-    let ages: Vec<Vec<char>> = samples.iter().map(|sample| age(now_s - sample.time_s).chars().collect()).collect();
+    let ages: Vec<Vec<char>> = samples
+        .iter()
+        .map(|sample| age(now_s - sample.time_s).chars().collect())
+        .collect();
     for row in 0..ages.iter().map(Vec::len).max().unwrap_or(0) {
-        let line: String = ages.iter().map(|age| age.get(row).copied().unwrap_or(' ')).collect();
+        let line: String = ages
+            .iter()
+            .map(|age| age.get(row).copied().unwrap_or(' '))
+            .collect();
         text.push_str(line.trim_end());
         text.push('\n');
     }
@@ -199,7 +224,9 @@ fn histogram(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
             continue;
         };
         count += 1;
-        context.reply.bulk(context.instance.commands.get(id).full_name.as_bytes());
+        context
+            .reply
+            .bulk(context.instance.commands.get(id).full_name.as_bytes());
         write_levels(context.reply, &levels);
     }
     context.reply.end_deferred_map(place, count);
@@ -232,7 +259,10 @@ struct Levels {
 /// buckets are a 128th of the level wide.
 fn cumulative_levels(instance: &Instance, id: CommandId) -> Option<Levels> {
     let histogram = instance.command_stats.get(id).latency.as_ref()?;
-    let mut levels = Levels { calls: histogram.len(), steps: Vec::new() };
+    let mut levels = Levels {
+        calls: histogram.len(),
+        steps: Vec::new(),
+    };
     let (mut level_ns, mut cumulative) = (1024u64, 0);
     for bucket in histogram.iter_recorded() {
         let nanos = instance.clock.ticks_as_nanos(bucket.value_iterated_to());
@@ -287,8 +317,12 @@ fn latest(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
         let last = series.samples.back();
         context.reply.array(4);
         context.reply.bulk(event.as_bytes());
-        context.reply.integer(last.map_or(0, |sample| sample.time_s));
-        context.reply.integer(last.map_or(0, |sample| sample.latency_ms as i64));
+        context
+            .reply
+            .integer(last.map_or(0, |sample| sample.time_s));
+        context
+            .reply
+            .integer(last.map_or(0, |sample| sample.latency_ms as i64));
         context.reply.integer(series.max_ms as i64);
     }
     Ok(())
@@ -298,7 +332,11 @@ fn reset(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let latency = &mut context.instance.latency;
     let count = match args.len() {
         2 => latency.reset(None),
-        _ => args.iter().skip(2).map(|event| latency.reset(Some(event))).sum(),
+        _ => args
+            .iter()
+            .skip(2)
+            .map(|event| latency.reset(Some(event)))
+            .sum(),
     };
     context.reply.integer(count as i64);
     Ok(())

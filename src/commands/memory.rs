@@ -1,17 +1,20 @@
 //! MEMORY: where the memory goes.
 
+use crate::collections::heap;
 use crate::command::spec::{Argument, ArgumentKind, CommandSpec, Flag, Group, KeyFlag, KeySpec};
 use crate::command::{Args, CommandError, CommandResult, Context, help};
 use crate::info::{Facts, MemoryFigures, human_bytes};
 use crate::resp::{Reply, number};
-use crate::collections::heap;
 use crate::sys::allocator;
 
 /// Bytes that a key takes in its table besides its record: an eight-byte reference and a tag, in buckets
 /// that are on average three quarters full.
 const TABLE_BYTES_PER_KEY: usize = 12;
-const REPORT: &[&str] =
-    &["nondeterministic_output", "request_policy:all_shards", "response_policy:special"];
+const REPORT: &[&str] = &[
+    "nondeterministic_output",
+    "request_policy:all_shards",
+    "response_policy:special",
+];
 
 /// The family's commands.
 pub static COMMANDS: &[CommandSpec] = &[CommandSpec {
@@ -169,7 +172,9 @@ fn stats(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
         ("lua.caches", 0),
         ("functions.caches", 0),
     ];
-    integers.iter().for_each(|(name, value)| integer(reply, name, *value as i64));
+    integers
+        .iter()
+        .for_each(|(name, value)| integer(reply, name, *value as i64));
     for database in &figures.databases {
         reply.bulk(format!("db.{}", database.number).as_bytes());
         reply.map(3);
@@ -180,7 +185,11 @@ fn stats(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
     let net = figures.used.saturating_sub(figures.startup);
     integer(reply, "overhead.total", figures.overhead as i64);
     integer(reply, "keys.count", figures.keys as i64);
-    integer(reply, "keys.bytes-per-key", net.checked_div(figures.keys).unwrap_or(0) as i64);
+    integer(
+        reply,
+        "keys.bytes-per-key",
+        net.checked_div(figures.keys).unwrap_or(0) as i64,
+    );
     integer(reply, "dataset.bytes", figures.dataset as i64);
     double(reply, "dataset.percentage", figures.dataset_percent());
     double(reply, "peak.percentage", figures.peak_percent());
@@ -193,8 +202,16 @@ fn allocator_stats(reply: &mut Reply, figures: &MemoryFigures) {
     integer(reply, "allocator.allocated", figures.used as i64);
     integer(reply, "allocator.active", figures.resident as i64);
     integer(reply, "allocator.resident", figures.resident as i64);
-    double(reply, "allocator-fragmentation.ratio", figures.fragmentation());
-    integer(reply, "allocator-fragmentation.bytes", figures.fragmentation_bytes());
+    double(
+        reply,
+        "allocator-fragmentation.ratio",
+        figures.fragmentation(),
+    );
+    integer(
+        reply,
+        "allocator-fragmentation.bytes",
+        figures.fragmentation_bytes(),
+    );
     double(reply, "allocator-rss.ratio", 1.0);
     integer(reply, "allocator-rss.bytes", 0);
     double(reply, "rss-overhead.ratio", 1.0);

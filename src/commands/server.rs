@@ -1,5 +1,6 @@
 //! The server itself: INFO, TIME, SHUTDOWN, LOLWUT.
 
+use crate::REDIS_VERSION;
 use crate::command::spec::{
     Argument, ArgumentFlag, ArgumentKind, Category, CommandSpec, Flag, Group,
 };
@@ -8,7 +9,6 @@ use crate::info::{self, Facts, Selection};
 use crate::instance::{LoopRequest, ShutdownOptions};
 use crate::resp::number;
 use crate::session::Blocked;
-use crate::REDIS_VERSION;
 
 /// The family's commands.
 pub static COMMANDS: &[CommandSpec] = &[
@@ -146,18 +146,27 @@ fn shutdown(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     if options.save && !options.force {
         log::warn!("Error trying to save the DB, can't exit.");
         log::warn!("Errors trying to shut down the server. Check the logs for more information.");
-        return Err(CommandError::fixed("ERR Errors trying to SHUTDOWN. Check logs."));
+        return Err(CommandError::fixed(
+            "ERR Errors trying to SHUTDOWN. Check logs.",
+        ));
     }
     let requester = Some(context.session.token);
     context.session.blocked = Some(Blocked::Shutdown);
-    context.instance.requests.push(LoopRequest::Shutdown { options, requester });
+    context
+        .instance
+        .requests
+        .push(LoopRequest::Shutdown { options, requester });
     Ok(())
 }
 
 fn time(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
     let now_us = context.instance.clock.now_us();
     context.reply.array(2);
-    context.reply.bulk((now_us / 1_000_000).to_string().as_bytes());
-    context.reply.bulk((now_us % 1_000_000).to_string().as_bytes());
+    context
+        .reply
+        .bulk((now_us / 1_000_000).to_string().as_bytes());
+    context
+        .reply
+        .bulk((now_us % 1_000_000).to_string().as_bytes());
     Ok(())
 }

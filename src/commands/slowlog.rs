@@ -71,9 +71,14 @@ fn get(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         None => COUNT_DEFAULT,
         Some(count) => number::parse_i64(count)
             .filter(|count| *count >= -1)
-            .ok_or(CommandError::fixed("ERR count should be greater than or equal to -1"))?,
+            .ok_or(CommandError::fixed(
+                "ERR count should be greater than or equal to -1",
+            ))?,
     };
-    let entries = context.instance.slowlog.newest(usize::try_from(count).unwrap_or(usize::MAX));
+    let entries = context
+        .instance
+        .slowlog
+        .newest(usize::try_from(count).unwrap_or(usize::MAX));
     let reply = &mut *context.reply;
     reply.array(entries.len());
     for entry in entries {
@@ -82,7 +87,10 @@ fn get(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         reply.integer(entry.time_s);
         reply.integer(entry.duration_us as i64);
         reply.array(entry.arguments.len());
-        entry.arguments.iter().for_each(|argument| reply.bulk(argument));
+        entry
+            .arguments
+            .iter()
+            .for_each(|argument| reply.bulk(argument));
         reply.bulk(entry.peer.as_bytes());
         reply.bulk(&entry.name);
     }

@@ -31,14 +31,20 @@ thread_local! {
 
 /// Remembers the commands' names; once, when the server starts.
 pub fn remember_names(commands: &Registry) {
-    let names = commands.iter().map(|command| command.full_name.clone()).collect();
+    let names = commands
+        .iter()
+        .map(|command| command.full_name.clone())
+        .collect();
     REMEMBERED.with_borrow_mut(|remembered| remembered.names = names);
 }
 
 /// Remembers what INFO says now.
 pub fn remember(instance: &Instance) {
     let facts = Facts::new(instance, None);
-    let info = super::text(&facts, &Selection::of([b"everything".as_slice()].into_iter()));
+    let info = super::text(
+        &facts,
+        &Selection::of([b"everything".as_slice()].into_iter()),
+    );
     REMEMBERED.with_borrow_mut(|remembered| {
         remembered.info = info;
         remembered.clients = instance.clients.len();

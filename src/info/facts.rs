@@ -104,7 +104,11 @@ impl MemoryFigures {
     /// The share of the data in what was allocated since the start, in percent.
     pub fn dataset_percent(&self) -> f64 {
         let net = self.used.saturating_sub(self.startup);
-        if net == 0 { 0.0 } else { self.dataset as f64 * 100.0 / net as f64 }
+        if net == 0 {
+            0.0
+        } else {
+            self.dataset as f64 * 100.0 / net as f64
+        }
     }
 
     /// The memory now as a share of the peak, in percent.
@@ -125,7 +129,11 @@ impl MemoryFigures {
 
 /// One number by another, 0 if that is 0.
 pub fn ratio(part: u64, whole: u64) -> f64 {
-    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
+    if whole == 0 {
+        0.0
+    } else {
+        part as f64 / whole as f64
+    }
 }
 
 /// Memory that a client holds, in bytes.

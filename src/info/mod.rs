@@ -54,6 +54,9 @@ pub enum Shown {
     OnlyByName,
 }
 
+/// Works out lines, each a name and a value.
+pub type Lines = fn(&Facts<'_>) -> Vec<(String, String)>;
+
 /// One section: fixed fields, then lines whose number varies.
 pub struct Section {
     /// The name that INFO takes, and another one for the same.
@@ -61,8 +64,8 @@ pub struct Section {
     pub title: &'static str,
     pub shown: Shown,
     pub fields: &'static [Field],
-    /// Further lines, as name and value.
-    pub lines: Option<fn(&Facts<'_>) -> Vec<(String, String)>>,
+    /// Further lines.
+    pub lines: Option<Lines>,
 }
 
 /// All sections, in the order of the text.
@@ -202,7 +205,11 @@ impl Selection {
             Shown::InAll => self.all || self.everything,
             Shown::OnlyByName => false,
         };
-        implied || section.names.iter().any(|name| self.names.iter().any(|given| given == name.as_bytes()))
+        implied
+            || section
+                .names
+                .iter()
+                .any(|name| self.names.iter().any(|given| given == name.as_bytes()))
     }
 }
 

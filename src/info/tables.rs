@@ -12,7 +12,11 @@ pub(super) fn commands(facts: &Facts<'_>) -> Vec<(String, String)> {
             continue;
         }
         let micros = instance.clock.ticks_as_nanos(figures.ticks) / 1000;
-        let per_call = if figures.calls == 0 { 0.0 } else { micros as f64 / figures.calls as f64 };
+        let per_call = if figures.calls == 0 {
+            0.0
+        } else {
+            micros as f64 / figures.calls as f64
+        };
         let value = format!(
             "calls={},usec={micros},usec_per_call={per_call:.2},rejected_calls={},failed_calls={}",
             figures.calls, figures.rejected_calls, figures.failed_calls
@@ -27,7 +31,13 @@ pub(super) fn errors(facts: &Facts<'_>) -> Vec<(String, String)> {
     let kinds = facts.instance.error_stats.kinds();
     let line = |(kind, count): (&str, u64)| {
         // A kind may come from a client: what would break the line's form is replaced.
-        let safe = |letter: char| if "#:\n\r".contains(letter) { '_' } else { letter };
+        let safe = |letter: char| {
+            if "#:\n\r".contains(letter) {
+                '_'
+            } else {
+                letter
+            }
+        };
         let kind: String = kind.chars().map(safe).collect();
         (format!("errorstat_{kind}"), format!("count={count}"))
     };
@@ -51,7 +61,10 @@ pub(super) fn latencies(facts: &Facts<'_>) -> Vec<(String, String)> {
                 format!("p{percentile}={:.3}", nanos as f64 / 1000.0)
             })
             .collect();
-        lines.push((format!("latency_percentiles_usec_{}", command.full_name), shown.join(",")));
+        lines.push((
+            format!("latency_percentiles_usec_{}", command.full_name),
+            shown.join(","),
+        ));
     }
     lines
 }

@@ -33,9 +33,10 @@ impl Harness {
 
     /// A server that lets everybody use DEBUG.
     pub fn with_debug() -> Harness {
-        let mut config = Config::default();
-        config.enable_debug_command = ProtectedAction::Yes;
-        Harness::with_config(config)
+        Harness::with_config(Config {
+            enable_debug_command: ProtectedAction::Yes,
+            ..Config::default()
+        })
     }
 
     /// A server with these settings.

@@ -6,7 +6,7 @@
 use sha1::{Digest as _, Sha1};
 
 use crate::command::{Args, CommandResult, Context};
-use crate::keyspace::{Record, Value};
+use crate::keyspace::Record;
 
 /// What is mixed in for each type of value.
 const STRING_TYPE: u32 = 0;
@@ -19,7 +19,10 @@ impl Digest {
     /// Adds data in no particular order.
     fn xor(&mut self, data: &[u8]) {
         let other = Sha1::digest(data);
-        self.0.iter_mut().zip(other).for_each(|(byte, with)| *byte ^= with);
+        self.0
+            .iter_mut()
+            .zip(other)
+            .for_each(|(byte, with)| *byte ^= with);
     }
 
     /// Adds data that comes after what was added before.
@@ -30,10 +33,8 @@ impl Digest {
 
     fn mix_value(&mut self, record: &Record) {
         self.mix(&STRING_TYPE.to_be_bytes());
-        match record.value() {
-            Value::Integer(number) => self.mix(itoa::Buffer::new().format(number).as_bytes()),
-            Value::Embedded(text) | Value::Raw(text) => self.mix(text),
-            Value::Large(text) => self.mix(text),
+        if let Some(text) = record.value().text() {
+            text.with_bytes(|bytes| self.mix(bytes));
         }
         if record.expiry_ms().is_some() {
             self.xor(b"!!expire!!");

@@ -2,21 +2,24 @@
 
 use bytes::Bytes;
 
-use crate::command::{Args, CommandError, CommandResult, Context};
 use crate::collections::table::{Entry, Table};
+use crate::command::{Args, CommandError, CommandResult, Context};
 use crate::commands::object::{shares_integers, shown_references};
-use crate::keyspace::record::{EMBEDDED_STRING_MAX, INLINE_STRING_MAX};
-use crate::keyspace::{Expiry, NewValue, Record, Value};
+use crate::keyspace::{Expiry, NewValue, Record};
 use crate::resp::number;
 use crate::types::glob::{Case, glob_match};
 
+/// Digits, with the sign, of the longest number that an RDB file holds in binary form.
+const NUMBER_TEXT_MAX: usize = 11;
 /// Rounds of the random test of patterns.
 const MATCH_ROUNDS: usize = 10_000;
 
 pub(super) fn tables(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let number = number::parse_i64(args.at(2)).ok_or(CommandError::NOT_AN_INTEGER)?;
     let keyspace = &context.instance.keyspace;
-    let number = usize::try_from(number).ok().filter(|number| *number < keyspace.count());
+    let number = usize::try_from(number)
+        .ok()
+        .filter(|number| *number < keyspace.count());
     let Some(number) = number else {
         return Err(CommandError::fixed("ERR Out of range database"));
     };
@@ -74,21 +77,16 @@ pub(super) fn object(context: &mut Context<'_>, args: Args<'_>) -> CommandResult
     Ok(())
 }
 
-/// Bytes that a string takes in an RDB file, without compression.
+/// Bytes that a value takes in an RDB file, without compression.
 fn serialized_bytes(record: &Record) -> usize {
-    match record.value() {
-        Value::Integer(number) => integer_bytes(number),
-        Value::Embedded(text) | Value::Raw(text) => text_bytes(text),
-        Value::Large(text) => text_bytes(text),
-    }
-}
-
-/// A text that is a small number is written as one.
-fn text_bytes(text: &[u8]) -> usize {
-    let small = number::parse_i64(text).filter(|_| text.len() <= 11);
-    match small.filter(|number| i32::try_from(*number).is_ok()) {
-        Some(number) => integer_bytes(number),
-        None => length_bytes(text.len()) + text.len(),
+    let Some(text) = record.value().text() else {
+        return 0;
+    };
+    // A text that is a small number is written as one.
+    let number = text.integer().filter(|_| text.length() <= NUMBER_TEXT_MAX);
+    match number {
+        Some(number) if i32::try_from(number).is_ok() => integer_bytes(number),
+        _ => length_bytes(text.length()) + text.length(),
     }
 }
 
@@ -97,10 +95,8 @@ fn integer_bytes(number: i64) -> usize {
         2
     } else if i16::try_from(number).is_ok() {
         3
-    } else if i32::try_from(number).is_ok() {
-        5
     } else {
-        1 + itoa::Buffer::new().format(number).len()
+        5
     }
 }
 
@@ -116,7 +112,9 @@ fn length_bytes(length: usize) -> usize {
 pub(super) fn populate(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let positive = |text: &[u8]| {
         let number = number::parse_i64(text).and_then(|number| usize::try_from(number).ok());
-        number.ok_or(CommandError::fixed("ERR value is out of range, must be positive"))
+        number.ok_or(CommandError::fixed(
+            "ERR value is out of range, must be positive",
+        ))
     };
     let count = positive(args.at(2))?;
     let prefix = args.get(3).unwrap_or(b"key");
@@ -132,19 +130,11 @@ pub(super) fn populate(context: &mut Context<'_>, args: Args<'_>) -> CommandResu
         if size > 0 {
             value.resize(size, 0);
         }
-        keyspace.set(database, &key, plain_text(&value), Expiry::Clear);
+        let value = NewValue::plain_text(&value, || Bytes::copy_from_slice(&value));
+        keyspace.set(database, &key, value, Expiry::Clear);
     }
     reply.ok();
     Ok(())
-}
-
-/// A text as it is, whether or not it looks like a number.
-fn plain_text(text: &[u8]) -> NewValue<'_> {
-    match text.len() {
-        0..=EMBEDDED_STRING_MAX => NewValue::Embedded(text),
-        0..=INLINE_STRING_MAX => NewValue::Raw(text),
-        _ => NewValue::Large(Bytes::copy_from_slice(text)),
-    }
 }
 
 /// Matches random patterns with random strings: it must come to an end.
@@ -155,6 +145,8 @@ pub(super) fn match_at_random(context: &mut Context<'_>, _args: Args<'_>) -> Com
         let text: Vec<u8> = (0..random.usize(..32)).map(|_| random.u8(..128)).collect();
         glob_match(&pattern, &text, Case::Sensitive);
     }
-    context.reply.simple("Apparently Redis did not crash: test passed");
+    context
+        .reply
+        .simple("Apparently Redis did not crash: test passed");
     Ok(())
 }

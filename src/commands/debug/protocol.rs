@@ -3,13 +3,17 @@
 use crate::command::{Args, CommandError, CommandResult, Context};
 use crate::resp::Protocol;
 
+/// What Redis replies with. Not meant to be any better known number.
+#[allow(clippy::approx_constant)]
+const SOME_DOUBLE: f64 = 3.141;
+
 pub(super) fn reply(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let reply = &mut *context.reply;
     let is_resp3 = reply.protocol() == Protocol::Resp3;
     match args.at(2).to_ascii_lowercase().as_slice() {
         b"string" => reply.bulk(b"Hello World"),
         b"integer" => reply.integer(12345),
-        b"double" => reply.double(3.141),
+        b"double" => reply.double(SOME_DOUBLE),
         b"bignum" => reply.big_number("1234567999999999999999999999999999999"),
         b"null" => reply.null(),
         b"array" => {
@@ -39,7 +43,9 @@ pub(super) fn reply(context: &mut Context<'_>, args: Args<'_>) -> CommandResult 
             reply.bulk(b"Some real reply following the attribute");
         }
         b"push" if !is_resp3 => {
-            return Err(CommandError::fixed("ERR RESP2 is not supported by this command"));
+            return Err(CommandError::fixed(
+                "ERR RESP2 is not supported by this command",
+            ));
         }
         b"push" => {
             // A push that comes up within a command is sent behind the command's reply.
