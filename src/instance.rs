@@ -13,6 +13,7 @@ use crate::effects::latency::LatencyMonitor;
 use crate::effects::slowlog::Slowlog;
 use crate::keyspace::Keyspace;
 use crate::collections::hash::HashSeed;
+use crate::collections::heap;
 use crate::net::listener::Listeners;
 use crate::server::clock::Clock;
 use crate::net::address::Address;
@@ -47,6 +48,14 @@ pub struct Instance {
     pub executable: PathBuf,
     /// The pid file that is to be removed at the end.
     pub pid_file: Option<PathBuf>,
+    /// 40 hexadecimal digits that name the history of writes.
+    pub replication_id: String,
+    /// Bytes allocated when the server was ready.
+    pub startup_memory_bytes: usize,
+    /// Who supervises the process, as INFO names it.
+    pub supervised: &'static str,
+    /// Whether the cron stands still (DEBUG PAUSE-CRON).
+    pub cron_paused: bool,
     /// Whether the replies of ordinary clients are limited.
     output_limited: bool,
 }
@@ -58,6 +67,8 @@ pub enum LoopRequest {
     Shutdown { options: ShutdownOptions, requester: Option<Token> },
     /// CLIENT UNPAUSE, or the end of a pause.
     ServePostponed,
+    /// The process title is to be shown anew.
+    ShowTitle,
 }
 
 /// The options of SHUTDOWN.
@@ -97,6 +108,11 @@ pub struct Pause {
     pub all: bool,
 }
 
+/// With more clients than this for each tick of a second, `dynamic-hz` makes the ticks more frequent.
+const CLIENTS_PER_TICK_MAX: usize = 200;
+/// Most ticks a second.
+const HZ_MAX: u32 = 500;
+
 /// Commands that a pause of writes holds back.
 const PAUSED_BY_WRITE: FlagSet = FlagSet::of(&[Flag::Write, Flag::MayReplicate]);
 
@@ -129,7 +145,7 @@ impl Instance {
             started_ms: unix_ms(&clock),
             config,
             clock,
-            run_id: (0..40).map(|_| char::from_digit(random.u32(..16), 16).unwrap_or('0')).collect(),
+            run_id: random_digits(&mut random),
             random,
             clients: Clients::default(),
             stats: Stats::default(),
@@ -145,8 +161,14 @@ impl Instance {
             config_file: None,
             executable: PathBuf::new(),
             pid_file: None,
+            replication_id: String::new(),
+            startup_memory_bytes: 0,
+            supervised: "no",
+            cron_paused: false,
             output_limited: false,
         };
+        instance.replication_id = instance.random_id();
+        instance.startup_memory_bytes = instance.used_memory();
         instance.refresh_clock();
         instance.apply_config();
         instance
@@ -176,8 +198,8 @@ impl Instance {
         self.slow_ticks = self.clock.nanos_as_ticks(slowlog_us.min(latency_us).saturating_mul(1000));
         self.slowlog.capacity = config.slowlog_max_len as usize;
         self.keyspace.access.frequency = config.maxmemory_policy.is_lfu();
-        self.keyspace.access.log_factor = config.lfu_log_factor as u32;
-        self.keyspace.access.decay_minutes = config.lfu_decay_time as u32;
+        self.keyspace.access.log_factor = config.lfu_log_factor;
+        self.keyspace.access.decay_minutes = config.lfu_decay_time;
         let limit = config.client_output_buffer_limit.normal;
         self.output_limited = limit.hard_bytes > 0 || limit.soft_bytes > 0;
     }
@@ -293,10 +315,46 @@ impl Instance {
         more
     }
 
-    /// Bytes allocated by the process.
-    pub fn used_memory(&self) -> usize {
-        crate::sys::allocator::allocated_bytes()
+    /// 40 random hexadecimal digits.
+    pub fn random_id(&mut self) -> String {
+        random_digits(&mut self.random)
     }
+
+    /// Ticks of the cron a second: `hz`, and more with very many clients under `dynamic-hz`.
+    pub fn effective_hz(&self) -> u32 {
+        let mut hz = self.config.hz.max(1);
+        if self.config.dynamic_hz {
+            while self.clients.len() / hz as usize > CLIENTS_PER_TICK_MAX && hz < HZ_MAX {
+                hz = (hz * 2).min(HZ_MAX);
+            }
+        }
+        hz
+    }
+
+    /// Sets to zero what CONFIG RESETSTAT does; figures of the present state stay.
+    pub fn reset_stats(&mut self) {
+        self.stats = Stats {
+            recent_input_bytes: self.stats.recent_input_bytes,
+            recent_output_bytes: self.stats.recent_output_bytes,
+            peak_memory_bytes: self.stats.peak_memory_bytes,
+            resident_bytes: self.stats.resident_bytes,
+            ..Stats::default()
+        };
+        self.loop_figures = LoopFigures::default();
+        self.keyspace.reset_stats();
+        self.command_stats.reset();
+        self.error_stats.reset();
+    }
+
+    /// Bytes allocated by the process. Large blocks of the heap come from the allocator, and count there.
+    pub fn used_memory(&self) -> usize {
+        let records = heap::allocated_bytes() - heap::large_bytes();
+        crate::sys::allocator::allocated_bytes() + records
+    }
+}
+
+fn random_digits(random: &mut fastrand::Rng) -> String {
+    (0..40).map(|_| char::from_digit(random.u32(..16), 16).unwrap_or('0')).collect()
 }
 
 fn unix_ms(clock: &Clock) -> i64 {

@@ -16,6 +16,8 @@ pub mod commands;
 
 pub mod command;
 
+pub mod info;
+
 pub mod effects;
 
 pub mod keyspace;

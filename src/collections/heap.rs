@@ -123,6 +123,8 @@ struct Heap {
     spare_chunks: usize,
     allocated: usize,
     resident: usize,
+    /// The part of both that the general allocator gave.
+    large: usize,
 }
 
 thread_local! {
@@ -178,6 +180,11 @@ pub fn allocated_bytes() -> usize {
     with(|heap| heap.allocated)
 }
 
+/// The part of [`allocated_bytes`] that the general allocator gave, and counts as well. O(1).
+pub fn large_bytes() -> usize {
+    with(|heap| heap.large)
+}
+
 /// Bytes of memory that this thread's heap takes from the system, in use or not. O(1).
 pub fn resident_bytes() -> usize {
     with(|heap| heap.resident)
@@ -202,6 +209,7 @@ fn allocate_large(size: usize) -> NonNull<u8> {
     with(|heap| {
         heap.allocated += size;
         heap.resident += size;
+        heap.large += size;
     });
     NonNull::new(block).unwrap_or_else(|| handle_alloc_error(large_layout(size)))
 }
@@ -213,6 +221,7 @@ unsafe fn free_large(block: NonNull<u8>, size: usize) {
     with(|heap| {
         heap.allocated -= size;
         heap.resident -= size;
+        heap.large -= size;
     });
     // SAFETY: the caller vouches that `allocate_large` gave it.
     unsafe { dealloc(block.as_ptr(), large_layout(size)) };
@@ -251,6 +260,7 @@ impl Heap {
             spare_chunks: 0,
             allocated: 0,
             resident: 0,
+            large: 0,
         }
     }
 

@@ -1,6 +1,7 @@
 //! The way of one request: found, admitted, run, settled.
 
 use crate::effects;
+use crate::info;
 use crate::instance::Instance;
 use crate::resp::Reply;
 use crate::session::{ReplyMode, Session};
@@ -67,7 +68,9 @@ pub fn call(context: &mut Context<'_>, args: Args<'_>) {
     let (handler, flags) = (command.spec.handler, command.flags);
     context.instance.keyspace.no_touch = context.session.no_touch;
     let started = context.instance.clock.ticks();
+    info::crash::begin_command(context.command);
     let result = handler(context, args);
+    info::crash::end_command();
     let elapsed = context.instance.clock.ticks().saturating_sub(started);
     let failed = result.is_err();
     if let Err(error) = result {

@@ -39,6 +39,16 @@ impl CommandError {
         CommandError::new(format!("ERR wrong number of arguments for '{full_name}' command"))
     }
 
+    /// The error of a subcommand that is unknown or got too few or too many arguments, of a command that
+    /// takes its subcommands apart by itself.
+    pub fn unknown_subcommand(container: &str, subcommand: &[u8]) -> CommandError {
+        let shown = String::from_utf8_lossy(&subcommand[..subcommand.len().min(128)]);
+        let container = container.to_ascii_uppercase();
+        CommandError::new(format!(
+            "ERR unknown subcommand or wrong number of arguments for '{shown}'. Try {container} HELP."
+        ))
+    }
+
     /// The error of an expiry time that cannot be.
     pub fn invalid_expire_time(full_name: &str) -> CommandError {
         CommandError::new(format!("ERR invalid expire time in '{full_name}' command"))

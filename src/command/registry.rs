@@ -13,6 +13,12 @@ impl CommandId {
         usize::from(self.0)
     }
 
+    /// The same as a number of two bytes.
+    #[inline]
+    pub fn number(self) -> u16 {
+        self.0
+    }
+
     /// The command at that place; the families declare a few hundred.
     pub(super) const fn at(index: usize) -> CommandId {
         CommandId(index as u16)

@@ -5,8 +5,9 @@ use hdrhistogram::Histogram;
 
 use super::CommandId;
 
-/// Longest time that the latency histograms tell apart, in ns.
-const LATENCY_MAX_NS: u64 = 1_000_000_000;
+/// Longest time that the latency histograms tell apart, in ticks: a second and more, as ticks are not
+/// shorter than an eighth of a nanosecond.
+const LATENCY_MAX_TICKS: u64 = 8_000_000_000;
 /// Kinds of errors counted before counting stops: a client can make any number up.
 const ERROR_KINDS_MAX: usize = 128;
 
@@ -62,6 +63,11 @@ impl CommandStats {
         self.figures.iter_mut().for_each(|figures| *figures = CommandFigures::default());
     }
 
+    /// Drops every command's histogram.
+    pub fn reset_latencies(&mut self) {
+        self.figures.iter_mut().for_each(|figures| figures.latency = None);
+    }
+
     /// Drops one command's histogram.
     pub fn reset_latency(&mut self, command: CommandId) {
         self.figures[command.index()].latency = None;
@@ -70,7 +76,7 @@ impl CommandStats {
 
 #[cold]
 fn new_histogram(first: u64) -> Option<Box<Histogram<u64>>> {
-    let mut histogram = Histogram::new_with_bounds(1, LATENCY_MAX_NS, 2).ok()?;
+    let mut histogram = Histogram::new_with_bounds(1, LATENCY_MAX_TICKS, 2).ok()?;
     histogram.saturating_record(first);
     Some(Box::new(histogram))
 }

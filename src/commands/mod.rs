@@ -1,18 +1,25 @@
 //! The commands, one family a file: each opens with its `COMMANDS` table, the handlers follow in
 //! the same order. Never touches a socket.
 
-pub mod command;
-pub mod key_finders;
 pub mod client;
 mod client_kill;
 mod client_list;
 mod client_table;
+pub mod command;
+pub mod config;
+mod config_apply;
 pub mod connection;
 pub mod databases;
+pub mod debug;
 pub mod expiry;
+pub mod key_finders;
 pub mod keys;
+pub mod latency;
+pub mod memory;
 pub mod object;
 pub mod scan;
+pub mod server;
+pub mod slowlog;
 pub mod strings;
 
 use crate::command::spec::CommandSpec;
@@ -21,7 +28,18 @@ use crate::command::spec::CommandSpec;
 pub static FAMILIES: &[&[CommandSpec]] = &[
     client::COMMANDS,
     command::COMMANDS,
+    config::COMMANDS,
     connection::COMMANDS,
+    databases::COMMANDS,
+    debug::COMMANDS,
+    expiry::COMMANDS,
+    keys::COMMANDS,
+    latency::COMMANDS,
+    memory::COMMANDS,
+    object::COMMANDS,
+    scan::COMMANDS,
+    server::COMMANDS,
+    slowlog::COMMANDS,
     strings::values::COMMANDS,
     strings::many::COMMANDS,
     strings::parts::COMMANDS,
@@ -29,9 +47,4 @@ pub static FAMILIES: &[&[CommandSpec]] = &[
     strings::increx::COMMANDS,
     strings::compare::COMMANDS,
     strings::lcs::COMMANDS,
-    keys::COMMANDS,
-    scan::COMMANDS,
-    object::COMMANDS,
-    expiry::COMMANDS,
-    databases::COMMANDS,
 ];

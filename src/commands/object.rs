@@ -137,21 +137,23 @@ fn idle_time(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 fn reference_count(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let shares = shares_integers(context.instance);
     let (keyspace, database, reply) = context.parts();
-    match keyspace
-        .inspect(database, args.at(2))
-        .map(|record| record.value())
-    {
+    match keyspace.inspect(database, args.at(2)) {
         None => reply.null(),
-        Some(Value::Integer(number)) if shares && SHARED_INTEGERS.contains(&number) => {
-            reply.integer(SHARED_REFERENCES);
-        }
-        Some(_) => reply.integer(1),
+        Some(record) => reply.integer(shown_references(record.value(), shares)),
     }
     Ok(())
 }
 
+/// The number of references that Redis would have: small integers are shared there, if allowed.
+pub(super) fn shown_references(value: Value<'_>, shares: bool) -> i64 {
+    match value {
+        Value::Integer(number) if shares && SHARED_INTEGERS.contains(&number) => SHARED_REFERENCES,
+        _ => 1,
+    }
+}
+
 /// Whether Redis would keep small integers once for all keys: not while it needs to know when each was used.
-fn shares_integers(instance: &Instance) -> bool {
+pub(super) fn shares_integers(instance: &Instance) -> bool {
     let policy = instance.config.maxmemory_policy;
     instance.config.maxmemory == 0 || !(policy.is_lru() || policy.is_lfu())
 }

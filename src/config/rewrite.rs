@@ -27,22 +27,37 @@ const STATEMENTS: [&str; 5] = [
     "sentinel",
 ];
 
+/// How much a rewritten file holds.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Extent {
+    /// What the file held before, and what differs from its default.
+    WhatDiffers,
+    /// Every directive.
+    Everything,
+}
+
 impl Config {
     /// CONFIG REWRITE: writes the file anew with the present settings, all or nothing even in a crash.
     ///
     /// `state_lines` are lines that the server knows better than the settings: all `user` lines (they always replace those
     /// of the file), and perhaps `replicaof`; a directive that they set is taken from them. O(file + directives).
     pub fn rewrite(&self, path: &Path, state_lines: &[String]) -> io::Result<()> {
-        let old = match fs::read(path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-            Err(error) => return Err(error),
-        };
+        let old = read_or_empty(path)?;
         replace_file(path, &self.rewritten(&old, state_lines))
+    }
+
+    /// The same with every directive, whether or not it has its default.
+    pub fn rewrite_all(&self, path: &Path, state_lines: &[String]) -> io::Result<()> {
+        let old = read_or_empty(path)?;
+        replace_file(path, &self.rewritten_as(&old, state_lines, Extent::Everything))
     }
 
     /// The new content for a file of the content `old`.
     pub(super) fn rewritten(&self, old: &[u8], state_lines: &[String]) -> Vec<u8> {
+        self.rewritten_as(old, state_lines, Extent::WhatDiffers)
+    }
+
+    fn rewritten_as(&self, old: &[u8], state_lines: &[String], extent: Extent) -> Vec<u8> {
         let mut sheet = Sheet::read(old);
         let option_of = |line: &String| line.split(' ').next().unwrap_or_default().to_owned();
         let stated: Vec<String> = state_lines.iter().map(option_of).collect();
@@ -51,7 +66,11 @@ impl Config {
                 .iter()
                 .any(|option| directive.is_named(option.as_bytes()))
             {
-                sheet.put(directive.name, directive.rewrite_lines(self));
+                let mut lines = directive.rewrite_lines(self);
+                if extent == Extent::Everything {
+                    lines.iter_mut().for_each(|line| line.is_forced = true);
+                }
+                sheet.put(directive.name, lines);
             }
         }
         sheet.put("user", Vec::new());
@@ -190,6 +209,13 @@ fn option_of(line: &[u8]) -> Option<String> {
     }
     let name = String::from_utf8_lossy(name).to_ascii_lowercase();
     STATEMENTS.contains(&name.as_str()).then_some(name)
+}
+
+fn read_or_empty(path: &Path) -> io::Result<Vec<u8>> {
+    match fs::read(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        result => result,
+    }
 }
 
 /// Puts a new content in a file's place: at any moment the file is whole, old or new.

@@ -37,6 +37,13 @@ pub struct ExpiryStats {
     next_database: usize,
 }
 
+impl ExpiryStats {
+    /// Back to zero; the cycle goes on where it was.
+    pub(super) fn reset(&mut self) {
+        *self = ExpiryStats { next_database: self.next_database, ..ExpiryStats::default() };
+    }
+}
+
 /// The outcome of one sample.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sample {

@@ -393,6 +393,13 @@ impl Keyspace {
         self.garbage.freed()
     }
 
+    /// Sets what is counted back to zero.
+    pub fn reset_stats(&mut self) {
+        self.stats = KeyspaceStats::default();
+        self.expiry_stats.reset();
+        self.garbage.reset_freed();
+    }
+
     /// Gives back room in tables that few keys use; tells whether there is more to do.
     pub fn shrink_step(&mut self, entries: usize) -> bool {
         self.databases.iter_mut().fold(false, |more, database| more | database.shrink_step(entries))

@@ -60,8 +60,13 @@ impl ReclaimQueue {
         self.pending
     }
 
-    /// Number of records freed since the start.
+    /// Number of records freed since the start, or the last reset.
     pub fn freed(&self) -> u64 {
         self.freed
+    }
+
+    /// Counts the freed ones from zero again.
+    pub fn reset_freed(&mut self) {
+        self.freed = 0;
     }
 }

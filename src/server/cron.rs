@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use log::debug;
 
+use crate::info;
 use crate::instance::Instance;
 use crate::session::{Mode, Token};
 use crate::sys::resources;
@@ -12,10 +13,8 @@ use super::jobs::Jobs;
 
 /// Clients looked at in one tick at least.
 const CLIENTS_MIN: usize = 5;
-/// With more clients than this for each tick of a second, `dynamic-hz` makes the ticks more frequent.
-const CLIENTS_PER_TICK_MAX: usize = 200;
-/// Most ticks a second.
-const HZ_MAX: u32 = 500;
+/// Time between two texts left for a crash report, in µs.
+const REMEMBER_PERIOD_US: u64 = 1_000_000;
 /// Samples of which the rates in INFO are the mean.
 const RATE_SAMPLES: usize = 16;
 /// Time between two samples, in µs.
@@ -26,12 +25,14 @@ pub struct Cron {
     due_us: u64,
     next_slot: usize,
     rates: Rates,
+    remember_due_us: u64,
 }
 
 impl Cron {
     /// The first tick is due at once.
     pub fn new(instance: &Instance) -> Cron {
-        Cron { due_us: instance.clock.monotonic_us(), next_slot: 0, rates: Rates::default() }
+        let due_us = instance.clock.monotonic_us();
+        Cron { due_us, next_slot: 0, rates: Rates::default(), remember_due_us: due_us }
     }
 
     /// When the next tick is due, on the monotonic clock.
@@ -48,7 +49,11 @@ impl Cron {
     /// Does one tick's work; gives the clients that are to be closed.
     pub fn tick(&mut self, instance: &mut Instance, jobs: &mut Jobs) -> Vec<Token> {
         let now_us = instance.clock.monotonic_us();
-        self.due_us = now_us + 1_000_000 / u64::from(effective_hz(instance));
+        self.due_us = now_us + 1_000_000 / u64::from(instance.effective_hz());
+        if instance.cron_paused {
+            return Vec::new();
+        }
+        let started = instance.clock.ticks();
         self.rates.sample(instance, now_us);
         instance.stats.resident_bytes = resources::resident_bytes() as usize;
         let used = instance.used_memory();
@@ -56,13 +61,24 @@ impl Cron {
         if !instance.keyspace_paused() {
             jobs.wake();
         }
-        self.look_after_clients(instance)
+        let overdue = self.look_after_clients(instance);
+        self.remember_for_crash(instance, now_us);
+        let elapsed = instance.clock.ticks().saturating_sub(started);
+        instance.loop_figures.cron_ns += instance.clock.ticks_as_nanos(elapsed);
+        overdue
+    }
+
+    fn remember_for_crash(&mut self, instance: &Instance, now_us: u64) {
+        if instance.config.crash_log_enabled && now_us >= self.remember_due_us {
+            self.remember_due_us = now_us + REMEMBER_PERIOD_US;
+            info::crash::remember(instance);
+        }
     }
 
     /// Closes idle clients, gives back buffers and keeps the figures of recent ones; a share of the
     /// clients each tick, so that all have been seen once a second.
     fn look_after_clients(&mut self, instance: &mut Instance) -> Vec<Token> {
-        let hz = effective_hz(instance) as usize;
+        let hz = instance.effective_hz() as usize;
         let count = (instance.clients.len() / hz).max(CLIENTS_MIN).min(instance.clients.len());
         let now_ms = instance.now_ms();
         let timeout_ms = i64::from(instance.config.timeout) * 1000;
@@ -89,17 +105,6 @@ impl Cron {
         }
         overdue
     }
-}
-
-/// Ticks a second: `hz`, and more with very many clients under `dynamic-hz`.
-pub fn effective_hz(instance: &Instance) -> u32 {
-    let mut hz = instance.config.hz.max(1);
-    if instance.config.dynamic_hz {
-        while instance.clients.len() / hz as usize > CLIENTS_PER_TICK_MAX && hz < HZ_MAX {
-            hz = (hz * 2).min(HZ_MAX);
-        }
-    }
-    hz
 }
 
 #[derive(Clone, Copy, Default)]
@@ -140,8 +145,9 @@ impl Rates {
         let rate = |new: u64, old: u64| {
             new.saturating_sub(old).saturating_mul(1_000_000).checked_div(elapsed_us).unwrap_or(0)
         };
-        let turns = newest.turns - oldest.turns;
-        let busy_us = (newest.busy_ns - oldest.busy_ns) / 1000;
+        // CONFIG RESETSTAT may have come in between.
+        let turns = newest.turns.saturating_sub(oldest.turns);
+        let busy_us = newest.busy_ns.saturating_sub(oldest.busy_ns) / 1000;
         let recent = &mut instance.loop_figures.recent;
         recent.commands = rate(newest.commands, oldest.commands);
         recent.input_bytes = rate(newest.input_bytes, oldest.input_bytes);

@@ -25,6 +25,7 @@ use super::cron::Cron;
 use super::jobs::Jobs;
 use super::serve::SHARED_BUFFER_BYTES;
 use super::shutdown::Shutdown;
+use super::title::TitleBar;
 
 /// Readiness events taken from one poll.
 const EVENTS_MAX: usize = 1024;
@@ -44,6 +45,7 @@ pub struct EventLoop {
     /// Connections to serve without waiting for an event.
     pub(super) ready: Vec<Token>,
     pub(super) shutdown: Shutdown,
+    title: Option<TitleBar>,
     signals: Signals,
     cron: Cron,
     jobs: Jobs,
@@ -57,22 +59,29 @@ impl EventLoop {
     /// Opens the listeners and registers the signals.
     ///
     /// Errors: the text to log before giving up.
-    pub fn new(mut instance: Instance, signals: Signals) -> Result<EventLoop, String> {
+    pub fn new(
+        mut instance: Instance,
+        signals: Signals,
+        title: Option<TitleBar>,
+    ) -> Result<EventLoop, String> {
         let poll = Poll::new().map_err(|error| format!("Can't create the poll: {error}"))?;
         let text = |error: io::Error| format!("Can't register with the poll: {error}");
         let registry = poll.registry().try_clone().map_err(text)?;
         instance.listeners = Some(Listeners::open(registry, FIRST_LISTENER_TOKEN, &instance.config)?);
         let mut source = SourceFd(&signals.source_fd());
         poll.registry().register(&mut source, SIGNAL_TOKEN, Interest::READABLE).map_err(text)?;
+        let shared = vec![0; SHARED_BUFFER_BYTES].into_boxed_slice();
+        instance.startup_memory_bytes = instance.used_memory();
         Ok(EventLoop {
             poll,
             cron: Cron::new(&instance),
             instance,
             connections: Slab::new(),
-            shared: vec![0; SHARED_BUFFER_BYTES].into_boxed_slice(),
+            shared,
             batch: Batch::new(),
             ready: Vec::new(),
             shutdown: Shutdown::default(),
+            title,
             signals,
             jobs: Jobs::default(),
             flushing: Vec::new(),
@@ -84,6 +93,13 @@ impl EventLoop {
     /// The server's state, to look at before the loop runs.
     pub fn instance(&self) -> &Instance {
         &self.instance
+    }
+
+    /// Shows the process title, if this process has one.
+    pub fn show_title(&mut self) {
+        if let Some(title) = &mut self.title {
+            title.show(&self.instance.config, self.instance.config_file.as_deref());
+        }
     }
 
     /// Runs until the server is to end.
@@ -106,6 +122,7 @@ impl EventLoop {
     fn turn(&mut self, events: &Events) {
         self.instance.refresh_clock();
         let started = self.instance.clock.ticks();
+        let commands_before = self.instance.stats.commands;
         self.serve_ready();
         for event in events {
             self.dispatch(event);
@@ -116,7 +133,7 @@ impl EventLoop {
         self.jobs.run(&mut self.instance, served.saturating_sub(started));
         let jobs_done = self.instance.clock.ticks();
         self.before_sleep();
-        self.note_turn(started, served, jobs_done);
+        self.note_turn(started, served, jobs_done, commands_before);
     }
 
     /// How long the poll may wait: not at all while there is work, else until the next timer.
@@ -395,6 +412,7 @@ impl EventLoop {
     fn fulfil(&mut self, request: LoopRequest) {
         match request {
             LoopRequest::Shutdown { options, requester } => self.begin_shutdown(options, requester),
+            LoopRequest::ShowTitle => self.show_title(),
             LoopRequest::ServePostponed => {
                 for token in self.instance.clients.take_postponed() {
                     if let Some(session) = self.instance.clients.get_mut(token) {
@@ -406,11 +424,13 @@ impl EventLoop {
         }
     }
 
-    fn note_turn(&mut self, started: u64, served: u64, jobs_done: u64) {
+    fn note_turn(&mut self, started: u64, served: u64, jobs_done: u64, commands_before: u64) {
+        let commands = self.instance.stats.commands.saturating_sub(commands_before);
         let clock = &self.instance.clock;
         let turn_ns = clock.ticks_as_nanos(clock.ticks().saturating_sub(started));
         let figures = &mut self.instance.loop_figures;
         figures.turns += 1;
+        figures.most_commands = figures.most_commands.max(commands);
         figures.busy_ns += turn_ns;
         figures.serving_ns += clock.ticks_as_nanos(served.saturating_sub(started));
         figures.jobs_ns += clock.ticks_as_nanos(jobs_done.saturating_sub(served));

@@ -15,6 +15,10 @@ pub struct LoopFigures {
     pub expiry_ns: u64,
     /// Turns in which jobs overran their budget by more than half.
     pub job_overruns: u64,
+    /// The housekeeping.
+    pub cron_ns: u64,
+    /// Most commands run in one turn.
+    pub most_commands: u64,
     pub longest_turn_ns: u64,
     pub longest_jobs_ns: u64,
     /// Rates over the last second and a half, taken by the cron.

@@ -1,11 +1,14 @@
 //! From the command line to the running loop, and out again.
 
 use std::ffi::OsString;
-use std::path::Path;
 use std::process::ExitCode;
 
+use crate::command::Registry;
+use crate::command::registry::RenameError;
+use crate::commands;
 use crate::config::{Config, ConfigError, Named, StartInfo};
 use crate::crash::{self, CrashSettings};
+use crate::info;
 use crate::instance::Instance;
 use crate::logging::{self, LogLevel, LogSettings};
 use crate::sys::process::{self, ProcessTitle};
@@ -16,7 +19,7 @@ use super::clock::Clock;
 use super::event_loop::EventLoop;
 use super::startup::{self, Banner, ConfigurationSource};
 use super::supervision::{Supervisor, SupervisorEnvironment};
-use super::title::{self, TitleValues};
+use super::title::TitleBar;
 
 const USAGE: &str = "\
 Usage: oneloop [FILE | -] [--DIRECTIVE VALUE ...]
@@ -47,9 +50,29 @@ pub fn main(arguments: &[OsString]) -> ExitCode {
         _ => {}
     }
     match Config::parse_command_line(arguments) {
-        Ok((config, start)) => serve(arguments, config, start),
+        Ok((config, start)) => match named_commands(&start) {
+            Ok(commands) => serve(arguments, config, start, commands),
+            Err(error) => report(&error),
+        },
         Err(error) => report(&error),
     }
+}
+
+/// The table of commands, under the names that `rename-command` gives them.
+fn named_commands(start: &StartInfo) -> Result<Registry, ConfigError> {
+    let mut commands = Registry::new(commands::FAMILIES);
+    for statement in &start.statements.renamed_commands {
+        let [old, new] = statement.arguments.as_slice() else {
+            return Err(statement.refused("Bad directive or wrong number of arguments"));
+        };
+        commands.rename(old, new).map_err(|error| {
+            statement.refused(match error {
+                RenameError::NoSuchCommand => "No such command in rename-command",
+                RenameError::NameTaken => "Target command name already exists",
+            })
+        })?;
+    }
+    Ok(commands)
 }
 
 fn report(error: &ConfigError) -> ExitCode {
@@ -66,9 +89,10 @@ fn version_line() -> String {
     )
 }
 
-fn serve(arguments: &[OsString], config: Config, start: StartInfo) -> ExitCode {
+fn serve(arguments: &[OsString], config: Config, start: StartInfo, commands: Registry) -> ExitCode {
     let program = arguments.first().map_or("oneloop".into(), |word| word.to_string_lossy());
-    let title = if config.set_proc_title { ProcessTitle::claim() } else { None };
+    let process_title = if config.set_proc_title { ProcessTitle::claim() } else { None };
+    let title = process_title.map(|process_title| TitleBar { process_title, program: program.to_string() });
     let supervisor = Supervisor::find(config.supervised, &SupervisorEnvironment::of_process());
     let in_background = config.daemonize && !supervisor.is_present();
     if let Err(error) = start_logging(&config) {
@@ -84,7 +108,7 @@ fn serve(arguments: &[OsString], config: Config, start: StartInfo) -> ExitCode {
         log::warn!("Can't go to the background: {error}");
         return ExitCode::FAILURE;
     }
-    match run(config, start, &program, in_background, title, &supervisor) {
+    match run(config, start, commands, in_background, title, &supervisor) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             log::warn!("{error}");
@@ -107,9 +131,9 @@ fn start_logging(config: &Config) -> std::io::Result<()> {
 fn run(
     mut config: Config,
     start: StartInfo,
-    program: &str,
+    commands: Registry,
     in_background: bool,
-    title: Option<ProcessTitle>,
+    title: Option<TitleBar>,
     supervisor: &Supervisor,
 ) -> Result<(), String> {
     let text = |error: std::io::Error| error.to_string();
@@ -143,9 +167,13 @@ fn run(
     instance.config_file = start.config_file;
     instance.executable = start.executable;
     instance.pid_file = pid_file;
+    instance.supervised = supervisor.name();
+    info::crash::remember_names(&commands);
+    crash::set_context_provider(info::crash::section);
+    instance.commands = commands;
     logging::set_role(logging::Role::Primary);
-    let mut event_loop = EventLoop::new(instance, signals)?;
-    set_title(title, program, event_loop.instance());
+    let mut event_loop = EventLoop::new(instance, signals, title)?;
+    event_loop.show_title();
     startup::log_initialized();
     announce(event_loop.instance());
     supervisor.tell_ready(false);
@@ -161,24 +189,5 @@ fn announce(instance: &Instance) {
     }
     if listeners.unix_path().is_some() {
         startup::log_ready("unix");
-    }
-}
-
-fn set_title(process_title: Option<ProcessTitle>, program: &str, instance: &Instance) {
-    let config = &instance.config;
-    let config_file = instance.config_file.as_deref().unwrap_or(Path::new(""));
-    let values = TitleValues {
-        program,
-        bind_address: config.bind.first().map_or("*", String::as_str),
-        port: config.port,
-        tls_port: 0,
-        unix_socket: &config.unixsocket,
-        cluster_enabled: false,
-        config_file: &config_file.to_string_lossy(),
-    };
-    if let (Some(mut process_title), Ok(title)) =
-        (process_title, title::expand(&config.proc_title_template, &values))
-    {
-        process_title.set(&title);
     }
 }

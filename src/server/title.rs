@@ -1,6 +1,10 @@
 //! The process title in `ps`, from directive `proc-title-template`.
 
 use std::fmt;
+use std::path::Path;
+
+use crate::config::Config;
+use crate::sys::process::ProcessTitle;
 
 /// What the variables of a title template stand for.
 #[derive(Clone, Copy, Debug)]
@@ -93,6 +97,32 @@ fn listen_address(values: &TitleValues<'_>) -> String {
     match (values.port, values.tls_port) {
         (0, 0) => format!("unixsocket:{}", values.unix_socket),
         (0, port) | (port, _) => format!("{}:{port}", values.bind_address),
+    }
+}
+
+/// The title of this process, to be shown again whenever the template changes.
+#[derive(Debug)]
+pub struct TitleBar {
+    pub process_title: ProcessTitle,
+    /// The program as it was called.
+    pub program: String,
+}
+
+impl TitleBar {
+    /// Shows what the settings' template gives now.
+    pub fn show(&mut self, config: &Config, config_file: Option<&Path>) {
+        let values = TitleValues {
+            program: &self.program,
+            bind_address: config.bind.first().map_or("*", String::as_str),
+            port: config.port,
+            tls_port: 0,
+            unix_socket: &config.unixsocket,
+            cluster_enabled: false,
+            config_file: &config_file.unwrap_or(Path::new("")).to_string_lossy(),
+        };
+        if let Ok(title) = expand(&config.proc_title_template, &values) {
+            self.process_title.set(&title);
+        }
     }
 }
 

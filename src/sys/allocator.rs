@@ -5,6 +5,7 @@
 
 use std::alloc::{GlobalAlloc, Layout};
 use std::cell::Cell;
+use std::ffi::{CStr, c_char, c_void};
 
 use mimalloc::MiMalloc;
 
@@ -13,6 +14,7 @@ thread_local! {
 }
 
 /// mimalloc that counts.
+#[derive(Clone, Copy, Debug)]
 pub struct Allocator;
 
 fn count(bytes: isize) {
@@ -24,6 +26,40 @@ fn count(bytes: isize) {
 /// rounding).
 pub fn allocated_bytes() -> usize {
     usize::try_from(ALLOCATED.with(Cell::get)).unwrap_or(0)
+}
+
+/// The allocator's name and version: `mimalloc-2.2.4`.
+pub fn name() -> String {
+    // SAFETY: the function only returns a constant.
+    let version = unsafe { libmimalloc_sys::mi_version() };
+    // The number has one digit for each part up to 999, then two for minor and patch.
+    let (major, minor, patch) = match version {
+        0..=999 => (version / 100, version / 10 % 10, version % 10),
+        _ => (version / 10_000, version / 100 % 100, version % 100),
+    };
+    format!("mimalloc-{major}.{minor}.{patch}")
+}
+
+/// Has the allocator give memory that it holds in reserve back to the system. May take some ms.
+pub fn release_reserves() {
+    // SAFETY: collecting is allowed at any time; it touches only blocks that nobody uses.
+    unsafe { libmimalloc_sys::mi_collect(true) };
+}
+
+/// The allocator's own statistics, as text.
+pub fn statistics() -> String {
+    let mut text = String::new();
+    let target: *mut String = &mut text;
+    // SAFETY: `append` has the signature that is asked for and gets the pointer given here, which lives
+    // until the call is over.
+    unsafe { libmimalloc_sys::mi_stats_print_out(Some(append), target.cast()) };
+    text
+}
+
+/// Adds a piece of the statistics to the `String` at `target`.
+unsafe extern "C" fn append(piece: *const c_char, target: *mut c_void) {
+    // SAFETY: the allocator hands over a string ended by NUL and the pointer that `statistics` gave it.
+    unsafe { (*target.cast::<String>()).push_str(&CStr::from_ptr(piece).to_string_lossy()) };
 }
 
 // SAFETY: every call goes to mimalloc unchanged.

@@ -3,12 +3,19 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod client;
 mod command;
 mod command_table;
-mod key_specs;
-mod client;
+mod config;
 mod connection;
+mod debug;
 mod expiry;
+mod info;
+mod key_specs;
 mod keys;
+mod latency;
+mod memory;
+mod server;
+mod slowlog;
 mod strings;
 mod strings_newer;

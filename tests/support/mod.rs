@@ -2,7 +2,7 @@
 #![allow(dead_code)] // Each test program uses a part of it.
 
 use oneloop::command::{Context, call};
-use oneloop::config::Config;
+use oneloop::config::{Config, ProtectedAction};
 use oneloop::instance::Instance;
 use oneloop::keyspace::changes::Change;
 use oneloop::net::address::Address;
@@ -26,9 +26,17 @@ impl Default for Harness {
 }
 
 impl Harness {
-    /// A server on its defaults, with DEBUG allowed.
+    /// A server on its defaults.
     pub fn new() -> Harness {
         Harness::with_config(Config::default())
+    }
+
+    /// A server that lets everybody use DEBUG.
+    pub fn with_debug() -> Harness {
+        Harness::with_config(Config {
+            enable_debug_command: ProtectedAction::Yes,
+            ..Config::default()
+        })
     }
 
     /// A server with these settings.

@@ -1,0 +1,78 @@
+//! DEBUG DIGEST: one number for all data, the same as Redis works out for the same data.
+//!
+//! Keys are unordered, so their digests are joined by exclusive or ("xored in"); what has an order, such
+//! as a key and its value, is mixed: xored in, and the sum digested again.
+
+use sha1::{Digest as _, Sha1};
+
+use crate::command::{Args, CommandResult, Context};
+use crate::keyspace::Record;
+
+/// What is mixed in for each type of value.
+const STRING_TYPE: u32 = 0;
+
+/// A SHA-1 digest, or several put together.
+#[derive(Clone, Copy, Default)]
+struct Digest([u8; 20]);
+
+impl Digest {
+    /// Adds data in no particular order.
+    fn xor(&mut self, data: &[u8]) {
+        let other = Sha1::digest(data);
+        self.0
+            .iter_mut()
+            .zip(other)
+            .for_each(|(byte, with)| *byte ^= with);
+    }
+
+    /// Adds data that comes after what was added before.
+    fn mix(&mut self, data: &[u8]) {
+        self.xor(data);
+        self.0 = Sha1::digest(self.0).into();
+    }
+
+    fn mix_value(&mut self, record: &Record) {
+        self.mix(&STRING_TYPE.to_be_bytes());
+        if let Some(text) = record.value().text() {
+            text.with_bytes(|bytes| self.mix(bytes));
+        }
+        if record.expiry_ms().is_some() {
+            self.xor(b"!!expire!!");
+        }
+    }
+
+    fn hexadecimal(&self) -> String {
+        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+pub(super) fn of_everything(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
+    let mut total = Digest::default();
+    for (number, database) in context.instance.keyspace.databases().enumerate() {
+        if database.is_empty() {
+            continue;
+        }
+        total.mix(&(number as u32).to_be_bytes());
+        for record in database.records().iter() {
+            let mut digest = Digest::default();
+            digest.mix(record.key());
+            digest.mix_value(record);
+            total.xor(&digest.0);
+        }
+    }
+    context.reply.simple(total.hexadecimal());
+    Ok(())
+}
+
+pub(super) fn of_values(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    let (keyspace, database, reply) = context.parts();
+    reply.array(args.len() - 2);
+    for key in args.iter().skip(2) {
+        let mut digest = Digest::default();
+        if let Some(record) = keyspace.peek(database, key) {
+            digest.mix_value(record);
+        }
+        reply.simple(digest.hexadecimal());
+    }
+    Ok(())
+}

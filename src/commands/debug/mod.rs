@@ -1,0 +1,288 @@
+//! DEBUG: for tests. One table of subcommands, from which HELP derives as well.
+//!
+//! Never on unless directive `enable-debug-command` allows it.
+
+mod digest;
+mod inspect;
+mod protocol;
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use crate::command::spec::{CommandSpec, Flag, Group};
+use crate::command::{Args, CommandError, CommandResult, Context, help};
+use crate::resp::number;
+use crate::sys::faults;
+
+/// The family's command. It takes its subcommands apart by itself, so that COMMAND INFO shows none.
+pub static COMMANDS: &[CommandSpec] = &[CommandSpec {
+    name: "debug",
+    arity: -2,
+    flags: &[
+        Flag::Admin,
+        Flag::NoScript,
+        Flag::Loading,
+        Flag::Stale,
+        Flag::Debug,
+    ],
+    group: Group::Server,
+    complexity: "That of the subcommand.",
+    summary: "Looks into the server, or harms it, for tests.",
+    handler: debug,
+    ..CommandSpec::DEFAULT
+}];
+
+/// One subcommand.
+struct Subcommand {
+    name: &'static str,
+    /// How many arguments may follow the name.
+    arguments: RangeInclusive<usize>,
+    /// The arguments as HELP shows them.
+    syntax: &'static str,
+    summary: &'static str,
+    run: fn(&mut Context<'_>, Args<'_>) -> CommandResult,
+}
+
+const ANY: usize = usize::MAX;
+
+static SUBCOMMANDS: &[Subcommand] = &[
+    Subcommand {
+        name: "change-repl-id",
+        arguments: 0..=0,
+        syntax: "",
+        summary: "Take another replication id: replicas must start over.",
+        run: change_replication_id,
+    },
+    Subcommand {
+        name: "config-rewrite-force-all",
+        arguments: 0..=0,
+        syntax: "",
+        summary: "Like CONFIG REWRITE, but with every setting, whether it has its default or not.",
+        run: rewrite_all_settings,
+    },
+    Subcommand {
+        name: "digest",
+        arguments: 0..=0,
+        syntax: "",
+        summary: "Show a digest of all data.",
+        run: digest::of_everything,
+    },
+    Subcommand {
+        name: "digest-value",
+        arguments: 0..=ANY,
+        syntax: " <key> [<key> ...]",
+        summary: "Show a digest of the value of each key.",
+        run: digest::of_values,
+    },
+    Subcommand {
+        name: "error",
+        arguments: 1..=1,
+        syntax: " <string>",
+        summary: "Reply with an error of this text.",
+        run: error,
+    },
+    Subcommand {
+        name: "htstats",
+        arguments: 1..=2,
+        syntax: " <dbid> [full]",
+        summary: "Tell how full the tables of a database are.",
+        run: inspect::tables,
+    },
+    Subcommand {
+        name: "htstats-key",
+        arguments: 1..=2,
+        syntax: " <key> [full]",
+        summary: "Tell how full the table of a key's value is.",
+        run: inspect::table_of_key,
+    },
+    Subcommand {
+        name: "leak",
+        arguments: 1..=1,
+        syntax: " <string>",
+        summary: "Lose the memory of a copy of the string.",
+        run: leak,
+    },
+    Subcommand {
+        name: "log",
+        arguments: 1..=1,
+        syntax: " <message>",
+        summary: "Write the message to the log.",
+        run: log_message,
+    },
+    Subcommand {
+        name: "object",
+        arguments: 1..=2,
+        syntax: " <key>",
+        summary: "Tell how a value is stored.",
+        run: inspect::object,
+    },
+    Subcommand {
+        name: "panic",
+        arguments: 0..=ANY,
+        syntax: "",
+        summary: "Crash by a failed check.",
+        run: panic,
+    },
+    Subcommand {
+        name: "pause-cron",
+        arguments: 1..=1,
+        syntax: " <0|1>",
+        summary: "Stop the periodic work, or let it go on.",
+        run: pause_cron,
+    },
+    Subcommand {
+        name: "populate",
+        arguments: 1..=3,
+        syntax: " <count> [<prefix>] [<size>]",
+        summary: "Make string keys named <prefix>:<number> (key:<number>), of values this long.",
+        run: inspect::populate,
+    },
+    Subcommand {
+        name: "protocol",
+        arguments: 1..=1,
+        syntax: " <type>",
+        summary: "Reply with a value of the type: string, integer, double, bignum, null, array, set, map, attrib, \
+                  push, verbatim, true or false.",
+        run: protocol::reply,
+    },
+    Subcommand {
+        name: "segfault",
+        arguments: 0..=ANY,
+        syntax: "",
+        summary: "Crash by a forbidden access to memory.",
+        run: segmentation_fault,
+    },
+    Subcommand {
+        name: "set-active-expire",
+        arguments: 1..=1,
+        syntax: " <0|1>",
+        summary: "Stop removing expired keys that nobody accesses, or do it again.",
+        run: set_active_expire,
+    },
+    Subcommand {
+        name: "sleep",
+        arguments: 1..=1,
+        syntax: " <seconds>",
+        summary: "Hold the loop for this long; decimals are allowed.",
+        run: sleep,
+    },
+    Subcommand {
+        name: "stringmatch-test",
+        arguments: 0..=0,
+        syntax: "",
+        summary: "Try random patterns on random strings.",
+        run: inspect::match_at_random,
+    },
+];
+
+fn debug(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    let name = args.at(1);
+    if name.eq_ignore_ascii_case(b"help") && args.len() == 2 {
+        let lines: Vec<String> = SUBCOMMANDS
+            .iter()
+            .flat_map(|subcommand| {
+                let name = subcommand.name.to_ascii_uppercase();
+                [
+                    format!("{name}{}", subcommand.syntax),
+                    format!("    {}", subcommand.summary),
+                ]
+            })
+            .collect();
+        help::reply_help(context, &lines);
+        return Ok(());
+    }
+    let given = args.len() - 2;
+    let fits = |subcommand: &&Subcommand| {
+        name.eq_ignore_ascii_case(subcommand.name.as_bytes())
+            && subcommand.arguments.contains(&given)
+    };
+    match SUBCOMMANDS.iter().find(fits) {
+        Some(subcommand) => (subcommand.run)(context, args),
+        None => Err(CommandError::unknown_subcommand("debug", name)),
+    }
+}
+
+/// A number as C's `atoi` reads it: what does not look like one is 0.
+fn lenient(text: &[u8]) -> i64 {
+    let digits = text
+        .iter()
+        .enumerate()
+        .take_while(|(index, byte)| byte.is_ascii_digit() || *index == 0 && **byte == b'-');
+    let length = digits.count();
+    number::parse_i64(&text[..length]).unwrap_or(0)
+}
+
+fn change_replication_id(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
+    log::info!("Changing replication IDs after receiving change-repl-id");
+    context.instance.replication_id = context.instance.random_id();
+    context.reply.ok();
+    Ok(())
+}
+
+fn rewrite_all_settings(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
+    let path = context.instance.config_file.as_deref();
+    let written = match path {
+        Some(path) => context.instance.config.rewrite_all(path, &[]),
+        None => Err(std::io::ErrorKind::NotFound.into()),
+    };
+    written.map_err(|error| {
+        CommandError::new(format!(
+            "ERR CONFIG-REWRITE-FORCE-ALL failed: {}",
+            crate::config::system_reason(&error)
+        ))
+    })?;
+    context.reply.ok();
+    Ok(())
+}
+
+/// Not returned as an error: what was asked for is a reply, and does not count as a failure.
+fn error(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    context.reply.error(args.at(2));
+    Ok(())
+}
+
+fn leak(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    Box::leak(Box::<[u8]>::from(args.at(2)));
+    context.reply.ok();
+    Ok(())
+}
+
+fn log_message(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    log::warn!("DEBUG LOG: {}", String::from_utf8_lossy(args.at(2)));
+    context.reply.ok();
+    Ok(())
+}
+
+fn panic(_context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
+    panic!("called by Unit Test");
+}
+
+fn pause_cron(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    context.instance.cron_paused = lenient(args.at(2)) != 0;
+    context.reply.ok();
+    Ok(())
+}
+
+fn segmentation_fault(_context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
+    faults::provoke_segmentation_fault();
+    Err(CommandError::fixed(
+        "ERR the forbidden access to memory was let through",
+    ))
+}
+
+fn set_active_expire(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    context.instance.keyspace.active_expiry = lenient(args.at(2)) != 0;
+    context.reply.ok();
+    Ok(())
+}
+
+fn sleep(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    let seconds = number::parse_f64(args.at(2)).unwrap_or(0.0);
+    if let Ok(duration) = Duration::try_from_secs_f64(seconds) {
+        context.instance.clock.sleep(duration);
+        // What comes next, and how long this took, is seen in the light of the new time.
+        context.instance.refresh_clock();
+    }
+    context.reply.ok();
+    Ok(())
+}

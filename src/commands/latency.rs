@@ -1,0 +1,343 @@
+//! LATENCY: the spikes that the monitor has seen, and the distribution of the commands' times.
+
+use crate::command::spec::{Argument, ArgumentFlag, ArgumentKind, CommandSpec, Flag, Group};
+use crate::command::{Args, CommandError, CommandId, CommandResult, Context, help};
+use crate::effects::latency::LatencySeries;
+use crate::instance::Instance;
+use crate::resp::Reply;
+
+const ADMIN: &[Flag] = &[Flag::Admin, Flag::NoScript, Flag::Loading, Flag::Stale];
+const REPORT: &[&str] = &[
+    "nondeterministic_output",
+    "request_policy:all_nodes",
+    "response_policy:special",
+];
+
+/// The family's commands.
+pub static COMMANDS: &[CommandSpec] = &[CommandSpec {
+    name: "latency",
+    arity: -2,
+    group: Group::Server,
+    since: "2.8.13",
+    complexity: "That of the subcommand.",
+    summary: "Tells what made clients wait.",
+    subcommands: &[
+        CommandSpec {
+            name: "doctor",
+            arity: 2,
+            flags: ADMIN,
+            tips: REPORT,
+            group: Group::Server,
+            since: "2.8.13",
+            summary: "Says in words which events were slow, and what may help.",
+            handler: doctor,
+            ..CommandSpec::DEFAULT
+        },
+        CommandSpec {
+            name: "graph",
+            arity: 3,
+            flags: ADMIN,
+            tips: REPORT,
+            group: Group::Server,
+            since: "2.8.13",
+            summary: "Draws an event's spikes over time.",
+            arguments: &[Argument::new("event", ArgumentKind::String)],
+            handler: graph,
+            ..CommandSpec::DEFAULT
+        },
+        help::subcommand(Group::Server, "2.8.13", &[]),
+        CommandSpec {
+            name: "histogram",
+            arity: -2,
+            flags: ADMIN,
+            tips: REPORT,
+            group: Group::Server,
+            since: "7.0.0",
+            complexity: "O(N) for N commands whose times are given",
+            summary: "Gives the distribution of the times of some commands, or of all.",
+            arguments: &[Argument::new("command", ArgumentKind::String)
+                .flags(&[ArgumentFlag::Optional, ArgumentFlag::Multiple])],
+            handler: histogram,
+            ..CommandSpec::DEFAULT
+        },
+        CommandSpec {
+            name: "history",
+            arity: 3,
+            flags: ADMIN,
+            tips: REPORT,
+            group: Group::Server,
+            since: "2.8.13",
+            summary: "Gives an event's spikes with their times.",
+            arguments: &[Argument::new("event", ArgumentKind::String)],
+            handler: history,
+            ..CommandSpec::DEFAULT
+        },
+        CommandSpec {
+            name: "latest",
+            arity: 2,
+            flags: ADMIN,
+            tips: REPORT,
+            group: Group::Server,
+            since: "2.8.13",
+            summary: "Gives the last spike of each event.",
+            handler: latest,
+            ..CommandSpec::DEFAULT
+        },
+        CommandSpec {
+            name: "reset",
+            arity: -2,
+            flags: ADMIN,
+            tips: &["request_policy:all_nodes", "response_policy:agg_sum"],
+            group: Group::Server,
+            since: "2.8.13",
+            summary: "Forgets the spikes of some events, or of all.",
+            arguments: &[Argument::new("event", ArgumentKind::String)
+                .flags(&[ArgumentFlag::Optional, ArgumentFlag::Multiple])],
+            handler: reset,
+            ..CommandSpec::DEFAULT
+        },
+    ],
+    ..CommandSpec::DEFAULT
+}];
+
+fn doctor(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
+    let text = diagnosis(context.instance);
+    context.reply.verbatim("txt", text.as_bytes());
+    Ok(())
+}
+
+/// What the spikes say, one event a line.
+fn diagnosis(instance: &Instance) -> String {
+    let threshold_ms = instance.config.latency_monitor_threshold;
+    if threshold_ms == 0 {
+        return "The latency monitor is off. Turn it on with \"CONFIG SET latency-monitor-threshold \
+                <milliseconds>\".\n"
+            .to_string();
+    }
+    if instance.latency.events.is_empty() {
+        return format!(
+            "Nothing took {threshold_ms} ms or longer since the monitor was turned on or reset.\n"
+        );
+    }
+    let mut text = String::new();
+    for (event, series) in &instance.latency.events {
+        let count = series.samples.len() as u64;
+        let sum_ms: u64 = series.samples.iter().map(|sample| sample.latency_ms).sum();
+        let mean_ms = sum_ms.checked_div(count).unwrap_or(0);
+        text.push_str(&format!(
+            "{event}: {count} latency spikes (average {mean_ms}ms, worst all time event {}ms). {}\n",
+            series.max_ms,
+            advice(event)
+        ));
+    }
+    text
+}
+
+/// What may help against the spikes of an event.
+fn advice(event: &str) -> &'static str {
+    match event {
+        "command" => {
+            "See SLOWLOG GET for the commands, and give large values smaller pieces of work."
+        }
+        "fast-command" => "Cheap commands were slow: the machine is short of CPU time or memory.",
+        "expire-cycle" => "Many keys expire together: spread their expiry times.",
+        _ => "See LATENCY HISTORY for when it happened.",
+    }
+}
+
+/// Columns of a graph at most: the newest spikes.
+const GRAPH_COLUMNS: usize = 80;
+/// Rows of a graph.
+const GRAPH_ROWS: u64 = 4;
+
+fn graph(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    let event = String::from_utf8_lossy(args.at(2)).into_owned();
+    let Some(series) = context.instance.latency.events.get(event.as_str()) else {
+        return Err(CommandError::new(format!(
+            "ERR No samples available for event '{event}'"
+        )));
+    };
+    let text = draw(&event, series, context.instance.now_ms() / 1000);
+    context.reply.verbatim("txt", text.as_bytes());
+    Ok(())
+}
+
+/// A title, the spikes as columns of `#`, and below each how long ago it was, downwards.
+fn draw(event: &str, series: &LatencySeries, now_s: i64) -> String {
+    let skipped = series.samples.len().saturating_sub(GRAPH_COLUMNS);
+    let samples: Vec<_> = series.samples.iter().skip(skipped).collect();
+    let high_ms = samples
+        .iter()
+        .map(|sample| sample.latency_ms)
+        .max()
+        .unwrap_or(0);
+    let low_ms = samples
+        .iter()
+        .map(|sample| sample.latency_ms)
+        .min()
+        .unwrap_or(0);
+    let mut text = format!(
+        "{event} - high {high_ms} ms, low {low_ms} ms (all time high {} ms)\n{}\n",
+        series.max_ms,
+        "-".repeat(GRAPH_COLUMNS)
+    );
+    for row in (1..=GRAPH_ROWS).rev() {
+        let column = |latency_ms: u64| (latency_ms * GRAPH_ROWS).div_ceil(high_ms.max(1)) >= row;
+        let line: String = samples
+            .iter()
+            .map(|sample| if column(sample.latency_ms) { '#' } else { ' ' })
+            .collect();
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    let ages: Vec<Vec<char>> = samples
+        .iter()
+        .map(|sample| age(now_s - sample.time_s).chars().collect())
+        .collect();
+    for row in 0..ages.iter().map(Vec::len).max().unwrap_or(0) {
+        let line: String = ages
+            .iter()
+            .map(|age| age.get(row).copied().unwrap_or(' '))
+            .collect();
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// A duration in its largest unit: `59s`, `3m`, `2h`, `9d`.
+fn age(seconds: i64) -> String {
+    match seconds {
+        ..60 => format!("{seconds}s"),
+        60..3600 => format!("{}m", seconds / 60),
+        3600..86_400 => format!("{}h", seconds / 3600),
+        _ => format!("{}d", seconds / 86_400),
+    }
+}
+
+fn histogram(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    let wanted = commands_asked_for(context.instance, args);
+    let place = context.reply.begin_deferred();
+    let mut count = 0;
+    for id in wanted {
+        let Some(levels) = cumulative_levels(context.instance, id) else {
+            continue;
+        };
+        count += 1;
+        context
+            .reply
+            .bulk(context.instance.commands.get(id).full_name.as_bytes());
+        write_levels(context.reply, &levels);
+    }
+    context.reply.end_deferred_map(place, count);
+    Ok(())
+}
+
+/// The commands named, a container standing for its subcommands; all without names.
+fn commands_asked_for(instance: &Instance, args: Args<'_>) -> Vec<CommandId> {
+    if args.len() == 2 {
+        return instance.commands.iter().map(|command| command.id).collect();
+    }
+    let mut wanted = Vec::new();
+    for name in args.iter().skip(2) {
+        let Some(command) = instance.commands.find_full(name) else {
+            continue;
+        };
+        wanted.push(command.id);
+        wanted.extend(&command.subcommands);
+    }
+    wanted
+}
+
+/// How many calls took at most so many µs, at every doubling where the number grows.
+struct Levels {
+    calls: u64,
+    steps: Vec<(i64, u64)>,
+}
+
+/// Redis's histogram doubles from 1024 ns on and counts what is as good as equal to a level: its
+/// buckets are a 128th of the level wide.
+fn cumulative_levels(instance: &Instance, id: CommandId) -> Option<Levels> {
+    let histogram = instance.command_stats.get(id).latency.as_ref()?;
+    let mut levels = Levels {
+        calls: histogram.len(),
+        steps: Vec::new(),
+    };
+    let (mut level_ns, mut cumulative) = (1024u64, 0);
+    for bucket in histogram.iter_recorded() {
+        let nanos = instance.clock.ticks_as_nanos(bucket.value_iterated_to());
+        while nanos > highest_equivalent(level_ns) {
+            level_ns *= 2;
+        }
+        cumulative += bucket.count_at_value();
+        let micros = (highest_equivalent(level_ns) / 1000) as i64;
+        match levels.steps.last_mut() {
+            Some(step) if step.0 == micros => step.1 = cumulative,
+            _ => levels.steps.push((micros, cumulative)),
+        }
+    }
+    Some(levels)
+}
+
+fn highest_equivalent(level_ns: u64) -> u64 {
+    level_ns + level_ns / 128 - 1
+}
+
+fn write_levels(reply: &mut Reply, levels: &Levels) {
+    reply.map(2);
+    reply.bulk(b"calls");
+    reply.integer(levels.calls as i64);
+    reply.bulk(b"histogram_usec");
+    reply.map(levels.steps.len());
+    for (micros, count) in &levels.steps {
+        reply.integer(*micros);
+        reply.integer(*count as i64);
+    }
+}
+
+fn history(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    let event = String::from_utf8_lossy(args.at(2));
+    let Some(series) = context.instance.latency.events.get(&*event) else {
+        context.reply.empty_array();
+        return Ok(());
+    };
+    context.reply.array(series.samples.len());
+    for sample in &series.samples {
+        context.reply.array(2);
+        context.reply.integer(sample.time_s);
+        context.reply.integer(sample.latency_ms as i64);
+    }
+    Ok(())
+}
+
+fn latest(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
+    let events = &context.instance.latency.events;
+    context.reply.array(events.len());
+    for (event, series) in events {
+        let last = series.samples.back();
+        context.reply.array(4);
+        context.reply.bulk(event.as_bytes());
+        context
+            .reply
+            .integer(last.map_or(0, |sample| sample.time_s));
+        context
+            .reply
+            .integer(last.map_or(0, |sample| sample.latency_ms as i64));
+        context.reply.integer(series.max_ms as i64);
+    }
+    Ok(())
+}
+
+fn reset(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    let latency = &mut context.instance.latency;
+    let count = match args.len() {
+        2 => latency.reset(None),
+        _ => args
+            .iter()
+            .skip(2)
+            .map(|event| latency.reset(Some(event)))
+            .sum(),
+    };
+    context.reply.integer(count as i64);
+    Ok(())
+}

@@ -1,0 +1,252 @@
+//! MEMORY: where the memory goes.
+
+use crate::collections::heap;
+use crate::command::spec::{Argument, ArgumentKind, CommandSpec, Flag, Group, KeyFlag, KeySpec};
+use crate::command::{Args, CommandError, CommandResult, Context, help};
+use crate::info::{Facts, MemoryFigures, human_bytes};
+use crate::resp::{Reply, number};
+use crate::sys::allocator;
+
+/// Bytes that a key takes in its table besides its record: an eight-byte reference and a tag, in buckets
+/// that are on average three quarters full.
+const TABLE_BYTES_PER_KEY: usize = 12;
+const REPORT: &[&str] = &[
+    "nondeterministic_output",
+    "request_policy:all_shards",
+    "response_policy:special",
+];
+
+/// The family's commands.
+pub static COMMANDS: &[CommandSpec] = &[CommandSpec {
+    name: "memory",
+    arity: -2,
+    group: Group::Server,
+    since: "4.0.0",
+    complexity: "That of the subcommand.",
+    summary: "Tells where the memory goes.",
+    subcommands: &[
+        CommandSpec {
+            name: "doctor",
+            arity: 2,
+            tips: REPORT,
+            group: Group::Server,
+            since: "4.0.0",
+            summary: "Says what looks wrong with the use of memory.",
+            handler: doctor,
+            ..CommandSpec::DEFAULT
+        },
+        help::subcommand(Group::Server, "4.0.0", &[]),
+        CommandSpec {
+            name: "malloc-stats",
+            arity: 2,
+            tips: REPORT,
+            group: Group::Server,
+            since: "4.0.0",
+            complexity: "That of the allocator's report; it may be slow.",
+            summary: "Gives the allocator's own statistics.",
+            handler: malloc_stats,
+            ..CommandSpec::DEFAULT
+        },
+        CommandSpec {
+            name: "purge",
+            arity: 2,
+            tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
+            group: Group::Server,
+            since: "4.0.0",
+            complexity: "That of the allocator's collection; it may be slow.",
+            summary: "Has the allocator give unused memory back to the system.",
+            handler: purge,
+            ..CommandSpec::DEFAULT
+        },
+        CommandSpec {
+            name: "stats",
+            arity: 2,
+            tips: REPORT,
+            group: Group::Server,
+            since: "4.0.0",
+            summary: "Gives the figures of the memory in use.",
+            handler: stats,
+            ..CommandSpec::DEFAULT
+        },
+        CommandSpec {
+            name: "usage",
+            arity: -3,
+            flags: &[Flag::ReadOnly],
+            keys: &[KeySpec::one(&[KeyFlag::Ro], 2)],
+            group: Group::Server,
+            since: "4.0.0",
+            complexity: "O(N) for N samples",
+            summary: "Estimates the bytes that a key and its value take.",
+            arguments: &[
+                Argument::key("key", 0),
+                Argument::new("count", ArgumentKind::Integer)
+                    .after("SAMPLES")
+                    .optional(),
+            ],
+            handler: usage,
+            ..CommandSpec::DEFAULT
+        },
+    ],
+    ..CommandSpec::DEFAULT
+}];
+
+/// Below this there is too little data to judge by, in bytes.
+const JUDGED_BYTES_MIN: u64 = 5 << 20;
+
+fn doctor(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
+    let facts = Facts::new(context.instance, Some(context.session));
+    let text = diagnosis(facts.memory(), context.instance.clients.len() as u64);
+    context.reply.verbatim("txt", text.as_bytes());
+    Ok(())
+}
+
+/// What the figures say, one finding a line.
+fn diagnosis(figures: &MemoryFigures, clients: u64) -> String {
+    if figures.used < JUDGED_BYTES_MIN {
+        return format!(
+            "Only {} are in use: too little to say anything about. Ask again with more data.\n",
+            human_bytes(figures.used)
+        );
+    }
+    let mut text = String::new();
+    if figures.peak as f64 > figures.used as f64 * 1.5 {
+        text.push_str(&format!(
+            "* Peak: {} were in use once, over half more than the {} now. The process may keep part of the \
+             difference; MEMORY PURGE gives back what it can.\n",
+            human_bytes(figures.peak),
+            human_bytes(figures.used)
+        ));
+    }
+    if figures.fragmentation() > 1.4 && figures.fragmentation_bytes() > 10 << 20 {
+        text.push_str(&format!(
+            "* Fragmentation: the process holds {} of RAM for {} of data, {:.2} bytes for each.\n",
+            human_bytes(figures.resident),
+            human_bytes(figures.used),
+            figures.fragmentation()
+        ));
+    }
+    if clients > 0 && figures.clients / clients > 200 << 10 {
+        text.push_str(&format!(
+            "* Clients: each holds {} on average. Look for slow readers and large requests with CLIENT LIST.\n",
+            human_bytes(figures.clients / clients)
+        ));
+    }
+    if text.is_empty() {
+        text.push_str("Nothing looks wrong with the use of memory.\n");
+    }
+    text
+}
+
+fn malloc_stats(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
+    let mut text = format!(
+        "records: {} bytes in use of {} taken from the system\n",
+        heap::allocated_bytes(),
+        heap::resident_bytes()
+    );
+    text.push_str(&allocator::statistics());
+    context.reply.verbatim("txt", text.as_bytes());
+    Ok(())
+}
+
+fn purge(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
+    heap::trim();
+    allocator::release_reserves();
+    context.reply.ok();
+    Ok(())
+}
+
+fn stats(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
+    let facts = Facts::new(context.instance, Some(context.session));
+    let figures = facts.memory();
+    let reply = &mut *context.reply;
+    reply.map(27 + figures.databases.len());
+    let integers = [
+        ("peak.allocated", figures.peak),
+        ("total.allocated", figures.used),
+        ("startup.allocated", figures.startup),
+        ("replication.backlog", 0),
+        ("clients.slaves", 0),
+        ("clients.normal", figures.clients),
+        ("cluster.links", 0),
+        ("aof.buffer", 0),
+        ("lua.caches", 0),
+        ("functions.caches", 0),
+    ];
+    integers
+        .iter()
+        .for_each(|(name, value)| integer(reply, name, *value as i64));
+    for database in &figures.databases {
+        reply.bulk(format!("db.{}", database.number).as_bytes());
+        reply.map(3);
+        integer(reply, "overhead.hashtable.main", database.main as i64);
+        integer(reply, "overhead.hashtable.expires", database.expires as i64);
+        integer(reply, "overhead.hashtable.slot-to-keys", 0);
+    }
+    let net = figures.used.saturating_sub(figures.startup);
+    integer(reply, "overhead.total", figures.overhead as i64);
+    integer(reply, "keys.count", figures.keys as i64);
+    integer(
+        reply,
+        "keys.bytes-per-key",
+        net.checked_div(figures.keys).unwrap_or(0) as i64,
+    );
+    integer(reply, "dataset.bytes", figures.dataset as i64);
+    double(reply, "dataset.percentage", figures.dataset_percent());
+    double(reply, "peak.percentage", figures.peak_percent());
+    allocator_stats(reply, figures);
+    Ok(())
+}
+
+/// The allocator's view, which is the process's: what is active and resident is the same figure.
+fn allocator_stats(reply: &mut Reply, figures: &MemoryFigures) {
+    integer(reply, "allocator.allocated", figures.used as i64);
+    integer(reply, "allocator.active", figures.resident as i64);
+    integer(reply, "allocator.resident", figures.resident as i64);
+    double(
+        reply,
+        "allocator-fragmentation.ratio",
+        figures.fragmentation(),
+    );
+    integer(
+        reply,
+        "allocator-fragmentation.bytes",
+        figures.fragmentation_bytes(),
+    );
+    double(reply, "allocator-rss.ratio", 1.0);
+    integer(reply, "allocator-rss.bytes", 0);
+    double(reply, "rss-overhead.ratio", 1.0);
+    integer(reply, "rss-overhead.bytes", 0);
+    double(reply, "fragmentation", figures.fragmentation());
+    integer(reply, "fragmentation.bytes", figures.fragmentation_bytes());
+}
+
+fn integer(reply: &mut Reply, name: &str, value: i64) {
+    reply.bulk(name.as_bytes());
+    reply.integer(value);
+}
+
+fn double(reply: &mut Reply, name: &str, value: f64) {
+    reply.bulk(name.as_bytes());
+    reply.double(value);
+}
+
+fn usage(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    let mut index = 3;
+    while index < args.len() {
+        let has_value = index + 1 < args.len();
+        if !args[index].eq_ignore_ascii_case(b"samples") || !has_value {
+            return Err(CommandError::SYNTAX);
+        }
+        let samples = number::parse_i64(&args[index + 1]).ok_or(CommandError::NOT_AN_INTEGER)?;
+        if samples < 0 {
+            return Err(CommandError::SYNTAX);
+        }
+        index += 2;
+    }
+    let (keyspace, database, reply) = context.parts();
+    match keyspace.peek(database, args.at(2)) {
+        None => reply.null(),
+        Some(record) => reply.integer((record.memory_bytes() + TABLE_BYTES_PER_KEY) as i64),
+    }
+    Ok(())
+}

@@ -1,0 +1,190 @@
+//! The sections on who asks and what is done: Clients, Stats, Debug.
+
+use super::{Facts, Field};
+
+/// Section Clients.
+pub(super) static CLIENTS: &[Field] = &[
+    Field::of("connected_clients", |facts| {
+        facts.instance.clients.len().to_string()
+    }),
+    Field::fixed("cluster_connections", "0"),
+    Field::of("maxclients", |facts| {
+        facts.instance.config.maxclients.to_string()
+    }),
+    Field::of("client_recent_max_input_buffer", |facts| {
+        facts.instance.stats.recent_input_bytes.to_string()
+    }),
+    Field::of("client_recent_max_output_buffer", |facts| {
+        facts.instance.stats.recent_output_bytes.to_string()
+    }),
+    Field::of("blocked_clients", |facts| {
+        facts
+            .sessions()
+            .filter(|session| session.blocked.is_some())
+            .count()
+            .to_string()
+    }),
+    Field::fixed("tracking_clients", "0"),
+    Field::fixed("clients_in_timeout_table", "0"),
+    Field::fixed("total_blocking_keys", "0"),
+    Field::fixed("total_blocking_keys_on_nokey", "0"),
+];
+
+/// Section Stats.
+pub(super) static STATS: &[Field] = &[
+    Field::of("total_connections_received", |facts| {
+        facts.instance.stats.connections.to_string()
+    }),
+    Field::of("total_commands_processed", |facts| {
+        facts.instance.stats.commands.to_string()
+    }),
+    Field::of("instantaneous_ops_per_sec", |facts| {
+        facts.instance.loop_figures.recent.commands.to_string()
+    }),
+    Field::of("total_net_input_bytes", |facts| {
+        facts.instance.stats.input_bytes.to_string()
+    }),
+    Field::of("total_net_output_bytes", |facts| {
+        facts.instance.stats.output_bytes.to_string()
+    }),
+    Field::fixed("total_net_repl_input_bytes", "0"),
+    Field::fixed("total_net_repl_output_bytes", "0"),
+    Field::of("instantaneous_input_kbps", |facts| {
+        kibibytes(facts.instance.loop_figures.recent.input_bytes)
+    }),
+    Field::of("instantaneous_output_kbps", |facts| {
+        kibibytes(facts.instance.loop_figures.recent.output_bytes)
+    }),
+    Field::fixed("instantaneous_input_repl_kbps", "0.00"),
+    Field::fixed("instantaneous_output_repl_kbps", "0.00"),
+    Field::of("rejected_connections", |facts| {
+        facts.instance.stats.rejected_connections.to_string()
+    }),
+    Field::fixed("sync_full", "0"),
+    Field::fixed("sync_partial_ok", "0"),
+    Field::fixed("sync_partial_err", "0"),
+    Field::of("expired_keys", |facts| {
+        facts.instance.keyspace.stats.expired_keys.to_string()
+    }),
+    Field::of("expired_stale_perc", |facts| {
+        format!("{:.2}", facts.instance.keyspace.expiry_stats.stale_percent)
+    }),
+    Field::of("expired_time_cap_reached_count", |facts| {
+        facts
+            .instance
+            .keyspace
+            .expiry_stats
+            .time_cap_reached
+            .to_string()
+    }),
+    Field::of("expire_cycle_cpu_milliseconds", |facts| {
+        (facts.instance.loop_figures.expiry_ns / 1_000_000).to_string()
+    }),
+    Field::fixed("evicted_keys", "0"),
+    Field::of("evicted_clients", |facts| {
+        facts.instance.stats.evicted_clients.to_string()
+    }),
+    Field::fixed("total_eviction_exceeded_time", "0"),
+    Field::fixed("current_eviction_exceeded_time", "0"),
+    Field::of("keyspace_hits", |facts| {
+        facts.instance.keyspace.stats.hits.to_string()
+    }),
+    Field::of("keyspace_misses", |facts| {
+        facts.instance.keyspace.stats.misses.to_string()
+    }),
+    Field::fixed("pubsub_channels", "0"),
+    Field::fixed("pubsub_patterns", "0"),
+    Field::fixed("pubsubshard_channels", "0"),
+    Field::fixed("latest_fork_usec", "0"),
+    Field::fixed("total_forks", "0"),
+    Field::fixed("migrate_cached_sockets", "0"),
+    Field::fixed("slave_expires_tracked_keys", "0"),
+    Field::fixed("active_defrag_hits", "0"),
+    Field::fixed("active_defrag_misses", "0"),
+    Field::fixed("active_defrag_key_hits", "0"),
+    Field::fixed("active_defrag_key_misses", "0"),
+    Field::fixed("total_active_defrag_time", "0"),
+    Field::fixed("current_active_defrag_time", "0"),
+    Field::fixed("tracking_total_keys", "0"),
+    Field::fixed("tracking_total_items", "0"),
+    Field::fixed("tracking_total_prefixes", "0"),
+    Field::fixed("unexpected_error_replies", "0"),
+    Field::of("total_error_replies", |facts| {
+        facts.instance.error_stats.total().to_string()
+    }),
+    Field::fixed("dump_payload_sanitizations", "0"),
+    Field::of("total_reads_processed", |facts| {
+        facts.instance.stats.reads.to_string()
+    }),
+    Field::of("total_writes_processed", |facts| {
+        facts.instance.stats.writes.to_string()
+    }),
+    Field::fixed("io_threaded_reads_processed", "0"),
+    Field::fixed("io_threaded_writes_processed", "0"),
+    Field::fixed("reply_buffer_shrinks", "0"),
+    Field::fixed("reply_buffer_expands", "0"),
+    Field::of("eventloop_cycles", |facts| {
+        facts.instance.loop_figures.turns.to_string()
+    }),
+    Field::of("eventloop_duration_sum", |facts| {
+        micros(facts.instance.loop_figures.busy_ns)
+    }),
+    Field::of("eventloop_duration_cmd_sum", |facts| {
+        command_micros(facts).to_string()
+    }),
+    Field::of("eventloop_duration_serving_sum", |facts| {
+        micros(facts.instance.loop_figures.serving_ns)
+    }),
+    Field::of("eventloop_duration_jobs_sum", |facts| {
+        micros(facts.instance.loop_figures.jobs_ns)
+    }),
+    Field::of("eventloop_jobs_overruns", |facts| {
+        facts.instance.loop_figures.job_overruns.to_string()
+    }),
+    Field::of("eventloop_jobs_max", |facts| {
+        micros(facts.instance.loop_figures.longest_jobs_ns)
+    }),
+    Field::of("instantaneous_eventloop_cycles_per_sec", |facts| {
+        facts.instance.loop_figures.recent.turns.to_string()
+    }),
+    Field::of("instantaneous_eventloop_duration_usec", |facts| {
+        facts.instance.loop_figures.recent.turn_us.to_string()
+    }),
+    Field::fixed("acl_access_denied_auth", "0"),
+    Field::fixed("acl_access_denied_cmd", "0"),
+    Field::fixed("acl_access_denied_key", "0"),
+    Field::fixed("acl_access_denied_channel", "0"),
+];
+
+/// Section Debug.
+pub(super) static DEBUG: &[Field] = &[
+    Field::fixed("eventloop_duration_aof_sum", "0"),
+    Field::of("eventloop_duration_cron_sum", |facts| {
+        micros(facts.instance.loop_figures.cron_ns)
+    }),
+    Field::of("eventloop_duration_max", |facts| {
+        micros(facts.instance.loop_figures.longest_turn_ns)
+    }),
+    Field::of("eventloop_cmd_per_cycle_max", |facts| {
+        facts.instance.loop_figures.most_commands.to_string()
+    }),
+];
+
+fn kibibytes(bytes: u64) -> String {
+    format!("{:.2}", bytes as f64 / 1024.0)
+}
+
+fn micros(nanos: u64) -> String {
+    (nanos / 1000).to_string()
+}
+
+/// Time that all commands took together, in µs.
+fn command_micros(facts: &Facts<'_>) -> u64 {
+    let instance = facts.instance;
+    let ticks = instance
+        .commands
+        .iter()
+        .map(|command| instance.command_stats.get(command.id).ticks)
+        .sum();
+    instance.clock.ticks_as_nanos(ticks) / 1000
+}
