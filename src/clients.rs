@@ -35,10 +35,16 @@ impl Clients {
         // 31 bits, so that a token fits a poll token beside the listeners' at the top.
         self.next_generation = (self.next_generation + 1) & 0x7fff_ffff;
         let entry = self.slots.vacant_entry();
-        let token = Token { slot: entry.key() as u32, generation: self.next_generation };
+        let token = Token {
+            slot: entry.key() as u32,
+            generation: self.next_generation,
+        };
         let session = Box::new(Session::new(self.next_id, token, address, now_ms));
         self.by_id.insert(session.id, token);
-        entry.insert(Slot { token, session: Some(session) });
+        entry.insert(Slot {
+            token,
+            session: Some(session),
+        });
         token
     }
 
@@ -66,7 +72,11 @@ impl Clients {
     #[inline]
     pub fn lend(&mut self, token: Token) -> Option<Box<Session>> {
         let slot = self.slots.get_mut(token.slot as usize)?;
-        if slot.token.generation == token.generation { slot.session.take() } else { None }
+        if slot.token.generation == token.generation {
+            slot.session.take()
+        } else {
+            None
+        }
     }
 
     /// Takes a session back.
@@ -126,7 +136,9 @@ impl Clients {
 
     /// Every session that is not on loan.
     pub fn iter(&self) -> impl Iterator<Item = &Session> {
-        self.slots.iter().filter_map(|(_, slot)| slot.session.as_deref())
+        self.slots
+            .iter()
+            .filter_map(|(_, slot)| slot.session.as_deref())
     }
 
     /// The tokens of all clients.

@@ -3,22 +3,22 @@
 use std::path::PathBuf;
 
 use crate::clients::Clients;
-use crate::command::stats::{CommandStats, ErrorStats};
+use crate::collections::hash::HashSeed;
+use crate::collections::heap;
 use crate::command::Registry;
 use crate::command::spec::{Flag, FlagSet};
+use crate::command::stats::{CommandStats, ErrorStats};
 use crate::commands;
 use crate::config::Config;
 use crate::effects;
 use crate::effects::latency::LatencyMonitor;
 use crate::effects::slowlog::Slowlog;
 use crate::keyspace::Keyspace;
-use crate::collections::hash::HashSeed;
-use crate::collections::heap;
+use crate::net::address::Address;
 use crate::net::listener::Listeners;
 use crate::server::clock::Clock;
-use crate::net::address::Address;
-use crate::session::{Session, Token};
 use crate::server::figures::LoopFigures;
+use crate::session::{Session, Token};
 
 /// The state of the server.
 pub struct Instance {
@@ -64,7 +64,10 @@ pub struct Instance {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LoopRequest {
     /// SHUTDOWN, and who asked for it.
-    Shutdown { options: ShutdownOptions, requester: Option<Token> },
+    Shutdown {
+        options: ShutdownOptions,
+        requester: Option<Token>,
+    },
     /// CLIENT UNPAUSE, or the end of a pause.
     ServePostponed,
     /// The process title is to be shown anew.
@@ -195,7 +198,9 @@ impl Instance {
             0 => u64::MAX,
             threshold_ms => threshold_ms.saturating_mul(1000),
         };
-        self.slow_ticks = self.clock.nanos_as_ticks(slowlog_us.min(latency_us).saturating_mul(1000));
+        self.slow_ticks = self
+            .clock
+            .nanos_as_ticks(slowlog_us.min(latency_us).saturating_mul(1000));
         self.slowlog.capacity = config.slowlog_max_len as usize;
         self.keyspace.access.frequency = config.maxmemory_policy.is_lfu();
         self.keyspace.access.log_factor = config.lfu_log_factor;
@@ -308,7 +313,9 @@ impl Instance {
         let effort = self.config.active_expire_effort as usize;
         let acceptable_percent = 10usize.saturating_sub(effort.saturating_sub(1)).max(1);
         let clock = &self.clock;
-        let more = self.keyspace.expire_cycle(acceptable_percent, || clock.ticks() >= deadline);
+        let more = self
+            .keyspace
+            .expire_cycle(acceptable_percent, || clock.ticks() >= deadline);
         if !self.keyspace.changes.is_empty() {
             effects::changes(self);
         }
@@ -354,7 +361,9 @@ impl Instance {
 }
 
 fn random_digits(random: &mut fastrand::Rng) -> String {
-    (0..40).map(|_| char::from_digit(random.u32(..16), 16).unwrap_or('0')).collect()
+    (0..40)
+        .map(|_| char::from_digit(random.u32(..16), 16).unwrap_or('0'))
+        .collect()
 }
 
 fn unix_ms(clock: &Clock) -> i64 {

@@ -581,7 +581,11 @@ fn run_of_units(first: usize, length: usize) -> u64 {
 /// header is, spans of three units and of seven fill a chunk without a gap.
 #[inline]
 fn first_of_span(unit: usize, units: usize) -> usize {
-    if units == 1 { unit } else { 1 + (unit - 1) / units * units }
+    if units == 1 {
+        unit
+    } else {
+        1 + (unit - 1) / units * units
+    }
 }
 
 /// The first of so many free units in a row where a span of that length may begin.

@@ -25,7 +25,10 @@ pub fn execute(
     reply: &mut Reply,
     args: Args<'_>,
 ) -> Flow {
-    let resolved = instance.commands.resolve(&args[0], args.get(1)).map(|command| command.id);
+    let resolved = instance
+        .commands
+        .resolve(&args[0], args.get(1))
+        .map(|command| command.id);
     execute_resolved(instance, session, reply, args, resolved)
 }
 
@@ -45,7 +48,15 @@ pub fn execute_resolved(
     }
     match gate::admit(instance, session, args, resolved) {
         Verdict::Run(command) => {
-            call(&mut Context { instance, session, reply, command }, args);
+            call(
+                &mut Context {
+                    instance,
+                    session,
+                    reply,
+                    command,
+                },
+                args,
+            );
         }
         Verdict::Refuse(error) => refuse(instance, reply, resolved, error),
         Verdict::Postpone => return Flow::Postponed,
@@ -81,12 +92,25 @@ pub fn call(context: &mut Context<'_>, args: Args<'_>) {
 
 /// Counts and logs a command that has run, then tells those who must hear of its changes.
 #[inline]
-fn settle(context: &mut Context<'_>, args: Args<'_>, flags: super::spec::FlagSet, elapsed: u64, failed: bool) {
-    let Context { instance, session, reply, command } = context;
+fn settle(
+    context: &mut Context<'_>,
+    args: Args<'_>,
+    flags: super::spec::FlagSet,
+    elapsed: u64,
+    failed: bool,
+) {
+    let Context {
+        instance,
+        session,
+        reply,
+        command,
+    } = context;
     session.traffic.commands += 1;
     instance.stats.commands += 1;
     let tracking = instance.config.latency_tracking && !flags.has(Flag::NoLatency);
-    instance.command_stats.record(*command, elapsed, failed, tracking);
+    instance
+        .command_stats
+        .record(*command, elapsed, failed, tracking);
     if elapsed >= instance.slow_ticks {
         effects::slow_command(instance, session, args, flags, elapsed);
     }

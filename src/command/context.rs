@@ -25,6 +25,10 @@ impl Context<'_> {
     /// The keyspace, the client's database in it, and the reply: what most handlers need.
     #[inline]
     pub fn parts(&mut self) -> (&mut Keyspace, usize, &mut Reply) {
-        (&mut self.instance.keyspace, self.session.database, self.reply)
+        (
+            &mut self.instance.keyspace,
+            self.session.database,
+            self.reply,
+        )
     }
 }

@@ -36,7 +36,9 @@ impl CommandError {
 
     /// The error of a command called with too few or too many arguments.
     pub fn wrong_arity(full_name: &str) -> CommandError {
-        CommandError::new(format!("ERR wrong number of arguments for '{full_name}' command"))
+        CommandError::new(format!(
+            "ERR wrong number of arguments for '{full_name}' command"
+        ))
     }
 
     /// The error of a subcommand that is unknown or got too few or too many arguments, of a command that

@@ -46,7 +46,9 @@ pub fn admit(
     if session.mode == Mode::Monitor {
         // Of no use to a monitor, and no pause holds one back: as in Redis, where it is half a replica.
         return if command.flags.intersects(KEYSPACE_ACCESS) {
-            Verdict::Refuse(CommandError::fixed("ERR Replica can't interact with the keyspace"))
+            Verdict::Refuse(CommandError::fixed(
+                "ERR Replica can't interact with the keyspace",
+            ))
         } else {
             Verdict::Run(id)
         };
@@ -81,7 +83,10 @@ fn check_permission(
     session: &Session,
     command: &Command,
 ) -> Result<(), CommandError> {
-    let allowed = instance.config.enable_debug_command.allows(session.address.is_local());
+    let allowed = instance
+        .config
+        .enable_debug_command
+        .allows(session.address.is_local());
     if allowed || !command.flags.has(Flag::Debug) {
         return Ok(());
     }
@@ -105,7 +110,9 @@ fn unknown_command(args: Args<'_>) -> CommandError {
     }
     let name = &args[0][..args[0].len().min(QUOTED_MAX)];
     let name = String::from_utf8_lossy(name);
-    CommandError::new(format!("ERR unknown command '{name}', with args beginning with: {quoted}"))
+    CommandError::new(format!(
+        "ERR unknown command '{name}', with args beginning with: {quoted}"
+    ))
 }
 
 #[cold]
@@ -113,5 +120,7 @@ fn unknown_subcommand(command: &Command, subcommand: &[u8]) -> CommandError {
     let shown = &subcommand[..subcommand.len().min(QUOTED_MAX)];
     let shown = String::from_utf8_lossy(shown);
     let name = command.spec.name.to_ascii_uppercase();
-    CommandError::new(format!("ERR unknown subcommand '{shown}'. Try {name} HELP."))
+    CommandError::new(format!(
+        "ERR unknown subcommand '{shown}'. Try {name} HELP."
+    ))
 }

@@ -30,7 +30,9 @@ pub struct CommandStats {
 impl CommandStats {
     /// Zeros for so many commands.
     pub fn new(commands: usize) -> CommandStats {
-        CommandStats { figures: (0..commands).map(|_| CommandFigures::default()).collect() }
+        CommandStats {
+            figures: (0..commands).map(|_| CommandFigures::default()).collect(),
+        }
     }
 
     /// The figures of a command.
@@ -60,12 +62,16 @@ impl CommandStats {
 
     /// Back to zero.
     pub fn reset(&mut self) {
-        self.figures.iter_mut().for_each(|figures| *figures = CommandFigures::default());
+        self.figures
+            .iter_mut()
+            .for_each(|figures| *figures = CommandFigures::default());
     }
 
     /// Drops every command's histogram.
     pub fn reset_latencies(&mut self) {
-        self.figures.iter_mut().for_each(|figures| figures.latency = None);
+        self.figures
+            .iter_mut()
+            .for_each(|figures| figures.latency = None);
     }
 
     /// Drops one command's histogram.
@@ -115,7 +121,11 @@ impl ErrorStats {
 
     /// The kinds with their counts, in order of the name.
     pub fn kinds(&self) -> Vec<(&str, u64)> {
-        let mut kinds: Vec<_> = self.kinds.iter().map(|(kind, count)| (&**kind, *count)).collect();
+        let mut kinds: Vec<_> = self
+            .kinds
+            .iter()
+            .map(|(kind, count)| (&**kind, *count))
+            .collect();
         kinds.sort_unstable();
         kinds
     }

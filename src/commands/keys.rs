@@ -163,15 +163,21 @@ pub static COMMANDS: &[CommandSpec] = &[
 fn delete(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let (keyspace, database, reply) = context.parts();
     let mut removed = 0;
-    for_each_key(keyspace, database, args, (1..args.len()).step_by(1), |keyspace, place| {
-        let key = args.at(place);
-        if keyspace.remove(database, key) {
-            keyspace
-                .changes
-                .notify(EventClass::Generic, "del", database, key);
-            removed += 1;
-        }
-    });
+    for_each_key(
+        keyspace,
+        database,
+        args,
+        (1..args.len()).step_by(1),
+        |keyspace, place| {
+            let key = args.at(place);
+            if keyspace.remove(database, key) {
+                keyspace
+                    .changes
+                    .notify(EventClass::Generic, "del", database, key);
+                removed += 1;
+            }
+        },
+    );
     reply.integer(removed);
     Ok(())
 }
@@ -191,9 +197,16 @@ fn count_present(context: &mut Context<'_>, args: Args<'_>, no_touch: bool) {
     let (keyspace, database, reply) = context.parts();
     keyspace.no_touch = no_touch;
     let mut found = 0;
-    for_each_key(keyspace, database, args, (1..args.len()).step_by(1), |keyspace, place| {
-        found += i64::from(keyspace.read_with(database, args.at(place), |found| found.is_some()));
-    });
+    for_each_key(
+        keyspace,
+        database,
+        args,
+        (1..args.len()).step_by(1),
+        |keyspace, place| {
+            found +=
+                i64::from(keyspace.read_with(database, args.at(place), |found| found.is_some()));
+        },
+    );
     reply.integer(found);
 }
 

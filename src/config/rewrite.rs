@@ -49,7 +49,10 @@ impl Config {
     /// The same with every directive, whether or not it has its default.
     pub fn rewrite_all(&self, path: &Path, state_lines: &[String]) -> io::Result<()> {
         let old = read_or_empty(path)?;
-        replace_file(path, &self.rewritten_as(&old, state_lines, Extent::Everything))
+        replace_file(
+            path,
+            &self.rewritten_as(&old, state_lines, Extent::Everything),
+        )
     }
 
     /// The new content for a file of the content `old`.

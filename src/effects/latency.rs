@@ -39,7 +39,9 @@ impl LatencyMonitor {
                 if series.samples.len() == SAMPLES_MAX {
                     series.samples.pop_front();
                 }
-                series.samples.push_back(LatencySample { time_s, latency_ms });
+                series
+                    .samples
+                    .push_back(LatencySample { time_s, latency_ms });
             }
         }
     }

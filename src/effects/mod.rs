@@ -24,9 +24,15 @@ pub fn slow_command(
     let threshold_us = instance.config.slowlog_log_slower_than;
     if threshold_us >= 0 && elapsed_us >= threshold_us as u64 && !flags.has(Flag::SkipSlowlog) {
         let now_ms = instance.now_ms();
-        instance.slowlog.push(session, args, flags, elapsed_us, now_ms);
+        instance
+            .slowlog
+            .push(session, args, flags, elapsed_us, now_ms);
     }
-    let event = if flags.has(Flag::Fast) { "fast-command" } else { "command" };
+    let event = if flags.has(Flag::Fast) {
+        "fast-command"
+    } else {
+        "command"
+    };
     instance.note_latency(event, elapsed_us / 1000);
 }
 

@@ -75,7 +75,11 @@ impl Slowlog {
 }
 
 fn kept_arguments(session: &Session, args: Args<'_>, flags: FlagSet) -> Vec<Vec<u8>> {
-    let kept = if args.len() > ARGUMENTS_MAX { ARGUMENTS_MAX - 1 } else { args.len() };
+    let kept = if args.len() > ARGUMENTS_MAX {
+        ARGUMENTS_MAX - 1
+    } else {
+        args.len()
+    };
     let mut arguments: Vec<Vec<u8>> = args
         .iter()
         .take(kept)

@@ -50,14 +50,22 @@ impl AccessPolicy {
     /// What a record starts with.
     #[inline]
     pub fn of_new(&self) -> u32 {
-        if self.frequency { self.minutes << 8 | LFU_INITIAL } else { self.clock }
+        if self.frequency {
+            self.minutes << 8 | LFU_INITIAL
+        } else {
+            self.clock
+        }
     }
 
     /// Notes a use of the record.
     #[inline]
     pub fn touch(&mut self, record: &Record) {
         let before = record.access();
-        let after = if self.frequency { self.counted(before) } else { self.clock };
+        let after = if self.frequency {
+            self.counted(before)
+        } else {
+            self.clock
+        };
         if after != before {
             record.set_access(after);
         }

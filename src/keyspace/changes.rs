@@ -21,11 +21,24 @@ pub enum EventClass {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
     /// A key's value or expiry time is not what it was.
-    Modified { database: usize, key: Vec<u8> },
+    Modified {
+        database: usize,
+        key: Vec<u8>,
+    },
     /// Something that keyspace events tell of.
-    Event { class: EventClass, event: &'static str, database: usize, key: Vec<u8> },
-    Flushed { database: usize },
-    Swapped { first: usize, second: usize },
+    Event {
+        class: EventClass,
+        event: &'static str,
+        database: usize,
+        key: Vec<u8>,
+    },
+    Flushed {
+        database: usize,
+    },
+    Swapped {
+        first: usize,
+        second: usize,
+    },
 }
 
 /// Counts changes always, and logs them while somebody listens.
@@ -72,7 +85,10 @@ impl Changes {
     #[inline]
     pub fn touched(&mut self, database: usize, key: &[u8]) {
         if self.observed {
-            self.log.push(Change::Modified { database, key: key.to_vec() });
+            self.log.push(Change::Modified {
+                database,
+                key: key.to_vec(),
+            });
         }
     }
 
@@ -80,7 +96,12 @@ impl Changes {
     #[inline]
     pub fn notify(&mut self, class: EventClass, event: &'static str, database: usize, key: &[u8]) {
         if self.event_classes & class as u16 != 0 {
-            self.log.push(Change::Event { class, event, database, key: key.to_vec() });
+            self.log.push(Change::Event {
+                class,
+                event,
+                database,
+                key: key.to_vec(),
+            });
         }
     }
 

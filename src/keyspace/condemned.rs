@@ -31,7 +31,12 @@ pub fn dispose(string: Bytes) {
     if string.len() >= GIANT_BYTES && string.is_unique() {
         let mut room = Vec::from(string);
         room.clear();
-        QUEUE.with_borrow_mut(|queue| queue.push(Condemned { room, released_bytes: 0 }));
+        QUEUE.with_borrow_mut(|queue| {
+            queue.push(Condemned {
+                room,
+                released_bytes: 0,
+            })
+        });
     }
 }
 

@@ -92,11 +92,19 @@ impl Database {
 
     /// The record of a key, or, taken out, if its time is over. O(1).
     #[inline]
-    pub fn get_live(&mut self, hash: u64, key: &[u8], now_ms: i64) -> Result<Option<&Record>, Record> {
+    pub fn get_live(
+        &mut self,
+        hash: u64,
+        key: &[u8],
+        now_ms: i64,
+    ) -> Result<Option<&Record>, Record> {
         if self.volatile.is_empty() {
             return Ok(self.records.get(hash, key));
         }
-        match self.records.get_or_remove(hash, key, |record| record.is_due(now_ms)) {
+        match self
+            .records
+            .get_or_remove(hash, key, |record| record.is_due(now_ms))
+        {
             Err(expired) => {
                 self.volatile.remove(hash, key);
                 Err(expired)
@@ -109,7 +117,11 @@ impl Database {
     /// for the answer. O(1).
     #[inline]
     pub fn put(&mut self, hash: u64, key: &[u8], value: NewValue<'_>, setting: Setting) -> Before {
-        let Setting { expiry, access, now_ms } = setting;
+        let Setting {
+            expiry,
+            access,
+            now_ms,
+        } = setting;
         let Some(record) = self.records.get_mut(hash, key) else {
             let expiry_ms = match expiry {
                 Expiry::At(time_ms) => Some(time_ms),
@@ -119,7 +131,11 @@ impl Database {
             return Before::Absent;
         };
         let before_ms = record.expiry_ms();
-        let before = if record.is_due(now_ms) { Before::Expired } else { Before::Present };
+        let before = if record.is_due(now_ms) {
+            Before::Expired
+        } else {
+            Before::Present
+        };
         let after_ms = match expiry {
             Expiry::Clear => None,
             Expiry::Keep => before_ms.filter(|_| before == Before::Present),
@@ -181,7 +197,11 @@ impl Database {
         expiry_ms: Option<i64>,
         now_ms: i64,
     ) -> bool {
-        let Some(record) = self.records.get_mut(hash, key).filter(|record| !record.is_due(now_ms)) else {
+        let Some(record) = self
+            .records
+            .get_mut(hash, key)
+            .filter(|record| !record.is_due(now_ms))
+        else {
             return false;
         };
         let done = match expiry_ms {

@@ -40,7 +40,10 @@ pub struct ExpiryStats {
 impl ExpiryStats {
     /// Back to zero; the cycle goes on where it was.
     pub(super) fn reset(&mut self) {
-        *self = ExpiryStats { next_database: self.next_database, ..ExpiryStats::default() };
+        *self = ExpiryStats {
+            next_database: self.next_database,
+            ..ExpiryStats::default()
+        };
     }
 }
 

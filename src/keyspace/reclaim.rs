@@ -8,7 +8,10 @@ use super::record::{Record, VolatileReference};
 
 enum Garbage {
     Volatile(Reclaim<VolatileReference>),
-    Records { reclaim: Reclaim<Record>, left: usize },
+    Records {
+        reclaim: Reclaim<Record>,
+        left: usize,
+    },
 }
 
 /// What waits to be freed.
@@ -30,7 +33,10 @@ impl ReclaimQueue {
     ) {
         self.pending += keys;
         self.queue.push_back(Garbage::Volatile(volatile));
-        self.queue.push_back(Garbage::Records { reclaim: records, left: keys });
+        self.queue.push_back(Garbage::Records {
+            reclaim: records,
+            left: keys,
+        });
     }
 
     /// Frees about so many elements; tells whether there is more.

@@ -133,7 +133,13 @@ impl Layout {
             flags |= FLAG_LONG_VALUE;
         }
         let value_at = key_at + key.len();
-        Layout { flags, key_size, key_at, value_at, total: value_at + value.payload_bytes() }
+        Layout {
+            flags,
+            key_size,
+            key_at,
+            value_at,
+            total: value_at + value.payload_bytes(),
+        }
     }
 }
 
@@ -158,11 +164,17 @@ impl Record {
             }
             if layout.key_size == LONG_KEY {
                 let length = key.len() as u32;
-                base.add(layout.key_at - 4).cast::<u32>().write_unaligned(length);
+                base.add(layout.key_at - 4)
+                    .cast::<u32>()
+                    .write_unaligned(length);
             }
-            base.add(layout.key_at).copy_from_nonoverlapping(key.as_ptr(), key.len());
+            base.add(layout.key_at)
+                .copy_from_nonoverlapping(key.as_ptr(), key.len());
         }
-        let record = Record { header: block.cast(), _not_send: PhantomData };
+        let record = Record {
+            header: block.cast(),
+            _not_send: PhantomData,
+        };
         record.write_value(layout.value_at, value);
         record
     }
@@ -176,7 +188,8 @@ impl Record {
             match value {
                 NewValue::Integer(number) => at.cast::<i64>().write_unaligned(number),
                 NewValue::Large(bytes) => {
-                    at.cast::<*mut Bytes>().write_unaligned(Box::into_raw(Box::new(bytes)));
+                    at.cast::<*mut Bytes>()
+                        .write_unaligned(Box::into_raw(Box::new(bytes)));
                 }
                 NewValue::Embedded(text) | NewValue::Raw(text) => {
                     let prefix = if text.len() > 255 {
@@ -186,7 +199,8 @@ impl Record {
                         at.write(text.len() as u8);
                         1
                     };
-                    at.add(prefix).copy_from_nonoverlapping(text.as_ptr(), text.len());
+                    at.add(prefix)
+                        .copy_from_nonoverlapping(text.as_ptr(), text.len());
                 }
             }
         }
@@ -212,7 +226,11 @@ impl Record {
     #[inline]
     fn key_offset(&self) -> usize {
         let volatile = usize::from(self.flags() & FLAG_VOLATILE) * 8;
-        let long = if self.header().key_size == LONG_KEY { 4 } else { 0 };
+        let long = if self.header().key_size == LONG_KEY {
+            4
+        } else {
+            0
+        };
         HEADER_BYTES + volatile + long
     }
 
@@ -222,7 +240,10 @@ impl Record {
             LONG_KEY => {
                 // SAFETY: a long key's length stands in the four bytes before the key.
                 unsafe {
-                    self.base().add(self.key_offset() - 4).cast::<u32>().read_unaligned() as usize
+                    self.base()
+                        .add(self.key_offset() - 4)
+                        .cast::<u32>()
+                        .read_unaligned() as usize
                 }
             }
             short => usize::from(short),
@@ -233,9 +254,7 @@ impl Record {
     #[inline]
     pub fn key(&self) -> &[u8] {
         // SAFETY: the key's bytes were initialised in `new` and never change.
-        unsafe {
-            std::slice::from_raw_parts(self.base().add(self.key_offset()), self.key_length())
-        }
+        unsafe { std::slice::from_raw_parts(self.base().add(self.key_offset()), self.key_length()) }
     }
 
     /// When the key expires, in ms since the epoch.
@@ -285,7 +304,11 @@ impl Record {
                         (1, usize::from(at.read()))
                     };
                     let text = std::slice::from_raw_parts(at.add(prefix), length);
-                    if kind == Kind::Embedded { Value::Embedded(text) } else { Value::Raw(text) }
+                    if kind == Kind::Embedded {
+                        Value::Embedded(text)
+                    } else {
+                        Value::Raw(text)
+                    }
                 }
             }
         }
@@ -417,7 +440,9 @@ impl Record {
 
     /// A reference that does not count, for the index of volatile keys.
     pub fn volatile_reference(&self) -> VolatileReference {
-        VolatileReference { header: self.header }
+        VolatileReference {
+            header: self.header,
+        }
     }
 
     fn total_bytes(&self) -> usize {
@@ -426,7 +451,12 @@ impl Record {
             + match self.value() {
                 Value::Integer(_) | Value::Large(_) => 8,
                 Value::Embedded(text) | Value::Raw(text) => {
-                    text.len() + if self.flags() & FLAG_LONG_VALUE != 0 { 4 } else { 1 }
+                    text.len()
+                        + if self.flags() & FLAG_LONG_VALUE != 0 {
+                            4
+                        } else {
+                            1
+                        }
                 }
             }
     }
@@ -436,7 +466,8 @@ impl Record {
             let at = self.key_offset() + self.key_length();
             // SAFETY: the pointer came from `Box::into_raw` and is dropped once: the record is
             // either freed or its payload overwritten right after.
-            let string = unsafe { Box::from_raw(self.base().add(at).cast::<*mut Bytes>().read_unaligned()) };
+            let string =
+                unsafe { Box::from_raw(self.base().add(at).cast::<*mut Bytes>().read_unaligned()) };
             condemned::dispose(*string);
         }
     }
@@ -451,7 +482,10 @@ impl Clone for Record {
         let references = references.expect("a record has fewer than 65,536 versions");
         // SAFETY: one thread, and no reference to the field is held.
         unsafe { (*self.header.as_ptr()).references = references };
-        Record { header: self.header, _not_send: PhantomData }
+        Record {
+            header: self.header,
+            _not_send: PhantomData,
+        }
     }
 }
 
@@ -497,14 +531,24 @@ impl VolatileReference {
     pub fn expiry_ms(&self) -> i64 {
         // SAFETY: only records with an expiry time are indexed, and the database keeps the
         // reference only as long as the record lives.
-        unsafe { self.header.as_ptr().cast::<u8>().add(HEADER_BYTES).cast::<i64>().read() }
+        unsafe {
+            self.header
+                .as_ptr()
+                .cast::<u8>()
+                .add(HEADER_BYTES)
+                .cast::<i64>()
+                .read()
+        }
     }
 }
 
 impl Entry for VolatileReference {
     #[inline]
     fn key(&self) -> &[u8] {
-        let record = std::mem::ManuallyDrop::new(Record { header: self.header, _not_send: PhantomData });
+        let record = std::mem::ManuallyDrop::new(Record {
+            header: self.header,
+            _not_send: PhantomData,
+        });
         let key: *const [u8] = record.key();
         // SAFETY: the database keeps the reference only as long as the record lives; the key's
         // bytes do not move while it does.

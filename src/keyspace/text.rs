@@ -125,7 +125,11 @@ impl Keyspace {
             .with_bytes(|bytes| copy(bytes, length));
         change(&mut buffer);
         // The caller has looked the key up: it has not expired.
-        let setting = Setting { expiry: Expiry::Keep, access, now_ms: i64::MIN };
+        let setting = Setting {
+            expiry: Expiry::Keep,
+            access,
+            now_ms: i64::MIN,
+        };
         space.put(hash, key, raw_value(&mut buffer), setting);
         if created {
             self.changes.notify(EventClass::New, "new", database, key);

@@ -86,7 +86,10 @@ impl Connection {
             Ok(total) => total,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 self.readable = false;
-                return Ok(Fill::Drained { shared: 0, total: 0 });
+                return Ok(Fill::Drained {
+                    shared: 0,
+                    total: 0,
+                });
             }
             Err(error) => return Err(error),
         };

@@ -33,7 +33,11 @@ impl Listeners {
     /// Opens what the settings ask for.
     ///
     /// Errors: the text to log, as soon as an address that must be there cannot be listened on.
-    pub fn open(registry: Registry, first_token: usize, config: &Config) -> Result<Listeners, String> {
+    pub fn open(
+        registry: Registry,
+        first_token: usize,
+        config: &Config,
+    ) -> Result<Listeners, String> {
         let mut listeners = Listeners {
             registry,
             listeners: Vec::new(),
@@ -48,7 +52,9 @@ impl Listeners {
             listeners.unix_path = Some(config.unixsocket.clone());
             listeners.listeners.push(unix);
         }
-        listeners.register().map_err(|error| format!("Failed registering sockets: {error}"))?;
+        listeners
+            .register()
+            .map_err(|error| format!("Failed registering sockets: {error}"))?;
         Ok(listeners)
     }
 
@@ -59,7 +65,11 @@ impl Listeners {
     pub fn rebind(&mut self, config: &Config) -> Result<(), String> {
         let same_port = self.port == config.port;
         // On the same port the old sockets would be in the way of the new ones.
-        let kept = if same_port { self.close_tcp() } else { Vec::new() };
+        let kept = if same_port {
+            self.close_tcp()
+        } else {
+            Vec::new()
+        };
         match open_tcp(config) {
             Ok(opened) => {
                 if !same_port {
@@ -109,8 +119,12 @@ impl Listeners {
         for (index, listener) in self.listeners.iter_mut().enumerate() {
             let token = Token(self.first_token - index);
             match listener {
-                Listener::Tcp(socket) => self.registry.register(socket, token, Interest::READABLE)?,
-                Listener::Unix(socket) => self.registry.register(socket, token, Interest::READABLE)?,
+                Listener::Tcp(socket) => {
+                    self.registry.register(socket, token, Interest::READABLE)?
+                }
+                Listener::Unix(socket) => {
+                    self.registry.register(socket, token, Interest::READABLE)?
+                }
             }
         }
         Ok(())
@@ -139,7 +153,9 @@ impl Listeners {
 
     /// Whether the token belongs to a listener; which one.
     pub fn index_of(&self, token: Token) -> Option<usize> {
-        self.first_token.checked_sub(token.0).filter(|index| *index < self.listeners.len())
+        self.first_token
+            .checked_sub(token.0)
+            .filter(|index| *index < self.listeners.len())
     }
 
     /// The addresses listened on, for INFO and the process title.
@@ -188,39 +204,63 @@ fn open_tcp(config: &Config) -> Result<Vec<Listener>, String> {
             Some(name) => (name, true),
             None => (name.as_str(), false),
         };
-        match addresses_of(name, config.port)
-            .and_then(|addresses| addresses.into_iter().map(|a| open_address(a, config)).collect::<io::Result<Vec<_>>>())
-        {
+        match addresses_of(name, config.port).and_then(|addresses| {
+            addresses
+                .into_iter()
+                .map(|a| open_address(a, config))
+                .collect::<io::Result<Vec<_>>>()
+        }) {
             Ok(sockets) => opened.extend(sockets),
             Err(error) if optional && is_absence(&error) => refused += 1,
             Err(error) => {
-                log::warn!("Warning: Could not create server TCP listening socket {name}:{}: {error}", config.port);
-                return Err(format!("Failed listening on port {} (tcp), aborting.", config.port));
+                log::warn!(
+                    "Warning: Could not create server TCP listening socket {name}:{}: {error}",
+                    config.port
+                );
+                return Err(format!(
+                    "Failed listening on port {} (tcp), aborting.",
+                    config.port
+                ));
             }
         }
     }
     if opened.is_empty() && refused > 0 {
-        return Err(format!("Failed listening on port {} (tcp), aborting.", config.port));
+        return Err(format!(
+            "Failed listening on port {} (tcp), aborting.",
+            config.port
+        ));
     }
     Ok(opened)
 }
 
 /// Whether an address or its whole family is missing on this machine.
 fn is_absence(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::AddrNotAvailable | io::ErrorKind::Unsupported)
-        || matches!(error.raw_os_error(), Some(code) if code == 97 || code == 93 || code == 94)
+    matches!(
+        error.kind(),
+        io::ErrorKind::AddrNotAvailable | io::ErrorKind::Unsupported
+    ) || matches!(error.raw_os_error(), Some(code) if code == 97 || code == 93 || code == 94)
 }
 
 fn addresses_of(name: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     match name {
-        "*" => Ok(vec![SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port)]),
-        "::*" => Ok(vec![SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), port)]),
+        "*" => Ok(vec![SocketAddr::new(
+            IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            port,
+        )]),
+        "::*" => Ok(vec![SocketAddr::new(
+            IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+            port,
+        )]),
         name => Ok((name, port).to_socket_addrs()?.take(1).collect()),
     }
 }
 
 fn open_address(address: SocketAddr, config: &Config) -> io::Result<Listener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }

@@ -57,7 +57,11 @@ impl Stream {
         match self {
             Stream::Unix(_) => {
                 let end = format!("{path}:0");
-                Address { peer: end.clone(), local: end, unix: true }
+                Address {
+                    peer: end.clone(),
+                    local: end,
+                    unix: true,
+                }
             }
             Stream::Tcp(stream) => {
                 let text = |address: io::Result<std::net::SocketAddr>| match address {
@@ -84,8 +88,12 @@ impl Stream {
     /// Sends no more, so that the peer sees an orderly end even if it still writes.
     pub fn shutdown(&self) -> io::Result<()> {
         match self {
-            Stream::Tcp(stream) => SockRef::from(&stream.as_fd()).shutdown(std::net::Shutdown::Both),
-            Stream::Unix(stream) => SockRef::from(&stream.as_fd()).shutdown(std::net::Shutdown::Both),
+            Stream::Tcp(stream) => {
+                SockRef::from(&stream.as_fd()).shutdown(std::net::Shutdown::Both)
+            }
+            Stream::Unix(stream) => {
+                SockRef::from(&stream.as_fd()).shutdown(std::net::Shutdown::Both)
+            }
         }
     }
 }

@@ -32,7 +32,12 @@ impl Cron {
     /// The first tick is due at once.
     pub fn new(instance: &Instance) -> Cron {
         let due_us = instance.clock.monotonic_us();
-        Cron { due_us, next_slot: 0, rates: Rates::default(), remember_due_us: due_us }
+        Cron {
+            due_us,
+            next_slot: 0,
+            rates: Rates::default(),
+            remember_due_us: due_us,
+        }
     }
 
     /// When the next tick is due, on the monotonic clock.
@@ -79,7 +84,9 @@ impl Cron {
     /// clients each tick, so that all have been seen once a second.
     fn look_after_clients(&mut self, instance: &mut Instance) -> Vec<Token> {
         let hz = instance.effective_hz() as usize;
-        let count = (instance.clients.len() / hz).max(CLIENTS_MIN).min(instance.clients.len());
+        let count = (instance.clients.len() / hz)
+            .max(CLIENTS_MIN)
+            .min(instance.clients.len());
         let now_ms = instance.now_ms();
         let timeout_ms = i64::from(instance.config.timeout) * 1000;
         let mut overdue = Vec::new();
@@ -125,7 +132,11 @@ struct Rates {
 
 impl Rates {
     fn sample(&mut self, instance: &mut Instance, now_us: u64) {
-        if self.samples.back().is_some_and(|last| now_us < last.at_us + RATE_PERIOD_US) {
+        if self
+            .samples
+            .back()
+            .is_some_and(|last| now_us < last.at_us + RATE_PERIOD_US)
+        {
             return;
         }
         let newest = Totals {
@@ -143,7 +154,10 @@ impl Rates {
         let oldest = self.samples[0];
         let elapsed_us = newest.at_us - oldest.at_us;
         let rate = |new: u64, old: u64| {
-            new.saturating_sub(old).saturating_mul(1_000_000).checked_div(elapsed_us).unwrap_or(0)
+            new.saturating_sub(old)
+                .saturating_mul(1_000_000)
+                .checked_div(elapsed_us)
+                .unwrap_or(0)
         };
         // CONFIG RESETSTAT may have come in between.
         let turns = newest.turns.saturating_sub(oldest.turns);

@@ -14,10 +14,10 @@ use mio::{Events, Interest, Poll, Token as PollToken};
 use slab::Slab;
 
 use crate::instance::{Instance, LoopRequest};
+use crate::net::address::Address;
 use crate::net::connection::{Connection, Sent};
 use crate::net::listener::Listeners;
 use crate::resp::Batch;
-use crate::net::address::Address;
 use crate::session::{Close, Session, Token};
 use crate::sys::signals::Signals;
 
@@ -67,9 +67,15 @@ impl EventLoop {
         let poll = Poll::new().map_err(|error| format!("Can't create the poll: {error}"))?;
         let text = |error: io::Error| format!("Can't register with the poll: {error}");
         let registry = poll.registry().try_clone().map_err(text)?;
-        instance.listeners = Some(Listeners::open(registry, FIRST_LISTENER_TOKEN, &instance.config)?);
+        instance.listeners = Some(Listeners::open(
+            registry,
+            FIRST_LISTENER_TOKEN,
+            &instance.config,
+        )?);
         let mut source = SourceFd(&signals.source_fd());
-        poll.registry().register(&mut source, SIGNAL_TOKEN, Interest::READABLE).map_err(text)?;
+        poll.registry()
+            .register(&mut source, SIGNAL_TOKEN, Interest::READABLE)
+            .map_err(text)?;
         let shared = vec![0; SHARED_BUFFER_BYTES].into_boxed_slice();
         instance.startup_memory_bytes = instance.used_memory();
         Ok(EventLoop {
@@ -130,7 +136,8 @@ impl EventLoop {
         self.accept_waiting();
         let served = self.instance.clock.ticks();
         self.run_timers();
-        self.jobs.run(&mut self.instance, served.saturating_sub(started));
+        self.jobs
+            .run(&mut self.instance, served.saturating_sub(started));
         let jobs_done = self.instance.clock.ticks();
         self.before_sleep();
         self.note_turn(started, served, jobs_done, commands_before);
@@ -255,15 +262,24 @@ impl EventLoop {
             let _ = io::Write::write(&mut connection.stream, reason.as_bytes());
             return;
         }
-        if let Err(error) = connection.stream.set_options(self.instance.config.tcp_keepalive) {
+        if let Err(error) = connection
+            .stream
+            .set_options(self.instance.config.tcp_keepalive)
+        {
             debug!("Can't set socket options for {}: {error}", address.peer);
         }
         let descriptor = connection.stream.descriptor();
         let key = self.connections.vacant_key();
         let token = self.instance.add_client(address);
         // INVARIANT: sessions and connections come and go together, so both slabs choose alike.
-        assert_eq!(key, token.slot as usize, "a session and its connection share a slot");
-        if let Err(error) = connection.stream.register(self.poll.registry(), encode(token)) {
+        assert_eq!(
+            key, token.slot as usize,
+            "a session and its connection share a slot"
+        );
+        if let Err(error) = connection
+            .stream
+            .register(self.poll.registry(), encode(token))
+        {
             warn!("Error registering fd event for the new client: {error}");
             self.instance.clients.remove(token);
             return;
@@ -320,7 +336,9 @@ impl EventLoop {
             return;
         };
         let pending_bytes = session.reply.len();
-        let reached = self.instance.output_limit_reached(&mut session, pending_bytes);
+        let reached = self
+            .instance
+            .output_limit_reached(&mut session, pending_bytes);
         self.instance.clients.restore(session);
         if reached {
             self.close(token);
@@ -440,7 +458,10 @@ impl EventLoop {
 
 impl Drop for EventLoop {
     fn drop(&mut self) {
-        info!("{} clients were connected at the end", self.connections.len());
+        info!(
+            "{} clients were connected at the end",
+            self.connections.len()
+        );
     }
 }
 
@@ -449,7 +470,10 @@ fn encode(token: Token) -> PollToken {
 }
 
 fn decode(token: PollToken) -> Token {
-    Token { slot: token.0 as u32, generation: (token.0 >> 32) as u32 }
+    Token {
+        slot: token.0 as u32,
+        generation: (token.0 >> 32) as u32,
+    }
 }
 
 /// What a client from elsewhere is told while nothing protects the data.
@@ -459,7 +483,6 @@ accepted from the loopback interface. To let other hosts connect: 1) turn protec
 'CONFIG SET protected-mode no' from this machine, if the server is not reachable from the internet; \
 2) set 'protected-mode no' in the configuration file and restart; 3) start the server with \
 '--protected-mode no'; or 4) set a password for the default user.\r\n";
-
 
 /// Copies the connection's figures to its session, for CLIENT LIST.
 pub(super) fn note_query_buffer(connection: &Connection, session: &mut Session) {

@@ -93,7 +93,9 @@ impl Jobs {
     }
 
     fn note(&self, instance: &mut Instance, started: u64, budget_ns: u64) {
-        let elapsed_ns = instance.clock.ticks_as_nanos(instance.clock.ticks().saturating_sub(started));
+        let elapsed_ns = instance
+            .clock
+            .ticks_as_nanos(instance.clock.ticks().saturating_sub(started));
         let figures = &mut instance.loop_figures;
         figures.longest_jobs_ns = figures.longest_jobs_ns.max(elapsed_ns);
         figures.job_overruns += u64::from(elapsed_ns > budget_ns + budget_ns / 2);

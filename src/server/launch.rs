@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use crate::REDIS_VERSION;
 use crate::command::Registry;
 use crate::command::registry::RenameError;
 use crate::commands;
@@ -13,7 +14,6 @@ use crate::instance::Instance;
 use crate::logging::{self, LogLevel, LogSettings};
 use crate::sys::process::{self, ProcessTitle};
 use crate::sys::signals::Signals;
-use crate::REDIS_VERSION;
 
 use super::clock::Clock;
 use super::event_loop::EventLoop;
@@ -90,9 +90,18 @@ fn version_line() -> String {
 }
 
 fn serve(arguments: &[OsString], config: Config, start: StartInfo, commands: Registry) -> ExitCode {
-    let program = arguments.first().map_or("oneloop".into(), |word| word.to_string_lossy());
-    let process_title = if config.set_proc_title { ProcessTitle::claim() } else { None };
-    let title = process_title.map(|process_title| TitleBar { process_title, program: program.to_string() });
+    let program = arguments
+        .first()
+        .map_or("oneloop".into(), |word| word.to_string_lossy());
+    let process_title = if config.set_proc_title {
+        ProcessTitle::claim()
+    } else {
+        None
+    };
+    let title = process_title.map(|process_title| TitleBar {
+        process_title,
+        program: program.to_string(),
+    });
     let supervisor = Supervisor::find(config.supervised, &SupervisorEnvironment::of_process());
     let in_background = config.daemonize && !supervisor.is_present();
     if let Err(error) = start_logging(&config) {

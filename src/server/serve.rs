@@ -80,7 +80,12 @@ struct Server<'a> {
 }
 
 impl Server<'_> {
-    fn serve(&mut self, connection: &mut Connection, session: &mut Session, reply: &mut Reply) -> Ended {
+    fn serve(
+        &mut self,
+        connection: &mut Connection,
+        session: &mut Session,
+        reply: &mut Reply,
+    ) -> Ended {
         if session.close != Close::No {
             return Ended::Closing;
         }
@@ -115,7 +120,11 @@ impl Server<'_> {
                 Fill::Closed => {
                     debug!("Client closed connection");
                     // One that closed only its own end still gets what it asked for.
-                    session.close = if reply.is_empty() { Close::Now } else { Close::AfterReply };
+                    session.close = if reply.is_empty() {
+                        Close::Now
+                    } else {
+                        Close::AfterReply
+                    };
                     return Ended::Closing;
                 }
             };
@@ -186,9 +195,14 @@ impl Server<'_> {
             let parsed = match connection.parser.parse(rest, &limits, self.batch) {
                 Ok(parsed) => parsed,
                 Err(error) => {
-                    debug!("Protocol error from client {}: {error}", session.address.peer);
+                    debug!(
+                        "Protocol error from client {}: {error}",
+                        session.address.peer
+                    );
                     let text = error.reply_text();
-                    self.instance.error_stats.record(&String::from_utf8_lossy(&text));
+                    self.instance
+                        .error_stats
+                        .record(&String::from_utf8_lossy(&text));
                     reply.error(&text);
                     session.close = Close::AfterReply;
                     return (input.len(), Ended::Closing);
@@ -219,12 +233,20 @@ impl Server<'_> {
     ) -> (usize, Ended) {
         let count = self.batch.len();
         let mut plans = [Plan::default(); BATCH_MAX];
-        prepare(self.instance, session, self.batch, input, &mut plans[..count]);
+        prepare(
+            self.instance,
+            session,
+            self.batch,
+            input,
+            &mut plans[..count],
+        );
         let mut done = 0;
         for (index, plan) in plans[..count].iter().enumerate() {
             let args = self.batch.args(index, input);
             if plan.has_key {
-                self.instance.keyspace.remember_hash(args.at(plan.key as usize), plan.hash);
+                self.instance
+                    .keyspace
+                    .remember_hash(args.at(plan.key as usize), plan.hash);
             }
             let flow = call::execute_resolved(self.instance, session, reply, args, plan.command);
             done = self.batch.end(index);
@@ -290,7 +312,12 @@ impl Server<'_> {
         }
     }
 
-    fn check_query_limit(&mut self, connection: &Connection, session: &mut Session, ended: Ended) -> Ended {
+    fn check_query_limit(
+        &mut self,
+        connection: &Connection,
+        session: &mut Session,
+        ended: Ended,
+    ) -> Ended {
         let limit = self.instance.config.client_query_buffer_limit;
         if connection.input.is_empty() && !connection.parser.is_mid_request() {
             return ended;
@@ -299,7 +326,10 @@ impl Server<'_> {
         if held as u64 <= limit || ended == Ended::Held {
             return ended;
         }
-        warn!("Closing client that reached max query buffer length: {}", session.address.peer);
+        warn!(
+            "Closing client that reached max query buffer length: {}",
+            session.address.peer
+        );
         self.instance.stats.client_query_buffer_limit_disconnections += 1;
         session.close = Close::Now;
         Ended::Closing
@@ -319,7 +349,13 @@ struct Plan {
 /// Looks up the commands of a batch, works out the hashes of their keys and has the table's cache
 /// lines fetched: all buckets first, then all records.
 #[inline]
-fn prepare(instance: &mut Instance, session: &Session, batch: &Batch, input: &[u8], plans: &mut [Plan]) {
+fn prepare(
+    instance: &mut Instance,
+    session: &Session,
+    batch: &Batch,
+    input: &[u8],
+    plans: &mut [Plan],
+) {
     let database = session.database;
     for (index, plan) in plans.iter_mut().enumerate() {
         let args = batch.args(index, input);
@@ -340,7 +376,10 @@ fn plan_of(instance: &Instance, args: Args<'_>) -> Plan {
     let Some(command) = instance.commands.resolve(args.at(0), args.get(1)) else {
         return Plan::default();
     };
-    let mut plan = Plan { command: Some(command.id), ..Plan::default() };
+    let mut plan = Plan {
+        command: Some(command.id),
+        ..Plan::default()
+    };
     if command.first_key > 0
         && let Some(key) = args.get(command.first_key as usize)
     {

@@ -54,7 +54,9 @@ pub unsafe fn give_back(start: NonNull<u8>, bytes: usize) {
 ///
 /// Panics when the range is not within that room.
 pub fn give_back_spare(vector: &mut Vec<u8>, range: Range<usize>) {
-    assert!(vector.len() <= range.start && range.start <= range.end && range.end <= vector.capacity());
+    assert!(
+        vector.len() <= range.start && range.start <= range.end && range.end <= vector.capacity()
+    );
     let start = vector.as_mut_ptr().wrapping_add(range.start);
     let skipped = start.align_offset(page_size());
     let length = range.len().saturating_sub(skipped) / page_size() * page_size();

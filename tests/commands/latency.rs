@@ -82,7 +82,11 @@ fn a_histogram_doubles() {
         "*2\r\n$5\r\ndebug\r\n*4\r\n$5\r\ncalls\r\n:4\r\n$14\r\nhistogram_usec\r\n\
          *6\r\n:4\r\n:1\r\n:33\r\n:3\r\n:541065\r\n:4\r\n",
     );
-    assert!(!server.run("latency histogram config").contains("config|set"));
+    assert!(
+        !server
+            .run("latency histogram config")
+            .contains("config|set")
+    );
     server.run("config get hz");
     assert!(
         server

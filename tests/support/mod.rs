@@ -103,24 +103,45 @@ impl Harness {
     pub fn events(&mut self, words: &str) -> Vec<String> {
         let args: Vec<&[u8]> = words.split(' ').map(str::as_bytes).collect();
         let args = Args::from_slices(&args);
-        let found = self.instance.commands.resolve(&args[0], args.get(1)).expect("a command");
+        let found = self
+            .instance
+            .commands
+            .resolve(&args[0], args.get(1))
+            .expect("a command");
         let (command, handler) = (found.id, found.spec.handler);
-        let mut session = self.instance.clients.lend(self.client).expect("the client is there");
+        let mut session = self
+            .instance
+            .clients
+            .lend(self.client)
+            .expect("the client is there");
         let mut reply = Reply::default();
         self.instance.keyspace.changes.set_event_classes(u16::MAX);
-        let mut context =
-            Context { instance: &mut self.instance, session: &mut session, reply: &mut reply, command };
+        let mut context = Context {
+            instance: &mut self.instance,
+            session: &mut session,
+            reply: &mut reply,
+            command,
+        };
         // What it replies, an error too, is not the matter here.
         let _ = handler(&mut context, args);
         self.instance.clients.restore(session);
         let changes = &mut self.instance.keyspace.changes;
         changes.set_event_classes(0);
-        let events = changes.take().into_iter().filter_map(|change| match change {
-            Change::Event { event, database, key, .. } => {
-                Some(format!("{database}:{event} {}", String::from_utf8_lossy(&key)))
-            }
-            _ => None,
-        });
+        let events = changes
+            .take()
+            .into_iter()
+            .filter_map(|change| match change {
+                Change::Event {
+                    event,
+                    database,
+                    key,
+                    ..
+                } => Some(format!(
+                    "{database}:{event} {}",
+                    String::from_utf8_lossy(&key)
+                )),
+                _ => None,
+            });
         events.collect()
     }
 

@@ -238,7 +238,10 @@ impl<E: Entry> Table<E> {
         {
             return Err(spent);
         }
-        Ok(self.directory.segment(position).map(|segment| segment.entry(place)))
+        Ok(self
+            .directory
+            .segment(position)
+            .map(|segment| segment.entry(place)))
     }
 
     /// Takes the entry of a key out. O(1); memory is given back by [`Table::shrink_step`].
