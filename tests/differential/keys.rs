@@ -4,9 +4,12 @@
 use super::source::Source;
 use super::{Words, words};
 
+/// Makes up one kind of command.
+type Maker = fn(&mut Source) -> Words;
+
 /// Makes up a command.
 pub fn command(source: &mut Source) -> Words {
-    let choices: [(usize, fn(&mut Source) -> Words); 12] = [
+    let choices: [(usize, Maker); 12] = [
         (10, many_keys),
         (8, rename),
         (8, copy),
