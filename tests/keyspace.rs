@@ -333,7 +333,7 @@ struct World {
 
 /// Keys of different lengths, some of them beyond a byte's worth.
 fn name(key: u8) -> Vec<u8> {
-    let filling = if key % 16 == 0 {
+    let filling = if key.is_multiple_of(16) {
         260
     } else {
         usize::from(key % 16)
