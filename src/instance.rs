@@ -36,6 +36,8 @@ pub struct Instance {
     pub pause: Pause,
     /// What the loop is asked to do once the present command is over.
     pub requests: Vec<LoopRequest>,
+    /// The stopwatch's counter at the end of the last command of a batch, or at its start.
+    lap_started: u64,
     /// Time in ticks from which on a command is looked at by slow log and latency monitor.
     pub slow_ticks: u64,
     /// 40 hexadecimal digits, another for every start.
@@ -158,6 +160,7 @@ impl Instance {
             latency: LatencyMonitor::default(),
             pause: Pause::default(),
             requests: Vec::new(),
+            lap_started: 0,
             slow_ticks: u64::MAX,
             loop_figures: LoopFigures::default(),
             listeners: None,
@@ -215,6 +218,22 @@ impl Instance {
         if threshold_ms > 0 && latency_ms >= threshold_ms {
             self.latency.add(event, latency_ms, self.now_ms());
         }
+    }
+
+    /// Starts timing commands: before a batch, or before a lone one.
+    #[inline]
+    pub fn start_stopwatch(&mut self) {
+        self.lap_started = self.clock.ticks();
+    }
+
+    /// Ticks since the stopwatch was started or last read: one reading ends a command and begins
+    /// the next, because on short commands the reading itself is felt.
+    #[inline]
+    pub fn lap_ticks(&mut self) -> u64 {
+        let now = self.clock.ticks();
+        let elapsed = now.saturating_sub(self.lap_started);
+        self.lap_started = now;
+        elapsed
     }
 
     /// Milliseconds since the epoch, as of the present turn of the loop.

@@ -29,10 +29,12 @@ pub fn execute(
         .commands
         .resolve(&args[0], args.get(1))
         .map(|command| command.id);
+    instance.start_stopwatch();
     execute_resolved(instance, session, reply, args, resolved)
 }
 
-/// The same for a request whose command is already known (or known to be none).
+/// The same for a request whose command is already known (or known to be none), and whose time
+/// runs since the last request's end or since `Instance::start_stopwatch`.
 #[inline]
 pub fn execute_resolved(
     instance: &mut Instance,
@@ -78,11 +80,10 @@ pub fn call(context: &mut Context<'_>, args: Args<'_>) {
     let command = context.instance.commands.get(context.command);
     let (handler, flags) = (command.spec.handler, command.flags);
     context.instance.keyspace.no_touch = context.session.no_touch;
-    let started = context.instance.clock.ticks();
     info::crash::begin_command(context.command);
     let result = handler(context, args);
     info::crash::end_command();
-    let elapsed = context.instance.clock.ticks().saturating_sub(started);
+    let elapsed = context.instance.lap_ticks();
     let failed = result.is_err();
     if let Err(error) = result {
         reply_error(context.instance, context.reply, &error);

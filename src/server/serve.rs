@@ -6,7 +6,7 @@
 use log::{debug, warn};
 
 use crate::command::call::{self, Flow};
-use crate::command::{Args, CommandId};
+use crate::command::{Command, CommandId};
 use crate::instance::Instance;
 use crate::net::connection::{Connection, Fill};
 use crate::resp::{BATCH_MAX, Batch, Limits, OwnedArgs, Reply};
@@ -241,6 +241,7 @@ impl Server<'_> {
             &mut plans[..count],
         );
         let mut done = 0;
+        self.instance.start_stopwatch();
         for (index, plan) in plans[..count].iter().enumerate() {
             let args = self.batch.args(index, input);
             if plan.has_key {
@@ -350,17 +351,33 @@ struct Plan {
 /// lines fetched: all buckets first, then all records.
 #[inline]
 fn prepare(
-    instance: &mut Instance,
+    instance: &Instance,
     session: &Session,
     batch: &Batch,
     input: &[u8],
     plans: &mut [Plan],
 ) {
     let database = session.database;
+    let mut known: Option<(&[u8], &Command)> = None;
     for (index, plan) in plans.iter_mut().enumerate() {
         let args = batch.args(index, input);
-        *plan = plan_of(instance, args);
-        if plan.has_key && plan.command.is_some() {
+        let command = match known {
+            // A pipeline mostly repeats one command, which is then looked up once.
+            Some((name, command)) if name == args.at(0) => command,
+            _ => match instance.commands.resolve(args.at(0), args.get(1)) {
+                Some(command) => command,
+                None => continue,
+            },
+        };
+        let is_whole = command.parent.is_none() && command.subcommands.is_empty();
+        known = is_whole.then_some((args.at(0), command));
+        plan.command = Some(command.id);
+        if command.first_key > 0
+            && let Some(key) = args.get(command.first_key as usize)
+        {
+            plan.has_key = true;
+            plan.key = command.first_key;
+            plan.hash = instance.keyspace.hash(key);
             instance.keyspace.prefetch_bucket(database, plan.hash);
         }
     }
@@ -369,23 +386,4 @@ fn prepare(
             instance.keyspace.prefetch_record(database, plan.hash);
         }
     }
-}
-
-#[inline]
-fn plan_of(instance: &Instance, args: Args<'_>) -> Plan {
-    let Some(command) = instance.commands.resolve(args.at(0), args.get(1)) else {
-        return Plan::default();
-    };
-    let mut plan = Plan {
-        command: Some(command.id),
-        ..Plan::default()
-    };
-    if command.first_key > 0
-        && let Some(key) = args.get(command.first_key as usize)
-    {
-        plan.has_key = true;
-        plan.key = command.first_key;
-        plan.hash = instance.keyspace.hash(key);
-    }
-    plan
 }

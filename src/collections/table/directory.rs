@@ -2,13 +2,13 @@
 //! is changed. Never looks into entries.
 //!
 //! ```text
-//! root ─► node, depth 0..=9: 1 << depth slots ─► segment            a slot of a full-depth node may lead to a further
+//! root ─► node, depth 0..=12: 1 << depth slots ─► segment            a slot of a full-depth node may lead to a further
 //!              │   │   └─ run of slots ─► one segment                node, which then looks at the position's next bits
 //!              └───┴─ …
 //! ```
 //!
-//! When a segment that fills a single slot splits, its node doubles; at depth 9 the slot gets a node of its own instead. So
-//! growth never touches more than one node (4 KiB at most) and one segment. A node hangs at a single slot, always, so that
+//! When a segment that fills a single slot splits, its node doubles; at depth 12 the slot gets a node of its own instead. So
+//! growth never touches more than one node (32 KiB at most) and one segment. A node hangs at a single slot, always, so that
 //! every level uses up exactly its node's depth in bits.
 //!
 //! Sharing: blocks count their owners. `sharing` is a token that every other holder of this trie's blocks (a pinned version,
@@ -21,8 +21,9 @@ use super::segment_box::SegmentBox;
 use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
 
-/// The deepest node: 512 slots.
-const MAX_NODE_DEPTH: u32 = 9;
+/// The deepest node: 4096 slots. So a table of a million entries needs a single node, and a lookup one load to find its
+/// segment; copying a shared node, which counts an owner more for each segment, stays far below a millisecond.
+const MAX_NODE_DEPTH: u32 = 12;
 
 /// The deepest segment: bits of the position that tell it from all others. A cursor of SCAN has room for so many.
 pub const MAX_DEPTH: u32 = 44;

@@ -151,9 +151,9 @@ impl<E> Link<E> {
         }
     }
 
-    /// A new node; the references that the slots own go over to it. There are a power of two of them, from 2 to 512.
+    /// A new node; the references that the slots own go over to it. There are a power of two of them, from 2 to 4096.
     pub fn new_node(slots: &[Link<E>]) -> Link<E> {
-        assert!(slots.len().is_power_of_two() && (2..=512).contains(&slots.len()));
+        assert!(slots.len().is_power_of_two() && (2..=4096).contains(&slots.len()));
         let block = heap::allocate(node_bytes::<E>(slots.len()));
         let shape = NODE_SHAPE + slots.len().trailing_zeros() as usize;
         let link = Link::new(block, shape);

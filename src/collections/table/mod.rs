@@ -1,5 +1,5 @@
 //! Owns the segmented table: extendible hashing, copy-on-write. Never holds up its caller: no operation touches more than a
-//! segment of 64 buckets and a node of 512 slots, whatever the size of the table.
+//! segment of 64 buckets and a node of 4096 slots, whatever the size of the table.
 //!
 //! ```text
 //! hash ── spread ──► position ── directory (trie of nodes) ──► segment ── home bucket ──► tag ──► entry ──► key
