@@ -40,6 +40,12 @@ const CLASSES: usize = FINE_CLASSES + 4 * STEPS + 1;
 /// How many chunks there must be before new ones are backed by huge pages: then rounding up to them does not show.
 const HUGE_FROM_CHUNKS: usize = 8;
 
+/// How many chunks there must be before the first ones are given huge pages after the fact.
+const CONSOLIDATE_FROM_CHUNKS: usize = 2 * HUGE_FROM_CHUNKS;
+
+/// How many of a chunk's units must have memory behind them, so that giving it to the others does not show.
+const NEARLY_ALL_UNITS: u32 = 60;
+
 /// How many chunks with free units are tried before a new one is reserved.
 const CHUNK_TRIES: usize = 16;
 
@@ -111,12 +117,16 @@ struct Chunk {
     /// Units that have memory behind them.
     touched: u64,
     huge: bool,
+    /// Whether its first half has been given huge pages later.
+    lower_is_huge: bool,
     /// The span that begins at each unit, if one does.
     spans: [Span; UNITS],
 }
 
 struct Heap {
     lists: [*mut Span; CLASSES],
+    /// The chunks without huge pages.
+    small: [*mut Chunk; HUGE_FROM_CHUNKS],
     /// The chunks that have free units.
     chunks: *mut Chunk,
     chunk_count: usize,
@@ -195,6 +205,12 @@ pub fn trim() {
     with(Heap::trim);
 }
 
+/// Backs the chunks from the time when the heap was small by huge pages too, now that it is large: half a chunk at each
+/// call, which copies 2 MiB. Says whether there is more to do.
+pub fn consolidate() -> bool {
+    with(Heap::consolidate)
+}
+
 fn large_layout(size: usize) -> Layout {
     match Layout::from_size_align(size, 8) {
         Ok(layout) => layout,
@@ -255,6 +271,7 @@ impl Heap {
     const fn new() -> Heap {
         Heap {
             lists: [ptr::null_mut(); CLASSES],
+            small: [ptr::null_mut(); HUGE_FROM_CHUNKS],
             chunks: ptr::null_mut(),
             chunk_count: 0,
             spare_chunks: 0,
@@ -476,6 +493,9 @@ impl Heap {
             (*chunk).huge = huge;
             self.list_chunk(chunk);
         }
+        if !huge && let Some(place) = self.small.iter_mut().find(|place| place.is_null()) {
+            *place = chunk;
+        }
         self.chunk_count += 1;
         self.spare_chunks += 1;
         chunk
@@ -513,11 +533,48 @@ impl Heap {
         // SAFETY: see `impl Heap`.
         unsafe {
             self.unlist_chunk(chunk);
+            self.forget_small(chunk);
             self.resident -= UNIT_BYTES * (*chunk).touched.count_ones() as usize;
             memory::release(NonNull::new_unchecked(chunk.cast()), CHUNK_BYTES);
         }
         self.spare_chunks -= 1;
         self.chunk_count -= 1;
+    }
+
+    fn forget_small(&mut self, chunk: *mut Chunk) {
+        self.small
+            .iter_mut()
+            .filter(|place| **place == chunk)
+            .for_each(|place| *place = ptr::null_mut());
+    }
+
+    fn consolidate(&mut self) -> bool {
+        if self.chunk_count < CONSOLIDATE_FROM_CHUNKS {
+            return false;
+        }
+        // SAFETY: see `impl Heap`; `release_chunk` takes chunks out of the list.
+        unsafe {
+            let full = |chunk: &*mut Chunk| {
+                !chunk.is_null() && (**chunk).touched.count_ones() >= NEARLY_ALL_UNITS
+            };
+            let Some(chunk) = self.small.iter().copied().find(full) else {
+                return false;
+            };
+            self.resident += UNIT_BYTES * (*chunk).touched.count_zeros() as usize;
+            (*chunk).touched = ALL_UNITS;
+            let half = CHUNK_BYTES / 2;
+            let offset = if (*chunk).lower_is_huge { half } else { 0 };
+            memory::collapse_into_huge_pages(
+                NonNull::new_unchecked(chunk.cast::<u8>().add(offset)),
+                half,
+            );
+            if (*chunk).lower_is_huge {
+                (*chunk).huge = true;
+                self.forget_small(chunk);
+            }
+            (*chunk).lower_is_huge = true;
+        }
+        true
     }
 
     fn trim(&mut self) {
@@ -603,6 +660,28 @@ fn free_run(free_units: u64, units: usize) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_large_heap_gives_its_first_chunks_huge_pages() {
+        const BLOCK: usize = 8192;
+        let count = (CONSOLIDATE_FROM_CHUNKS + 1) * CHUNK_BYTES / BLOCK;
+        assert!(!consolidate(), "a small heap stays as it is");
+        let blocks: Vec<_> = (0..count).map(|_| allocate(BLOCK)).collect();
+        for (number, block) in blocks.iter().enumerate() {
+            // SAFETY: the block is in use and has room for a number.
+            unsafe { block.cast::<usize>().write(number) };
+        }
+        let calls = (0..).take_while(|_| consolidate()).count();
+        assert_eq!(calls, 2 * HUGE_FROM_CHUNKS);
+        for (number, block) in blocks.into_iter().enumerate() {
+            // SAFETY: as above; then it is given back once.
+            unsafe {
+                assert_eq!(block.cast::<usize>().read(), number);
+                free(block, BLOCK);
+            }
+        }
+        assert_eq!(allocated_bytes(), 0);
+    }
 
     #[test]
     fn classes_are_fine_and_cover_every_size() {

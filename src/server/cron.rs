@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use log::debug;
 
+use crate::collections::heap;
 use crate::info;
 use crate::instance::Instance;
 use crate::session::{Mode, Token};
@@ -15,6 +16,8 @@ use super::jobs::Jobs;
 const CLIENTS_MIN: usize = 5;
 /// Time between two texts left for a crash report, in µs.
 const REMEMBER_PERIOD_US: u64 = 1_000_000;
+/// Time between two rounds of giving unused memory back, in µs.
+const TRIM_PERIOD_US: u64 = 1_000_000;
 /// Samples of which the rates in INFO are the mean.
 const RATE_SAMPLES: usize = 16;
 /// Time between two samples, in µs.
@@ -26,6 +29,7 @@ pub struct Cron {
     next_slot: usize,
     rates: Rates,
     remember_due_us: u64,
+    trim_due_us: u64,
 }
 
 impl Cron {
@@ -37,6 +41,7 @@ impl Cron {
             next_slot: 0,
             rates: Rates::default(),
             remember_due_us: due_us,
+            trim_due_us: due_us,
         }
     }
 
@@ -65,6 +70,11 @@ impl Cron {
         instance.stats.peak_memory_bytes = instance.stats.peak_memory_bytes.max(used);
         if !instance.keyspace_paused() {
             jobs.wake();
+        }
+        heap::consolidate();
+        if now_us >= self.trim_due_us {
+            self.trim_due_us = now_us + TRIM_PERIOD_US;
+            heap::trim();
         }
         let overdue = self.look_after_clients(instance);
         self.remember_for_crash(instance, now_us);
