@@ -25,6 +25,7 @@ pub struct Clients {
 
 struct Slot {
     token: Token,
+    /// None while it is on loan.
     session: Option<Box<Session>>,
 }
 
@@ -68,15 +69,10 @@ impl Clients {
         self.slots.is_empty()
     }
 
-    /// Lends a session out to be served. To be given back with `restore`.
+    /// Lends a session out to be served; until `restore`, whoever looks for it finds none.
     #[inline]
     pub fn lend(&mut self, token: Token) -> Option<Box<Session>> {
-        let slot = self.slots.get_mut(token.slot as usize)?;
-        if slot.token.generation == token.generation {
-            slot.session.take()
-        } else {
-            None
-        }
+        self.slot_mut(token)?.session.take()
     }
 
     /// Takes a session back.
@@ -90,29 +86,32 @@ impl Clients {
     /// The session of that token, unless it is gone or on loan.
     #[inline]
     pub fn get_mut(&mut self, token: Token) -> Option<&mut Session> {
-        let slot = self.slots.get_mut(token.slot as usize)?;
-        if slot.token.generation != token.generation {
-            return None;
-        }
-        slot.session.as_deref_mut()
+        self.slot_mut(token)?.session.as_deref_mut()
     }
 
     /// The session of that token, unless it is gone or on loan.
     pub fn get(&self, token: Token) -> Option<&Session> {
-        let slot = self.slots.get(token.slot as usize)?;
-        if slot.token.generation != token.generation {
-            return None;
-        }
-        slot.session.as_deref()
+        self.slot(token)?.session.as_deref()
     }
 
     /// Whether that client still is there (on loan or not).
     #[inline]
     pub fn contains(&self, token: Token) -> bool {
-        match self.slots.get(token.slot as usize) {
-            Some(slot) => slot.token.generation == token.generation,
-            None => false,
-        }
+        self.slot(token).is_some()
+    }
+
+    /// The client's slot, unless the client is gone: another may have its place, but never its
+    /// generation.
+    #[inline]
+    fn slot(&self, token: Token) -> Option<&Slot> {
+        let slot = self.slots.get(token.slot as usize)?;
+        (slot.token.generation == token.generation).then_some(slot)
+    }
+
+    #[inline]
+    fn slot_mut(&mut self, token: Token) -> Option<&mut Slot> {
+        let slot = self.slots.get_mut(token.slot as usize)?;
+        (slot.token.generation == token.generation).then_some(slot)
     }
 
     /// The first client from a slot on, around the end; the slot moves on behind it.

@@ -1,4 +1,14 @@
-//! The loop: `poll → serve ready connections → background jobs within a budget → flush → poll`.
+//! The loop: wait for readiness, serve and answer whoever is ready, do other work within a budget.
+//!
+//! ```text
+//! run:   poll (as long as poll_timeout allows) → turn → poll → …
+//! turn:  serve_ready     those that were stopped early in the turn before
+//!        dispatch        one event each: serve a client, note a listener, take a signal
+//!        accept_waiting  new connections, so many a turn
+//!        run_timers      the cron, the end of a pause
+//!        jobs.run        background work, so long a turn
+//!        before_sleep    what commands asked of the loop, what was pushed to others, the closing
+//! ```
 //!
 //! It owns the sockets, in a slab under the same tokens as the sessions. Readiness is edge-triggered
 //! and each connection is registered once; whoever is stopped before its socket is drained goes on
@@ -18,7 +28,7 @@ use crate::net::address::Address;
 use crate::net::connection::{Connection, Sent};
 use crate::net::listener::Listeners;
 use crate::resp::Batch;
-use crate::session::{Close, Session, Token};
+use crate::session::{Close, Token};
 use crate::sys::signals::Signals;
 
 use super::cron::Cron;
@@ -31,6 +41,7 @@ use super::title::TitleBar;
 const EVENTS_MAX: usize = 1024;
 /// Connections accepted in one turn: a flood of them must not keep the others waiting.
 const ACCEPTS_MAX: usize = 256;
+/// The tokens from the top down are not clients': see `encode`.
 const SIGNAL_TOKEN: PollToken = PollToken(usize::MAX);
 const FIRST_LISTENER_TOKEN: usize = usize::MAX - 1;
 
@@ -161,6 +172,7 @@ impl EventLoop {
         Some(Duration::from_micros(wait_us))
     }
 
+    /// Tells by its token whom an event is for.
     fn dispatch(&mut self, event: &Event) {
         let token = event.token();
         if token == SIGNAL_TOKEN {
@@ -180,7 +192,8 @@ impl EventLoop {
 
     #[inline]
     fn dispatch_client(&mut self, event: &Event, token: Token) {
-        // An event may be of a client that is gone, and whose place another has taken.
+        // An event may be of a client that went earlier in this turn, and whose place another has
+        // taken: the generation tells them apart.
         if !self.instance.clients.contains(token) {
             return;
         }
@@ -221,6 +234,8 @@ impl EventLoop {
         }
     }
 
+    /// Takes in the connections that wait at the listeners, as many as one turn allows. A listener
+    /// is reported once for all of them, so it is remembered until it has no more.
     fn accept_waiting(&mut self) {
         let mut room = ACCEPTS_MAX;
         while let Some(index) = self.accepting.last().copied() {
@@ -374,6 +389,7 @@ impl EventLoop {
         let _ = connection.stream.shutdown();
     }
 
+    /// A signal handler has written to the pair of sockets that the poll watches.
     fn take_signals(&mut self) {
         while let Some(signal) = self.signals.drain() {
             super::startup::log_signal(signal);
@@ -400,7 +416,8 @@ impl EventLoop {
         }
     }
 
-    /// What commands asked for, then the replies: the last thing before the poll.
+    /// The last thing before the poll: what commands asked of the loop, then what was pushed to
+    /// clients that were not being served (those that were have been answered), then the closing.
     fn before_sleep(&mut self) {
         for request in std::mem::take(&mut self.instance.requests) {
             self.fulfil(request);
@@ -465,10 +482,13 @@ impl Drop for EventLoop {
     }
 }
 
+/// A client's token as the poll keeps it: 31 bits of generation above 32 bits of slot, which leaves
+/// the upper half of all numbers to signals and listeners.
 fn encode(token: Token) -> PollToken {
     PollToken((token.generation as usize & 0x7fff_ffff) << 32 | token.slot as usize)
 }
 
+/// The client's token that was encoded.
 fn decode(token: PollToken) -> Token {
     Token {
         slot: token.0 as u32,
@@ -483,10 +503,3 @@ accepted from the loopback interface. To let other hosts connect: 1) turn protec
 'CONFIG SET protected-mode no' from this machine, if the server is not reachable from the internet; \
 2) set 'protected-mode no' in the configuration file and restart; 3) start the server with \
 '--protected-mode no'; or 4) set a password for the default user.\r\n";
-
-/// Copies the connection's figures to its session, for CLIENT LIST.
-pub(super) fn note_query_buffer(connection: &Connection, session: &mut Session) {
-    session.traffic.query_bytes = connection.input.len();
-    session.traffic.query_free_bytes = connection.input.capacity() - connection.input.len();
-    session.traffic.argument_bytes = connection.parser.pending_bytes();
-}

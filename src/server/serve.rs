@@ -1,4 +1,11 @@
-//! Serving one connection: read, parse a batch, prefetch what it needs, run it.
+//! Serving one connection: read, parse a batch, prefetch what it needs, run it, answer.
+//!
+//! ```text
+//! EventLoop::serve        lends the session out, hands the replies to the socket afterwards
+//!   Server::serve         a few reads at most: a busy client must not keep the others waiting
+//!     run_input           parses batch after batch
+//!       run_batch         prepares all requests of a batch, then runs them in order
+//! ```
 //!
 //! The batch is what hides the memory's latency: while the first request's bucket travels from
 //! memory, the buckets of the other requests travel with it, and their records after them.
@@ -12,11 +19,12 @@ use crate::net::connection::{Connection, Fill};
 use crate::resp::{BATCH_MAX, Batch, Limits, OwnedArgs, Reply};
 use crate::session::{Blocked, Close, Session, Token};
 
-use super::event_loop::{EventLoop, note_query_buffer};
+use super::event_loop::EventLoop;
 
 /// Size of the buffer that all connections read into.
 pub const SHARED_BUFFER_BYTES: usize = 64 * 1024;
-/// Reads from one connection in one turn: more waits for the next turn, behind the others.
+/// Reads from one connection in one turn; what is left waits for the next turn, and so behind the
+/// others.
 const READS_MAX: usize = 4;
 /// Replies pending for a client whose output has no limit, from which on no more requests are read
 /// from it until they are sent.
@@ -72,6 +80,13 @@ impl EventLoop {
     }
 }
 
+/// Copies the connection's figures to its session, for CLIENT LIST.
+fn note_query_buffer(connection: &Connection, session: &mut Session) {
+    session.traffic.query_bytes = connection.input.len();
+    session.traffic.query_free_bytes = connection.input.capacity() - connection.input.len();
+    session.traffic.argument_bytes = connection.parser.pending_bytes();
+}
+
 /// What serving needs of the loop, apart from the connection.
 struct Server<'a> {
     instance: &'a mut Instance,
@@ -80,6 +95,8 @@ struct Server<'a> {
 }
 
 impl Server<'_> {
+    /// Runs what the connection has kept, then what its socket brings, until one of the reasons to
+    /// stop comes up.
     fn serve(
         &mut self,
         connection: &mut Connection,
@@ -281,6 +298,7 @@ impl Server<'_> {
         self.look_after_request(session, reply)
     }
 
+    /// Has the client wait for the end of a pause.
     fn postpone(&mut self, session: &mut Session) -> Ended {
         session.blocked = Some(Blocked::Postponed);
         self.instance.clients.postpone(session.token);
@@ -302,6 +320,7 @@ impl Server<'_> {
         Ended::InputUsed
     }
 
+    /// What the replies that wait allow: go on, wait until they are sent, or give the client up.
     fn check_output(&mut self, session: &mut Session, reply: &Reply) -> Ended {
         if self.instance.output_limit_reached(session, reply.len()) {
             session.close = Close::Now;
@@ -313,6 +332,7 @@ impl Server<'_> {
         }
     }
 
+    /// Gives a client up whose unfinished request has grown beyond the limit.
     fn check_query_limit(
         &mut self,
         connection: &Connection,
