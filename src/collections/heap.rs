@@ -1,7 +1,9 @@
 //! Owns the memory of small blocks: records, and the blocks of the tables. Never hands a block to another thread.
 //!
-//! General allocators round sizes up by a tenth and more; here the steps are 8 bytes up to 1 KiB and a 64th above. And the
-//! memory lies together in large chunks, so that it can be backed by huge pages, which random access needs most.
+//! General allocators round sizes up by a tenth and more; here the steps are 8 bytes up to 1 KiB and a 64th above. The memory
+//! lies together in large aligned chunks, which the system may back by huge pages where it has them at hand. They are not asked
+//! for: to find one the kernel may move others about for ten milliseconds, at a touch, and this heap is of a server that never
+//! makes anybody wait so long.
 //!
 //! ```text
 //! chunk, 4 MiB, aligned:  | header | unit 0 | unit 1 | … | unit 63 |     a unit is 64 KiB; the header takes from unit 0
@@ -26,9 +28,6 @@ const UNIT_BYTES: usize = 64 << 10;
 const UNITS: usize = CHUNK_BYTES / UNIT_BYTES;
 const ALL_UNITS: u64 = u64::MAX;
 
-/// The units of a chunk's second half. It can be given back as one huge page; the first half has the header.
-const UPPER_HALF: u64 = ALL_UNITS << (UNITS / 2);
-
 /// Blocks up to this size have classes of their own every eight bytes.
 const FINE_MAX: usize = 1024;
 const FINE_CLASSES: usize = FINE_MAX / 8;
@@ -36,15 +35,6 @@ const FINE_CLASSES: usize = FINE_MAX / 8;
 /// Classes per doubling above.
 const STEPS: usize = 64;
 const CLASSES: usize = FINE_CLASSES + 4 * STEPS + 1;
-
-/// How many chunks there must be before new ones are backed by huge pages: then rounding up to them does not show.
-const HUGE_FROM_CHUNKS: usize = 8;
-
-/// How many chunks there must be before the first ones are given huge pages after the fact.
-const CONSOLIDATE_FROM_CHUNKS: usize = 2 * HUGE_FROM_CHUNKS;
-
-/// How many of a chunk's units must have memory behind them, so that giving it to the others does not show.
-const NEARLY_ALL_UNITS: u32 = 60;
 
 /// How many chunks with free units are tried before a new one is reserved.
 const CHUNK_TRIES: usize = 16;
@@ -116,17 +106,12 @@ struct Chunk {
     free_units: u64,
     /// Units that have memory behind them.
     touched: u64,
-    huge: bool,
-    /// Whether its first half has been given huge pages later.
-    lower_is_huge: bool,
     /// The span that begins at each unit, if one does.
     spans: [Span; UNITS],
 }
 
 struct Heap {
     lists: [*mut Span; CLASSES],
-    /// The chunks without huge pages.
-    small: [*mut Chunk; HUGE_FROM_CHUNKS],
     /// The chunks that have free units.
     chunks: *mut Chunk,
     chunk_count: usize,
@@ -205,12 +190,6 @@ pub fn trim() {
     with(Heap::trim);
 }
 
-/// Backs the chunks from the time when the heap was small by huge pages too, now that it is large: half a chunk at each
-/// call, which copies 2 MiB. Says whether there is more to do.
-pub fn consolidate() -> bool {
-    with(Heap::consolidate)
-}
-
 fn large_layout(size: usize) -> Layout {
     match Layout::from_size_align(size, 8) {
         Ok(layout) => layout,
@@ -271,7 +250,6 @@ impl Heap {
     const fn new() -> Heap {
         Heap {
             lists: [ptr::null_mut(); CLASSES],
-            small: [ptr::null_mut(); HUGE_FROM_CHUNKS],
             chunks: ptr::null_mut(),
             chunk_count: 0,
             spare_chunks: 0,
@@ -468,11 +446,7 @@ impl Heap {
             let chunk = chunk_of(span.cast());
             let unit = (*span).limit.offset_from(chunk.cast::<u8>()) as usize / UNIT_BYTES;
             (*span).limit = (*span).limit.add(UNIT_BYTES);
-            let units = match (*chunk).huge {
-                false => 1 << unit,
-                true if unit >= UNITS / 2 => UPPER_HALF,
-                true => !UPPER_HALF,
-            };
+            let units = 1 << unit;
             self.resident += UNIT_BYTES * (units & !(*chunk).touched).count_ones() as usize;
             (*chunk).touched |= units;
         }
@@ -482,19 +456,11 @@ impl Heap {
         let layout = Layout::new::<Chunk>();
         let block =
             memory::reserve(CHUNK_BYTES, CHUNK_BYTES).unwrap_or_else(|| handle_alloc_error(layout));
-        let huge = self.chunk_count >= HUGE_FROM_CHUNKS;
-        if huge {
-            memory::prefer_huge_pages(block, CHUNK_BYTES);
-        }
         let chunk = block.cast::<Chunk>().as_ptr();
         // SAFETY: the memory is fresh, aligned and zeroed; zeros are valid spans (`new_span` fills them in before use).
         unsafe {
             (*chunk).free_units = ALL_UNITS;
-            (*chunk).huge = huge;
             self.list_chunk(chunk);
-        }
-        if !huge && let Some(place) = self.small.iter_mut().find(|place| place.is_null()) {
-            *place = chunk;
         }
         self.chunk_count += 1;
         self.spare_chunks += 1;
@@ -533,48 +499,11 @@ impl Heap {
         // SAFETY: see `impl Heap`.
         unsafe {
             self.unlist_chunk(chunk);
-            self.forget_small(chunk);
             self.resident -= UNIT_BYTES * (*chunk).touched.count_ones() as usize;
             memory::release(NonNull::new_unchecked(chunk.cast()), CHUNK_BYTES);
         }
         self.spare_chunks -= 1;
         self.chunk_count -= 1;
-    }
-
-    fn forget_small(&mut self, chunk: *mut Chunk) {
-        self.small
-            .iter_mut()
-            .filter(|place| **place == chunk)
-            .for_each(|place| *place = ptr::null_mut());
-    }
-
-    fn consolidate(&mut self) -> bool {
-        if self.chunk_count < CONSOLIDATE_FROM_CHUNKS {
-            return false;
-        }
-        // SAFETY: see `impl Heap`; `release_chunk` takes chunks out of the list.
-        unsafe {
-            let full = |chunk: &*mut Chunk| {
-                !chunk.is_null() && (**chunk).touched.count_ones() >= NEARLY_ALL_UNITS
-            };
-            let Some(chunk) = self.small.iter().copied().find(full) else {
-                return false;
-            };
-            self.resident += UNIT_BYTES * (*chunk).touched.count_zeros() as usize;
-            (*chunk).touched = ALL_UNITS;
-            let half = CHUNK_BYTES / 2;
-            let offset = if (*chunk).lower_is_huge { half } else { 0 };
-            memory::collapse_into_huge_pages(
-                NonNull::new_unchecked(chunk.cast::<u8>().add(offset)),
-                half,
-            );
-            if (*chunk).lower_is_huge {
-                (*chunk).huge = true;
-                self.forget_small(chunk);
-            }
-            (*chunk).lower_is_huge = true;
-        }
-        true
     }
 
     fn trim(&mut self) {
@@ -603,18 +532,11 @@ impl Heap {
         }
     }
 
-    /// Gives the memory of a chunk's free units back, in one half only if it has huge pages. Says whether there was any.
+    /// Gives the memory of a chunk's free units back. Says whether there was any.
     unsafe fn trim_chunk(&mut self, chunk: *mut Chunk) -> bool {
         // SAFETY: see `impl Heap`; unit 0, with the header, is left alone.
         unsafe {
             let mut idle = (*chunk).free_units & (*chunk).touched & !1;
-            if (*chunk).huge {
-                idle = if idle & UPPER_HALF == UPPER_HALF {
-                    UPPER_HALF
-                } else {
-                    0
-                };
-            }
             (*chunk).touched &= !idle;
             self.resident -= UNIT_BYTES * idle.count_ones() as usize;
             let found = idle != 0;
@@ -660,28 +582,6 @@ fn free_run(free_units: u64, units: usize) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_large_heap_gives_its_first_chunks_huge_pages() {
-        const BLOCK: usize = 8192;
-        let count = (CONSOLIDATE_FROM_CHUNKS + 1) * CHUNK_BYTES / BLOCK;
-        assert!(!consolidate(), "a small heap stays as it is");
-        let blocks: Vec<_> = (0..count).map(|_| allocate(BLOCK)).collect();
-        for (number, block) in blocks.iter().enumerate() {
-            // SAFETY: the block is in use and has room for a number.
-            unsafe { block.cast::<usize>().write(number) };
-        }
-        let calls = (0..).take_while(|_| consolidate()).count();
-        assert_eq!(calls, 2 * HUGE_FROM_CHUNKS);
-        for (number, block) in blocks.into_iter().enumerate() {
-            // SAFETY: as above; then it is given back once.
-            unsafe {
-                assert_eq!(block.cast::<usize>().read(), number);
-                free(block, BLOCK);
-            }
-        }
-        assert_eq!(allocated_bytes(), 0);
-    }
 
     #[test]
     fn classes_are_fine_and_cover_every_size() {
@@ -788,7 +688,6 @@ mod tests {
             trim();
         }
         assert_eq!(allocated_bytes(), kept.len() * 1000);
-        // Chunks of huge pages give back only halves.
         assert!(resident_bytes() < full / 2, "{}", resident_bytes());
     }
 }

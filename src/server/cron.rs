@@ -71,7 +71,6 @@ impl Cron {
         if !instance.keyspace_paused() {
             jobs.wake();
         }
-        heap::consolidate();
         if now_us >= self.trim_due_us {
             self.trim_due_us = now_us + TRIM_PERIOD_US;
             heap::trim();

@@ -66,25 +66,3 @@ pub fn give_back_spare(vector: &mut Vec<u8>, range: Range<usize>) {
         unsafe { give_back(first, length) };
     }
 }
-
-/// Asks for huge pages in a reserved block. No harm if the system has none.
-pub fn prefer_huge_pages(block: NonNull<u8>, bytes: usize) {
-    #[cfg(target_os = "linux")]
-    // SAFETY: the advice changes no contents, whatever the range.
-    unsafe {
-        libc::madvise(block.as_ptr().cast(), bytes, libc::MADV_HUGEPAGE);
-    }
-    #[cfg(not(target_os = "linux"))]
-    let _ = (block, bytes);
-}
-
-/// Moves a range of a reserved block, in use as it may be, into huge pages now rather than at first touch. Contents stay; no
-/// harm if the system cannot (Linux can from 6.1 on).
-pub fn collapse_into_huge_pages(block: NonNull<u8>, bytes: usize) {
-    prefer_huge_pages(block, bytes);
-    #[cfg(target_os = "linux")]
-    // SAFETY: the advice changes no contents, whatever the range.
-    unsafe {
-        libc::madvise(block.as_ptr().cast(), bytes, libc::MADV_COLLAPSE);
-    }
-}
