@@ -318,10 +318,14 @@ impl EventLoop {
                 if count > 0 {
                     session.last_interaction_ms = self.instance.keyspace.now_ms;
                 }
-                if sent == Sent::All {
-                    self.flushed(token);
-                } else {
-                    self.check_output_limit(token);
+                match sent {
+                    Sent::All => self.flushed(token),
+                    Sent::Blocked => self.check_output_limit(token),
+                    Sent::Paused => {
+                        // Goes on in the next turn, if it is still there then.
+                        self.instance.clients.push(token, |_| {});
+                        self.check_output_limit(token);
+                    }
                 }
             }
             Err(error) => {

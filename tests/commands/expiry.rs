@@ -212,7 +212,8 @@ fn a_storm_of_expiring_keys_is_removed_in_few_slices() {
     assert_eq!(server.instance.keyspace.stats.expired_keys, 0);
     server.advance_ms(1000);
     let mut slices = 0;
-    while server.instance.expire_slice(AT_ONCE) && !server.instance.keyspace.database(0).is_empty() {
+    while server.instance.expire_slice(AT_ONCE) && !server.instance.keyspace.database(0).is_empty()
+    {
         slices += 1;
     }
     assert!(
