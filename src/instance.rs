@@ -36,8 +36,11 @@ pub struct Instance {
     pub pause: Pause,
     /// What the loop is asked to do once the present command is over.
     pub requests: Vec<LoopRequest>,
-    /// Time in ticks from which on a command is looked at by slow log and latency monitor.
+    /// Time in ticks from which on a command is looked at by slow log and latency monitor, or
+    /// others go before its client's next one.
     pub slow_ticks: u64,
+    /// Whether a command took `SLOW_US` or more since the loop looked last.
+    pub was_slow: bool,
     /// 40 hexadecimal digits, another for every start.
     pub run_id: String,
     pub started_ms: i64,
@@ -113,6 +116,8 @@ pub struct Pause {
 
 /// With more clients than this for each tick of a second, `dynamic-hz` makes the ticks more frequent.
 const CLIENTS_PER_TICK_MAX: usize = 200;
+/// A command that takes so long, in µs, is its client's last in this turn.
+pub const SLOW_US: u64 = 100;
 /// Most ticks a second.
 const HZ_MAX: u32 = 500;
 
@@ -159,6 +164,7 @@ impl Instance {
             pause: Pause::default(),
             requests: Vec::new(),
             slow_ticks: u64::MAX,
+            was_slow: false,
             loop_figures: LoopFigures::default(),
             listeners: None,
             config_file: None,
@@ -200,7 +206,7 @@ impl Instance {
         };
         self.slow_ticks = self
             .clock
-            .nanos_as_ticks(slowlog_us.min(latency_us).saturating_mul(1000));
+            .nanos_as_ticks(slowlog_us.min(latency_us).min(SLOW_US).saturating_mul(1000));
         self.slowlog.capacity = config.slowlog_max_len as usize;
         self.keyspace.access.frequency = config.maxmemory_policy.is_lfu();
         self.keyspace.access.log_factor = config.lfu_log_factor;

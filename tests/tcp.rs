@@ -166,6 +166,64 @@ fn a_slow_reader_neither_holds_others_up_nor_fills_the_memory() {
 }
 
 #[test]
+fn a_pipeline_of_slow_commands_lets_others_in_between() {
+    let server = Server::start(&["--enable-debug-command", "yes"]);
+    let (mut slow, mut other) = (server.connect(), server.connect());
+    slow.send("DEBUG SLEEP 0.01\r\n".repeat(30));
+    slow.expect("+OK\r\n");
+    let stats = other.text("INFO commandstats");
+    let calls = stats
+        .split_once("cmdstat_debug:calls=")
+        .and_then(|(_, rest)| rest.split(',').next()?.parse().ok());
+    assert!(calls.is_some_and(|calls: u32| calls < 30), "{stats}");
+}
+
+#[test]
+fn a_flood_of_quick_commands_does_not_take_all_of_a_turn() {
+    let server = Server::start(&[]);
+    let mut flood = server.connect();
+    flood.send("CLIENT REPLY OFF\r\n");
+    flood.send("PING\r\n".repeat(200_000));
+    flood.send("CLIENT REPLY ON\r\n");
+    flood.expect("+OK\r\n");
+    let info = server.connect().text("INFO debug");
+    let most = info
+        .split_once("eventloop_cmd_per_cycle_max:")
+        .and_then(|(_, rest)| rest.lines().next()?.parse().ok());
+    // One read would bring 10,922 of them.
+    assert!(
+        most.is_some_and(|commands: u32| commands < 10_000),
+        "{info}"
+    );
+}
+
+#[test]
+fn who_has_not_logged_in_must_read_the_replies() {
+    let server = Server::start(&["--requirepass", "secret"]);
+    let mut stranger = server.connect();
+    stranger.stream.set_nonblocking(true).expect("a setting");
+    let requests = "GET key\r\n".repeat(10_000);
+    let mut admin = server.connect();
+    admin.ask("AUTH secret", "+OK\r\n");
+    // Until the sockets are full and stay so, over turns in which the server could have read.
+    let mut refusals = 0;
+    while refusals < 50 {
+        refusals = match std::io::Write::write(&mut stranger.stream, requests.as_bytes()) {
+            Ok(_) => 0,
+            Err(_) => refusals + 1,
+        };
+        let list = admin.text("CLIENT LIST");
+        let pending = list
+            .split_once(" omem=")
+            .and_then(|(_, rest)| rest.split(' ').next()?.parse().ok());
+        assert!(
+            pending.is_some_and(|bytes: usize| bytes < 100 * 1024),
+            "{list}"
+        );
+    }
+}
+
+#[test]
 fn garbage_is_answered_by_an_error_and_the_end() {
     let server = Server::start(&[]);
     for (garbage, error) in [

@@ -23,7 +23,7 @@ use crate::sys::signals::Signals;
 
 use super::cron::Cron;
 use super::jobs::Jobs;
-use super::serve::SHARED_BUFFER_BYTES;
+use super::serve::{SHARE_NS, SHARED_BUFFER_BYTES};
 use super::shutdown::Shutdown;
 use super::title::TitleBar;
 
@@ -42,6 +42,8 @@ pub struct EventLoop {
     /// Lent to each connection for the time it is served.
     pub(super) shared: Box<[u8]>,
     pub(super) batch: Batch,
+    /// How long one connection is served in one turn.
+    pub(super) share_ticks: u64,
     /// Connections to serve without waiting for an event.
     pub(super) ready: Vec<Token>,
     pub(super) shutdown: Shutdown,
@@ -81,6 +83,7 @@ impl EventLoop {
         Ok(EventLoop {
             poll,
             cron: Cron::new(&instance),
+            share_ticks: instance.clock.nanos_as_ticks(SHARE_NS),
             instance,
             connections: Slab::new(),
             shared,
@@ -188,14 +191,16 @@ impl EventLoop {
         if event.is_read_closed() || event.is_error() {
             connection.hung_up = true;
         }
-        let throttled = connection.throttled;
+        let (throttled, ready) = (connection.throttled, connection.ready);
         if event.is_readable() || connection.hung_up {
             connection.readable = true;
         }
         if event.is_writable() && throttled {
             self.flush_client(token);
         }
-        if event.is_readable() || event.is_read_closed() || event.is_error() {
+        if ready {
+            // Was served in this turn already and had its share: the next turn serves it.
+        } else if event.is_readable() || event.is_read_closed() || event.is_error() {
             self.serve(token);
         } else if event.is_writable() && !throttled {
             self.flush_client(token);
