@@ -425,6 +425,31 @@ fn no_more_clients_than_allowed() {
 }
 
 #[test]
+fn without_file_descriptors_it_waits_in_peace_and_goes_on() {
+    let mut server = Server::start(&["--hz", "500"]);
+    let mut first = server.connect();
+    first.ask("PING", "+PONG\r\n");
+    server.allow_more_files(0);
+    let mut others: Vec<_> = (0..50).map(|_| server.connect()).collect();
+    let start = Instant::now();
+    while start.elapsed().as_millis() < 200 {
+        first.ask("PING", "+PONG\r\n");
+    }
+    server.allow_more_files(100);
+    for other in &mut others {
+        other.ask("PING", "+PONG\r\n");
+    }
+    server.signal("TERM");
+    let (_, log) = server.wait();
+    let complaints = log
+        .iter()
+        .filter(|line| line.contains("Accepting client connection: "));
+    // One, and one for each second that a busy machine takes for this.
+    let seconds = start.elapsed().as_secs() as usize;
+    assert!((1..=2 + seconds).contains(&complaints.count()), "{log:#?}");
+}
+
+#[test]
 fn idle_clients_are_closed_after_the_timeout() {
     let server = Server::start(&["--timeout", "1"]);
     let (mut idle, mut monitor) = (server.connect(), server.connect());

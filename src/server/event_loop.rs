@@ -31,6 +31,8 @@ use super::title::TitleBar;
 const EVENTS_MAX: usize = 1024;
 /// Connections accepted in one turn: a flood of them must not keep the others waiting.
 const ACCEPTS_MAX: usize = 256;
+/// Time between two warnings that accepting fails, in µs.
+const ACCEPT_WARNING_PERIOD_US: u64 = 1_000_000;
 const SIGNAL_TOKEN: PollToken = PollToken(usize::MAX);
 const FIRST_LISTENER_TOKEN: usize = usize::MAX - 1;
 
@@ -53,8 +55,11 @@ pub struct EventLoop {
     jobs: Jobs,
     flushing: Vec<Token>,
     accepting: Vec<usize>,
-    /// Listeners on which accepting failed, most likely for want of file descriptors.
+    /// Listeners on which accepting failed, most likely for want of file descriptors. The next tick
+    /// of the cron tries them again.
     stalled: Vec<usize>,
+    /// When the log may tell of such a failure again, on the monotonic clock.
+    accept_warning_due_us: u64,
 }
 
 impl EventLoop {
@@ -96,6 +101,7 @@ impl EventLoop {
             flushing: Vec::new(),
             accepting: Vec::new(),
             stalled: Vec::new(),
+            accept_warning_due_us: 0,
         })
     }
 
@@ -169,7 +175,7 @@ impl EventLoop {
         if token == SIGNAL_TOKEN {
             self.take_signals();
         } else if let Some(index) = self.listener_index(token) {
-            if !self.accepting.contains(&index) {
+            if !self.accepting.contains(&index) && !self.stalled.contains(&index) {
                 self.accepting.push(index);
             }
         } else {
@@ -248,12 +254,26 @@ impl EventLoop {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.accepting.pop();
                 }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // The peer was gone before we came to it; the next one may be there.
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted
+                    ) => {}
                 Err(error) => {
-                    warn!("Accepting client connection: {error}");
+                    self.warn_of_accepting(&error);
                     self.stalled.extend(self.accepting.pop());
                 }
             }
+        }
+    }
+
+    /// Once a second is enough: without file descriptors every attempt fails.
+    fn warn_of_accepting(&mut self, error: &io::Error) {
+        let now_us = self.instance.clock.monotonic_us();
+        if now_us >= self.accept_warning_due_us {
+            self.accept_warning_due_us = now_us + ACCEPT_WARNING_PERIOD_US;
+            warn!("Accepting client connection: {error}");
         }
     }
 
