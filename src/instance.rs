@@ -18,7 +18,7 @@ use crate::net::address::Address;
 use crate::net::listener::Listeners;
 use crate::server::clock::Clock;
 use crate::server::figures::LoopFigures;
-use crate::session::{Session, Token};
+use crate::session::{Mode, Session, Token};
 
 /// The state of the server.
 pub struct Instance {
@@ -57,6 +57,8 @@ pub struct Instance {
     pub startup_memory_bytes: usize,
     /// Who supervises the process, as INFO names it.
     pub supervised: &'static str,
+    /// When the log last told of an attack, in ms since the epoch.
+    pub attack_logged_ms: i64,
     /// Whether the cron stands still (DEBUG PAUSE-CRON).
     pub cron_paused: bool,
     /// Whether the replies of ordinary clients are limited.
@@ -173,6 +175,7 @@ impl Instance {
             replication_id: String::new(),
             startup_memory_bytes: 0,
             supervised: "no",
+            attack_logged_ms: 0,
             cron_paused: false,
             output_limited: false,
         };
@@ -285,7 +288,14 @@ impl Instance {
     /// Whether the replies that wait for a client, of so many bytes, are over the hard limit, or
     /// over the soft one for too long.
     pub fn output_limit_reached(&mut self, session: &mut Session, pending_bytes: usize) -> bool {
-        let limit = self.config.client_output_buffer_limit.normal;
+        let limits = &self.config.client_output_buffer_limit;
+        let normal = limits.normal;
+        // What a monitor is told cannot be held back as a pipeline's replies can. Where ordinary clients
+        // have no limit it has that of subscribers, to whom the same applies.
+        let limit = match session.mode {
+            Mode::Monitor if normal.hard_bytes == 0 && normal.soft_bytes == 0 => limits.pubsub,
+            Mode::Monitor | Mode::Normal => normal,
+        };
         let pending_bytes = pending_bytes as u64;
         let hard = limit.hard_bytes > 0 && pending_bytes >= limit.hard_bytes;
         let soft = limit.soft_bytes > 0 && pending_bytes >= limit.soft_bytes;

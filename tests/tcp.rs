@@ -81,6 +81,32 @@ fn inline_requests() {
 }
 
 #[test]
+fn http_is_cut_off_without_a_word() {
+    let mut server = Server::start(&[]);
+    let mut other = server.connect();
+    for attack in [
+        "POST / HTTP/1.1\r\nContent-Length: 13\r\n\r\nSET key 1\r\n",
+        "PING\r\nGET / HTTP/1.1\r\nHost: localhost\r\n\r\nSET key 2\r\n",
+        "*2\r\n$4\r\npOsT\r\n$0\r\n\r\n",
+    ] {
+        let mut attacker = server.connect();
+        attacker.send(attack);
+        attacker.expect_end();
+    }
+    other.ask("GET key", "$-1\r\n");
+    other.ask(
+        "POSTS",
+        "-ERR unknown command 'POSTS', with args beginning with: \r\n",
+    );
+    server.signal("TERM");
+    let (_, log) = server.wait();
+    let warnings = log.iter().filter(|line| {
+        line.contains(" # Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: ")
+    });
+    assert_eq!(warnings.count(), 1, "{log:#?}");
+}
+
+#[test]
 fn a_client_that_sends_one_byte_at_a_time() {
     let server = Server::start(&[]);
     let mut client = server.connect();
@@ -389,6 +415,20 @@ fn a_monitor_sees_another_client() {
         line.starts_with('+') && line.ends_with(&format!(" [0 {local}] \"SET\" \"key\" \"a\\nb\"")),
         "{line}"
     );
+}
+
+#[test]
+fn a_monitor_that_does_not_read_is_closed() {
+    let server = Server::start(&["--client-output-buffer-limit", "pubsub 1mb 0 0"]);
+    let (mut monitor, mut client) = (server.connect(), server.connect());
+    monitor.ask("MONITOR", "+OK\r\n");
+    let value = vec![b'x'; 1 << 20];
+    // More than the sockets have room for.
+    for _ in 0..30 {
+        client.send(request(&[b"SET", b"key", &value]));
+        client.expect("+OK\r\n");
+    }
+    client.wait_for_clients(|list| list.lines().count() == 1);
 }
 
 #[test]
