@@ -6,7 +6,7 @@ use ahash::AHashMap;
 use slab::Slab;
 
 use crate::net::address::Address;
-use crate::session::{Close, Mode, Session, Token};
+use crate::session::{Blocked, Close, Mode, Session, Token};
 
 /// Every client's session. One that is being served is out on loan, so that a handler can work on
 /// it and on the others side by side.
@@ -19,8 +19,10 @@ pub struct Clients {
     monitors: Vec<Token>,
     to_flush: Vec<Token>,
     to_close: Vec<Token>,
-    /// Held back by CLIENT PAUSE.
+    /// Held back by CLIENT PAUSE, in the order in which they will be served.
     postponed: Vec<Token>,
+    /// How many of those have left meanwhile.
+    postponed_gone: usize,
 }
 
 struct Slot {
@@ -54,9 +56,25 @@ impl Clients {
         let session = self.lend(token)?;
         self.slots.remove(token.slot as usize);
         self.by_id.remove(&session.id);
-        self.monitors.retain(|monitor| *monitor != token);
-        self.postponed.retain(|postponed| *postponed != token);
+        if session.mode == Mode::Monitor {
+            self.monitors.retain(|monitor| *monitor != token);
+        }
+        if session.blocked == Some(Blocked::Postponed) {
+            self.forget_postponed();
+        }
         Some(session)
+    }
+
+    /// One that a pause holds back has left. The list is cleared of such when they are half of it:
+    /// ten thousand clients that leave at once must not have it searched ten thousand times.
+    fn forget_postponed(&mut self) {
+        self.postponed_gone += 1;
+        if self.postponed_gone * 2 > self.postponed.len() {
+            let mut postponed = std::mem::take(&mut self.postponed);
+            postponed.retain(|token| self.contains(*token));
+            self.postponed = postponed;
+            self.postponed_gone = 0;
+        }
     }
 
     /// Number of clients.
@@ -228,11 +246,45 @@ impl Clients {
 
     /// The clients that a pause holds back, for the loop to serve again.
     pub fn take_postponed(&mut self) -> Vec<Token> {
+        self.postponed_gone = 0;
         std::mem::take(&mut self.postponed)
     }
 
     /// Number of clients that a pause holds back.
     pub fn postponed(&self) -> usize {
-        self.postponed.len()
+        self.postponed.len() - self.postponed_gone
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn postponed_client(clients: &mut Clients) -> Token {
+        let token = clients.add(Address::default(), 0);
+        clients.postpone(token);
+        if let Some(session) = clients.get_mut(token) {
+            session.blocked = Some(Blocked::Postponed);
+        }
+        token
+    }
+
+    /// During a long pause clients come and go without end.
+    #[test]
+    fn the_list_of_those_held_back_does_not_grow_with_those_that_leave() {
+        let mut clients = Clients::default();
+        let stays: Vec<_> = (0..3).map(|_| postponed_client(&mut clients)).collect();
+        for _ in 0..1000 {
+            let token = postponed_client(&mut clients);
+            assert_eq!(clients.postponed(), 4);
+            clients.remove(token);
+            assert_eq!(clients.postponed(), 3);
+            assert!(clients.postponed.len() <= 2 * 4);
+        }
+        clients.remove(stays[1]);
+        let mut served = clients.take_postponed();
+        served.retain(|token| clients.contains(*token));
+        assert_eq!(served, [stays[0], stays[2]]);
+        assert_eq!(clients.postponed(), 0);
     }
 }

@@ -18,7 +18,7 @@ use crate::net::address::Address;
 use crate::net::listener::Listeners;
 use crate::server::clock::Clock;
 use crate::server::figures::LoopFigures;
-use crate::session::{Session, Token};
+use crate::session::{Mode, Session, Token};
 
 /// The state of the server.
 pub struct Instance {
@@ -38,8 +38,11 @@ pub struct Instance {
     pub requests: Vec<LoopRequest>,
     /// The stopwatch's counter at the end of the last command of a batch, or at its start.
     lap_started: u64,
-    /// Time in ticks from which on a command is looked at by slow log and latency monitor.
+    /// Time in ticks from which on a command is looked at by slow log and latency monitor, or
+    /// others go before its client's next one.
     pub slow_ticks: u64,
+    /// Whether a command took `SLOW_US` or more since the loop looked last.
+    pub was_slow: bool,
     /// 40 hexadecimal digits, another for every start.
     pub run_id: String,
     pub started_ms: i64,
@@ -56,6 +59,8 @@ pub struct Instance {
     pub startup_memory_bytes: usize,
     /// Who supervises the process, as INFO names it.
     pub supervised: &'static str,
+    /// When the log last told of an attack, in ms since the epoch.
+    pub attack_logged_ms: i64,
     /// Whether the cron stands still (DEBUG PAUSE-CRON).
     pub cron_paused: bool,
     /// Whether the replies of ordinary clients are limited.
@@ -115,6 +120,8 @@ pub struct Pause {
 
 /// With more clients than this for each tick of a second, `dynamic-hz` makes the ticks more frequent.
 const CLIENTS_PER_TICK_MAX: usize = 200;
+/// A command that takes so long, in µs, is its client's last in this turn.
+pub const SLOW_US: u64 = 100;
 /// Most ticks a second.
 const HZ_MAX: u32 = 500;
 
@@ -162,6 +169,7 @@ impl Instance {
             requests: Vec::new(),
             lap_started: 0,
             slow_ticks: u64::MAX,
+            was_slow: false,
             loop_figures: LoopFigures::default(),
             listeners: None,
             config_file: None,
@@ -170,6 +178,7 @@ impl Instance {
             replication_id: String::new(),
             startup_memory_bytes: 0,
             supervised: "no",
+            attack_logged_ms: 0,
             cron_paused: false,
             output_limited: false,
         };
@@ -203,7 +212,7 @@ impl Instance {
         };
         self.slow_ticks = self
             .clock
-            .nanos_as_ticks(slowlog_us.min(latency_us).saturating_mul(1000));
+            .nanos_as_ticks(slowlog_us.min(latency_us).min(SLOW_US).saturating_mul(1000));
         self.slowlog.capacity = config.slowlog_max_len as usize;
         self.keyspace.access.frequency = config.maxmemory_policy.is_lfu();
         self.keyspace.access.log_factor = config.lfu_log_factor;
@@ -298,7 +307,14 @@ impl Instance {
     /// Whether the replies that wait for a client, of so many bytes, are over the hard limit, or
     /// over the soft one for too long.
     pub fn output_limit_reached(&mut self, session: &mut Session, pending_bytes: usize) -> bool {
-        let limit = self.config.client_output_buffer_limit.normal;
+        let limits = &self.config.client_output_buffer_limit;
+        let normal = limits.normal;
+        // What a monitor is told cannot be held back as a pipeline's replies can. Where ordinary clients
+        // have no limit it has that of subscribers, to whom the same applies.
+        let limit = match session.mode {
+            Mode::Monitor if normal.hard_bytes == 0 && normal.soft_bytes == 0 => limits.pubsub,
+            Mode::Monitor | Mode::Normal => normal,
+        };
         let pending_bytes = pending_bytes as u64;
         let hard = limit.hard_bytes > 0 && pending_bytes >= limit.hard_bytes;
         let soft = limit.soft_bytes > 0 && pending_bytes >= limit.soft_bytes;

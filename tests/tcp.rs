@@ -81,6 +81,32 @@ fn inline_requests() {
 }
 
 #[test]
+fn http_is_cut_off_without_a_word() {
+    let mut server = Server::start(&[]);
+    let mut other = server.connect();
+    for attack in [
+        "POST / HTTP/1.1\r\nContent-Length: 13\r\n\r\nSET key 1\r\n",
+        "PING\r\nGET / HTTP/1.1\r\nHost: localhost\r\n\r\nSET key 2\r\n",
+        "*2\r\n$4\r\npOsT\r\n$0\r\n\r\n",
+    ] {
+        let mut attacker = server.connect();
+        attacker.send(attack);
+        attacker.expect_end();
+    }
+    other.ask("GET key", "$-1\r\n");
+    other.ask(
+        "POSTS",
+        "-ERR unknown command 'POSTS', with args beginning with: \r\n",
+    );
+    server.signal("TERM");
+    let (_, log) = server.wait();
+    let warnings = log.iter().filter(|line| {
+        line.contains(" # Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: ")
+    });
+    assert_eq!(warnings.count(), 1, "{log:#?}");
+}
+
+#[test]
 fn a_client_that_sends_one_byte_at_a_time() {
     let server = Server::start(&[]);
     let mut client = server.connect();
@@ -163,6 +189,64 @@ fn a_slow_reader_neither_holds_others_up_nor_fills_the_memory() {
         slow.expect(&reply);
     }
     sending.join().expect("everything is sent");
+}
+
+#[test]
+fn a_pipeline_of_slow_commands_lets_others_in_between() {
+    let server = Server::start(&["--enable-debug-command", "yes"]);
+    let (mut slow, mut other) = (server.connect(), server.connect());
+    slow.send("DEBUG SLEEP 0.01\r\n".repeat(30));
+    slow.expect("+OK\r\n");
+    let stats = other.text("INFO commandstats");
+    let calls = stats
+        .split_once("cmdstat_debug:calls=")
+        .and_then(|(_, rest)| rest.split(',').next()?.parse().ok());
+    assert!(calls.is_some_and(|calls: u32| calls < 30), "{stats}");
+}
+
+#[test]
+fn a_flood_of_quick_commands_does_not_take_all_of_a_turn() {
+    let server = Server::start(&[]);
+    let mut flood = server.connect();
+    flood.send("CLIENT REPLY OFF\r\n");
+    flood.send("PING\r\n".repeat(200_000));
+    flood.send("CLIENT REPLY ON\r\n");
+    flood.expect("+OK\r\n");
+    let info = server.connect().text("INFO debug");
+    let most = info
+        .split_once("eventloop_cmd_per_cycle_max:")
+        .and_then(|(_, rest)| rest.lines().next()?.parse().ok());
+    // One read would bring 10,922 of them.
+    assert!(
+        most.is_some_and(|commands: u32| commands < 10_000),
+        "{info}"
+    );
+}
+
+#[test]
+fn who_has_not_logged_in_must_read_the_replies() {
+    let server = Server::start(&["--requirepass", "secret"]);
+    let mut stranger = server.connect();
+    stranger.stream.set_nonblocking(true).expect("a setting");
+    let requests = "GET key\r\n".repeat(10_000);
+    let mut admin = server.connect();
+    admin.ask("AUTH secret", "+OK\r\n");
+    // Until the sockets are full and stay so, over turns in which the server could have read.
+    let mut refusals = 0;
+    while refusals < 50 {
+        refusals = match std::io::Write::write(&mut stranger.stream, requests.as_bytes()) {
+            Ok(_) => 0,
+            Err(_) => refusals + 1,
+        };
+        let list = admin.text("CLIENT LIST");
+        let pending = list
+            .split_once(" omem=")
+            .and_then(|(_, rest)| rest.split(' ').next()?.parse().ok());
+        assert!(
+            pending.is_some_and(|bytes: usize| bytes < 100 * 1024),
+            "{list}"
+        );
+    }
 }
 
 #[test]
@@ -334,6 +418,20 @@ fn a_monitor_sees_another_client() {
 }
 
 #[test]
+fn a_monitor_that_does_not_read_is_closed() {
+    let server = Server::start(&["--client-output-buffer-limit", "pubsub 1mb 0 0"]);
+    let (mut monitor, mut client) = (server.connect(), server.connect());
+    monitor.ask("MONITOR", "+OK\r\n");
+    let value = vec![b'x'; 1 << 20];
+    // More than the sockets have room for.
+    for _ in 0..30 {
+        client.send(request(&[b"SET", b"key", &value]));
+        client.expect("+OK\r\n");
+    }
+    client.wait_for_clients(|list| list.lines().count() == 1);
+}
+
+#[test]
 fn who_has_not_logged_in_may_send_little() {
     let server = Server::start(&["--requirepass", "secret"]);
     let mut client = server.connect();
@@ -364,6 +462,31 @@ fn no_more_clients_than_allowed() {
     drop(second);
     first.wait_for_clients(|list| list.lines().count() == 1);
     server.connect().ask("PING", "+PONG\r\n");
+}
+
+#[test]
+fn without_file_descriptors_it_waits_in_peace_and_goes_on() {
+    let mut server = Server::start(&["--hz", "500"]);
+    let mut first = server.connect();
+    first.ask("PING", "+PONG\r\n");
+    server.allow_more_files(0);
+    let mut others: Vec<_> = (0..50).map(|_| server.connect()).collect();
+    let start = Instant::now();
+    while start.elapsed().as_millis() < 200 {
+        first.ask("PING", "+PONG\r\n");
+    }
+    server.allow_more_files(100);
+    for other in &mut others {
+        other.ask("PING", "+PONG\r\n");
+    }
+    server.signal("TERM");
+    let (_, log) = server.wait();
+    let complaints = log
+        .iter()
+        .filter(|line| line.contains("Accepting client connection: "));
+    // One, and one for each second that a busy machine takes for this.
+    let seconds = start.elapsed().as_secs() as usize;
+    assert!((1..=2 + seconds).contains(&complaints.count()), "{log:#?}");
 }
 
 #[test]

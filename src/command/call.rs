@@ -4,11 +4,14 @@ use crate::effects;
 use crate::info;
 use crate::instance::Instance;
 use crate::resp::Reply;
-use crate::session::{ReplyMode, Session};
+use crate::session::{Close, ReplyMode, Session};
 
 use super::gate::{self, Verdict};
 use super::spec::Flag;
 use super::{Args, CommandError, CommandId, CommandResult, Context};
+
+/// Time between two log lines about attacks, in ms.
+const ATTACK_LOG_PERIOD_MS: u64 = 60_000;
 
 /// What became of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +65,7 @@ pub fn execute_resolved(
         }
         Verdict::Refuse(error) => refuse(instance, reply, resolved, error),
         Verdict::Postpone => return Flow::Postponed,
+        Verdict::Abort => abort(instance, session),
     }
     match session.reply_mode {
         ReplyMode::On | ReplyMode::SkipNext => {}
@@ -143,6 +147,24 @@ fn refuse(
         instance.command_stats.record_rejected(command);
     }
     reply_error(instance, reply, &error);
+}
+
+/// Closes a connection over which somebody attacks; what was answered before is not sent either.
+#[cold]
+fn abort(instance: &mut Instance, session: &mut Session) {
+    session.close = Close::Now;
+    let now_ms = instance.now_ms();
+    let since_ms = now_ms.saturating_sub(instance.attack_logged_ms);
+    // Whoever attacks must not fill the disk with this.
+    if since_ms.unsigned_abs() > ATTACK_LOG_PERIOD_MS {
+        instance.attack_logged_ms = now_ms;
+        log::warn!(
+            "Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: commands to Redis. \
+             Most likely a web page makes its reader's browser talk to this port (cross-protocol scripting). \
+             Connection from {} aborted.",
+            session.address.peer
+        );
+    }
 }
 
 /// The handler of a command that has only subcommands: the gate lets none through to it.

@@ -15,6 +15,8 @@ pub enum Verdict {
     Refuse(CommandError),
     /// Keep it for later.
     Postpone,
+    /// It is HTTP: a browser was led here. Close without a word.
+    Abort,
 }
 
 /// Decides whether a request may run now.
@@ -26,7 +28,11 @@ pub fn admit(
     resolved: Option<CommandId>,
 ) -> Verdict {
     let Some(id) = resolved else {
-        return Verdict::Refuse(unknown_command(args));
+        return if is_http(args.at(0)) {
+            Verdict::Abort
+        } else {
+            Verdict::Refuse(unknown_command(args))
+        };
     };
     let command = instance.commands.get(id);
     if let Err(error) = check_shape(command, args) {
@@ -95,6 +101,13 @@ fn check_permission(
          you can run it from a local connection, otherwise you need to set this option in the \
          configuration file, and then restart the server.",
     ))
+}
+
+/// Whether the request is a line of an HTTP request. A web page can have a browser send one to this
+/// port, with commands in its body. (`GET` is a command, but the line `Host:` follows it.)
+#[cold]
+fn is_http(name: &[u8]) -> bool {
+    name.eq_ignore_ascii_case(b"post") || name.eq_ignore_ascii_case(b"host:")
 }
 
 #[cold]

@@ -8,10 +8,10 @@ pub mod slowlog;
 
 use crate::command::Args;
 use crate::command::spec::{Flag, FlagSet};
-use crate::instance::Instance;
+use crate::instance::{Instance, SLOW_US};
 use crate::session::Session;
 
-/// Notes a command that took so many ticks, at least as many as a threshold asks for.
+/// Notes a command that took so many ticks: at least `slow_ticks`, the least that anybody asks for.
 #[cold]
 pub fn slow_command(
     instance: &mut Instance,
@@ -21,6 +21,7 @@ pub fn slow_command(
     ticks: u64,
 ) {
     let elapsed_us = instance.clock.ticks_as_nanos(ticks) / 1000;
+    instance.was_slow |= elapsed_us >= SLOW_US;
     let threshold_us = instance.config.slowlog_log_slower_than;
     if threshold_us >= 0 && elapsed_us >= threshold_us as u64 && !flags.has(Flag::SkipSlowlog) {
         let now_ms = instance.now_ms();

@@ -13,6 +13,9 @@ use super::stream::Stream;
 
 /// Pieces given to one vectored write.
 const SLICES_MAX: usize = 64;
+/// Bytes sent in one go. A peer that reads as fast as it is written to would otherwise hold the loop
+/// until a reply of any size has gone through the socket.
+const SEND_MAX_BYTES: usize = 1024 * 1024;
 
 /// What one read brought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +35,8 @@ pub enum Sent {
     All,
     /// The socket takes no more for now.
     Blocked,
+    /// The socket may take more, but others have waited long enough.
+    Paused,
 }
 
 /// One client's connection.
@@ -106,21 +111,18 @@ impl Connection {
         Ok(Fill::More { shared, total })
     }
 
-    /// Sends what is pending, as far as the socket takes it. Gives the number of bytes sent too.
+    /// Sends what is pending, as far as the socket takes it, at most 1 MiB. Gives the number of
+    /// bytes sent too.
     ///
     /// Errors: the socket's.
     pub fn flush(&mut self, reply: &mut Reply) -> io::Result<(Sent, usize)> {
         let mut total = 0;
         while !reply.is_empty() {
-            let written = match reply.contiguous() {
-                Some(bytes) => retry(|| self.stream.write(bytes)),
-                None => {
-                    let mut slices = [IoSlice::new(&[]); SLICES_MAX];
-                    let count = reply.slices(&mut slices);
-                    retry(|| self.stream.write_vectored(&slices[..count]))
-                }
-            };
-            match written {
+            let room = SEND_MAX_BYTES - total;
+            if room == 0 {
+                return Ok((Sent::Paused, total));
+            }
+            match self.send(reply, room) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(count) => {
                     total += count;
@@ -134,6 +136,25 @@ impl Connection {
         }
         Ok((Sent::All, total))
     }
+
+    /// One write of at most `most_bytes`.
+    fn send(&mut self, reply: &Reply, most_bytes: usize) -> io::Result<usize> {
+        let cut = |bytes: &[u8]| bytes.len().min(most_bytes);
+        if let Some(bytes) = reply.contiguous() {
+            return retry(|| self.stream.write(&bytes[..cut(bytes)]));
+        }
+        let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+        let count = reply.slices(&mut slices);
+        let mut sum_bytes = 0;
+        let whole = slices[..count].iter().take_while(|slice| {
+            sum_bytes += slice.len();
+            sum_bytes <= most_bytes
+        });
+        match whole.count() {
+            0 => retry(|| self.stream.write(&slices[0][..cut(&slices[0])])),
+            whole => retry(|| self.stream.write_vectored(&slices[..whole])),
+        }
+    }
 }
 
 /// Runs a system call again when a signal interrupted it.
@@ -143,5 +164,48 @@ fn retry(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             result => return result,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{TcpListener, TcpStream};
+
+    use bytes::Bytes;
+
+    use super::*;
+
+    /// A peer that reads as fast as it is written to must not hold the loop for all of a giant reply.
+    #[test]
+    fn a_giant_reply_is_sent_in_pieces() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("some port is free");
+        let address = listener.local_addr().expect("it is bound");
+        let socket = TcpStream::connect(address).expect("it listens");
+        let (mut peer, _) = listener.accept().expect("somebody connected");
+        socket.set_nonblocking(true).expect("a setting");
+        let stream = Stream::Tcp(mio::net::TcpStream::from_std(socket));
+        let mut connection = Connection::new(stream);
+        let giant = Bytes::from(vec![b'x'; 9 * SEND_MAX_BYTES + 1]);
+        let mut reply = Reply::default();
+        reply.bulk_shared(&giant);
+        reply.bulk(&giant[..2 * SEND_MAX_BYTES]);
+        let expected_bytes = reply.len();
+        let reading = std::thread::spawn(move || {
+            let mut got = Vec::new();
+            peer.read_to_end(&mut got).expect("it is sent");
+            got
+        });
+        loop {
+            let (sent, count) = connection.flush(&mut reply).expect("the peer reads");
+            assert!(count <= SEND_MAX_BYTES, "{count} bytes in one go");
+            match sent {
+                Sent::All => break,
+                Sent::Paused | Sent::Blocked => std::thread::yield_now(),
+            }
+        }
+        drop(connection);
+        let got = reading.join().expect("it read to the end");
+        assert_eq!(got.len(), expected_bytes);
+        assert!(got.starts_with(b"$9437185\r\nx") && got.ends_with(b"x\r\n"));
     }
 }

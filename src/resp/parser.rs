@@ -36,6 +36,8 @@ use super::protocol_error::ProtocolError;
 const LINE_MAX_BYTES: usize = 64 * 1024;
 /// From this length on an argument that is still arriving gets a buffer of its own, in bytes.
 const BIG_ARGUMENT_BYTES: usize = 32 * 1024;
+/// Longest argument whatever the limits say, in bytes: lengths of keys are kept in `u32`.
+const ARGUMENT_MAX_BYTES: u64 = u32::MAX as u64;
 /// Most input looked at by one call, in bytes, so that spans fit `u32`.
 const INPUT_MAX_BYTES: usize = 1 << 30;
 /// Most arguments, and longest argument in bytes, before a client has authenticated.
@@ -423,7 +425,7 @@ fn argument_len(line: &[u8], limits: &Limits) -> Result<Option<(usize, usize)>, 
         return Err(ProtocolError::ExpectedDollar(line[0]));
     }
     match number::parse_i64(&line[1..end]) {
-        Some(len) if len >= 0 && len as u64 <= limits.max_bulk_bytes => {
+        Some(len) if len >= 0 && len as u64 <= limits.max_bulk_bytes.min(ARGUMENT_MAX_BYTES) => {
             if len > UNAUTHENTICATED_BULK_MAX_BYTES && !limits.authenticated {
                 return Err(ProtocolError::UnauthenticatedBulkLength);
             }

@@ -33,7 +33,7 @@ use crate::sys::signals::Signals;
 
 use super::cron::Cron;
 use super::jobs::Jobs;
-use super::serve::SHARED_BUFFER_BYTES;
+use super::serve::{SHARE_NS, SHARED_BUFFER_BYTES};
 use super::shutdown::Shutdown;
 use super::title::TitleBar;
 
@@ -41,6 +41,8 @@ use super::title::TitleBar;
 const EVENTS_MAX: usize = 1024;
 /// Connections accepted in one turn: a flood of them must not keep the others waiting.
 const ACCEPTS_MAX: usize = 256;
+/// Time between two warnings that accepting fails, in µs.
+const ACCEPT_WARNING_PERIOD_US: u64 = 1_000_000;
 /// The tokens from the top down are not clients': see `encode`.
 const SIGNAL_TOKEN: PollToken = PollToken(usize::MAX);
 const FIRST_LISTENER_TOKEN: usize = usize::MAX - 1;
@@ -53,6 +55,8 @@ pub struct EventLoop {
     /// Lent to each connection for the time it is served.
     pub(super) shared: Box<[u8]>,
     pub(super) batch: Batch,
+    /// How long one connection is served in one turn.
+    pub(super) share_ticks: u64,
     /// Connections to serve without waiting for an event.
     pub(super) ready: Vec<Token>,
     pub(super) shutdown: Shutdown,
@@ -62,8 +66,11 @@ pub struct EventLoop {
     jobs: Jobs,
     flushing: Vec<Token>,
     accepting: Vec<usize>,
-    /// Listeners on which accepting failed, most likely for want of file descriptors.
+    /// Listeners on which accepting failed, most likely for want of file descriptors. The next tick
+    /// of the cron tries them again.
     stalled: Vec<usize>,
+    /// When the log may tell of such a failure again, on the monotonic clock.
+    accept_warning_due_us: u64,
 }
 
 impl EventLoop {
@@ -92,6 +99,7 @@ impl EventLoop {
         Ok(EventLoop {
             poll,
             cron: Cron::new(&instance),
+            share_ticks: instance.clock.nanos_as_ticks(SHARE_NS),
             instance,
             connections: Slab::new(),
             shared,
@@ -104,6 +112,7 @@ impl EventLoop {
             flushing: Vec::new(),
             accepting: Vec::new(),
             stalled: Vec::new(),
+            accept_warning_due_us: 0,
         })
     }
 
@@ -178,7 +187,7 @@ impl EventLoop {
         if token == SIGNAL_TOKEN {
             self.take_signals();
         } else if let Some(index) = self.listener_index(token) {
-            if !self.accepting.contains(&index) {
+            if !self.accepting.contains(&index) && !self.stalled.contains(&index) {
                 self.accepting.push(index);
             }
         } else {
@@ -201,14 +210,16 @@ impl EventLoop {
         if event.is_read_closed() || event.is_error() {
             connection.hung_up = true;
         }
-        let throttled = connection.throttled;
+        let (throttled, ready) = (connection.throttled, connection.ready);
         if event.is_readable() || connection.hung_up {
             connection.readable = true;
         }
         if event.is_writable() && throttled {
             self.flush_client(token);
         }
-        if event.is_readable() || event.is_read_closed() || event.is_error() {
+        if ready {
+            // Was served in this turn already and had its share: the next turn serves it.
+        } else if event.is_readable() || event.is_read_closed() || event.is_error() {
             self.serve(token);
         } else if event.is_writable() && !throttled {
             self.flush_client(token);
@@ -258,12 +269,26 @@ impl EventLoop {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.accepting.pop();
                 }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // The peer was gone before we came to it; the next one may be there.
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted
+                    ) => {}
                 Err(error) => {
-                    warn!("Accepting client connection: {error}");
+                    self.warn_of_accepting(&error);
                     self.stalled.extend(self.accepting.pop());
                 }
             }
+        }
+    }
+
+    /// Once a second is enough: without file descriptors every attempt fails.
+    fn warn_of_accepting(&mut self, error: &io::Error) {
+        let now_us = self.instance.clock.monotonic_us();
+        if now_us >= self.accept_warning_due_us {
+            self.accept_warning_due_us = now_us + ACCEPT_WARNING_PERIOD_US;
+            warn!("Accepting client connection: {error}");
         }
     }
 
@@ -333,10 +358,14 @@ impl EventLoop {
                 if count > 0 {
                     session.last_interaction_ms = self.instance.keyspace.now_ms;
                 }
-                if sent == Sent::All {
-                    self.flushed(token);
-                } else {
-                    self.check_output_limit(token);
+                match sent {
+                    Sent::All => self.flushed(token),
+                    Sent::Blocked => self.check_output_limit(token),
+                    Sent::Paused => {
+                        // Goes on in the next turn, if it is still there then.
+                        self.instance.clients.push(token, |_| {});
+                        self.check_output_limit(token);
+                    }
                 }
             }
             Err(error) => {

@@ -26,9 +26,14 @@ pub const SHARED_BUFFER_BYTES: usize = 64 * 1024;
 /// Reads from one connection in one turn; what is left waits for the next turn, and so behind the
 /// others.
 const READS_MAX: usize = 4;
+/// Time for the requests of one connection in one turn, in ns: what is left of a longer pipeline
+/// waits as well.
+pub const SHARE_NS: u64 = 500_000;
 /// Replies pending for a client whose output has no limit, from which on no more requests are read
 /// from it until they are sent.
 const BACKPRESSURE_BYTES: usize = 32 * 1024 * 1024;
+/// The same for a client that has not logged in: anybody can open very many of these.
+const UNAUTHENTICATED_BACKPRESSURE_BYTES: usize = 64 * 1024;
 
 /// How serving a piece of input ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +42,8 @@ enum Ended {
     InputUsed,
     /// The rest must wait: for the end of a pause, or until replies are sent.
     Held,
+    /// The connection has had its share of the turn; it is served again in the next one.
+    Yielded,
     /// The connection is to be closed.
     Closing,
 }
@@ -54,6 +61,8 @@ impl EventLoop {
             instance: &mut self.instance,
             batch: &mut self.batch,
             shared: &mut self.shared,
+            share_ticks: self.share_ticks,
+            deadline: 0,
         };
         let ended = server.serve(connection, &mut session, &mut reply);
         session.reply = reply;
@@ -62,7 +71,11 @@ impl EventLoop {
         if session.blocked.is_some() && connection.hung_up {
             session.close = Close::Now;
         }
-        let more = connection.readable && ended == Ended::InputUsed;
+        let more = match ended {
+            Ended::InputUsed => connection.readable,
+            Ended::Yielded => true,
+            Ended::Held | Ended::Closing => false,
+        };
         let closing = ended == Ended::Closing || session.close != Close::No;
         if closing {
             self.instance.clients.queue_close(token);
@@ -92,6 +105,10 @@ struct Server<'a> {
     instance: &'a mut Instance,
     batch: &'a mut Batch,
     shared: &'a mut [u8],
+    /// How long a connection is served in one turn.
+    share_ticks: u64,
+    /// When that is over; 0 until somebody asks.
+    deadline: u64,
 }
 
 impl Server<'_> {
@@ -122,7 +139,10 @@ impl Server<'_> {
                 return ended;
             }
         }
-        for _ in 0..READS_MAX {
+        for number in 0..READS_MAX {
+            if number > 0 && self.share_is_used() {
+                return Ended::Yielded;
+            }
             let filled = match connection.fill(self.shared) {
                 Ok(filled) => filled,
                 Err(error) => {
@@ -237,7 +257,20 @@ impl Server<'_> {
                 return (used + ran, ended);
             }
             used += parsed;
+            if used < input.len() && self.share_is_used() {
+                return (used, Ended::Yielded);
+            }
         }
+    }
+
+    /// Whether the connection was served for long enough. To be asked where there is more to do: the
+    /// time runs from the first asking on, so that whoever sends little costs no look at the clock.
+    fn share_is_used(&mut self) -> bool {
+        let now = self.instance.clock.ticks();
+        if self.deadline == 0 {
+            self.deadline = now.saturating_add(self.share_ticks);
+        }
+        now >= self.deadline
     }
 
     /// Runs the requests of the batch; tells how far into the input those reach that were run.
@@ -314,19 +347,31 @@ impl Server<'_> {
         if session.blocked.is_some() {
             return Ended::Held;
         }
-        if reply.len() > BACKPRESSURE_BYTES || self.instance.output_limited() {
-            return self.check_output(session, reply);
+        if reply.len() > UNAUTHENTICATED_BACKPRESSURE_BYTES
+            || self.instance.output_limited()
+            || self.instance.was_slow
+        {
+            return self.look_closer(session, reply);
         }
         Ended::InputUsed
     }
 
-    /// What the replies that wait allow: go on, wait until they are sent, or give the client up.
-    fn check_output(&mut self, session: &mut Session, reply: &Reply) -> Ended {
+    /// What the replies that wait, and a slow request, allow: go on, wait, or give the client up.
+    #[cold]
+    fn look_closer(&mut self, session: &mut Session, reply: &Reply) -> Ended {
+        let was_slow = std::mem::take(&mut self.instance.was_slow);
+        let backpressure_bytes = if session.authenticated {
+            BACKPRESSURE_BYTES
+        } else {
+            UNAUTHENTICATED_BACKPRESSURE_BYTES
+        };
         if self.instance.output_limit_reached(session, reply.len()) {
             session.close = Close::Now;
             Ended::Closing
-        } else if reply.len() > BACKPRESSURE_BYTES {
+        } else if reply.len() > backpressure_bytes {
             Ended::Held
+        } else if was_slow {
+            Ended::Yielded
         } else {
             Ended::InputUsed
         }

@@ -41,10 +41,12 @@ impl EventLoop {
     /// Ends the server. Nothing is left to wait for: clients get what was written for them so far.
     pub(super) fn begin_shutdown(&mut self, _options: ShutdownOptions, _requester: Option<Token>) {
         warn!("User requested shutdown...");
-        let mut flushing = Vec::new();
-        self.instance.clients.take_to_flush(&mut flushing);
-        for token in flushing {
-            self.flush_client(token);
+        while self.instance.clients.has_to_flush() {
+            let mut flushing = Vec::new();
+            self.instance.clients.take_to_flush(&mut flushing);
+            for token in flushing {
+                self.flush_client(token);
+            }
         }
         if let Some(listeners) = &mut self.instance.listeners {
             listeners.close();

@@ -84,6 +84,10 @@ fn populate_makes_keys_and_keeps_those_that_are_there() {
     ] {
         server.expect(request, "-ERR value is out of range, must be positive\r\n");
     }
+    server.expect(
+        "debug populate 1 a 9223372036854775807",
+        "-ERR string exceeds maximum allowed size (proto-max-bulk-len)\r\n",
+    );
 }
 
 #[test]

@@ -108,6 +108,17 @@ impl Server {
         (status, self.log.iter().collect())
     }
 
+    /// Lets it open so many files more than it has now.
+    pub fn allow_more_files(&self, more: usize) {
+        let pid = self.child.id();
+        let open = fs::read_dir(format!("/proc/{pid}/fd")).expect("it runs");
+        let limit = format!("--nofile={}:", open.count() + more);
+        let status = Command::new("prlimit")
+            .args(["--pid", &pid.to_string(), &limit])
+            .status();
+        assert!(status.expect("prlimit runs").success());
+    }
+
     /// Memory in use, in bytes.
     pub fn resident_bytes(&self) -> usize {
         let status =

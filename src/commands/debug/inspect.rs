@@ -119,6 +119,11 @@ pub(super) fn populate(context: &mut Context<'_>, args: Args<'_>) -> CommandResu
     let count = positive(args.at(2))?;
     let prefix = args.get(3).unwrap_or(b"key");
     let size = args.get(4).map(positive).transpose()?.unwrap_or(0);
+    if size as u64 > context.instance.config.proto_max_bulk_len {
+        return Err(CommandError::fixed(
+            "ERR string exceeds maximum allowed size (proto-max-bulk-len)",
+        ));
+    }
     let (keyspace, database, reply) = context.parts();
     for number in 0..count {
         let mut key = prefix.to_vec();

@@ -555,3 +555,21 @@ fn check_garbage(stream: &[u8], random: &mut fastrand::Rng) {
         assert_eq!((feed.requests, result), whole, "{}", stream.escape_ascii());
     }
 }
+
+/// Lengths of keys are kept in `u32`, whatever `proto-max-bulk-len` allows.
+#[test]
+fn no_argument_is_longer_than_four_gigabytes() {
+    let limits = Limits {
+        max_bulk_bytes: i64::MAX as u64,
+        ..Limits::default()
+    };
+    let announce = |length: u64| {
+        let input = format!("*2\r\n$3\r\nGET\r\n${length}\r\n");
+        Parser::new().parse(input.as_bytes(), &limits, &mut Batch::new())
+    };
+    assert!(announce(u64::from(u32::MAX)).is_ok());
+    assert_eq!(
+        announce(u64::from(u32::MAX) + 1),
+        Err(ProtocolError::InvalidBulkLength)
+    );
+}
