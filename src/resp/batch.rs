@@ -1,4 +1,4 @@
-//! What the parser hands over: up to 32 requests as spans of the input, and the view of one
+//! What the parser hands over: up to 64 requests as spans of the input, and the view of one
 //! request's arguments.
 
 use std::ops::Index;
@@ -6,7 +6,7 @@ use std::ops::Index;
 use bytes::Bytes;
 
 /// How many requests are parsed ahead at most, so that their keys can be prefetched together.
-pub const BATCH_MAX: usize = 32;
+pub const BATCH_MAX: usize = 64;
 
 /// What a reused vector of the batch may keep as capacity between batches, in bytes.
 const RETAINED_BYTES: usize = 64 * 1024;
