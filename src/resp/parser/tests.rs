@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::super::batch::BATCH_MAX;
 use super::*;
 
 type Requests = Vec<Vec<Vec<u8>>>;
@@ -320,17 +321,18 @@ fn requests_in_front_of_an_error_come_first() {
 }
 
 #[test]
-fn a_batch_holds_32_requests() {
-    let input = b"*1\r\n$4\r\nPING\r\n".repeat(40);
+fn a_batch_holds_so_many_requests() {
+    let input = b"*1\r\n$4\r\nPING\r\n".repeat(BATCH_MAX + 8);
     let (mut parser, mut batch) = (Parser::new(), Batch::new());
+    let full_bytes = BATCH_MAX * 14;
     assert_eq!(
         parser.parse(&input, &Limits::default(), &mut batch),
-        Ok(32 * 14)
+        Ok(full_bytes)
     );
     assert!(batch.is_full());
-    assert_eq!(batch.end(31), 32 * 14);
+    assert_eq!(batch.end(BATCH_MAX - 1), full_bytes);
     assert_eq!(
-        parser.parse(&input[32 * 14..], &Limits::default(), &mut batch),
+        parser.parse(&input[full_bytes..], &Limits::default(), &mut batch),
         Ok(8 * 14)
     );
     assert_eq!(batch.len(), 8);
