@@ -154,8 +154,11 @@ fn fields(source: &mut Source) -> Words {
         };
         command.push(source.word(operation));
         if operation == "OVERFLOW" {
-            let behaviour = source.one_of(&["WRAP", "SAT", "SAT", "FAIL", "FAIL"]);
-            command.push(source.word(if source.chance(2) { "FOO" } else { behaviour }));
+            let mut behaviour = source.one_of(&["WRAP", "SAT", "SAT", "FAIL", "FAIL"]);
+            if source.chance(2) {
+                behaviour = "FOO";
+            }
+            command.push(source.word(behaviour));
             continue;
         }
         command.push(field_type(source));
