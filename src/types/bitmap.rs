@@ -32,10 +32,10 @@ pub enum Operation {
 /// Bytes that are combined at a time: they stay in the nearest cache.
 const BLOCK: usize = 512;
 
-type Block = [u8; BLOCK];
+/// Words that are added up side by side.
+const LANES: usize = 4;
 
-/// Four words that are added up side by side.
-type Lanes = [u64; 4];
+type Lanes = [u64; LANES];
 
 /// Lanes in a group of the count.
 const GROUP: usize = 16;
@@ -129,39 +129,36 @@ fn ones_in(lanes: &Lanes) -> u64 {
     lanes.iter().map(|word| u64::from(word.count_ones())).sum()
 }
 
-/// Adds a group to the columns of weight 1, 2, 4 and 8; gives what is carried to 16.
-#[inline(always)]
+/// Adds a group to the columns of weight 1, 2, 4 and 8; gives what is carried to 16. Every lane goes its own way, so that they
+/// run side by side in one register.
+#[inline]
 fn add_group(weights: &mut [Lanes; 4], group: &[u8; GROUP_BYTES]) -> Lanes {
-    let lane = |index: usize| -> Lanes {
-        std::array::from_fn(|word| {
-            let at = (index * 4 + word) * 8;
-            u64::from_ne_bytes(std::array::from_fn(|byte| group[at + byte]))
-        })
-    };
+    let (words, _) = group.as_chunks::<8>();
     let [ones, twos, fours, eights] = weights;
-    let mut carried_eights = [Lanes::default(); 2];
-    for (half, carried_eight) in carried_eights.iter_mut().enumerate() {
-        let mut carried_fours = [Lanes::default(); 2];
-        for (quarter, carried_four) in carried_fours.iter_mut().enumerate() {
-            let at = half * 8 + quarter * 4;
-            let first = add(ones, lane(at), lane(at + 1));
-            let second = add(ones, lane(at + 2), lane(at + 3));
-            *carried_four = add(twos, first, second);
-        }
-        *carried_eight = add(fours, carried_fours[0], carried_fours[1]);
+    let mut carried = Lanes::default();
+    for lane in 0..LANES {
+        let word = |index: usize| u64::from_ne_bytes(words[index * LANES + lane]);
+        let quarter = |at: usize, ones: &mut u64, twos: &mut u64| {
+            let first = add(ones, word(at), word(at + 1));
+            let second = add(ones, word(at + 2), word(at + 3));
+            add(twos, first, second)
+        };
+        let (one, two, four) = (&mut ones[lane], &mut twos[lane], &mut fours[lane]);
+        let (first, second) = (quarter(0, one, two), quarter(4, one, two));
+        let low = add(four, first, second);
+        let (third, fourth) = (quarter(8, one, two), quarter(12, one, two));
+        let high = add(four, third, fourth);
+        carried[lane] = add(&mut eights[lane], low, high);
     }
-    add(eights, carried_eights[0], carried_eights[1])
+    carried
 }
 
 /// Adds two bits to each of the sum's; gives what is carried.
 #[inline(always)]
-fn add(sum: &mut Lanes, first: Lanes, second: Lanes) -> Lanes {
-    let mut carried = Lanes::default();
-    for index in 0..carried.len() {
-        let (a, b, c) = (sum[index], first[index], second[index]);
-        sum[index] = a ^ b ^ c;
-        carried[index] = (a & b) | ((a ^ b) & c);
-    }
+fn add(sum: &mut u64, first: u64, second: u64) -> u64 {
+    let differing = *sum ^ first;
+    let carried = (*sum & first) | (differing & second);
+    *sum = differing ^ second;
     carried
 }
 
@@ -202,64 +199,53 @@ fn first_other(bytes: &[u8], skipped: u8) -> Option<usize> {
 /// O(length of `out` × number of sources).
 pub fn combine(operation: Operation, sources: &[impl AsRef<[u8]>], out: &mut [u8]) {
     for (index, out) in out.chunks_mut(BLOCK).enumerate() {
-        let mut blocks = sources
+        let mut parts = sources
             .iter()
-            .map(|source| block_at(source.as_ref(), index * BLOCK));
-        let first = blocks.next().unwrap_or([0; BLOCK]);
-        let combined = combine_blocks(operation, first, blocks);
-        out.copy_from_slice(&combined[..out.len()]);
+            .map(|source| source.as_ref().get(index * BLOCK..).unwrap_or_default());
+        merge(out, parts.next().unwrap_or_default(), |_, first| first);
+        combine_block(operation, out, parts);
     }
 }
 
-fn combine_blocks(
-    operation: Operation,
-    first: Block,
-    others: impl Iterator<Item = Block>,
-) -> Block {
-    let any = |others: &mut dyn Iterator<Item = Block>| {
-        others.fold([0; BLOCK], |all, block| zip(all, block, |a, b| a | b))
-    };
-    let mut others = others;
+/// Combines what is in `out` already, the first source's part, with those of the others.
+fn combine_block<'a>(operation: Operation, out: &mut [u8], others: impl Iterator<Item = &'a [u8]>) {
     match operation {
-        Operation::Not => first.map(|byte| !byte),
-        Operation::And => others.fold(first, |all, block| zip(all, block, |a, b| a & b)),
-        Operation::Or => others.fold(first, |all, block| zip(all, block, |a, b| a | b)),
-        Operation::Xor => others.fold(first, |all, block| zip(all, block, |a, b| a ^ b)),
-        Operation::Difference => zip(first, any(&mut others), |a, b| a & !b),
-        Operation::ReverseDifference => zip(first, any(&mut others), |a, b| b & !a),
-        Operation::AndOr => zip(first, any(&mut others), |a, b| a & b),
+        Operation::Not => out.iter_mut().for_each(|byte| *byte = !*byte),
+        Operation::And => others.for_each(|part| merge(out, part, |a, b| a & b)),
+        Operation::Or => others.for_each(|part| merge(out, part, |a, b| a | b)),
+        Operation::Xor => others.for_each(|part| merge(out, part, |a, b| a ^ b)),
+        Operation::Difference => merge(out, &any(others), |a, b| a & !b),
+        Operation::ReverseDifference => merge(out, &any(others), |a, b| b & !a),
+        Operation::AndOr => merge(out, &any(others), |a, b| a & b),
         Operation::One => {
-            let (odd, several) = others.fold((first, [0; BLOCK]), |(odd, several), block| {
-                let again = zip(odd, block, |a, b| a & b);
-                (
-                    zip(odd, block, |a, b| a ^ b),
-                    zip(several, again, |a, b| a | b),
-                )
-            });
-            zip(odd, several, |a, b| a & !b)
+            // What is in `out` is in an odd number of sources.
+            let mut several = [0; BLOCK];
+            for part in others {
+                let again = several.iter_mut().zip(out.iter().zip(part));
+                again.for_each(|(several, (a, b))| *several |= a & b);
+                merge(out, part, |a, b| a ^ b);
+            }
+            merge(out, &several, |a, b| a & !b);
         }
     }
 }
 
+/// What is set in any of the parts.
+fn any<'a>(parts: impl Iterator<Item = &'a [u8]>) -> [u8; BLOCK] {
+    let mut any = [0; BLOCK];
+    parts.for_each(|part| merge(&mut any, part, |a, b| a | b));
+    any
+}
+
+/// Merges a part, which goes on in zeros, into `out`.
 #[inline(always)]
-fn zip(mut first: Block, second: Block, merge: impl Fn(u8, u8) -> u8) -> Block {
-    for (a, b) in first.iter_mut().zip(second) {
-        *a = merge(*a, b);
+fn merge(out: &mut [u8], part: &[u8], merge: impl Fn(u8, u8) -> u8) {
+    let (covered, beyond) = out.split_at_mut(part.len().min(out.len()));
+    for (byte, other) in covered.iter_mut().zip(part) {
+        *byte = merge(*byte, *other);
     }
-    first
-}
-
-/// The block that begins at an index, with zeros beyond the source's end.
-#[inline]
-fn block_at(source: &[u8], start: usize) -> Block {
-    let part = source.get(start..).unwrap_or_default();
-    match part.first_chunk() {
-        Some(block) => *block,
-        None => {
-            let mut block = [0; BLOCK];
-            block[..part.len()].copy_from_slice(part);
-            block
-        }
+    for byte in beyond {
+        *byte = merge(*byte, 0);
     }
 }
 
