@@ -1,6 +1,8 @@
 //! The commands, one family a file: each opens with its `COMMANDS` table, the handlers follow in
 //! the same order. Never touches a socket.
 
+pub mod bitfield;
+pub mod bitmaps;
 pub mod client;
 mod client_kill;
 mod client_list;
@@ -26,6 +28,8 @@ use crate::command::spec::CommandSpec;
 
 /// Every family's table.
 pub static FAMILIES: &[&[CommandSpec]] = &[
+    bitfield::COMMANDS,
+    bitmaps::COMMANDS,
     client::COMMANDS,
     command::COMMANDS,
     config::COMMANDS,

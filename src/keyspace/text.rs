@@ -89,6 +89,15 @@ impl<'a> NewValue<'a> {
         }
     }
 
+    /// The same for a string that is made to be changed. Takes the buffer where that saves a copy.
+    pub fn raw(buffer: &'a mut BytesMut) -> NewValue<'a> {
+        if buffer.len() > INLINE_STRING_MAX {
+            NewValue::Large(std::mem::take(buffer).freeze())
+        } else {
+            NewValue::Raw(buffer)
+        }
+    }
+
     /// The form in which a command's argument is kept. A big argument is shared, not copied, where it came in a buffer of its own.
     #[inline]
     pub fn argument(args: Args<'a>, index: usize) -> NewValue<'a> {
@@ -107,11 +116,23 @@ impl Keyspace {
         length: usize,
         change: impl FnOnce(&mut [u8]),
     ) {
+        self.prepare_string(database, key, length, change);
+        self.changes.modified(database, key);
+    }
+
+    /// The same for a change that may turn out to be none: the caller calls `modified` if it was one.
+    pub fn prepare_string(
+        &mut self,
+        database: usize,
+        key: &[u8],
+        length: usize,
+        change: impl FnOnce(&mut [u8]),
+    ) {
         let hash = self.hash(key);
         let space = &mut self.databases[database];
         let change = match space.get_mut(hash, key) {
             Some(record) => match edit_in_place(record, length, change) {
-                Ok(()) => return self.changes.modified(database, key),
+                Ok(()) => return,
                 Err(change) => change,
             },
             None => change,
@@ -130,11 +151,10 @@ impl Keyspace {
             access,
             now_ms: i64::MIN,
         };
-        space.put(hash, key, raw_value(&mut buffer), setting);
+        space.put(hash, key, NewValue::raw(&mut buffer), setting);
         if created {
             self.changes.notify(EventClass::New, "new", database, key);
         }
-        self.changes.modified(database, key);
     }
 }
 
@@ -178,15 +198,6 @@ fn copy(bytes: &[u8], length: usize) -> BytesMut {
     buffer[..bytes.len()].copy_from_slice(bytes);
     buffer.truncate(length);
     buffer
-}
-
-/// The value that an edited string becomes; takes the buffer where that saves a copy.
-fn raw_value(buffer: &mut BytesMut) -> NewValue<'_> {
-    if buffer.len() > INLINE_STRING_MAX {
-        NewValue::Large(std::mem::take(buffer).freeze())
-    } else {
-        NewValue::Raw(buffer)
-    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
-//! Pure values and notations: strings, patterns, quoting, amounts of memory, numbers. Never a client, a reply, a clock or I/O.
+//! Pure values and notations: strings, bitmaps, patterns, quoting, amounts of memory, numbers. Never a client, a reply, a clock or I/O.
 
+pub mod bitfield;
+pub mod bitmap;
 pub mod glob;
 pub mod lcs;
 pub mod long_double;

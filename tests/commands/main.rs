@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod bitmaps;
 mod client;
 mod command;
 mod command_table;

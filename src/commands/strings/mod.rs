@@ -19,6 +19,18 @@ pub(super) fn text_of(record: &Record) -> Result<Text<'_>, CommandError> {
     record.value().text().ok_or(CommandError::WRONG_TYPE)
 }
 
+/// The length of the string at a key that is about to be changed, if there is one. Errors: it is not a string.
+pub(super) fn length_at(
+    keyspace: &mut Keyspace,
+    database: usize,
+    key: &[u8],
+) -> Result<Option<usize>, CommandError> {
+    let record = keyspace.lookup(database, key);
+    record
+        .map(|record| text_of(record).map(Text::length))
+        .transpose()
+}
+
 /// Replies with the string in a record, or null. Errors: the value is of another type.
 #[inline]
 fn reply_record(reply: &mut Reply, record: Option<&Record>) -> CommandResult {
@@ -60,7 +72,7 @@ fn store(
 }
 
 /// Removes a key and tells those who listen; tells whether it was there.
-fn remove(keyspace: &mut Keyspace, database: usize, key: &[u8]) -> bool {
+pub(super) fn remove(keyspace: &mut Keyspace, database: usize, key: &[u8]) -> bool {
     let removed = keyspace.remove(database, key);
     if removed {
         keyspace
@@ -71,7 +83,7 @@ fn remove(keyspace: &mut Keyspace, database: usize, key: &[u8]) -> bool {
 }
 
 /// An integer argument. Errors: it is none.
-fn integer_argument(args: Args<'_>, index: usize) -> Result<i64, CommandError> {
+pub(super) fn integer_argument(args: Args<'_>, index: usize) -> Result<i64, CommandError> {
     number::parse_i64(args.at(index)).ok_or(CommandError::NOT_AN_INTEGER)
 }
 

@@ -7,7 +7,7 @@ use crate::command::{Args, CommandError, CommandResult, Context};
 use crate::keyspace::{EventClass, Expiry, NewValue, Text};
 use crate::types::string::part;
 
-use super::{integer_argument, text_of};
+use super::{integer_argument, length_at, text_of};
 
 /// Commands on parts of a string.
 pub static COMMANDS: &[CommandSpec] = &[
@@ -111,20 +111,11 @@ fn check_length(context: &Context<'_>, length: u64) -> CommandResult {
     Ok(())
 }
 
-/// The length of the string at a key that is about to be changed, if there is one. Errors: it is not a string.
-fn length_at(context: &mut Context<'_>, key: &[u8]) -> Result<Option<usize>, CommandError> {
-    let (keyspace, database, _) = context.parts();
-    let record = keyspace.lookup(database, key);
-    record
-        .map(|record| text_of(record).map(Text::length))
-        .transpose()
-}
-
 fn append(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let (key, added) = (args.at(1), args.at(2));
-    let length = match length_at(context, key)? {
+    let (keyspace, database, _) = context.parts();
+    let length = match length_at(keyspace, database, key)? {
         None => {
-            let (keyspace, database, _) = context.parts();
             keyspace.set(database, key, NewValue::argument(args, 2), Expiry::Clear);
             added.len()
         }
@@ -182,7 +173,8 @@ fn setrange(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let (key, written) = (args.at(1), args.at(3));
     let offset = u64::try_from(integer_argument(args, 2)?)
         .map_err(|_| CommandError::fixed("ERR offset is out of range"))?;
-    let before = length_at(context, key)?.unwrap_or(0);
+    let (keyspace, database, _) = context.parts();
+    let before = length_at(keyspace, database, key)?.unwrap_or(0);
     if written.is_empty() {
         context.reply.integer(before as i64);
         return Ok(());
