@@ -214,9 +214,9 @@ fn combine_block<'a>(operation: Operation, out: &mut [u8], others: impl Iterator
         Operation::And => others.for_each(|part| merge(out, part, |a, b| a & b)),
         Operation::Or => others.for_each(|part| merge(out, part, |a, b| a | b)),
         Operation::Xor => others.for_each(|part| merge(out, part, |a, b| a ^ b)),
-        Operation::Difference => merge(out, &any(others), |a, b| a & !b),
-        Operation::ReverseDifference => merge(out, &any(others), |a, b| b & !a),
-        Operation::AndOr => merge(out, &any(others), |a, b| a & b),
+        Operation::Difference => merge(out, &union(others), |a, b| a & !b),
+        Operation::ReverseDifference => merge(out, &union(others), |a, b| b & !a),
+        Operation::AndOr => merge(out, &union(others), |a, b| a & b),
         Operation::One => {
             // What is in `out` is in an odd number of sources.
             let mut several = [0; BLOCK];
@@ -231,10 +231,10 @@ fn combine_block<'a>(operation: Operation, out: &mut [u8], others: impl Iterator
 }
 
 /// What is set in any of the parts.
-fn any<'a>(parts: impl Iterator<Item = &'a [u8]>) -> [u8; BLOCK] {
-    let mut any = [0; BLOCK];
-    parts.for_each(|part| merge(&mut any, part, |a, b| a | b));
-    any
+fn union<'a>(parts: impl Iterator<Item = &'a [u8]>) -> [u8; BLOCK] {
+    let mut union = [0; BLOCK];
+    parts.for_each(|part| merge(&mut union, part, |a, b| a | b));
+    union
 }
 
 /// Merges a part, which goes on in zeros, into `out`.
