@@ -12,6 +12,7 @@ pub mod connection;
 pub mod databases;
 pub mod debug;
 pub mod expiry;
+pub mod hyperloglog;
 pub mod key_finders;
 pub mod keys;
 pub mod latency;
@@ -33,6 +34,7 @@ pub static FAMILIES: &[&[CommandSpec]] = &[
     databases::COMMANDS,
     debug::COMMANDS,
     expiry::COMMANDS,
+    hyperloglog::COMMANDS,
     keys::COMMANDS,
     latency::COMMANDS,
     memory::COMMANDS,

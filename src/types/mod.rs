@@ -1,6 +1,7 @@
 //! Pure values and notations: strings, patterns, quoting, amounts of memory, numbers. Never a client, a reply, a clock or I/O.
 
 pub mod glob;
+pub mod hyperloglog;
 pub mod lcs;
 pub mod long_double;
 pub mod memory_size;

@@ -8,6 +8,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod hyperloglog;
 mod keys;
 mod oracle;
 mod source;
@@ -38,6 +39,7 @@ impl Generator {
 const FAMILIES: &[Generator] = &[
     Generator::new(2, strings::command),
     Generator::new(1, keys::command),
+    Generator::new(1, hyperloglog::command),
 ];
 
 const ROUNDS: u64 = 40;
