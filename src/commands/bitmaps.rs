@@ -227,7 +227,7 @@ fn getbit(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let offset = bit_offset(context, args.at(2), None)?;
     let (keyspace, database, reply) = context.parts();
     let on = keyspace.read_with(database, args.at(1), |record| match record {
-        None => Ok(false),
+        None => Ok::<_, CommandError>(false),
         Some(record) => Ok(text_of(record)?.with_bytes(|bytes| bitmap::bit(bytes, offset))),
     })?;
     reply.integer(i64::from(on));

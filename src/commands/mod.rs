@@ -14,6 +14,7 @@ pub mod connection;
 pub mod databases;
 pub mod debug;
 pub mod expiry;
+pub mod hyperloglog;
 pub mod key_finders;
 pub mod keys;
 pub mod latency;
@@ -37,6 +38,7 @@ pub static FAMILIES: &[&[CommandSpec]] = &[
     databases::COMMANDS,
     debug::COMMANDS,
     expiry::COMMANDS,
+    hyperloglog::COMMANDS,
     keys::COMMANDS,
     latency::COMMANDS,
     memory::COMMANDS,

@@ -156,6 +156,34 @@ impl Keyspace {
             self.changes.notify(EventClass::New, "new", database, key);
         }
     }
+
+    /// Replaces a string's bytes, in place where they fit in; it is a raw string afterwards, and its expiry time stays. Tells
+    /// nobody: the caller calls `modified` unless the bytes are what they were. The caller has looked the key up before and knows
+    /// that it is a string. O(length).
+    pub fn rewrite_string(&mut self, database: usize, key: &[u8], text: Vec<u8>) {
+        let hash = self.hash(key);
+        let Some(record) = self.databases[database].get_mut(hash, key) else {
+            return;
+        };
+        let before = record.value().text().map_or(0, Text::length);
+        if text.len() >= before
+            && let Some(bytes) = record.grow_raw(text.len())
+        {
+            return bytes.copy_from_slice(&text);
+        }
+        // The caller has looked the key up: it has not expired.
+        let setting = Setting {
+            expiry: Expiry::Keep,
+            access: record.access(),
+            now_ms: i64::MIN,
+        };
+        let value = if text.len() > INLINE_STRING_MAX {
+            NewValue::Large(text.into())
+        } else {
+            NewValue::Raw(&text)
+        };
+        self.databases[database].put(hash, key, value, setting);
+    }
 }
 
 /// Grows and changes the string where it lies, if nobody shares it and there is room; gives `change` back if not.
@@ -255,6 +283,22 @@ mod tests {
                 assert_eq!(bytes(&mut keyspace), expected, "{length}");
             }
         }
+    }
+
+    #[test]
+    fn rewritten_strings_are_raw_and_keep_their_expiry_time() {
+        let mut keyspace = keyspace();
+        keyspace.set(0, b"key", NewValue::Embedded(b"text"), Expiry::At(5));
+        let changes = keyspace.changes.total();
+        for length in [4, 30, 29, 300, 301, 20_000, 20_000, 40, 0] {
+            let text = vec![length as u8; length];
+            keyspace.rewrite_string(0, b"key", text.clone());
+            assert_eq!(bytes(&mut keyspace), text);
+            let record = keyspace.peek(0, b"key").expect("the key exists");
+            assert!(matches!(record.value(), Value::Raw(_) | Value::Large(_)));
+            assert_eq!(record.expiry_ms(), Some(5));
+        }
+        assert_eq!(keyspace.changes.total(), changes);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 pub mod bitfield;
 pub mod bitmap;
 pub mod glob;
+pub mod hyperloglog;
 pub mod lcs;
 pub mod long_double;
 pub mod memory_size;

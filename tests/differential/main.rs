@@ -9,6 +9,7 @@
 mod support;
 
 mod bitmaps;
+mod hyperloglog;
 mod keys;
 mod oracle;
 mod source;
@@ -40,6 +41,7 @@ const FAMILIES: &[Generator] = &[
     Generator::new(2, strings::command),
     Generator::new(1, keys::command),
     Generator::new(2, bitmaps::command),
+    Generator::new(1, hyperloglog::command),
 ];
 
 const ROUNDS: u64 = 40;
