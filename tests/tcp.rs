@@ -517,6 +517,14 @@ fn a_port_in_use_is_said_and_ends_it() {
 }
 
 #[test]
+fn a_setting_that_promises_what_is_not_there_is_warned_of() {
+    let mut server = Server::launch(free_port(), &["--appendonly", "yes"]);
+    server.wait_for_any(&[
+        "Warning: 'appendonly' is set but has no effect in this version: nothing is written to disk.",
+    ]);
+}
+
+#[test]
 fn a_unix_socket_serves_as_well() {
     let name = format!("oneloop-{}.sock", free_port());
     let path = std::env::temp_dir().join(name);

@@ -136,6 +136,40 @@ fn start_logging(config: &Config) -> std::io::Result<()> {
     })
 }
 
+/// Says which settings promise what this version does not keep: nobody should find out by losing
+/// data.
+fn warn_of_what_is_missing(config: &Config) {
+    let promises = [
+        (
+            "appendonly",
+            config.appendonly,
+            "nothing is written to disk",
+        ),
+        ("maxmemory", config.maxmemory > 0, "memory is not limited"),
+        (
+            "replicaof",
+            config.replicaof.is_some(),
+            "no primary is followed",
+        ),
+        (
+            "cluster-enabled",
+            config.cluster_enabled,
+            "this server stands alone",
+        ),
+        ("tls-port", config.tls_port > 0, "no such port is opened"),
+        (
+            "aclfile",
+            !config.aclfile.is_empty(),
+            "there is only the default user",
+        ),
+    ];
+    for (name, is_set, truth) in promises {
+        if is_set {
+            log::warn!("Warning: '{name}' is set but has no effect in this version: {truth}.");
+        }
+    }
+}
+
 /// Builds the server and runs the loop to its end.
 fn run(
     mut config: Config,
@@ -172,6 +206,7 @@ fn run(
         log_is_stdout_only: config.logfile.is_empty() && !config.syslog_enabled,
     });
     startup::check_backlog(config.tcp_backlog);
+    warn_of_what_is_missing(&config);
     let mut instance = Instance::new(config, Clock::system(), fastrand::u64(..));
     instance.config_file = start.config_file;
     instance.executable = start.executable;
