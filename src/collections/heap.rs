@@ -12,8 +12,8 @@
 //!
 //! A block's span is found from its address and size alone: the chunk by masking, the unit by shifting. A span hands out
 //! blocks that were freed first, then untouched ones from its start on, so that untouched memory stays untouched. Each class
-//! has a list of spans that may have room. A span without blocks gives its units back to its chunk, a chunk without spans
-//! goes back to the system (one is kept).
+//! has a list of spans that may have room. A span without blocks gives its units back to its chunk; `trim_step` gives idle
+//! units, and chunks without spans, back to the system.
 
 use crate::sys::memory;
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
@@ -116,6 +116,8 @@ struct Heap {
     chunks: *mut Chunk,
     chunk_count: usize,
     spare_chunks: usize,
+    /// Units that have memory behind them and no span.
+    idle_units: usize,
     allocated: usize,
     resident: usize,
     /// The part of both that the general allocator gave.
@@ -185,9 +187,15 @@ pub fn resident_bytes() -> usize {
     with(|heap| heap.resident)
 }
 
-/// Gives memory that is not in use back to the system, some of it at each call. O(1).
-pub fn trim() {
-    with(Heap::trim);
+/// Takes the spans that hold no block from their classes, so that their memory can be given back. O(classes).
+pub fn retire_empty_spans() {
+    with(Heap::retire_empty_spans);
+}
+
+/// Gives a piece of the memory that is not in use back to the system, until no more than a reserve is left; says whether there
+/// may be more. A piece is 256 KiB: the system needs some 0.2 ms for one.
+pub fn trim_step(reserve_bytes: usize) -> bool {
+    with(|heap| heap.trim_step(reserve_bytes))
 }
 
 fn large_layout(size: usize) -> Layout {
@@ -253,6 +261,7 @@ impl Heap {
             chunks: ptr::null_mut(),
             chunk_count: 0,
             spare_chunks: 0,
+            idle_units: 0,
             allocated: 0,
             resident: 0,
             large: 0,
@@ -385,12 +394,11 @@ impl Heap {
             if (*chunk).free_units == 0 {
                 self.list_chunk(chunk);
             }
-            (*chunk).free_units |= run_of_units(first, units);
+            let run = run_of_units(first, units);
+            (*chunk).free_units |= run;
+            self.idle_units += idle_of(chunk, run);
             if (*chunk).free_units == ALL_UNITS {
                 self.spare_chunks += 1;
-                if self.spare_chunks > 1 {
-                    self.release_chunk(chunk);
-                }
             }
         }
     }
@@ -416,7 +424,9 @@ impl Heap {
             if (*chunk).free_units == ALL_UNITS {
                 self.spare_chunks -= 1;
             }
-            (*chunk).free_units &= !run_of_units(first, units);
+            let run = run_of_units(first, units);
+            (*chunk).free_units &= !run;
+            self.idle_units -= idle_of(chunk, run);
             if (*chunk).free_units == 0 {
                 self.unlist_chunk(chunk);
             }
@@ -506,50 +516,68 @@ impl Heap {
         self.chunk_count -= 1;
     }
 
-    fn trim(&mut self) {
-        /// How many chunks one call looks at.
-        const CHUNKS_PER_CALL: usize = 8;
-        // SAFETY: see `impl Heap`. Memory is given back only of units without spans, which nobody uses.
-        unsafe {
-            for class in 1..CLASSES {
-                let span = self.lists[class];
+    fn retire_empty_spans(&mut self) {
+        for class in 1..CLASSES {
+            let span = self.lists[class];
+            // SAFETY: see `impl Heap`.
+            unsafe {
                 if !span.is_null() && (*span).used == 0 {
                     self.retire(span, class);
                 }
             }
-            let mut chunk = self.chunks;
-            let mut given_back = 0;
-            while !chunk.is_null() && given_back < CHUNKS_PER_CALL {
-                let next = (*chunk).next;
-                if (*chunk).free_units == ALL_UNITS {
-                    self.release_chunk(chunk);
-                    given_back += 1;
-                } else {
-                    given_back += usize::from(self.trim_chunk(chunk));
-                }
-                chunk = next;
-            }
         }
     }
 
-    /// Gives the memory of a chunk's free units back. Says whether there was any.
-    unsafe fn trim_chunk(&mut self, chunk: *mut Chunk) -> bool {
-        // SAFETY: see `impl Heap`; unit 0, with the header, is left alone.
+    fn trim_step(&mut self, reserve_bytes: usize) -> bool {
+        let spare_chunks = usize::from(reserve_bytes > 0);
+        if self.idle_units * UNIT_BYTES <= reserve_bytes && self.spare_chunks <= spare_chunks {
+            return false;
+        }
+        let mut chunk = self.chunks;
+        // SAFETY: see `impl Heap`. Memory is given back only of units without spans, which nobody uses; unit 0, with the
+        // header, goes with its chunk.
         unsafe {
-            let mut idle = (*chunk).free_units & (*chunk).touched & !1;
-            (*chunk).touched &= !idle;
-            self.resident -= UNIT_BYTES * idle.count_ones() as usize;
-            let found = idle != 0;
-            while idle != 0 {
-                let first = idle.trailing_zeros() as usize;
-                let length = (idle >> first).trailing_ones() as usize;
-                idle &= !run_of_units(first, length);
-                let start = chunk.cast::<u8>().add(first * UNIT_BYTES);
-                memory::give_back(NonNull::new_unchecked(start), length * UNIT_BYTES);
+            while !chunk.is_null() {
+                let idle = (*chunk).free_units & (*chunk).touched & !1;
+                if idle != 0 {
+                    self.give_back_some(chunk, idle);
+                    return true;
+                }
+                if (*chunk).free_units == ALL_UNITS && (self.spare_chunks > 1 || reserve_bytes == 0)
+                {
+                    self.release_chunk(chunk);
+                    return true;
+                }
+                chunk = (*chunk).next;
             }
-            found
+        }
+        false
+    }
+
+    /// Gives back the memory of the first few of a chunk's idle units.
+    unsafe fn give_back_some(&mut self, chunk: *mut Chunk, idle: u64) {
+        /// The system takes some microseconds for each page, and there are 16 in a unit.
+        const UNITS_PER_STEP: u32 = 4;
+        let first = idle.trailing_zeros() as usize;
+        let length = (idle >> first).trailing_ones().min(UNITS_PER_STEP) as usize;
+        self.idle_units -= length;
+        self.resident -= UNIT_BYTES * length;
+        // SAFETY: the caller says that nobody uses the units.
+        unsafe {
+            (*chunk).touched &= !run_of_units(first, length);
+            let start = chunk.cast::<u8>().add(first * UNIT_BYTES);
+            memory::give_back(NonNull::new_unchecked(start), length * UNIT_BYTES);
         }
     }
+}
+
+/// How many of these units, which have no span, have memory behind them that could be given back.
+///
+/// # Safety
+/// The chunk must be alive.
+unsafe fn idle_of(chunk: *mut Chunk, run: u64) -> usize {
+    // SAFETY: the caller vouches for it.
+    unsafe { ((*chunk).touched & run & !1).count_ones() as usize }
 }
 
 fn run_of_units(first: usize, length: usize) -> u64 {
@@ -666,9 +694,8 @@ mod tests {
         }
         blocks.clear();
         assert_eq!(allocated_bytes(), 0);
-        for _ in 0..20 {
-            trim();
-        }
+        retire_empty_spans();
+        while trim_step(0) {}
         assert_eq!(resident_bytes(), 0);
         drop(Filled::new(100, 1));
     }
@@ -684,9 +711,8 @@ mod tests {
             .filter(|(index, _)| index % 4000 == 0)
             .map(|(_, block)| block)
             .collect();
-        for _ in 0..20 {
-            trim();
-        }
+        retire_empty_spans();
+        while trim_step(0) {}
         assert_eq!(allocated_bytes(), kept.len() * 1000);
         assert!(resident_bytes() < full / 2, "{}", resident_bytes());
     }

@@ -149,7 +149,8 @@ fn malloc_stats(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
 }
 
 fn purge(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
-    heap::trim();
+    heap::retire_empty_spans();
+    while heap::trim_step(0) {}
     allocator::release_reserves();
     context.reply.ok();
     Ok(())

@@ -73,7 +73,7 @@ impl Cron {
         }
         if now_us >= self.trim_due_us {
             self.trim_due_us = now_us + TRIM_PERIOD_US;
-            heap::trim();
+            heap::retire_empty_spans();
         }
         let overdue = self.look_after_clients(instance);
         self.remember_for_crash(instance, now_us);

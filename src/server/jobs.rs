@@ -5,6 +5,7 @@
 //! spend up to half a millisecond on jobs; busy, about as much as it spent on clients, so that jobs
 //! neither starve nor double a client's wait.
 
+use crate::collections::heap;
 use crate::instance::Instance;
 
 /// Longest and shortest time for the jobs of one turn, in ns.
@@ -12,6 +13,11 @@ const BUDGET_MAX_NS: u64 = 500_000;
 const BUDGET_MIN_NS: u64 = 100_000;
 /// Elements freed, or moved, in one step: some ten microseconds' worth.
 const STEP_ELEMENTS: usize = 256;
+
+/// Memory not in use that is kept at least, and the part of the memory in use that is kept beyond:
+/// giving back what is wanted again soon would cost more than it saves.
+const IDLE_MIN_BYTES: usize = 4 << 20;
+const IDLE_PART: usize = 8;
 
 /// One kind of background work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,9 +28,11 @@ enum Job {
     Expiry,
     /// Give back room in tables that few keys use.
     Shrink,
+    /// Give memory that is not in use back to the system.
+    Trim,
 }
 
-const JOBS: [Job; 3] = [Job::Reclaim, Job::Expiry, Job::Shrink];
+const JOBS: [Job; 4] = [Job::Reclaim, Job::Expiry, Job::Shrink, Job::Trim];
 
 /// Which jobs have work, and whose turn it is.
 #[derive(Default)]
@@ -83,6 +91,10 @@ impl Jobs {
         match job {
             Job::Reclaim => instance.keyspace.reclaim_step(STEP_ELEMENTS),
             Job::Shrink => instance.keyspace.shrink_step(STEP_ELEMENTS),
+            Job::Trim => {
+                let allocated_bytes = heap::allocated_bytes();
+                heap::trim_step(IDLE_MIN_BYTES + allocated_bytes / IDLE_PART)
+            }
             Job::Expiry => {
                 let started = instance.clock.ticks();
                 let more = instance.expire_slice(deadline);

@@ -45,7 +45,9 @@ impl Server {
         let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
             .join(format!("{}-{number}", std::process::id()));
         fs::create_dir_all(&folder).expect("a folder for the server");
-        let mut child = Command::new(env!("CARGO_BIN_EXE_oneloop"))
+        let program = std::env::var_os("ONELOOP_BINARY")
+            .unwrap_or_else(|| env!("CARGO_BIN_EXE_oneloop").into());
+        let mut child = Command::new(program)
             .args([
                 "--port",
                 &port.to_string(),
