@@ -81,11 +81,6 @@ impl AccessPolicy {
         self.decayed(record.access())
     }
 
-    /// Sets what a record remembers so that it looks unused for so many seconds.
-    pub fn access_idle_for(&self, seconds: u32) -> u32 {
-        self.clock.wrapping_sub(seconds) & CLOCK_MASK
-    }
-
     fn decayed(&self, access: u32) -> u32 {
         let (minutes, counter) = (access >> 8, access & 0xff);
         let elapsed = self.minutes.wrapping_sub(minutes) & 0xffff;

@@ -147,6 +147,11 @@ fn warn_of_what_is_missing(config: &Config) {
         ),
         ("maxmemory", config.maxmemory > 0, "memory is not limited"),
         (
+            "notify-keyspace-events",
+            !config.notify_keyspace_events.is_empty(),
+            "nobody is told of events",
+        ),
+        (
             "replicaof",
             config.replicaof.is_some(),
             "no primary is followed",

@@ -156,37 +156,6 @@ fn text(field: &[libc::c_char]) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// Turns transparent huge pages off for this process: they make copy-on-write and freeing coarser.
-///
-/// Errors: the kernel does not know the request.
-pub fn disable_transparent_huge_pages() -> io::Result<()> {
-    // SAFETY: this prctl takes plain numbers.
-    if unsafe { libc::prctl(libc::PR_SET_THP_DISABLE, 1_u64, 0_u64, 0_u64, 0_u64) } == 0 {
-        return Ok(());
-    }
-    Err(io::Error::last_os_error())
-}
-
-/// The out-of-memory killer's score adjustment of this process, -1000 to 1000.
-///
-/// Errors: `/proc` is missing.
-pub fn oom_score_adjustment() -> io::Result<i32> {
-    let text = fs::read_to_string("/proc/self/oom_score_adj")?;
-    text.trim()
-        .parse()
-        .map_err(|_| io::Error::from(io::ErrorKind::InvalidData))
-}
-
-/// Sets the out-of-memory killer's score adjustment, clamped to -1000..=1000.
-///
-/// Errors: lowering it needs a privilege.
-pub fn set_oom_score_adjustment(adjustment: i32) -> io::Result<()> {
-    fs::write(
-        "/proc/self/oom_score_adj",
-        adjustment.clamp(-1000, 1000).to_string(),
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -225,12 +194,5 @@ mod tests {
         let name = operating_system();
         assert_eq!(name.split(' ').count(), 3, "{name}");
         assert!(name.starts_with("Linux "));
-    }
-
-    #[test]
-    fn oom_score_adjustment_can_be_kept() {
-        let now = oom_score_adjustment().unwrap();
-        set_oom_score_adjustment(now).unwrap();
-        assert_eq!(oom_score_adjustment().unwrap(), now);
     }
 }
