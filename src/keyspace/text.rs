@@ -30,6 +30,7 @@ impl<'a> Value<'a> {
             Value::Integer(number) => Some(Text::Integer(number)),
             Value::Embedded(bytes) | Value::Raw(bytes) => Some(Text::Inline(bytes)),
             Value::Large(bytes) => Some(Text::Large(bytes)),
+            Value::Packed(..) | Value::Object(_) => None,
         }
     }
 }
