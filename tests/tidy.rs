@@ -27,6 +27,7 @@ const UNSAFE_ALLOWED: &[&str] = &[
     "src/sys/",
     "src/collections/table/",
     "src/collections/heap",
+    "src/collections/ordered/memory.rs",
     "src/keyspace/record/",
 ];
 
