@@ -99,8 +99,9 @@ impl List {
         let spare = (self.block_bytes / SPARE_DIVISOR).max(SPARE_BYTES_MIN);
         let bytes_max = self.limits.bytes_max();
         let element = Element::of(text);
+        // A copy, if the block is shared, has no room: so this comes first.
+        let before = self.end(end).memory_bytes();
         if admitted && let Block::Run(run) = Rc::make_mut(self.end_mut(end)) {
-            let before = run.memory_bytes();
             run.make_room(end, encoded_size(&element), spare, bytes_max);
             push_to(run, end, element);
             let after = run.memory_bytes();

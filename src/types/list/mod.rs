@@ -87,6 +87,11 @@ impl List {
         self.len == 0
     }
 
+    /// What the settings were when the list became large. O(1).
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
     /// The name of the representation, as OBJECT ENCODING gives it. O(1).
     pub fn encoding_name(&self) -> &'static str {
         if self.is_compact {
