@@ -11,6 +11,7 @@ mod support;
 mod bitmaps;
 mod hyperloglog;
 mod keys;
+mod lists;
 mod oracle;
 mod source;
 mod state;
@@ -42,6 +43,7 @@ const FAMILIES: &[Generator] = &[
     Generator::new(1, keys::command),
     Generator::new(2, bitmaps::command),
     Generator::new(1, hyperloglog::command),
+    Generator::new(3, lists::command),
 ];
 
 const ROUNDS: u64 = 40;
@@ -90,7 +92,7 @@ fn round(oracle: &mut Oracle, seed: u64) {
             history.push(command.clone());
             let args: Vec<&[u8]> = command.iter().map(Vec::as_slice).collect();
             let reply = server.run_as(server.client, &args);
-            if reply != expected {
+            if reply != expected && !is_encoding_of_small_list(&reply, &expected) {
                 panic!(
                     "seed {seed}, command {}:\n{}\nRedis:   {}\nOneloop: {}",
                     history.len(),
@@ -107,6 +109,11 @@ fn round(oracle: &mut Oracle, seed: u64) {
             );
         }
     }
+}
+
+/// Whether the replies differ because Redis 7.2 has another encoding for small lists than 7.0 had.
+fn is_encoding_of_small_list(reply: &[u8], expected: &[u8]) -> bool {
+    reply == b"$8\r\nlistpack\r\n" && expected == b"$9\r\nquicklist\r\n"
 }
 
 /// A command of one of these kinds.
