@@ -2,5 +2,7 @@
 
 pub mod hash;
 pub mod heap;
+pub mod intset;
+pub mod listpack;
 pub mod packed;
 pub mod table;
