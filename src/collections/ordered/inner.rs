@@ -48,6 +48,13 @@ impl<T: Item> Node<T> {
     /// The most children of an inner node.
     pub const INNER_MAX: usize = clamp(INNER_BYTES / size_of::<Entry<T>>(), 5, 64) - 1;
 
+    /// A child of this node, which is going to be searched.
+    #[inline]
+    pub fn descend<'a>(&'a self, entry: &'a Entry<T>) -> &'a Node<T> {
+        entry.child.prefetch(self.height() - 1);
+        &entry.child
+    }
+
     fn most(&self) -> usize {
         match self.height() {
             0 => Self::LEAF_MAX,

@@ -10,6 +10,7 @@
 
 use super::{Entry, Item};
 use crate::collections::heap;
+use crate::collections::table::prefetch;
 use std::cell::Cell;
 use std::marker::PhantomData;
 use std::mem::{self, ManuallyDrop, offset_of};
@@ -125,10 +126,10 @@ impl<U: Clone, X: Copy> Run<U, X> {
         unsafe { (*self.block.as_ptr()).extra = extra };
     }
 
-    /// Bytes of the block.
+    /// Bytes of the block, without what the heap may round them up by (a 64th at most).
     #[inline]
     pub fn bytes(&self) -> usize {
-        heap::class_size(Self::size(usize::from(self.head().room)))
+        Self::size(usize::from(self.head().room))
     }
 
     /// Copies the array if it has other owners. O(1) unless it has.
@@ -364,6 +365,20 @@ impl<T: Item> Node<T> {
         usize::from(self.head().len)
     }
 
+    /// Has the processor fetch the node, which is as full as they usually are. A search would wait for one cache line after the
+    /// other.
+    #[inline]
+    pub fn prefetch(&self, height: u8) {
+        let bytes = match height {
+            0 => Leaf::<T>::size(Self::LEAF_MAX * 3 / 4),
+            _ => 64,
+        };
+        let start = self.head.as_ptr().cast::<u8>();
+        for offset in (0..bytes).step_by(64) {
+            prefetch(start.wrapping_add(offset));
+        }
+    }
+
     /// Whether the node has other owners.
     pub fn is_shared(&self) -> bool {
         self.head().references.get() > 1
@@ -381,6 +396,14 @@ impl<T: Item> Node<T> {
             } else {
                 View::Inner(&*node.cast::<Inner<T>>())
             }
+        }
+    }
+
+    /// The items of a leaf; none of an inner node.
+    pub fn items(&self) -> &[T] {
+        match self.view() {
+            View::Leaf(items) => items,
+            View::Inner(_) => &[],
         }
     }
 

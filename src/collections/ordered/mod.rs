@@ -138,7 +138,7 @@ impl<T: Item> Ordered<T> {
                 View::Leaf(items) => return items.get(route.in_leaf(items).ok()?),
                 View::Inner(entries) => match route.in_inner(entries) {
                     Ok(place) => return entries[place].item.as_ref(),
-                    Err(place) => node = &entries[place].child,
+                    Err(place) => node = node.descend(&entries[place]),
                 },
             }
         }
@@ -168,7 +168,7 @@ impl<T: Item> Ordered<T> {
                     if found.is_ok() {
                         return Ok(before.plus(entries[place].child_sum()));
                     }
-                    node = &entries[place].child;
+                    node = node.descend(&entries[place]);
                 }
             }
         }

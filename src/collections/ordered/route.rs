@@ -150,7 +150,7 @@ impl Path {
                 View::Leaf(items) => (route.in_leaf(items), None),
                 View::Inner(entries) => match route.in_inner(entries) {
                     Ok(place) => (Ok(place), None),
-                    Err(place) => (Err(place), Some(&entries[place].child)),
+                    Err(place) => (Err(place), Some(node.descend(&entries[place]))),
                 },
             };
             let (Ok(place) | Err(place)) = found;
