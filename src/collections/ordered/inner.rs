@@ -62,6 +62,23 @@ impl<T: Item> Node<T> {
         }
     }
 
+    fn least(&self) -> usize {
+        match self.height() {
+            0 => (Self::LEAF_MAX / 3).max(1),
+            _ => (Self::INNER_MAX / 3).max(2),
+        }
+    }
+
+    /// Whether one more would make the node overfull.
+    pub fn is_full(&self) -> bool {
+        self.len() >= self.most()
+    }
+
+    /// Whether one less would make the node underfull.
+    pub fn is_sparse(&self) -> bool {
+        self.len() <= self.least()
+    }
+
     /// Whether the node must be split.
     pub fn is_overfull(&self) -> bool {
         self.len() > self.most()
@@ -70,10 +87,7 @@ impl<T: Item> Node<T> {
     /// Whether the node should be merged with a neighbour. A third, not a half, so that no change undoes the one before; leaves
     /// give up room that they do not need.
     fn is_underfull(&self) -> bool {
-        match self.height() {
-            0 => self.len() < (Self::LEAF_MAX / 3).max(1),
-            _ => self.len() < (Self::INNER_MAX / 3).max(2),
-        }
+        self.len() < self.least()
     }
 
     /// The sum of all items below. O(node).

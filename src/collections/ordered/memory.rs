@@ -187,13 +187,25 @@ impl<U: Clone, X: Copy> Run<U, X> {
         self.set_room(self.len().max(1));
     }
 
+    /// Whether one more element can be put in without moving the others to another block.
+    #[inline]
+    pub fn has_room(&self) -> bool {
+        self.head().len < self.head().room
+    }
+
+    /// Whether one element can be removed without moving the others to another block.
+    #[inline]
+    pub fn keeps_room(&self) -> bool {
+        usize::from(self.head().room) < self.len() - 1 + ROOM_STEP
+    }
+
     /// Puts an element in before the one at `index`. O(elements).
     #[inline]
     pub fn insert(&mut self, index: usize, element: U) {
         self.own();
         let len = self.len();
         assert!(index <= len);
-        if len == usize::from(self.head().room) {
+        if !self.has_room() {
             self.set_room(room_for(len + 1));
         }
         assert!(len < usize::from(self.head().room));
@@ -212,6 +224,7 @@ impl<U: Clone, X: Copy> Run<U, X> {
         self.own();
         let len = self.len();
         assert!(index < len);
+        let keeps_room = self.keeps_room();
         // SAFETY: this is the single owner; the element is moved out and the gap closed.
         let element = unsafe {
             let place = self.elements().add(index);
@@ -220,8 +233,8 @@ impl<U: Clone, X: Copy> Run<U, X> {
             self.set_len(len - 1);
             element
         };
-        if usize::from(self.head().room) >= len + ROOM_STEP {
-            self.set_room(room_for(len));
+        if !keeps_room {
+            self.set_room(room_for(len - 1));
         }
         element
     }
@@ -324,8 +337,8 @@ pub struct Node<T: Item> {
 
 /// A node as it is read.
 pub enum View<'a, T: Item> {
-    /// The items of a leaf.
-    Leaf(&'a [T]),
+    /// A leaf.
+    Leaf(&'a Leaf<T>),
     /// The entries of an inner node.
     Inner(&'a [Entry<T>]),
 }

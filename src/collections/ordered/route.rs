@@ -135,6 +135,10 @@ impl<T: Item> Route<T> for Back {
 pub struct Path {
     places: ArrayVec<u8, HEIGHT_MAX>,
     pub found: bool,
+    /// Whether it ends at a leaf that can take an item in without other changes to nodes than that of the sums.
+    pub simply_inserts: bool,
+    /// Whether it ends at a leaf that can give an item up without other changes to nodes than that of the sums.
+    pub simply_removes: bool,
 }
 
 /// No tree is as high: nodes other than the root have two children or more.
@@ -144,23 +148,29 @@ impl Path {
     /// Goes down to the end of the route.
     #[inline]
     pub fn of<T: Item>(mut node: &Node<T>, route: &mut impl Route<T>) -> Path {
-        let mut places = ArrayVec::new();
+        let mut path = Path {
+            places: ArrayVec::new(),
+            found: false,
+            simply_inserts: false,
+            simply_removes: false,
+        };
+        let mut owned = true;
         loop {
-            let (found, child) = match node.view() {
-                View::Leaf(items) => (route.in_leaf(items), None),
-                View::Inner(entries) => match route.in_inner(entries) {
-                    Ok(place) => (Ok(place), None),
-                    Err(place) => (Err(place), Some(node.descend(&entries[place]))),
-                },
+            owned &= !node.is_shared();
+            let found = match node.view() {
+                View::Leaf(leaf) => {
+                    path.simply_inserts = owned && leaf.has_room() && !node.is_full();
+                    path.simply_removes = owned && leaf.keeps_room() && !node.is_sparse();
+                    route.in_leaf(leaf)
+                }
+                View::Inner(entries) => route.in_inner(entries),
             };
             let (Ok(place) | Err(place)) = found;
-            places.push(place as u8);
-            match child {
-                Some(child) => node = child,
-                None => {
-                    let found = found.is_ok();
-                    return Path { places, found };
-                }
+            path.places.push(place as u8);
+            path.found = found.is_ok();
+            match node.view() {
+                View::Inner(entries) if found.is_err() => node = node.descend(&entries[place]),
+                _ => return path,
             }
         }
     }
