@@ -3,7 +3,7 @@
 
 use super::inner::Edges;
 use super::memory::{Edit, Leaf, Node};
-use super::route::{At, Back, Gap, Last, Path, Probe, Route};
+use super::route::{At, Back, First, Front, Gap, Last, Path, Probe, Route};
 use super::{Item, Ordered, SumOf, sum_of};
 use std::cmp::Ordering;
 use std::mem;
@@ -231,7 +231,7 @@ impl<T: Item> Ordered<T> {
 
     /// Puts an item in before all others. O(log n).
     pub fn push_front(&mut self, item: T) {
-        self.insert_in(Gap(0), item);
+        self.insert_in(Front, item);
     }
 
     /// Puts an item in behind all others. O(log n).
@@ -241,7 +241,8 @@ impl<T: Item> Ordered<T> {
 
     /// Takes out the first item. O(log n).
     pub fn pop_front(&mut self) -> Option<T> {
-        self.remove_at(0)
+        let path = self.path_to(&mut First)?;
+        self.remove_along(&path)
     }
 
     /// Takes out the last item. O(log n).
@@ -252,7 +253,8 @@ impl<T: Item> Ordered<T> {
 
     /// Changes the first item, if there is one, as `update` does. O(log n).
     pub fn update_first<R>(&mut self, change: impl FnOnce(&mut T) -> R) -> Option<R> {
-        self.update_at(0, change)
+        let path = self.path_to(&mut First)?;
+        self.update_along(&path, change)
     }
 
     /// Changes the last item, if there is one, as `update` does. O(log n).

@@ -193,10 +193,11 @@ impl<U: Clone, X: Copy> Run<U, X> {
         self.head().len < self.head().room
     }
 
-    /// Whether one element can be removed without moving the others to another block.
+    /// Whether one element can be removed without moving the others to another block. More than a step must be free, so that
+    /// adding an element and removing it again does not move them each time.
     #[inline]
     pub fn keeps_room(&self) -> bool {
-        usize::from(self.head().room) < self.len() - 1 + ROOM_STEP
+        usize::from(self.head().room) < self.len() + ROOM_STEP
     }
 
     /// Puts an element in before the one at `index`. O(elements).
@@ -212,7 +213,9 @@ impl<U: Clone, X: Copy> Run<U, X> {
         // SAFETY: this is the single owner and there is room for one more element.
         unsafe {
             let place = self.elements().add(index);
-            ptr::copy(place, place.add(1), len - index);
+            if index < len {
+                ptr::copy(place, place.add(1), len - index);
+            }
             place.write(element);
             self.set_len(len + 1);
         }
@@ -229,7 +232,9 @@ impl<U: Clone, X: Copy> Run<U, X> {
         let element = unsafe {
             let place = self.elements().add(index);
             let element = place.read();
-            ptr::copy(place.add(1), place, len - index - 1);
+            if index + 1 < len {
+                ptr::copy(place.add(1), place, len - index - 1);
+            }
             self.set_len(len - 1);
             element
         };

@@ -247,7 +247,7 @@ impl<T: Item> Ordered<T> {
 
     /// The first item. O(log n).
     pub fn first(&self) -> Option<&T> {
-        self.at(0)
+        self.follow(&mut route::First)
     }
 
     /// The last item. O(log n).
