@@ -38,7 +38,7 @@ use std::ops::RangeBounds;
 use sum::Sum;
 
 /// What a tree holds. A clone should be cheap, as a counted reference is: a write to a node with other owners clones up to
-/// some 126 items. Alignment at most 8.
+/// 127 items (63 if they take 16 bytes). Alignment at most 8, size best at most 64 bytes.
 pub trait Item: Clone {
     /// How weights are summed up: [`Single`] if all are 1, else [`Weighted`].
     type Weight: Weighing;
