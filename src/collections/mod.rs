@@ -3,5 +3,7 @@
 pub mod element;
 pub mod hash;
 pub mod heap;
+pub mod intset;
+pub mod listpack;
 pub mod packed;
 pub mod table;
