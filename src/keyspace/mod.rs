@@ -8,6 +8,7 @@ pub mod changes;
 mod condemned;
 pub mod database;
 pub mod expiry;
+mod fields;
 mod naming;
 pub mod reclaim;
 pub mod record;
@@ -32,6 +33,8 @@ pub struct KeyspaceStats {
     pub hits: u64,
     pub misses: u64,
     pub expired_keys: u64,
+    /// Fields of hashes.
+    pub expired_fields: u64,
 }
 
 /// A key's hash worked out ahead, known by the key's address.

@@ -8,6 +8,7 @@ use crate::collections::listpack;
 use crate::types::object::Object;
 use crate::types::slot::{OwnedSlot, OwnedValue, PackedForm, Slot, Stored};
 
+use super::large::look_ahead;
 use super::packed::{self, Pairs};
 use super::reading::{Field, Found, HashRef};
 use super::{Hash, Limits};
@@ -98,10 +99,7 @@ impl<'s, S: Slot> HashEditor<'s, S> {
 
     /// Makes a large hash of a packed one if fields are to come that it should not hold: so many, the texts of which are these.
     /// O(n) then.
-    pub fn prepare<'a>(&mut self, fields: usize, texts: impl IntoIterator<Item = &'a [u8]>) {
-        if self.packed().is_none() {
-            return;
-        }
+    fn prepare<'a>(&mut self, fields: usize, texts: impl IntoIterator<Item = &'a [u8]>) {
         let mut bytes = 0;
         let fits = fields <= self.limits.fields
             && texts.into_iter().all(|text| {
@@ -146,6 +144,50 @@ impl<'s, S: Slot> HashEditor<'s, S> {
             self.enlarge();
         }
         was_there
+    }
+
+    /// Sets several fields; tells how many are new. The cost of a `set` for each, less where there are many.
+    pub fn set_many<'n>(
+        &mut self,
+        count: usize,
+        field: impl Fn(usize) -> (&'n [u8], &'n [u8]),
+        expiry: Expiry,
+    ) -> usize {
+        /// Up to so many fields are put in one by one.
+        const FEW: usize = 3;
+        if self.packed().is_some() {
+            let texts = (0..count).flat_map(|index| <[&[u8]; 2]>::from(field(index)));
+            self.prepare(count, texts);
+        }
+        let mut created = 0;
+        match self.slot.stored() {
+            Stored::Packed(form, bytes) if count > FEW => {
+                // In a buffer, where there is room to grow: in a record each field may mean another allocation.
+                let copy = OwnedValue::Packed(form, bytes.to_vec());
+                let mut slot = OwnedSlot::new(copy, self.slot.seed());
+                let mut editor = HashEditor {
+                    slot: &mut slot,
+                    limits: self.limits,
+                };
+                for (name, value) in (0..count).map(field) {
+                    created += usize::from(!editor.set(name, value, expiry));
+                }
+                self.slot.replace(slot.value);
+            }
+            Stored::Object(_) if count > FEW => {
+                let name = |index| field(index).0;
+                look_ahead(self.large(), count, name, |hash, index, hashed| {
+                    let (name, value) = field(index);
+                    created += usize::from(!hash.set_hashed(hashed, name, value, expiry));
+                });
+            }
+            _ => {
+                for (name, value) in (0..count).map(field) {
+                    created += usize::from(!self.set(name, value, expiry));
+                }
+            }
+        }
+        created
     }
 
     /// The same as `packed`, once a hash that should not be packed with that field in it is large.
@@ -199,6 +241,31 @@ impl<'s, S: Slot> HashEditor<'s, S> {
         }
     }
 
+    /// Removes several fields; tells how many were there. The cost of a `remove` for each, in a large hash less.
+    pub fn remove_many<'n>(&mut self, count: usize, name: impl Fn(usize) -> &'n [u8]) -> usize {
+        if self.packed().is_some() {
+            return (0..count)
+                .filter(|index| !self.is_empty() && self.remove(name(*index)))
+                .count();
+        }
+        let mut removed = 0;
+        look_ahead(self.large(), count, &name, |hash, index, hashed| {
+            removed += usize::from(hash.remove_hashed(hashed, name(index)).is_some());
+        });
+        removed
+    }
+
+    /// Removes a field if it expires before a time; tells whether it did. The cost of a `get`, nothing in a hash without such.
+    #[inline]
+    pub fn remove_if_due(&mut self, name: &[u8], time_ms: i64) -> bool {
+        self.read().has_due(time_ms)
+            && self
+                .read()
+                .get(name)
+                .is_some_and(|found| found.is_due(time_ms))
+            && self.remove(name)
+    }
+
     /// Removes up to `max_fields` fields that expire before a time; says how many. O(log n) for each, O(n) if it is packed.
     pub fn remove_due(&mut self, time_ms: i64, max_fields: usize) -> usize {
         match self.read() {
@@ -224,14 +291,18 @@ fn add(hash: &mut Hash, field: Field<'_>) {
     });
 }
 
+/// A hash without fields, to be filled.
+pub fn empty() -> OwnedValue {
+    OwnedValue::Packed(PackedForm::Hash, listpack::create())
+}
+
 /// A hash of fields, each with its value and its expiry time if it has one, in the form that suits it. O(n).
 pub fn from_fields<'a>(
     fields: impl IntoIterator<Item = (&'a [u8], &'a [u8], Option<i64>)>,
     limits: Limits,
     seed: &HashSeed,
 ) -> OwnedValue {
-    let empty = OwnedValue::Packed(PackedForm::Hash, listpack::create());
-    let mut slot = OwnedSlot::new(empty, seed);
+    let mut slot = OwnedSlot::new(empty(), seed);
     if let Some(mut editor) = HashEditor::of(&mut slot, limits) {
         for (name, value, expiry_ms) in fields {
             let expiry = expiry_ms.map_or(Expiry::Clear, Expiry::At);

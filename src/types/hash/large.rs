@@ -1,6 +1,8 @@
 //! Owns the large hash: a table of elements, and the index of those that expire. Never more than a bounded piece of work at a
 //! time, but for walks over all fields.
 
+use std::ops::Deref;
+
 use crate::collections::element::Element;
 use crate::collections::hash::HashSeed;
 use crate::collections::table::{self, Slot, Table};
@@ -100,7 +102,13 @@ impl Hash {
     /// A field with its value. O(1).
     #[inline]
     pub fn get(&self, name: &[u8]) -> Option<&Element> {
-        self.fields.get(self.fields.hash(name), name)
+        self.get_hashed(self.fields.hash(name), name)
+    }
+
+    /// The same for who knows the hash of the name.
+    #[inline]
+    pub fn get_hashed(&self, hash: u64, name: &[u8]) -> Option<&Element> {
+        self.fields.get(hash, name)
     }
 
     /// Sets a field to what `make` makes of it; leaves it alone if that is an error. One probe. O(1), O(log n) if it expires.
@@ -135,7 +143,11 @@ impl Hash {
     /// Sets a field. O(1), O(log n) if it expires. Tells whether it was there.
     #[inline]
     pub fn set(&mut self, name: &[u8], value: &[u8], expiry: Expiry) -> bool {
-        let hash = self.fields.hash(name);
+        self.set_hashed(self.fields.hash(name), name, value, expiry)
+    }
+
+    /// The same for who knows the hash of the name.
+    pub fn set_hashed(&mut self, hash: u64, name: &[u8], value: &[u8], expiry: Expiry) -> bool {
         let (was_there, before_ms, expiry_ms) = match self.fields.entry(hash, name) {
             Slot::Occupied(element) => {
                 let before = (element.memory_bytes(), element.expiry_ms());
@@ -184,7 +196,11 @@ impl Hash {
 
     /// Removes a field. O(1), O(log n) if it expires. Gives the element.
     pub fn remove(&mut self, name: &[u8]) -> Option<Element> {
-        let hash = self.fields.hash(name);
+        self.remove_hashed(self.fields.hash(name), name)
+    }
+
+    /// The same for who knows the hash of the name.
+    pub fn remove_hashed(&mut self, hash: u64, name: &[u8]) -> Option<Element> {
         let element = self.fields.remove(hash, name)?;
         self.reindex(hash, element.expiry_ms(), None);
         self.element_bytes -= element.memory_bytes();
@@ -224,7 +240,7 @@ impl Hash {
             let found = self.fields.get_where(due.hash, is_it).cloned();
             // INVARIANT: a field is in the index as long as it has an expiry time.
             let element = found.expect("a field of the index is in the table");
-            self.remove(element.key());
+            self.remove_hashed(due.hash, element.key());
             removed += 1;
         }
         removed
@@ -239,6 +255,11 @@ impl Hash {
     /// shown, some perhaps twice. O(1).
     pub fn scan(&self, cursor: u64, visit: impl FnMut(&Element)) -> u64 {
         self.fields.scan(cursor, visit)
+    }
+
+    /// Every field. O(n); to go through all of a large hash `for_each` is faster.
+    pub fn iter(&self) -> impl Iterator<Item = &Element> {
+        self.fields.iter()
     }
 
     /// Shows every field. O(n).
@@ -257,5 +278,36 @@ fn put(element: &mut Element, value: &[u8], expiry_ms: Option<i64>) {
         element.set_expiry(expiry_ms);
     } else {
         *element = Element::with_value(element.key(), value, expiry_ms);
+    }
+}
+
+/// Goes through fields by their names, with the cache lines of the next ones already on their way; `visit` gets the number of
+/// each and the hash of its name.
+pub fn look_ahead<'n, H: Deref<Target = Hash>>(
+    mut hash: H,
+    count: usize,
+    name: impl Fn(usize) -> &'n [u8],
+    mut visit: impl FnMut(&mut H, usize, u64),
+) {
+    /// How many fields ahead an element is fetched; its bucket is fetched that many fields earlier still.
+    const DISTANCE: usize = 8;
+    const WINDOW: usize = 2 * DISTANCE;
+    let mut hashes = [0; WINDOW];
+    for index in 0..count + WINDOW {
+        // The three steps of a field are `DISTANCE` turns apart; the first frees its place in the window last.
+        if let Some(visited) = index.checked_sub(WINDOW) {
+            visit(&mut hash, visited, hashes[visited % WINDOW]);
+        }
+        if let Some(arrived) = index
+            .checked_sub(DISTANCE)
+            .filter(|arrived| *arrived < count)
+        {
+            hash.prefetch_entry(hashes[arrived % WINDOW]);
+        }
+        if index < count {
+            let next = hash.hash(name(index));
+            hashes[index % WINDOW] = next;
+            hash.prefetch_bucket(next);
+        }
     }
 }

@@ -11,11 +11,13 @@ mod due;
 mod editing;
 mod large;
 mod packed;
+pub mod random;
 mod reading;
 #[cfg(test)]
 mod tests;
 
-pub use editing::{Expiry, HashEditor, WithExpiry, adopt, from_fields};
+pub use due::{Due, DueFields};
+pub use editing::{Expiry, HashEditor, NewText, adopt, empty, from_fields};
 pub use large::Hash;
 pub use packed::Pairs;
 pub use reading::{Field, Found, HashRef};
