@@ -1,8 +1,9 @@
 //! Owns the index of the fields of a large hash that expire, in the order of their times. Never knows their names: a field is
 //! known by the hash of its name.
 
-use std::collections::BTreeSet;
-use std::rc::Rc;
+use std::cmp::Ordering;
+
+use crate::collections::ordered::{Item, Ordered, Reclaim, Single};
 
 /// A field that expires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -13,10 +14,14 @@ pub struct Due {
     pub hash: u64,
 }
 
+impl Item for Due {
+    type Weight = Single;
+}
+
 /// The fields that expire. Copy-on-write.
 #[derive(Default)]
 pub struct DueFields {
-    order: Rc<BTreeSet<Due>>,
+    order: Ordered<Due>,
 }
 
 impl DueFields {
@@ -33,33 +38,34 @@ impl DueFields {
 
     /// How many expire before a time. O(log n).
     pub fn count_before(&self, time_ms: i64) -> usize {
-        self.order.range(..Due { time_ms, hash: 0 }).count()
+        self.order
+            .lower_bound(|due| due.time_ms.cmp(&time_ms).then(Ordering::Greater))
     }
 
     /// Notes that a field expires. O(log n).
     pub fn insert(&mut self, due: Due) {
-        Rc::make_mut(&mut self.order).insert(due);
+        self.order.insert(due, Ord::cmp);
     }
 
     /// Forgets a field. O(log n).
     pub fn remove(&mut self, due: Due) {
-        Rc::make_mut(&mut self.order).remove(&due);
+        self.order.remove(|other| other.cmp(&due));
     }
 
     /// Another index of the same fields, to be changed apart from this one. O(1).
     pub fn fork(&self) -> DueFields {
         DueFields {
-            order: self.order.clone(),
+            order: self.order.fork(),
         }
     }
 
     /// Bytes that it takes. O(1).
     pub fn memory_bytes(&self) -> usize {
-        self.order.len() * 16
+        self.order.memory_bytes()
     }
 
-    /// Frees about so many. Says whether there are more.
-    pub fn reclaim_step(&mut self, _fields: usize) -> bool {
-        false
+    /// Empties it. O(1); the memory is freed by the steps of what it gives.
+    pub fn take(&mut self) -> Reclaim<Due> {
+        self.order.take()
     }
 }

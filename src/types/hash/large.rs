@@ -5,6 +5,7 @@ use std::ops::Deref;
 
 use crate::collections::element::Element;
 use crate::collections::hash::HashSeed;
+use crate::collections::ordered;
 use crate::collections::table::{self, Slot, Table};
 
 use super::due::{Due, DueFields};
@@ -26,7 +27,7 @@ pub struct Hash {
 
 struct Remains {
     fields: table::Reclaim<Element>,
-    due: DueFields,
+    due: ordered::Reclaim<Due>,
 }
 
 impl Hash {
@@ -75,10 +76,10 @@ impl Hash {
         let remains = self.remains.get_or_insert_with(|| {
             Box::new(Remains {
                 fields: self.fields.take(),
-                due: std::mem::take(&mut self.due),
+                due: self.due.take(),
             })
         });
-        remains.fields.step(elements) || remains.due.reclaim_step(elements)
+        remains.fields.step(elements) || remains.due.step(elements)
     }
 
     /// The hash of a field's name.
