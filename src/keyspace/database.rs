@@ -1,6 +1,7 @@
 //! One numbered database: the table of records and the index of those that expire.
 
 use crate::collections::hash::HashSeed;
+use crate::collections::ordered;
 use crate::collections::table::{Pinned, Reclaim, Table};
 
 use crate::types::hash::{Due, DueFields};
@@ -276,6 +277,11 @@ impl Database {
         self.average_ttl_ms = 0;
         self.stale_share = 0.0;
         (self.records.take(), self.volatile.take())
+    }
+
+    /// Empties the index of the hashes with fields that expire; the parts are freed by the caller in slices. O(1).
+    pub fn take_fields_due(&mut self) -> ordered::Reclaim<Due> {
+        self.fields_due.take()
     }
 
     /// An immutable version of the present state. O(1).

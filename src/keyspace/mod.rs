@@ -372,6 +372,8 @@ impl Keyspace {
             self.changes.flushed(database, count);
             let (records, volatile) = self.databases[database].take();
             self.garbage.add(records, volatile, count);
+            let fields_due = self.databases[database].take_fields_due();
+            self.garbage.add_fields_due(fields_due);
         }
         count
     }
