@@ -43,6 +43,8 @@ pub static FAMILIES: &[&[CommandSpec]] = &[
     hashes::counters::COMMANDS,
     hashes::reading::COMMANDS,
     hashes::walks::COMMANDS,
+    hashes::expiry::COMMANDS,
+    hashes::expiring::COMMANDS,
     hyperloglog::COMMANDS,
     keys::COMMANDS,
     latency::COMMANDS,

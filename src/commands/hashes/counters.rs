@@ -115,19 +115,15 @@ fn count(
     let limits = limits(&context.instance.config);
     let (keyspace, database, _) = context.parts();
     let (key, name) = (args.at(1), args.at(2));
-    let horizon_ms = keyspace.horizon_ms();
-    let changed = change(keyspace, database, key, limits, |hash| {
-        let expired = hash.remove_if_due(name, horizon_ms);
-        update(hash, name, &mut make).map(|()| expired)
+    let names = std::iter::once(name);
+    let changed = change(keyspace, database, key, limits, names, |hash| {
+        update(hash, name, &mut make)
     })?;
-    let expired = match changed {
+    match changed {
         Some(changed) => changed.result?,
         None => create(keyspace, database, key, limits, |hash| {
-            update(hash, name, &mut make).map(|()| false)
+            update(hash, name, &mut make)
         })?,
-    };
-    if expired {
-        keyspace.note_expired_fields(database, key, 1);
     }
     keyspace.modified(database, key);
     keyspace

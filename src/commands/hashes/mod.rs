@@ -1,6 +1,9 @@
 //! Hashes: what the family's commands share. Never decides in which form a hash is kept: the type does.
 
+mod arguments;
 pub mod counters;
+pub mod expiring;
+pub mod expiry;
 pub mod reading;
 pub mod setting;
 pub mod walks;
@@ -56,25 +59,37 @@ struct Changed<R> {
     is_empty: bool,
 }
 
-/// Changes the hash at a key, if there is one. Errors: the value is of another type.
+/// Changes the hash at a key, if there is one; of the fields to be named those are removed before whose time is over. Errors: the
+/// value is of another type.
 #[inline]
-fn change<R>(
+fn change<'n, R>(
     keyspace: &mut Keyspace,
     database: usize,
     key: &[u8],
     limits: Limits,
+    names: impl Iterator<Item = &'n [u8]>,
     change: impl FnOnce(&mut HashEditor<'_, ValueMut<'_>>) -> R,
 ) -> Result<Option<Changed<R>>, CommandError> {
+    let horizon_ms = keyspace.horizon_ms();
     let Some(mut value) = keyspace.edit(database, key) else {
         return Ok(None);
     };
-    let Some(mut editor) = HashEditor::of(&mut value, limits) else {
+    let Some(mut hash) = HashEditor::of(&mut value, limits) else {
         return Err(CommandError::WRONG_TYPE);
     };
-    let before_ms = editor.read().next_expiry_ms();
-    let result = change(&mut editor);
-    let (after_ms, is_empty) = (editor.read().next_expiry_ms(), editor.is_empty());
+    let before_ms = hash.read().next_expiry_ms();
+    let mut expired = 0;
+    if before_ms.is_some_and(|time_ms| time_ms < horizon_ms) {
+        expired = names
+            .filter(|name| hash.remove_if_due(name, horizon_ms))
+            .count();
+    }
+    let result = change(&mut hash);
+    let (after_ms, is_empty) = (hash.read().next_expiry_ms(), hash.is_empty());
     keyspace.note_field_expiry(database, key, before_ms, after_ms);
+    if expired > 0 {
+        keyspace.note_expired_fields(database, key, expired);
+    }
     Ok(Some(Changed { result, is_empty }))
 }
 
@@ -95,40 +110,27 @@ fn create<R, E>(
     Ok(result)
 }
 
-/// Removes those of the named fields whose time is over, and tells of it.
+/// Removes those of the named fields whose time is over, and the hash if none is left.
 #[cold]
 fn remove_due<'n>(
     keyspace: &mut Keyspace,
     database: usize,
     key: &[u8],
-    limits: Limits,
-    names: impl IntoIterator<Item = &'n [u8]>,
+    names: impl Iterator<Item = &'n [u8]>,
 ) {
-    let horizon_ms = keyspace.horizon_ms();
-    let changed = change(keyspace, database, key, limits, |hash| {
-        let removed = names
-            .into_iter()
-            .filter(|name| hash.remove_if_due(name, horizon_ms));
-        removed.count()
-    });
-    settle_due(keyspace, database, key, changed.ok().flatten());
+    let changed = change(keyspace, database, key, Limits::NONE, names, |_| ());
+    if changed.is_ok_and(|changed| changed.is_some_and(|changed| changed.is_empty)) {
+        remove_empty(keyspace, database, key);
+    }
 }
 
-/// Tells of fields that were removed because their time was over, and removes the hash if no field is left.
-fn settle_due(
-    keyspace: &mut Keyspace,
-    database: usize,
-    key: &[u8],
-    changed: Option<Changed<usize>>,
-) {
-    let Some(changed) = changed else {
-        return;
-    };
-    if changed.result > 0 {
-        keyspace.note_expired_fields(database, key, changed.result);
-        if changed.is_empty {
-            remove_empty(keyspace, database, key);
-        }
+/// Counts fields that were removed, and tells of it.
+fn note_removed(keyspace: &mut Keyspace, database: usize, key: &[u8], fields: usize) {
+    if fields > 0 {
+        keyspace.modified_times(database, key, fields as u64);
+        keyspace
+            .changes
+            .notify(EventClass::Hash, "hdel", database, key);
     }
 }
 

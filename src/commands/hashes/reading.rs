@@ -9,7 +9,7 @@ use crate::command::spec::{
 use crate::command::{Args, CommandResult, Context};
 use crate::types::hash::Found;
 
-use super::{limits, read, remove_due, reply_text};
+use super::{read, remove_due, reply_text};
 
 /// Commands that read.
 pub static COMMANDS: &[CommandSpec] = &[
@@ -164,14 +164,8 @@ fn read_field(
         None => show(reply, None),
         Some(false) => {}
         Some(true) => {
-            let limits = limits(&context.instance.config);
-            remove_due(
-                &mut context.instance.keyspace,
-                database,
-                key,
-                limits,
-                [name],
-            );
+            let name = std::iter::once(name);
+            remove_due(&mut context.instance.keyspace, database, key, name);
         }
     }
     Ok(())
@@ -211,9 +205,7 @@ fn hmget(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         }
         Some(0) => {}
         Some(_) => {
-            let limits = limits(&context.instance.config);
-            let keyspace = &mut context.instance.keyspace;
-            remove_due(keyspace, database, key, limits, names.iter());
+            remove_due(keyspace, database, key, names.iter());
         }
     }
     Ok(())

@@ -8,7 +8,7 @@ use crate::keyspace::EventClass;
 use crate::types::hash::{Expiry, HashEditor};
 use crate::types::slot::Slot;
 
-use super::{change, create, limits, remove_empty};
+use super::{change, create, limits, note_removed, remove_empty};
 
 /// Commands that set and remove fields.
 pub static COMMANDS: &[CommandSpec] = &[
@@ -122,7 +122,11 @@ fn set_pairs(context: &mut Context<'_>, args: Args<'_>) -> Result<usize, Command
     let limits = limits(&context.instance.config);
     let (keyspace, database, _) = context.parts();
     let (key, pairs) = (args.at(1), args.slice_from(2));
-    let created = match change(keyspace, database, key, limits, |hash| put(hash, pairs))? {
+    let names = (0..pairs.len()).step_by(2).map(|index| pairs.at(index));
+    let changed = change(keyspace, database, key, limits, names, |hash| {
+        put(hash, pairs)
+    })?;
+    let created = match changed {
         Some(changed) => changed.result,
         None => create(keyspace, database, key, limits, |hash| {
             Ok::<_, CommandError>(put(hash, pairs))
@@ -148,25 +152,21 @@ fn hsetnx(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let limits = limits(&context.instance.config);
     let (keyspace, database, reply) = context.parts();
     let (key, name, value) = (args.at(1), args.at(2), args.at(3));
-    let horizon_ms = keyspace.horizon_ms();
-    let changed = change(keyspace, database, key, limits, |hash| {
-        let expired = hash.remove_if_due(name, horizon_ms);
+    let names = std::iter::once(name);
+    let changed = change(keyspace, database, key, limits, names, |hash| {
         let is_new = hash.read().get(name).is_none();
         if is_new {
             hash.set(name, value, Expiry::Clear);
         }
-        (is_new, expired)
+        is_new
     })?;
-    let (added, expired) = match changed {
+    let added = match changed {
         Some(changed) => changed.result,
         None => create(keyspace, database, key, limits, |hash| {
             hash.set(name, value, Expiry::Clear);
-            Ok::<_, CommandError>((true, false))
+            Ok::<_, CommandError>(true)
         })?,
     };
-    if expired {
-        keyspace.note_expired_fields(database, key, 1);
-    }
     if added {
         keyspace.modified(database, key);
         keyspace
@@ -181,22 +181,13 @@ fn hdel(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let limits = limits(&context.instance.config);
     let (keyspace, database, reply) = context.parts();
     let (key, names) = (args.at(1), args.slice_from(2));
-    let changed = change(keyspace, database, key, limits, |hash| {
+    let changed = change(keyspace, database, key, limits, names.iter(), |hash| {
         hash.remove_many(names.len(), |index| names.at(index))
     })?;
-    let Some(changed) = changed else {
-        reply.integer(0);
-        return Ok(());
-    };
-    let removed = changed.result;
-    if removed > 0 {
-        keyspace.modified_times(database, key, removed as u64);
-        keyspace
-            .changes
-            .notify(EventClass::Hash, "hdel", database, key);
-        if changed.is_empty {
-            remove_empty(keyspace, database, key);
-        }
+    let removed = changed.as_ref().map_or(0, |changed| changed.result);
+    note_removed(keyspace, database, key, removed);
+    if changed.is_some_and(|changed| changed.is_empty) {
+        remove_empty(keyspace, database, key);
     }
     reply.integer(removed as i64);
     Ok(())

@@ -8,11 +8,12 @@ use crate::command::spec::{
 };
 use crate::command::{Args, CommandError, CommandResult, Context};
 use crate::commands::scan::{ScanOptions, parse_cursor};
+use crate::keyspace::Record;
 use crate::resp::number::parse_i64;
 use crate::resp::{Protocol, Reply};
 use crate::types::hash::{Field, Hash, HashRef, random};
 
-use super::{change, limits, read, reply_text, settle_due};
+use super::{read, reply_text};
 
 /// Commands that give some of the fields.
 pub static COMMANDS: &[CommandSpec] = &[
@@ -89,7 +90,7 @@ fn hrandfield(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     if with_values && count.unsigned_abs() > i64::MAX as u64 / 2 {
         return Err(OUT_OF_RANGE);
     }
-    remove_all_due(context, args.at(1))?;
+    remove_all_due(context, args.at(1));
     let rng = &mut context.instance.random;
     let keyspace = &mut context.instance.keyspace;
     let (database, reply) = (context.session.database, &mut *context.reply);
@@ -116,21 +117,16 @@ fn hrandfield(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 }
 
 /// Removes the fields whose time is over, but for the most of a great many, which the active cycle has to see to.
-fn remove_all_due(context: &mut Context<'_>, key: &[u8]) -> CommandResult {
+fn remove_all_due(context: &mut Context<'_>, key: &[u8]) {
     /// Some hundred microseconds' worth.
     const FIELDS_MAX: usize = 512;
-    let limits = limits(&context.instance.config);
     let (keyspace, database, _) = context.parts();
     let horizon_ms = keyspace.horizon_ms();
     let record = keyspace.peek(database, key);
-    let next_ms = record.and_then(|record| record.next_field_expiry_ms());
+    let next_ms = record.and_then(Record::next_field_expiry_ms);
     if next_ms.is_some_and(|time_ms| time_ms < horizon_ms) {
-        let changed = change(keyspace, database, key, limits, |hash| {
-            hash.remove_due(horizon_ms, FIELDS_MAX)
-        })?;
-        settle_due(keyspace, database, key, changed);
+        keyspace.expire_fields_of(database, key, FIELDS_MAX);
     }
-    Ok(())
 }
 
 /// The head of a reply of so many fields: nested pairs in RESP3, a flat list before.
@@ -153,7 +149,7 @@ fn reply_field(reply: &mut Reply, field: Field<'_>, with_value: bool) {
 }
 
 fn random_one(context: &mut Context<'_>, key: &[u8]) -> CommandResult {
-    remove_all_due(context, key)?;
+    remove_all_due(context, key);
     let rng = &mut context.instance.random;
     let keyspace = &mut context.instance.keyspace;
     let (database, reply) = (context.session.database, &mut *context.reply);

@@ -137,9 +137,7 @@ impl<'s, S: Slot> HashEditor<'s, S> {
             return self.large().set(name, value, expiry);
         };
         let timed = with_expiry == WithExpiry::Yes;
-        let was_there = packed::set(self.slot, timed, name, value, |before_ms| {
-            expiry.after(before_ms)
-        });
+        let was_there = packed::set(self.slot, timed, name, value, expiry);
         if !was_there && self.len() > self.limits.fields {
             self.enlarge();
         }

@@ -34,6 +34,12 @@ pub struct Limits {
 }
 
 impl Limits {
+    /// No limits: for changes that add nothing.
+    pub const NONE: Limits = Limits {
+        fields: usize::MAX,
+        text_bytes: usize::MAX,
+    };
+
     /// Whether a text may be in a packed hash.
     #[inline]
     pub fn allow(&self, text: &[u8]) -> bool {

@@ -11,6 +11,7 @@ use crate::collections::packed::Packed;
 use crate::types::slot::PackedForm;
 
 use super::Text;
+use super::editing::Expiry;
 use super::reading::{Field, Found};
 
 /// The time of a field that does not expire.
@@ -157,27 +158,27 @@ pub fn bytes_for(name: &[u8], value: &[u8]) -> usize {
     name.len() + value.len() + OVERHEAD_BYTES
 }
 
-/// Sets a field; one with a time only in timed bytes. `expiry` gives its new time from the one before. O(length). Tells whether
-/// it was there.
+/// Sets a field; one with a time only in timed bytes. Given a time it moves to its place in the order, even if the time is what
+/// it was. O(length). Tells whether it was there.
 pub fn set<P: Packed + ?Sized>(
     packed: &mut P,
     timed: bool,
     name: &[u8],
     value: &[u8],
-    expiry: impl FnOnce(Option<i64>) -> Option<i64>,
+    expiry: Expiry,
 ) -> bool {
     let pairs = Pairs {
         texts: Listpack::new(packed.bytes()),
         timed,
     };
     let Some(place) = pairs.place(name) else {
-        let time_ms = expiry(None).unwrap_or(NEVER);
+        let time_ms = expiry.after(None).unwrap_or(NEVER);
         insert(packed, timed, Text::of(name), Text::of(value), time_ms);
         return false;
     };
     let before_ms = pairs.found_at(place).and_then(|found| found.expiry_ms);
-    let after_ms = expiry(before_ms);
-    if before_ms == after_ms {
+    let after_ms = expiry.after(before_ms);
+    if before_ms == after_ms && !matches!(expiry, Expiry::At(_)) {
         if let Some(value_at) = pairs.texts.next(place) {
             listpack::replace(packed, value_at, &Text::of(value));
         }
