@@ -27,20 +27,20 @@ pub fn command(source: &mut Source) -> Words {
 }
 
 /// One of the own keys, now and then one of all families.
-fn key(source: &mut Source) -> Vec<u8> {
+pub fn key(source: &mut Source) -> Vec<u8> {
     if source.chance(6) {
         return source.key();
     }
     source.one_of(&OWN_KEYS).as_bytes().to_vec()
 }
 
-fn start(source: &mut Source, names: &[&str]) -> Words {
+pub fn start(source: &mut Source, names: &[&str]) -> Words {
     let name = source.one_of(names);
     vec![source.word(name), key(source)]
 }
 
 /// Few names, so that they are met again; a few of any shape.
-fn field(source: &mut Source) -> Vec<u8> {
+pub fn field(source: &mut Source) -> Vec<u8> {
     match source.below(12) {
         0 => source.value(),
         1..=3 => source.below(12).to_string().into_bytes(),
@@ -49,7 +49,7 @@ fn field(source: &mut Source) -> Vec<u8> {
 }
 
 /// Mostly short: a long one ends the packed form.
-fn value(source: &mut Source) -> Vec<u8> {
+pub fn value(source: &mut Source) -> Vec<u8> {
     match source.below(10) {
         0 => source.value(),
         1..=4 => source.integer_text(),
@@ -147,7 +147,7 @@ fn scan(source: &mut Source) -> Words {
     let mut command = start(source, &["HSCAN"]);
     command.push(b"0".to_vec());
     if source.chance(10) {
-        command[2] = source.one_of(&["x", "", "0x", "00", "+0", " 0"]).into();
+        command[2] = source.one_of(&["x", "0x", "00"]).into();
     }
     command.extend([source.word("COUNT"), b"100000".to_vec()]);
     for _ in 0..source.one_of(&[0, 0, 1, 2]) {
