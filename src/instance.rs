@@ -386,6 +386,18 @@ impl Instance {
         more
     }
 
+    /// Removes some fields of hashes that are due; tells whether there are more.
+    pub fn expire_fields_step(&mut self, max_fields: usize) -> bool {
+        if !self.keyspace.active_expiry || self.keyspace_paused() {
+            return false;
+        }
+        let more = self.keyspace.expire_fields_step(max_fields);
+        if !self.keyspace.changes.is_empty() {
+            effects::changes(self);
+        }
+        more
+    }
+
     /// 40 random hexadecimal digits.
     pub fn random_id(&mut self) -> String {
         random_digits(&mut self.random)

@@ -71,6 +71,9 @@ pub(super) static STATS: &[Field] = &[
     Field::fixed("sync_full", "0"),
     Field::fixed("sync_partial_ok", "0"),
     Field::fixed("sync_partial_err", "0"),
+    Field::of("expired_subkeys", |facts| {
+        facts.instance.keyspace.stats.expired_fields.to_string()
+    }),
     Field::of("expired_keys", |facts| {
         facts.instance.keyspace.stats.expired_keys.to_string()
     }),
