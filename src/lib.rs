@@ -20,6 +20,8 @@ pub mod info;
 
 pub mod effects;
 
+pub mod persistence;
+
 pub mod keyspace;
 
 pub mod config;
