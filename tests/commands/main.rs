@@ -4,6 +4,7 @@
 mod support;
 
 mod bitmaps;
+mod blocking;
 mod client;
 mod command;
 mod command_table;
