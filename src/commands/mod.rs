@@ -13,6 +13,7 @@ mod config_apply;
 pub mod connection;
 pub mod databases;
 pub mod debug;
+pub mod dump;
 pub mod expiry;
 pub mod hyperloglog;
 pub mod key_finders;
@@ -37,6 +38,7 @@ pub static FAMILIES: &[&[CommandSpec]] = &[
     connection::COMMANDS,
     databases::COMMANDS,
     debug::COMMANDS,
+    dump::COMMANDS,
     expiry::COMMANDS,
     hyperloglog::COMMANDS,
     keys::COMMANDS,

@@ -18,7 +18,6 @@ mod checksum;
 mod decode;
 mod error;
 mod kind;
-pub mod lzf;
 mod payload;
 mod reader;
 mod stream_node;

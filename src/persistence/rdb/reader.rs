@@ -5,8 +5,9 @@ use std::ops::Deref;
 
 use arrayvec::ArrayVec;
 
+use crate::types::lzf;
+
 use super::error::{Checked, Fault, FormatError, ensure};
-use super::lzf;
 
 /// Longest text of an integer that a string is encoded as: `-2147483648`.
 const INTEGER_TEXT_MAX: usize = 11;
@@ -215,7 +216,9 @@ impl<'a> Reader<'a> {
                 self.check_length(length)?;
                 self.check_length(packed_length)?;
                 let packed = self.bytes(packed_length)?;
-                Text::Owned(self.checked(lzf::decompress(packed, length))?)
+                let text = lzf::decompress(packed, length);
+                let damaged = Fault::Corrupt("a compressed string is damaged");
+                Text::Owned(text.map_err(|_| self.error(damaged))?)
             }
             _ => return Err(self.error(Fault::Corrupt("a string of an unknown encoding"))),
         })
@@ -231,6 +234,7 @@ impl<'a> Reader<'a> {
 mod tests {
     use super::*;
     use crate::persistence::rdb::writer::Writer;
+    use crate::types::lzf::Compressor;
     use proptest::prelude::*;
 
     fn reader(input: &[u8]) -> Reader<'_> {
@@ -283,7 +287,7 @@ mod tests {
         let reason = Fault::Corrupt("a string is longer than strings may be");
         assert_eq!(fault(reader(beyond).string()), Some((109, reason)));
         let inflated = b"\xc3\x01\x80\x40\x00\x00\x00\x00";
-        let reason = Fault::Corrupt("a compressed string claims to be longer than it can be");
+        let reason = Fault::Corrupt("a compressed string is damaged");
         assert_eq!(fault(reader(inflated).string()), Some((108, reason)));
     }
 
@@ -312,7 +316,8 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_written_is_read(numbers: Vec<u64>, texts: Vec<Vec<u8>>, word: Vec<u8>, score: f64) {
-            let mut writer = Writer::new(Vec::new(), true);
+            let mut compressor = Compressor::new();
+            let mut writer = Writer::new(Vec::new(), Some(&mut compressor));
             for &number in &numbers {
                 // Numbers of every size.
                 writer.length(number >> (number % 64));

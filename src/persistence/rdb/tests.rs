@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::collections::listpack::{self, Builder, Element, Listpack};
+use crate::types::lzf::Compressor;
 use crate::types::slot::PackedForm;
 
 /// Payloads that DUMP of genuine servers made, and the pieces that they are made of.
@@ -87,8 +88,9 @@ fn bytes_of(hexadecimal: &str) -> Vec<u8> {
 }
 
 /// A value of this kind with a footer, as if DUMP had made it.
-fn payload(number: u8, version: u16, value: impl FnOnce(&mut Writer)) -> Vec<u8> {
-    let mut writer = Writer::new(vec![number], true);
+fn payload(number: u8, version: u16, value: impl FnOnce(&mut Writer<'_>)) -> Vec<u8> {
+    let mut compressor = Compressor::new();
+    let mut writer = Writer::new(vec![number], Some(&mut compressor));
     value(&mut writer);
     writer.footer(version);
     writer.into_bytes()

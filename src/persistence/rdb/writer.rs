@@ -2,8 +2,8 @@
 
 use super::checksum::Checksum;
 use super::kind::ValueKind;
-use super::lzf::Compressor;
 use crate::resp::number;
+use crate::types::lzf::Compressor;
 
 /// Longer texts are not encoded as integers, whatever they say.
 const INTEGER_TEXT_MAX: usize = 11;
@@ -13,19 +13,16 @@ const COMPRESSED_MIN_BYTES: usize = 21;
 const SAVING_MIN_BYTES: usize = 4;
 
 /// Appends the format to a buffer.
-pub struct Writer {
+pub struct Writer<'a> {
     out: Vec<u8>,
     /// Compresses longer strings, if they are to be.
-    compressor: Option<Compressor>,
+    compressor: Option<&'a mut Compressor>,
 }
 
-impl Writer {
-    /// A writer at the end of `out`, which compresses longer strings or not (`rdbcompression`).
-    pub fn new(out: Vec<u8>, compresses: bool) -> Self {
-        Self {
-            out,
-            compressor: compresses.then(Compressor::new),
-        }
+impl<'a> Writer<'a> {
+    /// A writer at the end of `out`, which compresses longer strings if it is given what with (`rdbcompression`).
+    pub fn new(out: Vec<u8>, compressor: Option<&'a mut Compressor>) -> Self {
+        Self { out, compressor }
     }
 
     /// All that was written.
@@ -121,13 +118,12 @@ impl Writer {
     /// The string in compressed form, if that is so much shorter that it pays. The lengths stand before it, so it is made first and
     /// then moved.
     fn compressed(&mut self, text: &[u8]) -> bool {
-        let Some(mut compressor) = self.compressor.take() else {
+        let Some(compressor) = &mut self.compressor else {
             return false;
         };
         let start = self.out.len();
         let limit = text.len() - SAVING_MIN_BYTES;
         let pays = compressor.compress(text, limit, &mut self.out);
-        self.compressor = Some(compressor);
         if pays {
             let end = self.out.len();
             self.out.push(0xc3);
@@ -151,7 +147,8 @@ mod tests {
     use super::*;
 
     fn string(text: &[u8], compresses: bool) -> Vec<u8> {
-        let mut writer = Writer::new(Vec::new(), compresses);
+        let mut compressor = Compressor::new();
+        let mut writer = Writer::new(Vec::new(), compresses.then_some(&mut compressor));
         writer.string(text);
         writer.into_bytes()
     }
@@ -175,7 +172,7 @@ mod tests {
     #[test]
     fn integers_are_written_like_their_text() {
         for number in [0, -129, 1 << 20, 1 << 31, i64::MIN] {
-            let mut writer = Writer::new(Vec::new(), true);
+            let mut writer = Writer::new(Vec::new(), None);
             writer.integer(number);
             assert_eq!(
                 writer.written(),
@@ -186,7 +183,7 @@ mod tests {
 
     #[test]
     fn a_footer_is_version_and_checksum() {
-        let mut writer = Writer::new(Vec::new(), true);
+        let mut writer = Writer::new(Vec::new(), None);
         writer.kind(ValueKind::String);
         writer.string(b"foo");
         writer.footer(10);
