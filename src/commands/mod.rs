@@ -13,6 +13,7 @@ mod config_apply;
 pub mod connection;
 pub mod databases;
 pub mod debug;
+pub mod dump;
 pub mod expiry;
 pub mod hashes;
 pub mod hyperloglog;
@@ -38,6 +39,7 @@ pub static FAMILIES: &[&[CommandSpec]] = &[
     connection::COMMANDS,
     databases::COMMANDS,
     debug::COMMANDS,
+    dump::COMMANDS,
     expiry::COMMANDS,
     hashes::setting::COMMANDS,
     hashes::counters::COMMANDS,

@@ -123,7 +123,9 @@ pub(super) static STATS: &[Field] = &[
     Field::of("total_error_replies", |facts| {
         facts.instance.error_stats.total().to_string()
     }),
-    Field::fixed("dump_payload_sanitizations", "0"),
+    Field::of("dump_payload_sanitizations", |facts| {
+        facts.instance.stats.sanitized_payloads.to_string()
+    }),
     Field::of("total_reads_processed", |facts| {
         facts.instance.stats.reads.to_string()
     }),
