@@ -69,6 +69,8 @@ pub struct Instance {
     pub attack_logged_ms: i64,
     /// Whether the cron stands still (DEBUG PAUSE-CRON).
     pub cron_paused: bool,
+    /// From how many bytes on an element has a block of its own in its list (DEBUG QUICKLIST-PACKED-THRESHOLD).
+    pub list_large_bytes: Option<usize>,
     /// Whether the replies of ordinary clients are limited.
     output_limited: bool,
 }
@@ -191,6 +193,7 @@ impl Instance {
             supervised: "no",
             attack_logged_ms: 0,
             cron_paused: false,
+            list_large_bytes: None,
             output_limited: false,
         };
         instance.replication_id = instance.random_id();

@@ -20,6 +20,7 @@ pub mod hyperloglog;
 pub mod key_finders;
 pub mod keys;
 pub mod latency;
+pub mod lists;
 pub mod memory;
 pub mod object;
 pub mod scan;
@@ -50,6 +51,10 @@ pub static FAMILIES: &[&[CommandSpec]] = &[
     hyperloglog::COMMANDS,
     keys::COMMANDS,
     latency::COMMANDS,
+    lists::ends::COMMANDS,
+    lists::elements::COMMANDS,
+    lists::moves::COMMANDS,
+    lists::blocking::COMMANDS,
     memory::COMMANDS,
     object::COMMANDS,
     scan::COMMANDS,

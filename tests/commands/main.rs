@@ -18,6 +18,7 @@ mod info;
 mod key_specs;
 mod keys;
 mod latency;
+mod lists;
 mod memory;
 mod server;
 mod slowlog;

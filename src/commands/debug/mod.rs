@@ -4,6 +4,7 @@
 
 mod digest;
 mod inspect;
+mod lists;
 mod protocol;
 
 use std::ops::RangeInclusive;
@@ -144,6 +145,13 @@ static SUBCOMMANDS: &[Subcommand] = &[
         summary: "Reply with a value of the type: string, integer, double, bignum, null, array, set, map, attrib, \
                   push, verbatim, true or false.",
         run: protocol::reply,
+    },
+    Subcommand {
+        name: "quicklist-packed-threshold",
+        arguments: 1..=1,
+        syntax: " <size>",
+        summary: "Give elements of lists a block of their own from this size on; 0: when they are larger than a block.",
+        run: lists::set_large_bytes,
     },
     Subcommand {
         name: "segfault",
