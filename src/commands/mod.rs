@@ -13,7 +13,9 @@ mod config_apply;
 pub mod connection;
 pub mod databases;
 pub mod debug;
+pub mod dump;
 pub mod expiry;
+pub mod hashes;
 pub mod hyperloglog;
 pub mod key_finders;
 pub mod keys;
@@ -38,7 +40,14 @@ pub static FAMILIES: &[&[CommandSpec]] = &[
     connection::COMMANDS,
     databases::COMMANDS,
     debug::COMMANDS,
+    dump::COMMANDS,
     expiry::COMMANDS,
+    hashes::setting::COMMANDS,
+    hashes::counters::COMMANDS,
+    hashes::reading::COMMANDS,
+    hashes::walks::COMMANDS,
+    hashes::expiry::COMMANDS,
+    hashes::expiring::COMMANDS,
     hyperloglog::COMMANDS,
     keys::COMMANDS,
     latency::COMMANDS,

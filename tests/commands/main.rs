@@ -11,6 +11,7 @@ mod command_table;
 mod config;
 mod connection;
 mod debug;
+mod dump;
 mod expiry;
 mod hyperloglog;
 mod info;

@@ -168,6 +168,13 @@ static SUBCOMMANDS: &[Subcommand] = &[
         run: set_active_expire,
     },
     Subcommand {
+        name: "set-skip-checksum-validation",
+        arguments: 1..=1,
+        syntax: " <0|1>",
+        summary: "Take payloads of RESTORE whose checksum is wrong, or refuse them again.",
+        run: set_skip_checksum_validation,
+    },
+    Subcommand {
         name: "sleep",
         arguments: 1..=1,
         syntax: " <seconds>",
@@ -280,6 +287,12 @@ fn segmentation_fault(_context: &mut Context<'_>, _args: Args<'_>) -> CommandRes
 
 fn set_active_expire(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     context.instance.keyspace.active_expiry = lenient(args.at(2)) != 0;
+    context.reply.ok();
+    Ok(())
+}
+
+fn set_skip_checksum_validation(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    context.instance.serialization.skips_checksum = lenient(args.at(2)) != 0;
     context.reply.ok();
     Ok(())
 }
