@@ -11,6 +11,8 @@ mod config;
 mod connection;
 mod debug;
 mod expiry;
+mod hashes;
+mod hashes_expiry;
 mod hyperloglog;
 mod info;
 mod key_specs;
