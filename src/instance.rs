@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::blocking::{Blocking, Waiting, wake};
 use crate::clients::Clients;
 use crate::collections::hash::HashSeed;
 use crate::collections::heap;
@@ -16,6 +17,7 @@ use crate::effects::slowlog::Slowlog;
 use crate::keyspace::Keyspace;
 use crate::net::address::Address;
 use crate::net::listener::Listeners;
+use crate::persistence::values::Serialization;
 use crate::server::clock::Clock;
 use crate::server::figures::LoopFigures;
 use crate::session::{Mode, Session, Token};
@@ -34,6 +36,10 @@ pub struct Instance {
     pub slowlog: Slowlog,
     pub latency: LatencyMonitor,
     pub pause: Pause,
+    pub serialization: Serialization,
+    pub blocking: Blocking,
+    /// How deep the present command is nested in others, whose end those wait for who must hear of its changes.
+    pub nesting: u32,
     /// What the loop is asked to do once the present command is over.
     pub requests: Vec<LoopRequest>,
     /// The stopwatch's counter at the end of the last command of a batch, or at its start.
@@ -63,6 +69,8 @@ pub struct Instance {
     pub attack_logged_ms: i64,
     /// Whether the cron stands still (DEBUG PAUSE-CRON).
     pub cron_paused: bool,
+    /// From how many bytes on an element has a block of its own in its list (DEBUG QUICKLIST-PACKED-THRESHOLD).
+    pub list_large_bytes: Option<usize>,
     /// Whether the replies of ordinary clients are limited.
     output_limited: bool,
 }
@@ -103,6 +111,8 @@ pub struct Stats {
     pub client_query_buffer_limit_disconnections: u64,
     pub client_output_buffer_limit_disconnections: u64,
     pub evicted_clients: u64,
+    /// Packed collections that were checked in full because `sanitize-dump-payload` asked for it.
+    pub sanitized_payloads: u64,
     pub recent_input_bytes: usize,
     pub recent_output_bytes: usize,
     pub peak_memory_bytes: usize,
@@ -166,6 +176,9 @@ impl Instance {
             slowlog: Slowlog::default(),
             latency: LatencyMonitor::default(),
             pause: Pause::default(),
+            serialization: Serialization::default(),
+            blocking: Blocking::default(),
+            nesting: 0,
             requests: Vec::new(),
             lap_started: 0,
             slow_ticks: u64::MAX,
@@ -180,6 +193,7 @@ impl Instance {
             supervised: "no",
             attack_logged_ms: 0,
             cron_paused: false,
+            list_large_bytes: None,
             output_limited: false,
         };
         instance.replication_id = instance.random_id();
@@ -275,7 +289,30 @@ impl Instance {
 
     /// Forgets a client.
     pub fn remove_client(&mut self, token: Token) {
-        drop(self.clients.remove(token));
+        if let Some(mut session) = self.clients.remove(token) {
+            self.stop_waiting(&mut session);
+        }
+    }
+
+    /// A client no longer waits for keys; gives what it waited with, if it did.
+    pub fn stop_waiting(&mut self, session: &mut Session) -> Option<Box<Waiting>> {
+        let waiting = self.blocking.remove(&mut self.keyspace.changes, session)?;
+        session.blocked = None;
+        Some(waiting)
+    }
+
+    /// Serves the clients that a pause has held back; gives those whose requests were not even begun.
+    pub fn end_pause(&mut self) -> Vec<Token> {
+        wake::serve_all(self);
+        let mut postponed = self.clients.take_postponed();
+        postponed.retain(|token| match self.clients.get_mut(*token) {
+            Some(session) => {
+                session.blocked = None;
+                true
+            }
+            None => false,
+        });
+        postponed
     }
 
     /// Begins CLIENT PAUSE. One that is on already is at most made longer and stricter.

@@ -18,7 +18,10 @@ pub mod command;
 
 pub mod info;
 
+pub mod blocking;
 pub mod effects;
+
+pub mod persistence;
 
 pub mod keyspace;
 

@@ -8,8 +8,9 @@ const LAYERS: &[&[&str]] = &[
     &["main", "lib"],
     &["server"],
     &[
-        "instance", "clients", "session", "command", "commands", "effects", "info",
+        "instance", "clients", "blocking", "session", "command", "commands", "effects", "info",
     ],
+    &["persistence"],
     &["keyspace", "net"],
     &["config", "resp"],
     &["types", "collections"],

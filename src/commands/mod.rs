@@ -13,12 +13,14 @@ mod config_apply;
 pub mod connection;
 pub mod databases;
 pub mod debug;
+pub mod dump;
 pub mod expiry;
 pub mod hashes;
 pub mod hyperloglog;
 pub mod key_finders;
 pub mod keys;
 pub mod latency;
+pub mod lists;
 pub mod memory;
 pub mod object;
 pub mod scan;
@@ -38,6 +40,7 @@ pub static FAMILIES: &[&[CommandSpec]] = &[
     connection::COMMANDS,
     databases::COMMANDS,
     debug::COMMANDS,
+    dump::COMMANDS,
     expiry::COMMANDS,
     hashes::setting::COMMANDS,
     hashes::counters::COMMANDS,
@@ -48,6 +51,10 @@ pub static FAMILIES: &[&[CommandSpec]] = &[
     hyperloglog::COMMANDS,
     keys::COMMANDS,
     latency::COMMANDS,
+    lists::ends::COMMANDS,
+    lists::elements::COMMANDS,
+    lists::moves::COMMANDS,
+    lists::blocking::COMMANDS,
     memory::COMMANDS,
     object::COMMANDS,
     scan::COMMANDS,

@@ -4,12 +4,14 @@
 mod support;
 
 mod bitmaps;
+mod blocking;
 mod client;
 mod command;
 mod command_table;
 mod config;
 mod connection;
 mod debug;
+mod dump;
 mod expiry;
 mod hashes;
 mod hashes_expiry;
@@ -18,6 +20,7 @@ mod info;
 mod key_specs;
 mod keys;
 mod latency;
+mod lists;
 mod memory;
 mod server;
 mod slowlog;

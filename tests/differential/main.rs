@@ -13,6 +13,7 @@ mod hashes;
 mod hashes_newer;
 mod hyperloglog;
 mod keys;
+mod lists;
 mod oracle;
 mod source;
 mod state;
@@ -47,6 +48,7 @@ const FAMILIES: &[Generator] = &[
     Generator::new(2, bitmaps::command),
     Generator::new(1, hyperloglog::command),
     Generator::new(3, hashes::command),
+    Generator::new(3, lists::command),
 ];
 
 /// Commands newer than Redis 7.2, for a newer server.
@@ -123,7 +125,7 @@ fn round(oracle: &mut Oracle, families: &[Generator], seed: u64) {
                 reply = unordered::in_order(command, reply);
                 expected = unordered::in_order(command, expected);
             }
-            if reply != expected {
+            if reply != expected && !is_encoding_of_small_list(&reply, &expected) {
                 panic!(
                     "seed {seed}, command {}:\n{}\nRedis:   {}\nOneloop: {}",
                     history.len(),
@@ -147,6 +149,11 @@ fn has_order(server: &mut Harness, command: &Words) -> bool {
     let key = command.get(1).map(Vec::as_slice).unwrap_or_default();
     let record = server.instance.keyspace.peek(0, key);
     !record.is_some_and(|record| matches!(record.value(), Value::Object(_)))
+}
+
+/// Whether the replies differ because Redis 7.2 has another encoding for small lists than 7.0 had.
+fn is_encoding_of_small_list(reply: &[u8], expected: &[u8]) -> bool {
+    reply == b"$8\r\nlistpack\r\n" && expected == b"$9\r\nquicklist\r\n"
 }
 
 /// A command of one of these kinds.

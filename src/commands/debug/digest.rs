@@ -3,14 +3,18 @@
 //! Keys are unordered, so their digests are joined by exclusive or ("xored in"); what has an order, such
 //! as a key and its value, is mixed: xored in, and the sum digested again.
 
+use std::ops::ControlFlow;
+
 use sha1::{Digest as _, Sha1};
 
 use crate::command::{Args, CommandResult, Context};
 use crate::keyspace::Record;
 use crate::types::hash::HashRef;
+use crate::types::list::{End, ListRef};
 
 /// What is mixed in for each type of value.
 const STRING_TYPE: u32 = 0;
+const LIST_TYPE: u32 = 1;
 const HASH_TYPE: u32 = 4;
 
 /// A SHA-1 digest, or several put together.
@@ -40,6 +44,12 @@ impl Digest {
         } else if let Some(hash) = HashRef::of(record.value().stored()) {
             self.mix(&HASH_TYPE.to_be_bytes());
             self.mix_hash(hash);
+        } else if let Some(list) = ListRef::of(record.value().stored()) {
+            self.mix(&LIST_TYPE.to_be_bytes());
+            list.walk(0, End::Front, |item| {
+                item.with_bytes(|bytes| self.mix(bytes));
+                ControlFlow::Continue(())
+            });
         }
         if record.expiry_ms().is_some() {
             self.xor(b"!!expire!!");
