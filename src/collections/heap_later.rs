@@ -4,6 +4,7 @@
 //! go of a large block leaves it here, and a job gives its pages back a piece at a time, before the then empty range.
 
 use std::cell::RefCell;
+use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 
 use super::heap;
@@ -22,8 +23,10 @@ struct Waiting {
 }
 
 thread_local! {
-    /// The blocks of a heap belong to its thread.
-    static QUEUE: RefCell<Vec<Waiting>> = const { RefCell::new(Vec::new()) };
+    /// The blocks of a heap belong to its thread. Has no destructor: what other destructors let go of at the thread's end must
+    /// still find it.
+    static QUEUE: ManuallyDrop<RefCell<Vec<Waiting>>> =
+        const { ManuallyDrop::new(RefCell::new(Vec::new())) };
 }
 
 /// Frees a block: at once, or in steps if it is large. O(1).
@@ -42,23 +45,23 @@ pub unsafe fn free(block: NonNull<u8>, size: usize) {
 
 #[cold]
 fn put_off(block: NonNull<u8>, size: usize) {
-    QUEUE.with_borrow_mut(|queue| {
-        queue.push(Waiting {
-            block,
-            size,
-            released_bytes: 0,
-        });
-    });
+    let waiting = Waiting {
+        block,
+        size,
+        released_bytes: 0,
+    };
+    QUEUE.with(|queue| queue.borrow_mut().push(waiting));
 }
 
 /// Number of blocks that wait.
 pub fn pending() -> usize {
-    QUEUE.with_borrow(Vec::len)
+    QUEUE.with(|queue| queue.borrow().len())
 }
 
 /// Frees about a MiB. Tells whether there is more.
 pub fn step() -> bool {
-    QUEUE.with_borrow_mut(|queue| {
+    QUEUE.with(|queue| {
+        let queue = &mut *queue.borrow_mut();
         let mut left = STEP_BYTES;
         while left > 0
             && let Some(waiting) = queue.last_mut()
@@ -87,6 +90,26 @@ pub fn step() -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A test that fails by the end of its process.
+    #[test]
+    fn a_destructor_at_the_end_of_a_thread_may_let_go_of_a_block() {
+        struct Late(NonNull<u8>);
+        impl Drop for Late {
+            fn drop(&mut self) {
+                // SAFETY: the block has that size and is given up.
+                unsafe { free(self.0, LARGE_BYTES) };
+            }
+        }
+        thread_local! {
+            static LATE: RefCell<Option<Late>> = const { RefCell::new(None) };
+        }
+        let thread = std::thread::spawn(|| {
+            assert_eq!(pending(), 0);
+            LATE.set(Some(Late(heap::allocate(LARGE_BYTES))));
+        });
+        assert!(thread.join().is_ok());
+    }
 
     #[test]
     fn a_large_block_goes_in_steps_and_a_small_one_at_once() {
