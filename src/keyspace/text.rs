@@ -261,6 +261,7 @@ mod tests {
             NewValue::Embedded(_) => "embedded",
             NewValue::Raw(_) => "raw",
             NewValue::Large(_) => "large",
+            NewValue::Packed(..) | NewValue::Object(_) => "collection",
         };
         assert_eq!(form(b"-9223372036854775808"), "integer");
         assert_eq!(form(b"9223372036854775808"), "embedded");
