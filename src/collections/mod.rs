@@ -3,5 +3,10 @@
 pub mod element;
 pub mod hash;
 pub mod heap;
+<<<<<<< HEAD
+=======
+pub mod intset;
+pub mod listpack;
+>>>>>>> listpack
 pub mod packed;
 pub mod table;
