@@ -3,10 +3,7 @@
 pub mod element;
 pub mod hash;
 pub mod heap;
-<<<<<<< HEAD
-=======
 pub mod intset;
 pub mod listpack;
->>>>>>> listpack
 pub mod packed;
 pub mod table;
