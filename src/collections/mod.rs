@@ -5,5 +5,6 @@ pub mod hash;
 pub mod heap;
 pub mod intset;
 pub mod listpack;
+pub mod ordered;
 pub mod packed;
 pub mod table;
