@@ -73,6 +73,15 @@ impl<'a, T: Item> Range<'a, T> {
     }
 }
 
+impl<'a, T: Item> Range<'a, T> {
+    /// Items that lie together and come next from the end, the last one first, as far as the walk has come upon them.
+    #[inline]
+    pub fn behind(&self) -> &'a [T] {
+        let items = self.back.as_slice();
+        &items[items.len().saturating_sub(self.end - self.start)..]
+    }
+}
+
 impl<'a, T: Item> Iterator for Range<'a, T> {
     type Item = &'a T;
 
