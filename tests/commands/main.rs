@@ -19,5 +19,6 @@ mod latency;
 mod memory;
 mod server;
 mod slowlog;
+mod sorted_sets;
 mod strings;
 mod strings_newer;
