@@ -83,7 +83,7 @@ impl Object {
     /// The name of the representation, as OBJECT ENCODING gives it: what clients know from Redis, not what it is.
     pub fn encoding_name(&self) -> &'static str {
         match self {
-            Object::List(_) => "quicklist",
+            Object::List(list) => list.encoding_name(),
             Object::Set(_) | Object::Hash(_) => "hashtable",
             Object::SortedSet(_) => "skiplist",
             Object::Stream(_) => "stream",

@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use super::Element;
+use super::{Element, Error};
 
 /// First byte of an integer of 13 bits, with its five most significant bits.
 const INTEGER_13: u8 = 0xC0;
@@ -163,10 +163,32 @@ fn encode_long(text: &[u8], sink: &mut impl Sink) {
 #[inline]
 pub(super) fn size_at(bytes: &[u8], at: usize) -> Option<usize> {
     let &first = bytes.get(at)?;
+    if (TEXT_6..INTEGER_13).contains(&first) {
+        return Some(usize::from(first & 0x3F) + 2);
+    }
+    if first < TEXT_6 {
+        return Some(2);
+    }
     match SIZES[usize::from(first)] {
         0 => long_size_at(bytes, at),
         size => Some(usize::from(size)),
     }
+}
+
+/// The first byte of a text of so many bytes, if it is short enough that its length is in there.
+#[inline]
+pub(super) const fn short_text_head(length: usize) -> Option<u8> {
+    if length < 64 {
+        Some(TEXT_6 | length as u8)
+    } else {
+        None
+    }
+}
+
+/// Whether what begins with a byte is a longer text or no entry.
+#[inline]
+pub(super) const fn is_long_text(first: u8) -> bool {
+    SIZES[first as usize] == 0
 }
 
 fn long_size_at(bytes: &[u8], at: usize) -> Option<usize> {
@@ -242,8 +264,25 @@ pub(super) fn start_before(bytes: &[u8], end: usize) -> Option<usize> {
     None
 }
 
+/// The bytes of the entry that the bytes begin with, back length included, if all of them are there and the back length is
+/// right; why not, otherwise.
+#[inline]
+pub(super) fn checked_size(bytes: &[u8]) -> Result<usize, Error> {
+    let size = size_at(bytes, 0).ok_or(Error::BadEntry)?;
+    let entry = bytes.get(..size).ok_or(Error::BadEntry)?;
+    let right = match size {
+        0..=128 => usize::from(entry[size - 1]) == size - 1,
+        _ => has_right_back_length(entry),
+    };
+    if right {
+        Ok(size)
+    } else {
+        Err(Error::WrongBackLength)
+    }
+}
+
 /// Whether the entry that takes the bytes, back length included, ends with the right back length.
-pub(super) fn has_right_back_length(entry: &[u8]) -> bool {
+fn has_right_back_length(entry: &[u8]) -> bool {
     (1..=BACK_BYTES_MAX.min(entry.len())).any(|count| {
         let size = entry.len() - count;
         let (back, right_count) = back_length(size);
@@ -320,12 +359,16 @@ mod tests {
         assert_eq!(size_at(bytes, 0), Some(bytes.len()));
         assert_eq!(decode(bytes, 0), Some((element, bytes.len())));
         assert_eq!(start_before(bytes, bytes.len()), Some(0));
-        assert!(has_right_back_length(bytes));
+        assert_eq!(checked_size(bytes), Ok(bytes.len()));
+        assert_eq!(
+            checked_size(&bytes[..bytes.len() - 1]),
+            Err(Error::BadEntry)
+        );
         let mut wrong = bytes.to_vec();
         if let Some(last) = wrong.last_mut() {
             *last ^= 1;
         }
-        assert!(!has_right_back_length(&wrong));
+        assert_eq!(checked_size(&wrong), Err(Error::WrongBackLength));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::iter::FusedIterator;
 
-use super::entry::{decode, size_at, start_before};
+use super::entry::{decode, is_long_text, short_text_head, size_at, start_before};
 use super::{COUNT_UNKNOWN, Element, HEADER_BYTES, parse_integer};
 
 /// The bytes of a listpack, to be read.
@@ -257,12 +257,30 @@ impl<'a> Listpack<'a> {
     }
 
     /// As [`Listpack::find`], for a string that is no integer.
-    #[inline]
     fn find_text(self, needle: &[u8], start: Position, stride: usize) -> Option<Position> {
-        self.find_where(start, stride, |element| match element {
-            Element::Integer(_) => false,
-            Element::Text(text) => text == needle,
-        })
+        let Some(head) = short_text_head(needle.len()) else {
+            return self.find_where(
+                start,
+                stride,
+                |element| matches!(element, Element::Text(text) if text == needle),
+            );
+        };
+        let mut at = start.0;
+        loop {
+            let &first = self.bytes.get(at)?;
+            let found = if first == head {
+                self.bytes.get(at + 1..=at + needle.len())? == needle
+            } else if is_long_text(first) {
+                // Foreign bytes may have a short text with a long head; and the end is here, too.
+                decode(self.bytes, at)?.0 == Element::Text(needle)
+            } else {
+                false
+            };
+            if found {
+                return Some(Position(at));
+            }
+            (Position(at), _) = self.walk(Position(at), stride + 1);
+        }
     }
 
     #[inline]

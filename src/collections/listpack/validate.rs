@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::entry::{has_right_back_length, size_at};
+use super::entry::checked_size;
 use super::{COUNT_UNKNOWN, END, HEADER_BYTES, Listpack};
 
 /// Why bytes are not a listpack.
@@ -61,12 +61,7 @@ pub fn validate(bytes: &[u8], deep: bool) -> Result<usize, Error> {
     let mut at = HEADER_BYTES;
     let mut counted = 0;
     while at < end {
-        let after = size_at(bytes, at).ok_or(Error::BadEntry)? + at;
-        let entry = bytes[..end].get(at..after).ok_or(Error::BadEntry)?;
-        if !has_right_back_length(entry) {
-            return Err(Error::WrongBackLength);
-        }
-        at = after;
+        at += checked_size(&bytes[at..end])?;
         counted += 1;
     }
     let count = u16::from_le_bytes([bytes[4], bytes[5]]);

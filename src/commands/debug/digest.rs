@@ -3,16 +3,22 @@
 //! Keys are unordered, so their digests are joined by exclusive or ("xored in"); what has an order, such
 //! as a key and its value, is mixed: xored in, and the sum digested again.
 
+use std::ops::ControlFlow;
+
 use sha1::{Digest as _, Sha1};
 
 use crate::command::{Args, CommandResult, Context};
 use crate::keyspace::Record;
 use crate::types::double;
+use crate::types::hash::HashRef;
+use crate::types::list::{End, ListRef};
 use crate::types::sorted_set::SortedSetRef;
 
 /// What is mixed in for each type of value.
 const STRING_TYPE: u32 = 0;
+const LIST_TYPE: u32 = 1;
 const SORTED_SET_TYPE: u32 = 3;
+const HASH_TYPE: u32 = 4;
 
 /// A SHA-1 digest, or several put together.
 #[derive(Clone, Copy, Default)]
@@ -35,15 +41,21 @@ impl Digest {
     }
 
     fn mix_value(&mut self, record: &Record) {
-        let value = record.value();
-        if let Some(sorted_set) = SortedSetRef::of(value.stored()) {
+        if let Some(text) = record.value().text() {
+            self.mix(&STRING_TYPE.to_be_bytes());
+            text.with_bytes(|bytes| self.mix(bytes));
+        } else if let Some(hash) = HashRef::of(record.value().stored()) {
+            self.mix(&HASH_TYPE.to_be_bytes());
+            self.mix_hash(hash);
+        } else if let Some(list) = ListRef::of(record.value().stored()) {
+            self.mix(&LIST_TYPE.to_be_bytes());
+            list.walk(0, End::Front, |item| {
+                item.with_bytes(|bytes| self.mix(bytes));
+                ControlFlow::Continue(())
+            });
+        } else if let Some(sorted_set) = SortedSetRef::of(record.value().stored()) {
             self.mix(&SORTED_SET_TYPE.to_be_bytes());
             self.xor_sorted_set(sorted_set);
-        } else {
-            self.mix(&STRING_TYPE.to_be_bytes());
-            if let Some(text) = value.text() {
-                text.with_bytes(|bytes| self.mix(bytes));
-            }
         }
         if record.expiry_ms().is_some() {
             self.xor(b"!!expire!!");
@@ -57,6 +69,18 @@ impl Digest {
             element.mix(&double::precise_text(score));
             self.xor(&element.0);
         }
+    }
+
+    fn mix_hash(&mut self, hash: HashRef<'_>) {
+        hash.for_each(|field| {
+            let mut digest = Digest::default();
+            field.name.with_bytes(|name| digest.mix(name));
+            field.found.value.with_bytes(|value| digest.mix(value));
+            if field.found.expiry_ms.is_some() {
+                digest.xor(b"!!hexpire!!");
+            }
+            self.xor(&digest.0);
+        });
     }
 
     fn hexadecimal(&self) -> String {

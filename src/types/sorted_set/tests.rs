@@ -383,35 +383,40 @@ fn sorted_sets_and_sets_are_joined() {
         second.push(member.as_bytes(), score);
     }
     let second = second.finish(ALWAYS_PACKED);
-    let plain = Plain(vec!["b", "7"]);
     let source = |collection, weight| Source { collection, weight };
-    let all = [
-        source(Collection::SortedSet(view(&first)), 1.0),
-        source(Collection::SortedSet(view(&second)), 2.0),
-        source(Collection::Set(&plain), 10.0),
-    ];
-    let union = |aggregate| shown(union(&mut { all }, aggregate, &seed()));
+    let all = || {
+        let plain = Box::new(Plain(vec!["b", "7"]));
+        [
+            source(Collection::SortedSet(view(&first)), 1.0),
+            source(Collection::SortedSet(view(&second)), 2.0),
+            source(Collection::Set(plain), 10.0),
+        ]
+    };
+    let union = |aggregate| shown(union(&mut all(), aggregate, &seed()));
     assert_eq!(union(Aggregate::Sum), "c=0 d=0 a=1 7=14 b=22");
     assert_eq!(union(Aggregate::Minimum), "c=-inf d=0 a=1 b=2 7=4");
     assert_eq!(union(Aggregate::Maximum), "d=0 a=1 7=10 b=10 c=inf");
     assert_eq!(union(Aggregate::Count), "a=1 d=2 c=3 7=11 b=13");
-    let common = |count: usize| shown(intersection(&mut { all }[..count], Aggregate::Sum, &seed()));
+    let common = |count: usize| {
+        let sources = &mut all()[..count];
+        shown(intersection(sources, Aggregate::Sum, &seed()))
+    };
     assert_eq!(common(3), "b=22");
     assert_eq!(common(2), "c=0 b=12");
-    assert_eq!(intersection_size(&mut { all }[..2], usize::MAX), 2);
-    assert_eq!(intersection_size(&mut { all }[..2], 1), 1);
-    assert_eq!(shown(difference(&all[..2], &seed())), "a=1 7=4");
-    assert_eq!(shown(difference(&all, &seed())), "a=1");
-    let mut none = [all[0], source(Collection::Absent, 1.0)];
-    assert_eq!(
-        shown(super::intersection(&mut none, Aggregate::Sum, &seed())),
-        ""
-    );
-    let mut zero = [source(Collection::SortedSet(view(&first)), 0.0)];
-    assert_eq!(
-        shown(super::union(&mut zero, Aggregate::Sum, &seed())),
-        "7=0 a=0 b=0 c=0"
-    );
+    assert_eq!(intersection_size(&mut all()[..2], usize::MAX), 2);
+    assert_eq!(intersection_size(&mut all()[..2], 1), 1);
+    assert_eq!(shown(difference(&all()[..2], &seed())), "a=1 7=4");
+    assert_eq!(shown(difference(&all(), &seed())), "a=1");
+    let [first, ..] = all();
+    let mut none = [first, source(Collection::Absent, 1.0)];
+    assert_eq!(shown(intersection(&mut none, Aggregate::Sum, &seed())), "");
+    let [first, ..] = all();
+    let mut zero = [Source {
+        weight: 0.0,
+        ..first
+    }];
+    let zeros = shown(super::union(&mut zero, Aggregate::Sum, &seed()));
+    assert_eq!(zeros, "7=0 a=0 b=0 c=0");
 }
 
 #[test]
