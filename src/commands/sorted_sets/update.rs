@@ -208,7 +208,7 @@ fn add_all<S: Slot>(
     pairs: Args<'_>,
 ) -> Outcome {
     let mut outcome = Outcome::default();
-    sorted_set.expect(scores.len());
+    sorted_set.prepare_for(scores.len());
     for (index, given) in scores.iter().enumerate() {
         let decided = &mut outcome.score;
         let change = sorted_set.upsert(pairs.at(2 * index + 1), |current| {

@@ -72,7 +72,7 @@ impl<'a, S: Slot> SortedSetMut<'a, S> {
     }
 
     /// Takes the large form if so many elements are about to be added that the packed one would not hold them.
-    pub fn expect(&mut self, additions: usize) {
+    pub fn prepare_for(&mut self, additions: usize) {
         if additions > self.limits.entries && self.large().is_none() {
             self.enlarge();
         }

@@ -240,9 +240,9 @@ fn the_limits_decide_the_form() {
     editor(&mut slot, SMALL).insert(b"seven c", 1.0);
     assert!(matches!(slot.value, OwnedValue::Object(_)));
     let mut slot = self::slot(SMALL);
-    editor(&mut slot, SMALL).expect(8);
+    editor(&mut slot, SMALL).prepare_for(8);
     assert!(matches!(slot.value, OwnedValue::Packed(..)));
-    editor(&mut slot, SMALL).expect(9);
+    editor(&mut slot, SMALL).prepare_for(9);
     assert!(matches!(slot.value, OwnedValue::Object(_)));
 }
 
