@@ -14,6 +14,7 @@ pub mod connection;
 pub mod databases;
 pub mod debug;
 pub mod expiry;
+pub mod hashes;
 pub mod hyperloglog;
 pub mod key_finders;
 pub mod keys;
@@ -38,6 +39,10 @@ pub static FAMILIES: &[&[CommandSpec]] = &[
     databases::COMMANDS,
     debug::COMMANDS,
     expiry::COMMANDS,
+    hashes::setting::COMMANDS,
+    hashes::counters::COMMANDS,
+    hashes::reading::COMMANDS,
+    hashes::walks::COMMANDS,
     hyperloglog::COMMANDS,
     keys::COMMANDS,
     latency::COMMANDS,

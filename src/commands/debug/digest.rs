@@ -7,9 +7,11 @@ use sha1::{Digest as _, Sha1};
 
 use crate::command::{Args, CommandResult, Context};
 use crate::keyspace::Record;
+use crate::types::hash::HashRef;
 
 /// What is mixed in for each type of value.
 const STRING_TYPE: u32 = 0;
+const HASH_TYPE: u32 = 4;
 
 /// A SHA-1 digest, or several put together.
 #[derive(Clone, Copy, Default)]
@@ -32,13 +34,28 @@ impl Digest {
     }
 
     fn mix_value(&mut self, record: &Record) {
-        self.mix(&STRING_TYPE.to_be_bytes());
         if let Some(text) = record.value().text() {
+            self.mix(&STRING_TYPE.to_be_bytes());
             text.with_bytes(|bytes| self.mix(bytes));
+        } else if let Some(hash) = HashRef::of(record.value().stored()) {
+            self.mix(&HASH_TYPE.to_be_bytes());
+            self.mix_hash(hash);
         }
         if record.expiry_ms().is_some() {
             self.xor(b"!!expire!!");
         }
+    }
+
+    fn mix_hash(&mut self, hash: HashRef<'_>) {
+        hash.for_each(|field| {
+            let mut digest = Digest::default();
+            field.name.with_bytes(|name| digest.mix(name));
+            field.found.value.with_bytes(|value| digest.mix(value));
+            if field.found.expiry_ms.is_some() {
+                digest.xor(b"!!hexpire!!");
+            }
+            self.xor(&digest.0);
+        });
     }
 
     fn hexadecimal(&self) -> String {
