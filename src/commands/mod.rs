@@ -23,6 +23,7 @@ pub mod memory;
 pub mod object;
 pub mod scan;
 pub mod server;
+pub mod sets;
 pub mod slowlog;
 pub mod strings;
 
@@ -50,6 +51,10 @@ pub static FAMILIES: &[&[CommandSpec]] = &[
     object::COMMANDS,
     scan::COMMANDS,
     server::COMMANDS,
+    sets::members::COMMANDS,
+    sets::random::COMMANDS,
+    sets::algebra::COMMANDS,
+    sets::cardinality::COMMANDS,
     slowlog::COMMANDS,
     strings::values::COMMANDS,
     strings::many::COMMANDS,

@@ -8,9 +8,11 @@ use sha1::{Digest as _, Sha1};
 use crate::command::{Args, CommandResult, Context};
 use crate::keyspace::Record;
 use crate::types::hash::HashRef;
+use crate::types::set::SetRef;
 
 /// What is mixed in for each type of value.
 const STRING_TYPE: u32 = 0;
+const SET_TYPE: u32 = 2;
 const HASH_TYPE: u32 = 4;
 
 /// A SHA-1 digest, or several put together.
@@ -37,6 +39,9 @@ impl Digest {
         if let Some(text) = record.value().text() {
             self.mix(&STRING_TYPE.to_be_bytes());
             text.with_bytes(|bytes| self.mix(bytes));
+        } else if let Some(set) = SetRef::of(record.value().stored()) {
+            self.mix(&SET_TYPE.to_be_bytes());
+            set.for_each(|member| member.with_bytes(|bytes| self.xor(bytes)));
         } else if let Some(hash) = HashRef::of(record.value().stored()) {
             self.mix(&HASH_TYPE.to_be_bytes());
             self.mix_hash(hash);
