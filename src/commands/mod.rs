@@ -25,6 +25,7 @@ pub mod memory;
 pub mod object;
 pub mod scan;
 pub mod server;
+pub mod sets;
 pub mod slowlog;
 pub mod sorted_sets;
 pub mod strings;
@@ -60,6 +61,10 @@ pub static FAMILIES: &[&[CommandSpec]] = &[
     object::COMMANDS,
     scan::COMMANDS,
     server::COMMANDS,
+    sets::members::COMMANDS,
+    sets::random::COMMANDS,
+    sets::algebra::COMMANDS,
+    sets::cardinality::COMMANDS,
     slowlog::COMMANDS,
     sorted_sets::update::COMMANDS,
     sorted_sets::members::COMMANDS,

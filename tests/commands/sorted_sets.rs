@@ -441,6 +441,32 @@ fn sorted_sets_are_joined() {
 }
 
 #[test]
+fn sets_take_part_with_a_score_of_one() {
+    for mut server in both() {
+        for members in ["1 2 3", "a 1 2", "a 1 2 x3 x4 x5"] {
+            server.run("del s u");
+            server.run(&format!("sadd s {members}"));
+            server.run("zadd z 10 1 20 2 30 c");
+            server.says("zinter 2 s z withscores", "[1 11 2 21]");
+            server.says(
+                "zinter 2 s z weights 5 1 aggregate max withscores",
+                "[1 10 2 20]",
+            );
+            server.says("zintercard 2 z s", ":2");
+            server.says("zdiff 2 z s", "[c]");
+            server.says(
+                "zunionstore u 2 s z weights 100 1",
+                &format!(":{}", members.split(' ').count() + 1),
+            );
+            server.says("zscore u 2", "120");
+            server.says("zscore u c", "30");
+        }
+        server.says("zunionstore s 1 s", ":6");
+        server.says("type s", "+zset");
+    }
+}
+
+#[test]
 fn members_are_drawn() {
     for mut server in both() {
         server.run("zadd z 1 a 2 b 3 c");

@@ -14,6 +14,7 @@ const GENERATORS: &[Generator] = &[
     Generator::new(2, remove_range),
     Generator::new(3, pop),
     Generator::new(5, join),
+    Generator::new(2, plain_set),
     Generator::new(2, large),
     Generator::new(2, digest),
     Generator::new(1, draw_members),
@@ -315,7 +316,13 @@ fn join(source: &mut Source) -> Words {
         keys
     };
     command.push(told.to_string().into_bytes());
-    command.extend((0..keys).map(|_| key(source)));
+    command.extend((0..keys).map(|_| {
+        if source.chance(15) {
+            PLAIN_SET.to_vec()
+        } else {
+            key(source)
+        }
+    }));
     if source.chance(40) && !name.starts_with("ZDIFF") {
         command.push(source.word("WEIGHTS"));
         command.extend((0..keys).map(|_| score(source)));
@@ -328,6 +335,18 @@ fn join(source: &mut Source) -> Words {
         command.extend([source.word("LIMIT"), count(source)]);
     } else if source.chance(60) {
         command.push(source.word("WITHSCORES"));
+    }
+    command
+}
+
+/// A set without scores, which unions and the like take as well.
+const PLAIN_SET: &[u8] = b"plain";
+
+fn plain_set(source: &mut Source) -> Words {
+    let name = source.one_of(&["SADD", "SADD", "SADD", "SREM", "DEL"]);
+    let mut command = vec![source.word(name), PLAIN_SET.to_vec()];
+    if name != "DEL" {
+        command.extend((0..1 + source.below(5)).map(|_| member(source)));
     }
     command
 }

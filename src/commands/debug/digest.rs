@@ -12,11 +12,13 @@ use crate::keyspace::Record;
 use crate::types::double;
 use crate::types::hash::HashRef;
 use crate::types::list::{End, ListRef};
+use crate::types::set::SetRef;
 use crate::types::sorted_set::SortedSetRef;
 
 /// What is mixed in for each type of value.
 const STRING_TYPE: u32 = 0;
 const LIST_TYPE: u32 = 1;
+const SET_TYPE: u32 = 2;
 const SORTED_SET_TYPE: u32 = 3;
 const HASH_TYPE: u32 = 4;
 
@@ -44,6 +46,9 @@ impl Digest {
         if let Some(text) = record.value().text() {
             self.mix(&STRING_TYPE.to_be_bytes());
             text.with_bytes(|bytes| self.mix(bytes));
+        } else if let Some(set) = SetRef::of(record.value().stored()) {
+            self.mix(&SET_TYPE.to_be_bytes());
+            set.for_each(|member| member.with_bytes(|bytes| self.xor(bytes)));
         } else if let Some(hash) = HashRef::of(record.value().stored()) {
             self.mix(&HASH_TYPE.to_be_bytes());
             self.mix_hash(hash);

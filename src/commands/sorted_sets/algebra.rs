@@ -3,6 +3,7 @@
 use crate::command::{Args, CommandError, CommandResult, Context};
 use crate::keyspace::{Keyspace, Record};
 use crate::resp::number::{parse_f64, parse_i64};
+use crate::types::set::SetRef;
 use crate::types::slot::Stored;
 use crate::types::sorted_set::{
     Aggregate, Builder, Collection, SortedSetRef, Source, difference, intersection,
@@ -104,7 +105,10 @@ fn parse_aggregate(word: &[u8]) -> Result<Aggregate, CommandError> {
 
 /// What an operation can make of a value, if it can.
 fn collection_of(stored: Stored<'_>) -> Option<Collection<'_>> {
-    SortedSetRef::of(stored).map(Collection::SortedSet)
+    let set = || SetRef::of(stored).map(Collection::Set);
+    SortedSetRef::of(stored)
+        .map(Collection::SortedSet)
+        .or_else(set)
 }
 
 /// Looks all keys up, so that expired ones are removed and all uses are noted. Errors: one of the values is of a type that is
@@ -182,7 +186,6 @@ fn run(
         Operation::Intersection => intersection(&mut sources, options.aggregate, seed),
         Operation::Difference => difference(&sources, seed),
     };
-    drop(sources);
     let length = result.len();
     if let Purpose::Store(event) = purpose {
         let value = (length > 0).then(|| result.finish(limits));

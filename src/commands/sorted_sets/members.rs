@@ -65,6 +65,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         flags: &[Flag::ReadOnly, Flag::Fast],
         categories: &[Category::SortedSet],
         keys: &[KeySpec::one(&[KeyFlag::Ro, KeyFlag::Access], 1)],
+        member: 2,
         group: Group::SortedSet,
         since: "6.2.0",
         complexity: "O(N) with N members asked for.",
@@ -82,6 +83,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         flags: &[Flag::ReadOnly, Flag::Fast],
         categories: &[Category::SortedSet],
         keys: &[KeySpec::one(&[KeyFlag::Ro, KeyFlag::Access], 1)],
+        member: 2,
         group: Group::SortedSet,
         since: "2.0.0",
         complexity: "O(log(N))",
@@ -101,6 +103,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         flags: &[Flag::ReadOnly, Flag::Fast],
         categories: &[Category::SortedSet],
         keys: &[KeySpec::one(&[KeyFlag::Ro, KeyFlag::Access], 1)],
+        member: 2,
         group: Group::SortedSet,
         since: "2.0.0",
         complexity: "O(log(N))",
@@ -120,6 +123,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         flags: &[Flag::ReadOnly, Flag::Fast],
         categories: &[Category::SortedSet],
         keys: &[KeySpec::one(&[KeyFlag::Ro, KeyFlag::Access], 1)],
+        member: 2,
         group: Group::SortedSet,
         since: "1.2.0",
         summary: "Gives the score of a member.",
@@ -165,12 +169,11 @@ fn zmscore(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let members = args.slice_from(2);
     let found = read(keyspace, database, args.at(1), |sorted_set| {
         reply.array(members.len());
-        for member in members.iter() {
-            match sorted_set.score(member) {
-                Some(score) => reply.double(score),
-                None => reply.null(),
-            }
-        }
+        let reply_score = |score| match score {
+            Some(score) => reply.double(score),
+            None => reply.null(),
+        };
+        sorted_set.scores(members.len(), |index| members.at(index), reply_score);
     })?;
     if found.is_none() {
         reply.array(members.len());

@@ -21,6 +21,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         flags: &[Flag::Write, Flag::DenyOom, Flag::Fast],
         categories: &[Category::SortedSet],
         keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Update], 1)],
+        member: 3,
         group: Group::SortedSet,
         since: "1.2.0",
         complexity: "O(log(N)) for each element, with N elements in the sorted set.",
@@ -69,6 +70,7 @@ pub static COMMANDS: &[CommandSpec] = &[
             &[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Update],
             1,
         )],
+        member: 3,
         group: Group::SortedSet,
         since: "1.2.0",
         complexity: "O(log(N)) with N elements in the sorted set.",
@@ -87,6 +89,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         flags: &[Flag::Write, Flag::Fast],
         categories: &[Category::SortedSet],
         keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Delete], 1)],
+        member: 2,
         group: Group::SortedSet,
         since: "1.2.0",
         complexity: "O(M*log(N)) with N elements in the sorted set and M taken out.",
@@ -209,18 +212,24 @@ fn add_all<S: Slot>(
 ) -> Outcome {
     let mut outcome = Outcome::default();
     sorted_set.prepare_for(scores.len());
-    for (index, given) in scores.iter().enumerate() {
-        let decided = &mut outcome.score;
-        let change = sorted_set.upsert(pairs.at(2 * index + 1), |current| {
-            *decided = options.decide(current, *given);
+    let Outcome {
+        added,
+        updated,
+        score: decided,
+    } = &mut outcome;
+    sorted_set.upsert_many(
+        scores.len(),
+        |index| pairs.at(2 * index + 1),
+        |index, current| {
+            *decided = options.decide(current, scores[index]);
             decided.filter(|score| !score.is_nan())
-        });
-        match change {
-            Change::Added => outcome.added += 1,
-            Change::Updated => outcome.updated += 1,
+        },
+        |change| match change {
+            Change::Added => *added += 1,
+            Change::Updated => *updated += 1,
             Change::None => {}
-        }
-    }
+        },
+    );
     outcome
 }
 
@@ -280,18 +289,9 @@ fn zrem(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let limits = limits(&context.instance.config);
     let (keyspace, database, reply) = context.parts();
     let key = args.at(1);
-    let removed = change(keyspace, database, key, limits, |sorted_set| {
-        let mut count = 0;
-        for index in 2..args.len() {
-            count += usize::from(sorted_set.remove(args.at(index)).is_some());
-            if sorted_set.view().is_empty() {
-                break;
-            }
-        }
-        Removed {
-            count,
-            is_empty: sorted_set.view().is_empty(),
-        }
+    let removed = change(keyspace, database, key, limits, |sorted_set| Removed {
+        count: sorted_set.remove_many(args.len() - 2, |index| args.at(2 + index)),
+        is_empty: sorted_set.view().is_empty(),
     })?;
     let count = removed.as_ref().map_or(0, |removed| removed.count);
     if let Some(removed) = removed {

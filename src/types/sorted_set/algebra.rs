@@ -4,8 +4,10 @@ use crate::collections::element::Element;
 use crate::collections::hash::HashSeed;
 use crate::collections::table::{Slot, Table};
 
+use crate::types::set::SetRef;
+
 use super::view::Entry;
-use super::{Builder, Member, SortedSetRef};
+use super::{Builder, SortedSetRef};
 
 /// How the scores of a member in several sources become one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -62,24 +64,13 @@ impl Aggregate {
     }
 }
 
-/// A set without scores, as far as the algebra needs to know it.
-pub trait Members {
-    /// How many members there are.
-    fn count(&self) -> usize;
-
-    /// Whether a member is there.
-    fn contains(&self, member: &[u8]) -> bool;
-
-    /// Shows all members.
-    fn for_each(&self, visit: &mut dyn FnMut(Member<'_>));
-}
-
 /// What an operation works on.
+#[derive(Clone, Copy)]
 pub enum Collection<'a> {
     Absent,
     SortedSet(SortedSetRef<'a>),
     /// Every member has the score 1.
-    Set(Box<dyn Members + 'a>),
+    Set(SetRef<'a>),
 }
 
 impl Collection<'_> {
@@ -88,7 +79,7 @@ impl Collection<'_> {
         match self {
             Collection::Absent => 0,
             Collection::SortedSet(sorted_set) => sorted_set.len(),
-            Collection::Set(set) => set.count(),
+            Collection::Set(set) => set.len(),
         }
     }
 
@@ -115,7 +106,7 @@ impl Collection<'_> {
             }
             Collection::Set(set) => {
                 let mut goes_on = true;
-                set.for_each(&mut |member| {
+                set.for_each(|member| {
                     goes_on = goes_on && visit(Entry::Pair(member, 1.0));
                 });
             }
@@ -124,6 +115,7 @@ impl Collection<'_> {
 }
 
 /// One source with its weight.
+#[derive(Clone, Copy)]
 pub struct Source<'a> {
     pub collection: Collection<'a>,
     pub weight: f64,
@@ -204,7 +196,7 @@ pub fn difference(sources: &[Source<'_>], seed: &HashSeed) -> Builder {
     let Some((first, others)) = sources.split_first() else {
         return result;
     };
-    let mut others: Vec<_> = others.iter().map(|source| &source.collection).collect();
+    let mut others: Vec<_> = others.iter().map(|source| source.collection).collect();
     // The largest is the likeliest to have a member.
     others.sort_by_key(|other| std::cmp::Reverse(other.len()));
     first.collection.visit(|entry| {

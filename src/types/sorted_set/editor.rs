@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use crate::collections::hash::HashSeed;
 use crate::collections::listpack;
+use crate::collections::table::look_ahead;
 use crate::types::object::Object;
 use crate::types::slot::{OwnedValue, PackedForm, Slot, Stored};
 
@@ -105,6 +106,34 @@ impl<'a, S: Slot> SortedSetMut<'a, S> {
         }
     }
 
+    /// The same for several members, in their order; `visit` hears what became of each. In a large sorted set the elements
+    /// are fetched ahead.
+    pub fn upsert_many<'m>(
+        &mut self,
+        count: usize,
+        member: impl Fn(usize) -> &'m [u8],
+        mut decide: impl FnMut(usize, Option<f64>) -> Option<f64>,
+        mut visit: impl FnMut(Change),
+    ) {
+        match self.large() {
+            Some(large) if count > 1 => look_ahead(
+                large,
+                SortedSet::members,
+                count,
+                &member,
+                |large, index, hash| {
+                    let decide = |current| decide(index, current);
+                    visit(large.upsert_hashed(hash, member(index), decide));
+                },
+            ),
+            _ => {
+                for index in 0..count {
+                    visit(self.upsert(member(index), |current| decide(index, current)));
+                }
+            }
+        }
+    }
+
     fn upsert_packed(
         &mut self,
         member: &[u8],
@@ -149,6 +178,28 @@ impl<'a, S: Slot> SortedSetMut<'a, S> {
         let found = PackedSortedSet::new(self.slot.bytes()).find(member)?;
         packed::remove(self.slot, found.position);
         Some(found.score)
+    }
+
+    /// Takes several members out; gives how many were there. In a large sorted set the elements are fetched ahead.
+    pub fn remove_many<'m>(&mut self, count: usize, member: impl Fn(usize) -> &'m [u8]) -> usize {
+        let mut removed = 0;
+        match self.large() {
+            Some(large) if count > 1 => look_ahead(
+                large,
+                SortedSet::members,
+                count,
+                &member,
+                |large, index, hash| {
+                    removed += usize::from(large.remove_hashed(hash, member(index)).is_some());
+                },
+            ),
+            _ => {
+                for index in 0..count {
+                    removed += usize::from(self.remove(member(index)).is_some());
+                }
+            }
+        }
+        removed
     }
 
     /// Takes so many elements off an end, all of which there are, and shows them as it goes. What it gives is memory to be

@@ -12,18 +12,20 @@
 use std::cmp::Ordering;
 use std::ops::Range;
 
+use arrayvec::ArrayVec;
+
 use crate::collections::element::Element;
 use crate::collections::hash::HashSeed;
 use crate::collections::ordered::{self, Item, Ordered, Single};
-use crate::collections::table::{self, Entry as _, Slot, Table};
+use crate::collections::table::{self, Entry as _, Slot, Table, look_ahead};
 
 use super::{Change, End, Interval, Member, compare};
 
 /// How many entries of a table that has become too large for its entries are looked at after a removal.
 const SHRINK_ENTRIES: usize = 16;
 
-/// How far ahead the elements of a bulk removal are fetched.
-const AHEAD: usize = 8;
+/// How many elements are fetched at a time to be taken out of the index.
+const BATCH: usize = 64;
 
 /// An element in its place in the order.
 #[derive(Clone)]
@@ -162,8 +164,17 @@ impl SortedSet {
     /// The score of a member. O(1).
     #[inline]
     pub fn score(&self, member: &[u8]) -> Option<f64> {
-        let hash = self.members.hash(member);
+        self.score_hashed(self.members.hash(member), member)
+    }
+
+    #[inline]
+    pub(super) fn score_hashed(&self, hash: u64, member: &[u8]) -> Option<f64> {
         self.members.get(hash, member).map(Element::score)
+    }
+
+    /// The index of members, to look ahead in.
+    pub(super) fn members(&self) -> &Table<Element> {
+        &self.members
     }
 
     /// The rank and the score of a member. O(log n).
@@ -206,7 +217,15 @@ impl SortedSet {
         member: &[u8],
         decide: impl FnOnce(Option<f64>) -> Option<f64>,
     ) -> Change {
-        let hash = self.members.hash(member);
+        self.upsert_hashed(self.members.hash(member), member, decide)
+    }
+
+    pub(super) fn upsert_hashed(
+        &mut self,
+        hash: u64,
+        member: &[u8],
+        decide: impl FnOnce(Option<f64>) -> Option<f64>,
+    ) -> Change {
         let entry = self.members.entry(hash, member);
         let current = match &entry {
             Slot::Occupied(element) => Some(element.score()),
@@ -241,7 +260,10 @@ impl SortedSet {
 
     /// Takes a member out and gives its score. O(log n).
     pub fn remove(&mut self, member: &[u8]) -> Option<f64> {
-        let hash = self.members.hash(member);
+        self.remove_hashed(self.members.hash(member), member)
+    }
+
+    pub(super) fn remove_hashed(&mut self, hash: u64, member: &[u8]) -> Option<f64> {
         let element = self.members.remove(hash, member)?;
         self.element_bytes -= element.memory_bytes();
         self.order.remove(probe(element.score(), member));
@@ -277,17 +299,32 @@ impl SortedSet {
         if removed.len() > self.order.len() {
             return self.replace_index(removed);
         }
-        let mut left = removed.range(..);
-        while let Some(item) = left.next() {
-            if let Some(later) = left.ahead().get(AHEAD) {
-                table::prefetch(later.element.address());
-            }
-            let member = item.element.key();
-            self.members.remove(self.members.hash(member), member);
-            self.element_bytes -= item.element.memory_bytes();
-        }
+        self.forget(&removed);
         self.shrink(SHRINK_ENTRIES + removed.len());
         SortedSet::of_parts(Table::new(self.members.seed().clone()), removed, 0)
+    }
+
+    /// Takes elements out of the index of members.
+    fn forget(&mut self, removed: &Ordered<Scored>) {
+        let mut left = removed.range(..);
+        let mut batch = ArrayVec::<&Element, BATCH>::new();
+        while left.len() > 0 {
+            batch.clear();
+            batch.extend(left.by_ref().take(BATCH).map(|item| &item.element));
+            for element in &batch {
+                table::prefetch(element.address());
+            }
+            look_ahead(
+                &mut self.members,
+                |members| members,
+                batch.len(),
+                |index| batch[index].key(),
+                |members, index, hash| {
+                    members.remove(hash, batch[index].key());
+                    self.element_bytes -= batch[index].memory_bytes();
+                },
+            );
+        }
     }
 
     /// Makes another index for the elements that are left. Gives what is no longer needed.

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::collections::hash::HashSeed;
 use crate::types::object::Object;
+use crate::types::set::SetRef;
 use crate::types::slot::{OwnedSlot, OwnedValue, PackedForm};
 
 const SMALL: Limits = Limits {
@@ -343,25 +344,6 @@ fn foreign_bytes_are_taken_over() {
     assert!(is_valid(&listpack(&["b", "inf", "a", "-1.5"])));
 }
 
-/// A set without scores.
-struct Plain(Vec<&'static str>);
-
-impl Members for Plain {
-    fn count(&self) -> usize {
-        self.0.len()
-    }
-
-    fn contains(&self, member: &[u8]) -> bool {
-        self.0.iter().any(|other| other.as_bytes() == member)
-    }
-
-    fn for_each(&self, visit: &mut dyn FnMut(Member<'_>)) {
-        self.0
-            .iter()
-            .for_each(|member| visit(Member::of(member.as_bytes())));
-    }
-}
-
 fn shown(mut builder: Builder) -> String {
     let pairs = builder.sorted();
     let texts = pairs.map(|(member, score)| {
@@ -384,8 +366,11 @@ fn sorted_sets_and_sets_are_joined() {
     }
     let second = second.finish(ALWAYS_PACKED);
     let source = |collection, weight| Source { collection, weight };
+    let mut plain = crate::collections::listpack::create();
+    crate::collections::listpack::push_back(&mut plain, &[Member::Text(b"b"), Member::Integer(7)]);
+    let plain = OwnedValue::Packed(PackedForm::Set, plain);
+    let plain = SetRef::of(plain.stored()).expect("a set");
     let all = || {
-        let plain = Box::new(Plain(vec!["b", "7"]));
         [
             source(Collection::SortedSet(view(&first)), 1.0),
             source(Collection::SortedSet(view(&second)), 2.0),
