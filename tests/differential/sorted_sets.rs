@@ -382,15 +382,16 @@ fn draw_members(source: &mut Source) -> Words {
     command
 }
 
-/// The order of the large form's elements is each server's own.
+/// All at once: how far a walk comes with less is each server's own.
 fn walk(source: &mut Source) -> Words {
-    let mut command = vec![source.word("ZSCAN"), b"lexical".to_vec()];
+    let mut command = start(source, "ZSCAN");
     command.push(source.one_of(&["0", "x", ""]).as_bytes().to_vec());
+    command.extend([source.word("COUNT"), b"100000".to_vec()]);
     if source.chance(50) {
         command.extend([source.word("MATCH"), b"[a-e1]*".to_vec()]);
     }
-    if source.chance(50) {
-        command.extend([source.word("COUNT"), count(source)]);
+    if source.chance(10) {
+        command.extend([source.word("COUNT"), source.integer_text_not_small()]);
     }
     command
 }
