@@ -57,6 +57,7 @@ const FAMILIES: &[Generator] = &[
 const NEWER_FAMILIES: &[Generator] = &[
     Generator::new(2, hashes::command),
     Generator::new(3, hashes_newer::command),
+    Generator::new(4, sorted_sets::command_newer),
 ];
 
 const ROUNDS: u64 = 40;

@@ -71,7 +71,7 @@ impl Digest {
         for (member, score) in sorted_set.iter() {
             let mut element = Digest::default();
             member.with_bytes(|member| element.mix(member));
-            element.mix(&double::precise_text(score));
+            element.mix(&double::shortest_text(score));
             self.xor(&element.0);
         }
     }

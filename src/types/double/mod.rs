@@ -40,6 +40,16 @@ pub fn text(value: f64) -> Text {
     out
 }
 
+/// A double as [`text`] gives it, but for large integers, which have their shortest digits as well: 1e+8.
+pub fn shortest_text(value: f64) -> Text {
+    if !value.is_finite() || value == 0.0 {
+        return text(value);
+    }
+    let mut out = Text::new();
+    format_shortest(value, &mut out);
+    out
+}
+
 /// A double with 17 significant digits, as C's `%.17g` shows it.
 pub fn precise_text(value: f64) -> Text {
     const DIGITS: i32 = 17;
@@ -199,6 +209,24 @@ mod tests {
         assert_eq!(formatted(-0.0), "-0");
         assert_eq!(formatted(f64::NAN), "nan");
         assert_eq!(formatted(f64::NEG_INFINITY), "-inf");
+    }
+
+    #[test]
+    fn the_shortest_digits_are_those_of_fpconv() {
+        for (value, expected) in [
+            (1000.0, "1000"),
+            (1e8, "1e+8"),
+            (-123_456_789.0, "-123456789"),
+            (0.1, "0.1"),
+            (-0.0, "-0"),
+            (f64::NEG_INFINITY, "-inf"),
+        ] {
+            assert_eq!(
+                shortest_text(value).as_slice(),
+                expected.as_bytes(),
+                "{value}"
+            );
+        }
     }
 
     /// Recorded from C's `printf("%.17g")`.
