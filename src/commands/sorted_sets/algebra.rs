@@ -176,7 +176,7 @@ fn run(
     let options = Options::parse(keys.slice_from(count), count, operation, purpose)?;
     let mut sources = sources(keyspace, database, keys, &options.weights);
     if purpose == Purpose::Count {
-        let count = intersection_size(&mut sources, options.limit);
+        let count = intersection_size(&mut sources, options.limit, keyspace.seed());
         reply.integer(count as i64);
         return Ok(());
     }

@@ -2,7 +2,6 @@
 
 use crate::collections::element::Element;
 use crate::collections::hash::HashSeed;
-use crate::collections::table::{Slot, Table};
 
 use crate::types::set::SetRef;
 
@@ -88,10 +87,12 @@ impl Collection<'_> {
         self.len() == 0
     }
 
+    /// The score of a member, whose hash may be known already: it is the same in all tables.
     #[inline]
-    fn score(&self, member: &[u8]) -> Option<f64> {
+    fn score(&self, hash: u64, member: &[u8]) -> Option<f64> {
         match self {
             Collection::Absent => None,
+            Collection::SortedSet(SortedSetRef::Large(large)) => large.score_hashed(hash, member),
             Collection::SortedSet(sorted_set) => sorted_set.score(member),
             Collection::Set(set) => set.contains(member).then_some(1.0),
         }
@@ -129,42 +130,60 @@ fn by_size(sources: &mut [Source<'_>]) {
 /// The elements that are in any of the sources. O(n) for n elements in all.
 pub fn union(sources: &mut [Source<'_>], aggregate: Aggregate, seed: &HashSeed) -> Builder {
     by_size(sources);
-    let mut members: Table<Element> = Table::new(seed.clone());
+    let mut found: Vec<(u64, Element)> = Vec::new();
     for source in sources.iter() {
+        found.reserve(source.collection.len());
         source.collection.visit(|entry| {
             let score = aggregate.first(entry.score(), source.weight);
             entry.with_member(|member| {
-                let hash = members.hash(member);
-                match members.entry(hash, member) {
-                    Slot::Occupied(element) => {
-                        let joined = aggregate.joined(element.score(), score);
-                        element.set_score(joined);
-                    }
-                    Slot::Vacant(vacant) => vacant.insert(entry.element(member, score)),
-                }
+                found.push((seed.hash(member), entry.element(member, score)));
             });
             true
         });
     }
-    Builder::of_members(members)
+    if sources.len() > 1 {
+        join(&mut found, aggregate);
+    }
+    let mut result = Builder::of_distinct(seed);
+    for (hash, element) in found {
+        result.push_distinct(hash, element);
+    }
+    result
+}
+
+/// Makes one element of all that have the same member, in the order in which they came.
+fn join(found: &mut Vec<(u64, Element)>, aggregate: Aggregate) {
+    // Stable, so the same members come together in their order.
+    found.sort_by(|(hash, element), (other_hash, other)| {
+        hash.cmp(other_hash)
+            .then_with(|| element.key().cmp(other.key()))
+    });
+    found.dedup_by(|(hash, element), (kept_hash, kept)| {
+        let is_same = hash == kept_hash && element.key() == kept.key();
+        if is_same {
+            kept.set_score(aggregate.joined(kept.score(), element.score()));
+        }
+        is_same
+    });
 }
 
 /// The elements that are in all of the sources. O(n k) for k sources, of which the smallest has n elements.
 pub fn intersection(sources: &mut [Source<'_>], aggregate: Aggregate, seed: &HashSeed) -> Builder {
     by_size(sources);
-    let mut result = Builder::new(seed);
+    let mut result = Builder::of_distinct(seed);
     let Some((first, others)) = sources.split_first() else {
         return result;
     };
     first.collection.visit(|entry| {
         let score = aggregate.first(entry.score(), first.weight);
         entry.with_member(|member| {
+            let hash = seed.hash(member);
             let joined = others.iter().try_fold(score, |score, other| {
-                let found = other.collection.score(member)?;
+                let found = other.collection.score(hash, member)?;
                 Some(aggregate.joined(score, aggregate.weighed(found, other.weight)))
             });
             if let Some(joined) = joined {
-                result.push_element(entry.element(member, joined));
+                result.push_distinct(hash, entry.element(member, joined));
             }
         });
         true
@@ -174,7 +193,7 @@ pub fn intersection(sources: &mut [Source<'_>], aggregate: Aggregate, seed: &Has
 
 /// How many elements are in all of the sources, counted up to a limit. O(n k) for k sources, of which the smallest has n
 /// elements.
-pub fn intersection_size(sources: &mut [Source<'_>], limit: usize) -> usize {
+pub fn intersection_size(sources: &mut [Source<'_>], limit: usize, seed: &HashSeed) -> usize {
     by_size(sources);
     let mut count = 0;
     let Some((first, others)) = sources.split_first() else {
@@ -182,8 +201,9 @@ pub fn intersection_size(sources: &mut [Source<'_>], limit: usize) -> usize {
     };
     first.collection.visit(|entry| {
         entry.with_member(|member| {
-            let mut others = others.iter();
-            count += usize::from(others.all(|other| other.collection.score(member).is_some()));
+            let hash = seed.hash(member);
+            let has = |other: &Source<'_>| other.collection.score(hash, member).is_some();
+            count += usize::from(others.iter().all(has));
         });
         count < limit
     });
@@ -192,7 +212,7 @@ pub fn intersection_size(sources: &mut [Source<'_>], limit: usize) -> usize {
 
 /// The elements of the first source that are in none of the others. O(n k) for k sources, of which the first has n elements.
 pub fn difference(sources: &[Source<'_>], seed: &HashSeed) -> Builder {
-    let mut result = Builder::new(seed);
+    let mut result = Builder::of_distinct(seed);
     let Some((first, others)) = sources.split_first() else {
         return result;
     };
@@ -201,8 +221,12 @@ pub fn difference(sources: &[Source<'_>], seed: &HashSeed) -> Builder {
     others.sort_by_key(|other| std::cmp::Reverse(other.len()));
     first.collection.visit(|entry| {
         entry.with_member(|member| {
-            if others.iter().all(|other| other.score(member).is_none()) {
-                result.push_element(entry.element(member, entry.score()));
+            let hash = seed.hash(member);
+            if others
+                .iter()
+                .all(|other| other.score(hash, member).is_none())
+            {
+                result.push_distinct(hash, entry.element(member, entry.score()));
             }
         });
         true

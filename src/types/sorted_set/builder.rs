@@ -15,9 +15,17 @@ use super::large::Scored;
 use super::packed::{self, PackedSortedSet};
 use super::{Limits, Member, SortedSet, SortedSetRef};
 
+/// How the members of a sorted set that is being made are kept.
+enum Members {
+    /// Found when they come again.
+    Table(Table<Element>),
+    /// Known to be distinct: the hash of each, in the order in which they came, and the seed of the hashes.
+    Hashes(Vec<u64>, HashSeed),
+}
+
 /// A sorted set that is being made.
 pub struct Builder {
-    members: Table<Element>,
+    members: Members,
     items: Vec<Scored>,
     longest_member: usize,
     element_bytes: usize,
@@ -26,23 +34,21 @@ pub struct Builder {
 impl Builder {
     /// One without elements. The seed is that of the keyspace.
     pub fn new(seed: &HashSeed) -> Builder {
+        Builder::of(Members::Table(Table::new(seed.clone())))
+    }
+
+    /// One that gets its elements from `push_distinct` alone.
+    pub(super) fn of_distinct(seed: &HashSeed) -> Builder {
+        Builder::of(Members::Hashes(Vec::new(), seed.clone()))
+    }
+
+    fn of(members: Members) -> Builder {
         Builder {
-            members: Table::new(seed.clone()),
+            members,
             items: Vec::new(),
             longest_member: 0,
             element_bytes: 0,
         }
-    }
-
-    /// One with these elements, which may be shared with other sorted sets.
-    pub(super) fn of_members(members: Table<Element>) -> Builder {
-        let mut builder = Builder::new(members.seed());
-        builder.items.reserve_exact(members.len());
-        for element in members.iter() {
-            builder.note(element.clone());
-        }
-        builder.members = members;
-        builder
     }
 
     #[inline]
@@ -68,8 +74,11 @@ impl Builder {
         if score.is_nan() {
             return false;
         }
-        let hash = self.members.hash(member);
-        let Slot::Vacant(vacant) = self.members.entry(hash, member) else {
+        let Members::Table(members) = &mut self.members else {
+            return false;
+        };
+        let hash = members.hash(member);
+        let Slot::Vacant(vacant) = members.entry(hash, member) else {
             return false;
         };
         let element = Element::with_score(member, score);
@@ -78,22 +87,19 @@ impl Builder {
         true
     }
 
-    /// Adds an element whose member is new. O(1).
+    /// Adds an element whose member is new, with the hash of that; it may be shared with other sorted sets. O(1).
     #[inline]
-    pub(super) fn push_element(&mut self, element: Element) {
-        let hash = self.members.hash(element.key());
-        self.members.insert(hash, element.clone());
+    pub(super) fn push_distinct(&mut self, hash: u64, element: Element) {
+        match &mut self.members {
+            Members::Hashes(hashes, _) => hashes.push(hash),
+            Members::Table(members) => members.insert(hash, element.clone()),
+        }
         self.note(element);
     }
 
-    /// Puts the elements in order: nearly free if they came in order, or in a few runs in order.
-    fn sort(&mut self) {
-        self.items.sort_by(Scored::compare);
-    }
-
-    /// The elements in order, for a reply. O(n log n).
+    /// The elements in order, for a reply. O(n log n), O(n) if they came in order, or in a few runs in order.
     pub fn sorted(&mut self) -> impl Iterator<Item = (Member<'_>, f64)> {
-        self.sort();
+        self.items.sort_by(Scored::compare);
         self.items.iter().map(Scored::pair)
     }
 
@@ -106,20 +112,30 @@ impl Builder {
         OwnedValue::Packed(PackedForm::SortedSet, bytes)
     }
 
-    /// The sorted set in its large form. O(n log n).
-    pub fn into_large(mut self) -> SortedSet {
-        self.sort();
-        let order = Ordered::from_sorted(self.items);
-        SortedSet::of_parts(self.members, order, self.element_bytes)
+    /// The sorted set in its large form. O(n log n), see `sorted`.
+    pub fn into_large(self) -> SortedSet {
+        let Builder {
+            members, mut items, ..
+        } = self;
+        let members = match members {
+            Members::Table(members) => members,
+            Members::Hashes(hashes, seed) => {
+                let elements = items.iter().map(|item| item.element.clone());
+                Table::from_distinct(hashes.into_iter().zip(elements).collect(), seed)
+            }
+        };
+        items.sort_by(Scored::compare);
+        let order = Ordered::from_sorted(items);
+        SortedSet::of_parts(members, order, self.element_bytes)
     }
 }
 
 /// The elements with these ranks of a sorted set, to be made another one of. O(k + log n), O(n) if packed.
 pub fn part(sorted_set: SortedSetRef<'_>, ranks: Range<usize>, seed: &HashSeed) -> Builder {
-    let mut builder = Builder::new(seed);
+    let mut builder = Builder::of_distinct(seed);
     for entry in sorted_set.range(ranks).entries() {
         let element = entry.with_member(|member| entry.element(member, entry.score()));
-        builder.push_element(element);
+        builder.push_distinct(seed.hash(element.key()), element);
     }
     builder
 }

@@ -329,12 +329,17 @@ impl SortedSet {
 
     /// Makes another index for the elements that are left. Gives what is no longer needed.
     fn replace_index(&mut self, removed: Ordered<Scored>) -> SortedSet {
-        let mut members = Table::new(self.members.seed().clone());
+        let mut members = Vec::with_capacity(self.order.len());
         self.element_bytes = 0;
-        for Scored { element, .. } in self.order.iter() {
+        let mut left = self.order.iter();
+        while let Some(Scored { element, .. }) = left.next() {
+            if let Some(later) = left.ahead().get(BATCH / 4) {
+                table::prefetch(later.element.address());
+            }
             self.element_bytes += element.memory_bytes();
-            members.insert(members.hash(element.key()), element.clone());
+            members.push((self.members.hash(element.key()), element.clone()));
         }
+        let members = Table::from_distinct(members, self.members.seed().clone());
         let old = std::mem::replace(&mut self.members, members);
         SortedSet::of_parts(old, removed, 0)
     }

@@ -388,8 +388,8 @@ fn sorted_sets_and_sets_are_joined() {
     };
     assert_eq!(common(3), "b=22");
     assert_eq!(common(2), "c=0 b=12");
-    assert_eq!(intersection_size(&mut all()[..2], usize::MAX), 2);
-    assert_eq!(intersection_size(&mut all()[..2], 1), 1);
+    assert_eq!(intersection_size(&mut all()[..2], usize::MAX, &seed()), 2);
+    assert_eq!(intersection_size(&mut all()[..2], 1, &seed()), 1);
     assert_eq!(shown(difference(&all()[..2], &seed())), "a=1 7=4");
     assert_eq!(shown(difference(&all(), &seed())), "a=1");
     let [first, ..] = all();
