@@ -25,7 +25,9 @@ pub mod memory;
 pub mod object;
 pub mod scan;
 pub mod server;
+pub mod sets;
 pub mod slowlog;
+pub mod sorted_sets;
 pub mod strings;
 
 use crate::command::spec::CommandSpec;
@@ -59,7 +61,18 @@ pub static FAMILIES: &[&[CommandSpec]] = &[
     object::COMMANDS,
     scan::COMMANDS,
     server::COMMANDS,
+    sets::members::COMMANDS,
+    sets::random::COMMANDS,
+    sets::algebra::COMMANDS,
+    sets::cardinality::COMMANDS,
     slowlog::COMMANDS,
+    sorted_sets::update::COMMANDS,
+    sorted_sets::members::COMMANDS,
+    sorted_sets::RANGE_COMMANDS,
+    sorted_sets::removal::COMMANDS,
+    sorted_sets::pop::COMMANDS,
+    sorted_sets::draw::COMMANDS,
+    sorted_sets::ALGEBRA_COMMANDS,
     strings::values::COMMANDS,
     strings::many::COMMANDS,
     strings::parts::COMMANDS,

@@ -78,15 +78,22 @@ impl Object {
                 fields.prefetch_bucket(hash);
                 Some(hash)
             }
-            Object::List(_) | Object::Set(_) | Object::SortedSet(_) | Object::Stream(_) => None,
+            Object::SortedSet(members) => {
+                let hash = members.hash(member);
+                members.prefetch_bucket(hash);
+                Some(hash)
+            }
+            Object::List(_) | Object::Set(_) | Object::Stream(_) => None,
         }
     }
 
     /// Has the processor fetch the member with that hash. Second step of a batch.
     #[inline]
     pub fn prefetch_entry(&self, hash: u64) {
-        if let Object::Hash(fields) = self {
-            fields.prefetch_entry(hash);
+        match self {
+            Object::Hash(fields) => fields.prefetch_entry(hash),
+            Object::SortedSet(members) => members.prefetch_entry(hash),
+            Object::List(_) | Object::Set(_) | Object::Stream(_) => {}
         }
     }
 
