@@ -2,6 +2,7 @@
 
 pub mod bitfield;
 pub mod bitmap;
+pub mod geo;
 pub mod glob;
 pub mod hyperloglog;
 pub mod lcs;
