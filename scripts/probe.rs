@@ -5,7 +5,7 @@
 //! any longer wait is the server's own. The *quiet client* sends PING every `--ping-us` (0: never).
 //!
 //! Usage: `probe --port N [options] [COMMAND [ARGUMENT…]]`, where `{i}` in an argument becomes twelve digits that count
-//! upwards. Only commands whose reply is one line are counted rightly. The result is one line of JSON.
+//! upwards. Only commands whose reply is one line, or one string, are counted rightly. The result is one line of JSON.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -183,7 +183,10 @@ impl Client {
             for piece in received.split_inclusive(|&byte| byte == b'\n') {
                 self.partial_line.extend_from_slice(piece);
                 if piece.ends_with(b"\n") {
-                    replies += 1;
+                    // The length of a string that is the next line; of a null there is none.
+                    let is_header =
+                        self.partial_line.starts_with(b"$") && !self.partial_line.starts_with(b"$-");
+                    replies += u64::from(!is_header);
                     if self.partial_line.starts_with(b"-") && self.first_error.is_none() {
                         self.first_error = Some(
                             String::from_utf8_lossy(&self.partial_line)

@@ -34,6 +34,7 @@ impl Content {
             Value::Embedded(text) => Content::Embedded(text.to_vec()),
             Value::Raw(text) => Content::Raw(text.to_vec()),
             Value::Large(bytes) => Content::Large(bytes.to_vec()),
+            other => panic!("not a string: {other:?}"),
         }
     }
 }
@@ -552,5 +553,67 @@ proptest! {
             world.check_pinned();
         }
         prop_assert_eq!(heap::allocated_bytes(), before_bytes, "all memory is given back");
+    }
+}
+
+mod packed_values {
+    //! Packed values changed in place, shared, moved and expiring, against plain buffers.
+
+    use oneloop::collections::packed::Packed;
+    use oneloop::keyspace::{Keyspace, Value};
+    use oneloop::types::slot::{OwnedValue, PackedForm};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn packed(keyspace: &mut Keyspace, key: &[u8]) -> Vec<u8> {
+        match keyspace.peek(0, key).expect("the key is there").value() {
+            Value::Packed(PackedForm::List, bytes) => bytes.to_vec(),
+            other => panic!("not packed: {other:?}"),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn splices_are_those_of_a_buffer(
+            steps in prop::collection::vec((any::<u16>(), any::<u16>(), prop::collection::vec(any::<u8>(), 0..300), 0..6u8), 1..60)
+        ) {
+            let mut keyspace = Keyspace::new(1, HashSeed::from_seed(7));
+            let mut model: Vec<u8> = vec![0; 20];
+            keyspace.create(0, b"k", OwnedValue::Packed(PackedForm::List, model.clone()));
+            let mut copy_model = None;
+            for (start, length, with, action) in steps {
+                match action {
+                    0 => {
+                        keyspace.copy(0, b"k", 0, b"copy");
+                        copy_model = Some(model.clone());
+                    }
+                    1 => {
+                        keyspace.set_expiry(0, b"k", Some(1000));
+                    }
+                    2 => {
+                        keyspace.set_expiry(0, b"k", None);
+                    }
+                    _ => {
+                        let start = start as usize % (model.len() + 1);
+                        let end = start + length as usize % (model.len() - start + 1);
+                        let mut value = keyspace.edit(0, b"k").expect("the key is there");
+                        value.splice(start..end, &with);
+                        Packed::splice(&mut model, start..end, &with);
+                        if let Some(byte) = value.bytes_mut().first_mut() {
+                            *byte = 7;
+                            model[0] = 7;
+                        }
+                    }
+                }
+                prop_assert_eq!(&packed(&mut keyspace, b"k"), &model);
+                if let Some(copy) = &copy_model {
+                    prop_assert_eq!(&packed(&mut keyspace, b"copy"), copy);
+                }
+            }
+            keyspace.set_expiry(0, b"k", Some(10));
+            keyspace.now_ms = 1000;
+            prop_assert!(keyspace.edit(0, b"k").is_none());
+        }
     }
 }

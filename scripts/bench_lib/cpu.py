@@ -21,26 +21,54 @@ REQUESTS_AT_DEPTH = {1: 100_000, 16: 1_000_000, 100: 2_000_000}
 
 
 @dataclass(frozen=True)
+class Step:
+    """What is put in place before a test: a template for the probe, sent so many times (None: once per request; 0: once,
+    by a client that can read replies of many lines)."""
+
+    template: tuple
+    count: int | None = None
+
+
+@dataclass(frozen=True)
 class Test:
-    """One of redis-benchmark's tests; `words` replaces `-t name` where that would measure something else as well."""
+    """One of redis-benchmark's tests; `words` replaces `-t name` where there is none or it would measure something else as well."""
 
     name: str
     command: str
     words: tuple = ()
-    # A template for the probe that puts things in place, and how many times (None: once per request).
     prepare: tuple = ()
-    prepare_count: int | None = None
     leaves: tuple = ()
     share: float = 1.0
     has_floor: bool = True
+    # Random numbers in `words` are below this (None: the number of keys).
+    numbers: int | None = None
 
 
 def _range_test(name, last, share):
     # The test of that name times an LPUSH pass too; and the echo loop's short reply is no floor for a long one.
-    prepare = ("LPUSH", "mylist", VALUE)
+    prepare = (Step(("LPUSH", "mylist", VALUE), LIST_ELEMENTS),)
     words = ("LRANGE", "mylist", "0", str(last))
-    return Test(name, "LRANGE", words, prepare, LIST_ELEMENTS, ("mylist",), share, has_floor=False)
+    return Test(name, "LRANGE", words, prepare, ("mylist",), share, has_floor=False)
 
+
+def _own_test(name, words, prepare, share=0.3, numbers=None, leaves=("big", "other", "result")):
+    """A test that redis-benchmark has no name for."""
+    return Test(name, words[0], words, prepare, leaves, share, has_floor=False, numbers=numbers)
+
+
+MEMBERS = 100_000
+RANDOM = "__rand_int__"
+_HASH = (Step(("HSET", "big", "field:{i}", VALUE), MEMBERS),)
+_SET = (Step(("SADD", "big", "member:{i}"), MEMBERS),)
+_SORTED_SET = (Step(("ZADD", "big", "{i}", "member:{i}"), MEMBERS),)
+_TWO_SETS = (Step(("SADD", "big", "member:{i}"), 10_000), Step(("SADD", "other", "member:0{i}", "member:{i}"), 5_000))
+_TWO_SORTED = (Step(("ZADD", "big", "{i}", "member:{i}"), 10_000), Step(("ZADD", "other", "{i}", "element:{i}"), 10_000))
+_STREAM = (Step(("XADD", "big", "{i}-1", "field", VALUE), MEMBERS),)
+_GROUP = (Step(("XGROUP", "CREATE", "big", "group", "0"), 1),)
+_DELIVER = (Step(("XREADGROUP", "GROUP", "group", "reader", "COUNT", str(MEMBERS), "STREAMS", "big", ">"), 0),)
+# One thousandth of a degree apart, on a diagonal.
+_PLACES = (Step(("GEOADD", "big", "{i}e-3", "{i}e-3", "place:{i}"), 10_000),)
+_FIELDS = tuple(word for number in range(50) for word in (f"field:{number}", "x" * 16))
 
 TESTS = [
     Test("PING_INLINE", "PING"),
@@ -50,13 +78,13 @@ TESTS = [
     Test("INCR", "INCR"),
     Test("LPUSH", "LPUSH", leaves=("mylist",), share=0.5),
     Test("RPUSH", "RPUSH", leaves=("mylist",), share=0.5),
-    Test("LPOP", "LPOP", prepare=("LPUSH", "mylist", VALUE), leaves=("mylist",), share=0.5),
-    Test("RPOP", "RPOP", prepare=("LPUSH", "mylist", VALUE), leaves=("mylist",), share=0.5),
+    Test("LPOP", "LPOP", prepare=(Step(("LPUSH", "mylist", VALUE)),), leaves=("mylist",), share=0.5),
+    Test("RPOP", "RPOP", prepare=(Step(("LPUSH", "mylist", VALUE)),), leaves=("mylist",), share=0.5),
     Test("SADD", "SADD", leaves=("myset",), share=0.5),
     Test("HSET", "HSET", leaves=("myhash",), share=0.5),
-    Test("SPOP", "SPOP", prepare=("SADD", "myset", "element:{i}"), leaves=("myset",), share=0.5),
+    Test("SPOP", "SPOP", prepare=(Step(("SADD", "myset", "element:{i}")),), leaves=("myset",), share=0.5),
     Test("ZADD", "ZADD", leaves=("myzset",), share=0.3),
-    Test("ZPOPMIN", "ZPOPMIN", prepare=("ZADD", "myzset", "{i}", "element:{i}"), leaves=("myzset",), share=0.3),
+    Test("ZPOPMIN", "ZPOPMIN", prepare=(Step(("ZADD", "myzset", "{i}", "element:{i}")),), leaves=("myzset",), share=0.3),
     _range_test("LRANGE_100", 99, 0.1),
     _range_test("LRANGE_300", 299, 0.04),
     _range_test("LRANGE_500", 499, 0.03),
@@ -64,6 +92,23 @@ TESTS = [
     Test("MSET", "MSET", share=0.2),
     # Its `*` would look like a request to the echo loop.
     Test("XADD", "XADD", ("XADD", "mystream", "*", "field", VALUE), leaves=("mystream",), share=0.5, has_floor=False),
+    _own_test("HGET", ("HGET", "big", f"field:{RANDOM}"), _HASH, numbers=MEMBERS),
+    _own_test("HGETALL_50", ("HGETALL", "big"), (Step(("HSET", "big", *_FIELDS), 1),), share=0.1),
+    _own_test("SISMEMBER", ("SISMEMBER", "big", f"member:{RANDOM}"), _SET, numbers=MEMBERS),
+    _own_test("ZSCORE", ("ZSCORE", "big", f"member:{RANDOM}"), _SORTED_SET, numbers=MEMBERS),
+    _own_test("ZRANK", ("ZRANK", "big", f"member:{RANDOM}"), _SORTED_SET, numbers=MEMBERS),
+    _own_test("ZRANGE_100", ("ZRANGE", "big", "1000", "1099"), _SORTED_SET, share=0.1),
+    _own_test("ZRANGEBYSCORE_100", ("ZRANGEBYSCORE", "big", "5000", "5099"), _SORTED_SET, share=0.1),
+    _own_test("SINTER_10000", ("SINTER", "big", "other"), _TWO_SETS, share=0.001),
+    _own_test("ZUNIONSTORE_10000", ("ZUNIONSTORE", "result", "2", "big", "other"), _TWO_SORTED, share=0.001),
+    _own_test("XRANGE_100", ("XRANGE", "big", "1000", "+", "COUNT", "100"), _STREAM, share=0.1),
+    _own_test("XREADGROUP", ("XREADGROUP", "GROUP", "group", "reader", "COUNT", "1", "STREAMS", "big", ">"),
+              (Step(("XADD", "big", "{i}-1", "field", VALUE)), *_GROUP)),
+    _own_test("XACK", ("XACK", "big", "group", f"{RANDOM}-1"), _STREAM + _GROUP + _DELIVER, share=0.2, numbers=MEMBERS),
+    _own_test("GEOSEARCH", ("GEOSEARCH", "big", "FROMLONLAT", "5", "5", "BYRADIUS", "10", "km"), _PLACES, share=0.02),
+    _own_test("BITCOUNT_1MB", ("BITCOUNT", "big"), (Step(("SETBIT", "big", "8388607", "1"), 1),), share=0.004),
+    _own_test("PFADD", ("PFADD", "big", RANDOM), (), numbers=1_000_000),
+    _own_test("PFCOUNT", ("PFCOUNT", "big"), (Step(("PFADD", "big", "{i}"), MEMBERS),)),
 ]
 
 
@@ -97,11 +142,14 @@ class Case:
 
 
 def _measure(server, test, depth, requests, keys):
-    if test.prepare and not server.kind.is_echo:
-        server.probe("--count", test.prepare_count or requests, "--in-flight", 1000, *test.prepare)
+    for step in () if server.kind.is_echo else test.prepare:
+        if step.count == 0:
+            server.call(*step.template)
+        else:
+            server.probe("--count", step.count or requests, "--in-flight", 1000, *step.template)
     server.settle()
     benchmark = ["redis-benchmark", "-p", server.port, "-c", CONNECTIONS, "-n", requests, "-P", depth]
-    benchmark += ["-r", keys, "-d", len(VALUE), "--csv", *(test.words or ("-t", test.name.lower()))]
+    benchmark += ["-r", test.numbers or keys, "-d", len(VALUE), "--csv", *(test.words or ("-t", test.name.lower()))]
     used_before, waited_before = server.cpu()
     output = run_load(benchmark, server, BENCHMARK_TIMEOUT_S)
     used, waited = (after - before for after, before in zip(server.cpu(), (used_before, waited_before)))

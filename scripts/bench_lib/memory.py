@@ -46,9 +46,11 @@ def shapes(scale):
         strings += [_string(size, scaled(count)) for count in counts]
     five_fields = [word for number in range(5) for word in (f"field:{number}", "x" * 16)]
     five_members = [f"member:{number}" for number in range(5)]
+    ten_fields = [word for number in range(10) for word in (f"field:{number}", "x" * 10)]
     small, large = scaled(MILLION // 4), scaled(MILLION)
     return strings + [
         Shape(f"hash of 5 × {small:,}", ("HSET", "key:{i}", *five_fields), small, 5),
+        Shape(f"hash of 10 × {small:,}", ("HSET", "key:{i}", *ten_fields), small, 10),
         Shape(f"set of 5 × {small:,}", ("SADD", "key:{i}", *five_members), small, 5),
         Shape(f"list of 5 × {small:,}", ("RPUSH", "key:{i}", *five_members), small, 5),
         Shape(f"one hash of {large:,}", ("HSET", "big", "field:{i}", "x" * 16), large),
@@ -56,6 +58,8 @@ def shapes(scale):
         Shape(f"one set of {large:,} integers", ("SADD", "big", "1{i}"), large),
         Shape(f"one sorted set of {large:,}", ("ZADD", "big", "{i}", "member:{i}"), large),
         Shape(f"one list of {large:,}", ("RPUSH", "big", "member:{i}"), large),
+        Shape(f"one list of {large:,}, 32 B", ("RPUSH", "big", "element:{i}:1234567890A"), large),
+        Shape(f"one stream of {large:,}", ("XADD", "big", "{i}-1", "field", "{i}"), large),
     ]
 
 

@@ -16,6 +16,14 @@ VALUE = "x" * 20
 IDLE_MS = 3000
 EXPIRY_MARGIN_S = 2
 EXPIRY_LIMIT_S = 180
+# One value of each type that grows element by element.
+GIANTS = (
+    ("list", ("RPUSH", "giant", "element:{i}")),
+    ("hash", ("HSET", "giant", "field:{i}", "{i}")),
+    ("set", ("SADD", "giant", "member:{i}")),
+    ("sorted set", ("ZADD", "giant", "{i}", "member:{i}")),
+    ("stream", ("XADD", "giant", "{i}-1", "field", "{i}")),
+)
 
 
 def _refill(server, keys):
@@ -65,8 +73,17 @@ def _phases(server, keys):
     yield "FLUSHALL", flush("FLUSHALL")
     yield "FLUSHALL SYNC", flush("FLUSHALL", "SYNC")
     yield "FLUSHALL ASYNC", flush("FLUSHALL", "ASYNC")
-    if not server.kind.is_echo:
-        yield f"{keys:,} keys expire at once", lambda: _expiry(server, keys, fill_s)
+    if server.kind.is_echo:
+        return
+    yield f"{keys:,} keys expire at once", lambda: _expiry(server, keys, fill_s)
+    for name, template in GIANTS:
+        def grow(template=template):
+            return _watched(
+                server, "--count", keys * 2, "--in-flight", IN_FLIGHT, "--tail-ms", TAIL_MS, *template, timeout_s=600
+            )
+
+        yield f"one {name} grows to {keys * 2:,}", grow
+        yield f"DEL of the {name}", lambda: _watched(server, "--tail-ms", TAIL_MS, "DEL", "giant")
 
 
 def run(kinds, keys, out_of_time):

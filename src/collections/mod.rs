@@ -2,4 +2,5 @@
 
 pub mod hash;
 pub mod heap;
+pub mod packed;
 pub mod table;

@@ -1,24 +1,31 @@
-//! Giant strings that nobody needs any more. Freeing one at once would hold the loop for as long as
-//! the system takes to tear its pages down (some ten milliseconds for half a gigabyte), wherever it
-//! happens: on DEL, when overwritten, expired or flushed. So a record that goes leaves its giant
-//! here, and a job gives the pages back a piece at a time before the then empty range is freed.
+//! Giant values that nobody needs any more. Freeing one at once would hold the loop for as long as the system takes to tear
+//! the pages of a string down (some ten milliseconds for half a gigabyte), or the server to visit ten million elements,
+//! wherever it happens: on DEL, when overwritten, expired or flushed. So a record that goes leaves its giant here, and a job
+//! frees it a piece at a time: the pages of a string before the then empty range, a collection block by block.
 
 use std::cell::RefCell;
 
 use bytes::Bytes;
 
 use crate::sys::memory;
+use crate::types::object::Object;
 
 /// Strings shorter than this are freed on the spot, in bytes.
 const GIANT_BYTES: usize = 1 << 20;
 /// What one step gives back, in bytes.
 const STEP_BYTES: usize = 1 << 20;
 
-struct Condemned {
-    /// Emptied: only its room is left.
-    room: Vec<u8>,
-    /// How much of it is given back already, from the start.
-    released_bytes: usize,
+/// Collections with fewer elements are freed on the spot.
+const GIANT_ELEMENTS: usize = 256;
+
+enum Condemned {
+    String {
+        /// Emptied: only its room is left.
+        room: Vec<u8>,
+        /// How much of it is given back already, from the start.
+        released_bytes: usize,
+    },
+    Object(Box<Object>),
 }
 
 thread_local! {
@@ -32,11 +39,18 @@ pub fn dispose(string: Bytes) {
         let mut room = Vec::from(string);
         room.clear();
         QUEUE.with_borrow_mut(|queue| {
-            queue.push(Condemned {
+            queue.push(Condemned::String {
                 room,
                 released_bytes: 0,
             })
         });
+    }
+}
+
+/// Lets go of a collection: at once, or in steps if it is large.
+pub fn dispose_object(object: Box<Object>) {
+    if object.len() >= GIANT_ELEMENTS {
+        QUEUE.with_borrow_mut(|queue| queue.push(Condemned::Object(object)));
     }
 }
 
@@ -45,16 +59,28 @@ pub fn is_empty() -> bool {
     QUEUE.with_borrow(Vec::is_empty)
 }
 
-/// Gives a piece back; tells whether there is more.
-pub fn step() -> bool {
+/// Number of values that wait.
+pub fn pending() -> usize {
+    QUEUE.with_borrow(Vec::len)
+}
+
+/// Frees a piece: so many elements of a collection, or some pages of a string. Tells whether there is more.
+pub fn step(elements: usize) -> bool {
     QUEUE.with_borrow_mut(|queue| {
-        let Some(last) = queue.last_mut() else {
-            return false;
+        let is_done = match queue.last_mut() {
+            None => return false,
+            Some(Condemned::Object(object)) => !object.reclaim_step(elements),
+            Some(Condemned::String {
+                room,
+                released_bytes,
+            }) => {
+                let end = (*released_bytes + STEP_BYTES).min(room.capacity());
+                memory::give_back_spare(room, *released_bytes..end);
+                *released_bytes = end;
+                end == room.capacity()
+            }
         };
-        let end = (last.released_bytes + STEP_BYTES).min(last.room.capacity());
-        memory::give_back_spare(&mut last.room, last.released_bytes..end);
-        last.released_bytes = end;
-        if end == last.room.capacity() {
+        if is_done {
             queue.pop();
         }
         !queue.is_empty()
@@ -74,7 +100,7 @@ mod tests {
         assert!(is_empty(), "somebody still reads it");
         drop(shared);
         dispose(Bytes::from(vec![1; 2 * GIANT_BYTES + 1]));
-        assert!(step() && step() && !step());
+        assert!(step(1) && step(1) && !step(1));
         assert!(is_empty());
     }
 }

@@ -189,6 +189,17 @@ impl Database {
         self.records.get_mut(hash, key)
     }
 
+    /// The same, with the index of the records that expire, which refers to the record if it does.
+    #[inline]
+    pub fn get_with_index(
+        &mut self,
+        hash: u64,
+        key: &[u8],
+    ) -> Option<(&mut Record, &mut Table<VolatileReference>)> {
+        let record = self.records.get_mut(hash, key)?;
+        Some((record, &mut self.volatile))
+    }
+
     /// Sets or clears the expiry time of a key that is there and whose time is not over; tells whether it is so. O(1).
     pub fn set_expiry(
         &mut self,

@@ -13,12 +13,14 @@ pub mod reclaim;
 pub mod record;
 mod relocate;
 mod text;
+mod value_mut;
 
 pub use access::AccessPolicy;
 pub use changes::{Change, Changes, EventClass};
 pub use database::{Database, Expiry};
 pub use record::{NewValue, Record, Value};
 pub use text::Text;
+pub use value_mut::ValueMut;
 
 use crate::collections::hash::HashSeed;
 use database::{Before, Setting};
@@ -413,7 +415,7 @@ impl Keyspace {
 
     /// Frees up to so many elements of what was thrown away; tells whether there is more.
     pub fn reclaim_step(&mut self, elements: usize) -> bool {
-        self.garbage.step(elements) | condemned::step()
+        self.garbage.step(elements) | condemned::step(elements)
     }
 
     /// Whether anything waits to be freed.
@@ -422,9 +424,9 @@ impl Keyspace {
         self.garbage.pending() > 0 || !condemned::is_empty()
     }
 
-    /// Number of elements that wait to be freed.
+    /// Number of keys and giant values that wait to be freed.
     pub fn reclaim_pending(&self) -> usize {
-        self.garbage.pending()
+        self.garbage.pending() + condemned::pending()
     }
 
     /// Number of elements freed by the job since the start.

@@ -7,6 +7,8 @@ impl Value<'_> {
     pub fn type_name(&self) -> &'static str {
         match self {
             Value::Integer(_) | Value::Embedded(_) | Value::Raw(_) | Value::Large(_) => "string",
+            Value::Packed(form, _) => form.type_name(),
+            Value::Object(object) => object.type_name(),
         }
     }
 
@@ -16,6 +18,8 @@ impl Value<'_> {
             Value::Integer(_) => "int",
             Value::Embedded(_) => "embstr",
             Value::Raw(_) | Value::Large(_) => "raw",
+            Value::Packed(form, _) => form.encoding_name(),
+            Value::Object(object) => object.encoding_name(),
         }
     }
 }

@@ -30,6 +30,7 @@ impl<'a> Value<'a> {
             Value::Integer(number) => Some(Text::Integer(number)),
             Value::Embedded(bytes) | Value::Raw(bytes) => Some(Text::Inline(bytes)),
             Value::Large(bytes) => Some(Text::Large(bytes)),
+            Value::Packed(..) | Value::Object(_) => None,
         }
     }
 }
@@ -260,6 +261,7 @@ mod tests {
             NewValue::Embedded(_) => "embedded",
             NewValue::Raw(_) => "raw",
             NewValue::Large(_) => "large",
+            NewValue::Packed(..) | NewValue::Object(_) => "collection",
         };
         assert_eq!(form(b"-9223372036854775808"), "integer");
         assert_eq!(form(b"9223372036854775808"), "embedded");

@@ -1,6 +1,6 @@
 //! Strings: every command, option and error that Redis 7.2 has. Replies were recorded from Redis 7.0.15.
 
-use oneloop::keyspace::{Change, Value};
+use oneloop::keyspace::Change;
 use oneloop::resp::{Args, Protocol, Reply};
 
 use crate::support::{Harness, START_MS};
@@ -12,17 +12,8 @@ pub const NULL: &str = "$-1\r\n";
 
 /// The encoding that OBJECT ENCODING would name.
 fn encoding(server: &mut Harness, key: &str) -> &'static str {
-    match server
-        .instance
-        .keyspace
-        .peek(0, key.as_bytes())
-        .map(|record| record.value())
-    {
-        None => "none",
-        Some(Value::Integer(_)) => "int",
-        Some(Value::Embedded(_)) => "embstr",
-        Some(Value::Raw(_) | Value::Large(_)) => "raw",
-    }
+    let record = server.instance.keyspace.peek(0, key.as_bytes());
+    record.map_or("none", |record| record.value().encoding_name())
 }
 
 /// When a key expires: ms from now; -1 never, -2 no such key.

@@ -22,8 +22,15 @@ use bytes::Bytes;
 
 use crate::collections::heap;
 use crate::collections::table::Entry;
+use crate::types::object::Object;
 
 use super::condemned;
+
+mod in_place;
+mod value;
+
+use value::Kind;
+pub use value::{NewValue, Value};
 
 /// Strings longer than this live outside the record, shared by reference with the replies.
 pub const INLINE_STRING_MAX: usize = 8 * 1024;
@@ -37,60 +44,6 @@ const FLAG_VOLATILE: u8 = 1;
 /// The value's length takes four bytes, not one.
 const FLAG_LONG_VALUE: u8 = 2;
 const ACCESS_MASK: u32 = 0x00ff_ffff;
-
-/// What stands behind the key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-enum Kind {
-    Integer,
-    Embedded,
-    Raw,
-    Large,
-}
-
-/// A value as it lies in a record.
-#[derive(Clone, Copy, Debug)]
-pub enum Value<'a> {
-    /// A string that is the decimal form of this number.
-    Integer(i64),
-    /// A string never changed in place, at most `EMBEDDED_STRING_MAX` long.
-    Embedded(&'a [u8]),
-    /// Any other string within the record.
-    Raw(&'a [u8]),
-    /// A string longer than `INLINE_STRING_MAX`.
-    Large(&'a Bytes),
-}
-
-/// A value to make a record of.
-#[derive(Clone, Debug)]
-pub enum NewValue<'a> {
-    Integer(i64),
-    /// At most `EMBEDDED_STRING_MAX` long.
-    Embedded(&'a [u8]),
-    /// At most `INLINE_STRING_MAX` long.
-    Raw(&'a [u8]),
-    Large(Bytes),
-}
-
-impl NewValue<'_> {
-    fn kind(&self) -> Kind {
-        match self {
-            NewValue::Integer(_) => Kind::Integer,
-            NewValue::Embedded(_) => Kind::Embedded,
-            NewValue::Raw(_) => Kind::Raw,
-            NewValue::Large(_) => Kind::Large,
-        }
-    }
-
-    fn payload_bytes(&self) -> usize {
-        match self {
-            NewValue::Integer(_) | NewValue::Large(_) => 8,
-            NewValue::Embedded(text) | NewValue::Raw(text) => {
-                text.len() + if text.len() > 255 { 4 } else { 1 }
-            }
-        }
-    }
-}
 
 #[repr(C)]
 struct Header {
@@ -106,20 +59,31 @@ pub struct Record {
     _not_send: PhantomData<*const ()>,
 }
 
-/// The places of the parts of a record that is to be made.
-struct Layout {
-    flags: u8,
-    key_size: u8,
-    key_at: usize,
-    value_at: usize,
-    total: usize,
+/// What a record's value will be, to make room for it.
+struct Blank {
+    kind: Kind,
+    is_long: bool,
+    payload_bytes: usize,
 }
 
-impl Layout {
-    fn of(key: &[u8], value: &NewValue<'_>, volatile: bool) -> Layout {
+impl Record {
+    /// Makes a record with one reference. `access` is what the eviction policy keeps (24 bits).
+    pub fn new(key: &[u8], value: NewValue<'_>, expiry_ms: Option<i64>, access: u32) -> Record {
+        let blank = Blank {
+            kind: value.kind(),
+            is_long: value.is_long(),
+            payload_bytes: value.payload_bytes(),
+        };
+        let record = Record::blank(key, blank, expiry_ms, access);
+        record.write_value(record.value_offset(), value);
+        record
+    }
+
+    /// A record whose value the caller writes right away.
+    fn blank(key: &[u8], blank: Blank, expiry_ms: Option<i64>, access: u32) -> Record {
         let mut flags = 0;
         let mut key_at = HEADER_BYTES;
-        if volatile {
+        if expiry_ms.is_some() {
             flags |= FLAG_VOLATILE;
             key_at += 8;
         }
@@ -127,60 +91,40 @@ impl Layout {
         if key_size == LONG_KEY {
             key_at += 4;
         }
-        if let NewValue::Embedded(text) | NewValue::Raw(text) = value
-            && text.len() > 255
-        {
+        if blank.is_long {
             flags |= FLAG_LONG_VALUE;
         }
-        let value_at = key_at + key.len();
-        Layout {
-            flags,
-            key_size,
-            key_at,
-            value_at,
-            total: value_at + value.payload_bytes(),
-        }
-    }
-}
-
-impl Record {
-    /// Makes a record with one reference. `access` is what the eviction policy keeps (24 bits).
-    pub fn new(key: &[u8], value: NewValue<'_>, expiry_ms: Option<i64>, access: u32) -> Record {
-        let layout = Layout::of(key, &value, expiry_ms.is_some());
-        let block = heap::allocate(layout.total);
+        let block = heap::allocate(key_at + key.len() + blank.payload_bytes);
         let header = Header {
             references: 1,
-            kind: value.kind(),
-            key_size: layout.key_size,
-            access: (access & ACCESS_MASK) << 8 | u32::from(layout.flags),
+            kind: blank.kind,
+            key_size,
+            access: (access & ACCESS_MASK) << 8 | u32::from(flags),
         };
-        // SAFETY: the block has `layout.total` bytes and is aligned to eight; every write below
-        // stays within the parts that `Layout::of` summed up.
+        // SAFETY: the block has room for all parts and is aligned to eight; every write below stays
+        // within the parts that were summed up.
         unsafe {
             let base = block.as_ptr();
             base.cast::<Header>().write(header);
             if let Some(expiry_ms) = expiry_ms {
                 base.add(HEADER_BYTES).cast::<i64>().write(expiry_ms);
             }
-            if layout.key_size == LONG_KEY {
+            if key_size == LONG_KEY {
                 let length = key.len() as u32;
-                base.add(layout.key_at - 4)
-                    .cast::<u32>()
-                    .write_unaligned(length);
+                base.add(key_at - 4).cast::<u32>().write_unaligned(length);
             }
-            base.add(layout.key_at)
+            base.add(key_at)
                 .copy_from_nonoverlapping(key.as_ptr(), key.len());
         }
-        let record = Record {
+        Record {
             header: block.cast(),
             _not_send: PhantomData,
-        };
-        record.write_value(layout.value_at, value);
-        record
+        }
     }
 
     /// Writes the value's bytes; the caller has made room and set kind and flags.
     fn write_value(&self, value_at: usize, value: NewValue<'_>) {
+        let (kind, is_long) = (value.kind(), value.is_long());
         // SAFETY: `value_at` and the payload's size are those of the layout that this record was
         // allocated or found fit for.
         unsafe {
@@ -191,16 +135,14 @@ impl Record {
                     at.cast::<*mut Bytes>()
                         .write_unaligned(Box::into_raw(Box::new(bytes)));
                 }
-                NewValue::Embedded(text) | NewValue::Raw(text) => {
-                    let prefix = if text.len() > 255 {
-                        at.cast::<u32>().write_unaligned(text.len() as u32);
-                        4
-                    } else {
-                        at.write(text.len() as u8);
-                        1
-                    };
-                    at.add(prefix)
-                        .copy_from_nonoverlapping(text.as_ptr(), text.len());
+                NewValue::Object(object) => {
+                    at.cast::<*mut Object>()
+                        .write_unaligned(Box::into_raw(object));
+                }
+                NewValue::Embedded(bytes) | NewValue::Raw(bytes) | NewValue::Packed(_, bytes) => {
+                    write_length(at, kind, is_long, bytes.len());
+                    at.add(kind.prefix_bytes(is_long))
+                        .copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
                 }
             }
         }
@@ -291,25 +233,26 @@ impl Record {
     #[inline]
     pub fn value(&self) -> Value<'_> {
         let at = self.key_offset() + self.key_length();
+        let kind = self.header().kind;
         // SAFETY: the kind and the flags tell how the payload was written in `write_value`.
         unsafe {
             let at = self.base().add(at);
-            match self.header().kind {
-                Kind::Integer => Value::Integer(at.cast::<i64>().read_unaligned()),
-                Kind::Large => Value::Large(&*at.cast::<*mut Bytes>().read_unaligned()),
-                kind => {
-                    let (prefix, length) = if self.flags() & FLAG_LONG_VALUE != 0 {
-                        (4, at.cast::<u32>().read_unaligned() as usize)
-                    } else {
-                        (1, usize::from(at.read()))
-                    };
-                    let text = std::slice::from_raw_parts(at.add(prefix), length);
-                    if kind == Kind::Embedded {
-                        Value::Embedded(text)
-                    } else {
-                        Value::Raw(text)
-                    }
-                }
+            match kind {
+                Kind::Integer => return Value::Integer(at.cast::<i64>().read_unaligned()),
+                Kind::Large => return Value::Large(&*at.cast::<*mut Bytes>().read_unaligned()),
+                Kind::Object => return Value::Object(&*at.cast::<*mut Object>().read_unaligned()),
+                _ => {}
+            }
+            let is_long = self.flags() & FLAG_LONG_VALUE != 0;
+            let prefix = kind.prefix_bytes(is_long);
+            let bytes = std::slice::from_raw_parts(at.add(prefix), read_length(at, prefix));
+            match kind {
+                Kind::Embedded => Value::Embedded(bytes),
+                Kind::Raw => Value::Raw(bytes),
+                kind => match kind.packed_form() {
+                    Some(form) => Value::Packed(form, bytes),
+                    None => unreachable!("the other kinds were seen to above"),
+                },
             }
         }
     }
@@ -337,8 +280,8 @@ impl Record {
             return Err(value);
         }
         self.drop_payload();
-        let long = matches!(&value, NewValue::Embedded(t) | NewValue::Raw(t) if t.len() > 255);
-        let flags = self.flags() & FLAG_VOLATILE | if long { FLAG_LONG_VALUE } else { 0 };
+        let long = if value.is_long() { FLAG_LONG_VALUE } else { 0 };
+        let flags = self.flags() & FLAG_VOLATILE | long;
         // SAFETY: this is the only reference, and `&mut self` the only use of it; the time's place
         // exists because the flag says so.
         unsafe {
@@ -353,61 +296,6 @@ impl Record {
         Ok(())
     }
 
-    /// The bytes of an unshared in-record string of kind `Raw`, to change in place.
-    pub fn raw_mut(&mut self) -> Option<&mut [u8]> {
-        if self.header().references != 1 {
-            return None;
-        }
-        match self.value() {
-            // SAFETY: the only reference is borrowed mutably for as long as the slice lives.
-            Value::Raw(text) => Some(unsafe {
-                std::slice::from_raw_parts_mut(text.as_ptr().cast_mut(), text.len())
-            }),
-            _ => None,
-        }
-    }
-
-    /// The same, made longer by zeros to `length` bytes where it is shorter; nothing if the block has no room for that.
-    pub fn grow_raw(&mut self, length: usize) -> Option<&mut [u8]> {
-        let before = self.raw_mut()?.len();
-        if length > before {
-            let is_long = self.flags() & FLAG_LONG_VALUE != 0;
-            let total = self.total_bytes();
-            let grown = total + length - before;
-            let same_form = is_long == (length > 255) && length <= INLINE_STRING_MAX;
-            if !same_form || heap::class_size(grown) != heap::class_size(total) {
-                return None;
-            }
-            let at = self.key_offset() + self.key_length();
-            // SAFETY: `raw_mut` saw to it that this is the only reference. The length field keeps its width, and the bytes
-            // behind it up to `length` are within the block: its size class stays the same.
-            unsafe {
-                let at = self.base().add(at);
-                let prefix = if is_long {
-                    at.cast::<u32>().write_unaligned(length as u32);
-                    4
-                } else {
-                    at.write(length as u8);
-                    1
-                };
-                at.add(prefix + before).write_bytes(0, length - before);
-            }
-        }
-        self.raw_mut()
-    }
-
-    /// The buffer of an unshared large string, to change in place. The caller leaves in it a
-    /// string longer than `INLINE_STRING_MAX`, or replaces the record.
-    pub fn large_mut(&mut self) -> Option<&mut Bytes> {
-        if self.header().references != 1 || self.header().kind != Kind::Large {
-            return None;
-        }
-        let at = self.key_offset() + self.key_length();
-        // SAFETY: a large value's payload is the pointer that `write_value` stored, owned by this
-        // record, whose only reference is borrowed mutably.
-        Some(unsafe { &mut *self.base().add(at).cast::<*mut Bytes>().read_unaligned() })
-    }
-
     /// Sets the expiry time in place where the record is unshared and has one already.
     pub fn overwrite_expiry(&mut self, expiry_ms: i64) -> bool {
         if self.header().references != 1 || self.flags() & FLAG_VOLATILE == 0 {
@@ -420,19 +308,14 @@ impl Record {
 
     /// A copy under another key or with another expiry time. A large value is shared, not copied.
     pub fn with(&self, key: &[u8], expiry_ms: Option<i64>) -> Record {
-        let value = match self.value() {
-            Value::Integer(number) => NewValue::Integer(number),
-            Value::Embedded(text) => NewValue::Embedded(text),
-            Value::Raw(text) => NewValue::Raw(text),
-            Value::Large(bytes) => NewValue::Large(bytes.clone()),
-        };
-        Record::new(key, value, expiry_ms, self.access())
+        Record::new(key, self.value().duplicate(), expiry_ms, self.access())
     }
 
     /// Bytes that the key with its value takes, spare room of the size class included.
     pub fn memory_bytes(&self) -> usize {
         let outside = match self.value() {
             Value::Large(bytes) => size_of::<Bytes>() + bytes.len(),
+            Value::Object(object) => object.memory_bytes(),
             _ => 0,
         };
         heap::class_size(self.total_bytes()) + outside
@@ -445,30 +328,71 @@ impl Record {
         }
     }
 
+    /// Where the value begins.
+    #[inline]
+    fn value_offset(&self) -> usize {
+        self.key_offset() + self.key_length()
+    }
+
     fn total_bytes(&self) -> usize {
-        let value_at = self.key_offset() + self.key_length();
-        value_at
-            + match self.value() {
-                Value::Integer(_) | Value::Large(_) => 8,
-                Value::Embedded(text) | Value::Raw(text) => {
-                    text.len()
-                        + if self.flags() & FLAG_LONG_VALUE != 0 {
-                            4
-                        } else {
-                            1
-                        }
-                }
-            }
+        let value_at = self.value_offset();
+        let kind = self.header().kind;
+        if matches!(kind, Kind::Integer | Kind::Large | Kind::Object) {
+            return value_at + 8;
+        }
+        let prefix = kind.prefix_bytes(self.flags() & FLAG_LONG_VALUE != 0);
+        // SAFETY: the other kinds begin with a length field of that size.
+        value_at + prefix + unsafe { read_length(self.base().add(value_at), prefix) }
     }
 
     fn drop_payload(&mut self) {
-        if self.header().kind == Kind::Large {
-            let at = self.key_offset() + self.key_length();
-            // SAFETY: the pointer came from `Box::into_raw` and is dropped once: the record is
-            // either freed or its payload overwritten right after.
-            let string =
-                unsafe { Box::from_raw(self.base().add(at).cast::<*mut Bytes>().read_unaligned()) };
-            condemned::dispose(*string);
+        let kind = self.header().kind;
+        if !matches!(kind, Kind::Large | Kind::Object) {
+            return;
+        }
+        // SAFETY: the place holds a pointer, which came from `Box::into_raw` and is dropped once: the
+        // record is either freed or its payload overwritten right after.
+        unsafe {
+            let at = self.base().add(self.value_offset());
+            if kind == Kind::Large {
+                let string = Box::from_raw(at.cast::<*mut Bytes>().read_unaligned());
+                condemned::dispose(*string);
+            } else {
+                let object = Box::from_raw(at.cast::<*mut Object>().read_unaligned());
+                condemned::dispose_object(object);
+            }
+        }
+    }
+}
+
+/// Writes the length field of a value that lies in the record.
+///
+/// # Safety
+/// The field must be within the record.
+#[inline]
+unsafe fn write_length(at: *mut u8, kind: Kind, is_long: bool, length: usize) {
+    // SAFETY: the caller vouches for the place. The length fits: `Kind::is_long` has chosen the width.
+    unsafe {
+        match kind.prefix_bytes(is_long) {
+            1 => at.write(length as u8),
+            2 => at.cast::<u16>().write_unaligned(length as u16),
+            _ => at.cast::<u32>().write_unaligned(length as u32),
+        }
+    }
+}
+
+/// Reads a length field of so many bytes.
+///
+/// # Safety
+/// It must have been written by `write_length`.
+#[inline]
+unsafe fn read_length(at: *const u8, prefix: usize) -> usize {
+    // SAFETY: the caller vouches for the place.
+    unsafe {
+        match prefix {
+            1 => usize::from(at.read()),
+            2 => usize::from(at.cast::<u16>().read_unaligned()),
+            _ => at.cast::<u32>().read_unaligned() as usize,
         }
     }
 }
