@@ -8,7 +8,7 @@ const LAYERS: &[&[&str]] = &[
     &["main", "lib"],
     &["server"],
     &[
-        "instance", "clients", "session", "command", "commands", "effects", "info",
+        "instance", "clients", "blocking", "session", "command", "commands", "effects", "info",
     ],
     &["keyspace", "net"],
     &["config", "resp"],
@@ -26,8 +26,10 @@ const LAYERS: &[&[&str]] = &[
 const UNSAFE_ALLOWED: &[&str] = &[
     "src/sys/",
     "src/collections/table/",
+    "src/collections/element.rs",
     "src/collections/heap",
     "src/keyspace/record/",
+    "src/collections/ordered/memory.rs",
 ];
 
 /// What stands at the top level.

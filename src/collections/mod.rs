@@ -1,6 +1,10 @@
 //! The core data structures: containers that know nothing of keys, clients or the clock. Never does I/O.
 
+pub mod element;
 pub mod hash;
 pub mod heap;
+pub mod intset;
+pub mod listpack;
+pub mod ordered;
 pub mod packed;
 pub mod table;

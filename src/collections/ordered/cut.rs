@@ -1,0 +1,237 @@
+//! Owns cutting trees in two and joining them. Never looks at nodes that lie within one part: the costs are those of the paths
+//! along the cuts.
+
+use super::inner::Edges;
+use super::memory::{Edit, Inner, Leaf, Node, Parts};
+use super::route::{Gap, Route};
+use super::{Entry, Item, Ordered, range, sum_of};
+use std::mem;
+use std::ops::RangeBounds;
+
+/// Ranges up to this length are removed item by item.
+const FEW: usize = 4;
+
+#[derive(Clone, Copy)]
+enum Side {
+    Left,
+    Right,
+}
+
+/// Joins a lower tree to a side of a node. If the node had to be split, the item and the node that are returned belong behind it.
+fn attach<T: Item>(
+    node: &mut Node<T>,
+    side: Side,
+    item: T,
+    tree: Ordered<T>,
+) -> Option<(T, Node<T>)> {
+    let adjacent = tree.root.as_ref()?.height() + 1 == node.height();
+    let Edit::Inner(inner) = node.edit() else {
+        unreachable!("a leaf is not higher than another node");
+    };
+    match side {
+        Side::Left if adjacent => inner.push_left(tree, item),
+        Side::Right if adjacent => inner.push_right(item, tree),
+        _ => {
+            let place = match side {
+                Side::Left => 0,
+                Side::Right => inner.len() - 1,
+            };
+            let added = tree.sum.plus(sum_of(&item));
+            let split = inner.change_child(place, |child| attach(child, side, item, tree));
+            inner[place].sum = inner[place].sum.plus(added);
+            if let Some((item, right)) = split {
+                inner.insert_behind(place, item, right);
+            }
+        }
+    }
+    let place = match side {
+        Side::Left => 0,
+        Side::Right => node.len() - 1,
+    };
+    node.is_overfull().then(|| node.split(Edges::ROOT, place))
+}
+
+impl<T: Item> Inner<T> {
+    /// Puts a tree and an item in before all children; the tree is one level lower.
+    fn push_left(&mut self, tree: Ordered<T>, item: T) {
+        if let Some(child) = tree.root {
+            self.set_extra(self.extra() + child.bytes());
+            let sum = tree.sum.plus(sum_of(&item));
+            let item = Some(item);
+            self.insert(0, Entry { child, sum, item });
+            self.mend(0);
+        }
+    }
+
+    /// Puts an item and a tree in behind all children; the tree is one level lower.
+    fn push_right(&mut self, item: T, tree: Ordered<T>) {
+        if let Some(child) = tree.root {
+            self.set_extra(self.extra() + child.bytes());
+            let last = self.len() - 1;
+            self[last].sum = self[last].sum.plus(sum_of(&item));
+            self[last].item = Some(item);
+            self.push(Entry {
+                child,
+                sum: tree.sum,
+                item: None,
+            });
+            self.mend(last + 1);
+        }
+    }
+}
+
+/// Cuts a tree at a gap.
+fn split<T: Item>(node: Node<T>, gap: &mut Gap) -> (Ordered<T>, Ordered<T>) {
+    match node.into_parts() {
+        Parts::Leaf(mut leaf) => {
+            let (Ok(place) | Err(place)) = gap.in_leaf(&leaf);
+            let right = leaf.split_off(place);
+            (Ordered::of(leaf.into()), Ordered::of(right.into()))
+        }
+        Parts::Inner(mut inner) => {
+            let (Ok(place) | Err(place)) = gap.in_inner(&inner);
+            let entries_right = inner.split_off(place + 1);
+            let Some(entry) = inner.pop() else {
+                unreachable!("the place is that of an entry");
+            };
+            let (mut left, mut right) = split(entry.child, gap);
+            if let Some(last) = inner.last_mut() {
+                last.sum = last.child_sum();
+                if let Some(item) = last.item.take() {
+                    left = Ordered::of(inner.into_node()).joined(item, left);
+                }
+            }
+            if let Some(item) = entry.item {
+                right = right.joined(item, Ordered::of(entries_right.into_node()));
+            }
+            (left, right)
+        }
+    }
+}
+
+impl<T: Item> Ordered<T> {
+    /// The tree below a node. O(node).
+    fn of(node: Node<T>) -> Ordered<T> {
+        let root = node.shrunk();
+        Ordered {
+            sum: root.as_ref().map(Node::sum).unwrap_or_default(),
+            root,
+        }
+    }
+
+    /// This tree, an item, and another tree. O(difference in height).
+    fn joined(mut self, item: T, mut right: Ordered<T>) -> Ordered<T> {
+        let (Some(left_root), Some(right_root)) = (&mut self.root, &mut right.root) else {
+            return if self.is_empty() {
+                right.push_front(item);
+                right
+            } else {
+                self.push_back(item);
+                self
+            };
+        };
+        let sum = self.sum.plus(sum_of(&item)).plus(right.sum);
+        let (left_height, right_height) = (left_root.height(), right_root.height());
+        let root = if left_height > right_height {
+            let split = attach(left_root, Side::Right, item, right);
+            self.root.map(|root| root.grown(split))
+        } else if left_height < right_height {
+            let split = attach(right_root, Side::Left, item, self);
+            right.root.map(|root| root.grown(split))
+        } else {
+            let roots = self.root.zip(right.root);
+            roots.and_then(|(left, right)| Node::join_equals(left, item, right).mended())
+        };
+        Ordered { root, sum }
+    }
+
+    /// Cuts off the items from `index` on. O(log n). Panics when the index is greater than the length.
+    pub fn split_off(&mut self, index: usize) -> Ordered<T> {
+        assert!(index <= self.len());
+        if index == 0 {
+            return mem::take(self);
+        }
+        match self.root.take() {
+            Some(root) if index < self.len() => {
+                let (left, right) = split(root, &mut Gap(index));
+                *self = left;
+                right
+            }
+            root => {
+                self.root = root;
+                Ordered::new()
+            }
+        }
+    }
+
+    /// Puts all items of another tree behind these. O(log n).
+    pub fn append(&mut self, mut tail: Ordered<T>) {
+        if let Some(item) = tail.pop_front() {
+            *self = mem::take(self).joined(item, tail);
+        }
+    }
+
+    /// Cuts out the items with these indices; to free them in slices, `take` the result. What lies beyond the length is left
+    /// out. O(log n).
+    pub fn remove_range(&mut self, indices: impl RangeBounds<usize>) -> Ordered<T> {
+        let indices = range::within(indices, self.len());
+        if indices.len() <= FEW {
+            let mut removed = Ordered::new();
+            for item in indices
+                .clone()
+                .filter_map(|_| self.remove_at(indices.start))
+            {
+                removed.push_back(item);
+            }
+            return removed;
+        }
+        let tail = self.split_off(indices.end);
+        let removed = self.split_off(indices.start);
+        self.append(tail);
+        removed
+    }
+
+    /// A tree of items that come in their order, with full nodes. O(n).
+    pub fn from_sorted(items: impl IntoIterator<Item = T>) -> Ordered<T> {
+        let mut tree = Ordered::new();
+        let mut items = items.into_iter();
+        let mut between = None;
+        loop {
+            let mut leaf = Leaf::new(Node::<T>::LEAF_MAX, 0, ());
+            while leaf.len() < Node::<T>::LEAF_MAX
+                && let Some(item) = items.next()
+            {
+                leaf.push(item);
+            }
+            leaf.fit();
+            let leaf = Ordered::of(Node::from(leaf));
+            tree = match between {
+                Some(item) => tree.joined(item, leaf),
+                None => leaf,
+            };
+            between = items.next();
+            if between.is_none() {
+                return tree;
+            }
+        }
+    }
+}
+
+impl<T: Item> Node<T> {
+    /// The root above this node and what it was split into, if it was.
+    fn grown(self, split: Option<(T, Node<T>)>) -> Node<T> {
+        match split {
+            Some((item, right)) => Node::join_equals(self, item, right),
+            None => self,
+        }
+    }
+
+    /// This root of two nodes, or what they make up if one is too small to stay.
+    fn mended(mut self) -> Option<Node<T>> {
+        if let Edit::Inner(inner) = self.edit() {
+            inner.mend(0);
+            inner.mend(inner.len() - 1);
+        }
+        self.shrunk()
+    }
+}

@@ -1,0 +1,278 @@
+//! Owns the ordered tree: a copy-on-write B-tree with counts, for sorted sets, streams and lists. Never holds up its caller:
+//! no operation on single items touches more than a path of nodes of some KiB, whatever the size of the tree.
+//!
+//! ```text
+//! root, height 2:       | child, sum, item | child, sum, item | child, sum |
+//!                         /                    …
+//! inner, height 1:      | child, sum, item | child, sum |         sum: count and weight of the child's items and the item
+//!                         /                    …                  that follows the child
+//! leaf, height 0:       | item | item | item |
+//! ```
+//!
+//! Every item lies in the tree once, some in inner nodes, between the children they part. So a fork shares all, and items that
+//! own memory can be held by value. Items are found by a probe (how does an item compare with what is looked for?), by index,
+//! or by an offset in units of weight. A position is an index; it is good until the tree changes.
+//!
+//! `memory` has the nodes, `sum` counts and weighs, `route` finds the way down, `inner` splits and merges, `change` inserts
+//! and removes, `cut` cuts trees and joins them, `range` walks, `reclaim` frees in slices.
+
+mod change;
+mod cut;
+mod inner;
+mod memory;
+mod range;
+mod reclaim;
+mod route;
+mod sum;
+#[cfg(test)]
+mod tests;
+
+pub use range::Range;
+pub use reclaim::Reclaim;
+pub use sum::{Single, Weighing, Weighted};
+
+use memory::{Node, View};
+use route::{At, Offset, Probe, Route};
+use std::cmp::Ordering;
+use std::ops::RangeBounds;
+use sum::Sum;
+
+/// What a tree holds. A clone should be cheap, as a counted reference is: a write to a node with other owners clones up to
+/// some 126 items. Alignment at most 8.
+pub trait Item: Clone {
+    /// How weights are summed up: [`Single`] if all are 1, else [`Weighted`].
+    type Weight: Weighing;
+
+    /// The weight, for [`Weighted`] items. It may change by `update` only. It should be at hand in the item itself, since
+    /// all items of a leaf are weighed to find an offset.
+    fn weight(&self) -> usize {
+        1
+    }
+}
+
+type SumOf<T> = Sum<<T as Item>::Weight>;
+
+#[inline]
+fn sum_of<T: Item>(item: &T) -> SumOf<T> {
+    Sum::one(|| item.weight())
+}
+
+/// A child, and the item behind it unless it is the last child.
+#[derive(Clone)]
+struct Entry<T: Item> {
+    child: Node<T>,
+    /// Of the child's items and the item.
+    sum: SumOf<T>,
+    item: Option<T>,
+}
+
+impl<T: Item> Entry<T> {
+    fn item_sum(&self) -> SumOf<T> {
+        self.item.as_ref().map(sum_of).unwrap_or_default()
+    }
+
+    fn child_sum(&self) -> SumOf<T> {
+        self.sum.minus(self.item_sum())
+    }
+}
+
+/// A sequence of items, in an order that the caller keeps.
+pub struct Ordered<T: Item> {
+    root: Option<Node<T>>,
+    sum: SumOf<T>,
+}
+
+impl<T: Item> Default for Ordered<T> {
+    fn default() -> Ordered<T> {
+        Ordered::new()
+    }
+}
+
+impl<T: Item> Ordered<T> {
+    /// An empty tree without memory of its own.
+    pub fn new() -> Ordered<T> {
+        Ordered {
+            root: None,
+            sum: Sum::default(),
+        }
+    }
+
+    /// How many items there are. O(1).
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.sum.count
+    }
+
+    /// Whether there are no items. O(1).
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.root.is_none()
+    }
+
+    /// The weight of all items. O(1).
+    #[inline]
+    pub fn weight(&self) -> usize {
+        self.sum.weight()
+    }
+
+    /// Bytes of the nodes, those that are shared with forks included, without what the items point at. O(1).
+    pub fn memory_bytes(&self) -> usize {
+        self.root.as_ref().map_or(0, Node::bytes)
+    }
+
+    /// A second tree with the same items, which can be changed apart from the first. O(1); later changes to either copy the
+    /// nodes that they touch, once.
+    pub fn fork(&self) -> Ordered<T> {
+        Ordered {
+            root: self.root.clone(),
+            sum: self.sum,
+        }
+    }
+
+    /// The item at the end of a route.
+    #[inline]
+    fn follow(&self, route: &mut impl Route<T>) -> Option<&T> {
+        let mut node = self.root.as_ref()?;
+        loop {
+            match node.view() {
+                View::Leaf(items) => return items.get(route.in_leaf(items).ok()?),
+                View::Inner(entries) => match route.in_inner(entries) {
+                    Ok(place) => return entries[place].item.as_ref(),
+                    Err(place) => node = &entries[place].child,
+                },
+            }
+        }
+    }
+
+    /// Where a route ends: at an item, or before one; with the sum of the items before.
+    #[inline]
+    fn locate(&self, route: &mut impl Route<T>) -> Result<SumOf<T>, SumOf<T>> {
+        let mut before = Sum::default();
+        let Some(mut node) = self.root.as_ref() else {
+            return Err(before);
+        };
+        loop {
+            match node.view() {
+                View::Leaf(items) => {
+                    let sum = |place: usize| {
+                        let sums = items[..place].iter().map(sum_of);
+                        sums.fold(before, Sum::plus)
+                    };
+                    return route.in_leaf(items).map(sum).map_err(sum);
+                }
+                View::Inner(entries) => {
+                    let found = route.in_inner(entries);
+                    let (Ok(place) | Err(place)) = found;
+                    let sums = entries[..place].iter().map(|entry| entry.sum);
+                    before = sums.fold(before, Sum::plus);
+                    if found.is_ok() {
+                        return Ok(before.plus(entries[place].child_sum()));
+                    }
+                    node = &entries[place].child;
+                }
+            }
+        }
+    }
+
+    /// The item for which `probe` says `Equal`. The probe tells how an item compares with what is looked for, as in
+    /// `slice::binary_search_by`. O(log n).
+    #[inline]
+    pub fn get(&self, probe: impl Fn(&T) -> Ordering) -> Option<&T> {
+        self.follow(&mut Probe(probe))
+    }
+
+    /// The index of the item for which `probe` says `Equal`, or the one where it would be. O(log n).
+    #[inline]
+    pub fn search(&self, probe: impl Fn(&T) -> Ordering) -> Result<usize, usize> {
+        let found = self.locate(&mut Probe(probe));
+        found.map(|sum| sum.count).map_err(|sum| sum.count)
+    }
+
+    /// The weight before the item for which `probe` says `Equal`: its rank, if all weights are 1. O(log n).
+    #[inline]
+    pub fn rank(&self, probe: impl Fn(&T) -> Ordering) -> Option<usize> {
+        let found = self.locate(&mut Probe(probe));
+        found.ok().map(Sum::weight)
+    }
+
+    /// The index of the first item for which `probe` does not say `Less`, or the length. O(log n).
+    pub fn lower_bound(&self, probe: impl Fn(&T) -> Ordering) -> usize {
+        let probe = |item: &T| match probe(item) {
+            Ordering::Less => Ordering::Less,
+            _ => Ordering::Greater,
+        };
+        let (Ok(index) | Err(index)) = self.search(probe);
+        index
+    }
+
+    /// The index of the first item for which `probe` says `Greater`, or the length. O(log n).
+    pub fn upper_bound(&self, probe: impl Fn(&T) -> Ordering) -> usize {
+        let probe = |item: &T| match probe(item) {
+            Ordering::Greater => Ordering::Greater,
+            _ => Ordering::Less,
+        };
+        let (Ok(index) | Err(index)) = self.search(probe);
+        index
+    }
+
+    /// The item with this index. O(log n).
+    pub fn at(&self, index: usize) -> Option<&T> {
+        if index >= self.len() {
+            return None;
+        }
+        self.follow(&mut At(index))
+    }
+
+    /// The item around this offset, in units of weight. O(log n).
+    pub fn at_weight(&self, offset: usize) -> Option<AtWeight<'_, T>> {
+        if offset >= self.weight() {
+            return None;
+        }
+        let before = self.locate(&mut Offset(offset)).ok()?;
+        Some(AtWeight {
+            index: before.count,
+            item: self.at(before.count)?,
+            within: offset - before.weight(),
+        })
+    }
+
+    /// The weight of the items before this index; of all, if it is the length or more. O(log n).
+    pub fn weight_before(&self, index: usize) -> usize {
+        if index >= self.len() {
+            return self.weight();
+        }
+        let (Ok(before) | Err(before)) = self.locate(&mut At(index));
+        before.weight()
+    }
+
+    /// The first item. O(log n).
+    pub fn first(&self) -> Option<&T> {
+        self.at(0)
+    }
+
+    /// The last item. O(log n).
+    pub fn last(&self) -> Option<&T> {
+        self.follow(&mut route::Last)
+    }
+
+    /// All items in order, from either end.
+    pub fn iter(&self) -> Range<'_, T> {
+        self.range(..)
+    }
+
+    /// The items with these indices, in order, from either end. What lies beyond the length is left out.
+    pub fn range(&self, indices: impl RangeBounds<usize>) -> Range<'_, T> {
+        let indices = range::within(indices, self.len());
+        Range::new(self.root.as_ref(), indices)
+    }
+}
+
+/// What lies at an offset in units of weight.
+pub struct AtWeight<'a, T> {
+    /// The item around the offset.
+    pub item: &'a T,
+    /// The offset within the item, less than its weight.
+    pub within: usize,
+    /// The item's index.
+    pub index: usize,
+}

@@ -1,0 +1,149 @@
+//! Owns the making of sorted sets: of elements in any order, or of packed bytes from elsewhere. Never changes one that is there.
+
+use std::collections::HashSet;
+
+use crate::collections::element::Element;
+use crate::collections::hash::HashSeed;
+use crate::collections::listpack::Listpack;
+use crate::collections::ordered::Ordered;
+use crate::collections::table::{Slot, Table};
+use crate::types::object::Object;
+use crate::types::slot::{OwnedValue, PackedForm};
+
+use super::large::Scored;
+use super::packed::{self, PackedSortedSet};
+use super::{Limits, Member, SortedSet};
+
+/// A sorted set that is being made.
+pub struct Builder {
+    members: Table<Element>,
+    items: Vec<Scored>,
+    longest_member: usize,
+    element_bytes: usize,
+}
+
+impl Builder {
+    /// One without elements. The seed is that of the keyspace.
+    pub fn new(seed: &HashSeed) -> Builder {
+        Builder {
+            members: Table::new(seed.clone()),
+            items: Vec::new(),
+            longest_member: 0,
+            element_bytes: 0,
+        }
+    }
+
+    /// One with these elements, which may be shared with other sorted sets.
+    pub(super) fn of_members(members: Table<Element>) -> Builder {
+        let mut builder = Builder::new(members.seed());
+        builder.items.reserve_exact(members.len());
+        for element in members.iter() {
+            builder.note(element.clone());
+        }
+        builder.members = members;
+        builder
+    }
+
+    #[inline]
+    fn note(&mut self, element: Element) {
+        self.longest_member = self.longest_member.max(element.key().len());
+        self.element_bytes += element.memory_bytes();
+        self.items.push(Scored::of(element));
+    }
+
+    /// How many elements there are so far.
+    pub fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    /// Whether there are no elements so far.
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    /// Adds an element. Says whether that was possible: its member must be new, its score must not be NaN. O(1).
+    #[inline]
+    pub fn push(&mut self, member: &[u8], score: f64) -> bool {
+        if score.is_nan() {
+            return false;
+        }
+        let hash = self.members.hash(member);
+        let Slot::Vacant(vacant) = self.members.entry(hash, member) else {
+            return false;
+        };
+        let element = Element::with_score(member, score);
+        vacant.insert(element.clone());
+        self.note(element);
+        true
+    }
+
+    /// Adds an element whose member is new. O(1).
+    #[inline]
+    pub(super) fn push_element(&mut self, element: Element) {
+        let hash = self.members.hash(element.key());
+        self.members.insert(hash, element.clone());
+        self.note(element);
+    }
+
+    /// Puts the elements in order: nearly free if they came in order, or in a few runs in order.
+    fn sort(&mut self) {
+        self.items.sort_by(Scored::compare);
+    }
+
+    /// The elements in order, for a reply. O(n log n).
+    pub fn sorted(&mut self) -> impl Iterator<Item = (Member<'_>, f64)> {
+        self.sort();
+        self.items.iter().map(Scored::pair)
+    }
+
+    /// The sorted set, in the form that suits it. O(n log n).
+    pub fn finish(mut self, limits: Limits) -> OwnedValue {
+        if !limits.allow(self.items.len(), self.longest_member) {
+            return OwnedValue::object(Object::SortedSet(self.into_large()));
+        }
+        let bytes = packed::build(self.sorted());
+        OwnedValue::Packed(PackedForm::SortedSet, bytes)
+    }
+
+    /// The sorted set in its large form. O(n log n).
+    pub fn into_large(mut self) -> SortedSet {
+        self.sort();
+        let order = Ordered::from_sorted(self.items);
+        SortedSet::of_parts(self.members, order, self.element_bytes)
+    }
+}
+
+/// Takes over a listpack, which was found valid as such, in the form that suits it; `None` if its elements are no pairs. O(n).
+pub fn adopt(bytes: Vec<u8>, limits: Limits, seed: &HashSeed) -> Option<OwnedValue> {
+    let packed = PackedSortedSet::new(&bytes);
+    if !Listpack::new(&bytes).len().is_multiple_of(2) {
+        return None;
+    }
+    let mut pairs = packed.range(0..packed.len());
+    if limits.entries >= packed.len()
+        && pairs.all(|(member, _)| member.len() <= limits.member_bytes)
+    {
+        return Some(OwnedValue::Packed(PackedForm::SortedSet, bytes));
+    }
+    let mut builder = Builder::new(seed);
+    for (member, score) in packed.range(0..packed.len()) {
+        if !member.with_bytes(|member| builder.push(member, score)) {
+            return None;
+        }
+    }
+    Some(builder.finish(limits))
+}
+
+/// Whether a listpack, which was found valid as such, is one of a sorted set: pairs with distinct members and scores that are
+/// numbers. O(n).
+pub fn is_valid(bytes: &[u8]) -> bool {
+    let mut elements = Listpack::new(bytes).iter();
+    let mut members = HashSet::new();
+    while let Some(member) = elements.next() {
+        let score = elements.next().and_then(packed::read_score);
+        if score.is_none() || !members.insert(member.to_vec()) {
+            return false;
+        }
+    }
+    true
+}
