@@ -14,6 +14,7 @@ pub mod connection;
 pub mod databases;
 pub mod debug;
 pub mod expiry;
+pub mod geo;
 pub mod hyperloglog;
 pub mod key_finders;
 pub mod keys;
@@ -38,6 +39,8 @@ pub static FAMILIES: &[&[CommandSpec]] = &[
     databases::COMMANDS,
     debug::COMMANDS,
     expiry::COMMANDS,
+    geo::places::COMMANDS,
+    geo::search::COMMANDS,
     hyperloglog::COMMANDS,
     keys::COMMANDS,
     latency::COMMANDS,

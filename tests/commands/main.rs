@@ -11,6 +11,7 @@ mod config;
 mod connection;
 mod debug;
 mod expiry;
+mod geo;
 mod hyperloglog;
 mod info;
 mod key_specs;

@@ -9,6 +9,7 @@
 mod support;
 
 mod bitmaps;
+mod geo;
 mod hyperloglog;
 mod keys;
 mod oracle;
@@ -42,6 +43,7 @@ const FAMILIES: &[Generator] = &[
     Generator::new(1, keys::command),
     Generator::new(2, bitmaps::command),
     Generator::new(1, hyperloglog::command),
+    Generator::new(2, geo::command),
 ];
 
 const ROUNDS: u64 = 40;

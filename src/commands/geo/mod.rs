@@ -1,0 +1,43 @@
+//! Places on the earth: sorted sets whose scores are geohashes. Never keeps a place itself: a score is all there is of it.
+
+mod arguments;
+mod options;
+pub mod places;
+pub mod search;
+
+use crate::command::{CommandError, Context};
+use crate::keyspace::Record;
+use crate::resp::Reply;
+use crate::types::geo::Place;
+use crate::types::long_double::LongDouble;
+use crate::types::sorted_set::{Limits, SortedSetRef};
+
+/// The sorted set in a record. Errors: the value is of another type.
+fn sorted_set_of(record: &Record) -> Result<SortedSetRef<'_>, CommandError> {
+    SortedSetRef::of(record.value().stored()).ok_or(CommandError::WRONG_TYPE)
+}
+
+/// Up to where sorted sets are packed.
+fn limits(context: &Context<'_>) -> Limits {
+    let config = &context.instance.config;
+    Limits {
+        entries: config.zset_max_listpack_entries as usize,
+        member_bytes: config.zset_max_listpack_value as usize,
+    }
+}
+
+/// Where a member is.
+fn place_of(set: SortedSetRef<'_>, member: &[u8]) -> Option<Place> {
+    set.score(member).map(Place::of_score)
+}
+
+/// Replies with longitude and latitude, with all their digits.
+fn reply_place(reply: &mut Reply, place: Place) {
+    let mut text = Vec::new();
+    reply.array(2);
+    for degrees in [place.longitude, place.latitude] {
+        text.clear();
+        LongDouble::from(degrees).format(&mut text);
+        reply.double_text(&text);
+    }
+}
