@@ -4,8 +4,8 @@
 //! Reading and adding are `rustc_apfloat`'s; printing with 17 decimals, correctly rounded, is done
 //! here on the exact bits.
 
-use rustc_apfloat::ieee::{Double, X87DoubleExtended};
-use rustc_apfloat::{Float, FloatConvert, Round, Status};
+use rustc_apfloat::ieee::X87DoubleExtended;
+use rustc_apfloat::{Float, Round, Status};
 
 /// Longest text that is read, in bytes.
 const TEXT_MAX_BYTES: usize = 5119;
@@ -104,15 +104,6 @@ impl LongDouble {
             let text = format!(".{decimals:0width$}", width = DECIMALS);
             out.extend_from_slice(text.trim_end_matches('0').as_bytes());
         }
-    }
-}
-
-impl From<f64> for LongDouble {
-    /// The same number: every `f64` is one of these.
-    fn from(value: f64) -> LongDouble {
-        let mut is_inexact = false;
-        let double = Double::from_bits(u128::from(value.to_bits()));
-        LongDouble(double.convert(&mut is_inexact).value)
     }
 }
 

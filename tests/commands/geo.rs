@@ -376,7 +376,7 @@ fn what_is_found_can_be_stored() {
     }
     server.expect("exists c", ZERO);
     server.expect("georadius sicily 15 37 200 km count 1 store b", ONE);
-    assert_eq!(stored(&mut server, "b"), [catania.clone()]);
+    assert_eq!(stored(&mut server, "b")[0], catania);
     // Distances are in the unit that was asked for.
     for words in [
         "geosearchstore b sicily fromlonlat 15 37 byradius 200 km storedist",

@@ -9,7 +9,7 @@ use crate::command::{CommandError, Context};
 use crate::keyspace::Record;
 use crate::resp::Reply;
 use crate::types::geo::Place;
-use crate::types::long_double::LongDouble;
+use crate::types::geo::text::format_degrees;
 use crate::types::sorted_set::{Limits, SortedSetRef};
 
 /// The sorted set in a record. Errors: the value is of another type.
@@ -33,11 +33,11 @@ fn place_of(set: SortedSetRef<'_>, member: &[u8]) -> Option<Place> {
 
 /// Replies with longitude and latitude, with all their digits.
 fn reply_place(reply: &mut Reply, place: Place) {
-    let mut text = Vec::new();
+    let mut text = Vec::with_capacity(24);
     reply.array(2);
     for degrees in [place.longitude, place.latitude] {
         text.clear();
-        LongDouble::from(degrees).format(&mut text);
+        format_degrees(degrees, &mut text);
         reply.double_text(&text);
     }
 }

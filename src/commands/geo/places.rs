@@ -8,7 +8,7 @@ use crate::command::spec::{
 use crate::command::{Args, CommandError, CommandResult, Context};
 use crate::keyspace::{EventClass, Keyspace};
 use crate::resp::Reply;
-use crate::types::geo::distance::format_distance;
+use crate::types::geo::text::format_distance;
 use crate::types::geo::{Place, Unit};
 use crate::types::slot::{OwnedSlot, Slot};
 use crate::types::sorted_set::{Change, Limits, SortedSetMut};

@@ -7,7 +7,7 @@ use crate::command::{Args, CommandResult, Context};
 use crate::commands::strings::remove;
 use crate::keyspace::{EventClass, Keyspace};
 use crate::resp::Reply;
-use crate::types::geo::distance::format_distance;
+use crate::types::geo::text::format_distance;
 use crate::types::geo::{Place, Search};
 use crate::types::sorted_set::{Builder, Limits, Member, ScoreInterval, SortedSetRef};
 

@@ -1,4 +1,4 @@
-//! Distances on a sphere of the earth's size, by the haversine formula, and how they are shown.
+//! Distances on a sphere of the earth's size, by the haversine formula.
 
 use super::Place;
 
@@ -123,26 +123,4 @@ impl Limit {
             haversine: half_chord * half_chord * SLACK,
         }
     }
-}
-
-/// Appends a distance with four decimals. It is scaled and then rounded, as Redis does since 7.2, not printed exactly.
-pub fn format_distance(distance: f64, out: &mut Vec<u8>) {
-    const UNIT: u64 = 10_000;
-    let scaled = (distance * UNIT as f64).round_ties_even();
-    // Out of range counts as the lowest integer: so does x86.
-    let scaled = if scaled.abs() < i64::MAX as f64 {
-        scaled as i64
-    } else {
-        i64::MIN
-    };
-    if scaled < 0 {
-        out.push(b'-');
-    }
-    let magnitude = scaled.unsigned_abs();
-    let mut digits = itoa::Buffer::new();
-    out.extend_from_slice(digits.format(magnitude / UNIT).as_bytes());
-    // One digit more than the decimals, the first of which becomes the point.
-    let decimals = out.len();
-    out.extend_from_slice(digits.format(UNIT + magnitude % UNIT).as_bytes());
-    out[decimals] = b'.';
 }

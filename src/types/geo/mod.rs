@@ -13,6 +13,7 @@ pub mod cell;
 pub mod cover;
 pub mod distance;
 pub mod search;
+pub mod text;
 
 pub use search::{Search, Shape};
 
