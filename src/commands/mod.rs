@@ -24,6 +24,7 @@ pub mod object;
 pub mod scan;
 pub mod server;
 pub mod slowlog;
+pub mod sorted_sets;
 pub mod strings;
 
 use crate::command::spec::CommandSpec;
@@ -49,6 +50,13 @@ pub static FAMILIES: &[&[CommandSpec]] = &[
     scan::COMMANDS,
     server::COMMANDS,
     slowlog::COMMANDS,
+    sorted_sets::update::COMMANDS,
+    sorted_sets::members::COMMANDS,
+    sorted_sets::RANGE_COMMANDS,
+    sorted_sets::removal::COMMANDS,
+    sorted_sets::pop::COMMANDS,
+    sorted_sets::draw::COMMANDS,
+    sorted_sets::ALGEBRA_COMMANDS,
     strings::values::COMMANDS,
     strings::many::COMMANDS,
     strings::parts::COMMANDS,

@@ -20,5 +20,6 @@ mod latency;
 mod memory;
 mod server;
 mod slowlog;
+mod sorted_sets;
 mod strings;
 mod strings_newer;

@@ -13,11 +13,12 @@ mod geo;
 mod hyperloglog;
 mod keys;
 mod oracle;
+mod sorted_sets;
 mod source;
 mod state;
 mod strings;
 
-use oneloop::config::Config;
+use oneloop::config::{Config, ProtectedAction};
 use oneloop::resp::Protocol;
 use oracle::Oracle;
 use source::Source;
@@ -44,6 +45,7 @@ const FAMILIES: &[Generator] = &[
     Generator::new(2, bitmaps::command),
     Generator::new(1, hyperloglog::command),
     Generator::new(2, geo::command),
+    Generator::new(4, sorted_sets::command),
 ];
 
 const ROUNDS: u64 = 40;
@@ -70,6 +72,7 @@ fn replies_are_those_of_redis() {
 fn round(oracle: &mut Oracle, seed: u64) {
     let config = Config {
         proto_max_bulk_len: oracle::BULK_MAX_BYTES as u64,
+        enable_debug_command: ProtectedAction::Yes,
         ..Config::default()
     };
     let mut server = Harness::with_config(config);

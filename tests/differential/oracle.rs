@@ -27,6 +27,7 @@ impl Oracle {
         let socket = folder.join("redis.sock");
         let server = Command::new("redis-server")
             .args(["--port", "0", "--save", "", "--appendonly", "no"])
+            .args(["--enable-debug-command", "yes"])
             .args(["--proto-max-bulk-len", &BULK_MAX_BYTES.to_string()])
             .arg("--unixsocket")
             .arg(&socket)

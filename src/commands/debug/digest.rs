@@ -7,9 +7,12 @@ use sha1::{Digest as _, Sha1};
 
 use crate::command::{Args, CommandResult, Context};
 use crate::keyspace::Record;
+use crate::types::double;
+use crate::types::sorted_set::SortedSetRef;
 
 /// What is mixed in for each type of value.
 const STRING_TYPE: u32 = 0;
+const SORTED_SET_TYPE: u32 = 3;
 
 /// A SHA-1 digest, or several put together.
 #[derive(Clone, Copy, Default)]
@@ -32,12 +35,27 @@ impl Digest {
     }
 
     fn mix_value(&mut self, record: &Record) {
-        self.mix(&STRING_TYPE.to_be_bytes());
-        if let Some(text) = record.value().text() {
-            text.with_bytes(|bytes| self.mix(bytes));
+        let value = record.value();
+        if let Some(sorted_set) = SortedSetRef::of(value.stored()) {
+            self.mix(&SORTED_SET_TYPE.to_be_bytes());
+            self.xor_sorted_set(sorted_set);
+        } else {
+            self.mix(&STRING_TYPE.to_be_bytes());
+            if let Some(text) = value.text() {
+                text.with_bytes(|bytes| self.mix(bytes));
+            }
         }
         if record.expiry_ms().is_some() {
             self.xor(b"!!expire!!");
+        }
+    }
+
+    fn xor_sorted_set(&mut self, sorted_set: SortedSetRef<'_>) {
+        for (member, score) in sorted_set.iter() {
+            let mut element = Digest::default();
+            member.with_bytes(|member| element.mix(member));
+            element.mix(&double::precise_text(score));
+            self.xor(&element.0);
         }
     }
 
@@ -69,7 +87,9 @@ pub(super) fn of_values(context: &mut Context<'_>, args: Args<'_>) -> CommandRes
     reply.array(args.len() - 2);
     for key in args.iter().skip(2) {
         let mut digest = Digest::default();
-        if let Some(record) = keyspace.peek(database, key) {
+        // Of what has expired as well, as long as it is there.
+        let record = keyspace.database(database).get(keyspace.hash(key), key);
+        if let Some(record) = record {
             digest.mix_value(record);
         }
         reply.simple(digest.hexadecimal());

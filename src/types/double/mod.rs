@@ -40,6 +40,53 @@ pub fn text(value: f64) -> Text {
     out
 }
 
+/// A double with 17 significant digits, as C's `%.17g` shows it.
+pub fn precise_text(value: f64) -> Text {
+    const DIGITS: i32 = 17;
+    if !value.is_finite() || value == 0.0 {
+        return text(value);
+    }
+    let scientific = format!("{:.*e}", DIGITS as usize - 1, value.abs());
+    let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    let digits: ArrayVec<u8, { DIGITS as usize }> =
+        digits.bytes().filter(u8::is_ascii_digit).collect();
+    let significant = digits.iter().rposition(|digit| *digit != b'0').unwrap_or(0) + 1;
+    let digits = &digits[..significant];
+    let mut out = Text::new();
+    if value < 0.0 {
+        out.push(b'-');
+    }
+    if !(-4..DIGITS).contains(&exponent) {
+        out.push(digits[0]);
+        if significant > 1 {
+            out.push(b'.');
+            push(&mut out, &digits[1..]);
+        }
+        push(&mut out, if exponent < 0 { b"e-" } else { b"e+" });
+        if exponent.abs() < 10 {
+            out.push(b'0');
+        }
+        push(
+            &mut out,
+            itoa::Buffer::new().format(exponent.abs()).as_bytes(),
+        );
+    } else if exponent < 0 {
+        push(&mut out, b"0.");
+        push_zeros(&mut out, -exponent - 1);
+        push(&mut out, digits);
+    } else {
+        let whole = exponent as usize + 1;
+        push(&mut out, &digits[..whole.min(significant)]);
+        push_zeros(&mut out, exponent + 1 - significant as i32);
+        if significant > whole {
+            out.push(b'.');
+            push(&mut out, &digits[whole..]);
+        }
+    }
+    out
+}
+
 /// Appends bytes, for which there is room: no form of a double is longer than [`TEXT_MAX_BYTES`].
 fn push(out: &mut Text, bytes: &[u8]) {
     out.extend(bytes.iter().copied());
@@ -152,6 +199,33 @@ mod tests {
         assert_eq!(formatted(-0.0), "-0");
         assert_eq!(formatted(f64::NAN), "nan");
         assert_eq!(formatted(f64::NEG_INFINITY), "-inf");
+    }
+
+    /// Recorded from C's `printf("%.17g")`.
+    #[test]
+    fn seventeen_digits_are_those_of_c() {
+        for (value, expected) in [
+            (0.1, "0.10000000000000001"),
+            (3.0, "3"),
+            (-2.5, "-2.5"),
+            (1e16, "10000000000000000"),
+            (1e17, "1e+17"),
+            (123_456_789_012_345_678.0, "1.2345678901234568e+17"),
+            (0.0001, "0.0001"),
+            (0.000_012_5, "1.2500000000000001e-05"),
+            (1e300, "1.0000000000000001e+300"),
+            (5e-324, "4.9406564584124654e-324"),
+            (100.25, "100.25"),
+            (0.0, "0"),
+            (-0.0, "-0"),
+            (f64::INFINITY, "inf"),
+        ] {
+            assert_eq!(
+                precise_text(value).as_slice(),
+                expected.as_bytes(),
+                "{value}"
+            );
+        }
     }
 
     #[test]

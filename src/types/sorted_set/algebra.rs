@@ -22,10 +22,16 @@ impl Aggregate {
     /// What a member's score in one source counts for.
     #[inline]
     fn weighed(self, score: f64, weight: f64) -> f64 {
-        let weighed = match self {
+        match self {
             Aggregate::Count => weight,
             _ => score * weight,
-        };
+        }
+    }
+
+    /// The same for the first source that has the member.
+    #[inline]
+    fn first(self, score: f64, weight: f64) -> f64 {
+        let weighed = self.weighed(score, weight);
         // Zero times infinity.
         if weighed.is_nan() { 0.0 } else { weighed }
     }
@@ -69,12 +75,11 @@ pub trait Members {
 }
 
 /// What an operation works on.
-#[derive(Clone, Copy)]
 pub enum Collection<'a> {
     Absent,
     SortedSet(SortedSetRef<'a>),
     /// Every member has the score 1.
-    Set(&'a dyn Members),
+    Set(Box<dyn Members + 'a>),
 }
 
 impl Collection<'_> {
@@ -119,7 +124,6 @@ impl Collection<'_> {
 }
 
 /// One source with its weight.
-#[derive(Clone, Copy)]
 pub struct Source<'a> {
     pub collection: Collection<'a>,
     pub weight: f64,
@@ -136,7 +140,7 @@ pub fn union(sources: &mut [Source<'_>], aggregate: Aggregate, seed: &HashSeed) 
     let mut members: Table<Element> = Table::new(seed.clone());
     for source in sources.iter() {
         source.collection.visit(|entry| {
-            let score = aggregate.weighed(entry.score(), source.weight);
+            let score = aggregate.first(entry.score(), source.weight);
             entry.with_member(|member| {
                 let hash = members.hash(member);
                 match members.entry(hash, member) {
@@ -161,7 +165,7 @@ pub fn intersection(sources: &mut [Source<'_>], aggregate: Aggregate, seed: &Has
         return result;
     };
     first.collection.visit(|entry| {
-        let score = aggregate.weighed(entry.score(), first.weight);
+        let score = aggregate.first(entry.score(), first.weight);
         entry.with_member(|member| {
             let joined = others.iter().try_fold(score, |score, other| {
                 let found = other.collection.score(member)?;
@@ -200,7 +204,7 @@ pub fn difference(sources: &[Source<'_>], seed: &HashSeed) -> Builder {
     let Some((first, others)) = sources.split_first() else {
         return result;
     };
-    let mut others: Vec<_> = others.iter().map(|source| source.collection).collect();
+    let mut others: Vec<_> = others.iter().map(|source| &source.collection).collect();
     // The largest is the likeliest to have a member.
     others.sort_by_key(|other| std::cmp::Reverse(other.len()));
     first.collection.visit(|entry| {

@@ -1,6 +1,7 @@
 //! Owns the making of sorted sets: of elements in any order, or of packed bytes from elsewhere. Never changes one that is there.
 
 use std::collections::HashSet;
+use std::ops::Range;
 
 use crate::collections::element::Element;
 use crate::collections::hash::HashSeed;
@@ -12,7 +13,7 @@ use crate::types::slot::{OwnedValue, PackedForm};
 
 use super::large::Scored;
 use super::packed::{self, PackedSortedSet};
-use super::{Limits, Member, SortedSet};
+use super::{Limits, Member, SortedSet, SortedSetRef};
 
 /// A sorted set that is being made.
 pub struct Builder {
@@ -111,6 +112,16 @@ impl Builder {
         let order = Ordered::from_sorted(self.items);
         SortedSet::of_parts(self.members, order, self.element_bytes)
     }
+}
+
+/// The elements with these ranks of a sorted set, to be made another one of. O(k + log n), O(n) if packed.
+pub fn part(sorted_set: SortedSetRef<'_>, ranks: Range<usize>, seed: &HashSeed) -> Builder {
+    let mut builder = Builder::new(seed);
+    for entry in sorted_set.range(ranks).entries() {
+        let element = entry.with_member(|member| entry.element(member, entry.score()));
+        builder.push_element(element);
+    }
+    builder
 }
 
 /// Takes over a listpack, which was found valid as such, in the form that suits it; `None` if its elements are no pairs. O(n).

@@ -9,7 +9,7 @@ use crate::types::object::Object;
 use crate::types::slot::{OwnedValue, PackedForm, Slot, Stored};
 
 use super::packed::{self, PackedSortedSet};
-use super::{Builder, Change, SortedSet, SortedSetRef};
+use super::{Builder, Change, End, Member, SortedSet, SortedSetRef};
 
 /// Up to where a sorted set is packed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -149,6 +149,40 @@ impl<'a, S: Slot> SortedSetMut<'a, S> {
         let found = PackedSortedSet::new(self.slot.bytes()).find(member)?;
         packed::remove(self.slot, found.position);
         Some(found.score)
+    }
+
+    /// Takes so many elements off an end, all of which there are, and shows them as it goes. What it gives is memory to be
+    /// freed in steps. O(k log n) for k elements, O(n) if packed.
+    pub fn pop(
+        &mut self,
+        end: End,
+        count: usize,
+        mut show: impl FnMut(Member<'_>, f64),
+    ) -> Option<Box<Object>> {
+        /// Up to so many elements a large sorted set gives them away one by one.
+        const FEW: usize = 64;
+        if let Some(large) = self.large()
+            && count <= FEW
+        {
+            for _ in 0..count {
+                let element = large.pop(end)?;
+                show(Member::Text(element.key()), element.score());
+            }
+            return None;
+        }
+        let length = self.view().len();
+        let ranks = match end {
+            End::Lowest => 0..count,
+            End::Highest => length - count..length,
+        };
+        let elements = self.view().range(ranks.clone());
+        match end {
+            End::Lowest => elements.for_each(|(member, score)| show(member, score)),
+            End::Highest => elements
+                .rev()
+                .for_each(|(member, score)| show(member, score)),
+        }
+        self.remove_ranks(ranks)
     }
 
     /// Takes the elements with these ranks out, all of which there are. What it gives is memory to be freed in steps.

@@ -17,7 +17,7 @@ use crate::collections::hash::HashSeed;
 use crate::collections::ordered::{self, Item, Ordered, Single};
 use crate::collections::table::{self, Entry as _, Slot, Table};
 
-use super::{Change, Interval, Member, compare};
+use super::{Change, End, Interval, Member, compare};
 
 /// How many entries of a table that has become too large for its entries are looked at after a removal.
 const SHRINK_ENTRIES: usize = 16;
@@ -195,10 +195,8 @@ impl SortedSet {
 
     /// One step of a walk over all elements in no particular order: shows some and gives the cursor to go on with, 0 at the
     /// end. Every element that is there throughout is shown, some perhaps twice. O(1).
-    pub fn scan(&self, cursor: u64, mut visit: impl FnMut(&[u8], f64)) -> u64 {
-        self.members.scan(cursor, |element| {
-            visit(element.key(), element.score());
-        })
+    pub fn scan(&self, cursor: u64, visit: impl FnMut(&Element)) -> u64 {
+        self.members.scan(cursor, visit)
     }
 
     /// Asks `decide` for the score that a member is to have, telling that which it has: none if it is absent. No answer leaves
@@ -249,6 +247,20 @@ impl SortedSet {
         self.order.remove(probe(element.score(), member));
         self.shrink(SHRINK_ENTRIES);
         Some(element.score())
+    }
+
+    /// Takes the element at an end out. O(log n).
+    pub fn pop(&mut self, end: End) -> Option<Element> {
+        let item = match end {
+            End::Lowest => self.order.pop_front(),
+            End::Highest => self.order.pop_back(),
+        };
+        let element = item?.element;
+        let member = element.key();
+        self.members.remove(self.members.hash(member), member);
+        self.element_bytes -= element.memory_bytes();
+        self.shrink(SHRINK_ENTRIES);
+        Some(element)
     }
 
     /// Gives memory of the index of members back that is not needed any more.

@@ -16,15 +16,23 @@ mod view;
 
 use std::cmp::Ordering;
 
+pub use crate::collections::element::Element as SharedElement;
 pub use crate::collections::listpack::Element as Member;
 pub use algebra::{
     Aggregate, Collection, Members, Source, difference, intersection, intersection_size, union,
 };
-pub use builder::{Builder, adopt, is_valid};
+pub use builder::{Builder, adopt, is_valid, part};
 pub use editor::{Limits, SortedSetMut};
 pub use interval::{Interval, MemberBound, MemberInterval, ScoreInterval};
 pub use large::SortedSet;
 pub use view::{Elements, SortedSetRef};
+
+/// One of the two ends of the order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    Lowest,
+    Highest,
+}
 
 /// What became of a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

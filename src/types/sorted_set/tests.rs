@@ -299,8 +299,8 @@ fn a_scan_shows_every_element() {
     let mut seen = BTreeMap::new();
     let mut cursor = 0;
     loop {
-        cursor = large.scan(cursor, |member, score| {
-            seen.insert(member.to_vec(), score);
+        cursor = large.scan(cursor, |element| {
+            seen.insert(element.key().to_vec(), element.score());
         });
         if cursor == 0 {
             break;
