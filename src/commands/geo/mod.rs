@@ -5,25 +5,16 @@ mod options;
 pub mod places;
 pub mod search;
 
-use crate::command::{CommandError, Context};
+use crate::command::CommandError;
 use crate::keyspace::Record;
 use crate::resp::Reply;
 use crate::types::geo::Place;
 use crate::types::geo::text::format_degrees;
-use crate::types::sorted_set::{Limits, SortedSetRef};
+use crate::types::sorted_set::SortedSetRef;
 
 /// The sorted set in a record. Errors: the value is of another type.
 fn sorted_set_of(record: &Record) -> Result<SortedSetRef<'_>, CommandError> {
     SortedSetRef::of(record.value().stored()).ok_or(CommandError::WRONG_TYPE)
-}
-
-/// Up to where sorted sets are packed.
-fn limits(context: &Context<'_>) -> Limits {
-    let config = &context.instance.config;
-    Limits {
-        entries: config.zset_max_listpack_entries as usize,
-        member_bytes: config.zset_max_listpack_value as usize,
-    }
 }
 
 /// Where a member is.

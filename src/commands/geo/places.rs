@@ -6,15 +6,13 @@ use crate::command::spec::{
     Argument, ArgumentFlag, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
 };
 use crate::command::{Args, CommandError, CommandResult, Context};
-use crate::keyspace::{EventClass, Keyspace};
+use crate::commands::sorted_sets::update::{Additions, Options, add_elements};
 use crate::resp::Reply;
 use crate::types::geo::text::format_distance;
 use crate::types::geo::{Place, Unit};
-use crate::types::slot::{OwnedSlot, Slot};
-use crate::types::sorted_set::{Change, Limits, SortedSetMut};
 
 use super::arguments::{LATITUDE, LONGITUDE, MEMBER, UNIT};
-use super::{limits, options, place_of, reply_place, sorted_set_of};
+use super::{options, place_of, reply_place, sorted_set_of};
 
 /// Commands on members of which the caller knows the name.
 pub static COMMANDS: &[CommandSpec] = &[
@@ -92,124 +90,43 @@ pub static COMMANDS: &[CommandSpec] = &[
     },
 ];
 
+/// Arguments of GEOADD for each member: longitude, latitude, member.
+const WORDS_EACH: usize = 3;
+
 const MEMBERS: &[Argument] = &[
     Argument::key("key", 0),
     MEMBER.flags(&[ArgumentFlag::Optional, ArgumentFlag::Multiple]),
 ];
 
-/// Which members GEOADD changes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Condition {
-    Any,
-    /// NX.
-    Absent,
-    /// XX.
-    Present,
-}
-
-/// What GEOADD is to do.
-struct Additions<'a> {
-    condition: Condition,
-    /// Whether members that were moved count too.
-    counts_moved: bool,
-    members: SmallVec<[(f64, &'a [u8]); 4]>,
-}
-
-impl<'a> Additions<'a> {
-    fn parse(args: Args<'a>) -> Result<Additions<'a>, CommandError> {
-        let (mut absent, mut present, mut counts_moved) = (false, false, false);
-        let mut at = 2;
-        while let Some(word) = args.get(at) {
-            match word.to_ascii_lowercase().as_slice() {
-                b"nx" => absent = true,
-                b"xx" => present = true,
-                b"ch" => counts_moved = true,
-                _ => break,
-            }
-            at += 1;
-        }
-        let rest = args.len() - at;
-        let condition = match (absent, present) {
-            (false, false) => Condition::Any,
-            (true, false) => Condition::Absent,
-            (false, true) => Condition::Present,
-            (true, true) => return Err(CommandError::SYNTAX),
-        };
-        if rest == 0 || !rest.is_multiple_of(3) {
-            return Err(CommandError::SYNTAX);
-        }
-        let members = (at..args.len()).step_by(3).map(|at| {
-            let place = options::place(args, at)?;
-            Ok((place.score(), args.at(at + 2)))
-        });
-        Ok(Additions {
-            condition,
-            counts_moved,
-            members: members.collect::<Result<_, CommandError>>()?,
-        })
-    }
-
-    /// Puts the members into a sorted set; tells how many are new there, and how many were moved.
-    fn add_to<S: Slot>(&self, mut set: SortedSetMut<'_, S>) -> (u64, u64) {
-        let (mut added, mut moved) = (0, 0);
-        set.expect(self.members.len());
-        for (score, member) in &self.members {
-            let change = set.upsert(member, |present| match (self.condition, present) {
-                (Condition::Absent, Some(_)) | (Condition::Present, None) => None,
-                _ => Some(*score),
-            });
-            match change {
-                Change::None => {}
-                Change::Added => added += 1,
-                Change::Updated => moved += 1,
-            }
-        }
-        (added, moved)
-    }
-
-    /// The same at a key. Errors: the value there is of another type.
-    fn carry_out(
-        &self,
-        keyspace: &mut Keyspace,
-        database: usize,
-        key: &[u8],
-        limits: Limits,
-    ) -> Result<(u64, u64), CommandError> {
-        if let Some(mut value) = keyspace.edit(database, key) {
-            let set = SortedSetMut::of(&mut value, limits).ok_or(CommandError::WRONG_TYPE)?;
-            return Ok(self.add_to(set));
-        }
-        if self.condition == Condition::Present {
-            return Ok((0, 0));
-        }
-        let seed = keyspace.seed();
-        let longest = self.members.first().map_or(0, |(_, member)| member.len());
-        let value = limits.empty_for(self.members.len(), longest, seed);
-        let mut slot = OwnedSlot::new(value, seed);
-        let mut changes = (0, 0);
-        if let Some(set) = SortedSetMut::of(&mut slot, limits) {
-            changes = self.add_to(set);
-        }
-        keyspace.create(database, key, slot.value);
-        Ok(changes)
-    }
-}
-
 fn geoadd(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    let additions = Additions::parse(args)?;
-    let limits = limits(context);
-    let (keyspace, database, reply) = context.parts();
-    let key = args.at(1);
-    let (added, moved) = additions.carry_out(keyspace, database, key, limits)?;
-    if added + moved > 0 {
-        keyspace.modified_times(database, key, added + moved);
-        keyspace
-            .changes
-            .notify(EventClass::SortedSet, "zadd", database, key);
+    let mut conditions = Options::default();
+    let mut at = 2;
+    while let Some(word) = args.get(at) {
+        let option = match word.to_ascii_lowercase().as_slice() {
+            b"nx" => &mut conditions.only_new,
+            b"xx" => &mut conditions.only_present,
+            b"ch" => &mut conditions.count_changes,
+            _ => break,
+        };
+        *option = true;
+        at += 1;
     }
-    let moved = if additions.counts_moved { moved } else { 0 };
-    reply.integer((added + moved) as i64);
-    Ok(())
+    let words = args.slice_from(at);
+    let is_incomplete = words.is_empty() || !words.len().is_multiple_of(WORDS_EACH);
+    if is_incomplete || conditions.only_new && conditions.only_present {
+        return Err(CommandError::SYNTAX);
+    }
+    let places = (0..words.len()).step_by(WORDS_EACH);
+    let scores: Result<SmallVec<[f64; 16]>, CommandError> = places
+        .map(|index| options::place(words, index).map(Place::score))
+        .collect();
+    let additions = Additions {
+        options: conditions,
+        scores: &scores?,
+        words,
+        words_each: WORDS_EACH,
+    };
+    add_elements(context, args.at(1), additions)
 }
 
 fn geodist(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {

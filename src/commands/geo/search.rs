@@ -4,6 +4,7 @@ use crate::command::spec::{
     Argument, Begin, Category, CommandSpec, Deprecation, Find, Flag, Group, KeyFlag, KeySpec,
 };
 use crate::command::{Args, CommandResult, Context};
+use crate::commands::sorted_sets::limits;
 use crate::commands::strings::remove;
 use crate::keyspace::{EventClass, Keyspace};
 use crate::resp::Reply;
@@ -16,7 +17,7 @@ use super::arguments::{
     WITH_COORDINATES, WITH_DISTANCE, WITH_HASH,
 };
 use super::options::{self, Details, Order, Syntax};
-use super::{limits, place_of, reply_place, sorted_set_of};
+use super::{place_of, reply_place, sorted_set_of};
 
 /// Commands that look for members.
 pub static COMMANDS: &[CommandSpec] = &[
@@ -281,7 +282,7 @@ fn arrange<'a>(hits: Vec<Hit<'a>>, order: Option<Order>, count: usize) -> Vec<Hi
 
 /// Carries out a search command.
 fn run(context: &mut Context<'_>, args: Args<'_>, syntax: Syntax) -> CommandResult {
-    let limits = limits(context);
+    let limits = limits(&context.instance.config);
     let (keyspace, database, reply) = context.parts();
     let seed = keyspace.seed().clone();
     let record = keyspace.read(database, args.at(syntax.source_index()));
