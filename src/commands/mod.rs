@@ -16,6 +16,7 @@ pub mod debug;
 pub mod dump;
 pub mod expiry;
 pub mod hashes;
+pub mod geo;
 pub mod hyperloglog;
 pub mod key_finders;
 pub mod keys;
@@ -50,6 +51,8 @@ pub static FAMILIES: &[&[CommandSpec]] = &[
     hashes::walks::COMMANDS,
     hashes::expiry::COMMANDS,
     hashes::expiring::COMMANDS,
+    geo::places::COMMANDS,
+    geo::search::COMMANDS,
     hyperloglog::COMMANDS,
     keys::COMMANDS,
     latency::COMMANDS,

@@ -252,6 +252,15 @@ impl Reply {
         }
     }
 
+    /// A double whose text is made already; in RESP2 a bulk string.
+    pub fn double_text(&mut self, text: &[u8]) {
+        if self.is_resp3() {
+            self.line(b',', text);
+        } else {
+            self.bulk(text);
+        }
+    }
+
     /// A boolean; in RESP2 the integer 1 or 0.
     pub fn bool(&mut self, value: bool) {
         self.raw(match (self.protocol, value) {

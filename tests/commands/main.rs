@@ -15,6 +15,7 @@ mod dump;
 mod expiry;
 mod hashes;
 mod hashes_expiry;
+mod geo;
 mod hyperloglog;
 mod info;
 mod key_specs;

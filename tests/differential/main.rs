@@ -11,6 +11,7 @@ mod support;
 mod bitmaps;
 mod hashes;
 mod hashes_newer;
+mod geo;
 mod hyperloglog;
 mod keys;
 mod lists;
@@ -48,6 +49,7 @@ const FAMILIES: &[Generator] = &[
     Generator::new(1, keys::command),
     Generator::new(2, bitmaps::command),
     Generator::new(1, hyperloglog::command),
+    Generator::new(2, geo::command),
     Generator::new(4, sorted_sets::command),
     Generator::new(3, hashes::command),
     Generator::new(3, lists::command),

@@ -108,17 +108,17 @@ const NOT_A_NUMBER: CommandError = CommandError::fixed("ERR resulting score is n
 
 /// What ZADD and ZINCRBY were told.
 #[derive(Clone, Copy, Default)]
-struct Options {
+pub struct Options {
     /// NX: elements that are there stay as they are.
-    only_new: bool,
+    pub only_new: bool,
     /// XX: no elements are added.
-    only_present: bool,
+    pub only_present: bool,
     /// GT: scores only rise.
     only_greater: bool,
     /// LT: scores only fall.
     only_less: bool,
     /// CH: the reply counts changed elements as well.
-    count_changes: bool,
+    pub count_changes: bool,
     /// INCR: the score is an increment, and the reply is the new score.
     increment: bool,
 }
@@ -202,35 +202,45 @@ struct Outcome {
     score: Option<f64>,
 }
 
-/// Adds all elements: each score in `scores` with the argument that goes with it.
-#[inline]
-fn add_all<S: Slot>(
-    sorted_set: &mut SortedSetMut<'_, S>,
-    options: Options,
-    scores: &[f64],
-    pairs: Args<'_>,
-) -> Outcome {
-    let mut outcome = Outcome::default();
-    sorted_set.prepare_for(scores.len());
-    let Outcome {
-        added,
-        updated,
-        score: decided,
-    } = &mut outcome;
-    sorted_set.upsert_many(
-        scores.len(),
-        |index| pairs.at(2 * index + 1),
-        |index, current| {
-            *decided = options.decide(current, scores[index]);
-            decided.filter(|score| !score.is_nan())
-        },
-        |change| match change {
-            Change::Added => *added += 1,
-            Change::Updated => *updated += 1,
-            Change::None => {}
-        },
-    );
-    outcome
+/// Elements to be added, one or more.
+#[derive(Clone, Copy)]
+pub struct Additions<'a> {
+    pub options: Options,
+    pub scores: &'a [f64],
+    /// The arguments that the elements come from: as many for each, the last one its member.
+    pub words: Args<'a>,
+    pub words_each: usize,
+}
+
+impl<'a> Additions<'a> {
+    fn member(&self, index: usize) -> &'a [u8] {
+        self.words.at(self.words_each * (index + 1) - 1)
+    }
+
+    #[inline]
+    fn add_to<S: Slot>(&self, sorted_set: &mut SortedSetMut<'_, S>) -> Outcome {
+        let mut outcome = Outcome::default();
+        sorted_set.prepare_for(self.scores.len());
+        let Outcome {
+            added,
+            updated,
+            score: decided,
+        } = &mut outcome;
+        sorted_set.upsert_many(
+            self.scores.len(),
+            |index| self.member(index),
+            |index, current| {
+                *decided = self.options.decide(current, self.scores[index]);
+                decided.filter(|score| !score.is_nan())
+            },
+            |change| match change {
+                Change::Added => *added += 1,
+                Change::Updated => *updated += 1,
+                Change::None => {}
+            },
+        );
+        outcome
+    }
 }
 
 fn zadd(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
@@ -249,20 +259,37 @@ fn add(context: &mut Context<'_>, args: Args<'_>, increment: bool) -> CommandRes
     for index in (0..pairs.len()).step_by(2) {
         scores.push(parse_f64(pairs.at(index)).ok_or(CommandError::NOT_A_FLOAT)?);
     }
+    let additions = Additions {
+        options,
+        scores: &scores,
+        words: pairs,
+        words_each: 2,
+    };
+    add_elements(context, args.at(1), additions)
+}
+
+/// Adds elements to the sorted set at a key, which is created if need be, and replies how many. Errors: the value there is of another
+/// type; a score would not be a number.
+pub fn add_elements(
+    context: &mut Context<'_>,
+    key: &[u8],
+    additions: Additions<'_>,
+) -> CommandResult {
+    let options = additions.options;
     let limits = limits(&context.instance.config);
     let (keyspace, database, reply) = context.parts();
-    let key = args.at(1);
     let changed = change(keyspace, database, key, limits, |sorted_set| {
-        add_all(sorted_set, options, &scores, pairs)
+        additions.add_to(sorted_set)
     })?;
     let outcome = match changed {
         Some(outcome) => outcome,
         None if options.only_present => Outcome::default(),
         None => {
-            let value = limits.empty_for(scores.len(), pairs.at(1).len(), keyspace.seed());
+            let (count, length) = (additions.scores.len(), additions.member(0).len());
+            let value = limits.empty_for(count, length, keyspace.seed());
             let mut slot = OwnedSlot::new(value, keyspace.seed());
             let outcome = SortedSetMut::of(&mut slot, limits)
-                .map(|mut sorted_set| add_all(&mut sorted_set, options, &scores, pairs));
+                .map(|mut sorted_set| additions.add_to(&mut sorted_set));
             keyspace.create(database, key, slot.value);
             outcome.unwrap_or_default()
         }
