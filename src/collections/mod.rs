@@ -4,6 +4,7 @@ pub mod buffer;
 pub mod element;
 pub mod hash;
 pub mod heap;
+pub mod heap_later;
 pub mod intset;
 pub mod listpack;
 pub mod ordered;

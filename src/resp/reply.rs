@@ -6,7 +6,7 @@ use std::io::IoSlice;
 
 use bytes::{Buf, Bytes};
 
-use super::number;
+use crate::types::double;
 
 /// From this length on a shared buffer is sent from where it is instead of being copied, in bytes.
 const SPLICE_BYTES: usize = 16 * 1024;
@@ -241,15 +241,23 @@ impl Reply {
     }
 
     /// A double; in RESP2 a bulk string.
+    #[inline]
     pub fn double(&mut self, value: f64) {
         if self.is_resp3() {
             self.buffer.push(b',');
-            number::format_f64(value, &mut self.buffer);
+            self.raw(&double::text(value));
             self.raw(b"\r\n");
         } else {
-            let mut text = Vec::with_capacity(number::F64_TEXT_MAX_BYTES);
-            number::format_f64(value, &mut text);
-            self.bulk(&text);
+            self.bulk(&double::text(value));
+        }
+    }
+
+    /// A double whose text is made already; in RESP2 a bulk string.
+    pub fn double_text(&mut self, text: &[u8]) {
+        if self.is_resp3() {
+            self.line(b',', text);
+        } else {
+            self.bulk(text);
         }
     }
 
