@@ -19,6 +19,8 @@ pub struct Clients {
     monitors: Vec<Token>,
     to_flush: Vec<Token>,
     to_close: Vec<Token>,
+    /// No longer waiting for a key.
+    to_resume: Vec<Token>,
     /// Held back by CLIENT PAUSE, in the order in which they will be served.
     postponed: Vec<Token>,
     /// How many of those have left meanwhile.
@@ -210,6 +212,16 @@ impl Clients {
     /// The clients whose connections are to be closed, for the loop.
     pub fn take_to_close(&mut self) -> Vec<Token> {
         std::mem::take(&mut self.to_close)
+    }
+
+    /// Asks the loop to serve what a client has asked for while it waited.
+    pub fn queue_resume(&mut self, token: Token) {
+        self.to_resume.push(token);
+    }
+
+    /// The clients that no longer wait, for the loop.
+    pub fn take_to_resume(&mut self) -> Vec<Token> {
+        std::mem::take(&mut self.to_resume)
     }
 
     /// Puts a client among those that see every command.

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::blocking::{Blocking, Waiting, wake};
 use crate::clients::Clients;
 use crate::collections::hash::HashSeed;
 use crate::collections::heap;
@@ -34,6 +35,9 @@ pub struct Instance {
     pub slowlog: Slowlog,
     pub latency: LatencyMonitor,
     pub pause: Pause,
+    pub blocking: Blocking,
+    /// How deep the present command is nested in others, whose end those wait for who must hear of its changes.
+    pub nesting: u32,
     /// What the loop is asked to do once the present command is over.
     pub requests: Vec<LoopRequest>,
     /// The stopwatch's counter at the end of the last command of a batch, or at its start.
@@ -166,6 +170,8 @@ impl Instance {
             slowlog: Slowlog::default(),
             latency: LatencyMonitor::default(),
             pause: Pause::default(),
+            blocking: Blocking::default(),
+            nesting: 0,
             requests: Vec::new(),
             lap_started: 0,
             slow_ticks: u64::MAX,
@@ -275,7 +281,30 @@ impl Instance {
 
     /// Forgets a client.
     pub fn remove_client(&mut self, token: Token) {
-        drop(self.clients.remove(token));
+        if let Some(mut session) = self.clients.remove(token) {
+            self.stop_waiting(&mut session);
+        }
+    }
+
+    /// A client no longer waits for keys; gives what it waited with, if it did.
+    pub fn stop_waiting(&mut self, session: &mut Session) -> Option<Box<Waiting>> {
+        let waiting = self.blocking.remove(&mut self.keyspace.changes, session)?;
+        session.blocked = None;
+        Some(waiting)
+    }
+
+    /// Serves the clients that a pause has held back; gives those whose requests were not even begun.
+    pub fn end_pause(&mut self) -> Vec<Token> {
+        wake::serve_all(self);
+        let mut postponed = self.clients.take_postponed();
+        postponed.retain(|token| match self.clients.get_mut(*token) {
+            Some(session) => {
+                session.blocked = None;
+                true
+            }
+            None => false,
+        });
+        postponed
     }
 
     /// Begins CLIENT PAUSE. One that is on already is at most made longer and stricter.

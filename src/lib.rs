@@ -18,6 +18,7 @@ pub mod command;
 
 pub mod info;
 
+pub mod blocking;
 pub mod effects;
 
 pub mod keyspace;

@@ -1,5 +1,6 @@
 //! What one client is, whether or not a socket is behind it.
 
+use crate::blocking::Waiting;
 use crate::command::CommandId;
 use crate::net::address::Address;
 use crate::resp::{Protocol, Reply};
@@ -39,6 +40,8 @@ pub enum Blocked {
     Postponed,
     /// SHUTDOWN waits for what must be done first.
     Shutdown,
+    /// Its command waits for a key.
+    Keys,
 }
 
 /// The types of clients that CLIENT LIST and CLIENT KILL tell apart.
@@ -106,6 +109,10 @@ pub struct Session {
     pub reply_mode: ReplyMode,
     pub close: Close,
     pub blocked: Option<Blocked>,
+    /// The request that waits for a key; while it runs again, the one that did.
+    pub waiting: Option<Box<Waiting>>,
+    /// Whether no command may wait: it is one of several that run as a unit.
+    pub deny_blocking: bool,
     pub no_evict: bool,
     pub no_touch: bool,
     pub created_ms: i64,
@@ -142,6 +149,8 @@ impl Session {
             reply_mode: ReplyMode::On,
             close: Close::No,
             blocked: None,
+            waiting: None,
+            deny_blocking: false,
             no_evict: false,
             no_touch: false,
             created_ms: now_ms,
@@ -187,6 +196,7 @@ impl Session {
             + self.address.local.capacity()
             + self.user.capacity()
             + self.redacted.capacity() * size_of::<usize>()
+            + self.waiting.as_ref().map_or(0, |waiting| waiting.memory())
             + self.traffic.query_bytes
             + self.traffic.query_free_bytes
             + self.traffic.argument_bytes

@@ -8,7 +8,7 @@ const LAYERS: &[&[&str]] = &[
     &["main", "lib"],
     &["server"],
     &[
-        "instance", "clients", "session", "command", "commands", "effects", "info",
+        "instance", "clients", "blocking", "session", "command", "commands", "effects", "info",
     ],
     &["keyspace", "net"],
     &["config", "resp"],

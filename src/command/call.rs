@@ -1,10 +1,11 @@
 //! The way of one request: found, admitted, run, settled.
 
+use crate::blocking::Waiting;
 use crate::effects;
 use crate::info;
 use crate::instance::Instance;
-use crate::resp::Reply;
-use crate::session::{Close, ReplyMode, Session};
+use crate::resp::reply::{Mark, Reply};
+use crate::session::{Blocked, Close, ReplyMode, Session};
 
 use super::gate::{self, Verdict};
 use super::spec::Flag;
@@ -51,6 +52,67 @@ pub fn execute_resolved(
     if session.reply_mode == ReplyMode::SkipNext {
         session.reply_mode = ReplyMode::Skipping;
     }
+    let flow = run(instance, session, reply, args, resolved);
+    if flow == Flow::Done {
+        leave_out(session, reply, mark);
+    }
+    flow
+}
+
+/// Runs a request that waited once more. Afterwards the client waits still, or has its reply.
+pub fn resume(instance: &mut Instance, session: &mut Session, reply: &mut Reply) {
+    let Some(waiting) = &mut session.waiting else {
+        return;
+    };
+    let request = std::mem::take(&mut waiting.request);
+    let command = waiting.command;
+    let mark = reply.mark();
+    session.blocked = None;
+    instance.start_stopwatch();
+    let flow = run(instance, session, reply, request.as_args(), Some(command));
+    if flow == Flow::Postponed {
+        // At the end of the pause every key that somebody waits for is looked at.
+        session.blocked = Some(Blocked::Keys);
+    }
+    match &mut session.waiting {
+        Some(waiting) if session.blocked == Some(Blocked::Keys) => waiting.request = request,
+        _ => {
+            instance.stop_waiting(session);
+            leave_out(session, reply, mark);
+        }
+    }
+}
+
+/// Replies to a request that has waited in vain, with an error or as its time is over, and counts it.
+pub fn conclude(
+    instance: &mut Instance,
+    session: &mut Session,
+    reply: &mut Reply,
+    mut waiting: Waiting,
+    error: Option<CommandError>,
+) {
+    let mark = reply.mark();
+    match &error {
+        None => reply.null_array(),
+        Some(error) => reply_error(instance, reply, error),
+    }
+    let (ticks, _) = waiting.note_run(0);
+    let (command, args) = (waiting.command, waiting.request.as_args());
+    let flags = instance.commands.get(command).flags;
+    let failed = error.is_some();
+    account(instance, session, command, args, flags, ticks, failed);
+    leave_out(session, reply, mark);
+}
+
+/// Runs a request, if it may.
+#[inline]
+fn run(
+    instance: &mut Instance,
+    session: &mut Session,
+    reply: &mut Reply,
+    args: Args<'_>,
+    resolved: Option<CommandId>,
+) -> Flow {
     match gate::admit(instance, session, args, resolved) {
         Verdict::Run(command) => {
             call(
@@ -67,15 +129,22 @@ pub fn execute_resolved(
         Verdict::Postpone => return Flow::Postponed,
         Verdict::Abort => abort(instance, session),
     }
+    Flow::Done
+}
+
+/// Takes a reply back that the client does not want (CLIENT REPLY). One to come later is still to be left out.
+#[inline]
+fn leave_out(session: &mut Session, reply: &mut Reply, mark: Mark) {
     match session.reply_mode {
         ReplyMode::On | ReplyMode::SkipNext => {}
         ReplyMode::Off => reply.truncate(mark),
         ReplyMode::Skipping => {
             reply.truncate(mark);
-            session.reply_mode = ReplyMode::On;
+            if session.waiting.is_none() {
+                session.reply_mode = ReplyMode::On;
+            }
         }
     }
-    Flow::Done
 }
 
 /// Runs a command and settles what follows from it.
@@ -95,7 +164,8 @@ pub fn call(context: &mut Context<'_>, args: Args<'_>) {
     settle(context, args, flags, elapsed, failed);
 }
 
-/// Counts and logs a command that has run, then tells those who must hear of its changes.
+/// Counts and logs a command that has run, then tells those who must hear of its changes. One that waits counts when it is
+/// over, with the time of all its runs, and monitors hear of the first.
 #[inline]
 fn settle(
     context: &mut Context<'_>,
@@ -110,23 +180,43 @@ fn settle(
         reply,
         command,
     } = context;
-    session.traffic.commands += 1;
-    instance.stats.commands += 1;
-    let tracking = instance.config.latency_tracking && !flags.has(Flag::NoLatency);
-    instance
-        .command_stats
-        .record(*command, elapsed, failed, tracking);
-    if elapsed >= instance.slow_ticks {
-        effects::slow_command(instance, session, args, flags, elapsed);
+    let (ticks, is_new) = match &mut session.waiting {
+        None => (elapsed, true),
+        Some(waiting) => waiting.note_run(elapsed),
+    };
+    if session.blocked != Some(Blocked::Keys) {
+        account(instance, session, *command, args, flags, ticks, failed);
     }
-    if instance.clients.has_monitors() {
+    if is_new && instance.clients.has_monitors() {
         effects::monitor::feed(instance, session, reply, args, flags);
     }
     if !session.redacted.is_empty() {
         session.redacted.clear();
     }
-    if !instance.keyspace.changes.is_empty() {
+    if !instance.keyspace.changes.is_empty() && instance.nesting == 0 {
         effects::changes(instance);
+    }
+}
+
+/// Counts a command that is over, and notes it if it was slow.
+#[inline]
+fn account(
+    instance: &mut Instance,
+    session: &mut Session,
+    command: CommandId,
+    args: Args<'_>,
+    flags: super::spec::FlagSet,
+    ticks: u64,
+    failed: bool,
+) {
+    session.traffic.commands += 1;
+    instance.stats.commands += 1;
+    let tracking = instance.config.latency_tracking && !flags.has(Flag::NoLatency);
+    instance
+        .command_stats
+        .record(command, ticks, failed, tracking);
+    if ticks >= instance.slow_ticks {
+        effects::slow_command(instance, session, args, flags, ticks);
     }
 }
 

@@ -1,11 +1,12 @@
 //! What a handler works with.
 
+use crate::blocking::{BlockKind, Wish};
 use crate::instance::Instance;
 use crate::keyspace::Keyspace;
 use crate::resp::Reply;
-use crate::session::Session;
+use crate::session::{Blocked, Session};
 
-use super::CommandId;
+use super::{Args, CommandId};
 
 /// The server, the calling client and where its reply goes, for the time of one command.
 pub struct Context<'a> {
@@ -30,5 +31,41 @@ impl Context<'_> {
             self.session.database,
             self.reply,
         )
+    }
+
+    /// Whether the command may wait. If not it replies at once what it finds: it is one of several that run as a unit.
+    pub fn may_block(&self) -> bool {
+        !self.session.deny_blocking
+    }
+
+    /// Has the client wait for one of these keys, until the deadline (in ms since the epoch; none: for ever). For a handler
+    /// that has found nothing, written nothing, and may wait: it returns after this, and is called again with `request` when
+    /// one of the keys has become what `kind` says. If it then finds nothing again it asks for the same again, and the
+    /// client keeps its place and its deadline. O(keys).
+    pub fn block_on_keys<'k>(
+        &mut self,
+        request: Args<'_>,
+        keys: impl IntoIterator<Item = &'k [u8]>,
+        kind: BlockKind,
+        deadline_ms: Option<i64>,
+    ) {
+        self.session.blocked = Some(Blocked::Keys);
+        if self.session.waiting.is_some() {
+            return;
+        }
+        let wish = Wish {
+            database: self.session.database,
+            keys,
+            kind,
+            request: request.to_owned(),
+            command: self.command,
+            deadline_ms,
+        };
+        let Context {
+            instance, session, ..
+        } = self;
+        instance
+            .blocking
+            .add(&mut instance.keyspace.changes, session, wish);
     }
 }

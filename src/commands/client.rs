@@ -1,5 +1,7 @@
 //! CLIENT: what a client says of itself, and what is done to all of them.
 
+use crate::blocking::timeout;
+use crate::blocking::wake::{self, Ending};
 use crate::command::spec::{CommandSpec, Group};
 use crate::command::{Args, CommandError, CommandResult, Context};
 use crate::resp::number;
@@ -164,24 +166,10 @@ pub(super) fn pause(context: &mut Context<'_>, args: Args<'_>) -> CommandResult 
         }
         _ => return Err(wrong_form(args)),
     };
-    let until_ms = parse_pause_end(args.at(2), context.instance.now_ms())?;
-    context.instance.pause_clients(until_ms, all);
+    let until_ms = timeout::parse_milliseconds(args.at(2), context.instance.now_ms())?;
+    context.instance.pause_clients(until_ms.unwrap_or(0), all);
     context.reply.ok();
     Ok(())
-}
-
-/// When a pause of so many ms from now on is over; 0 for one that is over at once.
-fn parse_pause_end(duration: &[u8], now_ms: i64) -> Result<i64, CommandError> {
-    match number::parse_i64(duration) {
-        None => Err(CommandError::fixed(
-            "ERR timeout is not an integer or out of range",
-        )),
-        Some(duration_ms) if duration_ms < 0 => Err(CommandError::fixed("ERR timeout is negative")),
-        Some(0) => Ok(0),
-        Some(duration_ms) => duration_ms
-            .checked_add(now_ms)
-            .ok_or(CommandError::fixed("ERR timeout is out of range")),
-    }
 }
 
 /// ON alone is answered: the others say that there is to be no answer.
@@ -233,22 +221,24 @@ pub(super) fn setname(context: &mut Context<'_>, args: Args<'_>) -> CommandResul
     Ok(())
 }
 
-/// Nobody waits in a command: a client that a pause holds back is not to be woken by this.
+/// Only who waits for a key is woken by this: not a client that a pause holds back.
 pub(super) fn unblock(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    match (args.get(3), args.len()) {
-        (None, _) => {}
-        (Some(reason), 4)
-            if reason.eq_ignore_ascii_case(b"timeout") || reason.eq_ignore_ascii_case(b"error") => {
-        }
+    let ending = match (args.get(3), args.len()) {
+        (None, _) => Ending::TimedOut,
+        (Some(reason), 4) if reason.eq_ignore_ascii_case(b"timeout") => Ending::TimedOut,
+        (Some(reason), 4) if reason.eq_ignore_ascii_case(b"error") => Ending::Unblocked,
         (Some(_), 4) => {
             return Err(CommandError::fixed(
                 "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR",
             ));
         }
         _ => return Err(wrong_form(args)),
-    }
-    number::parse_i64(args.at(2)).ok_or(CommandError::NOT_AN_INTEGER)?;
-    context.reply.integer(0);
+    };
+    let id = number::parse_i64(args.at(2)).ok_or(CommandError::NOT_AN_INTEGER)?;
+    let id = u64::try_from(id).ok();
+    let token = id.and_then(|id| context.instance.clients.find(id));
+    let ended = token.is_some_and(|token| wake::end(context.instance, token, ending));
+    context.reply.integer(ended.into());
     Ok(())
 }
 

@@ -38,7 +38,11 @@ impl<'a> Portrait<'a> {
             session,
             reply: &session.reply,
             command: session.last_command,
-            argument_bytes: session.traffic.argument_bytes,
+            argument_bytes: session.traffic.argument_bytes
+                + session
+                    .waiting
+                    .as_ref()
+                    .map_or(0, |waiting| waiting.request.as_args().total_bytes()),
             now_ms: context.instance.now_ms(),
         }
     }

@@ -1,4 +1,4 @@
-//! Who must hear of what a command did: monitors, the slow log, the latency monitor.
+//! Who must hear of what a command did: monitors, the slow log, the latency monitor, clients that wait for keys.
 //!
 //! Never decides whether a command may run.
 
@@ -6,9 +6,11 @@ pub mod latency;
 pub mod monitor;
 pub mod slowlog;
 
+use crate::blocking::wake;
 use crate::command::Args;
 use crate::command::spec::{Flag, FlagSet};
 use crate::instance::{Instance, SLOW_US};
+use crate::keyspace::Change;
 use crate::session::Session;
 
 /// Notes a command that took so many ticks: at least `slow_ticks`, the least that anybody asks for.
@@ -42,8 +44,28 @@ fn is_secret(session: &Session, flags: FlagSet, index: usize) -> bool {
     session.redacted.contains(&index) || (index > 0 && flags.has(Flag::Secret))
 }
 
-/// Tells of the changes of the command that has just run.
-#[cold]
+/// Tells of the changes of the command that has just run, and of what follows from them: clients that waited for a key are
+/// served, which changes keys in its turn. One after the other, so that a chain of them of any length needs no stack.
 pub fn changes(instance: &mut Instance) {
-    drop(instance.keyspace.changes.take());
+    instance.nesting += 1;
+    tell(instance);
+    while let Some(key) = instance.blocking.next_ready() {
+        wake::serve_key(instance, key);
+        tell(instance);
+        instance.blocking.served(key);
+    }
+    instance.nesting -= 1;
+}
+
+fn tell(instance: &mut Instance) {
+    for change in instance.keyspace.changes.take() {
+        match change {
+            Change::Wanted(key) => instance.blocking.signal(key),
+            // Nobody hears of these yet.
+            Change::Modified { .. }
+            | Change::Event { .. }
+            | Change::Flushed { .. }
+            | Change::Swapped { .. } => {}
+        }
+    }
 }

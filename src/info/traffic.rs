@@ -1,5 +1,7 @@
 //! The sections on who asks and what is done: Clients, Stats, Debug.
 
+use crate::session::Close;
+
 use super::{Facts, Field};
 
 /// Section Clients.
@@ -20,14 +22,20 @@ pub(super) static CLIENTS: &[Field] = &[
     Field::of("blocked_clients", |facts| {
         facts
             .sessions()
-            .filter(|session| session.blocked.is_some())
+            .filter(|session| session.blocked.is_some() && session.close != Close::Now)
             .count()
             .to_string()
     }),
     Field::fixed("tracking_clients", "0"),
-    Field::fixed("clients_in_timeout_table", "0"),
-    Field::fixed("total_blocking_keys", "0"),
-    Field::fixed("total_blocking_keys_on_nokey", "0"),
+    Field::of("clients_in_timeout_table", |facts| {
+        facts.instance.blocking.deadlines().to_string()
+    }),
+    Field::of("total_blocking_keys", |facts| {
+        facts.instance.blocking.keys().0.to_string()
+    }),
+    Field::of("total_blocking_keys_on_nokey", |facts| {
+        facts.instance.blocking.keys().1.to_string()
+    }),
 ];
 
 /// Section Stats.

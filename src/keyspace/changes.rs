@@ -1,5 +1,7 @@
 //! The log of what a command changed, for those who must hear of it after the command.
 
+use super::interest::{Interest, InterestId};
+
 /// The classes of keyspace events, one character each in `notify-keyspace-events`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u16)]
@@ -20,6 +22,8 @@ pub enum EventClass {
 /// One entry of the log, in the order in which things happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
+    /// The value or expiry time of a wanted key is not what it was. Once, however often it changed.
+    Wanted(InterestId),
     /// A key's value or expiry time is not what it was.
     Modified {
         database: usize,
@@ -46,9 +50,12 @@ pub enum Change {
 pub struct Changes {
     /// Changes since the start; never falls.
     total: u64,
+    /// Whether anything is to be done when a key is touched: all are logged, or some are wanted.
+    listens: bool,
     observed: bool,
     event_classes: u16,
     log: Vec<Change>,
+    interest: Interest,
 }
 
 impl Changes {
@@ -66,6 +73,24 @@ impl Changes {
     /// Whether modifications are logged.
     pub fn set_observed(&mut self, observed: bool) {
         self.observed = observed;
+        self.listens = observed || !self.interest.is_empty();
+    }
+
+    /// From now on, changes of this key are logged. The caller releases what it gets. O(1).
+    pub fn acquire_interest(&mut self, database: usize, key: &[u8]) -> InterestId {
+        self.listens = true;
+        self.interest.acquire(database, key)
+    }
+
+    /// One of those who want to hear of a key no longer does. O(1).
+    pub fn release_interest(&mut self, id: InterestId) {
+        self.interest.release(id);
+        self.listens = self.observed || !self.interest.is_empty();
+    }
+
+    /// The wanted keys.
+    pub fn interest(&self) -> &Interest {
+        &self.interest
     }
 
     /// Which event classes are logged (bits of `EventClass`).
@@ -84,6 +109,16 @@ impl Changes {
     /// counted under another key.
     #[inline]
     pub fn touched(&mut self, database: usize, key: &[u8]) {
+        if self.listens {
+            self.log_touched(database, key);
+        }
+    }
+
+    #[inline(never)]
+    fn log_touched(&mut self, database: usize, key: &[u8]) {
+        if let Some(id) = self.interest.note(database, key) {
+            self.log.push(Change::Wanted(id));
+        }
         if self.observed {
             self.log.push(Change::Modified {
                 database,
@@ -129,6 +164,12 @@ impl Changes {
 
     /// Takes the log, leaving it empty.
     pub fn take(&mut self) -> Vec<Change> {
-        std::mem::take(&mut self.log)
+        let log = std::mem::take(&mut self.log);
+        for change in &log {
+            if let Change::Wanted(id) = change {
+                self.interest.forget_note(*id);
+            }
+        }
+        log
     }
 }

@@ -8,6 +8,7 @@ pub mod changes;
 mod condemned;
 pub mod database;
 pub mod expiry;
+mod interest;
 mod naming;
 pub mod reclaim;
 pub mod record;
@@ -18,6 +19,7 @@ mod value_mut;
 pub use access::AccessPolicy;
 pub use changes::{Change, Changes, EventClass};
 pub use database::{Database, Expiry};
+pub use interest::{Interest, InterestId};
 pub use record::{NewValue, Record, Value};
 pub use text::Text;
 pub use value_mut::ValueMut;
@@ -366,6 +368,7 @@ impl Keyspace {
     pub fn flush(&mut self, database: usize) -> usize {
         let count = self.databases[database].len();
         if count > 0 {
+            self.touch_wanted(database, &[database]);
             self.changes.flushed(database, count);
             let (records, volatile) = self.databases[database].take();
             self.garbage.add(records, volatile, count);
@@ -375,6 +378,10 @@ impl Keyspace {
 
     /// Swaps two databases.
     pub fn swap(&mut self, first: usize, second: usize) {
+        if first != second {
+            self.touch_wanted(first, &[first, second]);
+            self.touch_wanted(second, &[first, second]);
+        }
         self.databases.swap(first, second);
         self.changes.swapped(first, second);
     }

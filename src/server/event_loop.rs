@@ -5,7 +5,7 @@
 //! turn:  serve_ready     those that were stopped early in the turn before
 //!        dispatch        one event each: serve a client, note a listener, take a signal
 //!        accept_waiting  new connections, so many a turn
-//!        run_timers      the cron, the end of a pause
+//!        run_timers      the cron, the end of a pause, the deadlines of those who wait
 //!        jobs.run        background work, so long a turn
 //!        before_sleep    what commands asked of the loop, what was pushed to others, the closing
 //! ```
@@ -23,6 +23,7 @@ use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token as PollToken};
 use slab::Slab;
 
+use crate::blocking::wake;
 use crate::instance::{Instance, LoopRequest};
 use crate::net::address::Address;
 use crate::net::connection::{Connection, Sent};
@@ -164,7 +165,7 @@ impl EventLoop {
     }
 
     /// How long the poll may wait: not at all while there is work, else until the next timer.
-    fn poll_timeout(&self) -> Option<Duration> {
+    fn poll_timeout(&mut self) -> Option<Duration> {
         let busy = !self.ready.is_empty()
             || !self.accepting.is_empty()
             || self.jobs.have_work()
@@ -177,6 +178,14 @@ impl EventLoop {
         if self.instance.pause.is_active() {
             let left_ms = self.instance.pause.until_ms - self.instance.now_ms();
             wait_us = wait_us.min((left_ms.max(0) as u64).saturating_mul(1000));
+        }
+        if let Some(deadline_ms) = self.instance.blocking.next_deadline_ms() {
+            // The turn may have taken longer than is left.
+            self.instance.clock.refresh();
+            let due_us = (deadline_ms.max(0) as u64)
+                .saturating_add(1)
+                .saturating_mul(1000);
+            wait_us = wait_us.min(due_us.saturating_sub(self.instance.clock.now_us()));
         }
         Some(Duration::from_micros(wait_us))
     }
@@ -242,6 +251,16 @@ impl EventLoop {
         if !connection.ready {
             connection.ready = true;
             self.ready.push(token);
+        }
+    }
+
+    /// Has a client served that no longer waits, if it has asked for something meanwhile.
+    fn resume(&mut self, token: Token) {
+        if self.instance.clients.contains(token) {
+            let connection = &self.connections[token.slot as usize];
+            if connection.readable || !connection.input.is_empty() {
+                self.make_ready(token);
+            }
         }
     }
 
@@ -434,6 +453,7 @@ impl EventLoop {
         if pause.is_active() && pause.until_ms <= self.instance.now_ms() {
             self.instance.unpause();
         }
+        wake::run_timeouts(&mut self.instance);
     }
 
     fn cron_tick(&mut self) {
@@ -450,6 +470,9 @@ impl EventLoop {
     fn before_sleep(&mut self) {
         for request in std::mem::take(&mut self.instance.requests) {
             self.fulfil(request);
+        }
+        for token in self.instance.clients.take_to_resume() {
+            self.resume(token);
         }
         let mut flushing = std::mem::take(&mut self.flushing);
         self.instance.clients.take_to_flush(&mut flushing);
@@ -478,11 +501,8 @@ impl EventLoop {
             LoopRequest::Shutdown { options, requester } => self.begin_shutdown(options, requester),
             LoopRequest::ShowTitle => self.show_title(),
             LoopRequest::ServePostponed => {
-                for token in self.instance.clients.take_postponed() {
-                    if let Some(session) = self.instance.clients.get_mut(token) {
-                        session.blocked = None;
-                        self.make_ready(token);
-                    }
+                for token in self.instance.end_pause() {
+                    self.make_ready(token);
                 }
             }
         }

@@ -58,6 +58,17 @@ impl LongDouble {
         self.0.is_finite()
     }
 
+    /// The product with a whole number, rounded up to a whole one: what is less than the least `i64` gives that, what is more
+    /// than the greatest, nothing.
+    pub fn times_rounded_up(self, factor: u32) -> Option<i64> {
+        let product = (self.0 * X87DoubleExtended::from_u128(factor.into()).value).value;
+        if product > X87DoubleExtended::from_i128(i64::MAX.into()).value {
+            return None;
+        }
+        let whole = product.round_to_integral(Round::TowardPositive).value;
+        i64::try_from(whole.to_i128(64).value).ok()
+    }
+
     /// Appends the number as INCRBYFLOAT replies it: rounded to 17 decimals, without trailing
     /// zeros, never with an exponent. O(digits²). An infinite number gives `inf` or `-inf`.
     pub fn format(self, out: &mut Vec<u8>) {
