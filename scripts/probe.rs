@@ -184,8 +184,8 @@ impl Client {
                 self.partial_line.extend_from_slice(piece);
                 if piece.ends_with(b"\n") {
                     // The length of a string that is the next line; of a null there is none.
-                    let is_header =
-                        self.partial_line.starts_with(b"$") && !self.partial_line.starts_with(b"$-");
+                    let is_header = self.partial_line.starts_with(b"$")
+                        && !self.partial_line.starts_with(b"$-");
                     replies += u64::from(!is_header);
                     if self.partial_line.starts_with(b"-") && self.first_error.is_none() {
                         self.first_error = Some(

@@ -23,6 +23,7 @@ pub mod object;
 pub mod scan;
 pub mod server;
 pub mod slowlog;
+pub mod streams;
 pub mod strings;
 
 use crate::command::spec::CommandSpec;
@@ -46,6 +47,14 @@ pub static FAMILIES: &[&[CommandSpec]] = &[
     scan::COMMANDS,
     server::COMMANDS,
     slowlog::COMMANDS,
+    streams::append::COMMANDS,
+    streams::range::COMMANDS,
+    streams::read::COMMANDS,
+    streams::remove::COMMANDS,
+    streams::groups::COMMANDS,
+    streams::pending::COMMANDS,
+    streams::claim::COMMANDS,
+    streams::info::COMMANDS,
     strings::values::COMMANDS,
     strings::many::COMMANDS,
     strings::parts::COMMANDS,

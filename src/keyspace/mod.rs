@@ -25,6 +25,7 @@ pub use text::Text;
 pub use value_mut::ValueMut;
 
 use crate::collections::hash::HashSeed;
+use crate::types::object::Object;
 use database::{Before, Setting};
 use reclaim::ReclaimQueue;
 
@@ -418,6 +419,13 @@ impl Keyspace {
     #[inline]
     pub fn prefetch_record(&self, database: usize, hash: u64) {
         self.databases[database].records().prefetch_entry(hash);
+    }
+
+    /// Lets go of a part that was cut out of a value: at once, or by the job if it is large.
+    pub fn discard(&mut self, part: Object) {
+        if part.burden() > 0 {
+            condemned::dispose_object(Box::new(part));
+        }
     }
 
     /// Frees up to so many elements of what was thrown away; tells whether there is more.
