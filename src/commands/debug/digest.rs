@@ -6,10 +6,13 @@
 use sha1::{Digest as _, Sha1};
 
 use crate::command::{Args, CommandResult, Context};
-use crate::keyspace::Record;
+use crate::keyspace::{Record, Value};
+use crate::types::object::Object;
+use crate::types::stream::Stream;
 
 /// What is mixed in for each type of value.
 const STRING_TYPE: u32 = 0;
+const STREAM_TYPE: u32 = 6;
 
 /// A SHA-1 digest, or several put together.
 #[derive(Clone, Copy, Default)]
@@ -32,12 +35,26 @@ impl Digest {
     }
 
     fn mix_value(&mut self, record: &Record) {
-        self.mix(&STRING_TYPE.to_be_bytes());
+        match record.value() {
+            Value::Object(Object::Stream(stream)) => self.mix_stream(stream),
+            _ => self.mix(&STRING_TYPE.to_be_bytes()),
+        }
         if let Some(text) = record.value().text() {
             text.with_bytes(|bytes| self.mix(bytes));
         }
         if record.expiry_ms().is_some() {
             self.xor(b"!!expire!!");
+        }
+    }
+
+    fn mix_stream(&mut self, stream: &Stream) {
+        self.mix(&STREAM_TYPE.to_be_bytes());
+        for entry in stream.entries.iter() {
+            self.mix(format!("{}.{}", entry.id.ms, entry.id.seq).as_bytes());
+            for (name, value) in entry.pairs {
+                name.with_bytes(|bytes| self.mix(bytes));
+                value.with_bytes(|bytes| self.mix(bytes));
+            }
         }
     }
 

@@ -1,5 +1,7 @@
 //! Deleting entries: XDEL, XDELEX and XACKDEL.
 
+use std::ops::Range;
+
 use crate::command::spec::{
     Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
 };
@@ -103,14 +105,14 @@ fn delete(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     Ok(())
 }
 
-/// The options of XDELEX and XACKDEL, and their IDs.
+/// The options of XDELEX and XACKDEL, and where their IDs are.
 struct Options {
     references: References,
-    ids: Ids,
+    ids: Range<usize>,
 }
 
 impl Options {
-    /// Reads those from an argument on. Errors: all that can be wrong with them.
+    /// Reads those from an argument on. Errors: all that can be wrong with them, the IDs aside.
     fn parse(args: Args<'_>, first: usize) -> Result<Options, CommandError> {
         let mut references = None;
         let mut ids = None;
@@ -119,9 +121,9 @@ impl Options {
             if parse_references(option, &mut references) {
                 at += 1;
             } else if option.eq_ignore_ascii_case(b"IDS") && ids.is_none() {
-                let (found, next) = parse_counted_ids(args, at + 1)?;
-                ids = Some(found);
-                at = next;
+                let range = counted_ids(args, at + 1)?;
+                at = range.end;
+                ids = Some(range);
             } else {
                 return Err(CommandError::SYNTAX);
             }
@@ -131,22 +133,28 @@ impl Options {
             ids: ids.ok_or(CommandError::SYNTAX)?,
         })
     }
+
+    /// Reads the IDs. Errors: one is none.
+    fn parse_ids(&self, args: Args<'_>) -> Result<Ids, CommandError> {
+        self.ids.clone().map(|at| parse_id(args.at(at))).collect()
+    }
 }
 
-/// Reads a number and so many IDs; tells where they end.
-fn parse_counted_ids(args: Args<'_>, at: usize) -> Result<(Ids, usize), CommandError> {
+/// Where so many IDs are, whose number is here.
+fn counted_ids(args: Args<'_>, at: usize) -> Result<Range<usize>, CommandError> {
     let count = args.get(at).ok_or(CommandError::SYNTAX)?;
     let count = number::parse_i64(count).filter(|count| *count > 0);
     let count = count.ok_or(CommandError::fixed(
         "ERR Number of IDs must be a positive integer",
     ))?;
-    let left = args.len() - at - 1;
-    let count = usize::try_from(count).ok().filter(|count| *count <= left);
-    let count = count.ok_or(CommandError::fixed(
-        "ERR The `numids` parameter must match the number of arguments",
-    ))?;
-    let ids = args.iter().skip(at + 1).take(count).map(parse_id);
-    Ok((ids.collect::<Result<Ids, CommandError>>()?, at + 1 + count))
+    let first = at + 1;
+    let count = usize::try_from(count).ok();
+    match count.filter(|count| *count <= args.len() - first) {
+        Some(count) => Ok(first..first + count),
+        None => Err(CommandError::fixed(
+            "ERR The `numids` parameter must match the number of arguments",
+        )),
+    }
 }
 
 /// The number that stands for what became of an entry.
@@ -161,30 +169,32 @@ fn write_deletion(reply: &mut Reply, deletion: Deletion) {
 fn delete_explained(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let (keyspace, database, reply) = context.parts();
     let key = args.at(1);
-    read(keyspace, database, key)?;
+    let exists = read(keyspace, database, key)?.is_some();
     let options = Options::parse(args, 2)?;
-    reply.array(options.ids.len());
+    if !exists {
+        write_absent(reply, options.ids.len());
+        return Ok(());
+    }
+    let ids = options.parse_ids(args)?;
     let deleted = edit(keyspace, database, key, |stream| {
         let mut deleted = 0;
-        for id in &options.ids {
-            let deletion = stream.delete(*id, options.references);
+        reply.array(ids.len());
+        for id in ids {
+            let deletion = stream.delete(id, options.references);
             deleted += u64::from(deletion == Deletion::Deleted);
             write_deletion(reply, deletion);
         }
         deleted
     })?;
-    match deleted {
-        None => write_absent(reply, options.ids.len()),
-        Some(0) => {}
-        Some(deleted) => {
-            keyspace.modified_times(database, key, deleted);
-            notify(keyspace, "xdel", database, key);
-        }
+    if let Some(deleted @ 1..) = deleted {
+        keyspace.modified_times(database, key, deleted);
+        notify(keyspace, "xdel", database, key);
     }
     Ok(())
 }
 
 fn write_absent(reply: &mut Reply, count: usize) {
+    reply.array(count);
     for _ in 0..count {
         write_deletion(reply, Deletion::Absent);
     }
@@ -208,16 +218,17 @@ fn acknowledge_and_delete(context: &mut Context<'_>, args: Args<'_>) -> CommandR
     let stream = read(keyspace, database, key)?;
     let has_group = stream.is_some_and(|stream| stream.groups.get(group).is_some());
     let options = Options::parse(args, 3)?;
-    reply.array(options.ids.len());
     if !has_group {
         write_absent(reply, options.ids.len());
         return Ok(());
     }
+    let ids = options.parse_ids(args)?;
     let mut changes = 0;
     let deleted = edit(keyspace, database, key, |stream| {
         let before = stream.len();
-        for id in &options.ids {
-            let deletion = acknowledge_one(stream, group, *id, options.references);
+        reply.array(ids.len());
+        for id in ids {
+            let deletion = acknowledge_one(stream, group, id, options.references);
             changes += u64::from(deletion != Deletion::Absent);
             write_deletion(reply, deletion);
         }

@@ -75,7 +75,7 @@ impl Stream {
                 self.groups.forget(id);
             }
             References::Acknowledged => {
-                if self.entries.contains(id) && self.groups.need(id) {
+                if self.groups.need(id) {
                     return Deletion::Needed;
                 }
             }
