@@ -14,6 +14,7 @@ mod keys;
 mod oracle;
 mod source;
 mod state;
+mod streams;
 mod strings;
 
 use oneloop::config::Config;
@@ -42,6 +43,7 @@ const FAMILIES: &[Generator] = &[
     Generator::new(1, keys::command),
     Generator::new(2, bitmaps::command),
     Generator::new(1, hyperloglog::command),
+    Generator::new(3, streams::command),
 ];
 
 const ROUNDS: u64 = 40;
