@@ -308,6 +308,11 @@ impl Entries {
         self.length -= entries;
     }
 
+    /// Notes the first entry's ID.
+    pub(super) fn set_first(&mut self, first: Id) {
+        self.first_id = first;
+    }
+
     /// Finds the first entry's ID anew.
     pub(super) fn find_first(&mut self) {
         let first = self.iter().next().map(|entry| entry.id);

@@ -1,5 +1,8 @@
 //! Trimming: removing the oldest entries. Never looks at entries of blocks that go as a whole.
 
+use smallvec::SmallVec;
+
+use crate::collections::listpack::Position;
 use crate::collections::ordered::Ordered;
 
 use super::Stream;
@@ -62,7 +65,12 @@ impl Stream {
         } else {
             self.entries.trim_blocks(trim, &mut trimmed);
             if !trim.is_approximate {
-                trimmed.entries += self.entries.trim_first_block(trim.threshold);
+                let (removed, first) = self.entries.trim_first_block(trim.threshold);
+                trimmed.entries += removed;
+                if let Some(first) = first {
+                    self.entries.set_first(first);
+                    return trimmed;
+                }
             }
         }
         if trimmed.entries > 0 {
@@ -169,28 +177,38 @@ impl Entries {
             }
     }
 
-    /// Removes entries within the first block; gives their number.
-    fn trim_first_block(&mut self, threshold: Threshold) -> usize {
+    /// Removes entries within the first block; gives their number, and the first one that stays, if it is in this block.
+    fn trim_first_block(&mut self, threshold: Threshold) -> (usize, Option<Id>) {
         let (which, node): (Which, Node<'_>) = match (self.blocks.first(), &self.tail) {
             (Some(block), _) => (Which::Full(0), block.node()),
             (None, Some(tail)) => (Which::Tail, tail.node()),
-            (None, None) => return 0,
+            (None, None) => return (0, None),
         };
-        let live = node.forward().filter(|place| !place.is_deleted);
-        let positions: Vec<_> = match threshold {
-            Threshold::Length(_) => {
-                let excess = self.excess(threshold);
-                live.take(excess).map(|place| place.position).collect()
+        let most = self.excess(threshold);
+        let is_nothing_to_go = match threshold {
+            Threshold::Length(_) => most == 0,
+            Threshold::Below(id) => self.first_id() >= id,
+        };
+        if is_nothing_to_go {
+            return (0, None);
+        }
+        let mut positions: SmallVec<[Position; 16]> = SmallVec::new();
+        let mut first = None;
+        for place in node.forward().filter(|place| !place.is_deleted) {
+            let goes = match threshold {
+                Threshold::Length(_) => positions.len() < most,
+                Threshold::Below(id) => place.id < id,
+            };
+            if !goes {
+                first = Some(place.id);
+                break;
             }
-            Threshold::Below(id) => live
-                .take_while(|place| place.id < id)
-                .map(|place| place.position)
-                .collect(),
-        };
+            positions.push(place.position);
+        }
         if !positions.is_empty() {
             self.mark_deleted(which, &positions);
         }
-        positions.len()
+        (positions.len(), first)
     }
 }
 
