@@ -17,6 +17,7 @@ use crate::effects::slowlog::Slowlog;
 use crate::keyspace::Keyspace;
 use crate::net::address::Address;
 use crate::net::listener::Listeners;
+use crate::persistence::values::Serialization;
 use crate::server::clock::Clock;
 use crate::server::figures::LoopFigures;
 use crate::session::{Mode, Session, Token};
@@ -35,6 +36,7 @@ pub struct Instance {
     pub slowlog: Slowlog,
     pub latency: LatencyMonitor,
     pub pause: Pause,
+    pub serialization: Serialization,
     pub blocking: Blocking,
     /// How deep the present command is nested in others, whose end those wait for who must hear of its changes.
     pub nesting: u32,
@@ -67,6 +69,8 @@ pub struct Instance {
     pub attack_logged_ms: i64,
     /// Whether the cron stands still (DEBUG PAUSE-CRON).
     pub cron_paused: bool,
+    /// From how many bytes on an element has a block of its own in its list (DEBUG QUICKLIST-PACKED-THRESHOLD).
+    pub list_large_bytes: Option<usize>,
     /// Whether the replies of ordinary clients are limited.
     output_limited: bool,
 }
@@ -107,6 +111,8 @@ pub struct Stats {
     pub client_query_buffer_limit_disconnections: u64,
     pub client_output_buffer_limit_disconnections: u64,
     pub evicted_clients: u64,
+    /// Packed collections that were checked in full because `sanitize-dump-payload` asked for it.
+    pub sanitized_payloads: u64,
     pub recent_input_bytes: usize,
     pub recent_output_bytes: usize,
     pub peak_memory_bytes: usize,
@@ -170,6 +176,7 @@ impl Instance {
             slowlog: Slowlog::default(),
             latency: LatencyMonitor::default(),
             pause: Pause::default(),
+            serialization: Serialization::default(),
             blocking: Blocking::default(),
             nesting: 0,
             requests: Vec::new(),
@@ -186,6 +193,7 @@ impl Instance {
             supervised: "no",
             attack_logged_ms: 0,
             cron_paused: false,
+            list_large_bytes: None,
             output_limited: false,
         };
         instance.replication_id = instance.random_id();
@@ -380,6 +388,18 @@ impl Instance {
         let more = self
             .keyspace
             .expire_cycle(acceptable_percent, || clock.ticks() >= deadline);
+        if !self.keyspace.changes.is_empty() {
+            effects::changes(self);
+        }
+        more
+    }
+
+    /// Removes some fields of hashes that are due; tells whether there are more.
+    pub fn expire_fields_step(&mut self, max_fields: usize) -> bool {
+        if !self.keyspace.active_expiry || self.keyspace_paused() {
+            return false;
+        }
+        let more = self.keyspace.expire_fields_step(max_fields);
         if !self.keyspace.changes.is_empty() {
             effects::changes(self);
         }

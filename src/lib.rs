@@ -21,6 +21,8 @@ pub mod info;
 pub mod blocking;
 pub mod effects;
 
+pub mod persistence;
+
 pub mod keyspace;
 
 pub mod config;

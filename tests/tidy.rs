@@ -10,6 +10,7 @@ const LAYERS: &[&[&str]] = &[
     &[
         "instance", "clients", "blocking", "session", "command", "commands", "effects", "info",
     ],
+    &["persistence"],
     &["keyspace", "net"],
     &["config", "resp"],
     &["types", "collections"],

@@ -67,7 +67,8 @@ mod tests {
         ] {
             assert_eq!(seconds(text), Ok(Some(duration_ms)), "{text}");
         }
-        for text in ["0", "-0", "0.0", "-0.0001"] {
+        // In 80 bits a thousandth times a thousand is less than one, and what is above -1 is rounded up to 0: as in Redis.
+        for text in ["0", "-0", "0.0", "-0.0001", "-0.001"] {
             assert_eq!(seconds(text), Ok(None), "{text}");
         }
     }
@@ -84,7 +85,7 @@ mod tests {
             assert_eq!(seconds(text), out_of_range, "{text}");
         }
         let negative = Err("ERR timeout is negative".to_string());
-        for text in ["-1", "-0.001", "-1e300", "-inf"] {
+        for text in ["-1", "-0.002", "-1e300", "-inf"] {
             assert_eq!(seconds(text), negative, "{text}");
         }
     }

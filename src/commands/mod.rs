@@ -13,11 +13,14 @@ mod config_apply;
 pub mod connection;
 pub mod databases;
 pub mod debug;
+pub mod dump;
 pub mod expiry;
+pub mod hashes;
 pub mod hyperloglog;
 pub mod key_finders;
 pub mod keys;
 pub mod latency;
+pub mod lists;
 pub mod memory;
 pub mod object;
 pub mod scan;
@@ -38,10 +41,21 @@ pub static FAMILIES: &[&[CommandSpec]] = &[
     connection::COMMANDS,
     databases::COMMANDS,
     debug::COMMANDS,
+    dump::COMMANDS,
     expiry::COMMANDS,
+    hashes::setting::COMMANDS,
+    hashes::counters::COMMANDS,
+    hashes::reading::COMMANDS,
+    hashes::walks::COMMANDS,
+    hashes::expiry::COMMANDS,
+    hashes::expiring::COMMANDS,
     hyperloglog::COMMANDS,
     keys::COMMANDS,
     latency::COMMANDS,
+    lists::ends::COMMANDS,
+    lists::elements::COMMANDS,
+    lists::moves::COMMANDS,
+    lists::blocking::COMMANDS,
     memory::COMMANDS,
     object::COMMANDS,
     scan::COMMANDS,

@@ -97,6 +97,16 @@ pub struct ScanOptions<'a> {
 impl<'a> ScanOptions<'a> {
     /// Reads the options; `TYPE` only where it applies.
     pub fn parse(options: Args<'a>, takes_type: bool) -> Result<ScanOptions<'a>, CommandError> {
+        ScanOptions::parse_with_flag(options, takes_type, None).map(|(parsed, _)| parsed)
+    }
+
+    /// The same where an option without a value may be given; tells whether it was.
+    pub fn parse_with_flag(
+        options: Args<'a>,
+        takes_type: bool,
+        flag: Option<&str>,
+    ) -> Result<(ScanOptions<'a>, bool), CommandError> {
+        let mut flagged = false;
         let mut parsed = ScanOptions {
             count: 10,
             pattern: None,
@@ -104,6 +114,10 @@ impl<'a> ScanOptions<'a> {
         };
         let mut words = options.iter();
         while let Some(word) = words.next() {
+            if flag.is_some_and(|flag| word.eq_ignore_ascii_case(flag.as_bytes())) {
+                flagged = true;
+                continue;
+            }
             let Some(value) = words.next() else {
                 return Err(CommandError::SYNTAX);
             };
@@ -119,7 +133,7 @@ impl<'a> ScanOptions<'a> {
                 return Err(CommandError::SYNTAX);
             }
         }
-        Ok(parsed)
+        Ok((parsed, flagged))
     }
 
     /// Whether an element of that name is wanted.

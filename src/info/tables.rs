@@ -77,12 +77,16 @@ pub(super) fn databases(facts: &Facts<'_>) -> Vec<(String, String)> {
         if database.is_empty() {
             continue;
         }
-        let value = format!(
+        let mut value = format!(
             "keys={},expires={},avg_ttl={}",
             database.len(),
             database.volatile_len(),
             keyspace.average_ttl_ms(number)
         );
+        // As in Redis 7.4, but only where there are such: others get what Redis 7.2 says.
+        if database.expiring_hashes() > 0 {
+            value += &format!(",subexpiry={}", database.expiring_hashes());
+        }
         lines.push((format!("db{number}"), value));
     }
     lines

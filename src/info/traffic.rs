@@ -71,6 +71,9 @@ pub(super) static STATS: &[Field] = &[
     Field::fixed("sync_full", "0"),
     Field::fixed("sync_partial_ok", "0"),
     Field::fixed("sync_partial_err", "0"),
+    Field::of("expired_subkeys", |facts| {
+        facts.instance.keyspace.stats.expired_fields.to_string()
+    }),
     Field::of("expired_keys", |facts| {
         facts.instance.keyspace.stats.expired_keys.to_string()
     }),
@@ -120,7 +123,9 @@ pub(super) static STATS: &[Field] = &[
     Field::of("total_error_replies", |facts| {
         facts.instance.error_stats.total().to_string()
     }),
-    Field::fixed("dump_payload_sanitizations", "0"),
+    Field::of("dump_payload_sanitizations", |facts| {
+        facts.instance.stats.sanitized_payloads.to_string()
+    }),
     Field::of("total_reads_processed", |facts| {
         facts.instance.stats.reads.to_string()
     }),

@@ -57,6 +57,24 @@ impl AccessPolicy {
         }
     }
 
+    /// What a record gets that was last used so many seconds ago: like a new one under LFU, which keeps no times.
+    pub fn of_idle(&self, seconds: i64) -> u32 {
+        if self.frequency {
+            self.of_new()
+        } else {
+            self.clock.wrapping_sub(seconds as u32) & CLOCK_MASK
+        }
+    }
+
+    /// What a record gets whose uses amount to this counter: like a new one under LRU, which keeps no counter.
+    pub fn of_frequency(&self, counter: u8) -> u32 {
+        if self.frequency {
+            self.minutes << 8 | u32::from(counter)
+        } else {
+            self.of_new()
+        }
+    }
+
     /// Notes a use of the record.
     #[inline]
     pub fn touch(&mut self, record: &Record) {

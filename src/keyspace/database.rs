@@ -1,7 +1,10 @@
 //! One numbered database: the table of records and the index of those that expire.
 
 use crate::collections::hash::HashSeed;
+use crate::collections::ordered;
 use crate::collections::table::{Pinned, Reclaim, Table};
+
+use crate::types::hash::{Due, DueFields};
 
 use super::record::{NewValue, Record, VolatileReference};
 
@@ -39,6 +42,8 @@ pub struct Setting {
 pub struct Database {
     records: Table<Record>,
     volatile: Table<VolatileReference>,
+    /// When the next field of each hash expires that has such fields, and the hash of its key.
+    fields_due: DueFields,
     /// Where the active expiry cycle goes on.
     pub(super) expiry_cursor: u64,
     /// Share of expired keys in the last samples of volatile ones (a running mean).
@@ -53,6 +58,7 @@ impl Database {
         Database {
             records: Table::new(seed.clone()),
             volatile: Table::new(seed),
+            fields_due: DueFields::default(),
             expiry_cursor: 0,
             stale_share: 0.0,
             average_ttl_ms: 0,
@@ -72,6 +78,39 @@ impl Database {
     /// Number of keys with an expiry time.
     pub fn volatile_len(&self) -> usize {
         self.volatile.len()
+    }
+
+    /// Number of hashes with fields that expire.
+    pub fn expiring_hashes(&self) -> usize {
+        self.fields_due.len()
+    }
+
+    /// The hash whose next field expires first.
+    pub fn first_fields_due(&self) -> Option<Due> {
+        self.fields_due.first()
+    }
+
+    /// Notes when the next field of the hash expires at the key with this hash. O(log n).
+    pub(super) fn move_fields_due(
+        &mut self,
+        hash: u64,
+        before_ms: Option<i64>,
+        after_ms: Option<i64>,
+    ) {
+        if let Some(time_ms) = before_ms {
+            self.fields_due.remove(Due { time_ms, hash });
+        }
+        if let Some(time_ms) = after_ms {
+            self.fields_due.insert(Due { time_ms, hash });
+        }
+    }
+
+    /// Forgets what is known of a record's fields, before it goes. O(1), O(log n) for a hash with fields that expire.
+    #[inline]
+    fn forget_fields(fields_due: &mut DueFields, hash: u64, record: &Record) {
+        if let Some(time_ms) = record.next_field_expiry_ms() {
+            fields_due.remove(Due { time_ms, hash });
+        }
     }
 
     /// The table of records.
@@ -107,6 +146,7 @@ impl Database {
         {
             Err(expired) => {
                 self.volatile.remove(hash, key);
+                Database::forget_fields(&mut self.fields_due, hash, &expired);
                 Err(expired)
             }
             live => live,
@@ -130,6 +170,7 @@ impl Database {
             self.insert(hash, Record::new(key, value, expiry_ms, access));
             return Before::Absent;
         };
+        Database::forget_fields(&mut self.fields_due, hash, record);
         let before_ms = record.expiry_ms();
         let before = if record.is_due(now_ms) {
             Before::Expired
@@ -163,6 +204,9 @@ impl Database {
         if record.expiry_ms().is_some() {
             self.volatile.insert(hash, record.volatile_reference());
         }
+        if let Some(time_ms) = record.next_field_expiry_ms() {
+            self.fields_due.insert(Due { time_ms, hash });
+        }
         self.records.insert(hash, record);
     }
 
@@ -173,6 +217,7 @@ impl Database {
             // The index refers to the record, which must not go before this.
             self.volatile.remove(hash, key);
         }
+        Database::forget_fields(&mut self.fields_due, hash, &record);
         Some(record)
     }
 
@@ -232,6 +277,11 @@ impl Database {
         self.average_ttl_ms = 0;
         self.stale_share = 0.0;
         (self.records.take(), self.volatile.take())
+    }
+
+    /// Empties the index of the hashes with fields that expire; the parts are freed by the caller in slices. O(1).
+    pub fn take_fields_due(&mut self) -> ordered::Reclaim<Due> {
+        self.fields_due.take()
     }
 
     /// An immutable version of the present state. O(1).

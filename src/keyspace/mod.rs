@@ -8,6 +8,7 @@ pub mod changes;
 mod condemned;
 pub mod database;
 pub mod expiry;
+mod fields;
 mod interest;
 mod naming;
 pub mod reclaim;
@@ -35,6 +36,8 @@ pub struct KeyspaceStats {
     pub hits: u64,
     pub misses: u64,
     pub expired_keys: u64,
+    /// Fields of hashes.
+    pub expired_fields: u64,
 }
 
 /// A key's hash worked out ahead, known by the key's address.
@@ -373,6 +376,8 @@ impl Keyspace {
             self.changes.flushed(database, count);
             let (records, volatile) = self.databases[database].take();
             self.garbage.add(records, volatile, count);
+            let fields_due = self.databases[database].take_fields_due();
+            self.garbage.add_fields_due(fields_due);
         }
         count
     }

@@ -2,11 +2,14 @@
 
 use std::collections::VecDeque;
 
+use crate::collections::ordered;
 use crate::collections::table::Reclaim;
+use crate::types::hash::Due;
 
 use super::record::{Record, VolatileReference};
 
 enum Garbage {
+    FieldsDue(ordered::Reclaim<Due>),
     Volatile(Reclaim<VolatileReference>),
     Records {
         reclaim: Reclaim<Record>,
@@ -39,6 +42,11 @@ impl ReclaimQueue {
         });
     }
 
+    /// Adds the index of the hashes of an emptied database whose fields expire.
+    pub fn add_fields_due(&mut self, fields_due: ordered::Reclaim<Due>) {
+        self.queue.push_back(Garbage::FieldsDue(fields_due));
+    }
+
     /// Frees about so many elements; tells whether there is more.
     pub fn step(&mut self, elements: usize) -> bool {
         let Some(front) = self.queue.front_mut() else {
@@ -46,6 +54,7 @@ impl ReclaimQueue {
         };
         let more = match front {
             Garbage::Volatile(reclaim) => reclaim.step(elements),
+            Garbage::FieldsDue(reclaim) => reclaim.step(elements),
             Garbage::Records { reclaim, left } => {
                 let more = reclaim.step(elements);
                 let freed = if more { elements.min(*left) } else { *left };

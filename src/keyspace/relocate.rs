@@ -1,4 +1,5 @@
-//! Keys that go elsewhere with their value and expiry time: to another name, another database, or both as a copy.
+//! Keys that go elsewhere with their value and expiry time: to another name, another database, or both as a copy; and keys
+//! that come from elsewhere.
 //!
 //! Each counts as one change, and a key that takes the place of another is a new one.
 
@@ -37,7 +38,8 @@ impl Keyspace {
         self.settle_in(target, copy);
     }
 
-    fn settle_in(&mut self, database: usize, record: Record) {
+    /// Puts a record in its place as a new key, whatever was there before. One change.
+    pub fn settle_in(&mut self, database: usize, record: Record) {
         let hash = self.seed.hash(record.key());
         self.changes
             .notify(EventClass::New, "new", database, record.key());

@@ -14,6 +14,9 @@ const BUDGET_MIN_NS: u64 = 100_000;
 /// Elements freed, or moved, in one step: some ten microseconds' worth.
 const STEP_ELEMENTS: usize = 256;
 
+/// Fields of hashes removed in one step: each costs about a microsecond, or several.
+const STEP_FIELDS: usize = 32;
+
 /// Memory not in use that is kept at least, and the part of the memory in use that is kept beyond:
 /// giving back what is wanted again soon would cost more than it saves.
 const IDLE_MIN_BYTES: usize = 4 << 20;
@@ -26,13 +29,21 @@ enum Job {
     Reclaim,
     /// Remove keys that are due.
     Expiry,
+    /// Remove fields of hashes that are due.
+    FieldExpiry,
     /// Give back room in tables that few keys use.
     Shrink,
     /// Give memory that is not in use back to the system.
     Trim,
 }
 
-const JOBS: [Job; 4] = [Job::Reclaim, Job::Expiry, Job::Shrink, Job::Trim];
+const JOBS: [Job; 5] = [
+    Job::Reclaim,
+    Job::Expiry,
+    Job::FieldExpiry,
+    Job::Shrink,
+    Job::Trim,
+];
 
 /// Which jobs have work, and whose turn it is.
 #[derive(Default)]
@@ -95,6 +106,7 @@ impl Jobs {
                 let allocated_bytes = heap::allocated_bytes();
                 heap::trim_step(IDLE_MIN_BYTES + allocated_bytes / IDLE_PART)
             }
+            Job::FieldExpiry => instance.expire_fields_step(STEP_FIELDS),
             Job::Expiry => {
                 let started = instance.clock.ticks();
                 let more = instance.expire_slice(deadline);

@@ -9,6 +9,7 @@ pub mod hyperloglog;
 pub mod lcs;
 pub mod list;
 pub mod long_double;
+pub mod lzf;
 pub mod memory_size;
 pub mod object;
 pub mod quoting;

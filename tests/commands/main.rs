@@ -4,18 +4,23 @@
 mod support;
 
 mod bitmaps;
+mod blocking;
 mod client;
 mod command;
 mod command_table;
 mod config;
 mod connection;
 mod debug;
+mod dump;
 mod expiry;
+mod hashes;
+mod hashes_expiry;
 mod hyperloglog;
 mod info;
 mod key_specs;
 mod keys;
 mod latency;
+mod lists;
 mod memory;
 mod server;
 mod slowlog;

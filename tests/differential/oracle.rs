@@ -20,13 +20,20 @@ pub struct Oracle {
 }
 
 impl Oracle {
-    /// Starts the server; nothing if there is none to start.
-    pub fn start() -> Option<Oracle> {
-        let folder = std::env::temp_dir().join(format!("differential-{}", std::process::id()));
+    /// Starts the server that this program is; nothing if there is no such program.
+    pub fn start(program: &str) -> Option<Oracle> {
+        let name = program.rsplit('/').next().unwrap_or_default();
+        let folder = format!(
+            "differential-{}-{}",
+            std::process::id(),
+            program.len() + name.len()
+        );
+        let folder = std::env::temp_dir().join(folder);
         std::fs::create_dir_all(&folder).expect("the temporary folder is writable");
         let socket = folder.join("redis.sock");
-        let server = Command::new("redis-server")
+        let server = Command::new(program)
             .args(["--port", "0", "--save", "", "--appendonly", "no"])
+            .args(["--enable-debug-command", "yes"])
             .args(["--proto-max-bulk-len", &BULK_MAX_BYTES.to_string()])
             .arg("--unixsocket")
             .arg(&socket)

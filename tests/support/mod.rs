@@ -1,6 +1,8 @@
 //! A server driven in-process: sessions without sockets, a virtual clock, seeded randomness.
 #![allow(dead_code)] // Each test program uses a part of it.
 
+pub mod waiting_family;
+
 use oneloop::command::{Context, call};
 use oneloop::config::{Config, ProtectedAction};
 use oneloop::instance::Instance;

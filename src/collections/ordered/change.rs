@@ -3,10 +3,31 @@
 
 use super::inner::Edges;
 use super::memory::{Edit, Leaf, Node};
-use super::route::{At, Back, Gap, Last, Path, Probe, Route};
+use super::route::{At, Back, First, Front, Gap, Last, Path, Probe, Route};
 use super::{Item, Ordered, SumOf, sum_of};
 use std::cmp::Ordering;
 use std::mem;
+
+/// The place at the end of a path that leads to a leaf. Shows the sums on the way.
+#[inline]
+fn place_in_leaf<'a, T: Item>(
+    mut node: &'a mut Node<T>,
+    path: &Path,
+    mut change: impl FnMut(&mut SumOf<T>),
+) -> (&'a mut Leaf<T>, usize) {
+    for &step in path.steps() {
+        let place = usize::from(step);
+        match node.edit() {
+            Edit::Leaf(leaf) => return (leaf, place),
+            Edit::Inner(inner) => {
+                let entry = &mut inner[place];
+                change(&mut entry.sum);
+                node = &mut entry.child;
+            }
+        }
+    }
+    unreachable!("the path leads to a leaf")
+}
 
 /// Puts an item in at the end of a path. If the node had to be split, the item and the node that are returned belong behind it.
 fn insert<T: Item>(
@@ -112,6 +133,12 @@ impl<T: Item> Ordered<T> {
             self.root = Some(Node::from(leaf));
             return;
         };
+        if path.simply_inserts {
+            let added = sum_of(&item);
+            let (leaf, place) = place_in_leaf(root, &path, |sum| *sum = sum.plus(added));
+            leaf.insert(place, item);
+            return;
+        }
         if let Some((item, right)) = insert(root, path.steps(), item, Edges::ROOT) {
             let left = self.root.take();
             self.root = left.map(|left| Node::join_equals(left, item, right));
@@ -119,7 +146,16 @@ impl<T: Item> Ordered<T> {
     }
 
     fn remove_along(&mut self, path: &Path) -> Option<T> {
-        let removed = remove(self.root.as_mut()?, path.steps());
+        let root = self.root.as_mut()?;
+        if path.simply_removes {
+            let (leaf, place) = place_in_leaf(root, path, |_| ());
+            let removed = leaf.remove(place);
+            let gone = sum_of(&removed);
+            place_in_leaf(root, path, |sum| *sum = sum.minus(gone));
+            self.sum = self.sum.minus(gone);
+            return Some(removed);
+        }
+        let removed = remove(root, path.steps());
         self.sum = self.sum.minus(sum_of(&removed));
         self.root = self.root.take().and_then(Node::shrunk);
         Some(removed)
@@ -195,7 +231,7 @@ impl<T: Item> Ordered<T> {
 
     /// Puts an item in before all others. O(log n).
     pub fn push_front(&mut self, item: T) {
-        self.insert_in(Gap(0), item);
+        self.insert_in(Front, item);
     }
 
     /// Puts an item in behind all others. O(log n).
@@ -205,7 +241,8 @@ impl<T: Item> Ordered<T> {
 
     /// Takes out the first item. O(log n).
     pub fn pop_front(&mut self) -> Option<T> {
-        self.remove_at(0)
+        let path = self.path_to(&mut First)?;
+        self.remove_along(&path)
     }
 
     /// Takes out the last item. O(log n).
@@ -216,7 +253,8 @@ impl<T: Item> Ordered<T> {
 
     /// Changes the first item, if there is one, as `update` does. O(log n).
     pub fn update_first<R>(&mut self, change: impl FnOnce(&mut T) -> R) -> Option<R> {
-        self.update_at(0, change)
+        let path = self.path_to(&mut First)?;
+        self.update_along(&path, change)
     }
 
     /// Changes the last item, if there is one, as `update` does. O(log n).

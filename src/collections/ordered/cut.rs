@@ -4,7 +4,7 @@
 use super::inner::Edges;
 use super::memory::{Edit, Inner, Leaf, Node, Parts};
 use super::route::{Gap, Route};
-use super::{Entry, Item, Ordered, range, sum_of};
+use super::{Entry, Item, Ordered, SumOf, range, sum_of};
 use std::mem;
 use std::ops::RangeBounds;
 
@@ -17,66 +17,64 @@ enum Side {
     Right,
 }
 
-/// Joins a lower tree to a side of a node. If the node had to be split, the item and the node that are returned belong behind it.
+/// Joins a lower node, with the sum of its items, to a side of a node. If that had to be split, the item and the node that are
+/// returned belong behind it.
 fn attach<T: Item>(
     node: &mut Node<T>,
     side: Side,
     item: T,
-    tree: Ordered<T>,
+    lower: Node<T>,
+    sum: SumOf<T>,
 ) -> Option<(T, Node<T>)> {
-    let adjacent = tree.root.as_ref()?.height() + 1 == node.height();
+    let adjacent = lower.height() + 1 == node.height();
     let Edit::Inner(inner) = node.edit() else {
         unreachable!("a leaf is not higher than another node");
     };
     match side {
-        Side::Left if adjacent => inner.push_left(tree, item),
-        Side::Right if adjacent => inner.push_right(item, tree),
+        Side::Left if adjacent => inner.push_left(lower, sum, item),
+        Side::Right if adjacent => inner.push_right(item, lower, sum),
         _ => {
-            let place = match side {
-                Side::Left => 0,
-                Side::Right => inner.len() - 1,
-            };
-            let added = tree.sum.plus(sum_of(&item));
-            let split = inner.change_child(place, |child| attach(child, side, item, tree));
+            let place = side.place(inner.len());
+            let added = sum.plus(sum_of(&item));
+            let split = inner.change_child(place, |child| attach(child, side, item, lower, sum));
             inner[place].sum = inner[place].sum.plus(added);
             if let Some((item, right)) = split {
                 inner.insert_behind(place, item, right);
             }
         }
     }
-    let place = match side {
-        Side::Left => 0,
-        Side::Right => node.len() - 1,
-    };
+    let place = side.place(node.len());
     node.is_overfull().then(|| node.split(Edges::ROOT, place))
 }
 
-impl<T: Item> Inner<T> {
-    /// Puts a tree and an item in before all children; the tree is one level lower.
-    fn push_left(&mut self, tree: Ordered<T>, item: T) {
-        if let Some(child) = tree.root {
-            self.set_extra(self.extra() + child.bytes());
-            let sum = tree.sum.plus(sum_of(&item));
-            let item = Some(item);
-            self.insert(0, Entry { child, sum, item });
-            self.mend(0);
+impl Side {
+    fn place(self, len: usize) -> usize {
+        match self {
+            Side::Left => 0,
+            Side::Right => len - 1,
         }
     }
+}
 
-    /// Puts an item and a tree in behind all children; the tree is one level lower.
-    fn push_right(&mut self, item: T, tree: Ordered<T>) {
-        if let Some(child) = tree.root {
-            self.set_extra(self.extra() + child.bytes());
-            let last = self.len() - 1;
-            self[last].sum = self[last].sum.plus(sum_of(&item));
-            self[last].item = Some(item);
-            self.push(Entry {
-                child,
-                sum: tree.sum,
-                item: None,
-            });
-            self.mend(last + 1);
-        }
+impl<T: Item> Inner<T> {
+    /// Puts a child and an item in before all children.
+    fn push_left(&mut self, child: Node<T>, sum: SumOf<T>, item: T) {
+        self.set_extra(self.extra() + child.bytes());
+        let sum = sum.plus(sum_of(&item));
+        let item = Some(item);
+        self.insert(0, Entry { child, sum, item });
+        self.mend(0);
+    }
+
+    /// Puts an item and a child in behind all children.
+    fn push_right(&mut self, item: T, child: Node<T>, sum: SumOf<T>) {
+        self.set_extra(self.extra() + child.bytes());
+        let last = self.len() - 1;
+        self[last].sum = self[last].sum.plus(sum_of(&item));
+        self[last].item = Some(item);
+        let item = None;
+        self.push(Entry { child, sum, item });
+        self.mend(last + 1);
     }
 }
 
@@ -121,26 +119,27 @@ impl<T: Item> Ordered<T> {
 
     /// This tree, an item, and another tree. O(difference in height).
     fn joined(mut self, item: T, mut right: Ordered<T>) -> Ordered<T> {
-        let (Some(left_root), Some(right_root)) = (&mut self.root, &mut right.root) else {
-            return if self.is_empty() {
-                right.push_front(item);
-                right
-            } else {
-                self.push_back(item);
-                self
-            };
-        };
         let sum = self.sum.plus(sum_of(&item)).plus(right.sum);
-        let (left_height, right_height) = (left_root.height(), right_root.height());
-        let root = if left_height > right_height {
-            let split = attach(left_root, Side::Right, item, right);
-            self.root.map(|root| root.grown(split))
-        } else if left_height < right_height {
-            let split = attach(right_root, Side::Left, item, self);
-            right.root.map(|root| root.grown(split))
-        } else {
-            let roots = self.root.zip(right.root);
-            roots.and_then(|(left, right)| Node::join_equals(left, item, right).mended())
+        let root = match (self.root.take(), right.root.take()) {
+            (left_root, None) => {
+                self.root = left_root;
+                self.push_back(item);
+                return self;
+            }
+            (None, right_root) => {
+                right.root = right_root;
+                right.push_front(item);
+                return right;
+            }
+            (Some(mut left), Some(lower)) if left.height() > lower.height() => {
+                let split = attach(&mut left, Side::Right, item, lower, right.sum);
+                Some(left.grown(split))
+            }
+            (Some(lower), Some(mut right)) if lower.height() < right.height() => {
+                let split = attach(&mut right, Side::Left, item, lower, self.sum);
+                Some(right.grown(split))
+            }
+            (Some(left), Some(right)) => Node::join_equals(left, item, right).mended(),
         };
         Ordered { root, sum }
     }

@@ -48,6 +48,13 @@ impl<T: Item> Node<T> {
     /// The most children of an inner node.
     pub const INNER_MAX: usize = clamp(INNER_BYTES / size_of::<Entry<T>>(), 5, 64) - 1;
 
+    /// A child of this node, which is going to be searched.
+    #[inline]
+    pub fn descend<'a>(&'a self, entry: &'a Entry<T>) -> &'a Node<T> {
+        entry.child.prefetch(self.height() - 1);
+        &entry.child
+    }
+
     fn most(&self) -> usize {
         match self.height() {
             0 => Self::LEAF_MAX,
@@ -55,18 +62,26 @@ impl<T: Item> Node<T> {
         }
     }
 
+    /// Smaller nodes are merged with a neighbour. The limit is a third of the most, not a half, so that no change undoes the one
+    /// before; leaves give up room that they do not need. The first and the last child of a node may be smaller: where items
+    /// are taken from an end of the tree, a node will soon be gone.
+    pub fn least(&self, is_end: bool) -> usize {
+        match self.height() {
+            0 if is_end => 1,
+            0 => (Self::LEAF_MAX / 3).max(1),
+            _ if is_end => 2,
+            _ => (Self::INNER_MAX / 3).max(2),
+        }
+    }
+
+    /// Whether one more would make the node overfull.
+    pub fn is_full(&self) -> bool {
+        self.len() >= self.most()
+    }
+
     /// Whether the node must be split.
     pub fn is_overfull(&self) -> bool {
         self.len() > self.most()
-    }
-
-    /// Whether the node should be merged with a neighbour. A third, not a half, so that no change undoes the one before; leaves
-    /// give up room that they do not need.
-    fn is_underfull(&self) -> bool {
-        match self.height() {
-            0 => self.len() < (Self::LEAF_MAX / 3).max(1),
-            _ => self.len() < (Self::INNER_MAX / 3).max(2),
-        }
     }
 
     /// The sum of all items below. O(node).
@@ -214,7 +229,9 @@ impl<T: Item> Inner<T> {
 
     /// Merges the child at `place` with a neighbour if it has become too small.
     pub fn mend(&mut self, place: usize) {
-        if self.len() < 2 || !self[place].child.is_underfull() {
+        let is_end = place == 0 || place + 1 == self.len();
+        let child = &self[place].child;
+        if self.len() < 2 || child.len() >= child.least(is_end) {
             return;
         }
         let left = place.min(self.len() - 2);

@@ -10,6 +10,7 @@
 
 use super::{Entry, Item};
 use crate::collections::heap;
+use crate::collections::table::prefetch;
 use std::cell::Cell;
 use std::marker::PhantomData;
 use std::mem::{self, ManuallyDrop, offset_of};
@@ -125,10 +126,10 @@ impl<U: Clone, X: Copy> Run<U, X> {
         unsafe { (*self.block.as_ptr()).extra = extra };
     }
 
-    /// Bytes of the block.
+    /// Bytes of the block, without what the heap may round them up by (a 64th at most).
     #[inline]
     pub fn bytes(&self) -> usize {
-        heap::class_size(Self::size(usize::from(self.head().room)))
+        Self::size(usize::from(self.head().room))
     }
 
     /// Copies the array if it has other owners. O(1) unless it has.
@@ -186,20 +187,35 @@ impl<U: Clone, X: Copy> Run<U, X> {
         self.set_room(self.len().max(1));
     }
 
+    /// Whether one more element can be put in without moving the others to another block.
+    #[inline]
+    pub fn has_room(&self) -> bool {
+        self.head().len < self.head().room
+    }
+
+    /// Whether one element can be removed without moving the others to another block. More than a step must be free, so that
+    /// adding an element and removing it again does not move them each time.
+    #[inline]
+    pub fn keeps_room(&self) -> bool {
+        usize::from(self.head().room) < self.len() + ROOM_STEP
+    }
+
     /// Puts an element in before the one at `index`. O(elements).
     #[inline]
     pub fn insert(&mut self, index: usize, element: U) {
         self.own();
         let len = self.len();
         assert!(index <= len);
-        if len == usize::from(self.head().room) {
+        if !self.has_room() {
             self.set_room(room_for(len + 1));
         }
         assert!(len < usize::from(self.head().room));
         // SAFETY: this is the single owner and there is room for one more element.
         unsafe {
             let place = self.elements().add(index);
-            ptr::copy(place, place.add(1), len - index);
+            if index < len {
+                ptr::copy(place, place.add(1), len - index);
+            }
             place.write(element);
             self.set_len(len + 1);
         }
@@ -211,16 +227,19 @@ impl<U: Clone, X: Copy> Run<U, X> {
         self.own();
         let len = self.len();
         assert!(index < len);
+        let keeps_room = self.keeps_room();
         // SAFETY: this is the single owner; the element is moved out and the gap closed.
         let element = unsafe {
             let place = self.elements().add(index);
             let element = place.read();
-            ptr::copy(place.add(1), place, len - index - 1);
+            if index + 1 < len {
+                ptr::copy(place.add(1), place, len - index - 1);
+            }
             self.set_len(len - 1);
             element
         };
-        if usize::from(self.head().room) >= len + ROOM_STEP {
-            self.set_room(room_for(len));
+        if !keeps_room {
+            self.set_room(room_for(len - 1));
         }
         element
     }
@@ -323,8 +342,8 @@ pub struct Node<T: Item> {
 
 /// A node as it is read.
 pub enum View<'a, T: Item> {
-    /// The items of a leaf.
-    Leaf(&'a [T]),
+    /// A leaf.
+    Leaf(&'a Leaf<T>),
     /// The entries of an inner node.
     Inner(&'a [Entry<T>]),
 }
@@ -364,6 +383,20 @@ impl<T: Item> Node<T> {
         usize::from(self.head().len)
     }
 
+    /// Has the processor fetch the node, which is as full as they usually are. A search would wait for one cache line after the
+    /// other.
+    #[inline]
+    pub fn prefetch(&self, height: u8) {
+        let bytes = match height {
+            0 => Leaf::<T>::size(Self::LEAF_MAX * 3 / 4),
+            _ => 64,
+        };
+        let start = self.head.as_ptr().cast::<u8>();
+        for offset in (0..bytes).step_by(64) {
+            prefetch(start.wrapping_add(offset));
+        }
+    }
+
     /// Whether the node has other owners.
     pub fn is_shared(&self) -> bool {
         self.head().references.get() > 1
@@ -381,6 +414,14 @@ impl<T: Item> Node<T> {
             } else {
                 View::Inner(&*node.cast::<Inner<T>>())
             }
+        }
+    }
+
+    /// The items of a leaf; none of an inner node.
+    pub fn items(&self) -> &[T] {
+        match self.view() {
+            View::Leaf(items) => items,
+            View::Inner(_) => &[],
         }
     }
 

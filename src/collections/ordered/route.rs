@@ -12,6 +12,11 @@ pub trait Route<T: Item> {
 
     /// The entry whose item is the one that is looked for, or the entry whose child leads to it.
     fn in_inner(&mut self, entries: &[Entry<T>]) -> Result<usize, usize>;
+
+    /// Whether the way leads along an edge of the tree, which is likely to be in the cache.
+    fn is_edge(&self) -> bool {
+        false
+    }
 }
 
 /// To the item for which the probe says `Equal`; it tells how an item compares with what is looked for.
@@ -29,8 +34,14 @@ pub struct Offset(pub usize);
 /// To the last item.
 pub struct Last;
 
+/// To the first item.
+pub struct First;
+
 /// To the gap behind the last item.
 pub struct Back;
+
+/// To the gap before the first item.
+pub struct Front;
 
 impl<T: Item, F: Fn(&T) -> Ordering> Route<T> for Probe<F> {
     #[inline]
@@ -111,13 +122,45 @@ fn skip<T: Item>(
     0
 }
 
+impl<T: Item> Route<T> for First {
+    fn in_leaf(&mut self, _: &[T]) -> Result<usize, usize> {
+        Ok(0)
+    }
+
+    fn in_inner(&mut self, _: &[Entry<T>]) -> Result<usize, usize> {
+        Err(0)
+    }
+
+    fn is_edge(&self) -> bool {
+        true
+    }
+}
+
 impl<T: Item> Route<T> for Last {
     fn in_leaf(&mut self, items: &[T]) -> Result<usize, usize> {
-        items.len().checked_sub(1).ok_or(0)
+        Ok(items.len() - 1)
     }
 
     fn in_inner(&mut self, entries: &[Entry<T>]) -> Result<usize, usize> {
         Err(entries.len() - 1)
+    }
+
+    fn is_edge(&self) -> bool {
+        true
+    }
+}
+
+impl<T: Item> Route<T> for Front {
+    fn in_leaf(&mut self, _: &[T]) -> Result<usize, usize> {
+        Err(0)
+    }
+
+    fn in_inner(&mut self, _: &[Entry<T>]) -> Result<usize, usize> {
+        Err(0)
+    }
+
+    fn is_edge(&self) -> bool {
+        true
     }
 }
 
@@ -129,38 +172,60 @@ impl<T: Item> Route<T> for Back {
     fn in_inner(&mut self, entries: &[Entry<T>]) -> Result<usize, usize> {
         Err(entries.len() - 1)
     }
+
+    fn is_edge(&self) -> bool {
+        true
+    }
 }
 
 /// The places on the way from the root to an item, or to where it would be. Good until the tree changes.
 pub struct Path {
     places: ArrayVec<u8, HEIGHT_MAX>,
     pub found: bool,
+    /// Whether it ends at a leaf that can take an item in without other changes to nodes than that of the sums.
+    pub simply_inserts: bool,
+    /// Whether it ends at a leaf that can give an item up without other changes to nodes than that of the sums.
+    pub simply_removes: bool,
 }
 
-/// No tree is as high: nodes other than the root have two children or more.
-const HEIGHT_MAX: usize = 48;
+/// No tree is as high: inner nodes have ten children or more, but for the first and last ones and where items are huge.
+const HEIGHT_MAX: usize = 24;
 
 impl Path {
     /// Goes down to the end of the route.
     #[inline]
     pub fn of<T: Item>(mut node: &Node<T>, route: &mut impl Route<T>) -> Path {
-        let mut places = ArrayVec::new();
+        let mut path = Path {
+            places: ArrayVec::new(),
+            found: false,
+            simply_inserts: false,
+            simply_removes: false,
+        };
+        let mut owned = true;
+        let mut is_end = false;
         loop {
-            let (found, child) = match node.view() {
-                View::Leaf(items) => (route.in_leaf(items), None),
-                View::Inner(entries) => match route.in_inner(entries) {
-                    Ok(place) => (Ok(place), None),
-                    Err(place) => (Err(place), Some(&entries[place].child)),
-                },
+            owned &= !node.is_shared();
+            let found = match node.view() {
+                View::Leaf(leaf) => {
+                    path.simply_inserts = owned && leaf.has_room() && !node.is_full();
+                    path.simply_removes =
+                        owned && leaf.keeps_room() && node.len() > node.least(is_end);
+                    route.in_leaf(leaf)
+                }
+                View::Inner(entries) => route.in_inner(entries),
             };
             let (Ok(place) | Err(place)) = found;
-            places.push(place as u8);
-            match child {
-                Some(child) => node = child,
-                None => {
-                    let found = found.is_ok();
-                    return Path { places, found };
+            path.places.push(place as u8);
+            path.found = found.is_ok();
+            match node.view() {
+                View::Inner(entries) if found.is_err() => {
+                    is_end = place == 0 || place + 1 == entries.len();
+                    node = match route.is_edge() {
+                        true => &entries[place].child,
+                        false => node.descend(&entries[place]),
+                    };
                 }
+                _ => return path,
             }
         }
     }

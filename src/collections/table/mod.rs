@@ -159,6 +159,15 @@ impl<E: Entry> Table<E> {
         Some(segment.entry(place))
     }
 
+    /// The entry with this hash that `is_it` says yes to: for who knows a key's hash but not the key. It is asked of some
+    /// entries with other hashes too. O(1).
+    #[inline]
+    pub fn get_where(&self, hash: u64, is_it: impl Fn(&E) -> bool) -> Option<&E> {
+        let segment = self.directory.segment(spread(hash))?;
+        let place = segment.find_where(hash, is_it)?;
+        Some(segment.entry(place))
+    }
+
     /// The entry of a key, in a segment that no other version shares. O(1), at most one node and one segment are copied per
     /// level while a version is pinned. The entry itself may have other owners; then replace it instead of changing it.
     #[inline]

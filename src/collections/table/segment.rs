@@ -329,24 +329,30 @@ impl<E: Entry> Segment<E> {
     /// Finds the entry with this key. O(1): one cache line of buckets, seldom two.
     #[inline]
     pub fn find(&self, hash: u64, key: &[u8]) -> Option<Place> {
+        self.find_where(hash, |entry| entry.key() == key)
+    }
+
+    /// Where the entry is that has this hash and that `is_it` says yes to. It is asked of some with other hashes too.
+    #[inline]
+    pub fn find_where(&self, hash: u64, is_it: impl Fn(&E) -> bool) -> Option<Place> {
         let (tag, home) = (tag_of(hash), self.home(hash));
         let bucket = &self.buckets[home];
         for slot in bucket.matches(tag) {
-            if bucket.entry(slot).key() == key {
+            if is_it(bucket.entry(slot)) {
                 return Some(Place { bucket: home, slot });
             }
         }
         if bucket.overflows() {
-            return self.find_displaced(self.next(home), tag, key);
+            return self.find_displaced(self.next(home), tag, is_it);
         }
         None
     }
 
     #[inline]
-    fn find_displaced(&self, index: usize, tag: u8, key: &[u8]) -> Option<Place> {
+    fn find_displaced(&self, index: usize, tag: u8, is_it: impl Fn(&E) -> bool) -> Option<Place> {
         let bucket = &self.buckets[index];
         for slot in bucket.displaced_matches(tag) {
-            if bucket.entry(slot).key() == key {
+            if is_it(bucket.entry(slot)) {
                 return Some(Place {
                     bucket: index,
                     slot,

@@ -3,15 +3,21 @@
 //! Keys are unordered, so their digests are joined by exclusive or ("xored in"); what has an order, such
 //! as a key and its value, is mixed: xored in, and the sum digested again.
 
+use std::ops::ControlFlow;
+
 use sha1::{Digest as _, Sha1};
 
 use crate::command::{Args, CommandResult, Context};
 use crate::keyspace::{Record, Value};
+use crate::types::hash::HashRef;
+use crate::types::list::{End, ListRef};
 use crate::types::object::Object;
 use crate::types::stream::Stream;
 
 /// What is mixed in for each type of value.
 const STRING_TYPE: u32 = 0;
+const LIST_TYPE: u32 = 1;
+const HASH_TYPE: u32 = 4;
 const STREAM_TYPE: u32 = 6;
 
 /// A SHA-1 digest, or several put together.
@@ -35,20 +41,40 @@ impl Digest {
     }
 
     fn mix_value(&mut self, record: &Record) {
-        match record.value() {
-            Value::Object(Object::Stream(stream)) => self.mix_stream(stream),
-            _ => self.mix(&STRING_TYPE.to_be_bytes()),
-        }
         if let Some(text) = record.value().text() {
+            self.mix(&STRING_TYPE.to_be_bytes());
             text.with_bytes(|bytes| self.mix(bytes));
+        } else if let Some(hash) = HashRef::of(record.value().stored()) {
+            self.mix(&HASH_TYPE.to_be_bytes());
+            self.mix_hash(hash);
+        } else if let Some(list) = ListRef::of(record.value().stored()) {
+            self.mix(&LIST_TYPE.to_be_bytes());
+            list.walk(0, End::Front, |item| {
+                item.with_bytes(|bytes| self.mix(bytes));
+                ControlFlow::Continue(())
+            });
+        } else if let Value::Object(Object::Stream(stream)) = record.value() {
+            self.mix(&STREAM_TYPE.to_be_bytes());
+            self.mix_stream(stream);
         }
         if record.expiry_ms().is_some() {
             self.xor(b"!!expire!!");
         }
     }
 
+    fn mix_hash(&mut self, hash: HashRef<'_>) {
+        hash.for_each(|field| {
+            let mut digest = Digest::default();
+            field.name.with_bytes(|name| digest.mix(name));
+            field.found.value.with_bytes(|value| digest.mix(value));
+            if field.found.expiry_ms.is_some() {
+                digest.xor(b"!!hexpire!!");
+            }
+            self.xor(&digest.0);
+        });
+    }
+
     fn mix_stream(&mut self, stream: &Stream) {
-        self.mix(&STREAM_TYPE.to_be_bytes());
         for entry in stream.entries.iter() {
             self.mix(format!("{}.{}", entry.id.ms, entry.id.seq).as_bytes());
             for (name, value) in entry.pairs {

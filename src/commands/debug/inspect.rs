@@ -9,6 +9,8 @@ use crate::keyspace::{Expiry, NewValue, Record};
 use crate::resp::number;
 use crate::types::glob::{Case, glob_match};
 
+use super::lists;
+
 /// Digits, with the sign, of the longest number that an RDB file holds in binary form.
 const NUMBER_TEXT_MAX: usize = 11;
 /// Rounds of the random test of patterns.
@@ -66,13 +68,14 @@ pub(super) fn object(context: &mut Context<'_>, args: Args<'_>) -> CommandResult
         return Err(CommandError::NO_SUCH_KEY);
     };
     reply.simple(format!(
-        "Value at:{:p} refcount:{} encoding:{} serializedlength:{} lru:{} lru_seconds_idle:{}",
+        "Value at:{:p} refcount:{} encoding:{} serializedlength:{} lru:{} lru_seconds_idle:{}{}",
         Entry::address(record),
         shown_references(record.value(), shares),
         record.value().encoding_name(),
         serialized_bytes(record),
         record.access(),
-        keyspace.access.idle_seconds(record)
+        keyspace.access.idle_seconds(record),
+        lists::details(record)
     ));
     Ok(())
 }

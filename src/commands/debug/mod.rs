@@ -4,6 +4,7 @@
 
 mod digest;
 mod inspect;
+mod lists;
 mod protocol;
 
 use std::ops::RangeInclusive;
@@ -146,6 +147,13 @@ static SUBCOMMANDS: &[Subcommand] = &[
         run: protocol::reply,
     },
     Subcommand {
+        name: "quicklist-packed-threshold",
+        arguments: 1..=1,
+        syntax: " <size>",
+        summary: "Give elements of lists a block of their own from this size on; 0: when they are larger than a block.",
+        run: lists::set_large_bytes,
+    },
+    Subcommand {
         name: "segfault",
         arguments: 0..=ANY,
         syntax: "",
@@ -158,6 +166,13 @@ static SUBCOMMANDS: &[Subcommand] = &[
         syntax: " <0|1>",
         summary: "Stop removing expired keys that nobody accesses, or do it again.",
         run: set_active_expire,
+    },
+    Subcommand {
+        name: "set-skip-checksum-validation",
+        arguments: 1..=1,
+        syntax: " <0|1>",
+        summary: "Take payloads of RESTORE whose checksum is wrong, or refuse them again.",
+        run: set_skip_checksum_validation,
     },
     Subcommand {
         name: "sleep",
@@ -272,6 +287,12 @@ fn segmentation_fault(_context: &mut Context<'_>, _args: Args<'_>) -> CommandRes
 
 fn set_active_expire(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     context.instance.keyspace.active_expiry = lenient(args.at(2)) != 0;
+    context.reply.ok();
+    Ok(())
+}
+
+fn set_skip_checksum_validation(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    context.instance.serialization.skips_checksum = lenient(args.at(2)) != 0;
     context.reply.ok();
     Ok(())
 }

@@ -22,6 +22,7 @@ use bytes::Bytes;
 
 use crate::collections::heap;
 use crate::collections::table::Entry;
+use crate::types::hash::HashRef;
 use crate::types::object::Object;
 
 use super::condemned;
@@ -213,6 +214,17 @@ impl Record {
     #[inline]
     pub fn is_due(&self, now_ms: i64) -> bool {
         self.expiry_ms().is_some_and(|time_ms| time_ms < now_ms)
+    }
+
+    /// When the next field expires of a hash that has fields which do, in ms since the epoch.
+    #[inline]
+    pub fn next_field_expiry_ms(&self) -> Option<i64> {
+        match self.header().kind {
+            Kind::PackedHashExpiring | Kind::Object => {
+                HashRef::of(self.value().stored())?.next_expiry_ms()
+            }
+            _ => None,
+        }
     }
 
     /// What the eviction policy keeps (24 bits).

@@ -1,33 +1,48 @@
-//! The hash. Never a client, a reply, a clock or I/O.
+//! The hash. Never a client, a reply, a clock or I/O: whether a field's time is over follows from the time that is handed in.
+//!
+//! A small hash is a listpack of fields, each followed by its value and, once a field was given an expiry time, by that time
+//! (`packed`). A large one is a [`Hash`]: a table of elements, and an index of those that expire, in the order of their times
+//! (`large`, `due`). [`HashRef`] reads either (`reading`), [`HashEditor`] changes either and makes a large one of a small one
+//! when it passes the [`Limits`] (`editing`).
+//!
+//! A field whose time is over stays until it is removed; whoever reads asks [`Found::is_due`] or hands the time in.
 
-/// A hash too large to lie packed in its key's record. Copy-on-write.
-#[derive(Default)]
-pub struct Hash {}
+mod due;
+mod editing;
+mod large;
+mod packed;
+pub mod random;
+mod reading;
+#[cfg(test)]
+mod tests;
 
-impl Hash {
-    /// How many elements there are. O(1).
-    pub fn len(&self) -> usize {
-        0
-    }
+pub use due::{Due, DueFields};
+pub use editing::{Expiry, HashEditor, NewText, adopt, empty, from_fields};
+pub use large::Hash;
+pub use packed::Pairs;
+pub use reading::{Field, Found, HashRef};
 
-    /// Whether there are none. O(1).
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
+/// The text of a field or a value, as it lies in the hash: packed ones may be integers.
+pub use crate::collections::listpack::Element as Text;
 
-    /// Another one with the same elements, to be changed apart from this one. O(1): later changes to either copy what they
-    /// touch, once.
-    pub fn fork(&self) -> Hash {
-        Hash {}
-    }
+/// Up to which size a hash is kept packed (`hash-max-listpack-entries`, `hash-max-listpack-value`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    pub fields: usize,
+    /// The longest field or value, in bytes.
+    pub text_bytes: usize,
+}
 
-    /// Bytes that it takes, its own structure included. O(1).
-    pub fn memory_bytes(&self) -> usize {
-        size_of::<Hash>()
-    }
+impl Limits {
+    /// No limits: for changes that add nothing.
+    pub const NONE: Limits = Limits {
+        fields: usize::MAX,
+        text_bytes: usize::MAX,
+    };
 
-    /// Frees about so many elements of one that nobody uses any more. Says whether there are more.
-    pub fn reclaim_step(&mut self, _elements: usize) -> bool {
-        false
+    /// Whether a text may be in a packed hash.
+    #[inline]
+    pub fn allow(&self, text: &[u8]) -> bool {
+        text.len() <= self.text_bytes
     }
 }

@@ -1,0 +1,204 @@
+//! Values as bytes, to be kept or sent elsewhere: DUMP, RESTORE and RESTORE-ASKING.
+
+use crate::command::spec::{
+    Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
+};
+use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::config::DumpSanitizing;
+use crate::keyspace::{EventClass, Record};
+use crate::persistence::rdb::{Payload, Writer};
+use crate::persistence::values::{LoadBuffer, LoadSettings, Loaded, load, save};
+use crate::resp::number::parse_i64;
+
+/// RESTORE under either of its names.
+const RESTORE: CommandSpec = CommandSpec {
+    arity: -4,
+    flags: &[Flag::Write, Flag::DenyOom],
+    categories: &[Category::Keyspace, Category::Dangerous],
+    keys: &[KeySpec::one(&[KeyFlag::Ow, KeyFlag::Update], 1)],
+    complexity: "O(N) for a value of N bytes; O(N*log(N)) for a sorted set of N members.",
+    history: &[
+        ("3.0.0", "The `REPLACE` option."),
+        ("5.0.0", "The `ABSTTL` option."),
+        ("5.0.0", "The `IDLETIME` and `FREQ` options."),
+    ],
+    arguments: &[
+        Argument::key("key", 0),
+        Argument::new("ttl", ArgumentKind::Integer),
+        Argument::new("serialized-value", ArgumentKind::String),
+        Argument::token("replace", "REPLACE")
+            .optional()
+            .since("3.0.0"),
+        Argument::token("absttl", "ABSTTL")
+            .optional()
+            .since("5.0.0"),
+        Argument::new("seconds", ArgumentKind::Integer)
+            .after("IDLETIME")
+            .optional()
+            .since("5.0.0"),
+        Argument::new("frequency", ArgumentKind::Integer)
+            .after("FREQ")
+            .optional()
+            .since("5.0.0"),
+    ],
+    handler: restore,
+    ..CommandSpec::DEFAULT
+};
+
+/// The family's commands.
+pub static COMMANDS: &[CommandSpec] = &[
+    CommandSpec {
+        name: "dump",
+        arity: 2,
+        flags: &[Flag::ReadOnly],
+        categories: &[Category::Keyspace],
+        tips: &["nondeterministic_output"],
+        keys: &[KeySpec::one(&[KeyFlag::Ro, KeyFlag::Access], 1)],
+        since: "2.6.0",
+        complexity: "O(N) for a value of N bytes.",
+        summary: "Gives the bytes of which RESTORE makes the same value again.",
+        arguments: &[Argument::key("key", 0)],
+        handler: dump,
+        ..CommandSpec::DEFAULT
+    },
+    CommandSpec {
+        name: "restore",
+        since: "2.6.0",
+        summary: "Creates a key of the bytes that DUMP gave.",
+        ..RESTORE
+    },
+    CommandSpec {
+        name: "restore-asking",
+        flags: &[Flag::Write, Flag::DenyOom, Flag::Asking, Flag::System],
+        group: Group::Server,
+        since: "3.0.0",
+        summary: "Creates a key that comes from another node of the cluster.",
+        ..RESTORE
+    },
+];
+
+fn dump(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    let instance = &mut *context.instance;
+    let database = context.session.database;
+    let Some(record) = instance.keyspace.read(database, args.at(1)) else {
+        context.reply.null();
+        return Ok(());
+    };
+    let compressor = &mut instance.serialization.compressor;
+    let compresses = instance.config.rdbcompression;
+    let mut writer = Writer::new(Vec::new(), compresses.then_some(compressor));
+    let version = save(record.value(), &mut writer);
+    writer.footer(version);
+    context.reply.bulk_shared(&writer.into_bytes().into());
+    Ok(())
+}
+
+/// What RESTORE is asked for besides key, time and value.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Options {
+    replace: bool,
+    /// The time is a moment, not a duration.
+    absolute: bool,
+    idle_seconds: Option<i64>,
+    frequency: Option<u8>,
+}
+
+impl Options {
+    fn parse(words: Args<'_>) -> Result<Options, CommandError> {
+        let mut options = Options::default();
+        let mut words = words.iter();
+        while let Some(word) = words.next() {
+            if word.eq_ignore_ascii_case(b"replace") {
+                options.replace = true;
+            } else if word.eq_ignore_ascii_case(b"absttl") {
+                options.absolute = true;
+            } else if word.eq_ignore_ascii_case(b"idletime")
+                && options.frequency.is_none()
+                && let Some(text) = words.next()
+            {
+                const ERROR: CommandError =
+                    CommandError::fixed("ERR Invalid IDLETIME value, must be >= 0");
+                let seconds = parse_i64(text).ok_or(CommandError::NOT_AN_INTEGER)?;
+                options.idle_seconds = Some(seconds).filter(|seconds| *seconds >= 0);
+                options.idle_seconds.ok_or(ERROR)?;
+            } else if word.eq_ignore_ascii_case(b"freq")
+                && options.idle_seconds.is_none()
+                && let Some(text) = words.next()
+            {
+                const ERROR: CommandError =
+                    CommandError::fixed("ERR Invalid FREQ value, must be >= 0 and <= 255");
+                let frequency = parse_i64(text).ok_or(CommandError::NOT_AN_INTEGER)?;
+                options.frequency = u8::try_from(frequency).ok();
+                options.frequency.ok_or(ERROR)?;
+            } else {
+                return Err(CommandError::SYNTAX);
+            }
+        }
+        Ok(options)
+    }
+}
+
+fn restore(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    const BUSY: CommandError = CommandError::fixed("BUSYKEY Target key name already exists.");
+    const INVALID_TIME: CommandError = CommandError::fixed("ERR Invalid TTL value, must be >= 0");
+    let key = args.at(1);
+    let options = Options::parse(args.slice_from(4))?;
+    let (keyspace, database, _) = context.parts();
+    let present = keyspace.lookup(database, key).is_some();
+    if present && !options.replace {
+        return Err(BUSY);
+    }
+    let time_ms = parse_i64(args.at(2)).ok_or(CommandError::NOT_AN_INTEGER)?;
+    if time_ms < 0 {
+        return Err(INVALID_TIME);
+    }
+    let now_ms = keyspace.now_ms;
+    let expiry_ms = match time_ms {
+        0 => None,
+        time_ms if options.absolute => Some(time_ms),
+        // As in Redis, a time beyond all numbers is a time in the past.
+        duration_ms => Some(duration_ms.wrapping_add(now_ms)),
+    };
+    let loaded = load_payload(context, args.at(3))?;
+    let (keyspace, database, reply) = context.parts();
+    if expiry_ms.is_some_and(|time_ms| time_ms <= now_ms) {
+        if present && keyspace.remove(database, key) {
+            keyspace
+                .changes
+                .notify(EventClass::Generic, "del", database, key);
+        }
+        reply.ok();
+        return Ok(());
+    }
+    let access = match (options.idle_seconds, options.frequency) {
+        (Some(seconds), _) => keyspace.access.of_idle(seconds),
+        (_, Some(frequency)) => keyspace.access.of_frequency(frequency),
+        _ => keyspace.access.of_new(),
+    };
+    let mut buffer = LoadBuffer::default();
+    let record = Record::new(key, loaded.into_new(&mut buffer), expiry_ms, access);
+    keyspace.settle_in(database, record);
+    keyspace
+        .changes
+        .notify(EventClass::Generic, "restore", database, key);
+    reply.ok();
+    Ok(())
+}
+
+/// The value in a payload, which is checked in full whatever is set: a client's bytes must do no harm.
+fn load_payload(context: &mut Context<'_>, bytes: &[u8]) -> Result<Loaded, CommandError> {
+    const WRONG: CommandError =
+        CommandError::fixed("ERR DUMP payload version or checksum are wrong");
+    const DAMAGED: CommandError = CommandError::fixed("ERR Bad data format");
+    let instance = &mut *context.instance;
+    let payload = Payload::verify(bytes, !instance.serialization.skips_checksum).ok_or(WRONG)?;
+    let settings = LoadSettings::of(&instance.config);
+    let (loaded, packed_blocks) = load(&payload, &settings).map_err(|error| {
+        log::warn!("Bad data format in RESTORE: {error}");
+        DAMAGED
+    })?;
+    if instance.config.sanitize_dump_payload != DumpSanitizing::No {
+        instance.stats.sanitized_payloads += packed_blocks;
+    }
+    Ok(loaded)
+}

@@ -1,0 +1,147 @@
+//! Fields of hashes as numbers: HINCRBY and HINCRBYFLOAT.
+
+use crate::command::spec::{
+    Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
+};
+use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::keyspace::EventClass;
+use crate::resp::number::parse_i64;
+use crate::types::hash::{Found, HashEditor, NewText};
+use crate::types::long_double::LongDouble;
+use crate::types::slot::Slot;
+
+use super::{change, create, limits};
+
+/// Commands that count.
+pub static COMMANDS: &[CommandSpec] = &[
+    CommandSpec {
+        name: "hincrby",
+        arity: 4,
+        flags: &[Flag::Write, Flag::DenyOom, Flag::Fast],
+        categories: &[Category::Hash],
+        keys: &[KeySpec::one(
+            &[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Update],
+            1,
+        )],
+        member: 2,
+        group: Group::Hash,
+        since: "2.0.0",
+        summary: "Adds an integer to the number in a field of a hash, which starts at 0.",
+        arguments: &[
+            Argument::key("key", 0),
+            Argument::new("field", ArgumentKind::String),
+            Argument::new("increment", ArgumentKind::Integer),
+        ],
+        handler: hincrby,
+        ..CommandSpec::DEFAULT
+    },
+    CommandSpec {
+        name: "hincrbyfloat",
+        arity: 4,
+        flags: &[Flag::Write, Flag::DenyOom, Flag::Fast],
+        categories: &[Category::Hash],
+        keys: &[KeySpec::one(
+            &[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Update],
+            1,
+        )],
+        member: 2,
+        group: Group::Hash,
+        since: "2.6.0",
+        summary: "Adds a floating-point number to the number in a field of a hash, which starts at 0.",
+        arguments: &[
+            Argument::key("key", 0),
+            Argument::new("field", ArgumentKind::String),
+            Argument::new("increment", ArgumentKind::Double),
+        ],
+        handler: hincrbyfloat,
+        ..CommandSpec::DEFAULT
+    },
+];
+
+fn hincrby(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    let increment = parse_i64(args.at(3)).ok_or(CommandError::NOT_AN_INTEGER)?;
+    let mut after = 0;
+    count(context, args, "hincrby", |before, text| {
+        let before = match before {
+            Some(found) => found
+                .value
+                .integer()
+                .ok_or(CommandError::fixed("ERR hash value is not an integer"))?,
+            None => 0,
+        };
+        after = before.checked_add(increment).ok_or(CommandError::fixed(
+            "ERR increment or decrement would overflow",
+        ))?;
+        text.extend_from_slice(itoa::Buffer::new().format(after).as_bytes());
+        Ok(())
+    })?;
+    context.reply.integer(after);
+    Ok(())
+}
+
+fn hincrbyfloat(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    let increment = LongDouble::parse(args.at(3)).ok_or(CommandError::NOT_A_FLOAT)?;
+    if !increment.is_finite() {
+        return Err(CommandError::fixed("ERR value is NaN or Infinity"));
+    }
+    let mut digits = Vec::new();
+    count(context, args, "hincrbyfloat", |before, text| {
+        let before = match before {
+            Some(found) => found
+                .value
+                .with_bytes(LongDouble::parse)
+                .ok_or(CommandError::fixed("ERR hash value is not a float"))?,
+            None => LongDouble::ZERO,
+        };
+        let after = before + increment;
+        if !after.is_finite() {
+            return Err(CommandError::fixed(
+                "ERR increment would produce NaN or Infinity",
+            ));
+        }
+        after.format(&mut digits);
+        text.extend_from_slice(&digits);
+        Ok(())
+    })?;
+    context.reply.bulk(&digits);
+    Ok(())
+}
+
+/// Sets a field to what `make` writes when it is shown the field as it is. The field keeps its expiry time.
+fn count(
+    context: &mut Context<'_>,
+    args: Args<'_>,
+    event: &'static str,
+    mut make: impl FnMut(Option<Found<'_>>, &mut NewText) -> CommandResult,
+) -> CommandResult {
+    let limits = limits(&context.instance.config);
+    let (keyspace, database, _) = context.parts();
+    let (key, name) = (args.at(1), args.at(2));
+    let names = std::iter::once(name);
+    let changed = change(keyspace, database, key, limits, names, |hash| {
+        update(hash, name, &mut make)
+    })?;
+    match changed {
+        Some(changed) => changed.result?,
+        None => create(keyspace, database, key, limits, |hash| {
+            update(hash, name, &mut make)
+        })?,
+    }
+    keyspace.modified(database, key);
+    keyspace
+        .changes
+        .notify(EventClass::Hash, event, database, key);
+    Ok(())
+}
+
+fn update<S: Slot>(
+    hash: &mut HashEditor<'_, S>,
+    name: &[u8],
+    make: &mut impl FnMut(Option<Found<'_>>, &mut NewText) -> CommandResult,
+) -> CommandResult {
+    hash.update(name, |before| {
+        let mut text = NewText::new();
+        make(before, &mut text)?;
+        Ok(text)
+    })
+}

@@ -1,0 +1,408 @@
+//! Fields of hashes, read or set and seen to in one step: HGETDEL, HGETEX, HSETEX.
+
+use crate::command::spec::{
+    Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
+};
+use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::keyspace::EventClass;
+use crate::resp::Reply;
+use crate::resp::number::parse_i64;
+use crate::types::hash::{Expiry, Found, HashEditor};
+use crate::types::slot::Slot;
+
+use super::arguments::{NOT_POSITIVE, TimeForm, named_fields};
+use super::expiry::{FIELDS, check_type, note_timed};
+use super::{change, create, limits, note_removed, remove_empty, reply_text};
+
+/// Commands that do two things at once.
+pub static COMMANDS: &[CommandSpec] = &[
+    CommandSpec {
+        name: "hgetdel",
+        arity: -5,
+        flags: &[Flag::Write, Flag::Fast],
+        categories: &[Category::Hash],
+        keys: &[KeySpec::one(
+            &[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Delete],
+            1,
+        )],
+        group: Group::Hash,
+        since: "8.0.0",
+        complexity: "O(N) with N the number of fields that are named.",
+        summary: "Gives the values of fields of a hash and removes the fields.",
+        arguments: &[Argument::key("key", 0), FIELDS],
+        handler: hgetdel,
+        ..CommandSpec::DEFAULT
+    },
+    CommandSpec {
+        name: "hgetex",
+        arity: -5,
+        flags: &[Flag::Write, Flag::Fast],
+        categories: &[Category::Hash],
+        keys: &[
+            KeySpec::one(&[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Update], 1)
+                .note("May change when a field expires."),
+        ],
+        group: Group::Hash,
+        since: "8.0.0",
+        complexity: "O(N) with N the number of fields that are named.",
+        summary: "Gives the values of fields of a hash and sets when the fields expire.",
+        arguments: &[
+            Argument::key("key", 0),
+            Argument::one_of(
+                "expiration",
+                &[
+                    Argument::new("seconds", ArgumentKind::Integer).after("EX"),
+                    Argument::new("milliseconds", ArgumentKind::Integer).after("PX"),
+                    Argument::new("unix-time-seconds", ArgumentKind::UnixTime).after("EXAT"),
+                    Argument::new("unix-time-milliseconds", ArgumentKind::UnixTime).after("PXAT"),
+                    Argument::token("persist", "PERSIST"),
+                ],
+            )
+            .optional(),
+            FIELDS,
+        ],
+        handler: hgetex,
+        ..CommandSpec::DEFAULT
+    },
+    CommandSpec {
+        name: "hsetex",
+        arity: -6,
+        flags: &[Flag::Write, Flag::DenyOom, Flag::Fast],
+        categories: &[Category::Hash],
+        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Update], 1)],
+        group: Group::Hash,
+        since: "8.0.0",
+        complexity: "O(N) with N the number of fields that are set.",
+        summary: "Sets fields of a hash to values, and when the fields expire.",
+        arguments: &[
+            Argument::key("key", 0),
+            Argument::one_of(
+                "condition",
+                &[Argument::token("fnx", "FNX"), Argument::token("fxx", "FXX")],
+            )
+            .optional(),
+            Argument::one_of(
+                "expiration",
+                &[
+                    Argument::new("seconds", ArgumentKind::Integer).after("EX"),
+                    Argument::new("milliseconds", ArgumentKind::Integer).after("PX"),
+                    Argument::new("unix-time-seconds", ArgumentKind::UnixTime).after("EXAT"),
+                    Argument::new("unix-time-milliseconds", ArgumentKind::UnixTime).after("PXAT"),
+                    Argument::token("keepttl", "KEEPTTL"),
+                ],
+            )
+            .optional(),
+            Argument::block(
+                "fields",
+                &[
+                    Argument::new("numfields", ArgumentKind::Integer),
+                    Argument::block(
+                        "data",
+                        &[
+                            Argument::new("field", ArgumentKind::String),
+                            Argument::new("value", ArgumentKind::String),
+                        ],
+                    )
+                    .multiple(),
+                ],
+            )
+            .after("FIELDS"),
+        ],
+        handler: hsetex,
+        ..CommandSpec::DEFAULT
+    },
+];
+
+fn reply_found(reply: &mut Reply, found: Option<Found<'_>>) {
+    match found {
+        Some(found) => reply_text(reply, found.value),
+        None => reply.null(),
+    }
+}
+
+fn reply_nulls(reply: &mut Reply, count: usize) {
+    reply.array(count);
+    (0..count).for_each(|_| reply.null());
+}
+
+fn hgetdel(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    let key = args.at(1);
+    let (keyspace, database, _) = context.parts();
+    check_type(keyspace, database, key)?;
+    let names = named_fields(args, 2, context.command_name(), NOT_POSITIVE)?;
+    let limits = limits(&context.instance.config);
+    let (keyspace, database, reply) = context.parts();
+    let changed = change(keyspace, database, key, limits, names.iter(), |hash| {
+        reply.array(names.len());
+        let mut removed = 0;
+        for name in names.iter() {
+            reply_found(reply, hash.read().get(name));
+            removed += usize::from(hash.remove(name));
+        }
+        removed
+    })?;
+    let Some(changed) = changed else {
+        reply_nulls(reply, names.len());
+        return Ok(());
+    };
+    note_removed(keyspace, database, key, changed.result);
+    if changed.is_empty {
+        remove_empty(keyspace, database, key);
+    }
+    Ok(())
+}
+
+/// What HGETEX does to the expiry times.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum NewTime {
+    Keep,
+    Clear,
+    At(i64),
+}
+
+fn hgetex(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    let key = args.at(1);
+    let (keyspace, database, _) = context.parts();
+    let now_ms = keyspace.now_ms;
+    check_type(keyspace, database, key)?;
+    let full_name = context.command_name();
+    let (new_time, fields_at) = match TimeForm::of_option(args.at(2)) {
+        Some(form) => (NewTime::At(form.read(args.at(3), now_ms, full_name)?), 4),
+        None if args.at(2).eq_ignore_ascii_case(b"persist") => (NewTime::Clear, 3),
+        None => (NewTime::Keep, 2),
+    };
+    let names = named_fields(args, fields_at, full_name, NOT_POSITIVE)?;
+    let limits = limits(&context.instance.config);
+    let (keyspace, database, reply) = context.parts();
+    let changed = change(keyspace, database, key, limits, names.iter(), |hash| {
+        if new_time != NewTime::Keep {
+            hash.make_expiring();
+        }
+        reply.array(names.len());
+        let mut counts = Counts::default();
+        for name in names.iter() {
+            let found = hash.read().get(name);
+            let expiry_ms = found.map(|found| found.expiry_ms);
+            reply_found(reply, found);
+            if let Some(before_ms) = expiry_ms {
+                counts.apply(hash, name, before_ms, new_time, now_ms);
+            }
+        }
+        counts
+    })?;
+    let Some(changed) = changed else {
+        reply_nulls(reply, names.len());
+        return Ok(());
+    };
+    let event = match new_time {
+        NewTime::Clear => "hpersist",
+        NewTime::Keep | NewTime::At(_) => "hexpire",
+    };
+    note_timed(keyspace, database, key, changed.result.timed, event);
+    note_removed(keyspace, database, key, changed.result.removed);
+    if changed.is_empty {
+        remove_empty(keyspace, database, key);
+    }
+    Ok(())
+}
+
+/// How many fields something was done to.
+#[derive(Clone, Copy, Debug, Default)]
+struct Counts {
+    timed: usize,
+    removed: usize,
+}
+
+impl Counts {
+    /// Gives a field that is there its new time.
+    fn apply<S: Slot>(
+        &mut self,
+        hash: &mut HashEditor<'_, S>,
+        name: &[u8],
+        before_ms: Option<i64>,
+        new_time: NewTime,
+        now_ms: i64,
+    ) {
+        match new_time {
+            NewTime::At(time_ms) if time_ms <= now_ms => {
+                hash.remove(name);
+                self.removed += 1;
+            }
+            NewTime::At(time_ms) => {
+                hash.set_expiry(name, Some(time_ms));
+                self.timed += 1;
+            }
+            NewTime::Clear if before_ms.is_some() => {
+                hash.set_expiry(name, None);
+                self.timed += 1;
+            }
+            NewTime::Clear | NewTime::Keep => {}
+        }
+    }
+}
+
+/// Which fields must be there for HSETEX to do anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Condition {
+    None,
+    IfNoneExists,
+    IfAllExist,
+}
+
+/// The arguments of HSETEX.
+struct Setting<'a> {
+    condition: Condition,
+    expiry: Option<Expiry>,
+    /// Names, each followed by its value.
+    pairs: Args<'a>,
+}
+
+impl<'a> Setting<'a> {
+    fn parse(args: Args<'a>, now_ms: i64, full_name: &str) -> Result<Setting<'a>, CommandError> {
+        let mut setting = Setting {
+            condition: Condition::None,
+            expiry: None,
+            pairs: args.slice_from(args.len()),
+        };
+        let mut at = 2;
+        while let Some(word) = args.get(at) {
+            at += 1;
+            if word.eq_ignore_ascii_case(b"fields") {
+                setting.pairs = pairs(args, at, full_name)?;
+                return Ok(setting);
+            }
+            if word.eq_ignore_ascii_case(b"fnx") {
+                setting.set_condition(Condition::IfNoneExists)?;
+            } else if word.eq_ignore_ascii_case(b"fxx") {
+                setting.set_condition(Condition::IfAllExist)?;
+            } else if word.eq_ignore_ascii_case(b"keepttl") {
+                setting.set_expiry(|| Ok(Expiry::Keep))?;
+            } else if let Some(form) = TimeForm::of_option(word) {
+                let Some(text) = args.get(at) else {
+                    return Err(CommandError::fixed("ERR missing expire time"));
+                };
+                at += 1;
+                setting.set_expiry(|| Ok(Expiry::At(form.read(text, now_ms, full_name)?)))?;
+            } else {
+                let word = String::from_utf8_lossy(word);
+                return Err(CommandError::new(format!("ERR unknown argument: {word}")));
+            }
+        }
+        Err(CommandError::fixed("ERR missing FIELDS argument"))
+    }
+
+    fn set_condition(&mut self, condition: Condition) -> CommandResult {
+        if self.condition != Condition::None {
+            return Err(CommandError::fixed(
+                "ERR Only one of FXX or FNX arguments can be specified",
+            ));
+        }
+        self.condition = condition;
+        Ok(())
+    }
+
+    fn set_expiry(
+        &mut self,
+        expiry: impl FnOnce() -> Result<Expiry, CommandError>,
+    ) -> CommandResult {
+        if self.expiry.is_some() {
+            return Err(CommandError::fixed(
+                "ERR Only one of EX, PX, EXAT, PXAT or KEEPTTL arguments can be specified",
+            ));
+        }
+        self.expiry = Some(expiry()?);
+        Ok(())
+    }
+
+    fn len(&self) -> usize {
+        self.pairs.len() / 2
+    }
+
+    fn names(&self) -> impl Iterator<Item = &'a [u8]> {
+        let pairs = self.pairs;
+        (0..pairs.len())
+            .step_by(2)
+            .map(move |index| pairs.at(index))
+    }
+
+    /// Sets the fields, if the condition is met; tells whether it was.
+    fn apply<S: Slot>(&self, hash: &mut HashEditor<'_, S>, now_ms: i64) -> bool {
+        let exists = |name| hash.read().get(name).is_some();
+        let is_met = match self.condition {
+            Condition::None => true,
+            Condition::IfNoneExists => !self.names().any(exists),
+            Condition::IfAllExist => self.names().all(exists),
+        };
+        if is_met {
+            let expiry = self.expiry.unwrap_or(Expiry::Clear);
+            let pair = |index| (self.pairs.at(2 * index), self.pairs.at(2 * index + 1));
+            hash.set_many(self.len(), pair, expiry);
+            if self.is_past(now_ms) {
+                hash.remove_many(self.len(), |index| self.pairs.at(2 * index));
+            }
+        }
+        is_met
+    }
+
+    /// Whether the fields are to be gone right away.
+    fn is_past(&self, now_ms: i64) -> bool {
+        matches!(self.expiry, Some(Expiry::At(time_ms)) if time_ms <= now_ms)
+    }
+}
+
+/// The names and values behind a count at argument `at`, which are the last ones.
+fn pairs<'a>(args: Args<'a>, at: usize, full_name: &str) -> Result<Args<'a>, CommandError> {
+    let wrong_arity = || CommandError::wrong_arity(full_name);
+    let pairs = args.slice_from(at + 1);
+    if pairs.len() < 2 {
+        return Err(wrong_arity());
+    }
+    let count = parse_i64(args.at(at)).and_then(|count| i32::try_from(count).ok());
+    let count = count
+        .filter(|count| *count > 0)
+        .ok_or(CommandError::fixed("ERR invalid number of fields"))?;
+    if pairs.len() as u64 != 2 * u64::from(count.unsigned_abs()) {
+        return Err(wrong_arity());
+    }
+    Ok(pairs)
+}
+
+fn hsetex(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    let key = args.at(1);
+    let limits = limits(&context.instance.config);
+    let now_ms = context.instance.keyspace.now_ms;
+    let setting = Setting::parse(args, now_ms, context.command_name())?;
+    let (keyspace, database, reply) = context.parts();
+    let names = setting.names();
+    let changed = change(keyspace, database, key, limits, names, |hash| {
+        setting.apply(hash, now_ms)
+    })?;
+    let (done, is_empty) = match changed {
+        Some(changed) => (changed.result, changed.is_empty),
+        None if setting.condition == Condition::IfAllExist => (false, false),
+        // What would be gone right away is not made.
+        None if setting.is_past(now_ms) => (true, true),
+        None => create(keyspace, database, key, limits, |hash| {
+            Ok::<_, CommandError>((setting.apply(hash, now_ms), false))
+        })?,
+    };
+    if done {
+        keyspace.modified_times(database, key, setting.len() as u64);
+        let notify = |event| {
+            keyspace
+                .changes
+                .notify(EventClass::Hash, event, database, key);
+        };
+        let follow_up = match setting.expiry {
+            Some(Expiry::At(_)) if setting.is_past(now_ms) => Some("hdel"),
+            Some(Expiry::At(_)) => Some("hexpire"),
+            _ => None,
+        };
+        std::iter::once("hset").chain(follow_up).for_each(notify);
+    }
+    if is_empty {
+        remove_empty(keyspace, database, key);
+    }
+    reply.integer(i64::from(done));
+    Ok(())
+}

@@ -1,0 +1,322 @@
+//! The ends of lists: pushing and popping.
+
+use crate::command::spec::{
+    Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
+};
+use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::keyspace::{EventClass, Keyspace};
+use crate::resp::Reply;
+use crate::types::list::{End, Item, Limits};
+
+use super::{
+    ENDS, arguments_from, bounded_argument, create, edit, end_argument, length_at, limits,
+    push_event, reply_item, take_out, too_many_arguments,
+};
+
+/// Commands on the ends of lists.
+pub static COMMANDS: &[CommandSpec] = &[
+    CommandSpec {
+        name: "lpush",
+        arity: -3,
+        flags: &[Flag::Write, Flag::DenyOom, Flag::Fast],
+        categories: &[Category::List],
+        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Insert], 1)],
+        group: Group::List,
+        complexity: "O(1) for each element.",
+        summary: "Puts elements in at the front of a list; creates the key if need be.",
+        history: &[("2.4.0", "Took several elements.")],
+        arguments: &[
+            Argument::key("key", 0),
+            Argument::new("element", ArgumentKind::String).multiple(),
+        ],
+        handler: lpush,
+        ..CommandSpec::DEFAULT
+    },
+    CommandSpec {
+        name: "rpush",
+        arity: -3,
+        flags: &[Flag::Write, Flag::DenyOom, Flag::Fast],
+        categories: &[Category::List],
+        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Insert], 1)],
+        group: Group::List,
+        complexity: "O(1) for each element.",
+        summary: "Puts elements in at the back of a list; creates the key if need be.",
+        history: &[("2.4.0", "Took several elements.")],
+        arguments: &[
+            Argument::key("key", 0),
+            Argument::new("element", ArgumentKind::String).multiple(),
+        ],
+        handler: rpush,
+        ..CommandSpec::DEFAULT
+    },
+    CommandSpec {
+        name: "lpushx",
+        arity: -3,
+        flags: &[Flag::Write, Flag::DenyOom, Flag::Fast],
+        categories: &[Category::List],
+        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Insert], 1)],
+        group: Group::List,
+        since: "2.2.0",
+        complexity: "O(1) for each element.",
+        summary: "Puts elements in at the front of a list, if there is one.",
+        history: &[("4.0.0", "Took several elements.")],
+        arguments: &[
+            Argument::key("key", 0),
+            Argument::new("element", ArgumentKind::String).multiple(),
+        ],
+        handler: lpushx,
+        ..CommandSpec::DEFAULT
+    },
+    CommandSpec {
+        name: "rpushx",
+        arity: -3,
+        flags: &[Flag::Write, Flag::DenyOom, Flag::Fast],
+        categories: &[Category::List],
+        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Insert], 1)],
+        group: Group::List,
+        since: "2.2.0",
+        complexity: "O(1) for each element.",
+        summary: "Puts elements in at the back of a list, if there is one.",
+        history: &[("4.0.0", "Took several elements.")],
+        arguments: &[
+            Argument::key("key", 0),
+            Argument::new("element", ArgumentKind::String).multiple(),
+        ],
+        handler: rpushx,
+        ..CommandSpec::DEFAULT
+    },
+    CommandSpec {
+        name: "lpop",
+        arity: -2,
+        flags: &[Flag::Write, Flag::Fast],
+        categories: &[Category::List],
+        keys: &[KeySpec::one(
+            &[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Delete],
+            1,
+        )],
+        group: Group::List,
+        complexity: "O(N) where N is the number of elements given.",
+        summary: "Takes elements out at the front of a list and gives them.",
+        history: &[("6.2.0", "Took `count`.")],
+        arguments: &[
+            Argument::key("key", 0),
+            Argument::new("count", ArgumentKind::Integer)
+                .optional()
+                .since("6.2.0"),
+        ],
+        handler: lpop,
+        ..CommandSpec::DEFAULT
+    },
+    CommandSpec {
+        name: "rpop",
+        arity: -2,
+        flags: &[Flag::Write, Flag::Fast],
+        categories: &[Category::List],
+        keys: &[KeySpec::one(
+            &[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Delete],
+            1,
+        )],
+        group: Group::List,
+        complexity: "O(N) where N is the number of elements given.",
+        summary: "Takes elements out at the back of a list and gives them.",
+        history: &[("6.2.0", "Took `count`.")],
+        arguments: &[
+            Argument::key("key", 0),
+            Argument::new("count", ArgumentKind::Integer)
+                .optional()
+                .since("6.2.0"),
+        ],
+        handler: rpop,
+        ..CommandSpec::DEFAULT
+    },
+    CommandSpec {
+        name: "lmpop",
+        arity: -4,
+        flags: &[Flag::Write],
+        categories: &[Category::List],
+        keys: &[KeySpec::counted(
+            &[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Delete],
+            1,
+        )],
+        group: Group::List,
+        since: "7.0.0",
+        complexity: "O(N+M) where N is the number of keys and M that of elements given.",
+        summary: "Takes elements out at an end of the first of several lists that has any, and gives them.",
+        arguments: &[
+            Argument::new("numkeys", ArgumentKind::Integer),
+            Argument::key("key", 0).multiple(),
+            Argument::one_of("where", ENDS),
+            Argument::new("count", ArgumentKind::Integer)
+                .after("COUNT")
+                .optional(),
+        ],
+        handler: lmpop,
+        ..CommandSpec::DEFAULT
+    },
+];
+
+fn lpush(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    push(context, args, End::Front, true)
+}
+
+fn rpush(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    push(context, args, End::Back, true)
+}
+
+fn lpushx(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    push(context, args, End::Front, false)
+}
+
+fn rpushx(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    push(context, args, End::Back, false)
+}
+
+#[inline]
+fn push(context: &mut Context<'_>, args: Args<'_>, end: End, may_create: bool) -> CommandResult {
+    let limits = limits(context.instance);
+    let (keyspace, database, reply) = context.parts();
+    let key = args.at(1);
+    let elements = arguments_from(args, 2);
+    let pushed = edit(keyspace, database, key, &limits, |list| {
+        list.push(end, elements.clone())
+    })?;
+    let length = match pushed {
+        Some(length) => length,
+        None if may_create => create(keyspace, database, key, &limits, end, elements.clone()),
+        None => {
+            reply.integer(0);
+            return Ok(());
+        }
+    };
+    keyspace.modified_times(database, key, elements.len() as u64);
+    keyspace
+        .changes
+        .notify(EventClass::List, push_event(end), database, key);
+    reply.integer(length as i64);
+    Ok(())
+}
+
+fn lpop(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    pop(context, args, End::Front)
+}
+
+fn rpop(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    pop(context, args, End::Back)
+}
+
+#[inline]
+fn pop(context: &mut Context<'_>, args: Args<'_>, end: End) -> CommandResult {
+    if args.len() > 2 {
+        return pop_several(context, args, end);
+    }
+    let limits = limits(context.instance);
+    let (keyspace, database, reply) = context.parts();
+    let visit = |item: Item<'_>| reply_item(reply, item);
+    let taken = take_out(keyspace, database, args.at(1), &limits, (end, 1), visit)?;
+    if taken == 0 {
+        context.reply.null();
+    }
+    Ok(())
+}
+
+fn pop_several(context: &mut Context<'_>, args: Args<'_>, end: End) -> CommandResult {
+    if args.len() > 3 {
+        return Err(too_many_arguments(context));
+    }
+    let count = bounded_argument(args, 2, 0, "ERR value is out of range, must be positive")?;
+    let limits = limits(context.instance);
+    let (keyspace, database, reply) = context.parts();
+    match length_at(keyspace, database, args.at(1))? {
+        None => reply.null_array(),
+        Some(length) => {
+            reply.array(count.min(length));
+            if count > 0 {
+                let visit = |item: Item<'_>| reply_item(reply, item);
+                take_out(keyspace, database, args.at(1), &limits, (end, count), visit)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn lmpop(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    let request = PopRequest::parse(args, 1)?;
+    let limits = limits(context.instance);
+    let (keyspace, database, reply) = context.parts();
+    if !request.serve(keyspace, database, reply, &limits)? {
+        reply.null_array();
+    }
+    Ok(())
+}
+
+/// What LMPOP and BLMPOP ask for.
+pub(super) struct PopRequest<'a> {
+    args: Args<'a>,
+    first_key: usize,
+    keys: usize,
+    end: End,
+    count: usize,
+}
+
+impl<'a> PopRequest<'a> {
+    /// Takes the request apart, from the number of keys on. Errors: in Redis's order.
+    pub fn parse(args: Args<'a>, at: usize) -> Result<PopRequest<'a>, CommandError> {
+        let keys = bounded_argument(args, at, 1, "ERR numkeys should be greater than 0")?;
+        let end = (at + 1).checked_add(keys).and_then(|place| args.get(place));
+        let end = end_argument(end.ok_or(CommandError::SYNTAX)?)?;
+        let mut count = None;
+        let mut place = at + keys + 2;
+        while let Some(word) = args.get(place) {
+            let is_count = word.eq_ignore_ascii_case(b"count") && count.is_none();
+            if !is_count || place + 1 == args.len() {
+                return Err(CommandError::SYNTAX);
+            }
+            let least = "ERR count should be greater than 0";
+            count = Some(bounded_argument(args, place + 1, 1, least)?);
+            place += 2;
+        }
+        Ok(PopRequest {
+            args,
+            first_key: at + 1,
+            keys,
+            end,
+            count: count.unwrap_or(1),
+        })
+    }
+
+    /// The keys, in order.
+    pub fn keys(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let args = self.args;
+        (self.first_key..self.first_key + self.keys).map(move |place| args.at(place))
+    }
+
+    /// Replies with elements of the first list that has any, and its key; says whether there was one. Errors: what is at a key
+    /// before that is not a list.
+    pub fn serve(
+        &self,
+        keyspace: &mut Keyspace,
+        database: usize,
+        reply: &mut Reply,
+        limits: &Limits,
+    ) -> Result<bool, CommandError> {
+        for key in self.keys() {
+            let Some(length) = length_at(keyspace, database, key)? else {
+                continue;
+            };
+            reply.array(2);
+            reply.bulk(key);
+            reply.array(self.count.min(length));
+            let visit = |item: Item<'_>| reply_item(reply, item);
+            take_out(
+                keyspace,
+                database,
+                key,
+                limits,
+                (self.end, self.count),
+                visit,
+            )?;
+            return Ok(true);
+        }
+        Ok(false)
+    }
+}

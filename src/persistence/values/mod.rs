@@ -1,0 +1,20 @@
+//! Values between the keyspace and the snapshot format: `save` writes one as Redis would, `load` builds one of its pieces.
+//!
+//! Never changes the keyspace, and never trusts a piece further than the format's reader vouches for it.
+
+mod load;
+mod save;
+
+pub use load::{LoadBuffer, LoadSettings, Loaded, ValueBuilder, load};
+pub use save::save;
+
+use crate::types::lzf::Compressor;
+
+/// What commands share that write and read values.
+#[derive(Default)]
+pub struct Serialization {
+    /// Compresses longer strings.
+    pub compressor: Compressor,
+    /// Whether payloads with a wrong checksum are taken (DEBUG SET-SKIP-CHECKSUM-VALIDATION).
+    pub skips_checksum: bool,
+}

@@ -1,0 +1,339 @@
+//! DUMP and RESTORE: what they take and give, and what becomes of the key.
+
+use oneloop::config::Config;
+use oneloop::persistence::rdb::Checksum;
+
+use crate::support::{Harness, START_MS};
+
+const WRONG: &str = "-ERR DUMP payload version or checksum are wrong\r\n";
+const DAMAGED: &str = "-ERR Bad data format\r\n";
+
+/// What DUMP of Redis 7.0.15 gives for the string `foo`.
+const FOO: &[u8] = b"\0\x03foo\n\0sI9\xdbM\xc1\xba\x97";
+
+/// A value with the footer of this version.
+fn payload(value: &[u8], version: u16) -> Vec<u8> {
+    let mut bytes = value.to_vec();
+    bytes.extend_from_slice(&version.to_le_bytes());
+    let checksum = Checksum::of(&bytes);
+    bytes.extend_from_slice(&checksum.to_le_bytes());
+    bytes
+}
+
+fn dump(server: &mut Harness, key: &str) -> Vec<u8> {
+    let client = server.client;
+    let reply = server.run_as(client, &[b"dump", key.as_bytes()]);
+    let start = reply
+        .iter()
+        .position(|byte| *byte == b'\n')
+        .expect("a header");
+    reply[start + 1..reply.len() - 2].to_vec()
+}
+
+/// RESTORE with options.
+fn restore(server: &mut Harness, key: &str, ttl: &str, payload: &[u8], options: &str) -> String {
+    let mut args = vec![b"restore", key.as_bytes(), ttl.as_bytes(), payload];
+    args.extend(options.split_whitespace().map(str::as_bytes));
+    server.run_args(&args)
+}
+
+#[test]
+fn dump_gives_what_redis_gives() {
+    let mut server = Harness::new();
+    server.expect("dump none", "$-1\r\n");
+    for (value, bytes) in [
+        ("foo", &b"\0\x03foo"[..]),
+        ("12", b"\0\xc0\x0c"),
+        ("-300", b"\0\xc1\xd4\xfe"),
+        ("70000", b"\0\xc2\x70\x11\x01\0"),
+        ("12345678901", b"\0\x0b12345678901"),
+        (
+            "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+            b"\0\xc3\x09\x1e\x01aa\xe0\x11\0\x01aa",
+        ),
+    ] {
+        server.run(&format!("set key {value}"));
+        assert_eq!(dump(&mut server, "key"), payload(bytes, 11), "{value}");
+    }
+}
+
+#[test]
+fn compression_is_a_setting() {
+    let mut server = Harness::with_config(Config {
+        rdbcompression: false,
+        ..Config::default()
+    });
+    let text = "a".repeat(30);
+    server.run(&format!("set key {text}"));
+    let plain = [b"\0\x1e", text.as_bytes()].concat();
+    assert_eq!(dump(&mut server, "key"), payload(&plain, 11));
+}
+
+#[test]
+fn strings_come_back_as_they_were() {
+    let mut server = Harness::new();
+    let texts = [
+        String::new(),
+        "0".into(),
+        "-1".into(),
+        "007".into(),
+        "9223372036854775807".into(),
+        "x".repeat(45),
+        "xyz".repeat(100),
+        "xyz".repeat(100_000),
+    ];
+    for text in texts {
+        server.run_args(&[b"set", b"from", text.as_bytes()]);
+        let bytes = dump(&mut server, "from");
+        assert_eq!(
+            restore(&mut server, "to", "0", &bytes, "replace"),
+            "+OK\r\n"
+        );
+        let bulk = format!("${}\r\n{text}\r\n", text.len());
+        server.expect("get to", &bulk);
+        let encoding = server.run("object encoding from");
+        server.expect("object encoding to", &encoding);
+        server.expect("pttl to", ":-1\r\n");
+    }
+}
+
+#[test]
+fn payloads_of_other_servers_are_taken() {
+    let mut server = Harness::new();
+    assert_eq!(restore(&mut server, "a", "0", FOO, ""), "+OK\r\n");
+    for version in [1, 6, 11, 12, 80] {
+        let bytes = payload(b"\0\x03foo", version);
+        assert_eq!(restore(&mut server, "a", "0", &bytes, "replace"), "+OK\r\n");
+        server.expect("get a", "$3\r\nfoo\r\n");
+    }
+    for version in [0, 13, 79, 81] {
+        let bytes = payload(b"\0\x03foo", version);
+        assert_eq!(restore(&mut server, "a", "0", &bytes, "replace"), WRONG);
+    }
+}
+
+#[test]
+fn times_are_durations_or_moments() {
+    let mut server = Harness::new();
+    assert_eq!(restore(&mut server, "a", "1000", FOO, ""), "+OK\r\n");
+    server.expect("pttl a", ":1000\r\n");
+    let moment = (START_MS + 5000).to_string();
+    assert_eq!(restore(&mut server, "b", &moment, FOO, "AbsTtl"), "+OK\r\n");
+    server.expect("pexpiretime b", &format!(":{moment}\r\n"));
+    // Zero is no time at all, not a moment in the past.
+    assert_eq!(restore(&mut server, "c", "0", FOO, "absttl"), "+OK\r\n");
+    server.expect("pttl c", ":-1\r\n");
+    assert_eq!(restore(&mut server, "a", "0", FOO, "replace"), "+OK\r\n");
+    server.expect("pttl a", ":-1\r\n");
+}
+
+#[test]
+fn what_has_expired_is_not_created() {
+    let mut server = Harness::new();
+    server.run("set there 1");
+    for time in ["1", &START_MS.to_string()] {
+        assert_eq!(
+            restore(&mut server, "absent", time, FOO, "absttl"),
+            "+OK\r\n"
+        );
+        server.expect("exists absent", ":0\r\n");
+    }
+    assert_eq!(
+        restore(&mut server, "there", "1", FOO, "absttl replace"),
+        "+OK\r\n"
+    );
+    server.expect("exists there", ":0\r\n");
+    // A moment beyond all numbers is in the past.
+    let end = i64::MAX.to_string();
+    assert_eq!(restore(&mut server, "a", &end, FOO, ""), "+OK\r\n");
+    server.expect("exists a", ":0\r\n");
+    let next = (START_MS + 1).to_string();
+    assert_eq!(restore(&mut server, "a", &next, FOO, "absttl"), "+OK\r\n");
+    server.expect("exists a", ":1\r\n");
+}
+
+#[test]
+fn a_key_that_is_there_is_kept_unless_it_is_to_be_replaced() {
+    let mut server = Harness::new();
+    server.run("set a 1");
+    let busy = "-BUSYKEY Target key name already exists.\r\n";
+    assert_eq!(restore(&mut server, "a", "0", FOO, ""), busy);
+    // Before anything else is looked at but the options.
+    assert_eq!(restore(&mut server, "a", "x", b"", ""), busy);
+    assert_eq!(
+        restore(&mut server, "a", "x", b"", "replac"),
+        "-ERR syntax error\r\n"
+    );
+    server.expect("get a", "$1\r\n1\r\n");
+    assert_eq!(restore(&mut server, "a", "0", FOO, "REPLACE"), "+OK\r\n");
+    server.expect("get a", "$3\r\nfoo\r\n");
+    // One that cannot be replaced stays.
+    assert_eq!(restore(&mut server, "a", "0", b"\x08", "replace"), WRONG);
+    let damaged = payload(b"\0\x05foo", 11);
+    assert_eq!(restore(&mut server, "a", "0", &damaged, "replace"), DAMAGED);
+    server.expect("get a", "$3\r\nfoo\r\n");
+}
+
+#[test]
+fn arguments_are_checked() {
+    let mut server = Harness::new();
+    let mut check = |ttl: &str, options: &str, reply: &str| {
+        assert_eq!(
+            restore(&mut server, "k", ttl, FOO, options),
+            format!("-ERR {reply}\r\n")
+        );
+    };
+    check("x", "", "value is not an integer or out of range");
+    check("-1", "", "Invalid TTL value, must be >= 0");
+    check("0", "replace more", "syntax error");
+    check("0", "idletime", "syntax error");
+    check("0", "idletime x", "value is not an integer or out of range");
+    check("0", "idletime -1", "Invalid IDLETIME value, must be >= 0");
+    check("0", "freq", "syntax error");
+    check("0", "freq x", "value is not an integer or out of range");
+    check(
+        "0",
+        "freq -1",
+        "Invalid FREQ value, must be >= 0 and <= 255",
+    );
+    check(
+        "0",
+        "freq 256",
+        "Invalid FREQ value, must be >= 0 and <= 255",
+    );
+    check("0", "freq 1 idletime 1", "syntax error");
+    check("0", "idletime 1 freq 1", "syntax error");
+    let arity = "-ERR wrong number of arguments for 'restore' command\r\n";
+    server.expect("restore k 0", arity);
+}
+
+#[test]
+fn damaged_payloads_are_refused() {
+    let mut server = Harness::new();
+    for length in 0..FOO.len() {
+        assert_eq!(restore(&mut server, "k", "0", &FOO[..length], ""), WRONG);
+        let mut bytes = FOO.to_vec();
+        bytes[length] ^= 0x10;
+        assert_eq!(restore(&mut server, "k", "0", &bytes, ""), WRONG);
+    }
+    for value in [
+        &b""[..],
+        b"\0",
+        b"\0\x04foo",
+        b"\0\xc4",
+        b"\x08",
+        b"\x07\0",
+        b"\0\xc3\x01\x81\xff\xff\xff\xff\xff\xff\xff\xff\0",
+        b"\x01\0",
+        b"\x14\x01a",
+    ] {
+        assert_eq!(
+            restore(&mut server, "k", "0", &payload(value, 11), ""),
+            DAMAGED
+        );
+    }
+    server.expect("dbsize", ":0\r\n");
+}
+
+#[test]
+fn strings_have_a_limit() {
+    let mut server = Harness::with_config(Config {
+        proto_max_bulk_len: 1024 * 1024,
+        ..Config::default()
+    });
+    // A bomb: 2 MiB of zeros, packed.
+    let mut packed = vec![0, 0];
+    while packed.len() < 24_000 {
+        packed.extend_from_slice(&[0xe0, 0xff, 0]);
+    }
+    let length = 1 + (packed.len() as u32 - 2) / 3 * 264;
+    let mut value = b"\0\xc3\x80".to_vec();
+    value.extend_from_slice(&(packed.len() as u32).to_be_bytes());
+    value.push(0x80);
+    value.extend_from_slice(&length.to_be_bytes());
+    value.extend_from_slice(&packed);
+    let bytes = payload(&value, 11);
+    assert_eq!(restore(&mut server, "k", "0", &bytes, ""), DAMAGED);
+    server.expect("config set proto-max-bulk-len 512mb", "+OK\r\n");
+    assert_eq!(restore(&mut server, "k", "0", &bytes, ""), "+OK\r\n");
+    server.expect("strlen k", &format!(":{length}\r\n"));
+}
+
+#[test]
+fn a_key_may_come_with_its_idle_time() {
+    let mut server = Harness::new();
+    assert_eq!(
+        restore(&mut server, "a", "0", FOO, "idletime 1000"),
+        "+OK\r\n"
+    );
+    server.expect("object idletime a", ":1000\r\n");
+    // A counter of uses is of no use here.
+    assert_eq!(restore(&mut server, "b", "0", FOO, "freq 100"), "+OK\r\n");
+    server.expect("object idletime b", ":0\r\n");
+}
+
+#[test]
+fn a_key_may_come_with_its_frequency() {
+    let mut server = Harness::new();
+    server.run("config set maxmemory-policy allkeys-lfu");
+    assert_eq!(restore(&mut server, "a", "0", FOO, "freq 100"), "+OK\r\n");
+    server.expect("object freq a", ":100\r\n");
+    assert_eq!(
+        restore(&mut server, "b", "0", FOO, "idletime 1000"),
+        "+OK\r\n"
+    );
+    server.expect("object freq b", ":5\r\n");
+}
+
+#[test]
+fn events_tell_of_it() {
+    let mut server = Harness::new();
+    // So that the payload can be given as text.
+    server.instance.serialization.skips_checksum = true;
+    let payload = "\0\u{2}ab\u{b}\0checksum";
+    let run = |server: &mut Harness, tail: &str| {
+        server.events(&format!("restore key {tail}").replace("PAYLOAD", payload))
+    };
+    assert_eq!(
+        run(&mut server, "0 PAYLOAD"),
+        ["0:new key", "0:restore key"]
+    );
+    assert_eq!(run(&mut server, "0 PAYLOAD"), [""; 0]);
+    assert_eq!(
+        run(&mut server, "0 PAYLOAD replace"),
+        ["0:new key", "0:restore key"]
+    );
+    assert_eq!(run(&mut server, "1 PAYLOAD replace absttl"), ["0:del key"]);
+    assert_eq!(run(&mut server, "1 PAYLOAD absttl"), [""; 0]);
+}
+
+#[test]
+fn each_restore_is_one_change() {
+    let mut server = Harness::new();
+    let before = server.instance.keyspace.changes.total();
+    restore(&mut server, "a", "0", FOO, "");
+    restore(&mut server, "a", "0", FOO, "replace");
+    restore(&mut server, "a", "1", FOO, "replace absttl");
+    restore(&mut server, "a", "1", FOO, "replace absttl");
+    assert_eq!(server.instance.keyspace.changes.total(), before + 3);
+}
+
+#[test]
+fn checksums_can_be_ignored() {
+    let mut server = Harness::with_debug();
+    let mut bytes = FOO.to_vec();
+    bytes[12] ^= 1;
+    assert_eq!(restore(&mut server, "a", "0", &bytes, ""), WRONG);
+    server.expect("debug set-skip-checksum-validation 1", "+OK\r\n");
+    assert_eq!(restore(&mut server, "a", "0", &bytes, ""), "+OK\r\n");
+    server.expect("debug set-skip-checksum-validation 0", "+OK\r\n");
+    assert_eq!(restore(&mut server, "a", "0", &bytes, "replace"), WRONG);
+}
+
+#[test]
+fn the_command_of_cluster_nodes_does_the_same() {
+    let mut server = Harness::new();
+    let reply = server.run_args(&[b"restore-asking", b"a", b"0", FOO]);
+    assert_eq!(reply, "+OK\r\n");
+    server.expect("get a", "$3\r\nfoo\r\n");
+}
