@@ -426,16 +426,14 @@ impl Keyspace {
         self.databases[database].records().prefetch_entry(hash);
     }
 
-    /// Lets go of a part that was cut out of a value: at once, or by the job if it is large.
-    pub fn discard(&mut self, part: Object) {
-        if part.burden() > 0 {
-            condemned::dispose_object(Box::new(part));
-        }
-    }
-
     /// Frees up to so many elements of what was thrown away; tells whether there is more.
     pub fn reclaim_step(&mut self, elements: usize) -> bool {
         self.garbage.step(elements) | condemned::step(elements)
+    }
+
+    /// Lets go of a collection that was cut out of a value: at once, or in steps if it is large.
+    pub fn discard(&mut self, object: Box<Object>) {
+        condemned::dispose_object(object);
     }
 
     /// Whether anything waits to be freed.

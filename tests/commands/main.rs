@@ -24,5 +24,6 @@ mod lists;
 mod memory;
 mod server;
 mod slowlog;
+mod streams;
 mod strings;
 mod strings_newer;

@@ -274,7 +274,9 @@ fn create<'f, F: ExactSizeIterator<Item = Field<'f>> + Clone>(
 
 /// Has what was trimmed freed; gives its number.
 fn settle_trim(keyspace: &mut Keyspace, trimmed: Trimmed) -> usize {
-    keyspace.discard(Object::Stream(trimmed.garbage));
+    if trimmed.garbage.burden() > 0 {
+        keyspace.discard(Box::new(Object::Stream(trimmed.garbage)));
+    }
     trimmed.entries
 }
 

@@ -287,7 +287,8 @@ fn destroy(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     context.reply.integer(i64::from(removed.is_some()));
     if let Some(groups) = removed {
         let (keyspace, database, _) = context.parts();
-        keyspace.discard(Object::Stream(Stream::of_garbage_groups(groups)));
+        let garbage = Object::Stream(Stream::of_garbage_groups(groups));
+        keyspace.discard(Box::new(garbage));
         // For those who wait for what the group is to read.
         keyspace.changes.touched(database, args.at(2));
         tell(context, args, "xgroup-destroy");
