@@ -149,8 +149,13 @@ fn round(oracle: &mut Oracle, families: &[Generator], seed: u64) {
 /// Whether the elements of what is at a command's key have an order that both servers keep: those of a table have none.
 fn has_order(server: &mut Harness, command: &Words) -> bool {
     let key = command.get(1).map(Vec::as_slice).unwrap_or_default();
-    let record = server.instance.keyspace.peek(0, key);
-    !record.is_some_and(|record| matches!(record.value(), Value::Object(_)))
+    let keyspace = &mut server.instance.keyspace;
+    // A look must not remove what has expired.
+    keyspace.hold_expired = true;
+    let record = keyspace.peek(0, key);
+    let is_large = record.is_some_and(|record| matches!(record.value(), Value::Object(_)));
+    keyspace.hold_expired = false;
+    !is_large
 }
 
 /// Whether the replies differ because Redis 7.2 has another encoding for small lists than 7.0 had.

@@ -69,7 +69,7 @@ fn count(source: &mut Source) -> Vec<u8> {
 fn id(source: &mut Source) -> Vec<u8> {
     let ms = source.one_of(&[0, 5, 5, 5, 5, 6, 6, 7, 300]);
     match source.below(30) {
-        0 => source.value(),
+        0 => source.integer_text(),
         1 => ms.to_string().into_bytes(),
         2 => source
             .one_of(&["-", "+", "0-0", "0", "5-", "5-x", "18446744073709551615"])

@@ -10,7 +10,9 @@ use crate::keyspace::Keyspace;
 use crate::resp::{Reply, number};
 use crate::types::stream::{Entries, Group as ConsumerGroup, Id, Stream};
 
-use super::{Ids, edit, no_group, notify, parse_id, parse_start, read, write_entry, write_id};
+use super::{
+    Ids, edit, no_group, notify, parse_id, parse_start, quoted, read, write_entry, write_id,
+};
 
 /// The family's commands.
 pub static COMMANDS: &[CommandSpec] = &[
@@ -229,7 +231,7 @@ impl Options {
                     at += 1;
                 }
                 _ => {
-                    let option = String::from_utf8_lossy(option);
+                    let option = quoted(option);
                     return Err(CommandError::new(format!(
                         "ERR Unrecognized XCLAIM option '{option}'"
                     )));

@@ -8,7 +8,7 @@ use crate::types::object::Object;
 use crate::types::slot::OwnedValue;
 use crate::types::stream::{Id, Stream};
 
-use super::{edit, notify, parse_id, parse_integer};
+use super::{edit, notify, parse_id, parse_integer, quoted};
 
 /// The family's commands.
 pub static COMMANDS: &[CommandSpec] = &[CommandSpec {
@@ -181,8 +181,8 @@ fn no_key() -> CommandError {
 
 /// The error of a subcommand that needs the group.
 fn no_such_group(args: Args<'_>) -> CommandError {
-    let key = String::from_utf8_lossy(args.at(2));
-    let group = String::from_utf8_lossy(args.at(3));
+    let key = quoted(args.at(2));
+    let group = quoted(args.at(3));
     CommandError::new(format!(
         "NOGROUP No such consumer group '{group}' for key name '{key}'"
     ))

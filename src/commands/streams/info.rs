@@ -7,7 +7,7 @@ use crate::command::{Args, CommandError, CommandResult, Context, help};
 use crate::resp::Reply;
 use crate::types::stream::{Consumer, Group as ConsumerGroup, Id, Stream};
 
-use super::{parse_integer, read, write_entries, write_entry, write_id};
+use super::{parse_integer, quoted, read, write_entries, write_entry, write_id};
 
 /// The family's commands.
 pub static COMMANDS: &[CommandSpec] = &[CommandSpec {
@@ -125,8 +125,8 @@ fn consumers(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let now_ms = keyspace.now_ms;
     let stream = existing(keyspace, database, args.at(2))?;
     let Some(group) = stream.groups.get(args.at(3)) else {
-        let key = String::from_utf8_lossy(args.at(2));
-        let group = String::from_utf8_lossy(args.at(3));
+        let key = quoted(args.at(2));
+        let group = quoted(args.at(3));
         return Err(CommandError::new(format!(
             "NOGROUP No such consumer group '{group}' for key name '{key}'"
         )));

@@ -10,6 +10,8 @@ pub mod read;
 pub mod remove;
 mod trim_options;
 
+use std::borrow::Cow;
+
 use smallvec::SmallVec;
 
 use crate::command::CommandError;
@@ -162,9 +164,15 @@ fn write_entries<'a>(
     written
 }
 
+/// A name as errors quote it: a NUL ends it, as in Redis.
+fn quoted(name: &[u8]) -> Cow<'_, str> {
+    let shown = name.split(|byte| *byte == 0).next();
+    String::from_utf8_lossy(shown.unwrap_or_default())
+}
+
 /// The error of a command that needs a group where there is none, or no key.
 fn no_group(key: &[u8], group: &[u8]) -> CommandError {
-    let (key, group) = (String::from_utf8_lossy(key), String::from_utf8_lossy(group));
+    let (key, group) = (quoted(key), quoted(group));
     CommandError::new(format!(
         "NOGROUP No such key '{key}' or consumer group '{group}'"
     ))

@@ -12,7 +12,8 @@ use crate::resp::{Protocol, Reply};
 use crate::types::stream::{Entries, Group as ConsumerGroup, Id, Stream};
 
 use super::{
-    edit, notify, parse_count, parse_id, read as read_stream, write_entries, write_entry, write_id,
+    edit, notify, parse_count, parse_id, quoted, read as read_stream, write_entries, write_entry,
+    write_id,
 };
 
 /// The family's commands.
@@ -303,7 +304,7 @@ fn position_in_group(
     id: &[u8],
 ) -> Result<From, CommandError> {
     if stream.is_none_or(|stream| stream.groups.get(group).is_none()) {
-        let (key, group) = (String::from_utf8_lossy(key), String::from_utf8_lossy(group));
+        let (key, group) = (quoted(key), quoted(group));
         return Err(CommandError::new(format!(
             "NOGROUP No such key '{key}' or consumer group '{group}' in XREADGROUP with GROUP option"
         )));
