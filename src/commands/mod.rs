@@ -29,6 +29,7 @@ pub mod server;
 pub mod sets;
 pub mod slowlog;
 pub mod sorted_sets;
+pub mod streams;
 pub mod strings;
 
 use crate::command::spec::CommandSpec;
@@ -76,6 +77,14 @@ pub static FAMILIES: &[&[CommandSpec]] = &[
     sorted_sets::pop::COMMANDS,
     sorted_sets::draw::COMMANDS,
     sorted_sets::ALGEBRA_COMMANDS,
+    streams::append::COMMANDS,
+    streams::range::COMMANDS,
+    streams::read::COMMANDS,
+    streams::remove::COMMANDS,
+    streams::groups::COMMANDS,
+    streams::pending::COMMANDS,
+    streams::claim::COMMANDS,
+    streams::info::COMMANDS,
     strings::values::COMMANDS,
     strings::many::COMMANDS,
     strings::parts::COMMANDS,

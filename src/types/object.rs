@@ -54,6 +54,14 @@ impl Object {
         each!(self, value => value.len())
     }
 
+    /// How much there is to free, in elements. O(1), O(groups) of a stream.
+    pub fn burden(&self) -> usize {
+        match self {
+            Object::Stream(stream) => stream.burden(),
+            other => other.len(),
+        }
+    }
+
     /// Whether there are none: a stream may live on without entries. O(1).
     pub fn is_empty(&self) -> bool {
         self.len() == 0

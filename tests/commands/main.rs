@@ -26,5 +26,6 @@ mod memory;
 mod server;
 mod slowlog;
 mod sorted_sets;
+mod streams;
 mod strings;
 mod strings_newer;

@@ -9,9 +9,9 @@
 mod support;
 
 mod bitmaps;
+mod geo;
 mod hashes;
 mod hashes_newer;
-mod geo;
 mod hyperloglog;
 mod keys;
 mod lists;
@@ -19,6 +19,7 @@ mod oracle;
 mod sorted_sets;
 mod source;
 mod state;
+mod streams;
 mod strings;
 mod unordered;
 
@@ -51,6 +52,7 @@ const FAMILIES: &[Generator] = &[
     Generator::new(1, hyperloglog::command),
     Generator::new(2, geo::command),
     Generator::new(4, sorted_sets::command),
+    Generator::new(3, streams::command),
     Generator::new(3, hashes::command),
     Generator::new(3, lists::command),
 ];
