@@ -19,6 +19,7 @@ mod keys;
 mod latency;
 mod memory;
 mod server;
+mod sets;
 mod slowlog;
 mod strings;
 mod strings_newer;

@@ -13,6 +13,7 @@ mod hashes;
 mod hyperloglog;
 mod keys;
 mod oracle;
+mod sets;
 mod source;
 mod state;
 mod strings;
@@ -45,10 +46,11 @@ const FAMILIES: &[Generator] = &[
     Generator::new(2, bitmaps::command),
     Generator::new(1, hyperloglog::command),
     Generator::new(3, hashes::command),
+    Generator::new(3, sets::command),
 ];
 
 const ROUNDS: u64 = 40;
-const COMMANDS_PER_ROUND: usize = 750;
+const COMMANDS_PER_ROUND: usize = 900;
 /// Commands sent at once; the state behind the replies is compared after each such piece.
 const COMMANDS_PER_PIECE: usize = 150;
 
