@@ -28,6 +28,9 @@ const WIDE: Limits = Limits {
 
 type Model = BTreeSet<Vec<u8>>;
 
+/// A walk that calls for every member until it is told to break off.
+type Walk<'a> = dyn Fn(&mut dyn FnMut() -> ControlFlow<()>) + 'a;
+
 fn seed() -> HashSeed {
     HashSeed::from_seed(3)
 }
@@ -422,7 +425,7 @@ fn walks_break_off() {
         build_large(&numbered(300..900)),
     );
     let sets = [view(&left), view(&right)];
-    let count_to = |limit: usize, walk: &dyn Fn(&mut dyn FnMut() -> ControlFlow<()>)| {
+    let count_to = |limit: usize, walk: &Walk<'_>| {
         let mut count = 0;
         walk(&mut || {
             count += 1;
