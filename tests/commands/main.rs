@@ -24,6 +24,7 @@ mod latency;
 mod lists;
 mod memory;
 mod server;
+mod sets;
 mod slowlog;
 mod sorted_sets;
 mod streams;

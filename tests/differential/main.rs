@@ -16,6 +16,7 @@ mod hyperloglog;
 mod keys;
 mod lists;
 mod oracle;
+mod sets;
 mod sorted_sets;
 mod source;
 mod state;
@@ -54,6 +55,7 @@ const FAMILIES: &[Generator] = &[
     Generator::new(4, sorted_sets::command),
     Generator::new(3, streams::command),
     Generator::new(3, hashes::command),
+    Generator::new(3, sets::command),
     Generator::new(3, lists::command),
 ];
 
@@ -65,7 +67,7 @@ const NEWER_FAMILIES: &[Generator] = &[
 ];
 
 const ROUNDS: u64 = 40;
-const COMMANDS_PER_ROUND: usize = 750;
+const COMMANDS_PER_ROUND: usize = 900;
 /// Commands sent at once; the state behind the replies is compared after each such piece.
 const COMMANDS_PER_PIECE: usize = 150;
 
