@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::Words;
@@ -22,26 +23,15 @@ pub struct Oracle {
 impl Oracle {
     /// Starts the server that this program is; nothing if there is no such program.
     pub fn start(program: &str) -> Option<Oracle> {
-        let name = program.rsplit('/').next().unwrap_or_default();
-        let folder = format!(
-            "differential-{}-{}",
-            std::process::id(),
-            program.len() + name.len()
-        );
+        static STARTED: AtomicUsize = AtomicUsize::new(0);
+        let number = STARTED.fetch_add(1, Ordering::Relaxed);
+        let folder = format!("differential-{}-{number}", std::process::id());
         let folder = std::env::temp_dir().join(folder);
         std::fs::create_dir_all(&folder).expect("the temporary folder is writable");
         let socket = folder.join("redis.sock");
         let server = Command::new(program)
             .args(["--port", "0", "--save", "", "--appendonly", "no"])
             .args(["--enable-debug-command", "yes"])
-            .args(["--proto-max-bulk-len", &BULK_MAX_BYTES.to_string()])
-            .arg("--unixsocket")
-            .arg(&socket)
-            .arg("--dir")
-            .arg(&folder)
-            .stdout(Stdio::null())
-            .spawn()
-            .ok()?;
         // Waiting for another process to listen is the one thing here that takes its time.
         let stream = (0..200).find_map(|_| {
             std::thread::sleep(Duration::from_millis(25));

@@ -71,6 +71,11 @@ impl ValueDecoder {
         }
     }
 
+    /// The kind of the value.
+    pub fn kind(&self) -> ValueKind {
+        self.kind
+    }
+
     /// The next piece of the value, or nothing at its end. O(bytes of the piece); O(n log n) for packed ones with full scrutiny.
     ///
     /// # Errors

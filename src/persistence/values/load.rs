@@ -2,23 +2,40 @@
 
 use bytes::Bytes;
 
+use crate::collections::hash::HashSeed;
 use crate::config::Config;
 use crate::keyspace::NewValue;
-use crate::persistence::rdb::{Fault, FormatError, Payload, Piece, Scrutiny};
-use crate::types::slot::OwnedValue;
+use crate::persistence::rdb::{Fault, FormatError, Payload, Piece, Scrutiny, Text, ValueKind};
+use crate::types::slot::{OwnedSlot, OwnedValue, PackedForm};
+use crate::types::{hash, list};
+
+const TWICE: Fault = Fault::Corrupt("a collection holds the same element twice");
+const MISPLACED: Fault = Fault::Corrupt("a value has a part of another type");
 
 /// What the settings say of values that are read.
 #[derive(Clone, Copy, Debug)]
 pub struct LoadSettings {
     /// Longest string.
     pub string_max_bytes: u64,
+    pub lists: list::Limits,
+    pub hashes: hash::Limits,
 }
 
 impl LoadSettings {
     /// As the configuration has it.
     pub fn of(config: &Config) -> LoadSettings {
+        let limit = |setting: u64| usize::try_from(setting).unwrap_or(usize::MAX);
         LoadSettings {
             string_max_bytes: config.proto_max_bulk_len,
+            lists: list::Limits {
+                max_listpack_size: config.list_max_listpack_size,
+                compress_depth: config.list_compress_depth,
+                large_bytes: None,
+            },
+            hashes: hash::Limits {
+                fields: limit(config.hash_max_listpack_entries),
+                text_bytes: limit(config.hash_max_listpack_value),
+            },
         }
     }
 }
@@ -51,33 +68,106 @@ pub struct LoadBuffer {
 }
 
 /// A value that is being built of its pieces.
-#[derive(Debug, Default)]
-pub struct ValueBuilder {
-    text: Option<Bytes>,
+pub struct ValueBuilder<'a> {
+    settings: &'a LoadSettings,
+    seed: &'a HashSeed,
+    part: Part,
     packed_blocks: u64,
 }
 
-impl ValueBuilder {
-    /// Takes the next piece.
+/// What there is of a value.
+enum Part {
+    Nothing,
+    Text(Bytes),
+    Packed(OwnedValue),
+    List(list::ListBuilder),
+    Hash(OwnedSlot),
+}
+
+impl<'a> ValueBuilder<'a> {
+    /// Nothing yet of a value of this kind.
+    pub fn new(kind: ValueKind, settings: &'a LoadSettings, seed: &'a HashSeed) -> Self {
+        let part = match kind {
+            ValueKind::List
+            | ValueKind::ListZiplist
+            | ValueKind::ListZiplists
+            | ValueKind::ListListpacks => Part::List(list::ListBuilder::new(&settings.lists)),
+            ValueKind::Hash
+            | ValueKind::HashTimes
+            | ValueKind::HashTimesPreRelease
+            | ValueKind::HashTimesValkey => Part::Hash(OwnedSlot::new(hash::empty(), seed)),
+            _ => Part::Nothing,
+        };
+        Self {
+            settings,
+            seed,
+            part,
+            packed_blocks: 0,
+        }
+    }
+
+    /// Takes the next piece. O(bytes) amortised.
     ///
     /// # Errors
     ///
-    /// When it does not go with the ones before.
+    /// When it does not go with the ones before: an element that is there already.
     pub fn add(&mut self, piece: Piece<'_>) -> Result<(), Fault> {
-        match piece {
-            Piece::Text(text) => self.text = Some(Bytes::from(text.into_vec())),
-            _ => return Err(Fault::Unsupported("a collection")),
+        match (&mut self.part, piece) {
+            (part @ Part::Nothing, Piece::Text(text)) => {
+                *part = Part::Text(Bytes::from(text.into_vec()));
+            }
+            (Part::List(list), Piece::Block(PackedForm::List, block)) => {
+                self.packed_blocks += 1;
+                list.push_listpack(block.into_vec());
+            }
+            (Part::List(list), Piece::Element(element)) => list.push(&&*element),
+            (Part::Nothing, Piece::Block(form, block)) => self.adopt(form, block)?,
+            (
+                Part::Hash(slot),
+                Piece::Field {
+                    field,
+                    value,
+                    expiry_ms,
+                },
+            ) => {
+                let expiry = expiry_ms.map_or(hash::Expiry::Clear, hash::Expiry::At);
+                let editor = hash::HashEditor::of(slot, self.settings.hashes);
+                if editor.is_none_or(|mut hash| hash.set(&field, &value, expiry)) {
+                    return Err(TWICE);
+                }
+            }
+            _ => return Err(MISPLACED),
         }
         Ok(())
     }
 
-    /// The value.
+    /// Takes over a packed collection, in the form that suits it.
+    fn adopt(&mut self, form: PackedForm, block: Text<'_>) -> Result<(), Fault> {
+        self.packed_blocks += 1;
+        let bytes = block.into_vec();
+        let value = match form {
+            PackedForm::Hash | PackedForm::HashExpiring => {
+                hash::adopt(form, bytes, self.settings.hashes, self.seed)
+            }
+            PackedForm::List | PackedForm::Set | PackedForm::IntSet | PackedForm::SortedSet => None,
+        };
+        self.part = Part::Packed(value.ok_or(TWICE)?);
+        Ok(())
+    }
+
+    /// The value, in the form that suits it.
     ///
     /// # Errors
     ///
     /// When there is none.
     pub fn finish(self) -> Result<Loaded, Fault> {
-        self.text.map(Loaded::Text).ok_or(Fault::Empty)
+        Ok(match self.part {
+            Part::Text(text) => Loaded::Text(text),
+            Part::Packed(value) => Loaded::Collection(value),
+            Part::List(list) => Loaded::Collection(list.finish()),
+            Part::Hash(slot) => Loaded::Collection(slot.value),
+            Part::Nothing => return Err(Fault::Empty),
+        })
     }
 
     /// How many of the pieces were packed collections.
@@ -91,9 +181,13 @@ impl ValueBuilder {
 /// # Errors
 ///
 /// What is wrong with it.
-pub fn load(payload: &Payload<'_>, settings: &LoadSettings) -> Result<(Loaded, u64), FormatError> {
+pub fn load(
+    payload: &Payload<'_>,
+    settings: &LoadSettings,
+    seed: &HashSeed,
+) -> Result<(Loaded, u64), FormatError> {
     let (mut decoder, mut reader) = payload.open(settings.string_max_bytes, Scrutiny::Full)?;
-    let mut builder = ValueBuilder::default();
+    let mut builder = ValueBuilder::new(decoder.kind(), settings, seed);
     while let Some(piece) = decoder.next(&mut reader)? {
         builder.add(piece).map_err(|fault| reader.error(fault))?;
     }
