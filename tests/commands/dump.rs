@@ -1,8 +1,9 @@
 //! DUMP and RESTORE: what they take and give, and what becomes of the key.
 
 use oneloop::config::Config;
-use oneloop::persistence::rdb::Checksum;
+use proptest::prelude::*;
 
+use crate::support::exercise::{VALUES, exercise, payload};
 use crate::support::{Harness, START_MS};
 
 const WRONG: &str = "-ERR DUMP payload version or checksum are wrong\r\n";
@@ -10,15 +11,6 @@ const DAMAGED: &str = "-ERR Bad data format\r\n";
 
 /// What DUMP of Redis 7.0.15 gives for the string `foo`.
 const FOO: &[u8] = b"\0\x03foo\n\0sI9\xdbM\xc1\xba\x97";
-
-/// A value with the footer of this version.
-fn payload(value: &[u8], version: u16) -> Vec<u8> {
-    let mut bytes = value.to_vec();
-    bytes.extend_from_slice(&version.to_le_bytes());
-    let checksum = Checksum::of(&bytes);
-    bytes.extend_from_slice(&checksum.to_le_bytes());
-    bytes
-}
 
 fn dump(server: &mut Harness, key: &str) -> Vec<u8> {
     let client = server.client;
@@ -336,4 +328,48 @@ fn the_command_of_cluster_nodes_does_the_same() {
     let reply = server.run_args(&[b"restore-asking", b"a", b"0", FOO]);
     assert_eq!(reply, "+OK\r\n");
     server.expect("get a", "$3\r\nfoo\r\n");
+}
+
+/// A server on which hostile payloads are tried out.
+fn target() -> Harness {
+    Harness::with_debug()
+}
+
+#[test]
+fn what_was_restored_can_be_used() {
+    let mut server = target();
+    for value in VALUES {
+        let reply = restore(&mut server, "key", "0", &payload(value, 11), "");
+        assert_eq!(reply, "+OK\r\n", "{}", value.escape_ascii());
+        exercise(&mut server);
+    }
+}
+
+thread_local! {
+    static TARGET: std::cell::RefCell<Harness> = std::cell::RefCell::new(target());
+}
+
+proptest! {
+    /// However a payload is damaged, it is refused, or the value is as good as any other.
+    #[test]
+    fn damage_does_no_harm(
+        which in 0..VALUES.len(),
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+        cut in prop::option::weighted(0.1, any::<prop::sample::Index>()),
+    ) {
+        let mut value = VALUES[which].to_vec();
+        for (at, byte) in changes {
+            let at = at.index(value.len());
+            value[at] = byte;
+        }
+        if let Some(cut) = cut {
+            value.truncate(cut.index(value.len()));
+        }
+        TARGET.with_borrow_mut(|server| {
+            if restore(server, "key", "0", &payload(&value, 12), "") == "+OK\r\n" {
+                exercise(server);
+            }
+            assert_eq!(server.run("dbsize"), ":0\r\n");
+        });
+    }
 }
