@@ -32,6 +32,14 @@ impl Oracle {
         let server = Command::new(program)
             .args(["--port", "0", "--save", "", "--appendonly", "no"])
             .args(["--enable-debug-command", "yes"])
+            .args(["--proto-max-bulk-len", &BULK_MAX_BYTES.to_string()])
+            .arg("--unixsocket")
+            .arg(&socket)
+            .arg("--dir")
+            .arg(&folder)
+            .stdout(Stdio::null())
+            .spawn()
+            .ok()?;
         // Waiting for another process to listen is the one thing here that takes its time.
         let stream = (0..200).find_map(|_| {
             std::thread::sleep(Duration::from_millis(25));

@@ -32,12 +32,7 @@ fn save_text(text: &[u8], writer: &mut Writer<'_>) {
     writer.string(text);
 }
 
-fn save_packed(
-    form: PackedForm,
-    bytes: &[u8],
-    value: Value<'_>,
-    writer: &mut Writer<'_>,
-) -> u16 {
+fn save_packed(form: PackedForm, bytes: &[u8], value: Value<'_>, writer: &mut Writer<'_>) -> u16 {
     let kind = match form {
         PackedForm::List => {
             // As a row of one block.
@@ -127,7 +122,9 @@ fn save_hash(hash: HashRef<'_>, writer: &mut Writer<'_>) -> u16 {
     hash.for_each(|Field { name, found }| {
         if let Some(first_ms) = first_ms {
             // One more than the distance to the first time; 0: no time.
-            let distance = found.expiry_ms.map_or(0, |time_ms| time_ms.abs_diff(first_ms) + 1);
+            let distance = found
+                .expiry_ms
+                .map_or(0, |time_ms| time_ms.abs_diff(first_ms) + 1);
             writer.length(distance);
         }
         name.with_bytes(|name| writer.string(name));
