@@ -132,11 +132,20 @@ impl Reply {
     /// A marker, a number and a line end.
     #[inline]
     fn header(&mut self, marker: u8, value: i64) {
-        if let digit @ 0..=9 = value {
-            return self
-                .buffer
-                .extend_from_slice(&[marker, b'0' + digit as u8, b'\r', b'\n']);
+        let digit = |value: i64| b'0' + (value % 10) as u8;
+        // Numbers of few digits, the lengths of most values, are written without a call.
+        match value {
+            0..10 => self.raw(&[marker, digit(value), b'\r', b'\n']),
+            10..100 => self.raw(&[marker, digit(value / 10), digit(value), b'\r', b'\n']),
+            100..1000 => {
+                let digits = [digit(value / 100), digit(value / 10), digit(value)];
+                self.raw(&[marker, digits[0], digits[1], digits[2], b'\r', b'\n']);
+            }
+            _ => self.long_header(marker, value),
         }
+    }
+
+    fn long_header(&mut self, marker: u8, value: i64) {
         let mut digits = itoa::Buffer::new();
         let digits = digits.format(value).as_bytes();
         self.buffer.reserve(digits.len() + 3);

@@ -13,6 +13,8 @@ mod connection;
 mod debug;
 mod dump;
 mod expiry;
+mod hashes;
+mod hashes_expiry;
 mod hyperloglog;
 mod info;
 mod key_specs;
