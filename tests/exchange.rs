@@ -107,15 +107,28 @@ impl Pair {
         let theirs = bulk(&self.ask(words("DUMP key")));
         let (restored, ours) = self.take(&theirs);
         assert_eq!(restored, "+OK\r\n", "{what}: {}", theirs.escape_ascii());
-        let given = self.for_them(&ours);
-        self.ask([words("RESTORE back 0"), vec![given, b"REPLACE".to_vec()]].concat());
-        let digests = self.ask(words("DEBUG DIGEST-VALUE key back"));
-        let digests = String::from_utf8_lossy(&digests).into_owned();
-        let mut lines = digests.lines().skip(1);
-        let (before, after) = (lines.next(), lines.next());
-        assert_eq!(before, after, "{what} is not what it was");
+        let question = words("DEBUG DIGEST-VALUE key");
+        let digest = self.ask(question.clone());
+        // Not all versions write scores alike when they digest them.
+        let is_sorted_set = [5, 17].contains(&ours[0]);
+        let comparable = self.version <= 11 && !is_sorted_set;
+        assert!(
+            !comparable || self.run(&question) == digest,
+            "{what} is not the same here"
+        );
+        if self.can_read(&ours) {
+            let given = self.for_them(&ours);
+            self.ask([words("RESTORE back 0"), vec![given, b"REPLACE".to_vec()]].concat());
+            let back = self.ask(words("DEBUG DIGEST-VALUE back"));
+            assert!(back == digest, "{what} is not what it was");
+        }
         let end = |payload: Vec<u8>| payload[..payload.len() - FOOTER_BYTES].to_vec();
         (end(theirs), end(ours))
+    }
+
+    /// Whether they know the kind of value that a payload of ours holds.
+    fn can_read(&self, payload: &[u8]) -> bool {
+        self.version > 10 || payload[0] < 20
     }
 
     /// The reply to RESTORE of a payload here, and what DUMP gives of it then.
@@ -296,6 +309,109 @@ fn exchange_hashes_whose_fields_expire(pair: &mut Pair) {
     }
 }
 
+#[test]
+fn sorted_sets() {
+    Pair::all().iter_mut().for_each(exchange_sorted_sets);
+}
+
+fn exchange_sorted_sets(pair: &mut Pair) {
+    for _ in 0..ROUNDS {
+        let (count, longest) = (pair.count(), pair.longest());
+        pair.make("ZADD key", count, |pair| {
+            let score = match pair.random.u8(0..4) {
+                0 => pair.random.i32(..).to_string(),
+                1 => pair.random.f64().to_string(),
+                2 => (f64::from(pair.random.i32(..)) * 1e300).to_string(),
+                _ => ["inf", "-inf", "0", "-0"][pair.random.usize(0..4)].to_string(),
+            };
+            vec![score.into_bytes(), pair.text(longest)]
+        });
+        let (theirs, ours) = pair.exchange("a sorted set");
+        assert_eq!(ours, theirs);
+    }
+}
+
+#[test]
+fn sets() {
+    Pair::all().iter_mut().for_each(exchange_sets);
+}
+
+fn exchange_sets(pair: &mut Pair) {
+    for round in 0..ROUNDS {
+        let (count, longest) = (pair.count(), pair.longest());
+        pair.make("SADD key", count, |pair| {
+            let member = pair.random.i64(..) >> pair.random.u8(0..64);
+            match round % 3 {
+                0 => vec![member.to_string().into_bytes()],
+                _ => vec![pair.text(longest)],
+            }
+        });
+        let (theirs, ours) = pair.exchange("a set");
+        // Redis 7.0 has no listpacks for sets, and in a table the order is each server's own.
+        assert!(
+            ours == theirs || theirs[0] == 2,
+            "{}",
+            theirs.escape_ascii()
+        );
+    }
+}
+
+#[test]
+fn streams() {
+    Pair::all().iter_mut().for_each(exchange_streams);
+}
+
+fn exchange_streams(pair: &mut Pair) {
+    for round in 0..ROUNDS {
+        pair.ask(words("DEL key"));
+        make_stream(pair, round);
+        let (theirs, ours) = pair.exchange("a stream");
+        for question in ["XRANGE key - +", "XPENDING key one", "XPENDING key two"] {
+            let question = words(question);
+            let answer = pair.ask(question.clone());
+            assert!(pair.run(&question) == answer, "{question:?}");
+        }
+        if pair.version > 10 {
+            assert_eq!(ours, theirs);
+            let question = words("XINFO STREAM key FULL");
+            let answer = pair.ask(question);
+            let question = words("XINFO STREAM back FULL");
+            assert!(pair.ask(question) == answer);
+        }
+    }
+}
+
+/// Entries, some of them deleted, and groups with something pending.
+fn make_stream(pair: &mut Pair, round: usize) {
+    for number in 1..=pair.random.usize(1..300) {
+        let mut command = words(&format!("XADD key {}-{}", number / 3 + 5, number % 3 + 1));
+        for field in 0..pair.random.usize(1..3) {
+            let name = [format!("f{field}").into_bytes(), pair.text(5)];
+            command.push(name[usize::from(round % 2 == 0 && number % 7 == 0)].clone());
+            command.push(pair.text(30));
+        }
+        pair.ask(command);
+    }
+    for deleted in 0..pair.random.usize(0..20) {
+        pair.ask(words(&format!("XDEL key {}-2", deleted * 3)));
+    }
+    pair.ask(words("XGROUP CREATE key one 0"));
+    pair.ask(words("XGROUP CREATE key two 7-0 ENTRIESREAD 5"));
+    pair.ask(words("XGROUP CREATECONSUMER key one idle"));
+    for consumer in ["bob", "alice"] {
+        for group in ["one", "two"] {
+            let count = pair.random.usize(1..20);
+            let command =
+                format!("XREADGROUP GROUP {group} {consumer} COUNT {count} STREAMS key >");
+            pair.ask(words(&command));
+        }
+    }
+    pair.ask(words("XACK key one 5-2 6-1"));
+    if round % 5 == 0 {
+        pair.ask(words("XTRIM key MAXLEN 0"));
+    }
+}
+
 /// What servers before 7.0 wrote, taken over on both sides.
 #[test]
 fn old_encodings() {
@@ -306,6 +422,8 @@ fn exchange_old_encodings(pair: &mut Pair) {
     for value in [
         "0a313100000026000000070000016103f602fe9c03f0409c0005f0404b4c05e0005ed0b200000000\
          0ae0351cdcdf02000000ff",
+        "0c1e1e0000001b000000060000016203042d312e3506016103f402016303f4ff",
+        "03020161033133350162ff",
         "0d171700000013000000040000016603017603016e03fe11ff",
         "090f020166010076016e020231377a7aff",
         "0e0211110000000d0000000200000161030162ff0f0f0000000c000000020000f202f3ff",
@@ -336,9 +454,22 @@ fn damaged_payloads() {
 fn exchange_damaged_payloads(pair: &mut Pair) {
     pair.configure("sanitize-dump-payload", "yes");
     for round in 0..ROUNDS {
-        match round % 2 {
+        match round % 5 {
             0 => pair.make("RPUSH key", 5, |pair| vec![pair.text(9)]),
-            _ => pair.make("HSET key", 4, |pair| vec![pair.text(9), pair.text(9)]),
+            1 => pair.make("HSET key", 4, |pair| vec![pair.text(9), pair.text(9)]),
+            2 => pair.make("SADD key", 4, |pair| {
+                vec![pair.random.i16(..).to_string().into_bytes()]
+            }),
+            3 => {
+                pair.ask(words("DEL key"));
+                pair.ask(words("XADD key 5-1 f v"));
+                pair.ask(words("XADD key 6-1 f w g x"));
+                pair.ask(words("XGROUP CREATE key two 0"));
+                pair.ask(words("XREADGROUP GROUP two bob STREAMS key >"));
+            }
+            _ => pair.make("ZADD key", 4, |pair| {
+                vec![pair.random.i32(..).to_string().into(), pair.text(9)]
+            }),
         }
         let good = bulk(&pair.ask(words("DUMP key")));
         for _ in 0..20 {
@@ -361,7 +492,7 @@ fn exchange_damaged_payloads(pair: &mut Pair) {
                     "{}",
                     payload.escape_ascii()
                 );
-            } else if reply == "+OK\r\n" {
+            } else if reply == "+OK\r\n" && pair.can_read(&ours) {
                 let given = pair.for_them(&ours);
                 pair.ask([words("RESTORE key 0"), vec![given, b"REPLACE".to_vec()]].concat());
             }

@@ -13,11 +13,20 @@ pub const VALUES: &[&[u8]] = &[
     b"\x12\x02\x02\x0e\x0e\0\0\0\x02\0\x83abc\x04\x02\x01\xff\x02\x09\x09\0\0\0\x01\0\x03\x01\xff",
     b"\x12\x01\x01\x05large",
     b"\x01\x02\x01a\x01b",
+    b"\x0b\x14\x04\0\0\0\x03\0\0\0\xfd\xff\xff\xff\x05\0\0\0\x70\x11\x01\0",
+    b"\x02\x03\xc0\x4d\x01b\x01a",
+    b"\x14\x0f\x0f\0\0\0\x03\0\x81a\x02\x81b\x02\x4d\x01\xff",
     b"\x10\x1a\x1a\0\0\0\x04\0\x81a\x02\x81v\x02\x81n\x02\xf4\x35\x1c\xdc\xdf\x02\0\0\0\x09\xff",
     b"\x04\x02\x01a\x01v\x01b\xc0\x05",
     b"\x09\x0f\x02\x01a\x01\0v\x01n\x02\x0217zz\xff",
     b"\x19\xff\x1f\x4a\xa9\xd1\x01\0\0\x1f\x1f\0\0\0\x06\0\x81g\x02\x81w\x02\xf4\xff\x1f\x4a\xa9\xd1\x01\0\0\x09\x81a\x02\x81v\x02\0\x01\xff",
     b"\x18\xf6\x1f\x4a\xa9\xd1\x01\0\0\x02\x01\x01a\x01u\0\x01f\x01v",
+    b"\x11\x1d\x1d\0\0\0\x06\0\x81c\x02\xdf\xfe\x02\x81a\x02\x831.5\x04\x81b\x02\x83inf\x04\xff",
+    b"\x05\x02\x01b\0\0\0\0\0\0\xf0\x7f\x01a\0\0\0\0\0\0\xf8\x3f",
+    b"\x15\x01\x10\0\0\0\0\0\0\0\x05\0\0\0\0\0\0\0\x01\x1d\x1d\0\0\0\x0a\0\x01\x01\0\x01\x01\x01\x81f\x02\
+      \0\x01\x02\x01\0\x01\0\x01\x81v\x02\x04\x01\xff\x01\x05\x01\x05\x01\0\0\x01\x01\x02g1\x05\x01\x01\x01\
+      \0\0\0\0\0\0\0\x05\0\0\0\0\0\0\0\x01\0\x68\xe5\xcf\x8b\x01\0\0\x03\x01\x03bob\
+      \x64\x0d\xac\x07\xa2\x01\0\0\x64\x0d\xac\x07\xa2\x01\0\0\x01\0\0\0\0\0\0\0\x05\0\0\0\0\0\0\0\x01",
 ];
 
 /// A value with the footer of this version.
@@ -139,6 +148,15 @@ const ANY: &[&str] = &[
     "sort key alpha",
 ];
 
+/// Commands that make a packed collection a large one, by the word that follows.
+const GROWTH: &[&str] = &[
+    "rpush key",
+    "sadd key",
+    "hset key f",
+    "zadd key 3",
+    "xadd key * f",
+];
+
 /// Uses the value at the key `key`, which is gone afterwards. A command that is not there, or that the value is not fit for,
 /// replies with an error, and that is all right.
 pub fn exercise(server: &mut Harness) {
@@ -146,11 +164,17 @@ pub fn exercise(server: &mut Harness) {
     for command in ANY {
         server.run(command);
     }
+    // The copy is used in its large form.
+    let long = "x".repeat(9000);
+    for command in GROWTH {
+        server.run(&format!("{command} {long}").replace(" key ", " copy "));
+    }
     for (_, commands) in USES
         .iter()
         .filter(|(name, _)| kind == format!("+{name}\r\n"))
     {
         for command in *commands {
+            server.run(&command.replace("key", "copy"));
             server.run(command);
         }
     }

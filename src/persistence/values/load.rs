@@ -3,14 +3,20 @@
 use bytes::Bytes;
 
 use crate::collections::hash::HashSeed;
+use crate::collections::intset;
 use crate::config::Config;
 use crate::keyspace::NewValue;
-use crate::persistence::rdb::{Fault, FormatError, Payload, Piece, Scrutiny, Text, ValueKind};
+use crate::persistence::rdb::{
+    Fault, FormatError, Payload, Piece, Scrutiny, StreamPiece, Text, ValueKind,
+};
+use crate::types::object::Object;
 use crate::types::slot::{OwnedSlot, OwnedValue, PackedForm};
-use crate::types::{hash, list};
+use crate::types::{hash, list, set, sorted_set};
+
+use super::streams::StreamBuilder;
 
 const TWICE: Fault = Fault::Corrupt("a collection holds the same element twice");
-const MISPLACED: Fault = Fault::Corrupt("a value has a part of another type");
+pub(super) const MISPLACED: Fault = Fault::Corrupt("a value has a part of another type");
 
 /// What the settings say of values that are read.
 #[derive(Clone, Copy, Debug)]
@@ -18,7 +24,9 @@ pub struct LoadSettings {
     /// Longest string.
     pub string_max_bytes: u64,
     pub lists: list::Limits,
+    pub sets: set::Limits,
     pub hashes: hash::Limits,
+    pub sorted_sets: sorted_set::Limits,
 }
 
 impl LoadSettings {
@@ -32,9 +40,18 @@ impl LoadSettings {
                 compress_depth: config.list_compress_depth,
                 large_bytes: None,
             },
+            sets: set::Limits {
+                integers: limit(config.set_max_intset_entries),
+                members: limit(config.set_max_listpack_entries),
+                text_bytes: limit(config.set_max_listpack_value),
+            },
             hashes: hash::Limits {
                 fields: limit(config.hash_max_listpack_entries),
                 text_bytes: limit(config.hash_max_listpack_value),
+            },
+            sorted_sets: sorted_set::Limits {
+                entries: limit(config.zset_max_listpack_entries),
+                member_bytes: limit(config.zset_max_listpack_value),
             },
         }
     }
@@ -81,7 +98,10 @@ enum Part {
     Text(Bytes),
     Packed(OwnedValue),
     List(list::ListBuilder),
+    Set(OwnedSlot),
     Hash(OwnedSlot),
+    SortedSet(sorted_set::Builder),
+    Stream(StreamBuilder),
 }
 
 impl<'a> ValueBuilder<'a> {
@@ -96,6 +116,16 @@ impl<'a> ValueBuilder<'a> {
             | ValueKind::HashTimes
             | ValueKind::HashTimesPreRelease
             | ValueKind::HashTimesValkey => Part::Hash(OwnedSlot::new(hash::empty(), seed)),
+            ValueKind::Set => Part::Set(OwnedSlot::new(
+                OwnedValue::Packed(PackedForm::IntSet, intset::create()),
+                seed,
+            )),
+            ValueKind::SortedSet | ValueKind::SortedSetText => {
+                Part::SortedSet(sorted_set::Builder::new(seed))
+            }
+            ValueKind::Stream1 | ValueKind::Stream2 | ValueKind::Stream3 => {
+                Part::Stream(StreamBuilder::default())
+            }
             _ => Part::Nothing,
         };
         Self {
@@ -121,6 +151,12 @@ impl<'a> ValueBuilder<'a> {
                 list.push_listpack(block.into_vec());
             }
             (Part::List(list), Piece::Element(element)) => list.push(&&*element),
+            (Part::Set(slot), Piece::Element(member)) => {
+                let mut set = set::SetEditor::of_empty(slot, self.settings.sets);
+                if !set.add(&member) {
+                    return Err(TWICE);
+                }
+            }
             (Part::Nothing, Piece::Block(form, block)) => self.adopt(form, block)?,
             (
                 Part::Hash(slot),
@@ -136,6 +172,15 @@ impl<'a> ValueBuilder<'a> {
                     return Err(TWICE);
                 }
             }
+            (Part::SortedSet(sorted_set), Piece::Scored(member, score)) => {
+                if !sorted_set.push(&member, score) {
+                    return Err(TWICE);
+                }
+            }
+            (Part::Stream(stream), Piece::Stream(piece)) => {
+                self.packed_blocks += u64::from(matches!(piece, StreamPiece::Node { .. }));
+                stream.add(piece)?;
+            }
             _ => return Err(MISPLACED),
         }
         Ok(())
@@ -149,7 +194,11 @@ impl<'a> ValueBuilder<'a> {
             PackedForm::Hash | PackedForm::HashExpiring => {
                 hash::adopt(form, bytes, self.settings.hashes, self.seed)
             }
-            PackedForm::List | PackedForm::Set | PackedForm::IntSet | PackedForm::SortedSet => None,
+            PackedForm::Set | PackedForm::IntSet => {
+                set::adopt(form, bytes, self.settings.sets, self.seed)
+            }
+            PackedForm::SortedSet => sorted_set::adopt(bytes, self.settings.sorted_sets, self.seed),
+            PackedForm::List => None,
         };
         self.part = Part::Packed(value.ok_or(TWICE)?);
         Ok(())
@@ -165,7 +214,13 @@ impl<'a> ValueBuilder<'a> {
             Part::Text(text) => Loaded::Text(text),
             Part::Packed(value) => Loaded::Collection(value),
             Part::List(list) => Loaded::Collection(list.finish()),
-            Part::Hash(slot) => Loaded::Collection(slot.value),
+            Part::Set(slot) | Part::Hash(slot) => Loaded::Collection(slot.value),
+            Part::SortedSet(sorted_set) => {
+                Loaded::Collection(sorted_set.finish(self.settings.sorted_sets))
+            }
+            Part::Stream(stream) => {
+                Loaded::Collection(OwnedValue::object(Object::Stream(stream.finish()?)))
+            }
             Part::Nothing => return Err(Fault::Empty),
         })
     }

@@ -6,7 +6,11 @@ use crate::persistence::rdb::{VERSION, VERSION_OF_TIMES, ValueKind, Writer};
 use crate::types::hash::{Field, HashRef};
 use crate::types::list::{BlockRef, List, ListRef};
 use crate::types::object::Object;
+use crate::types::set::Set;
 use crate::types::slot::PackedForm;
+use crate::types::sorted_set::{SortedSet, SortedSetRef};
+
+use super::streams;
 
 /// How the blocks of a list are told apart.
 const LARGE_ELEMENT: u64 = 1;
@@ -78,7 +82,9 @@ fn save_object(object: &Object, writer: &mut Writer<'_>) -> u16 {
     match object {
         Object::List(list) => save_list(list, writer),
         Object::Hash(hash) => return save_hash(HashRef::Large(hash), writer),
-        Object::Set(_) | Object::SortedSet(_) | Object::Stream(_) => {}
+        Object::Set(set) => save_set(set, writer),
+        Object::SortedSet(sorted_set) => save_sorted_set(sorted_set, writer),
+        Object::Stream(stream) => streams::save(stream, writer),
     }
     VERSION
 }
@@ -131,4 +137,20 @@ fn save_hash(hash: HashRef<'_>, writer: &mut Writer<'_>) -> u16 {
         found.value.with_bytes(|value| writer.string(value));
     });
     first_ms.map_or(VERSION, |_| VERSION_OF_TIMES)
+}
+
+fn save_set(set: &Set, writer: &mut Writer<'_>) {
+    writer.kind(ValueKind::Set);
+    writer.length(set.len() as u64);
+    set.for_each(|member| writer.string(member.key()));
+}
+
+/// From the highest score to the lowest: so Redis writes it, because its loader likes that order best.
+fn save_sorted_set(sorted_set: &SortedSet, writer: &mut Writer<'_>) {
+    writer.kind(ValueKind::SortedSet);
+    writer.length(sorted_set.len() as u64);
+    for (member, score) in SortedSetRef::Large(sorted_set).iter().rev() {
+        member.with_bytes(|member| writer.string(member));
+        writer.double(score);
+    }
 }
