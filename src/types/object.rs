@@ -91,7 +91,12 @@ impl Object {
                 members.prefetch_bucket(hash);
                 Some(hash)
             }
-            Object::List(_) | Object::Set(_) | Object::Stream(_) => None,
+            Object::Set(members) => {
+                let hash = members.hash(member);
+                members.prefetch_bucket(hash);
+                Some(hash)
+            }
+            Object::List(_) | Object::Stream(_) => None,
         }
     }
 
@@ -101,7 +106,8 @@ impl Object {
         match self {
             Object::Hash(fields) => fields.prefetch_entry(hash),
             Object::SortedSet(members) => members.prefetch_entry(hash),
-            Object::List(_) | Object::Set(_) | Object::Stream(_) => {}
+            Object::Set(members) => members.prefetch_entry(hash),
+            Object::List(_) | Object::Stream(_) => {}
         }
     }
 
