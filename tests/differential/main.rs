@@ -9,16 +9,18 @@
 mod support;
 
 mod bitmaps;
+mod geo;
 mod hashes;
 mod hashes_newer;
-mod geo;
 mod hyperloglog;
 mod keys;
 mod lists;
 mod oracle;
+mod sets;
 mod sorted_sets;
 mod source;
 mod state;
+mod streams;
 mod strings;
 mod unordered;
 
@@ -51,7 +53,9 @@ const FAMILIES: &[Generator] = &[
     Generator::new(1, hyperloglog::command),
     Generator::new(2, geo::command),
     Generator::new(4, sorted_sets::command),
+    Generator::new(3, streams::command),
     Generator::new(3, hashes::command),
+    Generator::new(3, sets::command),
     Generator::new(3, lists::command),
 ];
 
@@ -63,7 +67,7 @@ const NEWER_FAMILIES: &[Generator] = &[
 ];
 
 const ROUNDS: u64 = 40;
-const COMMANDS_PER_ROUND: usize = 750;
+const COMMANDS_PER_ROUND: usize = 900;
 /// Commands sent at once; the state behind the replies is compared after each such piece.
 const COMMANDS_PER_PIECE: usize = 150;
 
