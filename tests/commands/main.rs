@@ -26,6 +26,7 @@ mod memory;
 mod server;
 mod sets;
 mod slowlog;
+mod sort;
 mod sorted_sets;
 mod streams;
 mod strings;
