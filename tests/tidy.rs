@@ -8,7 +8,8 @@ const LAYERS: &[&[&str]] = &[
     &["main", "lib"],
     &["server"],
     &[
-        "instance", "clients", "blocking", "session", "command", "commands", "effects", "info",
+        "acl", "instance", "clients", "blocking", "session", "command", "commands", "effects",
+        "info",
     ],
     &["persistence"],
     &["keyspace", "net"],

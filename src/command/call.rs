@@ -1,5 +1,6 @@
 //! The way of one request: found, admitted, run, settled.
 
+use crate::acl::guard;
 use crate::blocking::Waiting;
 use crate::effects;
 use crate::info;
@@ -124,6 +125,16 @@ fn run(
                 },
                 args,
             );
+        }
+        Verdict::Deny(command, denial) => {
+            let mut context = Context {
+                instance,
+                session,
+                reply,
+                command,
+            };
+            let error = guard::refusal(&mut context, args, denial);
+            refuse(instance, reply, resolved, error);
         }
         Verdict::Refuse(error) => refuse(instance, reply, resolved, error),
         Verdict::Postpone => return Flow::Postponed,

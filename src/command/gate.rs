@@ -1,5 +1,6 @@
 //! The admission of a request: every reason to refuse one, in the order in which Redis gives them.
 
+use crate::acl::{self, Denial};
 use crate::instance::Instance;
 use crate::session::{Mode, Session};
 
@@ -13,6 +14,8 @@ const QUOTED_MAX: usize = 128;
 pub enum Verdict {
     Run(CommandId),
     Refuse(CommandError),
+    /// The user may not.
+    Deny(CommandId, Denial),
     /// Keep it for later.
     Postpone,
     /// It is HTTP: a browser was led here. Close without a word.
@@ -48,6 +51,9 @@ pub fn admit(
         && !command.flags.has(Flag::NoAuth)
     {
         return Verdict::Refuse(CommandError::fixed("NOAUTH Authentication required."));
+    }
+    if let Err(denial) = acl::check(&session.user, command, args) {
+        return Verdict::Deny(id, denial);
     }
     if session.mode == Mode::Monitor {
         // Of no use to a monitor, and no pause holds one back: as in Redis, where it is half a replica.

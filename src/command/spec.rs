@@ -21,6 +21,8 @@ pub struct CommandSpec {
     /// Finds the keys where `keys` cannot tell them in full (`Unknown`, `Incomplete`) or not what
     /// is done to them (`VariableFlags`): all such commands have it.
     pub find_keys: Option<KeyFinder>,
+    /// Which arguments name channels that a user must be allowed to use.
+    pub channels: Channels,
     /// Which argument is looked up in the collection at the first key, for the look-ahead; 0: none.
     pub member: u8,
     pub group: Group,
@@ -45,6 +47,7 @@ impl CommandSpec {
         tips: &[],
         keys: &[],
         find_keys: None,
+        channels: Channels::None,
         member: 0,
         group: Group::Generic,
         since: "1.0.0",
@@ -211,6 +214,14 @@ impl Category {
         (Category::Transaction, "transaction"),
         (Category::Scripting, "scripting"),
     ];
+
+    /// The category of that name, whatever its case.
+    pub fn from_name(name: &[u8]) -> Option<Category> {
+        let found = Category::ALL
+            .iter()
+            .find(|(_, known)| known.as_bytes().eq_ignore_ascii_case(name));
+        found.map(|(category, _)| *category)
+    }
 }
 
 /// The group under which COMMAND DOCS lists a command.
@@ -310,6 +321,20 @@ impl KeySpec {
         self.notes = Some(text);
         self
     }
+}
+
+/// Which arguments of a command name channels that are listened to or written to. (Nobody is kept from ceasing to listen.)
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Channels {
+    None,
+    /// The first.
+    First,
+    /// All of them.
+    All,
+    /// All of them, and they are patterns.
+    AllPatterns,
+    /// Those that are declared as keys that are none (`NotKey`).
+    Declared,
 }
 
 /// What a command does to a key, named as COMMAND INFO names it.

@@ -2,6 +2,7 @@
 //! Never knows what a client, a key or a directive is.
 
 pub mod allocator;
+pub mod entropy;
 pub mod faults;
 pub mod memory;
 pub mod process;
