@@ -274,9 +274,11 @@ impl Clients {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::acl::Rights;
 
     fn postponed_client(clients: &mut Clients) -> Token {
-        let token = clients.add(Address::default(), 0);
+        let user = Rc::new(User::new(b"default", Rights::new(true)));
+        let token = clients.add(Address::default(), 0, user);
         clients.postpone(token);
         if let Some(session) = clients.get_mut(token) {
             session.blocked = Some(Blocked::Postponed);

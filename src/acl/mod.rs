@@ -22,6 +22,9 @@ mod selector;
 mod user;
 mod users;
 
+#[cfg(test)]
+mod tests;
+
 pub use denial::Denial;
 pub use log::{AclLog, AclLogEntry, Reason, Refusal, Scene};
 pub use password::{Password, PasswordSource};

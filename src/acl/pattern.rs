@@ -65,6 +65,8 @@ impl KeyPattern {
         match self.access {
             KeyAccess::READ => "%R~",
             KeyAccess::WRITE => "%W~",
+            // `~*` is another rule: others after it would be refused.
+            _ if self.pattern.text() == b"*" => "%RW~",
             // A rule without letters is none, so there is no pattern that allows nothing.
             _ => "~",
         }

@@ -10,6 +10,7 @@ use super::pattern::{KeyPattern, Pattern};
 /// A set of commands, one bit each.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct CommandSet {
+    /// Without zeros at the end.
     words: Vec<u64>,
 }
 
@@ -24,13 +25,12 @@ impl CommandSet {
 
     fn put(&mut self, command: CommandId, present: bool) {
         let (word, bit) = (command.index() / 64, 1 << (command.index() % 64));
-        if self.words.len() <= word {
-            self.words.resize(word + 1, 0);
-        }
         if present {
+            self.words.resize(self.words.len().max(word + 1), 0);
             self.words[word] |= bit;
-        } else {
+        } else if word < self.words.len() {
             self.words[word] &= !bit;
+            while self.words.pop_if(|last| *last == 0).is_some() {}
         }
     }
 }
