@@ -59,14 +59,23 @@ pub struct KeyPattern {
     pub access: KeyAccess,
 }
 
+/// What rules are written down for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// To be shown, as Redis shows them.
+    Show,
+    /// To be read again, in any case.
+    Keep,
+}
+
 impl KeyPattern {
     /// What stands before the pattern in a rule.
-    pub fn prefix(&self) -> &'static str {
+    pub fn prefix(&self, purpose: Purpose) -> &'static str {
         match self.access {
             KeyAccess::READ => "%R~",
             KeyAccess::WRITE => "%W~",
             // `~*` is another rule: others after it would be refused.
-            _ if self.pattern.text() == b"*" => "%RW~",
+            _ if self.pattern.text() == b"*" && purpose == Purpose::Keep => "%RW~",
             // A rule without letters is none, so there is no pattern that allows nothing.
             _ => "~",
         }

@@ -6,6 +6,7 @@ use crate::command::{Command, Registry};
 use crate::types::quoting::{quote, split_arguments};
 
 use super::password::Password;
+use super::pattern::Purpose;
 use super::selector::Selector;
 use super::user::{Rights, User};
 
@@ -163,7 +164,7 @@ impl Rights {
     }
 
     /// The words that make these rights of those of a new user.
-    fn words(&self) -> Vec<Vec<u8>> {
+    fn words(&self, purpose: Purpose) -> Vec<Vec<u8>> {
         let flags = self
             .flags()
             .into_iter()
@@ -171,17 +172,18 @@ impl Rights {
         let digests = self.passwords.iter();
         let digests = digests.map(|password| format!("#{password}").into_bytes());
         let mut words: Vec<Vec<u8>> = flags.chain(digests).collect();
-        words.extend(self.root.words());
-        words.extend(self.selectors.iter().map(parenthesized));
+        words.extend(self.root.words(purpose));
+        let selectors = self.selectors.iter();
+        words.extend(selectors.map(|selector| parenthesized(selector, purpose)));
         words
     }
 }
 
 /// A selector as one rule. Its words are split again when the rule is applied, so that quotes must be quoted; and none may
 /// seem to close the parenthesis.
-fn parenthesized(selector: &Selector) -> Vec<u8> {
+fn parenthesized(selector: &Selector, purpose: Purpose) -> Vec<u8> {
     let words: Vec<Vec<u8>> = selector
-        .words()
+        .words(purpose)
         .iter()
         .map(|word| {
             let has_quotes = word.iter().any(|byte| b"\"'".contains(byte));
@@ -196,10 +198,19 @@ fn parenthesized(selector: &Selector) -> Vec<u8> {
 }
 
 impl User {
-    /// The user as ACL LIST shows it and an ACL file holds it: `user`, the name, and the rules that make it of a new user.
+    /// The user as ACL LIST shows it: `user`, the name, and the rules that make it of a new user.
     pub fn describe(&self) -> Vec<u8> {
+        self.line(Purpose::Show)
+    }
+
+    /// The same as an ACL file holds it.
+    pub fn file_line(&self) -> Vec<u8> {
+        self.line(Purpose::Keep)
+    }
+
+    fn line(&self, purpose: Purpose) -> Vec<u8> {
         let mut words = vec![b"user".to_vec(), self.name().to_vec()];
-        words.extend(self.rights().words());
+        words.extend(self.rights().words(purpose));
         words.join(&b' ')
     }
 
@@ -207,7 +218,7 @@ impl User {
     pub fn config_line(&self) -> String {
         let is_plain = |byte: &u8| byte.is_ascii_graphic() && !b"\"'\\".contains(byte);
         let mut line = String::from("user");
-        let words = std::iter::once(self.name().to_vec()).chain(self.rights().words());
+        let words = std::iter::once(self.name().to_vec()).chain(self.rights().words(Purpose::Keep));
         for word in words {
             for word in word.split(|byte| *byte == b' ') {
                 line.push(' ');

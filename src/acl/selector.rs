@@ -5,7 +5,7 @@ use crate::command::spec::{Category, Channels, Flag};
 use crate::command::{Args, Command, CommandId, Registry};
 
 use super::denial::Denial;
-use super::pattern::{KeyPattern, Pattern};
+use super::pattern::{KeyPattern, Pattern, Purpose};
 
 /// A set of commands, one bit each.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -306,10 +306,14 @@ impl Selector {
 
     /// The rules about keys.
     pub fn describe_keys(&self) -> Vec<u8> {
+        self.write_keys(Purpose::Show)
+    }
+
+    fn write_keys(&self, purpose: Purpose) -> Vec<u8> {
         if self.all_keys {
             return b"~*".to_vec();
         }
-        let rule = |key: &KeyPattern| [key.prefix().as_bytes(), key.pattern.text()].concat();
+        let rule = |key: &KeyPattern| [key.prefix(purpose).as_bytes(), key.pattern.text()].concat();
         self.keys.iter().map(rule).collect::<Vec<_>>().join(&b' ')
     }
 
@@ -327,12 +331,12 @@ impl Selector {
     }
 
     /// All words that make this selector of an empty one, in the order in which ACL LIST shows them.
-    pub(super) fn words(&self) -> Vec<Vec<u8>> {
+    pub(super) fn words(&self, purpose: Purpose) -> Vec<Vec<u8>> {
         let split = |text: Vec<u8>| -> Vec<Vec<u8>> {
             let words = text.split(|byte| *byte == b' ').filter(|w| !w.is_empty());
             words.map(<[u8]>::to_vec).collect()
         };
-        let mut words = split(self.describe_keys());
+        let mut words = split(self.write_keys(purpose));
         if !self.all_channels {
             words.push(b"resetchannels".to_vec());
         }

@@ -417,7 +417,7 @@ proptest! {
         }
         let user = User::new(b"u", rights.clone());
 
-        let description = user.describe();
+        let description = user.file_line();
         let words: Vec<&[u8]> = description.split(|byte| *byte == b' ').skip(2).collect();
         let mut rebuilt = Rights::new(false);
         prop_assert_eq!(rebuilt.apply_all(&words, book(&commands)), Ok(()));

@@ -187,7 +187,7 @@ impl Users {
     pub fn file_text(&self) -> Vec<u8> {
         let lines = self
             .iter()
-            .map(|user| [user.describe().as_slice(), b"\n"].concat());
+            .map(|user| [user.file_line().as_slice(), b"\n"].concat());
         lines.collect::<Vec<_>>().concat()
     }
 
