@@ -4,6 +4,7 @@
 mod support;
 
 mod acl;
+mod acl_attacks;
 mod bitmaps;
 mod blocking;
 mod client;
