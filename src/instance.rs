@@ -21,6 +21,7 @@ use crate::persistence::values::Serialization;
 use crate::server::clock::Clock;
 use crate::server::figures::LoopFigures;
 use crate::session::{Mode, Session, Token};
+use crate::transaction::Transactions;
 
 /// The state of the server.
 pub struct Instance {
@@ -38,6 +39,7 @@ pub struct Instance {
     pub pause: Pause,
     pub serialization: Serialization,
     pub blocking: Blocking,
+    pub transactions: Transactions,
     /// How deep the present command is nested in others, whose end those wait for who must hear of its changes.
     pub nesting: u32,
     /// What the loop is asked to do once the present command is over.
@@ -178,6 +180,7 @@ impl Instance {
             pause: Pause::default(),
             serialization: Serialization::default(),
             blocking: Blocking::default(),
+            transactions: Transactions::default(),
             nesting: 0,
             requests: Vec::new(),
             lap_started: 0,
@@ -259,6 +262,16 @@ impl Instance {
         elapsed
     }
 
+    /// When the present command began, in ticks: for one that runs others within it.
+    pub fn lap_start(&self) -> u64 {
+        self.lap_started
+    }
+
+    /// Goes on timing the command that began then.
+    pub fn set_lap_start(&mut self, started: u64) {
+        self.lap_started = started;
+    }
+
     /// Milliseconds since the epoch, as of the present turn of the loop.
     #[inline]
     pub fn now_ms(&self) -> i64 {
@@ -291,6 +304,23 @@ impl Instance {
     pub fn remove_client(&mut self, token: Token) {
         if let Some(mut session) = self.clients.remove(token) {
             self.stop_waiting(&mut session);
+            self.abandon_transaction(&mut session);
+        }
+    }
+
+    /// Forgets what a client has queued, if it has begun a transaction, and what it watches.
+    pub fn abandon_transaction(&mut self, session: &mut Session) {
+        if let Some(transaction) = session.transaction.take() {
+            self.transactions.end(transaction);
+        }
+        self.forget_watches(session);
+    }
+
+    /// A client no longer watches any key.
+    pub fn forget_watches(&mut self, session: &mut Session) {
+        if session.watcher.is_some() {
+            let changes = &mut self.keyspace.changes;
+            self.transactions.watches.remove(changes, session);
         }
     }
 
@@ -299,6 +329,12 @@ impl Instance {
         let waiting = self.blocking.remove(&mut self.keyspace.changes, session)?;
         session.blocked = None;
         Some(waiting)
+    }
+
+    /// Whether the last command has left something to be told of or to be done.
+    #[inline]
+    pub fn has_effects(&self) -> bool {
+        !self.keyspace.changes.is_empty() || self.blocking.has_ready()
     }
 
     /// Serves the clients that a pause has held back; gives those whose requests were not even begun.

@@ -4,6 +4,7 @@ use crate::blocking::Waiting;
 use crate::command::CommandId;
 use crate::net::address::Address;
 use crate::resp::{Protocol, Reply};
+use crate::transaction::Transaction;
 
 /// A client's place in the slab, good only for as long as that client lives: the generation tells
 /// a successor in the same place apart.
@@ -113,6 +114,10 @@ pub struct Session {
     pub waiting: Option<Box<Waiting>>,
     /// Whether no command may wait: it is one of several that run as a unit.
     pub deny_blocking: bool,
+    /// What it has queued since MULTI.
+    pub transaction: Option<Box<Transaction>>,
+    /// Its number among those who watch keys.
+    pub watcher: Option<u32>,
     pub no_evict: bool,
     pub no_touch: bool,
     pub created_ms: i64,
@@ -151,6 +156,8 @@ impl Session {
             blocked: None,
             waiting: None,
             deny_blocking: false,
+            transaction: None,
+            watcher: None,
             no_evict: false,
             no_touch: false,
             created_ms: now_ms,
@@ -196,6 +203,10 @@ impl Session {
             + self.address.local.capacity()
             + self.user.capacity()
             + self.redacted.capacity() * size_of::<usize>()
+            + self
+                .transaction
+                .as_ref()
+                .map_or(0, |transaction| transaction.memory())
             + self.waiting.as_ref().map_or(0, |waiting| waiting.memory())
             + self.traffic.query_bytes
             + self.traffic.query_free_bytes

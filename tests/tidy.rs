@@ -8,7 +8,7 @@ const LAYERS: &[&[&str]] = &[
     &["main", "lib"],
     &["server"],
     &[
-        "instance", "clients", "blocking", "session", "command", "commands", "effects", "info",
+        "instance", "clients", "blocking", "session", "transaction", "pubsub", "tracking", "command", "commands", "effects", "info",
     ],
     &["persistence"],
     &["keyspace", "net"],

@@ -125,7 +125,8 @@ fn run(
                 args,
             );
         }
-        Verdict::Refuse(error) => refuse(instance, reply, resolved, error),
+        Verdict::Queue(command) => queue(instance, session, reply, args, command),
+        Verdict::Refuse(error) => refuse(instance, session, reply, resolved, error),
         Verdict::Postpone => return Flow::Postponed,
         Verdict::Abort => abort(instance, session),
     }
@@ -193,8 +194,8 @@ fn settle(
     if !session.redacted.is_empty() {
         session.redacted.clear();
     }
-    if !instance.keyspace.changes.is_empty() && instance.nesting == 0 {
-        effects::changes(instance);
+    if instance.has_effects() {
+        effects::after_command(instance);
     }
 }
 
@@ -226,15 +227,42 @@ pub fn reply_error(instance: &mut Instance, reply: &mut Reply, error: &CommandEr
     reply.error(error.text());
 }
 
+/// Keeps a command for EXEC.
+fn queue(
+    instance: &mut Instance,
+    session: &mut Session,
+    reply: &mut Reply,
+    args: Args<'_>,
+    command: CommandId,
+) {
+    if let Some(transaction) = &mut session.transaction {
+        let command = instance.commands.get(command);
+        transaction.push(command, args, &instance.keyspace);
+        reply.raw(b"+QUEUED\r\n");
+    }
+}
+
 #[cold]
 fn refuse(
     instance: &mut Instance,
+    session: &mut Session,
     reply: &mut Reply,
     resolved: Option<CommandId>,
-    error: CommandError,
+    mut error: CommandError,
 ) {
+    if let Some(transaction) = &mut session.transaction {
+        transaction.doom();
+    }
     if let Some(command) = resolved {
         instance.command_stats.record_rejected(command);
+        if instance.commands.get(command).flags.has(Flag::RunsQueue) {
+            instance.abandon_transaction(session);
+            let reason = error.text();
+            let reason = reason.strip_prefix("ERR ").unwrap_or(reason);
+            error = CommandError::new(format!(
+                "EXECABORT Transaction discarded because of: {reason}"
+            ));
+        }
     }
     reply_error(instance, reply, &error);
 }

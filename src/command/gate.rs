@@ -12,6 +12,8 @@ const QUOTED_MAX: usize = 128;
 /// What is to be done with a request.
 pub enum Verdict {
     Run(CommandId),
+    /// Keep it for EXEC.
+    Queue(CommandId),
     Refuse(CommandError),
     /// Keep it for later.
     Postpone,
@@ -49,9 +51,20 @@ pub fn admit(
     {
         return Verdict::Refuse(CommandError::fixed("NOAUTH Authentication required."));
     }
+    let (is_queuing, mut flags) = (session.transaction.is_some(), command.flags);
+    if let Some(transaction) = &session.transaction {
+        if flags.has(Flag::NoMulti) {
+            return Verdict::Refuse(CommandError::fixed(
+                "ERR Command not allowed inside a transaction",
+            ));
+        }
+        if flags.has(Flag::RunsQueue) {
+            flags = flags.union(transaction.flags());
+        }
+    }
     if session.mode == Mode::Monitor {
         // Of no use to a monitor, and no pause holds one back: as in Redis, where it is half a replica.
-        return if command.flags.intersects(KEYSPACE_ACCESS) {
+        return if flags.intersects(KEYSPACE_ACCESS) {
             Verdict::Refuse(CommandError::fixed(
                 "ERR Replica can't interact with the keyspace",
             ))
@@ -59,8 +72,11 @@ pub fn admit(
             Verdict::Run(id)
         };
     }
-    if instance.pause.is_active() && instance.pause.holds(command.flags, instance.now_ms()) {
+    if instance.pause.is_active() && instance.pause.holds(flags, instance.now_ms()) {
         return Verdict::Postpone;
+    }
+    if is_queuing && !flags.has(Flag::NotQueued) {
+        return Verdict::Queue(id);
     }
     Verdict::Run(id)
 }

@@ -184,6 +184,7 @@ fn write_identity(text: &mut Vec<u8>, session: &Session, now_ms: i64) {
 fn flags(session: &Session) -> String {
     let letters = [
         (session.mode == Mode::Monitor, 'O'),
+        (session.transaction.is_some(), 'x'),
         (session.blocked.is_some(), 'b'),
         (session.close == Close::AfterReply, 'c'),
         (session.close == Close::Now, 'A'),

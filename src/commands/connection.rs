@@ -23,7 +23,7 @@ pub static COMMANDS: &[CommandSpec] = &[
     CommandSpec {
         name: "ping",
         arity: -1,
-        flags: &[Flag::Fast],
+        flags: &[Flag::Fast, Flag::WhileSubscribed],
         categories: &[Category::Connection],
         tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
         group: Group::Connection,
@@ -119,6 +119,8 @@ pub static COMMANDS: &[CommandSpec] = &[
             Flag::Fast,
             Flag::NoAuth,
             Flag::AllowBusy,
+            Flag::NotQueued,
+            Flag::WhileSubscribed,
         ],
         categories: &[Category::Connection],
         group: Group::Connection,
@@ -137,6 +139,8 @@ pub static COMMANDS: &[CommandSpec] = &[
             Flag::Fast,
             Flag::NoAuth,
             Flag::AllowBusy,
+            Flag::NotQueued,
+            Flag::WhileSubscribed,
         ],
         categories: &[Category::Connection],
         group: Group::Connection,
@@ -314,6 +318,7 @@ fn reset(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
         ..
     } = context;
     instance.clients.remove_monitor(session);
+    instance.abandon_transaction(session);
     session.reset();
     session.authenticated = !instance.authentication_required();
     reply.set_protocol(Protocol::Resp2);

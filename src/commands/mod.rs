@@ -32,6 +32,7 @@ pub mod sort;
 pub mod sorted_sets;
 pub mod streams;
 pub mod strings;
+pub mod transactions;
 
 use crate::command::spec::CommandSpec;
 
@@ -94,4 +95,5 @@ pub static FAMILIES: &[&[CommandSpec]] = &[
     strings::increx::COMMANDS,
     strings::compare::COMMANDS,
     strings::lcs::COMMANDS,
+    transactions::COMMANDS,
 ];

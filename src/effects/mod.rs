@@ -10,8 +10,9 @@ use crate::blocking::wake;
 use crate::command::Args;
 use crate::command::spec::{Flag, FlagSet};
 use crate::instance::{Instance, SLOW_US};
-use crate::keyspace::Change;
+use crate::keyspace::{Change, InterestId};
 use crate::session::Session;
+use crate::transaction::Found;
 
 /// Notes a command that took so many ticks: at least `slow_ticks`, the least that anybody asks for.
 #[cold]
@@ -44,6 +45,16 @@ fn is_secret(session: &Session, flags: FlagSet, index: usize) -> bool {
     session.redacted.contains(&index) || (index > 0 && flags.has(Flag::Secret))
 }
 
+/// Tells of the changes of the command that has just run. Those who wait for a key are served when the outermost one is over.
+#[cold]
+pub fn after_command(instance: &mut Instance) {
+    if instance.nesting == 0 {
+        changes(instance);
+    } else {
+        tell(instance);
+    }
+}
+
 /// Tells of the changes of the command that has just run, and of what follows from them: clients that waited for a key are
 /// served, which changes keys in its turn. One after the other, so that a chain of them of any length needs no stack.
 pub fn changes(instance: &mut Instance) {
@@ -60,12 +71,24 @@ pub fn changes(instance: &mut Instance) {
 fn tell(instance: &mut Instance) {
     for change in instance.keyspace.changes.take() {
         match change {
-            Change::Wanted(key) => instance.blocking.signal(key),
+            Change::Wanted(key) => tell_of_wanted(instance, key),
             // Nobody hears of these yet.
             Change::Modified { .. }
             | Change::Event { .. }
             | Change::Flushed { .. }
             | Change::Swapped { .. } => {}
         }
+    }
+}
+
+/// Tells those who wait for a key or watch it that it has changed.
+fn tell_of_wanted(instance: &mut Instance, id: InterestId) {
+    instance.blocking.signal(id);
+    let watches = &mut instance.transactions.watches;
+    if watches.is_watched(id)
+        && let Some((database, key)) = instance.keyspace.changes.interest().key(id)
+    {
+        let now = Found::at(&instance.keyspace, database, &key);
+        watches.touch(&mut instance.keyspace.changes, id, now);
     }
 }
