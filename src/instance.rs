@@ -18,9 +18,10 @@ use crate::keyspace::Keyspace;
 use crate::net::address::Address;
 use crate::net::listener::Listeners;
 use crate::persistence::values::Serialization;
+use crate::pubsub::PubSub;
 use crate::server::clock::Clock;
 use crate::server::figures::LoopFigures;
-use crate::session::{Mode, Session, Token};
+use crate::session::{ClientKind, Close, Mode, Session, Token};
 use crate::transaction::Transactions;
 
 /// The state of the server.
@@ -40,6 +41,7 @@ pub struct Instance {
     pub serialization: Serialization,
     pub blocking: Blocking,
     pub transactions: Transactions,
+    pub pubsub: PubSub,
     /// How deep the present command is nested in others, whose end those wait for who must hear of its changes.
     pub nesting: u32,
     /// What the loop is asked to do once the present command is over.
@@ -181,6 +183,7 @@ impl Instance {
             serialization: Serialization::default(),
             blocking: Blocking::default(),
             transactions: Transactions::default(),
+            pubsub: PubSub::default(),
             nesting: 0,
             requests: Vec::new(),
             lap_started: 0,
@@ -305,6 +308,7 @@ impl Instance {
         if let Some(mut session) = self.clients.remove(token) {
             self.stop_waiting(&mut session);
             self.abandon_transaction(&mut session);
+            self.pubsub.remove(&mut session);
         }
     }
 
@@ -334,7 +338,9 @@ impl Instance {
     /// Whether the last command has left something to be told of or to be done.
     #[inline]
     pub fn has_effects(&self) -> bool {
-        !self.keyspace.changes.is_empty() || self.blocking.has_ready()
+        !self.keyspace.changes.is_empty()
+            || self.blocking.has_ready()
+            || self.clients.has_overfull()
     }
 
     /// Serves the clients that a pause has held back; gives those whose requests were not even begun.
@@ -384,9 +390,10 @@ impl Instance {
         let normal = limits.normal;
         // What a monitor is told cannot be held back as a pipeline's replies can. Where ordinary clients
         // have no limit it has that of subscribers, to whom the same applies.
-        let limit = match session.mode {
-            Mode::Monitor if normal.hard_bytes == 0 && normal.soft_bytes == 0 => limits.pubsub,
-            Mode::Monitor | Mode::Normal => normal,
+        let limit = match (session.kind(), session.mode) {
+            (ClientKind::Pubsub, _) => limits.pubsub,
+            (_, Mode::Monitor) if normal.hard_bytes == 0 && normal.soft_bytes == 0 => limits.pubsub,
+            (_, Mode::Monitor | Mode::Normal) => normal,
         };
         let pending_bytes = pending_bytes as u64;
         let hard = limit.hard_bytes > 0 && pending_bytes >= limit.hard_bytes;
@@ -410,6 +417,23 @@ impl Instance {
             );
         }
         hard || overstayed
+    }
+
+    /// Closes the clients whose replies have grown beyond the limit by what they were told.
+    pub fn close_overfull(&mut self) {
+        for token in self.clients.take_overfull() {
+            let Some(mut session) = self.clients.lend(token) else {
+                continue;
+            };
+            let pending_bytes = session.reply.len();
+            if session.close == Close::No && self.output_limit_reached(&mut session, pending_bytes)
+            {
+                session.close = Close::Now;
+                session.reply.clear();
+                self.clients.queue_close(token);
+            }
+            self.clients.restore(session);
+        }
     }
 
     /// Removes keys that are due until `deadline` (in ticks); tells whether there are more.

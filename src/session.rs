@@ -3,6 +3,7 @@
 use crate::blocking::Waiting;
 use crate::command::CommandId;
 use crate::net::address::Address;
+use crate::pubsub::Subscriptions;
 use crate::resp::{Protocol, Reply};
 use crate::transaction::Transaction;
 
@@ -118,6 +119,8 @@ pub struct Session {
     pub transaction: Option<Box<Transaction>>,
     /// Its number among those who watch keys.
     pub watcher: Option<u32>,
+    /// What it listens to, if it does to anything.
+    pub subscriptions: Option<Box<Subscriptions>>,
     pub no_evict: bool,
     pub no_touch: bool,
     pub created_ms: i64,
@@ -158,6 +161,7 @@ impl Session {
             deny_blocking: false,
             transaction: None,
             watcher: None,
+            subscriptions: None,
             no_evict: false,
             no_touch: false,
             created_ms: now_ms,
@@ -184,8 +188,9 @@ impl Session {
 
     /// The type of client. One that monitors is a normal client.
     pub fn kind(&self) -> ClientKind {
-        match self.mode {
-            Mode::Normal | Mode::Monitor => ClientKind::Normal,
+        match self.subscriptions {
+            Some(_) => ClientKind::Pubsub,
+            None => ClientKind::Normal,
         }
     }
 
@@ -203,6 +208,10 @@ impl Session {
             + self.address.local.capacity()
             + self.user.capacity()
             + self.redacted.capacity() * size_of::<usize>()
+            + self
+                .subscriptions
+                .as_ref()
+                .map_or(0, |subscriptions| subscriptions.memory())
             + self
                 .transaction
                 .as_ref()

@@ -261,7 +261,9 @@ impl Watches {
     /// Whether a key that the client watches was changed.
     #[inline]
     pub fn is_touched(&self, session: &Session) -> bool {
-        let watcher = session.watcher.map(|number| &self.watchers[number as usize]);
+        let watcher = session
+            .watcher
+            .map(|number| &self.watchers[number as usize]);
         watcher.is_some_and(|watcher| watcher.is_touched)
     }
 
@@ -283,7 +285,9 @@ impl Watches {
 
     /// Number of keys that a client watches.
     pub fn keys_of(&self, session: &Session) -> usize {
-        let watcher = session.watcher.map(|number| &self.watchers[number as usize]);
+        let watcher = session
+            .watcher
+            .map(|number| &self.watchers[number as usize]);
         watcher.map_or(0, |watcher| watcher.keys.len())
     }
 

@@ -56,6 +56,9 @@ pub fn execute_resolved(
     if flow == Flow::Done {
         leave_out(session, reply, mark);
     }
+    if instance.clients.has_late() {
+        instance.clients.deliver_late(session, reply);
+    }
     flow
 }
 
@@ -113,7 +116,7 @@ fn run(
     args: Args<'_>,
     resolved: Option<CommandId>,
 ) -> Flow {
-    match gate::admit(instance, session, args, resolved) {
+    match gate::admit(instance, session, reply.protocol(), args, resolved) {
         Verdict::Run(command) => {
             call(
                 &mut Context {

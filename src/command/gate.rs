@@ -1,6 +1,7 @@
 //! The admission of a request: every reason to refuse one, in the order in which Redis gives them.
 
 use crate::instance::Instance;
+use crate::resp::Protocol;
 use crate::session::{Mode, Session};
 
 use super::spec::{Flag, FlagSet};
@@ -26,6 +27,7 @@ pub enum Verdict {
 pub fn admit(
     instance: &Instance,
     session: &Session,
+    protocol: Protocol,
     args: Args<'_>,
     resolved: Option<CommandId>,
 ) -> Verdict {
@@ -61,6 +63,12 @@ pub fn admit(
         if flags.has(Flag::RunsQueue) {
             flags = flags.union(transaction.flags());
         }
+    }
+    if session.subscriptions.is_some()
+        && !flags.has(Flag::WhileSubscribed)
+        && protocol == Protocol::Resp2
+    {
+        return Verdict::Refuse(refused_to_subscriber(command));
     }
     if session.mode == Mode::Monitor {
         // Of no use to a monitor, and no pause holds one back: as in Redis, where it is half a replica.
@@ -124,6 +132,15 @@ fn check_permission(
 #[cold]
 fn is_http(name: &[u8]) -> bool {
     name.eq_ignore_ascii_case(b"post") || name.eq_ignore_ascii_case(b"host:")
+}
+
+/// In RESP2 a reply could not be told from a message.
+#[cold]
+fn refused_to_subscriber(command: &Command) -> CommandError {
+    CommandError::new(format!(
+        "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context",
+        command.full_name
+    ))
 }
 
 #[cold]

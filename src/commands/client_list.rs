@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use crate::command::{Args, CommandError, CommandId, CommandResult, Context};
+use crate::pubsub::Topic;
 use crate::resp::{Protocol, Reply, number};
 use crate::session::{Close, Mode, Session};
 
@@ -137,16 +138,27 @@ fn write_line(text: &mut Vec<u8>, context: &Context<'_>, portrait: &Portrait<'_>
         2
     };
     let traffic = &session.traffic;
+    let subscribed = |topic| {
+        let subscriptions = session.subscriptions.as_ref();
+        subscriptions.map_or(0, |subscriptions| subscriptions.of(topic).len())
+    };
+    let transaction = session.transaction.as_ref();
     // INVARIANT: writing to memory does not fail.
     let _ = write!(
         text,
-        " db={} sub=0 psub=0 ssub=0 multi=-1 qbuf={} qbuf-free={} argv-mem={} multi-mem=0 rbs={} rbp={} \
+        " db={} sub={} psub={} ssub={} multi={} watch={} qbuf={} qbuf-free={} argv-mem={} multi-mem={} rbs={} rbp={} \
          obl={first_bytes} oll={} omem={beyond_bytes} tot-mem={} events={events} cmd={command} user={} \
          redir=-1 resp={protocol}",
         session.database,
+        subscribed(Topic::Channel),
+        subscribed(Topic::Pattern),
+        subscribed(Topic::ShardChannel),
+        transaction.map_or(-1, |transaction| transaction.len() as i64),
+        context.instance.transactions.watches.keys_of(session),
         traffic.query_bytes,
         traffic.query_free_bytes,
         portrait.argument_bytes,
+        transaction.map_or(0, |transaction| transaction.memory()),
         reply.capacity().min(REPLY_PIECE_BYTES),
         session
             .reply_peak_bytes
@@ -184,6 +196,7 @@ fn write_identity(text: &mut Vec<u8>, session: &Session, now_ms: i64) {
 fn flags(session: &Session) -> String {
     let letters = [
         (session.mode == Mode::Monitor, 'O'),
+        (session.subscriptions.is_some(), 'P'),
         (session.transaction.is_some(), 'x'),
         (session.blocked.is_some(), 'b'),
         (session.close == Close::AfterReply, 'c'),

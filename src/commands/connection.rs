@@ -164,6 +164,15 @@ pub static COMMANDS: &[CommandSpec] = &[
 ];
 
 fn ping(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    if context.session.subscriptions.is_some()
+        && context.reply.protocol() == Protocol::Resp2
+        && args.len() <= 2
+    {
+        context.reply.array(2);
+        context.reply.bulk(b"pong");
+        context.reply.bulk(args.get(1).unwrap_or_default());
+        return Ok(());
+    }
     match (args.get(1), args.len()) {
         (None, _) => context.reply.simple("PONG"),
         (Some(message), 2) => context.reply.bulk(message),
@@ -319,6 +328,7 @@ fn reset(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
     } = context;
     instance.clients.remove_monitor(session);
     instance.abandon_transaction(session);
+    instance.pubsub.remove(session);
     session.reset();
     session.authenticated = !instance.authentication_required();
     reply.set_protocol(Protocol::Resp2);

@@ -1,9 +1,7 @@
 //! MULTI, EXEC, DISCARD, WATCH and UNWATCH: commands that run as a unit, if nothing came between.
 
 use crate::command::call;
-use crate::command::spec::{
-    Argument, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
-};
+use crate::command::spec::{Argument, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec};
 use crate::command::{Args, CommandError, CommandResult, Context};
 use crate::transaction::{Found, Transaction};
 
@@ -189,9 +187,7 @@ fn watch(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         ..
     } = context;
     if session.transaction.is_some() {
-        return Err(CommandError::fixed(
-            "ERR WATCH inside MULTI is not allowed",
-        ));
+        return Err(CommandError::fixed("ERR WATCH inside MULTI is not allowed"));
     }
     // After a change of one key it does not matter what becomes of others.
     if !instance.transactions.watches.is_touched(session) {

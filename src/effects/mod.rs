@@ -48,6 +48,7 @@ fn is_secret(session: &Session, flags: FlagSet, index: usize) -> bool {
 /// Tells of the changes of the command that has just run. Those who wait for a key are served when the outermost one is over.
 #[cold]
 pub fn after_command(instance: &mut Instance) {
+    instance.close_overfull();
     if instance.nesting == 0 {
         changes(instance);
     } else {

@@ -1,5 +1,6 @@
 //! The sections on who asks and what is done: Clients, Stats, Debug.
 
+use crate::pubsub::Topic;
 use crate::session::Close;
 
 use super::{Facts, Field};
@@ -103,9 +104,15 @@ pub(super) static STATS: &[Field] = &[
     Field::of("keyspace_misses", |facts| {
         facts.instance.keyspace.stats.misses.to_string()
     }),
-    Field::fixed("pubsub_channels", "0"),
-    Field::fixed("pubsub_patterns", "0"),
-    Field::fixed("pubsubshard_channels", "0"),
+    Field::of("pubsub_channels", |facts| {
+        facts.instance.pubsub.len(Topic::Channel).to_string()
+    }),
+    Field::of("pubsub_patterns", |facts| {
+        facts.instance.pubsub.len(Topic::Pattern).to_string()
+    }),
+    Field::of("pubsubshard_channels", |facts| {
+        facts.instance.pubsub.len(Topic::ShardChannel).to_string()
+    }),
     Field::fixed("latest_fork_usec", "0"),
     Field::fixed("total_forks", "0"),
     Field::fixed("migrate_cached_sockets", "0"),

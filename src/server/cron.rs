@@ -112,7 +112,9 @@ impl Cron {
                 overdue.push(token);
             }
             let idle_ms = now_ms - session.last_interaction_ms;
-            let may_idle = session.mode == Mode::Monitor || session.blocked.is_some();
+            let may_idle = session.mode == Mode::Monitor
+                || session.blocked.is_some()
+                || session.subscriptions.is_some();
             if timeout_ms > 0 && idle_ms > timeout_ms && !may_idle {
                 debug!("Closing idle client");
                 overdue.push(token);
