@@ -245,6 +245,23 @@ impl Clients {
         }
     }
 
+    /// Tells a client that it must forget keys; in RESP2 only if it listens to something.
+    pub fn tell_invalidation(&mut self, token: Token, write: impl FnMut(&mut Reply)) {
+        match self.slot_mut(token) {
+            None => {}
+            Some(Slot { session: None, .. }) => self.tell_later(token, Rank::Invalidation, write),
+            Some(Slot {
+                session: Some(session),
+                ..
+            }) => {
+                let is_resp3 = session.reply.protocol() == Protocol::Resp3;
+                if is_resp3 || session.subscriptions.is_some() {
+                    self.tell(token, write);
+                }
+            }
+        }
+    }
+
     /// Tells a client something after the reply to its present command.
     #[cold]
     pub fn tell_later(&mut self, token: Token, rank: Rank, mut write: impl FnMut(&mut Reply)) {

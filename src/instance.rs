@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::effects;
 use crate::effects::latency::LatencyMonitor;
 use crate::effects::slowlog::Slowlog;
-use crate::keyspace::Keyspace;
+use crate::keyspace::{EventClass, Keyspace};
 use crate::net::address::Address;
 use crate::net::listener::Listeners;
 use crate::persistence::values::Serialization;
@@ -22,6 +22,7 @@ use crate::pubsub::PubSub;
 use crate::server::clock::Clock;
 use crate::server::figures::LoopFigures;
 use crate::session::{ClientKind, Close, Mode, Session, Token};
+use crate::tracking::Tracking;
 use crate::transaction::Transactions;
 
 /// The state of the server.
@@ -42,6 +43,7 @@ pub struct Instance {
     pub blocking: Blocking,
     pub transactions: Transactions,
     pub pubsub: PubSub,
+    pub tracking: Tracking,
     /// How deep the present command is nested in others, whose end those wait for who must hear of its changes.
     pub nesting: u32,
     /// What the loop is asked to do once the present command is over.
@@ -184,6 +186,7 @@ impl Instance {
             blocking: Blocking::default(),
             transactions: Transactions::default(),
             pubsub: PubSub::default(),
+            tracking: Tracking::default(),
             nesting: 0,
             requests: Vec::new(),
             lap_started: 0,
@@ -233,6 +236,8 @@ impl Instance {
         self.slow_ticks = self
             .clock
             .nanos_as_ticks(slowlog_us.min(latency_us).min(SLOW_US).saturating_mul(1000));
+        let classes = EventClass::logged(self.config.notify_keyspace_events);
+        self.keyspace.changes.set_event_classes(classes);
         self.slowlog.capacity = config.slowlog_max_len as usize;
         self.keyspace.access.frequency = config.maxmemory_policy.is_lfu();
         self.keyspace.access.log_factor = config.lfu_log_factor;
@@ -309,6 +314,7 @@ impl Instance {
             self.stop_waiting(&mut session);
             self.abandon_transaction(&mut session);
             self.pubsub.remove(&mut session);
+            self.stop_tracking(&mut session);
         }
     }
 
@@ -318,6 +324,27 @@ impl Instance {
             self.transactions.end(transaction);
         }
         self.forget_watches(session);
+    }
+
+    /// A client is no longer told of keys that it has read.
+    pub fn stop_tracking(&mut self, session: &mut Session) {
+        if std::mem::take(&mut session.is_tracking) {
+            self.tracking.disable(session.id);
+            self.observe_changes();
+        }
+    }
+
+    /// Forgets tracked keys beyond `tracking-table-max-keys`, so many at most.
+    pub fn limit_tracking(&mut self, effort: usize) {
+        let most = self.config.tracking_table_max_keys;
+        self.tracking
+            .limit(&mut self.clients, &mut self.random, most, effort);
+    }
+
+    /// Has all changes of keys logged while any client tracks.
+    pub fn observe_changes(&mut self) {
+        let observed = !self.tracking.is_empty();
+        self.keyspace.changes.set_observed(observed);
     }
 
     /// A client no longer watches any key.

@@ -121,6 +121,8 @@ pub struct Session {
     pub watcher: Option<u32>,
     /// What it listens to, if it does to anything.
     pub subscriptions: Option<Box<Subscriptions>>,
+    /// Whether it is told when keys change that it has read (`Tracking` knows how).
+    pub is_tracking: bool,
     pub no_evict: bool,
     pub no_touch: bool,
     pub created_ms: i64,
@@ -162,6 +164,7 @@ impl Session {
             transaction: None,
             watcher: None,
             subscriptions: None,
+            is_tracking: false,
             no_evict: false,
             no_touch: false,
             created_ms: now_ms,

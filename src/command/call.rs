@@ -8,7 +8,7 @@ use crate::resp::reply::{Mark, Reply};
 use crate::session::{Blocked, Close, ReplyMode, Session};
 
 use super::gate::{self, Verdict};
-use super::spec::Flag;
+use super::spec::{Flag, Group};
 use super::{Args, CommandError, CommandId, CommandResult, Context};
 
 /// Time between two log lines about attacks, in ms.
@@ -56,10 +56,24 @@ pub fn execute_resolved(
     if flow == Flow::Done {
         leave_out(session, reply, mark);
     }
+    if session.is_tracking && session.transaction.is_none() {
+        forget_caching(instance, session, resolved);
+    }
     if instance.clients.has_late() {
         instance.clients.deliver_late(session, reply);
     }
     flow
+}
+
+/// CLIENT CACHING is for the next command or transaction only. Other subcommands of CLIENT may stand in between.
+#[cold]
+fn forget_caching(instance: &mut Instance, session: &Session, resolved: Option<CommandId>) {
+    let parent = resolved.and_then(|id| instance.commands.get(id).parent);
+    let is_about_client =
+        parent.is_some_and(|id| instance.commands.get(id).spec.group == Group::Connection);
+    if !is_about_client && let Some(tracker) = instance.tracking.tracker_mut(session.id) {
+        tracker.caching = false;
+    }
 }
 
 /// Runs a request that waited once more. Afterwards the client waits still, or has its reply.
@@ -198,7 +212,10 @@ fn settle(
         session.redacted.clear();
     }
     if instance.has_effects() {
-        effects::after_command(instance);
+        effects::after_command(instance, session);
+    }
+    if session.is_tracking {
+        effects::track(instance, session, *command, args);
     }
 }
 

@@ -329,6 +329,7 @@ fn reset(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
     instance.clients.remove_monitor(session);
     instance.abandon_transaction(session);
     instance.pubsub.remove(session);
+    instance.stop_tracking(session);
     session.reset();
     session.authenticated = !instance.authentication_required();
     reply.set_protocol(Protocol::Resp2);

@@ -7,6 +7,7 @@ pub mod client;
 mod client_kill;
 mod client_list;
 mod client_table;
+mod client_tracking;
 pub mod command;
 pub mod config;
 mod config_apply;

@@ -27,7 +27,9 @@ pub(super) static CLIENTS: &[Field] = &[
             .count()
             .to_string()
     }),
-    Field::fixed("tracking_clients", "0"),
+    Field::of("tracking_clients", |facts| {
+        facts.instance.tracking.clients().to_string()
+    }),
     Field::of("clients_in_timeout_table", |facts| {
         facts.instance.blocking.deadlines().to_string()
     }),
@@ -123,9 +125,15 @@ pub(super) static STATS: &[Field] = &[
     Field::fixed("active_defrag_key_misses", "0"),
     Field::fixed("total_active_defrag_time", "0"),
     Field::fixed("current_active_defrag_time", "0"),
-    Field::fixed("tracking_total_keys", "0"),
-    Field::fixed("tracking_total_items", "0"),
-    Field::fixed("tracking_total_prefixes", "0"),
+    Field::of("tracking_total_keys", |facts| {
+        facts.instance.tracking.counts().0.to_string()
+    }),
+    Field::of("tracking_total_items", |facts| {
+        facts.instance.tracking.counts().1.to_string()
+    }),
+    Field::of("tracking_total_prefixes", |facts| {
+        facts.instance.tracking.counts().2.to_string()
+    }),
     Field::fixed("unexpected_error_replies", "0"),
     Field::of("total_error_replies", |facts| {
         facts.instance.error_stats.total().to_string()

@@ -31,6 +31,7 @@ use crate::net::listener::Listeners;
 use crate::resp::Batch;
 use crate::session::{Close, Token};
 use crate::sys::signals::Signals;
+use crate::tracking;
 
 use super::cron::Cron;
 use super::jobs::Jobs;
@@ -477,6 +478,7 @@ impl EventLoop {
         for token in self.instance.clients.take_to_resume() {
             self.resume(token);
         }
+        tracking::broadcast(&mut self.instance);
         self.flush_told();
         for token in self.instance.clients.take_to_close() {
             self.close_if_asked(token);
