@@ -283,14 +283,6 @@ impl Watches {
         })
     }
 
-    /// Number of keys that a client watches.
-    pub fn keys_of(&self, session: &Session) -> usize {
-        let watcher = session
-            .watcher
-            .map(|number| &self.watchers[number as usize]);
-        watcher.map_or(0, |watcher| watcher.keys.len())
-    }
-
     /// Number of clients that watch, and of keys that are watched.
     pub fn counts(&self) -> (usize, usize) {
         let watching = self.watchers.iter().filter(|(_, w)| !w.keys.is_empty());

@@ -14,6 +14,9 @@ use super::{Args, CommandError, CommandId, CommandResult, Context};
 /// Time between two log lines about attacks, in ms.
 const ATTACK_LOG_PERIOD_MS: u64 = 60_000;
 
+/// Keys too many in the table of tracked keys that one command forgets.
+const TRACKED_KEYS_STEP: usize = 100;
+
 /// What became of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flow {
@@ -47,6 +50,9 @@ pub fn execute_resolved(
     args: Args<'_>,
     resolved: Option<CommandId>,
 ) -> Flow {
+    if session.is_tracking {
+        forget_keys_beyond_limit(instance, session, reply);
+    }
     let mark = reply.mark();
     session.last_command = resolved;
     if session.reply_mode == ReplyMode::SkipNext {
@@ -63,6 +69,15 @@ pub fn execute_resolved(
         instance.clients.deliver_late(session, reply);
     }
     flow
+}
+
+/// A client that tracks hears of keys that there is no room for before its next reply.
+#[cold]
+fn forget_keys_beyond_limit(instance: &mut Instance, session: &Session, reply: &mut Reply) {
+    instance.limit_tracking(TRACKED_KEYS_STEP);
+    if instance.clients.has_late() {
+        instance.clients.deliver_late(session, reply);
+    }
 }
 
 /// CLIENT CACHING is for the next command or transaction only. Other subcommands of CLIENT may stand in between.

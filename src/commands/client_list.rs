@@ -149,7 +149,7 @@ fn write_line(text: &mut Vec<u8>, context: &Context<'_>, portrait: &Portrait<'_>
     // INVARIANT: writing to memory does not fail.
     let _ = write!(
         text,
-        " db={} sub={} psub={} ssub={} multi={} watch={} qbuf={} qbuf-free={} argv-mem={} multi-mem={} rbs={} rbp={} \
+        " db={} sub={} psub={} ssub={} multi={} qbuf={} qbuf-free={} argv-mem={} multi-mem={} rbs={} rbp={} \
          obl={first_bytes} oll={} omem={beyond_bytes} tot-mem={} events={events} cmd={command} user={} \
          redir={} resp={protocol}",
         session.database,
@@ -157,7 +157,6 @@ fn write_line(text: &mut Vec<u8>, context: &Context<'_>, portrait: &Portrait<'_>
         subscribed(Topic::Pattern),
         subscribed(Topic::ShardChannel),
         transaction.map_or(-1, |transaction| transaction.len() as i64),
-        context.instance.transactions.watches.keys_of(session),
         traffic.query_bytes,
         traffic.query_free_bytes,
         portrait.argument_bytes,

@@ -17,9 +17,6 @@ use crate::keyspace::{Change, InterestId};
 use crate::session::Session;
 use crate::transaction::Found;
 
-/// Keys too many in the table of tracked keys that one command forgets.
-const TRACKED_KEYS_STEP: usize = 100;
-
 /// Notes a command that took so many ticks: at least `slow_ticks`, the least that anybody asks for.
 #[cold]
 pub fn slow_command(
@@ -120,7 +117,6 @@ pub fn track(instance: &mut Instance, session: &Session, command: CommandId, arg
         for key in keys::keys_of(command, args) {
             instance.tracking.remember(session.id, args.at(key.index));
         }
-        instance.limit_tracking(TRACKED_KEYS_STEP);
     }
 }
 

@@ -30,6 +30,16 @@ pub(super) static CLIENTS: &[Field] = &[
     Field::of("tracking_clients", |facts| {
         facts.instance.tracking.clients().to_string()
     }),
+    // As Redis 7.4 tells them.
+    Field::of("pubsub_clients", |facts| {
+        facts.instance.pubsub.clients().to_string()
+    }),
+    Field::of("watching_clients", |facts| {
+        facts.instance.transactions.watches.counts().0.to_string()
+    }),
+    Field::of("total_watched_keys", |facts| {
+        facts.instance.transactions.watches.counts().1.to_string()
+    }),
     Field::of("clients_in_timeout_table", |facts| {
         facts.instance.blocking.deadlines().to_string()
     }),
