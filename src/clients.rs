@@ -5,6 +5,7 @@
 use ahash::AHashMap;
 use slab::Slab;
 
+use crate::collections::table::prefetch;
 use crate::net::address::Address;
 use crate::resp::{Protocol, Reply};
 use crate::session::{Blocked, Close, Mode, Session, Token};
@@ -242,6 +243,24 @@ impl Clients {
                 }
             }
             Some(Slot { session: None, .. }) => self.tell_later(token, Rank::Message, write),
+        }
+    }
+
+    /// Fetches what `tell` needs of a client into the cache.
+    #[inline]
+    pub fn prefetch(&self, token: Token) {
+        if let Some(session) = self.get(token) {
+            prefetch((&raw const session.reply).cast());
+            prefetch((&raw const session.close).cast());
+            prefetch((&raw const session.flush_queued).cast());
+        }
+    }
+
+    /// Fetches the end of a client's replies into the cache; the client itself should be there by now.
+    #[inline]
+    pub fn prefetch_reply(&self, token: Token) {
+        if let Some(session) = self.get(token) {
+            prefetch(session.reply.end());
         }
     }
 

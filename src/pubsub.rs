@@ -20,6 +20,9 @@ use crate::types::glob::{Case, glob_match};
 /// Up to so many subscribers are searched one by one when one of them leaves.
 const SEARCHED_MAX: usize = 16;
 
+/// How many subscribers ahead memory is fetched.
+const AHEAD: usize = 4;
+
 /// What a client can subscribe to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Topic {
@@ -362,7 +365,14 @@ fn fan_out(clients: &mut Clients, members: &[Token], write: impl Fn(&mut Reply))
         return clients.tell(*token, write);
     }
     let mut forms: [Option<Reply>; 2] = [None, None];
-    for token in members {
+    for (index, token) in members.iter().enumerate() {
+        // Sessions and their buffers lie scattered: each is fetched while some before it are written to.
+        if let Some(ahead) = members.get(index + 2 * AHEAD) {
+            clients.prefetch(*ahead);
+        }
+        if let Some(ahead) = members.get(index + AHEAD) {
+            clients.prefetch_reply(*ahead);
+        }
         clients.tell(*token, |reply| {
             let protocol = reply.protocol();
             let form = &mut forms[usize::from(protocol == Protocol::Resp3)];

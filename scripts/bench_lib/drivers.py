@@ -104,6 +104,7 @@ def publish(subscribers):
     """PUBLISH to a channel with so many subscribers; they have read a round of messages before the next is sent."""
 
     def drive(server, requests, _keys, depth):
+        server.call("CONFIG", "SET", "maxclients", subscribers + 1000)
         listeners = _connect(server.port, subscribers)
         confirmation = b"*3\r\n$9\r\nsubscribe\r\n$7\r\nchannel\r\n:1\r\n"
         for client in listeners:

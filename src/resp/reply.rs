@@ -376,6 +376,12 @@ impl Reply {
         self.buffer.len() - self.sent + self.spliced_bytes
     }
 
+    /// Where the next byte will be written, for prefetching.
+    #[inline]
+    pub fn end(&self) -> *const u8 {
+        self.buffer.as_ptr_range().end
+    }
+
     /// Whether nothing is to be sent.
     #[inline]
     pub fn is_empty(&self) -> bool {

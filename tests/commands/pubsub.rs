@@ -270,7 +270,10 @@ fn a_subscriber_that_does_not_read_is_closed() {
     assert_eq!(session.close, oneloop::session::Close::Now);
     assert!(session.reply.is_empty());
     assert_eq!(
-        server.instance.stats.client_output_buffer_limit_disconnections,
+        server
+            .instance
+            .stats
+            .client_output_buffer_limit_disconnections,
         1
     );
 }
