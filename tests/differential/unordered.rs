@@ -20,6 +20,22 @@ pub fn in_order(command: &[Vec<u8>], reply: Vec<u8>) -> Vec<u8> {
     }
 }
 
+/// Whether the command gives members of sets: Redis 7.0 has them in tables, however few they are.
+pub fn is_of_sets(command: &[Vec<u8>]) -> bool {
+    let names = [
+        "smembers",
+        "sinter",
+        "sunion",
+        "sdiff",
+        "spop",
+        "srandmember",
+        "sscan",
+    ];
+    names
+        .iter()
+        .any(|name| command[0].eq_ignore_ascii_case(name.as_bytes()))
+}
+
 /// The end of the value that begins at `start`.
 fn end_of_value(reply: &[u8], start: usize) -> usize {
     let line = reply[start..].iter().position(|byte| *byte == b'\n');
