@@ -1,4 +1,5 @@
 //! A genuine redis-server, started for the test on a Unix socket of its own and ended with it.
+#![allow(dead_code)] // Each test program uses a part of it.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
