@@ -11,7 +11,10 @@ pub mod instance;
 
 pub mod acl;
 pub mod clients;
+pub mod pubsub;
 pub mod session;
+pub mod tracking;
+pub mod transaction;
 
 pub mod commands;
 

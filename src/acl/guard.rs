@@ -6,9 +6,10 @@ use crate::command::{Args, CommandError, Context, Registry};
 use crate::commands;
 use crate::config::{Config, PubsubDefault};
 use crate::instance::Instance;
+use crate::pubsub::Topic;
 use crate::session::{Close, Session, Token};
 
-use super::{Denial, Reason, Refusal, Rulebook, Scene, User};
+use super::{ChannelsLeft, Denial, Reason, Refusal, Restricted, Rulebook, Scene, User};
 
 const WRONG_PASSWORD: CommandError =
     CommandError::fixed("WRONGPASS invalid username-password pair or user is disabled.");
@@ -40,7 +41,7 @@ pub fn log_in(
         context.session.authenticated = true;
         return Ok(());
     }
-    let scene = Scene::TopLevel;
+    let scene = scene_of(context);
     note(context, args, Reason::Login, scene, args.at(0), name);
     Err(WRONG_PASSWORD)
 }
@@ -61,10 +62,29 @@ pub fn note_denial(context: &mut Context<'_>, args: Args<'_>, denial: Denial, sc
 
 /// The error for a request that comes from outside.
 pub fn refusal(context: &mut Context<'_>, args: Args<'_>, denial: Denial) -> CommandError {
-    note_denial(context, args, denial, Scene::TopLevel);
+    let scene = scene_of(context);
+    note_denial(context, args, denial, scene);
     let command = context.instance.commands.get(context.command);
     let text = denial.text(&context.session.user, command);
     CommandError::new(format!("NOPERM {text}"))
+}
+
+/// The error for a command of a transaction that was allowed when it was queued.
+pub fn refusal_in_transaction(
+    context: &mut Context<'_>,
+    args: Args<'_>,
+    denial: Denial,
+) -> CommandError {
+    note_denial(context, args, denial, Scene::Transaction);
+    CommandError::new(denial.text_in_transaction())
+}
+
+/// Where a request that comes from outside is refused.
+fn scene_of(context: &Context<'_>) -> Scene {
+    match context.session.transaction {
+        Some(_) => Scene::Transaction,
+        None => Scene::TopLevel,
+    }
 }
 
 fn note(
@@ -93,6 +113,25 @@ fn note(
     let capacity = usize::try_from(instance.config.acllog_max_len).unwrap_or(usize::MAX);
     let now_ms = instance.now_ms();
     instance.acl_log.add(refusal, now_ms, capacity);
+}
+
+/// Ends the connections of those clients of a user who listen to channels that it has lost.
+pub fn disconnect_listeners(context: &mut Context<'_>, restricted: &Restricted) {
+    let (user, left) = restricted;
+    disconnect(context, |session| {
+        session.user == *user && listens_beyond(session, left)
+    });
+}
+
+fn listens_beyond(session: &Session, left: &ChannelsLeft) -> bool {
+    let topics = [Topic::Channel, Topic::Pattern, Topic::ShardChannel];
+    session.subscriptions.as_ref().is_some_and(|subscriptions| {
+        topics.iter().any(|topic| {
+            let is_pattern = *topic == Topic::Pattern;
+            let mut names = subscriptions.of(*topic).iter();
+            names.any(|name| !left.allow(name, is_pattern))
+        })
+    })
 }
 
 /// Ends the connections of all clients for which this holds. They are logged out at once, so that nothing that one of them has

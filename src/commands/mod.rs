@@ -8,6 +8,7 @@ pub mod client;
 mod client_kill;
 pub mod client_list;
 mod client_table;
+mod client_tracking;
 pub mod command;
 pub mod config;
 mod config_apply;
@@ -25,6 +26,7 @@ pub mod latency;
 pub mod lists;
 pub mod memory;
 pub mod object;
+pub mod pubsub;
 pub mod scan;
 pub mod server;
 pub mod sets;
@@ -33,6 +35,7 @@ pub mod sort;
 pub mod sorted_sets;
 pub mod streams;
 pub mod strings;
+pub mod transactions;
 
 use crate::command::spec::CommandSpec;
 
@@ -66,6 +69,7 @@ pub static FAMILIES: &[&[CommandSpec]] = &[
     lists::blocking::COMMANDS,
     memory::COMMANDS,
     object::COMMANDS,
+    pubsub::COMMANDS,
     scan::COMMANDS,
     server::COMMANDS,
     sets::members::COMMANDS,
@@ -97,4 +101,5 @@ pub static FAMILIES: &[&[CommandSpec]] = &[
     strings::increx::COMMANDS,
     strings::compare::COMMANDS,
     strings::lcs::COMMANDS,
+    transactions::COMMANDS,
 ];

@@ -390,6 +390,17 @@ impl Reply {
         }
     }
 
+    /// Everything that another reply holds, none of which was sent: what is spliced into that one is shared.
+    pub fn append(&mut self, other: &Reply) {
+        let mut at = 0;
+        for splice in &other.splices {
+            self.raw(&other.buffer[at..splice.offset]);
+            self.splice(&splice.bytes);
+            at = splice.offset;
+        }
+        self.raw(&other.buffer[at..]);
+    }
+
     /// Leaves the place of a header whose count is not known yet. May be nested; the inner one is
     /// ended first.
     pub fn begin_deferred(&mut self) -> Deferred {
@@ -445,6 +456,12 @@ impl Reply {
     #[inline]
     pub fn len(&self) -> usize {
         self.buffer.len() - self.sent + self.spliced_bytes
+    }
+
+    /// Where the next byte will be written, for prefetching.
+    #[inline]
+    pub fn end(&self) -> *const u8 {
+        self.buffer.as_ptr_range().end
     }
 
     /// Whether nothing is to be sent.

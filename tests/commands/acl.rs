@@ -671,3 +671,94 @@ fn wrong_forms_are_refused() {
         "{help}"
     );
 }
+
+#[test]
+fn channels_need_a_right_of_their_own() {
+    const NO_CHANNEL: &str = "-NOPERM No permissions to access a channel\r\n";
+    let mut server = Harness::new();
+    let client = log_in(&mut server, "u", "+@all resetchannels &a:* &b");
+    for (request, allowed) in [
+        ("publish a:1 x", true),
+        ("publish c x", false),
+        ("spublish b x", true),
+        ("spublish c x", false),
+        ("subscribe a:1 b", true),
+        ("subscribe a:1 c", false),
+        ("ssubscribe a:2", true),
+        ("ssubscribe c", false),
+        ("psubscribe a:*", true),
+        ("psubscribe a:1", false),
+        ("psubscribe *", false),
+        ("unsubscribe c", true),
+        ("punsubscribe *", true),
+        ("sunsubscribe c", true),
+    ] {
+        let reply = ask(&mut server, client, request);
+        assert_eq!(reply != NO_CHANNEL, allowed, "{request}: {reply}");
+    }
+    let info = server.run("info stats");
+    assert!(info.contains("acl_access_denied_channel:6"), "{info}");
+    assert!(server.run("acl log 1").contains("$7\r\nchannel\r\n"));
+    server.expect(
+        "acl dryrun u subscribe c",
+        &bulk("User u has no permissions to access the 'c' channel"),
+    );
+}
+
+#[test]
+fn who_listens_to_what_is_taken_away_is_disconnected() {
+    for (before, listens, after, is_gone) in [
+        ("&a &b", "subscribe a", "resetchannels &b", true),
+        ("&a &b", "subscribe b", "resetchannels &b", false),
+        ("&a &b", "ssubscribe a", "resetchannels &b", true),
+        ("&a* &b", "psubscribe a*", "resetchannels &b", true),
+        ("&a*", "psubscribe a*", "resetchannels &a* &b", false),
+        ("&a*", "psubscribe a*", "allchannels", false),
+        ("allchannels", "subscribe a", "resetchannels &a", false),
+        ("allchannels", "psubscribe a*", "resetchannels &a", true),
+        ("allchannels", "ping", "resetchannels", false),
+    ] {
+        let mut server = Harness::new();
+        let client = log_in(&mut server, "u", &format!("+@all resetchannels {before}"));
+        let other = log_in(&mut server, "v", &format!("+@all resetchannels {before}"));
+        ask(&mut server, client, listens);
+        ask(&mut server, other, listens);
+        server.expect(&format!("acl setuser u {after}"), "+OK\r\n");
+        let gone = closing(&mut server, client) == Close::Now;
+        assert_eq!(gone, is_gone, "{before} {listens} {after}");
+        assert_eq!(closing(&mut server, other), Close::No);
+    }
+}
+
+#[test]
+fn rights_count_when_a_command_is_queued_and_when_it_runs() {
+    let mut server = Harness::new();
+    let client = log_in(&mut server, "u", "+@all -del ~a ~b");
+    check(&mut server, client, "multi", "+OK\r\n");
+    check(&mut server, client, "set a 1", "+QUEUED\r\n");
+    check(&mut server, client, "del a", &no_command("u", "del"));
+    check(
+        &mut server,
+        client,
+        "exec",
+        "-EXECABORT Transaction discarded because of previous errors.\r\n",
+    );
+    assert!(server.run("acl log 1").contains("$5\r\nmulti\r\n"));
+    for request in ["multi", "set a 1", "set b 1", "config get nosuch"] {
+        ask(&mut server, client, request);
+    }
+    server.run("acl setuser u resetkeys ~a -config");
+    let reason = "-NOPERM ACLs rules changed between the moment the transaction was accumulated and the EXEC call. \
+                  This command is no longer allowed for the following reason:";
+    check(
+        &mut server,
+        client,
+        "exec",
+        &format!(
+            "*3\r\n+OK\r\n{reason} no permission to touch the specified keys\r\n\
+             {reason} no permission to execute the command or subcommand\r\n"
+        ),
+    );
+    server.expect("get b", "$-1\r\n");
+    assert!(server.run("acl log 1").contains("$5\r\nmulti\r\n"));
+}

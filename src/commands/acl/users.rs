@@ -22,7 +22,10 @@ pub(super) fn setuser(context: &mut Context<'_>, args: Args<'_>) -> CommandResul
     let rules: Vec<&[u8]> = args.iter().skip(3).collect();
     let instance = &mut *context.instance;
     let book = guard::rulebook_of(&instance.commands, &instance.config);
-    instance.users.set(name, &rules, book).map_err(refused)?;
+    let restricted = instance.users.set(name, &rules, book).map_err(refused)?;
+    if let Some(restricted) = restricted {
+        guard::disconnect_listeners(context, &restricted);
+    }
     context.reply.ok();
     Ok(())
 }
@@ -60,8 +63,11 @@ pub(super) fn deluser(context: &mut Context<'_>, args: Args<'_>) -> CommandResul
 
 pub(super) fn load(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
     check_file(context)?;
-    let (removed, _) =
-        file::load(context.instance).map_err(|text| CommandError::new(format!("ERR {text}")))?;
+    let loaded = file::load(context.instance);
+    let (removed, restricted) = loaded.map_err(|text| CommandError::new(format!("ERR {text}")))?;
+    if let Some(restricted) = restricted {
+        guard::disconnect_listeners(context, &restricted);
+    }
     guard::disconnect(context, |session| removed.contains(&session.user));
     context.reply.ok();
     Ok(())
