@@ -115,7 +115,10 @@ pub fn track(instance: &mut Instance, session: &Session, command: CommandId, arg
     let reads = command.flags.has(Flag::ReadOnly) && !is_script;
     if reads && instance.tracking.wants_keys(session.id) {
         for key in keys::keys_of(command, args) {
-            instance.tracking.remember(session.id, args.at(key.index));
+            let clients = &mut instance.clients;
+            instance
+                .tracking
+                .remember(clients, session.id, args.at(key.index));
         }
     }
 }

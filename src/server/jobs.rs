@@ -67,7 +67,7 @@ impl Jobs {
 
     /// Asks for memory to be freed.
     fn wake_reclaim(&mut self, instance: &Instance) {
-        if instance.keyspace.has_garbage() {
+        if instance.keyspace.has_garbage() || instance.tracking.has_garbage() {
             self.has_work[Job::Reclaim as usize] = true;
         }
     }
@@ -100,7 +100,10 @@ impl Jobs {
 
     fn step(&mut self, job: Job, instance: &mut Instance, deadline: u64) -> bool {
         match job {
-            Job::Reclaim => instance.keyspace.reclaim_step(STEP_ELEMENTS),
+            Job::Reclaim => {
+                instance.keyspace.reclaim_step(STEP_ELEMENTS)
+                    | instance.tracking.reclaim_step(STEP_ELEMENTS)
+            }
             Job::Shrink => instance.keyspace.shrink_step(STEP_ELEMENTS),
             Job::Trim => {
                 let allocated_bytes = heap::allocated_bytes();

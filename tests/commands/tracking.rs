@@ -228,6 +228,18 @@ fn the_table_of_keys_is_bounded() {
 }
 
 #[test]
+fn what_is_forgotten_at_once_is_freed_bit_by_bit() {
+    let (mut server, other) = tracking_by("");
+    (0..100).for_each(|number| drop(server.run(&format!("get key:{number}"))));
+    say(&mut server, other, "flushall");
+    let tracking = &mut server.instance.tracking;
+    assert_eq!(tracking.counts(), (0, 0, 0));
+    let steps = (0..).take_while(|_| tracking.reclaim_step(10)).count();
+    assert_eq!(steps, 9);
+    assert!(!tracking.has_garbage());
+}
+
+#[test]
 fn commands_that_write_are_not_tracked() {
     let (mut server, other) = tracking_by("");
     let client = server.client;
