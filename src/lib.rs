@@ -3,6 +3,7 @@
 //! The modules in reading order, from the loop down to the bytes. Each knows only those below it
 //! (ARCHITECTURE.md draws the map; `tests/tidy.rs` enforces it).
 
+pub mod scripting;
 pub mod server;
 
 pub mod net;

@@ -1,0 +1,2 @@
+//! Scripts. Never x.
+pub mod lua;
