@@ -3,6 +3,7 @@
 pub mod element;
 pub mod hash;
 pub mod heap;
+pub mod heap_later;
 pub mod intset;
 pub mod listpack;
 pub mod ordered;

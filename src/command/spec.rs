@@ -21,6 +21,8 @@ pub struct CommandSpec {
     /// Finds the keys where `keys` cannot tell them in full (`Unknown`, `Incomplete`) or not what
     /// is done to them (`VariableFlags`): all such commands have it.
     pub find_keys: Option<KeyFinder>,
+    /// Which argument is looked up in the collection at the first key, for the look-ahead; 0: none.
+    pub member: u8,
     pub group: Group,
     pub since: &'static str,
     pub complexity: &'static str,
@@ -43,6 +45,7 @@ impl CommandSpec {
         tips: &[],
         keys: &[],
         find_keys: None,
+        member: 0,
         group: Group::Generic,
         since: "1.0.0",
         complexity: "O(1)",

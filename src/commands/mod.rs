@@ -16,6 +16,7 @@ pub mod debug;
 pub mod dump;
 pub mod expiry;
 pub mod hashes;
+pub mod geo;
 pub mod hyperloglog;
 pub mod key_finders;
 pub mod keys;
@@ -25,7 +26,9 @@ pub mod memory;
 pub mod object;
 pub mod scan;
 pub mod server;
+pub mod sets;
 pub mod slowlog;
+pub mod sorted_sets;
 pub mod strings;
 
 use crate::command::spec::CommandSpec;
@@ -48,6 +51,8 @@ pub static FAMILIES: &[&[CommandSpec]] = &[
     hashes::walks::COMMANDS,
     hashes::expiry::COMMANDS,
     hashes::expiring::COMMANDS,
+    geo::places::COMMANDS,
+    geo::search::COMMANDS,
     hyperloglog::COMMANDS,
     keys::COMMANDS,
     latency::COMMANDS,
@@ -59,7 +64,18 @@ pub static FAMILIES: &[&[CommandSpec]] = &[
     object::COMMANDS,
     scan::COMMANDS,
     server::COMMANDS,
+    sets::members::COMMANDS,
+    sets::random::COMMANDS,
+    sets::algebra::COMMANDS,
+    sets::cardinality::COMMANDS,
     slowlog::COMMANDS,
+    sorted_sets::update::COMMANDS,
+    sorted_sets::members::COMMANDS,
+    sorted_sets::RANGE_COMMANDS,
+    sorted_sets::removal::COMMANDS,
+    sorted_sets::pop::COMMANDS,
+    sorted_sets::draw::COMMANDS,
+    sorted_sets::ALGEBRA_COMMANDS,
     strings::values::COMMANDS,
     strings::many::COMMANDS,
     strings::parts::COMMANDS,

@@ -1,12 +1,14 @@
 //! Giant values that nobody needs any more. Freeing one at once would hold the loop for as long as the system takes to tear
 //! the pages of a string down (some ten milliseconds for half a gigabyte), or the server to visit ten million elements,
 //! wherever it happens: on DEL, when overwritten, expired or flushed. So a record that goes leaves its giant here, and a job
-//! frees it a piece at a time: the pages of a string before the then empty range, a collection block by block.
+//! frees it a piece at a time: the pages of a string before the then empty range, a collection block by block. Large blocks of
+//! the collections' own wait in `heap_later`, for the same job.
 
 use std::cell::RefCell;
 
 use bytes::Bytes;
 
+use crate::collections::heap_later;
 use crate::sys::memory;
 use crate::types::object::Object;
 
@@ -56,16 +58,19 @@ pub fn dispose_object(object: Box<Object>) {
 
 /// Whether anything waits.
 pub fn is_empty() -> bool {
-    QUEUE.with_borrow(Vec::is_empty)
+    pending() == 0
 }
 
-/// Number of values that wait.
+/// Number of values, and of large blocks, that wait.
 pub fn pending() -> usize {
-    QUEUE.with_borrow(Vec::len)
+    QUEUE.with_borrow(Vec::len) + heap_later::pending()
 }
 
 /// Frees a piece: so many elements of a collection, or some pages of a string. Tells whether there is more.
 pub fn step(elements: usize) -> bool {
+    if heap_later::step() {
+        return true;
+    }
     QUEUE.with_borrow_mut(|queue| {
         let is_done = match queue.last_mut() {
             None => return false,
@@ -84,7 +89,7 @@ pub fn step(elements: usize) -> bool {
             queue.pop();
         }
         !queue.is_empty()
-    })
+    }) || heap_later::pending() > 0
 }
 
 #[cfg(test)]

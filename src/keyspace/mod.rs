@@ -26,6 +26,7 @@ pub use text::Text;
 pub use value_mut::ValueMut;
 
 use crate::collections::hash::HashSeed;
+use crate::types::object::Object;
 use database::{Before, Setting};
 use reclaim::ReclaimQueue;
 
@@ -428,6 +429,11 @@ impl Keyspace {
     /// Frees up to so many elements of what was thrown away; tells whether there is more.
     pub fn reclaim_step(&mut self, elements: usize) -> bool {
         self.garbage.step(elements) | condemned::step(elements)
+    }
+
+    /// Lets go of a collection that was cut out of a value: at once, or in steps if it is large.
+    pub fn discard(&mut self, object: Box<Object>) {
+        condemned::dispose_object(object);
     }
 
     /// Whether anything waits to be freed.

@@ -239,6 +239,20 @@ impl<'a> Args<'a> {
         }
     }
 
+    /// The first `count` arguments (all when there are fewer).
+    #[inline]
+    pub fn first(&self, count: usize) -> Args<'a> {
+        let count = count.min(self.len());
+        match self.0 {
+            Source::Parsed { base, spans, big } => Args(Source::Parsed {
+                base,
+                spans: &spans[..count],
+                big,
+            }),
+            Source::Slices(slices) => Args(Source::Slices(&slices[..count])),
+        }
+    }
+
     /// The arguments in order.
     #[inline]
     pub fn iter(

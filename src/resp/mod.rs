@@ -5,7 +5,6 @@
 
 pub mod batch;
 pub mod big_argument;
-mod grisu;
 pub mod inline;
 pub mod number;
 pub mod parser;

@@ -6,7 +6,7 @@ use std::io::IoSlice;
 
 use bytes::{Buf, Bytes};
 
-use super::number;
+use crate::types::double;
 
 /// From this length on a shared buffer is sent from where it is instead of being copied, in bytes.
 const SPLICE_BYTES: usize = 16 * 1024;
@@ -132,11 +132,20 @@ impl Reply {
     /// A marker, a number and a line end.
     #[inline]
     fn header(&mut self, marker: u8, value: i64) {
-        if let digit @ 0..=9 = value {
-            return self
-                .buffer
-                .extend_from_slice(&[marker, b'0' + digit as u8, b'\r', b'\n']);
+        let digit = |value: i64| b'0' + (value % 10) as u8;
+        // Numbers of few digits, the lengths of most values, are written without a call.
+        match value {
+            0..10 => self.raw(&[marker, digit(value), b'\r', b'\n']),
+            10..100 => self.raw(&[marker, digit(value / 10), digit(value), b'\r', b'\n']),
+            100..1000 => {
+                let digits = [digit(value / 100), digit(value / 10), digit(value)];
+                self.raw(&[marker, digits[0], digits[1], digits[2], b'\r', b'\n']);
+            }
+            _ => self.long_header(marker, value),
         }
+    }
+
+    fn long_header(&mut self, marker: u8, value: i64) {
         let mut digits = itoa::Buffer::new();
         let digits = digits.format(value).as_bytes();
         self.buffer.reserve(digits.len() + 3);
@@ -232,15 +241,23 @@ impl Reply {
     }
 
     /// A double; in RESP2 a bulk string.
+    #[inline]
     pub fn double(&mut self, value: f64) {
         if self.is_resp3() {
             self.buffer.push(b',');
-            number::format_f64(value, &mut self.buffer);
+            self.raw(&double::text(value));
             self.raw(b"\r\n");
         } else {
-            let mut text = Vec::with_capacity(number::F64_TEXT_MAX_BYTES);
-            number::format_f64(value, &mut text);
-            self.bulk(&text);
+            self.bulk(&double::text(value));
+        }
+    }
+
+    /// A double whose text is made already; in RESP2 a bulk string.
+    pub fn double_text(&mut self, text: &[u8]) {
+        if self.is_resp3() {
+            self.line(b',', text);
+        } else {
+            self.bulk(text);
         }
     }
 

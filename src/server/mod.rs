@@ -8,6 +8,7 @@ pub mod event_loop;
 pub mod figures;
 pub mod jobs;
 pub mod launch;
+mod prepare;
 pub mod serve;
 pub mod shutdown;
 pub mod startup;

@@ -13,13 +13,13 @@
 use log::{debug, warn};
 
 use crate::command::call::{self, Flow};
-use crate::command::{Command, CommandId};
 use crate::instance::Instance;
 use crate::net::connection::{Connection, Fill};
 use crate::resp::{BATCH_MAX, Batch, Limits, OwnedArgs, Reply};
 use crate::session::{Blocked, Close, Session, Token};
 
 use super::event_loop::EventLoop;
+use super::prepare::{Plan, prepare};
 
 /// Size of the buffer that all connections read into.
 pub const SHARED_BUFFER_BYTES: usize = 64 * 1024;
@@ -399,56 +399,5 @@ impl Server<'_> {
         self.instance.stats.client_query_buffer_limit_disconnections += 1;
         session.close = Close::Now;
         Ended::Closing
-    }
-}
-
-/// What is known of a request before it runs.
-#[derive(Clone, Copy, Default)]
-struct Plan {
-    command: Option<CommandId>,
-    has_key: bool,
-    /// Which argument the key is.
-    key: u8,
-    hash: u64,
-}
-
-/// Looks up the commands of a batch, works out the hashes of their keys and has the table's cache
-/// lines fetched: all buckets first, then all records.
-#[inline]
-fn prepare(
-    instance: &Instance,
-    session: &Session,
-    batch: &Batch,
-    input: &[u8],
-    plans: &mut [Plan],
-) {
-    let database = session.database;
-    let mut known: Option<(&[u8], &Command)> = None;
-    for (index, plan) in plans.iter_mut().enumerate() {
-        let args = batch.args(index, input);
-        let command = match known {
-            // A pipeline mostly repeats one command, which is then looked up once.
-            Some((name, command)) if name == args.at(0) => command,
-            _ => match instance.commands.resolve(args.at(0), args.get(1)) {
-                Some(command) => command,
-                None => continue,
-            },
-        };
-        let is_whole = command.parent.is_none() && command.subcommands.is_empty();
-        known = is_whole.then_some((args.at(0), command));
-        plan.command = Some(command.id);
-        if command.first_key > 0
-            && let Some(key) = args.get(command.first_key as usize)
-        {
-            plan.has_key = true;
-            plan.key = command.first_key;
-            plan.hash = instance.keyspace.hash(key);
-            instance.keyspace.prefetch_bucket(database, plan.hash);
-        }
-    }
-    if plans.len() > 1 {
-        for plan in plans.iter().filter(|plan| plan.has_key) {
-            instance.keyspace.prefetch_record(database, plan.hash);
-        }
     }
 }

@@ -50,6 +50,19 @@ pub unsafe fn give_back(start: NonNull<u8>, bytes: usize) {
     unsafe { libc::madvise(start.as_ptr().cast(), bytes, libc::MADV_DONTNEED) };
 }
 
+/// Gives back the memory of the whole pages within a range.
+///
+/// # Safety
+/// The range must lie within one allocation, and nobody may need what is in it.
+pub unsafe fn give_back_within(start: NonNull<u8>, bytes: usize) {
+    let skipped = start.align_offset(page_size());
+    let length = bytes.saturating_sub(skipped) / page_size() * page_size();
+    if length > 0 {
+        // SAFETY: the pages lie wholly within the range, for which the caller vouches.
+        unsafe { give_back(start.add(skipped), length) };
+    }
+}
+
 /// Gives back the memory of the whole pages within a range of a vector's room behind its elements; the room stays.
 ///
 /// Panics when the range is not within that room.
@@ -57,12 +70,9 @@ pub fn give_back_spare(vector: &mut Vec<u8>, range: Range<usize>) {
     assert!(
         vector.len() <= range.start && range.start <= range.end && range.end <= vector.capacity()
     );
-    let start = vector.as_mut_ptr().wrapping_add(range.start);
-    let skipped = start.align_offset(page_size());
-    let length = range.len().saturating_sub(skipped) / page_size() * page_size();
-    if let (Some(first), true) = (NonNull::new(start.wrapping_add(skipped)), length > 0) {
-        // SAFETY: the pages lie wholly within the vector's own room, where nothing initialised is: that it reads as zeros
-        // from now on changes nothing that anybody may look at.
-        unsafe { give_back(first, length) };
+    if let Some(start) = NonNull::new(vector.as_mut_ptr().wrapping_add(range.start)) {
+        // SAFETY: the range lies within the vector's own room, where nothing initialised is: that it reads as zeros from now
+        // on changes nothing that anybody may look at.
+        unsafe { give_back_within(start, range.len()) };
     }
 }

@@ -3,6 +3,8 @@
 
 pub mod bitfield;
 pub mod bitmap;
+pub mod double;
+pub mod geo;
 pub mod glob;
 pub mod hash;
 pub mod hyperloglog;

@@ -69,6 +69,34 @@ impl Object {
         each!(self, value => value.reclaim_step(elements))
     }
 
+    /// Has the processor fetch where a member's handle should be; gives the member's hash. First step of a batch.
+    #[inline]
+    pub fn prefetch_bucket(&self, member: &[u8]) -> Option<u64> {
+        match self {
+            Object::Hash(fields) => {
+                let hash = fields.hash(member);
+                fields.prefetch_bucket(hash);
+                Some(hash)
+            }
+            Object::SortedSet(members) => {
+                let hash = members.hash(member);
+                members.prefetch_bucket(hash);
+                Some(hash)
+            }
+            Object::List(_) | Object::Set(_) | Object::Stream(_) => None,
+        }
+    }
+
+    /// Has the processor fetch the member with that hash. Second step of a batch.
+    #[inline]
+    pub fn prefetch_entry(&self, hash: u64) {
+        match self {
+            Object::Hash(fields) => fields.prefetch_entry(hash),
+            Object::SortedSet(members) => members.prefetch_entry(hash),
+            Object::List(_) | Object::Set(_) | Object::Stream(_) => {}
+        }
+    }
+
     /// The name of the type, as TYPE gives it.
     pub fn type_name(&self) -> &'static str {
         match self {

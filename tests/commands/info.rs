@@ -15,8 +15,10 @@ const VARYING: [&str; 5] = [
 ];
 
 /// Fields of our own, by their beginnings.
-const OWN: [&str; 4] = [
+const OWN: [&str; 5] = [
     "oneloop_",
+    // Of Redis 7.4.
+    "expired_subkeys",
     "eventloop_duration_serving_sum",
     "eventloop_duration_jobs_sum",
     "eventloop_jobs_",

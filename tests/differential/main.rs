@@ -11,10 +11,12 @@ mod support;
 mod bitmaps;
 mod hashes;
 mod hashes_newer;
+mod geo;
 mod hyperloglog;
 mod keys;
 mod lists;
 mod oracle;
+mod sorted_sets;
 mod source;
 mod state;
 mod strings;
@@ -47,6 +49,8 @@ const FAMILIES: &[Generator] = &[
     Generator::new(1, keys::command),
     Generator::new(2, bitmaps::command),
     Generator::new(1, hyperloglog::command),
+    Generator::new(2, geo::command),
+    Generator::new(4, sorted_sets::command),
     Generator::new(3, hashes::command),
     Generator::new(3, lists::command),
 ];
@@ -55,6 +59,7 @@ const FAMILIES: &[Generator] = &[
 const NEWER_FAMILIES: &[Generator] = &[
     Generator::new(2, hashes::command),
     Generator::new(3, hashes_newer::command),
+    Generator::new(4, sorted_sets::command_newer),
 ];
 
 const ROUNDS: u64 = 40;
@@ -147,7 +152,9 @@ fn round(oracle: &mut Oracle, families: &[Generator], seed: u64) {
 /// Whether the elements of what is at a command's key have an order that both servers keep: those of a table have none.
 fn has_order(server: &mut Harness, command: &Words) -> bool {
     let key = command.get(1).map(Vec::as_slice).unwrap_or_default();
-    let record = server.instance.keyspace.peek(0, key);
+    let keyspace = &server.instance.keyspace;
+    // Without removing it if it has expired: that is up to the command.
+    let record = keyspace.database(0).get(keyspace.hash(key), key);
     !record.is_some_and(|record| matches!(record.value(), Value::Object(_)))
 }
 

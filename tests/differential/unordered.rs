@@ -11,6 +11,7 @@ pub fn in_order(command: &[Vec<u8>], reply: Vec<u8>) -> Vec<u8> {
         b"hrandfield" if with(b"withvalues") && !resp3 => sorted(&reply, 2),
         b"hrandfield" => sorted(&reply, 1),
         b"hscan" => sorted_walk(&reply, if with(b"novalues") { 1 } else { 2 }),
+        b"zscan" => sorted_walk(&reply, 2),
         _ => reply,
     }
 }

@@ -160,6 +160,15 @@ impl<'a, T: Item> Range<'a, T> {
         let items = self.front.items.as_slice();
         &items[..items.len().min(self.end - self.start)]
     }
+
+    /// The same from the other end: the last of them is the next one.
+    pub fn behind(&mut self) -> &'a [T] {
+        if self.back.items.len() == 0 && self.start < self.end {
+            self.advance_back();
+        }
+        let items = self.back.items.as_slice();
+        &items[items.len().saturating_sub(self.end - self.start)..]
+    }
 }
 
 impl<'a, T: Item> Iterator for Range<'a, T> {

@@ -14,6 +14,7 @@
 //! position is the hash bent a little (see [`spread`]): half as dense at one end as at the other. Then segments are at all
 //! stages of their life at any time, as in Martin's spiral storage (1979).
 
+mod ahead;
 mod bucket;
 mod directory;
 mod growth;
@@ -26,6 +27,7 @@ mod segment_box;
 mod tests;
 mod walk;
 
+pub use ahead::look_ahead;
 pub use pinned::{Pinned, Reclaim};
 pub use prefetch::prefetch;
 

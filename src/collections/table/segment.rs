@@ -301,22 +301,40 @@ impl<E> Segment<E> {
         })
     }
 
-    /// A random entry, each with the same chance. O(1) expected, on a nearly empty segment O(size).
-    pub fn random(&self, random: &mut fastrand::Rng) -> Option<&E> {
+    /// The place of a random entry, each with the same chance. O(1) expected, on a nearly empty segment O(size).
+    pub fn random(&self, random: &mut fastrand::Rng) -> Option<Place> {
         const SPARSE: usize = 8;
         if self.count() * SPARSE < self.size() * SLOTS {
             return match self.count() {
                 0 => None,
-                count => self.iter().nth(random.usize(..count)),
+                count => self.places().nth(random.usize(..count)),
             };
         }
         loop {
-            let bucket = &self.buckets[random.usize(..self.size())];
+            let bucket = random.usize(..self.size());
             let slot = random.usize(..SLOTS);
-            if bucket.occupied().any(|occupied| occupied == slot) {
-                return Some(bucket.entry(slot));
+            if self.buckets[bucket]
+                .occupied()
+                .any(|occupied| occupied == slot)
+            {
+                return Some(Place { bucket, slot });
             }
         }
+    }
+
+    /// The place of some entry.
+    pub fn first_place(&self) -> Option<Place> {
+        self.places().next()
+    }
+
+    fn places(&self) -> impl Iterator<Item = Place> {
+        self.buckets.iter().enumerate().flat_map(|(index, bucket)| {
+            let place = move |slot| Place {
+                bucket: index,
+                slot,
+            };
+            bucket.occupied().map(place)
+        })
     }
 }
 

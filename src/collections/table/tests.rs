@@ -212,6 +212,34 @@ impl World {
     }
 }
 
+#[test]
+fn a_table_of_many_entries_at_once_is_like_one_grown() {
+    for count in [0, 1, 7, 449, 30_000] {
+        let seed = HashSeed::from_seed(11);
+        let entries = (0..count).map(|key: u32| (seed.hash(&key.to_be_bytes()), Item::new(key, 1)));
+        let mut table = Table::from_distinct(entries.collect(), seed);
+        assert_eq!(
+            (table.len(), table.iter().count()),
+            (count as usize, count as usize)
+        );
+        for key in 0..count {
+            let key = key.to_be_bytes();
+            assert!(table.get(table.hash(&key), &key).is_some());
+        }
+        assert!(
+            table.memory_bytes() <= 64 + 128 + 13 * count as usize,
+            "{}",
+            table.memory_bytes()
+        );
+        for key in count..count + 1000 {
+            let hash = table.hash(&key.to_be_bytes());
+            table.insert(hash, Item::new(key, 2));
+        }
+        assert_eq!(table.iter().count(), count as usize + 1000);
+    }
+    assert_eq!(LIVE.get(), 0);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, rng_seed: RngSeed::Fixed(21), failure_persistence: None, ..ProptestConfig::default() })]
 

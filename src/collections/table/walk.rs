@@ -12,7 +12,7 @@
 //! that stays is never missed, and one may be seen twice only when its segment was split or merged meanwhile.
 
 use super::directory::MAX_DEPTH;
-use super::segment::HOME_BITS;
+use super::segment::{HOME_BITS, Place, Segment};
 use super::{Entry, Table, share_below, spread};
 
 const DEPTH_BITS: u32 = 6;
@@ -96,6 +96,22 @@ impl<E: Entry> Table<E> {
 
     /// A random entry, each with the same chance. O(1) expected while the table is not much too large for its entries.
     pub fn random(&self, random: &mut fastrand::Rng) -> Option<&E> {
+        let (position, place) = self.pick(random)?;
+        Some(self.directory.segment(position)?.entry(place))
+    }
+
+    /// Takes a random entry out, each with the same chance. O(1) expected while the table is not much too large for its
+    /// entries; nothing is hashed. Memory is given back by [`Table::shrink_step`].
+    pub fn take_random(&mut self, random: &mut fastrand::Rng) -> Option<E> {
+        let (position, place) = self.pick(random)?;
+        // A copy of a shared segment has its entries in the same places.
+        let taken = self.directory.segment_mut(position)?.remove(place);
+        self.len -= 1;
+        Some(taken)
+    }
+
+    /// Picks an entry: a position of its segment, and its place in there.
+    fn pick(&self, random: &mut fastrand::Rng) -> Option<(u64, Place)> {
         /// How often a segment is picked before a crowded one is taken though others had deserved the chance.
         const TRIES: usize = 32;
         /// How much fuller than expected a segment may be and still be picked fairly.
@@ -110,32 +126,34 @@ impl<E: Entry> Table<E> {
             let accepted = depth == 0
                 || attempt + 1 == TRIES
                 || random.f64() * EXCESS * expected < segment.count() as f64;
-            if accepted && let Some(entry) = segment.random(random) {
-                return Some(entry);
+            if accepted && let Some(place) = segment.random(random) {
+                return Some((position, place));
             }
         }
-        self.first_from(spread(random.u64(..)))
+        let start = spread(random.u64(..));
+        self.first_from(start).or_else(|| self.first_from(0))
     }
 
-    /// An entry of the first segment with any, from a position on and round.
-    fn first_from(&self, start: u64) -> Option<&E> {
-        let found = self
-            .segments_from(start)
-            .find_map(|segment| segment.iter().next());
-        found.or_else(|| self.iter().next())
+    /// The first entry of the first segment with any, from a position on.
+    fn first_from(&self, start: u64) -> Option<(u64, Place)> {
+        self.segments_from(start)
+            .find_map(|(position, segment)| Some((position, segment.first_place()?)))
     }
 
     /// Every entry. For small tables: O(n) at a stretch.
     pub fn iter(&self) -> impl Iterator<Item = &E> {
-        self.segments_from(0).flat_map(|segment| segment.iter())
+        self.segments_from(0)
+            .flat_map(|(_, segment)| segment.iter())
     }
 
-    fn segments_from(&self, start: u64) -> impl Iterator<Item = &super::segment::Segment<E>> {
-        let mut position = Some(start);
+    /// The segments from a position on, each with a position that leads to it.
+    fn segments_from(&self, start: u64) -> impl Iterator<Item = (u64, &Segment<E>)> {
+        let mut next = Some(start);
         std::iter::from_fn(move || {
-            let (segment, depth) = self.directory.locate(position?)?;
-            position = position.and_then(|here| (here | width(depth)).checked_add(1));
-            Some(segment)
+            let position = next?;
+            let (segment, depth) = self.directory.locate(position)?;
+            next = (position | width(depth)).checked_add(1);
+            Some((position, segment))
         })
     }
 }

@@ -9,12 +9,17 @@ use sha1::{Digest as _, Sha1};
 
 use crate::command::{Args, CommandResult, Context};
 use crate::keyspace::Record;
+use crate::types::double;
 use crate::types::hash::HashRef;
 use crate::types::list::{End, ListRef};
+use crate::types::set::SetRef;
+use crate::types::sorted_set::SortedSetRef;
 
 /// What is mixed in for each type of value.
 const STRING_TYPE: u32 = 0;
 const LIST_TYPE: u32 = 1;
+const SET_TYPE: u32 = 2;
+const SORTED_SET_TYPE: u32 = 3;
 const HASH_TYPE: u32 = 4;
 
 /// A SHA-1 digest, or several put together.
@@ -41,6 +46,9 @@ impl Digest {
         if let Some(text) = record.value().text() {
             self.mix(&STRING_TYPE.to_be_bytes());
             text.with_bytes(|bytes| self.mix(bytes));
+        } else if let Some(set) = SetRef::of(record.value().stored()) {
+            self.mix(&SET_TYPE.to_be_bytes());
+            set.for_each(|member| member.with_bytes(|bytes| self.xor(bytes)));
         } else if let Some(hash) = HashRef::of(record.value().stored()) {
             self.mix(&HASH_TYPE.to_be_bytes());
             self.mix_hash(hash);
@@ -50,9 +58,21 @@ impl Digest {
                 item.with_bytes(|bytes| self.mix(bytes));
                 ControlFlow::Continue(())
             });
+        } else if let Some(sorted_set) = SortedSetRef::of(record.value().stored()) {
+            self.mix(&SORTED_SET_TYPE.to_be_bytes());
+            self.xor_sorted_set(sorted_set);
         }
         if record.expiry_ms().is_some() {
             self.xor(b"!!expire!!");
+        }
+    }
+
+    fn xor_sorted_set(&mut self, sorted_set: SortedSetRef<'_>) {
+        for (member, score) in sorted_set.iter() {
+            let mut element = Digest::default();
+            member.with_bytes(|member| element.mix(member));
+            element.mix(&double::shortest_text(score));
+            self.xor(&element.0);
         }
     }
 
@@ -96,7 +116,9 @@ pub(super) fn of_values(context: &mut Context<'_>, args: Args<'_>) -> CommandRes
     reply.array(args.len() - 2);
     for key in args.iter().skip(2) {
         let mut digest = Digest::default();
-        if let Some(record) = keyspace.peek(database, key) {
+        // Of what has expired as well, as long as it is there.
+        let record = keyspace.database(database).get(keyspace.hash(key), key);
+        if let Some(record) = record {
             digest.mix_value(record);
         }
         reply.simple(digest.hexadecimal());

@@ -25,6 +25,7 @@ pub static COMMANDS: &[CommandSpec] = &[
             &[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Delete],
             1,
         )],
+        member: 4,
         group: Group::Hash,
         since: "8.0.0",
         complexity: "O(N) with N the number of fields that are named.",
@@ -42,6 +43,7 @@ pub static COMMANDS: &[CommandSpec] = &[
             KeySpec::one(&[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Update], 1)
                 .note("May change when a field expires."),
         ],
+        member: 4,
         group: Group::Hash,
         since: "8.0.0",
         complexity: "O(N) with N the number of fields that are named.",
@@ -70,6 +72,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         flags: &[Flag::Write, Flag::DenyOom, Flag::Fast],
         categories: &[Category::Hash],
         keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Update], 1)],
+        member: 4,
         group: Group::Hash,
         since: "8.0.0",
         complexity: "O(N) with N the number of fields that are set.",

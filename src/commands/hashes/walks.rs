@@ -90,7 +90,10 @@ fn hrandfield(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     if with_values && count.unsigned_abs() > i64::MAX as u64 / 2 {
         return Err(OUT_OF_RANGE);
     }
-    remove_all_due(context, args.at(1));
+    if remove_all_due(context, args.at(1)) {
+        context.reply.array(0);
+        return Ok(());
+    }
     let rng = &mut context.instance.random;
     let keyspace = &mut context.instance.keyspace;
     let (database, reply) = (context.session.database, &mut *context.reply);
@@ -116,17 +119,24 @@ fn hrandfield(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     Ok(())
 }
 
-/// Removes the fields whose time is over, but for the most of a great many, which the active cycle has to see to.
-fn remove_all_due(context: &mut Context<'_>, key: &[u8]) {
+/// Removes the fields whose time is over, but for the most of a great many, which the active cycle has to see to. Tells whether the
+/// hash went with them.
+fn remove_all_due(context: &mut Context<'_>, key: &[u8]) -> bool {
     /// Some hundred microseconds' worth.
     const FIELDS_MAX: usize = 512;
     let (keyspace, database, _) = context.parts();
     let horizon_ms = keyspace.horizon_ms();
     let record = keyspace.peek(database, key);
     let next_ms = record.and_then(Record::next_field_expiry_ms);
-    if next_ms.is_some_and(|time_ms| time_ms < horizon_ms) {
-        keyspace.expire_fields_of(database, key, FIELDS_MAX);
+    let is_due = next_ms.is_some_and(|time_ms| time_ms < horizon_ms);
+    if !is_due {
+        return false;
     }
+    keyspace.expire_fields_of(database, key, FIELDS_MAX);
+    let is_gone = !keyspace.exists(database, key);
+    // It was found all the same.
+    keyspace.stats.hits += u64::from(is_gone);
+    is_gone
 }
 
 /// The head of a reply of so many fields: nested pairs in RESP3, a flat list before.
@@ -149,7 +159,10 @@ fn reply_field(reply: &mut Reply, field: Field<'_>, with_value: bool) {
 }
 
 fn random_one(context: &mut Context<'_>, key: &[u8]) -> CommandResult {
-    remove_all_due(context, key);
+    if remove_all_due(context, key) {
+        context.reply.null();
+        return Ok(());
+    }
     let rng = &mut context.instance.random;
     let keyspace = &mut context.instance.keyspace;
     let (database, reply) = (context.session.database, &mut *context.reply);

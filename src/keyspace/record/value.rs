@@ -98,6 +98,15 @@ impl<'a> Value<'a> {
         }
     }
 
+    /// The large collection that it is, if it is one.
+    #[inline]
+    pub fn object(self) -> Option<&'a Object> {
+        match self {
+            Value::Object(object) => Some(object),
+            _ => None,
+        }
+    }
+
     /// The same value, to make another record of. What is large is shared, not copied. O(1) but for the bytes in the record.
     pub fn duplicate(self) -> NewValue<'a> {
         match self {

@@ -30,6 +30,11 @@ impl DueFields {
         self.order.len()
     }
 
+    /// Whether none does. O(1).
+    pub fn is_empty(&self) -> bool {
+        self.order.is_empty()
+    }
+
     /// The one that expires first. O(log n).
     #[inline]
     pub fn first(&self) -> Option<Due> {

@@ -106,7 +106,7 @@ fn step() -> impl Strategy<Value = Step> {
 
 /// Some names read as integers.
 fn name(number: u8) -> Vec<u8> {
-    if number % 3 == 0 {
+    if number.is_multiple_of(3) {
         number.to_string().into_bytes()
     } else {
         format!("field-{number}").into_bytes()

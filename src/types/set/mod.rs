@@ -1,33 +1,49 @@
 //! The set. Never a client, a reply, a clock or I/O.
+//!
+//! A small set is packed: an intset as long as all members are integers, else a listpack. A large one is a [`Set`]: a table of
+//! elements (`large`). [`SetRef`] reads any of the three (`reading`), [`SetEditor`] changes any and makes a large one of a small
+//! one when it passes the [`Limits`] (`editing`); it never makes a small one of a large one, but for `pop_many`. `algebra` is
+//! intersections, unions and differences, `random` picks.
 
-/// A set too large to lie packed in its key's record. Copy-on-write.
-#[derive(Default)]
-pub struct Set {}
+pub mod algebra;
+mod chunk;
+mod editing;
+mod large;
+pub mod random;
+mod reading;
+#[cfg(test)]
+mod tests;
 
-impl Set {
-    /// How many elements there are. O(1).
-    pub fn len(&self) -> usize {
-        0
+pub use editing::{SetEditor, adopt, empty_for, from_members};
+pub use large::Set;
+pub use reading::{Member, SetRef};
+
+/// The text of a member, as it lies in a packed set: perhaps an integer.
+pub use crate::collections::listpack::Element as Text;
+
+/// Up to which size a set is kept packed (`set-max-intset-entries`, `set-max-listpack-entries`, `set-max-listpack-value`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Most members of an intset.
+    pub integers: usize,
+    /// Most members of a listpack.
+    pub members: usize,
+    /// The longest member of a listpack, in bytes.
+    pub text_bytes: usize,
+}
+
+impl Limits {
+    /// Most members of an intset, whatever the setting: as in Redis.
+    const INTEGERS_MAX: usize = 1 << 30;
+
+    /// Whether an intset may have so many members.
+    #[inline]
+    fn allow_integers(&self, count: usize) -> bool {
+        count <= self.integers.min(Limits::INTEGERS_MAX)
     }
 
-    /// Whether there are none. O(1).
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Another one with the same elements, to be changed apart from this one. O(1): later changes to either copy what they
-    /// touch, once.
-    pub fn fork(&self) -> Set {
-        Set {}
-    }
-
-    /// Bytes that it takes, its own structure included. O(1).
-    pub fn memory_bytes(&self) -> usize {
-        size_of::<Set>()
-    }
-
-    /// Frees about so many elements of one that nobody uses any more. Says whether there are more.
-    pub fn reclaim_step(&mut self, _elements: usize) -> bool {
-        false
+    /// Whether a set of so many members is large, whatever they are.
+    fn exclude_packed(&self, count: usize) -> bool {
+        !self.allow_integers(count) && count > self.members
     }
 }

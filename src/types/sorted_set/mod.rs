@@ -1,33 +1,53 @@
-//! The sorted set. Never a client, a reply, a clock or I/O.
+//! The sorted set: members with scores, in the order of scores and, where these are the same, of the members' bytes. Never a
+//! client, a reply, a clock or I/O.
+//!
+//! [`SortedSetRef`] reads both forms, [`SortedSetMut`] changes the one in a slot and converts it at the limits, [`Builder`]
+//! makes one of elements in any order. Ranks count from 0 at the lowest score.
 
-/// A sorted set too large to lie packed in its key's record. Copy-on-write.
-#[derive(Default)]
-pub struct SortedSet {}
+mod algebra;
+mod builder;
+mod editor;
+mod interval;
+mod large;
+mod packed;
+#[cfg(test)]
+mod tests;
+mod view;
 
-impl SortedSet {
-    /// How many elements there are. O(1).
-    pub fn len(&self) -> usize {
-        0
-    }
+use std::cmp::Ordering;
 
-    /// Whether there are none. O(1).
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
+pub use crate::collections::element::Element as SharedElement;
+pub use crate::collections::listpack::Element as Member;
+pub use algebra::{
+    Aggregate, Collection, Source, difference, intersection, intersection_size, union,
+};
+pub use builder::{Builder, adopt, is_valid, part};
+pub use editor::{Limits, SortedSetMut};
+pub use interval::{Interval, MemberBound, MemberInterval, ScoreInterval};
+pub use large::SortedSet;
+pub use view::{Elements, SortedSetRef};
 
-    /// Another one with the same elements, to be changed apart from this one. O(1): later changes to either copy what they
-    /// touch, once.
-    pub fn fork(&self) -> SortedSet {
-        SortedSet {}
-    }
+/// One of the two ends of the order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    Lowest,
+    Highest,
+}
 
-    /// Bytes that it takes, its own structure included. O(1).
-    pub fn memory_bytes(&self) -> usize {
-        size_of::<SortedSet>()
-    }
+/// What became of a member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    None,
+    Added,
+    Updated,
+}
 
-    /// Frees about so many elements of one that nobody uses any more. Says whether there are more.
-    pub fn reclaim_step(&mut self, _elements: usize) -> bool {
-        false
+/// The order of elements. Scores are not NaN; both zeros are the same.
+#[inline]
+pub fn compare((left_score, left): (f64, &[u8]), (right_score, right): (f64, &[u8])) -> Ordering {
+    match left_score.partial_cmp(&right_score) {
+        Some(Ordering::Less) => Ordering::Less,
+        Some(Ordering::Greater) => Ordering::Greater,
+        _ => left.cmp(right),
     }
 }

@@ -1,0 +1,182 @@
+//! Adding members at places, and telling where they are.
+
+use smallvec::SmallVec;
+
+use crate::command::spec::{
+    Argument, ArgumentFlag, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
+};
+use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::commands::sorted_sets::update::{Additions, Options, add_elements};
+use crate::resp::Reply;
+use crate::types::geo::text::format_distance;
+use crate::types::geo::{Place, Unit};
+
+use super::arguments::{LATITUDE, LONGITUDE, MEMBER, UNIT};
+use super::{options, place_of, reply_place, sorted_set_of};
+
+/// Commands on members of which the caller knows the name.
+pub static COMMANDS: &[CommandSpec] = &[
+    CommandSpec {
+        name: "geoadd",
+        arity: -5,
+        flags: &[Flag::Write, Flag::DenyOom],
+        categories: &[Category::Geo],
+        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Update], 1)],
+        group: Group::Geo,
+        since: "3.2.0",
+        complexity: "O(log(N)) for each member, where N is the number of members in the key.",
+        summary: "Adds members at places, or moves them there; creates the key if need be.",
+        history: &[("6.2.0", "Took the options `CH`, `NX` and `XX`.")],
+        arguments: &[
+            Argument::key("key", 0),
+            Argument::one_of(
+                "condition",
+                &[Argument::token("nx", "NX"), Argument::token("xx", "XX")],
+            )
+            .optional()
+            .since("6.2.0"),
+            Argument::token("change", "CH").optional().since("6.2.0"),
+            Argument::block("data", &[LONGITUDE, LATITUDE, MEMBER]).multiple(),
+        ],
+        handler: geoadd,
+        ..CommandSpec::DEFAULT
+    },
+    CommandSpec {
+        name: "geodist",
+        arity: -4,
+        flags: &[Flag::ReadOnly],
+        categories: &[Category::Geo],
+        keys: &[KeySpec::one(&[KeyFlag::Ro, KeyFlag::Access], 1)],
+        group: Group::Geo,
+        since: "3.2.0",
+        complexity: "O(1)",
+        summary: "Tells how far two members are apart.",
+        arguments: &[
+            Argument::key("key", 0),
+            Argument::new("member1", ArgumentKind::String),
+            Argument::new("member2", ArgumentKind::String),
+            UNIT.optional(),
+        ],
+        handler: geodist,
+        ..CommandSpec::DEFAULT
+    },
+    CommandSpec {
+        name: "geohash",
+        arity: -2,
+        flags: &[Flag::ReadOnly],
+        categories: &[Category::Geo],
+        keys: &[KeySpec::one(&[KeyFlag::Ro, KeyFlag::Access], 1)],
+        group: Group::Geo,
+        since: "3.2.0",
+        complexity: "O(1) for each member.",
+        summary: "Gives the places of members as geohashes of eleven letters.",
+        arguments: MEMBERS,
+        handler: geohash,
+        ..CommandSpec::DEFAULT
+    },
+    CommandSpec {
+        name: "geopos",
+        arity: -2,
+        flags: &[Flag::ReadOnly],
+        categories: &[Category::Geo],
+        keys: &[KeySpec::one(&[KeyFlag::Ro, KeyFlag::Access], 1)],
+        group: Group::Geo,
+        since: "3.2.0",
+        complexity: "O(1) for each member.",
+        summary: "Gives the longitude and the latitude of members.",
+        arguments: MEMBERS,
+        handler: geopos,
+        ..CommandSpec::DEFAULT
+    },
+];
+
+/// Arguments of GEOADD for each member: longitude, latitude, member.
+const WORDS_EACH: usize = 3;
+
+const MEMBERS: &[Argument] = &[
+    Argument::key("key", 0),
+    MEMBER.flags(&[ArgumentFlag::Optional, ArgumentFlag::Multiple]),
+];
+
+fn geoadd(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    let mut conditions = Options::default();
+    let mut at = 2;
+    while let Some(word) = args.get(at) {
+        let option = match word.to_ascii_lowercase().as_slice() {
+            b"nx" => &mut conditions.only_new,
+            b"xx" => &mut conditions.only_present,
+            b"ch" => &mut conditions.count_changes,
+            _ => break,
+        };
+        *option = true;
+        at += 1;
+    }
+    let words = args.slice_from(at);
+    let is_incomplete = words.is_empty() || !words.len().is_multiple_of(WORDS_EACH);
+    if is_incomplete || conditions.only_new && conditions.only_present {
+        return Err(CommandError::SYNTAX);
+    }
+    let places = (0..words.len()).step_by(WORDS_EACH);
+    let scores: Result<SmallVec<[f64; 16]>, CommandError> = places
+        .map(|index| options::place(words, index).map(Place::score))
+        .collect();
+    let additions = Additions {
+        options: conditions,
+        scores: &scores?,
+        words,
+        words_each: WORDS_EACH,
+    };
+    add_elements(context, args.at(1), additions)
+}
+
+fn geodist(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    let unit = match args.len() {
+        4 => Unit::Meter,
+        5 => options::unit(args.at(4))?,
+        _ => return Err(CommandError::SYNTAX),
+    };
+    let (keyspace, database, reply) = context.parts();
+    let record = keyspace.read(database, args.at(1));
+    let set = record.map(sorted_set_of).transpose()?;
+    let place = |member| place_of(set?, member);
+    match (place(args.at(2)), place(args.at(3))) {
+        (Some(from), Some(to)) => {
+            let mut text = Vec::new();
+            format_distance(from.distance_meters(to) / unit.meters(), &mut text);
+            reply.bulk(&text);
+        }
+        _ => reply.null(),
+    }
+    Ok(())
+}
+
+/// Replies to a command on members, of which each gets an answer of its own.
+fn for_each_member(
+    context: &mut Context<'_>,
+    args: Args<'_>,
+    answer: impl Fn(&mut Reply, Option<Place>),
+) -> CommandResult {
+    let (keyspace, database, reply) = context.parts();
+    let record = keyspace.read(database, args.at(1));
+    let set = record.map(sorted_set_of).transpose()?;
+    let members = args.slice_from(2);
+    reply.array(members.len());
+    for member in members.iter() {
+        answer(reply, set.and_then(|set| place_of(set, member)));
+    }
+    Ok(())
+}
+
+fn geohash(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    for_each_member(context, args, |reply, place| match place {
+        Some(place) => reply.bulk(&place.geohash()),
+        None => reply.null(),
+    })
+}
+
+fn geopos(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    for_each_member(context, args, |reply, place| match place {
+        Some(place) => reply_place(reply, place),
+        None => reply.null_array(),
+    })
+}

@@ -1,0 +1,126 @@
+//! Ranges of elements taken out: ZREMRANGEBYLEX, ZREMRANGEBYRANK and ZREMRANGEBYSCORE.
+
+use std::ops::Range;
+
+use crate::command::spec::{
+    Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
+};
+use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::resp::number::parse_i64;
+use crate::types::sorted_set::SortedSetRef;
+
+use super::ranges::ranks_within;
+use super::{Removed, change, limits, parse_members, parse_scores, settle_removal};
+
+/// The family's commands.
+pub static COMMANDS: &[CommandSpec] = &[
+    CommandSpec {
+        name: "zremrangebylex",
+        arity: 4,
+        flags: &[Flag::Write],
+        categories: &[Category::SortedSet],
+        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Delete], 1)],
+        group: Group::SortedSet,
+        since: "2.8.9",
+        complexity: "O(log(N) + M) with N elements in the sorted set and M taken out.",
+        summary: "Takes the members out that lie within bounds in the order of their bytes.",
+        arguments: &[
+            Argument::key("key", 0),
+            Argument::new("min", ArgumentKind::String),
+            Argument::new("max", ArgumentKind::String),
+        ],
+        handler: zremrangebylex,
+        ..CommandSpec::DEFAULT
+    },
+    CommandSpec {
+        name: "zremrangebyrank",
+        arity: 4,
+        flags: &[Flag::Write],
+        categories: &[Category::SortedSet],
+        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Delete], 1)],
+        group: Group::SortedSet,
+        since: "2.0.0",
+        complexity: "O(log(N) + M) with N elements in the sorted set and M taken out.",
+        summary: "Takes the elements with ranks within bounds out.",
+        arguments: &[
+            Argument::key("key", 0),
+            Argument::new("start", ArgumentKind::Integer),
+            Argument::new("stop", ArgumentKind::Integer),
+        ],
+        handler: zremrangebyrank,
+        ..CommandSpec::DEFAULT
+    },
+    CommandSpec {
+        name: "zremrangebyscore",
+        arity: 4,
+        flags: &[Flag::Write],
+        categories: &[Category::SortedSet],
+        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Delete], 1)],
+        group: Group::SortedSet,
+        since: "1.2.0",
+        complexity: "O(log(N) + M) with N elements in the sorted set and M taken out.",
+        summary: "Takes the elements with scores within bounds out.",
+        arguments: &[
+            Argument::key("key", 0),
+            Argument::new("min", ArgumentKind::Double),
+            Argument::new("max", ArgumentKind::Double),
+        ],
+        handler: zremrangebyscore,
+        ..CommandSpec::DEFAULT
+    },
+];
+
+fn zremrangebylex(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    let interval = parse_members(args.at(2), args.at(3))?;
+    remove(context, args.at(1), "zremrangebylex", |sorted_set| {
+        sorted_set.ranks_of(&interval)
+    })
+}
+
+fn zremrangebyrank(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    let rank = |text: &[u8]| parse_i64(text).ok_or(CommandError::NOT_AN_INTEGER);
+    let (first, last) = (rank(args.at(2))?, rank(args.at(3))?);
+    remove(context, args.at(1), "zremrangebyrank", |sorted_set| {
+        ranks_within(first, last, sorted_set.len())
+    })
+}
+
+fn zremrangebyscore(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    let interval = parse_scores(args.at(2), args.at(3))?;
+    remove(context, args.at(1), "zremrangebyscore", |sorted_set| {
+        sorted_set.ranks_of(&interval)
+    })
+}
+
+/// Takes the elements out whose ranks `select` gives.
+fn remove(
+    context: &mut Context<'_>,
+    key: &[u8],
+    event: &'static str,
+    select: impl FnOnce(SortedSetRef<'_>) -> Range<usize>,
+) -> CommandResult {
+    let limits = limits(&context.instance.config);
+    let (keyspace, database, reply) = context.parts();
+    let mut garbage = None;
+    let removed = change(keyspace, database, key, limits, |sorted_set| {
+        let ranks = select(sorted_set.view());
+        let removed = Removed {
+            count: ranks.len(),
+            is_empty: ranks.len() == sorted_set.view().len(),
+        };
+        // With all elements goes the key, and the whole value at once.
+        if removed.count > 0 && !removed.is_empty {
+            garbage = sorted_set.remove_ranks(ranks);
+        }
+        removed
+    })?;
+    if let Some(garbage) = garbage {
+        keyspace.discard(garbage);
+    }
+    let count = removed.as_ref().map_or(0, |removed| removed.count);
+    if let Some(removed) = removed {
+        settle_removal(keyspace, database, key, &removed, event);
+    }
+    reply.integer(count as i64);
+    Ok(())
+}
