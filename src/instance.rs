@@ -18,6 +18,7 @@ use crate::keyspace::Keyspace;
 use crate::net::address::Address;
 use crate::net::listener::Listeners;
 use crate::persistence::values::Serialization;
+use crate::scripting::Scripting;
 use crate::server::clock::Clock;
 use crate::server::figures::LoopFigures;
 use crate::session::{Mode, Session, Token};
@@ -38,6 +39,7 @@ pub struct Instance {
     pub pause: Pause,
     pub serialization: Serialization,
     pub blocking: Blocking,
+    pub scripting: Scripting,
     /// How deep the present command is nested in others, whose end those wait for who must hear of its changes.
     pub nesting: u32,
     /// What the loop is asked to do once the present command is over.
@@ -178,6 +180,7 @@ impl Instance {
             pause: Pause::default(),
             serialization: Serialization::default(),
             blocking: Blocking::default(),
+            scripting: Scripting::new(),
             nesting: 0,
             requests: Vec::new(),
             lap_started: 0,
@@ -259,6 +262,16 @@ impl Instance {
         elapsed
     }
 
+    /// When the present command began, in ticks: for one that runs others within it.
+    pub fn lap_start(&self) -> u64 {
+        self.lap_started
+    }
+
+    /// Goes on timing the command that began then.
+    pub fn set_lap_start(&mut self, started: u64) {
+        self.lap_started = started;
+    }
+
     /// Milliseconds since the epoch, as of the present turn of the loop.
     #[inline]
     pub fn now_ms(&self) -> i64 {
@@ -330,9 +343,9 @@ impl Instance {
         self.requests.push(LoopRequest::ServePostponed);
     }
 
-    /// Whether nothing may change behind the clients' backs: a pause is on.
+    /// Whether nothing may change behind the clients' backs: a pause is on, or a script is suspended.
     pub fn keyspace_paused(&self) -> bool {
-        self.pause.is_active()
+        self.pause.is_active() || self.scripting.busy().is_some()
     }
 
     /// Whether a client's output has a limit that `output_limit_reached` should look at.

@@ -3,7 +3,6 @@
 //! The modules in reading order, from the loop down to the bytes. Each knows only those below it
 //! (ARCHITECTURE.md draws the map; `tests/tidy.rs` enforces it).
 
-pub mod scripting;
 pub mod server;
 
 pub mod net;
@@ -18,6 +17,8 @@ pub mod commands;
 pub mod command;
 
 pub mod info;
+
+pub mod scripting;
 
 pub mod blocking;
 pub mod effects;

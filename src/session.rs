@@ -42,6 +42,8 @@ pub enum Blocked {
     Shutdown,
     /// Its command waits for a key.
     Keys,
+    /// Its script is suspended.
+    Script,
 }
 
 /// The types of clients that CLIENT LIST and CLIENT KILL tell apart.

@@ -9,6 +9,7 @@ const LAYERS: &[&[&str]] = &[
     &["server"],
     &[
         "instance", "clients", "blocking", "session", "command", "commands", "effects", "info",
+        "scripting",
     ],
     &["persistence"],
     &["keyspace", "net"],
@@ -31,6 +32,7 @@ const UNSAFE_ALLOWED: &[&str] = &[
     "src/collections/heap",
     "src/keyspace/record/",
     "src/collections/ordered/memory.rs",
+    "src/scripting/lua/",
 ];
 
 /// What stands at the top level.

@@ -104,6 +104,33 @@ pub fn conclude(
     leave_out(session, reply, mark);
 }
 
+/// A command that was begun by one turn of the loop and ended by another.
+pub struct Done<'a> {
+    pub command: CommandId,
+    pub args: Args<'a>,
+    pub ticks: u64,
+    /// Where its reply begins.
+    pub mark: Mark,
+    pub result: CommandResult,
+}
+
+/// Replies with the error of a script that was suspended, if it failed, and counts its command.
+pub fn conclude_script(
+    instance: &mut Instance,
+    session: &mut Session,
+    reply: &mut Reply,
+    done: Done<'_>,
+) {
+    let failed = done.result.is_err();
+    if let Err(error) = &done.result {
+        reply_error(instance, reply, error);
+    }
+    let flags = instance.commands.get(done.command).flags;
+    let (command, args, ticks) = (done.command, done.args, done.ticks);
+    account(instance, session, command, args, flags, ticks, failed);
+    leave_out(session, reply, done.mark);
+}
+
 /// Runs a request, if it may.
 #[inline]
 fn run(
@@ -140,7 +167,7 @@ fn leave_out(session: &mut Session, reply: &mut Reply, mark: Mark) {
         ReplyMode::Off => reply.truncate(mark),
         ReplyMode::Skipping => {
             reply.truncate(mark);
-            if session.waiting.is_none() {
+            if session.waiting.is_none() && session.blocked != Some(Blocked::Script) {
                 session.reply_mode = ReplyMode::On;
             }
         }
@@ -184,7 +211,7 @@ fn settle(
         None => (elapsed, true),
         Some(waiting) => waiting.note_run(elapsed),
     };
-    if session.blocked != Some(Blocked::Keys) {
+    if !matches!(session.blocked, Some(Blocked::Keys | Blocked::Script)) {
         account(instance, session, *command, args, flags, ticks, failed);
     }
     if is_new && instance.clients.has_monitors() {
@@ -222,7 +249,9 @@ fn account(
 
 /// Writes an error reply and counts it.
 pub fn reply_error(instance: &mut Instance, reply: &mut Reply, error: &CommandError) {
-    instance.error_stats.record(error.text());
+    if !error.is_counted() {
+        instance.error_stats.record(error.text());
+    }
     reply.error(error.text());
 }
 

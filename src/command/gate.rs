@@ -1,6 +1,7 @@
 //! The admission of a request: every reason to refuse one, in the order in which Redis gives them.
 
 use crate::instance::Instance;
+use crate::scripting;
 use crate::session::{Mode, Session};
 
 use super::spec::{Flag, FlagSet};
@@ -49,6 +50,11 @@ pub fn admit(
     {
         return Verdict::Refuse(CommandError::fixed("NOAUTH Authentication required."));
     }
+    if let Some(kind) = instance.scripting.busy()
+        && !command.flags.has(Flag::AllowBusy)
+    {
+        return Verdict::Refuse(scripting::run::busy_error(kind));
+    }
     if session.mode == Mode::Monitor {
         // Of no use to a monitor, and no pause holds one back: as in Redis, where it is half a replica.
         return if command.flags.intersects(KEYSPACE_ACCESS) {
@@ -59,8 +65,14 @@ pub fn admit(
             Verdict::Run(id)
         };
     }
-    if instance.pause.is_active() && instance.pause.holds(command.flags, instance.now_ms()) {
-        return Verdict::Postpone;
+    if instance.pause.is_active() {
+        let flags = match command.spec.flags_of {
+            Some(flags_of) => flags_of(instance, args, command.flags),
+            None => command.flags,
+        };
+        if instance.pause.holds(flags, instance.now_ms()) {
+            return Verdict::Postpone;
+        }
     }
     Verdict::Run(id)
 }

@@ -25,6 +25,7 @@ pub mod lists;
 pub mod memory;
 pub mod object;
 pub mod scan;
+pub mod scripting;
 pub mod server;
 pub mod sets;
 pub mod slowlog;
@@ -63,6 +64,9 @@ pub static FAMILIES: &[&[CommandSpec]] = &[
     memory::COMMANDS,
     object::COMMANDS,
     scan::COMMANDS,
+    scripting::COMMANDS,
+    scripting::functions::COMMANDS,
+    scripting::scripts::COMMANDS,
     server::COMMANDS,
     sets::members::COMMANDS,
     sets::random::COMMANDS,

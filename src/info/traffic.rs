@@ -1,6 +1,6 @@
 //! The sections on who asks and what is done: Clients, Stats, Debug.
 
-use crate::session::Close;
+use crate::session::{Blocked, Close};
 
 use super::{Facts, Field};
 
@@ -22,7 +22,10 @@ pub(super) static CLIENTS: &[Field] = &[
     Field::of("blocked_clients", |facts| {
         facts
             .sessions()
-            .filter(|session| session.blocked.is_some() && session.close != Close::Now)
+            .filter(|session| {
+                let waits = !matches!(session.blocked, None | Some(Blocked::Script));
+                waits && session.close != Close::Now
+            })
             .count()
             .to_string()
     }),

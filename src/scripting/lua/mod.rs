@@ -16,7 +16,7 @@ mod native;
 mod stack;
 mod state;
 
-pub use control::{Halt, Host, Order};
-pub use native::{Native, Outcome, Raise};
-pub use stack::{Kind, Place, Stack};
-pub use state::{Lua, Progress, Reference};
+pub use control::{Host, Order};
+pub use native::{Outcome, Raise};
+pub use stack::{Kind, Reference, Stack};
+pub use state::{Lua, Progress};

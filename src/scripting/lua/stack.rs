@@ -58,6 +58,10 @@ impl Place {
     }
 }
 
+/// A value that Lua keeps for us. Good until it is released, or its state is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reference(pub(super) c_int);
+
 /// A stack of values: that of one function call.
 ///
 /// What is read from it borrows it, and what takes values off it borrows it alone: a string is good for as long as it is on the
@@ -260,6 +264,12 @@ impl Stack {
     pub fn insert(&mut self, index: i32) {
         // SAFETY: places are those of values, as for all calls that take one.
         unsafe { ffi::lua_insert(self.raw, index) }
+    }
+
+    /// Takes the top off and keeps it.
+    pub fn keep(&mut self) -> Reference {
+        // SAFETY: the registry is always there, and the top is a value.
+        Reference(unsafe { ffi::luaL_ref(self.raw, ffi::LUA_REGISTRYINDEX) })
     }
 
     /// Takes the value at a place out.

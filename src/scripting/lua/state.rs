@@ -11,7 +11,7 @@ use mlua_sys::lua_State;
 use crate::server::clock::Ticks;
 
 use super::control::{Control, Event, Host, Order, allocate, hook};
-use super::stack::Stack;
+use super::stack::{Reference, Stack};
 
 /// Size of the machine stack that scripts run on, in bytes: two hundred calls of native functions within each other, which is as
 /// many as Lua allows, of which each may need some ten thousand. Only what is used takes memory.
@@ -29,10 +29,6 @@ pub enum Progress {
     /// Its time was up. It can go on.
     Paused,
 }
-
-/// A value that Lua keeps for us.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Reference(c_int);
 
 type Fiber = Coroutine<Order, Event, (), DefaultStack>;
 
@@ -153,6 +149,15 @@ impl Lua {
         progress
     }
 
+    /// Calls the function below the table on top, both put there by the program itself: leaves its three results. For what sets
+    /// a new state up; it cannot fail.
+    pub fn call_sandbox(&mut self) {
+        // SAFETY: the function and its argument lie on the stack, and the call catches whatever is raised.
+        let status = unsafe { ffi::lua_pcall(self.stack.raw(), 1, 3, 0) };
+        let message = self.stack.bytes(-1).unwrap_or_default();
+        assert!(status == ffi::LUA_OK, "{}", String::from_utf8_lossy(message));
+    }
+
     /// Compiles a text and pushes the function, or else the error message, which is told by false. Compiled code is refused.
     pub fn load(&mut self, code: &[u8], name: &str) -> bool {
         let name = CString::new(name).unwrap_or_default();
@@ -169,8 +174,7 @@ impl Lua {
 
     /// Takes the top off and keeps it.
     pub fn keep(&mut self) -> Reference {
-        // SAFETY: the registry is always there, and the top is a value.
-        Reference(unsafe { ffi::luaL_ref(self.stack.raw(), ffi::LUA_REGISTRYINDEX) })
+        self.stack.keep()
     }
 
     /// Pushes a value that was kept.

@@ -1,0 +1,204 @@
+-- What scripts find: made once for each Lua state, before any script runs.
+--
+-- Gets the native tables and functions as its first argument and gives back the table that stands for the globals, the one
+-- behind it, and the one to put there while a library is loaded. Nothing that scripts share can be changed by them: it is behind proxies, empty tables whose metatables read
+-- what is behind them and refuse to write.
+
+local native = ...
+local readonly = "Attempt to modify a readonly table"
+
+local error, type, select, setmetatable, getmetatable = error, type, select, setmetatable, getmetatable
+local rawget, rawset, next, pairs, pcall = rawget, rawset, next, pairs, pcall
+local load, loadstring, collectgarbage, tostring = load, loadstring, collectgarbage, tostring
+local insert, remove, sort = table.insert, table.remove, table.sort
+local foreach, foreachi = table.foreach, table.foreachi
+
+jit.off()
+
+-- By proxy, what is behind it; by metatable, what scripts see of it (false: nothing).
+local behind, shown = {}, {}
+
+local function refuse()
+  error(readonly, 2)
+end
+
+local function protect(real)
+  local proxy = {}
+  local meta = { __index = real, __newindex = refuse }
+  behind[proxy] = real
+  shown[meta] = false
+  return setmetatable(proxy, meta), meta
+end
+
+local function choose(from, names)
+  local chosen = {}
+  for name in names:gmatch("%S+") do
+    chosen[name] = from[name]
+  end
+  return chosen
+end
+
+local G = choose(_G, [[assert coroutine error gcinfo ipairs rawequal select tonumber tostring type unpack xpcall _VERSION]])
+
+-- Functions that go around metatables, taught about proxies. Those that are left are called last, so that errors in their
+-- arguments are told of as ever.
+
+function G.next(t, ...)
+  return next(behind[t] or t, ...)
+end
+
+function G.pairs(t, ...)
+  local real = behind[t]
+  if real then
+    return next, real, nil
+  end
+  return pairs(t, ...)
+end
+
+function G.rawget(t, ...)
+  return rawget(behind[t] or t, ...)
+end
+
+function G.rawset(t, ...)
+  if behind[t] then
+    error(readonly, 0)
+  end
+  return rawset(t, ...)
+end
+
+function G.setmetatable(t, ...)
+  if behind[t] then
+    error(readonly, 0)
+  end
+  return setmetatable(t, ...)
+end
+
+function G.getmetatable(...)
+  local meta = getmetatable(...)
+  local seen = shown[meta]
+  if seen == nil then
+    return meta
+  end
+  return seen or nil
+end
+
+-- An error reply that is raised is a table; whoever catches it gets its text.
+local function unwrap(ok, failure, ...)
+  if not ok and type(failure) == "table" then
+    local text = rawget(failure, "err")
+    if type(text) == "string" then
+      return ok, text
+    end
+  end
+  return ok, failure, ...
+end
+
+function G.pcall(...)
+  return unwrap(pcall(...))
+end
+
+-- Text only: compiled code could do anything.
+function G.load(chunk, name)
+  if type(chunk) ~= "function" then
+    return load(nil)
+  end
+  return load(chunk, name or "=(load)", "t")
+end
+
+function G.loadstring(text, name)
+  return loadstring(text, name, "t")
+end
+
+-- The pace of the collection is the server's own matter.
+function G.collectgarbage(option, ...)
+  if option == "stop" or option == "restart" or option == "setpause" or option == "setstepmul" then
+    return 0
+  end
+  return collectgarbage(option, ...)
+end
+
+function G.__redis__err__handler(failure)
+  return failure
+end
+
+local lib = {}
+
+lib.table = choose(table, [[concat foreach foreachi getn insert maxn remove sort]])
+
+function lib.table.insert(t, ...)
+  if behind[t] then
+    error(readonly, 0)
+  end
+  return insert(t, ...)
+end
+
+function lib.table.remove(t, ...)
+  if behind[t] then
+    error(readonly, 0)
+  end
+  return remove(t, ...)
+end
+
+function lib.table.sort(t, ...)
+  if behind[t] then
+    error(readonly, 0)
+  end
+  return sort(t, ...)
+end
+
+function lib.table.foreach(t, ...)
+  return foreach(behind[t] or t, ...)
+end
+
+function lib.table.setn()
+  error("'setn' is obsolete", 2)
+end
+
+lib.string = choose(string, [[byte char dump find format gmatch gsub len lower match rep reverse sub upper]])
+
+function lib.string.gfind()
+  error("'string.gfind' was renamed to 'string.gmatch'", 2)
+end
+
+lib.math = choose(math, [[abs acos asin atan atan2 ceil cos cosh deg exp floor fmod frexp huge ldexp log log10 max min modf pi
+  pow rad sin sinh sqrt tan tanh]])
+lib.math.mod = math.fmod
+lib.math.random = native.random
+lib.math.randomseed = native.randomseed
+
+lib.os = choose(os, "clock")
+lib.bit = choose(bit, "arshift band bnot bor bswap bxor lshift rol ror rshift tobit tohex")
+lib.coroutine = choose(coroutine, "create resume running status wrap yield")
+
+for name, real in pairs(native.libraries) do
+  lib[name] = real
+end
+
+for name, real in pairs(lib) do
+  G[name] = protect(real)
+end
+G.server = G.redis
+
+local strings = getmetatable("")
+strings.__index = lib.string
+shown[strings] = protect({ __index = G.string })
+
+-- A name that is not there is an error, not nil.
+local function missing(_, name)
+  error("Script attempted to access nonexistent global variable '" .. tostring(name) .. "'", 2)
+end
+
+-- While a library is loaded there is but this.
+local loading = { redis = protect(native.loading) }
+loading.server = loading.redis
+
+local globals, meta = protect(G)
+G._G = globals
+setmetatable(G, { __index = missing })
+shown[meta] = protect({ __index = missing })
+shown[getmetatable(G)] = shown[meta]
+
+setmetatable(loading, getmetatable(G))
+setmetatable(native.loading, getmetatable(G))
+
+return globals, G, loading
