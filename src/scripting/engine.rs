@@ -2,6 +2,7 @@
 
 use crate::server::clock::Ticks;
 
+use super::dialect;
 use super::failure;
 use super::libraries;
 use super::lua::{Kind, Lua, Reference, Stack};
@@ -49,7 +50,11 @@ impl Engine {
     ///
     /// Errors: the compiler's message.
     pub fn compile(&mut self, code: &[u8], name: &str) -> Result<Reference, String> {
-        if self.lua.load(code, name) {
+        let code = dialect::translate(code).map_err(|(line, message)| {
+            let name = name.trim_start_matches('@');
+            format!("{name}:{line}: {message}")
+        })?;
+        if self.lua.load(&code, name) {
             return Ok(self.lua.keep());
         }
         let stack = self.lua.stack();

@@ -10,6 +10,7 @@
 
 mod bridge;
 pub mod cache;
+mod dialect;
 mod engine;
 mod failure;
 pub mod functions;
@@ -30,6 +31,7 @@ use crate::session::Session;
 use cache::{Script, ScriptCache};
 use engine::Engine;
 use functions::Libraries;
+use numbers::Random48;
 use run::Suspended;
 
 /// The chunk name of scripts, as their error messages show it.
@@ -56,6 +58,8 @@ pub struct Scripting {
     pub suspended: Option<Box<Suspended>>,
     session: Option<Box<Session>>,
     reply: Reply,
+    /// The random numbers of all scripts: the same after every start.
+    random: Random48,
     /// Scripts that went as there were too many.
     pub evicted: u64,
     /// How often a script may look at the clock before it is suspended, whatever the clock says: for tests, whose clock

@@ -175,7 +175,7 @@ fn begin(instance: &Instance, program: &Program<'_>) -> Run {
         has_written: false,
         replication: Replication::ALL,
         protocol: Protocol::Resp2,
-        random: Random48::new(0),
+        random: instance.scripting.random,
         now_ms: instance.now_ms(),
         started: instance.clock.ticks(),
     }
@@ -208,6 +208,7 @@ fn session_for(context: &mut Context<'_>) -> Box<Session> {
 
 /// Gives the parts back that are used again and again.
 fn put_away(scripting: &mut Scripting, mut suspended: Suspended) {
+    scripting.random = suspended.run.random;
     suspended.reply.clear();
     suspended.reply.shrink();
     scripting.reply = suspended.reply;

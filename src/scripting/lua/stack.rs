@@ -99,11 +99,22 @@ impl Stack {
         unsafe { ffi::lua_checkstack(self.raw, count) != 0 }
     }
 
+    /// The place, or one above the top, where there is no value, for one below the bottom, which must not be asked for.
+    #[inline]
+    fn checked(&self, index: i32) -> i32 {
+        let len = self.len();
+        if index < 0 && -index > len {
+            len + 1
+        } else {
+            index
+        }
+    }
+
     /// What the value at this place is.
     #[inline]
     pub fn kind(&self, index: i32) -> Kind {
-        // SAFETY: places beyond the top give LUA_TNONE.
-        match unsafe { ffi::lua_type(self.raw, index) } {
+        // SAFETY: the place is one that may be asked for.
+        match unsafe { ffi::lua_type(self.raw, self.checked(index)) } {
             ffi::LUA_TNIL => Kind::Nil,
             ffi::LUA_TBOOLEAN => Kind::Boolean,
             ffi::LUA_TLIGHTUSERDATA => Kind::LightUserdata,
@@ -122,6 +133,7 @@ impl Stack {
     pub fn bytes(&self, index: i32) -> Option<&[u8]> {
         // SAFETY: of a string `lua_tolstring` gives the address of its bytes, which stay where they are while the string is
         // on the stack; taking it off needs `&mut self`.
+        let index = self.checked(index);
         unsafe {
             if ffi::lua_type(self.raw, index) != ffi::LUA_TSTRING {
                 return None;
@@ -135,7 +147,8 @@ impl Stack {
     /// The number; none for any other value, strings of digits too.
     #[inline]
     pub fn number(&self, index: i32) -> Option<f64> {
-        // SAFETY: both calls take any place.
+        let index = self.checked(index);
+        // SAFETY: the place is one that may be asked for.
         unsafe {
             (ffi::lua_type(self.raw, index) == ffi::LUA_TNUMBER)
                 .then(|| ffi::lua_tonumber(self.raw, index))
@@ -144,7 +157,8 @@ impl Stack {
 
     /// The number, or the one that a string spells.
     pub fn to_number(&self, index: i32) -> Option<f64> {
-        // SAFETY: both calls take any place.
+        let index = self.checked(index);
+        // SAFETY: the place is one that may be asked for.
         unsafe {
             (ffi::lua_isnumber(self.raw, index) != 0).then(|| ffi::lua_tonumber(self.raw, index))
         }
@@ -152,8 +166,8 @@ impl Stack {
 
     /// Whether the value counts as true: it is neither false nor nil.
     pub fn truth(&self, index: i32) -> bool {
-        // SAFETY: it takes any place.
-        unsafe { ffi::lua_toboolean(self.raw, index) != 0 }
+        // SAFETY: the place is one that may be asked for.
+        unsafe { ffi::lua_toboolean(self.raw, self.checked(index)) != 0 }
     }
 
     /// An address that tells tables, functions and threads apart.
