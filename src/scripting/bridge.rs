@@ -272,11 +272,11 @@ pub fn random(random: &mut Random48, stack: &mut Stack) -> Outcome {
     let bound = |index: i32| {
         let number = stack.to_number(index).ok_or_else(|| {
             let got = stack.kind(index).name();
-            Raise::argument(index, "random", &format!("number expected, got {got}"))
+            Raise::Argument(index, format!("number expected, got {got}"))
         });
         number.map(|number| number as i32 as f64)
     };
-    let empty = |index| Err(Raise::argument(index, "random", "interval is empty"));
+    let empty = |index| Err(Raise::Argument(index, "interval is empty".to_string()));
     let result = match stack.len() {
         0 => fraction,
         1 => {
@@ -303,8 +303,7 @@ pub fn random(random: &mut Random48, stack: &mut Stack) -> Outcome {
 pub fn random_seed(random: &mut Random48, stack: &mut Stack) -> Outcome {
     let Some(seed) = stack.to_number(1) else {
         let got = stack.kind(1).name();
-        let reason = format!("number expected, got {got}");
-        return Err(Raise::argument(1, "randomseed", &reason));
+        return Err(Raise::Argument(1, format!("number expected, got {got}")));
     };
     *random = Random48::new(seed as i64 as i32);
     Ok(0)

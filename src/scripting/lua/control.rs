@@ -93,7 +93,8 @@ impl Control {
         self.used_bytes.get() > self.limit_bytes.get()
     }
 
-    fn is_time_up(&self) -> bool {
+    /// Whether the script has run for as long as it may for now.
+    pub fn is_time_up(&self) -> bool {
         let patience = self.patience.get();
         self.patience.set(patience.saturating_sub(1));
         if patience == 0 {

@@ -17,6 +17,6 @@ mod stack;
 mod state;
 
 pub use control::{Host, Order};
-pub use native::{Outcome, Raise};
+pub use native::{Native, Outcome, Raise};
 pub use stack::{Kind, Reference, Stack};
 pub use state::{Lua, Progress};

@@ -3,8 +3,8 @@
 use std::ffi::c_int;
 
 use mlua_sys::{
-    lua_State, lua_error, lua_pushcclosure, lua_pushlightuserdata, lua_touserdata,
-    lua_upvalueindex,
+    lua_State, lua_error, lua_insert, lua_pushcclosure, lua_pushlightuserdata, lua_pushvalue,
+    lua_touserdata, lua_upvalueindex,
 };
 
 use super::control::control_of;
@@ -19,15 +19,8 @@ pub enum Raise {
     Text(String),
     /// The same, without the place.
     Bare(String),
-}
-
-impl Raise {
-    /// The error of an argument that is wrong, as Lua's own functions word it.
-    pub fn argument(index: i32, function: &str, reason: &str) -> Raise {
-        Raise::Text(format!(
-            "bad argument #{index} to '{function}' ({reason})"
-        ))
-    }
+    /// An argument is wrong: its number and why, worded as Lua's own functions do.
+    Argument(i32, String),
 }
 
 /// How many results lie on the stack, or what is to be raised.
@@ -56,6 +49,50 @@ impl Stack {
             lua_pushlightuserdata(self.raw(), service as usize as *mut std::ffi::c_void);
             lua_pushcclosure(self.raw(), call_service, 1);
         }
+    }
+}
+
+/// What natives share with all else that runs on the fiber.
+impl Stack {
+    /// Pushes a native function that keeps the value on top, which is taken off, as its state.
+    pub fn push_native_with_state(&mut self, native: Native) {
+        // SAFETY: as for `push_native`; the state is its second value.
+        unsafe {
+            lua_pushlightuserdata(self.raw(), native as *mut std::ffi::c_void);
+            lua_insert(self.raw(), -2);
+            lua_pushcclosure(self.raw(), call_native, 2);
+        }
+    }
+
+    /// Pushes the state of the native function that runs, nil if it has none.
+    #[inline]
+    pub fn push_state(&self) {
+        // SAFETY: a place of values beyond those of the function is none, which is pushed as nil.
+        unsafe { lua_pushvalue(self.raw(), lua_upvalueindex(2)) }
+    }
+
+    /// For natives that take long, now and then: lets the script stand still if its time is up.
+    ///
+    /// Errors: it is to end, or has taken too much memory.
+    pub fn breathe(&mut self) -> Result<(), Raise> {
+        // SAFETY: the state is one of `Lua::new`'s.
+        let control = unsafe { control_of(self.raw()) };
+        if control.killed.borrow().is_none() && control.is_time_up() {
+            control.pause();
+        }
+        if let Some(message) = &*control.killed.borrow() {
+            return Err(Raise::Bare(message.clone()));
+        }
+        if control.is_over_limit() {
+            return Err(Raise::Bare("not enough memory".to_string()));
+        }
+        Ok(())
+    }
+
+    /// The most that the state may allocate, in bytes.
+    pub fn memory_limit_bytes(&self) -> usize {
+        // SAFETY: as above.
+        unsafe { control_of(self.raw()) }.limit_bytes.get()
     }
 }
 
@@ -119,5 +156,19 @@ pub(super) fn raise(stack: &Stack, error: Raise) {
             stack.push_bytes(format!("{}{text}", place.unwrap_or_default()).as_bytes());
         }
         Raise::Bare(text) => stack.push_bytes(text.as_bytes()),
+        Raise::Argument(index, reason) => {
+            let text = argument_error(stack, index, &reason);
+            raise(stack, Raise::Text(text));
+        }
+    }
+}
+
+/// The message about an argument of the native function that runs.
+fn argument_error(stack: &Stack, index: i32, reason: &str) -> String {
+    let (name, is_method) = stack.called_as();
+    match (index, is_method) {
+        (1, true) => format!("calling '{name}' on bad self ({reason})"),
+        (index, true) => format!("bad argument #{} to '{name}' ({reason})", index - 1),
+        (index, false) => format!("bad argument #{index} to '{name}' ({reason})"),
     }
 }

@@ -204,6 +204,26 @@ impl Stack {
     }
 }
 
+/// How the native function that runs was called.
+impl Stack {
+    /// The name under which it was called, `?` if by none, and whether as a method.
+    pub fn called_as(&self) -> (String, bool) {
+        // SAFETY: as for `place`; the name is null or ends with a zero byte.
+        unsafe {
+            let mut debug: ffi::lua_Debug = std::mem::zeroed();
+            if ffi::lua_getstack(self.raw, 0, &mut debug) == 0 {
+                return ("?".to_string(), false);
+            }
+            ffi::lua_getinfo(self.raw, c"n".as_ptr(), &mut debug);
+            if debug.name.is_null() {
+                return ("?".to_string(), false);
+            }
+            let name = CStr::from_ptr(debug.name).to_string_lossy().into_owned();
+            (name, CStr::from_ptr(debug.namewhat) == c"method")
+        }
+    }
+}
+
 /// Pushing, and taking off.
 impl Stack {
     /// Pushes nil.

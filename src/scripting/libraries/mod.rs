@@ -1,0 +1,63 @@
+//! The libraries that scripts have beside Lua's own: cjson, cmsgpack and struct. Never asks the server for anything.
+
+mod arguments;
+mod json;
+mod json_decode;
+mod json_encode;
+mod message_pack;
+mod structs;
+#[cfg(test)]
+mod tests;
+
+use super::lua::{Native, Raise, Stack};
+
+/// Pushes the table of libraries by name.
+pub fn push_tables(stack: &mut Stack) {
+    stack.push_table(0, 3);
+    json::push_table(stack);
+    stack.set_field(-2, b"cjson");
+    message_pack::push_table(stack);
+    stack.set_field(-2, b"cmsgpack");
+    structs::push_table(stack);
+    stack.set_field(-2, b"struct");
+}
+
+/// Sets functions of the table on top.
+fn set_functions(stack: &mut Stack, functions: &[(&[u8], Native)]) {
+    for (name, native) in functions {
+        stack.push_native(*native);
+        stack.set_field(-2, name);
+    }
+}
+
+/// Values between two looks at the clock.
+const VALUES_PER_LOOK: u32 = 2048;
+
+/// Counts values, and lets the script stand still when its time is up.
+#[derive(Default)]
+struct Pace {
+    values: u32,
+}
+
+impl Pace {
+    /// One value more.
+    ///
+    /// Errors: the script is to end, or has taken too much memory.
+    #[inline]
+    fn step(&mut self, stack: &mut Stack) -> Result<(), Raise> {
+        self.values += 1;
+        if self.values.is_multiple_of(VALUES_PER_LOOK) {
+            return stack.breathe();
+        }
+        Ok(())
+    }
+}
+
+/// Whether what a library writes has outgrown the memory that the state may have.
+#[inline]
+fn check_len(stack: &Stack, out: &[u8]) -> Result<(), Raise> {
+    if out.len() > stack.memory_limit_bytes() {
+        return Err(Raise::Bare("not enough memory".to_string()));
+    }
+    Ok(())
+}

@@ -1,0 +1,1 @@
+//! The libraries against each other and against what must not break them.
