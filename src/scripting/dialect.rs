@@ -51,6 +51,10 @@ struct Token {
 ///
 /// Errors: what LuaJIT would take and Lua 5.1 does not, as 5.1 words it after the line.
 pub fn translate(text: &[u8]) -> Result<Cow<'_, [u8]>, (usize, String)> {
+    if text.first() == Some(&b'#') {
+        // LuaJIT passes over such a line.
+        return Err((1, "unexpected symbol near '#'".to_string()));
+    }
     // What cannot be taken apart is for the compiler to complain of.
     let Some(tokens) = tokenize(text) else {
         return Ok(Cow::Borrowed(text));

@@ -116,7 +116,7 @@ fn push_natives(stack: &mut Stack) {
     stack.push_table(0, 4);
     service::push_table(stack);
     stack.set_field(-2, b"redis");
-    libraries::push_tables(stack);
+    libraries::set_tables(stack);
     stack.set_field(-2, b"libraries");
     service::push_loading_table(stack);
     stack.set_field(-2, b"loading");

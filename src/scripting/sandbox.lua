@@ -10,6 +10,7 @@ local readonly = "Attempt to modify a readonly table"
 local error, type, select, setmetatable, getmetatable = error, type, select, setmetatable, getmetatable
 local rawget, rawset, next, pairs, pcall = rawget, rawset, next, pairs, pcall
 local load, loadstring, collectgarbage, tostring = load, loadstring, collectgarbage, tostring
+local byte = string.byte
 local insert, remove, sort = table.insert, table.remove, table.sort
 local foreach, foreachi = table.foreach, table.foreachi
 
@@ -100,12 +101,16 @@ end
 -- Text only: compiled code could do anything.
 function G.load(chunk, name)
   if type(chunk) ~= "function" then
-    return load(nil)
+    local got = chunk == nil and "no value" or type(chunk)
+    error("bad argument #1 to 'load' (function expected, got " .. got .. ")", 2)
   end
   return load(chunk, name or "=(load)", "t")
 end
 
 function G.loadstring(text, name)
+  if type(text) == "string" and byte(text) == 27 then
+    return nil, "bytecode is not allowed"
+  end
   return loadstring(text, name, "t")
 end
 
@@ -156,9 +161,7 @@ end
 
 lib.string = choose(string, [[byte char dump find format gmatch gsub len lower match rep reverse sub upper]])
 
-function lib.string.gfind()
-  error("'string.gfind' was renamed to 'string.gmatch'", 2)
-end
+lib.string.gfind = string.gmatch
 
 lib.math = choose(math, [[abs acos asin atan atan2 ceil cos cosh deg exp floor fmod frexp huge ldexp log log10 max min modf pi
   pow rad sin sinh sqrt tan tanh]])
@@ -182,6 +185,11 @@ G.server = G.redis
 local strings = getmetatable("")
 strings.__index = lib.string
 shown[strings] = protect({ __index = G.string })
+
+-- JSON's null is shown as C shows a null pointer.
+local null = { __tostring = function() return "userdata: (nil)" end }
+debug.setmetatable(native.libraries.cjson.null, null)
+shown[null] = false
 
 -- A name that is not there is an error, not nil.
 local function missing(_, name)

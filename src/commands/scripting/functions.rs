@@ -182,6 +182,9 @@ fn dump(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
 }
 
 fn flush(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    if args.len() > 3 {
+        return Err(CommandError::unknown_subcommand("function", args.at(1)));
+    }
     check_mode(
         args,
         "ERR FUNCTION FLUSH only supports SYNC|ASYNC option",

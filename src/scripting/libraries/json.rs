@@ -194,8 +194,11 @@ fn switch(stack: &Stack, index: i32, old: bool) -> Result<bool, Raise> {
 
 fn encode_sparse_array(stack: &mut Stack) -> Outcome {
     let mut settings = take_arguments(stack, 3)?;
+    // Each holds even when the next is wrong.
     settings.sparse_convert = switch(stack, 1, settings.sparse_convert)?;
+    settings.write(stack);
     settings.sparse_ratio = integer(stack, 2, settings.sparse_ratio, 0, i32::MAX)?;
+    settings.write(stack);
     settings.sparse_safe = integer(stack, 3, settings.sparse_safe, 0, i32::MAX)?;
     settings.write(stack);
     stack.push_bool(settings.sparse_convert);

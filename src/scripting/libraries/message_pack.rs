@@ -324,6 +324,9 @@ impl<'a> Unpacker<'a> {
     }
 
     fn array(&mut self, stack: &mut Stack, count: u64) -> Result<(), Raise> {
+        if !stack.reserve(8) {
+            return Err(overflow("in function mp_decode_to_lua_array"));
+        }
         stack.push_table(0, 0);
         let table = stack.len();
         for number in 1..=count {

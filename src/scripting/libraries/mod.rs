@@ -11,9 +11,8 @@ mod tests;
 
 use super::lua::{Native, Raise, Stack};
 
-/// Pushes the table of libraries by name.
-pub fn push_tables(stack: &mut Stack) {
-    stack.push_table(0, 3);
+/// Sets the libraries' tables by name in the table on top.
+pub fn set_tables(stack: &mut Stack) {
     json::push_table(stack);
     stack.set_field(-2, b"cjson");
     message_pack::push_table(stack);

@@ -149,6 +149,8 @@ fn pack(stack: &mut Stack) -> Outcome {
     let mut out = Vec::new();
     let mut pace = Pace::default();
     let mut index = 1;
+    // What is missing is nil to Redis.
+    stack.push_nil();
     while let Some(item) = format.next()? {
         pace.step(stack)?;
         check_len(stack, &out)?;
@@ -227,9 +229,10 @@ fn unpack(stack: &mut Stack) -> Outcome {
     let mut format = Format::new(stack)?;
     let data = arguments::text(stack, 2)?.into_owned();
     let offset = arguments::optional_integer(stack, 3)?.unwrap_or(1);
-    if offset < 1 {
+    if offset == 0 {
         return Err(Raise::Argument(3, "offset must be 1 or greater".to_string()));
     }
+    // What is negative is beyond the end, wherever that is.
     let mut position = offset as usize - 1;
     let mut pace = Pace::default();
     stack.truncate(2);
@@ -273,7 +276,7 @@ fn unpack(stack: &mut Stack) -> Outcome {
         }
         position += size;
     }
-    stack.push_number((position + 1) as f64);
+    stack.push_number(position.wrapping_add(1) as i64 as f64);
     Ok(stack.len() - 2)
 }
 

@@ -14,8 +14,9 @@ use super::control::{Control, Event, Host, Order, allocate, hook};
 use super::stack::{Reference, Stack};
 
 /// Size of the machine stack that scripts run on, in bytes: two hundred calls of native functions within each other, which is as
-/// many as Lua allows, of which each may need some ten thousand. Only what is used takes memory.
-const MACHINE_STACK_BYTES: usize = 4 << 20;
+/// many as Lua allows, of which each may need some ten thousand; or eight thousand levels of what the libraries take apart, of which
+/// each needs some hundred, and a thousand in builds that are not optimized. Only what is used takes memory.
+const MACHINE_STACK_BYTES: usize = 16 << 20;
 /// Instructions between two looks at the clock: some ten microseconds.
 const HOOK_INSTRUCTIONS: c_int = 5_000;
 
