@@ -192,11 +192,13 @@ fn load_payload(context: &mut Context<'_>, bytes: &[u8]) -> Result<Loaded, Comma
     const DAMAGED: CommandError = CommandError::fixed("ERR Bad data format");
     let instance = &mut *context.instance;
     let payload = Payload::verify(bytes, !instance.serialization.skips_checksum).ok_or(WRONG)?;
-    let settings = LoadSettings::of(&instance.config);
-    let (loaded, packed_blocks) = load(&payload, &settings).map_err(|error| {
-        log::warn!("Bad data format in RESTORE: {error}");
-        DAMAGED
-    })?;
+    let mut settings = LoadSettings::of(&instance.config);
+    settings.lists.large_bytes = instance.list_large_bytes;
+    let (loaded, packed_blocks) =
+        load(&payload, &settings, instance.keyspace.seed()).map_err(|error| {
+            log::warn!("Bad data format in RESTORE: {error}");
+            DAMAGED
+        })?;
     if instance.config.sanitize_dump_payload != DumpSanitizing::No {
         instance.stats.sanitized_payloads += packed_blocks;
     }

@@ -15,8 +15,8 @@ pub mod databases;
 pub mod debug;
 pub mod dump;
 pub mod expiry;
-pub mod hashes;
 pub mod geo;
+pub mod hashes;
 pub mod hyperloglog;
 pub mod key_finders;
 pub mod keys;
@@ -29,7 +29,9 @@ pub mod scripting;
 pub mod server;
 pub mod sets;
 pub mod slowlog;
+pub mod sort;
 pub mod sorted_sets;
+pub mod streams;
 pub mod strings;
 
 use crate::command::spec::CommandSpec;
@@ -73,6 +75,7 @@ pub static FAMILIES: &[&[CommandSpec]] = &[
     sets::algebra::COMMANDS,
     sets::cardinality::COMMANDS,
     slowlog::COMMANDS,
+    sort::COMMANDS,
     sorted_sets::update::COMMANDS,
     sorted_sets::members::COMMANDS,
     sorted_sets::RANGE_COMMANDS,
@@ -80,6 +83,14 @@ pub static FAMILIES: &[&[CommandSpec]] = &[
     sorted_sets::pop::COMMANDS,
     sorted_sets::draw::COMMANDS,
     sorted_sets::ALGEBRA_COMMANDS,
+    streams::append::COMMANDS,
+    streams::range::COMMANDS,
+    streams::read::COMMANDS,
+    streams::remove::COMMANDS,
+    streams::groups::COMMANDS,
+    streams::pending::COMMANDS,
+    streams::claim::COMMANDS,
+    streams::info::COMMANDS,
     strings::values::COMMANDS,
     strings::many::COMMANDS,
     strings::parts::COMMANDS,

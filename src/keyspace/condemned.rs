@@ -51,7 +51,7 @@ pub fn dispose(string: Bytes) {
 
 /// Lets go of a collection: at once, or in steps if it is large.
 pub fn dispose_object(object: Box<Object>) {
-    if object.len() >= GIANT_ELEMENTS {
+    if object.burden() >= GIANT_ELEMENTS {
         QUEUE.with_borrow_mut(|queue| queue.push(Condemned::Object(object)));
     }
 }

@@ -54,6 +54,14 @@ impl Object {
         each!(self, value => value.len())
     }
 
+    /// How much there is to free, in elements. O(1), O(groups) of a stream.
+    pub fn burden(&self) -> usize {
+        match self {
+            Object::Stream(stream) => stream.burden(),
+            other => other.len(),
+        }
+    }
+
     /// Whether there are none: a stream may live on without entries. O(1).
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -83,7 +91,12 @@ impl Object {
                 members.prefetch_bucket(hash);
                 Some(hash)
             }
-            Object::List(_) | Object::Set(_) | Object::Stream(_) => None,
+            Object::Set(members) => {
+                let hash = members.hash(member);
+                members.prefetch_bucket(hash);
+                Some(hash)
+            }
+            Object::List(_) | Object::Stream(_) => None,
         }
     }
 
@@ -93,7 +106,8 @@ impl Object {
         match self {
             Object::Hash(fields) => fields.prefetch_entry(hash),
             Object::SortedSet(members) => members.prefetch_entry(hash),
-            Object::List(_) | Object::Set(_) | Object::Stream(_) => {}
+            Object::Set(members) => members.prefetch_entry(hash),
+            Object::List(_) | Object::Stream(_) => {}
         }
     }
 

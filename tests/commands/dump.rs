@@ -1,8 +1,9 @@
 //! DUMP and RESTORE: what they take and give, and what becomes of the key.
 
 use oneloop::config::Config;
-use oneloop::persistence::rdb::Checksum;
+use proptest::prelude::*;
 
+use crate::support::exercise::{VALUES, exercise, payload};
 use crate::support::{Harness, START_MS};
 
 const WRONG: &str = "-ERR DUMP payload version or checksum are wrong\r\n";
@@ -10,15 +11,6 @@ const DAMAGED: &str = "-ERR Bad data format\r\n";
 
 /// What DUMP of Redis 7.0.15 gives for the string `foo`.
 const FOO: &[u8] = b"\0\x03foo\n\0sI9\xdbM\xc1\xba\x97";
-
-/// A value with the footer of this version.
-fn payload(value: &[u8], version: u16) -> Vec<u8> {
-    let mut bytes = value.to_vec();
-    bytes.extend_from_slice(&version.to_le_bytes());
-    let checksum = Checksum::of(&bytes);
-    bytes.extend_from_slice(&checksum.to_le_bytes());
-    bytes
-}
 
 fn dump(server: &mut Harness, key: &str) -> Vec<u8> {
     let client = server.client;
@@ -336,4 +328,213 @@ fn the_command_of_cluster_nodes_does_the_same() {
     let reply = server.run_args(&[b"restore-asking", b"a", b"0", FOO]);
     assert_eq!(reply, "+OK\r\n");
     server.expect("get a", "$3\r\nfoo\r\n");
+}
+
+/// Makes a value by a command, gives it back under other settings, and tells its encoding then.
+fn encoding_after(make: &str, settings: &str) -> String {
+    let mut server = Harness::new();
+    server.run(make);
+    let bytes = dump(&mut server, "key");
+    for setting in settings.split_whitespace() {
+        let (name, value) = setting.split_once('=').expect("a name and a value");
+        server.expect(&format!("config set {name} {value}"), "+OK\r\n");
+    }
+    assert_eq!(
+        restore(&mut server, "key", "0", &bytes, "replace"),
+        "+OK\r\n"
+    );
+    let reply = server.run("object encoding key");
+    reply.lines().nth(1).unwrap_or_default().to_string()
+}
+
+#[test]
+fn values_take_the_form_that_the_settings_ask_for() {
+    let cases = [
+        ("rpush key a b c", "", "listpack"),
+        ("rpush key a b c", "list-max-listpack-size=2", "quicklist"),
+        ("sadd key 1 2 3", "", "intset"),
+        (
+            "sadd key 1 2 3",
+            "set-max-intset-entries=2 set-max-listpack-entries=2",
+            "hashtable",
+        ),
+        ("sadd key a b c", "", "listpack"),
+        ("sadd key a b c", "set-max-listpack-entries=2", "hashtable"),
+        ("hset key a 1 b 2", "", "listpack"),
+        (
+            "hset key a 1 b 2",
+            "hash-max-listpack-entries=1",
+            "hashtable",
+        ),
+        (
+            "hset key a 1 b 22",
+            "hash-max-listpack-value=1",
+            "hashtable",
+        ),
+        ("zadd key 1 a 2 b", "", "listpack"),
+        (
+            "zadd key 1 a 2 b",
+            "zset-max-listpack-entries=1",
+            "skiplist",
+        ),
+        ("xadd key 1-1 a b", "", "stream"),
+    ];
+    for (make, settings, encoding) in cases {
+        assert_eq!(
+            encoding_after(make, settings),
+            encoding,
+            "{make} {settings}"
+        );
+    }
+}
+
+/// What was large when it was written is packed if it may be.
+#[test]
+fn values_become_small_again() {
+    let large = "hash-max-listpack-entries zset-max-listpack-entries set-max-listpack-entries";
+    for (make, encoding) in [
+        ("hset key a 1 b 2", "listpack"),
+        ("zadd key 1 a 2 b", "listpack"),
+        ("sadd key a b", "listpack"),
+    ] {
+        let mut server = Harness::new();
+        for name in large.split_whitespace() {
+            server.expect(&format!("config set {name} 0"), "+OK\r\n");
+        }
+        server.run(make);
+        let bytes = dump(&mut server, "key");
+        assert!(bytes[0] <= 5, "{make}");
+        for name in large.split_whitespace() {
+            server.expect(&format!("config set {name} 100"), "+OK\r\n");
+        }
+        assert_eq!(
+            restore(&mut server, "key", "0", &bytes, "replace"),
+            "+OK\r\n"
+        );
+        server.expect(
+            "object encoding key",
+            &format!("${}\r\n{encoding}\r\n", encoding.len()),
+        );
+    }
+}
+
+#[test]
+fn elements_that_come_twice_are_refused() {
+    let mut server = Harness::new();
+    for value in [
+        &b"\x02\x02\x01a\x01a"[..],
+        b"\x02\x02\xc0\x05\x015",
+        b"\x04\x02\x01a\x01x\x01a\x01y",
+        b"\x05\x02\x01a\0\0\0\0\0\0\0\0\x01a\0\0\0\0\0\0\xf0\x3f",
+        b"\x18\x01\0\0\0\0\0\0\0\x02\x01\x01a\x01u\0\x01a\x01v",
+        b"\x14\x0c\x0c\0\0\0\x02\0\x81a\x02\x81a\x02\xff",
+    ] {
+        let reply = restore(&mut server, "k", "0", &payload(value, 12), "");
+        assert_eq!(reply, DAMAGED, "{}", value.escape_ascii());
+    }
+}
+
+#[test]
+fn fields_keep_their_expiry_times() {
+    let mut server = Harness::new();
+    for entries in ["512", "0"] {
+        server.run(&format!("config set hash-max-listpack-entries {entries}"));
+        server.run("del key");
+        server.run("hset key a 1 b 2 c 3");
+        server.run("hpexpire key 1000 fields 1 a");
+        server.run("hpexpire key 2000 fields 1 b");
+        let bytes = dump(&mut server, "key");
+        // Redis 7.2 has no such hashes.
+        assert_eq!(bytes[bytes.len() - 10], 12);
+        assert_eq!(
+            restore(&mut server, "key", "0", &bytes, "replace"),
+            "+OK\r\n"
+        );
+        let times = "*3\r\n:1000\r\n:2000\r\n:-1\r\n";
+        server.expect("hpttl key fields 3 a b c", times);
+        // The active cycle knows of them.
+        assert_eq!(server.instance.keyspace.database(0).expiring_hashes(), 1);
+        server.advance_ms(1500);
+        server.expect("hget key a", "$-1\r\n");
+        server.expect("hget key b", "$1\r\n2\r\n");
+        // What has expired meanwhile stays so.
+        assert_eq!(
+            restore(&mut server, "key", "0", &bytes, "replace"),
+            "+OK\r\n"
+        );
+        server.expect("hget key a", "$-1\r\n");
+        // Without such fields it is a hash like any other.
+        server.run("hpersist key fields 1 b");
+        server.run("hdel key a");
+        let bytes = dump(&mut server, "key");
+        assert_eq!(bytes[bytes.len() - 10], 11);
+        assert!(bytes[0] == 16 || bytes[0] == 4);
+    }
+}
+
+#[test]
+fn checks_are_counted_if_they_are_asked_for() {
+    let mut server = Harness::new();
+    server.run("hset key a 1");
+    let bytes = dump(&mut server, "key");
+    let counted = |server: &mut Harness| {
+        let stats = server.run("info stats");
+        let mut lines = stats.lines();
+        let line = lines.find_map(|line| line.strip_prefix("dump_payload_sanitizations:"));
+        line.expect("the field is there").to_string()
+    };
+    for (setting, expected) in [("no", "0"), ("yes", "1"), ("clients", "2")] {
+        server.run(&format!("config set sanitize-dump-payload {setting}"));
+        assert_eq!(
+            restore(&mut server, "key", "0", &bytes, "replace"),
+            "+OK\r\n"
+        );
+        assert_eq!(counted(&mut server), expected);
+    }
+    server.run("config resetstat");
+    assert_eq!(counted(&mut server), "0");
+}
+
+/// A server on which hostile payloads are tried out.
+fn target() -> Harness {
+    Harness::with_debug()
+}
+
+#[test]
+fn what_was_restored_can_be_used() {
+    let mut server = target();
+    for value in VALUES {
+        let reply = restore(&mut server, "key", "0", &payload(value, 11), "");
+        assert_eq!(reply, "+OK\r\n", "{}", value.escape_ascii());
+        exercise(&mut server);
+    }
+}
+
+thread_local! {
+    static TARGET: std::cell::RefCell<Harness> = std::cell::RefCell::new(target());
+}
+
+proptest! {
+    /// However a payload is damaged, it is refused, or the value is as good as any other.
+    #[test]
+    fn damage_does_no_harm(
+        which in 0..VALUES.len(),
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+        cut in prop::option::weighted(0.1, any::<prop::sample::Index>()),
+    ) {
+        let mut value = VALUES[which].to_vec();
+        for (at, byte) in changes {
+            let at = at.index(value.len());
+            value[at] = byte;
+        }
+        if let Some(cut) = cut {
+            value.truncate(cut.index(value.len()));
+        }
+        TARGET.with_borrow_mut(|server| {
+            if restore(server, "key", "0", &payload(&value, 12), "") == "+OK\r\n" {
+                exercise(server);
+            }
+            assert_eq!(server.run("dbsize"), ":0\r\n");
+        });
+    }
 }

@@ -9,16 +9,19 @@
 mod support;
 
 mod bitmaps;
+mod geo;
 mod hashes;
 mod hashes_newer;
-mod geo;
 mod hyperloglog;
 mod keys;
 mod lists;
 mod oracle;
+mod sets;
 mod sorted_sets;
+mod sorting;
 mod source;
 mod state;
+mod streams;
 mod strings;
 mod unordered;
 
@@ -51,9 +54,14 @@ const FAMILIES: &[Generator] = &[
     Generator::new(1, hyperloglog::command),
     Generator::new(2, geo::command),
     Generator::new(4, sorted_sets::command),
+    Generator::new(3, streams::command),
     Generator::new(3, hashes::command),
+    Generator::new(3, sets::command),
     Generator::new(3, lists::command),
 ];
+
+/// By itself: once a number that was out of range has left its mark in `errno`, Redis 7 finds none among what it sorts.
+const SORTING: &[Generator] = &[Generator::new(1, sorting::command)];
 
 /// Commands newer than Redis 7.2, for a newer server.
 const NEWER_FAMILIES: &[Generator] = &[
@@ -63,7 +71,7 @@ const NEWER_FAMILIES: &[Generator] = &[
 ];
 
 const ROUNDS: u64 = 40;
-const COMMANDS_PER_ROUND: usize = 750;
+const COMMANDS_PER_ROUND: usize = 900;
 /// Commands sent at once; the state behind the replies is compared after each such piece.
 const COMMANDS_PER_PIECE: usize = 150;
 
@@ -78,6 +86,7 @@ fn replies_are_those_of_redis() {
         return;
     };
     rounds(&mut oracle, FAMILIES);
+    rounds(&mut oracle, SORTING);
 }
 
 /// `NEWER_REDIS_SERVER` names a server of version 8.2.
@@ -126,7 +135,7 @@ fn round(oracle: &mut Oracle, families: &[Generator], seed: u64) {
             let has_order = has_order(&mut server, command);
             let mut reply = server.run_as(server.client, &args);
             let mut expected = expected;
-            if !has_order {
+            if !has_order || unordered::is_of_sets(command) {
                 reply = unordered::in_order(command, reply);
                 expected = unordered::in_order(command, expected);
             }
@@ -149,13 +158,14 @@ fn round(oracle: &mut Oracle, families: &[Generator], seed: u64) {
     }
 }
 
-/// Whether the elements of what is at a command's key have an order that both servers keep: those of a table have none.
+/// Whether the elements of what is at a command's keys have an order that both servers keep: those of a table have none.
 fn has_order(server: &mut Harness, command: &Words) -> bool {
-    let key = command.get(1).map(Vec::as_slice).unwrap_or_default();
     let keyspace = &server.instance.keyspace;
-    // Without removing it if it has expired: that is up to the command.
-    let record = keyspace.database(0).get(keyspace.hash(key), key);
-    !record.is_some_and(|record| matches!(record.value(), Value::Object(_)))
+    command[1..].iter().all(|key| {
+        // Without removing it if it has expired: that is up to the command.
+        let record = keyspace.database(0).get(keyspace.hash(key), key);
+        !record.is_some_and(|record| matches!(record.value(), Value::Object(_)))
+    })
 }
 
 /// Whether the replies differ because Redis 7.2 has another encoding for small lists than 7.0 had.

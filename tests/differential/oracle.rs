@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::Words;
@@ -22,12 +23,9 @@ pub struct Oracle {
 impl Oracle {
     /// Starts the server that this program is; nothing if there is no such program.
     pub fn start(program: &str) -> Option<Oracle> {
-        let name = program.rsplit('/').next().unwrap_or_default();
-        let folder = format!(
-            "differential-{}-{}",
-            std::process::id(),
-            program.len() + name.len()
-        );
+        static STARTED: AtomicUsize = AtomicUsize::new(0);
+        let number = STARTED.fetch_add(1, Ordering::Relaxed);
+        let folder = format!("differential-{}-{number}", std::process::id());
         let folder = std::env::temp_dir().join(folder);
         std::fs::create_dir_all(&folder).expect("the temporary folder is writable");
         let socket = folder.join("redis.sock");

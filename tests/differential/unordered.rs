@@ -10,10 +10,30 @@ pub fn in_order(command: &[Vec<u8>], reply: Vec<u8>) -> Vec<u8> {
         b"hgetall" => sorted(&reply, 2),
         b"hrandfield" if with(b"withvalues") && !resp3 => sorted(&reply, 2),
         b"hrandfield" => sorted(&reply, 1),
+        b"smembers" | b"sinter" | b"sunion" | b"sdiff" | b"spop" | b"srandmember" => {
+            sorted(&reply, 1)
+        }
+        b"sscan" => sorted_walk(&reply, 1),
         b"hscan" => sorted_walk(&reply, if with(b"novalues") { 1 } else { 2 }),
         b"zscan" => sorted_walk(&reply, 2),
         _ => reply,
     }
+}
+
+/// Whether the command gives members of sets: Redis 7.0 has them in tables, however few they are.
+pub fn is_of_sets(command: &[Vec<u8>]) -> bool {
+    let names = [
+        "smembers",
+        "sinter",
+        "sunion",
+        "sdiff",
+        "spop",
+        "srandmember",
+        "sscan",
+    ];
+    names
+        .iter()
+        .any(|name| command[0].eq_ignore_ascii_case(name.as_bytes()))
 }
 
 /// The end of the value that begins at `start`.
@@ -34,7 +54,7 @@ fn end_of_value(reply: &[u8], start: usize) -> usize {
 
 /// An array or map with its elements sorted, `width` values making up one.
 fn sorted(reply: &[u8], width: usize) -> Vec<u8> {
-    if !matches!(reply[0], b'*' | b'%') {
+    if !matches!(reply[0], b'*' | b'~' | b'%') {
         return reply.to_vec();
     }
     let mut at = reply

@@ -3,6 +3,8 @@
 
 pub mod waiting_family;
 
+pub mod exercise;
+
 use oneloop::command::{Context, call};
 use oneloop::config::{Config, ProtectedAction};
 use oneloop::instance::Instance;

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! `directory` finds the segment, `segment` places entries in its buckets, `growth` splits and merges segments, `walk` goes
-//! through tables (SCAN, random picks), `pinned` holds versions and reclaims them; `link`, `segment_box` and `bucket` keep
+//! through tables (SCAN, random picks), `ahead` through many keys of one, `pinned` holds versions and reclaims them; `link`, `segment_box` and `bucket` keep
 //! the memory.
 //!
 //! Segments of a plain hash would all fill up and split at the same time, and the memory per entry would jump. So the

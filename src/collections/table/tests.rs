@@ -443,3 +443,26 @@ fn random_picks_from_a_sparse_table_end() {
         .collect();
     assert_eq!(picked, HashSet::from([0, 1]));
 }
+
+#[test]
+fn random_entries_are_taken_out_of_one_version_only() {
+    let mut first = table();
+    for key in 0..5000 {
+        let item = Item::new(key, key);
+        first.insert(first.hash(item.key()), item);
+    }
+    let second = first.fork();
+    let mut random = fastrand::Rng::with_seed(8);
+    let mut taken = HashSet::new();
+    while let Some(item) = first.take_random(&mut random) {
+        let (key, _) = item.pair();
+        assert!(taken.insert(key));
+        assert!(first.get(first.hash(item.key()), item.key()).is_none());
+        if taken.len() % 7 == 0 && first.needs_shrink() {
+            first.shrink_step(64);
+        }
+    }
+    assert_eq!((taken.len(), first.len(), second.len()), (5000, 0, 5000));
+    let left: HashSet<u32> = second.iter().map(|item| item.pair().0).collect();
+    assert_eq!(left, taken);
+}

@@ -8,12 +8,14 @@ use std::ops::ControlFlow;
 use sha1::{Digest as _, Sha1};
 
 use crate::command::{Args, CommandResult, Context};
-use crate::keyspace::Record;
+use crate::keyspace::{Record, Value};
 use crate::types::double;
 use crate::types::hash::HashRef;
 use crate::types::list::{End, ListRef};
+use crate::types::object::Object;
 use crate::types::set::SetRef;
 use crate::types::sorted_set::SortedSetRef;
+use crate::types::stream::Stream;
 
 /// What is mixed in for each type of value.
 const STRING_TYPE: u32 = 0;
@@ -21,6 +23,7 @@ const LIST_TYPE: u32 = 1;
 const SET_TYPE: u32 = 2;
 const SORTED_SET_TYPE: u32 = 3;
 const HASH_TYPE: u32 = 4;
+const STREAM_TYPE: u32 = 6;
 
 /// A SHA-1 digest, or several put together.
 #[derive(Clone, Copy, Default)]
@@ -61,6 +64,9 @@ impl Digest {
         } else if let Some(sorted_set) = SortedSetRef::of(record.value().stored()) {
             self.mix(&SORTED_SET_TYPE.to_be_bytes());
             self.xor_sorted_set(sorted_set);
+        } else if let Value::Object(Object::Stream(stream)) = record.value() {
+            self.mix(&STREAM_TYPE.to_be_bytes());
+            self.mix_stream(stream);
         }
         if record.expiry_ms().is_some() {
             self.xor(b"!!expire!!");
@@ -86,6 +92,16 @@ impl Digest {
             }
             self.xor(&digest.0);
         });
+    }
+
+    fn mix_stream(&mut self, stream: &Stream) {
+        for entry in stream.entries.iter() {
+            self.mix(format!("{}.{}", entry.id.ms, entry.id.seq).as_bytes());
+            for (name, value) in entry.pairs {
+                name.with_bytes(|bytes| self.mix(bytes));
+                value.with_bytes(|bytes| self.mix(bytes));
+            }
+        }
     }
 
     fn hexadecimal(&self) -> String {

@@ -18,7 +18,7 @@ use crate::types::slot::{OwnedSlot, OwnedValue, PackedForm};
 
 /// How lists are stored at present.
 #[inline]
-fn limits(instance: &Instance) -> Limits {
+pub(in crate::commands) fn limits(instance: &Instance) -> Limits {
     Limits {
         max_listpack_size: instance.config.list_max_listpack_size,
         compress_depth: instance.config.list_compress_depth,

@@ -58,7 +58,7 @@ fn check_unique(elements: Listpack<'_>, width: usize, count: usize) -> Checked {
     keys.extend(elements.iter().step_by(width).map(sort_key));
     keys.sort_unstable();
     let unique = keys.windows(2).all(|pair| pair[0] != pair[1]);
-    ensure(unique, "a collection holds the same element twice")
+    ensure(unique, "a listpack with dup elements")
 }
 
 /// Equal for elements that stand for the same string.
@@ -168,7 +168,7 @@ mod tests {
 
     #[test]
     fn what_must_be_unique_is() {
-        let twice = Err("a collection holds the same element twice");
+        let twice = Err("a listpack with dup elements");
         assert_eq!(
             checked(PackedForm::Set, &["a", "1", "b", "a"], Scrutiny::Full),
             twice

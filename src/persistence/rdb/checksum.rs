@@ -1,36 +1,36 @@
 //! CRC-64 as the format's footers hold it (polynomial of Jones, reflected, no final inversion).
 
-use crc::{CRC_64_REDIS, Crc, Digest, Table};
+use crc_fast::{CrcAlgorithm, Digest};
 
-static ALGORITHM: Crc<u64, Table<16>> = Crc::<u64, Table<16>>::new(&CRC_64_REDIS);
+const ALGORITHM: CrcAlgorithm = CrcAlgorithm::Crc64Redis;
 
 /// The checksum of the bytes so far.
-#[derive(Clone)]
+#[derive(Clone, Copy)]
 pub struct Checksum {
-    digest: Digest<'static, u64, Table<16>>,
+    digest: Digest,
 }
 
 impl Checksum {
     /// That of no bytes: 0.
     pub fn new() -> Self {
         Self {
-            digest: ALGORITHM.digest(),
+            digest: Digest::new(ALGORITHM),
         }
     }
 
-    /// Takes in more bytes. O(bytes).
+    /// Takes in more bytes. O(bytes); ten times as fast by thousands as one by one.
     pub fn update(&mut self, bytes: &[u8]) {
         self.digest.update(bytes);
     }
 
     /// The checksum. O(1).
     pub fn value(&self) -> u64 {
-        self.digest.clone().finalize()
+        self.digest.finalize()
     }
 
     /// The checksum of these bytes. O(bytes).
     pub fn of(bytes: &[u8]) -> u64 {
-        ALGORITHM.checksum(bytes)
+        crc_fast::checksum(ALGORITHM, bytes)
     }
 }
 

@@ -71,6 +71,11 @@ impl ValueDecoder {
         }
     }
 
+    /// The kind of the value.
+    pub fn kind(&self) -> ValueKind {
+        self.kind
+    }
+
     /// The next piece of the value, or nothing at its end. O(bytes of the piece); O(n log n) for packed ones with full scrutiny.
     ///
     /// # Errors
@@ -178,19 +183,21 @@ impl ValueDecoder {
             reader.time_ms()?;
         }
         let stored = reader.string()?;
+        let check = self.kind.check_name();
+        // Redis checks those that it converts fully, whatever is set.
         let (block, scrutiny) = match self.kind {
-            // Redis checks these fully whatever is set.
             ValueKind::HashZipmap => (
-                converted(reader, zipmap::to_listpack(&stored))?,
+                zipmap::to_listpack(&stored).map(Text::Owned),
                 Scrutiny::Full,
             ),
             ValueKind::HashZiplist | ValueKind::SortedSetZiplist | ValueKind::ListZiplist => (
-                converted(reader, ziplist::to_listpack(&stored))?,
+                ziplist::to_listpack(&stored).map(Text::Owned),
                 Scrutiny::Full,
             ),
-            _ => (stored, self.scrutiny),
+            _ => (Ok(stored), self.scrutiny),
         };
-        match reader.checked(blocks::check(form, &block, scrutiny))? {
+        let block = reader.checked_block(check, block)?;
+        match reader.checked_block(check, blocks::check(form, &block, scrutiny))? {
             0 => Err(reader.error(Fault::Empty)),
             _ => Ok(Piece::Block(form, block)),
         }
@@ -215,7 +222,8 @@ impl ValueDecoder {
             ValueKind::ListListpacks => return list_part(reader),
             ValueKind::ListZiplists => {
                 let stored = reader.string()?;
-                let block = converted(reader, ziplist::to_listpack(&stored))?;
+                let block = ziplist::to_listpack(&stored).map(Text::Owned);
+                let block = reader.checked_block(self.kind.check_name(), block)?;
                 return list_block(reader, block);
             }
             _ => Piece::Element(reader.string()?),
@@ -258,10 +266,6 @@ fn expiry(time_ms: i64) -> Checked<i64> {
     ensure(possible, "a field's expiry time is out of range").map(|()| time_ms)
 }
 
-fn converted<'a>(reader: &Reader<'a>, listpack: Checked<Vec<u8>>) -> Result<Text<'a>, FormatError> {
-    reader.checked(listpack).map(Text::Owned)
-}
-
 /// An element too large for a block, or a block.
 fn list_part<'a>(reader: &mut Reader<'a>) -> Result<Option<Piece<'a>>, FormatError> {
     const PLAIN: u64 = 1;
@@ -282,6 +286,6 @@ fn list_part<'a>(reader: &mut Reader<'a>) -> Result<Option<Piece<'a>>, FormatErr
 
 fn list_block<'a>(reader: &Reader<'a>, block: Text<'a>) -> Result<Option<Piece<'a>>, FormatError> {
     let checked = blocks::check(PackedForm::List, &block, Scrutiny::Structure);
-    let count = reader.checked(checked)?;
+    let count = reader.checked_block(ValueKind::ListListpacks.check_name(), checked)?;
     Ok((count > 0).then_some(Piece::Block(PackedForm::List, block)))
 }

@@ -9,6 +9,8 @@ pub struct FormatError {
     pub offset: u64,
     /// What is wrong there.
     pub fault: Fault,
+    /// The check of a packed collection that failed, by the name under which Redis logs it.
+    pub check: Option<&'static str>,
 }
 
 /// What is wrong with serialized data.
@@ -32,6 +34,9 @@ pub enum Fault {
 impl fmt::Display for FormatError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "at byte {}: ", self.offset)?;
+        if let Some(check) = self.check {
+            write!(formatter, "{check} integrity check failed: ")?;
+        }
         match self.fault {
             Fault::Truncated { missing } => {
                 write!(

@@ -109,6 +109,25 @@ impl ValueKind {
         known.map_or(VALKEY_HASH_NUMBER, |&(number, _)| number)
     }
 
+    /// What the check of its packed collections is called.
+    pub(super) fn check_name(self) -> &'static str {
+        match self {
+            ValueKind::HashZipmap => "Zipmap",
+            ValueKind::ListZiplist => "List ziplist",
+            ValueKind::SetIntset => "Intset",
+            ValueKind::SortedSetZiplist => "Zset ziplist",
+            ValueKind::HashZiplist => "Hash ziplist",
+            ValueKind::ListZiplists => "Ziplist",
+            ValueKind::SetListpack => "Set listpack",
+            ValueKind::SortedSetListpack => "Zset listpack",
+            ValueKind::HashListpack
+            | ValueKind::HashTimesListpack
+            | ValueKind::HashTimesListpackPreRelease => "Hash listpack",
+            ValueKind::Stream1 | ValueKind::Stream2 | ValueKind::Stream3 => "Stream listpack",
+            _ => "Listpack",
+        }
+    }
+
     /// The lowest version of the format that has it.
     pub fn version(self) -> u16 {
         match self.number() {

@@ -104,12 +104,25 @@ impl<'a> Reader<'a> {
         FormatError {
             offset: self.base + self.at as u64,
             fault,
+            check: None,
         }
     }
 
     /// Attributes a fault found in what was just read.
     pub(super) fn checked<T>(&self, result: Checked<T>) -> Result<T, FormatError> {
         result.map_err(|fault| self.error(fault))
+    }
+
+    /// The same for a fault that a named check of a packed collection found; an empty one is none.
+    pub(super) fn checked_block<T>(
+        &self,
+        check: &'static str,
+        result: Checked<T>,
+    ) -> Result<T, FormatError> {
+        result.map_err(|fault| FormatError {
+            check: Some(check).filter(|_| fault != Fault::Empty),
+            ..self.error(fault)
+        })
     }
 
     /// So many bytes as they are. O(1).

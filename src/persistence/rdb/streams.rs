@@ -198,7 +198,10 @@ impl StreamDecoder {
         reader.checked(long_enough)?;
         let id = split_id(u128::from_be_bytes(id.unwrap_or_default()));
         let listpack = reader.string()?;
-        let node = reader.checked(stream_node::check(id, &listpack, self.last))?;
+        let node = reader.checked_block(
+            self.kind.check_name(),
+            stream_node::check(id, &listpack, self.last),
+        )?;
         self.last = Some(node.last);
         self.live += node.live;
         Ok(StreamPiece::Node { id, listpack })

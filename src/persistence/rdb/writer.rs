@@ -5,6 +5,8 @@ use super::kind::ValueKind;
 use crate::resp::number;
 use crate::types::lzf::Compressor;
 
+/// The form of a compressed string.
+const COMPRESSED: u8 = 0xc3;
 /// Longer texts are not encoded as integers, whatever they say.
 const INTEGER_TEXT_MAX: usize = 11;
 /// Shorter strings are not compressed.
@@ -100,6 +102,14 @@ impl<'a> Writer<'a> {
         }
     }
 
+    /// A string whose compressed form is at hand.
+    pub fn compressed_string(&mut self, packed: &[u8], length: u64) {
+        self.out.push(COMPRESSED);
+        self.length(packed.len() as u64);
+        self.length(length);
+        self.bytes(packed);
+    }
+
     fn small_integer(&mut self, number: i64) -> bool {
         if let Ok(number) = i8::try_from(number) {
             self.bytes(&[0xc0, number as u8]);
@@ -126,7 +136,7 @@ impl<'a> Writer<'a> {
         let pays = compressor.compress(text, limit, &mut self.out);
         if pays {
             let end = self.out.len();
-            self.out.push(0xc3);
+            self.out.push(COMPRESSED);
             self.length((end - start) as u64);
             self.length(text.len() as u64);
             self.out[start..].rotate_left(end - start);

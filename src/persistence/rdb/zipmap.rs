@@ -20,6 +20,7 @@ pub(super) fn to_listpack(zipmap: &[u8]) -> Checked<Vec<u8>> {
     let [count, entries @ .., END] = zipmap else {
         return Err(Fault::Corrupt("a zipmap is too short or does not end"));
     };
+    ensure(!entries.is_empty(), "a zipmap without fields")?;
     let mut builder = Builder::with_capacity(zipmap.len());
     let mut rest = entries;
     while !rest.is_empty() {
@@ -75,12 +76,11 @@ mod tests {
         let zipmap = b"\x02\x01a\x02\x01bcX\xfe\x03\0\0\0def\x00\x00\xff";
         let expected: [&[u8]; 4] = [b"a", b"bc", b"def", b""];
         assert_eq!(elements(zipmap), Ok(expected.map(<[u8]>::to_vec).to_vec()));
-        // Uncounted, and empty.
+        // Uncounted.
         assert_eq!(
             elements(b"\xfe\x01a\x01\x00b\xff").map(|found| found.len()),
             Ok(2)
         );
-        assert_eq!(elements(b"\x00\xff").map(|found| found.len()), Ok(0));
     }
 
     #[test]
@@ -102,6 +102,7 @@ mod tests {
         ] {
             assert_eq!(reason(bad), "a zipmap has an entry that is none", "{bad:?}");
         }
+        assert_eq!(reason(b"\x00\xff"), "a zipmap without fields");
         let wrong = b"\x02\x01a\x01\x00b\xff";
         assert_eq!(
             reason(wrong),

@@ -4,6 +4,7 @@
 
 mod load;
 mod save;
+mod streams;
 
 pub use load::{LoadBuffer, LoadSettings, Loaded, ValueBuilder, load};
 pub use save::save;

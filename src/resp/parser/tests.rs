@@ -77,6 +77,8 @@ fn check_views(args: crate::resp::Args<'_>) {
         assert_eq!(args.get(index), Some(&args[index]));
         assert_eq!(owned.as_args()[index], args[index]);
         assert_eq!(args.slice_from(index).get(0), Some(&args[index]));
+        assert_eq!(args.first(index).get(index), None);
+        assert_eq!(args.first(index + 1).get(index), Some(&args[index]));
     }
     assert_eq!(args.get(args.len()), None);
     assert!(args.slice_from(args.len() + 1).is_empty());

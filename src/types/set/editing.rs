@@ -92,7 +92,7 @@ impl<'s, S: Slot> SetEditor<'s, S> {
     }
 
     /// Makes a large set of a packed one if more members than it may have are to be added, be they new or not. O(n) then.
-    pub fn expect(&mut self, members: usize) {
+    pub fn prepare_for(&mut self, members: usize) {
         let fits = match self.form() {
             Form::IntSet => members <= self.limits.integers,
             Form::Listpack => members <= self.limits.members,
@@ -177,7 +177,7 @@ impl<'s, S: Slot> SetEditor<'s, S> {
 
     /// Adds several members; tells how many are new. The cost of an `add` for each, less where there are many.
     pub fn add_many<'m>(&mut self, count: usize, member: impl Fn(usize) -> &'m [u8]) -> usize {
-        self.expect(count);
+        self.prepare_for(count);
         let members = (0..count).map(&member);
         match self.slot.stored() {
             Stored::Object(_) if count > FEW => {
@@ -387,7 +387,7 @@ pub fn from_members<'a>(
 ) -> OwnedValue {
     let mut slot = OwnedSlot::new(empty_intset(), seed);
     let mut editor = SetEditor::of_empty(&mut slot, limits);
-    editor.expect(count);
+    editor.prepare_for(count);
     for member in members {
         editor.add(member);
     }

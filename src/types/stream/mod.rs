@@ -1,33 +1,106 @@
-//! The stream. Never a client, a reply, a clock or I/O.
+//! The stream: entries in the order of their IDs, and consumer groups that read them. Never a client, a reply, a clock or I/O.
+//!
+//! Entries lie in blocks of Redis's format (`node`), some 4 KiB each, which are the leaves' items of an ordered tree and are
+//! shared by forks; the last one lies beside the tree (`entries`). Groups, their consumers and what was given to them are
+//! ordered trees as well (`group`). `range` walks, `trim` removes the oldest, `progress` tells how far a group has come,
+//! `parts` takes streams apart and puts them together, for files.
 
-/// A stream too large to lie packed in its key's record. Copy-on-write.
+mod entries;
+mod group;
+mod id;
+mod node;
+mod parts;
+mod progress;
+mod radix;
+mod range;
+#[cfg(test)]
+mod tests;
+mod trim;
+
+pub use entries::{AppendError, Entries};
+pub use group::{Consumer, Group, Groups, Name, Pending};
+pub use id::{Given, Id, TEXT_BYTES_MAX};
+pub use node::{Entry, Field, NodeLimits, Pairs};
+pub use parts::{BlockRef, ConsumerParts, GroupParts, History, PartsError, is_valid_block};
+pub use range::Range;
+pub use trim::{References, Threshold, Trim, Trimmed};
+
+/// A stream. Copy-on-write.
 #[derive(Default)]
-pub struct Stream {}
+pub struct Stream {
+    pub entries: Entries,
+    pub groups: Groups,
+}
 
 impl Stream {
-    /// How many elements there are. O(1).
+    /// How many entries there are. O(1).
     pub fn len(&self) -> usize {
-        0
+        self.entries.len()
     }
 
     /// Whether there are none. O(1).
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.entries.is_empty()
     }
 
-    /// Another one with the same elements, to be changed apart from this one. O(1): later changes to either copy what they
-    /// touch, once.
+    /// Another one with the same entries and groups, to be changed apart from this one. O(1): later changes to either copy what
+    /// they touch, once.
     pub fn fork(&self) -> Stream {
-        Stream {}
+        Stream {
+            entries: self.entries.fork(),
+            groups: self.groups.fork(),
+        }
     }
 
-    /// Bytes that it takes, its own structure included. O(1).
+    /// How much there is to free, in entries: those of the stream, and those that the groups have pending. O(groups).
+    pub fn burden(&self) -> usize {
+        self.entries.len().max(self.entries.blocks()) + self.groups.pending()
+    }
+
+    /// Bytes that it takes, its own structure included; estimated from some of the blocks and consumers.
     pub fn memory_bytes(&self) -> usize {
-        size_of::<Stream>()
+        size_of::<Stream>() + self.entries.memory_bytes() + self.groups.memory_bytes()
     }
 
-    /// Frees about so many elements of one that nobody uses any more. Says whether there are more.
-    pub fn reclaim_step(&mut self, _elements: usize) -> bool {
-        false
+    /// Frees about so many entries of one that nobody uses any more. Says whether there are more.
+    pub fn reclaim_step(&mut self, entries: usize) -> bool {
+        self.entries.reclaim_step(entries) || self.groups.reclaim_step(entries)
     }
+
+    /// Deletes an entry, and deals with what the groups know of it. Tells what became of it. O(log n + block + groups).
+    pub fn delete(&mut self, id: Id, references: References) -> Deletion {
+        match references {
+            References::Keep => {}
+            References::Delete => {
+                self.groups.forget(id);
+            }
+            References::Acknowledged => {
+                if self.groups.need(id) {
+                    return Deletion::Needed;
+                }
+            }
+        }
+        match self.entries.delete(id) {
+            true => Deletion::Deleted,
+            false => Deletion::Absent,
+        }
+    }
+
+    /// A stream whose only content are groups that nobody needs any more.
+    pub fn of_garbage_groups(groups: Groups) -> Stream {
+        Stream {
+            groups,
+            ..Stream::default()
+        }
+    }
+}
+
+/// What became of an entry that was to be deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deletion {
+    Deleted,
+    /// There is no such entry.
+    Absent,
+    /// A group has yet to read or to acknowledge it.
+    Needed,
 }

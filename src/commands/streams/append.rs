@@ -1,0 +1,385 @@
+//! Adding to streams and trimming them: XADD, XTRIM and XSETID.
+
+use crate::command::spec::{
+    Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
+};
+use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::config::Config;
+use crate::keyspace::Keyspace;
+use crate::types::object::Object;
+use crate::types::slot::OwnedValue;
+use crate::types::stream::{AppendError, Field, Given, Id, NodeLimits, Stream, Trim, Trimmed};
+
+use super::trim_options::{Options, Syntax};
+use super::{edit, limits, notify, parse_id, parse_integer, write_id};
+
+/// The family's commands.
+pub static COMMANDS: &[CommandSpec] = &[
+    CommandSpec {
+        name: "xadd",
+        arity: -5,
+        flags: &[Flag::Write, Flag::DenyOom, Flag::Fast],
+        categories: &[Category::Stream],
+        tips: &["nondeterministic_output"],
+        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Update], 1)
+            .note("Not `insert`, since it may trim as well.")],
+        group: Group::Stream,
+        since: "5.0.0",
+        complexity: "O(1) for the entry, O(N) for N entries that are trimmed; blocks that go as a whole count as one.",
+        summary: "Adds an entry to a stream, and makes the stream if there is none.",
+        history: &[
+            ("6.2.0", "Takes `NOMKSTREAM`, `MINID` and `LIMIT`."),
+            ("7.0.0", "Takes IDs of the form `<ms>-*`."),
+            ("8.2.0", "Takes `KEEPREF`, `DELREF` and `ACKED`."),
+        ],
+        arguments: &[
+            Argument::key("key", 0),
+            Argument::token("nomkstream", "NOMKSTREAM")
+                .optional()
+                .since("6.2.0"),
+            CONDITION,
+            Argument::block(
+                "trim",
+                &[
+                    Argument::one_of(
+                        "strategy",
+                        &[
+                            Argument::token("maxlen", "MAXLEN"),
+                            Argument::token("minid", "MINID").since("6.2.0"),
+                        ],
+                    ),
+                    Argument::one_of(
+                        "operator",
+                        &[
+                            Argument::token("equal", "="),
+                            Argument::token("approximately", "~"),
+                        ],
+                    )
+                    .optional(),
+                    Argument::new("threshold", ArgumentKind::String),
+                    Argument::new("count", ArgumentKind::Integer)
+                        .after("LIMIT")
+                        .optional()
+                        .since("6.2.0"),
+                ],
+            )
+            .optional(),
+            Argument::one_of(
+                "id-selector",
+                &[
+                    Argument::token("auto-id", "*"),
+                    Argument::new("id", ArgumentKind::String),
+                ],
+            ),
+            Argument::block(
+                "data",
+                &[
+                    Argument::new("field", ArgumentKind::String),
+                    Argument::new("value", ArgumentKind::String),
+                ],
+            )
+            .multiple(),
+        ],
+        handler: add,
+        ..CommandSpec::DEFAULT
+    },
+    CommandSpec {
+        name: "xtrim",
+        arity: -4,
+        flags: &[Flag::Write],
+        categories: &[Category::Stream],
+        tips: &["nondeterministic_output"],
+        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Delete], 1)],
+        group: Group::Stream,
+        since: "5.0.0",
+        complexity: "O(N) for N entries that go; blocks that go as a whole count as one.",
+        summary: "Removes the oldest entries of a stream; tells how many.",
+        history: &[
+            ("6.2.0", "Takes `MINID` and `LIMIT`."),
+            ("8.2.0", "Takes `KEEPREF`, `DELREF` and `ACKED`."),
+        ],
+        arguments: &[
+            Argument::key("key", 0),
+            Argument::block(
+                "trim",
+                &[
+                    Argument::one_of(
+                        "strategy",
+                        &[
+                            Argument::token("maxlen", "MAXLEN"),
+                            Argument::token("minid", "MINID").since("6.2.0"),
+                        ],
+                    ),
+                    Argument::one_of(
+                        "operator",
+                        &[
+                            Argument::token("equal", "="),
+                            Argument::token("approximately", "~"),
+                        ],
+                    )
+                    .optional(),
+                    Argument::new("threshold", ArgumentKind::String),
+                    Argument::new("count", ArgumentKind::Integer)
+                        .after("LIMIT")
+                        .optional()
+                        .since("6.2.0"),
+                    CONDITION,
+                ],
+            ),
+        ],
+        handler: trim,
+        ..CommandSpec::DEFAULT
+    },
+    CommandSpec {
+        name: "xsetid",
+        arity: -3,
+        flags: &[Flag::Write, Flag::DenyOom, Flag::Fast],
+        categories: &[Category::Stream],
+        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Update], 1)],
+        group: Group::Stream,
+        since: "5.0.0",
+        summary: "Sets the last ID of a stream: for the server's own use.",
+        history: &[("7.0.0", "Takes `ENTRIESADDED` and `MAXDELETEDID`.")],
+        arguments: &[
+            Argument::key("key", 0),
+            Argument::new("last-id", ArgumentKind::String),
+            Argument::new("entries-added", ArgumentKind::Integer)
+                .after("ENTRIESADDED")
+                .optional()
+                .since("7.0.0"),
+            Argument::new("max-deleted-id", ArgumentKind::String)
+                .after("MAXDELETEDID")
+                .optional()
+                .since("7.0.0"),
+        ],
+        handler: set_id,
+        ..CommandSpec::DEFAULT
+    },
+];
+
+/// What becomes of what the groups know of entries that go.
+pub(super) const CONDITION: Argument = Argument::one_of(
+    "condition",
+    &[
+        Argument::token("keepref", "KEEPREF"),
+        Argument::token("delref", "DELREF"),
+        Argument::token("acked", "ACKED"),
+    ],
+)
+.optional();
+
+/// A new entry that has yet to get its ID.
+struct NewEntry<F> {
+    given: Option<Given>,
+    fields: F,
+    limits: NodeLimits,
+    now_ms: u64,
+}
+
+impl<'f, F: ExactSizeIterator<Item = Field<'f>> + Clone> NewEntry<F> {
+    /// The ID in a stream whose last one is this. Errors: there is none left, or the given one is not greater.
+    fn id_behind(&self, last: Id) -> Result<Id, CommandError> {
+        if last == Id::MAX {
+            return Err(CommandError::fixed(
+                "ERR The stream has exhausted the last possible ID, unable to add more items",
+            ));
+        }
+        let id = match self.given {
+            None => last.following(self.now_ms),
+            Some(Given::Full(id)) => Some(id),
+            Some(Given::Time(ms)) if ms == last.ms => {
+                last.seq.checked_add(1).map(|seq| Id::new(ms, seq))
+            }
+            Some(Given::Time(ms)) => Some(Id::new(ms, 0)),
+        };
+        id.ok_or(NOT_GREATER)
+    }
+
+    /// Adds it; gives its ID.
+    fn add_to(self, stream: &mut Stream) -> Result<Id, CommandError> {
+        let id = self.id_behind(stream.entries.last_id)?;
+        match stream.entries.append(id, self.fields, self.limits) {
+            Ok(()) => Ok(id),
+            Err(AppendError::NotGreater) => Err(NOT_GREATER),
+            Err(AppendError::TooLarge) => Err(CommandError::fixed(
+                "ERR Elements are too large to be stored",
+            )),
+        }
+    }
+}
+
+const NOT_GREATER: CommandError = CommandError::fixed(
+    "ERR The ID specified in XADD is equal or smaller than the target stream top item",
+);
+
+fn add(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    let config: &Config = &context.instance.config;
+    let options = Options::parse(args, Syntax::Add, config)?;
+    let limits = limits(config);
+    let arguments = args.len().saturating_sub(options.rest);
+    if arguments < 2 || arguments % 2 == 1 {
+        return Err(CommandError::wrong_arity(context.command_name()));
+    }
+    if options.id == Some(Given::Full(Id::MIN)) {
+        return Err(CommandError::fixed(
+            "ERR The ID specified in XADD must be greater than 0-0",
+        ));
+    }
+    let (keyspace, database, reply) = context.parts();
+    let (key, rest) = (args.at(1), args.slice_from(options.rest));
+    let entry = NewEntry {
+        given: options.id,
+        fields: (0..arguments / 2).map(move |index| (rest.at(2 * index), rest.at(2 * index + 1))),
+        limits,
+        now_ms: keyspace.now_ms as u64,
+    };
+    let mut entry = Some(entry);
+    let trim = options.trim;
+    let added = edit(keyspace, database, key, |stream| {
+        let id = entry.take().map(|entry| entry.add_to(stream));
+        let trimmed = trim.filter(|_| matches!(id, Some(Ok(_))));
+        (id, trimmed.map(|trim| stream.trim(&trim)))
+    })?;
+    let (id, trimmed) = match (added, entry) {
+        (Some((Some(id), trimmed)), _) => (id?, trimmed),
+        (_, Some(entry)) if options.create => create(keyspace, database, key, entry, trim)?,
+        _ => {
+            reply.null();
+            return Ok(());
+        }
+    };
+    keyspace.modified(database, key);
+    notify(keyspace, "xadd", database, key);
+    if trimmed.is_some_and(|trimmed| settle_trim(keyspace, trimmed) > 0) {
+        notify(keyspace, "xtrim", database, key);
+    }
+    write_id(reply, id);
+    Ok(())
+}
+
+/// Makes a stream of one entry.
+fn create<'f, F: ExactSizeIterator<Item = Field<'f>> + Clone>(
+    keyspace: &mut Keyspace,
+    database: usize,
+    key: &[u8],
+    entry: NewEntry<F>,
+    trim: Option<Trim>,
+) -> Result<(Id, Option<Trimmed>), CommandError> {
+    let mut stream = Stream::default();
+    let id = entry.add_to(&mut stream)?;
+    let trimmed = trim.map(|trim| stream.trim(&trim));
+    keyspace.create(database, key, OwnedValue::object(Object::Stream(stream)));
+    Ok((id, trimmed))
+}
+
+/// Has what was trimmed freed; gives its number.
+fn settle_trim(keyspace: &mut Keyspace, trimmed: Trimmed) -> usize {
+    if trimmed.garbage.burden() > 0 {
+        keyspace.discard(Box::new(Object::Stream(trimmed.garbage)));
+    }
+    trimmed.entries
+}
+
+fn trim(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    let options = Options::parse(args, Syntax::Trim, &context.instance.config)?;
+    let (keyspace, database, reply) = context.parts();
+    let key = args.at(1);
+    let trimmed = edit(keyspace, database, key, |stream| {
+        options.trim.map(|trim| stream.trim(&trim))
+    })?;
+    let trimmed = trimmed.flatten();
+    let count = trimmed.map_or(0, |trimmed| settle_trim(keyspace, trimmed));
+    if count > 0 {
+        keyspace.modified_times(database, key, count as u64);
+        notify(keyspace, "xtrim", database, key);
+    }
+    reply.integer(count as i64);
+    Ok(())
+}
+
+/// What XSETID sets.
+struct NewHistory {
+    last_id: Id,
+    added: Option<i64>,
+    max_deleted_id: Option<Id>,
+}
+
+impl NewHistory {
+    fn parse(args: Args<'_>) -> Result<NewHistory, CommandError> {
+        let mut new = NewHistory {
+            last_id: parse_id(args.at(2))?,
+            added: None,
+            max_deleted_id: None,
+        };
+        let mut at = 3;
+        while let Some(option) = args.get(at) {
+            match args.get(at + 1) {
+                Some(added) if option.eq_ignore_ascii_case(b"ENTRIESADDED") => {
+                    let added = parse_integer(added)?;
+                    if added < 0 {
+                        return Err(CommandError::fixed("ERR entries_added must be positive"));
+                    }
+                    new.added = Some(added);
+                }
+                Some(id) if option.eq_ignore_ascii_case(b"MAXDELETEDID") => {
+                    let id = parse_id(id)?;
+                    if new.last_id < id {
+                        return Err(CommandError::fixed(
+                            "ERR The ID specified in XSETID is smaller than the provided max_deleted_entry_id",
+                        ));
+                    }
+                    new.max_deleted_id = Some(id);
+                }
+                _ => return Err(CommandError::SYNTAX),
+            }
+            at += 2;
+        }
+        Ok(new)
+    }
+
+    fn set_on(&self, stream: &mut Stream) -> CommandResult {
+        let entries = &mut stream.entries;
+        if self.last_id < entries.max_deleted_id {
+            return Err(CommandError::fixed(
+                "ERR The ID specified in XSETID is smaller than current max_deleted_entry_id",
+            ));
+        }
+        if let Some(last) = entries.last_live_id() {
+            if self.last_id < last {
+                return Err(CommandError::fixed(
+                    "ERR The ID specified in XSETID is smaller than the target stream top item",
+                ));
+            }
+            if self
+                .added
+                .is_some_and(|added| (added as usize) < entries.len())
+            {
+                return Err(CommandError::fixed(
+                    "ERR The entries_added specified in XSETID is smaller than the target stream length",
+                ));
+            }
+        }
+        entries.last_id = self.last_id;
+        if let Some(added) = self.added {
+            entries.added = added as u64;
+        }
+        if let Some(id) = self.max_deleted_id.filter(|id| *id != Id::MIN) {
+            entries.max_deleted_id = id;
+        }
+        Ok(())
+    }
+}
+
+fn set_id(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    let new = NewHistory::parse(args)?;
+    let (keyspace, database, reply) = context.parts();
+    let key = args.at(1);
+    match edit(keyspace, database, key, |stream| new.set_on(stream))? {
+        None => return Err(CommandError::NO_SUCH_KEY),
+        Some(result) => result?,
+    }
+    keyspace.changes.count(1);
+    notify(keyspace, "xsetid", database, key);
+    reply.ok();
+    Ok(())
+}

@@ -1,0 +1,243 @@
+//! Deleting entries: XDEL, XDELEX and XACKDEL.
+
+use std::ops::Range;
+
+use crate::command::spec::{
+    Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
+};
+use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::resp::{Reply, number};
+use crate::types::stream::{Deletion, Id, References, Stream};
+
+use super::append::CONDITION;
+use super::trim_options::parse_references;
+use super::{Ids, edit, notify, parse_id, parse_ids, read};
+
+/// The family's commands.
+pub static COMMANDS: &[CommandSpec] = &[
+    CommandSpec {
+        name: "xdel",
+        arity: -3,
+        flags: &[Flag::Write, Flag::Fast],
+        categories: &[Category::Stream],
+        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Delete], 1)],
+        group: Group::Stream,
+        since: "5.0.0",
+        complexity: "O(1) for each ID, whatever the length of the stream.",
+        summary: "Deletes entries; tells how many.",
+        arguments: &[
+            Argument::key("key", 0),
+            Argument::new("id", ArgumentKind::String).multiple(),
+        ],
+        handler: delete,
+        ..CommandSpec::DEFAULT
+    },
+    CommandSpec {
+        name: "xdelex",
+        arity: -5,
+        flags: &[Flag::Write, Flag::Fast],
+        categories: &[Category::Stream],
+        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Delete], 1)],
+        group: Group::Stream,
+        since: "8.2.0",
+        complexity: "O(1) for each ID, whatever the length of the stream; O(N) for N groups with DELREF and ACKED.",
+        summary: "Deletes entries, and tells of each whether it was; may consider what the groups know of it.",
+        arguments: &[
+            Argument::key("key", 0),
+            CONDITION,
+            Argument::block(
+                "ids",
+                &[
+                    Argument::new("numids", ArgumentKind::Integer),
+                    Argument::new("id", ArgumentKind::String).multiple(),
+                ],
+            )
+            .after("IDS"),
+        ],
+        handler: delete_explained,
+        ..CommandSpec::DEFAULT
+    },
+    CommandSpec {
+        name: "xackdel",
+        arity: -6,
+        flags: &[Flag::Write, Flag::Fast],
+        categories: &[Category::Stream],
+        keys: &[KeySpec::one(
+            &[KeyFlag::Rw, KeyFlag::Update, KeyFlag::Delete],
+            1,
+        )],
+        group: Group::Stream,
+        since: "8.2.0",
+        complexity: "O(1) for each ID, whatever the length of the stream; O(N) for N groups with DELREF and ACKED.",
+        summary: "Acknowledges entries of a group and deletes them; tells of each what became of it.",
+        arguments: &[
+            Argument::key("key", 0),
+            Argument::new("group", ArgumentKind::String),
+            CONDITION,
+            Argument::block(
+                "ids",
+                &[
+                    Argument::new("numids", ArgumentKind::Integer),
+                    Argument::new("id", ArgumentKind::String).multiple(),
+                ],
+            )
+            .after("IDS"),
+        ],
+        handler: acknowledge_and_delete,
+        ..CommandSpec::DEFAULT
+    },
+];
+
+fn delete(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    let (keyspace, database, reply) = context.parts();
+    let key = args.at(1);
+    let deleted = edit(keyspace, database, key, |stream| {
+        let ids = parse_ids(args, 2)?;
+        let deleted = ids.iter().filter(|id| stream.entries.delete(**id));
+        Ok::<usize, CommandError>(deleted.count())
+    })?;
+    let deleted = deleted.transpose()?.unwrap_or(0);
+    if deleted > 0 {
+        keyspace.modified_times(database, key, deleted as u64);
+        notify(keyspace, "xdel", database, key);
+    }
+    reply.integer(deleted as i64);
+    Ok(())
+}
+
+/// The options of XDELEX and XACKDEL, and where their IDs are.
+struct Options {
+    references: References,
+    ids: Range<usize>,
+}
+
+impl Options {
+    /// Reads those from an argument on. Errors: all that can be wrong with them, the IDs aside.
+    fn parse(args: Args<'_>, first: usize) -> Result<Options, CommandError> {
+        let mut references = None;
+        let mut ids = None;
+        let mut at = first;
+        while let Some(option) = args.get(at) {
+            if parse_references(option, &mut references) {
+                at += 1;
+            } else if option.eq_ignore_ascii_case(b"IDS") && ids.is_none() {
+                let range = counted_ids(args, at + 1)?;
+                at = range.end;
+                ids = Some(range);
+            } else {
+                return Err(CommandError::SYNTAX);
+            }
+        }
+        Ok(Options {
+            references: references.unwrap_or_default(),
+            ids: ids.ok_or(CommandError::SYNTAX)?,
+        })
+    }
+
+    /// Reads the IDs. Errors: one is none.
+    fn parse_ids(&self, args: Args<'_>) -> Result<Ids, CommandError> {
+        self.ids.clone().map(|at| parse_id(args.at(at))).collect()
+    }
+}
+
+/// Where so many IDs are, whose number is here.
+fn counted_ids(args: Args<'_>, at: usize) -> Result<Range<usize>, CommandError> {
+    let count = args.get(at).ok_or(CommandError::SYNTAX)?;
+    let count = number::parse_i64(count).filter(|count| *count > 0);
+    let count = count.ok_or(CommandError::fixed(
+        "ERR Number of IDs must be a positive integer",
+    ))?;
+    let first = at + 1;
+    let count = usize::try_from(count).ok();
+    match count.filter(|count| *count <= args.len() - first) {
+        Some(count) => Ok(first..first + count),
+        None => Err(CommandError::fixed(
+            "ERR The `numids` parameter must match the number of arguments",
+        )),
+    }
+}
+
+/// The number that stands for what became of an entry.
+fn write_deletion(reply: &mut Reply, deletion: Deletion) {
+    reply.integer(match deletion {
+        Deletion::Deleted => 1,
+        Deletion::Absent => -1,
+        Deletion::Needed => 2,
+    });
+}
+
+fn delete_explained(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    let (keyspace, database, reply) = context.parts();
+    let key = args.at(1);
+    let exists = read(keyspace, database, key)?.is_some();
+    let options = Options::parse(args, 2)?;
+    if !exists {
+        write_absent(reply, options.ids.len());
+        return Ok(());
+    }
+    let ids = options.parse_ids(args)?;
+    let deleted = edit(keyspace, database, key, |stream| {
+        let mut deleted = 0;
+        reply.array(ids.len());
+        for id in ids {
+            let deletion = stream.delete(id, options.references);
+            deleted += u64::from(deletion == Deletion::Deleted);
+            write_deletion(reply, deletion);
+        }
+        deleted
+    })?;
+    if let Some(deleted @ 1..) = deleted {
+        keyspace.modified_times(database, key, deleted);
+        notify(keyspace, "xdel", database, key);
+    }
+    Ok(())
+}
+
+fn write_absent(reply: &mut Reply, count: usize) {
+    reply.array(count);
+    for _ in 0..count {
+        write_deletion(reply, Deletion::Absent);
+    }
+}
+
+/// Acknowledges an entry, and deletes it if it was pending.
+fn acknowledge_one(stream: &mut Stream, group: &[u8], id: Id, references: References) -> Deletion {
+    let acknowledged = stream.groups.edit(group, |group| group.acknowledge(id));
+    if acknowledged.flatten().is_none() {
+        return Deletion::Absent;
+    }
+    match stream.delete(id, references) {
+        Deletion::Absent => Deletion::Deleted,
+        deletion => deletion,
+    }
+}
+
+fn acknowledge_and_delete(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    let (keyspace, database, reply) = context.parts();
+    let (key, group) = (args.at(1), args.at(2));
+    let stream = read(keyspace, database, key)?;
+    let has_group = stream.is_some_and(|stream| stream.groups.get(group).is_some());
+    let options = Options::parse(args, 3)?;
+    if !has_group {
+        write_absent(reply, options.ids.len());
+        return Ok(());
+    }
+    let ids = options.parse_ids(args)?;
+    let mut changes = 0;
+    let deleted = edit(keyspace, database, key, |stream| {
+        let before = stream.len();
+        reply.array(ids.len());
+        for id in ids {
+            let deletion = acknowledge_one(stream, group, id, options.references);
+            changes += u64::from(deletion != Deletion::Absent);
+            write_deletion(reply, deletion);
+        }
+        before - stream.len()
+    })?;
+    keyspace.changes.count(changes);
+    if deleted.is_some_and(|deleted| deleted > 0) {
+        keyspace.changes.touched(database, key);
+        notify(keyspace, "xdel", database, key);
+    }
+    Ok(())
+}

@@ -1,0 +1,179 @@
+//! Streams between their type and the snapshot format.
+
+use crate::persistence::rdb::{EntriesRead, Fault, StreamId, StreamPiece, ValueKind, Writer};
+use crate::types::stream::{ConsumerParts, Group, GroupParts, History, Id, PartsError, Stream};
+
+use super::load::MISPLACED;
+
+/// A stream that is being built of its parts.
+#[derive(Default)]
+pub(super) struct StreamBuilder {
+    blocks: Vec<(Id, Vec<u8>)>,
+    /// There once its entries are complete.
+    stream: Option<Stream>,
+    /// The group whose parts are coming.
+    group: Option<GroupParts>,
+}
+
+impl StreamBuilder {
+    /// Takes the next part. O(bytes), O(blocks) for the summary.
+    pub fn add(&mut self, piece: StreamPiece<'_>) -> Result<(), Fault> {
+        match piece {
+            StreamPiece::Node { id, listpack } => {
+                self.blocks.push((id_of(id), listpack.into_vec()));
+            }
+            StreamPiece::Summary {
+                last_id,
+                entries_added,
+                max_deleted_id,
+                ..
+            } => {
+                let history = History {
+                    last_id: id_of(last_id),
+                    max_deleted_id: id_of(max_deleted_id),
+                    added: entries_added,
+                    ..History::default()
+                };
+                let blocks = std::mem::take(&mut self.blocks);
+                self.stream = Some(Stream::from_parts(blocks, &history).map_err(fault)?);
+            }
+            StreamPiece::Group {
+                name,
+                last_id,
+                entries_read,
+            } => self.begin_group(name.into_vec(), id_of(last_id), entries_read)?,
+            StreamPiece::Pending {
+                id,
+                delivery_time_ms,
+                delivery_count,
+            } => {
+                let pending = &mut self.group()?.pending;
+                pending.push((id_of(id), delivery_time_ms, delivery_count));
+            }
+            StreamPiece::Consumer {
+                name,
+                seen_time_ms,
+                active_time_ms,
+            } => self.group()?.consumers.push(ConsumerParts {
+                name: name.into_vec(),
+                seen_ms: seen_time_ms,
+                active_ms: (active_time_ms >= 0).then_some(active_time_ms),
+                pending: Vec::new(),
+            }),
+            StreamPiece::ConsumerPending { id } => {
+                let consumer = self.group()?.consumers.last_mut().ok_or(MISPLACED)?;
+                consumer.pending.push(id_of(id));
+            }
+        }
+        Ok(())
+    }
+
+    fn group(&mut self) -> Result<&mut GroupParts, Fault> {
+        self.group.as_mut().ok_or(MISPLACED)
+    }
+
+    fn begin_group(
+        &mut self,
+        name: Vec<u8>,
+        last_id: Id,
+        entries_read: EntriesRead,
+    ) -> Result<(), Fault> {
+        self.end_group()?;
+        let stream = self.stream.as_ref().ok_or(MISPLACED)?;
+        let entries_read = match entries_read {
+            EntriesRead::Known(count) => Some(count as i64),
+            EntriesRead::Unknown => None,
+            EntriesRead::Estimate => stream.entries.distance_from_first_ever(last_id),
+        };
+        self.group = Some(GroupParts {
+            name,
+            last_id,
+            entries_read,
+            pending: Vec::new(),
+            consumers: Vec::new(),
+        });
+        Ok(())
+    }
+
+    /// Adds the group whose parts are complete.
+    fn end_group(&mut self) -> Result<(), Fault> {
+        if let (Some(stream), Some(group)) = (&mut self.stream, self.group.take()) {
+            if stream.groups.get(&group.name).is_some() {
+                return Err(Fault::Corrupt("Duplicated consumer group name detected"));
+            }
+            stream.add_group(group).map_err(fault)?;
+        }
+        Ok(())
+    }
+
+    /// The stream. O(parts of the last group).
+    pub fn finish(mut self) -> Result<Stream, Fault> {
+        self.end_group()?;
+        self.stream.ok_or(MISPLACED)
+    }
+}
+
+fn id_of((ms, seq): StreamId) -> Id {
+    Id::new(ms, seq)
+}
+
+fn fault(error: PartsError) -> Fault {
+    Fault::Corrupt(match error {
+        PartsError::BlockOrder => "a stream's blocks are not in order",
+        PartsError::DuplicateName => "Duplicate stream consumer detected",
+        PartsError::PendingOrder => "a group's pending entries are not in order",
+        PartsError::NotGivenOut => "a consumer has an entry that its group has not",
+        PartsError::WrongOwner => "a pending entry has no consumer, or two",
+    })
+}
+
+/// Writes a stream with its type in front. O(bytes).
+pub(super) fn save(stream: &Stream, writer: &mut Writer<'_>) {
+    writer.kind(ValueKind::Stream3);
+    writer.length(stream.entries.blocks() as u64);
+    for block in stream.entries.iter_blocks() {
+        writer.string(&raw_id(block.first));
+        writer.string(block.bytes);
+    }
+    let history = stream.entries.history();
+    writer.length(stream.len() as u64);
+    for id in [history.last_id, history.first_id, history.max_deleted_id] {
+        save_id(id, writer);
+    }
+    writer.length(history.added);
+    writer.length(stream.groups.len() as u64);
+    for group in stream.groups.iter() {
+        save_group(group, writer);
+    }
+}
+
+fn save_group(group: &Group, writer: &mut Writer<'_>) {
+    writer.string(group.name());
+    save_id(group.last_id, writer);
+    writer.length(group.entries_read.map_or(u64::MAX, |count| count as u64));
+    writer.length(group.pending().len() as u64);
+    for pending in group.pending().iter() {
+        writer.bytes(&raw_id(pending.id));
+        writer.time_ms(pending.delivered_ms);
+        writer.length(pending.deliveries);
+    }
+    writer.length(group.consumers().count() as u64);
+    for consumer in group.consumers() {
+        writer.string(consumer.name());
+        writer.time_ms(consumer.seen_ms);
+        writer.time_ms(consumer.active_ms.unwrap_or(-1));
+        writer.length(consumer.pending().len() as u64);
+        for id in consumer.pending().iter() {
+            writer.bytes(&raw_id(*id));
+        }
+    }
+}
+
+fn save_id(id: Id, writer: &mut Writer<'_>) {
+    writer.length(id.ms);
+    writer.length(id.seq);
+}
+
+fn raw_id(id: Id) -> [u8; 16] {
+    (u128::from(id.ms) << 64 | u128::from(id.seq)).to_be_bytes()
+}
