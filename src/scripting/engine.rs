@@ -5,7 +5,7 @@ use crate::server::clock::Ticks;
 use super::dialect;
 use super::failure;
 use super::libraries;
-use super::lua::{Kind, Lua, Reference, Stack};
+use super::lua::{INTERNAL, Kind, Lua, Reference, Stack};
 use super::service;
 
 /// What the scripts of one state may allocate, in bytes.
@@ -28,7 +28,7 @@ impl Engine {
     /// A state for scripts; none if there is no memory for it.
     pub fn new(ticks: Ticks) -> Option<Engine> {
         let mut lua = Lua::new(MEMORY_MAX_BYTES, ticks)?;
-        let is_loaded = lua.load(SANDBOX.as_bytes(), failure::SANDBOX);
+        let is_loaded = lua.load(SANDBOX.as_bytes(), INTERNAL);
         debug_assert!(is_loaded, "the sandbox compiles");
         let stack = lua.stack();
         push_natives(stack);
@@ -118,6 +118,8 @@ fn push_natives(stack: &mut Stack) {
     stack.set_field(-2, b"redis");
     libraries::set_tables(stack);
     stack.set_field(-2, b"libraries");
+    libraries::push_searches(stack);
+    stack.set_field(-2, b"searches");
     service::push_loading_table(stack);
     stack.set_field(-2, b"loading");
     debug_assert_eq!(stack.kind(-1), Kind::Table);

@@ -2,10 +2,7 @@
 
 use crate::command::CommandError;
 
-use super::lua::{Kind, Outcome, Raise, Stack};
-
-/// The chunk that makes the sandbox; its functions are not what a script's author knows.
-pub const SANDBOX: &str = "=sandbox";
+use super::lua::{INTERNAL, Kind, Outcome, Raise, Stack};
 
 /// Levels of the call stack that are searched for the place of an error.
 const LEVELS_MAX: i32 = 12;
@@ -43,7 +40,7 @@ pub fn handle(stack: &mut Stack) -> Outcome {
         push(stack, &text, false);
     }
     let mut places = (1..LEVELS_MAX).map_while(|level| stack.place(level));
-    let found = places.find(|place| !place.is_native && place.source != SANDBOX);
+    let found = places.find(|place| !place.is_native && place.source != INTERNAL);
     if let Some(place) = found {
         stack.push_bytes(place.source.as_bytes());
         stack.set_field(-2, b"source");

@@ -185,16 +185,12 @@ fn begin(instance: &Instance, program: &Program<'_>) -> Run {
 fn session_for(context: &mut Context<'_>) -> Box<Session> {
     let caller = &mut *context.session;
     let mut session = context.instance.scripting.session.take().unwrap_or_else(|| {
-        let token = Token {
-            slot: u32::MAX,
-            generation: u32::MAX,
-        };
         let address = Address {
             peer: "lua".to_string(),
             local: String::new(),
             unix: false,
         };
-        Box::new(Session::new(0, token, address, 0))
+        Box::new(Session::new(0, Token::SCRIPT, address, 0))
     });
     session.database = caller.database;
     session.authenticated = caller.authenticated;

@@ -10,7 +10,7 @@ local readonly = "Attempt to modify a readonly table"
 local error, type, select, setmetatable, getmetatable = error, type, select, setmetatable, getmetatable
 local rawget, rawset, next, pairs, pcall = rawget, rawset, next, pairs, pcall
 local load, loadstring, collectgarbage, tostring = load, loadstring, collectgarbage, tostring
-local byte = string.byte
+local byte, sub, concat = string.byte, string.sub, table.concat
 local insert, remove, sort = table.insert, table.remove, table.sort
 local foreach, foreachi = table.foreach, table.foreachi
 
@@ -159,9 +159,78 @@ function lib.table.setn()
   error("'setn' is obsolete", 2)
 end
 
-lib.string = choose(string, [[byte char dump find format gmatch gsub len lower match rep reverse sub upper]])
+lib.string = choose(string, [[byte char dump format len lower rep reverse sub upper]])
 
-lib.string.gfind = string.gmatch
+-- Searches that can be stopped.
+local search, walk, substitute = native.searches.search, native.searches.walk, native.searches.gsub
+lib.string.find, lib.string.match = native.searches.find, native.searches.match
+
+local function text(value, index, name)
+  local kind = type(value)
+  if kind == "number" then
+    return tostring(value)
+  elseif kind ~= "string" then
+    if kind == "nil" then
+      kind = "no value"
+    end
+    error("bad argument #" .. index .. " to '" .. name .. "' (string expected, got " .. kind .. ")", 3)
+  end
+  return value
+end
+
+function lib.string.gmatch(s, pattern)
+  s, pattern = text(s, 1, "gmatch"), text(pattern, 2, "gmatch")
+  local at = 1
+  local function step(next_at, ...)
+    at = next_at
+    return ...
+  end
+  return function()
+    return step(walk(s, pattern, at))
+  end
+end
+lib.string.gfind = lib.string.gmatch
+
+function lib.string.gsub(s, pattern, with, limit)
+  local kind = type(with)
+  if kind ~= "function" and kind ~= "table" then
+    return substitute(s, pattern, with, limit)
+  end
+  s, pattern = text(s, 1, "gsub"), text(pattern, 2, "gsub")
+  limit = limit == nil and #s + 1 or tonumber(limit)
+  if not limit then
+    return substitute(s, pattern, "", limit)
+  end
+  local anchored = byte(pattern) == 94
+  local parts, count, at, copied = {}, 0, 1, 1
+  local function use(first, last, ...)
+    if not first then
+      return false
+    end
+    count = count + 1
+    local value
+    if kind == "table" then
+      value = with[(...)]
+    else
+      value = with(...)
+    end
+    if value then
+      local got = type(value)
+      if got ~= "string" and got ~= "number" then
+        error("invalid replacement value (a " .. got .. ")", 3)
+      end
+      parts[#parts + 1] = sub(s, copied, first - 1)
+      parts[#parts + 1] = value
+      copied = last + 1
+    end
+    at = last >= first and last + 1 or first + 1
+    return at <= #s + 1 and not anchored
+  end
+  while count < limit and use(search(s, pattern, at)) do
+  end
+  parts[#parts + 1] = sub(s, copied)
+  return concat(parts), count
+end
 
 lib.math = choose(math, [[abs acos asin atan atan2 ceil cos cosh deg exp floor fmod frexp huge ldexp log log10 max min modf pi
   pow rad sin sinh sqrt tan tanh]])

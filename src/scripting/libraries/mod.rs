@@ -1,10 +1,12 @@
-//! The libraries that scripts have beside Lua's own: cjson, cmsgpack and struct. Never asks the server for anything.
+//! The libraries that scripts have beside Lua's own: cjson, cmsgpack and struct; and the searches of `string`, done anew. Never asks the server for anything.
 
 mod arguments;
 mod json;
 mod json_decode;
 mod json_encode;
 mod message_pack;
+mod patterns;
+mod strings;
 mod structs;
 #[cfg(test)]
 mod tests;
@@ -19,6 +21,11 @@ pub fn set_tables(stack: &mut Stack) {
     stack.set_field(-2, b"cmsgpack");
     structs::push_table(stack);
     stack.set_field(-2, b"struct");
+}
+
+/// Pushes the native functions of which the sandbox makes those of `string` that search.
+pub fn push_searches(stack: &mut Stack) {
+    strings::push_table(stack);
 }
 
 /// Sets functions of the table on top.
@@ -43,7 +50,7 @@ impl Pace {
     ///
     /// Errors: the script is to end, or has taken too much memory.
     #[inline]
-    fn step(&mut self, stack: &mut Stack) -> Result<(), Raise> {
+    fn step(&mut self, stack: &Stack) -> Result<(), Raise> {
         self.values += 1;
         if self.values.is_multiple_of(VALUES_PER_LOOK) {
             return stack.breathe();

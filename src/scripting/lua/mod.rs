@@ -16,6 +16,9 @@ mod native;
 mod stack;
 mod state;
 
+/// The name of the chunk whose functions stand between scripts and natives: no place in it is told of in messages.
+pub const INTERNAL: &str = "=sandbox";
+
 pub use control::{Host, Order};
 pub use native::{Native, Outcome, Raise};
 pub use stack::{Kind, Reference, Stack};

@@ -74,7 +74,7 @@ impl Stack {
     /// For natives that take long, now and then: lets the script stand still if its time is up.
     ///
     /// Errors: it is to end, or has taken too much memory.
-    pub fn breathe(&mut self) -> Result<(), Raise> {
+    pub fn breathe(&self) -> Result<(), Raise> {
         // SAFETY: the state is one of `Lua::new`'s.
         let control = unsafe { control_of(self.raw()) };
         if control.killed.borrow().is_none() && control.is_time_up() {
@@ -152,7 +152,8 @@ pub(super) fn raise(stack: &Stack, error: Raise) {
     match error {
         Raise::Value => {}
         Raise::Text(text) => {
-            let place = stack.place(1).map(|place| place.prefix());
+            let mut places = (1..3).map_while(|level| stack.place(level));
+            let place = places.find(|place| place.source != super::INTERNAL).map(|place| place.prefix());
             stack.push_bytes(format!("{}{text}", place.unwrap_or_default()).as_bytes());
         }
         Raise::Bare(text) => stack.push_bytes(text.as_bytes()),
