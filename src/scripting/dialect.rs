@@ -107,7 +107,8 @@ impl<'a> Translation<'a> {
                         _ => {}
                     }
                 }
-                Kind::Symbol | Kind::Dots => {}
+                Kind::Symbol => self.check_operator(at)?,
+                Kind::Dots => {}
             }
         }
         Ok(self.apply())
@@ -168,6 +169,24 @@ impl<'a> Translation<'a> {
             return Err((self.line_of(token.start), message));
         }
         Ok(())
+    }
+
+    /// The operators on bits came after 5.1.
+    fn check_operator(&self, at: usize) -> Result<(), (usize, String)> {
+        let token = self.tokens[at];
+        let next = self.text.get(token.end);
+        let is_later = match self.text[token.start] {
+            b'&' | b'|' => true,
+            b'~' => next != Some(&b'='),
+            first @ (b'<' | b'>') => next == Some(&first),
+            _ => false,
+        };
+        if !is_later {
+            return Ok(());
+        }
+        let shown = char::from(self.text[token.start]);
+        let line = self.line_of(token.start);
+        Err((line, format!("unexpected symbol near '{shown}'")))
     }
 
     fn check_goto(&self, at: usize) -> Result<(), (usize, String)> {
@@ -496,10 +515,14 @@ mod tests {
             ("return 5i", 1, "malformed number near '5i'"),
             ("return 0b1", 1, "malformed number near '0b1'"),
             ("goto done", 1, "'=' expected near 'done'"),
+            ("return 1 & 2", 1, "unexpected symbol near '&'"),
+            ("return 1 << 2", 1, "unexpected symbol near '<'"),
+            ("return ~1", 1, "unexpected symbol near '~'"),
         ] {
             let error = translate(text.as_bytes()).expect_err("it is no Lua 5.1");
             assert_eq!(error, (line, message.to_string()));
         }
+        check("return 1 ~= 2, 1 < 2", "return 1 ~= 2, 1 < 2");
         check("local goto = 1", "local goto = 1");
         check("t.goto = x", "t.goto = x");
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use ahash::AHashMap;
+use smallvec::SmallVec;
 
 use crate::command::CommandError;
 use crate::server::clock::Clock;
@@ -46,6 +47,7 @@ pub struct Library {
 #[derive(Default)]
 pub struct Libraries {
     libraries: BTreeMap<Rc<[u8]>, Library>,
+    /// By name in lower case: a function is called in whatever case.
     functions: AHashMap<Rc<[u8]>, Function>,
 }
 
@@ -53,7 +55,9 @@ impl Libraries {
     /// The function of that name.
     #[inline]
     pub fn find(&self, name: &[u8]) -> Option<&Function> {
-        self.functions.get(name)
+        let mut lower: SmallVec<[u8; 64]> = SmallVec::from_slice(name);
+        lower.make_ascii_lowercase();
+        self.functions.get(&lower[..])
     }
 
     /// Every library with its name, in the order of names.
@@ -87,7 +91,8 @@ impl Libraries {
     fn take(&mut self, name: &[u8]) -> Option<Taken> {
         let (name, library) = self.libraries.remove_entry(name)?;
         let functions = library.functions.iter();
-        let functions = functions.filter_map(|function| self.functions.remove_entry(function));
+        let functions =
+            functions.filter_map(|name| self.functions.remove_entry(&name.to_ascii_lowercase()[..]));
         Some(Taken {
             functions: functions.collect(),
             name,
@@ -422,14 +427,15 @@ impl Scripting {
             .iter()
             .find(|registration| self.functions.find(&registration.name).is_some());
         let text = taken.map(|taken| format!("Function {} already exists", lossy(&taken.name)));
-        let functions: Vec<(Rc<[u8]>, Function)> = registered
-            .into_iter()
-            .map(|registration| (registration.name.into(), registration.function))
-            .collect();
+        let names = registered.iter().map(|registration| registration.name.clone().into());
         let library = Library {
             code: code.into(),
-            functions: functions.iter().map(|(name, _)| name.clone()).collect(),
+            functions: names.collect(),
         };
+        let functions: Vec<(Rc<[u8]>, Function)> = registered
+            .into_iter()
+            .map(|registration| (registration.name.to_ascii_lowercase().into(), registration.function))
+            .collect();
         let loaded = Taken {
             name,
             library,

@@ -60,6 +60,8 @@ pub struct Scripting {
     reply: Reply,
     /// The random numbers of all scripts: the same after every start.
     random: Random48,
+    /// Whether scripts may call what is not for them (DEBUG).
+    pub allows_all: bool,
     /// Scripts that went as there were too many.
     pub evicted: u64,
     /// How often a script may look at the clock before it is suspended, whatever the clock says: for tests, whose clock
