@@ -12,6 +12,7 @@ use super::lua::{Kind, Stack};
 pub fn write(stack: &mut Stack, reply: &mut Reply, script: Protocol) -> Vec<String> {
     let mut writer = Writer {
         reply,
+        nesting: 0,
         script,
         errors: Vec::new(),
     };
@@ -19,15 +20,19 @@ pub fn write(stack: &mut Stack, reply: &mut Reply, script: Protocol) -> Vec<Stri
     writer.errors
 }
 
+/// Nesting of replies; what is deeper is replaced by an error. Few clients take that many levels.
+const NESTING_MAX: usize = 1000;
+
 struct Writer<'a> {
     reply: &'a mut Reply,
+    nesting: usize,
     script: Protocol,
     errors: Vec<String>,
 }
 
 impl Writer<'_> {
     fn write(&mut self, stack: &mut Stack) {
-        if !stack.reserve(4) {
+        if self.nesting == NESTING_MAX || !stack.reserve(4) {
             self.reply.error("ERR reached lua stack limit");
             return stack.pop(1);
         }
@@ -35,7 +40,12 @@ impl Writer<'_> {
             Kind::String => self.reply.bulk(stack.bytes(-1).unwrap_or_default()),
             Kind::Number => self.reply.integer(truncate(stack.number(-1).unwrap_or_default())),
             Kind::Boolean => self.write_bool(stack.truth(-1)),
-            Kind::Table => return self.write_table(stack),
+            Kind::Table => {
+                self.nesting += 1;
+                self.write_table(stack);
+                self.nesting -= 1;
+                return;
+            }
             _ => self.reply.null(),
         }
         stack.pop(1);

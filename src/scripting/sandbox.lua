@@ -9,7 +9,7 @@ local readonly = "Attempt to modify a readonly table"
 
 local error, type, select, setmetatable, getmetatable = error, type, select, setmetatable, getmetatable
 local rawget, rawset, next, pairs, pcall = rawget, rawset, next, pairs, pcall
-local load, loadstring, collectgarbage, tostring = load, loadstring, collectgarbage, tostring
+local loadstring, collectgarbage, tostring, tonumber = loadstring, collectgarbage, tostring, tonumber
 local byte, sub, concat = string.byte, string.sub, table.concat
 local insert, remove, sort = table.insert, table.remove, table.sort
 local foreach, foreachi = table.foreach, table.foreachi
@@ -39,7 +39,7 @@ local function choose(from, names)
   return chosen
 end
 
-local G = choose(_G, [[assert coroutine error gcinfo ipairs rawequal select tonumber tostring type unpack xpcall _VERSION]])
+local G = choose(_G, [[assert coroutine error gcinfo ipairs rawequal select tonumber tostring type unpack _VERSION]])
 
 -- Functions that go around metatables, taught about proxies. Those that are left are called last, so that errors in their
 -- arguments are told of as ever.
@@ -98,13 +98,38 @@ function G.pcall(...)
   return unwrap(pcall(...))
 end
 
+-- The handler is called when the stack is unwound already: while an error of the hook's is handled, the hook is switched off.
+local function handle(handler, ok, failure, ...)
+  if ok then
+    return ok, failure, ...
+  end
+  return false, select(2, pcall(handler, failure))
+end
+
+function G.xpcall(work, handler)
+  return handle(handler, pcall(work))
+end
+
 -- Text only: compiled code could do anything.
 function G.load(chunk, name)
   if type(chunk) ~= "function" then
     local got = chunk == nil and "no value" or type(chunk)
     error("bad argument #1 to 'load' (function expected, got " .. got .. ")", 2)
   end
-  return load(chunk, name or "=(load)", "t")
+  -- The pieces are gathered here: what is raised while the compiler waits for one would leave the hook switched off.
+  local parts = {}
+  while true do
+    local ok, piece = pcall(chunk)
+    if not ok then
+      return nil, piece
+    elseif piece == nil or piece == "" then
+      break
+    elseif type(piece) ~= "string" then
+      return nil, "reader function must return a string"
+    end
+    parts[#parts + 1] = piece
+  end
+  return G.loadstring(concat(parts), name or "=(load)")
 end
 
 function G.loadstring(text, name)
@@ -240,7 +265,37 @@ lib.math.randomseed = native.randomseed
 
 lib.os = choose(os, "clock")
 lib.bit = choose(bit, "arshift band bnot bor bswap bxor lshift rol ror rshift tobit tohex")
-lib.coroutine = choose(coroutine, "create resume running status wrap yield")
+lib.coroutine = choose(coroutine, "create running status yield")
+
+-- Each coroutine that resumes another takes of the machine's stack, so there must not be too many within each other.
+local level = setmetatable({}, { __mode = "k" })
+local create, resume, running = coroutine.create, coroutine.resume, coroutine.running
+
+local function resume_within(co, ...)
+  local current = running()
+  local depth = current and level[current] or 0
+  if depth >= 190 then
+    return false, "C stack overflow"
+  elseif type(co) == "thread" then
+    level[co] = depth + 1
+  end
+  return resume(co, ...)
+end
+lib.coroutine.resume = resume_within
+
+local function unless_failed(ok, failure, ...)
+  if ok then
+    return failure, ...
+  end
+  error(failure, type(failure) == "string" and 2 or 0)
+end
+
+function lib.coroutine.wrap(work)
+  local co = create(work)
+  return function(...)
+    return unless_failed(resume_within(co, ...))
+  end
+end
 
 for name, real in pairs(native.libraries) do
   lib[name] = real

@@ -13,10 +13,10 @@ use crate::server::clock::Ticks;
 use super::control::{Control, Event, Host, Order, allocate, hook};
 use super::stack::{Reference, Stack};
 
-/// Size of the machine stack that scripts run on, in bytes: two hundred calls of native functions within each other, which is as
-/// many as Lua allows, of which each may need some ten thousand; or eight thousand levels of what the libraries take apart, of which
-/// each needs some hundred, and a thousand in builds that are not optimized. Only what is used takes memory.
-const MACHINE_STACK_BYTES: usize = 16 << 20;
+/// Size of the machine stack that scripts run on, in bytes. Native functions call Lua functions, which call natives; Lua's own stack
+/// bounds that to some thousand levels, each of which may need some thousand bytes. What the libraries take apart may have as many levels.
+/// Only what is used takes memory.
+const MACHINE_STACK_BYTES: usize = 64 << 20;
 /// Instructions between two looks at the clock: some ten microseconds.
 const HOOK_INSTRUCTIONS: c_int = 5_000;
 
