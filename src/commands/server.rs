@@ -7,8 +7,8 @@ use crate::command::spec::{
 use crate::command::{Args, CommandError, CommandResult, Context};
 use crate::info::{self, Facts, Selection};
 use crate::instance::{LoopRequest, ShutdownOptions};
-use crate::scripting;
 use crate::resp::number;
+use crate::scripting;
 use crate::session::Blocked;
 
 /// The family's commands.

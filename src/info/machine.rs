@@ -147,10 +147,18 @@ pub(super) static MEMORY: &[Field] = &[
     Field::of("total_system_memory_human", |_| {
         human_bytes(resources::total_memory_bytes())
     }),
-    Field::of("used_memory_lua", |facts| machine_of(facts, Kind::Script).to_string()),
-    Field::of("used_memory_vm_eval", |facts| machine_of(facts, Kind::Script).to_string()),
-    Field::of("used_memory_lua_human", |facts| human_bytes(machine_of(facts, Kind::Script))),
-    Field::of("used_memory_scripts_eval", |facts| scripts_bytes(facts).to_string()),
+    Field::of("used_memory_lua", |facts| {
+        machine_of(facts, Kind::Script).to_string()
+    }),
+    Field::of("used_memory_vm_eval", |facts| {
+        machine_of(facts, Kind::Script).to_string()
+    }),
+    Field::of("used_memory_lua_human", |facts| {
+        human_bytes(machine_of(facts, Kind::Script))
+    }),
+    Field::of("used_memory_scripts_eval", |facts| {
+        scripts_bytes(facts).to_string()
+    }),
     Field::of("number_of_cached_scripts", |facts| {
         facts.instance.scripting.scripts.len().to_string()
     }),
@@ -160,10 +168,16 @@ pub(super) static MEMORY: &[Field] = &[
     Field::of("number_of_libraries", |facts| {
         facts.instance.scripting.functions.len().to_string()
     }),
-    Field::of("used_memory_vm_functions", |facts| machine_of(facts, Kind::Function).to_string()),
+    Field::of("used_memory_vm_functions", |facts| {
+        machine_of(facts, Kind::Function).to_string()
+    }),
     Field::of("used_memory_vm_total", |facts| machines(facts).to_string()),
-    Field::of("used_memory_vm_total_human", |facts| human_bytes(machines(facts))),
-    Field::of("used_memory_functions", |facts| functions_bytes(facts).to_string()),
+    Field::of("used_memory_vm_total_human", |facts| {
+        human_bytes(machines(facts))
+    }),
+    Field::of("used_memory_functions", |facts| {
+        functions_bytes(facts).to_string()
+    }),
     Field::of("used_memory_scripts", |facts| {
         (scripts_bytes(facts) + functions_bytes(facts)).to_string()
     }),

@@ -98,7 +98,9 @@ pub(super) static STATS: &[Field] = &[
     Field::of("evicted_clients", |facts| {
         facts.instance.stats.evicted_clients.to_string()
     }),
-    Field::of("evicted_scripts", |facts| facts.instance.scripting.evicted.to_string()),
+    Field::of("evicted_scripts", |facts| {
+        facts.instance.scripting.evicted.to_string()
+    }),
     Field::fixed("total_eviction_exceeded_time", "0"),
     Field::fixed("current_eviction_exceeded_time", "0"),
     Field::of("keyspace_hits", |facts| {

@@ -56,10 +56,7 @@ impl Host for Bridge<'_> {
 }
 
 /// The arguments of a command, as a script gives them: numbers become texts.
-fn with_arguments<T>(
-    stack: &Stack,
-    work: impl FnOnce(&[&[u8]]) -> T,
-) -> Result<T, &'static str> {
+fn with_arguments<T>(stack: &Stack, work: impl FnOnce(&[&[u8]]) -> T) -> Result<T, &'static str> {
     let count = stack.len();
     if count == 0 {
         return Err("Please specify at least one argument for this redis lib call");
@@ -90,7 +87,9 @@ impl Bridge<'_> {
     /// `redis.call` and `redis.pcall`: runs a command and pushes its reply as a value.
     fn call(&mut self, stack: &mut Stack, raises: bool) -> Outcome {
         self.reply.clear();
-        let done = with_arguments(stack, |arguments| self.execute(Args::from_slices(arguments)));
+        let done = with_arguments(stack, |arguments| {
+            self.execute(Args::from_slices(arguments))
+        });
         let pushed = match done {
             Ok(Ok(())) => self.push_reply(stack),
             Ok(Err(refusal)) => {
@@ -205,17 +204,17 @@ impl Bridge<'_> {
         let known = with_arguments(stack, |arguments| {
             // Whoever may log in may do all.
             let (name, second) = (arguments[0], arguments.get(1).copied());
-            self.instance.commands.resolve_strictly(name, second).map(|_| ())
+            self.instance
+                .commands
+                .resolve_strictly(name, second)
+                .map(|_| ())
         });
         match known {
             Ok(Some(())) => {
                 stack.push_bool(true);
                 Ok(1)
             }
-            Ok(None) => failure::misuse(
-                stack,
-                "Invalid command passed to redis.acl_check_cmd()",
-            ),
+            Ok(None) => failure::misuse(stack, "Invalid command passed to redis.acl_check_cmd()"),
             Err(text) => failure::misuse(stack, text),
         }
     }

@@ -11,18 +11,31 @@ use std::ops::Range;
 
 /// Functions, or tables of functions, of which each call gives one result (or none, or never returns).
 const SINGLE: &[&[u8]] = &[
-    b"redis", b"server", b"cjson", b"bit", b"error", b"tonumber", b"tostring", b"type",
-    b"setmetatable", b"rawget", b"rawset",
+    b"redis",
+    b"server",
+    b"cjson",
+    b"bit",
+    b"error",
+    b"tonumber",
+    b"tostring",
+    b"type",
+    b"setmetatable",
+    b"rawget",
+    b"rawset",
 ];
 /// The same, field by field.
 const SINGLE_FIELDS: &[(&[u8], &[&[u8]])] = &[
     (
         b"string",
-        &[b"rep", b"format", b"sub", b"len", b"lower", b"upper", b"reverse", b"char"],
+        &[
+            b"rep", b"format", b"sub", b"len", b"lower", b"upper", b"reverse", b"char",
+        ],
     ),
     (
         b"math",
-        &[b"random", b"floor", b"ceil", b"abs", b"max", b"min", b"sqrt", b"fmod", b"pow"],
+        &[
+            b"random", b"floor", b"ceil", b"abs", b"max", b"min", b"sqrt", b"fmod", b"pow",
+        ],
     ),
     (b"table", &[b"concat", b"getn", b"maxn", b"setn"]),
     (b"cmsgpack", &[b"pack"]),
@@ -118,7 +131,8 @@ impl<'a> Translation<'a> {
         if self.edits.is_empty() {
             return Cow::Borrowed(self.text);
         }
-        self.edits.sort_by_key(|edit| (edit.range.start, edit.range.end));
+        self.edits
+            .sort_by_key(|edit| (edit.range.start, edit.range.end));
         let mut out = Vec::with_capacity(self.text.len() + 16 * self.edits.len());
         let mut done = 0;
         for edit in self.edits {
@@ -135,7 +149,9 @@ impl<'a> Translation<'a> {
     }
 
     fn at(&self, at: usize) -> &'a [u8] {
-        self.tokens.get(at).map_or(&b""[..], |token| self.bytes(*token))
+        self.tokens
+            .get(at)
+            .map_or(&b""[..], |token| self.bytes(*token))
     }
 
     fn is(&self, at: usize, text: &[u8]) -> bool {
@@ -191,7 +207,10 @@ impl<'a> Translation<'a> {
 
     fn check_goto(&self, at: usize) -> Result<(), (usize, String)> {
         let is_goto = self.is(at, b"goto")
-            && self.tokens.get(at + 1).is_some_and(|next| next.kind == Kind::Name)
+            && self
+                .tokens
+                .get(at + 1)
+                .is_some_and(|next| next.kind == Kind::Name)
             && !is_keyword(self.at(at + 1));
         // After these it is a name.
         let is_name = at > 0 && matches!(self.at(at - 1), b"." | b":" | b"local" | b"function");
@@ -347,9 +366,27 @@ impl<'a> Translation<'a> {
 fn is_keyword(name: &[u8]) -> bool {
     matches!(
         name,
-        b"and" | b"break" | b"do" | b"else" | b"elseif" | b"end" | b"false" | b"for" | b"function"
-            | b"if" | b"in" | b"local" | b"nil" | b"not" | b"or" | b"repeat" | b"return"
-            | b"then" | b"true" | b"until" | b"while"
+        b"and"
+            | b"break"
+            | b"do"
+            | b"else"
+            | b"elseif"
+            | b"end"
+            | b"false"
+            | b"for"
+            | b"function"
+            | b"if"
+            | b"in"
+            | b"local"
+            | b"nil"
+            | b"not"
+            | b"or"
+            | b"repeat"
+            | b"return"
+            | b"then"
+            | b"true"
+            | b"until"
+            | b"while"
     )
 }
 
@@ -405,7 +442,11 @@ fn comment_len(rest: &[u8]) -> Option<usize> {
 
 /// The level of the long bracket that begins there: `[[` has 0, `[==[` has 2.
 fn long_bracket(rest: &[u8]) -> Option<usize> {
-    let level = rest.get(1..)?.iter().take_while(|byte| **byte == b'=').count();
+    let level = rest
+        .get(1..)?
+        .iter()
+        .take_while(|byte| **byte == b'=')
+        .count();
     (rest[0] == b'[' && rest.get(level + 1) == Some(&b'[')).then_some(level)
 }
 
@@ -435,7 +476,9 @@ fn quoted_len(rest: &[u8]) -> Option<usize> {
 fn number_len(rest: &[u8]) -> usize {
     let digits = |from: usize| {
         let bytes = rest[from..].iter();
-        bytes.take_while(|byte| byte.is_ascii_digit() || **byte == b'.').count()
+        bytes
+            .take_while(|byte| byte.is_ascii_digit() || **byte == b'.')
+            .count()
     };
     let mut len = digits(0);
     if matches!(rest.get(len), Some(b'e' | b'E')) {
@@ -445,7 +488,9 @@ fn number_len(rest: &[u8]) -> usize {
         }
     }
     let tail = rest[len..].iter();
-    len + tail.take_while(|byte| is_name_byte(**byte) || **byte == b'.').count()
+    len + tail
+        .take_while(|byte| is_name_byte(**byte) || **byte == b'.')
+        .count()
 }
 
 #[cfg(test)]
@@ -460,7 +505,10 @@ mod tests {
 
     #[test]
     fn calls_that_are_returned_keep_their_place() {
-        check("return redis.call('GET', KEYS[1])", "return (redis.call('GET', KEYS[1]))");
+        check(
+            "return redis.call('GET', KEYS[1])",
+            "return (redis.call('GET', KEYS[1]))",
+        );
         check("return f{1}", "return (f{1})");
         check("return a.b[c]:d'x'", "return (a.b[c]:d'x')");
         check("return f(x)[1]", "return f(x)[1]");
@@ -533,12 +581,23 @@ mod tests {
             "local f = function(a, ...) return arg.n end",
             "local f = function(a, ...) local arg={n=select('#',...),...}  return arg.n end",
         );
-        check("local f = function(...) return #{...} end", "local f = function(...) return #{...} end");
+        check(
+            "local f = function(...) return #{...} end",
+            "local f = function(...) return #{...} end",
+        );
     }
 
     #[test]
     fn what_does_not_end_is_left_to_the_compiler() {
-        for text in ["return 'x", "return [[x", "--[[x", "return (", "function", "end end", "return f("] {
+        for text in [
+            "return 'x",
+            "return [[x",
+            "--[[x",
+            "return (",
+            "function",
+            "end end",
+            "return f(",
+        ] {
             check(text, text);
         }
     }

@@ -8,7 +8,7 @@ use super::libraries;
 use super::lua::{INTERNAL, Kind, Lua, Reference, Stack};
 use super::service;
 
-/// What the scripts of one state may allocate, in bytes.
+/// What the scripts of one state may allocate, in bytes, unless something else is said.
 pub const MEMORY_MAX_BYTES: usize = 1 << 30;
 
 /// The text that makes the sandbox.
@@ -25,9 +25,9 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// A state for scripts; none if there is no memory for it.
-    pub fn new(ticks: Ticks) -> Option<Engine> {
-        let mut lua = Lua::new(MEMORY_MAX_BYTES, ticks)?;
+    /// A state for scripts, which may allocate so much; none if there is no memory for it.
+    pub fn new(memory_max_bytes: usize, ticks: Ticks) -> Option<Engine> {
+        let mut lua = Lua::new(memory_max_bytes, ticks)?;
         let is_loaded = lua.load(SANDBOX.as_bytes(), INTERNAL);
         debug_assert!(is_loaded, "the sandbox compiles");
         let stack = lua.stack();
@@ -78,7 +78,11 @@ impl Engine {
 
     /// Whether what is read of the globals is what a library has while it is loaded.
     pub fn set_loading(&mut self, is_loading: bool) {
-        let behind = if is_loading { self.loading } else { self.globals };
+        let behind = if is_loading {
+            self.loading
+        } else {
+            self.globals
+        };
         self.lua.push_globals();
         let has_metatable = self.lua.stack().push_metatable(-1);
         debug_assert!(has_metatable, "the globals are behind a proxy");

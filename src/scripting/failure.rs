@@ -111,7 +111,9 @@ fn field(stack: &mut Stack, table: i32, name: &[u8]) -> Option<String> {
 /// The error reply for an uncaught error, which lies on top: its text, the script or function, and the place.
 pub fn uncaught(stack: &mut Stack, name: &str) -> CommandError {
     if stack.kind(-1) != Kind::Table {
-        let text = stack.bytes(-1).map_or("execution failure".to_string(), lossy);
+        let text = stack
+            .bytes(-1)
+            .map_or("execution failure".to_string(), lossy);
         let shown: String = text.chars().take(100).collect();
         return CommandError::new(format!("ERR Error running script {name}, {shown}"));
     }

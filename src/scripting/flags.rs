@@ -44,9 +44,7 @@ impl ScriptFlags {
 
     /// Sets a flag by its name; tells whether there is one of that name.
     pub fn set(&mut self, name: &[u8]) -> bool {
-        let found = NAMES
-            .iter()
-            .find(|(known, _)| name == known.as_bytes());
+        let found = NAMES.iter().find(|(known, _)| name == known.as_bytes());
         if let Some((_, flag)) = found {
             *flag(self) = true;
         }
@@ -101,7 +99,9 @@ pub fn shebang(text: &[u8]) -> Result<Option<Shebang>, ()> {
         return Ok(None);
     }
     let end = memchr::memchr(b'\n', text).ok_or(())?;
-    let mut words = quoting::split_arguments(&text[..end]).ok_or(())?.into_iter();
+    let mut words = quoting::split_arguments(&text[..end])
+        .ok_or(())?
+        .into_iter();
     Ok(Some(Shebang {
         engine: words.next().unwrap_or_default(),
         options: words.collect(),

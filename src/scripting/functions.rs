@@ -83,7 +83,11 @@ impl Libraries {
 
     /// Memory that they take outside their state, in bytes.
     pub fn memory_bytes(&self) -> usize {
-        let code: usize = self.libraries.values().map(|library| library.code.len()).sum();
+        let code: usize = self
+            .libraries
+            .values()
+            .map(|library| library.code.len())
+            .sum();
         code + self.functions.len() * (size_of::<Function>() + 64) + self.libraries.len() * 128
     }
 
@@ -91,8 +95,8 @@ impl Libraries {
     fn take(&mut self, name: &[u8]) -> Option<Taken> {
         let (name, library) = self.libraries.remove_entry(name)?;
         let functions = library.functions.iter();
-        let functions =
-            functions.filter_map(|name| self.functions.remove_entry(&name.to_ascii_lowercase()[..]));
+        let functions = functions
+            .filter_map(|name| self.functions.remove_entry(&name.to_ascii_lowercase()[..]));
         Some(Taken {
             functions: functions.collect(),
             name,
@@ -137,9 +141,7 @@ fn metadata(code: &[u8]) -> Result<(Vec<u8>, usize), CommandError> {
         // Of the options only the name's prefix may be in any case.
         match option.get(..5) {
             Some(prefix) if prefix.eq_ignore_ascii_case(b"name=") && name.is_some() => {
-                return fixed(
-                    "ERR Invalid metadata value, name argument was given multiple times",
-                );
+                return fixed("ERR Invalid metadata value, name argument was given multiple times");
             }
             Some(prefix) if prefix.eq_ignore_ascii_case(b"name=") => {
                 name = Some(option[5..].to_vec());
@@ -347,9 +349,9 @@ fn run_library(
     library: Rc<[u8]>,
     code: &[u8],
 ) -> Result<Vec<Registration>, CommandError> {
-    let function = engine.compile(code, LIBRARY_CHUNK).map_err(|message| {
-        CommandError::new(format!("ERR Error compiling function: {message}"))
-    })?;
+    let function = engine
+        .compile(code, LIBRARY_CHUNK)
+        .map_err(|message| CommandError::new(format!("ERR Error compiling function: {message}")))?;
     engine.push_call(&function);
     engine.lua.release(function);
     engine.set_loading(true);
@@ -427,14 +429,21 @@ impl Scripting {
             .iter()
             .find(|registration| self.functions.find(&registration.name).is_some());
         let text = taken.map(|taken| format!("Function {} already exists", lossy(&taken.name)));
-        let names = registered.iter().map(|registration| registration.name.clone().into());
+        let names = registered
+            .iter()
+            .map(|registration| registration.name.clone().into());
         let library = Library {
             code: code.into(),
             functions: names.collect(),
         };
         let functions: Vec<(Rc<[u8]>, Function)> = registered
             .into_iter()
-            .map(|registration| (registration.name.to_ascii_lowercase().into(), registration.function))
+            .map(|registration| {
+                (
+                    registration.name.to_ascii_lowercase().into(),
+                    registration.function,
+                )
+            })
             .collect();
         let loaded = Taken {
             name,

@@ -38,7 +38,9 @@ impl Writer<'_> {
         }
         match stack.kind(-1) {
             Kind::String => self.reply.bulk(stack.bytes(-1).unwrap_or_default()),
-            Kind::Number => self.reply.integer(truncate(stack.number(-1).unwrap_or_default())),
+            Kind::Number => self
+                .reply
+                .integer(truncate(stack.number(-1).unwrap_or_default())),
             Kind::Boolean => self.write_bool(stack.truth(-1)),
             Kind::Table => {
                 self.nesting += 1;
@@ -132,7 +134,11 @@ impl Writer<'_> {
         let is_whole = match (stack.bytes(-2), stack.bytes(-1)) {
             (Some(format), Some(text)) => {
                 // As in Redis the format is cut or filled to three letters.
-                let padded: String = failure::lossy(format).chars().chain("   ".chars()).take(3).collect();
+                let padded: String = failure::lossy(format)
+                    .chars()
+                    .chain("   ".chars())
+                    .take(3)
+                    .collect();
                 self.reply.verbatim(&padded, text);
                 true
             }
@@ -147,7 +153,9 @@ type Form = (&'static [u8], Kind, fn(&mut Writer<'_>, &mut Stack) -> bool);
 
 /// The fields that say what a table is, the first to be found counts; each with the kind of value that it must have.
 static FORMS: &[Form] = &[
-    (b"err", Kind::String, |writer, stack| writer.write_error(stack)),
+    (b"err", Kind::String, |writer, stack| {
+        writer.write_error(stack)
+    }),
     (b"ok", Kind::String, |writer, stack| {
         writer.reply.simple(stack.bytes(-1).unwrap_or_default());
         true
@@ -161,7 +169,9 @@ static FORMS: &[Form] = &[
         writer.reply.big_number(&digits.replace(['\r', '\n'], " "));
         true
     }),
-    (b"verbatim_string", Kind::Table, |writer, stack| writer.write_verbatim(stack)),
+    (b"verbatim_string", Kind::Table, |writer, stack| {
+        writer.write_verbatim(stack)
+    }),
     (b"map", Kind::Table, |writer, stack| writer.write_map(stack)),
     (b"set", Kind::Table, |writer, stack| writer.write_set(stack)),
 ];

@@ -13,8 +13,8 @@ pub mod cache;
 mod dialect;
 mod engine;
 mod failure;
-pub mod functions;
 pub mod flags;
+pub mod functions;
 mod into_lua;
 mod into_reply;
 mod libraries;
@@ -67,6 +67,8 @@ pub struct Scripting {
     /// How often a script may look at the clock before it is suspended, whatever the clock says: for tests, whose clock
     /// stands still.
     patience: u64,
+    /// What the scripts of one state may allocate, in bytes.
+    pub memory_max_bytes: usize,
 }
 
 impl Scripting {
@@ -74,6 +76,7 @@ impl Scripting {
     pub fn new() -> Scripting {
         Scripting {
             patience: u64::MAX,
+            memory_max_bytes: engine::MEMORY_MAX_BYTES,
             ..Scripting::default()
         }
     }
@@ -93,7 +96,7 @@ impl Scripting {
     ///
     /// Errors: there is no memory for one.
     pub fn take_engine(&mut self, kind: Kind, clock: &Clock) -> Result<Box<Engine>, CommandError> {
-        let made = || Engine::new(clock.stopwatch()).map(Box::new);
+        let made = || Engine::new(self.memory_max_bytes, clock.stopwatch()).map(Box::new);
         self.engines[kind as usize]
             .take()
             .or_else(made)

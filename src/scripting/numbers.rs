@@ -10,7 +10,12 @@ pub fn format_short(value: f64) -> String {
 /// A number as C's `%.<digits>g` writes it.
 pub fn format_significant(value: f64, digits: usize) -> String {
     if value.is_nan() {
-        return if value.is_sign_negative() { "-nan" } else { "nan" }.to_string();
+        return if value.is_sign_negative() {
+            "-nan"
+        } else {
+            "nan"
+        }
+        .to_string();
     }
     if value.is_infinite() {
         return if value < 0.0 { "-inf" } else { "inf" }.to_string();

@@ -85,8 +85,7 @@ pub fn count_keys(args: Args<'_>) -> Result<usize, CommandError> {
             "ERR Number of keys can't be greater than number of args",
         ));
     }
-    usize::try_from(number)
-        .map_err(|_| CommandError::fixed("ERR Number of keys can't be negative"))
+    usize::try_from(number).map_err(|_| CommandError::fixed("ERR Number of keys can't be negative"))
 }
 
 /// Every reason not to run a script at all.
@@ -116,7 +115,13 @@ pub fn start(
     if context.instance.clients.has_monitors() {
         // The script's own commands are told of after it.
         let flags = FlagSet::default();
-        effects::monitor::feed(context.instance, context.session, context.reply, args, flags);
+        effects::monitor::feed(
+            context.instance,
+            context.session,
+            context.reply,
+            args,
+            flags,
+        );
     }
     engine.push_call(&program.function);
     let keys = args.iter().skip(3).take(program.keys);
@@ -184,14 +189,19 @@ fn begin(instance: &Instance, program: &Program<'_>) -> Run {
 /// The session in whose name the script's commands run: its caller's database and rights.
 fn session_for(context: &mut Context<'_>) -> Box<Session> {
     let caller = &mut *context.session;
-    let mut session = context.instance.scripting.session.take().unwrap_or_else(|| {
-        let address = Address {
-            peer: "lua".to_string(),
-            local: String::new(),
-            unix: false,
-        };
-        Box::new(Session::new(0, Token::SCRIPT, address, 0))
-    });
+    let mut session = context
+        .instance
+        .scripting
+        .session
+        .take()
+        .unwrap_or_else(|| {
+            let address = Address {
+                peer: "lua".to_string(),
+                local: String::new(),
+                unix: false,
+            };
+            Box::new(Session::new(0, Token::SCRIPT, address, 0))
+        });
     session.database = caller.database;
     session.authenticated = caller.authenticated;
     session.no_touch = caller.no_touch;
@@ -258,7 +268,7 @@ fn finish(
         Err(failure::uncaught(stack, &suspended.run.name))
     };
     stack.truncate(0);
-    if suspended.engine.lua.used_bytes() > super::engine::MEMORY_MAX_BYTES / 2 {
+    if suspended.engine.lua.used_bytes() > instance.scripting.memory_max_bytes / 2 {
         suspended.engine.lua.collect();
     }
     result
@@ -333,7 +343,10 @@ pub fn kill(instance: &mut Instance, kind: Kind) -> CommandResult {
         return Err(busy_error(suspended.run.kind));
     }
     log::info!("Lua script killed by user with SCRIPT KILL.");
-    suspended.engine.lua.kill("Script killed by user with SCRIPT KILL...");
+    suspended
+        .engine
+        .lua
+        .kill("Script killed by user with SCRIPT KILL...");
     Ok(())
 }
 

@@ -41,7 +41,8 @@ enum Job {
 }
 
 const JOBS: [Job; 6] = [
-    Job::Script, Job::Reclaim,
+    Job::Script,
+    Job::Reclaim,
     Job::Expiry,
     Job::FieldExpiry,
     Job::Shrink,

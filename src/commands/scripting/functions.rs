@@ -11,155 +11,153 @@ use super::function_dump;
 use super::scripts::check_mode;
 
 /// The family's commands.
-pub static COMMANDS: &[CommandSpec] = &[
-    CommandSpec {
-        name: "function",
-        arity: -2,
-        group: Group::Scripting,
-        since: "7.0.0",
-        complexity: "That of the subcommand.",
-        summary: "Manages libraries of functions.",
-        subcommands: &[
-            CommandSpec {
-                name: "delete",
-                arity: 3,
-                flags: &[Flag::Write, Flag::NoScript],
-                categories: &[Category::Scripting],
-                tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
-                group: Group::Scripting,
-                since: "7.0.0",
-                summary: "Removes a library with its functions.",
-                arguments: &[Argument::new("library-name", ArgumentKind::String)],
-                handler: delete,
-                ..CommandSpec::DEFAULT
-            },
-            CommandSpec {
-                name: "dump",
-                arity: 2,
-                flags: &[Flag::NoScript],
-                categories: &[Category::Scripting],
-                group: Group::Scripting,
-                since: "7.0.0",
-                complexity: "O(N) for N functions",
-                summary: "Gives all libraries as bytes for RESTORE.",
-                handler: dump,
-                ..CommandSpec::DEFAULT
-            },
-            CommandSpec {
-                name: "flush",
-                arity: -2,
-                flags: &[Flag::Write, Flag::NoScript],
-                categories: &[Category::Scripting],
-                tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
-                group: Group::Scripting,
-                since: "7.0.0",
-                complexity: "O(N) for N functions",
-                summary: "Removes all libraries.",
-                arguments: &[Argument::one_of(
-                    "flush-type",
+pub static COMMANDS: &[CommandSpec] = &[CommandSpec {
+    name: "function",
+    arity: -2,
+    group: Group::Scripting,
+    since: "7.0.0",
+    complexity: "That of the subcommand.",
+    summary: "Manages libraries of functions.",
+    subcommands: &[
+        CommandSpec {
+            name: "delete",
+            arity: 3,
+            flags: &[Flag::Write, Flag::NoScript],
+            categories: &[Category::Scripting],
+            tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
+            group: Group::Scripting,
+            since: "7.0.0",
+            summary: "Removes a library with its functions.",
+            arguments: &[Argument::new("library-name", ArgumentKind::String)],
+            handler: delete,
+            ..CommandSpec::DEFAULT
+        },
+        CommandSpec {
+            name: "dump",
+            arity: 2,
+            flags: &[Flag::NoScript],
+            categories: &[Category::Scripting],
+            group: Group::Scripting,
+            since: "7.0.0",
+            complexity: "O(N) for N functions",
+            summary: "Gives all libraries as bytes for RESTORE.",
+            handler: dump,
+            ..CommandSpec::DEFAULT
+        },
+        CommandSpec {
+            name: "flush",
+            arity: -2,
+            flags: &[Flag::Write, Flag::NoScript],
+            categories: &[Category::Scripting],
+            tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
+            group: Group::Scripting,
+            since: "7.0.0",
+            complexity: "O(N) for N functions",
+            summary: "Removes all libraries.",
+            arguments: &[Argument::one_of(
+                "flush-type",
+                &[
+                    Argument::token("async", "ASYNC"),
+                    Argument::token("sync", "SYNC"),
+                ],
+            )
+            .optional()],
+            handler: flush,
+            ..CommandSpec::DEFAULT
+        },
+        help::subcommand(Group::Scripting, "7.0.0", &[Category::Scripting]),
+        CommandSpec {
+            name: "kill",
+            arity: 2,
+            flags: &[Flag::NoScript, Flag::AllowBusy],
+            categories: &[Category::Scripting],
+            tips: &["request_policy:all_shards", "response_policy:one_succeeded"],
+            group: Group::Scripting,
+            since: "7.0.0",
+            summary: "Ends the function that runs.",
+            handler: kill,
+            ..CommandSpec::DEFAULT
+        },
+        CommandSpec {
+            name: "list",
+            arity: -2,
+            flags: &[Flag::NoScript],
+            categories: &[Category::Scripting],
+            tips: &["nondeterministic_output_order"],
+            group: Group::Scripting,
+            since: "7.0.0",
+            complexity: "O(N) for N functions",
+            summary: "Lists libraries with their functions.",
+            arguments: &[
+                Argument::new("library-name-pattern", ArgumentKind::String)
+                    .after("LIBRARYNAME")
+                    .optional(),
+                Argument::token("withcode", "WITHCODE").optional(),
+            ],
+            handler: list,
+            ..CommandSpec::DEFAULT
+        },
+        CommandSpec {
+            name: "load",
+            arity: -3,
+            flags: &[Flag::Write, Flag::DenyOom, Flag::NoScript],
+            categories: &[Category::Scripting],
+            tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
+            group: Group::Scripting,
+            since: "7.0.0",
+            complexity: "O(1), but for compiling the code",
+            summary: "Loads a library of functions.",
+            arguments: &[
+                Argument::token("replace", "REPLACE").optional(),
+                Argument::new("function-code", ArgumentKind::String),
+            ],
+            handler: load,
+            ..CommandSpec::DEFAULT
+        },
+        CommandSpec {
+            name: "restore",
+            arity: -3,
+            flags: &[Flag::Write, Flag::DenyOom, Flag::NoScript],
+            categories: &[Category::Scripting],
+            tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
+            group: Group::Scripting,
+            since: "7.0.0",
+            complexity: "O(N) for N functions in the bytes",
+            summary: "Loads the libraries that DUMP gave.",
+            arguments: &[
+                Argument::new("serialized-value", ArgumentKind::String),
+                Argument::one_of(
+                    "policy",
                     &[
-                        Argument::token("async", "ASYNC"),
-                        Argument::token("sync", "SYNC"),
+                        Argument::token("flush", "FLUSH"),
+                        Argument::token("append", "APPEND"),
+                        Argument::token("replace", "REPLACE"),
                     ],
                 )
-                .optional()],
-                handler: flush,
-                ..CommandSpec::DEFAULT
-            },
-            help::subcommand(Group::Scripting, "7.0.0", &[Category::Scripting]),
-            CommandSpec {
-                name: "kill",
-                arity: 2,
-                flags: &[Flag::NoScript, Flag::AllowBusy],
-                categories: &[Category::Scripting],
-                tips: &["request_policy:all_shards", "response_policy:one_succeeded"],
-                group: Group::Scripting,
-                since: "7.0.0",
-                summary: "Ends the function that runs.",
-                handler: kill,
-                ..CommandSpec::DEFAULT
-            },
-            CommandSpec {
-                name: "list",
-                arity: -2,
-                flags: &[Flag::NoScript],
-                categories: &[Category::Scripting],
-                tips: &["nondeterministic_output_order"],
-                group: Group::Scripting,
-                since: "7.0.0",
-                complexity: "O(N) for N functions",
-                summary: "Lists libraries with their functions.",
-                arguments: &[
-                    Argument::new("library-name-pattern", ArgumentKind::String)
-                        .after("LIBRARYNAME")
-                        .optional(),
-                    Argument::token("withcode", "WITHCODE").optional(),
-                ],
-                handler: list,
-                ..CommandSpec::DEFAULT
-            },
-            CommandSpec {
-                name: "load",
-                arity: -3,
-                flags: &[Flag::Write, Flag::DenyOom, Flag::NoScript],
-                categories: &[Category::Scripting],
-                tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
-                group: Group::Scripting,
-                since: "7.0.0",
-                complexity: "O(1), but for compiling the code",
-                summary: "Loads a library of functions.",
-                arguments: &[
-                    Argument::token("replace", "REPLACE").optional(),
-                    Argument::new("function-code", ArgumentKind::String),
-                ],
-                handler: load,
-                ..CommandSpec::DEFAULT
-            },
-            CommandSpec {
-                name: "restore",
-                arity: -3,
-                flags: &[Flag::Write, Flag::DenyOom, Flag::NoScript],
-                categories: &[Category::Scripting],
-                tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
-                group: Group::Scripting,
-                since: "7.0.0",
-                complexity: "O(N) for N functions in the bytes",
-                summary: "Loads the libraries that DUMP gave.",
-                arguments: &[
-                    Argument::new("serialized-value", ArgumentKind::String),
-                    Argument::one_of(
-                        "policy",
-                        &[
-                            Argument::token("flush", "FLUSH"),
-                            Argument::token("append", "APPEND"),
-                            Argument::token("replace", "REPLACE"),
-                        ],
-                    )
-                    .optional(),
-                ],
-                handler: restore,
-                ..CommandSpec::DEFAULT
-            },
-            CommandSpec {
-                name: "stats",
-                arity: 2,
-                flags: &[Flag::NoScript, Flag::AllowBusy],
-                categories: &[Category::Scripting],
-                tips: &[
-                    "nondeterministic_output",
-                    "request_policy:all_shards",
-                    "response_policy:special",
-                ],
-                group: Group::Scripting,
-                since: "7.0.0",
-                summary: "Tells which function runs, and what engines there are.",
-                handler: stats,
-                ..CommandSpec::DEFAULT
-            },
-        ],
-        ..CommandSpec::DEFAULT
-    },
-];
+                .optional(),
+            ],
+            handler: restore,
+            ..CommandSpec::DEFAULT
+        },
+        CommandSpec {
+            name: "stats",
+            arity: 2,
+            flags: &[Flag::NoScript, Flag::AllowBusy],
+            categories: &[Category::Scripting],
+            tips: &[
+                "nondeterministic_output",
+                "request_policy:all_shards",
+                "response_policy:special",
+            ],
+            group: Group::Scripting,
+            since: "7.0.0",
+            summary: "Tells which function runs, and what engines there are.",
+            handler: stats,
+            ..CommandSpec::DEFAULT
+        },
+    ],
+    ..CommandSpec::DEFAULT
+}];
 
 fn delete(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     if !context.instance.scripting.delete_library(args.at(2)) {
@@ -185,10 +183,7 @@ fn flush(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     if args.len() > 3 {
         return Err(CommandError::unknown_subcommand("function", args.at(1)));
     }
-    check_mode(
-        args,
-        "ERR FUNCTION FLUSH only supports SYNC|ASYNC option",
-    )?;
+    check_mode(args, "ERR FUNCTION FLUSH only supports SYNC|ASYNC option")?;
     context.instance.scripting.flush_functions();
     changed(context);
     context.reply.ok();

@@ -43,7 +43,11 @@ const READ_KEYS_NOTED: &[KeySpec] = &[KeySpec::counted(&[KeyFlag::Ro, KeyFlag::A
     .note("What a script does to its keys is not known: taken for the most.")];
 
 /// What all that runs a program has in common: a program, keys, arguments.
-const fn runner(name: &'static str, arguments: &'static [Argument], handler: Handler) -> CommandSpec {
+const fn runner(
+    name: &'static str,
+    arguments: &'static [Argument],
+    handler: Handler,
+) -> CommandSpec {
     CommandSpec {
         name,
         arity: -3,
@@ -125,7 +129,9 @@ fn evalsha(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     }
     let keys = count_keys(args)?;
     let scripts = &mut context.instance.scripting.scripts;
-    let place = digest.and_then(|digest| scripts.find(&digest)).ok_or(NO_SCRIPT)?;
+    let place = digest
+        .and_then(|digest| scripts.find(&digest))
+        .ok_or(NO_SCRIPT)?;
     scripts.note_use(place);
     run_script(context, args, place, keys)
 }
@@ -208,7 +214,10 @@ fn count_function_keys(args: Args<'_>) -> Result<usize, CommandError> {
 fn flags_of(instance: &Instance, args: Args<'_>, flags: FlagSet) -> FlagSet {
     let scripting = &instance.scripting;
     let program = args.at(1);
-    let is_call = args.at(0).first().is_some_and(|byte| byte.eq_ignore_ascii_case(&b'f'));
+    let is_call = args
+        .at(0)
+        .first()
+        .is_some_and(|byte| byte.eq_ignore_ascii_case(&b'f'));
     if is_call {
         return match scripting.functions.find(program) {
             Some(function) => function.flags.applied_to(flags),

@@ -51,7 +51,7 @@ pub static COMMANDS: &[CommandSpec] = &[CommandSpec {
             complexity: "O(N) for N digests",
             summary: "Tells which scripts are loaded, by their digests.",
             arguments: &[
-                Argument::new("sha1", ArgumentKind::String).flags(&[ArgumentFlag::Multiple]),
+                Argument::new("sha1", ArgumentKind::String).flags(&[ArgumentFlag::Multiple])
             ],
             handler: exists,
             ..BASE

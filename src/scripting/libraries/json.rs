@@ -120,7 +120,10 @@ pub fn push_table(stack: &mut Stack) {
     stack.pop(1);
     stack.push_null();
     stack.set_field(table, b"null");
-    for (name, text) in [(b"_NAME" as &[u8], b"cjson" as &[u8]), (b"_VERSION", b"2.1.0")] {
+    for (name, text) in [
+        (b"_NAME" as &[u8], b"cjson" as &[u8]),
+        (b"_VERSION", b"2.1.0"),
+    ] {
         stack.push_bytes(text);
         stack.set_field(table, name);
     }
@@ -148,7 +151,10 @@ fn new(stack: &mut Stack) -> Outcome {
 /// Takes so many arguments, nil where there is none.
 fn take_arguments(stack: &mut Stack, count: i32) -> Result<Settings, Raise> {
     if stack.len() > count {
-        return Err(Raise::Argument(count + 1, "found too many arguments".to_string()));
+        return Err(Raise::Argument(
+            count + 1,
+            "found too many arguments".to_string(),
+        ));
     }
     while stack.len() < count {
         stack.push_nil();
@@ -208,11 +214,7 @@ fn encode_sparse_array(stack: &mut Stack) -> Outcome {
 }
 
 /// Reads and changes one integer setting.
-fn change(
-    stack: &mut Stack,
-    setting: fn(&mut Settings) -> &mut i32,
-    max: i32,
-) -> Outcome {
+fn change(stack: &mut Stack, setting: fn(&mut Settings) -> &mut i32, max: i32) -> Outcome {
     let mut settings = take_arguments(stack, 1)?;
     let value = integer(stack, 1, *setting(&mut settings), 1, max)?;
     *setting(&mut settings) = value;

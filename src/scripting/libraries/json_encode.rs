@@ -67,7 +67,9 @@ impl Encoder {
         let (mut max, mut items) = (0.0f64, 0i64);
         stack.push_nil();
         while stack.next(-2) {
-            let key = stack.number(-2).filter(|key| key.floor() == *key && *key >= 1.0);
+            let key = stack
+                .number(-2)
+                .filter(|key| key.floor() == *key && *key >= 1.0);
             let Some(key) = key else {
                 stack.pop(2);
                 return Ok(Shape::Object);
@@ -77,7 +79,11 @@ impl Encoder {
             stack.pop(1);
             self.pace.step(stack)?;
         }
-        let Settings { sparse_ratio, sparse_safe, .. } = self.settings;
+        let Settings {
+            sparse_ratio,
+            sparse_safe,
+            ..
+        } = self.settings;
         let is_sparse = sparse_ratio > 0
             && max > (items * i64::from(sparse_ratio)) as f64
             && max > f64::from(sparse_safe);
@@ -135,7 +141,8 @@ impl Encoder {
         let is_plain = value.fract() == 0.0 && value.abs() < 1e14 && self.settings.precision == 14;
         if is_plain && (value != 0.0 || value.is_sign_positive()) {
             let mut buffer = itoa::Buffer::new();
-            self.out.extend_from_slice(buffer.format(value as i64).as_bytes());
+            self.out
+                .extend_from_slice(buffer.format(value as i64).as_bytes());
             return Ok(());
         }
         match self.settings.encode_invalid {
@@ -184,7 +191,8 @@ impl Encoder {
             _ => {
                 let digit = |value: u8| b"0123456789abcdef"[usize::from(value)];
                 self.out.extend_from_slice(b"\\u00");
-                self.out.extend_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
+                self.out
+                    .extend_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
                 return;
             }
         };

@@ -33,10 +33,16 @@ pub fn push_table(stack: &mut Stack) {
 fn pack(stack: &mut Stack) -> Outcome {
     let count = stack.len();
     if count == 0 {
-        return Err(Raise::Argument(0, "MessagePack pack needs input.".to_string()));
+        return Err(Raise::Argument(
+            0,
+            "MessagePack pack needs input.".to_string(),
+        ));
     }
     if !stack.reserve(8) {
-        return Err(Raise::Argument(0, "Too many arguments for MessagePack pack.".to_string()));
+        return Err(Raise::Argument(
+            0,
+            "Too many arguments for MessagePack pack.".to_string(),
+        ));
     }
     let mut packer = Packer::default();
     for index in 1..=count {
@@ -241,7 +247,11 @@ fn unpack_some(stack: &mut Stack, limit: i64, offset: i64) -> Outcome {
             return Err(overflow("in function mp_unpack_full"));
         }
         let next = len - unpacker.rest.len();
-        stack.push_number(if unpacker.rest.is_empty() { -1.0 } else { next as f64 });
+        stack.push_number(if unpacker.rest.is_empty() {
+            -1.0
+        } else {
+            next as f64
+        });
         stack.insert(2);
         count += 1;
     }
@@ -264,7 +274,9 @@ impl<'a> Unpacker<'a> {
     /// A big-endian number of so many bytes.
     fn unsigned(&mut self, bytes: usize) -> Result<u64, Raise> {
         let taken = self.take(bytes)?;
-        Ok(taken.iter().fold(0, |number, byte| number << 8 | u64::from(*byte)))
+        Ok(taken
+            .iter()
+            .fold(0, |number, byte| number << 8 | u64::from(*byte)))
     }
 
     fn signed(&mut self, bytes: usize) -> Result<i64, Raise> {

@@ -72,7 +72,11 @@ impl<'a> Matcher<'a> {
     /// The first match that begins there or, unless it must begin right there, later: its start and its end.
     ///
     /// Errors: those of `match_at`.
-    pub fn search(&mut self, start: usize, is_anchored: bool) -> Result<Option<(usize, usize)>, Raise> {
+    pub fn search(
+        &mut self,
+        start: usize,
+        is_anchored: bool,
+    ) -> Result<Option<(usize, usize)>, Raise> {
         let last = if is_anchored { start } else { self.text.len() };
         for start in start..=last {
             if let Some(end) = self.match_at(start)? {
@@ -194,7 +198,10 @@ impl<'a> Matcher<'a> {
 
     fn close(&mut self, at: usize, item: usize) -> Found {
         let captures = self.captures[..self.level].iter();
-        let Some(index) = captures.rev().position(|(_, extent)| *extent == Extent::Open) else {
+        let Some(index) = captures
+            .rev()
+            .position(|(_, extent)| *extent == Extent::Open)
+        else {
             return malformed("invalid pattern capture");
         };
         let index = self.level - 1 - index;
@@ -292,7 +299,9 @@ impl<'a> Matcher<'a> {
     /// Where a single item ends.
     fn item_end(&self, item: usize) -> Result<usize, Raise> {
         match self.pattern[item] {
-            b'%' if item + 1 == self.pattern.len() => malformed("malformed pattern (ends with '%')"),
+            b'%' if item + 1 == self.pattern.len() => {
+                malformed("malformed pattern (ends with '%')")
+            }
             b'%' => Ok(item + 2),
             b'[' => {
                 let mut at = item + 1;

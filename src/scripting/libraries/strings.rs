@@ -53,7 +53,9 @@ fn push_capture(stack: &Stack, capture: Capture<'_>) {
 fn push_captures(stack: &Stack, matcher: &Matcher<'_>, start: usize, end: usize) -> Outcome {
     let count = matcher.capture_count();
     if !stack.reserve(count as i32 + 2) {
-        return Err(Raise::Text("stack overflow (too many captures)".to_string()));
+        return Err(Raise::Text(
+            "stack overflow (too many captures)".to_string(),
+        ));
     }
     for index in 0..count {
         push_capture(stack, matcher.capture(index, start, end)?);

@@ -58,9 +58,8 @@ impl Format {
             b'i' | b'I' => {
                 let size = self.number(4)?;
                 if size > INTEGER_MAX_BYTES {
-                    let text = format!(
-                        "integral size {size} is larger than limit of {INTEGER_MAX_BYTES}"
-                    );
+                    let text =
+                        format!("integral size {size} is larger than limit of {INTEGER_MAX_BYTES}");
                     return Err(Raise::Text(text));
                 }
                 size as usize
@@ -72,7 +71,9 @@ impl Format {
 
     /// The number that stands there, or the default.
     fn number(&mut self, default: i32) -> Result<i32, Raise> {
-        let digits = self.text[self.at..].iter().take_while(|byte| byte.is_ascii_digit());
+        let digits = self.text[self.at..]
+            .iter()
+            .take_while(|byte| byte.is_ascii_digit());
         let digits = digits.count();
         if digits == 0 {
             return Ok(default);
@@ -178,7 +179,11 @@ fn pack(stack: &mut Stack) -> Outcome {
             }
             b'c' | b's' => {
                 let text = arguments::text(stack, index)?;
-                let size = if item.size == 0 { text.len() } else { item.size };
+                let size = if item.size == 0 {
+                    text.len()
+                } else {
+                    item.size
+                };
                 let Some(text) = text.get(..size) else {
                     // Redis has moved on to the next argument by then.
                     return Err(Raise::Argument(index + 1, "string too short".to_string()));
@@ -230,7 +235,10 @@ fn unpack(stack: &mut Stack) -> Outcome {
     let data = arguments::text(stack, 2)?.into_owned();
     let offset = arguments::optional_integer(stack, 3)?.unwrap_or(1);
     if offset == 0 {
-        return Err(Raise::Argument(3, "offset must be 1 or greater".to_string()));
+        return Err(Raise::Argument(
+            3,
+            "offset must be 1 or greater".to_string(),
+        ));
     }
     // What is negative is beyond the end, wherever that is.
     let mut position = offset as usize - 1;
@@ -240,7 +248,10 @@ fn unpack(stack: &mut Stack) -> Outcome {
         pace.step(stack)?;
         position = position.saturating_add(format.padding(position, &item));
         let mut size = item.size;
-        let rest = data.get(position..).filter(|rest| rest.len() >= size).ok_or_else(too_short)?;
+        let rest = data
+            .get(position..)
+            .filter(|rest| rest.len() >= size)
+            .ok_or_else(too_short)?;
         if !stack.reserve(2) {
             return Err(Raise::Text("stack overflow (too many results)".to_string()));
         }
@@ -270,7 +281,11 @@ fn unpack(stack: &mut Stack) -> Outcome {
                 size = len + 1;
             }
             letter if is_value(letter) => {
-                stack.push_number(number_of(format.get(bytes), size, letter.is_ascii_lowercase()));
+                stack.push_number(number_of(
+                    format.get(bytes),
+                    size,
+                    letter.is_ascii_lowercase(),
+                ));
             }
             letter => format.control(letter)?,
         }
@@ -288,7 +303,11 @@ fn number_of(bytes: [u8; 8], size: usize, is_signed: bool) -> f64 {
     }
     // Beyond eight bytes the sign is the eighth one's, as C on x86-64 shifts.
     let mask = u64::MAX.wrapping_shl((size as u32 * 8).wrapping_sub(1));
-    let extended = if value & mask != 0 { value | mask } else { value };
+    let extended = if value & mask != 0 {
+        value | mask
+    } else {
+        value
+    };
     extended as i64 as f64
 }
 

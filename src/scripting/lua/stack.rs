@@ -289,7 +289,10 @@ impl Stack {
     /// Takes all values off but the lowest. Panics if there are fewer.
     #[inline]
     pub fn truncate(&mut self, len: i32) {
-        assert!(0 <= len && len <= self.len(), "only what is there is taken off");
+        assert!(
+            0 <= len && len <= self.len(),
+            "only what is there is taken off"
+        );
         // SAFETY: there are so many.
         unsafe { ffi::lua_settop(self.raw, len) }
     }

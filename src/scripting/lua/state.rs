@@ -76,7 +76,10 @@ impl Lua {
 
     /// The stack, on which a function and its arguments are put before a call and results are found after it.
     pub fn stack(&mut self) -> &mut Stack {
-        assert!(!self.is_paused, "the stack is the script's own while one is under way");
+        assert!(
+            !self.is_paused,
+            "the stack is the script's own while one is under way"
+        );
         &mut self.stack
     }
 
@@ -123,7 +126,11 @@ impl Lua {
     /// right below it; `Order::Continue` goes on with one that was paused. Afterwards, unless it is paused again, its result or
     /// error has taken the place of the function and its arguments.
     pub fn run(&mut self, host: &mut dyn Host, order: Order) -> Progress {
-        assert_eq!(self.is_paused, order == Order::Continue, "a call goes on when it was paused");
+        assert_eq!(
+            self.is_paused,
+            order == Order::Continue,
+            "a call goes on when it was paused"
+        );
         let host: NonNull<dyn Host + '_> = NonNull::from(host);
         // SAFETY: only the lifetime is changed. The pointer is used by natives that run within this function, and taken
         // back before it returns.
@@ -156,7 +163,11 @@ impl Lua {
         // SAFETY: the function and its argument lie on the stack, and the call catches whatever is raised.
         let status = unsafe { ffi::lua_pcall(self.stack.raw(), 1, 3, 0) };
         let message = self.stack.bytes(-1).unwrap_or_default();
-        assert!(status == ffi::LUA_OK, "{}", String::from_utf8_lossy(message));
+        assert!(
+            status == ffi::LUA_OK,
+            "{}",
+            String::from_utf8_lossy(message)
+        );
     }
 
     /// Compiles a text and pushes the function, or else the error message, which is told by false. Compiled code is refused.
