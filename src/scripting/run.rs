@@ -159,6 +159,7 @@ pub fn start(
     let progress = advance(context.instance, &mut suspended, Order::Call(count));
     context.instance.set_lap_start(lap_started);
     if progress == Progress::Paused {
+        warn_of(context.instance, &suspended.run);
         suspended.request = args.to_owned();
         suspended.ticks = context.instance.lap_ticks();
         context.session.blocked = Some(Blocked::Script);
@@ -184,6 +185,21 @@ fn begin(instance: &Instance, program: &Program<'_>) -> Run {
         now_ms: instance.now_ms(),
         started: instance.clock.ticks(),
     }
+}
+
+/// Logs that a script takes long.
+fn warn_of(instance: &Instance, run: &Run) {
+    let elapsed = instance.clock.ticks().saturating_sub(run.started);
+    let elapsed_ms = instance.clock.ticks_as_nanos(elapsed) / 1_000_000;
+    let command = match run.kind {
+        Kind::Script => "SCRIPT KILL",
+        Kind::Function => "FUNCTION KILL",
+    };
+    log::warn!(
+        "Slow script detected: still in execution after {elapsed_ms} milliseconds. You can try killing the script using \
+         the {command} command. Script name is: {}.",
+        run.name
+    );
 }
 
 /// The session in whose name the script's commands run: its caller's database and rights.

@@ -13,6 +13,7 @@ mod connection;
 mod debug;
 mod dump;
 mod expiry;
+mod functions;
 mod geo;
 mod hashes;
 mod hashes_expiry;
