@@ -262,11 +262,8 @@ impl<'a> Translation<'a> {
         let Some(end) = self.call_end(first) else {
             return;
         };
-        let ends = match self.at(end) {
-            b"" | b"end" | b"else" | b"elseif" | b"until" => true,
-            b";" => true,
-            _ => false,
-        };
+        let behind = self.at(end);
+        let ends = matches!(behind, b"" | b";" | b"end" | b"else" | b"elseif" | b"until");
         if ends && (is_outermost || self.gives_one(first, end)) {
             self.insert(self.tokens[first].start, b"(");
             self.insert(self.tokens[end - 1].end, b")");

@@ -91,16 +91,20 @@ pub struct Shebang {
     pub code_start: usize,
 }
 
+/// A first line that cannot be taken apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Malformed;
+
 /// Takes the first line apart, if it is of that kind.
 ///
 /// Errors: the line has no end, or a quote in it has none.
-pub fn shebang(text: &[u8]) -> Result<Option<Shebang>, ()> {
+pub fn shebang(text: &[u8]) -> Result<Option<Shebang>, Malformed> {
     if !text.starts_with(b"#!") {
         return Ok(None);
     }
-    let end = memchr::memchr(b'\n', text).ok_or(())?;
+    let end = memchr::memchr(b'\n', text).ok_or(Malformed)?;
     let mut words = quoting::split_arguments(&text[..end])
-        .ok_or(())?
+        .ok_or(Malformed)?
         .into_iter();
     Ok(Some(Shebang {
         engine: words.next().unwrap_or_default(),

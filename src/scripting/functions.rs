@@ -361,6 +361,7 @@ fn run_library(
         random: Random48::new(0),
     };
     let deadline = clock.ticks().saturating_add(clock.nanos_as_ticks(LOAD_NS));
+    engine.lua.use_alarm(false);
     engine.lua.set_deadline(deadline, u64::MAX);
     let mut progress = engine.lua.run(&mut loading, Order::Call(0));
     while progress == Progress::Paused {

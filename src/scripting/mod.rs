@@ -60,6 +60,8 @@ pub struct Scripting {
     reply: Reply,
     /// The random numbers of all scripts: the same after every start.
     random: Random48,
+    /// Whether signals may interrupt scripts, as they may in a server's own process.
+    pub uses_alarm: bool,
     /// Whether scripts may call what is not for them (DEBUG).
     pub allows_all: bool,
     /// Scripts that went as there were too many.

@@ -241,6 +241,10 @@ fn put_away(scripting: &mut Scripting, mut suspended: Suspended) {
 /// Sets how long the script may run before it is suspended.
 fn set_deadline(instance: &Instance, suspended: &mut Suspended, may_pause: bool) {
     let threshold_ms = instance.config.busy_reply_threshold;
+    suspended
+        .engine
+        .lua
+        .use_alarm(instance.scripting.uses_alarm);
     if !may_pause || threshold_ms == 0 {
         return suspended.engine.lua.set_deadline(u64::MAX, u64::MAX);
     }
@@ -298,6 +302,8 @@ pub fn resume(instance: &mut Instance) -> bool {
     let started = instance.clock.ticks();
     let slice = instance.clock.nanos_as_ticks(SLICE_NS);
     let patience = instance.scripting.patience;
+    // A slice is shorter than the time between two signals.
+    suspended.engine.lua.use_alarm(false);
     suspended.engine.lua.set_deadline(started + slice, patience);
     let progress = advance(instance, &mut suspended, Order::Continue);
     suspended.ticks += instance.clock.ticks().saturating_sub(started);

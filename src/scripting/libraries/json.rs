@@ -1,6 +1,6 @@
 //! `cjson`: its table, and the settings that its functions share.
 
-use crate::scripting::lua::{Kind, Outcome, Raise, Stack};
+use crate::scripting::lua::{Kind, Native, Outcome, Raise, Stack};
 
 use super::{arguments, json_decode, json_encode};
 
@@ -129,7 +129,7 @@ pub fn push_table(stack: &mut Stack) {
     }
 }
 
-const FUNCTIONS: &[(&[u8], fn(&mut Stack) -> Outcome)] = &[
+const FUNCTIONS: &[(&[u8], Native)] = &[
     (b"encode", json_encode::encode),
     (b"decode", json_decode::decode),
     (b"encode_sparse_array", encode_sparse_array),

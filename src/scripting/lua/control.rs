@@ -10,6 +10,7 @@ use mlua_sys::{lua_Debug, lua_State, lua_error, lua_getallocf};
 
 use crate::server::clock::Ticks;
 
+use super::interrupt::unhook;
 use super::native::{Outcome, raise};
 use super::stack::Stack;
 
@@ -69,6 +70,8 @@ pub(super) struct Control {
     pub deadline: Cell<u64>,
     /// How often the clock may yet be looked at before the script stands still, whatever it says.
     pub patience: Cell<u64>,
+    /// Whether a signal sets the hook, rather than instructions being counted.
+    pub is_alarmed: Cell<bool>,
     /// With which message the script is to end, wherever it is.
     pub killed: RefCell<Option<String>>,
 }
@@ -84,6 +87,7 @@ impl Control {
             ticks: RefCell::new(None),
             deadline: Cell::new(u64::MAX),
             patience: Cell::new(u64::MAX),
+            is_alarmed: Cell::new(false),
             killed: RefCell::new(None),
         })
     }
@@ -200,6 +204,10 @@ unsafe fn look(raw: *mut lua_State, debug: &lua_Debug) -> bool {
     if !raised && let Some(message) = &*control.killed.borrow() {
         stack.push_bytes(message.as_bytes());
         raised = true;
+    }
+    if control.is_alarmed.get() && !raised {
+        // SAFETY: the state runs: this is its hook.
+        unsafe { unhook(raw) };
     }
     control.exempt.set(was_exempt);
     raised

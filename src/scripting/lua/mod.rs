@@ -12,6 +12,7 @@
 //! Never knows a command, a client or a reply: what scripts ask of the server goes to a [`Host`].
 
 mod control;
+mod interrupt;
 mod native;
 mod stack;
 mod state;

@@ -9,8 +9,10 @@ use mlua_sys as ffi;
 use mlua_sys::lua_State;
 
 use crate::server::clock::Ticks;
+use crate::sys::alarm;
 
 use super::control::{Control, Event, Host, Order, allocate, hook};
+use super::interrupt;
 use super::stack::{Reference, Stack};
 
 /// Size of the machine stack that scripts run on, in bytes. Native functions call Lua functions, which call natives; Lua's own stack
@@ -99,6 +101,23 @@ impl Lua {
         self.control.patience.set(patience);
     }
 
+    /// Whether a signal interrupts what is run from now on, if that is possible; else its instructions are counted, which takes
+    /// more time but tells it more often.
+    pub fn use_alarm(&mut self, uses: bool) {
+        let uses = uses && alarm::arm(interrupt::ring);
+        if self.control.is_alarmed.replace(uses) == uses || self.control.killed.borrow().is_some() {
+            return;
+        }
+        if uses {
+            // SAFETY: setting a hook is possible at any time; nothing is being watched now.
+            unsafe {
+                ffi::lua_sethook(self.stack.raw(), None, 0, 0);
+            }
+        } else {
+            self.follow_lines(false);
+        }
+    }
+
     /// Has the script end with this message at its next instruction, wherever it is and whatever it catches.
     pub fn kill(&mut self, message: &str) {
         *self.control.killed.borrow_mut() = Some(message.to_string());
@@ -136,7 +155,11 @@ impl Lua {
         // back before it returns.
         let host: NonNull<dyn Host + 'static> = unsafe { std::mem::transmute(host) };
         self.control.host.set(Some(host));
+        if self.control.is_alarmed.get() {
+            interrupt::watch(Some(self.stack.raw()));
+        }
         let result = self.fiber.resume(order);
+        interrupt::watch(None);
         self.control.host.set(None);
         let event = match result {
             CoroutineResult::Yield(event) => event,
@@ -152,6 +175,7 @@ impl Lua {
 
     fn finished(&mut self, progress: Progress) -> Progress {
         if self.control.killed.take().is_some() {
+            self.control.is_alarmed.set(false);
             self.follow_lines(false);
         }
         progress
