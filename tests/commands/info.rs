@@ -15,10 +15,11 @@ const VARYING: [&str; 5] = [
 ];
 
 /// Fields of our own, by their beginnings.
-const OWN: [&str; 5] = [
+const OWN: [&str; 6] = [
     "oneloop_",
     // Of Redis 7.4.
     "expired_subkeys",
+    "evicted_scripts",
     "eventloop_duration_serving_sum",
     "eventloop_duration_jobs_sum",
     "eventloop_jobs_",
