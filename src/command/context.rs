@@ -68,4 +68,13 @@ impl Context<'_> {
             .blocking
             .add(&mut instance.keyspace.changes, session, wish);
     }
+
+    /// Has the request of the client, which waits for keys, run again at this time (in ms since the epoch) as well: for a
+    /// handler that may find something though no key has changed. It has to be asked for each time.
+    pub fn look_again_at(&mut self, look_ms: i64) {
+        let Context {
+            instance, session, ..
+        } = self;
+        instance.blocking.look_again_at(session, Some(look_ms));
+    }
 }

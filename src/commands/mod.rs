@@ -90,6 +90,7 @@ pub static FAMILIES: &[&[CommandSpec]] = &[
     streams::groups::COMMANDS,
     streams::pending::COMMANDS,
     streams::claim::COMMANDS,
+    streams::release::COMMANDS,
     streams::info::COMMANDS,
     strings::values::COMMANDS,
     strings::many::COMMANDS,

@@ -31,5 +31,6 @@ mod slowlog;
 mod sort;
 mod sorted_sets;
 mod streams;
+mod streams_newer;
 mod strings;
 mod strings_newer;

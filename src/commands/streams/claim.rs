@@ -111,20 +111,22 @@ impl Terms<'_> {
                 return Claim::Forgotten;
             }
             Some(pending) => {
-                let idle_ms = self.now_ms.wrapping_sub(pending.delivered_ms);
-                if self.min_idle_ms > 0 && idle_ms < self.min_idle_ms {
+                // What nobody has is to be had at once.
+                let idle_ms = pending.idle_ms(self.now_ms);
+                if self.min_idle_ms > 0 && idle_ms.is_some_and(|idle_ms| idle_ms < self.min_idle_ms)
+                {
                     return Claim::Left;
                 }
-                pending.deliveries
+                match self.just_ids {
+                    true => pending.deliveries,
+                    false => pending.deliveries_after_next(),
+                }
             }
             // As if it had been given out once.
-            None if self.force && exists => 1,
+            None if self.force && exists => 1 + u64::from(!self.just_ids),
             None => return Claim::Left,
         };
-        let deliveries = match self.retry_count {
-            Some(count) => count,
-            None => deliveries.wrapping_add(u64::from(!self.just_ids)),
-        };
+        let deliveries = self.retry_count.unwrap_or(deliveries);
         group.assign(id, self.consumer, self.delivered_ms, deliveries);
         Claim::Taken
     }

@@ -121,7 +121,8 @@ impl<'a> Filter<'a> {
     }
 
     fn takes(&self, pending: &Pending, now_ms: i64) -> bool {
-        self.min_idle_ms == 0 || now_ms.wrapping_sub(pending.delivered_ms) >= self.min_idle_ms
+        let idle_ms = pending.idle_ms(now_ms);
+        self.min_idle_ms == 0 || idle_ms.is_none_or(|idle_ms| idle_ms >= self.min_idle_ms)
     }
 }
 
@@ -170,8 +171,8 @@ fn write_pending(reply: &mut Reply, group: &ConsumerGroup, filter: &Filter<'_>, 
         if filter.takes(pending, now_ms) {
             reply.array(4);
             write_id(reply, pending.id);
-            reply.bulk(&pending.consumer);
-            reply.integer(now_ms.wrapping_sub(pending.delivered_ms).max(0));
+            reply.bulk(pending.consumer());
+            reply.integer(pending.idle_ms(now_ms).map_or(-1, |idle_ms| idle_ms.max(0)));
             reply.integer(pending.deliveries as i64);
             written += 1;
         }
