@@ -290,6 +290,12 @@ fn arguments_of_eval_are_checked() {
             "EVALSHA x 0",
             "-NOSCRIPT No matching script. Please use EVAL.\r\n",
         ),
+        ("SCRIPT DEBUG NO", "+OK\r\n"),
+        ("SCRIPT DEBUG x", "-ERR Use SCRIPT DEBUG YES/SYNC/NO\r\n"),
+        (
+            "SCRIPT DEBUG YES",
+            "-ERR The Lua debugger is not supported\r\n",
+        ),
         (
             "SCRIPT KILL",
             "-NOTBUSY No scripts in execution right now.\r\n",
