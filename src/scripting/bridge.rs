@@ -139,6 +139,8 @@ impl Bridge<'_> {
             },
             args,
         );
+        // Whatever the command took to do: time stands still.
+        self.instance.keyspace.now_ms = self.run.now_ms;
         Ok(())
     }
 

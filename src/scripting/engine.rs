@@ -38,6 +38,7 @@ impl Engine {
         lua.set_globals();
         lua.stack().push_native(failure::handle);
         let handler = lua.keep();
+        lua.collect();
         Some(Engine {
             lua,
             globals,

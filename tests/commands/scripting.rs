@@ -290,6 +290,12 @@ fn arguments_of_eval_are_checked() {
             "EVALSHA x 0",
             "-NOSCRIPT No matching script. Please use EVAL.\r\n",
         ),
+        ("SCRIPT DEBUG NO", "+OK\r\n"),
+        ("SCRIPT DEBUG x", "-ERR Use SCRIPT DEBUG YES/SYNC/NO\r\n"),
+        (
+            "SCRIPT DEBUG YES",
+            "-ERR The Lua debugger is not supported\r\n",
+        ),
         (
             "SCRIPT KILL",
             "-NOTBUSY No scripts in execution right now.\r\n",
@@ -524,7 +530,7 @@ fn a_script_leaves_its_caller_as_it_was() {
 /// Time stands still within a script, whatever it does.
 #[test]
 fn keys_do_not_expire_while_a_script_runs() {
-    let mut server = Harness::new();
+    let mut server = Harness::with_debug();
     check(
         &mut server,
         &[(
@@ -533,6 +539,9 @@ fn keys_do_not_expire_while_a_script_runs() {
         )],
     );
     assert_eq!(START_MS, 1_700_000_000_000);
+    server.run("DEBUG SET-DISABLE-DENY-SCRIPTS 1");
+    let script = "redis.call('psetex','l',1,'v') redis.call('debug','sleep',0.01) return redis.call('exists','l')";
+    assert_eq!(eval(&mut server, script), ":1\r\n");
     server.advance_ms(2);
     assert_eq!(server.run("GET k"), "$-1\r\n");
 }

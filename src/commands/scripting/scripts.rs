@@ -110,8 +110,17 @@ pub static COMMANDS: &[CommandSpec] = &[CommandSpec {
     ..CommandSpec::DEFAULT
 }];
 
-fn debug(_context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
-    Err(CommandError::fixed("ERR Use SCRIPT DEBUG YES/SYNC/NO"))
+/// There is no debugger: it can but stay off.
+fn debug(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    let is = |mode: &[u8]| args.at(2).eq_ignore_ascii_case(mode);
+    if is(b"yes") || is(b"sync") {
+        return Err(CommandError::fixed("ERR The Lua debugger is not supported"));
+    }
+    if !is(b"no") {
+        return Err(CommandError::fixed("ERR Use SCRIPT DEBUG YES/SYNC/NO"));
+    }
+    context.reply.ok();
+    Ok(())
 }
 
 fn exists(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
