@@ -9,7 +9,7 @@ use super::{Words, config, line, shown, words};
 
 const CLIENTS: usize = 3;
 const ROUNDS: u64 = 10;
-const COMMANDS_PER_ROUND: usize = 1500;
+const COMMANDS_PER_ROUND: usize = 6000;
 
 /// What the clients draw from; what stands here more often is drawn more often.
 const COMMANDS: [&str; 36] = [
@@ -83,7 +83,8 @@ fn round(oracle: &Oracle, seed: u64) {
             .clients
             .get(*token)
             .is_some_and(|session| session.transaction.is_some());
-        if command[0].starts_with(b"B") && !is_queuing || command[0] == b"SHUTDOWN" && !is_queuing {
+        let would_wait = command[0].starts_with(b"B") || command[0] == b"SHUTDOWN";
+        if would_wait && !is_queuing {
             continue;
         }
         history.push(format!("{client}: {}", line(&command)));
