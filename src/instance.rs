@@ -19,6 +19,7 @@ use crate::net::address::Address;
 use crate::net::listener::Listeners;
 use crate::persistence::values::Serialization;
 use crate::pubsub::PubSub;
+use crate::scripting::Scripting;
 use crate::server::clock::Clock;
 use crate::server::figures::LoopFigures;
 use crate::session::{ClientKind, Close, Mode, Session, Token};
@@ -44,6 +45,7 @@ pub struct Instance {
     pub transactions: Transactions,
     pub pubsub: PubSub,
     pub tracking: Tracking,
+    pub scripting: Scripting,
     /// How deep the present command is nested in others, whose end those wait for who must hear of its changes.
     pub nesting: u32,
     /// What the loop is asked to do once the present command is over.
@@ -187,6 +189,7 @@ impl Instance {
             transactions: Transactions::default(),
             pubsub: PubSub::default(),
             tracking: Tracking::default(),
+            scripting: Scripting::new(),
             nesting: 0,
             requests: Vec::new(),
             lap_started: 0,
@@ -399,9 +402,9 @@ impl Instance {
         self.requests.push(LoopRequest::ServePostponed);
     }
 
-    /// Whether nothing may change behind the clients' backs: a pause is on.
+    /// Whether nothing may change behind the clients' backs: a pause is on, or a script is suspended.
     pub fn keyspace_paused(&self) -> bool {
-        self.pause.is_active()
+        self.pause.is_active() || self.scripting.busy().is_some()
     }
 
     /// Whether a client's output has a limit that `output_limit_reached` should look at.

@@ -15,6 +15,14 @@ pub struct Token {
     pub generation: u32,
 }
 
+impl Token {
+    /// That of the session in whose name scripts run commands, which is no client's.
+    pub const SCRIPT: Token = Token {
+        slot: u32::MAX,
+        generation: u32::MAX,
+    };
+}
+
 /// Whether replies are sent (CLIENT REPLY).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ReplyMode {
@@ -44,6 +52,8 @@ pub enum Blocked {
     Shutdown,
     /// Its command waits for a key.
     Keys,
+    /// Its script is suspended.
+    Script,
 }
 
 /// The types of clients that CLIENT LIST and CLIENT KILL tell apart.
@@ -142,6 +152,11 @@ pub struct Session {
 }
 
 impl Session {
+    /// Whether it is a script that runs commands.
+    pub fn is_script(&self) -> bool {
+        self.token == Token::SCRIPT
+    }
+
     /// A client that has just come.
     pub fn new(id: u64, token: Token, address: Address, now_ms: i64) -> Session {
         Session {

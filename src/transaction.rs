@@ -46,9 +46,9 @@ pub struct Transaction {
 }
 
 impl Transaction {
-    /// Adds a command. O(bytes).
-    pub fn push(&mut self, command: &Command, args: Args<'_>, keyspace: &Keyspace) {
-        self.flags = self.flags.union(command.flags);
+    /// Adds a command, of which this request may do what the flags say. O(bytes).
+    pub fn push(&mut self, command: &Command, flags: FlagSet, args: Args<'_>, keyspace: &Keyspace) {
+        self.flags = self.flags.union(flags);
         // Whoever cannot run needs no memory.
         if self.is_doomed {
             return;

@@ -19,6 +19,7 @@ const LAYERS: &[&[&str]] = &[
         "commands",
         "effects",
         "info",
+        "scripting",
     ],
     &["persistence"],
     &["keyspace", "net"],
@@ -42,6 +43,7 @@ const UNSAFE_ALLOWED: &[&str] = &[
     "src/collections/heap",
     "src/keyspace/record/",
     "src/collections/ordered/memory.rs",
+    "src/scripting/lua/",
 ];
 
 /// What stands at the top level.

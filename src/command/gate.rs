@@ -2,6 +2,7 @@
 
 use crate::instance::Instance;
 use crate::resp::Protocol;
+use crate::scripting;
 use crate::session::{Mode, Session};
 
 use super::spec::{Flag, FlagSet};
@@ -13,8 +14,8 @@ const QUOTED_MAX: usize = 128;
 /// What is to be done with a request.
 pub enum Verdict {
     Run(CommandId),
-    /// Keep it for EXEC.
-    Queue(CommandId),
+    /// Keep it for EXEC, with what this request may do.
+    Queue(CommandId, FlagSet),
     Refuse(CommandError),
     /// Keep it for later.
     Postpone,
@@ -53,7 +54,13 @@ pub fn admit(
     {
         return Verdict::Refuse(CommandError::fixed("NOAUTH Authentication required."));
     }
-    let (is_queuing, mut flags) = (session.transaction.is_some(), command.flags);
+    let is_queuing = session.transaction.is_some();
+    let mut flags = command.flags;
+    if (is_queuing || instance.pause.is_active())
+        && let Some(flags_of) = command.spec.flags_of
+    {
+        flags = flags_of(instance, args, flags);
+    }
     if let Some(transaction) = &session.transaction {
         if flags.has(Flag::NoMulti) {
             return Verdict::Refuse(CommandError::fixed(
@@ -70,6 +77,11 @@ pub fn admit(
     {
         return Verdict::Refuse(refused_to_subscriber(command));
     }
+    if let Some(kind) = instance.scripting.busy()
+        && !command.flags.has(Flag::AllowBusy)
+    {
+        return Verdict::Refuse(scripting::run::busy_error(kind));
+    }
     if session.mode == Mode::Monitor {
         // Of no use to a monitor, and no pause holds one back: as in Redis, where it is half a replica.
         return if flags.intersects(KEYSPACE_ACCESS) {
@@ -84,7 +96,7 @@ pub fn admit(
         return Verdict::Postpone;
     }
     if is_queuing && !flags.has(Flag::NotQueued) {
-        return Verdict::Queue(id);
+        return Verdict::Queue(id, flags);
     }
     Verdict::Run(id)
 }

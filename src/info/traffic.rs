@@ -1,7 +1,7 @@
 //! The sections on who asks and what is done: Clients, Stats, Debug.
 
 use crate::pubsub::Topic;
-use crate::session::Close;
+use crate::session::{Blocked, Close};
 
 use super::{Facts, Field};
 
@@ -23,7 +23,10 @@ pub(super) static CLIENTS: &[Field] = &[
     Field::of("blocked_clients", |facts| {
         facts
             .sessions()
-            .filter(|session| session.blocked.is_some() && session.close != Close::Now)
+            .filter(|session| {
+                let waits = !matches!(session.blocked, None | Some(Blocked::Script));
+                waits && session.close != Close::Now
+            })
             .count()
             .to_string()
     }),
@@ -107,6 +110,9 @@ pub(super) static STATS: &[Field] = &[
     Field::fixed("evicted_keys", "0"),
     Field::of("evicted_clients", |facts| {
         facts.instance.stats.evicted_clients.to_string()
+    }),
+    Field::of("evicted_scripts", |facts| {
+        facts.instance.scripting.evicted.to_string()
     }),
     Field::fixed("total_eviction_exceeded_time", "0"),
     Field::fixed("current_eviction_exceeded_time", "0"),

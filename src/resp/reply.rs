@@ -494,6 +494,19 @@ impl Reply {
         self.splices.is_empty().then(|| &self.buffer[self.sent..])
     }
 
+    /// The pending bytes, copied.
+    pub fn to_vec(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(self.len());
+        let mut at = self.sent;
+        for splice in &self.splices {
+            bytes.extend_from_slice(&self.buffer[at..splice.offset]);
+            bytes.extend_from_slice(&splice.bytes);
+            at = splice.offset;
+        }
+        bytes.extend_from_slice(&self.buffer[at..]);
+        bytes
+    }
+
     /// Fills `slices` with the pending bytes in order, as far as they fit, and returns how many
     /// slices that took.
     pub fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
