@@ -488,6 +488,20 @@ impl Reply {
         }
     }
 
+    /// Takes out what was written since the mark, as a reply of its own. The mark must be younger than the last `advance` or
+    /// `clear`.
+    pub fn split_off(&mut self, mark: Mark) -> Reply {
+        let mut taken = Reply::new(self.protocol);
+        taken.buffer = self.buffer.split_off(mark.offset);
+        taken.splices = self.splices.split_off(mark.splice_count);
+        for splice in &mut taken.splices {
+            splice.offset -= mark.offset;
+            taken.spliced_bytes += splice.bytes.len();
+        }
+        self.spliced_bytes -= taken.spliced_bytes;
+        taken
+    }
+
     /// The pending bytes in one piece, if no value is spliced in.
     #[inline]
     pub fn contiguous(&self) -> Option<&[u8]> {
