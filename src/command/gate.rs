@@ -56,20 +56,13 @@ pub fn admit(
     }
     let is_queuing = session.transaction.is_some();
     let mut flags = command.flags;
-    if (is_queuing || instance.pause.is_active())
-        && let Some(flags_of) = command.spec.flags_of
-    {
-        flags = flags_of(instance, args, flags);
+    if is_queuing || instance.pause.is_active() {
+        flags = flags_of_all(instance, session, command, args);
     }
-    if let Some(transaction) = &session.transaction {
-        if flags.has(Flag::NoMulti) {
-            return Verdict::Refuse(CommandError::fixed(
-                "ERR Command not allowed inside a transaction",
-            ));
-        }
-        if flags.has(Flag::RunsQueue) {
-            flags = flags.union(transaction.flags());
-        }
+    if is_queuing && flags.has(Flag::NoMulti) {
+        return Verdict::Refuse(CommandError::fixed(
+            "ERR Command not allowed inside a transaction",
+        ));
     }
     if session.subscriptions.is_some()
         && !flags.has(Flag::WhileSubscribed)
@@ -99,6 +92,23 @@ pub fn admit(
         return Verdict::Queue(id, flags);
     }
     Verdict::Run(id)
+}
+
+/// The flags of a request with those of what it runs: a script, or what is queued.
+fn flags_of_all(
+    instance: &Instance,
+    session: &Session,
+    command: &Command,
+    args: Args<'_>,
+) -> FlagSet {
+    let flags = match command.spec.flags_of {
+        Some(flags_of) => flags_of(instance, args, command.flags),
+        None => command.flags,
+    };
+    match &session.transaction {
+        Some(transaction) if flags.has(Flag::RunsQueue) => flags.union(transaction.flags()),
+        _ => flags,
+    }
 }
 
 /// Commands that need a permission of their own.

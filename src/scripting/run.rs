@@ -222,6 +222,9 @@ fn session_for(context: &mut Context<'_>) -> Box<Session> {
     session.authenticated = caller.authenticated;
     session.no_touch = caller.no_touch;
     session.deny_blocking = true;
+    // What the script reads its caller reads, and what it changes its caller changes.
+    session.actor = caller.id;
+    session.is_tracking = caller.is_tracking;
     if session.user != caller.user {
         session.user.clone_from(&caller.user);
     }
