@@ -107,6 +107,8 @@ pub struct Traffic {
 /// One client's state.
 pub struct Session {
     pub id: u64,
+    /// The number of the client in whose name it acts: its own, but for a script's session.
+    pub actor: u64,
     pub token: Token,
     pub database: usize,
     pub address: Address,
@@ -161,6 +163,7 @@ impl Session {
     pub fn new(id: u64, token: Token, address: Address, now_ms: i64) -> Session {
         Session {
             id,
+            actor: id,
             token,
             database: 0,
             address,

@@ -230,12 +230,12 @@ fn session_for(context: &mut Context<'_>) -> Box<Session> {
             Box::new(Session::new(0, Token::SCRIPT, address, 0))
         });
     session.database = caller.database;
-    // What the script reads is tracked for its caller.
-    session.id = caller.id;
-    session.is_tracking = caller.is_tracking;
     session.authenticated = caller.authenticated;
     session.no_touch = caller.no_touch;
     session.deny_blocking = true;
+    // What the script reads its caller reads, and what it changes its caller changes.
+    session.actor = caller.id;
+    session.is_tracking = caller.is_tracking;
     if session.user != caller.user {
         session.user.clone_from(&caller.user);
     }
