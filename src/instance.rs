@@ -15,6 +15,7 @@ use crate::effects;
 use crate::effects::latency::LatencyMonitor;
 use crate::effects::slowlog::Slowlog;
 use crate::keyspace::Keyspace;
+use crate::memory::Memory;
 use crate::net::address::Address;
 use crate::net::listener::Listeners;
 use crate::persistence::values::Serialization;
@@ -30,6 +31,7 @@ pub struct Instance {
     pub clock: Clock,
     pub random: fastrand::Rng,
     pub clients: Clients,
+    pub memory: Memory,
     pub stats: Stats,
     pub command_stats: CommandStats,
     pub error_stats: ErrorStats,
@@ -161,6 +163,7 @@ impl Instance {
         let hash_seed = HashSeed::from_seed(random.u64(..));
         let mut keyspace = Keyspace::new(config.databases as usize, hash_seed);
         keyspace.access.seed(random.u64(..));
+        keyspace.seed_eviction(random.u64(..));
         let mut instance = Instance {
             commands,
             keyspace,
@@ -170,6 +173,7 @@ impl Instance {
             run_id: random_digits(&mut random),
             random,
             clients: Clients::default(),
+            memory: Memory::default(),
             stats: Stats::default(),
             command_stats,
             error_stats: ErrorStats::default(),
@@ -233,6 +237,7 @@ impl Instance {
         self.keyspace.access.decay_minutes = config.lfu_decay_time;
         let limit = config.client_output_buffer_limit.normal;
         self.output_limited = limit.hard_bytes > 0 || limit.soft_bytes > 0;
+        self.apply_memory_limit();
     }
 
     /// Notes that something took so long, if the latency monitor wants to know.
@@ -432,6 +437,7 @@ impl Instance {
             ..Stats::default()
         };
         self.loop_figures = LoopFigures::default();
+        self.memory.reset_stats();
         self.keyspace.reset_stats();
         self.command_stats.reset();
         self.error_stats.reset();

@@ -20,6 +20,7 @@ pub mod info;
 
 pub mod blocking;
 pub mod effects;
+pub mod memory;
 
 pub mod persistence;
 

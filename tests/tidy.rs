@@ -9,6 +9,7 @@ const LAYERS: &[&[&str]] = &[
     &["server"],
     &[
         "instance", "clients", "blocking", "session", "command", "commands", "effects", "info",
+        "memory",
     ],
     &["persistence"],
     &["keyspace", "net"],

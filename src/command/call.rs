@@ -113,6 +113,7 @@ fn run(
     args: Args<'_>,
     resolved: Option<CommandId>,
 ) -> Flow {
+    instance.make_room();
     match gate::admit(instance, session, args, resolved) {
         Verdict::Run(command) => {
             call(

@@ -49,6 +49,9 @@ pub fn admit(
     {
         return Verdict::Refuse(CommandError::fixed("NOAUTH Authentication required."));
     }
+    if command.flags.has(Flag::DenyOom) && instance.memory.is_full() {
+        return Verdict::Refuse(CommandError::OUT_OF_MEMORY);
+    }
     if session.mode == Mode::Monitor {
         // Of no use to a monitor, and no pause holds one back: as in Redis, where it is half a replica.
         return if command.flags.intersects(KEYSPACE_ACCESS) {

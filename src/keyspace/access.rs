@@ -15,7 +15,9 @@ pub struct AccessPolicy {
     pub frequency: bool,
     pub log_factor: u32,
     pub decay_minutes: u32,
-    /// Seconds since the epoch, 24 bits.
+    /// Seconds since the epoch.
+    now_seconds: u64,
+    /// The same, 24 bits.
     clock: u32,
     /// Minutes since the epoch, 16 bits.
     minutes: u32,
@@ -28,6 +30,7 @@ impl Default for AccessPolicy {
             frequency: false,
             log_factor: 10,
             decay_minutes: 1,
+            now_seconds: 0,
             clock: 0,
             minutes: 0,
             random: fastrand::Rng::with_seed(0),
@@ -38,7 +41,8 @@ impl Default for AccessPolicy {
 impl AccessPolicy {
     /// Sets the clock.
     pub fn set_now(&mut self, now_ms: i64) {
-        self.clock = (now_ms / 1000) as u32 & CLOCK_MASK;
+        self.now_seconds = now_ms.max(0) as u64 / 1000;
+        self.clock = self.now_seconds as u32 & CLOCK_MASK;
         self.minutes = (now_ms / 60_000) as u32 & 0xffff;
     }
 
@@ -92,6 +96,18 @@ impl AccessPolicy {
     /// Seconds since the last use, under LRU.
     pub fn idle_seconds(&self, record: &Record) -> u32 {
         self.clock.wrapping_sub(record.access()) & CLOCK_MASK
+    }
+
+    /// When what remembers this was used last, in seconds since the epoch, under LRU.
+    pub fn last_use_seconds(&self, access: u32) -> u64 {
+        let idle_seconds = self.clock.wrapping_sub(access) & CLOCK_MASK;
+        self.now_seconds.saturating_sub(u64::from(idle_seconds))
+    }
+
+    /// The counter of what remembers this as it is now, and the minutes since it last fell, under LFU.
+    pub fn frequency_and_age(&self, access: u32) -> (u8, u16) {
+        let minutes = self.minutes.wrapping_sub(access >> 8) as u16;
+        (self.decayed(access) as u8, minutes)
     }
 
     /// The counter as it is now, under LFU.

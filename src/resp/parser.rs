@@ -170,6 +170,15 @@ impl Parser {
             + pending.receiving.as_ref().map_or(0, BigArgument::filled)
     }
 
+    /// The part of that which a big argument has received that is not complete. O(1).
+    pub fn receiving_bytes(&self) -> usize {
+        let receiving = self
+            .pending
+            .as_ref()
+            .and_then(|pending| pending.receiving.as_ref());
+        receiving.map_or(0, BigArgument::filled)
+    }
+
     /// Takes over the request whose complete arguments are in `batch.spans` and whose next one
     /// starts at `at`.
     #[cold]

@@ -148,6 +148,7 @@ impl EventLoop {
     /// One turn: everything between two polls.
     fn turn(&mut self, events: &Events) {
         self.instance.refresh_clock();
+        self.instance.memory.begin_turn();
         let started = self.instance.clock.ticks();
         let commands_before = self.instance.stats.commands;
         self.serve_ready();
@@ -377,6 +378,7 @@ impl EventLoop {
                 if count > 0 {
                     session.last_interaction_ms = self.instance.keyspace.now_ms;
                 }
+                self.instance.clients.count_memory(token);
                 match sent {
                     Sent::All => self.flushed(token),
                     Sent::Blocked => self.check_output_limit(token),
@@ -422,6 +424,14 @@ impl EventLoop {
         if connection.throttled {
             connection.throttled = false;
             self.make_ready(token);
+        }
+    }
+
+    /// Closes the largest clients while all together hold more memory than they may.
+    #[inline]
+    pub(super) fn evict_clients(&mut self) {
+        for token in self.instance.clients_to_evict() {
+            self.close(token);
         }
     }
 
@@ -480,6 +490,7 @@ impl EventLoop {
             self.flush_client(token);
         }
         self.flushing = flushing;
+        self.evict_clients();
         for token in self.instance.clients.take_to_close() {
             self.close_if_asked(token);
         }

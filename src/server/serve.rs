@@ -84,20 +84,24 @@ impl EventLoop {
             self.make_ready(token);
         }
         let answered = !session.reply.is_empty() && session.close != Close::Now;
+        self.instance.clients.count_memory_of(&mut session);
         self.instance.clients.restore(session);
         // Now, not before the poll: the socket is still in the cache, which saves a tenth of what a
         // lone request costs.
         if answered {
             self.flush_client(token);
         }
+        self.evict_clients();
     }
 }
 
 /// Copies the connection's figures to its session, for CLIENT LIST.
 fn note_query_buffer(connection: &Connection, session: &mut Session) {
-    session.traffic.query_bytes = connection.input.len();
+    // What an argument has received counts as an argument once it is complete, as clients know it from Redis.
+    let receiving_bytes = connection.parser.receiving_bytes();
+    session.traffic.query_bytes = connection.input.len() + receiving_bytes;
     session.traffic.query_free_bytes = connection.input.capacity() - connection.input.len();
-    session.traffic.argument_bytes = connection.parser.pending_bytes();
+    session.traffic.argument_bytes = connection.parser.pending_bytes() - receiving_bytes;
 }
 
 /// What serving needs of the loop, apart from the connection.

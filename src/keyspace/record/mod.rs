@@ -478,6 +478,15 @@ impl VolatileReference {
     }
 }
 
+impl VolatileReference {
+    /// What the eviction policy keeps (24 bits).
+    #[inline]
+    pub fn access(&self) -> u32 {
+        // SAFETY: the database keeps the reference only as long as the record lives.
+        unsafe { (*self.header.as_ptr()).access >> 8 }
+    }
+}
+
 impl Entry for VolatileReference {
     #[inline]
     fn key(&self) -> &[u8] {
