@@ -181,6 +181,12 @@ impl Clients {
         }
     }
 
+    /// Whether the memory of all clients together is limited.
+    #[inline]
+    pub fn has_memory_limit(&self) -> bool {
+        self.memory_limit_bytes > 0
+    }
+
     /// Counts a client's memory anew, if there is a limit and it is not on loan. O(1).
     #[inline]
     pub fn count_memory(&mut self, token: Token) {

@@ -71,6 +71,8 @@ pub struct Instance {
     pub attack_logged_ms: i64,
     /// Whether the cron stands still (DEBUG PAUSE-CRON).
     pub cron_paused: bool,
+    /// Whether idle clients keep room for replies (DEBUG REPLYBUFFER).
+    pub reply_buffers_stay: bool,
     /// From how many bytes on an element has a block of its own in its list (DEBUG QUICKLIST-PACKED-THRESHOLD).
     pub list_large_bytes: Option<usize>,
     /// Whether the replies of ordinary clients are limited.
@@ -197,6 +199,7 @@ impl Instance {
             supervised: "no",
             attack_logged_ms: 0,
             cron_paused: false,
+            reply_buffers_stay: false,
             list_large_bytes: None,
             output_limited: false,
         };

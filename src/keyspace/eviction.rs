@@ -220,6 +220,8 @@ impl Keyspace {
             ..
         } = self;
         let count = databases.len();
+        // Another database comes first each time: of keys that are equal those go that are met first.
+        eviction.next_database = (eviction.next_database + 1) % count.max(1);
         let mut room = SAMPLE_DATABASES;
         for step in 0..count {
             let number = (eviction.next_database + step) % count;
@@ -236,7 +238,6 @@ impl Keyspace {
             }
             room -= 1;
             if room == 0 {
-                eviction.next_database = number + 1;
                 return;
             }
         }

@@ -378,7 +378,6 @@ impl EventLoop {
                 if count > 0 {
                     session.last_interaction_ms = self.instance.keyspace.now_ms;
                 }
-                self.instance.clients.count_memory(token);
                 match sent {
                     Sent::All => self.flushed(token),
                     Sent::Blocked => self.check_output_limit(token),
@@ -388,6 +387,7 @@ impl EventLoop {
                         self.check_output_limit(token);
                     }
                 }
+                self.instance.clients.count_memory(token);
             }
             Err(error) => {
                 debug!("Error writing to client: {error}");
@@ -412,11 +412,14 @@ impl EventLoop {
 
     /// Everything is sent: the buffer goes, and what waited for this goes on.
     fn flushed(&mut self, token: Token) {
+        let stays = self.instance.reply_buffers_stay;
         let Some(session) = self.instance.clients.get_mut(token) else {
             return;
         };
         session.soft_limit_since_ms = 0;
-        session.reply.shrink();
+        if !stays {
+            session.reply.shrink();
+        }
         if session.close == Close::AfterReply {
             return self.close(token);
         }

@@ -173,12 +173,27 @@ impl Server<'_> {
             self.instance.stats.input_bytes += total as u64;
             session.traffic.input_bytes += total as u64;
             session.last_interaction_ms = self.instance.now_ms();
+            if self.is_too_large(connection, session) {
+                connection.input.extend_from_slice(&self.shared[..shared]);
+                return Ended::Yielded;
+            }
             let ended = self.take_input(connection, session, reply, shared);
             if ended != Ended::InputUsed || drained {
                 return ended;
             }
         }
         Ended::InputUsed
+    }
+
+    /// Whether what was received of a large request brings all clients over the limit of their memory: then some are to be
+    /// closed, perhaps this one, before it is run.
+    fn is_too_large(&mut self, connection: &Connection, session: &mut Session) -> bool {
+        if !self.instance.clients.has_memory_limit() || !connection.parser.is_mid_request() {
+            return false;
+        }
+        note_query_buffer(connection, session);
+        self.instance.clients.count_memory_of(session);
+        self.instance.clients.memory_limit_reached()
     }
 
     /// Runs what was read: straight from the shared buffer, unless earlier bytes come before it.

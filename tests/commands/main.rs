@@ -23,6 +23,7 @@ mod keys;
 mod latency;
 mod lists;
 mod memory;
+mod memory_limit;
 mod server;
 mod sets;
 mod slowlog;
