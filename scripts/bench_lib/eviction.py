@@ -78,7 +78,7 @@ def _hit_rate(server, policy, accesses):
         return [client._reply() for _ in commands]
 
     for start in range(0, len(accesses), TRACE_BATCH):
-        keys = [f"trace:{number:012}" for number in accesses[start:start + TRACE_BATCH]]
+        keys = [f"trc:{number:012}" for number in accesses[start:start + TRACE_BATCH]]
         found = send([("GET", key) for key in keys])
         missed = [key for key, reply in zip(keys, found) if reply is None]
         hits += len(keys) - len(missed)

@@ -5,8 +5,9 @@
 
 use super::record::Record;
 
-/// The LRU clock counts seconds and wraps at 24 bits.
-const CLOCK_MASK: u32 = 0x00ff_ffff;
+/// The LRU clock counts sixteenths of seconds and wraps at 28 bits: 194 days, as in Redis, whose clock counts seconds.
+const CLOCK_MASK: u32 = 0x0fff_ffff;
+const FRACTION_BITS: u32 = 4;
 /// A new key's counter, so that it is not evicted before it had a chance.
 const LFU_INITIAL: u32 = 5;
 
@@ -15,9 +16,9 @@ pub struct AccessPolicy {
     pub frequency: bool,
     pub log_factor: u32,
     pub decay_minutes: u32,
-    /// Seconds since the epoch.
-    now_seconds: u64,
-    /// The same, 24 bits.
+    /// Sixteenths of seconds since the epoch.
+    now: u64,
+    /// The same, 28 bits.
     clock: u32,
     /// Minutes since the epoch, 16 bits.
     minutes: u32,
@@ -30,7 +31,7 @@ impl Default for AccessPolicy {
             frequency: false,
             log_factor: 10,
             decay_minutes: 1,
-            now_seconds: 0,
+            now: 0,
             clock: 0,
             minutes: 0,
             random: fastrand::Rng::with_seed(0),
@@ -41,8 +42,8 @@ impl Default for AccessPolicy {
 impl AccessPolicy {
     /// Sets the clock.
     pub fn set_now(&mut self, now_ms: i64) {
-        self.now_seconds = now_ms.max(0) as u64 / 1000;
-        self.clock = self.now_seconds as u32 & CLOCK_MASK;
+        self.now = ((now_ms.max(0) as u64) << FRACTION_BITS) / 1000;
+        self.clock = self.now as u32 & CLOCK_MASK;
         self.minutes = (now_ms / 60_000) as u32 & 0xffff;
     }
 
@@ -66,7 +67,7 @@ impl AccessPolicy {
         if self.frequency {
             self.of_new()
         } else {
-            self.clock.wrapping_sub(seconds as u32) & CLOCK_MASK
+            self.clock.wrapping_sub((seconds as u32) << FRACTION_BITS) & CLOCK_MASK
         }
     }
 
@@ -93,15 +94,25 @@ impl AccessPolicy {
         }
     }
 
-    /// Seconds since the last use, under LRU.
+    /// Seconds since the last use by the calendar's seconds, as Redis counts, under LRU.
     pub fn idle_seconds(&self, record: &Record) -> u32 {
-        self.clock.wrapping_sub(record.access()) & CLOCK_MASK
+        let whole = |clock: u32| clock >> FRACTION_BITS;
+        whole(self.clock).wrapping_sub(whole(record.access())) & whole(CLOCK_MASK)
     }
 
-    /// When what remembers this was used last, in seconds since the epoch, under LRU.
-    pub fn last_use_seconds(&self, access: u32) -> u64 {
-        let idle_seconds = self.clock.wrapping_sub(access) & CLOCK_MASK;
-        self.now_seconds.saturating_sub(u64::from(idle_seconds))
+    /// When what remembers this was used last, in sixteenths of seconds since the epoch, under LRU.
+    pub fn last_use(&self, access: u32) -> u64 {
+        let idle = self.clock.wrapping_sub(access) & CLOCK_MASK;
+        self.now.saturating_sub(u64::from(idle))
+    }
+
+    /// What Redis would remember of the record's use, in 24 bits.
+    pub fn shown(&self, record: &Record) -> u32 {
+        if self.frequency {
+            record.access()
+        } else {
+            record.access() >> FRACTION_BITS
+        }
     }
 
     /// The counter of what remembers this as it is now, and the minutes since it last fell, under LFU.

@@ -8,6 +8,8 @@
 //! - A candidate is known by its hash alone, so that nothing is copied, and by what its record remembered when it was sampled:
 //!   one that was used since is no candidate any more.
 //! - The pool compares points in time, not idle times that were taken at different times.
+//!
+//! Where chance decides, the walk goes on anywhere after each bucket, and all keys of a bucket go, one after the other.
 
 use arrayvec::ArrayVec;
 
@@ -21,7 +23,7 @@ use super::{AccessPolicy, Keyspace, Record};
 const POOL_KEYS: usize = 16;
 /// Buckets looked at for one sample: a sparse table has empty ones.
 const SAMPLE_BUCKETS: usize = 64;
-/// Databases sampled for one eviction.
+/// Databases sampled for one eviction, unless chance decides: then one.
 const SAMPLE_DATABASES: usize = 16;
 /// Samples after which any key will do.
 const TRIES: usize = 8;
@@ -74,7 +76,7 @@ trait Sampled: Entry {
     fn ranked(&self, ranking: Ranking, access: &AccessPolicy) -> (u64, u64) {
         match ranking {
             Ranking::LeastRecent => {
-                let last_use = access.last_use_seconds(self.access());
+                let last_use = access.last_use(self.access());
                 (!last_use, u64::from(self.access()))
             }
             Ranking::LeastFrequent => {
@@ -82,7 +84,8 @@ trait Sampled: Entry {
                 let rank = u64::from(u8::MAX - counter) << 16 | u64::from(minutes);
                 (rank, u64::from(self.access()))
             }
-            Ranking::SoonestDue | Ranking::Chance | Ranking::None => {
+            Ranking::Chance => (0, 0),
+            Ranking::SoonestDue | Ranking::None => {
                 let expiry_ms = self.expiry_ms().unwrap_or(i64::MAX);
                 (expiry_ms.abs_diff(i64::MAX), expiry_ms as u64)
             }
@@ -123,7 +126,8 @@ impl Eviction {
         access: &AccessPolicy,
         mut cursor: u64,
     ) -> u64 {
-        let wanted = self.samples;
+        let by_chance = self.ranking == Ranking::Chance;
+        let wanted = if by_chance { 1 } else { self.samples };
         let mut looked_at = std::mem::take(&mut self.surplus);
         for _ in 0..SAMPLE_BUCKETS {
             if looked_at >= wanted {
@@ -142,7 +146,11 @@ impl Eviction {
                 }
             });
         }
-        self.surplus = looked_at.saturating_sub(wanted).min(wanted);
+        if by_chance {
+            cursor = table.random_cursor(&mut self.random);
+        } else {
+            self.surplus = looked_at.saturating_sub(wanted).min(wanted);
+        }
         table.scan(cursor, |entry| prefetch(entry.address()));
         cursor
     }
@@ -198,13 +206,13 @@ impl Keyspace {
         if self.eviction.ranking == Ranking::None {
             return false;
         }
-        if self.eviction.ranking != Ranking::Chance {
-            for _ in 0..TRIES {
+        for _ in 0..TRIES {
+            if self.eviction.ranking != Ranking::Chance || self.eviction.pool.is_empty() {
                 self.sample_databases();
-                while let Some(candidate) = self.eviction.pool.pop() {
-                    if self.evict_candidate(candidate) {
-                        return true;
-                    }
+            }
+            while let Some(candidate) = self.eviction.pool.pop() {
+                if self.evict_candidate(candidate) {
+                    return true;
                 }
             }
         }
@@ -222,7 +230,10 @@ impl Keyspace {
         let count = databases.len();
         // Another database comes first each time: of keys that are equal those go that are met first.
         eviction.next_database = (eviction.next_database + 1) % count.max(1);
-        let mut room = SAMPLE_DATABASES;
+        let mut room = match eviction.ranking {
+            Ranking::Chance => 1,
+            _ => SAMPLE_DATABASES,
+        };
         for step in 0..count {
             let number = (eviction.next_database + step) % count;
             let database = &mut databases[number];
