@@ -1,13 +1,15 @@
 //! What a record remembers of its use: the clock of the last one (LRU) or how often (LFU).
 //!
 //! LFU as Redis defines it: 16 bits of minutes since the last decrement, 8 bits of a counter that
-//! grows logarithmically (Morris 1978).
+//! grows logarithmically (Morris 1978). Both clocks have four bits more here, for sixteenths: of keys that are used as seldom
+//! the one that has not been used for longer is told apart.
 
 use super::record::Record;
 
 /// The LRU clock counts sixteenths of seconds and wraps at 28 bits: 194 days, as in Redis, whose clock counts seconds.
 const CLOCK_MASK: u32 = 0x0fff_ffff;
 const FRACTION_BITS: u32 = 4;
+const MINUTES_MASK: u32 = 0x000f_ffff;
 /// A new key's counter, so that it is not evicted before it had a chance.
 const LFU_INITIAL: u32 = 5;
 
@@ -20,7 +22,7 @@ pub struct AccessPolicy {
     now: u64,
     /// The same, 28 bits.
     clock: u32,
-    /// Minutes since the epoch, 16 bits.
+    /// Sixteenths of minutes since the epoch, 20 bits.
     minutes: u32,
     random: fastrand::Rng,
 }
@@ -44,7 +46,7 @@ impl AccessPolicy {
     pub fn set_now(&mut self, now_ms: i64) {
         self.now = ((now_ms.max(0) as u64) << FRACTION_BITS) / 1000;
         self.clock = self.now as u32 & CLOCK_MASK;
-        self.minutes = (now_ms / 60_000) as u32 & 0xffff;
+        self.minutes = (((now_ms.max(0) as u64) << FRACTION_BITS) / 60_000) as u32 & MINUTES_MASK;
     }
 
     /// Seeds the logarithmic counter's coin.
@@ -108,17 +110,18 @@ impl AccessPolicy {
 
     /// What Redis would remember of the record's use, in 24 bits.
     pub fn shown(&self, record: &Record) -> u32 {
+        let access = record.access();
         if self.frequency {
-            record.access()
+            access >> 8 >> FRACTION_BITS << 8 | access & 0xff
         } else {
-            record.access() >> FRACTION_BITS
+            access >> FRACTION_BITS
         }
     }
 
-    /// The counter of what remembers this as it is now, and the minutes since it last fell, under LFU.
-    pub fn frequency_and_age(&self, access: u32) -> (u8, u16) {
-        let minutes = self.minutes.wrapping_sub(access >> 8) as u16;
-        (self.decayed(access) as u8, minutes)
+    /// The counter of what remembers this as it is now, and the sixteenths of minutes since its last use, under LFU.
+    pub fn frequency_and_age(&self, access: u32) -> (u8, u32) {
+        let idle = self.minutes.wrapping_sub(access >> 8) & MINUTES_MASK;
+        (self.decayed(access) as u8, idle)
     }
 
     /// The counter as it is now, under LFU.
@@ -128,7 +131,8 @@ impl AccessPolicy {
 
     fn decayed(&self, access: u32) -> u32 {
         let (minutes, counter) = (access >> 8, access & 0xff);
-        let elapsed = self.minutes.wrapping_sub(minutes) & 0xffff;
+        let whole = |minutes: u32| minutes >> FRACTION_BITS;
+        let elapsed = whole(self.minutes).wrapping_sub(whole(minutes)) & whole(MINUTES_MASK);
         match elapsed.checked_div(self.decay_minutes) {
             Some(periods) => counter.saturating_sub(periods),
             None => counter,

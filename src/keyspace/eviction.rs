@@ -9,7 +9,8 @@
 //!   one that was used since is no candidate any more.
 //! - The pool compares points in time, not idle times that were taken at different times.
 //!
-//! Where chance decides, the walk goes on anywhere after each bucket, and all keys of a bucket go, one after the other.
+//! Where chance decides, the walk goes on anywhere after each bucket, and some of the bucket's keys go, one after the other.
+//! If all went, some buckets would be empty and others crowded.
 
 use arrayvec::ArrayVec;
 
@@ -25,6 +26,8 @@ const POOL_KEYS: usize = 16;
 const SAMPLE_BUCKETS: usize = 64;
 /// Databases sampled for one eviction, unless chance decides: then one.
 const SAMPLE_DATABASES: usize = 16;
+/// One of so many keys of a bucket goes where chance decides.
+const CHANCE: usize = 4;
 /// Samples after which any key will do.
 const TRIES: usize = 8;
 
@@ -80,8 +83,8 @@ trait Sampled: Entry {
                 (!last_use, u64::from(self.access()))
             }
             Ranking::LeastFrequent => {
-                let (counter, minutes) = access.frequency_and_age(self.access());
-                let rank = u64::from(u8::MAX - counter) << 16 | u64::from(minutes);
+                let (counter, idle) = access.frequency_and_age(self.access());
+                let rank = u64::from(u8::MAX - counter) << 32 | u64::from(idle);
                 (rank, u64::from(self.access()))
             }
             Ranking::Chance => (0, 0),
@@ -134,6 +137,9 @@ impl Eviction {
                 break;
             }
             cursor = table.scan(cursor, |entry| {
+                if by_chance && self.random.usize(..CHANCE) > 0 {
+                    return;
+                }
                 looked_at += 1;
                 let (rank, mark) = entry.ranked(self.ranking, access);
                 if !self.pool.is_full() || self.pool[0].rank < rank {

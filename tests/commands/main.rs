@@ -16,6 +16,7 @@ mod expiry;
 mod geo;
 mod hashes;
 mod hashes_expiry;
+mod hit_rates;
 mod hyperloglog;
 mod info;
 mod key_specs;
