@@ -10,7 +10,10 @@ pub mod net;
 pub mod instance;
 
 pub mod clients;
+pub mod pubsub;
 pub mod session;
+pub mod tracking;
+pub mod transaction;
 
 pub mod commands;
 

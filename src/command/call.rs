@@ -8,11 +8,14 @@ use crate::resp::reply::{Mark, Reply};
 use crate::session::{Blocked, Close, ReplyMode, Session};
 
 use super::gate::{self, Verdict};
-use super::spec::Flag;
+use super::spec::{Flag, Group};
 use super::{Args, CommandError, CommandId, CommandResult, Context};
 
 /// Time between two log lines about attacks, in ms.
 const ATTACK_LOG_PERIOD_MS: u64 = 60_000;
+
+/// Keys too many in the table of tracked keys that one command forgets.
+const TRACKED_KEYS_STEP: usize = 100;
 
 /// What became of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +50,9 @@ pub fn execute_resolved(
     args: Args<'_>,
     resolved: Option<CommandId>,
 ) -> Flow {
+    if session.is_tracking {
+        forget_keys_beyond_limit(instance, session, reply);
+    }
     let mark = reply.mark();
     session.last_command = resolved;
     if session.reply_mode == ReplyMode::SkipNext {
@@ -56,7 +62,33 @@ pub fn execute_resolved(
     if flow == Flow::Done {
         leave_out(session, reply, mark);
     }
+    if session.is_tracking && session.transaction.is_none() {
+        forget_caching(instance, session, resolved);
+    }
+    if instance.clients.has_late() {
+        instance.clients.deliver_late(session, reply);
+    }
     flow
+}
+
+/// A client that tracks hears of keys that there is no room for before its next reply.
+#[cold]
+fn forget_keys_beyond_limit(instance: &mut Instance, session: &Session, reply: &mut Reply) {
+    instance.limit_tracking(TRACKED_KEYS_STEP);
+    if instance.clients.has_late() {
+        instance.clients.deliver_late(session, reply);
+    }
+}
+
+/// CLIENT CACHING is for the next command or transaction only. Other subcommands of CLIENT may stand in between.
+#[cold]
+fn forget_caching(instance: &mut Instance, session: &Session, resolved: Option<CommandId>) {
+    let parent = resolved.and_then(|id| instance.commands.get(id).parent);
+    let is_about_client =
+        parent.is_some_and(|id| instance.commands.get(id).spec.group == Group::Connection);
+    if !is_about_client && let Some(tracker) = instance.tracking.tracker_mut(session.id) {
+        tracker.caching = false;
+    }
 }
 
 /// Runs a request that waited once more. Afterwards the client waits still, or has its reply.
@@ -114,7 +146,7 @@ fn run(
     resolved: Option<CommandId>,
 ) -> Flow {
     instance.make_room();
-    match gate::admit(instance, session, args, resolved) {
+    match gate::admit(instance, session, reply.protocol(), args, resolved) {
         Verdict::Run(command) => {
             call(
                 &mut Context {
@@ -126,7 +158,8 @@ fn run(
                 args,
             );
         }
-        Verdict::Refuse(error) => refuse(instance, reply, resolved, error),
+        Verdict::Queue(command) => queue(instance, session, reply, args, command),
+        Verdict::Refuse(error) => refuse(instance, session, reply, resolved, error),
         Verdict::Postpone => return Flow::Postponed,
         Verdict::Abort => abort(instance, session),
     }
@@ -194,8 +227,11 @@ fn settle(
     if !session.redacted.is_empty() {
         session.redacted.clear();
     }
-    if !instance.keyspace.changes.is_empty() && instance.nesting == 0 {
-        effects::changes(instance);
+    if instance.has_effects() {
+        effects::after_command(instance, session);
+    }
+    if session.is_tracking {
+        effects::track(instance, session, *command, args);
     }
 }
 
@@ -227,15 +263,42 @@ pub fn reply_error(instance: &mut Instance, reply: &mut Reply, error: &CommandEr
     reply.error(error.text());
 }
 
+/// Keeps a command for EXEC.
+fn queue(
+    instance: &mut Instance,
+    session: &mut Session,
+    reply: &mut Reply,
+    args: Args<'_>,
+    command: CommandId,
+) {
+    if let Some(transaction) = &mut session.transaction {
+        let command = instance.commands.get(command);
+        transaction.push(command, args, &instance.keyspace);
+        reply.raw(b"+QUEUED\r\n");
+    }
+}
+
 #[cold]
 fn refuse(
     instance: &mut Instance,
+    session: &mut Session,
     reply: &mut Reply,
     resolved: Option<CommandId>,
-    error: CommandError,
+    mut error: CommandError,
 ) {
+    if let Some(transaction) = &mut session.transaction {
+        transaction.doom();
+    }
     if let Some(command) = resolved {
         instance.command_stats.record_rejected(command);
+        if instance.commands.get(command).flags.has(Flag::RunsQueue) {
+            instance.abandon_transaction(session);
+            let reason = error.text();
+            let reason = reason.strip_prefix("ERR ").unwrap_or(reason);
+            error = CommandError::new(format!(
+                "EXECABORT Transaction discarded because of: {reason}"
+            ));
+        }
     }
     reply_error(instance, reply, &error);
 }

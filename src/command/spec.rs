@@ -98,6 +98,12 @@ pub enum Flag {
     NoLatency,
     /// For the server's own use: COMMAND DOCS marks it `syscmd`.
     System,
+    /// Runs at once, even after MULTI.
+    NotQueued,
+    /// Runs what its client has queued, and is let through or held back as that would be.
+    RunsQueue,
+    /// May be called in RESP2 by a client that is subscribed to something.
+    WhileSubscribed,
 }
 
 impl Flag {
@@ -126,7 +132,7 @@ impl Flag {
 }
 
 /// A set of flags, one bit each: tested several times for every request.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FlagSet(u32);
 
 impl FlagSet {
@@ -151,6 +157,11 @@ impl FlagSet {
     #[inline]
     pub const fn intersects(self, other: FlagSet) -> bool {
         self.0 & other.0 != 0
+    }
+
+    /// The flags of both sets.
+    pub const fn union(self, other: FlagSet) -> FlagSet {
+        FlagSet(self.0 | other.0)
     }
 
     /// This set with one more flag.

@@ -7,6 +7,7 @@ pub mod client;
 mod client_kill;
 mod client_list;
 mod client_table;
+mod client_tracking;
 pub mod command;
 pub mod config;
 mod config_apply;
@@ -24,6 +25,7 @@ pub mod latency;
 pub mod lists;
 pub mod memory;
 pub mod object;
+pub mod pubsub;
 pub mod scan;
 pub mod server;
 pub mod sets;
@@ -32,6 +34,7 @@ pub mod sort;
 pub mod sorted_sets;
 pub mod streams;
 pub mod strings;
+pub mod transactions;
 
 use crate::command::spec::CommandSpec;
 
@@ -64,6 +67,7 @@ pub static FAMILIES: &[&[CommandSpec]] = &[
     lists::blocking::COMMANDS,
     memory::COMMANDS,
     object::COMMANDS,
+    pubsub::COMMANDS,
     scan::COMMANDS,
     server::COMMANDS,
     sets::members::COMMANDS,
@@ -86,6 +90,7 @@ pub static FAMILIES: &[&[CommandSpec]] = &[
     streams::groups::COMMANDS,
     streams::pending::COMMANDS,
     streams::claim::COMMANDS,
+    streams::release::COMMANDS,
     streams::info::COMMANDS,
     strings::values::COMMANDS,
     strings::many::COMMANDS,
@@ -94,4 +99,5 @@ pub static FAMILIES: &[&[CommandSpec]] = &[
     strings::increx::COMMANDS,
     strings::compare::COMMANDS,
     strings::lcs::COMMANDS,
+    transactions::COMMANDS,
 ];

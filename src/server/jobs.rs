@@ -72,7 +72,7 @@ impl Jobs {
 
     /// Asks for memory to be freed.
     fn wake_reclaim(&mut self, instance: &Instance) {
-        if instance.keyspace.has_garbage() {
+        if instance.keyspace.has_garbage() || instance.tracking.has_garbage() {
             self.has_work[Job::Reclaim as usize] = true;
         }
         if instance.wants_eviction() {
@@ -112,7 +112,10 @@ impl Jobs {
                 let step_ticks = instance.clock.nanos_as_ticks(STEP_NS);
                 instance.evict_slice(deadline.min(instance.clock.ticks() + step_ticks))
             }
-            Job::Reclaim => instance.keyspace.reclaim_step(STEP_ELEMENTS),
+            Job::Reclaim => {
+                instance.keyspace.reclaim_step(STEP_ELEMENTS)
+                    | instance.tracking.reclaim_step(STEP_ELEMENTS)
+            }
             Job::Shrink => instance.keyspace.shrink_step(STEP_ELEMENTS),
             Job::Trim => {
                 let allocated_bytes = heap::allocated_bytes();
