@@ -174,6 +174,7 @@ fn run(
     args: Args<'_>,
     resolved: Option<CommandId>,
 ) -> Flow {
+    instance.make_room();
     match gate::admit(instance, session, reply.protocol(), args, resolved) {
         Verdict::Run(command) => {
             call(

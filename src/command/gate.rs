@@ -56,13 +56,17 @@ pub fn admit(
     }
     let is_queuing = session.transaction.is_some();
     let mut flags = command.flags;
-    if is_queuing || instance.pause.is_active() {
+    if is_queuing || instance.pause.is_active() || instance.memory.is_full() {
         flags = flags_of(instance, session, command, args);
     }
     if is_queuing && flags.has(Flag::NoMulti) {
         return Verdict::Refuse(CommandError::fixed(
             "ERR Command not allowed inside a transaction",
         ));
+    }
+    let needs_memory = flags.has(Flag::DenyOom) || is_queuing && !flags.has(Flag::NotQueued);
+    if needs_memory && instance.memory.is_full() {
+        return Verdict::Refuse(CommandError::OUT_OF_MEMORY);
     }
     if session.subscriptions.is_some()
         && !flags.has(Flag::WhileSubscribed)

@@ -53,6 +53,8 @@ pub struct Run {
     pub kind: Kind,
     pub name: String,
     pub is_read_only: bool,
+    /// Whether it may take more memory than is allowed.
+    pub allows_oom: bool,
     /// Whether it has called a command that writes.
     pub has_written: bool,
     pub replication: Replication,
@@ -189,6 +191,7 @@ fn begin(instance: &Instance, program: &Program<'_>) -> Run {
         name: program.name.to_string(),
         is_read_only: program.is_read_only
             || !program.flags.is_compatible && program.flags.no_writes,
+        allows_oom: program.flags.allow_oom,
         has_written: false,
         replication: Replication::ALL,
         protocol: Protocol::Resp2,
