@@ -16,6 +16,7 @@ pub mod record;
 mod relocate;
 mod text;
 mod value_mut;
+mod version;
 
 pub use access::AccessPolicy;
 pub use changes::{Change, Changes, EventClass};
@@ -24,6 +25,7 @@ pub use interest::{Interest, InterestId};
 pub use record::{NewValue, Record, Value};
 pub use text::Text;
 pub use value_mut::ValueMut;
+pub use version::Version;
 
 use crate::collections::hash::HashSeed;
 use crate::types::object::Object;

@@ -1,0 +1,25 @@
+//! Snapshots of all databases: written from a version of the keyspace that is pinned, and read into a keyspace. Sans I/O: bytes are
+//! taken from a [`Snapshot`] chunk by chunk, whoever sends them on (a file, the base of an append-only log, a replica).
+//!
+//! ```text
+//! REDIS0011 │ 250 name value … │ 245 library … │ { 254 number │ 251 keys volatile │ { key } } │ 255 │ checksum: u64
+//! key = [252 time: i64] [248 idle | 249 frequency: u8] kind key value
+//! ```
+//!
+//! Never touches a file, never looks at the clock, and never does more than a bounded piece of work at a time.
+
+mod writer;
+
+pub use writer::{AccessNote, Origin, Progress, Snapshot, SnapshotSettings};
+
+/// What may stand where a key could: the format's own marks. What is below them is a type of value.
+mod mark {
+    pub const FUNCTION: u8 = 245;
+    pub const IDLE_SECONDS: u8 = 248;
+    pub const FREQUENCY: u8 = 249;
+    pub const AUXILIARY: u8 = 250;
+    pub const SIZES: u8 = 251;
+    pub const EXPIRY_MS: u8 = 252;
+    pub const DATABASE: u8 = 254;
+    pub const END: u8 = 255;
+}
