@@ -20,9 +20,11 @@ pub mod info;
 
 pub mod blocking;
 pub mod effects;
+pub mod saving;
 
 pub mod persistence;
 
+pub mod disk;
 pub mod keyspace;
 
 pub mod config;
