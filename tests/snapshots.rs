@@ -10,7 +10,7 @@ mod support;
 
 use oneloop::persistence::rdb::{Fault, FormatError, Scrutiny};
 use oneloop::persistence::snapshot::{
-    Duplicates, LoadStep, Loader, LoaderSettings, Origin, Progress, Snapshot,
+    Duplicates, LoadStep, Loader, LoaderSettings, Origin, Progress, Purpose, Snapshot,
 };
 use oneloop::persistence::values::LoadSettings;
 use oracle::Oracle;
@@ -70,6 +70,8 @@ fn load(bytes: &[u8], chunk_bytes: usize, checks_sum: bool) -> Result<Harness, F
         expires_before_ms: Some(harness.instance.now_ms()),
         duplicates: Duplicates::Refuse,
         keys_per_step: 0,
+        purpose: Purpose::Load,
+        input_bytes: bytes.len() as u64,
     });
     let mut chunks = bytes.chunks(chunk_bytes);
     loop {
@@ -114,7 +116,13 @@ fn filling(random: &mut fastrand::Rng) -> Vec<Words> {
         let integers = (0..count).map(|index| (index * 1000 - 3000).to_string());
         let integers = integers.collect::<Vec<_>>().join(" ");
         commands.push(words(&format!("SADD integers:{number} {integers}")));
-        commands.push([words(&format!("SET text:{number}")), vec![text(random, 900)]].concat());
+        commands.push(
+            [
+                words(&format!("SET text:{number}")),
+                vec![text(random, 900)],
+            ]
+            .concat(),
+        );
         commands.push(words(&format!("SET number:{number} {}", random.i64(..))));
         for entry in 0..count.min(200) {
             let fields = format!("XADD stream:{number} {}-{entry} a {entry} b", 1000 + entry);
@@ -278,7 +286,12 @@ fn expired_keys_stay_out_and_twins_are_refused() {
 #[test]
 fn what_others_write_besides_keys_is_understood() {
     let item = |item: &[u8]| {
-        let bytes = [b"REDIS0012", item, b"\xfe\x02\0\x01k\x01v\xff\0\0\0\0\0\0\0\0"].concat();
+        let bytes = [
+            b"REDIS0012",
+            item,
+            b"\xfe\x02\0\x01k\x01v\xff\0\0\0\0\0\0\0\0",
+        ]
+        .concat();
         load(&bytes, 7, true)
     };
     for known in [
@@ -294,13 +307,26 @@ fn what_others_write_besides_keys_is_understood() {
         loaded.run("SELECT 2");
         assert_eq!(loaded.run("GET k"), "$1\r\nv\r\n");
     }
-    for refused in [&b"\xf6"[..], b"\xfe\x10", b"\x06\x01k", b"\x1f\x01k", b"\xf7\x01\x03\x01"] {
+    for refused in [
+        &b"\xf6"[..],
+        b"\xfe\x10",
+        b"\x06\x01k",
+        b"\x1f\x01k",
+        b"\xf7\x01\x03\x01",
+    ] {
         assert!(item(refused).is_err(), "{refused:?}");
     }
     assert!(load(b"REDIS0013\xff", 7, true).is_err());
     assert!(load(b"RUBIS0011\xff", 7, true).is_err());
     assert!(load(b"VALKEY080\xff\0\0\0\0\0\0\0\0", 7, true).is_ok());
-    assert!(load(b"REDIS0001\xfe\0\xfd\xff\xff\xff\x7f\0\x01k\x01v\xff", 7, true).is_ok());
+    assert!(
+        load(
+            b"REDIS0001\xfe\0\xfd\xff\xff\xff\x7f\0\x01k\x01v\xff",
+            7,
+            true
+        )
+        .is_ok()
+    );
 }
 
 #[test]
@@ -314,7 +340,10 @@ fn every_truncation_is_refused() {
     }
     let bytes = snapshot_of(&harness);
     let step = (bytes.len() / 3000).max(1);
-    for length in (0..bytes.len()).step_by(step).chain(bytes.len() - 20..bytes.len()) {
+    for length in (0..bytes.len())
+        .step_by(step)
+        .chain(bytes.len() - 20..bytes.len())
+    {
         let error = load(&bytes[..length], 1 << 20, true).err();
         let error = error.expect("it ends too early");
         assert!(
@@ -330,7 +359,14 @@ fn every_truncation_is_refused() {
 fn damage_is_noticed_or_does_no_harm() {
     let mut random = fastrand::Rng::with_seed(seed());
     let mut harness = filled(&mut random);
-    for key in ["long:text", "long:list", "long:hash", "long:set", "long:sorted", "long:stream"] {
+    for key in [
+        "long:text",
+        "long:list",
+        "long:hash",
+        "long:set",
+        "long:sorted",
+        "long:stream",
+    ] {
         harness.run(&format!("DEL {key}"));
     }
     let bytes = snapshot_of(&harness);
@@ -394,7 +430,10 @@ fn files_are_exchanged_with_genuine_servers() {
         let mut loaded = load(&theirs, 10_000, true).expect("it is sound");
         let expected_here = expected.replacen('+', "$40\r\n", 1);
         let found = digest(&mut loaded);
-        assert!(found == expected || found == expected_here, "{found} {expected}");
+        assert!(
+            found == expected || found == expected_here,
+            "{found} {expected}"
+        );
         let ours = snapshot_of(&loaded);
         // Redis 7.0 reads up to version 10.
         if ask(&mut oracle, "INFO server").contains("redis_version:7.0") {
