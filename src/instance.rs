@@ -45,6 +45,8 @@ pub struct Instance {
     pub loading: Option<Box<Loading>>,
     /// How helper threads wake the loop.
     pub wake: Wake,
+    /// A signal asks for the end, which the cron brings about (SHUTDOWN ABORT).
+    pub shutdown_scheduled: bool,
     /// Whether some commands are refused that would be taken else: data are being loaded, or saving fails.
     pub is_restricted: bool,
     /// How deep the present command is nested in others, whose end those wait for who must hear of its changes.
@@ -190,6 +192,7 @@ impl Instance {
             saving: Saving::default(),
             loading: None,
             wake: Wake::default(),
+            shutdown_scheduled: false,
             is_restricted: false,
             nesting: 0,
             requests: Vec::new(),

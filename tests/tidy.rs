@@ -9,9 +9,10 @@ const LAYERS: &[&[&str]] = &[
     &["server"],
     &[
         "instance", "clients", "blocking", "session", "command", "commands", "effects", "info",
+        "saving",
     ],
     &["persistence"],
-    &["keyspace", "net"],
+    &["keyspace", "net", "disk"],
     &["config", "resp"],
     &["types", "collections"],
     &[

@@ -127,8 +127,14 @@ impl Instance {
         folder.join(&self.config.dbfilename)
     }
 
-    /// A name for a snapshot that is not complete, in the same folder.
-    fn temporary_snapshot_path(&mut self) -> PathBuf {
+    /// The name of a snapshot that is being written while everybody waits.
+    pub fn foreground_snapshot_path(&self) -> PathBuf {
+        let name = format!("temp-{}.rdb", std::process::id());
+        self.snapshot_path().with_file_name(name)
+    }
+
+    /// A name for a snapshot that is written in the background, in the same folder.
+    fn background_snapshot_path(&mut self) -> PathBuf {
         self.saving.files += 1;
         let name = format!("temp-{}.{}.rdb", std::process::id(), self.saving.files);
         self.snapshot_path().with_file_name(name)

@@ -181,7 +181,8 @@ impl EventLoop {
             self.turn(&events);
             if let Some(error) = self.load_error.take() {
                 warn!("{error}");
-                return Err("Terminating server after rdb file reading failure.".to_string());
+                warn!("Terminating server after rdb file reading failure.");
+                return Err(format!("Fatal error loading the DB: {error}"));
             }
         }
         Ok(())
@@ -514,7 +515,8 @@ impl EventLoop {
     fn take_signals(&mut self) {
         while let Some(signal) = self.signals.drain() {
             super::startup::log_signal(signal);
-            self.begin_shutdown_by_signal(signal);
+            self.shutdown.schedule(signal);
+            self.instance.shutdown_scheduled = true;
         }
     }
 
@@ -536,6 +538,7 @@ impl EventLoop {
         for token in overdue {
             self.close(token);
         }
+        self.begin_scheduled_shutdown();
     }
 
     /// The last thing before the poll: what commands asked of the loop, then what was pushed to
