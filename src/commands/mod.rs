@@ -7,6 +7,7 @@ pub mod client;
 mod client_kill;
 mod client_list;
 mod client_table;
+mod client_tracking;
 pub mod command;
 pub mod config;
 mod config_apply;
@@ -24,8 +25,10 @@ pub mod latency;
 pub mod lists;
 pub mod memory;
 pub mod object;
+pub mod pubsub;
 pub mod saving;
 pub mod scan;
+pub mod scripting;
 pub mod server;
 pub mod sets;
 pub mod slowlog;
@@ -33,6 +36,7 @@ pub mod sort;
 pub mod sorted_sets;
 pub mod streams;
 pub mod strings;
+pub mod transactions;
 
 use crate::command::spec::CommandSpec;
 
@@ -65,8 +69,12 @@ pub static FAMILIES: &[&[CommandSpec]] = &[
     lists::blocking::COMMANDS,
     memory::COMMANDS,
     object::COMMANDS,
+    pubsub::COMMANDS,
     saving::COMMANDS,
     scan::COMMANDS,
+    scripting::COMMANDS,
+    scripting::functions::COMMANDS,
+    scripting::scripts::COMMANDS,
     server::COMMANDS,
     sets::members::COMMANDS,
     sets::random::COMMANDS,
@@ -88,6 +96,7 @@ pub static FAMILIES: &[&[CommandSpec]] = &[
     streams::groups::COMMANDS,
     streams::pending::COMMANDS,
     streams::claim::COMMANDS,
+    streams::release::COMMANDS,
     streams::info::COMMANDS,
     strings::values::COMMANDS,
     strings::many::COMMANDS,
@@ -96,4 +105,5 @@ pub static FAMILIES: &[&[CommandSpec]] = &[
     strings::increx::COMMANDS,
     strings::compare::COMMANDS,
     strings::lcs::COMMANDS,
+    transactions::COMMANDS,
 ];

@@ -14,6 +14,8 @@ pub use loading::{Loading, LoadingFigures, LoadingStep};
 
 use std::path::{Path, PathBuf};
 
+use bytes::Bytes;
+
 use crate::REDIS_VERSION;
 use crate::config::{Named, system_reason};
 use crate::disk::{StepFailed, WriteStep};
@@ -106,9 +108,17 @@ impl Instance {
                 name if name.ends_with("lfu") => AccessNote::Frequency,
                 _ => AccessNote::Nothing,
             },
-            functions: Vec::new(),
+            functions: self.libraries(),
             keys_per_step: usize::from(self.config.rdb_key_save_delay > 0),
         }
+    }
+
+    /// The code of the libraries of functions.
+    fn libraries(&self) -> Vec<Bytes> {
+        let libraries = self.scripting.functions.iter();
+        libraries
+            .map(|(_, library)| Bytes::copy_from_slice(&library.code))
+            .collect()
     }
 
     /// Whether a test slows saving or loading down, so that there is something to do every moment.
