@@ -24,6 +24,12 @@ use crate::persistence::snapshot::{AccessNote, Origin, Snapshot, SnapshotSetting
 
 use background::Background;
 
+/// What who wants to change anything is told while saving fails.
+pub const SAVE_FAILED: &str = "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to \
+    persist to disk. Commands that may modify the data set are disabled, because this instance is configured to report \
+    errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis logs for \
+    details about the RDB error.";
+
 /// What the server knows of its saving.
 #[derive(Default)]
 pub struct Saving {
@@ -38,7 +44,7 @@ pub struct Saving {
 }
 
 /// What INFO shows of saving and loading.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct SavingFigures {
     /// Changes that had been made when the data set was last saved.
     pub saved_changes: u64,
@@ -55,22 +61,6 @@ pub struct SavingFigures {
     pub saves: u64,
     pub keys_loaded: u64,
     pub keys_expired: u64,
-}
-
-impl Default for SavingFigures {
-    fn default() -> SavingFigures {
-        SavingFigures {
-            saved_changes: 0,
-            last_save_seconds: 0,
-            last_try_seconds: 0,
-            last_failed: false,
-            last_duration_seconds: None,
-            last_copied_bytes: 0,
-            saves: 0,
-            keys_loaded: 0,
-            keys_expired: 0,
-        }
-    }
 }
 
 impl Saving {

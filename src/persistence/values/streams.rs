@@ -307,7 +307,13 @@ fn begin_consumer(group: &Group, consumer: &Consumer, writer: &mut Writer<'_>) -
         save_consumer(NOBODY, times_ms, count, ids_of_nobody(group), writer);
         return false;
     }
-    save_consumer(consumer.name(), times_ms, own.len(), std::iter::empty(), writer);
+    save_consumer(
+        consumer.name(),
+        times_ms,
+        own.len(),
+        std::iter::empty(),
+        writer,
+    );
     true
 }
 
