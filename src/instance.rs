@@ -11,6 +11,7 @@ use crate::command::spec::{Flag, FlagSet};
 use crate::command::stats::{CommandStats, ErrorStats};
 use crate::commands;
 use crate::config::Config;
+use crate::disk::Wake;
 use crate::effects;
 use crate::effects::latency::LatencyMonitor;
 use crate::effects::slowlog::Slowlog;
@@ -20,6 +21,7 @@ use crate::net::address::Address;
 use crate::net::listener::Listeners;
 use crate::persistence::values::Serialization;
 use crate::pubsub::PubSub;
+use crate::saving::{Loading, Saving};
 use crate::scripting::Scripting;
 use crate::server::clock::Clock;
 use crate::server::figures::LoopFigures;
@@ -44,6 +46,15 @@ pub struct Instance {
     pub pause: Pause,
     pub serialization: Serialization,
     pub blocking: Blocking,
+    pub saving: Saving,
+    /// The data set that is being loaded.
+    pub loading: Option<Box<Loading>>,
+    /// How helper threads wake the loop.
+    pub wake: Wake,
+    /// A signal asks for the end, which the cron brings about (SHUTDOWN ABORT).
+    pub shutdown_scheduled: bool,
+    /// Whether some commands are refused that would be taken else: data are being loaded, or saving fails.
+    pub is_restricted: bool,
     pub transactions: Transactions,
     pub pubsub: PubSub,
     pub tracking: Tracking,
@@ -192,6 +203,11 @@ impl Instance {
             pause: Pause::default(),
             serialization: Serialization::default(),
             blocking: Blocking::default(),
+            saving: Saving::default(),
+            loading: None,
+            wake: Wake::default(),
+            shutdown_scheduled: false,
+            is_restricted: false,
             transactions: Transactions::default(),
             pubsub: PubSub::default(),
             tracking: Tracking::default(),
@@ -218,6 +234,7 @@ impl Instance {
         instance.replication_id = instance.random_id();
         instance.startup_memory_bytes = instance.used_memory();
         instance.refresh_clock();
+        instance.saving.figures.last_save_seconds = instance.started_ms / 1000;
         instance.apply_config();
         instance
     }
@@ -255,6 +272,12 @@ impl Instance {
         let limit = config.client_output_buffer_limit.normal;
         self.output_limited = limit.hard_bytes > 0 || limit.soft_bytes > 0;
         self.apply_memory_limit();
+        self.update_restrictions();
+    }
+
+    /// Notes whether some commands are refused at present.
+    pub fn update_restrictions(&mut self) {
+        self.is_restricted = self.loading.is_some() || self.refuses_writes_for_failed_save();
     }
 
     /// Notes that something took so long, if the latency monitor wants to know.
@@ -410,9 +433,9 @@ impl Instance {
         self.requests.push(LoopRequest::ServePostponed);
     }
 
-    /// Whether nothing may change behind the clients' backs: a pause is on, or a script is suspended.
+    /// Whether nothing may change behind the clients' backs: a pause is on, a script is suspended, or the data are not complete yet.
     pub fn keyspace_paused(&self) -> bool {
-        self.pause.is_active() || self.scripting.busy().is_some()
+        self.pause.is_active() || self.scripting.busy().is_some() || self.loading.is_some()
     }
 
     /// Whether a client's output has a limit that `output_limit_reached` should look at.

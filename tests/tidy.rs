@@ -21,9 +21,10 @@ const LAYERS: &[&[&str]] = &[
         "info",
         "scripting",
         "memory",
+        "saving",
     ],
     &["persistence"],
-    &["keyspace", "net"],
+    &["keyspace", "net", "disk"],
     &["config", "resp"],
     &["types", "collections"],
     &[

@@ -2,6 +2,7 @@
 
 use crate::instance::Instance;
 use crate::resp::Protocol;
+use crate::saving::SAVE_FAILED;
 use crate::scripting;
 use crate::session::{Mode, Session};
 
@@ -56,7 +57,11 @@ pub fn admit(
     }
     let is_queuing = session.transaction.is_some();
     let mut flags = command.flags;
-    if is_queuing || instance.pause.is_active() || instance.memory.is_full() {
+    if is_queuing
+        || instance.pause.is_active()
+        || instance.memory.is_full()
+        || instance.is_restricted
+    {
         flags = flags_of(instance, session, command, args);
     }
     if is_queuing && flags.has(Flag::NoMulti) {
@@ -73,6 +78,11 @@ pub fn admit(
         && protocol == Protocol::Resp2
     {
         return Verdict::Refuse(refused_to_subscriber(command));
+    }
+    if instance.is_restricted
+        && let Err(error) = check_restrictions(instance, command, flags)
+    {
+        return Verdict::Refuse(error);
     }
     if let Some(kind) = instance.scripting.busy()
         && !command.flags.has(Flag::AllowBusy)
@@ -147,6 +157,25 @@ fn check_permission(
          you can run it from a local connection, otherwise you need to set this option in the \
          configuration file, and then restart the server.",
     ))
+}
+
+/// What is refused while data are being loaded, or cannot be saved.
+#[cold]
+fn check_restrictions(
+    instance: &Instance,
+    command: &Command,
+    flags: FlagSet,
+) -> Result<(), CommandError> {
+    let changes = flags.has(Flag::Write) || command.spec.name == "ping";
+    if changes && instance.refuses_writes_for_failed_save() {
+        return Err(CommandError::fixed(SAVE_FAILED));
+    }
+    if instance.loading.is_some() && !command.flags.has(Flag::Loading) {
+        return Err(CommandError::fixed(
+            "LOADING Redis is loading the dataset in memory",
+        ));
+    }
+    Ok(())
 }
 
 /// Whether the request is a line of an HTTP request. A web page can have a browser send one to this

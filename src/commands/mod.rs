@@ -26,6 +26,7 @@ pub mod lists;
 pub mod memory;
 pub mod object;
 pub mod pubsub;
+pub mod saving;
 pub mod scan;
 pub mod scripting;
 pub mod server;
@@ -69,6 +70,7 @@ pub static FAMILIES: &[&[CommandSpec]] = &[
     memory::COMMANDS,
     object::COMMANDS,
     pubsub::COMMANDS,
+    saving::COMMANDS,
     scan::COMMANDS,
     scripting::COMMANDS,
     scripting::functions::COMMANDS,

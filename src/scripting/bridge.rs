@@ -8,6 +8,7 @@ use crate::command::{Args, CommandError, CommandId, Context};
 use crate::instance::Instance;
 use crate::resp::Reply;
 use crate::resp::reply::Protocol;
+use crate::saving::SAVE_FAILED;
 use crate::session::Session;
 
 use super::failure;
@@ -170,6 +171,10 @@ impl Bridge<'_> {
             return Err(CommandError::OUT_OF_MEMORY.text().to_string());
         }
         if command.flags.has(Flag::Write) {
+            // What has been begun is brought to its end.
+            if !self.run.has_written && self.instance.refuses_writes_for_failed_save() {
+                return Err(SAVE_FAILED.to_string());
+            }
             self.run.has_written = true;
         }
         Ok(id)

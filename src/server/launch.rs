@@ -1,6 +1,7 @@
 //! From the command line to the running loop, and out again.
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 
 use crate::REDIS_VERSION;
@@ -15,6 +16,7 @@ use crate::logging::{self, LogLevel, LogSettings};
 use crate::sys::process::{self, ProcessTitle};
 use crate::sys::signals::Signals;
 
+use super::check_rdb;
 use super::clock::Clock;
 use super::event_loop::EventLoop;
 use super::startup::{self, Banner, ConfigurationSource};
@@ -23,6 +25,7 @@ use super::title::TitleBar;
 
 const USAGE: &str = "\
 Usage: oneloop [FILE | -] [--DIRECTIVE VALUE ...]
+       oneloop check-rdb FILE
        oneloop -v | --version
        oneloop -h | --help
 
@@ -38,6 +41,9 @@ Examples:
 
 /// Does what the command line asks for. `arguments` begins with the program's name.
 pub fn main(arguments: &[OsString]) -> ExitCode {
+    if let Some(exit) = run_tool(arguments) {
+        return exit;
+    }
     match arguments.get(1).and_then(|word| word.to_str()) {
         Some("-v" | "--version") => {
             println!("{}", version_line());
@@ -55,6 +61,22 @@ pub fn main(arguments: &[OsString]) -> ExitCode {
             Err(error) => report(&error),
         },
         Err(error) => report(&error),
+    }
+}
+
+/// Does the work of the tool that the program's name or the first argument asks for, if it is one.
+fn run_tool(arguments: &[OsString]) -> Option<ExitCode> {
+    let words = arguments.iter().map(|word| word.to_string_lossy());
+    let words: Vec<String> = words.map(std::borrow::Cow::into_owned).collect();
+    let (program, rest) = words.split_first()?;
+    if Path::new(program).ends_with("redis-check-rdb") {
+        return Some(check_rdb::main(program, rest));
+    }
+    match rest.split_first() {
+        Some((name, rest)) if name == "check-rdb" => {
+            Some(check_rdb::main(&format!("{program} check-rdb"), rest))
+        }
+        _ => None,
     }
 }
 
@@ -224,6 +246,7 @@ fn run(
     let mut event_loop = EventLoop::new(instance, signals, title)?;
     event_loop.show_title();
     startup::log_initialized();
+    event_loop.load()?;
     announce(event_loop.instance());
     supervisor.tell_ready(false);
     event_loop.run().map_err(text)

@@ -6,6 +6,7 @@ mod digest;
 mod inspect;
 mod lists;
 mod protocol;
+mod reload;
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -159,6 +160,14 @@ static SUBCOMMANDS: &[Subcommand] = &[
         syntax: " <RESIZING <0|1>|PEAK-RESET-TIME <time>>",
         summary: "Let idle clients keep room for replies, or give it back again. The time changes nothing here.",
         run: set_reply_buffers,
+    },
+    Subcommand {
+        name: "reload",
+        arguments: 0..=3,
+        syntax: " [NOSAVE] [NOFLUSH] [MERGE]",
+        summary: "Save the data, forget them and load them again; without the first, without the second, or in addition to what \
+                  is there.",
+        run: reload::reload,
     },
     Subcommand {
         name: "segfault",
