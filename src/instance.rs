@@ -1,7 +1,9 @@
 //! Everything that one server process knows, but for the sockets: what commands work on.
 
 use std::path::PathBuf;
+use std::rc::Rc;
 
+use crate::acl::{AclLog, PasswordSource, User, Users, guard};
 use crate::blocking::{Blocking, Waiting, wake};
 use crate::clients::Clients;
 use crate::collections::hash::HashSeed;
@@ -38,6 +40,10 @@ pub struct Instance {
     pub random: fastrand::Rng,
     pub clients: Clients,
     pub memory: Memory,
+    pub users: Users,
+    pub acl_log: AclLog,
+    /// Where ACL GENPASS takes passwords from.
+    pub new_passwords: PasswordSource,
     pub stats: Stats,
     pub command_stats: CommandStats,
     pub error_stats: ErrorStats,
@@ -136,6 +142,12 @@ pub struct Stats {
     pub evicted_clients: u64,
     /// Packed collections that were checked in full because `sanitize-dump-payload` asked for it.
     pub sanitized_payloads: u64,
+    /// Attempts to log in that failed.
+    pub denied_logins: u64,
+    /// Requests refused because of the command, a key or a channel.
+    pub denied_commands: u64,
+    pub denied_keys: u64,
+    pub denied_channels: u64,
     pub recent_input_bytes: usize,
     pub recent_output_bytes: usize,
     pub peak_memory_bytes: usize,
@@ -185,6 +197,9 @@ impl Instance {
         let mut keyspace = Keyspace::new(config.databases as usize, hash_seed);
         keyspace.access.seed(random.u64(..));
         keyspace.seed_eviction(random.u64(..));
+        let secret = std::array::from_fn(|_| random.u8(..));
+        let mut users = Users::new(guard::rulebook_of(&commands, &config));
+        users.set_default_password(&config.requirepass);
         let mut instance = Instance {
             commands,
             keyspace,
@@ -195,6 +210,9 @@ impl Instance {
             random,
             clients: Clients::default(),
             memory: Memory::default(),
+            users,
+            acl_log: AclLog::default(),
+            new_passwords: PasswordSource::new(secret),
             stats: Stats::default(),
             command_stats,
             error_stats: ErrorStats::default(),
@@ -320,21 +338,26 @@ impl Instance {
         self.keyspace.now_ms
     }
 
-    /// Whether the default user has a password, so that clients must log in.
+    /// Whether clients must log in.
     #[inline]
     pub fn authentication_required(&self) -> bool {
-        !self.config.requirepass.is_empty()
+        self.users.need_login()
+    }
+
+    /// The user that clients are before they log in.
+    pub fn default_user(&self) -> Rc<User> {
+        Rc::clone(self.users.default_user())
     }
 
     /// Whether there is a user of that name.
     pub fn knows_user(&self, name: &[u8]) -> bool {
-        name == b"default"
+        self.users.get(name).is_some()
     }
 
     /// Takes a new client in.
     pub fn add_client(&mut self, address: Address) -> Token {
         let now_ms = self.now_ms();
-        let token = self.clients.add(address, now_ms);
+        let token = self.clients.add(address, now_ms, self.default_user());
         let open = !self.authentication_required();
         if let Some(session) = self.clients.get_mut(token) {
             session.authenticated = open;

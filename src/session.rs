@@ -1,5 +1,8 @@
 //! What one client is, whether or not a socket is behind it.
 
+use std::rc::Rc;
+
+use crate::acl::User;
 use crate::blocking::Waiting;
 use crate::command::CommandId;
 use crate::net::address::Address;
@@ -117,7 +120,8 @@ pub struct Session {
     pub name: Vec<u8>,
     pub library_name: Vec<u8>,
     pub library_version: Vec<u8>,
-    pub user: String,
+    /// Whose rights it has.
+    pub user: Rc<User>,
     pub authenticated: bool,
     pub mode: Mode,
     pub reply_mode: ReplyMode,
@@ -164,7 +168,7 @@ impl Session {
     }
 
     /// A client that has just come.
-    pub fn new(id: u64, token: Token, address: Address, now_ms: i64) -> Session {
+    pub fn new(id: u64, token: Token, address: Address, now_ms: i64, user: Rc<User>) -> Session {
         Session {
             id,
             actor: id,
@@ -175,7 +179,7 @@ impl Session {
             name: Vec::new(),
             library_name: Vec::new(),
             library_version: Vec::new(),
-            user: "default".to_string(),
+            user,
             authenticated: false,
             mode: Mode::Normal,
             reply_mode: ReplyMode::On,
@@ -238,7 +242,6 @@ impl Session {
             + texts.iter().map(|text| text.capacity()).sum::<usize>()
             + self.address.peer.capacity()
             + self.address.local.capacity()
-            + self.user.capacity()
             + self.redacted.capacity() * size_of::<usize>()
             + self
                 .subscriptions

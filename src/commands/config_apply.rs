@@ -47,6 +47,11 @@ static APPLIERS: &[(&str, Apply)] = &[
         instance.requests.push(LoopRequest::ShowTitle);
         Ok(())
     }),
+    ("requirepass", |instance, _| {
+        let password = &instance.config.requirepass;
+        instance.users.set_default_password(password);
+        Ok(())
+    }),
     ("maxmemory", |instance, _| {
         warn_of_small_limit(instance);
         Ok(())

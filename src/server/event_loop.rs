@@ -433,7 +433,7 @@ impl EventLoop {
         if self.instance.clients.len() >= self.instance.config.maxclients as usize {
             return Some("-ERR max number of clients reached\r\n");
         }
-        let open = self.instance.config.requirepass.is_empty();
+        let open = self.instance.users.default_is_open();
         if self.instance.config.protected_mode && open && !address.is_local() {
             return Some(PROTECTED_MODE_ERROR);
         }
