@@ -112,6 +112,8 @@ pub enum LoopRequest {
         options: ShutdownOptions,
         requester: Option<Token>,
     },
+    /// SHUTDOWN ABORT: the next signal is a fresh request.
+    ForgetShutdown,
     /// CLIENT UNPAUSE, or the end of a pause.
     ServePostponed,
     /// The process title is to be shown anew.

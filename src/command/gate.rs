@@ -44,12 +44,8 @@ pub fn admit(
         };
     };
     let command = instance.commands.get(id);
-    if let Err(error) = check_shape(command, args) {
-        return Verdict::Refuse(error);
-    }
-    if command.flags.intersects(GUARDED)
-        && let Err(error) = check_permission(instance, session, command)
-    {
+    let shape = check_shape(command, args);
+    if let Err(error) = shape.and_then(|()| check_permission(instance, session, command)) {
         return Verdict::Refuse(error);
     }
     if !session.authenticated
@@ -98,15 +94,8 @@ fn admit_now(
     {
         return Verdict::Refuse(refused_to_subscriber(command));
     }
-    if instance.is_restricted
-        && let Err(error) = check_restrictions(instance, command, flags)
-    {
+    if let Err(error) = check_state(instance, command, flags) {
         return Verdict::Refuse(error);
-    }
-    if let Some(kind) = instance.scripting.busy()
-        && !command.flags.has(Flag::AllowBusy)
-    {
-        return Verdict::Refuse(scripting::run::busy_error(kind));
     }
     if session.mode == Mode::Monitor {
         // Of no use to a monitor, and no pause holds one back: as in Redis, where it is half a replica.
@@ -158,8 +147,21 @@ fn check_shape(command: &Command, args: Args<'_>) -> Result<(), CommandError> {
     Ok(())
 }
 
-#[cold]
+/// Whether a command that needs a permission of its own has it.
+#[inline]
 fn check_permission(
+    instance: &Instance,
+    session: &Session,
+    command: &Command,
+) -> Result<(), CommandError> {
+    match command.flags.intersects(GUARDED) {
+        true => check_debug(instance, session, command),
+        false => Ok(()),
+    }
+}
+
+#[cold]
+fn check_debug(
     instance: &Instance,
     session: &Session,
     command: &Command,
@@ -176,6 +178,18 @@ fn check_permission(
          you can run it from a local connection, otherwise you need to set this option in the \
          configuration file, and then restart the server.",
     ))
+}
+
+/// Whether the state of the server lets a command with these flags run: no script holds it up, and data are there and can be saved.
+#[inline]
+fn check_state(instance: &Instance, command: &Command, flags: FlagSet) -> Result<(), CommandError> {
+    if instance.is_restricted {
+        check_restrictions(instance, command, flags)?;
+    }
+    match instance.scripting.busy() {
+        Some(kind) if !command.flags.has(Flag::AllowBusy) => Err(scripting::run::busy_error(kind)),
+        _ => Ok(()),
+    }
 }
 
 /// What is refused while data are being loaded, or cannot be saved.

@@ -215,9 +215,9 @@ impl Database {
     }
 
     /// Says how many keys there will be, and how many that expire; 0: nothing is known. O(1).
-    pub fn expect(&mut self, keys: usize, volatile: usize) {
-        self.records.expect(keys);
-        self.volatile.expect(volatile);
+    pub fn foresee(&mut self, keys: usize, volatile: usize) {
+        self.records.foresee(keys);
+        self.volatile.foresee(volatile);
     }
 
     /// Adds a record if its key is not there yet; if it is, gives it back. O(1).

@@ -612,6 +612,7 @@ impl EventLoop {
     fn fulfil(&mut self, request: LoopRequest) {
         match request {
             LoopRequest::Shutdown { options, requester } => self.begin_shutdown(options, requester),
+            LoopRequest::ForgetShutdown => self.forget_shutdown(),
             LoopRequest::ShowTitle => self.show_title(),
             LoopRequest::ServePostponed => {
                 for token in self.instance.end_pause() {
