@@ -67,6 +67,8 @@ pub struct Instance {
     pub supervised: &'static str,
     /// When the log last told of an attack, in ms since the epoch.
     pub attack_logged_ms: i64,
+    /// When the log last told of a TLS handshake that failed, in ms since the epoch.
+    pub handshake_logged_ms: i64,
     /// Whether the cron stands still (DEBUG PAUSE-CRON).
     pub cron_paused: bool,
     /// From how many bytes on an element has a block of its own in its list (DEBUG QUICKLIST-PACKED-THRESHOLD).
@@ -192,6 +194,7 @@ impl Instance {
             startup_memory_bytes: 0,
             supervised: "no",
             attack_logged_ms: 0,
+            handshake_logged_ms: 0,
             cron_paused: false,
             list_large_bytes: None,
             output_limited: false,
@@ -269,6 +272,12 @@ impl Instance {
     #[inline]
     pub fn authentication_required(&self) -> bool {
         !self.config.requirepass.is_empty()
+    }
+
+    /// Whether protected mode keeps such a client out: it comes from elsewhere, and nothing else protects the data.
+    pub fn protects_from(&self, address: &Address) -> bool {
+        let open = self.config.requirepass.is_empty();
+        self.config.protected_mode && open && !address.is_local()
     }
 
     /// Whether there is a user of that name.

@@ -105,6 +105,8 @@ pub struct Session {
     pub library_version: Vec<u8>,
     pub user: String,
     pub authenticated: bool,
+    /// Whether the peer has yet to agree on how to encrypt; never on a plain connection.
+    pub handshaking: bool,
     pub mode: Mode,
     pub reply_mode: ReplyMode,
     pub close: Close,
@@ -145,6 +147,7 @@ impl Session {
             library_version: Vec::new(),
             user: "default".to_string(),
             authenticated: false,
+            handshaking: false,
             mode: Mode::Normal,
             reply_mode: ReplyMode::On,
             close: Close::No,

@@ -14,6 +14,8 @@ use super::jobs::Jobs;
 
 /// Clients looked at in one tick at least.
 const CLIENTS_MIN: usize = 5;
+/// How long a client may take to agree on how to encrypt, in ms.
+const HANDSHAKE_TIMEOUT_MS: i64 = 10_000;
 /// Time between two texts left for a crash report, in µs.
 const REMEMBER_PERIOD_US: u64 = 1_000_000;
 /// Time between two rounds of giving unused memory back, in µs.
@@ -109,6 +111,10 @@ impl Cron {
             let pending_bytes = session.reply.len();
             session.reply_peak_bytes = pending_bytes;
             if instance.output_limit_reached(&mut session, pending_bytes) {
+                overdue.push(token);
+            }
+            if session.handshaking && now_ms - session.created_ms > HANDSHAKE_TIMEOUT_MS {
+                debug!("Closing client that does not finish its TLS handshake");
                 overdue.push(token);
             }
             let idle_ms = now_ms - session.last_interaction_ms;
