@@ -359,11 +359,7 @@ impl EventLoop {
         }
     }
 
-    fn reason_to_refuse(
-        &self,
-        address: &Address,
-        connection: &Connection,
-    ) -> Option<&'static str> {
+    fn reason_to_refuse(&self, address: &Address, connection: &Connection) -> Option<&'static str> {
         if self.instance.clients.len() >= self.instance.config.maxclients as usize {
             return Some("-ERR max number of clients reached\r\n");
         }

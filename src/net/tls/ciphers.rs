@@ -176,7 +176,9 @@ mod tests {
     fn names(chosen: &[SupportedCipherSuite]) -> Vec<&'static str> {
         let name = |suite: &SupportedCipherSuite| {
             let mut table = CIPHERS.iter().chain(SUITES);
-            table.find(|(_, known)| known == suite).map(|(name, _)| *name)
+            table
+                .find(|(_, known)| known == suite)
+                .map(|(name, _)| *name)
         };
         chosen.iter().filter_map(name).collect()
     }
@@ -195,7 +197,10 @@ mod tests {
     fn cipher_lists_add_and_take_away() {
         let list = |text| ciphers_of(text).map(|chosen| names(&chosen));
         assert_eq!(list("").map(|names| names.len()), Ok(6));
-        assert_eq!(list("DEFAULT:-AES128-SHA256").map(|names| names.len()), Ok(6));
+        assert_eq!(
+            list("DEFAULT:-AES128-SHA256").map(|names| names.len()),
+            Ok(6)
+        );
         assert_eq!(
             list("ecdhe-rsa-aes128-gcm-sha256:ECDHE-RSA-AES256-GCM-SHA384"),
             Ok(vec![

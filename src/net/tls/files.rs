@@ -49,8 +49,7 @@ fn decrypt(text: &str, passphrase: &str) -> Result<PrivateKeyDer<'static>, Strin
     if passphrase.is_empty() {
         return Err("it is encrypted, and tls-key-file-pass is not set".to_string());
     }
-    let (_, document) =
-        pkcs8::SecretDocument::from_pem(text).map_err(|error| error.to_string())?;
+    let (_, document) = pkcs8::SecretDocument::from_pem(text).map_err(|error| error.to_string())?;
     let encrypted = pkcs8::EncryptedPrivateKeyInfoRef::try_from(document.as_bytes())
         .map_err(|error| error.to_string())?;
     let plain = encrypted
