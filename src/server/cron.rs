@@ -185,3 +185,38 @@ impl Rates {
         recent.turn_us = busy_us.checked_div(turns).unwrap_or(0);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::net::address::Address;
+    use crate::server::clock::Clock;
+
+    #[test]
+    fn a_handshake_that_takes_too_long_is_given_up() {
+        let mut instance = Instance::new(Config::default(), Clock::virtual_at(1_000_000), 1);
+        let [slow, plain] = [true, false].map(|handshaking| {
+            let token = instance.add_client(Address::default());
+            if let Some(session) = instance.clients.get_mut(token) {
+                session.handshaking = handshaking;
+            }
+            token
+        });
+        let (mut cron, mut jobs) = (Cron::new(&instance), Jobs::default());
+        let mut overdue_after = |duration_ms| {
+            instance.clock.advance_virtual(duration_ms);
+            instance.refresh_clock();
+            // What it sends byte by byte does not help it.
+            if let Some(session) = instance.clients.get_mut(slow) {
+                session.last_interaction_ms = instance.keyspace.now_ms;
+            }
+            let overdue = cron.tick(&mut instance, &mut jobs);
+            assert!(!overdue.contains(&plain));
+            overdue.contains(&slow)
+        };
+        assert!(!overdue_after(5000));
+        assert!(!overdue_after(5000));
+        assert!(overdue_after(1));
+    }
+}

@@ -11,12 +11,16 @@ use crate::resp::Reply;
 /// incomplete record, so that what one read brings, and what was kept of the last record, must have
 /// room in the shared buffer: 20 KiB and 18 KiB.
 pub const CIPHER_BYTES: usize = 20 * 1024;
+/// The first byte of a record of a handshake, as every session begins with.
+const HANDSHAKE_RECORD: u8 = 22;
 /// Pieces of replies that go into one record.
 const SLICES_MAX: usize = 64;
 
 /// The TLS side of one connection.
 pub struct TlsSession {
     connection: ServerConnection,
+    /// The peer has begun as TLS begins.
+    begun: bool,
     /// The peer has said that nothing more will come.
     ended: bool,
 }
@@ -28,6 +32,7 @@ impl TlsSession {
     pub fn new(config: Arc<ServerConfig>) -> Result<Box<TlsSession>, rustls::Error> {
         Ok(Box::new(TlsSession {
             connection: ServerConnection::new(config)?,
+            begun: false,
             ended: false,
         }))
     }
@@ -53,8 +58,15 @@ impl TlsSession {
     /// Takes in what the socket brought and gives what was in it, piece by piece, to `take`.
     ///
     /// Errors: the peer broke the protocol, or shows no valid certificate. The alert that tells it so
-    /// waits to be sent.
+    /// waits to be sent; but one that does not speak TLS at all would not understand it.
     pub fn receive(&mut self, mut records: &[u8], mut take: impl FnMut(&[u8])) -> io::Result<()> {
+        if !self.begun {
+            self.begun = records.first() == Some(&HANDSHAKE_RECORD);
+            if !self.begun {
+                let text = "the client does not speak TLS";
+                return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+            }
+        }
         while !records.is_empty() && !self.ended {
             self.connection.read_tls(&mut records)?;
             let state = self
@@ -112,8 +124,11 @@ impl TlsSession {
         self.connection.write_tls(socket)
     }
 
-    /// Tells the peer that nothing more will come; to be sent.
+    /// Tells the peer that nothing more will come; to be sent. Before the session has begun there is
+    /// nothing to be ended.
     pub fn end(&mut self) {
-        self.connection.send_close_notify();
+        if !self.connection.is_handshaking() {
+            self.connection.send_close_notify();
+        }
     }
 }
