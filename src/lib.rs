@@ -10,13 +10,18 @@ pub mod net;
 pub mod instance;
 
 pub mod clients;
+pub mod pubsub;
 pub mod session;
+pub mod tracking;
+pub mod transaction;
 
 pub mod commands;
 
 pub mod command;
 
 pub mod info;
+
+pub mod scripting;
 
 pub mod blocking;
 pub mod effects;

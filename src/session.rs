@@ -3,7 +3,9 @@
 use crate::blocking::Waiting;
 use crate::command::CommandId;
 use crate::net::address::Address;
+use crate::pubsub::Subscriptions;
 use crate::resp::{Protocol, Reply};
+use crate::transaction::Transaction;
 
 /// A client's place in the slab, good only for as long as that client lives: the generation tells
 /// a successor in the same place apart.
@@ -11,6 +13,14 @@ use crate::resp::{Protocol, Reply};
 pub struct Token {
     pub slot: u32,
     pub generation: u32,
+}
+
+impl Token {
+    /// That of the session in whose name scripts run commands, which is no client's.
+    pub const SCRIPT: Token = Token {
+        slot: u32::MAX,
+        generation: u32::MAX,
+    };
 }
 
 /// Whether replies are sent (CLIENT REPLY).
@@ -42,6 +52,8 @@ pub enum Blocked {
     Shutdown,
     /// Its command waits for a key.
     Keys,
+    /// Its script is suspended.
+    Script,
 }
 
 /// The types of clients that CLIENT LIST and CLIENT KILL tell apart.
@@ -95,6 +107,8 @@ pub struct Traffic {
 /// One client's state.
 pub struct Session {
     pub id: u64,
+    /// The number of the client in whose name it acts: its own, but for a script's session.
+    pub actor: u64,
     pub token: Token,
     pub database: usize,
     pub address: Address,
@@ -115,6 +129,14 @@ pub struct Session {
     pub waiting: Option<Box<Waiting>>,
     /// Whether no command may wait: it is one of several that run as a unit.
     pub deny_blocking: bool,
+    /// What it has queued since MULTI.
+    pub transaction: Option<Box<Transaction>>,
+    /// Its number among those who watch keys.
+    pub watcher: Option<u32>,
+    /// What it listens to, if it does to anything.
+    pub subscriptions: Option<Box<Subscriptions>>,
+    /// Whether it is told when keys change that it has read (`Tracking` knows how).
+    pub is_tracking: bool,
     pub no_evict: bool,
     pub no_touch: bool,
     pub created_ms: i64,
@@ -134,10 +156,16 @@ pub struct Session {
 }
 
 impl Session {
+    /// Whether it is a script that runs commands.
+    pub fn is_script(&self) -> bool {
+        self.token == Token::SCRIPT
+    }
+
     /// A client that has just come.
     pub fn new(id: u64, token: Token, address: Address, now_ms: i64) -> Session {
         Session {
             id,
+            actor: id,
             token,
             database: 0,
             address,
@@ -154,6 +182,10 @@ impl Session {
             blocked: None,
             waiting: None,
             deny_blocking: false,
+            transaction: None,
+            watcher: None,
+            subscriptions: None,
+            is_tracking: false,
             no_evict: false,
             no_touch: false,
             created_ms: now_ms,
@@ -180,8 +212,9 @@ impl Session {
 
     /// The type of client. One that monitors is a normal client.
     pub fn kind(&self) -> ClientKind {
-        match self.mode {
-            Mode::Normal | Mode::Monitor => ClientKind::Normal,
+        match self.subscriptions {
+            Some(_) => ClientKind::Pubsub,
+            None => ClientKind::Normal,
         }
     }
 
@@ -199,6 +232,14 @@ impl Session {
             + self.address.local.capacity()
             + self.user.capacity()
             + self.redacted.capacity() * size_of::<usize>()
+            + self
+                .subscriptions
+                .as_ref()
+                .map_or(0, |subscriptions| subscriptions.memory())
+            + self
+                .transaction
+                .as_ref()
+                .map_or(0, |transaction| transaction.memory())
             + self.waiting.as_ref().map_or(0, |waiting| waiting.memory())
             + self.traffic.query_bytes
             + self.traffic.query_free_bytes

@@ -183,6 +183,12 @@ impl Blocking {
         keys.into_iter().for_each(|key| self.signal(key));
     }
 
+    /// Whether any key is to be served.
+    #[inline]
+    pub fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
     /// The next key to be served; `served` says that it has been.
     pub fn next_ready(&mut self) -> Option<InterestId> {
         self.ready.pop_front()

@@ -1,10 +1,11 @@
 //! What a handler works with.
 
 use crate::blocking::{BlockKind, Wish};
+use crate::clients::Rank;
 use crate::instance::Instance;
 use crate::keyspace::Keyspace;
 use crate::resp::Reply;
-use crate::session::{Blocked, Session};
+use crate::session::{Blocked, ReplyMode, Session};
 
 use super::{Args, CommandId};
 
@@ -31,6 +32,18 @@ impl Context<'_> {
             self.session.database,
             self.reply,
         )
+    }
+
+    /// Tells the caller something that is no reply to be left out when it wants none.
+    pub fn tell_caller(&mut self, write: impl FnMut(&mut Reply)) {
+        let mut write = write;
+        match self.session.reply_mode {
+            ReplyMode::On | ReplyMode::SkipNext => write(self.reply),
+            ReplyMode::Off | ReplyMode::Skipping => {
+                let clients = &mut self.instance.clients;
+                clients.tell_later(self.session.token, Rank::Message, write);
+            }
+        }
     }
 
     /// Whether the command may wait. If not it replies at once what it finds: it is one of several that run as a unit.

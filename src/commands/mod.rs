@@ -7,6 +7,7 @@ pub mod client;
 mod client_kill;
 mod client_list;
 mod client_table;
+mod client_tracking;
 pub mod command;
 pub mod config;
 mod config_apply;
@@ -24,7 +25,9 @@ pub mod latency;
 pub mod lists;
 pub mod memory;
 pub mod object;
+pub mod pubsub;
 pub mod scan;
+pub mod scripting;
 pub mod server;
 pub mod sets;
 pub mod slowlog;
@@ -32,6 +35,7 @@ pub mod sort;
 pub mod sorted_sets;
 pub mod streams;
 pub mod strings;
+pub mod transactions;
 
 use crate::command::spec::CommandSpec;
 
@@ -64,7 +68,11 @@ pub static FAMILIES: &[&[CommandSpec]] = &[
     lists::blocking::COMMANDS,
     memory::COMMANDS,
     object::COMMANDS,
+    pubsub::COMMANDS,
     scan::COMMANDS,
+    scripting::COMMANDS,
+    scripting::functions::COMMANDS,
+    scripting::scripts::COMMANDS,
     server::COMMANDS,
     sets::members::COMMANDS,
     sets::random::COMMANDS,
@@ -95,4 +103,5 @@ pub static FAMILIES: &[&[CommandSpec]] = &[
     strings::increx::COMMANDS,
     strings::compare::COMMANDS,
     strings::lcs::COMMANDS,
+    transactions::COMMANDS,
 ];

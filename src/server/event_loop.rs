@@ -31,6 +31,7 @@ use crate::net::listener::Listeners;
 use crate::resp::Batch;
 use crate::session::{Close, Session, Token};
 use crate::sys::signals::Signals;
+use crate::tracking;
 
 use super::cron::Cron;
 use super::jobs::Jobs;
@@ -44,6 +45,8 @@ const EVENTS_MAX: usize = 1024;
 const ACCEPTS_MAX: usize = 256;
 /// Steps of TLS handshakes in one turn: one with a signature takes about half a millisecond.
 const HANDSHAKES_MAX: u32 = 4;
+/// Clients that are sent something between two looks at the clock.
+const FLUSHES_BETWEEN_LOOKS: usize = 16;
 /// Time between two warnings that accepting fails, in µs.
 const ACCEPT_WARNING_PERIOD_US: u64 = 1_000_000;
 /// The tokens from the top down are not clients': see `encode`.
@@ -175,6 +178,8 @@ impl EventLoop {
         let busy = !self.ready.is_empty()
             || !self.accepting.is_empty()
             || self.jobs.have_work()
+            || !self.flushing.is_empty()
+            || self.instance.scripting.busy().is_some()
             || self.instance.clients.has_to_flush();
         if busy {
             return Some(Duration::ZERO);
@@ -464,7 +469,8 @@ impl EventLoop {
             self.cron_tick();
         }
         let pause = self.instance.pause;
-        if pause.is_active() && pause.until_ms <= self.instance.now_ms() {
+        let is_busy = self.instance.scripting.busy().is_some();
+        if pause.is_active() && pause.until_ms <= self.instance.now_ms() && !is_busy {
             self.instance.unpause();
         }
         wake::run_timeouts(&mut self.instance);
@@ -488,15 +494,32 @@ impl EventLoop {
         for token in self.instance.clients.take_to_resume() {
             self.resume(token);
         }
-        let mut flushing = std::mem::take(&mut self.flushing);
-        self.instance.clients.take_to_flush(&mut flushing);
-        for token in flushing.drain(..) {
-            self.flush_client(token);
-        }
-        self.flushing = flushing;
+        tracking::broadcast(&mut self.instance);
+        self.flush_told();
         for token in self.instance.clients.take_to_close() {
             self.close_if_asked(token);
         }
+    }
+
+    /// Sends what was pushed to clients, to as many as the budget allows; the others come first in the next turn. A message
+    /// to ten thousand subscribers takes ten thousand system calls.
+    fn flush_told(&mut self) {
+        self.instance.clients.take_to_flush(&mut self.flushing);
+        if self.flushing.is_empty() {
+            return;
+        }
+        let mut flushing = std::mem::take(&mut self.flushing);
+        let deadline = self.instance.clock.ticks() + self.share_ticks;
+        let mut sent = 0;
+        for some in flushing.chunks(FLUSHES_BETWEEN_LOOKS) {
+            some.iter().for_each(|token| self.flush_client(*token));
+            sent += some.len();
+            if self.instance.clock.ticks() >= deadline {
+                break;
+            }
+        }
+        flushing.drain(..sent);
+        self.flushing = flushing;
     }
 
     fn close_if_asked(&mut self, token: Token) {

@@ -316,13 +316,24 @@ fn parse_idle_options(args: Args<'_>) -> Result<(usize, bool), CommandError> {
     Ok((count as usize, just_ids))
 }
 
-fn claim_idle(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+/// The least time idle, in ms, the first ID, how many, and whether IDs alone.
+fn parse_idle(args: Args<'_>) -> Result<(i64, Id, usize, bool), CommandError> {
     let min_idle = "ERR Invalid min-idle-time argument for XAUTOCLAIM";
     let min_idle_ms = parse_number(args.at(4), min_idle)?;
     let start = parse_start(args.at(5))?;
     let (count, just_ids) = parse_idle_options(args)?;
+    Ok((min_idle_ms, start, count, just_ids))
+}
+
+fn claim_idle(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let (keyspace, database, reply) = context.parts();
     let (key, group, now_ms) = (args.at(1), args.at(2), keyspace.now_ms);
+    let parsed = parse_idle(args);
+    if parsed.is_err() {
+        // Redis has looked at the key before it looks at this.
+        keyspace.read(database, key);
+    }
+    let (min_idle_ms, start, count, just_ids) = parsed?;
     check_group(keyspace, database, key, group)?;
     let terms = Terms {
         consumer: args.at(3),

@@ -79,6 +79,10 @@ fn acknowledge(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
             Ok(pending.count())
         })
     })?;
+    if acknowledged.is_none() {
+        // That there is no such key counts as a read of it.
+        keyspace.read(database, args.at(1));
+    }
     let acknowledged = acknowledged.flatten().transpose()?.unwrap_or(0);
     keyspace.changes.count(acknowledged as u64);
     reply.integer(acknowledged as i64);
