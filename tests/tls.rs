@@ -332,13 +332,13 @@ fn what_is_no_handshake_is_turned_away() {
     friend.ask("PING", "+PONG\r\n");
     let record_too_long = [22, 3, 1, 255, 255, 1, 2, 3, 4];
     let huge_hello = [22, 3, 1, 0, 4, 1, 255, 255, 255];
-    // With the first byte of the alert that may come.
-    let attacks: [(&[u8], Option<u8>); 5] = [
-        (b"*1\r\n$4\r\nPING\r\n", None),
-        (b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", None),
-        (&[0; 100], None),
-        (&record_too_long, Some(21)),
-        (&huge_hello, Some(21)),
+    // Whether an alert may come: only somebody who speaks TLS would understand it.
+    let attacks: [(&[u8], bool); 5] = [
+        (b"*1\r\n$4\r\nPING\r\n", false),
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", false),
+        (&[0; 100], false),
+        (&record_too_long, true),
+        (&huge_hello, true),
     ];
     for (attack, alert) in attacks {
         let mut raw = Raw {
@@ -348,7 +348,8 @@ fn what_is_no_handshake_is_turned_away() {
         let mut rest = Vec::new();
         // A reset may come behind it.
         let _ = raw.stream.read_to_end(&mut rest);
-        assert_eq!(rest.first().copied(), alert, "{rest:?}");
+        let is_alert = alert && rest.first() == Some(&21);
+        assert!(rest.is_empty() || is_alert, "{rest:?}");
     }
     friend.ask("PING", "+PONG\r\n");
     server
