@@ -94,6 +94,8 @@ pub struct Instance {
     pub supervised: &'static str,
     /// When the log last told of an attack, in ms since the epoch.
     pub attack_logged_ms: i64,
+    /// When the log last told of a TLS handshake that failed, in ms since the epoch.
+    pub handshake_logged_ms: i64,
     /// Whether the cron stands still (DEBUG PAUSE-CRON).
     pub cron_paused: bool,
     /// Whether idle clients keep room for replies (DEBUG REPLYBUFFER).
@@ -246,6 +248,7 @@ impl Instance {
             startup_memory_bytes: 0,
             supervised: "no",
             attack_logged_ms: 0,
+            handshake_logged_ms: 0,
             cron_paused: false,
             reply_buffers_stay: false,
             list_large_bytes: None,
@@ -349,6 +352,12 @@ impl Instance {
     /// The user that clients are before they log in.
     pub fn default_user(&self) -> Rc<User> {
         Rc::clone(self.users.default_user())
+    }
+
+    /// Whether protected mode keeps such a client out: it comes from elsewhere, and nothing else protects the data.
+    pub fn protects_from(&self, address: &Address) -> bool {
+        let open = self.users.default_is_open();
+        self.config.protected_mode && open && !address.is_local()
     }
 
     /// Whether there is a user of that name.

@@ -123,6 +123,8 @@ pub struct Session {
     /// Whose rights it has.
     pub user: Rc<User>,
     pub authenticated: bool,
+    /// Whether the peer has yet to agree on how to encrypt; never on a plain connection.
+    pub handshaking: bool,
     pub mode: Mode,
     pub reply_mode: ReplyMode,
     pub close: Close,
@@ -181,6 +183,7 @@ impl Session {
             library_version: Vec::new(),
             user,
             authenticated: false,
+            handshaking: false,
             mode: Mode::Normal,
             reply_mode: ReplyMode::On,
             close: Close::No,

@@ -15,6 +15,7 @@ use crate::crash::{self, CrashSettings};
 use crate::info;
 use crate::instance::Instance;
 use crate::logging::{self, LogLevel, LogSettings};
+use crate::net::listener::Transport;
 use crate::sys::entropy;
 use crate::sys::process::{self, ProcessTitle};
 use crate::sys::signals::Signals;
@@ -223,7 +224,16 @@ fn warn_of_what_is_missing(config: &Config) {
             config.cluster_enabled,
             "this server stands alone",
         ),
-        ("tls-port", config.tls_port > 0, "no such port is opened"),
+        (
+            "tls-replication",
+            config.tls_replication,
+            "no primary is followed",
+        ),
+        (
+            "tls-cluster",
+            config.tls_cluster,
+            "this server stands alone",
+        ),
     ];
     for (name, is_set, truth) in promises {
         if is_set {
@@ -263,7 +273,7 @@ fn run(
     startup::log_banner(&Banner {
         version: REDIS_VERSION,
         mode: "standalone",
-        port: config.port,
+        port: config.main_port(),
         always_draw: config.always_show_logo,
         log_is_stdout_only: config.logfile.is_empty() && !config.syslog_enabled,
     });
@@ -298,10 +308,13 @@ fn announce(instance: &Instance) {
     let Some(listeners) = &instance.listeners else {
         return;
     };
-    if !listeners.addresses().is_empty() {
-        startup::log_ready("tcp");
+    if listeners.count(Transport::Plain) > 0 {
+        startup::log_ready(Transport::Plain.name());
     }
     if listeners.unix_path().is_some() {
         startup::log_ready("unix");
+    }
+    if listeners.count(Transport::Tls) > 0 {
+        startup::log_ready(Transport::Tls.name());
     }
 }
