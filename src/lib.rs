@@ -21,6 +21,8 @@ pub mod command;
 
 pub mod info;
 
+pub mod scripting;
+
 pub mod blocking;
 pub mod effects;
 pub mod memory;

@@ -15,6 +15,14 @@ pub struct Token {
     pub generation: u32,
 }
 
+impl Token {
+    /// That of the session in whose name scripts run commands, which is no client's.
+    pub const SCRIPT: Token = Token {
+        slot: u32::MAX,
+        generation: u32::MAX,
+    };
+}
+
 /// Whether replies are sent (CLIENT REPLY).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ReplyMode {
@@ -44,6 +52,8 @@ pub enum Blocked {
     Shutdown,
     /// Its command waits for a key.
     Keys,
+    /// Its script is suspended.
+    Script,
 }
 
 /// The types of clients that CLIENT LIST and CLIENT KILL tell apart.
@@ -97,6 +107,8 @@ pub struct Traffic {
 /// One client's state.
 pub struct Session {
     pub id: u64,
+    /// The number of the client in whose name it acts: its own, but for a script's session.
+    pub actor: u64,
     pub token: Token,
     pub database: usize,
     pub address: Address,
@@ -123,6 +135,9 @@ pub struct Session {
     pub subscriptions: Option<Box<Subscriptions>>,
     /// Whether it is told when keys change that it has read (`Tracking` knows how).
     pub is_tracking: bool,
+    /// Memory of the keys that it watches, and of the prefixes that it tracks, in bytes.
+    pub watch_bytes: usize,
+    pub tracking_bytes: usize,
     pub no_evict: bool,
     pub no_touch: bool,
     pub created_ms: i64,
@@ -146,10 +161,16 @@ pub struct Session {
 }
 
 impl Session {
+    /// Whether it is a script that runs commands.
+    pub fn is_script(&self) -> bool {
+        self.token == Token::SCRIPT
+    }
+
     /// A client that has just come.
     pub fn new(id: u64, token: Token, address: Address, now_ms: i64) -> Session {
         Session {
             id,
+            actor: id,
             token,
             database: 0,
             address,
@@ -169,6 +190,8 @@ impl Session {
             watcher: None,
             subscriptions: None,
             is_tracking: false,
+            watch_bytes: 0,
+            tracking_bytes: 0,
             no_evict: false,
             no_touch: false,
             created_ms: now_ms,
@@ -231,6 +254,8 @@ impl Session {
                 .as_ref()
                 .map_or(0, |transaction| transaction.memory())
             + self.waiting.as_ref().map_or(0, |waiting| waiting.memory())
+            + self.watch_bytes
+            + self.tracking_bytes
             + self.traffic.query_bytes
             + self.traffic.query_free_bytes
             + self.traffic.argument_bytes

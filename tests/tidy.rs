@@ -20,6 +20,7 @@ const LAYERS: &[&[&str]] = &[
         "effects",
         "info",
         "memory",
+        "scripting",
     ],
     &["persistence"],
     &["keyspace", "net"],
@@ -43,6 +44,7 @@ const UNSAFE_ALLOWED: &[&str] = &[
     "src/collections/heap",
     "src/keyspace/record/",
     "src/collections/ordered/memory.rs",
+    "src/scripting/lua/",
 ];
 
 /// What stands at the top level.

@@ -2,6 +2,7 @@
 
 use crate::instance::Instance;
 use crate::resp::Protocol;
+use crate::scripting;
 use crate::session::{Mode, Session};
 
 use super::spec::{Flag, FlagSet};
@@ -13,8 +14,8 @@ const QUOTED_MAX: usize = 128;
 /// What is to be done with a request.
 pub enum Verdict {
     Run(CommandId),
-    /// Keep it for EXEC.
-    Queue(CommandId),
+    /// Keep it for EXEC, with what this request may do.
+    Queue(CommandId, FlagSet),
     Refuse(CommandError),
     /// Keep it for later.
     Postpone,
@@ -53,16 +54,15 @@ pub fn admit(
     {
         return Verdict::Refuse(CommandError::fixed("NOAUTH Authentication required."));
     }
-    let (is_queuing, mut flags) = (session.transaction.is_some(), command.flags);
-    if let Some(transaction) = &session.transaction {
-        if flags.has(Flag::NoMulti) {
-            return Verdict::Refuse(CommandError::fixed(
-                "ERR Command not allowed inside a transaction",
-            ));
-        }
-        if flags.has(Flag::RunsQueue) {
-            flags = flags.union(transaction.flags());
-        }
+    let is_queuing = session.transaction.is_some();
+    let mut flags = command.flags;
+    if is_queuing || instance.pause.is_active() || instance.memory.is_full() {
+        flags = flags_of(instance, session, command, args);
+    }
+    if is_queuing && flags.has(Flag::NoMulti) {
+        return Verdict::Refuse(CommandError::fixed(
+            "ERR Command not allowed inside a transaction",
+        ));
     }
     let needs_memory = flags.has(Flag::DenyOom) || is_queuing && !flags.has(Flag::NotQueued);
     if needs_memory && instance.memory.is_full() {
@@ -73,6 +73,11 @@ pub fn admit(
         && protocol == Protocol::Resp2
     {
         return Verdict::Refuse(refused_to_subscriber(command));
+    }
+    if let Some(kind) = instance.scripting.busy()
+        && !command.flags.has(Flag::AllowBusy)
+    {
+        return Verdict::Refuse(scripting::run::busy_error(kind));
     }
     if session.mode == Mode::Monitor {
         // Of no use to a monitor, and no pause holds one back: as in Redis, where it is half a replica.
@@ -88,9 +93,22 @@ pub fn admit(
         return Verdict::Postpone;
     }
     if is_queuing && !flags.has(Flag::NotQueued) {
-        return Verdict::Queue(id);
+        return Verdict::Queue(id, flags);
     }
     Verdict::Run(id)
+}
+
+/// What a request may do: for a script that depends on the script, for EXEC on what is queued.
+#[cold]
+fn flags_of(instance: &Instance, session: &Session, command: &Command, args: Args<'_>) -> FlagSet {
+    let flags = match command.spec.flags_of {
+        Some(flags_of) => flags_of(instance, args, command.flags),
+        None => command.flags,
+    };
+    match &session.transaction {
+        Some(transaction) if flags.has(Flag::RunsQueue) => flags.union(transaction.flags()),
+        _ => flags,
+    }
 }
 
 /// Commands that need a permission of their own.

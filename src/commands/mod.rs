@@ -27,6 +27,7 @@ pub mod memory;
 pub mod object;
 pub mod pubsub;
 pub mod scan;
+pub mod scripting;
 pub mod server;
 pub mod sets;
 pub mod slowlog;
@@ -69,6 +70,9 @@ pub static FAMILIES: &[&[CommandSpec]] = &[
     object::COMMANDS,
     pubsub::COMMANDS,
     scan::COMMANDS,
+    scripting::COMMANDS,
+    scripting::functions::COMMANDS,
+    scripting::scripts::COMMANDS,
     server::COMMANDS,
     sets::members::COMMANDS,
     sets::random::COMMANDS,

@@ -1,7 +1,7 @@
 //! The sections on who asks and what is done: Clients, Stats, Debug.
 
 use crate::pubsub::Topic;
-use crate::session::Close;
+use crate::session::{Blocked, Close};
 
 use super::{Facts, Field};
 
@@ -23,7 +23,10 @@ pub(super) static CLIENTS: &[Field] = &[
     Field::of("blocked_clients", |facts| {
         facts
             .sessions()
-            .filter(|session| session.blocked.is_some() && session.close != Close::Now)
+            .filter(|session| {
+                let waits = !matches!(session.blocked, None | Some(Blocked::Script));
+                waits && session.close != Close::Now
+            })
             .count()
             .to_string()
     }),
@@ -109,6 +112,9 @@ pub(super) static STATS: &[Field] = &[
     }),
     Field::of("evicted_clients", |facts| {
         facts.instance.stats.evicted_clients.to_string()
+    }),
+    Field::of("evicted_scripts", |facts| {
+        facts.instance.scripting.evicted.to_string()
     }),
     Field::of("total_eviction_exceeded_time", |facts| {
         facts.instance.memory_exceeded_ms().0.to_string()

@@ -518,10 +518,37 @@ impl Reply {
         }
     }
 
+    /// Takes out what was written since the mark, as a reply of its own. The mark must be younger than the last `advance` or
+    /// `clear`.
+    pub fn split_off(&mut self, mark: Mark) -> Reply {
+        let mut taken = Reply::new(self.protocol);
+        taken.buffer = self.buffer.split_off(mark.offset);
+        taken.splices = self.splices.split_off(mark.splice_count);
+        for splice in &mut taken.splices {
+            splice.offset -= mark.offset;
+            taken.spliced_bytes += splice.bytes.len();
+        }
+        self.spliced_bytes -= taken.spliced_bytes;
+        taken
+    }
+
     /// The pending bytes in one piece, if no value is spliced in.
     #[inline]
     pub fn contiguous(&self) -> Option<&[u8]> {
         self.splices.is_empty().then(|| &self.buffer[self.sent..])
+    }
+
+    /// The pending bytes, copied.
+    pub fn to_vec(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(self.len());
+        let mut at = self.sent;
+        for splice in &self.splices {
+            bytes.extend_from_slice(&self.buffer[at..splice.offset]);
+            bytes.extend_from_slice(&splice.bytes);
+            at = splice.offset;
+        }
+        bytes.extend_from_slice(&self.buffer[at..]);
+        bytes
     }
 
     /// Fills `slices` with the pending bytes in order, as far as they fit, and returns how many

@@ -174,6 +174,7 @@ impl EventLoop {
             || !self.accepting.is_empty()
             || self.jobs.have_work()
             || !self.flushing.is_empty()
+            || self.instance.scripting.busy().is_some()
             || self.instance.clients.has_to_flush();
         if busy {
             return Some(Duration::ZERO);
@@ -467,7 +468,8 @@ impl EventLoop {
             self.cron_tick();
         }
         let pause = self.instance.pause;
-        if pause.is_active() && pause.until_ms <= self.instance.now_ms() {
+        let is_busy = self.instance.scripting.busy().is_some();
+        if pause.is_active() && pause.until_ms <= self.instance.now_ms() && !is_busy {
             self.instance.unpause();
         }
         wake::run_timeouts(&mut self.instance);

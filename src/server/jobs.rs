@@ -7,6 +7,7 @@
 
 use crate::collections::heap;
 use crate::instance::Instance;
+use crate::scripting::run;
 
 /// Longest and shortest time for the jobs of one turn, in ns.
 const BUDGET_MAX_NS: u64 = 500_000;
@@ -27,6 +28,8 @@ const IDLE_PART: usize = 8;
 /// One kind of background work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Job {
+    /// Take a suspended script further.
+    Script,
     /// Free what was thrown away.
     Reclaim,
     /// Make room at the memory limit.
@@ -41,7 +44,8 @@ enum Job {
     Trim,
 }
 
-const JOBS: [Job; 6] = [
+const JOBS: [Job; 7] = [
+    Job::Script,
     Job::Reclaim,
     Job::Evict,
     Job::Expiry,
@@ -70,8 +74,9 @@ impl Jobs {
         self.has_work = [true; JOBS.len()];
     }
 
-    /// Asks for memory to be freed.
-    fn wake_reclaim(&mut self, instance: &Instance) {
+    /// Asks for what commands have left: memory to be freed, a script to be taken further.
+    fn wake_for_commands(&mut self, instance: &Instance) {
+        self.has_work[Job::Script as usize] |= instance.scripting.busy().is_some();
         if instance.keyspace.has_garbage() || instance.tracking.has_garbage() {
             self.has_work[Job::Reclaim as usize] = true;
         }
@@ -83,7 +88,7 @@ impl Jobs {
     /// Runs jobs, in turns, until none has work or the budget is spent. `served_ticks` is what the
     /// turn has spent on clients.
     pub fn run(&mut self, instance: &mut Instance, served_ticks: u64) {
-        self.wake_reclaim(instance);
+        self.wake_for_commands(instance);
         if !self.have_work() {
             return;
         }
@@ -112,6 +117,7 @@ impl Jobs {
                 let step_ticks = instance.clock.nanos_as_ticks(STEP_NS);
                 instance.evict_slice(deadline.min(instance.clock.ticks() + step_ticks))
             }
+            Job::Script => run::resume(instance),
             Job::Reclaim => {
                 instance.keyspace.reclaim_step(STEP_ELEMENTS)
                     | instance.tracking.reclaim_step(STEP_ELEMENTS)

@@ -77,6 +77,12 @@ impl Oracle {
         replies
     }
 
+    /// Another connection.
+    pub fn connect(&self) -> Connection {
+        let stream = UnixStream::connect(self.folder.join("redis.sock"));
+        Connection(BufReader::new(stream.expect("the server listens")))
+    }
+
     /// Another connection, which hears all messages on channels that match a pattern.
     pub fn listen(&self, pattern: &str) -> Listener {
         let stream = UnixStream::connect(self.folder.join("redis.sock"));
@@ -86,6 +92,20 @@ impl Oracle {
         let mut listener = Listener(BufReader::new(stream));
         read_reply(&mut listener.0, &mut Vec::new());
         listener
+    }
+}
+
+/// A connection that asks one thing after the other.
+pub struct Connection(BufReader<UnixStream>);
+
+impl Connection {
+    /// Runs a command and gives its reply, as it came.
+    pub fn ask(&mut self, command: &Words) -> Vec<u8> {
+        let sent = self.0.get_mut().write_all(&encoded(command));
+        sent.expect("the server reads");
+        let mut reply = Vec::new();
+        read_reply(&mut self.0, &mut reply);
+        reply
     }
 }
 
