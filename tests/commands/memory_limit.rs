@@ -382,27 +382,38 @@ fn transactions_and_scripts_are_refused_what_single_commands_are() {
     server.run("set x 1");
     server.run("multi");
     server.expect("set y 1", "+QUEUED\r\n");
-    server.run_args(&[b"config", b"set", b"maxmemory", b"1"]);
     let other = server.connect();
     server.run_as(other, &[b"config", b"set", b"maxmemory", b"1"]);
     server.expect("get x", OUT_OF_MEMORY);
     server.expect(
         "exec",
-        "-EXECABORT Transaction discarded because of previous errors.\r\n",
+        "-EXECABORT Transaction discarded because of: OOM command not allowed when used memory > 'maxmemory'.\r\n",
     );
     let eval = |server: &mut Harness, script: &str| {
         server.run_args(&[b"eval", script.as_bytes(), b"1", b"x"])
     };
     // A script without flags is stopped by its first such command, unless it has written before.
     let refused = eval(&mut server, "return redis.call('set', KEYS[1], 2)");
-    assert!(refused.starts_with("-OOM command not allowed when used memory > 'maxmemory'. script:"), "{refused}");
+    assert!(
+        refused.starts_with("-OOM command not allowed when used memory > 'maxmemory'. script:"),
+        "{refused}"
+    );
     let after_write = "redis.call('del', KEYS[1]) redis.call('set', KEYS[1], 3) return redis.call('get', KEYS[1])";
     assert_eq!(eval(&mut server, after_write), "$1\r\n3\r\n");
-    assert_eq!(eval(&mut server, "return redis.call('get', KEYS[1])"), "$1\r\n3\r\n");
-    assert_eq!(eval(&mut server, "#!lua\nreturn 1"), OUT_OF_MEMORY);
-    assert_eq!(eval(&mut server, "#!lua flags=no-writes\nreturn 1"), ":1\r\n");
     assert_eq!(
-        eval(&mut server, "#!lua flags=allow-oom\nreturn redis.call('set', KEYS[1], 4)"),
+        eval(&mut server, "return redis.call('get', KEYS[1])"),
+        "$1\r\n3\r\n"
+    );
+    assert_eq!(eval(&mut server, "#!lua\nreturn 1"), OUT_OF_MEMORY);
+    assert_eq!(
+        eval(&mut server, "#!lua flags=no-writes\nreturn 1"),
+        ":1\r\n"
+    );
+    assert_eq!(
+        eval(
+            &mut server,
+            "#!lua flags=allow-oom\nreturn redis.call('set', KEYS[1], 4)"
+        ),
         "+OK\r\n"
     );
 }
@@ -432,20 +443,32 @@ fn telling_of_evicted_keys_evicts_no_more() {
     }
     let evicted = info(&mut server, "evicted_keys");
     assert!((10..=50).contains(&evicted), "{evicted}");
-    assert!(server.pushed(trackers[0]).starts_with(b">2\r\n$10\r\ninvalidate"));
+    assert!(
+        server
+            .pushed(trackers[0])
+            .starts_with(b">2\r\n$10\r\ninvalidate")
+    );
 }
 
 #[test]
 fn a_reply_beyond_the_limit_is_not_drawn_to_its_end() {
     let mut server = Harness::new();
-    server.run("config set client-output-buffer-limit normal\u{20}1000000\u{20}0\u{20}0");
-    server.run_args(&[b"config", b"set", b"client-output-buffer-limit", b"normal 1000000 0 0"]);
+    server.run_args(&[
+        b"config",
+        b"set",
+        b"client-output-buffer-limit",
+        b"normal 1000000 0 0",
+    ]);
     server.run("hset hash field value");
     server.run("sadd set member");
     server.run("zadd sorted 1 member");
     for command in ["hrandfield hash", "srandmember set", "zrandmember sorted"] {
         let reply = server.run(&format!("{command} -999999999"));
-        assert!((1_000_000..1_200_000).contains(&reply.len()), "{command}: {}", reply.len());
+        assert!(
+            (1_000_000..1_200_000).contains(&reply.len()),
+            "{command}: {}",
+            reply.len()
+        );
     }
 }
 
@@ -454,7 +477,10 @@ fn watched_keys_and_tracked_prefixes_count_as_the_clients_memory() {
     let mut server = Harness::new();
     let memory = |server: &mut Harness| {
         let text = server.run("client info");
-        let total = text.split(" tot-mem=").nth(1).and_then(|rest| rest.split(' ').next());
+        let total = text
+            .split(" tot-mem=")
+            .nth(1)
+            .and_then(|rest| rest.split(' ').next());
         total.expect("a field").parse::<usize>().expect("a number")
     };
     let before = memory(&mut server);
