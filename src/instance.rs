@@ -12,7 +12,7 @@ use crate::command::Registry;
 use crate::command::spec::{Flag, FlagSet};
 use crate::command::stats::{CommandStats, ErrorStats};
 use crate::commands;
-use crate::config::Config;
+use crate::config::{Config, OutputBufferLimit};
 use crate::disk::Wake;
 use crate::effects;
 use crate::effects::latency::LatencyMonitor;
@@ -396,6 +396,7 @@ impl Instance {
 
     /// A client is no longer told of keys that it has read.
     pub fn stop_tracking(&mut self, session: &mut Session) {
+        session.tracking_bytes = 0;
         if std::mem::take(&mut session.is_tracking) {
             self.tracking.disable(session.id);
             self.observe_changes();
@@ -478,18 +479,33 @@ impl Instance {
         self.output_limited
     }
 
-    /// Whether the replies that wait for a client, of so many bytes, are over the hard limit, or
-    /// over the soft one for too long.
-    pub fn output_limit_reached(&mut self, session: &mut Session, pending_bytes: usize) -> bool {
+    /// Bytes of replies from which on a client is closed in any case; no limit for what runs within a unit, whose replies are
+    /// not the client's yet.
+    pub fn reply_limit_bytes(&self, session: &Session) -> usize {
+        let hard_bytes = self.output_limit_of(session).hard_bytes;
+        match hard_bytes {
+            0 => usize::MAX,
+            _ if self.nesting > 0 => usize::MAX,
+            limited => usize::try_from(limited).unwrap_or(usize::MAX),
+        }
+    }
+
+    fn output_limit_of(&self, session: &Session) -> OutputBufferLimit {
         let limits = &self.config.client_output_buffer_limit;
         let normal = limits.normal;
         // What a monitor is told cannot be held back as a pipeline's replies can. Where ordinary clients
         // have no limit it has that of subscribers, to whom the same applies.
-        let limit = match (session.kind(), session.mode) {
+        match (session.kind(), session.mode) {
             (ClientKind::Pubsub, _) => limits.pubsub,
             (_, Mode::Monitor) if normal.hard_bytes == 0 && normal.soft_bytes == 0 => limits.pubsub,
             (_, Mode::Monitor | Mode::Normal) => normal,
-        };
+        }
+    }
+
+    /// Whether the replies that wait for a client, of so many bytes, are over the hard limit, or
+    /// over the soft one for too long.
+    pub fn output_limit_reached(&mut self, session: &mut Session, pending_bytes: usize) -> bool {
+        let limit = self.output_limit_of(session);
         let pending_bytes = pending_bytes as u64;
         let hard = limit.hard_bytes > 0 && pending_bytes >= limit.hard_bytes;
         let soft = limit.soft_bytes > 0 && pending_bytes >= limit.soft_bytes;
@@ -500,8 +516,10 @@ impl Instance {
             session.soft_limit_since_ms = self.keyspace.now_ms;
             false
         } else {
-            let over_ms = self.keyspace.now_ms - session.soft_limit_since_ms;
-            over_ms > i64::try_from(limit.soft_seconds.saturating_mul(1000)).unwrap_or(i64::MAX)
+            // By the calendar's seconds, as in Redis: never earlier, and up to a second later.
+            let second = |time_ms: i64| time_ms.div_euclid(1000);
+            let over_s = second(self.keyspace.now_ms) - second(session.soft_limit_since_ms);
+            over_s > i64::try_from(limit.soft_seconds).unwrap_or(i64::MAX)
         };
         if hard || overstayed {
             self.stats.client_output_buffer_limit_disconnections += 1;

@@ -141,6 +141,9 @@ pub struct Session {
     pub subscriptions: Option<Box<Subscriptions>>,
     /// Whether it is told when keys change that it has read (`Tracking` knows how).
     pub is_tracking: bool,
+    /// Memory of the keys that it watches, and of the prefixes that it tracks, in bytes.
+    pub watch_bytes: usize,
+    pub tracking_bytes: usize,
     pub no_evict: bool,
     pub no_touch: bool,
     pub created_ms: i64,
@@ -194,6 +197,8 @@ impl Session {
             watcher: None,
             subscriptions: None,
             is_tracking: false,
+            watch_bytes: 0,
+            tracking_bytes: 0,
             no_evict: false,
             no_touch: false,
             created_ms: now_ms,
@@ -255,6 +260,8 @@ impl Session {
                 .as_ref()
                 .map_or(0, |transaction| transaction.memory())
             + self.waiting.as_ref().map_or(0, |waiting| waiting.memory())
+            + self.watch_bytes
+            + self.tracking_bytes
             + self.traffic.query_bytes
             + self.traffic.query_free_bytes
             + self.traffic.argument_bytes

@@ -59,6 +59,8 @@ pub struct Run {
     pub allows_oom: bool,
     /// Whether it has called a command that writes.
     pub has_written: bool,
+    /// Whether it may write although the memory limit is reached.
+    pub allow_oom: bool,
     pub replication: Replication,
     /// The form in which its commands reply to it.
     pub protocol: Protocol,
@@ -195,6 +197,7 @@ fn begin(instance: &Instance, program: &Program<'_>) -> Run {
             || !program.flags.is_compatible && program.flags.no_writes,
         allows_oom: program.flags.allow_oom,
         has_written: false,
+        allow_oom: program.flags.allow_oom,
         replication: Replication::ALL,
         protocol: Protocol::Resp2,
         random: instance.scripting.random,

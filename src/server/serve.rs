@@ -119,7 +119,8 @@ fn note_query_buffer(connection: &Connection, session: &mut Session) {
     // What an argument has received counts as an argument once it is complete, as clients know it from Redis.
     let receiving_bytes = connection.parser.receiving_bytes();
     session.traffic.query_bytes = connection.input.len() + receiving_bytes;
-    session.traffic.query_free_bytes = connection.input.capacity() - connection.input.len();
+    session.traffic.query_free_bytes =
+        connection.input.capacity() - connection.input.len() + connection.parser.reserved_bytes();
     session.traffic.argument_bytes = connection.parser.pending_bytes() - receiving_bytes;
 }
 
