@@ -22,11 +22,16 @@ pub mod command;
 
 pub mod info;
 
+pub mod scripting;
+
 pub mod blocking;
 pub mod effects;
+pub mod memory;
+pub mod saving;
 
 pub mod persistence;
 
+pub mod disk;
 pub mod keyspace;
 
 pub mod config;

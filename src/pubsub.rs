@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use ahash::AHashMap;
+use ahash::{AHashMap, AHashSet};
 use bytes::Bytes;
 
 use crate::clients::Clients;
@@ -119,7 +119,7 @@ type Topics = AHashMap<Rc<[u8]>, Members>;
 /// The patterns by what stands before their first special character.
 #[derive(Default)]
 struct Heads {
-    patterns: AHashMap<Box<[u8]>, Vec<Rc<[u8]>>>,
+    patterns: AHashMap<Box<[u8]>, AHashSet<Rc<[u8]>>>,
     /// How many heads there are of each length.
     lengths: BTreeMap<usize, usize>,
 }
@@ -134,9 +134,11 @@ impl Heads {
     fn add(&mut self, pattern: &Rc<[u8]>) {
         let head = Heads::head(pattern);
         if let Some(patterns) = self.patterns.get_mut(head) {
-            return patterns.push(pattern.clone());
+            patterns.insert(pattern.clone());
+            return;
         }
-        self.patterns.insert(head.into(), vec![pattern.clone()]);
+        let patterns = AHashSet::from_iter([pattern.clone()]);
+        self.patterns.insert(head.into(), patterns);
         *self.lengths.entry(head.len()).or_default() += 1;
     }
 
@@ -145,7 +147,7 @@ impl Heads {
         let Some(patterns) = self.patterns.get_mut(head) else {
             return;
         };
-        patterns.retain(|other| **other != *pattern);
+        patterns.remove(pattern);
         if patterns.is_empty() {
             self.patterns.remove(head);
             let left = self.lengths.entry(head.len()).or_default();

@@ -18,6 +18,14 @@ pub struct Token {
     pub generation: u32,
 }
 
+impl Token {
+    /// That of the session in whose name scripts run commands, which is no client's.
+    pub const SCRIPT: Token = Token {
+        slot: u32::MAX,
+        generation: u32::MAX,
+    };
+}
+
 /// Whether replies are sent (CLIENT REPLY).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ReplyMode {
@@ -47,6 +55,8 @@ pub enum Blocked {
     Shutdown,
     /// Its command waits for a key.
     Keys,
+    /// Its script is suspended.
+    Script,
 }
 
 /// The types of clients that CLIENT LIST and CLIENT KILL tell apart.
@@ -100,6 +110,8 @@ pub struct Traffic {
 /// One client's state.
 pub struct Session {
     pub id: u64,
+    /// The number of the client in whose name it acts: its own, but for a script's session.
+    pub actor: u64,
     pub token: Token,
     pub database: usize,
     pub address: Address,
@@ -111,6 +123,8 @@ pub struct Session {
     /// Whose rights it has.
     pub user: Rc<User>,
     pub authenticated: bool,
+    /// Whether the peer has yet to agree on how to encrypt; never on a plain connection.
+    pub handshaking: bool,
     pub mode: Mode,
     pub reply_mode: ReplyMode,
     pub close: Close,
@@ -127,6 +141,9 @@ pub struct Session {
     pub subscriptions: Option<Box<Subscriptions>>,
     /// Whether it is told when keys change that it has read (`Tracking` knows how).
     pub is_tracking: bool,
+    /// Memory of the keys that it watches, and of the prefixes that it tracks, in bytes.
+    pub watch_bytes: usize,
+    pub tracking_bytes: usize,
     pub no_evict: bool,
     pub no_touch: bool,
     pub created_ms: i64,
@@ -137,6 +154,10 @@ pub struct Session {
     pub redacted: Vec<usize>,
     /// Replies that wait to be sent.
     pub reply: Reply,
+    /// What it was last counted with against the limit of all clients' memory, in bytes; 0 while there is no limit.
+    pub counted_bytes: usize,
+    /// Whether it might have been evicted then.
+    pub counted_evictable: bool,
     /// Most bytes of replies that waited to be sent at once, of late.
     pub reply_peak_bytes: usize,
     /// Whether the loop knows that there is something to send.
@@ -146,10 +167,16 @@ pub struct Session {
 }
 
 impl Session {
+    /// Whether it is a script that runs commands.
+    pub fn is_script(&self) -> bool {
+        self.token == Token::SCRIPT
+    }
+
     /// A client that has just come.
     pub fn new(id: u64, token: Token, address: Address, now_ms: i64, user: Rc<User>) -> Session {
         Session {
             id,
+            actor: id,
             token,
             database: 0,
             address,
@@ -159,6 +186,7 @@ impl Session {
             library_version: Vec::new(),
             user,
             authenticated: false,
+            handshaking: false,
             mode: Mode::Normal,
             reply_mode: ReplyMode::On,
             close: Close::No,
@@ -169,6 +197,8 @@ impl Session {
             watcher: None,
             subscriptions: None,
             is_tracking: false,
+            watch_bytes: 0,
+            tracking_bytes: 0,
             no_evict: false,
             no_touch: false,
             created_ms: now_ms,
@@ -177,6 +207,8 @@ impl Session {
             traffic: Traffic::default(),
             redacted: Vec::new(),
             reply: Reply::new(Protocol::Resp2),
+            counted_bytes: 0,
+            counted_evictable: false,
             reply_peak_bytes: 0,
             flush_queued: false,
             soft_limit_since_ms: 0,
@@ -206,6 +238,11 @@ impl Session {
         now_ms.div_euclid(1000) - self.created_ms.div_euclid(1000)
     }
 
+    /// Memory held for the client, in bytes; values that its replies share with the keyspace count in full.
+    pub fn total_memory(&self) -> usize {
+        self.memory() + self.reply.memory()
+    }
+
     /// Memory held for the client but for its replies, in bytes.
     pub fn memory(&self) -> usize {
         let texts = [&self.name, &self.library_name, &self.library_version];
@@ -223,6 +260,8 @@ impl Session {
                 .as_ref()
                 .map_or(0, |transaction| transaction.memory())
             + self.waiting.as_ref().map_or(0, |waiting| waiting.memory())
+            + self.watch_bytes
+            + self.tracking_bytes
             + self.traffic.query_bytes
             + self.traffic.query_free_bytes
             + self.traffic.argument_bytes

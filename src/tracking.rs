@@ -13,9 +13,8 @@
 //! Never looks at a value.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::rc::Rc;
 
-use ahash::{AHashMap, AHashSet};
+use ahash::{AHashMap, AHashSet, RandomState};
 
 use crate::clients::Clients;
 use crate::instance::Instance;
@@ -54,6 +53,9 @@ pub struct Tracker {
     pub caching: bool,
     pub prefixes: BTreeSet<Vec<u8>>,
 }
+
+/// What a tracked prefix costs besides its bytes, which are kept twice.
+const PREFIX_BYTES: usize = 2 * size_of::<Vec<u8>>() + size_of::<Prefix>();
 
 /// What CLIENT TRACKING ON asks for.
 #[derive(Debug, Default)]
@@ -111,14 +113,24 @@ struct Prefix {
     changed: BTreeMap<Vec<u8>, Option<u64>>,
 }
 
+/// A key that clients have read.
+struct Entry {
+    hash: u64,
+    key: Box<[u8]>,
+    readers: Readers,
+}
+
 /// Every client that tracks, and what they have read.
 #[derive(Default)]
 pub struct Tracking {
     trackers: AHashMap<u64, Tracker>,
-    /// By name, the place in `entries`.
-    places: AHashMap<Rc<[u8]>, u32>,
+    hasher: RandomState,
+    /// By the key's hash, the place in `entries`. It owns no keys, so that it goes at once when databases are emptied.
+    places: AHashMap<u64, u32>,
     /// Dense, so that one can be picked at random.
-    entries: Vec<(Rc<[u8]>, Readers)>,
+    entries: Vec<Entry>,
+    /// What was forgotten all at once, to be freed bit by bit.
+    garbage: Vec<Vec<Entry>>,
     /// Readers of all keys.
     items: usize,
     prefixes: AHashMap<Vec<u8>, Prefix>,
@@ -155,7 +167,9 @@ impl Tracking {
     }
 
     /// Has a client track, or track otherwise than so far. The prefixes of one that broadcasts are added to those it has.
-    pub fn enable(&mut self, id: u64, token: Token, options: TrackingOptions) {
+    /// Gives the memory that this takes in addition, in bytes.
+    pub fn enable(&mut self, id: u64, token: Token, options: TrackingOptions) -> usize {
+        let mut added_bytes = 0;
         let before = self.trackers.remove(&id);
         let mut prefixes = before.map(|before| before.prefixes).unwrap_or_default();
         if options.mode == TrackingMode::Broadcast {
@@ -165,7 +179,8 @@ impl Tracking {
             }
             for prefix in wanted {
                 self.add_prefix(id, &prefix);
-                prefixes.insert(prefix);
+                let bytes = 2 * prefix.len() + PREFIX_BYTES;
+                added_bytes += usize::from(prefixes.insert(prefix)) * bytes;
             }
         }
         let tracker = Tracker {
@@ -178,6 +193,7 @@ impl Tracking {
             prefixes,
         };
         self.trackers.insert(id, tracker);
+        added_bytes
     }
 
     /// A client no longer tracks. What it has read stays in the table until it changes.
@@ -228,27 +244,48 @@ impl Tracking {
     }
 
     /// A client has read a key. O(1).
-    pub fn remember(&mut self, id: u64, key: &[u8]) {
-        if let Some(place) = self.places.get(key) {
-            let (_, readers) = &mut self.entries[*place as usize];
-            self.items += usize::from(readers.add(id));
-            return;
+    pub fn remember(&mut self, clients: &mut Clients, id: u64, key: &[u8]) {
+        let hash = self.hasher.hash_one(key);
+        match self.places.get(&hash) {
+            Some(place) if *self.entries[*place as usize].key == *key => {
+                let readers = &mut self.entries[*place as usize].readers;
+                self.items += usize::from(readers.add(id));
+                return;
+            }
+            // Two keys of one hash, which hardly ever happens: there is room for the later one.
+            Some(place) => self.give_up(clients, *place as usize),
+            None => {}
         }
-        let key: Rc<[u8]> = key.into();
-        self.places.insert(key.clone(), self.entries.len() as u32);
-        self.entries.push((key, Readers::One(id)));
+        self.places.insert(hash, self.entries.len() as u32);
+        self.entries.push(Entry {
+            hash,
+            key: key.into(),
+            readers: Readers::One(id),
+        });
         self.items += 1;
     }
 
     /// Forgets who has read a key; gives them.
     fn forget(&mut self, key: &[u8]) -> Option<Readers> {
-        let place = self.places.remove(key)? as usize;
-        let (_, readers) = self.entries.swap_remove(place);
-        if let Some((moved, _)) = self.entries.get(place) {
-            self.places.insert(moved.clone(), place as u32);
+        let place = *self.places.get(&self.hasher.hash_one(key))? as usize;
+        let is_it = *self.entries[place].key == *key;
+        is_it.then(|| self.take(place).readers)
+    }
+
+    fn take(&mut self, place: usize) -> Entry {
+        let entry = self.entries.swap_remove(place);
+        self.places.remove(&entry.hash);
+        if let Some(moved) = self.entries.get(place) {
+            self.places.insert(moved.hash, place as u32);
         }
-        self.items -= readers.len();
-        Some(readers)
+        self.items -= entry.readers.len();
+        entry
+    }
+
+    /// Forgets a key that has not changed; its readers are told as if it had.
+    fn give_up(&mut self, clients: &mut Clients, place: usize) {
+        let Entry { key, readers, .. } = self.take(place);
+        self.tell_readers(clients, &key, &readers, None);
     }
 
     /// Notes for the prefixes that a key begins with that it has changed. O(lengths of prefixes).
@@ -341,8 +378,25 @@ impl Tracking {
             self.tell(clients, id, Reply::null);
         }
         self.places = AHashMap::new();
-        self.entries = Vec::new();
+        self.garbage.push(std::mem::take(&mut self.entries));
         self.items = 0;
+    }
+
+    /// Whether anything waits to be freed.
+    #[inline]
+    pub fn has_garbage(&self) -> bool {
+        !self.garbage.is_empty()
+    }
+
+    /// Frees so many forgotten keys; tells whether there are more.
+    pub fn reclaim_step(&mut self, keys: usize) -> bool {
+        if let Some(entries) = self.garbage.last_mut() {
+            entries.truncate(entries.len().saturating_sub(keys));
+            if entries.is_empty() {
+                self.garbage.pop();
+            }
+        }
+        self.has_garbage()
     }
 
     /// Forgets keys at random until there are no more than `most` (0: no limit), but no more than `effort` of them.
@@ -357,11 +411,7 @@ impl Tracking {
             if most == 0 || self.entries.len() as u64 <= most {
                 return;
             }
-            let (key, _) = &self.entries[random.usize(..self.entries.len())];
-            let key = key.clone();
-            if let Some(readers) = self.forget(&key) {
-                self.tell_readers(clients, &key, &readers, None);
-            }
+            self.give_up(clients, random.usize(..self.entries.len()));
         }
     }
 }

@@ -20,9 +20,12 @@ const LAYERS: &[&[&str]] = &[
         "commands",
         "effects",
         "info",
+        "scripting",
+        "memory",
+        "saving",
     ],
     &["persistence"],
-    &["keyspace", "net"],
+    &["keyspace", "net", "disk"],
     &["config", "resp"],
     &["types", "collections"],
     &[
@@ -43,6 +46,7 @@ const UNSAFE_ALLOWED: &[&str] = &[
     "src/collections/heap",
     "src/keyspace/record/",
     "src/collections/ordered/memory.rs",
+    "src/scripting/lua/",
 ];
 
 /// What stands at the top level.

@@ -9,7 +9,7 @@ use crate::instance::Instance;
 use crate::pubsub::Topic;
 use crate::session::{Close, Session, Token};
 
-use super::{ChannelsLeft, Denial, Reason, Refusal, Restricted, Rulebook, Scene, User};
+use super::{Denial, Reason, Refusal, Restricted, Rulebook, Scene, User};
 
 const WRONG_PASSWORD: CommandError =
     CommandError::fixed("WRONGPASS invalid username-password pair or user is disabled.");
@@ -41,7 +41,7 @@ pub fn log_in(
         context.session.authenticated = true;
         return Ok(());
     }
-    let scene = scene_of(context);
+    let scene = scene_of(context.session);
     note(context, args, Reason::Login, scene, args.at(0), name);
     Err(WRONG_PASSWORD)
 }
@@ -62,28 +62,19 @@ pub fn note_denial(context: &mut Context<'_>, args: Args<'_>, denial: Denial, sc
 
 /// The error for a request that comes from outside.
 pub fn refusal(context: &mut Context<'_>, args: Args<'_>, denial: Denial) -> CommandError {
-    let scene = scene_of(context);
+    let scene = scene_of(context.session);
     note_denial(context, args, denial, scene);
     let command = context.instance.commands.get(context.command);
     let text = denial.text(&context.session.user, command);
     CommandError::new(format!("NOPERM {text}"))
 }
 
-/// The error for a command of a transaction that was allowed when it was queued.
-pub fn refusal_in_transaction(
-    context: &mut Context<'_>,
-    args: Args<'_>,
-    denial: Denial,
-) -> CommandError {
-    note_denial(context, args, denial, Scene::Transaction);
-    CommandError::new(denial.text_in_transaction())
-}
-
-/// Where a request that comes from outside is refused.
-fn scene_of(context: &Context<'_>) -> Scene {
-    match context.session.transaction {
-        Some(_) => Scene::Transaction,
-        None => Scene::TopLevel,
+/// Where a client's own request is refused: among those of a transaction, as it is queued or as it runs, or not.
+fn scene_of(session: &Session) -> Scene {
+    if session.transaction.is_some() || session.deny_blocking {
+        Scene::Transaction
+    } else {
+        Scene::TopLevel
     }
 }
 
@@ -115,25 +106,6 @@ fn note(
     instance.acl_log.add(refusal, now_ms, capacity);
 }
 
-/// Ends the connections of those clients of a user who listen to channels that it has lost.
-pub fn disconnect_listeners(context: &mut Context<'_>, restricted: &Restricted) {
-    let (user, left) = restricted;
-    disconnect(context, |session| {
-        session.user == *user && listens_beyond(session, left)
-    });
-}
-
-fn listens_beyond(session: &Session, left: &ChannelsLeft) -> bool {
-    let topics = [Topic::Channel, Topic::Pattern, Topic::ShardChannel];
-    session.subscriptions.as_ref().is_some_and(|subscriptions| {
-        topics.iter().any(|topic| {
-            let is_pattern = *topic == Topic::Pattern;
-            let mut names = subscriptions.of(*topic).iter();
-            names.any(|name| !left.allow(name, is_pattern))
-        })
-    })
-}
-
 /// Ends the connections of all clients for which this holds. They are logged out at once, so that nothing that one of them has
 /// sent already is run.
 pub fn disconnect(context: &mut Context<'_>, is_concerned: impl Fn(&Session) -> bool) {
@@ -152,6 +124,25 @@ pub fn disconnect(context: &mut Context<'_>, is_concerned: impl Fn(&Session) -> 
         log_out(context.session, instance.users.default_user());
         context.session.close = Close::AfterReply;
     }
+}
+
+/// Ends the connections of a user's clients that listen to channels which it has lost.
+pub fn enforce_channels(context: &mut Context<'_>, restricted: Option<Restricted>) {
+    let Some((user, left)) = restricted else {
+        return;
+    };
+    let has_lost = |session: &Session| {
+        session.subscriptions.as_ref().is_some_and(|subscriptions| {
+            [Topic::Channel, Topic::Pattern, Topic::ShardChannel]
+                .into_iter()
+                .any(|topic| {
+                    let is_pattern = topic == Topic::Pattern;
+                    let mut names = subscriptions.of(topic).iter();
+                    names.any(|name| !left.allow(name, is_pattern))
+                })
+        })
+    };
+    disconnect(context, |session| session.user == user && has_lost(session));
 }
 
 fn log_out(session: &mut Session, default_user: &Rc<User>) {

@@ -9,7 +9,7 @@ use crate::resp::reply::{Mark, Reply};
 use crate::session::{Blocked, Close, ReplyMode, Session};
 
 use super::gate::{self, Verdict};
-use super::spec::{Flag, Group};
+use super::spec::{Flag, FlagSet, Group};
 use super::{Args, CommandError, CommandId, CommandResult, Context};
 
 /// Time between two log lines about attacks, in ms.
@@ -137,6 +137,35 @@ pub fn conclude(
     leave_out(session, reply, mark);
 }
 
+/// A command that was begun by one turn of the loop and ended by another.
+pub struct Done<'a> {
+    pub command: CommandId,
+    pub args: Args<'a>,
+    pub ticks: u64,
+    /// Where its reply begins; none for one within a transaction.
+    pub mark: Option<Mark>,
+    pub result: CommandResult,
+}
+
+/// Replies with the error of a command that was suspended, if it failed, and counts it.
+pub fn conclude_suspended(
+    instance: &mut Instance,
+    session: &mut Session,
+    reply: &mut Reply,
+    done: Done<'_>,
+) {
+    let failed = done.result.is_err();
+    if let Err(error) = &done.result {
+        reply_error(instance, reply, error);
+    }
+    let flags = instance.commands.get(done.command).flags;
+    let (command, args, ticks) = (done.command, done.args, done.ticks);
+    account(instance, session, command, args, flags, ticks, failed);
+    if let Some(mark) = done.mark {
+        leave_out(session, reply, mark);
+    }
+}
+
 /// Runs a request, if it may.
 #[inline]
 fn run(
@@ -146,6 +175,7 @@ fn run(
     args: Args<'_>,
     resolved: Option<CommandId>,
 ) -> Flow {
+    instance.make_room();
     match gate::admit(instance, session, reply.protocol(), args, resolved) {
         Verdict::Run(command) => {
             call(
@@ -158,6 +188,7 @@ fn run(
                 args,
             );
         }
+        Verdict::Queue(command, flags) => queue(instance, session, reply, args, command, flags),
         Verdict::Deny(command, denial) => {
             let mut context = Context {
                 instance,
@@ -166,9 +197,14 @@ fn run(
                 command,
             };
             let error = guard::refusal(&mut context, args, denial);
-            refuse(instance, session, reply, resolved, error);
+            refuse(
+                context.instance,
+                context.session,
+                context.reply,
+                resolved,
+                error,
+            );
         }
-        Verdict::Queue(command) => queue(instance, session, reply, args, command),
         Verdict::Refuse(error) => refuse(instance, session, reply, resolved, error),
         Verdict::Postpone => return Flow::Postponed,
         Verdict::Abort => abort(instance, session),
@@ -184,7 +220,7 @@ fn leave_out(session: &mut Session, reply: &mut Reply, mark: Mark) {
         ReplyMode::Off => reply.truncate(mark),
         ReplyMode::Skipping => {
             reply.truncate(mark);
-            if session.waiting.is_none() {
+            if session.waiting.is_none() && session.blocked != Some(Blocked::Script) {
                 session.reply_mode = ReplyMode::On;
             }
         }
@@ -211,13 +247,7 @@ pub fn call(context: &mut Context<'_>, args: Args<'_>) {
 /// Counts and logs a command that has run, then tells those who must hear of its changes. One that waits counts when it is
 /// over, with the time of all its runs, and monitors hear of the first.
 #[inline]
-fn settle(
-    context: &mut Context<'_>,
-    args: Args<'_>,
-    flags: super::spec::FlagSet,
-    elapsed: u64,
-    failed: bool,
-) {
+fn settle(context: &mut Context<'_>, args: Args<'_>, flags: FlagSet, elapsed: u64, failed: bool) {
     let Context {
         instance,
         session,
@@ -228,7 +258,7 @@ fn settle(
         None => (elapsed, true),
         Some(waiting) => waiting.note_run(elapsed),
     };
-    if session.blocked != Some(Blocked::Keys) {
+    if !matches!(session.blocked, Some(Blocked::Keys | Blocked::Script)) {
         account(instance, session, *command, args, flags, ticks, failed);
     }
     if is_new && instance.clients.has_monitors() {
@@ -252,7 +282,7 @@ fn account(
     session: &mut Session,
     command: CommandId,
     args: Args<'_>,
-    flags: super::spec::FlagSet,
+    flags: FlagSet,
     ticks: u64,
     failed: bool,
 ) {
@@ -269,7 +299,9 @@ fn account(
 
 /// Writes an error reply and counts it.
 pub fn reply_error(instance: &mut Instance, reply: &mut Reply, error: &CommandError) {
-    instance.error_stats.record(error.text());
+    if !error.is_counted() {
+        instance.error_stats.record(error.text());
+    }
     reply.error(error.text());
 }
 
@@ -280,10 +312,11 @@ fn queue(
     reply: &mut Reply,
     args: Args<'_>,
     command: CommandId,
+    flags: FlagSet,
 ) {
     if let Some(transaction) = &mut session.transaction {
         let command = instance.commands.get(command);
-        transaction.push(command, args, &instance.keyspace);
+        transaction.push(command, flags, args, &instance.keyspace);
         reply.raw(b"+QUEUED\r\n");
     }
 }

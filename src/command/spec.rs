@@ -1,5 +1,7 @@
 //! What a command declares about itself, once; everything else that speaks of commands derives from it.
 
+use crate::instance::Instance;
+
 use super::keys::KeyFinder;
 use super::{Args, CommandResult, Context};
 
@@ -25,6 +27,8 @@ pub struct CommandSpec {
     pub channels: Channels,
     /// Which argument is looked up in the collection at the first key, for the look-ahead; 0: none.
     pub member: u8,
+    /// Works the flags of one request out, where they depend on what it runs.
+    pub flags_of: Option<fn(&Instance, Args<'_>, FlagSet) -> FlagSet>,
     pub group: Group,
     pub since: &'static str,
     pub complexity: &'static str,
@@ -49,6 +53,7 @@ impl CommandSpec {
         find_keys: None,
         channels: Channels::None,
         member: 0,
+        flags_of: None,
         group: Group::Generic,
         since: "1.0.0",
         complexity: "O(1)",
@@ -170,6 +175,11 @@ impl FlagSet {
     /// This set with one more flag.
     pub const fn with(self, flag: Flag) -> FlagSet {
         FlagSet(self.0 | 1 << flag as u32)
+    }
+
+    /// This set without a flag.
+    pub const fn without(self, flag: Flag) -> FlagSet {
+        FlagSet(self.0 & !(1 << flag as u32))
     }
 }
 

@@ -27,7 +27,9 @@ pub mod lists;
 pub mod memory;
 pub mod object;
 pub mod pubsub;
+pub mod saving;
 pub mod scan;
+pub mod scripting;
 pub mod server;
 pub mod sets;
 pub mod slowlog;
@@ -70,7 +72,11 @@ pub static FAMILIES: &[&[CommandSpec]] = &[
     memory::COMMANDS,
     object::COMMANDS,
     pubsub::COMMANDS,
+    saving::COMMANDS,
     scan::COMMANDS,
+    scripting::COMMANDS,
+    scripting::functions::COMMANDS,
+    scripting::scripts::COMMANDS,
     server::COMMANDS,
     sets::members::COMMANDS,
     sets::random::COMMANDS,

@@ -25,8 +25,8 @@ pub static COMMANDS: &[CommandSpec] = &[
     CommandSpec {
         name: "subscribe",
         arity: -2,
-        flags: SUBSCRIBING,
         channels: Channels::All,
+        flags: SUBSCRIBING,
         group: Group::PubSub,
         since: "2.0.0",
         complexity: "O(N) where N is the number of channels.",
@@ -51,8 +51,8 @@ pub static COMMANDS: &[CommandSpec] = &[
     CommandSpec {
         name: "psubscribe",
         arity: -2,
-        flags: SUBSCRIBING,
         channels: Channels::AllPatterns,
+        flags: SUBSCRIBING,
         group: Group::PubSub,
         since: "2.0.0",
         complexity: "O(N) where N is the number of patterns.",
@@ -77,8 +77,8 @@ pub static COMMANDS: &[CommandSpec] = &[
     CommandSpec {
         name: "publish",
         arity: 3,
-        flags: &[Flag::PubSub, Flag::Loading, Flag::Stale, Flag::Fast],
         channels: Channels::First,
+        flags: &[Flag::PubSub, Flag::Loading, Flag::Stale, Flag::Fast],
         group: Group::PubSub,
         since: "2.0.0",
         complexity: "O(N+M) where N is the number of the channel's listeners and M that of the patterns that begin as the channel does.",
@@ -93,9 +93,9 @@ pub static COMMANDS: &[CommandSpec] = &[
     CommandSpec {
         name: "ssubscribe",
         arity: -2,
+        channels: Channels::Declared,
         flags: SUBSCRIBING,
         keys: &[KeySpec::range(&[KeyFlag::NotKey], 1, -1, 1)],
-        channels: Channels::Declared,
         group: Group::PubSub,
         since: "7.0.0",
         complexity: "O(N) where N is the number of shard channels.",
@@ -121,9 +121,9 @@ pub static COMMANDS: &[CommandSpec] = &[
     CommandSpec {
         name: "spublish",
         arity: 3,
+        channels: Channels::Declared,
         flags: &[Flag::PubSub, Flag::Loading, Flag::Stale, Flag::Fast],
         keys: &[KeySpec::one(&[KeyFlag::NotKey], 1)],
-        channels: Channels::Declared,
         group: Group::PubSub,
         since: "7.0.0",
         complexity: "O(N) where N is the number of the shard channel's listeners.",

@@ -4,9 +4,12 @@ use std::borrow::Cow;
 
 use crate::REDIS_VERSION;
 use crate::config::Named;
+use crate::net::listener::Transport;
 use crate::server::clock::MONOTONIC_CLOCK_NAME;
 use crate::sys::allocator;
 use crate::sys::resources::{self, ProcessorTime, Whose};
+
+use crate::scripting::Kind;
 
 use super::facts::ratio;
 use super::{Facts, Field, human_bytes};
@@ -33,7 +36,9 @@ pub(super) static SERVER: &[Field] = &[
         facts.instance.supervised.to_string()
     }),
     Field::of("run_id", |facts| facts.instance.run_id.clone()),
-    Field::of("tcp_port", |facts| facts.instance.config.port.to_string()),
+    Field::of("tcp_port", |facts| {
+        facts.instance.config.main_port().to_string()
+    }),
     Field::of("server_time_usec", |facts| {
         facts.instance.clock.now_us().to_string()
     }),
@@ -82,20 +87,24 @@ pub(super) fn listeners(facts: &Facts<'_>) -> Vec<(String, String)> {
     let Some(listeners) = &facts.instance.listeners else {
         return lines;
     };
-    let opened = listeners.addresses().len();
-    if opened > 0 {
-        let mut value = String::from("name=tcp");
+    for (number, transport) in [(0, Transport::Plain), (2, Transport::Tls)] {
+        let opened = listeners.count(transport);
+        if opened == 0 {
+            continue;
+        }
+        let mut value = format!("name={}", transport.name());
         // As in Redis, the configured names, of which optional ones may be missing at the end.
         for name in config.bind.iter().take(opened) {
             value.push_str(",bind=");
             value.push_str(name);
         }
-        value.push_str(&format!(",port={}", listeners.port));
-        lines.push(("listener0".to_string(), value));
+        value.push_str(&format!(",port={}", listeners.port(transport)));
+        lines.push((format!("listener{number}"), value));
     }
     if let Some(path) = listeners.unix_path() {
         lines.push(("listener1".to_string(), format!("name=unix,bind={path}")));
     }
+    lines.sort();
     lines
 }
 
@@ -145,19 +154,43 @@ pub(super) static MEMORY: &[Field] = &[
     Field::of("total_system_memory_human", |_| {
         human_bytes(resources::total_memory_bytes())
     }),
-    Field::fixed("used_memory_lua", "0"),
-    Field::fixed("used_memory_vm_eval", "0"),
-    Field::fixed("used_memory_lua_human", "0B"),
-    Field::fixed("used_memory_scripts_eval", "0"),
-    Field::fixed("number_of_cached_scripts", "0"),
-    Field::fixed("number_of_functions", "0"),
-    Field::fixed("number_of_libraries", "0"),
-    Field::fixed("used_memory_vm_functions", "0"),
-    Field::fixed("used_memory_vm_total", "0"),
-    Field::fixed("used_memory_vm_total_human", "0B"),
-    Field::fixed("used_memory_functions", "0"),
-    Field::fixed("used_memory_scripts", "0"),
-    Field::fixed("used_memory_scripts_human", "0B"),
+    Field::of("used_memory_lua", |facts| {
+        machine_of(facts, Kind::Script).to_string()
+    }),
+    Field::of("used_memory_vm_eval", |facts| {
+        machine_of(facts, Kind::Script).to_string()
+    }),
+    Field::of("used_memory_lua_human", |facts| {
+        human_bytes(machine_of(facts, Kind::Script))
+    }),
+    Field::of("used_memory_scripts_eval", |facts| {
+        scripts_bytes(facts).to_string()
+    }),
+    Field::of("number_of_cached_scripts", |facts| {
+        facts.instance.scripting.scripts.len().to_string()
+    }),
+    Field::of("number_of_functions", |facts| {
+        facts.instance.scripting.functions.functions().to_string()
+    }),
+    Field::of("number_of_libraries", |facts| {
+        facts.instance.scripting.functions.len().to_string()
+    }),
+    Field::of("used_memory_vm_functions", |facts| {
+        machine_of(facts, Kind::Function).to_string()
+    }),
+    Field::of("used_memory_vm_total", |facts| machines(facts).to_string()),
+    Field::of("used_memory_vm_total_human", |facts| {
+        human_bytes(machines(facts))
+    }),
+    Field::of("used_memory_functions", |facts| {
+        functions_bytes(facts).to_string()
+    }),
+    Field::of("used_memory_scripts", |facts| {
+        (scripts_bytes(facts) + functions_bytes(facts)).to_string()
+    }),
+    Field::of("used_memory_scripts_human", |facts| {
+        human_bytes(scripts_bytes(facts) + functions_bytes(facts))
+    }),
     Field::of("maxmemory", |facts| {
         facts.instance.config.maxmemory.to_string()
     }),
@@ -236,4 +269,23 @@ fn children() -> ProcessorTime {
 
 fn seconds(micros: u64) -> String {
     format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000)
+}
+
+/// Memory of the Lua state for a kind of programs, in bytes.
+fn machine_of(facts: &Facts<'_>, kind: Kind) -> u64 {
+    facts.instance.scripting.engine_bytes(kind) as u64
+}
+
+fn machines(facts: &Facts<'_>) -> u64 {
+    machine_of(facts, Kind::Script) + machine_of(facts, Kind::Function)
+}
+
+/// Memory of what is known of scripts outside their state, in bytes.
+fn scripts_bytes(facts: &Facts<'_>) -> u64 {
+    facts.instance.scripting.scripts.memory_bytes() as u64
+}
+
+/// The same of functions.
+fn functions_bytes(facts: &Facts<'_>) -> u64 {
+    facts.instance.scripting.functions.memory_bytes() as u64
 }

@@ -1,7 +1,7 @@
 //! The sections on who asks and what is done: Clients, Stats, Debug.
 
 use crate::pubsub::Topic;
-use crate::session::Close;
+use crate::session::{Blocked, Close};
 
 use super::{Facts, Field};
 
@@ -23,7 +23,10 @@ pub(super) static CLIENTS: &[Field] = &[
     Field::of("blocked_clients", |facts| {
         facts
             .sessions()
-            .filter(|session| session.blocked.is_some() && session.close != Close::Now)
+            .filter(|session| {
+                let waits = !matches!(session.blocked, None | Some(Blocked::Script));
+                waits && session.close != Close::Now
+            })
             .count()
             .to_string()
     }),
@@ -104,12 +107,21 @@ pub(super) static STATS: &[Field] = &[
     Field::of("expire_cycle_cpu_milliseconds", |facts| {
         (facts.instance.loop_figures.expiry_ns / 1_000_000).to_string()
     }),
-    Field::fixed("evicted_keys", "0"),
+    Field::of("evicted_keys", |facts| {
+        facts.instance.keyspace.stats.evicted_keys.to_string()
+    }),
     Field::of("evicted_clients", |facts| {
         facts.instance.stats.evicted_clients.to_string()
     }),
-    Field::fixed("total_eviction_exceeded_time", "0"),
-    Field::fixed("current_eviction_exceeded_time", "0"),
+    Field::of("evicted_scripts", |facts| {
+        facts.instance.scripting.evicted.to_string()
+    }),
+    Field::of("total_eviction_exceeded_time", |facts| {
+        facts.instance.memory_exceeded_ms().0.to_string()
+    }),
+    Field::of("current_eviction_exceeded_time", |facts| {
+        facts.instance.memory_exceeded_ms().1.to_string()
+    }),
     Field::of("keyspace_hits", |facts| {
         facts.instance.keyspace.stats.hits.to_string()
     }),

@@ -7,10 +7,13 @@
 
 use crate::collections::heap;
 use crate::instance::Instance;
+use crate::scripting::run;
 
 /// Longest and shortest time for the jobs of one turn, in ns.
 const BUDGET_MAX_NS: u64 = 500_000;
 const BUDGET_MIN_NS: u64 = 100_000;
+/// How long one step of eviction takes, in ns.
+const STEP_NS: u64 = 50_000;
 /// Elements freed, or moved, in one step: some ten microseconds' worth.
 const STEP_ELEMENTS: usize = 256;
 
@@ -25,8 +28,12 @@ const IDLE_PART: usize = 8;
 /// One kind of background work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Job {
+    /// Take a suspended script further.
+    Script,
     /// Free what was thrown away.
     Reclaim,
+    /// Make room at the memory limit.
+    Evict,
     /// Remove keys that are due.
     Expiry,
     /// Remove fields of hashes that are due.
@@ -35,14 +42,19 @@ enum Job {
     Shrink,
     /// Give memory that is not in use back to the system.
     Trim,
+    /// Write a snapshot of the data.
+    Save,
 }
 
-const JOBS: [Job; 5] = [
+const JOBS: [Job; 8] = [
+    Job::Script,
     Job::Reclaim,
+    Job::Evict,
     Job::Expiry,
     Job::FieldExpiry,
     Job::Shrink,
     Job::Trim,
+    Job::Save,
 ];
 
 /// Which jobs have work, and whose turn it is.
@@ -65,17 +77,31 @@ impl Jobs {
         self.has_work = [true; JOBS.len()];
     }
 
-    /// Asks for memory to be freed.
-    fn wake_reclaim(&mut self, instance: &Instance) {
-        if instance.keyspace.has_garbage() {
+    /// Asks for a snapshot to be gone on with: the disk is ready for more.
+    pub fn wake_saving(&mut self, instance: &Instance) {
+        if instance.has_saving_to_do() {
+            self.has_work[Job::Save as usize] = true;
+        }
+    }
+
+    /// Asks for what commands have left: memory to be freed, a script to be taken further.
+    fn wake_for_commands(&mut self, instance: &Instance) {
+        self.has_work[Job::Script as usize] |= instance.scripting.busy().is_some();
+        if instance.keyspace.has_garbage() || instance.tracking.has_garbage() {
             self.has_work[Job::Reclaim as usize] = true;
+        }
+        if instance.wants_eviction() {
+            self.has_work[Job::Evict as usize] = true;
         }
     }
 
     /// Runs jobs, in turns, until none has work or the budget is spent. `served_ticks` is what the
     /// turn has spent on clients.
     pub fn run(&mut self, instance: &mut Instance, served_ticks: u64) {
-        self.wake_reclaim(instance);
+        self.wake_for_commands(instance);
+        if instance.saving.take_beginning() || instance.is_paced() {
+            self.wake_saving(instance);
+        }
         if !self.have_work() {
             return;
         }
@@ -100,12 +126,21 @@ impl Jobs {
 
     fn step(&mut self, job: Job, instance: &mut Instance, deadline: u64) -> bool {
         match job {
-            Job::Reclaim => instance.keyspace.reclaim_step(STEP_ELEMENTS),
+            Job::Script => run::resume(instance),
+            Job::Evict => {
+                let step_ticks = instance.clock.nanos_as_ticks(STEP_NS);
+                instance.evict_slice(deadline.min(instance.clock.ticks() + step_ticks))
+            }
+            Job::Reclaim => {
+                instance.keyspace.reclaim_step(STEP_ELEMENTS)
+                    | instance.tracking.reclaim_step(STEP_ELEMENTS)
+            }
             Job::Shrink => instance.keyspace.shrink_step(STEP_ELEMENTS),
             Job::Trim => {
                 let allocated_bytes = heap::allocated_bytes();
                 heap::trim_step(IDLE_MIN_BYTES + allocated_bytes / IDLE_PART)
             }
+            Job::Save => instance.save_step(),
             Job::FieldExpiry => instance.expire_fields_step(STEP_FIELDS),
             Job::Expiry => {
                 let started = instance.clock.ticks();

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 
 use crate::REDIS_VERSION;
@@ -14,10 +15,12 @@ use crate::crash::{self, CrashSettings};
 use crate::info;
 use crate::instance::Instance;
 use crate::logging::{self, LogLevel, LogSettings};
+use crate::net::listener::Transport;
 use crate::sys::entropy;
 use crate::sys::process::{self, ProcessTitle};
 use crate::sys::signals::Signals;
 
+use super::check_rdb;
 use super::clock::Clock;
 use super::event_loop::EventLoop;
 use super::startup::{self, Banner, ConfigurationSource};
@@ -26,6 +29,7 @@ use super::title::TitleBar;
 
 const USAGE: &str = "\
 Usage: oneloop [FILE | -] [--DIRECTIVE VALUE ...]
+       oneloop check-rdb FILE
        oneloop -v | --version
        oneloop -h | --help
 
@@ -41,6 +45,9 @@ Examples:
 
 /// Does what the command line asks for. `arguments` begins with the program's name.
 pub fn main(arguments: &[OsString]) -> ExitCode {
+    if let Some(exit) = run_tool(arguments) {
+        return exit;
+    }
     match arguments.get(1).and_then(|word| word.to_str()) {
         Some("-v" | "--version") => {
             println!("{}", version_line());
@@ -64,6 +71,22 @@ pub fn main(arguments: &[OsString]) -> ExitCode {
             }
         }
         Err(error) => report(&error),
+    }
+}
+
+/// Does the work of the tool that the program's name or the first argument asks for, if it is one.
+fn run_tool(arguments: &[OsString]) -> Option<ExitCode> {
+    let words = arguments.iter().map(|word| word.to_string_lossy());
+    let words: Vec<String> = words.map(std::borrow::Cow::into_owned).collect();
+    let (program, rest) = words.split_first()?;
+    if Path::new(program).ends_with("redis-check-rdb") {
+        return Some(check_rdb::main(program, rest));
+    }
+    match rest.split_first() {
+        Some((name, rest)) if name == "check-rdb" => {
+            Some(check_rdb::main(&format!("{program} check-rdb"), rest))
+        }
+        _ => None,
     }
 }
 
@@ -186,7 +209,6 @@ fn warn_of_what_is_missing(config: &Config) {
             config.appendonly,
             "nothing is written to disk",
         ),
-        ("maxmemory", config.maxmemory > 0, "memory is not limited"),
         (
             "notify-keyspace-events",
             !config.notify_keyspace_events.is_empty(),
@@ -202,7 +224,16 @@ fn warn_of_what_is_missing(config: &Config) {
             config.cluster_enabled,
             "this server stands alone",
         ),
-        ("tls-port", config.tls_port > 0, "no such port is opened"),
+        (
+            "tls-replication",
+            config.tls_replication,
+            "no primary is followed",
+        ),
+        (
+            "tls-cluster",
+            config.tls_cluster,
+            "this server stands alone",
+        ),
     ];
     for (name, is_set, truth) in promises {
         if is_set {
@@ -242,13 +273,14 @@ fn run(
     startup::log_banner(&Banner {
         version: REDIS_VERSION,
         mode: "standalone",
-        port: config.port,
+        port: config.main_port(),
         always_draw: config.always_show_logo,
         log_is_stdout_only: config.logfile.is_empty() && !config.syslog_enabled,
     });
     startup::check_backlog(config.tcp_backlog);
     warn_of_what_is_missing(&config);
     let mut instance = Instance::new(config, Clock::system(), fastrand::u64(..));
+    instance.scripting.uses_alarm = true;
     instance.config_file = start.config_file;
     instance.executable = start.executable;
     instance.pid_file = pid_file;
@@ -266,6 +298,7 @@ fn run(
     let mut event_loop = EventLoop::new(instance, signals, title)?;
     event_loop.show_title();
     startup::log_initialized();
+    event_loop.load()?;
     announce(event_loop.instance());
     supervisor.tell_ready(false);
     event_loop.run().map_err(text)
@@ -275,10 +308,13 @@ fn announce(instance: &Instance) {
     let Some(listeners) = &instance.listeners else {
         return;
     };
-    if !listeners.addresses().is_empty() {
-        startup::log_ready("tcp");
+    if listeners.count(Transport::Plain) > 0 {
+        startup::log_ready(Transport::Plain.name());
     }
     if listeners.unix_path().is_some() {
         startup::log_ready("unix");
+    }
+    if listeners.count(Transport::Tls) > 0 {
+        startup::log_ready(Transport::Tls.name());
     }
 }

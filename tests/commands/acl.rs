@@ -673,6 +673,72 @@ fn wrong_forms_are_refused() {
 }
 
 #[test]
+fn scripts_run_in_the_name_of_their_callers() {
+    let mut server = Harness::new();
+    let client = log_in(&mut server, "scripter", "+eval +get ~allowed");
+    let eval = |server: &mut Harness, script: &str| {
+        let reply = server.run_as(client, &[b"EVAL", script.as_bytes(), b"0"]);
+        String::from_utf8_lossy(&reply).into_owned()
+    };
+    assert_eq!(
+        eval(&mut server, "return redis.call('get','allowed')"),
+        "$-1\r\n"
+    );
+    let reply = eval(&mut server, "return redis.call('get','other')");
+    assert!(
+        reply.starts_with("-ERR ACL failure in script: No permissions to access a key"),
+        "{reply}"
+    );
+    let reply = eval(&mut server, "return redis.call('set','allowed','x')");
+    let refused =
+        "-ERR ACL failure in script: User scripter has no permissions to run the 'set' command";
+    assert!(reply.starts_with(refused), "{reply}");
+    let script = "return {redis.acl_check_cmd('get','allowed'), redis.acl_check_cmd('get','x')}";
+    assert_eq!(eval(&mut server, script), "*2\r\n:1\r\n$-1\r\n");
+    let log = server.run("acl log");
+    assert!(log.contains("$3\r\nlua\r\n"), "{log}");
+}
+
+#[test]
+fn what_is_queued_is_checked_when_it_runs() {
+    let mut server = Harness::new();
+    let client = log_in(&mut server, "worker", "+@all ~*");
+    check(&mut server, client, "multi", "+OK\r\n");
+    check(&mut server, client, "set a 1", "+QUEUED\r\n");
+    check(&mut server, client, "get a", "+QUEUED\r\n");
+    server.run("acl setuser worker -set");
+    check(
+        &mut server,
+        client,
+        "exec",
+        "*2\r\n-NOPERM ACLs rules changed between the moment the transaction was accumulated and the EXEC call. This command \
+         is no longer allowed for the following reason: no permission to execute the command or subcommand\r\n$-1\r\n",
+    );
+    assert!(server.run("acl log").contains("$5\r\nmulti\r\n"));
+}
+
+#[test]
+fn channels_are_checked_and_lost_ones_end_connections() {
+    let mut server = Harness::new();
+    let client = log_in(&mut server, "listener", "+@all ~* resetchannels &news.*");
+    let refused = "-NOPERM No permissions to access a channel\r\n";
+    check(&mut server, client, "publish other x", refused);
+    check(&mut server, client, "publish news.1 x", ":0\r\n");
+    check(&mut server, client, "psubscribe news.1*", refused);
+    check(&mut server, client, "subscribe news.1 other", refused);
+    check(&mut server, client, "ssubscribe other", refused);
+    assert!(ask(&mut server, client, "subscribe news.1").starts_with("*3\r\n$9\r\nsubscribe"));
+    let is_closing = |server: &Harness| {
+        let session = server.instance.clients.get(client);
+        session.is_none_or(|session| session.close != Close::No)
+    };
+    server.run("acl setuser listener &other");
+    assert!(!is_closing(&server));
+    server.run("acl setuser listener resetchannels &news.2");
+    assert!(is_closing(&server));
+}
+
+#[test]
 fn channels_need_a_right_of_their_own() {
     const NO_CHANNEL: &str = "-NOPERM No permissions to access a channel\r\n";
     let mut server = Harness::new();
@@ -761,4 +827,14 @@ fn rights_count_when_a_command_is_queued_and_when_it_runs() {
     );
     server.expect("get b", "$-1\r\n");
     assert!(server.run("acl log 1").contains("$5\r\nmulti\r\n"));
+    for request in ["multi", "auth u2 x"] {
+        ask(&mut server, client, request);
+    }
+    let reply = ask(&mut server, client, "exec");
+    assert_eq!(reply, format!("*1\r\n{WRONGPASS}"));
+    let log = server.run("acl log 1");
+    assert!(
+        log.contains("$4\r\nauth\r\n$7\r\ncontext\r\n$5\r\nmulti\r\n"),
+        "{log}"
+    );
 }

@@ -7,27 +7,13 @@ use oneloop::commands::FAMILIES;
 use crate::support::Harness;
 
 /// Requests for each command.
-const TRIES: usize = 1500;
+const TRIES: usize = 1000;
 /// What is in the keys that are out of reach, and nowhere else.
 const SECRET: &str = "SECRET";
 const TYPES: [&str; 6] = ["string", "list", "hash", "set", "zset", "stream"];
-/// Those that end the connection or the data, change who the client is, or only take their time.
-const LEFT_OUT: [&str; 14] = [
-    "shutdown",
-    "flushall",
-    "flushdb",
-    "swapdb",
-    "debug",
-    "monitor",
-    "auth",
-    "hello",
-    "reset",
-    "quit",
-    "acl",
-    "config",
-    "client",
-    "pfselftest",
-];
+/// Those that end the connection or the data, change who the client is, write files, run programs, or only take their time.
+const LEFT_OUT: &str = "shutdown flushall flushdb swapdb debug monitor auth hello reset quit acl config client pfselftest \
+                        save bgsave bgrewriteaof eval eval_ro evalsha evalsha_ro fcall fcall_ro script function";
 
 fn fill(server: &mut Harness, prefix: &str, text: &str) {
     for command in [
@@ -99,7 +85,7 @@ fn nothing_out_of_reach_is_read_or_changed() {
         .filter(|command| command.subcommands.is_empty())
     {
         let name = command.full_name.split('|').next().unwrap_or_default();
-        if LEFT_OUT.contains(&name) {
+        if LEFT_OUT.split(' ').any(|left_out| left_out == name) {
             continue;
         }
         let mut server = Harness::new();

@@ -15,10 +15,11 @@ const VARYING: [&str; 5] = [
 ];
 
 /// Fields of our own, by their beginnings.
-const OWN: [&str; 8] = [
+const OWN: [&str; 9] = [
     "oneloop_",
     // Of Redis 7.4.
     "expired_subkeys",
+    "evicted_scripts",
     "pubsub_clients",
     "watching_clients",
     "total_watched_keys",

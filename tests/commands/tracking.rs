@@ -79,6 +79,20 @@ fn it_is_told_of_its_own_changes_after_its_reply() {
 }
 
 #[test]
+fn a_script_reads_and_writes_in_its_callers_name() {
+    let (mut server, other) = tracking_by("noloop");
+    let client = server.client;
+    let script: [&[u8]; 4] = [b"eval", b"return redis.call('get', KEYS[1])", b"1", b"a"];
+    server.run_args(&script);
+    say(&mut server, other, "set a 2");
+    assert_eq!(told(&mut server, client), invalid(&["a"]));
+    server.run("get a");
+    let script: [&[u8]; 4] = [b"eval", b"return redis.call('incr', KEYS[1])", b"1", b"a"];
+    assert_eq!(server.run_args(&script), ":3\r\n");
+    assert_eq!(told(&mut server, client), "");
+}
+
+#[test]
 fn keys_that_expire_or_are_flushed_are_told() {
     let (mut server, other) = tracking_by("");
     let client = server.client;
@@ -225,6 +239,18 @@ fn the_table_of_keys_is_bounded() {
     server.run("config set tracking-table-max-keys 0");
     (0..30).for_each(|number| drop(server.run(&format!("get key:{number}"))));
     assert_eq!(server.instance.tracking.counts().0, 30);
+}
+
+#[test]
+fn what_is_forgotten_at_once_is_freed_bit_by_bit() {
+    let (mut server, other) = tracking_by("");
+    (0..100).for_each(|number| drop(server.run(&format!("get key:{number}"))));
+    say(&mut server, other, "flushall");
+    let tracking = &mut server.instance.tracking;
+    assert_eq!(tracking.counts(), (0, 0, 0));
+    let steps = (0..).take_while(|_| tracking.reclaim_step(10)).count();
+    assert_eq!(steps, 9);
+    assert!(!tracking.has_garbage());
 }
 
 #[test]

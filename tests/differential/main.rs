@@ -25,6 +25,7 @@ mod source;
 mod state;
 mod streams;
 mod strings;
+mod transactions;
 mod unordered;
 
 use oneloop::config::{Config, ProtectedAction};

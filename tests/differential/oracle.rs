@@ -56,6 +56,12 @@ impl Oracle {
         })
     }
 
+    /// Where it keeps its files.
+    #[allow(dead_code)] // Not every test program looks at them.
+    pub fn folder(&self) -> &std::path::Path {
+        &self.folder
+    }
+
     /// Runs commands and gives their replies, as they came.
     pub fn run(&mut self, commands: &[Words]) -> Vec<Vec<u8>> {
         // The requests are written by a thread of their own: with replies unread, both sides could wait for each other.
@@ -77,6 +83,12 @@ impl Oracle {
         replies
     }
 
+    /// Another connection.
+    pub fn connect(&self) -> Connection {
+        let stream = UnixStream::connect(self.folder.join("redis.sock"));
+        Connection(BufReader::new(stream.expect("the server listens")))
+    }
+
     /// Another connection, which hears all messages on channels that match a pattern.
     pub fn listen(&self, pattern: &str) -> Listener {
         let stream = UnixStream::connect(self.folder.join("redis.sock"));
@@ -86,6 +98,20 @@ impl Oracle {
         let mut listener = Listener(BufReader::new(stream));
         read_reply(&mut listener.0, &mut Vec::new());
         listener
+    }
+}
+
+/// A connection that asks one thing after the other.
+pub struct Connection(BufReader<UnixStream>);
+
+impl Connection {
+    /// Runs a command and gives its reply, as it came.
+    pub fn ask(&mut self, command: &Words) -> Vec<u8> {
+        let sent = self.0.get_mut().write_all(&encoded(command));
+        sent.expect("the server reads");
+        let mut reply = Vec::new();
+        read_reply(&mut self.0, &mut reply);
+        reply
     }
 }
 

@@ -23,9 +23,7 @@ pub(super) fn setuser(context: &mut Context<'_>, args: Args<'_>) -> CommandResul
     let instance = &mut *context.instance;
     let book = guard::rulebook_of(&instance.commands, &instance.config);
     let restricted = instance.users.set(name, &rules, book).map_err(refused)?;
-    if let Some(restricted) = restricted {
-        guard::disconnect_listeners(context, &restricted);
-    }
+    guard::enforce_channels(context, restricted);
     context.reply.ok();
     Ok(())
 }
@@ -63,12 +61,10 @@ pub(super) fn deluser(context: &mut Context<'_>, args: Args<'_>) -> CommandResul
 
 pub(super) fn load(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
     check_file(context)?;
-    let loaded = file::load(context.instance);
-    let (removed, restricted) = loaded.map_err(|text| CommandError::new(format!("ERR {text}")))?;
-    if let Some(restricted) = restricted {
-        guard::disconnect_listeners(context, &restricted);
-    }
+    let (removed, restricted) =
+        file::load(context.instance).map_err(|text| CommandError::new(format!("ERR {text}")))?;
     guard::disconnect(context, |session| removed.contains(&session.user));
+    guard::enforce_channels(context, restricted);
     context.reply.ok();
     Ok(())
 }

@@ -6,6 +6,7 @@ mod digest;
 mod inspect;
 mod lists;
 mod protocol;
+mod reload;
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -154,6 +155,21 @@ static SUBCOMMANDS: &[Subcommand] = &[
         run: lists::set_large_bytes,
     },
     Subcommand {
+        name: "replybuffer",
+        arguments: 2..=2,
+        syntax: " <RESIZING <0|1>|PEAK-RESET-TIME <time>>",
+        summary: "Let idle clients keep room for replies, or give it back again. The time changes nothing here.",
+        run: set_reply_buffers,
+    },
+    Subcommand {
+        name: "reload",
+        arguments: 0..=3,
+        syntax: " [NOSAVE] [NOFLUSH] [MERGE]",
+        summary: "Save the data, forget them and load them again; without the first, without the second, or in addition to what \
+                  is there.",
+        run: reload::reload,
+    },
+    Subcommand {
         name: "segfault",
         arguments: 0..=ANY,
         syntax: "",
@@ -166,6 +182,13 @@ static SUBCOMMANDS: &[Subcommand] = &[
         syntax: " <0|1>",
         summary: "Stop removing expired keys that nobody accesses, or do it again.",
         run: set_active_expire,
+    },
+    Subcommand {
+        name: "set-disable-deny-scripts",
+        arguments: 1..=1,
+        syntax: " <0|1>",
+        summary: "Let scripts call every command, or refuse again what is not for them.",
+        run: set_disable_deny_scripts,
     },
     Subcommand {
         name: "set-skip-checksum-validation",
@@ -279,6 +302,16 @@ fn pause_cron(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     Ok(())
 }
 
+fn set_reply_buffers(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    if args.at(2).eq_ignore_ascii_case(b"resizing") {
+        context.instance.reply_buffers_stay = lenient(args.at(3)) == 0;
+    } else if !args.at(2).eq_ignore_ascii_case(b"peak-reset-time") {
+        return Err(CommandError::unknown_subcommand("debug", args.at(1)));
+    }
+    context.reply.ok();
+    Ok(())
+}
+
 fn segmentation_fault(_context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
     faults::provoke_segmentation_fault();
     Err(CommandError::fixed(
@@ -288,6 +321,12 @@ fn segmentation_fault(_context: &mut Context<'_>, _args: Args<'_>) -> CommandRes
 
 fn set_active_expire(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     context.instance.keyspace.active_expiry = lenient(args.at(2)) != 0;
+    context.reply.ok();
+    Ok(())
+}
+
+fn set_disable_deny_scripts(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    context.instance.scripting.allows_all = lenient(args.at(2)) != 0;
     context.reply.ok();
     Ok(())
 }
