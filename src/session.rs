@@ -107,6 +107,8 @@ pub struct Traffic {
 /// One client's state.
 pub struct Session {
     pub id: u64,
+    /// The number of the client in whose name it acts: its own, but for a script's session.
+    pub actor: u64,
     pub token: Token,
     pub database: usize,
     pub address: Address,
@@ -143,6 +145,10 @@ pub struct Session {
     pub redacted: Vec<usize>,
     /// Replies that wait to be sent.
     pub reply: Reply,
+    /// What it was last counted with against the limit of all clients' memory, in bytes; 0 while there is no limit.
+    pub counted_bytes: usize,
+    /// Whether it might have been evicted then.
+    pub counted_evictable: bool,
     /// Most bytes of replies that waited to be sent at once, of late.
     pub reply_peak_bytes: usize,
     /// Whether the loop knows that there is something to send.
@@ -161,6 +167,7 @@ impl Session {
     pub fn new(id: u64, token: Token, address: Address, now_ms: i64) -> Session {
         Session {
             id,
+            actor: id,
             token,
             database: 0,
             address,
@@ -188,6 +195,8 @@ impl Session {
             traffic: Traffic::default(),
             redacted: Vec::new(),
             reply: Reply::new(Protocol::Resp2),
+            counted_bytes: 0,
+            counted_evictable: false,
             reply_peak_bytes: 0,
             flush_queued: false,
             soft_limit_since_ms: 0,
@@ -215,6 +224,11 @@ impl Session {
     /// Seconds since the client came, by the calendar's seconds.
     pub fn age_s(&self, now_ms: i64) -> i64 {
         now_ms.div_euclid(1000) - self.created_ms.div_euclid(1000)
+    }
+
+    /// Memory held for the client, in bytes; values that its replies share with the keyspace count in full.
+    pub fn total_memory(&self) -> usize {
+        self.memory() + self.reply.memory()
     }
 
     /// Memory held for the client but for its replies, in bytes.

@@ -167,7 +167,6 @@ fn warn_of_what_is_missing(config: &Config) {
             config.appendonly,
             "nothing is written to disk",
         ),
-        ("maxmemory", config.maxmemory > 0, "memory is not limited"),
         (
             "notify-keyspace-events",
             !config.notify_keyspace_events.is_empty(),
