@@ -1,5 +1,6 @@
 //! The admission of a request: every reason to refuse one, in the order in which Redis gives them.
 
+use crate::acl::{self, Denial};
 use crate::instance::Instance;
 use crate::resp::Protocol;
 use crate::saving::SAVE_FAILED;
@@ -18,6 +19,8 @@ pub enum Verdict {
     /// Keep it for EXEC, with what this request may do.
     Queue(CommandId, FlagSet),
     Refuse(CommandError),
+    /// The user may not.
+    Deny(CommandId, Denial),
     /// Keep it for later.
     Postpone,
     /// It is HTTP: a browser was led here. Close without a word.
@@ -51,6 +54,27 @@ pub fn admit(
     {
         return Verdict::Refuse(CommandError::fixed("NOAUTH Authentication required."));
     }
+    if session.transaction.is_some() && command.flags.has(Flag::NoMulti) {
+        return Verdict::Refuse(CommandError::fixed(
+            "ERR Command not allowed inside a transaction",
+        ));
+    }
+    if let Err(denial) = acl::check(&session.user, command, args) {
+        return Verdict::Deny(id, denial);
+    }
+    admit_now(instance, session, protocol, args, command)
+}
+
+/// Decides whether a request that its client may make may run in the state in which the server is.
+#[inline]
+fn admit_now(
+    instance: &Instance,
+    session: &Session,
+    protocol: Protocol,
+    args: Args<'_>,
+    command: &Command,
+) -> Verdict {
+    let id = command.id;
     let is_queuing = session.transaction.is_some();
     let mut flags = command.flags;
     if is_queuing
@@ -59,11 +83,6 @@ pub fn admit(
         || instance.is_restricted
     {
         flags = flags_of(instance, session, command, args);
-    }
-    if is_queuing && flags.has(Flag::NoMulti) {
-        return Verdict::Refuse(CommandError::fixed(
-            "ERR Command not allowed inside a transaction",
-        ));
     }
     let needs_memory = flags.has(Flag::DenyOom) || is_queuing && !flags.has(Flag::NotQueued);
     if needs_memory && instance.memory.is_full() {

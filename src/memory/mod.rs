@@ -53,6 +53,9 @@ pub struct Memory {
     /// What was used when the last command began, if that was too much already: memory is not to grow beyond.
     ceiling_bytes: Option<usize>,
     is_full: bool,
+    /// What clients were told in this turn of keys that are gone, in bytes: it is about to be sent. If it counted, telling of
+    /// evicted keys would evict more.
+    told_bytes: usize,
     /// Since when more is used than allowed, in µs of the monotonic clock.
     exceeded_since_us: Option<u64>,
     exceeded_us: u64,
@@ -69,6 +72,7 @@ impl Memory {
     #[inline]
     pub fn begin_turn(&mut self) {
         self.left_ticks = self.turn_ticks;
+        self.told_bytes = 0;
     }
 
     /// Forgets how long the limit was exceeded before now.
@@ -114,7 +118,7 @@ impl Instance {
     /// Bytes that count against the limit: all that is allocated, and what replies share with the keyspace. O(1).
     #[inline]
     fn counted_memory(&self) -> usize {
-        self.used_memory() + reply::shared_bytes()
+        (self.used_memory() + reply::shared_bytes()).saturating_sub(self.memory.told_bytes)
     }
 
     #[inline]
@@ -219,7 +223,10 @@ impl Instance {
     /// Tells of what was evicted.
     fn finish_slice(&mut self, spent_ticks: u64) {
         if !self.keyspace.changes.is_empty() {
+            let before_bytes = self.counted_memory();
             effects::changes(self);
+            let told_bytes = self.counted_memory().saturating_sub(before_bytes);
+            self.memory.told_bytes += told_bytes;
         }
         let spent_ms = self.clock.ticks_as_nanos(spent_ticks) / 1_000_000;
         self.note_latency("eviction-cycle", spent_ms);
