@@ -1,5 +1,8 @@
 //! What one client is, whether or not a socket is behind it.
 
+use std::rc::Rc;
+
+use crate::acl::User;
 use crate::blocking::Waiting;
 use crate::command::CommandId;
 use crate::net::address::Address;
@@ -117,8 +120,11 @@ pub struct Session {
     pub name: Vec<u8>,
     pub library_name: Vec<u8>,
     pub library_version: Vec<u8>,
-    pub user: String,
+    /// Whose rights it has.
+    pub user: Rc<User>,
     pub authenticated: bool,
+    /// Whether the peer has yet to agree on how to encrypt; never on a plain connection.
+    pub handshaking: bool,
     pub mode: Mode,
     pub reply_mode: ReplyMode,
     pub close: Close,
@@ -167,7 +173,7 @@ impl Session {
     }
 
     /// A client that has just come.
-    pub fn new(id: u64, token: Token, address: Address, now_ms: i64) -> Session {
+    pub fn new(id: u64, token: Token, address: Address, now_ms: i64, user: Rc<User>) -> Session {
         Session {
             id,
             actor: id,
@@ -178,8 +184,9 @@ impl Session {
             name: Vec::new(),
             library_name: Vec::new(),
             library_version: Vec::new(),
-            user: "default".to_string(),
+            user,
             authenticated: false,
+            handshaking: false,
             mode: Mode::Normal,
             reply_mode: ReplyMode::On,
             close: Close::No,
@@ -243,7 +250,6 @@ impl Session {
             + texts.iter().map(|text| text.capacity()).sum::<usize>()
             + self.address.peer.capacity()
             + self.address.local.capacity()
-            + self.user.capacity()
             + self.redacted.capacity() * size_of::<usize>()
             + self
                 .subscriptions

@@ -10,10 +10,13 @@
 //!
 //! Never runs a command.
 
+use std::rc::Rc;
+
 use ahash::AHashMap;
 use slab::Slab;
 use smallvec::SmallVec;
 
+use crate::acl::User;
 use crate::command::spec::FlagSet;
 use crate::command::{Args, Command, CommandId};
 use crate::keyspace::{Changes, InterestId, Keyspace};
@@ -133,6 +136,8 @@ pub struct Rest {
     /// The command that runs it.
     pub exec: CommandId,
     pub database: usize,
+    /// In whose name it runs.
+    pub user: Rc<User>,
     /// Time that was spent on it, that of the suspended script apart.
     pub ticks: u64,
 }

@@ -8,6 +8,7 @@ const LAYERS: &[&[&str]] = &[
     &["main", "lib"],
     &["server"],
     &[
+        "acl",
         "instance",
         "clients",
         "blocking",
@@ -19,11 +20,12 @@ const LAYERS: &[&[&str]] = &[
         "commands",
         "effects",
         "info",
-        "memory",
         "scripting",
+        "memory",
+        "saving",
     ],
     &["persistence"],
-    &["keyspace", "net"],
+    &["keyspace", "net", "disk"],
     &["config", "resp"],
     &["types", "collections"],
     &[

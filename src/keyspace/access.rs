@@ -49,6 +49,14 @@ impl AccessPolicy {
         self.minutes = (((now_ms.max(0) as u64) << FRACTION_BITS) / 60_000) as u32 & MINUTES_MASK;
     }
 
+    /// The same as of now, for who looks at records of now later.
+    pub fn copy(&self) -> AccessPolicy {
+        AccessPolicy {
+            random: self.random.clone(),
+            ..*self
+        }
+    }
+
     /// Seeds the logarithmic counter's coin.
     pub fn seed(&mut self, seed: u64) {
         self.random = fastrand::Rng::with_seed(seed);

@@ -2,7 +2,7 @@
 
 use crate::collections::hash::HashSeed;
 use crate::collections::ordered;
-use crate::collections::table::{Pinned, Reclaim, Table};
+use crate::collections::table::{Pinned, Reclaim, Slot, Table};
 
 use crate::types::hash::{Due, DueFields};
 
@@ -196,6 +196,7 @@ impl Database {
                 if after_ms.is_some() {
                     self.volatile.insert(hash, new.volatile_reference());
                 }
+                record.note_displaced();
                 *record = new;
             }
         }
@@ -211,6 +212,29 @@ impl Database {
             self.fields_due.insert(Due { time_ms, hash });
         }
         self.records.insert(hash, record);
+    }
+
+    /// Says how many keys there will be, and how many that expire; 0: nothing is known. O(1).
+    pub fn foresee(&mut self, keys: usize, volatile: usize) {
+        self.records.foresee(keys);
+        self.volatile.foresee(volatile);
+    }
+
+    /// Adds a record if its key is not there yet; if it is, gives it back. O(1).
+    pub fn insert_absent(&mut self, hash: u64, record: Record) -> Result<(), Record> {
+        let volatile = record.expiry_ms().map(|_| record.volatile_reference());
+        let next_field_ms = record.next_field_expiry_ms();
+        match self.records.entry(hash, record.key()) {
+            Slot::Occupied(_) => return Err(record),
+            Slot::Vacant(vacant) => vacant.insert(record),
+        }
+        if let Some(reference) = volatile {
+            self.volatile.insert(hash, reference);
+        }
+        if let Some(time_ms) = next_field_ms {
+            self.fields_due.insert(Due { time_ms, hash });
+        }
+        Ok(())
     }
 
     /// Takes a key out. O(1).
@@ -230,6 +254,7 @@ impl Database {
     /// Takes a record that is no longer in the table out of the indexes.
     #[inline]
     fn forget(&mut self, hash: u64, record: &Record) {
+        record.note_displaced();
         if record.expiry_ms().is_some() {
             // The index refers to the record, which must not go before this.
             self.volatile.remove(hash, record.key());

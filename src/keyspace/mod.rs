@@ -17,14 +17,16 @@ pub mod record;
 mod relocate;
 mod text;
 mod value_mut;
+mod version;
 
 pub use access::AccessPolicy;
 pub use changes::{Change, Changes, EventClass};
 pub use database::{Database, Expiry};
 pub use interest::{Interest, InterestId};
-pub use record::{NewValue, Record, Value};
+pub use record::{NewValue, Record, Value, displaced_bytes};
 pub use text::Text;
 pub use value_mut::ValueMut;
+pub use version::Version;
 
 use crate::collections::hash::HashSeed;
 use crate::types::object::Object;

@@ -42,9 +42,11 @@ enum Job {
     Shrink,
     /// Give memory that is not in use back to the system.
     Trim,
+    /// Write a snapshot of the data.
+    Save,
 }
 
-const JOBS: [Job; 7] = [
+const JOBS: [Job; 8] = [
     Job::Script,
     Job::Reclaim,
     Job::Evict,
@@ -52,6 +54,7 @@ const JOBS: [Job; 7] = [
     Job::FieldExpiry,
     Job::Shrink,
     Job::Trim,
+    Job::Save,
 ];
 
 /// Which jobs have work, and whose turn it is.
@@ -74,6 +77,13 @@ impl Jobs {
         self.has_work = [true; JOBS.len()];
     }
 
+    /// Asks for a snapshot to be gone on with: the disk is ready for more.
+    pub fn wake_saving(&mut self, instance: &Instance) {
+        if instance.has_saving_to_do() {
+            self.has_work[Job::Save as usize] = true;
+        }
+    }
+
     /// Asks for what commands have left: memory to be freed, a script to be taken further.
     fn wake_for_commands(&mut self, instance: &Instance) {
         self.has_work[Job::Script as usize] |= instance.scripting.busy().is_some();
@@ -89,6 +99,9 @@ impl Jobs {
     /// turn has spent on clients.
     pub fn run(&mut self, instance: &mut Instance, served_ticks: u64) {
         self.wake_for_commands(instance);
+        if instance.saving.take_beginning() || instance.is_paced() {
+            self.wake_saving(instance);
+        }
         if !self.have_work() {
             return;
         }
@@ -113,11 +126,11 @@ impl Jobs {
 
     fn step(&mut self, job: Job, instance: &mut Instance, deadline: u64) -> bool {
         match job {
+            Job::Script => run::resume(instance),
             Job::Evict => {
                 let step_ticks = instance.clock.nanos_as_ticks(STEP_NS);
                 instance.evict_slice(deadline.min(instance.clock.ticks() + step_ticks))
             }
-            Job::Script => run::resume(instance),
             Job::Reclaim => {
                 instance.keyspace.reclaim_step(STEP_ELEMENTS)
                     | instance.tracking.reclaim_step(STEP_ELEMENTS)
@@ -127,6 +140,7 @@ impl Jobs {
                 let allocated_bytes = heap::allocated_bytes();
                 heap::trim_step(IDLE_MIN_BYTES + allocated_bytes / IDLE_PART)
             }
+            Job::Save => instance.save_step(),
             Job::FieldExpiry => instance.expire_fields_step(STEP_FIELDS),
             Job::Expiry => {
                 let started = instance.clock.ticks();

@@ -28,6 +28,7 @@ mod tests;
 mod walk;
 
 pub use ahead::look_ahead;
+pub use link::copied_bytes;
 pub use pinned::{Pinned, Reclaim};
 pub use prefetch::prefetch;
 
@@ -48,6 +49,8 @@ pub struct Table<E: Entry> {
     directory: Directory<E>,
     len: usize,
     shrink_position: u64,
+    /// How many entries there will be, where that is known: see [`Table::foresee`].
+    expected: usize,
     seed: HashSeed,
 }
 
@@ -101,6 +104,7 @@ impl<E: Entry> Table<E> {
             directory: Directory::new(),
             len: 0,
             shrink_position: 0,
+            expected: 0,
             seed,
         }
     }

@@ -6,6 +6,7 @@ mod digest;
 mod inspect;
 mod lists;
 mod protocol;
+mod reload;
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -161,6 +162,14 @@ static SUBCOMMANDS: &[Subcommand] = &[
         run: set_reply_buffers,
     },
     Subcommand {
+        name: "reload",
+        arguments: 0..=3,
+        syntax: " [NOSAVE] [NOFLUSH] [MERGE]",
+        summary: "Save the data, forget them and load them again; without the first, without the second, or in addition to what \
+                  is there.",
+        run: reload::reload,
+    },
+    Subcommand {
         name: "segfault",
         arguments: 0..=ANY,
         syntax: "",
@@ -249,9 +258,10 @@ fn change_replication_id(context: &mut Context<'_>, _args: Args<'_>) -> CommandR
 }
 
 fn rewrite_all_settings(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
+    let lines = super::config::state_lines(context);
     let path = context.instance.config_file.as_deref();
     let written = match path {
-        Some(path) => context.instance.config.rewrite_all(path, &[]),
+        Some(path) => context.instance.config.rewrite_all(path, &lines),
         None => Err(std::io::ErrorKind::NotFound.into()),
     };
     written.map_err(|error| {
