@@ -220,7 +220,9 @@ pub(super) static MEMORY: &[Field] = &[
     Field::of("mem_fragmentation_bytes", |facts| {
         facts.memory().fragmentation_bytes().to_string()
     }),
-    Field::fixed("mem_not_counted_for_evict", "0"),
+    Field::of("mem_not_counted_for_evict", |facts| {
+        facts.instance.uncounted_memory().to_string()
+    }),
     Field::fixed("mem_replication_backlog", "0"),
     Field::fixed("mem_total_replication_buffers", "0"),
     Field::fixed("mem_clients_slaves", "0"),

@@ -16,6 +16,7 @@ pub mod clients;
 
 use crate::effects;
 use crate::instance::Instance;
+use crate::keyspace;
 use crate::resp::reply;
 
 /// Part of the limit that is freed beyond it, and the most of that, in bytes.
@@ -115,10 +116,17 @@ impl Instance {
             .set_memory_limit(usize::try_from(limit_bytes).unwrap_or(usize::MAX));
     }
 
-    /// Bytes that count against the limit: all that is allocated, and what replies share with the keyspace. O(1).
+    /// Bytes that count against the limit: all that is allocated, and what replies share with the keyspace; but not what only a
+    /// snapshot that is being written still holds, or no key that is evicted meanwhile would make room. O(1).
     #[inline]
     fn counted_memory(&self) -> usize {
-        (self.used_memory() + reply::shared_bytes()).saturating_sub(self.memory.told_bytes)
+        (self.used_memory() + reply::shared_bytes()).saturating_sub(self.uncounted_memory())
+    }
+
+    /// Bytes that do not count against the limit though they are allocated. O(1).
+    #[inline]
+    pub fn uncounted_memory(&self) -> usize {
+        self.memory.told_bytes + keyspace::held_bytes()
     }
 
     #[inline]

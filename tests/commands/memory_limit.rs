@@ -499,3 +499,27 @@ fn watched_keys_and_tracked_prefixes_count_as_the_clients_memory() {
     server.run("client tracking off");
     assert!(memory(&mut server) < before + 5000);
 }
+
+/// While a snapshot holds all keys, to remove one frees nothing until the snapshot is done with it.
+#[test]
+fn a_snapshot_does_not_have_all_keys_evicted() {
+    let mut server = Harness::new();
+    fill(&mut server, "key", 3000);
+    server.run("setrange large 0 x");
+    let start = server.instance.used_memory();
+    limit(&mut server, "allkeys-lru", 10_000);
+    let version = server.instance.keyspace.pin();
+    server.advance_ms(5000);
+    // The room that is there, and then one key goes for another; what is copied for the snapshot's sake costs some more.
+    assert_eq!(fill(&mut server, "new", 500), 500);
+    let evicted = info(&mut server, "evicted_keys");
+    assert!((350..1500).contains(&evicted), "{evicted}");
+    // Values that are replaced are held as well.
+    assert_eq!(fill(&mut server, "new", 500), 500);
+    let held = info(&mut server, "mem_not_counted_for_evict");
+    assert!(held as usize > 350 * 120, "{held}");
+    assert!(server.instance.used_memory() > start + 40_000);
+    drop(version);
+    assert_eq!(info(&mut server, "mem_not_counted_for_evict"), 0);
+    assert!(!server.instance.wants_eviction());
+}
