@@ -44,7 +44,7 @@ struct CommandRule {
 }
 
 /// A first argument with which a command may be run that may not be run otherwise.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct FirstArgument {
     command: CommandId,
     word: Vec<u8>,
@@ -262,8 +262,9 @@ impl Selector {
             command: command.id,
             word: word.to_ascii_lowercase(),
         };
-        if !self.first_arguments.contains(&first) {
-            self.first_arguments.push(first);
+        // In an order of their own: whoever has the same rights is equal.
+        if let Err(place) = self.first_arguments.binary_search(&first) {
+            self.first_arguments.insert(place, first);
         }
     }
 

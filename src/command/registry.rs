@@ -5,7 +5,7 @@ use super::names::Names;
 use super::spec::{Begin, Category, CommandSpec, Find, Flag, FlagSet, KeyFlag, KeySpec};
 
 /// Which command: an index into the registry, stable for the life of the process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CommandId(u16);
 
 impl CommandId {
