@@ -188,7 +188,7 @@ named! {
 }
 
 named! {
-    /// How the kernel's OOM score would be changed (`oom-score-adj`).
+    /// How the kernel's OOM score is changed (`oom-score-adj`).
     OomScoreAdjust {
         /// Not at all.
         #[default]

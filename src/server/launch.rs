@@ -294,6 +294,9 @@ fn run(
         acl::file::load(&mut instance)
             .map_err(|error| format!("Aborting Redis startup because of ACL errors: {error}"))?;
     }
+    if let Err(error) = instance.adjust_oom_score() {
+        log::warn!("Unable to write oom_score_adj: {error}");
+    }
     logging::set_role(logging::Role::Primary);
     let mut event_loop = EventLoop::new(instance, signals, title)?;
     event_loop.show_title();
