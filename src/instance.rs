@@ -19,7 +19,7 @@ use crate::net::address::Address;
 use crate::net::listener::Listeners;
 use crate::persistence::values::Serialization;
 use crate::pubsub::PubSub;
-use crate::scripting::Scripting;
+use crate::scripting::{Scripting, debugger};
 use crate::server::clock::Clock;
 use crate::server::figures::LoopFigures;
 use crate::session::{ClientKind, Close, Mode, Session, Token};
@@ -48,6 +48,8 @@ pub struct Instance {
     pub scripting: Scripting,
     /// How deep the present command is nested in others, whose end those wait for who must hear of its changes.
     pub nesting: u32,
+    /// Whether nobody is to hear of what runs now: its changes will be forgotten.
+    pub is_secluded: bool,
     /// What the loop is asked to do once the present command is over.
     pub requests: Vec<LoopRequest>,
     /// The stopwatch's counter at the end of the last command of a batch, or at its start.
@@ -191,6 +193,7 @@ impl Instance {
             tracking: Tracking::default(),
             scripting: Scripting::new(),
             nesting: 0,
+            is_secluded: false,
             requests: Vec::new(),
             lap_started: 0,
             slow_ticks: u64::MAX,
@@ -318,6 +321,9 @@ impl Instance {
             self.abandon_transaction(&mut session);
             self.pubsub.remove(&mut session);
             self.stop_tracking(&mut session);
+            if session.mode == Mode::Debugging {
+                debugger::leave(self, token);
+            }
         }
     }
 
@@ -402,9 +408,11 @@ impl Instance {
         self.requests.push(LoopRequest::ServePostponed);
     }
 
-    /// Whether nothing may change behind the clients' backs: a pause is on, or a script is suspended.
+    /// Whether nothing may change behind the clients' backs: a pause is on, a script is suspended, or one is debugged while all wait.
     pub fn keyspace_paused(&self) -> bool {
-        self.pause.is_active() || self.scripting.busy().is_some()
+        self.pause.is_active()
+            || self.scripting.busy().is_some()
+            || self.scripting.debugged.is_exclusive()
     }
 
     /// Whether a client's output has a limit that `output_limit_reached` should look at.
@@ -423,7 +431,7 @@ impl Instance {
         let limit = match (session.kind(), session.mode) {
             (ClientKind::Pubsub, _) => limits.pubsub,
             (_, Mode::Monitor) if normal.hard_bytes == 0 && normal.soft_bytes == 0 => limits.pubsub,
-            (_, Mode::Monitor | Mode::Normal) => normal,
+            (_, Mode::Monitor | Mode::Normal | Mode::Debugging) => normal,
         };
         let pending_bytes = pending_bytes as u64;
         let hard = limit.hard_bytes > 0 && pending_bytes >= limit.hard_bytes;

@@ -82,6 +82,9 @@ pub fn admit(
     {
         return Verdict::Refuse(scripting::run::busy_error(kind));
     }
+    if instance.scripting.debugged.is_exclusive() && !session.is_script() {
+        return Verdict::Postpone;
+    }
     if session.mode == Mode::Monitor {
         // Of no use to a monitor, and no pause holds one back: as in Redis, where it is half a replica.
         return if flags.intersects(KEYSPACE_ACCESS) {

@@ -19,10 +19,11 @@ pub enum Service {
     Random,
     RandomSeed,
     RegisterFunction,
+    ErrorReply,
 }
 
 impl Service {
-    const ALL: [Service; 11] = [
+    const ALL: [Service; 12] = [
         Service::Call,
         Service::ProtectedCall,
         Service::Log,
@@ -34,6 +35,7 @@ impl Service {
         Service::Random,
         Service::RandomSeed,
         Service::RegisterFunction,
+        Service::ErrorReply,
     ];
 
     /// The service of that number.
@@ -53,6 +55,7 @@ const SERVICES: &[(&[u8], Service)] = &[
     (b"acl_check_cmd", Service::CheckAcl),
     (b"breakpoint", Service::Breakpoint),
     (b"debug", Service::Debug),
+    (b"error_reply", Service::ErrorReply),
 ];
 
 /// The numbers.
@@ -76,8 +79,6 @@ pub fn push_table(stack: &mut Stack) {
         stack.set_field(-2, name);
     }
     push_constants(stack);
-    stack.push_native(error_reply);
-    stack.set_field(-2, b"error_reply");
     stack.push_native(status_reply);
     stack.set_field(-2, b"status_reply");
     stack.push_native(sha1hex);
@@ -114,7 +115,7 @@ fn version_number() -> u32 {
 }
 
 /// An error reply made of a text; one that begins with a dash has its code, any other gets the generic one.
-fn error_reply(stack: &mut Stack) -> Outcome {
+pub fn error_reply(stack: &mut Stack) -> Outcome {
     let text = match stack.bytes(-1) {
         Some(text) if stack.len() == 1 => failure::lossy(text),
         _ => {
