@@ -68,6 +68,7 @@ impl Bridge<'_> {
             }
             Service::Debug => Ok(0),
             Service::ErrorReply => service::error_reply(stack),
+            Service::StatusReply => service::status_reply(stack),
             Service::Random => random(&mut self.run.random, stack),
             Service::RandomSeed => random_seed(&mut self.run.random, stack),
             Service::RegisterFunction => failure::misuse(
@@ -104,6 +105,10 @@ impl Bridge<'_> {
             }
             _ => {}
         }
+        // As it was given: without the code that it may lack.
+        let given = (service == Service::ErrorReply && stack.len() == 1)
+            .then(|| stack.bytes(1).map(failure::lossy))
+            .flatten();
         self.reply.clear();
         let outcome = self.serve_any(service, stack);
         let Some(console) = self.console.as_mut().filter(|_| shows) else {
@@ -111,12 +116,11 @@ impl Bridge<'_> {
         };
         if is_call && !self.reply.is_empty() {
             console.show_reply(&self.reply.to_vec());
-        } else if is_call || outcome == Err(Raise::Value) {
+        } else if let Some(given) = given {
+            console.show_error(format!("-{}", given.trim_start_matches('-')).as_bytes());
+        } else if is_call || outcome == Err(Raise::Value) || is_error(stack) {
             let text = failure::read(stack, -1).text;
             console.show_error(text.strip_prefix("ERR ").unwrap_or(&text).as_bytes());
-        } else if service == Service::ErrorReply {
-            let text = failure::read(stack, -1).text;
-            console.show_error(format!("-{text}").as_bytes());
         }
         outcome
     }
@@ -133,6 +137,17 @@ impl Bridge<'_> {
         let elapsed = clock.ticks().saturating_sub(self.run.started);
         clock.ticks_as_nanos(elapsed) / 1_000_000 >= limit_ms
     }
+}
+
+/// Whether a table with a field `err` is on top.
+fn is_error(stack: &mut Stack) -> bool {
+    if stack.kind(-1) != Kind::Table {
+        return false;
+    }
+    stack.push_field(-1, b"err");
+    let is_error = stack.kind(-1) == Kind::String;
+    stack.pop(1);
+    is_error
 }
 
 /// The arguments of a command, as a script gives them: numbers become texts.

@@ -20,10 +20,11 @@ pub enum Service {
     RandomSeed,
     RegisterFunction,
     ErrorReply,
+    StatusReply,
 }
 
 impl Service {
-    const ALL: [Service; 12] = [
+    const ALL: [Service; 13] = [
         Service::Call,
         Service::ProtectedCall,
         Service::Log,
@@ -36,6 +37,7 @@ impl Service {
         Service::RandomSeed,
         Service::RegisterFunction,
         Service::ErrorReply,
+        Service::StatusReply,
     ];
 
     /// The service of that number.
@@ -56,6 +58,7 @@ const SERVICES: &[(&[u8], Service)] = &[
     (b"breakpoint", Service::Breakpoint),
     (b"debug", Service::Debug),
     (b"error_reply", Service::ErrorReply),
+    (b"status_reply", Service::StatusReply),
 ];
 
 /// The numbers.
@@ -79,8 +82,6 @@ pub fn push_table(stack: &mut Stack) {
         stack.set_field(-2, name);
     }
     push_constants(stack);
-    stack.push_native(status_reply);
-    stack.set_field(-2, b"status_reply");
     stack.push_native(sha1hex);
     stack.set_field(-2, b"sha1hex");
     stack.push_native(replicate_commands);
@@ -132,7 +133,8 @@ pub fn error_reply(stack: &mut Stack) -> Outcome {
     Ok(1)
 }
 
-fn status_reply(stack: &mut Stack) -> Outcome {
+/// A status reply made of a text.
+pub fn status_reply(stack: &mut Stack) -> Outcome {
     if stack.len() != 1 || stack.kind(1) != Kind::String {
         failure::push(stack, "ERR wrong number or type of arguments", false);
         return Ok(1);

@@ -218,7 +218,10 @@ pub fn resume(instance: &mut Instance) -> bool {
 /// Nobody is there to stop the script any more: what the client has had evaluated ends now, the script itself when it is overdue.
 fn end_if_endless(instance: &Instance, debugged: &mut Debugged) {
     const PATIENCE_FACTOR: u64 = 2;
-    let elapsed = instance.clock.ticks() - debugged.suspended.run.started;
+    let elapsed = instance
+        .clock
+        .ticks()
+        .saturating_sub(debugged.suspended.run.started);
     let limit_ms = instance.config.busy_reply_threshold.max(1000) * PATIENCE_FACTOR;
     let is_endless = instance.clock.ticks_as_nanos(elapsed) / 1_000_000 >= limit_ms;
     let console = debugged.suspended.console.as_deref();

@@ -99,6 +99,8 @@ pub(super) struct Control {
     pub lines: RefCell<Option<Lines>>,
     /// Whether a function runs within the hook, whose lines nobody follows.
     pub is_within_hook: Cell<bool>,
+    /// Whether the last such function has returned rather than failed.
+    pub has_returned: Cell<bool>,
 }
 
 impl Control {
@@ -116,6 +118,7 @@ impl Control {
             killed: RefCell::new(None),
             lines: RefCell::new(None),
             is_within_hook: Cell::new(false),
+            has_returned: Cell::new(false),
         })
     }
 
@@ -212,13 +215,24 @@ unsafe fn look(raw: *mut lua_State, debug: &lua_Debug) -> bool {
     // SAFETY: as for `hook`.
     let (control, mut stack) = unsafe { (control_of(raw), Stack::new(raw)) };
     let was_exempt = control.exempt.replace(true);
+    if debug.event == mlua_sys::LUA_HOOKCALL {
+        // Nothing may be raised here: LuaJIT does not know yet where the function is.
+        if let Some(lines) = &mut *control.lines.borrow_mut()
+            && !control.is_within_hook.get()
+        {
+            // SAFETY: as for `hook`.
+            lines.enter(unsafe { frame_of(raw, debug) });
+        }
+        control.exempt.set(was_exempt);
+        return false;
+    }
     let is_count = debug.event == mlua_sys::LUA_HOOKCOUNT;
     if is_count && control.killed.borrow().is_none() && control.is_time_up() {
         control.pause();
     }
     let mut raised = false;
     // SAFETY: as for `hook`.
-    if let Some(moment) = unsafe { moment_of(control, &stack, debug) } {
+    if let Some(moment) = unsafe { moment_of(control, raw, debug) } {
         raised = follow(control, &mut stack, moment);
     }
     if !raised && let Some(message) = &*control.killed.borrow() {
@@ -234,32 +248,26 @@ unsafe fn look(raw: *mut lua_State, debug: &lua_Debug) -> bool {
 }
 
 /// What the host is to be asked about.
-unsafe fn moment_of(control: &Control, stack: &Stack, debug: &lua_Debug) -> Option<Moment> {
+unsafe fn moment_of(control: &Control, raw: *mut lua_State, debug: &lua_Debug) -> Option<Moment> {
     let mut lines = control.lines.borrow_mut();
     let lines = lines.as_mut().filter(|_| !control.is_within_hook.get())?;
-    let frame = Frame {
-        state: stack.raw() as usize,
-        // SAFETY: Lua has filled the structure before it called the hook.
-        place: unsafe { place_of(debug) },
-    };
-    match debug.event {
-        mlua_sys::LUA_HOOKCOUNT => Some(Moment::Passed),
-        mlua_sys::LUA_HOOKLINE => {
-            let line = debug.currentline;
-            lines.is_new(frame, line).then_some(Moment::Line(line))
-        }
-        _ => {
-            lines.enter(frame, stack.runs_native());
-            None
-        }
+    if debug.event == mlua_sys::LUA_HOOKCOUNT {
+        return Some(Moment::Passed);
     }
+    // SAFETY: as the caller promises.
+    let frame = unsafe { frame_of(raw, debug) };
+    let line = debug.currentline;
+    lines.is_new(frame, line).then_some(Moment::Line(line))
 }
 
-/// Where the function that runs lies on Lua's stack: the last field of the structure, which Lua keeps for itself.
-unsafe fn place_of(debug: &lua_Debug) -> i32 {
+/// Which call the hook is called for. Where it lies is the last field of the structure, which Lua keeps for itself.
+unsafe fn frame_of(raw: *mut lua_State, debug: &lua_Debug) -> Frame {
     let offset = std::mem::offset_of!(lua_Debug, short_src) + size_of_val(&debug.short_src);
-    // SAFETY: the field lies right behind the public ones, aligned as its neighbours are.
-    unsafe { ptr::from_ref(debug).byte_add(offset).cast::<i32>().read() }
+    Frame {
+        state: raw as usize,
+        // SAFETY: Lua has filled the structure; the field lies right behind the public ones, aligned as its neighbours are.
+        place: unsafe { ptr::from_ref(debug).byte_add(offset).cast::<i32>().read() },
+    }
 }
 
 /// Does what the host says until the script is to go on; tells whether an error is to be raised.

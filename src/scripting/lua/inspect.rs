@@ -5,6 +5,7 @@ use std::ffi::{CStr, CString, c_int};
 use mlua_sys as ffi;
 use mlua_sys::lua_State;
 
+use super::control::control_of;
 use super::stack::{Reference, Stack};
 use super::state::Progress;
 
@@ -60,45 +61,39 @@ impl Stack {
         }
     }
 
-    /// Whether the function that runs is native.
-    pub(super) fn runs_native(&self) -> bool {
-        // SAFETY: as above; what kind it is is a text that ends with a zero byte.
-        unsafe {
-            let mut debug: ffi::lua_Debug = std::mem::zeroed();
-            if ffi::lua_getstack(self.raw(), 0, &mut debug) == 0 {
-                return false;
-            }
-            ffi::lua_getinfo(self.raw(), c"S".as_ptr(), &mut debug);
-            CStr::from_ptr(debug.what) == c"C"
-        }
-    }
-
     /// Within the hook: calls the function below so many arguments, which are replaced by its result or error.
+    ///
+    /// Lua does not call the hook for what runs within it, so that could never be stopped. LuaJIT takes the hook for left when a coroutine
+    /// fails within it; and when a protected call fails, all is again as it was before that.
     pub(super) fn call_within_hook(&mut self, arguments: i32) -> Progress {
-        // SAFETY: the hook has a Lua function below it, so calls may be made, and this one catches what is raised.
-        let status = unsafe {
-            allow_hooks(self.raw());
-            ffi::lua_pcall(self.raw(), arguments, 1, 0)
-        };
-        match status {
-            ffi::LUA_OK => Progress::Returned,
-            _ => Progress::Failed,
+        // SAFETY: the hook has a Lua function below it, so calls may be made; this one catches what is raised and leaves one value.
+        unsafe {
+            let control = control_of(self.raw());
+            control.has_returned.set(false);
+            ffi::lua_pushcclosure(self.raw(), call_and_fail, 0);
+            ffi::lua_insert(self.raw(), -arguments - 2);
+            ffi::lua_pcall(self.raw(), arguments + 1, 1, 0);
+            match control.has_returned.get() {
+                true => Progress::Returned,
+                false => Progress::Failed,
+            }
         }
     }
 }
 
-/// Within the hook: has the hook be called for what runs within it, which Lua does not do, as that would never come back if it did not end.
-/// LuaJIT takes the hook for left when a coroutine fails within it; then it is so until it is left indeed.
-///
-/// # Safety
-/// The state is alive, runs on this thread, and has room for a value.
-unsafe fn allow_hooks(raw: *mut lua_State) {
-    // SAFETY: the coroutine is new and on the stack while it runs; resuming catches what is raised in it.
+/// Calls its first argument with the others, hooks and all, then fails with the result.
+unsafe extern "C-unwind" fn call_and_fail(raw: *mut lua_State) -> c_int {
+    // SAFETY: the coroutine is new and on the stack while it runs; resuming catches what is raised in it, and so does the call. Nothing
+    // here has a destructor.
     unsafe {
         let coroutine = ffi::lua_newthread(raw);
         ffi::lua_pushcclosure(coroutine, fail, 0);
         ffi::lua_resume_(coroutine, 0);
         ffi::lua_settop(raw, -2);
+        let arguments = ffi::lua_gettop(raw) - 1;
+        let status = ffi::lua_pcall(raw, arguments, 1, 0);
+        control_of(raw).has_returned.set(status == ffi::LUA_OK);
+        ffi::lua_error(raw)
     }
 }
 

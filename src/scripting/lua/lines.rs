@@ -25,12 +25,9 @@ pub(super) struct Lines {
 }
 
 impl Lines {
-    /// A function is called. One that is native has no lines, so LuaJIT knows still where its caller was.
-    pub fn enter(&mut self, frame: Frame, is_native: bool) {
+    /// A function is called, be it native.
+    pub fn enter(&mut self, frame: Frame) {
         self.forget_from(frame, frame.place);
-        if is_native {
-            return;
-        }
         if let Some(seen) = self.seen.last_mut() {
             seen.has_called = true;
         }
@@ -79,13 +76,12 @@ mod tests {
         let mut lines = Lines::default();
         assert!(lines.is_new(main, 1));
         for _ in 0..2 {
-            lines.enter(frame(1, 9), true);
-            lines.enter(called, false);
+            lines.enter(called);
             assert!(lines.is_new(called, 7));
         }
         assert!(!lines.is_new(main, 1), "it is back");
         assert!(lines.is_new(main, 1), "the line begins again");
-        lines.enter(coroutine, false);
+        lines.enter(coroutine);
         assert!(lines.is_new(coroutine, 1));
         assert!(lines.is_new(main, 2), "another line");
         assert!(
