@@ -374,7 +374,7 @@ fn conclude(instance: &mut Instance, mut suspended: Suspended, progress: Progres
     }
     instance.nesting -= 1;
     put_away(&mut instance.scripting, suspended);
-    if !instance.keyspace.changes.is_empty() {
+    if instance.nesting == 0 && instance.has_effects() {
         effects::changes(instance);
     }
 }

@@ -310,7 +310,7 @@ fn put_away(instance: &mut Instance, debugged: Debugged) {
     instance.scripting.debugged.is_exclusive = false;
     instance.nesting -= 1;
     instance.requests.push(LoopRequest::ServePostponed);
-    if instance.nesting == 0 && !instance.keyspace.changes.is_empty() {
+    if instance.nesting == 0 && instance.has_effects() {
         crate::effects::changes(instance);
     }
 }
