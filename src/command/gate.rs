@@ -77,29 +77,40 @@ pub fn admit(
     {
         return Verdict::Refuse(refused_to_subscriber(command));
     }
-    if let Some(kind) = instance.scripting.busy()
-        && !command.flags.has(Flag::AllowBusy)
-    {
-        return Verdict::Refuse(scripting::run::busy_error(kind));
-    }
-    if instance.scripting.debugged.is_exclusive() && !session.is_script() {
-        return Verdict::Postpone;
+    if let Some(verdict) = hindered_by_script(instance, command) {
+        return verdict;
     }
     if session.mode == Mode::Monitor {
-        // Of no use to a monitor, and no pause holds one back: as in Redis, where it is half a replica.
-        return if flags.intersects(KEYSPACE_ACCESS) {
-            Verdict::Refuse(CommandError::fixed(
-                "ERR Replica can't interact with the keyspace",
-            ))
-        } else {
-            Verdict::Run(id)
-        };
+        return for_monitor(id, flags);
     }
     if instance.pause.is_active() && instance.pause.holds(flags, instance.now_ms()) {
         return Verdict::Postpone;
     }
     if is_queuing && !flags.has(Flag::NotQueued) {
         return Verdict::Queue(id, flags);
+    }
+    Verdict::Run(id)
+}
+
+/// What stands in the way while another client's script is under way.
+#[inline]
+fn hindered_by_script(instance: &Instance, command: &Command) -> Option<Verdict> {
+    if let Some(kind) = instance.scripting.busy()
+        && !command.flags.has(Flag::AllowBusy)
+    {
+        return Some(Verdict::Refuse(scripting::run::busy_error(kind)));
+    }
+    let is_debugged = instance.scripting.debugged.is_exclusive();
+    is_debugged.then_some(Verdict::Postpone)
+}
+
+/// Keys are of no use to a monitor, and no pause holds one back: as in Redis, where it is half a replica.
+#[cold]
+fn for_monitor(id: CommandId, flags: FlagSet) -> Verdict {
+    if flags.intersects(KEYSPACE_ACCESS) {
+        return Verdict::Refuse(CommandError::fixed(
+            "ERR Replica can't interact with the keyspace",
+        ));
     }
     Verdict::Run(id)
 }

@@ -41,7 +41,9 @@ impl Keyspace {
     /// Forgets a copy; its memory is given back by a job.
     pub fn drop_branch(&mut self, branch: Branch) {
         for mut database in branch.databases {
-            discard_all(&mut self.garbage, &mut database);
+            if !database.is_empty() {
+                discard_all(&mut self.garbage, &mut database);
+            }
         }
     }
 }
