@@ -83,7 +83,7 @@ _LIMITER = """local used=redis.call('INCR',KEYS[1])
 if used==1 then redis.call('PEXPIRE',KEYS[1],ARGV[2]) end
 if used>tonumber(ARGV[1]) then return {0,redis.call('PTTL',KEYS[1])} end
 return {1,tonumber(ARGV[1])-used}"""
-_LOOP = "local n=0 for i=1,100000 do n=(n*31+i)%1000003 end return n"
+_LOOP = "local n=0 for i=1,100000 do n=n+i*2-1 end return n"
 
 
 def _script_test(name, script, keys=(), arguments=(), prepare=(), share=0.2, numbers=None):
