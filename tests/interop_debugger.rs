@@ -177,7 +177,7 @@ const CASES: &[Case] = &[
             "e ((",
             "e local z=1",
             "e error('boom')",
-            "e redis.call('set','x','1')",
+            "e redis.call('set','a','1')",
             "r set a 1",
             "r get a",
             "r nosuch",
