@@ -1,7 +1,9 @@
 //! Everything that one server process knows, but for the sockets: what commands work on.
 
 use std::path::PathBuf;
+use std::rc::Rc;
 
+use crate::acl::{AclLog, PasswordSource, User, Users, guard};
 use crate::blocking::{Blocking, Waiting, wake};
 use crate::clients::Clients;
 use crate::collections::hash::HashSeed;
@@ -10,15 +12,18 @@ use crate::command::Registry;
 use crate::command::spec::{Flag, FlagSet};
 use crate::command::stats::{CommandStats, ErrorStats};
 use crate::commands;
-use crate::config::Config;
+use crate::config::{Config, OutputBufferLimit};
+use crate::disk::Wake;
 use crate::effects;
 use crate::effects::latency::LatencyMonitor;
 use crate::effects::slowlog::Slowlog;
 use crate::keyspace::{EventClass, Keyspace};
+use crate::memory::Memory;
 use crate::net::address::Address;
 use crate::net::listener::Listeners;
 use crate::persistence::values::Serialization;
 use crate::pubsub::PubSub;
+use crate::saving::{Loading, Saving};
 use crate::scripting::{Scripting, debugger};
 use crate::server::clock::Clock;
 use crate::server::figures::LoopFigures;
@@ -34,6 +39,11 @@ pub struct Instance {
     pub clock: Clock,
     pub random: fastrand::Rng,
     pub clients: Clients,
+    pub memory: Memory,
+    pub users: Users,
+    pub acl_log: AclLog,
+    /// Where ACL GENPASS takes passwords from.
+    pub new_passwords: PasswordSource,
     pub stats: Stats,
     pub command_stats: CommandStats,
     pub error_stats: ErrorStats,
@@ -42,6 +52,15 @@ pub struct Instance {
     pub pause: Pause,
     pub serialization: Serialization,
     pub blocking: Blocking,
+    pub saving: Saving,
+    /// The data set that is being loaded.
+    pub loading: Option<Box<Loading>>,
+    /// How helper threads wake the loop.
+    pub wake: Wake,
+    /// A signal asks for the end, which the cron brings about (SHUTDOWN ABORT).
+    pub shutdown_scheduled: bool,
+    /// Whether some commands are refused that would be taken else: data are being loaded, or saving fails.
+    pub is_restricted: bool,
     pub transactions: Transactions,
     pub pubsub: PubSub,
     pub tracking: Tracking,
@@ -77,8 +96,12 @@ pub struct Instance {
     pub supervised: &'static str,
     /// When the log last told of an attack, in ms since the epoch.
     pub attack_logged_ms: i64,
+    /// When the log last told of a TLS handshake that failed, in ms since the epoch.
+    pub handshake_logged_ms: i64,
     /// Whether the cron stands still (DEBUG PAUSE-CRON).
     pub cron_paused: bool,
+    /// Whether idle clients keep room for replies (DEBUG REPLYBUFFER).
+    pub reply_buffers_stay: bool,
     /// From how many bytes on an element has a block of its own in its list (DEBUG QUICKLIST-PACKED-THRESHOLD).
     pub list_large_bytes: Option<usize>,
     /// Whether the replies of ordinary clients are limited.
@@ -93,6 +116,8 @@ pub enum LoopRequest {
         options: ShutdownOptions,
         requester: Option<Token>,
     },
+    /// SHUTDOWN ABORT: the next signal is a fresh request.
+    ForgetShutdown,
     /// CLIENT UNPAUSE, or the end of a pause.
     ServePostponed,
     /// The process title is to be shown anew.
@@ -123,6 +148,12 @@ pub struct Stats {
     pub evicted_clients: u64,
     /// Packed collections that were checked in full because `sanitize-dump-payload` asked for it.
     pub sanitized_payloads: u64,
+    /// Attempts to log in that failed.
+    pub denied_logins: u64,
+    /// Requests refused because of the command, a key or a channel.
+    pub denied_commands: u64,
+    pub denied_keys: u64,
+    pub denied_channels: u64,
     pub recent_input_bytes: usize,
     pub recent_output_bytes: usize,
     pub peak_memory_bytes: usize,
@@ -171,6 +202,10 @@ impl Instance {
         let hash_seed = HashSeed::from_seed(random.u64(..));
         let mut keyspace = Keyspace::new(config.databases as usize, hash_seed);
         keyspace.access.seed(random.u64(..));
+        keyspace.seed_eviction(random.u64(..));
+        let secret = std::array::from_fn(|_| random.u8(..));
+        let mut users = Users::new(guard::rulebook_of(&commands, &config));
+        users.set_default_password(&config.requirepass);
         let mut instance = Instance {
             commands,
             keyspace,
@@ -180,6 +215,10 @@ impl Instance {
             run_id: random_digits(&mut random),
             random,
             clients: Clients::default(),
+            memory: Memory::default(),
+            users,
+            acl_log: AclLog::default(),
+            new_passwords: PasswordSource::new(secret),
             stats: Stats::default(),
             command_stats,
             error_stats: ErrorStats::default(),
@@ -188,6 +227,11 @@ impl Instance {
             pause: Pause::default(),
             serialization: Serialization::default(),
             blocking: Blocking::default(),
+            saving: Saving::default(),
+            loading: None,
+            wake: Wake::default(),
+            shutdown_scheduled: false,
+            is_restricted: false,
             transactions: Transactions::default(),
             pubsub: PubSub::default(),
             tracking: Tracking::default(),
@@ -207,13 +251,16 @@ impl Instance {
             startup_memory_bytes: 0,
             supervised: "no",
             attack_logged_ms: 0,
+            handshake_logged_ms: 0,
             cron_paused: false,
+            reply_buffers_stay: false,
             list_large_bytes: None,
             output_limited: false,
         };
         instance.replication_id = instance.random_id();
         instance.startup_memory_bytes = instance.used_memory();
         instance.refresh_clock();
+        instance.saving.figures.last_save_seconds = instance.started_ms / 1000;
         instance.apply_config();
         instance
     }
@@ -250,6 +297,13 @@ impl Instance {
         self.keyspace.access.decay_minutes = config.lfu_decay_time;
         let limit = config.client_output_buffer_limit.normal;
         self.output_limited = limit.hard_bytes > 0 || limit.soft_bytes > 0;
+        self.apply_memory_limit();
+        self.update_restrictions();
+    }
+
+    /// Notes whether some commands are refused at present.
+    pub fn update_restrictions(&mut self) {
+        self.is_restricted = self.loading.is_some() || self.refuses_writes_for_failed_save();
     }
 
     /// Notes that something took so long, if the latency monitor wants to know.
@@ -292,21 +346,32 @@ impl Instance {
         self.keyspace.now_ms
     }
 
-    /// Whether the default user has a password, so that clients must log in.
+    /// Whether clients must log in.
     #[inline]
     pub fn authentication_required(&self) -> bool {
-        !self.config.requirepass.is_empty()
+        self.users.need_login()
+    }
+
+    /// The user that clients are before they log in.
+    pub fn default_user(&self) -> Rc<User> {
+        Rc::clone(self.users.default_user())
+    }
+
+    /// Whether protected mode keeps such a client out: it comes from elsewhere, and nothing else protects the data.
+    pub fn protects_from(&self, address: &Address) -> bool {
+        let open = self.users.default_is_open();
+        self.config.protected_mode && open && !address.is_local()
     }
 
     /// Whether there is a user of that name.
     pub fn knows_user(&self, name: &[u8]) -> bool {
-        name == b"default"
+        self.users.get(name).is_some()
     }
 
     /// Takes a new client in.
     pub fn add_client(&mut self, address: Address) -> Token {
         let now_ms = self.now_ms();
-        let token = self.clients.add(address, now_ms);
+        let token = self.clients.add(address, now_ms, self.default_user());
         let open = !self.authentication_required();
         if let Some(session) = self.clients.get_mut(token) {
             session.authenticated = open;
@@ -337,6 +402,7 @@ impl Instance {
 
     /// A client is no longer told of keys that it has read.
     pub fn stop_tracking(&mut self, session: &mut Session) {
+        session.tracking_bytes = 0;
         if std::mem::take(&mut session.is_tracking) {
             self.tracking.disable(session.id);
             self.observe_changes();
@@ -408,11 +474,13 @@ impl Instance {
         self.requests.push(LoopRequest::ServePostponed);
     }
 
-    /// Whether nothing may change behind the clients' backs: a pause is on, a script is suspended, or one is debugged while all wait.
+    /// Whether nothing may change behind the clients' backs: a pause is on, a script is suspended or debugged
+    /// while all wait, or the data are not complete yet.
     pub fn keyspace_paused(&self) -> bool {
         self.pause.is_active()
             || self.scripting.busy().is_some()
             || self.scripting.debugged.is_exclusive()
+            || self.loading.is_some()
     }
 
     /// Whether a client's output has a limit that `output_limit_reached` should look at.
@@ -421,18 +489,33 @@ impl Instance {
         self.output_limited
     }
 
-    /// Whether the replies that wait for a client, of so many bytes, are over the hard limit, or
-    /// over the soft one for too long.
-    pub fn output_limit_reached(&mut self, session: &mut Session, pending_bytes: usize) -> bool {
+    /// Bytes of replies from which on a client is closed in any case; no limit for what runs within a unit, whose replies are
+    /// not the client's yet.
+    pub fn reply_limit_bytes(&self, session: &Session) -> usize {
+        let hard_bytes = self.output_limit_of(session).hard_bytes;
+        match hard_bytes {
+            0 => usize::MAX,
+            _ if self.nesting > 0 => usize::MAX,
+            limited => usize::try_from(limited).unwrap_or(usize::MAX),
+        }
+    }
+
+    fn output_limit_of(&self, session: &Session) -> OutputBufferLimit {
         let limits = &self.config.client_output_buffer_limit;
         let normal = limits.normal;
         // What a monitor is told cannot be held back as a pipeline's replies can. Where ordinary clients
         // have no limit it has that of subscribers, to whom the same applies.
-        let limit = match (session.kind(), session.mode) {
+        match (session.kind(), session.mode) {
             (ClientKind::Pubsub, _) => limits.pubsub,
             (_, Mode::Monitor) if normal.hard_bytes == 0 && normal.soft_bytes == 0 => limits.pubsub,
             (_, Mode::Monitor | Mode::Normal | Mode::Debugging) => normal,
-        };
+        }
+    }
+
+    /// Whether the replies that wait for a client, of so many bytes, are over the hard limit, or
+    /// over the soft one for too long.
+    pub fn output_limit_reached(&mut self, session: &mut Session, pending_bytes: usize) -> bool {
+        let limit = self.output_limit_of(session);
         let pending_bytes = pending_bytes as u64;
         let hard = limit.hard_bytes > 0 && pending_bytes >= limit.hard_bytes;
         let soft = limit.soft_bytes > 0 && pending_bytes >= limit.soft_bytes;
@@ -443,8 +526,10 @@ impl Instance {
             session.soft_limit_since_ms = self.keyspace.now_ms;
             false
         } else {
-            let over_ms = self.keyspace.now_ms - session.soft_limit_since_ms;
-            over_ms > i64::try_from(limit.soft_seconds.saturating_mul(1000)).unwrap_or(i64::MAX)
+            // By the calendar's seconds, as in Redis: never earlier, and up to a second later.
+            let second = |time_ms: i64| time_ms.div_euclid(1000);
+            let over_s = second(self.keyspace.now_ms) - second(session.soft_limit_since_ms);
+            over_s > i64::try_from(limit.soft_seconds).unwrap_or(i64::MAX)
         };
         if hard || overstayed {
             self.stats.client_output_buffer_limit_disconnections += 1;
@@ -530,6 +615,7 @@ impl Instance {
             ..Stats::default()
         };
         self.loop_figures = LoopFigures::default();
+        self.memory.reset_stats();
         self.keyspace.reset_stats();
         self.command_stats.reset();
         self.error_stats.reset();

@@ -9,6 +9,7 @@ pub mod net;
 
 pub mod instance;
 
+pub mod acl;
 pub mod clients;
 pub mod pubsub;
 pub mod session;
@@ -25,9 +26,12 @@ pub mod scripting;
 
 pub mod blocking;
 pub mod effects;
+pub mod memory;
+pub mod saving;
 
 pub mod persistence;
 
+pub mod disk;
 pub mod keyspace;
 
 pub mod config;

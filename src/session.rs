@@ -1,5 +1,8 @@
 //! What one client is, whether or not a socket is behind it.
 
+use std::rc::Rc;
+
+use crate::acl::User;
 use crate::blocking::Waiting;
 use crate::command::CommandId;
 use crate::net::address::Address;
@@ -120,6 +123,8 @@ pub struct Traffic {
 /// One client's state.
 pub struct Session {
     pub id: u64,
+    /// The number of the client in whose name it acts: its own, but for a script's session.
+    pub actor: u64,
     pub token: Token,
     pub database: usize,
     pub address: Address,
@@ -128,8 +133,11 @@ pub struct Session {
     pub name: Vec<u8>,
     pub library_name: Vec<u8>,
     pub library_version: Vec<u8>,
-    pub user: String,
+    /// Whose rights it has.
+    pub user: Rc<User>,
     pub authenticated: bool,
+    /// Whether the peer has yet to agree on how to encrypt; never on a plain connection.
+    pub handshaking: bool,
     pub mode: Mode,
     pub debugging: Debugging,
     pub reply_mode: ReplyMode,
@@ -147,6 +155,9 @@ pub struct Session {
     pub subscriptions: Option<Box<Subscriptions>>,
     /// Whether it is told when keys change that it has read (`Tracking` knows how).
     pub is_tracking: bool,
+    /// Memory of the keys that it watches, and of the prefixes that it tracks, in bytes.
+    pub watch_bytes: usize,
+    pub tracking_bytes: usize,
     pub no_evict: bool,
     pub no_touch: bool,
     pub created_ms: i64,
@@ -157,6 +168,10 @@ pub struct Session {
     pub redacted: Vec<usize>,
     /// Replies that wait to be sent.
     pub reply: Reply,
+    /// What it was last counted with against the limit of all clients' memory, in bytes; 0 while there is no limit.
+    pub counted_bytes: usize,
+    /// Whether it might have been evicted then.
+    pub counted_evictable: bool,
     /// Most bytes of replies that waited to be sent at once, of late.
     pub reply_peak_bytes: usize,
     /// Whether the loop knows that there is something to send.
@@ -172,9 +187,10 @@ impl Session {
     }
 
     /// A client that has just come.
-    pub fn new(id: u64, token: Token, address: Address, now_ms: i64) -> Session {
+    pub fn new(id: u64, token: Token, address: Address, now_ms: i64, user: Rc<User>) -> Session {
         Session {
             id,
+            actor: id,
             token,
             database: 0,
             address,
@@ -182,8 +198,9 @@ impl Session {
             name: Vec::new(),
             library_name: Vec::new(),
             library_version: Vec::new(),
-            user: "default".to_string(),
+            user,
             authenticated: false,
+            handshaking: false,
             mode: Mode::Normal,
             debugging: Debugging::No,
             reply_mode: ReplyMode::On,
@@ -195,6 +212,8 @@ impl Session {
             watcher: None,
             subscriptions: None,
             is_tracking: false,
+            watch_bytes: 0,
+            tracking_bytes: 0,
             no_evict: false,
             no_touch: false,
             created_ms: now_ms,
@@ -203,6 +222,8 @@ impl Session {
             traffic: Traffic::default(),
             redacted: Vec::new(),
             reply: Reply::new(Protocol::Resp2),
+            counted_bytes: 0,
+            counted_evictable: false,
             reply_peak_bytes: 0,
             flush_queued: false,
             soft_limit_since_ms: 0,
@@ -233,6 +254,11 @@ impl Session {
         now_ms.div_euclid(1000) - self.created_ms.div_euclid(1000)
     }
 
+    /// Memory held for the client, in bytes; values that its replies share with the keyspace count in full.
+    pub fn total_memory(&self) -> usize {
+        self.memory() + self.reply.memory()
+    }
+
     /// Memory held for the client but for its replies, in bytes.
     pub fn memory(&self) -> usize {
         let texts = [&self.name, &self.library_name, &self.library_version];
@@ -240,7 +266,6 @@ impl Session {
             + texts.iter().map(|text| text.capacity()).sum::<usize>()
             + self.address.peer.capacity()
             + self.address.local.capacity()
-            + self.user.capacity()
             + self.redacted.capacity() * size_of::<usize>()
             + self
                 .subscriptions
@@ -251,6 +276,8 @@ impl Session {
                 .as_ref()
                 .map_or(0, |transaction| transaction.memory())
             + self.waiting.as_ref().map_or(0, |waiting| waiting.memory())
+            + self.watch_bytes
+            + self.tracking_bytes
             + self.traffic.query_bytes
             + self.traffic.query_free_bytes
             + self.traffic.argument_bytes

@@ -8,6 +8,7 @@ const LAYERS: &[&[&str]] = &[
     &["main", "lib"],
     &["server"],
     &[
+        "acl",
         "instance",
         "clients",
         "blocking",
@@ -20,9 +21,11 @@ const LAYERS: &[&[&str]] = &[
         "effects",
         "info",
         "scripting",
+        "memory",
+        "saving",
     ],
     &["persistence"],
-    &["keyspace", "net"],
+    &["keyspace", "net", "disk"],
     &["config", "resp"],
     &["types", "collections"],
     &[

@@ -1,5 +1,6 @@
 //! The way of one request: found, admitted, run, settled.
 
+use crate::acl::guard;
 use crate::blocking::Waiting;
 use crate::effects;
 use crate::info;
@@ -142,13 +143,13 @@ pub struct Done<'a> {
     pub command: CommandId,
     pub args: Args<'a>,
     pub ticks: u64,
-    /// Where its reply begins.
-    pub mark: Mark,
+    /// Where its reply begins; none for one within a transaction.
+    pub mark: Option<Mark>,
     pub result: CommandResult,
 }
 
-/// Replies with the error of a script that was suspended, if it failed, and counts its command.
-pub fn conclude_script(
+/// Replies with the error of a command that was suspended, if it failed, and counts it.
+pub fn conclude_suspended(
     instance: &mut Instance,
     session: &mut Session,
     reply: &mut Reply,
@@ -161,7 +162,9 @@ pub fn conclude_script(
     let flags = instance.commands.get(done.command).flags;
     let (command, args, ticks) = (done.command, done.args, done.ticks);
     account(instance, session, command, args, flags, ticks, failed);
-    leave_out(session, reply, done.mark);
+    if let Some(mark) = done.mark {
+        leave_out(session, reply, mark);
+    }
 }
 
 /// Runs a request, if it may.
@@ -177,6 +180,7 @@ fn run(
         debugger::command(instance, session, reply, args);
         return Flow::Done;
     }
+    instance.make_room();
     match gate::admit(instance, session, reply.protocol(), args, resolved) {
         Verdict::Run(command) => {
             call(
@@ -190,6 +194,22 @@ fn run(
             );
         }
         Verdict::Queue(command, flags) => queue(instance, session, reply, args, command, flags),
+        Verdict::Deny(command, denial) => {
+            let mut context = Context {
+                instance,
+                session,
+                reply,
+                command,
+            };
+            let error = guard::refusal(&mut context, args, denial);
+            refuse(
+                context.instance,
+                context.session,
+                context.reply,
+                resolved,
+                error,
+            );
+        }
         Verdict::Refuse(error) => refuse(instance, session, reply, resolved, error),
         Verdict::Postpone => return Flow::Postponed,
         Verdict::Abort => abort(instance, session),

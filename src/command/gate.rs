@@ -1,7 +1,9 @@
 //! The admission of a request: every reason to refuse one, in the order in which Redis gives them.
 
+use crate::acl::{self, Denial};
 use crate::instance::Instance;
 use crate::resp::Protocol;
+use crate::saving::SAVE_FAILED;
 use crate::scripting;
 use crate::session::{Mode, Session};
 
@@ -17,6 +19,8 @@ pub enum Verdict {
     /// Keep it for EXEC, with what this request may do.
     Queue(CommandId, FlagSet),
     Refuse(CommandError),
+    /// The user may not.
+    Deny(CommandId, Denial),
     /// Keep it for later.
     Postpone,
     /// It is HTTP: a browser was led here. Close without a word.
@@ -40,12 +44,8 @@ pub fn admit(
         };
     };
     let command = instance.commands.get(id);
-    if let Err(error) = check_shape(command, args) {
-        return Verdict::Refuse(error);
-    }
-    if command.flags.intersects(GUARDED)
-        && let Err(error) = check_permission(instance, session, command)
-    {
+    let shape = check_shape(command, args);
+    if let Err(error) = shape.and_then(|()| check_permission(instance, session, command)) {
         return Verdict::Refuse(error);
     }
     if !session.authenticated
@@ -54,22 +54,39 @@ pub fn admit(
     {
         return Verdict::Refuse(CommandError::fixed("NOAUTH Authentication required."));
     }
+    if session.transaction.is_some() && command.flags.has(Flag::NoMulti) {
+        return Verdict::Refuse(CommandError::fixed(
+            "ERR Command not allowed inside a transaction",
+        ));
+    }
+    if let Err(denial) = acl::check(&session.user, command, args) {
+        return Verdict::Deny(id, denial);
+    }
+    admit_now(instance, session, protocol, args, command)
+}
+
+/// Decides whether a request that its client may make may run in the state in which the server is.
+#[inline]
+fn admit_now(
+    instance: &Instance,
+    session: &Session,
+    protocol: Protocol,
+    args: Args<'_>,
+    command: &Command,
+) -> Verdict {
+    let id = command.id;
     let is_queuing = session.transaction.is_some();
     let mut flags = command.flags;
-    if (is_queuing || instance.pause.is_active())
-        && let Some(flags_of) = command.spec.flags_of
+    if is_queuing
+        || instance.pause.is_active()
+        || instance.memory.is_full()
+        || instance.is_restricted
     {
-        flags = flags_of(instance, args, flags);
+        flags = flags_of(instance, session, command, args);
     }
-    if let Some(transaction) = &session.transaction {
-        if flags.has(Flag::NoMulti) {
-            return Verdict::Refuse(CommandError::fixed(
-                "ERR Command not allowed inside a transaction",
-            ));
-        }
-        if flags.has(Flag::RunsQueue) {
-            flags = flags.union(transaction.flags());
-        }
+    let needs_memory = flags.has(Flag::DenyOom) || is_queuing && !flags.has(Flag::NotQueued);
+    if needs_memory && instance.memory.is_full() {
+        return Verdict::Refuse(CommandError::OUT_OF_MEMORY);
     }
     if session.subscriptions.is_some()
         && !flags.has(Flag::WhileSubscribed)
@@ -77,8 +94,11 @@ pub fn admit(
     {
         return Verdict::Refuse(refused_to_subscriber(command));
     }
-    if let Some(verdict) = hindered_by_script(instance, command) {
-        return verdict;
+    if let Err(error) = check_state(instance, command, flags) {
+        return Verdict::Refuse(error);
+    }
+    if instance.scripting.debugged.is_exclusive() {
+        return Verdict::Postpone;
     }
     if session.mode == Mode::Monitor {
         return for_monitor(id, flags);
@@ -92,18 +112,6 @@ pub fn admit(
     Verdict::Run(id)
 }
 
-/// What stands in the way while another client's script is under way.
-#[inline]
-fn hindered_by_script(instance: &Instance, command: &Command) -> Option<Verdict> {
-    if let Some(kind) = instance.scripting.busy()
-        && !command.flags.has(Flag::AllowBusy)
-    {
-        return Some(Verdict::Refuse(scripting::run::busy_error(kind)));
-    }
-    let is_debugged = instance.scripting.debugged.is_exclusive();
-    is_debugged.then_some(Verdict::Postpone)
-}
-
 /// Keys are of no use to a monitor, and no pause holds one back: as in Redis, where it is half a replica.
 #[cold]
 fn for_monitor(id: CommandId, flags: FlagSet) -> Verdict {
@@ -113,6 +121,19 @@ fn for_monitor(id: CommandId, flags: FlagSet) -> Verdict {
         ));
     }
     Verdict::Run(id)
+}
+
+/// What a request may do: for a script that depends on the script, for EXEC on what is queued.
+#[cold]
+fn flags_of(instance: &Instance, session: &Session, command: &Command, args: Args<'_>) -> FlagSet {
+    let flags = match command.spec.flags_of {
+        Some(flags_of) => flags_of(instance, args, command.flags),
+        None => command.flags,
+    };
+    match &session.transaction {
+        Some(transaction) if flags.has(Flag::RunsQueue) => flags.union(transaction.flags()),
+        _ => flags,
+    }
 }
 
 /// Commands that need a permission of their own.
@@ -133,8 +154,21 @@ fn check_shape(command: &Command, args: Args<'_>) -> Result<(), CommandError> {
     Ok(())
 }
 
-#[cold]
+/// Whether a command that needs a permission of its own has it.
+#[inline]
 fn check_permission(
+    instance: &Instance,
+    session: &Session,
+    command: &Command,
+) -> Result<(), CommandError> {
+    match command.flags.intersects(GUARDED) {
+        true => check_debug(instance, session, command),
+        false => Ok(()),
+    }
+}
+
+#[cold]
+fn check_debug(
     instance: &Instance,
     session: &Session,
     command: &Command,
@@ -151,6 +185,37 @@ fn check_permission(
          you can run it from a local connection, otherwise you need to set this option in the \
          configuration file, and then restart the server.",
     ))
+}
+
+/// Whether the state of the server lets a command with these flags run: no script holds it up, and data are there and can be saved.
+#[inline]
+fn check_state(instance: &Instance, command: &Command, flags: FlagSet) -> Result<(), CommandError> {
+    if instance.is_restricted {
+        check_restrictions(instance, command, flags)?;
+    }
+    match instance.scripting.busy() {
+        Some(kind) if !command.flags.has(Flag::AllowBusy) => Err(scripting::run::busy_error(kind)),
+        _ => Ok(()),
+    }
+}
+
+/// What is refused while data are being loaded, or cannot be saved.
+#[cold]
+fn check_restrictions(
+    instance: &Instance,
+    command: &Command,
+    flags: FlagSet,
+) -> Result<(), CommandError> {
+    let changes = flags.has(Flag::Write) || command.spec.name == "ping";
+    if changes && instance.refuses_writes_for_failed_save() {
+        return Err(CommandError::fixed(SAVE_FAILED));
+    }
+    if instance.loading.is_some() && !command.flags.has(Flag::Loading) {
+        return Err(CommandError::fixed(
+            "LOADING Redis is loading the dataset in memory",
+        ));
+    }
+    Ok(())
 }
 
 /// Whether the request is a line of an HTTP request. A web page can have a browser send one to this

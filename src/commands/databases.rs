@@ -141,6 +141,7 @@ fn flush_all(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     for database in 0..keyspace.count() {
         keyspace.flush(database);
     }
+    context.instance.save_after_flush();
     context.reply.ok();
     Ok(())
 }

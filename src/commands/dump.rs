@@ -87,7 +87,7 @@ fn dump(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let compressor = &mut instance.serialization.compressor;
     let compresses = instance.config.rdbcompression;
     let mut writer = Writer::new(Vec::new(), compresses.then_some(compressor));
-    let version = save(record.value(), &mut writer);
+    let version = save(record, &mut writer);
     writer.footer(version);
     context.reply.bulk_shared(&writer.into_bytes().into());
     Ok(())
@@ -199,7 +199,12 @@ fn load_payload(context: &mut Context<'_>, bytes: &[u8]) -> Result<Loaded, Comma
             log::warn!("Bad data format in RESTORE: {error}");
             DAMAGED
         })?;
-    if instance.config.sanitize_dump_payload != DumpSanitizing::No {
+    let is_trusted = match instance.config.sanitize_dump_payload {
+        DumpSanitizing::No => true,
+        DumpSanitizing::Clients => context.session.user.skips_sanitizing(),
+        DumpSanitizing::Yes => false,
+    };
+    if !is_trusted {
         instance.stats.sanitized_payloads += packed_blocks;
     }
     Ok(loaded)

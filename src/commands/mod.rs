@@ -1,11 +1,12 @@
 //! The commands, one family a file: each opens with its `COMMANDS` table, the handlers follow in
 //! the same order. Never touches a socket.
 
+pub mod acl;
 pub mod bitfield;
 pub mod bitmaps;
 pub mod client;
 mod client_kill;
-mod client_list;
+pub mod client_list;
 mod client_table;
 mod client_tracking;
 pub mod command;
@@ -26,6 +27,7 @@ pub mod lists;
 pub mod memory;
 pub mod object;
 pub mod pubsub;
+pub mod saving;
 pub mod scan;
 pub mod scripting;
 pub mod server;
@@ -41,6 +43,7 @@ use crate::command::spec::CommandSpec;
 
 /// Every family's table.
 pub static FAMILIES: &[&[CommandSpec]] = &[
+    acl::COMMANDS,
     bitfield::COMMANDS,
     bitmaps::COMMANDS,
     client::COMMANDS,
@@ -69,6 +72,7 @@ pub static FAMILIES: &[&[CommandSpec]] = &[
     memory::COMMANDS,
     object::COMMANDS,
     pubsub::COMMANDS,
+    saving::COMMANDS,
     scan::COMMANDS,
     scripting::COMMANDS,
     scripting::functions::COMMANDS,

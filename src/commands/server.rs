@@ -142,20 +142,20 @@ fn shutdown(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         return Err(CommandError::SYNTAX);
     }
     if abort {
-        return Err(CommandError::fixed("ERR No shutdown in progress."));
+        if !std::mem::take(&mut context.instance.shutdown_scheduled) {
+            return Err(CommandError::fixed("ERR No shutdown in progress."));
+        }
+        let request = LoopRequest::ForgetShutdown;
+        context.instance.requests.push(request);
+        log::info!("Shutdown manually aborted.");
+        context.reply.ok();
+        return Ok(());
     }
     if let Some(kind) = context.instance.scripting.busy()
         && !options.no_save
     {
         // What a script has done so far must not be saved.
         return Err(scripting::run::busy_error(kind));
-    }
-    if options.save && !options.force {
-        log::warn!("Error trying to save the DB, can't exit.");
-        log::warn!("Errors trying to shut down the server. Check the logs for more information.");
-        return Err(CommandError::fixed(
-            "ERR Errors trying to SHUTDOWN. Check logs.",
-        ));
     }
     let requester = Some(context.session.token);
     context.session.blocked = Some(Blocked::Shutdown);

@@ -107,15 +107,21 @@ pub(super) static STATS: &[Field] = &[
     Field::of("expire_cycle_cpu_milliseconds", |facts| {
         (facts.instance.loop_figures.expiry_ns / 1_000_000).to_string()
     }),
-    Field::fixed("evicted_keys", "0"),
+    Field::of("evicted_keys", |facts| {
+        facts.instance.keyspace.stats.evicted_keys.to_string()
+    }),
     Field::of("evicted_clients", |facts| {
         facts.instance.stats.evicted_clients.to_string()
     }),
     Field::of("evicted_scripts", |facts| {
         facts.instance.scripting.evicted.to_string()
     }),
-    Field::fixed("total_eviction_exceeded_time", "0"),
-    Field::fixed("current_eviction_exceeded_time", "0"),
+    Field::of("total_eviction_exceeded_time", |facts| {
+        facts.instance.memory_exceeded_ms().0.to_string()
+    }),
+    Field::of("current_eviction_exceeded_time", |facts| {
+        facts.instance.memory_exceeded_ms().1.to_string()
+    }),
     Field::of("keyspace_hits", |facts| {
         facts.instance.keyspace.stats.hits.to_string()
     }),
@@ -194,10 +200,18 @@ pub(super) static STATS: &[Field] = &[
     Field::of("instantaneous_eventloop_duration_usec", |facts| {
         facts.instance.loop_figures.recent.turn_us.to_string()
     }),
-    Field::fixed("acl_access_denied_auth", "0"),
-    Field::fixed("acl_access_denied_cmd", "0"),
-    Field::fixed("acl_access_denied_key", "0"),
-    Field::fixed("acl_access_denied_channel", "0"),
+    Field::of("acl_access_denied_auth", |facts| {
+        facts.instance.stats.denied_logins.to_string()
+    }),
+    Field::of("acl_access_denied_cmd", |facts| {
+        facts.instance.stats.denied_commands.to_string()
+    }),
+    Field::of("acl_access_denied_key", |facts| {
+        facts.instance.stats.denied_keys.to_string()
+    }),
+    Field::of("acl_access_denied_channel", |facts| {
+        facts.instance.stats.denied_channels.to_string()
+    }),
 ];
 
 /// Section Debug.

@@ -166,6 +166,12 @@ impl Changes {
         }
     }
 
+    /// A key was removed to make room. Like expiry this does not count as a change of the server's own.
+    pub fn evicted(&mut self, database: usize, key: &[u8]) {
+        self.touched(database, key);
+        self.notify(EventClass::Evicted, "evicted", database, key);
+    }
+
     /// Something happened that keyspace events tell of.
     #[inline]
     pub fn notify(&mut self, class: EventClass, event: &'static str, database: usize, key: &[u8]) {

@@ -11,15 +11,19 @@
 //! What all its commands change is one unit: `Instance::nesting` stays raised from the first to the last, so nobody hears of
 //! changes before the script is over.
 
+use std::rc::Rc;
+
 use crate::command::call;
 use crate::command::spec::FlagSet;
 use crate::command::{Args, CommandError, CommandId, CommandResult, Context};
+use crate::commands::transactions;
 use crate::effects;
 use crate::instance::Instance;
 use crate::net::address::Address;
-use crate::resp::reply::Protocol;
+use crate::resp::reply::{Mark, Protocol};
 use crate::resp::{OwnedArgs, Reply};
 use crate::session::{Blocked, Session, Token};
+use crate::transaction::Rest;
 
 use super::bridge::{Bridge, Replication};
 use super::debugger::Console;
@@ -52,8 +56,12 @@ pub struct Run {
     pub kind: Kind,
     pub name: String,
     pub is_read_only: bool,
+    /// Whether it may take more memory than is allowed.
+    pub allows_oom: bool,
     /// Whether it has called a command that writes.
     pub has_written: bool,
+    /// Whether it may write although the memory limit is reached.
+    pub allow_oom: bool,
     pub replication: Replication,
     /// The form in which its commands reply to it.
     pub protocol: Protocol,
@@ -76,6 +84,15 @@ pub struct Suspended {
     command: CommandId,
     pub request: OwnedArgs,
     ticks: u64,
+    /// The transaction that it is part of.
+    pub rest: Option<Box<Rest>>,
+}
+
+impl Suspended {
+    /// Time that it has run for.
+    pub fn ticks(&self) -> u64 {
+        self.ticks
+    }
 }
 
 /// Reads the number of keys of EVAL and its like: all their requests are a name, a program, that number, keys, arguments.
@@ -152,6 +169,7 @@ pub(super) fn make_ready(
         command: context.command,
         request: OwnedArgs::default(),
         ticks: 0,
+        rest: None,
     };
     (suspended, count)
 }
@@ -173,8 +191,7 @@ pub fn start(
     let lap_started = context.instance.lap_start();
     let (mut suspended, count) = make_ready(context, args, program, engine);
     context.instance.nesting += 1;
-    let may_pause = !context.session.deny_blocking;
-    set_deadline(context.instance, &mut suspended, may_pause);
+    set_deadline(context.instance, &mut suspended);
     let progress = advance(context.instance, &mut suspended, Order::Call(count));
     context.instance.set_lap_start(lap_started);
     if progress == Progress::Paused {
@@ -197,7 +214,9 @@ fn begin(instance: &Instance, program: &Program<'_>) -> Run {
         name: program.name.to_string(),
         is_read_only: program.is_read_only
             || !program.flags.is_compatible && program.flags.no_writes,
+        allows_oom: program.flags.allow_oom,
         has_written: false,
+        allow_oom: program.flags.allow_oom,
         replication: Replication::ALL,
         protocol: Protocol::Resp2,
         random: instance.scripting.random,
@@ -223,7 +242,7 @@ fn warn_of(instance: &Instance, run: &Run) {
 
 /// The session in whose name the script's commands run: its caller's database and rights.
 fn session_for(context: &mut Context<'_>) -> Box<Session> {
-    let caller = &mut *context.session;
+    let caller = &*context.session;
     let mut session = context
         .instance
         .scripting
@@ -235,14 +254,18 @@ fn session_for(context: &mut Context<'_>) -> Box<Session> {
                 local: String::new(),
                 unix: false,
             };
-            Box::new(Session::new(0, Token::SCRIPT, address, 0))
+            let user = Rc::clone(&caller.user);
+            Box::new(Session::new(0, Token::SCRIPT, address, 0, user))
         });
     session.database = caller.database;
     session.authenticated = caller.authenticated;
     session.no_touch = caller.no_touch;
     session.deny_blocking = true;
-    if session.user != caller.user {
-        session.user.clone_from(&caller.user);
+    // What the script reads its caller reads, and what it changes its caller changes.
+    session.actor = caller.id;
+    session.is_tracking = caller.is_tracking;
+    if !Rc::ptr_eq(&session.user, &caller.user) {
+        session.user = Rc::clone(&caller.user);
     }
     session
 }
@@ -267,13 +290,13 @@ impl Suspended {
 }
 
 /// Sets how long the script may run before it is suspended.
-fn set_deadline(instance: &Instance, suspended: &mut Suspended, may_pause: bool) {
+fn set_deadline(instance: &Instance, suspended: &mut Suspended) {
     let threshold_ms = instance.config.busy_reply_threshold;
     suspended
         .engine
         .lua
         .use_alarm(instance.scripting.uses_alarm);
-    if !may_pause || threshold_ms == 0 {
+    if threshold_ms == 0 {
         return suspended.engine.lua.set_deadline(u64::MAX, u64::MAX);
     }
     let threshold = instance
@@ -345,38 +368,110 @@ pub fn resume(instance: &mut Instance) -> bool {
         return true;
     }
     conclude(instance, *suspended, progress);
-    false
+    instance.scripting.suspended.is_some()
 }
 
 /// Replies to the one who waited for the script, and tells those who must hear of what it changed.
 fn conclude(instance: &mut Instance, mut suspended: Suspended, progress: Progress) {
-    let mut session = instance.clients.lend(suspended.caller);
-    let mut reply = match &mut session {
-        Some(session) => std::mem::take(&mut session.reply),
-        None => Reply::default(),
-    };
-    let mark = reply.mark();
-    let result = finish(instance, &mut suspended, progress, &mut reply);
-    if let Some(mut session) = session {
-        session.blocked = None;
-        let done = call::Done {
-            command: suspended.command,
-            args: suspended.request.as_args(),
-            ticks: suspended.ticks,
-            mark,
-            result,
-        };
-        call::conclude_script(instance, &mut session, &mut reply, done);
-        session.reply = reply;
-        instance.clients.queue_flush(&mut session);
-        instance.clients.queue_resume(session.token);
-        instance.clients.restore(session);
+    let caller = instance.clients.lend(suspended.caller);
+    match suspended.rest.take() {
+        Some(rest) => conclude_within(instance, suspended, progress, caller, rest),
+        None => {
+            if let Some(mut session) = caller {
+                let mut reply = std::mem::take(&mut session.reply);
+                let mark = reply.mark();
+                reply_to(
+                    instance,
+                    &mut suspended,
+                    progress,
+                    &mut session,
+                    &mut reply,
+                    Some(mark),
+                );
+                session.reply = reply;
+                give_back(instance, session);
+            } else {
+                // Nobody is there any more to be told what came of it.
+                let _ = finish(instance, &mut suspended, progress, &mut Reply::default());
+            }
+            instance.nesting -= 1;
+            put_away(&mut instance.scripting, suspended);
+        }
     }
-    instance.nesting -= 1;
-    put_away(&mut instance.scripting, suspended);
     if instance.nesting == 0 && instance.has_effects() {
         effects::changes(instance);
     }
+}
+
+/// The same for a script within a transaction, the rest of which is then run, whether or not somebody waits for it.
+fn conclude_within(
+    instance: &mut Instance,
+    mut suspended: Suspended,
+    progress: Progress,
+    caller: Option<Box<Session>>,
+    mut rest: Box<Rest>,
+) {
+    let is_there = caller.is_some();
+    let mut session = caller.unwrap_or_else(|| {
+        let mut session = Box::new(Session::new(
+            0,
+            Token::SCRIPT,
+            Address::default(),
+            0,
+            Rc::clone(&rest.user),
+        ));
+        session.database = rest.database;
+        session
+    });
+    rest.ticks += suspended.ticks;
+    let mut replies = std::mem::take(&mut rest.replies);
+    reply_to(
+        instance,
+        &mut suspended,
+        progress,
+        &mut session,
+        &mut replies,
+        None,
+    );
+    rest.replies = replies;
+    instance.nesting -= 1;
+    put_away(&mut instance.scripting, suspended);
+    if let Some(rest) = transactions::go_on(instance, &mut session, rest) {
+        instance.scripting.keep_rest(rest);
+        if is_there {
+            instance.clients.restore(session);
+        }
+    } else if is_there {
+        give_back(instance, session);
+    }
+}
+
+/// Writes the reply of a script that was suspended, and counts it.
+fn reply_to(
+    instance: &mut Instance,
+    suspended: &mut Suspended,
+    progress: Progress,
+    session: &mut Session,
+    reply: &mut Reply,
+    mark: Option<Mark>,
+) {
+    let result = finish(instance, suspended, progress, reply);
+    session.blocked = None;
+    let done = call::Done {
+        command: suspended.command,
+        args: suspended.request.as_args(),
+        ticks: suspended.ticks,
+        mark,
+        result,
+    };
+    call::conclude_suspended(instance, session, reply, done);
+}
+
+/// Lets a client go on that has its reply.
+fn give_back(instance: &mut Instance, mut session: Box<Session>) {
+    instance.clients.queue_flush(&mut session);
+    instance.clients.queue_resume(session.token);
+    instance.clients.restore(session);
 }
 
 /// Has the suspended script end.

@@ -20,16 +20,19 @@ use std::time::Duration;
 use log::{debug, info, warn};
 use mio::event::Event;
 use mio::unix::SourceFd;
-use mio::{Events, Interest, Poll, Token as PollToken};
+use mio::{Events, Interest, Poll, Token as PollToken, Waker};
 use slab::Slab;
 
 use crate::blocking::wake;
+use crate::config::system_reason;
+use crate::disk::Wake;
 use crate::instance::{Instance, LoopRequest};
 use crate::net::address::Address;
 use crate::net::connection::{Connection, Sent};
 use crate::net::listener::Listeners;
 use crate::resp::Batch;
-use crate::session::{Close, Token};
+use crate::saving::LoadingStep;
+use crate::session::{Close, Session, Token};
 use crate::sys::signals::Signals;
 use crate::tracking;
 
@@ -43,13 +46,21 @@ use super::title::TitleBar;
 const EVENTS_MAX: usize = 1024;
 /// Connections accepted in one turn: a flood of them must not keep the others waiting.
 const ACCEPTS_MAX: usize = 256;
+/// How long one turn loads data, in ns: few clients have anything to ask meanwhile.
+const LOAD_SHARE_NS: u64 = 1_000_000;
+/// How long the poll waits where a test slows saving or loading down, in µs.
+const PACED_WAIT_US: u64 = 500;
+/// Steps of TLS handshakes in one turn: one with a signature takes about half a millisecond.
+const HANDSHAKES_MAX: u32 = 4;
 /// Clients that are sent something between two looks at the clock.
 const FLUSHES_BETWEEN_LOOKS: usize = 16;
 /// Time between two warnings that accepting fails, in µs.
 const ACCEPT_WARNING_PERIOD_US: u64 = 1_000_000;
 /// The tokens from the top down are not clients': see `encode`.
 const SIGNAL_TOKEN: PollToken = PollToken(usize::MAX);
-const FIRST_LISTENER_TOKEN: usize = usize::MAX - 1;
+/// Of the helper threads.
+const WAKE_TOKEN: PollToken = PollToken(usize::MAX - 1);
+const FIRST_LISTENER_TOKEN: usize = usize::MAX - 2;
 
 /// The reactor with everything it owns.
 pub struct EventLoop {
@@ -61,11 +72,13 @@ pub struct EventLoop {
     pub(super) batch: Batch,
     /// How long one connection is served in one turn.
     pub(super) share_ticks: u64,
+    /// How many more steps of TLS handshakes this turn allows.
+    pub(super) handshakes_left: u32,
     /// Connections to serve without waiting for an event.
     pub(super) ready: Vec<Token>,
     pub(super) shutdown: Shutdown,
     title: Option<TitleBar>,
-    signals: Signals,
+    pub(super) signals: Signals,
     cron: Cron,
     jobs: Jobs,
     flushing: Vec<Token>,
@@ -73,6 +86,10 @@ pub struct EventLoop {
     /// Listeners on which accepting failed, most likely for want of file descriptors. The next tick
     /// of the cron tries them again.
     stalled: Vec<usize>,
+    /// Why the data set could not be loaded.
+    load_error: Option<String>,
+    /// Loading waits for the disk.
+    load_waits: bool,
     /// When the log may tell of such a failure again, on the monotonic clock.
     accept_warning_due_us: u64,
 }
@@ -98,12 +115,15 @@ impl EventLoop {
         poll.registry()
             .register(&mut source, SIGNAL_TOKEN, Interest::READABLE)
             .map_err(text)?;
+        let waker = Waker::new(poll.registry(), WAKE_TOKEN).map_err(text)?;
+        instance.wake = Wake::of(waker);
         let shared = vec![0; SHARED_BUFFER_BYTES].into_boxed_slice();
         instance.startup_memory_bytes = instance.used_memory();
         Ok(EventLoop {
             poll,
             cron: Cron::new(&instance),
             share_ticks: instance.clock.nanos_as_ticks(SHARE_NS),
+            handshakes_left: 0,
             instance,
             connections: Slab::new(),
             shared,
@@ -116,6 +136,8 @@ impl EventLoop {
             flushing: Vec::new(),
             accepting: Vec::new(),
             stalled: Vec::new(),
+            load_error: None,
+            load_waits: false,
             accept_warning_due_us: 0,
         })
     }
@@ -148,11 +170,63 @@ impl EventLoop {
         Ok(())
     }
 
+    /// Loads the data set, if there is one, with the loop running: clients are told to wait.
+    ///
+    /// Errors: the text to log before giving up.
+    pub fn load(&mut self) -> Result<(), String> {
+        let found = self.instance.begin_loading();
+        found.map_err(|error| {
+            log::warn!("Can't open the snapshot: {}", system_reason(&error));
+            "Fatal error loading the DB, check server logs. Exiting.".to_string()
+        })?;
+        let mut events = Events::with_capacity(EVENTS_MAX);
+        while self.instance.loading.is_some() && !self.shutdown.is_complete() {
+            let timeout = self.poll_timeout();
+            match self.poll.poll(&mut events, timeout) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                result => result.map_err(|error| error.to_string())?,
+            }
+            self.turn(&events);
+            if let Some(error) = self.load_error.take() {
+                warn!("{error}");
+                warn!("Terminating server after rdb file reading failure.");
+                return Err(format!("Fatal error loading the DB: {error}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Loads for as long as one turn may take.
+    fn load_slice(&mut self) {
+        if self.instance.loading.is_none() {
+            return;
+        }
+        let clock = &self.instance.clock;
+        let deadline = clock.ticks() + clock.nanos_as_ticks(LOAD_SHARE_NS);
+        self.load_waits = false;
+        while self.instance.clock.ticks() < deadline {
+            match self.instance.loading_step() {
+                Ok(LoadingStep::More) => {}
+                Ok(LoadingStep::Waits) => {
+                    self.load_waits = true;
+                    return;
+                }
+                Ok(LoadingStep::Done) => return,
+                Err(error) => {
+                    self.load_error = Some(error);
+                    return;
+                }
+            }
+        }
+    }
+
     /// One turn: everything between two polls.
     fn turn(&mut self, events: &Events) {
         self.instance.refresh_clock();
+        self.instance.memory.begin_turn();
         let started = self.instance.clock.ticks();
         let commands_before = self.instance.stats.commands;
+        self.handshakes_left = HANDSHAKES_MAX;
         self.serve_ready();
         for event in events {
             self.dispatch(event);
@@ -160,6 +234,7 @@ impl EventLoop {
         self.accept_waiting();
         let served = self.instance.clock.ticks();
         self.run_timers();
+        self.load_slice();
         self.jobs
             .run(&mut self.instance, served.saturating_sub(started));
         let jobs_done = self.instance.clock.ticks();
@@ -174,12 +249,16 @@ impl EventLoop {
             || self.jobs.have_work()
             || !self.flushing.is_empty()
             || self.instance.scripting.busy().is_some()
-            || self.instance.clients.has_to_flush();
+            || self.instance.clients.has_to_flush()
+            || self.instance.loading.is_some() && !self.load_waits;
         if busy {
             return Some(Duration::ZERO);
         }
         let now_us = self.instance.clock.monotonic_us();
         let mut wait_us = self.cron.due_us().saturating_sub(now_us);
+        if self.instance.is_paced() {
+            wait_us = wait_us.min(PACED_WAIT_US);
+        }
         if self.instance.pause.is_active() {
             let left_ms = self.instance.pause.until_ms - self.instance.now_ms();
             wait_us = wait_us.min((left_ms.max(0) as u64).saturating_mul(1000));
@@ -200,6 +279,8 @@ impl EventLoop {
         let token = event.token();
         if token == SIGNAL_TOKEN {
             self.take_signals();
+        } else if token == WAKE_TOKEN {
+            self.jobs.wake_saving(&self.instance);
         } else if let Some(index) = self.listener_index(token) {
             if !self.accepting.contains(&index) && !self.stalled.contains(&index) {
                 self.accepting.push(index);
@@ -285,10 +366,10 @@ impl EventLoop {
                 self.accepting.pop();
                 continue;
             }
-            match listeners.accept(index) {
-                Ok(stream) => {
+            match listeners.accept(index, self.instance.clock.now_ms() / 1000) {
+                Ok(connection) => {
                     let path = listeners.unix_path().unwrap_or_default().to_string();
-                    self.admit(Connection::new(stream), &path);
+                    self.admit(connection, &path);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.accepting.pop();
@@ -320,10 +401,12 @@ impl EventLoop {
     fn admit(&mut self, mut connection: Connection, unix_path: &str) {
         self.instance.stats.connections += 1;
         let address = connection.stream.address(unix_path);
-        if let Some(reason) = self.reason_to_refuse(&address) {
+        if let Some(reason) = self.reason_to_refuse(&address, &connection) {
             self.instance.stats.rejected_connections += 1;
-            // A peer that does not take even this line is closed all the same.
-            let _ = io::Write::write(&mut connection.stream, reason.as_bytes());
+            if !connection.is_encrypted() {
+                // A peer that does not take even this line is closed all the same.
+                let _ = io::Write::write(&mut connection.stream, reason.as_bytes());
+            }
             return;
         }
         if let Err(error) = connection
@@ -333,6 +416,7 @@ impl EventLoop {
             debug!("Can't set socket options for {}: {error}", address.peer);
         }
         let descriptor = connection.stream.descriptor();
+        let handshaking = connection.is_handshaking();
         let key = self.connections.vacant_key();
         let token = self.instance.add_client(address);
         // INVARIANT: sessions and connections come and go together, so both slabs choose alike.
@@ -351,18 +435,17 @@ impl EventLoop {
         self.connections.insert(connection);
         if let Some(session) = self.instance.clients.get_mut(token) {
             session.descriptor = descriptor;
+            session.handshaking = handshaking;
         }
     }
 
-    fn reason_to_refuse(&self, address: &Address) -> Option<&'static str> {
+    fn reason_to_refuse(&self, address: &Address, connection: &Connection) -> Option<&'static str> {
         if self.instance.clients.len() >= self.instance.config.maxclients as usize {
             return Some("-ERR max number of clients reached\r\n");
         }
-        let open = self.instance.config.requirepass.is_empty();
-        if self.instance.config.protected_mode && open && !address.is_local() {
-            return Some(PROTECTED_MODE_ERROR);
-        }
-        None
+        // One that is to be encrypted is told once it can be: see `Server::meet`.
+        let refused = !connection.is_encrypted() && self.instance.protects_from(address);
+        refused.then_some(PROTECTED_MODE_ERROR)
     }
 
     /// Sends a client what waits for it, as far as its socket takes it.
@@ -391,6 +474,7 @@ impl EventLoop {
                         self.check_output_limit(token);
                     }
                 }
+                self.instance.clients.count_memory(token);
             }
             Err(error) => {
                 debug!("Error writing to client: {error}");
@@ -415,11 +499,14 @@ impl EventLoop {
 
     /// Everything is sent: the buffer goes, and what waited for this goes on.
     fn flushed(&mut self, token: Token) {
+        let stays = self.instance.reply_buffers_stay;
         let Some(session) = self.instance.clients.get_mut(token) else {
             return;
         };
         session.soft_limit_since_ms = 0;
-        session.reply.shrink();
+        if !stays {
+            session.reply.shrink();
+        }
         if session.close == Close::AfterReply {
             return self.close(token);
         }
@@ -430,6 +517,20 @@ impl EventLoop {
         }
     }
 
+    /// Closes the largest clients while all together hold more memory than they may.
+    #[inline]
+    pub(super) fn evict_clients(&mut self) {
+        for token in self.instance.clients_to_evict() {
+            self.close(token);
+        }
+    }
+
+    /// Whether all that a client is to be sent is on its way.
+    fn is_flushed(&self, session: &Session) -> bool {
+        let connection = &self.connections[session.token.slot as usize];
+        session.reply.is_empty() && !connection.holds_output()
+    }
+
     /// Closes a connection and forgets its client.
     pub(super) fn close(&mut self, token: Token) {
         if !self.instance.clients.contains(token) {
@@ -437,16 +538,17 @@ impl EventLoop {
         }
         self.instance.remove_client(token);
         let mut connection = self.connections.remove(token.slot as usize);
-        // Both may find that the peer was faster.
+        // The peer may have been faster.
         let _ = connection.stream.deregister(self.poll.registry());
-        let _ = connection.stream.shutdown();
+        connection.end();
     }
 
     /// A signal handler has written to the pair of sockets that the poll watches.
     fn take_signals(&mut self) {
         while let Some(signal) = self.signals.drain() {
             super::startup::log_signal(signal);
-            self.begin_shutdown_by_signal(signal);
+            self.shutdown.schedule(signal);
+            self.instance.shutdown_scheduled = true;
         }
     }
 
@@ -469,6 +571,7 @@ impl EventLoop {
         for token in overdue {
             self.close(token);
         }
+        self.begin_scheduled_shutdown();
     }
 
     /// The last thing before the poll: what commands asked of the loop, then what was pushed to
@@ -482,6 +585,7 @@ impl EventLoop {
         }
         tracking::broadcast(&mut self.instance);
         self.flush_told();
+        self.evict_clients();
         for token in self.instance.clients.take_to_close() {
             self.close_if_asked(token);
         }
@@ -509,12 +613,12 @@ impl EventLoop {
     }
 
     fn close_if_asked(&mut self, token: Token) {
-        let Some(session) = self.instance.clients.get_mut(token) else {
+        let Some(session) = self.instance.clients.get(token) else {
             return;
         };
         match session.close {
             Close::Now => self.close(token),
-            Close::AfterReply if session.reply.is_empty() => self.close(token),
+            Close::AfterReply if self.is_flushed(session) => self.close(token),
             Close::AfterReply | Close::No => {}
         }
     }
@@ -522,6 +626,7 @@ impl EventLoop {
     fn fulfil(&mut self, request: LoopRequest) {
         match request {
             LoopRequest::Shutdown { options, requester } => self.begin_shutdown(options, requester),
+            LoopRequest::ForgetShutdown => self.forget_shutdown(),
             LoopRequest::ShowTitle => self.show_title(),
             LoopRequest::ServePostponed => {
                 for token in self.instance.end_pause() {
@@ -569,7 +674,7 @@ fn decode(token: PollToken) -> Token {
 }
 
 /// What a client from elsewhere is told while nothing protects the data.
-const PROTECTED_MODE_ERROR: &str = "-DENIED Oneloop is running in protected mode because protected \
+pub(super) const PROTECTED_MODE_ERROR: &str = "-DENIED Oneloop is running in protected mode because protected \
 mode is enabled and no password is set for the default user. In this mode connections are only \
 accepted from the loopback interface. To let other hosts connect: 1) turn protected mode off with \
 'CONFIG SET protected-mode no' from this machine, if the server is not reachable from the internet; \

@@ -12,6 +12,8 @@ use crate::scripting::{debugger, run};
 /// Longest and shortest time for the jobs of one turn, in ns.
 const BUDGET_MAX_NS: u64 = 500_000;
 const BUDGET_MIN_NS: u64 = 100_000;
+/// How long one step of eviction takes, in ns.
+const STEP_NS: u64 = 50_000;
 /// Elements freed, or moved, in one step: some ten microseconds' worth.
 const STEP_ELEMENTS: usize = 256;
 
@@ -30,6 +32,8 @@ enum Job {
     Script,
     /// Free what was thrown away.
     Reclaim,
+    /// Make room at the memory limit.
+    Evict,
     /// Remove keys that are due.
     Expiry,
     /// Remove fields of hashes that are due.
@@ -38,15 +42,19 @@ enum Job {
     Shrink,
     /// Give memory that is not in use back to the system.
     Trim,
+    /// Write a snapshot of the data.
+    Save,
 }
 
-const JOBS: [Job; 6] = [
+const JOBS: [Job; 8] = [
     Job::Script,
     Job::Reclaim,
+    Job::Evict,
     Job::Expiry,
     Job::FieldExpiry,
     Job::Shrink,
     Job::Trim,
+    Job::Save,
 ];
 
 /// Which jobs have work, and whose turn it is.
@@ -69,6 +77,13 @@ impl Jobs {
         self.has_work = [true; JOBS.len()];
     }
 
+    /// Asks for a snapshot to be gone on with: the disk is ready for more.
+    pub fn wake_saving(&mut self, instance: &Instance) {
+        if instance.has_saving_to_do() {
+            self.has_work[Job::Save as usize] = true;
+        }
+    }
+
     /// Asks for what commands have left: memory to be freed, a script to be taken further.
     fn wake_for_commands(&mut self, instance: &Instance) {
         self.has_work[Job::Script as usize] |=
@@ -76,12 +91,18 @@ impl Jobs {
         if instance.keyspace.has_garbage() || instance.tracking.has_garbage() {
             self.has_work[Job::Reclaim as usize] = true;
         }
+        if instance.wants_eviction() {
+            self.has_work[Job::Evict as usize] = true;
+        }
     }
 
     /// Runs jobs, in turns, until none has work or the budget is spent. `served_ticks` is what the
     /// turn has spent on clients.
     pub fn run(&mut self, instance: &mut Instance, served_ticks: u64) {
         self.wake_for_commands(instance);
+        if instance.saving.take_beginning() || instance.is_paced() {
+            self.wake_saving(instance);
+        }
         if !self.have_work() {
             return;
         }
@@ -107,6 +128,10 @@ impl Jobs {
     fn step(&mut self, job: Job, instance: &mut Instance, deadline: u64) -> bool {
         match job {
             Job::Script => run::resume(instance) | debugger::resume(instance),
+            Job::Evict => {
+                let step_ticks = instance.clock.nanos_as_ticks(STEP_NS);
+                instance.evict_slice(deadline.min(instance.clock.ticks() + step_ticks))
+            }
             Job::Reclaim => {
                 instance.keyspace.reclaim_step(STEP_ELEMENTS)
                     | instance.tracking.reclaim_step(STEP_ELEMENTS)
@@ -116,6 +141,7 @@ impl Jobs {
                 let allocated_bytes = heap::allocated_bytes();
                 heap::trim_step(IDLE_MIN_BYTES + allocated_bytes / IDLE_PART)
             }
+            Job::Save => instance.save_step(),
             Job::FieldExpiry => instance.expire_fields_step(STEP_FIELDS),
             Job::Expiry => {
                 let started = instance.clock.ticks();

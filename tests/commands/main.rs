@@ -3,6 +3,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod acl;
+mod acl_attacks;
 mod bitmaps;
 mod blocking;
 mod client;
@@ -18,6 +20,7 @@ mod functions;
 mod geo;
 mod hashes;
 mod hashes_expiry;
+mod hit_rates;
 mod hyperloglog;
 mod info;
 mod key_specs;
@@ -25,6 +28,7 @@ mod keys;
 mod latency;
 mod lists;
 mod memory;
+mod memory_limit;
 mod pubsub;
 mod scripting;
 mod server;

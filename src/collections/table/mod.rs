@@ -28,6 +28,7 @@ mod tests;
 mod walk;
 
 pub use ahead::look_ahead;
+pub use link::copied_bytes;
 pub use pinned::{Pinned, Reclaim};
 pub use prefetch::prefetch;
 
@@ -48,6 +49,8 @@ pub struct Table<E: Entry> {
     directory: Directory<E>,
     len: usize,
     shrink_position: u64,
+    /// How many entries there will be, where that is known: see [`Table::foresee`].
+    expected: usize,
     seed: HashSeed,
 }
 
@@ -101,6 +104,7 @@ impl<E: Entry> Table<E> {
             directory: Directory::new(),
             len: 0,
             shrink_position: 0,
+            expected: 0,
             seed,
         }
     }
@@ -253,6 +257,17 @@ impl<E: Entry> Table<E> {
             .directory
             .segment(position)
             .map(|segment| segment.entry(place)))
+    }
+
+    /// Takes the entry out that has this hash and that `is_it` says yes to, as [`Table::get_where`] finds it. O(1).
+    pub fn remove_where(&mut self, hash: u64, is_it: impl Fn(&E) -> bool) -> Option<E> {
+        if self.directory.is_shared() && self.get_where(hash, &is_it).is_none() {
+            return None;
+        }
+        let segment = self.directory.segment_mut(spread(hash))?;
+        let place = segment.find_where(hash, is_it)?;
+        self.len -= 1;
+        Some(segment.remove(place))
     }
 
     /// Takes the entry of a key out. O(1); memory is given back by [`Table::shrink_step`].

@@ -12,7 +12,7 @@
 //! that stays is never missed, and one may be seen twice only when its segment was split or merged meanwhile.
 
 use super::directory::MAX_DEPTH;
-use super::segment::{HOME_BITS, Place, Segment};
+use super::segment::{HOME_BITS, Place, Segment, home_point};
 use super::{Entry, Table, share_below, spread};
 
 const DEPTH_BITS: u32 = 6;
@@ -94,6 +94,21 @@ impl<E: Entry> Table<E> {
         }
     }
 
+    /// A cursor for [`Table::scan`] to begin anywhere: each entry has the same chance to be in the bucket that is shown next.
+    pub fn random_cursor(&self, random: &mut fastrand::Rng) -> u64 {
+        let hash = random.u64(..);
+        let position = spread(hash);
+        match self.directory.locate(position) {
+            Some((_, depth)) => Cursor {
+                position: floor(position, depth),
+                depth,
+                point: home_point(hash),
+            }
+            .pack(),
+            None => 0,
+        }
+    }
+
     /// A random entry, each with the same chance. O(1) expected while the table is not much too large for its entries.
     pub fn random(&self, random: &mut fastrand::Rng) -> Option<&E> {
         let (position, place) = self.pick(random)?;
@@ -159,7 +174,7 @@ impl<E: Entry> Table<E> {
 }
 
 /// The share of all hashes that lead to the segment of that depth around a position.
-fn share_of(position: u64, depth: u32) -> f64 {
+pub(super) fn share_of(position: u64, depth: u32) -> f64 {
     let unit = (u64::MAX as f64).recip();
     let start = floor(position, depth) as f64 * unit;
     let end = start + width(depth) as f64 * unit;

@@ -6,6 +6,7 @@ mod digest;
 mod inspect;
 mod lists;
 mod protocol;
+mod reload;
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -154,6 +155,21 @@ static SUBCOMMANDS: &[Subcommand] = &[
         run: lists::set_large_bytes,
     },
     Subcommand {
+        name: "replybuffer",
+        arguments: 2..=2,
+        syntax: " <RESIZING <0|1>|PEAK-RESET-TIME <time>>",
+        summary: "Let idle clients keep room for replies, or give it back again. The time changes nothing here.",
+        run: set_reply_buffers,
+    },
+    Subcommand {
+        name: "reload",
+        arguments: 0..=3,
+        syntax: " [NOSAVE] [NOFLUSH] [MERGE]",
+        summary: "Save the data, forget them and load them again; without the first, without the second, or in addition to what \
+                  is there.",
+        run: reload::reload,
+    },
+    Subcommand {
         name: "segfault",
         arguments: 0..=ANY,
         syntax: "",
@@ -242,9 +258,10 @@ fn change_replication_id(context: &mut Context<'_>, _args: Args<'_>) -> CommandR
 }
 
 fn rewrite_all_settings(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
+    let lines = super::config::state_lines(context);
     let path = context.instance.config_file.as_deref();
     let written = match path {
-        Some(path) => context.instance.config.rewrite_all(path, &[]),
+        Some(path) => context.instance.config.rewrite_all(path, &lines),
         None => Err(std::io::ErrorKind::NotFound.into()),
     };
     written.map_err(|error| {
@@ -281,6 +298,16 @@ fn panic(_context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
 
 fn pause_cron(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     context.instance.cron_paused = lenient(args.at(2)) != 0;
+    context.reply.ok();
+    Ok(())
+}
+
+fn set_reply_buffers(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    if args.at(2).eq_ignore_ascii_case(b"resizing") {
+        context.instance.reply_buffers_stay = lenient(args.at(3)) == 0;
+    } else if !args.at(2).eq_ignore_ascii_case(b"peak-reset-time") {
+        return Err(CommandError::unknown_subcommand("debug", args.at(1)));
+    }
     context.reply.ok();
     Ok(())
 }

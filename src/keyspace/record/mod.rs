@@ -3,7 +3,7 @@
 //! ```text
 //!  0        2      3          4                      8
 //!  +--------+------+----------+----------------------+
-//!  | refs   | kind | key size | access (24) | flags  |   header, 8 bytes
+//!  | refs   | kind | key size | access (28) | flags  |   header, 8 bytes
 //!  +--------+------+----------+----------------------+
 //!  | expiry time, ms since the epoch (if VOLATILE)   |   8 bytes
 //!  | key length (if key size is 255)                 |   4 bytes
@@ -15,6 +15,7 @@
 //! The fields behind the header are unaligned. A record is shared by counting references, for the
 //! pinned versions of the table; whoever wants to change one that is shared makes another.
 
+use std::cell::Cell;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
@@ -44,7 +45,22 @@ const LONG_KEY: u8 = u8::MAX;
 const FLAG_VOLATILE: u8 = 1;
 /// The value's length takes four bytes, not one.
 const FLAG_LONG_VALUE: u8 = 2;
-const ACCESS_MASK: u32 = 0x00ff_ffff;
+/// The record is no longer live: a pinned version alone keeps it.
+const FLAG_HELD: u8 = 4;
+/// The flags are the lowest bits of the word that they share with what the eviction policy keeps.
+const FLAG_BITS: u32 = 4;
+const FLAG_MASK: u32 = (1 << FLAG_BITS) - 1;
+
+thread_local! {
+    static DISPLACED_BYTES: Cell<u64> = const { Cell::new(0) };
+    /// Bytes of the records that only pinned versions keep.
+    static HELD_BYTES: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Bytes of all records so far that were replaced or removed while a version shared them.
+pub fn displaced_bytes() -> u64 {
+    DISPLACED_BYTES.get()
+}
 
 #[repr(C)]
 struct Header {
@@ -52,6 +68,12 @@ struct Header {
     kind: Kind,
     key_size: u8,
     access: u32,
+}
+
+/// Bytes of the records that were removed, or got another value, while a pinned version shared them, and that are there for its
+/// sake only. O(1).
+pub fn held_bytes() -> usize {
+    HELD_BYTES.get()
 }
 
 /// An owned reference to a record. Eight bytes.
@@ -68,7 +90,7 @@ struct Blank {
 }
 
 impl Record {
-    /// Makes a record with one reference. `access` is what the eviction policy keeps (24 bits).
+    /// Makes a record with one reference. `access` is what the eviction policy keeps (28 bits).
     pub fn new(key: &[u8], value: NewValue<'_>, expiry_ms: Option<i64>, access: u32) -> Record {
         let blank = Blank {
             kind: value.kind(),
@@ -100,7 +122,7 @@ impl Record {
             references: 1,
             kind: blank.kind,
             key_size,
-            access: (access & ACCESS_MASK) << 8 | u32::from(flags),
+            access: access << FLAG_BITS | u32::from(flags),
         };
         // SAFETY: the block has room for all parts and is aligned to eight; every write below stays
         // within the parts that were summed up.
@@ -163,7 +185,7 @@ impl Record {
 
     #[inline]
     fn flags(&self) -> u8 {
-        self.header().access as u8
+        (self.header().access & FLAG_MASK) as u8
     }
 
     #[inline]
@@ -227,16 +249,16 @@ impl Record {
         }
     }
 
-    /// What the eviction policy keeps (24 bits).
+    /// What the eviction policy keeps (28 bits).
     #[inline]
     pub fn access(&self) -> u32 {
-        self.header().access >> 8
+        self.header().access >> FLAG_BITS
     }
 
     /// Sets what the eviction policy keeps, in every version that shares the record: it is a hint.
     #[inline]
     pub fn set_access(&self, access: u32) {
-        let word = (access & ACCESS_MASK) << 8 | u32::from(self.flags());
+        let word = access << FLAG_BITS | u32::from(self.flags());
         // SAFETY: one thread; no reference to the field outlives the calls that read it.
         unsafe { (*self.header.as_ptr()).access = word };
     }
@@ -269,6 +291,47 @@ impl Record {
         }
     }
 
+    /// Notes that another record takes the place of this one: if a version still shares it, it takes memory besides.
+    #[inline]
+    pub fn note_displaced(&self) {
+        if self.header().references > 1 {
+            let bytes = heap::class_size(self.total_bytes()) as u64;
+            DISPLACED_BYTES.set(DISPLACED_BYTES.get() + bytes);
+        }
+    }
+
+    /// Says that the record leaves the live table: if a version still shares it, it is there for that one only.
+    #[inline]
+    pub fn leave(&self) {
+        if self.header().references > 1 {
+            self.note_displaced();
+            self.set_held(true);
+        }
+    }
+
+    /// Says that nothing holds the record back any more: it is live again, or about to be freed.
+    #[inline]
+    pub fn enter(&self) {
+        if self.flags() & FLAG_HELD != 0 {
+            self.set_held(false);
+        }
+    }
+
+    #[cold]
+    fn set_held(&self, is_held: bool) {
+        if (self.flags() & FLAG_HELD != 0) == is_held {
+            return;
+        }
+        let bytes = self.memory_bytes();
+        // SAFETY: one thread; no reference to the field outlives the calls that read it.
+        unsafe { (*self.header.as_ptr()).access ^= u32::from(FLAG_HELD) };
+        HELD_BYTES.set(if is_held {
+            HELD_BYTES.get() + bytes
+        } else {
+            HELD_BYTES.get().saturating_sub(bytes)
+        });
+    }
+
     /// How many references there are.
     pub fn references(&self) -> usize {
         usize::from(self.header().references)
@@ -299,7 +362,7 @@ impl Record {
         unsafe {
             let header = &mut *self.header.as_ptr();
             header.kind = value.kind();
-            header.access = header.access & !0xff | u32::from(flags);
+            header.access = header.access & !FLAG_MASK | u32::from(flags);
             if let Some(expiry_ms) = expiry_ms {
                 self.base().add(HEADER_BYTES).cast::<i64>().write(expiry_ms);
             }
@@ -434,6 +497,7 @@ impl Drop for Record {
             unsafe { (*self.header.as_ptr()).references = references };
             return;
         }
+        self.enter();
         let total = self.total_bytes();
         self.drop_payload();
         // SAFETY: the block was allocated with a size of the same class, and this was the last
@@ -475,6 +539,15 @@ impl VolatileReference {
                 .cast::<i64>()
                 .read()
         }
+    }
+}
+
+impl VolatileReference {
+    /// What the eviction policy keeps (28 bits).
+    #[inline]
+    pub fn access(&self) -> u32 {
+        // SAFETY: the database keeps the reference only as long as the record lives.
+        unsafe { (*self.header.as_ptr()).access >> FLAG_BITS }
     }
 }
 
