@@ -97,21 +97,28 @@ fn admit_now(
     if let Err(error) = check_state(instance, command, flags) {
         return Verdict::Refuse(error);
     }
+    if instance.scripting.debugged.is_exclusive() {
+        return Verdict::Postpone;
+    }
     if session.mode == Mode::Monitor {
-        // Of no use to a monitor, and no pause holds one back: as in Redis, where it is half a replica.
-        return if flags.intersects(KEYSPACE_ACCESS) {
-            Verdict::Refuse(CommandError::fixed(
-                "ERR Replica can't interact with the keyspace",
-            ))
-        } else {
-            Verdict::Run(id)
-        };
+        return for_monitor(id, flags);
     }
     if instance.pause.is_active() && instance.pause.holds(flags, instance.now_ms()) {
         return Verdict::Postpone;
     }
     if is_queuing && !flags.has(Flag::NotQueued) {
         return Verdict::Queue(id, flags);
+    }
+    Verdict::Run(id)
+}
+
+/// Keys are of no use to a monitor, and no pause holds one back: as in Redis, where it is half a replica.
+#[cold]
+fn for_monitor(id: CommandId, flags: FlagSet) -> Verdict {
+    if flags.intersects(KEYSPACE_ACCESS) {
+        return Verdict::Refuse(CommandError::fixed(
+            "ERR Replica can't interact with the keyspace",
+        ));
     }
     Verdict::Run(id)
 }
