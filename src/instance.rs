@@ -153,6 +153,8 @@ pub struct Stats {
     pub sanitized_payloads: u64,
     /// Attempts to log in that failed.
     pub denied_logins: u64,
+    /// Certificates of TLS clients that name no user whom they could be.
+    pub denied_certificates: u64,
     /// Requests refused because of the command, a key or a channel.
     pub denied_commands: u64,
     pub denied_keys: u64,

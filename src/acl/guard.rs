@@ -46,6 +46,24 @@ pub fn log_in(
     Err(WRONG_PASSWORD)
 }
 
+/// Makes a client the user that its certificate names, if one may be it; else it stays who it was.
+pub fn log_in_by_certificate(instance: &mut Instance, session: &mut Session, name: &[u8]) {
+    let user = instance.users.get(name);
+    if let Some(user) = user.filter(|user| user.rights().is_enabled()) {
+        session.user = Rc::clone(user);
+        session.authenticated = true;
+        return;
+    }
+    let refusal = Refusal {
+        reason: Reason::Certificate,
+        scene: Scene::TopLevel,
+        object: Vec::new(),
+        user: name.to_vec(),
+        client: commands::client_list::line_of_newcomer(instance, session),
+    };
+    add(instance, refusal);
+}
+
 /// Notes that the caller's request was refused, in the log and in the figures of INFO. (Each way to run a request has words
 /// of its own for the reply: see [`Denial`].)
 pub fn note_denial(context: &mut Context<'_>, args: Args<'_>, denial: Denial, scene: Scene) {
@@ -93,12 +111,16 @@ fn note(
         user: user.to_vec(),
         client: commands::client_list::line_of_caller(context, args),
     };
-    let instance = &mut *context.instance;
-    let count = match reason {
+    add(context.instance, refusal);
+}
+
+fn add(instance: &mut Instance, refusal: Refusal) {
+    let count = match refusal.reason {
         Reason::Command => &mut instance.stats.denied_commands,
         Reason::Key => &mut instance.stats.denied_keys,
         Reason::Channel => &mut instance.stats.denied_channels,
         Reason::Login => &mut instance.stats.denied_logins,
+        Reason::Certificate => &mut instance.stats.denied_certificates,
     };
     *count += 1;
     let capacity = usize::try_from(instance.config.acllog_max_len).unwrap_or(usize::MAX);

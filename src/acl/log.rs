@@ -15,6 +15,8 @@ pub enum Reason {
     Channel,
     /// A name and a password that do not go together.
     Login,
+    /// The user that a client's certificate names, which nobody is or may be.
+    Certificate,
 }
 
 impl Reason {
@@ -25,6 +27,7 @@ impl Reason {
             Reason::Key => "key",
             Reason::Channel => "channel",
             Reason::Login => "auth",
+            Reason::Certificate => "tls-cert",
         }
     }
 }
@@ -53,7 +56,7 @@ impl Scene {
 pub struct Refusal {
     pub reason: Reason,
     pub scene: Scene,
-    /// The command, key or channel; of a login the command by which it was tried.
+    /// The command, key or channel; of a login the command by which it was tried, if it was by one.
     pub object: Vec<u8>,
     pub user: Vec<u8>,
     /// The client, as CLIENT LIST shows it.
