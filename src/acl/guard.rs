@@ -59,7 +59,7 @@ pub fn log_in_by_certificate(instance: &mut Instance, session: &mut Session, nam
         scene: Scene::TopLevel,
         object: Vec::new(),
         user: name.to_vec(),
-        client: commands::client_list::line_of_newcomer(instance, session),
+        client: commands::client_list::line_of_other(instance, session),
     };
     add(instance, refusal);
 }
@@ -109,9 +109,32 @@ fn note(
         scene,
         object: object.to_vec(),
         user: user.to_vec(),
-        client: commands::client_list::line_of_caller(context, args),
+        client: client_line(context, args, scene),
     };
     add(context.instance, refusal);
+}
+
+/// The client, as CLIENT LIST shows it. A script's caller is out on loan, unless the script was suspended: then nothing, and
+/// the log is to be signed once it is back.
+fn client_line(context: &Context<'_>, args: Args<'_>, scene: Scene) -> Vec<u8> {
+    if scene != Scene::Script {
+        return commands::client_list::line_of_caller(context, args);
+    }
+    let clients = &context.instance.clients;
+    let caller = clients.find(context.session.actor);
+    let caller = caller.and_then(|token| clients.get(token));
+    caller.map_or(Vec::new(), |caller| {
+        commands::client_list::line_of_other(context.instance, caller)
+    })
+}
+
+/// Says whose script it was of which commands were refused; the client may have left.
+#[inline]
+pub fn sign_log(instance: &mut Instance, caller: Option<&Session>) {
+    if instance.acl_log.has_unsigned() {
+        let line = caller.map(|caller| commands::client_list::line_of_other(instance, caller));
+        instance.acl_log.sign(line.as_deref().unwrap_or(b"gone"));
+    }
 }
 
 fn add(instance: &mut Instance, refusal: Refusal) {

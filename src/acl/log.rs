@@ -59,7 +59,7 @@ pub struct Refusal {
     /// The command, key or channel; of a login the command by which it was tried, if it was by one.
     pub object: Vec<u8>,
     pub user: Vec<u8>,
-    /// The client, as CLIENT LIST shows it.
+    /// The client, as CLIENT LIST shows it. Empty until it is known: see [`AclLog::sign`].
     pub client: Vec<u8>,
 }
 
@@ -81,6 +81,8 @@ pub struct AclLogEntry {
 pub struct AclLog {
     entries: VecDeque<AclLogEntry>,
     next_id: u64,
+    /// Whether there are entries without a client.
+    has_unsigned: bool,
 }
 
 impl AclLog {
@@ -113,8 +115,25 @@ impl AclLog {
                 }
             }
         };
+        self.has_unsigned |= entry.refusal.client.is_empty();
         self.entries.push_front(entry);
         self.entries.truncate(capacity);
+    }
+
+    /// Whether there are refusals of which the client is not known yet: of a script's commands, whose caller nobody can look at
+    /// while it runs.
+    #[inline]
+    pub fn has_unsigned(&self) -> bool {
+        self.has_unsigned
+    }
+
+    /// Says of which client they are.
+    pub fn sign(&mut self, client: &[u8]) {
+        self.has_unsigned = false;
+        let refusals = self.entries.iter_mut().map(|entry| &mut entry.refusal);
+        refusals
+            .filter(|refusal| refusal.client.is_empty())
+            .for_each(|refusal| refusal.client = client.to_vec());
     }
 
     /// The newest entries, at most so many.
@@ -125,6 +144,7 @@ impl AclLog {
     /// Forgets all entries; the numbering goes on.
     pub fn reset(&mut self) {
         self.entries.clear();
+        self.has_unsigned = false;
     }
 }
 
@@ -168,6 +188,23 @@ mod tests {
         log.reset();
         log.add(refusal("a"), 120_001, 128);
         assert_eq!(shown(&log), [(4, 1, "a".into())]);
+    }
+
+    #[test]
+    fn what_is_not_signed_is_signed_later() {
+        let mut log = AclLog::default();
+        log.add(refusal("a"), 0, 128);
+        assert!(!log.has_unsigned());
+        let unsigned = Refusal {
+            client: Vec::new(),
+            ..refusal("b")
+        };
+        log.add(unsigned, 0, 128);
+        assert!(log.has_unsigned());
+        log.sign(b"id=2");
+        assert!(!log.has_unsigned());
+        let clients: Vec<_> = log.newest(2).map(|entry| &entry.refusal.client).collect();
+        assert_eq!(clients, [b"id=2", b"id=1"]);
     }
 
     #[test]

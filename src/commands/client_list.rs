@@ -105,8 +105,8 @@ pub fn line_of_caller(context: &Context<'_>, args: Args<'_>) -> Vec<u8> {
     text
 }
 
-/// The line of a client that has asked for nothing yet.
-pub fn line_of_newcomer(instance: &Instance, session: &Session) -> Vec<u8> {
+/// The same of a client whose command does not run at present.
+pub fn line_of_other(instance: &Instance, session: &Session) -> Vec<u8> {
     let mut text = Vec::new();
     write_line(&mut text, instance, &Portrait::of_other(session));
     text.pop();
