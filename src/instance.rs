@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::append_only::AppendOnly;
 use crate::blocking::{Blocking, Waiting, wake};
 use crate::clients::Clients;
 use crate::collections::hash::HashSeed;
@@ -38,6 +39,7 @@ pub struct Instance {
     pub pause: Pause,
     pub serialization: Serialization,
     pub blocking: Blocking,
+    pub aof: AppendOnly,
     /// How deep the present command is nested in others, whose end those wait for who must hear of its changes.
     pub nesting: u32,
     /// What the loop is asked to do once the present command is over.
@@ -178,6 +180,7 @@ impl Instance {
             pause: Pause::default(),
             serialization: Serialization::default(),
             blocking: Blocking::default(),
+            aof: AppendOnly::default(),
             nesting: 0,
             requests: Vec::new(),
             lap_started: 0,
@@ -388,6 +391,7 @@ impl Instance {
         let more = self
             .keyspace
             .expire_cycle(acceptable_percent, || clock.ticks() >= deadline);
+        effects::propagation::end_unit(self, false);
         if !self.keyspace.changes.is_empty() {
             effects::changes(self);
         }
@@ -400,6 +404,7 @@ impl Instance {
             return false;
         }
         let more = self.keyspace.expire_fields_step(max_fields);
+        effects::propagation::end_unit(self, false);
         if !self.keyspace.changes.is_empty() {
             effects::changes(self);
         }

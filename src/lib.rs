@@ -18,6 +18,7 @@ pub mod command;
 
 pub mod info;
 
+pub mod append_only;
 pub mod blocking;
 pub mod effects;
 

@@ -113,6 +113,8 @@ pub struct Session {
     pub waiting: Option<Box<Waiting>>,
     /// Whether no command may wait: it is one of several that run as a unit.
     pub deny_blocking: bool,
+    /// Whether what it sends was decided elsewhere and is carried out as it stands: it replays the append-only file.
+    pub is_obeyed: bool,
     pub no_evict: bool,
     pub no_touch: bool,
     pub created_ms: i64,
@@ -151,6 +153,7 @@ impl Session {
             blocked: None,
             waiting: None,
             deny_blocking: false,
+            is_obeyed: false,
             no_evict: false,
             no_touch: false,
             created_ms: now_ms,

@@ -33,6 +33,21 @@ impl Context<'_> {
         )
     }
 
+    /// Has the command passed on in this form, if it changes something: with the same effect whenever and wherever it is run.
+    pub fn propagate_as(&mut self, arguments: &[&[u8]]) {
+        self.instance
+            .keyspace
+            .changes
+            .propagation
+            .replace(arguments);
+    }
+
+    /// Whether what the command does is passed on to anybody.
+    #[inline]
+    pub fn propagates(&self) -> bool {
+        self.instance.keyspace.changes.propagation.is_on()
+    }
+
     /// Whether the command may wait. If not it replies at once what it finds: it is one of several that run as a unit.
     pub fn may_block(&self) -> bool {
         !self.session.deny_blocking

@@ -98,6 +98,8 @@ pub enum Flag {
     NoLatency,
     /// For the server's own use: COMMAND DOCS marks it `syscmd`.
     System,
+    /// Looks at keys that it does not name: those that it finds expired are passed on one by one.
+    TouchesArbitraryKeys,
 }
 
 impl Flag {

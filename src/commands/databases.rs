@@ -131,6 +131,8 @@ fn flush_one(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     check_flush_type(args)?;
     let (keyspace, database, reply) = context.parts();
     keyspace.flush(database);
+    // An empty database may have been a full one to whoever is behind.
+    keyspace.changes.propagation.force();
     reply.ok();
     Ok(())
 }
@@ -141,6 +143,7 @@ fn flush_all(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     for database in 0..keyspace.count() {
         keyspace.flush(database);
     }
+    keyspace.changes.propagation.force();
     context.reply.ok();
     Ok(())
 }

@@ -4,6 +4,7 @@
 
 pub mod latency;
 pub mod monitor;
+pub mod propagation;
 pub mod slowlog;
 
 use crate::blocking::wake;

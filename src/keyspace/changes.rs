@@ -1,6 +1,7 @@
 //! The log of what a command changed, for those who must hear of it after the command.
 
 use super::interest::{Interest, InterestId};
+use super::propagation::Propagation;
 
 /// The classes of keyspace events, one character each in `notify-keyspace-events`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +57,8 @@ pub struct Changes {
     event_classes: u16,
     log: Vec<Change>,
     interest: Interest,
+    /// What is passed on of them.
+    pub propagation: Propagation,
 }
 
 impl Changes {
@@ -112,6 +115,13 @@ impl Changes {
         if self.listens {
             self.log_touched(database, key);
         }
+    }
+
+    /// A key was removed because its time was over.
+    #[inline]
+    pub fn expired(&mut self, database: usize, key: &[u8]) {
+        self.propagation.delete(database, key);
+        self.touched(database, key);
     }
 
     #[inline(never)]

@@ -69,7 +69,7 @@ impl KeyspaceStats {
         expired: &Record,
     ) -> Option<&'a Record> {
         self.expired_keys += 1;
-        changes.touched(database, expired.key());
+        changes.expired(database, expired.key());
         changes.notify(EventClass::Expired, "expired", database, expired.key());
         None
     }

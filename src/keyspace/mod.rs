@@ -11,6 +11,7 @@ pub mod expiry;
 mod fields;
 mod interest;
 mod naming;
+pub mod propagation;
 pub mod reclaim;
 pub mod record;
 mod relocate;
@@ -21,6 +22,7 @@ pub use access::AccessPolicy;
 pub use changes::{Change, Changes, EventClass};
 pub use database::{Database, Expiry};
 pub use interest::{Interest, InterestId};
+pub use propagation::Propagation;
 pub use record::{NewValue, Record, Value};
 pub use text::Text;
 pub use value_mut::ValueMut;
@@ -294,6 +296,7 @@ impl Keyspace {
             Before::Absent => self.changes.notify(EventClass::New, "new", database, key),
             Before::Expired => {
                 self.stats.expired_keys += 1;
+                self.changes.expired(database, key);
                 self.changes
                     .notify(EventClass::Expired, "expired", database, key);
                 self.changes.notify(EventClass::New, "new", database, key);

@@ -11,6 +11,7 @@ use crate::keyspace::Keyspace;
 use crate::resp::{Protocol, Reply};
 use crate::types::stream::{Entries, Group as ConsumerGroup, Id, Stream};
 
+use super::passing::Passing;
 use super::{
     edit, notify, parse_count, parse_id, quoted, read as read_stream, write_entries, write_entry,
     write_id,
@@ -338,6 +339,10 @@ fn read_group(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 fn serve(context: &mut Context<'_>, args: Args<'_>, is_group: bool) -> CommandResult {
     let (keyspace, database, reply) = context.parts();
     let request = Request::parse(args, is_group, keyspace.now_ms)?;
+    if is_group {
+        // What each stream's part of it did is passed on by itself.
+        keyspace.changes.propagation.suppress();
+    }
     let positions = request.positions(keyspace, database)?;
     let place = reply.begin_deferred();
     let mut served = 0;
@@ -425,14 +430,19 @@ fn serve_group(
     wish: &Wish<'_>,
     reply: &mut Reply,
 ) -> Result<bool, CommandError> {
+    let mut passing = Passing::new(keyspace, key, wish.reader.group);
     let served = edit(keyspace, database, key, |stream| {
         let Stream { entries, groups } = stream;
         groups.edit(wish.reader.group, |group| {
             let is_new = group.see_consumer(wish.reader.consumer, wish.now_ms);
-            (is_new, wish.serve(entries, group, key, reply))
+            (is_new, wish.serve(entries, group, &mut passing, reply))
         })
     })?;
     let (is_new_consumer, is_served) = served.flatten().unwrap_or_default();
+    if is_new_consumer && wish.reader.no_ack {
+        passing.consumer_created(keyspace, database, wish.reader.consumer);
+    }
+    passing.pass_on(keyspace, database);
     if is_new_consumer {
         keyspace.changes.count(1);
         notify(keyspace, "xgroup-createconsumer", database, key);
@@ -446,9 +456,10 @@ impl Wish<'_> {
         &self,
         entries: &Entries,
         group: &mut ConsumerGroup,
-        key: &[u8],
+        passing: &mut Passing<'_>,
         reply: &mut Reply,
     ) -> bool {
+        let key = passing.key();
         match self.from {
             From::After(id) | From::Resolved(id) => {
                 begin_stream(reply, key);
@@ -457,7 +468,7 @@ impl Wish<'_> {
             }
             From::New if has_entries_behind(entries, group.last_id) => {
                 begin_stream(reply, key);
-                self.serve_new(entries, group, reply);
+                self.serve_new(entries, group, passing, reply);
                 true
             }
             From::New => false,
@@ -465,19 +476,29 @@ impl Wish<'_> {
     }
 
     /// Writes entries that the group has yet to read; they are pending from now on.
-    fn serve_new(&self, entries: &Entries, group: &mut ConsumerGroup, reply: &mut Reply) {
+    fn serve_new(
+        &self,
+        entries: &Entries,
+        group: &mut ConsumerGroup,
+        passing: &mut Passing<'_>,
+        reply: &mut Reply,
+    ) {
         let place = reply.begin_deferred();
         let mut ids: SmallVec<[Id; 64]> = SmallVec::new();
         let start = group.last_id.next().unwrap_or(Id::MAX);
         for entry in entries.range(start, Id::MAX) {
             entries.advance(group, entry.id);
             ids.push(entry.id);
+            if !self.reader.no_ack {
+                passing.delivered(entry.id, self.reader.consumer, self.now_ms);
+            }
             write_entry(reply, entry);
             if ids.len() == self.count {
                 break;
             }
         }
         reply.end_deferred_array(place, ids.len());
+        passing.moved(group);
         if !self.reader.no_ack {
             group.deliver(&ids, self.reader.consumer, self.now_ms);
         }
