@@ -387,7 +387,9 @@ fn make_stream(pair: &mut Pair, round: usize) {
         let mut command = words(&format!("XADD key {}-{}", number / 3 + 5, number % 3 + 1));
         for field in 0..pair.random.usize(1..3) {
             let name = [format!("f{field}").into_bytes(), pair.text(5)];
-            command.push(name[usize::from(round.is_multiple_of(2) && number.is_multiple_of(7))].clone());
+            command.push(
+                name[usize::from(round.is_multiple_of(2) && number.is_multiple_of(7))].clone(),
+            );
             command.push(pair.text(30));
         }
         pair.ask(command);

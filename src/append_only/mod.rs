@@ -13,7 +13,8 @@ pub struct AppendOnly {
 impl AppendOnly {
     /// x
     pub fn feed(&mut self, unit: &Propagation, belong_together: bool, now_s: i64) {
-        self.feeder.append(unit, belong_together, self.timestamps.then_some(now_s));
+        self.feeder
+            .append(unit, belong_together, self.timestamps.then_some(now_s));
     }
 
     /// x

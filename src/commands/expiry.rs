@@ -238,7 +238,8 @@ fn expire(context: &mut Context<'_>, args: Args<'_>, unit: Unit, base: Base) -> 
         "del"
     } else {
         keyspace.set_expiry(database, key, Some(time_ms));
-        if keyspace.changes.propagation.is_on() && (unit, base) != (Unit::Milliseconds, Base::Epoch) {
+        if keyspace.changes.propagation.is_on() && (unit, base) != (Unit::Milliseconds, Base::Epoch)
+        {
             let mut digits = itoa::Buffer::new();
             let name: [&[u8]; 3] = [b"PEXPIREAT", key, digits.format(time_ms).as_bytes()];
             let words = name.into_iter().chain(args.iter().skip(3));

@@ -241,9 +241,9 @@ mod tests {
     use super::*;
 
     fn text(propagation: &Propagation) -> String {
-        let each = propagation.iter().map(|(database, bytes)| {
-            format!("{database}:{}", String::from_utf8_lossy(bytes))
-        });
+        let each = propagation
+            .iter()
+            .map(|(database, bytes)| format!("{database}:{}", String::from_utf8_lossy(bytes)));
         each.collect::<Vec<_>>().join("|").replace("\r\n", " ")
     }
 
@@ -273,10 +273,7 @@ mod tests {
         propagation.delete(1, b"gone");
         propagation.replace(&[b"SET", b"k"]);
         finish(&mut propagation, 1, &[b"incrbyfloat"]);
-        assert_eq!(
-            text(&propagation),
-            "1:*2 $3 DEL $4 gone |3:*2 $3 SET $1 k "
-        );
+        assert_eq!(text(&propagation), "1:*2 $3 DEL $4 gone |3:*2 $3 SET $1 k ");
         propagation.clear();
         propagation.replace(&[b"SET", b"k"]);
         finish(&mut propagation, 1, &[b"incrbyfloat"]);

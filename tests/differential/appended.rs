@@ -56,7 +56,8 @@ fn comparable(mut commands: Vec<Words>, failed: &[Words]) -> Vec<Words> {
     commands.retain(|words| words[0] != b"XGROUP" || !of_newer.contains(&words[1].as_slice()));
     let mut index = 0;
     while index < commands.len() {
-        let is_word = |at: usize, word: &[u8]| commands.get(at).is_some_and(|words| words[0] == word);
+        let is_word =
+            |at: usize, word: &[u8]| commands.get(at).is_some_and(|words| words[0] == word);
         let holds = (0..2).find(|count| is_word(index + 1 + count, b"EXEC"));
         if let Some(count) = holds.filter(|_| is_word(index, b"MULTI")) {
             commands.remove(index + 1 + count);

@@ -130,7 +130,12 @@ fn round(oracle: &mut Oracle, families: &[Generator], seed: u64) {
     oracle.take_appended();
     server.instance.keyspace.changes.propagation.set_on(true);
     // Both begin with the database that they append to.
-    let select = [words("SELECT 1"), words("SET a b"), words("DEL a"), words("SELECT 0")];
+    let select = [
+        words("SELECT 1"),
+        words("SET a b"),
+        words("DEL a"),
+        words("SELECT 0"),
+    ];
     oracle.run(&select);
     for command in select {
         let args: Vec<&[u8]> = command.iter().map(Vec::as_slice).collect();

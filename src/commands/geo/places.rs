@@ -135,7 +135,10 @@ fn propagate(context: &mut Context<'_>, head: Args<'_>, additions: &Additions<'_
     if !context.propagates() {
         return;
     }
-    let scores = additions.scores.iter().map(|score| (*score as u64).to_string());
+    let scores = additions
+        .scores
+        .iter()
+        .map(|score| (*score as u64).to_string());
     let scores: Vec<String> = scores.collect();
     let mut words: Vec<&[u8]> = head.iter().collect();
     words[0] = b"zadd";

@@ -184,6 +184,7 @@ fn hgetex(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let names = named_fields(args, fields_at, full_name, NOT_POSITIVE)?;
     let limits = limits(&context.instance.config);
     let (keyspace, database, reply) = context.parts();
+    let mut found_names: Vec<&[u8]> = Vec::new();
     let changed = change(keyspace, database, key, limits, names.iter(), |hash| {
         if new_time != NewTime::Keep {
             hash.make_expiring();
@@ -195,6 +196,9 @@ fn hgetex(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
             let expiry_ms = found.map(|found| found.expiry_ms);
             reply_found(reply, found);
             if let Some(before_ms) = expiry_ms {
+                if matches!(new_time, NewTime::At(time_ms) if time_ms <= now_ms) {
+                    found_names.push(name);
+                }
                 counts.apply(hash, name, before_ms, new_time, now_ms);
             }
         }
@@ -209,7 +213,7 @@ fn hgetex(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         NewTime::Keep | NewTime::At(_) => "hexpire",
     };
     if keyspace.changes.propagation.is_on() {
-        propagate_times(keyspace, database, key, names, new_time);
+        propagate_times(keyspace, database, key, (names, &found_names), new_time);
     }
     note_timed(keyspace, database, key, changed.result.timed, event);
     note_removed(keyspace, database, key, changed.result.removed);
@@ -224,13 +228,13 @@ fn propagate_times(
     keyspace: &mut Keyspace,
     database: usize,
     key: &[u8],
-    names: Args<'_>,
+    (names, found): (Args<'_>, &[&[u8]]),
     new_time: NewTime,
 ) {
     let names: Vec<&[u8]> = names.iter().collect();
     match new_time {
         NewTime::At(time_ms) if time_ms <= keyspace.now_ms => {
-            propagate_removals(keyspace, database, key, &names);
+            propagate_removals(keyspace, database, key, found);
             keyspace.changes.propagation.suppress();
         }
         NewTime::At(time_ms) => {

@@ -355,7 +355,8 @@ fn claim_idle(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let mut passing = Passing::new(keyspace, key, group);
     let changes = edit(keyspace, database, key, |stream| {
         claim_in(stream, group, &terms, |entries, group, changes| {
-            let mut claim = |group: &mut ConsumerGroup, id| terms.claim(entries, group, &mut passing, id);
+            let mut claim =
+                |group: &mut ConsumerGroup, id| terms.claim(entries, group, &mut passing, id);
             let (next, taken, forgotten) = claim_some(group, start, count, &mut claim);
             reply.array(3);
             write_id(reply, next);

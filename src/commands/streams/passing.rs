@@ -73,13 +73,7 @@ impl<'a> Passing<'a> {
 
     /// A consumer is new, and nothing else tells of it.
     pub fn consumer_created(&self, keyspace: &mut Keyspace, database: usize, consumer: &[u8]) {
-        let command: [&[u8]; 5] = [
-            b"XGROUP",
-            b"CREATECONSUMER",
-            self.key,
-            self.group,
-            consumer,
-        ];
+        let command: [&[u8]; 5] = [b"XGROUP", b"CREATECONSUMER", self.key, self.group, consumer];
         keyspace.changes.propagation.add(database, &command);
     }
 

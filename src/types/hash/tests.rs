@@ -354,7 +354,11 @@ fn ten_thousand_fields_with_one_time_go_in_steps() {
         let name = format!("field:{index:010}");
         assert!(hash.set_expiry(name.as_bytes(), Some(5)));
     }
-    assert_eq!(hash.remove_due(5, usize::MAX, |_| {}), 0, "they live through it");
+    assert_eq!(
+        hash.remove_due(5, usize::MAX, |_| {}),
+        0,
+        "they live through it"
+    );
     let mut steps = 0;
     while hash.remove_due(6, 64, |_| {}) > 0 {
         steps += 1;
