@@ -27,6 +27,7 @@ const LAYERS: &[&[&str]] = &[
 const UNSAFE_ALLOWED: &[&str] = &[
     "src/sys/",
     "src/collections/table/",
+    "src/collections/buffer.rs",
     "src/collections/element.rs",
     "src/collections/heap",
     "src/keyspace/record/",

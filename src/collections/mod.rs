@@ -1,5 +1,6 @@
 //! The core data structures: containers that know nothing of keys, clients or the clock. Never does I/O.
 
+pub mod buffer;
 pub mod element;
 pub mod hash;
 pub mod heap;

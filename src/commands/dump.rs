@@ -89,7 +89,7 @@ fn dump(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let compressor = &mut instance.serialization.compressor;
     let compresses = instance.config.rdbcompression;
     let mut writer = Writer::new(Vec::new(), compresses.then_some(compressor));
-    let version = save(record.value(), &mut writer);
+    let version = save(record, &mut writer);
     writer.footer(version);
     context.reply.bulk_shared(&writer.into_bytes().into());
     Ok(())

@@ -42,6 +42,14 @@ impl AccessPolicy {
         self.minutes = (now_ms / 60_000) as u32 & 0xffff;
     }
 
+    /// The same as of now, for who looks at records of now later.
+    pub fn copy(&self) -> AccessPolicy {
+        AccessPolicy {
+            random: self.random.clone(),
+            ..*self
+        }
+    }
+
     /// Seeds the logarithmic counter's coin.
     pub fn seed(&mut self, seed: u64) {
         self.random = fastrand::Rng::with_seed(seed);

@@ -2,7 +2,7 @@
 
 use crate::collections::hash::HashSeed;
 use crate::collections::ordered;
-use crate::collections::table::{Pinned, Reclaim, Table};
+use crate::collections::table::{Pinned, Reclaim, Slot, Table};
 
 use crate::types::hash::{Due, DueFields};
 
@@ -208,6 +208,23 @@ impl Database {
             self.fields_due.insert(Due { time_ms, hash });
         }
         self.records.insert(hash, record);
+    }
+
+    /// Adds a record if its key is not there yet; if it is, gives it back. O(1).
+    pub fn insert_absent(&mut self, hash: u64, record: Record) -> Result<(), Record> {
+        let volatile = record.expiry_ms().map(|_| record.volatile_reference());
+        let next_field_ms = record.next_field_expiry_ms();
+        match self.records.entry(hash, record.key()) {
+            Slot::Occupied(_) => return Err(record),
+            Slot::Vacant(vacant) => vacant.insert(record),
+        }
+        if let Some(reference) = volatile {
+            self.volatile.insert(hash, reference);
+        }
+        if let Some(time_ms) = next_field_ms {
+            self.fields_due.insert(Due { time_ms, hash });
+        }
+        Ok(())
     }
 
     /// Takes a key out. O(1).

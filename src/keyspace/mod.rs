@@ -17,6 +17,7 @@ pub mod record;
 mod relocate;
 mod text;
 mod value_mut;
+mod version;
 
 pub use access::AccessPolicy;
 pub use changes::{Change, Changes, EventClass};
@@ -26,6 +27,7 @@ pub use propagation::Propagation;
 pub use record::{NewValue, Record, Value};
 pub use text::Text;
 pub use value_mut::ValueMut;
+pub use version::Version;
 
 use crate::collections::hash::HashSeed;
 use crate::types::object::Object;

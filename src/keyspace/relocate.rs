@@ -46,4 +46,14 @@ impl Keyspace {
         self.changes.modified(database, record.key());
         self.databases[database].replace(hash, record);
     }
+
+    /// Adds a record that comes from a snapshot, unless its key is there already: then it is given back. Counts as no change. O(1).
+    pub fn load_new(&mut self, database: usize, hash: u64, record: Record) -> Result<(), Record> {
+        self.databases[database].insert_absent(hash, record)
+    }
+
+    /// Adds a record that comes from a snapshot, whatever was there before. Counts as no change. O(1).
+    pub fn load_over(&mut self, database: usize, hash: u64, record: Record) {
+        self.databases[database].replace(hash, record);
+    }
 }

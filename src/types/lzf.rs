@@ -21,6 +21,8 @@ const HASH_BITS: u32 = 16;
 const RATIO_MAX: u64 = 88;
 /// What is set aside for the output before it is known to be there, in bytes.
 const TRUSTED_BYTES: usize = 1024 * 1024;
+/// From this length on a piece of a compressed form is complete.
+const PIECE_BYTES: usize = 64 * 1024;
 
 /// Compresses strings, one after the other. Holds 256 KiB from the first one on.
 #[derive(Default)]
@@ -29,6 +31,79 @@ pub struct Compressor {
     places: Vec<u32>,
     /// Places below are those of earlier strings: a table need not be emptied for each.
     base: u32,
+    /// Bytes of the present string.
+    length: u32,
+}
+
+/// How far a string is compressed.
+struct Progress {
+    at: usize,
+    run: Run,
+}
+
+impl Progress {
+    fn start(out: &mut Vec<u8>) -> Progress {
+        Progress {
+            at: 0,
+            run: Run::start(out),
+        }
+    }
+
+    /// Takes the last two bytes. Says whether the output is short enough.
+    fn finish(&mut self, input: &[u8], end: usize, out: &mut Vec<u8>) -> bool {
+        if out.len() + 3 > end {
+            return false;
+        }
+        for &byte in &input[self.at..] {
+            self.run.push(byte, out);
+        }
+        self.run.close(out);
+        true
+    }
+}
+
+/// A string that is being compressed step by step.
+pub struct Compression {
+    progress: Progress,
+    /// The compressor's when it was begun.
+    base: u32,
+    limit: usize,
+    /// The compressed form so far but for the end, in pieces: one buffer would be moved as it grows.
+    finished: Vec<Vec<u8>>,
+    finished_bytes: usize,
+    out: Vec<u8>,
+}
+
+impl Compression {
+    /// Bytes of the compressed form so far.
+    pub fn len(&self) -> usize {
+        self.finished_bytes
+    }
+
+    /// Whether there is nothing yet.
+    pub fn is_empty(&self) -> bool {
+        self.finished_bytes == 0
+    }
+
+    /// The compressed form, in pieces.
+    pub fn into_pieces(self) -> Vec<Vec<u8>> {
+        self.finished
+    }
+
+    fn finish_piece(&mut self, length: usize) {
+        let tail = self.out.split_off(length);
+        self.finished_bytes += length;
+        self.finished.push(std::mem::replace(&mut self.out, tail));
+    }
+}
+
+/// What became of a step of a compression.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CompressionStep {
+    More,
+    Done,
+    /// The compressed form is too long.
+    DoesNotPay,
 }
 
 impl Compressor {
@@ -39,37 +114,105 @@ impl Compressor {
 
     /// Appends the compressed form of `input` to `out` if it is at most `limit` bytes long; says whether it did. O(input).
     pub fn compress(&mut self, input: &[u8], limit: usize, out: &mut Vec<u8>) -> bool {
-        let Ok(length) = u32::try_from(input.len()) else {
+        if !self.make_room(input) {
             return false;
-        };
-        if self.places.is_empty() || self.base.checked_add(length).is_none() {
-            self.places.clear();
-            self.places.resize(1 << HASH_BITS, 0);
-            self.base = 0;
         }
         let start = out.len();
-        let fits = self.write(input, start.saturating_add(limit), out);
+        let end = start.saturating_add(limit);
+        let mut progress = Progress::start(out);
+        let fits = self.advance(input, &mut progress, usize::MAX, end, out)
+            && progress.finish(input, end, out);
         if !fits {
             out.truncate(start);
         }
-        self.base += length;
         fits
     }
 
-    fn write(&mut self, input: &[u8], end: usize, out: &mut Vec<u8>) -> bool {
-        if input.is_empty() {
-            return false;
+    /// Begins to compress a long string step by step, to at most `limit` bytes; nothing if it is too long or empty. Another string
+    /// that is compressed in between spoils the attempt.
+    pub fn begin(&mut self, input: &[u8], limit: usize) -> Option<Compression> {
+        if !self.make_room(input) {
+            return None;
         }
-        let mut run = Run::start(out);
+        let mut out = Vec::new();
+        Some(Compression {
+            progress: Progress::start(&mut out),
+            base: self.base,
+            limit,
+            finished: Vec::new(),
+            finished_bytes: 0,
+            out,
+        })
+    }
+
+    /// Compresses about `bytes` more of the input, which must be the one that it was begun with. O(bytes).
+    pub fn step(
+        &mut self,
+        compression: &mut Compression,
+        input: &[u8],
+        bytes: usize,
+    ) -> CompressionStep {
+        let Compression { progress, out, .. } = compression;
+        let end = compression
+            .limit
+            .saturating_sub(compression.finished_bytes);
+        let until = progress.at.saturating_add(bytes);
+        if compression.base != self.base || !self.advance(input, progress, until, end, out) {
+            return CompressionStep::DoesNotPay;
+        }
+        if progress.at < until {
+            let fits = progress.finish(input, end, out);
+            compression.finish_piece(compression.out.len());
+            return match fits {
+                true => CompressionStep::Done,
+                false => CompressionStep::DoesNotPay,
+            };
+        }
+        if compression.out.len() >= PIECE_BYTES {
+            compression.finish_piece(compression.progress.run.header);
+            compression.progress.run.header = 0;
+        }
+        CompressionStep::More
+    }
+
+    /// Sets a range of places aside for a string; says whether it can be compressed at all.
+    fn make_room(&mut self, input: &[u8]) -> bool {
+        let Ok(length) = u32::try_from(input.len()) else {
+            return false;
+        };
+        let base = self.base.checked_add(self.length);
+        self.length = length;
+        match base {
+            Some(base) if !self.places.is_empty() && base.checked_add(length).is_some() => {
+                self.base = base;
+            }
+            _ => {
+                self.places.clear();
+                self.places.resize(1 << HASH_BITS, 0);
+                self.base = 0;
+            }
+        }
+        length > 0
+    }
+
+    /// Takes the input up to `until`, or a little further. Says whether the output is short enough so far.
+    fn advance(
+        &mut self,
+        input: &[u8],
+        progress: &mut Progress,
+        until: usize,
+        end: usize,
+        out: &mut Vec<u8>,
+    ) -> bool {
         let last = input.len().saturating_sub(2);
-        let mut at = 0;
-        while at < last {
-            let Some((distance, length)) = self.repetition(input, at) else {
+        let Progress { at, run } = progress;
+        while *at < last.min(until) {
+            let Some((distance, length)) = self.repetition(input, *at) else {
                 if out.len() >= end {
                     return false;
                 }
-                run.push(input[at], out);
-                at += 1;
+                run.push(input[*at], out);
+                *at += 1;
                 continue;
             };
             if out.len() + 4 - usize::from(run.count == 0) >= end {
@@ -77,21 +220,14 @@ impl Compressor {
             }
             run.close(out);
             push_reference(distance, length, out);
-            run = Run::start(out);
-            at += length;
-            if at >= last {
+            *run = Run::start(out);
+            *at += length;
+            if *at >= last {
                 break;
             }
-            self.note(input, at - 2);
-            self.note(input, at - 1);
+            self.note(input, *at - 2);
+            self.note(input, *at - 1);
         }
-        if out.len() + 3 > end {
-            return false;
-        }
-        for &byte in &input[at..] {
-            run.push(byte, out);
-        }
-        run.close(out);
         true
     }
 
@@ -158,7 +294,7 @@ impl Run {
         }
     }
 
-    fn close(self, out: &mut Vec<u8>) {
+    fn close(&self, out: &mut Vec<u8>) {
         match self.count {
             0 => out.truncate(self.header),
             count => out[self.header] = (count - 1) as u8,
@@ -288,6 +424,39 @@ mod tests {
         let repeated = (proptest::collection::vec(any::<u8>(), 1..40), 1..600usize);
         let repeated = repeated.prop_map(|(word, times)| word.repeat(times));
         proptest::collection::vec(prop_oneof![words, repeated], 1..6)
+    }
+
+    /// In steps of any size the same comes out as at once; another string in between is noticed.
+    #[test]
+    fn steps_make_no_difference() {
+        let mut random = fastrand::Rng::with_seed(7);
+        let words: Vec<u8> = (0..300_000).map(|_| random.u8(0..4)).collect();
+        for input in [&words[..], &words[..3], &[7; 200_000], &words[..40_000]] {
+            let mut compressor = Compressor::new();
+            let limit = input.len().saturating_sub(4);
+            let mut whole = Vec::new();
+            let pays = compressor.compress(input, limit, &mut whole);
+            for bytes in [1, 777, 16_384, usize::MAX] {
+                let mut compression = compressor.begin(input, limit).expect("it is not empty");
+                let end = loop {
+                    match compressor.step(&mut compression, input, bytes) {
+                        CompressionStep::More => {}
+                        end => break end,
+                    }
+                };
+                assert_eq!(end == CompressionStep::Done, pays);
+                if pays {
+                    assert_eq!(compression.len(), whole.len());
+                    assert_eq!(compression.into_pieces().concat(), whole);
+                }
+            }
+        }
+        let mut compressor = Compressor::new();
+        let mut compression = compressor.begin(&words, words.len()).expect("it is not empty");
+        compressor.step(&mut compression, &words, 1000);
+        compressor.compress(&words[..9], 9, &mut Vec::new());
+        let spoilt = compressor.step(&mut compression, &words, 1000);
+        assert_eq!(spoilt, CompressionStep::DoesNotPay);
     }
 
     proptest! {

@@ -154,6 +154,11 @@ impl<'a> Reader<'a> {
         self.array().map(u64::from_le_bytes)
     }
 
+    /// A signed 32-bit number, its low byte first.
+    pub fn i32(&mut self) -> Result<i32, FormatError> {
+        self.array().map(i32::from_le_bytes)
+    }
+
     /// A 128-bit number, its high byte first: so are stream IDs written.
     pub fn u128_big_endian(&mut self) -> Result<u128, FormatError> {
         self.array().map(u128::from_be_bytes)

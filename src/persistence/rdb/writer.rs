@@ -3,7 +3,7 @@
 use super::checksum::Checksum;
 use super::kind::ValueKind;
 use crate::resp::number;
-use crate::types::lzf::Compressor;
+use crate::types::lzf::{Compression, CompressionStep, Compressor};
 
 /// The form of a compressed string.
 const COMPRESSED: u8 = 0xc3;
@@ -19,12 +19,18 @@ pub struct Writer<'a> {
     out: Vec<u8>,
     /// Compresses longer strings, if they are to be.
     compressor: Option<&'a mut Compressor>,
+    /// Bytes that were dealt with, as they were before they were compressed.
+    work: usize,
 }
 
 impl<'a> Writer<'a> {
     /// A writer at the end of `out`, which compresses longer strings if it is given what with (`rdbcompression`).
     pub fn new(out: Vec<u8>, compressor: Option<&'a mut Compressor>) -> Self {
-        Self { out, compressor }
+        Self {
+            out,
+            compressor,
+            work: 0,
+        }
     }
 
     /// All that was written.
@@ -49,6 +55,7 @@ impl<'a> Writer<'a> {
 
     /// Bytes as they are.
     pub fn bytes(&mut self, bytes: &[u8]) {
+        self.work += bytes.len();
         self.out.extend_from_slice(bytes);
     }
 
@@ -102,12 +109,35 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// A string whose compressed form is at hand.
-    pub fn compressed_string(&mut self, packed: &[u8], length: u64) {
+    /// What stands before the compressed form of a string: how long it is, and how long the string.
+    pub fn compressed_head(&mut self, packed_length: u64, length: u64) {
         self.out.push(COMPRESSED);
-        self.length(packed.len() as u64);
+        self.length(packed_length);
         self.length(length);
-        self.bytes(packed);
+    }
+
+    /// Begins to compress a long string, if strings are compressed.
+    pub fn begin_compression(&mut self, text: &[u8]) -> Option<Compression> {
+        let limit = text.len().saturating_sub(SAVING_MIN_BYTES);
+        self.compressor.as_mut()?.begin(text, limit)
+    }
+
+    /// Compresses about `bytes` more of a long string. O(bytes).
+    pub fn compression_step(
+        &mut self,
+        compression: &mut Compression,
+        text: &[u8],
+        bytes: usize,
+    ) -> CompressionStep {
+        match &mut self.compressor {
+            Some(compressor) => compressor.step(compression, text, bytes),
+            None => CompressionStep::DoesNotPay,
+        }
+    }
+
+    /// How much was done with this writer, in bytes before they were compressed.
+    pub fn work(&self) -> usize {
+        self.work
     }
 
     fn small_integer(&mut self, number: i64) -> bool {
@@ -133,6 +163,7 @@ impl<'a> Writer<'a> {
         };
         let start = self.out.len();
         let limit = text.len() - SAVING_MIN_BYTES;
+        self.work += text.len();
         let pays = compressor.compress(text, limit, &mut self.out);
         if pays {
             let end = self.out.len();

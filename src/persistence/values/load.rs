@@ -85,9 +85,9 @@ pub struct LoadBuffer {
 }
 
 /// A value that is being built of its pieces.
-pub struct ValueBuilder<'a> {
-    settings: &'a LoadSettings,
-    seed: &'a HashSeed,
+pub struct ValueBuilder {
+    settings: LoadSettings,
+    seed: HashSeed,
     part: Part,
     packed_blocks: u64,
 }
@@ -104,9 +104,9 @@ enum Part {
     Stream(StreamBuilder),
 }
 
-impl<'a> ValueBuilder<'a> {
+impl ValueBuilder {
     /// Nothing yet of a value of this kind.
-    pub fn new(kind: ValueKind, settings: &'a LoadSettings, seed: &'a HashSeed) -> Self {
+    pub fn new(kind: ValueKind, settings: &LoadSettings, seed: &HashSeed) -> Self {
         let part = match kind {
             ValueKind::List
             | ValueKind::ListZiplist
@@ -129,8 +129,8 @@ impl<'a> ValueBuilder<'a> {
             _ => Part::Nothing,
         };
         Self {
-            settings,
-            seed,
+            settings: *settings,
+            seed: seed.clone(),
             part,
             packed_blocks: 0,
         }
@@ -192,12 +192,12 @@ impl<'a> ValueBuilder<'a> {
         let bytes = block.into_vec();
         let value = match form {
             PackedForm::Hash | PackedForm::HashExpiring => {
-                hash::adopt(form, bytes, self.settings.hashes, self.seed)
+                hash::adopt(form, bytes, self.settings.hashes, &self.seed)
             }
             PackedForm::Set | PackedForm::IntSet => {
-                set::adopt(form, bytes, self.settings.sets, self.seed)
+                set::adopt(form, bytes, self.settings.sets, &self.seed)
             }
-            PackedForm::SortedSet => sorted_set::adopt(bytes, self.settings.sorted_sets, self.seed),
+            PackedForm::SortedSet => sorted_set::adopt(bytes, self.settings.sorted_sets, &self.seed),
             PackedForm::List => None,
         };
         self.part = Part::Packed(value.ok_or(TWICE)?);

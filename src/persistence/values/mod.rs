@@ -1,13 +1,17 @@
-//! Values between the keyspace and the snapshot format: `save` writes one as Redis would, `load` builds one of its pieces.
+//! Values between the keyspace and the snapshot format: `save` writes one as Redis would (`ValueCursor` in
+//! bounded pieces), `load` builds one of its pieces.
 //!
 //! Never changes the keyspace, and never trusts a piece further than the format's reader vouches for it.
 
+mod cursor;
 mod load;
+mod long_text;
 mod save;
 mod streams;
 
+pub use cursor::ValueCursor;
 pub use load::{LoadBuffer, LoadSettings, Loaded, ValueBuilder, load};
-pub use save::save;
+pub use save::{Saved, kind_of, save, save_key};
 
 use crate::types::lzf::Compressor;
 

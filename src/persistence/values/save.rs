@@ -1,156 +1,146 @@
-//! Writes values in the form that Redis 7.2 gives them.
+//! Writes values in the form that Redis 7.2 gives them. Small ones at once; large ones are walked by a [`ValueCursor`].
 
 use crate::collections::listpack::Builder;
-use crate::keyspace::Value;
+use crate::keyspace::{Record, Value};
 use crate::persistence::rdb::{VERSION, VERSION_OF_TIMES, ValueKind, Writer};
-use crate::types::hash::{Field, HashRef};
-use crate::types::list::{BlockRef, List, ListRef};
+use crate::types::hash::HashRef;
 use crate::types::object::Object;
-use crate::types::set::Set;
 use crate::types::slot::PackedForm;
-use crate::types::sorted_set::{SortedSet, SortedSetRef};
 
-use super::streams;
+use super::cursor::ValueCursor;
+use super::long_text::LONG_TEXT_BYTES;
 
 /// How the blocks of a list are told apart.
-const LARGE_ELEMENT: u64 = 1;
-const LISTPACK: u64 = 2;
+pub(super) const LARGE_ELEMENT: u64 = 1;
+pub(super) const LISTPACK: u64 = 2;
+
+/// The type under which a value is written. O(1).
+pub fn kind_of(value: Value<'_>) -> ValueKind {
+    match value {
+        Value::Integer(_) | Value::Embedded(_) | Value::Raw(_) | Value::Large(_) => {
+            ValueKind::String
+        }
+        Value::Packed(form, _) => match form {
+            PackedForm::List => ValueKind::ListListpacks,
+            PackedForm::Set => ValueKind::SetListpack,
+            PackedForm::IntSet => ValueKind::SetIntset,
+            PackedForm::Hash => ValueKind::HashListpack,
+            // One without any time is written as an ordinary one, which more servers can read.
+            PackedForm::HashExpiring => match times_of(value) {
+                Some(_) => ValueKind::HashTimesListpack,
+                None => ValueKind::HashListpack,
+            },
+            PackedForm::SortedSet => ValueKind::SortedSetListpack,
+        },
+        Value::Object(object) => match object {
+            Object::List(_) => ValueKind::ListListpacks,
+            Object::Set(_) => ValueKind::Set,
+            Object::Hash(hash) => match hash.next_expiry_ms() {
+                Some(_) => ValueKind::HashTimes,
+                None => ValueKind::Hash,
+            },
+            Object::SortedSet(_) => ValueKind::SortedSet,
+            Object::Stream(_) => ValueKind::Stream3,
+        },
+    }
+}
+
+/// When the first field of a hash expires, in ms since the epoch.
+fn times_of(value: Value<'_>) -> Option<i64> {
+    HashRef::of(value.stored())?.next_expiry_ms()
+}
+
+/// Whether a value is so small that it is written at once.
+pub(super) fn is_small(value: Value<'_>) -> bool {
+    value.object().is_none() && text_bytes(value) <= LONG_TEXT_BYTES
+}
+
+/// What became of a key that was to be written.
+pub enum Saved {
+    /// It is written.
+    Whole,
+    /// Only its type is: this writes the rest.
+    Begun(ValueCursor),
+}
+
+/// Writes the type of a value, its key, and the value: at once if both are small. O(1).
+pub fn save_key(record: &Record, writer: &mut Writer<'_>) -> Saved {
+    let (key, value) = (record.key(), record.value());
+    writer.kind(kind_of(value));
+    if key.len() > LONG_TEXT_BYTES || !is_small(value) {
+        return Saved::Begun(ValueCursor::of_key_and_value(record.clone()));
+    }
+    writer.string(key);
+    save_small(value, writer);
+    Saved::Whole
+}
+
+/// Bytes of a value that is no object.
+fn text_bytes(value: Value<'_>) -> usize {
+    match value {
+        Value::Embedded(text) | Value::Raw(text) | Value::Packed(_, text) => text.len(),
+        Value::Large(text) => text.len(),
+        Value::Integer(_) | Value::Object(_) => 0,
+    }
+}
 
 /// Writes a value with its type in front; gives the version of the format that it takes. O(bytes).
-pub fn save(value: Value<'_>, writer: &mut Writer<'_>) -> u16 {
-    match value {
-        Value::Integer(number) => {
-            writer.kind(ValueKind::String);
-            writer.integer(number);
-        }
-        Value::Embedded(text) | Value::Raw(text) => save_text(text, writer),
-        Value::Large(text) => save_text(text, writer),
-        Value::Packed(form, bytes) => return save_packed(form, bytes, value, writer),
-        Value::Object(object) => return save_object(object, writer),
+pub fn save(record: &Record, writer: &mut Writer<'_>) -> u16 {
+    let kind = kind_of(record.value());
+    writer.kind(kind);
+    let mut cursor = ValueCursor::of_value(record.clone());
+    while cursor.step(writer) {}
+    match kind {
+        ValueKind::HashTimes | ValueKind::HashTimesListpack => VERSION_OF_TIMES,
+        _ => VERSION,
     }
-    VERSION
 }
 
-fn save_text(text: &[u8], writer: &mut Writer<'_>) {
-    writer.kind(ValueKind::String);
-    writer.string(text);
+/// Writes a value that is no object, without its type. O(bytes).
+pub(super) fn save_small(value: Value<'_>, writer: &mut Writer<'_>) {
+    save_head(value, writer);
+    match value {
+        Value::Integer(number) => writer.integer(number),
+        Value::Embedded(text) | Value::Raw(text) => writer.string(text),
+        Value::Large(text) => writer.string(text),
+        Value::Packed(PackedForm::HashExpiring, bytes) if times_of(value).is_none() => {
+            writer.string(&without_times(value, bytes));
+        }
+        Value::Packed(_, bytes) => writer.string(bytes),
+        Value::Object(_) => {}
+    }
 }
 
-fn save_packed(form: PackedForm, bytes: &[u8], value: Value<'_>, writer: &mut Writer<'_>) -> u16 {
-    let kind = match form {
-        PackedForm::List => {
+/// Writes what stands between the type of a value that is no object and its only string.
+pub(super) fn save_head(value: Value<'_>, writer: &mut Writer<'_>) {
+    match value {
+        Value::Packed(PackedForm::List, _) => {
             // As a row of one block.
-            writer.kind(ValueKind::ListListpacks);
             writer.length(1);
             writer.length(LISTPACK);
-            writer.string(bytes);
-            return VERSION;
         }
-        PackedForm::HashExpiring => {
-            let hash = HashRef::of(value.stored());
-            return hash.map_or(VERSION, |hash| save_expiring(hash, bytes, writer));
+        Value::Packed(PackedForm::HashExpiring, _) => {
+            if let Some(first_ms) = times_of(value) {
+                writer.time_ms(first_ms);
+            }
         }
-        PackedForm::Set => ValueKind::SetListpack,
-        PackedForm::IntSet => ValueKind::SetIntset,
-        PackedForm::Hash => ValueKind::HashListpack,
-        PackedForm::SortedSet => ValueKind::SortedSetListpack,
-    };
-    writer.kind(kind);
-    writer.string(bytes);
-    VERSION
+        _ => {}
+    }
 }
 
-/// A packed hash with room for times. One without any time is written as an ordinary one, which more servers can read.
-fn save_expiring(hash: HashRef<'_>, bytes: &[u8], writer: &mut Writer<'_>) -> u16 {
-    if let Some(first_ms) = hash.next_expiry_ms() {
-        writer.kind(ValueKind::HashTimesListpack);
-        writer.time_ms(first_ms);
-        writer.string(bytes);
-        return VERSION_OF_TIMES;
-    }
+/// Whether the bytes of a value are not written as they lie: a packed hash with room for times, but without any.
+pub(super) fn is_converted(value: Value<'_>) -> bool {
+    matches!(value, Value::Packed(PackedForm::HashExpiring, _)) && times_of(value).is_none()
+}
+
+/// A packed hash with room for times, as an ordinary one.
+fn without_times(value: Value<'_>, bytes: &[u8]) -> Vec<u8> {
     let mut pairs = Builder::with_capacity(bytes.len());
-    hash.for_each(|field| {
-        pairs.push(&field.name);
-        pairs.push(&field.found.value);
-    });
-    writer.kind(ValueKind::HashListpack);
-    writer.string(&pairs.finish());
-    VERSION
-}
-
-fn save_object(object: &Object, writer: &mut Writer<'_>) -> u16 {
-    match object {
-        Object::List(list) => save_list(list, writer),
-        Object::Hash(hash) => return save_hash(HashRef::Large(hash), writer),
-        Object::Set(set) => save_set(set, writer),
-        Object::SortedSet(sorted_set) => save_sorted_set(sorted_set, writer),
-        Object::Stream(stream) => streams::save(stream, writer),
+    if let Some(hash) = HashRef::of(value.stored()) {
+        hash.for_each(|field| {
+            pairs.push(&field.name);
+            pairs.push(&field.found.value);
+        });
     }
-    VERSION
-}
-
-fn save_list(list: &List, writer: &mut Writer<'_>) {
-    let blocks = ListRef::Large(list);
-    writer.kind(ValueKind::ListListpacks);
-    writer.length(blocks.blocks().count() as u64);
-    for block in blocks.blocks() {
-        match block {
-            BlockRef::Run(listpack) => {
-                writer.length(LISTPACK);
-                writer.string(listpack.bytes());
-            }
-            BlockRef::Large(element) => {
-                writer.length(LARGE_ELEMENT);
-                writer.string(element);
-            }
-            BlockRef::Compressed {
-                bytes,
-                plain_length,
-                is_large,
-            } => {
-                writer.length(if is_large { LARGE_ELEMENT } else { LISTPACK });
-                writer.compressed_string(bytes, plain_length as u64);
-            }
-        }
-    }
-}
-
-fn save_hash(hash: HashRef<'_>, writer: &mut Writer<'_>) -> u16 {
-    let first_ms = hash.next_expiry_ms();
-    match first_ms {
-        None => writer.kind(ValueKind::Hash),
-        Some(first_ms) => {
-            writer.kind(ValueKind::HashTimes);
-            writer.time_ms(first_ms);
-        }
-    }
-    writer.length(hash.len() as u64);
-    hash.for_each(|Field { name, found }| {
-        if let Some(first_ms) = first_ms {
-            // One more than the distance to the first time; 0: no time.
-            let distance = found
-                .expiry_ms
-                .map_or(0, |time_ms| time_ms.abs_diff(first_ms) + 1);
-            writer.length(distance);
-        }
-        name.with_bytes(|name| writer.string(name));
-        found.value.with_bytes(|value| writer.string(value));
-    });
-    first_ms.map_or(VERSION, |_| VERSION_OF_TIMES)
-}
-
-fn save_set(set: &Set, writer: &mut Writer<'_>) {
-    writer.kind(ValueKind::Set);
-    writer.length(set.len() as u64);
-    set.for_each(|member| writer.string(member.key()));
-}
-
-/// From the highest score to the lowest: so Redis writes it, because its loader likes that order best.
-fn save_sorted_set(sorted_set: &SortedSet, writer: &mut Writer<'_>) {
-    writer.kind(ValueKind::SortedSet);
-    writer.length(sorted_set.len() as u64);
-    for (member, score) in SortedSetRef::Large(sorted_set).iter().rev() {
-        member.with_bytes(|member| writer.string(member));
-        writer.double(score);
-    }
+    pairs.finish()
 }

@@ -1,9 +1,14 @@
 //! Streams between their type and the snapshot format.
 
-use crate::persistence::rdb::{EntriesRead, Fault, StreamId, StreamPiece, ValueKind, Writer};
-use crate::types::stream::{ConsumerParts, Group, GroupParts, History, Id, PartsError, Stream};
+use std::collections::VecDeque;
+
+use crate::persistence::rdb::{EntriesRead, Fault, StreamId, StreamPiece, Writer};
+use crate::types::stream::{
+    Consumer, ConsumerParts, Group, GroupParts, History, Id, PartsError, Stream,
+};
 
 use super::load::MISPLACED;
+use super::long_text::Source;
 
 /// A stream that is being built of its parts.
 #[derive(Default)]
@@ -127,14 +132,112 @@ fn fault(error: PartsError) -> Fault {
     })
 }
 
-/// Writes a stream with its type in front. O(bytes).
-pub(super) fn save(stream: &Stream, writer: &mut Writer<'_>) {
-    writer.kind(ValueKind::Stream3);
-    writer.length(stream.entries.blocks() as u64);
-    for block in stream.entries.iter_blocks() {
-        writer.string(&raw_id(block.first));
-        writer.string(block.bytes);
+/// How far a stream has been written.
+#[derive(Default)]
+pub(super) struct StreamCursor {
+    next: Next,
+    /// Number of the next block, or of the present group.
+    index: usize,
+    /// Number of the present consumer of the group.
+    consumer: usize,
+    /// Number of the next pending entry of the group, or of the consumer.
+    pending: usize,
+}
+
+/// What is written next.
+#[derive(Clone, Copy, Default)]
+enum Next {
+    #[default]
+    BlockCount,
+    Block,
+    Group,
+    GroupPending,
+    Consumer,
+    ConsumerPending,
+}
+
+/// Pending entries written in one go.
+const PENDING_RUN: usize = 64;
+
+impl StreamCursor {
+    /// Writes the next part, or notes what is to be written of it; tells whether there was one. O(log n) and a bounded piece.
+    pub fn step(
+        &mut self,
+        stream: &Stream,
+        later: &mut VecDeque<Source>,
+        writer: &mut Writer<'_>,
+    ) -> bool {
+        match self.next {
+            Next::BlockCount => {
+                writer.length(stream.entries.blocks() as u64);
+                self.next = Next::Block;
+            }
+            Next::Block => match stream.entries.block_at(self.index) {
+                Some(block) => {
+                    writer.string(&raw_id(block.first));
+                    later.push_back(Source::StreamBlock(self.index));
+                    self.index += 1;
+                }
+                None => {
+                    save_summary(stream, writer);
+                    self.index = 0;
+                    self.next = Next::Group;
+                }
+            },
+            Next::Group => {
+                let Some(group) = stream.groups.at(self.index) else {
+                    return false;
+                };
+                begin_group(group, writer);
+                (self.pending, self.next) = (0, Next::GroupPending);
+            }
+            Next::GroupPending | Next::Consumer | Next::ConsumerPending => {
+                if let Some(group) = stream.groups.at(self.index) {
+                    self.step_in(group, writer);
+                }
+            }
+        }
+        true
     }
+
+    /// The same within a group.
+    fn step_in(&mut self, group: &Group, writer: &mut Writer<'_>) {
+        let run = self.pending..self.pending + PENDING_RUN;
+        self.pending = run.end;
+        if let Next::GroupPending = self.next {
+            for pending in group.pending().range(run.clone()) {
+                writer.bytes(&raw_id(pending.id));
+                writer.time_ms(pending.delivered_ms);
+                writer.length(pending.deliveries);
+            }
+            if run.end >= group.pending().len() {
+                writer.length(group.consumers().count() as u64);
+                (self.consumer, self.next) = (0, Next::Consumer);
+            }
+            return;
+        }
+        let Some(consumer) = group.consumer_at(self.consumer) else {
+            self.index += 1;
+            self.next = Next::Group;
+            return;
+        };
+        if let Next::Consumer = self.next {
+            begin_consumer(consumer, writer);
+            (self.pending, self.next) = (0, Next::ConsumerPending);
+            return;
+        }
+        for id in consumer.pending().range(run.clone()) {
+            writer.bytes(&raw_id(*id));
+        }
+        if run.end >= consumer.pending().len() {
+            self.consumer += 1;
+            self.next = Next::Consumer;
+        }
+    }
+}
+
+/// Writes what is known of the whole.
+fn save_summary(stream: &Stream, writer: &mut Writer<'_>) {
     let history = stream.entries.history();
     writer.length(stream.len() as u64);
     for id in [history.last_id, history.first_id, history.max_deleted_id] {
@@ -142,31 +245,20 @@ pub(super) fn save(stream: &Stream, writer: &mut Writer<'_>) {
     }
     writer.length(history.added);
     writer.length(stream.groups.len() as u64);
-    for group in stream.groups.iter() {
-        save_group(group, writer);
-    }
 }
 
-fn save_group(group: &Group, writer: &mut Writer<'_>) {
+fn begin_group(group: &Group, writer: &mut Writer<'_>) {
     writer.string(group.name());
     save_id(group.last_id, writer);
     writer.length(group.entries_read.map_or(u64::MAX, |count| count as u64));
     writer.length(group.pending().len() as u64);
-    for pending in group.pending().iter() {
-        writer.bytes(&raw_id(pending.id));
-        writer.time_ms(pending.delivered_ms);
-        writer.length(pending.deliveries);
-    }
-    writer.length(group.consumers().count() as u64);
-    for consumer in group.consumers() {
-        writer.string(consumer.name());
-        writer.time_ms(consumer.seen_ms);
-        writer.time_ms(consumer.active_ms.unwrap_or(-1));
-        writer.length(consumer.pending().len() as u64);
-        for id in consumer.pending().iter() {
-            writer.bytes(&raw_id(*id));
-        }
-    }
+}
+
+fn begin_consumer(consumer: &Consumer, writer: &mut Writer<'_>) {
+    writer.string(consumer.name());
+    writer.time_ms(consumer.seen_ms);
+    writer.time_ms(consumer.active_ms.unwrap_or(-1));
+    writer.length(consumer.pending().len() as u64);
 }
 
 fn save_id(id: Id, writer: &mut Writer<'_>) {

@@ -269,6 +269,11 @@ impl Hash {
         self.fields.iter()
     }
 
+    /// The fields as they are now, to be walked in pieces. O(1).
+    pub fn pin(&self) -> table::Pinned<Element> {
+        self.fields.pin()
+    }
+
     /// Shows every field. O(n).
     pub fn for_each(&self, mut visit: impl FnMut(&Element)) {
         // A version of the table is walked because that fetches a segment's elements side by side.

@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 
+use crate::collections::buffer::Buffer;
 use crate::collections::listpack::Listpack;
 use crate::collections::ordered::{Item as TreeItem, Weighted};
 use crate::collections::packed::Packed;
@@ -24,7 +25,7 @@ pub(super) enum Block {
 /// A block in its compressed form.
 #[derive(Clone)]
 pub(super) struct Compressed {
-    bytes: Box<[u8]>,
+    bytes: Buffer,
     /// Bytes that it has when it is not compressed.
     plain_length: u32,
     count: u32,
@@ -76,7 +77,7 @@ impl Block {
         match self {
             Block::Run(run) => run.memory_bytes(),
             Block::Large(bytes) => bytes.len(),
-            Block::Compressed(compressed) => compressed.bytes.len(),
+            Block::Compressed(compressed) => compressed.bytes.memory_bytes(),
         }
     }
 
@@ -121,7 +122,7 @@ impl Block {
             return;
         }
         *self = match self.open() {
-            Open::Run(bytes) => Block::Run(Run::new(bytes.into_owned())),
+            Open::Run(bytes) => Block::Run(Run::new(&bytes)),
             Open::Large(bytes) => Block::Large(bytes.into_owned()),
         };
     }

@@ -4,7 +4,7 @@
 use std::mem;
 use std::rc::Rc;
 
-use crate::collections::listpack::{self, Element, encoded_size};
+use crate::collections::listpack::{self, EMPTY, Element, encoded_size};
 
 use super::List;
 use super::block::{Block, Link};
@@ -12,9 +12,9 @@ use super::item::Given;
 use super::run::{End, Run};
 
 /// A part of the list's blocks to spare when a run grows at an end of the list.
-const SPARE_DIVISOR: usize = 8;
+const SPARE_DIVISOR: usize = 32;
 /// The least to spare then, in bytes.
-const SPARE_BYTES_MIN: usize = 32;
+const SPARE_BYTES_MIN: usize = 64;
 
 /// Where an element is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,8 +109,8 @@ impl List {
             self.len += 1;
             return;
         }
-        let room = (encoded_size(&element) + spare).min(bytes_max);
-        let mut run = Run::with_room(room, end);
+        let needed = EMPTY.len() + encoded_size(&element);
+        let mut run = Run::with_capacity((needed + spare).min(bytes_max).max(needed), end);
         push_to(&mut run, end, element);
         self.push_block(end, Block::Run(run));
     }
@@ -148,6 +148,10 @@ impl List {
             }
         } else {
             self.push_inner(number - 1, block);
+            if self.is_compressed_at(number) {
+                // It may lie far from the borders; the change itself compresses it.
+                self.change_block(number, |_| ());
+            }
         }
         self.fit_compression(1);
     }

@@ -45,7 +45,7 @@ impl ListBuilder {
         if listpack.len() <= BLOCK_BYTES_MAX {
             return self
                 .list
-                .push_block(End::Back, Block::Run(Run::new(listpack)));
+                .push_block(End::Back, Block::Run(Run::new(&listpack)));
         }
         for element in view.iter() {
             element.with_bytes(|bytes| self.push(&bytes));

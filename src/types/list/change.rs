@@ -156,7 +156,7 @@ impl List {
                 Without::Unchanged => {}
                 Without::Nothing => self.remove_block(number),
                 Without::Some(listpack) => {
-                    self.change_block(number, |block| *block = Block::Run(Run::new(listpack)));
+                    self.change_block(number, |block| *block = Block::Run(Run::new(&listpack)));
                 }
             }
             number = match from {
@@ -203,7 +203,7 @@ impl List {
             }
             Block::Large(_) | Block::Compressed(_) => unreachable!("one element is not parted"),
         });
-        self.insert_block(number + 1, Block::Run(Run::new(tail)));
+        self.insert_block(number + 1, Block::Run(Run::new(&tail)));
         number + 1
     }
 }
@@ -211,7 +211,7 @@ impl List {
 fn run_of(text: &[u8]) -> Block {
     let mut builder = Builder::new();
     builder.push_bytes(text);
-    Block::Run(Run::new(builder.finish()))
+    Block::Run(Run::new(&builder.finish()))
 }
 
 /// What is left of a block without some elements.
@@ -262,9 +262,7 @@ fn without(
         }
         seen += usize::from(equal);
     }
-    let mut bytes = builder.finish();
-    bytes.shrink_to_fit();
-    (Without::Some(bytes), removed)
+    (Without::Some(builder.finish()), removed)
 }
 
 /// Takes out of packed bytes up to so many elements equal to a string, from an end on; gives how many. O(n).

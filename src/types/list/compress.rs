@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 
+use crate::collections::buffer::Buffer;
 use crate::types::lzf::{self, Compressor};
 
 /// Blocks shorter than this stay as they are, in bytes.
@@ -15,7 +16,7 @@ thread_local! {
 }
 
 /// The compressed form of bytes, if that is worth it. O(bytes).
-pub(super) fn pack(plain: &[u8]) -> Option<Box<[u8]>> {
+pub(super) fn pack(plain: &[u8]) -> Option<Buffer> {
     if plain.len() < PLAIN_BYTES_MIN {
         return None;
     }
@@ -23,7 +24,7 @@ pub(super) fn pack(plain: &[u8]) -> Option<Box<[u8]>> {
     let mut packed = Vec::with_capacity(plain.len());
     COMPRESSOR
         .with_borrow_mut(|compressor| compressor.compress(plain, limit, &mut packed))
-        .then(|| packed.into_boxed_slice())
+        .then(|| Buffer::from(&packed[..]))
 }
 
 /// The bytes that were compressed. O(bytes).

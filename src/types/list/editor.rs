@@ -19,7 +19,7 @@ use super::view::ListRef;
 use super::{Block, List};
 
 /// Lists larger than this do not lie in their records, in bytes.
-const PACKED_BYTES_MAX: usize = 2048;
+const PACKED_BYTES_MAX: usize = 4096;
 /// What an element is taken to need besides its text there, in bytes.
 const OVERHEAD_BYTES: usize = 4;
 
@@ -202,7 +202,7 @@ impl<'a, S: Slot> ListEditor<'a, S> {
         }
         let mut list = List::new(limits);
         if !self.packed().is_empty() {
-            let run = Run::new(self.packed().bytes().to_vec());
+            let run = Run::new(self.packed().bytes());
             list.push_block(End::Back, Block::Run(run));
         }
         list.is_compact = is_compact;

@@ -9,11 +9,16 @@
 
 use std::ops::Range;
 
+use crate::collections::buffer::Buffer;
 use crate::collections::listpack::{EMPTY, Listpack};
 use crate::collections::packed::Packed;
 
 /// Buffers shorter than this keep their room when they lose elements, in bytes.
 const SHRINK_BYTES_MIN: usize = 512;
+
+/// What is worth giving up: a part of the elements' bytes, and some.
+const SLACK_DIVISOR: usize = 64;
+const SLACK_BYTES_MIN: usize = 32;
 
 /// The end of something with two ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,45 +39,37 @@ impl End {
 
 /// A listpack in a buffer with room.
 pub(super) struct Run {
-    buffer: Box<[u8]>,
+    buffer: Buffer,
     start: u32,
     end: u32,
 }
 
 impl Default for Run {
     fn default() -> Run {
-        Run::new(EMPTY.to_vec())
+        Run::new(&EMPTY)
     }
 }
 
 impl Clone for Run {
     fn clone(&self) -> Run {
-        Run::new(self.bytes().to_vec())
+        Run::new(self.bytes())
     }
 }
 
 impl Run {
     /// A run of these bytes, which are a listpack, without room.
-    pub fn new(listpack: Vec<u8>) -> Run {
+    pub fn new(listpack: &[u8]) -> Run {
         Run {
             start: 0,
             end: listpack.len() as u32,
-            buffer: listpack.into_boxed_slice(),
+            buffer: Buffer::from(listpack),
         }
     }
 
-    /// An empty run with so much room at one end and none at the other, in bytes.
-    pub fn with_room(room: usize, at: End) -> Run {
-        let mut run = Run {
-            buffer: vec![0; room + EMPTY.len()].into_boxed_slice(),
-            start: 0,
-            end: EMPTY.len() as u32,
-        };
-        if at == End::Front {
-            run.start = room as u32;
-            run.end += room as u32;
-        }
-        run.bytes_mut().copy_from_slice(&EMPTY);
+    /// An empty run in a buffer of at least so many bytes, with all the room at one end.
+    pub fn with_capacity(capacity: usize, room_at: End) -> Run {
+        let mut run = Run::default();
+        run.reallocate(capacity.max(EMPTY.len()), room_at);
         run
     }
 
@@ -95,7 +92,7 @@ impl Run {
     /// Bytes of the buffer.
     #[inline]
     pub fn memory_bytes(&self) -> usize {
-        self.buffer.len()
+        self.buffer.memory_bytes()
     }
 
     #[inline]
@@ -130,9 +127,10 @@ impl Run {
         self.reallocate((needed + spare).min(bytes_max).max(needed), at);
     }
 
-    /// Moves to a buffer of so many bytes, with all the room at one end.
+    /// Moves to a buffer of at least so many bytes, with all the room at one end.
     fn reallocate(&mut self, capacity: usize, room_at: End) {
-        let mut buffer = vec![0; capacity].into_boxed_slice();
+        let capacity = Buffer::full_length(capacity);
+        let mut buffer = Buffer::zeroed(capacity);
         let length = self.length();
         let start = if room_at == End::Front {
             capacity - length
@@ -148,7 +146,7 @@ impl Run {
     #[inline]
     pub fn fit(&mut self) {
         let length = self.length();
-        if self.buffer.len() > length + length / 8 + 32 {
+        if self.buffer.len() > length + length / SLACK_DIVISOR + SLACK_BYTES_MIN {
             self.reallocate(length, End::Back);
         }
     }
@@ -187,7 +185,12 @@ impl Packed for Run {
             End::Back
         };
         if with.len() > range.len() {
-            self.make_room(side, with.len() - range.len(), length / 8, usize::MAX);
+            self.make_room(
+                side,
+                with.len() - range.len(),
+                length / SLACK_DIVISOR,
+                usize::MAX,
+            );
         }
         let start = self.start as usize;
         let at = match side {
@@ -228,14 +231,14 @@ mod tests {
             if round % 100 == 0 {
                 run.fit();
                 assert_eq!(run.bytes(), model);
-                assert!(run.memory_bytes() <= model.len() + model.len() / 8 + 32);
+                assert!(run.memory_bytes() <= model.len() + model.len() / 32 + 64);
             }
         }
     }
 
     #[test]
     fn a_run_that_is_used_as_a_queue_does_not_grow() {
-        let mut run = Run::with_room(100, End::Back);
+        let mut run = Run::with_capacity(100, End::Back);
         for _ in 0..1000 {
             let end = run.bytes().len() - 1;
             run.make_room(End::Back, 10, 20, 100);
@@ -249,7 +252,7 @@ mod tests {
 
     #[test]
     fn a_large_buffer_of_few_elements_is_given_up() {
-        let mut run = Run::with_room(4000, End::Front);
+        let mut run = Run::with_capacity(4000, End::Front);
         run.fit_loosely();
         assert!(run.memory_bytes() < 20);
     }

@@ -124,6 +124,17 @@ impl<'a> ListRef<'a> {
 }
 
 impl List {
+    /// How many blocks there are. O(1).
+    pub fn stored_blocks(&self) -> usize {
+        self.block_count()
+    }
+
+    /// The block with this number, as it is stored. O(log n).
+    pub fn stored_block(&self, number: usize) -> Option<BlockRef<'_>> {
+        let exists = number < self.block_count();
+        exists.then(|| self.block(number).stored())
+    }
+
     /// The blocks with these numbers, which must exist.
     pub(super) fn blocks(&self, numbers: Range<usize>) -> impl DoubleEndedIterator<Item = &Block> {
         let count = self.block_count();

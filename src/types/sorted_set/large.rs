@@ -204,6 +204,11 @@ impl SortedSet {
         self.order.range(ranks)
     }
 
+    /// The elements with these ranks, in order, from either end. O(log n) to begin.
+    pub fn elements(&self, ranks: Range<usize>) -> impl DoubleEndedIterator<Item = &Element> {
+        self.order.range(ranks).map(|scored| &scored.element)
+    }
+
     /// One step of a walk over all elements in no particular order: shows some and gives the cursor to go on with, 0 at the
     /// end. Every element that is there throughout is shown, some perhaps twice. O(1).
     pub fn scan(&self, cursor: u64, visit: impl FnMut(&Element)) -> u64 {

@@ -156,6 +156,11 @@ impl Group {
         self.consumers.iter()
     }
 
+    /// The consumer with this number in the order of the names. O(log n).
+    pub fn consumer_at(&self, index: usize) -> Option<&Consumer> {
+        self.consumers.at(index).map(|consumer| &**consumer)
+    }
+
     /// The consumer of this name. O(log n).
     pub fn consumer(&self, name: &[u8]) -> Option<&Consumer> {
         let found = self.consumers.get(|consumer| consumer.name().cmp(name));
@@ -364,6 +369,11 @@ impl Groups {
     /// All in the order of their names.
     pub fn iter(&self) -> Range<'_, Rc<Group>> {
         self.groups.iter()
+    }
+
+    /// The group with this number in the order of the names. O(log n).
+    pub fn at(&self, index: usize) -> Option<&Group> {
+        self.groups.at(index).map(|group| &**group)
     }
 
     /// The group of this name. O(log n).

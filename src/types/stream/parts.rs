@@ -91,6 +91,19 @@ pub fn is_valid_block(bytes: &[u8], deep: bool) -> bool {
 }
 
 impl Entries {
+    /// The block with this number, as it is. O(log n).
+    pub fn block_at(&self, index: usize) -> Option<BlockRef<'_>> {
+        let full = self.blocks.at(index).map(Block::node);
+        let node = full.or_else(|| {
+            let is_tail = index == self.blocks.len();
+            self.tail.as_ref().filter(|_| is_tail).map(Tail::node)
+        })?;
+        Some(BlockRef {
+            first: node.first,
+            bytes: node.listpack.bytes(),
+        })
+    }
+
     /// The blocks, as they are, in order.
     pub fn iter_blocks(&self) -> impl Iterator<Item = BlockRef<'_>> {
         let full = self.blocks.iter().map(Block::node);

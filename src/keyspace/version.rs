@@ -1,0 +1,94 @@
+//! All databases as they were at one instant, to be walked in pieces while they change. Never changes anything.
+
+use crate::collections::table::Pinned;
+
+use super::{Keyspace, Record};
+
+/// A version of the whole keyspace. Later changes copy what they touch, once; walking lets go of what has been seen.
+pub struct Version {
+    /// The databases that have keys, the next one last.
+    databases: Vec<DatabaseVersion>,
+    keys: usize,
+    has_field_times: bool,
+}
+
+struct DatabaseVersion {
+    number: usize,
+    records: Pinned<Record>,
+    volatile: usize,
+}
+
+/// What a version knows of one of its databases.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DatabaseSummary {
+    pub number: usize,
+    /// Keys that it had when it was pinned.
+    pub keys: usize,
+    /// Those of them that had an expiry time.
+    pub volatile: usize,
+}
+
+impl Keyspace {
+    /// Holds on to all databases as they are now. O(databases).
+    pub fn pin(&self) -> Version {
+        let databases = self.databases.iter().enumerate().rev();
+        let databases: Vec<_> = databases
+            .filter(|(_, database)| !database.is_empty())
+            .map(|(number, database)| DatabaseVersion {
+                number,
+                records: database.pin(),
+                volatile: database.volatile_len(),
+            })
+            .collect();
+        Version {
+            keys: databases.iter().map(|one| one.records.len()).sum(),
+            databases,
+            has_field_times: self.databases.iter().any(|one| one.expiring_hashes() > 0),
+        }
+    }
+}
+
+impl Version {
+    /// Number of keys when it was pinned, expired ones included.
+    pub fn keys(&self) -> usize {
+        self.keys
+    }
+
+    /// Whether there are hashes with fields that expire.
+    pub fn has_field_times(&self) -> bool {
+        self.has_field_times
+    }
+
+    /// The database that is being walked; nothing at the end.
+    pub fn database(&self) -> Option<DatabaseSummary> {
+        self.databases.last().map(|one| DatabaseSummary {
+            number: one.number,
+            keys: one.records.len(),
+            volatile: one.volatile,
+        })
+    }
+
+    /// Shows the next records of the present database and lets go of them; where there are none left, the next database is the
+    /// present one and nothing is shown. Says whether it showed any. O(1), at most some hundred records.
+    pub fn next_records(&mut self, visit: impl FnMut(&Record)) -> bool {
+        let Some(database) = self.databases.last_mut() else {
+            return false;
+        };
+        let more = database.records.next_segment(visit);
+        if !more {
+            self.databases.pop();
+        }
+        more
+    }
+
+    /// Lets go of about so many records that nobody wants to see; says whether there are more.
+    pub fn release_step(&mut self, records: usize) -> bool {
+        let Some(database) = self.databases.last_mut() else {
+            return false;
+        };
+        if !database.records.release_step(records) {
+            self.databases.pop();
+        }
+        !self.databases.is_empty()
+    }
+}
