@@ -33,6 +33,7 @@ pub mod resp;
 pub mod types;
 
 pub mod crash;
+pub mod disk;
 pub mod logging;
 pub mod sys;
 

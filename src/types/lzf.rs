@@ -153,9 +153,7 @@ impl Compressor {
         bytes: usize,
     ) -> CompressionStep {
         let Compression { progress, out, .. } = compression;
-        let end = compression
-            .limit
-            .saturating_sub(compression.finished_bytes);
+        let end = compression.limit.saturating_sub(compression.finished_bytes);
         let until = progress.at.saturating_add(bytes);
         if compression.base != self.base || !self.advance(input, progress, until, end, out) {
             return CompressionStep::DoesNotPay;
@@ -452,7 +450,9 @@ mod tests {
             }
         }
         let mut compressor = Compressor::new();
-        let mut compression = compressor.begin(&words, words.len()).expect("it is not empty");
+        let mut compression = compressor
+            .begin(&words, words.len())
+            .expect("it is not empty");
         compressor.step(&mut compression, &words, 1000);
         compressor.compress(&words[..9], 9, &mut Vec::new());
         let spoilt = compressor.step(&mut compression, &words, 1000);

@@ -3,5 +3,9 @@
 //! Never touches a file, and never runs a command.
 
 mod feed;
+pub mod manifest;
+mod reader;
 
 pub use feed::Feeder;
+pub use manifest::{BaseFormat, Manifest, ManifestError, Part, PartKind};
+pub use reader::{AppendedReader, Found, Malformed};

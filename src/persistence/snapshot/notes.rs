@@ -55,7 +55,9 @@ pub fn skip_module_data(reader: &mut Reader<'_>, is_auxiliary: bool) -> Result<(
         let kind = reader.length()?;
         reader.length()?;
         if kind != UNSIGNED {
-            return Err(reader.error(Fault::Corrupt("a module's data do not say where they belong")));
+            return Err(reader.error(Fault::Corrupt(
+                "a module's data do not say where they belong",
+            )));
         }
     }
     loop {

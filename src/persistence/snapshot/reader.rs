@@ -186,7 +186,8 @@ impl Loader {
         }
         let taken = reader.position();
         if self.settings.checks_sum && !was_footer {
-            self.checksum.update(&buffer[self.start..self.start + taken]);
+            self.checksum
+                .update(&buffer[self.start..self.start + taken]);
         }
         self.start += taken;
         self.offset += taken as u64;

@@ -60,7 +60,10 @@ impl Elements {
     fn next(&mut self) -> Option<Element> {
         while self.queue.is_empty() {
             let queue = &mut self.queue;
-            if !self.table.next_segment(|element| queue.push(element.clone())) {
+            if !self
+                .table
+                .next_segment(|element| queue.push(element.clone()))
+            {
                 return None;
             }
         }
@@ -134,7 +137,9 @@ impl ValueCursor {
                 return self.list_block(number, writer);
             }
             Stage::Set(members) => match members.next() {
-                Some(member) => write_or_note(Source::ElementKey(member), &mut self.pending, writer),
+                Some(member) => {
+                    write_or_note(Source::ElementKey(member), &mut self.pending, writer)
+                }
                 None => return false,
             },
             Stage::Hash(fields, first_ms) => match fields.next() {

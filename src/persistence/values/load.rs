@@ -197,7 +197,9 @@ impl ValueBuilder {
             PackedForm::Set | PackedForm::IntSet => {
                 set::adopt(form, bytes, self.settings.sets, &self.seed)
             }
-            PackedForm::SortedSet => sorted_set::adopt(bytes, self.settings.sorted_sets, &self.seed),
+            PackedForm::SortedSet => {
+                sorted_set::adopt(bytes, self.settings.sorted_sets, &self.seed)
+            }
             PackedForm::List => None,
         };
         self.part = Part::Packed(value.ok_or(TWICE)?);
