@@ -12,6 +12,7 @@ use crate::command::spec::{Flag, FlagSet};
 use crate::command::stats::{CommandStats, ErrorStats};
 use crate::commands;
 use crate::config::Config;
+use crate::disk::Wake;
 use crate::effects;
 use crate::effects::latency::LatencyMonitor;
 use crate::effects::slowlog::Slowlog;
@@ -19,6 +20,7 @@ use crate::keyspace::Keyspace;
 use crate::net::address::Address;
 use crate::net::listener::Listeners;
 use crate::persistence::values::Serialization;
+use crate::saving::{Loading, Saving};
 use crate::server::clock::Clock;
 use crate::server::figures::LoopFigures;
 use crate::session::{Mode, Session, Token};
@@ -40,6 +42,13 @@ pub struct Instance {
     pub serialization: Serialization,
     pub blocking: Blocking,
     pub aof: AppendOnly,
+    pub saving: Saving,
+    /// The data set that is being loaded.
+    pub loading: Option<Box<Loading>>,
+    /// How helper threads wake the loop.
+    pub wake: Wake,
+    /// Whether some commands are refused that would be taken else: data are being loaded, or saving fails.
+    pub is_restricted: bool,
     /// How deep the present command is nested in others, whose end those wait for who must hear of its changes.
     pub nesting: u32,
     /// What the loop is asked to do once the present command is over.
@@ -181,6 +190,10 @@ impl Instance {
             serialization: Serialization::default(),
             blocking: Blocking::default(),
             aof: AppendOnly::default(),
+            saving: Saving::default(),
+            loading: None,
+            wake: Wake::default(),
+            is_restricted: false,
             nesting: 0,
             requests: Vec::new(),
             lap_started: 0,
@@ -202,6 +215,7 @@ impl Instance {
         instance.replication_id = instance.random_id();
         instance.startup_memory_bytes = instance.used_memory();
         instance.refresh_clock();
+        instance.saving.figures.last_save_seconds = instance.started_ms / 1000;
         instance.apply_config();
         instance
     }
@@ -236,6 +250,12 @@ impl Instance {
         self.keyspace.access.decay_minutes = config.lfu_decay_time;
         let limit = config.client_output_buffer_limit.normal;
         self.output_limited = limit.hard_bytes > 0 || limit.soft_bytes > 0;
+        self.update_restrictions();
+    }
+
+    /// Notes whether some commands are refused at present.
+    pub fn update_restrictions(&mut self) {
+        self.is_restricted = self.loading.is_some() || self.refuses_writes_for_failed_save();
     }
 
     /// Notes that something took so long, if the latency monitor wants to know.
@@ -333,9 +353,9 @@ impl Instance {
         self.requests.push(LoopRequest::ServePostponed);
     }
 
-    /// Whether nothing may change behind the clients' backs: a pause is on.
+    /// Whether nothing may change behind the clients' backs: a pause is on, or the data are not complete yet.
     pub fn keyspace_paused(&self) -> bool {
-        self.pause.is_active()
+        self.pause.is_active() || self.loading.is_some()
     }
 
     /// Whether a client's output has a limit that `output_limit_reached` should look at.

@@ -21,9 +21,11 @@ pub mod info;
 pub mod append_only;
 pub mod blocking;
 pub mod effects;
+pub mod saving;
 
 pub mod persistence;
 
+pub mod disk;
 pub mod keyspace;
 
 pub mod config;

@@ -59,6 +59,11 @@ pub fn admit(
             Verdict::Run(id)
         };
     }
+    if instance.is_restricted
+        && let Err(error) = check_restrictions(instance, command)
+    {
+        return Verdict::Refuse(error);
+    }
     if instance.pause.is_active() && instance.pause.holds(command.flags, instance.now_ms()) {
         return Verdict::Postpone;
     }
@@ -101,6 +106,26 @@ fn check_permission(
          you can run it from a local connection, otherwise you need to set this option in the \
          configuration file, and then restart the server.",
     ))
+}
+
+/// What is refused while data are being loaded, or cannot be saved.
+#[cold]
+fn check_restrictions(instance: &Instance, command: &Command) -> Result<(), CommandError> {
+    let changes = command.flags.has(Flag::Write) || command.spec.name == "ping";
+    if changes && instance.refuses_writes_for_failed_save() {
+        return Err(CommandError::fixed(
+            "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. \
+             Commands that may modify the data set are disabled, because this instance is configured to report \
+             errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check \
+             the Redis logs for details about the RDB error.",
+        ));
+    }
+    if instance.loading.is_some() && !command.flags.has(Flag::Loading) {
+        return Err(CommandError::fixed(
+            "LOADING Redis is loading the dataset in memory",
+        ));
+    }
+    Ok(())
 }
 
 /// Whether the request is a line of an HTTP request. A web page can have a browser send one to this

@@ -143,7 +143,9 @@ fn flush_all(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     for database in 0..keyspace.count() {
         keyspace.flush(database);
     }
-    keyspace.changes.propagation.force();
+    context.instance.save_after_flush();
+    let propagation = &mut context.instance.keyspace.changes.propagation;
+    propagation.force();
     context.reply.ok();
     Ok(())
 }

@@ -24,6 +24,7 @@ pub mod latency;
 pub mod lists;
 pub mod memory;
 pub mod object;
+pub mod saving;
 pub mod scan;
 pub mod server;
 pub mod sets;
@@ -64,6 +65,7 @@ pub static FAMILIES: &[&[CommandSpec]] = &[
     lists::blocking::COMMANDS,
     memory::COMMANDS,
     object::COMMANDS,
+    saving::COMMANDS,
     scan::COMMANDS,
     server::COMMANDS,
     sets::members::COMMANDS,

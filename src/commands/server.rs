@@ -143,13 +143,6 @@ fn shutdown(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     if abort {
         return Err(CommandError::fixed("ERR No shutdown in progress."));
     }
-    if options.save && !options.force {
-        log::warn!("Error trying to save the DB, can't exit.");
-        log::warn!("Errors trying to shut down the server. Check the logs for more information.");
-        return Err(CommandError::fixed(
-            "ERR Errors trying to SHUTDOWN. Check logs.",
-        ));
-    }
     let requester = Some(context.session.token);
     context.session.blocked = Some(Blocked::Shutdown);
     context

@@ -96,7 +96,7 @@ pub static SECTIONS: &[Section] = &[
         title: "Persistence",
         shown: Shown::ByDefault,
         fields: persistence::PERSISTENCE,
-        lines: None,
+        lines: Some(persistence::loading),
     },
     Section {
         names: &["stats"],

@@ -1,34 +1,66 @@
 //! The sections on saving, replicas and the cluster: Persistence, Replication, Cluster.
 
-use super::Field;
+use crate::saving::{BackgroundProgress, SavingFigures};
+
+use super::{Facts, Field};
 
 /// Forty zeros: no such history of writes.
 const NO_REPLICATION_ID: &str = "0000000000000000000000000000000000000000";
 
 /// Section Persistence.
 pub(super) static PERSISTENCE: &[Field] = &[
-    Field::fixed("loading", "0"),
+    Field::of("loading", |facts| {
+        u8::from(facts.instance.loading.is_some()).to_string()
+    }),
     Field::fixed("async_loading", "0"),
-    Field::fixed("current_cow_peak", "0"),
-    Field::fixed("current_cow_size", "0"),
+    Field::of("current_cow_peak", |facts| {
+        of_save(facts, |save| save.copied_bytes.to_string(), "0")
+    }),
+    Field::of("current_cow_size", |facts| {
+        of_save(facts, |save| save.copied_bytes.to_string(), "0")
+    }),
     Field::fixed("current_cow_size_age", "0"),
-    Field::fixed("current_fork_perc", "0.00"),
-    Field::fixed("current_save_keys_processed", "0"),
-    Field::fixed("current_save_keys_total", "0"),
+    Field::of("current_fork_perc", |facts| {
+        let share =
+            |save: &BackgroundProgress| save.keys_written as f64 * 100.0 / save.keys.max(1) as f64;
+        of_save(facts, |save| format!("{:.2}", share(save)), "0.00")
+    }),
+    Field::of("current_save_keys_processed", |facts| {
+        of_save(facts, |save| save.keys_written.to_string(), "0")
+    }),
+    Field::of("current_save_keys_total", |facts| {
+        of_save(facts, |save| save.keys.to_string(), "0")
+    }),
     Field::of("rdb_changes_since_last_save", |facts| {
-        facts.instance.keyspace.changes.total().to_string()
+        facts.instance.unsaved_changes().to_string()
     }),
-    Field::fixed("rdb_bgsave_in_progress", "0"),
+    Field::of("rdb_bgsave_in_progress", |facts| {
+        u8::from(facts.instance.saving.is_active()).to_string()
+    }),
     Field::of("rdb_last_save_time", |facts| {
-        (facts.instance.started_ms / 1000).to_string()
+        saving(facts).last_save_seconds.to_string()
     }),
-    Field::fixed("rdb_last_bgsave_status", "ok"),
-    Field::fixed("rdb_last_bgsave_time_sec", "-1"),
-    Field::fixed("rdb_current_bgsave_time_sec", "-1"),
-    Field::fixed("rdb_saves", "0"),
-    Field::fixed("rdb_last_cow_size", "0"),
-    Field::fixed("rdb_last_load_keys_expired", "0"),
-    Field::fixed("rdb_last_load_keys_loaded", "0"),
+    Field::of("rdb_last_bgsave_status", |facts| {
+        let failed = saving(facts).last_failed;
+        if failed { "err" } else { "ok" }.to_string()
+    }),
+    Field::of("rdb_last_bgsave_time_sec", |facts| {
+        let seconds = saving(facts).last_duration_seconds;
+        seconds.unwrap_or(-1).to_string()
+    }),
+    Field::of("rdb_current_bgsave_time_sec", |facts| {
+        of_save(facts, |save| save.seconds.to_string(), "-1")
+    }),
+    Field::of("rdb_saves", |facts| saving(facts).saves.to_string()),
+    Field::of("rdb_last_cow_size", |facts| {
+        saving(facts).last_copied_bytes.to_string()
+    }),
+    Field::of("rdb_last_load_keys_expired", |facts| {
+        saving(facts).keys_expired.to_string()
+    }),
+    Field::of("rdb_last_load_keys_loaded", |facts| {
+        saving(facts).keys_loaded.to_string()
+    }),
     Field::fixed("aof_enabled", "0"),
     Field::fixed("aof_rewrite_in_progress", "0"),
     Field::fixed("aof_rewrite_scheduled", "0"),
@@ -42,6 +74,44 @@ pub(super) static PERSISTENCE: &[Field] = &[
     Field::fixed("module_fork_in_progress", "0"),
     Field::fixed("module_fork_last_cow_size", "0"),
 ];
+
+fn saving<'a>(facts: &'a Facts<'_>) -> &'a SavingFigures {
+    &facts.instance.saving.figures
+}
+
+/// What is to be shown of the background save that is going on, or what is shown if there is none.
+fn of_save(
+    facts: &Facts<'_>,
+    show: impl Fn(&BackgroundProgress) -> String,
+    otherwise: &str,
+) -> String {
+    let progress = facts.instance.background_save_progress();
+    progress.map_or(otherwise.to_string(), |progress| show(&progress))
+}
+
+/// The lines of section Persistence that are there while data are being loaded.
+pub(super) fn loading(facts: &Facts<'_>) -> Vec<(String, String)> {
+    let instance = facts.instance;
+    let Some(loading) = &instance.loading else {
+        return Vec::new();
+    };
+    let figures = loading.figures(instance.now_ms());
+    let (total, loaded) = (figures.total_bytes, figures.loaded_bytes);
+    let elapsed = figures.elapsed_seconds;
+    let left = total.saturating_sub(loaded) as i64;
+    let eta = (elapsed * left).checked_div(loaded as i64).unwrap_or(1);
+    let share = loaded as f64 * 100.0 / total.max(1) as f64;
+    [
+        ("loading_start_time", figures.started_seconds.to_string()),
+        ("loading_total_bytes", total.to_string()),
+        ("loading_rdb_used_mem", figures.used_memory.to_string()),
+        ("loading_loaded_bytes", loaded.to_string()),
+        ("loading_loaded_perc", format!("{share:.2}")),
+        ("loading_eta_seconds", eta.to_string()),
+    ]
+    .map(|(name, value)| (name.to_string(), value))
+    .into()
+}
 
 /// Section Replication.
 pub(super) static REPLICATION: &[Field] = &[

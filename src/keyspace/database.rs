@@ -193,6 +193,7 @@ impl Database {
                 if after_ms.is_some() {
                     self.volatile.insert(hash, new.volatile_reference());
                 }
+                record.note_displaced();
                 *record = new;
             }
         }
@@ -230,6 +231,7 @@ impl Database {
     /// Takes a key out. O(1).
     pub fn remove(&mut self, hash: u64, key: &[u8]) -> Option<Record> {
         let record = self.records.remove(hash, key)?;
+        record.note_displaced();
         if record.expiry_ms().is_some() {
             // The index refers to the record, which must not go before this.
             self.volatile.remove(hash, key);

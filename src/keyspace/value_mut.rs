@@ -34,6 +34,7 @@ impl ValueMut<'_> {
             self.volatile
                 .replace(self.hash, record.volatile_reference());
         }
+        self.record.note_displaced();
         *self.record = record;
     }
 

@@ -71,6 +71,7 @@ impl Cron {
         if !instance.keyspace_paused() {
             jobs.wake();
         }
+        instance.save_if_due();
         if now_us >= self.trim_due_us {
             self.trim_due_us = now_us + TRIM_PERIOD_US;
             heap::retire_empty_spans();

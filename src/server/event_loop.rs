@@ -20,15 +20,18 @@ use std::time::Duration;
 use log::{debug, info, warn};
 use mio::event::Event;
 use mio::unix::SourceFd;
-use mio::{Events, Interest, Poll, Token as PollToken};
+use mio::{Events, Interest, Poll, Token as PollToken, Waker};
 use slab::Slab;
 
 use crate::blocking::wake;
+use crate::config::system_reason;
+use crate::disk::Wake;
 use crate::instance::{Instance, LoopRequest};
 use crate::net::address::Address;
 use crate::net::connection::{Connection, Sent};
 use crate::net::listener::Listeners;
 use crate::resp::Batch;
+use crate::saving::LoadingStep;
 use crate::session::{Close, Token};
 use crate::sys::signals::Signals;
 
@@ -42,11 +45,17 @@ use super::title::TitleBar;
 const EVENTS_MAX: usize = 1024;
 /// Connections accepted in one turn: a flood of them must not keep the others waiting.
 const ACCEPTS_MAX: usize = 256;
+/// How long one turn loads data, in ns: few clients have anything to ask meanwhile.
+const LOAD_SHARE_NS: u64 = 1_000_000;
+/// How long the poll waits where a test slows saving or loading down, in µs.
+const PACED_WAIT_US: u64 = 500;
 /// Time between two warnings that accepting fails, in µs.
 const ACCEPT_WARNING_PERIOD_US: u64 = 1_000_000;
 /// The tokens from the top down are not clients': see `encode`.
 const SIGNAL_TOKEN: PollToken = PollToken(usize::MAX);
-const FIRST_LISTENER_TOKEN: usize = usize::MAX - 1;
+/// Of the helper threads.
+const WAKE_TOKEN: PollToken = PollToken(usize::MAX - 1);
+const FIRST_LISTENER_TOKEN: usize = usize::MAX - 2;
 
 /// The reactor with everything it owns.
 pub struct EventLoop {
@@ -62,7 +71,7 @@ pub struct EventLoop {
     pub(super) ready: Vec<Token>,
     pub(super) shutdown: Shutdown,
     title: Option<TitleBar>,
-    signals: Signals,
+    pub(super) signals: Signals,
     cron: Cron,
     jobs: Jobs,
     flushing: Vec<Token>,
@@ -70,6 +79,10 @@ pub struct EventLoop {
     /// Listeners on which accepting failed, most likely for want of file descriptors. The next tick
     /// of the cron tries them again.
     stalled: Vec<usize>,
+    /// Why the data set could not be loaded.
+    load_error: Option<String>,
+    /// Loading waits for the disk.
+    load_waits: bool,
     /// When the log may tell of such a failure again, on the monotonic clock.
     accept_warning_due_us: u64,
 }
@@ -95,6 +108,8 @@ impl EventLoop {
         poll.registry()
             .register(&mut source, SIGNAL_TOKEN, Interest::READABLE)
             .map_err(text)?;
+        let waker = Waker::new(poll.registry(), WAKE_TOKEN).map_err(text)?;
+        instance.wake = Wake::of(waker);
         let shared = vec![0; SHARED_BUFFER_BYTES].into_boxed_slice();
         instance.startup_memory_bytes = instance.used_memory();
         Ok(EventLoop {
@@ -113,6 +128,8 @@ impl EventLoop {
             flushing: Vec::new(),
             accepting: Vec::new(),
             stalled: Vec::new(),
+            load_error: None,
+            load_waits: false,
             accept_warning_due_us: 0,
         })
     }
@@ -145,6 +162,55 @@ impl EventLoop {
         Ok(())
     }
 
+    /// Loads the data set, if there is one, with the loop running: clients are told to wait.
+    ///
+    /// Errors: the text to log before giving up.
+    pub fn load(&mut self) -> Result<(), String> {
+        let found = self.instance.begin_loading();
+        found.map_err(|error| {
+            log::warn!("Can't open the snapshot: {}", system_reason(&error));
+            "Fatal error loading the DB, check server logs. Exiting.".to_string()
+        })?;
+        let mut events = Events::with_capacity(EVENTS_MAX);
+        while self.instance.loading.is_some() && !self.shutdown.is_complete() {
+            let timeout = self.poll_timeout();
+            match self.poll.poll(&mut events, timeout) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                result => result.map_err(|error| error.to_string())?,
+            }
+            self.turn(&events);
+            if let Some(error) = self.load_error.take() {
+                warn!("{error}");
+                return Err("Terminating server after rdb file reading failure.".to_string());
+            }
+        }
+        Ok(())
+    }
+
+    /// Loads for as long as one turn may take.
+    fn load_slice(&mut self) {
+        if self.instance.loading.is_none() {
+            return;
+        }
+        let clock = &self.instance.clock;
+        let deadline = clock.ticks() + clock.nanos_as_ticks(LOAD_SHARE_NS);
+        self.load_waits = false;
+        while self.instance.clock.ticks() < deadline {
+            match self.instance.loading_step() {
+                Ok(LoadingStep::More) => {}
+                Ok(LoadingStep::Waits) => {
+                    self.load_waits = true;
+                    return;
+                }
+                Ok(LoadingStep::Done) => return,
+                Err(error) => {
+                    self.load_error = Some(error);
+                    return;
+                }
+            }
+        }
+    }
+
     /// One turn: everything between two polls.
     fn turn(&mut self, events: &Events) {
         self.instance.refresh_clock();
@@ -157,6 +223,7 @@ impl EventLoop {
         self.accept_waiting();
         let served = self.instance.clock.ticks();
         self.run_timers();
+        self.load_slice();
         self.jobs
             .run(&mut self.instance, served.saturating_sub(started));
         let jobs_done = self.instance.clock.ticks();
@@ -169,12 +236,16 @@ impl EventLoop {
         let busy = !self.ready.is_empty()
             || !self.accepting.is_empty()
             || self.jobs.have_work()
-            || self.instance.clients.has_to_flush();
+            || self.instance.clients.has_to_flush()
+            || self.instance.loading.is_some() && !self.load_waits;
         if busy {
             return Some(Duration::ZERO);
         }
         let now_us = self.instance.clock.monotonic_us();
         let mut wait_us = self.cron.due_us().saturating_sub(now_us);
+        if self.instance.is_paced() {
+            wait_us = wait_us.min(PACED_WAIT_US);
+        }
         if self.instance.pause.is_active() {
             let left_ms = self.instance.pause.until_ms - self.instance.now_ms();
             wait_us = wait_us.min((left_ms.max(0) as u64).saturating_mul(1000));
@@ -195,6 +266,8 @@ impl EventLoop {
         let token = event.token();
         if token == SIGNAL_TOKEN {
             self.take_signals();
+        } else if token == WAKE_TOKEN {
+            self.jobs.wake_saving(&self.instance);
         } else if let Some(index) = self.listener_index(token) {
             if !self.accepting.contains(&index) && !self.stalled.contains(&index) {
                 self.accepting.push(index);

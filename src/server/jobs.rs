@@ -35,14 +35,17 @@ enum Job {
     Shrink,
     /// Give memory that is not in use back to the system.
     Trim,
+    /// Write a snapshot of the data.
+    Save,
 }
 
-const JOBS: [Job; 5] = [
+const JOBS: [Job; 6] = [
     Job::Reclaim,
     Job::Expiry,
     Job::FieldExpiry,
     Job::Shrink,
     Job::Trim,
+    Job::Save,
 ];
 
 /// Which jobs have work, and whose turn it is.
@@ -65,6 +68,13 @@ impl Jobs {
         self.has_work = [true; JOBS.len()];
     }
 
+    /// Asks for a snapshot to be gone on with: the disk is ready for more.
+    pub fn wake_saving(&mut self, instance: &Instance) {
+        if instance.has_saving_to_do() {
+            self.has_work[Job::Save as usize] = true;
+        }
+    }
+
     /// Asks for memory to be freed.
     fn wake_reclaim(&mut self, instance: &Instance) {
         if instance.keyspace.has_garbage() {
@@ -76,6 +86,9 @@ impl Jobs {
     /// turn has spent on clients.
     pub fn run(&mut self, instance: &mut Instance, served_ticks: u64) {
         self.wake_reclaim(instance);
+        if instance.saving.take_beginning() || instance.is_paced() {
+            self.wake_saving(instance);
+        }
         if !self.have_work() {
             return;
         }
@@ -106,6 +119,7 @@ impl Jobs {
                 let allocated_bytes = heap::allocated_bytes();
                 heap::trim_step(IDLE_MIN_BYTES + allocated_bytes / IDLE_PART)
             }
+            Job::Save => instance.save_step(),
             Job::FieldExpiry => instance.expire_fields_step(STEP_FIELDS),
             Job::Expiry => {
                 let started = instance.clock.ticks();

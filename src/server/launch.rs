@@ -224,6 +224,7 @@ fn run(
     let mut event_loop = EventLoop::new(instance, signals, title)?;
     event_loop.show_title();
     startup::log_initialized();
+    event_loop.load()?;
     announce(event_loop.instance());
     supervisor.tell_ready(false);
     event_loop.run().map_err(text)

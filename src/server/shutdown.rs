@@ -1,6 +1,6 @@
 //! The end of the server: asked for by SHUTDOWN or by a signal, then carried out by the loop.
 
-use log::warn;
+use log::{info, warn};
 
 use crate::instance::ShutdownOptions;
 use crate::session::Token;
@@ -38,9 +38,12 @@ impl EventLoop {
         self.begin_shutdown(options, None);
     }
 
-    /// Ends the server. Nothing is left to wait for: clients get what was written for them so far.
-    pub(super) fn begin_shutdown(&mut self, _options: ShutdownOptions, _requester: Option<Token>) {
+    /// Ends the server, unless the data are to be saved and cannot be. Clients get what was written for them so far.
+    pub(super) fn begin_shutdown(&mut self, options: ShutdownOptions, requester: Option<Token>) {
         warn!("User requested shutdown...");
+        if !self.save_at_the_end(options) {
+            return self.give_up_shutdown(requester);
+        }
         while self.instance.clients.has_to_flush() {
             let mut flushing = Vec::new();
             self.instance.clients.take_to_flush(&mut flushing);
@@ -56,5 +59,42 @@ impl EventLoop {
         }
         startup::log_exit();
         self.shutdown.complete = true;
+    }
+
+    /// Saves the data if that is asked for, or if there are save points and nobody asks for the contrary. Says whether the server
+    /// may end.
+    fn save_at_the_end(&mut self, options: ShutdownOptions) -> bool {
+        if self.instance.cancel_background_save() {
+            warn!("There is a background save going on. It is given up.");
+        }
+        let has_points = !self.instance.config.save.is_empty();
+        let saves = options.save || has_points && !options.no_save;
+        // What has been loaded so far must not take the place of what is in the file.
+        if !saves || self.instance.loading.is_some() {
+            return true;
+        }
+        info!("Saving the final RDB snapshot before exiting.");
+        if self.instance.save().is_ok() {
+            return true;
+        }
+        warn!("Error trying to save the DB, can't exit.");
+        options.force
+    }
+
+    /// Stays, and tells who asked for the end that it does not come.
+    fn give_up_shutdown(&mut self, requester: Option<Token>) {
+        warn!("Errors trying to shut down the server. Check the logs for more information.");
+        self.signals.forget_request();
+        if let Some(token) = requester
+            && let Some(session) = self.instance.clients.get_mut(token)
+        {
+            session.blocked = None;
+            self.instance.clients.push(token, |session| {
+                session
+                    .reply
+                    .error(b"ERR Errors trying to SHUTDOWN. Check logs.");
+            });
+            self.instance.clients.queue_resume(token);
+        }
     }
 }

@@ -15,7 +15,7 @@
 //! a fork, memory being reclaimed) has a copy of; while there is none, all blocks are known to be unshared without a look.
 
 use super::Entry;
-use super::link::Link;
+use super::link::{Link, note_copy};
 use super::segment::Segment;
 use super::segment_box::SegmentBox;
 use std::cell::{Cell, OnceCell};
@@ -330,6 +330,7 @@ impl<E: Entry> Directory<E> {
                 if node.is_shared() {
                     runs(node.slots()).for_each(Link::acquire);
                     slot.write(Link::new_node(node.slots()));
+                    note_copy(size_of_val(node.slots()));
                     let was_last = node.release();
                     debug_assert!(!was_last);
                 }

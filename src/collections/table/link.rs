@@ -27,6 +27,20 @@ const NODE_SHAPE: usize = 128;
 /// Bytes in front of a node's slots.
 const NODE_HEAD: usize = 8;
 
+thread_local! {
+    static COPIED_BYTES: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Bytes of all blocks of all tables that were copied so far because they were changed while they were shared.
+pub fn copied_bytes() -> u64 {
+    COPIED_BYTES.get()
+}
+
+/// Notes that so many bytes were copied.
+pub fn note_copy(bytes: usize) {
+    COPIED_BYTES.set(COPIED_BYTES.get() + bytes as u64);
+}
+
 /// A pointer to a block, or to nothing. Copying it does not count; whoever stores one must own a reference.
 pub struct Link<E> {
     tagged: *mut u8,

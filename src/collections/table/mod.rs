@@ -28,6 +28,7 @@ mod tests;
 mod walk;
 
 pub use ahead::look_ahead;
+pub use link::copied_bytes;
 pub use pinned::{Pinned, Reclaim};
 pub use prefetch::prefetch;
 

@@ -2,7 +2,7 @@
 
 use super::Entry;
 use super::bucket::Bucket;
-use super::link::Link;
+use super::link::{Link, note_copy};
 use super::segment::Segment;
 use crate::collections::heap;
 use std::mem;
@@ -61,6 +61,7 @@ impl<E> SegmentBox<E> {
 impl<E: Entry> SegmentBox<E> {
     /// A segment of its own with one more reference to each entry.
     pub fn copy_of(segment: &Segment<E>) -> SegmentBox<E> {
+        note_copy(segment.size() * size_of::<Bucket<E>>());
         segment.prefetch_entries();
         SegmentBox::from_buckets(segment.buckets().iter().cloned(), segment.count())
     }

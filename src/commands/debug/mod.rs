@@ -6,6 +6,7 @@ mod digest;
 mod inspect;
 mod lists;
 mod protocol;
+mod reload;
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -152,6 +153,14 @@ static SUBCOMMANDS: &[Subcommand] = &[
         syntax: " <size>",
         summary: "Give elements of lists a block of their own from this size on; 0: when they are larger than a block.",
         run: lists::set_large_bytes,
+    },
+    Subcommand {
+        name: "reload",
+        arguments: 0..=3,
+        syntax: " [NOSAVE] [NOFLUSH] [MERGE]",
+        summary: "Save the data, forget them and load them again; without the first, without the second, or in addition to what \
+                  is there.",
+        run: reload::reload,
     },
     Subcommand {
         name: "segfault",

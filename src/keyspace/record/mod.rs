@@ -15,6 +15,7 @@
 //! The fields behind the header are unaligned. A record is shared by counting references, for the
 //! pinned versions of the table; whoever wants to change one that is shared makes another.
 
+use std::cell::Cell;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
@@ -45,6 +46,15 @@ const FLAG_VOLATILE: u8 = 1;
 /// The value's length takes four bytes, not one.
 const FLAG_LONG_VALUE: u8 = 2;
 const ACCESS_MASK: u32 = 0x00ff_ffff;
+
+thread_local! {
+    static DISPLACED_BYTES: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Bytes of all records so far that were replaced or removed while a version shared them.
+pub fn displaced_bytes() -> u64 {
+    DISPLACED_BYTES.get()
+}
 
 #[repr(C)]
 struct Header {
@@ -266,6 +276,15 @@ impl Record {
                     None => unreachable!("the other kinds were seen to above"),
                 },
             }
+        }
+    }
+
+    /// Notes that another record takes the place of this one: if a version still shares it, it takes memory besides.
+    #[inline]
+    pub fn note_displaced(&self) {
+        if self.header().references > 1 {
+            let bytes = heap::class_size(self.total_bytes()) as u64;
+            DISPLACED_BYTES.set(DISPLACED_BYTES.get() + bytes);
         }
     }
 

@@ -31,6 +31,8 @@ pub struct LoaderSettings {
     /// Keys that expired before this time, in ms since the epoch, are left out; nothing if they are to be kept.
     pub expires_before_ms: Option<i64>,
     pub duplicates: Duplicates,
+    /// So many keys are read in a step at most; 0: no matter how many. For tests.
+    pub keys_per_step: usize,
 }
 
 /// What becomes of a key that is there already.
@@ -62,6 +64,12 @@ pub struct LoadFigures {
     pub empty: u64,
     /// Packed collections that were looked at closely because the settings ask for it.
     pub sanitized: u64,
+}
+
+impl LoadFigures {
+    fn seen(&self) -> u64 {
+        self.keys + self.expired + self.empty
+    }
 }
 
 enum Stage {
@@ -221,7 +229,11 @@ impl Loader {
             Stage::Done => return Ok(()),
             Stage::Item | Stage::Value(_) => {}
         }
-        while reader.position() < STEP_BYTES {
+        let keys_end = match self.settings.keys_per_step {
+            0 => u64::MAX,
+            keys => self.figures.seen() + keys as u64,
+        };
+        while reader.position() < STEP_BYTES && self.figures.seen() < keys_end {
             match std::mem::replace(&mut self.stage, Stage::Item) {
                 Stage::Value(partial) => self.go_on_with(partial, reader, keyspace)?,
                 Stage::Item => {

@@ -30,6 +30,8 @@ pub struct SnapshotSettings {
     pub access: AccessNote,
     /// The code of each library of functions.
     pub functions: Vec<Bytes>,
+    /// So many keys are written in a step at most; 0: no matter how many. For tests.
+    pub keys_per_step: usize,
 }
 
 /// What a snapshot is made for.
@@ -249,13 +251,17 @@ impl Snapshot {
             ..
         } = self;
         let end = writer.work() + STEP_BYTES;
+        let keys_end = match settings.keys_per_step {
+            0 => usize::MAX,
+            keys => *keys_written + keys,
+        };
         let mut write = |record: &Record| {
             note_expiry_and_use(record, settings.access, access, writer);
             match save_key(record, writer) {
                 Saved::Whole => *keys_written += 1,
                 Saved::Begun(cursor) => *value = Some(cursor),
             }
-            value.is_none() && writer.work() < end
+            value.is_none() && writer.work() < end && *keys_written < keys_end
         };
         while let Some(record) = queue.pop() {
             if !write(&record) {

@@ -1,0 +1,99 @@
+//! Saving the data set: SAVE, BGSAVE, LASTSAVE.
+
+use crate::command::spec::{Argument, Category, CommandSpec, Flag, Group};
+use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::saving::BackgroundStart;
+
+/// The family's commands.
+pub static COMMANDS: &[CommandSpec] = &[
+    CommandSpec {
+        name: "bgsave",
+        arity: -1,
+        flags: &[Flag::Admin, Flag::NoScript, Flag::NoAsyncLoading],
+        group: Group::Server,
+        complexity: "O(1)",
+        summary: "Saves the data set to its file while the server goes on.",
+        history: &[("3.2.2", "Has the option SCHEDULE.")],
+        arguments: &[Argument::token("schedule", "SCHEDULE")
+            .optional()
+            .since("3.2.2")],
+        handler: save_in_background,
+        ..CommandSpec::DEFAULT
+    },
+    CommandSpec {
+        name: "lastsave",
+        arity: 1,
+        flags: &[Flag::Loading, Flag::Stale, Flag::Fast],
+        categories: &[Category::Admin, Category::Dangerous],
+        tips: &["nondeterministic_output"],
+        group: Group::Server,
+        complexity: "O(1)",
+        summary: "Gives the time of the last save, in seconds since 1970.",
+        handler: last_save,
+        ..CommandSpec::DEFAULT
+    },
+    CommandSpec {
+        name: "save",
+        arity: 1,
+        flags: &[
+            Flag::Admin,
+            Flag::NoScript,
+            Flag::NoAsyncLoading,
+            Flag::NoMulti,
+        ],
+        group: Group::Server,
+        complexity: "O(N) for N keys in all databases",
+        summary: "Saves the data set to its file while everybody waits.",
+        handler: save,
+        ..CommandSpec::DEFAULT
+    },
+];
+
+const IN_PROGRESS: CommandError = CommandError::fixed("ERR Background save already in progress");
+
+fn save_in_background(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    let option = args.get(1).map(<[u8]>::to_ascii_lowercase);
+    match option.as_deref() {
+        None => {}
+        Some(b"schedule") if args.len() == 2 => {}
+        Some(b"cancel") if args.len() == 2 => return cancel(context),
+        Some(_) => return Err(CommandError::SYNTAX),
+    }
+    match context.instance.begin_background_save() {
+        BackgroundStart::Started => context.reply.simple("Background saving started"),
+        BackgroundStart::InProgress => return Err(IN_PROGRESS),
+        BackgroundStart::Failed => return Err(CommandError::fixed("ERR")),
+    }
+    Ok(())
+}
+
+/// As in Valkey: Redis has no such option.
+fn cancel(context: &mut Context<'_>) -> CommandResult {
+    const NOTHING: CommandError =
+        CommandError::fixed("ERR Background saving is currently not in progress or scheduled");
+    if !context.instance.cancel_background_save() {
+        return Err(NOTHING);
+    }
+    log::info!("Background saving will be aborted due to user request");
+    context.reply.simple("Background saving cancelled");
+    Ok(())
+}
+
+fn last_save(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
+    let seconds = context.instance.saving.figures.last_save_seconds;
+    context.reply.integer(seconds);
+    Ok(())
+}
+
+fn save(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
+    if context.instance.saving.is_active() {
+        return Err(IN_PROGRESS);
+    }
+    match context.instance.save() {
+        Ok(()) => {
+            context.reply.ok();
+            Ok(())
+        }
+        Err(_) => Err(CommandError::fixed("ERR")),
+    }
+}

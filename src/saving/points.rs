@@ -1,0 +1,35 @@
+//! When the data set is saved by itself: `save` points.
+
+use crate::instance::Instance;
+
+/// After a save that failed the next one is tried so many seconds later at the earliest.
+const RETRY_SECONDS: i64 = 5;
+
+impl Instance {
+    /// Begins a background save if it is time for one; the cron asks several times a second.
+    pub fn save_if_due(&mut self) {
+        if self.saving.is_active() || self.loading.is_some() {
+            return;
+        }
+        let figures = self.saving.figures;
+        let now_seconds = self.now_ms() / 1000;
+        if figures.last_failed && now_seconds - figures.last_try_seconds <= RETRY_SECONDS {
+            return;
+        }
+        let (changes, since) = (
+            self.unsaved_changes(),
+            now_seconds - figures.last_save_seconds,
+        );
+        let reached = self.config.save.iter().find(|point| {
+            changes >= point.changes && since > i64::try_from(point.seconds).unwrap_or(i64::MAX)
+        });
+        if let Some(point) = reached {
+            log::info!(
+                "{} changes in {} seconds. Saving...",
+                point.changes,
+                point.seconds
+            );
+            self.begin_background_save();
+        }
+    }
+}
