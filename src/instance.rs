@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::append_only::AppendOnly;
+use crate::append_only::{AppendOnly, Replay};
 use crate::blocking::{Blocking, Waiting, wake};
 use crate::clients::Clients;
 use crate::collections::hash::HashSeed;
@@ -20,7 +20,7 @@ use crate::keyspace::Keyspace;
 use crate::net::address::Address;
 use crate::net::listener::Listeners;
 use crate::persistence::values::Serialization;
-use crate::saving::{Loading, Saving};
+use crate::saving::{Loading, LoadingFigures, Saving};
 use crate::server::clock::Clock;
 use crate::server::figures::LoopFigures;
 use crate::session::{Mode, Session, Token};
@@ -42,6 +42,8 @@ pub struct Instance {
     pub serialization: Serialization,
     pub blocking: Blocking,
     pub aof: AppendOnly,
+    /// The append-only file that is being loaded.
+    pub replay: Option<Box<Replay>>,
     pub saving: Saving,
     /// The data set that is being loaded.
     pub loading: Option<Box<Loading>>,
@@ -190,6 +192,7 @@ impl Instance {
             serialization: Serialization::default(),
             blocking: Blocking::default(),
             aof: AppendOnly::default(),
+            replay: None,
             saving: Saving::default(),
             loading: None,
             wake: Wake::default(),
@@ -236,6 +239,9 @@ impl Instance {
     /// Brings what is derived from the settings up to date; called after every change of them.
     pub fn apply_config(&mut self) {
         let config = &self.config;
+        self.aof.configure(config);
+        let lazily = config.lazyfree_lazy_expire;
+        self.keyspace.changes.propagation.set_lazy(lazily);
         let slowlog_us = u64::try_from(config.slowlog_log_slower_than).unwrap_or(u64::MAX);
         let latency_us = match config.latency_monitor_threshold {
             0 => u64::MAX,
@@ -255,7 +261,24 @@ impl Instance {
 
     /// Notes whether some commands are refused at present.
     pub fn update_restrictions(&mut self) {
-        self.is_restricted = self.loading.is_some() || self.refuses_writes_for_failed_save();
+        self.is_restricted = self.is_loading()
+            || self.refuses_writes_for_failed_save()
+            || self.aof.denial().is_some();
+    }
+
+    /// Whether the data set is being loaded.
+    pub fn is_loading(&self) -> bool {
+        self.loading.is_some() || self.replay.is_some()
+    }
+
+    /// How far loading has come.
+    pub fn loading_figures(&self) -> Option<LoadingFigures> {
+        let now_ms = self.now_ms();
+        match (&self.loading, &self.replay) {
+            (Some(loading), _) => Some(loading.figures(now_ms)),
+            (_, Some(replay)) => Some(replay.figures(now_ms)),
+            (None, None) => None,
+        }
     }
 
     /// Notes that something took so long, if the latency monitor wants to know.
@@ -355,7 +378,7 @@ impl Instance {
 
     /// Whether nothing may change behind the clients' backs: a pause is on, or the data are not complete yet.
     pub fn keyspace_paused(&self) -> bool {
-        self.pause.is_active() || self.loading.is_some()
+        self.pause.is_active() || self.is_loading()
     }
 
     /// Whether a client's output has a limit that `output_limit_reached` should look at.

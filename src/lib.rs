@@ -35,7 +35,6 @@ pub mod resp;
 pub mod types;
 
 pub mod crash;
-pub mod disk;
 pub mod logging;
 pub mod sys;
 

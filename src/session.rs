@@ -92,6 +92,15 @@ pub struct Traffic {
     pub argument_bytes: usize,
 }
 
+/// Replies that wait until what they tell of is on the disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Hold {
+    /// The offset of the append-only file that must be settled; 0: nothing waits.
+    pub barrier: u64,
+    /// Bytes of replies that wait for that; what comes behind them waits for more.
+    pub bytes: usize,
+}
+
 /// One client's state.
 pub struct Session {
     pub id: u64,
@@ -127,6 +136,8 @@ pub struct Session {
     pub reply: Reply,
     /// Most bytes of replies that waited to be sent at once, of late.
     pub reply_peak_bytes: usize,
+    /// How much of them may not leave yet, and until when.
+    pub hold: Hold,
     /// Whether the loop knows that there is something to send.
     pub flush_queued: bool,
     /// Since when the replies have been over the soft limit, in ms; 0 if they are not.
@@ -163,6 +174,7 @@ impl Session {
             redacted: Vec::new(),
             reply: Reply::new(Protocol::Resp2),
             reply_peak_bytes: 0,
+            hold: Hold::default(),
             flush_queued: false,
             soft_limit_since_ms: 0,
         }

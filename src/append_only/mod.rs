@@ -15,7 +15,9 @@
 //! Never runs a command, and never touches a client: the loop holds the replies.
 
 mod files;
+mod load;
 mod log;
+mod start;
 
 use std::io;
 use std::path::PathBuf;
@@ -27,7 +29,8 @@ use crate::logging::system_text;
 use crate::persistence::aof::{Feeder, Manifest};
 
 pub use files::{ListError, Places};
-use log::LogFile;
+pub use load::Replay;
+use self::log::LogFile;
 
 /// Time between two attempts to write after one that failed, in µs.
 const RETRY_PERIOD_US: u64 = 100_000;
@@ -59,6 +62,8 @@ struct Sync {
 /// Why nothing can be written at present.
 struct Failure {
     reason: String,
+    /// It was met in the present turn: what was done before is among what cannot be written.
+    is_fresh: bool,
     retry_due_us: u64,
     log_due_us: u64,
 }
@@ -102,6 +107,8 @@ pub struct AppendOnly {
     other_bytes: u64,
     /// Bytes of all parts after the last rewrite, or at the start.
     base_bytes: u64,
+    /// Whether writes are refused, or no longer, unknown to the server.
+    has_denial_changed: bool,
     pub figures: Figures,
 }
 
@@ -162,9 +169,9 @@ impl AppendOnly {
     /// Offset of what a reply written now may depend on: what cannot be written at present is not among it, since the gate lets
     /// nobody see that.
     pub fn barrier(&self) -> u64 {
-        match self.failure {
-            Some(_) => self.written,
-            None => self.appended(),
+        match &self.failure {
+            Some(failure) if !failure.is_fresh => self.written,
+            _ => self.appended(),
         }
     }
 
@@ -187,6 +194,11 @@ impl AppendOnly {
         Some(failure.or(self.sync_failure.as_ref())?)
     }
 
+    /// Whether it has changed, since this was last asked, that writes are refused.
+    pub fn take_denial_change(&mut self) -> bool {
+        std::mem::take(&mut self.has_denial_changed)
+    }
+
     /// Writes what was gathered.
     pub fn write(&mut self, now_us: u64) {
         if self.feeder.is_empty() {
@@ -195,6 +207,9 @@ impl AppendOnly {
         let Some(log) = &mut self.log else {
             return;
         };
+        if let Some(failure) = &mut self.failure {
+            failure.is_fresh = false;
+        }
         if matches!(&self.failure, Some(failure) if now_us < failure.retry_due_us) {
             return;
         }
@@ -204,6 +219,7 @@ impl AppendOnly {
                 self.feeder.written(count);
                 self.written += count as u64;
                 if self.failure.take().is_some() {
+                    self.has_denial_changed = true;
                     ::log::warn!("AOF write error looks solved. The server can write again.");
                 }
             }
@@ -215,6 +231,7 @@ impl AppendOnly {
     #[cold]
     fn note_failure(&mut self, error: &io::Error, now_us: u64) {
         let reason = system_text(error);
+        let is_fresh = self.failure.is_none();
         let log_due_us = match &self.failure {
             Some(failure) if now_us < failure.log_due_us => failure.log_due_us,
             _ => {
@@ -222,8 +239,10 @@ impl AppendOnly {
                 now_us + FAILURE_LOG_PERIOD_US
             }
         };
+        self.has_denial_changed |= self.failure.is_none();
         self.failure = Some(Failure {
             reason,
+            is_fresh,
             retry_due_us: now_us + RETRY_PERIOD_US,
             log_due_us,
         });
@@ -303,6 +322,7 @@ impl AppendOnly {
             Ok(()) => {
                 self.synced = self.synced.max(offset);
                 if self.sync_failure.take().is_some() {
+                    self.has_denial_changed = true;
                     ::log::warn!("AOF sync error looks solved. The server can write again.");
                 }
             }
@@ -322,6 +342,7 @@ impl AppendOnly {
             std::process::exit(1);
         }
         ::log::warn!("Fail to fsync the AOF file: {reason}");
+        self.has_denial_changed = true;
         self.sync_failure = Some(reason);
     }
 

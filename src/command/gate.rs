@@ -120,7 +120,12 @@ fn check_restrictions(instance: &Instance, command: &Command) -> Result<(), Comm
              the Redis logs for details about the RDB error.",
         ));
     }
-    if instance.loading.is_some() && !command.flags.has(Flag::Loading) {
+    if changes && let Some(reason) = instance.aof.denial() {
+        return Err(CommandError::new(format!(
+            "MISCONF Errors writing to the AOF file: {reason}"
+        )));
+    }
+    if instance.is_loading() && !command.flags.has(Flag::Loading) {
         return Err(CommandError::fixed(
             "LOADING Redis is loading the dataset in memory",
         ));

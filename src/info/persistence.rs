@@ -10,7 +10,7 @@ const NO_REPLICATION_ID: &str = "0000000000000000000000000000000000000000";
 /// Section Persistence.
 pub(super) static PERSISTENCE: &[Field] = &[
     Field::of("loading", |facts| {
-        u8::from(facts.instance.loading.is_some()).to_string()
+        u8::from(facts.instance.is_loading()).to_string()
     }),
     Field::fixed("async_loading", "0"),
     Field::of("current_cow_peak", |facts| {
@@ -92,10 +92,9 @@ fn of_save(
 /// The lines of section Persistence that are there while data are being loaded.
 pub(super) fn loading(facts: &Facts<'_>) -> Vec<(String, String)> {
     let instance = facts.instance;
-    let Some(loading) = &instance.loading else {
+    let Some(figures) = instance.loading_figures() else {
         return Vec::new();
     };
-    let figures = loading.figures(instance.now_ms());
     let (total, loaded) = (figures.total_bytes, figures.loaded_bytes);
     let elapsed = figures.elapsed_seconds;
     let left = total.saturating_sub(loaded) as i64;

@@ -111,14 +111,14 @@ impl Connection {
         Ok(Fill::More { shared, total })
     }
 
-    /// Sends what is pending, as far as the socket takes it, at most 1 MiB. Gives the number of
+    /// Sends what is pending, or its first bytes, as far as the socket takes them, at most 1 MiB. Gives the number of
     /// bytes sent too.
     ///
     /// Errors: the socket's.
-    pub fn flush(&mut self, reply: &mut Reply) -> io::Result<(Sent, usize)> {
+    pub fn flush(&mut self, reply: &mut Reply, most_bytes: usize) -> io::Result<(Sent, usize)> {
         let mut total = 0;
-        while !reply.is_empty() {
-            let room = SEND_MAX_BYTES - total;
+        while !reply.is_empty() && total < most_bytes {
+            let room = SEND_MAX_BYTES.min(most_bytes) - total;
             if room == 0 {
                 return Ok((Sent::Paused, total));
             }
@@ -196,7 +196,7 @@ mod tests {
             got
         });
         loop {
-            let (sent, count) = connection.flush(&mut reply).expect("the peer reads");
+            let (sent, count) = connection.flush(&mut reply, usize::MAX).expect("the peer reads");
             assert!(count <= SEND_MAX_BYTES, "{count} bytes in one go");
             match sent {
                 Sent::All => break,

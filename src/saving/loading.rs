@@ -47,7 +47,7 @@ pub enum LoadingStep {
 }
 
 impl Instance {
-    fn loader_settings(&self, duplicates: Duplicates) -> LoaderSettings {
+    pub(crate) fn loader_settings(&self, duplicates: Duplicates) -> LoaderSettings {
         let mut values = LoadSettings::of(&self.config);
         values.lists.large_bytes = self.list_large_bytes;
         LoaderSettings {
@@ -152,7 +152,7 @@ impl Instance {
     }
 
     /// Takes over what a snapshot said besides its keys.
-    fn note_loaded(&mut self, loader: &Loader) {
+    pub(crate) fn note_loaded(&mut self, loader: &Loader) {
         let (figures, notes) = (loader.figures, &loader.notes);
         if let Some(version) = &notes.server_version {
             log::info!("Loading RDB produced by version {version}");
