@@ -17,10 +17,12 @@
 mod files;
 mod load;
 mod log;
+mod rewrite;
 mod start;
 
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::config::{AppendFsync, Config};
 use crate::disk::{Wake, Worker};
@@ -30,7 +32,9 @@ use crate::persistence::aof::{Feeder, Manifest};
 
 pub use files::{ListError, Places};
 pub use load::Replay;
+pub use rewrite::{RewriteFigures, RewriteStart};
 use self::log::LogFile;
+use rewrite::{Rewrite, Source};
 
 /// Time between two attempts to write after one that failed, in µs.
 const RETRY_PERIOD_US: u64 = 100_000;
@@ -103,6 +107,14 @@ pub struct AppendOnly {
     wake: Wake,
     syncer: Option<Worker>,
     chores: Option<Worker>,
+    rewrite: Option<Rewrite>,
+    /// What rewrites that are over held on to; it is let go of in slices.
+    abandoned: Vec<Source>,
+    /// Whether a rewrite is to begin when it may.
+    pub is_scheduled: bool,
+    /// Something was begun or given up that the job has not heard of.
+    has_begun: bool,
+    pub rewrites: RewriteFigures,
     /// Bytes of all parts but the one that is appended to.
     other_bytes: u64,
     /// Bytes of all parts after the last rewrite, or at the start.
@@ -110,6 +122,8 @@ pub struct AppendOnly {
     /// Whether writes are refused, or no longer, unknown to the server.
     has_denial_changed: bool,
     pub figures: Figures,
+    /// For tests: how long each write waits before it is done.
+    pub write_delay_us: u64,
 }
 
 /// What is counted, for INFO.
@@ -212,6 +226,9 @@ impl AppendOnly {
         }
         if matches!(&self.failure, Some(failure) if now_us < failure.retry_due_us) {
             return;
+        }
+        if self.write_delay_us > 0 {
+            std::thread::sleep(Duration::from_micros(self.write_delay_us));
         }
         match log.append(self.feeder.bytes()) {
             Ok(()) => {

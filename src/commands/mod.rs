@@ -1,6 +1,7 @@
 //! The commands, one family a file: each opens with its `COMMANDS` table, the handlers follow in
 //! the same order. Never touches a socket.
 
+pub mod appending;
 pub mod bitfield;
 pub mod bitmaps;
 pub mod client;
@@ -66,6 +67,7 @@ pub static FAMILIES: &[&[CommandSpec]] = &[
     memory::COMMANDS,
     object::COMMANDS,
     saving::COMMANDS,
+    appending::COMMANDS,
     scan::COMMANDS,
     server::COMMANDS,
     sets::members::COMMANDS,

@@ -113,6 +113,7 @@ impl EventLoop {
             .map_err(text)?;
         let waker = Waker::new(poll.registry(), WAKE_TOKEN).map_err(text)?;
         instance.wake = Wake::of(waker);
+        instance.aof.attach(instance.wake.clone());
         let shared = vec![0; SHARED_BUFFER_BYTES].into_boxed_slice();
         instance.startup_memory_bytes = instance.used_memory();
         Ok(EventLoop {
@@ -638,6 +639,7 @@ impl EventLoop {
         for token in self.instance.clients.take_to_resume() {
             self.resume(token);
         }
+        self.instance.collect_chores();
         if self.instance.aof.state() != append_only::State::Off {
             self.settle_appended();
         }

@@ -37,15 +37,18 @@ enum Job {
     Trim,
     /// Write a snapshot of the data.
     Save,
+    /// Write the append-only file anew.
+    Rewrite,
 }
 
-const JOBS: [Job; 6] = [
+const JOBS: [Job; 7] = [
     Job::Reclaim,
     Job::Expiry,
     Job::FieldExpiry,
     Job::Shrink,
     Job::Trim,
     Job::Save,
+    Job::Rewrite,
 ];
 
 /// Which jobs have work, and whose turn it is.
@@ -73,6 +76,9 @@ impl Jobs {
         if instance.has_saving_to_do() {
             self.has_work[Job::Save as usize] = true;
         }
+        if instance.aof.has_rewriting_to_do() {
+            self.has_work[Job::Rewrite as usize] = true;
+        }
     }
 
     /// Asks for memory to be freed.
@@ -86,7 +92,8 @@ impl Jobs {
     /// turn has spent on clients.
     pub fn run(&mut self, instance: &mut Instance, served_ticks: u64) {
         self.wake_reclaim(instance);
-        if instance.saving.take_beginning() || instance.is_paced() {
+        let has_begun = instance.saving.take_beginning() | instance.aof.take_beginning();
+        if has_begun || instance.is_paced() {
             self.wake_saving(instance);
         }
         if !self.have_work() {
@@ -120,6 +127,7 @@ impl Jobs {
                 heap::trim_step(IDLE_MIN_BYTES + allocated_bytes / IDLE_PART)
             }
             Job::Save => instance.save_step(),
+            Job::Rewrite => instance.rewrite_step(),
             Job::FieldExpiry => instance.expire_fields_step(STEP_FIELDS),
             Job::Expiry => {
                 let started = instance.clock.ticks();

@@ -2,10 +2,13 @@
 //!
 //! Never touches a file, and never runs a command.
 
+mod dump;
 mod feed;
 pub mod manifest;
 mod reader;
+mod stream_dump;
 
+pub use dump::CommandDump;
 pub use feed::Feeder;
 pub use manifest::{BaseFormat, Manifest, ManifestError, Part, PartKind};
 pub use reader::{AppendedReader, Found, Malformed};
