@@ -14,6 +14,7 @@
 //!
 //! Never runs a command, and never touches a client: the loop holds the replies.
 
+pub mod check;
 mod files;
 mod load;
 mod log;

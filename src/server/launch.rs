@@ -1,9 +1,11 @@
 //! From the command line to the running loop, and out again.
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 
 use crate::REDIS_VERSION;
+use crate::append_only;
 use crate::command::Registry;
 use crate::command::registry::RenameError;
 use crate::commands;
@@ -25,6 +27,7 @@ const USAGE: &str = "\
 Usage: oneloop [FILE | -] [--DIRECTIVE VALUE ...]
        oneloop -v | --version
        oneloop -h | --help
+       oneloop check-aof [--fix | --truncate-to-timestamp SECONDS] FILE
 
 FILE is a configuration file in the format of redis.conf; - reads it from standard input.
 Directives on the command line come after those of the file, and win.
@@ -38,6 +41,9 @@ Examples:
 
 /// Does what the command line asks for. `arguments` begins with the program's name.
 pub fn main(arguments: &[OsString]) -> ExitCode {
+    if let Some((name, arguments)) = as_check_tool(arguments) {
+        return check_append_only(&name, arguments);
+    }
     match arguments.get(1).and_then(|word| word.to_str()) {
         Some("-v" | "--version") => {
             println!("{}", version_line());
@@ -55,6 +61,24 @@ pub fn main(arguments: &[OsString]) -> ExitCode {
             Err(error) => report(&error),
         },
         Err(error) => report(&error),
+    }
+}
+
+/// The name and the arguments of the tool that checks append-only files, if that is what is asked for.
+fn as_check_tool(arguments: &[OsString]) -> Option<(String, &[OsString])> {
+    let program = Path::new(arguments.first()?).file_name()?.to_str()?;
+    if program == "redis-check-aof" {
+        return Some((program.to_string(), &arguments[1..]));
+    }
+    let is_asked_for = arguments.get(1)?.to_str()? == "check-aof";
+    is_asked_for.then(|| (format!("{program} check-aof"), &arguments[2..]))
+}
+
+fn check_append_only(name: &str, arguments: &[OsString]) -> ExitCode {
+    let (mut input, mut out) = (std::io::stdin().lock(), std::io::stdout().lock());
+    match append_only::check::run(name, arguments, &mut input, &mut out) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
     }
 }
 
@@ -140,11 +164,6 @@ fn start_logging(config: &Config) -> std::io::Result<()> {
 /// data.
 fn warn_of_what_is_missing(config: &Config) {
     let promises = [
-        (
-            "appendonly",
-            config.appendonly,
-            "nothing is written to disk",
-        ),
         ("maxmemory", config.maxmemory > 0, "memory is not limited"),
         (
             "notify-keyspace-events",
