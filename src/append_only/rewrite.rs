@@ -103,6 +103,8 @@ enum Phase {
     Writing(Box<Writing>),
     /// A thread stores this list, which has the new base, of so many bytes.
     Listing(Manifest, u64),
+    /// A thread stores the list without history.
+    Cleaning,
 }
 
 struct Writing {
@@ -244,6 +246,7 @@ impl Instance {
                     Ok(())
                 }
                 (CLEANED, outcome) => {
+                    self.end_cleaning();
                     if let Err(error) = outcome {
                         log::warn!("Removing history files: {}", system_reason(&error));
                     }
@@ -394,6 +397,10 @@ impl Instance {
         let Phase::Listing(manifest, bytes) = rewrite.phase else {
             return;
         };
+        let rewrite = Rewrite {
+            phase: Phase::Cleaning,
+            ..rewrite
+        };
         let aof = &mut self.aof;
         aof.manifest = manifest;
         if aof.state == State::Starting {
@@ -409,17 +416,22 @@ impl Instance {
         aof.note_settled();
         log::info!("Background AOF rewrite terminated with success");
         log::info!("Background AOF rewrite finished successfully");
-        if !self.config.aof_disable_auto_gc {
-            self.remove_history();
+        if !self.config.aof_disable_auto_gc && self.remove_history() {
+            self.aof.rewrite = Some(rewrite);
         }
     }
 
-    /// Removes what is no longer needed, and then no longer lists it.
-    fn remove_history(&mut self) {
+    fn end_cleaning(&mut self) {
+        let cleans = |rewrite: &mut Rewrite| matches!(rewrite.phase, Phase::Cleaning);
+        self.aof.rewrite.take_if(cleans);
+    }
+
+    /// No longer lists what is not needed any more, and removes it; says whether there is anything.
+    fn remove_history(&mut self) -> bool {
         let places = self.aof.settings.places.clone();
         let history = std::mem::take(&mut self.aof.manifest.history);
         if history.is_empty() {
-            return;
+            return false;
         }
         for part in &history {
             log::info!("Removing the history file {} in the background", part.name);
@@ -429,11 +441,31 @@ impl Instance {
         let submitted = self.aof.chore(
             CLEANED,
             Box::new(move || {
+                places.store(&text)?;
                 files::remove(&paths);
-                places.store(&text)
+                Ok(())
             }),
         );
-        if let Err(error) = submitted {
+        if let Err(error) = &submitted {
+            log::warn!("Can't remove history files: {}", system_reason(error));
+        }
+        submitted.is_ok()
+    }
+
+    /// The same for who waits until it is no longer listed.
+    pub fn remove_history_now(&mut self) {
+        let history = std::mem::take(&mut self.aof.manifest.history);
+        let places = &self.aof.settings.places;
+        let stored = places.store(&self.aof.manifest.text());
+        let paths: Vec<_> = history.iter().map(|part| places.part(&part.name)).collect();
+        let removed = stored.and_then(|()| {
+            let remove = move || {
+                files::remove(&paths);
+                Ok(())
+            };
+            self.aof.chore(CLEANED, Box::new(remove))
+        });
+        if let Err(error) = removed {
             log::warn!("Can't remove history files: {}", system_reason(&error));
         }
     }

@@ -29,6 +29,12 @@ static APPLIERS: &[(&str, Apply)] = &[
         make_room_for_clients(instance, before)
     }),
     ("dir", |instance, _| enter_folder(instance)),
+    ("aof-disable-auto-gc", |instance, _| {
+        if !instance.config.aof_disable_auto_gc {
+            instance.remove_history_now();
+        }
+        Ok(())
+    }),
     ("appendonly", |instance, _| switch_append_only(instance)),
     ("loglevel", |instance, _| set_log_level(instance)),
     ("crash-log-enabled", |instance, _| {
