@@ -10,13 +10,11 @@ use crate::config::{Config, system_reason};
 use crate::keyspace::Keyspace;
 use crate::persistence::aof::{AppendedReader, Found, Manifest, Part};
 use crate::persistence::rdb::Scrutiny;
-use crate::persistence::snapshot::{Duplicates, LoadStep, Loader, LoaderSettings};
+use crate::persistence::snapshot::{Duplicates, LoadStep, Loader, LoaderSettings, Purpose};
 use crate::persistence::values::LoadSettings;
 
 /// Read at a time, in bytes.
 const CHUNK_BYTES: usize = 1 << 20;
-/// Databases that a snapshot may be for.
-const DATABASES_MAX: usize = 1 << 16;
 
 /// Why the tool ends; what is to be said of it has been written.
 #[derive(Debug)]
@@ -241,7 +239,7 @@ impl<I: BufRead, O: Write> Tool<'_, I, O> {
             return Ok(0);
         }
         // What is in it is looked at as it would be to be loaded.
-        let mut keyspace = Keyspace::new(DATABASES_MAX, HashSeed::from_seed(0));
+        let mut keyspace = Keyspace::new(0, HashSeed::from_seed(0));
         let mut loader = Loader::new(LoaderSettings {
             values: LoadSettings::of(&Config::default()),
             scrutiny: Scrutiny::Full,
@@ -249,6 +247,8 @@ impl<I: BufRead, O: Write> Tool<'_, I, O> {
             expires_before_ms: None,
             duplicates: Duplicates::Refuse,
             keys_per_step: 0,
+            purpose: Purpose::Check,
+            input_bytes: 0,
         });
         loader.feed(&chunk[..count]);
         loop {

@@ -394,7 +394,7 @@ impl Open {
             return Content::Commands(Box::default());
         }
         log::info!("Reading RDB base file on AOF loading...");
-        let mut settings = instance.loader_settings(Duplicates::Refuse);
+        let mut settings = instance.loader_settings(Duplicates::Refuse, self.file.length());
         settings.expires_before_ms = None;
         Content::Snapshot(Box::new(Loader::new(settings)))
     }

@@ -211,6 +211,12 @@ impl Database {
         self.records.insert(hash, record);
     }
 
+    /// Says how many keys there will be, and how many that expire; 0: nothing is known. O(1).
+    pub fn expect(&mut self, keys: usize, volatile: usize) {
+        self.records.expect(keys);
+        self.volatile.expect(volatile);
+    }
+
     /// Adds a record if its key is not there yet; if it is, gives it back. O(1).
     pub fn insert_absent(&mut self, hash: u64, record: Record) -> Result<(), Record> {
         let volatile = record.expiry_ms().map(|_| record.volatile_reference());

@@ -7,7 +7,7 @@ use crate::config::{DumpSanitizing, system_reason};
 use crate::disk::{FileReader, Read, Wake};
 use crate::instance::Instance;
 use crate::persistence::rdb::Scrutiny;
-use crate::persistence::snapshot::{Duplicates, LoadStep, Loader, LoaderSettings};
+use crate::persistence::snapshot::{Duplicates, LoadStep, Loader, LoaderSettings, Purpose};
 use crate::persistence::values::LoadSettings;
 
 /// Time between two lines on the progress in the log, in ms.
@@ -47,7 +47,7 @@ pub enum LoadingStep {
 }
 
 impl Instance {
-    pub(crate) fn loader_settings(&self, duplicates: Duplicates) -> LoaderSettings {
+    pub(crate) fn loader_settings(&self, duplicates: Duplicates, input_bytes: u64) -> LoaderSettings {
         let mut values = LoadSettings::of(&self.config);
         values.lists.large_bytes = self.list_large_bytes;
         LoaderSettings {
@@ -60,6 +60,8 @@ impl Instance {
             expires_before_ms: Some(self.now_ms()),
             duplicates,
             keys_per_step: usize::from(self.config.key_load_delay > 0),
+            purpose: Purpose::Load,
+            input_bytes,
         }
     }
 
@@ -76,9 +78,10 @@ impl Instance {
             Err(error) => return Err(error),
         };
         let started_ms = self.now_ms();
+        let settings = self.loader_settings(Duplicates::Refuse, reader.length());
         self.loading = Some(Box::new(Loading {
             reader,
-            loader: Loader::new(self.loader_settings(Duplicates::Refuse)),
+            loader: Loader::new(settings),
             path,
             started_ms,
             started_us: self.clock.monotonic_us(),
@@ -206,7 +209,7 @@ impl Instance {
         let path = self.snapshot_path();
         let reader = FileReader::open(&path, Wake::default());
         let reader = reader.map_err(|error| describe_unreadable(&path, &error))?;
-        let mut loader = Loader::new(self.loader_settings(duplicates));
+        let mut loader = Loader::new(self.loader_settings(duplicates, reader.length()));
         loop {
             let step = loader.step(&mut self.keyspace);
             match step.map_err(|error| describe(&path, &error))? {

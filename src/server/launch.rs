@@ -17,6 +17,7 @@ use crate::logging::{self, LogLevel, LogSettings};
 use crate::sys::process::{self, ProcessTitle};
 use crate::sys::signals::Signals;
 
+use super::check_rdb;
 use super::clock::Clock;
 use super::event_loop::EventLoop;
 use super::startup::{self, Banner, ConfigurationSource};
@@ -25,9 +26,10 @@ use super::title::TitleBar;
 
 const USAGE: &str = "\
 Usage: oneloop [FILE | -] [--DIRECTIVE VALUE ...]
+       oneloop check-rdb FILE
+       oneloop check-aof [--fix | --truncate-to-timestamp SECONDS] FILE
        oneloop -v | --version
        oneloop -h | --help
-       oneloop check-aof [--fix | --truncate-to-timestamp SECONDS] FILE
 
 FILE is a configuration file in the format of redis.conf; - reads it from standard input.
 Directives on the command line come after those of the file, and win.
@@ -41,8 +43,8 @@ Examples:
 
 /// Does what the command line asks for. `arguments` begins with the program's name.
 pub fn main(arguments: &[OsString]) -> ExitCode {
-    if let Some((name, arguments)) = as_check_tool(arguments) {
-        return check_append_only(&name, arguments);
+    if let Some(exit) = run_tool(arguments) {
+        return exit;
     }
     match arguments.get(1).and_then(|word| word.to_str()) {
         Some("-v" | "--version") => {
@@ -64,14 +66,27 @@ pub fn main(arguments: &[OsString]) -> ExitCode {
     }
 }
 
-/// The name and the arguments of the tool that checks append-only files, if that is what is asked for.
-fn as_check_tool(arguments: &[OsString]) -> Option<(String, &[OsString])> {
-    let program = Path::new(arguments.first()?).file_name()?.to_str()?;
-    if program == "redis-check-aof" {
-        return Some((program.to_string(), &arguments[1..]));
+/// Does the work of the tool that the program's name or the first argument asks for, if it is one.
+fn run_tool(arguments: &[OsString]) -> Option<ExitCode> {
+    let words = arguments.iter().map(|word| word.to_string_lossy());
+    let words: Vec<String> = words.map(std::borrow::Cow::into_owned).collect();
+    let (program, rest) = words.split_first()?;
+    if Path::new(program).ends_with("redis-check-rdb") {
+        return Some(check_rdb::main(program, rest));
     }
-    let is_asked_for = arguments.get(1)?.to_str()? == "check-aof";
-    is_asked_for.then(|| (format!("{program} check-aof"), &arguments[2..]))
+    if Path::new(program).ends_with("redis-check-aof") {
+        return Some(check_append_only(program, &arguments[1..]));
+    }
+    match rest.split_first() {
+        Some((name, _)) if name == "check-aof" => {
+            let name = format!("{program} check-aof");
+            Some(check_append_only(&name, &arguments[2..]))
+        }
+        Some((name, rest)) if name == "check-rdb" => {
+            Some(check_rdb::main(&format!("{program} check-rdb"), rest))
+        }
+        _ => None,
+    }
 }
 
 fn check_append_only(name: &str, arguments: &[OsString]) -> ExitCode {

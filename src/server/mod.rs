@@ -2,6 +2,7 @@
 //!
 //! Never interprets a command's arguments; never blocks but in `poll`.
 
+mod check_rdb;
 pub mod clock;
 pub mod cron;
 pub mod event_loop;

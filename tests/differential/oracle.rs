@@ -60,6 +60,12 @@ impl Oracle {
         })
     }
 
+    /// Where it keeps its files.
+    #[allow(dead_code)] // Not every test program looks at them.
+    pub fn folder(&self) -> &std::path::Path {
+        &self.folder
+    }
+
     /// Runs commands and gives their replies, as they came.
     pub fn run(&mut self, commands: &[Words]) -> Vec<Vec<u8>> {
         // The requests are written by a thread of their own: with replies unread, both sides could wait for each other.

@@ -177,6 +177,11 @@ impl<E> Directory<E> {
         }
     }
 
+    /// How many leading bits of a position lead to its segment or hole.
+    pub fn depth(&self, position: u64) -> u32 {
+        self.spot(position).depth
+    }
+
     /// Cuts the hole at a position in two halves with a minimal segment each. Gives the bit that tells the halves apart.
     pub fn halve(&mut self, position: u64) -> u64 {
         let spot = self.spot(position);

@@ -5,6 +5,7 @@ use super::bucket::SLOTS;
 use super::prefetch::prefetch;
 use super::segment::{MAX_BUCKETS, Segment, sizes_for, smaller_size};
 use super::segment_box::SegmentBox;
+use super::walk::share_of;
 use super::{Entry, Table, spread};
 use crate::collections::hash::HashSeed;
 
@@ -36,6 +37,23 @@ impl<E: Entry> Table<E> {
         table
     }
 
+    /// Says that there will be so many entries: segments are made as large as they will have to be, once they have any entries at all,
+    /// and need not be rebuilt as they fill. 0: nothing is known, as at first. It is a hint, and costs nothing by itself. O(1).
+    pub fn expect(&mut self, entries: usize) {
+        self.expected = entries;
+    }
+
+    /// How many entries will lie at a position, as far as that is known.
+    fn expected_at(&self, position: u64) -> usize {
+        match self.expected {
+            0 => 0,
+            expected => {
+                let share = share_of(position, self.directory.depth(position));
+                (expected as f64 * share) as usize
+            }
+        }
+    }
+
     /// Makes room where the segment of a position rejected an entry: a larger segment or two.
     #[cold]
     pub(super) fn make_room(&mut self, position: u64) {
@@ -49,7 +67,12 @@ impl<E: Entry> Table<E> {
 
     /// Fills the hole at a position with a segment larger than `size_above` or, where none can hold the entries, with two.
     fn settle(&mut self, position: u64, mut entries: Hashed<E>, size_above: usize) {
-        for size in sizes_for(entries.len()).filter(|&size| size > size_above) {
+        // An empty half of what was split gets its size when its first entries come: no step does more than a bounded piece.
+        let room_for = match entries.len() {
+            0 => 0,
+            present => present.max(self.expected_at(position)),
+        };
+        for size in sizes_for(room_for).filter(|&size| size > size_above) {
             match self.build(size, entries) {
                 Ok(segment) => return self.directory.put(position, segment),
                 Err(rejected) => entries = rejected,

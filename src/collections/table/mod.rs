@@ -49,6 +49,8 @@ pub struct Table<E: Entry> {
     directory: Directory<E>,
     len: usize,
     shrink_position: u64,
+    /// How many entries there will be, where that is known: see [`Table::expect`].
+    expected: usize,
     seed: HashSeed,
 }
 
@@ -102,6 +104,7 @@ impl<E: Entry> Table<E> {
             directory: Directory::new(),
             len: 0,
             shrink_position: 0,
+            expected: 0,
             seed,
         }
     }

@@ -80,6 +80,7 @@ impl<E: Entry> Table<E> {
             directory: self.directory.fork(),
             len: self.len,
             shrink_position: 0,
+            expected: 0,
             seed: self.seed.clone(),
         }
     }

@@ -159,7 +159,7 @@ impl<E: Entry> Table<E> {
 }
 
 /// The share of all hashes that lead to the segment of that depth around a position.
-fn share_of(position: u64, depth: u32) -> f64 {
+pub(super) fn share_of(position: u64, depth: u32) -> f64 {
     let unit = (u64::MAX as f64).recip();
     let start = floor(position, depth) as f64 * unit;
     let end = start + width(depth) as f64 * unit;

@@ -13,7 +13,7 @@ mod reader;
 mod writer;
 
 pub use notes::Notes;
-pub use reader::{Duplicates, LoadFigures, LoadStep, Loader, LoaderSettings};
+pub use reader::{Duplicates, LoadFigures, LoadStep, Loader, LoaderSettings, Purpose};
 pub use writer::{AccessNote, Origin, Progress, Snapshot, SnapshotSettings};
 
 /// What may stand where a key could: the format's own marks. What is below them is a type of value.

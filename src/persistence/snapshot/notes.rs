@@ -21,6 +21,8 @@ pub struct Notes {
     pub replication_database: Option<i64>,
     /// The code of libraries of functions; whoever loads them takes them out.
     pub functions: Vec<Vec<u8>>,
+    /// All that was noted, with its name: so much as one wants to read.
+    pub all: Vec<(String, String)>,
     /// The numbers of modules whose data were skipped.
     pub modules_skipped: Vec<u64>,
 }
@@ -28,7 +30,13 @@ pub struct Notes {
 impl Notes {
     /// Takes in a note. Names that are not known are passed over.
     pub fn note(&mut self, name: &[u8], value: &[u8]) {
+        /// More notes than this nobody reads.
+        const NOTES_MAX: usize = 64;
         let text = || String::from_utf8_lossy(value).into_owned();
+        if self.all.len() < NOTES_MAX {
+            let name = String::from_utf8_lossy(name).into_owned();
+            self.all.push((name, text()));
+        }
         match name {
             b"redis-ver" | b"valkey-ver" => self.server_version = Some(text()),
             b"ctime" => self.created_seconds = text().parse().ok(),

@@ -33,6 +33,18 @@ pub struct LoaderSettings {
     pub duplicates: Duplicates,
     /// So many keys are read in a step at most; 0: no matter how many. For tests.
     pub keys_per_step: usize,
+    pub purpose: Purpose,
+    /// Length of the snapshot, if it is known, else 0: what it says of the number of keys is only believed as far as that goes.
+    pub input_bytes: u64,
+}
+
+/// What a snapshot is read for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Its keys are put into the keyspace.
+    Load,
+    /// Whether it is sound: nothing is kept.
+    Check,
 }
 
 /// What becomes of a key that is there already.
@@ -58,6 +70,8 @@ pub enum LoadStep {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LoadFigures {
     pub keys: u64,
+    /// Keys with an expiry time.
+    pub volatile: u64,
     /// Keys left out because their time was over.
     pub expired: u64,
     /// Collections without elements, left out.
@@ -115,6 +129,9 @@ pub struct Loader {
     /// Records that are to be put in their places, with their hashes.
     batch: Vec<(u64, Record)>,
     load_buffer: LoadBuffer,
+    has_checksum: bool,
+    /// Whose value could not be read.
+    failed_key: Option<Vec<u8>>,
     pub figures: LoadFigures,
     /// What else the snapshot said.
     pub notes: Notes,
@@ -141,6 +158,8 @@ impl Loader {
             next_key: KeyNotes::default(),
             batch: Vec::with_capacity(BATCH_KEYS),
             load_buffer: LoadBuffer::default(),
+            has_checksum: false,
+            failed_key: None,
             figures: LoadFigures::default(),
             notes: Notes::default(),
         }
@@ -168,6 +187,16 @@ impl Loader {
     /// The version of the format, once it is known.
     pub fn version(&self) -> u16 {
         self.version
+    }
+
+    /// Whether a checksum stood at the end.
+    pub fn has_checksum(&self) -> bool {
+        self.has_checksum
+    }
+
+    /// The key whose value could not be read, if it was one that made a step fail.
+    pub fn failed_key(&self) -> Option<&[u8]> {
+        self.failed_key.as_deref()
     }
 
     /// What was fed and not read: behind the end of the snapshot, what follows it.
@@ -280,6 +309,7 @@ impl Loader {
     fn footer(&mut self, reader: &mut Reader<'_>) -> Result<(), FormatError> {
         if self.version >= CHECKSUM_VERSION_MIN {
             let checksum = reader.u64()?;
+            self.has_checksum = checksum != 0;
             let is_right = checksum == 0 || checksum == self.checksum.value();
             if self.settings.checks_sum && !is_right {
                 return Err(reader.error(Fault::Corrupt("Wrong RDB checksum")));
@@ -308,7 +338,8 @@ impl Loader {
             mark::FREQUENCY => self.next_key.frequency = Some(reader.byte()?),
             mark::DATABASE => {
                 let number = reader.length()?;
-                if number >= keyspace.count() as u64 {
+                let is_kept = self.settings.purpose == Purpose::Load;
+                if is_kept && number >= keyspace.count() as u64 {
                     return Err(reader.error(Fault::Unsupported(
                         "a database with a number beyond what `databases` allows",
                     )));
@@ -317,8 +348,8 @@ impl Loader {
                     .map_err(|fault| reader.error(fault))?;
             }
             mark::SIZES => {
-                reader.length()?;
-                reader.length()?;
+                let (keys, volatile) = (reader.length()?, reader.length()?);
+                self.expect(keys, volatile, keyspace);
             }
             mark::AUXILIARY => {
                 let (name, value) = (reader.string()?, reader.string()?);
@@ -350,7 +381,10 @@ impl Loader {
                     reader.length()?;
                 }
             }
-            mark::END => self.stage = Stage::Footer,
+            mark::END => {
+                self.forget_expected(keyspace);
+                self.stage = Stage::Footer;
+            }
             number => {
                 let kind = ValueKind::of(number, self.version);
                 let kind = kind.ok_or_else(|| reader.error(Fault::UnknownType(number)))?;
@@ -360,8 +394,21 @@ impl Loader {
         Ok(())
     }
 
+    /// Takes a number of keys for true as far as the snapshot is long enough for them.
+    fn expect(&self, keys: u64, volatile: u64, keyspace: &mut Keyspace) {
+        /// What a key takes in a snapshot at the least, in bytes: shorter ones are few.
+        const KEY_BYTES: u64 = 8;
+        if self.settings.purpose == Purpose::Load {
+            let most = self.settings.input_bytes / KEY_BYTES;
+            let [keys, volatile] =
+                [keys, volatile].map(|count| usize::try_from(count.min(most)).unwrap_or(0));
+            keyspace.expect(self.database, keys, volatile);
+        }
+    }
+
     fn change_database(&mut self, number: usize, keyspace: &mut Keyspace) -> Result<(), Fault> {
         self.flush(keyspace)?;
+        self.forget_expected(keyspace);
         self.database = number;
         Ok(())
     }
@@ -375,7 +422,11 @@ impl Loader {
     ) -> Result<(), FormatError> {
         let key = reader.string()?;
         if kind == ValueKind::String {
-            let text = reader.string()?;
+            let text = reader.string();
+            if text.is_err() {
+                self.failed_key = Some(key.to_vec());
+            }
+            let text = text?;
             if self.is_wanted() {
                 let large = || text.to_vec().into();
                 let value = match text {
@@ -419,7 +470,7 @@ impl Loader {
                             self.skip_empty(&partial.key);
                             return Ok(());
                         }
-                        _ => {}
+                        _ => self.failed_key = Some(partial.key),
                     }
                     return Err(error);
                 }
@@ -446,6 +497,13 @@ impl Loader {
         Ok(())
     }
 
+    /// What was said of the number of keys is of no use any more.
+    fn forget_expected(&self, keyspace: &mut Keyspace) {
+        if self.settings.purpose == Purpose::Load {
+            keyspace.expect(self.database, 0, 0);
+        }
+    }
+
     fn skip_empty(&mut self, key: &[u8]) {
         /// So many of them are named in the log.
         const NAMED_MAX: u64 = 10;
@@ -460,6 +518,7 @@ impl Loader {
     /// Whether the key is to be put into the keyspace; counts it.
     fn is_wanted(&mut self) -> bool {
         let expiry_ms = self.next_key.expiry_ms;
+        self.figures.volatile += u64::from(expiry_ms.is_some());
         let is_over = match (expiry_ms, self.settings.expires_before_ms) {
             (Some(expiry_ms), Some(now_ms)) => expiry_ms < now_ms,
             _ => false,
@@ -468,7 +527,7 @@ impl Loader {
             true => self.figures.expired += 1,
             false => self.figures.keys += 1,
         }
-        !is_over
+        !is_over && self.settings.purpose == Purpose::Load
     }
 
     fn record(&self, key: &[u8], value: NewValue<'_>, keyspace: &Keyspace) -> Record {
