@@ -5,7 +5,9 @@
 use ahash::AHashMap;
 use slab::Slab;
 
+use crate::collections::table::prefetch;
 use crate::net::address::Address;
+use crate::resp::{Protocol, Reply};
 use crate::session::{Blocked, Close, Mode, Session, Token};
 
 /// Every client's session. One that is being served is out on loan, so that a handler can work on
@@ -25,7 +27,31 @@ pub struct Clients {
     postponed: Vec<Token>,
     /// How many of those have left meanwhile.
     postponed_gone: usize,
+    /// What clients were told while they were out on loan.
+    late: Vec<Late>,
+    /// Those whose replies have grown large by what they were told.
+    overfull: Vec<Token>,
 }
+
+/// Told to a client whose replies are written to just now, and not by whom tells it.
+struct Late {
+    token: Token,
+    /// In either protocol.
+    forms: [Reply; 2],
+    rank: Rank,
+}
+
+/// In which order a client gets what it is told during its own command: after the reply to that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rank {
+    Message,
+    /// That it must forget a key: when it has read everything of what has changed the key. In RESP2 this can be told
+    /// only to a client that listens to something.
+    Invalidation,
+}
+
+/// From this size on what waits for a client that is told something is held against the limits, in bytes.
+const OVERFULL_BYTES: usize = 256 * 1024;
 
 struct Slot {
     token: Token,
@@ -97,7 +123,14 @@ impl Clients {
 
     /// Takes a session back.
     #[inline]
-    pub fn restore(&mut self, session: Box<Session>) {
+    pub fn restore(&mut self, mut session: Box<Session>) {
+        if !self.late.is_empty() {
+            let mut reply = std::mem::take(&mut session.reply);
+            if self.deliver_late(&session, &mut reply) {
+                self.queue_flush(&mut session);
+            }
+            session.reply = reply;
+        }
         if let Some(slot) = self.slots.get_mut(session.token.slot as usize) {
             slot.session = Some(session);
         }
@@ -184,6 +217,115 @@ impl Clients {
             session.flush_queued = true;
             self.to_flush.push(token);
         }
+    }
+
+    /// Tells a client something that is no reply: now, or if it is being served, after the reply to its command. Clients that
+    /// want no replies are told as well.
+    #[inline]
+    pub fn tell(&mut self, token: Token, mut write: impl FnMut(&mut Reply)) {
+        match self.slot_mut(token) {
+            None => {}
+            Some(Slot {
+                session: Some(session),
+                ..
+            }) => {
+                if session.close == Close::Now {
+                    return;
+                }
+                write(&mut session.reply);
+                let is_large = session.reply.len() > OVERFULL_BYTES;
+                if !session.flush_queued {
+                    session.flush_queued = true;
+                    self.to_flush.push(token);
+                }
+                if is_large {
+                    self.overfull.push(token);
+                }
+            }
+            Some(Slot { session: None, .. }) => self.tell_later(token, Rank::Message, write),
+        }
+    }
+
+    /// Fetches what `tell` needs of a client into the cache.
+    #[inline]
+    pub fn prefetch(&self, token: Token) {
+        if let Some(session) = self.get(token) {
+            prefetch((&raw const session.reply).cast());
+            prefetch((&raw const session.close).cast());
+            prefetch((&raw const session.flush_queued).cast());
+        }
+    }
+
+    /// Fetches the end of a client's replies into the cache; the client itself should be there by now.
+    #[inline]
+    pub fn prefetch_reply(&self, token: Token) {
+        if let Some(session) = self.get(token) {
+            prefetch(session.reply.end());
+        }
+    }
+
+    /// Tells a client that it must forget keys; in RESP2 only if it listens to something.
+    pub fn tell_invalidation(&mut self, token: Token, write: impl FnMut(&mut Reply)) {
+        match self.slot_mut(token) {
+            None => {}
+            Some(Slot { session: None, .. }) => self.tell_later(token, Rank::Invalidation, write),
+            Some(Slot {
+                session: Some(session),
+                ..
+            }) => {
+                let is_resp3 = session.reply.protocol() == Protocol::Resp3;
+                if is_resp3 || session.subscriptions.is_some() {
+                    self.tell(token, write);
+                }
+            }
+        }
+    }
+
+    /// Tells a client something after the reply to its present command.
+    #[cold]
+    pub fn tell_later(&mut self, token: Token, rank: Rank, mut write: impl FnMut(&mut Reply)) {
+        let forms = [Protocol::Resp2, Protocol::Resp3].map(|protocol| {
+            let mut form = Reply::new(protocol);
+            write(&mut form);
+            form
+        });
+        self.late.push(Late { token, forms, rank });
+    }
+
+    /// Whether anybody is to be told something after its reply.
+    #[inline]
+    pub fn has_late(&self) -> bool {
+        !self.late.is_empty()
+    }
+
+    /// Adds to a client's replies what it was told meanwhile; tells whether that is anything. O(all that anybody was told).
+    #[cold]
+    pub fn deliver_late(&mut self, session: &Session, reply: &mut Reply) -> bool {
+        let before = self.late.len();
+        let is_own = |late: &mut Late| late.token == session.token;
+        let mut own: Vec<Late> = self.late.extract_if(.., is_own).collect();
+        own.sort_by_key(|late| late.rank);
+        for Late { forms, rank, .. } in &own {
+            match reply.protocol() {
+                Protocol::Resp3 => reply.append(&forms[1]),
+                Protocol::Resp2 if *rank == Rank::Message || session.subscriptions.is_some() => {
+                    reply.append(&forms[0]);
+                }
+                Protocol::Resp2 => {}
+            }
+        }
+        self.late.len() < before
+    }
+
+    /// Whether the replies of any client have grown large by what it was told.
+    #[inline]
+    pub fn has_overfull(&self) -> bool {
+        !self.overfull.is_empty()
+    }
+
+    /// The clients of which that is so; they are told of no more.
+    pub fn take_overfull(&mut self) -> Vec<Token> {
+        std::mem::take(&mut self.overfull)
     }
 
     /// Asks the loop to close a client's connection (its `close` field says how).

@@ -16,14 +16,18 @@ use crate::disk::Wake;
 use crate::effects;
 use crate::effects::latency::LatencyMonitor;
 use crate::effects::slowlog::Slowlog;
-use crate::keyspace::Keyspace;
+use crate::keyspace::{EventClass, Keyspace};
 use crate::net::address::Address;
 use crate::net::listener::Listeners;
 use crate::persistence::values::Serialization;
 use crate::saving::{Loading, LoadingFigures, Saving};
+use crate::pubsub::PubSub;
+use crate::scripting::Scripting;
 use crate::server::clock::Clock;
 use crate::server::figures::LoopFigures;
-use crate::session::{Mode, Session, Token};
+use crate::session::{ClientKind, Close, Mode, Session, Token};
+use crate::tracking::Tracking;
+use crate::transaction::Transactions;
 
 /// The state of the server.
 pub struct Instance {
@@ -51,6 +55,10 @@ pub struct Instance {
     pub wake: Wake,
     /// Whether some commands are refused that would be taken else: data are being loaded, or saving fails.
     pub is_restricted: bool,
+    pub transactions: Transactions,
+    pub pubsub: PubSub,
+    pub tracking: Tracking,
+    pub scripting: Scripting,
     /// How deep the present command is nested in others, whose end those wait for who must hear of its changes.
     pub nesting: u32,
     /// What the loop is asked to do once the present command is over.
@@ -197,6 +205,10 @@ impl Instance {
             loading: None,
             wake: Wake::default(),
             is_restricted: false,
+            transactions: Transactions::default(),
+            pubsub: PubSub::default(),
+            tracking: Tracking::default(),
+            scripting: Scripting::new(),
             nesting: 0,
             requests: Vec::new(),
             lap_started: 0,
@@ -250,6 +262,8 @@ impl Instance {
         self.slow_ticks = self
             .clock
             .nanos_as_ticks(slowlog_us.min(latency_us).min(SLOW_US).saturating_mul(1000));
+        let classes = EventClass::logged(self.config.notify_keyspace_events);
+        self.keyspace.changes.set_event_classes(classes);
         self.slowlog.capacity = config.slowlog_max_len as usize;
         self.keyspace.access.frequency = config.maxmemory_policy.is_lfu();
         self.keyspace.access.log_factor = config.lfu_log_factor;
@@ -305,6 +319,16 @@ impl Instance {
         elapsed
     }
 
+    /// When the present command began, in ticks: for one that runs others within it.
+    pub fn lap_start(&self) -> u64 {
+        self.lap_started
+    }
+
+    /// Goes on timing the command that began then.
+    pub fn set_lap_start(&mut self, started: u64) {
+        self.lap_started = started;
+    }
+
     /// Milliseconds since the epoch, as of the present turn of the loop.
     #[inline]
     pub fn now_ms(&self) -> i64 {
@@ -337,6 +361,46 @@ impl Instance {
     pub fn remove_client(&mut self, token: Token) {
         if let Some(mut session) = self.clients.remove(token) {
             self.stop_waiting(&mut session);
+            self.abandon_transaction(&mut session);
+            self.pubsub.remove(&mut session);
+            self.stop_tracking(&mut session);
+        }
+    }
+
+    /// Forgets what a client has queued, if it has begun a transaction, and what it watches.
+    pub fn abandon_transaction(&mut self, session: &mut Session) {
+        if let Some(transaction) = session.transaction.take() {
+            self.transactions.end(transaction);
+        }
+        self.forget_watches(session);
+    }
+
+    /// A client is no longer told of keys that it has read.
+    pub fn stop_tracking(&mut self, session: &mut Session) {
+        if std::mem::take(&mut session.is_tracking) {
+            self.tracking.disable(session.id);
+            self.observe_changes();
+        }
+    }
+
+    /// Forgets tracked keys beyond `tracking-table-max-keys`, so many at most.
+    pub fn limit_tracking(&mut self, effort: usize) {
+        let most = self.config.tracking_table_max_keys;
+        self.tracking
+            .limit(&mut self.clients, &mut self.random, most, effort);
+    }
+
+    /// Has all changes of keys logged while any client tracks.
+    pub fn observe_changes(&mut self) {
+        let observed = !self.tracking.is_empty();
+        self.keyspace.changes.set_observed(observed);
+    }
+
+    /// A client no longer watches any key.
+    pub fn forget_watches(&mut self, session: &mut Session) {
+        if session.watcher.is_some() {
+            let changes = &mut self.keyspace.changes;
+            self.transactions.watches.remove(changes, session);
         }
     }
 
@@ -345,6 +409,14 @@ impl Instance {
         let waiting = self.blocking.remove(&mut self.keyspace.changes, session)?;
         session.blocked = None;
         Some(waiting)
+    }
+
+    /// Whether the last command has left something to be told of or to be done.
+    #[inline]
+    pub fn has_effects(&self) -> bool {
+        !self.keyspace.changes.is_empty()
+            || self.blocking.has_ready()
+            || self.clients.has_overfull()
     }
 
     /// Serves the clients that a pause has held back; gives those whose requests were not even begun.
@@ -376,9 +448,9 @@ impl Instance {
         self.requests.push(LoopRequest::ServePostponed);
     }
 
-    /// Whether nothing may change behind the clients' backs: a pause is on, or the data are not complete yet.
+    /// Whether nothing may change behind the clients' backs: a pause is on, a script is suspended, or the data are not complete yet.
     pub fn keyspace_paused(&self) -> bool {
-        self.pause.is_active() || self.is_loading()
+        self.pause.is_active() || self.scripting.busy().is_some() || self.is_loading()
     }
 
     /// Whether a client's output has a limit that `output_limit_reached` should look at.
@@ -394,9 +466,10 @@ impl Instance {
         let normal = limits.normal;
         // What a monitor is told cannot be held back as a pipeline's replies can. Where ordinary clients
         // have no limit it has that of subscribers, to whom the same applies.
-        let limit = match session.mode {
-            Mode::Monitor if normal.hard_bytes == 0 && normal.soft_bytes == 0 => limits.pubsub,
-            Mode::Monitor | Mode::Normal => normal,
+        let limit = match (session.kind(), session.mode) {
+            (ClientKind::Pubsub, _) => limits.pubsub,
+            (_, Mode::Monitor) if normal.hard_bytes == 0 && normal.soft_bytes == 0 => limits.pubsub,
+            (_, Mode::Monitor | Mode::Normal) => normal,
         };
         let pending_bytes = pending_bytes as u64;
         let hard = limit.hard_bytes > 0 && pending_bytes >= limit.hard_bytes;
@@ -420,6 +493,23 @@ impl Instance {
             );
         }
         hard || overstayed
+    }
+
+    /// Closes the clients whose replies have grown beyond the limit by what they were told.
+    pub fn close_overfull(&mut self) {
+        for token in self.clients.take_overfull() {
+            let Some(mut session) = self.clients.lend(token) else {
+                continue;
+            };
+            let pending_bytes = session.reply.len();
+            if session.close == Close::No && self.output_limit_reached(&mut session, pending_bytes)
+            {
+                session.close = Close::Now;
+                session.reply.clear();
+                self.clients.queue_close(token);
+            }
+            self.clients.restore(session);
+        }
     }
 
     /// Removes keys that are due until `deadline` (in ticks); tells whether there are more.

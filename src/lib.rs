@@ -10,7 +10,10 @@ pub mod net;
 pub mod instance;
 
 pub mod clients;
+pub mod pubsub;
 pub mod session;
+pub mod tracking;
+pub mod transaction;
 
 pub mod commands;
 
@@ -19,6 +22,8 @@ pub mod command;
 pub mod info;
 
 pub mod append_only;
+pub mod scripting;
+
 pub mod blocking;
 pub mod effects;
 pub mod saving;

@@ -3,7 +3,9 @@
 use crate::blocking::Waiting;
 use crate::command::CommandId;
 use crate::net::address::Address;
+use crate::pubsub::Subscriptions;
 use crate::resp::{Protocol, Reply};
+use crate::transaction::Transaction;
 
 /// A client's place in the slab, good only for as long as that client lives: the generation tells
 /// a successor in the same place apart.
@@ -11,6 +13,14 @@ use crate::resp::{Protocol, Reply};
 pub struct Token {
     pub slot: u32,
     pub generation: u32,
+}
+
+impl Token {
+    /// That of the session in whose name scripts run commands, which is no client's.
+    pub const SCRIPT: Token = Token {
+        slot: u32::MAX,
+        generation: u32::MAX,
+    };
 }
 
 /// Whether replies are sent (CLIENT REPLY).
@@ -42,6 +52,8 @@ pub enum Blocked {
     Shutdown,
     /// Its command waits for a key.
     Keys,
+    /// Its script is suspended.
+    Script,
 }
 
 /// The types of clients that CLIENT LIST and CLIENT KILL tell apart.
@@ -124,6 +136,14 @@ pub struct Session {
     pub deny_blocking: bool,
     /// Whether what it sends was decided elsewhere and is carried out as it stands: it replays the append-only file.
     pub is_obeyed: bool,
+    /// What it has queued since MULTI.
+    pub transaction: Option<Box<Transaction>>,
+    /// Its number among those who watch keys.
+    pub watcher: Option<u32>,
+    /// What it listens to, if it does to anything.
+    pub subscriptions: Option<Box<Subscriptions>>,
+    /// Whether it is told when keys change that it has read (`Tracking` knows how).
+    pub is_tracking: bool,
     pub no_evict: bool,
     pub no_touch: bool,
     pub created_ms: i64,
@@ -145,6 +165,11 @@ pub struct Session {
 }
 
 impl Session {
+    /// Whether it is a script that runs commands.
+    pub fn is_script(&self) -> bool {
+        self.token == Token::SCRIPT
+    }
+
     /// A client that has just come.
     pub fn new(id: u64, token: Token, address: Address, now_ms: i64) -> Session {
         Session {
@@ -165,6 +190,10 @@ impl Session {
             waiting: None,
             deny_blocking: false,
             is_obeyed: false,
+            transaction: None,
+            watcher: None,
+            subscriptions: None,
+            is_tracking: false,
             no_evict: false,
             no_touch: false,
             created_ms: now_ms,
@@ -192,8 +221,9 @@ impl Session {
 
     /// The type of client. One that monitors is a normal client.
     pub fn kind(&self) -> ClientKind {
-        match self.mode {
-            Mode::Normal | Mode::Monitor => ClientKind::Normal,
+        match self.subscriptions {
+            Some(_) => ClientKind::Pubsub,
+            None => ClientKind::Normal,
         }
     }
 
@@ -211,6 +241,14 @@ impl Session {
             + self.address.local.capacity()
             + self.user.capacity()
             + self.redacted.capacity() * size_of::<usize>()
+            + self
+                .subscriptions
+                .as_ref()
+                .map_or(0, |subscriptions| subscriptions.memory())
+            + self
+                .transaction
+                .as_ref()
+                .map_or(0, |transaction| transaction.memory())
             + self.waiting.as_ref().map_or(0, |waiting| waiting.memory())
             + self.traffic.query_bytes
             + self.traffic.query_free_bytes

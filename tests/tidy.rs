@@ -8,7 +8,18 @@ const LAYERS: &[&[&str]] = &[
     &["main", "lib"],
     &["server"],
     &[
-        "instance", "clients", "blocking", "session", "command", "commands", "effects", "info",
+        "instance",
+        "clients",
+        "blocking",
+        "session",
+        "transaction",
+        "pubsub",
+        "tracking",
+        "command",
+        "commands",
+        "effects",
+        "info",
+        "scripting",
     ],
     &["persistence"],
     &["keyspace", "net"],
@@ -32,6 +43,7 @@ const UNSAFE_ALLOWED: &[&str] = &[
     "src/collections/heap",
     "src/keyspace/record/",
     "src/collections/ordered/memory.rs",
+    "src/scripting/lua/",
 ];
 
 /// What stands at the top level.

@@ -10,6 +10,7 @@ import io
 from dataclasses import dataclass, field
 from statistics import median
 
+from . import drivers
 from .servers import ECHO, FAILURES, SUBJECT, Server, leave_out, run_load, say
 
 CONNECTIONS = 50
@@ -42,6 +43,9 @@ class Test:
     has_floor: bool = True
     # Random numbers in `words` are below this (None: the number of keys).
     numbers: int | None = None
+    # What makes the load, if redis-benchmark cannot.
+    drive: object = None
+    deepest: int = 100
 
 
 def _range_test(name, last, share):
@@ -109,6 +113,10 @@ TESTS = [
     _own_test("BITCOUNT_1MB", ("BITCOUNT", "big"), (Step(("SETBIT", "big", "8388607", "1"), 1),), share=0.004),
     _own_test("PFADD", ("PFADD", "big", RANDOM), (), numbers=1_000_000),
     _own_test("PFCOUNT", ("PFCOUNT", "big"), (Step(("PFADD", "big", "{i}"), MEMBERS),)),
+    Test("MULTI_SET_10", "MULTI", drive=drivers.transactions, share=0.1, has_floor=False),
+    Test("PUBLISH_1", "PUBLISH", drive=drivers.publish(1), share=0.3, has_floor=False),
+    Test("PUBLISH_100", "PUBLISH", drive=drivers.publish(100), share=0.02, has_floor=False),
+    Test("PUBLISH_10000", "PUBLISH", drive=drivers.publish(10_000), share=0.0005, has_floor=False, deepest=16),
 ]
 
 
@@ -148,6 +156,10 @@ def _measure(server, test, depth, requests, keys):
         else:
             server.probe("--count", step.count or requests, "--in-flight", 1000, *step.template)
     server.settle()
+    if test.drive:
+        per_second, (used_before, waited_before), after = test.drive(server, requests, keys, depth)
+        used, waited = after[0] - used_before, after[1] - waited_before
+        return used / requests / 1000, per_second, waited / max(used, 1)
     benchmark = ["redis-benchmark", "-p", server.port, "-c", CONNECTIONS, "-n", requests, "-P", depth]
     benchmark += ["-r", test.numbers or keys, "-d", len(VALUE), "--csv", *(test.words or ("-t", test.name.lower()))]
     used_before, waited_before = server.cpu()
@@ -205,6 +217,8 @@ def run(kinds, tests, depths, rounds, keys, scale, out_of_time):
         for depth in depths:
             base = REQUESTS_AT_DEPTH.get(depth, 100_000 * min(depth, 20))
             for test in tests:
+                if depth > test.deepest:
+                    continue
                 # A whole number of full pipelines on every connection: no client sends more than it is asked to.
                 chunk = CONNECTIONS * depth
                 requests = max(1, round(base * test.share * scale / chunk)) * chunk

@@ -300,7 +300,10 @@ impl Instance {
                 let time_s = self.config.aof_timestamp_enabled;
                 let time_s = time_s.then(|| self.now_ms().div_euclid(1000));
                 let is_slow = self.config.rdb_key_save_delay > 0;
-                let dump = CommandDump::pin(&self.keyspace, time_s, is_slow);
+                let mut dump = CommandDump::pin(&self.keyspace, time_s, is_slow);
+                for (_, library) in self.scripting.functions.iter() {
+                    dump.library(&library.code);
+                }
                 Source::Commands(Box::new(dump))
             }
         }

@@ -6,6 +6,7 @@
 //! that command is over       effects::changes → wake::serve_key          the first in the queue is served first:
 //!                              → call::resume                            its request runs again
 //! the deadline passes        wake::run_timeouts → wake::end              likewise CLIENT UNBLOCK
+//! time alone may serve it    Context::look_again_at → Blocking::look_again_at, wake::run_timeouts → call::resume
 //! ```
 //!
 //! A request that runs again either is served, and the client leaves all its queues, or finds nothing again: then the client
@@ -63,6 +64,8 @@ pub struct Waiting {
     pub command: CommandId,
     /// In ms since the epoch; none: for ever.
     pub deadline_ms: Option<i64>,
+    /// When it runs again though no key has changed, in ms since the epoch.
+    look_ms: Option<i64>,
     /// Time spent on running it so far.
     ticks: u64,
     has_run: bool,
@@ -101,6 +104,8 @@ pub struct Blocking {
     ready: VecDeque<InterestId>,
     /// By deadline and the client's number.
     deadlines: BTreeMap<(i64, u64), Token>,
+    /// Likewise, those whose requests run again at a time.
+    looks: BTreeMap<(i64, u64), Token>,
 }
 
 impl Blocking {
@@ -129,10 +134,25 @@ impl Blocking {
             request: wish.request,
             command: wish.command,
             deadline_ms: wish.deadline_ms,
+            look_ms: None,
             ticks: 0,
             has_run: false,
             places,
         }));
+    }
+
+    /// Has the request of a client that waits run again at this time, in ms since the epoch, whatever it was before (none: only
+    /// when a key changes). O(log clients).
+    pub fn look_again_at(&mut self, session: &mut Session, look_ms: Option<i64>) {
+        let Some(waiting) = &mut session.waiting else {
+            return;
+        };
+        if let Some(before_ms) = std::mem::replace(&mut waiting.look_ms, look_ms) {
+            self.looks.remove(&(before_ms, session.id));
+        }
+        if let Some(look_ms) = look_ms {
+            self.looks.insert((look_ms, session.id), session.token);
+        }
     }
 
     /// Takes a client out of all its queues; gives what it waited with. O(its keys).
@@ -143,6 +163,9 @@ impl Blocking {
         }
         if let Some(deadline_ms) = waiting.deadline_ms {
             self.deadlines.remove(&(deadline_ms, session.id));
+        }
+        if let Some(look_ms) = waiting.look_ms {
+            self.looks.remove(&(look_ms, session.id));
         }
         Some(waiting)
     }
@@ -160,6 +183,12 @@ impl Blocking {
         keys.into_iter().for_each(|key| self.signal(key));
     }
 
+    /// Whether any key is to be served.
+    #[inline]
+    pub fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
     /// The next key to be served; `served` says that it has been.
     pub fn next_ready(&mut self) -> Option<InterestId> {
         self.ready.pop_front()
@@ -170,10 +199,17 @@ impl Blocking {
         self.queues.forget_signal(key);
     }
 
-    /// The earliest deadline, in ms since the epoch.
+    /// When there is something to do next because of the time, in ms since the epoch.
     pub fn next_deadline_ms(&self) -> Option<i64> {
-        let ((deadline_ms, _), _) = self.deadlines.first_key_value()?;
-        Some(*deadline_ms)
+        let first = |times: &BTreeMap<(i64, u64), Token>| Some(times.first_key_value()?.0.0);
+        let times_ms = [first(&self.deadlines), first(&self.looks)];
+        times_ms.into_iter().flatten().min()
+    }
+
+    /// Those whose requests are to run again by now. O(those).
+    fn due_looks(&self, now_ms: i64) -> Vec<Token> {
+        let due = self.looks.range(..=(now_ms, u64::MAX));
+        due.map(|(_, token)| *token).collect()
     }
 
     /// A client whose deadline has passed, which is forgotten. O(log clients).

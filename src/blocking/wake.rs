@@ -67,6 +67,22 @@ pub fn serve_all(instance: &mut Instance) {
     effects::changes(instance);
 }
 
+/// Runs a client's request again because it is time to; it asks for another time if it finds nothing.
+fn look_again(instance: &mut Instance, token: Token) {
+    let Some(mut session) = instance.clients.lend(token) else {
+        return;
+    };
+    instance.blocking.look_again_at(&mut session, None);
+    if session.waiting.is_some() && session.close == Close::No {
+        // What it changes is told of when it is back among the others.
+        instance.nesting += 1;
+        run_again(instance, &mut session);
+        instance.nesting -= 1;
+    }
+    instance.clients.restore(session);
+    effects::changes(instance);
+}
+
 /// Ends a client's wait without serving it; tells whether it waited for keys.
 pub fn end(instance: &mut Instance, token: Token, ending: Ending) -> bool {
     let Some(mut session) = instance.clients.lend(token) else {
@@ -90,8 +106,11 @@ pub fn end(instance: &mut Instance, token: Token, ending: Ending) -> bool {
     waited
 }
 
-/// Ends the waits whose deadlines have passed.
+/// Runs the requests again that wait for a time, and ends the waits whose deadlines have passed.
 pub fn run_timeouts(instance: &mut Instance) {
+    for token in instance.blocking.due_looks(instance.now_ms()) {
+        look_again(instance, token);
+    }
     while let Some(token) = instance.blocking.next_overdue(instance.now_ms()) {
         end(instance, token, Ending::TimedOut);
     }

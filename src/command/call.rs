@@ -8,11 +8,14 @@ use crate::resp::reply::{Mark, Reply};
 use crate::session::{Blocked, Close, ReplyMode, Session};
 
 use super::gate::{self, Verdict};
-use super::spec::Flag;
+use super::spec::{Flag, FlagSet, Group};
 use super::{Args, CommandError, CommandId, CommandResult, Context};
 
 /// Time between two log lines about attacks, in ms.
 const ATTACK_LOG_PERIOD_MS: u64 = 60_000;
+
+/// Keys too many in the table of tracked keys that one command forgets.
+const TRACKED_KEYS_STEP: usize = 100;
 
 /// What became of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +50,9 @@ pub fn execute_resolved(
     args: Args<'_>,
     resolved: Option<CommandId>,
 ) -> Flow {
+    if session.is_tracking {
+        forget_keys_beyond_limit(instance, session, reply);
+    }
     let mark = reply.mark();
     session.last_command = resolved;
     if session.reply_mode == ReplyMode::SkipNext {
@@ -56,7 +62,33 @@ pub fn execute_resolved(
     if flow == Flow::Done {
         leave_out(session, reply, mark);
     }
+    if session.is_tracking && session.transaction.is_none() {
+        forget_caching(instance, session, resolved);
+    }
+    if instance.clients.has_late() {
+        instance.clients.deliver_late(session, reply);
+    }
     flow
+}
+
+/// A client that tracks hears of keys that there is no room for before its next reply.
+#[cold]
+fn forget_keys_beyond_limit(instance: &mut Instance, session: &Session, reply: &mut Reply) {
+    instance.limit_tracking(TRACKED_KEYS_STEP);
+    if instance.clients.has_late() {
+        instance.clients.deliver_late(session, reply);
+    }
+}
+
+/// CLIENT CACHING is for the next command or transaction only. Other subcommands of CLIENT may stand in between.
+#[cold]
+fn forget_caching(instance: &mut Instance, session: &Session, resolved: Option<CommandId>) {
+    let parent = resolved.and_then(|id| instance.commands.get(id).parent);
+    let is_about_client =
+        parent.is_some_and(|id| instance.commands.get(id).spec.group == Group::Connection);
+    if !is_about_client && let Some(tracker) = instance.tracking.tracker_mut(session.id) {
+        tracker.caching = false;
+    }
 }
 
 /// Runs a request that waited once more. Afterwards the client waits still, or has its reply.
@@ -104,6 +136,33 @@ pub fn conclude(
     leave_out(session, reply, mark);
 }
 
+/// A command that was begun by one turn of the loop and ended by another.
+pub struct Done<'a> {
+    pub command: CommandId,
+    pub args: Args<'a>,
+    pub ticks: u64,
+    /// Where its reply begins.
+    pub mark: Mark,
+    pub result: CommandResult,
+}
+
+/// Replies with the error of a script that was suspended, if it failed, and counts its command.
+pub fn conclude_script(
+    instance: &mut Instance,
+    session: &mut Session,
+    reply: &mut Reply,
+    done: Done<'_>,
+) {
+    let failed = done.result.is_err();
+    if let Err(error) = &done.result {
+        reply_error(instance, reply, error);
+    }
+    let flags = instance.commands.get(done.command).flags;
+    let (command, args, ticks) = (done.command, done.args, done.ticks);
+    account(instance, session, command, args, flags, ticks, failed);
+    leave_out(session, reply, done.mark);
+}
+
 /// Runs a request, if it may.
 #[inline]
 fn run(
@@ -113,7 +172,7 @@ fn run(
     args: Args<'_>,
     resolved: Option<CommandId>,
 ) -> Flow {
-    match gate::admit(instance, session, args, resolved) {
+    match gate::admit(instance, session, reply.protocol(), args, resolved) {
         Verdict::Run(command) => {
             call(
                 &mut Context {
@@ -125,7 +184,8 @@ fn run(
                 args,
             );
         }
-        Verdict::Refuse(error) => refuse(instance, reply, resolved, error),
+        Verdict::Queue(command, flags) => queue(instance, session, reply, args, command, flags),
+        Verdict::Refuse(error) => refuse(instance, session, reply, resolved, error),
         Verdict::Postpone => return Flow::Postponed,
         Verdict::Abort => abort(instance, session),
     }
@@ -140,7 +200,7 @@ fn leave_out(session: &mut Session, reply: &mut Reply, mark: Mark) {
         ReplyMode::Off => reply.truncate(mark),
         ReplyMode::Skipping => {
             reply.truncate(mark);
-            if session.waiting.is_none() {
+            if session.waiting.is_none() && session.blocked != Some(Blocked::Script) {
                 session.reply_mode = ReplyMode::On;
             }
         }
@@ -170,13 +230,7 @@ pub fn call(context: &mut Context<'_>, args: Args<'_>) {
 /// Counts and logs a command that has run, then tells those who must hear of its changes. One that waits counts when it is
 /// over, with the time of all its runs, and monitors hear of the first.
 #[inline]
-fn settle(
-    context: &mut Context<'_>,
-    args: Args<'_>,
-    flags: super::spec::FlagSet,
-    elapsed: u64,
-    failed: bool,
-) {
+fn settle(context: &mut Context<'_>, args: Args<'_>, flags: FlagSet, elapsed: u64, failed: bool) {
     let Context {
         instance,
         session,
@@ -187,7 +241,7 @@ fn settle(
         None => (elapsed, true),
         Some(waiting) => waiting.note_run(elapsed),
     };
-    if session.blocked != Some(Blocked::Keys) {
+    if !matches!(session.blocked, Some(Blocked::Keys | Blocked::Script)) {
         account(instance, session, *command, args, flags, ticks, failed);
     }
     if is_new && instance.clients.has_monitors() {
@@ -199,8 +253,11 @@ fn settle(
     if instance.keyspace.changes.propagation.is_on() {
         effects::propagation::command_done(instance, session.database, args, *command, flags);
     }
-    if !instance.keyspace.changes.is_empty() && instance.nesting == 0 {
-        effects::changes(instance);
+    if instance.has_effects() {
+        effects::after_command(instance, session);
+    }
+    if session.is_tracking {
+        effects::track(instance, session, *command, args);
     }
 }
 
@@ -211,7 +268,7 @@ fn account(
     session: &mut Session,
     command: CommandId,
     args: Args<'_>,
-    flags: super::spec::FlagSet,
+    flags: FlagSet,
     ticks: u64,
     failed: bool,
 ) {
@@ -228,19 +285,49 @@ fn account(
 
 /// Writes an error reply and counts it.
 pub fn reply_error(instance: &mut Instance, reply: &mut Reply, error: &CommandError) {
-    instance.error_stats.record(error.text());
+    if !error.is_counted() {
+        instance.error_stats.record(error.text());
+    }
     reply.error(error.text());
+}
+
+/// Keeps a command for EXEC.
+fn queue(
+    instance: &mut Instance,
+    session: &mut Session,
+    reply: &mut Reply,
+    args: Args<'_>,
+    command: CommandId,
+    flags: FlagSet,
+) {
+    if let Some(transaction) = &mut session.transaction {
+        let command = instance.commands.get(command);
+        transaction.push(command, flags, args, &instance.keyspace);
+        reply.raw(b"+QUEUED\r\n");
+    }
 }
 
 #[cold]
 fn refuse(
     instance: &mut Instance,
+    session: &mut Session,
     reply: &mut Reply,
     resolved: Option<CommandId>,
-    error: CommandError,
+    mut error: CommandError,
 ) {
+    if let Some(transaction) = &mut session.transaction {
+        transaction.doom();
+    }
     if let Some(command) = resolved {
         instance.command_stats.record_rejected(command);
+        if instance.commands.get(command).flags.has(Flag::RunsQueue) {
+            instance.abandon_transaction(session);
+            let reason = error.text();
+            let reason = reason.strip_prefix("ERR ").unwrap_or(reason);
+            error = CommandError::new(format!(
+                "EXECABORT Transaction discarded because of: {reason}"
+            ));
+        }
     }
     reply_error(instance, reply, &error);
 }

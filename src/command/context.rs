@@ -1,10 +1,11 @@
 //! What a handler works with.
 
 use crate::blocking::{BlockKind, Wish};
+use crate::clients::Rank;
 use crate::instance::Instance;
 use crate::keyspace::Keyspace;
 use crate::resp::Reply;
-use crate::session::{Blocked, Session};
+use crate::session::{Blocked, ReplyMode, Session};
 
 use super::{Args, CommandId};
 
@@ -48,6 +49,18 @@ impl Context<'_> {
         self.instance.keyspace.changes.propagation.is_on()
     }
 
+    /// Tells the caller something that is no reply to be left out when it wants none.
+    pub fn tell_caller(&mut self, write: impl FnMut(&mut Reply)) {
+        let mut write = write;
+        match self.session.reply_mode {
+            ReplyMode::On | ReplyMode::SkipNext => write(self.reply),
+            ReplyMode::Off | ReplyMode::Skipping => {
+                let clients = &mut self.instance.clients;
+                clients.tell_later(self.session.token, Rank::Message, write);
+            }
+        }
+    }
+
     /// Whether the command may wait. If not it replies at once what it finds: it is one of several that run as a unit.
     pub fn may_block(&self) -> bool {
         !self.session.deny_blocking
@@ -82,5 +95,14 @@ impl Context<'_> {
         instance
             .blocking
             .add(&mut instance.keyspace.changes, session, wish);
+    }
+
+    /// Has the request of the client, which waits for keys, run again at this time (in ms since the epoch) as well: for a
+    /// handler that may find something though no key has changed. It has to be asked for each time.
+    pub fn look_again_at(&mut self, look_ms: i64) {
+        let Context {
+            instance, session, ..
+        } = self;
+        instance.blocking.look_again_at(session, Some(look_ms));
     }
 }

@@ -7,7 +7,10 @@ pub type CommandResult = Result<(), CommandError>;
 
 /// The text of an error reply, code first, without the leading `-`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CommandError(Cow<'static, str>);
+pub struct CommandError {
+    text: Cow<'static, str>,
+    is_counted: bool,
+}
 
 impl CommandError {
     pub const WRONG_TYPE: CommandError =
@@ -25,13 +28,32 @@ impl CommandError {
 
     /// An error whose text is known at compile time.
     pub const fn fixed(text: &'static str) -> CommandError {
-        CommandError(Cow::Borrowed(text))
+        CommandError {
+            text: Cow::Borrowed(text),
+            is_counted: false,
+        }
     }
 
     /// An error whose text is put together. It may hold bytes of the request: the reply writer
     /// keeps line breaks out.
     pub fn new(text: impl Into<String>) -> CommandError {
-        CommandError(Cow::Owned(text.into()))
+        CommandError {
+            text: Cow::Owned(text.into()),
+            is_counted: false,
+        }
+    }
+
+    /// The error of a command that failed within this one, and was counted there.
+    pub fn already_counted(text: impl Into<String>) -> CommandError {
+        CommandError {
+            text: Cow::Owned(text.into()),
+            is_counted: true,
+        }
+    }
+
+    /// Whether the statistics have this error already.
+    pub fn is_counted(&self) -> bool {
+        self.is_counted
     }
 
     /// The error of a command called with too few or too many arguments.
@@ -58,6 +80,6 @@ impl CommandError {
 
     /// The whole text.
     pub fn text(&self) -> &str {
-        &self.0
+        &self.text
     }
 }

@@ -1,6 +1,8 @@
 //! The admission of a request: every reason to refuse one, in the order in which Redis gives them.
 
 use crate::instance::Instance;
+use crate::resp::Protocol;
+use crate::scripting;
 use crate::session::{Mode, Session};
 
 use super::spec::{Flag, FlagSet};
@@ -12,6 +14,8 @@ const QUOTED_MAX: usize = 128;
 /// What is to be done with a request.
 pub enum Verdict {
     Run(CommandId),
+    /// Keep it for EXEC, with what this request may do.
+    Queue(CommandId, FlagSet),
     Refuse(CommandError),
     /// Keep it for later.
     Postpone,
@@ -24,6 +28,7 @@ pub enum Verdict {
 pub fn admit(
     instance: &Instance,
     session: &Session,
+    protocol: Protocol,
     args: Args<'_>,
     resolved: Option<CommandId>,
 ) -> Verdict {
@@ -49,9 +54,37 @@ pub fn admit(
     {
         return Verdict::Refuse(CommandError::fixed("NOAUTH Authentication required."));
     }
+    let is_queuing = session.transaction.is_some();
+    let mut flags = command.flags;
+    if (is_queuing || instance.pause.is_active())
+        && let Some(flags_of) = command.spec.flags_of
+    {
+        flags = flags_of(instance, args, flags);
+    }
+    if let Some(transaction) = &session.transaction {
+        if flags.has(Flag::NoMulti) {
+            return Verdict::Refuse(CommandError::fixed(
+                "ERR Command not allowed inside a transaction",
+            ));
+        }
+        if flags.has(Flag::RunsQueue) {
+            flags = flags.union(transaction.flags());
+        }
+    }
+    if session.subscriptions.is_some()
+        && !flags.has(Flag::WhileSubscribed)
+        && protocol == Protocol::Resp2
+    {
+        return Verdict::Refuse(refused_to_subscriber(command));
+    }
+    if let Some(kind) = instance.scripting.busy()
+        && !command.flags.has(Flag::AllowBusy)
+    {
+        return Verdict::Refuse(scripting::run::busy_error(kind));
+    }
     if session.mode == Mode::Monitor {
         // Of no use to a monitor, and no pause holds one back: as in Redis, where it is half a replica.
-        return if command.flags.intersects(KEYSPACE_ACCESS) {
+        return if flags.intersects(KEYSPACE_ACCESS) {
             Verdict::Refuse(CommandError::fixed(
                 "ERR Replica can't interact with the keyspace",
             ))
@@ -60,12 +93,15 @@ pub fn admit(
         };
     }
     if instance.is_restricted
-        && let Err(error) = check_restrictions(instance, command)
+        && let Err(error) = check_restrictions(instance, command, flags)
     {
         return Verdict::Refuse(error);
     }
-    if instance.pause.is_active() && instance.pause.holds(command.flags, instance.now_ms()) {
+    if instance.pause.is_active() && instance.pause.holds(flags, instance.now_ms()) {
         return Verdict::Postpone;
+    }
+    if is_queuing && !flags.has(Flag::NotQueued) {
+        return Verdict::Queue(id, flags);
     }
     Verdict::Run(id)
 }
@@ -110,8 +146,12 @@ fn check_permission(
 
 /// What is refused while data are being loaded, or cannot be saved.
 #[cold]
-fn check_restrictions(instance: &Instance, command: &Command) -> Result<(), CommandError> {
-    let changes = command.flags.has(Flag::Write) || command.spec.name == "ping";
+fn check_restrictions(
+    instance: &Instance,
+    command: &Command,
+    flags: FlagSet,
+) -> Result<(), CommandError> {
+    let changes = flags.has(Flag::Write) || command.spec.name == "ping";
     if changes && instance.refuses_writes_for_failed_save() {
         return Err(CommandError::fixed(
             "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. \
@@ -138,6 +178,15 @@ fn check_restrictions(instance: &Instance, command: &Command) -> Result<(), Comm
 #[cold]
 fn is_http(name: &[u8]) -> bool {
     name.eq_ignore_ascii_case(b"post") || name.eq_ignore_ascii_case(b"host:")
+}
+
+/// In RESP2 a reply could not be told from a message.
+#[cold]
+fn refused_to_subscriber(command: &Command) -> CommandError {
+    CommandError::new(format!(
+        "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context",
+        command.full_name
+    ))
 }
 
 #[cold]

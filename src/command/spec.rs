@@ -1,5 +1,7 @@
 //! What a command declares about itself, once; everything else that speaks of commands derives from it.
 
+use crate::instance::Instance;
+
 use super::keys::KeyFinder;
 use super::{Args, CommandResult, Context};
 
@@ -23,6 +25,8 @@ pub struct CommandSpec {
     pub find_keys: Option<KeyFinder>,
     /// Which argument is looked up in the collection at the first key, for the look-ahead; 0: none.
     pub member: u8,
+    /// Works the flags of one request out, where they depend on what it runs.
+    pub flags_of: Option<fn(&Instance, Args<'_>, FlagSet) -> FlagSet>,
     pub group: Group,
     pub since: &'static str,
     pub complexity: &'static str,
@@ -46,6 +50,7 @@ impl CommandSpec {
         keys: &[],
         find_keys: None,
         member: 0,
+        flags_of: None,
         group: Group::Generic,
         since: "1.0.0",
         complexity: "O(1)",
@@ -100,6 +105,12 @@ pub enum Flag {
     System,
     /// Looks at keys that it does not name: those that it finds expired are passed on one by one.
     TouchesArbitraryKeys,
+    /// Runs at once, even after MULTI.
+    NotQueued,
+    /// Runs what its client has queued, and is let through or held back as that would be.
+    RunsQueue,
+    /// May be called in RESP2 by a client that is subscribed to something.
+    WhileSubscribed,
 }
 
 impl Flag {
@@ -128,7 +139,7 @@ impl Flag {
 }
 
 /// A set of flags, one bit each: tested several times for every request.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FlagSet(u32);
 
 impl FlagSet {
@@ -155,9 +166,19 @@ impl FlagSet {
         self.0 & other.0 != 0
     }
 
+    /// The flags of both sets.
+    pub const fn union(self, other: FlagSet) -> FlagSet {
+        FlagSet(self.0 | other.0)
+    }
+
     /// This set with one more flag.
     pub const fn with(self, flag: Flag) -> FlagSet {
         FlagSet(self.0 | 1 << flag as u32)
+    }
+
+    /// This set without a flag.
+    pub const fn without(self, flag: Flag) -> FlagSet {
+        FlagSet(self.0 & !(1 << flag as u32))
     }
 }
 

@@ -66,15 +66,11 @@ pub(super) fn getname(context: &mut Context<'_>, _args: Args<'_>) -> CommandResu
     Ok(())
 }
 
-/// Always -1, "not tracking".
-pub(super) fn getredir(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
-    context.reply.integer(-1);
-    Ok(())
-}
-
 /// What CLIENT HELP tells: forms, and what they do indented below.
 const HELP: &[&str] = &[
     "CLIENT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+    "CACHING (YES|NO)",
+    "    Whether the keys that the next command reads are tracked, in the modes OPTIN and OPTOUT.",
     "GETREDIR",
     "    The client that gets this connection's invalidation messages.",
     "GETNAME",
@@ -119,6 +115,11 @@ const HELP: &[&str] = &[
     "    Note something about the client:",
     "    * LIB-NAME: its library.",
     "    * LIB-VER: the version of its library.",
+    "TRACKING (ON|OFF) [REDIRECT <id>] [BCAST] [PREFIX <prefix> [...]]",
+    "         [OPTIN] [OPTOUT] [NOLOOP]",
+    "    Whether and how this connection is told that keys it has read were changed.",
+    "TRACKINGINFO",
+    "    What TRACKING has set up.",
     "UNBLOCK <clientid> [TIMEOUT|ERROR]",
     "    End a client's wait in a blocking command.",
     "NO-EVICT (ON|OFF)",

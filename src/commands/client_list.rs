@@ -3,10 +3,13 @@
 use std::io::Write;
 
 use crate::command::{Args, CommandError, CommandId, CommandResult, Context};
+use crate::pubsub::Topic;
 use crate::resp::{Protocol, Reply, number};
 use crate::session::{Close, Mode, Session};
+use crate::tracking::TrackingMode;
 
 use super::client_kill::parse_kind;
+use super::client_tracking::redirect_of;
 
 /// Replies waiting for a client are shown in two parts, as clients know it from Redis: up to so many
 /// bytes as `obl`, what is beyond in pieces of this size as `oll` and `omem`.
@@ -27,7 +30,7 @@ impl<'a> Portrait<'a> {
         Portrait {
             session: context.session,
             reply: context.reply,
-            command: Some(context.command),
+            command: context.session.last_command.or(Some(context.command)),
             argument_bytes: args.total_bytes(),
             now_ms: context.instance.now_ms(),
         }
@@ -118,7 +121,8 @@ fn write_line(text: &mut Vec<u8>, context: &Context<'_>, portrait: &Portrait<'_>
         now_ms,
         ..
     } = *portrait;
-    write_identity(text, session, now_ms);
+    let tracker = context.instance.tracking.tracker(session.id);
+    write_identity(text, session, &flags(context, session), now_ms);
     let pending_bytes = reply.len();
     let first_bytes = pending_bytes.min(REPLY_PIECE_BYTES);
     let beyond_bytes = pending_bytes - first_bytes;
@@ -137,16 +141,26 @@ fn write_line(text: &mut Vec<u8>, context: &Context<'_>, portrait: &Portrait<'_>
         2
     };
     let traffic = &session.traffic;
+    let subscribed = |topic| {
+        let subscriptions = session.subscriptions.as_ref();
+        subscriptions.map_or(0, |subscriptions| subscriptions.of(topic).len())
+    };
+    let transaction = session.transaction.as_ref();
     // INVARIANT: writing to memory does not fail.
     let _ = write!(
         text,
-        " db={} sub=0 psub=0 ssub=0 multi=-1 qbuf={} qbuf-free={} argv-mem={} multi-mem=0 rbs={} rbp={} \
+        " db={} sub={} psub={} ssub={} multi={} qbuf={} qbuf-free={} argv-mem={} multi-mem={} rbs={} rbp={} \
          obl={first_bytes} oll={} omem={beyond_bytes} tot-mem={} events={events} cmd={command} user={} \
-         redir=-1 resp={protocol}",
+         redir={} resp={protocol}",
         session.database,
+        subscribed(Topic::Channel),
+        subscribed(Topic::Pattern),
+        subscribed(Topic::ShardChannel),
+        transaction.map_or(-1, |transaction| transaction.len() as i64),
         traffic.query_bytes,
         traffic.query_free_bytes,
         portrait.argument_bytes,
+        transaction.map_or(0, |transaction| transaction.memory()),
         reply.capacity().min(REPLY_PIECE_BYTES),
         session
             .reply_peak_bytes
@@ -155,6 +169,7 @@ fn write_line(text: &mut Vec<u8>, context: &Context<'_>, portrait: &Portrait<'_>
         beyond_bytes.div_ceil(REPLY_PIECE_BYTES),
         session.memory() + reply.memory() + portrait.argument_bytes,
         session.user,
+        redirect_of(tracker),
     );
     text.extend_from_slice(b" lib-name=");
     text.extend_from_slice(&session.library_name);
@@ -163,7 +178,7 @@ fn write_line(text: &mut Vec<u8>, context: &Context<'_>, portrait: &Portrait<'_>
     text.push(b'\n');
 }
 
-fn write_identity(text: &mut Vec<u8>, session: &Session, now_ms: i64) {
+fn write_identity(text: &mut Vec<u8>, session: &Session, flags: &str, now_ms: i64) {
     // INVARIANT: writing to memory does not fail.
     let _ = write!(
         text,
@@ -173,18 +188,27 @@ fn write_identity(text: &mut Vec<u8>, session: &Session, now_ms: i64) {
     text.extend_from_slice(&session.name);
     let _ = write!(
         text,
-        " age={} idle={} flags={}",
+        " age={} idle={} flags={flags}",
         session.age_s(now_ms),
         now_ms.div_euclid(1000) - session.last_interaction_ms.div_euclid(1000),
-        flags(session)
     );
 }
 
 /// One letter for each thing that is special about a client, or `N`.
-fn flags(session: &Session) -> String {
+fn flags(context: &Context<'_>, session: &Session) -> String {
+    let tracker = context.instance.tracking.tracker(session.id);
+    let is_broken = tracker.is_some_and(|tracker| tracker.is_broken);
+    let broadcasts = tracker.is_some_and(|tracker| tracker.mode == TrackingMode::Broadcast);
+    let watches = &context.instance.transactions.watches;
     let letters = [
         (session.mode == Mode::Monitor, 'O'),
+        (session.subscriptions.is_some(), 'P'),
+        (session.transaction.is_some(), 'x'),
         (session.blocked.is_some(), 'b'),
+        (tracker.is_some(), 't'),
+        (is_broken, 'R'),
+        (broadcasts, 'B'),
+        (watches.is_touched(session), 'd'),
         (session.close == Close::AfterReply, 'c'),
         (session.close == Close::Now, 'A'),
         (session.address.unix, 'U'),

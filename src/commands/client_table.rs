@@ -4,10 +4,25 @@ use crate::command::spec::{
     Argument, ArgumentFlag, ArgumentKind, Category, CommandSpec, Flag, Group,
 };
 
-use super::{client, client_kill, client_list};
+use super::{client, client_kill, client_list, client_tracking};
 
 /// The subcommands of CLIENT.
 pub static SUBCOMMANDS: &[CommandSpec] = &[
+    CommandSpec {
+        name: "caching",
+        arity: 3,
+        flags: &[Flag::NoScript, Flag::Loading, Flag::Stale],
+        categories: &[Category::Connection],
+        group: Group::Connection,
+        since: "6.0.0",
+        summary: "Says whether the keys that the next command reads are tracked.",
+        arguments: &[Argument::one_of(
+            "mode",
+            &[Argument::token("yes", "YES"), Argument::token("no", "NO")],
+        )],
+        handler: client_tracking::caching,
+        ..CommandSpec::DEFAULT
+    },
     CommandSpec {
         name: "getname",
         arity: 2,
@@ -27,7 +42,7 @@ pub static SUBCOMMANDS: &[CommandSpec] = &[
         group: Group::Connection,
         since: "6.0.0",
         summary: "Tells which client gets the invalidation messages meant for this one.",
-        handler: client::getredir,
+        handler: client_tracking::getredir,
         ..CommandSpec::DEFAULT
     },
     CommandSpec {
@@ -278,6 +293,49 @@ pub static SUBCOMMANDS: &[CommandSpec] = &[
         summary: "Names the connection.",
         arguments: &[Argument::new("connection-name", ArgumentKind::String)],
         handler: client::setname,
+        ..CommandSpec::DEFAULT
+    },
+    CommandSpec {
+        name: "tracking",
+        arity: -3,
+        flags: &[Flag::NoScript, Flag::Loading, Flag::Stale],
+        categories: &[Category::Connection],
+        group: Group::Connection,
+        since: "6.0.0",
+        complexity: "O(1), plus O(N) where N is the number of prefixes.",
+        summary: "Whether and how the client is told that keys it has read were changed.",
+        arguments: &[
+            Argument::one_of(
+                "status",
+                &[Argument::token("on", "ON"), Argument::token("off", "OFF")],
+            ),
+            Argument::new("client-id", ArgumentKind::Integer)
+                .after("REDIRECT")
+                .optional(),
+            Argument::new("prefix", ArgumentKind::String)
+                .after("PREFIX")
+                .flags(&[
+                    ArgumentFlag::Optional,
+                    ArgumentFlag::Multiple,
+                    ArgumentFlag::MultipleToken,
+                ]),
+            Argument::token("bcast", "BCAST").optional(),
+            Argument::token("optin", "OPTIN").optional(),
+            Argument::token("optout", "OPTOUT").optional(),
+            Argument::token("noloop", "NOLOOP").optional(),
+        ],
+        handler: client_tracking::tracking,
+        ..CommandSpec::DEFAULT
+    },
+    CommandSpec {
+        name: "trackinginfo",
+        arity: 2,
+        flags: &[Flag::NoScript, Flag::Loading, Flag::Stale],
+        categories: &[Category::Connection],
+        group: Group::Connection,
+        since: "6.2.0",
+        summary: "Tells whether and how the client tracks keys.",
+        handler: client_tracking::trackinginfo,
         ..CommandSpec::DEFAULT
     },
     CommandSpec {

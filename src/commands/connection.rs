@@ -23,7 +23,7 @@ pub static COMMANDS: &[CommandSpec] = &[
     CommandSpec {
         name: "ping",
         arity: -1,
-        flags: &[Flag::Fast],
+        flags: &[Flag::Fast, Flag::WhileSubscribed],
         categories: &[Category::Connection],
         tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
         group: Group::Connection,
@@ -119,6 +119,8 @@ pub static COMMANDS: &[CommandSpec] = &[
             Flag::Fast,
             Flag::NoAuth,
             Flag::AllowBusy,
+            Flag::NotQueued,
+            Flag::WhileSubscribed,
         ],
         categories: &[Category::Connection],
         group: Group::Connection,
@@ -137,6 +139,8 @@ pub static COMMANDS: &[CommandSpec] = &[
             Flag::Fast,
             Flag::NoAuth,
             Flag::AllowBusy,
+            Flag::NotQueued,
+            Flag::WhileSubscribed,
         ],
         categories: &[Category::Connection],
         group: Group::Connection,
@@ -160,6 +164,15 @@ pub static COMMANDS: &[CommandSpec] = &[
 ];
 
 fn ping(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    if context.session.subscriptions.is_some()
+        && context.reply.protocol() == Protocol::Resp2
+        && args.len() <= 2
+    {
+        context.reply.array(2);
+        context.reply.bulk(b"pong");
+        context.reply.bulk(args.get(1).unwrap_or_default());
+        return Ok(());
+    }
     match (args.get(1), args.len()) {
         (None, _) => context.reply.simple("PONG"),
         (Some(message), 2) => context.reply.bulk(message),
@@ -314,6 +327,9 @@ fn reset(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
         ..
     } = context;
     instance.clients.remove_monitor(session);
+    instance.abandon_transaction(session);
+    instance.pubsub.remove(session);
+    instance.stop_tracking(session);
     session.reset();
     session.authenticated = !instance.authentication_required();
     reply.set_protocol(Protocol::Resp2);

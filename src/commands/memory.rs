@@ -5,6 +5,7 @@ use crate::command::spec::{Argument, ArgumentKind, CommandSpec, Flag, Group, Key
 use crate::command::{Args, CommandError, CommandResult, Context, help};
 use crate::info::{Facts, MemoryFigures, human_bytes};
 use crate::resp::{Reply, number};
+use crate::scripting::Kind;
 use crate::sys::allocator;
 
 /// Bytes that a key takes in its table besides its record: an eight-byte reference and a tag, in buckets
@@ -159,6 +160,9 @@ fn purge(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
 fn stats(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
     let facts = Facts::new(context.instance, Some(context.session));
     let figures = facts.memory();
+    let scripting = &facts.instance.scripting;
+    let scripts = scripting.scripts.memory_bytes() + scripting.engine_bytes(Kind::Script);
+    let functions = scripting.functions.memory_bytes() + scripting.engine_bytes(Kind::Function);
     let reply = &mut *context.reply;
     reply.map(27 + figures.databases.len());
     let integers = [
@@ -170,8 +174,8 @@ fn stats(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
         ("clients.normal", figures.clients),
         ("cluster.links", 0),
         ("aof.buffer", 0),
-        ("lua.caches", 0),
-        ("functions.caches", 0),
+        ("lua.caches", scripts as u64),
+        ("functions.caches", functions as u64),
     ];
     integers
         .iter()

@@ -8,6 +8,7 @@ pub mod client;
 mod client_kill;
 mod client_list;
 mod client_table;
+mod client_tracking;
 pub mod command;
 pub mod config;
 mod config_apply;
@@ -26,7 +27,9 @@ pub mod lists;
 pub mod memory;
 pub mod object;
 pub mod saving;
+pub mod pubsub;
 pub mod scan;
+pub mod scripting;
 pub mod server;
 pub mod sets;
 pub mod slowlog;
@@ -34,6 +37,7 @@ pub mod sort;
 pub mod sorted_sets;
 pub mod streams;
 pub mod strings;
+pub mod transactions;
 
 use crate::command::spec::CommandSpec;
 
@@ -68,7 +72,11 @@ pub static FAMILIES: &[&[CommandSpec]] = &[
     object::COMMANDS,
     saving::COMMANDS,
     appending::COMMANDS,
+    pubsub::COMMANDS,
     scan::COMMANDS,
+    scripting::COMMANDS,
+    scripting::functions::COMMANDS,
+    scripting::scripts::COMMANDS,
     server::COMMANDS,
     sets::members::COMMANDS,
     sets::random::COMMANDS,
@@ -90,6 +98,7 @@ pub static FAMILIES: &[&[CommandSpec]] = &[
     streams::groups::COMMANDS,
     streams::pending::COMMANDS,
     streams::claim::COMMANDS,
+    streams::release::COMMANDS,
     streams::info::COMMANDS,
     strings::values::COMMANDS,
     strings::many::COMMANDS,
@@ -98,4 +107,5 @@ pub static FAMILIES: &[&[CommandSpec]] = &[
     strings::increx::COMMANDS,
     strings::compare::COMMANDS,
     strings::lcs::COMMANDS,
+    transactions::COMMANDS,
 ];

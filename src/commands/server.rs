@@ -8,6 +8,7 @@ use crate::command::{Args, CommandError, CommandResult, Context};
 use crate::info::{self, Facts, Selection};
 use crate::instance::{LoopRequest, ShutdownOptions};
 use crate::resp::number;
+use crate::scripting;
 use crate::session::Blocked;
 
 /// The family's commands.
@@ -142,6 +143,12 @@ fn shutdown(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     }
     if abort {
         return Err(CommandError::fixed("ERR No shutdown in progress."));
+    }
+    if let Some(kind) = context.instance.scripting.busy()
+        && !options.no_save
+    {
+        // What a script has done so far must not be saved.
+        return Err(scripting::run::busy_error(kind));
     }
     let requester = Some(context.session.token);
     context.session.blocked = Some(Blocked::Shutdown);

@@ -8,6 +8,8 @@ use crate::server::clock::MONOTONIC_CLOCK_NAME;
 use crate::sys::allocator;
 use crate::sys::resources::{self, ProcessorTime, Whose};
 
+use crate::scripting::Kind;
+
 use super::facts::ratio;
 use super::{Facts, Field, human_bytes};
 
@@ -145,19 +147,43 @@ pub(super) static MEMORY: &[Field] = &[
     Field::of("total_system_memory_human", |_| {
         human_bytes(resources::total_memory_bytes())
     }),
-    Field::fixed("used_memory_lua", "0"),
-    Field::fixed("used_memory_vm_eval", "0"),
-    Field::fixed("used_memory_lua_human", "0B"),
-    Field::fixed("used_memory_scripts_eval", "0"),
-    Field::fixed("number_of_cached_scripts", "0"),
-    Field::fixed("number_of_functions", "0"),
-    Field::fixed("number_of_libraries", "0"),
-    Field::fixed("used_memory_vm_functions", "0"),
-    Field::fixed("used_memory_vm_total", "0"),
-    Field::fixed("used_memory_vm_total_human", "0B"),
-    Field::fixed("used_memory_functions", "0"),
-    Field::fixed("used_memory_scripts", "0"),
-    Field::fixed("used_memory_scripts_human", "0B"),
+    Field::of("used_memory_lua", |facts| {
+        machine_of(facts, Kind::Script).to_string()
+    }),
+    Field::of("used_memory_vm_eval", |facts| {
+        machine_of(facts, Kind::Script).to_string()
+    }),
+    Field::of("used_memory_lua_human", |facts| {
+        human_bytes(machine_of(facts, Kind::Script))
+    }),
+    Field::of("used_memory_scripts_eval", |facts| {
+        scripts_bytes(facts).to_string()
+    }),
+    Field::of("number_of_cached_scripts", |facts| {
+        facts.instance.scripting.scripts.len().to_string()
+    }),
+    Field::of("number_of_functions", |facts| {
+        facts.instance.scripting.functions.functions().to_string()
+    }),
+    Field::of("number_of_libraries", |facts| {
+        facts.instance.scripting.functions.len().to_string()
+    }),
+    Field::of("used_memory_vm_functions", |facts| {
+        machine_of(facts, Kind::Function).to_string()
+    }),
+    Field::of("used_memory_vm_total", |facts| machines(facts).to_string()),
+    Field::of("used_memory_vm_total_human", |facts| {
+        human_bytes(machines(facts))
+    }),
+    Field::of("used_memory_functions", |facts| {
+        functions_bytes(facts).to_string()
+    }),
+    Field::of("used_memory_scripts", |facts| {
+        (scripts_bytes(facts) + functions_bytes(facts)).to_string()
+    }),
+    Field::of("used_memory_scripts_human", |facts| {
+        human_bytes(scripts_bytes(facts) + functions_bytes(facts))
+    }),
     Field::of("maxmemory", |facts| {
         facts.instance.config.maxmemory.to_string()
     }),
@@ -236,4 +262,23 @@ fn children() -> ProcessorTime {
 
 fn seconds(micros: u64) -> String {
     format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000)
+}
+
+/// Memory of the Lua state for a kind of programs, in bytes.
+fn machine_of(facts: &Facts<'_>, kind: Kind) -> u64 {
+    facts.instance.scripting.engine_bytes(kind) as u64
+}
+
+fn machines(facts: &Facts<'_>) -> u64 {
+    machine_of(facts, Kind::Script) + machine_of(facts, Kind::Function)
+}
+
+/// Memory of what is known of scripts outside their state, in bytes.
+fn scripts_bytes(facts: &Facts<'_>) -> u64 {
+    facts.instance.scripting.scripts.memory_bytes() as u64
+}
+
+/// The same of functions.
+fn functions_bytes(facts: &Facts<'_>) -> u64 {
+    facts.instance.scripting.functions.memory_bytes() as u64
 }

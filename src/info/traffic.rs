@@ -1,6 +1,7 @@
 //! The sections on who asks and what is done: Clients, Stats, Debug.
 
-use crate::session::Close;
+use crate::pubsub::Topic;
+use crate::session::{Blocked, Close};
 
 use super::{Facts, Field};
 
@@ -22,11 +23,26 @@ pub(super) static CLIENTS: &[Field] = &[
     Field::of("blocked_clients", |facts| {
         facts
             .sessions()
-            .filter(|session| session.blocked.is_some() && session.close != Close::Now)
+            .filter(|session| {
+                let waits = !matches!(session.blocked, None | Some(Blocked::Script));
+                waits && session.close != Close::Now
+            })
             .count()
             .to_string()
     }),
-    Field::fixed("tracking_clients", "0"),
+    Field::of("tracking_clients", |facts| {
+        facts.instance.tracking.clients().to_string()
+    }),
+    // As Redis 7.4 tells them.
+    Field::of("pubsub_clients", |facts| {
+        facts.instance.pubsub.clients().to_string()
+    }),
+    Field::of("watching_clients", |facts| {
+        facts.instance.transactions.watches.counts().0.to_string()
+    }),
+    Field::of("total_watched_keys", |facts| {
+        facts.instance.transactions.watches.counts().1.to_string()
+    }),
     Field::of("clients_in_timeout_table", |facts| {
         facts.instance.blocking.deadlines().to_string()
     }),
@@ -95,6 +111,9 @@ pub(super) static STATS: &[Field] = &[
     Field::of("evicted_clients", |facts| {
         facts.instance.stats.evicted_clients.to_string()
     }),
+    Field::of("evicted_scripts", |facts| {
+        facts.instance.scripting.evicted.to_string()
+    }),
     Field::fixed("total_eviction_exceeded_time", "0"),
     Field::fixed("current_eviction_exceeded_time", "0"),
     Field::of("keyspace_hits", |facts| {
@@ -103,9 +122,15 @@ pub(super) static STATS: &[Field] = &[
     Field::of("keyspace_misses", |facts| {
         facts.instance.keyspace.stats.misses.to_string()
     }),
-    Field::fixed("pubsub_channels", "0"),
-    Field::fixed("pubsub_patterns", "0"),
-    Field::fixed("pubsubshard_channels", "0"),
+    Field::of("pubsub_channels", |facts| {
+        facts.instance.pubsub.len(Topic::Channel).to_string()
+    }),
+    Field::of("pubsub_patterns", |facts| {
+        facts.instance.pubsub.len(Topic::Pattern).to_string()
+    }),
+    Field::of("pubsubshard_channels", |facts| {
+        facts.instance.pubsub.len(Topic::ShardChannel).to_string()
+    }),
     Field::fixed("latest_fork_usec", "0"),
     Field::fixed("total_forks", "0"),
     Field::fixed("migrate_cached_sockets", "0"),
@@ -116,9 +141,15 @@ pub(super) static STATS: &[Field] = &[
     Field::fixed("active_defrag_key_misses", "0"),
     Field::fixed("total_active_defrag_time", "0"),
     Field::fixed("current_active_defrag_time", "0"),
-    Field::fixed("tracking_total_keys", "0"),
-    Field::fixed("tracking_total_items", "0"),
-    Field::fixed("tracking_total_prefixes", "0"),
+    Field::of("tracking_total_keys", |facts| {
+        facts.instance.tracking.counts().0.to_string()
+    }),
+    Field::of("tracking_total_items", |facts| {
+        facts.instance.tracking.counts().1.to_string()
+    }),
+    Field::of("tracking_total_prefixes", |facts| {
+        facts.instance.tracking.counts().2.to_string()
+    }),
     Field::fixed("unexpected_error_replies", "0"),
     Field::of("total_error_replies", |facts| {
         facts.instance.error_stats.total().to_string()

@@ -1,5 +1,7 @@
 //! The log of what a command changed, for those who must hear of it after the command.
 
+use crate::config::{self, KeyspaceEvents};
+
 use super::interest::{Interest, InterestId};
 use super::propagation::Propagation;
 
@@ -20,6 +22,32 @@ pub enum EventClass {
     New = 1 << 14,
 }
 
+impl EventClass {
+    const ALL: [(EventClass, config::EventClass); 11] = [
+        (EventClass::Generic, config::EventClass::Generic),
+        (EventClass::String, config::EventClass::String),
+        (EventClass::List, config::EventClass::List),
+        (EventClass::Set, config::EventClass::Set),
+        (EventClass::Hash, config::EventClass::Hash),
+        (EventClass::SortedSet, config::EventClass::SortedSet),
+        (EventClass::Expired, config::EventClass::Expired),
+        (EventClass::Evicted, config::EventClass::Evicted),
+        (EventClass::Stream, config::EventClass::Stream),
+        (EventClass::KeyMiss, config::EventClass::KeyMiss),
+        (EventClass::New, config::EventClass::New),
+    ];
+
+    /// The classes to be logged under a setting: none if it names no channel to publish them on.
+    pub fn logged(setting: KeyspaceEvents) -> u16 {
+        let is_published = setting.contains(config::EventClass::Keyspace)
+            || setting.contains(config::EventClass::Keyevent);
+        let wanted = EventClass::ALL
+            .iter()
+            .filter(|(_, class)| is_published && setting.contains(*class));
+        wanted.fold(0, |classes, (class, _)| classes | *class as u16)
+    }
+}
+
 /// One entry of the log, in the order in which things happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
@@ -29,6 +57,8 @@ pub enum Change {
     Modified {
         database: usize,
         key: Vec<u8>,
+        /// Whether it is gone because its time was over, and not by a command's doing.
+        has_expired: bool,
     },
     /// Something that keyspace events tell of.
     Event {
@@ -113,7 +143,7 @@ impl Changes {
     #[inline]
     pub fn touched(&mut self, database: usize, key: &[u8]) {
         if self.listens {
-            self.log_touched(database, key);
+            self.log_touched(database, key, false);
         }
     }
 
@@ -121,11 +151,13 @@ impl Changes {
     #[inline]
     pub fn expired(&mut self, database: usize, key: &[u8]) {
         self.propagation.delete(database, key);
-        self.touched(database, key);
+        if self.listens {
+            self.log_touched(database, key, true);
+        }
     }
 
     #[inline(never)]
-    fn log_touched(&mut self, database: usize, key: &[u8]) {
+    fn log_touched(&mut self, database: usize, key: &[u8], has_expired: bool) {
         if let Some(id) = self.interest.note(database, key) {
             self.log.push(Change::Wanted(id));
         }
@@ -133,6 +165,7 @@ impl Changes {
             self.log.push(Change::Modified {
                 database,
                 key: key.to_vec(),
+                has_expired,
             });
         }
     }

@@ -376,9 +376,9 @@ impl Keyspace {
     /// Empties a database; the memory is given back by a job. Gives the number of keys it had.
     pub fn flush(&mut self, database: usize) -> usize {
         let count = self.databases[database].len();
+        self.changes.flushed(database, count);
         if count > 0 {
             self.touch_wanted(database, &[database]);
-            self.changes.flushed(database, count);
             let (records, volatile) = self.databases[database].take();
             self.garbage.add(records, volatile, count);
             let fields_due = self.databases[database].take_fields_due();

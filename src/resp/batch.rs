@@ -214,6 +214,16 @@ impl<'a> Args<'a> {
         (index < self.len()).then(|| self.at(index))
     }
 
+    /// A view of arguments that lie in these parts.
+    pub(super) fn from_parts(base: &'a [u8], spans: &'a [Span], big: &'a [Bytes]) -> Args<'a> {
+        Args(Source::Parsed { base, spans, big })
+    }
+
+    /// Whether argument `index` was received in a buffer of its own. Panics when out of range.
+    pub(super) fn is_buffer(&self, index: usize) -> bool {
+        matches!(self.0, Source::Parsed { spans, .. } if spans[index].start == IS_BUFFER)
+    }
+
     /// Argument `index` as a buffer: shared without copying when it was received in one of its own,
     /// else copied. Panics when out of range.
     pub fn bytes(&self, index: usize) -> Bytes {
@@ -268,14 +278,12 @@ impl<'a> Args<'a> {
     }
 
     /// A copy that owns its bytes (one block for all small arguments; big buffers are shared): for
-    /// commands that are queued or put off.
+    /// commands that are put off.
     pub fn to_owned(&self) -> OwnedArgs {
         let mut owned = OwnedArgs::default();
         owned.spans.reserve_exact(self.len());
         for (index, argument) in self.iter().enumerate() {
-            let is_buffer =
-                matches!(self.0, Source::Parsed { spans, .. } if spans[index].start == IS_BUFFER);
-            if is_buffer || owned.base.len() + argument.len() > SCRATCH_MAX_BYTES {
+            if self.is_buffer(index) || owned.base.len() + argument.len() > SCRATCH_MAX_BYTES {
                 owned.spans.push(Span::buffer(owned.big.len()));
                 owned.big.push(self.bytes(index));
             } else {
@@ -303,7 +311,7 @@ impl Index<usize> for Args<'_> {
     }
 }
 
-/// The arguments of one request with their bytes: what MULTI queues.
+/// The arguments of one request with their bytes.
 #[derive(Clone, Debug, Default)]
 pub struct OwnedArgs {
     base: Vec<u8>,

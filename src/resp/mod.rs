@@ -9,10 +9,12 @@ pub mod inline;
 pub mod number;
 pub mod parser;
 pub mod protocol_error;
+pub mod queue;
 pub mod reply;
 
 pub use batch::{Args, BATCH_MAX, Batch, OwnedArgs};
 pub use big_argument::BigArgument;
 pub use parser::{Limits, Parser};
 pub use protocol_error::ProtocolError;
+pub use queue::RequestQueue;
 pub use reply::{Protocol, Reply};

@@ -16,6 +16,33 @@ const RETAINED_BYTES: usize = 1024;
 /// full, in bytes.
 const COMPACT_BYTES: usize = 64 * 1024;
 
+/// The headers of bulk strings of up to 128 bytes, in pieces of one length, and how much of a piece each is.
+static BULK_HEADERS: [([u8; 8], u8); 129] = {
+    let mut headers = [([0; 8], 0); 129];
+    let mut length = 0;
+    while length < headers.len() {
+        let digits = match length {
+            0..10 => 1,
+            10..100 => 2,
+            _ => 3,
+        };
+        let (header, header_length) = &mut headers[length];
+        header[0] = b'$';
+        let mut rest = length;
+        let mut place = digits;
+        while place > 0 {
+            header[place] = b'0' + (rest % 10) as u8;
+            rest /= 10;
+            place -= 1;
+        }
+        header[digits + 1] = b'\r';
+        header[digits + 2] = b'\n';
+        *header_length = digits as u8 + 3;
+        length += 1;
+    }
+    headers
+};
+
 /// The form of replies that a client asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Protocol {
@@ -146,21 +173,76 @@ impl Reply {
     }
 
     fn long_header(&mut self, marker: u8, value: i64) {
-        let mut digits = itoa::Buffer::new();
-        let digits = digits.format(value).as_bytes();
-        self.buffer.reserve(digits.len() + 3);
-        self.buffer.push(marker);
-        self.buffer.extend_from_slice(digits);
-        self.buffer.extend_from_slice(b"\r\n");
+        // Digits are made from the last to the first; then a piece of fixed length is copied and cut, without a call.
+        const END: usize = 24;
+        const PIECE: usize = 24;
+        let mut text = [0; END + PIECE];
+        let mut start = END;
+        let mut rest = value.unsigned_abs();
+        text[END] = b'\r';
+        text[END + 1] = b'\n';
+        while rest >= 10 {
+            start -= 1;
+            text[start] = b'0' + (rest % 10) as u8;
+            rest /= 10;
+        }
+        text[start - 1] = b'0' + rest as u8;
+        start -= 1;
+        if value < 0 {
+            start -= 1;
+            text[start] = b'-';
+        }
+        start -= 1;
+        text[start] = marker;
+        let length = self.buffer.len() + END + 2 - start;
+        self.raw(&text[start..start + PIECE]);
+        self.buffer.truncate(length);
     }
 
     /// A bulk string, copied.
     #[inline]
     pub fn bulk(&mut self, value: &[u8]) {
         self.buffer.reserve(value.len() + 24);
-        self.header(b'$', value.len() as i64);
-        self.buffer.extend_from_slice(value);
+        match BULK_HEADERS.get(value.len()) {
+            Some((header, length)) => {
+                let end = self.buffer.len() + usize::from(*length);
+                self.buffer.extend_from_slice(header);
+                self.buffer.truncate(end);
+                self.append_short(value);
+            }
+            None => {
+                self.header(b'$', value.len() as i64);
+                self.buffer.extend_from_slice(value);
+            }
+        }
         self.buffer.extend_from_slice(b"\r\n");
+    }
+
+    /// Appends at most 128 bytes without a call, most as two pieces of fixed length that overlap.
+    #[inline]
+    fn append_short(&mut self, value: &[u8]) {
+        if !(self.append_halves::<64>(value)
+            || self.append_halves::<32>(value)
+            || self.append_halves::<16>(value)
+            || self.append_halves::<8>(value)
+            || self.append_halves::<4>(value))
+        {
+            self.buffer.extend(value.iter().copied());
+        }
+    }
+
+    /// Appends bytes, unless they are fewer than `PIECE` or more than twice as many.
+    #[inline]
+    fn append_halves<const PIECE: usize>(&mut self, value: &[u8]) -> bool {
+        let (Some(first), Some(last)) = (value.first_chunk::<PIECE>(), value.last_chunk::<PIECE>())
+        else {
+            return false;
+        };
+        let middle = self.buffer.len() + value.len() - PIECE;
+        self.buffer.extend_from_slice(first);
+        self.buffer.truncate(middle);
+        self.buffer.extend_from_slice(last);
+        true
     }
 
     /// A bulk string in a shared buffer: sent from there when it is 16 KiB or more, else copied.
@@ -308,6 +390,17 @@ impl Reply {
         }
     }
 
+    /// Everything that another reply holds, none of which was sent: what is spliced into that one is shared.
+    pub fn append(&mut self, other: &Reply) {
+        let mut at = 0;
+        for splice in &other.splices {
+            self.raw(&other.buffer[at..splice.offset]);
+            self.splice(&splice.bytes);
+            at = splice.offset;
+        }
+        self.raw(&other.buffer[at..]);
+    }
+
     /// Leaves the place of a header whose count is not known yet. May be nested; the inner one is
     /// ended first.
     pub fn begin_deferred(&mut self) -> Deferred {
@@ -365,6 +458,12 @@ impl Reply {
         self.buffer.len() - self.sent + self.spliced_bytes
     }
 
+    /// Where the next byte will be written, for prefetching.
+    #[inline]
+    pub fn end(&self) -> *const u8 {
+        self.buffer.as_ptr_range().end
+    }
+
     /// Whether nothing is to be sent.
     #[inline]
     pub fn is_empty(&self) -> bool {
@@ -393,6 +492,19 @@ impl Reply {
     #[inline]
     pub fn contiguous(&self) -> Option<&[u8]> {
         self.splices.is_empty().then(|| &self.buffer[self.sent..])
+    }
+
+    /// The pending bytes, copied.
+    pub fn to_vec(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(self.len());
+        let mut at = self.sent;
+        for splice in &self.splices {
+            bytes.extend_from_slice(&self.buffer[at..splice.offset]);
+            bytes.extend_from_slice(&splice.bytes);
+            at = splice.offset;
+        }
+        bytes.extend_from_slice(&self.buffer[at..]);
+        bytes
     }
 
     /// Fills `slices` with the pending bytes in order, as far as they fit, and returns how many

@@ -12,6 +12,8 @@ use crate::sys::resources;
 
 use super::jobs::Jobs;
 
+/// Keys too many in the table of tracked keys that one tick forgets.
+const TRACKED_KEYS_STEP: usize = 1000;
 /// Clients looked at in one tick at least.
 const CLIENTS_MIN: usize = 5;
 /// Time between two texts left for a crash report, in µs.
@@ -77,6 +79,7 @@ impl Cron {
             self.trim_due_us = now_us + TRIM_PERIOD_US;
             heap::retire_empty_spans();
         }
+        instance.limit_tracking(TRACKED_KEYS_STEP);
         let overdue = self.look_after_clients(instance);
         self.remember_for_crash(instance, now_us);
         let elapsed = instance.clock.ticks().saturating_sub(started);
@@ -114,7 +117,9 @@ impl Cron {
                 overdue.push(token);
             }
             let idle_ms = now_ms - session.last_interaction_ms;
-            let may_idle = session.mode == Mode::Monitor || session.blocked.is_some();
+            let may_idle = session.mode == Mode::Monitor
+                || session.blocked.is_some()
+                || session.subscriptions.is_some();
             if timeout_ms > 0 && idle_ms > timeout_ms && !may_idle {
                 debug!("Closing idle client");
                 overdue.push(token);

@@ -35,6 +35,7 @@ use crate::resp::Batch;
 use crate::saving::LoadingStep;
 use crate::session::{Close, Hold, Token};
 use crate::sys::signals::Signals;
+use crate::tracking;
 
 use super::cron::Cron;
 use super::jobs::Jobs;
@@ -50,6 +51,8 @@ const ACCEPTS_MAX: usize = 256;
 const LOAD_SHARE_NS: u64 = 1_000_000;
 /// How long the poll waits where a test slows saving or loading down, in µs.
 const PACED_WAIT_US: u64 = 500;
+/// Clients that are sent something between two looks at the clock.
+const FLUSHES_BETWEEN_LOOKS: usize = 16;
 /// Time between two warnings that accepting fails, in µs.
 const ACCEPT_WARNING_PERIOD_US: u64 = 1_000_000;
 /// The tokens from the top down are not clients': see `encode`.
@@ -267,6 +270,8 @@ impl EventLoop {
         let busy = !self.ready.is_empty()
             || !self.accepting.is_empty()
             || self.jobs.have_work()
+            || !self.flushing.is_empty()
+            || self.instance.scripting.busy().is_some()
             || self.instance.clients.has_to_flush()
             || self.instance.is_loading() && !self.load_waits;
         if busy {
@@ -565,7 +570,8 @@ impl EventLoop {
             self.cron_tick();
         }
         let pause = self.instance.pause;
-        if pause.is_active() && pause.until_ms <= self.instance.now_ms() {
+        let is_busy = self.instance.scripting.busy().is_some();
+        if pause.is_active() && pause.until_ms <= self.instance.now_ms() && !is_busy {
             self.instance.unpause();
         }
         wake::run_timeouts(&mut self.instance);
@@ -639,19 +645,36 @@ impl EventLoop {
         for token in self.instance.clients.take_to_resume() {
             self.resume(token);
         }
+        tracking::broadcast(&mut self.instance);
         self.instance.collect_chores();
         if self.instance.aof.state() != append_only::State::Off {
             self.settle_appended();
         }
-        let mut flushing = std::mem::take(&mut self.flushing);
-        self.instance.clients.take_to_flush(&mut flushing);
-        for token in flushing.drain(..) {
-            self.flush_or_hold(token);
-        }
-        self.flushing = flushing;
+        self.flush_told();
         for token in self.instance.clients.take_to_close() {
             self.close_if_asked(token);
         }
+    }
+
+    /// Sends what was pushed to clients, to as many as the budget allows; the others come first in the next turn. A message
+    /// to ten thousand subscribers takes ten thousand system calls.
+    fn flush_told(&mut self) {
+        self.instance.clients.take_to_flush(&mut self.flushing);
+        if self.flushing.is_empty() {
+            return;
+        }
+        let mut flushing = std::mem::take(&mut self.flushing);
+        let deadline = self.instance.clock.ticks() + self.share_ticks;
+        let mut sent = 0;
+        for some in flushing.chunks(FLUSHES_BETWEEN_LOOKS) {
+            some.iter().for_each(|token| self.flush_or_hold(*token));
+            sent += some.len();
+            if self.instance.clock.ticks() >= deadline {
+                break;
+            }
+        }
+        flushing.drain(..sent);
+        self.flushing = flushing;
     }
 
     fn close_if_asked(&mut self, token: Token) {

@@ -7,6 +7,7 @@
 
 use crate::collections::heap;
 use crate::instance::Instance;
+use crate::scripting::run;
 
 /// Longest and shortest time for the jobs of one turn, in ns.
 const BUDGET_MAX_NS: u64 = 500_000;
@@ -25,6 +26,8 @@ const IDLE_PART: usize = 8;
 /// One kind of background work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Job {
+    /// Take a suspended script further.
+    Script,
     /// Free what was thrown away.
     Reclaim,
     /// Remove keys that are due.
@@ -41,7 +44,8 @@ enum Job {
     Rewrite,
 }
 
-const JOBS: [Job; 7] = [
+const JOBS: [Job; 8] = [
+    Job::Script,
     Job::Reclaim,
     Job::Expiry,
     Job::FieldExpiry,
@@ -81,9 +85,10 @@ impl Jobs {
         }
     }
 
-    /// Asks for memory to be freed.
-    fn wake_reclaim(&mut self, instance: &Instance) {
-        if instance.keyspace.has_garbage() {
+    /// Asks for what commands have left: memory to be freed, a script to be taken further.
+    fn wake_for_commands(&mut self, instance: &Instance) {
+        self.has_work[Job::Script as usize] |= instance.scripting.busy().is_some();
+        if instance.keyspace.has_garbage() || instance.tracking.has_garbage() {
             self.has_work[Job::Reclaim as usize] = true;
         }
     }
@@ -91,7 +96,7 @@ impl Jobs {
     /// Runs jobs, in turns, until none has work or the budget is spent. `served_ticks` is what the
     /// turn has spent on clients.
     pub fn run(&mut self, instance: &mut Instance, served_ticks: u64) {
-        self.wake_reclaim(instance);
+        self.wake_for_commands(instance);
         let has_begun = instance.saving.take_beginning() | instance.aof.take_beginning();
         if has_begun || instance.is_paced() {
             self.wake_saving(instance);
@@ -120,7 +125,11 @@ impl Jobs {
 
     fn step(&mut self, job: Job, instance: &mut Instance, deadline: u64) -> bool {
         match job {
-            Job::Reclaim => instance.keyspace.reclaim_step(STEP_ELEMENTS),
+            Job::Script => run::resume(instance),
+            Job::Reclaim => {
+                instance.keyspace.reclaim_step(STEP_ELEMENTS)
+                    | instance.tracking.reclaim_step(STEP_ELEMENTS)
+            }
             Job::Shrink => instance.keyspace.shrink_step(STEP_ELEMENTS),
             Job::Trim => {
                 let allocated_bytes = heap::allocated_bytes();

@@ -1,6 +1,7 @@
 //! Everything that talks to libc directly: signals, faults, process state, resource counters, syslog, the time zone.
 //! Never knows what a client, a key or a directive is.
 
+pub mod alarm;
 pub mod allocator;
 pub mod faults;
 pub mod memory;

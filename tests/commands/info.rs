@@ -15,10 +15,14 @@ const VARYING: [&str; 5] = [
 ];
 
 /// Fields of our own, by their beginnings.
-const OWN: [&str; 5] = [
+const OWN: [&str; 9] = [
     "oneloop_",
     // Of Redis 7.4.
     "expired_subkeys",
+    "evicted_scripts",
+    "pubsub_clients",
+    "watching_clients",
+    "total_watched_keys",
     "eventloop_duration_serving_sum",
     "eventloop_duration_jobs_sum",
     "eventloop_jobs_",

@@ -10,6 +10,7 @@ mod support;
 
 mod appended;
 mod bitmaps;
+mod events;
 mod geo;
 mod hashes;
 mod hashes_newer;
@@ -24,6 +25,7 @@ mod source;
 mod state;
 mod streams;
 mod strings;
+mod transactions;
 mod unordered;
 
 use oneloop::config::{Config, ProtectedAction};
@@ -108,13 +110,17 @@ fn rounds(oracle: &mut Oracle, families: &[Generator]) {
     }
 }
 
-fn round(oracle: &mut Oracle, families: &[Generator], seed: u64) {
-    let config = Config {
+/// The settings under which both servers run.
+fn config() -> Config {
+    Config {
         proto_max_bulk_len: oracle::BULK_MAX_BYTES as u64,
         enable_debug_command: ProtectedAction::Yes,
         ..Config::default()
-    };
-    let mut server = Harness::with_config(config);
+    }
+}
+
+fn round(oracle: &mut Oracle, families: &[Generator], seed: u64) {
+    let mut server = Harness::with_config(config());
     server.set_clock_to_now();
     // Every other round speaks RESP3.
     let (version, protocol) = match seed % 2 {

@@ -1,4 +1,5 @@
 //! A genuine redis-server, started for the test on a Unix socket of its own and ended with it.
+#![allow(dead_code)] // Each test program uses a part of it.
 
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::os::unix::net::UnixStream;
@@ -76,7 +77,7 @@ impl Oracle {
             .iter()
             .map(|_| {
                 let mut reply = Vec::new();
-                self.read_reply(&mut reply);
+                read_reply(&mut self.input, &mut reply);
                 reply
             })
             .collect();
@@ -99,34 +100,75 @@ impl Oracle {
         bytes
     }
 
-    /// Reads one reply of any form; its bytes are added to `reply`.
-    fn read_reply(&mut self, reply: &mut Vec<u8>) {
-        let start = reply.len();
-        self.input
-            .read_until(b'\n', reply)
-            .expect("the server replies");
-        let line = &reply[start..];
-        assert!(line.ends_with(b"\r\n"), "the server closed the connection");
-        let number = || {
-            let text = std::str::from_utf8(&line[1..line.len() - 2]).expect("a number is ASCII");
-            text.parse::<i64>().expect("a header holds a number")
-        };
-        match line[0] {
-            b'$' | b'=' => {
-                let length = number();
-                if length >= 0 {
-                    let end = reply.len() + length as usize + 2;
-                    let start = reply.len();
-                    reply.resize(end, 0);
-                    self.input
-                        .read_exact(&mut reply[start..])
-                        .expect("the server replies");
-                }
+    /// Another connection.
+    pub fn connect(&self) -> Connection {
+        let stream = UnixStream::connect(self.folder.join("redis.sock"));
+        Connection(BufReader::new(stream.expect("the server listens")))
+    }
+
+    /// Another connection, which hears all messages on channels that match a pattern.
+    pub fn listen(&self, pattern: &str) -> Listener {
+        let stream = UnixStream::connect(self.folder.join("redis.sock"));
+        let mut stream = stream.expect("the server listens");
+        let request = encoded(&vec![b"psubscribe".to_vec(), pattern.as_bytes().to_vec()]);
+        stream.write_all(&request).expect("the server reads");
+        let mut listener = Listener(BufReader::new(stream));
+        read_reply(&mut listener.0, &mut Vec::new());
+        listener
+    }
+}
+
+/// A connection that asks one thing after the other.
+pub struct Connection(BufReader<UnixStream>);
+
+impl Connection {
+    /// Runs a command and gives its reply, as it came.
+    pub fn ask(&mut self, command: &Words) -> Vec<u8> {
+        let sent = self.0.get_mut().write_all(&encoded(command));
+        sent.expect("the server reads");
+        let mut reply = Vec::new();
+        read_reply(&mut self.0, &mut reply);
+        reply
+    }
+}
+
+/// A connection that only hears.
+pub struct Listener(BufReader<UnixStream>);
+
+impl Listener {
+    /// The next message, as it came.
+    pub fn next(&mut self) -> Vec<u8> {
+        let mut message = Vec::new();
+        read_reply(&mut self.0, &mut message);
+        message
+    }
+}
+
+/// Reads one reply of any form; its bytes are added to `reply`.
+fn read_reply(input: &mut BufReader<UnixStream>, reply: &mut Vec<u8>) {
+    let start = reply.len();
+    input.read_until(b'\n', reply).expect("the server replies");
+    let line = &reply[start..];
+    assert!(line.ends_with(b"\r\n"), "the server closed the connection");
+    let number = || {
+        let text = std::str::from_utf8(&line[1..line.len() - 2]).expect("a number is ASCII");
+        text.parse::<i64>().expect("a header holds a number")
+    };
+    match line[0] {
+        b'$' | b'=' => {
+            let length = number();
+            if length >= 0 {
+                let end = reply.len() + length as usize + 2;
+                let start = reply.len();
+                reply.resize(end, 0);
+                input
+                    .read_exact(&mut reply[start..])
+                    .expect("the server replies");
             }
-            b'*' | b'~' | b'>' => (0..number()).for_each(|_| self.read_reply(reply)),
-            b'%' => (0..2 * number()).for_each(|_| self.read_reply(reply)),
-            _ => {}
         }
+        b'*' | b'~' | b'>' => (0..number()).for_each(|_| read_reply(input, reply)),
+        b'%' => (0..2 * number()).for_each(|_| read_reply(input, reply)),
+        _ => {}
     }
 }
 

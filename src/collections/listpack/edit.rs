@@ -26,6 +26,19 @@ pub fn push_front<P: Packed + ?Sized>(packed: &mut P, elements: &[Element<'_>]) 
     put(packed, HEADER_BYTES..HEADER_BYTES, 0, elements);
 }
 
+/// Writes the entry of an element that is to be the first or the last, in a place of just its size, and brings the header up to
+/// date, where the caller has made that place: `place` is within `bytes`, which are already as long as the listpack becomes.
+/// O(element).
+#[inline]
+pub fn write_pushed(bytes: &mut [u8], place: Range<usize>, element: &Element<'_>) {
+    encode(element, &mut &mut bytes[place]);
+    write_total(bytes);
+    let count = u16::from_le_bytes([bytes[4], bytes[5]]);
+    if count != COUNT_UNKNOWN {
+        write_header(bytes, usize::from(count) + 1);
+    }
+}
+
 /// Puts elements before the one at a position, or before the end. The position is then that of the first of them.
 #[inline]
 pub fn insert_before<P: Packed + ?Sized>(

@@ -41,6 +41,16 @@ impl<const N: usize> Sink for SmallVec<[u8; N]> {
     }
 }
 
+/// What is left of a place that has just as many bytes as are to come.
+impl Sink for &mut [u8] {
+    #[inline]
+    fn put(&mut self, bytes: &[u8]) {
+        let (place, rest) = std::mem::take(self).split_at_mut(bytes.len());
+        place.copy_from_slice(bytes);
+        *self = rest;
+    }
+}
+
 /// Bytes of an entry that its first byte alone tells, back length included; 0 where it does not tell.
 const SIZES: [u8; 256] = {
     let mut sizes = [0; 256];
@@ -120,6 +130,11 @@ pub(super) fn encode(element: &Element<'_>, sink: &mut impl Sink) {
             sink.put(&[TEXT_6 | text.len() as u8]);
             sink.put(text);
             sink.put(&[text.len() as u8 + 1]);
+        }
+        Element::Text(text) if text.len() < 126 => {
+            sink.put(&[TEXT_12, text.len() as u8]);
+            sink.put(text);
+            sink.put(&[text.len() as u8 + 2]);
         }
         Element::Text(text) => encode_long(text, sink),
     }
@@ -220,18 +235,24 @@ pub(super) fn decode(bytes: &[u8], at: usize) -> Option<(Element<'_>, usize)> {
         let length = usize::from(first & 0x3F);
         return Some((Element::Text(bytes.get(1..=length)?), length + 2));
     }
+    if let [TEXT_12..TEXT_32, low, ..] = *bytes {
+        let length = usize::from(first & 0x0F) << 8 | usize::from(low);
+        let text = bytes.get(2..length + 2)?;
+        return Some((Element::Text(text), length + 2 + back_bytes(length + 2)));
+    }
+    decode_rare(bytes)
+}
+
+/// What [`decode`] does, for integers of more than seven bits and for the longest texts.
+fn decode_rare(bytes: &[u8]) -> Option<(Element<'_>, usize)> {
     if let Some(integer) = wide_integer(bytes) {
-        return Some((
-            Element::Integer(integer),
-            usize::from(SIZES[usize::from(first)]),
-        ));
+        let size = SIZES[usize::from(bytes[0])];
+        return Some((Element::Integer(integer), usize::from(size)));
     }
     let (head, length) = long_text(bytes)?;
     let text = bytes.get(head..head + length)?;
-    Some((
-        Element::Text(text),
-        head + length + back_bytes(head + length),
-    ))
+    let size = head + length + back_bytes(head + length);
+    Some((Element::Text(text), size))
 }
 
 /// The integer of more than seven bits, where the entry that the bytes begin with is one.

@@ -60,10 +60,8 @@ pub(super) fn table_of_key(context: &mut Context<'_>, args: Args<'_>) -> Command
 pub(super) fn object(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let shares = shares_integers(context.instance);
     let (keyspace, database, reply) = context.parts();
-    if keyspace.peek(database, args.at(2)).is_none() {
-        return Err(CommandError::NO_SUCH_KEY);
-    }
     let hash = keyspace.hash(args.at(2));
+    // What has expired is shown while it is there.
     let Some(record) = keyspace.database(database).get(hash, args.at(2)) else {
         return Err(CommandError::NO_SUCH_KEY);
     };

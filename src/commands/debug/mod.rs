@@ -191,6 +191,13 @@ static SUBCOMMANDS: &[Subcommand] = &[
         run: set_active_expire,
     },
     Subcommand {
+        name: "set-disable-deny-scripts",
+        arguments: 1..=1,
+        syntax: " <0|1>",
+        summary: "Let scripts call every command, or refuse again what is not for them.",
+        run: set_disable_deny_scripts,
+    },
+    Subcommand {
         name: "set-skip-checksum-validation",
         arguments: 1..=1,
         syntax: " <0|1>",
@@ -310,6 +317,12 @@ fn segmentation_fault(_context: &mut Context<'_>, _args: Args<'_>) -> CommandRes
 
 fn set_active_expire(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     context.instance.keyspace.active_expiry = lenient(args.at(2)) != 0;
+    context.reply.ok();
+    Ok(())
+}
+
+fn set_disable_deny_scripts(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    context.instance.scripting.allows_all = lenient(args.at(2)) != 0;
     context.reply.ok();
     Ok(())
 }

@@ -148,13 +148,14 @@ fn sort_ro(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 fn run(context: &mut Context<'_>, args: Args<'_>, may_store: bool) -> CommandResult {
     let mut options = Options::parse(args.slice_from(2), may_store)?;
     let limits = lists::limits(context.instance);
+    let is_script = context.session.is_script();
     let (keyspace, database, reply) = context.parts();
     let (elements, range) = {
         let record = keyspace.read(database, args.at(1));
         let subject = record
             .map(|record| Subject::of(record).ok_or(CommandError::WRONG_TYPE))
             .transpose()?;
-        options.settle_order_of(subject.as_ref());
+        options.settle_order_of(subject.as_ref(), is_script);
         elements::load(subject, &options)
     };
     let order = elements.order(keyspace, database, &options, &range)?;

@@ -68,9 +68,11 @@ impl<'a> Options<'a> {
         Ok(options)
     }
 
-    /// The order of a set is nobody's business; what is stored must be the same on every replica, so it is sorted after all.
-    pub fn settle_order_of(&mut self, subject: Option<&Subject<'_>>) {
-        if self.unsorted && self.destination.is_some() && matches!(subject, Some(Subject::Set(_))) {
+    /// The order of a set is nobody's business; what is stored, or given to a script, must be the same on every replica, so it is
+    /// sorted after all.
+    pub fn settle_order_of(&mut self, subject: Option<&Subject<'_>>, is_script: bool) {
+        let matters = is_script || self.destination.is_some();
+        if self.unsorted && matters && matches!(subject, Some(Subject::Set(_))) {
             self.unsorted = false;
             self.alpha = true;
             self.by = None;

@@ -119,20 +119,22 @@ impl Terms<'_> {
                 return Claim::Forgotten;
             }
             Some(pending) => {
-                let idle_ms = self.now_ms.wrapping_sub(pending.delivered_ms);
-                if self.min_idle_ms > 0 && idle_ms < self.min_idle_ms {
+                // What nobody has is to be had at once.
+                let idle_ms = pending.idle_ms(self.now_ms);
+                if self.min_idle_ms > 0 && idle_ms.is_some_and(|idle_ms| idle_ms < self.min_idle_ms)
+                {
                     return Claim::Left;
                 }
-                pending.deliveries
+                match self.just_ids {
+                    true => pending.deliveries,
+                    false => pending.deliveries_after_next(),
+                }
             }
             // As if it had been given out once.
-            None if self.force && exists => 1,
+            None if self.force && exists => 1 + u64::from(!self.just_ids),
             None => return Claim::Left,
         };
-        let deliveries = match self.retry_count {
-            Some(count) => count,
-            None => deliveries.wrapping_add(u64::from(!self.just_ids)),
-        };
+        let deliveries = self.retry_count.unwrap_or(deliveries);
         group.assign(id, self.consumer, self.delivered_ms, deliveries);
         passing.claimed(group, group.pending_entry(id).cloned());
         Claim::Taken
@@ -335,13 +337,24 @@ fn parse_idle_options(args: Args<'_>) -> Result<(usize, bool), CommandError> {
     Ok((count as usize, just_ids))
 }
 
-fn claim_idle(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+/// The least time idle, in ms, the first ID, how many, and whether IDs alone.
+fn parse_idle(args: Args<'_>) -> Result<(i64, Id, usize, bool), CommandError> {
     let min_idle = "ERR Invalid min-idle-time argument for XAUTOCLAIM";
     let min_idle_ms = parse_number(args.at(4), min_idle)?;
     let start = parse_start(args.at(5))?;
     let (count, just_ids) = parse_idle_options(args)?;
+    Ok((min_idle_ms, start, count, just_ids))
+}
+
+fn claim_idle(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let (keyspace, database, reply) = context.parts();
     let (key, group, now_ms) = (args.at(1), args.at(2), keyspace.now_ms);
+    let parsed = parse_idle(args);
+    if parsed.is_err() {
+        // Redis has looked at the key before it looks at this.
+        keyspace.read(database, key);
+    }
+    let (min_idle_ms, start, count, just_ids) = parsed?;
     check_group(keyspace, database, key, group)?;
     let terms = Terms {
         consumer: args.at(3),

@@ -229,19 +229,24 @@ fn stream(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 }
 
 fn write_full_group(reply: &mut Reply, stream: &Stream, group: &ConsumerGroup, shown: usize) {
-    reply.map(7);
+    // Redis 8.8 always has the field; older clients may not know it, and need not where nothing was given back.
+    let has_released = group.released() > 0;
+    reply.map(7 + usize::from(has_released));
     reply.bulk(b"name");
     reply.bulk(group.name());
     write_id_field(reply, "last-delivered-id", group.last_id);
     write_progress(reply, stream, group);
     write_field(reply, "pel-count", group.pending().len());
+    if has_released {
+        write_field(reply, "nacked-count", group.released());
+    }
     reply.bulk(b"pending");
     reply.array(group.pending().len().min(shown));
     for pending in group.pending().iter().take(shown) {
         reply.array(4);
         write_id(reply, pending.id);
-        reply.bulk(&pending.consumer);
-        reply.integer(pending.delivered_ms);
+        reply.bulk(pending.consumer());
+        reply.integer(pending.delivered_ms());
         reply.integer(pending.deliveries as i64);
     }
     reply.bulk(b"consumers");
@@ -271,7 +276,7 @@ fn write_full_consumer(
     for pending in ids.filter_map(|id| group.pending_entry(*id)) {
         reply.array(3);
         write_id(reply, pending.id);
-        reply.integer(pending.delivered_ms);
+        reply.integer(pending.delivered_ms());
         reply.integer(pending.deliveries as i64);
     }
 }

@@ -8,6 +8,8 @@ mod passing;
 pub mod pending;
 pub mod range;
 pub mod read;
+mod read_group;
+pub mod release;
 pub mod remove;
 mod trim_options;
 
@@ -138,6 +140,11 @@ fn write_id(reply: &mut Reply, id: Id) {
 #[inline]
 fn write_entry(reply: &mut Reply, entry: Entry<'_>) {
     reply.raw(b"*2\r\n");
+    write_entry_parts(reply, entry);
+}
+
+#[inline]
+fn write_entry_parts(reply: &mut Reply, entry: Entry<'_>) {
     write_id(reply, entry.id);
     reply.array(2 * entry.pairs.len());
     for (name, value) in entry.pairs {

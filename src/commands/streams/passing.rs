@@ -58,8 +58,8 @@ impl<'a> Passing<'a> {
         if let Some(pending) = pending.filter(|_| self.is_on) {
             self.claims.push(Claimed {
                 id: pending.id,
-                consumer: pending.consumer.to_vec(),
-                delivered_ms: pending.delivered_ms,
+                consumer: pending.consumer().to_vec(),
+                delivered_ms: pending.delivered_ms(),
                 deliveries: pending.deliveries,
                 last_id: group.last_id,
             });

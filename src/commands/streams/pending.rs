@@ -79,6 +79,10 @@ fn acknowledge(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
             Ok(pending.count())
         })
     })?;
+    if acknowledged.is_none() {
+        // That there is no such key counts as a read of it.
+        keyspace.read(database, args.at(1));
+    }
     let acknowledged = acknowledged.flatten().transpose()?.unwrap_or(0);
     keyspace.changes.count(acknowledged as u64);
     reply.integer(acknowledged as i64);
@@ -121,7 +125,8 @@ impl<'a> Filter<'a> {
     }
 
     fn takes(&self, pending: &Pending, now_ms: i64) -> bool {
-        self.min_idle_ms == 0 || now_ms.wrapping_sub(pending.delivered_ms) >= self.min_idle_ms
+        let idle_ms = pending.idle_ms(now_ms);
+        self.min_idle_ms == 0 || idle_ms.is_none_or(|idle_ms| idle_ms >= self.min_idle_ms)
     }
 }
 
@@ -170,8 +175,8 @@ fn write_pending(reply: &mut Reply, group: &ConsumerGroup, filter: &Filter<'_>, 
         if filter.takes(pending, now_ms) {
             reply.array(4);
             write_id(reply, pending.id);
-            reply.bulk(&pending.consumer);
-            reply.integer(now_ms.wrapping_sub(pending.delivered_ms).max(0));
+            reply.bulk(pending.consumer());
+            reply.integer(pending.idle_ms(now_ms).map_or(-1, |idle_ms| idle_ms.max(0)));
             reply.integer(pending.deliveries as i64);
             written += 1;
         }

@@ -8,14 +8,11 @@ use crate::command::spec::{
 };
 use crate::command::{Args, CommandError, CommandResult, Context};
 use crate::keyspace::Keyspace;
-use crate::resp::{Protocol, Reply};
-use crate::types::stream::{Entries, Group as ConsumerGroup, Id, Stream};
+use crate::resp::{Protocol, Reply, number};
+use crate::types::stream::{Entries, Id, Stream};
 
-use super::passing::Passing;
-use super::{
-    edit, notify, parse_count, parse_id, quoted, read as read_stream, write_entries, write_entry,
-    write_id,
-};
+use super::read_group::{Reader, Wish, serve_group};
+use super::{parse_count, parse_id, quoted, read as read_stream, write_entries};
 
 /// The family's commands.
 pub static COMMANDS: &[CommandSpec] = &[
@@ -96,6 +93,9 @@ pub static COMMANDS: &[CommandSpec] = &[
             Argument::new("milliseconds", ArgumentKind::Integer)
                 .after("BLOCK")
                 .optional(),
+            Argument::new("min-idle-time", ArgumentKind::Integer)
+                .after("CLAIM")
+                .optional(),
             Argument::token("noack", "NOACK").optional(),
             Argument::block(
                 "streams",
@@ -111,18 +111,9 @@ pub static COMMANDS: &[CommandSpec] = &[
     },
 ];
 
-/// A group, and one of its consumers.
-#[derive(Clone, Copy)]
-struct Reader<'a> {
-    group: &'a [u8],
-    consumer: &'a [u8],
-    /// Whether what it reads counts as acknowledged.
-    no_ack: bool,
-}
-
 /// From where on a stream is to be read.
 #[derive(Clone, Copy)]
-enum From {
+pub(super) enum From {
     /// Behind this ID. For a group: of what the consumer has pending.
     After(Id),
     /// Behind this ID, which `$` or `+` stand for at this moment.
@@ -155,13 +146,17 @@ impl<'a> Request<'a> {
             first_key: 0,
             streams: 0,
         };
-        let mut no_ack = false;
+        let (mut no_ack, mut claim_idle_ms) = (false, None);
         let mut at = 1;
         while let Some(option) = args.get(at) {
             let is = |word: &str| option.eq_ignore_ascii_case(word.as_bytes());
             let operands = args.len() - at - 1;
             if is("BLOCK") && operands >= 1 {
                 request.block = Some(timeout::parse_milliseconds(args.at(at + 1), now_ms)?);
+                at += 1;
+            } else if is("CLAIM") && operands >= 1 {
+                check_group_option("CLAIM", is_group)?;
+                claim_idle_ms = Some(parse_min_idle(args.at(at + 1))?);
                 at += 1;
             } else if is("COUNT") && operands >= 1 {
                 request.count = parse_count(args.at(at + 1))?;
@@ -175,6 +170,7 @@ impl<'a> Request<'a> {
                     group: args.at(at + 1),
                     consumer: args.at(at + 2),
                     no_ack: false,
+                    claim_idle_ms: None,
                 });
                 at += 2;
             } else if is("NOACK") {
@@ -189,7 +185,10 @@ impl<'a> Request<'a> {
             return Err(CommandError::SYNTAX);
         }
         match &mut request.reader {
-            Some(reader) => reader.no_ack = no_ack,
+            Some(reader) => {
+                reader.no_ack = no_ack;
+                reader.claim_idle_ms = claim_idle_ms;
+            }
             None if is_group => {
                 return Err(CommandError::fixed(
                     "ERR Missing GROUP option for XREADGROUP",
@@ -271,6 +270,18 @@ impl<'a> Request<'a> {
     }
 }
 
+fn parse_min_idle(text: &[u8]) -> Result<i64, CommandError> {
+    match number::parse_i64(text) {
+        Some(idle_ms @ 0..) => Ok(idle_ms),
+        Some(_) => Err(CommandError::fixed(
+            "ERR min-idle-time must be a positive integer",
+        )),
+        None => Err(CommandError::fixed(
+            "ERR min-idle-time is not an integer or out of range",
+        )),
+    }
+}
+
 fn check_group_option(option: &str, is_group: bool) -> CommandResult {
     if is_group {
         return Ok(());
@@ -346,6 +357,7 @@ fn serve(context: &mut Context<'_>, args: Args<'_>, is_group: bool) -> CommandRe
     let positions = request.positions(keyspace, database)?;
     let place = reply.begin_deferred();
     let mut served = 0;
+    let mut look_ms: Option<i64> = None;
     for (number, from) in positions.iter().enumerate() {
         let key = request.stream(number).0;
         let is_served = match request.reader {
@@ -357,7 +369,9 @@ fn serve(context: &mut Context<'_>, args: Args<'_>, is_group: bool) -> CommandRe
                     count: request.count,
                     now_ms: keyspace.now_ms,
                 };
-                serve_group(keyspace, database, key, &wish, reply)?
+                let service = serve_group(keyspace, database, key, &wish, reply)?;
+                look_ms = look_ms.into_iter().chain(service.look_ms).min();
+                service.is_served
             }
         };
         served += usize::from(is_served);
@@ -372,6 +386,9 @@ fn serve(context: &mut Context<'_>, args: Args<'_>, is_group: bool) -> CommandRe
     match request.block {
         Some(deadline_ms) if context.may_block() => {
             request.wait(context, &positions, deadline_ms);
+            if let Some(look_ms) = look_ms {
+                context.look_again_at(look_ms);
+            }
         }
         _ => context.reply.null_array(),
     }
@@ -379,7 +396,7 @@ fn serve(context: &mut Context<'_>, args: Args<'_>, is_group: bool) -> CommandRe
 }
 
 /// Begins the part of the reply that is of one stream.
-fn begin_stream(reply: &mut Reply, key: &[u8]) {
+pub(super) fn begin_stream(reply: &mut Reply, key: &[u8]) {
     if reply.protocol() == Protocol::Resp2 {
         reply.array(2);
     }
@@ -410,133 +427,6 @@ fn serve_stream(
     Ok(true)
 }
 
-fn has_entries_behind(entries: &Entries, id: Id) -> bool {
+pub(super) fn has_entries_behind(entries: &Entries, id: Id) -> bool {
     entries.last_id > id && entries.last_live_id().is_some_and(|last| last > id)
-}
-
-/// What a consumer wants of one stream.
-struct Wish<'a> {
-    reader: Reader<'a>,
-    from: From,
-    count: usize,
-    now_ms: i64,
-}
-
-/// Writes what a consumer gets of a stream, if it gets anything.
-fn serve_group(
-    keyspace: &mut Keyspace,
-    database: usize,
-    key: &[u8],
-    wish: &Wish<'_>,
-    reply: &mut Reply,
-) -> Result<bool, CommandError> {
-    let mut passing = Passing::new(keyspace, key, wish.reader.group);
-    let served = edit(keyspace, database, key, |stream| {
-        let Stream { entries, groups } = stream;
-        groups.edit(wish.reader.group, |group| {
-            let is_new = group.see_consumer(wish.reader.consumer, wish.now_ms);
-            (is_new, wish.serve(entries, group, &mut passing, reply))
-        })
-    })?;
-    let (is_new_consumer, is_served) = served.flatten().unwrap_or_default();
-    if is_new_consumer && wish.reader.no_ack {
-        passing.consumer_created(keyspace, database, wish.reader.consumer);
-    }
-    passing.pass_on(keyspace, database);
-    if is_new_consumer {
-        keyspace.changes.count(1);
-        notify(keyspace, "xgroup-createconsumer", database, key);
-    }
-    keyspace.changes.count(u64::from(is_served));
-    Ok(is_served)
-}
-
-impl Wish<'_> {
-    fn serve(
-        &self,
-        entries: &Entries,
-        group: &mut ConsumerGroup,
-        passing: &mut Passing<'_>,
-        reply: &mut Reply,
-    ) -> bool {
-        let key = passing.key();
-        match self.from {
-            From::After(id) | From::Resolved(id) => {
-                begin_stream(reply, key);
-                self.serve_history(entries, group, id, reply);
-                true
-            }
-            From::New if has_entries_behind(entries, group.last_id) => {
-                begin_stream(reply, key);
-                self.serve_new(entries, group, passing, reply);
-                true
-            }
-            From::New => false,
-        }
-    }
-
-    /// Writes entries that the group has yet to read; they are pending from now on.
-    fn serve_new(
-        &self,
-        entries: &Entries,
-        group: &mut ConsumerGroup,
-        passing: &mut Passing<'_>,
-        reply: &mut Reply,
-    ) {
-        let place = reply.begin_deferred();
-        let mut ids: SmallVec<[Id; 64]> = SmallVec::new();
-        let start = group.last_id.next().unwrap_or(Id::MAX);
-        for entry in entries.range(start, Id::MAX) {
-            entries.advance(group, entry.id);
-            ids.push(entry.id);
-            if !self.reader.no_ack {
-                passing.delivered(entry.id, self.reader.consumer, self.now_ms);
-            }
-            write_entry(reply, entry);
-            if ids.len() == self.count {
-                break;
-            }
-        }
-        reply.end_deferred_array(place, ids.len());
-        passing.moved(group);
-        if !self.reader.no_ack {
-            group.deliver(&ids, self.reader.consumer, self.now_ms);
-        }
-    }
-
-    /// Writes what the consumer has pending behind an ID; that counts as another delivery. Entries that are no longer there
-    /// have no fields.
-    fn serve_history(
-        &self,
-        entries: &Entries,
-        group: &mut ConsumerGroup,
-        after: Id,
-        reply: &mut Reply,
-    ) {
-        let Some(consumer) = group.consumer(self.reader.consumer) else {
-            return;
-        };
-        let index = consumer.pending().upper_bound(|id| id.cmp(&after));
-        let most = if self.count == 0 {
-            usize::MAX
-        } else {
-            self.count
-        };
-        let behind = consumer.pending().range(index..).take(most);
-        let ids: SmallVec<[Id; 64]> = behind.copied().collect();
-        reply.array(ids.len());
-        for id in ids {
-            match entries.get(id) {
-                Some(entry) => {
-                    write_entry(reply, entry);
-                    group.deliver_again(id, self.now_ms);
-                }
-                None => {
-                    reply.array(2);
-                    write_id(reply, id);
-                    reply.null_array();
-                }
-            }
-        }
-    }
 }

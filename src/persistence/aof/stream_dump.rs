@@ -1,7 +1,7 @@
 //! A stream as the commands that make it: its entries, what it knows of its past, its groups with their consumers and what these
 //! have pending.
 
-use crate::types::stream::{Entry, Group, Id, Stream};
+use crate::types::stream::{Entry, Group, Holder, Id, Stream};
 
 use super::dump::{ELEMENTS_MAX, command};
 
@@ -133,17 +133,19 @@ fn write_group(group: &Group, key: &[u8], out: &mut Vec<u8>) {
 
 fn write_pending(group: &Group, key: &[u8], run: std::ops::Range<usize>, out: &mut Vec<u8>) {
     for pending in group.pending().range(run) {
-        let (time, count) = (
-            pending.delivered_ms.to_string(),
-            pending.deliveries.to_string(),
-        );
+        let count = pending.deliveries.to_string();
+        let Holder::Consumer { name, delivered_ms } = &pending.holder else {
+            write_released(group, key, &pending.id.text(), &count, out);
+            continue;
+        };
+        let time = delivered_ms.to_string();
         command(
             out,
             &[
                 b"XCLAIM",
                 key,
                 group.name(),
-                &pending.consumer,
+                name,
                 b"0",
                 &pending.id.text(),
                 b"TIME",
@@ -155,4 +157,23 @@ fn write_pending(group: &Group, key: &[u8], run: std::ops::Range<usize>, out: &m
             ],
         );
     }
+}
+
+/// Nobody has the entry: it was given back.
+fn write_released(group: &Group, key: &[u8], id: &[u8], count: &str, out: &mut Vec<u8>) {
+    command(
+        out,
+        &[
+            b"XNACK",
+            key,
+            group.name(),
+            b"SILENT",
+            b"IDS",
+            b"1",
+            id,
+            b"RETRYCOUNT",
+            count.as_bytes(),
+            b"FORCE",
+        ],
+    );
 }

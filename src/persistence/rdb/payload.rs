@@ -29,6 +29,11 @@ impl<'a> Payload<'a> {
         (is_readable_version(version) && is_sound).then_some(Self { value, version })
     }
 
+    /// The bytes before version and checksum.
+    pub fn body(&self) -> &'a [u8] {
+        self.value
+    }
+
     /// A decoder and a reader for the value.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use crate::persistence::rdb::{EntriesRead, Fault, StreamId, StreamPiece, Writer};
 use crate::types::stream::{
-    Consumer, ConsumerParts, Group, GroupParts, History, Id, PartsError, Stream,
+    ConsumerParts, Group, GroupParts, History, Holder, Id, PartsError, Stream,
 };
 
 use super::load::MISPLACED;
@@ -95,6 +95,7 @@ impl StreamBuilder {
             last_id,
             entries_read,
             pending: Vec::new(),
+            released: Vec::new(),
             consumers: Vec::new(),
         });
         Ok(())
@@ -102,7 +103,8 @@ impl StreamBuilder {
 
     /// Adds the group whose parts are complete.
     fn end_group(&mut self) -> Result<(), Fault> {
-        if let (Some(stream), Some(group)) = (&mut self.stream, self.group.take()) {
+        if let (Some(stream), Some(mut group)) = (&mut self.stream, self.group.take()) {
+            free_released(&mut group);
             if stream.groups.get(&group.name).is_some() {
                 return Err(Fault::Corrupt("Duplicated consumer group name detected"));
             }
@@ -116,6 +118,27 @@ impl StreamBuilder {
         self.end_group()?;
         self.stream.ok_or(MISPLACED)
     }
+}
+
+/// Redis's format before 8.8 has no entries that nobody has. They are written as those of a consumer without a name that was
+/// never seen, the time of the last delivery being their number: an older Redis takes them for entries that have been idle
+/// for decades, to be claimed by anybody. A consumer of that name that was seen has such entries for its own.
+const NOBODY: &[u8] = b"";
+
+/// Takes what the consumer that stands for nobody has away from it.
+fn free_released(group: &mut GroupParts) {
+    let is_nobody =
+        |one: &ConsumerParts| one.name == NOBODY && one.seen_ms == 0 && one.active_ms.is_none();
+    let Some(index) = group.consumers.iter().position(is_nobody) else {
+        return;
+    };
+    let mut released = group.consumers.remove(index).pending;
+    let number_of = |id: &Id| {
+        let place = group.pending.binary_search_by_key(id, |(id, ..)| *id);
+        place.map(|place| group.pending[place].1)
+    };
+    released.sort_by_key(|id| number_of(id).ok());
+    group.released = released;
 }
 
 fn id_of((ms, seq): StreamId) -> Id {
@@ -207,11 +230,14 @@ impl StreamCursor {
         if let Next::GroupPending = self.next {
             for pending in group.pending().range(run.clone()) {
                 writer.bytes(&raw_id(pending.id));
-                writer.time_ms(pending.delivered_ms);
+                writer.time_ms(match pending.holder {
+                    Holder::Consumer { delivered_ms, .. } => delivered_ms,
+                    Holder::Released { number } => number as i64,
+                });
                 writer.length(pending.deliveries);
             }
             if run.end >= group.pending().len() {
-                writer.length(group.consumers().count() as u64);
+                write_consumer_count(group, writer);
                 (self.consumer, self.next) = (0, Next::Consumer);
             }
             return;
@@ -222,7 +248,15 @@ impl StreamCursor {
             return;
         };
         if let Next::Consumer = self.next {
-            begin_consumer(consumer, writer);
+            let (name, count) = (consumer.name(), consumer.pending().len());
+            let times_ms = (consumer.seen_ms, consumer.active_ms.unwrap_or(-1));
+            if name == NOBODY && group.released() > 0 {
+                let count = count + group.released();
+                save_consumer(name, times_ms, count, ids_of_nobody(group), writer);
+                self.consumer += 1;
+                return;
+            }
+            save_consumer(name, times_ms, count, std::iter::empty(), writer);
             (self.pending, self.next) = (0, Next::ConsumerPending);
             return;
         }
@@ -254,11 +288,38 @@ fn begin_group(group: &Group, writer: &mut Writer<'_>) {
     writer.length(group.pending().len() as u64);
 }
 
-fn begin_consumer(consumer: &Consumer, writer: &mut Writer<'_>) {
-    writer.string(consumer.name());
-    writer.time_ms(consumer.seen_ms);
-    writer.time_ms(consumer.active_ms.unwrap_or(-1));
-    writer.length(consumer.pending().len() as u64);
+/// Writes the number of consumers, and first of all the one that stands for nobody, if it is needed and is none of them.
+fn write_consumer_count(group: &Group, writer: &mut Writer<'_>) {
+    let has_nobody = group.released() > 0 && group.consumer(NOBODY).is_none();
+    writer.length((group.consumers().count() + usize::from(has_nobody)) as u64);
+    if has_nobody {
+        let count = group.released();
+        save_consumer(NOBODY, (0, -1), count, ids_of_nobody(group), writer);
+    }
+}
+
+/// What nobody has, or a consumer without a name.
+fn ids_of_nobody(group: &Group) -> impl Iterator<Item = Id> {
+    let all = group.pending().iter();
+    let released = all.filter(|pending| pending.consumer() == NOBODY);
+    released.map(|pending| pending.id)
+}
+
+/// Writes a consumer: when it was seen and active, and the IDs of its so many entries.
+fn save_consumer(
+    name: &[u8],
+    (seen_ms, active_ms): (i64, i64),
+    count: usize,
+    ids: impl Iterator<Item = Id>,
+    writer: &mut Writer<'_>,
+) {
+    writer.string(name);
+    writer.time_ms(seen_ms);
+    writer.time_ms(active_ms);
+    writer.length(count as u64);
+    for id in ids {
+        writer.bytes(&raw_id(id));
+    }
 }
 
 fn save_id(id: Id, writer: &mut Writer<'_>) {

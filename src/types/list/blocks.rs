@@ -103,7 +103,7 @@ impl List {
         let before = self.end(end).memory_bytes();
         if admitted && let Block::Run(run) = Rc::make_mut(self.end_mut(end)) {
             run.make_room(end, encoded_size(&element), spare, bytes_max);
-            push_to(run, end, element);
+            run.push(end, &element);
             let after = run.memory_bytes();
             self.block_bytes = self.block_bytes + after - before;
             self.len += 1;
@@ -111,7 +111,7 @@ impl List {
         }
         let needed = EMPTY.len() + encoded_size(&element);
         let mut run = Run::with_capacity((needed + spare).min(bytes_max).max(needed), end);
-        push_to(&mut run, end, element);
+        run.push(end, &element);
         self.push_block(end, Block::Run(run));
     }
 
@@ -274,13 +274,5 @@ impl List {
                 run.fit_loosely();
             }
         });
-    }
-}
-
-#[inline]
-fn push_to(run: &mut Run, end: End, element: Element<'_>) {
-    match end {
-        End::Front => listpack::push_front(run, &[element]),
-        End::Back => listpack::push_back(run, &[element]),
     }
 }

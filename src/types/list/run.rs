@@ -10,11 +10,14 @@
 use std::ops::Range;
 
 use crate::collections::buffer::Buffer;
-use crate::collections::listpack::{EMPTY, Listpack};
+use crate::collections::listpack::{self, EMPTY, Element, Listpack, encoded_size};
 use crate::collections::packed::Packed;
 
 /// Buffers shorter than this keep their room when they lose elements, in bytes.
 const SHRINK_BYTES_MIN: usize = 512;
+
+/// Bytes of a listpack before its first entry.
+const HEADER_BYTES: usize = EMPTY.len() - 1;
 
 /// What is worth giving up: a part of the elements' bytes, and some.
 const SLACK_DIVISOR: usize = 64;
@@ -127,6 +130,29 @@ impl Run {
         self.reallocate((needed + spare).min(bytes_max).max(needed), at);
     }
 
+    /// Puts an element in at an end. Room was made for it.
+    #[inline]
+    pub fn push(&mut self, at: End, element: &Element<'_>) {
+        let size = encoded_size(element);
+        let length = self.length();
+        let place = match at {
+            End::Front => {
+                let start = self.start as usize;
+                let header: [u8; HEADER_BYTES] = std::array::from_fn(|at| self.buffer[start + at]);
+                self.start = (start - size) as u32;
+                self.buffer[start - size..][..HEADER_BYTES].copy_from_slice(&header);
+                HEADER_BYTES..HEADER_BYTES + size
+            }
+            End::Back => {
+                let end = self.end as usize;
+                self.buffer[end - 1 + size] = self.buffer[end - 1];
+                self.end = (end + size) as u32;
+                length - 1..length - 1 + size
+            }
+        };
+        listpack::write_pushed(self.bytes_mut(), place, element);
+    }
+
     /// Moves to a buffer of at least so many bytes, with all the room at one end.
     fn reallocate(&mut self, capacity: usize, room_at: End) {
         let capacity = Buffer::full_length(capacity);
@@ -233,6 +259,28 @@ mod tests {
                 assert_eq!(run.bytes(), model);
                 assert!(run.memory_bytes() <= model.len() + model.len() / 32 + 64);
             }
+        }
+    }
+
+    #[test]
+    fn a_push_is_what_it_is_on_a_vector() {
+        let mut random = fastrand::Rng::with_seed(8);
+        let mut run = Run::default();
+        let mut model = EMPTY.to_vec();
+        for round in 0..2000 {
+            let text = vec![b'x'; random.usize(..200) + (round % 500 / 499) * 5000];
+            let element = match random.bool() {
+                true => Element::Text(&text),
+                false => Element::Integer(random.i64(..) >> random.u8(..64)),
+            };
+            let at = if random.bool() { End::Front } else { End::Back };
+            run.make_room(at, encoded_size(&element), random.usize(..300), usize::MAX);
+            run.push(at, &element);
+            match at {
+                End::Front => listpack::push_front(&mut model, &[element]),
+                End::Back => listpack::push_back(&mut model, &[element]),
+            }
+            assert_eq!(run.bytes(), model);
         }
     }
 

@@ -1,45 +1,12 @@
 //! Consumer groups: how far each has read, which entries it has been given and not yet acknowledged, and its consumers. Never
 //! looks at entries.
 
-use std::ops::Deref;
 use std::rc::Rc;
 
 use crate::collections::ordered::{Item, Ordered, Range, Single};
 
 use super::id::Id;
-
-/// A consumer's name, shared by all who mention it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Name(Rc<Box<[u8]>>);
-
-impl Name {
-    fn new(name: &[u8]) -> Name {
-        Name(Rc::new(name.into()))
-    }
-}
-
-impl Deref for Name {
-    type Target = [u8];
-
-    fn deref(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-/// An entry that was given to a consumer and not yet acknowledged.
-#[derive(Clone, Debug)]
-pub struct Pending {
-    pub id: Id,
-    /// When it was given out last, in ms since the epoch.
-    pub delivered_ms: i64,
-    /// How often it was given out.
-    pub deliveries: u64,
-    pub consumer: Name,
-}
-
-impl Item for Pending {
-    type Weight = Single;
-}
+use super::pending::{Holder, Name, Pending, PendingEntries, cut};
 
 impl Item for Id {
     type Weight = Single;
@@ -107,7 +74,7 @@ pub struct Group {
     pub last_id: Id,
     /// How many of all entries that were ever added it has read, if that is known.
     pub entries_read: Option<i64>,
-    pending: Ordered<Pending>,
+    pending: PendingEntries,
     consumers: Ordered<Rc<Consumer>>,
 }
 
@@ -115,7 +82,7 @@ impl Clone for Group {
     fn clone(&self) -> Group {
         Group {
             name: self.name.clone(),
-            pending: self.pending.fork(),
+            pending: self.pending.clone(),
             consumers: self.consumers.fork(),
             ..*self
         }
@@ -132,7 +99,7 @@ impl Group {
             name: name.into(),
             last_id,
             entries_read,
-            pending: Ordered::new(),
+            pending: PendingEntries::new(),
             consumers: Ordered::new(),
         }
     }
@@ -143,12 +110,24 @@ impl Group {
 
     /// The entries that were given out and not acknowledged, in the order of their IDs.
     pub fn pending(&self) -> &Ordered<Pending> {
-        &self.pending
+        self.pending.by_id()
+    }
+
+    /// How many of them nobody has. O(1).
+    pub fn released(&self) -> usize {
+        self.pending.released()
+    }
+
+    /// The same entries in the order in which they may be taken over: first those that nobody has, in the order in which they
+    /// were given back, then those that were given out longest ago. O(log n) each, and O(n log n) when it is asked for the
+    /// first time; from then on that order is kept.
+    pub fn in_turn(&mut self) -> impl Iterator<Item = &Pending> {
+        self.pending.in_turn()
     }
 
     /// Sets what was given out, in ascending order; the consumers have it already.
     pub(super) fn set_pending(&mut self, pending: impl IntoIterator<Item = Pending>) {
-        self.pending = Ordered::from_sorted(pending);
+        self.pending = PendingEntries::from_sorted(pending);
     }
 
     /// The consumers in the order of their names.
@@ -169,7 +148,7 @@ impl Group {
 
     /// An entry that was given out and not acknowledged. O(log n).
     pub fn pending_entry(&self, id: Id) -> Option<&Pending> {
-        self.pending.get(|pending| pending.id.cmp(&id))
+        self.pending.get(id)
     }
 
     /// Adds a consumer; tells whether the name is new. O(log n).
@@ -217,18 +196,25 @@ impl Group {
     pub fn remove_consumer(&mut self, name: &[u8]) -> Option<usize> {
         let consumer = self.consumers.remove(|other| other.name().cmp(name))?;
         for id in consumer.pending.iter() {
-            self.pending.remove(|pending| pending.id.cmp(id));
+            self.pending.remove(*id);
         }
         Some(consumer.pending.len())
     }
 
     /// Takes an entry from the one who has it; gives what was known of it. O(log n).
     pub fn acknowledge(&mut self, id: Id) -> Option<Pending> {
-        let pending = self.pending.remove(|pending| pending.id.cmp(&id))?;
-        self.edit_consumer(&pending.consumer, |consumer| {
-            consumer.pending.remove(|other| other.cmp(&id))
-        });
+        let pending = self.pending.remove(id)?;
+        self.take_from(&pending);
         Some(pending)
+    }
+
+    /// Takes an entry that was pending off its consumer's list, if it has a consumer.
+    fn take_from(&mut self, pending: &Pending) {
+        if let Holder::Consumer { name, .. } = &pending.holder {
+            self.edit_consumer(name, |consumer| {
+                consumer.pending.remove(|other| other.cmp(&pending.id))
+            });
+        }
     }
 
     /// Gives new entries, with ascending IDs, to a consumer, which it has once until it acknowledges them. What was given to
@@ -237,25 +223,22 @@ impl Group {
         let (Some(first), Some(owner)) = (ids.first(), self.consumer(consumer)) else {
             return;
         };
-        let owner = owner.name.clone();
-        let is_behind = self.pending.last().is_none_or(|last| last.id < *first);
+        let name = owner.name.clone();
+        let is_behind = self.pending().last().is_none_or(|last| last.id < *first);
         if !is_behind {
             for id in ids {
                 self.acknowledge(*id);
             }
         }
-        let new = |id: Id| Pending {
-            id,
-            delivered_ms: now_ms,
-            deliveries: 1,
-            consumer: owner.clone(),
-        };
         for id in ids {
-            if is_behind {
-                self.pending.push_back(new(*id));
-            } else {
-                self.pending.insert(new(*id), |a, b| a.id.cmp(&b.id));
-            }
+            self.pending.insert(Pending {
+                id: *id,
+                deliveries: 1,
+                holder: Holder::Consumer {
+                    name: name.clone(),
+                    delivered_ms: now_ms,
+                },
+            });
         }
         self.edit_consumer(consumer, |consumer| {
             for id in ids {
@@ -270,33 +253,52 @@ impl Group {
         let Some(owner) = self.consumer(consumer) else {
             return;
         };
-        let pending = Pending {
+        let before = self.pending.insert(Pending {
             id,
-            delivered_ms,
             deliveries,
-            consumer: owner.name.clone(),
-        };
-        let before = self.pending.insert(pending, |a, b| a.id.cmp(&b.id));
+            holder: Holder::Consumer {
+                name: owner.name.clone(),
+                delivered_ms,
+            },
+        });
         if let Some(before) = before {
-            if *before.consumer == *consumer {
+            if !before.is_released() && before.consumer() == consumer {
                 return;
             }
-            self.edit_consumer(&before.consumer, |other| {
-                other.pending.remove(|other| other.cmp(&id))
-            });
+            self.take_from(&before);
         }
         self.edit_consumer(consumer, |consumer| give(&mut consumer.pending, id));
     }
 
-    /// Notes that a pending entry was given out once more. O(log n).
+    /// Makes an entry pending with nobody, whoever had it before: it comes behind those that were given back before. O(log n).
+    pub fn release(&mut self, id: Id, deliveries: u64) {
+        let number = self.pending.take_number();
+        let before = self.pending.insert(Pending {
+            id,
+            deliveries,
+            holder: Holder::Released { number },
+        });
+        if let Some(before) = before {
+            self.take_from(&before);
+        }
+    }
+
+    /// Notes that a pending entry was given to its consumer once more. O(log n).
     pub fn deliver_again(&mut self, id: Id, now_ms: i64) {
-        self.pending.update(
-            |pending| pending.id.cmp(&id),
-            |pending| {
-                pending.delivered_ms = now_ms;
-                pending.deliveries = pending.deliveries.wrapping_add(1);
-            },
-        );
+        let Some(pending) = self.pending.get(id) else {
+            return;
+        };
+        if let Holder::Consumer { name, .. } = &pending.holder {
+            let again = Pending {
+                id,
+                deliveries: pending.deliveries_after_next(),
+                holder: Holder::Consumer {
+                    name: name.clone(),
+                    delivered_ms: now_ms,
+                },
+            };
+            self.pending.insert(again);
+        }
     }
 
     /// Bytes that it takes, estimated from a few of its consumers.
@@ -323,7 +325,7 @@ impl Group {
             }
             self.consumers.pop_back();
         }
-        cut(&mut self.pending, entries)
+        self.pending.reclaim_step(entries)
     }
 }
 
@@ -334,13 +336,6 @@ fn give(pending: &mut Ordered<Id>, id: Id) {
     } else {
         pending.insert(id, Id::cmp);
     }
-}
-
-/// Drops some of the first items; tells whether there are more.
-fn cut<T: Item>(items: &mut Ordered<T>, count: usize) -> bool {
-    let rest = items.split_off(count.min(items.len()));
-    *items = rest;
-    !items.is_empty()
 }
 
 /// The groups of a stream, by name.
@@ -433,7 +428,7 @@ impl Groups {
 
     /// Pending entries of all groups. O(groups).
     pub(super) fn pending(&self) -> usize {
-        self.iter().map(|group| group.pending.len()).sum()
+        self.iter().map(|group| group.pending().len()).sum()
     }
 
     /// Bytes that they take, estimated.

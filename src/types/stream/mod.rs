@@ -2,7 +2,7 @@
 //!
 //! Entries lie in blocks of Redis's format (`node`), some 4 KiB each, which are the leaves' items of an ordered tree and are
 //! shared by forks; the last one lies beside the tree (`entries`). Groups, their consumers and what was given to them are
-//! ordered trees as well (`group`). `range` walks, `trim` removes the oldest, `progress` tells how far a group has come,
+//! ordered trees as well (`group`, `pending`). `range` walks, `trim` removes the oldest, `progress` tells how far a group has come,
 //! `parts` takes streams apart and puts them together, for files.
 
 mod entries;
@@ -10,6 +10,7 @@ mod group;
 mod id;
 mod node;
 mod parts;
+mod pending;
 mod progress;
 mod radix;
 mod range;
@@ -18,10 +19,11 @@ mod tests;
 mod trim;
 
 pub use entries::{AppendError, Entries};
-pub use group::{Consumer, Group, Groups, Name, Pending};
+pub use group::{Consumer, Group, Groups};
 pub use id::{Given, Id, TEXT_BYTES_MAX};
 pub use node::{Entry, Field, NodeLimits, Pairs};
 pub use parts::{BlockRef, ConsumerParts, GroupParts, History, PartsError, is_valid_block};
+pub use pending::{DELIVERIES_MAX, Holder, Name, Pending};
 pub use range::Range;
 pub use trim::{References, Threshold, Trim, Trimmed};
 

@@ -9,6 +9,7 @@ use super::entries::{Block, Entries, Tail};
 use super::group::{Consumer, Group};
 use super::id::Id;
 use super::node::{self, Node};
+use super::pending::{Holder, Pending};
 
 /// A block of a stream.
 #[derive(Clone, Copy, Debug)]
@@ -53,6 +54,8 @@ pub struct GroupParts {
     /// What was given out and not acknowledged: ID, time of the last delivery in ms since the epoch, number of deliveries. In
     /// ascending order of the IDs.
     pub pending: Vec<(Id, i64, u64)>,
+    /// Those of them that no consumer has, in the order in which they were given back.
+    pub released: Vec<Id>,
     pub consumers: Vec<ConsumerParts>,
 }
 
@@ -186,42 +189,49 @@ impl Group {
             return Err(PartsError::PendingOrder);
         }
         let given: usize = parts.consumers.iter().map(|one| one.pending.len()).sum();
-        if given != parts.pending.len() {
+        if given + parts.released.len() != parts.pending.len() {
             return Err(PartsError::WrongOwner);
         }
-        let mut owners: Vec<Option<usize>> = vec![None; parts.pending.len()];
-        for (index, consumer) in parts.consumers.iter().enumerate() {
-            if !ascend(consumer.pending.iter().copied()) {
+        let mut holders: Vec<Option<Holder>> = vec![None; parts.pending.len()];
+        let mut hold = |id: Id, holder: &dyn Fn(i64) -> Holder| {
+            let place = parts.pending.binary_search_by_key(&id, |(id, ..)| *id);
+            let place = place.map_err(|_| PartsError::NotGivenOut)?;
+            let holder = holder(parts.pending[place].1);
+            match holders[place].replace(holder) {
+                None => Ok(()),
+                Some(_) => Err(PartsError::WrongOwner),
+            }
+        };
+        let mut group = Group::new(&parts.name, parts.last_id, parts.entries_read);
+        for one in &parts.consumers {
+            if !ascend(one.pending.iter().copied()) {
                 return Err(PartsError::PendingOrder);
             }
-            for id in &consumer.pending {
-                let place = parts.pending.binary_search_by_key(id, |(id, ..)| *id);
-                let owner = &mut owners[place.map_err(|_| PartsError::NotGivenOut)?];
-                if owner.replace(index).is_some() {
-                    return Err(PartsError::WrongOwner);
-                }
-            }
-        }
-        let mut group = Group::new(&parts.name, parts.last_id, parts.entries_read);
-        let mut names = Vec::with_capacity(parts.consumers.len());
-        for one in &parts.consumers {
             let consumer = Consumer::from_parts(one);
-            names.push(consumer.shared_name());
+            let name = consumer.shared_name();
+            for id in &one.pending {
+                hold(*id, &|delivered_ms| Holder::Consumer {
+                    name: name.clone(),
+                    delivered_ms,
+                })?;
+            }
             if !group.add_consumer(consumer) {
                 return Err(PartsError::DuplicateName);
             }
         }
-        let pending = parts.pending.iter().zip(&owners);
-        group.set_pending(
-            pending.filter_map(|((id, delivered_ms, deliveries), owner)| {
-                Some(super::Pending {
-                    id: *id,
-                    delivered_ms: *delivered_ms,
-                    deliveries: *deliveries,
-                    consumer: names[(*owner)?].clone(),
-                })
-            }),
-        );
+        for (number, id) in parts.released.iter().enumerate() {
+            hold(*id, &|_| Holder::Released {
+                number: number as u64,
+            })?;
+        }
+        let pending = parts.pending.iter().zip(holders);
+        group.set_pending(pending.filter_map(|((id, _, deliveries), holder)| {
+            Some(Pending {
+                id: *id,
+                deliveries: *deliveries,
+                holder: holder?,
+            })
+        }));
         Ok(group)
     }
 }

@@ -347,6 +347,7 @@ fn group_parts() -> GroupParts {
         last_id: Id::new(5, 0),
         entries_read: Some(5),
         pending: (1..=3).map(|ms| (Id::new(ms, 0), 7, ms)).collect(),
+        released: Vec::new(),
         consumers: vec![consumer(b"a", &[1, 3]), consumer(b"b", &[2])],
     }
 }
@@ -357,7 +358,7 @@ fn groups_are_put_together_from_parts() {
     assert_eq!(stream.add_group(group_parts()), Ok(()));
     let group = stream.groups.get(b"g").expect("the group");
     let owner = group.pending_entry(Id::new(3, 0)).expect("pending");
-    assert_eq!((&*owner.consumer, owner.deliveries), (&b"a"[..], 3));
+    assert_eq!((owner.consumer(), owner.deliveries), (&b"a"[..], 3));
     assert_eq!(
         stream.add_group(group_parts()),
         Err(PartsError::DuplicateName)
@@ -376,6 +377,10 @@ fn groups_are_put_together_from_parts() {
         wrong(|parts| parts.consumers[0].pending.swap(0, 1)),
         Err(PartsError::PendingOrder)
     );
+    let released = wrong(|parts| {
+        parts.released = parts.consumers.pop().expect("a consumer").pending;
+    });
+    assert_eq!(released, Ok(()));
     assert_eq!(
         wrong(|parts| drop(parts.consumers.pop())),
         Err(PartsError::WrongOwner)

@@ -1,0 +1,354 @@
+//! SUBSCRIBE, PUBLISH and their kin: messages to whoever listens.
+
+use crate::command::help;
+use crate::command::spec::{
+    Argument, ArgumentFlag, ArgumentKind, CommandSpec, Flag, Group, KeyFlag, KeySpec,
+};
+use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::pubsub::{Payload, Topic};
+use crate::resp::Reply;
+
+/// Messages of this size or more are shared between those who get them, in bytes.
+const SHARED_BYTES: usize = 16 * 1024;
+
+/// The flags of what changes subscriptions.
+const SUBSCRIBING: &[Flag] = &[
+    Flag::PubSub,
+    Flag::NoScript,
+    Flag::Loading,
+    Flag::Stale,
+    Flag::WhileSubscribed,
+];
+
+/// The family's commands.
+pub static COMMANDS: &[CommandSpec] = &[
+    CommandSpec {
+        name: "subscribe",
+        arity: -2,
+        flags: SUBSCRIBING,
+        group: Group::PubSub,
+        since: "2.0.0",
+        complexity: "O(N) where N is the number of channels.",
+        summary: "Listens to channels.",
+        arguments: &[Argument::new("channel", ArgumentKind::String).multiple()],
+        handler: subscribe,
+        ..CommandSpec::DEFAULT
+    },
+    CommandSpec {
+        name: "unsubscribe",
+        arity: -1,
+        flags: SUBSCRIBING,
+        group: Group::PubSub,
+        since: "2.0.0",
+        complexity: "O(N) where N is the number of channels.",
+        summary: "Stops listening to channels, or to all of them.",
+        arguments: &[Argument::new("channel", ArgumentKind::String)
+            .flags(&[ArgumentFlag::Optional, ArgumentFlag::Multiple])],
+        handler: unsubscribe,
+        ..CommandSpec::DEFAULT
+    },
+    CommandSpec {
+        name: "psubscribe",
+        arity: -2,
+        flags: SUBSCRIBING,
+        group: Group::PubSub,
+        since: "2.0.0",
+        complexity: "O(N) where N is the number of patterns.",
+        summary: "Listens to the channels that match patterns.",
+        arguments: &[Argument::new("pattern", ArgumentKind::Pattern).multiple()],
+        handler: psubscribe,
+        ..CommandSpec::DEFAULT
+    },
+    CommandSpec {
+        name: "punsubscribe",
+        arity: -1,
+        flags: SUBSCRIBING,
+        group: Group::PubSub,
+        since: "2.0.0",
+        complexity: "O(N) where N is the number of patterns.",
+        summary: "Stops listening to patterns, or to all of them.",
+        arguments: &[Argument::new("pattern", ArgumentKind::Pattern)
+            .flags(&[ArgumentFlag::Optional, ArgumentFlag::Multiple])],
+        handler: punsubscribe,
+        ..CommandSpec::DEFAULT
+    },
+    CommandSpec {
+        name: "publish",
+        arity: 3,
+        flags: &[Flag::PubSub, Flag::Loading, Flag::Stale, Flag::Fast],
+        group: Group::PubSub,
+        since: "2.0.0",
+        complexity: "O(N+M) where N is the number of the channel's listeners and M that of the patterns that begin as the channel does.",
+        summary: "Sends a message to those who listen to a channel.",
+        arguments: &[
+            Argument::new("channel", ArgumentKind::String),
+            Argument::new("message", ArgumentKind::String),
+        ],
+        handler: publish,
+        ..CommandSpec::DEFAULT
+    },
+    CommandSpec {
+        name: "ssubscribe",
+        arity: -2,
+        flags: SUBSCRIBING,
+        keys: &[KeySpec::range(&[KeyFlag::NotKey], 1, -1, 1)],
+        group: Group::PubSub,
+        since: "7.0.0",
+        complexity: "O(N) where N is the number of shard channels.",
+        summary: "Listens to shard channels.",
+        arguments: &[Argument::new("shardchannel", ArgumentKind::String).multiple()],
+        handler: ssubscribe,
+        ..CommandSpec::DEFAULT
+    },
+    CommandSpec {
+        name: "sunsubscribe",
+        arity: -1,
+        flags: SUBSCRIBING,
+        keys: &[KeySpec::range(&[KeyFlag::NotKey], 1, -1, 1)],
+        group: Group::PubSub,
+        since: "7.0.0",
+        complexity: "O(N) where N is the number of shard channels.",
+        summary: "Stops listening to shard channels, or to all of them.",
+        arguments: &[Argument::new("shardchannel", ArgumentKind::String)
+            .flags(&[ArgumentFlag::Optional, ArgumentFlag::Multiple])],
+        handler: sunsubscribe,
+        ..CommandSpec::DEFAULT
+    },
+    CommandSpec {
+        name: "spublish",
+        arity: 3,
+        flags: &[Flag::PubSub, Flag::Loading, Flag::Stale, Flag::Fast],
+        keys: &[KeySpec::one(&[KeyFlag::NotKey], 1)],
+        group: Group::PubSub,
+        since: "7.0.0",
+        complexity: "O(N) where N is the number of the shard channel's listeners.",
+        summary: "Sends a message to those who listen to a shard channel.",
+        arguments: &[
+            Argument::new("shardchannel", ArgumentKind::String),
+            Argument::new("message", ArgumentKind::String),
+        ],
+        handler: spublish,
+        ..CommandSpec::DEFAULT
+    },
+    CommandSpec {
+        name: "pubsub",
+        arity: -2,
+        group: Group::PubSub,
+        since: "2.8.0",
+        complexity: "That of the subcommand.",
+        summary: "What is listened to.",
+        subcommands: &[
+            CommandSpec {
+                name: "channels",
+                arity: -2,
+                flags: &[Flag::PubSub, Flag::Loading, Flag::Stale],
+                group: Group::PubSub,
+                since: "2.8.0",
+                complexity: "O(N) where N is the number of channels.",
+                summary: "Names the channels that somebody listens to.",
+                arguments: &[Argument::new("pattern", ArgumentKind::Pattern).optional()],
+                handler: channels,
+                ..CommandSpec::DEFAULT
+            },
+            help::subcommand(Group::PubSub, "6.2.0", &[]),
+            CommandSpec {
+                name: "numpat",
+                arity: 2,
+                flags: &[Flag::PubSub, Flag::Loading, Flag::Stale],
+                group: Group::PubSub,
+                since: "2.8.0",
+                summary: "Counts the patterns that somebody listens to.",
+                handler: numpat,
+                ..CommandSpec::DEFAULT
+            },
+            CommandSpec {
+                name: "numsub",
+                arity: -2,
+                flags: &[Flag::PubSub, Flag::Loading, Flag::Stale],
+                group: Group::PubSub,
+                since: "2.8.0",
+                complexity: "O(N) where N is the number of channels asked for.",
+                summary: "Counts the listeners of channels.",
+                arguments: &[Argument::new("channel", ArgumentKind::String)
+                    .flags(&[ArgumentFlag::Optional, ArgumentFlag::Multiple])],
+                handler: numsub,
+                ..CommandSpec::DEFAULT
+            },
+            CommandSpec {
+                name: "shardchannels",
+                arity: -2,
+                flags: &[Flag::PubSub, Flag::Loading, Flag::Stale],
+                group: Group::PubSub,
+                since: "7.0.0",
+                complexity: "O(N) where N is the number of shard channels.",
+                summary: "Names the shard channels that somebody listens to.",
+                arguments: &[Argument::new("pattern", ArgumentKind::Pattern).optional()],
+                handler: shardchannels,
+                ..CommandSpec::DEFAULT
+            },
+            CommandSpec {
+                name: "shardnumsub",
+                arity: -2,
+                flags: &[Flag::PubSub, Flag::Loading, Flag::Stale],
+                group: Group::PubSub,
+                since: "7.0.0",
+                complexity: "O(N) where N is the number of shard channels asked for.",
+                summary: "Counts the listeners of shard channels.",
+                arguments: &[Argument::new("shardchannel", ArgumentKind::String)
+                    .flags(&[ArgumentFlag::Optional, ArgumentFlag::Multiple])],
+                handler: shardnumsub,
+                ..CommandSpec::DEFAULT
+            },
+        ],
+        ..CommandSpec::DEFAULT
+    },
+];
+
+fn subscribe(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    add(context, args, Topic::Channel, b"subscribe")
+}
+
+fn unsubscribe(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    remove(context, args, Topic::Channel, b"unsubscribe")
+}
+
+fn psubscribe(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    add(context, args, Topic::Pattern, b"psubscribe")
+}
+
+fn punsubscribe(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    remove(context, args, Topic::Pattern, b"punsubscribe")
+}
+
+fn ssubscribe(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    add(context, args, Topic::ShardChannel, b"ssubscribe")
+}
+
+fn sunsubscribe(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    remove(context, args, Topic::ShardChannel, b"sunsubscribe")
+}
+
+fn add(context: &mut Context<'_>, args: Args<'_>, topic: Topic, kind: &[u8]) -> CommandResult {
+    for name in args.iter().skip(1) {
+        let pubsub = &mut context.instance.pubsub;
+        pubsub.subscribe(context.session, topic, name);
+        confirm(context, topic, kind, Some(name));
+    }
+    Ok(())
+}
+
+fn remove(context: &mut Context<'_>, args: Args<'_>, topic: Topic, kind: &[u8]) -> CommandResult {
+    for name in args.iter().skip(1) {
+        let pubsub = &mut context.instance.pubsub;
+        pubsub.unsubscribe(context.session, topic, name);
+        confirm(context, topic, kind, Some(name));
+    }
+    if args.len() > 1 {
+        return Ok(());
+    }
+    let subscriptions = context.session.subscriptions.as_ref();
+    let names = subscriptions.map(|subscriptions| subscriptions.of(topic).clone());
+    let names = names.unwrap_or_default();
+    for name in &names {
+        let pubsub = &mut context.instance.pubsub;
+        pubsub.unsubscribe(context.session, topic, name);
+        confirm(context, topic, kind, Some(name));
+    }
+    if names.is_empty() {
+        confirm(context, topic, kind, None);
+    }
+    Ok(())
+}
+
+/// Tells how many subscriptions the client has now. It is a message like those to come: a client that wants no replies gets it.
+fn confirm(context: &mut Context<'_>, topic: Topic, kind: &[u8], name: Option<&[u8]>) {
+    let subscriptions = context.session.subscriptions.as_ref();
+    let count = subscriptions.map_or(0, |subscriptions| subscriptions.count(topic));
+    context.tell_caller(|reply| {
+        reply.push(3);
+        reply.bulk(kind);
+        match name {
+            Some(name) => reply.bulk(name),
+            None => reply.null(),
+        }
+        reply.integer(count as i64);
+    });
+}
+
+fn publish(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    let instance = &mut *context.instance;
+    let told = instance
+        .pubsub
+        .publish(&mut instance.clients, args.at(1), &payload(args));
+    context.reply.integer(told as i64);
+    Ok(())
+}
+
+fn spublish(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    let instance = &mut *context.instance;
+    let clients = &mut instance.clients;
+    let told = instance
+        .pubsub
+        .publish_to_shard(clients, args.at(1), &payload(args));
+    context.reply.integer(told as i64);
+    Ok(())
+}
+
+fn payload(args: Args<'_>) -> Payload<'_> {
+    match args.at(2) {
+        large if large.len() >= SHARED_BYTES => Payload::Large(args.bytes(2)),
+        small => Payload::Small(small),
+    }
+}
+
+fn channels(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    list(context, args, Topic::Channel)
+}
+
+fn numpat(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
+    let count = context.instance.pubsub.len(Topic::Pattern);
+    context.reply.integer(count as i64);
+    Ok(())
+}
+
+fn numsub(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    count(context, args, Topic::Channel)
+}
+
+fn shardchannels(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    list(context, args, Topic::ShardChannel)
+}
+
+fn shardnumsub(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    count(context, args, Topic::ShardChannel)
+}
+
+fn list(context: &mut Context<'_>, args: Args<'_>, topic: Topic) -> CommandResult {
+    if args.len() > 3 {
+        let subcommand = String::from_utf8_lossy(args.at(1));
+        return Err(CommandError::new(format!(
+            "ERR unknown subcommand or wrong number of arguments for '{subcommand}'. Try PUBSUB HELP."
+        )));
+    }
+    let Context {
+        instance, reply, ..
+    } = context;
+    let place = reply.begin_deferred();
+    let mut count = 0;
+    for name in instance.pubsub.names(topic, args.get(2)) {
+        reply.bulk(name);
+        count += 1;
+    }
+    reply.end_deferred_array(place, count);
+    Ok(())
+}
+
+fn count(context: &mut Context<'_>, args: Args<'_>, topic: Topic) -> CommandResult {
+    let reply: &mut Reply = context.reply;
+    reply.array(2 * (args.len() - 2));
+    for name in args.iter().skip(2) {
+        reply.bulk(name);
+        reply.integer(context.instance.pubsub.listeners(topic, name) as i64);
+    }
+    Ok(())
+}

@@ -1,0 +1,235 @@
+//! Scripts and functions: EVAL and FCALL with their variants; SCRIPT and FUNCTION, which manage what they run. Never runs a line
+//! of Lua itself.
+
+mod function_dump;
+pub mod functions;
+pub mod scripts;
+
+use crate::command::spec::{
+    Argument, ArgumentFlag, ArgumentKind, Category, CommandSpec, Flag, FlagSet, Group, Handler,
+    KeyFlag, KeySpec,
+};
+use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::instance::Instance;
+use crate::scripting::Kind;
+use crate::scripting::cache::Digest;
+use crate::scripting::run::{self, Program, count_keys};
+
+const WRITES: &[Flag] = &[
+    Flag::NoScript,
+    Flag::Stale,
+    Flag::SkipMonitor,
+    Flag::MayReplicate,
+    Flag::NoMandatoryKeys,
+];
+const READS: &[Flag] = &[
+    Flag::ReadOnly,
+    Flag::NoScript,
+    Flag::Stale,
+    Flag::SkipMonitor,
+    Flag::NoMandatoryKeys,
+];
+const WRITE_KEYS: &[KeySpec] = &[KeySpec::counted(
+    &[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Update],
+    2,
+)];
+const WRITE_KEYS_NOTED: &[KeySpec] =
+    &[
+        KeySpec::counted(&[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Update], 2)
+            .note("What a script does to its keys is not known: taken for the most."),
+    ];
+const READ_KEYS: &[KeySpec] = &[KeySpec::counted(&[KeyFlag::Ro, KeyFlag::Access], 2)];
+const READ_KEYS_NOTED: &[KeySpec] = &[KeySpec::counted(&[KeyFlag::Ro, KeyFlag::Access], 2)
+    .note("What a script does to its keys is not known: taken for the most.")];
+
+/// What all that runs a program has in common: a program, keys, arguments.
+const fn runner(
+    name: &'static str,
+    arguments: &'static [Argument],
+    handler: Handler,
+) -> CommandSpec {
+    CommandSpec {
+        name,
+        arity: -3,
+        flags: WRITES,
+        categories: &[Category::Scripting],
+        keys: WRITE_KEYS_NOTED,
+        flags_of: Some(flags_of),
+        group: Group::Scripting,
+        since: "7.0.0",
+        complexity: "That of what it runs.",
+        arguments,
+        handler,
+        ..CommandSpec::DEFAULT
+    }
+}
+
+macro_rules! program_arguments {
+    ($program:literal) => {
+        &[
+            Argument::new($program, ArgumentKind::String),
+            Argument::new("numkeys", ArgumentKind::Integer),
+            Argument::key("key", 0).flags(&[ArgumentFlag::Optional, ArgumentFlag::Multiple]),
+            Argument::new("arg", ArgumentKind::String)
+                .flags(&[ArgumentFlag::Optional, ArgumentFlag::Multiple]),
+        ]
+    };
+}
+
+/// The family's commands.
+pub static COMMANDS: &[CommandSpec] = &[
+    CommandSpec {
+        since: "2.6.0",
+        summary: "Runs a Lua script.",
+        ..runner("eval", program_arguments!("script"), eval)
+    },
+    CommandSpec {
+        since: "2.6.0",
+        keys: WRITE_KEYS,
+        summary: "Runs a Lua script that is loaded, by its digest.",
+        ..runner("evalsha", program_arguments!("sha1"), evalsha)
+    },
+    CommandSpec {
+        flags: READS,
+        keys: READ_KEYS,
+        summary: "Runs a Lua script that is loaded and may not write, by its digest.",
+        ..runner("evalsha_ro", program_arguments!("sha1"), evalsha)
+    },
+    CommandSpec {
+        flags: READS,
+        keys: READ_KEYS_NOTED,
+        summary: "Runs a Lua script that may not write.",
+        ..runner("eval_ro", program_arguments!("script"), eval)
+    },
+    CommandSpec {
+        summary: "Calls a function of a library.",
+        ..runner("fcall", program_arguments!("function"), fcall)
+    },
+    CommandSpec {
+        flags: READS,
+        keys: READ_KEYS_NOTED,
+        summary: "Calls a function of a library that may not write.",
+        ..runner("fcall_ro", program_arguments!("function"), fcall)
+    },
+];
+
+fn eval(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    let keys = count_keys(args)?;
+    let instance = &mut *context.instance;
+    let place = instance
+        .scripting
+        .load(&instance.clock, args.at(1), false)?;
+    run_script(context, args, place, keys)
+}
+
+fn evalsha(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    let digest = digest_of(args.at(1));
+    if digest.is_none() {
+        return Err(NO_SCRIPT);
+    }
+    let keys = count_keys(args)?;
+    let scripts = &mut context.instance.scripting.scripts;
+    let place = digest
+        .and_then(|digest| scripts.find(&digest))
+        .ok_or(NO_SCRIPT)?;
+    scripts.note_use(place);
+    run_script(context, args, place, keys)
+}
+
+const NO_SCRIPT: CommandError =
+    CommandError::fixed("NOSCRIPT No matching script. Please use EVAL.");
+
+/// A digest as it is written, in whatever case.
+fn digest_of(text: &[u8]) -> Option<Digest> {
+    let mut digest: Digest = text.try_into().ok()?;
+    digest.make_ascii_lowercase();
+    Some(digest)
+}
+
+fn run_script(
+    context: &mut Context<'_>,
+    args: Args<'_>,
+    place: usize,
+    keys: usize,
+) -> CommandResult {
+    let is_read_only = is_read_only(context);
+    let instance = &mut *context.instance;
+    let engine = instance
+        .scripting
+        .take_engine(Kind::Script, &instance.clock)?;
+    let script = instance.scripting.scripts.get(place);
+    let name = script.digest;
+    let program = Program {
+        kind: Kind::Script,
+        name: str::from_utf8(&name).unwrap_or_default(),
+        flags: script.flags,
+        is_read_only,
+        function: script.function,
+        keys,
+    };
+    run::start(context, args, &program, engine)
+}
+
+fn is_read_only(context: &Context<'_>) -> bool {
+    let flags = context.instance.commands.get(context.command).flags;
+    flags.has(Flag::ReadOnly)
+}
+
+fn fcall(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    let is_read_only = is_read_only(context);
+    let libraries = &context.instance.scripting.functions;
+    let function = libraries
+        .find(args.at(1))
+        .ok_or(CommandError::fixed("ERR Function not found"))?;
+    let (function, flags) = (function.reference, function.flags);
+    let keys = count_function_keys(args)?;
+    let instance = &mut *context.instance;
+    let engine = instance
+        .scripting
+        .take_engine(Kind::Function, &instance.clock)?;
+    let name = String::from_utf8_lossy(args.at(1));
+    let program = Program {
+        kind: Kind::Function,
+        name: &name,
+        flags,
+        is_read_only,
+        function,
+        keys,
+    };
+    run::start(context, args, &program, engine)
+}
+
+/// As `count_keys`, but for the error of what is no number.
+fn count_function_keys(args: Args<'_>) -> Result<usize, CommandError> {
+    count_keys(args).map_err(|error| {
+        if error == CommandError::NOT_AN_INTEGER {
+            return CommandError::fixed("ERR Bad number of keys provided");
+        }
+        error
+    })
+}
+
+/// The flags of a request that runs a script or function: what the program says it does counts for more than what
+/// the command says.
+fn flags_of(instance: &Instance, args: Args<'_>, flags: FlagSet) -> FlagSet {
+    let scripting = &instance.scripting;
+    let program = args.at(1);
+    let is_call = args
+        .at(0)
+        .first()
+        .is_some_and(|byte| byte.eq_ignore_ascii_case(&b'f'));
+    if is_call {
+        return match scripting.functions.find(program) {
+            Some(function) => function.flags.applied_to(flags),
+            None => flags,
+        };
+    }
+    let by_digest = digest_of(program).and_then(|digest| scripting.scripts.find(&digest));
+    match by_digest.or_else(|| scripting.scripts.find_text(program)) {
+        Some(place) => scripting.scripts.get(place).flags.applied_to(flags),
+        None => match crate::scripting::flags::of_script(program) {
+            Ok((script, _)) => script.applied_to(flags),
+            Err(_) => flags,
+        },
+    }
+}

@@ -1,0 +1,177 @@
+//! SCRIPT: what is loaded, and the script that runs.
+
+use crate::command::spec::{
+    Argument, ArgumentFlag, ArgumentKind, Category, CommandSpec, Flag, Group,
+};
+use crate::command::{Args, CommandError, CommandResult, Context, help};
+use crate::scripting::{Kind, run};
+
+use super::digest_of;
+
+const BASE: CommandSpec = CommandSpec {
+    categories: &[Category::Scripting],
+    flags: &[Flag::NoScript],
+    group: Group::Scripting,
+    since: "2.6.0",
+    ..CommandSpec::DEFAULT
+};
+
+/// The family's commands.
+pub static COMMANDS: &[CommandSpec] = &[CommandSpec {
+    name: "script",
+    arity: -2,
+    group: Group::Scripting,
+    since: "2.6.0",
+    complexity: "That of the subcommand.",
+    summary: "Manages the scripts that are loaded.",
+    subcommands: &[
+        CommandSpec {
+            name: "debug",
+            arity: 3,
+            since: "3.2.0",
+            summary: "Has the client's scripts be debugged.",
+            arguments: &[Argument::one_of(
+                "mode",
+                &[
+                    Argument::token("yes", "YES"),
+                    Argument::token("sync", "SYNC"),
+                    Argument::token("no", "NO"),
+                ],
+            )],
+            handler: debug,
+            ..BASE
+        },
+        CommandSpec {
+            name: "exists",
+            arity: -3,
+            tips: &[
+                "request_policy:all_shards",
+                "response_policy:agg_logical_and",
+            ],
+            complexity: "O(N) for N digests",
+            summary: "Tells which scripts are loaded, by their digests.",
+            arguments: &[
+                Argument::new("sha1", ArgumentKind::String).flags(&[ArgumentFlag::Multiple])
+            ],
+            handler: exists,
+            ..BASE
+        },
+        CommandSpec {
+            name: "flush",
+            arity: -2,
+            tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
+            complexity: "O(N) for N scripts",
+            summary: "Forgets all scripts.",
+            history: &[("6.2.0", "Takes the modes `ASYNC` and `SYNC`.")],
+            arguments: &[Argument::one_of(
+                "flush-type",
+                &[
+                    Argument::token("async", "ASYNC"),
+                    Argument::token("sync", "SYNC"),
+                ],
+            )
+            .optional()
+            .since("6.2.0")],
+            handler: flush,
+            ..BASE
+        },
+        help::subcommand(Group::Scripting, "5.0.0", &[Category::Scripting]),
+        CommandSpec {
+            name: "kill",
+            arity: 2,
+            flags: &[Flag::NoScript, Flag::AllowBusy],
+            tips: &["request_policy:all_shards", "response_policy:one_succeeded"],
+            summary: "Ends the script that runs.",
+            handler: kill,
+            ..BASE
+        },
+        CommandSpec {
+            name: "load",
+            arity: 3,
+            flags: &[Flag::NoScript, Flag::Stale],
+            tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
+            complexity: "O(N) for a text of N bytes",
+            summary: "Loads a script without running it, and tells its digest.",
+            arguments: &[Argument::new("script", ArgumentKind::String)],
+            handler: load,
+            ..BASE
+        },
+        CommandSpec {
+            name: "show",
+            arity: 3,
+            flags: &[Flag::NoScript, Flag::Stale],
+            since: "8.0.0",
+            summary: "Gives the text of a script that is loaded.",
+            arguments: &[Argument::new("sha1", ArgumentKind::String)],
+            handler: show,
+            ..BASE
+        },
+    ],
+    ..CommandSpec::DEFAULT
+}];
+
+/// There is no debugger: it can but stay off.
+fn debug(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    let is = |mode: &[u8]| args.at(2).eq_ignore_ascii_case(mode);
+    if is(b"yes") || is(b"sync") {
+        return Err(CommandError::fixed("ERR The Lua debugger is not supported"));
+    }
+    if !is(b"no") {
+        return Err(CommandError::fixed("ERR Use SCRIPT DEBUG YES/SYNC/NO"));
+    }
+    context.reply.ok();
+    Ok(())
+}
+
+fn exists(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    let scripts = &context.instance.scripting.scripts;
+    context.reply.array(args.len() - 2);
+    for text in args.iter().skip(2) {
+        let found = digest_of(text).and_then(|digest| scripts.find(&digest));
+        context.reply.integer(i64::from(found.is_some()));
+    }
+    Ok(())
+}
+
+fn flush(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    check_mode(args, "ERR SCRIPT FLUSH only support SYNC|ASYNC option")?;
+    context.instance.scripting.flush_scripts();
+    context.reply.ok();
+    Ok(())
+}
+
+/// Whether the option of a flush is one of the two that there are.
+pub fn check_mode(args: Args<'_>, otherwise: &'static str) -> CommandResult {
+    let is_mode = |word: &[u8]| {
+        [&b"sync"[..], b"async"]
+            .iter()
+            .any(|mode| word.eq_ignore_ascii_case(mode))
+    };
+    if args.len() == 2 || args.len() == 3 && is_mode(args.at(2)) {
+        return Ok(());
+    }
+    Err(CommandError::fixed(otherwise))
+}
+
+fn kill(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
+    run::kill(context.instance, Kind::Script)?;
+    context.reply.ok();
+    Ok(())
+}
+
+fn load(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    let instance = &mut *context.instance;
+    let place = instance.scripting.load(&instance.clock, args.at(2), true)?;
+    let script = instance.scripting.scripts.get(place);
+    context.reply.bulk(&script.digest);
+    Ok(())
+}
+
+fn show(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    let scripts = &context.instance.scripting.scripts;
+    let found = digest_of(args.at(2)).and_then(|digest| scripts.find(&digest));
+    let none = CommandError::fixed("NOSCRIPT No matching script.");
+    let script = scripts.get(found.ok_or(none)?);
+    context.reply.bulk(&script.text);
+    Ok(())
+}

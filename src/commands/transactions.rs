@@ -1,0 +1,211 @@
+//! MULTI, EXEC, DISCARD, WATCH and UNWATCH: commands that run as a unit, if nothing came between.
+
+use crate::command::call;
+use crate::command::spec::{Argument, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec};
+use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::transaction::{Found, Transaction};
+
+/// The flags of those that a transaction does not queue, but for EXEC.
+const UNQUEUED_FLAGS: &[Flag] = &[
+    Flag::NoScript,
+    Flag::Loading,
+    Flag::Stale,
+    Flag::Fast,
+    Flag::AllowBusy,
+    Flag::NotQueued,
+];
+
+/// Keys looked up ahead: those beyond would drive the first out of the cache before they are used.
+const AHEAD_MAX: usize = 64;
+
+/// The family's commands.
+pub static COMMANDS: &[CommandSpec] = &[
+    CommandSpec {
+        name: "multi",
+        arity: 1,
+        flags: UNQUEUED_FLAGS,
+        categories: &[Category::Transaction],
+        group: Group::Transactions,
+        since: "1.2.0",
+        summary: "Begins a transaction: the commands that follow are queued.",
+        handler: multi,
+        ..CommandSpec::DEFAULT
+    },
+    CommandSpec {
+        name: "exec",
+        arity: 1,
+        flags: &[
+            Flag::NoScript,
+            Flag::Loading,
+            Flag::Stale,
+            Flag::SkipSlowlog,
+            Flag::NotQueued,
+            Flag::RunsQueue,
+        ],
+        categories: &[Category::Transaction],
+        group: Group::Transactions,
+        since: "1.2.0",
+        complexity: "That of the queued commands.",
+        summary: "Runs the queued commands as a unit, unless a watched key was changed.",
+        handler: exec,
+        ..CommandSpec::DEFAULT
+    },
+    CommandSpec {
+        name: "discard",
+        arity: 1,
+        flags: UNQUEUED_FLAGS,
+        categories: &[Category::Transaction],
+        group: Group::Transactions,
+        since: "2.0.0",
+        complexity: "O(N) where N is the number of watched keys.",
+        summary: "Ends a transaction without running it.",
+        handler: discard,
+        ..CommandSpec::DEFAULT
+    },
+    CommandSpec {
+        name: "watch",
+        arity: -2,
+        flags: UNQUEUED_FLAGS,
+        categories: &[Category::Transaction],
+        keys: &[KeySpec::range(&[KeyFlag::Ro], 1, -1, 1)],
+        group: Group::Transactions,
+        since: "2.2.0",
+        complexity: "O(N) where N is the number of keys.",
+        summary: "Has the next transaction run only if these keys have not changed until then.",
+        arguments: &[Argument::key("key", 0).multiple()],
+        handler: watch,
+        ..CommandSpec::DEFAULT
+    },
+    CommandSpec {
+        name: "unwatch",
+        arity: 1,
+        flags: &[
+            Flag::NoScript,
+            Flag::Loading,
+            Flag::Stale,
+            Flag::Fast,
+            Flag::AllowBusy,
+        ],
+        categories: &[Category::Transaction],
+        group: Group::Transactions,
+        since: "2.2.0",
+        complexity: "O(N) where N is the number of watched keys.",
+        summary: "Watches no key any more.",
+        handler: unwatch,
+        ..CommandSpec::DEFAULT
+    },
+];
+
+fn multi(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
+    if context.session.transaction.is_some() {
+        return Err(CommandError::fixed("ERR MULTI calls can not be nested"));
+    }
+    context.session.transaction = Some(context.instance.transactions.begin());
+    context.reply.ok();
+    Ok(())
+}
+
+fn exec(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
+    let Context {
+        instance, session, ..
+    } = context;
+    let Some(transaction) = session.transaction.take() else {
+        return Err(CommandError::fixed("ERR EXEC without MULTI"));
+    };
+    let watches = &instance.transactions.watches;
+    let is_touched = session.watcher.is_some()
+        && (watches.is_touched(session) || watches.has_expired(&instance.keyspace, session));
+    instance.forget_watches(session);
+    let result = if transaction.is_doomed() {
+        Err(CommandError::fixed(
+            "EXECABORT Transaction discarded because of previous errors.",
+        ))
+    } else if is_touched {
+        context.reply.null_array();
+        Ok(())
+    } else {
+        run(context, &transaction);
+        Ok(())
+    };
+    context.instance.transactions.end(transaction);
+    result
+}
+
+/// Runs the queued commands. None of them may wait, and who waits for a key is served when all are over.
+fn run(context: &mut Context<'_>, transaction: &Transaction) {
+    look_ahead(context, transaction);
+    context.reply.array(transaction.len());
+    context.instance.start_stopwatch();
+    let started = context.instance.lap_start();
+    context.instance.nesting += 1;
+    let could_block = !std::mem::replace(&mut context.session.deny_blocking, true);
+    for (queued, args) in transaction.iter() {
+        if queued.key > 0 {
+            let key = args.at(queued.key as usize);
+            context.instance.keyspace.remember_hash(key, queued.hash);
+        }
+        let mut inner = Context {
+            instance: context.instance,
+            session: context.session,
+            reply: context.reply,
+            command: queued.command,
+        };
+        call::call(&mut inner, args);
+    }
+    context.instance.keyspace.forget_hash();
+    context.session.deny_blocking = !could_block;
+    context.instance.nesting -= 1;
+    // EXEC's own time is that of all.
+    context.instance.set_lap_start(started);
+}
+
+/// Has the cache lines of all keys fetched side by side: the commands may have come long ago.
+fn look_ahead(context: &Context<'_>, transaction: &Transaction) {
+    let (keyspace, database) = (&context.instance.keyspace, context.session.database);
+    let hashes = || {
+        let with_key = transaction.queued().iter().filter(|queued| queued.key > 0);
+        with_key.map(|queued| queued.hash).take(AHEAD_MAX)
+    };
+    hashes().for_each(|hash| keyspace.prefetch_bucket(database, hash));
+    hashes().for_each(|hash| keyspace.prefetch_record(database, hash));
+}
+
+fn discard(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
+    if context.session.transaction.is_none() {
+        return Err(CommandError::fixed("ERR DISCARD without MULTI"));
+    }
+    context.instance.abandon_transaction(context.session);
+    context.reply.ok();
+    Ok(())
+}
+
+fn watch(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    let Context {
+        instance,
+        session,
+        reply,
+        ..
+    } = context;
+    if session.transaction.is_some() {
+        return Err(CommandError::fixed("ERR WATCH inside MULTI is not allowed"));
+    }
+    // After a change of one key it does not matter what becomes of others.
+    if !instance.transactions.watches.is_touched(session) {
+        for key in args.iter().skip(1) {
+            let found = Found::at(&instance.keyspace, session.database, key);
+            let changes = &mut instance.keyspace.changes;
+            instance
+                .transactions
+                .watches
+                .add(changes, session, key, found);
+        }
+    }
+    reply.ok();
+    Ok(())
+}
+
+fn unwatch(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
+    context.instance.forget_watches(context.session);
+    context.reply.ok();
+    Ok(())
+}

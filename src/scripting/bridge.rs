@@ -1,0 +1,308 @@
+//! From a running script to the server and back.
+
+use smallvec::SmallVec;
+
+use crate::command::call;
+use crate::command::spec::{Flag, FlagSet};
+use crate::command::{Args, CommandId, Context};
+use crate::instance::Instance;
+use crate::resp::Reply;
+use crate::resp::reply::Protocol;
+use crate::session::Session;
+
+use super::failure;
+use super::into_lua::{self, Pushed};
+use super::lua::{Host, Kind, Outcome, Raise, Stack};
+use super::numbers::{self, Random48};
+use super::run::Run;
+use super::service::Service;
+
+/// Commands that scripts which may not write may not call.
+const CHANGES: FlagSet = FlagSet::of(&[Flag::Write, Flag::MayReplicate]);
+
+/// What a running script works with.
+pub struct Bridge<'a> {
+    pub instance: &'a mut Instance,
+    /// The session in whose name the script's commands run.
+    pub session: &'a mut Session,
+    /// What they reply.
+    pub reply: &'a mut Reply,
+    pub run: &'a mut Run,
+}
+
+impl Host for Bridge<'_> {
+    #[inline]
+    fn serve(&mut self, service: u32, stack: &mut Stack) -> Outcome {
+        match Service::of(service) {
+            Service::Call => self.call(stack, true),
+            Service::ProtectedCall => self.call(stack, false),
+            Service::Log => log(stack),
+            Service::SetProtocol => self.set_protocol(stack),
+            Service::SetReplication => self.set_replication(stack),
+            Service::CheckAcl => self.check_acl(stack),
+            Service::Breakpoint => {
+                stack.push_bool(false);
+                Ok(1)
+            }
+            Service::Debug => Ok(0),
+            Service::Random => random(&mut self.run.random, stack),
+            Service::RandomSeed => random_seed(&mut self.run.random, stack),
+            Service::RegisterFunction => failure::misuse(
+                stack,
+                "redis.register_function can only be called on FUNCTION LOAD command",
+            ),
+        }
+    }
+}
+
+/// The arguments of a command, as a script gives them: numbers become texts.
+fn with_arguments<T>(stack: &Stack, work: impl FnOnce(&[&[u8]]) -> T) -> Result<T, &'static str> {
+    let count = stack.len();
+    if count == 0 {
+        return Err("Please specify at least one argument for this redis lib call");
+    }
+    let mut numbers: SmallVec<[Vec<u8>; 4]> = SmallVec::new();
+    for index in 1..=count {
+        match stack.kind(index) {
+            Kind::String => {}
+            Kind::Number => {
+                let mut text = Vec::new();
+                numbers::write_argument(stack.number(index).unwrap_or_default(), &mut text);
+                numbers.push(text);
+            }
+            _ => return Err("Lua redis lib command arguments must be strings or integers"),
+        }
+    }
+    let mut numbers = numbers.iter();
+    let arguments: SmallVec<[&[u8]; 16]> = (1..=count)
+        .filter_map(|index| {
+            let string = stack.bytes(index);
+            string.or_else(|| numbers.next().map(Vec::as_slice))
+        })
+        .collect();
+    Ok(work(&arguments))
+}
+
+impl Bridge<'_> {
+    /// `redis.call` and `redis.pcall`: runs a command and pushes its reply as a value.
+    fn call(&mut self, stack: &mut Stack, raises: bool) -> Outcome {
+        self.reply.clear();
+        let done = with_arguments(stack, |arguments| {
+            self.execute(Args::from_slices(arguments))
+        });
+        let pushed = match done {
+            Ok(Ok(())) => self.push_reply(stack),
+            Ok(Err(refusal)) => {
+                failure::push(stack, &refusal, true);
+                Pushed::Error
+            }
+            Err(misuse) => {
+                failure::push(stack, &format!("ERR {misuse}"), false);
+                Pushed::Error
+            }
+        };
+        if pushed == Pushed::Error && raises {
+            return Err(Raise::Value);
+        }
+        Ok(1)
+    }
+
+    fn push_reply(&mut self, stack: &mut Stack) -> Pushed {
+        match self.reply.contiguous() {
+            Some(encoded) => into_lua::push(stack, encoded),
+            None => into_lua::push(stack, &self.reply.to_vec()),
+        }
+    }
+
+    /// Runs a command, or says why not; what it replies is in `reply`.
+    #[inline]
+    fn execute(&mut self, args: Args<'_>) -> Result<(), String> {
+        let resolved = self.instance.commands.resolve(args.at(0), args.get(1));
+        let found = resolved.map(|command| command.id);
+        let command = match self.admit(found, args) {
+            Ok(command) => command,
+            Err(text) => {
+                self.instance.error_stats.record(&text);
+                if let Some(command) = found {
+                    self.instance.command_stats.record_rejected(command);
+                }
+                return Err(text);
+            }
+        };
+        self.instance.keyspace.forget_hash();
+        call::call(
+            &mut Context {
+                instance: self.instance,
+                session: self.session,
+                reply: self.reply,
+                command,
+            },
+            args,
+        );
+        // Whatever the command took to do: time stands still.
+        self.instance.keyspace.now_ms = self.run.now_ms;
+        Ok(())
+    }
+
+    /// Every reason to refuse a script a command, in the order in which Redis gives them.
+    #[inline]
+    fn admit(&mut self, found: Option<CommandId>, args: Args<'_>) -> Result<CommandId, String> {
+        let error = |text: &str| Err(format!("ERR {text}"));
+        let Some(id) = found else {
+            return error("Unknown Redis command called from script");
+        };
+        let command = self.instance.commands.get(id);
+        if !command.subcommands.is_empty() && args.len() >= 2 {
+            return error("Unknown Redis command called from script");
+        }
+        if !command.accepts(args.len()) {
+            return error("Wrong number of args calling Redis command from script");
+        }
+        if command.flags.has(Flag::NoScript) && !self.instance.scripting.allows_all {
+            return error("This Redis command is not allowed from script");
+        }
+        if self.run.is_read_only && command.flags.intersects(CHANGES) {
+            return error("Write commands are not allowed from read-only scripts.");
+        }
+        if command.flags.has(Flag::Write) {
+            self.run.has_written = true;
+        }
+        Ok(id)
+    }
+
+    fn set_protocol(&mut self, stack: &mut Stack) -> Outcome {
+        if stack.len() != 1 {
+            return failure::misuse(stack, "redis.setresp() requires one argument.");
+        }
+        let protocol = match stack.to_number(1) {
+            Some(2.0) => Protocol::Resp2,
+            Some(3.0) => Protocol::Resp3,
+            _ => return failure::misuse(stack, "RESP version must be 2 or 3."),
+        };
+        self.run.protocol = protocol;
+        self.reply.set_protocol(protocol);
+        Ok(0)
+    }
+
+    fn set_replication(&mut self, stack: &mut Stack) -> Outcome {
+        if stack.len() != 1 {
+            return failure::misuse(stack, "redis.set_repl() requires one argument.");
+        }
+        let chosen = stack.to_number(1).unwrap_or_default();
+        if !(0.0..=3.0).contains(&chosen) {
+            return failure::misuse(
+                stack,
+                "Invalid replication flags. Use REPL_AOF, REPL_REPLICA, REPL_ALL or REPL_NONE.",
+            );
+        }
+        self.run.replication = Replication {
+            append_only_file: chosen as u8 & 1 != 0,
+            replicas: chosen as u8 & 2 != 0,
+        };
+        Ok(0)
+    }
+
+    fn check_acl(&mut self, stack: &mut Stack) -> Outcome {
+        let known = with_arguments(stack, |arguments| {
+            // Whoever may log in may do all.
+            let (name, second) = (arguments[0], arguments.get(1).copied());
+            self.instance
+                .commands
+                .resolve_strictly(name, second)
+                .map(|_| ())
+        });
+        match known {
+            Ok(Some(())) => {
+                stack.push_bool(true);
+                Ok(1)
+            }
+            Ok(None) => failure::misuse(stack, "Invalid command passed to redis.acl_check_cmd()"),
+            Err(text) => failure::misuse(stack, text),
+        }
+    }
+}
+
+/// To whom the effects of a script's commands go (`redis.set_repl`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Replication {
+    pub append_only_file: bool,
+    pub replicas: bool,
+}
+
+impl Replication {
+    /// Everybody.
+    pub const ALL: Replication = Replication {
+        append_only_file: true,
+        replicas: true,
+    };
+}
+
+/// `redis.log`: a line in the server's log.
+pub fn log(stack: &mut Stack) -> Outcome {
+    if stack.len() < 2 {
+        return failure::misuse(stack, "redis.log() requires two arguments or more.");
+    }
+    let Some(level) = stack.number(1) else {
+        return failure::misuse(stack, "First argument must be a number (log level).");
+    };
+    let level = match level as i64 {
+        0 => log::Level::Trace,
+        1 => log::Level::Debug,
+        2 => log::Level::Info,
+        3 => log::Level::Warn,
+        _ => return failure::misuse(stack, "Invalid log level."),
+    };
+    let mut words = Vec::new();
+    for index in 2..=stack.len() {
+        match (stack.bytes(index), stack.number(index)) {
+            (Some(bytes), _) => words.push(failure::lossy(bytes)),
+            (None, Some(number)) => words.push(numbers::format_short(number)),
+            (None, None) => {}
+        }
+    }
+    log::log!(target: "oneloop::script", level, "{}", words.join(" "));
+    Ok(0)
+}
+
+/// `math.random` on the generator that is the same for every script.
+pub fn random(random: &mut Random48, stack: &mut Stack) -> Outcome {
+    let fraction = random.fraction();
+    let bound = |index: i32| {
+        let number = stack.to_number(index).ok_or_else(|| {
+            let got = stack.kind(index).name();
+            Raise::Argument(index, format!("number expected, got {got}"))
+        });
+        number.map(|number| number as i32 as f64)
+    };
+    let empty = |index| Err(Raise::Argument(index, "interval is empty".to_string()));
+    let result = match stack.len() {
+        0 => fraction,
+        1 => {
+            let upper = bound(1)?;
+            if upper < 1.0 {
+                return empty(1);
+            }
+            (fraction * upper).floor() + 1.0
+        }
+        2 => {
+            let (lower, upper) = (bound(1)?, bound(2)?);
+            if lower > upper {
+                return empty(2);
+            }
+            (fraction * (upper - lower + 1.0)).floor() + lower
+        }
+        _ => return Err(Raise::Text("wrong number of arguments".to_string())),
+    };
+    stack.push_number(result);
+    Ok(1)
+}
+
+/// `math.randomseed`.
+pub fn random_seed(random: &mut Random48, stack: &mut Stack) -> Outcome {
+    let Some(seed) = stack.to_number(1) else {
+        let got = stack.kind(1).name();
+        return Err(Raise::Argument(1, format!("number expected, got {got}")));
+    };
+    *random = Random48::new(seed as i64 as i32);
+    Ok(0)
+}

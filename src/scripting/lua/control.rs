@@ -1,0 +1,214 @@
+//! What a Lua state shares with the native code that it calls: the memory it may use, its host, and when to stop.
+
+use std::alloc::{Layout, alloc, dealloc, realloc};
+use std::cell::{Cell, RefCell};
+use std::ffi::c_void;
+use std::ptr::{self, NonNull};
+
+use corosensei::Yielder;
+use mlua_sys::{lua_Debug, lua_State, lua_error, lua_getallocf};
+
+use crate::server::clock::Ticks;
+
+use super::interrupt::unhook;
+use super::native::{Outcome, raise};
+use super::stack::Stack;
+
+/// Alignment of Lua's blocks, in bytes.
+const ALIGNMENT: usize = 16;
+
+/// What serves a script while it runs.
+pub trait Host {
+    /// Carries out one of the services that were given to scripts as functions. Its arguments are on the stack.
+    ///
+    /// Errors: what is to be raised in the script.
+    fn serve(&mut self, service: u32, stack: &mut Stack) -> Outcome;
+
+    /// The script is at the beginning of another line (only asked where lines are followed).
+    ///
+    /// Errors: what is to be raised in the script.
+    fn at_line(&mut self, _stack: &mut Stack, _line: i32) -> Result<Halt, super::Raise> {
+        Ok(Halt::No)
+    }
+}
+
+/// Whether a script is to stand still.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Halt {
+    No,
+    Yes,
+}
+
+/// What the loop says to a fiber.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Call the function that lies on the stack with so many arguments.
+    Call(i32),
+    /// Go on.
+    Continue,
+}
+
+/// What a fiber says to the loop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Event {
+    Returned,
+    Failed,
+    Paused,
+}
+
+/// The state that Lua's allocator, its hooks and its native functions work with.
+pub(super) struct Control {
+    /// Bytes allocated, and the most there may be.
+    pub used_bytes: Cell<usize>,
+    pub limit_bytes: Cell<usize>,
+    /// Whether the limit does not apply: native code runs.
+    pub exempt: Cell<bool>,
+    pub host: Cell<Option<NonNull<dyn Host>>>,
+    pub yielder: Cell<Option<NonNull<Yielder<Order, Event>>>>,
+    pub ticks: RefCell<Option<Ticks>>,
+    /// When the script is to stand still; `u64::MAX` if never.
+    pub deadline: Cell<u64>,
+    /// How often the clock may yet be looked at before the script stands still, whatever it says.
+    pub patience: Cell<u64>,
+    /// Whether a signal sets the hook, rather than instructions being counted.
+    pub is_alarmed: Cell<bool>,
+    /// With which message the script is to end, wherever it is.
+    pub killed: RefCell<Option<String>>,
+}
+
+impl Control {
+    pub fn new(limit_bytes: usize) -> Box<Control> {
+        Box::new(Control {
+            used_bytes: Cell::new(0),
+            limit_bytes: Cell::new(limit_bytes),
+            exempt: Cell::new(true),
+            host: Cell::new(None),
+            yielder: Cell::new(None),
+            ticks: RefCell::new(None),
+            deadline: Cell::new(u64::MAX),
+            patience: Cell::new(u64::MAX),
+            is_alarmed: Cell::new(false),
+            killed: RefCell::new(None),
+        })
+    }
+
+    /// Whether more is allocated than may be.
+    pub fn is_over_limit(&self) -> bool {
+        self.used_bytes.get() > self.limit_bytes.get()
+    }
+
+    /// Whether the script has run for as long as it may for now.
+    pub fn is_time_up(&self) -> bool {
+        let patience = self.patience.get();
+        self.patience.set(patience.saturating_sub(1));
+        if patience == 0 {
+            return true;
+        }
+        let deadline = self.deadline.get();
+        let ticks = self.ticks.borrow();
+        deadline != u64::MAX && ticks.as_ref().is_some_and(|ticks| ticks.now() >= deadline)
+    }
+
+    /// Switches to the loop; returns when the script is to go on.
+    pub fn pause(&self) {
+        if let Some(yielder) = self.yielder.get() {
+            // SAFETY: the fiber sets the pointer before it calls Lua, and its yielder lives as long as the fiber. A hook
+            // runs on the fiber, since Lua code runs nowhere else.
+            unsafe { yielder.as_ref() }.suspend(Event::Paused);
+        }
+    }
+}
+
+/// The control of a state.
+///
+/// # Safety
+/// The state was made by `Lua::new`, whose control outlives it.
+#[inline]
+pub(super) unsafe fn control_of<'a>(raw: *mut lua_State) -> &'a Control {
+    let mut user: *mut c_void = ptr::null_mut();
+    // SAFETY: the allocator's argument is the address of the control, as the caller promises.
+    unsafe {
+        lua_getallocf(raw, &mut user);
+        &*user.cast::<Control>()
+    }
+}
+
+/// Lua's allocator: that of the program, counted and limited.
+pub(super) unsafe extern "C" fn allocate(
+    user: *mut c_void,
+    block: *mut c_void,
+    old_bytes: usize,
+    new_bytes: usize,
+) -> *mut c_void {
+    // SAFETY: `user` is the control (see `Lua::new`); Lua gives blocks back with the size they were asked for.
+    unsafe {
+        let control = &*user.cast::<Control>();
+        let old_bytes = if block.is_null() { 0 } else { old_bytes };
+        let used = control.used_bytes.get() - old_bytes + new_bytes;
+        let layout = |bytes| Layout::from_size_align_unchecked(bytes, ALIGNMENT);
+        if new_bytes == 0 {
+            if !block.is_null() {
+                dealloc(block.cast(), layout(old_bytes));
+            }
+            control.used_bytes.set(used);
+            return ptr::null_mut();
+        }
+        let too_much = used > control.limit_bytes.get() && !control.exempt.get();
+        if new_bytes > old_bytes && too_much || new_bytes > isize::MAX as usize / 2 {
+            return ptr::null_mut();
+        }
+        let moved = if block.is_null() {
+            alloc(layout(new_bytes))
+        } else {
+            realloc(block.cast(), layout(old_bytes), new_bytes)
+        };
+        if !moved.is_null() {
+            control.used_bytes.set(used);
+        }
+        moved.cast()
+    }
+}
+
+/// The hook that Lua calls every so many instructions, and at each line where lines are followed.
+pub(super) unsafe extern "C-unwind" fn hook(raw: *mut lua_State, debug: *mut lua_Debug) {
+    // SAFETY: Lua calls this with its own state, within a function of it and with room on the stack. `look` has returned,
+    // and so dropped all it had, when an error is raised.
+    unsafe {
+        if look(raw, &*debug) {
+            lua_error(raw);
+        }
+    }
+}
+
+/// What the hook does; tells whether the error on the stack is to be raised.
+unsafe fn look(raw: *mut lua_State, debug: &lua_Debug) -> bool {
+    // SAFETY: as for `hook`.
+    let (control, mut stack) = unsafe { (control_of(raw), Stack::new(raw)) };
+    let was_exempt = control.exempt.replace(true);
+    let mut raised = false;
+    if debug.event == mlua_sys::LUA_HOOKLINE {
+        if let Some(mut host) = control.host.get() {
+            // SAFETY: the host is the one of the run that is on; natives, which use it too, call no Lua code.
+            match unsafe { host.as_mut() }.at_line(&mut stack, debug.currentline) {
+                Ok(Halt::No) => {}
+                Ok(Halt::Yes) => control.pause(),
+                Err(error) => {
+                    raise(&stack, error);
+                    raised = true;
+                }
+            }
+        }
+    } else if control.killed.borrow().is_none() && control.is_time_up() {
+        control.pause();
+    }
+    if !raised && let Some(message) = &*control.killed.borrow() {
+        stack.push_bytes(message.as_bytes());
+        raised = true;
+    }
+    if control.is_alarmed.get() && !raised {
+        // SAFETY: the state runs: this is its hook.
+        unsafe { unhook(raw) };
+    }
+    control.exempt.set(was_exempt);
+    raised
+}

@@ -1,0 +1,333 @@
+//! A Lua state with the fiber on which its code runs.
+
+use std::ffi::{CString, c_int};
+use std::ptr::NonNull;
+
+use corosensei::stack::DefaultStack;
+use corosensei::{Coroutine, CoroutineResult};
+use mlua_sys as ffi;
+use mlua_sys::lua_State;
+
+use crate::server::clock::Ticks;
+use crate::sys::alarm;
+
+use super::control::{Control, Event, Host, Order, allocate, hook};
+use super::interrupt;
+use super::stack::{Reference, Stack};
+
+/// Size of the machine stack that scripts run on, in bytes. Native functions call Lua functions, which call natives; Lua's own stack
+/// bounds that to some thousand levels, each of which may need some thousand bytes. What the libraries take apart may have as many levels.
+/// Only what is used takes memory.
+const MACHINE_STACK_BYTES: usize = 64 << 20;
+/// Instructions between two looks at the clock: some ten microseconds.
+const HOOK_INSTRUCTIONS: c_int = 5_000;
+
+/// How far a call has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// The function has returned; its one result is on the stack.
+    Returned,
+    /// It has failed; what the error handler made of the error is on the stack.
+    Failed,
+    /// Its time was up. It can go on.
+    Paused,
+}
+
+type Fiber = Coroutine<Order, Event, (), DefaultStack>;
+
+/// A Lua state.
+pub struct Lua {
+    fiber: Fiber,
+    is_paused: bool,
+    stack: Stack,
+    control: Box<Control>,
+}
+
+impl Lua {
+    /// A state that may use so much memory, with the libraries that scripts may use: nothing that reaches files, processes,
+    /// native code or the machine's insides. None if there is no memory.
+    pub fn new(limit_bytes: usize, ticks: Ticks) -> Option<Lua> {
+        let control = Control::new(limit_bytes);
+        *control.ticks.borrow_mut() = Some(ticks);
+        let user = (&raw const *control).cast_mut().cast();
+        let machine_stack = DefaultStack::new(MACHINE_STACK_BYTES).ok()?;
+        // SAFETY: the control is in a box, so its address stays, and it is dropped after the state (see `drop`). The
+        // libraries are opened as Lua wants it, by calls; nothing fails for want of memory, as the limit does not apply.
+        let stack = unsafe {
+            let raw = ffi::lua_newstate(allocate, user);
+            if raw.is_null() {
+                return None;
+            }
+            for (name, open) in LIBRARIES {
+                ffi::lua_pushcclosure(raw, *open, 0);
+                ffi::lua_pushlstring_(raw, name.as_ptr().cast(), name.len());
+                ffi::lua_call(raw, 1, 0);
+            }
+            ffi::lua_settop(raw, 0);
+            Stack::new(raw)
+        };
+        let mut lua = Lua {
+            fiber: fiber(machine_stack, stack.raw(), NonNull::from(&*control)),
+            is_paused: false,
+            stack,
+            control,
+        };
+        lua.follow_lines(false);
+        Some(lua)
+    }
+
+    /// The stack, on which a function and its arguments are put before a call and results are found after it.
+    pub fn stack(&mut self) -> &mut Stack {
+        assert!(
+            !self.is_paused,
+            "the stack is the script's own while one is under way"
+        );
+        &mut self.stack
+    }
+
+    /// Bytes that the state uses.
+    pub fn used_bytes(&self) -> usize {
+        self.control.used_bytes.get()
+    }
+
+    /// Whether a script stands still.
+    pub fn is_paused(&self) -> bool {
+        self.is_paused
+    }
+
+    /// Until when (in ticks) a call may take, and how often the clock may be looked at meanwhile.
+    pub fn set_deadline(&mut self, deadline: u64, patience: u64) {
+        self.control.deadline.set(deadline);
+        self.control.patience.set(patience);
+    }
+
+    /// Whether a signal interrupts what is run from now on, if that is possible; else its instructions are counted, which takes
+    /// more time but tells it more often.
+    pub fn use_alarm(&mut self, uses: bool) {
+        let uses = uses && alarm::arm(interrupt::ring);
+        if self.control.is_alarmed.replace(uses) == uses || self.control.killed.borrow().is_some() {
+            return;
+        }
+        if uses {
+            // SAFETY: setting a hook is possible at any time; nothing is being watched now.
+            unsafe {
+                ffi::lua_sethook(self.stack.raw(), None, 0, 0);
+            }
+        } else {
+            self.follow_lines(false);
+        }
+    }
+
+    /// Has the script end with this message at its next instruction, wherever it is and whatever it catches.
+    pub fn kill(&mut self, message: &str) {
+        *self.control.killed.borrow_mut() = Some(message.to_string());
+        // SAFETY: setting a hook is possible at any time, also while a hook stands still on the fiber.
+        unsafe {
+            ffi::lua_sethook(self.stack.raw(), Some(hook), ffi::LUA_MASKCOUNT, 1);
+        }
+    }
+
+    /// Whether the host is to be asked at each line.
+    pub fn follow_lines(&mut self, follows: bool) {
+        let lines = if follows { ffi::LUA_MASKLINE } else { 0 };
+        // SAFETY: as above.
+        unsafe {
+            ffi::lua_sethook(
+                self.stack.raw(),
+                Some(hook),
+                ffi::LUA_MASKCOUNT | lines,
+                HOOK_INSTRUCTIONS,
+            );
+        }
+    }
+
+    /// Runs the fiber: `Order::Call` calls the function below its arguments on top of the stack, with the error handler
+    /// right below it; `Order::Continue` goes on with one that was paused. Afterwards, unless it is paused again, its result or
+    /// error has taken the place of the function and its arguments.
+    pub fn run(&mut self, host: &mut dyn Host, order: Order) -> Progress {
+        assert_eq!(
+            self.is_paused,
+            order == Order::Continue,
+            "a call goes on when it was paused"
+        );
+        let host: NonNull<dyn Host + '_> = NonNull::from(host);
+        // SAFETY: only the lifetime is changed. The pointer is used by natives that run within this function, and taken
+        // back before it returns.
+        let host: NonNull<dyn Host + 'static> = unsafe { std::mem::transmute(host) };
+        self.control.host.set(Some(host));
+        if self.control.is_alarmed.get() {
+            interrupt::watch(Some(self.stack.raw()));
+        }
+        let result = self.fiber.resume(order);
+        interrupt::watch(None);
+        self.control.host.set(None);
+        let event = match result {
+            CoroutineResult::Yield(event) => event,
+            CoroutineResult::Return(()) => Event::Failed,
+        };
+        self.is_paused = event == Event::Paused;
+        match event {
+            Event::Paused => Progress::Paused,
+            Event::Returned => self.finished(Progress::Returned),
+            Event::Failed => self.finished(Progress::Failed),
+        }
+    }
+
+    fn finished(&mut self, progress: Progress) -> Progress {
+        if self.control.killed.take().is_some() {
+            self.control.is_alarmed.set(false);
+            self.follow_lines(false);
+        }
+        progress
+    }
+
+    /// Calls the function below the table on top, both put there by the program itself: leaves its three results. For what sets
+    /// a new state up; it cannot fail.
+    pub fn call_sandbox(&mut self) {
+        // SAFETY: the function and its argument lie on the stack, and the call catches whatever is raised.
+        let status = unsafe { ffi::lua_pcall(self.stack.raw(), 1, 3, 0) };
+        let message = self.stack.bytes(-1).unwrap_or_default();
+        assert!(
+            status == ffi::LUA_OK,
+            "{}",
+            String::from_utf8_lossy(message)
+        );
+    }
+
+    /// Compiles a text and pushes the function, or else the error message, which is told by false. Compiled code is refused.
+    pub fn load(&mut self, code: &[u8], name: &str) -> bool {
+        let name = CString::new(name).unwrap_or_default();
+        if code.first() == Some(&SIGNATURE) {
+            self.stack.push_bytes(b"bytecode is not allowed");
+            return false;
+        }
+        // SAFETY: the texts outlive the call, which catches all errors.
+        unsafe {
+            let (start, len) = (code.as_ptr().cast(), code.len());
+            ffi::luaL_loadbuffer(self.stack.raw(), start, len, name.as_ptr()) == ffi::LUA_OK
+        }
+    }
+
+    /// Takes the top off and keeps it.
+    pub fn keep(&mut self) -> Reference {
+        self.stack.keep()
+    }
+
+    /// Pushes a value that was kept.
+    pub fn push_kept(&self, reference: &Reference) {
+        // SAFETY: as above.
+        unsafe { ffi::lua_rawgeti_(self.stack.raw(), ffi::LUA_REGISTRYINDEX, reference.0) }
+    }
+
+    /// Keeps a value no longer.
+    pub fn release(&mut self, reference: Reference) {
+        // SAFETY: as above.
+        unsafe { ffi::luaL_unref(self.stack.raw(), ffi::LUA_REGISTRYINDEX, reference.0) }
+    }
+
+    /// Pushes the table of globals.
+    pub fn push_globals(&self) {
+        // SAFETY: the globals are always there.
+        unsafe { ffi::lua_pushvalue(self.stack.raw(), ffi::LUA_GLOBALSINDEX) }
+    }
+
+    /// Takes the table on top off and makes it that of the globals.
+    pub fn set_globals(&mut self) {
+        assert_eq!(self.stack.kind(-1), super::Kind::Table);
+        // SAFETY: the top is a table.
+        unsafe { ffi::lua_replace(self.stack.raw(), ffi::LUA_GLOBALSINDEX) }
+    }
+
+    /// Takes the table on top off and makes it the table of globals of the function below it.
+    pub fn set_function_globals(&mut self) {
+        // SAFETY: both are there.
+        unsafe {
+            ffi::lua_setfenv(self.stack.raw(), -2);
+        }
+    }
+
+    /// Frees what is not in use. O(values in use).
+    pub fn collect(&mut self) {
+        // SAFETY: no script code runs when garbage is collected.
+        unsafe {
+            ffi::lua_gc(self.stack.raw(), ffi::LUA_GCCOLLECT, 0);
+        }
+    }
+
+    /// Frees a part of it; tells whether a round is over.
+    pub fn collect_step(&mut self) -> bool {
+        // SAFETY: as above.
+        unsafe { ffi::lua_gc(self.stack.raw(), ffi::LUA_GCSTEP, 0) != 0 }
+    }
+}
+
+impl Drop for Lua {
+    fn drop(&mut self) {
+        // SAFETY: the frames on the fiber are Lua's and those of the bindings, of which none has a destructor where the fiber
+        // can stand; then nothing runs in the state any more and it can be closed. The control goes after it.
+        unsafe {
+            self.fiber.force_reset();
+            ffi::lua_close(self.stack.raw());
+        }
+    }
+}
+
+/// The first byte of compiled code.
+const SIGNATURE: u8 = 0x1b;
+
+type Open = unsafe extern "C-unwind" fn(*mut lua_State) -> c_int;
+
+/// The libraries that are opened. `jit` is only there to be switched off; the sandbox removes it.
+static LIBRARIES: &[(&str, Open)] = &[
+    ("", open_base),
+    ("table", open_table),
+    ("string", open_string),
+    ("math", open_math),
+    ("os", open_os),
+    ("bit", open_bit),
+    ("jit", open_jit),
+    ("debug", open_debug),
+];
+
+macro_rules! opener {
+    ($name:ident, $library:ident) => {
+        unsafe extern "C-unwind" fn $name(raw: *mut lua_State) -> c_int {
+            // SAFETY: Lua calls this as it wants libraries to be opened.
+            unsafe { ffi::$library(raw) }
+        }
+    };
+}
+opener!(open_base, luaopen_base);
+opener!(open_table, luaopen_table);
+opener!(open_string, luaopen_string);
+opener!(open_math, luaopen_math);
+opener!(open_os, luaopen_os);
+opener!(open_bit, luaopen_bit);
+opener!(open_jit, luaopen_jit);
+opener!(open_debug, luaopen_debug);
+
+/// The fiber of a state: waits for a call, makes it, and so on.
+fn fiber(machine_stack: DefaultStack, raw: *mut lua_State, control: NonNull<Control>) -> Fiber {
+    Coroutine::with_stack(machine_stack, move |yielder, mut order| {
+        // SAFETY: the control outlives the fiber (see `Lua::drop`), and so does the state. The yielder lives as long as this
+        // function. `lua_pcall` catches whatever is raised.
+        unsafe {
+            let control = control.as_ref();
+            control.yielder.set(Some(NonNull::from(yielder)));
+            loop {
+                let Order::Call(arguments) = order else {
+                    order = yielder.suspend(Event::Failed);
+                    continue;
+                };
+                let handler = ffi::lua_gettop(raw) - arguments - 1;
+                control.exempt.set(false);
+                let status = ffi::lua_pcall(raw, arguments, 1, handler);
+                control.exempt.set(true);
+                order = yielder.suspend(match status {
+                    ffi::LUA_OK => Event::Returned,
+                    _ => Event::Failed,
+                });
+            }
+        }
+    })
+}

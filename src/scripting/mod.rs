@@ -1,0 +1,153 @@
+//! Scripts and functions: what is loaded, what runs, and the Lua states that run it.
+//!
+//! ```text
+//! EVAL, EVALSHA → cache (compiled scripts)   ┐
+//! FCALL         → functions (libraries)      ├→ run::start → lua::Lua → bridge → command::call
+//! ```
+//!
+//! Scripts and functions have a state each. Never runs two scripts at a time, and never re-enters the loop: a script that takes too
+//! long is suspended, and the loop's jobs take it further.
+
+mod bridge;
+pub mod cache;
+mod dialect;
+mod engine;
+mod failure;
+pub mod flags;
+pub mod functions;
+mod into_lua;
+mod into_reply;
+mod libraries;
+mod lua;
+mod numbers;
+pub mod run;
+mod service;
+
+use crate::command::CommandError;
+use crate::resp::Reply;
+use crate::server::clock::Clock;
+use crate::session::Session;
+
+use cache::{Script, ScriptCache};
+use engine::Engine;
+use functions::Libraries;
+use numbers::Random48;
+use run::Suspended;
+
+/// The chunk name of scripts, as their error messages show it.
+const SCRIPT_NAME: &str = "@user_script";
+
+/// The two kinds of programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// For EVAL and EVALSHA.
+    Script,
+    /// Of a library, for FCALL.
+    Function,
+}
+
+/// Everything about scripts.
+#[derive(Default)]
+pub struct Scripting {
+    pub scripts: ScriptCache,
+    pub functions: Libraries,
+    /// The states by kind; none until the first use, nor while a script of that kind runs.
+    engines: [Option<Box<Engine>>; 2],
+    /// Memory of the states when they were last seen, in bytes.
+    engine_bytes: [usize; 2],
+    pub suspended: Option<Box<Suspended>>,
+    session: Option<Box<Session>>,
+    reply: Reply,
+    /// The random numbers of all scripts: the same after every start.
+    random: Random48,
+    /// Whether signals may interrupt scripts, as they may in a server's own process.
+    pub uses_alarm: bool,
+    /// Whether scripts may call what is not for them (DEBUG).
+    pub allows_all: bool,
+    /// Scripts that went as there were too many.
+    pub evicted: u64,
+    /// How often a script may look at the clock before it is suspended, whatever the clock says: for tests, whose clock
+    /// stands still.
+    patience: u64,
+    /// What the scripts of one state may allocate, in bytes.
+    pub memory_max_bytes: usize,
+}
+
+impl Scripting {
+    /// Nothing loaded.
+    pub fn new() -> Scripting {
+        Scripting {
+            patience: u64::MAX,
+            memory_max_bytes: engine::MEMORY_MAX_BYTES,
+            ..Scripting::default()
+        }
+    }
+
+    /// Has scripts be suspended after so many looks at the clock.
+    pub fn set_patience(&mut self, looks: u64) {
+        self.patience = looks;
+    }
+
+    /// The kind of the script that is suspended: the server is busy.
+    #[inline]
+    pub fn busy(&self) -> Option<Kind> {
+        Some(self.suspended.as_ref()?.run.kind)
+    }
+
+    /// Takes the state for a kind of programs, made if it is not there.
+    ///
+    /// Errors: there is no memory for one.
+    pub fn take_engine(&mut self, kind: Kind, clock: &Clock) -> Result<Box<Engine>, CommandError> {
+        let made = || Engine::new(self.memory_max_bytes, clock.stopwatch()).map(Box::new);
+        self.engines[kind as usize]
+            .take()
+            .or_else(made)
+            .ok_or(CommandError::fixed("ERR Can't create a Lua state"))
+    }
+
+    /// Gives it back.
+    pub fn put_engine(&mut self, kind: Kind, engine: Box<Engine>) {
+        self.engine_bytes[kind as usize] = engine.lua.used_bytes();
+        self.engines[kind as usize] = Some(engine);
+    }
+
+    /// Memory of the state for a kind of programs, in bytes.
+    pub fn engine_bytes(&self, kind: Kind) -> usize {
+        self.engine_bytes[kind as usize]
+    }
+
+    /// Compiles a script, unless it is there; gives its place. With `stays` it is not among those that may go.
+    ///
+    /// Errors: its first line or its code is wrong.
+    pub fn load(&mut self, clock: &Clock, text: &[u8], stays: bool) -> Result<usize, CommandError> {
+        if let Some(place) = self.scripts.find_text(text) {
+            if stays {
+                self.scripts.retain(place);
+            } else {
+                self.scripts.note_use(place);
+            }
+            return Ok(place);
+        }
+        let (flags, code_start) = flags::of_script(text)?;
+        let mut engine = self.take_engine(Kind::Script, clock)?;
+        let compiled = engine.compile(&text[code_start..], SCRIPT_NAME);
+        let place = compiled.map(|function| self.scripts.add(text, flags, function, stays));
+        if let Some(Script { function, .. }) = self.scripts.take_excess() {
+            engine.lua.release(function);
+            self.evicted += 1;
+        }
+        self.put_engine(Kind::Script, engine);
+        place.map_err(|message| {
+            CommandError::new(format!(
+                "ERR Error compiling script (new function): {message}"
+            ))
+        })
+    }
+
+    /// Forgets all scripts, and the state that ran them.
+    pub fn flush_scripts(&mut self) {
+        self.scripts = ScriptCache::default();
+        self.engines[Kind::Script as usize] = None;
+        self.engine_bytes[Kind::Script as usize] = 0;
+    }
+}

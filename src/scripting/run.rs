@@ -1,0 +1,386 @@
+//! Running a script: from the first instruction to its reply, at once or in slices.
+//!
+//! ```text
+//! start       on the caller's command: prepare, run
+//!               it ends in time → finish
+//!               its time is up  → Scripting::suspended; the caller waits, others are told that the server is busy
+//! resume      on the loop's jobs: a slice more, until it ends → conclude
+//! kill        SCRIPT KILL, FUNCTION KILL: it ends with an error at its next instruction
+//! ```
+//!
+//! What all its commands change is one unit: `Instance::nesting` stays raised from the first to the last, so nobody hears of
+//! changes before the script is over.
+
+use crate::command::call;
+use crate::command::spec::FlagSet;
+use crate::command::{Args, CommandError, CommandId, CommandResult, Context};
+use crate::effects;
+use crate::instance::Instance;
+use crate::net::address::Address;
+use crate::resp::reply::Protocol;
+use crate::resp::{OwnedArgs, Reply};
+use crate::session::{Blocked, Session, Token};
+
+use super::bridge::{Bridge, Replication};
+use super::engine::{Engine, push_list};
+use super::failure;
+use super::flags::ScriptFlags;
+use super::into_reply;
+use super::lua::{Order, Progress, Reference};
+use super::numbers::Random48;
+use super::{Kind, Scripting};
+
+/// How long a suspended script runs at a time, in ns.
+const SLICE_NS: u64 = 500_000;
+
+/// What is to be run.
+pub struct Program<'a> {
+    pub kind: Kind,
+    /// The script's digest, or the function's name.
+    pub name: &'a str,
+    pub flags: ScriptFlags,
+    /// Whether the command promises not to write.
+    pub is_read_only: bool,
+    pub function: Reference,
+    /// How many of the request's arguments, from the fourth on, are keys.
+    pub keys: usize,
+}
+
+/// A script under way.
+pub struct Run {
+    pub kind: Kind,
+    pub name: String,
+    pub is_read_only: bool,
+    /// Whether it has called a command that writes.
+    pub has_written: bool,
+    pub replication: Replication,
+    /// The form in which its commands reply to it.
+    pub protocol: Protocol,
+    pub random: Random48,
+    /// When it began: for its commands time stands still. In ms since the epoch.
+    pub now_ms: i64,
+    /// The same in ticks.
+    pub started: u64,
+}
+
+/// A script that stands still, with everything that it needs to go on.
+pub struct Suspended {
+    engine: Box<Engine>,
+    session: Box<Session>,
+    reply: Reply,
+    pub run: Run,
+    caller: Token,
+    command: CommandId,
+    pub request: OwnedArgs,
+    ticks: u64,
+}
+
+/// Reads the number of keys of EVAL and its like: all their requests are a name, a program, that number, keys, arguments.
+///
+/// Errors: it is none, or does not fit.
+pub fn count_keys(args: Args<'_>) -> Result<usize, CommandError> {
+    let number = crate::resp::number::parse_i64(args.at(2)).ok_or(CommandError::NOT_AN_INTEGER)?;
+    if number > args.len() as i64 - 3 {
+        return Err(CommandError::fixed(
+            "ERR Number of keys can't be greater than number of args",
+        ));
+    }
+    usize::try_from(number).map_err(|_| CommandError::fixed("ERR Number of keys can't be negative"))
+}
+
+/// Every reason not to run a script at all.
+fn admit(program: &Program<'_>) -> CommandResult {
+    let flags = program.flags;
+    if !flags.is_compatible && !flags.no_writes && program.is_read_only {
+        return Err(CommandError::fixed(
+            "ERR Can not execute a script with write flag using *_ro command.",
+        ));
+    }
+    Ok(())
+}
+
+/// Runs a script and writes its reply, or suspends it when its time is up.
+///
+/// Errors: what it ended with.
+pub fn start(
+    context: &mut Context<'_>,
+    args: Args<'_>,
+    program: &Program<'_>,
+    mut engine: Box<Engine>,
+) -> CommandResult {
+    if let Err(error) = admit(program) {
+        context.instance.scripting.put_engine(program.kind, engine);
+        return Err(error);
+    }
+    if context.instance.clients.has_monitors() {
+        // The script's own commands are told of after it.
+        let flags = FlagSet::default();
+        effects::monitor::feed(
+            context.instance,
+            context.session,
+            context.reply,
+            args,
+            flags,
+        );
+    }
+    engine.push_call(&program.function);
+    let keys = args.iter().skip(3).take(program.keys);
+    let arguments = args.slice_from(3 + program.keys);
+    let count = match program.kind {
+        Kind::Script => {
+            engine.set_global_list(b"KEYS", keys);
+            engine.set_global_list(b"ARGV", arguments.iter());
+            0
+        }
+        Kind::Function => {
+            push_list(engine.lua.stack(), keys);
+            push_list(engine.lua.stack(), arguments.iter());
+            2
+        }
+    };
+    let lap_started = context.instance.lap_start();
+    let run = begin(context.instance, program);
+    let session = session_for(context);
+    let reply = std::mem::take(&mut context.instance.scripting.reply);
+    let mut suspended = Suspended {
+        engine,
+        session,
+        reply,
+        run,
+        caller: context.session.token,
+        command: context.command,
+        request: OwnedArgs::default(),
+        ticks: 0,
+    };
+    suspended.reply.set_protocol(Protocol::Resp2);
+    context.instance.nesting += 1;
+    let may_pause = !context.session.deny_blocking;
+    set_deadline(context.instance, &mut suspended, may_pause);
+    let progress = advance(context.instance, &mut suspended, Order::Call(count));
+    context.instance.set_lap_start(lap_started);
+    if progress == Progress::Paused {
+        warn_of(context.instance, &suspended.run);
+        suspended.request = args.to_owned();
+        suspended.ticks = context.instance.lap_ticks();
+        context.session.blocked = Some(Blocked::Script);
+        context.instance.scripting.suspended = Some(Box::new(suspended));
+        return Ok(());
+    }
+    let result = finish(context.instance, &mut suspended, progress, context.reply);
+    context.instance.nesting -= 1;
+    put_away(&mut context.instance.scripting, suspended);
+    result
+}
+
+fn begin(instance: &Instance, program: &Program<'_>) -> Run {
+    Run {
+        kind: program.kind,
+        name: program.name.to_string(),
+        is_read_only: program.is_read_only
+            || !program.flags.is_compatible && program.flags.no_writes,
+        has_written: false,
+        replication: Replication::ALL,
+        protocol: Protocol::Resp2,
+        random: instance.scripting.random,
+        now_ms: instance.now_ms(),
+        started: instance.clock.ticks(),
+    }
+}
+
+/// Logs that a script takes long.
+fn warn_of(instance: &Instance, run: &Run) {
+    let elapsed = instance.clock.ticks().saturating_sub(run.started);
+    let elapsed_ms = instance.clock.ticks_as_nanos(elapsed) / 1_000_000;
+    let command = match run.kind {
+        Kind::Script => "SCRIPT KILL",
+        Kind::Function => "FUNCTION KILL",
+    };
+    log::warn!(
+        "Slow script detected: still in execution after {elapsed_ms} milliseconds. You can try killing the script using \
+         the {command} command. Script name is: {}.",
+        run.name
+    );
+}
+
+/// The session in whose name the script's commands run: its caller's database and rights.
+fn session_for(context: &mut Context<'_>) -> Box<Session> {
+    let caller = &mut *context.session;
+    let mut session = context
+        .instance
+        .scripting
+        .session
+        .take()
+        .unwrap_or_else(|| {
+            let address = Address {
+                peer: "lua".to_string(),
+                local: String::new(),
+                unix: false,
+            };
+            Box::new(Session::new(0, Token::SCRIPT, address, 0))
+        });
+    session.database = caller.database;
+    session.authenticated = caller.authenticated;
+    session.no_touch = caller.no_touch;
+    session.deny_blocking = true;
+    if session.user != caller.user {
+        session.user.clone_from(&caller.user);
+    }
+    session
+}
+
+/// Gives the parts back that are used again and again.
+fn put_away(scripting: &mut Scripting, mut suspended: Suspended) {
+    scripting.random = suspended.run.random;
+    suspended.reply.clear();
+    suspended.reply.shrink();
+    scripting.reply = suspended.reply;
+    scripting.session = Some(suspended.session);
+    scripting.put_engine(suspended.run.kind, suspended.engine);
+}
+
+/// Sets how long the script may run before it is suspended.
+fn set_deadline(instance: &Instance, suspended: &mut Suspended, may_pause: bool) {
+    let threshold_ms = instance.config.busy_reply_threshold;
+    suspended
+        .engine
+        .lua
+        .use_alarm(instance.scripting.uses_alarm);
+    if !may_pause || threshold_ms == 0 {
+        return suspended.engine.lua.set_deadline(u64::MAX, u64::MAX);
+    }
+    let threshold = instance
+        .clock
+        .nanos_as_ticks(threshold_ms.saturating_mul(1_000_000));
+    let deadline = suspended.run.started.saturating_add(threshold);
+    let patience = instance.scripting.patience;
+    suspended.engine.lua.set_deadline(deadline, patience);
+}
+
+/// Lets the script run until it ends or its time is up.
+fn advance(instance: &mut Instance, suspended: &mut Suspended, order: Order) -> Progress {
+    let now_ms = std::mem::replace(&mut instance.keyspace.now_ms, suspended.run.now_ms);
+    let mut bridge = Bridge {
+        instance,
+        session: &mut suspended.session,
+        reply: &mut suspended.reply,
+        run: &mut suspended.run,
+    };
+    let progress = suspended.engine.lua.run(&mut bridge, order);
+    instance.keyspace.now_ms = now_ms;
+    progress
+}
+
+/// Writes what the script gave as its reply.
+fn finish(
+    instance: &mut Instance,
+    suspended: &mut Suspended,
+    progress: Progress,
+    reply: &mut Reply,
+) -> CommandResult {
+    let stack = suspended.engine.lua.stack();
+    let result = if progress == Progress::Returned {
+        let errors = into_reply::write(stack, reply, suspended.run.protocol);
+        for error in errors {
+            instance.error_stats.record(&error);
+        }
+        Ok(())
+    } else {
+        Err(failure::uncaught(stack, &suspended.run.name))
+    };
+    stack.truncate(0);
+    if suspended.engine.lua.used_bytes() > instance.scripting.memory_max_bytes / 2 {
+        suspended.engine.lua.collect();
+    }
+    result
+}
+
+/// Lets the suspended script run for a while; tells whether it is suspended still.
+pub fn resume(instance: &mut Instance) -> bool {
+    let Some(mut suspended) = instance.scripting.suspended.take() else {
+        return false;
+    };
+    let started = instance.clock.ticks();
+    let slice = instance.clock.nanos_as_ticks(SLICE_NS);
+    let patience = instance.scripting.patience;
+    // A slice is shorter than the time between two signals.
+    suspended.engine.lua.use_alarm(false);
+    suspended.engine.lua.set_deadline(started + slice, patience);
+    let progress = advance(instance, &mut suspended, Order::Continue);
+    suspended.ticks += instance.clock.ticks().saturating_sub(started);
+    if progress == Progress::Paused {
+        instance.scripting.suspended = Some(suspended);
+        return true;
+    }
+    conclude(instance, *suspended, progress);
+    false
+}
+
+/// Replies to the one who waited for the script, and tells those who must hear of what it changed.
+fn conclude(instance: &mut Instance, mut suspended: Suspended, progress: Progress) {
+    let mut session = instance.clients.lend(suspended.caller);
+    let mut reply = match &mut session {
+        Some(session) => std::mem::take(&mut session.reply),
+        None => Reply::default(),
+    };
+    let mark = reply.mark();
+    let result = finish(instance, &mut suspended, progress, &mut reply);
+    if let Some(mut session) = session {
+        session.blocked = None;
+        let done = call::Done {
+            command: suspended.command,
+            args: suspended.request.as_args(),
+            ticks: suspended.ticks,
+            mark,
+            result,
+        };
+        call::conclude_script(instance, &mut session, &mut reply, done);
+        session.reply = reply;
+        instance.clients.queue_flush(&mut session);
+        instance.clients.queue_resume(session.token);
+        instance.clients.restore(session);
+    }
+    instance.nesting -= 1;
+    effects::propagation::end_unit(instance, true);
+    put_away(&mut instance.scripting, suspended);
+    if !instance.keyspace.changes.is_empty() {
+        effects::changes(instance);
+    }
+}
+
+/// Has the suspended script end.
+///
+/// Errors: there is none, it is of the other kind, or it has written.
+pub fn kill(instance: &mut Instance, kind: Kind) -> CommandResult {
+    let Some(suspended) = &mut instance.scripting.suspended else {
+        return Err(CommandError::fixed(
+            "NOTBUSY No scripts in execution right now.",
+        ));
+    };
+    if suspended.run.has_written {
+        return Err(CommandError::fixed(
+            "UNKILLABLE Sorry the script already executed write commands against the dataset. You can either wait the \
+             script termination or kill the server in a hard way using the SHUTDOWN NOSAVE command.",
+        ));
+    }
+    if suspended.run.kind != kind {
+        return Err(busy_error(suspended.run.kind));
+    }
+    log::info!("Lua script killed by user with SCRIPT KILL.");
+    suspended
+        .engine
+        .lua
+        .kill("Script killed by user with SCRIPT KILL...");
+    Ok(())
+}
+
+/// What others are told while a script of that kind is suspended.
+pub fn busy_error(kind: Kind) -> CommandError {
+    CommandError::fixed(match kind {
+        Kind::Script => {
+            "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE."
+        }
+        Kind::Function => {
+            "BUSY Redis is busy running a script. You can only call FUNCTION KILL or SHUTDOWN NOSAVE."
+        }
+    })
+}
