@@ -3,9 +3,9 @@
 //!
 //! The moments are drawn from a seed; `DURABILITY_SEED=n` runs another one.
 
-mod support;
 #[path = "support/server.rs"]
 mod server;
+mod support;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -39,7 +39,8 @@ fn write_until_killed(mut client: redis::Connection, number: usize, ends: &Atomi
     );
     while !ends.load(Ordering::Relaxed) {
         let next = acknowledged + 1;
-        let pushed: redis::RedisResult<i64> = redis::cmd("RPUSH").arg(&list).arg(next).query(&mut client);
+        let pushed: redis::RedisResult<i64> =
+            redis::cmd("RPUSH").arg(&list).arg(next).query(&mut client);
         match pushed {
             Ok(length) => assert_eq!(length, next),
             Err(_) => break,
@@ -97,7 +98,8 @@ fn crash_again_and_again(policy: &str, rewrites: bool) {
     let mut client = server.client();
     for number in 0..CLIENTS {
         let account = format!("account:{number}");
-        let set: redis::RedisResult<()> = redis::cmd("SET").arg(account).arg(TOTAL).query(&mut client);
+        let set: redis::RedisResult<()> =
+            redis::cmd("SET").arg(account).arg(TOTAL).query(&mut client);
         set.expect("the server replies");
     }
     let mut done = vec![0; CLIENTS];
@@ -160,7 +162,9 @@ fn a_full_disk_refuses_writes_and_nothing_is_half_applied() {
         let mut server = Server::start(&options);
         let mut client = server.connect();
         client.ask("SET before 1", "+OK\r\n");
-        let log = server.folder.join("appendonlydir/appendonly.aof.1.incr.aof");
+        let log = server
+            .folder
+            .join("appendonlydir/appendonly.aof.1.incr.aof");
         let length = fs::metadata(&log).expect("it is there").len();
         server.limit_files(Some(length + 10));
         // The first write finds out. With `always` it stays without a reply for as long as it is not on the disk.
@@ -175,8 +179,16 @@ fn a_full_disk_refuses_writes_and_nothing_is_half_applied() {
             assert_eq!((line.as_str(), policy), ("+OK", "everysec"));
         }
         other.ask("GET before", "$1\r\n1\r\n");
-        assert_eq!(fs::metadata(&log).expect("it is there").len(), length, "torn");
-        assert!(other.text("INFO persistence").contains("aof_last_write_status:err"));
+        assert_eq!(
+            fs::metadata(&log).expect("it is there").len(),
+            length,
+            "torn"
+        );
+        assert!(
+            other
+                .text("INFO persistence")
+                .contains("aof_last_write_status:err")
+        );
         server.limit_files(None);
         client.expect("+OK\r\n");
         loop {
@@ -188,7 +200,10 @@ fn a_full_disk_refuses_writes_and_nothing_is_half_applied() {
         server.signal("KILL");
         server = server.restart(&options);
         let mut client = server.connect();
-        client.ask("MGET before k0 after", "*3\r\n$1\r\n1\r\n$1\r\nv\r\n$1\r\nv\r\n");
+        client.ask(
+            "MGET before k0 after",
+            "*3\r\n$1\r\n1\r\n$1\r\nv\r\n$1\r\nv\r\n",
+        );
     }
 }
 
@@ -268,13 +283,24 @@ fn a_file_cut_anywhere_gives_what_was_whole() {
         let list = server.run("LRANGE list 0 -1");
         let three = server.run("GET three");
         // The transaction is there as a whole, or not at all.
-        assert_eq!(list.contains("\r\n3\r\n"), three == "$1\r\n1\r\n", "cut at {cut}");
-        let length: usize = list[1..].split("\r\n").next().and_then(|text| text.parse().ok()).expect("a length");
+        assert_eq!(
+            list.contains("\r\n3\r\n"),
+            three == "$1\r\n1\r\n",
+            "cut at {cut}"
+        );
+        let length: usize = list[1..]
+            .split("\r\n")
+            .next()
+            .and_then(|text| text.parse().ok())
+            .expect("a length");
         assert!(length >= last, "cut at {cut}: less than before");
         last = length;
         let left = fs::metadata(folder.0.join("appendonly.aof.1.incr.aof")).expect("it is there");
         folder.write(&bytes[..left.len() as usize]);
-        assert!(loaded(&folder.0, false).is_ok(), "cut at {cut}: what is left is whole");
+        assert!(
+            loaded(&folder.0, false).is_ok(),
+            "cut at {cut}: what is left is whole"
+        );
     }
     assert_eq!(last, 4);
     for cut in [1, bytes.len() - 1, bytes.len() - 20] {
@@ -287,7 +313,12 @@ fn a_file_cut_anywhere_gives_what_was_whole() {
 /// Bytes that are not what was written are refused, or change a value: they never do more harm.
 #[test]
 fn a_damaged_file_does_no_harm() {
-    let (_, bytes) = appended(&["SET key value", "RPUSH list a b c", "HSET hash f v", "XADD s 1-1 a b"]);
+    let (_, bytes) = appended(&[
+        "SET key value",
+        "RPUSH list a b c",
+        "HSET hash f v",
+        "XADD s 1-1 a b",
+    ]);
     let folder = Folder::new("damaged");
     let mut random = fastrand::Rng::with_seed(seed());
     for _ in 0..300 {
@@ -347,7 +378,14 @@ fn digest_of_genuine(folder: &Path, commands: &[&str]) -> Option<String> {
     let parent = folder.parent().expect("it is in another");
     let name = folder.file_name().expect("it has a name");
     let mut child = Command::new("redis-server")
-        .args(["--port", &port.to_string(), "--save", "", "--appendonly", "yes"])
+        .args([
+            "--port",
+            &port.to_string(),
+            "--save",
+            "",
+            "--appendonly",
+            "yes",
+        ])
         .args(["--enable-debug-command", "yes", "--appenddirname"])
         .arg(name)
         .arg("--dir")
@@ -390,7 +428,11 @@ fn a_genuine_server_loads_what_this_one_appends_and_the_other_way_round() {
     let folder = Folder::new("exchange");
     folder.write(&bytes);
     let Some(digest) = digest_of_genuine(&folder.0, &[]) else {
-        assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "redis-server is not on the PATH");
+        assert_ne!(
+            std::env::var("CI").as_deref(),
+            Ok("true"),
+            "redis-server is not on the PATH"
+        );
         eprintln!("SKIPPED: redis-server is not on the PATH, nothing was exchanged");
         return;
     };

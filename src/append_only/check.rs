@@ -110,7 +110,9 @@ impl<I: BufRead, O: Write> Tool<'_, I, O> {
     fn is_manifest(&mut self, path: &Path) -> Checked<bool> {
         let mut file = self.open(path, false)?;
         let mut head = Vec::new();
-        (&mut file).take(CHUNK_BYTES as u64).read_to_end(&mut head)?;
+        (&mut file)
+            .take(CHUNK_BYTES as u64)
+            .read_to_end(&mut head)?;
         let mut lines = head.split(|byte| *byte == b'\n');
         Ok(lines
             .find(|line| line.first() != Some(&b'#'))
@@ -348,7 +350,7 @@ impl Scan {
     fn walk(&mut self, until_s: Option<i64>) -> Option<u64> {
         while self.error.is_none() {
             let at = self.reader.offset();
-            match self.reader.next() {
+            match self.reader.advance() {
                 Ok(Found::Incomplete) => return None,
                 Ok(Found::Time(time_s)) if until_s.is_some_and(|until_s| time_s > until_s) => {
                     return Some(at);
@@ -414,7 +416,11 @@ mod tests {
         let file = folder.join("file");
         for cut in 0..whole.len() {
             fs::write(&file, &whole[..cut]).unwrap();
-            let valid = [0, 7, 18, 25].iter().rev().find(|end| **end <= cut).unwrap();
+            let valid = [0, 7, 18, 25]
+                .iter()
+                .rev()
+                .find(|end| **end <= cut)
+                .unwrap();
             let (done, text) = check(&folder, &["@file"], "");
             assert_eq!(done, cut == *valid, "cut at {cut}: {text}");
             let (done, text) = check(&folder, &["--fix", "@file"], "y\n");

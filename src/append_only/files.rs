@@ -104,7 +104,8 @@ impl Places {
             .is_some_and(|base| base.name == self.file_name)
             && manifest.increments.is_empty();
         let has_list = self.manifest().exists();
-        if !old.exists() || has_list && !(is_interrupted && !self.part(&self.file_name).exists()) {
+        let goes_on = is_interrupted && !self.part(&self.file_name).exists();
+        if !old.exists() || has_list && !goes_on {
             return Ok(manifest);
         }
         self.create_folder()?;

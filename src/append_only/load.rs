@@ -85,7 +85,12 @@ impl Replay {
     /// # Errors
     ///
     /// The text for the log: a file is not there.
-    pub fn new(instance: &Instance, places: Places, manifest: &Manifest, wake: Wake) -> Result<Replay, String> {
+    pub fn new(
+        instance: &Instance,
+        places: Places,
+        manifest: &Manifest,
+        wake: Wake,
+    ) -> Result<Replay, String> {
         let mut sizes = Vec::new();
         for part in manifest.parts() {
             let path = places.part(&part.name);
@@ -165,7 +170,11 @@ impl Replay {
                 return Ok(LoadingStep::More);
             }
             Stepped::NeedsInput => {
-                let read = if waits { open.file.wait() } else { open.file.read() };
+                let read = if waits {
+                    open.file.wait()
+                } else {
+                    open.file.read()
+                };
                 if !self.take_in(instance, &mut open, read)? {
                     self.open = Some(open);
                     return Ok(LoadingStep::Waits);
@@ -209,7 +218,12 @@ impl Replay {
     }
 
     /// Takes in what was read; says whether there was anything.
-    fn take_in(&mut self, instance: &Instance, open: &mut Open, read: Read) -> Result<bool, String> {
+    fn take_in(
+        &mut self,
+        instance: &Instance,
+        open: &mut Open,
+        read: Read,
+    ) -> Result<bool, String> {
         match read {
             Read::NotYet => return Ok(false),
             Read::Chunk(chunk) => {
@@ -264,12 +278,18 @@ impl Replay {
         })
     }
 
-    fn run_commands(&mut self, instance: &mut Instance, open: &mut Open) -> Result<Stepped, String> {
+    fn run_commands(
+        &mut self,
+        instance: &mut Instance,
+        open: &mut Open,
+    ) -> Result<Stepped, String> {
         let Content::Commands(reader) = &mut open.content else {
             return Ok(Stepped::More);
         };
         for _ in 0..STEP_COMMANDS {
-            let found = reader.next().map_err(|malformed| open.part.bad_format(&malformed))?;
+            let found = reader
+                .advance()
+                .map_err(|malformed| open.part.bad_format(&malformed))?;
             match found {
                 Found::Incomplete => return Ok(Stepped::NeedsInput),
                 Found::Time(_) | Found::Annotation => {}
@@ -311,7 +331,12 @@ impl Replay {
         }
     }
 
-    fn run(&mut self, instance: &mut Instance, args: Args<'_>, part: &PartToLoad) -> Result<(), String> {
+    fn run(
+        &mut self,
+        instance: &mut Instance,
+        args: Args<'_>,
+        part: &PartToLoad,
+    ) -> Result<(), String> {
         let resolved = instance.commands.resolve(args.at(0), args.get(1));
         let Some(command) = resolved.filter(|command| command.accepts(args.len())) else {
             return Err(format!(
@@ -425,7 +450,10 @@ impl Open {
         log::warn!("!!! Warning: short read while loading the AOF file {name}!!!");
         log::warn!("!!! Truncating the AOF {name} at offset {} !!!", self.valid);
         let cut = |file: std::fs::File| file.set_len(self.valid).and_then(|()| file.sync_all());
-        let done: io::Result<()> = OpenOptions::new().write(true).open(&self.path).and_then(cut);
+        let done: io::Result<()> = OpenOptions::new()
+            .write(true)
+            .open(&self.path)
+            .and_then(cut);
         done.map_err(|error| {
             format!(
                 "Error truncating the AOF file {name}: {}",

@@ -31,11 +31,11 @@ use crate::keyspace::Propagation;
 use crate::logging::system_text;
 use crate::persistence::aof::{Feeder, Manifest};
 
+use self::log::LogFile;
 pub use files::{ListError, Places};
 pub use load::Replay;
-pub use rewrite::{RewriteFigures, RewriteStart};
-use self::log::LogFile;
 use rewrite::{Rewrite, Source};
+pub use rewrite::{RewriteFigures, RewriteStart};
 
 /// Time between two attempts to write after one that failed, in µs.
 const RETRY_PERIOD_US: u64 = 100_000;

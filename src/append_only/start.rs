@@ -92,7 +92,10 @@ impl Instance {
         })?;
         if manifest.text() != before {
             places.store(&manifest.text()).map_err(|error| {
-                format!("Error trying to write the AOF manifest: {}", system_reason(&error))
+                format!(
+                    "Error trying to write the AOF manifest: {}",
+                    system_reason(&error)
+                )
             })?;
         }
         let what = if is_new { "Creating" } else { "Opening" };

@@ -135,7 +135,10 @@ fn switch_append_only(instance: &mut Instance) -> Result<(), String> {
         false => instance.turn_off_append_only(),
     };
     switched.map_err(|error| {
-        log::warn!("Can't turn the append-only file on or off: {}", system_reason(&error));
+        log::warn!(
+            "Can't turn the append-only file on or off: {}",
+            system_reason(&error)
+        );
         REFUSAL.to_string()
     })
 }

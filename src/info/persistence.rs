@@ -62,7 +62,9 @@ pub(super) static PERSISTENCE: &[Field] = &[
     Field::of("rdb_last_load_keys_loaded", |facts| {
         saving(facts).keys_loaded.to_string()
     }),
-    Field::of("aof_enabled", |facts| flag(aof(facts).state() != State::Off)),
+    Field::of("aof_enabled", |facts| {
+        flag(aof(facts).state() != State::Off)
+    }),
     Field::of("aof_rewrite_in_progress", |facts| {
         flag(aof(facts).is_rewriting())
     }),

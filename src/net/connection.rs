@@ -196,7 +196,9 @@ mod tests {
             got
         });
         loop {
-            let (sent, count) = connection.flush(&mut reply, usize::MAX).expect("the peer reads");
+            let (sent, count) = connection
+                .flush(&mut reply, usize::MAX)
+                .expect("the peer reads");
             assert!(count <= SEND_MAX_BYTES, "{count} bytes in one go");
             match sent {
                 Sent::All => break,

@@ -47,7 +47,11 @@ pub enum LoadingStep {
 }
 
 impl Instance {
-    pub(crate) fn loader_settings(&self, duplicates: Duplicates, input_bytes: u64) -> LoaderSettings {
+    pub(crate) fn loader_settings(
+        &self,
+        duplicates: Duplicates,
+        input_bytes: u64,
+    ) -> LoaderSettings {
         let mut values = LoadSettings::of(&self.config);
         values.lists.large_bytes = self.list_large_bytes;
         LoaderSettings {

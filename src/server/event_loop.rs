@@ -206,7 +206,10 @@ impl EventLoop {
 
     fn run_until_loaded(&mut self) -> Result<(), String> {
         let mut events = Events::with_capacity(EVENTS_MAX);
-        while self.instance.is_loading() && self.load_error.is_none() && !self.shutdown.is_complete() {
+        while self.instance.is_loading()
+            && self.load_error.is_none()
+            && !self.shutdown.is_complete()
+        {
             let timeout = self.poll_timeout();
             match self.poll.poll(&mut events, timeout) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,

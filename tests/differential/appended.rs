@@ -47,10 +47,9 @@ pub fn compare(
 /// not pass on.
 fn comparable(mut commands: Vec<Words>, failed: &[Words]) -> Vec<Words> {
     let is = |word: &[u8], name: &str| word.eq_ignore_ascii_case(name.as_bytes());
-    commands.retain(|words| {
-        !failed.contains(words)
-            && !(is(&words[0], "bitfield") && words.iter().any(|word| is(word, "fail")))
-    });
+    let may_fail =
+        |words: &Words| is(&words[0], "bitfield") && words.iter().any(|word| is(word, "fail"));
+    commands.retain(|words| !failed.contains(words) && !may_fail(words));
     // From 7.2 on a consumer is there even if it got nothing, and a group's position is passed on each time.
     let of_newer: [&[u8]; 2] = [b"CREATECONSUMER", b"SETID"];
     commands.retain(|words| words[0] != b"XGROUP" || !of_newer.contains(&words[1].as_slice()));

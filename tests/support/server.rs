@@ -58,7 +58,9 @@ impl Server {
         let pid = self.child.id().to_string();
         let limit = bytes.map_or("unlimited".into(), |bytes| bytes.to_string());
         let limit = format!("--fsize={limit}:");
-        let status = Command::new("prlimit").args(["--pid", &pid, &limit]).status();
+        let status = Command::new("prlimit")
+            .args(["--pid", &pid, &limit])
+            .status();
         assert!(status.expect("prlimit runs").success());
     }
 

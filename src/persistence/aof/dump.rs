@@ -154,7 +154,8 @@ impl CommandDump {
 
     /// Lets go of about so many records that nobody wants any more; says whether there are more.
     pub fn release_step(&mut self, records: usize) -> bool {
-        self.queue.truncate(self.queue.len().saturating_sub(records));
+        self.queue
+            .truncate(self.queue.len().saturating_sub(records));
         !self.queue.is_empty() || self.version.release_step(records)
     }
 

@@ -106,7 +106,7 @@ impl AppendedReader {
     /// # Errors
     ///
     /// It is neither a command nor an annotation.
-    pub fn next(&mut self) -> Result<Found, Malformed> {
+    pub fn advance(&mut self) -> Result<Found, Malformed> {
         let Some(first) = self.bytes.get(self.start) else {
             self.arguments.clear();
             return Ok(Found::Incomplete);
@@ -274,7 +274,7 @@ mod tests {
         for chunk in chunks {
             reader.feed(chunk);
             loop {
-                match reader.next() {
+                match reader.advance() {
                     Ok(Found::Incomplete) => break,
                     Ok(Found::Command) => {
                         let words = reader
