@@ -1,7 +1,7 @@
 //! Loads keys into a server and measures how long a quiet client waits meanwhile: the instrument behind `scripts/bench`.
 //!
 //! Both clients live in one mio loop, so that no scheduler stands between them. The *loader* sends one command many times,
-//! `--in-flight` at once, and sends no more before all are answered: a ping can queue behind one small batch at most, so
+//! `--in-flight` at once and no more than `--rate` a second, and sends no more before all are answered: a ping can queue behind one small batch at most, so
 //! any longer wait is the server's own. The *quiet client* sends PING every `--ping-us` (0: never).
 //!
 //! Usage: `probe --port N [options] [COMMAND [ARGUMENT…]]`, where `{i}` in an argument becomes twelve digits that count
@@ -31,6 +31,8 @@ struct Options {
     port: u16,
     count: u64,
     in_flight: u64,
+    /// Requests a second at most, if that is limited.
+    rate: Option<u64>,
     ping_interval: Option<Duration>,
     server_process: Option<u32>,
     until_empty: bool,
@@ -67,6 +69,7 @@ impl Options {
             port: u16::try_from(take("--port", 0))?,
             count: take("--count", 1),
             in_flight: take("--in-flight", 64),
+            rate: Some(take("--rate", 0)).filter(|&rate| rate > 0),
             ping_interval: Some(take("--ping-us", 0))
                 .filter(|&micros| micros > 0)
                 .map(Duration::from_micros),
@@ -272,6 +275,8 @@ struct Probe<'options> {
     waits: Waits,
     batches: Histogram<u64>,
     batch_sent_at: Instant,
+    /// The rate allows no other batch before this.
+    next_batch_at: Instant,
     sent_count: u64,
     started_at: Instant,
     loaded_at: Option<Instant>,
@@ -308,6 +313,7 @@ impl<'options> Probe<'options> {
             waits,
             batches: histogram,
             batch_sent_at: now,
+            next_batch_at: now,
             sent_count: if options.command.is_empty() {
                 options.count
             } else {
@@ -360,7 +366,13 @@ impl<'options> Probe<'options> {
             }
             _ => DATABASE_SIZE_INTERVAL,
         };
-        until_ping.min(DATABASE_SIZE_INTERVAL)
+        let until_batch = match self.options.rate {
+            Some(_) if self.loader.owed == 0 => {
+                self.next_batch_at.saturating_duration_since(Instant::now())
+            }
+            _ => DATABASE_SIZE_INTERVAL,
+        };
+        until_ping.min(until_batch).min(DATABASE_SIZE_INTERVAL)
     }
 
     fn is_done(&self) -> bool {
@@ -373,7 +385,8 @@ impl<'options> Probe<'options> {
     }
 
     fn send_batch(&mut self) -> io::Result<()> {
-        if self.loader.owed > 0 || self.loaded_at.is_some() {
+        let is_early = self.options.rate.is_some() && Instant::now() < self.next_batch_at;
+        if self.loader.owed > 0 || self.loaded_at.is_some() || is_early {
             return Ok(());
         }
         let batch = self
@@ -389,6 +402,9 @@ impl<'options> Probe<'options> {
                 .append_request(number, &mut self.loader.unsent);
         }
         self.sent_count += batch;
+        if let Some(rate) = self.options.rate {
+            self.next_batch_at += Duration::from_secs_f64(batch as f64 / rate as f64);
+        }
         self.loader.owed = batch;
         self.batch_sent_at = Instant::now();
         self.loader.flush()

@@ -53,6 +53,8 @@ pub struct Instance {
     pub loading: Option<Box<Loading>>,
     /// How helper threads wake the loop.
     pub wake: Wake,
+    /// A signal asks for the end, which the cron brings about (SHUTDOWN ABORT).
+    pub shutdown_scheduled: bool,
     /// Whether some commands are refused that would be taken else: data are being loaded, or saving fails.
     pub is_restricted: bool,
     pub transactions: Transactions,
@@ -204,6 +206,7 @@ impl Instance {
             saving: Saving::default(),
             loading: None,
             wake: Wake::default(),
+            shutdown_scheduled: false,
             is_restricted: false,
             transactions: Transactions::default(),
             pubsub: PubSub::default(),

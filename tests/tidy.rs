@@ -20,9 +20,10 @@ const LAYERS: &[&[&str]] = &[
         "effects",
         "info",
         "scripting",
+        "saving",
     ],
     &["persistence"],
-    &["keyspace", "net"],
+    &["keyspace", "net", "disk"],
     &["config", "resp"],
     &["types", "collections"],
     &[

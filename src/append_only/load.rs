@@ -272,7 +272,7 @@ impl Replay {
             LoadStep::NeedsInput => Stepped::NeedsInput,
             LoadStep::Done => {
                 self.used_memory = loader.notes.used_memory.unwrap_or(0);
-                instance.note_loaded(loader);
+                instance.note_loaded(loader, Duplicates::Refuse)?;
                 Stepped::SnapshotDone
             }
         })

@@ -2,6 +2,7 @@
 
 use crate::instance::Instance;
 use crate::resp::Protocol;
+use crate::saving::SAVE_FAILED;
 use crate::scripting;
 use crate::session::{Mode, Session};
 
@@ -56,7 +57,7 @@ pub fn admit(
     }
     let is_queuing = session.transaction.is_some();
     let mut flags = command.flags;
-    if (is_queuing || instance.pause.is_active())
+    if (is_queuing || instance.pause.is_active() || instance.is_restricted)
         && let Some(flags_of) = command.spec.flags_of
     {
         flags = flags_of(instance, args, flags);
@@ -77,6 +78,11 @@ pub fn admit(
     {
         return Verdict::Refuse(refused_to_subscriber(command));
     }
+    if instance.is_restricted
+        && let Err(error) = check_restrictions(instance, command, flags)
+    {
+        return Verdict::Refuse(error);
+    }
     if let Some(kind) = instance.scripting.busy()
         && !command.flags.has(Flag::AllowBusy)
     {
@@ -91,11 +97,6 @@ pub fn admit(
         } else {
             Verdict::Run(id)
         };
-    }
-    if instance.is_restricted
-        && let Err(error) = check_restrictions(instance, command, flags)
-    {
-        return Verdict::Refuse(error);
     }
     if instance.pause.is_active() && instance.pause.holds(flags, instance.now_ms()) {
         return Verdict::Postpone;
@@ -153,12 +154,7 @@ fn check_restrictions(
 ) -> Result<(), CommandError> {
     let changes = flags.has(Flag::Write) || command.spec.name == "ping";
     if changes && instance.refuses_writes_for_failed_save() {
-        return Err(CommandError::fixed(
-            "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. \
-             Commands that may modify the data set are disabled, because this instance is configured to report \
-             errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check \
-             the Redis logs for details about the RDB error.",
-        ));
+        return Err(CommandError::fixed(SAVE_FAILED));
     }
     if changes && let Some(reason) = instance.aof.denial() {
         return Err(CommandError::new(format!(

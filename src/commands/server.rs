@@ -142,7 +142,12 @@ fn shutdown(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         return Err(CommandError::SYNTAX);
     }
     if abort {
-        return Err(CommandError::fixed("ERR No shutdown in progress."));
+        if !std::mem::take(&mut context.instance.shutdown_scheduled) {
+            return Err(CommandError::fixed("ERR No shutdown in progress."));
+        }
+        log::info!("Shutdown manually aborted.");
+        context.reply.ok();
+        return Ok(());
     }
     if let Some(kind) = context.instance.scripting.busy()
         && !options.no_save

@@ -54,7 +54,7 @@ impl Instance {
         if self.saving.is_active() {
             return BackgroundStart::InProgress;
         }
-        let (target, temporary) = (self.snapshot_path(), self.temporary_snapshot_path());
+        let (target, temporary) = (self.snapshot_path(), self.background_snapshot_path());
         let now_ms = self.now_ms();
         self.saving.figures.saves += 1;
         self.saving.figures.last_try_seconds = now_ms / 1000;

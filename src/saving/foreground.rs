@@ -1,5 +1,8 @@
 //! Saving while everybody waits: SAVE, DEBUG RELOAD, and the end of the server.
 
+use std::path::Path;
+use std::time::Duration;
+
 use crate::disk::{NewFile, StepFailed};
 use crate::instance::Instance;
 use crate::persistence::snapshot::{Origin, Progress, Snapshot};
@@ -23,9 +26,16 @@ impl Instance {
         let settings = self.snapshot_settings(Origin::Plain);
         let snapshot = Snapshot::pin(&self.keyspace, settings);
         let changes = self.keyspace.changes.total();
-        let (target, temporary) = (self.snapshot_path(), self.temporary_snapshot_path());
+        let (target, temporary) = (self.snapshot_path(), self.foreground_snapshot_path());
         let file = NewFile::create(&temporary, self.config.rdb_save_incremental_fsync);
-        let saved = file.and_then(|file| write_all(snapshot, file, &target));
+        let delay_us = u64::try_from(self.config.rdb_key_save_delay).unwrap_or(0);
+        let clock = &mut self.clock;
+        let pause = || {
+            if delay_us > 0 {
+                clock.sleep(Duration::from_micros(delay_us));
+            }
+        };
+        let saved = file.and_then(|file| write_all(snapshot, file, &target, pause));
         self.saving.figures.saves += 1;
         match saved {
             Ok(()) => {
@@ -40,14 +50,17 @@ impl Instance {
     }
 }
 
+/// Writes a snapshot to its end; pauses after each step.
 fn write_all(
     mut snapshot: Snapshot,
     mut file: NewFile,
-    target: &std::path::Path,
+    target: &Path,
+    mut pause: impl FnMut(),
 ) -> Result<(), StepFailed> {
     let mut chunk = Vec::new();
     loop {
         let progress = snapshot.step();
+        pause();
         if snapshot.buffered_bytes() >= CHUNK_BYTES || progress == Progress::Done {
             chunk = snapshot.take(chunk);
             file.write(&chunk)?;

@@ -9,6 +9,7 @@ use crate::instance::Instance;
 use crate::persistence::rdb::Scrutiny;
 use crate::persistence::snapshot::{Duplicates, LoadStep, Loader, LoaderSettings, Purpose};
 use crate::persistence::values::LoadSettings;
+use crate::scripting::functions::RestorePolicy;
 
 /// Time between two lines on the progress in the log, in ms.
 const PROGRESS_PERIOD_MS: i64 = 5000;
@@ -129,7 +130,7 @@ impl Instance {
                 Read::Failed(error) => return Err(describe_unreadable(&loading.path, &error)),
             },
             LoadStep::Done => {
-                self.end_loading();
+                self.end_loading()?;
                 return Ok(LoadingStep::Done);
             }
         }
@@ -145,21 +146,22 @@ impl Instance {
         Ok(LoadingStep::More)
     }
 
-    fn end_loading(&mut self) {
+    fn end_loading(&mut self) -> Result<(), String> {
         let Some(loading) = self.loading.take() else {
-            return;
+            return Ok(());
         };
         self.update_restrictions();
-        self.note_loaded(&loading.loader);
+        self.note_loaded(&loading.loader, Duplicates::Refuse)?;
         let elapsed_us = self.clock.monotonic_us() - loading.started_us;
         log::info!(
             "DB loaded from disk: {:.3} seconds",
             elapsed_us as f64 / 1e6
         );
+        Ok(())
     }
 
     /// Takes over what a snapshot said besides its keys.
-    pub(crate) fn note_loaded(&mut self, loader: &Loader) {
+    pub(crate) fn note_loaded(&mut self, loader: &Loader, duplicates: Duplicates) -> Result<(), String> {
         let (figures, notes) = (loader.figures, &loader.notes);
         if let Some(version) = &notes.server_version {
             log::info!("Loading RDB produced by version {version}");
@@ -177,10 +179,7 @@ impl Instance {
         for module in &notes.modules_skipped {
             log::warn!("Skipped the data of a module that is not there (number {module:#x})");
         }
-        if !notes.functions.is_empty() {
-            let count = notes.functions.len();
-            log::warn!("{count} libraries of functions were not loaded: this version runs none");
-        }
+        self.load_libraries(&notes.functions, duplicates)?;
         let skipped = match figures.empty {
             0 => String::new(),
             empty => format!(", empty keys skipped: {empty}"),
@@ -193,6 +192,17 @@ impl Instance {
         self.saving.figures.keys_loaded = figures.keys;
         self.saving.figures.keys_expired = figures.expired;
         self.stats.sanitized_payloads += figures.sanitized;
+        Ok(())
+    }
+
+    fn load_libraries(&mut self, codes: &[Vec<u8>], duplicates: Duplicates) -> Result<(), String> {
+        let policy = match duplicates {
+            Duplicates::Refuse => RestorePolicy::Append,
+            Duplicates::Replace => RestorePolicy::Replace,
+        };
+        let scripting = &mut self.scripting;
+        let loaded = scripting.restore_libraries(&self.clock, codes, policy);
+        loaded.map_err(|error| format!("Failed creating the library: {}", error.text()))
     }
 
     /// Forgets all data, which does not count as a change: they are to be loaded anew. O(databases).
@@ -201,6 +211,7 @@ impl Instance {
         for database in 0..self.keyspace.count() {
             self.keyspace.flush(database);
         }
+        self.scripting.flush_functions();
         self.saving.figures.saved_changes = self.keyspace.changes.total() - unsaved;
     }
 
@@ -219,8 +230,7 @@ impl Instance {
             match step.map_err(|error| describe(&path, &error))? {
                 LoadStep::More => {}
                 LoadStep::Done => {
-                    self.note_loaded(&loader);
-                    return Ok(());
+                    return self.note_loaded(&loader, duplicates);
                 }
                 LoadStep::NeedsInput => match reader.wait() {
                     Read::Chunk(chunk) => {

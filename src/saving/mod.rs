@@ -14,6 +14,8 @@ pub use loading::{Loading, LoadingFigures, LoadingStep};
 
 use std::path::{Path, PathBuf};
 
+use bytes::Bytes;
+
 use crate::REDIS_VERSION;
 use crate::config::{Named, system_reason};
 use crate::disk::{StepFailed, WriteStep};
@@ -21,6 +23,12 @@ use crate::instance::Instance;
 use crate::persistence::snapshot::{AccessNote, Origin, Snapshot, SnapshotSettings};
 
 use background::Background;
+
+/// What who wants to change anything is told while saving fails.
+pub const SAVE_FAILED: &str = "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to \
+    persist to disk. Commands that may modify the data set are disabled, because this instance is configured to report \
+    errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis logs for \
+    details about the RDB error.";
 
 /// What the server knows of its saving.
 #[derive(Default)]
@@ -36,7 +44,7 @@ pub struct Saving {
 }
 
 /// What INFO shows of saving and loading.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct SavingFigures {
     /// Changes that had been made when the data set was last saved.
     pub saved_changes: u64,
@@ -53,22 +61,6 @@ pub struct SavingFigures {
     pub saves: u64,
     pub keys_loaded: u64,
     pub keys_expired: u64,
-}
-
-impl Default for SavingFigures {
-    fn default() -> SavingFigures {
-        SavingFigures {
-            saved_changes: 0,
-            last_save_seconds: 0,
-            last_try_seconds: 0,
-            last_failed: false,
-            last_duration_seconds: None,
-            last_copied_bytes: 0,
-            saves: 0,
-            keys_loaded: 0,
-            keys_expired: 0,
-        }
-    }
 }
 
 impl Saving {
@@ -106,9 +98,17 @@ impl Instance {
                 name if name.ends_with("lfu") => AccessNote::Frequency,
                 _ => AccessNote::Nothing,
             },
-            functions: Vec::new(),
+            functions: self.libraries(),
             keys_per_step: usize::from(self.config.rdb_key_save_delay > 0),
         }
+    }
+
+    /// The code of the libraries of functions.
+    fn libraries(&self) -> Vec<Bytes> {
+        let libraries = self.scripting.functions.iter();
+        libraries
+            .map(|(_, library)| Bytes::copy_from_slice(&library.code))
+            .collect()
     }
 
     /// Whether a test slows saving or loading down, so that there is something to do every moment.
@@ -128,8 +128,14 @@ impl Instance {
         folder.join(&self.config.dbfilename)
     }
 
-    /// A name for a snapshot that is not complete, in the same folder.
-    fn temporary_snapshot_path(&mut self) -> PathBuf {
+    /// The name of a snapshot that is being written while everybody waits.
+    pub fn foreground_snapshot_path(&self) -> PathBuf {
+        let name = format!("temp-{}.rdb", std::process::id());
+        self.snapshot_path().with_file_name(name)
+    }
+
+    /// A name for a snapshot that is written in the background, in the same folder.
+    fn background_snapshot_path(&mut self) -> PathBuf {
         self.saving.files += 1;
         let name = format!("temp-{}.{}.rdb", std::process::id(), self.saving.files);
         self.snapshot_path().with_file_name(name)

@@ -8,6 +8,7 @@ use crate::command::{Args, CommandId, Context};
 use crate::instance::Instance;
 use crate::resp::Reply;
 use crate::resp::reply::Protocol;
+use crate::saving::SAVE_FAILED;
 use crate::session::Session;
 
 use super::failure;
@@ -165,6 +166,10 @@ impl Bridge<'_> {
             return error("Write commands are not allowed from read-only scripts.");
         }
         if command.flags.has(Flag::Write) {
+            // What has been begun is brought to its end.
+            if !self.run.has_written && self.instance.refuses_writes_for_failed_save() {
+                return Err(SAVE_FAILED.to_string());
+            }
             self.run.has_written = true;
         }
         Ok(id)

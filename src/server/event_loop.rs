@@ -185,7 +185,8 @@ impl EventLoop {
         self.run_until_loaded()?;
         if let Some(error) = self.load_error.take() {
             warn!("{error}");
-            return Err("Terminating server after rdb file reading failure.".to_string());
+            warn!("Terminating server after rdb file reading failure.");
+            return Err(format!("Fatal error loading the DB: {error}"));
         }
         Ok(())
     }
@@ -564,7 +565,8 @@ impl EventLoop {
     fn take_signals(&mut self) {
         while let Some(signal) = self.signals.drain() {
             super::startup::log_signal(signal);
-            self.begin_shutdown_by_signal(signal);
+            self.shutdown.schedule(signal);
+            self.instance.shutdown_scheduled = true;
         }
     }
 
@@ -587,6 +589,7 @@ impl EventLoop {
         for token in overdue {
             self.close(token);
         }
+        self.begin_scheduled_shutdown();
     }
 
     /// Has a client's replies wait until what is appended by now is settled. What came behind those that wait already waits on.

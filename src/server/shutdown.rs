@@ -4,7 +4,7 @@ use log::{info, warn};
 
 use crate::instance::ShutdownOptions;
 use crate::session::Token;
-use crate::sys::signals::Signal;
+use crate::sys::signals::{Signal, remove_when_insisted};
 
 use super::event_loop::EventLoop;
 use super::startup;
@@ -13,6 +13,8 @@ use super::startup;
 #[derive(Default)]
 pub struct Shutdown {
     complete: bool,
+    /// The signal that asked for it.
+    scheduled: Option<Signal>,
 }
 
 impl Shutdown {
@@ -20,11 +22,30 @@ impl Shutdown {
     pub fn is_complete(&self) -> bool {
         self.complete
     }
+
+    /// Notes that a signal asks for the end.
+    pub fn schedule(&mut self, signal: Signal) {
+        self.scheduled = Some(signal);
+    }
 }
 
 impl EventLoop {
+    /// Ends the server if a signal has asked for it and nobody has said since that it is to stay.
+    pub(super) fn begin_scheduled_shutdown(&mut self) {
+        if self.shutdown.scheduled.is_none() || self.instance.cron_paused {
+            return;
+        }
+        match (
+            self.shutdown.scheduled.take(),
+            std::mem::take(&mut self.instance.shutdown_scheduled),
+        ) {
+            (Some(signal), true) => self.begin_shutdown_by_signal(signal),
+            _ => self.signals.forget_request(),
+        }
+    }
+
     /// A signal asks for the end; its options are those of the settings.
-    pub(super) fn begin_shutdown_by_signal(&mut self, signal: Signal) {
+    fn begin_shutdown_by_signal(&mut self, signal: Signal) {
         let flags = match signal {
             Signal::Terminate => self.instance.config.shutdown_on_sigterm,
             Signal::Interrupt => self.instance.config.shutdown_on_sigint,
@@ -74,6 +95,7 @@ impl EventLoop {
             return true;
         }
         info!("Saving the final RDB snapshot before exiting.");
+        remove_when_insisted(&self.instance.foreground_snapshot_path());
         if self.instance.save().is_ok() {
             return true;
         }

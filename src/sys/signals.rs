@@ -3,14 +3,36 @@
 //! A handler may do next to nothing, so it sets a flag and writes one byte into a socket pair whose other end the
 //! poll loop watches. Everything else happens in the loop, when it calls [`Signals::drain`].
 
+use std::ffi::CString;
 use std::io::{self, Read};
 use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::ptr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::low_level;
+
+/// The name of the file that is removed when somebody insists on the end, or null.
+static DOOMED_FILE: AtomicPtr<libc::c_char> = AtomicPtr::new(ptr::null_mut());
+
+/// Has a file removed when a second SIGINT ends the process at once. For the last file of a process: the name stays in memory.
+pub fn remove_when_insisted(path: &Path) {
+    if let Ok(name) = CString::new(path.as_os_str().as_bytes()) {
+        DOOMED_FILE.store(name.into_raw(), Ordering::SeqCst);
+    }
+}
+
+fn remove_doomed_file() {
+    let name = DOOMED_FILE.load(Ordering::SeqCst);
+    if !name.is_null() {
+        // SAFETY: the name ends with a zero and is never freed; `unlink` is safe in a signal handler.
+        unsafe { libc::unlink(name) };
+    }
+}
 
 /// A request to end that came as a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,6 +119,7 @@ fn note_or_insist(
     let action = move || {
         if guard.load(Ordering::SeqCst) {
             insist();
+            remove_doomed_file();
             low_level::exit(1);
         }
     };

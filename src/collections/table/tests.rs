@@ -466,3 +466,30 @@ fn random_entries_are_taken_out_of_one_version_only() {
     let left: HashSet<u32> = second.iter().map(|item| item.pair().0).collect();
     assert_eq!(left, taken);
 }
+
+/// Whatever was expected, everything is found; where it was right, no more memory is taken than without.
+#[test]
+fn a_table_may_know_how_large_it_becomes() {
+    const ENTRIES: usize = 50_000;
+    let grow = |expected: usize| {
+        let mut table = table();
+        table.expect(expected);
+        for key in 0..ENTRIES as u32 {
+            let hash = table.hash(&key.to_be_bytes());
+            table.insert(hash, Item::new(key, key));
+        }
+        for key in 0..ENTRIES as u32 {
+            let key = key.to_be_bytes();
+            assert!(table.get(table.hash(&key), &key).is_some());
+        }
+        table.memory_bytes()
+    };
+    let by_itself = grow(0);
+    for (expected, share_max) in [(ENTRIES, 1.1), (ENTRIES / 10, 1.1), (ENTRIES * 8, 9.0)] {
+        let bytes = grow(expected);
+        assert!(
+            (bytes as f64) < by_itself as f64 * share_max,
+            "{bytes} bytes with {expected} expected, {by_itself} by itself"
+        );
+    }
+}

@@ -312,7 +312,7 @@ impl Loader {
             self.has_checksum = checksum != 0;
             let is_right = checksum == 0 || checksum == self.checksum.value();
             if self.settings.checks_sum && !is_right {
-                return Err(reader.error(Fault::Corrupt("Wrong RDB checksum")));
+                return Err(reader.error(Fault::Corrupt("RDB CRC error")));
             }
         }
         self.stage = Stage::Done;

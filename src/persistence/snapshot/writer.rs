@@ -92,7 +92,7 @@ pub struct Snapshot {
     /// Records of the present database that are still to be written.
     queue: Vec<Record>,
     /// The value that is being written.
-    value: Option<ValueCursor>,
+    value: Option<Box<ValueCursor>>,
     out: Vec<u8>,
     checksum: Checksum,
     keys_written: usize,

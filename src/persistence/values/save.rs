@@ -60,7 +60,7 @@ pub enum Saved {
     /// It is written.
     Whole,
     /// Only its type is: this writes the rest.
-    Begun(ValueCursor),
+    Begun(Box<ValueCursor>),
 }
 
 /// Writes the type of a value, its key, and the value: at once if both are small. O(1).
@@ -68,7 +68,8 @@ pub fn save_key(record: &Record, writer: &mut Writer<'_>) -> Saved {
     let (key, value) = (record.key(), record.value());
     writer.kind(kind_of(value));
     if key.len() > LONG_TEXT_BYTES || !is_small(value) {
-        return Saved::Begun(ValueCursor::of_key_and_value(record.clone()));
+        let cursor = ValueCursor::of_key_and_value(record.clone());
+        return Saved::Begun(Box::new(cursor));
     }
     writer.string(key);
     save_small(value, writer);

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use crate::persistence::rdb::{EntriesRead, Fault, StreamId, StreamPiece, Writer};
 use crate::types::stream::{
-    ConsumerParts, Group, GroupParts, History, Holder, Id, PartsError, Stream,
+    Consumer, ConsumerParts, Group, GroupParts, History, Holder, Id, PartsError, Stream,
 };
 
 use super::load::MISPLACED;
@@ -237,7 +237,7 @@ impl StreamCursor {
                 writer.length(pending.deliveries);
             }
             if run.end >= group.pending().len() {
-                write_consumer_count(group, writer);
+                begin_consumers(group, writer);
                 (self.consumer, self.next) = (0, Next::Consumer);
             }
             return;
@@ -248,16 +248,11 @@ impl StreamCursor {
             return;
         };
         if let Next::Consumer = self.next {
-            let (name, count) = (consumer.name(), consumer.pending().len());
-            let times_ms = (consumer.seen_ms, consumer.active_ms.unwrap_or(-1));
-            if name == NOBODY && group.released() > 0 {
-                let count = count + group.released();
-                save_consumer(name, times_ms, count, ids_of_nobody(group), writer);
+            if begin_consumer(group, consumer, writer) {
+                (self.pending, self.next) = (0, Next::ConsumerPending);
+            } else {
                 self.consumer += 1;
-                return;
             }
-            save_consumer(name, times_ms, count, std::iter::empty(), writer);
-            (self.pending, self.next) = (0, Next::ConsumerPending);
             return;
         }
         for id in consumer.pending().range(run.clone()) {
@@ -288,14 +283,38 @@ fn begin_group(group: &Group, writer: &mut Writer<'_>) {
     writer.length(group.pending().len() as u64);
 }
 
-/// Writes the number of consumers, and first of all the one that stands for nobody, if it is needed and is none of them.
-fn write_consumer_count(group: &Group, writer: &mut Writer<'_>) {
+/// Writes how many consumers there are, and the one that has what nobody has, unless one without a name is there.
+fn begin_consumers(group: &Group, writer: &mut Writer<'_>) {
     let has_nobody = group.released() > 0 && group.consumer(NOBODY).is_none();
     writer.length((group.consumers().count() + usize::from(has_nobody)) as u64);
     if has_nobody {
-        let count = group.released();
-        save_consumer(NOBODY, (0, -1), count, ids_of_nobody(group), writer);
+        save_consumer(
+            NOBODY,
+            (0, -1),
+            group.released(),
+            ids_of_nobody(group),
+            writer,
+        );
     }
+}
+
+/// Begins a consumer; says whether its entries are to follow. What nobody has belongs to one without a name, and is written at once.
+fn begin_consumer(group: &Group, consumer: &Consumer, writer: &mut Writer<'_>) -> bool {
+    let times_ms = (consumer.seen_ms, consumer.active_ms.unwrap_or(-1));
+    let own = consumer.pending();
+    if consumer.name() == NOBODY && group.released() > 0 {
+        let count = own.len() + group.released();
+        save_consumer(NOBODY, times_ms, count, ids_of_nobody(group), writer);
+        return false;
+    }
+    save_consumer(
+        consumer.name(),
+        times_ms,
+        own.len(),
+        std::iter::empty(),
+        writer,
+    );
+    true
 }
 
 /// What nobody has, or a consumer without a name.
