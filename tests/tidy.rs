@@ -21,6 +21,7 @@ const LAYERS: &[&[&str]] = &[
         "info",
         "scripting",
         "saving",
+        "append_only",
     ],
     &["persistence"],
     &["keyspace", "net", "disk"],

@@ -96,6 +96,7 @@ pub struct AppendOnly {
     /// Whether a reply may have to wait: something is not written or, with `always`, not on the disk.
     is_unsettled: bool,
     sync: Option<Sync>,
+    is_suspended: bool,
     /// When the next sync may begin.
     sync_due_us: u64,
     /// With `always`: how many replies the last sync let go.
@@ -135,6 +136,14 @@ pub struct Figures {
 }
 
 impl AppendOnly {
+    /// Whether nothing is forced to the disk for now, as `no-appendfsync-on-rewrite` asks while other files are written.
+    pub fn suspend_syncs(&mut self, is_suspended: bool) {
+        if self.is_suspended != is_suspended {
+            self.is_suspended = is_suspended;
+            self.note_settled();
+        }
+    }
+
     /// Takes the settings over.
     pub fn configure(&mut self, config: &Config) {
         self.settings = Settings {
@@ -193,7 +202,7 @@ impl AppendOnly {
     /// Offset up to which replies may leave.
     pub fn settled(&self) -> u64 {
         match (self.state, self.settings.policy) {
-            (State::On, AppendFsync::Always) => self.synced,
+            (State::On, AppendFsync::Always) if !self.is_suspended => self.synced,
             (State::On | State::Starting, _) => self.written,
             (State::Off, _) => u64::MAX,
         }
@@ -269,7 +278,7 @@ impl AppendOnly {
     /// Looks after syncs: takes in what threads have done, and begins the next sync if it is due. `held` replies wait for one.
     pub fn tend(&mut self, now_us: u64, held: usize) {
         self.collect(now_us, held);
-        if self.state == State::Off || self.written == self.synced {
+        if self.state == State::Off || self.written == self.synced || self.is_suspended {
             return;
         }
         match self.settings.policy {
@@ -297,6 +306,7 @@ impl AppendOnly {
         let waits = self.state != State::Off
             && self.settings.policy != AppendFsync::No
             && self.sync.is_none()
+            && !self.is_suspended
             && self.written > self.synced;
         waits.then_some(self.sync_due_us)
     }

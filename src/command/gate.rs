@@ -34,11 +34,7 @@ pub fn admit(
     resolved: Option<CommandId>,
 ) -> Verdict {
     let Some(id) = resolved else {
-        return if is_http(args.at(0)) {
-            Verdict::Abort
-        } else {
-            Verdict::Refuse(unknown_command(args))
-        };
+        return admit_unknown(args);
     };
     let command = instance.commands.get(id);
     if let Err(error) = check_shape(command, args) {
@@ -89,20 +85,32 @@ pub fn admit(
         return Verdict::Refuse(scripting::run::busy_error(kind));
     }
     if session.mode == Mode::Monitor {
-        // Of no use to a monitor, and no pause holds one back: as in Redis, where it is half a replica.
-        return if flags.intersects(KEYSPACE_ACCESS) {
-            Verdict::Refuse(CommandError::fixed(
-                "ERR Replica can't interact with the keyspace",
-            ))
-        } else {
-            Verdict::Run(id)
-        };
+        return admit_monitor(id, flags);
     }
     if instance.pause.is_active() && instance.pause.holds(flags, instance.now_ms()) {
         return Verdict::Postpone;
     }
     if is_queuing && !flags.has(Flag::NotQueued) {
         return Verdict::Queue(id, flags);
+    }
+    Verdict::Run(id)
+}
+
+#[cold]
+fn admit_unknown(args: Args<'_>) -> Verdict {
+    match is_http(args.at(0)) {
+        true => Verdict::Abort,
+        false => Verdict::Refuse(unknown_command(args)),
+    }
+}
+
+/// Data are of no use to a monitor, and no pause holds one back: as in Redis, where it is half a replica.
+#[cold]
+fn admit_monitor(id: CommandId, flags: FlagSet) -> Verdict {
+    if flags.intersects(KEYSPACE_ACCESS) {
+        return Verdict::Refuse(CommandError::fixed(
+            "ERR Replica can't interact with the keyspace",
+        ));
     }
     Verdict::Run(id)
 }

@@ -161,7 +161,11 @@ impl Instance {
     }
 
     /// Takes over what a snapshot said besides its keys.
-    pub(crate) fn note_loaded(&mut self, loader: &Loader, duplicates: Duplicates) -> Result<(), String> {
+    pub(crate) fn note_loaded(
+        &mut self,
+        loader: &Loader,
+        duplicates: Duplicates,
+    ) -> Result<(), String> {
         let (figures, notes) = (loader.figures, &loader.notes);
         if let Some(version) = &notes.server_version {
             log::info!("Loading RDB produced by version {version}");

@@ -609,6 +609,9 @@ impl EventLoop {
     /// Writes what was appended, and sends what waited for what is settled by now.
     fn settle_appended(&mut self) {
         let now_us = self.instance.clock.monotonic_us();
+        let busy = self.instance.aof.is_rewriting() || self.instance.saving.is_active();
+        let suspended = busy && self.instance.config.no_appendfsync_on_rewrite;
+        self.instance.aof.suspend_syncs(suspended);
         self.instance.aof.write(now_us);
         self.instance.aof.tend(now_us, self.held.len());
         if self.instance.aof.take_denial_change() {
