@@ -27,6 +27,11 @@ pub struct Clients {
     postponed: Vec<Token>,
     /// How many of those have left meanwhile.
     postponed_gone: usize,
+    /// Limit of the memory of all clients together, in bytes; 0: none, and nothing is counted.
+    memory_limit_bytes: usize,
+    /// What all clients were counted with, and those of them that may be evicted.
+    counted_bytes: usize,
+    evictable_bytes: usize,
     /// What clients were told while they were out on loan.
     late: Vec<Late>,
     /// Those whose replies have grown large by what they were told.
@@ -81,7 +86,8 @@ impl Clients {
 
     /// Removes a client that is not on loan.
     pub fn remove(&mut self, token: Token) -> Option<Box<Session>> {
-        let session = self.lend(token)?;
+        let mut session = self.lend(token)?;
+        self.recount(&mut session, 0);
         self.slots.remove(token.slot as usize);
         self.by_id.remove(&session.id);
         if session.mode == Mode::Monitor {
@@ -196,6 +202,66 @@ impl Clients {
     /// The tokens of all clients.
     pub fn tokens(&self) -> Vec<Token> {
         self.slots.iter().map(|(_, slot)| slot.token).collect()
+    }
+
+    /// Sets the limit of the memory of all clients together, in bytes; 0: none. O(clients) if it is another one.
+    pub fn set_memory_limit(&mut self, limit_bytes: usize) {
+        if std::mem::replace(&mut self.memory_limit_bytes, limit_bytes) == limit_bytes {
+            return;
+        }
+        for token in self.tokens() {
+            self.count_memory(token);
+        }
+    }
+
+    /// Whether the memory of all clients together is limited.
+    #[inline]
+    pub fn has_memory_limit(&self) -> bool {
+        self.memory_limit_bytes > 0
+    }
+
+    /// Counts a client's memory anew, if there is a limit and it is not on loan. O(1).
+    #[inline]
+    pub fn count_memory(&mut self, token: Token) {
+        if self.memory_limit_bytes > 0
+            && let Some(mut session) = self.lend(token)
+        {
+            self.count_memory_of(&mut session);
+            self.restore(session);
+        }
+    }
+
+    /// The same for a client that is on loan.
+    #[inline]
+    pub fn count_memory_of(&mut self, session: &mut Session) {
+        if self.memory_limit_bytes > 0 {
+            let bytes = match session.close {
+                // It goes, whatever happens to the others.
+                Close::Now => 0,
+                Close::No | Close::AfterReply => session.total_memory(),
+            };
+            self.recount(session, bytes);
+        }
+    }
+
+    fn recount(&mut self, session: &mut Session, bytes: usize) {
+        let before = std::mem::replace(&mut session.counted_bytes, bytes);
+        self.counted_bytes = self.counted_bytes - before + bytes;
+        if session.counted_evictable {
+            self.evictable_bytes -= before;
+        }
+        session.counted_evictable = !session.no_evict;
+        if session.counted_evictable {
+            self.evictable_bytes += bytes;
+        }
+    }
+
+    /// Whether all clients' memory has reached the limit, and some client may be evicted for that. O(1).
+    #[inline]
+    pub fn memory_limit_reached(&self) -> bool {
+        self.memory_limit_bytes > 0
+            && self.counted_bytes >= self.memory_limit_bytes
+            && self.evictable_bytes > 0
     }
 
     /// Asks the loop to send what waits for a client.

@@ -17,6 +17,7 @@ use crate::effects;
 use crate::effects::latency::LatencyMonitor;
 use crate::effects::slowlog::Slowlog;
 use crate::keyspace::{EventClass, Keyspace};
+use crate::memory::Memory;
 use crate::net::address::Address;
 use crate::net::listener::Listeners;
 use crate::persistence::values::Serialization;
@@ -37,6 +38,7 @@ pub struct Instance {
     pub clock: Clock,
     pub random: fastrand::Rng,
     pub clients: Clients,
+    pub memory: Memory,
     pub stats: Stats,
     pub command_stats: CommandStats,
     pub error_stats: ErrorStats,
@@ -92,6 +94,8 @@ pub struct Instance {
     pub attack_logged_ms: i64,
     /// Whether the cron stands still (DEBUG PAUSE-CRON).
     pub cron_paused: bool,
+    /// Whether idle clients keep room for replies (DEBUG REPLYBUFFER).
+    pub reply_buffers_stay: bool,
     /// From how many bytes on an element has a block of its own in its list (DEBUG QUICKLIST-PACKED-THRESHOLD).
     pub list_large_bytes: Option<usize>,
     /// Whether the replies of ordinary clients are limited.
@@ -184,6 +188,7 @@ impl Instance {
         let hash_seed = HashSeed::from_seed(random.u64(..));
         let mut keyspace = Keyspace::new(config.databases as usize, hash_seed);
         keyspace.access.seed(random.u64(..));
+        keyspace.seed_eviction(random.u64(..));
         let mut instance = Instance {
             commands,
             keyspace,
@@ -193,6 +198,7 @@ impl Instance {
             run_id: random_digits(&mut random),
             random,
             clients: Clients::default(),
+            memory: Memory::default(),
             stats: Stats::default(),
             command_stats,
             error_stats: ErrorStats::default(),
@@ -227,6 +233,7 @@ impl Instance {
             supervised: "no",
             attack_logged_ms: 0,
             cron_paused: false,
+            reply_buffers_stay: false,
             list_large_bytes: None,
             output_limited: false,
         };
@@ -273,6 +280,7 @@ impl Instance {
         self.keyspace.access.decay_minutes = config.lfu_decay_time;
         let limit = config.client_output_buffer_limit.normal;
         self.output_limited = limit.hard_bytes > 0 || limit.soft_bytes > 0;
+        self.apply_memory_limit();
         self.update_restrictions();
     }
 
@@ -573,6 +581,7 @@ impl Instance {
             ..Stats::default()
         };
         self.loop_figures = LoopFigures::default();
+        self.memory.reset_stats();
         self.keyspace.reset_stats();
         self.command_stats.reset();
         self.error_stats.reset();

@@ -26,6 +26,7 @@ pub mod scripting;
 
 pub mod blocking;
 pub mod effects;
+pub mod memory;
 pub mod saving;
 
 pub mod persistence;

@@ -116,6 +116,8 @@ pub struct Hold {
 /// One client's state.
 pub struct Session {
     pub id: u64,
+    /// The number of the client in whose name it acts: its own, but for a script's session.
+    pub actor: u64,
     pub token: Token,
     pub database: usize,
     pub address: Address,
@@ -154,6 +156,10 @@ pub struct Session {
     pub redacted: Vec<usize>,
     /// Replies that wait to be sent.
     pub reply: Reply,
+    /// What it was last counted with against the limit of all clients' memory, in bytes; 0 while there is no limit.
+    pub counted_bytes: usize,
+    /// Whether it might have been evicted then.
+    pub counted_evictable: bool,
     /// Most bytes of replies that waited to be sent at once, of late.
     pub reply_peak_bytes: usize,
     /// How much of them may not leave yet, and until when.
@@ -174,6 +180,7 @@ impl Session {
     pub fn new(id: u64, token: Token, address: Address, now_ms: i64) -> Session {
         Session {
             id,
+            actor: id,
             token,
             database: 0,
             address,
@@ -202,6 +209,8 @@ impl Session {
             traffic: Traffic::default(),
             redacted: Vec::new(),
             reply: Reply::new(Protocol::Resp2),
+            counted_bytes: 0,
+            counted_evictable: false,
             reply_peak_bytes: 0,
             hold: Hold::default(),
             flush_queued: false,
@@ -230,6 +239,11 @@ impl Session {
     /// Seconds since the client came, by the calendar's seconds.
     pub fn age_s(&self, now_ms: i64) -> i64 {
         now_ms.div_euclid(1000) - self.created_ms.div_euclid(1000)
+    }
+
+    /// Memory held for the client, in bytes; values that its replies share with the keyspace count in full.
+    pub fn total_memory(&self) -> usize {
+        self.memory() + self.reply.memory()
     }
 
     /// Memory held for the client but for its replies, in bytes.

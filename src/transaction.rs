@@ -17,6 +17,7 @@ use smallvec::SmallVec;
 use crate::command::spec::FlagSet;
 use crate::command::{Args, Command, CommandId};
 use crate::keyspace::{Changes, InterestId, Keyspace};
+use crate::resp::Reply;
 use crate::resp::RequestQueue;
 use crate::session::Session;
 
@@ -120,6 +121,20 @@ impl Transaction {
         self.flags = FlagSet::default();
         self.is_doomed = false;
     }
+}
+
+/// What is left of a transaction while a script in it is suspended.
+pub struct Rest {
+    pub transaction: Box<Transaction>,
+    /// The number of the command that comes next.
+    pub next: usize,
+    /// The replies so far, held back: nothing may come in between.
+    pub replies: Reply,
+    /// The command that runs it.
+    pub exec: CommandId,
+    pub database: usize,
+    /// Time that was spent on it, that of the suspended script apart.
+    pub ticks: u64,
 }
 
 /// What transactions need of the server.

@@ -166,7 +166,7 @@ fn step_record(
         }
         RecordStep::SetAccess(access) => {
             current.record.set_access(access);
-            assert_eq!(current.record.access(), access & 0x00ff_ffff);
+            assert_eq!(current.record.access(), access & 0x0fff_ffff);
         }
         RecordStep::With(key, expiry_ms) => {
             let record = current.record.with(&key, expiry_ms);

@@ -20,6 +20,7 @@ const LAYERS: &[&[&str]] = &[
         "effects",
         "info",
         "scripting",
+        "memory",
         "saving",
         "append_only",
     ],

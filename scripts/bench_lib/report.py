@@ -30,12 +30,14 @@ class Report:
 
     def __init__(self, facts, labels):
         self.facts, self.labels = facts, labels
-        self.cases, self.memory, self.waits = [], [], []
+        self.cases, self.evictions, self.memory, self.waits = [], [], [], []
 
     def markdown(self):
         parts = ["# Benchmark", "\n".join(f"- {name}: {value}" for name, value in self.facts.items())]
         if self.cases:
             parts += self._cpu()
+        if self.evictions:
+            parts += self._evictions()
         if self.memory:
             parts += self._memory()
         if self.waits:
@@ -50,6 +52,7 @@ class Report:
                 "facts": self.facts,
                 "labels": self.labels,
                 "cpu": [vars(case) for case in self.cases],
+                "evictions": [{"policy": policy, "servers": row} for policy, row in self.evictions],
                 "memory": [{"shape": shape, "servers": row} for shape, row in self.memory],
                 "waits": [{"server": name, "phase": phase, **figures} for name, phase, figures in self.waits],
             },
@@ -90,6 +93,25 @@ class Report:
             return [_figure(case.ratio(peer, ECHO), 2) if peer else "–"]
         to_peer = case.ratio(SUBJECT, peer) if peer else None
         return [_figure(case.ratio(SUBJECT, ECHO), 2), f"{to_peer:.2f} ({self.labels[peer]})" if to_peer else "–"]
+
+    def _evictions(self):
+        names = [name for name in self._names() if name != ECHO]
+        rows = []
+        for policy, row in self.evictions:
+            middles = {name: median(figures["cpu_us"]) for name, figures in row.items()}
+            peers = [value for name, value in middles.items() if name != SUBJECT]
+            ratio = middles[SUBJECT] / min(peers) if SUBJECT in middles and peers else None
+            cells = [_figure(middles.get(name), 3) for name in names] + [_figure(ratio, 2)]
+            rates = (row[name]["hit_rate"] if name in row else None for name in names)
+            rows.append([policy, *cells, *(_figure(rate and rate * 100, 2) for rate in rates)])
+        labels = [self.labels[name] for name in names]
+        head = ["Policy", *labels, f"{self.labels.get(SUBJECT, 'it')} ÷ best peer", *(f"{label}: hits, %" for label in labels)]
+        return [
+            "## Eviction: server CPU per request, µs, and hit rates",
+            "SET at depth 16 of four times as many keys as fit below the limit, which holds the same number of keys on every "
+            "server. Hit rates: one Zipf-distributed trace of reads, in which a miss is followed by a write.",
+            _table(head, rows),
+        ]
 
     def _memory(self):
         names = [name for name in self._names() if name != ECHO]

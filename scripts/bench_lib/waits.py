@@ -14,6 +14,7 @@ TAIL_MS = 1000
 IN_FLIGHT = 64
 VALUE = "x" * 20
 IDLE_MS = 3000
+HALVING_MS = 10_000
 EXPIRY_MARGIN_S = 2
 EXPIRY_LIMIT_S = 180
 # One value of each type that grows element by element.
@@ -49,6 +50,20 @@ def _expiry(server, keys, fill_s):
     return result
 
 
+def _halving(server, keys):
+    """The limit is set to half of what is used; the watch lasts as long as eviction takes, and longer."""
+    _refill(server, keys)
+    fields = dict(line.split(":", 1) for line in server.call("INFO", "memory").splitlines() if ":" in line)
+    server.call("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+    half = int(fields["used_memory"]) // 2
+    try:
+        return _watched(server, "--tail-ms", HALVING_MS, "CONFIG", "SET", "maxmemory", half)
+    finally:
+        server.call("CONFIG", "SET", "maxmemory", "0")
+        server.call("FLUSHALL")
+        server.settle(limit_s=30)
+
+
 def _phases(server, keys):
     """Yields (phase, function that measures it), in order: growth leaves the keyspace that the next phase empties."""
     fill_s = 1.0
@@ -75,6 +90,7 @@ def _phases(server, keys):
     yield "FLUSHALL ASYNC", flush("FLUSHALL", "ASYNC")
     if server.kind.is_echo:
         return
+    yield f"maxmemory halved over {keys:,} keys", lambda: _halving(server, keys)
     yield f"{keys:,} keys expire at once", lambda: _expiry(server, keys, fill_s)
     for name, template in GIANTS:
         def grow(template=template):

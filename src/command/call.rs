@@ -141,13 +141,13 @@ pub struct Done<'a> {
     pub command: CommandId,
     pub args: Args<'a>,
     pub ticks: u64,
-    /// Where its reply begins.
-    pub mark: Mark,
+    /// Where its reply begins; none for one within a transaction.
+    pub mark: Option<Mark>,
     pub result: CommandResult,
 }
 
-/// Replies with the error of a script that was suspended, if it failed, and counts its command.
-pub fn conclude_script(
+/// Replies with the error of a command that was suspended, if it failed, and counts it.
+pub fn conclude_suspended(
     instance: &mut Instance,
     session: &mut Session,
     reply: &mut Reply,
@@ -160,7 +160,9 @@ pub fn conclude_script(
     let flags = instance.commands.get(done.command).flags;
     let (command, args, ticks) = (done.command, done.args, done.ticks);
     account(instance, session, command, args, flags, ticks, failed);
-    leave_out(session, reply, done.mark);
+    if let Some(mark) = done.mark {
+        leave_out(session, reply, mark);
+    }
 }
 
 /// Runs a request, if it may.
@@ -172,6 +174,7 @@ fn run(
     args: Args<'_>,
     resolved: Option<CommandId>,
 ) -> Flow {
+    instance.make_room();
     match gate::admit(instance, session, reply.protocol(), args, resolved) {
         Verdict::Run(command) => {
             call(

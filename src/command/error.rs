@@ -15,6 +15,8 @@ pub struct CommandError {
 impl CommandError {
     pub const WRONG_TYPE: CommandError =
         CommandError::fixed("WRONGTYPE Operation against a key holding the wrong kind of value");
+    pub const OUT_OF_MEMORY: CommandError =
+        CommandError::fixed("OOM command not allowed when used memory > 'maxmemory'.");
     pub const SYNTAX: CommandError = CommandError::fixed("ERR syntax error");
     pub const NOT_AN_INTEGER: CommandError =
         CommandError::fixed("ERR value is not an integer or out of range");

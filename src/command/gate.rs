@@ -53,20 +53,21 @@ pub fn admit(
     }
     let is_queuing = session.transaction.is_some();
     let mut flags = command.flags;
-    if (is_queuing || instance.pause.is_active() || instance.is_restricted)
-        && let Some(flags_of) = command.spec.flags_of
+    if is_queuing
+        || instance.pause.is_active()
+        || instance.memory.is_full()
+        || instance.is_restricted
     {
-        flags = flags_of(instance, args, flags);
+        flags = flags_of(instance, session, command, args);
     }
-    if let Some(transaction) = &session.transaction {
-        if flags.has(Flag::NoMulti) {
-            return Verdict::Refuse(CommandError::fixed(
-                "ERR Command not allowed inside a transaction",
-            ));
-        }
-        if flags.has(Flag::RunsQueue) {
-            flags = flags.union(transaction.flags());
-        }
+    if is_queuing && flags.has(Flag::NoMulti) {
+        return Verdict::Refuse(CommandError::fixed(
+            "ERR Command not allowed inside a transaction",
+        ));
+    }
+    let needs_memory = flags.has(Flag::DenyOom) || is_queuing && !flags.has(Flag::NotQueued);
+    if needs_memory && instance.memory.is_full() {
+        return Verdict::Refuse(CommandError::OUT_OF_MEMORY);
     }
     if session.subscriptions.is_some()
         && !flags.has(Flag::WhileSubscribed)
@@ -113,6 +114,19 @@ fn admit_monitor(id: CommandId, flags: FlagSet) -> Verdict {
         ));
     }
     Verdict::Run(id)
+}
+
+/// What a request may do: for a script that depends on the script, for EXEC on what is queued.
+#[cold]
+fn flags_of(instance: &Instance, session: &Session, command: &Command, args: Args<'_>) -> FlagSet {
+    let flags = match command.spec.flags_of {
+        Some(flags_of) => flags_of(instance, args, command.flags),
+        None => command.flags,
+    };
+    match &session.transaction {
+        Some(transaction) if flags.has(Flag::RunsQueue) => flags.union(transaction.flags()),
+        _ => flags,
+    }
 }
 
 /// Commands that need a permission of their own.

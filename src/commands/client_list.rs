@@ -41,14 +41,23 @@ impl<'a> Portrait<'a> {
             session,
             reply: &session.reply,
             command: session.last_command,
-            argument_bytes: session.traffic.argument_bytes
-                + session
-                    .waiting
-                    .as_ref()
-                    .map_or(0, |waiting| waiting.request.as_args().total_bytes()),
+            argument_bytes: session.traffic.argument_bytes + waiting_bytes(session),
             now_ms: context.instance.now_ms(),
         }
     }
+
+    /// All memory held for the client, in bytes. The session of one that waits or is sending knows of its arguments itself.
+    fn total_memory(&self) -> usize {
+        let known = self.session.traffic.argument_bytes + waiting_bytes(self.session);
+        let beyond = self.argument_bytes.saturating_sub(known);
+        self.session.memory() + self.reply.memory() + beyond
+    }
+}
+
+/// Bytes of the arguments with which a client waits.
+fn waiting_bytes(session: &Session) -> usize {
+    let waiting = session.waiting.as_ref();
+    waiting.map_or(0, |waiting| waiting.request.as_args().total_bytes())
 }
 
 pub(super) fn info(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
@@ -167,7 +176,7 @@ fn write_line(text: &mut Vec<u8>, context: &Context<'_>, portrait: &Portrait<'_>
             .max(pending_bytes)
             .min(REPLY_PIECE_BYTES),
         beyond_bytes.div_ceil(REPLY_PIECE_BYTES),
-        session.memory() + reply.memory() + portrait.argument_bytes,
+        portrait.total_memory(),
         session.user,
         redirect_of(tracker),
     );

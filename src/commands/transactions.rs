@@ -3,7 +3,9 @@
 use crate::command::call;
 use crate::command::spec::{Argument, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec};
 use crate::command::{Args, CommandError, CommandResult, Context};
-use crate::transaction::{Found, Transaction};
+use crate::instance::Instance;
+use crate::session::{Blocked, Session};
+use crate::transaction::{Found, Rest, Transaction};
 
 /// The flags of those that a transaction does not queue, but for EXEC.
 const UNQUEUED_FLAGS: &[Flag] = &[
@@ -116,30 +118,56 @@ fn exec(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
     let is_touched = session.watcher.is_some()
         && (watches.is_touched(session) || watches.has_expired(&instance.keyspace, session));
     instance.forget_watches(session);
-    let result = if transaction.is_doomed() {
-        Err(CommandError::fixed(
+    if transaction.is_doomed() {
+        context.instance.transactions.end(transaction);
+        return Err(CommandError::fixed(
             "EXECABORT Transaction discarded because of previous errors.",
-        ))
-    } else if is_touched {
+        ));
+    }
+    if is_touched {
+        context.instance.transactions.end(transaction);
         context.reply.null_array();
-        Ok(())
     } else {
-        run(context, &transaction);
-        Ok(())
-    };
-    context.instance.transactions.end(transaction);
-    result
+        run(context, transaction);
+    }
+    Ok(())
 }
 
 /// Runs the queued commands. None of them may wait, and who waits for a key is served when all are over.
-fn run(context: &mut Context<'_>, transaction: &Transaction) {
-    look_ahead(context, transaction);
+fn run(context: &mut Context<'_>, transaction: Box<Transaction>) {
+    look_ahead(context, &transaction);
+    let mark = context.reply.mark();
     context.reply.array(transaction.len());
     context.instance.start_stopwatch();
     let started = context.instance.lap_start();
     context.instance.nesting += 1;
+    let next = run_from(context, &transaction, 0);
+    context.instance.keyspace.forget_hash();
+    // EXEC's own time is that of all.
+    context.instance.set_lap_start(started);
+    if context.session.blocked == Some(Blocked::Script) {
+        let replies = context.reply.split_off(mark);
+        let ticks = context.instance.lap_ticks();
+        let rest = Rest {
+            transaction,
+            next,
+            replies,
+            exec: context.command,
+            database: context.session.database,
+            ticks,
+        };
+        return context.instance.scripting.keep_rest(Box::new(rest));
+    }
+    context.instance.nesting -= 1;
+    context.instance.transactions.end(transaction);
+}
+
+/// Runs commands until all have been, or a script among them is suspended; gives the number of the next one.
+fn run_from(context: &mut Context<'_>, transaction: &Transaction, first: usize) -> usize {
     let could_block = !std::mem::replace(&mut context.session.deny_blocking, true);
-    for (queued, args) in transaction.iter() {
+    let mut next = first;
+    for (queued, args) in transaction.iter().skip(first) {
+        next += 1;
         if queued.key > 0 {
             let key = args.at(queued.key as usize);
             context.instance.keyspace.remember_hash(key, queued.hash);
@@ -151,12 +179,57 @@ fn run(context: &mut Context<'_>, transaction: &Transaction) {
             command: queued.command,
         };
         call::call(&mut inner, args);
+        if context.session.blocked == Some(Blocked::Script) {
+            break;
+        }
     }
-    context.instance.keyspace.forget_hash();
     context.session.deny_blocking = !could_block;
-    context.instance.nesting -= 1;
-    // EXEC's own time is that of all.
-    context.instance.set_lap_start(started);
+    next
+}
+
+/// Goes on with a transaction after a script in it that was suspended. Gives it back if another one is.
+pub fn go_on(
+    instance: &mut Instance,
+    session: &mut Session,
+    mut rest: Box<Rest>,
+) -> Option<Box<Rest>> {
+    instance.start_stopwatch();
+    let started = instance.lap_start();
+    let mut context = Context {
+        instance,
+        session,
+        reply: &mut rest.replies,
+        command: rest.exec,
+    };
+    rest.next = run_from(&mut context, &rest.transaction, rest.next);
+    instance.keyspace.forget_hash();
+    instance.set_lap_start(started);
+    rest.ticks += instance.lap_ticks();
+    if session.blocked == Some(Blocked::Script) {
+        return Some(rest);
+    }
+    let Rest {
+        transaction,
+        replies,
+        exec,
+        ticks,
+        ..
+    } = *rest;
+    let mut reply = std::mem::take(&mut session.reply);
+    let mark = reply.mark();
+    reply.append(&replies);
+    let done = call::Done {
+        command: exec,
+        args: Args::from_slices(&[b"EXEC"]),
+        ticks,
+        mark: Some(mark),
+        result: Ok(()),
+    };
+    call::conclude_suspended(instance, session, &mut reply, done);
+    session.reply = reply;
+    instance.transactions.end(transaction);
+    instance.nesting -= 1;
+    None
 }
 
 /// Has the cache lines of all keys fetched side by side: the commands may have come long ago.

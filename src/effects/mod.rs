@@ -53,7 +53,7 @@ fn is_secret(session: &Session, flags: FlagSet, index: usize) -> bool {
 #[cold]
 pub fn after_command(instance: &mut Instance, actor: &Session) {
     instance.close_overfull();
-    tell(instance, Some(actor.id));
+    tell(instance, Some(actor.actor));
     if instance.nesting == 0 {
         serve_ready(instance);
     }
@@ -114,12 +114,12 @@ pub fn track(instance: &mut Instance, session: &Session, command: CommandId, arg
     let command = instance.commands.get(command);
     let is_script = command.categories & 1 << Category::Scripting as u32 != 0;
     let reads = command.flags.has(Flag::ReadOnly) && !is_script;
-    if reads && instance.tracking.wants_keys(session.id) {
+    if reads && instance.tracking.wants_keys(session.actor) {
         for key in keys::keys_of(command, args) {
             let clients = &mut instance.clients;
             instance
                 .tracking
-                .remember(clients, session.id, args.at(key.index));
+                .remember(clients, session.actor, args.at(key.index));
         }
     }
 }

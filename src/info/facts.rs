@@ -3,6 +3,7 @@
 use std::cell::OnceCell;
 
 use crate::instance::Instance;
+use crate::resp::reply;
 use crate::session::Session;
 use crate::sys::resources;
 
@@ -25,8 +26,10 @@ pub struct MemoryFigures {
     pub startup: u64,
     /// In RAM.
     pub resident: u64,
-    /// Held by ordinary clients.
+    /// Held by ordinary clients; values that their replies share with the keyspace count in full.
     pub clients: u64,
+    /// The part of that which is shared.
+    pub shared_replies: u64,
     /// All that is not data: what was there at the start, clients, and the tables' own blocks.
     pub overhead: u64,
     /// What is left: keys and values.
@@ -77,7 +80,11 @@ impl<'a> Facts<'a> {
             peak: used.max(instance.stats.peak_memory_bytes as u64),
             startup: instance.startup_memory_bytes as u64,
             resident,
-            clients: self.sessions().map(session_bytes).sum(),
+            clients: self
+                .sessions()
+                .map(|session| session.total_memory() as u64)
+                .sum(),
+            shared_replies: reply::shared_bytes() as u64,
             ..MemoryFigures::default()
         };
         let mut tables = 0;
@@ -94,7 +101,8 @@ impl<'a> Facts<'a> {
             figures.keys += database.len() as u64;
             figures.databases.push(entry);
         }
-        figures.overhead = figures.startup + figures.clients + tables;
+        let clients = figures.clients.saturating_sub(figures.shared_replies);
+        figures.overhead = figures.startup + clients + tables;
         figures.dataset = used.saturating_sub(figures.overhead);
         figures
     }
@@ -134,11 +142,6 @@ pub fn ratio(part: u64, whole: u64) -> f64 {
     } else {
         part as f64 / whole as f64
     }
-}
-
-/// Memory that a client holds, in bytes.
-fn session_bytes(session: &Session) -> u64 {
-    (session.memory() + session.reply.memory()) as u64
 }
 
 /// Bytes as people read them: `512B`, `1.50K`, `2.00G`.

@@ -107,15 +107,21 @@ pub(super) static STATS: &[Field] = &[
     Field::of("expire_cycle_cpu_milliseconds", |facts| {
         (facts.instance.loop_figures.expiry_ns / 1_000_000).to_string()
     }),
-    Field::fixed("evicted_keys", "0"),
+    Field::of("evicted_keys", |facts| {
+        facts.instance.keyspace.stats.evicted_keys.to_string()
+    }),
     Field::of("evicted_clients", |facts| {
         facts.instance.stats.evicted_clients.to_string()
     }),
     Field::of("evicted_scripts", |facts| {
         facts.instance.scripting.evicted.to_string()
     }),
-    Field::fixed("total_eviction_exceeded_time", "0"),
-    Field::fixed("current_eviction_exceeded_time", "0"),
+    Field::of("total_eviction_exceeded_time", |facts| {
+        facts.instance.memory_exceeded_ms().0.to_string()
+    }),
+    Field::of("current_eviction_exceeded_time", |facts| {
+        facts.instance.memory_exceeded_ms().1.to_string()
+    }),
     Field::of("keyspace_hits", |facts| {
         facts.instance.keyspace.stats.hits.to_string()
     }),

@@ -1,12 +1,15 @@
 //! What a record remembers of its use: the clock of the last one (LRU) or how often (LFU).
 //!
 //! LFU as Redis defines it: 16 bits of minutes since the last decrement, 8 bits of a counter that
-//! grows logarithmically (Morris 1978).
+//! grows logarithmically (Morris 1978). Both clocks have four bits more here, for sixteenths: of keys that are used as seldom
+//! the one that has not been used for longer is told apart.
 
 use super::record::Record;
 
-/// The LRU clock counts seconds and wraps at 24 bits.
-const CLOCK_MASK: u32 = 0x00ff_ffff;
+/// The LRU clock counts sixteenths of seconds and wraps at 28 bits: 194 days, as in Redis, whose clock counts seconds.
+const CLOCK_MASK: u32 = 0x0fff_ffff;
+const FRACTION_BITS: u32 = 4;
+const MINUTES_MASK: u32 = 0x000f_ffff;
 /// A new key's counter, so that it is not evicted before it had a chance.
 const LFU_INITIAL: u32 = 5;
 
@@ -15,9 +18,11 @@ pub struct AccessPolicy {
     pub frequency: bool,
     pub log_factor: u32,
     pub decay_minutes: u32,
-    /// Seconds since the epoch, 24 bits.
+    /// Sixteenths of seconds since the epoch.
+    now: u64,
+    /// The same, 28 bits.
     clock: u32,
-    /// Minutes since the epoch, 16 bits.
+    /// Sixteenths of minutes since the epoch, 20 bits.
     minutes: u32,
     random: fastrand::Rng,
 }
@@ -28,6 +33,7 @@ impl Default for AccessPolicy {
             frequency: false,
             log_factor: 10,
             decay_minutes: 1,
+            now: 0,
             clock: 0,
             minutes: 0,
             random: fastrand::Rng::with_seed(0),
@@ -38,8 +44,9 @@ impl Default for AccessPolicy {
 impl AccessPolicy {
     /// Sets the clock.
     pub fn set_now(&mut self, now_ms: i64) {
-        self.clock = (now_ms / 1000) as u32 & CLOCK_MASK;
-        self.minutes = (now_ms / 60_000) as u32 & 0xffff;
+        self.now = ((now_ms.max(0) as u64) << FRACTION_BITS) / 1000;
+        self.clock = self.now as u32 & CLOCK_MASK;
+        self.minutes = (((now_ms.max(0) as u64) << FRACTION_BITS) / 60_000) as u32 & MINUTES_MASK;
     }
 
     /// The same as of now, for who looks at records of now later.
@@ -70,7 +77,7 @@ impl AccessPolicy {
         if self.frequency {
             self.of_new()
         } else {
-            self.clock.wrapping_sub(seconds as u32) & CLOCK_MASK
+            self.clock.wrapping_sub((seconds as u32) << FRACTION_BITS) & CLOCK_MASK
         }
     }
 
@@ -97,9 +104,32 @@ impl AccessPolicy {
         }
     }
 
-    /// Seconds since the last use, under LRU.
+    /// Seconds since the last use by the calendar's seconds, as Redis counts, under LRU.
     pub fn idle_seconds(&self, record: &Record) -> u32 {
-        self.clock.wrapping_sub(record.access()) & CLOCK_MASK
+        let whole = |clock: u32| clock >> FRACTION_BITS;
+        whole(self.clock).wrapping_sub(whole(record.access())) & whole(CLOCK_MASK)
+    }
+
+    /// When what remembers this was used last, in sixteenths of seconds since the epoch, under LRU.
+    pub fn last_use(&self, access: u32) -> u64 {
+        let idle = self.clock.wrapping_sub(access) & CLOCK_MASK;
+        self.now.saturating_sub(u64::from(idle))
+    }
+
+    /// What Redis would remember of the record's use, in 24 bits.
+    pub fn shown(&self, record: &Record) -> u32 {
+        let access = record.access();
+        if self.frequency {
+            access >> 8 >> FRACTION_BITS << 8 | access & 0xff
+        } else {
+            access >> FRACTION_BITS
+        }
+    }
+
+    /// The counter of what remembers this as it is now, and the sixteenths of minutes since its last use, under LFU.
+    pub fn frequency_and_age(&self, access: u32) -> (u8, u32) {
+        let idle = self.minutes.wrapping_sub(access >> 8) & MINUTES_MASK;
+        (self.decayed(access) as u8, idle)
     }
 
     /// The counter as it is now, under LFU.
@@ -109,7 +139,8 @@ impl AccessPolicy {
 
     fn decayed(&self, access: u32) -> u32 {
         let (minutes, counter) = (access >> 8, access & 0xff);
-        let elapsed = self.minutes.wrapping_sub(minutes) & 0xffff;
+        let whole = |minutes: u32| minutes >> FRACTION_BITS;
+        let elapsed = whole(self.minutes).wrapping_sub(whole(minutes)) & whole(MINUTES_MASK);
         match elapsed.checked_div(self.decay_minutes) {
             Some(periods) => counter.saturating_sub(periods),
             None => counter,

@@ -170,6 +170,13 @@ impl Changes {
         }
     }
 
+    /// A key was removed to make room. Like expiry this does not count as a change of the server's own.
+    pub fn evicted(&mut self, database: usize, key: &[u8]) {
+        self.propagation.delete(database, key);
+        self.touched(database, key);
+        self.notify(EventClass::Evicted, "evicted", database, key);
+    }
+
     /// Something happened that keyspace events tell of.
     #[inline]
     pub fn notify(&mut self, class: EventClass, event: &'static str, database: usize, key: &[u8]) {

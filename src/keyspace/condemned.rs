@@ -4,7 +4,7 @@
 //! frees it a piece at a time: the pages of a string before the then empty range, a collection block by block. Large blocks of
 //! the collections' own wait in `heap_later`, for the same job.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use bytes::Bytes;
 
@@ -33,6 +33,8 @@ enum Condemned {
 thread_local! {
     /// Records are dropped in many places, and every one of them belongs to the loop's thread.
     static QUEUE: RefCell<Vec<Condemned>> = const { RefCell::new(Vec::new()) };
+    /// Values freed in steps since the last `take_freed`.
+    static FREED: Cell<u64> = const { Cell::new(0) };
 }
 
 /// Lets go of a string: at once, or in steps if it is large and nobody else holds it.
@@ -66,6 +68,11 @@ pub fn pending() -> usize {
     QUEUE.with_borrow(Vec::len) + heap_later::pending()
 }
 
+/// Number of values freed in steps since this was asked last.
+pub fn take_freed() -> u64 {
+    FREED.take()
+}
+
 /// Frees a piece: so many elements of a collection, or some pages of a string. Tells whether there is more.
 pub fn step(elements: usize) -> bool {
     if heap_later::step() {
@@ -87,6 +94,7 @@ pub fn step(elements: usize) -> bool {
         };
         if is_done {
             queue.pop();
+            FREED.set(FREED.get() + 1);
         }
         !queue.is_empty()
     }) || heap_later::pending() > 0

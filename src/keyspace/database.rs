@@ -46,6 +46,8 @@ pub struct Database {
     fields_due: DueFields,
     /// Where the active expiry cycle goes on.
     pub(super) expiry_cursor: u64,
+    /// Where sampling for eviction goes on.
+    pub(super) eviction_cursor: u64,
     /// Share of expired keys in the last samples of volatile ones (a running mean).
     pub(super) stale_share: f32,
     /// Mean time to live of the keys sampled of late, in ms; 0 if unknown.
@@ -60,6 +62,7 @@ impl Database {
             volatile: Table::new(seed),
             fields_due: DueFields::default(),
             expiry_cursor: 0,
+            eviction_cursor: 0,
             stale_share: 0.0,
             average_ttl_ms: 0,
         }
@@ -237,13 +240,26 @@ impl Database {
     /// Takes a key out. O(1).
     pub fn remove(&mut self, hash: u64, key: &[u8]) -> Option<Record> {
         let record = self.records.remove(hash, key)?;
+        self.forget(hash, &record);
+        Some(record)
+    }
+
+    /// Takes the record out that has this hash and that `is_it` says yes to; it is asked of some others too. O(1).
+    pub fn remove_where(&mut self, hash: u64, is_it: impl Fn(&Record) -> bool) -> Option<Record> {
+        let record = self.records.remove_where(hash, is_it)?;
+        self.forget(hash, &record);
+        Some(record)
+    }
+
+    /// Takes a record that is no longer in the table out of the indexes.
+    #[inline]
+    fn forget(&mut self, hash: u64, record: &Record) {
         record.note_displaced();
         if record.expiry_ms().is_some() {
             // The index refers to the record, which must not go before this.
-            self.volatile.remove(hash, key);
+            self.volatile.remove(hash, record.key());
         }
-        Database::forget_fields(&mut self.fields_due, hash, &record);
-        Some(record)
+        Database::forget_fields(&mut self.fields_due, hash, record);
     }
 
     /// Adds a record, in place of any with the same key, which is given back. O(1).
@@ -299,6 +315,7 @@ impl Database {
     /// Takes everything out at once; the parts are freed by the caller in slices. O(1).
     pub fn take(&mut self) -> (Reclaim<Record>, Reclaim<VolatileReference>) {
         self.expiry_cursor = 0;
+        self.eviction_cursor = 0;
         self.average_ttl_ms = 0;
         self.stale_share = 0.0;
         (self.records.take(), self.volatile.take())

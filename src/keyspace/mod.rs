@@ -7,6 +7,7 @@ mod access;
 pub mod changes;
 mod condemned;
 pub mod database;
+pub mod eviction;
 pub mod expiry;
 mod fields;
 mod interest;
@@ -42,6 +43,7 @@ pub struct KeyspaceStats {
     pub expired_keys: u64,
     /// Fields of hashes.
     pub expired_fields: u64,
+    pub evicted_keys: u64,
 }
 
 /// A key's hash worked out ahead, known by the key's address.
@@ -69,6 +71,7 @@ pub struct Keyspace {
     /// Whether expired keys are only hidden, not removed: while CLIENT PAUSE holds changes back.
     pub hold_expired: bool,
     pub expiry_stats: expiry::ExpiryStats,
+    eviction: eviction::Eviction,
     garbage: ReclaimQueue,
 }
 
@@ -93,6 +96,7 @@ impl Keyspace {
             active_expiry: true,
             hold_expired: false,
             expiry_stats: expiry::ExpiryStats::default(),
+            eviction: eviction::Eviction::default(),
             garbage: ReclaimQueue::default(),
         }
     }
@@ -433,7 +437,9 @@ impl Keyspace {
 
     /// Frees up to so many elements of what was thrown away; tells whether there is more.
     pub fn reclaim_step(&mut self, elements: usize) -> bool {
-        self.garbage.step(elements) | condemned::step(elements)
+        let more = self.garbage.step(elements) | condemned::step(elements);
+        self.garbage.count_freed(condemned::take_freed());
+        more
     }
 
     /// Lets go of a collection that was cut out of a value: at once, or in steps if it is large.
@@ -452,7 +458,7 @@ impl Keyspace {
         self.garbage.pending() + condemned::pending()
     }
 
-    /// Number of elements freed by the job since the start.
+    /// Number of keys and giant values freed in steps since the start, or the last reset.
     pub fn reclaimed(&self) -> u64 {
         self.garbage.freed()
     }

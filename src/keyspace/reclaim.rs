@@ -70,12 +70,17 @@ impl ReclaimQueue {
         !self.queue.is_empty()
     }
 
+    /// Counts what was freed elsewhere.
+    pub fn count_freed(&mut self, freed: u64) {
+        self.freed += freed;
+    }
+
     /// Number of records that wait.
     pub fn pending(&self) -> usize {
         self.pending
     }
 
-    /// Number of records freed since the start, or the last reset.
+    /// Number of records, and of what was counted besides, freed since the start, or the last reset.
     pub fn freed(&self) -> u64 {
         self.freed
     }

@@ -106,6 +106,10 @@ impl Connection {
         // After the peer hung up no further event comes: then only a read of nothing ends it.
         if total < own_room + shared_room && !self.hung_up {
             self.readable = false;
+            if own_room > 0 {
+                // No reply will carry the acknowledgement: more of the argument is to come.
+                self.stream.acknowledge();
+            }
             return Ok(Fill::Drained { shared, total });
         }
         Ok(Fill::More { shared, total })

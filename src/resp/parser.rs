@@ -170,6 +170,15 @@ impl Parser {
             + pending.receiving.as_ref().map_or(0, BigArgument::filled)
     }
 
+    /// The part of that which belongs to a big argument that is not complete, with its line end. O(1).
+    pub fn receiving_bytes(&self) -> usize {
+        match self.pending.as_deref() {
+            Some(pending) if pending.skip > 0 => pending.big.last().map_or(0, Bytes::len),
+            Some(pending) => pending.receiving.as_ref().map_or(0, BigArgument::filled),
+            None => 0,
+        }
+    }
+
     /// Takes over the request whose complete arguments are in `batch.spans` and whose next one
     /// starts at `at`.
     #[cold]

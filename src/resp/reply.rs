@@ -1,6 +1,7 @@
 //! Replies out: the bytes waiting to be sent to one client, in RESP2 or RESP3 form, large values
 //! spliced in by reference.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::io::IoSlice;
 
@@ -53,12 +54,43 @@ pub enum Protocol {
     Resp3,
 }
 
+thread_local! {
+    /// Bytes of all large values that wait in replies.
+    static SPLICED: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Bytes of large values that wait in the replies of this thread's clients by reference. Each may turn out to be the last
+/// reference to its value: so they count against a memory limit as if they were copies. O(1).
+pub fn shared_bytes() -> usize {
+    SPLICED.get()
+}
+
 /// A large value in its place among the encoded bytes.
 #[derive(Debug)]
 struct Splice {
     /// The value goes before the byte at this offset of the buffer.
     offset: usize,
     bytes: Bytes,
+}
+
+impl Splice {
+    fn new(offset: usize, bytes: Bytes) -> Splice {
+        SPLICED.set(SPLICED.get() + bytes.len());
+        Splice { offset, bytes }
+    }
+
+    /// Drops so many bytes that were sent.
+    fn advance(&mut self, count: usize) {
+        self.bytes.advance(count);
+        SPLICED.set(SPLICED.get() - count);
+    }
+}
+
+impl Drop for Splice {
+    fn drop(&mut self) {
+        // A thread that is ending may drop replies after the count is gone: nobody reads it then.
+        let _ = SPLICED.try_with(|spliced| spliced.set(spliced.get() - self.bytes.len()));
+    }
 }
 
 /// A place to go back to with [`Reply::truncate`]. Valid until bytes are sent.
@@ -257,10 +289,8 @@ impl Reply {
 
     fn splice(&mut self, bytes: &Bytes) {
         self.spliced_bytes += bytes.len();
-        self.splices.push_back(Splice {
-            offset: self.buffer.len(),
-            bytes: bytes.clone(),
-        });
+        self.splices
+            .push_back(Splice::new(self.buffer.len(), bytes.clone()));
     }
 
     /// A bulk string of the decimal number.
@@ -488,6 +518,20 @@ impl Reply {
         }
     }
 
+    /// Takes out what was written since the mark, as a reply of its own. The mark must be younger than the last `advance` or
+    /// `clear`.
+    pub fn split_off(&mut self, mark: Mark) -> Reply {
+        let mut taken = Reply::new(self.protocol);
+        taken.buffer = self.buffer.split_off(mark.offset);
+        taken.splices = self.splices.split_off(mark.splice_count);
+        for splice in &mut taken.splices {
+            splice.offset -= mark.offset;
+            taken.spliced_bytes += splice.bytes.len();
+        }
+        self.spliced_bytes -= taken.spliced_bytes;
+        taken
+    }
+
     /// The pending bytes in one piece, if no value is spliced in.
     #[inline]
     pub fn contiguous(&self) -> Option<&[u8]> {
@@ -543,7 +587,7 @@ impl Reply {
             self.sent = splice.offset;
             count -= before;
             let spliced = count.min(splice.bytes.len());
-            splice.bytes.advance(spliced);
+            splice.advance(spliced);
             self.spliced_bytes -= spliced;
             count -= spliced;
             if !splice.bytes.is_empty() {

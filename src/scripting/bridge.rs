@@ -4,7 +4,7 @@ use smallvec::SmallVec;
 
 use crate::command::call;
 use crate::command::spec::{Flag, FlagSet};
-use crate::command::{Args, CommandId, Context};
+use crate::command::{Args, CommandError, CommandId, Context};
 use crate::instance::Instance;
 use crate::resp::Reply;
 use crate::resp::reply::Protocol;
@@ -164,6 +164,11 @@ impl Bridge<'_> {
         }
         if self.run.is_read_only && command.flags.intersects(CHANGES) {
             return error("Write commands are not allowed from read-only scripts.");
+        }
+        // Who has written already is not stopped halfway.
+        let may_fill = self.run.allows_oom || self.run.has_written;
+        if !may_fill && command.flags.has(Flag::DenyOom) && self.instance.memory.is_full() {
+            return Err(CommandError::OUT_OF_MEMORY.text().to_string());
         }
         if command.flags.has(Flag::Write) {
             // What has been begun is brought to its end.

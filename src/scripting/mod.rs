@@ -27,6 +27,7 @@ use crate::command::CommandError;
 use crate::resp::Reply;
 use crate::server::clock::Clock;
 use crate::session::Session;
+use crate::transaction::Rest;
 
 use cache::{Script, ScriptCache};
 use engine::Engine;
@@ -86,6 +87,15 @@ impl Scripting {
     /// Has scripts be suspended after so many looks at the clock.
     pub fn set_patience(&mut self, looks: u64) {
         self.patience = looks;
+    }
+
+    /// Has the rest of a transaction wait for the script of it that was just suspended.
+    pub fn keep_rest(&mut self, mut rest: Box<Rest>) {
+        if let Some(suspended) = &mut self.suspended {
+            // The script's own time is added when it is over.
+            rest.ticks = rest.ticks.saturating_sub(suspended.ticks());
+            suspended.rest = Some(rest);
+        }
     }
 
     /// The kind of the script that is suspended: the server is busy.

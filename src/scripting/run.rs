@@ -14,12 +14,14 @@
 use crate::command::call;
 use crate::command::spec::FlagSet;
 use crate::command::{Args, CommandError, CommandId, CommandResult, Context};
+use crate::commands::transactions;
 use crate::effects;
 use crate::instance::Instance;
 use crate::net::address::Address;
-use crate::resp::reply::Protocol;
+use crate::resp::reply::{Mark, Protocol};
 use crate::resp::{OwnedArgs, Reply};
 use crate::session::{Blocked, Session, Token};
+use crate::transaction::Rest;
 
 use super::bridge::{Bridge, Replication};
 use super::engine::{Engine, push_list};
@@ -51,6 +53,8 @@ pub struct Run {
     pub kind: Kind,
     pub name: String,
     pub is_read_only: bool,
+    /// Whether it may take more memory than is allowed.
+    pub allows_oom: bool,
     /// Whether it has called a command that writes.
     pub has_written: bool,
     pub replication: Replication,
@@ -73,6 +77,15 @@ pub struct Suspended {
     command: CommandId,
     pub request: OwnedArgs,
     ticks: u64,
+    /// The transaction that it is part of.
+    pub rest: Option<Box<Rest>>,
+}
+
+impl Suspended {
+    /// Time that it has run for.
+    pub fn ticks(&self) -> u64 {
+        self.ticks
+    }
 }
 
 /// Reads the number of keys of EVAL and its like: all their requests are a name, a program, that number, keys, arguments.
@@ -151,11 +164,11 @@ pub fn start(
         command: context.command,
         request: OwnedArgs::default(),
         ticks: 0,
+        rest: None,
     };
     suspended.reply.set_protocol(Protocol::Resp2);
     context.instance.nesting += 1;
-    let may_pause = !context.session.deny_blocking;
-    set_deadline(context.instance, &mut suspended, may_pause);
+    set_deadline(context.instance, &mut suspended);
     let progress = advance(context.instance, &mut suspended, Order::Call(count));
     context.instance.set_lap_start(lap_started);
     if progress == Progress::Paused {
@@ -178,6 +191,7 @@ fn begin(instance: &Instance, program: &Program<'_>) -> Run {
         name: program.name.to_string(),
         is_read_only: program.is_read_only
             || !program.flags.is_compatible && program.flags.no_writes,
+        allows_oom: program.flags.allow_oom,
         has_written: false,
         replication: Replication::ALL,
         protocol: Protocol::Resp2,
@@ -222,6 +236,9 @@ fn session_for(context: &mut Context<'_>) -> Box<Session> {
     session.authenticated = caller.authenticated;
     session.no_touch = caller.no_touch;
     session.deny_blocking = true;
+    // What the script reads its caller reads, and what it changes its caller changes.
+    session.actor = caller.id;
+    session.is_tracking = caller.is_tracking;
     if session.user != caller.user {
         session.user.clone_from(&caller.user);
     }
@@ -239,13 +256,13 @@ fn put_away(scripting: &mut Scripting, mut suspended: Suspended) {
 }
 
 /// Sets how long the script may run before it is suspended.
-fn set_deadline(instance: &Instance, suspended: &mut Suspended, may_pause: bool) {
+fn set_deadline(instance: &Instance, suspended: &mut Suspended) {
     let threshold_ms = instance.config.busy_reply_threshold;
     suspended
         .engine
         .lua
         .use_alarm(instance.scripting.uses_alarm);
-    if !may_pause || threshold_ms == 0 {
+    if threshold_ms == 0 {
         return suspended.engine.lua.set_deadline(u64::MAX, u64::MAX);
     }
     let threshold = instance
@@ -312,39 +329,107 @@ pub fn resume(instance: &mut Instance) -> bool {
         return true;
     }
     conclude(instance, *suspended, progress);
-    false
+    instance.scripting.suspended.is_some()
 }
 
 /// Replies to the one who waited for the script, and tells those who must hear of what it changed.
 fn conclude(instance: &mut Instance, mut suspended: Suspended, progress: Progress) {
-    let mut session = instance.clients.lend(suspended.caller);
-    let mut reply = match &mut session {
-        Some(session) => std::mem::take(&mut session.reply),
-        None => Reply::default(),
-    };
-    let mark = reply.mark();
-    let result = finish(instance, &mut suspended, progress, &mut reply);
-    if let Some(mut session) = session {
-        session.blocked = None;
-        let done = call::Done {
-            command: suspended.command,
-            args: suspended.request.as_args(),
-            ticks: suspended.ticks,
-            mark,
-            result,
-        };
-        call::conclude_script(instance, &mut session, &mut reply, done);
-        session.reply = reply;
-        instance.clients.queue_flush(&mut session);
-        instance.clients.queue_resume(session.token);
-        instance.clients.restore(session);
+    let caller = instance.clients.lend(suspended.caller);
+    match suspended.rest.take() {
+        Some(rest) => conclude_within(instance, suspended, progress, caller, rest),
+        None => {
+            if let Some(mut session) = caller {
+                let mut reply = std::mem::take(&mut session.reply);
+                let mark = reply.mark();
+                reply_to(
+                    instance,
+                    &mut suspended,
+                    progress,
+                    &mut session,
+                    &mut reply,
+                    Some(mark),
+                );
+                session.reply = reply;
+                give_back(instance, session);
+            } else {
+                // Nobody is there any more to be told what came of it.
+                let _ = finish(instance, &mut suspended, progress, &mut Reply::default());
+            }
+            instance.nesting -= 1;
+            put_away(&mut instance.scripting, suspended);
+        }
     }
-    instance.nesting -= 1;
-    effects::propagation::end_unit(instance, true);
-    put_away(&mut instance.scripting, suspended);
-    if !instance.keyspace.changes.is_empty() {
+    if instance.nesting == 0 {
+        effects::propagation::end_unit(instance, true);
+    }
+    if instance.nesting == 0 && !instance.keyspace.changes.is_empty() {
         effects::changes(instance);
     }
+}
+
+/// The same for a script within a transaction, the rest of which is then run, whether or not somebody waits for it.
+fn conclude_within(
+    instance: &mut Instance,
+    mut suspended: Suspended,
+    progress: Progress,
+    caller: Option<Box<Session>>,
+    mut rest: Box<Rest>,
+) {
+    let is_there = caller.is_some();
+    let mut session = caller.unwrap_or_else(|| {
+        let mut session = Box::new(Session::new(0, Token::SCRIPT, Address::default(), 0));
+        session.database = rest.database;
+        session
+    });
+    rest.ticks += suspended.ticks;
+    let mut replies = std::mem::take(&mut rest.replies);
+    reply_to(
+        instance,
+        &mut suspended,
+        progress,
+        &mut session,
+        &mut replies,
+        None,
+    );
+    rest.replies = replies;
+    instance.nesting -= 1;
+    put_away(&mut instance.scripting, suspended);
+    if let Some(rest) = transactions::go_on(instance, &mut session, rest) {
+        instance.scripting.keep_rest(rest);
+        if is_there {
+            instance.clients.restore(session);
+        }
+    } else if is_there {
+        give_back(instance, session);
+    }
+}
+
+/// Writes the reply of a script that was suspended, and counts it.
+fn reply_to(
+    instance: &mut Instance,
+    suspended: &mut Suspended,
+    progress: Progress,
+    session: &mut Session,
+    reply: &mut Reply,
+    mark: Option<Mark>,
+) {
+    let result = finish(instance, suspended, progress, reply);
+    session.blocked = None;
+    let done = call::Done {
+        command: suspended.command,
+        args: suspended.request.as_args(),
+        ticks: suspended.ticks,
+        mark,
+        result,
+    };
+    call::conclude_suspended(instance, session, reply, done);
+}
+
+/// Lets a client go on that has its reply.
+fn give_back(instance: &mut Instance, mut session: Box<Session>) {
+    instance.clients.queue_flush(&mut session);
+    instance.clients.queue_resume(session.token);
+    instance.clients.restore(session);
 }
 
 /// Has the suspended script end.

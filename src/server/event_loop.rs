@@ -252,6 +252,7 @@ impl EventLoop {
     /// One turn: everything between two polls.
     fn turn(&mut self, events: &Events) {
         self.instance.refresh_clock();
+        self.instance.memory.begin_turn();
         let started = self.instance.clock.ticks();
         let commands_before = self.instance.stats.commands;
         self.serve_ready();
@@ -509,6 +510,7 @@ impl EventLoop {
                         self.check_output_limit(token);
                     }
                 }
+                self.instance.clients.count_memory(token);
             }
             Err(error) => {
                 debug!("Error writing to client: {error}");
@@ -533,12 +535,15 @@ impl EventLoop {
 
     /// Everything is sent: the buffer goes, and what waited for this goes on.
     fn flushed(&mut self, token: Token) {
+        let stays = self.instance.reply_buffers_stay;
         let Some(session) = self.instance.clients.get_mut(token) else {
             return;
         };
         session.soft_limit_since_ms = 0;
         session.hold = Hold::default();
-        session.reply.shrink();
+        if !stays {
+            session.reply.shrink();
+        }
         if session.close == Close::AfterReply {
             return self.close(token);
         }
@@ -546,6 +551,14 @@ impl EventLoop {
         if connection.throttled {
             connection.throttled = false;
             self.make_ready(token);
+        }
+    }
+
+    /// Closes the largest clients while all together hold more memory than they may.
+    #[inline]
+    pub(super) fn evict_clients(&mut self) {
+        for token in self.instance.clients_to_evict() {
+            self.close(token);
         }
     }
 
@@ -660,6 +673,7 @@ impl EventLoop {
             self.settle_appended();
         }
         self.flush_told();
+        self.evict_clients();
         for token in self.instance.clients.take_to_close() {
             self.close_if_asked(token);
         }

@@ -12,6 +12,8 @@ use crate::scripting::run;
 /// Longest and shortest time for the jobs of one turn, in ns.
 const BUDGET_MAX_NS: u64 = 500_000;
 const BUDGET_MIN_NS: u64 = 100_000;
+/// How long one step of eviction takes, in ns.
+const STEP_NS: u64 = 50_000;
 /// Elements freed, or moved, in one step: some ten microseconds' worth.
 const STEP_ELEMENTS: usize = 256;
 
@@ -30,6 +32,8 @@ enum Job {
     Script,
     /// Free what was thrown away.
     Reclaim,
+    /// Make room at the memory limit.
+    Evict,
     /// Remove keys that are due.
     Expiry,
     /// Remove fields of hashes that are due.
@@ -44,9 +48,10 @@ enum Job {
     Rewrite,
 }
 
-const JOBS: [Job; 8] = [
+const JOBS: [Job; 9] = [
     Job::Script,
     Job::Reclaim,
+    Job::Evict,
     Job::Expiry,
     Job::FieldExpiry,
     Job::Shrink,
@@ -91,6 +96,9 @@ impl Jobs {
         if instance.keyspace.has_garbage() || instance.tracking.has_garbage() {
             self.has_work[Job::Reclaim as usize] = true;
         }
+        if instance.wants_eviction() {
+            self.has_work[Job::Evict as usize] = true;
+        }
     }
 
     /// Runs jobs, in turns, until none has work or the budget is spent. `served_ticks` is what the
@@ -126,6 +134,10 @@ impl Jobs {
     fn step(&mut self, job: Job, instance: &mut Instance, deadline: u64) -> bool {
         match job {
             Job::Script => run::resume(instance),
+            Job::Evict => {
+                let step_ticks = instance.clock.nanos_as_ticks(STEP_NS);
+                instance.evict_slice(deadline.min(instance.clock.ticks() + step_ticks))
+            }
             Job::Reclaim => {
                 instance.keyspace.reclaim_step(STEP_ELEMENTS)
                     | instance.tracking.reclaim_step(STEP_ELEMENTS)

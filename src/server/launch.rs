@@ -179,7 +179,6 @@ fn start_logging(config: &Config) -> std::io::Result<()> {
 /// data.
 fn warn_of_what_is_missing(config: &Config) {
     let promises = [
-        ("maxmemory", config.maxmemory > 0, "memory is not limited"),
         (
             "notify-keyspace-events",
             !config.notify_keyspace_events.is_empty(),

@@ -84,6 +84,7 @@ impl EventLoop {
             self.make_ready(token);
         }
         let answered = !session.reply.is_empty() && session.close != Close::Now;
+        self.instance.clients.count_memory_of(&mut session);
         if answered && !self.instance.aof.is_settled() {
             // What it tells of must be written first.
             self.instance.clients.queue_flush(&mut session);
@@ -96,14 +97,17 @@ impl EventLoop {
         if answered {
             self.flush_client(token);
         }
+        self.evict_clients();
     }
 }
 
 /// Copies the connection's figures to its session, for CLIENT LIST.
 fn note_query_buffer(connection: &Connection, session: &mut Session) {
-    session.traffic.query_bytes = connection.input.len();
+    // What an argument has received counts as an argument once it is complete, as clients know it from Redis.
+    let receiving_bytes = connection.parser.receiving_bytes();
+    session.traffic.query_bytes = connection.input.len() + receiving_bytes;
     session.traffic.query_free_bytes = connection.input.capacity() - connection.input.len();
-    session.traffic.argument_bytes = connection.parser.pending_bytes();
+    session.traffic.argument_bytes = connection.parser.pending_bytes() - receiving_bytes;
 }
 
 /// What serving needs of the loop, apart from the connection.
@@ -175,12 +179,27 @@ impl Server<'_> {
             self.instance.stats.input_bytes += total as u64;
             session.traffic.input_bytes += total as u64;
             session.last_interaction_ms = self.instance.now_ms();
+            if self.is_too_large(connection, session) {
+                connection.input.extend_from_slice(&self.shared[..shared]);
+                return Ended::Yielded;
+            }
             let ended = self.take_input(connection, session, reply, shared);
             if ended != Ended::InputUsed || drained {
                 return ended;
             }
         }
         Ended::InputUsed
+    }
+
+    /// Whether what was received of a large request brings all clients over the limit of their memory: then some are to be
+    /// closed, perhaps this one, before it is run.
+    fn is_too_large(&mut self, connection: &Connection, session: &mut Session) -> bool {
+        if !self.instance.clients.has_memory_limit() || !connection.parser.is_mid_request() {
+            return false;
+        }
+        note_query_buffer(connection, session);
+        self.instance.clients.count_memory_of(session);
+        self.instance.clients.memory_limit_reached()
     }
 
     /// Runs what was read: straight from the shared buffer, unless earlier bytes come before it.

@@ -945,6 +945,67 @@ fn an_endless_script_is_killed() {
     }
 }
 
+/// A server on which the script between a SET and a GET in a transaction is suspended, and another client of it.
+fn busy_transaction(script: &str) -> (Harness, Token) {
+    let mut server = Harness::new();
+    let other = server.connect();
+    server.instance.scripting.set_patience(0);
+    server.run("MULTI");
+    server.run("SET k 1");
+    eval(&mut server, script);
+    eval(&mut server, script);
+    server.run("GET k");
+    assert_eq!(server.run("EXEC"), "", "{script} is suspended");
+    (server, other)
+}
+
+#[test]
+fn a_transaction_goes_on_after_a_long_script() {
+    let script = "for i = 1, 100000 do end return redis.call('incr','k')";
+    let (mut server, other) = busy_transaction(script);
+    assert_eq!(server.run_as(other, &[b"GET", b"k"]), BUSY);
+    assert_eq!(finish(&mut server), "*4\r\n+OK\r\n:2\r\n:3\r\n$1\r\n3\r\n");
+    assert_eq!(server.run_as(other, &[b"GET", b"k"]), b"$1\r\n3\r\n");
+    let info = server.run("INFO commandstats");
+    for counted in [
+        "cmdstat_exec:calls=1,",
+        "cmdstat_eval:calls=2,",
+        "cmdstat_set:calls=1,",
+    ] {
+        assert!(info.contains(counted), "{info}");
+    }
+    // Nobody waits for the next one in vain.
+    assert_eq!(server.run("EXEC"), "-ERR EXEC without MULTI\r\n");
+    assert_eq!(server.instance.nesting, 0);
+}
+
+#[test]
+fn an_endless_script_in_a_transaction_is_killed() {
+    let (mut server, other) = busy_transaction("while true do end");
+    for is_another_suspended in [true, false] {
+        assert!(oneloop::scripting::run::resume(&mut server.instance));
+        assert_eq!(server.run_as(other, &[b"SCRIPT", b"KILL"]), b"+OK\r\n");
+        let is_suspended = oneloop::scripting::run::resume(&mut server.instance);
+        assert_eq!(is_suspended, is_another_suspended);
+    }
+    let reply = String::from_utf8_lossy(&server.pushed(server.client)).into_owned();
+    assert!(
+        reply.starts_with("*4\r\n+OK\r\n-ERR Script killed by user"),
+        "{reply}"
+    );
+    assert!(reply.ends_with("$1\r\n1\r\n"), "{reply}");
+}
+
+#[test]
+fn a_transaction_is_ended_though_its_client_has_gone() {
+    let (mut server, other) =
+        busy_transaction("for i = 1, 100000 do end return redis.call('incr','k')");
+    server.instance.remove_client(server.client);
+    while oneloop::scripting::run::resume(&mut server.instance) {}
+    assert_eq!(server.run_as(other, &[b"GET", b"k"]), b"$1\r\n3\r\n");
+    assert_eq!(server.instance.nesting, 0);
+}
+
 #[test]
 fn a_script_that_has_written_is_not_killed() {
     let (mut server, other) =

@@ -79,6 +79,20 @@ fn it_is_told_of_its_own_changes_after_its_reply() {
 }
 
 #[test]
+fn a_script_reads_and_writes_in_its_callers_name() {
+    let (mut server, other) = tracking_by("noloop");
+    let client = server.client;
+    let script: [&[u8]; 4] = [b"eval", b"return redis.call('get', KEYS[1])", b"1", b"a"];
+    server.run_args(&script);
+    say(&mut server, other, "set a 2");
+    assert_eq!(told(&mut server, client), invalid(&["a"]));
+    server.run("get a");
+    let script: [&[u8]; 4] = [b"eval", b"return redis.call('incr', KEYS[1])", b"1", b"a"];
+    assert_eq!(server.run_args(&script), ":3\r\n");
+    assert_eq!(told(&mut server, client), "");
+}
+
+#[test]
 fn keys_that_expire_or_are_flushed_are_told() {
     let (mut server, other) = tracking_by("");
     let client = server.client;

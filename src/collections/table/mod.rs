@@ -259,6 +259,17 @@ impl<E: Entry> Table<E> {
             .map(|segment| segment.entry(place)))
     }
 
+    /// Takes the entry out that has this hash and that `is_it` says yes to, as [`Table::get_where`] finds it. O(1).
+    pub fn remove_where(&mut self, hash: u64, is_it: impl Fn(&E) -> bool) -> Option<E> {
+        if self.directory.is_shared() && self.get_where(hash, &is_it).is_none() {
+            return None;
+        }
+        let segment = self.directory.segment_mut(spread(hash))?;
+        let place = segment.find_where(hash, is_it)?;
+        self.len -= 1;
+        Some(segment.remove(place))
+    }
+
     /// Takes the entry of a key out. O(1); memory is given back by [`Table::shrink_step`].
     #[inline]
     pub fn remove(&mut self, hash: u64, key: &[u8]) -> Option<E> {

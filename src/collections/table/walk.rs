@@ -12,7 +12,7 @@
 //! that stays is never missed, and one may be seen twice only when its segment was split or merged meanwhile.
 
 use super::directory::MAX_DEPTH;
-use super::segment::{HOME_BITS, Place, Segment};
+use super::segment::{HOME_BITS, Place, Segment, home_point};
 use super::{Entry, Table, share_below, spread};
 
 const DEPTH_BITS: u32 = 6;
@@ -88,6 +88,21 @@ impl<E: Entry> Table<E> {
             Some(next) => Cursor {
                 position: next,
                 ..cursor
+            }
+            .pack(),
+            None => 0,
+        }
+    }
+
+    /// A cursor for [`Table::scan`] to begin anywhere: each entry has the same chance to be in the bucket that is shown next.
+    pub fn random_cursor(&self, random: &mut fastrand::Rng) -> u64 {
+        let hash = random.u64(..);
+        let position = spread(hash);
+        match self.directory.locate(position) {
+            Some((_, depth)) => Cursor {
+                position: floor(position, depth),
+                depth,
+                point: home_point(hash),
             }
             .pack(),
             None => 0,

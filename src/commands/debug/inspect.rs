@@ -71,7 +71,7 @@ pub(super) fn object(context: &mut Context<'_>, args: Args<'_>) -> CommandResult
         shown_references(record.value(), shares),
         record.value().encoding_name(),
         serialized_bytes(record),
-        record.access(),
+        keyspace.access.shown(record),
         keyspace.access.idle_seconds(record),
         lists::details(record)
     ));

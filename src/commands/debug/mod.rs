@@ -169,6 +169,13 @@ static SUBCOMMANDS: &[Subcommand] = &[
         run: reload::delay_writes,
     },
     Subcommand {
+        name: "replybuffer",
+        arguments: 2..=2,
+        syntax: " <RESIZING <0|1>|PEAK-RESET-TIME <time>>",
+        summary: "Let idle clients keep room for replies, or give it back again. The time changes nothing here.",
+        run: set_reply_buffers,
+    },
+    Subcommand {
         name: "reload",
         arguments: 0..=3,
         syntax: " [NOSAVE] [NOFLUSH] [MERGE]",
@@ -304,6 +311,16 @@ fn panic(_context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
 
 fn pause_cron(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     context.instance.cron_paused = lenient(args.at(2)) != 0;
+    context.reply.ok();
+    Ok(())
+}
+
+fn set_reply_buffers(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    if args.at(2).eq_ignore_ascii_case(b"resizing") {
+        context.instance.reply_buffers_stay = lenient(args.at(3)) == 0;
+    } else if !args.at(2).eq_ignore_ascii_case(b"peak-reset-time") {
+        return Err(CommandError::unknown_subcommand("debug", args.at(1)));
+    }
     context.reply.ok();
     Ok(())
 }

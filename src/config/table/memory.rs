@@ -31,8 +31,8 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "maxmemory-eviction-tenacity",
         "10",
         integer!(maxmemory_eviction_tenacity, 0, 100),
-        "How long one round of eviction may hold up clients: 0 is the shortest, 100 sets no \
-         limit.",
+        "How long eviction may hold up clients between two polls: 0 is the shortest, 10 half \
+         a millisecond, 100 sets no limit.",
     ),
     Directive::new(
         "maxmemory-clients",
@@ -72,34 +72,40 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "lazyfree-lazy-eviction",
         "no",
         boolean!(lazyfree_lazy_eviction),
-        "Free evicted values piece by piece in the background.",
-    ),
+        "Free evicted values piece by piece in the background. Here that is always so.",
+    )
+    .without_effect(),
     Directive::new(
         "lazyfree-lazy-expire",
         "no",
         boolean!(lazyfree_lazy_expire),
-        "Free expired values piece by piece in the background.",
-    ),
+        "Free expired values piece by piece in the background. Here that is always so.",
+    )
+    .without_effect(),
     Directive::new(
         "lazyfree-lazy-server-del",
         "no",
         boolean!(lazyfree_lazy_server_del),
         "Free values that a command replaces (as RENAME does) piece by piece in the \
-         background.",
-    ),
+         background. Here that is always so.",
+    )
+    .without_effect(),
     Directive::new(
         "lazyfree-lazy-user-del",
         "no",
         boolean!(lazyfree_lazy_user_del),
-        "Let DEL free as UNLINK does.",
-    ),
+        "Let DEL free as UNLINK does. Here that is always so.",
+    )
+    .without_effect(),
     Directive::new(
         "lazyfree-lazy-user-flush",
         "no",
         boolean!(lazyfree_lazy_user_flush),
         "Let FLUSHALL, FLUSHDB, SCRIPT FLUSH and FUNCTION FLUSH work as with ASYNC unless \
-         told otherwise.",
-    ),
+         told otherwise. Here the keys are gone at once in either case, and their memory \
+         is freed piece by piece.",
+    )
+    .without_effect(),
     Directive::new(
         "activerehashing",
         "yes",

@@ -3,7 +3,7 @@
 //! ```text
 //!  0        2      3          4                      8
 //!  +--------+------+----------+----------------------+
-//!  | refs   | kind | key size | access (24) | flags  |   header, 8 bytes
+//!  | refs   | kind | key size | access (28) | flags  |   header, 8 bytes
 //!  +--------+------+----------+----------------------+
 //!  | expiry time, ms since the epoch (if VOLATILE)   |   8 bytes
 //!  | key length (if key size is 255)                 |   4 bytes
@@ -45,7 +45,9 @@ const LONG_KEY: u8 = u8::MAX;
 const FLAG_VOLATILE: u8 = 1;
 /// The value's length takes four bytes, not one.
 const FLAG_LONG_VALUE: u8 = 2;
-const ACCESS_MASK: u32 = 0x00ff_ffff;
+/// The flags are the lowest bits of the word that they share with what the eviction policy keeps.
+const FLAG_BITS: u32 = 4;
+const FLAG_MASK: u32 = (1 << FLAG_BITS) - 1;
 
 thread_local! {
     static DISPLACED_BYTES: Cell<u64> = const { Cell::new(0) };
@@ -78,7 +80,7 @@ struct Blank {
 }
 
 impl Record {
-    /// Makes a record with one reference. `access` is what the eviction policy keeps (24 bits).
+    /// Makes a record with one reference. `access` is what the eviction policy keeps (28 bits).
     pub fn new(key: &[u8], value: NewValue<'_>, expiry_ms: Option<i64>, access: u32) -> Record {
         let blank = Blank {
             kind: value.kind(),
@@ -110,7 +112,7 @@ impl Record {
             references: 1,
             kind: blank.kind,
             key_size,
-            access: (access & ACCESS_MASK) << 8 | u32::from(flags),
+            access: access << FLAG_BITS | u32::from(flags),
         };
         // SAFETY: the block has room for all parts and is aligned to eight; every write below stays
         // within the parts that were summed up.
@@ -173,7 +175,7 @@ impl Record {
 
     #[inline]
     fn flags(&self) -> u8 {
-        self.header().access as u8
+        (self.header().access & FLAG_MASK) as u8
     }
 
     #[inline]
@@ -237,16 +239,16 @@ impl Record {
         }
     }
 
-    /// What the eviction policy keeps (24 bits).
+    /// What the eviction policy keeps (28 bits).
     #[inline]
     pub fn access(&self) -> u32 {
-        self.header().access >> 8
+        self.header().access >> FLAG_BITS
     }
 
     /// Sets what the eviction policy keeps, in every version that shares the record: it is a hint.
     #[inline]
     pub fn set_access(&self, access: u32) {
-        let word = (access & ACCESS_MASK) << 8 | u32::from(self.flags());
+        let word = access << FLAG_BITS | u32::from(self.flags());
         // SAFETY: one thread; no reference to the field outlives the calls that read it.
         unsafe { (*self.header.as_ptr()).access = word };
     }
@@ -318,7 +320,7 @@ impl Record {
         unsafe {
             let header = &mut *self.header.as_ptr();
             header.kind = value.kind();
-            header.access = header.access & !0xff | u32::from(flags);
+            header.access = header.access & !FLAG_MASK | u32::from(flags);
             if let Some(expiry_ms) = expiry_ms {
                 self.base().add(HEADER_BYTES).cast::<i64>().write(expiry_ms);
             }
@@ -494,6 +496,15 @@ impl VolatileReference {
                 .cast::<i64>()
                 .read()
         }
+    }
+}
+
+impl VolatileReference {
+    /// What the eviction policy keeps (28 bits).
+    #[inline]
+    pub fn access(&self) -> u32 {
+        // SAFETY: the database keeps the reference only as long as the record lives.
+        unsafe { (*self.header.as_ptr()).access >> FLAG_BITS }
     }
 }
 
