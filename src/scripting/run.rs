@@ -169,7 +169,13 @@ pub fn start(
     suspended.reply.set_protocol(Protocol::Resp2);
     context.instance.nesting += 1;
     set_deadline(context.instance, &mut suspended);
-    let progress = advance(context.instance, &mut suspended, Order::Call(count));
+    let mut progress = advance(context.instance, &mut suspended, Order::Call(count));
+    if progress == Progress::Paused && context.session.is_obeyed {
+        // What follows in the append-only file builds on what the script does.
+        warn_of(context.instance, &suspended.run);
+        suspended.engine.lua.set_deadline(u64::MAX, u64::MAX);
+        progress = advance(context.instance, &mut suspended, Order::Continue);
+    }
     context.instance.set_lap_start(lap_started);
     if progress == Progress::Paused {
         warn_of(context.instance, &suspended.run);
