@@ -171,10 +171,7 @@ pub fn start(
     set_deadline(context.instance, &mut suspended);
     let mut progress = advance(context.instance, &mut suspended, Order::Call(count));
     if progress == Progress::Paused && context.session.is_obeyed {
-        // What follows in the append-only file builds on what the script does.
-        warn_of(context.instance, &suspended.run);
-        suspended.engine.lua.set_deadline(u64::MAX, u64::MAX);
-        progress = advance(context.instance, &mut suspended, Order::Continue);
+        progress = run_to_end(context.instance, &mut suspended);
     }
     context.instance.set_lap_start(lap_started);
     if progress == Progress::Paused {
@@ -189,6 +186,13 @@ pub fn start(
     context.instance.nesting -= 1;
     put_away(&mut context.instance.scripting, suspended);
     result
+}
+
+/// Goes on with a script of the append-only file: what follows there builds on what it does.
+fn run_to_end(instance: &mut Instance, suspended: &mut Suspended) -> Progress {
+    warn_of(instance, &suspended.run);
+    suspended.engine.lua.set_deadline(u64::MAX, u64::MAX);
+    advance(instance, suspended, Order::Continue)
 }
 
 fn begin(instance: &Instance, program: &Program<'_>) -> Run {
