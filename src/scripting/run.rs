@@ -169,10 +169,8 @@ pub fn start(
     suspended.reply.set_protocol(Protocol::Resp2);
     context.instance.nesting += 1;
     set_deadline(context.instance, &mut suspended);
-    let mut progress = advance(context.instance, &mut suspended, Order::Call(count));
-    if progress == Progress::Paused && context.session.is_obeyed {
-        progress = run_to_end(context.instance, &mut suspended);
-    }
+    let is_obeyed = context.session.is_obeyed;
+    let progress = begin_call(context.instance, &mut suspended, count, is_obeyed);
     context.instance.set_lap_start(lap_started);
     if progress == Progress::Paused {
         warn_of(context.instance, &suspended.run);
@@ -188,8 +186,17 @@ pub fn start(
     result
 }
 
-/// Goes on with a script of the append-only file: what follows there builds on what it does.
-fn run_to_end(instance: &mut Instance, suspended: &mut Suspended) -> Progress {
+/// Calls the script. One of the append-only file runs to its end: what follows there builds on what it does.
+fn begin_call(
+    instance: &mut Instance,
+    suspended: &mut Suspended,
+    count: usize,
+    is_obeyed: bool,
+) -> Progress {
+    let progress = advance(instance, suspended, Order::Call(count));
+    if progress != Progress::Paused || !is_obeyed {
+        return progress;
+    }
     warn_of(instance, &suspended.run);
     suspended.engine.lua.set_deadline(u64::MAX, u64::MAX);
     advance(instance, suspended, Order::Continue)
