@@ -190,7 +190,7 @@ pub fn start(
 fn begin_call(
     instance: &mut Instance,
     suspended: &mut Suspended,
-    count: usize,
+    count: i32,
     is_obeyed: bool,
 ) -> Progress {
     let progress = advance(instance, suspended, Order::Call(count));
