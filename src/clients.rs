@@ -2,9 +2,12 @@
 //!
 //! Never holds a socket: the connections stand in a slab of their own, under the same tokens.
 
+use std::rc::Rc;
+
 use ahash::AHashMap;
 use slab::Slab;
 
+use crate::acl::User;
 use crate::collections::table::prefetch;
 use crate::net::address::Address;
 use crate::resp::{Protocol, Reply};
@@ -66,7 +69,7 @@ struct Slot {
 
 impl Clients {
     /// Adds a client that has just come.
-    pub fn add(&mut self, address: Address, now_ms: i64) -> Token {
+    pub fn add(&mut self, address: Address, now_ms: i64, user: Rc<User>) -> Token {
         self.next_id += 1;
         // 31 bits, so that a token fits a poll token beside the listeners' at the top.
         self.next_generation = (self.next_generation + 1) & 0x7fff_ffff;
@@ -75,7 +78,7 @@ impl Clients {
             slot: entry.key() as u32,
             generation: self.next_generation,
         };
-        let session = Box::new(Session::new(self.next_id, token, address, now_ms));
+        let session = Box::new(Session::new(self.next_id, token, address, now_ms, user));
         self.by_id.insert(session.id, token);
         entry.insert(Slot {
             token,
@@ -479,9 +482,11 @@ impl Clients {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::acl::Rights;
 
     fn postponed_client(clients: &mut Clients) -> Token {
-        let token = clients.add(Address::default(), 0);
+        let user = Rc::new(User::new(b"default", Rights::new(true)));
+        let token = clients.add(Address::default(), 0, user);
         clients.postpone(token);
         if let Some(session) = clients.get_mut(token) {
             session.blocked = Some(Blocked::Postponed);

@@ -1,7 +1,9 @@
 //! Everything that one server process knows, but for the sockets: what commands work on.
 
 use std::path::PathBuf;
+use std::rc::Rc;
 
+use crate::acl::{AclLog, PasswordSource, User, Users, guard};
 use crate::append_only::{AppendOnly, Replay};
 use crate::blocking::{Blocking, Waiting, wake};
 use crate::clients::Clients;
@@ -11,7 +13,7 @@ use crate::command::Registry;
 use crate::command::spec::{Flag, FlagSet};
 use crate::command::stats::{CommandStats, ErrorStats};
 use crate::commands;
-use crate::config::Config;
+use crate::config::{Config, OutputBufferLimit};
 use crate::disk::Wake;
 use crate::effects;
 use crate::effects::latency::LatencyMonitor;
@@ -39,6 +41,10 @@ pub struct Instance {
     pub random: fastrand::Rng,
     pub clients: Clients,
     pub memory: Memory,
+    pub users: Users,
+    pub acl_log: AclLog,
+    /// Where ACL GENPASS takes passwords from.
+    pub new_passwords: PasswordSource,
     pub stats: Stats,
     pub command_stats: CommandStats,
     pub error_stats: ErrorStats,
@@ -92,6 +98,8 @@ pub struct Instance {
     pub supervised: &'static str,
     /// When the log last told of an attack, in ms since the epoch.
     pub attack_logged_ms: i64,
+    /// When the log last told of a TLS handshake that failed, in ms since the epoch.
+    pub handshake_logged_ms: i64,
     /// Whether the cron stands still (DEBUG PAUSE-CRON).
     pub cron_paused: bool,
     /// Whether idle clients keep room for replies (DEBUG REPLYBUFFER).
@@ -110,6 +118,8 @@ pub enum LoopRequest {
         options: ShutdownOptions,
         requester: Option<Token>,
     },
+    /// SHUTDOWN ABORT: the next signal is a fresh request.
+    ForgetShutdown,
     /// CLIENT UNPAUSE, or the end of a pause.
     ServePostponed,
     /// The process title is to be shown anew.
@@ -140,6 +150,12 @@ pub struct Stats {
     pub evicted_clients: u64,
     /// Packed collections that were checked in full because `sanitize-dump-payload` asked for it.
     pub sanitized_payloads: u64,
+    /// Attempts to log in that failed.
+    pub denied_logins: u64,
+    /// Requests refused because of the command, a key or a channel.
+    pub denied_commands: u64,
+    pub denied_keys: u64,
+    pub denied_channels: u64,
     pub recent_input_bytes: usize,
     pub recent_output_bytes: usize,
     pub peak_memory_bytes: usize,
@@ -189,6 +205,9 @@ impl Instance {
         let mut keyspace = Keyspace::new(config.databases as usize, hash_seed);
         keyspace.access.seed(random.u64(..));
         keyspace.seed_eviction(random.u64(..));
+        let secret = std::array::from_fn(|_| random.u8(..));
+        let mut users = Users::new(guard::rulebook_of(&commands, &config));
+        users.set_default_password(&config.requirepass);
         let mut instance = Instance {
             commands,
             keyspace,
@@ -199,6 +218,9 @@ impl Instance {
             random,
             clients: Clients::default(),
             memory: Memory::default(),
+            users,
+            acl_log: AclLog::default(),
+            new_passwords: PasswordSource::new(secret),
             stats: Stats::default(),
             command_stats,
             error_stats: ErrorStats::default(),
@@ -232,6 +254,7 @@ impl Instance {
             startup_memory_bytes: 0,
             supervised: "no",
             attack_logged_ms: 0,
+            handshake_logged_ms: 0,
             cron_paused: false,
             reply_buffers_stay: false,
             list_large_bytes: None,
@@ -346,21 +369,32 @@ impl Instance {
         self.keyspace.now_ms
     }
 
-    /// Whether the default user has a password, so that clients must log in.
+    /// Whether clients must log in.
     #[inline]
     pub fn authentication_required(&self) -> bool {
-        !self.config.requirepass.is_empty()
+        self.users.need_login()
+    }
+
+    /// The user that clients are before they log in.
+    pub fn default_user(&self) -> Rc<User> {
+        Rc::clone(self.users.default_user())
+    }
+
+    /// Whether protected mode keeps such a client out: it comes from elsewhere, and nothing else protects the data.
+    pub fn protects_from(&self, address: &Address) -> bool {
+        let open = self.users.default_is_open();
+        self.config.protected_mode && open && !address.is_local()
     }
 
     /// Whether there is a user of that name.
     pub fn knows_user(&self, name: &[u8]) -> bool {
-        name == b"default"
+        self.users.get(name).is_some()
     }
 
     /// Takes a new client in.
     pub fn add_client(&mut self, address: Address) -> Token {
         let now_ms = self.now_ms();
-        let token = self.clients.add(address, now_ms);
+        let token = self.clients.add(address, now_ms, self.default_user());
         let open = !self.authentication_required();
         if let Some(session) = self.clients.get_mut(token) {
             session.authenticated = open;
@@ -388,6 +422,7 @@ impl Instance {
 
     /// A client is no longer told of keys that it has read.
     pub fn stop_tracking(&mut self, session: &mut Session) {
+        session.tracking_bytes = 0;
         if std::mem::take(&mut session.is_tracking) {
             self.tracking.disable(session.id);
             self.observe_changes();
@@ -470,18 +505,33 @@ impl Instance {
         self.output_limited
     }
 
-    /// Whether the replies that wait for a client, of so many bytes, are over the hard limit, or
-    /// over the soft one for too long.
-    pub fn output_limit_reached(&mut self, session: &mut Session, pending_bytes: usize) -> bool {
+    /// Bytes of replies from which on a client is closed in any case; no limit for what runs within a unit, whose replies are
+    /// not the client's yet.
+    pub fn reply_limit_bytes(&self, session: &Session) -> usize {
+        let hard_bytes = self.output_limit_of(session).hard_bytes;
+        match hard_bytes {
+            0 => usize::MAX,
+            _ if self.nesting > 0 => usize::MAX,
+            limited => usize::try_from(limited).unwrap_or(usize::MAX),
+        }
+    }
+
+    fn output_limit_of(&self, session: &Session) -> OutputBufferLimit {
         let limits = &self.config.client_output_buffer_limit;
         let normal = limits.normal;
         // What a monitor is told cannot be held back as a pipeline's replies can. Where ordinary clients
         // have no limit it has that of subscribers, to whom the same applies.
-        let limit = match (session.kind(), session.mode) {
+        match (session.kind(), session.mode) {
             (ClientKind::Pubsub, _) => limits.pubsub,
             (_, Mode::Monitor) if normal.hard_bytes == 0 && normal.soft_bytes == 0 => limits.pubsub,
             (_, Mode::Monitor | Mode::Normal) => normal,
-        };
+        }
+    }
+
+    /// Whether the replies that wait for a client, of so many bytes, are over the hard limit, or
+    /// over the soft one for too long.
+    pub fn output_limit_reached(&mut self, session: &mut Session, pending_bytes: usize) -> bool {
+        let limit = self.output_limit_of(session);
         let pending_bytes = pending_bytes as u64;
         let hard = limit.hard_bytes > 0 && pending_bytes >= limit.hard_bytes;
         let soft = limit.soft_bytes > 0 && pending_bytes >= limit.soft_bytes;
@@ -492,8 +542,10 @@ impl Instance {
             session.soft_limit_since_ms = self.keyspace.now_ms;
             false
         } else {
-            let over_ms = self.keyspace.now_ms - session.soft_limit_since_ms;
-            over_ms > i64::try_from(limit.soft_seconds.saturating_mul(1000)).unwrap_or(i64::MAX)
+            // By the calendar's seconds, as in Redis: never earlier, and up to a second later.
+            let second = |time_ms: i64| time_ms.div_euclid(1000);
+            let over_s = second(self.keyspace.now_ms) - second(session.soft_limit_since_ms);
+            over_s > i64::try_from(limit.soft_seconds).unwrap_or(i64::MAX)
         };
         if hard || overstayed {
             self.stats.client_output_buffer_limit_disconnections += 1;

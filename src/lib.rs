@@ -9,6 +9,7 @@ pub mod net;
 
 pub mod instance;
 
+pub mod acl;
 pub mod clients;
 pub mod pubsub;
 pub mod session;

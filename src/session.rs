@@ -1,5 +1,8 @@
 //! What one client is, whether or not a socket is behind it.
 
+use std::rc::Rc;
+
+use crate::acl::User;
 use crate::blocking::Waiting;
 use crate::command::CommandId;
 use crate::net::address::Address;
@@ -126,8 +129,11 @@ pub struct Session {
     pub name: Vec<u8>,
     pub library_name: Vec<u8>,
     pub library_version: Vec<u8>,
-    pub user: String,
+    /// Whose rights it has.
+    pub user: Rc<User>,
     pub authenticated: bool,
+    /// Whether the peer has yet to agree on how to encrypt; never on a plain connection.
+    pub handshaking: bool,
     pub mode: Mode,
     pub reply_mode: ReplyMode,
     pub close: Close,
@@ -146,6 +152,9 @@ pub struct Session {
     pub subscriptions: Option<Box<Subscriptions>>,
     /// Whether it is told when keys change that it has read (`Tracking` knows how).
     pub is_tracking: bool,
+    /// Memory of the keys that it watches, and of the prefixes that it tracks, in bytes.
+    pub watch_bytes: usize,
+    pub tracking_bytes: usize,
     pub no_evict: bool,
     pub no_touch: bool,
     pub created_ms: i64,
@@ -177,7 +186,7 @@ impl Session {
     }
 
     /// A client that has just come.
-    pub fn new(id: u64, token: Token, address: Address, now_ms: i64) -> Session {
+    pub fn new(id: u64, token: Token, address: Address, now_ms: i64, user: Rc<User>) -> Session {
         Session {
             id,
             actor: id,
@@ -188,8 +197,9 @@ impl Session {
             name: Vec::new(),
             library_name: Vec::new(),
             library_version: Vec::new(),
-            user: "default".to_string(),
+            user,
             authenticated: false,
+            handshaking: false,
             mode: Mode::Normal,
             reply_mode: ReplyMode::On,
             close: Close::No,
@@ -201,6 +211,8 @@ impl Session {
             watcher: None,
             subscriptions: None,
             is_tracking: false,
+            watch_bytes: 0,
+            tracking_bytes: 0,
             no_evict: false,
             no_touch: false,
             created_ms: now_ms,
@@ -253,7 +265,6 @@ impl Session {
             + texts.iter().map(|text| text.capacity()).sum::<usize>()
             + self.address.peer.capacity()
             + self.address.local.capacity()
-            + self.user.capacity()
             + self.redacted.capacity() * size_of::<usize>()
             + self
                 .subscriptions
@@ -264,6 +275,8 @@ impl Session {
                 .as_ref()
                 .map_or(0, |transaction| transaction.memory())
             + self.waiting.as_ref().map_or(0, |waiting| waiting.memory())
+            + self.watch_bytes
+            + self.tracking_bytes
             + self.traffic.query_bytes
             + self.traffic.query_free_bytes
             + self.traffic.argument_bytes

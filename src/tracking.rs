@@ -54,6 +54,9 @@ pub struct Tracker {
     pub prefixes: BTreeSet<Vec<u8>>,
 }
 
+/// What a tracked prefix costs besides its bytes, which are kept twice.
+const PREFIX_BYTES: usize = 2 * size_of::<Vec<u8>>() + size_of::<Prefix>();
+
 /// What CLIENT TRACKING ON asks for.
 #[derive(Debug, Default)]
 pub struct TrackingOptions {
@@ -164,7 +167,9 @@ impl Tracking {
     }
 
     /// Has a client track, or track otherwise than so far. The prefixes of one that broadcasts are added to those it has.
-    pub fn enable(&mut self, id: u64, token: Token, options: TrackingOptions) {
+    /// Gives the memory that this takes in addition, in bytes.
+    pub fn enable(&mut self, id: u64, token: Token, options: TrackingOptions) -> usize {
+        let mut added_bytes = 0;
         let before = self.trackers.remove(&id);
         let mut prefixes = before.map(|before| before.prefixes).unwrap_or_default();
         if options.mode == TrackingMode::Broadcast {
@@ -174,7 +179,8 @@ impl Tracking {
             }
             for prefix in wanted {
                 self.add_prefix(id, &prefix);
-                prefixes.insert(prefix);
+                let bytes = 2 * prefix.len() + PREFIX_BYTES;
+                added_bytes += usize::from(prefixes.insert(prefix)) * bytes;
             }
         }
         let tracker = Tracker {
@@ -187,6 +193,7 @@ impl Tracking {
             prefixes,
         };
         self.trackers.insert(id, tracker);
+        added_bytes
     }
 
     /// A client no longer tracks. What it has read stays in the table until it changes.

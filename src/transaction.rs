@@ -10,10 +10,13 @@
 //!
 //! Never runs a command.
 
+use std::rc::Rc;
+
 use ahash::AHashMap;
 use slab::Slab;
 use smallvec::SmallVec;
 
+use crate::acl::User;
 use crate::command::spec::FlagSet;
 use crate::command::{Args, Command, CommandId};
 use crate::keyspace::{Changes, InterestId, Keyspace};
@@ -133,6 +136,8 @@ pub struct Rest {
     /// The command that runs it.
     pub exec: CommandId,
     pub database: usize,
+    /// In whose name it runs.
+    pub user: Rc<User>,
     /// Time that was spent on it, that of the suspended script apart.
     pub ticks: u64,
 }
@@ -205,6 +210,9 @@ pub struct Watches {
     watched_keys: usize,
 }
 
+/// What a watched key costs besides its name: its places in the tables of wanted keys and of watches, in bytes.
+const WATCH_BYTES: usize = 128;
+
 impl Watches {
     /// Has a client watch a key of its database, at which this was found. O(1).
     pub fn add(&mut self, changes: &mut Changes, session: &mut Session, key: &[u8], found: Found) {
@@ -222,6 +230,7 @@ impl Watches {
         let place = watches.len() as u32;
         self.watchers[number as usize].keys.insert(id, place);
         self.watched_keys += usize::from(watches.is_empty());
+        session.watch_bytes += key.len() + WATCH_BYTES;
         watches.push(Watch {
             watcher: number,
             found,
@@ -230,6 +239,7 @@ impl Watches {
 
     /// A client no longer watches anything. O(its keys).
     pub fn remove(&mut self, changes: &mut Changes, session: &mut Session) {
+        session.watch_bytes = 0;
         if let Some(number) = session.watcher.take() {
             self.forget_keys(changes, number);
             self.watchers.remove(number as usize);

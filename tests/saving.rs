@@ -121,7 +121,7 @@ fn writes_are_refused_while_saving_fails() {
     expect(&mut client, "SET key x", "OK");
     // A folder in the place of the snapshot cannot be replaced by a file.
     fs::create_dir_all(folder.join("dump.rdb/in-the-way")).expect("a folder");
-    expect(&mut client, "SAVE", "ERR");
+    expect(&mut client, "SAVE", "An error was signalled");
     expect(&mut client, "SET key y", "OK");
     expect(&mut client, "BGSAVE", "started");
     wait_for(&mut client, "rdb_last_bgsave_status", "err");

@@ -8,6 +8,7 @@ const LAYERS: &[&[&str]] = &[
     &["main", "lib"],
     &["server"],
     &[
+        "acl",
         "instance",
         "clients",
         "blocking",

@@ -5,6 +5,7 @@ longest wait is what this machine does to a server that does next to nothing, th
 """
 
 import json
+import threading
 import time
 
 from .servers import FAILURES, Server, leave_out, say
@@ -15,6 +16,8 @@ IN_FLIGHT = 64
 VALUE = "x" * 20
 IDLE_MS = 3000
 HALVING_MS = 10_000
+SAVE_RATE = 20_000
+SAVE_LIMIT_S = 120
 EXPIRY_MARGIN_S = 2
 EXPIRY_LIMIT_S = 180
 # One value of each type that grows element by element.
@@ -64,6 +67,36 @@ def _halving(server, keys):
         server.settle(limit_s=30)
 
 
+def _saved(server):
+    fields = dict(line.split(":", 1) for line in server.call("INFO", "persistence").splitlines() if ":" in line)
+    return fields["rdb_bgsave_in_progress"] == "0", fields
+
+
+def _save(server, keys):
+    """BGSAVE under writes all over the keyspace; `save_s` is how long it took, `copied_bytes` what it had copied."""
+    _refill(server, keys)
+    done = {}
+
+    def wait_for_end():
+        started = time.monotonic()
+        while time.monotonic() - started < SAVE_LIMIT_S:
+            over, fields = _saved(server)
+            if over:
+                done.update(save_s=time.monotonic() - started, copied_bytes=int(fields["rdb_last_cow_size"]))
+                return
+            time.sleep(0.05)
+
+    server.call("BGSAVE")
+    watcher = threading.Thread(target=wait_for_end)
+    watcher.start()
+    seconds = max(5, keys // 500_000)
+    result = _watched(
+        server, "--count", SAVE_RATE * seconds, "--rate", SAVE_RATE, "--in-flight", 20, "SET", "key:{i}", VALUE[::-1] + "y"
+    )
+    watcher.join()
+    return result | done
+
+
 def _phases(server, keys):
     """Yields (phase, function that measures it), in order: growth leaves the keyspace that the next phase empties."""
     fill_s = 1.0
@@ -91,6 +124,8 @@ def _phases(server, keys):
     if server.kind.is_echo:
         return
     yield f"maxmemory halved over {keys:,} keys", lambda: _halving(server, keys)
+    yield f"BGSAVE of {keys:,} keys at {SAVE_RATE:,} writes/s", lambda: _save(server, keys)
+    server.call("FLUSHALL")
     yield f"{keys:,} keys expire at once", lambda: _expiry(server, keys, fill_s)
     for name, template in GIANTS:
         def grow(template=template):

@@ -1,5 +1,6 @@
 //! The way of one request: found, admitted, run, settled.
 
+use crate::acl::guard;
 use crate::blocking::Waiting;
 use crate::effects;
 use crate::info;
@@ -188,6 +189,22 @@ fn run(
             );
         }
         Verdict::Queue(command, flags) => queue(instance, session, reply, args, command, flags),
+        Verdict::Deny(command, denial) => {
+            let mut context = Context {
+                instance,
+                session,
+                reply,
+                command,
+            };
+            let error = guard::refusal(&mut context, args, denial);
+            refuse(
+                context.instance,
+                context.session,
+                context.reply,
+                resolved,
+                error,
+            );
+        }
         Verdict::Refuse(error) => refuse(instance, session, reply, resolved, error),
         Verdict::Postpone => return Flow::Postponed,
         Verdict::Abort => abort(instance, session),

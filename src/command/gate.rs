@@ -1,5 +1,6 @@
 //! The admission of a request: every reason to refuse one, in the order in which Redis gives them.
 
+use crate::acl::{self, Denial};
 use crate::instance::Instance;
 use crate::resp::Protocol;
 use crate::saving::SAVE_FAILED;
@@ -18,6 +19,8 @@ pub enum Verdict {
     /// Keep it for EXEC, with what this request may do.
     Queue(CommandId, FlagSet),
     Refuse(CommandError),
+    /// The user may not.
+    Deny(CommandId, Denial),
     /// Keep it for later.
     Postpone,
     /// It is HTTP: a browser was led here. Close without a word.
@@ -37,12 +40,8 @@ pub fn admit(
         return admit_unknown(args);
     };
     let command = instance.commands.get(id);
-    if let Err(error) = check_shape(command, args) {
-        return Verdict::Refuse(error);
-    }
-    if command.flags.intersects(GUARDED)
-        && let Err(error) = check_permission(instance, session, command)
-    {
+    let shape = check_shape(command, args);
+    if let Err(error) = shape.and_then(|()| check_permission(instance, session, command)) {
         return Verdict::Refuse(error);
     }
     if !session.authenticated
@@ -51,6 +50,27 @@ pub fn admit(
     {
         return Verdict::Refuse(CommandError::fixed("NOAUTH Authentication required."));
     }
+    if session.transaction.is_some() && command.flags.has(Flag::NoMulti) {
+        return Verdict::Refuse(CommandError::fixed(
+            "ERR Command not allowed inside a transaction",
+        ));
+    }
+    if let Err(denial) = acl::check(&session.user, command, args) {
+        return Verdict::Deny(id, denial);
+    }
+    admit_now(instance, session, protocol, args, command)
+}
+
+/// Decides whether a request that its client may make may run in the state in which the server is.
+#[inline]
+fn admit_now(
+    instance: &Instance,
+    session: &Session,
+    protocol: Protocol,
+    args: Args<'_>,
+    command: &Command,
+) -> Verdict {
+    let id = command.id;
     let is_queuing = session.transaction.is_some();
     let mut flags = command.flags;
     if is_queuing
@@ -59,11 +79,6 @@ pub fn admit(
         || instance.is_restricted
     {
         flags = flags_of(instance, session, command, args);
-    }
-    if is_queuing && flags.has(Flag::NoMulti) {
-        return Verdict::Refuse(CommandError::fixed(
-            "ERR Command not allowed inside a transaction",
-        ));
     }
     let needs_memory = flags.has(Flag::DenyOom) || is_queuing && !flags.has(Flag::NotQueued);
     if needs_memory && instance.memory.is_full() {
@@ -75,15 +90,8 @@ pub fn admit(
     {
         return Verdict::Refuse(refused_to_subscriber(command));
     }
-    if instance.is_restricted
-        && let Err(error) = check_restrictions(instance, command, flags)
-    {
+    if let Err(error) = check_state(instance, command, flags) {
         return Verdict::Refuse(error);
-    }
-    if let Some(kind) = instance.scripting.busy()
-        && !command.flags.has(Flag::AllowBusy)
-    {
-        return Verdict::Refuse(scripting::run::busy_error(kind));
     }
     if session.mode == Mode::Monitor {
         return admit_monitor(id, flags);
@@ -147,8 +155,21 @@ fn check_shape(command: &Command, args: Args<'_>) -> Result<(), CommandError> {
     Ok(())
 }
 
-#[cold]
+/// Whether a command that needs a permission of its own has it.
+#[inline]
 fn check_permission(
+    instance: &Instance,
+    session: &Session,
+    command: &Command,
+) -> Result<(), CommandError> {
+    match command.flags.intersects(GUARDED) {
+        true => check_debug(instance, session, command),
+        false => Ok(()),
+    }
+}
+
+#[cold]
+fn check_debug(
     instance: &Instance,
     session: &Session,
     command: &Command,
@@ -165,6 +186,18 @@ fn check_permission(
          you can run it from a local connection, otherwise you need to set this option in the \
          configuration file, and then restart the server.",
     ))
+}
+
+/// Whether the state of the server lets a command with these flags run: no script holds it up, and data are there and can be saved.
+#[inline]
+fn check_state(instance: &Instance, command: &Command, flags: FlagSet) -> Result<(), CommandError> {
+    if instance.is_restricted {
+        check_restrictions(instance, command, flags)?;
+    }
+    match instance.scripting.busy() {
+        Some(kind) if !command.flags.has(Flag::AllowBusy) => Err(scripting::run::busy_error(kind)),
+        _ => Ok(()),
+    }
 }
 
 /// What is refused while data are being loaded, or cannot be saved.

@@ -1,10 +1,11 @@
 //! The table of all commands: built once from the families' slices, looked up for every request.
 
+use super::keys::LoneKey;
 use super::names::Names;
 use super::spec::{Begin, Category, CommandSpec, Find, Flag, FlagSet, KeyFlag, KeySpec};
 
 /// Which command: an index into the registry, stable for the life of the process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CommandId(u16);
 
 impl CommandId {
@@ -40,6 +41,8 @@ pub struct Command {
     pub legacy_keys: LegacyKeys,
     /// The argument that holds the first key, if that is fixed (for prefetching); 0 for none.
     pub first_key: u8,
+    /// The only key, if there is always exactly one at a fixed place.
+    pub lone_key: Option<LoneKey>,
 }
 
 impl Command {
@@ -107,6 +110,7 @@ impl Registry {
             subcommands: Vec::new(),
             legacy_keys,
             first_key: u8::try_from(legacy_keys.first).unwrap_or(0),
+            lone_key: LoneKey::of(spec),
         });
         self.names.insert(parent, spec.name.as_bytes(), id);
         for subcommand in spec.subcommands {
@@ -166,6 +170,13 @@ impl Registry {
                 self.find_subcommand(container.id, &full_name[bar + 1..])
             }
         }
+    }
+
+    /// The same by the names that commands were declared with, whatever they are called at present. O(commands).
+    pub fn find_declared(&self, full_name: &[u8]) -> Option<&Command> {
+        self.commands
+            .iter()
+            .find(|command| command.full_name.as_bytes().eq_ignore_ascii_case(full_name))
     }
 
     /// The command that a request asks for: the subcommand, where its container has that one.

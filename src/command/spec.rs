@@ -20,9 +20,11 @@ pub struct CommandSpec {
     /// Hints for clients, as COMMAND INFO shows them.
     pub tips: &'static [&'static str],
     pub keys: &'static [KeySpec],
-    /// Finds the keys where `keys` cannot tell them in full (`Unknown`, `Incomplete`) or not what
-    /// is done to them (`VariableFlags`): all such commands have it.
+    /// Finds the keys where `keys` cannot tell them in full (`Unknown`, `Incomplete`, an option that may stand several
+    /// times) or not what is done to them (`VariableFlags`): all such commands have it.
     pub find_keys: Option<KeyFinder>,
+    /// Which arguments name channels that a user must be allowed to use.
+    pub channels: Channels,
     /// Which argument is looked up in the collection at the first key, for the look-ahead; 0: none.
     pub member: u8,
     /// Works the flags of one request out, where they depend on what it runs.
@@ -49,6 +51,7 @@ impl CommandSpec {
         tips: &[],
         keys: &[],
         find_keys: None,
+        channels: Channels::None,
         member: 0,
         flags_of: None,
         group: Group::Generic,
@@ -234,6 +237,14 @@ impl Category {
         (Category::Transaction, "transaction"),
         (Category::Scripting, "scripting"),
     ];
+
+    /// The category of that name, whatever its case.
+    pub fn from_name(name: &[u8]) -> Option<Category> {
+        let found = Category::ALL
+            .iter()
+            .find(|(_, known)| known.as_bytes().eq_ignore_ascii_case(name));
+        found.map(|(category, _)| *category)
+    }
 }
 
 /// The group under which COMMAND DOCS lists a command.
@@ -333,6 +344,20 @@ impl KeySpec {
         self.notes = Some(text);
         self
     }
+}
+
+/// Which arguments of a command name channels that are listened to or written to. (Nobody is kept from ceasing to listen.)
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Channels {
+    None,
+    /// The first.
+    First,
+    /// All of them.
+    All,
+    /// All of them, and they are patterns.
+    AllPatterns,
+    /// Those that are declared as keys that are none (`NotKey`).
+    Declared,
 }
 
 /// What a command does to a key, named as COMMAND INFO names it.

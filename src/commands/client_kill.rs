@@ -18,15 +18,13 @@ struct Filter<'a> {
 
 impl Filter<'_> {
     fn matches(&self, session: &Session, now_ms: i64) -> bool {
-        let is = |wanted: Option<&[u8]>, text: &str| {
-            wanted.is_none_or(|wanted| wanted == text.as_bytes())
-        };
+        let is = |wanted: Option<&[u8]>, text: &[u8]| wanted.is_none_or(|wanted| wanted == text);
         session.close != Close::Now
             && self.id.is_none_or(|id| id == session.id)
             && self.kind.is_none_or(|kind| kind == session.kind())
-            && is(self.user, &session.user)
-            && is(self.address, &session.address.peer)
-            && is(self.local_address, &session.address.local)
+            && is(self.user, session.user.name())
+            && is(self.address, session.address.peer.as_bytes())
+            && is(self.local_address, session.address.local.as_bytes())
             && self
                 .least_age_s
                 .is_none_or(|least_s| session.age_s(now_ms) >= least_s)

@@ -88,6 +88,14 @@ pub(super) fn list(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     Ok(())
 }
 
+/// The caller's line without its end, as ACL LOG shows it.
+pub fn line_of_caller(context: &Context<'_>, args: Args<'_>) -> Vec<u8> {
+    let mut text = Vec::new();
+    write_line(&mut text, context, &Portrait::of_caller(context, args));
+    text.pop();
+    text
+}
+
 /// The lines of all clients that are wanted, in the order in which they came.
 fn write_lines(
     text: &mut Vec<u8>,

@@ -54,11 +54,12 @@ pub(super) fn tracking(context: &mut Context<'_>, args: Args<'_>) -> CommandResu
     let status = args.at(2);
     if status.eq_ignore_ascii_case(b"on") {
         let options = check_options(context.instance.tracking.tracker(id), options)?;
-        context.instance.tracking.enable(id, token, options);
+        context.session.tracking_bytes += context.instance.tracking.enable(id, token, options);
         context.session.is_tracking = true;
     } else if status.eq_ignore_ascii_case(b"off") {
         context.instance.tracking.disable(id);
         context.session.is_tracking = false;
+        context.session.tracking_bytes = 0;
     } else {
         return Err(CommandError::SYNTAX);
     }

@@ -98,12 +98,13 @@ fn reset_stat(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
 }
 
 fn rewrite(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
+    let state_lines = state_lines(context);
     let Some(path) = &context.instance.config_file else {
         return Err(CommandError::fixed(
             "ERR The server is running without a config file",
         ));
     };
-    if let Err(error) = context.instance.config.rewrite(path, &[]) {
+    if let Err(error) = context.instance.config.rewrite(path, &state_lines) {
         let reason = crate::config::system_reason(&error);
         log::warn!("CONFIG REWRITE failed: {reason}");
         return Err(CommandError::new(format!(
@@ -113,6 +114,15 @@ fn rewrite(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
     log::info!("CONFIG REWRITE executed with success.");
     context.reply.ok();
     Ok(())
+}
+
+/// The lines of the configuration file that the settings do not hold: the users, unless an ACL file does.
+pub(super) fn state_lines(context: &Context<'_>) -> Vec<String> {
+    if context.instance.config.aclfile.is_empty() {
+        context.instance.users.config_lines()
+    } else {
+        Vec::new()
+    }
 }
 
 fn set(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {

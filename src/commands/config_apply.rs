@@ -6,6 +6,7 @@ use crate::config::{Config, Named, SetContext, SetError, system_reason};
 use crate::crash;
 use crate::instance::{Instance, LoopRequest};
 use crate::logging::{self, LogLevel};
+use crate::net::listener::Transport;
 use crate::sys::resources;
 
 /// Brings about what changed settings ask for; gets the settings of before. Errors: the reason, in Redis's words.
@@ -13,17 +14,43 @@ type Apply = fn(&mut Instance, &Config) -> Result<(), String>;
 
 /// Descriptors kept for what is not a client.
 const RESERVED_DESCRIPTORS: u64 = 32;
+const PORT_REFUSAL: &str = "Unable to listen on this port. Check server logs.";
 
 /// The settings that need something done, with what.
 static APPLIERS: &[(&str, Apply)] = &[
     ("port", |instance, _| {
-        listen_anew(
-            instance,
-            "Unable to listen on this port. Check server logs.",
-        )
+        listen_anew(instance, &[Transport::Plain], PORT_REFUSAL)
     }),
     ("bind", |instance, _| {
-        listen_anew(instance, "Failed to bind to specified addresses.")
+        listen_anew(
+            instance,
+            &Transport::ALL,
+            "Failed to bind to specified addresses.",
+        )
+    }),
+    ("tls-port", |instance, _| {
+        configure_tls(instance)?;
+        listen_anew(instance, &[Transport::Tls], PORT_REFUSAL)
+    }),
+    ("tls-cert-file", |instance, _| configure_tls(instance)),
+    ("tls-key-file", |instance, _| configure_tls(instance)),
+    ("tls-key-file-pass", |instance, _| configure_tls(instance)),
+    ("tls-dh-params-file", |instance, _| configure_tls(instance)),
+    ("tls-ca-cert-file", |instance, _| configure_tls(instance)),
+    ("tls-ca-cert-dir", |instance, _| configure_tls(instance)),
+    ("tls-auth-clients", |instance, _| configure_tls(instance)),
+    ("tls-protocols", |instance, _| configure_tls(instance)),
+    ("tls-ciphers", |instance, _| configure_tls(instance)),
+    ("tls-ciphersuites", |instance, _| configure_tls(instance)),
+    ("tls-prefer-server-ciphers", |instance, _| {
+        configure_tls(instance)
+    }),
+    ("tls-session-caching", |instance, _| configure_tls(instance)),
+    ("tls-session-cache-size", |instance, _| {
+        configure_tls(instance)
+    }),
+    ("tls-session-cache-timeout", |instance, _| {
+        configure_tls(instance)
     }),
     ("maxclients", |instance, before| {
         make_room_for_clients(instance, before)
@@ -52,6 +79,11 @@ static APPLIERS: &[(&str, Apply)] = &[
     }),
     ("proc-title-template", |instance, _| {
         instance.requests.push(LoopRequest::ShowTitle);
+        Ok(())
+    }),
+    ("requirepass", |instance, _| {
+        let password = &instance.config.requirepass;
+        instance.users.set_default_password(password);
         Ok(())
     }),
     ("maxmemory", |instance, _| {
@@ -98,13 +130,30 @@ fn apply(instance: &mut Instance, name: &str, before: &Config) -> Result<(), Str
     }
 }
 
-fn listen_anew(instance: &mut Instance, refusal: &str) -> Result<(), String> {
+fn listen_anew(
+    instance: &mut Instance,
+    transports: &[Transport],
+    refusal: &str,
+) -> Result<(), String> {
     let Some(listeners) = &mut instance.listeners else {
         return Ok(());
     };
-    listeners.rebind(&instance.config).map_err(|reason| {
+    listeners
+        .rebind(&instance.config, transports)
+        .map_err(|reason| {
+            log::warn!("{reason}");
+            refusal.to_string()
+        })
+}
+
+/// Reads certificates, keys and all else of TLS anew, for the connections to come.
+fn configure_tls(instance: &mut Instance) -> Result<(), String> {
+    let Some(listeners) = &mut instance.listeners else {
+        return Ok(());
+    };
+    listeners.configure_tls(&instance.config).map_err(|reason| {
         log::warn!("{reason}");
-        refusal.to_string()
+        "Unable to update TLS configuration. Check server logs.".to_string()
     })
 }
 

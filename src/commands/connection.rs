@@ -1,8 +1,7 @@
 //! Connections: greeting, logging in, resetting, watching, leaving.
 
-use sha2::{Digest, Sha256};
-
 use crate::REDIS_VERSION;
+use crate::acl::{DEFAULT_USER, guard};
 use crate::command::spec::{
     Argument, ArgumentKind, Category, CommandSpec, Deprecation, Flag, Group,
 };
@@ -11,12 +10,6 @@ use crate::resp::{Protocol, number};
 use crate::session::{Close, Mode, Session};
 
 use super::client;
-
-/// The only user without an ACL.
-const DEFAULT_USER: &[u8] = b"default";
-
-const WRONG_PASSWORD: CommandError =
-    CommandError::fixed("WRONGPASS invalid username-password pair or user is disabled.");
 
 /// The family's commands.
 pub static COMMANDS: &[CommandSpec] = &[
@@ -193,7 +186,7 @@ fn auth(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     context.session.redacted.extend(1..args.len());
     let (user, password) = match args.get(2) {
         Some(password) => (args.at(1), password),
-        None if !context.instance.authentication_required() => {
+        None if context.instance.users.default_is_open() => {
             return Err(CommandError::fixed(
                 "ERR AUTH <password> called without any password configured for the default user. \
                  Are you sure your configuration is correct?",
@@ -201,28 +194,9 @@ fn auth(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         }
         None => (DEFAULT_USER, args.at(1)),
     };
-    authenticate(context, user, password)?;
+    guard::log_in(context, args, user, password)?;
     context.reply.ok();
     Ok(())
-}
-
-/// Logs the client in. Without a password set, the default user may give any.
-///
-/// Errors: there is no such user, or the password is another.
-fn authenticate(context: &mut Context<'_>, user: &[u8], password: &[u8]) -> CommandResult {
-    let expected = &context.instance.config.requirepass;
-    let known = expected.is_empty() || is_same_secret(password, expected);
-    if user != DEFAULT_USER || !known {
-        return Err(WRONG_PASSWORD);
-    }
-    context.session.authenticated = true;
-    Ok(())
-}
-
-/// Compares two secrets by their digests: how far those agree, and so how long it takes to compare
-/// them, tells nothing about the secrets.
-fn is_same_secret(given: &[u8], expected: &[u8]) -> bool {
-    Sha256::digest(given) == Sha256::digest(expected)
 }
 
 /// What HELLO asks for.
@@ -236,7 +210,7 @@ struct Greeting<'a> {
 fn hello(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let greeting = parse_greeting(context.session, args)?;
     if let Some((user, password)) = greeting.login {
-        authenticate(context, user, password)?;
+        guard::log_in(context, args, user, password)?;
     }
     if !context.session.authenticated {
         return Err(CommandError::fixed(
@@ -331,6 +305,7 @@ fn reset(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
     instance.pubsub.remove(session);
     instance.stop_tracking(session);
     session.reset();
+    session.user = instance.default_user();
     session.authenticated = !instance.authentication_required();
     reply.set_protocol(Protocol::Resp2);
     reply.simple("RESET");

@@ -216,7 +216,12 @@ fn load_payload(context: &mut Context<'_>, bytes: &[u8]) -> Result<Loaded, Comma
             log::warn!("Bad data format in RESTORE: {error}");
             DAMAGED
         })?;
-    if instance.config.sanitize_dump_payload != DumpSanitizing::No {
+    let is_trusted = match instance.config.sanitize_dump_payload {
+        DumpSanitizing::No => true,
+        DumpSanitizing::Clients => context.session.user.skips_sanitizing(),
+        DumpSanitizing::Yes => false,
+    };
+    if !is_trusted {
         instance.stats.sanitized_payloads += packed_blocks;
     }
     Ok(loaded)

@@ -81,6 +81,30 @@ pub fn sort_read_only(_args: Args<'_>) -> KeyList {
     }]
 }
 
+/// GEORADIUS reads its key, and may overwrite those after STORE and STOREDIST. Each of these may stand several times, and the
+/// declarations would tell the first alone, while the last counts: who may use the one need not be allowed the other.
+pub fn geo_radius(args: Args<'_>) -> KeyList {
+    geo_stores(args, 6)
+}
+
+/// The same for GEORADIUSBYMEMBER, whose options begin one argument earlier.
+pub fn geo_radius_by_member(args: Args<'_>) -> KeyList {
+    geo_stores(args, 5)
+}
+
+fn geo_stores(args: Args<'_>, first_option: usize) -> KeyList {
+    let mut keys = sort_read_only(args);
+    for option in ["STORE", "STOREDIST"] {
+        let places = first_option..args.len().saturating_sub(1);
+        let found = places.filter(|at| is_word(args.at(*at), option));
+        keys.extend(found.map(|at| KeyReference {
+            index: at + 1,
+            flags: OVERWRITE,
+        }));
+    }
+    keys
+}
+
 /// MIGRATE takes the key in its place, or all those after KEYS if that one is empty; none if both are
 /// given. A KEYS in the very last place counts for nothing.
 pub fn migrate(args: Args<'_>) -> KeyList {

@@ -1,12 +1,13 @@
 //! The commands, one family a file: each opens with its `COMMANDS` table, the handlers follow in
 //! the same order. Never touches a socket.
 
+pub mod acl;
 pub mod appending;
 pub mod bitfield;
 pub mod bitmaps;
 pub mod client;
 mod client_kill;
-mod client_list;
+pub mod client_list;
 mod client_table;
 mod client_tracking;
 pub mod command;
@@ -43,6 +44,7 @@ use crate::command::spec::CommandSpec;
 
 /// Every family's table.
 pub static FAMILIES: &[&[CommandSpec]] = &[
+    acl::COMMANDS,
     bitfield::COMMANDS,
     bitmaps::COMMANDS,
     client::COMMANDS,

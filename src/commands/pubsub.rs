@@ -2,7 +2,7 @@
 
 use crate::command::help;
 use crate::command::spec::{
-    Argument, ArgumentFlag, ArgumentKind, CommandSpec, Flag, Group, KeyFlag, KeySpec,
+    Argument, ArgumentFlag, ArgumentKind, Channels, CommandSpec, Flag, Group, KeyFlag, KeySpec,
 };
 use crate::command::{Args, CommandError, CommandResult, Context};
 use crate::pubsub::{Payload, Topic};
@@ -25,6 +25,7 @@ pub static COMMANDS: &[CommandSpec] = &[
     CommandSpec {
         name: "subscribe",
         arity: -2,
+        channels: Channels::All,
         flags: SUBSCRIBING,
         group: Group::PubSub,
         since: "2.0.0",
@@ -50,6 +51,7 @@ pub static COMMANDS: &[CommandSpec] = &[
     CommandSpec {
         name: "psubscribe",
         arity: -2,
+        channels: Channels::AllPatterns,
         flags: SUBSCRIBING,
         group: Group::PubSub,
         since: "2.0.0",
@@ -75,6 +77,7 @@ pub static COMMANDS: &[CommandSpec] = &[
     CommandSpec {
         name: "publish",
         arity: 3,
+        channels: Channels::First,
         flags: &[Flag::PubSub, Flag::Loading, Flag::Stale, Flag::Fast],
         group: Group::PubSub,
         since: "2.0.0",
@@ -90,6 +93,7 @@ pub static COMMANDS: &[CommandSpec] = &[
     CommandSpec {
         name: "ssubscribe",
         arity: -2,
+        channels: Channels::Declared,
         flags: SUBSCRIBING,
         keys: &[KeySpec::range(&[KeyFlag::NotKey], 1, -1, 1)],
         group: Group::PubSub,
@@ -117,6 +121,7 @@ pub static COMMANDS: &[CommandSpec] = &[
     CommandSpec {
         name: "spublish",
         arity: 3,
+        channels: Channels::Declared,
         flags: &[Flag::PubSub, Flag::Loading, Flag::Stale, Flag::Fast],
         keys: &[KeySpec::one(&[KeyFlag::NotKey], 1)],
         group: Group::PubSub,

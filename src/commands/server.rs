@@ -145,6 +145,8 @@ fn shutdown(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         if !std::mem::take(&mut context.instance.shutdown_scheduled) {
             return Err(CommandError::fixed("ERR No shutdown in progress."));
         }
+        let request = LoopRequest::ForgetShutdown;
+        context.instance.requests.push(request);
         log::info!("Shutdown manually aborted.");
         context.reply.ok();
         return Ok(());

@@ -1,5 +1,8 @@
 //! MULTI, EXEC, DISCARD, WATCH and UNWATCH: commands that run as a unit, if nothing came between.
 
+use std::rc::Rc;
+
+use crate::acl::{self, Denial, Scene};
 use crate::command::call;
 use crate::command::spec::{Argument, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec};
 use crate::command::{Args, CommandError, CommandResult, Context};
@@ -154,6 +157,7 @@ fn run(context: &mut Context<'_>, transaction: Box<Transaction>) {
             replies,
             exec: context.command,
             database: context.session.database,
+            user: Rc::clone(&context.session.user),
             ticks,
         };
         return context.instance.scripting.keep_rest(Box::new(rest));
@@ -178,13 +182,25 @@ fn run_from(context: &mut Context<'_>, transaction: &Transaction, first: usize) 
             reply: context.reply,
             command: queued.command,
         };
-        call::call(&mut inner, args);
+        let command = inner.instance.commands.get(queued.command);
+        match acl::check(&inner.session.user, command, args) {
+            Ok(()) => call::call(&mut inner, args),
+            Err(denial) => refuse(&mut inner, args, denial),
+        }
         if context.session.blocked == Some(Blocked::Script) {
             break;
         }
     }
     context.session.deny_blocking = !could_block;
     next
+}
+
+/// Replies to a queued command that its client may no longer run.
+#[cold]
+fn refuse(context: &mut Context<'_>, args: Args<'_>, denial: Denial) {
+    acl::guard::note_denial(context, args, denial, Scene::Transaction);
+    let error = CommandError::new(denial.text_in_transaction());
+    call::reply_error(context.instance, context.reply, &error);
 }
 
 /// Goes on with a transaction after a script in it that was suspended. Gives it back if another one is.

@@ -184,6 +184,8 @@ pub struct Directive {
     pub mutability: Mutability,
     /// Whether its value must not show in logs and MONITOR.
     pub is_sensitive: bool,
+    /// Whether its value names a file that is read: setting it again to the same has it read anew.
+    pub is_file: bool,
     /// Whether only its exact name, not a pattern, shows it in CONFIG GET.
     pub is_hidden: bool,
     /// Whether it does anything.
@@ -208,6 +210,7 @@ impl Directive {
             default,
             mutability: Mutability::Mutable,
             is_sensitive: false,
+            is_file: false,
             is_hidden: false,
             effect: Effect::Works,
             kind,
@@ -235,6 +238,12 @@ impl Directive {
     /// With a value that logs must not show.
     pub const fn sensitive(mut self) -> Directive {
         self.is_sensitive = true;
+        self
+    }
+
+    /// With a value that names a file, read whenever it is set.
+    pub const fn file(mut self) -> Directive {
+        self.is_file = true;
         self
     }
 

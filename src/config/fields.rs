@@ -418,3 +418,13 @@ settings! {
     /// Life of a kept session, in seconds.
     tls_session_cache_timeout: u32,
 }
+
+impl Config {
+    /// The port that clients are told of: the plain one, or that of TLS where it is the only one.
+    pub fn main_port(&self) -> u16 {
+        match self.port {
+            0 => self.tls_port,
+            port => port,
+        }
+    }
+}

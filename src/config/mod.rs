@@ -22,6 +22,7 @@ pub use error::ConfigError;
 pub use fields::Config;
 pub use file::{Statement, Statements};
 pub use parse::system_reason;
+pub use rewrite::replace_file;
 pub use runtime::{SetContext, SetError};
 pub use table::{GROUPS, Group, directives, find};
 pub use values::{

@@ -221,8 +221,8 @@ fn read_or_empty(path: &Path) -> io::Result<Vec<u8>> {
     }
 }
 
-/// Puts a new content in a file's place: at any moment the file is whole, old or new.
-fn replace_file(path: &Path, content: &[u8]) -> io::Result<()> {
+/// Puts a new content in a file's place: at any moment the file is whole, old or new, even in a crash.
+pub fn replace_file(path: &Path, content: &[u8]) -> io::Result<()> {
     let mut temporary: OsString = path.as_os_str().to_owned();
     temporary.push(format!(".{}.new", std::process::id()));
     let written = write_and_rename(path, Path::new(&temporary), content);

@@ -109,8 +109,8 @@ impl Config {
         found
     }
 
-    /// CONFIG SET: checks all pairs, then changes all or nothing. Answers the directives whose value really changed, in
-    /// the order given; the server applies those (by name) and puts its clone from before back if that fails.
+    /// CONFIG SET: checks all pairs, then changes all or nothing. Answers the directives whose value really changed, or
+    /// whose file is to be read anew, in the order given; the server applies those (by name) and puts its clone from before back if that fails.
     /// O(pairs × directives).
     pub fn set(
         &mut self,
@@ -128,7 +128,8 @@ impl Config {
         let mut changed: Vec<&'static Directive> = Vec::new();
         for (_, directive) in targets {
             let is_listed = changed.iter().any(|known| known.name == directive.name);
-            if !is_listed && directive.value(self) != directive.value(&next) {
+            let differs = directive.value(self) != directive.value(&next);
+            if !is_listed && (differs || directive.is_file) {
                 changed.push(directive);
             }
         }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use crate::REDIS_VERSION;
 use crate::config::Named;
+use crate::net::listener::Transport;
 use crate::server::clock::MONOTONIC_CLOCK_NAME;
 use crate::sys::allocator;
 use crate::sys::resources::{self, ProcessorTime, Whose};
@@ -35,7 +36,9 @@ pub(super) static SERVER: &[Field] = &[
         facts.instance.supervised.to_string()
     }),
     Field::of("run_id", |facts| facts.instance.run_id.clone()),
-    Field::of("tcp_port", |facts| facts.instance.config.port.to_string()),
+    Field::of("tcp_port", |facts| {
+        facts.instance.config.main_port().to_string()
+    }),
     Field::of("server_time_usec", |facts| {
         facts.instance.clock.now_us().to_string()
     }),
@@ -84,20 +87,24 @@ pub(super) fn listeners(facts: &Facts<'_>) -> Vec<(String, String)> {
     let Some(listeners) = &facts.instance.listeners else {
         return lines;
     };
-    let opened = listeners.addresses().len();
-    if opened > 0 {
-        let mut value = String::from("name=tcp");
+    for (number, transport) in [(0, Transport::Plain), (2, Transport::Tls)] {
+        let opened = listeners.count(transport);
+        if opened == 0 {
+            continue;
+        }
+        let mut value = format!("name={}", transport.name());
         // As in Redis, the configured names, of which optional ones may be missing at the end.
         for name in config.bind.iter().take(opened) {
             value.push_str(",bind=");
             value.push_str(name);
         }
-        value.push_str(&format!(",port={}", listeners.port));
-        lines.push(("listener0".to_string(), value));
+        value.push_str(&format!(",port={}", listeners.port(transport)));
+        lines.push((format!("listener{number}"), value));
     }
     if let Some(path) = listeners.unix_path() {
         lines.push(("listener1".to_string(), format!("name=unix,bind={path}")));
     }
+    lines.sort();
     lines
 }
 
@@ -213,7 +220,9 @@ pub(super) static MEMORY: &[Field] = &[
     Field::of("mem_fragmentation_bytes", |facts| {
         facts.memory().fragmentation_bytes().to_string()
     }),
-    Field::fixed("mem_not_counted_for_evict", "0"),
+    Field::of("mem_not_counted_for_evict", |facts| {
+        facts.instance.uncounted_memory().to_string()
+    }),
     Field::fixed("mem_replication_backlog", "0"),
     Field::fixed("mem_total_replication_buffers", "0"),
     Field::fixed("mem_clients_slaves", "0"),

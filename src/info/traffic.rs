@@ -200,10 +200,18 @@ pub(super) static STATS: &[Field] = &[
     Field::of("instantaneous_eventloop_duration_usec", |facts| {
         facts.instance.loop_figures.recent.turn_us.to_string()
     }),
-    Field::fixed("acl_access_denied_auth", "0"),
-    Field::fixed("acl_access_denied_cmd", "0"),
-    Field::fixed("acl_access_denied_key", "0"),
-    Field::fixed("acl_access_denied_channel", "0"),
+    Field::of("acl_access_denied_auth", |facts| {
+        facts.instance.stats.denied_logins.to_string()
+    }),
+    Field::of("acl_access_denied_cmd", |facts| {
+        facts.instance.stats.denied_commands.to_string()
+    }),
+    Field::of("acl_access_denied_key", |facts| {
+        facts.instance.stats.denied_keys.to_string()
+    }),
+    Field::of("acl_access_denied_channel", |facts| {
+        facts.instance.stats.denied_channels.to_string()
+    }),
 ];
 
 /// Section Debug.

@@ -196,7 +196,7 @@ impl Database {
                 if after_ms.is_some() {
                     self.volatile.insert(hash, new.volatile_reference());
                 }
-                record.note_displaced();
+                record.leave();
                 *record = new;
             }
         }
@@ -205,6 +205,7 @@ impl Database {
 
     /// Adds a record whose key is not there yet. O(1).
     pub fn insert(&mut self, hash: u64, record: Record) {
+        record.enter();
         if record.expiry_ms().is_some() {
             self.volatile.insert(hash, record.volatile_reference());
         }
@@ -215,9 +216,9 @@ impl Database {
     }
 
     /// Says how many keys there will be, and how many that expire; 0: nothing is known. O(1).
-    pub fn expect(&mut self, keys: usize, volatile: usize) {
-        self.records.expect(keys);
-        self.volatile.expect(volatile);
+    pub fn foresee(&mut self, keys: usize, volatile: usize) {
+        self.records.foresee(keys);
+        self.volatile.foresee(volatile);
     }
 
     /// Adds a record if its key is not there yet; if it is, gives it back. O(1).
@@ -254,7 +255,7 @@ impl Database {
     /// Takes a record that is no longer in the table out of the indexes.
     #[inline]
     fn forget(&mut self, hash: u64, record: &Record) {
-        record.note_displaced();
+        record.leave();
         if record.expiry_ms().is_some() {
             // The index refers to the record, which must not go before this.
             self.volatile.remove(hash, record.key());

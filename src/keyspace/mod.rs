@@ -25,7 +25,7 @@ pub use changes::{Change, Changes, EventClass};
 pub use database::{Database, Expiry};
 pub use interest::{Interest, InterestId};
 pub use propagation::Propagation;
-pub use record::{NewValue, Record, Value, displaced_bytes};
+pub use record::{NewValue, Record, Value, displaced_bytes, held_bytes};
 pub use text::Text;
 pub use value_mut::ValueMut;
 pub use version::Version;

@@ -16,6 +16,7 @@ pub mod clients;
 
 use crate::effects;
 use crate::instance::Instance;
+use crate::keyspace;
 use crate::resp::reply;
 
 /// Part of the limit that is freed beyond it, and the most of that, in bytes.
@@ -53,6 +54,9 @@ pub struct Memory {
     /// What was used when the last command began, if that was too much already: memory is not to grow beyond.
     ceiling_bytes: Option<usize>,
     is_full: bool,
+    /// What clients were told in this turn of keys that are gone, in bytes: it is about to be sent. If it counted, telling of
+    /// evicted keys would evict more.
+    told_bytes: usize,
     /// Since when more is used than allowed, in µs of the monotonic clock.
     exceeded_since_us: Option<u64>,
     exceeded_us: u64,
@@ -69,6 +73,7 @@ impl Memory {
     #[inline]
     pub fn begin_turn(&mut self) {
         self.left_ticks = self.turn_ticks;
+        self.told_bytes = 0;
     }
 
     /// Forgets how long the limit was exceeded before now.
@@ -111,10 +116,17 @@ impl Instance {
             .set_memory_limit(usize::try_from(limit_bytes).unwrap_or(usize::MAX));
     }
 
-    /// Bytes that count against the limit: all that is allocated, and what replies share with the keyspace. O(1).
+    /// Bytes that count against the limit: all that is allocated, and what replies share with the keyspace; but not what only a
+    /// snapshot that is being written still holds, or no key that is evicted meanwhile would make room. O(1).
     #[inline]
     fn counted_memory(&self) -> usize {
-        self.used_memory() + reply::shared_bytes()
+        (self.used_memory() + reply::shared_bytes()).saturating_sub(self.uncounted_memory())
+    }
+
+    /// Bytes that do not count against the limit though they are allocated. O(1).
+    #[inline]
+    pub fn uncounted_memory(&self) -> usize {
+        self.memory.told_bytes + keyspace::held_bytes()
     }
 
     #[inline]
@@ -222,7 +234,10 @@ impl Instance {
             effects::propagation::end_unit(self, false);
         }
         if !self.keyspace.changes.is_empty() {
+            let before_bytes = self.counted_memory();
             effects::changes(self);
+            let told_bytes = self.counted_memory().saturating_sub(before_bytes);
+            self.memory.told_bytes += told_bytes;
         }
         let spent_ms = self.clock.ticks_as_nanos(spent_ticks) / 1_000_000;
         self.note_latency("eviction-cycle", spent_ms);

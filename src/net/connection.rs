@@ -10,6 +10,7 @@ use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use crate::resp::{OwnedArgs, Parser, Reply};
 
 use super::stream::Stream;
+use super::tls::{CIPHER_BYTES, TlsSession};
 
 /// Pieces given to one vectored write.
 const SLICES_MAX: usize = 64;
@@ -42,6 +43,8 @@ pub enum Sent {
 /// One client's connection.
 pub struct Connection {
     pub stream: Stream,
+    /// What encrypts, if anything does.
+    tls: Option<Box<TlsSession>>,
     pub parser: Parser,
     /// Bytes received that could not be parsed or run yet.
     pub input: Vec<u8>,
@@ -59,9 +62,10 @@ pub struct Connection {
 
 impl Connection {
     /// A connection that has just been accepted.
-    pub fn new(stream: Stream) -> Connection {
+    pub fn new(stream: Stream, tls: Option<Box<TlsSession>>) -> Connection {
         Connection {
             stream,
+            tls,
             parser: Parser::new(),
             input: Vec::new(),
             postponed: None,
@@ -72,10 +76,40 @@ impl Connection {
         }
     }
 
+    /// Whether what goes through the socket is encrypted.
+    pub fn is_encrypted(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    /// Whether the peer has yet to agree on how to encrypt.
+    pub fn is_handshaking(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.is_handshaking())
+    }
+
+    /// Whether encrypted bytes, which no reply holds any more, wait to be sent.
+    #[inline]
+    pub fn holds_output(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.holds_output())
+    }
+
+    /// Tells the peer that nothing more will come and closes the socket for both directions.
+    pub fn end(&mut self) {
+        if let Some(tls) = &mut self.tls {
+            tls.end();
+            // One that does not take it learns from the socket.
+            let _ = tls.send(&mut self.stream);
+        }
+        // The peer may have been faster.
+        let _ = self.stream.shutdown();
+    }
+
     /// Reads once: into the big argument that is being received, then into `shared`.
     ///
-    /// Errors: the socket's, but for `WouldBlock`, which means drained.
+    /// Errors: the socket's, but for `WouldBlock`, which means drained; and those of TLS.
     pub fn fill(&mut self, shared: &mut [u8]) -> io::Result<Fill> {
+        if self.tls.is_some() {
+            return self.fill_decrypted(shared);
+        }
         let shared_room = shared.len();
         let (result, own_room) = match self.parser.big_target() {
             None => (retry(|| self.stream.read(shared)), 0),
@@ -115,11 +149,72 @@ impl Connection {
         Ok(Fill::More { shared, total })
     }
 
+    /// The same where it comes encrypted: the socket is read into the end of `shared`, and what was in
+    /// the records goes to the big argument and then to the front of `shared`. In the handshake there
+    /// is nothing in them, and the answers are sent at once.
+    fn fill_decrypted(&mut self, shared: &mut [u8]) -> io::Result<Fill> {
+        let Some(tls) = &mut self.tls else {
+            return Ok(Fill::Closed);
+        };
+        if tls.has_ended() {
+            return Ok(Fill::Closed);
+        }
+        let (plain, cipher) = shared.split_at_mut(shared.len() - CIPHER_BYTES);
+        let received = match retry(|| self.stream.read(cipher)) {
+            Ok(0) => return Ok(Fill::Closed),
+            Ok(received) => received,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.readable = false;
+                return Ok(Fill::Drained {
+                    shared: 0,
+                    total: 0,
+                });
+            }
+            Err(error) => return Err(error),
+        };
+        let (mut shared, mut total) = (0, 0);
+        let parser = &mut self.parser;
+        let result = tls.receive(&cipher[..received], |mut piece| {
+            total += piece.len();
+            while let Some(big) = parser.big_target() {
+                let spare = big.spare();
+                let own = spare.len().min(piece.len());
+                spare[..own].copy_from_slice(&piece[..own]);
+                big.advance(own);
+                piece = &piece[own..];
+                if piece.is_empty() {
+                    return;
+                }
+            }
+            plain[shared..shared + piece.len()].copy_from_slice(piece);
+            shared += piece.len();
+        });
+        if tls.holds_output() {
+            match retry(|| tls.send(&mut self.stream)) {
+                Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
+                // What is left goes out on the next writable edge.
+                _ => {}
+            }
+        }
+        result?;
+        if tls.has_ended() && total == 0 {
+            return Ok(Fill::Closed);
+        }
+        if received < CIPHER_BYTES && !self.hung_up && !tls.has_ended() {
+            self.readable = false;
+            return Ok(Fill::Drained { shared, total });
+        }
+        Ok(Fill::More { shared, total })
+    }
+
     /// Sends what is pending, or its first bytes, as far as the socket takes them, at most 1 MiB. Gives the number of
     /// bytes sent too.
     ///
     /// Errors: the socket's.
     pub fn flush(&mut self, reply: &mut Reply, most_bytes: usize) -> io::Result<(Sent, usize)> {
+        if self.tls.is_some() {
+            return self.flush_encrypted(reply, most_bytes);
+        }
         let mut total = 0;
         while !reply.is_empty() && total < most_bytes {
             let room = SEND_MAX_BYTES.min(most_bytes) - total;
@@ -139,6 +234,44 @@ impl Connection {
             }
         }
         Ok((Sent::All, total))
+    }
+
+    /// The same where it is to be encrypted. What is encrypted counts as sent, but nothing more is
+    /// encrypted until the socket has taken it.
+    fn flush_encrypted(
+        &mut self,
+        reply: &mut Reply,
+        most_bytes: usize,
+    ) -> io::Result<(Sent, usize)> {
+        let mut total = 0;
+        let Some(tls) = &mut self.tls else {
+            return Ok((Sent::All, total));
+        };
+        loop {
+            while tls.holds_output() {
+                match retry(|| tls.send(&mut self.stream)) {
+                    Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                    Ok(_) => {}
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                        return Ok((Sent::Blocked, total));
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+            if reply.is_empty() || total >= most_bytes {
+                return Ok((Sent::All, total));
+            }
+            if total >= SEND_MAX_BYTES {
+                return Ok((Sent::Paused, total));
+            }
+            let count = tls.encrypt(reply, SEND_MAX_BYTES.min(most_bytes) - total)?;
+            if count == 0 {
+                // Until the handshake is over nothing can be sent.
+                return Ok((Sent::Blocked, total));
+            }
+            total += count;
+            reply.advance(count);
+        }
     }
 
     /// One write of at most `most_bytes`.
@@ -188,7 +321,7 @@ mod tests {
         let (mut peer, _) = listener.accept().expect("somebody connected");
         socket.set_nonblocking(true).expect("a setting");
         let stream = Stream::Tcp(mio::net::TcpStream::from_std(socket));
-        let mut connection = Connection::new(stream);
+        let mut connection = Connection::new(stream, None);
         let giant = Bytes::from(vec![b'x'; 9 * SEND_MAX_BYTES + 1]);
         let mut reply = Reply::default();
         reply.bulk_shared(&giant);

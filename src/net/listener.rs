@@ -1,4 +1,4 @@
-//! Listening sockets: TCP on every configured address, and a Unix socket.
+//! Listening sockets: TCP and TLS on every configured address, and a Unix socket.
 
 use std::fs;
 use std::io;
@@ -11,11 +11,57 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::config::Config;
 
+use super::connection::Connection;
 use super::stream::Stream;
+use super::tls::Acceptor;
+
+/// What listens on TCP addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    Plain,
+    Tls,
+}
+
+impl Transport {
+    /// All, in the order in which they are listed.
+    pub const ALL: [Transport; 2] = [Transport::Plain, Transport::Tls];
+
+    /// The name in the log and in INFO.
+    pub fn name(self) -> &'static str {
+        match self {
+            Transport::Plain => "tcp",
+            Transport::Tls => "tls",
+        }
+    }
+
+    /// The port that the settings give it; 0: none.
+    pub fn port(self, config: &Config) -> u16 {
+        match self {
+            Transport::Plain => config.port,
+            Transport::Tls => config.tls_port,
+        }
+    }
+}
 
 enum Listener {
-    Tcp(TcpListener),
+    Tcp(TcpListener, Transport),
     Unix(UnixListener),
+}
+
+impl Listener {
+    fn transport(&self) -> Option<Transport> {
+        match self {
+            Listener::Tcp(_, transport) => Some(*transport),
+            Listener::Unix(_) => None,
+        }
+    }
+
+    fn address(&self) -> Option<SocketAddr> {
+        match self {
+            Listener::Tcp(socket, _) => socket.local_addr().ok(),
+            Listener::Unix(_) => None,
+        }
+    }
 }
 
 /// The sockets that clients connect to. Their poll tokens are their places in the list, from
@@ -25,14 +71,15 @@ pub struct Listeners {
     listeners: Vec<Listener>,
     first_token: usize,
     unix_path: Option<String>,
-    /// The TCP port really listened on (a configured one of 0 means none).
-    pub port: u16,
+    /// What encrypts, while there is a TLS port.
+    acceptor: Option<Acceptor>,
 }
 
 impl Listeners {
     /// Opens what the settings ask for.
     ///
-    /// Errors: the text to log, as soon as an address that must be there cannot be listened on.
+    /// Errors: the text to log, as soon as an address that must be there cannot be listened on, or the
+    /// settings of TLS are refused.
     pub fn open(
         registry: Registry,
         first_token: usize,
@@ -43,9 +90,13 @@ impl Listeners {
             listeners: Vec::new(),
             first_token,
             unix_path: None,
-            port: config.port,
+            acceptor: None,
         };
-        listeners.listeners = open_tcp(config)?;
+        listeners.configure_tls(config).map_err(|reason| {
+            log::warn!("{reason}");
+            "Failed to configure TLS. Check logs for more info.".to_string()
+        })?;
+        listeners.listeners = open_tcp(config, &Transport::ALL)?;
         if !config.unixsocket.is_empty() {
             let unix = open_unix(&config.unixsocket, config.unixsocketperm)
                 .map_err(|error| format!("Failed opening Unix socket: bind: {error}"))?;
@@ -58,68 +109,72 @@ impl Listeners {
         Ok(listeners)
     }
 
-    /// Closes the TCP sockets and opens those that the settings ask for now; on an error the old
-    /// ones stay.
+    /// Reads the certificates and all else that the settings say of TLS anew, for the connections to
+    /// come. Without a TLS port nothing is read.
     ///
-    /// Errors: why not, for the reply to CONFIG SET.
-    pub fn rebind(&mut self, config: &Config) -> Result<(), String> {
-        let same_port = self.port == config.port;
-        // On the same port the old sockets would be in the way of the new ones.
-        let kept = if same_port {
-            self.close_tcp()
-        } else {
-            Vec::new()
+    /// Errors: the text to log; what was in force stays so.
+    pub fn configure_tls(&mut self, config: &Config) -> Result<(), String> {
+        self.acceptor = match config.tls_port {
+            0 => None,
+            _ => Some(Acceptor::new(config)?),
         };
-        match open_tcp(config) {
+        Ok(())
+    }
+
+    /// Closes the TCP sockets of some transports and opens those that the settings ask for now; on an
+    /// error the old ones stay.
+    ///
+    /// Errors: why not, for the log.
+    pub fn rebind(&mut self, config: &Config, transports: &[Transport]) -> Result<(), String> {
+        // On the same port the old sockets would be in the way of the new ones.
+        let stays = |transport: Transport| self.port(transport) == transport.port(config);
+        let (in_the_way, others): (Vec<_>, Vec<_>) = transports
+            .iter()
+            .copied()
+            .partition(|transport| stays(*transport));
+        let closed = self.close_tcp(&in_the_way);
+        match open_tcp(config, transports) {
             Ok(opened) => {
-                if !same_port {
-                    drop(self.close_tcp());
-                }
+                self.close_tcp(&others);
                 self.listeners.splice(0..0, opened);
+                self.reregister().map_err(|error| error.to_string())
             }
             Err(error) => {
                 // The old addresses were free a moment ago: listening on them again is the best
                 // that can be done.
-                let addresses = kept.iter().filter_map(|listener| match listener {
-                    Listener::Tcp(socket) => socket.local_addr().ok(),
-                    Listener::Unix(_) => None,
-                });
-                let addresses: Vec<_> = addresses.collect();
-                drop(kept);
-                for address in addresses {
-                    if let Ok(listener) = open_address(address, config) {
+                for (address, transport) in closed {
+                    if let Ok(listener) = open_address(address, config, transport) {
                         self.listeners.insert(0, listener);
                     }
                 }
                 self.reregister().map_err(|error| error.to_string())?;
-                return Err(error);
+                Err(error)
             }
         }
-        self.port = config.port;
-        self.reregister().map_err(|error| error.to_string())
     }
 
-    fn close_tcp(&mut self) -> Vec<Listener> {
-        let (tcp, unix) = self
-            .listeners
-            .drain(..)
-            .partition(|listener| matches!(listener, Listener::Tcp(_)));
-        self.listeners = unix;
-        let mut tcp: Vec<Listener> = tcp;
-        for listener in &mut tcp {
-            if let Listener::Tcp(socket) = listener {
-                // A socket that cannot be taken out leaves the poll when it is closed.
-                let _ = self.registry.deregister(socket);
+    /// Closes the sockets of these transports; gives where they listened.
+    fn close_tcp(&mut self, transports: &[Transport]) -> Vec<(SocketAddr, Transport)> {
+        let mut closed = Vec::new();
+        let listeners = std::mem::take(&mut self.listeners);
+        for mut listener in listeners {
+            match &mut listener {
+                Listener::Tcp(socket, transport) if transports.contains(transport) => {
+                    // A socket that cannot be taken out leaves the poll when it is closed.
+                    let _ = self.registry.deregister(socket);
+                    closed.extend(listener.address().zip(listener.transport()));
+                }
+                _ => self.listeners.push(listener),
             }
         }
-        tcp
+        closed
     }
 
     fn register(&mut self) -> io::Result<()> {
         for (index, listener) in self.listeners.iter_mut().enumerate() {
             let token = Token(self.first_token - index);
             match listener {
-                Listener::Tcp(socket) => {
+                Listener::Tcp(socket, _) => {
                     self.registry.register(socket, token, Interest::READABLE)?
                 }
                 Listener::Unix(socket) => {
@@ -134,7 +189,7 @@ impl Listeners {
         for listener in &mut self.listeners {
             // Those that are new are not registered yet.
             let _ = match listener {
-                Listener::Tcp(socket) => self.registry.deregister(socket),
+                Listener::Tcp(socket, _) => self.registry.deregister(socket),
                 Listener::Unix(socket) => self.registry.deregister(socket),
             };
         }
@@ -158,13 +213,19 @@ impl Listeners {
             .filter(|index| *index < self.listeners.len())
     }
 
-    /// The addresses listened on, for INFO and the process title.
-    pub fn addresses(&self) -> Vec<SocketAddr> {
-        let address = |listener: &Listener| match listener {
-            Listener::Tcp(socket) => socket.local_addr().ok(),
-            Listener::Unix(_) => None,
-        };
-        self.listeners.iter().filter_map(address).collect()
+    /// Number of sockets of that transport.
+    pub fn count(&self, transport: Transport) -> usize {
+        let transports = self.listeners.iter().map(Listener::transport);
+        transports.filter(|known| *known == Some(transport)).count()
+    }
+
+    /// The port that a transport really listens on; 0: none.
+    pub fn port(&self, transport: Transport) -> u16 {
+        let mut listeners = self.listeners.iter();
+        let found = listeners.find(|listener| listener.transport() == Some(transport));
+        found
+            .and_then(Listener::address)
+            .map_or(0, |address| address.port())
     }
 
     /// The path of the Unix socket, or nothing.
@@ -172,14 +233,20 @@ impl Listeners {
         self.unix_path.as_deref()
     }
 
-    /// The next connection that waits on a listener.
+    /// The next connection that waits on a listener, at that time in seconds since the epoch.
     ///
     /// Errors: `WouldBlock` when none waits; others as accept(2) gives them.
-    pub fn accept(&self, index: usize) -> io::Result<Stream> {
-        match &self.listeners[index] {
-            Listener::Tcp(socket) => Ok(Stream::Tcp(socket.accept()?.0)),
-            Listener::Unix(socket) => Ok(Stream::Unix(socket.accept()?.0)),
-        }
+    pub fn accept(&self, index: usize, now_s: u64) -> io::Result<Connection> {
+        let (stream, transport) = match &self.listeners[index] {
+            Listener::Tcp(socket, transport) => (Stream::Tcp(socket.accept()?.0), *transport),
+            Listener::Unix(socket) => (Stream::Unix(socket.accept()?.0), Transport::Plain),
+        };
+        let tls = match (transport, &self.acceptor) {
+            (Transport::Plain, _) => None,
+            (Transport::Tls, Some(acceptor)) => Some(acceptor.begin(now_s)?),
+            (Transport::Tls, None) => return Err(io::ErrorKind::ConnectionAborted.into()),
+        };
+        Ok(Connection::new(stream, tls))
     }
 
     /// Closes everything and removes the Unix socket's file.
@@ -193,42 +260,48 @@ impl Listeners {
     }
 }
 
-fn open_tcp(config: &Config) -> Result<Vec<Listener>, String> {
+fn open_tcp(config: &Config, transports: &[Transport]) -> Result<Vec<Listener>, String> {
     let mut opened = Vec::new();
-    if config.port == 0 {
+    for transport in transports {
+        opened.extend(open_transport(config, *transport)?);
+    }
+    Ok(opened)
+}
+
+fn open_transport(config: &Config, transport: Transport) -> Result<Vec<Listener>, String> {
+    let port = transport.port(config);
+    let mut opened = Vec::new();
+    if port == 0 {
         return Ok(opened);
     }
+    let failed = || {
+        let kind = transport.name();
+        format!("Failed listening on port {port} ({kind}), aborting.")
+    };
     let mut refused = 0;
     for name in &config.bind {
         let (name, optional) = match name.strip_prefix('-') {
             Some(name) => (name, true),
             None => (name.as_str(), false),
         };
-        match addresses_of(name, config.port).and_then(|addresses| {
+        match addresses_of(name, port).and_then(|addresses| {
             addresses
                 .into_iter()
-                .map(|a| open_address(a, config))
+                .map(|address| open_address(address, config, transport))
                 .collect::<io::Result<Vec<_>>>()
         }) {
             Ok(sockets) => opened.extend(sockets),
             Err(error) if optional && is_absence(&error) => refused += 1,
             Err(error) => {
                 log::warn!(
-                    "Warning: Could not create server TCP listening socket {name}:{}: {error}",
-                    config.port
+                    "Warning: Could not create server TCP listening socket {name}:{port}: {error}"
                 );
-                return Err(format!(
-                    "Failed listening on port {} (tcp), aborting.",
-                    config.port
-                ));
+                return Err(failed());
             }
         }
     }
     if opened.is_empty() && refused > 0 {
-        return Err(format!(
-            "Failed listening on port {} (tcp), aborting.",
-            config.port
-        ));
+        return Err(failed());
     }
     Ok(opened)
 }
@@ -255,7 +328,11 @@ fn addresses_of(name: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     }
 }
 
-fn open_address(address: SocketAddr, config: &Config) -> io::Result<Listener> {
+fn open_address(
+    address: SocketAddr,
+    config: &Config,
+    transport: Transport,
+) -> io::Result<Listener> {
     let socket = Socket::new(
         Domain::for_address(address),
         Type::STREAM,
@@ -271,7 +348,8 @@ fn open_address(address: SocketAddr, config: &Config) -> io::Result<Listener> {
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     socket.listen(i32::try_from(config.tcp_backlog).unwrap_or(i32::MAX))?;
-    Ok(Listener::Tcp(TcpListener::from_std(socket.into())))
+    let socket = TcpListener::from_std(socket.into());
+    Ok(Listener::Tcp(socket, transport))
 }
 
 fn open_unix(path: &str, mode: u32) -> io::Result<Listener> {

@@ -5,3 +5,4 @@ pub mod address;
 pub mod connection;
 pub mod listener;
 pub mod stream;
+pub mod tls;

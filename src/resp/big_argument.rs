@@ -40,6 +40,11 @@ impl BigArgument {
         self.filled
     }
 
+    /// Bytes reserved for what is still to come.
+    pub(super) fn reserved(&self) -> usize {
+        self.data.capacity() - self.filled
+    }
+
     /// Bytes that are still to come.
     pub fn remaining(&self) -> usize {
         self.len - self.filled

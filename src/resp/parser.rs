@@ -179,6 +179,13 @@ impl Parser {
         }
     }
 
+    /// Bytes that are reserved for the rest of a big argument, beyond [`Parser::pending_bytes`]. O(1).
+    pub fn reserved_bytes(&self) -> usize {
+        let pending = self.pending.as_deref();
+        let receiving = pending.and_then(|pending| pending.receiving.as_ref());
+        receiving.map_or(0, BigArgument::reserved)
+    }
+
     /// Takes over the request whose complete arguments are in `batch.spans` and whose next one
     /// starts at `at`.
     #[cold]

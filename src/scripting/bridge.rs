@@ -2,6 +2,7 @@
 
 use smallvec::SmallVec;
 
+use crate::acl::{self, Denial, Scene};
 use crate::command::call;
 use crate::command::spec::{Flag, FlagSet};
 use crate::command::{Args, CommandError, CommandId, Context};
@@ -162,6 +163,11 @@ impl Bridge<'_> {
         if command.flags.has(Flag::NoScript) && !self.instance.scripting.allows_all {
             return error("This Redis command is not allowed from script");
         }
+        if let Err(denial) = acl::check(&self.session.user, command, args) {
+            let reason = denial.text(&self.session.user, command);
+            self.note_denial(id, args, denial);
+            return Err(format!("ERR ACL failure in script: {reason}"));
+        }
         if self.run.is_read_only && command.flags.intersects(CHANGES) {
             return error("Write commands are not allowed from read-only scripts.");
         }
@@ -178,6 +184,17 @@ impl Bridge<'_> {
             self.run.has_written = true;
         }
         Ok(id)
+    }
+
+    #[cold]
+    fn note_denial(&mut self, command: CommandId, args: Args<'_>, denial: Denial) {
+        let mut context = Context {
+            instance: self.instance,
+            session: self.session,
+            reply: self.reply,
+            command,
+        };
+        acl::guard::note_denial(&mut context, args, denial, Scene::Script);
     }
 
     fn set_protocol(&mut self, stack: &mut Stack) -> Outcome {
@@ -213,17 +230,15 @@ impl Bridge<'_> {
     }
 
     fn check_acl(&mut self, stack: &mut Stack) -> Outcome {
-        let known = with_arguments(stack, |arguments| {
-            // Whoever may log in may do all.
+        let allowed = with_arguments(stack, |arguments| {
             let (name, second) = (arguments[0], arguments.get(1).copied());
-            self.instance
-                .commands
-                .resolve_strictly(name, second)
-                .map(|_| ())
+            let command = self.instance.commands.resolve_strictly(name, second)?;
+            let args = Args::from_slices(arguments);
+            Some(acl::check(&self.session.user, command, args).is_ok())
         });
-        match known {
-            Ok(Some(())) => {
-                stack.push_bool(true);
+        match allowed {
+            Ok(Some(allowed)) => {
+                stack.push_bool(allowed);
                 Ok(1)
             }
             Ok(None) => failure::misuse(stack, "Invalid command passed to redis.acl_check_cmd()"),

@@ -11,6 +11,8 @@
 //! What all its commands change is one unit: `Instance::nesting` stays raised from the first to the last, so nobody hears of
 //! changes before the script is over.
 
+use std::rc::Rc;
+
 use crate::command::call;
 use crate::command::spec::FlagSet;
 use crate::command::{Args, CommandError, CommandId, CommandResult, Context};
@@ -57,6 +59,8 @@ pub struct Run {
     pub allows_oom: bool,
     /// Whether it has called a command that writes.
     pub has_written: bool,
+    /// Whether it may write although the memory limit is reached.
+    pub allow_oom: bool,
     pub replication: Replication,
     /// The form in which its commands reply to it.
     pub protocol: Protocol,
@@ -210,6 +214,7 @@ fn begin(instance: &Instance, program: &Program<'_>) -> Run {
             || !program.flags.is_compatible && program.flags.no_writes,
         allows_oom: program.flags.allow_oom,
         has_written: false,
+        allow_oom: program.flags.allow_oom,
         replication: Replication::ALL,
         protocol: Protocol::Resp2,
         random: instance.scripting.random,
@@ -235,7 +240,7 @@ fn warn_of(instance: &Instance, run: &Run) {
 
 /// The session in whose name the script's commands run: its caller's database and rights.
 fn session_for(context: &mut Context<'_>) -> Box<Session> {
-    let caller = &mut *context.session;
+    let caller = &*context.session;
     let mut session = context
         .instance
         .scripting
@@ -247,7 +252,8 @@ fn session_for(context: &mut Context<'_>) -> Box<Session> {
                 local: String::new(),
                 unix: false,
             };
-            Box::new(Session::new(0, Token::SCRIPT, address, 0))
+            let user = Rc::clone(&caller.user);
+            Box::new(Session::new(0, Token::SCRIPT, address, 0, user))
         });
     session.database = caller.database;
     session.authenticated = caller.authenticated;
@@ -256,8 +262,8 @@ fn session_for(context: &mut Context<'_>) -> Box<Session> {
     // What the script reads its caller reads, and what it changes its caller changes.
     session.actor = caller.id;
     session.is_tracking = caller.is_tracking;
-    if session.user != caller.user {
-        session.user.clone_from(&caller.user);
+    if !Rc::ptr_eq(&session.user, &caller.user) {
+        session.user = Rc::clone(&caller.user);
     }
     session
 }
@@ -394,7 +400,13 @@ fn conclude_within(
 ) {
     let is_there = caller.is_some();
     let mut session = caller.unwrap_or_else(|| {
-        let mut session = Box::new(Session::new(0, Token::SCRIPT, Address::default(), 0));
+        let mut session = Box::new(Session::new(
+            0,
+            Token::SCRIPT,
+            Address::default(),
+            0,
+            Rc::clone(&rest.user),
+        ));
         session.database = rest.database;
         session
     });

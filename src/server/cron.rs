@@ -16,6 +16,8 @@ use super::jobs::Jobs;
 const TRACKED_KEYS_STEP: usize = 1000;
 /// Clients looked at in one tick at least.
 const CLIENTS_MIN: usize = 5;
+/// How long a client may take to agree on how to encrypt, in ms.
+const HANDSHAKE_TIMEOUT_MS: i64 = 10_000;
 /// Time between two texts left for a crash report, in µs.
 const REMEMBER_PERIOD_US: u64 = 1_000_000;
 /// Time between two rounds of giving unused memory back, in µs.
@@ -116,6 +118,10 @@ impl Cron {
             if instance.output_limit_reached(&mut session, pending_bytes) {
                 overdue.push(token);
             }
+            if session.handshaking && now_ms - session.created_ms > HANDSHAKE_TIMEOUT_MS {
+                debug!("Closing client that does not finish its TLS handshake");
+                overdue.push(token);
+            }
             let idle_ms = now_ms - session.last_interaction_ms;
             let may_idle = session.mode == Mode::Monitor
                 || session.blocked.is_some()
@@ -184,5 +190,40 @@ impl Rates {
         recent.output_bytes = rate(newest.output_bytes, oldest.output_bytes);
         recent.turns = rate(newest.turns, oldest.turns);
         recent.turn_us = busy_us.checked_div(turns).unwrap_or(0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::net::address::Address;
+    use crate::server::clock::Clock;
+
+    #[test]
+    fn a_handshake_that_takes_too_long_is_given_up() {
+        let mut instance = Instance::new(Config::default(), Clock::virtual_at(1_000_000), 1);
+        let [slow, plain] = [true, false].map(|handshaking| {
+            let token = instance.add_client(Address::default());
+            if let Some(session) = instance.clients.get_mut(token) {
+                session.handshaking = handshaking;
+            }
+            token
+        });
+        let (mut cron, mut jobs) = (Cron::new(&instance), Jobs::default());
+        let mut overdue_after = |duration_ms| {
+            instance.clock.advance_virtual(duration_ms);
+            instance.refresh_clock();
+            // What it sends byte by byte does not help it.
+            if let Some(session) = instance.clients.get_mut(slow) {
+                session.last_interaction_ms = instance.keyspace.now_ms;
+            }
+            let overdue = cron.tick(&mut instance, &mut jobs);
+            assert!(!overdue.contains(&plain));
+            overdue.contains(&slow)
+        };
+        assert!(!overdue_after(5000));
+        assert!(!overdue_after(5000));
+        assert!(overdue_after(1));
     }
 }

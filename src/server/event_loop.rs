@@ -33,7 +33,7 @@ use crate::net::connection::{Connection, Sent};
 use crate::net::listener::Listeners;
 use crate::resp::Batch;
 use crate::saving::LoadingStep;
-use crate::session::{Close, Hold, Token};
+use crate::session::{Close, Hold, Session, Token};
 use crate::sys::signals::Signals;
 use crate::tracking;
 
@@ -51,6 +51,8 @@ const ACCEPTS_MAX: usize = 256;
 const LOAD_SHARE_NS: u64 = 1_000_000;
 /// How long the poll waits where a test slows saving or loading down, in µs.
 const PACED_WAIT_US: u64 = 500;
+/// Steps of TLS handshakes in one turn: one with a signature takes about half a millisecond.
+const HANDSHAKES_MAX: u32 = 4;
 /// Clients that are sent something between two looks at the clock.
 const FLUSHES_BETWEEN_LOOKS: usize = 16;
 /// Time between two warnings that accepting fails, in µs.
@@ -71,6 +73,8 @@ pub struct EventLoop {
     pub(super) batch: Batch,
     /// How long one connection is served in one turn.
     pub(super) share_ticks: u64,
+    /// How many more steps of TLS handshakes this turn allows.
+    pub(super) handshakes_left: u32,
     /// Connections to serve without waiting for an event.
     pub(super) ready: Vec<Token>,
     pub(super) shutdown: Shutdown,
@@ -123,6 +127,7 @@ impl EventLoop {
             poll,
             cron: Cron::new(&instance),
             share_ticks: instance.clock.nanos_as_ticks(SHARE_NS),
+            handshakes_left: 0,
             instance,
             connections: Slab::new(),
             shared,
@@ -255,6 +260,7 @@ impl EventLoop {
         self.instance.memory.begin_turn();
         let started = self.instance.clock.ticks();
         let commands_before = self.instance.stats.commands;
+        self.handshakes_left = HANDSHAKES_MAX;
         self.serve_ready();
         for event in events {
             self.dispatch(event);
@@ -397,10 +403,10 @@ impl EventLoop {
                 self.accepting.pop();
                 continue;
             }
-            match listeners.accept(index) {
-                Ok(stream) => {
+            match listeners.accept(index, self.instance.clock.now_ms() / 1000) {
+                Ok(connection) => {
                     let path = listeners.unix_path().unwrap_or_default().to_string();
-                    self.admit(Connection::new(stream), &path);
+                    self.admit(connection, &path);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.accepting.pop();
@@ -432,10 +438,12 @@ impl EventLoop {
     fn admit(&mut self, mut connection: Connection, unix_path: &str) {
         self.instance.stats.connections += 1;
         let address = connection.stream.address(unix_path);
-        if let Some(reason) = self.reason_to_refuse(&address) {
+        if let Some(reason) = self.reason_to_refuse(&address, &connection) {
             self.instance.stats.rejected_connections += 1;
-            // A peer that does not take even this line is closed all the same.
-            let _ = io::Write::write(&mut connection.stream, reason.as_bytes());
+            if !connection.is_encrypted() {
+                // A peer that does not take even this line is closed all the same.
+                let _ = io::Write::write(&mut connection.stream, reason.as_bytes());
+            }
             return;
         }
         if let Err(error) = connection
@@ -445,6 +453,7 @@ impl EventLoop {
             debug!("Can't set socket options for {}: {error}", address.peer);
         }
         let descriptor = connection.stream.descriptor();
+        let handshaking = connection.is_handshaking();
         let key = self.connections.vacant_key();
         let token = self.instance.add_client(address);
         // INVARIANT: sessions and connections come and go together, so both slabs choose alike.
@@ -463,18 +472,17 @@ impl EventLoop {
         self.connections.insert(connection);
         if let Some(session) = self.instance.clients.get_mut(token) {
             session.descriptor = descriptor;
+            session.handshaking = handshaking;
         }
     }
 
-    fn reason_to_refuse(&self, address: &Address) -> Option<&'static str> {
+    fn reason_to_refuse(&self, address: &Address, connection: &Connection) -> Option<&'static str> {
         if self.instance.clients.len() >= self.instance.config.maxclients as usize {
             return Some("-ERR max number of clients reached\r\n");
         }
-        let open = self.instance.config.requirepass.is_empty();
-        if self.instance.config.protected_mode && open && !address.is_local() {
-            return Some(PROTECTED_MODE_ERROR);
-        }
-        None
+        // One that is to be encrypted is told once it can be: see `Server::meet`.
+        let refused = !connection.is_encrypted() && self.instance.protects_from(address);
+        refused.then_some(PROTECTED_MODE_ERROR)
     }
 
     /// Sends a client what waits for it, as far as its socket takes it.
@@ -562,6 +570,12 @@ impl EventLoop {
         }
     }
 
+    /// Whether all that a client is to be sent is on its way.
+    fn is_flushed(&self, session: &Session) -> bool {
+        let connection = &self.connections[session.token.slot as usize];
+        session.reply.is_empty() && !connection.holds_output()
+    }
+
     /// Closes a connection and forgets its client.
     pub(super) fn close(&mut self, token: Token) {
         if !self.instance.clients.contains(token) {
@@ -569,9 +583,9 @@ impl EventLoop {
         }
         self.instance.remove_client(token);
         let mut connection = self.connections.remove(token.slot as usize);
-        // Both may find that the peer was faster.
+        // The peer may have been faster.
         let _ = connection.stream.deregister(self.poll.registry());
-        let _ = connection.stream.shutdown();
+        connection.end();
     }
 
     /// A signal handler has written to the pair of sockets that the poll watches.
@@ -701,12 +715,12 @@ impl EventLoop {
     }
 
     fn close_if_asked(&mut self, token: Token) {
-        let Some(session) = self.instance.clients.get_mut(token) else {
+        let Some(session) = self.instance.clients.get(token) else {
             return;
         };
         match session.close {
             Close::Now => self.close(token),
-            Close::AfterReply if session.reply.is_empty() => self.close(token),
+            Close::AfterReply if self.is_flushed(session) => self.close(token),
             Close::AfterReply | Close::No => {}
         }
     }
@@ -714,6 +728,7 @@ impl EventLoop {
     fn fulfil(&mut self, request: LoopRequest) {
         match request {
             LoopRequest::Shutdown { options, requester } => self.begin_shutdown(options, requester),
+            LoopRequest::ForgetShutdown => self.forget_shutdown(),
             LoopRequest::ShowTitle => self.show_title(),
             LoopRequest::ServePostponed => {
                 for token in self.instance.end_pause() {
@@ -761,7 +776,7 @@ fn decode(token: PollToken) -> Token {
 }
 
 /// What a client from elsewhere is told while nothing protects the data.
-const PROTECTED_MODE_ERROR: &str = "-DENIED Oneloop is running in protected mode because protected \
+pub(super) const PROTECTED_MODE_ERROR: &str = "-DENIED Oneloop is running in protected mode because protected \
 mode is enabled and no password is set for the default user. In this mode connections are only \
 accepted from the loopback interface. To let other hosts connect: 1) turn protected mode off with \
 'CONFIG SET protected-mode no' from this machine, if the server is not reachable from the internet; \

@@ -1,10 +1,12 @@
 //! From the command line to the running loop, and out again.
 
+use std::collections::HashSet;
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 
 use crate::REDIS_VERSION;
+use crate::acl::{self, PasswordSource, Users, guard};
 use crate::append_only;
 use crate::command::Registry;
 use crate::command::registry::RenameError;
@@ -14,6 +16,8 @@ use crate::crash::{self, CrashSettings};
 use crate::info;
 use crate::instance::Instance;
 use crate::logging::{self, LogLevel, LogSettings};
+use crate::net::listener::Transport;
+use crate::sys::entropy;
 use crate::sys::process::{self, ProcessTitle};
 use crate::sys::signals::Signals;
 
@@ -58,10 +62,16 @@ pub fn main(arguments: &[OsString]) -> ExitCode {
         _ => {}
     }
     match Config::parse_command_line(arguments) {
-        Ok((config, start)) => match named_commands(&start) {
-            Ok(commands) => serve(arguments, config, start, commands),
-            Err(error) => report(&error),
-        },
+        Ok((config, start)) => {
+            let named = named_commands(&start).and_then(|commands| {
+                let users = declared_users(&start, &config, &commands)?;
+                Ok(Declared { commands, users })
+            });
+            match named {
+                Ok(declared) => serve(arguments, config, start, declared),
+                Err(error) => report(&error),
+            }
+        }
         Err(error) => report(&error),
     }
 }
@@ -97,6 +107,12 @@ fn check_append_only(name: &str, arguments: &[OsString]) -> ExitCode {
     }
 }
 
+/// What only the lines of the configuration tell.
+struct Declared {
+    commands: Registry,
+    users: Users,
+}
+
 /// The table of commands, under the names that `rename-command` gives them.
 fn named_commands(start: &StartInfo) -> Result<Registry, ConfigError> {
     let mut commands = Registry::new(commands::FAMILIES);
@@ -114,6 +130,32 @@ fn named_commands(start: &StartInfo) -> Result<Registry, ConfigError> {
     Ok(commands)
 }
 
+/// The users: the default one, with the password that `requirepass` gives it, and those that `user` lines declare.
+fn declared_users(
+    start: &StartInfo,
+    config: &Config,
+    commands: &Registry,
+) -> Result<Users, ConfigError> {
+    let book = guard::rulebook_of(commands, config);
+    let mut users = Users::new(book);
+    users.set_default_password(&config.requirepass);
+    let mut declared = HashSet::new();
+    for statement in &start.statements.users {
+        let words: Vec<&[u8]> = statement.arguments.iter().map(Vec::as_slice).collect();
+        let name = words.first().copied().unwrap_or_default();
+        if !declared.insert(name) {
+            let name = String::from_utf8_lossy(name);
+            return Err(statement.refused(format!(
+                "Error in user declaration '{name}': Duplicate user found. A user can only be defined once in config files"
+            )));
+        }
+        users
+            .declare(&words, book)
+            .map_err(|reason| statement.refused(reason))?;
+    }
+    Ok(users)
+}
+
 fn report(error: &ConfigError) -> ExitCode {
     eprint!("{error}");
     ExitCode::FAILURE
@@ -128,7 +170,7 @@ fn version_line() -> String {
     )
 }
 
-fn serve(arguments: &[OsString], config: Config, start: StartInfo, commands: Registry) -> ExitCode {
+fn serve(arguments: &[OsString], config: Config, start: StartInfo, declared: Declared) -> ExitCode {
     let program = arguments
         .first()
         .map_or("oneloop".into(), |word| word.to_string_lossy());
@@ -156,7 +198,7 @@ fn serve(arguments: &[OsString], config: Config, start: StartInfo, commands: Reg
         log::warn!("Can't go to the background: {error}");
         return ExitCode::FAILURE;
     }
-    match run(config, start, commands, in_background, title, &supervisor) {
+    match run(config, start, declared, in_background, title, &supervisor) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             log::warn!("{error}");
@@ -194,11 +236,15 @@ fn warn_of_what_is_missing(config: &Config) {
             config.cluster_enabled,
             "this server stands alone",
         ),
-        ("tls-port", config.tls_port > 0, "no such port is opened"),
         (
-            "aclfile",
-            !config.aclfile.is_empty(),
-            "there is only the default user",
+            "tls-replication",
+            config.tls_replication,
+            "no primary is followed",
+        ),
+        (
+            "tls-cluster",
+            config.tls_cluster,
+            "this server stands alone",
         ),
     ];
     for (name, is_set, truth) in promises {
@@ -212,7 +258,7 @@ fn warn_of_what_is_missing(config: &Config) {
 fn run(
     mut config: Config,
     start: StartInfo,
-    commands: Registry,
+    declared: Declared,
     in_background: bool,
     title: Option<TitleBar>,
     supervisor: &Supervisor,
@@ -239,7 +285,7 @@ fn run(
     startup::log_banner(&Banner {
         version: REDIS_VERSION,
         mode: "standalone",
-        port: config.port,
+        port: config.main_port(),
         always_draw: config.always_show_logo,
         log_is_stdout_only: config.logfile.is_empty() && !config.syslog_enabled,
     });
@@ -251,9 +297,15 @@ fn run(
     instance.executable = start.executable;
     instance.pid_file = pid_file;
     instance.supervised = supervisor.name();
-    info::crash::remember_names(&commands);
+    info::crash::remember_names(&declared.commands);
     crash::set_context_provider(info::crash::section);
-    instance.commands = commands;
+    instance.commands = declared.commands;
+    instance.users = declared.users;
+    instance.new_passwords = PasswordSource::new(entropy::secret().map_err(text)?);
+    if !instance.config.aclfile.is_empty() {
+        acl::file::load(&mut instance)
+            .map_err(|error| format!("Aborting Redis startup because of ACL errors: {error}"))?;
+    }
     logging::set_role(logging::Role::Primary);
     let mut event_loop = EventLoop::new(instance, signals, title)?;
     event_loop.show_title();
@@ -268,10 +320,13 @@ fn announce(instance: &Instance) {
     let Some(listeners) = &instance.listeners else {
         return;
     };
-    if !listeners.addresses().is_empty() {
-        startup::log_ready("tcp");
+    if listeners.count(Transport::Plain) > 0 {
+        startup::log_ready(Transport::Plain.name());
     }
     if listeners.unix_path().is_some() {
         startup::log_ready("unix");
+    }
+    if listeners.count(Transport::Tls) > 0 {
+        startup::log_ready(Transport::Tls.name());
     }
 }

@@ -10,6 +10,8 @@
 //! The batch is what hides the memory's latency: while the first request's bucket travels from
 //! memory, the buckets of the other requests travel with it, and their records after them.
 
+use std::io;
+
 use log::{debug, warn};
 
 use crate::command::call::{self, Flow};
@@ -18,7 +20,7 @@ use crate::net::connection::{Connection, Fill};
 use crate::resp::{BATCH_MAX, Batch, Limits, OwnedArgs, Reply};
 use crate::session::{Blocked, Close, Session, Token};
 
-use super::event_loop::EventLoop;
+use super::event_loop::{EventLoop, PROTECTED_MODE_ERROR};
 use super::prepare::{Plan, prepare};
 
 /// Size of the buffer that all connections read into.
@@ -55,6 +57,9 @@ impl EventLoop {
         let Some(mut session) = self.instance.clients.lend(token) else {
             return;
         };
+        if session.handshaking && !self.may_shake_hands(token) {
+            return self.instance.clients.restore(session);
+        }
         let mut reply = std::mem::take(&mut session.reply);
         let connection = &mut self.connections[token.slot as usize];
         let mut server = Server {
@@ -80,10 +85,11 @@ impl EventLoop {
         if closing {
             self.instance.clients.queue_close(token);
         }
+        let pending = !session.reply.is_empty() || connection.holds_output();
+        let answered = pending && session.close != Close::Now;
         if more && !closing {
             self.make_ready(token);
         }
-        let answered = !session.reply.is_empty() && session.close != Close::Now;
         self.instance.clients.count_memory_of(&mut session);
         if answered && !self.instance.aof.is_settled() {
             // What it tells of must be written first.
@@ -101,12 +107,26 @@ impl EventLoop {
     }
 }
 
+impl EventLoop {
+    /// Whether this turn has time for one more step of a handshake; if not, the next one serves the client.
+    #[cold]
+    fn may_shake_hands(&mut self, token: Token) -> bool {
+        if self.handshakes_left == 0 {
+            self.make_ready(token);
+            return false;
+        }
+        self.handshakes_left -= 1;
+        true
+    }
+}
+
 /// Copies the connection's figures to its session, for CLIENT LIST.
 fn note_query_buffer(connection: &Connection, session: &mut Session) {
     // What an argument has received counts as an argument once it is complete, as clients know it from Redis.
     let receiving_bytes = connection.parser.receiving_bytes();
     session.traffic.query_bytes = connection.input.len() + receiving_bytes;
-    session.traffic.query_free_bytes = connection.input.capacity() - connection.input.len();
+    session.traffic.query_free_bytes =
+        connection.input.capacity() - connection.input.len() + connection.parser.reserved_bytes();
     session.traffic.argument_bytes = connection.parser.pending_bytes() - receiving_bytes;
 }
 
@@ -156,7 +176,7 @@ impl Server<'_> {
             let filled = match connection.fill(self.shared) {
                 Ok(filled) => filled,
                 Err(error) => {
-                    debug!("Reading from client: {error}");
+                    self.log_read_error(session, &error);
                     session.close = Close::Now;
                     return Ended::Closing;
                 }
@@ -175,6 +195,9 @@ impl Server<'_> {
                     return Ended::Closing;
                 }
             };
+            if session.handshaking && !self.meet(connection, session, reply) {
+                return Ended::Closing;
+            }
             self.instance.stats.reads += u64::from(total > 0);
             self.instance.stats.input_bytes += total as u64;
             session.traffic.input_bytes += total as u64;
@@ -200,6 +223,34 @@ impl Server<'_> {
         note_query_buffer(connection, session);
         self.instance.clients.count_memory_of(session);
         self.instance.clients.memory_limit_reached()
+    }
+
+    /// Looks whether the handshake is over; if so, whether the client may stay.
+    #[cold]
+    fn meet(&mut self, connection: &Connection, session: &mut Session, reply: &mut Reply) -> bool {
+        session.handshaking = connection.is_handshaking();
+        if session.handshaking || !self.instance.protects_from(&session.address) {
+            return true;
+        }
+        self.instance.stats.rejected_connections += 1;
+        reply.raw(PROTECTED_MODE_ERROR.as_bytes());
+        session.close = Close::AfterReply;
+        false
+    }
+
+    /// Handshakes that fail are told of where everybody sees it, but once a second at most: anybody can fail.
+    #[cold]
+    fn log_read_error(&mut self, session: &Session, error: &io::Error) {
+        let now_ms = self.instance.now_ms();
+        if session.handshaking && now_ms - self.instance.handshake_logged_ms >= 1000 {
+            self.instance.handshake_logged_ms = now_ms;
+            warn!(
+                "Error accepting a client connection: {error} (addr={} laddr={})",
+                session.address.peer, session.address.local
+            );
+        } else {
+            debug!("Reading from client: {error}");
+        }
     }
 
     /// Runs what was read: straight from the shared buffer, unless earlier bytes come before it.

@@ -30,18 +30,20 @@ impl Shutdown {
 }
 
 impl EventLoop {
-    /// Ends the server if a signal has asked for it and nobody has said since that it is to stay.
+    /// Ends the server if a signal has asked for it.
     pub(super) fn begin_scheduled_shutdown(&mut self) {
-        if self.shutdown.scheduled.is_none() || self.instance.cron_paused {
-            return;
+        if !self.instance.cron_paused
+            && let Some(signal) = self.shutdown.scheduled.take()
+        {
+            self.instance.shutdown_scheduled = false;
+            self.begin_shutdown_by_signal(signal);
         }
-        match (
-            self.shutdown.scheduled.take(),
-            std::mem::take(&mut self.instance.shutdown_scheduled),
-        ) {
-            (Some(signal), true) => self.begin_shutdown_by_signal(signal),
-            _ => self.signals.forget_request(),
-        }
+    }
+
+    /// Stays, though a signal has asked for the end.
+    pub(super) fn forget_shutdown(&mut self) {
+        self.shutdown.scheduled = None;
+        self.signals.forget_request();
     }
 
     /// A signal asks for the end; its options are those of the settings.

@@ -115,7 +115,7 @@ impl TitleBar {
             program: &self.program,
             bind_address: config.bind.first().map_or("*", String::as_str),
             port: config.port,
-            tls_port: 0,
+            tls_port: config.tls_port,
             unix_socket: &config.unixsocket,
             cluster_enabled: false,
             config_file: &config_file.unwrap_or(Path::new("")).to_string_lossy(),

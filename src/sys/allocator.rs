@@ -24,7 +24,7 @@ fn count(bytes: isize) {
 }
 
 /// The largest request that mimalloc serves from a class of sizes, in bytes.
-const CLASSED_MAX: usize = 128 << 10;
+const CLASSED_MAX: usize = 512 << 10;
 const PAGE_BYTES: usize = 4096;
 
 /// The size of the block that mimalloc takes for a request: its classes are every 16 bytes up to 64, then four to each doubling
@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn blocks_are_counted_as_large_as_they_are() {
-        for size in (1..3000).chain((3000..600_000).step_by(1237)) {
+        for size in (1..3000).chain((3000..1_200_000).step_by(1237)) {
             // SAFETY: the function only computes.
             let good = unsafe { libmimalloc_sys::mi_good_size(size) };
             assert_eq!(block_bytes(size), good as isize, "{size}");

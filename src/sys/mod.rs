@@ -3,6 +3,7 @@
 
 pub mod alarm;
 pub mod allocator;
+pub mod entropy;
 pub mod faults;
 pub mod memory;
 pub mod process;

@@ -111,7 +111,7 @@ fn with_a_password_only_few_commands_run_before_it_is_given() {
 fn a_password_taken_away_lets_everybody_in() {
     let mut server = with_password();
     server.expect("ping", NOAUTH);
-    server.instance.config.requirepass.clear();
+    server.instance.users.set_default_password(b"");
     server.expect("ping", "+PONG\r\n");
     server.expect("hello 3", HELLO_NOAUTH);
 }

@@ -3,6 +3,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod acl;
+mod acl_attacks;
 mod bitmaps;
 mod blocking;
 mod client;

@@ -377,36 +377,149 @@ fn a_client_that_is_closed_anyway_costs_nobody_else_the_connection() {
 }
 
 #[test]
-fn scripts_and_transactions_are_refused_what_commands_are() {
+fn transactions_and_scripts_are_refused_what_single_commands_are() {
     let mut server = Harness::new();
-    server.run_args(&[b"EVAL", b"redis.call('set','key:1','x')", b"0"]);
-    limit(&mut server, "noeviction", 0);
-    fill(&mut server, "key", 100);
-    let eval =
-        |server: &mut Harness, script: &str| server.run_args(&[b"EVAL", script.as_bytes(), b"0"]);
-    let refused = eval(&mut server, "return redis.call('set','other','x')");
-    assert!(
-        refused.starts_with("-OOM command not allowed when used memory > 'maxmemory'"),
-        "{refused}"
-    );
-    assert_eq!(
-        eval(&mut server, "return redis.call('exists','other')"),
-        ":0\r\n"
-    );
-    // Who has written already is not stopped halfway.
-    let script = "redis.call('del','nosuch') return redis.call('set','other','x')";
-    assert_eq!(eval(&mut server, script), "+OK\r\n");
-    // Flags decide before the script begins.
-    let body = "redis.call('set','other','y') return 1";
-    assert_eq!(eval(&mut server, &format!("#!lua\n{body}")), OUT_OF_MEMORY);
-    assert_eq!(
-        eval(&mut server, &format!("#!lua flags=allow-oom\n{body}")),
-        ":1\r\n"
-    );
-    server.expect("multi", "+OK\r\n");
-    server.expect("set other z", OUT_OF_MEMORY);
+    server.run("set x 1");
+    server.run("multi");
+    server.expect("set y 1", "+QUEUED\r\n");
+    let other = server.connect();
+    server.run_as(other, &[b"config", b"set", b"maxmemory", b"1"]);
+    server.expect("get x", OUT_OF_MEMORY);
     server.expect(
         "exec",
-        "-EXECABORT Transaction discarded because of previous errors.\r\n",
+        "-EXECABORT Transaction discarded because of: OOM command not allowed when used memory > 'maxmemory'.\r\n",
     );
+    let eval = |server: &mut Harness, script: &str| {
+        server.run_args(&[b"eval", script.as_bytes(), b"1", b"x"])
+    };
+    // A script without flags is stopped by its first such command, unless it has written before.
+    let refused = eval(&mut server, "return redis.call('set', KEYS[1], 2)");
+    assert!(
+        refused.starts_with("-OOM command not allowed when used memory > 'maxmemory'. script:"),
+        "{refused}"
+    );
+    let after_write = "redis.call('del', KEYS[1]) redis.call('set', KEYS[1], 3) return redis.call('get', KEYS[1])";
+    assert_eq!(eval(&mut server, after_write), "$1\r\n3\r\n");
+    assert_eq!(
+        eval(&mut server, "return redis.call('get', KEYS[1])"),
+        "$1\r\n3\r\n"
+    );
+    assert_eq!(eval(&mut server, "#!lua\nreturn 1"), OUT_OF_MEMORY);
+    assert_eq!(
+        eval(&mut server, "#!lua flags=no-writes\nreturn 1"),
+        ":1\r\n"
+    );
+    assert_eq!(
+        eval(
+            &mut server,
+            "#!lua flags=allow-oom\nreturn redis.call('set', KEYS[1], 4)"
+        ),
+        "+OK\r\n"
+    );
+}
+
+#[test]
+fn telling_of_evicted_keys_evicts_no_more() {
+    let mut server = Harness::new();
+    let mut trackers = Vec::new();
+    for _ in 0..10 {
+        let token = server.connect();
+        server.run_as(token, &[b"hello", b"3"]);
+        server.run_as(token, &[b"client", b"tracking", b"on"]);
+        trackers.push(token);
+    }
+    for number in 0..300 {
+        let key = format!("{number}{}", "x".repeat(1000));
+        server.run(&format!("set {key} x"));
+        for token in &trackers {
+            server.run_as(*token, &[b"get", key.as_bytes()]);
+        }
+    }
+    server.run("config set maxmemory-policy allkeys-lru");
+    let limit = server.instance.used_memory() - 40_000;
+    server.run(&format!("config set maxmemory {limit}"));
+    while server.instance.wants_eviction() {
+        server.instance.evict_slice(0);
+    }
+    let evicted = info(&mut server, "evicted_keys");
+    assert!((10..=50).contains(&evicted), "{evicted}");
+    assert!(
+        server
+            .pushed(trackers[0])
+            .starts_with(b">2\r\n$10\r\ninvalidate")
+    );
+}
+
+#[test]
+fn a_reply_beyond_the_limit_is_not_drawn_to_its_end() {
+    let mut server = Harness::new();
+    server.run_args(&[
+        b"config",
+        b"set",
+        b"client-output-buffer-limit",
+        b"normal 1000000 0 0",
+    ]);
+    server.run("hset hash field value");
+    server.run("sadd set member");
+    server.run("zadd sorted 1 member");
+    for command in ["hrandfield hash", "srandmember set", "zrandmember sorted"] {
+        let reply = server.run(&format!("{command} -999999999"));
+        assert!(
+            (1_000_000..1_200_000).contains(&reply.len()),
+            "{command}: {}",
+            reply.len()
+        );
+    }
+}
+
+#[test]
+fn watched_keys_and_tracked_prefixes_count_as_the_clients_memory() {
+    let mut server = Harness::new();
+    let memory = |server: &mut Harness| {
+        let text = server.run("client info");
+        let total = text
+            .split(" tot-mem=")
+            .nth(1)
+            .and_then(|rest| rest.split(' ').next());
+        total.expect("a field").parse::<usize>().expect("a number")
+    };
+    let before = memory(&mut server);
+    for number in 0..100 {
+        server.run(&format!("watch key:{number}"));
+    }
+    let watching = memory(&mut server);
+    assert!(watching > before + 10_000);
+    server.run("unwatch");
+    assert!(memory(&mut server) < before + 5000);
+    server.run("hello 3");
+    for number in 0..100 {
+        server.run(&format!("client tracking on bcast prefix {number:08}:"));
+    }
+    assert!(memory(&mut server) > before + 5000);
+    server.run("client tracking off");
+    assert!(memory(&mut server) < before + 5000);
+}
+
+/// While a snapshot holds all keys, to remove one frees nothing until the snapshot is done with it.
+#[test]
+fn a_snapshot_does_not_have_all_keys_evicted() {
+    let mut server = Harness::new();
+    fill(&mut server, "key", 3000);
+    server.run("setrange large 0 x");
+    let start = server.instance.used_memory();
+    limit(&mut server, "allkeys-lru", 10_000);
+    let version = server.instance.keyspace.pin();
+    server.advance_ms(5000);
+    // The room that is there, and then one key goes for another; what is copied for the snapshot's sake costs some more.
+    assert_eq!(fill(&mut server, "new", 500), 500);
+    let evicted = info(&mut server, "evicted_keys");
+    assert!((350..1500).contains(&evicted), "{evicted}");
+    // Values that are replaced are held as well.
+    assert_eq!(fill(&mut server, "new", 500), 500);
+    let held = info(&mut server, "mem_not_counted_for_evict");
+    assert!(held as usize > 350 * 120, "{held}");
+    assert!(server.instance.used_memory() > start + 40_000);
+    drop(version);
+    assert_eq!(info(&mut server, "mem_not_counted_for_evict"), 0);
+    assert!(!server.instance.wants_eviction());
 }

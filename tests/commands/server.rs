@@ -70,9 +70,5 @@ fn shutdown_refuses_what_does_not_go_together() {
         server.expect(request, "-ERR syntax error\r\n");
     }
     server.expect("shutdown abort", "-ERR No shutdown in progress.\r\n");
-    server.expect(
-        "shutdown save",
-        "-ERR Errors trying to SHUTDOWN. Check logs.\r\n",
-    );
     assert!(server.instance.requests.is_empty());
 }

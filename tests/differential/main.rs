@@ -8,6 +8,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod acl;
 mod appended;
 mod bitmaps;
 mod events;
@@ -90,6 +91,18 @@ fn replies_are_those_of_redis() {
     };
     rounds(&mut oracle, FAMILIES);
     rounds(&mut oracle, SORTING);
+}
+
+#[test]
+fn users_may_do_what_they_may_in_redis() {
+    let newer = std::env::var("NEWER_REDIS_SERVER").unwrap_or_default();
+    for (program, is_newer) in [("redis-server", false), (newer.as_str(), true)] {
+        let Some(mut oracle) = Oracle::start(program) else {
+            eprintln!("SKIPPED: no server '{program}', nothing was compared");
+            continue;
+        };
+        (0..ROUNDS).for_each(|seed| acl::round(&mut oracle, FAMILIES, seed, is_newer));
+    }
 }
 
 /// `NEWER_REDIS_SERVER` names a server of version 8.2.

@@ -46,6 +46,8 @@ impl Harness {
     /// A server with these settings.
     pub fn with_config(config: Config) -> Harness {
         let mut instance = Instance::new(config, Clock::virtual_at(START_MS), 42);
+        // With save points FLUSHALL saves, and tests leave no files behind.
+        instance.config.save.clear();
         let client = instance.add_client(address(1));
         Harness { instance, client }
     }

@@ -49,7 +49,7 @@ pub struct Table<E: Entry> {
     directory: Directory<E>,
     len: usize,
     shrink_position: u64,
-    /// How many entries there will be, where that is known: see [`Table::expect`].
+    /// How many entries there will be, where that is known: see [`Table::foresee`].
     expected: usize,
     seed: HashSeed,
 }

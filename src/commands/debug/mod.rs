@@ -272,9 +272,10 @@ fn change_replication_id(context: &mut Context<'_>, _args: Args<'_>) -> CommandR
 }
 
 fn rewrite_all_settings(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
+    let lines = super::config::state_lines(context);
     let path = context.instance.config_file.as_deref();
     let written = match path {
-        Some(path) => context.instance.config.rewrite_all(path, &[]),
+        Some(path) => context.instance.config.rewrite_all(path, &lines),
         None => Err(std::io::ErrorKind::NotFound.into()),
     };
     written.map_err(|error| {

@@ -4,6 +4,7 @@ use crate::command::spec::{
     Argument, Begin, Category, CommandSpec, Deprecation, Find, Flag, Group, KeyFlag, KeySpec,
 };
 use crate::command::{Args, CommandResult, Context};
+use crate::commands::key_finders;
 use crate::commands::sorted_sets::limits;
 use crate::commands::strings::remove;
 use crate::keyspace::{EventClass, Keyspace};
@@ -76,6 +77,7 @@ pub static COMMANDS: &[CommandSpec] = &[
             stored_after("STORE", 6),
             stored_after("STOREDIST", 6),
         ],
+        find_keys: Some(key_finders::geo_radius),
         summary: "Finds members around a place, and stores them at another key if wanted.",
         deprecated: Some(Deprecation {
             since: "6.2.0",
@@ -134,6 +136,7 @@ pub static COMMANDS: &[CommandSpec] = &[
             stored_after("STORE", 5),
             stored_after("STOREDIST", 5),
         ],
+        find_keys: Some(key_finders::geo_radius_by_member),
         summary: "Finds members around one of them, and stores them at another key if wanted.",
         deprecated: Some(Deprecation {
             since: "6.2.0",

@@ -71,6 +71,9 @@ pub static COMMANDS: &[CommandSpec] = &[
     },
 ];
 
+/// Random picks between two looks at the size of the reply.
+const DRAWS: usize = 4096;
+
 fn hrandfield(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let Some(count) = args.get(2) else {
         return random_one(context, args.at(1));
@@ -94,6 +97,8 @@ fn hrandfield(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         context.reply.array(0);
         return Ok(());
     }
+    // Beyond it the client is closed, whatever else it is to be told.
+    let limit_bytes = context.instance.reply_limit_bytes(context.session);
     let rng = &mut context.instance.random;
     let keyspace = &mut context.instance.keyspace;
     let (database, reply) = (context.session.database, &mut *context.reply);
@@ -106,11 +111,17 @@ fn hrandfield(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         }
         let wanted = if count > 0 { wanted.min(alive) } else { wanted };
         begin(reply, wanted, with_values);
-        let visit = |field: Field<'_>| reply_field(reply, field, with_values);
         if count > 0 {
+            let visit = |field: Field<'_>| reply_field(reply, field, with_values);
             random::distinct(hash, wanted, now_ms, rng, visit);
         } else {
-            random::repeated(hash, wanted, now_ms, rng, visit);
+            let mut left = wanted;
+            while left > 0 && reply.len() < limit_bytes {
+                let some = left.min(DRAWS);
+                left -= some;
+                let visit = |field: Field<'_>| reply_field(reply, field, with_values);
+                random::repeated(hash, some, now_ms, rng, visit);
+            }
         }
     })?;
     if found.is_none() {

@@ -15,6 +15,9 @@ use crate::types::set::{Set, SetRef, Text, random};
 
 use super::{change, limits, read, remove_empty, reply_member};
 
+/// Random picks between two looks at the size of the reply.
+const DRAWS: usize = 4096;
+
 /// Commands that give some of the members.
 pub static COMMANDS: &[CommandSpec] = &[
     CommandSpec {
@@ -200,6 +203,8 @@ fn srandmember(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         ));
     }
     let wanted = usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX);
+    // Beyond it the client is closed, whatever else it is to be told.
+    let limit_bytes = context.instance.reply_limit_bytes(context.session);
     let rng = &mut context.instance.random;
     let keyspace = &mut context.instance.keyspace;
     let (database, reply) = (context.session.database, &mut *context.reply);
@@ -210,7 +215,12 @@ fn srandmember(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
             random::distinct(set, wanted, rng, |member| reply_member(reply, member));
         } else {
             reply.array(wanted);
-            random::repeated(set, wanted, rng, |member| reply_member(reply, member));
+            let mut left = wanted;
+            while left > 0 && reply.len() < limit_bytes {
+                let some = left.min(DRAWS);
+                left -= some;
+                random::repeated(set, some, rng, |member| reply_member(reply, member));
+            }
         }
     })?;
     if found.is_none() {

@@ -10,6 +10,7 @@ mod elements;
 mod options;
 mod patterns;
 
+use crate::command::keys::KeyAccess;
 use crate::command::spec::{
     Argument, ArgumentFlag, ArgumentKind, Begin, Category, CommandSpec, Find, Flag, Group, KeyFlag,
     KeySpec,
@@ -21,7 +22,7 @@ use crate::types::list::{Limits, ListBuilder};
 
 use super::{key_finders, lists};
 use elements::Elements;
-use options::Options;
+use options::{Options, Permissions};
 use patterns::Subject;
 
 const READ: &[KeyFlag] = &[KeyFlag::Ro, KeyFlag::Access];
@@ -146,7 +147,13 @@ fn sort_ro(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 }
 
 fn run(context: &mut Context<'_>, args: Args<'_>, may_store: bool) -> CommandResult {
-    let mut options = Options::parse(args.slice_from(2), may_store)?;
+    let command = context.instance.commands.get(context.command);
+    let user = &context.session.user;
+    let permissions = Permissions {
+        may_store,
+        may_read_all: user.may_use_all_keys(command, args, KeyAccess::READ),
+    };
+    let mut options = Options::parse(args.slice_from(2), permissions)?;
     let limits = lists::limits(context.instance);
     let is_script = context.session.is_script();
     let (keyspace, database, reply) = context.parts();

@@ -20,9 +20,22 @@ pub(super) struct Options<'a> {
     pub destination: Option<&'a [u8]>,
 }
 
+/// What may be asked for.
+#[derive(Clone, Copy)]
+pub(super) struct Permissions {
+    pub may_store: bool,
+    /// Whether all keys may be read: those that BY and GET make up are not known beforehand.
+    pub may_read_all: bool,
+}
+
+const BY_DENIED: CommandError =
+    CommandError::fixed("ERR BY option of SORT denied due to insufficient ACL permissions.");
+const GET_DENIED: CommandError =
+    CommandError::fixed("ERR GET option of SORT denied due to insufficient ACL permissions.");
+
 impl<'a> Options<'a> {
     /// Reads the options behind the key. Errors: as Redis's.
-    pub fn parse(args: Args<'a>, may_store: bool) -> Result<Options<'a>, CommandError> {
+    pub fn parse(args: Args<'a>, permissions: Permissions) -> Result<Options<'a>, CommandError> {
         let mut options = Options {
             by: None,
             get: Vec::new(),
@@ -48,16 +61,22 @@ impl<'a> Options<'a> {
                 options.offset = integer(at + 1)?;
                 options.count = integer(at + 2)?;
                 at += 2;
-            } else if may_store && is("STORE") && left >= 1 {
+            } else if permissions.may_store && is("STORE") && left >= 1 {
                 options.destination = Some(args.at(at + 1));
                 at += 1;
             } else if is("BY") && left >= 1 {
                 let pattern = Pattern::of(args.at(at + 1));
                 // A name without a `*` is the same for all elements: there is nothing to sort by.
                 options.unsorted |= pattern.is_constant();
+                if !pattern.is_constant() && !permissions.may_read_all {
+                    return Err(BY_DENIED);
+                }
                 options.by = Some(pattern);
                 at += 1;
             } else if is("GET") && left >= 1 {
+                if !permissions.may_read_all {
+                    return Err(GET_DENIED);
+                }
                 options.get.push(Pattern::of(args.at(at + 1)));
                 at += 1;
             } else {

@@ -90,6 +90,7 @@ fn zrandmember(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     if with_scores && count.unsigned_abs() > i64::MAX as u64 / 2 {
         return Err(CommandError::fixed("ERR value is out of range"));
     }
+    let limit_bytes = context.instance.reply_limit_bytes(context.session);
     let random = &mut context.instance.random;
     let keyspace = &mut context.instance.keyspace;
     let (database, reply) = (context.session.database, &mut *context.reply);
@@ -98,6 +99,10 @@ fn zrandmember(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         if count < 0 {
             begin_elements(reply, wanted, with_scores);
             for _ in 0..wanted {
+                if reply.len() >= limit_bytes {
+                    // The client is closed, whatever else it is to be told.
+                    break;
+                }
                 let rank = random.usize(..sorted_set.len());
                 reply_drawn(reply, sorted_set, rank, with_scores);
             }

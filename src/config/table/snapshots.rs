@@ -65,9 +65,8 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "rdb-save-incremental-fsync",
         "yes",
         boolean!(rdb_save_incremental_fsync),
-        "Sync a snapshot in pieces while it is written. Here it is always written in slices.",
-    )
-    .without_effect(),
+        "Bring a snapshot to the disk in pieces of 4 MB while it is written, not all at its end.",
+    ),
     Directive::new(
         "rdb-key-save-delay",
         "0",

@@ -16,18 +16,20 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "",
         text!(tls_cert_file, Unset),
         "Certificate of the server (PEM).",
-    ),
+    )
+    .file(),
     Directive::new(
         "tls-key-file",
         "",
         text!(tls_key_file, Unset),
         "Private key of the certificate (PEM).",
-    ),
+    )
+    .file(),
     Directive::new(
         "tls-key-file-pass",
         "",
         text!(tls_key_file_pass, Unset),
-        "Passphrase of the private key, if it has one.",
+        "Passphrase of the private key, if it is encrypted (as PKCS #8).",
     )
     .sensitive(),
     Directive::new(
@@ -53,20 +55,23 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "tls-dh-params-file",
         "",
         text!(tls_dh_params_file, Unset),
-        "Diffie-Hellman parameters, for old clients only.",
-    ),
+        "Diffie-Hellman parameters, for old clients only. Not supported: refused if TLS is on.",
+    )
+    .file(),
     Directive::new(
         "tls-ca-cert-file",
         "",
         text!(tls_ca_cert_file, Unset),
         "File of trusted certificates to check peers with.",
-    ),
+    )
+    .file(),
     Directive::new(
         "tls-ca-cert-dir",
         "",
         text!(tls_ca_cert_dir, Unset),
         "Folder of trusted certificates to check peers with.",
-    ),
+    )
+    .file(),
     Directive::new(
         "tls-auth-clients",
         "yes",
@@ -90,19 +95,20 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "tls-protocols",
         "",
         text!(tls_protocols, Unset),
-        "Protocol versions to allow, as \"TLSv1.2 TLSv1.3\". Empty: the ones held to be safe.",
+        "Protocol versions to allow, of \"TLSv1.2 TLSv1.3\". Empty: both. Older ones are refused.",
     ),
     Directive::new(
         "tls-ciphers",
         "",
         text!(tls_ciphers, Unset),
-        "Ciphers to allow up to TLS 1.2. Empty: the library's choice.",
+        "Ciphers to allow in TLS 1.2, by OpenSSL's names, of which those of ECDHE with GCM or ChaCha20 \
+         are supported. Empty: all of them.",
     ),
     Directive::new(
         "tls-ciphersuites",
         "",
         text!(tls_ciphersuites, Unset),
-        "Cipher suites to allow in TLS 1.3. Empty: the library's choice.",
+        "Cipher suites to allow in TLS 1.3. Empty: all.",
     ),
     Directive::new(
         "tls-prefer-server-ciphers",

@@ -45,12 +45,16 @@ const LONG_KEY: u8 = u8::MAX;
 const FLAG_VOLATILE: u8 = 1;
 /// The value's length takes four bytes, not one.
 const FLAG_LONG_VALUE: u8 = 2;
+/// The record is no longer live: a pinned version alone keeps it.
+const FLAG_HELD: u8 = 4;
 /// The flags are the lowest bits of the word that they share with what the eviction policy keeps.
 const FLAG_BITS: u32 = 4;
 const FLAG_MASK: u32 = (1 << FLAG_BITS) - 1;
 
 thread_local! {
     static DISPLACED_BYTES: Cell<u64> = const { Cell::new(0) };
+    /// Bytes of the records that only pinned versions keep.
+    static HELD_BYTES: Cell<usize> = const { Cell::new(0) };
 }
 
 /// Bytes of all records so far that were replaced or removed while a version shared them.
@@ -64,6 +68,12 @@ struct Header {
     kind: Kind,
     key_size: u8,
     access: u32,
+}
+
+/// Bytes of the records that were removed, or got another value, while a pinned version shared them, and that are there for its
+/// sake only. O(1).
+pub fn held_bytes() -> usize {
+    HELD_BYTES.get()
 }
 
 /// An owned reference to a record. Eight bytes.
@@ -290,6 +300,38 @@ impl Record {
         }
     }
 
+    /// Says that the record leaves the live table: if a version still shares it, it is there for that one only.
+    #[inline]
+    pub fn leave(&self) {
+        if self.header().references > 1 {
+            self.note_displaced();
+            self.set_held(true);
+        }
+    }
+
+    /// Says that nothing holds the record back any more: it is live again, or about to be freed.
+    #[inline]
+    pub fn enter(&self) {
+        if self.flags() & FLAG_HELD != 0 {
+            self.set_held(false);
+        }
+    }
+
+    #[cold]
+    fn set_held(&self, is_held: bool) {
+        if (self.flags() & FLAG_HELD != 0) == is_held {
+            return;
+        }
+        let bytes = self.memory_bytes();
+        // SAFETY: one thread; no reference to the field outlives the calls that read it.
+        unsafe { (*self.header.as_ptr()).access ^= u32::from(FLAG_HELD) };
+        HELD_BYTES.set(if is_held {
+            HELD_BYTES.get() + bytes
+        } else {
+            HELD_BYTES.get().saturating_sub(bytes)
+        });
+    }
+
     /// How many references there are.
     pub fn references(&self) -> usize {
         usize::from(self.header().references)
@@ -455,6 +497,7 @@ impl Drop for Record {
             unsafe { (*self.header.as_ptr()).references = references };
             return;
         }
+        self.enter();
         let total = self.total_bytes();
         self.drop_payload();
         // SAFETY: the block was allocated with a size of the same class, and this was the last

@@ -50,23 +50,21 @@ impl Notes {
     }
 }
 
-/// Passes over what a module wrote, behind its number: a row of values, each with its type in front. What stands before and after
-/// the keys begins with a number that says which of the two it is.
-pub fn skip_module_data(reader: &mut Reader<'_>, is_auxiliary: bool) -> Result<(), FormatError> {
+/// Passes over what a module wrote before or after the keys, behind the module's number: a number that says which of the two it
+/// is, and a row of values, each with its type in front.
+pub fn skip_module_data(reader: &mut Reader<'_>) -> Result<(), FormatError> {
     const END: u64 = 0;
     const SIGNED: u64 = 1;
     const UNSIGNED: u64 = 2;
     const FLOAT: u64 = 3;
     const DOUBLE: u64 = 4;
     const STRING: u64 = 5;
-    if is_auxiliary {
-        let kind = reader.length()?;
-        reader.length()?;
-        if kind != UNSIGNED {
-            return Err(reader.error(Fault::Corrupt(
-                "a module's data do not say where they belong",
-            )));
-        }
+    let kind = reader.length()?;
+    reader.length()?;
+    if kind != UNSIGNED {
+        return Err(reader.error(Fault::Corrupt(
+            "a module's data do not say where they belong",
+        )));
     }
     loop {
         match reader.length()? {

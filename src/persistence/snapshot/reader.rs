@@ -349,7 +349,7 @@ impl Loader {
             }
             mark::SIZES => {
                 let (keys, volatile) = (reader.length()?, reader.length()?);
-                self.expect(keys, volatile, keyspace);
+                self.foresee(keys, volatile, keyspace);
             }
             mark::AUXILIARY => {
                 let (name, value) = (reader.string()?, reader.string()?);
@@ -359,14 +359,29 @@ impl Loader {
                 let code = reader.string()?;
                 self.notes.functions.push(code.into_vec());
             }
-            mark::FUNCTION_PRE_RELEASE => {
-                return Err(reader.error(Fault::Unsupported(
-                    "functions in the format of release candidates",
-                )));
+            other @ (mark::FUNCTION_PRE_RELEASE
+            | mark::MODULE_AUXILIARY
+            | mark::SLOT_SIZES
+            | mark::SLOT_IMPORT) => self.pass_over(other, reader)?,
+            mark::END => {
+                self.forget_expected(keyspace);
+                self.stage = Stage::Footer;
             }
+            number => {
+                let kind = ValueKind::of(number, self.version);
+                let kind = kind.ok_or_else(|| reader.error(Fault::UnknownType(number)))?;
+                self.key(kind, reader, keyspace)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Passes over what belongs to a mark that is of no use here.
+    fn pass_over(&mut self, mark: u8, reader: &mut Reader<'_>) -> Result<(), FormatError> {
+        match mark {
             mark::MODULE_AUXILIARY => {
                 let module = reader.length()?;
-                skip_module_data(reader, true)?;
+                skip_module_data(reader)?;
                 self.notes.modules_skipped.push(module);
             }
             mark::SLOT_SIZES => {
@@ -381,28 +396,24 @@ impl Loader {
                     reader.length()?;
                 }
             }
-            mark::END => {
-                self.forget_expected(keyspace);
-                self.stage = Stage::Footer;
-            }
-            number => {
-                let kind = ValueKind::of(number, self.version);
-                let kind = kind.ok_or_else(|| reader.error(Fault::UnknownType(number)))?;
-                self.key(kind, reader, keyspace)?;
+            _ => {
+                return Err(reader.error(Fault::Unsupported(
+                    "functions in the format of release candidates",
+                )));
             }
         }
         Ok(())
     }
 
     /// Takes a number of keys for true as far as the snapshot is long enough for them.
-    fn expect(&self, keys: u64, volatile: u64, keyspace: &mut Keyspace) {
+    fn foresee(&self, keys: u64, volatile: u64, keyspace: &mut Keyspace) {
         /// What a key takes in a snapshot at the least, in bytes: shorter ones are few.
         const KEY_BYTES: u64 = 8;
         if self.settings.purpose == Purpose::Load {
             let most = self.settings.input_bytes / KEY_BYTES;
             let [keys, volatile] =
                 [keys, volatile].map(|count| usize::try_from(count.min(most)).unwrap_or(0));
-            keyspace.expect(self.database, keys, volatile);
+            keyspace.foresee(self.database, keys, volatile);
         }
     }
 
@@ -500,7 +511,7 @@ impl Loader {
     /// What was said of the number of keys is of no use any more.
     fn forget_expected(&self, keyspace: &mut Keyspace) {
         if self.settings.purpose == Purpose::Load {
-            keyspace.expect(self.database, 0, 0);
+            keyspace.foresee(self.database, 0, 0);
         }
     }
 

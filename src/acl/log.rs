@@ -1,0 +1,181 @@
+//! ACL LOG: what was refused of late, to whom, and why.
+
+use std::collections::VecDeque;
+
+/// Refusals that are alike count as one if no more than this time lies between them, in ms.
+const GROUPING_MS: u64 = 60_000;
+/// How many of the newest entries are searched for one that is alike.
+const SEARCHED_MAX: usize = 10;
+
+/// What was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    Command,
+    Key,
+    Channel,
+    /// A name and a password that do not go together.
+    Login,
+}
+
+impl Reason {
+    /// The word in ACL LOG.
+    pub fn name(self) -> &'static str {
+        match self {
+            Reason::Command => "command",
+            Reason::Key => "key",
+            Reason::Channel => "channel",
+            Reason::Login => "auth",
+        }
+    }
+}
+
+/// In which surroundings a request was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scene {
+    TopLevel,
+    Transaction,
+    Script,
+}
+
+impl Scene {
+    /// The word in ACL LOG.
+    pub fn name(self) -> &'static str {
+        match self {
+            Scene::TopLevel => "toplevel",
+            Scene::Transaction => "multi",
+            Scene::Script => "lua",
+        }
+    }
+}
+
+/// A refusal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    pub reason: Reason,
+    pub scene: Scene,
+    /// The command, key or channel; of a login the command by which it was tried.
+    pub object: Vec<u8>,
+    pub user: Vec<u8>,
+    /// The client, as CLIENT LIST shows it.
+    pub client: Vec<u8>,
+}
+
+/// Refusals that are alike.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AclLogEntry {
+    pub id: u64,
+    pub count: u64,
+    /// The latest of them.
+    pub refusal: Refusal,
+    /// When the first came, in ms since the epoch.
+    pub created_ms: i64,
+    /// When the last came.
+    pub updated_ms: i64,
+}
+
+/// The entries, newest first.
+#[derive(Default)]
+pub struct AclLog {
+    entries: VecDeque<AclLogEntry>,
+    next_id: u64,
+}
+
+impl AclLog {
+    /// Adds a refusal to the entry of those that are alike, or as a new one; the oldest entries beyond the capacity go.
+    pub fn add(&mut self, refusal: Refusal, now_ms: i64, capacity: usize) {
+        let is_alike = |entry: &AclLogEntry| {
+            let known = &entry.refusal;
+            known.reason == refusal.reason
+                && known.scene == refusal.scene
+                && known.object == refusal.object
+                && known.user == refusal.user
+                && entry.updated_ms.abs_diff(now_ms) <= GROUPING_MS
+        };
+        let found = self.entries.iter().take(SEARCHED_MAX).position(is_alike);
+        let entry = match found.and_then(|index| self.entries.remove(index)) {
+            Some(known) => AclLogEntry {
+                count: known.count + 1,
+                updated_ms: now_ms,
+                refusal,
+                ..known
+            },
+            None => {
+                self.next_id += 1;
+                AclLogEntry {
+                    id: self.next_id - 1,
+                    count: 1,
+                    refusal,
+                    created_ms: now_ms,
+                    updated_ms: now_ms,
+                }
+            }
+        };
+        self.entries.push_front(entry);
+        self.entries.truncate(capacity);
+    }
+
+    /// The newest entries, at most so many.
+    pub fn newest(&self, count: usize) -> impl ExactSizeIterator<Item = &AclLogEntry> {
+        self.entries.iter().take(count)
+    }
+
+    /// Forgets all entries; the numbering goes on.
+    pub fn reset(&mut self) {
+        self.entries.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(object: &str) -> Refusal {
+        Refusal {
+            reason: Reason::Key,
+            scene: Scene::TopLevel,
+            object: object.into(),
+            user: b"u".to_vec(),
+            client: b"id=1".to_vec(),
+        }
+    }
+
+    fn shown(log: &AclLog) -> Vec<(u64, u64, String)> {
+        let row = |entry: &AclLogEntry| {
+            let object = String::from_utf8_lossy(&entry.refusal.object).into_owned();
+            (entry.id, entry.count, object)
+        };
+        log.newest(usize::MAX).map(row).collect()
+    }
+
+    #[test]
+    fn refusals_that_are_alike_count_as_one_and_come_first() {
+        let mut log = AclLog::default();
+        log.add(refusal("a"), 0, 128);
+        log.add(refusal("b"), 1, 128);
+        log.add(refusal("a"), 60_000, 128);
+        assert_eq!(shown(&log), [(0, 2, "a".into()), (1, 1, "b".into())]);
+        log.add(refusal("a"), 120_001, 128);
+        assert_eq!(shown(&log)[0], (2, 1, "a".into()));
+        let other = Refusal {
+            scene: Scene::Script,
+            ..refusal("a")
+        };
+        log.add(other, 120_001, 128);
+        assert_eq!(shown(&log)[0], (3, 1, "a".into()));
+        log.reset();
+        log.add(refusal("a"), 120_001, 128);
+        assert_eq!(shown(&log), [(4, 1, "a".into())]);
+    }
+
+    #[test]
+    fn only_the_newest_are_searched_and_the_oldest_go() {
+        let mut log = AclLog::default();
+        for number in 0..11 {
+            log.add(refusal(&number.to_string()), 0, 11);
+        }
+        log.add(refusal("0"), 0, 11);
+        assert_eq!(shown(&log).len(), 11);
+        assert_eq!(shown(&log)[0], (11, 1, "0".into()));
+        assert_eq!(shown(&log)[10], (1, 1, "1".into()));
+    }
+}

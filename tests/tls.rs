@@ -1,0 +1,703 @@
+//! TLS, over real sockets, with certificates made for the occasion.
+
+#[path = "support/certificates.rs"]
+mod certificates;
+#[path = "support/server.rs"]
+mod server;
+
+use std::fs;
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
+use std::sync::Arc;
+
+use certificates::{Authority, Identity};
+use rustls::crypto::ring;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{
+    ClientConfig, ClientConnection, HandshakeKind, RootCertStore, StreamOwned,
+    SupportedProtocolVersion, version,
+};
+use server::{PATIENCE, Raw, Server, free_port};
+
+type Encrypted<S = TcpStream> = Raw<StreamOwned<ClientConnection, S>>;
+
+/// A server with a plain port and a TLS port, and who vouches for its certificate.
+struct TlsServer {
+    server: Server,
+    port: u16,
+    authority: Authority,
+    /// The directory is removed with the server.
+    identity: Identity,
+}
+
+impl TlsServer {
+    /// One whose certificate, `server`, comes from an authority of its own.
+    fn start(options: &[&str]) -> TlsServer {
+        let authority = Authority::new("authority");
+        let identity = authority.issue("server");
+        TlsServer::start_with(authority, identity, options)
+    }
+
+    fn start_with(authority: Authority, identity: Identity, options: &[&str]) -> TlsServer {
+        for _ in 0..5 {
+            let port = free_port();
+            let mut all = vec!["--tls-port".to_string(), port.to_string()];
+            for (name, path) in [
+                ("--tls-ca-cert-file", &authority.certificate_file),
+                ("--tls-cert-file", &identity.certificate_file),
+                ("--tls-key-file", &identity.key_file),
+            ] {
+                all.extend([name.to_string(), path.clone()]);
+            }
+            all.extend(options.iter().map(|option| option.to_string()));
+            let all: Vec<&str> = all.iter().map(String::as_str).collect();
+            let mut server = Server::launch(free_port(), &all);
+            let line =
+                server.wait_for_any(&["Ready to accept connections tls", "Failed listening"]);
+            if line.contains("Ready") {
+                return TlsServer {
+                    server,
+                    port,
+                    authority,
+                    identity,
+                };
+            }
+        }
+        panic!("no port could be had");
+    }
+
+    fn socket(&self) -> TcpStream {
+        let stream = TcpStream::connect(("127.0.0.1", self.port)).expect("the server accepts");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        stream.set_nodelay(true).expect("no delay");
+        stream
+    }
+
+    /// A client that trusts the server's authority and shows this certificate, if any.
+    fn client(&self, identity: Option<&Identity>) -> Encrypted {
+        encrypted(
+            self.socket(),
+            client_config(&self.authority, identity, BOTH),
+        )
+    }
+
+    /// A client that the server accepts.
+    fn friend(&self) -> Encrypted {
+        self.client(Some(&self.authority.issue("client")))
+    }
+
+    /// Changes a setting, through the plain port.
+    fn set(&self, pairs: &str) {
+        self.server
+            .connect()
+            .ask(&format!("CONFIG SET {pairs}"), "+OK\r\n");
+    }
+}
+
+const BOTH: &[&SupportedProtocolVersion] = &[&version::TLS13, &version::TLS12];
+
+fn client_config(
+    authority: &Authority,
+    identity: Option<&Identity>,
+    versions: &[&'static SupportedProtocolVersion],
+) -> ClientConfig {
+    let mut roots = RootCertStore::empty();
+    let certificate = CertificateDer::from(authority.der.clone());
+    roots.add(certificate).expect("an authority");
+    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_protocol_versions(versions)
+        .expect("suites for them")
+        .with_root_certificates(roots);
+    match identity {
+        None => builder.with_no_client_auth(),
+        Some(identity) => {
+            let chain = vec![CertificateDer::from(identity.der.clone())];
+            let key = PrivateKeyDer::try_from(identity.key_der.clone()).expect("a key");
+            builder
+                .with_client_auth_cert(chain, key)
+                .expect("they belong together")
+        }
+    }
+}
+
+fn encrypted<S: Read + Write>(socket: S, config: impl Into<Arc<ClientConfig>>) -> Encrypted<S> {
+    let name = ServerName::try_from("localhost").expect("a name");
+    let connection = ClientConnection::new(config.into(), name).expect("a session");
+    Raw {
+        stream: StreamOwned::new(connection, socket),
+    }
+}
+
+/// Whether the server does what it is asked, or ends the connection.
+fn is_served(client: &mut Encrypted) -> bool {
+    let mut reply = [0; 7];
+    let asked = client.stream.write_all(b"PING\r\n");
+    let answered = asked.and_then(|()| client.stream.read_exact(&mut reply));
+    answered.is_ok_and(|()| &reply == b"+PONG\r\n")
+}
+
+fn request(words: &[&[u8]]) -> Vec<u8> {
+    let mut bytes = format!("*{}\r\n", words.len()).into_bytes();
+    for word in words {
+        bytes.extend_from_slice(format!("${}\r\n", word.len()).as_bytes());
+        bytes.extend_from_slice(word);
+        bytes.extend_from_slice(b"\r\n");
+    }
+    bytes
+}
+
+#[test]
+fn both_versions_beside_a_plain_port() {
+    let server = TlsServer::start(&[]);
+    let friend = server.authority.issue("client");
+    let mut plain = server.server.connect();
+    for wanted in BOTH {
+        let config = client_config(&server.authority, Some(&friend), &[wanted]);
+        let mut client = encrypted(server.socket(), config);
+        client.ask("PING", "+PONG\r\n");
+        assert_eq!(client.stream.conn.protocol_version(), Some(wanted.version));
+        let key = format!("{:?}", wanted.version);
+        client.ask(&format!("SET {key} encrypted"), "+OK\r\n");
+        plain.ask(&format!("GET {key}"), "$9\r\nencrypted\r\n");
+        plain.ask(&format!("SET {key} plain"), "+OK\r\n");
+        client.ask(&format!("GET {key}"), "$5\r\nplain\r\n");
+        let list = client.text("CLIENT LIST");
+        assert!(
+            list.contains(&format!("laddr=127.0.0.1:{} ", server.port)),
+            "{list}"
+        );
+        client.ask("QUIT", "+OK\r\n");
+        client.expect_end();
+    }
+    let info = plain.text("INFO server");
+    let listeners = format!(
+        "listener0:name=tcp,bind=127.0.0.1,port={}\r\nlistener2:name=tls,bind=127.0.0.1,port={}\r\n",
+        server.server.port, server.port
+    );
+    assert!(info.contains(&listeners), "{info}");
+}
+
+#[test]
+fn certificates_of_clients() {
+    let server = TlsServer::start(&[]);
+    let friend = server.authority.issue("client");
+    let stranger = Authority::new("another").issue("client");
+    for (setting, none, right, wrong) in [
+        ("yes", false, true, false),
+        ("optional", true, true, false),
+        ("no", true, true, true),
+    ] {
+        server.set(&format!("tls-auth-clients {setting}"));
+        assert_eq!(is_served(&mut server.client(None)), none, "{setting}, none");
+        let mut client = server.client(Some(&friend));
+        assert_eq!(is_served(&mut client), right, "{setting}, the right one");
+        let mut client = server.client(Some(&stranger));
+        assert_eq!(is_served(&mut client), wrong, "{setting}, a wrong one");
+    }
+}
+
+#[test]
+fn authorities_from_a_folder() {
+    let authority = Authority::new("authority");
+    let identity = authority.issue("server");
+    let folder = authority.folder();
+    let options = ["--tls-ca-cert-file", "", "--tls-ca-cert-dir", &folder];
+    let server = TlsServer::start_with(authority, identity, &options);
+    assert!(is_served(&mut server.friend()));
+    assert!(!is_served(&mut server.client(None)));
+}
+
+#[test]
+fn a_server_with_a_tls_port_alone() {
+    let server = TlsServer::start(&["--port", "0"]);
+    let mut client = server.friend();
+    let info = client.text("INFO server");
+    assert!(
+        info.contains(&format!("\r\ntcp_port:{}\r\n", server.port)),
+        "{info}"
+    );
+    assert!(!info.contains("name=tcp"), "{info}");
+}
+
+#[test]
+fn a_long_pipeline_is_answered_in_order() {
+    let server = TlsServer::start(&[]);
+    let mut client = server.friend();
+    for round in 0..20 {
+        let (mut requests, mut replies) = (Vec::new(), String::new());
+        for number in 0..500 {
+            let (key, value) = (
+                format!("key:{}", number % 100),
+                (round * number).to_string(),
+            );
+            requests.extend(request(&[b"SET", key.as_bytes(), value.as_bytes()]));
+            requests.extend(request(&[b"GET", key.as_bytes()]));
+            replies.push_str(&format!("+OK\r\n${}\r\n{value}\r\n", value.len()));
+        }
+        client.send(requests);
+        client.expect(replies);
+    }
+}
+
+/// Values of all sizes around the limits of records, of buffers, and of what is received into a buffer of its own.
+#[test]
+fn large_values_there_and_back() {
+    let server = TlsServer::start(&[]);
+    let friend = server.authority.issue("client");
+    for wanted in BOTH {
+        let config = client_config(&server.authority, Some(&friend), &[wanted]);
+        let mut client = encrypted(server.socket(), config);
+        for len in [
+            1000,
+            16_383,
+            16_384,
+            20_480,
+            32_768,
+            65_536,
+            100_000,
+            1 << 20,
+            9 << 20,
+        ] {
+            let value: Vec<u8> = (0..len).map(|index| (index ^ (index >> 8)) as u8).collect();
+            client.send(request(&[b"SET", b"key", &value]));
+            client.expect("+OK\r\n");
+            let pipeline = ["GET key\r\n", "PING\r\n", "STRLEN key\r\n"].concat();
+            client.send(pipeline);
+            client.expect(format!("${len}\r\n"));
+            client.expect(&value);
+            client.expect(format!("\r\n+PONG\r\n:{len}\r\n"));
+        }
+    }
+}
+
+#[test]
+fn requests_and_replies_of_many_megabytes_cross() {
+    const VALUES: usize = 60;
+    let server = TlsServer::start(&[]);
+    let mut client = server.friend();
+    let value = vec![b'v'; 300_000];
+    client.send(request(&[b"SET", b"key", &value]));
+    client.expect("+OK\r\n");
+    for _ in 0..3 {
+        client.send("GET key\r\n".repeat(VALUES));
+        for _ in 0..VALUES {
+            client.expect("$300000\r\n");
+            client.expect(&value);
+            client.expect("\r\n");
+        }
+        let sets = request(&[b"SET", b"key", &value]).repeat(VALUES);
+        client.send(sets);
+        client.expect("+OK\r\n".repeat(VALUES));
+    }
+}
+
+/// A socket that takes and gives one byte at a time.
+struct Trickle(TcpStream);
+
+impl Read for Trickle {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let most = buffer.len().min(1);
+        self.0.read(&mut buffer[..most])
+    }
+}
+
+impl Write for Trickle {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        self.0.write(&buffer[..buffer.len().min(1)])
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+#[test]
+fn a_client_that_sends_one_byte_at_a_time() {
+    let server = TlsServer::start(&[]);
+    let friend = server.authority.issue("client");
+    for wanted in BOTH {
+        let config = client_config(&server.authority, Some(&friend), &[wanted]);
+        let mut client = encrypted(Trickle(server.socket()), config);
+        let value = [b'x'; 300];
+        client.send(request(&[b"SET", b"key", &value]));
+        client.send("GET key\r\n");
+        client.expect([b"+OK\r\n$300\r\n".as_slice(), &value, b"\r\n"].concat());
+    }
+}
+
+#[test]
+fn what_is_no_handshake_is_turned_away() {
+    let mut server = TlsServer::start(&[]);
+    let mut friend = server.friend();
+    friend.ask("PING", "+PONG\r\n");
+    let record_too_long = [22, 3, 1, 255, 255, 1, 2, 3, 4];
+    let huge_hello = [22, 3, 1, 0, 4, 1, 255, 255, 255];
+    // Whether an alert may come: only somebody who speaks TLS would understand it.
+    let attacks: [(&[u8], bool); 5] = [
+        (b"*1\r\n$4\r\nPING\r\n", false),
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", false),
+        (&[0; 100], false),
+        (&record_too_long, true),
+        (&huge_hello, true),
+    ];
+    for (attack, alert) in attacks {
+        let mut raw = Raw {
+            stream: server.socket(),
+        };
+        raw.send(attack);
+        let mut rest = Vec::new();
+        // A reset may come behind it.
+        let _ = raw.stream.read_to_end(&mut rest);
+        let is_alert = alert && rest.first() == Some(&21);
+        assert!(rest.is_empty() || is_alert, "{rest:?}");
+    }
+    friend.ask("PING", "+PONG\r\n");
+    server
+        .server
+        .wait_for_any(&["Error accepting a client connection: "]);
+}
+
+/// The first bytes that a client sends of its own accord.
+fn hello(server: &TlsServer) -> Vec<u8> {
+    let mut client = encrypted(io::empty(), client_config(&server.authority, None, BOTH));
+    let mut bytes = Vec::new();
+    client
+        .stream
+        .conn
+        .write_tls(&mut bytes)
+        .expect("a vector takes all");
+    bytes
+}
+
+#[test]
+fn clients_that_leave_in_the_middle() {
+    let server = TlsServer::start(&[]);
+    let hello = hello(&server);
+    for cut in [1, 5, 100, hello.len()] {
+        let mut raw = Raw {
+            stream: server.socket(),
+        };
+        raw.send(&hello[..cut]);
+    }
+    // In the middle of a record, and of a reply.
+    for asked in [&b"*2\r\n$3\r\nGET\r\n"[..], b"DEBUG SLEEP 0\r\nPING\r\nPI"] {
+        let mut client = server.friend();
+        client.ask("PING", "+PONG\r\n");
+        let TlsParts { connection, socket } = parts(&mut client);
+        connection
+            .writer()
+            .write_all(asked)
+            .expect("it is buffered");
+        let mut bytes = Vec::new();
+        connection
+            .write_tls(&mut bytes)
+            .expect("a vector takes all");
+        socket
+            .write_all(&bytes[..bytes.len() - 3])
+            .expect("the server reads");
+    }
+    let mut client = server.friend();
+    client.wait_for_clients(|list| list.lines().count() == 1);
+}
+
+struct TlsParts<'a> {
+    connection: &'a mut ClientConnection,
+    socket: &'a mut TcpStream,
+}
+
+fn parts(client: &mut Encrypted) -> TlsParts<'_> {
+    TlsParts {
+        connection: &mut client.stream.conn,
+        socket: &mut client.stream.sock,
+    }
+}
+
+#[test]
+fn a_half_closed_client_gets_all_its_replies() {
+    let server = TlsServer::start(&[]);
+    let value = vec![b'x'; 4 << 20];
+    let mut client = server.friend();
+    client.send(request(&[b"SET", b"big", &value]));
+    client.expect("+OK\r\n");
+    client.send("GET big\r\nGET big\r\nPING\r\n");
+    client.stream.conn.send_close_notify();
+    client.stream.flush().expect("the server reads");
+    for _ in 0..2 {
+        client.expect(format!("${}\r\n", value.len()));
+        client.expect(&value);
+        client.expect("\r\n");
+    }
+    client.expect("+PONG\r\n");
+    client.expect_end();
+}
+
+#[test]
+fn a_slow_reader_neither_holds_others_up_nor_fills_the_memory() {
+    const REQUESTS: usize = 10_000;
+    let server = TlsServer::start(&[]);
+    let (mut slow, mut other) = (server.friend(), server.friend());
+    let value = vec![b'x'; 8000];
+    slow.send(request(&[b"SET", b"key", &value]));
+    slow.expect("+OK\r\n");
+    // 80 MB are asked for, by few bytes; no more is encrypted than the socket takes, and no more is run than
+    // waits to be sent.
+    slow.send("GET key\r\n".repeat(REQUESTS));
+    other.wait_for_clients(|list| {
+        let pending = list
+            .split_once(" omem=")
+            .and_then(|(_, rest)| rest.split(' ').next());
+        pending
+            .and_then(|text| text.parse().ok())
+            .is_some_and(|bytes: usize| bytes >= 16 << 20)
+    });
+    for _ in 0..100 {
+        other.ask("PING", "+PONG\r\n");
+    }
+    let resident = server.server.resident_bytes();
+    assert!(resident < 150 << 20, "{resident} bytes resident");
+    let reply = [b"$8000\r\n".as_slice(), &value, b"\r\n"].concat();
+    for _ in 0..REQUESTS {
+        slow.expect(&reply);
+    }
+    slow.ask("PING", "+PONG\r\n");
+}
+
+/// The certificate that a server shows to a new client.
+fn shown(server: &TlsServer) -> Vec<u8> {
+    let mut client = server.friend();
+    client.ask("PING", "+PONG\r\n");
+    let shown = client
+        .stream
+        .conn
+        .peer_certificates()
+        .expect("it shows some");
+    shown[0].to_vec()
+}
+
+#[test]
+fn certificates_are_reloaded_while_the_server_runs() {
+    let server = TlsServer::start(&[]);
+    let mut early = server.friend();
+    early.ask("PING", "+PONG\r\n");
+    assert_eq!(shown(&server), server.identity.der);
+    let second = server.authority.issue("second");
+    let (certificate, key) = (&second.certificate_file, &second.key_file);
+    let failure = |name: &str| {
+        format!(
+            "-ERR CONFIG SET failed (possibly related to argument '{name}') - Unable to update TLS configuration. Check server logs.\r\n"
+        )
+    };
+    let mut plain = server.server.connect();
+    // A certificate that does not go with the key, and files that are none, change nothing.
+    plain.ask(
+        &format!("CONFIG SET tls-cert-file {certificate}"),
+        &failure("tls-cert-file"),
+    );
+    plain.ask(
+        "CONFIG SET tls-key-file /dev/null",
+        &failure("tls-key-file"),
+    );
+    plain.ask(
+        "CONFIG SET tls-ca-cert-file /none",
+        &failure("tls-ca-cert-file"),
+    );
+    plain.ask(
+        "CONFIG SET tls-protocols TLSv1.1",
+        &failure("tls-protocols"),
+    );
+    plain.ask("CONFIG SET tls-ciphers RC4-SHA", &failure("tls-ciphers"));
+    plain.ask(
+        "CONFIG SET tls-dh-params-file /dev/null",
+        &failure("tls-dh-params-file"),
+    );
+    let old = &server.identity.certificate_file;
+    plain.ask(
+        "CONFIG GET tls-cert-file",
+        &format!("*2\r\n$13\r\ntls-cert-file\r\n${}\r\n{old}\r\n", old.len()),
+    );
+    assert_eq!(shown(&server), server.identity.der);
+    server.set(&format!("tls-cert-file {certificate} tls-key-file {key}"));
+    assert_eq!(shown(&server), second.der);
+    // The same names again, with other files behind them.
+    let third = server.authority.issue("third");
+    fs::copy(&third.certificate_file, certificate).expect("copied");
+    fs::copy(&third.key_file, key).expect("copied");
+    assert_eq!(shown(&server), second.der);
+    server.set(&format!("tls-cert-file {certificate}"));
+    assert_eq!(shown(&server), third.der);
+    early.ask("PING", "+PONG\r\n");
+}
+
+#[test]
+fn the_port_moves_and_goes() {
+    let mut server = TlsServer::start(&[]);
+    let mut early = server.friend();
+    early.ask("PING", "+PONG\r\n");
+    let old = server.port;
+    server.port = free_port();
+    server.set(&format!("tls-port {}", server.port));
+    assert!(is_served(&mut server.friend()));
+    assert!(TcpStream::connect(("127.0.0.1", old)).is_err());
+    server.set("bind 127.0.0.1");
+    assert!(is_served(&mut server.friend()));
+    server.server.connect().ask(
+        &format!("CONFIG SET tls-port {}", server.server.port),
+        "-ERR CONFIG SET failed (possibly related to argument 'tls-port') - Unable to listen on this port. Check server logs.\r\n",
+    );
+    assert!(is_served(&mut server.friend()));
+    server.set("tls-port 0");
+    assert!(TcpStream::connect(("127.0.0.1", server.port)).is_err());
+    early.ask("PING", "+PONG\r\n");
+}
+
+#[test]
+fn protocols_and_ciphers_are_those_of_the_settings() {
+    let server = TlsServer::start(&["--tls-protocols", "TLSv1.2"]);
+    let friend = server.authority.issue("client");
+    let agreed = |versions: &[&'static SupportedProtocolVersion]| {
+        let config = client_config(&server.authority, Some(&friend), versions);
+        let mut client = encrypted(server.socket(), config);
+        is_served(&mut client).then(|| {
+            let suite = client.stream.conn.negotiated_cipher_suite().expect("one");
+            format!("{:?}", suite.suite())
+        })
+    };
+    assert_eq!(agreed(&[&version::TLS13]), None);
+    assert!(agreed(BOTH).is_some_and(|suite| suite.starts_with("TLS_ECDHE_")));
+    server.set("tls-ciphers ECDHE-ECDSA-CHACHA20-POLY1305");
+    let chacha = "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256";
+    assert_eq!(agreed(BOTH).as_deref(), Some(chacha));
+    server.set("tls-protocols TLSv1.3 tls-ciphersuites TLS_AES_128_GCM_SHA256");
+    assert_eq!(agreed(&[&version::TLS12]), None);
+    assert_eq!(agreed(BOTH).as_deref(), Some("TLS13_AES_128_GCM_SHA256"));
+    // The client's first choice, unless the server's goes before it.
+    server.set("tls-ciphersuites TLS_CHACHA20_POLY1305_SHA256:TLS_AES_256_GCM_SHA384");
+    assert_eq!(agreed(BOTH).as_deref(), Some("TLS13_AES_256_GCM_SHA384"));
+    server.set("tls-prefer-server-ciphers yes");
+    assert_eq!(
+        agreed(BOTH).as_deref(),
+        Some("TLS13_CHACHA20_POLY1305_SHA256")
+    );
+}
+
+#[test]
+fn sessions_are_resumed_as_the_settings_say() {
+    let server = TlsServer::start(&[]);
+    let friend = server.authority.issue("client");
+    for wanted in BOTH {
+        let config = Arc::new(client_config(&server.authority, Some(&friend), &[wanted]));
+        let connect = || {
+            let mut client = encrypted(server.socket(), config.clone());
+            client.ask("PING", "+PONG\r\n");
+            client.stream.conn.handshake_kind().expect("it is over")
+        };
+        assert_ne!(connect(), HandshakeKind::Resumed, "{wanted:?}");
+        assert_eq!(connect(), HandshakeKind::Resumed, "{wanted:?}");
+        // Another configuration does not know the sessions of the one before.
+        server.set("tls-session-cache-size 100");
+        assert_ne!(connect(), HandshakeKind::Resumed, "{wanted:?}");
+        assert_eq!(connect(), HandshakeKind::Resumed, "{wanted:?}");
+        server.set("tls-session-caching no");
+        assert_ne!(connect(), HandshakeKind::Resumed, "{wanted:?}");
+        assert_ne!(connect(), HandshakeKind::Resumed, "{wanted:?}");
+        server.set("tls-session-caching yes tls-session-cache-size 20480");
+    }
+}
+
+#[test]
+fn a_key_with_a_passphrase() {
+    let authority = Authority::new("authority");
+    let mut identity = authority.issue("server");
+    identity.encrypt_key("open sesame");
+    let server =
+        TlsServer::start_with(authority, identity, &["--tls-key-file-pass", "open sesame"]);
+    assert!(is_served(&mut server.friend()));
+    server.server.connect().ask(
+        "CONFIG SET tls-key-file-pass wrong",
+        "-ERR CONFIG SET failed (possibly related to argument 'tls-key-file-pass') - Unable to update TLS configuration. Check server logs.\r\n",
+    );
+    assert!(is_served(&mut server.friend()));
+}
+
+#[test]
+fn settings_that_cannot_be_are_refused_at_the_start() {
+    let authority = Authority::new("authority");
+    let identity = authority.issue("server");
+    let files = [
+        "--tls-cert-file",
+        &identity.certificate_file,
+        "--tls-key-file",
+        &identity.key_file,
+    ];
+    let no_authority = "Either tls-ca-cert-file or tls-ca-cert-dir must be specified";
+    let cases: [(&[&str], &str); 7] = [
+        (&[], "No tls-cert-file configured!"),
+        (&files[..2], "No tls-key-file configured!"),
+        (&files, no_authority),
+        (
+            &[
+                &files[..],
+                &["--tls-auth-clients", "no", "--tls-protocols", "SSLv3"],
+            ]
+            .concat(),
+            "Invalid tls-protocols specified",
+        ),
+        (
+            &[
+                &files[..],
+                &["--tls-auth-clients", "no", "--tls-ciphers", "AES128-SHA"],
+            ]
+            .concat(),
+            "tls-ciphers: 'AES128-SHA' is not supported",
+        ),
+        (
+            &[&files[..], &["--tls-ca-cert-file", "/none"]].concat(),
+            "Failed to configure CA certificate(s) file/directory: /none: ",
+        ),
+        (
+            &[&files[..], &["--tls-dh-params-file", "/none"]].concat(),
+            "tls-dh-params-file is not supported",
+        ),
+    ];
+    for (options, reason) in cases {
+        let port = free_port().to_string();
+        let mut server = Server::launch(
+            free_port(),
+            &[&["--tls-port", port.as_str()], options].concat(),
+        );
+        server.wait_for_any(&[reason]);
+        server.wait_for_any(&["Failed to configure TLS. Check logs for more info."]);
+        let (status, _) = server.wait();
+        assert_eq!(status.code(), Some(1));
+    }
+}
+
+/// Clients that shake hands all at once do not hold up one that is there.
+#[test]
+fn a_crowd_of_handshakes_is_served_to_the_last() {
+    let server = TlsServer::start(&["--tls-auth-clients", "no"]);
+    let config = Arc::new(client_config(&server.authority, None, BOTH));
+    let hello = hello(&server);
+    let mut idle = Vec::new();
+    for _ in 0..50 {
+        let mut raw = Raw {
+            stream: server.socket(),
+        };
+        raw.send(&hello);
+        idle.push(raw);
+    }
+    let mut clients: Vec<_> = (0..50)
+        .map(|_| encrypted(server.socket(), config.clone()))
+        .collect();
+    for client in &mut clients {
+        client.send("PING\r\n");
+    }
+    for client in &mut clients {
+        client.expect("+PONG\r\n");
+    }
+    for raw in &mut idle {
+        let mut first = [0];
+        raw.stream.read_exact(&mut first).expect("an answer");
+        assert_eq!(first, [22], "the server's part of the handshake");
+    }
+}
