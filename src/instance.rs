@@ -25,7 +25,7 @@ use crate::net::listener::Listeners;
 use crate::persistence::values::Serialization;
 use crate::pubsub::PubSub;
 use crate::saving::{Loading, LoadingFigures, Saving};
-use crate::scripting::Scripting;
+use crate::scripting::{Scripting, debugger};
 use crate::server::clock::Clock;
 use crate::server::figures::LoopFigures;
 use crate::session::{ClientKind, Close, Mode, Session, Token};
@@ -71,6 +71,8 @@ pub struct Instance {
     pub scripting: Scripting,
     /// How deep the present command is nested in others, whose end those wait for who must hear of its changes.
     pub nesting: u32,
+    /// Whether nobody is to hear of what runs now: its changes will be forgotten.
+    pub is_secluded: bool,
     /// What the loop is asked to do once the present command is over.
     pub requests: Vec<LoopRequest>,
     /// The stopwatch's counter at the end of the last command of a batch, or at its start.
@@ -241,6 +243,7 @@ impl Instance {
             tracking: Tracking::default(),
             scripting: Scripting::new(),
             nesting: 0,
+            is_secluded: false,
             requests: Vec::new(),
             lap_started: 0,
             slow_ticks: u64::MAX,
@@ -409,6 +412,9 @@ impl Instance {
             self.abandon_transaction(&mut session);
             self.pubsub.remove(&mut session);
             self.stop_tracking(&mut session);
+            if session.mode == Mode::Debugging {
+                debugger::leave(self, token);
+            }
         }
     }
 
@@ -494,9 +500,13 @@ impl Instance {
         self.requests.push(LoopRequest::ServePostponed);
     }
 
-    /// Whether nothing may change behind the clients' backs: a pause is on, a script is suspended, or the data are not complete yet.
+    /// Whether nothing may change behind the clients' backs: a pause is on, a script is suspended or debugged
+    /// while all wait, or the data are not complete yet.
     pub fn keyspace_paused(&self) -> bool {
-        self.pause.is_active() || self.scripting.busy().is_some() || self.is_loading()
+        self.pause.is_active()
+            || self.scripting.busy().is_some()
+            || self.scripting.debugged.is_exclusive()
+            || self.is_loading()
     }
 
     /// Whether a client's output has a limit that `output_limit_reached` should look at.
@@ -524,7 +534,7 @@ impl Instance {
         match (session.kind(), session.mode) {
             (ClientKind::Pubsub, _) => limits.pubsub,
             (_, Mode::Monitor) if normal.hard_bytes == 0 && normal.soft_bytes == 0 => limits.pubsub,
-            (_, Mode::Monitor | Mode::Normal) => normal,
+            (_, Mode::Monitor | Mode::Normal | Mode::Debugging) => normal,
         }
     }
 

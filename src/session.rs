@@ -44,6 +44,19 @@ pub enum Mode {
     #[default]
     Normal,
     Monitor,
+    /// It debugs a script: what it asks is for the debugger.
+    Debugging,
+}
+
+/// Whether the client's scripts are debugged (SCRIPT DEBUG).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Debugging {
+    #[default]
+    No,
+    /// On a branch of the databases, which is forgotten.
+    Forked,
+    /// While all others wait.
+    Sync,
 }
 
 /// Why a client waits instead of being served.
@@ -135,6 +148,7 @@ pub struct Session {
     /// Whether the peer has yet to agree on how to encrypt; never on a plain connection.
     pub handshaking: bool,
     pub mode: Mode,
+    pub debugging: Debugging,
     pub reply_mode: ReplyMode,
     pub close: Close,
     pub blocked: Option<Blocked>,
@@ -201,6 +215,7 @@ impl Session {
             authenticated: false,
             handshaking: false,
             mode: Mode::Normal,
+            debugging: Debugging::No,
             reply_mode: ReplyMode::On,
             close: Close::No,
             blocked: None,
@@ -236,6 +251,7 @@ impl Session {
         self.database = 0;
         self.name.clear();
         self.reply_mode = ReplyMode::On;
+        self.debugging = Debugging::No;
         self.no_evict = false;
         self.no_touch = false;
     }

@@ -8,6 +8,7 @@ use std::fs::OpenOptions;
 use std::io;
 use std::path::PathBuf;
 
+use crate::acl::{Users, guard};
 use crate::command::spec::Group;
 use crate::command::{CommandId, Context};
 use crate::config::system_reason;
@@ -111,7 +112,8 @@ impl Replay {
             is_base: index == 0 && manifest.base.is_some(),
         });
         let now_ms = instance.now_ms();
-        let mut session = Box::new(Session::new(0, NOBODY, Address::default(), now_ms));
+        let user = Users::unrestricted(guard::rulebook(instance));
+        let mut session = Box::new(Session::new(0, NOBODY, Address::default(), now_ms, user));
         session.is_obeyed = true;
         session.deny_blocking = true;
         session.authenticated = true;

@@ -6,7 +6,8 @@ use crate::effects;
 use crate::info;
 use crate::instance::Instance;
 use crate::resp::reply::{Mark, Reply};
-use crate::session::{Blocked, Close, ReplyMode, Session};
+use crate::scripting::debugger;
+use crate::session::{Blocked, Close, Mode, ReplyMode, Session};
 
 use super::gate::{self, Verdict};
 use super::spec::{Flag, FlagSet, Group};
@@ -175,6 +176,10 @@ fn run(
     args: Args<'_>,
     resolved: Option<CommandId>,
 ) -> Flow {
+    if session.mode == Mode::Debugging {
+        debugger::command(instance, session, reply, args);
+        return Flow::Done;
+    }
     instance.make_room();
     match gate::admit(instance, session, reply.protocol(), args, resolved) {
         Verdict::Run(command) => {

@@ -93,8 +93,11 @@ fn admit_now(
     if let Err(error) = check_state(instance, command, flags) {
         return Verdict::Refuse(error);
     }
+    if instance.scripting.debugged.is_exclusive() {
+        return Verdict::Postpone;
+    }
     if session.mode == Mode::Monitor {
-        return admit_monitor(id, flags);
+        return for_monitor(id, flags);
     }
     if instance.pause.is_active() && instance.pause.holds(flags, instance.now_ms()) {
         return Verdict::Postpone;
@@ -113,9 +116,9 @@ fn admit_unknown(args: Args<'_>) -> Verdict {
     }
 }
 
-/// Data are of no use to a monitor, and no pause holds one back: as in Redis, where it is half a replica.
+/// Keys are of no use to a monitor, and no pause holds one back: as in Redis, where it is half a replica.
 #[cold]
-fn admit_monitor(id: CommandId, flags: FlagSet) -> Verdict {
+fn for_monitor(id: CommandId, flags: FlagSet) -> Verdict {
     if flags.intersects(KEYSPACE_ACCESS) {
         return Verdict::Refuse(CommandError::fixed(
             "ERR Replica can't interact with the keyspace",

@@ -222,4 +222,16 @@ impl Changes {
         }
         log
     }
+
+    /// Puts the log and the number of changes away, and begins an empty log.
+    pub(super) fn set_aside(&mut self) -> (Vec<Change>, u64) {
+        (std::mem::take(&mut self.log), self.total)
+    }
+
+    /// Goes on with what was put away; what came since is forgotten.
+    pub(super) fn restore(&mut self, log: Vec<Change>, total: u64) {
+        self.take();
+        self.log = log;
+        self.total = total;
+    }
 }

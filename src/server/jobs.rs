@@ -7,7 +7,7 @@
 
 use crate::collections::heap;
 use crate::instance::Instance;
-use crate::scripting::run;
+use crate::scripting::{debugger, run};
 
 /// Longest and shortest time for the jobs of one turn, in ns.
 const BUDGET_MAX_NS: u64 = 500_000;
@@ -28,7 +28,7 @@ const IDLE_PART: usize = 8;
 /// One kind of background work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Job {
-    /// Take a suspended script further.
+    /// Take scripts further that are suspended or debugged.
     Script,
     /// Free what was thrown away.
     Reclaim,
@@ -92,7 +92,8 @@ impl Jobs {
 
     /// Asks for what commands have left: memory to be freed, a script to be taken further.
     fn wake_for_commands(&mut self, instance: &Instance) {
-        self.has_work[Job::Script as usize] |= instance.scripting.busy().is_some();
+        self.has_work[Job::Script as usize] |=
+            instance.scripting.busy().is_some() || instance.scripting.debugged.has_running();
         if instance.keyspace.has_garbage() || instance.tracking.has_garbage() {
             self.has_work[Job::Reclaim as usize] = true;
         }
@@ -133,7 +134,7 @@ impl Jobs {
 
     fn step(&mut self, job: Job, instance: &mut Instance, deadline: u64) -> bool {
         match job {
-            Job::Script => run::resume(instance),
+            Job::Script => run::resume(instance) | debugger::resume(instance),
             Job::Evict => {
                 let step_ticks = instance.clock.nanos_as_ticks(STEP_NS);
                 instance.evict_slice(deadline.min(instance.clock.ticks() + step_ticks))
