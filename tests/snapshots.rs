@@ -444,3 +444,15 @@ fn files_are_exchanged_with_genuine_servers() {
         assert_eq!(ask(&mut oracle, "DEBUG DIGEST"), expected);
     }
 }
+
+/// A key that was there twice went unnoticed when the input paused right behind it.
+#[test]
+fn a_key_that_is_there_twice_is_refused_however_the_bytes_come() {
+    let key: &[u8] = b"\x00\x01k\x01v";
+    let mut bytes = [b"REDIS0011".as_slice(), key, key, b"\xff"].concat();
+    bytes.extend([0; 8]);
+    for chunk_bytes in 1..=bytes.len() {
+        let refused = load(&bytes, chunk_bytes, false).is_err();
+        assert!(refused, "in chunks of {chunk_bytes} bytes");
+    }
+}
