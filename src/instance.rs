@@ -197,16 +197,22 @@ impl Pause {
     }
 }
 
+/// Empty databases; everything random in them follows from the seeds drawn.
+fn seeded_keyspace(config: &Config, random: &mut fastrand::Rng) -> Keyspace {
+    let hash_seed = HashSeed::from_seed(random.u64(..));
+    let mut keyspace = Keyspace::new(config.databases as usize, hash_seed);
+    keyspace.access.seed(random.u64(..));
+    keyspace.seed_eviction(random.u64(..));
+    keyspace
+}
+
 impl Instance {
     /// A server with these settings, without clients. Everything random follows from the seed.
     pub fn new(config: Config, clock: Clock, seed: u64) -> Instance {
         let mut random = fastrand::Rng::with_seed(seed);
         let commands = Registry::new(commands::FAMILIES);
         let command_stats = CommandStats::new(commands.len());
-        let hash_seed = HashSeed::from_seed(random.u64(..));
-        let mut keyspace = Keyspace::new(config.databases as usize, hash_seed);
-        keyspace.access.seed(random.u64(..));
-        keyspace.seed_eviction(random.u64(..));
+        let keyspace = seeded_keyspace(&config, &mut random);
         let secret = std::array::from_fn(|_| random.u8(..));
         let mut users = Users::new(guard::rulebook_of(&commands, &config));
         users.set_default_password(&config.requirepass);

@@ -259,7 +259,7 @@ mod tests {
         finish(&mut propagation, 7, &[b"get", b"a"]);
         assert!(propagation.is_empty());
         finish(&mut propagation, 8, &[b"set", b"a", b""]);
-        assert_eq!(text(&propagation), "3:*3 $3 set $1 a $0   ");
+        assert_eq!(text(&propagation), "3:*3 $3 set $1 a $0  ");
         propagation.clear();
         propagation.force();
         finish(&mut propagation, 8, &[b"flushall"]);
