@@ -23,6 +23,7 @@ const LAYERS: &[&[&str]] = &[
         "scripting",
         "memory",
         "saving",
+        "append_only",
     ],
     &["persistence"],
     &["keyspace", "net", "disk"],

@@ -3,6 +3,7 @@
 use crate::config::{self, KeyspaceEvents};
 
 use super::interest::{Interest, InterestId};
+use super::propagation::Propagation;
 
 /// The classes of keyspace events, one character each in `notify-keyspace-events`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,6 +89,8 @@ pub struct Changes {
     /// Of the keys in the log.
     key_bytes: usize,
     interest: Interest,
+    /// What is passed on of them.
+    pub propagation: Propagation,
 }
 
 impl Changes {
@@ -149,6 +152,7 @@ impl Changes {
     /// A key was removed because its time was over.
     #[inline]
     pub fn expired(&mut self, database: usize, key: &[u8]) {
+        self.propagation.delete(database, key);
         if self.listens {
             self.log_touched(database, key, true);
         }
@@ -171,6 +175,7 @@ impl Changes {
 
     /// A key was removed to make room. Like expiry this does not count as a change of the server's own.
     pub fn evicted(&mut self, database: usize, key: &[u8]) {
+        self.propagation.delete(database, key);
         self.touched(database, key);
         self.notify(EventClass::Evicted, "evicted", database, key);
     }

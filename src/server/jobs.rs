@@ -44,9 +44,11 @@ enum Job {
     Trim,
     /// Write a snapshot of the data.
     Save,
+    /// Write the append-only file anew.
+    Rewrite,
 }
 
-const JOBS: [Job; 8] = [
+const JOBS: [Job; 9] = [
     Job::Script,
     Job::Reclaim,
     Job::Evict,
@@ -55,6 +57,7 @@ const JOBS: [Job; 8] = [
     Job::Shrink,
     Job::Trim,
     Job::Save,
+    Job::Rewrite,
 ];
 
 /// Which jobs have work, and whose turn it is.
@@ -82,6 +85,9 @@ impl Jobs {
         if instance.has_saving_to_do() {
             self.has_work[Job::Save as usize] = true;
         }
+        if instance.aof.has_rewriting_to_do() {
+            self.has_work[Job::Rewrite as usize] = true;
+        }
     }
 
     /// Asks for what commands have left: memory to be freed, a script to be taken further.
@@ -100,7 +106,8 @@ impl Jobs {
     /// turn has spent on clients.
     pub fn run(&mut self, instance: &mut Instance, served_ticks: u64) {
         self.wake_for_commands(instance);
-        if instance.saving.take_beginning() || instance.is_paced() {
+        let has_begun = instance.saving.take_beginning() | instance.aof.take_beginning();
+        if has_begun || instance.is_paced() {
             self.wake_saving(instance);
         }
         if !self.have_work() {
@@ -142,6 +149,7 @@ impl Jobs {
                 heap::trim_step(IDLE_MIN_BYTES + allocated_bytes / IDLE_PART)
             }
             Job::Save => instance.save_step(),
+            Job::Rewrite => instance.rewrite_step(),
             Job::FieldExpiry => instance.expire_fields_step(STEP_FIELDS),
             Job::Expiry => {
                 let started = instance.clock.ticks();
