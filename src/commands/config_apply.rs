@@ -64,6 +64,10 @@ static APPLIERS: &[(&str, Apply)] = &[
     }),
     ("appendonly", |instance, _| switch_append_only(instance)),
     ("loglevel", |instance, _| set_log_level(instance)),
+    ("hide-user-data-from-log", |instance, _| {
+        logging::set_hiding(instance.config.hide_user_data_from_log);
+        Ok(())
+    }),
     ("crash-log-enabled", |instance, _| {
         crash::set_enabled(instance.config.crash_log_enabled).map_err(|error| system_reason(&error))
     }),

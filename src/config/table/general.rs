@@ -69,7 +69,7 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "hide-user-data-from-log",
         "no",
         boolean!(hide_user_data_from_log),
-        "Keep names of keys and arguments of commands out of the log and of crash reports.",
+        "Keep names of keys and arguments of commands out of the log. Crash reports never show any.",
     ),
     Directive::new(
         "databases",
