@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 
 /// Refusals that are alike count as one if no more than this time lies between them, in ms.
 const GROUPING_MS: u64 = 60_000;
+/// Of longer texts only the beginning is kept, in bytes: whoever is refused something must not fill the memory with its name.
+const TEXT_MAX_BYTES: usize = 1024;
 /// How many of the newest entries are searched for one that is alike.
 const SEARCHED_MAX: usize = 10;
 
@@ -87,7 +89,17 @@ pub struct AclLog {
 
 impl AclLog {
     /// Adds a refusal to the entry of those that are alike, or as a new one; the oldest entries beyond the capacity go.
-    pub fn add(&mut self, refusal: Refusal, now_ms: i64, capacity: usize) {
+    pub fn add(&mut self, mut refusal: Refusal, now_ms: i64, capacity: usize) {
+        let Refusal {
+            object,
+            user,
+            client,
+            ..
+        } = &mut refusal;
+        for text in [object, user, client] {
+            text.truncate(TEXT_MAX_BYTES);
+            text.shrink_to_fit();
+        }
         let is_alike = |entry: &AclLogEntry| {
             let known = &entry.refusal;
             known.reason == refusal.reason
@@ -133,7 +145,9 @@ impl AclLog {
         let refusals = self.entries.iter_mut().map(|entry| &mut entry.refusal);
         refusals
             .filter(|refusal| refusal.client.is_empty())
-            .for_each(|refusal| refusal.client = client.to_vec());
+            .for_each(|refusal| {
+                refusal.client = client[..client.len().min(TEXT_MAX_BYTES)].to_vec()
+            });
     }
 
     /// The newest entries, at most so many.
@@ -205,6 +219,15 @@ mod tests {
         assert!(!log.has_unsigned());
         let clients: Vec<_> = log.newest(2).map(|entry| &entry.refusal.client).collect();
         assert_eq!(clients, [b"id=2", b"id=1"]);
+    }
+
+    #[test]
+    fn long_texts_are_cut() {
+        let mut log = AclLog::default();
+        log.add(refusal(&"k".repeat(100_000)), 0, 128);
+        let kept: Vec<_> = log.newest(1).map(|entry| &entry.refusal.object).collect();
+        assert_eq!(kept[0].len(), TEXT_MAX_BYTES);
+        assert!(kept[0].capacity() < 2 * TEXT_MAX_BYTES);
     }
 
     #[test]

@@ -10,6 +10,8 @@ use super::CommandId;
 const LATENCY_MAX_TICKS: u64 = 8_000_000_000;
 /// Kinds of errors counted before counting stops: a client can make any number up.
 const ERROR_KINDS_MAX: usize = 128;
+/// Of a longer kind only the beginning counts, in bytes.
+const ERROR_KIND_MAX_BYTES: usize = 128;
 
 /// The figures of one command.
 #[derive(Default)]
@@ -103,6 +105,8 @@ impl ErrorStats {
             return;
         }
         let kind = text.split(' ').next().unwrap_or("ERR");
+        // A script may call its errors what it likes.
+        let kind = &kind[..kind.floor_char_boundary(ERROR_KIND_MAX_BYTES)];
         if let Some(count) = self.kinds.get_mut(kind) {
             *count += 1;
         } else if self.kinds.len() < ERROR_KINDS_MAX {

@@ -10,6 +10,8 @@ use crate::session::Session;
 const ARGUMENTS_MAX: usize = 32;
 /// Bytes kept of an argument.
 const ARGUMENT_BYTES_MAX: usize = 128;
+/// Bytes kept of a client's name.
+const NAME_BYTES_MAX: usize = 1024;
 
 /// One slow command.
 pub struct SlowlogEntry {
@@ -46,7 +48,7 @@ impl Slowlog {
             duration_us,
             arguments: kept_arguments(session, args, flags),
             peer: session.address.peer.clone(),
-            name: session.name.clone(),
+            name: session.name[..session.name.len().min(NAME_BYTES_MAX)].to_vec(),
         };
         self.next_id += 1;
         self.entries.push_front(entry);

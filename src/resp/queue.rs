@@ -14,6 +14,8 @@ pub struct RequestQueue {
     base: Vec<u8>,
     spans: Vec<Span>,
     big: Vec<Bytes>,
+    /// Of those in buffers of their own.
+    big_bytes: usize,
     /// Where the spans of each request end.
     ends: Vec<u32>,
 }
@@ -26,6 +28,7 @@ impl RequestQueue {
             let is_far = self.base.len() + argument.len() > SHARED_MAX_BYTES;
             if is_far || args.is_buffer(index) {
                 self.spans.push(Span::buffer(self.big.len()));
+                self.big_bytes += argument.len();
                 self.big.push(args.bytes(index));
             } else {
                 self.spans
@@ -64,22 +67,23 @@ impl RequestQueue {
         self.spans.clear();
         self.spans.shrink_to(retained_bytes / size_of::<Span>());
         self.big.clear();
+        self.big_bytes = 0;
         self.ends.clear();
         self.ends.shrink_to(retained_bytes / size_of::<Span>());
     }
 
-    /// Total length of all arguments, in bytes.
+    /// Total length of all arguments, in bytes. O(1).
     pub fn total_bytes(&self) -> usize {
-        self.base.len() + self.big.iter().map(Bytes::len).sum::<usize>()
+        self.base.len() + self.big_bytes
     }
 
-    /// Memory held, in bytes; buffers shared with others count in full.
+    /// Memory held, in bytes; buffers shared with others count in full. O(1).
     pub fn memory(&self) -> usize {
         self.base.capacity()
             + self.spans.capacity() * size_of::<Span>()
             + self.ends.capacity() * size_of::<u32>()
             + self.big.capacity() * size_of::<Bytes>()
-            + self.big.iter().map(Bytes::len).sum::<usize>()
+            + self.big_bytes
     }
 }
 

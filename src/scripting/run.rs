@@ -24,6 +24,7 @@ use crate::net::address::Address;
 use crate::resp::reply::{Mark, Protocol};
 use crate::resp::{OwnedArgs, Reply};
 use crate::session::{Blocked, Session, Token};
+use crate::sys::allocator;
 use crate::transaction::Rest;
 
 use super::bridge::{Bridge, Replication};
@@ -365,6 +366,8 @@ pub(super) fn finish(
     stack.truncate(0);
     if suspended.engine.lua.used_bytes() > instance.scripting.memory_max_bytes / 2 {
         suspended.engine.lua.collect();
+        // What such a script has used is used by nobody soon.
+        allocator::release_reserves();
     }
     result
 }

@@ -97,6 +97,9 @@ pub struct EventLoop {
     accept_warning_due_us: u64,
 }
 
+/// How long those that are served without an event may take in one turn, in shares of one connection.
+const READY_SHARES: u64 = 4;
+
 impl EventLoop {
     /// Opens the listeners and registers the signals.
     ///
@@ -358,14 +361,23 @@ impl EventLoop {
         }
     }
 
-    /// Serves those that were stopped before their sockets were drained.
+    /// Serves those that were stopped before their sockets were drained, as many as the budget allows; the others come first in
+    /// the next turn. So whoever asks for little does not wait for all who ask for much.
     fn serve_ready(&mut self) {
-        for token in std::mem::take(&mut self.ready) {
-            if self.instance.clients.contains(token) {
+        let ready = std::mem::take(&mut self.ready);
+        let deadline = self.instance.clock.ticks() + READY_SHARES * self.share_ticks;
+        let mut served = 0;
+        for token in &ready {
+            if served > 0 && self.instance.clock.ticks() >= deadline {
+                break;
+            }
+            served += 1;
+            if self.instance.clients.contains(*token) {
                 self.connections[token.slot as usize].ready = false;
-                self.serve(token);
+                self.serve(*token);
             }
         }
+        self.ready.splice(..0, ready[served..].iter().copied());
     }
 
     /// Has a connection served in the next turn without an event.

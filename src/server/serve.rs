@@ -463,7 +463,7 @@ impl Server<'_> {
         }
     }
 
-    /// Gives a client up whose unfinished request has grown beyond the limit.
+    /// Gives a client up whose unfinished request, with those that it has queued, has grown beyond the limit.
     fn check_query_limit(
         &mut self,
         connection: &Connection,
@@ -471,10 +471,14 @@ impl Server<'_> {
         ended: Ended,
     ) -> Ended {
         let limit = self.instance.config.client_query_buffer_limit;
-        if connection.input.is_empty() && !connection.parser.is_mid_request() {
-            return ended;
-        }
-        let held = connection.input.len() + connection.parser.pending_bytes();
+        let queued = match &session.transaction {
+            Some(transaction) => transaction.memory(),
+            None if connection.input.is_empty() && !connection.parser.is_mid_request() => {
+                return ended;
+            }
+            None => 0,
+        };
+        let held = connection.input.len() + connection.parser.pending_bytes() + queued;
         if held as u64 <= limit || ended == Ended::Held {
             return ended;
         }

@@ -150,6 +150,11 @@ impl Server {
         assert!(status.expect("prlimit runs").success());
     }
 
+    /// The number of its process.
+    pub fn process(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Memory in use, in bytes.
     pub fn resident_bytes(&self) -> usize {
         let status =
