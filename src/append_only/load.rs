@@ -25,6 +25,7 @@ use crate::saving::{LoadingFigures, LoadingStep};
 use crate::session::{Session, Token};
 
 use super::Places;
+use super::foresight::Foresight;
 
 /// Commands carried out in one step.
 const STEP_COMMANDS: usize = 16;
@@ -74,6 +75,7 @@ struct Open {
     begin: u64,
     /// Where the last whole unit ends.
     valid: u64,
+    foresight: Foresight,
     has_ended: bool,
 }
 
@@ -215,6 +217,7 @@ impl Replay {
             started_us: instance.clock.monotonic_us(),
             begin: 0,
             valid: 0,
+            foresight: Foresight::default(),
             has_ended: false,
         });
         // Each part says which database it is for.
@@ -319,9 +322,13 @@ impl Replay {
                 open.valid = open.begin + end;
             }
         }
+        let loaded = open.begin + reader.offset();
         if self.transaction.is_none() && outcome.is_ok() {
-            open.valid = open.begin + reader.offset();
+            open.valid = loaded;
         }
+        let (keyspace, database) = (&mut instance.keyspace, self.session.database);
+        let length = open.file.length();
+        open.foresight.update(keyspace, database, loaded, length);
         outcome
     }
 
@@ -417,7 +424,8 @@ impl Replay {
         Ok(())
     }
 
-    fn end_part(&mut self, instance: &mut Instance, open: Open) -> Result<(), String> {
+    fn end_part(&mut self, instance: &mut Instance, mut open: Open) -> Result<(), String> {
+        open.foresight.end(&mut instance.keyspace);
         self.done_bytes += open.file.length();
         let rest = matches!(&open.content, Content::Commands(reader) if reader.has_rest());
         let is_torn = rest || self.transaction.take().is_some();
