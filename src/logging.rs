@@ -5,12 +5,13 @@
 //! (`.`). The file is opened and closed for each line, so that it can be rotated by renaming it. When `RUST_LOG` is
 //! set it narrows, by env_logger's rules, which modules may log; `loglevel` still applies on top.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicI64, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, Ordering};
 use std::time::Duration;
 
 use log::{Level, LevelFilter};
@@ -113,6 +114,7 @@ impl Default for LogSettings {
 
 static FILE: OnceLock<PathBuf> = OnceLock::new();
 static ROLE: AtomicU8 = AtomicU8::new(Role::Child as u8);
+static HIDES_USER_DATA: AtomicBool = AtomicBool::new(false);
 /// The last known offset of local time, for the crash report, which cannot ask the C library.
 static UTC_OFFSET_SECONDS: AtomicI64 = AtomicI64::new(0);
 
@@ -163,6 +165,19 @@ pub fn init(settings: &LogSettings) -> io::Result<()> {
 /// Changes how much is logged from now on.
 pub fn set_level(level: LogLevel) {
     log::set_max_level(level.filter());
+}
+
+/// Whether users' data stay out of the log from now on (`hide-user-data-from-log`).
+pub fn set_hiding(hides: bool) {
+    HIDES_USER_DATA.store(hides, Ordering::Relaxed);
+}
+
+/// A key, or what else is the users' own, as the log may show it.
+pub fn user_data(bytes: &[u8]) -> Cow<'_, str> {
+    match HIDES_USER_DATA.load(Ordering::Relaxed) {
+        true => Cow::Borrowed("*redacted*"),
+        false => String::from_utf8_lossy(bytes),
+    }
 }
 
 /// Changes the letter after the process id.
@@ -340,6 +355,14 @@ mod tests {
         assert_eq!(civil_date(19_722), (2023, 11, 31));
         assert_eq!(civil_date(47_540), (2100, 1, 28));
         assert_eq!(civil_date(47_541), (2100, 2, 1));
+    }
+
+    #[test]
+    fn users_data_are_shown_unless_they_are_to_be_hidden() {
+        assert_eq!(user_data(b"key"), "key");
+        set_hiding(true);
+        assert_eq!(user_data(b"key"), "*redacted*");
+        set_hiding(false);
     }
 
     #[test]

@@ -17,6 +17,7 @@ use crate::command::{CommandId, Context};
 use crate::config::system_reason;
 use crate::disk::{FileReader, Read, Wake};
 use crate::instance::Instance;
+use crate::logging;
 use crate::net::address::Address;
 use crate::persistence::aof::{AppendedReader, Found, Malformed, Manifest};
 use crate::persistence::snapshot::{Duplicates, LoadStep, Loader};
@@ -552,5 +553,6 @@ fn with_time_held<R>(
 /// A command that failed has failed when it was first carried out, or is of another version.
 fn note_error(instance: &Instance, command: CommandId, text: &str) {
     let name = &instance.commands.get(command).full_name;
+    let text = logging::user_data(text.as_bytes());
     log::debug!("'{name}' of the append-only file: {text}");
 }

@@ -64,6 +64,10 @@ static APPLIERS: &[(&str, Apply)] = &[
     }),
     ("appendonly", |instance, _| switch_append_only(instance)),
     ("loglevel", |instance, _| set_log_level(instance)),
+    ("hide-user-data-from-log", |instance, _| {
+        logging::set_hiding(instance.config.hide_user_data_from_log);
+        Ok(())
+    }),
     ("crash-log-enabled", |instance, _| {
         crash::set_enabled(instance.config.crash_log_enabled).map_err(|error| system_reason(&error))
     }),
@@ -85,6 +89,10 @@ static APPLIERS: &[(&str, Apply)] = &[
         let password = &instance.config.requirepass;
         instance.users.set_default_password(password);
         Ok(())
+    }),
+    ("oom-score-adj", |instance, _| adjust_oom_score(instance)),
+    ("oom-score-adj-values", |instance, _| {
+        adjust_oom_score(instance)
     }),
     ("maxmemory", |instance, _| {
         warn_of_small_limit(instance);
@@ -171,6 +179,13 @@ fn make_room_for_clients(instance: &mut Instance, before: &Config) -> Result<(),
         ));
     }
     Ok(())
+}
+
+fn adjust_oom_score(instance: &mut Instance) -> Result<(), String> {
+    instance.adjust_oom_score().map_err(|error| {
+        log::warn!("Unable to write oom_score_adj: {}", system_reason(&error));
+        "Failed to apply new oom_score_adj configuration, check server logs.".to_string()
+    })
 }
 
 fn enter_folder(instance: &Instance) -> Result<(), String> {

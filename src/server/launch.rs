@@ -208,6 +208,7 @@ fn serve(arguments: &[OsString], config: Config, start: StartInfo, declared: Dec
 }
 
 fn start_logging(config: &Config) -> std::io::Result<()> {
+    logging::set_hiding(config.hide_user_data_from_log);
     logging::init(&LogSettings {
         level: LogLevel::from_name(config.loglevel.name()).unwrap_or(LogLevel::Notice),
         file: config.logfile.clone().into(),
@@ -305,6 +306,9 @@ fn run(
     if !instance.config.aclfile.is_empty() {
         acl::file::load(&mut instance)
             .map_err(|error| format!("Aborting Redis startup because of ACL errors: {error}"))?;
+    }
+    if let Err(error) = instance.adjust_oom_score() {
+        log::warn!("Unable to write oom_score_adj: {error}");
     }
     logging::set_role(logging::Role::Primary);
     let mut event_loop = EventLoop::new(instance, signals, title)?;
