@@ -317,7 +317,10 @@ fn run(
     event_loop.load()?;
     announce(event_loop.instance());
     supervisor.tell_ready(false);
-    event_loop.run().map_err(text)
+    let ended = event_loop.run().map_err(text);
+    // The system takes all memory back at once; to free it key by key takes seconds.
+    std::mem::forget(event_loop);
+    ended
 }
 
 fn announce(instance: &Instance) {
