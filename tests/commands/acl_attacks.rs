@@ -4,10 +4,12 @@ use oneloop::command::Registry;
 use oneloop::command::spec::{Argument, CommandSpec};
 use oneloop::commands::FAMILIES;
 
+use oneloop::session::Token;
+
 use crate::support::Harness;
 
 /// Requests for each command.
-const TRIES: usize = 1000;
+const TRIES: usize = 500;
 /// What is in the keys that are out of reach, and nowhere else.
 const SECRET: &str = "SECRET";
 const TYPES: [&str; 6] = ["string", "list", "hash", "set", "zset", "stream"];
@@ -76,10 +78,51 @@ fn vocabulary(spec: &'static CommandSpec) -> Vec<String> {
     words
 }
 
+/// How a request may come.
+#[derive(Clone, Copy, Debug)]
+enum Way {
+    Alone,
+    InTransaction,
+    InScript,
+    InProtectedCall,
+}
+
+/// By a script takes many times as long.
+const SCRIPT_PART: usize = 12;
+
+fn run_in_a_way(server: &mut Harness, client: Token, args: &[&[u8]], way: Way) -> Vec<u8> {
+    let script: &[u8] = match way {
+        Way::Alone => return server.run_as(client, args),
+        Way::InTransaction => {
+            server.run_as(client, &[b"multi"]);
+            let queued = server.run_as(client, args);
+            let reply = server.run_as(client, &[b"exec"]);
+            // Where the request was DISCARD or EXEC itself there was no transaction any more.
+            return [queued, reply].concat();
+        }
+        Way::InScript => b"return redis.call(unpack(ARGV))",
+        // What a command's error tells, or a reply that is looked into, is seen as well.
+        Way::InProtectedCall => {
+            b"local r = redis.pcall(unpack(ARGV)) return {r, type(r) == 'table' and r.err or ''}"
+        }
+    };
+    let words: [&[u8]; 3] = [b"eval", script, b"0"];
+    server.run_as(client, &[&words, args].concat())
+}
+
 #[test]
 fn nothing_out_of_reach_is_read_or_changed() {
     let registry = Registry::new(FAMILIES);
     let mut random = fastrand::Rng::with_seed(7);
+    let mut server = Harness::new();
+    fill(&mut server, "b", SECRET);
+    fill(&mut server, "a", "open");
+    let before = state(&mut server);
+    server.run("acl setuser u on nopass +@all ~a:* &*");
+    let client = server.connect();
+    assert_eq!(server.run_as(client, &[b"auth", b"u", b"x"]), b"+OK\r\n");
+    let session = server.instance.clients.get_mut(client);
+    session.expect("the client is there").deny_blocking = true;
     for command in registry
         .iter()
         .filter(|command| command.subcommands.is_empty())
@@ -88,15 +131,6 @@ fn nothing_out_of_reach_is_read_or_changed() {
         if LEFT_OUT.split(' ').any(|left_out| left_out == name) {
             continue;
         }
-        let mut server = Harness::new();
-        fill(&mut server, "b", SECRET);
-        fill(&mut server, "a", "open");
-        let before = state(&mut server);
-        server.run("acl setuser u on nopass +@all ~a:* &*");
-        let client = server.connect();
-        assert_eq!(server.run_as(client, &[b"auth", b"u", b"x"]), b"+OK\r\n");
-        let session = server.instance.clients.get_mut(client);
-        session.expect("the client is there").deny_blocking = true;
         let words = vocabulary(command.spec);
         let least = usize::from(command.spec.arity.unsigned_abs());
         for _ in 0..TRIES {
@@ -111,9 +145,15 @@ fn nothing_out_of_reach_is_read_or_changed() {
                 request.push(words[random.usize(..words.len())].clone());
             }
             let args: Vec<&[u8]> = request.iter().map(String::as_bytes).collect();
-            let reply = server.run_as(client, &args);
+            let way = match random.usize(..SCRIPT_PART) {
+                0 => Way::InScript,
+                1 => Way::InProtectedCall,
+                2..6 => Way::InTransaction,
+                _ => Way::Alone,
+            };
+            let reply = run_in_a_way(&mut server, client, &args, way);
             let reply = String::from_utf8_lossy(&reply);
-            assert!(!reply.contains(SECRET), "{request:?} tells {reply}");
+            assert!(!reply.contains(SECRET), "{way:?} {request:?} tells {reply}");
             if random.u8(..) == 0 {
                 server.run("del a:string a:list a:hash a:set a:zset a:stream");
                 fill(&mut server, "a", "open");
@@ -121,6 +161,83 @@ fn nothing_out_of_reach_is_read_or_changed() {
         }
         assert_eq!(state(&mut server), before, "changed by {name}");
     }
+}
+
+/// What a request says of its own keys is of no use to whoever lies.
+#[test]
+fn keys_cannot_be_hidden() {
+    let mut server = Harness::new();
+    fill(&mut server, "b", SECRET);
+    fill(&mut server, "a", "open");
+    let before = state(&mut server);
+    server.run("acl setuser u on nopass +@all ~a:* &a*");
+    let client = server.connect();
+    server.run_as(client, &[b"auth", b"u", b"x"]);
+    for request in [
+        "eval redis.call('set','b:string','x') 0",
+        "eval redis.call('set',KEYS[1],'x') 1 b:string",
+        "eval return{redis.call('get','b:string')} 1 a:string",
+        "eval_ro return{redis.call('get','b:string')} 0",
+        "sort a:list by b:* get b:*",
+        "sort a:list by nosort get b:string",
+        "sort a:list by nosort get b:hash->f",
+        "sort_ro a:list get b:*",
+        "sort a:list store b:list",
+        "copy b:string a:copy",
+        "copy a:string b:string replace",
+        "rename b:string a:copy",
+        "renamenx a:string b:new",
+        "bitop and a:x a:string b:string",
+        "bitop not b:string a:string",
+        "zunionstore a:x 2 a:zset b:zset",
+        "zunionstore b:zset 1 a:zset",
+        "zunion 2 a:zset b:zset",
+        "zdiffstore a:x 1 b:zset",
+        "zrangestore b:zset a:zset 0 -1",
+        "zrangestore a:x b:zset 0 -1",
+        "sintercard 2 a:set b:set limit 5",
+        "lmpop 2 a:none b:list left",
+        "blmpop 0 2 a:none b:list left",
+        "zmpop 2 a:none b:zset min",
+        "lmove b:list a:list left left",
+        "blmove a:list b:list left left 0",
+        "rpoplpush b:list a:list",
+        "smove b:set a:set SECRET",
+        "xread streams a:stream b:stream 0 0",
+        "xreadgroup group g c streams b:stream >",
+        "object encoding b:string",
+        "object freq b:string",
+        "memory usage b:string",
+        "debug object b:string",
+        "touch b:string",
+        "dump b:string",
+        "move b:string 1",
+        "restore b:string 0 x replace",
+        "getdel b:string",
+        "lcs a:string b:string",
+        "mset a:string x b:string y",
+        "msetnx a:new x b:new y",
+        "pfmerge a:x b:string",
+        "geosearchstore b:zset a:zset frommember m byradius 1 km",
+        "georadius a:zset 0 0 1 km store b:zset",
+        "watch b:string",
+        "unlink a:none b:string",
+        "publish b:channel x",
+        "subscribe a b",
+        "psubscribe a*",
+        "ssubscribe b",
+    ] {
+        let words: Vec<&[u8]> = request.split(' ').map(str::as_bytes).collect();
+        let reply = server.run_as(client, &words);
+        let reply = String::from_utf8_lossy(&reply);
+        let is_listening = request == "psubscribe a*";
+        assert_eq!(reply.starts_with('-'), !is_listening, "{request}: {reply}");
+        assert!(!reply.contains(SECRET), "{request}: {reply}");
+        if is_listening {
+            server.run_as(client, &[b"punsubscribe"]);
+        }
+    }
+    assert_eq!(state(&mut server), before);
 }
 
 /// Options that may stand several times, of which the last counts.
