@@ -333,10 +333,14 @@ fn a_pause_holds_writers_until_it_is_ended() {
     admin.ask("CLIENT PAUSE 1000000 WRITE", "+OK\r\n");
     writer.send(&set[50_000..]);
     writer.send("PING\r\nSET other x\r\nPING last\r\n");
-    admin.wait_for_clients(|list| list.contains(" flags=b "));
+    // A message would reach a replica, and overtake no write.
+    let mut publisher = server.connect();
+    publisher.send("PUBLISH channel message\r\n");
+    admin.wait_for_clients(|list| list.matches(" flags=b ").count() == 2);
     admin.ask("GET key", "$-1\r\n");
     admin.ask("CLIENT UNPAUSE", "+OK\r\n");
     writer.expect("+OK\r\n+PONG\r\n+OK\r\n$4\r\nlast\r\n");
+    publisher.expect(":0\r\n");
     admin.wait_for_clients(|list| !list.contains(" flags=b "));
     assert_eq!(admin.text("GET key").len(), value.len());
 }

@@ -106,7 +106,12 @@ impl ErrorStats {
         }
         let kind = text.split(' ').next().unwrap_or("ERR");
         // A script may call its errors what it likes.
-        let kind = &kind[..kind.floor_char_boundary(ERROR_KIND_MAX_BYTES)];
+        let ends = kind.char_indices().map(|(end, _)| end);
+        let end = ends.take_while(|end| *end <= ERROR_KIND_MAX_BYTES).last();
+        let kind = match kind.len() {
+            0..=ERROR_KIND_MAX_BYTES => kind,
+            _ => &kind[..end.unwrap_or(0)],
+        };
         if let Some(count) = self.kinds.get_mut(kind) {
             *count += 1;
         } else if self.kinds.len() < ERROR_KINDS_MAX {

@@ -433,6 +433,12 @@ fn the_first_line_says_what_a_script_may_do() {
         error_of(&reply),
         "ERR Write commands are not allowed from read-only scripts."
     );
+    // Nor may it send messages, which replicas get.
+    let reply = server.run_args(&[b"EVAL_RO", b"return redis.call('publish','a','b')", b"0"]);
+    assert_eq!(
+        error_of(&reply),
+        "ERR Write commands are not allowed from read-only scripts."
+    );
     assert_eq!(
         server.run_args(&[b"EVAL_RO", b"return redis.call('get','a')", b"0"]),
         "$-1\r\n"
