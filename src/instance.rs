@@ -19,6 +19,7 @@ use crate::effects::latency::LatencyMonitor;
 use crate::effects::slowlog::Slowlog;
 use crate::keyspace::{EventClass, Keyspace};
 use crate::memory::Memory;
+use crate::metrics::Metrics;
 use crate::net::address::Address;
 use crate::net::listener::Listeners;
 use crate::persistence::values::Serialization;
@@ -80,6 +81,7 @@ pub struct Instance {
     pub run_id: String,
     pub started_ms: i64,
     pub loop_figures: LoopFigures,
+    pub metrics: Metrics,
     /// What clients connect to; none when driven in-process.
     pub listeners: Option<Listeners>,
     pub config_file: Option<PathBuf>,
@@ -240,6 +242,7 @@ impl Instance {
             slow_ticks: u64::MAX,
             was_slow: false,
             loop_figures: LoopFigures::default(),
+            metrics: Metrics::default(),
             listeners: None,
             config_file: None,
             executable: PathBuf::new(),

@@ -24,13 +24,23 @@ static APPLIERS: &[(&str, Apply)] = &[
     ("bind", |instance, _| {
         listen_anew(
             instance,
-            &Transport::ALL,
+            &Transport::OF_CLIENTS,
             "Failed to bind to specified addresses.",
         )
     }),
     ("tls-port", |instance, _| {
         configure_tls(instance)?;
         listen_anew(instance, &[Transport::Tls], PORT_REFUSAL)
+    }),
+    ("metrics-port", |instance, _| {
+        listen_anew(instance, &[Transport::Metrics], PORT_REFUSAL)
+    }),
+    ("metrics-bind", |instance, _| {
+        listen_anew(
+            instance,
+            &[Transport::Metrics],
+            "Failed to bind to specified addresses.",
+        )
     }),
     ("tls-cert-file", |instance, _| configure_tls(instance)),
     ("tls-key-file", |instance, _| configure_tls(instance)),

@@ -29,7 +29,7 @@ use crate::disk::Wake;
 use crate::instance::{Instance, LoopRequest};
 use crate::net::address::Address;
 use crate::net::connection::{Connection, Sent};
-use crate::net::listener::Listeners;
+use crate::net::listener::{Accepted, Listeners};
 use crate::resp::Batch;
 use crate::saving::LoadingStep;
 use crate::session::{Close, Session, Token};
@@ -37,7 +37,9 @@ use crate::sys::signals::Signals;
 use crate::tracking;
 
 use super::cron::Cron;
+use super::figures::Phase;
 use super::jobs::Jobs;
+use super::metrics::MetricsService;
 use super::serve::{SHARE_NS, SHARED_BUFFER_BYTES};
 use super::shutdown::Shutdown;
 use super::title::TitleBar;
@@ -92,6 +94,10 @@ pub struct EventLoop {
     load_waits: bool,
     /// When the log may tell of such a failure again, on the monotonic clock.
     accept_warning_due_us: u64,
+    /// When the last turn ended, in ticks.
+    turn_ended: u64,
+    /// Who asks for metrics.
+    metrics: MetricsService,
 }
 
 impl EventLoop {
@@ -106,6 +112,7 @@ impl EventLoop {
         let poll = Poll::new().map_err(|error| format!("Can't create the poll: {error}"))?;
         let text = |error: io::Error| format!("Can't register with the poll: {error}");
         let registry = poll.registry().try_clone().map_err(text)?;
+        let metrics_registry = poll.registry().try_clone().map_err(text)?;
         instance.listeners = Some(Listeners::open(
             registry,
             FIRST_LISTENER_TOKEN,
@@ -119,6 +126,7 @@ impl EventLoop {
         instance.wake = Wake::of(waker);
         let shared = vec![0; SHARED_BUFFER_BYTES].into_boxed_slice();
         instance.startup_memory_bytes = instance.used_memory();
+        let turn_ended = instance.clock.ticks();
         Ok(EventLoop {
             poll,
             cron: Cron::new(&instance),
@@ -139,6 +147,8 @@ impl EventLoop {
             load_error: None,
             load_waits: false,
             accept_warning_due_us: 0,
+            turn_ended,
+            metrics: MetricsService::new(metrics_registry),
         })
     }
 
@@ -234,12 +244,18 @@ impl EventLoop {
         self.accept_waiting();
         let served = self.instance.clock.ticks();
         self.run_timers();
-        self.load_slice();
+        let mut loaded = self.instance.clock.ticks();
+        let timed = loaded;
+        if self.instance.loading.is_some() {
+            self.load_slice();
+            loaded = self.instance.clock.ticks();
+        }
         self.jobs
             .run(&mut self.instance, served.saturating_sub(started));
         let jobs_done = self.instance.clock.ticks();
+        self.metrics.answer(&mut self.instance.metrics);
         self.before_sleep();
-        self.note_turn(started, served, jobs_done, commands_before);
+        self.note_turn([started, served, timed, loaded, jobs_done], commands_before);
     }
 
     /// How long the poll may wait: not at all while there is work, else until the next timer.
@@ -277,7 +293,9 @@ impl EventLoop {
     /// Tells by its token whom an event is for.
     fn dispatch(&mut self, event: &Event) {
         let token = event.token();
-        if token == SIGNAL_TOKEN {
+        if is_client(token) {
+            self.dispatch_client(event, decode(token));
+        } else if token == SIGNAL_TOKEN {
             self.take_signals();
         } else if token == WAKE_TOKEN {
             self.jobs.wake_saving(&self.instance);
@@ -286,7 +304,7 @@ impl EventLoop {
                 self.accepting.push(index);
             }
         } else {
-            self.dispatch_client(event, decode(token));
+            self.metrics.dispatch(event, &mut self.instance.metrics);
         }
     }
 
@@ -367,9 +385,13 @@ impl EventLoop {
                 continue;
             }
             match listeners.accept(index, self.instance.clock.now_ms() / 1000) {
-                Ok(connection) => {
+                Ok(Accepted::Client(connection)) => {
                     let path = listeners.unix_path().unwrap_or_default().to_string();
                     self.admit(connection, &path);
+                }
+                Ok(Accepted::Metrics(stream)) => {
+                    self.metrics
+                        .admit(stream, self.instance.clock.monotonic_us());
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.accepting.pop();
@@ -571,6 +593,8 @@ impl EventLoop {
         for token in overdue {
             self.close(token);
         }
+        self.metrics
+            .close_overdue(self.instance.clock.monotonic_us());
         self.begin_scheduled_shutdown();
     }
 
@@ -636,17 +660,21 @@ impl EventLoop {
         }
     }
 
-    fn note_turn(&mut self, started: u64, served: u64, jobs_done: u64, commands_before: u64) {
-        let commands = self.instance.stats.commands.saturating_sub(commands_before);
+    /// Notes what the turn took; gets the times at which its phases began, in ticks.
+    fn note_turn(&mut self, begun: [u64; Phase::ALL.len()], commands_before: u64) {
         let clock = &self.instance.clock;
-        let turn_ns = clock.ticks_as_nanos(clock.ticks().saturating_sub(started));
-        let figures = &mut self.instance.loop_figures;
-        figures.turns += 1;
-        figures.most_commands = figures.most_commands.max(commands);
-        figures.busy_ns += turn_ns;
-        figures.serving_ns += clock.ticks_as_nanos(served.saturating_sub(started));
-        figures.jobs_ns += clock.ticks_as_nanos(jobs_done.saturating_sub(served));
-        figures.longest_turn_ns = figures.longest_turn_ns.max(turn_ns);
+        let ended = clock.ticks();
+        let mut phases_ns = [0; Phase::ALL.len()];
+        for (index, began) in begun.iter().enumerate() {
+            let next = begun.get(index + 1).copied().unwrap_or(ended);
+            phases_ns[index] = clock.ticks_as_nanos(next.saturating_sub(*began));
+        }
+        let waited_ns = clock.ticks_as_nanos(begun[0].saturating_sub(self.turn_ended));
+        self.turn_ended = ended;
+        let commands = self.instance.stats.commands.saturating_sub(commands_before);
+        self.instance
+            .loop_figures
+            .note_turn(waited_ns, phases_ns, commands);
     }
 }
 
@@ -660,9 +688,14 @@ impl Drop for EventLoop {
 }
 
 /// A client's token as the poll keeps it: 31 bits of generation above 32 bits of slot, which leaves
-/// the upper half of all numbers to signals and listeners.
+/// the upper half of all numbers to signals, listeners and those who ask for metrics.
 fn encode(token: Token) -> PollToken {
     PollToken((token.generation as usize & 0x7fff_ffff) << 32 | token.slot as usize)
+}
+
+/// Whether an event's token is a client's.
+fn is_client(token: PollToken) -> bool {
+    token.0 >> (usize::BITS - 1) == 0
 }
 
 /// The client's token that was encoded.
