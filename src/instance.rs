@@ -614,6 +614,13 @@ impl Instance {
         self.error_stats.reset();
     }
 
+    /// Notes how much memory is in use, for the peak.
+    #[inline]
+    pub fn note_peak(&mut self) {
+        let used_bytes = self.used_memory();
+        self.stats.peak_memory_bytes = self.stats.peak_memory_bytes.max(used_bytes);
+    }
+
     /// Bytes allocated by the process. Large blocks of the heap come from the allocator, and count there.
     pub fn used_memory(&self) -> usize {
         let records = heap::allocated_bytes() - heap::large_bytes();

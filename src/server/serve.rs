@@ -90,6 +90,7 @@ impl EventLoop {
         if more && !closing {
             self.make_ready(token);
         }
+        self.instance.note_peak();
         self.instance.clients.count_memory_of(&mut session);
         self.instance.clients.restore(session);
         // Now, not before the poll: the socket is still in the cache, which saves a tenth of what a
