@@ -263,6 +263,7 @@ impl EventLoop {
         let busy = !self.ready.is_empty()
             || !self.accepting.is_empty()
             || self.jobs.have_work()
+            || self.metrics.has_work()
             || !self.flushing.is_empty()
             || self.instance.scripting.busy().is_some()
             || self.instance.clients.has_to_flush()

@@ -28,6 +28,8 @@ const PEERS_MAX: usize = 16;
 const REQUEST_MAX_BYTES: usize = 8 * 1024;
 /// Bytes that are read and thrown away before a connection is closed, so that its answer is not lost.
 const DRAIN_MAX_BYTES: usize = 256 * 1024;
+/// Bytes that are sent in one turn of the loop.
+const SEND_MAX_BYTES: usize = 128 * 1024;
 /// How long a request may take to come in, in µs.
 const READING_MAX_US: u64 = 5_000_000;
 /// How long a connection is kept between two requests, in µs.
@@ -53,6 +55,10 @@ pub struct MetricsService {
     served_next: Vec<PollToken>,
     /// Those who asked later, and get the next one.
     waiting: Vec<PollToken>,
+    /// Those who go on in the next turn.
+    paused: Vec<PollToken>,
+    /// Bytes that may still be sent in this turn.
+    room_bytes: usize,
 }
 
 /// What somebody's connection is at.
@@ -93,6 +99,8 @@ enum Fate {
     Stays,
     /// It waits for the text.
     Asks,
+    /// Its socket takes more, but others have waited long enough.
+    Pauses,
     Ends,
 }
 
@@ -106,6 +114,8 @@ impl MetricsService {
             now_us: 0,
             served_next: Vec::new(),
             waiting: Vec::new(),
+            paused: Vec::new(),
+            room_bytes: SEND_MAX_BYTES,
         }
     }
 
@@ -140,26 +150,27 @@ impl MetricsService {
 
     /// Goes on with a connection that is ready for something.
     pub fn dispatch(&mut self, event: &Event, metrics: &mut Metrics) {
-        let token = event.token();
-        // Another may have taken the place of one that went earlier in this turn.
-        if self
-            .peers
-            .get(slot_of(token))
-            .is_some_and(|peer| peer.token == token)
-        {
-            self.go_on(token);
-            self.begin(metrics);
-        }
+        self.go_on(event.token());
+        self.begin(metrics);
+    }
+
+    /// Whether there is something to do without waiting for an event.
+    pub fn has_work(&self) -> bool {
+        !self.paused.is_empty()
     }
 
     fn go_on(&mut self, token: PollToken) {
         let slot = slot_of(token);
-        let Some(peer) = self.peers.get_mut(slot) else {
+        // Another may have taken the place of one that went earlier in this turn.
+        let found = self.peers.get_mut(slot);
+        let Some(peer) = found.filter(|peer| peer.token == token) else {
             return;
         };
-        match peer.go_on(self.now_us) {
+        match peer.go_on(self.now_us, &mut self.room_bytes) {
             Ok(Fate::Stays) => {}
             Ok(Fate::Asks) => self.waiting.push(token),
+            Ok(Fate::Pauses) if self.paused.contains(&token) => {}
+            Ok(Fate::Pauses) => self.paused.push(token),
             Ok(Fate::Ends) => self.close(slot),
             Err(error) => {
                 debug!("Metrics port: {error}");
@@ -176,8 +187,12 @@ impl MetricsService {
         }
     }
 
-    /// Sends the text to those who wait for it, once it is written.
+    /// Sends what is there to be sent, to those who wait for the text once it is written. To be called once a turn.
     pub fn answer(&mut self, metrics: &mut Metrics) {
+        self.room_bytes = SEND_MAX_BYTES;
+        for token in std::mem::take(&mut self.paused) {
+            self.go_on(token);
+        }
         let Some(text) = metrics.take_written() else {
             return;
         };
@@ -245,7 +260,7 @@ impl Peer {
 
     /// Does what can be done without waiting. One request is looked at at a time; those behind it wait, in the socket for the
     /// most part.
-    fn go_on(&mut self, now_us: u64) -> io::Result<Fate> {
+    fn go_on(&mut self, now_us: u64, room_bytes: &mut usize) -> io::Result<Fate> {
         loop {
             match self.phase {
                 Phase::Reading => {
@@ -255,8 +270,8 @@ impl Peer {
                 }
                 Phase::Waiting { .. } => return Ok(Fate::Stays),
                 Phase::Writing => {
-                    if !self.send()? {
-                        return Ok(Fate::Stays);
+                    if let Some(fate) = self.send(room_bytes)? {
+                        return Ok(fate);
                     }
                     self.finish_answer(now_us)?;
                 }
@@ -348,8 +363,8 @@ impl Peer {
         self.enter(Phase::Writing, now_us);
     }
 
-    /// Sends as much of the answer as the socket takes; tells whether that was all.
-    fn send(&mut self) -> io::Result<bool> {
+    /// Sends as much of the answer as the socket and the turn allow. Nothing where that was all.
+    fn send(&mut self, room_bytes: &mut usize) -> io::Result<Option<Fate>> {
         loop {
             let body = self.body.as_deref().unwrap_or_default();
             let rest = match self.sent.checked_sub(self.head.len()) {
@@ -357,12 +372,20 @@ impl Peer {
                 Some(sent) => &body[sent..],
             };
             if rest.is_empty() {
-                return Ok(true);
+                return Ok(None);
             }
-            match self.stream.write(rest) {
+            if *room_bytes == 0 {
+                return Ok(Some(Fate::Pauses));
+            }
+            match self.stream.write(&rest[..rest.len().min(*room_bytes)]) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(count) => self.sent += count,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                Ok(count) => {
+                    self.sent += count;
+                    *room_bytes -= count;
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return Ok(Some(Fate::Stays));
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
@@ -497,7 +520,9 @@ mod tests {
         let text: Rc<[u8]> = vec![b'x'; 64 << 20].into();
         for (_, peer) in &mut bench.service.peers {
             peer.answer_with(&text, SECOND_US);
-            assert_eq!(peer.go_on(SECOND_US).expect("it is open"), Fate::Stays);
+            let mut room_bytes = usize::MAX;
+            let fate = peer.go_on(SECOND_US, &mut room_bytes);
+            assert_eq!(fate.expect("it is open"), Fate::Stays);
         }
         bench.service.close_overdue(SECOND_US + ANSWERING_MAX_US);
         assert_eq!(bench.service.peers.len(), 1);
@@ -505,6 +530,47 @@ mod tests {
             .service
             .close_overdue(SECOND_US + ANSWERING_MAX_US + 1);
         assert_eq!(bench.service.peers.len(), 0);
+    }
+
+    #[test]
+    fn a_turn_sends_so_much_and_no_more() {
+        let mut bench = Bench::new();
+        let mut peers = [bench.connect(0), bench.connect(0)];
+        for peer in &mut peers {
+            peer.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+                .expect("it is taken");
+        }
+        bench.settle();
+        let text: Rc<[u8]> = vec![b'x'; SEND_MAX_BYTES].into();
+        let tokens: Vec<PollToken> = bench
+            .service
+            .peers
+            .iter()
+            .map(|(_, peer)| peer.token)
+            .collect();
+        for token in tokens {
+            bench.service.peers[slot_of(token)].answer_with(&text, 0);
+            bench.service.go_on(token);
+        }
+        let sent = |bench: &Bench| -> usize {
+            bench.service.peers.iter().map(|(_, peer)| peer.sent).sum()
+        };
+        assert_eq!(sent(&bench), SEND_MAX_BYTES);
+        let mut turns = 0;
+        while bench.service.has_work() {
+            turns += 1;
+            bench.service.answer(&mut bench.metrics);
+            assert!(sent(&bench) <= SEND_MAX_BYTES * (turns + 1));
+        }
+        assert!((1..=2).contains(&turns), "{turns} turns");
+        for peer in &mut peers {
+            let mut answer = Vec::new();
+            peer.set_read_timeout(Some(Duration::from_secs(10)))
+                .expect("a setting");
+            // The service ends its side once all is sent.
+            peer.read_to_end(&mut answer).expect("all of it");
+            assert!(answer.ends_with(&text));
+        }
     }
 
     #[test]
