@@ -18,6 +18,7 @@ use crate::effects;
 use crate::effects::latency::LatencyMonitor;
 use crate::effects::slowlog::Slowlog;
 use crate::keyspace::{EventClass, Keyspace};
+use crate::logging;
 use crate::memory::Memory;
 use crate::metrics::Metrics;
 use crate::net::address::Address;
@@ -281,6 +282,7 @@ impl Instance {
     /// Brings what is derived from the settings up to date; called after every change of them.
     pub fn apply_config(&mut self) {
         let config = &self.config;
+        logging::set_user_data_hidden(config.hide_user_data_from_log);
         let slowlog_us = u64::try_from(config.slowlog_log_slower_than).unwrap_or(u64::MAX);
         let latency_us = match config.latency_monitor_threshold {
             0 => u64::MAX,
