@@ -23,6 +23,7 @@ pub mod command;
 pub mod info;
 pub mod metrics;
 
+pub mod append_only;
 pub mod scripting;
 
 pub mod blocking;

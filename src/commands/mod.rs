@@ -2,6 +2,7 @@
 //! the same order. Never touches a socket.
 
 pub mod acl;
+pub mod appending;
 pub mod bitfield;
 pub mod bitmaps;
 pub mod client;
@@ -73,6 +74,7 @@ pub static FAMILIES: &[&[CommandSpec]] = &[
     object::COMMANDS,
     pubsub::COMMANDS,
     saving::COMMANDS,
+    appending::COMMANDS,
     scan::COMMANDS,
     scripting::COMMANDS,
     scripting::functions::COMMANDS,

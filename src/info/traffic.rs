@@ -217,7 +217,9 @@ pub(super) static STATS: &[Field] = &[
 
 /// Section Debug.
 pub(super) static DEBUG: &[Field] = &[
-    Field::fixed("eventloop_duration_aof_sum", "0"),
+    Field::of("eventloop_duration_aof_sum", |facts| {
+        micros(facts.instance.loop_figures.appending_ns)
+    }),
     Field::of("eventloop_duration_cron_sum", |facts| {
         micros(facts.instance.loop_figures.cron_ns)
     }),

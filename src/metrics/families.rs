@@ -2,6 +2,7 @@
 //! existing dashboards and alerts work; what no other server has begins with `oneloop_`.
 
 use crate::REDIS_VERSION;
+use crate::append_only::State;
 use crate::command::Command;
 use crate::command::stats::CommandFigures;
 use crate::config::Named;
@@ -428,7 +429,7 @@ pub(super) static FAMILIES: &[Family] = &[
     gauge(
         "redis_loading_dump_file",
         "Whether data are being loaded.",
-        Samples::Count(|view| view.instance.loading.is_some().into()),
+        Samples::Count(|view| view.instance.is_loading().into()),
     ),
     gauge(
         "redis_rdb_changes_since_last_save",
@@ -470,6 +471,61 @@ pub(super) static FAMILIES: &[Family] = &[
         "oneloop_rdb_saves_total",
         "Snapshots that were written.",
         Samples::Count(|view| view.instance.saving.figures.saves),
+    ),
+    gauge(
+        "redis_aof_enabled",
+        "Whether writes are appended to a file.",
+        Samples::Count(|view| (view.instance.aof.state() != State::Off).into()),
+    ),
+    gauge(
+        "redis_aof_rewrite_in_progress",
+        "Whether the append-only file is being written anew.",
+        Samples::Count(|view| view.instance.aof.is_rewriting().into()),
+    ),
+    gauge(
+        "redis_aof_rewrite_scheduled",
+        "Whether the append-only file is to be written anew.",
+        Samples::Count(|view| view.instance.aof.is_scheduled.into()),
+    ),
+    counter(
+        "oneloop_aof_rewrites_total",
+        "How often the append-only file was written anew.",
+        Samples::Count(|view| view.instance.aof.rewrites.rewrites),
+    ),
+    gauge(
+        "redis_aof_last_rewrite_duration_sec",
+        "How long that took the last time, in seconds; -1: there was none.",
+        Samples::Number(|view| view.instance.aof.rewrites.last_seconds.unwrap_or(-1) as f64),
+    ),
+    gauge(
+        "redis_aof_last_bgrewrite_status",
+        "Whether that succeeded the last time.",
+        Samples::Count(|view| (!view.instance.aof.rewrites.last_failed).into()),
+    ),
+    gauge(
+        "redis_aof_last_write_status",
+        "Whether the append-only file can be written to.",
+        Samples::Count(|view| view.instance.aof.denial().is_none().into()),
+    ),
+    gauge(
+        "redis_aof_current_size_bytes",
+        "Size of the append-only file.",
+        Samples::Count(|view| view.instance.aof.size_bytes()),
+    ),
+    gauge(
+        "redis_aof_base_size_bytes",
+        "Size of the append-only file when it was last written anew.",
+        Samples::Count(|view| view.instance.aof.base_bytes()),
+    ),
+    gauge(
+        "redis_aof_buffer_length",
+        "Bytes that wait to be written to the append-only file.",
+        Samples::Count(|view| view.instance.aof.buffered_bytes() as u64),
+    ),
+    counter(
+        "oneloop_aof_delayed_fsyncs_total",
+        "How often the disk kept writes waiting.",
+        Samples::Count(|view| view.instance.aof.figures.delayed_syncs),
     ),
     counter(
         "redis_net_input_bytes_total",
@@ -545,6 +601,11 @@ pub(super) static FAMILIES: &[Family] = &[
         "oneloop_job_longest_slice_seconds",
         "The longest time that jobs took in one turn.",
         Samples::Seconds(|view| figures(view).longest_jobs_ns),
+    ),
+    counter(
+        "oneloop_appending_seconds_total",
+        "Time of writing to the append-only file, within the phase `finishing`.",
+        Samples::Seconds(|view| figures(view).appending_ns),
     ),
     counter(
         "oneloop_cron_seconds_total",

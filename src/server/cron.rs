@@ -77,6 +77,7 @@ impl Cron {
             jobs.wake();
         }
         instance.save_if_due();
+        instance.rewrite_if_due();
         if now_us >= self.trim_due_us {
             self.trim_due_us = now_us + TRIM_PERIOD_US;
             heap::retire_empty_spans();

@@ -23,16 +23,15 @@ use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token as PollToken, Waker};
 use slab::Slab;
 
+use crate::append_only;
 use crate::blocking::wake;
-use crate::config::system_reason;
 use crate::disk::Wake;
 use crate::instance::{Instance, LoopRequest};
 use crate::net::address::Address;
 use crate::net::connection::{Connection, Sent};
 use crate::net::listener::{Accepted, Listeners};
 use crate::resp::Batch;
-use crate::saving::LoadingStep;
-use crate::session::{Close, Session, Token};
+use crate::session::{Close, Hold, Session, Token};
 use crate::sys::signals::Signals;
 use crate::tracking;
 
@@ -45,11 +44,9 @@ use super::shutdown::Shutdown;
 use super::title::TitleBar;
 
 /// Readiness events taken from one poll.
-const EVENTS_MAX: usize = 1024;
+pub(super) const EVENTS_MAX: usize = 1024;
 /// Connections accepted in one turn: a flood of them must not keep the others waiting.
 const ACCEPTS_MAX: usize = 256;
-/// How long one turn loads data, in ns: few clients have anything to ask meanwhile.
-const LOAD_SHARE_NS: u64 = 1_000_000;
 /// How long the poll waits where a test slows saving or loading down, in µs.
 const PACED_WAIT_US: u64 = 500;
 /// Steps of TLS handshakes in one turn: one with a signature takes about half a millisecond.
@@ -84,14 +81,16 @@ pub struct EventLoop {
     cron: Cron,
     jobs: Jobs,
     flushing: Vec<Token>,
+    /// Clients whose replies wait for the disk.
+    held: Vec<Token>,
     accepting: Vec<usize>,
     /// Listeners on which accepting failed, most likely for want of file descriptors. The next tick
     /// of the cron tries them again.
     stalled: Vec<usize>,
     /// Why the data set could not be loaded.
-    load_error: Option<String>,
+    pub(super) load_error: Option<String>,
     /// Loading waits for the disk.
-    load_waits: bool,
+    pub(super) load_waits: bool,
     /// When the log may tell of such a failure again, on the monotonic clock.
     accept_warning_due_us: u64,
     /// When the last turn ended, in ticks.
@@ -124,6 +123,7 @@ impl EventLoop {
             .map_err(text)?;
         let waker = Waker::new(poll.registry(), WAKE_TOKEN).map_err(text)?;
         instance.wake = Wake::of(waker);
+        instance.aof.attach(instance.wake.clone());
         let shared = vec![0; SHARED_BUFFER_BYTES].into_boxed_slice();
         instance.startup_memory_bytes = instance.used_memory();
         let turn_ended = instance.clock.ticks();
@@ -142,6 +142,7 @@ impl EventLoop {
             signals,
             jobs: Jobs::default(),
             flushing: Vec::new(),
+            held: Vec::new(),
             accepting: Vec::new(),
             stalled: Vec::new(),
             load_error: None,
@@ -180,58 +181,8 @@ impl EventLoop {
         Ok(())
     }
 
-    /// Loads the data set, if there is one, with the loop running: clients are told to wait.
-    ///
-    /// Errors: the text to log before giving up.
-    pub fn load(&mut self) -> Result<(), String> {
-        let found = self.instance.begin_loading();
-        found.map_err(|error| {
-            log::warn!("Can't open the snapshot: {}", system_reason(&error));
-            "Fatal error loading the DB, check server logs. Exiting.".to_string()
-        })?;
-        let mut events = Events::with_capacity(EVENTS_MAX);
-        while self.instance.loading.is_some() && !self.shutdown.is_complete() {
-            let timeout = self.poll_timeout();
-            match self.poll.poll(&mut events, timeout) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                result => result.map_err(|error| error.to_string())?,
-            }
-            self.turn(&events);
-            if let Some(error) = self.load_error.take() {
-                warn!("{error}");
-                warn!("Terminating server after rdb file reading failure.");
-                return Err(format!("Fatal error loading the DB: {error}"));
-            }
-        }
-        Ok(())
-    }
-
-    /// Loads for as long as one turn may take.
-    fn load_slice(&mut self) {
-        if self.instance.loading.is_none() {
-            return;
-        }
-        let clock = &self.instance.clock;
-        let deadline = clock.ticks() + clock.nanos_as_ticks(LOAD_SHARE_NS);
-        self.load_waits = false;
-        while self.instance.clock.ticks() < deadline {
-            match self.instance.loading_step() {
-                Ok(LoadingStep::More) => {}
-                Ok(LoadingStep::Waits) => {
-                    self.load_waits = true;
-                    return;
-                }
-                Ok(LoadingStep::Done) => return,
-                Err(error) => {
-                    self.load_error = Some(error);
-                    return;
-                }
-            }
-        }
-    }
-
     /// One turn: everything between two polls.
-    fn turn(&mut self, events: &Events) {
+    pub(super) fn turn(&mut self, events: &Events) {
         self.instance.refresh_clock();
         self.instance.memory.begin_turn();
         let started = self.instance.clock.ticks();
@@ -246,7 +197,7 @@ impl EventLoop {
         self.run_timers();
         let mut loaded = self.instance.clock.ticks();
         let timed = loaded;
-        if self.instance.loading.is_some() {
+        if self.instance.is_loading() {
             self.load_slice();
             loaded = self.instance.clock.ticks();
         }
@@ -259,7 +210,7 @@ impl EventLoop {
     }
 
     /// How long the poll may wait: not at all while there is work, else until the next timer.
-    fn poll_timeout(&mut self) -> Option<Duration> {
+    pub(super) fn poll_timeout(&mut self) -> Option<Duration> {
         let busy = !self.ready.is_empty()
             || !self.accepting.is_empty()
             || self.jobs.have_work()
@@ -267,12 +218,15 @@ impl EventLoop {
             || !self.flushing.is_empty()
             || self.instance.scripting.busy().is_some()
             || self.instance.clients.has_to_flush()
-            || self.instance.loading.is_some() && !self.load_waits;
+            || self.instance.is_loading() && !self.load_waits;
         if busy {
             return Some(Duration::ZERO);
         }
         let now_us = self.instance.clock.monotonic_us();
         let mut wait_us = self.cron.due_us().saturating_sub(now_us);
+        if let Some(due_us) = self.instance.aof.due_us() {
+            wait_us = wait_us.min(due_us.saturating_sub(now_us));
+        }
         if self.instance.is_paced() {
             wait_us = wait_us.min(PACED_WAIT_US);
         }
@@ -477,18 +431,25 @@ impl EventLoop {
             return;
         };
         session.flush_queued = false;
+        let most_bytes = match session.hold {
+            Hold { barrier: 0, .. } => usize::MAX,
+            hold if self.instance.aof.settled() < hold.barrier => return,
+            hold => hold.bytes,
+        };
         let connection = &mut self.connections[token.slot as usize];
         let pending_bytes = session.reply.len();
         session.reply_peak_bytes = session.reply_peak_bytes.max(pending_bytes);
         self.instance.stats.writes += u64::from(pending_bytes > 0);
-        match connection.flush(&mut session.reply) {
+        match connection.flush(&mut session.reply, most_bytes) {
             Ok((sent, count)) => {
+                session.hold.bytes = session.hold.bytes.saturating_sub(count);
                 self.instance.stats.output_bytes += count as u64;
                 session.traffic.output_bytes += count as u64;
                 if count > 0 {
                     session.last_interaction_ms = self.instance.keyspace.now_ms;
                 }
                 match sent {
+                    Sent::All if !session.reply.is_empty() => self.hold(token),
                     Sent::All => self.flushed(token),
                     Sent::Blocked => self.check_output_limit(token),
                     Sent::Paused => {
@@ -527,6 +488,7 @@ impl EventLoop {
             return;
         };
         session.soft_limit_since_ms = 0;
+        session.hold = Hold::default();
         if !stays {
             session.reply.shrink();
         }
@@ -599,6 +561,59 @@ impl EventLoop {
         self.begin_scheduled_shutdown();
     }
 
+    /// Has a client's replies wait until what is appended by now is settled. What came behind those that wait already waits on.
+    fn hold(&mut self, token: Token) {
+        let Some(session) = self.instance.clients.get_mut(token) else {
+            return;
+        };
+        if session.hold.bytes == 0 {
+            session.hold = Hold {
+                barrier: self.instance.aof.barrier(),
+                bytes: session.reply.len(),
+            };
+            self.held.push(token);
+        }
+    }
+
+    /// Writes what was appended, and sends what waited for what is settled by now.
+    fn settle_appended(&mut self) {
+        let now_us = self.instance.clock.monotonic_us();
+        let busy = self.instance.aof.is_rewriting() || self.instance.saving.is_active();
+        let suspended = busy && self.instance.config.no_appendfsync_on_rewrite;
+        self.instance.aof.suspend_syncs(suspended);
+        self.instance.aof.write(now_us);
+        self.instance.aof.tend(now_us, self.held.len());
+        if self.instance.aof.take_denial_change() {
+            self.instance.update_restrictions();
+        }
+        if self.held.is_empty() {
+            return;
+        }
+        let settled = self.instance.aof.settled();
+        for token in std::mem::take(&mut self.held) {
+            match self.instance.clients.get_mut(token) {
+                Some(session) if session.hold.barrier > settled => self.held.push(token),
+                Some(_) => self.flush_client(token),
+                None => {}
+            }
+        }
+    }
+
+    /// Sends what was pushed to a client, or has it wait for what was appended.
+    fn flush_or_hold(&mut self, token: Token) {
+        if self.instance.aof.is_settled() {
+            return self.flush_client(token);
+        }
+        if let Some(session) = self.instance.clients.get_mut(token) {
+            session.flush_queued = false;
+            if !session.reply.is_empty() {
+                self.hold(token);
+            }
+        }
+        // With `no` and `everysec` it is settled once it is written: only what cannot be written waits, and not for long.
+        self.flush_client(token);
+    }
+
     /// The last thing before the poll: what commands asked of the loop, then what was pushed to
     /// clients that were not being served (those that were have been answered), then the closing.
     fn before_sleep(&mut self) {
@@ -609,6 +624,14 @@ impl EventLoop {
             self.resume(token);
         }
         tracking::broadcast(&mut self.instance);
+        self.instance.collect_chores();
+        if self.instance.aof.state() != append_only::State::Off {
+            let began = self.instance.clock.ticks();
+            self.settle_appended();
+            let clock = &self.instance.clock;
+            let taken_ns = clock.ticks_as_nanos(clock.ticks().saturating_sub(began));
+            self.instance.loop_figures.appending_ns += taken_ns;
+        }
         self.flush_told();
         self.evict_clients();
         for token in self.instance.clients.take_to_close() {
@@ -627,7 +650,7 @@ impl EventLoop {
         let deadline = self.instance.clock.ticks() + self.share_ticks;
         let mut sent = 0;
         for some in flushing.chunks(FLUSHES_BETWEEN_LOOKS) {
-            some.iter().for_each(|token| self.flush_client(*token));
+            some.iter().for_each(|token| self.flush_or_hold(*token));
             sent += some.len();
             if self.instance.clock.ticks() >= deadline {
                 break;

@@ -3,7 +3,7 @@
 /// One kind of background work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Job {
-    /// Take a suspended script further.
+    /// Take scripts further that are suspended or debugged.
     Script,
     /// Free what was thrown away.
     Reclaim,
@@ -19,13 +19,15 @@ pub enum Job {
     Trim,
     /// Write a snapshot of the data.
     Save,
+    /// Write the append-only file anew.
+    Rewrite,
     /// Write down what the metrics port is asked for.
     Metrics,
 }
 
 impl Job {
     /// All jobs, in the order of their turns.
-    pub const ALL: [Job; 9] = [
+    pub const ALL: [Job; 10] = [
         Job::Script,
         Job::Reclaim,
         Job::Evict,
@@ -34,6 +36,7 @@ impl Job {
         Job::Shrink,
         Job::Trim,
         Job::Save,
+        Job::Rewrite,
         Job::Metrics,
     ];
 
@@ -48,6 +51,7 @@ impl Job {
             Job::Shrink => "shrink",
             Job::Trim => "trim",
             Job::Save => "save",
+            Job::Rewrite => "rewrite",
             Job::Metrics => "metrics",
         }
     }
@@ -120,6 +124,8 @@ pub struct LoopFigures {
     pub job_overruns: u64,
     /// The housekeeping.
     pub cron_ns: u64,
+    /// Writing to the append-only file, and answering those who waited for that.
+    pub appending_ns: u64,
     /// Most commands run in one turn.
     pub most_commands: u64,
     pub longest_turn_ns: u64,
@@ -139,6 +145,7 @@ impl Default for LoopFigures {
             turn_classes: [0; TURN_CLASSES],
             job_overruns: 0,
             cron_ns: 0,
+            appending_ns: 0,
             most_commands: 0,
             longest_turn_ns: 0,
             longest_jobs_ns: 0,

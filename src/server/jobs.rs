@@ -7,7 +7,7 @@
 
 use crate::collections::heap;
 use crate::instance::Instance;
-use crate::scripting::run;
+use crate::scripting::{debugger, run};
 
 use super::figures::Job;
 
@@ -50,11 +50,15 @@ impl Jobs {
         if instance.has_saving_to_do() {
             self.has_work[Job::Save as usize] = true;
         }
+        if instance.aof.has_rewriting_to_do() {
+            self.has_work[Job::Rewrite as usize] = true;
+        }
     }
 
     /// Asks for what commands have left: memory to be freed, a script to be taken further.
     fn wake_for_commands(&mut self, instance: &Instance) {
-        self.has_work[Job::Script as usize] |= instance.scripting.busy().is_some();
+        self.has_work[Job::Script as usize] |=
+            instance.scripting.busy().is_some() || instance.scripting.debugged.has_running();
         if instance.keyspace.has_garbage() || instance.tracking.has_garbage() {
             self.has_work[Job::Reclaim as usize] = true;
         }
@@ -68,7 +72,8 @@ impl Jobs {
     /// turn has spent on clients.
     pub fn run(&mut self, instance: &mut Instance, served_ticks: u64) {
         self.wake_for_commands(instance);
-        if instance.saving.take_beginning() || instance.is_paced() {
+        let has_begun = instance.saving.take_beginning() | instance.aof.take_beginning();
+        if has_begun || instance.is_paced() {
             self.wake_saving(instance);
         }
         if !self.have_work() {
@@ -107,7 +112,7 @@ impl Jobs {
 /// One step of a job; tells whether there is more to do.
 fn step(job: Job, instance: &mut Instance, deadline: u64) -> bool {
     match job {
-        Job::Script => run::resume(instance),
+        Job::Script => run::resume(instance) | debugger::resume(instance),
         Job::Evict => {
             let step_ticks = instance.clock.nanos_as_ticks(STEP_NS);
             instance.evict_slice(deadline.min(instance.clock.ticks() + step_ticks))
@@ -122,6 +127,7 @@ fn step(job: Job, instance: &mut Instance, deadline: u64) -> bool {
             heap::trim_step(IDLE_MIN_BYTES + allocated_bytes / IDLE_PART)
         }
         Job::Save => instance.save_step(),
+        Job::Rewrite => instance.rewrite_step(),
         Job::FieldExpiry => instance.expire_fields_step(STEP_FIELDS),
         Job::Expiry => instance.expire_slice(deadline),
         Job::Metrics => instance.metrics_step(),
