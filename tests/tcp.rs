@@ -589,3 +589,17 @@ fn a_crash_report_holds_no_secrets() {
         assert!(!log.contains("hush"), "{log}");
     }
 }
+
+#[test]
+fn the_latency_monitor_hears_of_slow_appending() {
+    let server = Server::start(&["--appendonly", "yes", "--enable-debug-command", "yes"]);
+    let mut client = server.connect();
+    client.ask("CONFIG SET latency-monitor-threshold 10", "+OK\r\n");
+    client.ask("DEBUG AOF-FLUSH-SLEEP 15000", "+OK\r\n");
+    client.ask("SET key value", "+OK\r\n");
+    client.ask("DEBUG AOF-FLUSH-SLEEP 0", "+OK\r\n");
+    let report = client.text("LATENCY DOCTOR");
+    assert!(report.contains("aof-write: 1 latency spikes"), "{report}");
+    let detail = report.lines().filter(|line| line.starts_with("aof-write-"));
+    assert_eq!(detail.count(), 1, "{report}");
+}

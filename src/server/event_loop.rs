@@ -581,8 +581,12 @@ impl EventLoop {
         let busy = self.instance.aof.is_rewriting() || self.instance.saving.is_active();
         let suspended = busy && self.instance.config.no_appendfsync_on_rewrite;
         self.instance.aof.suspend_syncs(suspended);
-        self.instance.aof.write(now_us);
+        self.write_appended(now_us, busy);
         self.instance.aof.tend(now_us, self.held.len());
+        if let Some(sync_us) = self.instance.aof.take_awaited_sync_us() {
+            self.instance
+                .note_latency("aof-fsync-always", sync_us / 1000);
+        }
         if self.instance.aof.take_denial_change() {
             self.instance.update_restrictions();
         }
@@ -597,6 +601,21 @@ impl EventLoop {
                 None => {}
             }
         }
+    }
+
+    /// Writes what was appended. The latency monitor hears of it twice, as from Redis: by what else the disk was busy with, too.
+    fn write_appended(&mut self, now_us: u64, is_saving: bool) {
+        let event = match (self.instance.aof.is_syncing(), is_saving) {
+            (true, _) => "aof-write-pending-fsync",
+            (false, true) => "aof-write-active-child",
+            (false, false) => "aof-write-alone",
+        };
+        let began = self.instance.clock.ticks();
+        self.instance.aof.write(now_us);
+        let clock = &self.instance.clock;
+        let taken_ms = clock.ticks_as_nanos(clock.ticks().saturating_sub(began)) / 1_000_000;
+        self.instance.note_latency(event, taken_ms);
+        self.instance.note_latency("aof-write", taken_ms);
     }
 
     /// Sends what was pushed to a client, or has it wait for what was appended.
