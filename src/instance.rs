@@ -20,7 +20,9 @@ use crate::effects;
 use crate::effects::latency::LatencyMonitor;
 use crate::effects::slowlog::Slowlog;
 use crate::keyspace::{EventClass, Keyspace};
+use crate::logging;
 use crate::memory::Memory;
+use crate::metrics::Metrics;
 use crate::net::address::Address;
 use crate::net::listener::Listeners;
 use crate::persistence::values::Serialization;
@@ -89,6 +91,7 @@ pub struct Instance {
     pub run_id: String,
     pub started_ms: i64,
     pub loop_figures: LoopFigures,
+    pub metrics: Metrics,
     /// What clients connect to; none when driven in-process.
     pub listeners: Option<Listeners>,
     pub config_file: Option<PathBuf>,
@@ -261,6 +264,7 @@ impl Instance {
             slow_ticks: u64::MAX,
             was_slow: false,
             loop_figures: LoopFigures::default(),
+            metrics: Metrics::default(),
             listeners: None,
             config_file: None,
             executable: PathBuf::new(),
@@ -299,6 +303,7 @@ impl Instance {
     /// Brings what is derived from the settings up to date; called after every change of them.
     pub fn apply_config(&mut self) {
         let config = &self.config;
+        logging::set_user_data_hidden(config.hide_user_data_from_log);
         self.aof.configure(config);
         let lazily = config.lazyfree_lazy_expire;
         self.keyspace.changes.propagation.set_lazy(lazily);
@@ -671,6 +676,13 @@ impl Instance {
         self.keyspace.reset_stats();
         self.command_stats.reset();
         self.error_stats.reset();
+    }
+
+    /// Notes how much memory is in use, for the peak.
+    #[inline]
+    pub fn note_peak(&mut self) {
+        let used_bytes = self.used_memory();
+        self.stats.peak_memory_bytes = self.stats.peak_memory_bytes.max(used_bytes);
     }
 
     /// Bytes allocated by the process. Large blocks of the heap come from the allocator, and count there.
