@@ -19,6 +19,7 @@ use crate::effects::latency::LatencyMonitor;
 use crate::effects::slowlog::Slowlog;
 use crate::keyspace::{EventClass, Keyspace};
 use crate::memory::Memory;
+use crate::migration::Migrations;
 use crate::net::address::Address;
 use crate::net::listener::Listeners;
 use crate::persistence::values::Serialization;
@@ -40,6 +41,7 @@ pub struct Instance {
     pub random: fastrand::Rng,
     pub clients: Clients,
     pub memory: Memory,
+    pub migrations: Migrations,
     pub users: Users,
     pub acl_log: AclLog,
     /// Where ACL GENPASS takes passwords from.
@@ -59,7 +61,7 @@ pub struct Instance {
     pub wake: Wake,
     /// A signal asks for the end, which the cron brings about (SHUTDOWN ABORT).
     pub shutdown_scheduled: bool,
-    /// Whether some commands are refused that would be taken else: data are being loaded, or saving fails.
+    /// Whether some commands are refused, or held back, that would be run else: data are being loaded, saving fails, keys move.
     pub is_restricted: bool,
     pub transactions: Transactions,
     pub pubsub: PubSub,
@@ -214,6 +216,7 @@ impl Instance {
             random,
             clients: Clients::default(),
             memory: Memory::default(),
+            migrations: Migrations::default(),
             users,
             acl_log: AclLog::default(),
             new_passwords: PasswordSource::new(secret),
@@ -298,9 +301,11 @@ impl Instance {
         self.update_restrictions();
     }
 
-    /// Notes whether some commands are refused at present.
+    /// Notes whether some commands are refused, or held back, at present.
     pub fn update_restrictions(&mut self) {
-        self.is_restricted = self.loading.is_some() || self.refuses_writes_for_failed_save();
+        self.is_restricted = self.loading.is_some()
+            || self.refuses_writes_for_failed_save()
+            || !self.migrations.is_empty();
     }
 
     /// Notes that something took so long, if the latency monitor wants to know.

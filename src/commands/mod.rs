@@ -25,6 +25,7 @@ pub mod keys;
 pub mod latency;
 pub mod lists;
 pub mod memory;
+pub mod migrate;
 pub mod object;
 pub mod pubsub;
 pub mod saving;
@@ -70,6 +71,7 @@ pub static FAMILIES: &[&[CommandSpec]] = &[
     lists::moves::COMMANDS,
     lists::blocking::COMMANDS,
     memory::COMMANDS,
+    migrate::COMMANDS,
     object::COMMANDS,
     pubsub::COMMANDS,
     saving::COMMANDS,

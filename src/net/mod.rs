@@ -4,5 +4,6 @@
 pub mod address;
 pub mod connection;
 pub mod listener;
+pub mod lookup;
 pub mod stream;
 pub mod tls;

@@ -27,6 +27,7 @@ use crate::blocking::wake;
 use crate::config::system_reason;
 use crate::disk::Wake;
 use crate::instance::{Instance, LoopRequest};
+use crate::migration;
 use crate::net::address::Address;
 use crate::net::connection::{Connection, Sent};
 use crate::net::listener::Listeners;
@@ -115,6 +116,8 @@ impl EventLoop {
         poll.registry()
             .register(&mut source, SIGNAL_TOKEN, Interest::READABLE)
             .map_err(text)?;
+        let registry = poll.registry().try_clone().map_err(text)?;
+        instance.migrations.use_registry(registry);
         let waker = Waker::new(poll.registry(), WAKE_TOKEN).map_err(text)?;
         instance.wake = Wake::of(waker);
         let shared = vec![0; SHARED_BUFFER_BYTES].into_boxed_slice();
@@ -249,6 +252,7 @@ impl EventLoop {
             || self.jobs.have_work()
             || !self.flushing.is_empty()
             || self.instance.scripting.busy().is_some()
+            || self.instance.migrations.has_ready() && !self.instance.keyspace_paused()
             || self.instance.clients.has_to_flush()
             || self.instance.loading.is_some() && !self.load_waits;
         if busy {
@@ -263,7 +267,7 @@ impl EventLoop {
             let left_ms = self.instance.pause.until_ms - self.instance.now_ms();
             wait_us = wait_us.min((left_ms.max(0) as u64).saturating_mul(1000));
         }
-        if let Some(deadline_ms) = self.instance.blocking.next_deadline_ms() {
+        if let Some(deadline_ms) = self.next_deadline_ms() {
             // The turn may have taken longer than is left.
             self.instance.clock.refresh();
             let due_us = (deadline_ms.max(0) as u64)
@@ -274,6 +278,16 @@ impl EventLoop {
         Some(Duration::from_micros(wait_us))
     }
 
+    /// When somebody has waited long enough, in ms since the epoch.
+    fn next_deadline_ms(&self) -> Option<i64> {
+        let migrations = match self.instance.keyspace_paused() {
+            true => None,
+            false => self.instance.migrations.next_deadline_ms(),
+        };
+        let deadlines = [self.instance.blocking.next_deadline_ms(), migrations];
+        deadlines.into_iter().flatten().min()
+    }
+
     /// Tells by its token whom an event is for.
     fn dispatch(&mut self, event: &Event) {
         let token = event.token();
@@ -281,6 +295,9 @@ impl EventLoop {
             self.take_signals();
         } else if token == WAKE_TOKEN {
             self.jobs.wake_saving(&self.instance);
+            self.instance.migrations.note_lookups();
+        } else if self.instance.migrations.note_ready(token) {
+            // Is gone on with after the clients were served.
         } else if let Some(index) = self.listener_index(token) {
             if !self.accepting.contains(&index) && !self.stalled.contains(&index) {
                 self.accepting.push(index);
@@ -562,6 +579,7 @@ impl EventLoop {
             self.instance.unpause();
         }
         wake::run_timeouts(&mut self.instance);
+        migration::run(&mut self.instance);
     }
 
     fn cron_tick(&mut self) {

@@ -28,6 +28,7 @@ mod latency;
 mod lists;
 mod memory;
 mod memory_limit;
+mod migrate;
 mod pubsub;
 mod scripting;
 mod server;
