@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 
 use crate::acl::{AclLog, PasswordSource, User, Users, guard};
+use crate::append_only::{AppendOnly, Replay};
 use crate::blocking::{Blocking, Waiting, wake};
 use crate::clients::Clients;
 use crate::collections::hash::HashSeed;
@@ -24,8 +25,8 @@ use crate::net::address::Address;
 use crate::net::listener::Listeners;
 use crate::persistence::values::Serialization;
 use crate::pubsub::PubSub;
-use crate::saving::{Loading, Saving};
-use crate::scripting::Scripting;
+use crate::saving::{Loading, LoadingFigures, Saving};
+use crate::scripting::{Scripting, debugger};
 use crate::server::clock::Clock;
 use crate::server::figures::LoopFigures;
 use crate::session::{ClientKind, Close, Mode, Session, Token};
@@ -54,6 +55,9 @@ pub struct Instance {
     pub pause: Pause,
     pub serialization: Serialization,
     pub blocking: Blocking,
+    pub aof: AppendOnly,
+    /// The append-only file that is being loaded.
+    pub replay: Option<Box<Replay>>,
     pub saving: Saving,
     /// The data set that is being loaded.
     pub loading: Option<Box<Loading>>,
@@ -69,6 +73,8 @@ pub struct Instance {
     pub scripting: Scripting,
     /// How deep the present command is nested in others, whose end those wait for who must hear of its changes.
     pub nesting: u32,
+    /// Whether nobody is to hear of what runs now: its changes will be forgotten.
+    pub is_secluded: bool,
     /// What the loop is asked to do once the present command is over.
     pub requests: Vec<LoopRequest>,
     /// The stopwatch's counter at the end of the last command of a batch, or at its start.
@@ -193,16 +199,22 @@ impl Pause {
     }
 }
 
+/// Empty databases; everything random in them follows from the seeds drawn.
+fn seeded_keyspace(config: &Config, random: &mut fastrand::Rng) -> Keyspace {
+    let hash_seed = HashSeed::from_seed(random.u64(..));
+    let mut keyspace = Keyspace::new(config.databases as usize, hash_seed);
+    keyspace.access.seed(random.u64(..));
+    keyspace.seed_eviction(random.u64(..));
+    keyspace
+}
+
 impl Instance {
     /// A server with these settings, without clients. Everything random follows from the seed.
     pub fn new(config: Config, clock: Clock, seed: u64) -> Instance {
         let mut random = fastrand::Rng::with_seed(seed);
         let commands = Registry::new(commands::FAMILIES);
         let command_stats = CommandStats::new(commands.len());
-        let hash_seed = HashSeed::from_seed(random.u64(..));
-        let mut keyspace = Keyspace::new(config.databases as usize, hash_seed);
-        keyspace.access.seed(random.u64(..));
-        keyspace.seed_eviction(random.u64(..));
+        let keyspace = seeded_keyspace(&config, &mut random);
         let secret = std::array::from_fn(|_| random.u8(..));
         let mut users = Users::new(guard::rulebook_of(&commands, &config));
         users.set_default_password(&config.requirepass);
@@ -228,6 +240,8 @@ impl Instance {
             pause: Pause::default(),
             serialization: Serialization::default(),
             blocking: Blocking::default(),
+            aof: AppendOnly::default(),
+            replay: None,
             saving: Saving::default(),
             loading: None,
             wake: Wake::default(),
@@ -238,6 +252,7 @@ impl Instance {
             tracking: Tracking::default(),
             scripting: Scripting::new(),
             nesting: 0,
+            is_secluded: false,
             requests: Vec::new(),
             lap_started: 0,
             slow_ticks: u64::MAX,
@@ -281,6 +296,9 @@ impl Instance {
     /// Brings what is derived from the settings up to date; called after every change of them.
     pub fn apply_config(&mut self) {
         let config = &self.config;
+        self.aof.configure(config);
+        let lazily = config.lazyfree_lazy_expire;
+        self.keyspace.changes.propagation.set_lazy(lazily);
         let slowlog_us = u64::try_from(config.slowlog_log_slower_than).unwrap_or(u64::MAX);
         let latency_us = match config.latency_monitor_threshold {
             0 => u64::MAX,
@@ -303,9 +321,25 @@ impl Instance {
 
     /// Notes whether some commands are refused, or held back, at present.
     pub fn update_restrictions(&mut self) {
-        self.is_restricted = self.loading.is_some()
+        self.is_restricted = self.is_loading()
             || self.refuses_writes_for_failed_save()
+            || self.aof.denial().is_some()
             || !self.migrations.is_empty();
+    }
+
+    /// Whether the data set is being loaded.
+    pub fn is_loading(&self) -> bool {
+        self.loading.is_some() || self.replay.is_some()
+    }
+
+    /// How far loading has come.
+    pub fn loading_figures(&self) -> Option<LoadingFigures> {
+        let now_ms = self.now_ms();
+        match (&self.loading, &self.replay) {
+            (Some(loading), _) => Some(loading.figures(now_ms)),
+            (_, Some(replay)) => Some(replay.figures(now_ms)),
+            (None, None) => None,
+        }
     }
 
     /// Notes that something took so long, if the latency monitor wants to know.
@@ -388,6 +422,9 @@ impl Instance {
             self.abandon_transaction(&mut session);
             self.pubsub.remove(&mut session);
             self.stop_tracking(&mut session);
+            if session.mode == Mode::Debugging {
+                debugger::leave(self, token);
+            }
         }
     }
 
@@ -473,9 +510,13 @@ impl Instance {
         self.requests.push(LoopRequest::ServePostponed);
     }
 
-    /// Whether nothing may change behind the clients' backs: a pause is on, a script is suspended, or the data are not complete yet.
+    /// Whether nothing may change behind the clients' backs: a pause is on, a script is suspended or debugged
+    /// while all wait, or the data are not complete yet.
     pub fn keyspace_paused(&self) -> bool {
-        self.pause.is_active() || self.scripting.busy().is_some() || self.loading.is_some()
+        self.pause.is_active()
+            || self.scripting.busy().is_some()
+            || self.scripting.debugged.is_exclusive()
+            || self.is_loading()
     }
 
     /// Whether a client's output has a limit that `output_limit_reached` should look at.
@@ -503,7 +544,7 @@ impl Instance {
         match (session.kind(), session.mode) {
             (ClientKind::Pubsub, _) => limits.pubsub,
             (_, Mode::Monitor) if normal.hard_bytes == 0 && normal.soft_bytes == 0 => limits.pubsub,
-            (_, Mode::Monitor | Mode::Normal) => normal,
+            (_, Mode::Monitor | Mode::Normal | Mode::Debugging) => normal,
         }
     }
 
@@ -566,6 +607,7 @@ impl Instance {
         let more = self
             .keyspace
             .expire_cycle(acceptable_percent, || clock.ticks() >= deadline);
+        effects::propagation::end_unit(self, false);
         if !self.keyspace.changes.is_empty() {
             effects::changes(self);
         }
@@ -578,6 +620,7 @@ impl Instance {
             return false;
         }
         let more = self.keyspace.expire_fields_step(max_fields);
+        effects::propagation::end_unit(self, false);
         if !self.keyspace.changes.is_empty() {
             effects::changes(self);
         }

@@ -22,6 +22,7 @@ pub mod command;
 
 pub mod info;
 
+pub mod append_only;
 pub mod scripting;
 
 pub mod blocking;

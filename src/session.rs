@@ -44,6 +44,19 @@ pub enum Mode {
     #[default]
     Normal,
     Monitor,
+    /// It debugs a script: what it asks is for the debugger.
+    Debugging,
+}
+
+/// Whether the client's scripts are debugged (SCRIPT DEBUG).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Debugging {
+    #[default]
+    No,
+    /// On a branch of the databases, which is forgotten.
+    Forked,
+    /// While all others wait.
+    Sync,
 }
 
 /// Why a client waits instead of being served.
@@ -109,6 +122,15 @@ pub struct Traffic {
     pub argument_bytes: usize,
 }
 
+/// Replies that wait until what they tell of is on the disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Hold {
+    /// The offset of the append-only file that must be settled; 0: nothing waits.
+    pub barrier: u64,
+    /// Bytes of replies that wait for that; what comes behind them waits for more.
+    pub bytes: usize,
+}
+
 /// One client's state.
 pub struct Session {
     pub id: u64,
@@ -128,6 +150,7 @@ pub struct Session {
     /// Whether the peer has yet to agree on how to encrypt; never on a plain connection.
     pub handshaking: bool,
     pub mode: Mode,
+    pub debugging: Debugging,
     pub reply_mode: ReplyMode,
     pub close: Close,
     pub blocked: Option<Blocked>,
@@ -135,6 +158,8 @@ pub struct Session {
     pub waiting: Option<Box<Waiting>>,
     /// Whether no command may wait: it is one of several that run as a unit.
     pub deny_blocking: bool,
+    /// Whether what it sends was decided elsewhere and is carried out as it stands: it replays the append-only file.
+    pub is_obeyed: bool,
     /// What it has queued since MULTI.
     pub transaction: Option<Box<Transaction>>,
     /// Its number among those who watch keys.
@@ -162,6 +187,8 @@ pub struct Session {
     pub counted_evictable: bool,
     /// Most bytes of replies that waited to be sent at once, of late.
     pub reply_peak_bytes: usize,
+    /// How much of them may not leave yet, and until when.
+    pub hold: Hold,
     /// Whether the loop knows that there is something to send.
     pub flush_queued: bool,
     /// Since when the replies have been over the soft limit, in ms; 0 if they are not.
@@ -190,11 +217,13 @@ impl Session {
             authenticated: false,
             handshaking: false,
             mode: Mode::Normal,
+            debugging: Debugging::No,
             reply_mode: ReplyMode::On,
             close: Close::No,
             blocked: None,
             waiting: None,
             deny_blocking: false,
+            is_obeyed: false,
             transaction: None,
             watcher: None,
             subscriptions: None,
@@ -212,6 +241,7 @@ impl Session {
             counted_bytes: 0,
             counted_evictable: false,
             reply_peak_bytes: 0,
+            hold: Hold::default(),
             flush_queued: false,
             soft_limit_since_ms: 0,
         }
@@ -223,6 +253,7 @@ impl Session {
         self.database = 0;
         self.name.clear();
         self.reply_mode = ReplyMode::On;
+        self.debugging = Debugging::No;
         self.no_evict = false;
         self.no_touch = false;
     }

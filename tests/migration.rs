@@ -538,3 +538,27 @@ fn very_many_keys_take_little_memory() {
     let grown = first.resident_bytes().saturating_sub(before);
     assert!(grown < 8 << 20, "{grown} bytes for 30 MB");
 }
+
+#[test]
+fn keys_that_have_arrived_are_deleted_in_the_append_only_file() {
+    let always = ["--appendonly", "yes", "--appendfsync", "always"];
+    let [first, second] = [Server::start(&always), Server::start(&always)];
+    let mut client = first.connect();
+    client.ask("MSET a 1 b 2 c 3 d 4", "+OK\r\n");
+    let go = |rest: &str| format!("MIGRATE 127.0.0.1 {} {rest}", second.port);
+    client.ask(&go("d 0 1000 COPY"), "+OK\r\n");
+    client.ask(&go("\"\" 0 1000 KEYS a none b"), "+OK\r\n");
+    client.send(format!("MULTI\r\n{}\r\nEXEC\r\n", go("c 0 1000")));
+    client.expect("+OK\r\n+QUEUED\r\n*1\r\n+OK\r\n");
+    let appended = |server: &Server| {
+        let path = server
+            .folder
+            .join("appendonlydir/appendonly.aof.1.incr.aof");
+        std::fs::read_to_string(path).expect("an append-only file")
+    };
+    let text = appended(&first).replace("\r\n", " ");
+    assert!(
+        text.ends_with("$1 4 *3 $3 DEL $1 a $1 b *2 $3 DEL $1 c "),
+        "{text}"
+    );
+}

@@ -24,6 +24,7 @@ const LAYERS: &[&[&str]] = &[
         "memory",
         "migration",
         "saving",
+        "append_only",
     ],
     &["persistence"],
     &["keyspace", "net", "disk"],

@@ -6,6 +6,7 @@ that grows warmer or busier favours nobody, and ratios are taken within a round 
 
 import contextlib
 import csv
+import hashlib
 import io
 from dataclasses import dataclass, field
 from statistics import median
@@ -74,6 +75,25 @@ _DELIVER = (Step(("XREADGROUP", "GROUP", "group", "reader", "COUNT", str(MEMBERS
 _PLACES = (Step(("GEOADD", "big", "{i}e-3", "{i}e-3", "place:{i}"), 10_000),)
 _FIELDS = tuple(word for number in range(50) for word in (f"field:{number}", "x" * 16))
 
+# Scripts as applications have them: a lock given back, many small commands, a limiter of rates, and nothing but arithmetic.
+_UNLOCK = "if redis.call('get',KEYS[1])==ARGV[1] then return redis.call('del',KEYS[1]) else return 0 end"
+_CALLS = """for i=1,7 do redis.call('SET',KEYS[1],i) redis.call('GET',KEYS[1]) end
+for i=1,6 do redis.call('HSET',KEYS[2],i,ARGV[1]) end return redis.call('GET',KEYS[1])"""
+_LIMITER = """local used=redis.call('INCR',KEYS[1])
+if used==1 then redis.call('PEXPIRE',KEYS[1],ARGV[2]) end
+if used>tonumber(ARGV[1]) then return {0,redis.call('PTTL',KEYS[1])} end
+return {1,tonumber(ARGV[1])-used}"""
+_LOOP = "local n=0 for i=1,100000 do n=n+i*2-1 end return n"
+
+
+def _script_test(name, script, keys=(), arguments=(), prepare=(), share=0.2, numbers=None):
+    """A script that is called by its digest."""
+    digest = hashlib.sha1(script.encode()).hexdigest()
+    load = Step(("SCRIPT", "LOAD", script), 0)
+    words = ("EVALSHA", digest, str(len(keys)), *keys, *arguments)
+    return _own_test(name, words, (load, *prepare), share, numbers=numbers)
+
+
 TESTS = [
     Test("PING_INLINE", "PING"),
     Test("PING_MBULK", "PING"),
@@ -113,6 +133,12 @@ TESTS = [
     _own_test("BITCOUNT_1MB", ("BITCOUNT", "big"), (Step(("SETBIT", "big", "8388607", "1"), 1),), share=0.004),
     _own_test("PFADD", ("PFADD", "big", RANDOM), (), numbers=1_000_000),
     _own_test("PFCOUNT", ("PFCOUNT", "big"), (Step(("PFADD", "big", "{i}"), MEMBERS),)),
+    # Most locks are there still when they are given back.
+    _script_test("EVALSHA_UNLOCK", _UNLOCK, (f"lock:{RANDOM}",), ("token",),
+                 (Step(("SET", "lock:{i}", "token"), MEMBERS),), share=0.1, numbers=MEMBERS),
+    _script_test("EVALSHA_CALLS_21", _CALLS, ("other", "big"), (VALUE,), share=0.05),
+    _script_test("EVALSHA_LIMITER", _LIMITER, (f"rate:{RANDOM}",), ("10", "600000"), numbers=MEMBERS),
+    _script_test("EVALSHA_LOOP_100000", _LOOP, share=0.0005),
     Test("MULTI_SET_10", "MULTI", drive=drivers.transactions, share=0.1, has_floor=False),
     Test("PUBLISH_1", "PUBLISH", drive=drivers.publish(1), share=0.3, has_floor=False),
     Test("PUBLISH_100", "PUBLISH", drive=drivers.publish(100), share=0.02, has_floor=False),

@@ -36,6 +36,7 @@ pub fn serve_key(instance: &mut Instance, id: InterestId) {
             // To one that is being closed nobody could deliver what is taken out for it.
             if session.close == Close::No {
                 run_again(instance, &mut session);
+                effects::propagation::end_unit(instance, true);
             }
             instance.clients.restore(session);
         }

@@ -6,7 +6,8 @@ use crate::effects;
 use crate::info;
 use crate::instance::Instance;
 use crate::resp::reply::{Mark, Reply};
-use crate::session::{Blocked, Close, ReplyMode, Session};
+use crate::scripting::debugger;
+use crate::session::{Blocked, Close, Mode, ReplyMode, Session};
 
 use super::gate::{self, Verdict};
 use super::spec::{Flag, FlagSet, Group};
@@ -175,6 +176,10 @@ fn run(
     args: Args<'_>,
     resolved: Option<CommandId>,
 ) -> Flow {
+    if session.mode == Mode::Debugging {
+        debugger::command(instance, session, reply, args);
+        return Flow::Done;
+    }
     instance.make_room();
     match gate::admit(instance, session, reply.protocol(), args, resolved) {
         Verdict::Run(command) => {
@@ -234,7 +239,10 @@ fn leave_out(session: &mut Session, reply: &mut Reply, mark: Mark) {
 pub fn call(context: &mut Context<'_>, args: Args<'_>) {
     let command = context.instance.commands.get(context.command);
     let (handler, flags) = (command.spec.handler, command.flags);
-    context.instance.keyspace.no_touch = context.session.no_touch;
+    let keyspace = &mut context.instance.keyspace;
+    keyspace.no_touch = context.session.no_touch;
+    let total = keyspace.changes.total();
+    keyspace.changes.propagation.begin(total);
     info::crash::begin_command(context.command);
     let result = handler(context, args);
     info::crash::end_command();
@@ -272,6 +280,9 @@ fn settle(context: &mut Context<'_>, args: Args<'_>, flags: FlagSet, elapsed: u6
     }
     if !session.redacted.is_empty() {
         session.redacted.clear();
+    }
+    if instance.keyspace.changes.propagation.is_on() {
+        effects::propagation::command_done(instance, session.database, args, *command, flags);
     }
     if instance.has_effects() {
         effects::after_command(instance, session);

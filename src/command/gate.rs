@@ -37,11 +37,7 @@ pub fn admit(
     resolved: Option<CommandId>,
 ) -> Verdict {
     let Some(id) = resolved else {
-        return if is_http(args.at(0)) {
-            Verdict::Abort
-        } else {
-            Verdict::Refuse(unknown_command(args))
-        };
+        return admit_unknown(args);
     };
     let command = instance.commands.get(id);
     let shape = check_shape(command, args);
@@ -97,15 +93,11 @@ fn admit_now(
     if let Err(error) = check_state(instance, command, flags) {
         return Verdict::Refuse(error);
     }
+    if instance.scripting.debugged.is_exclusive() {
+        return Verdict::Postpone;
+    }
     if session.mode == Mode::Monitor {
-        // Of no use to a monitor, and no pause holds one back: as in Redis, where it is half a replica.
-        return if flags.intersects(KEYSPACE_ACCESS) {
-            Verdict::Refuse(CommandError::fixed(
-                "ERR Replica can't interact with the keyspace",
-            ))
-        } else {
-            Verdict::Run(id)
-        };
+        return for_monitor(id, flags);
     }
     if instance.pause.is_active() && instance.pause.holds(flags, instance.now_ms()) {
         return Verdict::Postpone;
@@ -119,6 +111,25 @@ fn admit_now(
             .holds(instance, session, command, flags, args)
     {
         return Verdict::Postpone;
+    }
+    Verdict::Run(id)
+}
+
+#[cold]
+fn admit_unknown(args: Args<'_>) -> Verdict {
+    match is_http(args.at(0)) {
+        true => Verdict::Abort,
+        false => Verdict::Refuse(unknown_command(args)),
+    }
+}
+
+/// Keys are of no use to a monitor, and no pause holds one back: as in Redis, where it is half a replica.
+#[cold]
+fn for_monitor(id: CommandId, flags: FlagSet) -> Verdict {
+    if flags.intersects(KEYSPACE_ACCESS) {
+        return Verdict::Refuse(CommandError::fixed(
+            "ERR Replica can't interact with the keyspace",
+        ));
     }
     Verdict::Run(id)
 }
@@ -210,7 +221,12 @@ fn check_restrictions(
     if changes && instance.refuses_writes_for_failed_save() {
         return Err(CommandError::fixed(SAVE_FAILED));
     }
-    if instance.loading.is_some() && !command.flags.has(Flag::Loading) {
+    if changes && let Some(reason) = instance.aof.denial() {
+        return Err(CommandError::new(format!(
+            "MISCONF Errors writing to the AOF file: {reason}"
+        )));
+    }
+    if instance.is_loading() && !command.flags.has(Flag::Loading) {
         return Err(CommandError::fixed(
             "LOADING Redis is loading the dataset in memory",
         ));

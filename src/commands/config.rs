@@ -136,7 +136,7 @@ fn set(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         .collect();
     let asked = SetContext {
         is_local_client: context.session.address.is_local(),
-        is_loading: context.instance.loading.is_some(),
+        is_loading: context.instance.is_loading(),
     };
     config_apply::set(context.instance, &pairs, asked)
         .map_err(|error| CommandError::new(error.to_string()))?;

@@ -56,6 +56,13 @@ static APPLIERS: &[(&str, Apply)] = &[
         make_room_for_clients(instance, before)
     }),
     ("dir", |instance, _| enter_folder(instance)),
+    ("aof-disable-auto-gc", |instance, _| {
+        if !instance.config.aof_disable_auto_gc {
+            instance.remove_history_now();
+        }
+        Ok(())
+    }),
+    ("appendonly", |instance, _| switch_append_only(instance)),
     ("loglevel", |instance, _| set_log_level(instance)),
     ("crash-log-enabled", |instance, _| {
         crash::set_enabled(instance.config.crash_log_enabled).map_err(|error| system_reason(&error))
@@ -168,6 +175,21 @@ fn make_room_for_clients(instance: &mut Instance, before: &Config) -> Result<(),
 
 fn enter_folder(instance: &Instance) -> Result<(), String> {
     std::env::set_current_dir(&instance.config.dir).map_err(|error| system_reason(&error))
+}
+
+fn switch_append_only(instance: &mut Instance) -> Result<(), String> {
+    const REFUSAL: &str = "Unable to turn on AOF. Check server logs.";
+    let switched = match instance.config.appendonly {
+        true => instance.turn_on_append_only(),
+        false => instance.turn_off_append_only(),
+    };
+    switched.map_err(|error| {
+        log::warn!(
+            "Can't turn the append-only file on or off: {}",
+            system_reason(&error)
+        );
+        REFUSAL.to_string()
+    })
 }
 
 fn set_log_level(instance: &Instance) -> Result<(), String> {

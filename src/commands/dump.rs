@@ -10,6 +10,8 @@ use crate::persistence::rdb::{Payload, Writer};
 use crate::persistence::values::{LoadBuffer, LoadSettings, Loaded, load, save};
 use crate::resp::number::parse_i64;
 
+use super::strings::propagate_removal;
+
 /// RESTORE under either of its names.
 const RESTORE: CommandSpec = CommandSpec {
     arity: -4,
@@ -163,6 +165,7 @@ fn restore(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let (keyspace, database, reply) = context.parts();
     if expiry_ms.is_some_and(|time_ms| time_ms <= now_ms) {
         if present && keyspace.remove(database, key) {
+            propagate_removal(keyspace, key);
             keyspace
                 .changes
                 .notify(EventClass::Generic, "del", database, key);
@@ -178,6 +181,20 @@ fn restore(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let mut buffer = LoadBuffer::default();
     let record = Record::new(key, loaded.into_new(&mut buffer), expiry_ms, access);
     keyspace.settle_in(database, record);
+    if let Some(expiry_ms) = expiry_ms.filter(|_| !options.absolute)
+        && keyspace.changes.propagation.is_on()
+    {
+        let mut digits = itoa::Buffer::new();
+        let moment = digits.format(expiry_ms).as_bytes();
+        let words = args.iter().enumerate();
+        let words = words.map(|(index, word)| if index == 2 { moment } else { word });
+        let absolute: [&[u8]; 1] = [b"ABSTTL"];
+        let words = words.chain(absolute);
+        keyspace
+            .changes
+            .propagation
+            .replace_with(args.len() + 1, words);
+    }
     keyspace
         .changes
         .notify(EventClass::Generic, "restore", database, key);

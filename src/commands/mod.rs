@@ -2,6 +2,7 @@
 //! the same order. Never touches a socket.
 
 pub mod acl;
+pub mod appending;
 pub mod bitfield;
 pub mod bitmaps;
 pub mod client;
@@ -75,6 +76,7 @@ pub static FAMILIES: &[&[CommandSpec]] = &[
     object::COMMANDS,
     pubsub::COMMANDS,
     saving::COMMANDS,
+    appending::COMMANDS,
     scan::COMMANDS,
     scripting::COMMANDS,
     scripting::functions::COMMANDS,

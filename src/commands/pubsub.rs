@@ -1,11 +1,13 @@
 //! SUBSCRIBE, PUBLISH and their kin: messages to whoever listens.
 
+use crate::clients::Clients;
 use crate::command::help;
 use crate::command::spec::{
     Argument, ArgumentFlag, ArgumentKind, Channels, CommandSpec, Flag, Group, KeyFlag, KeySpec,
 };
 use crate::command::{Args, CommandError, CommandResult, Context};
-use crate::pubsub::{Payload, Topic};
+use crate::instance::Instance;
+use crate::pubsub::{Payload, PubSub, Topic};
 use crate::resp::Reply;
 
 /// Messages of this size or more are shared between those who get them, in bytes.
@@ -281,22 +283,27 @@ fn confirm(context: &mut Context<'_>, topic: Topic, kind: &[u8], name: Option<&[
 }
 
 fn publish(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    let instance = &mut *context.instance;
-    let told = instance
-        .pubsub
-        .publish(&mut instance.clients, args.at(1), &payload(args));
+    let told = tell(context.instance, |pubsub, clients| {
+        pubsub.publish(clients, args.at(1), &payload(args))
+    });
     context.reply.integer(told as i64);
     Ok(())
 }
 
 fn spublish(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    let instance = &mut *context.instance;
-    let clients = &mut instance.clients;
-    let told = instance
-        .pubsub
-        .publish_to_shard(clients, args.at(1), &payload(args));
+    let told = tell(context.instance, |pubsub, clients| {
+        pubsub.publish_to_shard(clients, args.at(1), &payload(args))
+    });
     context.reply.integer(told as i64);
     Ok(())
+}
+
+/// Has all listeners be told, or only counted if nobody is to hear of it.
+fn tell(instance: &mut Instance, publish: impl FnOnce(&PubSub, &mut Clients) -> usize) -> usize {
+    if instance.is_secluded {
+        return publish(&instance.pubsub, &mut Clients::default());
+    }
+    publish(&instance.pubsub, &mut instance.clients)
 }
 
 fn payload(args: Args<'_>) -> Payload<'_> {

@@ -13,7 +13,7 @@ pub static COMMANDS: &[CommandSpec] = &[
     CommandSpec {
         name: "keys",
         arity: 2,
-        flags: &[Flag::ReadOnly],
+        flags: &[Flag::ReadOnly, Flag::TouchesArbitraryKeys],
         categories: &[Category::Keyspace, Category::Dangerous],
         tips: &["request_policy:all_shards", "nondeterministic_output_order"],
         complexity: "O(N) with N the number of keys in the database; O(1) for a pattern without wildcards.",
@@ -25,7 +25,7 @@ pub static COMMANDS: &[CommandSpec] = &[
     CommandSpec {
         name: "scan",
         arity: -2,
-        flags: &[Flag::ReadOnly],
+        flags: &[Flag::ReadOnly, Flag::TouchesArbitraryKeys],
         categories: &[Category::Keyspace],
         tips: &[
             "nondeterministic_output",

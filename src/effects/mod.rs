@@ -6,6 +6,7 @@
 mod events;
 pub mod latency;
 pub mod monitor;
+pub mod propagation;
 pub mod slowlog;
 
 use crate::blocking::wake;
@@ -51,6 +52,9 @@ fn is_secret(session: &Session, flags: FlagSet, index: usize) -> bool {
 /// Tells of the changes of the command that has just run. Those who wait for a key are served when the outermost one is over.
 #[cold]
 pub fn after_command(instance: &mut Instance, actor: &Session) {
+    if instance.is_secluded {
+        return;
+    }
     instance.close_overfull();
     tell(instance, Some(actor.actor));
     if instance.nesting == 0 {

@@ -20,7 +20,7 @@ pub fn feed(
     args: Args<'_>,
     flags: FlagSet,
 ) {
-    if flags.has(Flag::SkipMonitor) || flags.has(Flag::Admin) {
+    if flags.has(Flag::SkipMonitor) || flags.has(Flag::Admin) || instance.is_secluded {
         return;
     }
     let line = Bytes::from(line(instance, session, args, flags));

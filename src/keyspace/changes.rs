@@ -3,6 +3,7 @@
 use crate::config::{self, KeyspaceEvents};
 
 use super::interest::{Interest, InterestId};
+use super::propagation::Propagation;
 
 /// The classes of keyspace events, one character each in `notify-keyspace-events`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,6 +87,8 @@ pub struct Changes {
     event_classes: u16,
     log: Vec<Change>,
     interest: Interest,
+    /// What is passed on of them.
+    pub propagation: Propagation,
 }
 
 impl Changes {
@@ -147,6 +150,7 @@ impl Changes {
     /// A key was removed because its time was over.
     #[inline]
     pub fn expired(&mut self, database: usize, key: &[u8]) {
+        self.propagation.delete(database, key);
         if self.listens {
             self.log_touched(database, key, true);
         }
@@ -168,6 +172,7 @@ impl Changes {
 
     /// A key was removed to make room. Like expiry this does not count as a change of the server's own.
     pub fn evicted(&mut self, database: usize, key: &[u8]) {
+        self.propagation.delete(database, key);
         self.touched(database, key);
         self.notify(EventClass::Evicted, "evicted", database, key);
     }
@@ -216,5 +221,17 @@ impl Changes {
             }
         }
         log
+    }
+
+    /// Puts the log and the number of changes away, and begins an empty log.
+    pub(super) fn set_aside(&mut self) -> (Vec<Change>, u64) {
+        (std::mem::take(&mut self.log), self.total)
+    }
+
+    /// Goes on with what was put away; what came since is forgotten.
+    pub(super) fn restore(&mut self, log: Vec<Change>, total: u64) {
+        self.take();
+        self.log = log;
+        self.total = total;
     }
 }

@@ -327,6 +327,19 @@ impl Database {
         self.fields_due.take()
     }
 
+    /// Another database with the same keys, to be changed apart from this one. O(1).
+    pub fn fork(&self) -> Database {
+        Database {
+            records: self.records.fork(),
+            volatile: self.volatile.fork(),
+            fields_due: self.fields_due.fork(),
+            expiry_cursor: 0,
+            eviction_cursor: 0,
+            stale_share: self.stale_share,
+            average_ttl_ms: self.average_ttl_ms,
+        }
+    }
+
     /// An immutable version of the present state. O(1).
     pub fn pin(&self) -> Pinned<Record> {
         self.records.pin()

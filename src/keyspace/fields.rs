@@ -52,7 +52,10 @@ impl Keyspace {
         let hash = self.hash(key);
         let now_ms = self.now_ms;
         let Keyspace {
-            databases, seed, ..
+            databases,
+            seed,
+            changes,
+            ..
         } = self;
         let Some((record, volatile)) = databases[database].get_with_index(hash, key) else {
             return 0;
@@ -67,7 +70,9 @@ impl Keyspace {
         let Some(mut fields) = HashEditor::of(&mut value, Limits::NONE) else {
             return 0;
         };
-        let removed = fields.remove_due(now_ms, max_fields);
+        let removed = fields.remove_due(now_ms, max_fields, |name| {
+            changes.propagation.add(database, &[b"HDEL", key, name]);
+        });
         let (after_ms, is_empty) = (fields.read().next_expiry_ms(), fields.is_empty());
         self.note_field_expiry(database, key, before_ms, after_ms);
         if removed > 0 {

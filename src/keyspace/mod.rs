@@ -4,6 +4,7 @@
 //! the loop sets `now_ms`.
 
 mod access;
+mod branch;
 pub mod changes;
 mod condemned;
 pub mod database;
@@ -12,6 +13,7 @@ pub mod expiry;
 mod fields;
 mod interest;
 mod naming;
+pub mod propagation;
 pub mod reclaim;
 pub mod record;
 mod relocate;
@@ -20,9 +22,11 @@ mod value_mut;
 mod version;
 
 pub use access::AccessPolicy;
+pub use branch::Branch;
 pub use changes::{Change, Changes, EventClass};
 pub use database::{Database, Expiry};
 pub use interest::{Interest, InterestId};
+pub use propagation::Propagation;
 pub use record::{NewValue, Record, Value, displaced_bytes, held_bytes};
 pub use text::Text;
 pub use value_mut::ValueMut;
@@ -381,10 +385,7 @@ impl Keyspace {
         self.changes.flushed(database, count);
         if count > 0 {
             self.touch_wanted(database, &[database]);
-            let (records, volatile) = self.databases[database].take();
-            self.garbage.add(records, volatile, count);
-            let fields_due = self.databases[database].take_fields_due();
-            self.garbage.add_fields_due(fields_due);
+            discard_all(&mut self.garbage, &mut self.databases[database]);
         }
         count
     }
@@ -474,4 +475,12 @@ impl Keyspace {
             .iter_mut()
             .fold(false, |more, database| more | database.shrink_step(entries))
     }
+}
+
+/// Lets go of all that a database holds; the memory is given back by a job.
+fn discard_all(garbage: &mut ReclaimQueue, database: &mut Database) {
+    let count = database.len();
+    let (records, volatile) = database.take();
+    garbage.add(records, volatile, count);
+    garbage.add_fields_due(database.take_fields_due());
 }

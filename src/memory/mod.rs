@@ -230,6 +230,9 @@ impl Instance {
 
     /// Tells of what was evicted.
     fn finish_slice(&mut self, spent_ticks: u64) {
+        if self.nesting == 0 {
+            effects::propagation::end_unit(self, false);
+        }
         if !self.keyspace.changes.is_empty() {
             let before_bytes = self.counted_memory();
             effects::changes(self);

@@ -179,6 +179,8 @@ impl Migrations {
 /// Errors: it has failed already.
 pub fn begin(context: &mut Context<'_>, order: Order, args: Args<'_>) -> CommandResult {
     let instance = &mut *context.instance;
+    // The keys that have arrived are passed on as deleted.
+    instance.keyspace.changes.propagation.suppress();
     let Some(registry) = instance.migrations.registry.take() else {
         return run_to_end(context, order);
     };
@@ -287,6 +289,7 @@ pub fn run(instance: &mut Instance) {
         }
     }
     instance.migrations.registry = Some(registry);
+    effects::propagation::end_unit(instance, false);
     if !instance.keyspace.changes.is_empty() {
         effects::changes(instance);
     }

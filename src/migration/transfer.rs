@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::rc::Rc;
 
+use crate::keyspace::propagation::encode;
 use crate::keyspace::{EventClass, Keyspace, Record};
 use crate::persistence::rdb::Writer;
 use crate::persistence::values::{Serialization, save};
@@ -60,6 +61,8 @@ pub struct Transfer {
     pub answered: usize,
     /// A reply that has come in part.
     line: Vec<u8>,
+    /// The keys whose removal is yet to be passed on.
+    removed: Vec<usize>,
 }
 
 impl Transfer {
@@ -146,9 +149,25 @@ impl Transfer {
         self.line.is_empty()
     }
 
-    /// Takes what has come in. Keys that have arrived are removed here, unless they are to stay. Tells whether it can be what
-    /// was asked for.
-    pub fn receive(&mut self, mut bytes: &[u8], order: &Order, keyspace: &mut Keyspace) -> bool {
+    /// Takes what has come in. Keys that have arrived are removed here, unless they are to stay, and their removal is passed
+    /// on. Tells whether it can be what was asked for.
+    pub fn receive(&mut self, bytes: &[u8], order: &Order, keyspace: &mut Keyspace) -> bool {
+        let is_sound = self.take_replies(bytes, order, keyspace);
+        if !self.removed.is_empty() {
+            let removed = self.removed.drain(..);
+            let keys = removed.map(|number| &*order.keys[number]);
+            let deletion: &[u8] = b"DEL";
+            let (database, count) = (order.database, keys.len() + 1);
+            let words = std::iter::once(deletion).chain(keys);
+            keyspace
+                .changes
+                .propagation
+                .add_with(database, count, words);
+        }
+        is_sound
+    }
+
+    fn take_replies(&mut self, mut bytes: &[u8], order: &Order, keyspace: &mut Keyspace) -> bool {
         while let Some(end) = memchr::memchr(b'\n', bytes) {
             self.line.extend_from_slice(&bytes[..end]);
             bytes = &bytes[end + 1..];
@@ -178,19 +197,21 @@ impl Transfer {
         self.answered += 1;
         if let Some(error) = self.refusal.clone().or(error) {
             self.error.get_or_insert(error);
-        } else if !order.copies {
-            remove(keyspace, order.database, &order.keys[number]);
+        } else if !order.copies && remove(keyspace, order.database, &order.keys[number]) {
+            self.removed.push(number);
         }
         true
     }
 }
 
-fn remove(keyspace: &mut Keyspace, database: usize, key: &[u8]) {
-    if keyspace.remove(database, key) {
+fn remove(keyspace: &mut Keyspace, database: usize, key: &[u8]) -> bool {
+    let is_gone = keyspace.remove(database, key);
+    if is_gone {
         keyspace
             .changes
             .notify(EventClass::Generic, "del", database, key);
     }
+    is_gone
 }
 
 fn payload_of(record: &Record, serialization: &mut Serialization, compresses: bool) -> Vec<u8> {
@@ -202,14 +223,5 @@ fn payload_of(record: &Record, serialization: &mut Serialization, compresses: bo
 }
 
 fn write_request(output: &mut Vec<u8>, words: &[&[u8]]) {
-    let mut digits = itoa::Buffer::new();
-    output.push(b'*');
-    output.extend_from_slice(digits.format(words.len()).as_bytes());
-    for word in words {
-        output.extend_from_slice(b"\r\n$");
-        output.extend_from_slice(digits.format(word.len()).as_bytes());
-        output.extend_from_slice(b"\r\n");
-        output.extend_from_slice(word);
-    }
-    output.extend_from_slice(b"\r\n");
+    encode(output, words.len(), words.iter().copied());
 }

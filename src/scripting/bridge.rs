@@ -12,12 +12,13 @@ use crate::resp::reply::Protocol;
 use crate::saving::SAVE_FAILED;
 use crate::session::Session;
 
+use super::debugger::Console;
 use super::failure;
 use super::into_lua::{self, Pushed};
-use super::lua::{Host, Kind, Outcome, Raise, Stack};
+use super::lua::{Halt, Host, Kind, Moment, Outcome, Raise, Stack};
 use super::numbers::{self, Random48};
 use super::run::Run;
-use super::service::Service;
+use super::service::{self, Service};
 
 /// Commands that scripts which may not write may not call.
 const CHANGES: FlagSet = FlagSet::of(&[Flag::Write, Flag::MayReplicate]);
@@ -30,12 +31,33 @@ pub struct Bridge<'a> {
     /// What they reply.
     pub reply: &'a mut Reply,
     pub run: &'a mut Run,
+    /// What it is debugged with, if it is.
+    pub console: Option<&'a mut Console>,
 }
 
 impl Host for Bridge<'_> {
     #[inline]
     fn serve(&mut self, service: u32, stack: &mut Stack) -> Outcome {
-        match Service::of(service) {
+        let service = Service::of(service);
+        if self.console.is_some() {
+            return self.serve_and_show(service, stack);
+        }
+        self.serve_any(service, stack)
+    }
+
+    fn follow(&mut self, stack: &mut Stack, moment: Moment) -> Result<Halt, Raise> {
+        let is_overdue = moment == Moment::Passed && self.is_overdue();
+        match &mut self.console {
+            Some(console) => console.follow(stack, moment, is_overdue),
+            None => Ok(Halt::No),
+        }
+    }
+}
+
+impl Bridge<'_> {
+    #[inline]
+    fn serve_any(&mut self, service: Service, stack: &mut Stack) -> Outcome {
+        match service {
             Service::Call => self.call(stack, true),
             Service::ProtectedCall => self.call(stack, false),
             Service::Log => log(stack),
@@ -47,6 +69,8 @@ impl Host for Bridge<'_> {
                 Ok(1)
             }
             Service::Debug => Ok(0),
+            Service::ErrorReply => service::error_reply(stack),
+            Service::StatusReply => service::status_reply(stack),
             Service::Random => random(&mut self.run.random, stack),
             Service::RandomSeed => random_seed(&mut self.run.random, stack),
             Service::RegisterFunction => failure::misuse(
@@ -55,6 +79,77 @@ impl Host for Bridge<'_> {
             ),
         }
     }
+}
+
+/// While the script is debugged.
+impl Bridge<'_> {
+    /// Does what a script asks for, and shows what is of interest.
+    #[cold]
+    fn serve_and_show(&mut self, service: Service, stack: &mut Stack) -> Outcome {
+        let Some(console) = &mut self.console else {
+            return self.serve_any(service, stack);
+        };
+        let is_call = matches!(service, Service::Call | Service::ProtectedCall);
+        let shows = console.shows_commands();
+        match service {
+            Service::Breakpoint => {
+                console.ask();
+                stack.push_bool(true);
+                return Ok(1);
+            }
+            Service::Debug => {
+                console.show_values(stack);
+                return Ok(0);
+            }
+            Service::Call | Service::ProtectedCall if shows => {
+                // What cannot be a command is told of as an error.
+                let _ = with_arguments(stack, |arguments| console.show_command(arguments));
+            }
+            _ => {}
+        }
+        // As it was given: without the code that it may lack.
+        let given = (service == Service::ErrorReply && stack.len() == 1)
+            .then(|| stack.bytes(1).map(failure::lossy))
+            .flatten();
+        self.reply.clear();
+        let outcome = self.serve_any(service, stack);
+        let Some(console) = self.console.as_mut().filter(|_| shows) else {
+            return outcome;
+        };
+        if is_call && !self.reply.is_empty() {
+            console.show_reply(&self.reply.to_vec());
+        } else if let Some(given) = given {
+            console.show_error(format!("-{}", given.trim_start_matches('-')).as_bytes());
+        } else if is_call || outcome == Err(Raise::Value) || is_error(stack) {
+            let text = failure::read(stack, -1).text;
+            console.show_error(text.strip_prefix("ERR ").unwrap_or(&text).as_bytes());
+        }
+        outcome
+    }
+
+    /// Whether it has run for longer than a script should since it stopped last.
+    fn is_overdue(&self) -> bool {
+        /// In ms, where scripts may run as long as they like.
+        const UNLIMITED_MS: u64 = 5000;
+        let limit_ms = match self.instance.config.busy_reply_threshold {
+            0 => UNLIMITED_MS,
+            limit_ms => limit_ms,
+        };
+        let clock = &self.instance.clock;
+        let elapsed = clock.ticks().saturating_sub(self.run.started);
+        clock.ticks_as_nanos(elapsed) / 1_000_000 >= limit_ms
+    }
+}
+
+/// Whether a table with a field `err` is on top.
+fn is_error(stack: &mut Stack) -> bool {
+    if stack.kind(-1) != Kind::Table {
+        return false;
+    }
+    stack.push_field(-1, b"err");
+    let is_error = stack.kind(-1) == Kind::String;
+    stack.pop(1);
+    is_error
 }
 
 /// The arguments of a command, as a script gives them: numbers become texts.

@@ -93,6 +93,11 @@ impl Engine {
         stack.pop(2);
     }
 
+    /// The table of globals that scripts see.
+    pub fn globals(&self) -> Reference {
+        self.globals
+    }
+
     /// Pushes the error handler and above it a function, as a call wants them.
     pub fn push_call(&mut self, function: &Reference) {
         self.lua.stack().truncate(0);

@@ -3,6 +3,7 @@
 //! ```text
 //! EVAL, EVALSHA → cache (compiled scripts)   ┐
 //! FCALL         → functions (libraries)      ├→ run::start → lua::Lua → bridge → command::call
+//! SCRIPT DEBUG, then EVAL                    ┘  debugger::start
 //! ```
 //!
 //! Scripts and functions have a state each. Never runs two scripts at a time, and never re-enters the loop: a script that takes too
@@ -10,6 +11,7 @@
 
 mod bridge;
 pub mod cache;
+pub mod debugger;
 mod dialect;
 mod engine;
 mod failure;
@@ -30,6 +32,7 @@ use crate::session::Session;
 use crate::transaction::Rest;
 
 use cache::{Script, ScriptCache};
+use debugger::Sessions;
 use engine::Engine;
 use functions::Libraries;
 use numbers::Random48;
@@ -57,6 +60,7 @@ pub struct Scripting {
     /// Memory of the states when they were last seen, in bytes.
     engine_bytes: [usize; 2],
     pub suspended: Option<Box<Suspended>>,
+    pub debugged: Sessions,
     session: Option<Box<Session>>,
     reply: Reply,
     /// The random numbers of all scripts: the same after every start.
@@ -147,11 +151,7 @@ impl Scripting {
             self.evicted += 1;
         }
         self.put_engine(Kind::Script, engine);
-        place.map_err(|message| {
-            CommandError::new(format!(
-                "ERR Error compiling script (new function): {message}"
-            ))
-        })
+        place.map_err(compile_error)
     }
 
     /// Forgets all scripts, and the state that ran them.
@@ -160,4 +160,11 @@ impl Scripting {
         self.engines[Kind::Script as usize] = None;
         self.engine_bytes[Kind::Script as usize] = 0;
     }
+}
+
+/// A script cannot be compiled.
+fn compile_error(message: String) -> CommandError {
+    CommandError::new(format!(
+        "ERR Error compiling script (new function): {message}"
+    ))
 }

@@ -26,6 +26,7 @@ use crate::session::{Blocked, Session, Token};
 use crate::transaction::Rest;
 
 use super::bridge::{Bridge, Replication};
+use super::debugger::Console;
 use super::engine::{Engine, push_list};
 use super::failure;
 use super::flags::ScriptFlags;
@@ -35,7 +36,7 @@ use super::numbers::Random48;
 use super::{Kind, Scripting};
 
 /// How long a suspended script runs at a time, in ns.
-const SLICE_NS: u64 = 500_000;
+pub(super) const SLICE_NS: u64 = 500_000;
 
 /// What is to be run.
 pub struct Program<'a> {
@@ -73,11 +74,13 @@ pub struct Run {
 
 /// A script that stands still, with everything that it needs to go on.
 pub struct Suspended {
-    engine: Box<Engine>,
+    pub(super) engine: Box<Engine>,
     session: Box<Session>,
     reply: Reply,
     pub run: Run,
-    caller: Token,
+    pub(super) caller: Token,
+    /// What it is debugged with, if it is.
+    pub(super) console: Option<Box<Console>>,
     command: CommandId,
     pub request: OwnedArgs,
     ticks: u64,
@@ -106,7 +109,7 @@ pub fn count_keys(args: Args<'_>) -> Result<usize, CommandError> {
 }
 
 /// Every reason not to run a script at all.
-fn admit(program: &Program<'_>) -> CommandResult {
+pub(super) fn admit(program: &Program<'_>) -> CommandResult {
     let flags = program.flags;
     if !flags.is_compatible && !flags.no_writes && program.is_read_only {
         return Err(CommandError::fixed(
@@ -116,21 +119,9 @@ fn admit(program: &Program<'_>) -> CommandResult {
     Ok(())
 }
 
-/// Runs a script and writes its reply, or suspends it when its time is up.
-///
-/// Errors: what it ended with.
-pub fn start(
-    context: &mut Context<'_>,
-    args: Args<'_>,
-    program: &Program<'_>,
-    mut engine: Box<Engine>,
-) -> CommandResult {
-    if let Err(error) = admit(program) {
-        context.instance.scripting.put_engine(program.kind, engine);
-        return Err(error);
-    }
+/// Tells monitors of the caller's command: of the script's own they are told after it.
+pub(super) fn feed_monitors(context: &mut Context<'_>, args: Args<'_>) {
     if context.instance.clients.has_monitors() {
-        // The script's own commands are told of after it.
         let flags = FlagSet::default();
         effects::monitor::feed(
             context.instance,
@@ -140,6 +131,15 @@ pub fn start(
             flags,
         );
     }
+}
+
+/// Puts a program with its keys and arguments on the stack of its state, ready to be called; gives how many values its function takes.
+pub(super) fn make_ready(
+    context: &mut Context<'_>,
+    args: Args<'_>,
+    program: &Program<'_>,
+    mut engine: Box<Engine>,
+) -> (Suspended, i32) {
     engine.push_call(&program.function);
     let keys = args.iter().skip(3).take(program.keys);
     let arguments = args.slice_from(3 + program.keys);
@@ -155,25 +155,45 @@ pub fn start(
             2
         }
     };
-    let lap_started = context.instance.lap_start();
     let run = begin(context.instance, program);
     let session = session_for(context);
-    let reply = std::mem::take(&mut context.instance.scripting.reply);
-    let mut suspended = Suspended {
+    let mut reply = std::mem::take(&mut context.instance.scripting.reply);
+    reply.set_protocol(Protocol::Resp2);
+    let suspended = Suspended {
         engine,
         session,
         reply,
         run,
         caller: context.session.token,
+        console: None,
         command: context.command,
         request: OwnedArgs::default(),
         ticks: 0,
         rest: None,
     };
-    suspended.reply.set_protocol(Protocol::Resp2);
+    (suspended, count)
+}
+
+/// Runs a script and writes its reply, or suspends it when its time is up.
+///
+/// Errors: what it ended with.
+pub fn start(
+    context: &mut Context<'_>,
+    args: Args<'_>,
+    program: &Program<'_>,
+    engine: Box<Engine>,
+) -> CommandResult {
+    if let Err(error) = admit(program) {
+        context.instance.scripting.put_engine(program.kind, engine);
+        return Err(error);
+    }
+    feed_monitors(context, args);
+    let lap_started = context.instance.lap_start();
+    let (mut suspended, count) = make_ready(context, args, program, engine);
     context.instance.nesting += 1;
     set_deadline(context.instance, &mut suspended);
-    let progress = advance(context.instance, &mut suspended, Order::Call(count));
+    let is_obeyed = context.session.is_obeyed;
+    let progress = begin_call(context.instance, &mut suspended, count, is_obeyed);
     context.instance.set_lap_start(lap_started);
     if progress == Progress::Paused {
         warn_of(context.instance, &suspended.run);
@@ -187,6 +207,22 @@ pub fn start(
     context.instance.nesting -= 1;
     put_away(&mut context.instance.scripting, suspended);
     result
+}
+
+/// Calls the script. One of the append-only file runs to its end: what follows there builds on what it does.
+fn begin_call(
+    instance: &mut Instance,
+    suspended: &mut Suspended,
+    count: i32,
+    is_obeyed: bool,
+) -> Progress {
+    let progress = advance(instance, suspended, Order::Call(count));
+    if progress != Progress::Paused || !is_obeyed {
+        return progress;
+    }
+    warn_of(instance, &suspended.run);
+    suspended.engine.lua.set_deadline(u64::MAX, u64::MAX);
+    advance(instance, suspended, Order::Continue)
 }
 
 fn begin(instance: &Instance, program: &Program<'_>) -> Run {
@@ -252,13 +288,22 @@ fn session_for(context: &mut Context<'_>) -> Box<Session> {
 }
 
 /// Gives the parts back that are used again and again.
-fn put_away(scripting: &mut Scripting, mut suspended: Suspended) {
+fn put_away(scripting: &mut Scripting, suspended: Suspended) {
     scripting.random = suspended.run.random;
-    suspended.reply.clear();
-    suspended.reply.shrink();
-    scripting.reply = suspended.reply;
-    scripting.session = Some(suspended.session);
-    scripting.put_engine(suspended.run.kind, suspended.engine);
+    let kind = suspended.run.kind;
+    let engine = suspended.put_parts_away(scripting);
+    scripting.put_engine(kind, engine);
+}
+
+impl Suspended {
+    /// The same, but for the state that it ran in.
+    pub(super) fn put_parts_away(mut self, scripting: &mut Scripting) -> Box<Engine> {
+        self.reply.clear();
+        self.reply.shrink();
+        scripting.reply = self.reply;
+        scripting.session = Some(self.session);
+        self.engine
+    }
 }
 
 /// Sets how long the script may run before it is suspended.
@@ -280,13 +325,18 @@ fn set_deadline(instance: &Instance, suspended: &mut Suspended) {
 }
 
 /// Lets the script run until it ends or its time is up.
-fn advance(instance: &mut Instance, suspended: &mut Suspended, order: Order) -> Progress {
+pub(super) fn advance(
+    instance: &mut Instance,
+    suspended: &mut Suspended,
+    order: Order,
+) -> Progress {
     let now_ms = std::mem::replace(&mut instance.keyspace.now_ms, suspended.run.now_ms);
     let mut bridge = Bridge {
         instance,
         session: &mut suspended.session,
         reply: &mut suspended.reply,
         run: &mut suspended.run,
+        console: suspended.console.as_deref_mut(),
     };
     let progress = suspended.engine.lua.run(&mut bridge, order);
     instance.keyspace.now_ms = now_ms;
@@ -294,7 +344,7 @@ fn advance(instance: &mut Instance, suspended: &mut Suspended, order: Order) -> 
 }
 
 /// Writes what the script gave as its reply.
-fn finish(
+pub(super) fn finish(
     instance: &mut Instance,
     suspended: &mut Suspended,
     progress: Progress,
@@ -365,7 +415,10 @@ fn conclude(instance: &mut Instance, mut suspended: Suspended, progress: Progres
             put_away(&mut instance.scripting, suspended);
         }
     }
-    if instance.nesting == 0 && !instance.keyspace.changes.is_empty() {
+    if instance.nesting == 0 {
+        effects::propagation::end_unit(instance, true);
+    }
+    if instance.nesting == 0 && instance.has_effects() {
         effects::changes(instance);
     }
 }

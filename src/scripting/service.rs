@@ -19,10 +19,12 @@ pub enum Service {
     Random,
     RandomSeed,
     RegisterFunction,
+    ErrorReply,
+    StatusReply,
 }
 
 impl Service {
-    const ALL: [Service; 11] = [
+    const ALL: [Service; 13] = [
         Service::Call,
         Service::ProtectedCall,
         Service::Log,
@@ -34,6 +36,8 @@ impl Service {
         Service::Random,
         Service::RandomSeed,
         Service::RegisterFunction,
+        Service::ErrorReply,
+        Service::StatusReply,
     ];
 
     /// The service of that number.
@@ -53,6 +57,8 @@ const SERVICES: &[(&[u8], Service)] = &[
     (b"acl_check_cmd", Service::CheckAcl),
     (b"breakpoint", Service::Breakpoint),
     (b"debug", Service::Debug),
+    (b"error_reply", Service::ErrorReply),
+    (b"status_reply", Service::StatusReply),
 ];
 
 /// The numbers.
@@ -76,10 +82,6 @@ pub fn push_table(stack: &mut Stack) {
         stack.set_field(-2, name);
     }
     push_constants(stack);
-    stack.push_native(error_reply);
-    stack.set_field(-2, b"error_reply");
-    stack.push_native(status_reply);
-    stack.set_field(-2, b"status_reply");
     stack.push_native(sha1hex);
     stack.set_field(-2, b"sha1hex");
     stack.push_native(replicate_commands);
@@ -114,7 +116,7 @@ fn version_number() -> u32 {
 }
 
 /// An error reply made of a text; one that begins with a dash has its code, any other gets the generic one.
-fn error_reply(stack: &mut Stack) -> Outcome {
+pub fn error_reply(stack: &mut Stack) -> Outcome {
     let text = match stack.bytes(-1) {
         Some(text) if stack.len() == 1 => failure::lossy(text),
         _ => {
@@ -131,7 +133,8 @@ fn error_reply(stack: &mut Stack) -> Outcome {
     Ok(1)
 }
 
-fn status_reply(stack: &mut Stack) -> Outcome {
+/// A status reply made of a text.
+pub fn status_reply(stack: &mut Stack) -> Outcome {
     if stack.len() != 1 || stack.kind(1) != Kind::String {
         failure::push(stack, "ERR wrong number or type of arguments", false);
         return Ok(1);

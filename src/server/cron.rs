@@ -76,6 +76,7 @@ impl Cron {
             jobs.wake();
         }
         instance.save_if_due();
+        instance.rewrite_if_due();
         let now_ms = instance.now_ms();
         instance.migrations.close_idle_sockets(now_ms);
         if now_us >= self.trim_due_us {

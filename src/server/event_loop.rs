@@ -23,6 +23,7 @@ use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token as PollToken, Waker};
 use slab::Slab;
 
+use crate::append_only;
 use crate::blocking::wake;
 use crate::config::system_reason;
 use crate::disk::Wake;
@@ -33,7 +34,7 @@ use crate::net::connection::{Connection, Sent};
 use crate::net::listener::Listeners;
 use crate::resp::Batch;
 use crate::saving::LoadingStep;
-use crate::session::{Close, Session, Token};
+use crate::session::{Close, Hold, Session, Token};
 use crate::sys::signals::Signals;
 use crate::tracking;
 
@@ -83,6 +84,8 @@ pub struct EventLoop {
     cron: Cron,
     jobs: Jobs,
     flushing: Vec<Token>,
+    /// Clients whose replies wait for the disk.
+    held: Vec<Token>,
     accepting: Vec<usize>,
     /// Listeners on which accepting failed, most likely for want of file descriptors. The next tick
     /// of the cron tries them again.
@@ -120,6 +123,7 @@ impl EventLoop {
         instance.migrations.use_registry(registry);
         let waker = Waker::new(poll.registry(), WAKE_TOKEN).map_err(text)?;
         instance.wake = Wake::of(waker);
+        instance.aof.attach(instance.wake.clone());
         let shared = vec![0; SHARED_BUFFER_BYTES].into_boxed_slice();
         instance.startup_memory_bytes = instance.used_memory();
         Ok(EventLoop {
@@ -137,6 +141,7 @@ impl EventLoop {
             signals,
             jobs: Jobs::default(),
             flushing: Vec::new(),
+            held: Vec::new(),
             accepting: Vec::new(),
             stalled: Vec::new(),
             load_error: None,
@@ -177,38 +182,67 @@ impl EventLoop {
     ///
     /// Errors: the text to log before giving up.
     pub fn load(&mut self) -> Result<(), String> {
+        if self.instance.config.appendonly {
+            return self.load_append_only();
+        }
         let found = self.instance.begin_loading();
         found.map_err(|error| {
             log::warn!("Can't open the snapshot: {}", system_reason(&error));
             "Fatal error loading the DB, check server logs. Exiting.".to_string()
         })?;
+        self.run_until_loaded()?;
+        if let Some(error) = self.load_error.take() {
+            warn!("{error}");
+            warn!("Terminating server after rdb file reading failure.");
+            return Err(format!("Fatal error loading the DB: {error}"));
+        }
+        Ok(())
+    }
+
+    /// The same for the append-only file, to which everything is appended from then on.
+    fn load_append_only(&mut self) -> Result<(), String> {
+        if self.instance.begin_replay()? {
+            self.run_until_loaded()?;
+        }
+        if let Some(error) = self.load_error.take() {
+            return Err(error);
+        }
+        match self.shutdown.is_complete() {
+            true => Ok(()),
+            false => self.instance.open_append_only(),
+        }
+    }
+
+    fn run_until_loaded(&mut self) -> Result<(), String> {
         let mut events = Events::with_capacity(EVENTS_MAX);
-        while self.instance.loading.is_some() && !self.shutdown.is_complete() {
+        while self.instance.is_loading()
+            && self.load_error.is_none()
+            && !self.shutdown.is_complete()
+        {
             let timeout = self.poll_timeout();
             match self.poll.poll(&mut events, timeout) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 result => result.map_err(|error| error.to_string())?,
             }
             self.turn(&events);
-            if let Some(error) = self.load_error.take() {
-                warn!("{error}");
-                warn!("Terminating server after rdb file reading failure.");
-                return Err(format!("Fatal error loading the DB: {error}"));
-            }
         }
         Ok(())
     }
 
     /// Loads for as long as one turn may take.
     fn load_slice(&mut self) {
-        if self.instance.loading.is_none() {
+        if !self.instance.is_loading() || self.load_error.is_some() {
             return;
         }
         let clock = &self.instance.clock;
         let deadline = clock.ticks() + clock.nanos_as_ticks(LOAD_SHARE_NS);
         self.load_waits = false;
         while self.instance.clock.ticks() < deadline {
-            match self.instance.loading_step() {
+            let step = match self.instance.replay.is_some() {
+                true => self.instance.replay_step(),
+                false => self.instance.loading_step(),
+            };
+            match step {
                 Ok(LoadingStep::More) => {}
                 Ok(LoadingStep::Waits) => {
                     self.load_waits = true;
@@ -254,12 +288,15 @@ impl EventLoop {
             || self.instance.scripting.busy().is_some()
             || self.instance.migrations.has_ready() && !self.instance.keyspace_paused()
             || self.instance.clients.has_to_flush()
-            || self.instance.loading.is_some() && !self.load_waits;
+            || self.instance.is_loading() && !self.load_waits;
         if busy {
             return Some(Duration::ZERO);
         }
         let now_us = self.instance.clock.monotonic_us();
         let mut wait_us = self.cron.due_us().saturating_sub(now_us);
+        if let Some(due_us) = self.instance.aof.due_us() {
+            wait_us = wait_us.min(due_us.saturating_sub(now_us));
+        }
         if self.instance.is_paced() {
             wait_us = wait_us.min(PACED_WAIT_US);
         }
@@ -471,18 +508,25 @@ impl EventLoop {
             return;
         };
         session.flush_queued = false;
+        let most_bytes = match session.hold {
+            Hold { barrier: 0, .. } => usize::MAX,
+            hold if self.instance.aof.settled() < hold.barrier => return,
+            hold => hold.bytes,
+        };
         let connection = &mut self.connections[token.slot as usize];
         let pending_bytes = session.reply.len();
         session.reply_peak_bytes = session.reply_peak_bytes.max(pending_bytes);
         self.instance.stats.writes += u64::from(pending_bytes > 0);
-        match connection.flush(&mut session.reply) {
+        match connection.flush(&mut session.reply, most_bytes) {
             Ok((sent, count)) => {
+                session.hold.bytes = session.hold.bytes.saturating_sub(count);
                 self.instance.stats.output_bytes += count as u64;
                 session.traffic.output_bytes += count as u64;
                 if count > 0 {
                     session.last_interaction_ms = self.instance.keyspace.now_ms;
                 }
                 match sent {
+                    Sent::All if !session.reply.is_empty() => self.hold(token),
                     Sent::All => self.flushed(token),
                     Sent::Blocked => self.check_output_limit(token),
                     Sent::Paused => {
@@ -521,6 +565,7 @@ impl EventLoop {
             return;
         };
         session.soft_limit_since_ms = 0;
+        session.hold = Hold::default();
         if !stays {
             session.reply.shrink();
         }
@@ -592,6 +637,59 @@ impl EventLoop {
         self.begin_scheduled_shutdown();
     }
 
+    /// Has a client's replies wait until what is appended by now is settled. What came behind those that wait already waits on.
+    fn hold(&mut self, token: Token) {
+        let Some(session) = self.instance.clients.get_mut(token) else {
+            return;
+        };
+        if session.hold.bytes == 0 {
+            session.hold = Hold {
+                barrier: self.instance.aof.barrier(),
+                bytes: session.reply.len(),
+            };
+            self.held.push(token);
+        }
+    }
+
+    /// Writes what was appended, and sends what waited for what is settled by now.
+    fn settle_appended(&mut self) {
+        let now_us = self.instance.clock.monotonic_us();
+        let busy = self.instance.aof.is_rewriting() || self.instance.saving.is_active();
+        let suspended = busy && self.instance.config.no_appendfsync_on_rewrite;
+        self.instance.aof.suspend_syncs(suspended);
+        self.instance.aof.write(now_us);
+        self.instance.aof.tend(now_us, self.held.len());
+        if self.instance.aof.take_denial_change() {
+            self.instance.update_restrictions();
+        }
+        if self.held.is_empty() {
+            return;
+        }
+        let settled = self.instance.aof.settled();
+        for token in std::mem::take(&mut self.held) {
+            match self.instance.clients.get_mut(token) {
+                Some(session) if session.hold.barrier > settled => self.held.push(token),
+                Some(_) => self.flush_client(token),
+                None => {}
+            }
+        }
+    }
+
+    /// Sends what was pushed to a client, or has it wait for what was appended.
+    fn flush_or_hold(&mut self, token: Token) {
+        if self.instance.aof.is_settled() {
+            return self.flush_client(token);
+        }
+        if let Some(session) = self.instance.clients.get_mut(token) {
+            session.flush_queued = false;
+            if !session.reply.is_empty() {
+                self.hold(token);
+            }
+        }
+        // With `no` and `everysec` it is settled once it is written: only what cannot be written waits, and not for long.
+        self.flush_client(token);
+    }
+
     /// The last thing before the poll: what commands asked of the loop, then what was pushed to
     /// clients that were not being served (those that were have been answered), then the closing.
     fn before_sleep(&mut self) {
@@ -602,6 +700,10 @@ impl EventLoop {
             self.resume(token);
         }
         tracking::broadcast(&mut self.instance);
+        self.instance.collect_chores();
+        if self.instance.aof.state() != append_only::State::Off {
+            self.settle_appended();
+        }
         self.flush_told();
         self.evict_clients();
         for token in self.instance.clients.take_to_close() {
@@ -620,7 +722,7 @@ impl EventLoop {
         let deadline = self.instance.clock.ticks() + self.share_ticks;
         let mut sent = 0;
         for some in flushing.chunks(FLUSHES_BETWEEN_LOOKS) {
-            some.iter().for_each(|token| self.flush_client(*token));
+            some.iter().for_each(|token| self.flush_or_hold(*token));
             sent += some.len();
             if self.instance.clock.ticks() >= deadline {
                 break;

@@ -7,7 +7,7 @@
 
 use crate::collections::heap;
 use crate::instance::Instance;
-use crate::scripting::run;
+use crate::scripting::{debugger, run};
 
 /// Longest and shortest time for the jobs of one turn, in ns.
 const BUDGET_MAX_NS: u64 = 500_000;
@@ -28,7 +28,7 @@ const IDLE_PART: usize = 8;
 /// One kind of background work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Job {
-    /// Take a suspended script further.
+    /// Take scripts further that are suspended or debugged.
     Script,
     /// Free what was thrown away.
     Reclaim,
@@ -44,9 +44,11 @@ enum Job {
     Trim,
     /// Write a snapshot of the data.
     Save,
+    /// Write the append-only file anew.
+    Rewrite,
 }
 
-const JOBS: [Job; 8] = [
+const JOBS: [Job; 9] = [
     Job::Script,
     Job::Reclaim,
     Job::Evict,
@@ -55,6 +57,7 @@ const JOBS: [Job; 8] = [
     Job::Shrink,
     Job::Trim,
     Job::Save,
+    Job::Rewrite,
 ];
 
 /// Which jobs have work, and whose turn it is.
@@ -82,11 +85,15 @@ impl Jobs {
         if instance.has_saving_to_do() {
             self.has_work[Job::Save as usize] = true;
         }
+        if instance.aof.has_rewriting_to_do() {
+            self.has_work[Job::Rewrite as usize] = true;
+        }
     }
 
     /// Asks for what commands have left: memory to be freed, a script to be taken further.
     fn wake_for_commands(&mut self, instance: &Instance) {
-        self.has_work[Job::Script as usize] |= instance.scripting.busy().is_some();
+        self.has_work[Job::Script as usize] |=
+            instance.scripting.busy().is_some() || instance.scripting.debugged.has_running();
         if instance.keyspace.has_garbage() || instance.tracking.has_garbage() {
             self.has_work[Job::Reclaim as usize] = true;
         }
@@ -99,7 +106,8 @@ impl Jobs {
     /// turn has spent on clients.
     pub fn run(&mut self, instance: &mut Instance, served_ticks: u64) {
         self.wake_for_commands(instance);
-        if instance.saving.take_beginning() || instance.is_paced() {
+        let has_begun = instance.saving.take_beginning() | instance.aof.take_beginning();
+        if has_begun || instance.is_paced() {
             self.wake_saving(instance);
         }
         if !self.have_work() {
@@ -126,7 +134,7 @@ impl Jobs {
 
     fn step(&mut self, job: Job, instance: &mut Instance, deadline: u64) -> bool {
         match job {
-            Job::Script => run::resume(instance),
+            Job::Script => run::resume(instance) | debugger::resume(instance),
             Job::Evict => {
                 let step_ticks = instance.clock.nanos_as_ticks(STEP_NS);
                 instance.evict_slice(deadline.min(instance.clock.ticks() + step_ticks))
@@ -141,6 +149,7 @@ impl Jobs {
                 heap::trim_step(IDLE_MIN_BYTES + allocated_bytes / IDLE_PART)
             }
             Job::Save => instance.save_step(),
+            Job::Rewrite => instance.rewrite_step(),
             Job::FieldExpiry => instance.expire_fields_step(STEP_FIELDS),
             Job::Expiry => {
                 let started = instance.clock.ticks();

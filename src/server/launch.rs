@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use crate::REDIS_VERSION;
 use crate::acl::{self, PasswordSource, Users, guard};
+use crate::append_only;
 use crate::command::Registry;
 use crate::command::registry::RenameError;
 use crate::commands;
@@ -30,6 +31,7 @@ use super::title::TitleBar;
 const USAGE: &str = "\
 Usage: oneloop [FILE | -] [--DIRECTIVE VALUE ...]
        oneloop check-rdb FILE
+       oneloop check-aof [--fix | --truncate-to-timestamp SECONDS] FILE
        oneloop -v | --version
        oneloop -h | --help
 
@@ -82,11 +84,26 @@ fn run_tool(arguments: &[OsString]) -> Option<ExitCode> {
     if Path::new(program).ends_with("redis-check-rdb") {
         return Some(check_rdb::main(program, rest));
     }
+    if Path::new(program).ends_with("redis-check-aof") {
+        return Some(check_append_only(program, &arguments[1..]));
+    }
     match rest.split_first() {
+        Some((name, _)) if name == "check-aof" => {
+            let name = format!("{program} check-aof");
+            Some(check_append_only(&name, &arguments[2..]))
+        }
         Some((name, rest)) if name == "check-rdb" => {
             Some(check_rdb::main(&format!("{program} check-rdb"), rest))
         }
         _ => None,
+    }
+}
+
+fn check_append_only(name: &str, arguments: &[OsString]) -> ExitCode {
+    let (mut input, mut out) = (std::io::stdin().lock(), std::io::stdout().lock());
+    match append_only::check::run(name, arguments, &mut input, &mut out) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
     }
 }
 
@@ -204,11 +221,6 @@ fn start_logging(config: &Config) -> std::io::Result<()> {
 /// data.
 fn warn_of_what_is_missing(config: &Config) {
     let promises = [
-        (
-            "appendonly",
-            config.appendonly,
-            "nothing is written to disk",
-        ),
         (
             "notify-keyspace-events",
             !config.notify_keyspace_events.is_empty(),

@@ -91,6 +91,12 @@ impl EventLoop {
             self.make_ready(token);
         }
         self.instance.clients.count_memory_of(&mut session);
+        if answered && !self.instance.aof.is_settled() {
+            // What it tells of must be written first.
+            self.instance.clients.queue_flush(&mut session);
+            self.instance.clients.restore(session);
+            return;
+        }
         self.instance.clients.restore(session);
         // Now, not before the poll: the socket is still in the cache, which saves a tenth of what a
         // lone request costs.

@@ -13,6 +13,7 @@ mod command_table;
 mod config;
 mod connection;
 mod debug;
+mod debugger;
 mod dump;
 mod expiry;
 mod functions;

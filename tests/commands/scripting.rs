@@ -293,10 +293,6 @@ fn arguments_of_eval_are_checked() {
         ("SCRIPT DEBUG NO", "+OK\r\n"),
         ("SCRIPT DEBUG x", "-ERR Use SCRIPT DEBUG YES/SYNC/NO\r\n"),
         (
-            "SCRIPT DEBUG YES",
-            "-ERR The Lua debugger is not supported\r\n",
-        ),
-        (
             "SCRIPT KILL",
             "-NOTBUSY No scripts in execution right now.\r\n",
         ),
@@ -1017,6 +1013,21 @@ fn a_script_that_has_written_is_not_killed() {
         server.run("SCRIPT KILL"),
         "-NOTBUSY No scripts in execution right now.\r\n"
     );
+}
+
+/// Who waits for a key gets it when the script is over that was suspended.
+#[test]
+fn those_who_wait_for_a_suspended_scripts_keys_are_served() {
+    let mut server = Harness::new();
+    let waiting = server.connect();
+    assert_eq!(server.run_as(waiting, &[b"BLPOP", b"l", b"0"]), b"");
+    server.instance.scripting.set_patience(0);
+    let script = "redis.call('rpush','l','x') for i = 1, 100000 do end";
+    assert_eq!(eval(&mut server, script), "", "it is suspended");
+    while oneloop::scripting::run::resume(&mut server.instance) {
+        assert_eq!(server.pushed(waiting), b"");
+    }
+    assert_eq!(server.pushed(waiting), b"*2\r\n$1\r\nl\r\n$1\r\nx\r\n");
 }
 
 /// The script goes on though nobody waits for its reply.

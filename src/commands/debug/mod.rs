@@ -155,6 +155,20 @@ static SUBCOMMANDS: &[Subcommand] = &[
         run: lists::set_large_bytes,
     },
     Subcommand {
+        name: "loadaof",
+        arguments: 0..=0,
+        syntax: "",
+        summary: "Forget the data and load the append-only file.",
+        run: reload::load_append_only,
+    },
+    Subcommand {
+        name: "aof-flush-sleep",
+        arguments: 1..=1,
+        syntax: " <microseconds>",
+        summary: "Wait so long before each write to the append-only file.",
+        run: reload::delay_writes,
+    },
+    Subcommand {
         name: "replybuffer",
         arguments: 2..=2,
         syntax: " <RESIZING <0|1>|PEAK-RESET-TIME <time>>",

@@ -249,6 +249,14 @@ fn lmpop(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     Ok(())
 }
 
+/// The command that takes elements out at an end.
+pub(super) fn pop_name(end: End) -> &'static [u8] {
+    match end {
+        End::Front => b"LPOP",
+        End::Back => b"RPOP",
+    }
+}
+
 /// What LMPOP and BLMPOP ask for.
 pub(super) struct PopRequest<'a> {
     args: Args<'a>,
@@ -307,7 +315,7 @@ impl<'a> PopRequest<'a> {
             reply.bulk(key);
             reply.array(self.count.min(length));
             let visit = |item: Item<'_>| reply_item(reply, item);
-            take_out(
+            let taken = take_out(
                 keyspace,
                 database,
                 key,
@@ -315,6 +323,10 @@ impl<'a> PopRequest<'a> {
                 (self.end, self.count),
                 visit,
             )?;
+            let mut digits = itoa::Buffer::new();
+            let count = digits.format(taken).as_bytes();
+            let propagation = &mut keyspace.changes.propagation;
+            propagation.replace(&[pop_name(self.end), key, count]);
             return Ok(true);
         }
         Ok(false)

@@ -11,9 +11,10 @@ use crate::command::spec::{
 };
 use crate::command::{Args, CommandError, CommandResult, Context};
 use crate::instance::Instance;
-use crate::scripting::Kind;
 use crate::scripting::cache::Digest;
 use crate::scripting::run::{self, Program, count_keys};
+use crate::scripting::{Kind, debugger};
+use crate::session::Debugging;
 
 const WRITES: &[Flag] = &[
     Flag::NoScript,
@@ -114,6 +115,10 @@ pub static COMMANDS: &[CommandSpec] = &[
 ];
 
 fn eval(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    if context.session.debugging != Debugging::No {
+        let is_read_only = is_read_only(context);
+        return debugger::start(context, args, is_read_only);
+    }
     let keys = count_keys(args)?;
     let instance = &mut *context.instance;
     let place = instance
@@ -126,6 +131,11 @@ fn evalsha(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let digest = digest_of(args.at(1));
     if digest.is_none() {
         return Err(NO_SCRIPT);
+    }
+    if context.session.debugging != Debugging::No {
+        return Err(CommandError::fixed(
+            "ERR Please use EVAL instead of EVALSHA for debugging",
+        ));
     }
     let keys = count_keys(args)?;
     let scripts = &mut context.instance.scripting.scripts;

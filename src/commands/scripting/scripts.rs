@@ -5,6 +5,7 @@ use crate::command::spec::{
 };
 use crate::command::{Args, CommandError, CommandResult, Context, help};
 use crate::scripting::{Kind, run};
+use crate::session::Debugging;
 
 use super::digest_of;
 
@@ -110,15 +111,18 @@ pub static COMMANDS: &[CommandSpec] = &[CommandSpec {
     ..CommandSpec::DEFAULT
 }];
 
-/// There is no debugger: it can but stay off.
 fn debug(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    let is = |mode: &[u8]| args.at(2).eq_ignore_ascii_case(mode);
-    if is(b"yes") || is(b"sync") {
-        return Err(CommandError::fixed("ERR The Lua debugger is not supported"));
+    if !context.reply.is_empty() {
+        return Err(CommandError::fixed(
+            "ERR SCRIPT DEBUG must be called outside a pipeline",
+        ));
     }
-    if !is(b"no") {
-        return Err(CommandError::fixed("ERR Use SCRIPT DEBUG YES/SYNC/NO"));
-    }
+    context.session.debugging = match args.at(2).to_ascii_lowercase().as_slice() {
+        b"no" => Debugging::No,
+        b"yes" => Debugging::Forked,
+        b"sync" => Debugging::Sync,
+        _ => return Err(CommandError::fixed("ERR Use SCRIPT DEBUG YES/SYNC/NO")),
+    };
     context.reply.ok();
     Ok(())
 }

@@ -6,7 +6,7 @@ use crate::command::spec::{
     Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
 };
 use crate::command::{Args, CommandError, CommandResult, Context};
-use crate::keyspace::Record;
+use crate::keyspace::{Propagation, Record};
 use crate::resp::{Protocol, Reply};
 use crate::types::sorted_set::{End, Member, SortedSetRef};
 
@@ -244,7 +244,26 @@ impl Pop {
             End::Highest => "zpopmax",
         };
         settle_removal(keyspace, database, key, &removed, event);
+        if keyspace.changes.propagation.is_on() {
+            self.propagate(&mut keyspace.changes.propagation, key, removed.count);
+        }
         Ok(true)
+    }
+
+    /// Has the commands that look at several keys, or wait, passed on as those that do not.
+    fn propagate(self, propagation: &mut Propagation, key: &[u8], count: usize) {
+        let name: &[u8] = match self.end {
+            End::Lowest => b"ZPOPMIN",
+            End::Highest => b"ZPOPMAX",
+        };
+        match self.shape {
+            Shape::Flat | Shape::Nested => {}
+            Shape::FlatBehindKey => propagation.replace(&[name, key]),
+            Shape::NestedBehindKey => {
+                let mut digits = itoa::Buffer::new();
+                propagation.replace(&[name, key, digits.format(count).as_bytes()]);
+            }
+        }
     }
 
     /// Takes elements off the first sorted set of these keys that is there. Says whether there was one. Errors: the first

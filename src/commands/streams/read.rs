@@ -350,6 +350,10 @@ fn read_group(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 fn serve(context: &mut Context<'_>, args: Args<'_>, is_group: bool) -> CommandResult {
     let (keyspace, database, reply) = context.parts();
     let request = Request::parse(args, is_group, keyspace.now_ms)?;
+    if is_group {
+        // What each stream's part of it did is passed on by itself.
+        keyspace.changes.propagation.suppress();
+    }
     let positions = request.positions(keyspace, database)?;
     let place = reply.begin_deferred();
     let mut served = 0;

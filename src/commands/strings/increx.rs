@@ -6,12 +6,12 @@ use crate::command::spec::{
     Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
 };
 use crate::command::{Args, CommandError, CommandResult, Context};
-use crate::keyspace::{EventClass, Expiry, NewValue, Text};
+use crate::keyspace::{EventClass, Expiry, Keyspace, NewValue, Text};
 use crate::resp::{Protocol, Reply};
 use crate::types::long_double::LongDouble;
 
 use super::options::{Condition, ExpiryOption, TimeForm};
-use super::{remove, text_of};
+use super::{propagate_removal, propagate_with_expiry, remove, text_of};
 
 /// The command that counts within bounds.
 pub static COMMANDS: &[CommandSpec] = &[CommandSpec {
@@ -368,11 +368,15 @@ fn apply<N: Number>(context: &mut Context<'_>, key: &[u8], number: N, expiry: Ex
         && moment_ms <= keyspace.now_ms
     {
         remove(keyspace, database, key);
+        propagate_removal(keyspace, key);
         return;
     }
     let record = keyspace.peek(database, key);
     let expired_before = record.is_some_and(|record| record.expiry_ms().is_some());
-    number.store(|value| keyspace.set(database, key, value, expiry));
+    number.store(|value| {
+        propagate_number(keyspace, key, &value, expiry);
+        keyspace.set(database, key, value, expiry);
+    });
     keyspace
         .changes
         .notify(EventClass::String, N::EVENT, database, key);
@@ -387,6 +391,21 @@ fn apply<N: Number>(context: &mut Context<'_>, key: &[u8], number: N, expiry: Ex
         }
         Expiry::Clear | Expiry::Keep => {}
     }
+}
+
+/// Has the command passed on as what sets the key to its new number.
+fn propagate_number(keyspace: &mut Keyspace, key: &[u8], value: &NewValue<'_>, expiry: Expiry) {
+    if !keyspace.changes.propagation.is_on() {
+        return;
+    }
+    let mut digits = itoa::Buffer::new();
+    let text = match value {
+        NewValue::Integer(number) => digits.format(*number).as_bytes(),
+        NewValue::Embedded(text) | NewValue::Raw(text) => text,
+        NewValue::Large(text) => text,
+        NewValue::Packed(..) | NewValue::Object(_) => return,
+    };
+    propagate_with_expiry(keyspace, key, text, expiry);
 }
 
 fn reply_pair<N: Number>(context: &mut Context<'_>, value: N, applied: N) -> CommandResult {

@@ -5,7 +5,7 @@ use crate::command::spec::{
     Argument, ArgumentKind, Begin, Category, CommandSpec, Find, Flag, Group, KeyFlag, KeySpec,
 };
 use crate::command::{Args, CommandError, CommandResult, Context};
-use crate::keyspace::{Expiry, Keyspace, NewValue};
+use crate::keyspace::{Expiry, Keyspace, NewValue, Propagation};
 use crate::resp::number;
 
 use super::options::{Condition, Options, Syntax};
@@ -145,6 +145,25 @@ impl Pairs<'_> {
         count
     }
 
+    /// Has the pairs passed on as MSETEX without conditions, with a moment in the place of a duration.
+    fn propagate(self, propagation: &mut Propagation, expiry: Expiry) {
+        let mut digits = itoa::Buffer::new();
+        let moment: &[u8] = match expiry {
+            Expiry::At(moment_ms) => digits.format(moment_ms).as_bytes(),
+            Expiry::Keep | Expiry::Clear => b"",
+        };
+        let options: &[&[u8]] = match expiry {
+            Expiry::At(_) => &[b"PXAT", moment],
+            Expiry::Keep => &[b"KEEPTTL"],
+            Expiry::Clear => &[],
+        };
+        let name: [&[u8]; 2] = [b"MSETEX", self.args.at(1)];
+        let pairs = (self.first..self.end).map(|index| self.args.at(index));
+        let words = name.into_iter().chain(pairs);
+        let count = 2 + (self.end - self.first) + options.len();
+        propagation.replace_with(count, words.chain(options.iter().copied()));
+    }
+
     /// Sets every key to its value.
     fn store(self, keyspace: &mut Keyspace, database: usize, expiry: Expiry) {
         let places = (self.first..self.end).step_by(2);
@@ -230,6 +249,9 @@ fn msetex(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     };
     if holds {
         pairs.store(keyspace, database, expiry);
+        if keyspace.changes.propagation.is_on() {
+            pairs.propagate(&mut keyspace.changes.propagation, expiry);
+        }
     }
     reply.integer(i64::from(holds));
     Ok(())

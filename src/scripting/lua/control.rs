@@ -10,9 +10,12 @@ use mlua_sys::{lua_Debug, lua_State, lua_error, lua_getallocf};
 
 use crate::server::clock::Ticks;
 
+use super::Raise;
 use super::interrupt::unhook;
+use super::lines::{Frame, Lines};
 use super::native::{Outcome, raise};
 use super::stack::Stack;
+use super::state::Progress;
 
 /// Alignment of Lua's blocks, in bytes.
 const ALIGNMENT: usize = 16;
@@ -24,19 +27,37 @@ pub trait Host {
     /// Errors: what is to be raised in the script.
     fn serve(&mut self, service: u32, stack: &mut Stack) -> Outcome;
 
-    /// The script is at the beginning of another line (only asked where lines are followed).
+    /// Where lines are followed: asks what is to be done at this moment. What is pushed is taken off again, but for what a call takes;
+    /// the values below are the script's.
     ///
     /// Errors: what is to be raised in the script.
-    fn at_line(&mut self, _stack: &mut Stack, _line: i32) -> Result<Halt, super::Raise> {
+    fn follow(&mut self, _stack: &mut Stack, _moment: Moment) -> Result<Halt, Raise> {
         Ok(Halt::No)
     }
 }
 
-/// Whether a script is to stand still.
+/// When a host that follows lines is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// Another line begins, of the function that runs.
+    Line(i32),
+    /// Some thousand instructions have passed.
+    Passed,
+    /// The script stood still, and the loop lets it go on.
+    Resumed,
+    /// The function that was to be called has returned, or failed; its result or error is on top of the stack.
+    Called(Progress),
+}
+
+/// What a script is to do now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Halt {
+    /// Go on.
     No,
+    /// Stand still.
     Yes,
+    /// Call the function below so many arguments, all on top of the stack, then ask again.
+    Call(i32),
 }
 
 /// What the loop says to a fiber.
@@ -74,6 +95,12 @@ pub(super) struct Control {
     pub is_alarmed: Cell<bool>,
     /// With which message the script is to end, wherever it is.
     pub killed: RefCell<Option<String>>,
+    /// What is known of its lines, if the host follows them.
+    pub lines: RefCell<Option<Lines>>,
+    /// Whether a function runs within the hook, whose lines nobody follows.
+    pub is_within_hook: Cell<bool>,
+    /// Whether the last such function has returned rather than failed.
+    pub has_returned: Cell<bool>,
 }
 
 impl Control {
@@ -89,6 +116,9 @@ impl Control {
             patience: Cell::new(u64::MAX),
             is_alarmed: Cell::new(false),
             killed: RefCell::new(None),
+            lines: RefCell::new(None),
+            is_within_hook: Cell::new(false),
+            has_returned: Cell::new(false),
         })
     }
 
@@ -185,21 +215,25 @@ unsafe fn look(raw: *mut lua_State, debug: &lua_Debug) -> bool {
     // SAFETY: as for `hook`.
     let (control, mut stack) = unsafe { (control_of(raw), Stack::new(raw)) };
     let was_exempt = control.exempt.replace(true);
-    let mut raised = false;
-    if debug.event == mlua_sys::LUA_HOOKLINE {
-        if let Some(mut host) = control.host.get() {
-            // SAFETY: the host is the one of the run that is on; natives, which use it too, call no Lua code.
-            match unsafe { host.as_mut() }.at_line(&mut stack, debug.currentline) {
-                Ok(Halt::No) => {}
-                Ok(Halt::Yes) => control.pause(),
-                Err(error) => {
-                    raise(&stack, error);
-                    raised = true;
-                }
-            }
+    if debug.event == mlua_sys::LUA_HOOKCALL {
+        // Nothing may be raised here: LuaJIT does not know yet where the function is.
+        if let Some(lines) = &mut *control.lines.borrow_mut()
+            && !control.is_within_hook.get()
+        {
+            // SAFETY: as for `hook`.
+            lines.enter(unsafe { frame_of(raw, debug) });
         }
-    } else if control.killed.borrow().is_none() && control.is_time_up() {
+        control.exempt.set(was_exempt);
+        return false;
+    }
+    let is_count = debug.event == mlua_sys::LUA_HOOKCOUNT;
+    if is_count && control.killed.borrow().is_none() && control.is_time_up() {
         control.pause();
+    }
+    let mut raised = false;
+    // SAFETY: as for `hook`.
+    if let Some(moment) = unsafe { moment_of(control, raw, debug) } {
+        raised = follow(control, &mut stack, moment);
     }
     if !raised && let Some(message) = &*control.killed.borrow() {
         stack.push_bytes(message.as_bytes());
@@ -211,4 +245,61 @@ unsafe fn look(raw: *mut lua_State, debug: &lua_Debug) -> bool {
     }
     control.exempt.set(was_exempt);
     raised
+}
+
+/// What the host is to be asked about.
+unsafe fn moment_of(control: &Control, raw: *mut lua_State, debug: &lua_Debug) -> Option<Moment> {
+    let mut lines = control.lines.borrow_mut();
+    let lines = lines.as_mut().filter(|_| !control.is_within_hook.get())?;
+    if debug.event == mlua_sys::LUA_HOOKCOUNT {
+        return Some(Moment::Passed);
+    }
+    // SAFETY: as the caller promises.
+    let frame = unsafe { frame_of(raw, debug) };
+    let line = debug.currentline;
+    lines.is_new(frame, line).then_some(Moment::Line(line))
+}
+
+/// Which call the hook is called for. Where it lies is the last field of the structure, which Lua keeps for itself.
+unsafe fn frame_of(raw: *mut lua_State, debug: &lua_Debug) -> Frame {
+    let offset = std::mem::offset_of!(lua_Debug, short_src) + size_of_val(&debug.short_src);
+    Frame {
+        state: raw as usize,
+        // SAFETY: Lua has filled the structure; the field lies right behind the public ones, aligned as its neighbours are.
+        place: unsafe { ptr::from_ref(debug).byte_add(offset).cast::<i32>().read() },
+    }
+}
+
+/// Does what the host says until the script is to go on; tells whether an error is to be raised.
+fn follow(control: &Control, stack: &mut Stack, mut moment: Moment) -> bool {
+    loop {
+        if control.killed.borrow().is_some() {
+            return false;
+        }
+        let Some(mut host) = control.host.get() else {
+            return false;
+        };
+        // SAFETY: the host is the one of the run that is on, which changes while the script stands still; natives, which use it too, are
+        // called only between two questions.
+        let answer = unsafe { host.as_mut() }.follow(stack, moment);
+        moment = match answer {
+            Ok(Halt::No) => return false,
+            Ok(Halt::Yes) => {
+                control.pause();
+                Moment::Resumed
+            }
+            Ok(Halt::Call(arguments)) => {
+                control.is_within_hook.set(true);
+                control.exempt.set(false);
+                let progress = stack.call_within_hook(arguments);
+                control.exempt.set(true);
+                control.is_within_hook.set(false);
+                Moment::Called(progress)
+            }
+            Err(error) => {
+                raise(stack, error);
+                return true;
+            }
+        };
+    }
 }

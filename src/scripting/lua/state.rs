@@ -1,6 +1,6 @@
 //! A Lua state with the fiber on which its code runs.
 
-use std::ffi::{CString, c_int};
+use std::ffi::c_int;
 use std::ptr::NonNull;
 
 use corosensei::stack::DefaultStack;
@@ -13,6 +13,7 @@ use crate::sys::alarm;
 
 use super::control::{Control, Event, Host, Order, allocate, hook};
 use super::interrupt;
+use super::lines::Lines;
 use super::stack::{Reference, Stack};
 
 /// Size of the machine stack that scripts run on, in bytes. Native functions call Lua functions, which call natives; Lua's own stack
@@ -129,7 +130,12 @@ impl Lua {
 
     /// Whether the host is to be asked at each line.
     pub fn follow_lines(&mut self, follows: bool) {
-        let lines = if follows { ffi::LUA_MASKLINE } else { 0 };
+        *self.control.lines.borrow_mut() = follows.then(Lines::default);
+        let lines = if follows {
+            ffi::LUA_MASKLINE | ffi::LUA_MASKCALL
+        } else {
+            0
+        };
         // SAFETY: as above.
         unsafe {
             ffi::lua_sethook(
@@ -194,18 +200,9 @@ impl Lua {
         );
     }
 
-    /// Compiles a text and pushes the function, or else the error message, which is told by false. Compiled code is refused.
+    /// As [`Stack::load`].
     pub fn load(&mut self, code: &[u8], name: &str) -> bool {
-        let name = CString::new(name).unwrap_or_default();
-        if code.first() == Some(&SIGNATURE) {
-            self.stack.push_bytes(b"bytecode is not allowed");
-            return false;
-        }
-        // SAFETY: the texts outlive the call, which catches all errors.
-        unsafe {
-            let (start, len) = (code.as_ptr().cast(), code.len());
-            ffi::luaL_loadbuffer(self.stack.raw(), start, len, name.as_ptr()) == ffi::LUA_OK
-        }
+        self.stack.load(code, name)
     }
 
     /// Takes the top off and keeps it.
@@ -213,10 +210,9 @@ impl Lua {
         self.stack.keep()
     }
 
-    /// Pushes a value that was kept.
+    /// As [`Stack::push_kept`].
     pub fn push_kept(&self, reference: &Reference) {
-        // SAFETY: as above.
-        unsafe { ffi::lua_rawgeti_(self.stack.raw(), ffi::LUA_REGISTRYINDEX, reference.0) }
+        self.stack.push_kept(reference);
     }
 
     /// Keeps a value no longer.
@@ -271,9 +267,6 @@ impl Drop for Lua {
         }
     }
 }
-
-/// The first byte of compiled code.
-const SIGNATURE: u8 = 0x1b;
 
 type Open = unsafe extern "C-unwind" fn(*mut lua_State) -> c_int;
 
