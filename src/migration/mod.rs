@@ -113,18 +113,7 @@ impl Migrations {
             .extend(self.under_way.iter().map(|(number, _)| number));
     }
 
-    /// Whether any of them can go on.
-    pub fn has_ready(&self) -> bool {
-        !self.ready.is_empty()
-    }
-
-    /// When the next of them has taken too long, in ms since the epoch. O(those under way).
-    pub fn next_deadline_ms(&self) -> Option<i64> {
-        let all = self.under_way.iter().filter_map(|(_, one)| one.as_ref());
-        all.map(|under_way| under_way.deadline_ms).min()
-    }
-
-    /// Those that have. O(those under way).
+    /// Those that have taken too long. O(those under way).
     fn overdue(&self, now_ms: i64) -> Vec<usize> {
         let all = self.under_way.iter();
         let overdue = all.filter(|(_, one)| {
@@ -263,7 +252,22 @@ fn step(
     courier.step(&mut scene(instance, registry, number))
 }
 
-/// Goes on with the migrations that can, and ends those that have taken too long. They stand still while nothing may change.
+/// Whether any migration can go on at once. They stand still while nothing may change.
+pub fn can_go_on(instance: &Instance) -> bool {
+    !instance.migrations.ready.is_empty() && !instance.keyspace_paused()
+}
+
+/// When the next of them has taken too long, in ms since the epoch. O(those under way).
+pub fn next_deadline_ms(instance: &Instance) -> Option<i64> {
+    if instance.migrations.is_empty() || instance.keyspace_paused() {
+        return None;
+    }
+    let all = instance.migrations.under_way.iter();
+    let all = all.filter_map(|(_, one)| one.as_ref());
+    all.map(|under_way| under_way.deadline_ms).min()
+}
+
+/// Goes on with the migrations that can, and ends those that have taken too long.
 pub fn run(instance: &mut Instance) {
     if instance.migrations.is_empty() || instance.keyspace_paused() {
         return;

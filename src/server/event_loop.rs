@@ -286,7 +286,7 @@ impl EventLoop {
             || self.jobs.have_work()
             || !self.flushing.is_empty()
             || self.instance.scripting.busy().is_some()
-            || self.instance.migrations.has_ready() && !self.instance.keyspace_paused()
+            || migration::can_go_on(&self.instance)
             || self.instance.clients.has_to_flush()
             || self.instance.is_loading() && !self.load_waits;
         if busy {
@@ -304,7 +304,9 @@ impl EventLoop {
             let left_ms = self.instance.pause.until_ms - self.instance.now_ms();
             wait_us = wait_us.min((left_ms.max(0) as u64).saturating_mul(1000));
         }
-        if let Some(deadline_ms) = self.next_deadline_ms() {
+        let migrations = migration::next_deadline_ms(&self.instance);
+        let deadlines = [self.instance.blocking.next_deadline_ms(), migrations];
+        if let Some(deadline_ms) = deadlines.into_iter().flatten().min() {
             // The turn may have taken longer than is left.
             self.instance.clock.refresh();
             let due_us = (deadline_ms.max(0) as u64)
@@ -313,16 +315,6 @@ impl EventLoop {
             wait_us = wait_us.min(due_us.saturating_sub(self.instance.clock.now_us()));
         }
         Some(Duration::from_micros(wait_us))
-    }
-
-    /// When somebody has waited long enough, in ms since the epoch.
-    fn next_deadline_ms(&self) -> Option<i64> {
-        let migrations = match self.instance.keyspace_paused() {
-            true => None,
-            false => self.instance.migrations.next_deadline_ms(),
-        };
-        let deadlines = [self.instance.blocking.next_deadline_ms(), migrations];
-        deadlines.into_iter().flatten().min()
     }
 
     /// Tells by its token whom an event is for.
