@@ -9,4 +9,5 @@ pub mod intset;
 pub mod listpack;
 pub mod ordered;
 pub mod packed;
+pub mod same;
 pub mod table;

@@ -213,13 +213,21 @@ impl Reply {
         let mut rest = value.unsigned_abs();
         text[END] = b'\r';
         text[END + 1] = b'\n';
-        while rest >= 10 {
-            start -= 1;
-            text[start] = b'0' + (rest % 10) as u8;
-            rest /= 10;
+        // Two digits at a time: each division waits for the one before.
+        while rest >= 100 {
+            start -= 2;
+            let pair = (rest % 100) as u8;
+            text[start] = b'0' + pair / 10;
+            text[start + 1] = b'0' + pair % 10;
+            rest /= 100;
         }
-        text[start - 1] = b'0' + rest as u8;
+        let pair = rest as u8;
         start -= 1;
+        text[start] = b'0' + pair % 10;
+        if pair >= 10 {
+            start -= 1;
+            text[start] = b'0' + pair / 10;
+        }
         if value < 0 {
             start -= 1;
             text[start] = b'-';
