@@ -6,7 +6,10 @@
 use std::collections::VecDeque;
 use std::fs::OpenOptions;
 use std::io;
+use std::ops::Range;
 use std::path::PathBuf;
+
+use smallvec::SmallVec;
 
 use crate::acl::{Users, guard};
 use crate::command::spec::Group;
@@ -22,6 +25,7 @@ use crate::saving::{LoadingFigures, LoadingStep};
 use crate::session::{Session, Token};
 
 use super::Places;
+use super::foresight::Foresight;
 
 /// Commands carried out in one step.
 const STEP_COMMANDS: usize = 16;
@@ -71,6 +75,7 @@ struct Open {
     begin: u64,
     /// Where the last whole unit ends.
     valid: u64,
+    foresight: Foresight,
     has_ended: bool,
 }
 
@@ -212,6 +217,7 @@ impl Replay {
             started_us: instance.clock.monotonic_us(),
             begin: 0,
             valid: 0,
+            foresight: Foresight::default(),
             has_ended: false,
         });
         // Each part says which database it is for.
@@ -288,20 +294,65 @@ impl Replay {
         let Content::Commands(reader) = &mut open.content else {
             return Ok(Stepped::More);
         };
-        for _ in 0..STEP_COMMANDS {
-            let found = reader
-                .advance()
-                .map_err(|malformed| open.part.bad_format(&malformed))?;
-            match found {
-                Found::Incomplete => return Ok(Stepped::NeedsInput),
-                Found::Time(_) | Found::Annotation => {}
-                Found::Command => self.take_command(instance, reader, &open.part)?,
-            }
-            if self.transaction.is_none() {
-                open.valid = open.begin + reader.offset();
+        reader.forget();
+        let mut found: SmallVec<[Coming; STEP_COMMANDS]> = SmallVec::new();
+        let mut outcome = Ok(Stepped::More);
+        while found.len() < STEP_COMMANDS {
+            match reader.find_more() {
+                Ok(Found::Command) => found.push(self.fetch(instance, reader)),
+                Ok(Found::Time(_) | Found::Annotation) => {}
+                Ok(Found::Incomplete) => {
+                    outcome = Ok(Stepped::NeedsInput);
+                    break;
+                }
+                Err(malformed) => {
+                    outcome = Err(open.part.bad_format(&malformed));
+                    break;
+                }
             }
         }
-        Ok(Stepped::More)
+        for coming in &found {
+            let hash = coming.key.map(|(_, hash)| hash);
+            hash.inspect(|hash| self.fetch_record(instance, *hash));
+        }
+        for coming in found {
+            let end = coming.end;
+            self.take_command(instance, reader, coming, &open.part)?;
+            if self.transaction.is_none() {
+                open.valid = open.begin + end;
+            }
+        }
+        let loaded = open.begin + reader.offset();
+        if self.transaction.is_none() && outcome.is_ok() {
+            open.valid = loaded;
+        }
+        let (keyspace, database) = (&mut instance.keyspace, self.session.database);
+        let length = open.file.length();
+        open.foresight.update(keyspace, database, loaded, length);
+        outcome
+    }
+
+    /// Has what the command found last will look up brought near: the next one is found meanwhile.
+    fn fetch(&self, instance: &Instance, reader: &AppendedReader) -> Coming {
+        let database = self.session.database;
+        let subject = (reader.len() > 1).then(|| reader.argument(1));
+        let command = instance.commands.resolve(reader.argument(0), subject);
+        let place = command.map_or(0, |command| command.first_key as usize);
+        let key = (place > 0 && place < reader.len()).then(|| {
+            let hash = instance.keyspace.hash(reader.argument(place));
+            instance.keyspace.prefetch_bucket(database, hash);
+            (place, hash)
+        });
+        Coming {
+            arguments: reader.last_arguments(),
+            end: reader.offset(),
+            key,
+        }
+    }
+
+    fn fetch_record(&self, instance: &Instance, hash: u64) {
+        let database = self.session.database;
+        instance.keyspace.prefetch_record(database, hash);
     }
 
     /// Carries a command out, unless it is part of a transaction, whose commands are carried out at its end.
@@ -309,9 +360,11 @@ impl Replay {
         &mut self,
         instance: &mut Instance,
         reader: &AppendedReader,
+        coming: Coming,
         part: &PartToLoad,
     ) -> Result<(), String> {
-        let words: smallvec::SmallVec<[&[u8]; WORDS_INLINE]> = reader.arguments().collect();
+        let words: SmallVec<[&[u8]; WORDS_INLINE]> =
+            reader.arguments_at(coming.arguments).collect();
         let args = Args::from_slices(&words);
         let is = |name: &str| args.len() == 1 && args.at(0).eq_ignore_ascii_case(name.as_bytes());
         if is("multi") {
@@ -329,7 +382,14 @@ impl Replay {
                 queued.push(args.to_owned());
                 Ok(())
             }
-            None => self.run(instance, args, part),
+            None => {
+                if let Some((place, hash)) = coming.key {
+                    instance.keyspace.remember_hash(args.at(place), hash);
+                }
+                let result = self.run(instance, args, part);
+                instance.keyspace.forget_hash();
+                result
+            }
         }
     }
 
@@ -364,7 +424,8 @@ impl Replay {
         Ok(())
     }
 
-    fn end_part(&mut self, instance: &mut Instance, open: Open) -> Result<(), String> {
+    fn end_part(&mut self, instance: &mut Instance, mut open: Open) -> Result<(), String> {
+        open.foresight.end(&mut instance.keyspace);
         self.done_bytes += open.file.length();
         let rest = matches!(&open.content, Content::Commands(reader) if reader.has_rest());
         let is_torn = rest || self.transaction.take().is_some();
@@ -386,6 +447,15 @@ impl Replay {
         );
         Ok(())
     }
+}
+
+/// A command that was found and is not carried out yet.
+struct Coming {
+    arguments: Range<usize>,
+    /// Where it ends.
+    end: u64,
+    /// Which argument is its first key, and the hash of that.
+    key: Option<(usize, u64)>,
 }
 
 /// What a step of a part has come to.
