@@ -9,5 +9,4 @@ pub mod intset;
 pub mod listpack;
 pub mod ordered;
 pub mod packed;
-pub mod same;
 pub mod table;

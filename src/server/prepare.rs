@@ -4,7 +4,6 @@
 //! collection to the bucket of the member, that one to the member. So the batch is gone through once for each step, and all
 //! requests' lines of that step travel from memory side by side.
 
-use crate::collections::same::same;
 use crate::command::{Command, CommandId};
 use crate::instance::Instance;
 use crate::resp::Batch;
@@ -39,7 +38,7 @@ pub fn prepare(
         let args = batch.args(index, input);
         let command = match known {
             // A pipeline mostly repeats one command, which is then looked up once.
-            Some((name, command)) if same(name, args.at(0)) => command,
+            Some((name, command)) if name == args.at(0) => command,
             _ => match instance.commands.resolve(args.at(0), args.get(1)) {
                 Some(command) => command,
                 None => continue,

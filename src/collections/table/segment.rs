@@ -14,7 +14,6 @@
 use super::Entry;
 use super::bucket::{Bucket, SLOTS, tag_of};
 use super::prefetch::prefetch;
-use crate::collections::same::same;
 use std::cell::Cell;
 
 /// Bits of the hash that choose the home bucket.
@@ -348,7 +347,7 @@ impl<E: Entry> Segment<E> {
     /// Finds the entry with this key. O(1): one cache line of buckets, seldom two.
     #[inline]
     pub fn find(&self, hash: u64, key: &[u8]) -> Option<Place> {
-        self.find_where(hash, |entry| same(entry.key(), key))
+        self.find_where(hash, |entry| entry.key() == key)
     }
 
     /// Where the entry is that has this hash and that `is_it` says yes to. It is asked of some with other hashes too.
