@@ -210,7 +210,7 @@ impl Reply {
 
     /// The same for a number of at most eight digits: all are made side by side, in the lanes of one word.
     fn eight_digit_header(&mut self, marker: u8, value: u64) {
-        let fours = value / 10_000 | (value % 10_000) << 32;
+        let fours = (value / 10_000) | ((value % 10_000) << 32);
         // 10486 / 2^20 is a hundredth of any number of four digits, 103 / 2^10 a tenth of any number of two.
         let hundreds = (fours * 10_486) >> 20 & 0x7f_0000_007f;
         let pairs = hundreds | (fours - 100 * hundreds) << 16;
