@@ -5,9 +5,8 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use crate::keyspace::propagation::encode;
-use crate::keyspace::{EventClass, Keyspace, Record};
-use crate::persistence::rdb::Writer;
-use crate::persistence::values::{Serialization, save};
+use crate::keyspace::{EventClass, Keyspace};
+use crate::persistence::values::Serialization;
 
 /// Requests are made while fewer bytes than this wait to be sent: but for a single large value, this is what a transfer of any
 /// number of keys takes.
@@ -100,7 +99,7 @@ impl Transfer {
                 // Its time was over meanwhile.
                 continue;
             };
-            let payload = payload_of(record, serialization, compresses);
+            let payload = serialization.payload_of(record, compresses);
             let ttl_ms = record
                 .expiry_ms()
                 .map_or(0, |expiry_ms| (expiry_ms - now_ms).max(1));
@@ -212,14 +211,6 @@ fn remove(keyspace: &mut Keyspace, database: usize, key: &[u8]) -> bool {
             .notify(EventClass::Generic, "del", database, key);
     }
     is_gone
-}
-
-fn payload_of(record: &Record, serialization: &mut Serialization, compresses: bool) -> Vec<u8> {
-    let compressor = &mut serialization.compressor;
-    let mut writer = Writer::new(Vec::new(), compresses.then_some(compressor));
-    let version = save(record, &mut writer);
-    writer.footer(version);
-    writer.into_bytes()
 }
 
 fn write_request(output: &mut Vec<u8>, words: &[&[u8]]) {
