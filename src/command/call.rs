@@ -225,7 +225,9 @@ fn leave_out(session: &mut Session, reply: &mut Reply, mark: Mark) {
         ReplyMode::Off => reply.truncate(mark),
         ReplyMode::Skipping => {
             reply.truncate(mark);
-            if session.waiting.is_none() && session.blocked != Some(Blocked::Script) {
+            let is_suspended =
+                matches!(session.blocked, Some(Blocked::Script | Blocked::Migration));
+            if session.waiting.is_none() && !is_suspended {
                 session.reply_mode = ReplyMode::On;
             }
         }
@@ -266,7 +268,11 @@ fn settle(context: &mut Context<'_>, args: Args<'_>, flags: FlagSet, elapsed: u6
         None => (elapsed, true),
         Some(waiting) => waiting.note_run(elapsed),
     };
-    if !matches!(session.blocked, Some(Blocked::Keys | Blocked::Script)) {
+    let is_over = !matches!(
+        session.blocked,
+        Some(Blocked::Keys | Blocked::Script | Blocked::Migration)
+    );
+    if is_over {
         account(instance, session, *command, args, flags, ticks, failed);
     }
     if is_new && instance.clients.has_monitors() {
