@@ -327,6 +327,8 @@ pub(super) fn advance(
 }
 
 /// Writes what the script gave as its reply.
+///
+/// Errors: what the script ended with, or `WITHIN_REPLY` if there are errors in what it gave.
 pub(super) fn finish(
     instance: &mut Instance,
     suspended: &mut Suspended,
@@ -336,10 +338,14 @@ pub(super) fn finish(
     let stack = suspended.engine.lua.stack();
     let result = if progress == Progress::Returned {
         let errors = into_reply::write(stack, reply, suspended.run.protocol);
-        for error in errors {
-            instance.error_stats.record(&error);
+        for error in &errors.uncounted {
+            instance.error_stats.record(error);
         }
-        Ok(())
+        if errors.has_any {
+            Err(CommandError::WITHIN_REPLY)
+        } else {
+            Ok(())
+        }
     } else {
         Err(failure::uncaught(stack, &suspended.run.name))
     };

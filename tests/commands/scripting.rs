@@ -1147,13 +1147,21 @@ fn statistics_count_scripts_and_their_commands() {
         "redis.call('set','k','v') redis.call('get','k') return redis.pcall('incr','k')",
     );
     eval(&mut server, "return redis.call('incr','k')");
+    // A command fails too if there is an error somewhere in its reply.
+    assert_eq!(
+        eval(&mut server, "return {1, {err = 'MY own'}}"),
+        "*2\r\n:1\r\n-MY own\r\n"
+    );
     let info = server.run("INFO everything");
+    let line = info.lines().find(|line| line.starts_with("cmdstat_eval:"));
+    assert!(line.is_some_and(|line| line.ends_with("failed_calls=3")), "{line:?}");
     for line in [
-        "cmdstat_eval:calls=2,",
+        "errorstat_MY:count=1",
+        "cmdstat_eval:calls=3,",
         "cmdstat_set:calls=1,",
         "cmdstat_incr:calls=2,",
         "errorstat_ERR:count=2",
-        "number_of_cached_scripts:2",
+        "number_of_cached_scripts:3",
         "number_of_functions:0",
     ] {
         assert!(info.contains(line), "{line} in {info}");
