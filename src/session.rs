@@ -149,6 +149,8 @@ pub struct Session {
     pub deny_blocking: bool,
     /// What it has queued since MULTI.
     pub transaction: Option<Box<Transaction>>,
+    /// How many commands the transaction has that EXEC is running.
+    pub executing: Option<usize>,
     /// Its number among those who watch keys.
     pub watcher: Option<u32>,
     /// What it listens to, if it does to anything.
@@ -209,6 +211,7 @@ impl Session {
             waiting: None,
             deny_blocking: false,
             transaction: None,
+            executing: None,
             watcher: None,
             subscriptions: None,
             is_tracking: false,

@@ -163,6 +163,8 @@ fn write_line(text: &mut Vec<u8>, context: &Context<'_>, portrait: &Portrait<'_>
         subscriptions.map_or(0, |subscriptions| subscriptions.of(topic).len())
     };
     let transaction = session.transaction.as_ref();
+    let queued = transaction.map(|transaction| transaction.len());
+    let queued = queued.or(session.executing);
     // INVARIANT: writing to memory does not fail.
     let _ = write!(
         text,
@@ -173,7 +175,7 @@ fn write_line(text: &mut Vec<u8>, context: &Context<'_>, portrait: &Portrait<'_>
         subscribed(Topic::Channel),
         subscribed(Topic::Pattern),
         subscribed(Topic::ShardChannel),
-        transaction.map_or(-1, |transaction| transaction.len() as i64),
+        queued.map_or(-1, |commands| commands as i64),
         traffic.query_bytes,
         traffic.query_free_bytes,
         portrait.argument_bytes,
@@ -220,7 +222,10 @@ fn flags(context: &Context<'_>, session: &Session) -> String {
     let letters = [
         (session.mode == Mode::Monitor, 'O'),
         (session.subscriptions.is_some(), 'P'),
-        (session.transaction.is_some(), 'x'),
+        (
+            session.transaction.is_some() || session.executing.is_some(),
+            'x',
+        ),
         (session.blocked.is_some(), 'b'),
         (tracker.is_some(), 't'),
         (is_broken, 'R'),

@@ -169,6 +169,7 @@ fn run(context: &mut Context<'_>, transaction: Box<Transaction>) {
 /// Runs commands until all have been, or a script among them is suspended; gives the number of the next one.
 fn run_from(context: &mut Context<'_>, transaction: &Transaction, first: usize) -> usize {
     let could_block = !std::mem::replace(&mut context.session.deny_blocking, true);
+    context.session.executing = Some(transaction.len());
     let mut next = first;
     for (queued, args) in transaction.iter().skip(first) {
         next += 1;
@@ -192,6 +193,7 @@ fn run_from(context: &mut Context<'_>, transaction: &Transaction, first: usize) 
         }
     }
     context.session.deny_blocking = !could_block;
+    context.session.executing = None;
     next
 }
 
