@@ -38,7 +38,7 @@ pub enum CrashSection {
     Info,
     /// The text of CLIENT LIST.
     ClientList,
-    /// The command that was running, without its arguments, which are its client's own; empty if none was.
+    /// The command that was running; empty if none was. Never its arguments, which may be secret.
     CurrentClient,
 }
 

@@ -20,7 +20,10 @@ use crate::effects;
 use crate::effects::latency::LatencyMonitor;
 use crate::effects::slowlog::Slowlog;
 use crate::keyspace::{EventClass, Keyspace};
+use crate::logging;
 use crate::memory::Memory;
+use crate::metrics::Metrics;
+use crate::migration::Migrations;
 use crate::net::address::Address;
 use crate::net::listener::Listeners;
 use crate::persistence::values::Serialization;
@@ -44,6 +47,7 @@ pub struct Instance {
     pub clients: Clients,
     pub memory: Memory,
     pub oom_score: OomScore,
+    pub migrations: Migrations,
     pub users: Users,
     pub acl_log: AclLog,
     /// Where ACL GENPASS takes passwords from.
@@ -66,7 +70,7 @@ pub struct Instance {
     pub wake: Wake,
     /// A signal asks for the end, which the cron brings about (SHUTDOWN ABORT).
     pub shutdown_scheduled: bool,
-    /// Whether some commands are refused that would be taken else: data are being loaded, or saving fails.
+    /// Whether some commands are refused, or held back, that would be run else: data are being loaded, saving fails, keys move.
     pub is_restricted: bool,
     pub transactions: Transactions,
     pub pubsub: PubSub,
@@ -89,6 +93,7 @@ pub struct Instance {
     pub run_id: String,
     pub started_ms: i64,
     pub loop_figures: LoopFigures,
+    pub metrics: Metrics,
     /// What clients connect to; none when driven in-process.
     pub listeners: Option<Listeners>,
     pub config_file: Option<PathBuf>,
@@ -232,6 +237,7 @@ impl Instance {
             clients: Clients::default(),
             memory: Memory::default(),
             oom_score: OomScore::default(),
+            migrations: Migrations::default(),
             users,
             acl_log: AclLog::default(),
             new_passwords: PasswordSource::new(secret),
@@ -261,6 +267,7 @@ impl Instance {
             slow_ticks: u64::MAX,
             was_slow: false,
             loop_figures: LoopFigures::default(),
+            metrics: Metrics::default(),
             listeners: None,
             config_file: None,
             executable: PathBuf::new(),
@@ -299,6 +306,7 @@ impl Instance {
     /// Brings what is derived from the settings up to date; called after every change of them.
     pub fn apply_config(&mut self) {
         let config = &self.config;
+        logging::set_user_data_hidden(config.hide_user_data_from_log);
         self.aof.configure(config);
         let lazily = config.lazyfree_lazy_expire;
         self.keyspace.changes.propagation.set_lazy(lazily);
@@ -334,11 +342,12 @@ impl Instance {
         })
     }
 
-    /// Notes whether some commands are refused at present.
+    /// Notes whether some commands are refused, or held back, at present.
     pub fn update_restrictions(&mut self) {
         self.is_restricted = self.is_loading()
             || self.refuses_writes_for_failed_save()
-            || self.aof.denial().is_some();
+            || self.aof.denial().is_some()
+            || !self.migrations.is_empty();
     }
 
     /// Whether the data set is being loaded.
@@ -671,6 +680,13 @@ impl Instance {
         self.keyspace.reset_stats();
         self.command_stats.reset();
         self.error_stats.reset();
+    }
+
+    /// Notes how much memory is in use, for the peak.
+    #[inline]
+    pub fn note_peak(&mut self) {
+        let used_bytes = self.used_memory();
+        self.stats.peak_memory_bytes = self.stats.peak_memory_bytes.max(used_bytes);
     }
 
     /// Bytes allocated by the process. Large blocks of the heap come from the allocator, and count there.

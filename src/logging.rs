@@ -167,16 +167,20 @@ pub fn set_level(level: LogLevel) {
     log::set_max_level(level.filter());
 }
 
-/// Whether users' data stay out of the log from now on (`hide-user-data-from-log`).
-pub fn set_hiding(hides: bool) {
-    HIDES_USER_DATA.store(hides, Ordering::Relaxed);
+/// Follows directive `hide-user-data-from-log`.
+pub fn set_user_data_hidden(hidden: bool) {
+    HIDES_USER_DATA.store(hidden, Ordering::Relaxed);
 }
 
-/// A key, or what else is the users' own, as the log may show it.
-pub fn user_data(bytes: &[u8]) -> Cow<'_, str> {
-    match HIDES_USER_DATA.load(Ordering::Relaxed) {
+/// A key, or whatever else is a user's, as a line of the log may show it.
+pub fn user_data(data: &[u8]) -> Cow<'_, str> {
+    shown(data, HIDES_USER_DATA.load(Ordering::Relaxed))
+}
+
+fn shown(data: &[u8], hidden: bool) -> Cow<'_, str> {
+    match hidden {
         true => Cow::Borrowed("*redacted*"),
-        false => String::from_utf8_lossy(bytes),
+        false => String::from_utf8_lossy(data),
     }
 }
 
@@ -347,6 +351,12 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_is_a_users_is_shown_unless_it_is_to_be_hidden() {
+        assert_eq!(shown(b"key", false), "key");
+        assert_eq!(shown(b"key", true), "*redacted*");
+    }
+
+    #[test]
     fn dates_are_those_of_the_calendar() {
         assert_eq!(civil_date(0), (1970, 0, 1));
         assert_eq!(civil_date(-1), (1969, 11, 31));
@@ -355,14 +365,6 @@ mod tests {
         assert_eq!(civil_date(19_722), (2023, 11, 31));
         assert_eq!(civil_date(47_540), (2100, 1, 28));
         assert_eq!(civil_date(47_541), (2100, 2, 1));
-    }
-
-    #[test]
-    fn users_data_are_shown_unless_they_are_to_be_hidden() {
-        assert_eq!(user_data(b"key"), "key");
-        set_hiding(true);
-        assert_eq!(user_data(b"key"), "*redacted*");
-        set_hiding(false);
     }
 
     #[test]

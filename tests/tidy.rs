@@ -22,6 +22,8 @@ const LAYERS: &[&[&str]] = &[
         "info",
         "scripting",
         "memory",
+        "metrics",
+        "migration",
         "saving",
         "append_only",
     ],

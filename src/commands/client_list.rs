@@ -172,7 +172,7 @@ fn write_line(text: &mut Vec<u8>, instance: &Instance, portrait: &Portrait<'_>) 
         let subscriptions = session.subscriptions.as_ref();
         subscriptions.map_or(0, |subscriptions| subscriptions.of(topic).len())
     };
-    let transaction = session.transaction.as_ref();
+    let unit = session.unit();
     // INVARIANT: writing to memory does not fail.
     let _ = write!(
         text,
@@ -183,11 +183,11 @@ fn write_line(text: &mut Vec<u8>, instance: &Instance, portrait: &Portrait<'_>) 
         subscribed(Topic::Channel),
         subscribed(Topic::Pattern),
         subscribed(Topic::ShardChannel),
-        transaction.map_or(-1, |transaction| transaction.len() as i64),
+        unit.map_or(-1, |unit| unit.commands as i64),
         traffic.query_bytes,
         traffic.query_free_bytes,
         portrait.argument_bytes,
-        transaction.map_or(0, |transaction| transaction.memory()),
+        unit.map_or(0, |unit| unit.bytes),
         reply.capacity().min(REPLY_PIECE_BYTES),
         session
             .reply_peak_bytes
@@ -230,7 +230,7 @@ fn flags(instance: &Instance, session: &Session) -> String {
     let letters = [
         (session.mode == Mode::Monitor, 'O'),
         (session.subscriptions.is_some(), 'P'),
-        (session.transaction.is_some(), 'x'),
+        (session.unit().is_some(), 'x'),
         (session.blocked.is_some(), 'b'),
         (tracker.is_some(), 't'),
         (is_broken, 'R'),

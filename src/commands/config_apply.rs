@@ -24,13 +24,23 @@ static APPLIERS: &[(&str, Apply)] = &[
     ("bind", |instance, _| {
         listen_anew(
             instance,
-            &Transport::ALL,
+            &Transport::OF_CLIENTS,
             "Failed to bind to specified addresses.",
         )
     }),
     ("tls-port", |instance, _| {
         configure_tls(instance)?;
         listen_anew(instance, &[Transport::Tls], PORT_REFUSAL)
+    }),
+    ("metrics-port", |instance, _| {
+        listen_anew(instance, &[Transport::Metrics], PORT_REFUSAL)
+    }),
+    ("metrics-bind", |instance, _| {
+        listen_anew(
+            instance,
+            &[Transport::Metrics],
+            "Failed to bind to specified addresses.",
+        )
     }),
     ("tls-cert-file", |instance, _| configure_tls(instance)),
     ("tls-key-file", |instance, _| configure_tls(instance)),
@@ -64,10 +74,6 @@ static APPLIERS: &[(&str, Apply)] = &[
     }),
     ("appendonly", |instance, _| switch_append_only(instance)),
     ("loglevel", |instance, _| set_log_level(instance)),
-    ("hide-user-data-from-log", |instance, _| {
-        logging::set_hiding(instance.config.hide_user_data_from_log);
-        Ok(())
-    }),
     ("crash-log-enabled", |instance, _| {
         crash::set_enabled(instance.config.crash_log_enabled).map_err(|error| system_reason(&error))
     }),

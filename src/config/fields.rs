@@ -376,6 +376,12 @@ settings! {
     /// Bus port to announce (0: the real one).
     cluster_announce_bus_port: u16,
 
+    // Metrics.
+    /// Port of the metrics (0: none).
+    metrics_port: u16,
+    /// Addresses of that port.
+    metrics_bind: Vec<String>,
+
     // TLS.
     /// TLS port (0: no TLS listener).
     tls_port: u16,

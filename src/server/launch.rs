@@ -208,7 +208,6 @@ fn serve(arguments: &[OsString], config: Config, start: StartInfo, declared: Dec
 }
 
 fn start_logging(config: &Config) -> std::io::Result<()> {
-    logging::set_hiding(config.hide_user_data_from_log);
     logging::init(&LogSettings {
         level: LogLevel::from_name(config.loglevel.name()).unwrap_or(LogLevel::Notice),
         file: config.logfile.clone().into(),

@@ -92,6 +92,7 @@ impl EventLoop {
         if more && !closing {
             self.make_ready(token);
         }
+        self.instance.note_peak();
         self.instance.clients.count_memory_of(&mut session);
         if answered && !self.instance.aof.is_settled() {
             // What it tells of must be written first.

@@ -1,5 +1,6 @@
 //! Strings as a whole: SET, GET and their kin.
 
+use crate::command::arguments::EXPIRY_OR_PERSIST;
 use crate::command::spec::{
     Argument, ArgumentKind, Category, CommandSpec, Deprecation, Flag, Group, KeyFlag, KeySpec,
 };
@@ -25,7 +26,8 @@ pub static COMMANDS: &[CommandSpec] = &[
                 KeyFlag::VariableFlags,
             ],
             1,
-        )],
+        )
+        .note("GET reads the key, too.")],
         find_keys: Some(key_finders::set),
         group: Group::String,
         since: "1.0.0",
@@ -145,27 +147,14 @@ pub static COMMANDS: &[CommandSpec] = &[
         arity: -2,
         flags: &[Flag::Write, Flag::Fast],
         categories: &[Category::String],
-        keys: &[KeySpec::one(
-            &[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Update],
-            1,
-        )],
+        keys: &[
+            KeySpec::one(&[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Update], 1)
+                .note("May change when the key expires."),
+        ],
         group: Group::String,
         since: "6.2.0",
         summary: "Gives the string at a key and sets or clears its expiry time.",
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::one_of(
-                "expiration",
-                &[
-                    Argument::new("seconds", ArgumentKind::Integer).after("EX"),
-                    Argument::new("milliseconds", ArgumentKind::Integer).after("PX"),
-                    Argument::new("unix-time-seconds", ArgumentKind::UnixTime).after("EXAT"),
-                    Argument::new("unix-time-milliseconds", ArgumentKind::UnixTime).after("PXAT"),
-                    Argument::token("persist", "PERSIST"),
-                ],
-            )
-            .optional(),
-        ],
+        arguments: &[Argument::key("key", 0), EXPIRY_OR_PERSIST],
         handler: getex,
         ..CommandSpec::DEFAULT
     },

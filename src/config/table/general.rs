@@ -69,7 +69,8 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "hide-user-data-from-log",
         "no",
         boolean!(hide_user_data_from_log),
-        "Keep names of keys and arguments of commands out of the log. Crash reports never show any.",
+        "Keep names of keys out of the log. Arguments of commands never get there, nor into crash \
+         reports.",
     ),
     Directive::new(
         "databases",
