@@ -33,7 +33,7 @@ use crate::scripting::{Scripting, debugger};
 use crate::server::clock::Clock;
 use crate::server::figures::LoopFigures;
 use crate::session::{ClientKind, Close, Mode, Session, Token};
-use crate::sys::oom_score::{Adjustment, OomScore};
+use crate::sys::oom_score::Adjustment;
 use crate::tracking::Tracking;
 use crate::transaction::Transactions;
 
@@ -46,7 +46,6 @@ pub struct Instance {
     pub random: fastrand::Rng,
     pub clients: Clients,
     pub memory: Memory,
-    pub oom_score: OomScore,
     pub migrations: Migrations,
     pub users: Users,
     pub acl_log: AclLog,
@@ -236,7 +235,6 @@ impl Instance {
             random,
             clients: Clients::default(),
             memory: Memory::default(),
-            oom_score: OomScore::default(),
             migrations: Migrations::default(),
             users,
             acl_log: AclLog::default(),
@@ -335,11 +333,13 @@ impl Instance {
     /// Errors: the system's; a score below that of the parent needs a right of its own.
     pub fn adjust_oom_score(&mut self) -> io::Result<()> {
         let [primary, ..] = self.config.oom_score_adj_values;
-        self.oom_score.adjust(match self.config.oom_score_adj {
-            OomScoreAdjust::No => Adjustment::Undone,
-            OomScoreAdjust::Relative => Adjustment::Relative(primary),
-            OomScoreAdjust::Absolute => Adjustment::Absolute(primary),
-        })
+        self.memory
+            .oom_score
+            .adjust(match self.config.oom_score_adj {
+                OomScoreAdjust::No => Adjustment::Undone,
+                OomScoreAdjust::Relative => Adjustment::Relative(primary),
+                OomScoreAdjust::Absolute => Adjustment::Absolute(primary),
+            })
     }
 
     /// Notes whether some commands are refused, or held back, at present.

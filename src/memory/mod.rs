@@ -18,6 +18,7 @@ use crate::effects;
 use crate::instance::Instance;
 use crate::keyspace;
 use crate::resp::reply;
+use crate::sys::oom_score::OomScore;
 
 /// Part of the limit that is freed beyond it, and the most of that, in bytes.
 const SLACK_PART: usize = 1024;
@@ -60,6 +61,8 @@ pub struct Memory {
     /// Since when more is used than allowed, in µs of the monotonic clock.
     exceeded_since_us: Option<u64>,
     exceeded_us: u64,
+    /// What the kernel is told to think of the process when memory runs out.
+    pub oom_score: OomScore,
 }
 
 impl Memory {

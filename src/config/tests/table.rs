@@ -95,7 +95,7 @@ fn every_entry_is_whole() {
 fn each_entry_reads_the_field_it_writes() {
     let before = Config::default();
     for directive in directives() {
-        let candidates: [&[u8]; 22] = [
+        let candidates: [&[u8]; 23] = [
             b"yes",
             b"no",
             b"7",
@@ -118,6 +118,7 @@ fn each_entry_reads_the_field_it_writes() {
             b"hostname",
             b"panic",
             b"/",
+            b"CN",
         ];
         let is_changed_by = |candidate: &&&[u8]| {
             let mut config = before.clone();
