@@ -27,6 +27,7 @@ pub mod latency;
 pub mod lists;
 pub mod memory;
 pub mod migrate;
+pub mod modules;
 pub mod object;
 pub mod pubsub;
 pub mod saving;
@@ -73,6 +74,7 @@ pub static FAMILIES: &[&[CommandSpec]] = &[
     lists::blocking::COMMANDS,
     memory::COMMANDS,
     migrate::COMMANDS,
+    modules::COMMANDS,
     object::COMMANDS,
     pubsub::COMMANDS,
     saving::COMMANDS,

@@ -3,6 +3,7 @@
 
 pub mod address;
 pub mod connection;
+pub mod http;
 pub mod listener;
 pub mod lookup;
 pub mod stream;
