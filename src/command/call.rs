@@ -314,8 +314,11 @@ fn account(
     }
 }
 
-/// Writes an error reply and counts it.
+/// Writes an error reply and counts it, unless it is written already.
 pub fn reply_error(instance: &mut Instance, reply: &mut Reply, error: &CommandError) {
+    if error.is_within_reply() {
+        return;
+    }
     if !error.is_counted() {
         instance.error_stats.record(error.text());
     }
