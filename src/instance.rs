@@ -1,9 +1,11 @@
 //! Everything that one server process knows, but for the sockets: what commands work on.
 
+use std::io;
 use std::path::PathBuf;
 use std::rc::Rc;
 
 use crate::acl::{AclLog, PasswordSource, User, Users, guard};
+use crate::append_only::{AppendOnly, Replay};
 use crate::blocking::{Blocking, Waiting, wake};
 use crate::clients::Clients;
 use crate::collections::hash::HashSeed;
@@ -12,22 +14,26 @@ use crate::command::Registry;
 use crate::command::spec::{Flag, FlagSet};
 use crate::command::stats::{CommandStats, ErrorStats};
 use crate::commands;
-use crate::config::{Config, OutputBufferLimit};
+use crate::config::{Config, OomScoreAdjust, OutputBufferLimit};
 use crate::disk::Wake;
 use crate::effects;
 use crate::effects::latency::LatencyMonitor;
 use crate::effects::slowlog::Slowlog;
 use crate::keyspace::{EventClass, Keyspace};
+use crate::logging;
 use crate::memory::Memory;
+use crate::metrics::Metrics;
+use crate::migration::Migrations;
 use crate::net::address::Address;
 use crate::net::listener::Listeners;
 use crate::persistence::values::Serialization;
 use crate::pubsub::PubSub;
-use crate::saving::{Loading, Saving};
+use crate::saving::{Loading, LoadingFigures, Saving};
 use crate::scripting::{Scripting, debugger};
 use crate::server::clock::Clock;
 use crate::server::figures::LoopFigures;
 use crate::session::{ClientKind, Close, Mode, Session, Token};
+use crate::sys::oom_score::{Adjustment, OomScore};
 use crate::tracking::Tracking;
 use crate::transaction::Transactions;
 
@@ -40,6 +46,8 @@ pub struct Instance {
     pub random: fastrand::Rng,
     pub clients: Clients,
     pub memory: Memory,
+    pub oom_score: OomScore,
+    pub migrations: Migrations,
     pub users: Users,
     pub acl_log: AclLog,
     /// Where ACL GENPASS takes passwords from.
@@ -52,6 +60,9 @@ pub struct Instance {
     pub pause: Pause,
     pub serialization: Serialization,
     pub blocking: Blocking,
+    pub aof: AppendOnly,
+    /// The append-only file that is being loaded.
+    pub replay: Option<Box<Replay>>,
     pub saving: Saving,
     /// The data set that is being loaded.
     pub loading: Option<Box<Loading>>,
@@ -59,7 +70,7 @@ pub struct Instance {
     pub wake: Wake,
     /// A signal asks for the end, which the cron brings about (SHUTDOWN ABORT).
     pub shutdown_scheduled: bool,
-    /// Whether some commands are refused that would be taken else: data are being loaded, or saving fails.
+    /// Whether some commands are refused, or held back, that would be run else: data are being loaded, saving fails, keys move.
     pub is_restricted: bool,
     pub transactions: Transactions,
     pub pubsub: PubSub,
@@ -82,6 +93,7 @@ pub struct Instance {
     pub run_id: String,
     pub started_ms: i64,
     pub loop_figures: LoopFigures,
+    pub metrics: Metrics,
     /// What clients connect to; none when driven in-process.
     pub listeners: Option<Listeners>,
     pub config_file: Option<PathBuf>,
@@ -150,6 +162,8 @@ pub struct Stats {
     pub sanitized_payloads: u64,
     /// Attempts to log in that failed.
     pub denied_logins: u64,
+    /// Certificates of TLS clients that name no user whom they could be.
+    pub denied_certificates: u64,
     /// Requests refused because of the command, a key or a channel.
     pub denied_commands: u64,
     pub denied_keys: u64,
@@ -193,16 +207,22 @@ impl Pause {
     }
 }
 
+/// Empty databases; everything random in them follows from the seeds drawn.
+fn seeded_keyspace(config: &Config, random: &mut fastrand::Rng) -> Keyspace {
+    let hash_seed = HashSeed::from_seed(random.u64(..));
+    let mut keyspace = Keyspace::new(config.databases as usize, hash_seed);
+    keyspace.access.seed(random.u64(..));
+    keyspace.seed_eviction(random.u64(..));
+    keyspace
+}
+
 impl Instance {
     /// A server with these settings, without clients. Everything random follows from the seed.
     pub fn new(config: Config, clock: Clock, seed: u64) -> Instance {
         let mut random = fastrand::Rng::with_seed(seed);
         let commands = Registry::new(commands::FAMILIES);
         let command_stats = CommandStats::new(commands.len());
-        let hash_seed = HashSeed::from_seed(random.u64(..));
-        let mut keyspace = Keyspace::new(config.databases as usize, hash_seed);
-        keyspace.access.seed(random.u64(..));
-        keyspace.seed_eviction(random.u64(..));
+        let keyspace = seeded_keyspace(&config, &mut random);
         let secret = std::array::from_fn(|_| random.u8(..));
         let mut users = Users::new(guard::rulebook_of(&commands, &config));
         users.set_default_password(&config.requirepass);
@@ -216,6 +236,8 @@ impl Instance {
             random,
             clients: Clients::default(),
             memory: Memory::default(),
+            oom_score: OomScore::default(),
+            migrations: Migrations::default(),
             users,
             acl_log: AclLog::default(),
             new_passwords: PasswordSource::new(secret),
@@ -227,6 +249,8 @@ impl Instance {
             pause: Pause::default(),
             serialization: Serialization::default(),
             blocking: Blocking::default(),
+            aof: AppendOnly::default(),
+            replay: None,
             saving: Saving::default(),
             loading: None,
             wake: Wake::default(),
@@ -243,6 +267,7 @@ impl Instance {
             slow_ticks: u64::MAX,
             was_slow: false,
             loop_figures: LoopFigures::default(),
+            metrics: Metrics::default(),
             listeners: None,
             config_file: None,
             executable: PathBuf::new(),
@@ -281,6 +306,10 @@ impl Instance {
     /// Brings what is derived from the settings up to date; called after every change of them.
     pub fn apply_config(&mut self) {
         let config = &self.config;
+        logging::set_user_data_hidden(config.hide_user_data_from_log);
+        self.aof.configure(config);
+        let lazily = config.lazyfree_lazy_expire;
+        self.keyspace.changes.propagation.set_lazy(lazily);
         let slowlog_us = u64::try_from(config.slowlog_log_slower_than).unwrap_or(u64::MAX);
         let latency_us = match config.latency_monitor_threshold {
             0 => u64::MAX,
@@ -301,9 +330,39 @@ impl Instance {
         self.update_restrictions();
     }
 
-    /// Notes whether some commands are refused at present.
+    /// Has the kernel judge the process as the settings say when memory runs out.
+    ///
+    /// Errors: the system's; a score below that of the parent needs a right of its own.
+    pub fn adjust_oom_score(&mut self) -> io::Result<()> {
+        let [primary, ..] = self.config.oom_score_adj_values;
+        self.oom_score.adjust(match self.config.oom_score_adj {
+            OomScoreAdjust::No => Adjustment::Undone,
+            OomScoreAdjust::Relative => Adjustment::Relative(primary),
+            OomScoreAdjust::Absolute => Adjustment::Absolute(primary),
+        })
+    }
+
+    /// Notes whether some commands are refused, or held back, at present.
     pub fn update_restrictions(&mut self) {
-        self.is_restricted = self.loading.is_some() || self.refuses_writes_for_failed_save();
+        self.is_restricted = self.is_loading()
+            || self.refuses_writes_for_failed_save()
+            || self.aof.denial().is_some()
+            || !self.migrations.is_empty();
+    }
+
+    /// Whether the data set is being loaded.
+    pub fn is_loading(&self) -> bool {
+        self.loading.is_some() || self.replay.is_some()
+    }
+
+    /// How far loading has come.
+    pub fn loading_figures(&self) -> Option<LoadingFigures> {
+        let now_ms = self.now_ms();
+        match (&self.loading, &self.replay) {
+            (Some(loading), _) => Some(loading.figures(now_ms)),
+            (_, Some(replay)) => Some(replay.figures(now_ms)),
+            (None, None) => None,
+        }
     }
 
     /// Notes that something took so long, if the latency monitor wants to know.
@@ -480,7 +539,7 @@ impl Instance {
         self.pause.is_active()
             || self.scripting.busy().is_some()
             || self.scripting.debugged.is_exclusive()
-            || self.loading.is_some()
+            || self.is_loading()
     }
 
     /// Whether a client's output has a limit that `output_limit_reached` should look at.
@@ -571,6 +630,7 @@ impl Instance {
         let more = self
             .keyspace
             .expire_cycle(acceptable_percent, || clock.ticks() >= deadline);
+        effects::propagation::end_unit(self, false);
         if !self.keyspace.changes.is_empty() {
             effects::changes(self);
         }
@@ -583,6 +643,7 @@ impl Instance {
             return false;
         }
         let more = self.keyspace.expire_fields_step(max_fields);
+        effects::propagation::end_unit(self, false);
         if !self.keyspace.changes.is_empty() {
             effects::changes(self);
         }
@@ -619,6 +680,13 @@ impl Instance {
         self.keyspace.reset_stats();
         self.command_stats.reset();
         self.error_stats.reset();
+    }
+
+    /// Notes how much memory is in use, for the peak.
+    #[inline]
+    pub fn note_peak(&mut self) {
+        let used_bytes = self.used_memory();
+        self.stats.peak_memory_bytes = self.stats.peak_memory_bytes.max(used_bytes);
     }
 
     /// Bytes allocated by the process. Large blocks of the heap come from the allocator, and count there.

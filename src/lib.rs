@@ -21,12 +21,15 @@ pub mod commands;
 pub mod command;
 
 pub mod info;
+pub mod metrics;
 
+pub mod append_only;
 pub mod scripting;
 
 pub mod blocking;
 pub mod effects;
 pub mod memory;
+pub mod migration;
 pub mod saving;
 
 pub mod persistence;

@@ -70,6 +70,8 @@ pub enum Blocked {
     Keys,
     /// Its script is suspended.
     Script,
+    /// Its keys are on their way to another server.
+    Migration,
 }
 
 /// The types of clients that CLIENT LIST and CLIENT KILL tell apart.
@@ -120,6 +122,15 @@ pub struct Traffic {
     pub argument_bytes: usize,
 }
 
+/// Replies that wait until what they tell of is on the disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Hold {
+    /// The offset of the append-only file that must be settled; 0: nothing waits.
+    pub barrier: u64,
+    /// Bytes of replies that wait for that; what comes behind them waits for more.
+    pub bytes: usize,
+}
+
 /// One client's state.
 pub struct Session {
     pub id: u64,
@@ -147,10 +158,12 @@ pub struct Session {
     pub waiting: Option<Box<Waiting>>,
     /// Whether no command may wait: it is one of several that run as a unit.
     pub deny_blocking: bool,
+    /// Whether what it sends was decided elsewhere and is carried out as it stands: it replays the append-only file.
+    pub is_obeyed: bool,
     /// What it has queued since MULTI.
     pub transaction: Option<Box<Transaction>>,
-    /// How many commands the transaction has that EXEC is running.
-    pub executing: Option<usize>,
+    /// What it had queued, while EXEC runs it.
+    pub executing: Option<Executing>,
     /// Its number among those who watch keys.
     pub watcher: Option<u32>,
     /// What it listens to, if it does to anything.
@@ -176,10 +189,20 @@ pub struct Session {
     pub counted_evictable: bool,
     /// Most bytes of replies that waited to be sent at once, of late.
     pub reply_peak_bytes: usize,
+    /// How much of them may not leave yet, and until when.
+    pub hold: Hold,
     /// Whether the loop knows that there is something to send.
     pub flush_queued: bool,
     /// Since when the replies have been over the soft limit, in ms; 0 if they are not.
     pub soft_limit_since_ms: i64,
+}
+
+/// The size of the transaction that EXEC runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Executing {
+    pub commands: usize,
+    /// Memory of what was queued, in bytes.
+    pub bytes: usize,
 }
 
 impl Session {
@@ -210,8 +233,9 @@ impl Session {
             blocked: None,
             waiting: None,
             deny_blocking: false,
-            transaction: None,
             executing: None,
+            is_obeyed: false,
+            transaction: None,
             watcher: None,
             subscriptions: None,
             is_tracking: false,
@@ -228,6 +252,7 @@ impl Session {
             counted_bytes: 0,
             counted_evictable: false,
             reply_peak_bytes: 0,
+            hold: Hold::default(),
             flush_queued: false,
             soft_limit_since_ms: 0,
         }
@@ -262,6 +287,15 @@ impl Session {
         self.memory() + self.reply.memory()
     }
 
+    /// The transaction that it queues, or that EXEC runs for it.
+    pub fn unit(&self) -> Option<Executing> {
+        let queued = self.transaction.as_ref().map(|transaction| Executing {
+            commands: transaction.len(),
+            bytes: transaction.memory(),
+        });
+        queued.or(self.executing)
+    }
+
     /// Memory held for the client but for its replies, in bytes.
     pub fn memory(&self) -> usize {
         let texts = [&self.name, &self.library_name, &self.library_version];
@@ -274,10 +308,7 @@ impl Session {
                 .subscriptions
                 .as_ref()
                 .map_or(0, |subscriptions| subscriptions.memory())
-            + self
-                .transaction
-                .as_ref()
-                .map_or(0, |transaction| transaction.memory())
+            + self.unit().map_or(0, |unit| unit.bytes)
             + self.waiting.as_ref().map_or(0, |waiting| waiting.memory())
             + self.watch_bytes
             + self.tracking_bytes

@@ -22,11 +22,16 @@ pub struct Users {
 impl Users {
     /// Nobody but the default user, who may do everything and needs no password.
     pub fn new(book: Rulebook<'_>) -> Users {
-        let default = Rc::new(User::new(DEFAULT_USER, default_rights(book)));
+        let default = Users::unrestricted(book);
         Users {
             by_name: BTreeMap::from([(DEFAULT_USER.into(), Rc::clone(&default))]),
             default,
         }
+    }
+
+    /// One who may do everything: the default user of a new server, and the one in whose name the server itself runs commands.
+    pub fn unrestricted(book: Rulebook<'_>) -> Rc<User> {
+        Rc::new(User::new(DEFAULT_USER, default_rights(book)))
     }
 
     /// The user of that name.

@@ -225,7 +225,9 @@ fn leave_out(session: &mut Session, reply: &mut Reply, mark: Mark) {
         ReplyMode::Off => reply.truncate(mark),
         ReplyMode::Skipping => {
             reply.truncate(mark);
-            if session.waiting.is_none() && session.blocked != Some(Blocked::Script) {
+            let is_suspended =
+                matches!(session.blocked, Some(Blocked::Script | Blocked::Migration));
+            if session.waiting.is_none() && !is_suspended {
                 session.reply_mode = ReplyMode::On;
             }
         }
@@ -237,7 +239,10 @@ fn leave_out(session: &mut Session, reply: &mut Reply, mark: Mark) {
 pub fn call(context: &mut Context<'_>, args: Args<'_>) {
     let command = context.instance.commands.get(context.command);
     let (handler, flags) = (command.spec.handler, command.flags);
-    context.instance.keyspace.no_touch = context.session.no_touch;
+    let keyspace = &mut context.instance.keyspace;
+    keyspace.no_touch = context.session.no_touch;
+    let total = keyspace.changes.total();
+    keyspace.changes.propagation.begin(total);
     info::crash::begin_command(context.command);
     let result = handler(context, args);
     info::crash::end_command();
@@ -263,7 +268,11 @@ fn settle(context: &mut Context<'_>, args: Args<'_>, flags: FlagSet, elapsed: u6
         None => (elapsed, true),
         Some(waiting) => waiting.note_run(elapsed),
     };
-    if !matches!(session.blocked, Some(Blocked::Keys | Blocked::Script)) {
+    let is_over = !matches!(
+        session.blocked,
+        Some(Blocked::Keys | Blocked::Script | Blocked::Migration)
+    );
+    if is_over {
         account(instance, session, *command, args, flags, ticks, failed);
     }
     if is_new && instance.clients.has_monitors() {
@@ -271,6 +280,9 @@ fn settle(context: &mut Context<'_>, args: Args<'_>, flags: FlagSet, elapsed: u6
     }
     if !session.redacted.is_empty() {
         session.redacted.clear();
+    }
+    if instance.keyspace.changes.propagation.is_on() {
+        effects::propagation::command_done(instance, session.database, args, *command, flags);
     }
     if instance.has_effects() {
         effects::after_command(instance, session);

@@ -34,6 +34,21 @@ impl Context<'_> {
         )
     }
 
+    /// Has the command passed on in this form, if it changes something: with the same effect whenever and wherever it is run.
+    pub fn propagate_as(&mut self, arguments: &[&[u8]]) {
+        self.instance
+            .keyspace
+            .changes
+            .propagation
+            .replace(arguments);
+    }
+
+    /// Whether what the command does is passed on to anybody.
+    #[inline]
+    pub fn propagates(&self) -> bool {
+        self.instance.keyspace.changes.propagation.is_on()
+    }
+
     /// Tells the caller something that is no reply to be left out when it wants none.
     pub fn tell_caller(&mut self, write: impl FnMut(&mut Reply)) {
         let mut write = write;

@@ -37,11 +37,7 @@ pub fn admit(
     resolved: Option<CommandId>,
 ) -> Verdict {
     let Some(id) = resolved else {
-        return if is_http(args.at(0)) {
-            Verdict::Abort
-        } else {
-            Verdict::Refuse(unknown_command(args))
-        };
+        return admit_unknown(args);
     };
     let command = instance.commands.get(id);
     let shape = check_shape(command, args);
@@ -109,7 +105,22 @@ fn admit_now(
     if is_queuing && !flags.has(Flag::NotQueued) {
         return Verdict::Queue(id, flags);
     }
+    if instance.is_restricted
+        && instance
+            .migrations
+            .holds(instance, session, command, flags, args)
+    {
+        return Verdict::Postpone;
+    }
     Verdict::Run(id)
+}
+
+#[cold]
+fn admit_unknown(args: Args<'_>) -> Verdict {
+    match is_http(args.at(0)) {
+        true => Verdict::Abort,
+        false => Verdict::Refuse(unknown_command(args)),
+    }
 }
 
 /// Keys are of no use to a monitor, and no pause holds one back: as in Redis, where it is half a replica.
@@ -137,7 +148,7 @@ fn flags_of(instance: &Instance, session: &Session, command: &Command, args: Arg
 }
 
 /// Commands that need a permission of their own.
-const GUARDED: FlagSet = FlagSet::of(&[Flag::Debug]);
+const GUARDED: FlagSet = FlagSet::of(&[Flag::Debug, Flag::Modules]);
 
 /// Commands that look at keys or change them.
 const KEYSPACE_ACCESS: FlagSet = FlagSet::of(&[Flag::ReadOnly, Flag::Write, Flag::MayReplicate]);
@@ -162,29 +173,36 @@ fn check_permission(
     command: &Command,
 ) -> Result<(), CommandError> {
     match command.flags.intersects(GUARDED) {
-        true => check_debug(instance, session, command),
+        true => check_guarded(instance, session, command),
         false => Ok(()),
     }
 }
 
 #[cold]
-fn check_debug(
+fn check_guarded(
     instance: &Instance,
     session: &Session,
     command: &Command,
 ) -> Result<(), CommandError> {
-    let allowed = instance
-        .config
-        .enable_debug_command
-        .allows(session.address.is_local());
-    if allowed || !command.flags.has(Flag::Debug) {
-        return Ok(());
+    let config = &instance.config;
+    let (permission, refusal) = match command.flags.has(Flag::Debug) {
+        true => (
+            config.enable_debug_command,
+            "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", \
+             you can run it from a local connection, otherwise you need to set this option in the \
+             configuration file, and then restart the server.",
+        ),
+        false => (
+            config.enable_module_command,
+            "ERR MODULE command not allowed. If the enable-module-command option is set to \"local\", \
+             you can run it from a local connection, otherwise you need to set this option in the \
+             configuration file, and then restart the server.",
+        ),
+    };
+    match permission.allows(session.address.is_local()) {
+        true => Ok(()),
+        false => Err(CommandError::fixed(refusal)),
     }
-    Err(CommandError::fixed(
-        "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", \
-         you can run it from a local connection, otherwise you need to set this option in the \
-         configuration file, and then restart the server.",
-    ))
 }
 
 /// Whether the state of the server lets a command with these flags run: no script holds it up, and data are there and can be saved.
@@ -210,7 +228,12 @@ fn check_restrictions(
     if changes && instance.refuses_writes_for_failed_save() {
         return Err(CommandError::fixed(SAVE_FAILED));
     }
-    if instance.loading.is_some() && !command.flags.has(Flag::Loading) {
+    if changes && let Some(reason) = instance.aof.denial() {
+        return Err(CommandError::new(format!(
+            "MISCONF Errors writing to the AOF file: {reason}"
+        )));
+    }
+    if instance.is_loading() && !command.flags.has(Flag::Loading) {
         return Err(CommandError::fixed(
             "LOADING Redis is loading the dataset in memory",
         ));

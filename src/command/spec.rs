@@ -102,10 +102,14 @@ pub enum Flag {
     Secret,
     /// Behind `enable-debug-command`.
     Debug,
+    /// Behind `enable-module-command`.
+    Modules,
     /// Its time is mostly waiting on purpose: left out of latency figures.
     NoLatency,
     /// For the server's own use: COMMAND DOCS marks it `syscmd`.
     System,
+    /// Looks at keys that it does not name: those that it finds expired are passed on one by one.
+    TouchesArbitraryKeys,
     /// Runs at once, even after MULTI.
     NotQueued,
     /// Runs what its client has queued, and is let through or held back as that would be.

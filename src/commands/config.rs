@@ -134,9 +134,15 @@ fn set(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         .chunks_exact(2)
         .map(|pair| (pair[0], pair[1]))
         .collect();
+    let is_secret = |name: &[u8]| crate::config::find(name).is_some_and(|found| found.is_sensitive);
+    for (number, (name, _)) in pairs.iter().enumerate() {
+        if is_secret(name) {
+            context.session.redacted.push(number * 2 + 3);
+        }
+    }
     let asked = SetContext {
         is_local_client: context.session.address.is_local(),
-        is_loading: context.instance.loading.is_some(),
+        is_loading: context.instance.is_loading(),
     };
     config_apply::set(context.instance, &pairs, asked)
         .map_err(|error| CommandError::new(error.to_string()))?;

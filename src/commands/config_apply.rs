@@ -24,13 +24,23 @@ static APPLIERS: &[(&str, Apply)] = &[
     ("bind", |instance, _| {
         listen_anew(
             instance,
-            &Transport::ALL,
+            &Transport::OF_CLIENTS,
             "Failed to bind to specified addresses.",
         )
     }),
     ("tls-port", |instance, _| {
         configure_tls(instance)?;
         listen_anew(instance, &[Transport::Tls], PORT_REFUSAL)
+    }),
+    ("metrics-port", |instance, _| {
+        listen_anew(instance, &[Transport::Metrics], PORT_REFUSAL)
+    }),
+    ("metrics-bind", |instance, _| {
+        listen_anew(
+            instance,
+            &[Transport::Metrics],
+            "Failed to bind to specified addresses.",
+        )
     }),
     ("tls-cert-file", |instance, _| configure_tls(instance)),
     ("tls-key-file", |instance, _| configure_tls(instance)),
@@ -56,6 +66,13 @@ static APPLIERS: &[(&str, Apply)] = &[
         make_room_for_clients(instance, before)
     }),
     ("dir", |instance, _| enter_folder(instance)),
+    ("aof-disable-auto-gc", |instance, _| {
+        if !instance.config.aof_disable_auto_gc {
+            instance.remove_history_now();
+        }
+        Ok(())
+    }),
+    ("appendonly", |instance, _| switch_append_only(instance)),
     ("loglevel", |instance, _| set_log_level(instance)),
     ("crash-log-enabled", |instance, _| {
         crash::set_enabled(instance.config.crash_log_enabled).map_err(|error| system_reason(&error))
@@ -78,6 +95,10 @@ static APPLIERS: &[(&str, Apply)] = &[
         let password = &instance.config.requirepass;
         instance.users.set_default_password(password);
         Ok(())
+    }),
+    ("oom-score-adj", |instance, _| adjust_oom_score(instance)),
+    ("oom-score-adj-values", |instance, _| {
+        adjust_oom_score(instance)
     }),
     ("maxmemory", |instance, _| {
         warn_of_small_limit(instance);
@@ -166,8 +187,30 @@ fn make_room_for_clients(instance: &mut Instance, before: &Config) -> Result<(),
     Ok(())
 }
 
+fn adjust_oom_score(instance: &mut Instance) -> Result<(), String> {
+    instance.adjust_oom_score().map_err(|error| {
+        log::warn!("Unable to write oom_score_adj: {}", system_reason(&error));
+        "Failed to apply new oom_score_adj configuration, check server logs.".to_string()
+    })
+}
+
 fn enter_folder(instance: &Instance) -> Result<(), String> {
     std::env::set_current_dir(&instance.config.dir).map_err(|error| system_reason(&error))
+}
+
+fn switch_append_only(instance: &mut Instance) -> Result<(), String> {
+    const REFUSAL: &str = "Unable to turn on AOF. Check server logs.";
+    let switched = match instance.config.appendonly {
+        true => instance.turn_on_append_only(),
+        false => instance.turn_off_append_only(),
+    };
+    switched.map_err(|error| {
+        log::warn!(
+            "Can't turn the append-only file on or off: {}",
+            system_reason(&error)
+        );
+        REFUSAL.to_string()
+    })
 }
 
 fn set_log_level(instance: &Instance) -> Result<(), String> {

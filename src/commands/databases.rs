@@ -131,6 +131,8 @@ fn flush_one(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     check_flush_type(args)?;
     let (keyspace, database, reply) = context.parts();
     keyspace.flush(database);
+    // An empty database may have been a full one to whoever is behind.
+    keyspace.changes.propagation.force();
     reply.ok();
     Ok(())
 }
@@ -142,6 +144,8 @@ fn flush_all(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         keyspace.flush(database);
     }
     context.instance.save_after_flush();
+    let propagation = &mut context.instance.keyspace.changes.propagation;
+    propagation.force();
     context.reply.ok();
     Ok(())
 }

@@ -6,9 +6,11 @@ use crate::command::spec::{
 use crate::command::{Args, CommandError, CommandResult, Context};
 use crate::config::DumpSanitizing;
 use crate::keyspace::{EventClass, Record};
-use crate::persistence::rdb::{Payload, Writer};
-use crate::persistence::values::{LoadBuffer, LoadSettings, Loaded, load, save};
+use crate::persistence::rdb::Payload;
+use crate::persistence::values::{LoadBuffer, LoadSettings, Loaded, load};
 use crate::resp::number::parse_i64;
+
+use super::strings::propagate_removal;
 
 /// RESTORE under either of its names.
 const RESTORE: CommandSpec = CommandSpec {
@@ -84,12 +86,9 @@ fn dump(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         context.reply.null();
         return Ok(());
     };
-    let compressor = &mut instance.serialization.compressor;
     let compresses = instance.config.rdbcompression;
-    let mut writer = Writer::new(Vec::new(), compresses.then_some(compressor));
-    let version = save(record, &mut writer);
-    writer.footer(version);
-    context.reply.bulk_shared(&writer.into_bytes().into());
+    let payload = instance.serialization.payload_of(record, compresses);
+    context.reply.bulk_shared(&payload.into());
     Ok(())
 }
 
@@ -163,6 +162,7 @@ fn restore(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let (keyspace, database, reply) = context.parts();
     if expiry_ms.is_some_and(|time_ms| time_ms <= now_ms) {
         if present && keyspace.remove(database, key) {
+            propagate_removal(keyspace, key);
             keyspace
                 .changes
                 .notify(EventClass::Generic, "del", database, key);
@@ -178,6 +178,20 @@ fn restore(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let mut buffer = LoadBuffer::default();
     let record = Record::new(key, loaded.into_new(&mut buffer), expiry_ms, access);
     keyspace.settle_in(database, record);
+    if let Some(expiry_ms) = expiry_ms.filter(|_| !options.absolute)
+        && keyspace.changes.propagation.is_on()
+    {
+        let mut digits = itoa::Buffer::new();
+        let moment = digits.format(expiry_ms).as_bytes();
+        let words = args.iter().enumerate();
+        let words = words.map(|(index, word)| if index == 2 { moment } else { word });
+        let absolute: [&[u8]; 1] = [b"ABSTTL"];
+        let words = words.chain(absolute);
+        keyspace
+            .changes
+            .propagation
+            .replace_with(args.len() + 1, words);
+    }
     keyspace
         .changes
         .notify(EventClass::Generic, "restore", database, key);

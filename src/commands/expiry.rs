@@ -5,6 +5,8 @@ use crate::command::{Args, CommandError, CommandResult, Context};
 use crate::keyspace::EventClass;
 use crate::resp::number::parse_i64;
 
+use super::strings::propagate_removal;
+
 const CONDITION: Argument = Argument::one_of(
     "condition",
     &[
@@ -232,9 +234,17 @@ fn expire(context: &mut Context<'_>, args: Args<'_>, unit: Unit, base: Base) -> 
     }
     let event = if time_ms <= now_ms {
         keyspace.remove(database, key);
+        propagate_removal(keyspace, key);
         "del"
     } else {
         keyspace.set_expiry(database, key, Some(time_ms));
+        if keyspace.changes.propagation.is_on() && (unit, base) != (Unit::Milliseconds, Base::Epoch)
+        {
+            let mut digits = itoa::Buffer::new();
+            let name: [&[u8]; 3] = [b"PEXPIREAT", key, digits.format(time_ms).as_bytes()];
+            let words = name.into_iter().chain(args.iter().skip(3));
+            keyspace.changes.propagation.replace_with(args.len(), words);
+        }
         "expire"
     };
     keyspace

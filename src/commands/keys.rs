@@ -147,7 +147,7 @@ pub static COMMANDS: &[CommandSpec] = &[
     CommandSpec {
         name: "randomkey",
         arity: 1,
-        flags: &[Flag::ReadOnly],
+        flags: &[Flag::ReadOnly, Flag::TouchesArbitraryKeys],
         categories: &[Category::Keyspace],
         tips: &[
             "request_policy:all_shards",

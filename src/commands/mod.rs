@@ -2,6 +2,7 @@
 //! the same order. Never touches a socket.
 
 pub mod acl;
+pub mod appending;
 pub mod bitfield;
 pub mod bitmaps;
 pub mod client;
@@ -25,6 +26,8 @@ pub mod keys;
 pub mod latency;
 pub mod lists;
 pub mod memory;
+pub mod migrate;
+pub mod modules;
 pub mod object;
 pub mod pubsub;
 pub mod saving;
@@ -70,9 +73,12 @@ pub static FAMILIES: &[&[CommandSpec]] = &[
     lists::moves::COMMANDS,
     lists::blocking::COMMANDS,
     memory::COMMANDS,
+    migrate::COMMANDS,
+    modules::COMMANDS,
     object::COMMANDS,
     pubsub::COMMANDS,
     saving::COMMANDS,
+    appending::COMMANDS,
     scan::COMMANDS,
     scripting::COMMANDS,
     scripting::functions::COMMANDS,

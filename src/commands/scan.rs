@@ -2,6 +2,7 @@
 
 use smallvec::SmallVec;
 
+use crate::command::arguments::{COUNT, CURSOR, MATCH};
 use crate::command::spec::{Argument, ArgumentKind, Category, CommandSpec, Flag};
 use crate::command::{Args, CommandError, CommandResult, Context};
 use crate::keyspace::{Keyspace, Record};
@@ -13,7 +14,7 @@ pub static COMMANDS: &[CommandSpec] = &[
     CommandSpec {
         name: "keys",
         arity: 2,
-        flags: &[Flag::ReadOnly],
+        flags: &[Flag::ReadOnly, Flag::TouchesArbitraryKeys],
         categories: &[Category::Keyspace, Category::Dangerous],
         tips: &["request_policy:all_shards", "nondeterministic_output_order"],
         complexity: "O(N) with N the number of keys in the database; O(1) for a pattern without wildcards.",
@@ -25,7 +26,7 @@ pub static COMMANDS: &[CommandSpec] = &[
     CommandSpec {
         name: "scan",
         arity: -2,
-        flags: &[Flag::ReadOnly],
+        flags: &[Flag::ReadOnly, Flag::TouchesArbitraryKeys],
         categories: &[Category::Keyspace],
         tips: &[
             "nondeterministic_output",
@@ -37,13 +38,9 @@ pub static COMMANDS: &[CommandSpec] = &[
         summary: "Walks through the names of the keys, a few at each call.",
         history: &[("6.0.0", "`TYPE` restricts the walk.")],
         arguments: &[
-            Argument::new("cursor", ArgumentKind::Integer),
-            Argument::new("pattern", ArgumentKind::Pattern)
-                .after("MATCH")
-                .optional(),
-            Argument::new("count", ArgumentKind::Integer)
-                .after("COUNT")
-                .optional(),
+            CURSOR,
+            MATCH,
+            COUNT,
             Argument::new("type", ArgumentKind::String)
                 .after("TYPE")
                 .since("6.0.0")

@@ -7,9 +7,11 @@
 mod new_file;
 mod reader;
 mod wake;
+mod worker;
 mod writer;
 
 pub use new_file::{NewFile, StepFailed, WriteStep};
 pub use reader::{FileReader, Read};
 pub use wake::Wake;
+pub use worker::{Task, Worker};
 pub use writer::{FileWriter, WriterState};

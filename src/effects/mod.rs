@@ -6,6 +6,7 @@
 mod events;
 pub mod latency;
 pub mod monitor;
+pub mod propagation;
 pub mod slowlog;
 
 use crate::blocking::wake;

@@ -96,7 +96,7 @@ pub static SECTIONS: &[Section] = &[
         title: "Persistence",
         shown: Shown::ByDefault,
         fields: persistence::PERSISTENCE,
-        lines: Some(persistence::loading),
+        lines: Some(persistence::more),
     },
     Section {
         names: &["stats"],

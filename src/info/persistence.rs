@@ -1,5 +1,6 @@
 //! The sections on saving, replicas and the cluster: Persistence, Replication, Cluster.
 
+use crate::append_only::{AppendOnly, State};
 use crate::saving::{BackgroundProgress, SavingFigures};
 
 use super::{Facts, Field};
@@ -10,7 +11,7 @@ const NO_REPLICATION_ID: &str = "0000000000000000000000000000000000000000";
 /// Section Persistence.
 pub(super) static PERSISTENCE: &[Field] = &[
     Field::of("loading", |facts| {
-        u8::from(facts.instance.loading.is_some()).to_string()
+        u8::from(facts.instance.is_loading()).to_string()
     }),
     Field::fixed("async_loading", "0"),
     Field::of("current_cow_peak", |facts| {
@@ -61,19 +62,77 @@ pub(super) static PERSISTENCE: &[Field] = &[
     Field::of("rdb_last_load_keys_loaded", |facts| {
         saving(facts).keys_loaded.to_string()
     }),
-    Field::fixed("aof_enabled", "0"),
-    Field::fixed("aof_rewrite_in_progress", "0"),
-    Field::fixed("aof_rewrite_scheduled", "0"),
-    Field::fixed("aof_last_rewrite_time_sec", "-1"),
-    Field::fixed("aof_current_rewrite_time_sec", "-1"),
-    Field::fixed("aof_last_bgrewrite_status", "ok"),
-    Field::fixed("aof_rewrites", "0"),
-    Field::fixed("aof_rewrites_consecutive_failures", "0"),
-    Field::fixed("aof_last_write_status", "ok"),
-    Field::fixed("aof_last_cow_size", "0"),
+    Field::of("aof_enabled", |facts| {
+        flag(aof(facts).state() != State::Off)
+    }),
+    Field::of("aof_rewrite_in_progress", |facts| {
+        flag(aof(facts).is_rewriting())
+    }),
+    Field::of("aof_rewrite_scheduled", |facts| {
+        flag(aof(facts).is_scheduled)
+    }),
+    Field::of("aof_last_rewrite_time_sec", |facts| {
+        let seconds = aof(facts).rewrites.last_seconds;
+        seconds.unwrap_or(-1).to_string()
+    }),
+    Field::of("aof_current_rewrite_time_sec", |facts| {
+        let seconds = aof(facts).rewrite_seconds(facts.instance.now_ms());
+        seconds.unwrap_or(-1).to_string()
+    }),
+    Field::of("aof_last_bgrewrite_status", |facts| {
+        status(aof(facts).rewrites.last_failed)
+    }),
+    Field::of("aof_rewrites", |facts| {
+        aof(facts).rewrites.rewrites.to_string()
+    }),
+    Field::of("aof_rewrites_consecutive_failures", |facts| {
+        aof(facts).rewrites.failures_in_a_row.to_string()
+    }),
+    Field::of("aof_last_write_status", |facts| {
+        status(aof(facts).denial().is_some())
+    }),
+    Field::of("aof_last_cow_size", |facts| {
+        aof(facts).rewrites.last_copied_bytes.to_string()
+    }),
     Field::fixed("module_fork_in_progress", "0"),
     Field::fixed("module_fork_last_cow_size", "0"),
 ];
+
+fn aof<'a>(facts: &'a Facts<'_>) -> &'a AppendOnly {
+    &facts.instance.aof
+}
+
+fn flag(is_set: bool) -> String {
+    u8::from(is_set).to_string()
+}
+
+fn status(has_failed: bool) -> String {
+    if has_failed { "err" } else { "ok" }.to_string()
+}
+
+/// The lines of section Persistence that are there while something is appended, or data are being loaded.
+pub(super) fn more(facts: &Facts<'_>) -> Vec<(String, String)> {
+    let mut lines = appending(facts);
+    lines.extend(loading(facts));
+    lines
+}
+
+fn appending(facts: &Facts<'_>) -> Vec<(String, String)> {
+    let aof = aof(facts);
+    if aof.state() == State::Off {
+        return Vec::new();
+    }
+    [
+        ("aof_current_size", aof.size_bytes().to_string()),
+        ("aof_base_size", aof.base_bytes().to_string()),
+        ("aof_pending_rewrite", flag(aof.is_scheduled)),
+        ("aof_buffer_length", aof.buffered_bytes().to_string()),
+        ("aof_pending_bio_fsync", flag(aof.is_syncing())),
+        ("aof_delayed_fsync", aof.figures.delayed_syncs.to_string()),
+    ]
+    .map(|(name, value)| (name.to_string(), value))
+    .into()
+}
 
 fn saving<'a>(facts: &'a Facts<'_>) -> &'a SavingFigures {
     &facts.instance.saving.figures
@@ -89,13 +148,12 @@ fn of_save(
     progress.map_or(otherwise.to_string(), |progress| show(&progress))
 }
 
-/// The lines of section Persistence that are there while data are being loaded.
-pub(super) fn loading(facts: &Facts<'_>) -> Vec<(String, String)> {
+/// Those that are there while data are being loaded.
+fn loading(facts: &Facts<'_>) -> Vec<(String, String)> {
     let instance = facts.instance;
-    let Some(loading) = &instance.loading else {
+    let Some(figures) = instance.loading_figures() else {
         return Vec::new();
     };
-    let figures = loading.figures(instance.now_ms());
     let (total, loaded) = (figures.total_bytes, figures.loaded_bytes);
     let elapsed = figures.elapsed_seconds;
     let left = total.saturating_sub(loaded) as i64;

@@ -3,6 +3,7 @@
 use crate::config::{self, KeyspaceEvents};
 
 use super::interest::{Interest, InterestId};
+use super::propagation::Propagation;
 
 /// The classes of keyspace events, one character each in `notify-keyspace-events`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,7 +86,11 @@ pub struct Changes {
     observed: bool,
     event_classes: u16,
     log: Vec<Change>,
+    /// Of the keys in the log.
+    key_bytes: usize,
     interest: Interest,
+    /// What is passed on of them.
+    pub propagation: Propagation,
 }
 
 impl Changes {
@@ -147,6 +152,7 @@ impl Changes {
     /// A key was removed because its time was over.
     #[inline]
     pub fn expired(&mut self, database: usize, key: &[u8]) {
+        self.propagation.delete(database, key);
         if self.listens {
             self.log_touched(database, key, true);
         }
@@ -158,6 +164,7 @@ impl Changes {
             self.log.push(Change::Wanted(id));
         }
         if self.observed {
+            self.key_bytes += key.len();
             self.log.push(Change::Modified {
                 database,
                 key: key.to_vec(),
@@ -168,6 +175,7 @@ impl Changes {
 
     /// A key was removed to make room. Like expiry this does not count as a change of the server's own.
     pub fn evicted(&mut self, database: usize, key: &[u8]) {
+        self.propagation.delete(database, key);
         self.touched(database, key);
         self.notify(EventClass::Evicted, "evicted", database, key);
     }
@@ -176,6 +184,7 @@ impl Changes {
     #[inline]
     pub fn notify(&mut self, class: EventClass, event: &'static str, database: usize, key: &[u8]) {
         if self.event_classes & class as u16 != 0 {
+            self.key_bytes += key.len();
             self.log.push(Change::Event {
                 class,
                 event,
@@ -207,9 +216,16 @@ impl Changes {
         self.log.is_empty()
     }
 
+    /// Memory that the log holds until it is taken, in bytes. O(1).
+    #[inline]
+    pub fn memory_bytes(&self) -> usize {
+        self.log.capacity() * size_of::<Change>() + self.key_bytes
+    }
+
     /// Takes the log, leaving it empty.
     pub fn take(&mut self) -> Vec<Change> {
         let log = std::mem::take(&mut self.log);
+        self.key_bytes = 0;
         for change in &log {
             if let Change::Wanted(id) = change {
                 self.interest.forget_note(*id);

@@ -52,7 +52,10 @@ impl Keyspace {
         let hash = self.hash(key);
         let now_ms = self.now_ms;
         let Keyspace {
-            databases, seed, ..
+            databases,
+            seed,
+            changes,
+            ..
         } = self;
         let Some((record, volatile)) = databases[database].get_with_index(hash, key) else {
             return 0;
@@ -67,7 +70,9 @@ impl Keyspace {
         let Some(mut fields) = HashEditor::of(&mut value, Limits::NONE) else {
             return 0;
         };
-        let removed = fields.remove_due(now_ms, max_fields);
+        let removed = fields.remove_due(now_ms, max_fields, |name| {
+            changes.propagation.add(database, &[b"HDEL", key, name]);
+        });
         let (after_ms, is_empty) = (fields.read().next_expiry_ms(), fields.is_empty());
         self.note_field_expiry(database, key, before_ms, after_ms);
         if removed > 0 {
@@ -116,7 +121,8 @@ impl Keyspace {
         let record = self.databases[database]
             .records()
             .get_where(due.hash, is_it);
-        // INVARIANT: the index is brought up to date with every change of a record (see the head of this file).
+        // INVARIANT: `Database` enters the time of a record with the record and takes it out with it, and whoever changes
+        // it between calls `note_field_expiry`: so of each entry the record is there, with this very time and hash.
         let record = record.expect("a hash of the index is in the table");
         Some((database, record.key().to_vec()))
     }

@@ -13,6 +13,7 @@ pub mod expiry;
 mod fields;
 mod interest;
 mod naming;
+pub mod propagation;
 pub mod reclaim;
 pub mod record;
 mod relocate;
@@ -25,6 +26,7 @@ pub use branch::Branch;
 pub use changes::{Change, Changes, EventClass};
 pub use database::{Database, Expiry};
 pub use interest::{Interest, InterestId};
+pub use propagation::Propagation;
 pub use record::{NewValue, Record, Value, displaced_bytes, held_bytes};
 pub use text::Text;
 pub use value_mut::ValueMut;
@@ -418,6 +420,11 @@ impl Keyspace {
     /// the cursor to go on with, 0 at the end. Expired records are handed over as well.
     pub fn scan(&self, database: usize, cursor: u64, visit: impl FnMut(&Record)) -> u64 {
         self.databases[database].records().scan(cursor, visit)
+    }
+
+    /// Has the processor fetch what leads to a bucket in a very large table: a step before `prefetch_bucket`.
+    pub fn prefetch_segment(&self, database: usize, hash: u64) {
+        self.databases[database].records().prefetch_segment(hash);
     }
 
     /// Fetches the bucket of a key into the cache.

@@ -86,6 +86,11 @@ impl Connection {
         self.tls.as_ref().is_some_and(|tls| tls.is_handshaking())
     }
 
+    /// Who the peer is by its certificate, once the handshake is over and if it has shown one.
+    pub fn common_name(&self) -> Option<Vec<u8>> {
+        self.tls.as_ref()?.common_name()
+    }
+
     /// Whether encrypted bytes, which no reply holds any more, wait to be sent.
     #[inline]
     pub fn holds_output(&self) -> bool {
@@ -207,17 +212,17 @@ impl Connection {
         Ok(Fill::More { shared, total })
     }
 
-    /// Sends what is pending, as far as the socket takes it, at most 1 MiB. Gives the number of
+    /// Sends what is pending, or its first bytes, as far as the socket takes them, at most 1 MiB. Gives the number of
     /// bytes sent too.
     ///
     /// Errors: the socket's.
-    pub fn flush(&mut self, reply: &mut Reply) -> io::Result<(Sent, usize)> {
+    pub fn flush(&mut self, reply: &mut Reply, most_bytes: usize) -> io::Result<(Sent, usize)> {
         if self.tls.is_some() {
-            return self.flush_encrypted(reply);
+            return self.flush_encrypted(reply, most_bytes);
         }
         let mut total = 0;
-        while !reply.is_empty() {
-            let room = SEND_MAX_BYTES - total;
+        while !reply.is_empty() && total < most_bytes {
+            let room = SEND_MAX_BYTES.min(most_bytes) - total;
             if room == 0 {
                 return Ok((Sent::Paused, total));
             }
@@ -238,7 +243,11 @@ impl Connection {
 
     /// The same where it is to be encrypted. What is encrypted counts as sent, but nothing more is
     /// encrypted until the socket has taken it.
-    fn flush_encrypted(&mut self, reply: &mut Reply) -> io::Result<(Sent, usize)> {
+    fn flush_encrypted(
+        &mut self,
+        reply: &mut Reply,
+        most_bytes: usize,
+    ) -> io::Result<(Sent, usize)> {
         let mut total = 0;
         let Some(tls) = &mut self.tls else {
             return Ok((Sent::All, total));
@@ -254,13 +263,13 @@ impl Connection {
                     Err(error) => return Err(error),
                 }
             }
-            if reply.is_empty() {
+            if reply.is_empty() || total >= most_bytes {
                 return Ok((Sent::All, total));
             }
             if total >= SEND_MAX_BYTES {
                 return Ok((Sent::Paused, total));
             }
-            let count = tls.encrypt(reply, SEND_MAX_BYTES - total)?;
+            let count = tls.encrypt(reply, SEND_MAX_BYTES.min(most_bytes) - total)?;
             if count == 0 {
                 // Until the handshake is over nothing can be sent.
                 return Ok((Sent::Blocked, total));
@@ -329,7 +338,9 @@ mod tests {
             got
         });
         loop {
-            let (sent, count) = connection.flush(&mut reply).expect("the peer reads");
+            let (sent, count) = connection
+                .flush(&mut reply, usize::MAX)
+                .expect("the peer reads");
             assert!(count <= SEND_MAX_BYTES, "{count} bytes in one go");
             match sent {
                 Sent::All => break,

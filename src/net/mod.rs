@@ -3,6 +3,8 @@
 
 pub mod address;
 pub mod connection;
+pub mod http;
 pub mod listener;
+pub mod lookup;
 pub mod stream;
 pub mod tls;

@@ -2,6 +2,7 @@
 //!
 //! Never touches a file, a socket or the clock: bytes come in and go out, whoever moves them.
 
+pub mod aof;
 pub mod rdb;
 pub mod snapshot;
 pub mod values;

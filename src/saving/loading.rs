@@ -48,7 +48,11 @@ pub enum LoadingStep {
 }
 
 impl Instance {
-    fn loader_settings(&self, duplicates: Duplicates, input_bytes: u64) -> LoaderSettings {
+    pub(crate) fn loader_settings(
+        &self,
+        duplicates: Duplicates,
+        input_bytes: u64,
+    ) -> LoaderSettings {
         let mut values = LoadSettings::of(&self.config);
         values.lists.large_bytes = self.list_large_bytes;
         LoaderSettings {
@@ -157,7 +161,11 @@ impl Instance {
     }
 
     /// Takes over what a snapshot said besides its keys.
-    fn note_loaded(&mut self, loader: &Loader, duplicates: Duplicates) -> Result<(), String> {
+    pub(crate) fn note_loaded(
+        &mut self,
+        loader: &Loader,
+        duplicates: Duplicates,
+    ) -> Result<(), String> {
         let (figures, notes) = (loader.figures, &loader.notes);
         if let Some(version) = &notes.server_version {
             log::info!("Loading RDB produced by version {version}");

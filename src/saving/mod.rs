@@ -113,7 +113,8 @@ impl Instance {
 
     /// Whether a test slows saving or loading down, so that there is something to do every moment.
     pub fn is_paced(&self) -> bool {
-        let saves = self.saving.is_active() && self.config.rdb_key_save_delay > 0;
+        let is_busy = self.saving.is_active() || self.aof.is_rewriting();
+        let saves = is_busy && self.config.rdb_key_save_delay > 0;
         saves
             || self
                 .loading

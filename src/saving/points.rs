@@ -8,7 +8,7 @@ const RETRY_SECONDS: i64 = 5;
 impl Instance {
     /// Begins a background save if it is time for one; the cron asks several times a second.
     pub fn save_if_due(&mut self) {
-        if self.saving.is_active() || self.loading.is_some() {
+        if self.saving.is_active() || self.is_loading() {
             return;
         }
         let figures = self.saving.figures;

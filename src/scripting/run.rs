@@ -13,6 +13,7 @@
 
 use std::rc::Rc;
 
+use crate::acl;
 use crate::command::call;
 use crate::command::spec::FlagSet;
 use crate::command::{Args, CommandError, CommandId, CommandResult, Context};
@@ -192,8 +193,10 @@ pub fn start(
     let (mut suspended, count) = make_ready(context, args, program, engine);
     context.instance.nesting += 1;
     set_deadline(context.instance, &mut suspended);
-    let progress = advance(context.instance, &mut suspended, Order::Call(count));
+    let is_obeyed = context.session.is_obeyed;
+    let progress = begin_call(context.instance, &mut suspended, count, is_obeyed);
     context.instance.set_lap_start(lap_started);
+    acl::guard::sign_log(context.instance, Some(context.session));
     if progress == Progress::Paused {
         warn_of(context.instance, &suspended.run);
         suspended.request = args.to_owned();
@@ -206,6 +209,22 @@ pub fn start(
     context.instance.nesting -= 1;
     put_away(&mut context.instance.scripting, suspended);
     result
+}
+
+/// Calls the script. One of the append-only file runs to its end: what follows there builds on what it does.
+fn begin_call(
+    instance: &mut Instance,
+    suspended: &mut Suspended,
+    count: i32,
+    is_obeyed: bool,
+) -> Progress {
+    let progress = advance(instance, suspended, Order::Call(count));
+    if progress != Progress::Paused || !is_obeyed {
+        return progress;
+    }
+    warn_of(instance, &suspended.run);
+    suspended.engine.lua.set_deadline(u64::MAX, u64::MAX);
+    advance(instance, suspended, Order::Continue)
 }
 
 fn begin(instance: &Instance, program: &Program<'_>) -> Run {
@@ -404,6 +423,9 @@ fn conclude(instance: &mut Instance, mut suspended: Suspended, progress: Progres
             instance.nesting -= 1;
             put_away(&mut instance.scripting, suspended);
         }
+    }
+    if instance.nesting == 0 {
+        effects::propagation::end_unit(instance, true);
     }
     if instance.nesting == 0 && instance.has_effects() {
         effects::changes(instance);

@@ -9,6 +9,8 @@ use crate::collections::heap;
 use crate::instance::Instance;
 use crate::scripting::{debugger, run};
 
+use super::figures::Job;
+
 /// Longest and shortest time for the jobs of one turn, in ns.
 const BUDGET_MAX_NS: u64 = 500_000;
 const BUDGET_MIN_NS: u64 = 100_000;
@@ -25,45 +27,11 @@ const STEP_FIELDS: usize = 32;
 const IDLE_MIN_BYTES: usize = 4 << 20;
 const IDLE_PART: usize = 8;
 
-/// One kind of background work.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Job {
-    /// Take scripts further that are suspended or debugged.
-    Script,
-    /// Free what was thrown away.
-    Reclaim,
-    /// Make room at the memory limit.
-    Evict,
-    /// Remove keys that are due.
-    Expiry,
-    /// Remove fields of hashes that are due.
-    FieldExpiry,
-    /// Give back room in tables that few keys use.
-    Shrink,
-    /// Give memory that is not in use back to the system.
-    Trim,
-    /// Write a snapshot of the data.
-    Save,
-}
-
-const JOBS: [Job; 8] = [
-    Job::Script,
-    Job::Reclaim,
-    Job::Evict,
-    Job::Expiry,
-    Job::FieldExpiry,
-    Job::Shrink,
-    Job::Trim,
-    Job::Save,
-];
-
 /// Which jobs have work, and whose turn it is.
 #[derive(Default)]
 pub struct Jobs {
-    has_work: [bool; JOBS.len()],
+    has_work: [bool; Job::ALL.len()],
     next: usize,
-    /// Ticks of the last slice of each job, for the latency monitor.
-    expiry_ticks: u64,
 }
 
 impl Jobs {
@@ -74,13 +42,16 @@ impl Jobs {
 
     /// Asks every job to look for work; the cron does this a few times a second.
     pub fn wake(&mut self) {
-        self.has_work = [true; JOBS.len()];
+        self.has_work = [true; Job::ALL.len()];
     }
 
     /// Asks for a snapshot to be gone on with: the disk is ready for more.
     pub fn wake_saving(&mut self, instance: &Instance) {
         if instance.has_saving_to_do() {
             self.has_work[Job::Save as usize] = true;
+        }
+        if instance.aof.has_rewriting_to_do() {
+            self.has_work[Job::Rewrite as usize] = true;
         }
     }
 
@@ -94,13 +65,15 @@ impl Jobs {
         if instance.wants_eviction() {
             self.has_work[Job::Evict as usize] = true;
         }
+        self.has_work[Job::Metrics as usize] |= instance.metrics.is_writing();
     }
 
     /// Runs jobs, in turns, until none has work or the budget is spent. `served_ticks` is what the
     /// turn has spent on clients.
     pub fn run(&mut self, instance: &mut Instance, served_ticks: u64) {
         self.wake_for_commands(instance);
-        if instance.saving.take_beginning() || instance.is_paced() {
+        let has_begun = instance.saving.take_beginning() | instance.aof.take_beginning();
+        if has_begun || instance.is_paced() {
             self.wake_saving(instance);
         }
         if !self.have_work() {
@@ -114,53 +87,49 @@ impl Jobs {
             served_ns.clamp(BUDGET_MIN_NS, BUDGET_MAX_NS)
         };
         let deadline = started + instance.clock.nanos_as_ticks(budget_ns);
-        self.expiry_ticks = 0;
-        while self.have_work() && instance.clock.ticks() < deadline {
-            let job = JOBS[self.next];
-            self.next = (self.next + 1) % JOBS.len();
+        let expiry_before_ns = instance.loop_figures.job(Job::Expiry).sum_ns;
+        let mut now = started;
+        while self.have_work() && now < deadline {
+            let job = Job::ALL[self.next];
+            self.next = (self.next + 1) % Job::ALL.len();
             if self.has_work[job as usize] {
-                self.has_work[job as usize] = self.step(job, instance, deadline);
+                self.has_work[job as usize] = step(job, instance, deadline);
+                let ended = instance.clock.ticks();
+                let step_ns = instance.clock.ticks_as_nanos(ended.saturating_sub(now));
+                instance.loop_figures.note_step(job, step_ns);
+                now = ended;
             }
         }
-        self.note(instance, started, budget_ns);
-    }
-
-    fn step(&mut self, job: Job, instance: &mut Instance, deadline: u64) -> bool {
-        match job {
-            Job::Script => run::resume(instance) | debugger::resume(instance),
-            Job::Evict => {
-                let step_ticks = instance.clock.nanos_as_ticks(STEP_NS);
-                instance.evict_slice(deadline.min(instance.clock.ticks() + step_ticks))
-            }
-            Job::Reclaim => {
-                instance.keyspace.reclaim_step(STEP_ELEMENTS)
-                    | instance.tracking.reclaim_step(STEP_ELEMENTS)
-            }
-            Job::Shrink => instance.keyspace.shrink_step(STEP_ELEMENTS),
-            Job::Trim => {
-                let allocated_bytes = heap::allocated_bytes();
-                heap::trim_step(IDLE_MIN_BYTES + allocated_bytes / IDLE_PART)
-            }
-            Job::Save => instance.save_step(),
-            Job::FieldExpiry => instance.expire_fields_step(STEP_FIELDS),
-            Job::Expiry => {
-                let started = instance.clock.ticks();
-                let more = instance.expire_slice(deadline);
-                self.expiry_ticks += instance.clock.ticks().saturating_sub(started);
-                more
-            }
-        }
-    }
-
-    fn note(&self, instance: &mut Instance, started: u64, budget_ns: u64) {
-        let elapsed_ns = instance
-            .clock
-            .ticks_as_nanos(instance.clock.ticks().saturating_sub(started));
+        let elapsed_ns = instance.clock.ticks_as_nanos(now.saturating_sub(started));
         let figures = &mut instance.loop_figures;
         figures.longest_jobs_ns = figures.longest_jobs_ns.max(elapsed_ns);
         figures.job_overruns += u64::from(elapsed_ns > budget_ns + budget_ns / 2);
-        let expiry_ns = instance.clock.ticks_as_nanos(self.expiry_ticks);
-        instance.loop_figures.expiry_ns += expiry_ns;
+        let expiry_ns = figures.job(Job::Expiry).sum_ns - expiry_before_ns;
         instance.note_latency("expire-cycle", expiry_ns / 1_000_000);
+    }
+}
+
+/// One step of a job; tells whether there is more to do.
+fn step(job: Job, instance: &mut Instance, deadline: u64) -> bool {
+    match job {
+        Job::Script => run::resume(instance) | debugger::resume(instance),
+        Job::Evict => {
+            let step_ticks = instance.clock.nanos_as_ticks(STEP_NS);
+            instance.evict_slice(deadline.min(instance.clock.ticks() + step_ticks))
+        }
+        Job::Reclaim => {
+            instance.keyspace.reclaim_step(STEP_ELEMENTS)
+                | instance.tracking.reclaim_step(STEP_ELEMENTS)
+        }
+        Job::Shrink => instance.keyspace.shrink_step(STEP_ELEMENTS),
+        Job::Trim => {
+            let allocated_bytes = heap::allocated_bytes();
+            heap::trim_step(IDLE_MIN_BYTES + allocated_bytes / IDLE_PART)
+        }
+        Job::Save => instance.save_step(),
+        Job::Rewrite => instance.rewrite_step(),
+        Job::FieldExpiry => instance.expire_fields_step(STEP_FIELDS),
+        Job::Expiry => instance.expire_slice(deadline),
+        Job::Metrics => instance.metrics_step(),
     }
 }

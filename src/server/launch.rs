@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use crate::REDIS_VERSION;
 use crate::acl::{self, PasswordSource, Users, guard};
+use crate::append_only;
 use crate::command::Registry;
 use crate::command::registry::RenameError;
 use crate::commands;
@@ -30,6 +31,7 @@ use super::title::TitleBar;
 const USAGE: &str = "\
 Usage: oneloop [FILE | -] [--DIRECTIVE VALUE ...]
        oneloop check-rdb FILE
+       oneloop check-aof [--fix | --truncate-to-timestamp SECONDS] FILE
        oneloop -v | --version
        oneloop -h | --help
 
@@ -82,11 +84,26 @@ fn run_tool(arguments: &[OsString]) -> Option<ExitCode> {
     if Path::new(program).ends_with("redis-check-rdb") {
         return Some(check_rdb::main(program, rest));
     }
+    if Path::new(program).ends_with("redis-check-aof") {
+        return Some(check_append_only(program, &arguments[1..]));
+    }
     match rest.split_first() {
+        Some((name, _)) if name == "check-aof" => {
+            let name = format!("{program} check-aof");
+            Some(check_append_only(&name, &arguments[2..]))
+        }
         Some((name, rest)) if name == "check-rdb" => {
             Some(check_rdb::main(&format!("{program} check-rdb"), rest))
         }
         _ => None,
+    }
+}
+
+fn check_append_only(name: &str, arguments: &[OsString]) -> ExitCode {
+    let (mut input, mut out) = (std::io::stdin().lock(), std::io::stdout().lock());
+    match append_only::check::run(name, arguments, &mut input, &mut out) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
     }
 }
 
@@ -205,11 +222,6 @@ fn start_logging(config: &Config) -> std::io::Result<()> {
 fn warn_of_what_is_missing(config: &Config) {
     let promises = [
         (
-            "appendonly",
-            config.appendonly,
-            "nothing is written to disk",
-        ),
-        (
             "notify-keyspace-events",
             !config.notify_keyspace_events.is_empty(),
             "nobody is told of events",
@@ -294,6 +306,9 @@ fn run(
         acl::file::load(&mut instance)
             .map_err(|error| format!("Aborting Redis startup because of ACL errors: {error}"))?;
     }
+    if let Err(error) = instance.adjust_oom_score() {
+        log::warn!("Unable to write oom_score_adj: {error}");
+    }
     logging::set_role(logging::Role::Primary);
     let mut event_loop = EventLoop::new(instance, signals, title)?;
     event_loop.show_title();
@@ -301,7 +316,10 @@ fn run(
     event_loop.load()?;
     announce(event_loop.instance());
     supervisor.tell_ready(false);
-    event_loop.run().map_err(text)
+    let ended = event_loop.run().map_err(text);
+    // The system takes all memory back at once; to free it key by key takes seconds.
+    std::mem::forget(event_loop);
+    ended
 }
 
 fn announce(instance: &Instance) {

@@ -93,7 +93,7 @@ impl EventLoop {
         let has_points = !self.instance.config.save.is_empty();
         let saves = options.save || has_points && !options.no_save;
         // What has been loaded so far must not take the place of what is in the file.
-        if !saves || self.instance.loading.is_some() {
+        if !saves || self.instance.is_loading() {
             return true;
         }
         info!("Saving the final RDB snapshot before exiting.");

@@ -1,4 +1,4 @@
-//! Requests to end: SIGTERM and SIGINT are noted and wake the loop; SIGHUP and SIGPIPE are ignored.
+//! Requests to end: SIGTERM and SIGINT are noted and wake the loop; SIGHUP, SIGPIPE and SIGXFSZ are ignored.
 //!
 //! A handler may do next to nothing, so it sets a flag and writes one byte into a socket pair whose other end the
 //! poll loop watches. Everything else happens in the loop, when it calls [`Signals::drain`].
@@ -65,6 +65,8 @@ impl Signals {
         let interrupt = note_or_insist(&sender, &ending, insist)?;
         ignore(libc::SIGHUP);
         ignore(libc::SIGPIPE);
+        // A limit on the size of files is met as a full disk is: the write fails.
+        ignore(libc::SIGXFSZ);
         Ok(Signals {
             receiver,
             terminate,

@@ -29,6 +29,8 @@ mod latency;
 mod lists;
 mod memory;
 mod memory_limit;
+mod migrate;
+mod modules;
 mod pubsub;
 mod scripting;
 mod server;

@@ -1,7 +1,7 @@
 //! A genuine redis-server, started for the test on a Unix socket of its own and ended with it.
 #![allow(dead_code)] // Each test program uses a part of it.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -19,6 +19,8 @@ pub struct Oracle {
     folder: PathBuf,
     input: BufReader<UnixStream>,
     output: UnixStream,
+    /// How much of the append-only file has been taken.
+    taken_bytes: u64,
 }
 
 impl Oracle {
@@ -31,7 +33,9 @@ impl Oracle {
         std::fs::create_dir_all(&folder).expect("the temporary folder is writable");
         let socket = folder.join("redis.sock");
         let server = Command::new(program)
-            .args(["--port", "0", "--save", "", "--appendonly", "no"])
+            .args(["--port", "0", "--save", ""])
+            .args(["--appendonly", "yes", "--appendfsync", "no"])
+            .args(["--auto-aof-rewrite-percentage", "0"])
             .args(["--enable-debug-command", "yes"])
             .args(["--proto-max-bulk-len", &BULK_MAX_BYTES.to_string()])
             .arg("--unixsocket")
@@ -53,6 +57,7 @@ impl Oracle {
             folder,
             input,
             output,
+            taken_bytes: 0,
         })
     }
 
@@ -81,6 +86,18 @@ impl Oracle {
             .expect("the writer does not panic")
             .expect("the server reads");
         replies
+    }
+
+    /// What was appended to its file since the last time.
+    pub fn take_appended(&mut self) -> Vec<u8> {
+        let path = self.folder.join("appendonlydir/appendonly.aof.1.incr.aof");
+        let mut file = std::fs::File::open(path).expect("it appends");
+        file.seek(SeekFrom::Start(self.taken_bytes))
+            .expect("a file can be sought in");
+        let mut bytes = Vec::new();
+        let count = file.read_to_end(&mut bytes).expect("it can be read");
+        self.taken_bytes += count as u64;
+        bytes
     }
 
     /// Another connection.

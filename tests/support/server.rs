@@ -39,11 +39,40 @@ impl Server {
         panic!("no port could be had");
     }
 
+    /// Starts another one in the same folder, once this one has ended.
+    pub fn restart(mut self, options: &[&str]) -> Server {
+        let _ = self.child.wait();
+        let folder = std::mem::take(&mut self.folder);
+        for _ in 0..START_ATTEMPTS {
+            let mut server = Server::launch_in(folder.clone(), free_port(), options);
+            match server.wait_for_any(&["Ready to accept", "Failed listening on port"]) {
+                line if line.contains("Ready") => return server,
+                _ => server.folder = PathBuf::new(),
+            }
+        }
+        panic!("no port could be had");
+    }
+
+    /// Lets no file grow beyond so many bytes; without a number there is no limit.
+    pub fn limit_files(&self, bytes: Option<u64>) {
+        let pid = self.child.id().to_string();
+        let limit = bytes.map_or("unlimited".into(), |bytes| bytes.to_string());
+        let limit = format!("--fsize={limit}:");
+        let status = Command::new("prlimit")
+            .args(["--pid", &pid, &limit])
+            .status();
+        assert!(status.expect("prlimit runs").success());
+    }
+
     /// Starts one without waiting for anything.
     pub fn launch(port: u16, options: &[&str]) -> Server {
         let number = FOLDERS.fetch_add(1, Ordering::Relaxed);
         let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
             .join(format!("{}-{number}", std::process::id()));
+        Server::launch_in(folder, port, options)
+    }
+
+    fn launch_in(folder: PathBuf, port: u16, options: &[&str]) -> Server {
         fs::create_dir_all(&folder).expect("a folder for the server");
         let program = std::env::var_os("ONELOOP_BINARY")
             .unwrap_or_else(|| env!("CARGO_BIN_EXE_oneloop").into());
@@ -158,7 +187,9 @@ impl Drop for Server {
         // It may have ended by itself.
         let _ = self.child.kill();
         let _ = self.child.wait();
-        let _ = fs::remove_dir_all(&self.folder);
+        if !self.folder.as_os_str().is_empty() {
+            let _ = fs::remove_dir_all(&self.folder);
+        }
     }
 }
 

@@ -26,6 +26,7 @@ pub static COMMANDS: &[CommandSpec] = &[CommandSpec {
         Flag::Loading,
         Flag::Stale,
         Flag::Debug,
+        Flag::System,
     ],
     group: Group::Server,
     complexity: "That of the subcommand.",
@@ -153,6 +154,20 @@ static SUBCOMMANDS: &[Subcommand] = &[
         syntax: " <size>",
         summary: "Give elements of lists a block of their own from this size on; 0: when they are larger than a block.",
         run: lists::set_large_bytes,
+    },
+    Subcommand {
+        name: "loadaof",
+        arguments: 0..=0,
+        syntax: "",
+        summary: "Forget the data and load the append-only file.",
+        run: reload::load_append_only,
+    },
+    Subcommand {
+        name: "aof-flush-sleep",
+        arguments: 1..=1,
+        syntax: " <microseconds>",
+        summary: "Wait so long before each write to the append-only file.",
+        run: reload::delay_writes,
     },
     Subcommand {
         name: "replybuffer",

@@ -1,7 +1,8 @@
-//! DEBUG RELOAD: the data go to the file and come back.
+//! DEBUG RELOAD and LOADAOF: the data go to the file and come back.
 
 use crate::command::{Args, CommandError, CommandResult, Context};
 use crate::persistence::snapshot::Duplicates;
+use crate::resp::number::parse_i64;
 
 pub(super) fn reload(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     const WORD: CommandError = CommandError::fixed(
@@ -30,6 +31,24 @@ pub(super) fn reload(context: &mut Context<'_>, args: Args<'_>) -> CommandResult
         return Err(LOAD_FAILED);
     }
     log::warn!("DB reloaded by DEBUG RELOAD");
+    context.reply.ok();
+    Ok(())
+}
+
+pub(super) fn load_append_only(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
+    if let Err(error) = context.instance.load_append_only() {
+        // What is in memory is neither what was nor what is in the file.
+        log::warn!("{error}");
+        std::process::exit(1);
+    }
+    log::warn!("Append Only File loaded by DEBUG LOADAOF");
+    context.reply.ok();
+    Ok(())
+}
+
+pub(super) fn delay_writes(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    let delay_us = parse_i64(args.at(2)).ok_or(CommandError::NOT_AN_INTEGER)?;
+    context.instance.aof.write_delay_us = u64::try_from(delay_us).unwrap_or(0);
     context.reply.ok();
     Ok(())
 }

@@ -126,7 +126,27 @@ fn geoadd(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         words,
         words_each: WORDS_EACH,
     };
+    propagate(context, args.first(at), &additions);
     add_elements(context, args.at(1), additions)
+}
+
+/// Has GEOADD passed on as the ZADD that it is.
+fn propagate(context: &mut Context<'_>, head: Args<'_>, additions: &Additions<'_>) {
+    if !context.propagates() {
+        return;
+    }
+    let scores = additions
+        .scores
+        .iter()
+        .map(|score| (*score as u64).to_string());
+    let scores: Vec<String> = scores.collect();
+    let mut words: Vec<&[u8]> = head.iter().collect();
+    words[0] = b"zadd";
+    for (index, score) in scores.iter().enumerate() {
+        words.push(score.as_bytes());
+        words.push(additions.words.at(WORDS_EACH * (index + 1) - 1));
+    }
+    context.propagate_as(&words);
 }
 
 fn geodist(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {

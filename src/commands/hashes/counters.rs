@@ -6,7 +6,7 @@ use crate::command::spec::{
 use crate::command::{Args, CommandError, CommandResult, Context};
 use crate::keyspace::EventClass;
 use crate::resp::number::parse_i64;
-use crate::types::hash::{Found, HashEditor, NewText};
+use crate::types::hash::{Found, HashEditor, HashRef, NewText};
 use crate::types::long_double::LongDouble;
 use crate::types::slot::Slot;
 
@@ -103,8 +103,28 @@ fn hincrbyfloat(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         text.extend_from_slice(&digits);
         Ok(())
     })?;
+    propagate_sum(context, args, &digits);
     context.reply.bulk(&digits);
     Ok(())
+}
+
+/// The same sum anywhere: floats are not added alike everywhere. A field that expires goes on to do so.
+fn propagate_sum(context: &mut Context<'_>, args: Args<'_>, digits: &[u8]) {
+    let (keyspace, database, _) = context.parts();
+    if !keyspace.changes.propagation.is_on() {
+        return;
+    }
+    let (key, name) = (args.at(1), args.at(2));
+    let record = keyspace.peek(database, key);
+    let expires = record
+        .and_then(|record| HashRef::of(record.value().stored())?.get(name)?.expiry_ms)
+        .is_some();
+    let command: &[&[u8]] = if expires {
+        &[b"HSETEX", key, b"KEEPTTL", b"FIELDS", b"1", name, digits]
+    } else {
+        &[b"HSET", key, name, digits]
+    };
+    keyspace.changes.propagation.replace(command);
 }
 
 /// Sets a field to what `make` writes when it is shown the field as it is. The field keeps its expiry time.

@@ -1,10 +1,11 @@
 //! Fields of hashes, read or set and seen to in one step: HGETDEL, HGETEX, HSETEX.
 
+use crate::command::arguments::{EXPIRY_OR_KEEP, EXPIRY_OR_PERSIST};
 use crate::command::spec::{
     Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
 };
 use crate::command::{Args, CommandError, CommandResult, Context};
-use crate::keyspace::EventClass;
+use crate::keyspace::{EventClass, Keyspace};
 use crate::resp::Reply;
 use crate::resp::number::parse_i64;
 use crate::types::hash::{Expiry, Found, HashEditor};
@@ -12,7 +13,10 @@ use crate::types::slot::Slot;
 
 use super::arguments::{NOT_POSITIVE, TimeForm, named_fields};
 use super::expiry::{FIELDS, check_type, note_timed};
-use super::{change, create, limits, note_removed, remove_empty, reply_text};
+use super::{
+    change, create, limits, note_removed, propagate_fields, propagate_removals, remove_empty,
+    reply_text,
+};
 
 /// Commands that do two things at once.
 pub static COMMANDS: &[CommandSpec] = &[
@@ -48,21 +52,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         since: "8.0.0",
         complexity: "O(N) with N the number of fields that are named.",
         summary: "Gives the values of fields of a hash and sets when the fields expire.",
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::one_of(
-                "expiration",
-                &[
-                    Argument::new("seconds", ArgumentKind::Integer).after("EX"),
-                    Argument::new("milliseconds", ArgumentKind::Integer).after("PX"),
-                    Argument::new("unix-time-seconds", ArgumentKind::UnixTime).after("EXAT"),
-                    Argument::new("unix-time-milliseconds", ArgumentKind::UnixTime).after("PXAT"),
-                    Argument::token("persist", "PERSIST"),
-                ],
-            )
-            .optional(),
-            FIELDS,
-        ],
+        arguments: &[Argument::key("key", 0), EXPIRY_OR_PERSIST, FIELDS],
         handler: hgetex,
         ..CommandSpec::DEFAULT
     },
@@ -84,17 +74,7 @@ pub static COMMANDS: &[CommandSpec] = &[
                 &[Argument::token("fnx", "FNX"), Argument::token("fxx", "FXX")],
             )
             .optional(),
-            Argument::one_of(
-                "expiration",
-                &[
-                    Argument::new("seconds", ArgumentKind::Integer).after("EX"),
-                    Argument::new("milliseconds", ArgumentKind::Integer).after("PX"),
-                    Argument::new("unix-time-seconds", ArgumentKind::UnixTime).after("EXAT"),
-                    Argument::new("unix-time-milliseconds", ArgumentKind::UnixTime).after("PXAT"),
-                    Argument::token("keepttl", "KEEPTTL"),
-                ],
-            )
-            .optional(),
+            EXPIRY_OR_KEEP,
             Argument::block(
                 "fields",
                 &[
@@ -152,6 +132,10 @@ fn hgetdel(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     if changed.is_empty {
         remove_empty(keyspace, database, key);
     }
+    let removal: [&[u8]; 2] = [b"HDEL", key];
+    let words = removal.into_iter().chain(names.iter());
+    let count = removal.len() + names.len();
+    keyspace.changes.propagation.replace_with(count, words);
     Ok(())
 }
 
@@ -177,6 +161,7 @@ fn hgetex(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let names = named_fields(args, fields_at, full_name, NOT_POSITIVE)?;
     let limits = limits(&context.instance.config);
     let (keyspace, database, reply) = context.parts();
+    let mut found_names: Vec<&[u8]> = Vec::new();
     let changed = change(keyspace, database, key, limits, names.iter(), |hash| {
         if new_time != NewTime::Keep {
             hash.make_expiring();
@@ -188,6 +173,9 @@ fn hgetex(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
             let expiry_ms = found.map(|found| found.expiry_ms);
             reply_found(reply, found);
             if let Some(before_ms) = expiry_ms {
+                if matches!(new_time, NewTime::At(time_ms) if time_ms <= now_ms) {
+                    found_names.push(name);
+                }
                 counts.apply(hash, name, before_ms, new_time, now_ms);
             }
         }
@@ -201,12 +189,39 @@ fn hgetex(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         NewTime::Clear => "hpersist",
         NewTime::Keep | NewTime::At(_) => "hexpire",
     };
+    if keyspace.changes.propagation.is_on() {
+        propagate_times(keyspace, database, key, (names, &found_names), new_time);
+    }
     note_timed(keyspace, database, key, changed.result.timed, event);
     note_removed(keyspace, database, key, changed.result.removed);
     if changed.is_empty {
         remove_empty(keyspace, database, key);
     }
     Ok(())
+}
+
+/// Has HGETEX passed on as what sets, clears or ends the fields' times.
+fn propagate_times(
+    keyspace: &mut Keyspace,
+    database: usize,
+    key: &[u8],
+    (names, found): (Args<'_>, &[&[u8]]),
+    new_time: NewTime,
+) {
+    let names: Vec<&[u8]> = names.iter().collect();
+    match new_time {
+        NewTime::At(time_ms) if time_ms <= keyspace.now_ms => {
+            propagate_removals(keyspace, database, key, found);
+            keyspace.changes.propagation.suppress();
+        }
+        NewTime::At(time_ms) => {
+            let mut digits = itoa::Buffer::new();
+            let time = digits.format(time_ms).as_bytes();
+            propagate_fields(keyspace, &[b"HPEXPIREAT", key, time], &names);
+        }
+        NewTime::Clear => propagate_fields(keyspace, &[b"HPERSIST", key], &names),
+        NewTime::Keep => {}
+    }
 }
 
 /// How many fields something was done to.
@@ -347,6 +362,34 @@ impl<'a> Setting<'a> {
         is_met
     }
 
+    /// Has HSETEX passed on with a moment in the place of a duration.
+    fn propagate(&self, keyspace: &mut Keyspace, database: usize, args: Args<'_>) {
+        if !keyspace.changes.propagation.is_on() {
+            return;
+        }
+        if self.is_past(keyspace.now_ms) {
+            let names: Vec<&[u8]> = self.names().collect();
+            propagate_removals(keyspace, database, args.at(1), &names);
+            keyspace.changes.propagation.suppress();
+            return;
+        }
+        let Some(Expiry::At(time_ms)) = self.expiry else {
+            return;
+        };
+        let mut digits = itoa::Buffer::new();
+        let time = digits.format(time_ms).as_bytes();
+        let mut words: Vec<&[u8]> = args.iter().collect();
+        let options = 2..args.len() - self.pairs.len() - 2;
+        let form = options
+            .into_iter()
+            .find(|index| TimeForm::of_option(args.at(*index)).is_some());
+        if let Some(form) = form.filter(|form| !words[*form].eq_ignore_ascii_case(b"pxat")) {
+            words[form] = b"PXAT";
+            words[form + 1] = time;
+        }
+        keyspace.changes.propagation.replace(&words);
+    }
+
     /// Whether the fields are to be gone right away.
     fn is_past(&self, now_ms: i64) -> bool {
         matches!(self.expiry, Some(Expiry::At(time_ms)) if time_ms <= now_ms)
@@ -390,6 +433,7 @@ fn hsetex(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         })?,
     };
     if done {
+        setting.propagate(keyspace, database, args);
         keyspace.modified_times(database, key, setting.len() as u64);
         let notify = |event| {
             keyspace

@@ -12,7 +12,9 @@ use crate::types::hash::{HashEditor, HashRef};
 use crate::types::slot::Slot;
 
 use super::arguments::{NOT_POSITIVE, TimeForm, named_fields};
-use super::{change, limits, note_removed, read, remove_empty};
+use super::{
+    change, limits, note_removed, propagate_fields, propagate_removals, read, remove_empty,
+};
 
 /// The fields, in the arguments of every command here.
 pub(super) const FIELDS: Argument = Argument::block(
@@ -299,6 +301,28 @@ fn expire(context: &mut Context<'_>, args: Args<'_>, form: TimeForm) -> CommandR
             .filter(|&&given| given == wanted)
             .count()
     };
+    if keyspace.changes.propagation.is_on() {
+        let named = |wanted| {
+            let answers = names.iter().zip(&changed.result);
+            let named = answers.filter(move |(_, given)| **given == wanted);
+            named.map(|(name, _)| name).collect::<Vec<&[u8]>>()
+        };
+        propagate_removals(keyspace, database, key, &named(answer::REMOVED));
+        let timed = named(answer::DONE);
+        if timed.is_empty() {
+            keyspace.changes.propagation.suppress();
+        } else {
+            let mut digits = itoa::Buffer::new();
+            let prefix: [&[u8]; 4] = [
+                b"HPEXPIREAT",
+                key,
+                digits.format(time_ms).as_bytes(),
+                args.at(3),
+            ];
+            // Without the condition, if there is none.
+            propagate_fields(keyspace, &prefix[..fields_at], &timed);
+        }
+    }
     note_timed(keyspace, database, key, count(answer::DONE), "hexpire");
     note_removed(keyspace, database, key, count(answer::REMOVED));
     if changed.is_empty {

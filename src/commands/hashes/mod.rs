@@ -8,6 +8,8 @@ pub mod reading;
 pub mod setting;
 pub mod walks;
 
+use smallvec::SmallVec;
+
 use crate::command::CommandError;
 use crate::config::Config;
 use crate::keyspace::{EventClass, Keyspace, ValueMut};
@@ -78,17 +80,16 @@ fn change<'n, R>(
         return Err(CommandError::WRONG_TYPE);
     };
     let before_ms = hash.read().next_expiry_ms();
-    let mut expired = 0;
+    let mut expired: SmallVec<[&[u8]; 8]> = SmallVec::new();
     if before_ms.is_some_and(|time_ms| time_ms < horizon_ms) {
-        expired = names
-            .filter(|name| hash.remove_if_due(name, horizon_ms))
-            .count();
+        expired.extend(names.filter(|name| hash.remove_if_due(name, horizon_ms)));
     }
     let result = change(&mut hash);
     let (after_ms, is_empty) = (hash.read().next_expiry_ms(), hash.is_empty());
     keyspace.note_field_expiry(database, key, before_ms, after_ms);
-    if expired > 0 {
-        keyspace.note_expired_fields(database, key, expired);
+    if !expired.is_empty() {
+        propagate_removals(keyspace, database, key, &expired);
+        keyspace.note_expired_fields(database, key, expired.len());
     }
     Ok(Some(Changed { result, is_empty }))
 }
@@ -122,6 +123,23 @@ fn remove_due<'n>(
     if changed.is_ok_and(|changed| changed.is_some_and(|changed| changed.is_empty)) {
         remove_empty(keyspace, database, key);
     }
+}
+
+/// Has fields whose time is over passed on as removed, each by itself.
+fn propagate_removals(keyspace: &mut Keyspace, database: usize, key: &[u8], names: &[&[u8]]) {
+    let propagation = &mut keyspace.changes.propagation;
+    for name in names {
+        propagation.add(database, &[b"HDEL", key, name]);
+    }
+}
+
+/// Has a command passed on as the words of a prefix followed by these fields.
+fn propagate_fields(keyspace: &mut Keyspace, prefix: &[&[u8]], names: &[&[u8]]) {
+    let mut digits = itoa::Buffer::new();
+    let count: [&[u8]; 2] = [b"FIELDS", digits.format(names.len()).as_bytes()];
+    let words = prefix.iter().chain(&count).chain(names).copied();
+    let length = prefix.len() + count.len() + names.len();
+    keyspace.changes.propagation.replace_with(length, words);
 }
 
 /// Counts fields that were removed, and tells of it.

@@ -1,13 +1,14 @@
 //! Commands on lists that wait until there is something in them.
 
 use crate::blocking::{BlockKind, timeout};
+use crate::command::arguments::{COUNT, NUMKEYS};
 use crate::command::spec::{
     Argument, ArgumentKind, Category, CommandSpec, Deprecation, Flag, Group, KeyFlag, KeySpec,
 };
 use crate::command::{Args, CommandError, CommandResult, Context};
 use crate::types::list::{End, Item};
 
-use super::ends::PopRequest;
+use super::ends::{PopRequest, pop_name};
 use super::moves::{Amount, Ends, HOW_MANY, move_one, move_several};
 use super::{ENDS, length_at, limits, reply_item, take_out};
 
@@ -74,12 +75,10 @@ pub static COMMANDS: &[CommandSpec] = &[
         summary: "Takes elements out at an end of the first of several lists that has any; waits for one if none has.",
         arguments: &[
             Argument::new("timeout", ArgumentKind::Double),
-            Argument::new("numkeys", ArgumentKind::Integer),
+            NUMKEYS,
             Argument::key("key", 0).multiple(),
             Argument::one_of("where", ENDS),
-            Argument::new("count", ArgumentKind::Integer)
-                .after("COUNT")
-                .optional(),
+            COUNT,
         ],
         handler: blmpop,
         ..CommandSpec::DEFAULT
@@ -179,6 +178,7 @@ fn pop_waiting(context: &mut Context<'_>, args: Args<'_>, end: End) -> CommandRe
         reply.bulk(key);
         let visit = |item: Item<'_>| reply_item(reply, item);
         take_out(keyspace, database, key, &limits, (end, 1), visit)?;
+        context.propagate_as(&[pop_name(end), key]);
         return Ok(());
     }
     wait(context, args, keys, deadline_ms);
@@ -214,6 +214,11 @@ fn move_waiting(
     deadline_ms: Option<i64>,
 ) -> CommandResult {
     if move_one(context, args, ends)? {
+        let name: &[u8] = match args.len() {
+            4 => b"RPOPLPUSH",
+            _ => b"LMOVE",
+        };
+        propagate_without_timeout(context, name, args, args.len() - 1);
         return Ok(());
     }
     if context.may_block() {
@@ -228,10 +233,26 @@ fn blmovem(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let ends = Ends::parse(args)?;
     let deadline_ms = deadline(context, args, 5)?;
     let amount = Amount::parse(args, 6)?;
-    if !move_several(context, args, ends, amount)? {
+    if move_several(context, args, ends, amount)? {
+        propagate_without_timeout(context, b"LMOVEM", args, 5);
+    } else {
         wait(context, args, [args.at(1)], deadline_ms);
     }
     Ok(())
+}
+
+/// Has a command passed on as the one of that name that does not wait; the timeout is left out.
+fn propagate_without_timeout(
+    context: &mut Context<'_>,
+    name: &[u8],
+    args: Args<'_>,
+    timeout_at: usize,
+) {
+    let words = args.iter().enumerate().skip(1);
+    let words = words.filter(|(index, _)| *index != timeout_at);
+    let words = std::iter::once(name).chain(words.map(|(_, word)| word));
+    let propagation = &mut context.instance.keyspace.changes.propagation;
+    propagation.replace_with(args.len() - 1, words);
 }
 
 /// Until when a command may wait. Errors: the argument is no timeout.

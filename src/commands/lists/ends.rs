@@ -1,5 +1,6 @@
 //! The ends of lists: pushing and popping.
 
+use crate::command::arguments::{COUNT, NUMKEYS};
 use crate::command::spec::{
     Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
 };
@@ -143,12 +144,10 @@ pub static COMMANDS: &[CommandSpec] = &[
         complexity: "O(N+M) where N is the number of keys and M that of elements given.",
         summary: "Takes elements out at an end of the first of several lists that has any, and gives them.",
         arguments: &[
-            Argument::new("numkeys", ArgumentKind::Integer),
+            NUMKEYS,
             Argument::key("key", 0).multiple(),
             Argument::one_of("where", ENDS),
-            Argument::new("count", ArgumentKind::Integer)
-                .after("COUNT")
-                .optional(),
+            COUNT,
         ],
         handler: lmpop,
         ..CommandSpec::DEFAULT
@@ -249,6 +248,14 @@ fn lmpop(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     Ok(())
 }
 
+/// The command that takes elements out at an end.
+pub(super) fn pop_name(end: End) -> &'static [u8] {
+    match end {
+        End::Front => b"LPOP",
+        End::Back => b"RPOP",
+    }
+}
+
 /// What LMPOP and BLMPOP ask for.
 pub(super) struct PopRequest<'a> {
     args: Args<'a>,
@@ -307,7 +314,7 @@ impl<'a> PopRequest<'a> {
             reply.bulk(key);
             reply.array(self.count.min(length));
             let visit = |item: Item<'_>| reply_item(reply, item);
-            take_out(
+            let taken = take_out(
                 keyspace,
                 database,
                 key,
@@ -315,6 +322,10 @@ impl<'a> PopRequest<'a> {
                 (self.end, self.count),
                 visit,
             )?;
+            let mut digits = itoa::Buffer::new();
+            let count = digits.format(taken).as_bytes();
+            let propagation = &mut keyspace.changes.propagation;
+            propagation.replace(&[pop_name(self.end), key, count]);
             return Ok(true);
         }
         Ok(false)

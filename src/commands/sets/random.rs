@@ -3,12 +3,13 @@
 use smallvec::SmallVec;
 
 use crate::collections::element::Element;
+use crate::command::arguments::{COUNT, CURSOR, MATCH};
 use crate::command::spec::{
     Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
 };
 use crate::command::{Args, CommandError, CommandResult, Context};
 use crate::commands::scan::{ScanOptions, parse_cursor};
-use crate::keyspace::EventClass;
+use crate::keyspace::{EventClass, Propagation};
 use crate::resp::Reply;
 use crate::resp::number::parse_i64;
 use crate::types::set::{Set, SetRef, Text, random};
@@ -74,16 +75,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         since: "2.8.0",
         complexity: "O(1) for a call, O(N) for a whole walk, with N the number of members.",
         summary: "Walks through the members of a set, a few at each call.",
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("cursor", ArgumentKind::Integer),
-            Argument::new("pattern", ArgumentKind::Pattern)
-                .after("MATCH")
-                .optional(),
-            Argument::new("count", ArgumentKind::Integer)
-                .after("COUNT")
-                .optional(),
-        ],
+        arguments: &[Argument::key("key", 0), CURSOR, MATCH, COUNT],
         handler: sscan,
         ..CommandSpec::DEFAULT
     },
@@ -102,14 +94,23 @@ fn pop_one(context: &mut Context<'_>, key: &[u8]) -> CommandResult {
     let (database, reply) = (context.session.database, &mut *context.reply);
     let random = &mut context.instance.random;
     let keyspace = &mut context.instance.keyspace;
+    let propagates = keyspace.changes.propagation.is_on();
+    let mut popped = Vec::new();
     let changed = change(keyspace, database, key, limits, |set| {
-        set.pop(random, |member| reply_member(reply, member.text()));
+        set.pop(random, |member| {
+            reply_member(reply, member.text());
+            if propagates {
+                popped = member.text().with_bytes(<[u8]>::to_vec);
+            }
+        });
     })?;
     let Some(changed) = changed else {
         reply.null();
         return Ok(());
     };
     keyspace.modified(database, key);
+    let propagation = &mut keyspace.changes.propagation;
+    propagation.replace(&[b"SREM", key, &popped]);
     keyspace
         .changes
         .notify(EventClass::Set, "spop", database, key);
@@ -147,13 +148,39 @@ fn pop_many(context: &mut Context<'_>, key: &[u8], count: &[u8]) -> CommandResul
             set.for_each(|member| reply_member(reply, member));
         })?;
         remove_empty(keyspace, database, key);
+        let propagation = &mut keyspace.changes.propagation;
+        propagation.replace(&[b"DEL", key]);
     } else {
+        let propagates = keyspace.changes.propagation.is_on();
+        let mut popped: Vec<Vec<u8>> = Vec::new();
         change(keyspace, database, key, limits, |set| {
-            set.pop_many(taken, random, |member| reply_member(reply, member));
+            set.pop_many(taken, random, |member| {
+                reply_member(reply, member);
+                if propagates {
+                    popped.push(member.with_bytes(<[u8]>::to_vec));
+                }
+            });
         })?;
+        propagate_removal(&mut keyspace.changes.propagation, database, key, &popped);
     }
     keyspace.modified_times(database, key, taken as u64);
     Ok(())
+}
+
+/// Has SPOP passed on as the removal of what it took, in pieces of bounded size.
+fn propagate_removal(
+    propagation: &mut Propagation,
+    database: usize,
+    key: &[u8],
+    members: &[Vec<u8>],
+) {
+    const PIECE: usize = 1024;
+    for piece in members.chunks(PIECE) {
+        let removal: [&[u8]; 2] = [b"SREM", key];
+        let words = removal.into_iter().chain(piece.iter().map(Vec::as_slice));
+        propagation.add_with(database, removal.len() + piece.len(), words);
+    }
+    propagation.suppress();
 }
 
 fn srandmember(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {

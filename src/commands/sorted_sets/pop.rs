@@ -2,11 +2,12 @@
 
 use crate::blocking::BlockKind;
 use crate::blocking::timeout::parse_seconds;
+use crate::command::arguments::{COUNT, NUMKEYS};
 use crate::command::spec::{
     Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
 };
 use crate::command::{Args, CommandError, CommandResult, Context};
-use crate::keyspace::Record;
+use crate::keyspace::{Propagation, Record};
 use crate::resp::{Protocol, Reply};
 use crate::types::sorted_set::{End, Member, SortedSetRef};
 
@@ -29,15 +30,13 @@ pub static COMMANDS: &[CommandSpec] = &[
         summary: "Takes the elements with the lowest or highest scores out of the first sorted set that has any, and waits if none has.",
         arguments: &[
             Argument::new("timeout", ArgumentKind::Double),
-            Argument::new("numkeys", ArgumentKind::Integer),
+            NUMKEYS,
             Argument::key("key", 0).multiple(),
             Argument::one_of(
                 "where",
                 &[Argument::token("min", "MIN"), Argument::token("max", "MAX")],
             ),
-            Argument::new("count", ArgumentKind::Integer)
-                .after("COUNT")
-                .optional(),
+            COUNT,
         ],
         handler: bzmpop,
         ..CommandSpec::DEFAULT
@@ -102,15 +101,13 @@ pub static COMMANDS: &[CommandSpec] = &[
         complexity: "O(K) + O(M*log(N)) with K keys, N elements in the sorted set and M taken out.",
         summary: "Takes the elements with the lowest or highest scores out of the first sorted set that has any.",
         arguments: &[
-            Argument::new("numkeys", ArgumentKind::Integer),
+            NUMKEYS,
             Argument::key("key", 0).multiple(),
             Argument::one_of(
                 "where",
                 &[Argument::token("min", "MIN"), Argument::token("max", "MAX")],
             ),
-            Argument::new("count", ArgumentKind::Integer)
-                .after("COUNT")
-                .optional(),
+            COUNT,
         ],
         handler: zmpop,
         ..CommandSpec::DEFAULT
@@ -244,7 +241,26 @@ impl Pop {
             End::Highest => "zpopmax",
         };
         settle_removal(keyspace, database, key, &removed, event);
+        if keyspace.changes.propagation.is_on() {
+            self.propagate(&mut keyspace.changes.propagation, key, removed.count);
+        }
         Ok(true)
+    }
+
+    /// Has the commands that look at several keys, or wait, passed on as those that do not.
+    fn propagate(self, propagation: &mut Propagation, key: &[u8], count: usize) {
+        let name: &[u8] = match self.end {
+            End::Lowest => b"ZPOPMIN",
+            End::Highest => b"ZPOPMAX",
+        };
+        match self.shape {
+            Shape::Flat | Shape::Nested => {}
+            Shape::FlatBehindKey => propagation.replace(&[name, key]),
+            Shape::NestedBehindKey => {
+                let mut digits = itoa::Buffer::new();
+                propagation.replace(&[name, key, digits.format(count).as_bytes()]);
+            }
+        }
     }
 
     /// Takes elements off the first sorted set of these keys that is there. Says whether there was one. Errors: the first

@@ -1,5 +1,7 @@
 //! Adding to streams and trimming them: XADD, XTRIM and XSETID.
 
+use smallvec::SmallVec;
+
 use crate::command::spec::{
     Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
 };
@@ -8,10 +10,12 @@ use crate::config::Config;
 use crate::keyspace::Keyspace;
 use crate::types::object::Object;
 use crate::types::slot::OwnedValue;
-use crate::types::stream::{AppendError, Field, Given, Id, NodeLimits, Stream, Trim, Trimmed};
+use crate::types::stream::{
+    AppendError, Entries, Field, Given, Id, NodeLimits, Stream, Threshold, Trim, Trimmed,
+};
 
 use super::trim_options::{Options, Syntax};
-use super::{edit, limits, notify, parse_id, parse_integer, write_id};
+use super::{edit, limits, notify, parse_id, parse_integer, read, write_id};
 
 /// The family's commands.
 pub static COMMANDS: &[CommandSpec] = &[
@@ -214,7 +218,8 @@ const NOT_GREATER: CommandError = CommandError::fixed(
 
 fn add(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let config: &Config = &context.instance.config;
-    let options = Options::parse(args, Syntax::Add, config)?;
+    let is_obeyed = context.session.is_obeyed;
+    let options = Options::parse(args, Syntax::Add, config, is_obeyed)?;
     let limits = limits(config);
     let arguments = args.len().saturating_sub(options.rest);
     if arguments < 2 || arguments % 2 == 1 {
@@ -249,11 +254,52 @@ fn add(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         }
     };
     keyspace.modified(database, key);
+    if keyspace.changes.propagation.is_on() {
+        propagate(keyspace, database, args, &options, Some(id))?;
+    }
     notify(keyspace, "xadd", database, key);
     if trimmed.is_some_and(|trimmed| settle_trim(keyspace, trimmed) > 0) {
         notify(keyspace, "xtrim", database, key);
     }
     write_id(reply, id);
+    Ok(())
+}
+
+/// Has a command passed on with the ID that was made up, and the limit to which it has come instead of one that is approximate.
+fn propagate(
+    keyspace: &mut Keyspace,
+    database: usize,
+    args: Args<'_>,
+    options: &Options,
+    id: Option<Id>,
+) -> CommandResult {
+    let is_made_up = id.is_some() && !matches!(options.id, Some(Given::Full(_)));
+    if !is_made_up && options.approximate_at.is_none() {
+        return Ok(());
+    }
+    let id = id.unwrap_or_default().text();
+    let mut limit = Vec::new();
+    let mut words: SmallVec<[&[u8]; 16]> = args.iter().collect();
+    if is_made_up {
+        words[options.rest - 1] = &id;
+    }
+    if let (Some(at), Some(trim)) = (options.approximate_at, options.trim) {
+        let entries = read(keyspace, database, args.at(1))?.map(|stream| &stream.entries);
+        match trim.threshold {
+            Threshold::Length(_) => {
+                let length = entries.map_or(0, Entries::len);
+                limit.extend_from_slice(itoa::Buffer::new().format(length).as_bytes());
+            }
+            Threshold::Below(_) => {
+                let first = entries.and_then(|entries| entries.range(Id::MIN, Id::MAX).next());
+                let first = first.map_or(Id::MAX, |entry| entry.id);
+                limit.extend_from_slice(&first.text());
+            }
+        }
+        words[at - 1] = b"=";
+        words[at] = &limit;
+    }
+    keyspace.changes.propagation.replace(&words);
     Ok(())
 }
 
@@ -281,7 +327,8 @@ fn settle_trim(keyspace: &mut Keyspace, trimmed: Trimmed) -> usize {
 }
 
 fn trim(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    let options = Options::parse(args, Syntax::Trim, &context.instance.config)?;
+    let config = &context.instance.config;
+    let options = Options::parse(args, Syntax::Trim, config, context.session.is_obeyed)?;
     let (keyspace, database, reply) = context.parts();
     let key = args.at(1);
     let trimmed = edit(keyspace, database, key, |stream| {
@@ -290,6 +337,9 @@ fn trim(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let trimmed = trimmed.flatten();
     let count = trimmed.map_or(0, |trimmed| settle_trim(keyspace, trimmed));
     if count > 0 {
+        if keyspace.changes.propagation.is_on() {
+            propagate(keyspace, database, args, &options, None)?;
+        }
         keyspace.modified_times(database, key, count as u64);
         notify(keyspace, "xtrim", database, key);
     }

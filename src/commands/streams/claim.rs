@@ -1,5 +1,6 @@
 //! Taking over what others have pending: XCLAIM and XAUTOCLAIM.
 
+use crate::command::arguments::COUNT;
 use crate::command::spec::{
     Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
 };
@@ -10,6 +11,7 @@ use crate::keyspace::Keyspace;
 use crate::resp::{Reply, number};
 use crate::types::stream::{Entries, Group as ConsumerGroup, Id, Stream};
 
+use super::passing::Passing;
 use super::{
     Ids, edit, no_group, notify, parse_id, parse_start, quoted, read, write_entry, write_id,
 };
@@ -69,9 +71,7 @@ pub static COMMANDS: &[CommandSpec] = &[
             Argument::new("consumer", ArgumentKind::String),
             Argument::new("min-idle-time", ArgumentKind::String),
             Argument::new("start", ArgumentKind::String),
-            Argument::new("count", ArgumentKind::Integer)
-                .after("COUNT")
-                .optional(),
+            COUNT,
             Argument::token("justid", "JUSTID").optional(),
         ],
         handler: claim_idle,
@@ -103,11 +103,18 @@ enum Claim {
 
 impl Terms<'_> {
     /// Takes one entry over, if the terms allow it.
-    fn claim(&self, entries: &Entries, group: &mut ConsumerGroup, id: Id) -> Claim {
+    fn claim(
+        &self,
+        entries: &Entries,
+        group: &mut ConsumerGroup,
+        passing: &mut Passing<'_>,
+        id: Id,
+    ) -> Claim {
         let exists = entries.contains(id);
         let deliveries = match group.pending_entry(id) {
             Some(_) if !exists => {
-                group.acknowledge(id);
+                let pending = group.acknowledge(id);
+                passing.claimed(group, pending);
                 return Claim::Forgotten;
             }
             Some(pending) => {
@@ -128,6 +135,7 @@ impl Terms<'_> {
         };
         let deliveries = self.retry_count.unwrap_or(deliveries);
         group.assign(id, self.consumer, self.delivered_ms, deliveries);
+        passing.claimed(group, group.pending_entry(id).cloned());
         Claim::Taken
     }
 
@@ -179,8 +187,16 @@ fn claim_in(
 }
 
 /// Tells of what claiming changed.
-fn settle(keyspace: &mut Keyspace, database: usize, key: &[u8], changes: Option<Changes>) {
+fn settle(
+    keyspace: &mut Keyspace,
+    database: usize,
+    passing: Passing<'_>,
+    changes: Option<Changes>,
+) {
     let changes = changes.unwrap_or_default();
+    let key = passing.key();
+    passing.pass_on(keyspace, database);
+    keyspace.changes.propagation.suppress();
     keyspace.changes.count(changes.claims);
     if changes.is_new_consumer {
         keyspace.changes.count(1);
@@ -269,6 +285,7 @@ fn claim(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         just_ids: options.just_ids,
         now_ms,
     };
+    let mut passing = Passing::new(keyspace, key, group);
     let changes = edit(keyspace, database, key, |stream| {
         claim_in(stream, group, &terms, |entries, group, changes| {
             let is_last_id_new = options.last_id > group.last_id;
@@ -276,7 +293,7 @@ fn claim(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
             let place = reply.begin_deferred();
             let mut taken = 0;
             for id in ids {
-                let claim = terms.claim(entries, group, id);
+                let claim = terms.claim(entries, group, &mut passing, id);
                 changes.claims += u64::from(claim != Claim::Left);
                 if claim == Claim::Taken {
                     terms.write(reply, entries, id);
@@ -284,11 +301,14 @@ fn claim(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
                 }
             }
             reply.end_deferred_array(place, taken);
-            changes.claims += u64::from(is_last_id_new && changes.claims == 0);
+            if is_last_id_new && changes.claims == 0 {
+                changes.claims = 1;
+                passing.moved(group);
+            }
             taken > 0
         })
     })?;
-    settle(keyspace, database, key, changes);
+    settle(keyspace, database, passing, changes);
     Ok(())
 }
 
@@ -344,9 +364,12 @@ fn claim_idle(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         just_ids,
         now_ms,
     };
+    let mut passing = Passing::new(keyspace, key, group);
     let changes = edit(keyspace, database, key, |stream| {
         claim_in(stream, group, &terms, |entries, group, changes| {
-            let (next, taken, forgotten) = claim_some(&terms, entries, group, start, count);
+            let mut claim =
+                |group: &mut ConsumerGroup, id| terms.claim(entries, group, &mut passing, id);
+            let (next, taken, forgotten) = claim_some(group, start, count, &mut claim);
             reply.array(3);
             write_id(reply, next);
             reply.array(taken.len());
@@ -357,18 +380,17 @@ fn claim_idle(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
             !taken.is_empty()
         })
     })?;
-    settle(keyspace, database, key, changes);
+    settle(keyspace, database, passing, changes);
     Ok(())
 }
 
 /// Claims so many of the pending entries from `start` on; gives where to go on, those taken, and those that are no longer
 /// there.
 fn claim_some(
-    terms: &Terms<'_>,
-    entries: &Entries,
     group: &mut ConsumerGroup,
     start: Id,
     count: usize,
+    claim: &mut impl FnMut(&mut ConsumerGroup, Id) -> Claim,
 ) -> (Id, Vec<Id>, Vec<Id>) {
     const BATCH: usize = 128;
     let (mut taken, mut forgotten) = (Vec::new(), Vec::new());
@@ -384,7 +406,7 @@ fn claim_some(
                 return (next, taken, forgotten);
             }
             attempts -= 1;
-            match terms.claim(entries, group, *id) {
+            match claim(group, *id) {
                 Claim::Taken => taken.push(*id),
                 Claim::Forgotten => forgotten.push(*id),
                 Claim::Left => {}

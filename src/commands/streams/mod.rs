@@ -4,6 +4,7 @@ pub mod append;
 pub mod claim;
 pub mod groups;
 pub mod info;
+mod passing;
 pub mod pending;
 pub mod range;
 pub mod read;

@@ -7,6 +7,7 @@ use crate::keyspace::Keyspace;
 use crate::resp::Reply;
 use crate::types::stream::{Entries, Entry, Group, Id, Stream};
 
+use super::passing::Passing;
 use super::read::{From, begin_stream, has_entries_behind};
 use super::{edit, notify, write_entry, write_entry_parts, write_id};
 
@@ -49,14 +50,19 @@ pub(super) fn serve_group(
     wish: &Wish<'_>,
     reply: &mut Reply,
 ) -> Result<Service, CommandError> {
+    let mut passing = Passing::new(keyspace, key, wish.reader.group);
     let served = edit(keyspace, database, key, |stream| {
         let Stream { entries, groups } = stream;
         groups.edit(wish.reader.group, |group| {
             let is_new = group.see_consumer(wish.reader.consumer, wish.now_ms);
-            (is_new, wish.serve(entries, group, key, reply))
+            (is_new, wish.serve(entries, group, &mut passing, reply))
         })
     })?;
     let (is_new_consumer, service) = served.flatten().unwrap_or_default();
+    if is_new_consumer && wish.reader.no_ack {
+        passing.consumer_created(keyspace, database, wish.reader.consumer);
+    }
+    passing.pass_on(keyspace, database);
     if is_new_consumer {
         keyspace.changes.count(1);
         notify(keyspace, "xgroup-createconsumer", database, key);
@@ -78,9 +84,10 @@ impl Wish<'_> {
         &self,
         entries: &Entries,
         group: &mut Group,
-        key: &[u8],
+        passing: &mut Passing<'_>,
         reply: &mut Reply,
     ) -> Service {
+        let key = passing.key();
         let is_served = match self.from {
             From::After(id) | From::Resolved(id) => {
                 begin_stream(reply, key);
@@ -96,7 +103,7 @@ impl Wish<'_> {
                 let is_served = has_new || !claimable.is_empty();
                 if is_served {
                     begin_stream(reply, key);
-                    self.serve_new(entries, group, &claimable, reply);
+                    self.serve_new(entries, group, &claimable, passing, reply);
                 }
                 is_served
             }
@@ -154,6 +161,7 @@ impl Wish<'_> {
         entries: &Entries,
         group: &mut Group,
         claimable: &[Claimable],
+        passing: &mut Passing<'_>,
         reply: &mut Reply,
     ) {
         let place = reply.begin_deferred();
@@ -163,6 +171,7 @@ impl Wish<'_> {
             }
             let (consumer, deliveries) = (self.reader.consumer, claimed.deliveries_then);
             group.assign(claimed.id, consumer, self.now_ms, deliveries);
+            passing.claimed(group, group.pending_entry(claimed.id).cloned());
         }
         if !claimable.is_empty() {
             group.note_active(self.reader.consumer, self.now_ms);
@@ -173,9 +182,15 @@ impl Wish<'_> {
         for entry in entries.range(start, Id::MAX).take(rest) {
             entries.advance(group, entry.id);
             ids.push(entry.id);
+            if !self.reader.no_ack {
+                passing.delivered(entry.id, self.reader.consumer, self.now_ms);
+            }
             self.write(reply, entry, 0, 0);
         }
         reply.end_deferred_array(place, claimable.len() + ids.len());
+        if !ids.is_empty() {
+            passing.moved(group);
+        }
         if !self.reader.no_ack {
             group.deliver(&ids, self.reader.consumer, self.now_ms);
         }

@@ -25,6 +25,8 @@ pub(super) struct Options {
     pub create: bool,
     /// XADD's ID, unless it is to be made up.
     pub id: Option<Given>,
+    /// Where the limit of trimming is, if it is approximate.
+    pub approximate_at: Option<usize>,
     /// The argument behind the options, and XADD's ID.
     pub rest: usize,
 }
@@ -64,13 +66,20 @@ pub(super) fn parse_references(argument: &[u8], given: &mut Option<References>) 
 }
 
 impl Options {
-    /// Reads the options of a command. Errors: all that can be wrong with them.
-    pub fn parse(args: Args<'_>, syntax: Syntax, config: &Config) -> Result<Options, CommandError> {
+    /// Reads the options of a command. Errors: all that can be wrong with them. A command that is obeyed was trimmed already where
+    /// it comes from, and its limits are exact: LIMIT does not matter then.
+    pub fn parse(
+        args: Args<'_>,
+        syntax: Syntax,
+        config: &Config,
+        is_obeyed: bool,
+    ) -> Result<Options, CommandError> {
         let mut gathered = Gathered::default();
         let mut options = Options {
             trim: None,
             create: true,
             id: None,
+            approximate_at: None,
             rest: args.len() + 1,
         };
         let mut at = 2;
@@ -81,6 +90,7 @@ impl Options {
                 break;
             } else if (is_word(option, "MAXLEN") || is_word(option, "MINID")) && !is_last {
                 at = gathered.parse_threshold(args, at)?;
+                options.approximate_at = gathered.is_approximate.then_some(at);
             } else if is_word(option, "LIMIT") && !is_last {
                 at += 1;
                 gathered.parse_limit(&args[at])?;
@@ -95,6 +105,9 @@ impl Options {
                 return Err(CommandError::SYNTAX);
             }
             at += 1;
+        }
+        if is_obeyed {
+            gathered.limit = gathered.is_approximate.then_some(0);
         }
         options.trim = gathered.finish(syntax, config)?;
         Ok(options)

@@ -179,6 +179,7 @@ fn delifeq(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 fn remove_and_count(context: &mut Context<'_>, key: &[u8], wanted: bool) -> CommandResult {
     let (keyspace, database, reply) = context.parts();
     let removed = wanted && remove(keyspace, database, key);
+    keyspace.changes.propagation.replace(&[b"DEL", key]);
     reply.integer(i64::from(removed));
     Ok(())
 }

@@ -7,7 +7,7 @@ use crate::command::{Args, CommandError, CommandResult, Context};
 use crate::keyspace::{EventClass, Expiry, NewValue};
 use crate::types::long_double::LongDouble;
 
-use super::{integer_argument, text_of};
+use super::{integer_argument, propagate_with_expiry, text_of};
 
 /// Commands that count.
 pub static COMMANDS: &[CommandSpec] = &[
@@ -161,6 +161,7 @@ fn incrbyfloat(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     after.format(&mut text);
     let value = NewValue::plain_text(&text, || text.clone().into());
     keyspace.set(database, key, value, Expiry::Keep);
+    propagate_with_expiry(keyspace, key, &text, Expiry::Keep);
     keyspace
         .changes
         .notify(EventClass::String, "incrbyfloat", database, key);

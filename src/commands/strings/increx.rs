@@ -2,16 +2,17 @@
 //!
 //! As in Redis 8.8; NX and XX are Valkey's (9.2).
 
+use crate::command::arguments::{EXPIRY_OR_PERSIST, NX_OR_XX};
 use crate::command::spec::{
     Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
 };
 use crate::command::{Args, CommandError, CommandResult, Context};
-use crate::keyspace::{EventClass, Expiry, NewValue, Text};
+use crate::keyspace::{EventClass, Expiry, Keyspace, NewValue, Text};
 use crate::resp::{Protocol, Reply};
 use crate::types::long_double::LongDouble;
 
 use super::options::{Condition, ExpiryOption, TimeForm};
-use super::{remove, text_of};
+use super::{propagate_removal, propagate_with_expiry, remove, text_of};
 
 /// The command that counts within bounds.
 pub static COMMANDS: &[CommandSpec] = &[CommandSpec {
@@ -28,11 +29,7 @@ pub static COMMANDS: &[CommandSpec] = &[CommandSpec {
     summary: "Adds to the number at a key within bounds and sets its expiry time, in one step.",
     arguments: &[
         Argument::key("key", 0),
-        Argument::one_of(
-            "condition",
-            &[Argument::token("nx", "NX"), Argument::token("xx", "XX")],
-        )
-        .optional(),
+        NX_OR_XX,
         Argument::one_of(
             "increment",
             &[
@@ -48,17 +45,7 @@ pub static COMMANDS: &[CommandSpec] = &[CommandSpec {
         Argument::new("upperbound", ArgumentKind::String)
             .after("UBOUND")
             .optional(),
-        Argument::one_of(
-            "expiration",
-            &[
-                Argument::new("seconds", ArgumentKind::Integer).after("EX"),
-                Argument::new("milliseconds", ArgumentKind::Integer).after("PX"),
-                Argument::new("unix-time-seconds", ArgumentKind::UnixTime).after("EXAT"),
-                Argument::new("unix-time-milliseconds", ArgumentKind::UnixTime).after("PXAT"),
-                Argument::token("persist", "PERSIST"),
-            ],
-        )
-        .optional(),
+        EXPIRY_OR_PERSIST,
         Argument::token("enx", "ENX").optional(),
     ],
     handler: increx,
@@ -368,11 +355,15 @@ fn apply<N: Number>(context: &mut Context<'_>, key: &[u8], number: N, expiry: Ex
         && moment_ms <= keyspace.now_ms
     {
         remove(keyspace, database, key);
+        propagate_removal(keyspace, key);
         return;
     }
     let record = keyspace.peek(database, key);
     let expired_before = record.is_some_and(|record| record.expiry_ms().is_some());
-    number.store(|value| keyspace.set(database, key, value, expiry));
+    number.store(|value| {
+        propagate_number(keyspace, key, &value, expiry);
+        keyspace.set(database, key, value, expiry);
+    });
     keyspace
         .changes
         .notify(EventClass::String, N::EVENT, database, key);
@@ -387,6 +378,21 @@ fn apply<N: Number>(context: &mut Context<'_>, key: &[u8], number: N, expiry: Ex
         }
         Expiry::Clear | Expiry::Keep => {}
     }
+}
+
+/// Has the command passed on as what sets the key to its new number.
+fn propagate_number(keyspace: &mut Keyspace, key: &[u8], value: &NewValue<'_>, expiry: Expiry) {
+    if !keyspace.changes.propagation.is_on() {
+        return;
+    }
+    let mut digits = itoa::Buffer::new();
+    let text = match value {
+        NewValue::Integer(number) => digits.format(*number).as_bytes(),
+        NewValue::Embedded(text) | NewValue::Raw(text) => text,
+        NewValue::Large(text) => text,
+        NewValue::Packed(..) | NewValue::Object(_) => return,
+    };
+    propagate_with_expiry(keyspace, key, text, expiry);
 }
 
 fn reply_pair<N: Number>(context: &mut Context<'_>, value: N, applied: N) -> CommandResult {

@@ -1,11 +1,12 @@
 //! Several strings at once: MGET, MSET and their kin.
 
+use crate::command::arguments::{EXPIRY_OR_KEEP, NUMKEYS, NX_OR_XX};
 use crate::command::lookahead::for_each_key;
 use crate::command::spec::{
     Argument, ArgumentKind, Begin, Category, CommandSpec, Find, Flag, Group, KeyFlag, KeySpec,
 };
 use crate::command::{Args, CommandError, CommandResult, Context};
-use crate::keyspace::{Expiry, Keyspace, NewValue};
+use crate::keyspace::{Expiry, Keyspace, NewValue, Propagation};
 use crate::resp::number;
 
 use super::options::{Condition, Options, Syntax};
@@ -94,7 +95,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         complexity: "O(N) where N is the number of keys.",
         summary: "Sets several keys to strings with one expiry time, with a condition on all of them if asked for.",
         arguments: &[
-            Argument::new("numkeys", ArgumentKind::Integer),
+            NUMKEYS,
             Argument::block(
                 "data",
                 &[
@@ -103,22 +104,8 @@ pub static COMMANDS: &[CommandSpec] = &[
                 ],
             )
             .multiple(),
-            Argument::one_of(
-                "condition",
-                &[Argument::token("nx", "NX"), Argument::token("xx", "XX")],
-            )
-            .optional(),
-            Argument::one_of(
-                "expiration",
-                &[
-                    Argument::new("seconds", ArgumentKind::Integer).after("EX"),
-                    Argument::new("milliseconds", ArgumentKind::Integer).after("PX"),
-                    Argument::new("unix-time-seconds", ArgumentKind::UnixTime).after("EXAT"),
-                    Argument::new("unix-time-milliseconds", ArgumentKind::UnixTime).after("PXAT"),
-                    Argument::token("keepttl", "KEEPTTL"),
-                ],
-            )
-            .optional(),
+            NX_OR_XX,
+            EXPIRY_OR_KEEP,
         ],
         handler: msetex,
         ..CommandSpec::DEFAULT
@@ -143,6 +130,25 @@ impl Pairs<'_> {
             count += usize::from(found);
         });
         count
+    }
+
+    /// Has the pairs passed on as MSETEX without conditions, with a moment in the place of a duration.
+    fn propagate(self, propagation: &mut Propagation, expiry: Expiry) {
+        let mut digits = itoa::Buffer::new();
+        let moment: &[u8] = match expiry {
+            Expiry::At(moment_ms) => digits.format(moment_ms).as_bytes(),
+            Expiry::Keep | Expiry::Clear => b"",
+        };
+        let options: &[&[u8]] = match expiry {
+            Expiry::At(_) => &[b"PXAT", moment],
+            Expiry::Keep => &[b"KEEPTTL"],
+            Expiry::Clear => &[],
+        };
+        let name: [&[u8]; 2] = [b"MSETEX", self.args.at(1)];
+        let pairs = (self.first..self.end).map(|index| self.args.at(index));
+        let words = name.into_iter().chain(pairs);
+        let count = 2 + (self.end - self.first) + options.len();
+        propagation.replace_with(count, words.chain(options.iter().copied()));
     }
 
     /// Sets every key to its value.
@@ -230,6 +236,9 @@ fn msetex(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     };
     if holds {
         pairs.store(keyspace, database, expiry);
+        if keyspace.changes.propagation.is_on() {
+            pairs.propagate(&mut keyspace.changes.propagation, expiry);
+        }
     }
     reply.integer(i64::from(holds));
     Ok(())

@@ -82,6 +82,27 @@ pub(super) fn remove(keyspace: &mut Keyspace, database: usize, key: &[u8]) -> bo
     removed
 }
 
+/// Has a command passed on as what sets a key to a string with that expiry time.
+fn propagate_with_expiry(keyspace: &mut Keyspace, key: &[u8], value: &[u8], expiry: Expiry) {
+    let propagation = &mut keyspace.changes.propagation;
+    match expiry {
+        Expiry::At(moment_ms) => {
+            let mut digits = itoa::Buffer::new();
+            let moment = digits.format(moment_ms).as_bytes();
+            propagation.replace(&[b"SET", key, value, b"PXAT", moment]);
+        }
+        Expiry::Keep => propagation.replace(&[b"SET", key, value, b"KEEPTTL"]),
+        Expiry::Clear => propagation.replace(&[b"SET", key, value]),
+    }
+}
+
+/// Has a command passed on as the deletion of a key whose time is over.
+pub(super) fn propagate_removal(keyspace: &mut Keyspace, key: &[u8]) {
+    let propagation = &mut keyspace.changes.propagation;
+    let name = propagation.deletion();
+    propagation.replace(&[name, key]);
+}
+
 /// An integer argument. Errors: it is none.
 pub(super) fn integer_argument(args: Args<'_>, index: usize) -> Result<i64, CommandError> {
     number::parse_i64(args.at(index)).ok_or(CommandError::NOT_AN_INTEGER)

@@ -1,14 +1,15 @@
 //! Strings as a whole: SET, GET and their kin.
 
+use crate::command::arguments::EXPIRY_OR_PERSIST;
 use crate::command::spec::{
     Argument, ArgumentKind, Category, CommandSpec, Deprecation, Flag, Group, KeyFlag, KeySpec,
 };
 use crate::command::{Args, CommandError, CommandResult, Context};
 use crate::commands::key_finders;
-use crate::keyspace::{EventClass, Expiry, Keyspace, NewValue};
+use crate::keyspace::{EventClass, Expiry, Keyspace, NewValue, Propagation};
 
 use super::options::{Condition, ExpiryOption, Options, Syntax, TimeForm};
-use super::{remove, reply_record, store};
+use super::{propagate_removal, propagate_with_expiry, remove, reply_record, store};
 
 /// Commands on one string as a whole.
 pub static COMMANDS: &[CommandSpec] = &[
@@ -25,7 +26,8 @@ pub static COMMANDS: &[CommandSpec] = &[
                 KeyFlag::VariableFlags,
             ],
             1,
-        )],
+        )
+        .note("GET reads the key, too.")],
         find_keys: Some(key_finders::set),
         group: Group::String,
         since: "1.0.0",
@@ -145,27 +147,14 @@ pub static COMMANDS: &[CommandSpec] = &[
         arity: -2,
         flags: &[Flag::Write, Flag::Fast],
         categories: &[Category::String],
-        keys: &[KeySpec::one(
-            &[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Update],
-            1,
-        )],
+        keys: &[
+            KeySpec::one(&[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Update], 1)
+                .note("May change when the key expires."),
+        ],
         group: Group::String,
         since: "6.2.0",
         summary: "Gives the string at a key and sets or clears its expiry time.",
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::one_of(
-                "expiration",
-                &[
-                    Argument::new("seconds", ArgumentKind::Integer).after("EX"),
-                    Argument::new("milliseconds", ArgumentKind::Integer).after("PX"),
-                    Argument::new("unix-time-seconds", ArgumentKind::UnixTime).after("EXAT"),
-                    Argument::new("unix-time-milliseconds", ArgumentKind::UnixTime).after("PXAT"),
-                    Argument::token("persist", "PERSIST"),
-                ],
-            )
-            .optional(),
-        ],
+        arguments: &[Argument::key("key", 0), EXPIRY_OR_PERSIST],
         handler: getex,
         ..CommandSpec::DEFAULT
     },
@@ -261,6 +250,9 @@ fn set_with_options(context: &mut Context<'_>, args: Args<'_>) -> CommandResult 
     }
     if holds {
         store(keyspace, database, key, NewValue::argument(args, 2), expiry);
+        if keyspace.changes.propagation.is_on() {
+            propagate_set(&mut keyspace.changes.propagation, args, &options, expiry);
+        }
     }
     match (options.get, holds) {
         (true, _) => {}
@@ -268,6 +260,31 @@ fn set_with_options(context: &mut Context<'_>, args: Args<'_>) -> CommandResult 
         (false, false) => reply.null(),
     }
     Ok(())
+}
+
+/// A SET that is run later must set the same expiry time, and need not reply.
+fn propagate_set(
+    propagation: &mut Propagation,
+    args: Args<'_>,
+    options: &Options<'_>,
+    expiry: Expiry,
+) {
+    match (options.expiry, expiry) {
+        (ExpiryOption::Time(TimeForm::UnixMilliseconds, _), _) => {}
+        (_, Expiry::At(moment_ms)) => {
+            let mut digits = itoa::Buffer::new();
+            let moment = digits.format(moment_ms).as_bytes();
+            propagation.replace(&[b"SET", args.at(1), args.at(2), b"PXAT", moment]);
+        }
+        _ if options.get => {
+            let kept = || {
+                let words = args.iter().enumerate();
+                words.filter(|(index, word)| *index < 3 || !word.eq_ignore_ascii_case(b"get"))
+            };
+            propagation.replace_with(kept().count(), kept().map(|(_, word)| word));
+        }
+        _ => {}
+    }
 }
 
 /// Whether a key may be set. Errors: what is to be compared is not a string, or not a digest.
@@ -305,6 +322,7 @@ fn getset(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         NewValue::argument(args, 2),
         Expiry::Clear,
     );
+    propagate_with_expiry(keyspace, key, args.at(2), Expiry::Clear);
     Ok(())
 }
 
@@ -313,6 +331,7 @@ fn getdel(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let key = args.at(1);
     keyspace.read_with(database, key, |record| reply_record(reply, record))?;
     remove(keyspace, database, key);
+    context.propagate_as(&[b"DEL", key]);
     Ok(())
 }
 
@@ -346,8 +365,15 @@ fn expire_at(context: &mut Context<'_>, key: &[u8], form: TimeForm, moment_ms: i
     let (keyspace, database, _) = context.parts();
     if form.is_absolute() && moment_ms <= keyspace.now_ms {
         remove(keyspace, database, key);
+        propagate_removal(keyspace, key);
     } else {
         keyspace.set_expiry(database, key, Some(moment_ms));
+        if keyspace.changes.propagation.is_on() {
+            let mut digits = itoa::Buffer::new();
+            let moment = digits.format(moment_ms).as_bytes();
+            let command: [&[u8]; 3] = [b"PEXPIREAT", key, moment];
+            keyspace.changes.propagation.replace(&command);
+        }
         keyspace
             .changes
             .notify(EventClass::Generic, "expire", database, key);
@@ -360,6 +386,7 @@ fn persist(context: &mut Context<'_>, key: &[u8]) {
     let record = keyspace.peek(database, key);
     if record.is_some_and(|record| record.expiry_ms().is_some()) {
         keyspace.set_expiry(database, key, None);
+        keyspace.changes.propagation.replace(&[b"PERSIST", key]);
         keyspace
             .changes
             .notify(EventClass::Generic, "persist", database, key);
@@ -401,6 +428,7 @@ fn set_expiring(context: &mut Context<'_>, args: Args<'_>, form: TimeForm) -> Co
         NewValue::argument(args, 3),
         expiry,
     );
+    propagate_with_expiry(keyspace, args.at(1), args.at(3), expiry);
     reply.ok();
     Ok(())
 }

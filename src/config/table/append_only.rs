@@ -79,9 +79,8 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "aof-rewrite-incremental-fsync",
         "yes",
         boolean!(aof_rewrite_incremental_fsync),
-        "Sync a rewrite in pieces while it is written. Here it is always written in slices.",
-    )
-    .without_effect(),
+        "Sync a rewrite in pieces while it is written, rather than all at its end.",
+    ),
     Directive::new(
         "aof-disable-auto-gc",
         "no",

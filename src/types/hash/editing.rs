@@ -264,17 +264,25 @@ impl<'s, S: Slot> HashEditor<'s, S> {
             && self.remove(name)
     }
 
-    /// Removes up to `max_fields` fields that expire before a time; says how many. O(log n) for each, O(n) if it is packed.
-    pub fn remove_due(&mut self, time_ms: i64, max_fields: usize) -> usize {
+    /// Removes up to `max_fields` fields that expire before a time, showing their names; says how many. O(log n) for each, O(n) if
+    /// it is packed.
+    pub fn remove_due(
+        &mut self,
+        time_ms: i64,
+        max_fields: usize,
+        mut show: impl FnMut(&[u8]),
+    ) -> usize {
         match self.read() {
             HashRef::Packed(pairs) => {
                 let due = pairs.due_before(time_ms).min(max_fields);
+                let fields = pairs.iter().take(due);
+                fields.for_each(|field| field.name.with_bytes(&mut show));
                 if due > 0 {
                     packed::remove_first(self.slot, due);
                 }
                 due
             }
-            HashRef::Large(_) => self.large().remove_due(time_ms, max_fields),
+            HashRef::Large(_) => self.large().remove_due(time_ms, max_fields, show),
         }
     }
 }

@@ -228,7 +228,12 @@ impl Hash {
     }
 
     /// Removes up to `max_fields` fields that expire before a time, those first whose times are first. O(log n) for each.
-    pub fn remove_due(&mut self, time_ms: i64, max_fields: usize) -> usize {
+    pub fn remove_due(
+        &mut self,
+        time_ms: i64,
+        max_fields: usize,
+        mut show: impl FnMut(&[u8]),
+    ) -> usize {
         let mut removed = 0;
         while removed < max_fields
             && let Some(due) = self.due.first()
@@ -241,6 +246,7 @@ impl Hash {
             let found = self.fields.get_where(due.hash, is_it).cloned();
             // INVARIANT: a field is in the index as long as it has an expiry time.
             let element = found.expect("a field of the index is in the table");
+            show(element.key());
             self.remove_hashed(due.hash, element.key());
             removed += 1;
         }

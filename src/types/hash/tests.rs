@@ -145,7 +145,7 @@ fn apply(editor: &mut HashEditor<'_, OwnedSlot>, model: &mut Model, step: Step) 
         Step::RemoveDue(time_ms, most) => {
             let is_due = |other: &Option<i64>| other.is_some_and(|other| other < time_ms);
             let due = model.values().filter(|(_, other)| is_due(other)).count();
-            let removed = editor.remove_due(time_ms, most);
+            let removed = editor.remove_due(time_ms, most, |_| {});
             assert_eq!(removed, due.min(most));
             let left = content(editor.read());
             assert_eq!(left.len(), model.len() - removed);
@@ -336,7 +336,7 @@ fn memory_is_counted_through_every_kind_of_change() {
         hash.set(name.as_bytes(), &vec![b'x'; index % 700], Expiry::Keep);
         hash.set_expiry(name.as_bytes(), Some(index as i64));
     }
-    let due = hash.remove_due(900, usize::MAX);
+    let due = hash.remove_due(900, usize::MAX, |_| {});
     assert_eq!(due, 300);
     assert_eq!(
         hash.memory_bytes() - size_of::<Hash>(),
@@ -354,9 +354,13 @@ fn ten_thousand_fields_with_one_time_go_in_steps() {
         let name = format!("field:{index:010}");
         assert!(hash.set_expiry(name.as_bytes(), Some(5)));
     }
-    assert_eq!(hash.remove_due(5, usize::MAX), 0, "they live through it");
+    assert_eq!(
+        hash.remove_due(5, usize::MAX, |_| {}),
+        0,
+        "they live through it"
+    );
     let mut steps = 0;
-    while hash.remove_due(6, 64) > 0 {
+    while hash.remove_due(6, 64, |_| {}) > 0 {
         steps += 1;
     }
     assert_eq!((steps, hash.len()), (10_000usize.div_ceil(64), 0));

@@ -1,0 +1,39 @@
+//! The append-only file: BGREWRITEAOF.
+
+use crate::append_only::RewriteStart;
+use crate::command::spec::{CommandSpec, Flag, Group};
+use crate::command::{Args, CommandError, CommandResult, Context};
+
+/// The family's commands.
+pub static COMMANDS: &[CommandSpec] = &[CommandSpec {
+    name: "bgrewriteaof",
+    arity: 1,
+    flags: &[Flag::Admin, Flag::NoScript, Flag::NoAsyncLoading],
+    group: Group::Server,
+    complexity: "O(1)",
+    summary: "Writes the append-only file anew while the server goes on.",
+    handler: rewrite,
+    ..CommandSpec::DEFAULT
+}];
+
+fn rewrite(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
+    match context.instance.request_rewrite() {
+        RewriteStart::Started => context
+            .reply
+            .simple("Background append only file rewriting started"),
+        RewriteStart::Scheduled => context
+            .reply
+            .simple("Background append only file rewriting scheduled"),
+        RewriteStart::InProgress => {
+            return Err(CommandError::fixed(
+                "ERR Background append only file rewriting already in progress",
+            ));
+        }
+        RewriteStart::Failed => {
+            return Err(CommandError::fixed(
+                "ERR Can't execute an AOF background rewriting. Please check the server logs for more information.",
+            ));
+        }
+    }
+    Ok(())
+}

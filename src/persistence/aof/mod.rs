@@ -1,0 +1,14 @@
+//! The format of the append-only file, sans I/O: what commands become in it, the manifest that lists its parts, and the reader.
+//!
+//! Never touches a file, and never runs a command.
+
+mod dump;
+mod feed;
+pub mod manifest;
+mod reader;
+mod stream_dump;
+
+pub use dump::CommandDump;
+pub use feed::Feeder;
+pub use manifest::{BaseFormat, Manifest, ManifestError, Part, PartKind};
+pub use reader::{AppendedReader, Found, Malformed};

@@ -1,0 +1,444 @@
+//! The append-only file after crashes: a server that is killed at any moment, a file that is cut anywhere, a disk that is full, and
+//! files that go between this server and a genuine one.
+//!
+//! The moments are drawn from a seed; `DURABILITY_SEED=n` runs another one.
+
+#[path = "support/server.rs"]
+mod server;
+mod support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use oneloop::config::Config;
+use oneloop::saving::LoadingStep;
+use server::Server;
+use support::Harness;
+
+/// Clients that write at the same time.
+const CLIENTS: usize = 6;
+/// What all accounts have together, always.
+const TOTAL: i64 = 1000;
+
+fn seed() -> u64 {
+    let given = std::env::var("DURABILITY_SEED");
+    given.map_or(1, |seed| seed.parse().expect("a number"))
+}
+
+/// What a client was told is done: the last number that it has pushed.
+fn write_until_killed(mut client: redis::Connection, number: usize, ends: &AtomicBool) -> i64 {
+    let mut acknowledged = 0;
+    let (list, from, to) = (
+        format!("list:{number}"),
+        format!("account:{number}"),
+        format!("account:{}", (number + 1) % CLIENTS),
+    );
+    while !ends.load(Ordering::Relaxed) {
+        let next = acknowledged + 1;
+        let pushed: redis::RedisResult<i64> =
+            redis::cmd("RPUSH").arg(&list).arg(next).query(&mut client);
+        match pushed {
+            Ok(length) => assert_eq!(length, next),
+            Err(_) => break,
+        }
+        acknowledged = next;
+        let moved: redis::RedisResult<()> = redis::pipe()
+            .atomic()
+            .cmd("DECRBY")
+            .arg(&from)
+            .arg(next % 7)
+            .ignore()
+            .cmd("INCRBY")
+            .arg(&to)
+            .arg(next % 7)
+            .ignore()
+            .query(&mut client);
+        if moved.is_err() {
+            break;
+        }
+    }
+    acknowledged
+}
+
+/// Checks what is there after a restart: nothing that was acknowledged is lost, nothing is there that was not written, and what
+/// belongs together is there as a whole.
+fn verify(server: &Server, acknowledged: &[i64], story: &str) {
+    let mut client = server.client();
+    let mut sum = 0;
+    for (number, acknowledged) in acknowledged.iter().enumerate() {
+        let list: Vec<i64> = redis::cmd("LRANGE")
+            .arg(format!("list:{number}"))
+            .arg(0)
+            .arg(-1)
+            .query(&mut client)
+            .expect("the server replies");
+        let expected: Vec<i64> = (1..=list.len() as i64).collect();
+        assert_eq!(list, expected, "{story}: list {number} is out of order");
+        let found = list.len() as i64;
+        assert!(found >= *acknowledged, "{story}: {found} of {acknowledged}");
+        assert!(found <= acknowledged + 1, "{story}: {found} is invented");
+        let account: i64 = redis::cmd("GET")
+            .arg(format!("account:{number}"))
+            .query(&mut client)
+            .expect("the server replies");
+        sum += account;
+    }
+    assert_eq!(sum, TOTAL * CLIENTS as i64, "{story}: half of a transfer");
+}
+
+/// One server after the other on the same folder, each killed while everybody writes.
+fn crash_again_and_again(policy: &str, rewrites: bool) {
+    let mut random = fastrand::Rng::with_seed(seed());
+    let options = ["--appendonly", "yes", "--appendfsync", policy];
+    let mut server = Server::start(&options);
+    let mut client = server.client();
+    for number in 0..CLIENTS {
+        let account = format!("account:{number}");
+        let set: redis::RedisResult<()> =
+            redis::cmd("SET").arg(account).arg(TOTAL).query(&mut client);
+        set.expect("the server replies");
+    }
+    let mut done = vec![0; CLIENTS];
+    for round in 0..4 {
+        let story = format!("{policy}, seed {}, round {round}", seed());
+        // The lists go on where they were.
+        let mut client = server.client();
+        for number in 0..CLIENTS {
+            let list = format!("list:{number}");
+            let removed: redis::RedisResult<()> = redis::cmd("DEL").arg(list).query(&mut client);
+            removed.expect("the server replies");
+        }
+        let ends = Arc::new(AtomicBool::new(false));
+        let writers: Vec<_> = (0..CLIENTS)
+            .map(|number| {
+                let (client, ends) = (server.client(), Arc::clone(&ends));
+                std::thread::spawn(move || write_until_killed(client, number, &ends))
+            })
+            .collect();
+        let deadline = Instant::now() + Duration::from_millis(random.u64(20..400));
+        while Instant::now() < deadline {
+            if rewrites {
+                let begun: redis::RedisResult<String> =
+                    redis::cmd("BGREWRITEAOF").query(&mut client);
+                // One may still be going on.
+                drop(begun);
+            }
+            std::thread::yield_now();
+        }
+        server.signal("KILL");
+        ends.store(true, Ordering::Relaxed);
+        for (number, writer) in writers.into_iter().enumerate() {
+            done[number] = writer.join().expect("a writer does not panic");
+        }
+        server = server.restart(&options);
+        verify(&server, &done, &story);
+    }
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_with_always() {
+    crash_again_and_again("always", false);
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_when_the_process_alone_dies() {
+    crash_again_and_again("everysec", false);
+}
+
+#[test]
+fn a_crash_during_rewrites_loses_nothing() {
+    crash_again_and_again("always", true);
+}
+
+/// A limit on the size of files stands for a full disk.
+#[test]
+fn a_full_disk_refuses_writes_and_nothing_is_half_applied() {
+    for policy in ["everysec", "always"] {
+        let options = ["--appendonly", "yes", "--appendfsync", policy];
+        let mut server = Server::start(&options);
+        let mut client = server.connect();
+        client.ask("SET before 1", "+OK\r\n");
+        let log = server
+            .folder
+            .join("appendonlydir/appendonly.aof.1.incr.aof");
+        let length = fs::metadata(&log).expect("it is there").len();
+        server.limit_files(Some(length + 10));
+        // The first write finds out. With `always` it stays without a reply for as long as it is not on the disk.
+        client.send("SET k0 v\r\n");
+        let mut other = server.connect();
+        loop {
+            other.send("SET other v\r\n");
+            let line = other.line();
+            if line.starts_with("-MISCONF Errors writing to the AOF file: ") {
+                break;
+            }
+            assert_eq!((line.as_str(), policy), ("+OK", "everysec"));
+        }
+        other.ask("GET before", "$1\r\n1\r\n");
+        assert_eq!(
+            fs::metadata(&log).expect("it is there").len(),
+            length,
+            "torn"
+        );
+        assert!(
+            other
+                .text("INFO persistence")
+                .contains("aof_last_write_status:err")
+        );
+        server.limit_files(None);
+        client.expect("+OK\r\n");
+        loop {
+            other.send("SET after v\r\n");
+            if other.line() == "+OK" {
+                break;
+            }
+        }
+        server.signal("KILL");
+        server = server.restart(&options);
+        let mut client = server.connect();
+        client.ask(
+            "MGET before k0 after",
+            "*3\r\n$1\r\n1\r\n$1\r\nv\r\n$1\r\nv\r\n",
+        );
+    }
+}
+
+/// A folder that goes with the test.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Folder {
+        let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
+        let path = path.join(format!("durability-{}-{name}", std::process::id()));
+        fs::create_dir_all(&path).expect("a folder");
+        Folder(path)
+    }
+
+    /// Makes an append-only file of these bytes the only part.
+    fn write(&self, bytes: &[u8]) {
+        let list = "file appendonly.aof.1.incr.aof seq 1 type i\n";
+        fs::write(self.0.join("appendonly.aof.manifest"), list).expect("it is writable");
+        fs::write(self.0.join("appendonly.aof.1.incr.aof"), bytes).expect("it is writable");
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A server that has loaded the append-only file in a folder. Errors: what it says about it.
+fn loaded(folder: &Path, cuts: bool) -> Result<Harness, String> {
+    let mut server = Harness::with_config(Config {
+        appenddirname: folder.to_string_lossy().into_owned(),
+        aof_load_truncated: cuts,
+        enable_debug_command: oneloop::config::ProtectedAction::Yes,
+        ..Config::default()
+    });
+    server.set_clock_to_now();
+    if server.instance.begin_replay()? {
+        while server.instance.replay_step()? != LoadingStep::Done {}
+    }
+    Ok(server)
+}
+
+/// Runs commands on a server in-process; gives what it appends.
+fn appended(commands: &[&str]) -> (Harness, Vec<u8>) {
+    let mut server = Harness::with_debug();
+    server.set_clock_to_now();
+    server.instance.keyspace.changes.propagation.set_on(true);
+    for command in commands {
+        let reply = server.run(command);
+        assert!(!reply.starts_with('-'), "{command}: {reply}");
+    }
+    let bytes = server.instance.aof.take_bytes();
+    (server, bytes)
+}
+
+#[test]
+fn a_file_cut_anywhere_gives_what_was_whole() {
+    let commands = [
+        "RPUSH list 1",
+        "RPUSH list 2",
+        "MULTI",
+        "RPUSH list 3",
+        "INCR three",
+        "EXEC",
+        "SELECT 1",
+        "RPUSH list 4",
+        "SELECT 0",
+        "RPUSH list 5",
+    ];
+    let (_, bytes) = appended(&commands);
+    let folder = Folder::new("cut");
+    let mut last = 0;
+    for cut in 0..=bytes.len() {
+        folder.write(&bytes[..cut]);
+        let mut server = loaded(&folder.0, true).expect("it is cut and loaded");
+        let list = server.run("LRANGE list 0 -1");
+        let three = server.run("GET three");
+        // The transaction is there as a whole, or not at all.
+        assert_eq!(
+            list.contains("\r\n3\r\n"),
+            three == "$1\r\n1\r\n",
+            "cut at {cut}"
+        );
+        let length: usize = list[1..]
+            .split("\r\n")
+            .next()
+            .and_then(|text| text.parse().ok())
+            .expect("a length");
+        assert!(length >= last, "cut at {cut}: less than before");
+        last = length;
+        let left = fs::metadata(folder.0.join("appendonly.aof.1.incr.aof")).expect("it is there");
+        folder.write(&bytes[..left.len() as usize]);
+        assert!(
+            loaded(&folder.0, false).is_ok(),
+            "cut at {cut}: what is left is whole"
+        );
+    }
+    assert_eq!(last, 4);
+    for cut in [1, bytes.len() - 1, bytes.len() - 20] {
+        folder.write(&bytes[..cut]);
+        let error = loaded(&folder.0, false).err().expect("it is not allowed");
+        assert!(error.contains("Unexpected end of file"), "{error}");
+    }
+}
+
+/// Bytes that are not what was written are refused, or change a value: they never do more harm.
+#[test]
+fn a_damaged_file_does_no_harm() {
+    let (_, bytes) = appended(&[
+        "SET key value",
+        "RPUSH list a b c",
+        "HSET hash f v",
+        "XADD s 1-1 a b",
+    ]);
+    let folder = Folder::new("damaged");
+    let mut random = fastrand::Rng::with_seed(seed());
+    for _ in 0..300 {
+        let mut damaged = bytes.clone();
+        for _ in 0..random.usize(1..4) {
+            let at = random.usize(..damaged.len());
+            damaged[at] = random.u8(..);
+        }
+        folder.write(&damaged);
+        if let Ok(mut server) = loaded(&folder.0, true) {
+            server.run("DEBUG DIGEST");
+        }
+    }
+}
+
+const EVERYTHING: &[&str] = &[
+    "SET string value EX 1000",
+    "SET number 17",
+    "INCRBYFLOAT float 1.5",
+    "APPEND string more",
+    "SETRANGE range 5 x",
+    "RPUSH list a b c 1 2 3",
+    "LPOP list",
+    "SADD set a b c",
+    "SADD integers 1 2 3",
+    "SPOP integers 1",
+    "ZADD sorted 1 a 2.5 b -inf c",
+    "ZPOPMIN sorted",
+    "HSET hash a 1 b 2",
+    "HINCRBYFLOAT hash a 0.5",
+    "XADD stream * a 1 b 2",
+    "XADD stream * c 3",
+    "XGROUP CREATE stream group 0",
+    "XREADGROUP GROUP group me COUNT 1 STREAMS stream >",
+    "PFADD loglog a b c",
+    "GEOADD geo 13.361389 38.115556 Palermo",
+    "SETBIT bits 7 1",
+    "EXPIRE hash 1000",
+    "SELECT 3",
+    "SET other database",
+    "COPY other copied DB 0",
+    "SELECT 0",
+];
+
+#[test]
+fn what_was_appended_is_the_same_data() {
+    let (mut before, bytes) = appended(EVERYTHING);
+    let folder = Folder::new("same");
+    folder.write(&bytes);
+    let mut after = loaded(&folder.0, false).expect("it is whole");
+    assert_eq!(after.run("DEBUG DIGEST"), before.run("DEBUG DIGEST"));
+}
+
+/// A genuine server that has loaded an append-only file; its digest of the data. None: there is no such program.
+fn digest_of_genuine(folder: &Path, commands: &[&str]) -> Option<String> {
+    let port = server::free_port();
+    let parent = folder.parent().expect("it is in another");
+    let name = folder.file_name().expect("it has a name");
+    let mut child = Command::new("redis-server")
+        .args([
+            "--port",
+            &port.to_string(),
+            "--save",
+            "",
+            "--appendonly",
+            "yes",
+        ])
+        .args(["--enable-debug-command", "yes", "--appenddirname"])
+        .arg(name)
+        .arg("--dir")
+        .arg(parent)
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .ok()?;
+    let deadline = Instant::now() + server::PATIENCE;
+    let client = redis::Client::open(format!("redis://127.0.0.1:{port}/")).expect("an address");
+    let digest = loop {
+        assert!(Instant::now() < deadline, "redis-server does not get ready");
+        let Ok(mut connection) = client.get_connection() else {
+            std::thread::yield_now();
+            continue;
+        };
+        let ready: redis::RedisResult<String> = redis::cmd("PING").query(&mut connection);
+        if ready.is_err() {
+            continue;
+        }
+        for command in commands {
+            let mut request = redis::Cmd::new();
+            command.split(' ').for_each(|word| {
+                request.arg(word);
+            });
+            let done: redis::RedisResult<redis::Value> = request.query(&mut connection);
+            done.expect(command);
+        }
+        let digest = redis::cmd("DEBUG").arg("DIGEST").query(&mut connection);
+        break digest.expect("a digest");
+    };
+    // Ends it without asking: what it has appended is in the file.
+    let _ = child.kill();
+    let _ = child.wait();
+    Some(digest)
+}
+
+#[test]
+fn a_genuine_server_loads_what_this_one_appends_and_the_other_way_round() {
+    let (mut ours, bytes) = appended(EVERYTHING);
+    let folder = Folder::new("exchange");
+    folder.write(&bytes);
+    let Some(digest) = digest_of_genuine(&folder.0, &[]) else {
+        assert_ne!(
+            std::env::var("CI").as_deref(),
+            Ok("true"),
+            "redis-server is not on the PATH"
+        );
+        eprintln!("SKIPPED: redis-server is not on the PATH, nothing was exchanged");
+        return;
+    };
+    assert_eq!(ours.run("DEBUG DIGEST"), format!("+{digest}\r\n"));
+    folder.write(b"");
+    let digest = digest_of_genuine(&folder.0, EVERYTHING).expect("it ran a moment ago");
+    let mut loaded = loaded(&folder.0, false).expect("it is whole");
+    assert_eq!(loaded.run("DEBUG DIGEST"), format!("+{digest}\r\n"));
+}
