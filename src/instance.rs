@@ -1,5 +1,6 @@
 //! Everything that one server process knows, but for the sockets: what commands work on.
 
+use std::io;
 use std::path::PathBuf;
 use std::rc::Rc;
 
@@ -13,7 +14,7 @@ use crate::command::Registry;
 use crate::command::spec::{Flag, FlagSet};
 use crate::command::stats::{CommandStats, ErrorStats};
 use crate::commands;
-use crate::config::{Config, OutputBufferLimit};
+use crate::config::{Config, OomScoreAdjust, OutputBufferLimit};
 use crate::disk::Wake;
 use crate::effects;
 use crate::effects::latency::LatencyMonitor;
@@ -31,6 +32,7 @@ use crate::scripting::{Scripting, debugger};
 use crate::server::clock::Clock;
 use crate::server::figures::LoopFigures;
 use crate::session::{ClientKind, Close, Mode, Session, Token};
+use crate::sys::oom_score::{Adjustment, OomScore};
 use crate::tracking::Tracking;
 use crate::transaction::Transactions;
 
@@ -43,6 +45,7 @@ pub struct Instance {
     pub random: fastrand::Rng,
     pub clients: Clients,
     pub memory: Memory,
+    pub oom_score: OomScore,
     pub users: Users,
     pub acl_log: AclLog,
     /// Where ACL GENPASS takes passwords from.
@@ -157,6 +160,8 @@ pub struct Stats {
     pub sanitized_payloads: u64,
     /// Attempts to log in that failed.
     pub denied_logins: u64,
+    /// Certificates of TLS clients that name no user whom they could be.
+    pub denied_certificates: u64,
     /// Requests refused because of the command, a key or a channel.
     pub denied_commands: u64,
     pub denied_keys: u64,
@@ -229,6 +234,7 @@ impl Instance {
             random,
             clients: Clients::default(),
             memory: Memory::default(),
+            oom_score: OomScore::default(),
             users,
             acl_log: AclLog::default(),
             new_passwords: PasswordSource::new(secret),
@@ -319,6 +325,18 @@ impl Instance {
         self.output_limited = limit.hard_bytes > 0 || limit.soft_bytes > 0;
         self.apply_memory_limit();
         self.update_restrictions();
+    }
+
+    /// Has the kernel judge the process as the settings say when memory runs out.
+    ///
+    /// Errors: the system's; a score below that of the parent needs a right of its own.
+    pub fn adjust_oom_score(&mut self) -> io::Result<()> {
+        let [primary, ..] = self.config.oom_score_adj_values;
+        self.oom_score.adjust(match self.config.oom_score_adj {
+            OomScoreAdjust::No => Adjustment::Undone,
+            OomScoreAdjust::Relative => Adjustment::Relative(primary),
+            OomScoreAdjust::Absolute => Adjustment::Absolute(primary),
+        })
     }
 
     /// Notes whether some commands are refused at present.

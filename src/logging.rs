@@ -113,8 +113,8 @@ impl Default for LogSettings {
 }
 
 static FILE: OnceLock<PathBuf> = OnceLock::new();
-static HIDES_USER_DATA: AtomicBool = AtomicBool::new(false);
 static ROLE: AtomicU8 = AtomicU8::new(Role::Child as u8);
+static HIDES_USER_DATA: AtomicBool = AtomicBool::new(false);
 /// The last known offset of local time, for the crash report, which cannot ask the C library.
 static UTC_OFFSET_SECONDS: AtomicI64 = AtomicI64::new(0);
 

@@ -17,6 +17,7 @@ use crate::command::{CommandId, Context};
 use crate::config::system_reason;
 use crate::disk::{FileReader, Read, Wake};
 use crate::instance::Instance;
+use crate::logging;
 use crate::net::address::Address;
 use crate::persistence::aof::{AppendedReader, Found, Malformed, Manifest};
 use crate::persistence::snapshot::{Duplicates, LoadStep, Loader};
@@ -25,9 +26,10 @@ use crate::saving::{LoadingFigures, LoadingStep};
 use crate::session::{Session, Token};
 
 use super::Places;
+use super::foresight::Foresight;
 
 /// Commands carried out in one step.
-const STEP_COMMANDS: usize = 16;
+const STEP_COMMANDS: usize = 32;
 /// How a snapshot begins.
 const SNAPSHOT_MAGIC: &[u8] = b"REDIS";
 /// Nobody's token.
@@ -74,6 +76,7 @@ struct Open {
     begin: u64,
     /// Where the last whole unit ends.
     valid: u64,
+    foresight: Foresight,
     has_ended: bool,
 }
 
@@ -215,6 +218,7 @@ impl Replay {
             started_us: instance.clock.monotonic_us(),
             begin: 0,
             valid: 0,
+            foresight: Foresight::default(),
             has_ended: false,
         });
         // Each part says which database it is for.
@@ -308,10 +312,10 @@ impl Replay {
                 }
             }
         }
-        for coming in &found {
-            let hash = coming.key.map(|(_, hash)| hash);
-            hash.inspect(|hash| self.fetch_record(instance, *hash));
-        }
+        let (keyspace, database) = (&instance.keyspace, self.session.database);
+        let hashes = || found.iter().filter_map(|coming| Some(coming.key?.1));
+        hashes().for_each(|hash| keyspace.prefetch_bucket(database, hash));
+        hashes().for_each(|hash| keyspace.prefetch_record(database, hash));
         for coming in found {
             let end = coming.end;
             self.take_command(instance, reader, coming, &open.part)?;
@@ -319,9 +323,13 @@ impl Replay {
                 open.valid = open.begin + end;
             }
         }
+        let loaded = open.begin + reader.offset();
         if self.transaction.is_none() && outcome.is_ok() {
-            open.valid = open.begin + reader.offset();
+            open.valid = loaded;
         }
+        let (keyspace, database) = (&mut instance.keyspace, self.session.database);
+        let length = open.file.length();
+        open.foresight.update(keyspace, database, loaded, length);
         outcome
     }
 
@@ -333,7 +341,7 @@ impl Replay {
         let place = command.map_or(0, |command| command.first_key as usize);
         let key = (place > 0 && place < reader.len()).then(|| {
             let hash = instance.keyspace.hash(reader.argument(place));
-            instance.keyspace.prefetch_bucket(database, hash);
+            instance.keyspace.prefetch_segment(database, hash);
             (place, hash)
         });
         Coming {
@@ -341,11 +349,6 @@ impl Replay {
             end: reader.offset(),
             key,
         }
-    }
-
-    fn fetch_record(&self, instance: &Instance, hash: u64) {
-        let database = self.session.database;
-        instance.keyspace.prefetch_record(database, hash);
     }
 
     /// Carries a command out, unless it is part of a transaction, whose commands are carried out at its end.
@@ -417,7 +420,8 @@ impl Replay {
         Ok(())
     }
 
-    fn end_part(&mut self, instance: &mut Instance, open: Open) -> Result<(), String> {
+    fn end_part(&mut self, instance: &mut Instance, mut open: Open) -> Result<(), String> {
+        open.foresight.end(&mut instance.keyspace);
         self.done_bytes += open.file.length();
         let rest = matches!(&open.content, Content::Commands(reader) if reader.has_rest());
         let is_torn = rest || self.transaction.take().is_some();
@@ -549,5 +553,6 @@ fn with_time_held<R>(
 /// A command that failed has failed when it was first carried out, or is of another version.
 fn note_error(instance: &Instance, command: CommandId, text: &str) {
     let name = &instance.commands.get(command).full_name;
+    let text = logging::user_data(text.as_bytes());
     log::debug!("'{name}' of the append-only file: {text}");
 }

@@ -16,6 +16,7 @@
 
 pub mod check;
 mod files;
+mod foresight;
 mod load;
 mod log;
 mod rewrite;

@@ -96,6 +96,10 @@ static APPLIERS: &[(&str, Apply)] = &[
         instance.users.set_default_password(password);
         Ok(())
     }),
+    ("oom-score-adj", |instance, _| adjust_oom_score(instance)),
+    ("oom-score-adj-values", |instance, _| {
+        adjust_oom_score(instance)
+    }),
     ("maxmemory", |instance, _| {
         warn_of_small_limit(instance);
         Ok(())
@@ -181,6 +185,13 @@ fn make_room_for_clients(instance: &mut Instance, before: &Config) -> Result<(),
         ));
     }
     Ok(())
+}
+
+fn adjust_oom_score(instance: &mut Instance) -> Result<(), String> {
+    instance.adjust_oom_score().map_err(|error| {
+        log::warn!("Unable to write oom_score_adj: {}", system_reason(&error));
+        "Failed to apply new oom_score_adj configuration, check server logs.".to_string()
+    })
 }
 
 fn enter_folder(instance: &Instance) -> Result<(), String> {

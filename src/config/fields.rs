@@ -1,8 +1,8 @@
 //! The typed settings: one public field for each directive, named as the directive with `_` for `-`.
 
 use super::values::{
-    AppendFsync, AuthClients, ClientMemoryLimit, DumpSanitizing, EndpointType, KeyspaceEvents,
-    LogLevel, MaxmemoryPolicy, OomScoreAdjust, OutputBufferLimits, PrimaryAddress,
+    AppendFsync, AuthClients, CertificateUser, ClientMemoryLimit, DumpSanitizing, EndpointType,
+    KeyspaceEvents, LogLevel, MaxmemoryPolicy, OomScoreAdjust, OutputBufferLimits, PrimaryAddress,
     PropagationErrorBehavior, ProtectedAction, PubsubDefault, ReplicaDisklessLoad, SavePoint,
     ShutdownFlags, Supervision, SyslogFacility,
 };
@@ -405,6 +405,8 @@ settings! {
     tls_ca_cert_dir: String,
     /// Whether clients need a certificate.
     tls_auth_clients: AuthClients,
+    /// Which user clients are by their certificates.
+    tls_auth_clients_user: CertificateUser,
     /// Use TLS towards the primary.
     tls_replication: bool,
     /// Use TLS on the cluster bus.

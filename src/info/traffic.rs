@@ -213,6 +213,9 @@ pub(super) static STATS: &[Field] = &[
     Field::of("acl_access_denied_channel", |facts| {
         facts.instance.stats.denied_channels.to_string()
     }),
+    Field::of("acl_access_denied_tls_cert", |facts| {
+        facts.instance.stats.denied_certificates.to_string()
+    }),
 ];
 
 /// Section Debug.

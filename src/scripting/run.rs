@@ -13,6 +13,7 @@
 
 use std::rc::Rc;
 
+use crate::acl;
 use crate::command::call;
 use crate::command::spec::FlagSet;
 use crate::command::{Args, CommandError, CommandId, CommandResult, Context};
@@ -195,6 +196,7 @@ pub fn start(
     let is_obeyed = context.session.is_obeyed;
     let progress = begin_call(context.instance, &mut suspended, count, is_obeyed);
     context.instance.set_lap_start(lap_started);
+    acl::guard::sign_log(context.instance, Some(context.session));
     if progress == Progress::Paused {
         warn_of(context.instance, &suspended.run);
         suspended.request = args.to_owned();

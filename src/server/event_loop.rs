@@ -184,7 +184,7 @@ impl EventLoop {
     /// One turn: everything between two polls.
     pub(super) fn turn(&mut self, events: &Events) {
         self.instance.refresh_clock();
-        self.instance.memory.begin_turn();
+        self.instance.memory.begin_turn(self.flushing.is_empty());
         let started = self.instance.clock.ticks();
         let commands_before = self.instance.stats.commands;
         self.handshakes_left = HANDSHAKES_MAX;

@@ -14,7 +14,9 @@ use std::io;
 
 use log::{debug, warn};
 
+use crate::acl::guard;
 use crate::command::call::{self, Flow};
+use crate::config::CertificateUser;
 use crate::instance::Instance;
 use crate::net::connection::{Connection, Fill};
 use crate::resp::{BATCH_MAX, Batch, Limits, OwnedArgs, Reply};
@@ -226,11 +228,19 @@ impl Server<'_> {
         self.instance.clients.memory_limit_reached()
     }
 
-    /// Looks whether the handshake is over; if so, whether the client may stay.
+    /// Looks whether the handshake is over; if so, whether the client may stay, and as whom.
     #[cold]
     fn meet(&mut self, connection: &Connection, session: &mut Session, reply: &mut Reply) -> bool {
         session.handshaking = connection.is_handshaking();
-        if session.handshaking || !self.instance.protects_from(&session.address) {
+        if session.handshaking {
+            return true;
+        }
+        if !self.instance.protects_from(&session.address) {
+            if self.instance.config.tls_auth_clients_user == CertificateUser::CommonName
+                && let Some(name) = connection.common_name()
+            {
+                guard::log_in_by_certificate(self.instance, session, &name);
+            }
             return true;
         }
         self.instance.stats.rejected_connections += 1;

@@ -14,7 +14,12 @@ const NOT_AT_DEFAULT: [(&str, &str); 3] = [
     ("dir", "./"),
 ];
 /// Directives that this server knows beyond those of Redis 7.2.
-const BEYOND: [&str; 3] = ["hide-user-data-from-log", "metrics-bind", "metrics-port"];
+const BEYOND: [&str; 4] = [
+    "hide-user-data-from-log",
+    "metrics-bind",
+    "metrics-port",
+    "tls-auth-clients-user",
+];
 
 /// Name, default and whether it is mutable.
 fn facts() -> impl Iterator<Item = (&'static str, &'static str, bool)> {
