@@ -29,6 +29,7 @@ mod latency;
 mod lists;
 mod memory;
 mod memory_limit;
+mod migrate;
 mod modules;
 mod pubsub;
 mod scripting;
