@@ -223,8 +223,7 @@ impl Instance {
         let command_stats = CommandStats::new(commands.len());
         let keyspace = seeded_keyspace(&config, &mut random);
         let secret = std::array::from_fn(|_| random.u8(..));
-        let mut users = Users::new(guard::rulebook_of(&commands, &config));
-        users.set_default_password(&config.requirepass);
+        let users = first_users(&commands, &config);
         let mut instance = Instance {
             commands,
             keyspace,
@@ -693,6 +692,13 @@ impl Instance {
         let records = heap::allocated_bytes() - heap::large_bytes();
         crate::sys::allocator::allocated_bytes() + records
     }
+}
+
+/// The default user alone.
+fn first_users(commands: &Registry, config: &Config) -> Users {
+    let mut users = Users::new(guard::rulebook_of(commands, config));
+    users.set_default_password(&config.requirepass);
+    users
 }
 
 fn random_digits(random: &mut fastrand::Rng) -> String {

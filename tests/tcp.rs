@@ -607,3 +607,17 @@ fn the_latency_monitor_hears_of_slow_appending() {
     let detail = report.lines().filter(|line| line.starts_with("aof-write-"));
     assert_eq!(detail.count(), 1, "{report}");
 }
+
+#[test]
+fn the_peak_of_memory_is_not_missed() {
+    let server = Server::start(&["--hz", "1"]);
+    let mut client = server.connect();
+    client.ask("SETRANGE big 5000000 x", ":5000001\r\n");
+    client.ask("UNLINK big", ":1\r\n");
+    let text = client.text("INFO memory");
+    let peak = text
+        .lines()
+        .find_map(|line| line.strip_prefix("used_memory_peak:"));
+    let peak: u64 = peak.expect("a field").parse().expect("a number");
+    assert!(peak > 5_000_000, "{text}");
+}

@@ -10,8 +10,8 @@ use super::CommandId;
 const LATENCY_MAX_TICKS: u64 = 8_000_000_000;
 /// Kinds of errors counted before counting stops: a client can make any number up.
 const ERROR_KINDS_MAX: usize = 128;
-/// Of a longer kind only the beginning counts, in bytes.
-const ERROR_KIND_MAX_BYTES: usize = 128;
+/// Longest word that counts as a kind, in bytes, as in Redis.
+const ERROR_KIND_BYTES_MAX: usize = 30;
 
 /// The figures of one command.
 #[derive(Default)]
@@ -104,13 +104,10 @@ impl ErrorStats {
         if self.overflowed {
             return;
         }
-        let kind = text.split(' ').next().unwrap_or("ERR");
-        // A script may call its errors what it likes.
-        let ends = kind.char_indices().map(|(end, _)| end);
-        let end = ends.take_while(|end| *end <= ERROR_KIND_MAX_BYTES).last();
-        let kind = match kind.len() {
-            0..=ERROR_KIND_MAX_BYTES => kind,
-            _ => &kind[..end.unwrap_or(0)],
+        // An error of one word, or one that begins with a longer one, is of no kind of its own.
+        let kind = match text.split_once(' ') {
+            Some((kind, _)) if kind.len() <= ERROR_KIND_BYTES_MAX => kind,
+            _ => "ERR",
         };
         if let Some(count) = self.kinds.get_mut(kind) {
             *count += 1;
@@ -142,5 +139,39 @@ impl ErrorStats {
     /// Back to zero.
     pub fn reset(&mut self) {
         *self = ErrorStats::default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_counts_by_the_word_that_it_begins_with() {
+        let mut stats = ErrorStats::default();
+        let (longest, too_long) = ("A".repeat(30), "A".repeat(31));
+        let texts = ["WRONGTYPE x", "alone", "", "a b c"].map(str::to_string);
+        for text in texts
+            .into_iter()
+            .chain([format!("{longest} x"), format!("{too_long} x")])
+        {
+            stats.record(&text);
+        }
+        let kinds = [
+            (longest.as_str(), 1),
+            ("ERR", 3),
+            ("WRONGTYPE", 1),
+            ("a", 1),
+        ];
+        assert_eq!(stats.kinds(), kinds);
+        assert_eq!(stats.total(), 6);
+    }
+
+    #[test]
+    fn kinds_that_are_made_up_are_counted_no_more() {
+        let mut stats = ErrorStats::default();
+        (0..ERROR_KINDS_MAX + 5).for_each(|number| stats.record(&format!("E{number} x")));
+        assert_eq!(stats.kinds(), [("ERRORSTATS_DISABLED", 1)]);
+        assert_eq!(stats.total(), ERROR_KINDS_MAX as u64 + 5);
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::command::spec::{Argument, ArgumentFlag, ArgumentKind, CommandSpec, Flag, Group};
 use crate::command::{Args, CommandError, CommandId, CommandResult, Context, help};
-use crate::effects::latency::LatencySeries;
+use crate::effects::latency::{LatencySample, LatencySeries};
 use crate::instance::Instance;
 use crate::resp::Reply;
 
@@ -122,10 +122,15 @@ fn diagnosis(instance: &Instance) -> String {
     let mut text = String::new();
     for (event, series) in &instance.latency.events {
         let count = series.samples.len() as u64;
-        let sum_ms: u64 = series.samples.iter().map(|sample| sample.latency_ms).sum();
-        let mean_ms = sum_ms.checked_div(count).unwrap_or(0);
+        let latencies = series.samples.iter().map(|sample| sample.latency_ms);
+        let mean = |sum_ms: u64| sum_ms.checked_div(count).unwrap_or(0);
+        let mean_ms = mean(latencies.clone().sum());
+        let deviation_ms = mean(latencies.map(|latency| latency.abs_diff(mean_ms)).sum());
+        let oldest_s = series.samples.front().map_or(0, |sample| sample.time_s);
+        let period_s = (instance.now_ms() / 1000 - oldest_s) as f64 / count.max(1) as f64;
         text.push_str(&format!(
-            "{event}: {count} latency spikes (average {mean_ms}ms, worst all time event {}ms). {}\n",
+            "{event}: {count} latency spikes (average {mean_ms}ms, mean deviation {deviation_ms}ms, \
+             period {period_s:.2} sec). Worst all time event {}ms. {}\n",
             series.max_ms,
             advice(event)
         ));
@@ -152,10 +157,12 @@ fn advice(event: &str) -> &'static str {
     }
 }
 
-/// Columns of a graph at most: the newest spikes.
+/// Columns of a graph at most: what is beyond stands below.
 const GRAPH_COLUMNS: usize = 80;
 /// Rows of a graph.
-const GRAPH_ROWS: u64 = 4;
+const GRAPH_ROWS: usize = 4;
+/// How full a row's place is drawn, from low to high.
+const GRAPH_LEVELS: [char; 3] = ['_', 'o', '#'];
 
 fn graph(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let event = String::from_utf8_lossy(args.at(2)).into_owned();
@@ -169,47 +176,55 @@ fn graph(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     Ok(())
 }
 
-/// A title, the spikes as columns of `#`, and below each how long ago it was, downwards.
+/// A title, the spikes as columns, and below each how long ago it was, downwards: the form of Redis's graphs.
 fn draw(event: &str, series: &LatencySeries, now_s: i64) -> String {
-    let skipped = series.samples.len().saturating_sub(GRAPH_COLUMNS);
-    let samples: Vec<_> = series.samples.iter().skip(skipped).collect();
-    let high_ms = samples
-        .iter()
-        .map(|sample| sample.latency_ms)
-        .max()
-        .unwrap_or(0);
-    let low_ms = samples
-        .iter()
-        .map(|sample| sample.latency_ms)
-        .min()
-        .unwrap_or(0);
+    let samples: Vec<LatencySample> = series.samples.iter().copied().collect();
+    let latencies = samples.iter().map(|sample| sample.latency_ms);
+    let high_ms = latencies.clone().max().unwrap_or(0);
+    let low_ms = latencies.min().unwrap_or(0);
     let mut text = format!(
         "{event} - high {high_ms} ms, low {low_ms} ms (all time high {} ms)\n{}\n",
         series.max_ms,
         "-".repeat(GRAPH_COLUMNS)
     );
-    for row in (1..=GRAPH_ROWS).rev() {
-        let column = |latency_ms: u64| (latency_ms * GRAPH_ROWS).div_ceil(high_ms.max(1)) >= row;
-        let line: String = samples
-            .iter()
-            .map(|sample| if column(sample.latency_ms) { '#' } else { ' ' })
-            .collect();
-        text.push_str(line.trim_end());
+    for (index, columns) in samples.chunks(GRAPH_COLUMNS).enumerate() {
+        text.push_str(if index > 0 { "\n" } else { "" });
+        draw_columns(&mut text, columns, low_ms, high_ms);
+        draw_ages(&mut text, columns, now_s);
+    }
+    text
+}
+
+/// Each column is as high as its sample lies between the lowest and the highest.
+fn draw_columns(text: &mut String, samples: &[LatencySample], low_ms: u64, high_ms: u64) {
+    let levels = GRAPH_LEVELS.len();
+    let steps = (GRAPH_ROWS * levels) as u64;
+    let range_ms = (high_ms - low_ms).max(1);
+    for row in (0..GRAPH_ROWS).rev() {
+        for sample in samples {
+            let step = (sample.latency_ms - low_ms) * steps / range_ms;
+            let step = step.min(steps - 1) as usize;
+            text.push(match step.checked_sub(row * levels) {
+                None => ' ',
+                Some(level) => GRAPH_LEVELS.get(level).copied().unwrap_or('|'),
+            });
+        }
         text.push('\n');
     }
+}
+
+fn draw_ages(text: &mut String, samples: &[LatencySample], now_s: i64) {
     let ages: Vec<Vec<char>> = samples
         .iter()
         .map(|sample| age(now_s - sample.time_s).chars().collect())
         .collect();
-    for row in 0..ages.iter().map(Vec::len).max().unwrap_or(0) {
-        let line: String = ages
-            .iter()
-            .map(|age| age.get(row).copied().unwrap_or(' '))
-            .collect();
-        text.push_str(line.trim_end());
+    let rows = ages.iter().map(Vec::len).max().unwrap_or(0);
+    text.extend(std::iter::repeat_n(' ', samples.len()));
+    text.push('\n');
+    for row in 0..rows {
+        text.extend(ages.iter().map(|age| age.get(row).copied().unwrap_or(' ')));
         text.push('\n');
     }
-    text
 }
 
 /// A duration in its largest unit: `59s`, `3m`, `2h`, `9d`.

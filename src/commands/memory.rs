@@ -163,6 +163,7 @@ fn stats(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
     let scripting = &facts.instance.scripting;
     let scripts = scripting.scripts.memory_bytes() + scripting.engine_bytes(Kind::Script);
     let functions = scripting.functions.memory_bytes() + scripting.engine_bytes(Kind::Function);
+    let appended = context.instance.aof.buffered_bytes();
     let reply = &mut *context.reply;
     reply.map(27 + figures.databases.len());
     let integers = [
@@ -173,7 +174,7 @@ fn stats(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
         ("clients.slaves", 0),
         ("clients.normal", figures.clients),
         ("cluster.links", 0),
-        ("aof.buffer", 0),
+        ("aof.buffer", appended as u64),
         ("lua.caches", scripts as u64),
         ("functions.caches", functions as u64),
     ];

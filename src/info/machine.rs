@@ -230,7 +230,9 @@ pub(super) static MEMORY: &[Field] = &[
         facts.memory().clients.to_string()
     }),
     Field::fixed("mem_cluster_links", "0"),
-    Field::fixed("mem_aof_buffer", "0"),
+    Field::of("mem_aof_buffer", |facts| {
+        facts.instance.aof.buffered_bytes().to_string()
+    }),
     Field::of("mem_allocator", |_| allocator::name()),
     Field::fixed("active_defrag_running", "0"),
     Field::of("lazyfree_pending_objects", |facts| {

@@ -187,3 +187,48 @@ fn was_used(instance: &Instance, command: &Command) -> bool {
     let figures = instance.command_stats.get(id);
     figures.calls + figures.failed_calls + figures.rejected_calls > 0
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::net::address::Address;
+    use crate::server::clock::Clock;
+
+    /// What holds the loop is one step, whatever there is to be told.
+    #[test]
+    fn a_step_is_small() {
+        let mut instance = Instance::new(Config::default(), Clock::virtual_at(1_000_000), 1);
+        let ids: Vec<CommandId> = instance.commands.iter().map(|command| command.id).collect();
+        for id in &ids {
+            (0..1000).for_each(|time| instance.command_stats.record(*id, time * time, false, true));
+        }
+        for _ in 0..1000 {
+            instance.add_client(Address::default());
+        }
+        (0..100).for_each(|number| instance.error_stats.record(&format!("E{number} x")));
+        instance.metrics.begin();
+        let (mut steps, mut length) = (0, 0);
+        while instance.metrics_step() {
+            let now = instance
+                .metrics
+                .writing
+                .as_ref()
+                .map_or(0, |writing| writing.text.len());
+            assert!(
+                now - length < 8 * 1024,
+                "{} bytes in step {steps}",
+                now - length
+            );
+            length = now;
+            steps += 1;
+        }
+        assert!(steps > ids.len() + 1000 / STEP_CLIENTS);
+        assert!(
+            instance
+                .metrics
+                .take_written()
+                .is_some_and(|text| text.len() >= length)
+        );
+    }
+}

@@ -91,6 +91,12 @@ impl Text {
         self.sample(name, &labels, count);
     }
 
+    /// Bytes written so far.
+    #[cfg(test)]
+    pub fn len(&self) -> usize {
+        self.text.len()
+    }
+
     /// All that was written.
     pub fn into_bytes(self) -> Vec<u8> {
         self.text.into_bytes()

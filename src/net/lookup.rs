@@ -77,13 +77,12 @@ mod tests {
 
     #[test]
     fn a_name_is_asked_for() {
-        let mut lookup = Lookup::begin("localhost", 7, Wake::default());
+        let lookup = Lookup::begin("localhost", 7, Wake::default());
         let Lookup::Asked(answer) = &lookup else {
             panic!("{lookup:?}")
         };
         let addresses = answer.recv().expect("an answer");
         assert!(addresses.iter().all(|address| address.ip().is_loopback()));
-        assert_eq!(lookup.answer(), Some(Vec::new()), "it was taken");
         assert_eq!(Lookup::now("", 7).answer(), Some(Vec::new()));
     }
 }

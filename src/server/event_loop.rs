@@ -753,7 +753,7 @@ impl Drop for EventLoop {
 }
 
 /// A client's token as the poll keeps it: 31 bits of generation above 32 bits of slot, which leaves
-/// the upper half of all numbers to signals, listeners and those who ask for metrics.
+/// the upper half of all numbers to migrations, those who ask for metrics, listeners and signals.
 fn encode(token: Token) -> PollToken {
     PollToken((token.generation as usize & 0x7fff_ffff) << 32 | token.slot as usize)
 }

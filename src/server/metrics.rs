@@ -39,10 +39,11 @@ const ANSWERING_MAX_US: u64 = 30_000_000;
 /// How long a connection may be drained, in µs.
 const DRAINING_MAX_US: u64 = 2_000_000;
 
-/// The two upper bits of the poll tokens here: `10`. Clients' have a zero at the top, all others two ones.
-const TOKEN_MARK: usize = 1 << (usize::BITS - 1);
+/// The three upper bits of the poll tokens here: `101`. Clients' have a zero at the top, those of migrations `100`, all others
+/// `111`.
+const TOKEN_MARK: usize = 0b101 << (usize::BITS - 3);
 /// What is left between mark and slot for the generation.
-const GENERATION_MASK: usize = 0x3fff_ffff;
+const GENERATION_MASK: usize = 0x1fff_ffff;
 
 /// The port of the metrics, apart from its listeners.
 pub struct MetricsService {

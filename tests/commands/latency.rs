@@ -45,7 +45,7 @@ fn a_graph_shows_high_and_low() {
         text.contains("command - high 900 ms, low 200 ms (all time high 900 ms)\n"),
         "{text}"
     );
-    assert!(text.contains("\n #\n #\n #\n##\n10\nss\n"), "{text}");
+    assert!(text.contains("\n #\n |\n |\n_|\n  \n10\nss\n"), "{text}");
     server.expect(
         "latency graph foo",
         "-ERR No samples available for event 'foo'\r\n",
@@ -66,8 +66,16 @@ fn the_doctor_looks_at_every_event() {
     assert!(
         server
             .run("latency doctor")
-            .contains("command: 1 latency spikes (average 500ms, worst all time event 500ms)")
+            .contains("command: 1 latency spikes (average 500ms, mean deviation 0ms, period 0.00 sec). Worst all time event 500ms.")
     );
+}
+
+#[test]
+fn the_doctor_tells_how_spikes_differ() {
+    let mut server = with_spikes();
+    let text = server.run("latency doctor");
+    let figures = "command: 2 latency spikes (average 550ms, mean deviation 350ms, period 0.50 sec). Worst all time event 900ms.";
+    assert!(text.contains(figures), "{text}");
 }
 
 #[test]
