@@ -139,6 +139,166 @@ fn crash_again_and_again(policy: &str, rewrites: bool) {
     }
 }
 
+/// Saves a snapshot again and again while money goes to and fro, by transactions and by scripts, and dies.
+#[test]
+fn a_snapshot_is_the_state_of_one_instant() {
+    const TRANSFER: &str =
+        "redis.call('decrby',KEYS[1],ARGV[1]) redis.call('incrby',KEYS[2],ARGV[1])";
+    let mut random = fastrand::Rng::with_seed(seed());
+    let options = ["--snapshot-loop-share", "20"];
+    let mut server = Server::start(&options);
+    let mut client = server.client();
+    for number in 0..CLIENTS {
+        let account = format!("account:{number}");
+        let mut request = redis::cmd("SET");
+        let set: redis::RedisResult<()> = request.arg(account).arg(TOTAL).query(&mut client);
+        set.expect("the server replies");
+    }
+    let saved: redis::RedisResult<()> = redis::cmd("SAVE").query(&mut client);
+    saved.expect("it is saved");
+    for round in 0..4 {
+        let writers: Vec<_> = (0..CLIENTS)
+            .map(|number| {
+                let mut client = server.client();
+                std::thread::spawn(move || {
+                    let (from, to) = (number, (number + 1) % CLIENTS);
+                    let keys = [from, to].map(|number| format!("account:{number}"));
+                    for amount in 0i64.. {
+                        let (one, other, amount) = (&keys[0], &keys[1], amount % 7);
+                        let mut script = redis::cmd("EVAL");
+                        script.arg(TRANSFER).arg(2).arg(one).arg(other).arg(amount);
+                        let mut pipe = redis::pipe();
+                        pipe.atomic().cmd("DECRBY").arg(one).arg(amount).ignore();
+                        pipe.cmd("INCRBY").arg(other).arg(amount).ignore();
+                        let done: redis::RedisResult<redis::Value> = match amount % 2 {
+                            0 => script.query(&mut client),
+                            _ => pipe.query(&mut client),
+                        };
+                        if done.is_err() {
+                            return;
+                        }
+                    }
+                })
+            })
+            .collect();
+        let mut client = server.client();
+        let deadline = Instant::now() + Duration::from_millis(random.u64(50..300));
+        while Instant::now() < deadline {
+            // One may still be going on.
+            let _: redis::RedisResult<String> = redis::cmd("BGSAVE").query(&mut client);
+            std::thread::yield_now();
+        }
+        server.signal("KILL");
+        for writer in writers {
+            writer.join().expect("a writer does not panic");
+        }
+        server = server.restart(&options);
+        let mut client = server.client();
+        let accounts = (0..CLIENTS).map(|number| -> i64 {
+            let account = format!("account:{number}");
+            let found = redis::cmd("GET").arg(account).query(&mut client);
+            found.expect("the account is there")
+        });
+        let sum: i64 = accounts.sum();
+        assert_eq!(sum, TOTAL * CLIENTS as i64, "seed {}, round {round}", seed());
+    }
+}
+
+/// `everysec` promises the disk within about a second; WAITAOF tells when.
+#[test]
+fn what_was_written_is_on_the_disk_within_the_time_that_is_promised() {
+    for policy in ["everysec", "always"] {
+        let server = Server::start(&["--appendonly", "yes", "--appendfsync", policy]);
+        let mut client = server.connect();
+        // Who has written nothing need not wait.
+        client.ask("WAITAOF 1 0 0", "*2\r\n:1\r\n:0\r\n");
+        for _ in 0..2 {
+            client.ask("SET a b", "+OK\r\n");
+            client.ask("WAITAOF 1 0 3000", "*2\r\n:1\r\n:0\r\n");
+        }
+        client.ask("WAITAOF 1 1 1", "*2\r\n:1\r\n:0\r\n");
+        let mut other = server.connect();
+        other.send("WAITAOF 1 1 0\r\n");
+        while !client.text("INFO clients").contains("blocked_clients:1") {}
+        client.ask("CONFIG SET appendonly no", "+OK\r\n");
+        let error = "WAITAOF cannot be used when numlocal is set but appendonly is disabled.";
+        other.expect(&format!("-ERR {error}\r\n"));
+    }
+    let server = Server::start(&["--appendonly", "yes", "--appendfsync", "no"]);
+    let mut client = server.connect();
+    client.ask("SET a b", "+OK\r\n");
+    client.ask("WAITAOF 1 0 10", "*2\r\n:0\r\n:0\r\n");
+}
+
+/// What is found in the folder besides what the manifest lists is what a crash left behind.
+#[test]
+fn what_a_rewrite_left_behind_when_it_died_does_no_harm() {
+    let options = ["--appendonly", "yes"];
+    let mut server = Server::start(&options);
+    server.connect().ask("SET a b", "+OK\r\n");
+    server.signal("KILL");
+    let folder = server.folder.join("appendonlydir");
+    for (name, text) in [
+        ("temp-appendonly.aof.manifest", "file append"),
+        ("appendonly.aof.2.incr.aof", "*1\r\n$8\r\nFLUSH"),
+        ("appendonly.aof.2.base.rdb", "REDIS0011"),
+        ("temp-appendonly.aof.incr", "garbage"),
+    ] {
+        fs::write(folder.join(name), text).expect("it is writable");
+    }
+    server = server.restart(&options);
+    let mut client = server.connect();
+    client.ask("GET a", "$1\r\nb\r\n");
+    client.ask(
+        "BGREWRITEAOF",
+        "+Background append only file rewriting started\r\n",
+    );
+    client.ask("SET c d", "+OK\r\n");
+    while client.text("INFO persistence").contains("aof_rewrite_in_progress:1") {}
+    server.signal("KILL");
+    server = server.restart(&options);
+    let mut client = server.connect();
+    client.ask("MGET a c", "*2\r\n$1\r\nb\r\n$1\r\nd\r\n");
+    // Half a manifest can only be somebody's doing: it is replaced as a whole. It is refused rather than guessed at.
+    server.signal("KILL");
+    let manifest = folder.join("appendonly.aof.manifest");
+    let text = fs::read_to_string(&manifest).expect("it is there");
+    fs::write(&manifest, &text[..text.len() / 2 + 3]).expect("it is writable");
+    let (status, log) = server.relaunch(&options).wait();
+    assert!(!status.success());
+    let log = log.join("\n");
+    assert!(log.contains("AOF manifest"), "{log}");
+}
+
+/// The end of the server brings everything to the disk.
+#[test]
+fn the_end_of_the_server_forces_what_was_appended_to_the_disk() {
+    let options = ["--appendonly", "yes", "--appendfsync", "no"];
+    let mut server = Server::start(&options);
+    let mut client = server.connect();
+    client.ask("SET a b", "+OK\r\n");
+    client.send("SHUTDOWN\r\n");
+    let (status, log) = server.wait();
+    assert!(status.success());
+    let log = log.join("\n");
+    assert!(log.contains("Calling fsync() on the AOF file."), "{log}");
+    // The first base is not there yet: ending now would lose what the server has.
+    let mut server = server.restart(&["--rdb-key-save-delay", "10000000"]);
+    let mut client = server.connect();
+    client.ask("SET a b", "+OK\r\n");
+    client.ask("CONFIG SET appendonly yes", "+OK\r\n");
+    client.ask(
+        "SHUTDOWN",
+        "-ERR Errors trying to SHUTDOWN. Check logs.\r\n",
+    );
+    client.send("SHUTDOWN FORCE\r\n");
+    let (status, log) = server.wait();
+    assert!(status.success());
+    let log = log.join("\n");
+    assert!(log.contains("Writing initial AOF, can't exit."), "{log}");
+    assert!(log.contains("Writing initial AOF. Exit anyway."), "{log}");
+}
+
 #[test]
 fn nothing_acknowledged_is_lost_with_always() {
     crash_again_and_again("always", false);
@@ -153,6 +313,15 @@ fn nothing_acknowledged_is_lost_when_the_process_alone_dies() {
 fn a_crash_during_rewrites_loses_nothing() {
     crash_again_and_again("always", true);
 }
+
+/// Requests whose replies tell of the key that was written last, and those.
+const READS_OF_UNWRITTEN: [(&str, &str); 5] = [
+    ("GET k0", "$1\r\nv\r\n"),
+    ("EXISTS before k0", ":2\r\n"),
+    ("EVAL \"return redis.call('get','k0')\" 0", "$1\r\nv\r\n"),
+    ("DUMP k0\r\nGET before", "$"),
+    ("MULTI\r\nGET k0\r\nEXEC", "+OK\r\n+QUEUED\r\n*1\r\n$1\r\nv\r\n"),
+];
 
 /// A limit on the size of files stands for a full disk.
 #[test]
@@ -179,6 +348,22 @@ fn a_full_disk_refuses_writes_and_nothing_is_half_applied() {
             assert_eq!((line.as_str(), policy), ("+OK", "everysec"));
         }
         other.ask("GET before", "$1\r\n1\r\n");
+        // Who reads what is in no file waits for that, however it is read.
+        let readers: Vec<_> = READS_OF_UNWRITTEN
+            .iter()
+            .map(|(words, reply)| {
+                let mut reader = server.connect();
+                reader.send(&format!("{words}\r\n"));
+                (reader, words, reply)
+            })
+            .collect();
+        // What they sent is there before these.
+        for _ in 0..2 {
+            other.ask("GET before", "$1\r\n1\r\n");
+        }
+        for (reader, words, _) in &readers {
+            assert!(reader.is_silent(), "{words}: told of what may be lost");
+        }
         assert_eq!(
             fs::metadata(&log).expect("it is there").len(),
             length,
@@ -191,6 +376,9 @@ fn a_full_disk_refuses_writes_and_nothing_is_half_applied() {
         );
         server.limit_files(None);
         client.expect("+OK\r\n");
+        for (mut reader, _, reply) in readers {
+            reader.expect(reply);
+        }
         loop {
             other.send("SET after v\r\n");
             if other.line() == "+OK" {

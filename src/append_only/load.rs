@@ -19,6 +19,7 @@ use crate::persistence::aof::{AppendedReader, Found, Malformed, Manifest};
 use crate::persistence::snapshot::{Duplicates, LoadStep, Loader};
 use crate::resp::{Args, OwnedArgs, Protocol, Reply};
 use crate::saving::{LoadingFigures, LoadingStep};
+use crate::scripting::run;
 use crate::session::{Session, Token};
 
 use super::Places;
@@ -44,6 +45,8 @@ pub struct Replay {
     reply: Reply,
     /// The commands since MULTI.
     transaction: Option<Vec<OwnedArgs>>,
+    /// Those of a whole transaction that are to be carried out before anything else.
+    pending: VecDeque<OwnedArgs>,
     wake: Wake,
     started_ms: i64,
     started_us: u64,
@@ -124,6 +127,7 @@ impl Replay {
             session,
             reply: Reply::new(Protocol::Resp2),
             transaction: None,
+            pending: VecDeque::new(),
             wake,
             started_ms: now_ms,
             started_us: instance.clock.monotonic_us(),
@@ -166,6 +170,13 @@ impl Replay {
         }?;
         match stepped {
             Stepped::More => {}
+            Stepped::NeedsScript if waits => {
+                run::resume(instance);
+            }
+            Stepped::NeedsScript => {
+                self.open = Some(open);
+                return Ok(LoadingStep::Waits);
+            }
             Stepped::SnapshotDone => open.begin_commands(),
             Stepped::NeedsInput if open.has_ended => {
                 self.end_part(instance, open)?;
@@ -289,6 +300,14 @@ impl Replay {
             return Ok(Stepped::More);
         };
         for _ in 0..STEP_COMMANDS {
+            if instance.scripting.busy().is_some() {
+                // What follows builds on what the script does, which a job takes further.
+                return Ok(Stepped::NeedsScript);
+            }
+            if let Some(next) = self.pending.pop_front() {
+                self.run(instance, next.as_args(), &open.part)?;
+                continue;
+            }
             let found = reader
                 .advance()
                 .map_err(|malformed| open.part.bad_format(&malformed))?;
@@ -319,9 +338,7 @@ impl Replay {
             return Ok(());
         }
         if is("exec") {
-            for queued in self.transaction.take().unwrap_or_default() {
-                self.run(instance, queued.as_args(), part)?;
-            }
+            self.pending.extend(self.transaction.take().unwrap_or_default());
             return Ok(());
         }
         match &mut self.transaction {
@@ -358,6 +375,7 @@ impl Replay {
             handler(&mut context, args)
         });
         self.reply.clear();
+        self.session.blocked = None;
         if let Err(error) = result {
             note_error(instance, id, error.text());
         }
@@ -392,6 +410,8 @@ impl Replay {
 enum Stepped {
     More,
     NeedsInput,
+    /// A script must come to its end first.
+    NeedsScript,
     SnapshotDone,
 }
 

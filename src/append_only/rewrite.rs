@@ -182,8 +182,10 @@ impl Instance {
         if self.aof.rewrite.is_some() {
             return RewriteStart::InProgress;
         }
-        if self.saving.is_active() {
+        if self.saving.is_active() || self.nesting > 0 {
             self.aof.is_scheduled = true;
+            self.aof.rewrites.failures_in_a_row = 0;
+            self.aof.rewrites.retry_ms = 0;
             return RewriteStart::Scheduled;
         }
         match self.begin_rewrite() {
@@ -237,6 +239,10 @@ impl Instance {
 
     /// Takes in what the thread for chores has done.
     pub fn collect_chores(&mut self) {
+        if self.nesting > 0 {
+            // What a script has done so far is not to be in the base, and all that it does in the file after it.
+            return;
+        }
         while let Some((ticket, outcome)) = self.aof.chores.as_ref().and_then(Worker::next_outcome)
         {
             let result = match (ticket, outcome) {
@@ -561,7 +567,10 @@ impl Instance {
         if self.aof.state == State::Off {
             return Ok(());
         }
-        self.cancel_rewrite();
+        if self.cancel_rewrite() {
+            // As Redis says it: whoever reads logs knows it so.
+            log::info!("Killing AOF child");
+        }
         let finished = self.aof.finish();
         self.keyspace.changes.propagation.set_on(false);
         let aof = &mut self.aof;
@@ -661,6 +670,7 @@ impl AppendOnly {
         self.state = State::Off;
         self.feeder.take();
         self.failure = None;
+        self.unwritten = None;
         self.sync_failure = None;
         self.synced = self.written;
         self.is_unsettled = false;

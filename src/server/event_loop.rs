@@ -84,7 +84,7 @@ pub struct EventLoop {
     jobs: Jobs,
     flushing: Vec<Token>,
     /// Clients whose replies wait for the disk.
-    held: Vec<Token>,
+    pub(super) held: Vec<Token>,
     accepting: Vec<usize>,
     /// Listeners on which accepting failed, most likely for want of file descriptors. The next tick
     /// of the cron tries them again.
@@ -549,6 +549,7 @@ impl EventLoop {
         };
         session.soft_limit_since_ms = 0;
         session.hold = Hold::default();
+        session.sees_unwritten = false;
         if !stays {
             session.reply.shrink();
         }
@@ -626,7 +627,7 @@ impl EventLoop {
         };
         if session.hold.bytes == 0 {
             session.hold = Hold {
-                barrier: self.instance.aof.barrier(),
+                barrier: self.instance.aof.barrier(session.sees_unwritten),
                 bytes: session.reply.len(),
             };
             self.held.push(token);
@@ -643,6 +644,7 @@ impl EventLoop {
         self.instance.aof.tend(now_us, self.held.len());
         if self.instance.aof.take_denial_change() {
             self.instance.update_restrictions();
+            self.instance.note_unwritten();
         }
         if self.held.is_empty() {
             return;
@@ -658,7 +660,7 @@ impl EventLoop {
     }
 
     /// Sends what was pushed to a client, or has it wait for what was appended.
-    fn flush_or_hold(&mut self, token: Token) {
+    pub(super) fn flush_or_hold(&mut self, token: Token) {
         if self.instance.aof.is_settled() {
             return self.flush_client(token);
         }
@@ -685,6 +687,10 @@ impl EventLoop {
         self.instance.collect_chores();
         if self.instance.aof.state() != append_only::State::Off {
             self.settle_appended();
+        }
+        let disk = self.instance.aof.on_disk();
+        if self.instance.blocking.is_disk_due(disk) {
+            wake::look_at_disk(&mut self.instance);
         }
         self.flush_told();
         self.evict_clients();

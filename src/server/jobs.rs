@@ -60,6 +60,17 @@ const JOBS: [Job; 9] = [
     Job::Rewrite,
 ];
 
+/// How long snapshots may be written in a turn that has spent so much time on clients, if they may have that share of both, in
+/// percent.
+fn saving_budget_ns(share_percent: u32, served_ns: u64) -> u64 {
+    if served_ns < BUDGET_MIN_NS / 10 {
+        return BUDGET_MAX_NS;
+    }
+    let share = u64::from(share_percent.clamp(1, 99));
+    let [least_ns, wanted_ns] = [BUDGET_MIN_NS, served_ns].map(|ns| ns * share / (100 - share));
+    wanted_ns.clamp(least_ns.min(BUDGET_MAX_NS), BUDGET_MAX_NS)
+}
+
 /// Which jobs have work, and whose turn it is.
 #[derive(Default)]
 pub struct Jobs {
@@ -115,21 +126,39 @@ impl Jobs {
         }
         let started = instance.clock.ticks();
         let served_ns = instance.clock.ticks_as_nanos(served_ticks);
+        let saving_ns = saving_budget_ns(instance.config.snapshot_loop_share, served_ns);
         let budget_ns = if served_ns < BUDGET_MIN_NS / 10 {
             BUDGET_MAX_NS
         } else {
             served_ns.clamp(BUDGET_MIN_NS, BUDGET_MAX_NS)
         };
         let deadline = started + instance.clock.nanos_as_ticks(budget_ns);
+        let saving_deadline = started + instance.clock.nanos_as_ticks(saving_ns);
         self.expiry_ticks = 0;
-        while self.have_work() && instance.clock.ticks() < deadline {
+        loop {
+            let now = instance.clock.ticks();
+            let Some(job) = self.next_job(now < deadline, now < saving_deadline) else {
+                break;
+            };
+            self.has_work[job as usize] = self.step(job, instance, deadline);
+        }
+        self.note(instance, started, budget_ns.max(saving_ns));
+    }
+
+    /// The job whose turn it is, of those that have time left.
+    fn next_job(&mut self, has_time: bool, has_time_to_save: bool) -> Option<Job> {
+        for _ in 0..JOBS.len() {
             let job = JOBS[self.next];
             self.next = (self.next + 1) % JOBS.len();
-            if self.has_work[job as usize] {
-                self.has_work[job as usize] = self.step(job, instance, deadline);
+            let may_run = match job {
+                Job::Save | Job::Rewrite => has_time_to_save,
+                _ => has_time,
+            };
+            if self.has_work[job as usize] && may_run {
+                return Some(job);
             }
         }
-        self.note(instance, started, budget_ns);
+        None
     }
 
     fn step(&mut self, job: Job, instance: &mut Instance, deadline: u64) -> bool {
