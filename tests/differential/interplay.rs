@@ -115,6 +115,8 @@ struct Scene<'a> {
     oracle: &'a mut Oracle,
     server: Harness,
     clients: Vec<(Connection, Token)>,
+    /// Which of them wait for a reply.
+    waits: [bool; 3],
 }
 
 impl Scene<'_> {
@@ -123,6 +125,7 @@ impl Scene<'_> {
         server.set_clock_to_now();
         let mut scene = Scene {
             clients: Vec::new(),
+            waits: [false; 3],
             server,
             oracle,
         };
@@ -178,11 +181,13 @@ impl Scene<'_> {
                     if ours.is_empty() {
                         let clients = self.server.instance.clients.iter();
                         let count = clients.filter(|one| one.waiting.is_some()).count();
+                        self.waits[number] = true;
                         assert!(self.oracle.wait_until_blocked(count), "{step}");
                         continue;
                     }
                     (connection.receive(), ours)
                 }
+                "<" if !std::mem::take(&mut self.waits[number]) => continue,
                 "<" => (connection.receive(), self.server.pushed(*token)),
                 _ => (connection.ask(&words), self.server.run_as(*token, &args)),
             };
