@@ -16,7 +16,7 @@ use crate::disk::{FileReader, Read, Wake};
 use crate::instance::Instance;
 use crate::net::address::Address;
 use crate::persistence::aof::{AppendedReader, Found, Malformed, Manifest};
-use crate::persistence::snapshot::{Duplicates, LoadStep, Loader};
+use crate::persistence::snapshot::{Duplicates, LoadStep, Loader, begins_snapshot};
 use crate::resp::{Args, OwnedArgs, Protocol, Reply};
 use crate::saving::{LoadingFigures, LoadingStep};
 use crate::scripting::run;
@@ -26,8 +26,6 @@ use super::Places;
 
 /// Commands carried out in one step.
 const STEP_COMMANDS: usize = 16;
-/// How a snapshot begins.
-const SNAPSHOT_MAGIC: &[u8] = b"REDIS";
 /// Nobody's token.
 const NOBODY: Token = Token {
     slot: u32::MAX,
@@ -338,7 +336,8 @@ impl Replay {
             return Ok(());
         }
         if is("exec") {
-            self.pending.extend(self.transaction.take().unwrap_or_default());
+            self.pending
+                .extend(self.transaction.take().unwrap_or_default());
             return Ok(());
         }
         match &mut self.transaction {
@@ -437,7 +436,7 @@ impl Open {
 
     /// How the file is to be read, by its first bytes.
     fn content_of(&self, instance: &Instance, chunk: &[u8]) -> Content {
-        if !chunk.starts_with(SNAPSHOT_MAGIC) {
+        if !begins_snapshot(chunk) {
             return Content::Commands(Box::default());
         }
         log::info!("Reading RDB base file on AOF loading...");

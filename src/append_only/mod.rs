@@ -35,9 +35,9 @@ use crate::persistence::aof::{Feeder, Manifest};
 use self::log::LogFile;
 pub use files::{ListError, Places};
 pub use load::Replay;
-use unwritten::Unwritten;
 use rewrite::{Rewrite, Source};
 pub use rewrite::{RewriteFigures, RewriteStart};
+use unwritten::Unwritten;
 
 /// Time between two attempts to write after one that failed, in µs.
 const RETRY_PERIOD_US: u64 = 100_000;

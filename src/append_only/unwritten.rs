@@ -33,11 +33,8 @@ impl Unwritten {
 
     /// Whether the reply to a request may tell of it.
     fn shows_in(&self, command: &Command, args: Args<'_>) -> bool {
-        const LOOK_ANYWHERE: FlagSet = FlagSet::of(&[
-            Flag::RunsQueue,
-            Flag::TouchesArbitraryKeys,
-            Flag::Debug,
-        ]);
+        const LOOK_ANYWHERE: FlagSet =
+            FlagSet::of(&[Flag::RunsQueue, Flag::TouchesArbitraryKeys, Flag::Debug]);
         const ACCESS: FlagSet = FlagSet::of(&[Flag::ReadOnly, Flag::Write, Flag::MayReplicate]);
         let named = keys::keys_of(command, args);
         let names_all = !command

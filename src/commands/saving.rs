@@ -91,7 +91,9 @@ fn cancel(context: &mut Context<'_>) -> CommandResult {
         CommandError::fixed("ERR Background saving is currently not in progress or scheduled");
     if std::mem::take(&mut context.instance.saving.is_scheduled) {
         log::info!("Scheduled background saving is cancelled due to user request");
-        context.reply.simple("Scheduled background saving cancelled");
+        context
+            .reply
+            .simple("Scheduled background saving cancelled");
         return Ok(());
     }
     if !context.instance.cancel_background_save() {

@@ -172,7 +172,11 @@ fn those_who_waited_are_units_of_their_own() {
     let mut server = server();
     let waiting: Vec<Token> = (0..2).map(|_| server.connect()).collect();
     for client in &waiting {
-        ask(&mut server, *client, &["BLMOVE", "from", "to", "LEFT", "RIGHT", "0"]);
+        ask(
+            &mut server,
+            *client,
+            &["BLMOVE", "from", "to", "LEFT", "RIGHT", "0"],
+        );
     }
     server.run("MULTI");
     server.run("RPUSH from a b");
@@ -194,9 +198,15 @@ fn what_no_file_holds_is_not_acknowledged() {
     for (words, reply) in [
         ("WAIT 0 0", ":0\r\n"),
         ("WAIT -1 10", ":0\r\n"),
-        ("WAIT x 1", "-ERR value is not an integer or out of range\r\n"),
+        (
+            "WAIT x 1",
+            "-ERR value is not an integer or out of range\r\n",
+        ),
         ("WAIT 1 -1", "-ERR timeout is negative\r\n"),
-        ("WAIT 1 x", "-ERR timeout is not an integer or out of range\r\n"),
+        (
+            "WAIT 1 x",
+            "-ERR timeout is not an integer or out of range\r\n",
+        ),
         ("WAITAOF 0 0 0", "*2\r\n:0\r\n:0\r\n"),
         (
             "WAITAOF 1 0 0",
@@ -206,10 +216,22 @@ fn what_no_file_holds_is_not_acknowledged() {
             "WAITAOF 2 0 x",
             "-ERR value is out of range, value must between 0 and 1\r\n",
         ),
-        ("WAITAOF x 0 0", "-ERR value is not an integer or out of range\r\n"),
-        ("WAITAOF 0 -1 0", "-ERR value is out of range, must be positive\r\n"),
-        ("WAITAOF 0 x 0", "-ERR value is out of range, must be positive\r\n"),
-        ("WAITAOF 1 0 x", "-ERR timeout is not an integer or out of range\r\n"),
+        (
+            "WAITAOF x 0 0",
+            "-ERR value is not an integer or out of range\r\n",
+        ),
+        (
+            "WAITAOF 0 -1 0",
+            "-ERR value is out of range, must be positive\r\n",
+        ),
+        (
+            "WAITAOF 0 x 0",
+            "-ERR value is out of range, must be positive\r\n",
+        ),
+        (
+            "WAITAOF 1 0 x",
+            "-ERR timeout is not an integer or out of range\r\n",
+        ),
     ] {
         server.expect(words, reply);
     }
@@ -266,6 +288,9 @@ fn in_a_transaction_saves_and_rewrites_are_put_off() {
     );
     assert!(!server.instance.saving.is_active());
     assert!(server.instance.saving.is_scheduled && server.instance.aof.is_scheduled);
-    server.expect("BGSAVE CANCEL", "+Scheduled background saving cancelled\r\n");
+    server.expect(
+        "BGSAVE CANCEL",
+        "+Scheduled background saving cancelled\r\n",
+    );
     assert!(!server.instance.saving.is_scheduled);
 }

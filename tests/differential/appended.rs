@@ -120,7 +120,9 @@ pub fn usual(mut words: Words, now_ms: i64) -> Words {
     }
     words[0].make_ascii_uppercase();
     if words[0] == b"LMOVE" {
-        words[3..].iter_mut().for_each(|end| end.make_ascii_lowercase());
+        words[3..]
+            .iter_mut()
+            .for_each(|end| end.make_ascii_lowercase());
     }
     // IDs may be passed on as they came.
     if words[0] == b"XCLAIM" && !words[5].contains(&b'-') {
