@@ -307,6 +307,42 @@ fn the_end_of_the_server_forces_what_was_appended_to_the_disk() {
     assert!(log.contains("Writing initial AOF. Exit anyway."), "{log}");
 }
 
+/// Where Redis is left with what it has read up to the damage.
+#[test]
+fn a_damaged_snapshot_is_not_loaded_in_place_of_the_data() {
+    let server = Server::start(&["--enable-debug-command", "yes"]);
+    let mut client = server.connect();
+    let library = "#!lua name=one\nredis.register_function('f',function()return 1 end)";
+    let request = format!(
+        "*3\r\n$8\r\nFUNCTION\r\n$4\r\nLOAD\r\n${}\r\n{library}",
+        library.len()
+    );
+    client.ask(&request, "$3\r\none\r\n");
+    for number in 0..300 {
+        let reply = ":2\r\n";
+        client.ask(&format!("RPUSH list:{number} a {number}"), reply);
+    }
+    client.ask("SAVE", "+OK\r\n");
+    client.ask("SET later 1 EX 1000", "+OK\r\n");
+    client.send("DEBUG DIGEST\r\n");
+    let digest = client.line();
+    let path = server.folder.join("dump.rdb");
+    let mut bytes = fs::read(&path).expect("it is saved");
+    let place = bytes.len() - 300;
+    bytes[place] ^= 1;
+    fs::write(&path, bytes).expect("it is writable");
+    client.ask(
+        "DEBUG RELOAD NOSAVE",
+        "-ERR Error trying to load the RDB dump, check server logs.\r\n",
+    );
+    client.ask("DEBUG DIGEST", &format!("{digest}\r\n"));
+    client.ask("FCALL f 0", ":1\r\n");
+    client.ask("GET later", "$1\r\n1\r\n");
+    client.ask("DEBUG RELOAD", "+OK\r\n");
+    client.ask("DEBUG DIGEST", &format!("{digest}\r\n"));
+    client.ask("FCALL f 0", ":1\r\n");
+}
+
 #[test]
 fn nothing_acknowledged_is_lost_with_always() {
     crash_again_and_again("always", false);

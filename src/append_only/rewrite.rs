@@ -559,19 +559,18 @@ impl Instance {
     }
 
     /// CONFIG SET appendonly no: what was appended is brought to the disk, and nothing more is appended.
-    ///
-    /// # Errors
-    ///
-    /// The system's.
-    pub fn turn_off_append_only(&mut self) -> io::Result<()> {
+    pub fn turn_off_append_only(&mut self) {
         if self.aof.state == State::Off {
-            return Ok(());
+            return;
         }
         if self.cancel_rewrite() {
             // As Redis says it: whoever reads logs knows it so.
             log::info!("Killing AOF child");
         }
-        let finished = self.aof.finish();
+        if let Err(error) = self.aof.finish() {
+            // Whoever turns it off may do so because of that.
+            log::warn!("Fail to fsync the AOF file: {}", system_reason(&error));
+        }
         self.keyspace.changes.propagation.set_on(false);
         let aof = &mut self.aof;
         aof.is_scheduled = false;
@@ -580,7 +579,6 @@ impl Instance {
         }
         aof.close();
         self.update_restrictions();
-        finished
     }
 }
 

@@ -43,6 +43,12 @@ impl Keyspace {
         self.stats = branch.stats;
     }
 
+    /// Has the copy take the place of the databases, which are forgotten.
+    pub fn go_back_to(&mut self, mut branch: Branch) {
+        std::mem::swap(&mut self.databases, &mut branch.databases);
+        self.drop_branch(branch);
+    }
+
     /// Forgets a copy; its memory is given back by a job.
     pub fn drop_branch(&mut self, branch: Branch) {
         for mut database in branch.databases {
