@@ -227,7 +227,7 @@ fn what_was_written_is_on_the_disk_within_the_time_that_is_promised() {
         while !client.text("INFO clients").contains("blocked_clients:1") {}
         client.ask("CONFIG SET appendonly no", "+OK\r\n");
         let error = "WAITAOF cannot be used when numlocal is set but appendonly is disabled.";
-        other.expect(&format!("-ERR {error}\r\n"));
+        other.expect(format!("-ERR {error}\r\n"));
     }
     let server = Server::start(&["--appendonly", "yes", "--appendfsync", "no"]);
     let mut client = server.connect();
@@ -400,7 +400,7 @@ fn a_full_disk_refuses_writes_and_nothing_is_half_applied() {
             .iter()
             .map(|(words, reply)| {
                 let mut reader = server.connect();
-                reader.send(&format!("{words}\r\n"));
+                reader.send(format!("{words}\r\n"));
                 (reader, words, reply)
             })
             .collect();

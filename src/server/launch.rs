@@ -222,11 +222,6 @@ fn start_logging(config: &Config) -> std::io::Result<()> {
 fn warn_of_what_is_missing(config: &Config) {
     let promises = [
         (
-            "notify-keyspace-events",
-            !config.notify_keyspace_events.is_empty(),
-            "nobody is told of events",
-        ),
-        (
             "replicaof",
             config.replicaof.is_some(),
             "no primary is followed",
