@@ -2,6 +2,7 @@
 //!
 //! Never holds a socket: the connections stand in a slab of their own, under the same tokens.
 
+use std::ops::Range;
 use std::rc::Rc;
 
 use ahash::AHashMap;
@@ -188,6 +189,16 @@ impl Clients {
             *slot = 0;
         }
         None
+    }
+
+    /// How many places there are: more than the highest that a client has.
+    pub fn places(&self) -> usize {
+        self.slots.capacity()
+    }
+
+    /// The clients in some places, but for those on loan: to go through all of them in pieces.
+    pub fn in_places(&self, places: Range<usize>) -> impl Iterator<Item = &Session> {
+        places.filter_map(|place| self.slots.get(place)?.session.as_deref())
     }
 
     /// The token of the client with that id.

@@ -6,7 +6,6 @@
 //! (or with status 1, as directive `use-exit-on-panic` asks).
 
 use std::backtrace::Backtrace;
-use std::fmt::Write as _;
 use std::fs;
 use std::io;
 use std::panic::{self, PanicHookInfo};
@@ -39,15 +38,9 @@ pub enum CrashSection {
     Info,
     /// The text of CLIENT LIST.
     ClientList,
-    /// The client whose command was running (its CLIENT LIST line, then [`describe_command`]); empty if none was.
+    /// The command that was running; empty if none was. Never its arguments, which may be secret.
     CurrentClient,
 }
-
-/// Bytes of an argument that the report shows at most.
-const SHOWN_ARGUMENT_BYTES: usize = 128;
-
-/// Arguments that the report shows at most.
-const SHOWN_ARGUMENTS: usize = 64;
 
 static SETTINGS: OnceLock<CrashSettings> = OnceLock::new();
 static CONTEXT: OnceLock<fn(CrashSection) -> String> = OnceLock::new();
@@ -87,25 +80,6 @@ pub fn set_exit_on_panic(exit_on_panic: bool) {
 /// of any operation: it must read only, and not wait for anything. The first one named stays.
 pub fn set_context_provider(provider: fn(CrashSection) -> String) {
     CONTEXT.get_or_init(|| provider);
-}
-
-/// The arguments of the command that was running, one a line, in the form `argv[0]: '"get"'`; those after the first
-/// are hidden when `hide_user_data` is set. Long arguments and long lists are cut.
-pub fn describe_command(arguments: &[&[u8]], hide_user_data: bool) -> String {
-    let mut text = String::new();
-    for (index, argument) in arguments.iter().take(SHOWN_ARGUMENTS).enumerate() {
-        let shown = &argument[..argument.len().min(SHOWN_ARGUMENT_BYTES)];
-        // Writing to a String cannot fail.
-        let _ = match hide_user_data && index > 0 {
-            true => writeln!(
-                text,
-                "argv[{index}]: '*redacted*' ({} bytes)",
-                argument.len()
-            ),
-            false => writeln!(text, "argv[{index}]: '\"{}\"'", shown.escape_ascii()),
-        };
-    }
-    text
 }
 
 fn on_fault(fault: &Fault) {
@@ -192,35 +166,5 @@ fn close_report() {
     {
         // The process is ending: there is nobody left to tell that this failed.
         let _ = fs::remove_file(path);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_command_is_shown_escaped_and_cut() {
-        let long = vec![b'x'; 1000];
-        let text = describe_command(&[b"set", b"a\0\"b", &long], false);
-        let cut = "x".repeat(SHOWN_ARGUMENT_BYTES);
-        assert_eq!(
-            text,
-            format!("argv[0]: '\"set\"'\nargv[1]: '\"a\\x00\\\"b\"'\nargv[2]: '\"{cut}\"'\n")
-        );
-        let many = vec![b"a".as_slice(); 1000];
-        assert_eq!(
-            describe_command(&many, false).lines().count(),
-            SHOWN_ARGUMENTS
-        );
-    }
-
-    #[test]
-    fn user_data_is_hidden_but_the_commands_name_is_not() {
-        let text = describe_command(&[b"set", b"key", b"secret"], true);
-        assert_eq!(
-            text,
-            "argv[0]: '\"set\"'\nargv[1]: '*redacted*' (3 bytes)\nargv[2]: '*redacted*' (6 bytes)\n"
-        );
     }
 }

@@ -1,5 +1,6 @@
 //! Everything that one server process knows, but for the sockets: what commands work on.
 
+use std::io;
 use std::path::PathBuf;
 use std::rc::Rc;
 
@@ -13,13 +14,15 @@ use crate::command::Registry;
 use crate::command::spec::{Flag, FlagSet};
 use crate::command::stats::{CommandStats, ErrorStats};
 use crate::commands;
-use crate::config::{Config, OutputBufferLimit};
+use crate::config::{Config, OomScoreAdjust, OutputBufferLimit};
 use crate::disk::Wake;
 use crate::effects;
 use crate::effects::latency::LatencyMonitor;
 use crate::effects::slowlog::Slowlog;
 use crate::keyspace::{EventClass, Keyspace};
+use crate::logging;
 use crate::memory::Memory;
+use crate::metrics::Metrics;
 use crate::net::address::Address;
 use crate::net::listener::Listeners;
 use crate::persistence::values::Serialization;
@@ -29,6 +32,7 @@ use crate::scripting::{Scripting, debugger};
 use crate::server::clock::Clock;
 use crate::server::figures::LoopFigures;
 use crate::session::{ClientKind, Close, Mode, Session, Token};
+use crate::sys::oom_score::{Adjustment, OomScore};
 use crate::tracking::Tracking;
 use crate::transaction::Transactions;
 
@@ -41,6 +45,7 @@ pub struct Instance {
     pub random: fastrand::Rng,
     pub clients: Clients,
     pub memory: Memory,
+    pub oom_score: OomScore,
     pub users: Users,
     pub acl_log: AclLog,
     /// Where ACL GENPASS takes passwords from.
@@ -86,6 +91,7 @@ pub struct Instance {
     pub run_id: String,
     pub started_ms: i64,
     pub loop_figures: LoopFigures,
+    pub metrics: Metrics,
     /// What clients connect to; none when driven in-process.
     pub listeners: Option<Listeners>,
     pub config_file: Option<PathBuf>,
@@ -154,6 +160,8 @@ pub struct Stats {
     pub sanitized_payloads: u64,
     /// Attempts to log in that failed.
     pub denied_logins: u64,
+    /// Certificates of TLS clients that name no user whom they could be.
+    pub denied_certificates: u64,
     /// Requests refused because of the command, a key or a channel.
     pub denied_commands: u64,
     pub denied_keys: u64,
@@ -226,6 +234,7 @@ impl Instance {
             random,
             clients: Clients::default(),
             memory: Memory::default(),
+            oom_score: OomScore::default(),
             users,
             acl_log: AclLog::default(),
             new_passwords: PasswordSource::new(secret),
@@ -255,6 +264,7 @@ impl Instance {
             slow_ticks: u64::MAX,
             was_slow: false,
             loop_figures: LoopFigures::default(),
+            metrics: Metrics::default(),
             listeners: None,
             config_file: None,
             executable: PathBuf::new(),
@@ -293,6 +303,7 @@ impl Instance {
     /// Brings what is derived from the settings up to date; called after every change of them.
     pub fn apply_config(&mut self) {
         let config = &self.config;
+        logging::set_user_data_hidden(config.hide_user_data_from_log);
         self.aof.configure(config);
         let lazily = config.lazyfree_lazy_expire;
         self.keyspace.changes.propagation.set_lazy(lazily);
@@ -314,6 +325,18 @@ impl Instance {
         self.output_limited = limit.hard_bytes > 0 || limit.soft_bytes > 0;
         self.apply_memory_limit();
         self.update_restrictions();
+    }
+
+    /// Has the kernel judge the process as the settings say when memory runs out.
+    ///
+    /// Errors: the system's; a score below that of the parent needs a right of its own.
+    pub fn adjust_oom_score(&mut self) -> io::Result<()> {
+        let [primary, ..] = self.config.oom_score_adj_values;
+        self.oom_score.adjust(match self.config.oom_score_adj {
+            OomScoreAdjust::No => Adjustment::Undone,
+            OomScoreAdjust::Relative => Adjustment::Relative(primary),
+            OomScoreAdjust::Absolute => Adjustment::Absolute(primary),
+        })
     }
 
     /// Notes whether some commands are refused at present.
@@ -653,6 +676,13 @@ impl Instance {
         self.keyspace.reset_stats();
         self.command_stats.reset();
         self.error_stats.reset();
+    }
+
+    /// Notes how much memory is in use, for the peak.
+    #[inline]
+    pub fn note_peak(&mut self) {
+        let used_bytes = self.used_memory();
+        self.stats.peak_memory_bytes = self.stats.peak_memory_bytes.max(used_bytes);
     }
 
     /// Bytes allocated by the process. Large blocks of the heap come from the allocator, and count there.

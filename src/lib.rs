@@ -21,6 +21,7 @@ pub mod commands;
 pub mod command;
 
 pub mod info;
+pub mod metrics;
 
 pub mod append_only;
 pub mod scripting;

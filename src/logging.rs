@@ -5,12 +5,13 @@
 //! (`.`). The file is opened and closed for each line, so that it can be rotated by renaming it. When `RUST_LOG` is
 //! set it narrows, by env_logger's rules, which modules may log; `loglevel` still applies on top.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicI64, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, Ordering};
 use std::time::Duration;
 
 use log::{Level, LevelFilter};
@@ -113,6 +114,7 @@ impl Default for LogSettings {
 
 static FILE: OnceLock<PathBuf> = OnceLock::new();
 static ROLE: AtomicU8 = AtomicU8::new(Role::Child as u8);
+static HIDES_USER_DATA: AtomicBool = AtomicBool::new(false);
 /// The last known offset of local time, for the crash report, which cannot ask the C library.
 static UTC_OFFSET_SECONDS: AtomicI64 = AtomicI64::new(0);
 
@@ -163,6 +165,23 @@ pub fn init(settings: &LogSettings) -> io::Result<()> {
 /// Changes how much is logged from now on.
 pub fn set_level(level: LogLevel) {
     log::set_max_level(level.filter());
+}
+
+/// Follows directive `hide-user-data-from-log`.
+pub fn set_user_data_hidden(hidden: bool) {
+    HIDES_USER_DATA.store(hidden, Ordering::Relaxed);
+}
+
+/// A key, or whatever else is a user's, as a line of the log may show it.
+pub fn user_data(data: &[u8]) -> Cow<'_, str> {
+    shown(data, HIDES_USER_DATA.load(Ordering::Relaxed))
+}
+
+fn shown(data: &[u8], hidden: bool) -> Cow<'_, str> {
+    match hidden {
+        true => Cow::Borrowed("*redacted*"),
+        false => String::from_utf8_lossy(data),
+    }
 }
 
 /// Changes the letter after the process id.
@@ -330,6 +349,12 @@ fn open_file(path: &PathBuf) -> io::Result<File> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_a_users_is_shown_unless_it_is_to_be_hidden() {
+        assert_eq!(shown(b"key", false), "key");
+        assert_eq!(shown(b"key", true), "*redacted*");
+    }
 
     #[test]
     fn dates_are_those_of_the_calendar() {

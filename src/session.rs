@@ -160,6 +160,8 @@ pub struct Session {
     pub is_obeyed: bool,
     /// What it has queued since MULTI.
     pub transaction: Option<Box<Transaction>>,
+    /// What it had queued, while EXEC runs it.
+    pub executing: Option<Executing>,
     /// Its number among those who watch keys.
     pub watcher: Option<u32>,
     /// What it listens to, if it does to anything.
@@ -197,6 +199,14 @@ pub struct Session {
     pub soft_limit_since_ms: i64,
 }
 
+/// The size of the transaction that EXEC runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Executing {
+    pub commands: usize,
+    /// Memory of what was queued, in bytes.
+    pub bytes: usize,
+}
+
 impl Session {
     /// Whether it is a script that runs commands.
     pub fn is_script(&self) -> bool {
@@ -225,6 +235,7 @@ impl Session {
             blocked: None,
             waiting: None,
             deny_blocking: false,
+            executing: None,
             is_obeyed: false,
             transaction: None,
             watcher: None,
@@ -280,6 +291,15 @@ impl Session {
         self.memory() + self.reply.memory()
     }
 
+    /// The transaction that it queues, or that EXEC runs for it.
+    pub fn unit(&self) -> Option<Executing> {
+        let queued = self.transaction.as_ref().map(|transaction| Executing {
+            commands: transaction.len(),
+            bytes: transaction.memory(),
+        });
+        queued.or(self.executing)
+    }
+
     /// Memory held for the client but for its replies, in bytes.
     pub fn memory(&self) -> usize {
         let texts = [&self.name, &self.library_name, &self.library_version];
@@ -292,10 +312,7 @@ impl Session {
                 .subscriptions
                 .as_ref()
                 .map_or(0, |subscriptions| subscriptions.memory())
-            + self
-                .transaction
-                .as_ref()
-                .map_or(0, |transaction| transaction.memory())
+            + self.unit().map_or(0, |unit| unit.bytes)
             + self.waiting.as_ref().map_or(0, |waiting| waiting.memory())
             + self.watch_bytes
             + self.tracking_bytes

@@ -563,3 +563,43 @@ fn what_is_read_counts_as_query_buffer() {
     assert!(length > 200);
     assert!(client.line().contains(" qbuf=26 qbuf-free=0 argv-mem=10 "));
 }
+
+#[test]
+fn a_crash_report_holds_no_secrets() {
+    for crash in ["PANIC", "SEGFAULT"] {
+        let mut server = Server::start(&["--enable-debug-command", "yes"]);
+        let mut client = server.connect();
+        client.ask("CONFIG SET requirepass hush masterauth hush", "+OK\r\n");
+        client.ask("AUTH hush", "+OK\r\n");
+        client.ask("ACL SETUSER someone on >hush ~hush*", "+OK\r\n");
+        client.ask("CLIENT SETNAME hush", "+OK\r\n");
+        client.ask("SET hush hush", "+OK\r\n");
+        client.ask(
+            "SUBSCRIBE",
+            "-ERR wrong number of arguments for 'subscribe' command\r\n",
+        );
+        client.send(format!("DEBUG {crash} hush\r\n"));
+        let (status, log) = server.wait();
+        assert!(!status.success());
+        let log = log.join("\n");
+        assert!(
+            log.contains("BUG REPORT START") && log.contains("cmd=debug"),
+            "{log}"
+        );
+        assert!(!log.contains("hush"), "{log}");
+    }
+}
+
+#[test]
+fn the_latency_monitor_hears_of_slow_appending() {
+    let server = Server::start(&["--appendonly", "yes", "--enable-debug-command", "yes"]);
+    let mut client = server.connect();
+    client.ask("CONFIG SET latency-monitor-threshold 10", "+OK\r\n");
+    client.ask("DEBUG AOF-FLUSH-SLEEP 15000", "+OK\r\n");
+    client.ask("SET key value", "+OK\r\n");
+    client.ask("DEBUG AOF-FLUSH-SLEEP 0", "+OK\r\n");
+    let report = client.text("LATENCY DOCTOR");
+    assert!(report.contains("aof-write: 1 latency spikes"), "{report}");
+    let detail = report.lines().filter(|line| line.starts_with("aof-write-"));
+    assert_eq!(detail.count(), 1, "{report}");
+}

@@ -22,6 +22,7 @@ const LAYERS: &[&[&str]] = &[
         "info",
         "scripting",
         "memory",
+        "metrics",
         "saving",
         "append_only",
     ],

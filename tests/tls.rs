@@ -197,6 +197,54 @@ fn certificates_of_clients() {
 }
 
 #[test]
+fn a_client_is_the_user_whom_its_certificate_names() {
+    let server = TlsServer::start(&["--tls-auth-clients", "optional"]);
+    let mut admin = server.server.connect();
+    admin.ask("ACL SETUSER alice on >secret +@all ~*", "+OK\r\n");
+    admin.ask("ACL SETUSER bob >secret +@all ~*", "+OK\r\n");
+    let mut library = server.server.client();
+    let certificates = ["alice", "bob", "carol"].map(|name| server.authority.issue(name));
+    let who = |identity| server.client(identity).text("ACL WHOAMI");
+    assert_eq!(who(Some(&certificates[0])), "default");
+    server.set("tls-auth-clients-user CN requirepass password");
+    assert_eq!(who(Some(&certificates[0])), "alice");
+    // With a session that is resumed it is the same.
+    let config = Arc::new(client_config(
+        &server.authority,
+        Some(&certificates[0]),
+        BOTH,
+    ));
+    for kind in [HandshakeKind::Full, HandshakeKind::Resumed] {
+        let mut client = encrypted(server.socket(), config.clone());
+        assert_eq!(client.text("ACL WHOAMI"), "alice");
+        assert_eq!(client.stream.conn.handshake_kind(), Some(kind));
+    }
+    for certificate in [None, Some(&certificates[1]), Some(&certificates[2])] {
+        let mut client = server.client(certificate);
+        client.ask("ACL WHOAMI", "-NOAUTH Authentication required.\r\n");
+        client.ask("AUTH alice secret", "+OK\r\n");
+    }
+    let log: Vec<Vec<redis::Value>> = redis::cmd("ACL")
+        .arg("LOG")
+        .query(&mut library)
+        .expect("it");
+    let text = |text: &str| redis::Value::BulkString(text.into());
+    let shown: Vec<_> = log.iter().map(|entry| &entry[3..10]).collect();
+    let expected = ["carol", "bob"].map(|name| {
+        [
+            "tls-cert", "context", "toplevel", "object", "", "username", name,
+        ]
+        .map(text)
+    });
+    assert_eq!(shown, expected);
+    let stats = admin.text("INFO stats");
+    assert!(
+        stats.contains("acl_access_denied_tls_cert:2\r\n"),
+        "{stats}"
+    );
+}
+
+#[test]
 fn authorities_from_a_folder() {
     let authority = Authority::new("authority");
     let identity = authority.issue("server");
@@ -506,10 +554,6 @@ fn certificates_are_reloaded_while_the_server_runs() {
         &failure("tls-protocols"),
     );
     plain.ask("CONFIG SET tls-ciphers RC4-SHA", &failure("tls-ciphers"));
-    plain.ask(
-        "CONFIG SET tls-dh-params-file /dev/null",
-        &failure("tls-dh-params-file"),
-    );
     let old = &server.identity.certificate_file;
     plain.ask(
         "CONFIG GET tls-cert-file",
@@ -630,7 +674,7 @@ fn settings_that_cannot_be_are_refused_at_the_start() {
         &identity.key_file,
     ];
     let no_authority = "Either tls-ca-cert-file or tls-ca-cert-dir must be specified";
-    let cases: [(&[&str], &str); 7] = [
+    let cases: [(&[&str], &str); 6] = [
         (&[], "No tls-cert-file configured!"),
         (&files[..2], "No tls-key-file configured!"),
         (&files, no_authority),
@@ -653,10 +697,6 @@ fn settings_that_cannot_be_are_refused_at_the_start() {
         (
             &[&files[..], &["--tls-ca-cert-file", "/none"]].concat(),
             "Failed to configure CA certificate(s) file/directory: /none: ",
-        ),
-        (
-            &[&files[..], &["--tls-dh-params-file", "/none"]].concat(),
-            "tls-dh-params-file is not supported",
         ),
     ];
     for (options, reason) in cases {

@@ -25,7 +25,7 @@ TRACE_KEYS, TRACE_FIT, TRACE_BATCH, TRACE_SKEW = 100_000, 10_000, 50, 0.9
 def _limit(server, policy):
     """Sets the limit to what is used now."""
     server.settle()
-    fields = dict(line.split(":", 1) for line in server.call("INFO", "memory").splitlines() if ":" in line)
+    fields = server.info("memory")
     server.call("CONFIG", "SET", "maxmemory-policy", policy)
     server.call("CONFIG", "SET", "maxmemory", fields["used_memory"])
 

@@ -21,6 +21,10 @@ def _figure(value, digits):
     return "–" if value is None else f"{value:.{digits}f}"
 
 
+def _scaled(value, scale):
+    return _figure(None if value is None else value * scale, 1)
+
+
 def _middle(values, digits, scale=1):
     return _figure(median(values) * scale if values else None, digits)
 
@@ -31,6 +35,7 @@ class Report:
     def __init__(self, facts, labels):
         self.facts, self.labels = facts, labels
         self.cases, self.evictions, self.memory, self.waits = [], [], [], []
+        self.durability, self.loads = [], []
 
     def markdown(self):
         parts = ["# Benchmark", "\n".join(f"- {name}: {value}" for name, value in self.facts.items())]
@@ -38,6 +43,8 @@ class Report:
             parts += self._cpu()
         if self.evictions:
             parts += self._evictions()
+        if self.durability or self.loads:
+            parts += self._durability()
         if self.memory:
             parts += self._memory()
         if self.waits:
@@ -53,6 +60,8 @@ class Report:
                 "labels": self.labels,
                 "cpu": [vars(case) for case in self.cases],
                 "evictions": [{"policy": policy, "servers": row} for policy, row in self.evictions],
+                "durability": [{"setting": setting, "servers": row} for setting, row in self.durability],
+                "loads": [{"file": file, "servers": row} for file, row in self.loads],
                 "memory": [{"shape": shape, "servers": row} for shape, row in self.memory],
                 "waits": [{"server": name, "phase": phase, **figures} for name, phase, figures in self.waits],
             },
@@ -113,6 +122,41 @@ class Report:
             _table(head, rows),
         ]
 
+    def _durability(self):
+        names = [name for name in self._names() if name != ECHO]
+        labels = [self.labels[name] for name in names]
+
+        def to_best(row, key, best):
+            peers = [median(figures[key]) for name, figures in row.items() if name != SUBJECT and figures[key]]
+            mine = row.get(SUBJECT, {}).get(key)
+            return _figure(median(mine) / best(peers) if mine and peers else None, 2)
+
+        def rows(table, key, scale, digits, best=min):
+            return [
+                [what, *(_middle(row[name][key] if name in row else [], digits, scale) for name in names), to_best(row, key, best)]
+                for what, row in table
+            ]
+
+        head = [*labels, f"{self.labels.get(SUBJECT, 'it')} ÷ best peer"]
+        parts = ["## Durability"]
+        if self.durability:
+            parts += [
+                "Server CPU per SET in µs, all threads, at depth 16 with the append-only file on:",
+                _table(["appendfsync", *head], rows(self.durability, "cpu_us", 1, 3)),
+                "SETs per second in thousands, 50 clients with one request each in flight (more is better):",
+                _table(["appendfsync", *head], rows(self.durability, "per_second", 1e-3, 1, max)),
+            ]
+        if self.loads:
+            parts += [
+                "From the start of the process until its data are loaded, in seconds:",
+                _table(["File", *head], rows(self.loads, "wall_s", 1, 2)),
+                "CPU seconds of all threads for it:",
+                _table(["File", *head], rows(self.loads, "cpu_s", 1, 2)),
+                "Size of the files, MB:",
+                _table(["File", *head], rows(self.loads, "file_bytes", 1e-6, 1)),
+            ]
+        return parts
+
     def _memory(self):
         names = [name for name in self._names() if name != ECHO]
         subject = SUBJECT if SUBJECT in names else None
@@ -137,7 +181,8 @@ class Report:
             "## Waits of a quiet client, ms",
             "A PING every millisecond while the phase runs. *Own*: the longest wait less the time that the kernel kept the "
             "server or the probe off its core. The echo loop's line is what the machine itself costs. *Gone*: how long "
-            "after falling due the last key was reclaimed.",
+            "after falling due the last key was reclaimed. *Copied*: memory that a snapshot or rewrite copied because of the "
+            "writes meanwhile.",
         ]
         rows = []
         for phase in dict.fromkeys(phase for _, phase, _ in self.waits):
@@ -147,8 +192,9 @@ class Report:
                 keys = ("wait_median_us", "wait_p999_us", "wait_max_us", "wait_max_own_us", "batch_median_us")
                 cells = [_figure(figures[key] / 1000, 2) for key in keys]
                 gone = _figure(figures.get("gone_s"), 2)
-                rows.append([phase, self.labels[name], *cells, _figure(figures["load_s"], 2), gone])
-        head = ["Phase", "Server", "median", "p99.9", "longest", "own", "one batch", "command, s", "gone, s"]
+                job = [_figure(figures.get("job_s"), 1), _scaled(figures.get("copied_bytes"), 1e-6)]
+                rows.append([phase, self.labels[name], *cells, _figure(figures["load_s"], 2), gone, *job])
+        head = ["Phase", "Server", "median", "p99.9", "longest", "own", "one batch", "command, s", "gone, s", "job, s", "copied, MB"]
         return parts + [_table(head, rows)]
 
     def plot(self):

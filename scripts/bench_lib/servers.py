@@ -142,8 +142,8 @@ class Server:
 
     _running = set()
 
-    def __init__(self, kind):
-        self.kind, self.name = kind, kind.name
+    def __init__(self, kind, settings=()):
+        self.kind, self.name, self.settings = kind, kind.name, settings
         self.process = self.port = self.folder = None
         self.label = kind.name
 
@@ -162,13 +162,13 @@ class Server:
         self.stop()
 
     def _start(self):
-        self.folder = Path(tempfile.mkdtemp(prefix="bench-"))
+        self.folder = self.folder or Path(tempfile.mkdtemp(prefix="bench-"))
         if self.kind.is_echo:
             self.port, arguments = None, ["0"]
         else:
             with socket.create_server(("127.0.0.1", 0)) as probe:
                 self.port = probe.getsockname()[1]
-            arguments = ["--port", self.port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", self.folder]
+            arguments = ["--port", self.port, "--bind", "127.0.0.1", "--save", "", "--dir", self.folder, *self.settings]
         log_path = self.folder / "log"
         with open(log_path, "wb") as log:
             self.process = subprocess.Popen(
@@ -202,7 +202,7 @@ class Server:
         named = next((f"{name} {fields[field]}" for field, name in genuine.items() if field in fields), "")
         return named if named and self.name in PROVIDED else f"{self.name} ({named or 'unknown'})"
 
-    def stop(self):
+    def _end(self):
         if self.process and self.process.poll() is None:
             self.process.terminate()
             try:
@@ -211,8 +211,32 @@ class Server:
                 self.process.kill()
                 self.process.wait()
         Server._running.discard(self)
+
+    def stop(self):
+        self._end()
         if self.folder:
             shutil.rmtree(self.folder, ignore_errors=True)
+            self.folder = None
+
+    def restart(self, limit_s):
+        """Ends the server and starts it on the files that it left; (wall seconds, CPU seconds) until they are loaded."""
+        self._end()
+        started = time.monotonic()
+        self._start()
+        while self.info("persistence")["loading"] != "0":
+            if time.monotonic() - started > limit_s:
+                raise RuntimeError(f"not loaded after {limit_s} s")
+            time.sleep(0.02)
+        return time.monotonic() - started, self.cpu()[0] / 1e9
+
+    def info(self, section):
+        """The fields of a section of INFO."""
+        return dict(line.split(":", 1) for line in str(self.call("INFO", section)).splitlines() if ":" in line)
+
+    def file_bytes(self):
+        """What its data files take, but for the log."""
+        files = (path for path in self.folder.rglob("*") if path.is_file() and path.name != "log")
+        return sum(path.stat().st_size for path in files)
 
     @classmethod
     def stop_all(cls):

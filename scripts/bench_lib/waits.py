@@ -56,7 +56,7 @@ def _expiry(server, keys, fill_s):
 def _halving(server, keys):
     """The limit is set to half of what is used; the watch lasts as long as eviction takes, and longer."""
     _refill(server, keys)
-    fields = dict(line.split(":", 1) for line in server.call("INFO", "memory").splitlines() if ":" in line)
+    fields = server.info("memory")
     server.call("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
     half = int(fields["used_memory"]) // 2
     try:
@@ -67,26 +67,22 @@ def _halving(server, keys):
         server.settle(limit_s=30)
 
 
-def _saved(server):
-    fields = dict(line.split(":", 1) for line in server.call("INFO", "persistence").splitlines() if ":" in line)
-    return fields["rdb_bgsave_in_progress"] == "0", fields
-
-
-def _save(server, keys):
-    """BGSAVE under writes all over the keyspace; `save_s` is how long it took, `copied_bytes` what it had copied."""
-    _refill(server, keys)
+def _job(server, keys, begin, running, copied):
+    """A job begins under writes all over the keyspace; `job_s` is how long it took, `copied_bytes` what had been copied."""
     done = {}
 
     def wait_for_end():
         started = time.monotonic()
         while time.monotonic() - started < SAVE_LIMIT_S:
-            over, fields = _saved(server)
-            if over:
-                done.update(save_s=time.monotonic() - started, copied_bytes=int(fields["rdb_last_cow_size"]))
+            fields = server.info("persistence")
+            if all(fields[field] == "0" for field in running):
+                done.update(job_s=time.monotonic() - started, copied_bytes=int(fields[copied]))
                 return
             time.sleep(0.05)
 
-    server.call("BGSAVE")
+    reply = str(server.call(*begin))
+    if reply.startswith("-"):
+        raise RuntimeError(reply)
     watcher = threading.Thread(target=wait_for_end)
     watcher.start()
     seconds = max(5, keys // 500_000)
@@ -95,6 +91,25 @@ def _save(server, keys):
     )
     watcher.join()
     return result | done
+
+
+def _save(server, keys):
+    _refill(server, keys)
+    return _job(server, keys, ("BGSAVE",), ("rdb_bgsave_in_progress",), "rdb_last_cow_size")
+
+
+def _append(server, keys):
+    _refill(server, keys)
+    begin = ("CONFIG", "SET", "appendonly", "yes")
+    return _job(server, keys, begin, ("aof_rewrite_in_progress", "aof_rewrite_scheduled"), "aof_last_cow_size")
+
+
+def _rewrite(server, keys):
+    """The file is on already, from the phase before."""
+    try:
+        return _job(server, keys, ("BGREWRITEAOF",), ("aof_rewrite_in_progress", "aof_rewrite_scheduled"), "aof_last_cow_size")
+    finally:
+        server.call("CONFIG", "SET", "appendonly", "no")
 
 
 def _phases(server, keys):
@@ -125,6 +140,8 @@ def _phases(server, keys):
         return
     yield f"maxmemory halved over {keys:,} keys", lambda: _halving(server, keys)
     yield f"BGSAVE of {keys:,} keys at {SAVE_RATE:,} writes/s", lambda: _save(server, keys)
+    yield f"append-only file turned on with {keys:,} keys at {SAVE_RATE:,} writes/s", lambda: _append(server, keys)
+    yield f"BGREWRITEAOF of {keys:,} keys at {SAVE_RATE:,} writes/s", lambda: _rewrite(server, keys)
     server.call("FLUSHALL")
     yield f"{keys:,} keys expire at once", lambda: _expiry(server, keys, fill_s)
     for name, template in GIANTS:

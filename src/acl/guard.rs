@@ -46,6 +46,24 @@ pub fn log_in(
     Err(WRONG_PASSWORD)
 }
 
+/// Makes a client the user that its certificate names, if one may be it; else it stays who it was.
+pub fn log_in_by_certificate(instance: &mut Instance, session: &mut Session, name: &[u8]) {
+    let user = instance.users.get(name);
+    if let Some(user) = user.filter(|user| user.rights().is_enabled()) {
+        session.user = Rc::clone(user);
+        session.authenticated = true;
+        return;
+    }
+    let refusal = Refusal {
+        reason: Reason::Certificate,
+        scene: Scene::TopLevel,
+        object: Vec::new(),
+        user: name.to_vec(),
+        client: commands::client_list::line_of_other(instance, session),
+    };
+    add(instance, refusal);
+}
+
 /// Notes that the caller's request was refused, in the log and in the figures of INFO. (Each way to run a request has words
 /// of its own for the reply: see [`Denial`].)
 pub fn note_denial(context: &mut Context<'_>, args: Args<'_>, denial: Denial, scene: Scene) {
@@ -91,14 +109,41 @@ fn note(
         scene,
         object: object.to_vec(),
         user: user.to_vec(),
-        client: commands::client_list::line_of_caller(context, args),
+        client: client_line(context, args, scene),
     };
-    let instance = &mut *context.instance;
-    let count = match reason {
+    add(context.instance, refusal);
+}
+
+/// The client, as CLIENT LIST shows it. A script's caller is out on loan, unless the script was suspended: then nothing, and
+/// the log is to be signed once it is back.
+fn client_line(context: &Context<'_>, args: Args<'_>, scene: Scene) -> Vec<u8> {
+    if scene != Scene::Script {
+        return commands::client_list::line_of_caller(context, args);
+    }
+    let clients = &context.instance.clients;
+    let caller = clients.find(context.session.actor);
+    let caller = caller.and_then(|token| clients.get(token));
+    caller.map_or(Vec::new(), |caller| {
+        commands::client_list::line_of_other(context.instance, caller)
+    })
+}
+
+/// Says whose script it was of which commands were refused; the client may have left.
+#[inline]
+pub fn sign_log(instance: &mut Instance, caller: Option<&Session>) {
+    if instance.acl_log.has_unsigned() {
+        let line = caller.map(|caller| commands::client_list::line_of_other(instance, caller));
+        instance.acl_log.sign(line.as_deref().unwrap_or(b"gone"));
+    }
+}
+
+fn add(instance: &mut Instance, refusal: Refusal) {
+    let count = match refusal.reason {
         Reason::Command => &mut instance.stats.denied_commands,
         Reason::Key => &mut instance.stats.denied_keys,
         Reason::Channel => &mut instance.stats.denied_channels,
         Reason::Login => &mut instance.stats.denied_logins,
+        Reason::Certificate => &mut instance.stats.denied_certificates,
     };
     *count += 1;
     let capacity = usize::try_from(instance.config.acllog_max_len).unwrap_or(usize::MAX);

@@ -15,6 +15,8 @@ pub enum Reason {
     Channel,
     /// A name and a password that do not go together.
     Login,
+    /// The user that a client's certificate names, which nobody is or may be.
+    Certificate,
 }
 
 impl Reason {
@@ -25,6 +27,7 @@ impl Reason {
             Reason::Key => "key",
             Reason::Channel => "channel",
             Reason::Login => "auth",
+            Reason::Certificate => "tls-cert",
         }
     }
 }
@@ -53,10 +56,10 @@ impl Scene {
 pub struct Refusal {
     pub reason: Reason,
     pub scene: Scene,
-    /// The command, key or channel; of a login the command by which it was tried.
+    /// The command, key or channel; of a login the command by which it was tried, if it was by one.
     pub object: Vec<u8>,
     pub user: Vec<u8>,
-    /// The client, as CLIENT LIST shows it.
+    /// The client, as CLIENT LIST shows it. Empty until it is known: see [`AclLog::sign`].
     pub client: Vec<u8>,
 }
 
@@ -78,6 +81,8 @@ pub struct AclLogEntry {
 pub struct AclLog {
     entries: VecDeque<AclLogEntry>,
     next_id: u64,
+    /// Whether there are entries without a client.
+    has_unsigned: bool,
 }
 
 impl AclLog {
@@ -110,8 +115,25 @@ impl AclLog {
                 }
             }
         };
+        self.has_unsigned |= entry.refusal.client.is_empty();
         self.entries.push_front(entry);
         self.entries.truncate(capacity);
+    }
+
+    /// Whether there are refusals of which the client is not known yet: of a script's commands, whose caller nobody can look at
+    /// while it runs.
+    #[inline]
+    pub fn has_unsigned(&self) -> bool {
+        self.has_unsigned
+    }
+
+    /// Says of which client they are.
+    pub fn sign(&mut self, client: &[u8]) {
+        self.has_unsigned = false;
+        let refusals = self.entries.iter_mut().map(|entry| &mut entry.refusal);
+        refusals
+            .filter(|refusal| refusal.client.is_empty())
+            .for_each(|refusal| refusal.client = client.to_vec());
     }
 
     /// The newest entries, at most so many.
@@ -122,6 +144,7 @@ impl AclLog {
     /// Forgets all entries; the numbering goes on.
     pub fn reset(&mut self) {
         self.entries.clear();
+        self.has_unsigned = false;
     }
 }
 
@@ -165,6 +188,23 @@ mod tests {
         log.reset();
         log.add(refusal("a"), 120_001, 128);
         assert_eq!(shown(&log), [(4, 1, "a".into())]);
+    }
+
+    #[test]
+    fn what_is_not_signed_is_signed_later() {
+        let mut log = AclLog::default();
+        log.add(refusal("a"), 0, 128);
+        assert!(!log.has_unsigned());
+        let unsigned = Refusal {
+            client: Vec::new(),
+            ..refusal("b")
+        };
+        log.add(unsigned, 0, 128);
+        assert!(log.has_unsigned());
+        log.sign(b"id=2");
+        assert!(!log.has_unsigned());
+        let clients: Vec<_> = log.newest(2).map(|entry| &entry.refusal.client).collect();
+        assert_eq!(clients, [b"id=2", b"id=1"]);
     }
 
     #[test]

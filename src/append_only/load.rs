@@ -6,7 +6,10 @@
 use std::collections::VecDeque;
 use std::fs::OpenOptions;
 use std::io;
+use std::ops::Range;
 use std::path::PathBuf;
+
+use smallvec::SmallVec;
 
 use crate::acl::{Users, guard};
 use crate::command::spec::Group;
@@ -14,6 +17,7 @@ use crate::command::{CommandId, Context};
 use crate::config::system_reason;
 use crate::disk::{FileReader, Read, Wake};
 use crate::instance::Instance;
+use crate::logging;
 use crate::net::address::Address;
 use crate::persistence::aof::{AppendedReader, Found, Malformed, Manifest};
 use crate::persistence::snapshot::{Duplicates, LoadStep, Loader, begins_snapshot};
@@ -23,9 +27,10 @@ use crate::scripting::run;
 use crate::session::{Session, Token};
 
 use super::Places;
+use super::foresight::Foresight;
 
 /// Commands carried out in one step.
-const STEP_COMMANDS: usize = 16;
+const STEP_COMMANDS: usize = 32;
 /// Nobody's token.
 const NOBODY: Token = Token {
     slot: u32::MAX,
@@ -43,7 +48,7 @@ pub struct Replay {
     reply: Reply,
     /// The commands since MULTI.
     transaction: Option<Vec<OwnedArgs>>,
-    /// Those of a whole transaction that are to be carried out before anything else.
+    /// Commands that wait for a script that takes long.
     pending: VecDeque<OwnedArgs>,
     wake: Wake,
     started_ms: i64,
@@ -72,6 +77,7 @@ struct Open {
     begin: u64,
     /// Where the last whole unit ends.
     valid: u64,
+    foresight: Foresight,
     has_ended: bool,
 }
 
@@ -221,6 +227,7 @@ impl Replay {
             started_us: instance.clock.monotonic_us(),
             begin: 0,
             valid: 0,
+            foresight: Foresight::default(),
             has_ended: false,
         });
         // Each part says which database it is for.
@@ -294,31 +301,105 @@ impl Replay {
         instance: &mut Instance,
         open: &mut Open,
     ) -> Result<Stepped, String> {
+        if let Some(stepped) = self.run_pending(instance, &open.part)? {
+            return Ok(stepped);
+        }
         let Content::Commands(reader) = &mut open.content else {
             return Ok(Stepped::More);
         };
-        for _ in 0..STEP_COMMANDS {
-            if instance.scripting.busy().is_some() {
-                // What follows builds on what the script does, which a job takes further.
-                return Ok(Stepped::NeedsScript);
-            }
-            if let Some(next) = self.pending.pop_front() {
-                self.run(instance, next.as_args(), &open.part)?;
-                continue;
-            }
-            let found = reader
-                .advance()
-                .map_err(|malformed| open.part.bad_format(&malformed))?;
-            match found {
-                Found::Incomplete => return Ok(Stepped::NeedsInput),
-                Found::Time(_) | Found::Annotation => {}
-                Found::Command => self.take_command(instance, reader, &open.part)?,
-            }
-            if self.transaction.is_none() {
-                open.valid = open.begin + reader.offset();
+        reader.forget();
+        let mut found: SmallVec<[Coming; STEP_COMMANDS]> = SmallVec::new();
+        let mut outcome = Ok(Stepped::More);
+        while found.len() < STEP_COMMANDS {
+            match reader.find_more() {
+                Ok(Found::Command) => found.push(self.fetch(instance, reader)),
+                Ok(Found::Time(_) | Found::Annotation) => {}
+                Ok(Found::Incomplete) => {
+                    outcome = Ok(Stepped::NeedsInput);
+                    break;
+                }
+                Err(malformed) => {
+                    outcome = Err(open.part.bad_format(&malformed));
+                    break;
+                }
             }
         }
-        Ok(Stepped::More)
+        let (keyspace, database) = (&instance.keyspace, self.session.database);
+        let hashes = || found.iter().filter_map(|coming| Some(coming.key?.1));
+        hashes().for_each(|hash| keyspace.prefetch_bucket(database, hash));
+        hashes().for_each(|hash| keyspace.prefetch_record(database, hash));
+        for coming in found {
+            let end = coming.end;
+            self.take_command(instance, reader, coming, &open.part)?;
+            if self.transaction.is_none() {
+                open.valid = open.begin + end;
+            }
+        }
+        let loaded = open.begin + reader.offset();
+        if self.transaction.is_none() && outcome.is_ok() {
+            open.valid = loaded;
+        }
+        let (keyspace, database) = (&mut instance.keyspace, self.session.database);
+        let length = open.file.length();
+        open.foresight.update(keyspace, database, loaded, length);
+        match self.is_put_off(instance) && outcome.is_ok() {
+            true => Ok(Stepped::More),
+            false => outcome,
+        }
+    }
+
+    /// Whether commands wait for a script that takes long: what follows builds on what it does. A job takes it further.
+    fn is_put_off(&self, instance: &Instance) -> bool {
+        instance.scripting.busy().is_some() || !self.pending.is_empty()
+    }
+
+    /// Carries commands out that were put off; gives what the step has come to, if there were any.
+    fn run_pending(
+        &mut self,
+        instance: &mut Instance,
+        part: &PartToLoad,
+    ) -> Result<Option<Stepped>, String> {
+        for _ in 0..STEP_COMMANDS {
+            if instance.scripting.busy().is_some() {
+                return Ok(Some(Stepped::NeedsScript));
+            }
+            let Some(next) = self.pending.pop_front() else {
+                return Ok(None);
+            };
+            self.run(instance, next.as_args(), part)?;
+        }
+        Ok(Some(Stepped::More))
+    }
+
+    fn run_or_put_off(
+        &mut self,
+        instance: &mut Instance,
+        args: Args<'_>,
+        part: &PartToLoad,
+    ) -> Result<(), String> {
+        if self.is_put_off(instance) {
+            self.pending.push_back(args.to_owned());
+            return Ok(());
+        }
+        self.run(instance, args, part)
+    }
+
+    /// Has what the command found last will look up brought near: the next one is found meanwhile.
+    fn fetch(&self, instance: &Instance, reader: &AppendedReader) -> Coming {
+        let database = self.session.database;
+        let subject = (reader.len() > 1).then(|| reader.argument(1));
+        let command = instance.commands.resolve(reader.argument(0), subject);
+        let place = command.map_or(0, |command| command.first_key as usize);
+        let key = (place > 0 && place < reader.len()).then(|| {
+            let hash = instance.keyspace.hash(reader.argument(place));
+            instance.keyspace.prefetch_segment(database, hash);
+            (place, hash)
+        });
+        Coming {
+            arguments: reader.last_arguments(),
+            end: reader.offset(),
+            key,
+        }
     }
 
     /// Carries a command out, unless it is part of a transaction, whose commands are carried out at its end.
@@ -326,9 +407,11 @@ impl Replay {
         &mut self,
         instance: &mut Instance,
         reader: &AppendedReader,
+        coming: Coming,
         part: &PartToLoad,
     ) -> Result<(), String> {
-        let words: smallvec::SmallVec<[&[u8]; WORDS_INLINE]> = reader.arguments().collect();
+        let words: SmallVec<[&[u8]; WORDS_INLINE]> =
+            reader.arguments_at(coming.arguments).collect();
         let args = Args::from_slices(&words);
         let is = |name: &str| args.len() == 1 && args.at(0).eq_ignore_ascii_case(name.as_bytes());
         if is("multi") {
@@ -336,8 +419,9 @@ impl Replay {
             return Ok(());
         }
         if is("exec") {
-            self.pending
-                .extend(self.transaction.take().unwrap_or_default());
+            for queued in self.transaction.take().unwrap_or_default() {
+                self.run_or_put_off(instance, queued.as_args(), part)?;
+            }
             return Ok(());
         }
         match &mut self.transaction {
@@ -345,7 +429,14 @@ impl Replay {
                 queued.push(args.to_owned());
                 Ok(())
             }
-            None => self.run(instance, args, part),
+            None => {
+                if let Some((place, hash)) = coming.key {
+                    instance.keyspace.remember_hash(args.at(place), hash);
+                }
+                let result = self.run_or_put_off(instance, args, part);
+                instance.keyspace.forget_hash();
+                result
+            }
         }
     }
 
@@ -381,7 +472,8 @@ impl Replay {
         Ok(())
     }
 
-    fn end_part(&mut self, instance: &mut Instance, open: Open) -> Result<(), String> {
+    fn end_part(&mut self, instance: &mut Instance, mut open: Open) -> Result<(), String> {
+        open.foresight.end(&mut instance.keyspace);
         self.done_bytes += open.file.length();
         let rest = matches!(&open.content, Content::Commands(reader) if reader.has_rest());
         let is_torn = rest || self.transaction.take().is_some();
@@ -403,6 +495,15 @@ impl Replay {
         );
         Ok(())
     }
+}
+
+/// A command that was found and is not carried out yet.
+struct Coming {
+    arguments: Range<usize>,
+    /// Where it ends.
+    end: u64,
+    /// Which argument is its first key, and the hash of that.
+    key: Option<(usize, u64)>,
 }
 
 /// What a step of a part has come to.
@@ -506,5 +607,6 @@ fn with_time_held<R>(
 /// A command that failed has failed when it was first carried out, or is of another version.
 fn note_error(instance: &Instance, command: CommandId, text: &str) {
     let name = &instance.commands.get(command).full_name;
+    let text = logging::user_data(text.as_bytes());
     log::debug!("'{name}' of the append-only file: {text}");
 }

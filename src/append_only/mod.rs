@@ -16,6 +16,7 @@
 
 pub mod check;
 mod files;
+mod foresight;
 mod load;
 mod log;
 mod rewrite;
@@ -105,6 +106,8 @@ pub struct AppendOnly {
     released: usize,
     /// How long the last sync took, in µs.
     sync_us: u64,
+    /// The same of one that replies waited for, until somebody asks.
+    awaited_sync_us: Option<u64>,
     failure: Option<Failure>,
     /// What cannot be written for that.
     unwritten: Option<Unwritten>,
@@ -335,6 +338,11 @@ impl AppendOnly {
         });
     }
 
+    /// How long the last sync took that replies waited for, in µs; once.
+    pub fn take_awaited_sync_us(&mut self) -> Option<u64> {
+        self.awaited_sync_us.take()
+    }
+
     /// Takes in what threads have done.
     fn collect(&mut self, now_us: u64, held: usize) {
         while let Some((ticket, outcome)) = self.syncer.as_ref().and_then(Worker::next_outcome) {
@@ -349,6 +357,7 @@ impl AppendOnly {
         }
         if self.settings.policy == AppendFsync::Always {
             self.sync_due_us = now_us + self.sync_us / GATHERING_PART;
+            self.awaited_sync_us = Some(self.sync_us);
         }
         match outcome {
             Ok(()) => {

@@ -141,7 +141,7 @@ fn flags_of(instance: &Instance, session: &Session, command: &Command, args: Arg
 }
 
 /// Commands that need a permission of their own.
-const GUARDED: FlagSet = FlagSet::of(&[Flag::Debug]);
+const GUARDED: FlagSet = FlagSet::of(&[Flag::Debug, Flag::Modules]);
 
 /// Commands that look at keys or change them.
 const KEYSPACE_ACCESS: FlagSet = FlagSet::of(&[Flag::ReadOnly, Flag::Write, Flag::MayReplicate]);
@@ -166,29 +166,36 @@ fn check_permission(
     command: &Command,
 ) -> Result<(), CommandError> {
     match command.flags.intersects(GUARDED) {
-        true => check_debug(instance, session, command),
+        true => check_guarded(instance, session, command),
         false => Ok(()),
     }
 }
 
 #[cold]
-fn check_debug(
+fn check_guarded(
     instance: &Instance,
     session: &Session,
     command: &Command,
 ) -> Result<(), CommandError> {
-    let allowed = instance
-        .config
-        .enable_debug_command
-        .allows(session.address.is_local());
-    if allowed || !command.flags.has(Flag::Debug) {
-        return Ok(());
+    let config = &instance.config;
+    let (permission, refusal) = match command.flags.has(Flag::Debug) {
+        true => (
+            config.enable_debug_command,
+            "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", \
+             you can run it from a local connection, otherwise you need to set this option in the \
+             configuration file, and then restart the server.",
+        ),
+        false => (
+            config.enable_module_command,
+            "ERR MODULE command not allowed. If the enable-module-command option is set to \"local\", \
+             you can run it from a local connection, otherwise you need to set this option in the \
+             configuration file, and then restart the server.",
+        ),
+    };
+    match permission.allows(session.address.is_local()) {
+        true => Ok(()),
+        false => Err(CommandError::fixed(refusal)),
     }
-    Err(CommandError::fixed(
-        "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", \
-         you can run it from a local connection, otherwise you need to set this option in the \
-         configuration file, and then restart the server.",
-    ))
 }
 
 /// Whether the state of the server lets a command with these flags run: no script holds it up, and data are there and can be saved.

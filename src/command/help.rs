@@ -45,7 +45,7 @@ pub fn reply_help(context: &mut Context<'_>, lines: &[impl AsRef<str>]) {
     ));
     lines.iter().for_each(|line| reply.simple(line.as_ref()));
     reply.simple("HELP");
-    reply.simple("    Print this help.");
+    reply.simple("    Prints this help.");
 }
 
 /// Syntax and summary of every subcommand but HELP.

@@ -102,6 +102,8 @@ pub enum Flag {
     Secret,
     /// Behind `enable-debug-command`.
     Debug,
+    /// Behind `enable-module-command`.
+    Modules,
     /// Its time is mostly waiting on purpose: left out of latency figures.
     NoLatency,
     /// For the server's own use: COMMAND DOCS marks it `syscmd`.

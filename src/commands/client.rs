@@ -127,7 +127,7 @@ const HELP: &[&str] = &[
     "NO-TOUCH (ON|OFF)",
     "    Leave the access times of the keys that this connection reads alone.",
     "HELP",
-    "    Print this help.",
+    "    Prints this help.",
 ];
 
 pub(super) fn help(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {

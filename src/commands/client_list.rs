@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use crate::command::{Args, CommandError, CommandId, CommandResult, Context};
+use crate::instance::Instance;
 use crate::pubsub::Topic;
 use crate::resp::{Protocol, Reply, number};
 use crate::session::{Close, Mode, Session};
@@ -22,7 +23,7 @@ struct Portrait<'a> {
     reply: &'a Reply,
     command: Option<CommandId>,
     argument_bytes: usize,
-    now_ms: i64,
+    is_caller: bool,
 }
 
 impl<'a> Portrait<'a> {
@@ -32,17 +33,17 @@ impl<'a> Portrait<'a> {
             reply: context.reply,
             command: context.session.last_command.or(Some(context.command)),
             argument_bytes: args.total_bytes(),
-            now_ms: context.instance.now_ms(),
+            is_caller: true,
         }
     }
 
-    fn of_other(context: &Context<'_>, session: &'a Session) -> Portrait<'a> {
+    fn of_other(session: &'a Session) -> Portrait<'a> {
         Portrait {
             session,
             reply: &session.reply,
             command: session.last_command,
             argument_bytes: session.traffic.argument_bytes + waiting_bytes(session),
-            now_ms: context.instance.now_ms(),
+            is_caller: false,
         }
     }
 
@@ -62,7 +63,11 @@ fn waiting_bytes(session: &Session) -> usize {
 
 pub(super) fn info(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let mut text = Vec::new();
-    write_line(&mut text, context, &Portrait::of_caller(context, args));
+    write_line(
+        &mut text,
+        context.instance,
+        &Portrait::of_caller(context, args),
+    );
     context.reply.verbatim("txt", &text);
     Ok(())
 }
@@ -91,7 +96,19 @@ pub(super) fn list(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 /// The caller's line without its end, as ACL LOG shows it.
 pub fn line_of_caller(context: &Context<'_>, args: Args<'_>) -> Vec<u8> {
     let mut text = Vec::new();
-    write_line(&mut text, context, &Portrait::of_caller(context, args));
+    write_line(
+        &mut text,
+        context.instance,
+        &Portrait::of_caller(context, args),
+    );
+    text.pop();
+    text
+}
+
+/// The same of a client whose command does not run at present.
+pub fn line_of_other(instance: &Instance, session: &Session) -> Vec<u8> {
+    let mut text = Vec::new();
+    write_line(&mut text, instance, &Portrait::of_other(session));
     text.pop();
     text
 }
@@ -105,14 +122,12 @@ fn write_lines(
 ) {
     let clients = &context.instance.clients;
     let others = clients.iter().filter(|session| session.close != Close::Now);
-    let mut portraits: Vec<_> = others
-        .map(|session| Portrait::of_other(context, session))
-        .collect();
+    let mut portraits: Vec<_> = others.map(Portrait::of_other).collect();
     portraits.push(Portrait::of_caller(context, args));
     portraits.retain(|portrait| wanted(portrait.session));
     portraits.sort_unstable_by_key(|portrait| portrait.session.id);
     for portrait in &portraits {
-        write_line(text, context, portrait);
+        write_line(text, context.instance, portrait);
     }
 }
 
@@ -122,36 +137,31 @@ fn write_line_of(text: &mut Vec<u8>, context: &Context<'_>, args: Args<'_>, id: 
         return;
     };
     if id == context.session.id {
-        return write_line(text, context, &Portrait::of_caller(context, args));
+        return write_line(text, context.instance, &Portrait::of_caller(context, args));
     }
     let clients = &context.instance.clients;
     let other = clients.find(id).and_then(|token| clients.get(token));
     if let Some(session) = other.filter(|session| session.close != Close::Now) {
-        write_line(text, context, &Portrait::of_other(context, session));
+        write_line(text, context.instance, &Portrait::of_other(session));
     }
 }
 
-fn write_line(text: &mut Vec<u8>, context: &Context<'_>, portrait: &Portrait<'_>) {
-    let Portrait {
-        session,
-        reply,
-        now_ms,
-        ..
-    } = *portrait;
-    let tracker = context.instance.tracking.tracker(session.id);
-    write_identity(text, session, &flags(context, session), now_ms);
+fn write_line(text: &mut Vec<u8>, instance: &Instance, portrait: &Portrait<'_>) {
+    let Portrait { session, reply, .. } = *portrait;
+    let tracker = instance.tracking.tracker(session.id);
+    write_identity(text, session, &flags(instance, session), instance.now_ms());
     let pending_bytes = reply.len();
     let first_bytes = pending_bytes.min(REPLY_PIECE_BYTES);
     let beyond_bytes = pending_bytes - first_bytes;
     let is_blocked_writing = pending_bytes > 0 && !session.flush_queued;
-    let events = if is_blocked_writing && session.id != context.session.id {
+    let events = if is_blocked_writing && !portrait.is_caller {
         "rw"
     } else {
         "r"
     };
     let command = portrait
         .command
-        .map_or("NULL", |id| &context.instance.commands.get(id).full_name);
+        .map_or("NULL", |id| &instance.commands.get(id).full_name);
     let protocol = if reply.protocol() == Protocol::Resp3 {
         3
     } else {
@@ -162,7 +172,7 @@ fn write_line(text: &mut Vec<u8>, context: &Context<'_>, portrait: &Portrait<'_>
         let subscriptions = session.subscriptions.as_ref();
         subscriptions.map_or(0, |subscriptions| subscriptions.of(topic).len())
     };
-    let transaction = session.transaction.as_ref();
+    let unit = session.unit();
     // INVARIANT: writing to memory does not fail.
     let _ = write!(
         text,
@@ -173,11 +183,11 @@ fn write_line(text: &mut Vec<u8>, context: &Context<'_>, portrait: &Portrait<'_>
         subscribed(Topic::Channel),
         subscribed(Topic::Pattern),
         subscribed(Topic::ShardChannel),
-        transaction.map_or(-1, |transaction| transaction.len() as i64),
+        unit.map_or(-1, |unit| unit.commands as i64),
         traffic.query_bytes,
         traffic.query_free_bytes,
         portrait.argument_bytes,
-        transaction.map_or(0, |transaction| transaction.memory()),
+        unit.map_or(0, |unit| unit.bytes),
         reply.capacity().min(REPLY_PIECE_BYTES),
         session
             .reply_peak_bytes
@@ -212,15 +222,15 @@ fn write_identity(text: &mut Vec<u8>, session: &Session, flags: &str, now_ms: i6
 }
 
 /// One letter for each thing that is special about a client, or `N`.
-fn flags(context: &Context<'_>, session: &Session) -> String {
-    let tracker = context.instance.tracking.tracker(session.id);
+fn flags(instance: &Instance, session: &Session) -> String {
+    let tracker = instance.tracking.tracker(session.id);
     let is_broken = tracker.is_some_and(|tracker| tracker.is_broken);
     let broadcasts = tracker.is_some_and(|tracker| tracker.mode == TrackingMode::Broadcast);
-    let watches = &context.instance.transactions.watches;
+    let watches = &instance.transactions.watches;
     let letters = [
         (session.mode == Mode::Monitor, 'O'),
         (session.subscriptions.is_some(), 'P'),
-        (session.transaction.is_some(), 'x'),
+        (session.unit().is_some(), 'x'),
         (session.blocked.is_some(), 'b'),
         (tracker.is_some(), 't'),
         (is_broken, 'R'),

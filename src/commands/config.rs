@@ -134,6 +134,12 @@ fn set(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         .chunks_exact(2)
         .map(|pair| (pair[0], pair[1]))
         .collect();
+    let is_secret = |name: &[u8]| crate::config::find(name).is_some_and(|found| found.is_sensitive);
+    for (number, (name, _)) in pairs.iter().enumerate() {
+        if is_secret(name) {
+            context.session.redacted.push(number * 2 + 3);
+        }
+    }
     let asked = SetContext {
         is_local_client: context.session.address.is_local(),
         is_loading: context.instance.is_loading(),

@@ -24,13 +24,23 @@ static APPLIERS: &[(&str, Apply)] = &[
     ("bind", |instance, _| {
         listen_anew(
             instance,
-            &Transport::ALL,
+            &Transport::OF_CLIENTS,
             "Failed to bind to specified addresses.",
         )
     }),
     ("tls-port", |instance, _| {
         configure_tls(instance)?;
         listen_anew(instance, &[Transport::Tls], PORT_REFUSAL)
+    }),
+    ("metrics-port", |instance, _| {
+        listen_anew(instance, &[Transport::Metrics], PORT_REFUSAL)
+    }),
+    ("metrics-bind", |instance, _| {
+        listen_anew(
+            instance,
+            &[Transport::Metrics],
+            "Failed to bind to specified addresses.",
+        )
     }),
     ("tls-cert-file", |instance, _| configure_tls(instance)),
     ("tls-key-file", |instance, _| configure_tls(instance)),
@@ -85,6 +95,10 @@ static APPLIERS: &[(&str, Apply)] = &[
         let password = &instance.config.requirepass;
         instance.users.set_default_password(password);
         Ok(())
+    }),
+    ("oom-score-adj", |instance, _| adjust_oom_score(instance)),
+    ("oom-score-adj-values", |instance, _| {
+        adjust_oom_score(instance)
     }),
     ("maxmemory", |instance, _| {
         warn_of_small_limit(instance);
@@ -171,6 +185,13 @@ fn make_room_for_clients(instance: &mut Instance, before: &Config) -> Result<(),
         ));
     }
     Ok(())
+}
+
+fn adjust_oom_score(instance: &mut Instance) -> Result<(), String> {
+    instance.adjust_oom_score().map_err(|error| {
+        log::warn!("Unable to write oom_score_adj: {}", system_reason(&error));
+        "Failed to apply new oom_score_adj configuration, check server logs.".to_string()
+    })
 }
 
 fn enter_folder(instance: &Instance) -> Result<(), String> {

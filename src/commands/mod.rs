@@ -26,6 +26,7 @@ pub mod keys;
 pub mod latency;
 pub mod lists;
 pub mod memory;
+pub mod modules;
 pub mod object;
 pub mod pubsub;
 pub mod saving;
@@ -72,6 +73,7 @@ pub static FAMILIES: &[&[CommandSpec]] = &[
     lists::moves::COMMANDS,
     lists::blocking::COMMANDS,
     memory::COMMANDS,
+    modules::COMMANDS,
     object::COMMANDS,
     pubsub::COMMANDS,
     saving::COMMANDS,

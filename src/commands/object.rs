@@ -1,8 +1,7 @@
 //! How a key is stored and used: OBJECT.
 
-use crate::command::help::reply_help;
-use crate::command::spec::{Argument, Category, CommandSpec, Flag, KeyFlag, KeySpec};
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::command::spec::{Argument, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec};
+use crate::command::{Args, CommandError, CommandResult, Context, help};
 use crate::instance::Instance;
 use crate::keyspace::Value;
 
@@ -45,16 +44,7 @@ pub static COMMANDS: &[CommandSpec] = &[CommandSpec {
             handler: frequency,
             ..INSPECTION
         },
-        CommandSpec {
-            name: "help",
-            arity: 2,
-            flags: &[Flag::Loading, Flag::Stale],
-            categories: &[Category::Keyspace],
-            since: "6.2.0",
-            summary: "Describes the subcommands.",
-            handler: help,
-            ..CommandSpec::DEFAULT
-        },
+        help::subcommand(Group::Generic, "6.2.0", &[Category::Keyspace]),
         CommandSpec {
             name: "idletime",
             summary: "Tells for how many seconds a key has not been used.",
@@ -94,27 +84,6 @@ fn frequency(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         ));
     };
     reply.integer(i64::from(frequency));
-    Ok(())
-}
-
-fn help(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
-    reply_help(
-        context,
-        &[
-            "ENCODING <key>",
-            "    Return the kind of internal representation used in order to store the value",
-            "    associated with a <key>.",
-            "FREQ <key>",
-            "    Return the access frequency index of the <key>. The returned integer is",
-            "    proportional to the logarithm of the recent access frequency of the key.",
-            "IDLETIME <key>",
-            "    Return the idle time of the <key>, that is the approximated number of",
-            "    seconds elapsed since the last access to the key.",
-            "REFCOUNT <key>",
-            "    Return the number of references of the value associated with the specified",
-            "    <key>.",
-        ],
-    );
     Ok(())
 }
 

@@ -22,6 +22,15 @@ const SUBSCRIBING: &[Flag] = &[
     Flag::WhileSubscribed,
 ];
 
+/// While writes are paused messages wait as well, so that replicas get both in order.
+const PUBLISHING: &[Flag] = &[
+    Flag::PubSub,
+    Flag::Loading,
+    Flag::Stale,
+    Flag::Fast,
+    Flag::MayReplicate,
+];
+
 /// The family's commands.
 pub static COMMANDS: &[CommandSpec] = &[
     CommandSpec {
@@ -80,7 +89,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         name: "publish",
         arity: 3,
         channels: Channels::First,
-        flags: &[Flag::PubSub, Flag::Loading, Flag::Stale, Flag::Fast],
+        flags: PUBLISHING,
         group: Group::PubSub,
         since: "2.0.0",
         complexity: "O(N+M) where N is the number of the channel's listeners and M that of the patterns that begin as the channel does.",
@@ -124,7 +133,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         name: "spublish",
         arity: 3,
         channels: Channels::Declared,
-        flags: &[Flag::PubSub, Flag::Loading, Flag::Stale, Flag::Fast],
+        flags: PUBLISHING,
         keys: &[KeySpec::one(&[KeyFlag::NotKey], 1)],
         group: Group::PubSub,
         since: "7.0.0",

@@ -7,7 +7,7 @@ use crate::command::call;
 use crate::command::spec::{Argument, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec};
 use crate::command::{Args, CommandError, CommandResult, Context};
 use crate::instance::Instance;
-use crate::session::{Blocked, Session};
+use crate::session::{Blocked, Executing, Session};
 use crate::transaction::{Found, Rest, Transaction};
 
 /// The flags of those that a transaction does not queue, but for EXEC.
@@ -169,6 +169,10 @@ fn run(context: &mut Context<'_>, transaction: Box<Transaction>) {
 /// Runs commands until all have been, or a script among them is suspended; gives the number of the next one.
 fn run_from(context: &mut Context<'_>, transaction: &Transaction, first: usize) -> usize {
     let could_block = !std::mem::replace(&mut context.session.deny_blocking, true);
+    context.session.executing = Some(Executing {
+        commands: transaction.len(),
+        bytes: transaction.memory(),
+    });
     let mut next = first;
     for (queued, args) in transaction.iter().skip(first) {
         next += 1;
@@ -192,6 +196,9 @@ fn run_from(context: &mut Context<'_>, transaction: &Transaction, first: usize) 
         }
     }
     context.session.deny_blocking = !could_block;
+    if context.session.blocked != Some(Blocked::Script) {
+        context.session.executing = None;
+    }
     next
 }
 

@@ -1,8 +1,8 @@
 //! The typed settings: one public field for each directive, named as the directive with `_` for `-`.
 
 use super::values::{
-    AppendFsync, AuthClients, ClientMemoryLimit, DumpSanitizing, EndpointType, KeyspaceEvents,
-    LogLevel, MaxmemoryPolicy, OomScoreAdjust, OutputBufferLimits, PrimaryAddress,
+    AppendFsync, AuthClients, CertificateUser, ClientMemoryLimit, DumpSanitizing, EndpointType,
+    KeyspaceEvents, LogLevel, MaxmemoryPolicy, OomScoreAdjust, OutputBufferLimits, PrimaryAddress,
     PropagationErrorBehavior, ProtectedAction, PubsubDefault, ReplicaDisklessLoad, SavePoint,
     ShutdownFlags, Supervision, SyslogFacility,
 };
@@ -377,6 +377,12 @@ settings! {
     /// Bus port to announce (0: the real one).
     cluster_announce_bus_port: u16,
 
+    // Metrics.
+    /// Port of the metrics (0: none).
+    metrics_port: u16,
+    /// Addresses of that port.
+    metrics_bind: Vec<String>,
+
     // TLS.
     /// TLS port (0: no TLS listener).
     tls_port: u16,
@@ -400,6 +406,8 @@ settings! {
     tls_ca_cert_dir: String,
     /// Whether clients need a certificate.
     tls_auth_clients: AuthClients,
+    /// Which user clients are by their certificates.
+    tls_auth_clients_user: CertificateUser,
     /// Use TLS towards the primary.
     tls_replication: bool,
     /// Use TLS on the cluster bus.

@@ -45,38 +45,66 @@ fn join<Item: ToString>(items: impl IntoIterator<Item = Item>) -> String {
 pub(super) mod bind {
     use super::*;
 
-    const MOST_ADDRESSES: usize = 16;
-
     pub fn read(config: &Config) -> String {
         config.bind.join(" ")
     }
 
     pub fn write(config: &mut Config, arguments: &[&[u8]]) -> Result<(), String> {
-        if arguments.len() > MOST_ADDRESSES {
-            return Err("Too many bind addresses specified.".into());
-        }
-        config.bind = match arguments {
-            [b""] => Vec::new(),
-            _ => arguments
-                .iter()
-                .map(|address| parse::text(address))
-                .collect::<Result<_, _>>()?,
-        };
+        config.bind = addresses(arguments)?;
         Ok(())
     }
 
     pub fn lines(config: &Config, directive: &'static Directive) -> Vec<RewriteLine> {
-        if config.bind.is_empty() {
-            line(directive, "\"\"", true)
-        } else if is_changed(config, directive) {
-            line(
-                directive,
-                &join(config.bind.iter().map(|address| file_word(address))),
-                true,
-            )
-        } else {
-            Vec::new()
-        }
+        address_lines(&config.bind, config, directive)
+    }
+}
+
+/// `metrics-bind`: addresses.
+pub(super) mod metrics_bind {
+    use super::*;
+
+    pub fn read(config: &Config) -> String {
+        config.metrics_bind.join(" ")
+    }
+
+    pub fn write(config: &mut Config, arguments: &[&[u8]]) -> Result<(), String> {
+        config.metrics_bind = addresses(arguments)?;
+        Ok(())
+    }
+
+    pub fn lines(config: &Config, directive: &'static Directive) -> Vec<RewriteLine> {
+        address_lines(&config.metrics_bind, config, directive)
+    }
+}
+
+const MOST_ADDRESSES: usize = 16;
+
+/// Addresses to listen on, one an argument; none for a lone empty one.
+fn addresses(arguments: &[&[u8]]) -> Result<Vec<String>, String> {
+    if arguments.len() > MOST_ADDRESSES {
+        return Err("Too many bind addresses specified.".into());
+    }
+    match arguments {
+        [b""] => Ok(Vec::new()),
+        _ => Ok(arguments
+            .iter()
+            .map(|address| parse::text(address))
+            .collect::<Result<_, _>>()?),
+    }
+}
+
+fn address_lines(
+    addresses: &[String],
+    config: &Config,
+    directive: &'static Directive,
+) -> Vec<RewriteLine> {
+    if addresses.is_empty() {
+        line(directive, "\"\"", true)
+    } else if is_changed(config, directive) {
+        let words = addresses.iter().map(|address| file_word(address));
+        line(directive, &join(words), true)
+    } else {
+        Vec::new()
     }
 }
 

@@ -188,7 +188,18 @@ named! {
 }
 
 named! {
-    /// How the kernel's OOM score would be changed (`oom-score-adj`).
+    /// Which user a TLS client is by its certificate (`tls-auth-clients-user`).
+    CertificateUser {
+        /// None: it must log in.
+        #[default]
+        Off,
+        /// The one that is called as the certificate's first common name.
+        CommonName,
+    } words { "off" => Off, "CN" => CommonName, }
+}
+
+named! {
+    /// How the kernel's OOM score is changed (`oom-score-adj`).
     OomScoreAdjust {
         /// Not at all.
         #[default]

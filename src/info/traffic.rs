@@ -1,6 +1,7 @@
 //! The sections on who asks and what is done: Clients, Stats, Debug.
 
 use crate::pubsub::Topic;
+use crate::server::figures::{Job, Phase};
 use crate::session::{Blocked, Close};
 
 use super::{Facts, Field};
@@ -105,7 +106,7 @@ pub(super) static STATS: &[Field] = &[
             .to_string()
     }),
     Field::of("expire_cycle_cpu_milliseconds", |facts| {
-        (facts.instance.loop_figures.expiry_ns / 1_000_000).to_string()
+        (facts.instance.loop_figures.job(Job::Expiry).sum_ns / 1_000_000).to_string()
     }),
     Field::of("evicted_keys", |facts| {
         facts.instance.keyspace.stats.evicted_keys.to_string()
@@ -183,10 +184,10 @@ pub(super) static STATS: &[Field] = &[
         command_micros(facts).to_string()
     }),
     Field::of("eventloop_duration_serving_sum", |facts| {
-        micros(facts.instance.loop_figures.serving_ns)
+        micros(facts.instance.loop_figures.phase_ns(Phase::Serving))
     }),
     Field::of("eventloop_duration_jobs_sum", |facts| {
-        micros(facts.instance.loop_figures.jobs_ns)
+        micros(facts.instance.loop_figures.phase_ns(Phase::Jobs))
     }),
     Field::of("eventloop_jobs_overruns", |facts| {
         facts.instance.loop_figures.job_overruns.to_string()
@@ -212,11 +213,16 @@ pub(super) static STATS: &[Field] = &[
     Field::of("acl_access_denied_channel", |facts| {
         facts.instance.stats.denied_channels.to_string()
     }),
+    Field::of("acl_access_denied_tls_cert", |facts| {
+        facts.instance.stats.denied_certificates.to_string()
+    }),
 ];
 
 /// Section Debug.
 pub(super) static DEBUG: &[Field] = &[
-    Field::fixed("eventloop_duration_aof_sum", "0"),
+    Field::of("eventloop_duration_aof_sum", |facts| {
+        micros(facts.instance.loop_figures.appending_ns)
+    }),
     Field::of("eventloop_duration_cron_sum", |facts| {
         micros(facts.instance.loop_figures.cron_ns)
     }),

@@ -86,6 +86,8 @@ pub struct Changes {
     observed: bool,
     event_classes: u16,
     log: Vec<Change>,
+    /// Of the keys in the log.
+    key_bytes: usize,
     interest: Interest,
     /// What is passed on of them.
     pub propagation: Propagation,
@@ -162,6 +164,7 @@ impl Changes {
             self.log.push(Change::Wanted(id));
         }
         if self.observed {
+            self.key_bytes += key.len();
             self.log.push(Change::Modified {
                 database,
                 key: key.to_vec(),
@@ -181,6 +184,7 @@ impl Changes {
     #[inline]
     pub fn notify(&mut self, class: EventClass, event: &'static str, database: usize, key: &[u8]) {
         if self.event_classes & class as u16 != 0 {
+            self.key_bytes += key.len();
             self.log.push(Change::Event {
                 class,
                 event,
@@ -212,9 +216,16 @@ impl Changes {
         self.log.is_empty()
     }
 
+    /// Memory that the log holds until it is taken, in bytes. O(1).
+    #[inline]
+    pub fn memory_bytes(&self) -> usize {
+        self.log.capacity() * size_of::<Change>() + self.key_bytes
+    }
+
     /// Takes the log, leaving it empty.
     pub fn take(&mut self) -> Vec<Change> {
         let log = std::mem::take(&mut self.log);
+        self.key_bytes = 0;
         for change in &log {
             if let Change::Wanted(id) = change {
                 self.interest.forget_note(*id);

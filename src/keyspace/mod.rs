@@ -422,6 +422,11 @@ impl Keyspace {
         self.databases[database].records().scan(cursor, visit)
     }
 
+    /// Has the processor fetch what leads to a bucket in a very large table: a step before `prefetch_bucket`.
+    pub fn prefetch_segment(&self, database: usize, hash: u64) {
+        self.databases[database].records().prefetch_segment(hash);
+    }
+
     /// Fetches the bucket of a key into the cache.
     #[inline]
     pub fn prefetch_bucket(&self, database: usize, hash: u64) {

@@ -54,8 +54,8 @@ pub struct Memory {
     /// What was used when the last command began, if that was too much already: memory is not to grow beyond.
     ceiling_bytes: Option<usize>,
     is_full: bool,
-    /// What clients were told in this turn of keys that are gone, in bytes: it is about to be sent. If it counted, telling of
-    /// evicted keys would evict more.
+    /// What clients were told of keys that are gone and is about to be sent, in bytes. If it counted, telling of evicted keys
+    /// would evict more.
     told_bytes: usize,
     /// Since when more is used than allowed, in µs of the monotonic clock.
     exceeded_since_us: Option<u64>,
@@ -69,11 +69,13 @@ impl Memory {
         self.is_full
     }
 
-    /// Begins a turn of the loop, with new time for eviction.
+    /// Begins a turn of the loop, with new time for eviction. `all_sent`: whether the turn before has sent to everybody.
     #[inline]
-    pub fn begin_turn(&mut self) {
+    pub fn begin_turn(&mut self, all_sent: bool) {
         self.left_ticks = self.turn_ticks;
-        self.told_bytes = 0;
+        if all_sent {
+            self.told_bytes = 0;
+        }
     }
 
     /// Forgets how long the limit was exceeded before now.
@@ -126,7 +128,7 @@ impl Instance {
     /// Bytes that do not count against the limit though they are allocated. O(1).
     #[inline]
     pub fn uncounted_memory(&self) -> usize {
-        self.memory.told_bytes + keyspace::held_bytes()
+        self.memory.told_bytes + self.keyspace.changes.memory_bytes() + keyspace::held_bytes()
     }
 
     #[inline]

@@ -1,4 +1,4 @@
-//! Listening sockets: TCP and TLS on every configured address, and a Unix socket.
+//! Listening sockets: TCP and TLS on every configured address, a Unix socket, and the port of the metrics.
 
 use std::fs;
 use std::io;
@@ -20,17 +20,28 @@ use super::tls::Acceptor;
 pub enum Transport {
     Plain,
     Tls,
+    /// HTTP, for metrics: those who come there are no clients.
+    Metrics,
+}
+
+/// Somebody who has connected.
+pub enum Accepted {
+    Client(Connection),
+    Metrics(Stream),
 }
 
 impl Transport {
     /// All, in the order in which they are listed.
-    pub const ALL: [Transport; 2] = [Transport::Plain, Transport::Tls];
+    pub const ALL: [Transport; 3] = [Transport::Plain, Transport::Tls, Transport::Metrics];
+    /// What clients come by.
+    pub const OF_CLIENTS: [Transport; 2] = [Transport::Plain, Transport::Tls];
 
     /// The name in the log and in INFO.
     pub fn name(self) -> &'static str {
         match self {
             Transport::Plain => "tcp",
             Transport::Tls => "tls",
+            Transport::Metrics => "metrics",
         }
     }
 
@@ -39,6 +50,15 @@ impl Transport {
         match self {
             Transport::Plain => config.port,
             Transport::Tls => config.tls_port,
+            Transport::Metrics => config.metrics_port,
+        }
+    }
+
+    /// The addresses that the settings give it.
+    fn addresses(self, config: &Config) -> &[String] {
+        match self {
+            Transport::Plain | Transport::Tls => &config.bind,
+            Transport::Metrics => &config.metrics_bind,
         }
     }
 }
@@ -236,17 +256,18 @@ impl Listeners {
     /// The next connection that waits on a listener, at that time in seconds since the epoch.
     ///
     /// Errors: `WouldBlock` when none waits; others as accept(2) gives them.
-    pub fn accept(&self, index: usize, now_s: u64) -> io::Result<Connection> {
+    pub fn accept(&self, index: usize, now_s: u64) -> io::Result<Accepted> {
         let (stream, transport) = match &self.listeners[index] {
             Listener::Tcp(socket, transport) => (Stream::Tcp(socket.accept()?.0), *transport),
             Listener::Unix(socket) => (Stream::Unix(socket.accept()?.0), Transport::Plain),
         };
         let tls = match (transport, &self.acceptor) {
+            (Transport::Metrics, _) => return Ok(Accepted::Metrics(stream)),
             (Transport::Plain, _) => None,
             (Transport::Tls, Some(acceptor)) => Some(acceptor.begin(now_s)?),
             (Transport::Tls, None) => return Err(io::ErrorKind::ConnectionAborted.into()),
         };
-        Ok(Connection::new(stream, tls))
+        Ok(Accepted::Client(Connection::new(stream, tls)))
     }
 
     /// Closes everything and removes the Unix socket's file.
@@ -279,7 +300,7 @@ fn open_transport(config: &Config, transport: Transport) -> Result<Vec<Listener>
         format!("Failed listening on port {port} ({kind}), aborting.")
     };
     let mut refused = 0;
-    for name in &config.bind {
+    for name in transport.addresses(config) {
         let (name, optional) = match name.strip_prefix('-') {
             Some(name) => (name, true),
             None => (name.as_str(), false),

@@ -3,6 +3,7 @@
 
 pub mod address;
 pub mod connection;
+pub mod http;
 pub mod listener;
 pub mod stream;
 pub mod tls;

@@ -95,6 +95,15 @@ impl Stream {
         }
     }
 
+    /// Sends no more, but still takes what comes.
+    pub fn finish(&self) -> io::Result<()> {
+        let socket = match self {
+            Stream::Tcp(stream) => stream.as_fd(),
+            Stream::Unix(stream) => stream.as_fd(),
+        };
+        SockRef::from(&socket).shutdown(std::net::Shutdown::Write)
+    }
+
     /// Sends no more, so that the peer sees an orderly end even if it still writes.
     pub fn shutdown(&self) -> io::Result<()> {
         match self {

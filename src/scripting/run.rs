@@ -13,6 +13,7 @@
 
 use std::rc::Rc;
 
+use crate::acl;
 use crate::command::call;
 use crate::command::spec::FlagSet;
 use crate::command::{Args, CommandError, CommandId, CommandResult, Context};
@@ -194,6 +195,7 @@ pub fn start(
     set_deadline(context.instance, &mut suspended);
     let progress = advance(context.instance, &mut suspended, Order::Call(count));
     context.instance.set_lap_start(lap_started);
+    acl::guard::sign_log(context.instance, Some(context.session));
     if progress == Progress::Paused {
         warn_of(context.instance, &suspended.run);
         suspended.request = args.to_owned();

@@ -7,7 +7,7 @@ use log::debug;
 use crate::collections::heap;
 use crate::info;
 use crate::instance::Instance;
-use crate::session::{Mode, Token};
+use crate::session::{Mode, Session, Token};
 use crate::sys::resources;
 
 use super::jobs::Jobs;
@@ -32,6 +32,7 @@ pub struct Cron {
     due_us: u64,
     next_slot: usize,
     rates: Rates,
+    peaks: Peaks,
     remember_due_us: u64,
     trim_due_us: u64,
 }
@@ -44,6 +45,7 @@ impl Cron {
             due_us,
             next_slot: 0,
             rates: Rates::default(),
+            peaks: Peaks::default(),
             remember_due_us: due_us,
             trim_due_us: due_us,
         }
@@ -70,8 +72,7 @@ impl Cron {
         let started = instance.clock.ticks();
         self.rates.sample(instance, now_us);
         instance.stats.resident_bytes = resources::resident_bytes() as usize;
-        let used = instance.used_memory();
-        instance.stats.peak_memory_bytes = instance.stats.peak_memory_bytes.max(used);
+        instance.note_peak();
         if !instance.keyspace_paused() {
             jobs.wake();
         }
@@ -106,6 +107,7 @@ impl Cron {
         let now_ms = instance.now_ms();
         let timeout_ms = i64::from(instance.config.timeout) * 1000;
         let mut overdue = Vec::new();
+        self.peaks.begin_tick(now_ms);
         for _ in 0..count {
             let Some(token) = instance.clients.next_after(&mut self.next_slot) else {
                 break;
@@ -115,6 +117,7 @@ impl Cron {
             };
             let pending_bytes = session.reply.len();
             session.reply_peak_bytes = pending_bytes;
+            self.peaks.note(&session);
             if instance.output_limit_reached(&mut session, pending_bytes) {
                 overdue.push(token);
             }
@@ -132,8 +135,50 @@ impl Cron {
             }
             instance.clients.restore(session);
         }
+        let (input_bytes, output_bytes) = self.peaks.largest();
+        instance.stats.recent_input_bytes = input_bytes;
+        instance.stats.recent_output_bytes = output_bytes;
         overdue
     }
+}
+
+/// Seconds that the largest buffers are remembered.
+const PEAK_SECONDS: usize = 8;
+
+/// The largest input and output buffers that a client was seen with in each of the last seconds, in bytes.
+#[derive(Default)]
+struct Peaks {
+    seconds: [(usize, usize); PEAK_SECONDS],
+    now_s: i64,
+}
+
+impl Peaks {
+    /// Forgets what is older than that.
+    fn begin_tick(&mut self, now_ms: i64) {
+        let now_s = now_ms / 1000;
+        let gone = (now_s - self.now_s).clamp(0, PEAK_SECONDS as i64);
+        for second in now_s - gone..now_s {
+            self.seconds[place(second + 1)] = (0, 0);
+        }
+        self.now_s = now_s;
+    }
+
+    fn note(&mut self, session: &Session) {
+        let traffic = &session.traffic;
+        let input_bytes = traffic.query_bytes + traffic.query_free_bytes + traffic.argument_bytes;
+        let peak = &mut self.seconds[place(self.now_s)];
+        *peak = (peak.0.max(input_bytes), peak.1.max(session.reply.len()));
+    }
+
+    fn largest(&self) -> (usize, usize) {
+        let largest =
+            |sum: (usize, usize), next: &(usize, usize)| (sum.0.max(next.0), sum.1.max(next.1));
+        self.seconds.iter().fold((0, 0), largest)
+    }
+}
+
+fn place(second: i64) -> usize {
+    second.rem_euclid(PEAK_SECONDS as i64) as usize
 }
 
 #[derive(Clone, Copy, Default)]
@@ -199,6 +244,25 @@ mod tests {
     use crate::config::Config;
     use crate::net::address::Address;
     use crate::server::clock::Clock;
+
+    #[test]
+    fn large_buffers_are_remembered_for_some_seconds() {
+        let mut instance = Instance::new(Config::default(), Clock::virtual_at(1_000_000), 1);
+        let token = instance.add_client(Address::default());
+        let (mut cron, mut jobs) = (Cron::new(&instance), Jobs::default());
+        let mut seen = Vec::new();
+        for second in 0..12 {
+            if let Some(session) = instance.clients.get_mut(token) {
+                session.traffic.query_bytes = if second == 2 { 5000 } else { 10 };
+            }
+            cron.tick(&mut instance, &mut jobs);
+            seen.push(instance.stats.recent_input_bytes);
+            instance.clock.advance_virtual(1000);
+            instance.refresh_clock();
+        }
+        let expected = [&[10; 2][..], &[5000; PEAK_SECONDS], &[10; 2]].concat();
+        assert_eq!(seen, expected);
+    }
 
     #[test]
     fn a_handshake_that_takes_too_long_is_given_up() {

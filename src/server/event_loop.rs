@@ -25,30 +25,28 @@ use slab::Slab;
 
 use crate::append_only;
 use crate::blocking::wake;
-use crate::config::system_reason;
 use crate::disk::Wake;
 use crate::instance::{Instance, LoopRequest};
 use crate::net::address::Address;
 use crate::net::connection::{Connection, Sent};
-use crate::net::listener::Listeners;
+use crate::net::listener::{Accepted, Listeners};
 use crate::resp::Batch;
-use crate::saving::LoadingStep;
 use crate::session::{Close, Hold, Session, Token};
 use crate::sys::signals::Signals;
 use crate::tracking;
 
 use super::cron::Cron;
+use super::figures::Phase;
 use super::jobs::Jobs;
+use super::metrics::MetricsService;
 use super::serve::{SHARE_NS, SHARED_BUFFER_BYTES};
 use super::shutdown::Shutdown;
 use super::title::TitleBar;
 
 /// Readiness events taken from one poll.
-const EVENTS_MAX: usize = 1024;
+pub(super) const EVENTS_MAX: usize = 1024;
 /// Connections accepted in one turn: a flood of them must not keep the others waiting.
 const ACCEPTS_MAX: usize = 256;
-/// How long one turn loads data, in ns: few clients have anything to ask meanwhile.
-const LOAD_SHARE_NS: u64 = 1_000_000;
 /// How long the poll waits where a test slows saving or loading down, in µs.
 const PACED_WAIT_US: u64 = 500;
 /// Steps of TLS handshakes in one turn: one with a signature takes about half a millisecond.
@@ -90,11 +88,15 @@ pub struct EventLoop {
     /// of the cron tries them again.
     stalled: Vec<usize>,
     /// Why the data set could not be loaded.
-    load_error: Option<String>,
+    pub(super) load_error: Option<String>,
     /// Loading waits for the disk.
-    load_waits: bool,
+    pub(super) load_waits: bool,
     /// When the log may tell of such a failure again, on the monotonic clock.
     accept_warning_due_us: u64,
+    /// When the last turn ended, in ticks.
+    turn_ended: u64,
+    /// Who asks for metrics.
+    metrics: MetricsService,
 }
 
 impl EventLoop {
@@ -109,6 +111,7 @@ impl EventLoop {
         let poll = Poll::new().map_err(|error| format!("Can't create the poll: {error}"))?;
         let text = |error: io::Error| format!("Can't register with the poll: {error}");
         let registry = poll.registry().try_clone().map_err(text)?;
+        let metrics_registry = poll.registry().try_clone().map_err(text)?;
         instance.listeners = Some(Listeners::open(
             registry,
             FIRST_LISTENER_TOKEN,
@@ -123,6 +126,7 @@ impl EventLoop {
         instance.aof.attach(instance.wake.clone());
         let shared = vec![0; SHARED_BUFFER_BYTES].into_boxed_slice();
         instance.startup_memory_bytes = instance.used_memory();
+        let turn_ended = instance.clock.ticks();
         Ok(EventLoop {
             poll,
             cron: Cron::new(&instance),
@@ -144,6 +148,8 @@ impl EventLoop {
             load_error: None,
             load_waits: false,
             accept_warning_due_us: 0,
+            turn_ended,
+            metrics: MetricsService::new(metrics_registry),
         })
     }
 
@@ -175,89 +181,10 @@ impl EventLoop {
         Ok(())
     }
 
-    /// Loads the data set, if there is one, with the loop running: clients are told to wait.
-    ///
-    /// Errors: the text to log before giving up.
-    pub fn load(&mut self) -> Result<(), String> {
-        if self.instance.config.appendonly {
-            return self.load_append_only();
-        }
-        let found = self.instance.begin_loading();
-        found.map_err(|error| {
-            log::warn!("Can't open the snapshot: {}", system_reason(&error));
-            "Fatal error loading the DB, check server logs. Exiting.".to_string()
-        })?;
-        self.run_until_loaded()?;
-        if let Some(error) = self.load_error.take() {
-            warn!("{error}");
-            warn!("Terminating server after rdb file reading failure.");
-            return Err(format!("Fatal error loading the DB: {error}"));
-        }
-        Ok(())
-    }
-
-    /// The same for the append-only file, to which everything is appended from then on.
-    fn load_append_only(&mut self) -> Result<(), String> {
-        if self.instance.begin_replay()? {
-            self.run_until_loaded()?;
-        }
-        if let Some(error) = self.load_error.take() {
-            return Err(error);
-        }
-        match self.shutdown.is_complete() {
-            true => Ok(()),
-            false => self.instance.open_append_only(),
-        }
-    }
-
-    fn run_until_loaded(&mut self) -> Result<(), String> {
-        let mut events = Events::with_capacity(EVENTS_MAX);
-        while self.instance.is_loading()
-            && self.load_error.is_none()
-            && !self.shutdown.is_complete()
-        {
-            let timeout = self.poll_timeout();
-            match self.poll.poll(&mut events, timeout) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                result => result.map_err(|error| error.to_string())?,
-            }
-            self.turn(&events);
-        }
-        Ok(())
-    }
-
-    /// Loads for as long as one turn may take.
-    fn load_slice(&mut self) {
-        if !self.instance.is_loading() || self.load_error.is_some() {
-            return;
-        }
-        let clock = &self.instance.clock;
-        let deadline = clock.ticks() + clock.nanos_as_ticks(LOAD_SHARE_NS);
-        self.load_waits = false;
-        while self.instance.clock.ticks() < deadline {
-            let step = match self.instance.replay.is_some() {
-                true => self.instance.replay_step(),
-                false => self.instance.loading_step(),
-            };
-            match step {
-                Ok(LoadingStep::More) => {}
-                Ok(LoadingStep::Waits) => {
-                    self.load_waits = true;
-                    return;
-                }
-                Ok(LoadingStep::Done) => return,
-                Err(error) => {
-                    self.load_error = Some(error);
-                    return;
-                }
-            }
-        }
-    }
-
     /// One turn: everything between two polls.
-    fn turn(&mut self, events: &Events) {
+    pub(super) fn turn(&mut self, events: &Events) {
         self.instance.refresh_clock();
-        self.instance.memory.begin_turn();
+        self.instance.memory.begin_turn(self.flushing.is_empty());
         let started = self.instance.clock.ticks();
         let commands_before = self.instance.stats.commands;
         self.handshakes_left = HANDSHAKES_MAX;
@@ -268,19 +195,26 @@ impl EventLoop {
         self.accept_waiting();
         let served = self.instance.clock.ticks();
         self.run_timers();
-        self.load_slice();
+        let mut loaded = self.instance.clock.ticks();
+        let timed = loaded;
+        if self.instance.is_loading() {
+            self.load_slice();
+            loaded = self.instance.clock.ticks();
+        }
         self.jobs
             .run(&mut self.instance, served.saturating_sub(started));
         let jobs_done = self.instance.clock.ticks();
+        self.metrics.answer(&mut self.instance.metrics);
         self.before_sleep();
-        self.note_turn(started, served, jobs_done, commands_before);
+        self.note_turn([started, served, timed, loaded, jobs_done], commands_before);
     }
 
     /// How long the poll may wait: not at all while there is work, else until the next timer.
-    fn poll_timeout(&mut self) -> Option<Duration> {
+    pub(super) fn poll_timeout(&mut self) -> Option<Duration> {
         let busy = !self.ready.is_empty()
             || !self.accepting.is_empty()
             || self.jobs.have_work()
+            || self.metrics.has_work()
             || !self.flushing.is_empty()
             || self.instance.scripting.busy().is_some()
             || self.instance.clients.has_to_flush()
@@ -314,7 +248,9 @@ impl EventLoop {
     /// Tells by its token whom an event is for.
     fn dispatch(&mut self, event: &Event) {
         let token = event.token();
-        if token == SIGNAL_TOKEN {
+        if is_client(token) {
+            self.dispatch_client(event, decode(token));
+        } else if token == SIGNAL_TOKEN {
             self.take_signals();
         } else if token == WAKE_TOKEN {
             self.jobs.wake_saving(&self.instance);
@@ -323,7 +259,7 @@ impl EventLoop {
                 self.accepting.push(index);
             }
         } else {
-            self.dispatch_client(event, decode(token));
+            self.metrics.dispatch(event, &mut self.instance.metrics);
         }
     }
 
@@ -404,9 +340,13 @@ impl EventLoop {
                 continue;
             }
             match listeners.accept(index, self.instance.clock.now_ms() / 1000) {
-                Ok(connection) => {
+                Ok(Accepted::Client(connection)) => {
                     let path = listeners.unix_path().unwrap_or_default().to_string();
                     self.admit(connection, &path);
+                }
+                Ok(Accepted::Metrics(stream)) => {
+                    self.metrics
+                        .admit(stream, self.instance.clock.monotonic_us());
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.accepting.pop();
@@ -617,6 +557,8 @@ impl EventLoop {
         for token in overdue {
             self.close(token);
         }
+        self.metrics
+            .close_overdue(self.instance.clock.monotonic_us());
         self.begin_scheduled_shutdown();
     }
 
@@ -640,8 +582,12 @@ impl EventLoop {
         let busy = self.instance.aof.is_rewriting() || self.instance.saving.is_active();
         let suspended = busy && self.instance.config.no_appendfsync_on_rewrite;
         self.instance.aof.suspend_syncs(suspended);
-        self.instance.aof.write(now_us);
+        self.write_appended(now_us, busy);
         self.instance.aof.tend(now_us, self.held.len());
+        if let Some(sync_us) = self.instance.aof.take_awaited_sync_us() {
+            self.instance
+                .note_latency("aof-fsync-always", sync_us / 1000);
+        }
         if self.instance.aof.take_denial_change() {
             self.instance.update_restrictions();
             self.instance.note_unwritten();
@@ -657,6 +603,21 @@ impl EventLoop {
                 None => {}
             }
         }
+    }
+
+    /// Writes what was appended. The latency monitor hears of it twice, as from Redis: by what else the disk was busy with, too.
+    fn write_appended(&mut self, now_us: u64, is_saving: bool) {
+        let event = match (self.instance.aof.is_syncing(), is_saving) {
+            (true, _) => "aof-write-pending-fsync",
+            (false, true) => "aof-write-active-child",
+            (false, false) => "aof-write-alone",
+        };
+        let began = self.instance.clock.ticks();
+        self.instance.aof.write(now_us);
+        let clock = &self.instance.clock;
+        let taken_ms = clock.ticks_as_nanos(clock.ticks().saturating_sub(began)) / 1_000_000;
+        self.instance.note_latency(event, taken_ms);
+        self.instance.note_latency("aof-write", taken_ms);
     }
 
     /// Sends what was pushed to a client, or has it wait for what was appended.
@@ -686,7 +647,11 @@ impl EventLoop {
         tracking::broadcast(&mut self.instance);
         self.instance.collect_chores();
         if self.instance.aof.state() != append_only::State::Off {
+            let began = self.instance.clock.ticks();
             self.settle_appended();
+            let clock = &self.instance.clock;
+            let taken_ns = clock.ticks_as_nanos(clock.ticks().saturating_sub(began));
+            self.instance.loop_figures.appending_ns += taken_ns;
         }
         let disk = self.instance.aof.on_disk();
         if self.instance.blocking.is_disk_due(disk) {
@@ -744,17 +709,21 @@ impl EventLoop {
         }
     }
 
-    fn note_turn(&mut self, started: u64, served: u64, jobs_done: u64, commands_before: u64) {
-        let commands = self.instance.stats.commands.saturating_sub(commands_before);
+    /// Notes what the turn took; gets the times at which its phases began, in ticks.
+    fn note_turn(&mut self, begun: [u64; Phase::ALL.len()], commands_before: u64) {
         let clock = &self.instance.clock;
-        let turn_ns = clock.ticks_as_nanos(clock.ticks().saturating_sub(started));
-        let figures = &mut self.instance.loop_figures;
-        figures.turns += 1;
-        figures.most_commands = figures.most_commands.max(commands);
-        figures.busy_ns += turn_ns;
-        figures.serving_ns += clock.ticks_as_nanos(served.saturating_sub(started));
-        figures.jobs_ns += clock.ticks_as_nanos(jobs_done.saturating_sub(served));
-        figures.longest_turn_ns = figures.longest_turn_ns.max(turn_ns);
+        let ended = clock.ticks();
+        let mut phases_ns = [0; Phase::ALL.len()];
+        for (index, began) in begun.iter().enumerate() {
+            let next = begun.get(index + 1).copied().unwrap_or(ended);
+            phases_ns[index] = clock.ticks_as_nanos(next.saturating_sub(*began));
+        }
+        let waited_ns = clock.ticks_as_nanos(begun[0].saturating_sub(self.turn_ended));
+        self.turn_ended = ended;
+        let commands = self.instance.stats.commands.saturating_sub(commands_before);
+        self.instance
+            .loop_figures
+            .note_turn(waited_ns, phases_ns, commands);
     }
 }
 
@@ -768,9 +737,14 @@ impl Drop for EventLoop {
 }
 
 /// A client's token as the poll keeps it: 31 bits of generation above 32 bits of slot, which leaves
-/// the upper half of all numbers to signals and listeners.
+/// the upper half of all numbers to signals, listeners and those who ask for metrics.
 fn encode(token: Token) -> PollToken {
     PollToken((token.generation as usize & 0x7fff_ffff) << 32 | token.slot as usize)
+}
+
+/// Whether an event's token is a client's.
+fn is_client(token: PollToken) -> bool {
+    token.0 >> (usize::BITS - 1) == 0
 }
 
 /// The client's token that was encoded.

@@ -9,6 +9,8 @@ use crate::collections::heap;
 use crate::instance::Instance;
 use crate::scripting::{debugger, run};
 
+use super::figures::Job;
+
 /// Longest and shortest time for the jobs of one turn, in ns.
 const BUDGET_MAX_NS: u64 = 500_000;
 const BUDGET_MIN_NS: u64 = 100_000;
@@ -25,41 +27,6 @@ const STEP_FIELDS: usize = 32;
 const IDLE_MIN_BYTES: usize = 4 << 20;
 const IDLE_PART: usize = 8;
 
-/// One kind of background work.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Job {
-    /// Take scripts further that are suspended or debugged.
-    Script,
-    /// Free what was thrown away.
-    Reclaim,
-    /// Make room at the memory limit.
-    Evict,
-    /// Remove keys that are due.
-    Expiry,
-    /// Remove fields of hashes that are due.
-    FieldExpiry,
-    /// Give back room in tables that few keys use.
-    Shrink,
-    /// Give memory that is not in use back to the system.
-    Trim,
-    /// Write a snapshot of the data.
-    Save,
-    /// Write the append-only file anew.
-    Rewrite,
-}
-
-const JOBS: [Job; 9] = [
-    Job::Script,
-    Job::Reclaim,
-    Job::Evict,
-    Job::Expiry,
-    Job::FieldExpiry,
-    Job::Shrink,
-    Job::Trim,
-    Job::Save,
-    Job::Rewrite,
-];
-
 /// How long snapshots may be written in a turn that has spent so much time on clients, if they may have that share of both, in
 /// percent.
 fn saving_budget_ns(share_percent: u32, served_ns: u64) -> u64 {
@@ -74,10 +41,8 @@ fn saving_budget_ns(share_percent: u32, served_ns: u64) -> u64 {
 /// Which jobs have work, and whose turn it is.
 #[derive(Default)]
 pub struct Jobs {
-    has_work: [bool; JOBS.len()],
+    has_work: [bool; Job::ALL.len()],
     next: usize,
-    /// Ticks of the last slice of each job, for the latency monitor.
-    expiry_ticks: u64,
 }
 
 impl Jobs {
@@ -88,7 +53,7 @@ impl Jobs {
 
     /// Asks every job to look for work; the cron does this a few times a second.
     pub fn wake(&mut self) {
-        self.has_work = [true; JOBS.len()];
+        self.has_work = [true; Job::ALL.len()];
     }
 
     /// Asks for a snapshot to be gone on with: the disk is ready for more.
@@ -111,6 +76,7 @@ impl Jobs {
         if instance.wants_eviction() {
             self.has_work[Job::Evict as usize] = true;
         }
+        self.has_work[Job::Metrics as usize] |= instance.metrics.is_writing();
     }
 
     /// Runs jobs, in turns, until none has work or the budget is spent. `served_ticks` is what the
@@ -134,22 +100,29 @@ impl Jobs {
         };
         let deadline = started + instance.clock.nanos_as_ticks(budget_ns);
         let saving_deadline = started + instance.clock.nanos_as_ticks(saving_ns);
-        self.expiry_ticks = 0;
-        loop {
-            let now = instance.clock.ticks();
-            let Some(job) = self.next_job(now < deadline, now < saving_deadline) else {
-                break;
-            };
-            self.has_work[job as usize] = self.step(job, instance, deadline);
+        let expiry_before_ns = instance.loop_figures.job(Job::Expiry).sum_ns;
+        let mut now = started;
+        while let Some(job) = self.next_job(now < deadline, now < saving_deadline) {
+            self.has_work[job as usize] = step(job, instance, deadline);
+            let ended = instance.clock.ticks();
+            let step_ns = instance.clock.ticks_as_nanos(ended.saturating_sub(now));
+            instance.loop_figures.note_step(job, step_ns);
+            now = ended;
         }
-        self.note(instance, started, budget_ns.max(saving_ns));
+        let elapsed_ns = instance.clock.ticks_as_nanos(now.saturating_sub(started));
+        let budget_ns = budget_ns.max(saving_ns);
+        let figures = &mut instance.loop_figures;
+        figures.longest_jobs_ns = figures.longest_jobs_ns.max(elapsed_ns);
+        figures.job_overruns += u64::from(elapsed_ns > budget_ns + budget_ns / 2);
+        let expiry_ns = figures.job(Job::Expiry).sum_ns - expiry_before_ns;
+        instance.note_latency("expire-cycle", expiry_ns / 1_000_000);
     }
 
     /// The job whose turn it is, of those that have time left.
     fn next_job(&mut self, has_time: bool, has_time_to_save: bool) -> Option<Job> {
-        for _ in 0..JOBS.len() {
-            let job = JOBS[self.next];
-            self.next = (self.next + 1) % JOBS.len();
+        for _ in 0..Job::ALL.len() {
+            let job = Job::ALL[self.next];
+            self.next = (self.next + 1) % Job::ALL.len();
             let may_run = match job {
                 Job::Save | Job::Rewrite => has_time_to_save,
                 _ => has_time,
@@ -160,44 +133,29 @@ impl Jobs {
         }
         None
     }
+}
 
-    fn step(&mut self, job: Job, instance: &mut Instance, deadline: u64) -> bool {
-        match job {
-            Job::Script => run::resume(instance) | debugger::resume(instance),
-            Job::Evict => {
-                let step_ticks = instance.clock.nanos_as_ticks(STEP_NS);
-                instance.evict_slice(deadline.min(instance.clock.ticks() + step_ticks))
-            }
-            Job::Reclaim => {
-                instance.keyspace.reclaim_step(STEP_ELEMENTS)
-                    | instance.tracking.reclaim_step(STEP_ELEMENTS)
-            }
-            Job::Shrink => instance.keyspace.shrink_step(STEP_ELEMENTS),
-            Job::Trim => {
-                let allocated_bytes = heap::allocated_bytes();
-                heap::trim_step(IDLE_MIN_BYTES + allocated_bytes / IDLE_PART)
-            }
-            Job::Save => instance.save_step(),
-            Job::Rewrite => instance.rewrite_step(),
-            Job::FieldExpiry => instance.expire_fields_step(STEP_FIELDS),
-            Job::Expiry => {
-                let started = instance.clock.ticks();
-                let more = instance.expire_slice(deadline);
-                self.expiry_ticks += instance.clock.ticks().saturating_sub(started);
-                more
-            }
+/// One step of a job; tells whether there is more to do.
+fn step(job: Job, instance: &mut Instance, deadline: u64) -> bool {
+    match job {
+        Job::Script => run::resume(instance) | debugger::resume(instance),
+        Job::Evict => {
+            let step_ticks = instance.clock.nanos_as_ticks(STEP_NS);
+            instance.evict_slice(deadline.min(instance.clock.ticks() + step_ticks))
         }
-    }
-
-    fn note(&self, instance: &mut Instance, started: u64, budget_ns: u64) {
-        let elapsed_ns = instance
-            .clock
-            .ticks_as_nanos(instance.clock.ticks().saturating_sub(started));
-        let figures = &mut instance.loop_figures;
-        figures.longest_jobs_ns = figures.longest_jobs_ns.max(elapsed_ns);
-        figures.job_overruns += u64::from(elapsed_ns > budget_ns + budget_ns / 2);
-        let expiry_ns = instance.clock.ticks_as_nanos(self.expiry_ticks);
-        instance.loop_figures.expiry_ns += expiry_ns;
-        instance.note_latency("expire-cycle", expiry_ns / 1_000_000);
+        Job::Reclaim => {
+            instance.keyspace.reclaim_step(STEP_ELEMENTS)
+                | instance.tracking.reclaim_step(STEP_ELEMENTS)
+        }
+        Job::Shrink => instance.keyspace.shrink_step(STEP_ELEMENTS),
+        Job::Trim => {
+            let allocated_bytes = heap::allocated_bytes();
+            heap::trim_step(IDLE_MIN_BYTES + allocated_bytes / IDLE_PART)
+        }
+        Job::Save => instance.save_step(),
+        Job::Rewrite => instance.rewrite_step(),
+        Job::FieldExpiry => instance.expire_fields_step(STEP_FIELDS),
+        Job::Expiry => instance.expire_slice(deadline),
+        Job::Metrics => instance.metrics_step(),
     }
 }

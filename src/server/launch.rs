@@ -301,6 +301,9 @@ fn run(
         acl::file::load(&mut instance)
             .map_err(|error| format!("Aborting Redis startup because of ACL errors: {error}"))?;
     }
+    if let Err(error) = instance.adjust_oom_score() {
+        log::warn!("Unable to write oom_score_adj: {error}");
+    }
     logging::set_role(logging::Role::Primary);
     let mut event_loop = EventLoop::new(instance, signals, title)?;
     event_loop.show_title();
@@ -308,7 +311,10 @@ fn run(
     event_loop.load()?;
     announce(event_loop.instance());
     supervisor.tell_ready(false);
-    event_loop.run().map_err(text)
+    let ended = event_loop.run().map_err(text);
+    // The system takes all memory back at once; to free it key by key takes seconds.
+    std::mem::forget(event_loop);
+    ended
 }
 
 fn announce(instance: &Instance) {

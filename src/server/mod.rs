@@ -9,6 +9,8 @@ pub mod event_loop;
 pub mod figures;
 pub mod jobs;
 pub mod launch;
+mod load;
+mod metrics;
 mod prepare;
 pub mod serve;
 pub mod shutdown;

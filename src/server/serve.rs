@@ -14,7 +14,9 @@ use std::io;
 
 use log::{debug, warn};
 
+use crate::acl::guard;
 use crate::command::call::{self, Flow};
+use crate::config::CertificateUser;
 use crate::instance::Instance;
 use crate::net::connection::{Connection, Fill};
 use crate::resp::{BATCH_MAX, Batch, Limits, OwnedArgs, Reply};
@@ -90,6 +92,7 @@ impl EventLoop {
         if more && !closing {
             self.make_ready(token);
         }
+        self.instance.note_peak();
         self.instance.clients.count_memory_of(&mut session);
         if answered && !self.instance.aof.is_settled() {
             // What it tells of must be written first.
@@ -225,11 +228,19 @@ impl Server<'_> {
         self.instance.clients.memory_limit_reached()
     }
 
-    /// Looks whether the handshake is over; if so, whether the client may stay.
+    /// Looks whether the handshake is over; if so, whether the client may stay, and as whom.
     #[cold]
     fn meet(&mut self, connection: &Connection, session: &mut Session, reply: &mut Reply) -> bool {
         session.handshaking = connection.is_handshaking();
-        if session.handshaking || !self.instance.protects_from(&session.address) {
+        if session.handshaking {
+            return true;
+        }
+        if !self.instance.protects_from(&session.address) {
+            if self.instance.config.tls_auth_clients_user == CertificateUser::CommonName
+                && let Some(name) = connection.common_name()
+            {
+                guard::log_in_by_certificate(self.instance, session, &name);
+            }
             return true;
         }
         self.instance.stats.rejected_connections += 1;

@@ -1,4 +1,4 @@
-//! Everything that talks to libc directly: signals, faults, process state, resource counters, syslog, the time zone.
+//! Everything that talks to libc directly: signals, faults, process state, resource counters, the OOM score, syslog, the time zone.
 //! Never knows what a client, a key or a directive is.
 
 pub mod alarm;
@@ -6,6 +6,7 @@ pub mod allocator;
 pub mod entropy;
 pub mod faults;
 pub mod memory;
+pub mod oom_score;
 pub mod process;
 pub mod resources;
 pub mod signals;

@@ -697,6 +697,9 @@ fn scripts_run_in_the_name_of_their_callers() {
     assert_eq!(eval(&mut server, script), "*2\r\n:1\r\n$-1\r\n");
     let log = server.run("acl log");
     assert!(log.contains("$3\r\nlua\r\n"), "{log}");
+    // Of its caller, and not of the session that scripts have.
+    assert_eq!(log.matches("id=2 addr=127.0.0.1:50002").count(), 2, "{log}");
+    assert_eq!(log.matches("cmd=eval user=scripter").count(), 2, "{log}");
 }
 
 #[test]

@@ -456,7 +456,7 @@ fn switches_and_small_answers() {
     assert_eq!(ask(&mut server, second, "client id"), ":2\r\n");
     let help = server.run("client help");
     assert!(help.contains("+CLIENT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:\r\n"));
-    assert!(help.ends_with("+HELP\r\n+    Print this help.\r\n"));
+    assert!(help.ends_with("+HELP\r\n+    Prints this help.\r\n"));
     server.expect(
         "client help x",
         "-ERR wrong number of arguments for 'client|help' command\r\n",

@@ -228,7 +228,7 @@ fn help_lists_the_subcommands() {
     assert_eq!(*syntax[5], "+GETKEYS <command> [<arg> ...]");
     let list = "+LIST [FILTERBY (MODULE <module-name>|ACLCAT <category>|PATTERN <pattern>)]";
     assert_eq!(*syntax[8], list);
-    assert_eq!(lines[16..], ["+HELP", "+    Print this help.", ""]);
+    assert_eq!(lines[16..], ["+HELP", "+    Prints this help.", ""]);
     server.expect(
         "command help x",
         "-ERR wrong number of arguments for 'command|help' command\r\n",

@@ -15,8 +15,10 @@ const VARYING: [&str; 5] = [
 ];
 
 /// Fields of our own, by their beginnings.
-const OWN: [&str; 9] = [
+const OWN: [&str; 10] = [
     "oneloop_",
+    // Of Redis 8.6.
+    "acl_access_denied_tls_cert",
     // Of Redis 7.4.
     "expired_subkeys",
     "evicted_scripts",

@@ -555,10 +555,10 @@ fn object_knows_its_subcommands() {
     server.expect("object encoding", arity);
     server.expect("object encoding a b", arity);
     let help = server.run("object help");
-    let title = "*15\r\n+OBJECT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:\r\n";
+    let title = "*11\r\n+OBJECT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:\r\n";
     assert!(help.starts_with(title), "{help}");
     assert!(
-        help.ends_with("+HELP\r\n+    Print this help.\r\n"),
+        help.ends_with("+HELP\r\n+    Prints this help.\r\n"),
         "{help}"
     );
 }

@@ -420,6 +420,15 @@ fn transactions_and_scripts_are_refused_what_single_commands_are() {
 
 #[test]
 fn telling_of_evicted_keys_evicts_no_more() {
+    // In slices, and all at once before a command.
+    for at_once in [false, true] {
+        let evicted = evicted_before_trackers(at_once);
+        assert!((10..=50).contains(&evicted), "{evicted}");
+    }
+}
+
+/// How many keys go for 40,000 bytes while ten clients are told of each.
+fn evicted_before_trackers(at_once: bool) -> u64 {
     let mut server = Harness::new();
     let mut trackers = Vec::new();
     for _ in 0..10 {
@@ -438,16 +447,20 @@ fn telling_of_evicted_keys_evicts_no_more() {
     server.run("config set maxmemory-policy allkeys-lru");
     let limit = server.instance.used_memory() - 40_000;
     server.run(&format!("config set maxmemory {limit}"));
+    if at_once {
+        server.run("config set maxmemory-eviction-tenacity 100");
+        server.run("get nothing");
+    }
     while server.instance.wants_eviction() {
         server.instance.evict_slice(0);
     }
     let evicted = info(&mut server, "evicted_keys");
-    assert!((10..=50).contains(&evicted), "{evicted}");
     assert!(
         server
             .pushed(trackers[0])
             .starts_with(b">2\r\n$10\r\ninvalidate")
     );
+    evicted
 }
 
 #[test]

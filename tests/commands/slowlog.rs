@@ -55,3 +55,21 @@ fn a_negative_threshold_logs_nothing_and_zero_everything() {
     server.run("config set slowlog-max-len 1");
     server.expect("slowlog len", ":1\r\n");
 }
+
+#[test]
+fn secrets_are_left_out() {
+    let mut server = Harness::new();
+    server.run("config set slowlog-log-slower-than 0");
+    server.run("config set requirepass hush loglevel notice masterauth hush");
+    // Even where nothing comes of it.
+    server.run("config set masterauth hush nonsense 1");
+    server.run("auth default hush");
+    server.run("auth default hush-hush");
+    server.run("hello 2 auth default hush setname me");
+    server.run("acl setuser someone >hush");
+    let log = server.run("slowlog get");
+    assert!(!log.contains("hush"), "{log}");
+    for kept in ["requirepass", "notice", "masterauth", "nonsense", "setname"] {
+        assert!(log.contains(kept), "{kept} in {log}");
+    }
+}

@@ -374,7 +374,14 @@ fn lists_and_figures_know_of_transactions() {
         "{line}"
     );
     assert!(!line.contains(" multi-mem=0 "), "{line}");
-    server.run("exec");
+    // A client that looks at itself meanwhile sees what runs.
+    server.run("client info");
+    let line = server.run("exec");
+    assert!(
+        line.contains(" flags=x ") && line.contains(" multi=2 "),
+        "{line}"
+    );
+    assert!(!line.contains(" multi-mem=0 "), "{line}");
     server.run("watch a b");
     let info = say(&mut server, other, "info clients");
     assert!(info.contains("watching_clients:1\r\n") && info.contains("total_watched_keys:2\r\n"));

@@ -137,6 +137,14 @@ impl<E: Entry> Table<E> {
         &self.seed
     }
 
+    /// Has the processor fetch what tells where the buckets of a hash's segment are. Before the first step, where many keys are looked
+    /// up in a table so large that this is not in the cache either. O(1).
+    pub fn prefetch_segment(&self, hash: u64) {
+        if let Some(segment) = self.directory.segment(spread(hash)) {
+            prefetch((&raw const *segment).cast());
+        }
+    }
+
     /// Has the processor fetch the cache line where a key's entry should be. First step of a batch.
     #[inline]
     pub fn prefetch_bucket(&self, hash: u64) {

@@ -26,6 +26,7 @@ pub static COMMANDS: &[CommandSpec] = &[CommandSpec {
         Flag::Loading,
         Flag::Stale,
         Flag::Debug,
+        Flag::System,
     ],
     group: Group::Server,
     complexity: "That of the subcommand.",

@@ -25,7 +25,8 @@ pub static COMMANDS: &[CommandSpec] = &[
                 KeyFlag::VariableFlags,
             ],
             1,
-        )],
+        )
+        .note("GET reads the key, too.")],
         find_keys: Some(key_finders::set),
         group: Group::String,
         since: "1.0.0",
@@ -145,10 +146,10 @@ pub static COMMANDS: &[CommandSpec] = &[
         arity: -2,
         flags: &[Flag::Write, Flag::Fast],
         categories: &[Category::String],
-        keys: &[KeySpec::one(
-            &[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Update],
-            1,
-        )],
+        keys: &[
+            KeySpec::one(&[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Update], 1)
+                .note("May change when the key expires."),
+        ],
         group: Group::String,
         since: "6.2.0",
         summary: "Gives the string at a key and sets or clears its expiry time.",

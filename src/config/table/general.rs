@@ -69,7 +69,8 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "hide-user-data-from-log",
         "no",
         boolean!(hide_user_data_from_log),
-        "Keep names of keys and arguments of commands out of the log and of crash reports.",
+        "Keep names of keys out of the log. Arguments of commands never get there, nor into crash \
+         reports.",
     ),
     Directive::new(
         "databases",
@@ -217,17 +218,15 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "no",
         word!(oom_score_adj, OomScoreAdjust),
         "Whether to steer the kernel's choice of a victim when memory runs out: no, relative \
-         (yes means the same) or absolute. Here the score is left alone.",
-    )
-    .without_effect(),
+         (yes means the same) or absolute.",
+    ),
     Directive::new(
         "oom-score-adj-values",
         "0 200 800",
         special!(Many, oom_score_adj_values),
         "Scores, from -2000 to 2000, of a primary, a replica and a background process, for \
-         oom-score-adj.",
-    )
-    .without_effect(),
+         oom-score-adj. Here there is no background process.",
+    ),
     Directive::new(
         "shutdown-on-sigint",
         "default",

@@ -36,4 +36,17 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         special!(Many, latency_tracking_info_percentiles),
         "Percentiles that INFO latencystats shows.",
     ),
+    Directive::new(
+        "metrics-port",
+        "0",
+        integer!(metrics_port, 0, u16::MAX),
+        "Port on which Prometheus and its like get metrics by HTTP, at /metrics; 0 turns it off. \
+         Of Oneloop alone. No password is asked for there, and nothing is encrypted.",
+    ),
+    Directive::new(
+        "metrics-bind",
+        "127.0.0.1 -::1",
+        special!(Many, metrics_bind),
+        "Addresses of that port, in the form of bind. Of Oneloop alone.",
+    ),
 ];

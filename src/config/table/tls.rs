@@ -1,7 +1,7 @@
 //! Directives of the group "TLS": encrypted connections.
 
 use super::super::directive::{Directive, boolean, integer, text, word};
-use super::super::values::AuthClients;
+use super::super::values::{AuthClients, CertificateUser};
 
 /// TLS: encrypted connections.
 pub(super) const DIRECTIVES: &[Directive] = &[
@@ -55,9 +55,11 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "tls-dh-params-file",
         "",
         text!(tls_dh_params_file, Unset),
-        "Diffie-Hellman parameters, for old clients only. Not supported: refused if TLS is on.",
+        "Diffie-Hellman parameters, for old clients only. Here keys are agreed on by elliptic curves \
+         alone.",
     )
-    .file(),
+    .file()
+    .without_effect(),
     Directive::new(
         "tls-ca-cert-file",
         "",
@@ -78,6 +80,13 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         word!(tls_auth_clients, AuthClients),
         "Whether clients must show a certificate: yes, no, or optional (checked if there is \
          one).",
+    ),
+    Directive::new(
+        "tls-auth-clients-user",
+        "off",
+        word!(tls_auth_clients_user, CertificateUser),
+        "Which user a client is by its certificate, without a password: off (none), or CN (the one of \
+         that name, if it is on).",
     ),
     Directive::new(
         "tls-replication",

@@ -14,7 +14,13 @@ const NOT_AT_DEFAULT: [(&str, &str); 3] = [
     ("dir", "./"),
 ];
 /// Directives that this server knows beyond those of Redis 7.2.
-const BEYOND: [&str; 2] = ["hide-user-data-from-log", "snapshot-loop-share"];
+const BEYOND: [&str; 5] = [
+    "hide-user-data-from-log",
+    "metrics-bind",
+    "metrics-port",
+    "snapshot-loop-share",
+    "tls-auth-clients-user",
+];
 
 /// Name, default and whether it is mutable.
 fn facts() -> impl Iterator<Item = (&'static str, &'static str, bool)> {

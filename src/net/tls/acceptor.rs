@@ -79,9 +79,8 @@ fn refuse_what_is_missing(config: &Config) -> Result<(), String> {
         return Err("No tls-key-file configured!".to_string());
     }
     if !config.tls_dh_params_file.is_empty() {
-        return Err(
-            "tls-dh-params-file is not supported: keys are agreed on by elliptic curves only. Remove the directive."
-                .to_string(),
+        log::warn!(
+            "Warning: 'tls-dh-params-file' has no effect: keys are agreed on by elliptic curves only."
         );
     }
     Ok(())

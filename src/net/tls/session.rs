@@ -4,6 +4,7 @@ use std::io::{self, BufRead, IoSlice, Write};
 use std::sync::Arc;
 
 use rustls::{ServerConfig, ServerConnection};
+use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::resp::Reply;
 
@@ -47,6 +48,14 @@ impl TlsSession {
     #[inline]
     pub fn has_ended(&self) -> bool {
         self.ended
+    }
+
+    /// The first common name in the peer's certificate, if it has shown one, which was checked.
+    pub fn common_name(&self) -> Option<Vec<u8>> {
+        let certificate = self.connection.peer_certificates()?.first()?;
+        let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
+        let name = certificate.subject().iter_common_name().next()?;
+        Some(name.as_slice().to_vec())
     }
 
     /// Whether records wait to be sent.

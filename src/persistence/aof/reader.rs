@@ -39,6 +39,8 @@ pub struct AppendedReader {
     /// Lines read so far, as the tool counts them.
     lines: u64,
     arguments: Vec<Range<usize>>,
+    /// Which of them is the first one of the command that was found last, or is being read.
+    first: usize,
     /// What is known of a command that is not complete.
     partial: Option<Partial>,
 }
@@ -54,8 +56,9 @@ struct Partial {
 }
 
 impl AppendedReader {
-    /// Takes in more bytes. O(bytes).
+    /// Takes in more bytes; the commands that were found are forgotten. O(bytes).
     pub fn feed(&mut self, chunk: &[u8]) {
+        self.forget();
         if self.start > 0 {
             // Positions count from the start of the command.
             self.bytes.drain(..self.start);
@@ -79,36 +82,67 @@ impl AppendedReader {
         self.start < self.bytes.len()
     }
 
-    /// Number of arguments of the command that was found.
+    /// Number of arguments of the command that was found last.
     pub fn len(&self) -> usize {
-        self.arguments.len()
+        self.last_arguments().len()
     }
 
     /// Whether no command was found last.
     pub fn is_empty(&self) -> bool {
-        self.arguments.is_empty()
+        self.len() == 0
     }
 
-    /// An argument of the command that was found.
+    /// An argument of the command that was found last.
     pub fn argument(&self, index: usize) -> &[u8] {
-        &self.bytes[self.arguments[index].clone()]
+        &self.bytes[self.arguments[self.first + index].clone()]
     }
 
     /// All arguments of it.
     pub fn arguments(&self) -> impl ExactSizeIterator<Item = &[u8]> {
-        self.arguments
-            .iter()
-            .map(|range| &self.bytes[range.clone()])
+        self.arguments_at(self.last_arguments())
     }
 
-    /// Finds what comes next.
+    /// Where its arguments are among those of all commands that were found and not forgotten.
+    pub fn last_arguments(&self) -> Range<usize> {
+        self.first..self.arguments.len()
+    }
+
+    /// The arguments of a command that is not forgotten.
+    pub fn arguments_at(&self, place: Range<usize>) -> impl ExactSizeIterator<Item = &[u8]> {
+        let ranges = self.arguments[place].iter();
+        ranges.map(|range| &self.bytes[range.clone()])
+    }
+
+    /// Finds what comes next, and forgets the commands that were found before.
     ///
     /// # Errors
     ///
     /// It is neither a command nor an annotation.
     pub fn advance(&mut self) -> Result<Found, Malformed> {
+        self.forget();
+        self.find_more()
+    }
+
+    /// Forgets the commands that were found.
+    pub fn forget(&mut self) {
+        let done = match self.partial {
+            Some(_) => self.first,
+            None => self.arguments.len(),
+        };
+        self.arguments.drain(..done);
+        self.first = 0;
+    }
+
+    /// Finds what comes next; the commands that were found before are still there.
+    ///
+    /// # Errors
+    ///
+    /// It is neither a command nor an annotation.
+    pub fn find_more(&mut self) -> Result<Found, Malformed> {
+        if self.partial.is_none() {
+            self.first = self.arguments.len();
+        }
         let Some(first) = self.bytes.get(self.start) else {
-            self.arguments.clear();
             return Ok(Found::Incomplete);
         };
         match first {
@@ -162,7 +196,6 @@ impl AppendedReader {
                 }
             }
         };
-        self.arguments.clear();
         self.pass(next, 1);
         Ok(found)
     }
@@ -200,7 +233,6 @@ impl AppendedReader {
         let mut partial = match self.partial.take() {
             Some(partial) => partial,
             None => {
-                self.arguments.clear();
                 let Some((count, position)) = self.number(self.start, b'*')? else {
                     return Ok(Found::Incomplete);
                 };
@@ -223,7 +255,7 @@ impl AppendedReader {
             return Ok(Found::Incomplete);
         }
         // Until now they counted from the start of the command.
-        for range in &mut self.arguments {
+        for range in &mut self.arguments[self.first..] {
             *range = range.start + self.start..range.end + self.start;
         }
         self.pass(self.start + partial.position, partial.lines);

@@ -1,6 +1,7 @@
 //! Reads a snapshot in slices: bytes, fed chunk by chunk, become keys in a keyspace.
 
 use crate::keyspace::{Keyspace, NewValue, Record};
+use crate::logging;
 use crate::persistence::rdb::{
     Checksum, Fault, FormatError, Reader, Scrutiny, Text, ValueDecoder, ValueKind,
     is_readable_version,
@@ -524,7 +525,7 @@ impl Loader {
         /// So many of them are named in the log.
         const NAMED_MAX: u64 = 10;
         if self.figures.empty < NAMED_MAX {
-            let key = String::from_utf8_lossy(key);
+            let key = logging::user_data(key);
             log::info!("rdbLoadObject: skipping empty key: {key}");
         }
         self.figures.empty += 1;
@@ -572,7 +573,7 @@ impl Loader {
                 Duplicates::Replace => keyspace.load_over(self.database, hash, record),
                 Duplicates::Refuse => {
                     if let Err(record) = keyspace.load_new(self.database, hash, record) {
-                        let key = String::from_utf8_lossy(record.key()).into_owned();
+                        let key = logging::user_data(record.key());
                         log::warn!("RDB has duplicated key '{key}' in DB {}", self.database);
                         return Err(Fault::Corrupt("a key comes twice"));
                     }

@@ -16,6 +16,7 @@ mod show;
 
 pub use console::Console;
 
+use crate::acl;
 use crate::command::call;
 use crate::command::{Args, CommandError, CommandResult, Context};
 use crate::effects;
@@ -241,6 +242,7 @@ fn go_on(
     mut debugged: Debugged,
 ) {
     let progress = advance(instance, &mut debugged);
+    acl::guard::sign_log(instance, session.as_deref());
     if let Some(console) = debugged.console() {
         reply.raw(&console.take_output());
     }

@@ -1,0 +1,188 @@
+//! As much of HTTP/1.1 (RFC 9112) as answering a question takes, sans I/O.
+
+use httparse::{EMPTY_HEADER, Error, Header, Request as Parsed, Status as Progress};
+
+/// Header lines that a request may have.
+const HEADERS_MAX: usize = 64;
+
+/// What a request asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    Get,
+    Head,
+    Other,
+}
+
+/// A request, which has no body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    pub method: Method,
+    /// What it asks about, without the query behind `?`.
+    pub path: String,
+    /// Whether more may be asked on the same connection.
+    pub keeps_alive: bool,
+    /// Bytes that it took.
+    pub length: usize,
+}
+
+/// How a request is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    Ok,
+    BadRequest,
+    NotFound,
+    MethodNotAllowed,
+    TooLarge,
+}
+
+impl Status {
+    /// Code and phrase.
+    fn line(self) -> &'static str {
+        match self {
+            Status::Ok => "200 OK",
+            Status::BadRequest => "400 Bad Request",
+            Status::NotFound => "404 Not Found",
+            Status::MethodNotAllowed => "405 Method Not Allowed",
+            Status::TooLarge => "431 Request Header Fields Too Large",
+        }
+    }
+}
+
+/// Reads the request that the bytes begin with; nothing while it is not complete.
+///
+/// Errors: how to answer one that is refused, after which the connection is of no more use.
+pub fn parse(bytes: &[u8]) -> Result<Option<Request>, Status> {
+    let mut headers = [EMPTY_HEADER; HEADERS_MAX];
+    let mut parsed = Parsed::new(&mut headers);
+    let length = match parsed.parse(bytes) {
+        Ok(Progress::Complete(length)) => length,
+        Ok(Progress::Partial) => return Ok(None),
+        Err(Error::TooManyHeaders) => return Err(Status::TooLarge),
+        Err(_) => return Err(Status::BadRequest),
+    };
+    let is_newest = parsed.version == Some(1);
+    let hosts = values(parsed.headers, "host").count();
+    if hosts > 1 || is_newest && hosts == 0 || has_body(parsed.headers) {
+        return Err(Status::BadRequest);
+    }
+    let closes = values(parsed.headers, "connection").any(|value| has_word(value, "close"));
+    let target = parsed.path.unwrap_or_default();
+    Ok(Some(Request {
+        method: match parsed.method {
+            Some("GET") => Method::Get,
+            Some("HEAD") => Method::Head,
+            _ => Method::Other,
+        },
+        path: target.split('?').next().unwrap_or_default().to_string(),
+        keeps_alive: is_newest && !closes,
+        length,
+    }))
+}
+
+fn values<'h>(headers: &'h [Header<'h>], name: &'h str) -> impl Iterator<Item = &'h [u8]> {
+    headers
+        .iter()
+        .filter(move |header| header.name.eq_ignore_ascii_case(name))
+        .map(|header| header.value)
+}
+
+/// Whether something comes behind the head that is not another request.
+fn has_body(headers: &[Header<'_>]) -> bool {
+    let mut lengths = values(headers, "content-length");
+    values(headers, "transfer-encoding").next().is_some() || lengths.any(|length| length != b"0")
+}
+
+fn has_word(value: &[u8], word: &str) -> bool {
+    let mut words = value.split(|byte| *byte == b',');
+    words.any(|found| found.trim_ascii().eq_ignore_ascii_case(word.as_bytes()))
+}
+
+/// The head of an answer with a body of so many bytes.
+pub fn head(status: Status, content_type: &str, body_bytes: usize, keeps_alive: bool) -> String {
+    let allow = match status {
+        Status::MethodNotAllowed => "Allow: GET, HEAD\r\n",
+        _ => "",
+    };
+    let connection = match keeps_alive {
+        true => "",
+        false => "Connection: close\r\n",
+    };
+    format!(
+        "HTTP/1.1 {}\r\nContent-Type: {content_type}\r\nContent-Length: {body_bytes}\r\n{allow}{connection}\r\n",
+        status.line()
+    )
+}
+
+/// The body of an answer that says no more than its status.
+pub fn explanation(status: Status) -> String {
+    format!("{}\n", status.line())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(text: &str) -> Result<Option<Request>, Status> {
+        parse(text.as_bytes())
+    }
+
+    #[test]
+    fn a_request_is_read_when_it_is_complete() {
+        let text = "GET /metrics?name=x HTTP/1.1\r\nHost: a\r\nAccept: */*\r\n\r\nGET";
+        let whole = text.len() - 3;
+        for end in 0..whole {
+            assert_eq!(parsed(&text[..end]), Ok(None), "{end}");
+        }
+        let expected = Request {
+            method: Method::Get,
+            path: "/metrics".to_string(),
+            keeps_alive: true,
+            length: whole,
+        };
+        assert_eq!(parsed(text), Ok(Some(expected)));
+    }
+
+    #[test]
+    fn connections_are_kept_as_the_version_says() {
+        for (text, keeps) in [
+            ("GET / HTTP/1.1\r\nHost: a\r\n\r\n", true),
+            (
+                "GET / HTTP/1.1\r\nHost: a\r\nConnection: te, Close\r\n\r\n",
+                false,
+            ),
+            ("GET / HTTP/1.0\r\n\r\n", false),
+        ] {
+            let request = parsed(text).expect("it is valid").expect("it is whole");
+            assert_eq!(request.keeps_alive, keeps, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_plain_question_is_refused() {
+        for text in [
+            "GET / HTTP/1.1\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc",
+            "GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n",
+            "GET / HTTP/2.0\r\n\r\n",
+            "*1\r\n$4\r\nPING\r\n",
+            "GET  / HTTP/1.1\r\n bad: x\r\n\r\n",
+        ] {
+            assert_eq!(parsed(text), Err(Status::BadRequest), "{text}");
+        }
+        let many = format!(
+            "GET / HTTP/1.1\r\n{}\r\n",
+            "a: b\r\n".repeat(HEADERS_MAX + 1)
+        );
+        assert_eq!(parsed(&many), Err(Status::TooLarge));
+    }
+
+    #[test]
+    fn an_answer_says_what_comes() {
+        assert_eq!(
+            head(Status::MethodNotAllowed, "text/plain", 5, false),
+            "HTTP/1.1 405 Method Not Allowed\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\
+             Allow: GET, HEAD\r\nConnection: close\r\n\r\n"
+        );
+    }
+}

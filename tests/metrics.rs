@@ -1,0 +1,382 @@
+//! The metrics port of the whole server: HTTP, the text that is served, and that it agrees with INFO.
+
+#[path = "support/exposition.rs"]
+mod exposition;
+#[path = "support/server.rs"]
+mod server;
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::net::{TcpListener, TcpStream};
+
+use exposition::Exposition;
+use server::{PATIENCE, Raw, Server, free_port};
+
+/// A server with a metrics port.
+fn start(options: &[&str]) -> (Server, u16) {
+    loop {
+        let port = free_port();
+        let text = port.to_string();
+        let options = [&["--metrics-port", text.as_str()], options].concat();
+        let mut server = Server::launch(free_port(), &options);
+        if server
+            .wait_for_any(&["Ready to accept", "Failed listening on port"])
+            .contains("Ready")
+        {
+            return (server, port);
+        }
+    }
+}
+
+fn connect(port: u16) -> Raw<TcpStream> {
+    let stream = TcpStream::connect(("127.0.0.1", port)).expect("the port is open");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    Raw { stream }
+}
+
+struct Answer {
+    status: String,
+    headers: BTreeMap<String, String>,
+    body: String,
+}
+
+/// Reads one answer; one to HEAD has no body.
+#[track_caller]
+fn read_answer(client: &mut Raw<TcpStream>, is_head: bool) -> Answer {
+    let status = client.line();
+    let mut headers = BTreeMap::new();
+    loop {
+        let line = client.line();
+        if line.is_empty() {
+            break;
+        }
+        let (name, value) = line.split_once(": ").expect("a header");
+        headers.insert(name.to_ascii_lowercase(), value.to_string());
+    }
+    let length = headers["content-length"].parse().expect("a number");
+    let mut body = vec![0; if is_head { 0 } else { length }];
+    client.stream.read_exact(&mut body).expect("the whole body");
+    Answer {
+        status,
+        headers,
+        body: String::from_utf8(body).expect("text"),
+    }
+}
+
+#[track_caller]
+fn get(client: &mut Raw<TcpStream>) -> Exposition {
+    client.send("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
+    let answer = read_answer(client, false);
+    assert_eq!(answer.status, "HTTP/1.1 200 OK");
+    assert_eq!(
+        answer.headers["content-type"],
+        "text/plain; version=0.0.4; charset=utf-8"
+    );
+    Exposition::parse(&answer.body)
+}
+
+/// The fields of INFO.
+fn info(client: &mut Raw<TcpStream>) -> BTreeMap<String, String> {
+    let text = client.text("INFO everything");
+    let lines = text.lines().filter_map(|line| line.split_once(':'));
+    lines
+        .map(|(name, value)| (name.to_string(), value.to_string()))
+        .collect()
+}
+
+#[test]
+fn the_figures_are_those_of_info() {
+    let (server, port) = start(&[]);
+    let mut client = server.connect();
+    for number in 0..100 {
+        client.ask(&format!("SET key:{number} value"), "+OK\r\n");
+    }
+    client.ask("GET key:1", "$5\r\nvalue\r\n");
+    client.ask("GET nothing", "$-1\r\n");
+    client.ask("PEXPIRE key:2 1000000", ":1\r\n");
+    client.ask("SELECT 3", "+OK\r\n");
+    client.ask("HSET hash field value", ":1\r\n");
+    client.ask("CONFIG SET latency-monitor-threshold 1", "+OK\r\n");
+    client.ask("DEBUG SLEEP 0.002", "-ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you can run it from a local connection, otherwise you need to set this option in the configuration file, and then restart the server.\r\n");
+    client.ask(
+        "LPUSH hash x",
+        "-WRONGTYPE Operation against a key holding the wrong kind of value\r\n",
+    );
+    client.ask(
+        "EVAL \"return redis.error_reply('A\\\"B\\\\\\\\C x')\" 0",
+        "-A\"B\\C x\r\n",
+    );
+    let mut waiting = server.connect();
+    waiting.send("BLPOP list 0\r\n");
+    client.wait_for_clients(|list| list.contains("cmd=blpop"));
+
+    let mut scraper = connect(port);
+    let first = get(&mut scraper);
+    let info = info(&mut client);
+    let number = |field: &str| -> f64 { info[field].parse().expect("a number") };
+    for (name, field) in [
+        ("redis_connected_clients", "connected_clients"),
+        ("redis_blocked_clients", "blocked_clients"),
+        ("redis_config_maxclients", "maxclients"),
+        ("redis_total_blocking_keys", "total_blocking_keys"),
+        ("redis_keyspace_hits_total", "keyspace_hits"),
+        ("redis_keyspace_misses_total", "keyspace_misses"),
+        (
+            "redis_connections_received_total",
+            "total_connections_received",
+        ),
+        (
+            "redis_rdb_changes_since_last_save",
+            "rdb_changes_since_last_save",
+        ),
+        (
+            "redis_rdb_last_save_timestamp_seconds",
+            "rdb_last_save_time",
+        ),
+        ("redis_memory_used_startup_bytes", "used_memory_startup"),
+    ] {
+        assert_eq!(first.value(name, &[]), number(field), "{name}");
+    }
+    assert_eq!(first.value("redis_up", &[]), 1.0);
+    assert_eq!(first.value("redis_db_keys", &[("db", "db0")]), 100.0);
+    assert_eq!(first.value("redis_db_keys_expiring", &[("db", "db0")]), 1.0);
+    assert_eq!(first.value("redis_db_keys", &[("db", "db3")]), 1.0);
+    assert!(first.find("redis_db_keys", &[("db", "db1")]).is_none());
+    assert!(first.value("redis_db_avg_ttl_seconds", &[("db", "db0")]) >= 0.0);
+    let of = |command| [("cmd", command)];
+    assert_eq!(first.value("redis_commands_total", &of("set")), 100.0);
+    assert_eq!(first.value("redis_commands_total", &of("get")), 2.0);
+    assert_eq!(first.value("redis_commands_total", &of("config|set")), 1.0);
+    assert_eq!(
+        first.value("redis_commands_failed_calls_total", &of("lpush")),
+        1.0
+    );
+    assert_eq!(
+        first.value("oneloop_command_duration_seconds_count", &of("set")),
+        100.0
+    );
+    assert_eq!(
+        first.value("redis_errors_total", &[("err", "WRONGTYPE")]),
+        1.0
+    );
+    assert_eq!(
+        first.value("redis_errors_total", &[("err", "A\"B\\C")]),
+        1.0
+    );
+    let sum = first.value("oneloop_command_duration_seconds_sum", &of("set"));
+    let exact = first.value("redis_commands_duration_seconds_total", &of("set"));
+    assert!((sum - exact).abs() <= exact * 0.05 + 1e-6, "{sum} {exact}");
+    let resident = first.value("redis_memory_used_rss_bytes", &[]);
+    assert!(first.value("redis_memory_used_bytes", &[]) > 100_000.0 && resident > 1_000_000.0);
+
+    // What only grows does so, on the same connection.
+    let second = get(&mut scraper);
+    for (name, family) in &first.families {
+        for sample in family.samples.iter().filter(|_| family.kind != "gauge") {
+            let labels: Vec<(&str, &str)> = sample
+                .labels
+                .iter()
+                .map(|(label, text)| (label.as_str(), text.as_str()))
+                .collect();
+            assert!(
+                second.value(&sample.name, &labels) >= sample.value,
+                "{name} {labels:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_loop_tells_of_itself() {
+    let (server, port) = start(&["--enable-debug-command", "yes"]);
+    let mut client = server.connect();
+    client.ask("DEBUG SLEEP 0.02", "+OK\r\n");
+    client.ask("DEBUG POPULATE 100000", "+OK\r\n");
+    client.ask("FLUSHALL", "+OK\r\n");
+    let mut scraper = connect(port);
+    // The second text tells of the writing of the first, too.
+    get(&mut scraper);
+    let figures = get(&mut scraper);
+    let phases = ["serving", "timers", "loading", "jobs", "finishing"];
+    let phase = |name| figures.value("oneloop_loop_phase_seconds_total", &[("phase", name)]);
+    let sum: f64 = phases.map(phase).iter().sum();
+    let busy = figures.value("oneloop_loop_iteration_seconds_sum", &[]);
+    assert!(sum >= busy && sum - busy < 0.1, "{sum} {busy}");
+    assert!(phase("serving") >= 0.02);
+    assert!(figures.value("oneloop_loop_longest_iteration_seconds", &[]) >= 0.02);
+    let turns = figures.value("oneloop_loop_iterations_total", &[]);
+    assert!(turns > 2.0);
+    let counted = figures.value("oneloop_loop_iteration_seconds_count", &[]);
+    assert!((counted - turns).abs() <= 1.0, "{counted} {turns}");
+    assert!(figures.value("oneloop_loop_waiting_seconds_total", &[]) > 0.0);
+    let job = |name, job| figures.value(name, &[("job", job)]);
+    assert!(job("oneloop_job_steps_total", "metrics") > 10.0);
+    assert!(job("oneloop_job_seconds_total", "metrics") > 0.0);
+    assert!(job("oneloop_job_steps_total", "reclaim") > 1.0);
+    let longest = job("oneloop_job_longest_step_seconds", "reclaim");
+    assert!(longest > 0.0 && longest <= job("oneloop_job_seconds_total", "reclaim"));
+}
+
+#[test]
+fn what_is_no_question_for_metrics() {
+    let (_server, port) = start(&[]);
+    // Those that can be understood leave the connection as it was.
+    let mut client = connect(port);
+    for (request, status) in [
+        ("GET / HTTP/1.1\r\nHost: x\r\n\r\n", "404 Not Found"),
+        (
+            "GET /metrics/x HTTP/1.1\r\nHost: x\r\n\r\n",
+            "404 Not Found",
+        ),
+        (
+            "DELETE /metrics HTTP/1.1\r\nHost: x\r\n\r\n",
+            "405 Method Not Allowed",
+        ),
+        ("GET /metrics?x=1 HTTP/1.1\r\nHost: x\r\n\r\n", "200 OK"),
+    ] {
+        client.send(request);
+        let answer = read_answer(&mut client, false);
+        assert_eq!(answer.status, format!("HTTP/1.1 {status}"));
+        let allowed = answer.headers.get("allow").map(String::as_str);
+        let expected = status.starts_with("405").then_some("GET, HEAD");
+        assert_eq!(allowed, expected);
+    }
+    let endless = format!(
+        "GET /metrics HTTP/1.1\r\nHost: x\r\nX: {}",
+        "x".repeat(100_000)
+    );
+    let many = format!("GET / HTTP/1.1\r\n{}\r\n", "A: b\r\n".repeat(100));
+    for (request, status) in [
+        ("PING\r\n\r\n", "400 Bad Request"),
+        ("*1\r\n$4\r\nPING\r\n", "400 Bad Request"),
+        ("GET /metrics HTTP/1.1\r\n\r\n", "400 Bad Request"),
+        (
+            "GET /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc",
+            "400 Bad Request",
+        ),
+        (&endless, "431 Request Header Fields Too Large"),
+        (&many, "431 Request Header Fields Too Large"),
+    ] {
+        let mut client = connect(port);
+        client.send(request);
+        let answer = read_answer(&mut client, false);
+        assert_eq!(answer.status, format!("HTTP/1.1 {status}"));
+        assert_eq!(answer.headers["connection"], "close");
+        client.expect_end();
+    }
+}
+
+#[test]
+fn connections_are_kept_if_they_may_be() {
+    let (_server, port) = start(&[]);
+    let mut client = connect(port);
+    client.send("HEAD /metrics HTTP/1.1\r\nHost: x\r\n\r\nGET /metrics HTTP/1.1\r\nHost: x\r\n\r\nGET /no HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    assert_eq!(read_answer(&mut client, true).status, "HTTP/1.1 200 OK");
+    Exposition::parse(&read_answer(&mut client, false).body);
+    assert_eq!(
+        read_answer(&mut client, false).status,
+        "HTTP/1.1 404 Not Found"
+    );
+    client.expect_end();
+
+    let mut client = connect(port);
+    client.send("GET /metrics HTTP/1.0\r\n\r\n");
+    client.finish();
+    let answer = read_answer(&mut client, false);
+    assert_eq!(answer.headers["connection"], "close");
+    Exposition::parse(&answer.body);
+    client.expect_end();
+
+    let mut client = connect(port);
+    for byte in "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n".bytes() {
+        client.send([byte]);
+    }
+    Exposition::parse(&read_answer(&mut client, false).body);
+}
+
+#[test]
+fn silent_connections_do_not_keep_others_out() {
+    let (server, port) = start(&["--maxclients", "1"]);
+    let mut client = server.connect();
+    client.ask("PING", "+PONG\r\n");
+    let slow: Vec<_> = (0..100)
+        .map(|_| {
+            let mut slow = connect(port);
+            slow.send("GET /metrics HT");
+            slow
+        })
+        .collect();
+    get(&mut connect(port));
+    // Clients neither lose their places to them nor count them.
+    client.ask("PING", "+PONG\r\n");
+    assert!(
+        client
+            .text("INFO clients")
+            .contains("connected_clients:1\r\n")
+    );
+    drop(slow);
+}
+
+#[test]
+fn many_ask_at_the_same_time() {
+    let (_server, port) = start(&[]);
+    let mut scrapers: Vec<_> = (0..16).map(|_| connect(port)).collect();
+    for scraper in &mut scrapers {
+        scraper.send("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
+    }
+    for scraper in &mut scrapers {
+        Exposition::parse(&read_answer(scraper, false).body);
+    }
+}
+
+#[test]
+fn metrics_are_there_while_a_script_is_busy() {
+    let (server, port) = start(&["--busy-reply-threshold", "10"]);
+    let mut busy = server.connect();
+    busy.send("EVAL \"while true do end\" 0\r\n");
+    let figures = get(&mut connect(port));
+    assert_eq!(figures.value("redis_up", &[]), 1.0);
+    let mut client = server.connect();
+    loop {
+        client.send("SCRIPT KILL\r\n");
+        if client.line() == "+OK" {
+            break;
+        }
+    }
+    assert!(busy.line().contains("Script killed by user"));
+}
+
+#[test]
+fn the_port_is_opened_and_closed_at_run_time() {
+    let server = Server::start(&[]);
+    let mut client = server.connect();
+    let port = loop {
+        let port = free_port();
+        client.send(format!("CONFIG SET metrics-port {port}\r\n"));
+        if client.line() == "+OK" {
+            break port;
+        }
+    };
+    get(&mut connect(port));
+    let digits = port.to_string().len();
+    client.ask(
+        "CONFIG GET metrics-*",
+        &format!("*4\r\n$12\r\nmetrics-port\r\n${digits}\r\n{port}\r\n$12\r\nmetrics-bind\r\n$14\r\n127.0.0.1 -::1\r\n"),
+    );
+    let taken = TcpListener::bind("127.0.0.1:0").expect("some port is free");
+    let taken_port = taken.local_addr().expect("it is bound").port();
+    client.ask(
+        &format!("CONFIG SET metrics-port {taken_port}"),
+        "-ERR CONFIG SET failed (possibly related to argument 'metrics-port') - Unable to listen on this port. Check server logs.\r\n",
+    );
+    let mut kept = connect(port);
+    get(&mut kept);
+    client.ask("CONFIG SET metrics-bind \"\"", "+OK\r\n");
+    assert!(TcpStream::connect(("127.0.0.1", port)).is_err());
+    client.ask("CONFIG SET metrics-bind 127.0.0.1", "+OK\r\n");
+    get(&mut connect(port));
+    client.ask("CONFIG SET metrics-port 0", "+OK\r\n");
+    assert!(TcpStream::connect(("127.0.0.1", port)).is_err());
+    // Whoever is there may stay.
+    get(&mut kept);
+}
