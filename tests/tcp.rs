@@ -518,9 +518,9 @@ fn a_port_in_use_is_said_and_ends_it() {
 
 #[test]
 fn a_setting_that_promises_what_is_not_there_is_warned_of() {
-    let mut server = Server::launch(free_port(), &["--appendonly", "yes"]);
+    let mut server = Server::launch(free_port(), &["--cluster-enabled", "yes"]);
     server.wait_for_any(&[
-        "Warning: 'appendonly' is set but has no effect in this version: nothing is written to disk.",
+        "Warning: 'cluster-enabled' is set but has no effect in this version: this server stands alone.",
     ]);
 }
 
