@@ -23,6 +23,7 @@ use crate::keyspace::{EventClass, Keyspace};
 use crate::logging;
 use crate::memory::Memory;
 use crate::metrics::Metrics;
+use crate::migration::Migrations;
 use crate::net::address::Address;
 use crate::net::listener::Listeners;
 use crate::persistence::values::Serialization;
@@ -46,6 +47,7 @@ pub struct Instance {
     pub clients: Clients,
     pub memory: Memory,
     pub oom_score: OomScore,
+    pub migrations: Migrations,
     pub users: Users,
     pub acl_log: AclLog,
     /// Where ACL GENPASS takes passwords from.
@@ -68,7 +70,7 @@ pub struct Instance {
     pub wake: Wake,
     /// A signal asks for the end, which the cron brings about (SHUTDOWN ABORT).
     pub shutdown_scheduled: bool,
-    /// Whether some commands are refused that would be taken else: data are being loaded, or saving fails.
+    /// Whether some commands are refused, or held back, that would be run else: data are being loaded, saving fails, keys move.
     pub is_restricted: bool,
     pub transactions: Transactions,
     pub pubsub: PubSub,
@@ -235,6 +237,7 @@ impl Instance {
             clients: Clients::default(),
             memory: Memory::default(),
             oom_score: OomScore::default(),
+            migrations: Migrations::default(),
             users,
             acl_log: AclLog::default(),
             new_passwords: PasswordSource::new(secret),
@@ -339,11 +342,12 @@ impl Instance {
         })
     }
 
-    /// Notes whether some commands are refused at present.
+    /// Notes whether some commands are refused, or held back, at present.
     pub fn update_restrictions(&mut self) {
         self.is_restricted = self.is_loading()
             || self.refuses_writes_for_failed_save()
-            || self.aof.denial().is_some();
+            || self.aof.denial().is_some()
+            || !self.migrations.is_empty();
     }
 
     /// Whether the data set is being loaded.

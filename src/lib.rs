@@ -29,6 +29,7 @@ pub mod scripting;
 pub mod blocking;
 pub mod effects;
 pub mod memory;
+pub mod migration;
 pub mod saving;
 
 pub mod persistence;

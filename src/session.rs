@@ -70,6 +70,8 @@ pub enum Blocked {
     Keys,
     /// Its script is suspended.
     Script,
+    /// Its keys are on their way to another server.
+    Migration,
 }
 
 /// The types of clients that CLIENT LIST and CLIENT KILL tell apart.

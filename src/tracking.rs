@@ -196,7 +196,8 @@ impl Tracking {
         added_bytes
     }
 
-    /// A client no longer tracks. What it has read stays in the table until it changes.
+    /// A client no longer tracks. What it has read stays in the table until it changes, or until nobody tracks any more:
+    /// then nobody looks at what changes either.
     pub fn disable(&mut self, id: u64) {
         let Some(tracker) = self.trackers.remove(&id) else {
             return;
@@ -204,6 +205,19 @@ impl Tracking {
         for prefix in &tracker.prefixes {
             self.remove_prefix(id, prefix);
         }
+        if self.trackers.is_empty() {
+            self.forget_all();
+        }
+    }
+
+    /// Forgets who has read what; a job frees it.
+    fn forget_all(&mut self) {
+        if self.entries.is_empty() {
+            return;
+        }
+        self.places = AHashMap::new();
+        self.garbage.push(std::mem::take(&mut self.entries));
+        self.items = 0;
     }
 
     fn add_prefix(&mut self, id: u64, prefix: &[u8]) {
@@ -377,9 +391,7 @@ impl Tracking {
         for id in ids {
             self.tell(clients, id, Reply::null);
         }
-        self.places = AHashMap::new();
-        self.garbage.push(std::mem::take(&mut self.entries));
-        self.items = 0;
+        self.forget_all();
     }
 
     /// Whether anything waits to be freed.

@@ -59,6 +59,26 @@ fn expect(client: &mut redis::Connection, words: &str, text: &str) {
 }
 
 #[test]
+fn flushall_saves_where_saving_is_on_and_then_nothing_is_unsaved() {
+    let folder = folder("flushed");
+    let server = start_in(&folder, &[]);
+    let mut client = server.client();
+    expect(&mut client, "SET key value", "OK");
+    expect(&mut client, "FLUSHALL", "OK");
+    wait_for(&mut client, "rdb_changes_since_last_save", "2");
+    assert!(!folder.join("dump.rdb").exists());
+    expect(&mut client, "CONFIG SET save 3600", "ERR");
+    run(&mut client, "SET key value").expect("it is set");
+    let setting: redis::RedisResult<()> = redis::cmd("CONFIG")
+        .arg(&["SET", "save", "3600 1"])
+        .query(&mut client);
+    setting.expect("it is a setting");
+    expect(&mut client, "FLUSHALL", "OK");
+    wait_for(&mut client, "rdb_changes_since_last_save", "0");
+    assert!(folder.join("dump.rdb").exists());
+}
+
+#[test]
 fn data_survive_a_background_save_and_a_restart() {
     let folder = folder("background");
     let server = start_in(&folder, &[]);

@@ -89,6 +89,8 @@ fn a_script_that_does_not_end_is_killed() {
         "while true do pcall(function() while true do end end) end",
         "while true do redis.call('ping') end",
         "string.find(string.rep('a', 100), string.rep('.-', 30) .. 'b')",
+        // A few instructions between two that take long.
+        "local s = string.rep('x', 1e7) while true do s:upper() end",
     ] {
         std::thread::scope(|scope| {
             let runner = scope.spawn(|| {
@@ -114,4 +116,33 @@ fn a_script_that_does_not_end_is_killed() {
             assert_eq!(pong, "PONG");
         });
     }
+}
+
+/// A script that has written cannot be killed, but the server can be ended.
+#[test]
+fn shutdown_ends_a_script_that_cannot_be_killed() {
+    let mut server = Server::start(&["--busy-reply-threshold", "20"]);
+    let mut runner = server.connect();
+    let script = "redis.call('set','k','v') while true do end";
+    runner.send(format!(
+        "*3\r\n$4\r\nEVAL\r\n${}\r\n{script}\r\n$1\r\n0\r\n",
+        script.len()
+    ));
+    let mut client = server.connect();
+    loop {
+        client.send("SCRIPT KILL\r\n");
+        let reply = client.line();
+        // Until it has begun, and has run for as long as it may.
+        if reply.starts_with("-UNKILLABLE ") {
+            break;
+        }
+        assert!(reply.starts_with("-NOTBUSY "), "{reply}");
+    }
+    client.send("GET k\r\n");
+    assert!(client.line().starts_with("-BUSY "));
+    client.send("SHUTDOWN NOSAVE\r\n");
+    client.expect_end();
+    runner.expect_end();
+    let (status, _) = server.wait();
+    assert!(status.success());
 }

@@ -23,6 +23,7 @@ const LAYERS: &[&[&str]] = &[
         "scripting",
         "memory",
         "metrics",
+        "migration",
         "saving",
         "append_only",
     ],

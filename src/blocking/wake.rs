@@ -53,7 +53,7 @@ fn run_again(instance: &mut Instance, session: &mut Session) {
 }
 
 /// Has the client's reply sent, and what it has asked for meanwhile served.
-fn go_on(instance: &mut Instance, session: &mut Session) {
+pub fn go_on(instance: &mut Instance, session: &mut Session) {
     instance.clients.queue_flush(session);
     instance.clients.queue_resume(session.token);
     if session.close != Close::No {

@@ -252,7 +252,9 @@ fn leave_out(session: &mut Session, reply: &mut Reply, mark: Mark) {
         ReplyMode::Off => reply.truncate(mark),
         ReplyMode::Skipping => {
             reply.truncate(mark);
-            if session.waiting.is_none() && session.blocked != Some(Blocked::Script) {
+            let is_suspended =
+                matches!(session.blocked, Some(Blocked::Script | Blocked::Migration));
+            if session.waiting.is_none() && !is_suspended {
                 session.reply_mode = ReplyMode::On;
             }
         }
@@ -293,7 +295,11 @@ fn settle(context: &mut Context<'_>, args: Args<'_>, flags: FlagSet, elapsed: u6
         None => (elapsed, true),
         Some(waiting) => waiting.note_run(elapsed),
     };
-    if !matches!(session.blocked, Some(Blocked::Keys | Blocked::Script)) {
+    let is_over = !matches!(
+        session.blocked,
+        Some(Blocked::Keys | Blocked::Script | Blocked::Migration)
+    );
+    if is_over {
         account(instance, session, *command, args, flags, ticks, failed);
     }
     if is_new && instance.clients.has_monitors() {
@@ -335,8 +341,11 @@ fn account(
     }
 }
 
-/// Writes an error reply and counts it.
+/// Writes an error reply and counts it, unless it is written already.
 pub fn reply_error(instance: &mut Instance, reply: &mut Reply, error: &CommandError) {
+    if error.is_within_reply() {
+        return;
+    }
     if !error.is_counted() {
         instance.error_stats.record(error.text());
     }

@@ -13,6 +13,8 @@ pub struct CommandError {
 }
 
 impl CommandError {
+    /// The command has failed, but its reply is written: there are errors in what a script gave.
+    pub const WITHIN_REPLY: CommandError = CommandError::fixed("");
     pub const WRONG_TYPE: CommandError =
         CommandError::fixed("WRONGTYPE Operation against a key holding the wrong kind of value");
     pub const OUT_OF_MEMORY: CommandError =
@@ -56,6 +58,11 @@ impl CommandError {
     /// Whether the statistics have this error already.
     pub fn is_counted(&self) -> bool {
         self.is_counted
+    }
+
+    /// Whether the reply is written already.
+    pub fn is_within_reply(&self) -> bool {
+        self.text.is_empty()
     }
 
     /// The error of a command called with too few or too many arguments.

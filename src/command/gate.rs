@@ -105,6 +105,13 @@ fn admit_now(
     if is_queuing && !flags.has(Flag::NotQueued) {
         return Verdict::Queue(id, flags);
     }
+    if instance.is_restricted
+        && instance
+            .migrations
+            .holds(instance, session, command, flags, args)
+    {
+        return Verdict::Postpone;
+    }
     Verdict::Run(id)
 }
 

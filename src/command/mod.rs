@@ -2,6 +2,7 @@
 //!
 //! Never knows a particular command: policy follows from flags.
 
+pub mod arguments;
 pub mod call;
 mod context;
 mod error;

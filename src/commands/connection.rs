@@ -320,6 +320,11 @@ fn quit(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
 
 /// A client that monitors already gets no reply, as in Redis.
 fn monitor(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
+    if !context.may_block() {
+        return Err(CommandError::fixed(
+            "ERR MONITOR isn't allowed for DENY BLOCKING client",
+        ));
+    }
     if context.session.mode != Mode::Monitor {
         context.instance.clients.add_monitor(context.session);
         context.reply.ok();

@@ -6,8 +6,8 @@ use crate::command::spec::{
 use crate::command::{Args, CommandError, CommandResult, Context};
 use crate::config::DumpSanitizing;
 use crate::keyspace::{EventClass, Record};
-use crate::persistence::rdb::{Payload, Writer};
-use crate::persistence::values::{LoadBuffer, LoadSettings, Loaded, load, save};
+use crate::persistence::rdb::Payload;
+use crate::persistence::values::{LoadBuffer, LoadSettings, Loaded, load};
 use crate::resp::number::parse_i64;
 
 use super::strings::propagate_removal;
@@ -86,12 +86,9 @@ fn dump(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         context.reply.null();
         return Ok(());
     };
-    let compressor = &mut instance.serialization.compressor;
     let compresses = instance.config.rdbcompression;
-    let mut writer = Writer::new(Vec::new(), compresses.then_some(compressor));
-    let version = save(record, &mut writer);
-    writer.footer(version);
-    context.reply.bulk_shared(&writer.into_bytes().into());
+    let payload = instance.serialization.payload_of(record, compresses);
+    context.reply.bulk_shared(&payload.into());
     Ok(())
 }
 

@@ -26,6 +26,7 @@ pub mod keys;
 pub mod latency;
 pub mod lists;
 pub mod memory;
+pub mod migrate;
 pub mod modules;
 pub mod object;
 pub mod pubsub;
@@ -73,6 +74,7 @@ pub static FAMILIES: &[&[CommandSpec]] = &[
     lists::moves::COMMANDS,
     lists::blocking::COMMANDS,
     memory::COMMANDS,
+    migrate::COMMANDS,
     modules::COMMANDS,
     object::COMMANDS,
     pubsub::COMMANDS,

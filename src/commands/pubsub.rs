@@ -237,6 +237,11 @@ fn punsubscribe(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 }
 
 fn ssubscribe(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
+    if !context.may_block() {
+        return Err(CommandError::fixed(
+            "ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client",
+        ));
+    }
     add(context, args, Topic::ShardChannel, b"ssubscribe")
 }
 

@@ -2,6 +2,7 @@
 
 use smallvec::SmallVec;
 
+use crate::command::arguments::{COUNT, CURSOR, MATCH};
 use crate::command::spec::{Argument, ArgumentKind, Category, CommandSpec, Flag};
 use crate::command::{Args, CommandError, CommandResult, Context};
 use crate::keyspace::{Keyspace, Record};
@@ -37,13 +38,9 @@ pub static COMMANDS: &[CommandSpec] = &[
         summary: "Walks through the names of the keys, a few at each call.",
         history: &[("6.0.0", "`TYPE` restricts the walk.")],
         arguments: &[
-            Argument::new("cursor", ArgumentKind::Integer),
-            Argument::new("pattern", ArgumentKind::Pattern)
-                .after("MATCH")
-                .optional(),
-            Argument::new("count", ArgumentKind::Integer)
-                .after("COUNT")
-                .optional(),
+            CURSOR,
+            MATCH,
+            COUNT,
             Argument::new("type", ArgumentKind::String)
                 .after("TYPE")
                 .since("6.0.0")

@@ -140,7 +140,9 @@ pub(super) static STATS: &[Field] = &[
     }),
     Field::fixed("latest_fork_usec", "0"),
     Field::fixed("total_forks", "0"),
-    Field::fixed("migrate_cached_sockets", "0"),
+    Field::of("migrate_cached_sockets", |facts| {
+        facts.instance.migrations.kept_sockets().to_string()
+    }),
     Field::fixed("slave_expires_tracked_keys", "0"),
     Field::fixed("active_defrag_hits", "0"),
     Field::fixed("active_defrag_misses", "0"),

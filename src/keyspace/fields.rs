@@ -121,7 +121,8 @@ impl Keyspace {
         let record = self.databases[database]
             .records()
             .get_where(due.hash, is_it);
-        // INVARIANT: the index is brought up to date with every change of a record (see the head of this file).
+        // INVARIANT: `Database` enters the time of a record with the record and takes it out with it, and whoever changes
+        // it between calls `note_field_expiry`: so of each entry the record is there, with this very time and hash.
         let record = record.expect("a hash of the index is in the table");
         Some((database, record.key().to_vec()))
     }

@@ -5,5 +5,6 @@ pub mod address;
 pub mod connection;
 pub mod http;
 pub mod listener;
+pub mod lookup;
 pub mod stream;
 pub mod tls;

@@ -1,6 +1,7 @@
-//! A connected socket, of either family.
+//! A connected socket, of either family, or one that is being connected to another server.
 
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use socket2::{SockRef, TcpKeepalive};
 
 use super::address::Address;
 
-/// One client's socket, non-blocking.
+/// One client's socket, or one to another server, non-blocking.
 #[derive(Debug)]
 pub enum Stream {
     Tcp(TcpStream),
@@ -18,6 +19,33 @@ pub enum Stream {
 }
 
 impl Stream {
+    /// Begins to connect to another server.
+    ///
+    /// Errors: the system's, where it knows at once that this cannot be.
+    pub fn connect(address: SocketAddr) -> io::Result<Stream> {
+        let stream = TcpStream::connect(address)?;
+        // Requests leave at once; where this fails they leave a little later.
+        let _ = stream.set_nodelay(true);
+        Ok(Stream::Tcp(stream))
+    }
+
+    /// Whether the connection stands that was begun by `connect`.
+    ///
+    /// Errors: it came to nothing.
+    pub fn is_connected(&self) -> io::Result<bool> {
+        let Stream::Tcp(stream) = self else {
+            return Ok(true);
+        };
+        if let Some(error) = stream.take_error()? {
+            return Err(error);
+        }
+        match stream.peer_addr() {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Registers the socket for both directions, edge-triggered, once and for all.
     pub fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
         let interest = Interest::READABLE | Interest::WRITABLE;
@@ -74,7 +102,7 @@ impl Stream {
                 }
             }
             Stream::Tcp(stream) => {
-                let text = |address: io::Result<std::net::SocketAddr>| match address {
+                let text = |address: io::Result<SocketAddr>| match address {
                     Ok(address) => address.to_string(),
                     Err(_) => "?:0".to_string(),
                 };

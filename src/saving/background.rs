@@ -101,11 +101,8 @@ impl Instance {
     pub fn save_after_flush(&mut self) {
         self.cancel_background_save();
         if !self.config.save.is_empty() {
-            let before = self.saving.figures.saved_changes;
             // Where it fails the log tells; the keys are gone all the same.
             let _ = self.save();
-            // As in Redis, that they went counts as unsaved still.
-            self.saving.figures.saved_changes = before;
         }
     }
 

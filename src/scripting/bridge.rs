@@ -357,6 +357,9 @@ impl Replication {
     };
 }
 
+/// Of what a script logs at once no more strings are shown than this.
+const LOG_LINE_MAX_BYTES: usize = 1 << 20;
+
 /// `redis.log`: a line in the server's log.
 pub fn log(stack: &mut Stack) -> Outcome {
     if stack.len() < 2 {
@@ -373,9 +376,14 @@ pub fn log(stack: &mut Stack) -> Outcome {
         _ => return failure::misuse(stack, "Invalid log level."),
     };
     let mut words = Vec::new();
+    let mut room = LOG_LINE_MAX_BYTES;
     for index in 2..=stack.len() {
         match (stack.bytes(index), stack.number(index)) {
-            (Some(bytes), _) => words.push(failure::lossy(bytes)),
+            (Some(bytes), _) => {
+                let shown = &bytes[..bytes.len().min(room)];
+                room -= shown.len();
+                words.push(failure::lossy(shown));
+            }
             (None, Some(number)) => words.push(numbers::format_short(number)),
             (None, None) => {}
         }

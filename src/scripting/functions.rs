@@ -13,7 +13,9 @@ use super::bridge;
 use super::engine::Engine;
 use super::failure::{self, lossy};
 use super::flags::{ScriptFlags, shebang};
-use super::lua::{Host, Kind as ValueKind, Order, Outcome, Progress, Raise, Reference, Stack};
+use super::lua::{
+    Host, Interruption, Kind as ValueKind, Order, Outcome, Progress, Raise, Reference, Stack,
+};
 use super::numbers::{self, Random48};
 use super::service::Service;
 use super::{Kind, Scripting};
@@ -361,7 +363,6 @@ fn run_library(
         random: Random48::new(0),
     };
     let deadline = clock.ticks().saturating_add(clock.nanos_as_ticks(LOAD_NS));
-    engine.lua.use_alarm(false);
     engine.lua.set_deadline(deadline, u64::MAX);
     let mut progress = engine.lua.run(&mut loading, Order::Call(0));
     while progress == Progress::Paused {
@@ -422,7 +423,9 @@ impl Scripting {
         code: &[u8],
         code_start: usize,
     ) -> Result<(), CommandError> {
+        let interruption = self.interruption(Interruption::Both);
         let mut engine = self.take_engine(Kind::Function, clock)?;
+        engine.lua.set_interruption(interruption);
         let registered = run_library(&mut engine, clock, name.clone(), &code[code_start..]);
         self.put_engine(Kind::Function, engine);
         let registered = registered?;

@@ -6,15 +6,23 @@ use crate::resp::reply::Protocol;
 use super::failure;
 use super::lua::{Kind, Stack};
 
-/// Writes the value on top of the stack as a reply and takes it off; gives the errors among it that the statistics lack.
+/// The errors in a reply.
+#[derive(Default)]
+pub struct Errors {
+    pub has_any: bool,
+    /// Those that the statistics lack.
+    pub uncounted: Vec<String>,
+}
+
+/// Writes the value on top of the stack as a reply and takes it off; gives the errors in it.
 ///
 /// `script` is the protocol that the script has chosen for itself: with RESP3 its booleans are booleans.
-pub fn write(stack: &mut Stack, reply: &mut Reply, script: Protocol) -> Vec<String> {
+pub fn write(stack: &mut Stack, reply: &mut Reply, script: Protocol) -> Errors {
     let mut writer = Writer {
         reply,
         nesting: 0,
         script,
-        errors: Vec::new(),
+        errors: Errors::default(),
     };
     writer.write(stack);
     writer.errors
@@ -27,13 +35,13 @@ struct Writer<'a> {
     reply: &'a mut Reply,
     nesting: usize,
     script: Protocol,
-    errors: Vec<String>,
+    errors: Errors,
 }
 
 impl Writer<'_> {
     fn write(&mut self, stack: &mut Stack) {
         if self.nesting == NESTING_MAX || !stack.reserve(4) {
-            self.reply.error("ERR reached lua stack limit");
+            self.add_error("ERR reached lua stack limit".to_string(), false);
             return stack.pop(1);
         }
         match stack.kind(-1) {
@@ -92,11 +100,16 @@ impl Writer<'_> {
     fn write_error(&mut self, stack: &mut Stack) -> bool {
         // The table lies below its field.
         let failure = failure::read(stack, -2);
-        if !failure.is_counted {
-            self.errors.push(failure.text.clone());
-        }
-        self.reply.error(&failure.text);
+        self.add_error(failure.text, failure.is_counted);
         true
+    }
+
+    fn add_error(&mut self, text: String, is_counted: bool) {
+        self.reply.error(&text);
+        self.errors.has_any = true;
+        if !is_counted {
+            self.errors.uncounted.push(text);
+        }
     }
 
     fn write_map(&mut self, stack: &mut Stack) -> bool {

@@ -35,6 +35,7 @@ use cache::{Script, ScriptCache};
 use debugger::Sessions;
 use engine::Engine;
 use functions::Libraries;
+use lua::Interruption;
 use numbers::Random48;
 use run::Suspended;
 
@@ -152,6 +153,15 @@ impl Scripting {
         }
         self.put_engine(Kind::Script, engine);
         place.map_err(compile_error)
+    }
+
+    /// What may interrupt scripts, if `wanted` is what should.
+    fn interruption(&self, wanted: Interruption) -> Interruption {
+        if self.uses_alarm {
+            wanted
+        } else {
+            Interruption::Counted
+        }
     }
 
     /// Forgets all scripts, and the state that ran them.

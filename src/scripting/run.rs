@@ -32,7 +32,7 @@ use super::engine::{Engine, push_list};
 use super::failure;
 use super::flags::ScriptFlags;
 use super::into_reply;
-use super::lua::{Order, Progress, Reference};
+use super::lua::{Interruption, Order, Progress, Reference};
 use super::numbers::Random48;
 use super::{Kind, Scripting};
 
@@ -297,7 +297,7 @@ fn set_deadline(instance: &Instance, suspended: &mut Suspended) {
     suspended
         .engine
         .lua
-        .use_alarm(instance.scripting.uses_alarm);
+        .set_interruption(instance.scripting.interruption(Interruption::Alarmed));
     if threshold_ms == 0 {
         return suspended.engine.lua.set_deadline(u64::MAX, u64::MAX);
     }
@@ -329,6 +329,8 @@ pub(super) fn advance(
 }
 
 /// Writes what the script gave as its reply.
+///
+/// Errors: what the script ended with, or `WITHIN_REPLY` if there are errors in what it gave.
 pub(super) fn finish(
     instance: &mut Instance,
     suspended: &mut Suspended,
@@ -338,10 +340,14 @@ pub(super) fn finish(
     let stack = suspended.engine.lua.stack();
     let result = if progress == Progress::Returned {
         let errors = into_reply::write(stack, reply, suspended.run.protocol);
-        for error in errors {
-            instance.error_stats.record(&error);
+        for error in &errors.uncounted {
+            instance.error_stats.record(error);
         }
-        Ok(())
+        if errors.has_any {
+            Err(CommandError::WITHIN_REPLY)
+        } else {
+            Ok(())
+        }
     } else {
         Err(failure::uncaught(stack, &suspended.run.name))
     };
@@ -360,8 +366,9 @@ pub fn resume(instance: &mut Instance) -> bool {
     let started = instance.clock.ticks();
     let slice = instance.clock.nanos_as_ticks(SLICE_NS);
     let patience = instance.scripting.patience;
-    // A slice is shorter than the time between two signals.
-    suspended.engine.lua.use_alarm(false);
+    // A slice is shorter than the time between two signals, so that instructions are counted too.
+    let interruption = instance.scripting.interruption(Interruption::Both);
+    suspended.engine.lua.set_interruption(interruption);
     suspended.engine.lua.set_deadline(started + slice, patience);
     let progress = advance(instance, &mut suspended, Order::Continue);
     suspended.ticks += instance.clock.ticks().saturating_sub(started);

@@ -13,6 +13,7 @@ local loadstring, collectgarbage, tostring, tonumber = loadstring, collectgarbag
 local byte, sub, concat = string.byte, string.sub, table.concat
 local insert, remove, sort = table.insert, table.remove, table.sort
 local foreach, foreachi = table.foreach, table.foreachi
+local floor, gsub, debug_getmetatable = math.floor, string.gsub, debug.getmetatable
 
 jit.off()
 
@@ -39,7 +40,12 @@ local function choose(from, names)
   return chosen
 end
 
-local G = choose(_G, [[assert coroutine error gcinfo ipairs rawequal select tonumber tostring type unpack _VERSION]])
+local G = choose(_G, [[assert coroutine error gcinfo ipairs rawequal select tonumber type unpack _VERSION]])
+
+-- As the metamethod of its own name LuaJIT's own would go round and round where nothing can stop it.
+function G.tostring(...)
+  return tostring(...)
+end
 
 -- Functions that go around metatables, taught about proxies. Those that are left are called last, so that errors in their
 -- arguments are told of as ever.
@@ -169,9 +175,109 @@ function lib.table.remove(t, ...)
   return remove(t, ...)
 end
 
+-- Nothing can stop LuaJIT's sort where it compares by itself, so what is not small is sorted here, as Lua 5.1 does it: a quicksort
+-- by the median of three, the smaller part first. Values that compare as equal end up in the same order as there.
+
+local SORTED_BY_NATIVE_MAX = 1000
+local disorder = "invalid order function for sorting"
+
+local function less_by_default(a, b)
+  return a < b
+end
+
+-- Brings the ends and the middle of a part into order; gives the middle, or nothing if that was all.
+local function order_three(t, less, first, last)
+  if less(t[last], t[first]) then
+    t[first], t[last] = t[last], t[first]
+  end
+  if last - first == 1 then
+    return nil
+  end
+  local middle = floor((first + last) / 2)
+  if less(t[middle], t[first]) then
+    t[middle], t[first] = t[first], t[middle]
+  elseif less(t[last], t[middle]) then
+    t[middle], t[last] = t[last], t[middle]
+  end
+  return last - first > 2 and middle or nil
+end
+
+-- Parts a part that has been through `order_three` in two around the value in its middle; gives where that comes to lie.
+local function part(t, less, first, middle, last)
+  local pivot = t[middle]
+  t[middle], t[last - 1] = t[last - 1], pivot
+  local low, high = first, last - 1
+  while true do
+    low = low + 1
+    while less(t[low], pivot) do
+      if low > last then
+        error(disorder, 0)
+      end
+      low = low + 1
+    end
+    high = high - 1
+    while less(pivot, t[high]) do
+      if high < first then
+        error(disorder, 0)
+      end
+      high = high - 1
+    end
+    if high < low then
+      t[last - 1], t[low] = t[low], t[last - 1]
+      return low
+    end
+    t[low], t[high] = t[high], t[low]
+  end
+end
+
+local function order(t, less, first, last)
+  while first < last do
+    local middle = order_three(t, less, first, last)
+    if not middle then
+      return
+    end
+    local place = part(t, less, first, middle, last)
+    if place - first < last - place then
+      order(t, less, first, place - 1)
+      first = place + 1
+    else
+      order(t, less, place + 1, last)
+      last = place - 1
+    end
+  end
+end
+
+local function sort_large(t, less)
+  local list = t
+  if debug_getmetatable(t) then
+    list = {}
+    for place = 1, #t do
+      list[place] = rawget(t, place)
+    end
+  end
+  local ok, failure = pcall(order, list, less or less_by_default, 1, #list)
+  if not ok then
+    if failure == disorder then
+      error(failure, 2)
+    end
+    -- Where in this file values could not be compared is of no interest.
+    error(type(failure) == "string" and gsub(failure, "^sandbox:%d+: ", "") or failure, 0)
+  end
+  if list ~= t then
+    for place = 1, #list do
+      rawset(t, place, list[place])
+    end
+  end
+end
+
 function lib.table.sort(t, ...)
   if behind[t] then
     error(readonly, 0)
+  end
+  local less = ...
+  local is_fit = type(t) == "table" and (less == nil or type(less) == "function")
+  if is_fit and #t > SORTED_BY_NATIVE_MAX then
+    return sort_large(t, less)
   end
   return sort(t, ...)
 end

@@ -78,6 +78,8 @@ impl Cron {
         }
         instance.save_if_due();
         instance.rewrite_if_due();
+        let now_ms = instance.now_ms();
+        instance.migrations.close_idle_sockets(now_ms);
         if now_us >= self.trim_due_us {
             self.trim_due_us = now_us + TRIM_PERIOD_US;
             heap::retire_empty_spans();

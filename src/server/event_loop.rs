@@ -27,6 +27,7 @@ use crate::append_only;
 use crate::blocking::wake;
 use crate::disk::Wake;
 use crate::instance::{Instance, LoopRequest};
+use crate::migration;
 use crate::net::address::Address;
 use crate::net::connection::{Connection, Sent};
 use crate::net::listener::{Accepted, Listeners};
@@ -121,6 +122,8 @@ impl EventLoop {
         poll.registry()
             .register(&mut source, SIGNAL_TOKEN, Interest::READABLE)
             .map_err(text)?;
+        let registry = poll.registry().try_clone().map_err(text)?;
+        instance.migrations.use_registry(registry);
         let waker = Waker::new(poll.registry(), WAKE_TOKEN).map_err(text)?;
         instance.wake = Wake::of(waker);
         instance.aof.attach(instance.wake.clone());
@@ -217,6 +220,7 @@ impl EventLoop {
             || self.metrics.has_work()
             || !self.flushing.is_empty()
             || self.instance.scripting.busy().is_some()
+            || migration::can_go_on(&self.instance)
             || self.instance.clients.has_to_flush()
             || self.instance.is_loading() && !self.load_waits;
         if busy {
@@ -234,7 +238,9 @@ impl EventLoop {
             let left_ms = self.instance.pause.until_ms - self.instance.now_ms();
             wait_us = wait_us.min((left_ms.max(0) as u64).saturating_mul(1000));
         }
-        if let Some(deadline_ms) = self.instance.blocking.next_deadline_ms() {
+        let migrations = migration::next_deadline_ms(&self.instance);
+        let deadlines = [self.instance.blocking.next_deadline_ms(), migrations];
+        if let Some(deadline_ms) = deadlines.into_iter().flatten().min() {
             // The turn may have taken longer than is left.
             self.instance.clock.refresh();
             let due_us = (deadline_ms.max(0) as u64)
@@ -254,6 +260,9 @@ impl EventLoop {
             self.take_signals();
         } else if token == WAKE_TOKEN {
             self.jobs.wake_saving(&self.instance);
+            self.instance.migrations.note_lookups();
+        } else if self.instance.migrations.note_ready(token) {
+            // Is gone on with after the clients were served.
         } else if let Some(index) = self.listener_index(token) {
             if !self.accepting.contains(&index) && !self.stalled.contains(&index) {
                 self.accepting.push(index);
@@ -548,6 +557,7 @@ impl EventLoop {
             self.instance.unpause();
         }
         wake::run_timeouts(&mut self.instance);
+        migration::run(&mut self.instance);
     }
 
     fn cron_tick(&mut self) {

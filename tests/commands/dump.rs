@@ -538,3 +538,29 @@ proptest! {
         });
     }
 }
+
+/// XTRIM leaves a block without a live entry where the last one, deleted before, is beyond the limit; as in Redis.
+#[test]
+fn a_stream_with_a_block_of_deleted_entries_is_taken_again() {
+    let mut server = Harness::new();
+    for id in ["1-0", "2-0", "3-0"] {
+        server.run(&format!("xadd stream {id} a 1"));
+    }
+    server.expect("xdel stream 3-0", ":1\r\n");
+    server.expect("xtrim stream MINID 3", ":2\r\n");
+    let payload = dump(&mut server, "stream");
+    assert_eq!(restore(&mut server, "again", "0", &payload, ""), "+OK\r\n");
+    assert_eq!(dump(&mut server, "again"), payload);
+    for key in ["stream", "again"] {
+        server.expect(&format!("xlen {key}"), ":0\r\n");
+        server.expect(
+            &format!("xadd {key} 3-0 a 1"),
+            "-ERR The ID specified in XADD is equal or smaller than the target stream top item\r\n",
+        );
+        server.expect(&format!("xadd {key} 3-1 a 1"), "$3\r\n3-1\r\n");
+        server.expect(
+            &format!("xrange {key} - +"),
+            "*1\r\n*2\r\n$3\r\n3-1\r\n*2\r\n$1\r\na\r\n$1\r\n1\r\n",
+        );
+    }
+}

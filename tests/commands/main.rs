@@ -30,6 +30,7 @@ mod latency;
 mod lists;
 mod memory;
 mod memory_limit;
+mod migrate;
 mod modules;
 mod pubsub;
 mod scripting;

@@ -743,6 +743,56 @@ fn there_is_no_way_out_of_the_sandbox() {
     );
 }
 
+/// What is large is sorted by ourselves: values that compare as equal end up as genuine servers leave them.
+#[test]
+fn large_tables_are_sorted_as_by_lua_5_1() {
+    let mut server = Harness::new();
+    let numbers =
+        "local t, x = {}, 7 for i = 1, 3000 do x = (x * 16807) % 2147483647 t[i] = x end ";
+    let with = |code: &str| format!("{numbers}{code}");
+    check(
+        &mut server,
+        &[
+            (
+                &with(
+                    "for i = 1, #t do t[i] = {t[i] % 50, i} end table.sort(t, function(a, b) return a[1] < b[1] end)
+                     local n = 0 for i = 1, #t do n = (n * 31 + t[i][2]) % 1000000007 end return n",
+                ),
+                ":66417632\r\n",
+            ),
+            (
+                &with(
+                    "table.sort(t) table.sort({unpack(t, 1, 2000)}, rawequal) for i = 2, #t do assert(t[i - 1] <= t[i]) end
+                     table.sort(setmetatable(t, {__index = error, __newindex = error}), function(a, b) return a > b end)
+                     return {t[1], t[3000], select('#', table.sort(t))}",
+                ),
+                "*3\r\n:2147482835\r\n:94192\r\n:0\r\n",
+            ),
+        ],
+    );
+    fails(
+        &mut server,
+        &[
+            (
+                &with("t[1500] = 'x' table.sort(t)"),
+                "ERR attempt to compare string with number",
+            ),
+            (
+                &with("table.sort(t, function() return true end)"),
+                "ERR user_script:1: invalid order function for sorting",
+            ),
+            (
+                &with("table.sort(t, function() error('mine') end)"),
+                "ERR user_script:1: mine",
+            ),
+            (
+                &with("table.sort(t, 5)"),
+                "ERR user_script:1: bad argument #2 to 'sort' (function expected, got number)",
+            ),
+        ],
+    );
+}
+
 #[test]
 fn scripts_are_lua_5_1() {
     let mut server = Harness::new();
@@ -917,6 +967,8 @@ fn an_endless_script_is_killed() {
         "local t = {} for i = 1, 15 do t = {t,t,t,t,t,t,t,t} end return cmsgpack.pack(t)",
         "while true do local s = string.rep('x', 1000) end",
         "for i = 1, 1e9 do load(function() while true do end end) end",
+        "local t = setmetatable({}, {__tostring = tostring}) return tostring(t)",
+        "local t = {} for i = 1, 4000 do t[i] = i end while true do table.sort(t, rawequal) end",
     ] {
         let (mut server, other) = busy(script);
         for _ in 0..3 {
@@ -1147,13 +1199,24 @@ fn statistics_count_scripts_and_their_commands() {
         "redis.call('set','k','v') redis.call('get','k') return redis.pcall('incr','k')",
     );
     eval(&mut server, "return redis.call('incr','k')");
+    // A command fails too if there is an error somewhere in its reply.
+    assert_eq!(
+        eval(&mut server, "return {1, {err = 'MY own'}}"),
+        "*2\r\n:1\r\n-MY own\r\n"
+    );
     let info = server.run("INFO everything");
+    let line = info.lines().find(|line| line.starts_with("cmdstat_eval:"));
+    assert!(
+        line.is_some_and(|line| line.ends_with("failed_calls=3")),
+        "{line:?}"
+    );
     for line in [
-        "cmdstat_eval:calls=2,",
+        "errorstat_MY:count=1",
+        "cmdstat_eval:calls=3,",
         "cmdstat_set:calls=1,",
         "cmdstat_incr:calls=2,",
         "errorstat_ERR:count=2",
-        "number_of_cached_scripts:2",
+        "number_of_cached_scripts:3",
         "number_of_functions:0",
     ] {
         assert!(info.contains(line), "{line} in {info}");

@@ -284,6 +284,26 @@ fn while_nobody_tracks_no_change_is_logged() {
     assert!(server.instance.tracking.is_empty());
 }
 
+/// Nobody looks at what changes while nobody tracks, so what was read before must be forgotten.
+#[test]
+fn who_tracks_anew_is_not_told_of_what_it_read_before() {
+    let (mut server, other) = tracking_by("");
+    let client = server.client;
+    server.run("mget a b");
+    server.run("client tracking off");
+    assert!(
+        server
+            .run("info stats")
+            .contains("tracking_total_items:0\r\n")
+    );
+    server.run("client tracking on");
+    say(&mut server, other, "set a 2");
+    assert_eq!(told(&mut server, client), "");
+    server.run("get a");
+    say(&mut server, other, "set a 3");
+    assert_eq!(told(&mut server, client), invalid(&["a"]));
+}
+
 #[test]
 fn options_that_make_no_sense() {
     let mut server = Harness::new();

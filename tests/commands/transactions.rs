@@ -393,6 +393,53 @@ fn lists_and_figures_know_of_transactions() {
     );
 }
 
+/// While EXEC runs its client is in a transaction still, of as many commands as were queued.
+#[test]
+fn a_transaction_sees_itself() {
+    let mut server = Harness::new();
+    server.run("multi");
+    server.run("client info");
+    server.run("ping");
+    server.run("client list");
+    let reply = server.run("exec");
+    let seen = reply.matches(" flags=x ").count() == 2 && reply.matches(" multi=3 ").count() == 2;
+    assert!(seen, "{reply}");
+    let line = server.run("client info");
+    assert!(
+        line.contains(" flags=N ") && line.contains(" multi=-1 "),
+        "{line}"
+    );
+}
+
+#[test]
+fn what_makes_a_client_listen_is_refused_inside_or_not_as_in_redis() {
+    let mut server = Harness::new();
+    for (words, reply) in [
+        (
+            "ssubscribe c",
+            "-ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client\r\n",
+        ),
+        (
+            "monitor",
+            "-ERR MONITOR isn't allowed for DENY BLOCKING client\r\n",
+        ),
+        ("multi", "-ERR MULTI calls can not be nested\r\n"),
+        ("watch k", "-ERR WATCH inside MULTI is not allowed\r\n"),
+    ] {
+        server.run("multi");
+        let queued = server.run(words);
+        if queued == "+QUEUED\r\n" {
+            server.expect("exec", &format!("*1\r\n{reply}"));
+        } else {
+            assert_eq!(queued, reply);
+            server.expect("exec", "*0\r\n");
+        }
+    }
+    server.run("multi");
+    server.run("subscribe c");
+    server.expect("exec", "*1\r\n*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n");
+}
+
 #[test]
 fn each_queued_command_is_counted() {
     let mut server = Harness::new();

@@ -1,5 +1,6 @@
 //! Fields of hashes, read or set and seen to in one step: HGETDEL, HGETEX, HSETEX.
 
+use crate::command::arguments::{EXPIRY_OR_KEEP, EXPIRY_OR_PERSIST};
 use crate::command::spec::{
     Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
 };
@@ -51,21 +52,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         since: "8.0.0",
         complexity: "O(N) with N the number of fields that are named.",
         summary: "Gives the values of fields of a hash and sets when the fields expire.",
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::one_of(
-                "expiration",
-                &[
-                    Argument::new("seconds", ArgumentKind::Integer).after("EX"),
-                    Argument::new("milliseconds", ArgumentKind::Integer).after("PX"),
-                    Argument::new("unix-time-seconds", ArgumentKind::UnixTime).after("EXAT"),
-                    Argument::new("unix-time-milliseconds", ArgumentKind::UnixTime).after("PXAT"),
-                    Argument::token("persist", "PERSIST"),
-                ],
-            )
-            .optional(),
-            FIELDS,
-        ],
+        arguments: &[Argument::key("key", 0), EXPIRY_OR_PERSIST, FIELDS],
         handler: hgetex,
         ..CommandSpec::DEFAULT
     },
@@ -87,17 +74,7 @@ pub static COMMANDS: &[CommandSpec] = &[
                 &[Argument::token("fnx", "FNX"), Argument::token("fxx", "FXX")],
             )
             .optional(),
-            Argument::one_of(
-                "expiration",
-                &[
-                    Argument::new("seconds", ArgumentKind::Integer).after("EX"),
-                    Argument::new("milliseconds", ArgumentKind::Integer).after("PX"),
-                    Argument::new("unix-time-seconds", ArgumentKind::UnixTime).after("EXAT"),
-                    Argument::new("unix-time-milliseconds", ArgumentKind::UnixTime).after("PXAT"),
-                    Argument::token("keepttl", "KEEPTTL"),
-                ],
-            )
-            .optional(),
+            EXPIRY_OR_KEEP,
             Argument::block(
                 "fields",
                 &[

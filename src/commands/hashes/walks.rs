@@ -3,6 +3,7 @@
 use smallvec::SmallVec;
 
 use crate::collections::element::Element;
+use crate::command::arguments::{COUNT, CURSOR, MATCH};
 use crate::command::spec::{
     Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
 };
@@ -55,13 +56,9 @@ pub static COMMANDS: &[CommandSpec] = &[
         summary: "Walks through the fields of a hash, a few at each call.",
         arguments: &[
             Argument::key("key", 0),
-            Argument::new("cursor", ArgumentKind::Integer),
-            Argument::new("pattern", ArgumentKind::Pattern)
-                .after("MATCH")
-                .optional(),
-            Argument::new("count", ArgumentKind::Integer)
-                .after("COUNT")
-                .optional(),
+            CURSOR,
+            MATCH,
+            COUNT,
             Argument::token("novalues", "NOVALUES")
                 .since("7.4.0")
                 .optional(),

@@ -1,6 +1,7 @@
 //! Commands on lists that wait until there is something in them.
 
 use crate::blocking::{BlockKind, timeout};
+use crate::command::arguments::{COUNT, NUMKEYS};
 use crate::command::spec::{
     Argument, ArgumentKind, Category, CommandSpec, Deprecation, Flag, Group, KeyFlag, KeySpec,
 };
@@ -74,12 +75,10 @@ pub static COMMANDS: &[CommandSpec] = &[
         summary: "Takes elements out at an end of the first of several lists that has any; waits for one if none has.",
         arguments: &[
             Argument::new("timeout", ArgumentKind::Double),
-            Argument::new("numkeys", ArgumentKind::Integer),
+            NUMKEYS,
             Argument::key("key", 0).multiple(),
             Argument::one_of("where", ENDS),
-            Argument::new("count", ArgumentKind::Integer)
-                .after("COUNT")
-                .optional(),
+            COUNT,
         ],
         handler: blmpop,
         ..CommandSpec::DEFAULT

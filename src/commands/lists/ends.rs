@@ -1,5 +1,6 @@
 //! The ends of lists: pushing and popping.
 
+use crate::command::arguments::{COUNT, NUMKEYS};
 use crate::command::spec::{
     Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
 };
@@ -143,12 +144,10 @@ pub static COMMANDS: &[CommandSpec] = &[
         complexity: "O(N+M) where N is the number of keys and M that of elements given.",
         summary: "Takes elements out at an end of the first of several lists that has any, and gives them.",
         arguments: &[
-            Argument::new("numkeys", ArgumentKind::Integer),
+            NUMKEYS,
             Argument::key("key", 0).multiple(),
             Argument::one_of("where", ENDS),
-            Argument::new("count", ArgumentKind::Integer)
-                .after("COUNT")
-                .optional(),
+            COUNT,
         ],
         handler: lmpop,
         ..CommandSpec::DEFAULT

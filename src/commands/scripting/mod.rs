@@ -5,6 +5,7 @@ mod function_dump;
 pub mod functions;
 pub mod scripts;
 
+use crate::command::arguments::NUMKEYS;
 use crate::command::spec::{
     Argument, ArgumentFlag, ArgumentKind, Category, CommandSpec, Flag, FlagSet, Group, Handler,
     KeyFlag, KeySpec,
@@ -69,7 +70,7 @@ macro_rules! program_arguments {
     ($program:literal) => {
         &[
             Argument::new($program, ArgumentKind::String),
-            Argument::new("numkeys", ArgumentKind::Integer),
+            NUMKEYS,
             Argument::key("key", 0).flags(&[ArgumentFlag::Optional, ArgumentFlag::Multiple]),
             Argument::new("arg", ArgumentKind::String)
                 .flags(&[ArgumentFlag::Optional, ArgumentFlag::Multiple]),

@@ -4,6 +4,7 @@
 
 use std::ops::ControlFlow;
 
+use crate::command::arguments::NUMKEYS;
 use crate::command::spec::{
     Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
 };
@@ -26,7 +27,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         complexity: "O(N*M) with N the number of members of the smallest set and M the number of sets.",
         summary: "Counts the members that several sets have in common.",
         arguments: &[
-            Argument::new("numkeys", ArgumentKind::Integer),
+            NUMKEYS,
             Argument::key("key", 0).multiple(),
             Argument::new("limit", ArgumentKind::Integer)
                 .after("LIMIT")
@@ -46,7 +47,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         complexity: "O(N) with N the number of members of all the sets.",
         summary: "Counts the members of all of several sets.",
         arguments: &[
-            Argument::new("numkeys", ArgumentKind::Integer),
+            NUMKEYS,
             Argument::key("key", 0).multiple(),
             Argument::token("approx", "APPROX").optional(),
             Argument::new("limit", ArgumentKind::Integer)
@@ -67,7 +68,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         complexity: "O(N) with N the number of members of all the sets.",
         summary: "Counts the members of a set that none of the other sets has.",
         arguments: &[
-            Argument::new("numkeys", ArgumentKind::Integer),
+            NUMKEYS,
             Argument::key("key", 0).multiple(),
             Argument::new("limit", ArgumentKind::Integer)
                 .after("LIMIT")

@@ -3,6 +3,7 @@
 use smallvec::SmallVec;
 
 use crate::collections::element::Element;
+use crate::command::arguments::{COUNT, CURSOR, MATCH};
 use crate::command::spec::{
     Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
 };
@@ -74,16 +75,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         since: "2.8.0",
         complexity: "O(1) for a call, O(N) for a whole walk, with N the number of members.",
         summary: "Walks through the members of a set, a few at each call.",
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("cursor", ArgumentKind::Integer),
-            Argument::new("pattern", ArgumentKind::Pattern)
-                .after("MATCH")
-                .optional(),
-            Argument::new("count", ArgumentKind::Integer)
-                .after("COUNT")
-                .optional(),
-        ],
+        arguments: &[Argument::key("key", 0), CURSOR, MATCH, COUNT],
         handler: sscan,
         ..CommandSpec::DEFAULT
     },

@@ -1,7 +1,8 @@
 //! The declarations of unions, intersections and differences; their handlers are in `algebra`.
 
+use crate::command::arguments::{AGGREGATE, NUMKEYS, WEIGHTS};
 use crate::command::spec::{
-    Argument, ArgumentFlag, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
+    Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
 };
 
 use super::algebra::{zdiff, zdiffstore, zinter, zintercard, zinterstore, zunion, zunionstore};
@@ -19,7 +20,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         complexity: "O(N*K) worst case with N elements in the first of K sorted sets.",
         summary: "Gives what is in the first sorted set and in none of the others.",
         arguments: &[
-            Argument::new("numkeys", ArgumentKind::Integer),
+            NUMKEYS,
             Argument::key("key", 0).multiple(),
             Argument::token("withscores", "WITHSCORES").optional(),
         ],
@@ -41,7 +42,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         summary: "Stores what is in the first sorted set and in none of the others.",
         arguments: &[
             Argument::key("destination", 0),
-            Argument::new("numkeys", ArgumentKind::Integer),
+            NUMKEYS,
             Argument::key("key", 1).multiple(),
         ],
         handler: zdiffstore,
@@ -58,22 +59,10 @@ pub static COMMANDS: &[CommandSpec] = &[
         complexity: "O(N*K + M*log(M)) worst case with N elements in the smallest of K sorted sets and M in the result.",
         summary: "Gives what is in all sorted sets.",
         arguments: &[
-            Argument::new("numkeys", ArgumentKind::Integer),
+            NUMKEYS,
             Argument::key("key", 0).multiple(),
-            Argument::new("weight", ArgumentKind::Integer)
-                .after("WEIGHTS")
-                .flags(&[ArgumentFlag::Optional, ArgumentFlag::Multiple]),
-            Argument::one_of(
-                "aggregate",
-                &[
-                    Argument::token("sum", "SUM"),
-                    Argument::token("min", "MIN"),
-                    Argument::token("max", "MAX"),
-                    Argument::token("count", "COUNT").since("8.8.0"),
-                ],
-            )
-            .after("AGGREGATE")
-            .optional(),
+            WEIGHTS,
+            AGGREGATE,
             Argument::token("withscores", "WITHSCORES").optional(),
         ],
         handler: zinter,
@@ -90,7 +79,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         complexity: "O(N*K) worst case with N elements in the smallest of K sorted sets.",
         summary: "Counts what is in all sorted sets.",
         arguments: &[
-            Argument::new("numkeys", ArgumentKind::Integer),
+            NUMKEYS,
             Argument::key("key", 0).multiple(),
             Argument::new("limit", ArgumentKind::Integer)
                 .after("LIMIT")
@@ -114,22 +103,10 @@ pub static COMMANDS: &[CommandSpec] = &[
         summary: "Stores what is in all sorted sets.",
         arguments: &[
             Argument::key("destination", 0),
-            Argument::new("numkeys", ArgumentKind::Integer),
+            NUMKEYS,
             Argument::key("key", 1).multiple(),
-            Argument::new("weight", ArgumentKind::Integer)
-                .after("WEIGHTS")
-                .flags(&[ArgumentFlag::Optional, ArgumentFlag::Multiple]),
-            Argument::one_of(
-                "aggregate",
-                &[
-                    Argument::token("sum", "SUM"),
-                    Argument::token("min", "MIN"),
-                    Argument::token("max", "MAX"),
-                    Argument::token("count", "COUNT").since("8.8.0"),
-                ],
-            )
-            .after("AGGREGATE")
-            .optional(),
+            WEIGHTS,
+            AGGREGATE,
         ],
         handler: zinterstore,
         ..CommandSpec::DEFAULT
@@ -145,22 +122,10 @@ pub static COMMANDS: &[CommandSpec] = &[
         complexity: "O(N + M*log(M)) with N elements in all sorted sets and M in the result.",
         summary: "Gives what is in any of the sorted sets.",
         arguments: &[
-            Argument::new("numkeys", ArgumentKind::Integer),
+            NUMKEYS,
             Argument::key("key", 0).multiple(),
-            Argument::new("weight", ArgumentKind::Integer)
-                .after("WEIGHTS")
-                .flags(&[ArgumentFlag::Optional, ArgumentFlag::Multiple]),
-            Argument::one_of(
-                "aggregate",
-                &[
-                    Argument::token("sum", "SUM"),
-                    Argument::token("min", "MIN"),
-                    Argument::token("max", "MAX"),
-                    Argument::token("count", "COUNT").since("8.8.0"),
-                ],
-            )
-            .after("AGGREGATE")
-            .optional(),
+            WEIGHTS,
+            AGGREGATE,
             Argument::token("withscores", "WITHSCORES").optional(),
         ],
         handler: zunion,
@@ -181,22 +146,10 @@ pub static COMMANDS: &[CommandSpec] = &[
         summary: "Stores what is in any of the sorted sets.",
         arguments: &[
             Argument::key("destination", 0),
-            Argument::new("numkeys", ArgumentKind::Integer),
+            NUMKEYS,
             Argument::key("key", 1).multiple(),
-            Argument::new("weight", ArgumentKind::Integer)
-                .after("WEIGHTS")
-                .flags(&[ArgumentFlag::Optional, ArgumentFlag::Multiple]),
-            Argument::one_of(
-                "aggregate",
-                &[
-                    Argument::token("sum", "SUM"),
-                    Argument::token("min", "MIN"),
-                    Argument::token("max", "MAX"),
-                    Argument::token("count", "COUNT").since("8.8.0"),
-                ],
-            )
-            .after("AGGREGATE")
-            .optional(),
+            WEIGHTS,
+            AGGREGATE,
         ],
         handler: zunionstore,
         ..CommandSpec::DEFAULT

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use smallvec::SmallVec;
 
+use crate::command::arguments::{COUNT, CURSOR, MATCH};
 use crate::command::spec::{
     Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
 };
@@ -56,13 +57,9 @@ pub static COMMANDS: &[CommandSpec] = &[
         summary: "Walks through the elements of a sorted set, a few at each call.",
         arguments: &[
             Argument::key("key", 0),
-            Argument::new("cursor", ArgumentKind::Integer),
-            Argument::new("pattern", ArgumentKind::Pattern)
-                .after("MATCH")
-                .optional(),
-            Argument::new("count", ArgumentKind::Integer)
-                .after("COUNT")
-                .optional(),
+            CURSOR,
+            MATCH,
+            COUNT,
             Argument::token("noscores", "NOSCORES")
                 .since("8.0.0")
                 .optional(),

@@ -2,6 +2,7 @@
 
 use crate::blocking::BlockKind;
 use crate::blocking::timeout::parse_seconds;
+use crate::command::arguments::{COUNT, NUMKEYS};
 use crate::command::spec::{
     Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
 };
@@ -29,15 +30,13 @@ pub static COMMANDS: &[CommandSpec] = &[
         summary: "Takes the elements with the lowest or highest scores out of the first sorted set that has any, and waits if none has.",
         arguments: &[
             Argument::new("timeout", ArgumentKind::Double),
-            Argument::new("numkeys", ArgumentKind::Integer),
+            NUMKEYS,
             Argument::key("key", 0).multiple(),
             Argument::one_of(
                 "where",
                 &[Argument::token("min", "MIN"), Argument::token("max", "MAX")],
             ),
-            Argument::new("count", ArgumentKind::Integer)
-                .after("COUNT")
-                .optional(),
+            COUNT,
         ],
         handler: bzmpop,
         ..CommandSpec::DEFAULT
@@ -102,15 +101,13 @@ pub static COMMANDS: &[CommandSpec] = &[
         complexity: "O(K) + O(M*log(N)) with K keys, N elements in the sorted set and M taken out.",
         summary: "Takes the elements with the lowest or highest scores out of the first sorted set that has any.",
         arguments: &[
-            Argument::new("numkeys", ArgumentKind::Integer),
+            NUMKEYS,
             Argument::key("key", 0).multiple(),
             Argument::one_of(
                 "where",
                 &[Argument::token("min", "MIN"), Argument::token("max", "MAX")],
             ),
-            Argument::new("count", ArgumentKind::Integer)
-                .after("COUNT")
-                .optional(),
+            COUNT,
         ],
         handler: zmpop,
         ..CommandSpec::DEFAULT

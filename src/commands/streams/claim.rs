@@ -1,5 +1,6 @@
 //! Taking over what others have pending: XCLAIM and XAUTOCLAIM.
 
+use crate::command::arguments::COUNT;
 use crate::command::spec::{
     Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
 };
@@ -70,9 +71,7 @@ pub static COMMANDS: &[CommandSpec] = &[
             Argument::new("consumer", ArgumentKind::String),
             Argument::new("min-idle-time", ArgumentKind::String),
             Argument::new("start", ArgumentKind::String),
-            Argument::new("count", ArgumentKind::Integer)
-                .after("COUNT")
-                .optional(),
+            COUNT,
             Argument::token("justid", "JUSTID").optional(),
         ],
         handler: claim_idle,

@@ -1,5 +1,6 @@
 //! What is known of streams: XINFO.
 
+use crate::command::arguments::COUNT;
 use crate::command::spec::{
     Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
 };
@@ -76,16 +77,7 @@ pub static COMMANDS: &[CommandSpec] = &[CommandSpec {
             ],
             arguments: &[
                 Argument::key("key", 0),
-                Argument::block(
-                    "full-block",
-                    &[
-                        Argument::token("full", "FULL"),
-                        Argument::new("count", ArgumentKind::Integer)
-                            .after("COUNT")
-                            .optional(),
-                    ],
-                )
-                .optional(),
+                Argument::block("full-block", &[Argument::token("full", "FULL"), COUNT]).optional(),
             ],
             handler: stream,
             ..CommandSpec::DEFAULT

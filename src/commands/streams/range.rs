@@ -1,5 +1,6 @@
 //! Reading by ID: XLEN, XRANGE and XREVRANGE.
 
+use crate::command::arguments::COUNT;
 use crate::command::spec::{
     Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
 };
@@ -37,9 +38,7 @@ pub static COMMANDS: &[CommandSpec] = &[
             Argument::key("key", 0),
             Argument::new("start", ArgumentKind::String),
             Argument::new("end", ArgumentKind::String),
-            Argument::new("count", ArgumentKind::Integer)
-                .after("COUNT")
-                .optional(),
+            COUNT,
         ],
         handler: range,
         ..CommandSpec::DEFAULT
@@ -59,9 +58,7 @@ pub static COMMANDS: &[CommandSpec] = &[
             Argument::key("key", 0),
             Argument::new("end", ArgumentKind::String),
             Argument::new("start", ArgumentKind::String),
-            Argument::new("count", ArgumentKind::Integer)
-                .after("COUNT")
-                .optional(),
+            COUNT,
         ],
         handler: reverse_range,
         ..CommandSpec::DEFAULT

@@ -3,6 +3,7 @@
 use smallvec::SmallVec;
 
 use crate::blocking::{BlockKind, timeout};
+use crate::command::arguments::COUNT;
 use crate::command::spec::{
     Argument, ArgumentKind, Begin, Category, CommandSpec, Find, Flag, Group, KeyFlag, KeySpec,
 };
@@ -38,9 +39,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         since: "5.0.0",
         summary: "Gives the entries of streams behind given ones; waits for such if it is told to.",
         arguments: &[
-            Argument::new("count", ArgumentKind::Integer)
-                .after("COUNT")
-                .optional(),
+            COUNT,
             Argument::new("milliseconds", ArgumentKind::Integer)
                 .after("BLOCK")
                 .optional(),
@@ -87,9 +86,7 @@ pub static COMMANDS: &[CommandSpec] = &[
                 ],
             )
             .after("GROUP"),
-            Argument::new("count", ArgumentKind::Integer)
-                .after("COUNT")
-                .optional(),
+            COUNT,
             Argument::new("milliseconds", ArgumentKind::Integer)
                 .after("BLOCK")
                 .optional(),

@@ -2,6 +2,7 @@
 //!
 //! As in Redis 8.8; NX and XX are Valkey's (9.2).
 
+use crate::command::arguments::{EXPIRY_OR_PERSIST, NX_OR_XX};
 use crate::command::spec::{
     Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
 };
@@ -28,11 +29,7 @@ pub static COMMANDS: &[CommandSpec] = &[CommandSpec {
     summary: "Adds to the number at a key within bounds and sets its expiry time, in one step.",
     arguments: &[
         Argument::key("key", 0),
-        Argument::one_of(
-            "condition",
-            &[Argument::token("nx", "NX"), Argument::token("xx", "XX")],
-        )
-        .optional(),
+        NX_OR_XX,
         Argument::one_of(
             "increment",
             &[
@@ -48,17 +45,7 @@ pub static COMMANDS: &[CommandSpec] = &[CommandSpec {
         Argument::new("upperbound", ArgumentKind::String)
             .after("UBOUND")
             .optional(),
-        Argument::one_of(
-            "expiration",
-            &[
-                Argument::new("seconds", ArgumentKind::Integer).after("EX"),
-                Argument::new("milliseconds", ArgumentKind::Integer).after("PX"),
-                Argument::new("unix-time-seconds", ArgumentKind::UnixTime).after("EXAT"),
-                Argument::new("unix-time-milliseconds", ArgumentKind::UnixTime).after("PXAT"),
-                Argument::token("persist", "PERSIST"),
-            ],
-        )
-        .optional(),
+        EXPIRY_OR_PERSIST,
         Argument::token("enx", "ENX").optional(),
     ],
     handler: increx,

@@ -1,5 +1,6 @@
 //! Several strings at once: MGET, MSET and their kin.
 
+use crate::command::arguments::{EXPIRY_OR_KEEP, NUMKEYS, NX_OR_XX};
 use crate::command::lookahead::for_each_key;
 use crate::command::spec::{
     Argument, ArgumentKind, Begin, Category, CommandSpec, Find, Flag, Group, KeyFlag, KeySpec,
@@ -94,7 +95,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         complexity: "O(N) where N is the number of keys.",
         summary: "Sets several keys to strings with one expiry time, with a condition on all of them if asked for.",
         arguments: &[
-            Argument::new("numkeys", ArgumentKind::Integer),
+            NUMKEYS,
             Argument::block(
                 "data",
                 &[
@@ -103,22 +104,8 @@ pub static COMMANDS: &[CommandSpec] = &[
                 ],
             )
             .multiple(),
-            Argument::one_of(
-                "condition",
-                &[Argument::token("nx", "NX"), Argument::token("xx", "XX")],
-            )
-            .optional(),
-            Argument::one_of(
-                "expiration",
-                &[
-                    Argument::new("seconds", ArgumentKind::Integer).after("EX"),
-                    Argument::new("milliseconds", ArgumentKind::Integer).after("PX"),
-                    Argument::new("unix-time-seconds", ArgumentKind::UnixTime).after("EXAT"),
-                    Argument::new("unix-time-milliseconds", ArgumentKind::UnixTime).after("PXAT"),
-                    Argument::token("keepttl", "KEEPTTL"),
-                ],
-            )
-            .optional(),
+            NX_OR_XX,
+            EXPIRY_OR_KEEP,
         ],
         handler: msetex,
         ..CommandSpec::DEFAULT

@@ -1,5 +1,6 @@
 //! Strings as a whole: SET, GET and their kin.
 
+use crate::command::arguments::EXPIRY_OR_PERSIST;
 use crate::command::spec::{
     Argument, ArgumentKind, Category, CommandSpec, Deprecation, Flag, Group, KeyFlag, KeySpec,
 };
@@ -153,20 +154,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         group: Group::String,
         since: "6.2.0",
         summary: "Gives the string at a key and sets or clears its expiry time.",
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::one_of(
-                "expiration",
-                &[
-                    Argument::new("seconds", ArgumentKind::Integer).after("EX"),
-                    Argument::new("milliseconds", ArgumentKind::Integer).after("PX"),
-                    Argument::new("unix-time-seconds", ArgumentKind::UnixTime).after("EXAT"),
-                    Argument::new("unix-time-milliseconds", ArgumentKind::UnixTime).after("PXAT"),
-                    Argument::token("persist", "PERSIST"),
-                ],
-            )
-            .optional(),
-        ],
+        arguments: &[Argument::key("key", 0), EXPIRY_OR_PERSIST],
         handler: getex,
         ..CommandSpec::DEFAULT
     },

@@ -35,6 +35,8 @@ pub use kind::ValueKind;
 pub use payload::Payload;
 pub use reader::{Reader, Text};
 pub use stream_node::StreamId;
+#[cfg(test)]
+pub(crate) use stream_node::check as check_stream_node;
 pub use streams::{EntriesRead, StreamPiece};
 pub use writer::Writer;
 

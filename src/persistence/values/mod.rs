@@ -13,6 +13,8 @@ pub use cursor::ValueCursor;
 pub use load::{LoadBuffer, LoadSettings, Loaded, ValueBuilder, load};
 pub use save::{Saved, kind_of, save, save_key};
 
+use super::rdb::Writer;
+use crate::keyspace::Record;
 use crate::types::lzf::Compressor;
 
 /// What commands share that write and read values.
@@ -22,4 +24,15 @@ pub struct Serialization {
     pub compressor: Compressor,
     /// Whether payloads with a wrong checksum are taken (DEBUG SET-SKIP-CHECKSUM-VALIDATION).
     pub skips_checksum: bool,
+}
+
+impl Serialization {
+    /// What DUMP gives of a value, and RESTORE takes. O(bytes).
+    pub fn payload_of(&mut self, record: &Record, compresses: bool) -> Vec<u8> {
+        let compressor = compresses.then_some(&mut self.compressor);
+        let mut writer = Writer::new(Vec::new(), compressor);
+        let version = save(record, &mut writer);
+        writer.footer(version);
+        writer.into_bytes()
+    }
 }

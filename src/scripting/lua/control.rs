@@ -2,7 +2,7 @@
 
 use std::alloc::{Layout, alloc, dealloc, realloc};
 use std::cell::{Cell, RefCell};
-use std::ffi::c_void;
+use std::ffi::{c_int, c_void};
 use std::ptr::{self, NonNull};
 
 use corosensei::Yielder;
@@ -11,7 +11,7 @@ use mlua_sys::{lua_Debug, lua_State, lua_error, lua_getallocf};
 use crate::server::clock::Ticks;
 
 use super::Raise;
-use super::interrupt::unhook;
+use super::interrupt::rehook;
 use super::lines::{Frame, Lines};
 use super::native::{Outcome, raise};
 use super::stack::Stack;
@@ -77,6 +77,20 @@ pub(super) enum Event {
     Paused,
 }
 
+/// What calls the hook at which a script may be made to stand still.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Interruption {
+    /// Its instructions are counted.
+    Counted,
+    /// A signal, which is rarer, but takes no time between two.
+    Alarmed,
+    /// Both: a few instructions that call functions of C may take very long.
+    Both,
+}
+
+/// Instructions between two looks at the clock where they are counted.
+pub(super) const HOOK_INSTRUCTIONS: c_int = 5_000;
+
 /// The state that Lua's allocator, its hooks and its native functions work with.
 pub(super) struct Control {
     /// Bytes allocated, and the most there may be.
@@ -91,8 +105,8 @@ pub(super) struct Control {
     pub deadline: Cell<u64>,
     /// How often the clock may yet be looked at before the script stands still, whatever it says.
     pub patience: Cell<u64>,
-    /// Whether a signal sets the hook, rather than instructions being counted.
-    pub is_alarmed: Cell<bool>,
+    /// How the script is interrupted.
+    pub interruption: Cell<Interruption>,
     /// With which message the script is to end, wherever it is.
     pub killed: RefCell<Option<String>>,
     /// What is known of its lines, if the host follows them.
@@ -114,7 +128,7 @@ impl Control {
             ticks: RefCell::new(None),
             deadline: Cell::new(u64::MAX),
             patience: Cell::new(u64::MAX),
-            is_alarmed: Cell::new(false),
+            interruption: Cell::new(Interruption::Counted),
             killed: RefCell::new(None),
             lines: RefCell::new(None),
             is_within_hook: Cell::new(false),
@@ -239,9 +253,14 @@ unsafe fn look(raw: *mut lua_State, debug: &lua_Debug) -> bool {
         stack.push_bytes(message.as_bytes());
         raised = true;
     }
-    if control.is_alarmed.get() && !raised {
+    let instructions = match control.interruption.get() {
+        Interruption::Counted => None,
+        Interruption::Alarmed => Some(0),
+        Interruption::Both => Some(HOOK_INSTRUCTIONS),
+    };
+    if !raised && let Some(instructions) = instructions {
         // SAFETY: the state runs: this is its hook.
-        unsafe { unhook(raw) };
+        unsafe { rehook(raw, instructions) };
     }
     control.exempt.set(was_exempt);
     raised

@@ -2,6 +2,7 @@
 //! `sys::alarm` sets the hook, as LuaJIT's own program does when it is interrupted, and the hook takes itself away.
 
 use std::cell::Cell;
+use std::ffi::c_int;
 use std::ptr;
 use std::sync::atomic::{Ordering, compiler_fence};
 
@@ -36,15 +37,21 @@ pub(super) fn ring() -> bool {
     true
 }
 
-/// Takes the hook of a state away that runs.
+/// Sets the hook of the state that runs anew: every so many instructions, or not at all if that is 0.
 ///
 /// # Safety
-/// The state is alive and runs on this thread.
-pub(super) unsafe fn unhook(raw: *mut lua_State) {
+/// The state, or the coroutine of one, is alive and runs on this thread.
+pub(super) unsafe fn rehook(raw: *mut lua_State, instructions: c_int) {
+    // Not this coroutine: it may be gone at the next signal.
+    let watched = RUNNING.get();
     watch(None);
     // SAFETY: as the caller promises; no signal interferes.
     unsafe {
-        ffi::lua_sethook(raw, None, 0, 0);
+        if instructions == 0 {
+            ffi::lua_sethook(raw, None, 0, 0);
+        } else {
+            ffi::lua_sethook(raw, Some(hook), ffi::LUA_MASKCOUNT, instructions);
+        }
     }
-    watch(Some(raw));
+    watch((!watched.is_null()).then_some(watched));
 }

@@ -11,7 +11,9 @@ use mlua_sys::lua_State;
 use crate::server::clock::Ticks;
 use crate::sys::alarm;
 
-use super::control::{Control, Event, Host, Order, allocate, hook};
+use super::control::{
+    Control, Event, HOOK_INSTRUCTIONS, Host, Interruption, Order, allocate, hook,
+};
 use super::interrupt;
 use super::lines::Lines;
 use super::stack::{Reference, Stack};
@@ -20,8 +22,6 @@ use super::stack::{Reference, Stack};
 /// bounds that to some thousand levels, each of which may need some thousand bytes. What the libraries take apart may have as many levels.
 /// Only what is used takes memory.
 const MACHINE_STACK_BYTES: usize = 64 << 20;
-/// Instructions between two looks at the clock: some ten microseconds.
-const HOOK_INSTRUCTIONS: c_int = 5_000;
 
 /// How far a call has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,14 +102,19 @@ impl Lua {
         self.control.patience.set(patience);
     }
 
-    /// Whether a signal interrupts what is run from now on, if that is possible; else its instructions are counted, which takes
-    /// more time but tells it more often.
-    pub fn use_alarm(&mut self, uses: bool) {
-        let uses = uses && alarm::arm(interrupt::ring);
-        if self.control.is_alarmed.replace(uses) == uses || self.control.killed.borrow().is_some() {
+    /// What interrupts the script from now on. Where there are no signals its instructions are counted.
+    pub fn set_interruption(&mut self, wanted: Interruption) {
+        let has_alarm = wanted != Interruption::Counted && alarm::arm(interrupt::ring);
+        let chosen = if has_alarm {
+            wanted
+        } else {
+            Interruption::Counted
+        };
+        let before = self.control.interruption.replace(chosen);
+        if before == chosen || self.control.killed.borrow().is_some() {
             return;
         }
-        if uses {
+        if chosen == Interruption::Alarmed {
             // SAFETY: setting a hook is possible at any time; nothing is being watched now.
             unsafe {
                 ffi::lua_sethook(self.stack.raw(), None, 0, 0);
@@ -161,7 +166,7 @@ impl Lua {
         // back before it returns.
         let host: NonNull<dyn Host + 'static> = unsafe { std::mem::transmute(host) };
         self.control.host.set(Some(host));
-        if self.control.is_alarmed.get() {
+        if self.control.interruption.get() != Interruption::Counted {
             interrupt::watch(Some(self.stack.raw()));
         }
         let result = self.fiber.resume(order);
@@ -181,7 +186,7 @@ impl Lua {
 
     fn finished(&mut self, progress: Progress) -> Progress {
         if self.control.killed.take().is_some() {
-            self.control.is_alarmed.set(false);
+            self.control.interruption.set(Interruption::Counted);
             self.follow_lines(false);
         }
         progress

@@ -22,7 +22,7 @@ pub use entries::{AppendError, Entries};
 pub use group::{Consumer, Group, Groups};
 pub use id::{Given, Id, TEXT_BYTES_MAX};
 pub use node::{Entry, Field, NodeLimits, Pairs};
-pub use parts::{BlockRef, ConsumerParts, GroupParts, History, PartsError, is_valid_block};
+pub use parts::{BlockRef, ConsumerParts, GroupParts, History, PartsError};
 pub use pending::{DELIVERIES_MAX, Holder, Name, Pending};
 pub use range::Range;
 pub use trim::{References, Threshold, Trim, Trimmed};

@@ -8,7 +8,7 @@ use super::Stream;
 use super::entries::{Block, Entries, Tail};
 use super::group::{Consumer, Group};
 use super::id::Id;
-use super::node::{self, Node};
+use super::node::Node;
 use super::pending::{Holder, Pending};
 
 /// A block of a stream.
@@ -87,11 +87,6 @@ impl fmt::Display for PartsError {
 }
 
 impl std::error::Error for PartsError {}
-
-/// Checks that foreign bytes are a block: the frame only, or deeply, so that no reader of it goes astray. O(bytes).
-pub fn is_valid_block(bytes: &[u8], deep: bool) -> bool {
-    node::is_valid(bytes, deep)
-}
 
 impl Entries {
     /// The block with this number, as it is. O(log n).

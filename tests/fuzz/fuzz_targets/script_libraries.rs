@@ -18,7 +18,7 @@ const SCRIPTS: &[&str] = &[
      cjson.decode(text) return 'sound'",
     "local values = {pcall(cmsgpack.unpack, ARGV[1])} if not values[1] then return 'refused' end
      local again, text = pcall(cmsgpack.pack, unpack(values, 2)) if not again then return 'refused' end
-     cmsgpack.unpack(text) return 'sound'",
+     return pcall(cmsgpack.unpack, text) and 'sound' or 'refused'",
     "local ok = pcall(cmsgpack.unpack_limit, ARGV[1], 2, #ARGV[1] % 7) local one = pcall(cmsgpack.unpack_one, ARGV[1], #ARGV[1] % 5)
      return ok and one and 'sound' or 'refused'",
     "local format, data = ARGV[1]:match('^(.-)|(.*)$') if not format then return 'refused' end

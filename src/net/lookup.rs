@@ -1,0 +1,89 @@
+//! The addresses that a host's name stands for. Whoever asks for them waits for other machines, so a thread does; one that is
+//! an address already needs none.
+
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::sync::mpsc::{Receiver, TryRecvError, channel};
+use std::thread;
+
+use crate::disk::Wake;
+
+/// A name that is being looked up.
+#[derive(Debug)]
+pub enum Lookup {
+    Known(Vec<SocketAddr>),
+    Asked(Receiver<Vec<SocketAddr>>),
+}
+
+impl Lookup {
+    /// Begins to look a host up; the loop is woken when its addresses are known.
+    pub fn begin(host: &str, port: u16, wake: Wake) -> Lookup {
+        if host.parse::<IpAddr>().is_ok() {
+            return Lookup::now(host, port);
+        }
+        let (sender, answer) = channel();
+        let host = host.to_string();
+        let work = move || {
+            // Nobody may wait for it any more.
+            let _ = sender.send(addresses_of(&host, port));
+            wake.wake();
+        };
+        // Where there is no thread to be had the sender goes with the work: the host is not known.
+        let _ = thread::Builder::new()
+            .name("name lookup".into())
+            .spawn(work);
+        Lookup::Asked(answer)
+    }
+
+    /// Looks a host up while everybody waits.
+    pub fn now(host: &str, port: u16) -> Lookup {
+        Lookup::Known(addresses_of(host, port))
+    }
+
+    /// The addresses, in the order in which they are to be tried, once they are known; none if there is no such host.
+    pub fn answer(&mut self) -> Option<Vec<SocketAddr>> {
+        match self {
+            Lookup::Known(addresses) => Some(std::mem::take(addresses)),
+            Lookup::Asked(answer) => match answer.try_recv() {
+                Ok(addresses) => Some(addresses),
+                Err(TryRecvError::Empty) => None,
+                Err(TryRecvError::Disconnected) => Some(Vec::new()),
+            },
+        }
+    }
+}
+
+fn addresses_of(host: &str, port: u16) -> Vec<SocketAddr> {
+    match (host, port).to_socket_addrs() {
+        Ok(addresses) => addresses.collect(),
+        Err(error) => {
+            log::debug!("Can't look up {host}: {error}");
+            Vec::new()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_known_at_once() {
+        for (host, address) in [("127.0.0.1", "127.0.0.1:7"), ("::1", "[::1]:7")] {
+            let mut lookup = Lookup::begin(host, 7, Wake::default());
+            let addresses = lookup.answer().expect("nobody has to be asked");
+            assert_eq!(addresses, [address.parse().expect("an address")]);
+        }
+    }
+
+    #[test]
+    fn a_name_is_asked_for() {
+        let mut lookup = Lookup::begin("localhost", 7, Wake::default());
+        let Lookup::Asked(answer) = &lookup else {
+            panic!("{lookup:?}")
+        };
+        let addresses = answer.recv().expect("an answer");
+        assert!(addresses.iter().all(|address| address.ip().is_loopback()));
+        assert_eq!(lookup.answer(), Some(Vec::new()), "it was taken");
+        assert_eq!(Lookup::now("", 7).answer(), Some(Vec::new()));
+    }
+}
