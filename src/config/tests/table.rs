@@ -96,7 +96,7 @@ fn every_entry_is_whole() {
 fn each_entry_reads_the_field_it_writes() {
     let before = Config::default();
     for directive in directives() {
-        let candidates: [&[u8]; 22] = [
+        let candidates: [&[u8]; 23] = [
             b"yes",
             b"no",
             b"7",
@@ -117,6 +117,7 @@ fn each_entry_reads_the_field_it_writes() {
             b"swapdb",
             b"allchannels",
             b"hostname",
+            b"CN",
             b"panic",
             b"/",
         ];
