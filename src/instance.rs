@@ -233,6 +233,7 @@ impl Instance {
             config,
             clock,
             run_id: random_digits(&mut random),
+            replication_id: random_digits(&mut random),
             random,
             clients: Clients::default(),
             memory: Memory::default(),
@@ -271,7 +272,6 @@ impl Instance {
             config_file: None,
             executable: PathBuf::new(),
             pid_file: None,
-            replication_id: String::new(),
             startup_memory_bytes: 0,
             supervised: "no",
             attack_logged_ms: 0,
@@ -281,7 +281,6 @@ impl Instance {
             list_large_bytes: None,
             output_limited: false,
         };
-        instance.replication_id = instance.random_id();
         instance.startup_memory_bytes = instance.used_memory();
         instance.refresh_clock();
         instance.saving.figures.last_save_seconds = instance.started_ms / 1000;
