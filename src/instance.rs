@@ -220,11 +220,11 @@ impl Instance {
     pub fn new(config: Config, clock: Clock, seed: u64) -> Instance {
         let mut random = fastrand::Rng::with_seed(seed);
         let commands = Registry::new(commands::FAMILIES);
-        let command_stats = CommandStats::new(commands.len());
         let keyspace = seeded_keyspace(&config, &mut random);
         let secret = std::array::from_fn(|_| random.u8(..));
         let users = first_users(&commands, &config);
         let mut instance = Instance {
+            command_stats: CommandStats::new(commands.len()),
             commands,
             keyspace,
             started_ms: unix_ms(&clock),
@@ -240,7 +240,6 @@ impl Instance {
             acl_log: AclLog::default(),
             new_passwords: PasswordSource::new(secret),
             stats: Stats::default(),
-            command_stats,
             error_stats: ErrorStats::default(),
             slowlog: Slowlog::default(),
             latency: LatencyMonitor::default(),

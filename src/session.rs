@@ -191,6 +191,10 @@ pub struct Session {
     pub reply_peak_bytes: usize,
     /// How much of them may not leave yet, and until when.
     pub hold: Hold,
+    /// Whether they may tell of what cannot be written at present.
+    pub sees_unwritten: bool,
+    /// Offset of the append-only file behind the last of its commands that was passed on.
+    pub write_offset: u64,
     /// Whether the loop knows that there is something to send.
     pub flush_queued: bool,
     /// Since when the replies have been over the soft limit, in ms; 0 if they are not.
@@ -253,6 +257,8 @@ impl Session {
             counted_evictable: false,
             reply_peak_bytes: 0,
             hold: Hold::default(),
+            sees_unwritten: false,
+            write_offset: 0,
             flush_queued: false,
             soft_limit_since_ms: 0,
         }

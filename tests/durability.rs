@@ -139,6 +139,210 @@ fn crash_again_and_again(policy: &str, rewrites: bool) {
     }
 }
 
+/// Saves a snapshot again and again while money goes to and fro, by transactions and by scripts, and dies.
+#[test]
+fn a_snapshot_is_the_state_of_one_instant() {
+    const TRANSFER: &str =
+        "redis.call('decrby',KEYS[1],ARGV[1]) redis.call('incrby',KEYS[2],ARGV[1])";
+    let mut random = fastrand::Rng::with_seed(seed());
+    let options = ["--snapshot-loop-share", "20"];
+    let mut server = Server::start(&options);
+    let mut client = server.client();
+    for number in 0..CLIENTS {
+        let account = format!("account:{number}");
+        let mut request = redis::cmd("SET");
+        let set: redis::RedisResult<()> = request.arg(account).arg(TOTAL).query(&mut client);
+        set.expect("the server replies");
+    }
+    let saved: redis::RedisResult<()> = redis::cmd("SAVE").query(&mut client);
+    saved.expect("it is saved");
+    for round in 0..4 {
+        let writers: Vec<_> = (0..CLIENTS)
+            .map(|number| {
+                let mut client = server.client();
+                std::thread::spawn(move || {
+                    let (from, to) = (number, (number + 1) % CLIENTS);
+                    let keys = [from, to].map(|number| format!("account:{number}"));
+                    for amount in 0i64.. {
+                        let (one, other, amount) = (&keys[0], &keys[1], amount % 7);
+                        let mut script = redis::cmd("EVAL");
+                        script.arg(TRANSFER).arg(2).arg(one).arg(other).arg(amount);
+                        let mut pipe = redis::pipe();
+                        pipe.atomic().cmd("DECRBY").arg(one).arg(amount).ignore();
+                        pipe.cmd("INCRBY").arg(other).arg(amount).ignore();
+                        let done: redis::RedisResult<redis::Value> = match amount % 2 {
+                            0 => script.query(&mut client),
+                            _ => pipe.query(&mut client),
+                        };
+                        if done.is_err() {
+                            return;
+                        }
+                    }
+                })
+            })
+            .collect();
+        let mut client = server.client();
+        let deadline = Instant::now() + Duration::from_millis(random.u64(50..300));
+        while Instant::now() < deadline {
+            // One may still be going on.
+            let _: redis::RedisResult<String> = redis::cmd("BGSAVE").query(&mut client);
+            std::thread::yield_now();
+        }
+        server.signal("KILL");
+        for writer in writers {
+            writer.join().expect("a writer does not panic");
+        }
+        server = server.restart(&options);
+        let mut client = server.client();
+        let accounts = (0..CLIENTS).map(|number| -> i64 {
+            let account = format!("account:{number}");
+            let found = redis::cmd("GET").arg(account).query(&mut client);
+            found.expect("the account is there")
+        });
+        let sum: i64 = accounts.sum();
+        assert_eq!(
+            sum,
+            TOTAL * CLIENTS as i64,
+            "seed {}, round {round}",
+            seed()
+        );
+    }
+}
+
+/// `everysec` promises the disk within about a second; WAITAOF tells when.
+#[test]
+fn what_was_written_is_on_the_disk_within_the_time_that_is_promised() {
+    for policy in ["everysec", "always"] {
+        let server = Server::start(&["--appendonly", "yes", "--appendfsync", policy]);
+        let mut client = server.connect();
+        // Who has written nothing need not wait.
+        client.ask("WAITAOF 1 0 0", "*2\r\n:1\r\n:0\r\n");
+        for _ in 0..2 {
+            client.ask("SET a b", "+OK\r\n");
+            client.ask("WAITAOF 1 0 3000", "*2\r\n:1\r\n:0\r\n");
+        }
+        client.ask("WAITAOF 1 1 1", "*2\r\n:1\r\n:0\r\n");
+        let mut other = server.connect();
+        other.send("WAITAOF 1 1 0\r\n");
+        while !client.text("INFO clients").contains("blocked_clients:1") {}
+        client.ask("CONFIG SET appendonly no", "+OK\r\n");
+        let error = "WAITAOF cannot be used when numlocal is set but appendonly is disabled.";
+        other.expect(format!("-ERR {error}\r\n"));
+    }
+    let server = Server::start(&["--appendonly", "yes", "--appendfsync", "no"]);
+    let mut client = server.connect();
+    client.ask("SET a b", "+OK\r\n");
+    client.ask("WAITAOF 1 0 10", "*2\r\n:0\r\n:0\r\n");
+}
+
+/// What is found in the folder besides what the manifest lists is what a crash left behind.
+#[test]
+fn what_a_rewrite_left_behind_when_it_died_does_no_harm() {
+    let options = ["--appendonly", "yes"];
+    let mut server = Server::start(&options);
+    server.connect().ask("SET a b", "+OK\r\n");
+    server.signal("KILL");
+    let folder = server.folder.join("appendonlydir");
+    for (name, text) in [
+        ("temp-appendonly.aof.manifest", "file append"),
+        ("appendonly.aof.2.incr.aof", "*1\r\n$8\r\nFLUSH"),
+        ("appendonly.aof.2.base.rdb", "REDIS0011"),
+        ("temp-appendonly.aof.incr", "garbage"),
+    ] {
+        fs::write(folder.join(name), text).expect("it is writable");
+    }
+    server = server.restart(&options);
+    let mut client = server.connect();
+    client.ask("GET a", "$1\r\nb\r\n");
+    client.ask(
+        "BGREWRITEAOF",
+        "+Background append only file rewriting started\r\n",
+    );
+    client.ask("SET c d", "+OK\r\n");
+    while client
+        .text("INFO persistence")
+        .contains("aof_rewrite_in_progress:1")
+    {}
+    server.signal("KILL");
+    server = server.restart(&options);
+    let mut client = server.connect();
+    client.ask("MGET a c", "*2\r\n$1\r\nb\r\n$1\r\nd\r\n");
+    // Half a manifest can only be somebody's doing: it is replaced as a whole. It is refused rather than guessed at.
+    server.signal("KILL");
+    let manifest = folder.join("appendonly.aof.manifest");
+    let text = fs::read_to_string(&manifest).expect("it is there");
+    fs::write(&manifest, &text[..text.len() / 2 + 3]).expect("it is writable");
+    let (status, log) = server.relaunch(&options).wait();
+    assert!(!status.success());
+    let log = log.join("\n");
+    assert!(log.contains("AOF manifest"), "{log}");
+}
+
+/// The end of the server brings everything to the disk.
+#[test]
+fn the_end_of_the_server_forces_what_was_appended_to_the_disk() {
+    let options = ["--appendonly", "yes", "--appendfsync", "no"];
+    let mut server = Server::start(&options);
+    let mut client = server.connect();
+    client.ask("SET a b", "+OK\r\n");
+    client.send("SHUTDOWN\r\n");
+    let (status, log) = server.wait();
+    assert!(status.success());
+    let log = log.join("\n");
+    assert!(log.contains("Calling fsync() on the AOF file."), "{log}");
+    // The first base is not there yet: ending now would lose what the server has.
+    let mut server = server.restart(&["--rdb-key-save-delay", "10000000"]);
+    let mut client = server.connect();
+    client.ask("SET a b", "+OK\r\n");
+    client.ask("CONFIG SET appendonly yes", "+OK\r\n");
+    client.ask(
+        "SHUTDOWN",
+        "-ERR Errors trying to SHUTDOWN. Check logs.\r\n",
+    );
+    client.send("SHUTDOWN FORCE\r\n");
+    let (status, log) = server.wait();
+    assert!(status.success());
+    let log = log.join("\n");
+    assert!(log.contains("Writing initial AOF, can't exit."), "{log}");
+    assert!(log.contains("Writing initial AOF. Exit anyway."), "{log}");
+}
+
+/// Where Redis is left with what it has read up to the damage.
+#[test]
+fn a_damaged_snapshot_is_not_loaded_in_place_of_the_data() {
+    let server = Server::start(&["--enable-debug-command", "yes"]);
+    let mut client = server.connect();
+    let library = "#!lua name=one\nredis.register_function('f',function()return 1 end)";
+    let request = format!(
+        "*3\r\n$8\r\nFUNCTION\r\n$4\r\nLOAD\r\n${}\r\n{library}",
+        library.len()
+    );
+    client.ask(&request, "$3\r\none\r\n");
+    for number in 0..300 {
+        let reply = ":2\r\n";
+        client.ask(&format!("RPUSH list:{number} a {number}"), reply);
+    }
+    client.ask("SAVE", "+OK\r\n");
+    client.ask("SET later 1 EX 1000", "+OK\r\n");
+    client.send("DEBUG DIGEST\r\n");
+    let digest = client.line();
+    let path = server.folder.join("dump.rdb");
+    let mut bytes = fs::read(&path).expect("it is saved");
+    let place = bytes.len() - 300;
+    bytes[place] ^= 1;
+    fs::write(&path, bytes).expect("it is writable");
+    client.ask(
+        "DEBUG RELOAD NOSAVE",
+        "-ERR Error trying to load the RDB dump, check server logs.\r\n",
+    );
+    client.ask("DEBUG DIGEST", &format!("{digest}\r\n"));
+    client.ask("FCALL f 0", ":1\r\n");
+    client.ask("GET later", "$1\r\n1\r\n");
+    client.ask("DEBUG RELOAD", "+OK\r\n");
+    client.ask("DEBUG DIGEST", &format!("{digest}\r\n"));
+    client.ask("FCALL f 0", ":1\r\n");
+}
+
 #[test]
 fn nothing_acknowledged_is_lost_with_always() {
     crash_again_and_again("always", false);
@@ -153,6 +357,18 @@ fn nothing_acknowledged_is_lost_when_the_process_alone_dies() {
 fn a_crash_during_rewrites_loses_nothing() {
     crash_again_and_again("always", true);
 }
+
+/// Requests whose replies tell of the key that was written last, and those.
+const READS_OF_UNWRITTEN: [(&str, &str); 5] = [
+    ("GET k0", "$1\r\nv\r\n"),
+    ("EXISTS before k0", ":2\r\n"),
+    ("EVAL \"return redis.call('get','k0')\" 0", "$1\r\nv\r\n"),
+    ("DUMP k0\r\nGET before", "$"),
+    (
+        "MULTI\r\nGET k0\r\nEXEC",
+        "+OK\r\n+QUEUED\r\n*1\r\n$1\r\nv\r\n",
+    ),
+];
 
 /// A limit on the size of files stands for a full disk.
 #[test]
@@ -179,6 +395,22 @@ fn a_full_disk_refuses_writes_and_nothing_is_half_applied() {
             assert_eq!((line.as_str(), policy), ("+OK", "everysec"));
         }
         other.ask("GET before", "$1\r\n1\r\n");
+        // Who reads what is in no file waits for that, however it is read.
+        let readers: Vec<_> = READS_OF_UNWRITTEN
+            .iter()
+            .map(|(words, reply)| {
+                let mut reader = server.connect();
+                reader.send(format!("{words}\r\n"));
+                (reader, words, reply)
+            })
+            .collect();
+        // What they sent is there before these.
+        for _ in 0..2 {
+            other.ask("GET before", "$1\r\n1\r\n");
+        }
+        for (reader, words, _) in &readers {
+            assert!(reader.is_silent(), "{words}: told of what may be lost");
+        }
         assert_eq!(
             fs::metadata(&log).expect("it is there").len(),
             length,
@@ -191,6 +423,9 @@ fn a_full_disk_refuses_writes_and_nothing_is_half_applied() {
         );
         server.limit_files(None);
         client.expect("+OK\r\n");
+        for (mut reader, _, reply) in readers {
+            reader.expect(reply);
+        }
         loop {
             other.send("SET after v\r\n");
             if other.line() == "+OK" {
@@ -334,7 +569,7 @@ fn a_damaged_file_does_no_harm() {
     }
 }
 
-const EVERYTHING: &[&str] = &[
+const EVERYTHING: [&str; 26] = [
     "SET string value EX 1000",
     "SET number 17",
     "INCRBYFLOAT float 1.5",
@@ -365,19 +600,19 @@ const EVERYTHING: &[&str] = &[
 
 #[test]
 fn what_was_appended_is_the_same_data() {
-    let (mut before, bytes) = appended(EVERYTHING);
+    let (mut before, bytes) = appended(&EVERYTHING);
     let folder = Folder::new("same");
     folder.write(&bytes);
     let mut after = loaded(&folder.0, false).expect("it is whole");
     assert_eq!(after.run("DEBUG DIGEST"), before.run("DEBUG DIGEST"));
 }
 
-/// A genuine server that has loaded an append-only file; its digest of the data. None: there is no such program.
-fn digest_of_genuine(folder: &Path, commands: &[&str]) -> Option<String> {
+/// A genuine server that has loaded an append-only file and run commands; its digest of the data. None: there is no such program.
+fn digest_of_genuine(program: &str, folder: &Path, commands: &[String]) -> Option<String> {
     let port = server::free_port();
     let parent = folder.parent().expect("it is in another");
     let name = folder.file_name().expect("it has a name");
-    let mut child = Command::new("redis-server")
+    let mut child = Command::new(program)
         .args([
             "--port",
             &port.to_string(),
@@ -405,14 +640,7 @@ fn digest_of_genuine(folder: &Path, commands: &[&str]) -> Option<String> {
         if ready.is_err() {
             continue;
         }
-        for command in commands {
-            let mut request = redis::Cmd::new();
-            command.split(' ').for_each(|word| {
-                request.arg(word);
-            });
-            let done: redis::RedisResult<redis::Value> = request.query(&mut connection);
-            done.expect(command);
-        }
+        run_all(&mut connection, commands);
         let digest = redis::cmd("DEBUG").arg("DIGEST").query(&mut connection);
         break digest.expect("a digest");
     };
@@ -422,12 +650,141 @@ fn digest_of_genuine(folder: &Path, commands: &[&str]) -> Option<String> {
     Some(digest)
 }
 
+/// Runs commands, each words with spaces between; after BGREWRITEAOF it waits until that is done.
+fn run_all(connection: &mut redis::Connection, commands: &[String]) {
+    for command in commands {
+        let mut request = redis::Cmd::new();
+        command.split(' ').for_each(|word| {
+            request.arg(word);
+        });
+        let done: redis::RedisResult<redis::Value> = request.query(connection);
+        done.expect(command);
+        let is_rewriting = |connection: &mut redis::Connection| {
+            let info: redis::RedisResult<String> =
+                redis::cmd("INFO").arg("persistence").query(connection);
+            let info = info.expect("a reply");
+            info.contains("aof_rewrite_in_progress:1") || info.contains("aof_rewrite_scheduled:1")
+        };
+        while command == "BGREWRITEAOF" && is_rewriting(connection) {
+            std::thread::yield_now();
+        }
+    }
+}
+
+/// Values of all types in all their encodings, a part of them written before the file is written anew.
+fn all_encodings() -> Vec<String> {
+    let mut commands: Vec<String> = EVERYTHING.iter().map(|text| text.to_string()).collect();
+    let numbers = |from: u32, to: u32| {
+        let words = (from..to).map(|number| number.to_string());
+        words.collect::<Vec<_>>().join(" ")
+    };
+    let pairs = |count: u32| {
+        let words = (0..count).map(|number| format!("{number} member:{number}"));
+        words.collect::<Vec<_>>().join(" ")
+    };
+    let long = "long text ".repeat(300).replace(' ', "_");
+    for range in [(0, 600), (600, 700)] {
+        let (from, to) = range;
+        commands.push(format!("SADD intset:{from} {}", numbers(from, from + 100)));
+        commands.push(format!("SADD bigset {}", numbers(from, to)));
+        commands.push(format!("SADD textset:{from} a {long}"));
+        commands.push(format!("RPUSH biglist {}", numbers(from, to)));
+        commands.push(format!("RPUSH longlist:{from} {long} {long} {long} b"));
+        commands.push(format!("HSET bighash:{from} {}", pairs(to - from)));
+        commands.push(format!("HSET longhash:{from} {long} {long} f v"));
+        commands.push(format!("ZADD bigzset:{from} {}", pairs(to - from)));
+        commands.push(format!("ZADD longzset:{from} 1.5 {long} -7 x"));
+        commands.push(format!("SET text:{from} {long}"));
+        commands.push(format!("SETBIT bits:{from} 100000 1"));
+        commands.push(format!("PFADD hll:{from} {}", numbers(from, to)));
+        for number in from..to.min(from + 300) {
+            commands.push(format!(
+                "XADD bigstream {}-{number} field value:{number} g {number}",
+                number + 5
+            ));
+        }
+        commands.push(format!("XGROUP CREATE bigstream group:{from} 0"));
+        for consumer in ["one", "two"] {
+            commands.push(format!(
+                "XREADGROUP GROUP group:{from} {consumer} COUNT 120 STREAMS bigstream >"
+            ));
+        }
+        commands.push(format!("XACK bigstream group:{from} 10-5 20-15"));
+        commands.push("XDEL bigstream 30-25".into());
+        commands.push(format!("PEXPIREAT text:{from} 4102444800123"));
+        if from == 0 {
+            commands.push("FUNCTION LOAD #!lua\tname=one\nredis.register_function('f',function()return(1)end)".into());
+            commands.push("BGREWRITEAOF".into());
+        }
+    }
+    commands
+}
+
+/// Genuine servers at hand.
+fn programs() -> Vec<(String, bool)> {
+    let newer = ["NEWER_REDIS_SERVER", "VALKEY_SERVER"].map(std::env::var);
+    let newer = newer.into_iter().flatten().map(|program| (program, true));
+    [("redis-server".to_string(), false)]
+        .into_iter()
+        .chain(newer)
+        .collect()
+}
+
+/// With a base that is a snapshot for those who read its version, one of commands for all.
+#[test]
+fn genuine_servers_load_whole_folders_and_the_other_way_round() {
+    let commands = all_encodings();
+    for (program, is_newer) in programs() {
+        for preamble in ["no", "yes"] {
+            if preamble == "yes" && !is_newer {
+                // 7.0 refuses snapshots of 7.2's version, its own are loaded below.
+                continue;
+            }
+            let options = [
+                "--appendonly",
+                "yes",
+                "--aof-use-rdb-preamble",
+                preamble,
+                "--enable-debug-command",
+                "yes",
+            ];
+            let mut server = Server::start(&options);
+            let mut client = server.client();
+            run_all(&mut client, &commands);
+            let digest: redis::RedisResult<String> =
+                redis::cmd("DEBUG").arg("DIGEST").query(&mut client);
+            server.signal("TERM");
+            server.wait();
+            let folder = server.folder.join("appendonlydir");
+            let Some(theirs) = digest_of_genuine(&program, &folder, &[]) else {
+                eprintln!("SKIPPED: no {program}, nothing was exchanged");
+                return;
+            };
+            assert_eq!(digest.expect("a digest"), theirs, "{program}, {preamble}");
+        }
+        for preamble in ["no", "yes"] {
+            let folder = Folder::new(&format!("theirs-{preamble}"));
+            fs::create_dir_all(&folder.0).expect("a folder");
+            let set = format!("CONFIG SET aof-use-rdb-preamble {preamble}");
+            let all: Vec<String> = [set].into_iter().chain(commands.iter().cloned()).collect();
+            let digest = digest_of_genuine(&program, &folder.0, &all).expect("it ran a moment ago");
+            let mut loaded = loaded(&folder.0, false).expect("it is whole");
+            assert_eq!(
+                loaded.run("DEBUG DIGEST"),
+                format!("+{digest}\r\n"),
+                "{program}, {preamble}"
+            );
+            assert!(loaded.run("FUNCTION LIST").contains("one"));
+        }
+    }
+}
+
 #[test]
 fn a_genuine_server_loads_what_this_one_appends_and_the_other_way_round() {
-    let (mut ours, bytes) = appended(EVERYTHING);
+    let (mut ours, bytes) = appended(&EVERYTHING);
     let folder = Folder::new("exchange");
     folder.write(&bytes);
-    let Some(digest) = digest_of_genuine(&folder.0, &[]) else {
+    let Some(digest) = digest_of_genuine("redis-server", &folder.0, &[]) else {
         assert_ne!(
             std::env::var("CI").as_deref(),
             Ok("true"),
@@ -438,7 +795,9 @@ fn a_genuine_server_loads_what_this_one_appends_and_the_other_way_round() {
     };
     assert_eq!(ours.run("DEBUG DIGEST"), format!("+{digest}\r\n"));
     folder.write(b"");
-    let digest = digest_of_genuine(&folder.0, EVERYTHING).expect("it ran a moment ago");
+    let everything = EVERYTHING.map(String::from);
+    let digest = digest_of_genuine("redis-server", &folder.0, &everything);
+    let digest = digest.expect("it ran a moment ago");
     let mut loaded = loaded(&folder.0, false).expect("it is whole");
     assert_eq!(loaded.run("DEBUG DIGEST"), format!("+{digest}\r\n"));
 }

@@ -10,7 +10,9 @@ use crate::config::{Config, system_reason};
 use crate::keyspace::Keyspace;
 use crate::persistence::aof::{AppendedReader, Found, Manifest, Part};
 use crate::persistence::rdb::Scrutiny;
-use crate::persistence::snapshot::{Duplicates, LoadStep, Loader, LoaderSettings, Purpose};
+use crate::persistence::snapshot::{
+    Duplicates, LoadStep, Loader, LoaderSettings, Purpose, begins_snapshot,
+};
 use crate::persistence::values::LoadSettings;
 
 /// Read at a time, in bytes.
@@ -157,8 +159,9 @@ impl<I: BufRead, O: Write> Tool<'_, I, O> {
     fn check_part(&mut self, folder: &Path, part: &Part, kind: &str, is_last: bool) -> Checked<()> {
         let path = folder.join(&part.name);
         if kind == "BASE AOF" {
-            let mut head = [0; 5];
-            let is_snapshot = self.open(&path, false)?.read(&mut head)? == 5 && &head == b"REDIS";
+            let mut head = [0; 6];
+            let count = self.open(&path, false)?.read(&mut head)?;
+            let is_snapshot = begins_snapshot(&head[..count]);
             let format = if is_snapshot { "RDB" } else { "RESP" };
             writeln!(self.out, "Start to check BASE AOF ({format} format).")?;
         }
@@ -236,7 +239,7 @@ impl<I: BufRead, O: Write> Tool<'_, I, O> {
     fn pass_snapshot(&mut self, file: &mut File, rest: &mut Vec<u8>) -> Checked<u64> {
         let mut chunk = vec![0; CHUNK_BYTES];
         let count = file.read(&mut chunk)?;
-        if !chunk[..count].starts_with(b"REDIS") {
+        if !begins_snapshot(&chunk[..count]) {
             rest.extend_from_slice(&chunk[..count]);
             return Ok(0);
         }

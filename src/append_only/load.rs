@@ -20,9 +20,10 @@ use crate::instance::Instance;
 use crate::logging;
 use crate::net::address::Address;
 use crate::persistence::aof::{AppendedReader, Found, Malformed, Manifest};
-use crate::persistence::snapshot::{Duplicates, LoadStep, Loader};
+use crate::persistence::snapshot::{Duplicates, LoadStep, Loader, begins_snapshot};
 use crate::resp::{Args, OwnedArgs, Protocol, Reply};
 use crate::saving::{LoadingFigures, LoadingStep};
+use crate::scripting::run;
 use crate::session::{Session, Token};
 
 use super::Places;
@@ -30,8 +31,6 @@ use super::foresight::Foresight;
 
 /// Commands carried out in one step.
 const STEP_COMMANDS: usize = 32;
-/// How a snapshot begins.
-const SNAPSHOT_MAGIC: &[u8] = b"REDIS";
 /// Nobody's token.
 const NOBODY: Token = Token {
     slot: u32::MAX,
@@ -49,6 +48,8 @@ pub struct Replay {
     reply: Reply,
     /// The commands since MULTI.
     transaction: Option<Vec<OwnedArgs>>,
+    /// Commands that wait for a script that takes long.
+    pending: VecDeque<OwnedArgs>,
     wake: Wake,
     started_ms: i64,
     started_us: u64,
@@ -130,6 +131,7 @@ impl Replay {
             session,
             reply: Reply::new(Protocol::Resp2),
             transaction: None,
+            pending: VecDeque::new(),
             wake,
             started_ms: now_ms,
             started_us: instance.clock.monotonic_us(),
@@ -172,6 +174,13 @@ impl Replay {
         }?;
         match stepped {
             Stepped::More => {}
+            Stepped::NeedsScript if waits => {
+                run::resume(instance);
+            }
+            Stepped::NeedsScript => {
+                self.open = Some(open);
+                return Ok(LoadingStep::Waits);
+            }
             Stepped::SnapshotDone => open.begin_commands(),
             Stepped::NeedsInput if open.has_ended => {
                 self.end_part(instance, open)?;
@@ -292,6 +301,9 @@ impl Replay {
         instance: &mut Instance,
         open: &mut Open,
     ) -> Result<Stepped, String> {
+        if let Some(stepped) = self.run_pending(instance, &open.part)? {
+            return Ok(stepped);
+        }
         let Content::Commands(reader) = &mut open.content else {
             return Ok(Stepped::More);
         };
@@ -330,7 +342,46 @@ impl Replay {
         let (keyspace, database) = (&mut instance.keyspace, self.session.database);
         let length = open.file.length();
         open.foresight.update(keyspace, database, loaded, length);
-        outcome
+        match self.is_put_off(instance) && outcome.is_ok() {
+            true => Ok(Stepped::More),
+            false => outcome,
+        }
+    }
+
+    /// Whether commands wait for a script that takes long: what follows builds on what it does. A job takes it further.
+    fn is_put_off(&self, instance: &Instance) -> bool {
+        instance.scripting.busy().is_some() || !self.pending.is_empty()
+    }
+
+    /// Carries commands out that were put off; gives what the step has come to, if there were any.
+    fn run_pending(
+        &mut self,
+        instance: &mut Instance,
+        part: &PartToLoad,
+    ) -> Result<Option<Stepped>, String> {
+        for _ in 0..STEP_COMMANDS {
+            if instance.scripting.busy().is_some() {
+                return Ok(Some(Stepped::NeedsScript));
+            }
+            let Some(next) = self.pending.pop_front() else {
+                return Ok(None);
+            };
+            self.run(instance, next.as_args(), part)?;
+        }
+        Ok(Some(Stepped::More))
+    }
+
+    fn run_or_put_off(
+        &mut self,
+        instance: &mut Instance,
+        args: Args<'_>,
+        part: &PartToLoad,
+    ) -> Result<(), String> {
+        if self.is_put_off(instance) {
+            self.pending.push_back(args.to_owned());
+            return Ok(());
+        }
+        self.run(instance, args, part)
     }
 
     /// Has what the command found last will look up brought near: the next one is found meanwhile.
@@ -369,7 +420,7 @@ impl Replay {
         }
         if is("exec") {
             for queued in self.transaction.take().unwrap_or_default() {
-                self.run(instance, queued.as_args(), part)?;
+                self.run_or_put_off(instance, queued.as_args(), part)?;
             }
             return Ok(());
         }
@@ -382,7 +433,7 @@ impl Replay {
                 if let Some((place, hash)) = coming.key {
                     instance.keyspace.remember_hash(args.at(place), hash);
                 }
-                let result = self.run(instance, args, part);
+                let result = self.run_or_put_off(instance, args, part);
                 instance.keyspace.forget_hash();
                 result
             }
@@ -414,6 +465,7 @@ impl Replay {
             handler(&mut context, args)
         });
         self.reply.clear();
+        self.session.blocked = None;
         if let Err(error) = result {
             note_error(instance, id, error.text());
         }
@@ -458,6 +510,8 @@ struct Coming {
 enum Stepped {
     More,
     NeedsInput,
+    /// A script must come to its end first.
+    NeedsScript,
     SnapshotDone,
 }
 
@@ -483,7 +537,7 @@ impl Open {
 
     /// How the file is to be read, by its first bytes.
     fn content_of(&self, instance: &Instance, chunk: &[u8]) -> Content {
-        if !chunk.starts_with(SNAPSHOT_MAGIC) {
+        if !begins_snapshot(chunk) {
             return Content::Commands(Box::default());
         }
         log::info!("Reading RDB base file on AOF loading...");

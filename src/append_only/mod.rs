@@ -21,6 +21,7 @@ mod load;
 mod log;
 mod rewrite;
 mod start;
+mod unwritten;
 
 use std::io;
 use std::path::PathBuf;
@@ -37,6 +38,7 @@ pub use files::{ListError, Places};
 pub use load::Replay;
 use rewrite::{Rewrite, Source};
 pub use rewrite::{RewriteFigures, RewriteStart};
+use unwritten::Unwritten;
 
 /// Time between two attempts to write after one that failed, in µs.
 const RETRY_PERIOD_US: u64 = 100_000;
@@ -107,6 +109,8 @@ pub struct AppendOnly {
     /// The same of one that replies waited for, until somebody asks.
     awaited_sync_us: Option<u64>,
     failure: Option<Failure>,
+    /// What cannot be written for that.
+    unwritten: Option<Unwritten>,
     /// Why the last sync failed.
     sync_failure: Option<String>,
     wake: Wake,
@@ -193,11 +197,11 @@ impl AppendOnly {
         self.written + self.feeder.bytes().len() as u64
     }
 
-    /// Offset of what a reply written now may depend on: what cannot be written at present is not among it, since the gate lets
-    /// nobody see that.
-    pub fn barrier(&self) -> u64 {
+    /// Offset of what a reply written now may depend on. What cannot be written at present is among it only if that was met in the
+    /// present turn, or if the client has asked for what was changed.
+    pub fn barrier(&self, sees_unwritten: bool) -> u64 {
         match &self.failure {
-            Some(failure) if !failure.is_fresh => self.written,
+            Some(failure) if !failure.is_fresh && !sees_unwritten => self.written,
             _ => self.appended(),
         }
     }
@@ -422,8 +426,8 @@ impl AppendOnly {
         self.sync.is_some()
     }
 
-    /// Offset up to which all is on the disk.
-    pub fn synced(&self) -> u64 {
-        self.synced
+    /// Offset up to which all is on the disk, and whether what lies there is all: while the first base is being written it is not.
+    pub fn on_disk(&self) -> (u64, bool) {
+        (self.synced, self.state == State::On)
     }
 }

@@ -182,8 +182,10 @@ impl Instance {
         if self.aof.rewrite.is_some() {
             return RewriteStart::InProgress;
         }
-        if self.saving.is_active() {
+        if self.saving.is_active() || self.nesting > 0 {
             self.aof.is_scheduled = true;
+            self.aof.rewrites.failures_in_a_row = 0;
+            self.aof.rewrites.retry_ms = 0;
             return RewriteStart::Scheduled;
         }
         match self.begin_rewrite() {
@@ -237,6 +239,10 @@ impl Instance {
 
     /// Takes in what the thread for chores has done.
     pub fn collect_chores(&mut self) {
+        if self.nesting > 0 {
+            // What a script has done so far is not to be in the base, and all that it does in the file after it.
+            return;
+        }
         while let Some((ticket, outcome)) = self.aof.chores.as_ref().and_then(Worker::next_outcome)
         {
             let result = match (ticket, outcome) {
@@ -553,16 +559,18 @@ impl Instance {
     }
 
     /// CONFIG SET appendonly no: what was appended is brought to the disk, and nothing more is appended.
-    ///
-    /// # Errors
-    ///
-    /// The system's.
-    pub fn turn_off_append_only(&mut self) -> io::Result<()> {
+    pub fn turn_off_append_only(&mut self) {
         if self.aof.state == State::Off {
-            return Ok(());
+            return;
         }
-        self.cancel_rewrite();
-        let finished = self.aof.finish();
+        if self.cancel_rewrite() {
+            // As Redis says it: whoever reads logs knows it so.
+            log::info!("Killing AOF child");
+        }
+        if let Err(error) = self.aof.finish() {
+            // Whoever turns it off may do so because of that.
+            log::warn!("Fail to fsync the AOF file: {}", system_reason(&error));
+        }
         self.keyspace.changes.propagation.set_on(false);
         let aof = &mut self.aof;
         aof.is_scheduled = false;
@@ -571,7 +579,6 @@ impl Instance {
         }
         aof.close();
         self.update_restrictions();
-        finished
     }
 }
 
@@ -661,6 +668,7 @@ impl AppendOnly {
         self.state = State::Off;
         self.feeder.take();
         self.failure = None;
+        self.unwritten = None;
         self.sync_failure = None;
         self.synced = self.written;
         self.is_unsettled = false;

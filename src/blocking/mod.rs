@@ -35,14 +35,17 @@ pub enum BlockKind {
     Stream,
     /// A stream, through one of its consumer groups: to be told as well when the key goes or becomes something else.
     StreamGroup,
+    /// No key: what was written is to be on the disk.
+    Disk,
 }
 
 impl BlockKind {
-    const ALL: [BlockKind; 4] = [
+    const ALL: [BlockKind; 5] = [
         BlockKind::List,
         BlockKind::SortedSet,
         BlockKind::Stream,
         BlockKind::StreamGroup,
+        BlockKind::Disk,
     ];
     const COUNT: usize = BlockKind::ALL.len();
 
@@ -53,6 +56,7 @@ impl BlockKind {
             BlockKind::SortedSet => type_name == Some("zset"),
             BlockKind::Stream => type_name == Some("stream"),
             BlockKind::StreamGroup => true,
+            BlockKind::Disk => false,
         }
     }
 }
@@ -69,6 +73,8 @@ pub struct Waiting {
     /// Time spent on running it so far.
     ticks: u64,
     has_run: bool,
+    /// Whether its command replies with what there is when its time is over, and not with nothing.
+    pub answers_late: bool,
     places: SmallVec<[u32; 1]>,
 }
 
@@ -106,6 +112,10 @@ pub struct Blocking {
     deadlines: BTreeMap<(i64, u64), Token>,
     /// Likewise, those whose requests run again at a time.
     looks: BTreeMap<(i64, u64), Token>,
+    /// Those who wait for the disk; some may have gone.
+    for_disk: Vec<Token>,
+    /// What was on the disk when they were last looked at, and whether anything is appended to the file there.
+    seen_disk: (u64, bool),
 }
 
 impl Blocking {
@@ -137,6 +147,7 @@ impl Blocking {
             look_ms: None,
             ticks: 0,
             has_run: false,
+            answers_late: wish.kind == BlockKind::Disk,
             places,
         }));
     }
@@ -153,6 +164,18 @@ impl Blocking {
         if let Some(look_ms) = look_ms {
             self.looks.insert((look_ms, session.id), session.token);
         }
+    }
+
+    /// Has the request of a client that waits run again when more is on the disk.
+    pub fn wait_for_disk(&mut self, session: &Session) {
+        self.for_disk.push(session.token);
+    }
+
+    /// Whether those who wait for the disk are to be looked at: more is on it than before, or nothing more will be. `disk`: what is
+    /// there, and whether anything is appended.
+    #[inline]
+    pub fn is_disk_due(&self, disk: (u64, bool)) -> bool {
+        !self.for_disk.is_empty() && disk != self.seen_disk
     }
 
     /// Takes a client out of all its queues; gives what it waited with. O(its keys).

@@ -36,7 +36,7 @@ pub fn serve_key(instance: &mut Instance, id: InterestId) {
             // To one that is being closed nobody could deliver what is taken out for it.
             if session.close == Close::No {
                 run_again(instance, &mut session);
-                effects::propagation::end_unit(instance, true);
+                effects::propagation::end_unit_of(instance, &mut session, true);
             }
             instance.clients.restore(session);
         }
@@ -78,9 +78,25 @@ fn look_again(instance: &mut Instance, token: Token) {
         instance.nesting += 1;
         run_again(instance, &mut session);
         instance.nesting -= 1;
+        effects::propagation::end_unit_of(instance, &mut session, true);
     }
     instance.clients.restore(session);
     effects::changes(instance);
+}
+
+/// Runs the requests of those again who wait for the disk, on which more is now.
+pub fn look_at_disk(instance: &mut Instance) {
+    instance.blocking.seen_disk = instance.aof.on_disk();
+    let waiting = std::mem::take(&mut instance.blocking.for_disk);
+    waiting
+        .iter()
+        .for_each(|token| look_again(instance, *token));
+    let waits = |token: &Token| {
+        let session = instance.clients.get(*token);
+        session.is_some_and(|session| session.waiting.is_some())
+    };
+    let still: Vec<Token> = waiting.into_iter().filter(waits).collect();
+    instance.blocking.for_disk.extend(still);
 }
 
 /// Ends a client's wait without serving it; tells whether it waited for keys.

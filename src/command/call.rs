@@ -126,16 +126,40 @@ pub fn conclude(
     error: Option<CommandError>,
 ) {
     let mark = reply.mark();
+    let mut failed = error.is_some();
     match &error {
+        None if waiting.answers_late => failed = !answer_late(instance, session, reply, &waiting),
         None => reply.null_array(),
         Some(error) => reply_error(instance, reply, error),
     }
     let (ticks, _) = waiting.note_run(0);
     let (command, args) = (waiting.command, waiting.request.as_args());
     let flags = instance.commands.get(command).flags;
-    let failed = error.is_some();
     account(instance, session, command, args, flags, ticks, failed);
     leave_out(session, reply, mark);
+}
+
+/// Has a request that may not wait any longer reply with what there is; says whether it did.
+fn answer_late(
+    instance: &mut Instance,
+    session: &mut Session,
+    reply: &mut Reply,
+    waiting: &Waiting,
+) -> bool {
+    let handler = instance.commands.get(waiting.command).spec.handler;
+    let could_block = !std::mem::replace(&mut session.deny_blocking, true);
+    let mut context = Context {
+        instance,
+        session,
+        reply,
+        command: waiting.command,
+    };
+    let result = handler(&mut context, waiting.request.as_args());
+    session.deny_blocking = !could_block;
+    if let Err(error) = &result {
+        reply_error(instance, reply, error);
+    }
+    result.is_ok()
 }
 
 /// A command that was begun by one turn of the loop and ended by another.
@@ -181,6 +205,9 @@ fn run(
         return Flow::Done;
     }
     instance.make_room();
+    if instance.is_restricted {
+        instance.note_dependence(session, args, resolved);
+    }
     match gate::admit(instance, session, reply.protocol(), args, resolved) {
         Verdict::Run(command) => {
             call(
@@ -282,7 +309,7 @@ fn settle(context: &mut Context<'_>, args: Args<'_>, flags: FlagSet, elapsed: u6
         session.redacted.clear();
     }
     if instance.keyspace.changes.propagation.is_on() {
-        effects::propagation::command_done(instance, session.database, args, *command, flags);
+        effects::propagation::command_done(instance, session, args, flags);
     }
     if instance.has_effects() {
         effects::after_command(instance, session);

@@ -97,6 +97,19 @@ impl Context<'_> {
             .add(&mut instance.keyspace.changes, session, wish);
     }
 
+    /// Has the client wait until more is on the disk: then its request runs again, and it does so a last time at the deadline (in
+    /// ms since the epoch), when it may no longer wait.
+    pub fn block_on_disk(&mut self, request: Args<'_>, deadline_ms: Option<i64>) {
+        let is_new = self.session.waiting.is_none();
+        self.block_on_keys(request, [], BlockKind::Disk, deadline_ms);
+        if is_new {
+            let Context {
+                instance, session, ..
+            } = self;
+            instance.blocking.wait_for_disk(session);
+        }
+    }
+
     /// Has the request of the client, which waits for keys, run again at this time (in ms since the epoch) as well: for a
     /// handler that may find something though no key has changed. It has to be asked for each time.
     pub fn look_again_at(&mut self, look_ms: i64) {

@@ -199,17 +199,16 @@ fn enter_folder(instance: &Instance) -> Result<(), String> {
 }
 
 fn switch_append_only(instance: &mut Instance) -> Result<(), String> {
-    const REFUSAL: &str = "Unable to turn on AOF. Check server logs.";
-    let switched = match instance.config.appendonly {
-        true => instance.turn_on_append_only(),
-        false => instance.turn_off_append_only(),
-    };
-    switched.map_err(|error| {
+    if !instance.config.appendonly {
+        instance.turn_off_append_only();
+        return Ok(());
+    }
+    instance.turn_on_append_only().map_err(|error| {
         log::warn!(
-            "Can't turn the append-only file on or off: {}",
+            "Can't turn the append-only file on: {}",
             system_reason(&error)
         );
-        REFUSAL.to_string()
+        "Unable to turn on AOF. Check server logs.".to_string()
     })
 }
 

@@ -41,6 +41,7 @@ pub mod sorted_sets;
 pub mod streams;
 pub mod strings;
 pub mod transactions;
+pub mod waiting;
 
 use crate::command::spec::CommandSpec;
 
@@ -114,4 +115,5 @@ pub static FAMILIES: &[&[CommandSpec]] = &[
     strings::compare::COMMANDS,
     strings::lcs::COMMANDS,
     transactions::COMMANDS,
+    waiting::COMMANDS,
 ];

@@ -53,11 +53,15 @@ const IN_PROGRESS: CommandError = CommandError::fixed("ERR Background save alrea
 
 fn save_in_background(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let option = args.get(1).map(<[u8]>::to_ascii_lowercase);
-    match option.as_deref() {
-        None => {}
-        Some(b"schedule") if args.len() == 2 => {}
+    let schedules = match option.as_deref() {
+        None => false,
+        Some(b"schedule") if args.len() == 2 => true,
         Some(b"cancel") if args.len() == 2 => return cancel(context),
         Some(_) => return Err(CommandError::SYNTAX),
+    };
+    let is_busy = context.instance.aof.is_rewriting() || context.instance.nesting > 0;
+    if is_busy && !context.instance.saving.is_active() {
+        return save_later(context, schedules);
     }
     match context.instance.begin_background_save() {
         BackgroundStart::Started => context.reply.simple("Background saving started"),
@@ -67,10 +71,31 @@ fn save_in_background(context: &mut Context<'_>, args: Args<'_>) -> CommandResul
     Ok(())
 }
 
+/// The append-only file is being rewritten, or a transaction is half-way: the one comes after the other.
+fn save_later(context: &mut Context<'_>, schedules: bool) -> CommandResult {
+    const REWRITING: CommandError = CommandError::fixed(
+        "ERR Another child process is active (AOF?): can't BGSAVE right now. Use BGSAVE SCHEDULE in order to schedule a BGSAVE \
+         whenever possible.",
+    );
+    if !schedules && context.instance.nesting == 0 {
+        return Err(REWRITING);
+    }
+    context.instance.saving.is_scheduled = true;
+    context.reply.simple("Background saving scheduled");
+    Ok(())
+}
+
 /// As in Valkey: Redis has no such option.
 fn cancel(context: &mut Context<'_>) -> CommandResult {
     const NOTHING: CommandError =
         CommandError::fixed("ERR Background saving is currently not in progress or scheduled");
+    if std::mem::take(&mut context.instance.saving.is_scheduled) {
+        log::info!("Scheduled background saving is cancelled due to user request");
+        context
+            .reply
+            .simple("Scheduled background saving cancelled");
+        return Ok(());
+    }
     if !context.instance.cancel_background_save() {
         return Err(NOTHING);
     }

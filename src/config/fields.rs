@@ -255,6 +255,7 @@ settings! {
     dir: String,
     /// Sync snapshots piece by piece (without effect here).
     rdb_save_incremental_fsync: bool,
+    snapshot_loop_share: u32,
     /// Delay for each key that a snapshot saves, in microseconds; negative: keys for each microsecond.
     rdb_key_save_delay: i32,
     /// Delay for each key that is loaded, in microseconds; negative: keys for each microsecond.

@@ -45,7 +45,12 @@ impl FileReader {
         let (used, buffers) = channel();
         thread::Builder::new()
             .name("file reader".into())
-            .spawn(move || read_all(file, &sender, &buffers, &wake))?;
+            .spawn(move || {
+                read_all(file, &sender, &buffers, &wake);
+                // Only now it is known to be the end.
+                drop(sender);
+                wake.wake();
+            })?;
         Ok(FileReader {
             chunks,
             used,
@@ -105,12 +110,11 @@ fn read_all(
                 false
             }
         };
-        wake.wake();
         if !goes_on {
             return;
         }
+        wake.wake();
     }
-    wake.wake();
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! Passing on what commands did, unit by unit, to the append-only file.
 
+use crate::command::Args;
 use crate::command::spec::{Flag, FlagSet};
-use crate::command::{Args, CommandId};
 use crate::instance::Instance;
+use crate::session::{Session, Token};
 
 /// Commands whose changes are passed on.
 const PASSED_ON: FlagSet = FlagSet::of(&[Flag::Write, Flag::MayReplicate]);
@@ -11,9 +12,8 @@ const PASSED_ON: FlagSet = FlagSet::of(&[Flag::Write, Flag::MayReplicate]);
 #[inline(never)]
 pub fn command_done(
     instance: &mut Instance,
-    database: usize,
+    session: &mut Session,
     args: Args<'_>,
-    _command: CommandId,
     flags: FlagSet,
 ) {
     let changes = &mut instance.keyspace.changes;
@@ -21,12 +21,37 @@ pub fn command_done(
     if flags.intersects(PASSED_ON) {
         changes
             .propagation
-            .finish(total, database, args.len(), args.iter());
+            .finish(total, session.database, args.len(), args.iter());
     } else {
         changes.propagation.skip(total);
     }
     if instance.nesting == 0 {
-        end_unit(instance, !flags.has(Flag::TouchesArbitraryKeys));
+        let belong_together = !flags.has(Flag::TouchesArbitraryKeys);
+        match flags.intersects(PASSED_ON) {
+            true => end_unit_of(instance, session, belong_together),
+            // All it can have done is to find keys expired.
+            false => end_unit(instance, belong_together),
+        }
+    }
+}
+
+/// The same as `end_unit` for what a client has done: it may ask later whether it is on the disk.
+pub fn end_unit_of(instance: &mut Instance, session: &mut Session, belong_together: bool) {
+    if !instance.keyspace.changes.propagation.is_empty() {
+        end_unit(instance, belong_together);
+        note_writer(instance, session);
+    }
+}
+
+/// The same for what a client has begun some turns of the loop ago; it may be gone.
+pub fn end_late_unit(instance: &mut Instance, client: Token) {
+    if instance.keyspace.changes.propagation.is_empty() {
+        return;
+    }
+    end_unit(instance, true);
+    if let Some(mut session) = instance.clients.lend(client) {
+        note_writer(instance, &mut session);
+        instance.clients.restore(session);
     }
 }
 
@@ -39,4 +64,13 @@ pub fn end_unit(instance: &mut Instance, belong_together: bool) {
     let now_s = instance.keyspace.now_ms.div_euclid(1000);
     instance.aof.feed(propagation, belong_together, now_s);
     propagation.clear();
+}
+
+/// A client's unit was passed on. It may ask later whether that is on the disk.
+fn note_writer(instance: &mut Instance, session: &mut Session) {
+    session.write_offset = instance.aof.appended();
+    if instance.has_unwritten() {
+        session.sees_unwritten = true;
+        instance.note_unwritten();
+    }
 }

@@ -2,13 +2,15 @@
 //!
 //! Making one is O(databases): all is shared at first, and what is changed, on either side, is copied by small pieces.
 
-use super::{Change, Database, Keyspace, KeyspaceStats, discard_all};
+use super::{Change, Database, Keyspace, KeyspaceStats, Propagation, discard_all};
 
 /// A copy of the databases while the original is in use, the original while the copy is.
 pub struct Branch {
     databases: Vec<Database>,
     log: Vec<Change>,
     total: u64,
+    /// What the original's present unit has gathered so far.
+    propagation: Propagation,
     stats: KeyspaceStats,
 }
 
@@ -19,6 +21,7 @@ impl Keyspace {
             databases: self.databases.iter().map(Database::fork).collect(),
             log: Vec::new(),
             total: 0,
+            propagation: Propagation::default(),
             stats: self.stats,
         }
     }
@@ -27,6 +30,7 @@ impl Keyspace {
     pub fn enter_branch(&mut self, branch: &mut Branch) {
         std::mem::swap(&mut self.databases, &mut branch.databases);
         (branch.log, branch.total) = self.changes.set_aside();
+        branch.propagation = std::mem::take(&mut self.changes.propagation);
         branch.stats = self.stats;
     }
 
@@ -35,7 +39,14 @@ impl Keyspace {
         std::mem::swap(&mut self.databases, &mut branch.databases);
         let log = std::mem::take(&mut branch.log);
         self.changes.restore(log, branch.total);
+        self.changes.propagation = std::mem::take(&mut branch.propagation);
         self.stats = branch.stats;
+    }
+
+    /// Has the copy take the place of the databases, which are forgotten.
+    pub fn go_back_to(&mut self, mut branch: Branch) {
+        std::mem::swap(&mut self.databases, &mut branch.databases);
+        self.drop_branch(branch);
     }
 
     /// Forgets a copy; its memory is given back by a job.

@@ -219,6 +219,33 @@ impl Instance {
         self.saving.figures.saved_changes = self.keyspace.changes.total() - unsaved;
     }
 
+    /// Loads the data set anew from its file, in place of what is there; if that fails it is as it was. O(bytes).
+    ///
+    /// # Errors
+    ///
+    /// The text for the log.
+    pub fn reload(&mut self, duplicates: Duplicates) -> Result<(), String> {
+        let before = self.keyspace.branch();
+        let libraries = self.scripting.functions.iter();
+        let codes: Vec<Vec<u8>> = libraries
+            .map(|(_, library)| library.code.to_vec())
+            .collect();
+        self.forget_all();
+        let loaded = self.load(duplicates);
+        match &loaded {
+            Ok(()) => self.keyspace.drop_branch(before),
+            Err(_) => {
+                self.keyspace.go_back_to(before);
+                let policy = RestorePolicy::Flush;
+                let scripting = &mut self.scripting;
+                scripting
+                    .restore_libraries(&self.clock, &codes, policy)
+                    .map_err(|error| error.text().to_string())?;
+            }
+        }
+        loaded
+    }
+
     /// Loads the data set from its file at once. O(bytes).
     ///
     /// # Errors

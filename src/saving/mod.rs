@@ -39,6 +39,8 @@ pub struct Saving {
     abandoned: Vec<Snapshot>,
     /// Something was begun or given up that the job has not heard of.
     has_begun: bool,
+    /// Whether a background save is to begin when it may (BGSAVE SCHEDULE).
+    pub is_scheduled: bool,
     /// Number of files begun, for their temporary names.
     files: u64,
 }

@@ -194,8 +194,7 @@ pub fn start(
     let (mut suspended, count) = make_ready(context, args, program, engine);
     context.instance.nesting += 1;
     set_deadline(context.instance, &mut suspended);
-    let is_obeyed = context.session.is_obeyed;
-    let progress = begin_call(context.instance, &mut suspended, count, is_obeyed);
+    let progress = advance(context.instance, &mut suspended, Order::Call(count));
     context.instance.set_lap_start(lap_started);
     acl::guard::sign_log(context.instance, Some(context.session));
     if progress == Progress::Paused {
@@ -210,22 +209,6 @@ pub fn start(
     context.instance.nesting -= 1;
     put_away(&mut context.instance.scripting, suspended);
     result
-}
-
-/// Calls the script. One of the append-only file runs to its end: what follows there builds on what it does.
-fn begin_call(
-    instance: &mut Instance,
-    suspended: &mut Suspended,
-    count: i32,
-    is_obeyed: bool,
-) -> Progress {
-    let progress = advance(instance, suspended, Order::Call(count));
-    if progress != Progress::Paused || !is_obeyed {
-        return progress;
-    }
-    warn_of(instance, &suspended.run);
-    suspended.engine.lua.set_deadline(u64::MAX, u64::MAX);
-    advance(instance, suspended, Order::Continue)
 }
 
 fn begin(instance: &Instance, program: &Program<'_>) -> Run {
@@ -402,7 +385,8 @@ pub fn resume(instance: &mut Instance) -> bool {
 
 /// Replies to the one who waited for the script, and tells those who must hear of what it changed.
 fn conclude(instance: &mut Instance, mut suspended: Suspended, progress: Progress) {
-    let caller = instance.clients.lend(suspended.caller);
+    let token = suspended.caller;
+    let caller = instance.clients.lend(token);
     match suspended.rest.take() {
         Some(rest) => conclude_within(instance, suspended, progress, caller, rest),
         None => {
@@ -428,7 +412,7 @@ fn conclude(instance: &mut Instance, mut suspended: Suspended, progress: Progres
         }
     }
     if instance.nesting == 0 {
-        effects::propagation::end_unit(instance, true);
+        effects::propagation::end_late_unit(instance, token);
     }
     if instance.nesting == 0 && instance.has_effects() {
         effects::changes(instance);

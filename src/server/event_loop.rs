@@ -83,7 +83,7 @@ pub struct EventLoop {
     jobs: Jobs,
     flushing: Vec<Token>,
     /// Clients whose replies wait for the disk.
-    held: Vec<Token>,
+    pub(super) held: Vec<Token>,
     accepting: Vec<usize>,
     /// Listeners on which accepting failed, most likely for want of file descriptors. The next tick
     /// of the cron tries them again.
@@ -510,6 +510,7 @@ impl EventLoop {
         };
         session.soft_limit_since_ms = 0;
         session.hold = Hold::default();
+        session.sees_unwritten = false;
         if !stays {
             session.reply.shrink();
         }
@@ -590,7 +591,7 @@ impl EventLoop {
         };
         if session.hold.bytes == 0 {
             session.hold = Hold {
-                barrier: self.instance.aof.barrier(),
+                barrier: self.instance.aof.barrier(session.sees_unwritten),
                 bytes: session.reply.len(),
             };
             self.held.push(token);
@@ -611,6 +612,7 @@ impl EventLoop {
         }
         if self.instance.aof.take_denial_change() {
             self.instance.update_restrictions();
+            self.instance.note_unwritten();
         }
         if self.held.is_empty() {
             return;
@@ -641,7 +643,7 @@ impl EventLoop {
     }
 
     /// Sends what was pushed to a client, or has it wait for what was appended.
-    fn flush_or_hold(&mut self, token: Token) {
+    pub(super) fn flush_or_hold(&mut self, token: Token) {
         if self.instance.aof.is_settled() {
             return self.flush_client(token);
         }
@@ -672,6 +674,10 @@ impl EventLoop {
             let clock = &self.instance.clock;
             let taken_ns = clock.ticks_as_nanos(clock.ticks().saturating_sub(began));
             self.instance.loop_figures.appending_ns += taken_ns;
+        }
+        let disk = self.instance.aof.on_disk();
+        if self.instance.blocking.is_disk_due(disk) {
+            wake::look_at_disk(&mut self.instance);
         }
         self.flush_told();
         self.evict_clients();

@@ -27,6 +27,17 @@ const STEP_FIELDS: usize = 32;
 const IDLE_MIN_BYTES: usize = 4 << 20;
 const IDLE_PART: usize = 8;
 
+/// How long snapshots may be written in a turn that has spent so much time on clients, if they may have that share of both, in
+/// percent.
+fn saving_budget_ns(share_percent: u32, served_ns: u64) -> u64 {
+    if served_ns < BUDGET_MIN_NS / 10 {
+        return BUDGET_MAX_NS;
+    }
+    let share = u64::from(share_percent.clamp(1, 99));
+    let [least_ns, wanted_ns] = [BUDGET_MIN_NS, served_ns].map(|ns| ns * share / (100 - share));
+    wanted_ns.clamp(least_ns.min(BUDGET_MAX_NS), BUDGET_MAX_NS)
+}
+
 /// Which jobs have work, and whose turn it is.
 #[derive(Default)]
 pub struct Jobs {
@@ -81,31 +92,46 @@ impl Jobs {
         }
         let started = instance.clock.ticks();
         let served_ns = instance.clock.ticks_as_nanos(served_ticks);
+        let saving_ns = saving_budget_ns(instance.config.snapshot_loop_share, served_ns);
         let budget_ns = if served_ns < BUDGET_MIN_NS / 10 {
             BUDGET_MAX_NS
         } else {
             served_ns.clamp(BUDGET_MIN_NS, BUDGET_MAX_NS)
         };
         let deadline = started + instance.clock.nanos_as_ticks(budget_ns);
+        let saving_deadline = started + instance.clock.nanos_as_ticks(saving_ns);
         let expiry_before_ns = instance.loop_figures.job(Job::Expiry).sum_ns;
         let mut now = started;
-        while self.have_work() && now < deadline {
-            let job = Job::ALL[self.next];
-            self.next = (self.next + 1) % Job::ALL.len();
-            if self.has_work[job as usize] {
-                self.has_work[job as usize] = step(job, instance, deadline);
-                let ended = instance.clock.ticks();
-                let step_ns = instance.clock.ticks_as_nanos(ended.saturating_sub(now));
-                instance.loop_figures.note_step(job, step_ns);
-                now = ended;
-            }
+        while let Some(job) = self.next_job(now < deadline, now < saving_deadline) {
+            self.has_work[job as usize] = step(job, instance, deadline);
+            let ended = instance.clock.ticks();
+            let step_ns = instance.clock.ticks_as_nanos(ended.saturating_sub(now));
+            instance.loop_figures.note_step(job, step_ns);
+            now = ended;
         }
         let elapsed_ns = instance.clock.ticks_as_nanos(now.saturating_sub(started));
+        let budget_ns = budget_ns.max(saving_ns);
         let figures = &mut instance.loop_figures;
         figures.longest_jobs_ns = figures.longest_jobs_ns.max(elapsed_ns);
         figures.job_overruns += u64::from(elapsed_ns > budget_ns + budget_ns / 2);
         let expiry_ns = figures.job(Job::Expiry).sum_ns - expiry_before_ns;
         instance.note_latency("expire-cycle", expiry_ns / 1_000_000);
+    }
+
+    /// The job whose turn it is, of those that have time left.
+    fn next_job(&mut self, has_time: bool, has_time_to_save: bool) -> Option<Job> {
+        for _ in 0..Job::ALL.len() {
+            let job = Job::ALL[self.next];
+            self.next = (self.next + 1) % Job::ALL.len();
+            let may_run = match job {
+                Job::Save | Job::Rewrite => has_time_to_save,
+                _ => has_time,
+            };
+            if self.has_work[job as usize] && may_run {
+                return Some(job);
+            }
+        }
+        None
     }
 }
 

@@ -2,6 +2,8 @@
 
 use log::{info, warn};
 
+use crate::append_only::State;
+use crate::config::system_reason;
 use crate::instance::ShutdownOptions;
 use crate::session::Token;
 use crate::sys::signals::{Signal, remove_when_insisted};
@@ -32,7 +34,9 @@ impl Shutdown {
 impl EventLoop {
     /// Ends the server if a signal has asked for it.
     pub(super) fn begin_scheduled_shutdown(&mut self) {
+        // What a script has done is saved as a whole.
         if !self.instance.cron_paused
+            && self.instance.nesting == 0
             && let Some(signal) = self.shutdown.scheduled.take()
         {
             self.instance.shutdown_scheduled = false;
@@ -67,11 +71,14 @@ impl EventLoop {
         if !self.save_at_the_end(options) {
             return self.give_up_shutdown(requester);
         }
+        for token in std::mem::take(&mut self.held) {
+            self.flush_client(token);
+        }
         while self.instance.clients.has_to_flush() {
             let mut flushing = Vec::new();
             self.instance.clients.take_to_flush(&mut flushing);
             for token in flushing {
-                self.flush_client(token);
+                self.flush_or_hold(token);
             }
         }
         if let Some(listeners) = &mut self.instance.listeners {
@@ -88,7 +95,10 @@ impl EventLoop {
     /// may end.
     fn save_at_the_end(&mut self, options: ShutdownOptions) -> bool {
         if self.instance.cancel_background_save() {
-            warn!("There is a background save going on. It is given up.");
+            warn!("There is a child saving an .rdb. Killing it!");
+        }
+        if !self.finish_appending(options) {
+            return false;
         }
         let has_points = !self.instance.config.save.is_empty();
         let saves = options.save || has_points && !options.no_save;
@@ -101,8 +111,34 @@ impl EventLoop {
         if self.instance.save().is_ok() {
             return true;
         }
-        warn!("Error trying to save the DB, can't exit.");
+        if options.force {
+            warn!("Error trying to save the DB. Exit anyway.");
+        } else {
+            warn!("Error trying to save the DB, can't exit.");
+        }
         options.force
+    }
+
+    /// Brings what was appended to the disk. Says whether the server may end: not while nothing but the first base, which is not
+    /// complete, holds the data.
+    fn finish_appending(&mut self, options: ShutdownOptions) -> bool {
+        match self.instance.aof.state() {
+            State::Off => return true,
+            State::Starting if !options.force => {
+                warn!("Writing initial AOF, can't exit.");
+                return false;
+            }
+            State::Starting => warn!("Writing initial AOF. Exit anyway."),
+            State::On => {}
+        }
+        if self.instance.cancel_rewrite() {
+            warn!("There is a child rewriting the append only file. Killing it!");
+        }
+        info!("Calling fsync() on the AOF file.");
+        if let Err(error) = self.instance.aof.finish() {
+            warn!("Fail to fsync the AOF file: {}.", system_reason(&error));
+        }
+        true
     }
 
     /// Stays, and tells who asked for the end that it does not come.

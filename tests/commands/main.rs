@@ -5,6 +5,7 @@ mod support;
 
 mod acl;
 mod acl_attacks;
+mod appended;
 mod bitmaps;
 mod blocking;
 mod client;

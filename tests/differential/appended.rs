@@ -94,7 +94,7 @@ fn header(bytes: &mut &[u8], kind: u8) -> usize {
 }
 
 /// A command without what may differ: the exact time, and forms that differ between versions of Redis.
-fn usual(mut words: Words, now_ms: i64) -> Words {
+pub fn usual(mut words: Words, now_ms: i64) -> Words {
     let is = |index: usize, name: &str, words: &Words| {
         words
             .get(index)
@@ -119,6 +119,11 @@ fn usual(mut words: Words, now_ms: i64) -> Words {
             .collect();
     }
     words[0].make_ascii_uppercase();
+    if words[0] == b"LMOVE" {
+        words[3..]
+            .iter_mut()
+            .for_each(|end| end.make_ascii_lowercase());
+    }
     // IDs may be passed on as they came.
     if words[0] == b"XCLAIM" && !words[5].contains(&b'-') {
         words[5].extend_from_slice(b"-0");

@@ -16,6 +16,7 @@ mod geo;
 mod hashes;
 mod hashes_newer;
 mod hyperloglog;
+mod interplay;
 mod keys;
 mod lists;
 mod oracle;

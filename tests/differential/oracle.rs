@@ -100,10 +100,23 @@ impl Oracle {
         bytes
     }
 
+    /// Waits until so many clients wait; says whether they do.
+    pub fn wait_until_blocked(&mut self, count: usize) -> bool {
+        let line = format!("blocked_clients:{count}\r\n");
+        let question = [b"INFO".to_vec(), b"clients".to_vec()].to_vec();
+        (0..5000).any(|_| {
+            let reply = self.run(std::slice::from_ref(&question)).remove(0);
+            String::from_utf8_lossy(&reply).contains(&line)
+        })
+    }
+
     /// Another connection.
     pub fn connect(&self) -> Connection {
         let stream = UnixStream::connect(self.folder.join("redis.sock"));
-        Connection(BufReader::new(stream.expect("the server listens")))
+        let stream = stream.expect("the server listens");
+        let patience = stream.set_read_timeout(Some(Duration::from_secs(20)));
+        patience.expect("there is such a timeout");
+        Connection(BufReader::new(stream))
     }
 
     /// Another connection, which hears all messages on channels that match a pattern.
@@ -124,8 +137,18 @@ pub struct Connection(BufReader<UnixStream>);
 impl Connection {
     /// Runs a command and gives its reply, as it came.
     pub fn ask(&mut self, command: &Words) -> Vec<u8> {
+        self.send(command);
+        self.receive()
+    }
+
+    /// Sends a command, which may wait for something.
+    pub fn send(&mut self, command: &Words) {
         let sent = self.0.get_mut().write_all(&encoded(command));
         sent.expect("the server reads");
+    }
+
+    /// The reply to what was sent.
+    pub fn receive(&mut self) -> Vec<u8> {
         let mut reply = Vec::new();
         read_reply(&mut self.0, &mut reply);
         reply

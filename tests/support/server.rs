@@ -53,6 +53,12 @@ impl Server {
         panic!("no port could be had");
     }
 
+    /// Starts another one in the same folder, once this one has ended, without waiting for anything.
+    pub fn relaunch(mut self, options: &[&str]) -> Server {
+        let _ = self.child.wait();
+        Server::launch_in(std::mem::take(&mut self.folder), free_port(), options)
+    }
+
     /// Lets no file grow beyond so many bytes; without a number there is no limit.
     pub fn limit_files(&self, bytes: Option<u64>) {
         let pid = self.child.id().to_string();
@@ -297,6 +303,14 @@ impl<S: Read + Write> Raw<S> {
 }
 
 impl Raw<TcpStream> {
+    /// Whether nothing has come.
+    pub fn is_silent(&self) -> bool {
+        self.stream.set_nonblocking(true).expect("it is open");
+        let found = self.stream.peek(&mut [0]);
+        self.stream.set_nonblocking(false).expect("it is open");
+        found.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
+    }
+
     /// Says that nothing more will be sent.
     pub fn finish(&self) {
         self.stream.shutdown(Shutdown::Write).expect("it was open");

@@ -23,10 +23,11 @@ pub(super) fn reload(context: &mut Context<'_>, args: Args<'_>) -> CommandResult
     if saves && instance.save().is_err() {
         return Err(CommandError::fixed("ERR"));
     }
-    if flushes {
-        instance.forget_all();
-    }
-    if let Err(error) = instance.load(duplicates) {
+    let loaded = match flushes {
+        true => instance.reload(duplicates),
+        false => instance.load(duplicates),
+    };
+    if let Err(error) = loaded {
         log::warn!("{error}");
         return Err(LOAD_FAILED);
     }

@@ -68,6 +68,14 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "Bring a snapshot to the disk in pieces of 4 MB while it is written, not all at its end.",
     ),
     Directive::new(
+        "snapshot-loop-share",
+        "50",
+        integer!(snapshot_loop_share, 1, 99),
+        "How much of the loop's time the writing of snapshots may take while clients are \
+         served, in percent: BGSAVE, rewriting the append-only file, and what is made for \
+         replicas. What nobody else wants it gets as well.",
+    ),
+    Directive::new(
         "rdb-key-save-delay",
         "0",
         integer!(rdb_key_save_delay, i32::MIN, i32::MAX),

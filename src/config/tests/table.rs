@@ -14,10 +14,11 @@ const NOT_AT_DEFAULT: [(&str, &str); 3] = [
     ("dir", "./"),
 ];
 /// Directives that this server knows beyond those of Redis 7.2.
-const BEYOND: [&str; 4] = [
+const BEYOND: [&str; 5] = [
     "hide-user-data-from-log",
     "metrics-bind",
     "metrics-port",
+    "snapshot-loop-share",
     "tls-auth-clients-user",
 ];
 
@@ -116,9 +117,9 @@ fn each_entry_reads_the_field_it_writes() {
             b"swapdb",
             b"allchannels",
             b"hostname",
+            b"CN",
             b"panic",
             b"/",
-            b"CN",
         ];
         let is_changed_by = |candidate: &&&[u8]| {
             let mut config = before.clone();

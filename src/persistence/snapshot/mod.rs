@@ -13,7 +13,9 @@ mod reader;
 mod writer;
 
 pub use notes::Notes;
-pub use reader::{Duplicates, LoadFigures, LoadStep, Loader, LoaderSettings, Purpose};
+pub use reader::{
+    Duplicates, LoadFigures, LoadStep, Loader, LoaderSettings, Purpose, begins_snapshot,
+};
 pub use writer::{AccessNote, Origin, Progress, Snapshot, SnapshotSettings};
 
 /// What may stand where a key could: the format's own marks. What is below them is a type of value.

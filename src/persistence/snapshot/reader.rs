@@ -22,6 +22,11 @@ const CHECKSUM_VERSION_MIN: u16 = 5;
 /// Longest string: longer ones no server holds.
 const STRING_MAX_BYTES: u64 = u32::MAX as u64;
 
+/// Whether bytes are the beginning of a snapshot, of Redis or, from version 80 on, of Valkey.
+pub fn begins_snapshot(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"REDIS") || bytes.starts_with(b"VALKEY")
+}
+
 /// How a snapshot is read.
 #[derive(Clone, Debug)]
 pub struct LoaderSettings {

@@ -19,6 +19,7 @@ pub use console::Console;
 use crate::acl;
 use crate::command::call;
 use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::effects;
 use crate::instance::{Instance, LoopRequest};
 use crate::keyspace::Branch;
 use crate::resp::Reply;
@@ -304,6 +305,7 @@ fn dismiss(session: &mut Session) {
 }
 
 fn put_away(instance: &mut Instance, debugged: Debugged) {
+    let caller = debugged.suspended.caller;
     debugged.suspended.put_parts_away(&mut instance.scripting);
     if let Some(branch) = debugged.branch {
         return instance.keyspace.drop_branch(branch);
@@ -312,8 +314,12 @@ fn put_away(instance: &mut Instance, debugged: Debugged) {
     instance.scripting.debugged.is_exclusive = false;
     instance.nesting -= 1;
     instance.requests.push(LoopRequest::ServePostponed);
-    if instance.nesting == 0 && instance.has_effects() {
-        crate::effects::changes(instance);
+    if instance.nesting > 0 {
+        return;
+    }
+    effects::propagation::end_late_unit(instance, caller);
+    if instance.has_effects() {
+        effects::changes(instance);
     }
 }
 
