@@ -75,11 +75,6 @@ impl CommandStats {
             .iter_mut()
             .for_each(|figures| figures.latency = None);
     }
-
-    /// Drops one command's histogram.
-    pub fn reset_latency(&mut self, command: CommandId) {
-        self.figures[command.index()].latency = None;
-    }
 }
 
 #[cold]

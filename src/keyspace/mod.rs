@@ -325,13 +325,6 @@ impl Keyspace {
         }
     }
 
-    /// The record, to change its value in place; the caller has looked it up before, and calls
-    /// `modified` after.
-    pub fn record_mut(&mut self, database: usize, key: &[u8]) -> Option<&mut Record> {
-        let hash = self.hash(key);
-        self.databases[database].get_mut(hash, key)
-    }
-
     /// Says that a value was changed in place.
     pub fn modified(&mut self, database: usize, key: &[u8]) {
         self.changes.modified(database, key);

@@ -40,7 +40,7 @@ use courier::{Courier, Scene, Step};
 use sockets::Sockets;
 pub use transfer::{Login, Order};
 
-/// Poll tokens from here on, up to those of signals and listeners, are migrations'.
+/// Poll tokens from here on are migrations'; see `src/server/metrics.rs` for how the upper bits part them from all others.
 const FIRST_POLL_TOKEN: usize = 1 << 63;
 /// How long migrations are gone on with in one turn, in ns.
 const SHARE_NS: u64 = 500_000;

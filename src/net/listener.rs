@@ -10,6 +10,7 @@ use mio::{Interest, Registry, Token};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::config::Config;
+use crate::logging::system_text;
 
 use super::connection::Connection;
 use super::stream::Stream;
@@ -314,8 +315,10 @@ fn open_transport(config: &Config, transport: Transport) -> Result<Vec<Listener>
             Ok(sockets) => opened.extend(sockets),
             Err(error) if optional && is_absence(&error) => refused += 1,
             Err(error) => {
+                // It is nearly always the address that is refused.
+                let reason = system_text(&error);
                 log::warn!(
-                    "Warning: Could not create server TCP listening socket {name}:{port}: {error}"
+                    "Warning: Could not create server TCP listening socket {name}:{port}: bind: {reason}"
                 );
                 return Err(failed());
             }

@@ -171,24 +171,6 @@ fn backlog_warning(backlog: u32, kernel_limit: &str) -> Option<String> {
     })
 }
 
-/// Logs that one listening address could not be had.
-pub fn log_listen_failure(address: &str, port: u16, error: &io::Error) {
-    let reason = system_text(error);
-    log::warn!(
-        "Warning: Could not create server TCP listening socket {address}:{port}: bind: {reason}"
-    );
-}
-
-/// Logs that a port could not be had at all; the server then exits with status 1. `kind` is `tcp` or `tls`.
-pub fn log_listen_abort(port: u16, kind: &str) {
-    log::warn!("Failed listening on port {port} ({kind}), aborting.");
-}
-
-/// Logs that neither a port nor a socket file is configured; the server then exits with status 1.
-pub fn log_nowhere_to_listen() {
-    log::warn!("Configured to not listen anywhere, exiting.");
-}
-
 /// Logs that everything but the data is in place.
 pub fn log_initialized() {
     log::info!("Server initialized");

@@ -250,16 +250,4 @@ impl<T: Item> Ordered<T> {
         let path = self.path_to(&mut Last)?;
         self.remove_along(&path)
     }
-
-    /// Changes the first item, if there is one, as `update` does. O(log n).
-    pub fn update_first<R>(&mut self, change: impl FnOnce(&mut T) -> R) -> Option<R> {
-        let path = self.path_to(&mut First)?;
-        self.update_along(&path, change)
-    }
-
-    /// Changes the last item, if there is one, as `update` does. O(log n).
-    pub fn update_last<R>(&mut self, change: impl FnOnce(&mut T) -> R) -> Option<R> {
-        let path = self.path_to(&mut Last)?;
-        self.update_along(&path, change)
-    }
 }

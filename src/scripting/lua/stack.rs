@@ -381,15 +381,6 @@ impl Stack {
         unsafe { ffi::lua_objlen(self.raw, index) }
     }
 
-    /// Takes the table on top off and makes it the metatable of the value at a place.
-    pub fn set_metatable(&mut self, index: i32) {
-        debug_assert_eq!(self.kind(-1), Kind::Table);
-        // SAFETY: the top is a table.
-        unsafe {
-            ffi::lua_setmetatable(self.raw, index);
-        }
-    }
-
     /// Pushes the metatable of the value at a place, if it has one.
     pub fn push_metatable(&self, index: i32) -> bool {
         // SAFETY: it takes any place.

@@ -239,26 +239,12 @@ impl Lua {
         unsafe { ffi::lua_replace(self.stack.raw(), ffi::LUA_GLOBALSINDEX) }
     }
 
-    /// Takes the table on top off and makes it the table of globals of the function below it.
-    pub fn set_function_globals(&mut self) {
-        // SAFETY: both are there.
-        unsafe {
-            ffi::lua_setfenv(self.stack.raw(), -2);
-        }
-    }
-
     /// Frees what is not in use. O(values in use).
     pub fn collect(&mut self) {
         // SAFETY: no script code runs when garbage is collected.
         unsafe {
             ffi::lua_gc(self.stack.raw(), ffi::LUA_GCCOLLECT, 0);
         }
-    }
-
-    /// Frees a part of it; tells whether a round is over.
-    pub fn collect_step(&mut self) -> bool {
-        // SAFETY: as above.
-        unsafe { ffi::lua_gc(self.stack.raw(), ffi::LUA_GCSTEP, 0) != 0 }
     }
 }
 

@@ -8,7 +8,7 @@ use crate::types::slot::OwnedValue;
 
 use super::List;
 use super::block::Block;
-use super::item::{Given, Item};
+use super::item::Given;
 use super::limits::Limits;
 use super::run::{End, Run};
 
@@ -55,11 +55,6 @@ impl ListBuilder {
     /// Appends a large element as a block.
     pub fn push_large(&mut self, element: Bytes) {
         self.list.push_block(End::Back, Block::Large(element));
-    }
-
-    /// Appends an element of another list.
-    pub fn push_item(&mut self, item: Item<'_>) {
-        self.push(&item.take());
     }
 
     /// How many elements there are so far.
