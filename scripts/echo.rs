@@ -56,7 +56,7 @@ fn main() -> io::Result<()> {
             let open = connections[index].serve(event.is_read_closed(), &mut buffer);
             if !open.unwrap_or(false) {
                 // Closing the socket deregisters it, and one poll reports a socket once: no event can name it any more. A loop
-                // that closes other connections than the one at hand needs tokens with a generation (`src/clients.rs`).
+                // that closes other connections than the one at hand needs tokens with a generation (`src/engine/clients.rs`).
                 connections.remove(index);
             }
         }

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use oneloop::persistence::rdb::Checksum;
+use oneloop::storage::rdb::Checksum;
 use server::{Raw, Server};
 
 /// What the process may hold at most while it is attacked, in bytes.

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use oneloop::config::Config;
-use oneloop::saving::LoadingStep;
+use oneloop::drive::save::loading::LoadingStep;
 use server::Server;
 use support::Harness;
 

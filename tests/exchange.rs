@@ -8,7 +8,7 @@ mod oracle;
 #[path = "support/mod.rs"]
 mod support;
 
-use oneloop::persistence::rdb::Checksum;
+use oneloop::storage::rdb::Checksum;
 use oracle::Oracle;
 use support::Harness;
 

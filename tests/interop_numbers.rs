@@ -9,7 +9,7 @@ use std::net::{TcpListener, TcpStream};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use oneloop::resp::number;
-use oneloop::types::long_double::LongDouble;
+use oneloop::text::long_double::LongDouble;
 
 struct Oracle {
     process: Child,

@@ -9,12 +9,15 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
-use oneloop::crash::{self, CrashSection, CrashSettings};
-use oneloop::logging::{self, LogLevel, LogSettings, Role};
-use oneloop::server::startup::{self, Banner, ConfigurationSource};
-use oneloop::sys::process::{ProcessTitle, daemonize};
-use oneloop::sys::signals::{Signal, Signals};
-use oneloop::sys::{faults, resources};
+use oneloop::base::crash;
+use oneloop::base::crash::{CrashSection, CrashSettings};
+use oneloop::base::logging;
+use oneloop::base::logging::{LogLevel, LogSettings, Role};
+use oneloop::reactor::startup;
+use oneloop::reactor::startup::{Banner, ConfigurationSource};
+use oneloop::base::sys::process::{daemonize, ProcessTitle};
+use oneloop::base::sys::signals::{Signal, Signals};
+use oneloop::base::sys::{faults, resources};
 
 /// Longer than the arguments that it replaces, so that it takes room of the environment's.
 const LONG_TITLE: &str = concat!(

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use oneloop::command::Registry;
+use oneloop::command::registry::Registry;
 use oneloop::commands::FAMILIES;
 
 const PAGES: &[(&str, &str)] = &[

@@ -8,11 +8,9 @@ mod oracle;
 #[path = "support/mod.rs"]
 mod support;
 
-use oneloop::persistence::rdb::{Fault, FormatError, Scrutiny};
-use oneloop::persistence::snapshot::{
-    Duplicates, LoadStep, Loader, LoaderSettings, Origin, Progress, Purpose, Snapshot,
-};
-use oneloop::persistence::values::LoadSettings;
+use oneloop::storage::rdb::{Fault, FormatError, Scrutiny};
+use oneloop::storage::snapshot::{Duplicates, LoadStep, Loader, LoaderSettings, Origin, Progress, Purpose, Snapshot};
+use oneloop::storage::values::LoadSettings;
 use oracle::Oracle;
 use support::Harness;
 

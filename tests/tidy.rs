@@ -259,7 +259,7 @@ fn one_file_reads_the_clock() {
     check(
         "time is read in server/clock.rs alone",
         lines_where(|source, line| {
-            source.path != "src/server/clock.rs" && reads.iter().any(|read| line.contains(read))
+            source.path != "src/base/clock.rs" && reads.iter().any(|read| line.contains(read))
         }),
     );
 }

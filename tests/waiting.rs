@@ -11,10 +11,10 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use oneloop::config::Config;
-use oneloop::instance::Instance;
-use oneloop::server::clock::Clock;
-use oneloop::server::event_loop::EventLoop;
-use oneloop::sys::signals::Signals;
+use oneloop::engine::state::Instance;
+use oneloop::base::clock::Clock;
+use oneloop::reactor::event_loop::EventLoop;
+use oneloop::base::sys::signals::Signals;
 use server::{PATIENCE, Raw, free_port};
 
 /// A loop in a thread of its own. Dropping it ends the loop.

@@ -5,9 +5,10 @@ use std::path::Path;
 use std::rc::Rc;
 
 use crate::config::{replace_file, system_reason};
-use crate::instance::Instance;
+use crate::engine::state::Instance;
 
-use super::{Restricted, User, guard};
+use super::{Restricted, User};
+use crate::engine::enforcement;
 
 /// Replaces all users by those of the file, all or nothing. Gives the users that were there before, the default one aside,
 /// and the default one if it has lost channels.
@@ -19,7 +20,7 @@ pub fn load(instance: &mut Instance) -> Result<(Vec<Rc<User>>, Option<Restricted
         let reason = system_reason(&error);
         format!("Error loading ACLs, opening file '{name}': {reason}")
     })?;
-    let book = guard::rulebook_of(&instance.commands, &instance.config);
+    let book = enforcement::rulebook_of(&instance.commands, &instance.config);
     instance.users.load(&text, name, book)
 }
 

@@ -11,21 +11,21 @@
 //!
 //! Never touches a socket; `file` alone touches files, `guard` alone knows of clients.
 
-mod denial;
+pub mod error;
+
 pub mod file;
-pub mod guard;
-mod log;
-mod password;
-mod pattern;
-mod rules;
-mod selector;
-mod user;
-mod users;
+pub mod log;
+pub mod password;
+pub mod pattern;
+pub mod rules;
+pub mod selector;
+pub mod user;
+pub mod users;
 
 #[cfg(test)]
 mod tests;
 
-pub use denial::Denial;
+pub use crate::acl::error::Denial;
 pub use log::{AclLog, AclLogEntry, Reason, Refusal, Scene};
 pub use password::{Password, PasswordSource};
 pub use rules::{RuleError, Rulebook, RulesError, has_blanks};
@@ -33,7 +33,8 @@ pub use selector::Selector;
 pub use user::{ChannelsLeft, Rights, User};
 pub use users::{DEFAULT_USER, Restricted, Users};
 
-use crate::command::{Args, Command};
+use crate::resp::Args;
+use crate::command::registry::Command;
 
 /// Whether a user may run a request: the command, on its keys and channels. O(1) for one who may do everything, else
 /// O(keys × patterns).

@@ -1,7 +1,7 @@
 //! The patterns of keys and channels that a user may use.
 
 use crate::command::keys::KeyAccess;
-use crate::types::glob::{Case, glob_match};
+use crate::text::glob::{glob_match, Case};
 
 /// A glob pattern. Most are a name, or a beginning of names: those need no search.
 #[derive(Clone, Debug, PartialEq, Eq)]

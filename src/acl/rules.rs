@@ -2,8 +2,8 @@
 
 use crate::command::keys::KeyAccess;
 use crate::command::spec::Category;
-use crate::command::{Command, Registry};
-use crate::types::quoting::{quote, split_arguments};
+use crate::command::registry::{Command, Registry};
+use crate::text::quoting::{quote, split_arguments};
 
 use super::password::Password;
 use super::pattern::Purpose;

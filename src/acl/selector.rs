@@ -2,9 +2,10 @@
 
 use crate::command::keys::{KeyAccess, channels_of, keys_of};
 use crate::command::spec::{Category, Channels, Flag};
-use crate::command::{Args, Command, CommandId, Registry};
+use crate::resp::Args;
+use crate::command::registry::{Command, CommandId, Registry};
 
-use super::denial::Denial;
+use crate::acl::error::Denial;
 use super::pattern::{KeyPattern, Pattern, Purpose};
 
 /// A set of commands, one bit each.

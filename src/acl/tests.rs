@@ -3,9 +3,9 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::command::Registry;
+use crate::command::registry::Registry;
 use crate::commands::FAMILIES;
-use crate::types::quoting::split_arguments;
+use crate::text::quoting::split_arguments;
 
 fn registry() -> Registry {
     Registry::new(FAMILIES)
@@ -398,7 +398,7 @@ fn rule() -> impl Strategy<Value = Vec<u8>> {
     let selector = proptest::collection::vec(selector_rule(), 0..4).prop_map(|rules| {
         let words: Vec<String> = rules
             .iter()
-            .map(|rule| crate::types::quoting::quote(rule))
+            .map(|rule| crate::text::quoting::quote(rule))
             .collect();
         format!("({})", words.join(" ")).into_bytes()
     });

@@ -4,9 +4,10 @@ use std::cell::{Cell, Ref, RefCell};
 use std::fmt;
 
 use crate::command::keys::KeyAccess;
-use crate::command::{Args, Command};
+use crate::resp::Args;
+use crate::command::registry::Command;
 
-use super::denial::Denial;
+use crate::acl::error::Denial;
 use super::password::Password;
 use super::selector::{Selector, allows_channel};
 

@@ -18,7 +18,8 @@ use std::marker::PhantomData;
 use std::ptr::NonNull;
 
 use super::table::Entry;
-use super::{heap, heap_later};
+use super::heap;
+use crate::collections::deferred_free;
 
 /// Two bits of the shape say how wide the key's length is: 1, 2, 4 or 8 bytes.
 const KEY_WIDTH: u8 = 0b11;
@@ -425,7 +426,7 @@ impl Drop for Element {
         }
         let total = self.total_bytes();
         // SAFETY: the block was allocated with a size of the same class, and this was its last owner.
-        unsafe { heap_later::free(self.block, total) };
+        unsafe { deferred_free::free(self.block, total) };
     }
 }
 
@@ -542,7 +543,7 @@ mod tests {
                 shares.iter().for_each(|(model, share)| model.check(share));
             }
             drop((element, shares));
-            while heap_later::step() {}
+            while deferred_free::step() {}
             prop_assert_eq!(heap::allocated_bytes(), before);
         }
     }

@@ -15,7 +15,7 @@
 //! has a list of spans that may have room. A span without blocks gives its units back to its chunk; `trim_step` gives idle
 //! units, and chunks without spans, back to the system.
 
-use crate::sys::memory;
+use crate::base::sys::memory;
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::cell::UnsafeCell;
 use std::ptr::{self, NonNull};

@@ -5,7 +5,7 @@
 //! time into two words that, with the length, tell names of up to sixteen bytes apart for certain;
 //! the words are also what is hashed. The few longer names are compared in full after that.
 
-use super::CommandId;
+use crate::command::registry::CommandId;
 
 /// Whose name it is: a command's, or a subcommand's of that container.
 pub type Scope = Option<CommandId>;

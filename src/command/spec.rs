@@ -1,9 +1,11 @@
 //! What a command declares about itself, once; everything else that speaks of commands derives from it.
 
-use crate::instance::Instance;
+use crate::engine::state::Instance;
 
 use super::keys::KeyFinder;
-use super::{Args, CommandResult, Context};
+use crate::resp::Args;
+use crate::command::error::CommandResult;
+use crate::engine::context::Context;
 
 /// The function that carries a command out. Gets at least as many arguments as the arity asks for.
 pub type Handler = fn(&mut Context<'_>, Args<'_>) -> CommandResult;
@@ -62,7 +64,7 @@ impl CommandSpec {
         history: &[],
         arguments: &[],
         subcommands: &[],
-        handler: super::call::container,
+        handler: crate::engine::call::container,
     };
 }
 

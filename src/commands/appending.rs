@@ -1,8 +1,10 @@
 //! The append-only file: BGREWRITEAOF.
 
-use crate::append_only::RewriteStart;
+use crate::drive::aof::rewrite::RewriteStart;
 use crate::command::spec::{CommandSpec, Flag, Group};
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::resp::Args;
+use crate::command::error::{CommandError, CommandResult};
+use crate::engine::context::Context;
 
 /// The family's commands.
 pub static COMMANDS: &[CommandSpec] = &[CommandSpec {

@@ -5,11 +5,13 @@ use std::borrow::Cow;
 use bytes::BytesMut;
 use smallvec::SmallVec;
 
-use crate::command::lookahead::for_each_key;
+use crate::engine::lookahead::for_each_key;
 use crate::command::spec::{
     Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
 };
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::resp::Args;
+use crate::command::error::{CommandError, CommandResult};
+use crate::engine::context::Context;
 use crate::keyspace::{EventClass, Expiry, Keyspace, NewValue, Text};
 use crate::resp::number;
 use crate::types::bitmap::{self, Operation, Unit};

@@ -5,9 +5,13 @@ use crate::command::spec::{
     Argument, ArgumentFlag, ArgumentKind, Begin, Category, CommandSpec, Find, Flag, Group, KeyFlag,
     KeySpec,
 };
-use crate::command::{Args, Command, CommandError, CommandResult, Context, Registry, help};
+use crate::resp::Args;
+use crate::command::registry::{Command, Registry};
+use crate::command::error::{CommandError, CommandResult};
+use crate::engine::context::Context;
+use crate::engine::help;
 use crate::resp::Reply;
-use crate::types::glob::{Case, glob_match};
+use crate::text::glob::{glob_match, Case};
 
 /// The family's commands.
 pub static COMMANDS: &[CommandSpec] = &[CommandSpec {

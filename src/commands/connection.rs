@@ -1,13 +1,16 @@
 //! Connections: greeting, logging in, resetting, watching, leaving.
 
 use crate::REDIS_VERSION;
-use crate::acl::{DEFAULT_USER, guard};
+use crate::acl::DEFAULT_USER;
+use crate::engine::enforcement;
 use crate::command::spec::{
     Argument, ArgumentKind, Category, CommandSpec, Deprecation, Flag, Group,
 };
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::resp::Args;
+use crate::command::error::{CommandError, CommandResult};
+use crate::engine::context::Context;
 use crate::resp::{Protocol, number};
-use crate::session::{Close, Mode, Session};
+use crate::engine::session::{Close, Mode, Session};
 
 use super::client;
 
@@ -194,7 +197,7 @@ fn auth(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         }
         None => (DEFAULT_USER, args.at(1)),
     };
-    guard::log_in(context, args, user, password)?;
+    enforcement::log_in(context, args, user, password)?;
     context.reply.ok();
     Ok(())
 }
@@ -210,7 +213,7 @@ struct Greeting<'a> {
 fn hello(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let greeting = parse_greeting(context.session, args)?;
     if let Some((user, password)) = greeting.login {
-        guard::log_in(context, args, user, password)?;
+        enforcement::log_in(context, args, user, password)?;
     }
     if !context.session.authenticated {
         return Err(CommandError::fixed(

@@ -3,11 +3,13 @@
 use crate::command::spec::{
     Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
 };
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::resp::Args;
+use crate::command::error::{CommandError, CommandResult};
+use crate::engine::context::Context;
 use crate::config::DumpSanitizing;
 use crate::keyspace::{EventClass, Record};
-use crate::persistence::rdb::Payload;
-use crate::persistence::values::{LoadBuffer, LoadSettings, Loaded, load};
+use crate::storage::rdb::Payload;
+use crate::storage::values::{load, LoadBuffer, LoadSettings, Loaded};
 use crate::resp::number::parse_i64;
 
 use super::strings::propagate_removal;

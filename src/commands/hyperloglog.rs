@@ -3,7 +3,9 @@
 use crate::command::spec::{
     Argument, ArgumentFlag, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
 };
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::resp::Args;
+use crate::command::error::{CommandError, CommandResult};
+use crate::engine::context::Context;
 use crate::keyspace::record::INLINE_STRING_MAX;
 use crate::keyspace::{EventClass, Expiry, Keyspace, NewValue, Record, Value};
 use crate::types::hyperloglog::{self as sketches, Corrupted, Encoding, Place, Registers, Sketch};

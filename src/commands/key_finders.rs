@@ -2,7 +2,7 @@
 
 use smallvec::smallvec;
 
-use crate::command::Args;
+use crate::resp::Args;
 use crate::command::keys::{KeyList, KeyReference};
 use crate::command::spec::KeyFlag;
 

@@ -1,8 +1,10 @@
 //! Keys whatever they hold: DEL, UNLINK, EXISTS, TOUCH, TYPE, RENAME, RENAMENX, COPY, MOVE and RANDOMKEY.
 
-use crate::command::lookahead::for_each_key;
+use crate::engine::lookahead::for_each_key;
 use crate::command::spec::{Argument, ArgumentKind, Category, CommandSpec, Flag, KeyFlag, KeySpec};
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::resp::Args;
+use crate::command::error::{CommandError, CommandResult};
+use crate::engine::context::Context;
 use crate::keyspace::EventClass;
 
 use super::databases::parse_index;

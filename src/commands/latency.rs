@@ -1,9 +1,13 @@
 //! LATENCY: the spikes that the monitor has seen, and the distribution of the commands' times.
 
 use crate::command::spec::{Argument, ArgumentFlag, ArgumentKind, CommandSpec, Flag, Group};
-use crate::command::{Args, CommandError, CommandId, CommandResult, Context, help};
-use crate::effects::latency::{LatencySample, LatencySeries};
-use crate::instance::Instance;
+use crate::resp::Args;
+use crate::command::error::{CommandError, CommandResult};
+use crate::command::registry::CommandId;
+use crate::engine::context::Context;
+use crate::engine::help;
+use crate::observe::latency::{LatencySample, LatencySeries};
+use crate::engine::state::Instance;
 use crate::resp::Reply;
 
 const ADMIN: &[Flag] = &[Flag::Admin, Flag::NoScript, Flag::Loading, Flag::Stale];

@@ -2,11 +2,14 @@
 
 use crate::collections::heap;
 use crate::command::spec::{Argument, ArgumentKind, CommandSpec, Flag, Group, KeyFlag, KeySpec};
-use crate::command::{Args, CommandError, CommandResult, Context, help};
-use crate::info::{Facts, MemoryFigures, human_bytes};
+use crate::resp::Args;
+use crate::command::error::{CommandError, CommandResult};
+use crate::engine::context::Context;
+use crate::engine::help;
+use crate::drive::info::snapshot::{human_bytes, Facts, MemoryFigures};
 use crate::resp::{Reply, number};
 use crate::scripting::Kind;
-use crate::sys::allocator;
+use crate::base::sys::allocator;
 
 /// Bytes that a key takes in its table besides its record: an eight-byte reference and a tag, in buckets
 /// that are on average three quarters full.

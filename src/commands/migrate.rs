@@ -8,8 +8,11 @@ use crate::command::spec::{
     Argument, ArgumentFlag, ArgumentKind, Begin, Category, CommandSpec, Find, Flag, KeyFlag,
     KeySpec,
 };
-use crate::command::{Args, CommandError, CommandResult, Context};
-use crate::migration::{self, Login, Order};
+use crate::resp::Args;
+use crate::command::error::{CommandError, CommandResult};
+use crate::engine::context::Context;
+use crate::drive::migrate;
+use crate::drive::migrate::protocol::{Login, Order};
 use crate::resp::number::parse_i64;
 
 use super::key_finders;
@@ -193,7 +196,7 @@ fn migrate(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         login: options.login,
         keys,
     };
-    migration::begin(context, order, args)
+    migrate::begin(context, order, args)
 }
 
 /// The port as C's `atoi` and a cast read it, which Redis leaves it to: where there is no number it is 0, where nobody listens.

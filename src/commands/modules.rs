@@ -1,7 +1,10 @@
 //! MODULE: there are no modules, and none can be loaded; clients that ask for them are told so in the words they know.
 
 use crate::command::spec::{Argument, ArgumentFlag, ArgumentKind, CommandSpec, Flag, Group};
-use crate::command::{Args, CommandError, CommandResult, Context, help};
+use crate::resp::Args;
+use crate::command::error::{CommandError, CommandResult};
+use crate::engine::context::Context;
+use crate::engine::help;
 
 const LOADING: &[Flag] = &[
     Flag::Admin,

@@ -1,8 +1,11 @@
 //! How a key is stored and used: OBJECT.
 
 use crate::command::spec::{Argument, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec};
-use crate::command::{Args, CommandError, CommandResult, Context, help};
-use crate::instance::Instance;
+use crate::resp::Args;
+use crate::command::error::{CommandError, CommandResult};
+use crate::engine::context::Context;
+use crate::engine::help;
+use crate::engine::state::Instance;
 use crate::keyspace::Value;
 
 /// The integers that Redis keeps once for all keys.

@@ -1,13 +1,15 @@
 //! SUBSCRIBE, PUBLISH and their kin: messages to whoever listens.
 
-use crate::clients::Clients;
-use crate::command::help;
+use crate::engine::clients::Clients;
+use crate::engine::help;
 use crate::command::spec::{
     Argument, ArgumentFlag, ArgumentKind, Channels, CommandSpec, Flag, Group, KeyFlag, KeySpec,
 };
-use crate::command::{Args, CommandError, CommandResult, Context};
-use crate::instance::Instance;
-use crate::pubsub::{Payload, PubSub, Topic};
+use crate::resp::Args;
+use crate::command::error::{CommandError, CommandResult};
+use crate::engine::context::Context;
+use crate::engine::state::Instance;
+use crate::engine::pubsub::{Payload, PubSub, Topic};
 use crate::resp::Reply;
 
 /// Messages of this size or more are shared between those who get them, in bytes.

@@ -1,8 +1,10 @@
 //! Saving the data set: SAVE, BGSAVE, LASTSAVE.
 
 use crate::command::spec::{Argument, Category, CommandSpec, Flag, Group};
-use crate::command::{Args, CommandError, CommandResult, Context};
-use crate::saving::BackgroundStart;
+use crate::resp::Args;
+use crate::command::error::{CommandError, CommandResult};
+use crate::engine::context::Context;
+use crate::drive::save::background::BackgroundStart;
 
 /// The family's commands.
 pub static COMMANDS: &[CommandSpec] = &[

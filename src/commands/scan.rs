@@ -4,10 +4,12 @@ use smallvec::SmallVec;
 
 use crate::command::arguments::{COUNT, CURSOR, MATCH};
 use crate::command::spec::{Argument, ArgumentKind, Category, CommandSpec, Flag};
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::resp::Args;
+use crate::command::error::{CommandError, CommandResult};
+use crate::engine::context::Context;
 use crate::keyspace::{Keyspace, Record};
 use crate::resp::number::parse_i64;
-use crate::types::glob::{Case, glob_match};
+use crate::text::glob::{glob_match, Case};
 
 /// The family's commands.
 pub static COMMANDS: &[CommandSpec] = &[

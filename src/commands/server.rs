@@ -1,15 +1,20 @@
 //! The server itself: INFO, TIME, SHUTDOWN, LOLWUT.
 
+use crate::drive::script::run;
 use crate::REDIS_VERSION;
 use crate::command::spec::{
     Argument, ArgumentFlag, ArgumentKind, Category, CommandSpec, Flag, Group,
 };
-use crate::command::{Args, CommandError, CommandResult, Context};
-use crate::info::{self, Facts, Selection};
-use crate::instance::{LoopRequest, ShutdownOptions};
+use crate::resp::Args;
+use crate::command::error::{CommandError, CommandResult};
+use crate::engine::context::Context;
+use crate::drive::info;
+use crate::drive::info::snapshot::Facts;
+use crate::drive::info::Selection;
+use crate::engine::state::{LoopRequest, ShutdownOptions};
 use crate::resp::number;
 use crate::scripting;
-use crate::session::Blocked;
+use crate::engine::session::Blocked;
 
 /// The family's commands.
 pub static COMMANDS: &[CommandSpec] = &[
@@ -155,7 +160,7 @@ fn shutdown(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         && !options.no_save
     {
         // What a script has done so far must not be saved.
-        return Err(scripting::run::busy_error(kind));
+        return Err(run::busy_error(kind));
     }
     let requester = Some(context.session.token);
     context.session.blocked = Some(Blocked::Shutdown);

@@ -1,7 +1,10 @@
 //! SLOWLOG: the last commands that took long.
 
 use crate::command::spec::{Argument, ArgumentKind, CommandSpec, Flag, Group};
-use crate::command::{Args, CommandError, CommandResult, Context, help};
+use crate::resp::Args;
+use crate::command::error::{CommandError, CommandResult};
+use crate::engine::context::Context;
+use crate::engine::help;
 use crate::resp::number;
 
 /// Entries given when no number is asked for.

@@ -1,14 +1,17 @@
 //! MULTI, EXEC, DISCARD, WATCH and UNWATCH: commands that run as a unit, if nothing came between.
 
+use crate::engine::enforcement;
 use std::rc::Rc;
 
 use crate::acl::{self, Denial, Scene};
-use crate::command::call;
+use crate::engine::call;
 use crate::command::spec::{Argument, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec};
-use crate::command::{Args, CommandError, CommandResult, Context};
-use crate::instance::Instance;
-use crate::session::{Blocked, Executing, Session};
-use crate::transaction::{Found, Rest, Transaction};
+use crate::resp::Args;
+use crate::command::error::{CommandError, CommandResult};
+use crate::engine::context::Context;
+use crate::engine::state::Instance;
+use crate::engine::session::{Blocked, Executing, Session};
+use crate::engine::transactions::{Found, Rest, Transaction};
 
 /// The flags of those that a transaction does not queue, but for EXEC.
 const UNQUEUED_FLAGS: &[Flag] = &[
@@ -205,7 +208,7 @@ fn run_from(context: &mut Context<'_>, transaction: &Transaction, first: usize) 
 /// Replies to a queued command that its client may no longer run.
 #[cold]
 fn refuse(context: &mut Context<'_>, args: Args<'_>, denial: Denial) {
-    acl::guard::note_denial(context, args, denial, Scene::Transaction);
+    enforcement::note_denial(context, args, denial, Scene::Transaction);
     let error = CommandError::new(denial.text_in_transaction());
     call::reply_error(context.instance, context.reply, &error);
 }

@@ -1,12 +1,14 @@
 //! Waiting until what a client has written is safe: WAIT and WAITAOF.
 
-use crate::append_only::State;
-use crate::blocking::timeout;
+use crate::storage::aof::append_only::State;
+use crate::command::timeout;
 use crate::command::spec::{Argument, ArgumentKind, Category, CommandSpec, Flag, Group};
-use crate::command::{Args, CommandError, CommandResult, Context};
-use crate::instance::Instance;
+use crate::resp::Args;
+use crate::command::error::{CommandError, CommandResult};
+use crate::engine::context::Context;
+use crate::engine::state::Instance;
 use crate::resp::number::parse_i64;
-use crate::session::Session;
+use crate::engine::session::Session;
 
 /// The family's commands.
 pub static COMMANDS: &[CommandSpec] = &[

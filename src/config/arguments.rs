@@ -8,7 +8,7 @@ use std::path::{Component, Path, PathBuf};
 use super::error::ConfigError;
 use super::fields::Config;
 use super::file::{self, Loader, Statements};
-use crate::types::quoting::{quote, split_arguments};
+use crate::text::quoting::{quote, split_arguments};
 
 /// What the start knows besides the settings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use super::directive::{Arity, Directive};
 use super::error::ConfigError;
 use super::fields::Config;
 use super::{parse, table};
-use crate::types::quoting::split_arguments;
+use crate::text::quoting::split_arguments;
 
 /// How deep files may include one another.
 const DEEPEST_INCLUDE: usize = 16;

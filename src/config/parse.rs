@@ -1,7 +1,7 @@
 //! Parsing of single values, with the reasons for refusal in Redis's words.
 
 use super::directive::Notation;
-use crate::types::memory_size;
+use crate::text::memory_size;
 
 /// `yes` or `no`.
 pub(super) fn yes_or_no(value: bool) -> &'static str {

@@ -5,7 +5,7 @@ use std::fmt;
 use super::directive::{Directive, Mutability};
 use super::fields::Config;
 use super::table;
-use crate::types::glob::{Case, glob_match};
+use crate::text::glob::{glob_match, Case};
 
 const LEAST_BACKLOG_BYTES: u64 = 16 << 10;
 

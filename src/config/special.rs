@@ -4,7 +4,7 @@
 use super::directive::{Directive, RewriteLine};
 use super::fields::Config;
 use super::parse;
-use crate::types::quoting::quote;
+use crate::text::quoting::quote;
 
 const WRONG_NUMBER: &str = "wrong number of arguments";
 
@@ -219,7 +219,7 @@ pub(super) mod save {
 pub(super) mod client_output_buffer_limit {
     use super::*;
     use crate::config::{OutputBufferLimit, OutputBufferLimits};
-    use crate::types::memory_size;
+    use crate::text::memory_size;
 
     pub fn read(config: &Config) -> String {
         join(limits(config).into_iter().map(|(class, limit)| {
@@ -459,7 +459,7 @@ pub(super) mod maxmemory_clients {
     use super::*;
     use crate::config::ClientMemoryLimit;
     use crate::config::directive::Notation;
-    use crate::types::memory_size;
+    use crate::text::memory_size;
 
     pub fn read(config: &Config) -> String {
         match config.maxmemory_clients {

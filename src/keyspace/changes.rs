@@ -2,7 +2,7 @@
 
 use crate::config::{self, KeyspaceEvents};
 
-use super::interest::{Interest, InterestId};
+use crate::keyspace::observed_keys::{Interest, InterestId};
 use super::propagation::Propagation;
 
 /// The classes of keyspace events, one character each in `notify-keyspace-events`.

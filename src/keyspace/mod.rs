@@ -3,18 +3,19 @@
 //! Only this layer mutates keys. It never replies, never knows a client, never reads the clock:
 //! the loop sets `now_ms`.
 
+pub mod fork;
+pub mod lazy_free;
+pub mod lazy_free_queue;
+pub mod observed_keys;
+
 mod access;
-mod branch;
 pub mod changes;
-mod condemned;
 pub mod database;
 pub mod eviction;
 pub mod expiry;
 mod fields;
-mod interest;
 mod naming;
 pub mod propagation;
-pub mod reclaim;
 pub mod record;
 mod relocate;
 mod text;
@@ -22,10 +23,10 @@ mod value_mut;
 mod version;
 
 pub use access::AccessPolicy;
-pub use branch::Branch;
+pub use crate::keyspace::fork::Branch;
 pub use changes::{Change, Changes, EventClass};
 pub use database::{Database, Expiry};
-pub use interest::{Interest, InterestId};
+pub use crate::keyspace::observed_keys::{Interest, InterestId};
 pub use propagation::Propagation;
 pub use record::{NewValue, Record, Value, displaced_bytes, held_bytes};
 pub use text::Text;
@@ -35,7 +36,7 @@ pub use version::Version;
 use crate::collections::hash::HashSeed;
 use crate::types::object::Object;
 use database::{Before, Setting};
-use reclaim::ReclaimQueue;
+use crate::keyspace::lazy_free_queue::ReclaimQueue;
 
 /// What the keyspace counts, for INFO.
 #[derive(Clone, Copy, Debug, Default)]
@@ -434,25 +435,25 @@ impl Keyspace {
 
     /// Frees up to so many elements of what was thrown away; tells whether there is more.
     pub fn reclaim_step(&mut self, elements: usize) -> bool {
-        let more = self.garbage.step(elements) | condemned::step(elements);
-        self.garbage.count_freed(condemned::take_freed());
+        let more = self.garbage.step(elements) | lazy_free::step(elements);
+        self.garbage.count_freed(lazy_free::take_freed());
         more
     }
 
     /// Lets go of a collection that was cut out of a value: at once, or in steps if it is large.
     pub fn discard(&mut self, object: Box<Object>) {
-        condemned::dispose_object(object);
+        lazy_free::dispose_object(object);
     }
 
     /// Whether anything waits to be freed.
     #[inline]
     pub fn has_garbage(&self) -> bool {
-        self.garbage.pending() > 0 || !condemned::is_empty()
+        self.garbage.pending() > 0 || !lazy_free::is_empty()
     }
 
     /// Number of keys and giant values that wait to be freed.
     pub fn reclaim_pending(&self) -> usize {
-        self.garbage.pending() + condemned::pending()
+        self.garbage.pending() + lazy_free::pending()
     }
 
     /// Number of keys and giant values freed in steps since the start, or the last reset.

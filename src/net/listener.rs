@@ -10,7 +10,7 @@ use mio::{Interest, Registry, Token};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::config::Config;
-use crate::logging::system_text;
+use crate::base::logging::system_text;
 
 use super::connection::Connection;
 use super::stream::Stream;

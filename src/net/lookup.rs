@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::thread;
 
-use crate::disk::Wake;
+use crate::base::wake::Wake;
 
 /// A name that is being looked up.
 #[derive(Debug)]

@@ -3,8 +3,8 @@
 use rustc_apfloat::Float;
 use rustc_apfloat::ieee::Double;
 
-pub use crate::types::double::format as format_f64;
-use crate::types::long_double;
+pub use crate::text::double::format as format_f64;
+use crate::text::long_double;
 
 /// Reads a decimal `i64` that is written in the one canonical way: no sign but `-`, no leading
 /// zeros, no spaces, no `-0`.

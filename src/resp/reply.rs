@@ -7,7 +7,7 @@ use std::io::IoSlice;
 
 use bytes::{Buf, Bytes};
 
-use crate::types::double;
+use crate::text::double;
 
 /// The largest number of eight digits.
 const EIGHT_DIGITS_MAX: i64 = 99_999_999;

@@ -1,6 +1,6 @@
 //! Errors between Lua and replies: tables with a field `err`, and where in which script they were raised.
 
-use crate::command::CommandError;
+use crate::command::error::CommandError;
 
 use super::lua::{INTERNAL, Kind, Outcome, Raise, Stack};
 

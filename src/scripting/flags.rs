@@ -1,9 +1,9 @@
 //! What a script says of itself in its first line: `#!lua name=… flags=…`.
 
-use crate::command::CommandError;
+use crate::command::error::CommandError;
 use crate::command::spec::{Flag, FlagSet};
 
-use crate::types::quoting;
+use crate::text::quoting;
 
 use super::failure::lossy;
 

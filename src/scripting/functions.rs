@@ -6,11 +6,11 @@ use std::rc::Rc;
 use ahash::AHashMap;
 use smallvec::SmallVec;
 
-use crate::command::CommandError;
-use crate::server::clock::Clock;
+use crate::command::error::CommandError;
+use crate::base::clock::Clock;
 
-use super::bridge;
-use super::engine::Engine;
+use crate::drive::script::bridge;
+use crate::scripting::machine::Engine;
 use super::failure::{self, lossy};
 use super::flags::{ScriptFlags, shebang};
 use super::lua::{

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use oneloop::config::{Config, PubsubDefault};
 use oneloop::resp::Protocol;
-use oneloop::session::{Close, Token};
+use oneloop::engine::session::{Close, Token};
 
 use crate::support::Harness;
 

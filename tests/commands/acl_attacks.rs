@@ -1,10 +1,10 @@
 //! Requests made up at random, of a user who may use some keys only: none reads or changes any other.
 
-use oneloop::command::Registry;
+use oneloop::command::registry::Registry;
 use oneloop::command::spec::{Argument, CommandSpec};
 use oneloop::commands::FAMILIES;
 
-use oneloop::session::Token;
+use oneloop::engine::session::Token;
 
 use crate::support::Harness;
 

@@ -1,8 +1,8 @@
 //! What is passed on to the append-only file where several things meet: scripts that take long, debuggers, eviction, users, waits.
 
-use oneloop::blocking::wake;
-use oneloop::scripting::run;
-use oneloop::session::Token;
+use oneloop::engine::wake;
+use oneloop::drive::script::run;
+use oneloop::engine::session::Token;
 
 use crate::support::Harness;
 

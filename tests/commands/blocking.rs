@@ -1,7 +1,7 @@
 //! Clients that wait for keys, whatever the command: order, chains, deadlines, and all that may happen to them meanwhile.
 
 use oneloop::resp::Protocol;
-use oneloop::session::{Blocked, Token};
+use oneloop::engine::session::{Blocked, Token};
 
 use crate::support::{Harness, waiting_family};
 
@@ -58,7 +58,7 @@ fn info(server: &mut Harness, field: &str) -> String {
 /// Moves the clock on and does what is due.
 fn pass_ms(server: &mut Harness, duration_ms: u64) {
     server.advance_ms(duration_ms);
-    oneloop::blocking::wake::run_timeouts(&mut server.instance);
+    oneloop::engine::wake::run_timeouts(&mut server.instance);
 }
 
 fn nobody_waits(server: &mut Harness) {

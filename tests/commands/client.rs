@@ -1,8 +1,9 @@
 //! CLIENT.
 
-use oneloop::command::call::{self, Flow};
+use oneloop::engine::call;
+use oneloop::engine::call::Flow;
 use oneloop::resp::Args;
-use oneloop::session::{Blocked, Close, Token};
+use oneloop::engine::session::{Blocked, Close, Token};
 
 use crate::support::Harness;
 

@@ -5,7 +5,8 @@ use std::collections::{HashMap, HashSet};
 use oneloop::command::spec::{
     Argument, ArgumentKind, Begin, Category, CommandSpec, Find, Flag, KeyFlag, KeySpec,
 };
-use oneloop::command::{Command, Registry, call};
+use oneloop::command::registry::{Command, Registry};
+use oneloop::engine::call;
 use oneloop::commands::FAMILIES;
 
 /// What a running Redis 7.2 reports: one line a command.

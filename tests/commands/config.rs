@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use oneloop::instance::LoopRequest;
+use oneloop::engine::state::LoopRequest;
 
 use crate::support::Harness;
 

@@ -2,7 +2,7 @@
 
 use oneloop::config::Config;
 use oneloop::resp::Protocol;
-use oneloop::session::{Close, Token};
+use oneloop::engine::session::{Close, Token};
 
 use crate::support::Harness;
 

@@ -1,6 +1,6 @@
 //! When keys expire: the commands, and the cycle that removes what is due.
 
-use oneloop::instance::Pause;
+use oneloop::engine::state::Pause;
 use oneloop::keyspace::{Expiry, NewValue};
 
 use crate::support::{Harness, START_MS};

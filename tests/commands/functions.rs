@@ -269,7 +269,7 @@ fn a_function_that_runs_is_told_of_and_killed() {
         b"-BUSY Redis is busy running a script. You can only call FUNCTION KILL or SHUTDOWN NOSAVE.\r\n"
     );
     assert_eq!(server.run_as(other, &[b"FUNCTION", b"KILL"]), b"+OK\r\n");
-    while oneloop::scripting::run::resume(&mut server.instance) {}
+    while oneloop::drive::script::run::resume(&mut server.instance) {}
     let reply = String::from_utf8_lossy(&server.pushed(server.client)).into_owned();
     assert!(
         reply.contains("Script killed by user with SCRIPT KILL"),

@@ -179,8 +179,8 @@ fn time_moves_the_uptime() {
 
 #[test]
 fn a_crash_report_shows_the_last_text() {
-    use oneloop::crash::CrashSection;
-    use oneloop::info::crash;
+    use oneloop::base::crash::CrashSection;
+    use oneloop::drive::info::crash;
     let server = Harness::new();
     crash::remember_names(&server.instance.commands);
     crash::remember(&server.instance);

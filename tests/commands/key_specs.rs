@@ -4,7 +4,8 @@
 use oneloop::command::keys::{channels_of, keys_of};
 use oneloop::command::registry::{LegacyKeys, RenameError};
 use oneloop::command::spec::{Begin, CommandSpec, Find, KeyFlag, KeySpec};
-use oneloop::command::{Args, Registry};
+use oneloop::resp::Args;
+use oneloop::command::registry::Registry;
 use oneloop::commands::key_finders;
 
 const READ: &[KeyFlag] = &[KeyFlag::Ro, KeyFlag::Access];
@@ -320,7 +321,7 @@ fn one_range_for_old_clients() {
 fn commands_are_found_by_name() {
     let registry = Registry::new(&[COMMANDS]);
     let name =
-        |found: Option<&oneloop::command::Command>| found.map(|command| command.full_name.clone());
+        |found: Option<&oneloop::command::registry::Command>| found.map(|command| command.full_name.clone());
     let full = |name: &str| Some(name.to_string());
     assert_eq!(name(registry.find(b"GeT")), full("get"));
     assert_eq!(name(registry.find(b"gets")), None);

@@ -2,7 +2,7 @@
 
 use oneloop::config::Config;
 use oneloop::resp::Protocol;
-use oneloop::session::{Blocked, Token};
+use oneloop::engine::session::{Blocked, Token};
 
 use crate::support::Harness;
 
@@ -666,7 +666,7 @@ fn waiting_ends_with_the_time() {
         waiters.push(waiter(&mut server, words));
     }
     server.advance_ms(1001);
-    oneloop::blocking::wake::run_timeouts(&mut server.instance);
+    oneloop::engine::wake::run_timeouts(&mut server.instance);
     for client in waiters {
         assert_eq!(got(&mut server, client), NULL_ARRAY);
     }

@@ -322,7 +322,7 @@ fn values_that_replies_share_count_as_copies() {
     let slow = server.connect();
     let value = bytes::Bytes::from(vec![b'x'; 100_000]);
     for count in 1..=8 {
-        let reply = |session: &mut oneloop::session::Session| session.reply.bulk_shared(&value);
+        let reply = |session: &mut oneloop::engine::session::Session| session.reply.bulk_shared(&value);
         server.instance.clients.push(slow, reply);
         server.run("ping");
         let evicted = info(&mut server, "evicted_keys");
@@ -335,7 +335,7 @@ fn values_that_replies_share_count_as_copies() {
 }
 
 /// Leaves so many bytes unsent to a new client.
-fn burden(server: &mut Harness, bytes: usize) -> oneloop::session::Token {
+fn burden(server: &mut Harness, bytes: usize) -> oneloop::engine::session::Token {
     let token = server.connect();
     server
         .instance

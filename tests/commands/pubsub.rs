@@ -1,7 +1,7 @@
 //! SUBSCRIBE, PUBLISH and their kin, and keyspace events.
 
 use oneloop::resp::Protocol;
-use oneloop::session::Token;
+use oneloop::engine::session::Token;
 
 use crate::support::Harness;
 
@@ -267,7 +267,7 @@ fn a_subscriber_that_does_not_read_is_closed() {
     let told = (0..30).take_while(|_| server.run(&format!("publish a {text}")) == ":1\r\n");
     assert_eq!(told.count(), 30, "until the loop closes it, it counts");
     let session = server.instance.clients.get(one).expect("it is there");
-    assert_eq!(session.close, oneloop::session::Close::Now);
+    assert_eq!(session.close, oneloop::engine::session::Close::Now);
     assert!(session.reply.is_empty());
     assert_eq!(
         server

@@ -1,7 +1,7 @@
 //! EVAL and its variants, SCRIPT, the `redis` table and the sandbox. Replies as Redis 7.2's (7.0.15 and 8.2 agree on them).
 
 use oneloop::resp::Protocol;
-use oneloop::session::Token;
+use oneloop::engine::session::Token;
 
 use crate::support::{Harness, START_MS};
 
@@ -928,7 +928,7 @@ fn busy(script: &str) -> (Harness, Token) {
 /// Takes the suspended script further until it ends.
 fn finish(server: &mut Harness) -> String {
     for _ in 0..10_000 {
-        if !oneloop::scripting::run::resume(&mut server.instance) {
+        if !oneloop::drive::script::run::resume(&mut server.instance) {
             let bytes = server.pushed(server.client);
             return String::from_utf8_lossy(&bytes).into_owned();
         }
@@ -979,7 +979,7 @@ fn an_endless_script_is_killed() {
         let (mut server, other) = busy(script);
         for _ in 0..3 {
             assert!(
-                oneloop::scripting::run::resume(&mut server.instance),
+                oneloop::drive::script::run::resume(&mut server.instance),
                 "{script}"
             );
         }
@@ -1037,9 +1037,9 @@ fn a_transaction_goes_on_after_a_long_script() {
 fn an_endless_script_in_a_transaction_is_killed() {
     let (mut server, other) = busy_transaction("while true do end");
     for is_another_suspended in [true, false] {
-        assert!(oneloop::scripting::run::resume(&mut server.instance));
+        assert!(oneloop::drive::script::run::resume(&mut server.instance));
         assert_eq!(server.run_as(other, &[b"SCRIPT", b"KILL"]), b"+OK\r\n");
-        let is_suspended = oneloop::scripting::run::resume(&mut server.instance);
+        let is_suspended = oneloop::drive::script::run::resume(&mut server.instance);
         assert_eq!(is_suspended, is_another_suspended);
     }
     let reply = String::from_utf8_lossy(&server.pushed(server.client)).into_owned();
@@ -1055,7 +1055,7 @@ fn a_transaction_is_ended_though_its_client_has_gone() {
     let (mut server, other) =
         busy_transaction("for i = 1, 100000 do end return redis.call('incr','k')");
     server.instance.remove_client(server.client);
-    while oneloop::scripting::run::resume(&mut server.instance) {}
+    while oneloop::drive::script::run::resume(&mut server.instance) {}
     assert_eq!(server.run_as(other, &[b"GET", b"k"]), b"$1\r\n3\r\n");
     assert_eq!(server.instance.nesting, 0);
 }
@@ -1082,7 +1082,7 @@ fn those_who_wait_for_a_suspended_scripts_keys_are_served() {
     server.instance.scripting.set_patience(0);
     let script = "redis.call('rpush','l','x') for i = 1, 100000 do end";
     assert_eq!(eval(&mut server, script), "", "it is suspended");
-    while oneloop::scripting::run::resume(&mut server.instance) {
+    while oneloop::drive::script::run::resume(&mut server.instance) {
         assert_eq!(server.pushed(waiting), b"");
     }
     assert_eq!(server.pushed(waiting), b"*2\r\n$1\r\nl\r\n$1\r\nx\r\n");
@@ -1093,7 +1093,7 @@ fn those_who_wait_for_a_suspended_scripts_keys_are_served() {
 fn the_caller_may_leave() {
     let (mut server, other) = busy("for i = 1, 100000 do end redis.call('set','k','v')");
     server.instance.remove_client(server.client);
-    while oneloop::scripting::run::resume(&mut server.instance) {}
+    while oneloop::drive::script::run::resume(&mut server.instance) {}
     assert_eq!(server.run_as(other, &[b"GET", b"k"]), b"$1\r\nv\r\n");
 }
 

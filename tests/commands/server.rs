@@ -1,6 +1,6 @@
 //! TIME, LOLWUT and SHUTDOWN.
 
-use oneloop::instance::{LoopRequest, ShutdownOptions};
+use oneloop::engine::state::{LoopRequest, ShutdownOptions};
 
 use crate::support::Harness;
 

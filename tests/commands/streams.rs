@@ -2,7 +2,7 @@
 //! 7.2 differs from that, and Redis 8.2 where a command or option is newer.
 
 use oneloop::resp::Protocol;
-use oneloop::session::{Blocked, Token};
+use oneloop::engine::session::{Blocked, Token};
 
 use crate::support::{Harness, START_MS};
 
@@ -212,7 +212,7 @@ fn waiting_ends_with_the_time() {
     let mut server = Harness::new();
     let reader = waiter(&mut server, "xread block 10 streams s $");
     server.advance_ms(11);
-    oneloop::blocking::wake::run_timeouts(&mut server.instance);
+    oneloop::engine::wake::run_timeouts(&mut server.instance);
     assert_eq!(got(&mut server, reader), NULL_ARRAY);
 }
 

@@ -1,9 +1,9 @@
 //! Entries that are given back, and reading them in one step with new ones: XNACK of Redis 8.8, XREADGROUP CLAIM of 8.4. What they
 //! reply is known from Redis's sources, pages and tests.
 
-use oneloop::blocking::wake;
+use oneloop::engine::wake;
 use oneloop::resp::Protocol;
-use oneloop::session::{Blocked, Token};
+use oneloop::engine::session::{Blocked, Token};
 
 use crate::support::{Harness, START_MS};
 

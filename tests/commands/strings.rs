@@ -39,7 +39,7 @@ pub fn events(server: &mut Harness, words: &str) -> Vec<&'static str> {
         .lend(server.client)
         .expect("the client is there");
     let mut reply = Reply::new(Protocol::Resp2);
-    let mut context = oneloop::command::Context {
+    let mut context = oneloop::engine::context::Context {
         instance,
         session: &mut session,
         reply: &mut reply,

@@ -1,8 +1,8 @@
 //! CLIENT TRACKING and its kin.
 
 use oneloop::resp::Protocol;
-use oneloop::session::Token;
-use oneloop::tracking;
+use oneloop::engine::session::Token;
+use oneloop::engine::tracking;
 
 use crate::support::Harness;
 

@@ -1,7 +1,7 @@
 //! MULTI, EXEC, DISCARD, WATCH, UNWATCH.
 
 use oneloop::resp::Protocol;
-use oneloop::session::Token;
+use oneloop::engine::session::Token;
 
 use crate::support::Harness;
 

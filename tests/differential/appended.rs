@@ -1,6 +1,6 @@
 //! What both servers pass on: the commands of the append-only file, the same in the same order.
 
-use oneloop::instance::Instance;
+use oneloop::engine::state::Instance;
 
 use super::oracle::Oracle;
 use super::{Words, line};

@@ -1,6 +1,6 @@
 //! Keyspace events: random commands, and what is told of them, message for message.
 
-use oneloop::session::Token;
+use oneloop::engine::session::Token;
 
 use super::oracle::{Listener, Oracle};
 use super::source::Source;

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use oneloop::session::Token;
+use oneloop::engine::session::Token;
 
 use super::oracle::{Connection, Oracle};
 use super::support::Harness;

@@ -1,6 +1,6 @@
 //! What lies behind the replies: encodings and expiry times of all keys.
 
-use oneloop::effects::propagation;
+use oneloop::engine::propagation;
 use oneloop::keyspace::Record;
 
 use super::oracle::Oracle;

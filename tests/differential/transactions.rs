@@ -1,6 +1,6 @@
 //! Transactions of several clients that change what the others watch: every reply must be that of a genuine server.
 
-use oneloop::session::Token;
+use oneloop::engine::session::Token;
 
 use super::oracle::{Connection, Oracle};
 use super::source::Source;

@@ -1,7 +1,7 @@
 //! Serialized values of every kind, and the use of what they become in every way that its type offers: whatever bytes it came
 //! from, nothing may break.
 
-use oneloop::persistence::rdb::Checksum;
+use oneloop::storage::rdb::Checksum;
 
 use super::Harness;
 

@@ -5,14 +5,15 @@ pub mod waiting_family;
 
 pub mod exercise;
 
-use oneloop::command::{Context, call};
+use oneloop::engine::context::Context;
+use oneloop::engine::call;
 use oneloop::config::{Config, ProtectedAction};
-use oneloop::instance::Instance;
+use oneloop::engine::state::Instance;
 use oneloop::keyspace::changes::Change;
 use oneloop::net::address::Address;
 use oneloop::resp::{Args, Protocol, Reply};
-use oneloop::server::clock::Clock;
-use oneloop::session::Token;
+use oneloop::base::clock::Clock;
+use oneloop::engine::session::Token;
 
 /// When the virtual clock starts, in ms since the epoch.
 pub const START_MS: u64 = 1_700_000_000_000;

@@ -2,14 +2,18 @@
 //! They stand for all commands that wait, so that the waiting is tested without regard to the types.
 #![allow(dead_code)] // Each test program uses a part of it.
 
-use oneloop::blocking::{BlockKind, timeout};
+use oneloop::engine::blocking::BlockKind;
+use oneloop::command::timeout;
 use oneloop::collections::packed::Packed;
 use oneloop::command::registry::Registry;
 use oneloop::command::spec::{CommandSpec, Flag};
-use oneloop::command::stats::CommandStats;
-use oneloop::command::{Args, CommandError, CommandResult, Context, call};
+use oneloop::observe::command_stats::CommandStats;
+use oneloop::resp::Args;
+use oneloop::command::error::{CommandError, CommandResult};
+use oneloop::engine::context::Context;
+use oneloop::engine::call;
 use oneloop::commands::FAMILIES;
-use oneloop::instance::Instance;
+use oneloop::engine::state::Instance;
 use oneloop::keyspace::{Keyspace, Value};
 use oneloop::types::slot::{OwnedValue, PackedForm};
 

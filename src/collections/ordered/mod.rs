@@ -16,19 +16,20 @@
 //! `memory` has the nodes, `sum` counts and weighs, `route` finds the way down, `inner` splits and merges, `change` inserts
 //! and removes, `cut` cuts trees and joins them, `range` walks, `reclaim` frees in slices.
 
+pub mod lazy_free;
+
 mod change;
 mod cut;
 mod inner;
 mod memory;
 mod range;
-mod reclaim;
 mod route;
 mod sum;
 #[cfg(test)]
 mod tests;
 
 pub use range::Range;
-pub use reclaim::Reclaim;
+pub use crate::collections::ordered::lazy_free::Reclaim;
 pub use sum::{Single, Weighing, Weighted};
 
 use memory::{Node, View};

@@ -1,7 +1,9 @@
 //! ACL LOG: what was refused of late.
 
 use crate::acl::AclLogEntry;
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::resp::Args;
+use crate::command::error::{CommandError, CommandResult};
+use crate::engine::context::Context;
 use crate::resp::{Reply, number};
 
 use super::wrong_form;

@@ -2,7 +2,9 @@
 
 use crate::acl::{self, Selector};
 use crate::command::spec::Category;
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::resp::Args;
+use crate::command::error::{CommandError, CommandResult};
+use crate::engine::context::Context;
 use crate::resp::{Reply, number};
 
 use super::wrong_form;

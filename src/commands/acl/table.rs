@@ -1,6 +1,6 @@
 //! What ACL and its subcommands declare.
 
-use crate::command::help;
+use crate::engine::help;
 use crate::command::spec::{Argument, ArgumentFlag, ArgumentKind, CommandSpec, Flag, Group};
 
 use super::{log, reports, users};

@@ -2,8 +2,11 @@
 
 use std::rc::Rc;
 
-use crate::acl::{DEFAULT_USER, RulesError, User, file, guard, has_blanks};
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::acl::{file, has_blanks, DEFAULT_USER, RulesError, User};
+use crate::engine::enforcement;
+use crate::resp::Args;
+use crate::command::error::{CommandError, CommandResult};
+use crate::engine::context::Context;
 
 const NO_FILE: CommandError = CommandError::fixed(
     "ERR This Redis instance is not configured to use an ACL file. You may want to specify users via the ACL SETUSER \
@@ -21,9 +24,9 @@ pub(super) fn setuser(context: &mut Context<'_>, args: Args<'_>) -> CommandResul
     }
     let rules: Vec<&[u8]> = args.iter().skip(3).collect();
     let instance = &mut *context.instance;
-    let book = guard::rulebook_of(&instance.commands, &instance.config);
+    let book = enforcement::rulebook_of(&instance.commands, &instance.config);
     let restricted = instance.users.set(name, &rules, book).map_err(refused)?;
-    guard::enforce_channels(context, restricted);
+    enforcement::enforce_channels(context, restricted);
     context.reply.ok();
     Ok(())
 }
@@ -54,7 +57,7 @@ pub(super) fn deluser(context: &mut Context<'_>, args: Args<'_>) -> CommandResul
     }
     let users = &mut context.instance.users;
     let removed: Vec<Rc<User>> = names.iter().filter_map(|name| users.remove(name)).collect();
-    guard::disconnect(context, |session| removed.contains(&session.user));
+    enforcement::disconnect(context, |session| removed.contains(&session.user));
     context.reply.integer(removed.len() as i64);
     Ok(())
 }
@@ -63,8 +66,8 @@ pub(super) fn load(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult 
     check_file(context)?;
     let (removed, restricted) =
         file::load(context.instance).map_err(|text| CommandError::new(format!("ERR {text}")))?;
-    guard::disconnect(context, |session| removed.contains(&session.user));
-    guard::enforce_channels(context, restricted);
+    enforcement::disconnect(context, |session| removed.contains(&session.user));
+    enforcement::enforce_channels(context, restricted);
     context.reply.ok();
     Ok(())
 }

@@ -7,9 +7,11 @@ use std::ops::ControlFlow;
 
 use sha1::{Digest as _, Sha1};
 
-use crate::command::{Args, CommandResult, Context};
+use crate::resp::Args;
+use crate::command::error::CommandResult;
+use crate::engine::context::Context;
 use crate::keyspace::{Record, Value};
-use crate::types::double;
+use crate::text::double;
 use crate::types::hash::HashRef;
 use crate::types::list::{End, ListRef};
 use crate::types::object::Object;

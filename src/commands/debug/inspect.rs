@@ -3,11 +3,13 @@
 use bytes::Bytes;
 
 use crate::collections::table::{Entry, Table};
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::resp::Args;
+use crate::command::error::{CommandError, CommandResult};
+use crate::engine::context::Context;
 use crate::commands::object::{shares_integers, shown_references};
 use crate::keyspace::{Expiry, NewValue, Record};
 use crate::resp::number;
-use crate::types::glob::{Case, glob_match};
+use crate::text::glob::{glob_match, Case};
 
 use super::lists;
 

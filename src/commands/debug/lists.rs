@@ -1,9 +1,11 @@
 //! The subcommands of DEBUG that look into lists, or say how they are stored.
 
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::resp::Args;
+use crate::command::error::{CommandError, CommandResult};
+use crate::engine::context::Context;
 use crate::keyspace::{Record, Value};
 use crate::types::list::{BlockRef, ListRef};
-use crate::types::memory_size;
+use crate::text::memory_size;
 use crate::types::object::Object;
 
 /// The most that an element may have before it gets a block of its own, whatever is asked for: a bit below 4 GiB.

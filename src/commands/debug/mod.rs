@@ -12,9 +12,12 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use crate::command::spec::{CommandSpec, Flag, Group};
-use crate::command::{Args, CommandError, CommandResult, Context, help};
+use crate::resp::Args;
+use crate::command::error::{CommandError, CommandResult};
+use crate::engine::context::Context;
+use crate::engine::help;
 use crate::resp::number;
-use crate::sys::faults;
+use crate::base::sys::faults;
 
 /// The family's command. It takes its subcommands apart by itself, so that COMMAND INFO shows none.
 pub static COMMANDS: &[CommandSpec] = &[CommandSpec {

@@ -1,6 +1,8 @@
 //! DEBUG PROTOCOL: one reply of every type, for tests of clients.
 
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::resp::Args;
+use crate::command::error::{CommandError, CommandResult};
+use crate::engine::context::Context;
 use crate::resp::Protocol;
 
 /// What Redis replies with. Not meant to be any better known number.

@@ -1,7 +1,9 @@
 //! DEBUG RELOAD and LOADAOF: the data go to the file and come back.
 
-use crate::command::{Args, CommandError, CommandResult, Context};
-use crate::persistence::snapshot::Duplicates;
+use crate::resp::Args;
+use crate::command::error::{CommandError, CommandResult};
+use crate::engine::context::Context;
+use crate::storage::snapshot::Duplicates;
 use crate::resp::number::parse_i64;
 
 pub(super) fn reload(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {

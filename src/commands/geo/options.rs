@@ -1,6 +1,6 @@
 //! What the search commands take as arguments: the same options, less or more of them, in any order.
 
-use crate::command::CommandError;
+use crate::command::error::CommandError;
 use crate::resp::{Args, number};
 use crate::types::geo::{Place, Search, Shape, Unit};
 

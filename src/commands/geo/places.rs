@@ -5,7 +5,9 @@ use smallvec::SmallVec;
 use crate::command::spec::{
     Argument, ArgumentFlag, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
 };
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::resp::Args;
+use crate::command::error::{CommandError, CommandResult};
+use crate::engine::context::Context;
 use crate::commands::sorted_sets::update::{Additions, Options, add_elements};
 use crate::resp::Reply;
 use crate::types::geo::text::format_distance;

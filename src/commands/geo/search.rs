@@ -3,7 +3,9 @@
 use crate::command::spec::{
     Argument, Begin, Category, CommandSpec, Deprecation, Find, Flag, Group, KeyFlag, KeySpec,
 };
-use crate::command::{Args, CommandResult, Context};
+use crate::resp::Args;
+use crate::command::error::CommandResult;
+use crate::engine::context::Context;
 use crate::commands::key_finders;
 use crate::commands::sorted_sets::limits;
 use crate::commands::strings::remove;

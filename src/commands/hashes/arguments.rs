@@ -1,6 +1,6 @@
 //! What the commands on expiring fields have in common: times, and fields after a count.
 
-use crate::command::CommandError;
+use crate::command::error::CommandError;
 use crate::resp::Args;
 use crate::resp::number::parse_i64;
 

@@ -3,11 +3,13 @@
 use crate::command::spec::{
     Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
 };
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::resp::Args;
+use crate::command::error::{CommandError, CommandResult};
+use crate::engine::context::Context;
 use crate::keyspace::EventClass;
 use crate::resp::number::parse_i64;
 use crate::types::hash::{Found, HashEditor, HashRef, NewText};
-use crate::types::long_double::LongDouble;
+use crate::text::long_double::LongDouble;
 use crate::types::slot::Slot;
 
 use super::{change, create, limits};

@@ -4,7 +4,9 @@ use crate::command::arguments::{EXPIRY_OR_KEEP, EXPIRY_OR_PERSIST};
 use crate::command::spec::{
     Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
 };
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::resp::Args;
+use crate::command::error::{CommandError, CommandResult};
+use crate::engine::context::Context;
 use crate::keyspace::{EventClass, Keyspace};
 use crate::resp::Reply;
 use crate::resp::number::parse_i64;

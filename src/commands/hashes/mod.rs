@@ -10,7 +10,7 @@ pub mod walks;
 
 use smallvec::SmallVec;
 
-use crate::command::CommandError;
+use crate::command::error::CommandError;
 use crate::config::Config;
 use crate::keyspace::{EventClass, Keyspace, ValueMut};
 use crate::resp::Reply;

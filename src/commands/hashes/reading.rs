@@ -6,7 +6,9 @@
 use crate::command::spec::{
     Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
 };
-use crate::command::{Args, CommandResult, Context};
+use crate::resp::Args;
+use crate::command::error::CommandResult;
+use crate::engine::context::Context;
 use crate::types::hash::Found;
 
 use super::{read, remove_due, reply_text};

@@ -1,11 +1,14 @@
 //! Commands on lists that wait until there is something in them.
 
-use crate::blocking::{BlockKind, timeout};
+use crate::engine::blocking::BlockKind;
+use crate::command::timeout;
 use crate::command::arguments::{COUNT, NUMKEYS};
 use crate::command::spec::{
     Argument, ArgumentKind, Category, CommandSpec, Deprecation, Flag, Group, KeyFlag, KeySpec,
 };
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::resp::Args;
+use crate::command::error::{CommandError, CommandResult};
+use crate::engine::context::Context;
 use crate::types::list::{End, Item};
 
 use super::ends::{PopRequest, pop_name};

@@ -9,8 +9,10 @@ use bytes::Bytes;
 
 use crate::collections::listpack::{self, Element};
 use crate::command::spec::Argument;
-use crate::command::{Args, CommandError, Context};
-use crate::instance::Instance;
+use crate::resp::Args;
+use crate::command::error::CommandError;
+use crate::engine::context::Context;
+use crate::engine::state::Instance;
 use crate::keyspace::{EventClass, Keyspace, Record, ValueMut};
 use crate::resp::{Reply, number};
 use crate::types::list::{End, Given, Item, Limits, ListEditor, ListRef, Taken};

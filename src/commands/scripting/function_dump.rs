@@ -1,8 +1,8 @@
 //! The libraries as FUNCTION DUMP gives and FUNCTION RESTORE takes them.
 
-use crate::command::CommandError;
-use crate::instance::Instance;
-use crate::persistence::rdb::{Payload, Reader, VERSION, Writer};
+use crate::command::error::CommandError;
+use crate::engine::state::Instance;
+use crate::storage::rdb::{Payload, Reader, VERSION, Writer};
 use crate::scripting::functions::Libraries;
 
 /// What stands before each library's code.

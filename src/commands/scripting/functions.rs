@@ -1,11 +1,15 @@
 //! FUNCTION: libraries of functions.
 
 use crate::command::spec::{Argument, ArgumentKind, Category, CommandSpec, Flag, Group};
-use crate::command::{Args, CommandError, CommandResult, Context, help};
+use crate::resp::Args;
+use crate::command::error::{CommandError, CommandResult};
+use crate::engine::context::Context;
+use crate::engine::help;
 use crate::resp::Reply;
 use crate::scripting::functions::{Libraries, RestorePolicy};
-use crate::scripting::{Kind, run};
-use crate::types::glob::{Case, glob_match};
+use crate::scripting::Kind;
+use crate::drive::script::run;
+use crate::text::glob::{glob_match, Case};
 
 use super::function_dump;
 use super::scripts::check_mode;

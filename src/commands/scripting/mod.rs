@@ -10,12 +10,16 @@ use crate::command::spec::{
     Argument, ArgumentFlag, ArgumentKind, Category, CommandSpec, Flag, FlagSet, Group, Handler,
     KeyFlag, KeySpec,
 };
-use crate::command::{Args, CommandError, CommandResult, Context};
-use crate::instance::Instance;
+use crate::resp::Args;
+use crate::command::error::{CommandError, CommandResult};
+use crate::engine::context::Context;
+use crate::engine::state::Instance;
 use crate::scripting::cache::Digest;
-use crate::scripting::run::{self, Program, count_keys};
-use crate::scripting::{Kind, debugger};
-use crate::session::Debugging;
+use crate::drive::script::run;
+use crate::drive::script::run::{count_keys, Program};
+use crate::scripting::Kind;
+use crate::drive::script::debugger;
+use crate::engine::session::Debugging;
 
 const WRITES: &[Flag] = &[
     Flag::NoScript,

@@ -3,9 +3,13 @@
 use crate::command::spec::{
     Argument, ArgumentFlag, ArgumentKind, Category, CommandSpec, Flag, Group,
 };
-use crate::command::{Args, CommandError, CommandResult, Context, help};
-use crate::scripting::{Kind, run};
-use crate::session::Debugging;
+use crate::resp::Args;
+use crate::command::error::{CommandError, CommandResult};
+use crate::engine::context::Context;
+use crate::engine::help;
+use crate::scripting::Kind;
+use crate::drive::script::run;
+use crate::engine::session::Debugging;
 
 use super::digest_of;
 

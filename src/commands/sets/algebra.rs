@@ -3,7 +3,9 @@
 use smallvec::SmallVec;
 
 use crate::command::spec::{Argument, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec};
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::resp::Args;
+use crate::command::error::{CommandError, CommandResult};
+use crate::engine::context::Context;
 use crate::keyspace::{EventClass, Keyspace, Record};
 use crate::types::set::algebra::{self, Sets};
 use crate::types::set::{Member, SetRef};

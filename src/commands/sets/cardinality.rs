@@ -8,7 +8,9 @@ use crate::command::arguments::NUMKEYS;
 use crate::command::spec::{
     Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
 };
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::resp::Args;
+use crate::command::error::{CommandError, CommandResult};
+use crate::engine::context::Context;
 use crate::resp::number::parse_i64;
 use crate::types::hyperloglog::{self, Place, Sketch};
 

@@ -7,7 +7,9 @@ use crate::command::arguments::{COUNT, CURSOR, MATCH};
 use crate::command::spec::{
     Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
 };
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::resp::Args;
+use crate::command::error::{CommandError, CommandResult};
+use crate::engine::context::Context;
 use crate::commands::scan::{ScanOptions, parse_cursor};
 use crate::keyspace::{EventClass, Propagation};
 use crate::resp::Reply;

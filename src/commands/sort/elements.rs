@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::ops::{ControlFlow, Range};
 
-use crate::command::CommandError;
+use crate::command::error::CommandError;
 use crate::keyspace::Keyspace;
 use crate::resp::number;
 use crate::types::list::End;

@@ -1,6 +1,8 @@
 //! Unions, intersections and differences of sorted sets and sets. Their declarations are in `algebra_table`.
 
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::resp::Args;
+use crate::command::error::{CommandError, CommandResult};
+use crate::engine::context::Context;
 use crate::keyspace::{Keyspace, Record};
 use crate::resp::number::{parse_f64, parse_i64};
 use crate::types::set::SetRef;

@@ -8,11 +8,13 @@ use crate::command::arguments::{COUNT, CURSOR, MATCH};
 use crate::command::spec::{
     Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
 };
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::resp::Args;
+use crate::command::error::{CommandError, CommandResult};
+use crate::engine::context::Context;
 use crate::commands::scan::{ScanOptions, parse_cursor};
 use crate::resp::Reply;
 use crate::resp::number::parse_i64;
-use crate::types::double;
+use crate::text::double;
 use crate::types::sorted_set::{SharedElement, SortedSet, SortedSetRef};
 
 use super::{begin_elements, read, reply_element, reply_member};

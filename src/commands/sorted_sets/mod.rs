@@ -15,7 +15,7 @@ pub use range_table::COMMANDS as RANGE_COMMANDS;
 
 use std::ops::Bound;
 
-use crate::command::CommandError;
+use crate::command::error::CommandError;
 use crate::config::Config;
 use crate::keyspace::{EventClass, Keyspace, ValueMut};
 use crate::resp::number::{parse_f64, parse_i64};

@@ -1,12 +1,14 @@
 //! Elements taken off the ends: ZPOPMIN, ZPOPMAX, ZMPOP and those that wait for elements.
 
-use crate::blocking::BlockKind;
-use crate::blocking::timeout::parse_seconds;
+use crate::engine::blocking::BlockKind;
+use crate::command::timeout::parse_seconds;
 use crate::command::arguments::{COUNT, NUMKEYS};
 use crate::command::spec::{
     Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
 };
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::resp::Args;
+use crate::command::error::{CommandError, CommandResult};
+use crate::engine::context::Context;
 use crate::keyspace::{Propagation, Record};
 use crate::resp::{Protocol, Reply};
 use crate::types::sorted_set::{End, Member, SortedSetRef};

@@ -2,7 +2,9 @@
 
 use std::ops::Range;
 
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::resp::Args;
+use crate::command::error::{CommandError, CommandResult};
+use crate::engine::context::Context;
 use crate::resp::Reply;
 use crate::resp::number::parse_i64;
 use crate::types::sorted_set::{self, MemberInterval, ScoreInterval, SortedSetRef};

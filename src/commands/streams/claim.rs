@@ -6,7 +6,9 @@ use crate::command::spec::{
 };
 use smallvec::SmallVec;
 
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::resp::Args;
+use crate::command::error::{CommandError, CommandResult};
+use crate::engine::context::Context;
 use crate::keyspace::Keyspace;
 use crate::resp::{Reply, number};
 use crate::types::stream::{Entries, Group as ConsumerGroup, Id, Stream};

@@ -3,7 +3,10 @@
 use crate::command::spec::{
     Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
 };
-use crate::command::{Args, CommandError, CommandResult, Context, help};
+use crate::resp::Args;
+use crate::command::error::{CommandError, CommandResult};
+use crate::engine::context::Context;
+use crate::engine::help;
 use crate::types::object::Object;
 use crate::types::slot::OwnedValue;
 use crate::types::stream::{Id, Stream};

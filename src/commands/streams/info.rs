@@ -4,7 +4,10 @@ use crate::command::arguments::COUNT;
 use crate::command::spec::{
     Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
 };
-use crate::command::{Args, CommandError, CommandResult, Context, help};
+use crate::resp::Args;
+use crate::command::error::{CommandError, CommandResult};
+use crate::engine::context::Context;
+use crate::engine::help;
 use crate::resp::Reply;
 use crate::types::stream::{Consumer, Group as ConsumerGroup, Id, Stream};
 

@@ -17,7 +17,7 @@ use std::borrow::Cow;
 
 use smallvec::SmallVec;
 
-use crate::command::CommandError;
+use crate::command::error::CommandError;
 use crate::config::Config;
 use crate::keyspace::{EventClass, Keyspace, Record, Value};
 use crate::resp::{Args, Reply, number};

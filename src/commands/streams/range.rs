@@ -4,7 +4,9 @@ use crate::command::arguments::COUNT;
 use crate::command::spec::{
     Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
 };
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::resp::Args;
+use crate::command::error::{CommandError, CommandResult};
+use crate::engine::context::Context;
 
 use super::{parse_count, parse_start, parse_stop, read, write_entries};
 

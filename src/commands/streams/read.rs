@@ -2,12 +2,15 @@
 
 use smallvec::SmallVec;
 
-use crate::blocking::{BlockKind, timeout};
+use crate::engine::blocking::BlockKind;
+use crate::command::timeout;
 use crate::command::arguments::COUNT;
 use crate::command::spec::{
     Argument, ArgumentKind, Begin, Category, CommandSpec, Find, Flag, Group, KeyFlag, KeySpec,
 };
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::resp::Args;
+use crate::command::error::{CommandError, CommandResult};
+use crate::engine::context::Context;
 use crate::keyspace::Keyspace;
 use crate::resp::{Protocol, Reply, number};
 use crate::types::stream::{Entries, Id, Stream};

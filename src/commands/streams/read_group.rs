@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use crate::command::CommandError;
+use crate::command::error::CommandError;
 use crate::keyspace::Keyspace;
 use crate::resp::Reply;
 use crate::types::stream::{Entries, Entry, Group, Id, Stream};

@@ -5,7 +5,9 @@ use std::ops::Range;
 use crate::command::spec::{
     Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
 };
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::resp::Args;
+use crate::command::error::{CommandError, CommandResult};
+use crate::engine::context::Context;
 use crate::resp::number;
 use crate::types::stream::{DELIVERIES_MAX, Entries, Group as ConsumerGroup, Id, Stream};
 

@@ -1,6 +1,6 @@
 //! The options that XADD and XTRIM share: how much to trim, and what becomes of what the groups know.
 
-use crate::command::CommandError;
+use crate::command::error::CommandError;
 use crate::config::Config;
 use crate::resp::Args;
 use crate::types::stream::{Given, Id, References, Threshold, Trim};

@@ -3,9 +3,11 @@
 use crate::command::spec::{
     Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
 };
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::resp::Args;
+use crate::command::error::{CommandError, CommandResult};
+use crate::engine::context::Context;
 use crate::keyspace::{EventClass, Expiry, NewValue};
-use crate::types::long_double::LongDouble;
+use crate::text::long_double::LongDouble;
 
 use super::{integer_argument, propagate_with_expiry, text_of};
 

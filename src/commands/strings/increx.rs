@@ -6,10 +6,12 @@ use crate::command::arguments::{EXPIRY_OR_PERSIST, NX_OR_XX};
 use crate::command::spec::{
     Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
 };
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::resp::Args;
+use crate::command::error::{CommandError, CommandResult};
+use crate::engine::context::Context;
 use crate::keyspace::{EventClass, Expiry, Keyspace, NewValue, Text};
 use crate::resp::{Protocol, Reply};
-use crate::types::long_double::LongDouble;
+use crate::text::long_double::LongDouble;
 
 use super::options::{Condition, ExpiryOption, TimeForm};
 use super::{propagate_removal, propagate_with_expiry, remove, text_of};

@@ -3,7 +3,9 @@
 use crate::command::spec::{
     Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
 };
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::resp::Args;
+use crate::command::error::{CommandError, CommandResult};
+use crate::engine::context::Context;
 use crate::resp::{Reply, number};
 use crate::types::lcs::{self, Match};
 

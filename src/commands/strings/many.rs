@@ -1,11 +1,13 @@
 //! Several strings at once: MGET, MSET and their kin.
 
 use crate::command::arguments::{EXPIRY_OR_KEEP, NUMKEYS, NX_OR_XX};
-use crate::command::lookahead::for_each_key;
+use crate::engine::lookahead::for_each_key;
 use crate::command::spec::{
     Argument, ArgumentKind, Begin, Category, CommandSpec, Find, Flag, Group, KeyFlag, KeySpec,
 };
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::resp::Args;
+use crate::command::error::{CommandError, CommandResult};
+use crate::engine::context::Context;
 use crate::keyspace::{Expiry, Keyspace, NewValue, Propagation};
 use crate::resp::number;
 

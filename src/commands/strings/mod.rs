@@ -9,7 +9,8 @@ mod options;
 pub mod parts;
 pub mod values;
 
-use crate::command::{CommandError, CommandResult, Context};
+use crate::command::error::{CommandError, CommandResult};
+use crate::engine::context::Context;
 use crate::keyspace::{EventClass, Expiry, Keyspace, NewValue, Record, Text};
 use crate::resp::{Args, Reply, number};
 

@@ -1,6 +1,7 @@
 //! The options that SET, GETEX and MSETEX share: conditions, expiry times, GET.
 
-use crate::command::{CommandError, Context};
+use crate::command::error::CommandError;
+use crate::engine::context::Context;
 use crate::keyspace::Expiry;
 use crate::resp::{Args, number};
 

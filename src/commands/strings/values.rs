@@ -4,7 +4,9 @@ use crate::command::arguments::EXPIRY_OR_PERSIST;
 use crate::command::spec::{
     Argument, ArgumentKind, Category, CommandSpec, Deprecation, Flag, Group, KeyFlag, KeySpec,
 };
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::resp::Args;
+use crate::command::error::{CommandError, CommandResult};
+use crate::engine::context::Context;
 use crate::commands::key_finders;
 use crate::keyspace::{EventClass, Expiry, Keyspace, NewValue, Propagation};
 

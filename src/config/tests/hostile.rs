@@ -2,7 +2,7 @@
 
 use super::Loader;
 use crate::config::{Config, SetContext, directives};
-use crate::types::quoting::quote;
+use crate::text::quoting::quote;
 
 const ROUNDS: usize = 3000;
 /// No `include` among them: what it finds depends on the machine.

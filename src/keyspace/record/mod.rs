@@ -26,7 +26,7 @@ use crate::collections::table::Entry;
 use crate::types::hash::HashRef;
 use crate::types::object::Object;
 
-use super::condemned;
+use crate::keyspace::lazy_free;
 
 mod in_place;
 mod value;
@@ -431,10 +431,10 @@ impl Record {
             let at = self.base().add(self.value_offset());
             if kind == Kind::Large {
                 let string = Box::from_raw(at.cast::<*mut Bytes>().read_unaligned());
-                condemned::dispose(*string);
+                lazy_free::dispose(*string);
             } else {
                 let object = Box::from_raw(at.cast::<*mut Object>().read_unaligned());
-                condemned::dispose_object(object);
+                lazy_free::dispose_object(object);
             }
         }
     }

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use crate::scripting::lua::{Host, Lua, Order, Outcome, Progress, Stack};
-use crate::server::clock::Clock;
+use crate::base::clock::Clock;
 
 /// Nothing is asked of it.
 struct Nobody;

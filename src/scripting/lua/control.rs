@@ -8,7 +8,7 @@ use std::ptr::{self, NonNull};
 use corosensei::Yielder;
 use mlua_sys::{lua_Debug, lua_State, lua_error, lua_getallocf};
 
-use crate::server::clock::Ticks;
+use crate::base::clock::Ticks;
 
 use super::Raise;
 use super::interrupt::rehook;

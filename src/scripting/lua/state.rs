@@ -8,8 +8,8 @@ use corosensei::{Coroutine, CoroutineResult};
 use mlua_sys as ffi;
 use mlua_sys::lua_State;
 
-use crate::server::clock::Ticks;
-use crate::sys::alarm;
+use crate::base::clock::Ticks;
+use crate::base::sys::alarm;
 
 use super::control::{
     Control, Event, HOOK_INSTRUCTIONS, Host, Interruption, Order, allocate, hook,

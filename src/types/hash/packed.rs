@@ -11,8 +11,8 @@ use crate::collections::packed::Packed;
 use crate::types::slot::PackedForm;
 
 use super::Text;
-use super::editing::Expiry;
-use super::reading::{Field, Found};
+use crate::types::hash::editor::Expiry;
+use crate::types::hash::view::{Field, Found};
 
 /// The time of a field that does not expire.
 const NEVER: i64 = 0;

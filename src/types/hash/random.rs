@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use crate::collections::element::Element;
 use crate::collections::table::Entry;
 
-use super::reading::{Field, HashRef};
+use crate::types::hash::view::{Field, HashRef};
 use super::{Hash, Pairs};
 
 /// Fewer times as many fields as are asked for are gone through one by one; of more some are picked.

@@ -14,7 +14,7 @@ use crate::types::object::Object;
 use crate::types::slot::{OwnedSlot, OwnedValue, PackedForm};
 
 use super::chunk::{Chunk, for_each_chunk};
-use super::editing::{SetEditor, empty_intset, empty_listpack};
+use crate::types::set::editor::{empty_intset, empty_listpack, SetEditor};
 use super::{Limits, Member, Set, SetRef};
 
 /// The sets that an operation works on.

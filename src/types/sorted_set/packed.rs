@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use crate::collections::listpack::{self, Builder, Listpack, Position};
 use crate::collections::packed::Packed;
-use crate::types::double;
+use crate::text::double;
 
 use super::{Interval, Member, compare};
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::persistence::rdb::check_stream_node;
+use crate::storage::rdb::check_stream_node;
 
 const LIMITS: NodeLimits = NodeLimits {
     bytes: 300,

@@ -1,0 +1,6 @@
+//! ROOM drive::script. Never
+
+pub mod bridge;
+pub mod debugger;
+pub mod run;
+
