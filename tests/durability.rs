@@ -476,8 +476,8 @@ fn loaded(folder: &Path, cuts: bool) -> Result<Harness, String> {
         ..Config::default()
     });
     server.set_clock_to_now();
-    if server.instance.begin_replay()? {
-        while server.instance.replay_step()? != LoadingStep::Done {}
+    if server.state.begin_replay()? {
+        while server.state.replay_step()? != LoadingStep::Done {}
     }
     Ok(server)
 }
@@ -486,12 +486,12 @@ fn loaded(folder: &Path, cuts: bool) -> Result<Harness, String> {
 fn appended(commands: &[&str]) -> (Harness, Vec<u8>) {
     let mut server = Harness::with_debug();
     server.set_clock_to_now();
-    server.instance.keyspace.changes.propagation.set_on(true);
+    server.state.keyspace.changes.propagation.set_on(true);
     for command in commands {
         let reply = server.run(command);
         assert!(!reply.starts_with('-'), "{command}: {reply}");
     }
-    let bytes = server.instance.aof.take_bytes();
+    let bytes = server.state.aof.take_bytes();
     (server, bytes)
 }
 

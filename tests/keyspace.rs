@@ -271,7 +271,7 @@ enum Step {
         duration_ms: i64,
     },
     Cycle,
-    Reclaim,
+    LazyFree,
     Shrink,
     Pin {
         database: usize,
@@ -317,7 +317,7 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(first, second)| Step::Swap { first, second }),
         4 => (0..4i64).prop_map(|duration_ms| Step::Advance { duration_ms }),
         2 => Just(Step::Cycle),
-        1 => Just(Step::Reclaim),
+        1 => Just(Step::LazyFree),
         1 => Just(Step::Shrink),
         2 => database.prop_map(|database| Step::Pin { database }),
     ]
@@ -467,7 +467,7 @@ impl World {
             Step::Cycle => {
                 self.keyspace.expire_cycle(10, || false);
             }
-            Step::Reclaim => {
+            Step::LazyFree => {
                 self.keyspace.reclaim_step(50);
             }
             Step::Shrink => {

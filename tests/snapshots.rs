@@ -8,7 +8,7 @@ mod oracle;
 #[path = "support/mod.rs"]
 mod support;
 
-use oneloop::storage::rdb::{Fault, FormatError, Scrutiny};
+use oneloop::storage::rdb::{Fault, FormatError, SanitizeLevel};
 use oneloop::storage::snapshot::{Duplicates, LoadStep, Loader, LoaderSettings, Origin, Progress, Purpose, Snapshot};
 use oneloop::storage::values::LoadSettings;
 use oracle::Oracle;
@@ -33,8 +33,8 @@ fn digest(harness: &mut Harness) -> String {
 
 /// Pins the data of a server.
 fn pin(harness: &Harness) -> Snapshot {
-    let settings = harness.instance.snapshot_settings(Origin::Plain);
-    Snapshot::pin(&harness.instance.keyspace, settings)
+    let settings = harness.state.snapshot_settings(Origin::Plain);
+    Snapshot::pin(&harness.state.keyspace, settings)
 }
 
 /// Writes what was pinned, with something else done after each step.
@@ -62,10 +62,10 @@ fn load(bytes: &[u8], chunk_bytes: usize, checks_sum: bool) -> Result<Harness, F
     let mut harness = Harness::with_debug();
     harness.set_clock_to_now();
     let mut loader = Loader::new(LoaderSettings {
-        values: LoadSettings::of(&harness.instance.config),
-        scrutiny: Scrutiny::Full,
+        values: LoadSettings::of(&harness.state.config),
+        scrutiny: SanitizeLevel::Full,
         checks_sum,
-        expires_before_ms: Some(harness.instance.now_ms()),
+        expires_before_ms: Some(harness.state.now_ms()),
         duplicates: Duplicates::Refuse,
         keys_per_step: 0,
         purpose: Purpose::Load,
@@ -73,7 +73,7 @@ fn load(bytes: &[u8], chunk_bytes: usize, checks_sum: bool) -> Result<Harness, F
     });
     let mut chunks = bytes.chunks(chunk_bytes);
     loop {
-        match loader.step(&mut harness.instance.keyspace)? {
+        match loader.step(&mut harness.state.keyspace)? {
             LoadStep::More => {}
             LoadStep::Done => return Ok(harness),
             LoadStep::NeedsInput => match chunks.next() {
@@ -171,7 +171,7 @@ fn what_is_written_is_read_however_it_comes() {
     let mut random = fastrand::Rng::with_seed(seed());
     for compresses in [true, false] {
         let mut harness = filled(&mut random);
-        harness.instance.config.rdbcompression = compresses;
+        harness.state.config.rdbcompression = compresses;
         let expected = digest(&mut harness);
         let bytes = snapshot_of(&harness);
         for chunk_bytes in [1 << 30, 100_000, 4096, 13] {
@@ -251,7 +251,7 @@ fn a_snapshot_is_one_instant_under_writes() {
             60 => drop(harness.run("FLUSHDB")),
             _ => {}
         }
-        harness.instance.keyspace.reclaim_step(100);
+        harness.state.keyspace.reclaim_step(100);
     });
     assert!(turn > 60, "the writes came in between");
     let mut loaded = load(&bytes, 10_000, true).expect("it is sound");

@@ -11,7 +11,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use oneloop::config::Config;
-use oneloop::engine::state::Instance;
+use oneloop::engine::state::ServerState;
 use oneloop::base::clock::Clock;
 use oneloop::reactor::event_loop::EventLoop;
 use oneloop::base::sys::signals::Signals;
@@ -34,10 +34,10 @@ impl Loop {
                 hz: 1,
                 ..Config::default()
             };
-            let mut instance = Instance::new(config, Clock::system(), 42);
-            waiting_family::add_to(&mut instance);
+            let mut state = ServerState::new(config, Clock::system(), 42);
+            waiting_family::add_to(&mut state);
             let signals = Signals::install(|| {}).expect("handlers");
-            let mut event_loop = EventLoop::new(instance, signals, None).expect("a free port");
+            let mut event_loop = EventLoop::new(state, signals, None).expect("a free port");
             event_loop.run().expect("the poll works");
         });
         let deadline = Instant::now() + PATIENCE;

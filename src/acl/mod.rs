@@ -25,10 +25,10 @@ pub mod users;
 #[cfg(test)]
 mod tests;
 
-pub use crate::acl::error::Denial;
+pub use crate::acl::error::AclError;
 pub use log::{AclLog, AclLogEntry, Reason, Refusal, Scene};
 pub use password::{Password, PasswordSource};
-pub use rules::{RuleError, Rulebook, RulesError, has_blanks};
+pub use rules::{RuleError, AclContext, RulesError, has_blanks};
 pub use selector::Selector;
 pub use user::{ChannelsLeft, Rights, User};
 pub use users::{DEFAULT_USER, Restricted, Users};
@@ -41,6 +41,6 @@ use crate::command::registry::Command;
 ///
 /// Errors: what there is no permission for.
 #[inline]
-pub fn check(user: &User, command: &Command, args: Args<'_>) -> Result<(), Denial> {
+pub fn check(user: &User, command: &Command, args: Args<'_>) -> Result<(), AclError> {
     user.check(command, args)
 }

@@ -12,7 +12,7 @@ use super::user::{Rights, User};
 
 /// What the meaning of a rule depends on besides the user.
 #[derive(Clone, Copy)]
-pub struct Rulebook<'a> {
+pub struct AclContext<'a> {
     pub commands: &'a Registry,
     /// Whether new users and selectors may use all channels (`acl-pubsub-default`).
     pub all_channels: bool,
@@ -98,7 +98,7 @@ pub fn merge_selectors(words: &[&[u8]]) -> Result<Vec<Vec<u8>>, RulesError> {
 
 impl Rights {
     /// Changes them by rules, one after the other. On an error they are changed in part.
-    pub fn apply_all(&mut self, words: &[&[u8]], book: Rulebook<'_>) -> Result<(), RulesError> {
+    pub fn apply_all(&mut self, words: &[&[u8]], book: AclContext<'_>) -> Result<(), RulesError> {
         for rule in merge_selectors(words)? {
             if let Err(error) = self.apply(&rule, book) {
                 return Err(RulesError::Rule { rule, error });
@@ -108,7 +108,7 @@ impl Rights {
     }
 
     /// Changes them by one rule; an empty one changes nothing. On an error they are as before.
-    pub fn apply(&mut self, rule: &[u8], book: Rulebook<'_>) -> Result<(), RuleError> {
+    pub fn apply(&mut self, rule: &[u8], book: AclContext<'_>) -> Result<(), RuleError> {
         match rule.to_ascii_lowercase().as_slice() {
             b"" => {}
             b"on" => self.is_enabled = true,
@@ -130,7 +130,7 @@ impl Rights {
         Ok(())
     }
 
-    fn apply_longer(&mut self, rule: &[u8], book: Rulebook<'_>) -> Result<(), RuleError> {
+    fn apply_longer(&mut self, rule: &[u8], book: AclContext<'_>) -> Result<(), RuleError> {
         match rule {
             [b'>', clear @ ..] => self.add_password(Password::of(clear)),
             [b'#', digits @ ..] => self.add_password(digest(digits)?),
@@ -245,7 +245,7 @@ pub fn has_blanks(text: &[u8]) -> bool {
 
 impl Selector {
     /// Changes it by one rule. On an error it is as before.
-    fn apply(&mut self, rule: &[u8], book: Rulebook<'_>) -> Result<(), RuleError> {
+    fn apply(&mut self, rule: &[u8], book: AclContext<'_>) -> Result<(), RuleError> {
         match rule.to_ascii_lowercase().as_slice() {
             b"allkeys" | b"~*" => self.set_all_keys(true),
             b"resetkeys" => self.set_all_keys(false),

@@ -5,7 +5,7 @@ use crate::command::spec::{Category, Channels, Flag};
 use crate::resp::Args;
 use crate::command::registry::{Command, CommandId, Registry};
 
-use crate::acl::error::Denial;
+use crate::acl::error::AclError;
 use super::pattern::{KeyPattern, Pattern, Purpose};
 
 /// A set of commands, one bit each.
@@ -92,9 +92,9 @@ impl Selector {
     ///
     /// Errors: what it has no permission for.
     #[inline]
-    pub fn check(&self, command: &Command, args: Args<'_>) -> Result<(), Denial> {
+    pub fn check(&self, command: &Command, args: Args<'_>) -> Result<(), AclError> {
         if !self.all_commands && !self.allows_command(command, args) {
-            return Err(Denial::Command);
+            return Err(AclError::Command);
         }
         if !self.all_keys {
             self.check_keys(command, args)?;
@@ -122,7 +122,7 @@ impl Selector {
     }
 
     #[inline]
-    fn check_keys(&self, command: &Command, args: Args<'_>) -> Result<(), Denial> {
+    fn check_keys(&self, command: &Command, args: Args<'_>) -> Result<(), AclError> {
         if let Some(lone) = command.lone_key {
             let index = usize::from(lone.index);
             if args
@@ -132,13 +132,13 @@ impl Selector {
                 return Ok(());
             }
             if lone.is_certain {
-                return Err(Denial::Key { index });
+                return Err(AclError::Key { index });
             }
         }
         for key in keys_of(command, args) {
             let access = KeyAccess::of(key.flags);
             if !self.allows_key(args.at(key.index), access) {
-                return Err(Denial::Key { index: key.index });
+                return Err(AclError::Key { index: key.index });
             }
         }
         Ok(())
@@ -151,12 +151,12 @@ impl Selector {
             .any(|allowed| allowed.access.includes(access) && allowed.pattern.matches(key))
     }
 
-    fn check_channels(&self, command: &Command, args: Args<'_>) -> Result<(), Denial> {
+    fn check_channels(&self, command: &Command, args: Args<'_>) -> Result<(), AclError> {
         let check = |index: usize, is_pattern| {
             if allows_channel(&self.channels, args.at(index), is_pattern) {
                 Ok(())
             } else {
-                Err(Denial::Channel { index })
+                Err(AclError::Channel { index })
             }
         };
         match command.spec.channels {

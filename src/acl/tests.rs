@@ -11,8 +11,8 @@ fn registry() -> Registry {
     Registry::new(FAMILIES)
 }
 
-fn book(commands: &Registry) -> Rulebook<'_> {
-    Rulebook {
+fn book(commands: &Registry) -> AclContext<'_> {
+    AclContext {
         commands,
         all_channels: false,
     }
@@ -33,7 +33,7 @@ fn user(commands: &Registry, rules: &str) -> User {
 
 /// What comes of a request.
 #[track_caller]
-fn checked(commands: &Registry, user: &User, request: &str) -> Result<(), Denial> {
+fn checked(commands: &Registry, user: &User, request: &str) -> Result<(), AclError> {
     let request = words(request);
     let command = commands.resolve(request[0], request.get(1).copied());
     let command = command.unwrap_or_else(|| panic!("{request:?} is a command"));
@@ -41,7 +41,7 @@ fn checked(commands: &Registry, user: &User, request: &str) -> Result<(), Denial
 }
 
 #[track_caller]
-fn expect(rules: &str, allowed: &[&str], denied: &[(&str, Denial)]) {
+fn expect(rules: &str, allowed: &[&str], denied: &[(&str, AclError)]) {
     let commands = registry();
     let user = user(&commands, rules);
     for request in allowed {
@@ -53,10 +53,10 @@ fn expect(rules: &str, allowed: &[&str], denied: &[(&str, Denial)]) {
     }
 }
 
-const COMMAND: Denial = Denial::Command;
+const COMMAND: AclError = AclError::Command;
 
-fn key(index: usize) -> Denial {
-    Denial::Key { index }
+fn key(index: usize) -> AclError {
+    AclError::Key { index }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use crate::command::keys::KeyAccess;
 use crate::resp::Args;
 use crate::command::registry::Command;
 
-use crate::acl::error::Denial;
+use crate::acl::error::AclError;
 use super::password::Password;
 use super::selector::{Selector, allows_channel};
 
@@ -165,7 +165,7 @@ impl User {
     ///
     /// Errors: what the user has no permission for; of several selectors' reasons the nearest to a yes.
     #[inline]
-    pub fn check(&self, command: &Command, args: Args<'_>) -> Result<(), Denial> {
+    pub fn check(&self, command: &Command, args: Args<'_>) -> Result<(), AclError> {
         if self.is_unrestricted() {
             return Ok(());
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::password::Password;
-use super::rules::{RuleError, Rulebook, RulesError, has_blanks};
+use super::rules::{RuleError, AclContext, RulesError, has_blanks};
 use super::user::{ChannelsLeft, Rights, User};
 
 /// The name of the user that clients are before they log in.
@@ -21,7 +21,7 @@ pub struct Users {
 
 impl Users {
     /// Nobody but the default user, who may do everything and needs no password.
-    pub fn new(book: Rulebook<'_>) -> Users {
+    pub fn new(book: AclContext<'_>) -> Users {
         let default = Users::unrestricted(book);
         Users {
             by_name: BTreeMap::from([(DEFAULT_USER.into(), Rc::clone(&default))]),
@@ -30,7 +30,7 @@ impl Users {
     }
 
     /// One who may do everything: the default user of a new server, and the one in whose name the server itself runs commands.
-    pub fn unrestricted(book: Rulebook<'_>) -> Rc<User> {
+    pub fn unrestricted(book: AclContext<'_>) -> Rc<User> {
         Rc::new(User::new(DEFAULT_USER, default_rights(book)))
     }
 
@@ -85,7 +85,7 @@ impl Users {
         &mut self,
         name: &[u8],
         rules: &[&[u8]],
-        book: Rulebook<'_>,
+        book: AclContext<'_>,
     ) -> Result<Option<Restricted>, RulesError> {
         let known = self.get(name).cloned();
         let mut rights = match &known {
@@ -118,7 +118,7 @@ impl Users {
     /// Sets a user as a line of the configuration file declares it: the default user from the ground up.
     ///
     /// Errors: the reason, in Redis's words.
-    pub fn declare(&mut self, words: &[&[u8]], book: Rulebook<'_>) -> Result<(), String> {
+    pub fn declare(&mut self, words: &[&[u8]], book: AclContext<'_>) -> Result<(), String> {
         let Some((name, rules)) = words.split_first() else {
             return Ok(());
         };
@@ -157,7 +157,7 @@ impl Users {
         &mut self,
         text: &[u8],
         file_name: &str,
-        book: Rulebook<'_>,
+        book: AclContext<'_>,
     ) -> Result<(Vec<Rc<User>>, Option<Restricted>), String> {
         let mut loading = Loading {
             file_name,
@@ -203,7 +203,7 @@ impl Users {
 }
 
 /// Those of the default user of a new server.
-fn default_rights(book: Rulebook<'_>) -> Rights {
+fn default_rights(book: AclContext<'_>) -> Rights {
     let mut rights = Rights::new(true);
     rights.is_enabled = true;
     rights.needs_no_password = true;
@@ -221,7 +221,7 @@ struct Loading<'a> {
 }
 
 impl Loading<'_> {
-    fn line(&mut self, number: usize, line: &[u8], book: Rulebook<'_>) {
+    fn line(&mut self, number: usize, line: &[u8], book: AclContext<'_>) {
         if line.is_empty() {
             return;
         }
@@ -247,7 +247,7 @@ impl Loading<'_> {
         self.users.insert((*name).into(), rights);
     }
 
-    fn rights(&mut self, number: usize, rules: &[&[u8]], book: Rulebook<'_>) -> Rights {
+    fn rights(&mut self, number: usize, rules: &[&[u8]], book: AclContext<'_>) -> Rights {
         let file = self.file_name;
         let mut rights = Rights::new(book.all_channels);
         let Ok(rules) = super::rules::merge_selectors(rules) else {

@@ -1,6 +1,6 @@
 //! What a command declares about itself, once; everything else that speaks of commands derives from it.
 
-use crate::engine::state::Instance;
+use crate::engine::state::ServerState;
 
 use super::keys::KeyFinder;
 use crate::resp::Args;
@@ -30,7 +30,7 @@ pub struct CommandSpec {
     /// Which argument is looked up in the collection at the first key, for the look-ahead; 0: none.
     pub member: u8,
     /// Works the flags of one request out, where they depend on what it runs.
-    pub flags_of: Option<fn(&Instance, Args<'_>, FlagSet) -> FlagSet>,
+    pub flags_of: Option<fn(&ServerState, Args<'_>, FlagSet) -> FlagSet>,
     pub group: Group,
     pub since: &'static str,
     pub complexity: &'static str,

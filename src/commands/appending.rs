@@ -19,7 +19,7 @@ pub static COMMANDS: &[CommandSpec] = &[CommandSpec {
 }];
 
 fn rewrite(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
-    match context.instance.request_rewrite() {
+    match context.state.request_rewrite() {
         RewriteStart::Started => context
             .reply
             .simple("Background append only file rewriting started"),

@@ -194,7 +194,7 @@ pub(super) fn bit_offset(
     let offset = number::parse_i64(digits).ok_or(BAD_OFFSET)?;
     // What does not fit 64 bits wraps around, as it does in Redis.
     let offset = u64::try_from(offset.wrapping_mul(factor)).map_err(|_| BAD_OFFSET)?;
-    if offset / 8 >= context.instance.config.proto_max_bulk_len {
+    if offset / 8 >= context.state.config.proto_max_bulk_len {
         return Err(BAD_OFFSET);
     }
     Ok(offset)

@@ -130,7 +130,7 @@ const REQUEST: &[Argument] = &[
 ];
 
 fn command(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
-    let (registry, reply) = (&context.instance.commands, &mut *context.reply);
+    let (registry, reply) = (&context.state.commands, &mut *context.reply);
     reply.array(registry.names().count());
     registry
         .names()
@@ -141,12 +141,12 @@ fn command(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
 fn count(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
     context
         .reply
-        .integer(context.instance.commands.names().count() as i64);
+        .integer(context.state.commands.names().count() as i64);
     Ok(())
 }
 
 fn docs(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    let (registry, reply) = (&context.instance.commands, &mut *context.reply);
+    let (registry, reply) = (&context.state.commands, &mut *context.reply);
     let wanted: Vec<&Command> = if args.len() == 2 {
         registry.names().map(|(_, id)| registry.get(id)).collect()
     } else {
@@ -185,7 +185,7 @@ fn reply_keys(
 ) -> CommandResult {
     let request = args.slice_from(2);
     let found = context
-        .instance
+        .state
         .commands
         .resolve_strictly(request.at(0), request.get(1));
     let command = found.ok_or(CommandError::fixed("ERR Invalid command specified"))?;
@@ -214,7 +214,7 @@ fn info(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     if args.len() == 2 {
         return command(context, args);
     }
-    let (registry, reply) = (&context.instance.commands, &mut *context.reply);
+    let (registry, reply) = (&context.state.commands, &mut *context.reply);
     let names = args.slice_from(2);
     reply.array(names.len());
     for name in names.iter() {
@@ -275,7 +275,7 @@ impl<'a> Filter<'a> {
 
 fn list(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let filter = Filter::parse(args)?;
-    let (registry, reply) = (&context.instance.commands, &mut *context.reply);
+    let (registry, reply) = (&context.state.commands, &mut *context.reply);
     let place = reply.begin_deferred();
     let mut count = 0;
     for (_, id) in registry.names() {

@@ -189,7 +189,7 @@ fn auth(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     context.session.redacted.extend(1..args.len());
     let (user, password) = match args.get(2) {
         Some(password) => (args.at(1), password),
-        None if context.instance.users.default_is_open() => {
+        None if context.state.users.default_is_open() => {
             return Err(CommandError::fixed(
                 "ERR AUTH <password> called without any password configured for the default user. \
                  Are you sure your configuration is correct?",
@@ -298,18 +298,18 @@ fn describe_server(context: &mut Context<'_>) {
 
 fn reset(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
     let Context {
-        instance,
+        state,
         session,
         reply,
         ..
     } = context;
-    instance.clients.remove_monitor(session);
-    instance.abandon_transaction(session);
-    instance.pubsub.remove(session);
-    instance.stop_tracking(session);
+    state.clients.remove_monitor(session);
+    state.abandon_transaction(session);
+    state.pubsub.remove(session);
+    state.stop_tracking(session);
     session.reset();
-    session.user = instance.default_user();
-    session.authenticated = !instance.authentication_required();
+    session.user = state.default_user();
+    session.authenticated = !state.authentication_required();
     reply.set_protocol(Protocol::Resp2);
     reply.simple("RESET");
     Ok(())
@@ -329,7 +329,7 @@ fn monitor(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
         ));
     }
     if context.session.mode != Mode::Monitor {
-        context.instance.clients.add_monitor(context.session);
+        context.state.clients.add_monitor(context.session);
         context.reply.ok();
     }
     Ok(())

@@ -102,7 +102,7 @@ pub fn parse_index(context: &Context<'_>, text: &[u8]) -> Result<usize, CommandE
 }
 
 fn checked(context: &Context<'_>, index: i32) -> Result<usize, CommandError> {
-    let count = context.instance.keyspace.count();
+    let count = context.state.keyspace.count();
     let index = usize::try_from(index).ok().filter(|index| *index < count);
     index.ok_or(CommandError::DATABASE_OUT_OF_RANGE)
 }
@@ -118,7 +118,7 @@ fn swap(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let first = number(args.at(1)).ok_or(CommandError::fixed("ERR invalid first DB index"))?;
     let second = number(args.at(2)).ok_or(CommandError::fixed("ERR invalid second DB index"))?;
     let (first, second) = (checked(context, first)?, checked(context, second)?);
-    context.instance.keyspace.swap(first, second);
+    context.state.keyspace.swap(first, second);
     context.reply.ok();
     Ok(())
 }
@@ -141,12 +141,12 @@ fn flush_one(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 
 fn flush_all(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     check_flush_type(args)?;
-    let keyspace = &mut context.instance.keyspace;
+    let keyspace = &mut context.state.keyspace;
     for database in 0..keyspace.count() {
         keyspace.flush(database);
     }
-    context.instance.save_after_flush();
-    let propagation = &mut context.instance.keyspace.changes.propagation;
+    context.state.save_after_flush();
+    let propagation = &mut context.state.keyspace.changes.propagation;
     propagation.force();
     context.reply.ok();
     Ok(())

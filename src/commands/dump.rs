@@ -82,14 +82,14 @@ pub static COMMANDS: &[CommandSpec] = &[
 ];
 
 fn dump(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    let instance = &mut *context.instance;
+    let state = &mut *context.state;
     let database = context.session.database;
-    let Some(record) = instance.keyspace.read(database, args.at(1)) else {
+    let Some(record) = state.keyspace.read(database, args.at(1)) else {
         context.reply.null();
         return Ok(());
     };
-    let compresses = instance.config.rdbcompression;
-    let payload = instance.serialization.payload_of(record, compresses);
+    let compresses = state.config.rdbcompression;
+    let payload = state.serialization.payload_of(record, compresses);
     context.reply.bulk_shared(&payload.into());
     Ok(())
 }
@@ -206,22 +206,22 @@ fn load_payload(context: &mut Context<'_>, bytes: &[u8]) -> Result<Loaded, Comma
     const WRONG: CommandError =
         CommandError::fixed("ERR DUMP payload version or checksum are wrong");
     const DAMAGED: CommandError = CommandError::fixed("ERR Bad data format");
-    let instance = &mut *context.instance;
-    let payload = Payload::verify(bytes, !instance.serialization.skips_checksum).ok_or(WRONG)?;
-    let mut settings = LoadSettings::of(&instance.config);
-    settings.lists.large_bytes = instance.list_large_bytes;
+    let state = &mut *context.state;
+    let payload = Payload::verify(bytes, !state.serialization.skips_checksum).ok_or(WRONG)?;
+    let mut settings = LoadSettings::of(&state.config);
+    settings.lists.large_bytes = state.list_large_bytes;
     let (loaded, packed_blocks) =
-        load(&payload, &settings, instance.keyspace.seed()).map_err(|error| {
+        load(&payload, &settings, state.keyspace.seed()).map_err(|error| {
             log::warn!("Bad data format in RESTORE: {error}");
             DAMAGED
         })?;
-    let is_trusted = match instance.config.sanitize_dump_payload {
+    let is_trusted = match state.config.sanitize_dump_payload {
         DumpSanitizing::No => true,
         DumpSanitizing::Clients => context.session.user.skips_sanitizing(),
         DumpSanitizing::Yes => false,
     };
     if !is_trusted {
-        instance.stats.sanitized_payloads += packed_blocks;
+        state.stats.sanitized_payloads += packed_blocks;
     }
     Ok(loaded)
 }

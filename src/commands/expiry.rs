@@ -220,7 +220,7 @@ fn parse_time(text: &[u8], unit: Unit, base_ms: i64) -> Result<Option<i64>, Comm
 
 fn expire(context: &mut Context<'_>, args: Args<'_>, unit: Unit, base: Base) -> CommandResult {
     let key = args.at(1);
-    let now_ms = context.instance.now_ms();
+    let now_ms = context.state.now_ms();
     let base_ms = if base == Base::Now { now_ms } else { 0 };
     let conditions = Conditions::parse(args.slice_from(3))?;
     let Some(time_ms) = parse_time(args.at(2), unit, base_ms)? else {

@@ -179,7 +179,7 @@ fn add_all(bytes: &mut Vec<u8>, args: Args<'_>, sparse_max_bytes: usize) -> Resu
 }
 
 fn pfadd(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    let sparse_max_bytes = context.instance.config.hll_sparse_max_bytes as usize;
+    let sparse_max_bytes = context.state.config.hll_sparse_max_bytes as usize;
     let (keyspace, database, reply) = context.parts();
     let key = args.at(1);
     let need = match keyspace.lookup(database, key) {
@@ -281,7 +281,7 @@ fn merged(context: &mut Context<'_>, args: Args<'_>) -> Result<(Registers, bool)
 }
 
 fn pfmerge(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    let sparse_max_bytes = context.instance.config.hll_sparse_max_bytes as usize;
+    let sparse_max_bytes = context.state.config.hll_sparse_max_bytes as usize;
     let (registers, any_dense) = merged(context, args)?;
     let (keyspace, database, reply) = context.parts();
     let key = args.at(1);
@@ -364,8 +364,8 @@ fn to_dense(keyspace: &mut Keyspace, database: usize, key: &[u8]) -> Result<bool
 }
 
 fn pfselftest(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
-    let sparse_max_bytes = context.instance.config.hll_sparse_max_bytes as usize;
-    let result = self_test::run(&mut context.instance.random, sparse_max_bytes);
+    let sparse_max_bytes = context.state.config.hll_sparse_max_bytes as usize;
+    let result = self_test::run(&mut context.state.random, sparse_max_bytes);
     result.map_err(|failure| CommandError::new(format!("ERR TESTFAILED {failure}")))?;
     context.reply.ok();
     Ok(())

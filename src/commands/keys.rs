@@ -318,9 +318,9 @@ fn move_to_database(context: &mut Context<'_>, args: Args<'_>) -> CommandResult 
 fn random_key(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
     let database = context.session.database;
     let key = context
-        .instance
+        .state
         .keyspace
-        .random_key(database, &mut context.instance.random);
+        .random_key(database, &mut context.state.random);
     match key {
         Some(key) => context.reply.bulk(&key),
         None => context.reply.null(),

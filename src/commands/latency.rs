@@ -7,7 +7,7 @@ use crate::command::registry::CommandId;
 use crate::engine::context::Context;
 use crate::engine::help;
 use crate::observe::latency::{LatencySample, LatencySeries};
-use crate::engine::state::Instance;
+use crate::engine::state::ServerState;
 use crate::resp::Reply;
 
 const ADMIN: &[Flag] = &[Flag::Admin, Flag::NoScript, Flag::Loading, Flag::Stale];
@@ -105,33 +105,33 @@ pub static COMMANDS: &[CommandSpec] = &[CommandSpec {
 }];
 
 fn doctor(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
-    let text = diagnosis(context.instance);
+    let text = diagnosis(context.state);
     context.reply.verbatim("txt", text.as_bytes());
     Ok(())
 }
 
 /// What the spikes say, one event a line.
-fn diagnosis(instance: &Instance) -> String {
-    let threshold_ms = instance.config.latency_monitor_threshold;
+fn diagnosis(state: &ServerState) -> String {
+    let threshold_ms = state.config.latency_monitor_threshold;
     if threshold_ms == 0 {
         return "The latency monitor is off. Turn it on with \"CONFIG SET latency-monitor-threshold \
                 <milliseconds>\".\n"
             .to_string();
     }
-    if instance.latency.events.is_empty() {
+    if state.latency.events.is_empty() {
         return format!(
             "Nothing took {threshold_ms} ms or longer since the monitor was turned on or reset.\n"
         );
     }
     let mut text = String::new();
-    for (event, series) in &instance.latency.events {
+    for (event, series) in &state.latency.events {
         let count = series.samples.len() as u64;
         let latencies = series.samples.iter().map(|sample| sample.latency_ms);
         let mean = |sum_ms: u64| sum_ms.checked_div(count).unwrap_or(0);
         let mean_ms = mean(latencies.clone().sum());
         let deviation_ms = mean(latencies.map(|latency| latency.abs_diff(mean_ms)).sum());
         let oldest_s = series.samples.front().map_or(0, |sample| sample.time_s);
-        let period_s = (instance.now_ms() / 1000 - oldest_s) as f64 / count.max(1) as f64;
+        let period_s = (state.now_ms() / 1000 - oldest_s) as f64 / count.max(1) as f64;
         text.push_str(&format!(
             "{event}: {count} latency spikes (average {mean_ms}ms, mean deviation {deviation_ms}ms, \
              period {period_s:.2} sec). Worst all time event {}ms. {}\n",
@@ -170,12 +170,12 @@ const GRAPH_LEVELS: [char; 3] = ['_', 'o', '#'];
 
 fn graph(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let event = String::from_utf8_lossy(args.at(2)).into_owned();
-    let Some(series) = context.instance.latency.events.get(event.as_str()) else {
+    let Some(series) = context.state.latency.events.get(event.as_str()) else {
         return Err(CommandError::new(format!(
             "ERR No samples available for event '{event}'"
         )));
     };
-    let text = draw(&event, series, context.instance.now_ms() / 1000);
+    let text = draw(&event, series, context.state.now_ms() / 1000);
     context.reply.verbatim("txt", text.as_bytes());
     Ok(())
 }
@@ -242,17 +242,17 @@ fn age(seconds: i64) -> String {
 }
 
 fn histogram(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    let wanted = commands_asked_for(context.instance, args);
+    let wanted = commands_asked_for(context.state, args);
     let place = context.reply.begin_deferred();
     let mut count = 0;
     for id in wanted {
-        let Some(levels) = cumulative_levels(context.instance, id) else {
+        let Some(levels) = cumulative_levels(context.state, id) else {
             continue;
         };
         count += 1;
         context
             .reply
-            .bulk(context.instance.commands.get(id).full_name.as_bytes());
+            .bulk(context.state.commands.get(id).full_name.as_bytes());
         write_levels(context.reply, &levels);
     }
     context.reply.end_deferred_map(place, count);
@@ -260,13 +260,13 @@ fn histogram(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 }
 
 /// The commands named, a container standing for its subcommands; all without names.
-fn commands_asked_for(instance: &Instance, args: Args<'_>) -> Vec<CommandId> {
+fn commands_asked_for(state: &ServerState, args: Args<'_>) -> Vec<CommandId> {
     if args.len() == 2 {
-        return instance.commands.iter().map(|command| command.id).collect();
+        return state.commands.iter().map(|command| command.id).collect();
     }
     let mut wanted = Vec::new();
     for name in args.iter().skip(2) {
-        let Some(command) = instance.commands.find_full(name) else {
+        let Some(command) = state.commands.find_full(name) else {
             continue;
         };
         wanted.push(command.id);
@@ -283,15 +283,15 @@ struct Levels {
 
 /// Redis's histogram doubles from 1024 ns on and counts what is as good as equal to a level: its
 /// buckets are a 128th of the level wide.
-fn cumulative_levels(instance: &Instance, id: CommandId) -> Option<Levels> {
-    let histogram = instance.command_stats.get(id).latency.as_ref()?;
+fn cumulative_levels(state: &ServerState, id: CommandId) -> Option<Levels> {
+    let histogram = state.command_stats.get(id).latency.as_ref()?;
     let mut levels = Levels {
         calls: histogram.len(),
         steps: Vec::new(),
     };
     let (mut level_ns, mut cumulative) = (1024u64, 0);
     for bucket in histogram.iter_recorded() {
-        let nanos = instance.clock.ticks_as_nanos(bucket.value_iterated_to());
+        let nanos = state.clock.ticks_as_nanos(bucket.value_iterated_to());
         while nanos > highest_equivalent(level_ns) {
             level_ns *= 2;
         }
@@ -323,7 +323,7 @@ fn write_levels(reply: &mut Reply, levels: &Levels) {
 
 fn history(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let event = String::from_utf8_lossy(args.at(2));
-    let Some(series) = context.instance.latency.events.get(&*event) else {
+    let Some(series) = context.state.latency.events.get(&*event) else {
         context.reply.empty_array();
         return Ok(());
     };
@@ -337,7 +337,7 @@ fn history(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 }
 
 fn latest(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
-    let events = &context.instance.latency.events;
+    let events = &context.state.latency.events;
     context.reply.array(events.len());
     for (event, series) in events {
         let last = series.samples.back();
@@ -355,7 +355,7 @@ fn latest(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
 }
 
 fn reset(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    let latency = &mut context.instance.latency;
+    let latency = &mut context.state.latency;
     let count = match args.len() {
         2 => latency.reset(None),
         _ => args

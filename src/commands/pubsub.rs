@@ -8,8 +8,8 @@ use crate::command::spec::{
 use crate::resp::Args;
 use crate::command::error::{CommandError, CommandResult};
 use crate::engine::context::Context;
-use crate::engine::state::Instance;
-use crate::engine::pubsub::{Payload, PubSub, Topic};
+use crate::engine::state::ServerState;
+use crate::engine::pubsub::{Payload, PubSub, ChannelKind};
 use crate::resp::Reply;
 
 /// Messages of this size or more are shared between those who get them, in bytes.
@@ -223,19 +223,19 @@ pub static COMMANDS: &[CommandSpec] = &[
 ];
 
 fn subscribe(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    add(context, args, Topic::Channel, b"subscribe")
+    add(context, args, ChannelKind::Channel, b"subscribe")
 }
 
 fn unsubscribe(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    remove(context, args, Topic::Channel, b"unsubscribe")
+    remove(context, args, ChannelKind::Channel, b"unsubscribe")
 }
 
 fn psubscribe(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    add(context, args, Topic::Pattern, b"psubscribe")
+    add(context, args, ChannelKind::Pattern, b"psubscribe")
 }
 
 fn punsubscribe(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    remove(context, args, Topic::Pattern, b"punsubscribe")
+    remove(context, args, ChannelKind::Pattern, b"punsubscribe")
 }
 
 fn ssubscribe(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
@@ -244,25 +244,25 @@ fn ssubscribe(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
             "ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client",
         ));
     }
-    add(context, args, Topic::ShardChannel, b"ssubscribe")
+    add(context, args, ChannelKind::ShardChannel, b"ssubscribe")
 }
 
 fn sunsubscribe(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    remove(context, args, Topic::ShardChannel, b"sunsubscribe")
+    remove(context, args, ChannelKind::ShardChannel, b"sunsubscribe")
 }
 
-fn add(context: &mut Context<'_>, args: Args<'_>, topic: Topic, kind: &[u8]) -> CommandResult {
+fn add(context: &mut Context<'_>, args: Args<'_>, topic: ChannelKind, kind: &[u8]) -> CommandResult {
     for name in args.iter().skip(1) {
-        let pubsub = &mut context.instance.pubsub;
+        let pubsub = &mut context.state.pubsub;
         pubsub.subscribe(context.session, topic, name);
         confirm(context, topic, kind, Some(name));
     }
     Ok(())
 }
 
-fn remove(context: &mut Context<'_>, args: Args<'_>, topic: Topic, kind: &[u8]) -> CommandResult {
+fn remove(context: &mut Context<'_>, args: Args<'_>, topic: ChannelKind, kind: &[u8]) -> CommandResult {
     for name in args.iter().skip(1) {
-        let pubsub = &mut context.instance.pubsub;
+        let pubsub = &mut context.state.pubsub;
         pubsub.unsubscribe(context.session, topic, name);
         confirm(context, topic, kind, Some(name));
     }
@@ -273,7 +273,7 @@ fn remove(context: &mut Context<'_>, args: Args<'_>, topic: Topic, kind: &[u8]) 
     let names = subscriptions.map(|subscriptions| subscriptions.of(topic).clone());
     let names = names.unwrap_or_default();
     for name in &names {
-        let pubsub = &mut context.instance.pubsub;
+        let pubsub = &mut context.state.pubsub;
         pubsub.unsubscribe(context.session, topic, name);
         confirm(context, topic, kind, Some(name));
     }
@@ -284,7 +284,7 @@ fn remove(context: &mut Context<'_>, args: Args<'_>, topic: Topic, kind: &[u8]) 
 }
 
 /// Tells how many subscriptions the client has now. It is a message like those to come: a client that wants no replies gets it.
-fn confirm(context: &mut Context<'_>, topic: Topic, kind: &[u8], name: Option<&[u8]>) {
+fn confirm(context: &mut Context<'_>, topic: ChannelKind, kind: &[u8], name: Option<&[u8]>) {
     let subscriptions = context.session.subscriptions.as_ref();
     let count = subscriptions.map_or(0, |subscriptions| subscriptions.count(topic));
     context.tell_caller(|reply| {
@@ -299,7 +299,7 @@ fn confirm(context: &mut Context<'_>, topic: Topic, kind: &[u8], name: Option<&[
 }
 
 fn publish(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    let told = tell(context.instance, |pubsub, clients| {
+    let told = tell(context.state, |pubsub, clients| {
         pubsub.publish(clients, args.at(1), &payload(args))
     });
     context.reply.integer(told as i64);
@@ -307,7 +307,7 @@ fn publish(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 }
 
 fn spublish(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    let told = tell(context.instance, |pubsub, clients| {
+    let told = tell(context.state, |pubsub, clients| {
         pubsub.publish_to_shard(clients, args.at(1), &payload(args))
     });
     context.reply.integer(told as i64);
@@ -315,11 +315,11 @@ fn spublish(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 }
 
 /// Has all listeners be told, or only counted if nobody is to hear of it.
-fn tell(instance: &mut Instance, publish: impl FnOnce(&PubSub, &mut Clients) -> usize) -> usize {
-    if instance.is_secluded {
-        return publish(&instance.pubsub, &mut Clients::default());
+fn tell(state: &mut ServerState, publish: impl FnOnce(&PubSub, &mut Clients) -> usize) -> usize {
+    if state.is_sandboxed {
+        return publish(&state.pubsub, &mut Clients::default());
     }
-    publish(&instance.pubsub, &mut instance.clients)
+    publish(&state.pubsub, &mut state.clients)
 }
 
 fn payload(args: Args<'_>) -> Payload<'_> {
@@ -330,28 +330,28 @@ fn payload(args: Args<'_>) -> Payload<'_> {
 }
 
 fn channels(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    list(context, args, Topic::Channel)
+    list(context, args, ChannelKind::Channel)
 }
 
 fn numpat(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
-    let count = context.instance.pubsub.len(Topic::Pattern);
+    let count = context.state.pubsub.len(ChannelKind::Pattern);
     context.reply.integer(count as i64);
     Ok(())
 }
 
 fn numsub(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    count(context, args, Topic::Channel)
+    count(context, args, ChannelKind::Channel)
 }
 
 fn shardchannels(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    list(context, args, Topic::ShardChannel)
+    list(context, args, ChannelKind::ShardChannel)
 }
 
 fn shardnumsub(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    count(context, args, Topic::ShardChannel)
+    count(context, args, ChannelKind::ShardChannel)
 }
 
-fn list(context: &mut Context<'_>, args: Args<'_>, topic: Topic) -> CommandResult {
+fn list(context: &mut Context<'_>, args: Args<'_>, topic: ChannelKind) -> CommandResult {
     if args.len() > 3 {
         let subcommand = String::from_utf8_lossy(args.at(1));
         return Err(CommandError::new(format!(
@@ -359,11 +359,11 @@ fn list(context: &mut Context<'_>, args: Args<'_>, topic: Topic) -> CommandResul
         )));
     }
     let Context {
-        instance, reply, ..
+        state, reply, ..
     } = context;
     let place = reply.begin_deferred();
     let mut count = 0;
-    for name in instance.pubsub.names(topic, args.get(2)) {
+    for name in state.pubsub.names(topic, args.get(2)) {
         reply.bulk(name);
         count += 1;
     }
@@ -371,12 +371,12 @@ fn list(context: &mut Context<'_>, args: Args<'_>, topic: Topic) -> CommandResul
     Ok(())
 }
 
-fn count(context: &mut Context<'_>, args: Args<'_>, topic: Topic) -> CommandResult {
+fn count(context: &mut Context<'_>, args: Args<'_>, topic: ChannelKind) -> CommandResult {
     let reply: &mut Reply = context.reply;
     reply.array(2 * (args.len() - 2));
     for name in args.iter().skip(2) {
         reply.bulk(name);
-        reply.integer(context.instance.pubsub.listeners(topic, name) as i64);
+        reply.integer(context.state.pubsub.listeners(topic, name) as i64);
     }
     Ok(())
 }

@@ -61,11 +61,11 @@ fn save_in_background(context: &mut Context<'_>, args: Args<'_>) -> CommandResul
         Some(b"cancel") if args.len() == 2 => return cancel(context),
         Some(_) => return Err(CommandError::SYNTAX),
     };
-    let is_busy = context.instance.aof.is_rewriting() || context.instance.nesting > 0;
-    if is_busy && !context.instance.saving.is_active() {
+    let is_busy = context.state.aof.is_rewriting() || context.state.nesting > 0;
+    if is_busy && !context.state.saving.is_active() {
         return save_later(context, schedules);
     }
-    match context.instance.begin_background_save() {
+    match context.state.begin_background_save() {
         BackgroundStart::Started => context.reply.simple("Background saving started"),
         BackgroundStart::InProgress => return Err(IN_PROGRESS),
         BackgroundStart::Failed => return Err(CommandError::fixed("ERR")),
@@ -79,10 +79,10 @@ fn save_later(context: &mut Context<'_>, schedules: bool) -> CommandResult {
         "ERR Another child process is active (AOF?): can't BGSAVE right now. Use BGSAVE SCHEDULE in order to schedule a BGSAVE \
          whenever possible.",
     );
-    if !schedules && context.instance.nesting == 0 {
+    if !schedules && context.state.nesting == 0 {
         return Err(REWRITING);
     }
-    context.instance.saving.is_scheduled = true;
+    context.state.saving.is_scheduled = true;
     context.reply.simple("Background saving scheduled");
     Ok(())
 }
@@ -91,14 +91,14 @@ fn save_later(context: &mut Context<'_>, schedules: bool) -> CommandResult {
 fn cancel(context: &mut Context<'_>) -> CommandResult {
     const NOTHING: CommandError =
         CommandError::fixed("ERR Background saving is currently not in progress or scheduled");
-    if std::mem::take(&mut context.instance.saving.is_scheduled) {
+    if std::mem::take(&mut context.state.saving.is_scheduled) {
         log::info!("Scheduled background saving is cancelled due to user request");
         context
             .reply
             .simple("Scheduled background saving cancelled");
         return Ok(());
     }
-    if !context.instance.cancel_background_save() {
+    if !context.state.cancel_background_save() {
         return Err(NOTHING);
     }
     log::info!("Background saving will be aborted due to user request");
@@ -107,16 +107,16 @@ fn cancel(context: &mut Context<'_>) -> CommandResult {
 }
 
 fn last_save(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
-    let seconds = context.instance.saving.figures.last_save_seconds;
+    let seconds = context.state.saving.stats.last_save_seconds;
     context.reply.integer(seconds);
     Ok(())
 }
 
 fn save(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
-    if context.instance.saving.is_active() {
+    if context.state.saving.is_active() {
         return Err(IN_PROGRESS);
     }
-    match context.instance.save() {
+    match context.state.save() {
         Ok(()) => {
             context.reply.ok();
             Ok(())

@@ -9,7 +9,7 @@ use crate::resp::Args;
 use crate::command::error::{CommandError, CommandResult};
 use crate::engine::context::Context;
 use crate::drive::info;
-use crate::drive::info::snapshot::Facts;
+use crate::drive::info::snapshot::InfoSnapshot;
 use crate::drive::info::Selection;
 use crate::engine::state::{LoopRequest, ShutdownOptions};
 use crate::resp::number;
@@ -95,7 +95,7 @@ pub static COMMANDS: &[CommandSpec] = &[
 
 fn show_info(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let selection = Selection::of(args.iter().skip(1));
-    let facts = Facts::new(context.instance, Some(context.session));
+    let facts = InfoSnapshot::new(context.state, Some(context.session));
     let text = info::text(&facts, &selection);
     context.reply.verbatim("txt", text.as_bytes());
     Ok(())
@@ -147,16 +147,16 @@ fn shutdown(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         return Err(CommandError::SYNTAX);
     }
     if abort {
-        if !std::mem::take(&mut context.instance.shutdown_scheduled) {
+        if !std::mem::take(&mut context.state.shutdown_scheduled) {
             return Err(CommandError::fixed("ERR No shutdown in progress."));
         }
         let request = LoopRequest::ForgetShutdown;
-        context.instance.requests.push(request);
+        context.state.requests.push(request);
         log::info!("Shutdown manually aborted.");
         context.reply.ok();
         return Ok(());
     }
-    if let Some(kind) = context.instance.scripting.busy()
+    if let Some(kind) = context.state.scripting.busy()
         && !options.no_save
     {
         // What a script has done so far must not be saved.
@@ -165,14 +165,14 @@ fn shutdown(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let requester = Some(context.session.token);
     context.session.blocked = Some(Blocked::Shutdown);
     context
-        .instance
+        .state
         .requests
         .push(LoopRequest::Shutdown { options, requester });
     Ok(())
 }
 
 fn time(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
-    let now_us = context.instance.clock.now_us();
+    let now_us = context.state.clock.now_us();
     context.reply.array(2);
     context
         .reply

@@ -79,7 +79,7 @@ fn get(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
             ))?,
     };
     let entries = context
-        .instance
+        .state
         .slowlog
         .newest(usize::try_from(count).unwrap_or(usize::MAX));
     let reply = &mut *context.reply;
@@ -101,12 +101,12 @@ fn get(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 }
 
 fn len(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
-    context.reply.integer(context.instance.slowlog.len() as i64);
+    context.reply.integer(context.state.slowlog.len() as i64);
     Ok(())
 }
 
 fn reset(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
-    context.instance.slowlog.reset();
+    context.state.slowlog.reset();
     context.reply.ok();
     Ok(())
 }

@@ -3,13 +3,13 @@
 use crate::engine::enforcement;
 use std::rc::Rc;
 
-use crate::acl::{self, Denial, Scene};
+use crate::acl::{self, AclError, Scene};
 use crate::engine::call;
 use crate::command::spec::{Argument, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec};
 use crate::resp::Args;
 use crate::command::error::{CommandError, CommandResult};
 use crate::engine::context::Context;
-use crate::engine::state::Instance;
+use crate::engine::state::ServerState;
 use crate::engine::session::{Blocked, Executing, Session};
 use crate::engine::transactions::{Found, Rest, Transaction};
 
@@ -108,30 +108,30 @@ fn multi(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
     if context.session.transaction.is_some() {
         return Err(CommandError::fixed("ERR MULTI calls can not be nested"));
     }
-    context.session.transaction = Some(context.instance.transactions.begin());
+    context.session.transaction = Some(context.state.transactions.begin());
     context.reply.ok();
     Ok(())
 }
 
 fn exec(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
     let Context {
-        instance, session, ..
+        state, session, ..
     } = context;
     let Some(transaction) = session.transaction.take() else {
         return Err(CommandError::fixed("ERR EXEC without MULTI"));
     };
-    let watches = &instance.transactions.watches;
+    let watches = &state.transactions.watches;
     let is_touched = session.watcher.is_some()
-        && (watches.is_touched(session) || watches.has_expired(&instance.keyspace, session));
-    instance.forget_watches(session);
+        && (watches.is_touched(session) || watches.has_expired(&state.keyspace, session));
+    state.forget_watches(session);
     if transaction.is_doomed() {
-        context.instance.transactions.end(transaction);
+        context.state.transactions.end(transaction);
         return Err(CommandError::fixed(
             "EXECABORT Transaction discarded because of previous errors.",
         ));
     }
     if is_touched {
-        context.instance.transactions.end(transaction);
+        context.state.transactions.end(transaction);
         context.reply.null_array();
     } else {
         run(context, transaction);
@@ -144,16 +144,16 @@ fn run(context: &mut Context<'_>, transaction: Box<Transaction>) {
     look_ahead(context, &transaction);
     let mark = context.reply.mark();
     context.reply.array(transaction.len());
-    context.instance.start_stopwatch();
-    let started = context.instance.lap_start();
-    context.instance.nesting += 1;
+    context.state.start_stopwatch();
+    let started = context.state.lap_start();
+    context.state.nesting += 1;
     let next = run_from(context, &transaction, 0);
-    context.instance.keyspace.forget_hash();
+    context.state.keyspace.forget_hash();
     // EXEC's own time is that of all.
-    context.instance.set_lap_start(started);
+    context.state.set_lap_start(started);
     if context.session.blocked == Some(Blocked::Script) {
         let replies = context.reply.split_off(mark);
-        let ticks = context.instance.lap_ticks();
+        let ticks = context.state.lap_ticks();
         let rest = Rest {
             transaction,
             next,
@@ -163,10 +163,10 @@ fn run(context: &mut Context<'_>, transaction: Box<Transaction>) {
             user: Rc::clone(&context.session.user),
             ticks,
         };
-        return context.instance.scripting.keep_rest(Box::new(rest));
+        return context.state.scripting.keep_rest(Box::new(rest));
     }
-    context.instance.nesting -= 1;
-    context.instance.transactions.end(transaction);
+    context.state.nesting -= 1;
+    context.state.transactions.end(transaction);
 }
 
 /// Runs commands until all have been, or a script among them is suspended; gives the number of the next one.
@@ -181,15 +181,15 @@ fn run_from(context: &mut Context<'_>, transaction: &Transaction, first: usize) 
         next += 1;
         if queued.key > 0 {
             let key = args.at(queued.key as usize);
-            context.instance.keyspace.remember_hash(key, queued.hash);
+            context.state.keyspace.remember_hash(key, queued.hash);
         }
         let mut inner = Context {
-            instance: context.instance,
+            state: context.state,
             session: context.session,
             reply: context.reply,
             command: queued.command,
         };
-        let command = inner.instance.commands.get(queued.command);
+        let command = inner.state.commands.get(queued.command);
         match acl::check(&inner.session.user, command, args) {
             Ok(()) => call::call(&mut inner, args),
             Err(denial) => refuse(&mut inner, args, denial),
@@ -207,30 +207,30 @@ fn run_from(context: &mut Context<'_>, transaction: &Transaction, first: usize) 
 
 /// Replies to a queued command that its client may no longer run.
 #[cold]
-fn refuse(context: &mut Context<'_>, args: Args<'_>, denial: Denial) {
+fn refuse(context: &mut Context<'_>, args: Args<'_>, denial: AclError) {
     enforcement::note_denial(context, args, denial, Scene::Transaction);
     let error = CommandError::new(denial.text_in_transaction());
-    call::reply_error(context.instance, context.reply, &error);
+    call::reply_error(context.state, context.reply, &error);
 }
 
 /// Goes on with a transaction after a script in it that was suspended. Gives it back if another one is.
 pub fn go_on(
-    instance: &mut Instance,
+    state: &mut ServerState,
     session: &mut Session,
     mut rest: Box<Rest>,
 ) -> Option<Box<Rest>> {
-    instance.start_stopwatch();
-    let started = instance.lap_start();
+    state.start_stopwatch();
+    let started = state.lap_start();
     let mut context = Context {
-        instance,
+        state,
         session,
         reply: &mut rest.replies,
         command: rest.exec,
     };
     rest.next = run_from(&mut context, &rest.transaction, rest.next);
-    instance.keyspace.forget_hash();
-    instance.set_lap_start(started);
-    rest.ticks += instance.lap_ticks();
+    state.keyspace.forget_hash();
+    state.set_lap_start(started);
+    rest.ticks += state.lap_ticks();
     if session.blocked == Some(Blocked::Script) {
         return Some(rest);
     }
@@ -251,16 +251,16 @@ pub fn go_on(
         mark: Some(mark),
         result: Ok(()),
     };
-    call::conclude_suspended(instance, session, &mut reply, done);
+    call::conclude_suspended(state, session, &mut reply, done);
     session.reply = reply;
-    instance.transactions.end(transaction);
-    instance.nesting -= 1;
+    state.transactions.end(transaction);
+    state.nesting -= 1;
     None
 }
 
 /// Has the cache lines of all keys fetched side by side: the commands may have come long ago.
 fn look_ahead(context: &Context<'_>, transaction: &Transaction) {
-    let (keyspace, database) = (&context.instance.keyspace, context.session.database);
+    let (keyspace, database) = (&context.state.keyspace, context.session.database);
     let hashes = || {
         let with_key = transaction.queued().iter().filter(|queued| queued.key > 0);
         with_key.map(|queued| queued.hash).take(AHEAD_MAX)
@@ -273,14 +273,14 @@ fn discard(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
     if context.session.transaction.is_none() {
         return Err(CommandError::fixed("ERR DISCARD without MULTI"));
     }
-    context.instance.abandon_transaction(context.session);
+    context.state.abandon_transaction(context.session);
     context.reply.ok();
     Ok(())
 }
 
 fn watch(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let Context {
-        instance,
+        state,
         session,
         reply,
         ..
@@ -289,11 +289,11 @@ fn watch(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         return Err(CommandError::fixed("ERR WATCH inside MULTI is not allowed"));
     }
     // After a change of one key it does not matter what becomes of others.
-    if !instance.transactions.watches.is_touched(session) {
+    if !state.transactions.watches.is_touched(session) {
         for key in args.iter().skip(1) {
-            let found = Found::at(&instance.keyspace, session.database, key);
-            let changes = &mut instance.keyspace.changes;
-            instance
+            let found = Found::at(&state.keyspace, session.database, key);
+            let changes = &mut state.keyspace.changes;
+            state
                 .transactions
                 .watches
                 .add(changes, session, key, found);
@@ -304,7 +304,7 @@ fn watch(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 }
 
 fn unwatch(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
-    context.instance.forget_watches(context.session);
+    context.state.forget_watches(context.session);
     context.reply.ok();
     Ok(())
 }

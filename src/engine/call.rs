@@ -3,10 +3,10 @@
 use crate::engine::monitor;
 use crate::engine::propagation;
 use crate::engine::enforcement;
-use crate::engine::blocking::Waiting;
+use crate::engine::blocking::BlockedState;
 use crate::engine::effects;
 use crate::drive::info;
-use crate::engine::state::Instance;
+use crate::engine::state::ServerState;
 use crate::resp::reply::{Mark, Reply};
 use crate::drive::script::debugger;
 use crate::engine::session::{Blocked, Close, Mode, ReplyMode, Session};
@@ -29,77 +29,77 @@ const TRACKED_KEYS_STEP: usize = 100;
 pub enum Flow {
     Done,
     /// Not now (CLIENT PAUSE): to be given again later.
-    Postponed,
+    Paused,
 }
 
 /// Carries a client's request out; the reply is in `reply` when it returns.
 pub fn execute(
-    instance: &mut Instance,
+    state: &mut ServerState,
     session: &mut Session,
     reply: &mut Reply,
     args: Args<'_>,
 ) -> Flow {
-    let resolved = instance
+    let resolved = state
         .commands
         .resolve(&args[0], args.get(1))
         .map(|command| command.id);
-    instance.start_stopwatch();
-    execute_resolved(instance, session, reply, args, resolved)
+    state.start_stopwatch();
+    execute_resolved(state, session, reply, args, resolved)
 }
 
 /// The same for a request whose command is already known (or known to be none), and whose time
-/// runs since the last request's end or since `Instance::start_stopwatch`.
+/// runs since the last request's end or since `ServerState::start_stopwatch`.
 #[inline]
 pub fn execute_resolved(
-    instance: &mut Instance,
+    state: &mut ServerState,
     session: &mut Session,
     reply: &mut Reply,
     args: Args<'_>,
     resolved: Option<CommandId>,
 ) -> Flow {
     if session.is_tracking {
-        forget_keys_beyond_limit(instance, session, reply);
+        forget_keys_beyond_limit(state, session, reply);
     }
     let mark = reply.mark();
     session.last_command = resolved;
     if session.reply_mode == ReplyMode::SkipNext {
         session.reply_mode = ReplyMode::Skipping;
     }
-    let flow = run(instance, session, reply, args, resolved);
+    let flow = run(state, session, reply, args, resolved);
     if flow == Flow::Done {
         leave_out(session, reply, mark);
     }
     if session.is_tracking && session.transaction.is_none() {
-        forget_caching(instance, session, resolved);
+        forget_caching(state, session, resolved);
     }
-    if instance.clients.has_late() {
-        instance.clients.deliver_late(session, reply);
+    if state.clients.has_deferred_pushes() {
+        state.clients.deliver_deferred_pushes(session, reply);
     }
     flow
 }
 
 /// A client that tracks hears of keys that there is no room for before its next reply.
 #[cold]
-fn forget_keys_beyond_limit(instance: &mut Instance, session: &Session, reply: &mut Reply) {
-    instance.limit_tracking(TRACKED_KEYS_STEP);
-    if instance.clients.has_late() {
-        instance.clients.deliver_late(session, reply);
+fn forget_keys_beyond_limit(state: &mut ServerState, session: &Session, reply: &mut Reply) {
+    state.limit_tracking(TRACKED_KEYS_STEP);
+    if state.clients.has_deferred_pushes() {
+        state.clients.deliver_deferred_pushes(session, reply);
     }
 }
 
 /// CLIENT CACHING is for the next command or transaction only. Other subcommands of CLIENT may stand in between.
 #[cold]
-fn forget_caching(instance: &mut Instance, session: &Session, resolved: Option<CommandId>) {
-    let parent = resolved.and_then(|id| instance.commands.get(id).parent);
+fn forget_caching(state: &mut ServerState, session: &Session, resolved: Option<CommandId>) {
+    let parent = resolved.and_then(|id| state.commands.get(id).parent);
     let is_about_client =
-        parent.is_some_and(|id| instance.commands.get(id).spec.group == Group::Connection);
-    if !is_about_client && let Some(tracker) = instance.tracking.tracker_mut(session.id) {
+        parent.is_some_and(|id| state.commands.get(id).spec.group == Group::Connection);
+    if !is_about_client && let Some(tracker) = state.tracking.tracker_mut(session.id) {
         tracker.caching = false;
     }
 }
 
 /// Runs a request that waited once more. Afterwards the client waits still, or has its reply.
-pub fn resume(instance: &mut Instance, session: &mut Session, reply: &mut Reply) {
+pub fn resume(state: &mut ServerState, session: &mut Session, reply: &mut Reply) {
     let Some(waiting) = &mut session.waiting else {
         return;
     };
@@ -107,16 +107,16 @@ pub fn resume(instance: &mut Instance, session: &mut Session, reply: &mut Reply)
     let command = waiting.command;
     let mark = reply.mark();
     session.blocked = None;
-    instance.start_stopwatch();
-    let flow = run(instance, session, reply, request.as_args(), Some(command));
-    if flow == Flow::Postponed {
+    state.start_stopwatch();
+    let flow = run(state, session, reply, request.as_args(), Some(command));
+    if flow == Flow::Paused {
         // At the end of the pause every key that somebody waits for is looked at.
         session.blocked = Some(Blocked::Keys);
     }
     match &mut session.waiting {
         Some(waiting) if session.blocked == Some(Blocked::Keys) => waiting.request = request,
         _ => {
-            instance.stop_waiting(session);
+            state.stop_waiting(session);
             leave_out(session, reply, mark);
         }
     }
@@ -124,37 +124,37 @@ pub fn resume(instance: &mut Instance, session: &mut Session, reply: &mut Reply)
 
 /// Replies to a request that has waited in vain, with an error or as its time is over, and counts it.
 pub fn conclude(
-    instance: &mut Instance,
+    state: &mut ServerState,
     session: &mut Session,
     reply: &mut Reply,
-    mut waiting: Waiting,
+    mut waiting: BlockedState,
     error: Option<CommandError>,
 ) {
     let mark = reply.mark();
     let mut failed = error.is_some();
     match &error {
-        None if waiting.answers_late => failed = !answer_late(instance, session, reply, &waiting),
+        None if waiting.answers_late => failed = !answer_late(state, session, reply, &waiting),
         None => reply.null_array(),
-        Some(error) => reply_error(instance, reply, error),
+        Some(error) => reply_error(state, reply, error),
     }
     let (ticks, _) = waiting.note_run(0);
     let (command, args) = (waiting.command, waiting.request.as_args());
-    let flags = instance.commands.get(command).flags;
-    account(instance, session, command, args, flags, ticks, failed);
+    let flags = state.commands.get(command).flags;
+    account(state, session, command, args, flags, ticks, failed);
     leave_out(session, reply, mark);
 }
 
 /// Has a request that may not wait any longer reply with what there is; says whether it did.
 fn answer_late(
-    instance: &mut Instance,
+    state: &mut ServerState,
     session: &mut Session,
     reply: &mut Reply,
-    waiting: &Waiting,
+    waiting: &BlockedState,
 ) -> bool {
-    let handler = instance.commands.get(waiting.command).spec.handler;
+    let handler = state.commands.get(waiting.command).spec.handler;
     let could_block = !std::mem::replace(&mut session.deny_blocking, true);
     let mut context = Context {
-        instance,
+        state,
         session,
         reply,
         command: waiting.command,
@@ -162,7 +162,7 @@ fn answer_late(
     let result = handler(&mut context, waiting.request.as_args());
     session.deny_blocking = !could_block;
     if let Err(error) = &result {
-        reply_error(instance, reply, error);
+        reply_error(state, reply, error);
     }
     result.is_ok()
 }
@@ -179,18 +179,18 @@ pub struct Done<'a> {
 
 /// Replies with the error of a command that was suspended, if it failed, and counts it.
 pub fn conclude_suspended(
-    instance: &mut Instance,
+    state: &mut ServerState,
     session: &mut Session,
     reply: &mut Reply,
     done: Done<'_>,
 ) {
     let failed = done.result.is_err();
     if let Err(error) = &done.result {
-        reply_error(instance, reply, error);
+        reply_error(state, reply, error);
     }
-    let flags = instance.commands.get(done.command).flags;
+    let flags = state.commands.get(done.command).flags;
     let (command, args, ticks) = (done.command, done.args, done.ticks);
-    account(instance, session, command, args, flags, ticks, failed);
+    account(state, session, command, args, flags, ticks, failed);
     if let Some(mark) = done.mark {
         leave_out(session, reply, mark);
     }
@@ -199,25 +199,25 @@ pub fn conclude_suspended(
 /// Runs a request, if it may.
 #[inline]
 fn run(
-    instance: &mut Instance,
+    state: &mut ServerState,
     session: &mut Session,
     reply: &mut Reply,
     args: Args<'_>,
     resolved: Option<CommandId>,
 ) -> Flow {
     if session.mode == Mode::Debugging {
-        debugger::command(instance, session, reply, args);
+        debugger::command(state, session, reply, args);
         return Flow::Done;
     }
-    instance.make_room();
-    if instance.is_restricted {
-        instance.note_dependence(session, args, resolved);
+    state.make_room();
+    if state.is_restricted {
+        state.note_dependence(session, args, resolved);
     }
-    match gate::admit(instance, session, reply.protocol(), args, resolved) {
+    match gate::admit(state, session, reply.protocol(), args, resolved) {
         Verdict::Run(command) => {
             call(
                 &mut Context {
-                    instance,
+                    state,
                     session,
                     reply,
                     command,
@@ -225,26 +225,26 @@ fn run(
                 args,
             );
         }
-        Verdict::Queue(command, flags) => queue(instance, session, reply, args, command, flags),
+        Verdict::Queue(command, flags) => queue(state, session, reply, args, command, flags),
         Verdict::Deny(command, denial) => {
             let mut context = Context {
-                instance,
+                state,
                 session,
                 reply,
                 command,
             };
             let error = enforcement::refusal(&mut context, args, denial);
             refuse(
-                context.instance,
+                context.state,
                 context.session,
                 context.reply,
                 resolved,
                 error,
             );
         }
-        Verdict::Refuse(error) => refuse(instance, session, reply, resolved, error),
-        Verdict::Postpone => return Flow::Postponed,
-        Verdict::Abort => abort(instance, session),
+        Verdict::Refuse(error) => refuse(state, session, reply, resolved, error),
+        Verdict::Pause => return Flow::Paused,
+        Verdict::Abort => abort(state, session),
     }
     Flow::Done
 }
@@ -269,19 +269,19 @@ fn leave_out(session: &mut Session, reply: &mut Reply, mark: Mark) {
 /// Runs a command and settles what follows from it.
 #[inline]
 pub fn call(context: &mut Context<'_>, args: Args<'_>) {
-    let command = context.instance.commands.get(context.command);
+    let command = context.state.commands.get(context.command);
     let (handler, flags) = (command.spec.handler, command.flags);
-    let keyspace = &mut context.instance.keyspace;
+    let keyspace = &mut context.state.keyspace;
     keyspace.no_touch = context.session.no_touch;
     let total = keyspace.changes.total();
     keyspace.changes.propagation.begin(total);
     info::crash::begin_command(context.command);
     let result = handler(context, args);
     info::crash::end_command();
-    let elapsed = context.instance.lap_ticks();
+    let elapsed = context.state.lap_ticks();
     let failed = result.is_err();
     if let Err(error) = result {
-        reply_error(context.instance, context.reply, &error);
+        reply_error(context.state, context.reply, &error);
     }
     settle(context, args, flags, elapsed, failed);
 }
@@ -291,7 +291,7 @@ pub fn call(context: &mut Context<'_>, args: Args<'_>) {
 #[inline]
 fn settle(context: &mut Context<'_>, args: Args<'_>, flags: FlagSet, elapsed: u64, failed: bool) {
     let Context {
-        instance,
+        state,
         session,
         reply,
         command,
@@ -305,29 +305,29 @@ fn settle(context: &mut Context<'_>, args: Args<'_>, flags: FlagSet, elapsed: u6
         Some(Blocked::Keys | Blocked::Script | Blocked::Migration)
     );
     if is_over {
-        account(instance, session, *command, args, flags, ticks, failed);
+        account(state, session, *command, args, flags, ticks, failed);
     }
-    if is_new && instance.clients.has_monitors() {
-        monitor::feed(instance, session, reply, args, flags);
+    if is_new && state.clients.has_monitors() {
+        monitor::feed(state, session, reply, args, flags);
     }
     if !session.redacted.is_empty() {
         session.redacted.clear();
     }
-    if instance.keyspace.changes.propagation.is_on() {
-        propagation::command_done(instance, session, args, flags);
+    if state.keyspace.changes.propagation.is_on() {
+        propagation::command_done(state, session, args, flags);
     }
-    if instance.has_effects() {
-        effects::after_command(instance, session);
+    if state.has_effects() {
+        effects::after_command(state, session);
     }
     if session.is_tracking {
-        effects::track(instance, session, *command, args);
+        effects::track(state, session, *command, args);
     }
 }
 
 /// Counts a command that is over, and notes it if it was slow.
 #[inline]
 fn account(
-    instance: &mut Instance,
+    state: &mut ServerState,
     session: &mut Session,
     command: CommandId,
     args: Args<'_>,
@@ -336,30 +336,30 @@ fn account(
     failed: bool,
 ) {
     session.traffic.commands += 1;
-    instance.stats.commands += 1;
-    let tracking = instance.config.latency_tracking && !flags.has(Flag::NoLatency);
-    instance
+    state.stats.commands += 1;
+    let tracking = state.config.latency_tracking && !flags.has(Flag::NoLatency);
+    state
         .command_stats
         .record(command, ticks, failed, tracking);
-    if ticks >= instance.slow_ticks {
-        effects::slow_command(instance, session, args, flags, ticks);
+    if ticks >= state.slow_ticks {
+        effects::slow_command(state, session, args, flags, ticks);
     }
 }
 
 /// Writes an error reply and counts it, unless it is written already.
-pub fn reply_error(instance: &mut Instance, reply: &mut Reply, error: &CommandError) {
+pub fn reply_error(state: &mut ServerState, reply: &mut Reply, error: &CommandError) {
     if error.is_within_reply() {
         return;
     }
     if !error.is_counted() {
-        instance.error_stats.record(error.text());
+        state.error_stats.record(error.text());
     }
     reply.error(error.text());
 }
 
 /// Keeps a command for EXEC.
 fn queue(
-    instance: &mut Instance,
+    state: &mut ServerState,
     session: &mut Session,
     reply: &mut Reply,
     args: Args<'_>,
@@ -367,27 +367,27 @@ fn queue(
     flags: FlagSet,
 ) {
     if let Some(transaction) = &mut session.transaction {
-        let command = instance.commands.get(command);
-        transaction.push(command, flags, args, &instance.keyspace);
+        let command = state.commands.get(command);
+        transaction.push(command, flags, args, &state.keyspace);
         reply.raw(b"+QUEUED\r\n");
     }
 }
 
 #[cold]
 fn refuse(
-    instance: &mut Instance,
+    state: &mut ServerState,
     session: &mut Session,
     reply: &mut Reply,
     resolved: Option<CommandId>,
     mut error: CommandError,
 ) {
     if let Some(transaction) = &mut session.transaction {
-        transaction.doom();
+        transaction.mark_dirty_exec();
     }
     if let Some(command) = resolved {
-        instance.command_stats.record_rejected(command);
-        if instance.commands.get(command).flags.has(Flag::RunsQueue) {
-            instance.abandon_transaction(session);
+        state.command_stats.record_rejected(command);
+        if state.commands.get(command).flags.has(Flag::RunsQueue) {
+            state.abandon_transaction(session);
             let reason = error.text();
             let reason = reason.strip_prefix("ERR ").unwrap_or(reason);
             error = CommandError::new(format!(
@@ -395,18 +395,18 @@ fn refuse(
             ));
         }
     }
-    reply_error(instance, reply, &error);
+    reply_error(state, reply, &error);
 }
 
 /// Closes a connection over which somebody attacks; what was answered before is not sent either.
 #[cold]
-fn abort(instance: &mut Instance, session: &mut Session) {
+fn abort(state: &mut ServerState, session: &mut Session) {
     session.close = Close::Now;
-    let now_ms = instance.now_ms();
-    let since_ms = now_ms.saturating_sub(instance.attack_logged_ms);
+    let now_ms = state.now_ms();
+    let since_ms = now_ms.saturating_sub(state.attack_logged_ms);
     // Whoever attacks must not fill the disk with this.
     if since_ms.unsigned_abs() > ATTACK_LOG_PERIOD_MS {
-        instance.attack_logged_ms = now_ms;
+        state.attack_logged_ms = now_ms;
         log::warn!(
             "Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: commands to Redis. \
              Most likely a web page makes its reader's browser talk to this port (cross-protocol scripting). \

@@ -2,10 +2,10 @@
 
 use std::collections::BinaryHeap;
 
-use crate::engine::state::Instance;
+use crate::engine::state::ServerState;
 use crate::engine::session::Token;
 
-impl Instance {
+impl ServerState {
     /// Takes out of the clients that may be evicted the largest, until those left are below the limit, for the loop to close.
     /// O(clients) when the limit is reached, else O(1).
     #[inline]

@@ -28,9 +28,9 @@ pub struct Clients {
     /// No longer waiting for a key.
     to_resume: Vec<Token>,
     /// Held back by CLIENT PAUSE, in the order in which they will be served.
-    postponed: Vec<Token>,
+    paused: Vec<Token>,
     /// How many of those have left meanwhile.
-    postponed_gone: usize,
+    paused_gone: usize,
     /// Limit of the memory of all clients together, in bytes; 0: none, and nothing is counted.
     memory_limit_bytes: usize,
     /// What all clients were counted with, and those of them that may be evicted.
@@ -39,7 +39,7 @@ pub struct Clients {
     /// What clients were told while they were out on loan.
     late: Vec<Late>,
     /// Those whose replies have grown large by what they were told.
-    overfull: Vec<Token>,
+    over_output_limit: Vec<Token>,
 }
 
 /// Told to a client whose replies are written to just now, and not by whom tells it.
@@ -90,14 +90,14 @@ impl Clients {
 
     /// Removes a client that is not on loan.
     pub fn remove(&mut self, token: Token) -> Option<Box<Session>> {
-        let mut session = self.lend(token)?;
+        let mut session = self.checkout(token)?;
         self.recount(&mut session, 0);
         self.slots.remove(token.slot as usize);
         self.by_id.remove(&session.id);
         if session.mode == Mode::Monitor {
             self.monitors.retain(|monitor| *monitor != token);
         }
-        if session.blocked == Some(Blocked::Postponed) {
+        if session.blocked == Some(Blocked::Paused) {
             self.forget_postponed();
         }
         Some(session)
@@ -106,12 +106,12 @@ impl Clients {
     /// One that a pause holds back has left. The list is cleared of such when they are half of it:
     /// ten thousand clients that leave at once must not have it searched ten thousand times.
     fn forget_postponed(&mut self) {
-        self.postponed_gone += 1;
-        if self.postponed_gone * 2 > self.postponed.len() {
-            let mut postponed = std::mem::take(&mut self.postponed);
-            postponed.retain(|token| self.contains(*token));
-            self.postponed = postponed;
-            self.postponed_gone = 0;
+        self.paused_gone += 1;
+        if self.paused_gone * 2 > self.paused.len() {
+            let mut paused = std::mem::take(&mut self.paused);
+            paused.retain(|token| self.contains(*token));
+            self.paused = paused;
+            self.paused_gone = 0;
         }
     }
 
@@ -127,16 +127,16 @@ impl Clients {
 
     /// Lends a session out to be served; until `restore`, whoever looks for it finds none.
     #[inline]
-    pub fn lend(&mut self, token: Token) -> Option<Box<Session>> {
+    pub fn checkout(&mut self, token: Token) -> Option<Box<Session>> {
         self.slot_mut(token)?.session.take()
     }
 
     /// Takes a session back.
     #[inline]
-    pub fn restore(&mut self, mut session: Box<Session>) {
+    pub fn checkin(&mut self, mut session: Box<Session>) {
         if !self.late.is_empty() {
             let mut reply = std::mem::take(&mut session.reply);
-            if self.deliver_late(&session, &mut reply) {
+            if self.deliver_deferred_pushes(&session, &mut reply) {
                 self.queue_flush(&mut session);
             }
             session.reply = reply;
@@ -238,10 +238,10 @@ impl Clients {
     #[inline]
     pub fn count_memory(&mut self, token: Token) {
         if self.memory_limit_bytes > 0
-            && let Some(mut session) = self.lend(token)
+            && let Some(mut session) = self.checkout(token)
         {
             self.count_memory_of(&mut session);
-            self.restore(session);
+            self.checkin(session);
         }
     }
 
@@ -319,10 +319,10 @@ impl Clients {
                     self.to_flush.push(token);
                 }
                 if is_large {
-                    self.overfull.push(token);
+                    self.over_output_limit.push(token);
                 }
             }
-            Some(Slot { session: None, .. }) => self.tell_later(token, Rank::Message, write),
+            Some(Slot { session: None, .. }) => self.defer_push(token, Rank::Message, write),
         }
     }
 
@@ -348,7 +348,7 @@ impl Clients {
     pub fn tell_invalidation(&mut self, token: Token, write: impl FnMut(&mut Reply)) {
         match self.slot_mut(token) {
             None => {}
-            Some(Slot { session: None, .. }) => self.tell_later(token, Rank::Invalidation, write),
+            Some(Slot { session: None, .. }) => self.defer_push(token, Rank::Invalidation, write),
             Some(Slot {
                 session: Some(session),
                 ..
@@ -363,7 +363,7 @@ impl Clients {
 
     /// Tells a client something after the reply to its present command.
     #[cold]
-    pub fn tell_later(&mut self, token: Token, rank: Rank, mut write: impl FnMut(&mut Reply)) {
+    pub fn defer_push(&mut self, token: Token, rank: Rank, mut write: impl FnMut(&mut Reply)) {
         let forms = [Protocol::Resp2, Protocol::Resp3].map(|protocol| {
             let mut form = Reply::new(protocol);
             write(&mut form);
@@ -374,13 +374,13 @@ impl Clients {
 
     /// Whether anybody is to be told something after its reply.
     #[inline]
-    pub fn has_late(&self) -> bool {
+    pub fn has_deferred_pushes(&self) -> bool {
         !self.late.is_empty()
     }
 
     /// Adds to a client's replies what it was told meanwhile; tells whether that is anything. O(all that anybody was told).
     #[cold]
-    pub fn deliver_late(&mut self, session: &Session, reply: &mut Reply) -> bool {
+    pub fn deliver_deferred_pushes(&mut self, session: &Session, reply: &mut Reply) -> bool {
         let before = self.late.len();
         let is_own = |late: &mut Late| late.token == session.token;
         let mut own: Vec<Late> = self.late.extract_if(.., is_own).collect();
@@ -399,13 +399,13 @@ impl Clients {
 
     /// Whether the replies of any client have grown large by what it was told.
     #[inline]
-    pub fn has_overfull(&self) -> bool {
-        !self.overfull.is_empty()
+    pub fn has_over_output_limit(&self) -> bool {
+        !self.over_output_limit.is_empty()
     }
 
     /// The clients of which that is so; they are told of no more.
-    pub fn take_overfull(&mut self) -> Vec<Token> {
-        std::mem::take(&mut self.overfull)
+    pub fn take_over_output_limit(&mut self) -> Vec<Token> {
+        std::mem::take(&mut self.over_output_limit)
     }
 
     /// Asks the loop to close a client's connection (its `close` field says how).
@@ -474,19 +474,19 @@ impl Clients {
     }
 
     /// Notes that a client's next command waits for the end of a pause.
-    pub fn postpone(&mut self, token: Token) {
-        self.postponed.push(token);
+    pub fn pause(&mut self, token: Token) {
+        self.paused.push(token);
     }
 
     /// The clients that a pause holds back, for the loop to serve again.
-    pub fn take_postponed(&mut self) -> Vec<Token> {
-        self.postponed_gone = 0;
-        std::mem::take(&mut self.postponed)
+    pub fn take_paused(&mut self) -> Vec<Token> {
+        self.paused_gone = 0;
+        std::mem::take(&mut self.paused)
     }
 
     /// Number of clients that a pause holds back.
-    pub fn postponed(&self) -> usize {
-        self.postponed.len() - self.postponed_gone
+    pub fn paused(&self) -> usize {
+        self.paused.len() - self.paused_gone
     }
 }
 
@@ -495,12 +495,12 @@ mod tests {
     use super::*;
     use crate::acl::Rights;
 
-    fn postponed_client(clients: &mut Clients) -> Token {
+    fn paused_client(clients: &mut Clients) -> Token {
         let user = Rc::new(User::new(b"default", Rights::new(true)));
         let token = clients.add(Address::default(), 0, user);
-        clients.postpone(token);
+        clients.pause(token);
         if let Some(session) = clients.get_mut(token) {
-            session.blocked = Some(Blocked::Postponed);
+            session.blocked = Some(Blocked::Paused);
         }
         token
     }
@@ -509,18 +509,18 @@ mod tests {
     #[test]
     fn the_list_of_those_held_back_does_not_grow_with_those_that_leave() {
         let mut clients = Clients::default();
-        let stays: Vec<_> = (0..3).map(|_| postponed_client(&mut clients)).collect();
+        let stays: Vec<_> = (0..3).map(|_| paused_client(&mut clients)).collect();
         for _ in 0..1000 {
-            let token = postponed_client(&mut clients);
-            assert_eq!(clients.postponed(), 4);
+            let token = paused_client(&mut clients);
+            assert_eq!(clients.paused(), 4);
             clients.remove(token);
-            assert_eq!(clients.postponed(), 3);
-            assert!(clients.postponed.len() <= 2 * 4);
+            assert_eq!(clients.paused(), 3);
+            assert!(clients.paused.len() <= 2 * 4);
         }
         clients.remove(stays[1]);
-        let mut served = clients.take_postponed();
+        let mut served = clients.take_paused();
         served.retain(|token| clients.contains(*token));
         assert_eq!(served, [stays[0], stays[2]]);
-        assert_eq!(clients.postponed(), 0);
+        assert_eq!(clients.paused(), 0);
     }
 }

@@ -1,8 +1,8 @@
 //! What a handler works with.
 
-use crate::engine::blocking::{BlockKind, Wish};
+use crate::engine::blocking::{BlockKind, BlockRequest};
 use crate::engine::clients::Rank;
-use crate::engine::state::Instance;
+use crate::engine::state::ServerState;
 use crate::keyspace::Keyspace;
 use crate::resp::Reply;
 use crate::engine::session::{Blocked, ReplyMode, Session};
@@ -12,7 +12,7 @@ use crate::command::registry::CommandId;
 
 /// The server, the calling client and where its reply goes, for the time of one command.
 pub struct Context<'a> {
-    pub instance: &'a mut Instance,
+    pub state: &'a mut ServerState,
     pub session: &'a mut Session,
     pub reply: &'a mut Reply,
     /// The command that runs (the subcommand, not its container).
@@ -22,14 +22,14 @@ pub struct Context<'a> {
 impl Context<'_> {
     /// The full name of the command that runs, for error texts.
     pub fn command_name(&self) -> &str {
-        &self.instance.commands.get(self.command).full_name
+        &self.state.commands.get(self.command).full_name
     }
 
     /// The keyspace, the client's database in it, and the reply: what most handlers need.
     #[inline]
     pub fn parts(&mut self) -> (&mut Keyspace, usize, &mut Reply) {
         (
-            &mut self.instance.keyspace,
+            &mut self.state.keyspace,
             self.session.database,
             self.reply,
         )
@@ -37,7 +37,7 @@ impl Context<'_> {
 
     /// Has the command passed on in this form, if it changes something: with the same effect whenever and wherever it is run.
     pub fn propagate_as(&mut self, arguments: &[&[u8]]) {
-        self.instance
+        self.state
             .keyspace
             .changes
             .propagation
@@ -47,7 +47,7 @@ impl Context<'_> {
     /// Whether what the command does is passed on to anybody.
     #[inline]
     pub fn propagates(&self) -> bool {
-        self.instance.keyspace.changes.propagation.is_on()
+        self.state.keyspace.changes.propagation.is_on()
     }
 
     /// Tells the caller something that is no reply to be left out when it wants none.
@@ -56,8 +56,8 @@ impl Context<'_> {
         match self.session.reply_mode {
             ReplyMode::On | ReplyMode::SkipNext => write(self.reply),
             ReplyMode::Off | ReplyMode::Skipping => {
-                let clients = &mut self.instance.clients;
-                clients.tell_later(self.session.token, Rank::Message, write);
+                let clients = &mut self.state.clients;
+                clients.defer_push(self.session.token, Rank::Message, write);
             }
         }
     }
@@ -82,7 +82,7 @@ impl Context<'_> {
         if self.session.waiting.is_some() {
             return;
         }
-        let wish = Wish {
+        let wish = BlockRequest {
             database: self.session.database,
             keys,
             kind,
@@ -91,11 +91,11 @@ impl Context<'_> {
             deadline_ms,
         };
         let Context {
-            instance, session, ..
+            state, session, ..
         } = self;
-        instance
+        state
             .blocking
-            .add(&mut instance.keyspace.changes, session, wish);
+            .add(&mut state.keyspace.changes, session, wish);
     }
 
     /// Has the client wait until more is on the disk: then its request runs again, and it does so a last time at the deadline (in
@@ -105,9 +105,9 @@ impl Context<'_> {
         self.block_on_keys(request, [], BlockKind::Disk, deadline_ms);
         if is_new {
             let Context {
-                instance, session, ..
+                state, session, ..
             } = self;
-            instance.blocking.wait_for_disk(session);
+            state.blocking.wait_for_disk(session);
         }
     }
 
@@ -115,8 +115,8 @@ impl Context<'_> {
     /// handler that may find something though no key has changed. It has to be asked for each time.
     pub fn look_again_at(&mut self, look_ms: i64) {
         let Context {
-            instance, session, ..
+            state, session, ..
         } = self;
-        instance.blocking.look_again_at(session, Some(look_ms));
+        state.blocking.look_again_at(session, Some(look_ms));
     }
 }

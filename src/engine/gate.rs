@@ -1,8 +1,8 @@
 //! The admission of a request: every reason to refuse one, in the order in which Redis gives them.
 
 use crate::drive::script::run;
-use crate::acl::{self, Denial};
-use crate::engine::state::Instance;
+use crate::acl::{self, AclError};
+use crate::engine::state::ServerState;
 use crate::resp::Protocol;
 use crate::drive::save::SAVE_FAILED;
 use crate::scripting;
@@ -23,9 +23,9 @@ pub enum Verdict {
     Queue(CommandId, FlagSet),
     Refuse(CommandError),
     /// The user may not.
-    Deny(CommandId, Denial),
+    Deny(CommandId, AclError),
     /// Keep it for later.
-    Postpone,
+    Pause,
     /// It is HTTP: a browser was led here. Close without a word.
     Abort,
 }
@@ -33,7 +33,7 @@ pub enum Verdict {
 /// Decides whether a request may run now.
 #[inline]
 pub fn admit(
-    instance: &Instance,
+    state: &ServerState,
     session: &Session,
     protocol: Protocol,
     args: Args<'_>,
@@ -42,13 +42,13 @@ pub fn admit(
     let Some(id) = resolved else {
         return admit_unknown(args);
     };
-    let command = instance.commands.get(id);
+    let command = state.commands.get(id);
     let shape = check_shape(command, args);
-    if let Err(error) = shape.and_then(|()| check_permission(instance, session, command)) {
+    if let Err(error) = shape.and_then(|()| check_permission(state, session, command)) {
         return Verdict::Refuse(error);
     }
     if !session.authenticated
-        && instance.authentication_required()
+        && state.authentication_required()
         && !command.flags.has(Flag::NoAuth)
     {
         return Verdict::Refuse(CommandError::fixed("NOAUTH Authentication required."));
@@ -61,13 +61,13 @@ pub fn admit(
     if let Err(denial) = acl::check(&session.user, command, args) {
         return Verdict::Deny(id, denial);
     }
-    admit_now(instance, session, protocol, args, command)
+    admit_now(state, session, protocol, args, command)
 }
 
 /// Decides whether a request that its client may make may run in the state in which the server is.
 #[inline]
 fn admit_now(
-    instance: &Instance,
+    state: &ServerState,
     session: &Session,
     protocol: Protocol,
     args: Args<'_>,
@@ -77,14 +77,14 @@ fn admit_now(
     let is_queuing = session.transaction.is_some();
     let mut flags = command.flags;
     if is_queuing
-        || instance.pause.is_active()
-        || instance.memory.is_full()
-        || instance.is_restricted
+        || state.pause.is_active()
+        || state.memory.is_full()
+        || state.is_restricted
     {
-        flags = flags_of(instance, session, command, args);
+        flags = flags_of(state, session, command, args);
     }
     let needs_memory = flags.has(Flag::DenyOom) || is_queuing && !flags.has(Flag::NotQueued);
-    if needs_memory && instance.memory.is_full() {
+    if needs_memory && state.memory.is_full() {
         return Verdict::Refuse(CommandError::OUT_OF_MEMORY);
     }
     if session.subscriptions.is_some()
@@ -93,27 +93,27 @@ fn admit_now(
     {
         return Verdict::Refuse(refused_to_subscriber(command));
     }
-    if let Err(error) = check_state(instance, command, flags) {
+    if let Err(error) = check_state(state, command, flags) {
         return Verdict::Refuse(error);
     }
-    if instance.scripting.debugged.is_exclusive() {
-        return Verdict::Postpone;
+    if state.scripting.debugged.is_exclusive() {
+        return Verdict::Pause;
     }
     if session.mode == Mode::Monitor {
         return for_monitor(id, flags);
     }
-    if instance.pause.is_active() && instance.pause.holds(flags, instance.now_ms()) {
-        return Verdict::Postpone;
+    if state.pause.is_active() && state.pause.holds(flags, state.now_ms()) {
+        return Verdict::Pause;
     }
     if is_queuing && !flags.has(Flag::NotQueued) {
         return Verdict::Queue(id, flags);
     }
-    if instance.is_restricted
-        && instance
+    if state.is_restricted
+        && state
             .migrations
-            .holds(instance, session, command, flags, args)
+            .holds(state, session, command, flags, args)
     {
-        return Verdict::Postpone;
+        return Verdict::Pause;
     }
     Verdict::Run(id)
 }
@@ -139,9 +139,9 @@ fn for_monitor(id: CommandId, flags: FlagSet) -> Verdict {
 
 /// What a request may do: for a script that depends on the script, for EXEC on what is queued.
 #[cold]
-fn flags_of(instance: &Instance, session: &Session, command: &Command, args: Args<'_>) -> FlagSet {
+fn flags_of(state: &ServerState, session: &Session, command: &Command, args: Args<'_>) -> FlagSet {
     let flags = match command.spec.flags_of {
-        Some(flags_of) => flags_of(instance, args, command.flags),
+        Some(flags_of) => flags_of(state, args, command.flags),
         None => command.flags,
     };
     match &session.transaction {
@@ -171,23 +171,23 @@ fn check_shape(command: &Command, args: Args<'_>) -> Result<(), CommandError> {
 /// Whether a command that needs a permission of its own has it.
 #[inline]
 fn check_permission(
-    instance: &Instance,
+    state: &ServerState,
     session: &Session,
     command: &Command,
 ) -> Result<(), CommandError> {
     match command.flags.intersects(GUARDED) {
-        true => check_guarded(instance, session, command),
+        true => check_guarded(state, session, command),
         false => Ok(()),
     }
 }
 
 #[cold]
 fn check_guarded(
-    instance: &Instance,
+    state: &ServerState,
     session: &Session,
     command: &Command,
 ) -> Result<(), CommandError> {
-    let config = &instance.config;
+    let config = &state.config;
     let (permission, refusal) = match command.flags.has(Flag::Debug) {
         true => (
             config.enable_debug_command,
@@ -210,11 +210,11 @@ fn check_guarded(
 
 /// Whether the state of the server lets a command with these flags run: no script holds it up, and data are there and can be saved.
 #[inline]
-fn check_state(instance: &Instance, command: &Command, flags: FlagSet) -> Result<(), CommandError> {
-    if instance.is_restricted {
-        check_restrictions(instance, command, flags)?;
+fn check_state(state: &ServerState, command: &Command, flags: FlagSet) -> Result<(), CommandError> {
+    if state.is_restricted {
+        check_restrictions(state, command, flags)?;
     }
-    match instance.scripting.busy() {
+    match state.scripting.busy() {
         Some(kind) if !command.flags.has(Flag::AllowBusy) => Err(run::busy_error(kind)),
         _ => Ok(()),
     }
@@ -223,20 +223,20 @@ fn check_state(instance: &Instance, command: &Command, flags: FlagSet) -> Result
 /// What is refused while data are being loaded, or cannot be saved.
 #[cold]
 fn check_restrictions(
-    instance: &Instance,
+    state: &ServerState,
     command: &Command,
     flags: FlagSet,
 ) -> Result<(), CommandError> {
     let changes = flags.has(Flag::Write) || command.spec.name == "ping";
-    if changes && instance.refuses_writes_for_failed_save() {
+    if changes && state.refuses_writes_for_failed_save() {
         return Err(CommandError::fixed(SAVE_FAILED));
     }
-    if changes && let Some(reason) = instance.aof.denial() {
+    if changes && let Some(reason) = state.aof.denial() {
         return Err(CommandError::new(format!(
             "MISCONF Errors writing to the AOF file: {reason}"
         )));
     }
-    if instance.is_loading() && !command.flags.has(Flag::Loading) {
+    if state.is_loading() && !command.flags.has(Flag::Loading) {
         return Err(CommandError::fixed(
             "LOADING Redis is loading the dataset in memory",
         ));

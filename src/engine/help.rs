@@ -26,7 +26,7 @@ pub const fn subcommand(
 }
 
 fn help(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
-    let commands = &context.instance.commands;
+    let commands = &context.state.commands;
     let command = commands.get(context.command);
     let container = command.parent.map_or(command, |id| commands.get(id));
     let lines = lines(commands, container);
@@ -37,7 +37,7 @@ fn help(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
 /// Replies with a HELP text: a title made of the command's name, the lines, and HELP itself. A line
 /// is a subcommand's syntax, or, when it begins with four blanks, a part of its description.
 pub fn reply_help(context: &mut Context<'_>, lines: &[impl AsRef<str>]) {
-    let commands = &context.instance.commands;
+    let commands = &context.state.commands;
     let command = commands.get(context.command);
     let container = command.parent.map_or(command, |id| commands.get(id));
     let name = container.spec.name.to_ascii_uppercase();

@@ -1,17 +1,17 @@
 //! Keyspace events: what happens to keys, published for whoever listens.
 
 use crate::config::EventClass;
-use crate::engine::state::Instance;
+use crate::engine::state::ServerState;
 use crate::engine::pubsub::Payload;
 
 /// Publishes an event on the key's channel and on the event's own, as far as `notify-keyspace-events` asks for them.
-pub fn publish(instance: &mut Instance, event: &str, database: usize, key: &[u8]) {
-    let Instance {
+pub fn publish(state: &mut ServerState, event: &str, database: usize, key: &[u8]) {
+    let ServerState {
         config,
         pubsub,
         clients,
         ..
-    } = instance;
+    } = state;
     if pubsub.is_empty() {
         return;
     }

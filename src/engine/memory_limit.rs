@@ -15,7 +15,7 @@
 
 use crate::engine::propagation;
 use crate::engine::effects;
-use crate::engine::state::Instance;
+use crate::engine::state::ServerState;
 use crate::keyspace;
 use crate::resp::reply;
 use crate::base::sys::oom_score::OomScore;
@@ -97,7 +97,7 @@ fn turn_ns(tenacity: u32) -> u64 {
     }
 }
 
-impl Instance {
+impl ServerState {
     /// Takes the limit over from the settings.
     pub(crate) fn apply_memory_limit(&mut self) {
         let config = &self.config;

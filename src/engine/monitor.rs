@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use crate::resp::Args;
 use crate::command::spec::{Flag, FlagSet};
-use crate::engine::state::Instance;
+use crate::engine::state::ServerState;
 use crate::resp::Reply;
 use crate::engine::session::{ReplyMode, Session};
 use crate::text::quoting;
@@ -14,25 +14,25 @@ use crate::text::quoting;
 /// replies.
 #[cold]
 pub fn feed(
-    instance: &mut Instance,
+    state: &mut ServerState,
     session: &Session,
     reply: &mut Reply,
     args: Args<'_>,
     flags: FlagSet,
 ) {
-    if flags.has(Flag::SkipMonitor) || flags.has(Flag::Admin) || instance.is_secluded {
+    if flags.has(Flag::SkipMonitor) || flags.has(Flag::Admin) || state.is_sandboxed {
         return;
     }
-    let line = Bytes::from(line(instance, session, args, flags));
-    for token in instance.clients.monitors() {
+    let line = Bytes::from(line(state, session, args, flags));
+    for token in state.clients.monitors() {
         if token == session.token {
             reply.push_shared_chunk(&line);
-        } else if instance
+        } else if state
             .clients
             .get(token)
             .is_some_and(|monitor| monitor.reply_mode == ReplyMode::On)
         {
-            instance
+            state
                 .clients
                 .push(token, |monitor| monitor.reply.push_shared_chunk(&line));
         }
@@ -40,8 +40,8 @@ pub fn feed(
 }
 
 /// The line as it is sent: time, database, where the client comes from, and the quoted arguments.
-fn line(instance: &Instance, session: &Session, args: Args<'_>, flags: FlagSet) -> String {
-    let now_us = instance.clock.now_us();
+fn line(state: &ServerState, session: &Session, args: Args<'_>, flags: FlagSet) -> String {
+    let now_us = state.clock.now_us();
     let (seconds, micros) = (now_us / 1_000_000, now_us % 1_000_000);
     let address = &session.address;
     let peer = if address.unix {

@@ -25,7 +25,7 @@ const AHEAD: usize = 4;
 
 /// What a client can subscribe to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Topic {
+pub enum ChannelKind {
     Channel,
     Pattern,
     /// A channel of a shard: in a cluster its messages stay within the shard.
@@ -42,19 +42,19 @@ pub struct Subscriptions {
 
 impl Subscriptions {
     /// The names subscribed to, in order.
-    pub fn of(&self, topic: Topic) -> &BTreeSet<Rc<[u8]>> {
+    pub fn of(&self, topic: ChannelKind) -> &BTreeSet<Rc<[u8]>> {
         match topic {
-            Topic::Channel => &self.channels,
-            Topic::Pattern => &self.patterns,
-            Topic::ShardChannel => &self.shard_channels,
+            ChannelKind::Channel => &self.channels,
+            ChannelKind::Pattern => &self.patterns,
+            ChannelKind::ShardChannel => &self.shard_channels,
         }
     }
 
-    fn of_mut(&mut self, topic: Topic) -> &mut BTreeSet<Rc<[u8]>> {
+    fn of_mut(&mut self, topic: ChannelKind) -> &mut BTreeSet<Rc<[u8]>> {
         match topic {
-            Topic::Channel => &mut self.channels,
-            Topic::Pattern => &mut self.patterns,
-            Topic::ShardChannel => &mut self.shard_channels,
+            ChannelKind::Channel => &mut self.channels,
+            ChannelKind::Pattern => &mut self.patterns,
+            ChannelKind::ShardChannel => &mut self.shard_channels,
         }
     }
 
@@ -63,10 +63,10 @@ impl Subscriptions {
     }
 
     /// The number that replies about this kind of subscription tell: channels and patterns count together.
-    pub fn count(&self, topic: Topic) -> usize {
+    pub fn count(&self, topic: ChannelKind) -> usize {
         match topic {
-            Topic::Channel | Topic::Pattern => self.channels.len() + self.patterns.len(),
-            Topic::ShardChannel => self.shard_channels.len(),
+            ChannelKind::Channel | ChannelKind::Pattern => self.channels.len() + self.patterns.len(),
+            ChannelKind::ShardChannel => self.shard_channels.len(),
         }
     }
 
@@ -182,24 +182,24 @@ pub struct PubSub {
 }
 
 impl PubSub {
-    fn topics(&self, topic: Topic) -> &Topics {
+    fn topics(&self, topic: ChannelKind) -> &Topics {
         match topic {
-            Topic::Channel => &self.channels,
-            Topic::Pattern => &self.patterns,
-            Topic::ShardChannel => &self.shard_channels,
+            ChannelKind::Channel => &self.channels,
+            ChannelKind::Pattern => &self.patterns,
+            ChannelKind::ShardChannel => &self.shard_channels,
         }
     }
 
-    fn topics_mut(&mut self, topic: Topic) -> &mut Topics {
+    fn topics_mut(&mut self, topic: ChannelKind) -> &mut Topics {
         match topic {
-            Topic::Channel => &mut self.channels,
-            Topic::Pattern => &mut self.patterns,
-            Topic::ShardChannel => &mut self.shard_channels,
+            ChannelKind::Channel => &mut self.channels,
+            ChannelKind::Pattern => &mut self.patterns,
+            ChannelKind::ShardChannel => &mut self.shard_channels,
         }
     }
 
     /// Has a client listen to something; nothing happens if it does already. O(log its subscriptions).
-    pub fn subscribe(&mut self, session: &mut Session, topic: Topic, name: &[u8]) {
+    pub fn subscribe(&mut self, session: &mut Session, topic: ChannelKind, name: &[u8]) {
         if session.subscriptions.is_none() {
             self.clients += 1;
         }
@@ -211,7 +211,7 @@ impl PubSub {
             Some((name, _)) => (name.clone(), false),
             None => (Rc::from(name), true),
         };
-        if is_new && topic == Topic::Pattern {
+        if is_new && topic == ChannelKind::Pattern {
             self.heads.add(&name);
         }
         let members = self.topics_mut(topic).entry(name.clone()).or_default();
@@ -220,7 +220,7 @@ impl PubSub {
     }
 
     /// Has a client listen to something no longer. O(log its subscriptions).
-    pub fn unsubscribe(&mut self, session: &mut Session, topic: Topic, name: &[u8]) {
+    pub fn unsubscribe(&mut self, session: &mut Session, topic: ChannelKind, name: &[u8]) {
         let Some(subscriptions) = &mut session.subscriptions else {
             return;
         };
@@ -234,7 +234,7 @@ impl PubSub {
         self.leave(session.token, topic, name);
     }
 
-    fn leave(&mut self, token: Token, topic: Topic, name: &[u8]) {
+    fn leave(&mut self, token: Token, topic: ChannelKind, name: &[u8]) {
         let topics = self.topics_mut(topic);
         let Some(members) = topics.get_mut(name) else {
             return;
@@ -242,7 +242,7 @@ impl PubSub {
         members.remove(token);
         if members.list.is_empty() {
             topics.remove(name);
-            if topic == Topic::Pattern {
+            if topic == ChannelKind::Pattern {
                 self.heads.remove(name);
             }
         }
@@ -254,7 +254,7 @@ impl PubSub {
             return;
         };
         self.clients -= 1;
-        for topic in [Topic::Channel, Topic::Pattern, Topic::ShardChannel] {
+        for topic in [ChannelKind::Channel, ChannelKind::Pattern, ChannelKind::ShardChannel] {
             for name in subscriptions.of(topic) {
                 self.leave(session.token, topic, name);
             }
@@ -267,7 +267,7 @@ impl PubSub {
     }
 
     /// Number of channels or patterns that somebody listens to.
-    pub fn len(&self, topic: Topic) -> usize {
+    pub fn len(&self, topic: ChannelKind) -> usize {
         self.topics(topic).len()
     }
 
@@ -277,7 +277,7 @@ impl PubSub {
     }
 
     /// Number of clients that listen to this very channel or pattern.
-    pub fn listeners(&self, topic: Topic, name: &[u8]) -> usize {
+    pub fn listeners(&self, topic: ChannelKind, name: &[u8]) -> usize {
         let members = self.topics(topic).get(name);
         members.map_or(0, |members| members.list.len())
     }
@@ -285,7 +285,7 @@ impl PubSub {
     /// The channels that somebody listens to, those that match a pattern if there is one. In no particular order.
     pub fn names<'a>(
         &'a self,
-        topic: Topic,
+        topic: ChannelKind,
         pattern: Option<&'a [u8]>,
     ) -> impl Iterator<Item = &'a [u8]> {
         let names = self.topics(topic).keys().map(|name| &**name);

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use crate::acl::User;
-use crate::engine::blocking::Waiting;
+use crate::engine::blocking::BlockedState;
 use crate::command::registry::CommandId;
 use crate::net::address::Address;
 use crate::engine::pubsub::Subscriptions;
@@ -63,7 +63,7 @@ pub enum Debugging {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Blocked {
     /// CLIENT PAUSE holds its next command back.
-    Postponed,
+    Paused,
     /// SHUTDOWN waits for what must be done first.
     Shutdown,
     /// Its command waits for a key.
@@ -155,11 +155,11 @@ pub struct Session {
     pub close: Close,
     pub blocked: Option<Blocked>,
     /// The request that waits for a key; while it runs again, the one that did.
-    pub waiting: Option<Box<Waiting>>,
+    pub waiting: Option<Box<BlockedState>>,
     /// Whether no command may wait: it is one of several that run as a unit.
     pub deny_blocking: bool,
     /// Whether what it sends was decided elsewhere and is carried out as it stands: it replays the append-only file.
-    pub is_obeyed: bool,
+    pub from_primary: bool,
     /// What it has queued since MULTI.
     pub transaction: Option<Box<Transaction>>,
     /// What it had queued, while EXEC runs it.
@@ -192,7 +192,7 @@ pub struct Session {
     /// How much of them may not leave yet, and until when.
     pub hold: Hold,
     /// Whether they may tell of what cannot be written at present.
-    pub sees_unwritten: bool,
+    pub sees_unflushed: bool,
     /// Offset of the append-only file behind the last of its commands that was passed on.
     pub write_offset: u64,
     /// Whether the loop knows that there is something to send.
@@ -238,7 +238,7 @@ impl Session {
             waiting: None,
             deny_blocking: false,
             executing: None,
-            is_obeyed: false,
+            from_primary: false,
             transaction: None,
             watcher: None,
             subscriptions: None,
@@ -257,7 +257,7 @@ impl Session {
             counted_evictable: false,
             reply_peak_bytes: 0,
             hold: Hold::default(),
-            sees_unwritten: false,
+            sees_unflushed: false,
             write_offset: 0,
             flush_queued: false,
             soft_limit_since_ms: 0,

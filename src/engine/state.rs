@@ -9,7 +9,7 @@ use crate::acl::{AclLog, PasswordSource, User, Users};
 use crate::engine::enforcement;
 use crate::storage::aof::append_only::AppendOnly;
 use crate::drive::aof::load::Replay;
-use crate::engine::blocking::{Blocking, Waiting};
+use crate::engine::blocking::{Blocking, BlockedState};
 use crate::engine::wake;
 use crate::engine::clients::Clients;
 use crate::collections::hash::HashSeed;
@@ -32,19 +32,19 @@ use crate::net::address::Address;
 use crate::net::listener::Listeners;
 use crate::storage::values::Serialization;
 use crate::engine::pubsub::PubSub;
-use crate::drive::save::loading::{Loading, LoadingFigures};
+use crate::drive::save::loading::{Loading, LoadingStats};
 use crate::drive::save::Saving;
 use crate::scripting::Scripting;
 use crate::drive::script::debugger;
 use crate::base::clock::Clock;
-use crate::observe::loop_stats::LoopFigures;
+use crate::observe::loop_stats::LoopStats;
 use crate::engine::session::{ClientKind, Close, Mode, Session, Token};
 use crate::base::sys::oom_score::Adjustment;
 use crate::engine::tracking::Tracking;
 use crate::engine::transactions::Transactions;
 
 /// The state of the server.
-pub struct Instance {
+pub struct ServerState {
     pub commands: Registry,
     pub keyspace: Keyspace,
     pub config: Config,
@@ -84,7 +84,7 @@ pub struct Instance {
     /// How deep the present command is nested in others, whose end those wait for who must hear of its changes.
     pub nesting: u32,
     /// Whether nobody is to hear of what runs now: its changes will be forgotten.
-    pub is_secluded: bool,
+    pub is_sandboxed: bool,
     /// What the loop is asked to do once the present command is over.
     pub requests: Vec<LoopRequest>,
     /// The stopwatch's counter at the end of the last command of a batch, or at its start.
@@ -97,7 +97,7 @@ pub struct Instance {
     /// 40 hexadecimal digits, another for every start.
     pub run_id: String,
     pub started_ms: i64,
-    pub loop_figures: LoopFigures,
+    pub loop_stats: LoopStats,
     pub metrics: Metrics,
     /// What clients connect to; none when driven in-process.
     pub listeners: Option<Listeners>,
@@ -136,7 +136,7 @@ pub enum LoopRequest {
     /// SHUTDOWN ABORT: the next signal is a fresh request.
     ForgetShutdown,
     /// CLIENT UNPAUSE, or the end of a pause.
-    ServePostponed,
+    ServePaused,
     /// The process title is to be shown anew.
     ShowTitle,
 }
@@ -221,15 +221,15 @@ fn seeded_keyspace(config: &Config, random: &mut fastrand::Rng) -> Keyspace {
     keyspace
 }
 
-impl Instance {
+impl ServerState {
     /// A server with these settings, without clients. Everything random follows from the seed.
-    pub fn new(config: Config, clock: Clock, seed: u64) -> Instance {
+    pub fn new(config: Config, clock: Clock, seed: u64) -> ServerState {
         let mut random = fastrand::Rng::with_seed(seed);
         let commands = Registry::new(commands::FAMILIES);
         let keyspace = seeded_keyspace(&config, &mut random);
         let secret = std::array::from_fn(|_| random.u8(..));
         let users = first_users(&commands, &config);
-        let mut instance = Instance {
+        let mut state = ServerState {
             command_stats: CommandStats::new(commands.len()),
             commands,
             keyspace,
@@ -264,12 +264,12 @@ impl Instance {
             tracking: Tracking::default(),
             scripting: Scripting::new(),
             nesting: 0,
-            is_secluded: false,
+            is_sandboxed: false,
             requests: Vec::new(),
             lap_started: 0,
             slow_ticks: u64::MAX,
             was_slow: false,
-            loop_figures: LoopFigures::default(),
+            loop_stats: LoopStats::default(),
             metrics: Metrics::default(),
             listeners: None,
             config_file: None,
@@ -284,11 +284,11 @@ impl Instance {
             list_large_bytes: None,
             output_limited: false,
         };
-        instance.startup_memory_bytes = instance.used_memory();
-        instance.refresh_clock();
-        instance.saving.figures.last_save_seconds = instance.started_ms / 1000;
-        instance.apply_config();
-        instance
+        state.startup_memory_bytes = state.used_memory();
+        state.refresh_clock();
+        state.saving.stats.last_save_seconds = state.started_ms / 1000;
+        state.apply_config();
+        state
     }
 
     /// Reads the clock and tells the keyspace.
@@ -359,11 +359,11 @@ impl Instance {
     }
 
     /// How far loading has come.
-    pub fn loading_figures(&self) -> Option<LoadingFigures> {
+    pub fn loading_figures(&self) -> Option<LoadingStats> {
         let now_ms = self.now_ms();
         match (&self.loading, &self.replay) {
-            (Some(loading), _) => Some(loading.figures(now_ms)),
-            (_, Some(replay)) => Some(replay.figures(now_ms)),
+            (Some(loading), _) => Some(loading.stats(now_ms)),
+            (_, Some(replay)) => Some(replay.stats(now_ms)),
             (None, None) => None,
         }
     }
@@ -493,7 +493,7 @@ impl Instance {
     }
 
     /// A client no longer waits for keys; gives what it waited with, if it did.
-    pub fn stop_waiting(&mut self, session: &mut Session) -> Option<Box<Waiting>> {
+    pub fn stop_waiting(&mut self, session: &mut Session) -> Option<Box<BlockedState>> {
         let waiting = self.blocking.remove(&mut self.keyspace.changes, session)?;
         session.blocked = None;
         Some(waiting)
@@ -504,21 +504,21 @@ impl Instance {
     pub fn has_effects(&self) -> bool {
         !self.keyspace.changes.is_empty()
             || self.blocking.has_ready()
-            || self.clients.has_overfull()
+            || self.clients.has_over_output_limit()
     }
 
     /// Serves the clients that a pause has held back; gives those whose requests were not even begun.
     pub fn end_pause(&mut self) -> Vec<Token> {
         wake::serve_all(self);
-        let mut postponed = self.clients.take_postponed();
-        postponed.retain(|token| match self.clients.get_mut(*token) {
+        let mut paused = self.clients.take_paused();
+        paused.retain(|token| match self.clients.get_mut(*token) {
             Some(session) => {
                 session.blocked = None;
                 true
             }
             None => false,
         });
-        postponed
+        paused
     }
 
     /// Begins CLIENT PAUSE. One that is on already is at most made longer and stricter.
@@ -533,7 +533,7 @@ impl Instance {
     pub fn unpause(&mut self) {
         self.pause = Pause::default();
         self.keyspace.hold_expired = false;
-        self.requests.push(LoopRequest::ServePostponed);
+        self.requests.push(LoopRequest::ServePaused);
     }
 
     /// Whether nothing may change behind the clients' backs: a pause is on, a script is suspended or debugged
@@ -605,9 +605,9 @@ impl Instance {
     }
 
     /// Closes the clients whose replies have grown beyond the limit by what they were told.
-    pub fn close_overfull(&mut self) {
-        for token in self.clients.take_overfull() {
-            let Some(mut session) = self.clients.lend(token) else {
+    pub fn close_over_output_limit(&mut self) {
+        for token in self.clients.take_over_output_limit() {
+            let Some(mut session) = self.clients.checkout(token) else {
                 continue;
             };
             let pending_bytes = session.reply.len();
@@ -617,7 +617,7 @@ impl Instance {
                 session.reply.clear();
                 self.clients.queue_close(token);
             }
-            self.clients.restore(session);
+            self.clients.checkin(session);
         }
     }
 
@@ -678,7 +678,7 @@ impl Instance {
             resident_bytes: self.stats.resident_bytes,
             ..Stats::default()
         };
-        self.loop_figures = LoopFigures::default();
+        self.loop_stats = LoopStats::default();
         self.memory.reset_stats();
         self.keyspace.reset_stats();
         self.command_stats.reset();
@@ -701,7 +701,7 @@ impl Instance {
 
 /// The default user alone.
 fn first_users(commands: &Registry, config: &Config) -> Users {
-    let mut users = Users::new(enforcement::rulebook_of(commands, config));
+    let mut users = Users::new(enforcement::acl_context_of(commands, config));
     users.set_default_password(&config.requirepass);
     users
 }

@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ahash::{AHashMap, AHashSet, RandomState};
 
 use crate::engine::clients::Clients;
-use crate::engine::state::Instance;
+use crate::engine::state::ServerState;
 use crate::resp::{Protocol, Reply};
 use crate::engine::session::Token;
 
@@ -441,10 +441,10 @@ fn write_head(reply: &mut Reply) {
 }
 
 /// Tells those who broadcast by prefixes which keys have changed since they were told last.
-pub fn broadcast(instance: &mut Instance) {
-    let Instance {
+pub fn broadcast(state: &mut ServerState) {
+    let ServerState {
         tracking, clients, ..
-    } = instance;
+    } = state;
     for prefix in std::mem::take(&mut tracking.to_broadcast) {
         let Some(entry) = tracking.prefixes.get_mut(&prefix) else {
             continue;

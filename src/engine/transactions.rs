@@ -20,7 +20,7 @@ use crate::acl::User;
 use crate::command::spec::FlagSet;
 use crate::resp::Args;
 use crate::command::registry::{Command, CommandId};
-use crate::keyspace::{Changes, InterestId, Keyspace};
+use crate::keyspace::{Changes, ObservedKeyId, Keyspace};
 use crate::resp::Reply;
 use crate::resp::RequestQueue;
 use crate::engine::session::Session;
@@ -71,7 +71,7 @@ impl Transaction {
     }
 
     /// A command was refused: the transaction will not run.
-    pub fn doom(&mut self) {
+    pub fn mark_dirty_exec(&mut self) {
         self.is_doomed = true;
     }
 
@@ -198,7 +198,7 @@ struct Watcher {
     /// Whether one of the keys has changed. They are watched no longer then.
     is_touched: bool,
     /// By key, the place among its watches.
-    keys: AHashMap<InterestId, u32>,
+    keys: AHashMap<ObservedKeyId, u32>,
 }
 
 /// Who watches which keys. A session holds its watcher's number.
@@ -262,13 +262,13 @@ impl Watches {
 
     /// Whether somebody watches this key.
     #[inline]
-    pub fn is_watched(&self, id: InterestId) -> bool {
+    pub fn is_watched(&self, id: ObservedKeyId) -> bool {
         let watches = self.keys.get(id.index());
         watches.is_some_and(|watches| !watches.is_empty())
     }
 
     /// A key was changed; this is there now. O(its watchers, and their keys).
-    pub fn touch(&mut self, changes: &mut Changes, id: InterestId, now: Found) {
+    pub fn touch(&mut self, changes: &mut Changes, id: ObservedKeyId, now: Found) {
         let mut touched = Vec::new();
         for watch in self.keys.get_mut(id.index()).into_iter().flatten() {
             match (watch.found, now) {
@@ -301,7 +301,7 @@ impl Watches {
         let keys = &self.watchers[number as usize].keys;
         keys.iter().any(|(id, place)| {
             let watch = &self.keys[id.index()][*place as usize];
-            let key = keyspace.changes.interest().key(*id);
+            let key = keyspace.changes.observed_keys().key(*id);
             watch.found != Found::Expired
                 && key.is_some_and(|(database, key)| {
                     Found::at(keyspace, database, &key) == Found::Expired

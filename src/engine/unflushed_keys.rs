@@ -8,21 +8,21 @@ use ahash::AHashSet;
 use crate::command::keys;
 use crate::command::spec::{Category, Flag, FlagSet, KeyFlag};
 use crate::command::registry::{Command, CommandId};
-use crate::engine::state::Instance;
+use crate::engine::state::ServerState;
 use crate::storage::aof::{AppendedReader, Found};
 use crate::resp::Args;
 use crate::engine::session::Session;
 
 /// Keys that were changed, and whether it can be any. Databases are not told apart.
 #[derive(Default)]
-pub(crate) struct Unwritten {
+pub(crate) struct UnflushedKeys {
     keys: AHashSet<Vec<u8>>,
     has_any: bool,
     /// Bytes that were gathered and are looked at.
     seen: usize,
 }
 
-impl Unwritten {
+impl UnflushedKeys {
     fn note(&mut self, command: &Command, args: Args<'_>) {
         let named = keys::keys_of(command, args);
         for key in &named {
@@ -58,18 +58,18 @@ fn is_of(command: &Command, category: Category) -> bool {
     command.categories & 1 << category as u32 != 0
 }
 
-impl Instance {
+impl ServerState {
     /// Looks at what was gathered and cannot be written. O(bytes of that that are new).
     #[cold]
-    pub fn note_unwritten(&mut self) {
+    pub fn note_unflushed(&mut self) {
         if self.aof.failure.is_none() {
-            self.aof.unwritten = None;
+            self.aof.unflushed = None;
             return;
         }
-        let mut unwritten = self.aof.unwritten.take().unwrap_or_default();
+        let mut unflushed = self.aof.unflushed.take().unwrap_or_default();
         let bytes = self.aof.feeder.bytes();
         let mut reader = AppendedReader::default();
-        reader.feed(bytes.get(unwritten.seen..).unwrap_or_default());
+        reader.feed(bytes.get(unflushed.seen..).unwrap_or_default());
         // INVARIANT: whole commands were gathered.
         while let Ok(found) = reader.advance() {
             match found {
@@ -79,19 +79,19 @@ impl Instance {
                     let words: Vec<&[u8]> = reader.arguments().collect();
                     let args = Args::from_slices(&words);
                     if let Some(command) = self.commands.resolve(args.at(0), args.get(1)) {
-                        unwritten.note(command, args);
+                        unflushed.note(command, args);
                     }
                 }
             }
         }
-        unwritten.seen = bytes.len();
-        self.aof.unwritten = Some(unwritten);
+        unflushed.seen = bytes.len();
+        self.aof.unflushed = Some(unflushed);
     }
 
     /// Whether something was changed and cannot be written at present.
     #[inline]
-    pub fn has_unwritten(&self) -> bool {
-        self.aof.unwritten.is_some()
+    pub fn has_unflushed(&self) -> bool {
+        self.aof.unflushed.is_some()
     }
 
     /// A client makes a request: if the reply may tell of what cannot be written it is to wait for that.
@@ -102,13 +102,13 @@ impl Instance {
         args: Args<'_>,
         resolved: Option<CommandId>,
     ) {
-        let (Some(unwritten), Some(command)) = (&self.aof.unwritten, resolved) else {
+        let (Some(unflushed), Some(command)) = (&self.aof.unflushed, resolved) else {
             return;
         };
         let command = self.commands.get(command);
         let is_queued = session.transaction.is_some() && !command.flags.has(Flag::RunsQueue);
-        if !is_queued && unwritten.shows_in(command, args) {
-            session.sees_unwritten = true;
+        if !is_queued && unflushed.shows_in(command, args) {
+            session.sees_unflushed = true;
         }
     }
 }

@@ -2,9 +2,9 @@
 
 use crate::collections::hash::HashSeed;
 use crate::collections::ordered;
-use crate::collections::table::{Pinned, Reclaim, Slot, Table};
+use crate::collections::table::{Pinned, LazyFree, Slot, Table};
 
-use crate::types::hash::{Due, DueFields};
+use crate::types::hash::{FieldExpiry, DueFields};
 
 use super::record::{NewValue, Record, VolatileReference};
 
@@ -89,7 +89,7 @@ impl Database {
     }
 
     /// The hash whose next field expires first.
-    pub fn first_fields_due(&self) -> Option<Due> {
+    pub fn first_fields_due(&self) -> Option<FieldExpiry> {
         self.fields_due.first()
     }
 
@@ -101,10 +101,10 @@ impl Database {
         after_ms: Option<i64>,
     ) {
         if let Some(time_ms) = before_ms {
-            self.fields_due.remove(Due { time_ms, hash });
+            self.fields_due.remove(FieldExpiry { time_ms, hash });
         }
         if let Some(time_ms) = after_ms {
-            self.fields_due.insert(Due { time_ms, hash });
+            self.fields_due.insert(FieldExpiry { time_ms, hash });
         }
     }
 
@@ -112,7 +112,7 @@ impl Database {
     #[inline]
     fn forget_fields(fields_due: &mut DueFields, hash: u64, record: &Record) {
         if let Some(time_ms) = record.next_field_expiry_ms() {
-            fields_due.remove(Due { time_ms, hash });
+            fields_due.remove(FieldExpiry { time_ms, hash });
         }
     }
 
@@ -196,7 +196,7 @@ impl Database {
                 if after_ms.is_some() {
                     self.volatile.insert(hash, new.volatile_reference());
                 }
-                record.leave();
+                record.mark_snapshot_only();
                 *record = new;
             }
         }
@@ -205,20 +205,20 @@ impl Database {
 
     /// Adds a record whose key is not there yet. O(1).
     pub fn insert(&mut self, hash: u64, record: Record) {
-        record.enter();
+        record.mark_live();
         if record.expiry_ms().is_some() {
             self.volatile.insert(hash, record.volatile_reference());
         }
         if let Some(time_ms) = record.next_field_expiry_ms() {
-            self.fields_due.insert(Due { time_ms, hash });
+            self.fields_due.insert(FieldExpiry { time_ms, hash });
         }
         self.records.insert(hash, record);
     }
 
     /// Says how many keys there will be, and how many that expire; 0: nothing is known. O(1).
-    pub fn foresee(&mut self, keys: usize, volatile: usize) {
-        self.records.foresee(keys);
-        self.volatile.foresee(volatile);
+    pub fn presize(&mut self, keys: usize, volatile: usize) {
+        self.records.presize(keys);
+        self.volatile.presize(volatile);
     }
 
     /// Adds a record if its key is not there yet; if it is, gives it back. O(1).
@@ -233,7 +233,7 @@ impl Database {
             self.volatile.insert(hash, reference);
         }
         if let Some(time_ms) = next_field_ms {
-            self.fields_due.insert(Due { time_ms, hash });
+            self.fields_due.insert(FieldExpiry { time_ms, hash });
         }
         Ok(())
     }
@@ -255,7 +255,7 @@ impl Database {
     /// Takes a record that is no longer in the table out of the indexes.
     #[inline]
     fn forget(&mut self, hash: u64, record: &Record) {
-        record.leave();
+        record.mark_snapshot_only();
         if record.expiry_ms().is_some() {
             // The index refers to the record, which must not go before this.
             self.volatile.remove(hash, record.key());
@@ -314,7 +314,7 @@ impl Database {
     }
 
     /// Takes everything out at once; the parts are freed by the caller in slices. O(1).
-    pub fn take(&mut self) -> (Reclaim<Record>, Reclaim<VolatileReference>) {
+    pub fn take(&mut self) -> (LazyFree<Record>, LazyFree<VolatileReference>) {
         self.expiry_cursor = 0;
         self.eviction_cursor = 0;
         self.average_ttl_ms = 0;
@@ -323,7 +323,7 @@ impl Database {
     }
 
     /// Empties the index of the hashes with fields that expire; the parts are freed by the caller in slices. O(1).
-    pub fn take_fields_due(&mut self) -> ordered::Reclaim<Due> {
+    pub fn take_fields_due(&mut self) -> ordered::LazyFree<FieldExpiry> {
         self.fields_due.take()
     }
 

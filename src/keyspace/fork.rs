@@ -5,7 +5,7 @@
 use super::{Change, Database, Keyspace, KeyspaceStats, Propagation, discard_all};
 
 /// A copy of the databases while the original is in use, the original while the copy is.
-pub struct Branch {
+pub struct KeyspaceFork {
     databases: Vec<Database>,
     log: Vec<Change>,
     total: u64,
@@ -16,8 +16,8 @@ pub struct Branch {
 
 impl Keyspace {
     /// A copy of the databases as they are.
-    pub fn branch(&self) -> Branch {
-        Branch {
+    pub fn fork(&self) -> KeyspaceFork {
+        KeyspaceFork {
             databases: self.databases.iter().map(Database::fork).collect(),
             log: Vec::new(),
             total: 0,
@@ -27,31 +27,31 @@ impl Keyspace {
     }
 
     /// Has the copy be what all work on, until `leave_branch`.
-    pub fn enter_branch(&mut self, branch: &mut Branch) {
-        std::mem::swap(&mut self.databases, &mut branch.databases);
-        (branch.log, branch.total) = self.changes.set_aside();
-        branch.propagation = std::mem::take(&mut self.changes.propagation);
-        branch.stats = self.stats;
+    pub fn enter_branch(&mut self, fork: &mut KeyspaceFork) {
+        std::mem::swap(&mut self.databases, &mut fork.databases);
+        (fork.log, fork.total) = self.changes.set_aside();
+        fork.propagation = std::mem::take(&mut self.changes.propagation);
+        fork.stats = self.stats;
     }
 
     /// Back to the original, which knows nothing of what was done meanwhile.
-    pub fn leave_branch(&mut self, branch: &mut Branch) {
-        std::mem::swap(&mut self.databases, &mut branch.databases);
-        let log = std::mem::take(&mut branch.log);
-        self.changes.restore(log, branch.total);
-        self.changes.propagation = std::mem::take(&mut branch.propagation);
-        self.stats = branch.stats;
+    pub fn leave_branch(&mut self, fork: &mut KeyspaceFork) {
+        std::mem::swap(&mut self.databases, &mut fork.databases);
+        let log = std::mem::take(&mut fork.log);
+        self.changes.restore(log, fork.total);
+        self.changes.propagation = std::mem::take(&mut fork.propagation);
+        self.stats = fork.stats;
     }
 
     /// Has the copy take the place of the databases, which are forgotten.
-    pub fn go_back_to(&mut self, mut branch: Branch) {
-        std::mem::swap(&mut self.databases, &mut branch.databases);
-        self.drop_branch(branch);
+    pub fn go_back_to(&mut self, mut fork: KeyspaceFork) {
+        std::mem::swap(&mut self.databases, &mut fork.databases);
+        self.drop_branch(fork);
     }
 
     /// Forgets a copy; its memory is given back by a job.
-    pub fn drop_branch(&mut self, branch: Branch) {
-        for mut database in branch.databases {
+    pub fn drop_branch(&mut self, fork: KeyspaceFork) {
+        for mut database in fork.databases {
             if !database.is_empty() {
                 discard_all(&mut self.garbage, &mut database);
             }
@@ -95,11 +95,11 @@ mod tests {
         }
         keyspace.changes.set_event_classes(u16::MAX);
         let total = keyspace.changes.total();
-        let mut branch = keyspace.branch();
+        let mut fork = keyspace.fork();
         keyspace
             .changes
             .notify(EventClass::Generic, "kept", 0, b"key");
-        keyspace.enter_branch(&mut branch);
+        keyspace.enter_branch(&mut fork);
         for number in 0..KEYS {
             match number % 4 {
                 0 => set(&mut keyspace, number, 2, Expiry::Clear),
@@ -108,13 +108,13 @@ mod tests {
                 _ => {}
             }
         }
-        keyspace.leave_branch(&mut branch);
+        keyspace.leave_branch(&mut fork);
         assert_eq!(keyspace.changes.total(), total);
         assert_eq!(keyspace.changes.take().len(), 1);
         for number in (0..KEYS).filter(|number| number % 3 == 0) {
             keyspace.remove(0, format!("key:{number}").as_bytes());
         }
-        keyspace.enter_branch(&mut branch);
+        keyspace.enter_branch(&mut fork);
         for number in 0..KEYS {
             let expected = match number % 4 {
                 0 => Some((2, None)),
@@ -128,8 +128,8 @@ mod tests {
         while keyspace.expire_cycle(1, || false) {}
         assert_eq!(keyspace.database(0).volatile_len(), 0);
         keyspace.now_ms = 0;
-        keyspace.leave_branch(&mut branch);
-        keyspace.drop_branch(branch);
+        keyspace.leave_branch(&mut fork);
+        keyspace.drop_branch(fork);
         while keyspace.reclaim_step(100) {}
         for number in 0..KEYS {
             let expiry_ms = (number % 2 == 0).then_some(1000);

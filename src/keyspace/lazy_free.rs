@@ -20,7 +20,7 @@ const STEP_BYTES: usize = 1 << 20;
 /// Collections with fewer elements are freed on the spot.
 const GIANT_ELEMENTS: usize = 256;
 
-enum Condemned {
+enum LazyFreeValue {
     String {
         /// Emptied: only its room is left.
         room: Vec<u8>,
@@ -32,18 +32,18 @@ enum Condemned {
 
 thread_local! {
     /// Records are dropped in many places, and every one of them belongs to the loop's thread.
-    static QUEUE: RefCell<Vec<Condemned>> = const { RefCell::new(Vec::new()) };
+    static QUEUE: RefCell<Vec<LazyFreeValue>> = const { RefCell::new(Vec::new()) };
     /// Values freed in steps since the last `take_freed`.
     static FREED: Cell<u64> = const { Cell::new(0) };
 }
 
 /// Lets go of a string: at once, or in steps if it is large and nobody else holds it.
-pub fn dispose(string: Bytes) {
+pub fn free_lazily(string: Bytes) {
     if string.len() >= GIANT_BYTES && string.is_unique() {
         let mut room = Vec::from(string);
         room.clear();
         QUEUE.with_borrow_mut(|queue| {
-            queue.push(Condemned::String {
+            queue.push(LazyFreeValue::String {
                 room,
                 released_bytes: 0,
             })
@@ -52,9 +52,9 @@ pub fn dispose(string: Bytes) {
 }
 
 /// Lets go of a collection: at once, or in steps if it is large.
-pub fn dispose_object(object: Box<Object>) {
-    if object.burden() >= GIANT_ELEMENTS {
-        QUEUE.with_borrow_mut(|queue| queue.push(Condemned::Object(object)));
+pub fn free_object_lazily(object: Box<Object>) {
+    if object.free_effort() >= GIANT_ELEMENTS {
+        QUEUE.with_borrow_mut(|queue| queue.push(LazyFreeValue::Object(object)));
     }
 }
 
@@ -81,8 +81,8 @@ pub fn step(elements: usize) -> bool {
     QUEUE.with_borrow_mut(|queue| {
         let is_done = match queue.last_mut() {
             None => return false,
-            Some(Condemned::Object(object)) => !object.reclaim_step(elements),
-            Some(Condemned::String {
+            Some(LazyFreeValue::Object(object)) => !object.reclaim_step(elements),
+            Some(LazyFreeValue::String {
                 room,
                 released_bytes,
             }) => {
@@ -106,13 +106,13 @@ mod tests {
 
     #[test]
     fn a_giant_goes_in_steps_and_a_small_string_at_once() {
-        dispose(Bytes::from(vec![1; 100]));
+        free_lazily(Bytes::from(vec![1; 100]));
         assert!(is_empty());
         let shared = Bytes::from(vec![1; 2 * GIANT_BYTES]);
-        dispose(shared.clone());
+        free_lazily(shared.clone());
         assert!(is_empty(), "somebody still reads it");
         drop(shared);
-        dispose(Bytes::from(vec![1; 2 * GIANT_BYTES + 1]));
+        free_lazily(Bytes::from(vec![1; 2 * GIANT_BYTES + 1]));
         assert!(step(1) && step(1) && !step(1));
         assert!(is_empty());
     }

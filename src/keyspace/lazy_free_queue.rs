@@ -3,48 +3,48 @@
 use std::collections::VecDeque;
 
 use crate::collections::ordered;
-use crate::collections::table::Reclaim;
-use crate::types::hash::Due;
+use crate::collections::table::LazyFree;
+use crate::types::hash::FieldExpiry;
 
 use super::record::{Record, VolatileReference};
 
-enum Garbage {
-    FieldsDue(ordered::Reclaim<Due>),
-    Volatile(Reclaim<VolatileReference>),
+enum LazyFreeItem {
+    FieldsDue(ordered::LazyFree<FieldExpiry>),
+    Volatile(LazyFree<VolatileReference>),
     Records {
-        reclaim: Reclaim<Record>,
+        lazy_free: LazyFree<Record>,
         left: usize,
     },
 }
 
 /// What waits to be freed.
 #[derive(Default)]
-pub struct ReclaimQueue {
-    queue: VecDeque<Garbage>,
+pub struct LazyFreeQueue {
+    queue: VecDeque<LazyFreeItem>,
     pending: usize,
     freed: u64,
 }
 
-impl ReclaimQueue {
+impl LazyFreeQueue {
     /// Adds the parts of an emptied database of so many keys. The index goes first: it refers to
     /// the records.
     pub fn add(
         &mut self,
-        records: Reclaim<Record>,
-        volatile: Reclaim<VolatileReference>,
+        records: LazyFree<Record>,
+        volatile: LazyFree<VolatileReference>,
         keys: usize,
     ) {
         self.pending += keys;
-        self.queue.push_back(Garbage::Volatile(volatile));
-        self.queue.push_back(Garbage::Records {
-            reclaim: records,
+        self.queue.push_back(LazyFreeItem::Volatile(volatile));
+        self.queue.push_back(LazyFreeItem::Records {
+            lazy_free: records,
             left: keys,
         });
     }
 
     /// Adds the index of the hashes of an emptied database whose fields expire.
-    pub fn add_fields_due(&mut self, fields_due: ordered::Reclaim<Due>) {
-        self.queue.push_back(Garbage::FieldsDue(fields_due));
+    pub fn add_fields_due(&mut self, fields_due: ordered::LazyFree<FieldExpiry>) {
+        self.queue.push_back(LazyFreeItem::FieldsDue(fields_due));
     }
 
     /// Frees about so many elements; tells whether there is more.
@@ -53,10 +53,10 @@ impl ReclaimQueue {
             return false;
         };
         let more = match front {
-            Garbage::Volatile(reclaim) => reclaim.step(elements),
-            Garbage::FieldsDue(reclaim) => reclaim.step(elements),
-            Garbage::Records { reclaim, left } => {
-                let more = reclaim.step(elements);
+            LazyFreeItem::Volatile(lazy_free) => lazy_free.step(elements),
+            LazyFreeItem::FieldsDue(lazy_free) => lazy_free.step(elements),
+            LazyFreeItem::Records { lazy_free, left } => {
+                let more = lazy_free.step(elements);
                 let freed = if more { elements.min(*left) } else { *left };
                 *left -= freed;
                 self.pending -= freed;

@@ -23,12 +23,12 @@ mod value_mut;
 mod version;
 
 pub use access::AccessPolicy;
-pub use crate::keyspace::fork::Branch;
+pub use crate::keyspace::fork::KeyspaceFork;
 pub use changes::{Change, Changes, EventClass};
 pub use database::{Database, Expiry};
-pub use crate::keyspace::observed_keys::{Interest, InterestId};
+pub use crate::keyspace::observed_keys::{ObservedKeys, ObservedKeyId};
 pub use propagation::Propagation;
-pub use record::{NewValue, Record, Value, displaced_bytes, held_bytes};
+pub use record::{NewValue, Record, Value, cow_bytes, held_bytes};
 pub use text::Text;
 pub use value_mut::ValueMut;
 pub use version::Version;
@@ -36,7 +36,7 @@ pub use version::Version;
 use crate::collections::hash::HashSeed;
 use crate::types::object::Object;
 use database::{Before, Setting};
-use crate::keyspace::lazy_free_queue::ReclaimQueue;
+use crate::keyspace::lazy_free_queue::LazyFreeQueue;
 
 /// What the keyspace counts, for INFO.
 #[derive(Clone, Copy, Debug, Default)]
@@ -75,7 +75,7 @@ pub struct Keyspace {
     pub hold_expired: bool,
     pub expiry_stats: expiry::ExpiryStats,
     eviction: eviction::Eviction,
-    garbage: ReclaimQueue,
+    garbage: LazyFreeQueue,
 }
 
 impl Keyspace {
@@ -100,7 +100,7 @@ impl Keyspace {
             hold_expired: false,
             expiry_stats: expiry::ExpiryStats::default(),
             eviction: eviction::Eviction::default(),
-            garbage: ReclaimQueue::default(),
+            garbage: LazyFreeQueue::default(),
         }
     }
 
@@ -442,7 +442,7 @@ impl Keyspace {
 
     /// Lets go of a collection that was cut out of a value: at once, or in steps if it is large.
     pub fn discard(&mut self, object: Box<Object>) {
-        lazy_free::dispose_object(object);
+        lazy_free::free_object_lazily(object);
     }
 
     /// Whether anything waits to be freed.
@@ -477,7 +477,7 @@ impl Keyspace {
 }
 
 /// Lets go of all that a database holds; the memory is given back by a job.
-fn discard_all(garbage: &mut ReclaimQueue, database: &mut Database) {
+fn discard_all(garbage: &mut LazyFreeQueue, database: &mut Database) {
     let count = database.len();
     let (records, volatile) = database.take();
     garbage.add(records, volatile, count);

@@ -12,9 +12,9 @@ use super::Keyspace;
 
 /// A wanted key of one database. Good for as long as somebody holds it; used again afterwards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct InterestId(u32);
+pub struct ObservedKeyId(u32);
 
-impl InterestId {
+impl ObservedKeyId {
     /// The place in tables that run parallel to the wanted keys.
     pub fn index(self) -> usize {
         self.0 as usize
@@ -31,15 +31,15 @@ struct Entry {
 
 /// The wanted keys of all databases, each counted by its holders.
 #[derive(Default)]
-pub struct Interest {
+pub struct ObservedKeys {
     entries: Slab<Entry>,
     /// By key, for each database that had a wanted one.
-    databases: Vec<AHashMap<Rc<[u8]>, InterestId>>,
+    databases: Vec<AHashMap<Rc<[u8]>, ObservedKeyId>>,
 }
 
-impl Interest {
+impl ObservedKeys {
     /// Adds a holder to a key. O(1).
-    pub(crate) fn acquire(&mut self, database: usize, key: &[u8]) -> InterestId {
+    pub(crate) fn acquire(&mut self, database: usize, key: &[u8]) -> ObservedKeyId {
         if let Some(id) = self.find(database, key) {
             self.entries[id.index()].holders += 1;
             return id;
@@ -48,7 +48,7 @@ impl Interest {
             self.databases.resize_with(database + 1, AHashMap::default);
         }
         let key: Rc<[u8]> = key.into();
-        let id = InterestId(self.entries.insert(Entry {
+        let id = ObservedKeyId(self.entries.insert(Entry {
             database,
             key: key.clone(),
             holders: 1,
@@ -59,7 +59,7 @@ impl Interest {
     }
 
     /// Takes a holder away; the last one's going ends the interest. O(1).
-    pub(crate) fn release(&mut self, id: InterestId) {
+    pub(crate) fn release(&mut self, id: ObservedKeyId) {
         let entry = &mut self.entries[id.index()];
         entry.holders -= 1;
         if entry.holders == 0 {
@@ -69,27 +69,27 @@ impl Interest {
     }
 
     #[inline]
-    fn find(&self, database: usize, key: &[u8]) -> Option<InterestId> {
+    fn find(&self, database: usize, key: &[u8]) -> Option<ObservedKeyId> {
         self.databases.get(database)?.get(key).copied()
     }
 
     /// Whether a change of this key is to be noted now, and under which name: not if nobody wants it, nor twice.
     #[inline]
-    pub(crate) fn note(&mut self, database: usize, key: &[u8]) -> Option<InterestId> {
+    pub(crate) fn note(&mut self, database: usize, key: &[u8]) -> Option<ObservedKeyId> {
         let id = self.find(database, key)?;
         let was_noted = std::mem::replace(&mut self.entries[id.index()].is_noted, true);
         (!was_noted).then_some(id)
     }
 
     /// The log no longer tells of that key.
-    pub(crate) fn forget_note(&mut self, id: InterestId) {
+    pub(crate) fn forget_note(&mut self, id: ObservedKeyId) {
         if let Some(entry) = self.entries.get_mut(id.index()) {
             entry.is_noted = false;
         }
     }
 
     /// Which key that is, and of which database; none if nobody wants it any more.
-    pub fn key(&self, id: InterestId) -> Option<(usize, Rc<[u8]>)> {
+    pub fn key(&self, id: ObservedKeyId) -> Option<(usize, Rc<[u8]>)> {
         let entry = self.entries.get(id.index())?;
         Some((entry.database, entry.key.clone()))
     }
@@ -112,10 +112,10 @@ impl Interest {
 impl Keyspace {
     /// Tells of every wanted key of a database that exists in one of these: all of their keys change at once.
     pub(crate) fn touch_wanted(&mut self, database: usize, places: &[usize]) {
-        if self.changes.interest().is_empty() {
+        if self.changes.observed_keys().is_empty() {
             return;
         }
-        for key in self.changes.interest().keys_of(database) {
+        for key in self.changes.observed_keys().keys_of(database) {
             let hash = self.seed.hash(&key);
             let exists = |place: &usize| self.databases[*place].get(hash, &key).is_some();
             if places.iter().any(exists) {
@@ -131,21 +131,21 @@ mod tests {
 
     #[test]
     fn a_key_is_wanted_until_its_last_holder_goes() {
-        let mut interest = Interest::default();
-        let first = interest.acquire(3, b"key");
-        assert_eq!(interest.acquire(3, b"key"), first);
-        let other = interest.acquire(0, b"key");
+        let mut observed_keys = ObservedKeys::default();
+        let first = observed_keys.acquire(3, b"key");
+        assert_eq!(observed_keys.acquire(3, b"key"), first);
+        let other = observed_keys.acquire(0, b"key");
         assert_ne!(first, other);
-        interest.release(first);
-        assert_eq!(interest.note(3, b"key"), Some(first));
-        assert_eq!(interest.note(3, b"key"), None, "noted already");
-        interest.forget_note(first);
-        assert_eq!(interest.note(3, b"key"), Some(first));
-        interest.release(first);
-        assert_eq!(interest.note(3, b"key"), None);
-        assert_eq!(interest.key(first), None);
-        assert_eq!(interest.note(0, b"key"), Some(other));
-        interest.release(other);
-        assert!(interest.is_empty());
+        observed_keys.release(first);
+        assert_eq!(observed_keys.note(3, b"key"), Some(first));
+        assert_eq!(observed_keys.note(3, b"key"), None, "noted already");
+        observed_keys.forget_note(first);
+        assert_eq!(observed_keys.note(3, b"key"), Some(first));
+        observed_keys.release(first);
+        assert_eq!(observed_keys.note(3, b"key"), None);
+        assert_eq!(observed_keys.key(first), None);
+        assert_eq!(observed_keys.note(0, b"key"), Some(other));
+        observed_keys.release(other);
+        assert!(observed_keys.is_empty());
     }
 }

@@ -49,8 +49,8 @@ impl Keyspace {
 
     /// Says how many keys a database will have, and how many of them expire: room is made for them as they come. 0: nothing is
     /// known. O(1).
-    pub fn foresee(&mut self, database: usize, keys: usize, volatile: usize) {
-        self.databases[database].foresee(keys, volatile);
+    pub fn presize(&mut self, database: usize, keys: usize, volatile: usize) {
+        self.databases[database].presize(keys, volatile);
     }
 
     /// Adds a record that comes from a snapshot, unless its key is there already: then it is given back. Counts as no change. O(1).

@@ -49,7 +49,7 @@ pub struct Connection {
     /// Bytes received that could not be parsed or run yet.
     pub input: Vec<u8>,
     /// A request that was put off, to be run before the rest of the input.
-    pub postponed: Option<OwnedArgs>,
+    pub paused: Option<OwnedArgs>,
     /// The peer has closed its end or the socket broke: what comes is the last.
     pub hung_up: bool,
     /// On the loop's list of connections to serve without a readiness event.
@@ -57,7 +57,7 @@ pub struct Connection {
     /// There may be bytes in the socket: no short read was seen since the last event.
     pub readable: bool,
     /// Reading stands still until replies have been sent (backpressure).
-    pub throttled: bool,
+    pub output_blocked: bool,
 }
 
 impl Connection {
@@ -68,11 +68,11 @@ impl Connection {
             tls,
             parser: Parser::new(),
             input: Vec::new(),
-            postponed: None,
+            paused: None,
             hung_up: false,
             ready: false,
             readable: false,
-            throttled: false,
+            output_blocked: false,
         }
     }
 

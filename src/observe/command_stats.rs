@@ -15,7 +15,7 @@ const ERROR_KIND_BYTES_MAX: usize = 30;
 
 /// The figures of one command.
 #[derive(Default)]
-pub struct CommandFigures {
+pub struct CommandCounts {
     pub calls: u64,
     pub ticks: u64,
     pub failed_calls: u64,
@@ -26,54 +26,54 @@ pub struct CommandFigures {
 
 /// The figures of every command, by id.
 pub struct CommandStats {
-    figures: Vec<CommandFigures>,
+    stats: Vec<CommandCounts>,
 }
 
 impl CommandStats {
     /// Zeros for so many commands.
     pub fn new(commands: usize) -> CommandStats {
         CommandStats {
-            figures: (0..commands).map(|_| CommandFigures::default()).collect(),
+            stats: (0..commands).map(|_| CommandCounts::default()).collect(),
         }
     }
 
     /// The figures of a command.
-    pub fn get(&self, command: CommandId) -> &CommandFigures {
-        &self.figures[command.index()]
+    pub fn get(&self, command: CommandId) -> &CommandCounts {
+        &self.stats[command.index()]
     }
 
     /// Counts a call that took so many ticks.
     #[inline]
     pub fn record(&mut self, command: CommandId, ticks: u64, failed: bool, track_latency: bool) {
-        let figures = &mut self.figures[command.index()];
-        figures.calls += 1;
-        figures.ticks += ticks;
-        figures.failed_calls += u64::from(failed);
+        let stats = &mut self.stats[command.index()];
+        stats.calls += 1;
+        stats.ticks += ticks;
+        stats.failed_calls += u64::from(failed);
         if track_latency {
-            match &mut figures.latency {
+            match &mut stats.latency {
                 Some(histogram) => histogram.saturating_record(ticks),
-                None => figures.latency = new_histogram(ticks),
+                None => stats.latency = new_histogram(ticks),
             }
         }
     }
 
     /// Counts a call that was refused before it ran.
     pub fn record_rejected(&mut self, command: CommandId) {
-        self.figures[command.index()].rejected_calls += 1;
+        self.stats[command.index()].rejected_calls += 1;
     }
 
     /// Back to zero.
     pub fn reset(&mut self) {
-        self.figures
+        self.stats
             .iter_mut()
-            .for_each(|figures| *figures = CommandFigures::default());
+            .for_each(|stats| *stats = CommandCounts::default());
     }
 
     /// Drops every command's histogram.
     pub fn reset_latencies(&mut self) {
-        self.figures
+        self.stats
             .iter_mut()
-            .for_each(|figures| figures.latency = None);
+            .for_each(|stats| stats.latency = None);
     }
 }
 

@@ -6,7 +6,7 @@ pub enum Job {
     /// Take scripts further that are suspended or debugged.
     Script,
     /// Free what was thrown away.
-    Reclaim,
+    LazyFree,
     /// Make room at the memory limit.
     Evict,
     /// Remove keys that are due.
@@ -29,7 +29,7 @@ impl Job {
     /// All jobs, in the order of their turns.
     pub const ALL: [Job; 10] = [
         Job::Script,
-        Job::Reclaim,
+        Job::LazyFree,
         Job::Evict,
         Job::Expiry,
         Job::FieldExpiry,
@@ -44,7 +44,7 @@ impl Job {
     pub fn name(self) -> &'static str {
         match self {
             Job::Script => "script",
-            Job::Reclaim => "reclaim",
+            Job::LazyFree => "reclaim",
             Job::Evict => "evict",
             Job::Expiry => "expiry",
             Job::FieldExpiry => "field_expiry",
@@ -107,7 +107,7 @@ pub const TURN_CLASSES: usize = 40;
 
 /// Times are in ns; each is summed over all turns of the loop since the start.
 #[derive(Clone, Copy, Debug)]
-pub struct LoopFigures {
+pub struct LoopStats {
     /// Turns of the loop.
     pub turns: u64,
     /// Time within `poll`.
@@ -134,9 +134,9 @@ pub struct LoopFigures {
     pub recent: RecentRates,
 }
 
-impl Default for LoopFigures {
-    fn default() -> LoopFigures {
-        LoopFigures {
+impl Default for LoopStats {
+    fn default() -> LoopStats {
+        LoopStats {
             turns: 0,
             waiting_ns: 0,
             busy_ns: 0,
@@ -154,7 +154,7 @@ impl Default for LoopFigures {
     }
 }
 
-impl LoopFigures {
+impl LoopStats {
     /// Notes a turn: how long the poll before it waited, and how long each phase took, in ns.
     pub fn note_turn(&mut self, waited_ns: u64, phases_ns: [u64; Phase::ALL.len()], commands: u64) {
         let turn_ns: u64 = phases_ns.iter().sum();
@@ -173,10 +173,10 @@ impl LoopFigures {
     /// Notes one step of a job.
     #[inline]
     pub fn note_step(&mut self, job: Job, step_ns: u64) {
-        let figures = &mut self.jobs[job as usize];
-        figures.sum_ns += step_ns;
-        figures.steps += 1;
-        figures.longest_step_ns = figures.longest_step_ns.max(step_ns);
+        let stats = &mut self.jobs[job as usize];
+        stats.sum_ns += step_ns;
+        stats.steps += 1;
+        stats.longest_step_ns = stats.longest_step_ns.max(step_ns);
     }
 
     /// Time of a phase, in ns.
@@ -207,18 +207,18 @@ mod tests {
 
     #[test]
     fn turns_are_told_apart_by_their_length() {
-        let mut figures = LoopFigures::default();
+        let mut stats = LoopStats::default();
         for turn_ns in [0, 1, 1023, 1024, u64::MAX / 2] {
-            figures.note_turn(7, [turn_ns, 0, 0, 0, 0], 1);
+            stats.note_turn(7, [turn_ns, 0, 0, 0, 0], 1);
         }
         let classes: Vec<usize> = (0..TURN_CLASSES)
-            .filter(|class| figures.turn_classes[*class] > 0)
+            .filter(|class| stats.turn_classes[*class] > 0)
             .collect();
         assert_eq!(classes, [0, 1, 10, 11, TURN_CLASSES - 1]);
-        assert_eq!(figures.turns, figures.turn_classes.iter().sum::<u64>());
-        assert_eq!(figures.busy_ns, figures.phase_ns(Phase::Serving));
+        assert_eq!(stats.turns, stats.turn_classes.iter().sum::<u64>());
+        assert_eq!(stats.busy_ns, stats.phase_ns(Phase::Serving));
         assert_eq!(
-            (figures.waiting_ns, figures.longest_turn_ns),
+            (stats.waiting_ns, stats.longest_turn_ns),
             (35, u64::MAX / 2)
         );
     }

@@ -6,7 +6,7 @@ use log::debug;
 
 use crate::collections::heap;
 use crate::drive::info;
-use crate::engine::state::Instance;
+use crate::engine::state::ServerState;
 use crate::engine::session::{Mode, Session, Token};
 use crate::base::sys::resources;
 
@@ -39,8 +39,8 @@ pub struct Cron {
 
 impl Cron {
     /// The first tick is due at once.
-    pub fn new(instance: &Instance) -> Cron {
-        let due_us = instance.clock.monotonic_us();
+    pub fn new(state: &ServerState) -> Cron {
+        let due_us = state.clock.monotonic_us();
         Cron {
             due_us,
             next_slot: 0,
@@ -58,69 +58,69 @@ impl Cron {
 
     /// Whether a tick is due.
     #[inline]
-    pub fn is_due(&self, instance: &Instance) -> bool {
-        instance.clock.monotonic_us() >= self.due_us
+    pub fn is_due(&self, state: &ServerState) -> bool {
+        state.clock.monotonic_us() >= self.due_us
     }
 
     /// Does one tick's work; gives the clients that are to be closed.
-    pub fn tick(&mut self, instance: &mut Instance, jobs: &mut Jobs) -> Vec<Token> {
-        let now_us = instance.clock.monotonic_us();
-        self.due_us = now_us + 1_000_000 / u64::from(instance.effective_hz());
-        if instance.cron_paused {
+    pub fn tick(&mut self, state: &mut ServerState, jobs: &mut Jobs) -> Vec<Token> {
+        let now_us = state.clock.monotonic_us();
+        self.due_us = now_us + 1_000_000 / u64::from(state.effective_hz());
+        if state.cron_paused {
             return Vec::new();
         }
-        let started = instance.clock.ticks();
-        self.rates.sample(instance, now_us);
-        instance.stats.resident_bytes = resources::resident_bytes() as usize;
-        instance.note_peak();
-        if !instance.keyspace_paused() {
+        let started = state.clock.ticks();
+        self.rates.sample(state, now_us);
+        state.stats.resident_bytes = resources::resident_bytes() as usize;
+        state.note_peak();
+        if !state.keyspace_paused() {
             jobs.wake();
         }
-        instance.save_if_due();
-        instance.rewrite_if_due();
-        let now_ms = instance.now_ms();
-        instance.migrations.close_idle_sockets(now_ms);
+        state.save_if_due();
+        state.rewrite_if_due();
+        let now_ms = state.now_ms();
+        state.migrations.close_idle_sockets(now_ms);
         if now_us >= self.trim_due_us {
             self.trim_due_us = now_us + TRIM_PERIOD_US;
             heap::retire_empty_spans();
         }
-        instance.limit_tracking(TRACKED_KEYS_STEP);
-        let overdue = self.look_after_clients(instance);
-        self.remember_for_crash(instance, now_us);
-        let elapsed = instance.clock.ticks().saturating_sub(started);
-        instance.loop_figures.cron_ns += instance.clock.ticks_as_nanos(elapsed);
+        state.limit_tracking(TRACKED_KEYS_STEP);
+        let overdue = self.look_after_clients(state);
+        self.remember_for_crash(state, now_us);
+        let elapsed = state.clock.ticks().saturating_sub(started);
+        state.loop_stats.cron_ns += state.clock.ticks_as_nanos(elapsed);
         overdue
     }
 
-    fn remember_for_crash(&mut self, instance: &Instance, now_us: u64) {
-        if instance.config.crash_log_enabled && now_us >= self.remember_due_us {
+    fn remember_for_crash(&mut self, state: &ServerState, now_us: u64) {
+        if state.config.crash_log_enabled && now_us >= self.remember_due_us {
             self.remember_due_us = now_us + REMEMBER_PERIOD_US;
-            info::crash::remember(instance);
+            info::crash::remember(state);
         }
     }
 
     /// Closes idle clients, gives back buffers and keeps the figures of recent ones; a share of the
     /// clients each tick, so that all have been seen once a second.
-    fn look_after_clients(&mut self, instance: &mut Instance) -> Vec<Token> {
-        let hz = instance.effective_hz() as usize;
-        let count = (instance.clients.len() / hz)
+    fn look_after_clients(&mut self, state: &mut ServerState) -> Vec<Token> {
+        let hz = state.effective_hz() as usize;
+        let count = (state.clients.len() / hz)
             .max(CLIENTS_MIN)
-            .min(instance.clients.len());
-        let now_ms = instance.now_ms();
-        let timeout_ms = i64::from(instance.config.timeout) * 1000;
+            .min(state.clients.len());
+        let now_ms = state.now_ms();
+        let timeout_ms = i64::from(state.config.timeout) * 1000;
         let mut overdue = Vec::new();
         self.peaks.begin_tick(now_ms);
         for _ in 0..count {
-            let Some(token) = instance.clients.next_after(&mut self.next_slot) else {
+            let Some(token) = state.clients.next_after(&mut self.next_slot) else {
                 break;
             };
-            let Some(mut session) = instance.clients.lend(token) else {
+            let Some(mut session) = state.clients.checkout(token) else {
                 continue;
             };
             let pending_bytes = session.reply.len();
             session.reply_peak_bytes = pending_bytes;
             self.peaks.note(&session);
-            if instance.output_limit_reached(&mut session, pending_bytes) {
+            if state.output_limit_reached(&mut session, pending_bytes) {
                 overdue.push(token);
             }
             if session.handshaking && now_ms - session.created_ms > HANDSHAKE_TIMEOUT_MS {
@@ -135,11 +135,11 @@ impl Cron {
                 debug!("Closing idle client");
                 overdue.push(token);
             }
-            instance.clients.restore(session);
+            state.clients.checkin(session);
         }
         let (input_bytes, output_bytes) = self.peaks.largest();
-        instance.stats.recent_input_bytes = input_bytes;
-        instance.stats.recent_output_bytes = output_bytes;
+        state.stats.recent_input_bytes = input_bytes;
+        state.stats.recent_output_bytes = output_bytes;
         overdue
     }
 }
@@ -200,7 +200,7 @@ struct Rates {
 }
 
 impl Rates {
-    fn sample(&mut self, instance: &mut Instance, now_us: u64) {
+    fn sample(&mut self, state: &mut ServerState, now_us: u64) {
         if self
             .samples
             .back()
@@ -210,11 +210,11 @@ impl Rates {
         }
         let newest = Totals {
             at_us: now_us,
-            commands: instance.stats.commands,
-            input_bytes: instance.stats.input_bytes,
-            output_bytes: instance.stats.output_bytes,
-            turns: instance.loop_figures.turns,
-            busy_ns: instance.loop_figures.busy_ns,
+            commands: state.stats.commands,
+            input_bytes: state.stats.input_bytes,
+            output_bytes: state.stats.output_bytes,
+            turns: state.loop_stats.turns,
+            busy_ns: state.loop_stats.busy_ns,
         };
         self.samples.push_back(newest);
         if self.samples.len() > RATE_SAMPLES {
@@ -231,7 +231,7 @@ impl Rates {
         // CONFIG RESETSTAT may have come in between.
         let turns = newest.turns.saturating_sub(oldest.turns);
         let busy_us = newest.busy_ns.saturating_sub(oldest.busy_ns) / 1000;
-        let recent = &mut instance.loop_figures.recent;
+        let recent = &mut state.loop_stats.recent;
         recent.commands = rate(newest.commands, oldest.commands);
         recent.input_bytes = rate(newest.input_bytes, oldest.input_bytes);
         recent.output_bytes = rate(newest.output_bytes, oldest.output_bytes);
@@ -249,18 +249,18 @@ mod tests {
 
     #[test]
     fn large_buffers_are_remembered_for_some_seconds() {
-        let mut instance = Instance::new(Config::default(), Clock::virtual_at(1_000_000), 1);
-        let token = instance.add_client(Address::default());
-        let (mut cron, mut jobs) = (Cron::new(&instance), Jobs::default());
+        let mut state = ServerState::new(Config::default(), Clock::virtual_at(1_000_000), 1);
+        let token = state.add_client(Address::default());
+        let (mut cron, mut jobs) = (Cron::new(&state), Jobs::default());
         let mut seen = Vec::new();
         for second in 0..12 {
-            if let Some(session) = instance.clients.get_mut(token) {
+            if let Some(session) = state.clients.get_mut(token) {
                 session.traffic.query_bytes = if second == 2 { 5000 } else { 10 };
             }
-            cron.tick(&mut instance, &mut jobs);
-            seen.push(instance.stats.recent_input_bytes);
-            instance.clock.advance_virtual(1000);
-            instance.refresh_clock();
+            cron.tick(&mut state, &mut jobs);
+            seen.push(state.stats.recent_input_bytes);
+            state.clock.advance_virtual(1000);
+            state.refresh_clock();
         }
         let expected = [&[10; 2][..], &[5000; PEAK_SECONDS], &[10; 2]].concat();
         assert_eq!(seen, expected);
@@ -268,23 +268,23 @@ mod tests {
 
     #[test]
     fn a_handshake_that_takes_too_long_is_given_up() {
-        let mut instance = Instance::new(Config::default(), Clock::virtual_at(1_000_000), 1);
+        let mut state = ServerState::new(Config::default(), Clock::virtual_at(1_000_000), 1);
         let [slow, plain] = [true, false].map(|handshaking| {
-            let token = instance.add_client(Address::default());
-            if let Some(session) = instance.clients.get_mut(token) {
+            let token = state.add_client(Address::default());
+            if let Some(session) = state.clients.get_mut(token) {
                 session.handshaking = handshaking;
             }
             token
         });
-        let (mut cron, mut jobs) = (Cron::new(&instance), Jobs::default());
+        let (mut cron, mut jobs) = (Cron::new(&state), Jobs::default());
         let mut overdue_after = |duration_ms| {
-            instance.clock.advance_virtual(duration_ms);
-            instance.refresh_clock();
+            state.clock.advance_virtual(duration_ms);
+            state.refresh_clock();
             // What it sends byte by byte does not help it.
-            if let Some(session) = instance.clients.get_mut(slow) {
-                session.last_interaction_ms = instance.keyspace.now_ms;
+            if let Some(session) = state.clients.get_mut(slow) {
+                session.last_interaction_ms = state.keyspace.now_ms;
             }
-            let overdue = cron.tick(&mut instance, &mut jobs);
+            let overdue = cron.tick(&mut state, &mut jobs);
             assert!(!overdue.contains(&plain));
             overdue.contains(&slow)
         };

@@ -26,7 +26,7 @@ use slab::Slab;
 use crate::storage::aof::append_only;
 use crate::engine::wake;
 use crate::base::wake::Wake;
-use crate::engine::state::{Instance, LoopRequest};
+use crate::engine::state::{ServerState, LoopRequest};
 use crate::drive::migrate;
 use crate::net::address::Address;
 use crate::net::connection::{Connection, Sent};
@@ -65,7 +65,7 @@ const FIRST_LISTENER_TOKEN: usize = usize::MAX - 2;
 /// The reactor with everything it owns.
 pub struct EventLoop {
     pub(crate) poll: Poll,
-    pub(crate) instance: Instance,
+    pub(crate) state: ServerState,
     pub(crate) connections: Slab<Connection>,
     /// Lent to each connection for the time it is served.
     pub(crate) shared: Box<[u8]>,
@@ -108,7 +108,7 @@ impl EventLoop {
     ///
     /// Errors: the text to log before giving up.
     pub fn new(
-        mut instance: Instance,
+        mut state: ServerState,
         signals: Signals,
         title: Option<TitleBar>,
     ) -> Result<EventLoop, String> {
@@ -116,29 +116,29 @@ impl EventLoop {
         let text = |error: io::Error| format!("Can't register with the poll: {error}");
         let registry = poll.registry().try_clone().map_err(text)?;
         let metrics_registry = poll.registry().try_clone().map_err(text)?;
-        instance.listeners = Some(Listeners::open(
+        state.listeners = Some(Listeners::open(
             registry,
             FIRST_LISTENER_TOKEN,
-            &instance.config,
+            &state.config,
         )?);
         let mut source = SourceFd(&signals.source_fd());
         poll.registry()
             .register(&mut source, SIGNAL_TOKEN, Interest::READABLE)
             .map_err(text)?;
         let registry = poll.registry().try_clone().map_err(text)?;
-        instance.migrations.use_registry(registry);
+        state.migrations.use_registry(registry);
         let waker = Waker::new(poll.registry(), WAKE_TOKEN).map_err(text)?;
-        instance.wake = Wake::of(waker);
-        instance.aof.attach(instance.wake.clone());
+        state.wake = Wake::of(waker);
+        state.aof.attach(state.wake.clone());
         let shared = vec![0; SHARED_BUFFER_BYTES].into_boxed_slice();
-        instance.startup_memory_bytes = instance.used_memory();
-        let turn_ended = instance.clock.ticks();
+        state.startup_memory_bytes = state.used_memory();
+        let turn_ended = state.clock.ticks();
         Ok(EventLoop {
             poll,
-            cron: Cron::new(&instance),
-            share_ticks: instance.clock.nanos_as_ticks(SHARE_NS),
+            cron: Cron::new(&state),
+            share_ticks: state.clock.nanos_as_ticks(SHARE_NS),
             handshakes_left: 0,
-            instance,
+            state,
             connections: Slab::new(),
             shared,
             batch: Batch::new(),
@@ -160,14 +160,14 @@ impl EventLoop {
     }
 
     /// The server's state, to look at before the loop runs.
-    pub fn instance(&self) -> &Instance {
-        &self.instance
+    pub fn state(&self) -> &ServerState {
+        &self.state
     }
 
     /// Shows the process title, if this process has one.
     pub fn show_title(&mut self) {
         if let Some(title) = &mut self.title {
-            title.show(&self.instance.config, self.instance.config_file.as_deref());
+            title.show(&self.state.config, self.state.config_file.as_deref());
         }
     }
 
@@ -189,28 +189,28 @@ impl EventLoop {
 
     /// One turn: everything between two polls.
     pub(crate) fn turn(&mut self, events: &Events) {
-        self.instance.refresh_clock();
-        self.instance.memory.begin_turn(self.flushing.is_empty());
-        let started = self.instance.clock.ticks();
-        let commands_before = self.instance.stats.commands;
+        self.state.refresh_clock();
+        self.state.memory.begin_turn(self.flushing.is_empty());
+        let started = self.state.clock.ticks();
+        let commands_before = self.state.stats.commands;
         self.handshakes_left = HANDSHAKES_MAX;
         self.serve_ready();
         for event in events {
             self.dispatch(event);
         }
         self.accept_waiting();
-        let served = self.instance.clock.ticks();
+        let served = self.state.clock.ticks();
         self.run_timers();
-        let mut loaded = self.instance.clock.ticks();
+        let mut loaded = self.state.clock.ticks();
         let timed = loaded;
-        if self.instance.is_loading() {
+        if self.state.is_loading() {
             self.load_slice();
-            loaded = self.instance.clock.ticks();
+            loaded = self.state.clock.ticks();
         }
         self.jobs
-            .run(&mut self.instance, served.saturating_sub(started));
-        let jobs_done = self.instance.clock.ticks();
-        self.metrics.answer(&mut self.instance.metrics);
+            .run(&mut self.state, served.saturating_sub(started));
+        let jobs_done = self.state.clock.ticks();
+        self.metrics.answer(&mut self.state.metrics);
         self.before_sleep();
         self.note_turn([started, served, timed, loaded, jobs_done], commands_before);
     }
@@ -222,34 +222,34 @@ impl EventLoop {
             || self.jobs.have_work()
             || self.metrics.has_work()
             || !self.flushing.is_empty()
-            || self.instance.scripting.busy().is_some()
-            || migrate::can_go_on(&self.instance)
-            || self.instance.clients.has_to_flush()
-            || self.instance.is_loading() && !self.load_waits;
+            || self.state.scripting.busy().is_some()
+            || migrate::can_go_on(&self.state)
+            || self.state.clients.has_to_flush()
+            || self.state.is_loading() && !self.load_waits;
         if busy {
             return Some(Duration::ZERO);
         }
-        let now_us = self.instance.clock.monotonic_us();
+        let now_us = self.state.clock.monotonic_us();
         let mut wait_us = self.cron.due_us().saturating_sub(now_us);
-        if let Some(due_us) = self.instance.aof.due_us() {
+        if let Some(due_us) = self.state.aof.due_us() {
             wait_us = wait_us.min(due_us.saturating_sub(now_us));
         }
-        if self.instance.is_paced() {
+        if self.state.is_paced() {
             wait_us = wait_us.min(PACED_WAIT_US);
         }
-        if self.instance.pause.is_active() {
-            let left_ms = self.instance.pause.until_ms - self.instance.now_ms();
+        if self.state.pause.is_active() {
+            let left_ms = self.state.pause.until_ms - self.state.now_ms();
             wait_us = wait_us.min((left_ms.max(0) as u64).saturating_mul(1000));
         }
-        let migrations = migrate::next_deadline_ms(&self.instance);
-        let deadlines = [self.instance.blocking.next_deadline_ms(), migrations];
+        let migrations = migrate::next_deadline_ms(&self.state);
+        let deadlines = [self.state.blocking.next_deadline_ms(), migrations];
         if let Some(deadline_ms) = deadlines.into_iter().flatten().min() {
             // The turn may have taken longer than is left.
-            self.instance.clock.refresh();
+            self.state.clock.refresh();
             let due_us = (deadline_ms.max(0) as u64)
                 .saturating_add(1)
                 .saturating_mul(1000);
-            wait_us = wait_us.min(due_us.saturating_sub(self.instance.clock.now_us()));
+            wait_us = wait_us.min(due_us.saturating_sub(self.state.clock.now_us()));
         }
         Some(Duration::from_micros(wait_us))
     }
@@ -262,46 +262,46 @@ impl EventLoop {
         } else if token == SIGNAL_TOKEN {
             self.take_signals();
         } else if token == WAKE_TOKEN {
-            self.jobs.wake_saving(&self.instance);
-            self.instance.migrations.note_lookups();
-        } else if self.instance.migrations.note_ready(token) {
+            self.jobs.wake_saving(&self.state);
+            self.state.migrations.note_lookups();
+        } else if self.state.migrations.note_ready(token) {
             // Is gone on with after the clients were served.
         } else if let Some(index) = self.listener_index(token) {
             if !self.accepting.contains(&index) && !self.stalled.contains(&index) {
                 self.accepting.push(index);
             }
         } else {
-            self.metrics.dispatch(event, &mut self.instance.metrics);
+            self.metrics.dispatch(event, &mut self.state.metrics);
         }
     }
 
     fn listener_index(&self, token: PollToken) -> Option<usize> {
-        self.instance.listeners.as_ref()?.index_of(token)
+        self.state.listeners.as_ref()?.index_of(token)
     }
 
     #[inline]
     fn dispatch_client(&mut self, event: &Event, token: Token) {
         // An event may be of a client that went earlier in this turn, and whose place another has
         // taken: the generation tells them apart.
-        if !self.instance.clients.contains(token) {
+        if !self.state.clients.contains(token) {
             return;
         }
         let connection = &mut self.connections[token.slot as usize];
         if event.is_read_closed() || event.is_error() {
             connection.hung_up = true;
         }
-        let (throttled, ready) = (connection.throttled, connection.ready);
+        let (output_blocked, ready) = (connection.output_blocked, connection.ready);
         if event.is_readable() || connection.hung_up {
             connection.readable = true;
         }
-        if event.is_writable() && throttled {
+        if event.is_writable() && output_blocked {
             self.flush_client(token);
         }
         if ready {
             // Was served in this turn already and had its share: the next turn serves it.
         } else if event.is_readable() || event.is_read_closed() || event.is_error() {
             self.serve(token);
-        } else if event.is_writable() && !throttled {
+        } else if event.is_writable() && !output_blocked {
             self.flush_client(token);
         }
     }
@@ -310,14 +310,14 @@ impl EventLoop {
     /// the next turn. So whoever asks for little does not wait for all who ask for much.
     fn serve_ready(&mut self) {
         let ready = std::mem::take(&mut self.ready);
-        let deadline = self.instance.clock.ticks() + READY_SHARES * self.share_ticks;
+        let deadline = self.state.clock.ticks() + READY_SHARES * self.share_ticks;
         let mut served = 0;
         for token in &ready {
-            if served > 0 && self.instance.clock.ticks() >= deadline {
+            if served > 0 && self.state.clock.ticks() >= deadline {
                 break;
             }
             served += 1;
-            if self.instance.clients.contains(*token) {
+            if self.state.clients.contains(*token) {
                 self.connections[token.slot as usize].ready = false;
                 self.serve(*token);
             }
@@ -326,7 +326,7 @@ impl EventLoop {
     }
 
     /// Has a connection served in the next turn without an event.
-    pub(crate) fn make_ready(&mut self, token: Token) {
+    pub(crate) fn schedule(&mut self, token: Token) {
         let connection = &mut self.connections[token.slot as usize];
         if !connection.ready {
             connection.ready = true;
@@ -336,10 +336,10 @@ impl EventLoop {
 
     /// Has a client served that no longer waits, if it has asked for something meanwhile.
     fn resume(&mut self, token: Token) {
-        if self.instance.clients.contains(token) {
+        if self.state.clients.contains(token) {
             let connection = &self.connections[token.slot as usize];
             if connection.readable || !connection.input.is_empty() {
-                self.make_ready(token);
+                self.schedule(token);
             }
         }
     }
@@ -353,21 +353,21 @@ impl EventLoop {
                 return;
             }
             room -= 1;
-            let Some(listeners) = &self.instance.listeners else {
+            let Some(listeners) = &self.state.listeners else {
                 return self.accepting.clear();
             };
             if index >= listeners.len() {
                 self.accepting.pop();
                 continue;
             }
-            match listeners.accept(index, self.instance.clock.now_ms() / 1000) {
+            match listeners.accept(index, self.state.clock.now_ms() / 1000) {
                 Ok(Accepted::Client(connection)) => {
                     let path = listeners.unix_path().unwrap_or_default().to_string();
-                    self.admit(connection, &path);
+                    self.accept_client(connection, &path);
                 }
                 Ok(Accepted::Metrics(stream)) => {
                     self.metrics
-                        .admit(stream, self.instance.clock.monotonic_us());
+                        .admit(stream, self.state.clock.monotonic_us());
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.accepting.pop();
@@ -388,7 +388,7 @@ impl EventLoop {
 
     /// Once a second is enough: without file descriptors every attempt fails.
     fn warn_of_accepting(&mut self, error: &io::Error) {
-        let now_us = self.instance.clock.monotonic_us();
+        let now_us = self.state.clock.monotonic_us();
         if now_us >= self.accept_warning_due_us {
             self.accept_warning_due_us = now_us + ACCEPT_WARNING_PERIOD_US;
             warn!("Accepting client connection: {error}");
@@ -396,11 +396,11 @@ impl EventLoop {
     }
 
     /// Takes a new connection in, or sends it away with the reason.
-    fn admit(&mut self, mut connection: Connection, unix_path: &str) {
-        self.instance.stats.connections += 1;
+    fn accept_client(&mut self, mut connection: Connection, unix_path: &str) {
+        self.state.stats.connections += 1;
         let address = connection.stream.address(unix_path);
         if let Some(reason) = self.reason_to_refuse(&address, &connection) {
-            self.instance.stats.rejected_connections += 1;
+            self.state.stats.rejected_connections += 1;
             if !connection.is_encrypted() {
                 // A peer that does not take even this line is closed all the same.
                 let _ = io::Write::write(&mut connection.stream, reason.as_bytes());
@@ -409,14 +409,14 @@ impl EventLoop {
         }
         if let Err(error) = connection
             .stream
-            .set_options(self.instance.config.tcp_keepalive)
+            .set_options(self.state.config.tcp_keepalive)
         {
             debug!("Can't set socket options for {}: {error}", address.peer);
         }
         let descriptor = connection.stream.descriptor();
         let handshaking = connection.is_handshaking();
         let key = self.connections.vacant_key();
-        let token = self.instance.add_client(address);
+        let token = self.state.add_client(address);
         // INVARIANT: sessions and connections come and go together, so both slabs choose alike.
         assert_eq!(
             key, token.slot as usize,
@@ -427,47 +427,47 @@ impl EventLoop {
             .register(self.poll.registry(), encode(token))
         {
             warn!("Error registering fd event for the new client: {error}");
-            self.instance.clients.remove(token);
+            self.state.clients.remove(token);
             return;
         }
         self.connections.insert(connection);
-        if let Some(session) = self.instance.clients.get_mut(token) {
+        if let Some(session) = self.state.clients.get_mut(token) {
             session.descriptor = descriptor;
             session.handshaking = handshaking;
         }
     }
 
     fn reason_to_refuse(&self, address: &Address, connection: &Connection) -> Option<&'static str> {
-        if self.instance.clients.len() >= self.instance.config.maxclients as usize {
+        if self.state.clients.len() >= self.state.config.maxclients as usize {
             return Some("-ERR max number of clients reached\r\n");
         }
         // One that is to be encrypted is told once it can be: see `Server::meet`.
-        let refused = !connection.is_encrypted() && self.instance.protects_from(address);
+        let refused = !connection.is_encrypted() && self.state.protects_from(address);
         refused.then_some(PROTECTED_MODE_ERROR)
     }
 
     /// Sends a client what waits for it, as far as its socket takes it.
     pub(crate) fn flush_client(&mut self, token: Token) {
-        let Some(session) = self.instance.clients.get_mut(token) else {
+        let Some(session) = self.state.clients.get_mut(token) else {
             return;
         };
         session.flush_queued = false;
         let most_bytes = match session.hold {
             Hold { barrier: 0, .. } => usize::MAX,
-            hold if self.instance.aof.settled() < hold.barrier => return,
+            hold if self.state.aof.settled() < hold.barrier => return,
             hold => hold.bytes,
         };
         let connection = &mut self.connections[token.slot as usize];
         let pending_bytes = session.reply.len();
         session.reply_peak_bytes = session.reply_peak_bytes.max(pending_bytes);
-        self.instance.stats.writes += u64::from(pending_bytes > 0);
+        self.state.stats.writes += u64::from(pending_bytes > 0);
         match connection.flush(&mut session.reply, most_bytes) {
             Ok((sent, count)) => {
                 session.hold.bytes = session.hold.bytes.saturating_sub(count);
-                self.instance.stats.output_bytes += count as u64;
+                self.state.stats.output_bytes += count as u64;
                 session.traffic.output_bytes += count as u64;
                 if count > 0 {
-                    session.last_interaction_ms = self.instance.keyspace.now_ms;
+                    session.last_interaction_ms = self.state.keyspace.now_ms;
                 }
                 match sent {
                     Sent::All if !session.reply.is_empty() => self.hold(token),
@@ -475,11 +475,11 @@ impl EventLoop {
                     Sent::Blocked => self.check_output_limit(token),
                     Sent::Paused => {
                         // Goes on in the next turn, if it is still there then.
-                        self.instance.clients.push(token, |_| {});
+                        self.state.clients.push(token, |_| {});
                         self.check_output_limit(token);
                     }
                 }
-                self.instance.clients.count_memory(token);
+                self.state.clients.count_memory(token);
             }
             Err(error) => {
                 debug!("Error writing to client: {error}");
@@ -489,14 +489,14 @@ impl EventLoop {
     }
 
     fn check_output_limit(&mut self, token: Token) {
-        let Some(mut session) = self.instance.clients.lend(token) else {
+        let Some(mut session) = self.state.clients.checkout(token) else {
             return;
         };
         let pending_bytes = session.reply.len();
         let reached = self
-            .instance
+            .state
             .output_limit_reached(&mut session, pending_bytes);
-        self.instance.clients.restore(session);
+        self.state.clients.checkin(session);
         if reached {
             self.close(token);
         }
@@ -504,13 +504,13 @@ impl EventLoop {
 
     /// Everything is sent: the buffer goes, and what waited for this goes on.
     fn flushed(&mut self, token: Token) {
-        let stays = self.instance.reply_buffers_stay;
-        let Some(session) = self.instance.clients.get_mut(token) else {
+        let stays = self.state.reply_buffers_stay;
+        let Some(session) = self.state.clients.get_mut(token) else {
             return;
         };
         session.soft_limit_since_ms = 0;
         session.hold = Hold::default();
-        session.sees_unwritten = false;
+        session.sees_unflushed = false;
         if !stays {
             session.reply.shrink();
         }
@@ -518,16 +518,16 @@ impl EventLoop {
             return self.close(token);
         }
         let connection = &mut self.connections[token.slot as usize];
-        if connection.throttled {
-            connection.throttled = false;
-            self.make_ready(token);
+        if connection.output_blocked {
+            connection.output_blocked = false;
+            self.schedule(token);
         }
     }
 
     /// Closes the largest clients while all together hold more memory than they may.
     #[inline]
     pub(crate) fn evict_clients(&mut self) {
-        for token in self.instance.clients_to_evict() {
+        for token in self.state.clients_to_evict() {
             self.close(token);
         }
     }
@@ -540,10 +540,10 @@ impl EventLoop {
 
     /// Closes a connection and forgets its client.
     pub(crate) fn close(&mut self, token: Token) {
-        if !self.instance.clients.contains(token) {
+        if !self.state.clients.contains(token) {
             return;
         }
-        self.instance.remove_client(token);
+        self.state.remove_client(token);
         let mut connection = self.connections.remove(token.slot as usize);
         // The peer may have been faster.
         let _ = connection.stream.deregister(self.poll.registry());
@@ -555,43 +555,43 @@ impl EventLoop {
         while let Some(signal) = self.signals.drain() {
             super::startup::log_signal(signal);
             self.shutdown.schedule(signal);
-            self.instance.shutdown_scheduled = true;
+            self.state.shutdown_scheduled = true;
         }
     }
 
     fn run_timers(&mut self) {
-        if self.cron.is_due(&self.instance) {
+        if self.cron.is_due(&self.state) {
             self.cron_tick();
         }
-        let pause = self.instance.pause;
-        let is_busy = self.instance.scripting.busy().is_some();
-        if pause.is_active() && pause.until_ms <= self.instance.now_ms() && !is_busy {
-            self.instance.unpause();
+        let pause = self.state.pause;
+        let is_busy = self.state.scripting.busy().is_some();
+        if pause.is_active() && pause.until_ms <= self.state.now_ms() && !is_busy {
+            self.state.unpause();
         }
-        wake::run_timeouts(&mut self.instance);
-        migrate::run(&mut self.instance);
+        wake::run_timeouts(&mut self.state);
+        migrate::run(&mut self.state);
     }
 
     fn cron_tick(&mut self) {
         // No event tells of those that wait already.
         self.accepting.append(&mut self.stalled);
-        let overdue = self.cron.tick(&mut self.instance, &mut self.jobs);
+        let overdue = self.cron.tick(&mut self.state, &mut self.jobs);
         for token in overdue {
             self.close(token);
         }
         self.metrics
-            .close_overdue(self.instance.clock.monotonic_us());
+            .close_overdue(self.state.clock.monotonic_us());
         self.begin_scheduled_shutdown();
     }
 
     /// Has a client's replies wait until what is appended by now is settled. What came behind those that wait already waits on.
     fn hold(&mut self, token: Token) {
-        let Some(session) = self.instance.clients.get_mut(token) else {
+        let Some(session) = self.state.clients.get_mut(token) else {
             return;
         };
         if session.hold.bytes == 0 {
             session.hold = Hold {
-                barrier: self.instance.aof.barrier(session.sees_unwritten),
+                barrier: self.state.aof.barrier(session.sees_unflushed),
                 bytes: session.reply.len(),
             };
             self.held.push(token);
@@ -600,26 +600,26 @@ impl EventLoop {
 
     /// Writes what was appended, and sends what waited for what is settled by now.
     fn settle_appended(&mut self) {
-        let now_us = self.instance.clock.monotonic_us();
-        let busy = self.instance.aof.is_rewriting() || self.instance.saving.is_active();
-        let suspended = busy && self.instance.config.no_appendfsync_on_rewrite;
-        self.instance.aof.suspend_syncs(suspended);
+        let now_us = self.state.clock.monotonic_us();
+        let busy = self.state.aof.is_rewriting() || self.state.saving.is_active();
+        let suspended = busy && self.state.config.no_appendfsync_on_rewrite;
+        self.state.aof.suspend_syncs(suspended);
         self.write_appended(now_us, busy);
-        self.instance.aof.tend(now_us, self.held.len());
-        if let Some(sync_us) = self.instance.aof.take_awaited_sync_us() {
-            self.instance
+        self.state.aof.tend(now_us, self.held.len());
+        if let Some(sync_us) = self.state.aof.take_awaited_sync_us() {
+            self.state
                 .note_latency("aof-fsync-always", sync_us / 1000);
         }
-        if self.instance.aof.take_denial_change() {
-            self.instance.update_restrictions();
-            self.instance.note_unwritten();
+        if self.state.aof.take_denial_change() {
+            self.state.update_restrictions();
+            self.state.note_unflushed();
         }
         if self.held.is_empty() {
             return;
         }
-        let settled = self.instance.aof.settled();
+        let settled = self.state.aof.settled();
         for token in std::mem::take(&mut self.held) {
-            match self.instance.clients.get_mut(token) {
+            match self.state.clients.get_mut(token) {
                 Some(session) if session.hold.barrier > settled => self.held.push(token),
                 Some(_) => self.flush_client(token),
                 None => {}
@@ -629,25 +629,25 @@ impl EventLoop {
 
     /// Writes what was appended. The latency monitor hears of it twice, as from Redis: by what else the disk was busy with, too.
     fn write_appended(&mut self, now_us: u64, is_saving: bool) {
-        let event = match (self.instance.aof.is_syncing(), is_saving) {
+        let event = match (self.state.aof.is_syncing(), is_saving) {
             (true, _) => "aof-write-pending-fsync",
             (false, true) => "aof-write-active-child",
             (false, false) => "aof-write-alone",
         };
-        let began = self.instance.clock.ticks();
-        self.instance.aof.write(now_us);
-        let clock = &self.instance.clock;
+        let began = self.state.clock.ticks();
+        self.state.aof.write(now_us);
+        let clock = &self.state.clock;
         let taken_ms = clock.ticks_as_nanos(clock.ticks().saturating_sub(began)) / 1_000_000;
-        self.instance.note_latency(event, taken_ms);
-        self.instance.note_latency("aof-write", taken_ms);
+        self.state.note_latency(event, taken_ms);
+        self.state.note_latency("aof-write", taken_ms);
     }
 
     /// Sends what was pushed to a client, or has it wait for what was appended.
     pub(crate) fn flush_or_hold(&mut self, token: Token) {
-        if self.instance.aof.is_settled() {
+        if self.state.aof.is_settled() {
             return self.flush_client(token);
         }
-        if let Some(session) = self.instance.clients.get_mut(token) {
+        if let Some(session) = self.state.clients.get_mut(token) {
             session.flush_queued = false;
             if !session.reply.is_empty() {
                 self.hold(token);
@@ -660,28 +660,28 @@ impl EventLoop {
     /// The last thing before the poll: what commands asked of the loop, then what was pushed to
     /// clients that were not being served (those that were have been answered), then the closing.
     fn before_sleep(&mut self) {
-        for request in std::mem::take(&mut self.instance.requests) {
+        for request in std::mem::take(&mut self.state.requests) {
             self.fulfil(request);
         }
-        for token in self.instance.clients.take_to_resume() {
+        for token in self.state.clients.take_to_resume() {
             self.resume(token);
         }
-        tracking::broadcast(&mut self.instance);
-        self.instance.collect_chores();
-        if self.instance.aof.state() != append_only::State::Off {
-            let began = self.instance.clock.ticks();
+        tracking::broadcast(&mut self.state);
+        self.state.collect_work();
+        if self.state.aof.state() != append_only::State::Off {
+            let began = self.state.clock.ticks();
             self.settle_appended();
-            let clock = &self.instance.clock;
+            let clock = &self.state.clock;
             let taken_ns = clock.ticks_as_nanos(clock.ticks().saturating_sub(began));
-            self.instance.loop_figures.appending_ns += taken_ns;
+            self.state.loop_stats.appending_ns += taken_ns;
         }
-        let disk = self.instance.aof.on_disk();
-        if self.instance.blocking.is_disk_due(disk) {
-            wake::look_at_disk(&mut self.instance);
+        let disk = self.state.aof.on_disk();
+        if self.state.blocking.is_disk_due(disk) {
+            wake::look_at_disk(&mut self.state);
         }
         self.flush_told();
         self.evict_clients();
-        for token in self.instance.clients.take_to_close() {
+        for token in self.state.clients.take_to_close() {
             self.close_if_asked(token);
         }
     }
@@ -689,17 +689,17 @@ impl EventLoop {
     /// Sends what was pushed to clients, to as many as the budget allows; the others come first in the next turn. A message
     /// to ten thousand subscribers takes ten thousand system calls.
     fn flush_told(&mut self) {
-        self.instance.clients.take_to_flush(&mut self.flushing);
+        self.state.clients.take_to_flush(&mut self.flushing);
         if self.flushing.is_empty() {
             return;
         }
         let mut flushing = std::mem::take(&mut self.flushing);
-        let deadline = self.instance.clock.ticks() + self.share_ticks;
+        let deadline = self.state.clock.ticks() + self.share_ticks;
         let mut sent = 0;
         for some in flushing.chunks(FLUSHES_BETWEEN_LOOKS) {
             some.iter().for_each(|token| self.flush_or_hold(*token));
             sent += some.len();
-            if self.instance.clock.ticks() >= deadline {
+            if self.state.clock.ticks() >= deadline {
                 break;
             }
         }
@@ -708,7 +708,7 @@ impl EventLoop {
     }
 
     fn close_if_asked(&mut self, token: Token) {
-        let Some(session) = self.instance.clients.get(token) else {
+        let Some(session) = self.state.clients.get(token) else {
             return;
         };
         match session.close {
@@ -723,9 +723,9 @@ impl EventLoop {
             LoopRequest::Shutdown { options, requester } => self.begin_shutdown(options, requester),
             LoopRequest::ForgetShutdown => self.forget_shutdown(),
             LoopRequest::ShowTitle => self.show_title(),
-            LoopRequest::ServePostponed => {
-                for token in self.instance.end_pause() {
-                    self.make_ready(token);
+            LoopRequest::ServePaused => {
+                for token in self.state.end_pause() {
+                    self.schedule(token);
                 }
             }
         }
@@ -733,7 +733,7 @@ impl EventLoop {
 
     /// Notes what the turn took; gets the times at which its phases began, in ticks.
     fn note_turn(&mut self, begun: [u64; Phase::ALL.len()], commands_before: u64) {
-        let clock = &self.instance.clock;
+        let clock = &self.state.clock;
         let ended = clock.ticks();
         let mut phases_ns = [0; Phase::ALL.len()];
         for (index, began) in begun.iter().enumerate() {
@@ -742,9 +742,9 @@ impl EventLoop {
         }
         let waited_ns = clock.ticks_as_nanos(begun[0].saturating_sub(self.turn_ended));
         self.turn_ended = ended;
-        let commands = self.instance.stats.commands.saturating_sub(commands_before);
-        self.instance
-            .loop_figures
+        let commands = self.state.stats.commands.saturating_sub(commands_before);
+        self.state
+            .loop_stats
             .note_turn(waited_ns, phases_ns, commands);
     }
 }

@@ -6,7 +6,7 @@
 //! neither starve nor double a client's wait.
 
 use crate::collections::heap;
-use crate::engine::state::Instance;
+use crate::engine::state::ServerState;
 use crate::drive::script::{debugger, run};
 
 use crate::observe::loop_stats::Job;
@@ -57,65 +57,65 @@ impl Jobs {
     }
 
     /// Asks for a snapshot to be gone on with: the disk is ready for more.
-    pub fn wake_saving(&mut self, instance: &Instance) {
-        if instance.has_saving_to_do() {
+    pub fn wake_saving(&mut self, state: &ServerState) {
+        if state.has_saving_to_do() {
             self.has_work[Job::Save as usize] = true;
         }
-        if instance.aof.has_rewriting_to_do() {
+        if state.aof.has_rewriting_to_do() {
             self.has_work[Job::Rewrite as usize] = true;
         }
     }
 
     /// Asks for what commands have left: memory to be freed, a script to be taken further.
-    fn wake_for_commands(&mut self, instance: &Instance) {
+    fn wake_for_commands(&mut self, state: &ServerState) {
         self.has_work[Job::Script as usize] |=
-            instance.scripting.busy().is_some() || instance.scripting.debugged.has_running();
-        if instance.keyspace.has_garbage() || instance.tracking.has_garbage() {
-            self.has_work[Job::Reclaim as usize] = true;
+            state.scripting.busy().is_some() || state.scripting.debugged.has_running();
+        if state.keyspace.has_garbage() || state.tracking.has_garbage() {
+            self.has_work[Job::LazyFree as usize] = true;
         }
-        if instance.wants_eviction() {
+        if state.wants_eviction() {
             self.has_work[Job::Evict as usize] = true;
         }
-        self.has_work[Job::Metrics as usize] |= instance.metrics.is_writing();
+        self.has_work[Job::Metrics as usize] |= state.metrics.is_writing();
     }
 
     /// Runs jobs, in turns, until none has work or the budget is spent. `served_ticks` is what the
     /// turn has spent on clients.
-    pub fn run(&mut self, instance: &mut Instance, served_ticks: u64) {
-        self.wake_for_commands(instance);
-        let has_begun = instance.saving.take_beginning() | instance.aof.take_beginning();
-        if has_begun || instance.is_paced() {
-            self.wake_saving(instance);
+    pub fn run(&mut self, state: &mut ServerState, served_ticks: u64) {
+        self.wake_for_commands(state);
+        let has_begun = state.saving.take_beginning() | state.aof.take_beginning();
+        if has_begun || state.is_paced() {
+            self.wake_saving(state);
         }
         if !self.have_work() {
             return;
         }
-        let started = instance.clock.ticks();
-        let served_ns = instance.clock.ticks_as_nanos(served_ticks);
-        let saving_ns = saving_budget_ns(instance.config.snapshot_loop_share, served_ns);
+        let started = state.clock.ticks();
+        let served_ns = state.clock.ticks_as_nanos(served_ticks);
+        let saving_ns = saving_budget_ns(state.config.snapshot_loop_share, served_ns);
         let budget_ns = if served_ns < BUDGET_MIN_NS / 10 {
             BUDGET_MAX_NS
         } else {
             served_ns.clamp(BUDGET_MIN_NS, BUDGET_MAX_NS)
         };
-        let deadline = started + instance.clock.nanos_as_ticks(budget_ns);
-        let saving_deadline = started + instance.clock.nanos_as_ticks(saving_ns);
-        let expiry_before_ns = instance.loop_figures.job(Job::Expiry).sum_ns;
+        let deadline = started + state.clock.nanos_as_ticks(budget_ns);
+        let saving_deadline = started + state.clock.nanos_as_ticks(saving_ns);
+        let expiry_before_ns = state.loop_stats.job(Job::Expiry).sum_ns;
         let mut now = started;
         while let Some(job) = self.next_job(now < deadline, now < saving_deadline) {
-            self.has_work[job as usize] = step(job, instance, deadline);
-            let ended = instance.clock.ticks();
-            let step_ns = instance.clock.ticks_as_nanos(ended.saturating_sub(now));
-            instance.loop_figures.note_step(job, step_ns);
+            self.has_work[job as usize] = step(job, state, deadline);
+            let ended = state.clock.ticks();
+            let step_ns = state.clock.ticks_as_nanos(ended.saturating_sub(now));
+            state.loop_stats.note_step(job, step_ns);
             now = ended;
         }
-        let elapsed_ns = instance.clock.ticks_as_nanos(now.saturating_sub(started));
+        let elapsed_ns = state.clock.ticks_as_nanos(now.saturating_sub(started));
         let budget_ns = budget_ns.max(saving_ns);
-        let figures = &mut instance.loop_figures;
-        figures.longest_jobs_ns = figures.longest_jobs_ns.max(elapsed_ns);
-        figures.job_overruns += u64::from(elapsed_ns > budget_ns + budget_ns / 2);
-        let expiry_ns = figures.job(Job::Expiry).sum_ns - expiry_before_ns;
-        instance.note_latency("expire-cycle", expiry_ns / 1_000_000);
+        let stats = &mut state.loop_stats;
+        stats.longest_jobs_ns = stats.longest_jobs_ns.max(elapsed_ns);
+        stats.job_overruns += u64::from(elapsed_ns > budget_ns + budget_ns / 2);
+        let expiry_ns = stats.job(Job::Expiry).sum_ns - expiry_before_ns;
+        state.note_latency("expire-cycle", expiry_ns / 1_000_000);
     }
 
     /// The job whose turn it is, of those that have time left.
@@ -136,26 +136,26 @@ impl Jobs {
 }
 
 /// One step of a job; tells whether there is more to do.
-fn step(job: Job, instance: &mut Instance, deadline: u64) -> bool {
+fn step(job: Job, state: &mut ServerState, deadline: u64) -> bool {
     match job {
-        Job::Script => run::resume(instance) | debugger::resume(instance),
+        Job::Script => run::resume(state) | debugger::resume(state),
         Job::Evict => {
-            let step_ticks = instance.clock.nanos_as_ticks(STEP_NS);
-            instance.evict_slice(deadline.min(instance.clock.ticks() + step_ticks))
+            let step_ticks = state.clock.nanos_as_ticks(STEP_NS);
+            state.evict_slice(deadline.min(state.clock.ticks() + step_ticks))
         }
-        Job::Reclaim => {
-            instance.keyspace.reclaim_step(STEP_ELEMENTS)
-                | instance.tracking.reclaim_step(STEP_ELEMENTS)
+        Job::LazyFree => {
+            state.keyspace.reclaim_step(STEP_ELEMENTS)
+                | state.tracking.reclaim_step(STEP_ELEMENTS)
         }
-        Job::Shrink => instance.keyspace.shrink_step(STEP_ELEMENTS),
+        Job::Shrink => state.keyspace.shrink_step(STEP_ELEMENTS),
         Job::Trim => {
             let allocated_bytes = heap::allocated_bytes();
             heap::trim_step(IDLE_MIN_BYTES + allocated_bytes / IDLE_PART)
         }
-        Job::Save => instance.save_step(),
-        Job::Rewrite => instance.rewrite_step(),
-        Job::FieldExpiry => instance.expire_fields_step(STEP_FIELDS),
-        Job::Expiry => instance.expire_slice(deadline),
-        Job::Metrics => instance.metrics_step(),
+        Job::Save => state.save_step(),
+        Job::Rewrite => state.rewrite_step(),
+        Job::FieldExpiry => state.expire_fields_step(STEP_FIELDS),
+        Job::Expiry => state.expire_slice(deadline),
+        Job::Metrics => state.metrics_step(),
     }
 }

@@ -18,7 +18,7 @@ use crate::config::{Config, ConfigError, Named, StartInfo};
 use crate::base::crash;
 use crate::base::crash::CrashSettings;
 use crate::drive::info;
-use crate::engine::state::Instance;
+use crate::engine::state::ServerState;
 use crate::base::logging;
 use crate::base::logging::{LogLevel, LogSettings};
 use crate::net::listener::Transport;
@@ -142,7 +142,7 @@ fn declared_users(
     config: &Config,
     commands: &Registry,
 ) -> Result<Users, ConfigError> {
-    let book = enforcement::rulebook_of(commands, config);
+    let book = enforcement::acl_context_of(commands, config);
     let mut users = Users::new(book);
     users.set_default_password(&config.requirepass);
     let mut declared = HashSet::new();
@@ -292,30 +292,30 @@ fn run(
     });
     startup::check_backlog(config.tcp_backlog);
     warn_of_what_is_missing(&config);
-    let mut instance = Instance::new(config, Clock::system(), fastrand::u64(..));
-    instance.scripting.uses_alarm = true;
-    instance.config_file = start.config_file;
-    instance.executable = start.executable;
-    instance.pid_file = pid_file;
-    instance.supervised = supervisor.name();
+    let mut state = ServerState::new(config, Clock::system(), fastrand::u64(..));
+    state.scripting.uses_alarm = true;
+    state.config_file = start.config_file;
+    state.executable = start.executable;
+    state.pid_file = pid_file;
+    state.supervised = supervisor.name();
     info::crash::remember_names(&declared.commands);
     crash::set_context_provider(info::crash::section);
-    instance.commands = declared.commands;
-    instance.users = declared.users;
-    instance.new_passwords = PasswordSource::new(entropy::secret().map_err(text)?);
-    if !instance.config.aclfile.is_empty() {
-        acl::file::load(&mut instance)
+    state.commands = declared.commands;
+    state.users = declared.users;
+    state.new_passwords = PasswordSource::new(entropy::secret().map_err(text)?);
+    if !state.config.aclfile.is_empty() {
+        acl::file::load(&mut state)
             .map_err(|error| format!("Aborting Redis startup because of ACL errors: {error}"))?;
     }
-    if let Err(error) = instance.adjust_oom_score() {
+    if let Err(error) = state.adjust_oom_score() {
         log::warn!("Unable to write oom_score_adj: {error}");
     }
     logging::set_role(logging::Role::Primary);
-    let mut event_loop = EventLoop::new(instance, signals, title)?;
+    let mut event_loop = EventLoop::new(state, signals, title)?;
     event_loop.show_title();
     startup::log_initialized();
     event_loop.load()?;
-    announce(event_loop.instance());
+    announce(event_loop.state());
     supervisor.tell_ready(false);
     let ended = event_loop.run().map_err(text);
     // The system takes all memory back at once; to free it key by key takes seconds.
@@ -323,8 +323,8 @@ fn run(
     ended
 }
 
-fn announce(instance: &Instance) {
-    let Some(listeners) = &instance.listeners else {
+fn announce(state: &ServerState) {
+    let Some(listeners) = &state.listeners else {
         return;
     };
     if listeners.count(Transport::Plain) > 0 {

@@ -18,10 +18,10 @@ impl EventLoop {
     ///
     /// Errors: the text to log before giving up.
     pub fn load(&mut self) -> Result<(), String> {
-        if self.instance.config.appendonly {
+        if self.state.config.appendonly {
             return self.load_append_only();
         }
-        let found = self.instance.begin_loading();
+        let found = self.state.begin_loading();
         found.map_err(|error| {
             warn!("Can't open the snapshot: {}", system_reason(&error));
             "Fatal error loading the DB, check server logs. Exiting.".to_string()
@@ -37,7 +37,7 @@ impl EventLoop {
 
     /// The same for the append-only file, to which everything is appended from then on.
     fn load_append_only(&mut self) -> Result<(), String> {
-        if self.instance.begin_replay()? {
+        if self.state.begin_replay()? {
             self.run_until_loaded()?;
         }
         if let Some(error) = self.load_error.take() {
@@ -45,13 +45,13 @@ impl EventLoop {
         }
         match self.shutdown.is_complete() {
             true => Ok(()),
-            false => self.instance.open_append_only(),
+            false => self.state.open_append_only(),
         }
     }
 
     fn run_until_loaded(&mut self) -> Result<(), String> {
         let mut events = Events::with_capacity(EVENTS_MAX);
-        while self.instance.is_loading()
+        while self.state.is_loading()
             && self.load_error.is_none()
             && !self.shutdown.is_complete()
         {
@@ -67,16 +67,16 @@ impl EventLoop {
 
     /// Loads for as long as one turn may take.
     pub(crate) fn load_slice(&mut self) {
-        if !self.instance.is_loading() || self.load_error.is_some() {
+        if !self.state.is_loading() || self.load_error.is_some() {
             return;
         }
-        let clock = &self.instance.clock;
+        let clock = &self.state.clock;
         let deadline = clock.ticks() + clock.nanos_as_ticks(LOAD_SHARE_NS);
         self.load_waits = false;
-        while self.instance.clock.ticks() < deadline {
-            let step = match self.instance.replay.is_some() {
-                true => self.instance.replay_step(),
-                false => self.instance.loading_step(),
+        while self.state.clock.ticks() < deadline {
+            let step = match self.state.replay.is_some() {
+                true => self.state.replay_step(),
+                false => self.state.loading_step(),
             };
             match step {
                 Ok(LoadingStep::More) => {}

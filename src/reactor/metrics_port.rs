@@ -68,7 +68,7 @@ enum Phase {
     /// A request comes in.
     Reading,
     /// The text is being written.
-    Waiting { head_only: bool },
+    BlockedState { head_only: bool },
     /// The answer goes out.
     Writing,
     /// It has gone out; what still comes in is thrown away.
@@ -248,7 +248,7 @@ impl Peer {
         let most_us = match self.phase {
             Phase::Reading if self.is_known && self.input.is_empty() => IDLE_MAX_US,
             Phase::Reading => READING_MAX_US,
-            Phase::Waiting { .. } | Phase::Writing => ANSWERING_MAX_US,
+            Phase::BlockedState { .. } | Phase::Writing => ANSWERING_MAX_US,
             Phase::Draining => DRAINING_MAX_US,
         };
         now_us.saturating_sub(self.since_us) > most_us
@@ -269,7 +269,7 @@ impl Peer {
                         return Ok(fate);
                     }
                 }
-                Phase::Waiting { .. } => return Ok(Fate::Stays),
+                Phase::BlockedState { .. } => return Ok(Fate::Stays),
                 Phase::Writing => {
                     if let Some(fate) = self.send(room_bytes)? {
                         return Ok(fate);
@@ -324,7 +324,7 @@ impl Peer {
         let status = match (request.path.as_str(), request.method) {
             ("/metrics", Method::Get | Method::Head) => {
                 let head_only = request.method == Method::Head;
-                self.enter(Phase::Waiting { head_only }, now_us);
+                self.enter(Phase::BlockedState { head_only }, now_us);
                 return true;
             }
             ("/metrics", Method::Other) => Status::MethodNotAllowed,
@@ -354,7 +354,7 @@ impl Peer {
     }
 
     fn answer_with(&mut self, text: &Rc<[u8]>, now_us: u64) {
-        let Phase::Waiting { head_only } = self.phase else {
+        let Phase::BlockedState { head_only } = self.phase else {
             return;
         };
         let head = http::head(Status::Ok, CONTENT_TYPE, text.len(), self.keeps_alive);

@@ -5,7 +5,7 @@
 //! requests' lines of that step travel from memory side by side.
 
 use crate::command::registry::{Command, CommandId};
-use crate::engine::state::Instance;
+use crate::engine::state::ServerState;
 use crate::resp::Batch;
 use crate::engine::session::Session;
 
@@ -25,7 +25,7 @@ pub struct Plan {
 /// first, then all records, then what large collections need.
 #[inline]
 pub fn prepare(
-    instance: &Instance,
+    state: &ServerState,
     session: &Session,
     batch: &Batch,
     input: &[u8],
@@ -39,7 +39,7 @@ pub fn prepare(
         let command = match known {
             // A pipeline mostly repeats one command, which is then looked up once.
             Some((name, command)) if name == args.at(0) => command,
-            _ => match instance.commands.resolve(args.at(0), args.get(1)) {
+            _ => match state.commands.resolve(args.at(0), args.get(1)) {
                 Some(command) => command,
                 None => continue,
             },
@@ -54,29 +54,29 @@ pub fn prepare(
             plan.key = command.first_key;
             plan.member = command.spec.member;
             any_member |= plan.member;
-            plan.hash = instance.keyspace.hash(key);
-            instance.keyspace.prefetch_bucket(database, plan.hash);
+            plan.hash = state.keyspace.hash(key);
+            state.keyspace.prefetch_bucket(database, plan.hash);
         }
     }
     if plans.len() > 1 {
         for plan in plans.iter().filter(|plan| plan.has_key) {
-            instance.keyspace.prefetch_record(database, plan.hash);
+            state.keyspace.prefetch_record(database, plan.hash);
         }
         if any_member > 0 {
-            prepare_members(instance, session, batch, input, plans);
+            prepare_members(state, session, batch, input, plans);
         }
     }
 }
 
 /// The same for the members that are looked up in large collections.
 fn prepare_members(
-    instance: &Instance,
+    state: &ServerState,
     session: &Session,
     batch: &Batch,
     input: &[u8],
     plans: &[Plan],
 ) {
-    let keyspace = instance.keyspace.database(session.database);
+    let keyspace = state.keyspace.database(session.database);
     let mut found = arrayvec::ArrayVec::<_, { crate::resp::BATCH_MAX }>::new();
     for (index, plan) in plans.iter().enumerate().filter(|(_, plan)| plan.member > 0) {
         let args = batch.args(index, input);

@@ -18,7 +18,7 @@ use crate::engine::enforcement;
 use crate::engine::call;
 use crate::engine::call::Flow;
 use crate::config::CertificateUser;
-use crate::engine::state::Instance;
+use crate::engine::state::ServerState;
 use crate::net::connection::{Connection, Fill};
 use crate::resp::{BATCH_MAX, Batch, Limits, OwnedArgs, Reply};
 use crate::engine::session::{Blocked, Close, Session, Token};
@@ -57,16 +57,16 @@ impl EventLoop {
     /// Reads what a connection has to say and runs the requests in it.
     #[inline]
     pub(crate) fn serve(&mut self, token: Token) {
-        let Some(mut session) = self.instance.clients.lend(token) else {
+        let Some(mut session) = self.state.clients.checkout(token) else {
             return;
         };
         if session.handshaking && !self.may_shake_hands(token) {
-            return self.instance.clients.restore(session);
+            return self.state.clients.checkin(session);
         }
         let mut reply = std::mem::take(&mut session.reply);
         let connection = &mut self.connections[token.slot as usize];
         let mut server = Server {
-            instance: &mut self.instance,
+            state: &mut self.state,
             batch: &mut self.batch,
             shared: &mut self.shared,
             share_ticks: self.share_ticks,
@@ -86,22 +86,22 @@ impl EventLoop {
         };
         let closing = ended == Ended::Closing || session.close != Close::No;
         if closing {
-            self.instance.clients.queue_close(token);
+            self.state.clients.queue_close(token);
         }
         let pending = !session.reply.is_empty() || connection.holds_output();
         let answered = pending && session.close != Close::Now;
         if more && !closing {
-            self.make_ready(token);
+            self.schedule(token);
         }
-        self.instance.note_peak();
-        self.instance.clients.count_memory_of(&mut session);
-        if answered && !self.instance.aof.is_settled() {
+        self.state.note_peak();
+        self.state.clients.count_memory_of(&mut session);
+        if answered && !self.state.aof.is_settled() {
             // What it tells of must be written first.
-            self.instance.clients.queue_flush(&mut session);
-            self.instance.clients.restore(session);
+            self.state.clients.queue_flush(&mut session);
+            self.state.clients.checkin(session);
             return;
         }
-        self.instance.clients.restore(session);
+        self.state.clients.checkin(session);
         // Now, not before the poll: the socket is still in the cache, which saves a tenth of what a
         // lone request costs.
         if answered {
@@ -116,7 +116,7 @@ impl EventLoop {
     #[cold]
     fn may_shake_hands(&mut self, token: Token) -> bool {
         if self.handshakes_left == 0 {
-            self.make_ready(token);
+            self.schedule(token);
             return false;
         }
         self.handshakes_left -= 1;
@@ -136,7 +136,7 @@ fn note_query_buffer(connection: &Connection, session: &mut Session) {
 
 /// What serving needs of the loop, apart from the connection.
 struct Server<'a> {
-    instance: &'a mut Instance,
+    state: &'a mut ServerState,
     batch: &'a mut Batch,
     shared: &'a mut [u8],
     /// How long a connection is served in one turn.
@@ -157,13 +157,13 @@ impl Server<'_> {
         if session.close != Close::No {
             return Ended::Closing;
         }
-        if session.blocked.is_some() || connection.throttled {
+        if session.blocked.is_some() || connection.output_blocked {
             return Ended::Held;
         }
-        if connection.postponed.is_some() {
-            let ended = self.run_postponed(&mut connection.postponed, session, reply);
+        if connection.paused.is_some() {
+            let ended = self.run_paused(&mut connection.paused, session, reply);
             if ended != Ended::InputUsed {
-                connection.throttled = ended == Ended::Held && session.blocked.is_none();
+                connection.output_blocked = ended == Ended::Held && session.blocked.is_none();
                 return ended;
             }
         }
@@ -202,10 +202,10 @@ impl Server<'_> {
             if session.handshaking && !self.meet(connection, session, reply) {
                 return Ended::Closing;
             }
-            self.instance.stats.reads += u64::from(total > 0);
-            self.instance.stats.input_bytes += total as u64;
+            self.state.stats.reads += u64::from(total > 0);
+            self.state.stats.input_bytes += total as u64;
             session.traffic.input_bytes += total as u64;
-            session.last_interaction_ms = self.instance.now_ms();
+            session.last_interaction_ms = self.state.now_ms();
             if self.is_too_large(connection, session) {
                 connection.input.extend_from_slice(&self.shared[..shared]);
                 return Ended::Yielded;
@@ -221,12 +221,12 @@ impl Server<'_> {
     /// Whether what was received of a large request brings all clients over the limit of their memory: then some are to be
     /// closed, perhaps this one, before it is run.
     fn is_too_large(&mut self, connection: &Connection, session: &mut Session) -> bool {
-        if !self.instance.clients.has_memory_limit() || !connection.parser.is_mid_request() {
+        if !self.state.clients.has_memory_limit() || !connection.parser.is_mid_request() {
             return false;
         }
         note_query_buffer(connection, session);
-        self.instance.clients.count_memory_of(session);
-        self.instance.clients.memory_limit_reached()
+        self.state.clients.count_memory_of(session);
+        self.state.clients.memory_limit_reached()
     }
 
     /// Looks whether the handshake is over; if so, whether the client may stay, and as whom.
@@ -236,15 +236,15 @@ impl Server<'_> {
         if session.handshaking {
             return true;
         }
-        if !self.instance.protects_from(&session.address) {
-            if self.instance.config.tls_auth_clients_user == CertificateUser::CommonName
+        if !self.state.protects_from(&session.address) {
+            if self.state.config.tls_auth_clients_user == CertificateUser::CommonName
                 && let Some(name) = connection.common_name()
             {
-                enforcement::log_in_by_certificate(self.instance, session, &name);
+                enforcement::log_in_by_certificate(self.state, session, &name);
             }
             return true;
         }
-        self.instance.stats.rejected_connections += 1;
+        self.state.stats.rejected_connections += 1;
         reply.raw(PROTECTED_MODE_ERROR.as_bytes());
         session.close = Close::AfterReply;
         false
@@ -253,9 +253,9 @@ impl Server<'_> {
     /// Handshakes that fail are told of where everybody sees it, but once a second at most: anybody can fail.
     #[cold]
     fn log_read_error(&mut self, session: &Session, error: &io::Error) {
-        let now_ms = self.instance.now_ms();
-        if session.handshaking && now_ms - self.instance.handshake_logged_ms >= 1000 {
-            self.instance.handshake_logged_ms = now_ms;
+        let now_ms = self.state.now_ms();
+        if session.handshaking && now_ms - self.state.handshake_logged_ms >= 1000 {
+            self.state.handshake_logged_ms = now_ms;
             warn!(
                 "Error accepting a client connection: {error} (addr={} laddr={})",
                 session.address.peer, session.address.local
@@ -313,8 +313,8 @@ impl Server<'_> {
         session.traffic.query_bytes = input.len();
         loop {
             let limits = Limits {
-                authenticated: session.authenticated || !self.instance.authentication_required(),
-                max_bulk_bytes: self.instance.config.proto_max_bulk_len,
+                authenticated: session.authenticated || !self.state.authentication_required(),
+                max_bulk_bytes: self.state.config.proto_max_bulk_len,
             };
             let rest = &input[used..];
             let parsed = match connection.parser.parse(rest, &limits, self.batch) {
@@ -325,7 +325,7 @@ impl Server<'_> {
                         session.address.peer
                     );
                     let text = error.reply_text();
-                    self.instance
+                    self.state
                         .error_stats
                         .record(&String::from_utf8_lossy(&text));
                     reply.error(&text);
@@ -336,11 +336,11 @@ impl Server<'_> {
             if self.batch.is_empty() {
                 return (used + parsed, Ended::InputUsed);
             }
-            let (ran, ended) = self.run_batch(&mut connection.postponed, session, reply, rest);
-            self.instance.keyspace.forget_hash();
+            let (ran, ended) = self.run_batch(&mut connection.paused, session, reply, rest);
+            self.state.keyspace.forget_hash();
             if ended != Ended::InputUsed {
                 if ended == Ended::Held {
-                    connection.throttled = session.blocked.is_none();
+                    connection.output_blocked = session.blocked.is_none();
                 }
                 return (used + ran, ended);
             }
@@ -354,7 +354,7 @@ impl Server<'_> {
     /// Whether the connection was served for long enough. To be asked where there is more to do: the
     /// time runs from the first asking on, so that whoever sends little costs no look at the clock.
     fn share_is_used(&mut self) -> bool {
-        let now = self.instance.clock.ticks();
+        let now = self.state.clock.ticks();
         if self.deadline == 0 {
             self.deadline = now.saturating_add(self.share_ticks);
         }
@@ -364,7 +364,7 @@ impl Server<'_> {
     /// Runs the requests of the batch; tells how far into the input those reach that were run.
     fn run_batch(
         &mut self,
-        postponed: &mut Option<OwnedArgs>,
+        paused: &mut Option<OwnedArgs>,
         session: &mut Session,
         reply: &mut Reply,
         input: &[u8],
@@ -372,27 +372,27 @@ impl Server<'_> {
         let count = self.batch.len();
         let mut plans = [Plan::default(); BATCH_MAX];
         prepare(
-            self.instance,
+            self.state,
             session,
             self.batch,
             input,
             &mut plans[..count],
         );
         let mut done = 0;
-        self.instance.start_stopwatch();
+        self.state.start_stopwatch();
         for (index, plan) in plans[..count].iter().enumerate() {
             let args = self.batch.args(index, input);
             if plan.has_key {
-                self.instance
+                self.state
                     .keyspace
                     .remember_hash(args.at(plan.key as usize), plan.hash);
             }
-            let flow = call::execute_resolved(self.instance, session, reply, args, plan.command);
+            let flow = call::execute_resolved(self.state, session, reply, args, plan.command);
             done = self.batch.end(index);
-            if flow == Flow::Postponed {
+            if flow == Flow::Paused {
                 // The parser may have let go of its bytes.
-                *postponed = Some(args.to_owned());
-                return (done, self.postpone(session));
+                *paused = Some(args.to_owned());
+                return (done, self.pause(session));
             }
             let ended = self.look_after_request(session, reply);
             if ended != Ended::InputUsed {
@@ -403,26 +403,26 @@ impl Server<'_> {
     }
 
     /// Runs the request that was put off, unless it must wait again.
-    fn run_postponed(
+    fn run_paused(
         &mut self,
-        postponed: &mut Option<OwnedArgs>,
+        paused: &mut Option<OwnedArgs>,
         session: &mut Session,
         reply: &mut Reply,
     ) -> Ended {
-        let Some(request) = postponed.take() else {
+        let Some(request) = paused.take() else {
             return Ended::InputUsed;
         };
-        if call::execute(self.instance, session, reply, request.as_args()) == Flow::Postponed {
-            *postponed = Some(request);
-            return self.postpone(session);
+        if call::execute(self.state, session, reply, request.as_args()) == Flow::Paused {
+            *paused = Some(request);
+            return self.pause(session);
         }
         self.look_after_request(session, reply)
     }
 
     /// Has the client wait for the end of a pause.
-    fn postpone(&mut self, session: &mut Session) -> Ended {
-        session.blocked = Some(Blocked::Postponed);
-        self.instance.clients.postpone(session.token);
+    fn pause(&mut self, session: &mut Session) -> Ended {
+        session.blocked = Some(Blocked::Paused);
+        self.state.clients.pause(session.token);
         Ended::Held
     }
 
@@ -436,24 +436,24 @@ impl Server<'_> {
             return Ended::Held;
         }
         if reply.len() > UNAUTHENTICATED_BACKPRESSURE_BYTES
-            || self.instance.output_limited()
-            || self.instance.was_slow
+            || self.state.output_limited()
+            || self.state.was_slow
         {
-            return self.look_closer(session, reply);
+            return self.check_client_limits(session, reply);
         }
         Ended::InputUsed
     }
 
     /// What the replies that wait, and a slow request, allow: go on, wait, or give the client up.
     #[cold]
-    fn look_closer(&mut self, session: &mut Session, reply: &Reply) -> Ended {
-        let was_slow = std::mem::take(&mut self.instance.was_slow);
+    fn check_client_limits(&mut self, session: &mut Session, reply: &Reply) -> Ended {
+        let was_slow = std::mem::take(&mut self.state.was_slow);
         let backpressure_bytes = if session.authenticated {
             BACKPRESSURE_BYTES
         } else {
             UNAUTHENTICATED_BACKPRESSURE_BYTES
         };
-        if self.instance.output_limit_reached(session, reply.len()) {
+        if self.state.output_limit_reached(session, reply.len()) {
             session.close = Close::Now;
             Ended::Closing
         } else if reply.len() > backpressure_bytes {
@@ -472,7 +472,7 @@ impl Server<'_> {
         session: &mut Session,
         ended: Ended,
     ) -> Ended {
-        let limit = self.instance.config.client_query_buffer_limit;
+        let limit = self.state.config.client_query_buffer_limit;
         let queued = match &session.transaction {
             Some(transaction) => transaction.memory(),
             None if connection.input.is_empty() && !connection.parser.is_mid_request() => {
@@ -488,7 +488,7 @@ impl Server<'_> {
             "Closing client that reached max query buffer length: {}",
             session.address.peer
         );
-        self.instance.stats.client_query_buffer_limit_disconnections += 1;
+        self.state.stats.client_query_buffer_limit_disconnections += 1;
         session.close = Close::Now;
         Ended::Closing
     }

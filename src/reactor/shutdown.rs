@@ -35,11 +35,11 @@ impl EventLoop {
     /// Ends the server if a signal has asked for it.
     pub(crate) fn begin_scheduled_shutdown(&mut self) {
         // What a script has done is saved as a whole.
-        if !self.instance.cron_paused
-            && self.instance.nesting == 0
+        if !self.state.cron_paused
+            && self.state.nesting == 0
             && let Some(signal) = self.shutdown.scheduled.take()
         {
-            self.instance.shutdown_scheduled = false;
+            self.state.shutdown_scheduled = false;
             self.begin_shutdown_by_signal(signal);
         }
     }
@@ -53,8 +53,8 @@ impl EventLoop {
     /// A signal asks for the end; its options are those of the settings.
     fn begin_shutdown_by_signal(&mut self, signal: Signal) {
         let flags = match signal {
-            Signal::Terminate => self.instance.config.shutdown_on_sigterm,
-            Signal::Interrupt => self.instance.config.shutdown_on_sigint,
+            Signal::Terminate => self.state.config.shutdown_on_sigterm,
+            Signal::Interrupt => self.state.config.shutdown_on_sigint,
         };
         let options = ShutdownOptions {
             save: flags.save,
@@ -74,17 +74,17 @@ impl EventLoop {
         for token in std::mem::take(&mut self.held) {
             self.flush_client(token);
         }
-        while self.instance.clients.has_to_flush() {
+        while self.state.clients.has_to_flush() {
             let mut flushing = Vec::new();
-            self.instance.clients.take_to_flush(&mut flushing);
+            self.state.clients.take_to_flush(&mut flushing);
             for token in flushing {
                 self.flush_or_hold(token);
             }
         }
-        if let Some(listeners) = &mut self.instance.listeners {
+        if let Some(listeners) = &mut self.state.listeners {
             listeners.close();
         }
-        if let Some(pid_file) = self.instance.pid_file.take() {
+        if let Some(pid_file) = self.state.pid_file.take() {
             startup::remove_pid_file(&pid_file);
         }
         startup::log_exit();
@@ -94,21 +94,21 @@ impl EventLoop {
     /// Saves the data if that is asked for, or if there are save points and nobody asks for the contrary. Says whether the server
     /// may end.
     fn save_at_the_end(&mut self, options: ShutdownOptions) -> bool {
-        if self.instance.cancel_background_save() {
+        if self.state.cancel_background_save() {
             warn!("There is a child saving an .rdb. Killing it!");
         }
         if !self.finish_appending(options) {
             return false;
         }
-        let has_points = !self.instance.config.save.is_empty();
+        let has_points = !self.state.config.save.is_empty();
         let saves = options.save || has_points && !options.no_save;
         // What has been loaded so far must not take the place of what is in the file.
-        if !saves || self.instance.is_loading() {
+        if !saves || self.state.is_loading() {
             return true;
         }
         info!("Saving the final RDB snapshot before exiting.");
-        remove_when_insisted(&self.instance.foreground_snapshot_path());
-        if self.instance.save().is_ok() {
+        remove_when_insisted(&self.state.foreground_snapshot_path());
+        if self.state.save().is_ok() {
             return true;
         }
         if options.force {
@@ -122,7 +122,7 @@ impl EventLoop {
     /// Brings what was appended to the disk. Says whether the server may end: not while nothing but the first base, which is not
     /// complete, holds the data.
     fn finish_appending(&mut self, options: ShutdownOptions) -> bool {
-        match self.instance.aof.state() {
+        match self.state.aof.state() {
             State::Off => return true,
             State::Starting if !options.force => {
                 warn!("Writing initial AOF, can't exit.");
@@ -131,11 +131,11 @@ impl EventLoop {
             State::Starting => warn!("Writing initial AOF. Exit anyway."),
             State::On => {}
         }
-        if self.instance.cancel_rewrite() {
+        if self.state.cancel_rewrite() {
             warn!("There is a child rewriting the append only file. Killing it!");
         }
         info!("Calling fsync() on the AOF file.");
-        if let Err(error) = self.instance.aof.finish() {
+        if let Err(error) = self.state.aof.finish() {
             warn!("Fail to fsync the AOF file: {}.", system_reason(&error));
         }
         true
@@ -146,15 +146,15 @@ impl EventLoop {
         warn!("Errors trying to shut down the server. Check the logs for more information.");
         self.signals.forget_request();
         if let Some(token) = requester
-            && let Some(session) = self.instance.clients.get_mut(token)
+            && let Some(session) = self.state.clients.get_mut(token)
         {
             session.blocked = None;
-            self.instance.clients.push(token, |session| {
+            self.state.clients.push(token, |session| {
                 session
                     .reply
                     .error(b"ERR Errors trying to SHUTDOWN. Check logs.");
             });
-            self.instance.clients.queue_resume(token);
+            self.state.clients.queue_resume(token);
         }
     }
 }

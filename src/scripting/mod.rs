@@ -74,7 +74,7 @@ pub struct Scripting {
     pub evicted: u64,
     /// How often a script may look at the clock before it is suspended, whatever the clock says: for tests, whose clock
     /// stands still.
-    pub(crate) patience: u64,
+    pub(crate) step_budget: u64,
     /// What the scripts of one state may allocate, in bytes.
     pub memory_max_bytes: usize,
 }
@@ -83,7 +83,7 @@ impl Scripting {
     /// Nothing loaded.
     pub fn new() -> Scripting {
         Scripting {
-            patience: u64::MAX,
+            step_budget: u64::MAX,
             memory_max_bytes: machine::MEMORY_MAX_BYTES,
             ..Scripting::default()
         }
@@ -91,7 +91,7 @@ impl Scripting {
 
     /// Has scripts be suspended after so many looks at the clock.
     pub fn set_patience(&mut self, looks: u64) {
-        self.patience = looks;
+        self.step_budget = looks;
     }
 
     /// Has the rest of a transaction wait for the script of it that was just suspended.

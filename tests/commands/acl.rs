@@ -45,7 +45,7 @@ fn log_in(server: &mut Harness, name: &str, rules: &str) -> Token {
 }
 
 fn closing(server: &mut Harness, client: Token) -> Close {
-    let session = server.instance.clients.get_mut(client);
+    let session = server.state.clients.get_mut(client);
     session.expect("the client is there").close
 }
 
@@ -622,7 +622,7 @@ fn the_configuration_file_keeps_the_users() {
     let mut server = Harness::new();
     let path = folder.0.join("a.conf");
     fs::write(&path, "user old on\nhz 15\n").expect("a file can be written");
-    server.instance.config_file = Some(path.clone());
+    server.state.config_file = Some(path.clone());
     server.run("acl setuser u on ~a\"b (+get ~c)");
     server.expect("config rewrite", "+OK\r\n");
     let text = fs::read_to_string(&path).expect("the file is there");
@@ -732,7 +732,7 @@ fn channels_are_checked_and_lost_ones_end_connections() {
     check(&mut server, client, "ssubscribe other", refused);
     assert!(ask(&mut server, client, "subscribe news.1").starts_with("*3\r\n$9\r\nsubscribe"));
     let is_closing = |server: &Harness| {
-        let session = server.instance.clients.get(client);
+        let session = server.state.clients.get(client);
         session.is_none_or(|session| session.close != Close::No)
     };
     server.run("acl setuser listener &other");

@@ -121,7 +121,7 @@ fn nothing_out_of_reach_is_read_or_changed() {
     server.run("acl setuser u on nopass +@all ~a:* &*");
     let client = server.connect();
     assert_eq!(server.run_as(client, &[b"auth", b"u", b"x"]), b"+OK\r\n");
-    let session = server.instance.clients.get_mut(client);
+    let session = server.state.clients.get_mut(client);
     session.expect("the client is there").deny_blocking = true;
     for command in registry
         .iter()

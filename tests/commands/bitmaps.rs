@@ -27,9 +27,9 @@ fn hex(server: &mut Harness, key: &str) -> String {
 }
 
 fn changes(server: &mut Harness, command: &str) -> u64 {
-    let before = server.instance.keyspace.changes.total();
+    let before = server.state.keyspace.changes.total();
     server.run(command);
-    server.instance.keyspace.changes.total() - before
+    server.state.keyspace.changes.total() - before
 }
 
 #[test]
@@ -65,7 +65,7 @@ fn offsets_and_bits_are_checked() {
         server.expect(&format!("setbit a 1 {bit}"), BAD_BIT);
     }
     server.expect("getbit a 4294967295", ":0\r\n");
-    server.instance.config.proto_max_bulk_len = 1024 * 1024;
+    server.state.config.proto_max_bulk_len = 1024 * 1024;
     server.expect("setbit a 8388608 1", BAD_OFFSET);
     server.expect("setbit a 8388607 1", ":0\r\n");
     server.expect("strlen a", ":1048576\r\n");

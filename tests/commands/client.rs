@@ -16,26 +16,26 @@ fn ask(server: &mut Harness, client: Token, text: &str) -> String {
 fn flow(server: &mut Harness, client: Token, text: &str) -> Flow {
     let words: Vec<&[u8]> = text.split(' ').map(str::as_bytes).collect();
     let mut session = server
-        .instance
+        .state
         .clients
-        .lend(client)
+        .checkout(client)
         .expect("the client is there");
     let mut reply = std::mem::take(&mut session.reply);
     let flow = call::execute(
-        &mut server.instance,
+        &mut server.state,
         &mut session,
         &mut reply,
         Args::from_slices(&words),
     );
     reply.clear();
     session.reply = reply;
-    server.instance.clients.restore(session);
+    server.state.clients.checkin(session);
     flow
 }
 
 fn close_of(server: &Harness, client: Token) -> Close {
     server
-        .instance
+        .state
         .clients
         .get(client)
         .expect("the client is there")
@@ -157,11 +157,11 @@ fn flags() {
     ask(&mut server, other, "client no-touch on");
     assert_eq!(flags(&mut server), "eT");
     let session = server
-        .instance
+        .state
         .clients
         .get_mut(other)
         .expect("the client is there");
-    session.blocked = Some(Blocked::Postponed);
+    session.blocked = Some(Blocked::Paused);
     session.address.unix = true;
     assert_eq!(flags(&mut server), "bUeT");
     ask(&mut server, other, "monitor");
@@ -352,7 +352,7 @@ fn pause_arguments() {
     ] {
         server.expect(request, reply);
     }
-    assert!(!server.instance.keyspace_paused());
+    assert!(!server.state.keyspace_paused());
     server.expect(
         "client unpause x",
         "-ERR wrong number of arguments for 'client|unpause' command\r\n",
@@ -364,13 +364,13 @@ fn pause_arguments() {
 fn a_pause_of_writes_lets_reads_through() {
     let mut server = Harness::new();
     server.expect("client pause 1000 write", "+OK\r\n");
-    assert!(server.instance.keyspace_paused());
+    assert!(server.state.keyspace_paused());
     let client = server.client;
-    assert_eq!(flow(&mut server, client, "set a b"), Flow::Postponed);
+    assert_eq!(flow(&mut server, client, "set a b"), Flow::Paused);
     assert_eq!(flow(&mut server, client, "get a"), Flow::Done);
     assert_eq!(flow(&mut server, client, "ping"), Flow::Done);
     server.advance_ms(999);
-    assert_eq!(flow(&mut server, client, "set a b"), Flow::Postponed);
+    assert_eq!(flow(&mut server, client, "set a b"), Flow::Paused);
     server.advance_ms(1);
     assert_eq!(flow(&mut server, client, "set a b"), Flow::Done);
 }
@@ -382,10 +382,10 @@ fn a_pause_of_all_holds_everybody_but_monitors() {
     ask(&mut server, monitor, "monitor");
     server.expect("client pause 1000", "+OK\r\n");
     let client = server.client;
-    assert_eq!(flow(&mut server, client, "ping"), Flow::Postponed);
-    assert_eq!(flow(&mut server, client, "client unpause"), Flow::Postponed);
+    assert_eq!(flow(&mut server, client, "ping"), Flow::Paused);
+    assert_eq!(flow(&mut server, client, "client unpause"), Flow::Paused);
     assert_eq!(flow(&mut server, monitor, "ping"), Flow::Done);
-    server.instance.unpause();
+    server.state.unpause();
     assert_eq!(flow(&mut server, client, "ping"), Flow::Done);
 }
 
@@ -398,13 +398,13 @@ fn a_pause_is_only_made_longer_and_stricter() {
     server.expect("client pause 1000 write", "+OK\r\n");
     server.expect("client pause 10 write", "+OK\r\n");
     server.advance_ms(500);
-    assert_eq!(flow(&mut server, client, "set a b"), Flow::Postponed);
+    assert_eq!(flow(&mut server, client, "set a b"), Flow::Paused);
     server.expect("client pause 10 all", "+OK\r\n");
     server.advance_ms(400);
-    assert_eq!(flow(&mut server, client, "ping"), Flow::Postponed);
+    assert_eq!(flow(&mut server, client, "ping"), Flow::Paused);
     ask(&mut server, monitor, "client pause 1000 write");
     server.advance_ms(200);
-    assert_eq!(flow(&mut server, client, "ping"), Flow::Postponed);
+    assert_eq!(flow(&mut server, client, "ping"), Flow::Paused);
     server.advance_ms(800);
     assert_eq!(flow(&mut server, client, "set a b"), Flow::Done);
     server.expect("client pause 1000 write", "+OK\r\n");
@@ -417,8 +417,8 @@ fn a_command_put_off_keeps_its_skipped_reply() {
     let client = server.client;
     server.expect("client pause 1000 write", "+OK\r\n");
     server.expect("client reply skip", "");
-    assert_eq!(flow(&mut server, client, "set a b"), Flow::Postponed);
-    server.instance.unpause();
+    assert_eq!(flow(&mut server, client, "set a b"), Flow::Paused);
+    server.state.unpause();
     server.expect("set a b", "");
     server.expect("ping", "+PONG\r\n");
 }
@@ -470,7 +470,7 @@ fn no_touch_leaves_the_access_time_alone() {
     server.run("set a b");
     server.advance_ms(5000);
     let idle_seconds = |server: &Harness| {
-        let keyspace = &server.instance.keyspace;
+        let keyspace = &server.state.keyspace;
         let record = keyspace
             .database(0)
             .get(keyspace.hash(b"a"), b"a")

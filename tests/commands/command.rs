@@ -11,7 +11,7 @@ const GET_INFO: &str = "*10\r\n$3\r\nget\r\n:2\r\n~2\r\n+readonly\r\n+fast\r\n:1
 fn resp3() -> Harness {
     let mut server = Harness::new();
     let session = server
-        .instance
+        .state
         .clients
         .get_mut(server.client)
         .expect("the client is there");
@@ -63,7 +63,7 @@ fn info_of_subcommands() {
 #[test]
 fn all_commands() {
     let mut server = resp3();
-    let count = server.instance.commands.names().count();
+    let count = server.state.commands.names().count();
     server.expect("command count", &format!(":{count}\r\n"));
     let all = server.run("command");
     assert!(all.starts_with(&format!("*{count}\r\n*10\r\n")));
@@ -80,15 +80,15 @@ fn all_commands() {
 #[test]
 fn renamed_commands_go_by_their_own_name_and_are_found_by_the_new_one() {
     let mut server = resp3();
-    let count = server.instance.commands.names().count();
+    let count = server.state.commands.names().count();
     server
-        .instance
+        .state
         .commands
         .rename(b"get", b"fetch")
         .expect("both names are fit");
     server.expect("command info get fetch", &format!("*2\r\n_\r\n{GET_INFO}"));
     server
-        .instance
+        .state
         .commands
         .rename(b"fetch", b"")
         .expect("it is there");
@@ -137,7 +137,7 @@ fn docs_of_changes() {
 #[test]
 fn lists_of_names() {
     let mut server = Harness::new();
-    let all = server.instance.commands.len();
+    let all = server.state.commands.len();
     let names = server.run("command list");
     assert!(names.starts_with(&format!("*{all}\r\n")), "{names}");
     assert!(names.contains("$7\r\ncommand\r\n"), "{names}");

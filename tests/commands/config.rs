@@ -49,12 +49,12 @@ fn set_changes_all_or_nothing() {
     let mut server = Harness::new();
     server.expect("config set hz 20 maxmemory 100mb", "+OK\r\n");
     assert_eq!(
-        (server.instance.config.hz, server.instance.config.maxmemory),
+        (server.state.config.hz, server.state.config.maxmemory),
         (20, 100 << 20)
     );
     let refused = "-ERR CONFIG SET failed (possibly related to argument 'maxmemory') - argument must be a memory value\r\n";
     server.expect("config set hz 30 maxmemory x", refused);
-    assert_eq!(server.instance.config.hz, 20);
+    assert_eq!(server.state.config.hz, 20);
 }
 
 #[test]
@@ -86,13 +86,13 @@ fn set_refuses_what_redis_refuses() {
 #[test]
 fn a_setting_that_cannot_be_applied_is_taken_back_with_the_others() {
     let mut server = Harness::new();
-    let before = server.instance.config.clone();
+    let before = server.state.config.clone();
     let reply = server.run("config set slowlog-max-len 7 maxclients 4000000000");
     let wanted = "-ERR CONFIG SET failed (possibly related to argument 'maxclients') - The operating system is not able \
                   to handle the specified number of clients, try with ";
     assert!(reply.starts_with(wanted), "{reply}");
-    assert_eq!(server.instance.config, before);
-    assert_eq!(server.instance.slowlog.capacity, 128);
+    assert_eq!(server.state.config, before);
+    assert_eq!(server.state.slowlog.capacity, 128);
 }
 
 #[test]
@@ -100,7 +100,7 @@ fn what_follows_from_settings_is_brought_up_to_date() {
     let mut server = Harness::new();
     server.run("config set slowlog-max-len 3 slowlog-log-slower-than 0");
     assert_eq!(
-        (server.instance.slowlog.capacity, server.instance.slow_ticks),
+        (server.state.slowlog.capacity, server.state.slow_ticks),
         (3, 0)
     );
     server.run("get a");
@@ -116,7 +116,7 @@ fn what_follows_from_settings_is_brought_up_to_date() {
             .contains("latency_percentiles_usec_get")
     );
     server.run("config set proc-title-template {title}-x");
-    assert_eq!(server.instance.requests, [LoopRequest::ShowTitle]);
+    assert_eq!(server.state.requests, [LoopRequest::ShowTitle]);
 }
 
 #[test]
@@ -141,13 +141,13 @@ fn rewrite_keeps_the_file_and_its_comments() {
     let folder = Folder::new("rewrite");
     let path = folder.0.join("a.conf");
     fs::write(&path, "# mine\nhz 15\n").expect("a file can be written");
-    server.instance.config_file = Some(path.clone());
+    server.state.config_file = Some(path.clone());
     server.run("config set hz 33");
     server.expect("config rewrite", "+OK\r\n");
     let text = fs::read_to_string(&path).expect("the file is there");
     assert!(text.starts_with("# mine\nhz 33\n"), "{text}");
     assert!(!text.contains("tcp-backlog"), "{text}");
-    server.instance.config_file = Some(folder.0.join("none/a.conf"));
+    server.state.config_file = Some(folder.0.join("none/a.conf"));
     server.expect(
         "config rewrite",
         "-ERR Rewriting config file: No such file or directory\r\n",
@@ -159,7 +159,7 @@ fn reset_stat_sets_counters_to_zero() {
     let mut server = Harness::new();
     server.run("get a");
     server.run("nonsense");
-    server.instance.loop_figures.turns = 9;
+    server.state.loop_stats.turns = 9;
     server.expect("config resetstat", "+OK\r\n");
     let text = server.run("info everything");
     for line in [

@@ -111,7 +111,7 @@ fn with_a_password_only_few_commands_run_before_it_is_given() {
 fn a_password_taken_away_lets_everybody_in() {
     let mut server = with_password();
     server.expect("ping", NOAUTH);
-    server.instance.users.set_default_password(b"");
+    server.state.users.set_default_password(b"");
     server.expect("ping", "+PONG\r\n");
     server.expect("hello 3", HELLO_NOAUTH);
 }
@@ -181,7 +181,7 @@ fn reset_goes_back_to_the_start() {
     server.expect("reset", "+RESET\r\n");
     server.expect("client getname", "$-1\r\n");
     let session = server
-        .instance
+        .state
         .clients
         .get(server.client)
         .expect("the client is there");
@@ -199,7 +199,7 @@ fn quit_closes_after_the_reply() {
     let mut server = Harness::new();
     server.expect("quit whatever", "+OK\r\n");
     let session = server
-        .instance
+        .state
         .clients
         .get(server.client)
         .expect("the client is there");
@@ -285,7 +285,7 @@ fn a_slow_login_does_not_leave_the_password_in_the_slow_log() {
     });
     server.run("hello 2 auth default secret");
     let entry = server
-        .instance
+        .state
         .slowlog
         .newest(1)
         .next()

@@ -94,21 +94,21 @@ fn populate_makes_keys_and_keeps_those_that_are_there() {
 fn switches_are_turned() {
     let mut server = Harness::with_debug();
     server.expect("debug set-active-expire 0", "+OK\r\n");
-    assert!(!server.instance.keyspace.active_expiry);
+    assert!(!server.state.keyspace.active_expiry);
     server.run("debug set-active-expire 1");
-    assert!(server.instance.keyspace.active_expiry);
+    assert!(server.state.keyspace.active_expiry);
     server.expect("debug pause-cron 1", "+OK\r\n");
-    assert!(server.instance.cron_paused);
-    let before = server.instance.replication_id.clone();
+    assert!(server.state.cron_paused);
+    let before = server.state.replication_id.clone();
     server.expect("debug change-repl-id", "+OK\r\n");
-    assert_ne!(server.instance.replication_id, before);
+    assert_ne!(server.state.replication_id, before);
 }
 
 #[test]
 fn sleep_moves_the_clock() {
     let mut server = Harness::with_debug();
     server.expect("debug sleep 1.5", "+OK\r\n");
-    assert_eq!(server.instance.clock.now_ms(), 1_700_000_001_500);
+    assert_eq!(server.state.clock.now_ms(), 1_700_000_001_500);
     server.expect("debug sleep x", "+OK\r\n");
 }
 

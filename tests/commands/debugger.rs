@@ -100,9 +100,9 @@ fn a_script_is_followed_line_by_line() {
             ("c", "<endsession>\n:7"),
         ],
     );
-    let session = server.instance.clients.get(client).expect("it is there");
+    let session = server.state.clients.get(client).expect("it is there");
     assert_eq!(session.close, Close::AfterReply);
-    assert!(server.instance.scripting.debugged.is_empty());
+    assert!(server.state.scripting.debugged.is_empty());
     server.expect("EXISTS n", ":0\r\n");
 }
 
@@ -235,14 +235,14 @@ fn a_forked_session_is_by_itself() {
     server.run_as(listener, &[b"PSUBSCRIBE", b"*"]);
     assert_eq!(server.run_as(waiting, &[b"BLPOP", b"queue", b"0"]), b"");
     server.run("WATCH k");
-    let dirty = server.instance.keyspace.changes.total();
+    let dirty = server.state.keyspace.changes.total();
     let client = debugging(&mut server, "yes");
     let script = "redis.call('set', 'k', 'inside')\nredis.call('rpush', 'queue', 'x')\nlocal heard = redis.call('publish', 'c', 'm')\nredis.call('select', 1)\nredis.call('flushall')\nredis.call('select', 0)\nreturn redis.call('exists', 'k', 'other') + heard";
     begin(&mut server, client, script);
     for _ in 0..3 {
         ask(&mut server, client, &["s"]);
     }
-    assert_eq!(server.instance.keyspace.changes.total(), dirty);
+    assert_eq!(server.state.keyspace.changes.total(), dirty);
     assert_eq!(server.pushed(listener), b"");
     assert_eq!(server.run_as(other, &[b"GET", b"k"]), b"$6\r\nbefore\r\n");
     assert_eq!(server.run_as(other, &[b"SET", b"other", b"1"]), b"+OK\r\n");
@@ -261,7 +261,7 @@ fn a_forked_session_is_by_itself() {
     server.run("MULTI");
     server.run("LRANGE list 0 -1");
     server.expect("EXEC", "*1\r\n*2\r\n$1\r\na\r\n$1\r\nb\r\n");
-    while server.instance.keyspace.reclaim_step(100) {}
+    while server.state.keyspace.reclaim_step(100) {}
     server.expect("GET k", "$6\r\nbefore\r\n");
 }
 
@@ -286,27 +286,27 @@ fn a_synchronous_session_has_all_others_wait() {
     assert_eq!(server.pushed(waiting), b"");
     assert!(
         !server
-            .instance
+            .state
             .requests
-            .contains(&LoopRequest::ServePostponed)
+            .contains(&LoopRequest::ServePaused)
     );
     assert_eq!(ask(&mut server, client, &["c"]), "<endsession>\n:1");
     assert!(
         server
-            .instance
+            .state
             .requests
-            .contains(&LoopRequest::ServePostponed)
+            .contains(&LoopRequest::ServePaused)
     );
     assert_eq!(server.pushed(waiting), b"*2\r\n$5\r\nqueue\r\n$1\r\nx\r\n");
     assert_eq!(server.run_as(other, &[b"LLEN", b"queue"]), b":0\r\n");
-    assert_eq!(server.instance.nesting, 0);
+    assert_eq!(server.state.nesting, 0);
 }
 
 /// The loop goes on between two slices, whatever runs.
 #[test]
 fn what_does_not_end_is_stopped() {
     let mut server = Harness::new();
-    server.instance.scripting.set_patience(0);
+    server.state.scripting.set_patience(0);
     let client = debugging(&mut server, "yes");
     begin(
         &mut server,
@@ -315,10 +315,10 @@ fn what_does_not_end_is_stopped() {
     );
     assert_eq!(ask(&mut server, client, &["c"]), "", "it runs");
     for _ in 0..5 {
-        assert!(debugger::resume(&mut server.instance));
+        assert!(debugger::resume(&mut server.state));
     }
     server.advance_ms(6000);
-    while debugger::resume(&mut server.instance) {}
+    while debugger::resume(&mut server.state) {}
     assert_eq!(
         shown(&server.pushed(client)),
         "* Stopped at 2, stop reason = timeout reached, infinite loop?\n-> 2   while true do n = n + 1 end"
@@ -329,12 +329,12 @@ fn what_does_not_end_is_stopped() {
         "it runs"
     );
     for _ in 0..5 {
-        assert!(debugger::resume(&mut server.instance));
+        assert!(debugger::resume(&mut server.state));
         assert_eq!(server.run("PING"), "+PONG\r\n");
     }
-    server.instance.remove_client(client);
-    assert!(server.instance.scripting.debugged.is_empty());
-    assert!(!debugger::resume(&mut server.instance));
+    server.state.remove_client(client);
+    assert!(server.state.scripting.debugged.is_empty());
+    assert!(!debugger::resume(&mut server.state));
 }
 
 /// What is for all to see runs to its end though the client has gone; if it has none, it is stopped.
@@ -348,12 +348,12 @@ fn a_client_that_goes_leaves_a_whole_script() {
         "redis.call('set', 'a', 1)\nredis.call('set', 'b', 2)",
     );
     ask(&mut server, client, &["s"]);
-    server.instance.remove_client(client);
-    assert!(server.instance.scripting.debugged.is_exclusive());
-    while debugger::resume(&mut server.instance) {}
+    server.state.remove_client(client);
+    assert!(server.state.scripting.debugged.is_exclusive());
+    while debugger::resume(&mut server.state) {}
     server.expect("MGET a b", "*2\r\n$1\r\n1\r\n$1\r\n2\r\n");
 
-    server.instance.scripting.set_patience(0);
+    server.state.scripting.set_patience(0);
     for (script, evaluated) in [
         ("while true do end", None),
         (
@@ -371,17 +371,17 @@ fn a_client_that_goes_leaves_a_whole_script() {
         if let Some(code) = evaluated {
             ask(&mut server, client, &["e", code]);
         }
-        server.instance.remove_client(client);
+        server.state.remove_client(client);
         let mut slices = 0;
-        while debugger::resume(&mut server.instance) {
+        while debugger::resume(&mut server.state) {
             server.advance_ms(1000);
             slices += 1;
             assert!(slices < 1000, "{script} {evaluated:?}");
         }
-        assert!(!server.instance.scripting.debugged.is_exclusive());
-        assert_eq!(server.instance.nesting, 0);
+        assert!(!server.state.scripting.debugged.is_exclusive());
+        assert_eq!(server.state.nesting, 0);
     }
-    server.instance.scripting.set_patience(u64::MAX);
+    server.state.scripting.set_patience(u64::MAX);
     server.expect("EVAL return\t7 0", ":7\r\n");
 }
 

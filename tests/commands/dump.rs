@@ -281,7 +281,7 @@ fn a_key_may_come_with_its_frequency() {
 fn events_tell_of_it() {
     let mut server = Harness::new();
     // So that the payload can be given as text.
-    server.instance.serialization.skips_checksum = true;
+    server.state.serialization.skips_checksum = true;
     let payload = "\0\u{2}ab\u{b}\0checksum";
     let run = |server: &mut Harness, tail: &str| {
         server.events(&format!("restore key {tail}").replace("PAYLOAD", payload))
@@ -302,12 +302,12 @@ fn events_tell_of_it() {
 #[test]
 fn each_restore_is_one_change() {
     let mut server = Harness::new();
-    let before = server.instance.keyspace.changes.total();
+    let before = server.state.keyspace.changes.total();
     restore(&mut server, "a", "0", FOO, "");
     restore(&mut server, "a", "0", FOO, "replace");
     restore(&mut server, "a", "1", FOO, "replace absttl");
     restore(&mut server, "a", "1", FOO, "replace absttl");
-    assert_eq!(server.instance.keyspace.changes.total(), before + 3);
+    assert_eq!(server.state.keyspace.changes.total(), before + 3);
 }
 
 #[test]
@@ -453,7 +453,7 @@ fn fields_keep_their_expiry_times() {
         let times = "*3\r\n:1000\r\n:2000\r\n:-1\r\n";
         server.expect("hpttl key fields 3 a b c", times);
         // The active cycle knows of them.
-        assert_eq!(server.instance.keyspace.database(0).expiring_hashes(), 1);
+        assert_eq!(server.state.keyspace.database(0).expiring_hashes(), 1);
         server.advance_ms(1500);
         server.expect("hget key a", "$-1\r\n");
         server.expect("hget key b", "$1\r\n2\r\n");

@@ -254,7 +254,7 @@ fn a_function_that_runs_is_told_of_and_killed() {
         "lib",
         "redis.register_function('f', function() while true do end end)",
     );
-    server.instance.scripting.set_patience(0);
+    server.state.scripting.set_patience(0);
     assert_eq!(server.run("FCALL f 1 k"), "");
     let stats = server.run_as(other, &[b"FUNCTION", b"STATS"]);
     let stats = String::from_utf8_lossy(&stats);
@@ -269,7 +269,7 @@ fn a_function_that_runs_is_told_of_and_killed() {
         b"-BUSY Redis is busy running a script. You can only call FUNCTION KILL or SHUTDOWN NOSAVE.\r\n"
     );
     assert_eq!(server.run_as(other, &[b"FUNCTION", b"KILL"]), b"+OK\r\n");
-    while oneloop::drive::script::run::resume(&mut server.instance) {}
+    while oneloop::drive::script::run::resume(&mut server.state) {}
     let reply = String::from_utf8_lossy(&server.pushed(server.client)).into_owned();
     assert!(
         reply.contains("Script killed by user with SCRIPT KILL"),

@@ -347,7 +347,7 @@ fn coordinates_are_doubles_in_resp3() {
 
 /// The members and scores at a key.
 fn stored(server: &mut Harness, key: &str) -> Vec<(String, f64)> {
-    let Some(record) = server.instance.keyspace.peek(0, key.as_bytes()) else {
+    let Some(record) = server.state.keyspace.peek(0, key.as_bytes()) else {
         return Vec::new();
     };
     let set = SortedSetRef::of(record.value().stored()).expect("a sorted set");
@@ -425,7 +425,7 @@ fn nothing_found_removes_the_destination() {
 #[test]
 fn changes_are_counted_and_told_as_by_redis() {
     let mut server = Harness::new();
-    let total = |server: &Harness| server.instance.keyspace.changes.total();
+    let total = |server: &Harness| server.state.keyspace.changes.total();
     assert_eq!(
         server.events("geoadd a 1 1 x 2 2 y 3 3 z"),
         ["0:new a", "0:zadd a"]
@@ -465,12 +465,12 @@ fn hits_and_misses_are_counted() {
         server.run(words);
     }
     server.run("geosearchstore none sicily fromlonlat 1 1 byradius 1 km");
-    let stats = server.instance.keyspace.stats;
+    let stats = server.state.keyspace.stats;
     assert_eq!((stats.hits, stats.misses), (3, 1));
 }
 
 fn encoding(server: &mut Harness, key: &str) -> &'static str {
-    let record = server.instance.keyspace.peek(0, key.as_bytes());
+    let record = server.state.keyspace.peek(0, key.as_bytes());
     record.expect("a key").value().encoding_name()
 }
 

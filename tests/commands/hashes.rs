@@ -212,9 +212,9 @@ fn counters_count() {
 fn events_and_changes_are_those_of_redis() {
     let mut server = Harness::new();
     let mut check = |words: &str, events: &[&str], changes: u64| {
-        let before = server.instance.keyspace.changes.total();
+        let before = server.state.keyspace.changes.total();
         assert_eq!(server.events(words), events, "{words}");
-        let after = server.instance.keyspace.changes.total();
+        let after = server.state.keyspace.changes.total();
         assert_eq!(after - before, changes, "{words}");
     };
     check("hset h a 1 b 2", &["0:new h", "0:hset h"], 2);
@@ -455,7 +455,7 @@ fn a_giant_hash_is_freed_by_the_job() {
         server.run(&format!("hset h field-{number} {number}"));
     }
     server.run("del h");
-    let keyspace = &mut server.instance.keyspace;
+    let keyspace = &mut server.state.keyspace;
     assert!(keyspace.has_garbage());
     let mut steps = 0;
     while keyspace.reclaim_step(256) {

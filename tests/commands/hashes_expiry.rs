@@ -323,10 +323,10 @@ fn who_sets_a_field_ends_its_time_and_who_counts_keeps_it() {
 fn events_and_changes_are_those_of_redis() {
     for mut server in both() {
         let mut check = |words: &str, events: &[&str], changes: u64| {
-            let before = server.instance.keyspace.changes.total();
+            let before = server.state.keyspace.changes.total();
             let expected: Vec<String> = events.iter().map(|event| format!("0:{event} h")).collect();
             assert_eq!(server.events(words), expected, "{words}");
-            let after = server.instance.keyspace.changes.total();
+            let after = server.state.keyspace.changes.total();
             assert_eq!(after - before, changes, "{words}");
         };
         check("hset h a 1 b 2 c 3 d 4", &["new", "hset"], 4);
@@ -508,11 +508,11 @@ fn the_active_cycle_removes_what_is_due_and_no_more() {
                 .run("info keyspace")
                 .contains("keys=41,expires=0,avg_ttl=0,subexpiry=41")
         );
-        assert!(!server.instance.expire_fields_step(1000), "nothing is due");
+        assert!(!server.state.expire_fields_step(1000), "nothing is due");
         server.advance_ms(20);
         // 5, and 10 to 19.
         let mut steps = 0;
-        while server.instance.expire_fields_step(2) {
+        while server.state.expire_fields_step(2) {
             steps += 1;
         }
         assert!((5..12).contains(&steps), "{steps}");
@@ -524,11 +524,11 @@ fn the_active_cycle_removes_what_is_due_and_no_more() {
         assert!(server.run("info stats").contains("expired_subkeys:12\r\n"));
         assert_eq!(server.run("hlen h9"), ":1\r\n");
         assert_eq!(server.run("hlen h10"), ":2\r\n");
-        server.instance.keyspace.active_expiry = false;
+        server.state.keyspace.active_expiry = false;
         server.advance_ms(1000);
-        assert!(!server.instance.expire_fields_step(1000));
-        server.instance.keyspace.active_expiry = true;
-        while server.instance.expire_fields_step(1000) {}
+        assert!(!server.state.expire_fields_step(1000));
+        server.state.keyspace.active_expiry = true;
+        while server.state.expire_fields_step(1000) {}
         assert!(
             server
                 .run("info keyspace")
@@ -544,7 +544,7 @@ fn the_active_cycle_tells_of_what_it_does() {
     with_expired(&mut server);
     server.run("hsetex gone px 1 fields 1 a 1");
     server.advance_ms(5);
-    let keyspace = &mut server.instance.keyspace;
+    let keyspace = &mut server.state.keyspace;
     keyspace.changes.set_event_classes(u16::MAX);
     keyspace.expire_fields_step(1000);
     let events: Vec<String> = keyspace
@@ -569,7 +569,7 @@ fn a_hash_of_many_due_fields_is_cleared_in_small_steps() {
     }
     server.advance_ms(11);
     let mut steps = 0;
-    while server.instance.expire_fields_step(32) {
+    while server.state.expire_fields_step(32) {
         steps += 1;
         let expected = 3000 - 32 * steps;
         assert_eq!(server.run("hlen h"), format!(":{expected}\r\n"));
@@ -585,7 +585,7 @@ fn a_pause_of_writes_hides_expired_fields_and_removes_none() {
     server.advance_ms(1);
     assert_eq!(server.run("hget h a"), "$-1\r\n");
     assert_eq!(server.run("hmget h a c"), "*2\r\n$-1\r\n$1\r\n3\r\n");
-    assert!(!server.instance.expire_fields_step(100));
+    assert!(!server.state.expire_fields_step(100));
     assert_eq!(server.run("hlen h"), ":3\r\n");
     server.run("client unpause");
     assert_eq!(server.run("hget h a"), "$-1\r\n");
@@ -594,7 +594,7 @@ fn a_pause_of_writes_hides_expired_fields_and_removes_none() {
 
 /// What the index of each database should say: how many hashes have expiring fields, and when the next field expires.
 fn check_index(server: &Harness) {
-    for database in server.instance.keyspace.databases() {
+    for database in server.state.keyspace.databases() {
         let times: Vec<i64> = database
             .records()
             .iter()
@@ -651,14 +651,14 @@ proptest! {
         for command in commands {
             match command.as_str() {
                 "advance" => server.advance_ms(7),
-                "step" => drop(server.instance.expire_fields_step(3)),
+                "step" => drop(server.state.expire_fields_step(3)),
                 command => drop(server.run(command)),
             }
             check_index(&server);
         }
         server.advance_ms(1000);
-        while server.instance.expire_fields_step(10) {}
+        while server.state.expire_fields_step(10) {}
         check_index(&server);
-        prop_assert!(server.instance.keyspace.databases().all(|database| database.expiring_hashes() == 0));
+        prop_assert!(server.state.keyspace.databases().all(|database| database.expiring_hashes() == 0));
     }
 }

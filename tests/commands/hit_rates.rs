@@ -141,7 +141,7 @@ impl Simulation {
 fn measure(policy: &str, trace: &[usize]) -> (f64, usize) {
     let mut server = Harness::with_config(Config::default());
     server.run(&format!("config set maxmemory-policy {policy}"));
-    let limit = server.instance.used_memory() + 300_000;
+    let limit = server.state.used_memory() + 300_000;
     server.run(&format!("config set maxmemory {limit}"));
     let (mut hits, mut keys_sum) = (0, 0);
     for (number, key) in trace.iter().enumerate() {
@@ -156,10 +156,10 @@ fn measure(policy: &str, trace: &[usize]) -> (f64, usize) {
             server.run_args(&[b"set", key.as_bytes(), &[b'x'; 100]]);
         }
         if number >= trace.len() / 2 {
-            keys_sum += server.instance.keyspace.database(0).len();
+            keys_sum += server.state.keyspace.database(0).len();
         }
     }
-    assert!(server.instance.keyspace.stats.evicted_keys > 10_000);
+    assert!(server.state.keyspace.stats.evicted_keys > 10_000);
     (
         hits as f64 / trace.len() as f64,
         keys_sum / trace.len().div_ceil(2),

@@ -13,7 +13,7 @@ const CORRUPTED: &str = "-INVALIDOBJ Corrupted HLL object detected\r\n";
 const EMPTY: &[u8] = b"HYLL\x01\0\0\0\0\0\0\0\0\0\0\x80\x7f\xff";
 
 fn get(server: &mut Harness, key: &str) -> Vec<u8> {
-    let record = server.instance.keyspace.peek(0, key.as_bytes());
+    let record = server.state.keyspace.peek(0, key.as_bytes());
     let text = record.and_then(|record| record.value().text());
     text.expect("a string").with_bytes(<[u8]>::to_vec)
 }
@@ -24,7 +24,7 @@ fn set(server: &mut Harness, key: &str, value: &[u8]) {
 }
 
 fn is_raw(server: &mut Harness, key: &str) -> bool {
-    let record = server.instance.keyspace.peek(0, key.as_bytes());
+    let record = server.state.keyspace.peek(0, key.as_bytes());
     matches!(
         record.map(Record::value),
         Some(Value::Raw(_) | Value::Large(_))
@@ -56,18 +56,18 @@ fn the_count_is_stored() {
     let mut server = Harness::new();
     server.expect("pfadd a x y z", ONE);
     assert_eq!(get(&mut server, "a")[15], 0x80);
-    let changes = server.instance.keyspace.changes.total();
+    let changes = server.state.keyspace.changes.total();
     server.expect("pfcount a", ":3\r\n");
     assert_eq!(get(&mut server, "a")[8..16], [3, 0, 0, 0, 0, 0, 0, 0]);
-    assert_eq!(server.instance.keyspace.changes.total(), changes + 1);
+    assert_eq!(server.state.keyspace.changes.total(), changes + 1);
     server.expect("pfcount a", ":3\r\n");
     server.expect("pfcount a a", ":3\r\n");
-    assert_eq!(server.instance.keyspace.changes.total(), changes + 1);
+    assert_eq!(server.state.keyspace.changes.total(), changes + 1);
     server.expect("pfadd a x", ZERO);
     assert_eq!(get(&mut server, "a")[15], 0);
     server.expect("pfadd a w v", ONE);
     assert_eq!(get(&mut server, "a")[8..16], [3, 0, 0, 0, 0, 0, 0, 0x80]);
-    assert_eq!(server.instance.keyspace.changes.total(), changes + 3);
+    assert_eq!(server.state.keyspace.changes.total(), changes + 3);
     // What is stored is believed.
     server.run_args(&[b"SETRANGE", b"a", b"15", b"\0"]);
     server.expect("pfcount a", ":3\r\n");

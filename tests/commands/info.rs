@@ -182,8 +182,8 @@ fn a_crash_report_shows_the_last_text() {
     use oneloop::base::crash::CrashSection;
     use oneloop::drive::info::crash;
     let server = Harness::new();
-    crash::remember_names(&server.instance.commands);
-    crash::remember(&server.instance);
+    crash::remember_names(&server.state.commands);
+    crash::remember(&server.state);
     assert!(crash::section(CrashSection::Info).starts_with("# Server\r\n"));
     assert_eq!(
         crash::section(CrashSection::ClientList),
@@ -191,7 +191,7 @@ fn a_crash_report_shows_the_last_text() {
     );
     assert_eq!(crash::section(CrashSection::CurrentClient), "");
     let get = server
-        .instance
+        .state
         .commands
         .find(b"get")
         .expect("GET is there")

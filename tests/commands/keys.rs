@@ -38,7 +38,7 @@ fn scan_all(server: &mut Harness, options: &str) -> Vec<String> {
 }
 
 fn set_expiring(server: &mut Harness, key: &str, expiry_ms: i64) {
-    server.instance.keyspace.set(
+    server.state.keyspace.set(
         0,
         key.as_bytes(),
         NewValue::Raw(b"v"),
@@ -80,8 +80,8 @@ fn exists_and_touch_count_a_key_as_often_as_it_is_named() {
     server.run("set a 1");
     server.expect("exists a a b", ":2\r\n");
     server.expect("touch a b a", ":2\r\n");
-    assert_eq!(server.instance.keyspace.stats.hits, 4);
-    assert_eq!(server.instance.keyspace.stats.misses, 2);
+    assert_eq!(server.state.keyspace.stats.hits, 4);
+    assert_eq!(server.state.keyspace.stats.misses, 2);
 }
 
 #[test]
@@ -133,7 +133,7 @@ fn rename_over_an_expiring_key_clears_that_time() {
     server.expect("ttl b", ":-1\r\n");
     server.advance_ms(10_000);
     server.expect("get b", "$1\r\n1\r\n");
-    assert_eq!(server.instance.keyspace.database(0).volatile_len(), 0);
+    assert_eq!(server.state.keyspace.database(0).volatile_len(), 0);
 }
 
 #[test]
@@ -155,14 +155,14 @@ fn a_large_value_is_shared_when_it_is_renamed_or_copied() {
     let large = bytes::Bytes::from(vec![b'x'; 100_000]);
     let address = large.as_ptr();
     server
-        .instance
+        .state
         .keyspace
         .set(0, b"a", NewValue::Large(large), Expiry::Clear);
     server.expect("rename a b", "+OK\r\n");
     server.expect("copy b c", ":1\r\n");
     for key in ["b", "c"] {
         match server
-            .instance
+            .state
             .keyspace
             .peek(0, key.as_bytes())
             .expect("there")
@@ -299,12 +299,12 @@ fn flushing_is_one_step_whatever_is_asked_for() {
         server.expect(command, "+OK\r\n");
         server.expect("dbsize", ":0\r\n");
         assert_eq!(
-            server.instance.keyspace.reclaim_pending(),
+            server.state.keyspace.reclaim_pending(),
             100,
             "freed later"
         );
-        while server.instance.keyspace.reclaim_step(16) {}
-        assert_eq!(server.instance.keyspace.reclaim_pending(), 0);
+        while server.state.keyspace.reclaim_step(16) {}
+        assert_eq!(server.state.keyspace.reclaim_pending(), 0);
     }
     server.expect("flushall x", "-ERR syntax error\r\n");
     server.expect("flushdb sync async", "-ERR syntax error\r\n");
@@ -401,7 +401,7 @@ fn scan_removes_the_expired_keys_that_it_meets() {
     server.expect("dbsize", ":2\r\n");
     server.expect("scan 0", "*2\r\n$1\r\n0\r\n*1\r\n$1\r\nc\r\n");
     server.expect("dbsize", ":1\r\n");
-    assert_eq!(server.instance.keyspace.stats.expired_keys, 2);
+    assert_eq!(server.state.keyspace.stats.expired_keys, 2);
 }
 
 #[test]
@@ -445,7 +445,7 @@ fn scan_returns_every_key_that_stays_while_the_table_grows_and_shrinks() {
                 let value = if grow { " 1" } else { "" };
                 server.run(&format!("{command}:{number}{value}"));
             }
-            while server.instance.keyspace.shrink_step(1000) {}
+            while server.state.keyspace.shrink_step(1000) {}
             turn += 1;
             cursor = next;
             if cursor == "0" {
@@ -481,7 +481,7 @@ fn randomkey_gives_live_keys_alone() {
 #[test]
 fn object_tells_the_encoding() {
     let mut server = Harness::new();
-    let keyspace = &mut server.instance.keyspace;
+    let keyspace = &mut server.state.keyspace;
     keyspace.set(0, b"int", NewValue::Integer(12), Expiry::Clear);
     keyspace.set(0, b"embedded", NewValue::Embedded(b"x"), Expiry::Clear);
     keyspace.set(0, b"raw", NewValue::Raw(b"x"), Expiry::Clear);
@@ -497,7 +497,7 @@ fn object_refcount_is_that_of_shared_integers_where_redis_shares_them() {
     for (key, number) in [("small", 9_999), ("big", 10_000), ("negative", -1)] {
         let value = NewValue::Integer(number);
         server
-            .instance
+            .state
             .keyspace
             .set(0, key.as_bytes(), value, Expiry::Clear);
     }
@@ -507,9 +507,9 @@ fn object_refcount_is_that_of_shared_integers_where_redis_shares_them() {
         server.expect(&format!("object refcount {key}"), ":1\r\n");
     }
     server.expect("object refcount none", "$-1\r\n");
-    server.instance.config.maxmemory = 1 << 30;
+    server.state.config.maxmemory = 1 << 30;
     server.expect("object refcount small", ":2147483647\r\n");
-    server.instance.config.maxmemory_policy = oneloop::config::MaxmemoryPolicy::AllkeysLru;
+    server.state.config.maxmemory_policy = oneloop::config::MaxmemoryPolicy::AllkeysLru;
     server.expect("object refcount small", ":1\r\n");
 }
 
@@ -527,8 +527,8 @@ fn object_idletime_and_freq_depend_on_the_policy() {
          that when switching between policies at runtime LRU and LFU data will take some time to \
          adjust.\r\n",
     );
-    server.instance.config.maxmemory_policy = oneloop::config::MaxmemoryPolicy::AllkeysLfu;
-    server.instance.apply_config();
+    server.state.config.maxmemory_policy = oneloop::config::MaxmemoryPolicy::AllkeysLfu;
+    server.state.apply_config();
     server.expect(
         "object idletime a",
         "-ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when \
@@ -619,7 +619,7 @@ fn an_expired_key_is_told_of_before_what_takes_its_place() {
     ] {
         server.run("flushall");
         server.run("set r 1");
-        let due_ms = server.instance.now_ms() + 1;
+        let due_ms = server.state.now_ms() + 1;
         set_expiring(&mut server, "p", due_ms);
         server.advance_ms(2);
         assert_eq!(server.events(words), events, "{words}");
@@ -647,10 +647,10 @@ fn each_counts_as_many_changes_as_in_redis() {
         ("flushall", 1),
         ("flushall", 0),
     ] {
-        let before = server.instance.keyspace.changes.total();
+        let before = server.state.keyspace.changes.total();
         server.run(words);
         assert_eq!(
-            server.instance.keyspace.changes.total() - before,
+            server.state.keyspace.changes.total() - before,
             changes,
             "{words}"
         );
@@ -662,7 +662,7 @@ fn a_key_that_expired_is_no_change() {
     let mut server = Harness::new();
     set_expiring(&mut server, "a", NOW_MS + 1);
     server.advance_ms(2);
-    let before = server.instance.keyspace.changes.total();
+    let before = server.state.keyspace.changes.total();
     server.expect("exists a", ":0\r\n");
-    assert_eq!(server.instance.keyspace.changes.total(), before);
+    assert_eq!(server.state.keyspace.changes.total(), before);
 }

@@ -45,9 +45,9 @@ fn expect_list(server: &mut Harness, key: &str, elements: &[&str]) {
 
 /// How many changes a command counts.
 fn changes_of(server: &mut Harness, words: &str) -> u64 {
-    let before = server.instance.keyspace.changes.total();
+    let before = server.state.keyspace.changes.total();
     server.run(words);
-    server.instance.keyspace.changes.total() - before
+    server.state.keyspace.changes.total() - before
 }
 
 #[test]
@@ -576,7 +576,7 @@ fn run(server: &mut Harness, client: Token, words: &str) -> String {
 fn waiter(server: &mut Harness, words: &str) -> Token {
     let client = server.connect();
     assert_eq!(run(server, client, words), "", "{words}");
-    let session = server.instance.clients.get(client).expect("a client");
+    let session = server.state.clients.get(client).expect("a client");
     assert_eq!(session.blocked, Some(Blocked::Keys), "{words}");
     client
 }
@@ -666,7 +666,7 @@ fn waiting_ends_with_the_time() {
         waiters.push(waiter(&mut server, words));
     }
     server.advance_ms(1001);
-    oneloop::engine::wake::run_timeouts(&mut server.instance);
+    oneloop::engine::wake::run_timeouts(&mut server.state);
     for client in waiters {
         assert_eq!(got(&mut server, client), NULL_ARRAY);
     }

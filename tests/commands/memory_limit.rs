@@ -8,7 +8,7 @@ const OUT_OF_MEMORY: &str = "-OOM command not allowed when used memory > 'maxmem
 
 /// A server whose limit is so many bytes above what it uses now.
 fn limit(server: &mut Harness, policy: &str, room_bytes: usize) -> usize {
-    let limit = server.instance.used_memory() + room_bytes;
+    let limit = server.state.used_memory() + room_bytes;
     server.expect(&format!("config set maxmemory-policy {policy}"), "+OK\r\n");
     server.expect(&format!("config set maxmemory {limit}"), "+OK\r\n");
     limit
@@ -44,7 +44,7 @@ fn without_eviction_commands_that_need_memory_are_refused_before_they_do_anythin
     let limit = limit(&mut server, "noeviction", 100_000);
     let accepted = fill(&mut server, "key", 2000);
     assert!((500..1000).contains(&accepted), "{accepted}");
-    assert!(server.instance.used_memory() < limit + 10_000);
+    assert!(server.state.used_memory() < limit + 10_000);
     server.expect("set other x", OUT_OF_MEMORY);
     server.expect("lpush list x", OUT_OF_MEMORY);
     server.expect("exists other list", ":0\r\n");
@@ -86,7 +86,7 @@ fn every_policy_holds_to_the_limit() {
                 &format!("setex key:{number} {} {value}", 1000 + number),
                 "+OK\r\n",
             );
-            assert!(server.instance.used_memory() < limit + 5000, "{policy}");
+            assert!(server.state.used_memory() < limit + 5000, "{policy}");
         }
         let left = size(&mut server);
         assert!((1000..1500).contains(&left), "{policy}: {left}");
@@ -186,12 +186,12 @@ fn eviction_is_an_event_and_no_change() {
     let mut server = Harness::new();
     fill(&mut server, "key", 100);
     limit(&mut server, "allkeys-lru", 0);
-    let before = server.instance.keyspace.changes.total();
+    let before = server.state.keyspace.changes.total();
     let events = {
-        let changes = &mut server.instance.keyspace.changes;
+        let changes = &mut server.state.keyspace.changes;
         changes.set_event_classes(u16::MAX);
-        server.instance.keyspace.evict();
-        server.instance.keyspace.changes.take()
+        server.state.keyspace.evict();
+        server.state.keyspace.changes.take()
     };
     let text = format!("{events:?}");
     assert!(
@@ -199,7 +199,7 @@ fn eviction_is_an_event_and_no_change() {
         "{text}"
     );
     assert_eq!(events.len(), 1);
-    assert_eq!(server.instance.keyspace.changes.total(), before);
+    assert_eq!(server.state.keyspace.changes.total(), before);
     assert_eq!(info(&mut server, "evicted_keys"), 1);
     server.run("config resetstat");
     assert_eq!(info(&mut server, "evicted_keys"), 0);
@@ -236,30 +236,30 @@ fn a_lowered_limit_is_reached_in_slices_and_memory_never_grows_meanwhile() {
         maxmemory_eviction_tenacity: 0,
         ..Config::default()
     });
-    let start = server.instance.used_memory();
+    let start = server.state.used_memory();
     fill(&mut server, "key", 10_000);
-    let full = server.instance.used_memory();
+    let full = server.state.used_memory();
     server.run("config set maxmemory-policy allkeys-lru");
     server.run(&format!("config set maxmemory {}", (start + full) / 2));
-    let mut ceiling = server.instance.used_memory();
+    let mut ceiling = server.state.used_memory();
     for number in 0..100 {
         let before = size(&mut server);
         // A new key, an evicted one for it, and a few more.
         fill(&mut server, &format!("new{number}"), 1);
         assert!((1..40).contains(&(before + 1 - size(&mut server))));
-        assert!(server.instance.used_memory() <= ceiling + 2000);
-        ceiling = ceiling.min(server.instance.used_memory());
+        assert!(server.state.used_memory() <= ceiling + 2000);
+        ceiling = ceiling.min(server.state.used_memory());
     }
-    assert!(server.instance.wants_eviction());
+    assert!(server.state.wants_eviction());
     server.advance_ms(7000);
     assert_eq!(info(&mut server, "current_eviction_exceeded_time"), 7000);
     let mut slices = 0;
-    while server.instance.evict_slice(0) {
+    while server.state.evict_slice(0) {
         slices += 1;
     }
     assert!(slices > 300, "{slices}");
-    assert!(!server.instance.wants_eviction());
-    assert!(server.instance.used_memory() <= (start + full) / 2);
+    assert!(!server.state.wants_eviction());
+    assert!(server.state.used_memory() <= (start + full) / 2);
     let left = size(&mut server);
     assert!((4000..6000).contains(&left), "{left}");
     server.advance_ms(1000);
@@ -274,7 +274,7 @@ fn what_was_deleted_is_freed_before_any_key_goes() {
         fill(&mut server, "key", 5000);
         limit(&mut server, policy, 1000);
         server.run("flushall");
-        assert!(server.instance.keyspace.has_garbage());
+        assert!(server.state.keyspace.has_garbage());
         assert_eq!(fill(&mut server, "new", 1000), 1000);
         assert_eq!(size(&mut server), 1000);
         assert_eq!(info(&mut server, "evicted_keys"), 0);
@@ -292,7 +292,7 @@ fn what_was_deleted_is_freed_before_any_key_goes() {
         server.run("del set");
         assert_eq!(fill(&mut server, "new", 500), 500);
         assert_eq!(info(&mut server, "evicted_keys"), 0);
-        while server.instance.keyspace.reclaim_step(1000) {}
+        while server.state.keyspace.reclaim_step(1000) {}
         assert_eq!(info(&mut server, "lazyfreed_objects"), 5001);
     }
 }
@@ -305,7 +305,7 @@ fn nothing_is_evicted_while_clients_are_paused() {
     server.run("config set maxmemory-policy allkeys-lru");
     server.run("config set maxmemory 1");
     server.run("get key:1");
-    assert!(!server.instance.evict_slice(u64::MAX));
+    assert!(!server.state.evict_slice(u64::MAX));
     assert_eq!(size(&mut server), 1000);
     server.run("client unpause");
     server.run("get key:1");
@@ -323,7 +323,7 @@ fn values_that_replies_share_count_as_copies() {
     let value = bytes::Bytes::from(vec![b'x'; 100_000]);
     for count in 1..=8 {
         let reply = |session: &mut oneloop::engine::session::Session| session.reply.bulk_shared(&value);
-        server.instance.clients.push(slow, reply);
+        server.state.clients.push(slow, reply);
         server.run("ping");
         let evicted = info(&mut server, "evicted_keys");
         assert_eq!(evicted == 0, count <= 5, "{count}: {evicted}");
@@ -331,17 +331,17 @@ fn values_that_replies_share_count_as_copies() {
     // They no longer do once they are sent.
     server.pushed(slow);
     server.run("ping");
-    assert!(!server.instance.wants_eviction());
+    assert!(!server.state.wants_eviction());
 }
 
 /// Leaves so many bytes unsent to a new client.
-fn burden(server: &mut Harness, bytes: usize) -> oneloop::engine::session::Token {
+fn free_effort(server: &mut Harness, bytes: usize) -> oneloop::engine::session::Token {
     let token = server.connect();
     server
-        .instance
+        .state
         .clients
         .push(token, |session| session.reply.bulk(&vec![b'x'; bytes]));
-    server.instance.clients.count_memory(token);
+    server.state.clients.count_memory(token);
     token
 }
 
@@ -349,31 +349,31 @@ fn burden(server: &mut Harness, bytes: usize) -> oneloop::engine::session::Token
 fn the_largest_clients_are_closed_at_the_limit() {
     let mut server = Harness::new();
     let sizes = [10_000, 300_000, 20_000, 200_000, 100_000];
-    let clients = sizes.map(|bytes| burden(&mut server, bytes));
-    assert!(server.instance.clients_to_evict().is_empty(), "no limit");
+    let clients = sizes.map(|bytes| free_effort(&mut server, bytes));
+    assert!(server.state.clients_to_evict().is_empty(), "no limit");
     server.run("config set maxmemory-clients 250000");
-    assert_eq!(server.instance.clients_to_evict(), [clients[1], clients[3]]);
+    assert_eq!(server.state.clients_to_evict(), [clients[1], clients[3]]);
     assert_eq!(info(&mut server, "evicted_clients"), 2);
-    assert!(server.instance.clients_to_evict().is_empty());
+    assert!(server.state.clients_to_evict().is_empty());
     // One that may not be evicted counts, and stays.
     server.run_as(clients[4], &[b"client", b"no-evict", b"on"]);
-    server.instance.clients.count_memory(clients[4]);
+    server.state.clients.count_memory(clients[4]);
     server.run("config set maxmemory-clients 110000");
-    let closed = server.instance.clients_to_evict();
+    let closed = server.state.clients_to_evict();
     assert_eq!(closed[..2], [clients[2], clients[0]]);
-    server.instance.remove_client(clients[4]);
-    assert!(server.instance.clients_to_evict().is_empty());
+    server.state.remove_client(clients[4]);
+    assert!(server.state.clients_to_evict().is_empty());
 }
 
 #[test]
 fn a_client_that_is_closed_anyway_costs_nobody_else_the_connection() {
     let mut server = Harness::new();
     server.run("config set maxmemory-clients 300000");
-    burden(&mut server, 150_000);
-    let large = burden(&mut server, 250_000);
-    server.instance.clients.kill(large);
-    server.instance.clients.count_memory(large);
-    assert!(server.instance.clients_to_evict().is_empty());
+    free_effort(&mut server, 150_000);
+    let large = free_effort(&mut server, 250_000);
+    server.state.clients.kill(large);
+    server.state.clients.count_memory(large);
+    assert!(server.state.clients_to_evict().is_empty());
 }
 
 #[test]
@@ -445,14 +445,14 @@ fn evicted_before_trackers(at_once: bool) -> u64 {
         }
     }
     server.run("config set maxmemory-policy allkeys-lru");
-    let limit = server.instance.used_memory() - 40_000;
+    let limit = server.state.used_memory() - 40_000;
     server.run(&format!("config set maxmemory {limit}"));
     if at_once {
         server.run("config set maxmemory-eviction-tenacity 100");
         server.run("get nothing");
     }
-    while server.instance.wants_eviction() {
-        server.instance.evict_slice(0);
+    while server.state.wants_eviction() {
+        server.state.evict_slice(0);
     }
     let evicted = info(&mut server, "evicted_keys");
     assert!(
@@ -519,9 +519,9 @@ fn a_snapshot_does_not_have_all_keys_evicted() {
     let mut server = Harness::new();
     fill(&mut server, "key", 3000);
     server.run("setrange large 0 x");
-    let start = server.instance.used_memory();
+    let start = server.state.used_memory();
     limit(&mut server, "allkeys-lru", 10_000);
-    let version = server.instance.keyspace.pin();
+    let version = server.state.keyspace.pin();
     server.advance_ms(5000);
     // The room that is there, and then one key goes for another; what is copied for the snapshot's sake costs some more.
     assert_eq!(fill(&mut server, "new", 500), 500);
@@ -531,8 +531,8 @@ fn a_snapshot_does_not_have_all_keys_evicted() {
     assert_eq!(fill(&mut server, "new", 500), 500);
     let held = info(&mut server, "mem_not_counted_for_evict");
     assert!(held as usize > 350 * 120, "{held}");
-    assert!(server.instance.used_memory() > start + 40_000);
+    assert!(server.state.used_memory() > start + 40_000);
     drop(version);
     assert_eq!(info(&mut server, "mem_not_counted_for_evict"), 0);
-    assert!(!server.instance.wants_eviction());
+    assert!(!server.state.wants_eviction());
 }

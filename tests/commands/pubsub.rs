@@ -48,7 +48,7 @@ fn messages_reach_who_listens_to_the_channel() {
     assert_eq!(pushed(&mut server, two), message('>', &news));
     say(&mut server, one, "unsubscribe news");
     server.expect("publish news hello", ":1\r\n");
-    server.instance.remove_client(two);
+    server.state.remove_client(two);
     server.expect("publish news hello", ":0\r\n");
     server.expect("pubsub channels", "*1\r\n$3\r\nart\r\n");
 }
@@ -266,12 +266,12 @@ fn a_subscriber_that_does_not_read_is_closed() {
     let text = "x".repeat(100_000);
     let told = (0..30).take_while(|_| server.run(&format!("publish a {text}")) == ":1\r\n");
     assert_eq!(told.count(), 30, "until the loop closes it, it counts");
-    let session = server.instance.clients.get(one).expect("it is there");
+    let session = server.state.clients.get(one).expect("it is there");
     assert_eq!(session.close, oneloop::engine::session::Close::Now);
     assert!(session.reply.is_empty());
     assert_eq!(
         server
-            .instance
+            .state
             .stats
             .client_output_buffer_limit_disconnections,
         1
@@ -324,7 +324,7 @@ fn keyspace_events_are_told_by_key_and_by_event() {
     server.run("set a 1 px 1");
     events(&mut server, listener);
     server.advance_ms(2);
-    server.instance.expire_slice(u64::MAX);
+    server.state.expire_slice(u64::MAX);
     assert_eq!(
         events(&mut server, listener),
         ["space@3__:a expired", "event@3__:expired a"]

@@ -920,7 +920,7 @@ fn searches_are_those_of_lua_5_1() {
 fn busy(script: &str) -> (Harness, Token) {
     let mut server = Harness::new();
     let other = server.connect();
-    server.instance.scripting.set_patience(0);
+    server.state.scripting.set_patience(0);
     assert_eq!(eval(&mut server, script), "", "{script} is suspended");
     (server, other)
 }
@@ -928,7 +928,7 @@ fn busy(script: &str) -> (Harness, Token) {
 /// Takes the suspended script further until it ends.
 fn finish(server: &mut Harness) -> String {
     for _ in 0..10_000 {
-        if !oneloop::drive::script::run::resume(&mut server.instance) {
+        if !oneloop::drive::script::run::resume(&mut server.state) {
             let bytes = server.pushed(server.client);
             return String::from_utf8_lossy(&bytes).into_owned();
         }
@@ -979,7 +979,7 @@ fn an_endless_script_is_killed() {
         let (mut server, other) = busy(script);
         for _ in 0..3 {
             assert!(
-                oneloop::drive::script::run::resume(&mut server.instance),
+                oneloop::drive::script::run::resume(&mut server.state),
                 "{script}"
             );
         }
@@ -994,7 +994,7 @@ fn an_endless_script_is_killed() {
             reply.contains("Script killed by user with SCRIPT KILL"),
             "{script}: {reply}"
         );
-        server.instance.scripting.set_patience(u64::MAX);
+        server.state.scripting.set_patience(u64::MAX);
         assert_eq!(eval(&mut server, "return 7"), ":7\r\n", "{script}");
     }
 }
@@ -1003,7 +1003,7 @@ fn an_endless_script_is_killed() {
 fn busy_transaction(script: &str) -> (Harness, Token) {
     let mut server = Harness::new();
     let other = server.connect();
-    server.instance.scripting.set_patience(0);
+    server.state.scripting.set_patience(0);
     server.run("MULTI");
     server.run("SET k 1");
     eval(&mut server, script);
@@ -1030,16 +1030,16 @@ fn a_transaction_goes_on_after_a_long_script() {
     }
     // Nobody waits for the next one in vain.
     assert_eq!(server.run("EXEC"), "-ERR EXEC without MULTI\r\n");
-    assert_eq!(server.instance.nesting, 0);
+    assert_eq!(server.state.nesting, 0);
 }
 
 #[test]
 fn an_endless_script_in_a_transaction_is_killed() {
     let (mut server, other) = busy_transaction("while true do end");
     for is_another_suspended in [true, false] {
-        assert!(oneloop::drive::script::run::resume(&mut server.instance));
+        assert!(oneloop::drive::script::run::resume(&mut server.state));
         assert_eq!(server.run_as(other, &[b"SCRIPT", b"KILL"]), b"+OK\r\n");
-        let is_suspended = oneloop::drive::script::run::resume(&mut server.instance);
+        let is_suspended = oneloop::drive::script::run::resume(&mut server.state);
         assert_eq!(is_suspended, is_another_suspended);
     }
     let reply = String::from_utf8_lossy(&server.pushed(server.client)).into_owned();
@@ -1054,10 +1054,10 @@ fn an_endless_script_in_a_transaction_is_killed() {
 fn a_transaction_is_ended_though_its_client_has_gone() {
     let (mut server, other) =
         busy_transaction("for i = 1, 100000 do end return redis.call('incr','k')");
-    server.instance.remove_client(server.client);
-    while oneloop::drive::script::run::resume(&mut server.instance) {}
+    server.state.remove_client(server.client);
+    while oneloop::drive::script::run::resume(&mut server.state) {}
     assert_eq!(server.run_as(other, &[b"GET", b"k"]), b"$1\r\n3\r\n");
-    assert_eq!(server.instance.nesting, 0);
+    assert_eq!(server.state.nesting, 0);
 }
 
 #[test]
@@ -1079,10 +1079,10 @@ fn those_who_wait_for_a_suspended_scripts_keys_are_served() {
     let mut server = Harness::new();
     let waiting = server.connect();
     assert_eq!(server.run_as(waiting, &[b"BLPOP", b"l", b"0"]), b"");
-    server.instance.scripting.set_patience(0);
+    server.state.scripting.set_patience(0);
     let script = "redis.call('rpush','l','x') for i = 1, 100000 do end";
     assert_eq!(eval(&mut server, script), "", "it is suspended");
-    while oneloop::drive::script::run::resume(&mut server.instance) {
+    while oneloop::drive::script::run::resume(&mut server.state) {
         assert_eq!(server.pushed(waiting), b"");
     }
     assert_eq!(server.pushed(waiting), b"*2\r\n$1\r\nl\r\n$1\r\nx\r\n");
@@ -1092,8 +1092,8 @@ fn those_who_wait_for_a_suspended_scripts_keys_are_served() {
 #[test]
 fn the_caller_may_leave() {
     let (mut server, other) = busy("for i = 1, 100000 do end redis.call('set','k','v')");
-    server.instance.remove_client(server.client);
-    while oneloop::drive::script::run::resume(&mut server.instance) {}
+    server.state.remove_client(server.client);
+    while oneloop::drive::script::run::resume(&mut server.state) {}
     assert_eq!(server.run_as(other, &[b"GET", b"k"]), b"$1\r\nv\r\n");
 }
 
@@ -1101,7 +1101,7 @@ fn the_caller_may_leave() {
 #[test]
 fn bombs_do_no_harm() {
     let mut server = Harness::new();
-    server.instance.scripting.memory_max_bytes = 64 << 20;
+    server.state.scripting.memory_max_bytes = 64 << 20;
     for script in [
         "local s = string.rep('x', 1024*1024) local t = {} while true do t[#t+1] = s .. #t end",
         "return #string.rep('x', 2e9)",
@@ -1174,7 +1174,7 @@ fn bombs_do_no_harm() {
 fn replies_of_all_protocols_are_written_for_the_callers() {
     let mut server = Harness::new();
     let session = server
-        .instance
+        .state
         .clients
         .get_mut(server.client)
         .expect("the client is there");

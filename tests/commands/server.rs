@@ -50,7 +50,7 @@ fn shutdown_asks_the_loop() {
         save: false,
     };
     assert_eq!(
-        server.instance.requests,
+        server.state.requests,
         [LoopRequest::Shutdown {
             options,
             requester: Some(server.client)
@@ -70,5 +70,5 @@ fn shutdown_refuses_what_does_not_go_together() {
         server.expect(request, "-ERR syntax error\r\n");
     }
     server.expect("shutdown abort", "-ERR No shutdown in progress.\r\n");
-    assert!(server.instance.requests.is_empty());
+    assert!(server.state.requests.is_empty());
 }

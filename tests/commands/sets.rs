@@ -12,9 +12,9 @@ const NOT_POSITIVE: &str = "-ERR value is out of range, must be positive\r\n";
 const NO_EVENTS: [&str; 0] = [];
 
 fn changes(server: &mut Harness, command: &str) -> u64 {
-    let before = server.instance.keyspace.changes.total();
+    let before = server.state.keyspace.changes.total();
     server.run(command);
-    server.instance.keyspace.changes.total() - before
+    server.state.keyspace.changes.total() - before
 }
 
 /// Adds members that are made of numbers.
@@ -594,9 +594,9 @@ fn lookups_are_counted_as_in_redis() {
         ("spop a 5", 1, 0),
         ("spop a 5", 0, 0),
     ] {
-        let before = server.instance.keyspace.stats;
+        let before = server.state.keyspace.stats;
         server.run(command);
-        let after = server.instance.keyspace.stats;
+        let after = server.state.keyspace.stats;
         assert_eq!(after.hits - before.hits, hits, "{command}");
         assert_eq!(after.misses - before.misses, misses, "{command}");
     }

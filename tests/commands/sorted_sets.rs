@@ -622,10 +622,10 @@ fn zeros_have_a_sign_in_the_large_form_alone() {
 fn changes_are_counted_and_told_of() {
     for mut server in both() {
         let mut run = |words: &str, changes: u64, events: &[&str]| {
-            let before = server.instance.keyspace.changes.total();
+            let before = server.state.keyspace.changes.total();
             let told = server.events(words);
             assert_eq!(told, events, "{words}");
-            let after = server.instance.keyspace.changes.total();
+            let after = server.state.keyspace.changes.total();
             assert_eq!(after - before, changes, "{words}");
         };
         run("zadd z 1 a 2 b 3 c 4 d", 4, &["0:new z", "0:zadd z"]);

@@ -29,7 +29,7 @@ fn run(server: &mut Harness, client: Token, words: &str) -> String {
 fn waiter(server: &mut Harness, words: &str) -> Token {
     let client = server.connect();
     assert_eq!(run(server, client, words), "", "{words}");
-    let session = server.instance.clients.get(client).expect("a client");
+    let session = server.state.clients.get(client).expect("a client");
     assert_eq!(session.blocked, Some(Blocked::Keys), "{words}");
     client
 }
@@ -176,9 +176,9 @@ fn changes_are_counted_as_in_redis() {
         ("xgroup delconsumer s g d", 1),
         ("xgroup destroy s g", 1),
     ] {
-        let before = server.instance.keyspace.changes.total();
+        let before = server.state.keyspace.changes.total();
         server.run(words);
-        let counted = server.instance.keyspace.changes.total() - before;
+        let counted = server.state.keyspace.changes.total() - before;
         assert_eq!(counted, changes, "{words}");
     }
 }
@@ -212,7 +212,7 @@ fn waiting_ends_with_the_time() {
     let mut server = Harness::new();
     let reader = waiter(&mut server, "xread block 10 streams s $");
     server.advance_ms(11);
-    oneloop::engine::wake::run_timeouts(&mut server.instance);
+    oneloop::engine::wake::run_timeouts(&mut server.state);
     assert_eq!(got(&mut server, reader), NULL_ARRAY);
 }
 
@@ -267,11 +267,11 @@ fn large_streams_and_groups_are_freed_in_steps() {
     server.run("xgroup create s g 0");
     server.run("xreadgroup group g c streams s >");
     server.expect("xtrim s maxlen 100", ":900\r\n");
-    assert!(server.instance.keyspace.has_garbage());
-    while server.instance.keyspace.reclaim_step(64) {}
+    assert!(server.state.keyspace.has_garbage());
+    while server.state.keyspace.reclaim_step(64) {}
     server.expect("xgroup destroy s g", ONE);
-    assert!(server.instance.keyspace.has_garbage());
-    while server.instance.keyspace.reclaim_step(64) {}
+    assert!(server.state.keyspace.has_garbage());
+    while server.state.keyspace.reclaim_step(64) {}
     server.expect("xlen s", ":100\r\n");
     server.expect("copy s t", ONE);
     server.expect("xtrim t maxlen 1", ":99\r\n");

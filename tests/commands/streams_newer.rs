@@ -67,7 +67,7 @@ fn waiter(server: &mut Harness, words: &str) -> Token {
     let client = server.connect();
     let args: Vec<&[u8]> = words.split(' ').map(str::as_bytes).collect();
     assert_eq!(server.run_as(client, &args), b"", "{words}");
-    let session = server.instance.clients.get(client).expect("a client");
+    let session = server.state.clients.get(client).expect("a client");
     assert_eq!(session.blocked, Some(Blocked::Keys), "{words}");
     client
 }
@@ -79,7 +79,7 @@ fn got(server: &mut Harness, client: Token) -> String {
 
 fn pass_ms(server: &mut Harness, duration_ms: u64) {
     server.advance_ms(duration_ms);
-    wake::run_timeouts(&mut server.instance);
+    wake::run_timeouts(&mut server.state);
 }
 
 #[test]
@@ -282,9 +282,9 @@ fn force_makes_entries_pending() {
 #[test]
 fn giving_back_counts_as_changes_and_is_no_event() {
     let mut server = server_with_pending(3);
-    let before = server.instance.keyspace.changes.total();
+    let before = server.state.keyspace.changes.total();
     server.run("xnack s g FAIL IDS 3 1-0 9-9 2-0");
-    assert_eq!(server.instance.keyspace.changes.total(), before + 2);
+    assert_eq!(server.state.keyspace.changes.total(), before + 2);
     assert_eq!(server.events("xnack s g FAIL IDS 1 3-0"), [""; 0]);
 }
 
@@ -480,14 +480,14 @@ fn who_waits_is_served_when_an_entry_has_been_idle_for_long_enough() {
         "xreadgroup group g d block 5000 claim 100 streams s >",
     );
     assert_eq!(
-        server.instance.blocking.next_deadline_ms(),
+        server.state.blocking.next_deadline_ms(),
         Some(START_MS as i64 + 100)
     );
     pass_ms(&mut server, 79);
     assert_eq!(got(&mut server, claimer), "");
     pass_ms(&mut server, 1);
     assert_eq!(got(&mut server, claimer), claimed(&[(1, 100, 1)]));
-    assert_eq!(server.instance.blocking.next_deadline_ms(), None);
+    assert_eq!(server.state.blocking.next_deadline_ms(), None);
     // Somebody else was quicker: the next time is later.
     let claimer = waiter(
         &mut server,
@@ -535,7 +535,7 @@ fn waiting_to_claim_ends_with_the_time() {
     );
     pass_ms(&mut server, 101);
     assert_eq!(got(&mut server, claimer), NULL_ARRAY);
-    assert_eq!(server.instance.blocking.next_deadline_ms(), None);
+    assert_eq!(server.state.blocking.next_deadline_ms(), None);
     pass_ms(&mut server, 400);
     assert_eq!(got(&mut server, claimer), "");
 }
@@ -559,21 +559,21 @@ fn who_waits_to_claim_where_nothing_is_pending_looks_again() {
         &mut server,
         "xreadgroup group g e block 0 claim 50 streams s >",
     );
-    server.instance.remove_client(claimer);
-    assert_eq!(server.instance.blocking.next_deadline_ms(), None);
+    server.state.remove_client(claimer);
+    assert_eq!(server.state.blocking.next_deadline_ms(), None);
 }
 
 #[test]
 fn within_a_unit_nobody_waits_to_claim() {
     let mut server = server_with_pending(1);
     let client = server.client;
-    let session = server.instance.clients.get_mut(client).expect("a client");
+    let session = server.state.clients.get_mut(client).expect("a client");
     session.deny_blocking = true;
     server.expect(
         "xreadgroup group g d block 0 claim 50 streams s >",
         NULL_ARRAY,
     );
-    assert_eq!(server.instance.blocking.next_deadline_ms(), None);
+    assert_eq!(server.state.blocking.next_deadline_ms(), None);
 }
 
 fn dump(server: &mut Harness) -> Vec<u8> {

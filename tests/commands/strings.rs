@@ -12,14 +12,14 @@ pub const NULL: &str = "$-1\r\n";
 
 /// The encoding that OBJECT ENCODING would name.
 fn encoding(server: &mut Harness, key: &str) -> &'static str {
-    let record = server.instance.keyspace.peek(0, key.as_bytes());
+    let record = server.state.keyspace.peek(0, key.as_bytes());
     record.map_or("none", |record| record.value().encoding_name())
 }
 
 /// When a key expires: ms from now; -1 never, -2 no such key.
 pub fn ttl_ms(server: &mut Harness, key: &str) -> i64 {
-    let now_ms = server.instance.now_ms();
-    let record = server.instance.keyspace.peek(0, key.as_bytes());
+    let now_ms = server.state.now_ms();
+    let record = server.state.keyspace.peek(0, key.as_bytes());
     record.map_or(-2, |record| {
         record
             .expiry_ms()
@@ -30,25 +30,25 @@ pub fn ttl_ms(server: &mut Harness, key: &str) -> i64 {
 /// The keyspace events of a command, in order. Runs the handler alone: what follows it empties the log.
 pub fn events(server: &mut Harness, words: &str) -> Vec<&'static str> {
     let args: Vec<&[u8]> = words.split(' ').map(str::as_bytes).collect();
-    let instance = &mut server.instance;
-    instance.keyspace.changes.set_event_classes(u16::MAX);
-    let command = instance.commands.find(args[0]).expect("the command exists");
+    let state = &mut server.state;
+    state.keyspace.changes.set_event_classes(u16::MAX);
+    let command = state.commands.find(args[0]).expect("the command exists");
     let (handler, command) = (command.spec.handler, command.id);
-    let mut session = instance
+    let mut session = state
         .clients
-        .lend(server.client)
+        .checkout(server.client)
         .expect("the client is there");
     let mut reply = Reply::new(Protocol::Resp2);
     let mut context = oneloop::engine::context::Context {
-        instance,
+        state,
         session: &mut session,
         reply: &mut reply,
         command,
     };
     handler(&mut context, Args::from_slices(&args)).expect("the command succeeds");
-    let log = instance.keyspace.changes.take();
-    instance.clients.restore(session);
-    instance.keyspace.changes.set_event_classes(0);
+    let log = state.keyspace.changes.take();
+    state.clients.checkin(session);
+    state.keyspace.changes.set_event_classes(0);
     let event = |change| match change {
         Change::Event { event, .. } => Some(event),
         _ => None,
@@ -293,7 +293,7 @@ fn parts_of_strings() {
     let too_long = "-ERR string exceeds maximum allowed size (proto-max-bulk-len)\r\n";
     server.expect("setrange a 536870912 x", too_long);
     server.expect("setrange a 9223372036854775807 x", too_long);
-    server.instance.config.proto_max_bulk_len = 20;
+    server.state.config.proto_max_bulk_len = 20;
     server.expect("append a 12345678", ":20\r\n");
     server.expect("append a 1", too_long);
 }
@@ -392,11 +392,11 @@ fn lcs_finds_what_is_common() {
     server.expect("lcs a b MINMATCHLEN", SYNTAX);
     server.expect("lcs a b FOO", SYNTAX);
     server.expect("lcs a b MINMATCHLEN x", WRONG_INTEGER);
-    server.instance.config.proto_max_bulk_len = 9 * 10 * 4 - 1;
+    server.state.config.proto_max_bulk_len = 9 * 10 * 4 - 1;
     let too_much =
         "-ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len\r\n";
     server.expect("lcs a b LEN", too_much);
-    server.instance.config.proto_max_bulk_len = 9 * 10 * 4;
+    server.state.config.proto_max_bulk_len = 9 * 10 * 4;
     server.expect("lcs a b LEN", ":6\r\n");
     server.set_protocol(Protocol::Resp3);
     server.expect(
@@ -476,6 +476,6 @@ fn reads_count_hits_and_misses() {
     server.run("strlen a");
     server.run("set a 1 GET");
     server.run("append b 1");
-    let stats = server.instance.keyspace.stats;
+    let stats = server.state.keyspace.stats;
     assert_eq!((stats.hits, stats.misses), (3, 2));
 }

@@ -13,7 +13,7 @@ fn say(server: &mut Harness, client: Token, words: &str) -> String {
 
 /// What a client has been told, as the loop would send it before it sleeps.
 fn told(server: &mut Harness, client: Token) -> String {
-    tracking::broadcast(&mut server.instance);
+    tracking::broadcast(&mut server.state);
     String::from_utf8_lossy(&server.pushed(client)).into_owned()
 }
 
@@ -102,12 +102,12 @@ fn keys_that_expire_or_are_flushed_are_told() {
     server.advance_ms(11);
     say(&mut server, other, "get a");
     assert_eq!(told(&mut server, client), invalid(&["a"]));
-    server.instance.expire_slice(u64::MAX);
+    server.state.expire_slice(u64::MAX);
     assert_eq!(told(&mut server, client), invalid(&["b"]));
     let flushed = ">2\r\n$10\r\ninvalidate\r\n_\r\n";
     say(&mut server, other, "flushall");
     assert_eq!(told(&mut server, client), flushed);
-    assert_eq!(server.instance.tracking.counts(), (0, 0, 0));
+    assert_eq!(server.state.tracking.counts(), (0, 0, 0));
     // Even where there is nothing to be flushed.
     say(&mut server, other, "flushdb");
     assert_eq!(told(&mut server, client), flushed);
@@ -165,9 +165,9 @@ fn those_who_broadcast_are_told_by_prefix() {
         told(&mut server, client),
         invalid(&["user:9"]) + &invalid(&["xyz"])
     );
-    assert_eq!(server.instance.tracking.counts().2, 3);
+    assert_eq!(server.state.tracking.counts().2, 3);
     server.run("client tracking off");
-    assert_eq!(server.instance.tracking.counts().2, 0);
+    assert_eq!(server.state.tracking.counts().2, 0);
     let (mut server, other) = tracking_by("bcast noloop");
     let client = server.client;
     server.expect("set a 2", "+OK\r\n");
@@ -205,7 +205,7 @@ fn another_client_can_be_told_in_its_place() {
     assert_eq!(told(&mut server, listener), format!("{channel}$-1\r\n"));
     // When that one is gone, the client hears of it once it can.
     server.run("get a");
-    server.instance.remove_client(listener);
+    server.state.remove_client(listener);
     say(&mut server, other, "set a 3");
     assert!(
         server
@@ -231,14 +231,14 @@ fn the_table_of_keys_is_bounded() {
         .map(|number| server.run(&format!("get key:{number}")))
         .collect();
     server.run("ping");
-    assert_eq!(server.instance.tracking.counts(), (10, 10, 0));
+    assert_eq!(server.state.tracking.counts(), (10, 10, 0));
     assert!(replies.matches("invalidate").count() >= 19);
     let info = server.run("info");
     assert!(info.contains("tracking_clients:1\r\n") && info.contains("tracking_total_keys:10\r\n"));
     assert!(info.contains("tracking_total_items:10\r\n"));
     server.run("config set tracking-table-max-keys 0");
     (0..30).for_each(|number| drop(server.run(&format!("get key:{number}"))));
-    assert_eq!(server.instance.tracking.counts().0, 30);
+    assert_eq!(server.state.tracking.counts().0, 30);
 }
 
 #[test]
@@ -246,7 +246,7 @@ fn what_is_forgotten_at_once_is_freed_bit_by_bit() {
     let (mut server, other) = tracking_by("");
     (0..100).for_each(|number| drop(server.run(&format!("get key:{number}"))));
     say(&mut server, other, "flushall");
-    let tracking = &mut server.instance.tracking;
+    let tracking = &mut server.state.tracking;
     assert_eq!(tracking.counts(), (0, 0, 0));
     let steps = (0..).take_while(|_| tracking.reclaim_step(10)).count();
     assert_eq!(steps, 9);
@@ -274,14 +274,14 @@ fn commands_that_write_are_not_tracked() {
 #[test]
 fn while_nobody_tracks_no_change_is_logged() {
     let (mut server, other) = tracking_by("bcast");
-    assert!(server.instance.keyspace.changes.is_empty());
+    assert!(server.state.keyspace.changes.is_empty());
     server.run("reset");
-    assert!(server.instance.tracking.is_empty());
-    server.instance.keyspace.modified(0, b"a");
-    assert!(server.instance.keyspace.changes.is_empty());
+    assert!(server.state.tracking.is_empty());
+    server.state.keyspace.modified(0, b"a");
+    assert!(server.state.keyspace.changes.is_empty());
     say(&mut server, other, "client tracking on");
-    server.instance.remove_client(other);
-    assert!(server.instance.tracking.is_empty());
+    server.state.remove_client(other);
+    assert!(server.state.tracking.is_empty());
 }
 
 /// Nobody looks at what changes while nobody tracks, so what was read before must be forgotten.

@@ -18,7 +18,7 @@ fn commands_are_queued_and_run_as_a_unit() {
     server.expect("incr a", "+QUEUED\r\n");
     server.expect("lpush a x", "+QUEUED\r\n");
     server.expect("get a", "+QUEUED\r\n");
-    assert_eq!(server.instance.keyspace.database(0).len(), 0);
+    assert_eq!(server.state.keyspace.database(0).len(), 0);
     server.expect(
         "exec",
         "*4\r\n+OK\r\n:2\r\n-WRONGTYPE Operation against a key holding the wrong kind of value\r\n$1\r\n2\r\n",
@@ -102,7 +102,7 @@ fn reset_and_quit_do_not_wait_for_exec() {
     server.run("set a 1");
     server.expect("reset", "+RESET\r\n");
     server.expect("get a", "$-1\r\n");
-    assert!(server.instance.keyspace.changes.interest().is_empty());
+    assert!(server.state.keyspace.changes.observed_keys().is_empty());
     server.run("multi");
     server.expect("quit", "+OK\r\n");
 }
@@ -210,7 +210,7 @@ fn unwatch_and_discard_forget_what_has_changed() {
         for command in forget {
             server.expect(command, "+OK\r\n");
         }
-        assert!(server.instance.keyspace.changes.interest().is_empty());
+        assert!(server.state.keyspace.changes.observed_keys().is_empty());
         server.run("multi");
         server.expect("exec", "*0\r\n");
     }
@@ -232,8 +232,8 @@ fn a_key_that_expires_after_watch_has_changed() {
     server.run("set a 1 px 100");
     server.run("watch a");
     server.advance_ms(101);
-    server.instance.expire_slice(u64::MAX);
-    assert_eq!(server.instance.keyspace.database(0).len(), 0);
+    server.state.expire_slice(u64::MAX);
+    assert_eq!(server.state.keyspace.database(0).len(), 0);
     server.run("multi");
     server.expect("exec", "*-1\r\n");
 }
@@ -252,7 +252,7 @@ fn a_key_that_had_expired_before_watch_is_as_good_as_none() {
         server.run("set a 1 px 100");
         server.advance_ms(101);
         server.run("watch a");
-        assert_eq!(server.instance.keyspace.database(0).len(), 1);
+        assert_eq!(server.state.keyspace.database(0).len(), 1);
         server.run(look);
         server.run("multi");
         server.expect("exec", "*0\r\n");
@@ -287,7 +287,7 @@ fn many_clients_watch_many_keys() {
             }
         }
     }
-    let counts = server.instance.transactions.watches.counts();
+    let counts = server.state.transactions.watches.counts();
     assert_eq!(counts, (20, 20));
     server.run("set key:7 1");
     for (number, client) in clients.iter().enumerate() {
@@ -299,14 +299,14 @@ fn many_clients_watch_many_keys() {
         };
         assert_eq!(say(&mut server, *client, "exec"), expected, "{number}");
     }
-    assert_eq!(server.instance.transactions.watches.counts(), (0, 0));
+    assert_eq!(server.state.transactions.watches.counts(), (0, 0));
     // Whoever leaves takes its watches along.
     say(&mut server, clients[0], "watch a b");
     say(&mut server, clients[1], "watch a");
-    server.instance.remove_client(clients[0]);
-    assert_eq!(server.instance.transactions.watches.counts(), (1, 1));
-    server.instance.remove_client(clients[1]);
-    assert!(server.instance.keyspace.changes.interest().is_empty());
+    server.state.remove_client(clients[0]);
+    assert_eq!(server.state.transactions.watches.counts(), (1, 1));
+    server.state.remove_client(clients[1]);
+    assert!(server.state.keyspace.changes.observed_keys().is_empty());
 }
 
 #[test]
@@ -358,7 +358,7 @@ fn a_pause_of_writes_holds_the_exec_that_writes_back() {
     assert_eq!(server.run("exec"), "");
     assert_eq!(say(&mut server, reader, "exec"), "*1\r\n$-1\r\n");
     server.advance_ms(1001);
-    server.instance.unpause();
+    server.state.unpause();
     server.expect("exec", "*1\r\n+OK\r\n");
 }
 

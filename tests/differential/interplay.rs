@@ -145,14 +145,14 @@ impl Scene<'_> {
             scene.clients[0].0.ask(&super::words(text));
         }
         scene.oracle.take_appended();
-        let propagation = &mut scene.server.instance.keyspace.changes.propagation;
+        let propagation = &mut scene.server.state.keyspace.changes.propagation;
         propagation.set_on(true);
         for text in ["SELECT 9", "SET a b", "DEL a", "SELECT 0"] {
             let client = scene.clients[0].1;
             let words: Vec<&[u8]> = text.split(' ').map(str::as_bytes).collect();
             scene.server.run_as(client, &words);
         }
-        scene.server.instance.aof.take_bytes();
+        scene.server.state.aof.take_bytes();
         scene
     }
 
@@ -179,7 +179,7 @@ impl Scene<'_> {
                     connection.send(&words);
                     let ours = self.server.run_as(*token, &args);
                     if ours.is_empty() {
-                        let clients = self.server.instance.clients.iter();
+                        let clients = self.server.state.clients.iter();
                         let count = clients.filter(|one| one.waiting.is_some()).count();
                         self.waits[number] = true;
                         assert!(self.oracle.wait_until_blocked(count), "{step}");
@@ -205,10 +205,10 @@ impl Scene<'_> {
     }
 
     fn compare(&mut self, step: &str) -> Result<(), String> {
-        let now_ms = self.server.instance.now_ms();
+        let now_ms = self.server.state.now_ms();
         let [theirs, ours] = [
             self.oracle.take_appended(),
-            self.server.instance.aof.take_bytes(),
+            self.server.state.aof.take_bytes(),
         ]
         .map(|bytes| {
             let commands = appended::parse(&bytes).into_iter();

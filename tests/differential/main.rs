@@ -148,7 +148,7 @@ fn round(oracle: &mut Oracle, families: &[Generator], seed: u64) {
     ]);
     server.set_protocol(protocol);
     oracle.take_appended();
-    server.instance.keyspace.changes.propagation.set_on(true);
+    server.state.keyspace.changes.propagation.set_on(true);
     // Both begin with the database that they append to.
     let select = [
         words("SELECT 1"),
@@ -162,7 +162,7 @@ fn round(oracle: &mut Oracle, families: &[Generator], seed: u64) {
         server.run_as(server.client, &args);
     }
     oracle.take_appended();
-    server.instance.aof.take_bytes();
+    server.state.aof.take_bytes();
     let mut source = Source::new(seed);
     let mut history: Vec<Words> = Vec::new();
     while history.len() < COMMANDS_PER_ROUND {
@@ -194,7 +194,7 @@ fn round(oracle: &mut Oracle, families: &[Generator], seed: u64) {
                 );
             }
         }
-        let appended = appended::compare(oracle, &mut server.instance, &failed);
+        let appended = appended::compare(oracle, &mut server.state, &failed);
         if let Err(difference) = appended.and_then(|()| state::compare(oracle, &mut server)) {
             panic!(
                 "seed {seed}, after {} commands: {difference}",
@@ -206,7 +206,7 @@ fn round(oracle: &mut Oracle, families: &[Generator], seed: u64) {
 
 /// Whether the elements of what is at a command's keys have an order that both servers keep: those of a table have none.
 fn has_order(server: &mut Harness, command: &Words) -> bool {
-    let keyspace = &server.instance.keyspace;
+    let keyspace = &server.state.keyspace;
     command[1..].iter().all(|key| {
         // Without removing it if it has expired: that is up to the command.
         let record = keyspace.database(0).get(keyspace.hash(key), key);

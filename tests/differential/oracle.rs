@@ -114,8 +114,8 @@ impl Oracle {
     pub fn connect(&self) -> Connection {
         let stream = UnixStream::connect(self.folder.join("redis.sock"));
         let stream = stream.expect("the server listens");
-        let patience = stream.set_read_timeout(Some(Duration::from_secs(20)));
-        patience.expect("there is such a timeout");
+        let step_budget = stream.set_read_timeout(Some(Duration::from_secs(20)));
+        step_budget.expect("there is such a timeout");
         Connection(BufReader::new(stream))
     }
 

@@ -19,10 +19,10 @@ pub fn compare(oracle: &mut Oracle, server: &mut Harness) -> Result<(), String> 
             .iter_mut()
             .for_each(|question| question.push(key.as_bytes().to_vec()));
         let mut replies = oracle.run(&questions);
-        server.instance.keyspace.exists(0, key.as_bytes());
+        server.state.keyspace.exists(0, key.as_bytes());
         // If it has expired it is no command that has found it so.
-        propagation::end_unit(&mut server.instance, false);
-        let record = server.instance.keyspace.peek(0, key.as_bytes());
+        propagation::end_unit(&mut server.state, false);
+        let record = server.state.keyspace.peek(0, key.as_bytes());
         let expected_encoding = match record.map(Record::value) {
             None => "_\r\n".to_string(),
             Some(value) => {

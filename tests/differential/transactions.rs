@@ -79,7 +79,7 @@ fn round(oracle: &Oracle, seed: u64) {
         let (connection, token) = &mut clients[client];
         // Outside of a transaction these would wait.
         let is_queuing = server
-            .instance
+            .state
             .clients
             .get(*token)
             .is_some_and(|session| session.transaction.is_some());

@@ -190,5 +190,5 @@ pub fn exercise(server: &mut Harness) {
         }
     }
     server.run("del key copy again");
-    while server.instance.keyspace.reclaim_step(1000) {}
+    while server.state.keyspace.reclaim_step(1000) {}
 }

@@ -8,7 +8,7 @@ pub mod exercise;
 use oneloop::engine::context::Context;
 use oneloop::engine::call;
 use oneloop::config::{Config, ProtectedAction};
-use oneloop::engine::state::Instance;
+use oneloop::engine::state::ServerState;
 use oneloop::keyspace::changes::Change;
 use oneloop::net::address::Address;
 use oneloop::resp::{Args, Protocol, Reply};
@@ -20,7 +20,7 @@ pub const START_MS: u64 = 1_700_000_000_000;
 
 /// A server and one client of it.
 pub struct Harness {
-    pub instance: Instance,
+    pub state: ServerState,
     pub client: Token,
 }
 
@@ -46,17 +46,17 @@ impl Harness {
 
     /// A server with these settings.
     pub fn with_config(config: Config) -> Harness {
-        let mut instance = Instance::new(config, Clock::virtual_at(START_MS), 42);
+        let mut state = ServerState::new(config, Clock::virtual_at(START_MS), 42);
         // With save points FLUSHALL saves, and tests leave no files behind.
-        instance.config.save.clear();
-        let client = instance.add_client(address(1));
-        Harness { instance, client }
+        state.config.save.clear();
+        let client = state.add_client(address(1));
+        Harness { state, client }
     }
 
     /// One more client.
     pub fn connect(&mut self) -> Token {
-        let number = self.instance.clients.len() + 1;
-        self.instance.add_client(address(number))
+        let number = self.state.clients.len() + 1;
+        self.state.add_client(address(number))
     }
 
     /// Runs a command, given as words, and gives the bytes of the reply.
@@ -73,27 +73,27 @@ impl Harness {
     /// The same for another client than the first; what was pushed to it before comes first.
     pub fn run_as(&mut self, token: Token, args: &[&[u8]]) -> Vec<u8> {
         let mut session = self
-            .instance
+            .state
             .clients
-            .lend(token)
+            .checkout(token)
             .expect("the client is there");
         let mut reply = std::mem::take(&mut session.reply);
         call::execute(
-            &mut self.instance,
+            &mut self.state,
             &mut session,
             &mut reply,
             Args::from_slices(args),
         );
         let bytes = drain(&mut reply);
         session.reply = reply;
-        self.instance.clients.restore(session);
+        self.state.clients.checkin(session);
         bytes
     }
 
     /// What was pushed to a client and not seen yet.
     pub fn pushed(&mut self, token: Token) -> Vec<u8> {
         let session = self
-            .instance
+            .state
             .clients
             .get_mut(token)
             .expect("the client is there");
@@ -102,8 +102,8 @@ impl Harness {
 
     /// Moves the clock on.
     pub fn advance_ms(&mut self, duration_ms: u64) {
-        self.instance.clock.advance_virtual(duration_ms);
-        self.instance.refresh_clock();
+        self.state.clock.advance_virtual(duration_ms);
+        self.state.refresh_clock();
     }
 
     /// Runs a command's handler alone and gives the keyspace events that it left, as `database:event key`.
@@ -111,28 +111,28 @@ impl Harness {
         let args: Vec<&[u8]> = words.split(' ').map(str::as_bytes).collect();
         let args = Args::from_slices(&args);
         let found = self
-            .instance
+            .state
             .commands
             .resolve(&args[0], args.get(1))
             .expect("a command");
         let (command, handler) = (found.id, found.spec.handler);
         let mut session = self
-            .instance
+            .state
             .clients
-            .lend(self.client)
+            .checkout(self.client)
             .expect("the client is there");
         let mut reply = Reply::default();
-        self.instance.keyspace.changes.set_event_classes(u16::MAX);
+        self.state.keyspace.changes.set_event_classes(u16::MAX);
         let mut context = Context {
-            instance: &mut self.instance,
+            state: &mut self.state,
             session: &mut session,
             reply: &mut reply,
             command,
         };
         // What it replies, an error too, is not the matter here.
         let _ = handler(&mut context, args);
-        self.instance.clients.restore(session);
-        let changes = &mut self.instance.keyspace.changes;
+        self.state.clients.checkin(session);
+        let changes = &mut self.state.keyspace.changes;
         changes.set_event_classes(0);
         let events = changes
             .take()
@@ -162,7 +162,7 @@ impl Harness {
     /// Sets the form in which the first client is answered.
     pub fn set_protocol(&mut self, protocol: Protocol) {
         let session = self
-            .instance
+            .state
             .clients
             .get_mut(self.client)
             .expect("the client is there");

@@ -13,7 +13,7 @@ use oneloop::command::error::{CommandError, CommandResult};
 use oneloop::engine::context::Context;
 use oneloop::engine::call;
 use oneloop::commands::FAMILIES;
-use oneloop::engine::state::Instance;
+use oneloop::engine::state::ServerState;
 use oneloop::keyspace::{Keyspace, Value};
 use oneloop::types::slot::{OwnedValue, PackedForm};
 
@@ -84,10 +84,10 @@ static COMMANDS: &[CommandSpec] = &[
 ];
 
 /// Gives a server these commands as well.
-pub fn add_to(instance: &mut Instance) {
+pub fn add_to(state: &mut ServerState) {
     let families: Vec<_> = FAMILIES.iter().copied().chain([COMMANDS]).collect();
-    instance.commands = Registry::new(&families);
-    instance.command_stats = CommandStats::new(instance.commands.len());
+    state.commands = Registry::new(&families);
+    state.command_stats = CommandStats::new(state.commands.len());
 }
 
 fn push(context: &mut Context<'_>, args: Args<'_>, form: PackedForm) -> CommandResult {
@@ -155,7 +155,7 @@ fn pop(
     kind: BlockKind,
 ) -> CommandResult {
     let last = args.len() - 1;
-    let deadline_ms = timeout::parse_seconds(args.at(last), context.instance.now_ms())?;
+    let deadline_ms = timeout::parse_seconds(args.at(last), context.state.now_ms())?;
     let keys = args.iter().skip(1).take(last - 1);
     let (keyspace, database, reply) = context.parts();
     for key in keys.clone() {
@@ -175,7 +175,7 @@ fn pop(
 }
 
 fn shift(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    let deadline_ms = timeout::parse_seconds(args.at(3), context.instance.now_ms())?;
+    let deadline_ms = timeout::parse_seconds(args.at(3), context.state.now_ms())?;
     let (keyspace, database, reply) = context.parts();
     match take(keyspace, database, args.at(1), PackedForm::List)? {
         Some(element) => {
@@ -188,7 +188,7 @@ fn shift(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 }
 
 fn read_group(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    let deadline_ms = timeout::parse_seconds(args.at(3), context.instance.now_ms())?;
+    let deadline_ms = timeout::parse_seconds(args.at(3), context.state.now_ms())?;
     let (keyspace, database, reply) = context.parts();
     let value = keyspace.edit(database, args.at(1));
     let mut value = value.ok_or(CommandError::fixed("NOGROUP No such key"))?;
@@ -204,7 +204,7 @@ fn read_group(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 }
 
 fn read_since(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    let deadline_ms = timeout::parse_seconds(args.at(3), context.instance.now_ms())?;
+    let deadline_ms = timeout::parse_seconds(args.at(3), context.state.now_ms())?;
     let (keyspace, database, reply) = context.parts();
     let value = keyspace.edit(database, args.at(1));
     let elements = value.map_or(Vec::new(), |value| value.bytes().to_vec());
@@ -226,17 +226,17 @@ fn read_since(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 /// Runs commands as EXEC and scripts do: nobody hears of their changes before the last is over, and none may wait.
 fn unit(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     context.reply.array(args.len() - 1);
-    context.instance.nesting += 1;
+    context.state.nesting += 1;
     context.session.deny_blocking = true;
     for text in args.iter().skip(1) {
         let words: Vec<&[u8]> = text.split(|byte| *byte == b',').collect();
         let found = context
-            .instance
+            .state
             .commands
             .resolve(words[0], words.get(1).copied());
         let command = found.expect("a command").id;
         let mut inner = Context {
-            instance: context.instance,
+            state: context.state,
             session: context.session,
             reply: context.reply,
             command,
@@ -244,6 +244,6 @@ fn unit(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         call::call(&mut inner, Args::from_slices(&words));
     }
     context.session.deny_blocking = false;
-    context.instance.nesting -= 1;
+    context.state.nesting -= 1;
     Ok(())
 }

@@ -202,7 +202,7 @@ impl<T: Item> Ordered<T> {
             {
                 leaf.push(item);
             }
-            leaf.fit();
+            leaf.shrink_to_fit();
             let leaf = Ordered::of(Node::from(leaf));
             tree = match between {
                 Some(item) => tree.joined(item, leaf),

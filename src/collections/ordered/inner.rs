@@ -141,16 +141,16 @@ impl<T: Item> Node<T> {
             Edit::Leaf(leaf) => {
                 let (item, mut right) = split_leaf(leaf, cut(1));
                 if fits {
-                    leaf.fit();
-                    right.fit();
+                    leaf.shrink_to_fit();
+                    right.shrink_to_fit();
                 }
                 (item, Node::from(right))
             }
             Edit::Inner(inner) => {
                 let (item, mut right) = split_inner(inner, cut(2));
                 if fits {
-                    inner.fit();
-                    right.fit();
+                    inner.shrink_to_fit();
+                    right.shrink_to_fit();
                 }
                 (item, Node::from(right))
             }
@@ -198,7 +198,7 @@ impl<T: Item> Inner<T> {
     /// Lets a child be changed, and counts its bytes anew.
     #[inline]
     pub fn change_child<R>(&mut self, place: usize, change: impl FnOnce(&mut Node<T>) -> R) -> R {
-        self.own();
+        self.make_unique();
         let child = &mut self[place].child;
         let before = child.bytes();
         let result = change(child);

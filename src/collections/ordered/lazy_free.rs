@@ -6,12 +6,12 @@ use super::{Item, Ordered};
 use std::mem;
 
 /// What a tree held before it was emptied.
-pub struct Reclaim<T: Item> {
+pub struct LazyFree<T: Item> {
     /// What is left. At most a node's children at each level.
     nodes: Vec<Node<T>>,
 }
 
-impl<T: Item> Reclaim<T> {
+impl<T: Item> LazyFree<T> {
     /// Frees about `max_items` items, and the nodes that held them; nodes with other owners are just let go of. Says whether there
     /// are more.
     pub fn step(&mut self, max_items: usize) -> bool {
@@ -39,9 +39,9 @@ impl<T: Item> Reclaim<T> {
 
 impl<T: Item> Ordered<T> {
     /// Empties the tree. O(1); the items are freed by the steps, or the drop, of what it gives.
-    pub fn take(&mut self) -> Reclaim<T> {
+    pub fn take(&mut self) -> LazyFree<T> {
         let taken = mem::take(self);
-        Reclaim {
+        LazyFree {
             nodes: taken.root.into_iter().collect(),
         }
     }

@@ -29,7 +29,7 @@ mod sum;
 mod tests;
 
 pub use range::Range;
-pub use crate::collections::ordered::lazy_free::Reclaim;
+pub use crate::collections::ordered::lazy_free::LazyFree;
 pub use sum::{Single, Weighing, Weighted};
 
 use memory::{Node, View};

@@ -36,7 +36,7 @@ pub struct Directory<E> {
 }
 
 /// Where the way to a position ends: at the run of slots that hold the link of its segment.
-struct Spot<E> {
+struct SlotRun<E> {
     first: *mut Link<E>,
     length: usize,
     /// The slot that holds the link of the node with this run, unless the run is the root.
@@ -45,7 +45,7 @@ struct Spot<E> {
     depth: u32,
 }
 
-impl<E> Spot<E> {
+impl<E> SlotRun<E> {
     fn link(&self) -> Link<E> {
         // SAFETY: `Directory::spot` made it of slots that are alive.
         unsafe { *self.first }
@@ -111,9 +111,9 @@ impl<E> Directory<E> {
         link
     }
 
-    fn spot(&self, position: u64) -> Spot<E> {
+    fn spot(&self, position: u64) -> SlotRun<E> {
         let mut slot = self.root.as_ptr();
-        let mut spot = Spot {
+        let mut spot = SlotRun {
             first: slot,
             length: 1,
             node: None,
@@ -126,7 +126,7 @@ impl<E> Directory<E> {
             // SAFETY: as above, and nobody writes to the slots meanwhile.
             let (start, length) = run_around(unsafe { (*slot).slots() }, index);
             used += depth;
-            spot = Spot {
+            spot = SlotRun {
                 first: first.wrapping_add(start),
                 length,
                 node: Some(slot),
@@ -198,7 +198,7 @@ impl<E> Directory<E> {
                     let segment = SegmentBox::new(1).into_link();
                     self.bytes += segment.bytes();
                     let first = spot.first.add(index);
-                    Spot {
+                    SlotRun {
                         first,
                         length: half,
                         ..spot
@@ -270,9 +270,9 @@ impl<E> Directory<E> {
     }
 
     /// Gives up all blocks, to be walked for the last time. O(1).
-    pub fn unravel(&mut self) -> Unravel<E> {
+    pub fn consume(&mut self) -> Consume<E> {
         self.bytes = 0;
-        Unravel {
+        Consume {
             rest: vec![self.root.replace(Link::EMPTY)],
             sharing: self.sharing.take(),
         }
@@ -350,7 +350,7 @@ impl<E: Entry> Directory<E> {
 impl<E> Drop for Directory<E> {
     fn drop(&mut self) {
         if self.root.get() != Link::EMPTY {
-            drop(self.unravel());
+            drop(self.consume());
         }
     }
 }
@@ -363,14 +363,14 @@ fn runs<E>(slots: &[Link<E>]) -> impl DoubleEndedIterator<Item = Link<E>> {
 }
 
 /// A trie that is walked for the last time: gives its segments in the order of positions; nodes go with their last segment.
-pub struct Unravel<E> {
+pub struct Consume<E> {
     /// The links still to walk, each with a reference, the next one last.
     rest: Vec<Link<E>>,
     /// Keeps the other holders of these blocks careful until the walk is over.
     sharing: Option<Rc<()>>,
 }
 
-impl<E> Iterator for Unravel<E> {
+impl<E> Iterator for Consume<E> {
     type Item = SegmentBox<E>;
 
     fn next(&mut self) -> Option<SegmentBox<E>> {
@@ -398,7 +398,7 @@ impl<E> Iterator for Unravel<E> {
     }
 }
 
-impl<E> Drop for Unravel<E> {
+impl<E> Drop for Consume<E> {
     fn drop(&mut self) {
         self.for_each(drop);
     }

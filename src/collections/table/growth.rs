@@ -39,7 +39,7 @@ impl<E: Entry> Table<E> {
 
     /// Says that there will be so many entries: segments are made as large as they will have to be, once they have any entries at all,
     /// and need not be rebuilt as they fill. 0: nothing is known, as at first. It is a hint, and costs nothing by itself. O(1).
-    pub fn foresee(&mut self, entries: usize) {
+    pub fn presize(&mut self, entries: usize) {
         self.expected = entries;
     }
 

@@ -29,7 +29,7 @@ mod walk;
 
 pub use ahead::look_ahead;
 pub use link::copied_bytes;
-pub use pinned::{Pinned, Reclaim};
+pub use pinned::{Pinned, LazyFree};
 pub use prefetch::prefetch;
 
 use super::hash::HashSeed;

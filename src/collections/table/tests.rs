@@ -473,7 +473,7 @@ fn a_table_may_know_how_large_it_becomes() {
     const ENTRIES: usize = 50_000;
     let grow = |expected: usize| {
         let mut table = table();
-        table.foresee(expected);
+        table.presize(expected);
         for key in 0..ENTRIES as u32 {
             let hash = table.hash(&key.to_be_bytes());
             table.insert(hash, Item::new(key, key));

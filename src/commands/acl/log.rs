@@ -18,15 +18,15 @@ pub(super) fn log(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let count = match args.get(2) {
         None => COUNT_DEFAULT,
         Some(word) if word.eq_ignore_ascii_case(b"reset") => {
-            context.instance.acl_log.reset();
+            context.state.acl_log.reset();
             context.reply.ok();
             return Ok(());
         }
         Some(count) => number::parse_i64(count).ok_or(CommandError::NOT_AN_INTEGER)?,
     };
-    let now_ms = context.instance.now_ms();
+    let now_ms = context.state.now_ms();
     let entries = context
-        .instance
+        .state
         .acl_log
         .newest(usize::try_from(count).unwrap_or(0));
     context.reply.array(entries.len());

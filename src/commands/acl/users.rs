@@ -23,9 +23,9 @@ pub(super) fn setuser(context: &mut Context<'_>, args: Args<'_>) -> CommandResul
         ));
     }
     let rules: Vec<&[u8]> = args.iter().skip(3).collect();
-    let instance = &mut *context.instance;
-    let book = enforcement::rulebook_of(&instance.commands, &instance.config);
-    let restricted = instance.users.set(name, &rules, book).map_err(refused)?;
+    let state = &mut *context.state;
+    let book = enforcement::acl_context_of(&state.commands, &state.config);
+    let restricted = state.users.set(name, &rules, book).map_err(refused)?;
     enforcement::enforce_channels(context, restricted);
     context.reply.ok();
     Ok(())
@@ -55,7 +55,7 @@ pub(super) fn deluser(context: &mut Context<'_>, args: Args<'_>) -> CommandResul
             "ERR The 'default' user cannot be removed",
         ));
     }
-    let users = &mut context.instance.users;
+    let users = &mut context.state.users;
     let removed: Vec<Rc<User>> = names.iter().filter_map(|name| users.remove(name)).collect();
     enforcement::disconnect(context, |session| removed.contains(&session.user));
     context.reply.integer(removed.len() as i64);
@@ -65,7 +65,7 @@ pub(super) fn deluser(context: &mut Context<'_>, args: Args<'_>) -> CommandResul
 pub(super) fn load(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
     check_file(context)?;
     let (removed, restricted) =
-        file::load(context.instance).map_err(|text| CommandError::new(format!("ERR {text}")))?;
+        file::load(context.state).map_err(|text| CommandError::new(format!("ERR {text}")))?;
     enforcement::disconnect(context, |session| removed.contains(&session.user));
     enforcement::enforce_channels(context, restricted);
     context.reply.ok();
@@ -74,7 +74,7 @@ pub(super) fn load(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult 
 
 pub(super) fn save(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
     check_file(context)?;
-    file::save(context.instance).map_err(|reason| {
+    file::save(context.state).map_err(|reason| {
         log::warn!("Writing ACL file for ACL SAVE: {reason}");
         CommandError::fixed(
             "ERR There was an error trying to save the ACLs. Please check the server logs for more information",
@@ -85,7 +85,7 @@ pub(super) fn save(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult 
 }
 
 fn check_file(context: &Context<'_>) -> CommandResult {
-    if context.instance.config.aclfile.is_empty() {
+    if context.state.config.aclfile.is_empty() {
         return Err(NO_FILE);
     }
     Ok(())

@@ -48,8 +48,8 @@ pub(crate) fn kill(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     } else {
         parse_filter(context, args)?
     };
-    let now_ms = context.instance.now_ms();
-    let clients = &mut context.instance.clients;
+    let now_ms = context.state.now_ms();
+    let clients = &mut context.state.clients;
     let others = clients
         .iter()
         .filter(|session| filter.matches(session, now_ms));
@@ -116,7 +116,7 @@ fn parse_id(value: &[u8]) -> Result<u64, CommandError> {
 }
 
 fn parse_user<'a>(context: &Context<'_>, name: &'a [u8]) -> Result<&'a [u8], CommandError> {
-    if context.instance.knows_user(name) {
+    if context.state.knows_user(name) {
         return Ok(name);
     }
     let name = String::from_utf8_lossy(name);

@@ -6,8 +6,8 @@ use crate::resp::Args;
 use crate::command::error::{CommandError, CommandResult};
 use crate::command::registry::CommandId;
 use crate::engine::context::Context;
-use crate::engine::state::Instance;
-use crate::engine::pubsub::Topic;
+use crate::engine::state::ServerState;
+use crate::engine::pubsub::ChannelKind;
 use crate::resp::{Protocol, Reply, number};
 use crate::engine::session::{Close, Mode, Session};
 use crate::engine::tracking::TrackingMode;
@@ -68,7 +68,7 @@ pub(crate) fn info(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let mut text = Vec::new();
     write_line(
         &mut text,
-        context.instance,
+        context.state,
         &Portrait::of_caller(context, args),
     );
     context.reply.verbatim("txt", &text);
@@ -101,7 +101,7 @@ pub fn line_of_caller(context: &Context<'_>, args: Args<'_>) -> Vec<u8> {
     let mut text = Vec::new();
     write_line(
         &mut text,
-        context.instance,
+        context.state,
         &Portrait::of_caller(context, args),
     );
     text.pop();
@@ -109,9 +109,9 @@ pub fn line_of_caller(context: &Context<'_>, args: Args<'_>) -> Vec<u8> {
 }
 
 /// The same of a client whose command does not run at present.
-pub fn line_of_other(instance: &Instance, session: &Session) -> Vec<u8> {
+pub fn line_of_other(state: &ServerState, session: &Session) -> Vec<u8> {
     let mut text = Vec::new();
-    write_line(&mut text, instance, &Portrait::of_other(session));
+    write_line(&mut text, state, &Portrait::of_other(session));
     text.pop();
     text
 }
@@ -123,14 +123,14 @@ fn write_lines(
     args: Args<'_>,
     wanted: impl Fn(&Session) -> bool,
 ) {
-    let clients = &context.instance.clients;
+    let clients = &context.state.clients;
     let others = clients.iter().filter(|session| session.close != Close::Now);
     let mut portraits: Vec<_> = others.map(Portrait::of_other).collect();
     portraits.push(Portrait::of_caller(context, args));
     portraits.retain(|portrait| wanted(portrait.session));
     portraits.sort_unstable_by_key(|portrait| portrait.session.id);
     for portrait in &portraits {
-        write_line(text, context.instance, portrait);
+        write_line(text, context.state, portrait);
     }
 }
 
@@ -140,19 +140,19 @@ fn write_line_of(text: &mut Vec<u8>, context: &Context<'_>, args: Args<'_>, id: 
         return;
     };
     if id == context.session.id {
-        return write_line(text, context.instance, &Portrait::of_caller(context, args));
+        return write_line(text, context.state, &Portrait::of_caller(context, args));
     }
-    let clients = &context.instance.clients;
+    let clients = &context.state.clients;
     let other = clients.find(id).and_then(|token| clients.get(token));
     if let Some(session) = other.filter(|session| session.close != Close::Now) {
-        write_line(text, context.instance, &Portrait::of_other(session));
+        write_line(text, context.state, &Portrait::of_other(session));
     }
 }
 
-fn write_line(text: &mut Vec<u8>, instance: &Instance, portrait: &Portrait<'_>) {
+fn write_line(text: &mut Vec<u8>, state: &ServerState, portrait: &Portrait<'_>) {
     let Portrait { session, reply, .. } = *portrait;
-    let tracker = instance.tracking.tracker(session.id);
-    write_identity(text, session, &flags(instance, session), instance.now_ms());
+    let tracker = state.tracking.tracker(session.id);
+    write_identity(text, session, &flags(state, session), state.now_ms());
     let pending_bytes = reply.len();
     let first_bytes = pending_bytes.min(REPLY_PIECE_BYTES);
     let beyond_bytes = pending_bytes - first_bytes;
@@ -164,7 +164,7 @@ fn write_line(text: &mut Vec<u8>, instance: &Instance, portrait: &Portrait<'_>) 
     };
     let command = portrait
         .command
-        .map_or("NULL", |id| &instance.commands.get(id).full_name);
+        .map_or("NULL", |id| &state.commands.get(id).full_name);
     let protocol = if reply.protocol() == Protocol::Resp3 {
         3
     } else {
@@ -183,9 +183,9 @@ fn write_line(text: &mut Vec<u8>, instance: &Instance, portrait: &Portrait<'_>) 
          obl={first_bytes} oll={} omem={beyond_bytes} tot-mem={} events={events} cmd={command} user={} \
          redir={} resp={protocol}",
         session.database,
-        subscribed(Topic::Channel),
-        subscribed(Topic::Pattern),
-        subscribed(Topic::ShardChannel),
+        subscribed(ChannelKind::Channel),
+        subscribed(ChannelKind::Pattern),
+        subscribed(ChannelKind::ShardChannel),
         unit.map_or(-1, |unit| unit.commands as i64),
         traffic.query_bytes,
         traffic.query_free_bytes,
@@ -225,11 +225,11 @@ fn write_identity(text: &mut Vec<u8>, session: &Session, flags: &str, now_ms: i6
 }
 
 /// One letter for each thing that is special about a client, or `N`.
-fn flags(instance: &Instance, session: &Session) -> String {
-    let tracker = instance.tracking.tracker(session.id);
+fn flags(state: &ServerState, session: &Session) -> String {
+    let tracker = state.tracking.tracker(session.id);
     let is_broken = tracker.is_some_and(|tracker| tracker.is_broken);
     let broadcasts = tracker.is_some_and(|tracker| tracker.mode == TrackingMode::Broadcast);
-    let watches = &instance.transactions.watches;
+    let watches = &state.transactions.watches;
     let letters = [
         (session.mode == Mode::Monitor, 'O'),
         (session.subscriptions.is_some(), 'P'),

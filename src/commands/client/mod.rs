@@ -7,7 +7,7 @@ pub mod tracking;
 
 use crate::command::timeout;
 use crate::engine::wake;
-use crate::engine::wake::Ending;
+use crate::engine::wake::UnblockReason;
 use crate::command::spec::{CommandSpec, Group};
 use crate::resp::Args;
 use crate::command::error::{CommandError, CommandResult};
@@ -175,8 +175,8 @@ pub(crate) fn pause(context: &mut Context<'_>, args: Args<'_>) -> CommandResult 
         }
         _ => return Err(wrong_form(args)),
     };
-    let until_ms = timeout::parse_milliseconds(args.at(2), context.instance.now_ms())?;
-    context.instance.pause_clients(until_ms.unwrap_or(0), all);
+    let until_ms = timeout::parse_milliseconds(args.at(2), context.state.now_ms())?;
+    context.state.pause_clients(until_ms.unwrap_or(0), all);
     context.reply.ok();
     Ok(())
 }
@@ -233,9 +233,9 @@ pub(crate) fn setname(context: &mut Context<'_>, args: Args<'_>) -> CommandResul
 /// Only who waits for a key is woken by this: not a client that a pause holds back.
 pub(crate) fn unblock(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let ending = match (args.get(3), args.len()) {
-        (None, _) => Ending::TimedOut,
-        (Some(reason), 4) if reason.eq_ignore_ascii_case(b"timeout") => Ending::TimedOut,
-        (Some(reason), 4) if reason.eq_ignore_ascii_case(b"error") => Ending::Unblocked,
+        (None, _) => UnblockReason::TimedOut,
+        (Some(reason), 4) if reason.eq_ignore_ascii_case(b"timeout") => UnblockReason::TimedOut,
+        (Some(reason), 4) if reason.eq_ignore_ascii_case(b"error") => UnblockReason::Unblocked,
         (Some(_), 4) => {
             return Err(CommandError::fixed(
                 "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR",
@@ -245,14 +245,14 @@ pub(crate) fn unblock(context: &mut Context<'_>, args: Args<'_>) -> CommandResul
     };
     let id = number::parse_i64(args.at(2)).ok_or(CommandError::NOT_AN_INTEGER)?;
     let id = u64::try_from(id).ok();
-    let token = id.and_then(|id| context.instance.clients.find(id));
-    let ended = token.is_some_and(|token| wake::end(context.instance, token, ending));
+    let token = id.and_then(|id| context.state.clients.find(id));
+    let ended = token.is_some_and(|token| wake::end(context.state, token, ending));
     context.reply.integer(ended.into());
     Ok(())
 }
 
 pub(crate) fn unpause(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
-    context.instance.unpause();
+    context.state.unpause();
     context.reply.ok();
     Ok(())
 }

@@ -8,7 +8,7 @@ use crate::engine::tracking::{Tracker, TrackingMode, TrackingOptions};
 
 pub(crate) fn caching(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let id = context.session.id;
-    let Some(tracker) = context.instance.tracking.tracker_mut(id) else {
+    let Some(tracker) = context.state.tracking.tracker_mut(id) else {
         return Err(CommandError::fixed(
             "ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or OPTOUT mode enabled",
         ));
@@ -42,7 +42,7 @@ pub(crate) fn getredir(context: &mut Context<'_>, _args: Args<'_>) -> CommandRes
 }
 
 fn redirect(context: &Context<'_>) -> i64 {
-    redirect_of(context.instance.tracking.tracker(context.session.id))
+    redirect_of(context.state.tracking.tracker(context.session.id))
 }
 
 /// The client that is told in a client's place, as replies show it.
@@ -55,17 +55,17 @@ pub(crate) fn tracking(context: &mut Context<'_>, args: Args<'_>) -> CommandResu
     let (id, token) = (context.session.id, context.session.token);
     let status = args.at(2);
     if status.eq_ignore_ascii_case(b"on") {
-        let options = check_options(context.instance.tracking.tracker(id), options)?;
-        context.session.tracking_bytes += context.instance.tracking.enable(id, token, options);
+        let options = check_options(context.state.tracking.tracker(id), options)?;
+        context.session.tracking_bytes += context.state.tracking.enable(id, token, options);
         context.session.is_tracking = true;
     } else if status.eq_ignore_ascii_case(b"off") {
-        context.instance.tracking.disable(id);
+        context.state.tracking.disable(id);
         context.session.is_tracking = false;
         context.session.tracking_bytes = 0;
     } else {
         return Err(CommandError::SYNTAX);
     }
-    context.instance.observe_changes();
+    context.state.observe_changes();
     context.reply.ok();
     Ok(())
 }
@@ -118,7 +118,7 @@ fn parse_redirect(
     }
     let id = number::parse_i64(id).ok_or(CommandError::NOT_AN_INTEGER)?;
     let id = u64::try_from(id).ok();
-    id.filter(|id| context.instance.clients.find(*id).is_some())
+    id.filter(|id| context.state.clients.find(*id).is_some())
         .ok_or(CommandError::fixed(
             "ERR The client ID you want redirect to does not exist",
         ))
@@ -200,12 +200,12 @@ fn check_prefixes(before: Option<&Tracker>, prefixes: &[Vec<u8>]) -> CommandResu
 pub(crate) fn trackinginfo(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
     let redirect = redirect(context);
     let Context {
-        instance,
+        state,
         session,
         reply,
         ..
     } = context;
-    let tracker = instance.tracking.tracker(session.id);
+    let tracker = state.tracking.tracker(session.id);
     let mode = tracker.map(|tracker| tracker.mode);
     let is = |wanted| mode == Some(wanted);
     let caching = tracker.is_some_and(|tracker| tracker.caching);

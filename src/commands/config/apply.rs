@@ -4,14 +4,14 @@
 
 use crate::config::{Config, Named, SetContext, SetError, system_reason};
 use crate::base::crash;
-use crate::engine::state::{Instance, LoopRequest};
+use crate::engine::state::{ServerState, LoopRequest};
 use crate::base::logging;
 use crate::base::logging::LogLevel;
 use crate::net::listener::Transport;
 use crate::base::sys::resources;
 
 /// Brings about what changed settings ask for; gets the settings of before. Errors: the reason, in Redis's words.
-type Apply = fn(&mut Instance, &Config) -> Result<(), String>;
+type Apply = fn(&mut ServerState, &Config) -> Result<(), String>;
 
 /// Descriptors kept for what is not a client.
 const RESERVED_DESCRIPTORS: u64 = 32;
@@ -19,90 +19,90 @@ const PORT_REFUSAL: &str = "Unable to listen on this port. Check server logs.";
 
 /// The settings that need something done, with what.
 static APPLIERS: &[(&str, Apply)] = &[
-    ("port", |instance, _| {
-        listen_anew(instance, &[Transport::Plain], PORT_REFUSAL)
+    ("port", |state, _| {
+        listen_anew(state, &[Transport::Plain], PORT_REFUSAL)
     }),
-    ("bind", |instance, _| {
+    ("bind", |state, _| {
         listen_anew(
-            instance,
+            state,
             &Transport::OF_CLIENTS,
             "Failed to bind to specified addresses.",
         )
     }),
-    ("tls-port", |instance, _| {
-        configure_tls(instance)?;
-        listen_anew(instance, &[Transport::Tls], PORT_REFUSAL)
+    ("tls-port", |state, _| {
+        configure_tls(state)?;
+        listen_anew(state, &[Transport::Tls], PORT_REFUSAL)
     }),
-    ("metrics-port", |instance, _| {
-        listen_anew(instance, &[Transport::Metrics], PORT_REFUSAL)
+    ("metrics-port", |state, _| {
+        listen_anew(state, &[Transport::Metrics], PORT_REFUSAL)
     }),
-    ("metrics-bind", |instance, _| {
+    ("metrics-bind", |state, _| {
         listen_anew(
-            instance,
+            state,
             &[Transport::Metrics],
             "Failed to bind to specified addresses.",
         )
     }),
-    ("tls-cert-file", |instance, _| configure_tls(instance)),
-    ("tls-key-file", |instance, _| configure_tls(instance)),
-    ("tls-key-file-pass", |instance, _| configure_tls(instance)),
-    ("tls-dh-params-file", |instance, _| configure_tls(instance)),
-    ("tls-ca-cert-file", |instance, _| configure_tls(instance)),
-    ("tls-ca-cert-dir", |instance, _| configure_tls(instance)),
-    ("tls-auth-clients", |instance, _| configure_tls(instance)),
-    ("tls-protocols", |instance, _| configure_tls(instance)),
-    ("tls-ciphers", |instance, _| configure_tls(instance)),
-    ("tls-ciphersuites", |instance, _| configure_tls(instance)),
-    ("tls-prefer-server-ciphers", |instance, _| {
-        configure_tls(instance)
+    ("tls-cert-file", |state, _| configure_tls(state)),
+    ("tls-key-file", |state, _| configure_tls(state)),
+    ("tls-key-file-pass", |state, _| configure_tls(state)),
+    ("tls-dh-params-file", |state, _| configure_tls(state)),
+    ("tls-ca-cert-file", |state, _| configure_tls(state)),
+    ("tls-ca-cert-dir", |state, _| configure_tls(state)),
+    ("tls-auth-clients", |state, _| configure_tls(state)),
+    ("tls-protocols", |state, _| configure_tls(state)),
+    ("tls-ciphers", |state, _| configure_tls(state)),
+    ("tls-ciphersuites", |state, _| configure_tls(state)),
+    ("tls-prefer-server-ciphers", |state, _| {
+        configure_tls(state)
     }),
-    ("tls-session-caching", |instance, _| configure_tls(instance)),
-    ("tls-session-cache-size", |instance, _| {
-        configure_tls(instance)
+    ("tls-session-caching", |state, _| configure_tls(state)),
+    ("tls-session-cache-size", |state, _| {
+        configure_tls(state)
     }),
-    ("tls-session-cache-timeout", |instance, _| {
-        configure_tls(instance)
+    ("tls-session-cache-timeout", |state, _| {
+        configure_tls(state)
     }),
-    ("maxclients", |instance, before| {
-        make_room_for_clients(instance, before)
+    ("maxclients", |state, before| {
+        make_room_for_clients(state, before)
     }),
-    ("dir", |instance, _| enter_folder(instance)),
-    ("aof-disable-auto-gc", |instance, _| {
-        if !instance.config.aof_disable_auto_gc {
-            instance.remove_history_now();
+    ("dir", |state, _| enter_folder(state)),
+    ("aof-disable-auto-gc", |state, _| {
+        if !state.config.aof_disable_auto_gc {
+            state.remove_history_now();
         }
         Ok(())
     }),
-    ("appendonly", |instance, _| switch_append_only(instance)),
-    ("loglevel", |instance, _| set_log_level(instance)),
-    ("crash-log-enabled", |instance, _| {
-        crash::set_enabled(instance.config.crash_log_enabled).map_err(|error| system_reason(&error))
+    ("appendonly", |state, _| switch_append_only(state)),
+    ("loglevel", |state, _| set_log_level(state)),
+    ("crash-log-enabled", |state, _| {
+        crash::set_enabled(state.config.crash_log_enabled).map_err(|error| system_reason(&error))
     }),
-    ("use-exit-on-panic", |instance, _| {
-        crash::set_exit_on_panic(instance.config.use_exit_on_panic);
+    ("use-exit-on-panic", |state, _| {
+        crash::set_exit_on_panic(state.config.use_exit_on_panic);
         Ok(())
     }),
-    ("latency-tracking", |instance, _| {
-        if !instance.config.latency_tracking {
-            instance.command_stats.reset_latencies();
+    ("latency-tracking", |state, _| {
+        if !state.config.latency_tracking {
+            state.command_stats.reset_latencies();
         }
         Ok(())
     }),
-    ("proc-title-template", |instance, _| {
-        instance.requests.push(LoopRequest::ShowTitle);
+    ("proc-title-template", |state, _| {
+        state.requests.push(LoopRequest::ShowTitle);
         Ok(())
     }),
-    ("requirepass", |instance, _| {
-        let password = &instance.config.requirepass;
-        instance.users.set_default_password(password);
+    ("requirepass", |state, _| {
+        let password = &state.config.requirepass;
+        state.users.set_default_password(password);
         Ok(())
     }),
-    ("oom-score-adj", |instance, _| adjust_oom_score(instance)),
-    ("oom-score-adj-values", |instance, _| {
-        adjust_oom_score(instance)
+    ("oom-score-adj", |state, _| adjust_oom_score(state)),
+    ("oom-score-adj-values", |state, _| {
+        adjust_oom_score(state)
     }),
-    ("maxmemory", |instance, _| {
-        warn_of_small_limit(instance);
+    ("maxmemory", |state, _| {
+        warn_of_small_limit(state);
         Ok(())
     }),
 ];
@@ -111,25 +111,25 @@ static APPLIERS: &[(&str, Apply)] = &[
 ///
 /// Errors: why nothing was changed.
 pub fn set(
-    instance: &mut Instance,
+    state: &mut ServerState,
     pairs: &[(&[u8], &[u8])],
     asked: SetContext,
 ) -> Result<(), SetError> {
-    let before = instance.config.clone();
-    let changed = instance.config.set(pairs, asked)?;
-    instance.apply_config();
+    let before = state.config.clone();
+    let changed = state.config.set(pairs, asked)?;
+    state.apply_config();
     for (index, directive) in changed.iter().enumerate() {
-        let Err(reason) = apply(instance, directive.name, &before) else {
+        let Err(reason) = apply(state, directive.name, &before) else {
             continue;
         };
         log::warn!(
             "Failed applying new configuration. Possibly related to new {} setting. Restoring previous settings.",
             directive.name
         );
-        let failed = std::mem::replace(&mut instance.config, before);
-        instance.apply_config();
+        let failed = std::mem::replace(&mut state.config, before);
+        state.apply_config();
         for undone in &changed[..index] {
-            if let Err(reason) = apply(instance, undone.name, &failed) {
+            if let Err(reason) = apply(state, undone.name, &failed) {
                 log::warn!("Failed restoring the {} setting: {reason}", undone.name);
             }
         }
@@ -138,23 +138,23 @@ pub fn set(
     Ok(())
 }
 
-fn apply(instance: &mut Instance, name: &str, before: &Config) -> Result<(), String> {
+fn apply(state: &mut ServerState, name: &str, before: &Config) -> Result<(), String> {
     match APPLIERS.iter().find(|(known, _)| *known == name) {
-        Some((_, apply)) => apply(instance, before),
+        Some((_, apply)) => apply(state, before),
         None => Ok(()),
     }
 }
 
 fn listen_anew(
-    instance: &mut Instance,
+    state: &mut ServerState,
     transports: &[Transport],
     refusal: &str,
 ) -> Result<(), String> {
-    let Some(listeners) = &mut instance.listeners else {
+    let Some(listeners) = &mut state.listeners else {
         return Ok(());
     };
     listeners
-        .rebind(&instance.config, transports)
+        .rebind(&state.config, transports)
         .map_err(|reason| {
             log::warn!("{reason}");
             refusal.to_string()
@@ -162,18 +162,18 @@ fn listen_anew(
 }
 
 /// Reads certificates, keys and all else of TLS anew, for the connections to come.
-fn configure_tls(instance: &mut Instance) -> Result<(), String> {
-    let Some(listeners) = &mut instance.listeners else {
+fn configure_tls(state: &mut ServerState) -> Result<(), String> {
+    let Some(listeners) = &mut state.listeners else {
         return Ok(());
     };
-    listeners.configure_tls(&instance.config).map_err(|reason| {
+    listeners.configure_tls(&state.config).map_err(|reason| {
         log::warn!("{reason}");
         "Unable to update TLS configuration. Check server logs.".to_string()
     })
 }
 
-fn make_room_for_clients(instance: &mut Instance, before: &Config) -> Result<(), String> {
-    let wanted = instance.config.maxclients;
+fn make_room_for_clients(state: &mut ServerState, before: &Config) -> Result<(), String> {
+    let wanted = state.config.maxclients;
     if wanted <= before.maxclients {
         return Ok(());
     }
@@ -188,23 +188,23 @@ fn make_room_for_clients(instance: &mut Instance, before: &Config) -> Result<(),
     Ok(())
 }
 
-fn adjust_oom_score(instance: &mut Instance) -> Result<(), String> {
-    instance.adjust_oom_score().map_err(|error| {
+fn adjust_oom_score(state: &mut ServerState) -> Result<(), String> {
+    state.adjust_oom_score().map_err(|error| {
         log::warn!("Unable to write oom_score_adj: {}", system_reason(&error));
         "Failed to apply new oom_score_adj configuration, check server logs.".to_string()
     })
 }
 
-fn enter_folder(instance: &Instance) -> Result<(), String> {
-    std::env::set_current_dir(&instance.config.dir).map_err(|error| system_reason(&error))
+fn enter_folder(state: &ServerState) -> Result<(), String> {
+    std::env::set_current_dir(&state.config.dir).map_err(|error| system_reason(&error))
 }
 
-fn switch_append_only(instance: &mut Instance) -> Result<(), String> {
-    if !instance.config.appendonly {
-        instance.turn_off_append_only();
+fn switch_append_only(state: &mut ServerState) -> Result<(), String> {
+    if !state.config.appendonly {
+        state.turn_off_append_only();
         return Ok(());
     }
-    instance.turn_on_append_only().map_err(|error| {
+    state.turn_on_append_only().map_err(|error| {
         log::warn!(
             "Can't turn the append-only file on: {}",
             system_reason(&error)
@@ -213,15 +213,15 @@ fn switch_append_only(instance: &mut Instance) -> Result<(), String> {
     })
 }
 
-fn set_log_level(instance: &Instance) -> Result<(), String> {
-    let name = instance.config.loglevel.name();
+fn set_log_level(state: &ServerState) -> Result<(), String> {
+    let name = state.config.loglevel.name();
     logging::set_level(LogLevel::from_name(name).unwrap_or(LogLevel::Notice));
     Ok(())
 }
 
-fn warn_of_small_limit(instance: &Instance) {
-    let limit = instance.config.maxmemory;
-    let used = instance.used_memory() as u64;
+fn warn_of_small_limit(state: &ServerState) {
+    let limit = state.config.maxmemory;
+    let used = state.used_memory() as u64;
     if limit > 0 && limit < used {
         log::warn!(
             "WARNING: maxmemory was set to {limit} bytes, which is less than the {used} bytes in use. Keys will be \

@@ -86,7 +86,7 @@ const ALL_NODES: &[&str] = &["request_policy:all_nodes", "response_policy:all_su
 
 fn get(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let patterns: Vec<&[u8]> = args.iter().skip(2).collect();
-    let found = context.instance.config.get(&patterns);
+    let found = context.state.config.get(&patterns);
     context.reply.map(found.len());
     for (name, value) in found {
         context.reply.bulk(name.as_bytes());
@@ -96,19 +96,19 @@ fn get(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 }
 
 fn reset_stat(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
-    context.instance.reset_stats();
+    context.state.reset_stats();
     context.reply.ok();
     Ok(())
 }
 
 fn rewrite(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
     let state_lines = state_lines(context);
-    let Some(path) = &context.instance.config_file else {
+    let Some(path) = &context.state.config_file else {
         return Err(CommandError::fixed(
             "ERR The server is running without a config file",
         ));
     };
-    if let Err(error) = context.instance.config.rewrite(path, &state_lines) {
+    if let Err(error) = context.state.config.rewrite(path, &state_lines) {
         let reason = crate::config::system_reason(&error);
         log::warn!("CONFIG REWRITE failed: {reason}");
         return Err(CommandError::new(format!(
@@ -122,8 +122,8 @@ fn rewrite(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
 
 /// The lines of the configuration file that the settings do not hold: the users, unless an ACL file does.
 pub(crate) fn state_lines(context: &Context<'_>) -> Vec<String> {
-    if context.instance.config.aclfile.is_empty() {
-        context.instance.users.config_lines()
+    if context.state.config.aclfile.is_empty() {
+        context.state.users.config_lines()
     } else {
         Vec::new()
     }
@@ -146,9 +146,9 @@ fn set(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     }
     let asked = SetContext {
         is_local_client: context.session.address.is_local(),
-        is_loading: context.instance.is_loading(),
+        is_loading: context.state.is_loading(),
     };
-    apply::set(context.instance, &pairs, asked)
+    apply::set(context.state, &pairs, asked)
         .map_err(|error| CommandError::new(error.to_string()))?;
     context.reply.ok();
     Ok(())

@@ -113,7 +113,7 @@ impl Digest {
 
 pub(super) fn of_everything(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
     let mut total = Digest::default();
-    for (number, database) in context.instance.keyspace.databases().enumerate() {
+    for (number, database) in context.state.keyspace.databases().enumerate() {
         if database.is_empty() {
             continue;
         }

@@ -20,7 +20,7 @@ const MATCH_ROUNDS: usize = 10_000;
 
 pub(super) fn tables(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let number = number::parse_i64(args.at(2)).ok_or(CommandError::NOT_AN_INTEGER)?;
-    let keyspace = &context.instance.keyspace;
+    let keyspace = &context.state.keyspace;
     let number = usize::try_from(number)
         .ok()
         .filter(|number| *number < keyspace.count());
@@ -60,7 +60,7 @@ pub(super) fn table_of_key(context: &mut Context<'_>, args: Args<'_>) -> Command
 }
 
 pub(super) fn object(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    let shares = shares_integers(context.instance);
+    let shares = shares_integers(context.state);
     let (keyspace, database, reply) = context.parts();
     let hash = keyspace.hash(args.at(2));
     // What has expired is shown while it is there.
@@ -122,7 +122,7 @@ pub(super) fn populate(context: &mut Context<'_>, args: Args<'_>) -> CommandResu
     let count = positive(args.at(2))?;
     let prefix = args.get(3).unwrap_or(b"key");
     let size = args.get(4).map(positive).transpose()?.unwrap_or(0);
-    if size as u64 > context.instance.config.proto_max_bulk_len {
+    if size as u64 > context.state.config.proto_max_bulk_len {
         return Err(CommandError::fixed(
             "ERR string exceeds maximum allowed size (proto-max-bulk-len)",
         ));
@@ -147,7 +147,7 @@ pub(super) fn populate(context: &mut Context<'_>, args: Args<'_>) -> CommandResu
 
 /// Matches random patterns with random strings: it must come to an end.
 pub(super) fn match_at_random(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
-    let random = &mut context.instance.random;
+    let random = &mut context.state.random;
     for _ in 0..MATCH_ROUNDS {
         let pattern: Vec<u8> = (0..random.usize(..32)).map(|_| random.u8(..128)).collect();
         let text: Vec<u8> = (0..random.usize(..32)).map(|_| random.u8(..128)).collect();

@@ -50,7 +50,7 @@ pub(super) fn set_large_bytes(context: &mut Context<'_>, args: Args<'_>) -> Comm
             "ERR argument must be between 1 and 4gb",
         ));
     }
-    context.instance.list_large_bytes = (bytes > 0).then_some(bytes as usize);
+    context.state.list_large_bytes = (bytes > 0).then_some(bytes as usize);
     context.reply.ok();
     Ok(())
 }

@@ -270,16 +270,16 @@ fn lenient(text: &[u8]) -> i64 {
 
 fn change_replication_id(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
     log::info!("Changing replication IDs after receiving change-repl-id");
-    context.instance.replication_id = context.instance.random_id();
+    context.state.replication_id = context.state.random_id();
     context.reply.ok();
     Ok(())
 }
 
 fn rewrite_all_settings(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
     let lines = super::config::state_lines(context);
-    let path = context.instance.config_file.as_deref();
+    let path = context.state.config_file.as_deref();
     let written = match path {
-        Some(path) => context.instance.config.rewrite_all(path, &lines),
+        Some(path) => context.state.config.rewrite_all(path, &lines),
         None => Err(std::io::ErrorKind::NotFound.into()),
     };
     written.map_err(|error| {
@@ -315,14 +315,14 @@ fn panic(_context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
 }
 
 fn pause_cron(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    context.instance.cron_paused = lenient(args.at(2)) != 0;
+    context.state.cron_paused = lenient(args.at(2)) != 0;
     context.reply.ok();
     Ok(())
 }
 
 fn set_reply_buffers(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     if args.at(2).eq_ignore_ascii_case(b"resizing") {
-        context.instance.reply_buffers_stay = lenient(args.at(3)) == 0;
+        context.state.reply_buffers_stay = lenient(args.at(3)) == 0;
     } else if !args.at(2).eq_ignore_ascii_case(b"peak-reset-time") {
         return Err(CommandError::unknown_subcommand("debug", args.at(1)));
     }
@@ -338,19 +338,19 @@ fn segmentation_fault(_context: &mut Context<'_>, _args: Args<'_>) -> CommandRes
 }
 
 fn set_active_expire(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    context.instance.keyspace.active_expiry = lenient(args.at(2)) != 0;
+    context.state.keyspace.active_expiry = lenient(args.at(2)) != 0;
     context.reply.ok();
     Ok(())
 }
 
 fn set_disable_deny_scripts(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    context.instance.scripting.allows_all = lenient(args.at(2)) != 0;
+    context.state.scripting.allows_all = lenient(args.at(2)) != 0;
     context.reply.ok();
     Ok(())
 }
 
 fn set_skip_checksum_validation(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    context.instance.serialization.skips_checksum = lenient(args.at(2)) != 0;
+    context.state.serialization.skips_checksum = lenient(args.at(2)) != 0;
     context.reply.ok();
     Ok(())
 }
@@ -358,9 +358,9 @@ fn set_skip_checksum_validation(context: &mut Context<'_>, args: Args<'_>) -> Co
 fn sleep(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let seconds = number::parse_f64(args.at(2)).unwrap_or(0.0);
     if let Ok(duration) = Duration::try_from_secs_f64(seconds) {
-        context.instance.clock.sleep(duration);
+        context.state.clock.sleep(duration);
         // What comes next, and how long this took, is seen in the light of the new time.
-        context.instance.refresh_clock();
+        context.state.refresh_clock();
     }
     context.reply.ok();
     Ok(())

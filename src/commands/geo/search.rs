@@ -287,7 +287,7 @@ fn arrange<'a>(hits: Vec<Hit<'a>>, order: Option<Order>, count: usize) -> Vec<Hi
 
 /// Carries out a search command.
 fn run(context: &mut Context<'_>, args: Args<'_>, syntax: Syntax) -> CommandResult {
-    let limits = limits(&context.instance.config);
+    let limits = limits(&context.state.config);
     let (keyspace, database, reply) = context.parts();
     let seed = keyspace.seed().clone();
     let record = keyspace.read(database, args.at(syntax.source_index()));

@@ -136,7 +136,7 @@ fn count(
     event: &'static str,
     mut make: impl FnMut(Option<Found<'_>>, &mut NewText) -> CommandResult,
 ) -> CommandResult {
-    let limits = limits(&context.instance.config);
+    let limits = limits(&context.state.config);
     let (keyspace, database, _) = context.parts();
     let (key, name) = (args.at(1), args.at(2));
     let names = std::iter::once(name);

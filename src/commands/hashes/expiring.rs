@@ -115,7 +115,7 @@ fn hgetdel(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let (keyspace, database, _) = context.parts();
     check_type(keyspace, database, key)?;
     let names = named_fields(args, 2, context.command_name(), NOT_POSITIVE)?;
-    let limits = limits(&context.instance.config);
+    let limits = limits(&context.state.config);
     let (keyspace, database, reply) = context.parts();
     let changed = change(keyspace, database, key, limits, names.iter(), |hash| {
         reply.array(names.len());
@@ -161,7 +161,7 @@ fn hgetex(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         None => (NewTime::Keep, 2),
     };
     let names = named_fields(args, fields_at, full_name, NOT_POSITIVE)?;
-    let limits = limits(&context.instance.config);
+    let limits = limits(&context.state.config);
     let (keyspace, database, reply) = context.parts();
     let mut found_names: Vec<&[u8]> = Vec::new();
     let changed = change(keyspace, database, key, limits, names.iter(), |hash| {
@@ -417,8 +417,8 @@ fn pairs<'a>(args: Args<'a>, at: usize, full_name: &str) -> Result<Args<'a>, Com
 
 fn hsetex(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let key = args.at(1);
-    let limits = limits(&context.instance.config);
-    let now_ms = context.instance.keyspace.now_ms;
+    let limits = limits(&context.state.config);
+    let now_ms = context.state.keyspace.now_ms;
     let setting = Setting::parse(args, now_ms, context.command_name())?;
     let (keyspace, database, reply) = context.parts();
     let names = setting.names();

@@ -285,7 +285,7 @@ fn expire(context: &mut Context<'_>, args: Args<'_>, form: TimeForm) -> CommandR
     let not_positive = CommandError::fixed("ERR Parameter `numFields` should be greater than 0");
     let names = named_fields(args, fields_at, context.command_name(), not_positive)?;
 
-    let limits = limits(&context.instance.config);
+    let limits = limits(&context.state.config);
     let (keyspace, database, reply) = context.parts();
     let changed = change(keyspace, database, key, limits, names.iter(), |hash| {
         hash.make_expiring();
@@ -437,7 +437,7 @@ fn hpersist(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let now_ms = keyspace.now_ms;
     check_type(keyspace, database, key)?;
     let names = named_fields(args, 2, context.command_name(), NOT_POSITIVE)?;
-    let limits = limits(&context.instance.config);
+    let limits = limits(&context.state.config);
     let (keyspace, database, reply) = context.parts();
     let nothing_due = std::iter::empty();
     let changed = change(keyspace, database, key, limits, nothing_due, |hash| {

@@ -171,7 +171,7 @@ fn read_field(
         Some(false) => {}
         Some(true) => {
             let name = std::iter::once(name);
-            remove_due(&mut context.instance.keyspace, database, key, name);
+            remove_due(&mut context.state.keyspace, database, key, name);
         }
     }
     Ok(())

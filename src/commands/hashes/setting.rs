@@ -125,7 +125,7 @@ fn set_pairs(context: &mut Context<'_>, args: Args<'_>) -> Result<usize, Command
     if args.len() % 2 == 1 {
         return Err(CommandError::wrong_arity(context.command_name()));
     }
-    let limits = limits(&context.instance.config);
+    let limits = limits(&context.state.config);
     let (keyspace, database, _) = context.parts();
     let (key, pairs) = (args.at(1), args.slice_from(2));
     let names = (0..pairs.len()).step_by(2).map(|index| pairs.at(index));
@@ -155,7 +155,7 @@ fn put<S: Slot>(hash: &mut HashEditor<'_, S>, pairs: Args<'_>) -> usize {
 }
 
 fn hsetnx(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    let limits = limits(&context.instance.config);
+    let limits = limits(&context.state.config);
     let (keyspace, database, reply) = context.parts();
     let (key, name, value) = (args.at(1), args.at(2), args.at(3));
     let names = std::iter::once(name);
@@ -184,7 +184,7 @@ fn hsetnx(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 }
 
 fn hdel(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    let limits = limits(&context.instance.config);
+    let limits = limits(&context.state.config);
     let (keyspace, database, reply) = context.parts();
     let (key, names) = (args.at(1), args.slice_from(2));
     let changed = change(keyspace, database, key, limits, names.iter(), |hash| {

@@ -97,9 +97,9 @@ fn hrandfield(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         return Ok(());
     }
     // Beyond it the client is closed, whatever else it is to be told.
-    let limit_bytes = context.instance.reply_limit_bytes(context.session);
-    let rng = &mut context.instance.random;
-    let keyspace = &mut context.instance.keyspace;
+    let limit_bytes = context.state.reply_limit_bytes(context.session);
+    let rng = &mut context.state.random;
+    let keyspace = &mut context.state.keyspace;
     let (database, reply) = (context.session.database, &mut *context.reply);
     let now_ms = keyspace.now_ms;
     let found = read(keyspace, database, args.at(1), |hash| {
@@ -173,8 +173,8 @@ fn random_one(context: &mut Context<'_>, key: &[u8]) -> CommandResult {
         context.reply.null();
         return Ok(());
     }
-    let rng = &mut context.instance.random;
-    let keyspace = &mut context.instance.keyspace;
+    let rng = &mut context.state.random;
+    let keyspace = &mut context.state.keyspace;
     let (database, reply) = (context.session.database, &mut *context.reply);
     let now_ms = keyspace.now_ms;
     let found = read(keyspace, database, key, |hash| {

@@ -170,7 +170,7 @@ fn brpop(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 fn pop_waiting(context: &mut Context<'_>, args: Args<'_>, end: End) -> CommandResult {
     let last = args.len() - 1;
     let deadline_ms = deadline(context, args, last)?;
-    let limits = limits(context.instance);
+    let limits = limits(context.state);
     let (keyspace, database, reply) = context.parts();
     let keys = (1..last).map(|place| args.at(place));
     for key in keys.clone() {
@@ -191,7 +191,7 @@ fn pop_waiting(context: &mut Context<'_>, args: Args<'_>, end: End) -> CommandRe
 fn blmpop(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let request = PopRequest::parse(args, 2)?;
     let deadline_ms = deadline(context, args, 1)?;
-    let limits = limits(context.instance);
+    let limits = limits(context.state);
     let (keyspace, database, reply) = context.parts();
     if !request.serve(keyspace, database, reply, &limits)? {
         wait(context, args, request.keys(), deadline_ms);
@@ -254,7 +254,7 @@ fn propagate_without_timeout(
     let words = args.iter().enumerate().skip(1);
     let words = words.filter(|(index, _)| *index != timeout_at);
     let words = std::iter::once(name).chain(words.map(|(_, word)| word));
-    let propagation = &mut context.instance.keyspace.changes.propagation;
+    let propagation = &mut context.state.keyspace.changes.propagation;
     propagation.replace_with(args.len() - 1, words);
 }
 
@@ -264,7 +264,7 @@ fn deadline(
     args: Args<'_>,
     index: usize,
 ) -> Result<Option<i64>, CommandError> {
-    timeout::parse_seconds(args.at(index), context.instance.now_ms())
+    timeout::parse_seconds(args.at(index), context.state.now_ms())
 }
 
 /// Has the client wait for one of the keys, or replies that there is nothing if it may not.

@@ -197,7 +197,7 @@ fn lindex(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 }
 
 fn lset(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    let limits = limits(context.instance);
+    let limits = limits(context.state);
     let (keyspace, database, reply) = context.parts();
     let key = args.at(1);
     let element = GivenArgument { args, index: 3 };
@@ -250,7 +250,7 @@ fn reply_range(reply: &mut Reply, list: ListRef<'_>, start: usize, count: usize)
 
 fn ltrim(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let (start, stop) = (integer_argument(args, 2)?, integer_argument(args, 3)?);
-    let limits = limits(context.instance);
+    let limits = limits(context.state);
     let (keyspace, database, reply) = context.parts();
     let key = args.at(1);
     let Some(length) = length_at(keyspace, database, key)? else {
@@ -279,7 +279,7 @@ fn lrem(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         0 => usize::MAX,
         count => count,
     };
-    let limits = limits(context.instance);
+    let limits = limits(context.state);
     let (keyspace, database, reply) = context.parts();
     let key = args.at(1);
     let removed = edit(keyspace, database, key, &limits, |list| {
@@ -304,7 +304,7 @@ fn linsert(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         word if word.eq_ignore_ascii_case(b"before") => 0,
         _ => return Err(CommandError::SYNTAX),
     };
-    let limits = limits(context.instance);
+    let limits = limits(context.state);
     let (keyspace, database, reply) = context.parts();
     let key = args.at(1);
     let element = GivenArgument { args, index: 4 };

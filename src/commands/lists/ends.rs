@@ -174,7 +174,7 @@ fn rpushx(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 
 #[inline]
 fn push(context: &mut Context<'_>, args: Args<'_>, end: End, may_create: bool) -> CommandResult {
-    let limits = limits(context.instance);
+    let limits = limits(context.state);
     let (keyspace, database, reply) = context.parts();
     let key = args.at(1);
     let elements = arguments_from(args, 2);
@@ -210,7 +210,7 @@ fn pop(context: &mut Context<'_>, args: Args<'_>, end: End) -> CommandResult {
     if args.len() > 2 {
         return pop_several(context, args, end);
     }
-    let limits = limits(context.instance);
+    let limits = limits(context.state);
     let (keyspace, database, reply) = context.parts();
     let visit = |item: Item<'_>| reply_item(reply, item);
     let taken = take_out(keyspace, database, args.at(1), &limits, (end, 1), visit)?;
@@ -225,7 +225,7 @@ fn pop_several(context: &mut Context<'_>, args: Args<'_>, end: End) -> CommandRe
         return Err(too_many_arguments(context));
     }
     let count = bounded_argument(args, 2, 0, "ERR value is out of range, must be positive")?;
-    let limits = limits(context.instance);
+    let limits = limits(context.state);
     let (keyspace, database, reply) = context.parts();
     match length_at(keyspace, database, args.at(1))? {
         None => reply.null_array(),
@@ -242,7 +242,7 @@ fn pop_several(context: &mut Context<'_>, args: Args<'_>, end: End) -> CommandRe
 
 fn lmpop(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let request = PopRequest::parse(args, 1)?;
-    let limits = limits(context.instance);
+    let limits = limits(context.state);
     let (keyspace, database, reply) = context.parts();
     if !request.serve(keyspace, database, reply, &limits)? {
         reply.null_array();

@@ -12,7 +12,7 @@ use crate::command::spec::Argument;
 use crate::resp::Args;
 use crate::command::error::CommandError;
 use crate::engine::context::Context;
-use crate::engine::state::Instance;
+use crate::engine::state::ServerState;
 use crate::keyspace::{EventClass, Keyspace, Record, ValueMut};
 use crate::resp::{Reply, number};
 use crate::types::list::{End, Given, Item, Limits, ListEditor, ListRef, Taken};
@@ -20,11 +20,11 @@ use crate::types::slot::{OwnedSlot, OwnedValue, PackedForm};
 
 /// How lists are stored at present.
 #[inline]
-pub(in crate::commands) fn limits(instance: &Instance) -> Limits {
+pub(in crate::commands) fn limits(state: &ServerState) -> Limits {
     Limits {
-        max_listpack_size: instance.config.list_max_listpack_size,
-        compress_depth: instance.config.list_compress_depth,
-        large_bytes: instance.list_large_bytes,
+        max_listpack_size: state.config.list_max_listpack_size,
+        compress_depth: state.config.list_compress_depth,
+        large_bytes: state.list_large_bytes,
     }
 }
 

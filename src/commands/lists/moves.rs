@@ -242,7 +242,7 @@ fn move_elements(
     ends: Ends,
     amount: Amount,
 ) -> Result<Moved, CommandError> {
-    let limits = limits(context.instance);
+    let limits = limits(context.state);
     let (keyspace, database, _) = context.parts();
     let (source, destination) = (args.at(1), args.at(2));
     let Some(length) = length_at(keyspace, database, source)? else {

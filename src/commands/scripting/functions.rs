@@ -164,7 +164,7 @@ pub static COMMANDS: &[CommandSpec] = &[CommandSpec {
 }];
 
 fn delete(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    if !context.instance.scripting.delete_library(args.at(2)) {
+    if !context.state.scripting.delete_library(args.at(2)) {
         return Err(CommandError::fixed("ERR Library not found"));
     }
     changed(context);
@@ -174,11 +174,11 @@ fn delete(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 
 /// Counts a change of the libraries, which is to be saved and replicated as one of a key is.
 fn changed(context: &mut Context<'_>) {
-    context.instance.keyspace.changes.count(1);
+    context.state.keyspace.changes.count(1);
 }
 
 fn dump(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
-    let bytes = function_dump::dump(&context.instance.scripting.functions);
+    let bytes = function_dump::dump(&context.state.scripting.functions);
     context.reply.bulk_shared(&bytes.into());
     Ok(())
 }
@@ -188,14 +188,14 @@ fn flush(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         return Err(CommandError::unknown_subcommand("function", args.at(1)));
     }
     check_mode(args, "ERR FUNCTION FLUSH only supports SYNC|ASYNC option")?;
-    context.instance.scripting.flush_functions();
+    context.state.scripting.flush_functions();
     changed(context);
     context.reply.ok();
     Ok(())
 }
 
 fn kill(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
-    run::kill(context.instance, Kind::Function)?;
+    run::kill(context.state, Kind::Function)?;
     context.reply.ok();
     Ok(())
 }
@@ -221,7 +221,7 @@ fn list(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     };
     let place = context.reply.begin_deferred();
     let mut count = 0;
-    let functions = &context.instance.scripting.functions;
+    let functions = &context.state.scripting.functions;
     for (name, library) in functions.iter().filter(|(name, _)| matches(name)) {
         count += 1;
         context.reply.map(if with_code { 4 } else { 3 });
@@ -273,10 +273,10 @@ fn load(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         }
         replaces = true;
     }
-    let instance = &mut *context.instance;
-    let name = instance
+    let state = &mut *context.state;
+    let name = state
         .scripting
-        .load_library(&instance.clock, args.at(last), replaces)?;
+        .load_library(&state.clock, args.at(last), replaces)?;
     changed(context);
     context.reply.bulk(&name);
     Ok(())
@@ -296,30 +296,30 @@ fn restore(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
             ));
         }
     };
-    let codes = function_dump::read(context.instance, args.at(2))?;
-    let instance = &mut *context.instance;
-    instance
+    let codes = function_dump::read(context.state, args.at(2))?;
+    let state = &mut *context.state;
+    state
         .scripting
-        .restore_libraries(&instance.clock, &codes, policy)?;
+        .restore_libraries(&state.clock, &codes, policy)?;
     changed(context);
     context.reply.ok();
     Ok(())
 }
 
 fn stats(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
-    let instance = &*context.instance;
-    if instance.scripting.busy() == Some(Kind::Script) {
+    let state = &*context.state;
+    if state.scripting.busy() == Some(Kind::Script) {
         return Err(run::busy_error(Kind::Script));
     }
     let reply = &mut *context.reply;
     reply.map(2);
     reply.bulk(b"running_script");
-    match &instance.scripting.suspended {
+    match &state.scripting.suspended {
         None => reply.null(),
         Some(suspended) => {
             let request = suspended.request.as_args();
-            let elapsed = instance.clock.ticks().saturating_sub(suspended.run.started);
-            let elapsed_ms = instance.clock.ticks_as_nanos(elapsed) / 1_000_000;
+            let elapsed = state.clock.ticks().saturating_sub(suspended.run.started);
+            let elapsed_ms = state.clock.ticks_as_nanos(elapsed) / 1_000_000;
             reply.map(3);
             reply.bulk(b"name");
             reply.bulk(suspended.run.name.as_bytes());
@@ -335,8 +335,8 @@ fn stats(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
     reply.bulk(b"LUA");
     reply.map(2);
     reply.bulk(b"libraries_count");
-    reply.integer(instance.scripting.functions.len() as i64);
+    reply.integer(state.scripting.functions.len() as i64);
     reply.bulk(b"functions_count");
-    reply.integer(instance.scripting.functions.functions() as i64);
+    reply.integer(state.scripting.functions.functions() as i64);
     Ok(())
 }

@@ -13,7 +13,7 @@ use crate::command::spec::{
 use crate::resp::Args;
 use crate::command::error::{CommandError, CommandResult};
 use crate::engine::context::Context;
-use crate::engine::state::Instance;
+use crate::engine::state::ServerState;
 use crate::scripting::cache::Digest;
 use crate::drive::script::run;
 use crate::drive::script::run::{count_keys, Program};
@@ -125,10 +125,10 @@ fn eval(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         return debugger::start(context, args, is_read_only);
     }
     let keys = count_keys(args)?;
-    let instance = &mut *context.instance;
-    let place = instance
+    let state = &mut *context.state;
+    let place = state
         .scripting
-        .load(&instance.clock, args.at(1), false)?;
+        .load(&state.clock, args.at(1), false)?;
     run_script(context, args, place, keys)
 }
 
@@ -143,7 +143,7 @@ fn evalsha(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         ));
     }
     let keys = count_keys(args)?;
-    let scripts = &mut context.instance.scripting.scripts;
+    let scripts = &mut context.state.scripting.scripts;
     let place = digest
         .and_then(|digest| scripts.find(&digest))
         .ok_or(NO_SCRIPT)?;
@@ -168,11 +168,11 @@ fn run_script(
     keys: usize,
 ) -> CommandResult {
     let is_read_only = is_read_only(context);
-    let instance = &mut *context.instance;
-    let engine = instance
+    let state = &mut *context.state;
+    let engine = state
         .scripting
-        .take_engine(Kind::Script, &instance.clock)?;
-    let script = instance.scripting.scripts.get(place);
+        .take_engine(Kind::Script, &state.clock)?;
+    let script = state.scripting.scripts.get(place);
     let name = script.digest;
     let program = Program {
         kind: Kind::Script,
@@ -186,22 +186,22 @@ fn run_script(
 }
 
 fn is_read_only(context: &Context<'_>) -> bool {
-    let flags = context.instance.commands.get(context.command).flags;
+    let flags = context.state.commands.get(context.command).flags;
     flags.has(Flag::ReadOnly)
 }
 
 fn fcall(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let is_read_only = is_read_only(context);
-    let libraries = &context.instance.scripting.functions;
+    let libraries = &context.state.scripting.functions;
     let function = libraries
         .find(args.at(1))
         .ok_or(CommandError::fixed("ERR Function not found"))?;
     let (function, flags) = (function.reference, function.flags);
     let keys = count_function_keys(args)?;
-    let instance = &mut *context.instance;
-    let engine = instance
+    let state = &mut *context.state;
+    let engine = state
         .scripting
-        .take_engine(Kind::Function, &instance.clock)?;
+        .take_engine(Kind::Function, &state.clock)?;
     let name = String::from_utf8_lossy(args.at(1));
     let program = Program {
         kind: Kind::Function,
@@ -226,8 +226,8 @@ fn count_function_keys(args: Args<'_>) -> Result<usize, CommandError> {
 
 /// The flags of a request that runs a script or function: what the program says it does counts for more than what
 /// the command says.
-fn flags_of(instance: &Instance, args: Args<'_>, flags: FlagSet) -> FlagSet {
-    let scripting = &instance.scripting;
+fn flags_of(state: &ServerState, args: Args<'_>, flags: FlagSet) -> FlagSet {
+    let scripting = &state.scripting;
     let program = args.at(1);
     let is_call = args
         .at(0)

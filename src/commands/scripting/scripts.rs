@@ -132,7 +132,7 @@ fn debug(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 }
 
 fn exists(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    let scripts = &context.instance.scripting.scripts;
+    let scripts = &context.state.scripting.scripts;
     context.reply.array(args.len() - 2);
     for text in args.iter().skip(2) {
         let found = digest_of(text).and_then(|digest| scripts.find(&digest));
@@ -143,7 +143,7 @@ fn exists(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 
 fn flush(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     check_mode(args, "ERR SCRIPT FLUSH only support SYNC|ASYNC option")?;
-    context.instance.scripting.flush_scripts();
+    context.state.scripting.flush_scripts();
     context.reply.ok();
     Ok(())
 }
@@ -162,21 +162,21 @@ pub fn check_mode(args: Args<'_>, otherwise: &'static str) -> CommandResult {
 }
 
 fn kill(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
-    run::kill(context.instance, Kind::Script)?;
+    run::kill(context.state, Kind::Script)?;
     context.reply.ok();
     Ok(())
 }
 
 fn load(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    let instance = &mut *context.instance;
-    let place = instance.scripting.load(&instance.clock, args.at(2), true)?;
-    let script = instance.scripting.scripts.get(place);
+    let state = &mut *context.state;
+    let place = state.scripting.load(&state.clock, args.at(2), true)?;
+    let script = state.scripting.scripts.get(place);
     context.reply.bulk(&script.digest);
     Ok(())
 }
 
 fn show(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    let scripts = &context.instance.scripting.scripts;
+    let scripts = &context.state.scripting.scripts;
     let found = digest_of(args.at(2)).and_then(|digest| scripts.find(&digest));
     let none = CommandError::fixed("NOSCRIPT No matching script.");
     let script = scripts.get(found.ok_or(none)?);

@@ -265,7 +265,7 @@ fn reply_with(context: &mut Context<'_>, args: Args<'_>, operation: Operation) -
 }
 
 fn store(context: &mut Context<'_>, args: Args<'_>, operation: Operation) -> CommandResult {
-    let limits = limits(&context.instance.config);
+    let limits = limits(&context.state.config);
     let (keyspace, database, reply) = context.parts();
     let destination = args.at(1);
     let sources = Sources::read(keyspace, database, args.slice_from(2))?;

@@ -132,7 +132,7 @@ pub static COMMANDS: &[CommandSpec] = &[
 ];
 
 fn sadd(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    let limits = limits(&context.instance.config);
+    let limits = limits(&context.state.config);
     let (keyspace, database, reply) = context.parts();
     let (key, members) = (args.at(1), args.slice_from(2));
     let member = |index| members.at(index);
@@ -154,7 +154,7 @@ fn sadd(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 }
 
 fn srem(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    let limits = limits(&context.instance.config);
+    let limits = limits(&context.state.config);
     let (keyspace, database, reply) = context.parts();
     let (key, members) = (args.at(1), args.slice_from(2));
     let changed = change(keyspace, database, key, limits, |set| {
@@ -179,7 +179,7 @@ fn srem(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 }
 
 fn smove(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    let limits = limits(&context.instance.config);
+    let limits = limits(&context.state.config);
     let (keyspace, database, reply) = context.parts();
     let (source, destination, member) = (args.at(1), args.at(2), args.at(3));
     let is_set = |record: &Record| SetRef::of(record.value().stored()).is_some();

@@ -92,10 +92,10 @@ fn spop(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 }
 
 fn pop_one(context: &mut Context<'_>, key: &[u8]) -> CommandResult {
-    let limits = limits(&context.instance.config);
+    let limits = limits(&context.state.config);
     let (database, reply) = (context.session.database, &mut *context.reply);
-    let random = &mut context.instance.random;
-    let keyspace = &mut context.instance.keyspace;
+    let random = &mut context.state.random;
+    let keyspace = &mut context.state.keyspace;
     let propagates = keyspace.changes.propagation.is_on();
     let mut popped = Vec::new();
     let changed = change(keyspace, database, key, limits, |set| {
@@ -127,10 +127,10 @@ fn pop_many(context: &mut Context<'_>, key: &[u8], count: &[u8]) -> CommandResul
         CommandError::fixed("ERR value is out of range, must be positive");
     let count = parse_i64(count).and_then(|count| usize::try_from(count).ok());
     let count = count.ok_or(OUT_OF_RANGE)?;
-    let limits = limits(&context.instance.config);
+    let limits = limits(&context.state.config);
     let (database, reply) = (context.session.database, &mut *context.reply);
-    let random = &mut context.instance.random;
-    let keyspace = &mut context.instance.keyspace;
+    let random = &mut context.state.random;
+    let keyspace = &mut context.state.keyspace;
     let len = match keyspace.lookup(database, key) {
         None => 0,
         Some(record) => SetRef::of(record.value().stored())
@@ -198,9 +198,9 @@ fn srandmember(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     }
     let wanted = usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX);
     // Beyond it the client is closed, whatever else it is to be told.
-    let limit_bytes = context.instance.reply_limit_bytes(context.session);
-    let rng = &mut context.instance.random;
-    let keyspace = &mut context.instance.keyspace;
+    let limit_bytes = context.state.reply_limit_bytes(context.session);
+    let rng = &mut context.state.random;
+    let keyspace = &mut context.state.keyspace;
     let (database, reply) = (context.session.database, &mut *context.reply);
     let found = read(keyspace, database, args.at(1), |set| {
         if count >= 0 {
@@ -224,8 +224,8 @@ fn srandmember(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 }
 
 fn random_one(context: &mut Context<'_>, key: &[u8]) -> CommandResult {
-    let rng = &mut context.instance.random;
-    let keyspace = &mut context.instance.keyspace;
+    let rng = &mut context.state.random;
+    let keyspace = &mut context.state.keyspace;
     let (database, reply) = (context.session.database, &mut *context.reply);
     let found = read(keyspace, database, key, |set| {
         random::repeated(set, 1, rng, |member| reply_member(reply, member));

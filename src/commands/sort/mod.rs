@@ -149,14 +149,14 @@ fn sort_ro(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 }
 
 fn run(context: &mut Context<'_>, args: Args<'_>, may_store: bool) -> CommandResult {
-    let command = context.instance.commands.get(context.command);
+    let command = context.state.commands.get(context.command);
     let user = &context.session.user;
     let permissions = Permissions {
         may_store,
         may_read_all: user.may_use_all_keys(command, args, KeyAccess::READ),
     };
     let mut options = Options::parse(args.slice_from(2), permissions)?;
-    let limits = lists::limits(context.instance);
+    let limits = lists::limits(context.state);
     let is_script = context.session.is_script();
     let (keyspace, database, reply) = context.parts();
     let (elements, range) = {

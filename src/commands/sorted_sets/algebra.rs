@@ -172,7 +172,7 @@ fn run(
     if count > keys.len() {
         return Err(CommandError::SYNTAX);
     }
-    let limits = limits(&context.instance.config);
+    let limits = limits(&context.state.config);
     let (keyspace, database, reply) = context.parts();
     look_up(keyspace, database, keys, count)?;
     let options = Options::parse(keys.slice_from(count), count, operation, purpose)?;

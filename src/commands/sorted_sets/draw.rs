@@ -89,9 +89,9 @@ fn zrandmember(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     if with_scores && count.unsigned_abs() > i64::MAX as u64 / 2 {
         return Err(CommandError::fixed("ERR value is out of range"));
     }
-    let limit_bytes = context.instance.reply_limit_bytes(context.session);
-    let random = &mut context.instance.random;
-    let keyspace = &mut context.instance.keyspace;
+    let limit_bytes = context.state.reply_limit_bytes(context.session);
+    let random = &mut context.state.random;
+    let keyspace = &mut context.state.keyspace;
     let (database, reply) = (context.session.database, &mut *context.reply);
     let found = read(keyspace, database, args.at(1), |sorted_set| {
         let wanted = usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX);
@@ -116,8 +116,8 @@ fn zrandmember(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 }
 
 fn draw_one(context: &mut Context<'_>, key: &[u8]) -> CommandResult {
-    let random = &mut context.instance.random;
-    let keyspace = &mut context.instance.keyspace;
+    let random = &mut context.state.random;
+    let keyspace = &mut context.state.keyspace;
     let (database, reply) = (context.session.database, &mut *context.reply);
     let found = read(keyspace, database, key, |sorted_set| {
         let rank = random.usize(..sorted_set.len());

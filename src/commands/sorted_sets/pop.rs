@@ -205,7 +205,7 @@ impl Pop {
     /// Takes elements off the sorted set at a key and replies with them. Says whether there was one. Errors: the value is of
     /// another type.
     fn run(self, context: &mut Context<'_>, key: &[u8]) -> Result<bool, CommandError> {
-        let limits = limits(&context.instance.config);
+        let limits = limits(&context.state.config);
         let (keyspace, database, reply) = context.parts();
         let mut garbage = None;
         let removed = change(keyspace, database, key, limits, |sorted_set| {
@@ -284,7 +284,7 @@ impl Pop {
         keys: Keys<'_>,
         timeout: &[u8],
     ) -> CommandResult {
-        let deadline_ms = parse_seconds(timeout, context.instance.keyspace.now_ms)?;
+        let deadline_ms = parse_seconds(timeout, context.state.keyspace.now_ms)?;
         if self.run_first(context, keys)? {
             return Ok(());
         }

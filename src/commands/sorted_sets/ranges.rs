@@ -235,7 +235,7 @@ pub(super) fn zrangestore(context: &mut Context<'_>, args: Args<'_>) -> CommandR
         stores: true,
     };
     let request = Request::parse(args.slice_from(3), form)?;
-    let limits = limits(&context.instance.config);
+    let limits = limits(&context.state.config);
     let (keyspace, database, reply) = context.parts();
     let seed = keyspace.seed().clone();
     let found = read(keyspace, database, args.at(2), |sorted_set| {

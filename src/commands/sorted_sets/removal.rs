@@ -101,7 +101,7 @@ fn remove(
     event: &'static str,
     select: impl FnOnce(SortedSetRef<'_>) -> Range<usize>,
 ) -> CommandResult {
-    let limits = limits(&context.instance.config);
+    let limits = limits(&context.state.config);
     let (keyspace, database, reply) = context.parts();
     let mut garbage = None;
     let removed = change(keyspace, database, key, limits, |sorted_set| {

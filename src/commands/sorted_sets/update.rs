@@ -278,7 +278,7 @@ pub fn add_elements(
     additions: Additions<'_>,
 ) -> CommandResult {
     let options = additions.options;
-    let limits = limits(&context.instance.config);
+    let limits = limits(&context.state.config);
     let (keyspace, database, reply) = context.parts();
     let changed = change(keyspace, database, key, limits, |sorted_set| {
         additions.add_to(sorted_set)
@@ -315,7 +315,7 @@ pub fn add_elements(
 }
 
 fn zrem(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    let limits = limits(&context.instance.config);
+    let limits = limits(&context.state.config);
     let (keyspace, database, reply) = context.parts();
     let key = args.at(1);
     let removed = change(keyspace, database, key, limits, |sorted_set| Removed {

@@ -219,9 +219,9 @@ const NOT_GREATER: CommandError = CommandError::fixed(
 );
 
 fn add(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    let config: &Config = &context.instance.config;
-    let is_obeyed = context.session.is_obeyed;
-    let options = Options::parse(args, Syntax::Add, config, is_obeyed)?;
+    let config: &Config = &context.state.config;
+    let from_primary = context.session.from_primary;
+    let options = Options::parse(args, Syntax::Add, config, from_primary)?;
     let limits = limits(config);
     let arguments = args.len().saturating_sub(options.rest);
     if arguments < 2 || arguments % 2 == 1 {
@@ -322,15 +322,15 @@ fn create<'f, F: ExactSizeIterator<Item = Field<'f>> + Clone>(
 
 /// Has what was trimmed freed; gives its number.
 fn settle_trim(keyspace: &mut Keyspace, trimmed: Trimmed) -> usize {
-    if trimmed.garbage.burden() > 0 {
+    if trimmed.garbage.free_effort() > 0 {
         keyspace.discard(Box::new(Object::Stream(trimmed.garbage)));
     }
     trimmed.entries
 }
 
 fn trim(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    let config = &context.instance.config;
-    let options = Options::parse(args, Syntax::Trim, config, context.session.is_obeyed)?;
+    let config = &context.state.config;
+    let options = Options::parse(args, Syntax::Trim, config, context.session.from_primary)?;
     let (keyspace, database, reply) = context.parts();
     let key = args.at(1);
     let trimmed = edit(keyspace, database, key, |stream| {

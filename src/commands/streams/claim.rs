@@ -13,7 +13,7 @@ use crate::keyspace::Keyspace;
 use crate::resp::{Reply, number};
 use crate::types::stream::{Entries, Group as ConsumerGroup, Id, Stream};
 
-use super::passing::Passing;
+use super::passing::GroupPropagation;
 use super::{
     Ids, edit, no_group, notify, parse_id, parse_start, quoted, read, write_entry, write_id,
 };
@@ -109,7 +109,7 @@ impl Terms<'_> {
         &self,
         entries: &Entries,
         group: &mut ConsumerGroup,
-        passing: &mut Passing<'_>,
+        passing: &mut GroupPropagation<'_>,
         id: Id,
     ) -> Claim {
         let exists = entries.contains(id);
@@ -192,7 +192,7 @@ fn claim_in(
 fn settle(
     keyspace: &mut Keyspace,
     database: usize,
-    passing: Passing<'_>,
+    passing: GroupPropagation<'_>,
     changes: Option<Changes>,
 ) {
     let changes = changes.unwrap_or_default();
@@ -287,7 +287,7 @@ fn claim(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         just_ids: options.just_ids,
         now_ms,
     };
-    let mut passing = Passing::new(keyspace, key, group);
+    let mut passing = GroupPropagation::new(keyspace, key, group);
     let changes = edit(keyspace, database, key, |stream| {
         claim_in(stream, group, &terms, |entries, group, changes| {
             let is_last_id_new = options.last_id > group.last_id;
@@ -366,7 +366,7 @@ fn claim_idle(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         just_ids,
         now_ms,
     };
-    let mut passing = Passing::new(keyspace, key, group);
+    let mut passing = GroupPropagation::new(keyspace, key, group);
     let changes = edit(keyspace, database, key, |stream| {
         claim_in(stream, group, &terms, |entries, group, changes| {
             let mut claim =

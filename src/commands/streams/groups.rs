@@ -300,7 +300,7 @@ fn destroy(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 }
 
 fn create_consumer(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    let now_ms = context.instance.keyspace.now_ms;
+    let now_ms = context.state.keyspace.now_ms;
     let is_new = change(context, args, |stream| {
         let created = stream.groups.edit(args.at(3), |group| {
             group.create_consumer(args.at(4), now_ms)

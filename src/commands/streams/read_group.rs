@@ -7,7 +7,7 @@ use crate::keyspace::Keyspace;
 use crate::resp::Reply;
 use crate::types::stream::{Entries, Entry, Group, Id, Stream};
 
-use super::passing::Passing;
+use super::passing::GroupPropagation;
 use super::read::{From, begin_stream, has_entries_behind};
 use super::{edit, notify, write_entry, write_entry_parts, write_id};
 
@@ -50,7 +50,7 @@ pub(super) fn serve_group(
     wish: &Wish<'_>,
     reply: &mut Reply,
 ) -> Result<Service, CommandError> {
-    let mut passing = Passing::new(keyspace, key, wish.reader.group);
+    let mut passing = GroupPropagation::new(keyspace, key, wish.reader.group);
     let served = edit(keyspace, database, key, |stream| {
         let Stream { entries, groups } = stream;
         groups.edit(wish.reader.group, |group| {
@@ -84,7 +84,7 @@ impl Wish<'_> {
         &self,
         entries: &Entries,
         group: &mut Group,
-        passing: &mut Passing<'_>,
+        passing: &mut GroupPropagation<'_>,
         reply: &mut Reply,
     ) -> Service {
         let key = passing.key();
@@ -161,7 +161,7 @@ impl Wish<'_> {
         entries: &Entries,
         group: &mut Group,
         claimable: &[Claimable],
-        passing: &mut Passing<'_>,
+        passing: &mut GroupPropagation<'_>,
         reply: &mut Reply,
     ) {
         let place = reply.begin_deferred();

@@ -72,7 +72,7 @@ impl Options {
         args: Args<'_>,
         syntax: Syntax,
         config: &Config,
-        is_obeyed: bool,
+        from_primary: bool,
     ) -> Result<Options, CommandError> {
         let mut gathered = Gathered::default();
         let mut options = Options {
@@ -106,7 +106,7 @@ impl Options {
             }
             at += 1;
         }
-        if is_obeyed {
+        if from_primary {
             gathered.limit = gathered.is_approximate.then_some(0);
         }
         options.trim = gathered.finish(syntax, config)?;

@@ -118,7 +118,7 @@ fn check_size(context: &Context<'_>, first: usize, second: usize) -> CommandResu
         return Err(CommandError::fixed("ERR String too long for LCS"));
     }
     let cells = (first as u64 + 1).saturating_mul(second as u64 + 1);
-    if cells.saturating_mul(4) > context.instance.config.proto_max_bulk_len {
+    if cells.saturating_mul(4) > context.state.config.proto_max_bulk_len {
         return Err(CommandError::fixed(
             "ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len",
         ));

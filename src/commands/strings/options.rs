@@ -60,7 +60,7 @@ impl TimeForm {
     /// The moment that `text` stands for, in ms since the epoch. Errors: not an integer, not positive, out of range.
     pub(super) fn moment_ms(self, text: &[u8], context: &Context<'_>) -> Result<i64, CommandError> {
         let amount = number::parse_i64(text).ok_or(CommandError::NOT_AN_INTEGER)?;
-        let now_ms = context.instance.keyspace.now_ms;
+        let now_ms = context.state.keyspace.now_ms;
         let factor = match self {
             TimeForm::Seconds | TimeForm::UnixSeconds => 1000,
             TimeForm::Milliseconds | TimeForm::UnixMilliseconds => 1,

@@ -105,7 +105,7 @@ pub static COMMANDS: &[CommandSpec] = &[
 
 /// Checks that a string may become so long. `length` may be far beyond what memory holds.
 fn check_length(context: &Context<'_>, length: u64) -> CommandResult {
-    if length > context.instance.config.proto_max_bulk_len {
+    if length > context.state.config.proto_max_bulk_len {
         return Err(CommandError::fixed(
             "ERR string exceeds maximum allowed size (proto-max-bulk-len)",
         ));

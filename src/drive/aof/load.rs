@@ -19,18 +19,18 @@ use crate::engine::context::Context;
 use crate::config::system_reason;
 use crate::storage::file::reader::{FileReader, Read};
 use crate::base::wake::Wake;
-use crate::engine::state::Instance;
+use crate::engine::state::ServerState;
 use crate::base::logging;
 use crate::net::address::Address;
 use crate::storage::aof::{AppendedReader, Found, Malformed, Manifest};
 use crate::storage::snapshot::{begins_snapshot, Duplicates, LoadStep, Loader};
 use crate::resp::{Args, OwnedArgs, Protocol, Reply};
-use crate::drive::save::loading::{LoadingFigures, LoadingStep};
+use crate::drive::save::loading::{LoadingStats, LoadingStep};
 use crate::drive::script::run;
 use crate::engine::session::{Session, Token};
 
-use crate::storage::aof::paths::Places;
-use crate::storage::aof::size_estimator::Foresight;
+use crate::storage::aof::paths::AofPaths;
+use crate::storage::aof::size_estimator::SizeEstimator;
 
 /// Commands carried out in one step.
 const STEP_COMMANDS: usize = 32;
@@ -44,7 +44,7 @@ const WORDS_INLINE: usize = 16;
 
 /// An append-only file that is being loaded.
 pub struct Replay {
-    places: Places,
+    places: AofPaths,
     parts: VecDeque<PartToLoad>,
     open: Option<Open>,
     session: Box<Session>,
@@ -80,7 +80,7 @@ struct Open {
     begin: u64,
     /// Where the last whole unit ends.
     valid: u64,
-    foresight: Foresight,
+    size_estimator: SizeEstimator,
     has_ended: bool,
 }
 
@@ -97,8 +97,8 @@ impl Replay {
     ///
     /// The text for the log: a file is not there.
     pub fn new(
-        instance: &Instance,
-        places: Places,
+        state: &ServerState,
+        places: AofPaths,
         manifest: &Manifest,
         wake: Wake,
     ) -> Result<Replay, String> {
@@ -121,10 +121,10 @@ impl Replay {
             name: part.name.clone(),
             is_base: index == 0 && manifest.base.is_some(),
         });
-        let now_ms = instance.now_ms();
-        let user = Users::unrestricted(enforcement::rulebook(instance));
+        let now_ms = state.now_ms();
+        let user = Users::unrestricted(enforcement::acl_context(state));
         let mut session = Box::new(Session::new(0, NOBODY, Address::default(), now_ms, user));
-        session.is_obeyed = true;
+        session.from_primary = true;
         session.deny_blocking = true;
         session.authenticated = true;
         Ok(Replay {
@@ -137,7 +137,7 @@ impl Replay {
             pending: VecDeque::new(),
             wake,
             started_ms: now_ms,
-            started_us: instance.clock.monotonic_us(),
+            started_us: state.clock.monotonic_us(),
             total_bytes: sizes.iter().sum(),
             done_bytes: 0,
             used_memory: 0,
@@ -151,8 +151,8 @@ impl Replay {
     }
 
     /// How far it has come.
-    pub fn figures(&self, now_ms: i64) -> LoadingFigures {
-        LoadingFigures {
+    pub fn stats(&self, now_ms: i64) -> LoadingStats {
+        LoadingStats {
             started_seconds: self.started_ms / 1000,
             total_bytes: self.total_bytes,
             loaded_bytes: self.done_bytes + self.open.as_ref().map_or(0, Open::offset),
@@ -166,19 +166,19 @@ impl Replay {
     /// # Errors
     ///
     /// The text for the log. What was loaded before stays in the keyspace.
-    pub fn step(&mut self, instance: &mut Instance, waits: bool) -> Result<LoadingStep, String> {
+    pub fn step(&mut self, state: &mut ServerState, waits: bool) -> Result<LoadingStep, String> {
         let Some(mut open) = self.open.take() else {
-            return self.open_next(instance);
+            return self.open_next(state);
         };
         let stepped = match &mut open.content {
             Content::Unknown => Ok(Stepped::NeedsInput),
-            Content::Snapshot(loader) => self.load_snapshot(instance, &open.path, loader),
-            Content::Commands(_) => self.run_commands(instance, &mut open),
+            Content::Snapshot(loader) => self.load_snapshot(state, &open.path, loader),
+            Content::Commands(_) => self.run_commands(state, &mut open),
         }?;
         match stepped {
             Stepped::More => {}
             Stepped::NeedsScript if waits => {
-                run::resume(instance);
+                run::resume(state);
             }
             Stepped::NeedsScript => {
                 self.open = Some(open);
@@ -186,7 +186,7 @@ impl Replay {
             }
             Stepped::SnapshotDone => open.begin_commands(),
             Stepped::NeedsInput if open.has_ended => {
-                self.end_part(instance, open)?;
+                self.end_part(state, open)?;
                 return Ok(LoadingStep::More);
             }
             Stepped::NeedsInput => {
@@ -195,7 +195,7 @@ impl Replay {
                 } else {
                     open.file.read()
                 };
-                if !self.take_in(instance, &mut open, read)? {
+                if !self.take_in(state, &mut open, read)? {
                     self.open = Some(open);
                     return Ok(LoadingStep::Waits);
                 }
@@ -205,9 +205,9 @@ impl Replay {
         Ok(LoadingStep::More)
     }
 
-    fn open_next(&mut self, instance: &Instance) -> Result<LoadingStep, String> {
+    fn open_next(&mut self, state: &ServerState) -> Result<LoadingStep, String> {
         let Some(part) = self.parts.pop_front() else {
-            let elapsed_us = instance.clock.monotonic_us() - self.started_us;
+            let elapsed_us = state.clock.monotonic_us() - self.started_us;
             log::info!(
                 "DB loaded from append only file: {:.3} seconds",
                 elapsed_us as f64 / 1e6
@@ -227,10 +227,10 @@ impl Replay {
             path,
             file,
             content: Content::Unknown,
-            started_us: instance.clock.monotonic_us(),
+            started_us: state.clock.monotonic_us(),
             begin: 0,
             valid: 0,
-            foresight: Foresight::default(),
+            size_estimator: SizeEstimator::default(),
             has_ended: false,
         });
         // Each part says which database it is for.
@@ -241,7 +241,7 @@ impl Replay {
     /// Takes in what was read; says whether there was anything.
     fn take_in(
         &mut self,
-        instance: &Instance,
+        state: &ServerState,
         open: &mut Open,
         read: Read,
     ) -> Result<bool, String> {
@@ -249,7 +249,7 @@ impl Replay {
             Read::NotYet => return Ok(false),
             Read::Chunk(chunk) => {
                 if let Content::Unknown = open.content {
-                    open.content = open.content_of(instance, &chunk);
+                    open.content = open.content_of(state, &chunk);
                 }
                 match &mut open.content {
                     Content::Unknown => {}
@@ -277,11 +277,11 @@ impl Replay {
 
     fn load_snapshot(
         &mut self,
-        instance: &mut Instance,
+        state: &mut ServerState,
         path: &std::path::Path,
         loader: &mut Loader,
     ) -> Result<Stepped, String> {
-        let step = loader.step(&mut instance.keyspace).map_err(|error| {
+        let step = loader.step(&mut state.keyspace).map_err(|error| {
             log::warn!("Bad snapshot at offset {}: {error}", error.offset);
             format!(
                 "Error reading the RDB base file {}, AOF loading aborted",
@@ -293,7 +293,7 @@ impl Replay {
             LoadStep::NeedsInput => Stepped::NeedsInput,
             LoadStep::Done => {
                 self.used_memory = loader.notes.used_memory.unwrap_or(0);
-                instance.note_loaded(loader, Duplicates::Refuse)?;
+                state.note_loaded(loader, Duplicates::Refuse)?;
                 Stepped::SnapshotDone
             }
         })
@@ -301,10 +301,10 @@ impl Replay {
 
     fn run_commands(
         &mut self,
-        instance: &mut Instance,
+        state: &mut ServerState,
         open: &mut Open,
     ) -> Result<Stepped, String> {
-        if let Some(stepped) = self.run_pending(instance, &open.part)? {
+        if let Some(stepped) = self.run_pending(state, &open.part)? {
             return Ok(stepped);
         }
         let Content::Commands(reader) = &mut open.content else {
@@ -315,7 +315,7 @@ impl Replay {
         let mut outcome = Ok(Stepped::More);
         while found.len() < STEP_COMMANDS {
             match reader.find_more() {
-                Ok(Found::Command) => found.push(self.fetch(instance, reader)),
+                Ok(Found::Command) => found.push(self.fetch(state, reader)),
                 Ok(Found::Time(_) | Found::Annotation) => {}
                 Ok(Found::Incomplete) => {
                     outcome = Ok(Stepped::NeedsInput);
@@ -327,13 +327,13 @@ impl Replay {
                 }
             }
         }
-        let (keyspace, database) = (&instance.keyspace, self.session.database);
+        let (keyspace, database) = (&state.keyspace, self.session.database);
         let hashes = || found.iter().filter_map(|coming| Some(coming.key?.1));
         hashes().for_each(|hash| keyspace.prefetch_bucket(database, hash));
         hashes().for_each(|hash| keyspace.prefetch_record(database, hash));
         for coming in found {
             let end = coming.end;
-            self.take_command(instance, reader, coming, &open.part)?;
+            self.take_command(state, reader, coming, &open.part)?;
             if self.transaction.is_none() {
                 open.valid = open.begin + end;
             }
@@ -342,60 +342,60 @@ impl Replay {
         if self.transaction.is_none() && outcome.is_ok() {
             open.valid = loaded;
         }
-        let (keyspace, database) = (&mut instance.keyspace, self.session.database);
+        let (keyspace, database) = (&mut state.keyspace, self.session.database);
         let length = open.file.length();
-        open.foresight.update(keyspace, database, loaded, length);
-        match self.is_put_off(instance) && outcome.is_ok() {
+        open.size_estimator.update(keyspace, database, loaded, length);
+        match self.is_put_off(state) && outcome.is_ok() {
             true => Ok(Stepped::More),
             false => outcome,
         }
     }
 
     /// Whether commands wait for a script that takes long: what follows builds on what it does. A job takes it further.
-    fn is_put_off(&self, instance: &Instance) -> bool {
-        instance.scripting.busy().is_some() || !self.pending.is_empty()
+    fn is_put_off(&self, state: &ServerState) -> bool {
+        state.scripting.busy().is_some() || !self.pending.is_empty()
     }
 
     /// Carries commands out that were put off; gives what the step has come to, if there were any.
     fn run_pending(
         &mut self,
-        instance: &mut Instance,
+        state: &mut ServerState,
         part: &PartToLoad,
     ) -> Result<Option<Stepped>, String> {
         for _ in 0..STEP_COMMANDS {
-            if instance.scripting.busy().is_some() {
+            if state.scripting.busy().is_some() {
                 return Ok(Some(Stepped::NeedsScript));
             }
             let Some(next) = self.pending.pop_front() else {
                 return Ok(None);
             };
-            self.run(instance, next.as_args(), part)?;
+            self.run(state, next.as_args(), part)?;
         }
         Ok(Some(Stepped::More))
     }
 
     fn run_or_put_off(
         &mut self,
-        instance: &mut Instance,
+        state: &mut ServerState,
         args: Args<'_>,
         part: &PartToLoad,
     ) -> Result<(), String> {
-        if self.is_put_off(instance) {
+        if self.is_put_off(state) {
             self.pending.push_back(args.to_owned());
             return Ok(());
         }
-        self.run(instance, args, part)
+        self.run(state, args, part)
     }
 
     /// Has what the command found last will look up brought near: the next one is found meanwhile.
-    fn fetch(&self, instance: &Instance, reader: &AppendedReader) -> Coming {
+    fn fetch(&self, state: &ServerState, reader: &AppendedReader) -> Coming {
         let database = self.session.database;
         let subject = (reader.len() > 1).then(|| reader.argument(1));
-        let command = instance.commands.resolve(reader.argument(0), subject);
+        let command = state.commands.resolve(reader.argument(0), subject);
         let place = command.map_or(0, |command| command.first_key as usize);
         let key = (place > 0 && place < reader.len()).then(|| {
-            let hash = instance.keyspace.hash(reader.argument(place));
-            instance.keyspace.prefetch_segment(database, hash);
+            let hash = state.keyspace.hash(reader.argument(place));
+            state.keyspace.prefetch_segment(database, hash);
             (place, hash)
         });
         Coming {
@@ -408,7 +408,7 @@ impl Replay {
     /// Carries a command out, unless it is part of a transaction, whose commands are carried out at its end.
     fn take_command(
         &mut self,
-        instance: &mut Instance,
+        state: &mut ServerState,
         reader: &AppendedReader,
         coming: Coming,
         part: &PartToLoad,
@@ -423,7 +423,7 @@ impl Replay {
         }
         if is("exec") {
             for queued in self.transaction.take().unwrap_or_default() {
-                self.run_or_put_off(instance, queued.as_args(), part)?;
+                self.run_or_put_off(state, queued.as_args(), part)?;
             }
             return Ok(());
         }
@@ -434,10 +434,10 @@ impl Replay {
             }
             None => {
                 if let Some((place, hash)) = coming.key {
-                    instance.keyspace.remember_hash(args.at(place), hash);
+                    state.keyspace.remember_hash(args.at(place), hash);
                 }
-                let result = self.run_or_put_off(instance, args, part);
-                instance.keyspace.forget_hash();
+                let result = self.run_or_put_off(state, args, part);
+                state.keyspace.forget_hash();
                 result
             }
         }
@@ -445,11 +445,11 @@ impl Replay {
 
     fn run(
         &mut self,
-        instance: &mut Instance,
+        state: &mut ServerState,
         args: Args<'_>,
         part: &PartToLoad,
     ) -> Result<(), String> {
-        let resolved = instance.commands.resolve(args.at(0), args.get(1));
+        let resolved = state.commands.resolve(args.at(0), args.get(1));
         let Some(command) = resolved.filter(|command| command.accepts(args.len())) else {
             return Err(format!(
                 "Unknown command '{}' reading the append only file {}",
@@ -458,9 +458,9 @@ impl Replay {
             ));
         };
         let (id, group, handler) = (command.id, command.spec.group, command.spec.handler);
-        let result = with_time_held(instance, group, |instance| {
+        let result = with_time_held(state, group, |state| {
             let mut context = Context {
-                instance,
+                state,
                 session: &mut self.session,
                 reply: &mut self.reply,
                 command: id,
@@ -470,18 +470,18 @@ impl Replay {
         self.reply.clear();
         self.session.blocked = None;
         if let Err(error) = result {
-            note_error(instance, id, error.text());
+            note_error(state, id, error.text());
         }
         Ok(())
     }
 
-    fn end_part(&mut self, instance: &mut Instance, mut open: Open) -> Result<(), String> {
-        open.foresight.end(&mut instance.keyspace);
+    fn end_part(&mut self, state: &mut ServerState, mut open: Open) -> Result<(), String> {
+        open.size_estimator.end(&mut state.keyspace);
         self.done_bytes += open.file.length();
         let rest = matches!(&open.content, Content::Commands(reader) if reader.has_rest());
         let is_torn = rest || self.transaction.take().is_some();
         if is_torn {
-            open.cut_off(instance.config.aof_load_truncated)?;
+            open.cut_off(state.config.aof_load_truncated)?;
             if !self.parts.is_empty() {
                 return Err("Fatal error: the truncated file is not the last file".to_string());
             }
@@ -489,7 +489,7 @@ impl Replay {
                 *size = open.valid;
             }
         }
-        let elapsed_us = instance.clock.monotonic_us() - open.started_us;
+        let elapsed_us = state.clock.monotonic_us() - open.started_us;
         log::info!(
             "DB loaded from {} file {}: {:.3} seconds",
             if open.part.is_base { "base" } else { "incr" },
@@ -539,12 +539,12 @@ impl Open {
     }
 
     /// How the file is to be read, by its first bytes.
-    fn content_of(&self, instance: &Instance, chunk: &[u8]) -> Content {
+    fn content_of(&self, state: &ServerState, chunk: &[u8]) -> Content {
         if !begins_snapshot(chunk) {
             return Content::Commands(Box::default());
         }
         log::info!("Reading RDB base file on AOF loading...");
-        let mut settings = instance.loader_settings(Duplicates::Refuse, self.file.length());
+        let mut settings = state.loader_settings(Duplicates::Refuse, self.file.length());
         settings.expires_before_ms = None;
         Content::Snapshot(Box::new(Loader::new(settings)))
     }
@@ -592,24 +592,24 @@ impl Open {
 
 /// Runs something while no key is over. Streams keep the time, which they note of their consumers.
 fn with_time_held<R>(
-    instance: &mut Instance,
+    state: &mut ServerState,
     group: Group,
-    run: impl FnOnce(&mut Instance) -> R,
+    run: impl FnOnce(&mut ServerState) -> R,
 ) -> R {
-    let (now_ms, hold_expired) = (instance.keyspace.now_ms, instance.keyspace.hold_expired);
+    let (now_ms, hold_expired) = (state.keyspace.now_ms, state.keyspace.hold_expired);
     match group {
-        Group::Stream => instance.keyspace.hold_expired = true,
-        _ => instance.keyspace.now_ms = 0,
+        Group::Stream => state.keyspace.hold_expired = true,
+        _ => state.keyspace.now_ms = 0,
     }
-    let result = run(instance);
-    instance.keyspace.now_ms = now_ms;
-    instance.keyspace.hold_expired = hold_expired;
+    let result = run(state);
+    state.keyspace.now_ms = now_ms;
+    state.keyspace.hold_expired = hold_expired;
     result
 }
 
 /// A command that failed has failed when it was first carried out, or is of another version.
-fn note_error(instance: &Instance, command: CommandId, text: &str) {
-    let name = &instance.commands.get(command).full_name;
+fn note_error(state: &ServerState, command: CommandId, text: &str) {
+    let name = &state.commands.get(command).full_name;
     let text = logging::user_data(text.as_bytes());
     log::debug!("'{name}' of the append-only file: {text}");
 }

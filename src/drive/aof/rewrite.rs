@@ -18,7 +18,7 @@ use crate::config::system_reason;
 use crate::storage::file::writer::{FileWriter, WriterState};
 use crate::storage::file::new_file::StepFailed;
 use crate::storage::file::worker::{Task, Worker};
-use crate::engine::state::Instance;
+use crate::engine::state::ServerState;
 use crate::keyspace;
 use crate::storage::aof::{BaseFormat, CommandDump, Manifest};
 use crate::storage::snapshot::{Origin, Progress, Snapshot};
@@ -120,7 +120,7 @@ struct Writing {
 
 /// What INFO shows of rewrites.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct RewriteFigures {
+pub struct RewriteStats {
     pub rewrites: u64,
     pub failures_in_a_row: u32,
     pub last_seconds: Option<i64>,
@@ -131,7 +131,7 @@ pub struct RewriteFigures {
 }
 
 fn copied_bytes() -> u64 {
-    table::copied_bytes() + keyspace::displaced_bytes()
+    table::copied_bytes() + keyspace::cow_bytes()
 }
 
 impl AppendOnly {
@@ -157,11 +157,11 @@ impl AppendOnly {
     }
 
     /// Hands a task to the thread for chores.
-    fn chore(&mut self, ticket: u64, task: Task) -> io::Result<()> {
-        if self.chores.is_none() {
-            self.chores = Some(Worker::start("aof chores", self.wake.clone())?);
+    fn submit_work(&mut self, ticket: u64, task: Task) -> io::Result<()> {
+        if self.worker.is_none() {
+            self.worker = Some(Worker::start("aof chores", self.wake.clone())?);
         }
-        if let Some(worker) = &self.chores {
+        if let Some(worker) = &self.worker {
             worker.submit(ticket, task);
         }
         Ok(())
@@ -178,7 +178,7 @@ impl AppendOnly {
     }
 }
 
-impl Instance {
+impl ServerState {
     /// Wants the file written anew, now or after the save that is going on.
     pub fn request_rewrite(&mut self) -> RewriteStart {
         if self.aof.rewrite.is_some() {
@@ -216,7 +216,7 @@ impl Instance {
             self.aof.next_log_path(&manifest),
         );
         let text = (self.aof.state == State::On).then(|| manifest.text());
-        self.aof.chore(
+        self.aof.submit_work(
             PREPARED,
             Box::new(move || {
                 if let Some(path) = path {
@@ -240,12 +240,12 @@ impl Instance {
     }
 
     /// Takes in what the thread for chores has done.
-    pub fn collect_chores(&mut self) {
+    pub fn collect_work(&mut self) {
         if self.nesting > 0 {
             // What a script has done so far is not to be in the base, and all that it does in the file after it.
             return;
         }
-        while let Some((ticket, outcome)) = self.aof.chores.as_ref().and_then(Worker::next_outcome)
+        while let Some((ticket, outcome)) = self.aof.worker.as_ref().and_then(Worker::next_outcome)
         {
             let result = match (ticket, outcome) {
                 (PREPARED, Ok(())) => self.switch_files(),
@@ -381,7 +381,7 @@ impl Instance {
             State::On | State::Off => None,
         };
         let text = manifest.text();
-        let submitted = self.aof.chore(
+        let submitted = self.aof.submit_work(
             LISTED,
             Box::new(move || {
                 if let Some((from, to)) = renamed {
@@ -419,11 +419,11 @@ impl Instance {
         }
         aof.other_bytes = bytes;
         aof.base_bytes = aof.size_bytes();
-        let figures = &mut aof.rewrites;
-        figures.last_seconds = Some((now_ms - rewrite.started_ms) / 1000);
-        figures.last_copied_bytes = copied_bytes() - rewrite.copied_before;
-        figures.last_failed = false;
-        figures.failures_in_a_row = 0;
+        let stats = &mut aof.rewrites;
+        stats.last_seconds = Some((now_ms - rewrite.started_ms) / 1000);
+        stats.last_copied_bytes = copied_bytes() - rewrite.copied_before;
+        stats.last_failed = false;
+        stats.failures_in_a_row = 0;
         aof.note_settled();
         log::info!("Background AOF rewrite terminated with success");
         log::info!("Background AOF rewrite finished successfully");
@@ -449,7 +449,7 @@ impl Instance {
         }
         let paths: Vec<_> = history.iter().map(|part| places.part(&part.name)).collect();
         let text = self.aof.manifest.text();
-        let submitted = self.aof.chore(
+        let submitted = self.aof.submit_work(
             CLEANED,
             Box::new(move || {
                 places.store(&text)?;
@@ -474,7 +474,7 @@ impl Instance {
                 paths::remove(&paths);
                 Ok(())
             };
-            self.aof.chore(CLEANED, Box::new(remove))
+            self.aof.submit_work(CLEANED, Box::new(remove))
         });
         if let Err(error) = removed {
             log::warn!("Can't remove history files: {}", system_reason(&error));
@@ -488,11 +488,11 @@ impl Instance {
         };
         self.aof.abandon(rewrite.phase);
         log::warn!("Background AOF rewrite terminated with error: {reason}");
-        let figures = &mut self.aof.rewrites;
-        figures.last_failed = true;
-        figures.last_seconds = Some((now_ms - rewrite.started_ms) / 1000);
-        figures.failures_in_a_row += 1;
-        figures.note_wait(now_ms);
+        let stats = &mut self.aof.rewrites;
+        stats.last_failed = true;
+        stats.last_seconds = Some((now_ms - rewrite.started_ms) / 1000);
+        stats.failures_in_a_row += 1;
+        stats.note_wait(now_ms);
         if self.aof.state == State::Starting {
             self.aof.forget_temporary_log();
             // Whoever turned it on wants it on.
@@ -584,7 +584,7 @@ impl Instance {
     }
 }
 
-impl RewriteFigures {
+impl RewriteStats {
     /// After several failures in a row the next attempt waits: a minute, then twice as long each time.
     fn note_wait(&mut self, now_ms: i64) {
         if self.failures_in_a_row < FAILURES_FREE {
@@ -655,7 +655,7 @@ impl AppendOnly {
         self.log = None;
         self.feeder.take();
         self.synced = self.written;
-        let _ = self.chore(
+        let _ = self.submit_work(
             CLEANED,
             Box::new(move || match fs::remove_file(path) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -670,7 +670,7 @@ impl AppendOnly {
         self.state = State::Off;
         self.feeder.take();
         self.failure = None;
-        self.unwritten = None;
+        self.unflushed = None;
         self.sync_failure = None;
         self.synced = self.written;
         self.is_unsettled = false;

@@ -3,7 +3,7 @@
 use crate::config::system_reason;
 use crate::storage::file::new_file::NewFile;
 use crate::base::wake::Wake;
-use crate::engine::state::Instance;
+use crate::engine::state::ServerState;
 use crate::storage::aof::{BaseFormat, Manifest};
 use crate::storage::snapshot::{Origin, Progress, Snapshot};
 use crate::drive::save::loading::LoadingStep;
@@ -13,7 +13,7 @@ use super::load::Replay;
 use crate::storage::aof::log_file::LogFile;
 use crate::storage::aof::append_only::{AppendOnly, State};
 
-impl Instance {
+impl ServerState {
     /// Begins to load the append-only file; says whether there is anything to load.
     ///
     /// # Errors

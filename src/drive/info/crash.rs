@@ -8,9 +8,9 @@ use std::cell::{Cell, RefCell};
 
 use crate::command::registry::{CommandId, Registry};
 use crate::base::crash::CrashSection;
-use crate::engine::state::Instance;
+use crate::engine::state::ServerState;
 
-use crate::drive::info::snapshot::Facts;
+use crate::drive::info::snapshot::InfoSnapshot;
 use super::Selection;
 
 /// What stands for no command.
@@ -40,15 +40,15 @@ pub fn remember_names(commands: &Registry) {
 }
 
 /// Remembers what INFO says now.
-pub fn remember(instance: &Instance) {
-    let facts = Facts::new(instance, None);
+pub fn remember(state: &ServerState) {
+    let info = InfoSnapshot::new(state, None);
     let info = super::text(
-        &facts,
+        &info,
         &Selection::of([b"everything".as_slice()].into_iter()),
     );
     REMEMBERED.with_borrow_mut(|remembered| {
         remembered.info = info;
-        remembered.clients = instance.clients.len();
+        remembered.clients = state.clients.len();
     });
 }
 

@@ -13,7 +13,7 @@ use crate::base::sys::resources::{ProcessorTime, Whose};
 use crate::scripting::Kind;
 
 use crate::drive::info::snapshot::ratio;
-use crate::drive::info::snapshot::{human_bytes, Facts};
+use crate::drive::info::snapshot::{human_bytes, InfoSnapshot};
 use super::Field;
 
 /// Seconds of the LRU clock wrap at 24 bits.
@@ -34,31 +34,31 @@ pub(crate) static SERVER: &[Field] = &[
     Field::fixed("atomicvar_api", "none"),
     Field::fixed("gcc_version", "0.0.0"),
     Field::of("process_id", |_| std::process::id().to_string()),
-    Field::of("process_supervised", |facts| {
-        facts.instance.supervised.to_string()
+    Field::of("process_supervised", |info| {
+        info.state.supervised.to_string()
     }),
-    Field::of("run_id", |facts| facts.instance.run_id.clone()),
-    Field::of("tcp_port", |facts| {
-        facts.instance.config.main_port().to_string()
+    Field::of("run_id", |info| info.state.run_id.clone()),
+    Field::of("tcp_port", |info| {
+        info.state.config.main_port().to_string()
     }),
-    Field::of("server_time_usec", |facts| {
-        facts.instance.clock.now_us().to_string()
+    Field::of("server_time_usec", |info| {
+        info.state.clock.now_us().to_string()
     }),
-    Field::of("uptime_in_seconds", |facts| uptime_s(facts).to_string()),
-    Field::of("uptime_in_days", |facts| {
-        (uptime_s(facts) / DAY_S).to_string()
+    Field::of("uptime_in_seconds", |info| uptime_s(info).to_string()),
+    Field::of("uptime_in_days", |info| {
+        (uptime_s(info) / DAY_S).to_string()
     }),
-    Field::of("hz", |facts| facts.instance.effective_hz().to_string()),
-    Field::of("configured_hz", |facts| {
-        facts.instance.config.hz.to_string()
+    Field::of("hz", |info| info.state.effective_hz().to_string()),
+    Field::of("configured_hz", |info| {
+        info.state.config.hz.to_string()
     }),
-    Field::of("lru_clock", |facts| {
-        ((facts.instance.now_ms() / 1000) & LRU_CLOCK_MASK).to_string()
+    Field::of("lru_clock", |info| {
+        ((info.state.now_ms() / 1000) & LRU_CLOCK_MASK).to_string()
     }),
-    Field::of("executable", |facts| {
-        lossy(facts.instance.executable.to_string_lossy())
+    Field::of("executable", |info| {
+        lossy(info.state.executable.to_string_lossy())
     }),
-    Field::of("config_file", |facts| match &facts.instance.config_file {
+    Field::of("config_file", |info| match &info.state.config_file {
         Some(path) => lossy(path.to_string_lossy()),
         None => String::new(),
     }),
@@ -78,15 +78,15 @@ fn build_id() -> String {
     )
 }
 
-fn uptime_s(facts: &Facts<'_>) -> i64 {
-    (facts.instance.now_ms() - facts.instance.started_ms) / 1000
+fn uptime_s(info: &InfoSnapshot<'_>) -> i64 {
+    (info.state.now_ms() - info.state.started_ms) / 1000
 }
 
 /// The lines of the listeners: `listener0:name=tcp,bind=*,bind=-::*,port=6379`.
-pub(crate) fn listeners(facts: &Facts<'_>) -> Vec<(String, String)> {
-    let config = &facts.instance.config;
+pub(crate) fn listeners(info: &InfoSnapshot<'_>) -> Vec<(String, String)> {
+    let config = &info.state.config;
     let mut lines = Vec::new();
-    let Some(listeners) = &facts.instance.listeners else {
+    let Some(listeners) = &info.state.listeners else {
         return lines;
     };
     for (number, transport) in [(0, Transport::Plain), (2, Transport::Tls)] {
@@ -112,43 +112,43 @@ pub(crate) fn listeners(facts: &Facts<'_>) -> Vec<(String, String)> {
 
 /// Section Memory. The allocator's own view is the process's, as Redis shows it without jemalloc.
 pub(crate) static MEMORY: &[Field] = &[
-    Field::of("used_memory", |facts| facts.memory().used.to_string()),
-    Field::of("used_memory_human", |facts| {
-        human_bytes(facts.memory().used)
+    Field::of("used_memory", |info| info.memory().used.to_string()),
+    Field::of("used_memory_human", |info| {
+        human_bytes(info.memory().used)
     }),
-    Field::of("used_memory_rss", |facts| {
-        facts.memory().resident.to_string()
+    Field::of("used_memory_rss", |info| {
+        info.memory().resident.to_string()
     }),
-    Field::of("used_memory_rss_human", |facts| {
-        human_bytes(facts.memory().resident)
+    Field::of("used_memory_rss_human", |info| {
+        human_bytes(info.memory().resident)
     }),
-    Field::of("used_memory_peak", |facts| facts.memory().peak.to_string()),
-    Field::of("used_memory_peak_human", |facts| {
-        human_bytes(facts.memory().peak)
+    Field::of("used_memory_peak", |info| info.memory().peak.to_string()),
+    Field::of("used_memory_peak_human", |info| {
+        human_bytes(info.memory().peak)
     }),
-    Field::of("used_memory_peak_perc", |facts| {
-        format!("{:.2}%", facts.memory().peak_percent())
+    Field::of("used_memory_peak_perc", |info| {
+        format!("{:.2}%", info.memory().peak_percent())
     }),
-    Field::of("used_memory_overhead", |facts| {
-        facts.memory().overhead.to_string()
+    Field::of("used_memory_overhead", |info| {
+        info.memory().overhead.to_string()
     }),
-    Field::of("used_memory_startup", |facts| {
-        facts.memory().startup.to_string()
+    Field::of("used_memory_startup", |info| {
+        info.memory().startup.to_string()
     }),
-    Field::of("used_memory_dataset", |facts| {
-        facts.memory().dataset.to_string()
+    Field::of("used_memory_dataset", |info| {
+        info.memory().dataset.to_string()
     }),
-    Field::of("used_memory_dataset_perc", |facts| {
-        format!("{:.2}%", facts.memory().dataset_percent())
+    Field::of("used_memory_dataset_perc", |info| {
+        format!("{:.2}%", info.memory().dataset_percent())
     }),
-    Field::of("allocator_allocated", |facts| {
-        facts.memory().used.to_string()
+    Field::of("allocator_allocated", |info| {
+        info.memory().used.to_string()
     }),
-    Field::of("allocator_active", |facts| {
-        facts.memory().resident.to_string()
+    Field::of("allocator_active", |info| {
+        info.memory().resident.to_string()
     }),
-    Field::of("allocator_resident", |facts| {
-        facts.memory().resident.to_string()
+    Field::of("allocator_resident", |info| {
+        info.memory().resident.to_string()
     }),
     Field::of("total_system_memory", |_| {
         resources::total_memory_bytes().to_string()
@@ -156,98 +156,98 @@ pub(crate) static MEMORY: &[Field] = &[
     Field::of("total_system_memory_human", |_| {
         human_bytes(resources::total_memory_bytes())
     }),
-    Field::of("used_memory_lua", |facts| {
-        machine_of(facts, Kind::Script).to_string()
+    Field::of("used_memory_lua", |info| {
+        machine_of(info, Kind::Script).to_string()
     }),
-    Field::of("used_memory_vm_eval", |facts| {
-        machine_of(facts, Kind::Script).to_string()
+    Field::of("used_memory_vm_eval", |info| {
+        machine_of(info, Kind::Script).to_string()
     }),
-    Field::of("used_memory_lua_human", |facts| {
-        human_bytes(machine_of(facts, Kind::Script))
+    Field::of("used_memory_lua_human", |info| {
+        human_bytes(machine_of(info, Kind::Script))
     }),
-    Field::of("used_memory_scripts_eval", |facts| {
-        scripts_bytes(facts).to_string()
+    Field::of("used_memory_scripts_eval", |info| {
+        scripts_bytes(info).to_string()
     }),
-    Field::of("number_of_cached_scripts", |facts| {
-        facts.instance.scripting.scripts.len().to_string()
+    Field::of("number_of_cached_scripts", |info| {
+        info.state.scripting.scripts.len().to_string()
     }),
-    Field::of("number_of_functions", |facts| {
-        facts.instance.scripting.functions.functions().to_string()
+    Field::of("number_of_functions", |info| {
+        info.state.scripting.functions.functions().to_string()
     }),
-    Field::of("number_of_libraries", |facts| {
-        facts.instance.scripting.functions.len().to_string()
+    Field::of("number_of_libraries", |info| {
+        info.state.scripting.functions.len().to_string()
     }),
-    Field::of("used_memory_vm_functions", |facts| {
-        machine_of(facts, Kind::Function).to_string()
+    Field::of("used_memory_vm_functions", |info| {
+        machine_of(info, Kind::Function).to_string()
     }),
-    Field::of("used_memory_vm_total", |facts| machines(facts).to_string()),
-    Field::of("used_memory_vm_total_human", |facts| {
-        human_bytes(machines(facts))
+    Field::of("used_memory_vm_total", |info| machines(info).to_string()),
+    Field::of("used_memory_vm_total_human", |info| {
+        human_bytes(machines(info))
     }),
-    Field::of("used_memory_functions", |facts| {
-        functions_bytes(facts).to_string()
+    Field::of("used_memory_functions", |info| {
+        functions_bytes(info).to_string()
     }),
-    Field::of("used_memory_scripts", |facts| {
-        (scripts_bytes(facts) + functions_bytes(facts)).to_string()
+    Field::of("used_memory_scripts", |info| {
+        (scripts_bytes(info) + functions_bytes(info)).to_string()
     }),
-    Field::of("used_memory_scripts_human", |facts| {
-        human_bytes(scripts_bytes(facts) + functions_bytes(facts))
+    Field::of("used_memory_scripts_human", |info| {
+        human_bytes(scripts_bytes(info) + functions_bytes(info))
     }),
-    Field::of("maxmemory", |facts| {
-        facts.instance.config.maxmemory.to_string()
+    Field::of("maxmemory", |info| {
+        info.state.config.maxmemory.to_string()
     }),
-    Field::of("maxmemory_human", |facts| {
-        human_bytes(facts.instance.config.maxmemory)
+    Field::of("maxmemory_human", |info| {
+        human_bytes(info.state.config.maxmemory)
     }),
-    Field::of("maxmemory_policy", |facts| {
-        facts.instance.config.maxmemory_policy.name().to_string()
+    Field::of("maxmemory_policy", |info| {
+        info.state.config.maxmemory_policy.name().to_string()
     }),
-    Field::of("allocator_frag_ratio", |facts| {
-        format!("{:.2}", facts.memory().fragmentation())
+    Field::of("allocator_frag_ratio", |info| {
+        format!("{:.2}", info.memory().fragmentation())
     }),
-    Field::of("allocator_frag_bytes", |facts| {
-        facts.memory().fragmentation_bytes().to_string()
+    Field::of("allocator_frag_bytes", |info| {
+        info.memory().fragmentation_bytes().to_string()
     }),
-    Field::of("allocator_rss_ratio", |facts| {
-        format!("{:.2}", own_ratio(facts))
+    Field::of("allocator_rss_ratio", |info| {
+        format!("{:.2}", own_ratio(info))
     }),
     Field::fixed("allocator_rss_bytes", "0"),
-    Field::of("rss_overhead_ratio", |facts| {
-        format!("{:.2}", own_ratio(facts))
+    Field::of("rss_overhead_ratio", |info| {
+        format!("{:.2}", own_ratio(info))
     }),
     Field::fixed("rss_overhead_bytes", "0"),
-    Field::of("mem_fragmentation_ratio", |facts| {
-        format!("{:.2}", facts.memory().fragmentation())
+    Field::of("mem_fragmentation_ratio", |info| {
+        format!("{:.2}", info.memory().fragmentation())
     }),
-    Field::of("mem_fragmentation_bytes", |facts| {
-        facts.memory().fragmentation_bytes().to_string()
+    Field::of("mem_fragmentation_bytes", |info| {
+        info.memory().fragmentation_bytes().to_string()
     }),
-    Field::of("mem_not_counted_for_evict", |facts| {
-        facts.instance.uncounted_memory().to_string()
+    Field::of("mem_not_counted_for_evict", |info| {
+        info.state.uncounted_memory().to_string()
     }),
     Field::fixed("mem_replication_backlog", "0"),
     Field::fixed("mem_total_replication_buffers", "0"),
     Field::fixed("mem_clients_slaves", "0"),
-    Field::of("mem_clients_normal", |facts| {
-        facts.memory().clients.to_string()
+    Field::of("mem_clients_normal", |info| {
+        info.memory().clients.to_string()
     }),
     Field::fixed("mem_cluster_links", "0"),
-    Field::of("mem_aof_buffer", |facts| {
-        facts.instance.aof.buffered_bytes().to_string()
+    Field::of("mem_aof_buffer", |info| {
+        info.state.aof.buffered_bytes().to_string()
     }),
     Field::of("mem_allocator", |_| allocator::name()),
     Field::fixed("active_defrag_running", "0"),
-    Field::of("lazyfree_pending_objects", |facts| {
-        facts.instance.keyspace.reclaim_pending().to_string()
+    Field::of("lazyfree_pending_objects", |info| {
+        info.state.keyspace.reclaim_pending().to_string()
     }),
-    Field::of("lazyfreed_objects", |facts| {
-        facts.instance.keyspace.reclaimed().to_string()
+    Field::of("lazyfreed_objects", |info| {
+        info.state.keyspace.reclaimed().to_string()
     }),
 ];
 
 /// Active and resident are the same figure here, so their ratio is 1 (or 0 where neither is known).
-fn own_ratio(facts: &Facts<'_>) -> f64 {
-    let resident = facts.memory().resident;
+fn own_ratio(info: &InfoSnapshot<'_>) -> f64 {
+    let resident = info.memory().resident;
     ratio(resident, resident)
 }
 
@@ -278,20 +278,20 @@ fn seconds(micros: u64) -> String {
 }
 
 /// Memory of the Lua state for a kind of programs, in bytes.
-fn machine_of(facts: &Facts<'_>, kind: Kind) -> u64 {
-    facts.instance.scripting.engine_bytes(kind) as u64
+fn machine_of(info: &InfoSnapshot<'_>, kind: Kind) -> u64 {
+    info.state.scripting.engine_bytes(kind) as u64
 }
 
-fn machines(facts: &Facts<'_>) -> u64 {
-    machine_of(facts, Kind::Script) + machine_of(facts, Kind::Function)
+fn machines(info: &InfoSnapshot<'_>) -> u64 {
+    machine_of(info, Kind::Script) + machine_of(info, Kind::Function)
 }
 
 /// Memory of what is known of scripts outside their state, in bytes.
-fn scripts_bytes(facts: &Facts<'_>) -> u64 {
-    facts.instance.scripting.scripts.memory_bytes() as u64
+fn scripts_bytes(info: &InfoSnapshot<'_>) -> u64 {
+    info.state.scripting.scripts.memory_bytes() as u64
 }
 
 /// The same of functions.
-fn functions_bytes(facts: &Facts<'_>) -> u64 {
-    facts.instance.scripting.functions.memory_bytes() as u64
+fn functions_bytes(info: &InfoSnapshot<'_>) -> u64 {
+    info.state.scripting.functions.memory_bytes() as u64
 }

@@ -10,7 +10,7 @@ pub mod persistence;
 pub mod tables;
 pub mod traffic;
 
-pub use crate::drive::info::snapshot::{human_bytes, Facts, MemoryFigures};
+pub use crate::drive::info::snapshot::{human_bytes, InfoSnapshot, MemoryFigures};
 
 /// One line of a section: a name and what it shows.
 pub struct Field {
@@ -23,7 +23,7 @@ pub enum FieldValue {
     /// The same at all times: what Redis shows while the subject is idle or absent.
     Fixed(&'static str),
     /// Worked out for each INFO.
-    Of(fn(&Facts<'_>) -> String),
+    Of(fn(&InfoSnapshot<'_>) -> String),
 }
 
 impl Field {
@@ -34,7 +34,7 @@ impl Field {
         }
     }
 
-    const fn of(name: &'static str, value: fn(&Facts<'_>) -> String) -> Field {
+    const fn of(name: &'static str, value: fn(&InfoSnapshot<'_>) -> String) -> Field {
         Field {
             name,
             value: FieldValue::Of(value),
@@ -56,7 +56,7 @@ pub enum Shown {
 }
 
 /// Works out lines, each a name and a value.
-pub type Lines = fn(&Facts<'_>) -> Vec<(String, String)>;
+pub type Lines = fn(&InfoSnapshot<'_>) -> Vec<(String, String)>;
 
 /// One section: fixed fields, then lines whose number varies.
 pub struct Section {
@@ -215,7 +215,7 @@ impl Selection {
 }
 
 /// The text of INFO. O(fields + clients + commands that were called).
-pub fn text(facts: &Facts<'_>, selection: &Selection) -> String {
+pub fn text(info: &InfoSnapshot<'_>, selection: &Selection) -> String {
     let mut text = String::new();
     for section in SECTIONS.iter().filter(|section| selection.has(section)) {
         if !text.is_empty() {
@@ -227,11 +227,11 @@ pub fn text(facts: &Facts<'_>, selection: &Selection) -> String {
         for field in section.fields {
             match field.value {
                 FieldValue::Fixed(value) => push_line(&mut text, field.name, value),
-                FieldValue::Of(value) => push_line(&mut text, field.name, &value(facts)),
+                FieldValue::Of(value) => push_line(&mut text, field.name, &value(info)),
             }
         }
         if let Some(lines) = section.lines {
-            for (name, value) in lines(facts) {
+            for (name, value) in lines(info) {
                 push_line(&mut text, &name, &value);
             }
         }

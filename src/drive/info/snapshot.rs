@@ -2,14 +2,14 @@
 
 use std::cell::OnceCell;
 
-use crate::engine::state::Instance;
+use crate::engine::state::ServerState;
 use crate::resp::reply;
 use crate::engine::session::Session;
 use crate::base::sys::resources;
 
 /// The state of the server as one text shows it.
-pub struct Facts<'a> {
-    pub instance: &'a Instance,
+pub struct InfoSnapshot<'a> {
+    pub state: &'a ServerState,
     /// The client that asks: its session is on loan, so the list of clients lacks it.
     pub caller: Option<&'a Session>,
     memory: OnceCell<MemoryFigures>,
@@ -48,11 +48,11 @@ pub struct DatabaseFigures {
     pub expires: u64,
 }
 
-impl<'a> Facts<'a> {
+impl<'a> InfoSnapshot<'a> {
     /// The facts of this moment.
-    pub fn new(instance: &'a Instance, caller: Option<&'a Session>) -> Facts<'a> {
-        Facts {
-            instance,
+    pub fn new(state: &'a ServerState, caller: Option<&'a Session>) -> InfoSnapshot<'a> {
+        InfoSnapshot {
+            state,
             caller,
             memory: OnceCell::new(),
         }
@@ -60,7 +60,7 @@ impl<'a> Facts<'a> {
 
     /// Every client's session.
     pub fn sessions(&self) -> impl Iterator<Item = &Session> {
-        self.instance.clients.iter().chain(self.caller)
+        self.state.clients.iter().chain(self.caller)
     }
 
     /// Where the memory goes. O(clients + databases) the first time.
@@ -69,16 +69,16 @@ impl<'a> Facts<'a> {
     }
 
     fn gather_memory(&self) -> MemoryFigures {
-        let instance = self.instance;
-        let used = instance.used_memory() as u64;
-        let resident = match instance.stats.resident_bytes as u64 {
+        let state = self.state;
+        let used = state.used_memory() as u64;
+        let resident = match state.stats.resident_bytes as u64 {
             0 => resources::resident_bytes(),
             sampled => sampled,
         };
-        let mut figures = MemoryFigures {
+        let mut stats = MemoryFigures {
             used,
-            peak: used.max(instance.stats.peak_memory_bytes as u64),
-            startup: instance.startup_memory_bytes as u64,
+            peak: used.max(state.stats.peak_memory_bytes as u64),
+            startup: state.startup_memory_bytes as u64,
             resident,
             clients: self
                 .sessions()
@@ -88,7 +88,7 @@ impl<'a> Facts<'a> {
             ..MemoryFigures::default()
         };
         let mut tables = 0;
-        for (number, database) in instance.keyspace.databases().enumerate() {
+        for (number, database) in state.keyspace.databases().enumerate() {
             if database.is_empty() {
                 continue;
             }
@@ -98,13 +98,13 @@ impl<'a> Facts<'a> {
                 expires: database.volatile().memory_bytes() as u64,
             };
             tables += entry.main + entry.expires;
-            figures.keys += database.len() as u64;
-            figures.databases.push(entry);
+            stats.keys += database.len() as u64;
+            stats.databases.push(entry);
         }
-        let clients = figures.clients.saturating_sub(figures.shared_replies);
-        figures.overhead = figures.startup + clients + tables;
-        figures.dataset = used.saturating_sub(figures.overhead);
-        figures
+        let clients = stats.clients.saturating_sub(stats.shared_replies);
+        stats.overhead = stats.startup + clients + tables;
+        stats.dataset = used.saturating_sub(stats.overhead);
+        stats
     }
 }
 

@@ -1,25 +1,25 @@
 //! The sections whose lines depend on what was used: Commandstats, Errorstats, Latencystats, Keyspace.
 
-use crate::drive::info::snapshot::Facts;
+use crate::drive::info::snapshot::InfoSnapshot;
 
 /// One line for each command that was called or refused.
-pub(crate) fn commands(facts: &Facts<'_>) -> Vec<(String, String)> {
-    let instance = facts.instance;
+pub(crate) fn commands(info: &InfoSnapshot<'_>) -> Vec<(String, String)> {
+    let state = info.state;
     let mut lines = Vec::new();
-    for command in instance.commands.iter() {
-        let figures = instance.command_stats.get(command.id);
-        if figures.calls == 0 && figures.failed_calls == 0 && figures.rejected_calls == 0 {
+    for command in state.commands.iter() {
+        let stats = state.command_stats.get(command.id);
+        if stats.calls == 0 && stats.failed_calls == 0 && stats.rejected_calls == 0 {
             continue;
         }
-        let micros = instance.clock.ticks_as_nanos(figures.ticks) / 1000;
-        let per_call = if figures.calls == 0 {
+        let micros = state.clock.ticks_as_nanos(stats.ticks) / 1000;
+        let per_call = if stats.calls == 0 {
             0.0
         } else {
-            micros as f64 / figures.calls as f64
+            micros as f64 / stats.calls as f64
         };
         let value = format!(
             "calls={},usec={micros},usec_per_call={per_call:.2},rejected_calls={},failed_calls={}",
-            figures.calls, figures.rejected_calls, figures.failed_calls
+            stats.calls, stats.rejected_calls, stats.failed_calls
         );
         lines.push((format!("cmdstat_{}", command.full_name), value));
     }
@@ -27,8 +27,8 @@ pub(crate) fn commands(facts: &Facts<'_>) -> Vec<(String, String)> {
 }
 
 /// One line for each kind of error.
-pub(crate) fn errors(facts: &Facts<'_>) -> Vec<(String, String)> {
-    let kinds = facts.instance.error_stats.kinds();
+pub(crate) fn errors(info: &InfoSnapshot<'_>) -> Vec<(String, String)> {
+    let kinds = info.state.error_stats.kinds();
     let line = |(kind, count): (&str, u64)| {
         // A kind may come from a client: what would break the line's form is replaced.
         let safe = |letter: char| {
@@ -45,19 +45,19 @@ pub(crate) fn errors(facts: &Facts<'_>) -> Vec<(String, String)> {
 }
 
 /// One line for each command whose times are known: the percentiles asked for, in µs.
-pub(crate) fn latencies(facts: &Facts<'_>) -> Vec<(String, String)> {
-    let instance = facts.instance;
-    let percentiles = &instance.config.latency_tracking_info_percentiles;
+pub(crate) fn latencies(info: &InfoSnapshot<'_>) -> Vec<(String, String)> {
+    let state = info.state;
+    let percentiles = &state.config.latency_tracking_info_percentiles;
     let mut lines = Vec::new();
-    for command in instance.commands.iter() {
-        let Some(histogram) = &instance.command_stats.get(command.id).latency else {
+    for command in state.commands.iter() {
+        let Some(histogram) = &state.command_stats.get(command.id).latency else {
             continue;
         };
         let shown: Vec<String> = percentiles
             .iter()
             .map(|percentile| {
                 let ticks = histogram.value_at_quantile(percentile / 100.0);
-                let nanos = instance.clock.ticks_as_nanos(ticks);
+                let nanos = state.clock.ticks_as_nanos(ticks);
                 format!("p{percentile}={:.3}", nanos as f64 / 1000.0)
             })
             .collect();
@@ -70,8 +70,8 @@ pub(crate) fn latencies(facts: &Facts<'_>) -> Vec<(String, String)> {
 }
 
 /// One line for each database with keys.
-pub(crate) fn databases(facts: &Facts<'_>) -> Vec<(String, String)> {
-    let keyspace = &facts.instance.keyspace;
+pub(crate) fn databases(info: &InfoSnapshot<'_>) -> Vec<(String, String)> {
+    let keyspace = &info.state.keyspace;
     let mut lines = Vec::new();
     for (number, database) in keyspace.databases().enumerate() {
         if database.is_empty() {

@@ -9,7 +9,7 @@ pub mod text;
 use std::rc::Rc;
 
 use crate::command::registry::{Command, CommandId};
-use crate::engine::state::Instance;
+use crate::engine::state::ServerState;
 use crate::engine::session::{Blocked, Close};
 
 use families::{FAMILIES, Samples};
@@ -81,11 +81,11 @@ struct ClientFigures {
 
 /// What figures are taken from.
 struct View<'a> {
-    instance: &'a Instance,
+    state: &'a ServerState,
     clients: ClientFigures,
 }
 
-impl Instance {
+impl ServerState {
     /// Writes a piece of the metrics; tells whether there is more to write.
     pub fn metrics_step(&mut self) -> bool {
         let Some(mut writing) = self.metrics.writing.take() else {
@@ -101,33 +101,33 @@ impl Instance {
 }
 
 impl Writing {
-    fn step(&mut self, instance: &Instance) -> bool {
+    fn step(&mut self, state: &ServerState) -> bool {
         match self.next {
-            Next::Clients(place) => self.look_at_clients(instance, place),
-            Next::Family(family) => self.write_family(instance, family),
-            Next::Commands { family, index } => self.write_commands(instance, family, index),
+            Next::Clients(place) => self.look_at_clients(state, place),
+            Next::Family(family) => self.write_family(state, family),
+            Next::Commands { family, index } => self.write_commands(state, family, index),
         }
         !matches!(self.next, Next::Family(family) if family == FAMILIES.len())
     }
 
-    fn look_at_clients(&mut self, instance: &Instance, place: usize) {
+    fn look_at_clients(&mut self, state: &ServerState, place: usize) {
         let end = place + STEP_CLIENTS;
-        for session in instance.clients.in_places(place..end) {
+        for session in state.clients.in_places(place..end) {
             let waits = !matches!(session.blocked, None | Some(Blocked::Script));
             self.clients.blocked += u64::from(waits && session.close != Close::Now);
             self.clients.memory_bytes += session.total_memory() as u64;
         }
-        self.next = match end < instance.clients.places() {
+        self.next = match end < state.clients.places() {
             true => Next::Clients(end),
             false => Next::Family(0),
         };
     }
 
-    fn write_family(&mut self, instance: &Instance, index: usize) {
+    fn write_family(&mut self, state: &ServerState, index: usize) {
         let family = &FAMILIES[index];
         self.text.head(family.name, family.kind, family.help);
         let view = View {
-            instance,
+            state,
             clients: self.clients,
         };
         self.next = Next::Family(index + 1);
@@ -149,30 +149,30 @@ impl Writing {
     }
 
     /// Writes a family's lines on some commands: those that were called or refused.
-    fn write_commands(&mut self, instance: &Instance, index: usize, first: usize) {
+    fn write_commands(&mut self, state: &ServerState, index: usize, first: usize) {
         let family = &FAMILIES[index];
         let mut next = first;
-        for command in instance.commands.iter().skip(first).take(STEP_COMMANDS) {
+        for command in state.commands.iter().skip(first).take(STEP_COMMANDS) {
             next += 1;
-            if !was_used(instance, command) {
+            if !was_used(state, command) {
                 continue;
             }
             match family.samples {
                 Samples::OfCommands(figure) => {
-                    let figures = instance.command_stats.get(command.id);
+                    let stats = state.command_stats.get(command.id);
                     let labels = [("cmd", command.full_name.as_str())];
-                    let value = figure(figures, &instance.clock);
+                    let value = figure(stats, &state.clock);
                     self.text.sample(family.name, &labels, value);
                 }
                 _ => {
                     // A histogram has thousands of classes: one is a step.
-                    if families::write_latencies(instance, command, family.name, &mut self.text) {
+                    if families::write_latencies(state, command, family.name, &mut self.text) {
                         break;
                     }
                 }
             }
         }
-        self.next = match next < instance.commands.len() {
+        self.next = match next < state.commands.len() {
             true => Next::Commands {
                 family: index,
                 index: next,
@@ -182,10 +182,10 @@ impl Writing {
     }
 }
 
-fn was_used(instance: &Instance, command: &Command) -> bool {
+fn was_used(state: &ServerState, command: &Command) -> bool {
     let id: CommandId = command.id;
-    let figures = instance.command_stats.get(id);
-    figures.calls + figures.failed_calls + figures.rejected_calls > 0
+    let stats = state.command_stats.get(id);
+    stats.calls + stats.failed_calls + stats.rejected_calls > 0
 }
 
 #[cfg(test)]
@@ -198,19 +198,19 @@ mod tests {
     /// What holds the loop is one step, whatever there is to be told.
     #[test]
     fn a_step_is_small() {
-        let mut instance = Instance::new(Config::default(), Clock::virtual_at(1_000_000), 1);
-        let ids: Vec<CommandId> = instance.commands.iter().map(|command| command.id).collect();
+        let mut state = ServerState::new(Config::default(), Clock::virtual_at(1_000_000), 1);
+        let ids: Vec<CommandId> = state.commands.iter().map(|command| command.id).collect();
         for id in &ids {
-            (0..1000).for_each(|time| instance.command_stats.record(*id, time * time, false, true));
+            (0..1000).for_each(|time| state.command_stats.record(*id, time * time, false, true));
         }
         for _ in 0..1000 {
-            instance.add_client(Address::default());
+            state.add_client(Address::default());
         }
-        (0..100).for_each(|number| instance.error_stats.record(&format!("E{number} x")));
-        instance.metrics.begin();
+        (0..100).for_each(|number| state.error_stats.record(&format!("E{number} x")));
+        state.metrics.begin();
         let (mut steps, mut length) = (0, 0);
-        while instance.metrics_step() {
-            let now = instance
+        while state.metrics_step() {
+            let now = state
                 .metrics
                 .writing
                 .as_ref()
@@ -225,7 +225,7 @@ mod tests {
         }
         assert!(steps > ids.len() + 1000 / STEP_CLIENTS);
         assert!(
-            instance
+            state
                 .metrics
                 .take_written()
                 .is_some_and(|text| text.len() >= length)

@@ -16,7 +16,7 @@ use crate::net::stream::Stream;
 use crate::storage::values::Serialization;
 
 use crate::net::outbound::{NO_DATABASE, Sockets};
-use crate::drive::migrate::protocol::{Order, Transfer};
+use crate::drive::migrate::protocol::{Order, MigrateProtocol};
 
 /// Bytes sent in one step: others are waiting.
 const STEP_BYTES: usize = 256 * 1024;
@@ -24,7 +24,7 @@ const STEP_BYTES: usize = 256 * 1024;
 const READ_BYTES: usize = 16 * 1024;
 
 /// What a step needs of the server.
-pub struct Scene<'a> {
+pub struct MigrateEnv<'a> {
     pub keyspace: &'a mut Keyspace,
     pub serialization: &'a mut Serialization,
     pub compresses: bool,
@@ -48,9 +48,9 @@ pub enum Step {
 }
 
 /// Keys on their way.
-pub struct Courier {
+pub struct MigrateClient {
     order: Order,
-    transfer: Transfer,
+    transfer: MigrateProtocol,
     phase: Phase,
     /// Whether another attempt is to follow if this one fails before anything has come of it.
     may_retry: bool,
@@ -84,12 +84,12 @@ impl Failure {
     }
 }
 
-impl Courier {
+impl MigrateClient {
     /// One who has yet to set out.
-    pub fn new(order: Order) -> Courier {
-        Courier {
+    pub fn new(order: Order) -> MigrateClient {
+        MigrateClient {
             order,
-            transfer: Transfer::default(),
+            transfer: MigrateProtocol::default(),
             phase: Phase::Setting,
             may_retry: true,
             has_moved: false,
@@ -112,7 +112,7 @@ impl Courier {
     }
 
     /// Goes on as far as can be without waiting, and no further than is fair.
-    pub fn step(&mut self, scene: &mut Scene<'_>) -> Step {
+    pub fn step(&mut self, scene: &mut MigrateEnv<'_>) -> Step {
         loop {
             let done = match &mut self.phase {
                 Phase::Setting => self.set_out(scene),
@@ -141,7 +141,7 @@ impl Courier {
     }
 
     /// Gives up: the other side takes too long.
-    pub fn time_out(&mut self, scene: &mut Scene<'_>) -> Result<(), CommandError> {
+    pub fn time_out(&mut self, scene: &mut MigrateEnv<'_>) -> Result<(), CommandError> {
         let failure = match &self.phase {
             Phase::Talking(_) if self.transfer.is_sent(&self.order) => Failure::Reading,
             Phase::Talking(_) => Failure::Writing,
@@ -153,12 +153,12 @@ impl Courier {
         }
     }
 
-    fn set_out(&mut self, scene: &mut Scene<'_>) -> Result<(), Failure> {
+    fn set_out(&mut self, scene: &mut MigrateEnv<'_>) -> Result<(), Failure> {
         let Order { host, port, .. } = &self.order;
         if let Some((mut stream, database)) = scene.sockets.take(host, *port)
             && stream.register(scene.registry, scene.token).is_ok()
         {
-            self.transfer = Transfer::new(&self.order, database);
+            self.transfer = MigrateProtocol::new(&self.order, database);
             self.phase = Phase::Talking(stream);
             return Ok(());
         }
@@ -172,7 +172,7 @@ impl Courier {
     /// Tries these addresses, the first that does not refuse at once.
     fn connect(
         &mut self,
-        scene: &mut Scene<'_>,
+        scene: &mut MigrateEnv<'_>,
         mut addresses: vec::IntoIter<SocketAddr>,
         failure: Failure,
     ) -> Result<(), Failure> {
@@ -192,7 +192,7 @@ impl Courier {
     }
 
     /// One address has come to nothing. That nobody listens is called a failure to write, as in Redis, which learns of it then.
-    fn connect_elsewhere(&mut self, scene: &mut Scene<'_>) -> Result<(), Failure> {
+    fn connect_elsewhere(&mut self, scene: &mut MigrateEnv<'_>) -> Result<(), Failure> {
         match std::mem::replace(&mut self.phase, Phase::Over) {
             Phase::Connecting(_, addresses) => self.connect(scene, addresses, Failure::Writing),
             _ => Err(Failure::Writing),
@@ -201,14 +201,14 @@ impl Courier {
 
     fn begin_talk(&mut self) -> Result<(), Failure> {
         if let Phase::Connecting(stream, _) = std::mem::replace(&mut self.phase, Phase::Over) {
-            self.transfer = Transfer::new(&self.order, NO_DATABASE);
+            self.transfer = MigrateProtocol::new(&self.order, NO_DATABASE);
             self.phase = Phase::Talking(stream);
             self.has_moved = true;
         }
         Ok(())
     }
 
-    fn talk(&mut self, scene: &mut Scene<'_>) -> Result<Step, Failure> {
+    fn talk(&mut self, scene: &mut MigrateEnv<'_>) -> Result<Step, Failure> {
         let has_more = self.send(scene)?;
         self.receive(scene)?;
         if self.transfer.is_complete(&self.order) {
@@ -221,7 +221,7 @@ impl Courier {
     }
 
     /// Sends until the socket takes no more; tells whether it might, though there was enough for now.
-    fn send(&mut self, scene: &mut Scene<'_>) -> Result<bool, Failure> {
+    fn send(&mut self, scene: &mut MigrateEnv<'_>) -> Result<bool, Failure> {
         let Phase::Talking(stream) = &mut self.phase else {
             return Ok(false);
         };
@@ -253,7 +253,7 @@ impl Courier {
         }
     }
 
-    fn receive(&mut self, scene: &mut Scene<'_>) -> Result<(), Failure> {
+    fn receive(&mut self, scene: &mut MigrateEnv<'_>) -> Result<(), Failure> {
         let Phase::Talking(stream) = &mut self.phase else {
             return Ok(());
         };
@@ -285,7 +285,7 @@ impl Courier {
     }
 
     /// A connection has broken. One from the cache may have been closed long ago, so all begins anew, if nothing has come of it.
-    fn retry_after(&mut self, scene: &mut Scene<'_>, failure: Failure) -> Result<(), Failure> {
+    fn retry_after(&mut self, scene: &mut MigrateEnv<'_>, failure: Failure) -> Result<(), Failure> {
         if !std::mem::take(&mut self.may_retry) || self.transfer.answered > 0 {
             return Err(failure);
         }
@@ -294,7 +294,7 @@ impl Courier {
         Ok(())
     }
 
-    fn let_go(&mut self, scene: &mut Scene<'_>) -> Option<Stream> {
+    fn let_go(&mut self, scene: &mut MigrateEnv<'_>) -> Option<Stream> {
         match std::mem::replace(&mut self.phase, Phase::Over) {
             Phase::Connecting(mut stream, _) | Phase::Talking(mut stream) => {
                 // It is closed, or registered anew when it is wanted again.
@@ -305,7 +305,7 @@ impl Courier {
         }
     }
 
-    fn fail(&mut self, scene: &mut Scene<'_>, failure: Failure) -> Step {
+    fn fail(&mut self, scene: &mut MigrateEnv<'_>, failure: Failure) -> Step {
         self.let_go(scene);
         Step::Done(Err(match self.transfer.error.take() {
             Some(error) => refused(&error),
@@ -313,7 +313,7 @@ impl Courier {
         }))
     }
 
-    fn finish(&mut self, scene: &mut Scene<'_>) -> Step {
+    fn finish(&mut self, scene: &mut MigrateEnv<'_>) -> Step {
         let stream = self.let_go(scene);
         let error = self.transfer.error.take();
         if let Some(stream) = stream.filter(|_| self.transfer.is_clean()) {

@@ -1,9 +1,9 @@
 //! Keys that move to another server (MIGRATE), while the loop serves others.
 //!
 //! ```text
-//! MIGRATE      begin        a Courier sets out, its client waits, its keys are held
+//! MIGRATE      begin        a MigrateClient sets out, its client waits, its keys are held
 //! the loop     note_ready   the socket is ready, or the host's address known
-//!              run          Courier::step: send and receive what goes; each key that has arrived is removed
+//!              run          MigrateClient::step: send and receive what goes; each key that has arrived is removed
 //! its end      end          the client gets its reply, and those go on who were held back
 //! ```
 //!
@@ -36,11 +36,11 @@ use crate::command::registry::{Command, CommandId};
 use crate::command::error::{CommandError, CommandResult};
 use crate::engine::context::Context;
 use crate::engine::effects;
-use crate::engine::state::{Instance, LoopRequest};
+use crate::engine::state::{ServerState, LoopRequest};
 use crate::resp::OwnedArgs;
 use crate::engine::session::{Blocked, Session, Token};
 
-use crate::drive::migrate::client::{Courier, Scene, Step};
+use crate::drive::migrate::client::{MigrateClient, MigrateEnv, Step};
 use crate::net::outbound::Sockets;
 pub use crate::drive::migrate::protocol::{Login, Order};
 
@@ -66,7 +66,7 @@ pub struct Migrations {
 
 /// One MIGRATE.
 struct UnderWay {
-    courier: Courier,
+    courier: MigrateClient,
     client: Token,
     command: CommandId,
     request: OwnedArgs,
@@ -144,7 +144,7 @@ impl Migrations {
     #[cold]
     pub fn holds(
         &self,
-        instance: &Instance,
+        state: &ServerState,
         session: &Session,
         command: &Command,
         flags: FlagSet,
@@ -156,7 +156,7 @@ impl Migrations {
         let is_held = match &session.transaction {
             Some(transaction) if flags.has(Flag::RunsQueue) => {
                 transaction.iter().any(|(queued, args)| {
-                    let command = instance.commands.get(queued.command);
+                    let command = state.commands.get(queued.command);
                     self.is_held(command, command.flags, args)
                 })
             }
@@ -171,20 +171,20 @@ impl Migrations {
 ///
 /// Errors: it has failed already.
 pub fn begin(context: &mut Context<'_>, order: Order, args: Args<'_>) -> CommandResult {
-    let instance = &mut *context.instance;
+    let state = &mut *context.state;
     // The keys that have arrived are passed on as deleted.
-    instance.keyspace.changes.propagation.suppress();
-    let Some(registry) = instance.migrations.registry.take() else {
+    state.keyspace.changes.propagation.suppress();
+    let Some(registry) = state.migrations.registry.take() else {
         return run_to_end(context, order);
     };
     if !context.session.deny_blocking {
-        let number = instance.migrations.under_way.insert(None);
-        let mut courier = Courier::new(order);
-        let step = step(instance, &mut courier, &registry, number);
-        context.instance.migrations.registry = Some(registry);
+        let number = state.migrations.under_way.insert(None);
+        let mut courier = MigrateClient::new(order);
+        let step = step(state, &mut courier, &registry, number);
+        context.state.migrations.registry = Some(registry);
         return match step {
             Step::Done(result) => {
-                context.instance.migrations.under_way.remove(number);
+                context.state.migrations.under_way.remove(number);
                 result.map(|()| context.reply.ok())
             }
             Step::Waits | Step::More => {
@@ -194,25 +194,25 @@ pub fn begin(context: &mut Context<'_>, order: Order, args: Args<'_>) -> Command
             }
         };
     }
-    instance.migrations.registry = Some(registry);
+    state.migrations.registry = Some(registry);
     run_to_end(context, order)
 }
 
 fn wait_for(
     context: &mut Context<'_>,
-    courier: Courier,
+    courier: MigrateClient,
     number: usize,
     args: Args<'_>,
     has_more: bool,
 ) {
     let Context {
-        instance,
+        state,
         session,
         command,
         ..
     } = context;
-    let deadline_ms = deadline_of(instance, &courier);
-    let migrations = &mut instance.migrations;
+    let deadline_ms = deadline_of(state, &courier);
+    let migrations = &mut state.migrations;
     migrations.held.extend(courier.keys().iter().map(Rc::clone));
     if has_more {
         migrations.ready.push(number);
@@ -227,114 +227,114 @@ fn wait_for(
         ticks: 0,
     }));
     session.blocked = Some(Blocked::Migration);
-    instance.update_restrictions();
+    state.update_restrictions();
 }
 
-fn deadline_of(instance: &Instance, courier: &Courier) -> i64 {
+fn deadline_of(state: &ServerState, courier: &MigrateClient) -> i64 {
     let timeout_ms = i64::try_from(courier.timeout_ms()).unwrap_or(i64::MAX);
-    instance.now_ms().saturating_add(timeout_ms)
+    state.now_ms().saturating_add(timeout_ms)
 }
 
-fn scene<'a>(instance: &'a mut Instance, registry: &'a Registry, number: usize) -> Scene<'a> {
-    Scene {
-        keyspace: &mut instance.keyspace,
-        serialization: &mut instance.serialization,
-        compresses: instance.config.rdbcompression,
-        sockets: &mut instance.migrations.sockets,
+fn scene<'a>(state: &'a mut ServerState, registry: &'a Registry, number: usize) -> MigrateEnv<'a> {
+    MigrateEnv {
+        keyspace: &mut state.keyspace,
+        serialization: &mut state.serialization,
+        compresses: state.config.rdbcompression,
+        sockets: &mut state.migrations.sockets,
         registry,
         token: PollToken(FIRST_POLL_TOKEN + number),
-        wake: Some(&instance.wake),
+        wake: Some(&state.wake),
     }
 }
 
 fn step(
-    instance: &mut Instance,
-    courier: &mut Courier,
+    state: &mut ServerState,
+    courier: &mut MigrateClient,
     registry: &Registry,
     number: usize,
 ) -> Step {
-    courier.step(&mut scene(instance, registry, number))
+    courier.step(&mut scene(state, registry, number))
 }
 
 /// Whether any migration can go on at once. They stand still while nothing may change.
-pub fn can_go_on(instance: &Instance) -> bool {
-    !instance.migrations.ready.is_empty() && !instance.keyspace_paused()
+pub fn can_go_on(state: &ServerState) -> bool {
+    !state.migrations.ready.is_empty() && !state.keyspace_paused()
 }
 
 /// When the next of them has taken too long, in ms since the epoch. O(those under way).
-pub fn next_deadline_ms(instance: &Instance) -> Option<i64> {
-    if instance.migrations.is_empty() || instance.keyspace_paused() {
+pub fn next_deadline_ms(state: &ServerState) -> Option<i64> {
+    if state.migrations.is_empty() || state.keyspace_paused() {
         return None;
     }
-    let all = instance.migrations.under_way.iter();
+    let all = state.migrations.under_way.iter();
     let all = all.filter_map(|(_, one)| one.as_ref());
     all.map(|under_way| under_way.deadline_ms).min()
 }
 
 /// Goes on with the migrations that can, and ends those that have taken too long.
-pub fn run(instance: &mut Instance) {
-    if instance.migrations.is_empty() || instance.keyspace_paused() {
+pub fn run(state: &mut ServerState) {
+    if state.migrations.is_empty() || state.keyspace_paused() {
         return;
     }
-    let Some(registry) = instance.migrations.registry.take() else {
+    let Some(registry) = state.migrations.registry.take() else {
         return;
     };
-    let clock = &instance.clock;
+    let clock = &state.clock;
     let deadline = clock.ticks() + clock.nanos_as_ticks(SHARE_NS);
-    let mut ready = std::mem::take(&mut instance.migrations.ready).into_iter();
-    while instance.clock.ticks() < deadline
+    let mut ready = std::mem::take(&mut state.migrations.ready).into_iter();
+    while state.clock.ticks() < deadline
         && let Some(number) = ready.next()
     {
-        go_on(instance, &registry, number);
+        go_on(state, &registry, number);
     }
-    let later = ready.chain(std::mem::take(&mut instance.migrations.ready));
-    instance.migrations.ready = later.collect();
-    for number in instance.migrations.overdue(instance.now_ms()) {
-        if let Some(mut under_way) = instance.migrations.under_way[number].take() {
-            let mut scene = scene(instance, &registry, number);
+    let later = ready.chain(std::mem::take(&mut state.migrations.ready));
+    state.migrations.ready = later.collect();
+    for number in state.migrations.overdue(state.now_ms()) {
+        if let Some(mut under_way) = state.migrations.under_way[number].take() {
+            let mut scene = scene(state, &registry, number);
             let result = under_way.courier.time_out(&mut scene);
-            end(instance, *under_way, number, result);
+            end(state, *under_way, number, result);
         }
     }
-    instance.migrations.registry = Some(registry);
-    propagation::end_unit(instance, false);
-    if !instance.keyspace.changes.is_empty() {
-        effects::changes(instance);
+    state.migrations.registry = Some(registry);
+    propagation::end_unit(state, false);
+    if !state.keyspace.changes.is_empty() {
+        effects::changes(state);
     }
 }
 
-fn go_on(instance: &mut Instance, registry: &Registry, number: usize) {
-    let place = instance.migrations.under_way.get_mut(number);
+fn go_on(state: &mut ServerState, registry: &Registry, number: usize) {
+    let place = state.migrations.under_way.get_mut(number);
     let Some(mut under_way) = place.and_then(Option::take) else {
         return;
     };
-    let started = instance.clock.ticks();
-    let step = step(instance, &mut under_way.courier, registry, number);
-    under_way.ticks += instance.clock.ticks().saturating_sub(started);
+    let started = state.clock.ticks();
+    let step = step(state, &mut under_way.courier, registry, number);
+    under_way.ticks += state.clock.ticks().saturating_sub(started);
     if under_way.courier.take_moved() {
-        under_way.deadline_ms = deadline_of(instance, &under_way.courier);
+        under_way.deadline_ms = deadline_of(state, &under_way.courier);
     }
     match step {
-        Step::Done(result) => return end(instance, *under_way, number, result),
-        Step::More => instance.migrations.ready.push(number),
+        Step::Done(result) => return end(state, *under_way, number, result),
+        Step::More => state.migrations.ready.push(number),
         Step::Waits => {}
     }
-    instance.migrations.under_way[number] = Some(under_way);
+    state.migrations.under_way[number] = Some(under_way);
 }
 
 /// Lets the keys go, and replies to the client, if it is still there.
-fn end(instance: &mut Instance, under_way: UnderWay, number: usize, result: CommandResult) {
-    let migrations = &mut instance.migrations;
+fn end(state: &mut ServerState, under_way: UnderWay, number: usize, result: CommandResult) {
+    let migrations = &mut state.migrations;
     migrations.under_way.remove(number);
     migrations.ready.retain(|ready| *ready != number);
     for key in under_way.courier.keys() {
         migrations.held.remove(key);
     }
     if migrations.holds_anybody.take() {
-        instance.requests.push(LoopRequest::ServePostponed);
+        state.requests.push(LoopRequest::ServePaused);
     }
-    instance.update_restrictions();
-    let Some(mut session) = instance.clients.lend(under_way.client) else {
+    state.update_restrictions();
+    let Some(mut session) = state.clients.checkout(under_way.client) else {
         return;
     };
     let mut reply = std::mem::take(&mut session.reply);
@@ -351,11 +351,11 @@ fn end(instance: &mut Instance, under_way: UnderWay, number: usize, result: Comm
         mark: Some(mark),
         result,
     };
-    call::conclude_suspended(instance, &mut session, &mut reply, done);
+    call::conclude_suspended(state, &mut session, &mut reply, done);
     session.redacted.clear();
     session.reply = reply;
-    wake::go_on(instance, &mut session);
-    instance.clients.restore(session);
+    wake::go_on(state, &mut session);
+    state.clients.checkin(session);
 }
 
 /// Moves keys while everybody waits: for one that is part of a transaction or a script.
@@ -364,11 +364,11 @@ fn run_to_end(context: &mut Context<'_>, order: Order) -> CommandResult {
     let mut poll = Poll::new().map_err(unavailable)?;
     let registry = poll.registry().try_clone().map_err(unavailable)?;
     let mut events = Events::with_capacity(1);
-    let mut courier = Courier::new(order);
+    let mut courier = MigrateClient::new(order);
     loop {
-        let mut scene = Scene {
+        let mut scene = MigrateEnv {
             wake: None,
-            ..scene(context.instance, &registry, 0)
+            ..scene(context.state, &registry, 0)
         };
         match courier.step(&mut scene) {
             Step::Done(result) => return result.map(|()| context.reply.ok()),

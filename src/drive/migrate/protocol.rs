@@ -42,7 +42,7 @@ pub struct Login {
 
 /// One attempt to move the keys.
 #[derive(Default)]
-pub struct Transfer {
+pub struct MigrateProtocol {
     /// Requests, of which so many bytes have been sent.
     output: Vec<u8>,
     sent_bytes: usize,
@@ -64,10 +64,10 @@ pub struct Transfer {
     removed: Vec<usize>,
 }
 
-impl Transfer {
+impl MigrateProtocol {
     /// An attempt over a connection that has this database selected.
-    pub fn new(order: &Order, selected: i64) -> Transfer {
-        let mut transfer = Transfer::default();
+    pub fn new(order: &Order, selected: i64) -> MigrateProtocol {
+        let mut transfer = MigrateProtocol::default();
         if let Some(login) = &order.login {
             let user = login.user.as_deref();
             let words = [Some(&b"AUTH"[..]), user, Some(&login.password)];

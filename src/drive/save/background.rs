@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::collections::table;
 use crate::storage::file::writer::{FileWriter, WriterState};
 use crate::storage::file::new_file::StepFailed;
-use crate::engine::state::Instance;
+use crate::engine::state::ServerState;
 use crate::keyspace;
 use crate::storage::snapshot::{Origin, Progress, Snapshot};
 
@@ -46,10 +46,10 @@ pub enum BackgroundStart {
 
 /// Bytes that were copied so far because they were changed while a version shared them.
 fn copied_bytes() -> u64 {
-    table::copied_bytes() + keyspace::displaced_bytes()
+    table::copied_bytes() + keyspace::cow_bytes()
 }
 
-impl Instance {
+impl ServerState {
     /// Begins to save the data set as it is now. O(databases).
     pub fn begin_background_save(&mut self) -> BackgroundStart {
         if self.saving.is_active() {
@@ -57,8 +57,8 @@ impl Instance {
         }
         let (target, temporary) = (self.snapshot_path(), self.background_snapshot_path());
         let now_ms = self.now_ms();
-        self.saving.figures.saves += 1;
-        self.saving.figures.last_try_seconds = now_ms / 1000;
+        self.saving.stats.saves += 1;
+        self.saving.stats.last_try_seconds = now_ms / 1000;
         let in_pieces = self.config.rdb_save_incremental_fsync;
         let writer = match FileWriter::start(&temporary, in_pieces, self.wake.clone()) {
             Ok(writer) => writer,
@@ -94,7 +94,7 @@ impl Instance {
         self.saving.has_begun = true;
         self.saving.abandoned.push(background.snapshot);
         let seconds = self.now_ms() - background.started_ms;
-        self.saving.figures.last_duration_seconds = Some(seconds / 1000);
+        self.saving.stats.last_duration_seconds = Some(seconds / 1000);
         true
     }
 
@@ -157,9 +157,9 @@ impl Instance {
         };
         let copied_bytes = copied_bytes() - background.copied_before;
         let seconds = (self.now_ms() - background.started_ms) / 1000;
-        let figures = &mut self.saving.figures;
-        figures.last_duration_seconds = Some(seconds);
-        figures.last_copied_bytes = copied_bytes;
+        let stats = &mut self.saving.stats;
+        stats.last_duration_seconds = Some(seconds);
+        stats.last_copied_bytes = copied_bytes;
         match result {
             Ok(()) => {
                 self.note_saved(background.changes);

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::storage::file::new_file::{NewFile, StepFailed};
-use crate::engine::state::Instance;
+use crate::engine::state::ServerState;
 use crate::storage::snapshot::{Origin, Progress, Snapshot};
 
 use super::log_failure;
@@ -16,7 +16,7 @@ const CHUNK_BYTES: usize = 256 * 1024;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SaveFailed;
 
-impl Instance {
+impl ServerState {
     /// Saves the data set. O(bytes).
     ///
     /// # Errors
@@ -36,7 +36,7 @@ impl Instance {
             }
         };
         let saved = file.and_then(|file| write_all(snapshot, file, &target, pause));
-        self.saving.figures.saves += 1;
+        self.saving.stats.saves += 1;
         match saved {
             Ok(()) => {
                 self.note_saved(changes);

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use crate::config::{DumpSanitizing, system_reason};
 use crate::storage::file::reader::{FileReader, Read};
 use crate::base::wake::Wake;
-use crate::engine::state::Instance;
-use crate::storage::rdb::Scrutiny;
+use crate::engine::state::ServerState;
+use crate::storage::rdb::SanitizeLevel;
 use crate::storage::snapshot::{Duplicates, LoadStep, Loader, LoaderSettings, Purpose};
 use crate::storage::values::LoadSettings;
 use crate::scripting::functions::RestorePolicy;
@@ -29,7 +29,7 @@ pub struct Loading {
 
 /// What INFO shows while the data set is being loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LoadingFigures {
+pub struct LoadingStats {
     /// In seconds since the epoch.
     pub started_seconds: i64,
     pub total_bytes: u64,
@@ -48,7 +48,7 @@ pub enum LoadingStep {
     Done,
 }
 
-impl Instance {
+impl ServerState {
     pub(crate) fn loader_settings(
         &self,
         duplicates: Duplicates,
@@ -59,8 +59,8 @@ impl Instance {
         LoaderSettings {
             values,
             scrutiny: match self.config.sanitize_dump_payload {
-                DumpSanitizing::Yes => Scrutiny::Full,
-                DumpSanitizing::No | DumpSanitizing::Clients => Scrutiny::Structure,
+                DumpSanitizing::Yes => SanitizeLevel::Full,
+                DumpSanitizing::No | DumpSanitizing::Clients => SanitizeLevel::Structure,
             },
             checks_sum: self.config.rdbchecksum && !self.serialization.skips_checksum,
             expires_before_ms: Some(self.now_ms()),
@@ -141,7 +141,7 @@ impl Instance {
                 "Loading: {} of {} bytes, {} keys so far",
                 loading.loader.offset(),
                 loading.reader.length(),
-                loading.loader.figures.keys
+                loading.loader.stats.keys
             );
         }
         Ok(LoadingStep::More)
@@ -167,7 +167,7 @@ impl Instance {
         loader: &Loader,
         duplicates: Duplicates,
     ) -> Result<(), String> {
-        let (figures, notes) = (loader.figures, &loader.notes);
+        let (stats, notes) = (loader.stats, &loader.notes);
         if let Some(version) = &notes.server_version {
             log::info!("Loading RDB produced by version {version}");
         }
@@ -185,18 +185,18 @@ impl Instance {
             log::warn!("Skipped the data of a module that is not there (number {module:#x})");
         }
         self.load_libraries(&notes.functions, duplicates)?;
-        let skipped = match figures.empty {
+        let skipped = match stats.empty {
             0 => String::new(),
             empty => format!(", empty keys skipped: {empty}"),
         };
         log::info!(
             "Done loading RDB, keys loaded: {}, keys expired: {}{skipped}.",
-            figures.keys,
-            figures.expired
+            stats.keys,
+            stats.expired
         );
-        self.saving.figures.keys_loaded = figures.keys;
-        self.saving.figures.keys_expired = figures.expired;
-        self.stats.sanitized_payloads += figures.sanitized;
+        self.saving.stats.keys_loaded = stats.keys;
+        self.saving.stats.keys_expired = stats.expired;
+        self.stats.sanitized_payloads += stats.sanitized;
         Ok(())
     }
 
@@ -217,7 +217,7 @@ impl Instance {
             self.keyspace.flush(database);
         }
         self.scripting.flush_functions();
-        self.saving.figures.saved_changes = self.keyspace.changes.total() - unsaved;
+        self.saving.stats.saved_changes = self.keyspace.changes.total() - unsaved;
     }
 
     /// Loads the data set anew from its file, in place of what is there; if that fails it is as it was. O(bytes).
@@ -226,7 +226,7 @@ impl Instance {
     ///
     /// The text for the log.
     pub fn reload(&mut self, duplicates: Duplicates) -> Result<(), String> {
-        let before = self.keyspace.branch();
+        let before = self.keyspace.fork();
         let libraries = self.scripting.functions.iter();
         let codes: Vec<Vec<u8>> = libraries
             .map(|(_, library)| library.code.to_vec())
@@ -279,8 +279,8 @@ impl Instance {
 
 impl Loading {
     /// How far it has come.
-    pub fn figures(&self, now_ms: i64) -> LoadingFigures {
-        LoadingFigures {
+    pub fn stats(&self, now_ms: i64) -> LoadingStats {
+        LoadingStats {
             started_seconds: self.started_ms / 1000,
             total_bytes: self.reader.length(),
             loaded_bytes: self.loader.offset(),

@@ -1,6 +1,6 @@
 //! Saving the data set to its file: at once, in the background, and by itself when enough has changed.
 //!
-//! [`Saving`] is what the server knows of it; the methods are `Instance`'s: `foreground` saves while everybody waits, `background`
+//! [`Saving`] is what the server knows of it; the methods are `ServerState`'s: `foreground` saves while everybody waits, `background`
 //! does it in slices between polls, `points` decides when it is time. `loading` is the way back. Nothing forks: a background save
 //! writes a pinned version of the keyspace. Never waits for the disk but in the foreground.
 
@@ -11,7 +11,7 @@ pub mod foreground;
 pub mod loading;
 
 pub use background::{BackgroundProgress, BackgroundStart};
-pub use loading::{Loading, LoadingFigures, LoadingStep};
+pub use loading::{Loading, LoadingStats, LoadingStep};
 
 use std::path::{Path, PathBuf};
 
@@ -20,7 +20,7 @@ use bytes::Bytes;
 use crate::REDIS_VERSION;
 use crate::config::{Named, system_reason};
 use crate::storage::file::new_file::{StepFailed, WriteStep};
-use crate::engine::state::Instance;
+use crate::engine::state::ServerState;
 use crate::storage::snapshot::{AccessNote, Origin, Snapshot, SnapshotSettings};
 
 use background::Background;
@@ -34,7 +34,7 @@ pub const SAVE_FAILED: &str = "MISCONF Redis is configured to save RDB snapshots
 /// What the server knows of its saving.
 #[derive(Default)]
 pub struct Saving {
-    pub figures: SavingFigures,
+    pub stats: SaveStats,
     background: Option<Background>,
     /// Snapshots that were given up; they are let go of in slices.
     abandoned: Vec<Snapshot>,
@@ -48,7 +48,7 @@ pub struct Saving {
 
 /// What INFO shows of saving and loading.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct SavingFigures {
+pub struct SaveStats {
     /// Changes that had been made when the data set was last saved.
     pub saved_changes: u64,
     /// When it was last saved, in seconds since the epoch; at first when the server was started.
@@ -79,11 +79,11 @@ impl Saving {
     }
 }
 
-impl Instance {
+impl ServerState {
     /// Changes since the data set was last saved.
     pub fn unsaved_changes(&self) -> u64 {
         let total = self.keyspace.changes.total();
-        total.saturating_sub(self.saving.figures.saved_changes)
+        total.saturating_sub(self.saving.stats.saved_changes)
     }
 
     /// How a snapshot of the present is to be written.
@@ -148,22 +148,22 @@ impl Instance {
     fn note_saved(&mut self, changes: u64) {
         log::info!("DB saved on disk");
         let now_seconds = self.now_ms() / 1000;
-        let figures = &mut self.saving.figures;
-        figures.saved_changes = changes;
-        figures.last_save_seconds = now_seconds;
+        let stats = &mut self.saving.stats;
+        stats.saved_changes = changes;
+        stats.last_save_seconds = now_seconds;
         self.set_save_failed(false);
     }
 
     /// Notes how the last save ended, which decides whether writes are taken.
     fn set_save_failed(&mut self, failed: bool) {
-        self.saving.figures.last_failed = failed;
+        self.saving.stats.last_failed = failed;
         self.update_restrictions();
     }
 
     /// Whether writes are refused because saving fails.
     pub fn refuses_writes_for_failed_save(&self) -> bool {
         let config = &self.config;
-        self.saving.figures.last_failed
+        self.saving.stats.last_failed
             && config.stop_writes_on_bgsave_error
             && !config.save.is_empty()
     }

@@ -1,11 +1,11 @@
 //! When the data set is saved by itself: `save` points.
 
-use crate::engine::state::Instance;
+use crate::engine::state::ServerState;
 
 /// After a save that failed the next one is tried so many seconds later at the earliest.
 const RETRY_SECONDS: i64 = 5;
 
-impl Instance {
+impl ServerState {
     /// Begins a background save if it is time for one; the cron asks several times a second.
     pub fn save_if_due(&mut self) {
         let is_busy = self.saving.is_active() || self.is_loading() || self.aof.is_rewriting();
@@ -13,9 +13,9 @@ impl Instance {
         if is_busy || self.nesting > 0 {
             return;
         }
-        let figures = self.saving.figures;
+        let stats = self.saving.stats;
         let now_seconds = self.now_ms() / 1000;
-        if figures.last_failed && now_seconds - figures.last_try_seconds <= RETRY_SECONDS {
+        if stats.last_failed && now_seconds - stats.last_try_seconds <= RETRY_SECONDS {
             return;
         }
         if std::mem::take(&mut self.saving.is_scheduled) {
@@ -24,7 +24,7 @@ impl Instance {
         }
         let (changes, since) = (
             self.unsaved_changes(),
-            now_seconds - figures.last_save_seconds,
+            now_seconds - stats.last_save_seconds,
         );
         let reached = self.config.save.iter().find(|point| {
             changes >= point.changes && since > i64::try_from(point.seconds).unwrap_or(i64::MAX)

@@ -3,14 +3,14 @@
 use crate::engine::enforcement;
 use smallvec::SmallVec;
 
-use crate::acl::{self, Denial, Scene};
+use crate::acl::{self, AclError, Scene};
 use crate::engine::call;
 use crate::command::spec::{Flag, FlagSet};
 use crate::resp::Args;
 use crate::command::error::CommandError;
 use crate::command::registry::CommandId;
 use crate::engine::context::Context;
-use crate::engine::state::Instance;
+use crate::engine::state::ServerState;
 use crate::resp::Reply;
 use crate::resp::reply::Protocol;
 use crate::drive::save::SAVE_FAILED;
@@ -20,7 +20,7 @@ use super::debugger::Console;
 use crate::scripting::failure;
 use crate::scripting::into_lua;
 use crate::scripting::into_lua::Pushed;
-use crate::scripting::lua::{Halt, Host, Kind, Moment, Outcome, Raise, Stack};
+use crate::scripting::lua::{HookAction, Host, Kind, Moment, Outcome, Raise, Stack};
 use crate::scripting::numbers;
 use crate::scripting::numbers::Random48;
 use super::run::Run;
@@ -32,7 +32,7 @@ const CHANGES: FlagSet = FlagSet::of(&[Flag::Write, Flag::MayReplicate]);
 
 /// What a running script works with.
 pub struct Bridge<'a> {
-    pub instance: &'a mut Instance,
+    pub state: &'a mut ServerState,
     /// The session in whose name the script's commands run.
     pub session: &'a mut Session,
     /// What they reply.
@@ -52,11 +52,11 @@ impl Host for Bridge<'_> {
         self.serve_any(service, stack)
     }
 
-    fn follow(&mut self, stack: &mut Stack, moment: Moment) -> Result<Halt, Raise> {
+    fn follow(&mut self, stack: &mut Stack, moment: Moment) -> Result<HookAction, Raise> {
         let is_overdue = moment == Moment::Passed && self.is_overdue();
         match &mut self.console {
             Some(console) => console.follow(stack, moment, is_overdue),
-            None => Ok(Halt::No),
+            None => Ok(HookAction::No),
         }
     }
 }
@@ -138,11 +138,11 @@ impl Bridge<'_> {
     fn is_overdue(&self) -> bool {
         /// In ms, where scripts may run as long as they like.
         const UNLIMITED_MS: u64 = 5000;
-        let limit_ms = match self.instance.config.busy_reply_threshold {
+        let limit_ms = match self.state.config.busy_reply_threshold {
             0 => UNLIMITED_MS,
             limit_ms => limit_ms,
         };
-        let clock = &self.instance.clock;
+        let clock = &self.state.clock;
         let elapsed = clock.ticks().saturating_sub(self.run.started);
         clock.ticks_as_nanos(elapsed) / 1_000_000 >= limit_ms
     }
@@ -221,22 +221,22 @@ impl Bridge<'_> {
     /// Runs a command, or says why not; what it replies is in `reply`.
     #[inline]
     fn execute(&mut self, args: Args<'_>) -> Result<(), String> {
-        let resolved = self.instance.commands.resolve(args.at(0), args.get(1));
+        let resolved = self.state.commands.resolve(args.at(0), args.get(1));
         let found = resolved.map(|command| command.id);
         let command = match self.admit(found, args) {
             Ok(command) => command,
             Err(text) => {
-                self.instance.error_stats.record(&text);
+                self.state.error_stats.record(&text);
                 if let Some(command) = found {
-                    self.instance.command_stats.record_rejected(command);
+                    self.state.command_stats.record_rejected(command);
                 }
                 return Err(text);
             }
         };
-        self.instance.keyspace.forget_hash();
+        self.state.keyspace.forget_hash();
         call::call(
             &mut Context {
-                instance: self.instance,
+                state: self.state,
                 session: self.session,
                 reply: self.reply,
                 command,
@@ -244,7 +244,7 @@ impl Bridge<'_> {
             args,
         );
         // Whatever the command took to do: time stands still.
-        self.instance.keyspace.now_ms = self.run.now_ms;
+        self.state.keyspace.now_ms = self.run.now_ms;
         Ok(())
     }
 
@@ -255,14 +255,14 @@ impl Bridge<'_> {
         let Some(id) = found else {
             return error("Unknown Redis command called from script");
         };
-        let command = self.instance.commands.get(id);
+        let command = self.state.commands.get(id);
         if !command.subcommands.is_empty() && args.len() >= 2 {
             return error("Unknown Redis command called from script");
         }
         if !command.accepts(args.len()) {
             return error("Wrong number of args calling Redis command from script");
         }
-        if command.flags.has(Flag::NoScript) && !self.instance.scripting.allows_all {
+        if command.flags.has(Flag::NoScript) && !self.state.scripting.allows_all {
             return error("This Redis command is not allowed from script");
         }
         if let Err(denial) = acl::check(&self.session.user, command, args) {
@@ -275,12 +275,12 @@ impl Bridge<'_> {
         }
         // Who has written already is not stopped halfway.
         let may_fill = self.run.allows_oom || self.run.has_written;
-        if !may_fill && command.flags.has(Flag::DenyOom) && self.instance.memory.is_full() {
+        if !may_fill && command.flags.has(Flag::DenyOom) && self.state.memory.is_full() {
             return Err(CommandError::OUT_OF_MEMORY.text().to_string());
         }
         if command.flags.has(Flag::Write) {
             // What has been begun is brought to its end.
-            if !self.run.has_written && self.instance.refuses_writes_for_failed_save() {
+            if !self.run.has_written && self.state.refuses_writes_for_failed_save() {
                 return Err(SAVE_FAILED.to_string());
             }
             self.run.has_written = true;
@@ -289,9 +289,9 @@ impl Bridge<'_> {
     }
 
     #[cold]
-    fn note_denial(&mut self, command: CommandId, args: Args<'_>, denial: Denial) {
+    fn note_denial(&mut self, command: CommandId, args: Args<'_>, denial: AclError) {
         let mut context = Context {
-            instance: self.instance,
+            state: self.state,
             session: self.session,
             reply: self.reply,
             command,
@@ -334,7 +334,7 @@ impl Bridge<'_> {
     fn check_acl(&mut self, stack: &mut Stack) -> Outcome {
         let allowed = with_arguments(stack, |arguments| {
             let (name, second) = (arguments[0], arguments.get(1).copied());
-            let command = self.instance.commands.resolve_strictly(name, second)?;
+            let command = self.state.commands.resolve_strictly(name, second)?;
             let args = Args::from_slices(arguments);
             Some(acl::check(&self.session.user, command, args).is_ok())
         });

@@ -8,7 +8,7 @@
 //! kill        SCRIPT KILL, FUNCTION KILL: it ends with an error at its next instruction
 //! ```
 //!
-//! What all its commands change is one unit: `Instance::nesting` stays raised from the first to the last, so nobody hears of
+//! What all its commands change is one unit: `ServerState::nesting` stays raised from the first to the last, so nobody hears of
 //! changes before the script is over.
 
 use crate::engine::enforcement;
@@ -25,7 +25,7 @@ use crate::command::registry::CommandId;
 use crate::engine::context::Context;
 use crate::commands::transactions;
 use crate::engine::effects;
-use crate::engine::state::Instance;
+use crate::engine::state::ServerState;
 use crate::net::address::Address;
 use crate::resp::reply::{Mark, Protocol};
 use crate::resp::{OwnedArgs, Reply};
@@ -129,10 +129,10 @@ pub(crate) fn admit(program: &Program<'_>) -> CommandResult {
 
 /// Tells monitors of the caller's command: of the script's own they are told after it.
 pub(crate) fn feed_monitors(context: &mut Context<'_>, args: Args<'_>) {
-    if context.instance.clients.has_monitors() {
+    if context.state.clients.has_monitors() {
         let flags = FlagSet::default();
         monitor::feed(
-            context.instance,
+            context.state,
             context.session,
             context.reply,
             args,
@@ -163,9 +163,9 @@ pub(crate) fn make_ready(
             2
         }
     };
-    let run = begin(context.instance, program);
+    let run = begin(context.state, program);
     let session = session_for(context);
-    let mut reply = std::mem::take(&mut context.instance.scripting.reply);
+    let mut reply = std::mem::take(&mut context.state.scripting.reply);
     reply.set_protocol(Protocol::Resp2);
     let suspended = Suspended {
         engine,
@@ -192,32 +192,32 @@ pub fn start(
     engine: Box<Engine>,
 ) -> CommandResult {
     if let Err(error) = admit(program) {
-        context.instance.scripting.put_engine(program.kind, engine);
+        context.state.scripting.put_engine(program.kind, engine);
         return Err(error);
     }
     feed_monitors(context, args);
-    let lap_started = context.instance.lap_start();
+    let lap_started = context.state.lap_start();
     let (mut suspended, count) = make_ready(context, args, program, engine);
-    context.instance.nesting += 1;
-    set_deadline(context.instance, &mut suspended);
-    let progress = advance(context.instance, &mut suspended, Order::Call(count));
-    context.instance.set_lap_start(lap_started);
-    enforcement::sign_log(context.instance, Some(context.session));
+    context.state.nesting += 1;
+    set_deadline(context.state, &mut suspended);
+    let progress = advance(context.state, &mut suspended, Order::Call(count));
+    context.state.set_lap_start(lap_started);
+    enforcement::sign_log(context.state, Some(context.session));
     if progress == Progress::Paused {
-        warn_of(context.instance, &suspended.run);
+        warn_of(context.state, &suspended.run);
         suspended.request = args.to_owned();
-        suspended.ticks = context.instance.lap_ticks();
+        suspended.ticks = context.state.lap_ticks();
         context.session.blocked = Some(Blocked::Script);
-        context.instance.scripting.suspended = Some(Box::new(suspended));
+        context.state.scripting.suspended = Some(Box::new(suspended));
         return Ok(());
     }
-    let result = finish(context.instance, &mut suspended, progress, context.reply);
-    context.instance.nesting -= 1;
-    put_away(&mut context.instance.scripting, suspended);
+    let result = finish(context.state, &mut suspended, progress, context.reply);
+    context.state.nesting -= 1;
+    put_away(&mut context.state.scripting, suspended);
     result
 }
 
-fn begin(instance: &Instance, program: &Program<'_>) -> Run {
+fn begin(state: &ServerState, program: &Program<'_>) -> Run {
     Run {
         kind: program.kind,
         name: program.name.to_string(),
@@ -228,16 +228,16 @@ fn begin(instance: &Instance, program: &Program<'_>) -> Run {
         allow_oom: program.flags.allow_oom,
         replication: Replication::ALL,
         protocol: Protocol::Resp2,
-        random: instance.scripting.random,
-        now_ms: instance.now_ms(),
-        started: instance.clock.ticks(),
+        random: state.scripting.random,
+        now_ms: state.now_ms(),
+        started: state.clock.ticks(),
     }
 }
 
 /// Logs that a script takes long.
-fn warn_of(instance: &Instance, run: &Run) {
-    let elapsed = instance.clock.ticks().saturating_sub(run.started);
-    let elapsed_ms = instance.clock.ticks_as_nanos(elapsed) / 1_000_000;
+fn warn_of(state: &ServerState, run: &Run) {
+    let elapsed = state.clock.ticks().saturating_sub(run.started);
+    let elapsed_ms = state.clock.ticks_as_nanos(elapsed) / 1_000_000;
     let command = match run.kind {
         Kind::Script => "SCRIPT KILL",
         Kind::Function => "FUNCTION KILL",
@@ -253,7 +253,7 @@ fn warn_of(instance: &Instance, run: &Run) {
 fn session_for(context: &mut Context<'_>) -> Box<Session> {
     let caller = &*context.session;
     let mut session = context
-        .instance
+        .state
         .scripting
         .session
         .take()
@@ -299,39 +299,39 @@ impl Suspended {
 }
 
 /// Sets how long the script may run before it is suspended.
-fn set_deadline(instance: &Instance, suspended: &mut Suspended) {
-    let threshold_ms = instance.config.busy_reply_threshold;
+fn set_deadline(state: &ServerState, suspended: &mut Suspended) {
+    let threshold_ms = state.config.busy_reply_threshold;
     suspended
         .engine
         .lua
-        .set_interruption(instance.scripting.interruption(Interruption::Alarmed));
+        .set_interruption(state.scripting.interruption(Interruption::Alarmed));
     if threshold_ms == 0 {
         return suspended.engine.lua.set_deadline(u64::MAX, u64::MAX);
     }
-    let threshold = instance
+    let threshold = state
         .clock
         .nanos_as_ticks(threshold_ms.saturating_mul(1_000_000));
     let deadline = suspended.run.started.saturating_add(threshold);
-    let patience = instance.scripting.patience;
-    suspended.engine.lua.set_deadline(deadline, patience);
+    let step_budget = state.scripting.step_budget;
+    suspended.engine.lua.set_deadline(deadline, step_budget);
 }
 
 /// Lets the script run until it ends or its time is up.
 pub(crate) fn advance(
-    instance: &mut Instance,
+    state: &mut ServerState,
     suspended: &mut Suspended,
     order: Order,
 ) -> Progress {
-    let now_ms = std::mem::replace(&mut instance.keyspace.now_ms, suspended.run.now_ms);
+    let now_ms = std::mem::replace(&mut state.keyspace.now_ms, suspended.run.now_ms);
     let mut bridge = Bridge {
-        instance,
+        state,
         session: &mut suspended.session,
         reply: &mut suspended.reply,
         run: &mut suspended.run,
         console: suspended.console.as_deref_mut(),
     };
     let progress = suspended.engine.lua.run(&mut bridge, order);
-    instance.keyspace.now_ms = now_ms;
+    state.keyspace.now_ms = now_ms;
     progress
 }
 
@@ -339,7 +339,7 @@ pub(crate) fn advance(
 ///
 /// Errors: what the script ended with, or `WITHIN_REPLY` if there are errors in what it gave.
 pub(crate) fn finish(
-    instance: &mut Instance,
+    state: &mut ServerState,
     suspended: &mut Suspended,
     progress: Progress,
     reply: &mut Reply,
@@ -348,7 +348,7 @@ pub(crate) fn finish(
     let result = if progress == Progress::Returned {
         let errors = into_reply::write(stack, reply, suspended.run.protocol);
         for error in &errors.uncounted {
-            instance.error_stats.record(error);
+            state.error_stats.record(error);
         }
         if errors.has_any {
             Err(CommandError::WITHIN_REPLY)
@@ -359,7 +359,7 @@ pub(crate) fn finish(
         Err(failure::uncaught(stack, &suspended.run.name))
     };
     stack.truncate(0);
-    if suspended.engine.lua.used_bytes() > instance.scripting.memory_max_bytes / 2 {
+    if suspended.engine.lua.used_bytes() > state.scripting.memory_max_bytes / 2 {
         suspended.engine.lua.collect();
         // What such a script has used is used by nobody soon.
         allocator::release_reserves();
@@ -368,39 +368,39 @@ pub(crate) fn finish(
 }
 
 /// Lets the suspended script run for a while; tells whether it is suspended still.
-pub fn resume(instance: &mut Instance) -> bool {
-    let Some(mut suspended) = instance.scripting.suspended.take() else {
+pub fn resume(state: &mut ServerState) -> bool {
+    let Some(mut suspended) = state.scripting.suspended.take() else {
         return false;
     };
-    let started = instance.clock.ticks();
-    let slice = instance.clock.nanos_as_ticks(SLICE_NS);
-    let patience = instance.scripting.patience;
+    let started = state.clock.ticks();
+    let slice = state.clock.nanos_as_ticks(SLICE_NS);
+    let step_budget = state.scripting.step_budget;
     // A slice is shorter than the time between two signals, so that instructions are counted too.
-    let interruption = instance.scripting.interruption(Interruption::Both);
+    let interruption = state.scripting.interruption(Interruption::Both);
     suspended.engine.lua.set_interruption(interruption);
-    suspended.engine.lua.set_deadline(started + slice, patience);
-    let progress = advance(instance, &mut suspended, Order::Continue);
-    suspended.ticks += instance.clock.ticks().saturating_sub(started);
+    suspended.engine.lua.set_deadline(started + slice, step_budget);
+    let progress = advance(state, &mut suspended, Order::Continue);
+    suspended.ticks += state.clock.ticks().saturating_sub(started);
     if progress == Progress::Paused {
-        instance.scripting.suspended = Some(suspended);
+        state.scripting.suspended = Some(suspended);
         return true;
     }
-    conclude(instance, *suspended, progress);
-    instance.scripting.suspended.is_some()
+    conclude(state, *suspended, progress);
+    state.scripting.suspended.is_some()
 }
 
 /// Replies to the one who waited for the script, and tells those who must hear of what it changed.
-fn conclude(instance: &mut Instance, mut suspended: Suspended, progress: Progress) {
+fn conclude(state: &mut ServerState, mut suspended: Suspended, progress: Progress) {
     let token = suspended.caller;
-    let caller = instance.clients.lend(token);
+    let caller = state.clients.checkout(token);
     match suspended.rest.take() {
-        Some(rest) => conclude_within(instance, suspended, progress, caller, rest),
+        Some(rest) => conclude_within(state, suspended, progress, caller, rest),
         None => {
             if let Some(mut session) = caller {
                 let mut reply = std::mem::take(&mut session.reply);
                 let mark = reply.mark();
                 reply_to(
-                    instance,
+                    state,
                     &mut suspended,
                     progress,
                     &mut session,
@@ -408,26 +408,26 @@ fn conclude(instance: &mut Instance, mut suspended: Suspended, progress: Progres
                     Some(mark),
                 );
                 session.reply = reply;
-                give_back(instance, session);
+                give_back(state, session);
             } else {
                 // Nobody is there any more to be told what came of it.
-                let _ = finish(instance, &mut suspended, progress, &mut Reply::default());
+                let _ = finish(state, &mut suspended, progress, &mut Reply::default());
             }
-            instance.nesting -= 1;
-            put_away(&mut instance.scripting, suspended);
+            state.nesting -= 1;
+            put_away(&mut state.scripting, suspended);
         }
     }
-    if instance.nesting == 0 {
-        propagation::end_late_unit(instance, token);
+    if state.nesting == 0 {
+        propagation::end_late_unit(state, token);
     }
-    if instance.nesting == 0 && instance.has_effects() {
-        effects::changes(instance);
+    if state.nesting == 0 && state.has_effects() {
+        effects::changes(state);
     }
 }
 
 /// The same for a script within a transaction, the rest of which is then run, whether or not somebody waits for it.
 fn conclude_within(
-    instance: &mut Instance,
+    state: &mut ServerState,
     mut suspended: Suspended,
     progress: Progress,
     caller: Option<Box<Session>>,
@@ -448,7 +448,7 @@ fn conclude_within(
     rest.ticks += suspended.ticks;
     let mut replies = std::mem::take(&mut rest.replies);
     reply_to(
-        instance,
+        state,
         &mut suspended,
         progress,
         &mut session,
@@ -456,28 +456,28 @@ fn conclude_within(
         None,
     );
     rest.replies = replies;
-    instance.nesting -= 1;
-    put_away(&mut instance.scripting, suspended);
-    if let Some(rest) = transactions::go_on(instance, &mut session, rest) {
-        instance.scripting.keep_rest(rest);
+    state.nesting -= 1;
+    put_away(&mut state.scripting, suspended);
+    if let Some(rest) = transactions::go_on(state, &mut session, rest) {
+        state.scripting.keep_rest(rest);
         if is_there {
-            instance.clients.restore(session);
+            state.clients.checkin(session);
         }
     } else if is_there {
-        give_back(instance, session);
+        give_back(state, session);
     }
 }
 
 /// Writes the reply of a script that was suspended, and counts it.
 fn reply_to(
-    instance: &mut Instance,
+    state: &mut ServerState,
     suspended: &mut Suspended,
     progress: Progress,
     session: &mut Session,
     reply: &mut Reply,
     mark: Option<Mark>,
 ) {
-    let result = finish(instance, suspended, progress, reply);
+    let result = finish(state, suspended, progress, reply);
     session.blocked = None;
     let done = call::Done {
         command: suspended.command,
@@ -486,21 +486,21 @@ fn reply_to(
         mark,
         result,
     };
-    call::conclude_suspended(instance, session, reply, done);
+    call::conclude_suspended(state, session, reply, done);
 }
 
 /// Lets a client go on that has its reply.
-fn give_back(instance: &mut Instance, mut session: Box<Session>) {
-    instance.clients.queue_flush(&mut session);
-    instance.clients.queue_resume(session.token);
-    instance.clients.restore(session);
+fn give_back(state: &mut ServerState, mut session: Box<Session>) {
+    state.clients.queue_flush(&mut session);
+    state.clients.queue_resume(session.token);
+    state.clients.checkin(session);
 }
 
 /// Has the suspended script end.
 ///
 /// Errors: there is none, it is of the other kind, or it has written.
-pub fn kill(instance: &mut Instance, kind: Kind) -> CommandResult {
-    let Some(suspended) = &mut instance.scripting.suspended else {
+pub fn kill(state: &mut ServerState, kind: Kind) -> CommandResult {
+    let Some(suspended) = &mut state.scripting.suspended else {
         return Err(CommandError::fixed(
             "NOTBUSY No scripts in execution right now.",
         ));

@@ -20,7 +20,7 @@ use std::collections::{BTreeMap, VecDeque};
 use smallvec::SmallVec;
 
 use crate::command::registry::CommandId;
-use crate::keyspace::{Changes, InterestId};
+use crate::keyspace::{Changes, ObservedKeyId};
 use crate::resp::OwnedArgs;
 use crate::engine::session::{Session, Token};
 use queue::Queues;
@@ -61,7 +61,7 @@ impl BlockKind {
 }
 
 /// A client's unfinished request, and where it waits.
-pub struct Waiting {
+pub struct BlockedState {
     /// Empty while it runs.
     pub request: OwnedArgs,
     pub command: CommandId,
@@ -77,10 +77,10 @@ pub struct Waiting {
     places: SmallVec<[u32; 1]>,
 }
 
-impl Waiting {
+impl BlockedState {
     /// Memory that it takes, in bytes.
     pub fn memory(&self) -> usize {
-        size_of::<Waiting>() + self.request.memory() + self.places.len() * size_of::<u32>()
+        size_of::<BlockedState>() + self.request.memory() + self.places.len() * size_of::<u32>()
     }
 
     /// Adds a run of the request that took so many ticks; gives those of all runs, and whether this one was the first.
@@ -91,7 +91,7 @@ impl Waiting {
 }
 
 /// What a client waits for, in the order in which it names them, and how long.
-pub struct Wish<K> {
+pub struct BlockRequest<K> {
     pub database: usize,
     pub keys: K,
     pub kind: BlockKind,
@@ -106,7 +106,7 @@ pub struct Wish<K> {
 pub struct Blocking {
     pub(crate) queues: Queues,
     /// Keys to be served, in the order in which they became ready.
-    pub(crate) ready: VecDeque<InterestId>,
+    pub(crate) ready: VecDeque<ObservedKeyId>,
     /// By deadline and the client's number.
     pub(crate) deadlines: BTreeMap<(i64, u64), Token>,
     /// Likewise, those whose requests run again at a time.
@@ -123,7 +123,7 @@ impl Blocking {
         &mut self,
         changes: &mut Changes,
         session: &mut Session,
-        wish: Wish<impl IntoIterator<Item = &'k [u8]>>,
+        wish: BlockRequest<impl IntoIterator<Item = &'k [u8]>>,
     ) {
         let mut places = SmallVec::new();
         for key in wish.keys {
@@ -139,7 +139,7 @@ impl Blocking {
             self.deadlines
                 .insert((deadline_ms, session.id), session.token);
         }
-        session.waiting = Some(Box::new(Waiting {
+        session.waiting = Some(Box::new(BlockedState {
             request: wish.request,
             command: wish.command,
             deadline_ms: wish.deadline_ms,
@@ -178,7 +178,7 @@ impl Blocking {
     }
 
     /// Takes a client out of all its queues; gives what it waited with. O(its keys).
-    pub fn remove(&mut self, changes: &mut Changes, session: &mut Session) -> Option<Box<Waiting>> {
+    pub fn remove(&mut self, changes: &mut Changes, session: &mut Session) -> Option<Box<BlockedState>> {
         let waiting = session.waiting.take()?;
         for place in &waiting.places {
             changes.release_interest(self.queues.remove(*place));
@@ -193,7 +193,7 @@ impl Blocking {
     }
 
     /// A wanted key has changed: those who wait for it may be served.
-    pub fn signal(&mut self, key: InterestId) {
+    pub fn signal(&mut self, key: ObservedKeyId) {
         if self.queues.signal(key) {
             self.ready.push_back(key);
         }
@@ -201,7 +201,7 @@ impl Blocking {
 
     /// The same for every key that somebody waits for. O(those).
     pub(crate) fn signal_all(&mut self) {
-        let keys: Vec<InterestId> = self.queues.waited_for().map(|(key, _)| key).collect();
+        let keys: Vec<ObservedKeyId> = self.queues.waited_for().map(|(key, _)| key).collect();
         keys.into_iter().for_each(|key| self.signal(key));
     }
 
@@ -212,12 +212,12 @@ impl Blocking {
     }
 
     /// The next key to be served; `served` says that it has been.
-    pub fn next_ready(&mut self) -> Option<InterestId> {
+    pub fn next_ready(&mut self) -> Option<ObservedKeyId> {
         self.ready.pop_front()
     }
 
     /// A key has been served, and its changes up to now are known.
-    pub fn served(&mut self, key: InterestId) {
+    pub fn served(&mut self, key: ObservedKeyId) {
         self.queues.forget_signal(key);
     }
 

@@ -2,7 +2,7 @@
 
 use slab::Slab;
 
-use crate::keyspace::InterestId;
+use crate::keyspace::ObservedKeyId;
 use crate::engine::session::Token;
 
 use super::BlockKind;
@@ -12,7 +12,7 @@ const NONE: u32 = u32::MAX;
 
 /// One client's place before one key.
 struct Place {
-    key: InterestId,
+    key: ObservedKeyId,
     client: Token,
     kind: BlockKind,
     previous: u32,
@@ -50,7 +50,7 @@ pub(crate) struct Queues {
 
 impl Queues {
     /// Adds a client at the end of a queue; gives its place. O(1).
-    pub fn append(&mut self, key: InterestId, client: Token, kind: BlockKind) -> u32 {
+    pub fn append(&mut self, key: ObservedKeyId, client: Token, kind: BlockKind) -> u32 {
         if self.queues.len() <= key.index() {
             self.queues.resize(key.index() + 1, EMPTY);
         }
@@ -72,7 +72,7 @@ impl Queues {
     }
 
     /// Takes a place out of its queue; tells which one that is. O(1).
-    pub fn remove(&mut self, place: u32) -> InterestId {
+    pub fn remove(&mut self, place: u32) -> ObservedKeyId {
         let Place {
             key,
             kind,
@@ -100,13 +100,13 @@ impl Queues {
     }
 
     /// Who came last to a key.
-    pub fn last(&self, key: InterestId) -> Option<Token> {
+    pub fn last(&self, key: ObservedKeyId) -> Option<Token> {
         let queue = self.queues.get(key.index())?;
         Some(self.places.get(queue.last as usize)?.client)
     }
 
     /// Notes that a key is to be served; tells whether that is news and somebody waits for it.
-    pub fn signal(&mut self, key: InterestId) -> bool {
+    pub fn signal(&mut self, key: ObservedKeyId) -> bool {
         match self.queues.get_mut(key.index()) {
             Some(queue) if queue.first != NONE => !std::mem::replace(&mut queue.is_signalled, true),
             _ => false,
@@ -114,18 +114,18 @@ impl Queues {
     }
 
     /// The key has been served.
-    pub fn forget_signal(&mut self, key: InterestId) {
+    pub fn forget_signal(&mut self, key: ObservedKeyId) {
         self.queues[key.index()].is_signalled = false;
     }
 
     /// Begins to serve a key, from the front.
-    pub fn begin(&mut self, key: InterestId) {
+    pub fn begin(&mut self, key: ObservedKeyId) {
         let queue = &mut self.queues[key.index()];
         queue.next_served = queue.first;
     }
 
     /// The next of those who wait for what a key of this type (`None`: no key) has. O(1) if nobody does, else O(those passed over).
-    pub fn next(&mut self, key: InterestId, type_name: Option<&str>) -> Option<Token> {
+    pub fn next(&mut self, key: ObservedKeyId, type_name: Option<&str>) -> Option<Token> {
         let queue = &mut self.queues[key.index()];
         let waits = |kind: &BlockKind| queue.counts[*kind as usize] > 0 && kind.takes(type_name);
         if !BlockKind::ALL.iter().any(waits) {
@@ -141,7 +141,7 @@ impl Queues {
     }
 
     /// Every key that somebody waits for, with the kinds for which somebody does. O(wanted keys).
-    pub fn waited_for(&self) -> impl Iterator<Item = (InterestId, &[u32; BlockKind::COUNT])> {
+    pub fn waited_for(&self) -> impl Iterator<Item = (ObservedKeyId, &[u32; BlockKind::COUNT])> {
         let queues = self.queues.iter().filter(|queue| queue.first != NONE);
         queues.map(|queue| (self.places[queue.first as usize].key, &queue.counts))
     }

@@ -58,7 +58,7 @@ thread_local! {
 }
 
 /// Bytes of all records so far that were replaced or removed while a version shared them.
-pub fn displaced_bytes() -> u64 {
+pub fn cow_bytes() -> u64 {
     DISPLACED_BYTES.get()
 }
 
@@ -302,7 +302,7 @@ impl Record {
 
     /// Says that the record leaves the live table: if a version still shares it, it is there for that one only.
     #[inline]
-    pub fn leave(&self) {
+    pub fn mark_snapshot_only(&self) {
         if self.header().references > 1 {
             self.note_displaced();
             self.set_held(true);
@@ -311,7 +311,7 @@ impl Record {
 
     /// Says that nothing holds the record back any more: it is live again, or about to be freed.
     #[inline]
-    pub fn enter(&self) {
+    pub fn mark_live(&self) {
         if self.flags() & FLAG_HELD != 0 {
             self.set_held(false);
         }
@@ -431,10 +431,10 @@ impl Record {
             let at = self.base().add(self.value_offset());
             if kind == Kind::Large {
                 let string = Box::from_raw(at.cast::<*mut Bytes>().read_unaligned());
-                lazy_free::dispose(*string);
+                lazy_free::free_lazily(*string);
             } else {
                 let object = Box::from_raw(at.cast::<*mut Object>().read_unaligned());
-                lazy_free::dispose_object(object);
+                lazy_free::free_object_lazily(object);
             }
         }
     }
@@ -497,7 +497,7 @@ impl Drop for Record {
             unsafe { (*self.header.as_ptr()).references = references };
             return;
         }
-        self.enter();
+        self.mark_live();
         let total = self.total_bytes();
         self.drop_payload();
         // SAFETY: the block was allocated with a size of the same class, and this was the last

@@ -9,7 +9,7 @@ use crate::collections::hash::HashSeed;
 use crate::config::{Config, system_reason};
 use crate::keyspace::Keyspace;
 use crate::storage::aof::{AppendedReader, Found, Manifest, Part};
-use crate::storage::rdb::Scrutiny;
+use crate::storage::rdb::SanitizeLevel;
 use crate::storage::snapshot::{begins_snapshot, Duplicates, LoadStep, Loader, LoaderSettings, Purpose};
 use crate::storage::values::LoadSettings;
 
@@ -245,7 +245,7 @@ impl<I: BufRead, O: Write> Tool<'_, I, O> {
         let mut keyspace = Keyspace::new(0, HashSeed::from_seed(0));
         let mut loader = Loader::new(LoaderSettings {
             values: LoadSettings::of(&Config::default()),
-            scrutiny: Scrutiny::Full,
+            scrutiny: SanitizeLevel::Full,
             checks_sum: true,
             expires_before_ms: None,
             duplicates: Duplicates::Refuse,

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use crate::collections::hash::HashSeed;
 use crate::config::{Config, system_reason};
 use crate::keyspace::Keyspace;
-use crate::storage::rdb::{FormatError, Scrutiny};
+use crate::storage::rdb::{FormatError, SanitizeLevel};
 use crate::storage::snapshot::{Duplicates, LoadStep, Loader, LoaderSettings, Purpose};
 use crate::storage::values::LoadSettings;
 
@@ -83,7 +83,7 @@ fn settings() -> LoaderSettings {
     let now_ms = clock::wall_clock().as_millis();
     LoaderSettings {
         values: LoadSettings::of(&Config::default()),
-        scrutiny: Scrutiny::Full,
+        scrutiny: SanitizeLevel::Full,
         checks_sum: true,
         expires_before_ms: i64::try_from(now_ms).ok(),
         duplicates: Duplicates::Refuse,
@@ -109,8 +109,8 @@ fn check(mut file: File, loader: &mut Loader) -> Result<(), Unsound> {
 }
 
 fn print_counts(loader: &Loader) {
-    let figures = loader.figures;
-    println!("[info] {} keys read", figures.keys + figures.expired);
-    println!("[info] {} expires", figures.volatile);
-    println!("[info] {} already expired", figures.expired);
+    let stats = loader.stats;
+    println!("[info] {} keys read", stats.keys + stats.expired);
+    println!("[info] {} expires", stats.volatile);
+    println!("[info] {} already expired", stats.expired);
 }

@@ -22,7 +22,7 @@ pub mod state;
 /// The name of the chunk whose functions stand between scripts and natives: no place in it is told of in messages.
 pub const INTERNAL: &str = "=sandbox";
 
-pub use control::{Halt, Host, Interruption, Moment, Order};
+pub use control::{HookAction, Host, Interruption, Moment, Order};
 pub use native::{Native, Outcome, Raise};
 pub use stack::{Kind, Reference, Stack};
 pub use state::{Lua, Progress};

@@ -97,9 +97,9 @@ impl Lua {
     }
 
     /// Until when (in ticks) a call may take, and how often the clock may be looked at meanwhile.
-    pub fn set_deadline(&mut self, deadline: u64, patience: u64) {
+    pub fn set_deadline(&mut self, deadline: u64, step_budget: u64) {
         self.control.deadline.set(deadline);
-        self.control.patience.set(patience);
+        self.control.step_budget.set(step_budget);
     }
 
     /// What interrupts the script from now on. Where there are no signals its instructions are counted.

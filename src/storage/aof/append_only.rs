@@ -27,11 +27,11 @@ use crate::base::logging::system_text;
 use crate::storage::aof::{Feeder, Manifest};
 
 use crate::storage::aof::log_file::LogFile;
-pub use crate::storage::aof::paths::{ListError, Places};
+pub use crate::storage::aof::paths::{ListError, AofPaths};
 pub use crate::drive::aof::load::Replay;
 use crate::drive::aof::rewrite::{Rewrite, Source};
-pub use crate::drive::aof::rewrite::{RewriteFigures, RewriteStart};
-use crate::engine::unflushed_keys::Unwritten;
+pub use crate::drive::aof::rewrite::{RewriteStats, RewriteStart};
+use crate::engine::unflushed_keys::UnflushedKeys;
 
 /// Time between two attempts to write after one that failed, in µs.
 const RETRY_PERIOD_US: u64 = 100_000;
@@ -72,7 +72,7 @@ pub(crate) struct Failure {
 /// What the settings say.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Settings {
-    pub(crate) places: Places,
+    pub(crate) places: AofPaths,
     pub(crate) policy: AppendFsync,
     pub(crate) has_times: bool,
 }
@@ -103,12 +103,12 @@ pub struct AppendOnly {
     pub(crate) awaited_sync_us: Option<u64>,
     pub(crate) failure: Option<Failure>,
     /// What cannot be written for that.
-    pub(crate) unwritten: Option<Unwritten>,
+    pub(crate) unflushed: Option<UnflushedKeys>,
     /// Why the last sync failed.
     pub(crate) sync_failure: Option<String>,
     pub(crate) wake: Wake,
     pub(crate) syncer: Option<Worker>,
-    pub(crate) chores: Option<Worker>,
+    pub(crate) worker: Option<Worker>,
     pub(crate) rewrite: Option<Rewrite>,
     /// What rewrites that are over held on to; it is let go of in slices.
     pub(crate) abandoned: Vec<Source>,
@@ -116,21 +116,21 @@ pub struct AppendOnly {
     pub is_scheduled: bool,
     /// Something was begun or given up that the job has not heard of.
     pub(crate) has_begun: bool,
-    pub rewrites: RewriteFigures,
+    pub rewrites: RewriteStats,
     /// Bytes of all parts but the one that is appended to.
     pub(crate) other_bytes: u64,
     /// Bytes of all parts after the last rewrite, or at the start.
     pub(crate) base_bytes: u64,
     /// Whether writes are refused, or no longer, unknown to the server.
     pub(crate) has_denial_changed: bool,
-    pub figures: Figures,
+    pub stats: AofStats,
     /// For tests: how long each write waits before it is done.
     pub write_delay_us: u64,
 }
 
 /// What is counted, for INFO.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Figures {
+pub struct AofStats {
     /// Syncs that were due while one was still going on.
     pub delayed_syncs: u64,
 }
@@ -147,7 +147,7 @@ impl AppendOnly {
     /// Takes the settings over.
     pub fn configure(&mut self, config: &Config) {
         self.settings = Settings {
-            places: Places {
+            places: AofPaths {
                 folder: PathBuf::from(&config.appenddirname),
                 file_name: config.appendfilename.clone(),
             },
@@ -192,9 +192,9 @@ impl AppendOnly {
 
     /// Offset of what a reply written now may depend on. What cannot be written at present is among it only if that was met in the
     /// present turn, or if the client has asked for what was changed.
-    pub fn barrier(&self, sees_unwritten: bool) -> u64 {
+    pub fn barrier(&self, sees_unflushed: bool) -> u64 {
         match &self.failure {
-            Some(failure) if !failure.is_fresh && !sees_unwritten => self.written,
+            Some(failure) if !failure.is_fresh && !sees_unflushed => self.written,
             _ => self.appended(),
         }
     }
@@ -285,7 +285,7 @@ impl AppendOnly {
             AppendFsync::No => {}
             AppendFsync::EverySec if now_us < self.sync_due_us => {}
             AppendFsync::EverySec if self.sync.is_some() => {
-                self.figures.delayed_syncs += 1;
+                self.stats.delayed_syncs += 1;
                 self.sync_due_us = now_us + SYNC_PERIOD_US;
             }
             AppendFsync::EverySec => {

@@ -12,7 +12,7 @@ const TEMPORARY_PREFIX: &str = "temp-";
 
 /// The folder and the names in it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Places {
+pub struct AofPaths {
     /// Relative to the working folder.
     pub folder: PathBuf,
     /// What all names begin with.
@@ -26,7 +26,7 @@ pub enum ListError {
     Format(ManifestError),
 }
 
-impl Places {
+impl AofPaths {
     /// The path of a part.
     pub fn part(&self, name: &str) -> PathBuf {
         self.folder.join(name)

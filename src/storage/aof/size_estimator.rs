@@ -7,7 +7,7 @@ const INTERVAL_BYTES: u64 = 1 << 20;
 
 /// Watches how the keys of a database grow in number.
 #[derive(Default)]
-pub(crate) struct Foresight {
+pub(crate) struct SizeEstimator {
     last: Option<Mark>,
 }
 
@@ -19,7 +19,7 @@ struct Mark {
     volatile: usize,
 }
 
-impl Foresight {
+impl SizeEstimator {
     /// So many bytes of the file are loaded: now and then tells the keyspace how many keys there will be if they go on coming as they
     /// did, so that its tables need not be rebuilt as they grow. O(1).
     pub fn update(&mut self, keyspace: &mut Keyspace, database: usize, bytes: u64, of: u64) {
@@ -40,14 +40,14 @@ impl Foresight {
         };
         let keys = expected(now.keys, last.keys);
         let volatile = expected(now.volatile, last.volatile);
-        keyspace.foresee(database, keys, volatile);
+        keyspace.presize(database, keys, volatile);
         self.last = Some(now);
     }
 
     /// The file is at its end: nothing is known of what comes.
     pub fn end(&mut self, keyspace: &mut Keyspace) {
         if let Some(last) = self.last.take() {
-            keyspace.foresee(last.database, 0, 0);
+            keyspace.presize(last.database, 0, 0);
         }
     }
 }
@@ -76,17 +76,17 @@ mod tests {
         const KEYS: usize = 4_000;
         let memory = |foresees: bool| {
             let mut keyspace = Keyspace::new(2, HashSeed::from_seed(1));
-            let mut foresight = Foresight::default();
+            let mut size_estimator = SizeEstimator::default();
             for number in 0..KEYS {
                 let key = format!("key:{number}");
                 keyspace.set(1, key.as_bytes(), NewValue::Integer(1), Expiry::Clear);
                 if foresees {
                     // A file of ten times as many keys.
                     let bytes = (number as u64 + 1) * INTERVAL_BYTES;
-                    foresight.update(&mut keyspace, 1, bytes, 10 * KEYS as u64 * INTERVAL_BYTES);
+                    size_estimator.update(&mut keyspace, 1, bytes, 10 * KEYS as u64 * INTERVAL_BYTES);
                 }
             }
-            foresight.end(&mut keyspace);
+            size_estimator.end(&mut keyspace);
             keyspace.database(1).records().memory_bytes()
         };
         assert!(memory(true) > 2 * memory(false));

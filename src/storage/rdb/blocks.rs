@@ -8,11 +8,11 @@ use crate::resp::number;
 use crate::types::slot::PackedForm;
 
 use super::error::{Checked, Fault, ensure};
-use super::{EXPIRY_MAX_MS, Scrutiny};
+use super::{EXPIRY_MAX_MS, SanitizeLevel};
 
 /// Checks that bytes are a collection of this form; returns how many elements it has (fields, for a hash). O(n), O(n log n) with
 /// full scrutiny.
-pub(crate) fn check(form: PackedForm, bytes: &[u8], scrutiny: Scrutiny) -> Checked<usize> {
+pub(crate) fn check(form: PackedForm, bytes: &[u8], scrutiny: SanitizeLevel) -> Checked<usize> {
     let width = match form {
         PackedForm::IntSet => return check_intset(bytes),
         PackedForm::List | PackedForm::Set => 1,
@@ -27,7 +27,7 @@ pub(crate) fn check(form: PackedForm, bytes: &[u8], scrutiny: Scrutiny) -> Check
         PackedForm::SortedSet => check_scores(elements, scrutiny)?,
         _ => {}
     }
-    if form != PackedForm::List && scrutiny == Scrutiny::Full {
+    if form != PackedForm::List && scrutiny == SanitizeLevel::Full {
         check_unique(elements, width, count)?;
     }
     Ok(count / width)
@@ -99,7 +99,7 @@ fn check_times(elements: Listpack<'_>) -> Checked {
     Ok(())
 }
 
-fn check_scores(elements: Listpack<'_>, scrutiny: Scrutiny) -> Checked {
+fn check_scores(elements: Listpack<'_>, scrutiny: SanitizeLevel) -> Checked {
     let mut before: Option<(f64, Element<'_>)> = None;
     for [member, score] in tuples(elements) {
         let score = match score {
@@ -107,7 +107,7 @@ fn check_scores(elements: Listpack<'_>, scrutiny: Scrutiny) -> Checked {
             Element::Text(text) => number::parse_f64(text),
         };
         let score = score.ok_or(Fault::Corrupt("a score is not a number"))?;
-        if scrutiny == Scrutiny::Full
+        if scrutiny == SanitizeLevel::Full
             && let Some((earlier_score, earlier)) = before
         {
             let order = earlier_score.partial_cmp(&score);
@@ -134,7 +134,7 @@ mod tests {
     fn checked(
         form: PackedForm,
         elements: &[&str],
-        scrutiny: Scrutiny,
+        scrutiny: SanitizeLevel,
     ) -> Result<usize, &'static str> {
         let mut builder = Builder::new();
         for element in elements {
@@ -152,7 +152,7 @@ mod tests {
 
     #[test]
     fn elements_come_in_tuples() {
-        let full = Scrutiny::Full;
+        let full = SanitizeLevel::Full;
         assert_eq!(checked(PackedForm::List, &["a", "a"], full), Ok(2));
         assert_eq!(checked(PackedForm::Set, &["a", "b"], full), Ok(2));
         assert_eq!(checked(PackedForm::Hash, &["a", "b"], full), Ok(1));
@@ -160,7 +160,7 @@ mod tests {
         assert_eq!(checked(PackedForm::Hash, &["a"], full), odd);
         assert_eq!(checked(PackedForm::SortedSet, &["a"], full), odd);
         assert_eq!(
-            checked(PackedForm::HashExpiring, &["a", "b"], Scrutiny::Structure),
+            checked(PackedForm::HashExpiring, &["a", "b"], SanitizeLevel::Structure),
             odd
         );
         assert_eq!(checked(PackedForm::Set, &[], full), Ok(0));
@@ -170,19 +170,19 @@ mod tests {
     fn what_must_be_unique_is() {
         let twice = Err("a listpack with dup elements");
         assert_eq!(
-            checked(PackedForm::Set, &["a", "1", "b", "a"], Scrutiny::Full),
+            checked(PackedForm::Set, &["a", "1", "b", "a"], SanitizeLevel::Full),
             twice
         );
         assert_eq!(
-            checked(PackedForm::Set, &["a", "a"], Scrutiny::Structure),
+            checked(PackedForm::Set, &["a", "a"], SanitizeLevel::Structure),
             Ok(2)
         );
         assert_eq!(
-            checked(PackedForm::Hash, &["a", "x", "b", "x"], Scrutiny::Full),
+            checked(PackedForm::Hash, &["a", "x", "b", "x"], SanitizeLevel::Full),
             Ok(2)
         );
         assert_eq!(
-            checked(PackedForm::Hash, &["a", "x", "a", "y"], Scrutiny::Full),
+            checked(PackedForm::Hash, &["a", "x", "a", "y"], SanitizeLevel::Full),
             twice
         );
         // The same string as an integer and, as no server writes it, as text.
@@ -190,14 +190,14 @@ mod tests {
         builder.push_integer(7);
         builder.push(&Element::Text(b"7"));
         assert_eq!(
-            reason(check(PackedForm::Set, &builder.finish(), Scrutiny::Full)),
+            reason(check(PackedForm::Set, &builder.finish(), SanitizeLevel::Full)),
             twice
         );
     }
 
     #[test]
     fn scores_are_numbers_in_order() {
-        let set = |elements: &[&str]| checked(PackedForm::SortedSet, elements, Scrutiny::Full);
+        let set = |elements: &[&str]| checked(PackedForm::SortedSet, elements, SanitizeLevel::Full);
         assert_eq!(
             set(&["z", "-inf", "b", "1", "c", "1", "a", "1.5", "x", "inf"]),
             Ok(5)
@@ -215,7 +215,7 @@ mod tests {
         let loose = checked(
             PackedForm::SortedSet,
             &["a", "2", "b", "1"],
-            Scrutiny::Structure,
+            SanitizeLevel::Structure,
         );
         assert_eq!(loose, Ok(2));
     }
@@ -223,7 +223,7 @@ mod tests {
     #[test]
     fn expiry_times_are_numbers_in_order() {
         let hash =
-            |elements: &[&str]| checked(PackedForm::HashExpiring, elements, Scrutiny::Structure);
+            |elements: &[&str]| checked(PackedForm::HashExpiring, elements, SanitizeLevel::Structure);
         assert_eq!(hash(&["a", "x", "5", "b", "x", "5", "c", "x", "0"]), Ok(3));
         assert_eq!(
             hash(&["a", "x", "y"]),
@@ -241,7 +241,7 @@ mod tests {
     #[test]
     fn intsets_are_sorted_and_not_empty() {
         let mut bytes = intset::create();
-        let set = |bytes: &[u8]| reason(check(PackedForm::IntSet, bytes, Scrutiny::Structure));
+        let set = |bytes: &[u8]| reason(check(PackedForm::IntSet, bytes, SanitizeLevel::Structure));
         assert_eq!(set(&bytes), Err("an intset without integers"));
         intset::insert(&mut bytes, 5);
         intset::insert(&mut bytes, 3);
@@ -253,7 +253,7 @@ mod tests {
     #[test]
     fn every_fault_of_a_listpack_has_a_reason() {
         let good = listpack::create();
-        let set = |bytes: &[u8]| reason(check(PackedForm::Set, bytes, Scrutiny::Structure));
+        let set = |bytes: &[u8]| reason(check(PackedForm::Set, bytes, SanitizeLevel::Structure));
         assert_eq!(set(&good[..3]), Err("a listpack is too short"));
         assert_eq!(
             set(&[8, 0, 0, 0, 0, 0, 255]),

@@ -10,7 +10,7 @@ use super::error::{Checked, Fault, FormatError, ensure};
 use super::kind::ValueKind;
 use super::reader::{Reader, Text};
 use super::streams::{StreamDecoder, StreamPiece};
-use super::{EXPIRY_MAX_MS, Scrutiny, blocks, ziplist, zipmap};
+use super::{EXPIRY_MAX_MS, SanitizeLevel, blocks, ziplist, zipmap};
 
 /// A part of a value.
 #[derive(Clone, PartialEq, Debug)]
@@ -51,7 +51,7 @@ enum Stage {
 #[derive(Clone, Debug)]
 pub struct ValueDecoder {
     kind: ValueKind,
-    scrutiny: Scrutiny,
+    scrutiny: SanitizeLevel,
     stage: Stage,
     /// A piece of it has been given out.
     has_elements: bool,
@@ -61,7 +61,7 @@ pub struct ValueDecoder {
 
 impl ValueDecoder {
     /// A decoder of a value of this kind.
-    pub fn new(kind: ValueKind, scrutiny: Scrutiny) -> Self {
+    pub fn new(kind: ValueKind, scrutiny: SanitizeLevel) -> Self {
         Self {
             kind,
             scrutiny,
@@ -188,11 +188,11 @@ impl ValueDecoder {
         let (block, scrutiny) = match self.kind {
             ValueKind::HashZipmap => (
                 zipmap::to_listpack(&stored).map(Text::Owned),
-                Scrutiny::Full,
+                SanitizeLevel::Full,
             ),
             ValueKind::HashZiplist | ValueKind::SortedSetZiplist | ValueKind::ListZiplist => (
                 ziplist::to_listpack(&stored).map(Text::Owned),
-                Scrutiny::Full,
+                SanitizeLevel::Full,
             ),
             _ => (Ok(stored), self.scrutiny),
         };
@@ -285,7 +285,7 @@ fn list_part<'a>(reader: &mut Reader<'a>) -> Result<Option<Piece<'a>>, FormatErr
 }
 
 fn list_block<'a>(reader: &Reader<'a>, block: Text<'a>) -> Result<Option<Piece<'a>>, FormatError> {
-    let checked = blocks::check(PackedForm::List, &block, Scrutiny::Structure);
+    let checked = blocks::check(PackedForm::List, &block, SanitizeLevel::Structure);
     let count = reader.checked_block(ValueKind::ListListpacks.check_name(), checked)?;
     Ok((count > 0).then_some(Piece::Block(PackedForm::List, block)))
 }

@@ -51,7 +51,7 @@ pub const EXPIRY_MAX_MS: i64 = (1 << 48) - 1;
 
 /// How closely packed collections are looked at.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Scrutiny {
+pub enum SanitizeLevel {
     /// Every entry, so that nothing that reads the bytes later can go astray. For files that a server has written.
     Structure,
     /// Also that no element comes twice, and that sorted sets are sorted. For everything else.

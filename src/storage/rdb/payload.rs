@@ -6,7 +6,7 @@
 
 use super::checksum::Checksum;
 use super::error::Fault;
-use super::{FormatError, Reader, Scrutiny, ValueDecoder, ValueKind, is_readable_version};
+use super::{FormatError, Reader, SanitizeLevel, ValueDecoder, ValueKind, is_readable_version};
 
 const FOOTER_BYTES: usize = 10;
 
@@ -42,7 +42,7 @@ impl<'a> Payload<'a> {
     pub fn open(
         &self,
         string_max_bytes: u64,
-        scrutiny: Scrutiny,
+        scrutiny: SanitizeLevel,
     ) -> Result<(ValueDecoder, Reader<'a>), FormatError> {
         let mut reader = Reader::new(self.value, 0, string_max_bytes);
         let number = reader.byte()?;

@@ -97,7 +97,7 @@ fn payload(number: u8, version: u16, value: impl FnOnce(&mut Writer<'_>)) -> Vec
 }
 
 /// All pieces of a payload, as text.
-fn decode(payload: &[u8], scrutiny: Scrutiny) -> Result<String, FormatError> {
+fn decode(payload: &[u8], scrutiny: SanitizeLevel) -> Result<String, FormatError> {
     let payload = Payload::verify(payload, true).expect("a payload with a right footer");
     let (mut decoder, mut reader) = payload.open(1 << 30, scrutiny)?;
     let mut pieces = Vec::new();
@@ -117,7 +117,7 @@ fn joined(pieces: Vec<String>) -> String {
 }
 
 fn fault(payload: &[u8]) -> Fault {
-    decode(payload, Scrutiny::Full)
+    decode(payload, SanitizeLevel::Full)
         .expect_err("a damaged payload")
         .fault
 }
@@ -264,12 +264,12 @@ fn genuine_payloads_are_understood() {
     for (hexadecimal, expected) in GENUINE {
         let payload = bytes_of(hexadecimal);
         assert_eq!(
-            decode(&payload, Scrutiny::Full).as_deref(),
+            decode(&payload, SanitizeLevel::Full).as_deref(),
             Ok(*expected),
             "{hexadecimal}"
         );
         assert_eq!(
-            decode(&payload, Scrutiny::Structure).as_deref(),
+            decode(&payload, SanitizeLevel::Structure).as_deref(),
             Ok(*expected)
         );
     }
@@ -283,7 +283,7 @@ fn values_are_read_from_parts() {
         let value = &payload[1..payload.len() - 10];
         let version = payload[payload.len() - 10];
         let kind = ValueKind::of(payload[0], u16::from(version)).expect("a known type");
-        let mut decoder = ValueDecoder::new(kind, Scrutiny::Full);
+        let mut decoder = ValueDecoder::new(kind, SanitizeLevel::Full);
         let (mut pieces, mut start, mut end) = (Vec::new(), 0, 0);
         loop {
             let mut reader = Reader::new(&value[start..end], start as u64, 1 << 30);
@@ -310,7 +310,7 @@ fn values_are_read_from_parts() {
 fn old_kinds_become_new_ones() {
     let old = |number, block: &[u8]| {
         let payload = payload(number, 6, |writer| writer.string(block));
-        decode(&payload, Scrutiny::Structure)
+        decode(&payload, SanitizeLevel::Structure)
     };
     let pairs = ziplist(&[b"a", b"1", b"b", b"2.5"]);
     assert_eq!(old(10, &pairs).as_deref(), Ok("List[a 1 b 2.5]"));
@@ -327,7 +327,7 @@ fn old_kinds_become_new_ones() {
         writer.string(&ziplist(&[b"b", b"c"]));
     });
     assert_eq!(
-        decode(&several, Scrutiny::Full).as_deref(),
+        decode(&several, SanitizeLevel::Full).as_deref(),
         Ok("List[a] List[b c]")
     );
     let scores = payload(3, 7, |writer| {
@@ -338,7 +338,7 @@ fn old_kinds_become_new_ones() {
         writer.bytes(b"\xff");
     });
     assert_eq!(
-        decode(&scores, Scrutiny::Full).as_deref(),
+        decode(&scores, SanitizeLevel::Full).as_deref(),
         Ok("a:1.5 b:-inf")
     );
     let elements = payload(1, 1, |writer| {
@@ -346,12 +346,12 @@ fn old_kinds_become_new_ones() {
         writer.string(b"a");
         writer.string(b"-7");
     });
-    assert_eq!(decode(&elements, Scrutiny::Full).as_deref(), Ok("a -7"));
+    assert_eq!(decode(&elements, SanitizeLevel::Full).as_deref(), Ok("a -7"));
     let early = payload(22, 12, |writer| {
         writer.length(2);
         writer.bytes(b"\x00\x01f\x01v\x05\x01g\x01w");
     });
-    assert_eq!(decode(&early, Scrutiny::Full).as_deref(), Ok("f=v g=w@5"));
+    assert_eq!(decode(&early, SanitizeLevel::Full).as_deref(), Ok("f=v g=w@5"));
 }
 
 /// The first kind of stream: no counts of entries, no times of activity.
@@ -376,7 +376,7 @@ fn streams_of_redis_5_are_read() {
     });
     let expected = "node 0-9 of 29 bytes; 1 entries of 1 to 0-9, deleted 0-0; \
                     group group at 0-4 Estimate; consumer reader 77 77";
-    assert_eq!(decode(&old, Scrutiny::Full).as_deref(), Ok(expected));
+    assert_eq!(decode(&old, SanitizeLevel::Full).as_deref(), Ok(expected));
 }
 
 #[test]
@@ -506,7 +506,7 @@ fn footers_are_verified() {
 #[test]
 fn errors_say_where_and_why() {
     let (mut decoder, mut reader) = (
-        ValueDecoder::new(ValueKind::List, Scrutiny::Full),
+        ValueDecoder::new(ValueKind::List, SanitizeLevel::Full),
         Reader::new(b"\x02\x01a\x05", 1000, 100),
     );
     assert!(decoder.next(&mut reader).is_ok());
@@ -536,7 +536,7 @@ fn errors_say_where_and_why() {
     );
     assert_eq!(shown(Fault::Corrupt("reason")), "at byte 7: reason");
     let damaged = payload(13, 6, |writer| writer.string(b"damaged"));
-    let error = decode(&damaged, Scrutiny::Full).expect_err("it is damaged");
+    let error = decode(&damaged, SanitizeLevel::Full).expect_err("it is damaged");
     let expected = "at byte 9: Hash ziplist integrity check failed: a ziplist is too short";
     assert_eq!(error.to_string(), expected);
 }
@@ -554,7 +554,7 @@ proptest! {
             let at = at.index(payload.len() - 10);
             payload[at] = byte;
         }
-        let scrutiny = if full { Scrutiny::Full } else { Scrutiny::Structure };
+        let scrutiny = if full { SanitizeLevel::Full } else { SanitizeLevel::Structure };
         let payload = Payload::verify(&payload, false).expect("the version is as it was");
         if let Ok((mut decoder, mut reader)) = payload.open(1 << 30, scrutiny) {
             while let Ok(Some(piece)) = decoder.next(&mut reader) {

@@ -4,7 +4,7 @@ use crate::storage::rdb::{Fault, FormatError, Reader};
 
 /// What was said so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Notes {
+pub struct AuxFields {
     /// The version of the server that wrote it.
     pub server_version: Option<String>,
     /// When it was written, in seconds since the epoch.
@@ -27,7 +27,7 @@ pub struct Notes {
     pub modules_skipped: Vec<u64>,
 }
 
-impl Notes {
+impl AuxFields {
     /// Takes in a note. Names that are not known are passed over.
     pub fn note(&mut self, name: &[u8], value: &[u8]) {
         /// More notes than this nobody reads.

@@ -13,7 +13,7 @@ pub mod aux_fields;
 pub mod reader;
 pub mod writer;
 
-pub use crate::storage::snapshot::aux_fields::Notes;
+pub use crate::storage::snapshot::aux_fields::AuxFields;
 pub use reader::{
     Duplicates, LoadFigures, LoadStep, Loader, LoaderSettings, Purpose, begins_snapshot,
 };

@@ -2,11 +2,11 @@
 
 use crate::keyspace::{Keyspace, NewValue, Record};
 use crate::base::logging;
-use crate::storage::rdb::{is_readable_version, Checksum, Fault, FormatError, Reader, Scrutiny, Text, ValueDecoder, ValueKind};
+use crate::storage::rdb::{is_readable_version, Checksum, Fault, FormatError, Reader, SanitizeLevel, Text, ValueDecoder, ValueKind};
 use crate::storage::values::{LoadBuffer, LoadSettings, ValueBuilder};
 
 use super::mark;
-use crate::storage::snapshot::aux_fields::{skip_module_data, Notes};
+use crate::storage::snapshot::aux_fields::{skip_module_data, AuxFields};
 
 /// A step ends once it has dealt with so many bytes.
 const STEP_BYTES: usize = 32 * 1024;
@@ -28,7 +28,7 @@ pub fn begins_snapshot(bytes: &[u8]) -> bool {
 #[derive(Clone, Debug)]
 pub struct LoaderSettings {
     pub values: LoadSettings,
-    pub scrutiny: Scrutiny,
+    pub scrutiny: SanitizeLevel,
     /// Whether the checksum at the end must be right (`rdbchecksum`).
     pub checks_sum: bool,
     /// Keys that expired before this time, in ms since the epoch, are left out; nothing if they are to be kept.
@@ -135,9 +135,9 @@ pub struct Loader {
     has_checksum: bool,
     /// Whose value could not be read.
     failed_key: Option<Vec<u8>>,
-    pub figures: LoadFigures,
+    pub stats: LoadFigures,
     /// What else the snapshot said.
-    pub notes: Notes,
+    pub notes: AuxFields,
 }
 
 impl Loader {
@@ -163,8 +163,8 @@ impl Loader {
             load_buffer: LoadBuffer::default(),
             has_checksum: false,
             failed_key: None,
-            figures: LoadFigures::default(),
-            notes: Notes::default(),
+            stats: LoadFigures::default(),
+            notes: AuxFields::default(),
         }
     }
 
@@ -263,9 +263,9 @@ impl Loader {
         }
         let keys_end = match self.settings.keys_per_step {
             0 => u64::MAX,
-            keys => self.figures.seen() + keys as u64,
+            keys => self.stats.seen() + keys as u64,
         };
-        while reader.position() < STEP_BYTES && self.figures.seen() < keys_end {
+        while reader.position() < STEP_BYTES && self.stats.seen() < keys_end {
             match std::mem::replace(&mut self.stage, Stage::Item) {
                 Stage::Value(partial) => self.go_on_with(partial, reader, keyspace)?,
                 Stage::Item => {
@@ -352,7 +352,7 @@ impl Loader {
             }
             mark::SIZES => {
                 let (keys, volatile) = (reader.length()?, reader.length()?);
-                self.foresee(keys, volatile, keyspace);
+                self.presize(keys, volatile, keyspace);
             }
             mark::AUXILIARY => {
                 let (name, value) = (reader.string()?, reader.string()?);
@@ -409,14 +409,14 @@ impl Loader {
     }
 
     /// Takes a number of keys for true as far as the snapshot is long enough for them.
-    fn foresee(&self, keys: u64, volatile: u64, keyspace: &mut Keyspace) {
+    fn presize(&self, keys: u64, volatile: u64, keyspace: &mut Keyspace) {
         /// What a key takes in a snapshot at the least, in bytes: shorter ones are few.
         const KEY_BYTES: u64 = 8;
         if self.settings.purpose == Purpose::Load {
             let most = self.settings.input_bytes / KEY_BYTES;
             let [keys, volatile] =
                 [keys, volatile].map(|count| usize::try_from(count.min(most)).unwrap_or(0));
-            keyspace.foresee(self.database, keys, volatile);
+            keyspace.presize(self.database, keys, volatile);
         }
     }
 
@@ -494,8 +494,8 @@ impl Loader {
                 return Ok(());
             }
         }
-        if self.settings.scrutiny == Scrutiny::Full {
-            self.figures.sanitized += partial.builder.packed_blocks();
+        if self.settings.scrutiny == SanitizeLevel::Full {
+            self.stats.sanitized += partial.builder.packed_blocks();
         }
         let loaded = partial.builder.finish();
         let loaded = loaded.map_err(|fault| reader.error(fault))?;
@@ -514,32 +514,32 @@ impl Loader {
     /// What was said of the number of keys is of no use any more.
     fn forget_expected(&self, keyspace: &mut Keyspace) {
         if self.settings.purpose == Purpose::Load {
-            keyspace.foresee(self.database, 0, 0);
+            keyspace.presize(self.database, 0, 0);
         }
     }
 
     fn skip_empty(&mut self, key: &[u8]) {
         /// So many of them are named in the log.
         const NAMED_MAX: u64 = 10;
-        if self.figures.empty < NAMED_MAX {
+        if self.stats.empty < NAMED_MAX {
             let key = logging::user_data(key);
             log::info!("rdbLoadObject: skipping empty key: {key}");
         }
-        self.figures.empty += 1;
+        self.stats.empty += 1;
         self.next_key = KeyNotes::default();
     }
 
     /// Whether the key is to be put into the keyspace; counts it.
     fn is_wanted(&mut self) -> bool {
         let expiry_ms = self.next_key.expiry_ms;
-        self.figures.volatile += u64::from(expiry_ms.is_some());
+        self.stats.volatile += u64::from(expiry_ms.is_some());
         let is_over = match (expiry_ms, self.settings.expires_before_ms) {
             (Some(expiry_ms), Some(now_ms)) => expiry_ms < now_ms,
             _ => false,
         };
         match is_over {
-            true => self.figures.expired += 1,
-            false => self.figures.keys += 1,
+            true => self.stats.expired += 1,
+            false => self.stats.keys += 1,
         }
         !is_over && self.settings.purpose == Purpose::Load
     }

@@ -6,7 +6,7 @@ use crate::collections::hash::HashSeed;
 use crate::collections::intset;
 use crate::config::Config;
 use crate::keyspace::NewValue;
-use crate::storage::rdb::{Fault, FormatError, Payload, Piece, Scrutiny, StreamPiece, Text, ValueKind};
+use crate::storage::rdb::{Fault, FormatError, Payload, Piece, SanitizeLevel, StreamPiece, Text, ValueKind};
 use crate::types::object::Object;
 use crate::types::slot::{OwnedSlot, OwnedValue, PackedForm};
 use crate::types::{hash, list, set, sorted_set};
@@ -241,7 +241,7 @@ pub fn load(
     settings: &LoadSettings,
     seed: &HashSeed,
 ) -> Result<(Loaded, u64), FormatError> {
-    let (mut decoder, mut reader) = payload.open(settings.string_max_bytes, Scrutiny::Full)?;
+    let (mut decoder, mut reader) = payload.open(settings.string_max_bytes, SanitizeLevel::Full)?;
     let mut builder = ValueBuilder::new(decoder.kind(), settings, seed);
     while let Some(piece) = decoder.next(&mut reader)? {
         builder.add(piece).map_err(|fault| reader.error(fault))?;

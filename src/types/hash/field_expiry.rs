@@ -3,25 +3,25 @@
 
 use std::cmp::Ordering;
 
-use crate::collections::ordered::{Item, Ordered, Reclaim, Single};
+use crate::collections::ordered::{Item, Ordered, LazyFree, Single};
 
 /// A field that expires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Due {
+pub struct FieldExpiry {
     /// When, in ms since the epoch.
     pub time_ms: i64,
     /// The hash of the field's name.
     pub hash: u64,
 }
 
-impl Item for Due {
+impl Item for FieldExpiry {
     type Weight = Single;
 }
 
 /// The fields that expire. Copy-on-write.
 #[derive(Default)]
 pub struct DueFields {
-    order: Ordered<Due>,
+    order: Ordered<FieldExpiry>,
 }
 
 impl DueFields {
@@ -37,7 +37,7 @@ impl DueFields {
 
     /// The one that expires first. O(log n).
     #[inline]
-    pub fn first(&self) -> Option<Due> {
+    pub fn first(&self) -> Option<FieldExpiry> {
         self.order.first().copied()
     }
 
@@ -48,12 +48,12 @@ impl DueFields {
     }
 
     /// Notes that a field expires. O(log n).
-    pub fn insert(&mut self, due: Due) {
+    pub fn insert(&mut self, due: FieldExpiry) {
         self.order.insert(due, Ord::cmp);
     }
 
     /// Forgets a field. O(log n).
-    pub fn remove(&mut self, due: Due) {
+    pub fn remove(&mut self, due: FieldExpiry) {
         self.order.remove(|other| other.cmp(&due));
     }
 
@@ -70,7 +70,7 @@ impl DueFields {
     }
 
     /// Empties it. O(1); the memory is freed by the steps of what it gives.
-    pub fn take(&mut self) -> Reclaim<Due> {
+    pub fn take(&mut self) -> LazyFree<FieldExpiry> {
         self.order.take()
     }
 }

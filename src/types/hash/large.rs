@@ -8,7 +8,7 @@ use crate::collections::hash::HashSeed;
 use crate::collections::ordered;
 use crate::collections::table::{self, Slot, Table};
 
-use crate::types::hash::field_expiry::{Due, DueFields};
+use crate::types::hash::field_expiry::{FieldExpiry, DueFields};
 use crate::types::hash::editor::{Expiry, NewText};
 use crate::types::hash::view::Found;
 
@@ -22,12 +22,12 @@ pub struct Hash {
     element_bytes: usize,
     due: DueFields,
     /// What is left of a hash that is being freed.
-    remains: Option<Box<Remains>>,
+    lazy_free: Option<Box<LazyFreeParts>>,
 }
 
-struct Remains {
-    fields: table::Reclaim<Element>,
-    due: ordered::Reclaim<Due>,
+struct LazyFreeParts {
+    fields: table::LazyFree<Element>,
+    due: ordered::LazyFree<FieldExpiry>,
 }
 
 impl Hash {
@@ -37,7 +37,7 @@ impl Hash {
             fields: Table::new(seed.clone()),
             element_bytes: 0,
             due: DueFields::default(),
-            remains: None,
+            lazy_free: None,
         }
     }
 
@@ -59,7 +59,7 @@ impl Hash {
             fields: self.fields.fork(),
             element_bytes: self.element_bytes,
             due: self.due.fork(),
-            remains: None,
+            lazy_free: None,
         }
     }
 
@@ -73,13 +73,13 @@ impl Hash {
 
     /// Frees about so many elements of one that nobody uses any more. Says whether there are more.
     pub fn reclaim_step(&mut self, elements: usize) -> bool {
-        let remains = self.remains.get_or_insert_with(|| {
-            Box::new(Remains {
+        let lazy_free = self.lazy_free.get_or_insert_with(|| {
+            Box::new(LazyFreeParts {
                 fields: self.fields.take(),
                 due: self.due.take(),
             })
         });
-        remains.fields.step(elements) || remains.due.step(elements)
+        lazy_free.fields.step(elements) || lazy_free.due.step(elements)
     }
 
     /// The hash of a field's name.
@@ -188,10 +188,10 @@ impl Hash {
             return;
         }
         if let Some(time_ms) = before_ms {
-            self.due.remove(Due { time_ms, hash });
+            self.due.remove(FieldExpiry { time_ms, hash });
         }
         if let Some(time_ms) = after_ms {
-            self.due.insert(Due { time_ms, hash });
+            self.due.insert(FieldExpiry { time_ms, hash });
         }
     }
 

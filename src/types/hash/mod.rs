@@ -17,7 +17,7 @@ pub mod random;
 #[cfg(test)]
 mod tests;
 
-pub use crate::types::hash::field_expiry::{Due, DueFields};
+pub use crate::types::hash::field_expiry::{FieldExpiry, DueFields};
 pub use crate::types::hash::editor::{adopt, empty, from_fields, Expiry, HashEditor, NewText};
 pub use large::Hash;
 pub use packed::Pairs;

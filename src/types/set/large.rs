@@ -13,7 +13,7 @@ pub struct Set {
     /// Bytes of all elements.
     element_bytes: usize,
     /// What is left of a set that is being freed.
-    remains: Option<table::Reclaim<Element>>,
+    lazy_free: Option<table::LazyFree<Element>>,
 }
 
 impl Set {
@@ -22,7 +22,7 @@ impl Set {
         Set {
             members: Table::new(seed.clone()),
             element_bytes: 0,
-            remains: None,
+            lazy_free: None,
         }
     }
 
@@ -44,7 +44,7 @@ impl Set {
         Set {
             members: self.members.fork(),
             element_bytes: self.element_bytes,
-            remains: None,
+            lazy_free: None,
         }
     }
 
@@ -56,8 +56,8 @@ impl Set {
     /// Frees about so many elements of one that nobody uses any more. Says whether there are more.
     pub fn reclaim_step(&mut self, elements: usize) -> bool {
         let members = &mut self.members;
-        let remains = self.remains.get_or_insert_with(|| members.take());
-        remains.step(elements)
+        let lazy_free = self.lazy_free.get_or_insert_with(|| members.take());
+        lazy_free.step(elements)
     }
 
     /// The table of the members, for walks with the next ones on their way (`look_ahead`).

@@ -76,13 +76,13 @@ pub struct SortedSet {
     order: Ordered<Scored>,
     /// Of all elements' blocks.
     element_bytes: usize,
-    remains: Option<Box<Remains>>,
+    lazy_free: Option<Box<LazyFreeParts>>,
 }
 
 /// A sorted set that is being freed.
-struct Remains {
-    members: table::Reclaim<Element>,
-    order: ordered::Reclaim<Scored>,
+struct LazyFreeParts {
+    members: table::LazyFree<Element>,
+    order: ordered::LazyFree<Scored>,
 }
 
 impl SortedSet {
@@ -100,7 +100,7 @@ impl SortedSet {
             members,
             order,
             element_bytes,
-            remains: None,
+            lazy_free: None,
         }
     }
 
@@ -134,13 +134,13 @@ impl SortedSet {
     pub fn reclaim_step(&mut self, elements: usize) -> bool {
         self.element_bytes = 0;
         let SortedSet { members, order, .. } = self;
-        let remains = self.remains.get_or_insert_with(|| {
-            Box::new(Remains {
+        let lazy_free = self.lazy_free.get_or_insert_with(|| {
+            Box::new(LazyFreeParts {
                 members: members.take(),
                 order: order.take(),
             })
         });
-        remains.members.step(elements) || remains.order.step(elements)
+        lazy_free.members.step(elements) || lazy_free.order.step(elements)
     }
 
     /// The hash of a member, for the methods that fetch ahead.

@@ -55,7 +55,7 @@ impl Stream {
     }
 
     /// How much there is to free, in entries: those of the stream, and those that the groups have pending. O(groups).
-    pub fn burden(&self) -> usize {
+    pub fn free_effort(&self) -> usize {
         self.entries.len().max(self.entries.blocks()) + self.groups.pending()
     }
 

@@ -427,14 +427,14 @@ fn a_stream_is_freed_in_steps() {
         group.see_consumer(b"c", 0);
         group.deliver(&ids, b"c", 0);
     });
-    assert_eq!(stream.burden(), 4000);
+    assert_eq!(stream.free_effort(), 4000);
     assert!(stream.memory_bytes() > 2000 * 60);
     let mut steps = 1;
     while stream.reclaim_step(128) {
         steps += 1;
     }
     assert!((30..600).contains(&steps), "{steps}");
-    assert_eq!(stream.burden(), 2000, "only the number is left");
+    assert_eq!(stream.free_effort(), 2000, "only the number is left");
 }
 
 /// The examples of Redis's documentation and of its tests on lag.

@@ -4,7 +4,7 @@
 use crate::resp::OwnedArgs;
 use crate::scripting::dialect;
 use crate::scripting::failure;
-use crate::scripting::lua::{Halt, INTERNAL, Moment, Progress, Raise, Reference, Stack};
+use crate::scripting::lua::{HookAction, INTERNAL, Moment, Progress, Raise, Reference, Stack};
 
 use super::show;
 
@@ -211,11 +211,11 @@ impl Console {
         stack: &mut Stack,
         moment: Moment,
         is_overdue: bool,
-    ) -> Result<Halt, Raise> {
+    ) -> Result<HookAction, Raise> {
         match moment {
             Moment::Line(_) => Ok(self.reach(stack, false)),
             Moment::Passed if is_overdue && !self.steps => Ok(self.reach(stack, true)),
-            Moment::Passed => Ok(Halt::No),
+            Moment::Passed => Ok(HookAction::No),
             Moment::Resumed => self.obey(stack),
             Moment::Called(progress) => {
                 self.show_called(stack, progress);
@@ -231,13 +231,13 @@ impl Console {
     }
 
     /// The script has come to a line.
-    fn reach(&mut self, stack: &Stack, is_overdue: bool) -> Halt {
+    fn reach(&mut self, stack: &Stack, is_overdue: bool) -> HookAction {
         let Some(place) = stack.place(0).filter(|place| place.source != INTERNAL) else {
-            return Halt::No;
+            return HookAction::No;
         };
         self.line = i64::from(place.line);
         if !place.source.contains("user_script") {
-            return Halt::No;
+            return HookAction::No;
         }
         let is_breakpoint = self.breakpoints.contains(&self.line);
         let reason = match (is_overdue, self.is_asked, is_breakpoint, self.steps) {
@@ -245,7 +245,7 @@ impl Console {
             (false, true, ..) => Reason::Asked,
             (false, false, true, _) => Reason::Breakpoint,
             (false, false, false, true) => Reason::Step,
-            (false, false, false, false) => return Halt::No,
+            (false, false, false, false) => return HookAction::No,
         };
         self.steps = false;
         self.is_asked = false;
@@ -258,26 +258,26 @@ impl Console {
         self.say_line(self.line);
         self.send();
         if self.is_alone {
-            return Halt::Yes;
+            return HookAction::Yes;
         }
         self.halt()
     }
 
-    fn halt(&mut self) -> Halt {
+    fn halt(&mut self) -> HookAction {
         self.is_halted = true;
-        Halt::Yes
+        HookAction::Yes
     }
 }
 
 /// What the client wants.
 impl Console {
-    fn obey(&mut self, stack: &mut Stack) -> Result<Halt, Raise> {
+    fn obey(&mut self, stack: &mut Stack) -> Result<HookAction, Raise> {
         let Some(command) = self.command.take() else {
             if self.is_alone && self.was_overdue {
                 let text = "timeout during Lua debugging with client closing connection";
                 return Err(Raise::Bare(text.to_string()));
             }
-            return Ok(Halt::No);
+            return Ok(HookAction::No);
         };
         let words: Vec<&[u8]> = command.as_args().iter().collect();
         // As in Redis, where a word ends at a NUL for these.
@@ -285,9 +285,9 @@ impl Console {
         match (name.to_ascii_lowercase().as_slice(), words.len()) {
             (b"s" | b"step" | b"n" | b"next", _) => {
                 self.steps = true;
-                return Ok(Halt::No);
+                return Ok(HookAction::No);
             }
-            (b"c" | b"continue", _) => return Ok(Halt::No),
+            (b"c" | b"continue", _) => return Ok(HookAction::No),
             (b"a" | b"abort", _) => {
                 let text = "script aborted for user request";
                 return Err(Raise::Bare(text.to_string()));
@@ -324,7 +324,7 @@ impl Console {
     }
 
     /// Compiles what is to be evaluated, as an expression if it is one, and has it called.
-    fn evaluate(&mut self, stack: &mut Stack, code: &[u8]) -> Option<Halt> {
+    fn evaluate(&mut self, stack: &mut Stack, code: &[u8]) -> Option<HookAction> {
         if !stack.reserve(8) || !self.load(stack, &[b"return ", code].concat()) {
             stack.pop(1);
             if !self.load(stack, code) {
@@ -335,7 +335,7 @@ impl Console {
             }
         }
         self.called = Some(Called::Evaluated);
-        Some(Halt::Call(0))
+        Some(HookAction::Call(0))
     }
 
     /// Pushes the compiled function, or why there is none.
@@ -349,7 +349,7 @@ impl Console {
         }
     }
 
-    fn call_redis(&mut self, stack: &mut Stack, words: &[&[u8]]) -> Option<Halt> {
+    fn call_redis(&mut self, stack: &mut Stack, words: &[&[u8]]) -> Option<HookAction> {
         if !stack.reserve(words.len() as i32 + 8) {
             self.say_within_limit(b"<reply> ".to_vec());
             return None;
@@ -360,7 +360,7 @@ impl Console {
         self.called = Some(Called::Redis);
         // Has the command and its reply be shown.
         self.steps = true;
-        Some(Halt::Call(words.len() as i32))
+        Some(HookAction::Call(words.len() as i32))
     }
 
     /// What was called is over; its result is on top.

@@ -24,8 +24,8 @@ use crate::resp::Args;
 use crate::command::error::{CommandError, CommandResult};
 use crate::engine::context::Context;
 use crate::engine::effects;
-use crate::engine::state::{Instance, LoopRequest};
-use crate::keyspace::Branch;
+use crate::engine::state::{ServerState, LoopRequest};
+use crate::keyspace::KeyspaceFork;
 use crate::resp::Reply;
 use crate::engine::session::{Blocked, Close, Debugging, Mode, Session, Token};
 
@@ -51,7 +51,7 @@ pub struct Sessions {
 struct Debugged {
     suspended: Box<Suspended>,
     /// What it changes, if that is for it alone.
-    branch: Option<Branch>,
+    fork: Option<KeyspaceFork>,
     /// How it goes on.
     order: Order,
 }
@@ -118,20 +118,20 @@ pub fn start(context: &mut Context<'_>, args: Args<'_>, is_read_only: bool) -> C
         }
     };
     let Context {
-        instance,
+        state,
         session,
         reply,
         ..
     } = context;
     session.mode = Mode::Debugging;
-    if debugged.branch.is_none() {
+    if debugged.fork.is_none() {
         log::warn!("Synchronous session of the script debugger started");
-        instance.nesting += 1;
-        instance.scripting.debugged.is_exclusive = true;
+        state.nesting += 1;
+        state.scripting.debugged.is_exclusive = true;
     }
-    let lap_started = instance.lap_start();
-    go_on(instance, Some(session), reply, debugged);
-    instance.set_lap_start(lap_started);
+    let lap_started = state.lap_start();
+    go_on(state, Some(session), reply, debugged);
+    state.set_lap_start(lap_started);
     Ok(())
 }
 
@@ -145,7 +145,7 @@ fn prepare(
             "ERR Scripts can't be debugged inside a transaction",
         ));
     }
-    if context.instance.scripting.debugged.len() >= SESSIONS_MAX {
+    if context.state.scripting.debugged.len() >= SESSIONS_MAX {
         return Err(CommandError::fixed(
             "ERR Too many scripts are being debugged",
         ));
@@ -155,14 +155,14 @@ fn prepare(
     let keys = count_keys(args)?;
     let text = args.at(1);
     let (flags, code_start) = flags::of_script(text)?;
-    let instance = &mut *context.instance;
-    let memory_max_bytes = instance.scripting.memory_max_bytes;
-    let mut engine = Engine::new(memory_max_bytes, instance.clock.stopwatch())
+    let state = &mut *context.state;
+    let memory_max_bytes = state.scripting.memory_max_bytes;
+    let mut engine = Engine::new(memory_max_bytes, state.clock.stopwatch())
         .ok_or(CommandError::fixed("ERR Can't create a Lua state"))?;
     let compiled = engine.compile(&text[code_start..], SCRIPT_NAME);
     let function = compiled.map_err(crate::scripting::compile_error)?;
     if is_sync {
-        instance.scripting.load(&instance.clock, text, false)?;
+        state.scripting.load(&state.clock, text, false)?;
     }
     let name = cache::digest(text);
     let program = Program {
@@ -180,56 +180,56 @@ fn prepare(
     suspended.console = Some(Box::new(Console::new(text, globals)));
     Ok(Debugged {
         suspended: Box::new(suspended),
-        branch: (!is_sync).then(|| context.instance.keyspace.branch()),
+        fork: (!is_sync).then(|| context.state.keyspace.fork()),
         order: Order::Call(count),
     })
 }
 
 /// Carries out what a client whose script stands still asks for.
-pub fn command(instance: &mut Instance, session: &mut Session, reply: &mut Reply, args: Args<'_>) {
-    let Some(mut debugged) = instance.scripting.debugged.take_of(session.token) else {
+pub fn command(state: &mut ServerState, session: &mut Session, reply: &mut Reply, args: Args<'_>) {
+    let Some(mut debugged) = state.scripting.debugged.take_of(session.token) else {
         return;
     };
-    debugged.suspended.run.started = instance.clock.ticks();
+    debugged.suspended.run.started = state.clock.ticks();
     if let Some(console) = debugged.console() {
         console.give(args.to_owned());
     }
-    go_on(instance, Some(session), reply, debugged);
+    go_on(state, Some(session), reply, debugged);
 }
 
 /// Takes a script a slice further that runs between two stops; tells whether any runs still.
-pub fn resume(instance: &mut Instance) -> bool {
-    let Some(mut debugged) = instance.scripting.debugged.take_running() else {
+pub fn resume(state: &mut ServerState) -> bool {
+    let Some(mut debugged) = state.scripting.debugged.take_running() else {
         return false;
     };
-    let Some(mut session) = instance.clients.lend(debugged.suspended.caller) else {
-        end_if_endless(instance, &mut debugged);
-        go_on(instance, None, &mut Reply::default(), debugged);
-        return instance.scripting.debugged.has_running();
+    let Some(mut session) = state.clients.checkout(debugged.suspended.caller) else {
+        end_if_endless(state, &mut debugged);
+        go_on(state, None, &mut Reply::default(), debugged);
+        return state.scripting.debugged.has_running();
     };
     let mut reply = std::mem::take(&mut session.reply);
-    go_on(instance, Some(&mut session), &mut reply, debugged);
+    go_on(state, Some(&mut session), &mut reply, debugged);
     session.reply = reply;
     if session.blocked.is_none() {
-        instance.clients.queue_flush(&mut session);
-        instance.clients.queue_resume(session.token);
+        state.clients.queue_flush(&mut session);
+        state.clients.queue_resume(session.token);
     }
     if session.close != Close::No {
-        instance.clients.queue_close(session.token);
+        state.clients.queue_close(session.token);
     }
-    instance.clients.restore(session);
-    instance.scripting.debugged.has_running()
+    state.clients.checkin(session);
+    state.scripting.debugged.has_running()
 }
 
 /// Nobody is there to stop the script any more: what the client has had evaluated ends now, the script itself when it is overdue.
-fn end_if_endless(instance: &Instance, debugged: &mut Debugged) {
+fn end_if_endless(state: &ServerState, debugged: &mut Debugged) {
     const PATIENCE_FACTOR: u64 = 2;
-    let elapsed = instance
+    let elapsed = state
         .clock
         .ticks()
         .saturating_sub(debugged.suspended.run.started);
-    let limit_ms = instance.config.busy_reply_threshold.max(1000) * PATIENCE_FACTOR;
-    let is_endless = instance.clock.ticks_as_nanos(elapsed) / 1_000_000 >= limit_ms;
+    let limit_ms = state.config.busy_reply_threshold.max(1000) * PATIENCE_FACTOR;
+    let is_endless = state.clock.ticks_as_nanos(elapsed) / 1_000_000 >= limit_ms;
     let console = debugged.suspended.console.as_deref();
     let is_evaluating = console.is_some_and(Console::is_evaluating);
     let lua = &mut debugged.suspended.engine.lua;
@@ -240,48 +240,48 @@ fn end_if_endless(instance: &Instance, debugged: &mut Debugged) {
 
 /// Runs a script for a slice; then it runs on, stands still, or is over.
 fn go_on(
-    instance: &mut Instance,
+    state: &mut ServerState,
     session: Option<&mut Session>,
     reply: &mut Reply,
     mut debugged: Debugged,
 ) {
-    let progress = advance(instance, &mut debugged);
-    enforcement::sign_log(instance, session.as_deref());
+    let progress = advance(state, &mut debugged);
+    enforcement::sign_log(state, session.as_deref());
     if let Some(console) = debugged.console() {
         reply.raw(&console.take_output());
     }
     if progress != Progress::Paused {
-        return end(instance, session, reply, debugged, progress);
+        return end(state, session, reply, debugged, progress);
     }
     if let Some(session) = session {
         session.blocked = (!debugged.is_halted()).then_some(Blocked::Script);
     }
-    instance.scripting.debugged.list.push(debugged);
+    state.scripting.debugged.list.push(debugged);
 }
 
-fn advance(instance: &mut Instance, debugged: &mut Debugged) -> Progress {
-    let slice = instance.clock.nanos_as_ticks(run::SLICE_NS);
-    let deadline = instance.clock.ticks().saturating_add(slice);
-    let patience = instance.scripting.patience;
+fn advance(state: &mut ServerState, debugged: &mut Debugged) -> Progress {
+    let slice = state.clock.nanos_as_ticks(run::SLICE_NS);
+    let deadline = state.clock.ticks().saturating_add(slice);
+    let step_budget = state.scripting.step_budget;
     let order = std::mem::replace(&mut debugged.order, Order::Continue);
     let suspended = &mut *debugged.suspended;
-    suspended.engine.lua.set_deadline(deadline, patience);
-    let Some(branch) = &mut debugged.branch else {
-        return run::advance(instance, suspended, order);
+    suspended.engine.lua.set_deadline(deadline, step_budget);
+    let Some(fork) = &mut debugged.fork else {
+        return run::advance(state, suspended, order);
     };
-    instance.keyspace.enter_branch(branch);
-    instance.nesting += 1;
-    instance.is_secluded = true;
-    let progress = run::advance(instance, suspended, order);
-    instance.is_secluded = false;
-    instance.nesting -= 1;
-    instance.keyspace.leave_branch(branch);
+    state.keyspace.enter_branch(fork);
+    state.nesting += 1;
+    state.is_sandboxed = true;
+    let progress = run::advance(state, suspended, order);
+    state.is_sandboxed = false;
+    state.nesting -= 1;
+    state.keyspace.leave_branch(fork);
     progress
 }
 
 /// Ends a session whose script is over: its client gets the script's reply, and is closed.
 fn end(
-    instance: &mut Instance,
+    state: &mut ServerState,
     session: Option<&mut Session>,
     reply: &mut Reply,
     mut debugged: Debugged,
@@ -291,13 +291,13 @@ fn end(
         console.end();
         reply.raw(&console.take_output());
     }
-    if let Err(error) = run::finish(instance, &mut debugged.suspended, progress, reply) {
-        call::reply_error(instance, reply, &error);
+    if let Err(error) = run::finish(state, &mut debugged.suspended, progress, reply) {
+        call::reply_error(state, reply, &error);
     }
     if let Some(session) = session {
         dismiss(session);
     }
-    put_away(instance, debugged);
+    put_away(state, debugged);
 }
 
 /// The client's debugging is over: its connection is closed after what it has been told.
@@ -308,36 +308,36 @@ fn dismiss(session: &mut Session) {
     session.close = Close::AfterReply;
 }
 
-fn put_away(instance: &mut Instance, debugged: Debugged) {
+fn put_away(state: &mut ServerState, debugged: Debugged) {
     let caller = debugged.suspended.caller;
-    debugged.suspended.put_parts_away(&mut instance.scripting);
-    if let Some(branch) = debugged.branch {
-        return instance.keyspace.drop_branch(branch);
+    debugged.suspended.put_parts_away(&mut state.scripting);
+    if let Some(fork) = debugged.fork {
+        return state.keyspace.drop_branch(fork);
     }
     log::warn!("Synchronous session of the script debugger ended");
-    instance.scripting.debugged.is_exclusive = false;
-    instance.nesting -= 1;
-    instance.requests.push(LoopRequest::ServePostponed);
-    if instance.nesting > 0 {
+    state.scripting.debugged.is_exclusive = false;
+    state.nesting -= 1;
+    state.requests.push(LoopRequest::ServePaused);
+    if state.nesting > 0 {
         return;
     }
-    propagation::end_late_unit(instance, caller);
-    if instance.has_effects() {
-        effects::changes(instance);
+    propagation::end_late_unit(state, caller);
+    if state.has_effects() {
+        effects::changes(state);
     }
 }
 
 /// A client has gone: what only it would have seen is forgotten, and what changes what all see goes on to its end.
-pub fn leave(instance: &mut Instance, client: Token) {
-    let Some(mut debugged) = instance.scripting.debugged.take_of(client) else {
+pub fn leave(state: &mut ServerState, client: Token) {
+    let Some(mut debugged) = state.scripting.debugged.take_of(client) else {
         return;
     };
-    if debugged.branch.is_some() {
-        return put_away(instance, debugged);
+    if debugged.fork.is_some() {
+        return put_away(state, debugged);
     }
     if let Some(console) = debugged.console() {
         console.leave();
     }
-    debugged.suspended.run.started = instance.clock.ticks();
-    instance.scripting.debugged.list.push(debugged);
+    debugged.suspended.run.started = state.clock.ticks();
+    state.scripting.debugged.list.push(debugged);
 }
