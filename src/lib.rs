@@ -11,9 +11,7 @@ pub mod reactor;
 pub mod storage;
 pub mod text;
 
-
 pub mod net;
-
 
 pub mod acl;
 
@@ -21,10 +19,7 @@ pub mod commands;
 
 pub mod command;
 
-
 pub mod scripting;
-
-
 
 pub mod keyspace;
 
@@ -33,7 +28,6 @@ pub mod config;
 pub mod collections;
 pub mod resp;
 pub mod types;
-
 
 /// The version of Redis that this server is compatible with and reports.
 pub const REDIS_VERSION: &str = "7.2.6";

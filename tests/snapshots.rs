@@ -22,9 +22,7 @@ fn seed() -> u64 {
 }
 
 fn words(text: &str) -> Words {
-    text.split(' ')
-        .map(|word| word.as_bytes().to_vec())
-        .collect()
+    text.split(' ').map(|word| word.as_bytes().to_vec()).collect()
 }
 
 fn digest(harness: &mut Harness) -> String {
@@ -90,9 +88,7 @@ fn filling(random: &mut fastrand::Rng) -> Vec<Words> {
     let text = |random: &mut fastrand::Rng, bytes: usize| -> Vec<u8> {
         let letters = [b"ab".as_slice(), b"abcdefgh ", &[0, 255, 7, 9, 200, 31]];
         let letters = letters[random.usize(..3)];
-        (0..random.usize(..=bytes))
-            .map(|_| letters[random.usize(..letters.len())])
-            .collect()
+        (0..random.usize(..=bytes)).map(|_| letters[random.usize(..letters.len())]).collect()
     };
     for (number, count) in [1, 2, 7, 130, 600].into_iter().enumerate() {
         for kind in ["RPUSH", "SADD", "HSET", "ZADD"] {
@@ -114,13 +110,7 @@ fn filling(random: &mut fastrand::Rng) -> Vec<Words> {
         let integers = (0..count).map(|index| (index * 1000 - 3000).to_string());
         let integers = integers.collect::<Vec<_>>().join(" ");
         commands.push(words(&format!("SADD integers:{number} {integers}")));
-        commands.push(
-            [
-                words(&format!("SET text:{number}")),
-                vec![text(random, 900)],
-            ]
-            .concat(),
-        );
+        commands.push([words(&format!("SET text:{number}")), vec![text(random, 900)]].concat());
         commands.push(words(&format!("SET number:{number} {}", random.i64(..))));
         for entry in 0..count.min(200) {
             let fields = format!("XADD stream:{number} {}-{entry} a {entry} b", 1000 + entry);
@@ -261,9 +251,7 @@ fn a_snapshot_is_one_instant_under_writes() {
         let text = reply.lines().nth(1).expect("a bulk reply");
         text.parse().expect("a number")
     };
-    let sum: i64 = (0..ACCOUNTS)
-        .map(|account| balance(loaded.run(&format!("GET account:{account}"))))
-        .sum();
+    let sum: i64 = (0..ACCOUNTS).map(|account| balance(loaded.run(&format!("GET account:{account}")))).sum();
     assert_eq!(sum, 100 * ACCOUNTS as i64);
 }
 
@@ -284,12 +272,7 @@ fn expired_keys_stay_out_and_twins_are_refused() {
 #[test]
 fn what_others_write_besides_keys_is_understood() {
     let item = |item: &[u8]| {
-        let bytes = [
-            b"REDIS0012",
-            item,
-            b"\xfe\x02\0\x01k\x01v\xff\0\0\0\0\0\0\0\0",
-        ]
-        .concat();
+        let bytes = [b"REDIS0012", item, b"\xfe\x02\0\x01k\x01v\xff\0\0\0\0\0\0\0\0"].concat();
         load(&bytes, 7, true)
     };
     for known in [
@@ -305,26 +288,13 @@ fn what_others_write_besides_keys_is_understood() {
         loaded.run("SELECT 2");
         assert_eq!(loaded.run("GET k"), "$1\r\nv\r\n");
     }
-    for refused in [
-        &b"\xf6"[..],
-        b"\xfe\x10",
-        b"\x06\x01k",
-        b"\x1f\x01k",
-        b"\xf7\x01\x03\x01",
-    ] {
+    for refused in [&b"\xf6"[..], b"\xfe\x10", b"\x06\x01k", b"\x1f\x01k", b"\xf7\x01\x03\x01"] {
         assert!(item(refused).is_err(), "{refused:?}");
     }
     assert!(load(b"REDIS0013\xff", 7, true).is_err());
     assert!(load(b"RUBIS0011\xff", 7, true).is_err());
     assert!(load(b"VALKEY080\xff\0\0\0\0\0\0\0\0", 7, true).is_ok());
-    assert!(
-        load(
-            b"REDIS0001\xfe\0\xfd\xff\xff\xff\x7f\0\x01k\x01v\xff",
-            7,
-            true
-        )
-        .is_ok()
-    );
+    assert!(load(b"REDIS0001\xfe\0\xfd\xff\xff\xff\x7f\0\x01k\x01v\xff", 7, true).is_ok());
 }
 
 #[test]
@@ -338,16 +308,10 @@ fn every_truncation_is_refused() {
     }
     let bytes = snapshot_of(&harness);
     let step = (bytes.len() / 3000).max(1);
-    for length in (0..bytes.len())
-        .step_by(step)
-        .chain(bytes.len() - 20..bytes.len())
-    {
+    for length in (0..bytes.len()).step_by(step).chain(bytes.len() - 20..bytes.len()) {
         let error = load(&bytes[..length], 1 << 20, true).err();
         let error = error.expect("it ends too early");
-        assert!(
-            matches!(error.fault, Fault::Truncated { .. }),
-            "{length}: {error}"
-        );
+        assert!(matches!(error.fault, Fault::Truncated { .. }), "{length}: {error}");
         assert!(error.offset <= length as u64);
     }
 }
@@ -357,14 +321,7 @@ fn every_truncation_is_refused() {
 fn damage_is_noticed_or_does_no_harm() {
     let mut random = fastrand::Rng::with_seed(seed());
     let mut harness = filled(&mut random);
-    for key in [
-        "long:text",
-        "long:list",
-        "long:hash",
-        "long:set",
-        "long:sorted",
-        "long:stream",
-    ] {
+    for key in ["long:text", "long:list", "long:hash", "long:set", "long:sorted", "long:stream"] {
         harness.run(&format!("DEL {key}"));
     }
     let bytes = snapshot_of(&harness);
@@ -428,10 +385,7 @@ fn files_are_exchanged_with_genuine_servers() {
         let mut loaded = load(&theirs, 10_000, true).expect("it is sound");
         let expected_here = expected.replacen('+', "$40\r\n", 1);
         let found = digest(&mut loaded);
-        assert!(
-            found == expected || found == expected_here,
-            "{found} {expected}"
-        );
+        assert!(found == expected || found == expected_here, "{found} {expected}");
         let ours = snapshot_of(&loaded);
         // Redis 7.0 reads up to version 10.
         if ask(&mut oracle, "INFO server").contains("redis_version:7.0") {

@@ -1,7 +1,7 @@
 //! Why a request is refused, and in which words.
 
-use crate::resp::Args;
 use crate::command::registry::Command;
+use crate::resp::Args;
 
 use super::user::User;
 
@@ -45,9 +45,7 @@ impl AclError {
         let reason = match self {
             AclError::Command => "no permission to execute the command or subcommand",
             AclError::Key { .. } => "no permission to touch the specified keys",
-            AclError::Channel { .. } => {
-                "no permission to access one of the channels used as arguments to the command"
-            }
+            AclError::Channel { .. } => "no permission to access one of the channels used as arguments to the command",
         };
         format!(
             "NOPERM ACLs rules changed between the moment the transaction was accumulated and the EXEC call. \

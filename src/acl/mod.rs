@@ -28,13 +28,13 @@ mod tests;
 pub use crate::acl::error::AclError;
 pub use log::{AclLog, AclLogEntry, Reason, Refusal, Scene};
 pub use password::{Password, PasswordSource};
-pub use rules::{RuleError, AclContext, RulesError, has_blanks};
+pub use rules::{AclContext, RuleError, RulesError, has_blanks};
 pub use selector::Selector;
 pub use user::{ChannelsLeft, Rights, User};
 pub use users::{DEFAULT_USER, Restricted, Users};
 
-use crate::resp::Args;
 use crate::command::registry::Command;
+use crate::resp::Args;
 
 /// Whether a user may run a request: the command, on its keys and channels. O(1) for one who may do everything, else
 /// O(keys × patterns).

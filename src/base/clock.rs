@@ -9,9 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The time since the Unix epoch, read from the system now. For what lies outside the core, such as log lines.
 pub fn wall_clock() -> Duration {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 /// What INFO's `monotonic_clock` field says.
@@ -28,28 +26,16 @@ pub struct Clock {
 impl Clock {
     /// A clock that follows the system's.
     pub fn system() -> Clock {
-        let ticks = Ticks {
-            source: Source::System(quanta::Clock::new()),
-        };
-        let mut clock = Clock {
-            now_us: 0,
-            started: ticks.now(),
-            ticks,
-        };
+        let ticks = Ticks { source: Source::System(quanta::Clock::new()) };
+        let mut clock = Clock { now_us: 0, started: ticks.now(), ticks };
         clock.refresh();
         clock
     }
 
     /// A clock that stands at `unix_ms` until [`Clock::advance_virtual`] moves it.
     pub fn virtual_at(unix_ms: u64) -> Clock {
-        let ticks = Ticks {
-            source: Source::Virtual(Rc::new(Cell::new(0))),
-        };
-        Clock {
-            now_us: unix_ms * 1000,
-            started: 0,
-            ticks,
-        }
+        let ticks = Ticks { source: Source::Virtual(Rc::new(Cell::new(0))) };
+        Clock { now_us: unix_ms * 1000, started: 0, ticks }
     }
 
     /// Milliseconds since the Unix epoch, as of the last refresh.
@@ -172,10 +158,7 @@ mod tests {
         clock.refresh();
         assert_eq!((clock.now_ms(), clock.monotonic_us()), (5000, 0));
         clock.advance_virtual(7);
-        assert_eq!(
-            (clock.now_ms(), clock.now_us(), clock.monotonic_us()),
-            (5007, 5_007_000, 7000)
-        );
+        assert_eq!((clock.now_ms(), clock.now_us(), clock.monotonic_us()), (5007, 5_007_000, 7000));
         assert_eq!(ticks.micros_since(start), 7000);
         clock.sleep(Duration::from_micros(1500));
         assert_eq!((clock.now_us(), clock.monotonic_us()), (5_008_500, 8500));

@@ -89,18 +89,13 @@ fn on_fault(fault: &Fault) {
     }
     open_report();
     let version = SETTINGS.get().map_or("", |settings| settings.version);
-    crash_line(&format!(
-        "Redis {version} crashed by signal: {}, si_code: {}",
-        fault.signal, fault.code
-    ));
+    crash_line(&format!("Redis {version} crashed by signal: {}, si_code: {}", fault.signal, fault.code));
     match fault.sender {
         Some((process, user)) => crash_line(&format!("Killed by PID: {process}, UID: {user}")),
         None => crash_line(&format!("Accessing address: {:#x}", fault.address)),
     }
     if let Some(instruction) = fault.instruction {
-        crash_line(&format!(
-            "Crashed running the instruction at: {instruction:#x}"
-        ));
+        crash_line(&format!("Crashed running the instruction at: {instruction:#x}"));
     }
     write_sections();
     close_report();
@@ -116,12 +111,8 @@ fn on_panic(panic: &PanicHookInfo<'_>) {
     open_report();
     let payload = panic.payload();
     let literal = payload.downcast_ref::<&str>().copied();
-    let message = literal
-        .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("unknown cause");
-    let place = panic.location().map_or_else(String::new, |place| {
-        format!(" #{}:{}", place.file(), place.line())
-    });
+    let message = literal.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("unknown cause");
+    let place = panic.location().map_or_else(String::new, |place| format!(" #{}:{}", place.file(), place.line()));
     crash_line("------------------------------------------------");
     crash_line("!!! Software Failure. Press left mouse button to continue");
     crash_line(&format!("Guru Meditation: {message}{place}"));
@@ -141,10 +132,7 @@ fn open_report() {
 }
 
 fn write_sections() {
-    crash_raw(&format!(
-        "\n------ STACK TRACE ------\n\nBacktrace:\n{}\n",
-        Backtrace::force_capture()
-    ));
+    crash_raw(&format!("\n------ STACK TRACE ------\n\nBacktrace:\n{}\n", Backtrace::force_capture()));
     let Some(provider) = CONTEXT.get() else {
         return;
     };
@@ -161,10 +149,7 @@ fn write_sections() {
 
 fn close_report() {
     crash_raw("\n=== REDIS BUG REPORT END. Make sure to include from START to END. ===\n\n");
-    if let Some(path) = SETTINGS
-        .get()
-        .and_then(|settings| settings.pid_file.as_ref())
-    {
+    if let Some(path) = SETTINGS.get().and_then(|settings| settings.pid_file.as_ref()) {
         // The process is ending: there is nobody left to tell that this failed.
         let _ = fs::remove_file(path);
     }

@@ -37,16 +37,8 @@ pub enum LogLevel {
 impl LogLevel {
     /// The level of that name, as directive `loglevel` spells it, in any case.
     pub fn from_name(name: &str) -> Option<LogLevel> {
-        let levels = [
-            LogLevel::Debug,
-            LogLevel::Verbose,
-            LogLevel::Notice,
-            LogLevel::Warning,
-            LogLevel::Nothing,
-        ];
-        levels
-            .into_iter()
-            .find(|level| level.name().eq_ignore_ascii_case(name))
+        let levels = [LogLevel::Debug, LogLevel::Verbose, LogLevel::Notice, LogLevel::Warning, LogLevel::Nothing];
+        levels.into_iter().find(|level| level.name().eq_ignore_ascii_case(name))
     }
 
     /// The name that directive `loglevel` uses.
@@ -125,10 +117,7 @@ static UTC_OFFSET_SECONDS: AtomicI64 = AtomicI64::new(0);
 pub fn init(settings: &LogSettings) -> io::Result<()> {
     if !settings.file.as_os_str().is_empty() {
         open_file(&settings.file).map_err(|error| {
-            io::Error::new(
-                error.kind(),
-                format!("Can't open the log file: {}", system_text(&error)),
-            )
+            io::Error::new(error.kind(), format!("Can't open the log file: {}", system_text(&error)))
         })?;
     }
     if settings.syslog_enabled {
@@ -149,12 +138,7 @@ pub fn init(settings: &LogSettings) -> io::Result<()> {
         sink.write_all(line(record.level(), &message, current_offset()).as_bytes())
     });
     builder.target(env_logger::Target::Pipe(Box::new(Sink)));
-    let already_there = |_| {
-        io::Error::new(
-            io::ErrorKind::AlreadyExists,
-            "a logger is installed already",
-        )
-    };
+    let already_there = |_| io::Error::new(io::ErrorKind::AlreadyExists, "a logger is installed already");
     builder.try_init().map_err(already_there)?;
     FILE.get_or_init(|| settings.file.clone());
     current_offset();
@@ -205,11 +189,7 @@ pub fn crash_raw(text: &str) {
 
 /// Logs a line at level warning without a lock or the C library: for the crash report.
 pub fn crash_line(message: &str) {
-    crash_raw(&line(
-        Level::Warn,
-        message,
-        UTC_OFFSET_SECONDS.load(Ordering::Relaxed),
-    ));
+    crash_raw(&line(Level::Warn, message, UTC_OFFSET_SECONDS.load(Ordering::Relaxed)));
 }
 
 /// Logs a line from within a signal handler: `PID:signal-handler (SECONDS) message`. Allocates nothing but the path.
@@ -220,11 +200,7 @@ pub fn handler_line(message: &str) {
     let mut text = arrayvec::ArrayString::<512>::new();
     let now_seconds = wall_clock().as_secs();
     // A message that does not fit is cut short, which is what a full buffer does by itself.
-    let _ = writeln!(
-        text,
-        "{}:signal-handler ({now_seconds}) {message}",
-        std::process::id()
-    );
+    let _ = writeln!(text, "{}:signal-handler ({now_seconds}) {message}", std::process::id());
     write_out(text.as_bytes());
 }
 
@@ -275,9 +251,7 @@ struct Head {
 
 impl Head {
     fn before(&self, message: &str) -> String {
-        const MONTHS: [&str; 12] = [
-            "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-        ];
+        const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
         let local = i64::try_from(self.at.as_secs()).unwrap_or(0) + self.offset_seconds;
         let (year, month, day) = civil_date(local.div_euclid(86_400));
         let second = local.rem_euclid(86_400);
@@ -306,8 +280,7 @@ fn civil_date(days_since_epoch: i64) -> (i64, usize, i64) {
     let shifted = days_since_epoch + 719_468;
     let era = shifted.div_euclid(146_097);
     let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month_from_march = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
@@ -376,19 +349,13 @@ mod tests {
             offset_seconds: 3600,
             level: Level::Info,
         };
-        assert_eq!(
-            head.before("hello"),
-            "42:M 14 Nov 2023 23:13:20.007 * hello\n"
-        );
+        assert_eq!(head.before("hello"), "42:M 14 Nov 2023 23:13:20.007 * hello\n");
     }
 
     #[test]
     fn level_names_go_both_ways_in_any_case() {
         for name in ["debug", "verbose", "notice", "warning", "nothing"] {
-            assert_eq!(
-                LogLevel::from_name(&name.to_uppercase()).unwrap().name(),
-                name
-            );
+            assert_eq!(LogLevel::from_name(&name.to_uppercase()).unwrap().name(), name);
         }
         assert_eq!(LogLevel::from_name("loud"), None);
     }

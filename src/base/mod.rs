@@ -5,4 +5,3 @@ pub mod crash;
 pub mod logging;
 pub mod sys;
 pub mod wake;
-

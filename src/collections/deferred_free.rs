@@ -45,11 +45,7 @@ pub unsafe fn free(block: NonNull<u8>, size: usize) {
 
 #[cold]
 fn put_off(block: NonNull<u8>, size: usize) {
-    let waiting = Waiting {
-        block,
-        size,
-        released_bytes: 0,
-    };
+    let waiting = Waiting { block, size, released_bytes: 0 };
     QUEUE.with(|queue| queue.borrow_mut().push(waiting));
 }
 

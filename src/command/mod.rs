@@ -11,7 +11,7 @@ pub mod names;
 pub mod registry;
 pub mod spec;
 
-pub use crate::resp::Args;
 pub use crate::engine::context::Context;
+pub use crate::resp::Args;
 pub use error::{CommandError, CommandResult};
 pub use registry::{Command, CommandId, Registry};

@@ -9,9 +9,7 @@ const OUT_OF_RANGE: CommandError = CommandError::fixed("ERR timeout is out of ra
 ///
 /// Errors: it is no number, negative, or too large.
 pub fn parse_seconds(text: &[u8], now_ms: i64) -> Result<Option<i64>, CommandError> {
-    let seconds = LongDouble::parse(text).ok_or(CommandError::fixed(
-        "ERR timeout is not a float or out of range",
-    ))?;
+    let seconds = LongDouble::parse(text).ok_or(CommandError::fixed("ERR timeout is not a float or out of range"))?;
     deadline(seconds.times_rounded_up(1000).ok_or(OUT_OF_RANGE)?, now_ms)
 }
 
@@ -19,9 +17,8 @@ pub fn parse_seconds(text: &[u8], now_ms: i64) -> Result<Option<i64>, CommandErr
 ///
 /// Errors: it is no whole number, negative, or too large.
 pub fn parse_milliseconds(text: &[u8], now_ms: i64) -> Result<Option<i64>, CommandError> {
-    let duration_ms = crate::resp::number::parse_i64(text).ok_or(CommandError::fixed(
-        "ERR timeout is not an integer or out of range",
-    ))?;
+    let duration_ms = crate::resp::number::parse_i64(text)
+        .ok_or(CommandError::fixed("ERR timeout is not an integer or out of range"))?;
     deadline(duration_ms, now_ms)
 }
 

@@ -1,10 +1,10 @@
 //! The append-only file: BGREWRITEAOF.
 
-use crate::drive::aof::rewrite::RewriteStart;
-use crate::command::spec::{CommandSpec, Flag, Group};
-use crate::resp::Args;
 use crate::command::error::{CommandError, CommandResult};
+use crate::command::spec::{CommandSpec, Flag, Group};
+use crate::drive::aof::rewrite::RewriteStart;
 use crate::engine::context::Context;
+use crate::resp::Args;
 
 /// The family's commands.
 pub static COMMANDS: &[CommandSpec] = &[CommandSpec {
@@ -20,16 +20,10 @@ pub static COMMANDS: &[CommandSpec] = &[CommandSpec {
 
 fn rewrite(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
     match context.state.request_rewrite() {
-        RewriteStart::Started => context
-            .reply
-            .simple("Background append only file rewriting started"),
-        RewriteStart::Scheduled => context
-            .reply
-            .simple("Background append only file rewriting scheduled"),
+        RewriteStart::Started => context.reply.simple("Background append only file rewriting started"),
+        RewriteStart::Scheduled => context.reply.simple("Background append only file rewriting scheduled"),
         RewriteStart::InProgress => {
-            return Err(CommandError::fixed(
-                "ERR Background append only file rewriting already in progress",
-            ));
+            return Err(CommandError::fixed("ERR Background append only file rewriting already in progress"));
         }
         RewriteStart::Failed => {
             return Err(CommandError::fixed(

@@ -1,25 +1,20 @@
 //! Databases as a whole: SELECT, SWAPDB, DBSIZE, FLUSHDB and FLUSHALL.
 
-use crate::command::spec::{Argument, ArgumentKind, Category, CommandSpec, Flag, Group};
-use crate::resp::Args;
 use crate::command::error::{CommandError, CommandResult};
+use crate::command::spec::{Argument, ArgumentKind, Category, CommandSpec, Flag, Group};
 use crate::engine::context::Context;
+use crate::resp::Args;
 use crate::resp::number::parse_i64;
 
 /// How the memory of what is flushed is freed; here always in the background.
 const FLUSH_ARGUMENTS: &[Argument] = &[Argument::one_of(
     "flush-type",
-    &[
-        Argument::token("async", "ASYNC").since("4.0.0"),
-        Argument::token("sync", "SYNC").since("6.2.0"),
-    ],
+    &[Argument::token("async", "ASYNC").since("4.0.0"), Argument::token("sync", "SYNC").since("6.2.0")],
 )
 .optional()];
 
-const FLUSH_HISTORY: &[(&str, &str)] = &[
-    ("4.0.0", "`ASYNC` chooses how memory is freed."),
-    ("6.2.0", "`SYNC` chooses it too."),
-];
+const FLUSH_HISTORY: &[(&str, &str)] =
+    &[("4.0.0", "`ASYNC` chooses how memory is freed."), ("6.2.0", "`SYNC` chooses it too.")];
 
 /// The family's commands.
 pub static COMMANDS: &[CommandSpec] = &[
@@ -43,10 +38,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         since: "4.0.0",
         complexity: "O(N) where N is the number of clients that watch keys of the two databases or wait for them.",
         summary: "Has two databases change places.",
-        arguments: &[
-            Argument::new("index1", ArgumentKind::Integer),
-            Argument::new("index2", ArgumentKind::Integer),
-        ],
+        arguments: &[Argument::new("index1", ArgumentKind::Integer), Argument::new("index2", ArgumentKind::Integer)],
         handler: swap,
         ..CommandSpec::DEFAULT
     },
@@ -93,9 +85,8 @@ pub static COMMANDS: &[CommandSpec] = &[
 
 /// The number of a database, as COPY, MOVE and SELECT take it.
 pub fn parse_index(context: &Context<'_>, text: &[u8]) -> Result<usize, CommandError> {
-    const OUT_OF_INT: CommandError = CommandError::fixed(
-        "ERR value is out of range, value must between -2147483648 and 2147483647",
-    );
+    const OUT_OF_INT: CommandError =
+        CommandError::fixed("ERR value is out of range, value must between -2147483648 and 2147483647");
     let index = parse_i64(text).ok_or(CommandError::NOT_AN_INTEGER)?;
     let index = i32::try_from(index).map_err(|_| OUT_OF_INT)?;
     checked(context, index)
@@ -154,8 +145,7 @@ fn flush_all(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 
 /// SYNC and ASYNC are told apart by nobody: the keys are gone at once and the memory goes in slices.
 fn check_flush_type(args: Args<'_>) -> CommandResult {
-    let known =
-        |text: &[u8]| text.eq_ignore_ascii_case(b"sync") || text.eq_ignore_ascii_case(b"async");
+    let known = |text: &[u8]| text.eq_ignore_ascii_case(b"sync") || text.eq_ignore_ascii_case(b"async");
     match args.get(1) {
         None => Ok(()),
         Some(text) if args.len() == 2 && known(text) => Ok(()),

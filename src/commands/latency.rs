@@ -1,108 +1,105 @@
 //! LATENCY: the spikes that the monitor has seen, and the distribution of the commands' times.
 
-use crate::command::spec::{Argument, ArgumentFlag, ArgumentKind, CommandSpec, Flag, Group};
-use crate::resp::Args;
 use crate::command::error::{CommandError, CommandResult};
 use crate::command::registry::CommandId;
+use crate::command::spec::{Argument, ArgumentFlag, ArgumentKind, CommandSpec, Flag, Group};
 use crate::engine::context::Context;
 use crate::engine::help;
-use crate::observe::latency::{LatencySample, LatencySeries};
 use crate::engine::state::ServerState;
+use crate::observe::latency::{LatencySample, LatencySeries};
+use crate::resp::Args;
 use crate::resp::Reply;
 
 const ADMIN: &[Flag] = &[Flag::Admin, Flag::NoScript, Flag::Loading, Flag::Stale];
-const REPORT: &[&str] = &[
-    "nondeterministic_output",
-    "request_policy:all_nodes",
-    "response_policy:special",
-];
+const REPORT: &[&str] = &["nondeterministic_output", "request_policy:all_nodes", "response_policy:special"];
 
 /// The family's commands.
-pub static COMMANDS: &[CommandSpec] = &[CommandSpec {
-    name: "latency",
-    arity: -2,
-    group: Group::Server,
-    since: "2.8.13",
-    complexity: "That of the subcommand.",
-    summary: "Tells what made clients wait.",
-    subcommands: &[
-        CommandSpec {
-            name: "doctor",
-            arity: 2,
-            flags: ADMIN,
-            tips: REPORT,
-            group: Group::Server,
-            since: "2.8.13",
-            summary: "Says in words which events were slow, and what may help.",
-            handler: doctor,
-            ..CommandSpec::DEFAULT
-        },
-        CommandSpec {
-            name: "graph",
-            arity: 3,
-            flags: ADMIN,
-            tips: REPORT,
-            group: Group::Server,
-            since: "2.8.13",
-            summary: "Draws an event's spikes over time.",
-            arguments: &[Argument::new("event", ArgumentKind::String)],
-            handler: graph,
-            ..CommandSpec::DEFAULT
-        },
-        help::subcommand(Group::Server, "2.8.13", &[]),
-        CommandSpec {
-            name: "histogram",
-            arity: -2,
-            flags: ADMIN,
-            tips: REPORT,
-            group: Group::Server,
-            since: "7.0.0",
-            complexity: "O(N) for N commands whose times are given",
-            summary: "Gives the distribution of the times of some commands, or of all.",
-            arguments: &[Argument::new("command", ArgumentKind::String)
-                .flags(&[ArgumentFlag::Optional, ArgumentFlag::Multiple])],
-            handler: histogram,
-            ..CommandSpec::DEFAULT
-        },
-        CommandSpec {
-            name: "history",
-            arity: 3,
-            flags: ADMIN,
-            tips: REPORT,
-            group: Group::Server,
-            since: "2.8.13",
-            summary: "Gives an event's spikes with their times.",
-            arguments: &[Argument::new("event", ArgumentKind::String)],
-            handler: history,
-            ..CommandSpec::DEFAULT
-        },
-        CommandSpec {
-            name: "latest",
-            arity: 2,
-            flags: ADMIN,
-            tips: REPORT,
-            group: Group::Server,
-            since: "2.8.13",
-            summary: "Gives the last spike of each event.",
-            handler: latest,
-            ..CommandSpec::DEFAULT
-        },
-        CommandSpec {
-            name: "reset",
-            arity: -2,
-            flags: ADMIN,
-            tips: &["request_policy:all_nodes", "response_policy:agg_sum"],
-            group: Group::Server,
-            since: "2.8.13",
-            summary: "Forgets the spikes of some events, or of all.",
-            arguments: &[Argument::new("event", ArgumentKind::String)
-                .flags(&[ArgumentFlag::Optional, ArgumentFlag::Multiple])],
-            handler: reset,
-            ..CommandSpec::DEFAULT
-        },
-    ],
-    ..CommandSpec::DEFAULT
-}];
+pub static COMMANDS: &[CommandSpec] =
+    &[CommandSpec {
+        name: "latency",
+        arity: -2,
+        group: Group::Server,
+        since: "2.8.13",
+        complexity: "That of the subcommand.",
+        summary: "Tells what made clients wait.",
+        subcommands: &[
+            CommandSpec {
+                name: "doctor",
+                arity: 2,
+                flags: ADMIN,
+                tips: REPORT,
+                group: Group::Server,
+                since: "2.8.13",
+                summary: "Says in words which events were slow, and what may help.",
+                handler: doctor,
+                ..CommandSpec::DEFAULT
+            },
+            CommandSpec {
+                name: "graph",
+                arity: 3,
+                flags: ADMIN,
+                tips: REPORT,
+                group: Group::Server,
+                since: "2.8.13",
+                summary: "Draws an event's spikes over time.",
+                arguments: &[Argument::new("event", ArgumentKind::String)],
+                handler: graph,
+                ..CommandSpec::DEFAULT
+            },
+            help::subcommand(Group::Server, "2.8.13", &[]),
+            CommandSpec {
+                name: "histogram",
+                arity: -2,
+                flags: ADMIN,
+                tips: REPORT,
+                group: Group::Server,
+                since: "7.0.0",
+                complexity: "O(N) for N commands whose times are given",
+                summary: "Gives the distribution of the times of some commands, or of all.",
+                arguments: &[Argument::new("command", ArgumentKind::String)
+                    .flags(&[ArgumentFlag::Optional, ArgumentFlag::Multiple])],
+                handler: histogram,
+                ..CommandSpec::DEFAULT
+            },
+            CommandSpec {
+                name: "history",
+                arity: 3,
+                flags: ADMIN,
+                tips: REPORT,
+                group: Group::Server,
+                since: "2.8.13",
+                summary: "Gives an event's spikes with their times.",
+                arguments: &[Argument::new("event", ArgumentKind::String)],
+                handler: history,
+                ..CommandSpec::DEFAULT
+            },
+            CommandSpec {
+                name: "latest",
+                arity: 2,
+                flags: ADMIN,
+                tips: REPORT,
+                group: Group::Server,
+                since: "2.8.13",
+                summary: "Gives the last spike of each event.",
+                handler: latest,
+                ..CommandSpec::DEFAULT
+            },
+            CommandSpec {
+                name: "reset",
+                arity: -2,
+                flags: ADMIN,
+                tips: &["request_policy:all_nodes", "response_policy:agg_sum"],
+                group: Group::Server,
+                since: "2.8.13",
+                summary: "Forgets the spikes of some events, or of all.",
+                arguments: &[Argument::new("event", ArgumentKind::String)
+                    .flags(&[ArgumentFlag::Optional, ArgumentFlag::Multiple])],
+                handler: reset,
+                ..CommandSpec::DEFAULT
+            },
+        ],
+        ..CommandSpec::DEFAULT
+    }];
 
 fn doctor(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
     let text = diagnosis(context.state);
@@ -119,9 +116,7 @@ fn diagnosis(state: &ServerState) -> String {
             .to_string();
     }
     if state.latency.events.is_empty() {
-        return format!(
-            "Nothing took {threshold_ms} ms or longer since the monitor was turned on or reset.\n"
-        );
+        return format!("Nothing took {threshold_ms} ms or longer since the monitor was turned on or reset.\n");
     }
     let mut text = String::new();
     for (event, series) in &state.latency.events {
@@ -145,18 +140,12 @@ fn diagnosis(state: &ServerState) -> String {
 /// What may help against the spikes of an event.
 fn advice(event: &str) -> &'static str {
     match event {
-        "command" => {
-            "See SLOWLOG GET for the commands, and give large values smaller pieces of work."
-        }
+        "command" => "See SLOWLOG GET for the commands, and give large values smaller pieces of work.",
         "fast-command" => "Cheap commands were slow: the machine is short of CPU time or memory.",
         "expire-cycle" => "Many keys expire together: spread their expiry times.",
-        "eviction-cycle" => {
-            "Much had to go at once to stay within maxmemory: write less at a time, or raise it."
-        }
+        "eviction-cycle" => "Much had to go at once to stay within maxmemory: write less at a time, or raise it.",
         "aof-fsync-always" => "The disk is slow to store what is appended: see appendfsync.",
-        event if event.starts_with("aof-write") => {
-            "The disk is slow to take what is appended: look what else uses it."
-        }
+        event if event.starts_with("aof-write") => "The disk is slow to take what is appended: look what else uses it.",
         _ => "See LATENCY HISTORY for when it happened.",
     }
 }
@@ -171,9 +160,7 @@ const GRAPH_LEVELS: [char; 3] = ['_', 'o', '#'];
 fn graph(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let event = String::from_utf8_lossy(args.at(2)).into_owned();
     let Some(series) = context.state.latency.events.get(event.as_str()) else {
-        return Err(CommandError::new(format!(
-            "ERR No samples available for event '{event}'"
-        )));
+        return Err(CommandError::new(format!("ERR No samples available for event '{event}'")));
     };
     let text = draw(&event, series, context.state.now_ms() / 1000);
     context.reply.verbatim("txt", text.as_bytes());
@@ -218,10 +205,7 @@ fn draw_columns(text: &mut String, samples: &[LatencySample], low_ms: u64, high_
 }
 
 fn draw_ages(text: &mut String, samples: &[LatencySample], now_s: i64) {
-    let ages: Vec<Vec<char>> = samples
-        .iter()
-        .map(|sample| age(now_s - sample.time_s).chars().collect())
-        .collect();
+    let ages: Vec<Vec<char>> = samples.iter().map(|sample| age(now_s - sample.time_s).chars().collect()).collect();
     let rows = ages.iter().map(Vec::len).max().unwrap_or(0);
     text.extend(std::iter::repeat_n(' ', samples.len()));
     text.push('\n');
@@ -250,9 +234,7 @@ fn histogram(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
             continue;
         };
         count += 1;
-        context
-            .reply
-            .bulk(context.state.commands.get(id).full_name.as_bytes());
+        context.reply.bulk(context.state.commands.get(id).full_name.as_bytes());
         write_levels(context.reply, &levels);
     }
     context.reply.end_deferred_map(place, count);
@@ -285,10 +267,7 @@ struct Levels {
 /// buckets are a 128th of the level wide.
 fn cumulative_levels(state: &ServerState, id: CommandId) -> Option<Levels> {
     let histogram = state.command_stats.get(id).latency.as_ref()?;
-    let mut levels = Levels {
-        calls: histogram.len(),
-        steps: Vec::new(),
-    };
+    let mut levels = Levels { calls: histogram.len(), steps: Vec::new() };
     let (mut level_ns, mut cumulative) = (1024u64, 0);
     for bucket in histogram.iter_recorded() {
         let nanos = state.clock.ticks_as_nanos(bucket.value_iterated_to());
@@ -343,12 +322,8 @@ fn latest(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
         let last = series.samples.back();
         context.reply.array(4);
         context.reply.bulk(event.as_bytes());
-        context
-            .reply
-            .integer(last.map_or(0, |sample| sample.time_s));
-        context
-            .reply
-            .integer(last.map_or(0, |sample| sample.latency_ms as i64));
+        context.reply.integer(last.map_or(0, |sample| sample.time_s));
+        context.reply.integer(last.map_or(0, |sample| sample.latency_ms as i64));
         context.reply.integer(series.max_ms as i64);
     }
     Ok(())
@@ -358,11 +333,7 @@ fn reset(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let latency = &mut context.state.latency;
     let count = match args.len() {
         2 => latency.reset(None),
-        _ => args
-            .iter()
-            .skip(2)
-            .map(|event| latency.reset(Some(event)))
-            .sum(),
+        _ => args.iter().skip(2).map(|event| latency.reset(Some(event))).sum(),
     };
     context.reply.integer(count as i64);
     Ok(())

@@ -1,24 +1,20 @@
 //! MEMORY: where the memory goes.
 
+use crate::base::sys::allocator;
 use crate::collections::heap;
-use crate::command::spec::{Argument, ArgumentKind, CommandSpec, Flag, Group, KeyFlag, KeySpec};
-use crate::resp::Args;
 use crate::command::error::{CommandError, CommandResult};
+use crate::command::spec::{Argument, ArgumentKind, CommandSpec, Flag, Group, KeyFlag, KeySpec};
+use crate::drive::info::snapshot::{InfoSnapshot, MemoryFigures, human_bytes};
 use crate::engine::context::Context;
 use crate::engine::help;
-use crate::drive::info::snapshot::{human_bytes, InfoSnapshot, MemoryFigures};
+use crate::resp::Args;
 use crate::resp::{Reply, number};
 use crate::scripting::Kind;
-use crate::base::sys::allocator;
 
 /// Bytes that a key takes in its table besides its record: an eight-byte reference and a tag, in buckets
 /// that are on average three quarters full.
 const TABLE_BYTES_PER_KEY: usize = 12;
-const REPORT: &[&str] = &[
-    "nondeterministic_output",
-    "request_policy:all_shards",
-    "response_policy:special",
-];
+const REPORT: &[&str] = &["nondeterministic_output", "request_policy:all_shards", "response_policy:special"];
 
 /// The family's commands.
 pub static COMMANDS: &[CommandSpec] = &[CommandSpec {
@@ -83,9 +79,7 @@ pub static COMMANDS: &[CommandSpec] = &[CommandSpec {
             summary: "Estimates the bytes that a key and its value take.",
             arguments: &[
                 Argument::key("key", 0),
-                Argument::new("count", ArgumentKind::Integer)
-                    .after("SAMPLES")
-                    .optional(),
+                Argument::new("count", ArgumentKind::Integer).after("SAMPLES").optional(),
             ],
             handler: usage,
             ..CommandSpec::DEFAULT
@@ -181,9 +175,7 @@ fn stats(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
         ("lua.caches", scripts as u64),
         ("functions.caches", functions as u64),
     ];
-    integers
-        .iter()
-        .for_each(|(name, value)| integer(reply, name, *value as i64));
+    integers.iter().for_each(|(name, value)| integer(reply, name, *value as i64));
     for database in &stats.databases {
         reply.bulk(format!("db.{}", database.number).as_bytes());
         reply.map(3);
@@ -194,11 +186,7 @@ fn stats(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
     let net = stats.used.saturating_sub(stats.startup);
     integer(reply, "overhead.total", stats.overhead as i64);
     integer(reply, "keys.count", stats.keys as i64);
-    integer(
-        reply,
-        "keys.bytes-per-key",
-        net.checked_div(stats.keys).unwrap_or(0) as i64,
-    );
+    integer(reply, "keys.bytes-per-key", net.checked_div(stats.keys).unwrap_or(0) as i64);
     integer(reply, "dataset.bytes", stats.dataset as i64);
     double(reply, "dataset.percentage", stats.dataset_percent());
     double(reply, "peak.percentage", stats.peak_percent());
@@ -211,16 +199,8 @@ fn allocator_stats(reply: &mut Reply, stats: &MemoryFigures) {
     integer(reply, "allocator.allocated", stats.used as i64);
     integer(reply, "allocator.active", stats.resident as i64);
     integer(reply, "allocator.resident", stats.resident as i64);
-    double(
-        reply,
-        "allocator-fragmentation.ratio",
-        stats.fragmentation(),
-    );
-    integer(
-        reply,
-        "allocator-fragmentation.bytes",
-        stats.fragmentation_bytes(),
-    );
+    double(reply, "allocator-fragmentation.ratio", stats.fragmentation());
+    integer(reply, "allocator-fragmentation.bytes", stats.fragmentation_bytes());
     double(reply, "allocator-rss.ratio", 1.0);
     integer(reply, "allocator-rss.bytes", 0);
     double(reply, "rss-overhead.ratio", 1.0);

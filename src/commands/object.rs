@@ -1,12 +1,12 @@
 //! How a key is stored and used: OBJECT.
 
-use crate::command::spec::{Argument, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec};
-use crate::resp::Args;
 use crate::command::error::{CommandError, CommandResult};
+use crate::command::spec::{Argument, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec};
 use crate::engine::context::Context;
 use crate::engine::help;
 use crate::engine::state::ServerState;
 use crate::keyspace::Value;
+use crate::resp::Args;
 
 /// The integers that Redis keeps once for all keys.
 const SHARED_INTEGERS: std::ops::Range<i64> = 0..10_000;

@@ -1,37 +1,25 @@
 //! SUBSCRIBE, PUBLISH and their kin: messages to whoever listens.
 
-use crate::engine::clients::Clients;
-use crate::engine::help;
+use crate::command::error::{CommandError, CommandResult};
 use crate::command::spec::{
     Argument, ArgumentFlag, ArgumentKind, Channels, CommandSpec, Flag, Group, KeyFlag, KeySpec,
 };
-use crate::resp::Args;
-use crate::command::error::{CommandError, CommandResult};
+use crate::engine::clients::Clients;
 use crate::engine::context::Context;
+use crate::engine::help;
+use crate::engine::pubsub::{ChannelKind, Payload, PubSub};
 use crate::engine::state::ServerState;
-use crate::engine::pubsub::{Payload, PubSub, ChannelKind};
+use crate::resp::Args;
 use crate::resp::Reply;
 
 /// Messages of this size or more are shared between those who get them, in bytes.
 const SHARED_BYTES: usize = 16 * 1024;
 
 /// The flags of what changes subscriptions.
-const SUBSCRIBING: &[Flag] = &[
-    Flag::PubSub,
-    Flag::NoScript,
-    Flag::Loading,
-    Flag::Stale,
-    Flag::WhileSubscribed,
-];
+const SUBSCRIBING: &[Flag] = &[Flag::PubSub, Flag::NoScript, Flag::Loading, Flag::Stale, Flag::WhileSubscribed];
 
 /// While writes are paused messages wait as well, so that replicas get both in order.
-const PUBLISHING: &[Flag] = &[
-    Flag::PubSub,
-    Flag::Loading,
-    Flag::Stale,
-    Flag::Fast,
-    Flag::MayReplicate,
-];
+const PUBLISHING: &[Flag] = &[Flag::PubSub, Flag::Loading, Flag::Stale, Flag::Fast, Flag::MayReplicate];
 
 /// The family's commands.
 pub static COMMANDS: &[CommandSpec] = &[
@@ -56,8 +44,9 @@ pub static COMMANDS: &[CommandSpec] = &[
         since: "2.0.0",
         complexity: "O(N) where N is the number of channels.",
         summary: "Stops listening to channels, or to all of them.",
-        arguments: &[Argument::new("channel", ArgumentKind::String)
-            .flags(&[ArgumentFlag::Optional, ArgumentFlag::Multiple])],
+        arguments: &[
+            Argument::new("channel", ArgumentKind::String).flags(&[ArgumentFlag::Optional, ArgumentFlag::Multiple])
+        ],
         handler: unsubscribe,
         ..CommandSpec::DEFAULT
     },
@@ -82,8 +71,9 @@ pub static COMMANDS: &[CommandSpec] = &[
         since: "2.0.0",
         complexity: "O(N) where N is the number of patterns.",
         summary: "Stops listening to patterns, or to all of them.",
-        arguments: &[Argument::new("pattern", ArgumentKind::Pattern)
-            .flags(&[ArgumentFlag::Optional, ArgumentFlag::Multiple])],
+        arguments: &[
+            Argument::new("pattern", ArgumentKind::Pattern).flags(&[ArgumentFlag::Optional, ArgumentFlag::Multiple])
+        ],
         handler: punsubscribe,
         ..CommandSpec::DEFAULT
     },
@@ -96,10 +86,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         since: "2.0.0",
         complexity: "O(N+M) where N is the number of the channel's listeners and M that of the patterns that begin as the channel does.",
         summary: "Sends a message to those who listen to a channel.",
-        arguments: &[
-            Argument::new("channel", ArgumentKind::String),
-            Argument::new("message", ArgumentKind::String),
-        ],
+        arguments: &[Argument::new("channel", ArgumentKind::String), Argument::new("message", ArgumentKind::String)],
         handler: publish,
         ..CommandSpec::DEFAULT
     },
@@ -240,9 +227,7 @@ fn punsubscribe(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 
 fn ssubscribe(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     if !context.may_block() {
-        return Err(CommandError::fixed(
-            "ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client",
-        ));
+        return Err(CommandError::fixed("ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client"));
     }
     add(context, args, ChannelKind::ShardChannel, b"ssubscribe")
 }
@@ -299,17 +284,13 @@ fn confirm(context: &mut Context<'_>, topic: ChannelKind, kind: &[u8], name: Opt
 }
 
 fn publish(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    let told = tell(context.state, |pubsub, clients| {
-        pubsub.publish(clients, args.at(1), &payload(args))
-    });
+    let told = tell(context.state, |pubsub, clients| pubsub.publish(clients, args.at(1), &payload(args)));
     context.reply.integer(told as i64);
     Ok(())
 }
 
 fn spublish(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    let told = tell(context.state, |pubsub, clients| {
-        pubsub.publish_to_shard(clients, args.at(1), &payload(args))
-    });
+    let told = tell(context.state, |pubsub, clients| pubsub.publish_to_shard(clients, args.at(1), &payload(args)));
     context.reply.integer(told as i64);
     Ok(())
 }
@@ -358,9 +339,7 @@ fn list(context: &mut Context<'_>, args: Args<'_>, topic: ChannelKind) -> Comman
             "ERR unknown subcommand or wrong number of arguments for '{subcommand}'. Try PUBSUB HELP."
         )));
     }
-    let Context {
-        state, reply, ..
-    } = context;
+    let Context { state, reply, .. } = context;
     let place = reply.begin_deferred();
     let mut count = 0;
     for name in state.pubsub.names(topic, args.get(2)) {

@@ -1,10 +1,10 @@
 //! Saving the data set: SAVE, BGSAVE, LASTSAVE.
 
-use crate::command::spec::{Argument, Category, CommandSpec, Flag, Group};
-use crate::resp::Args;
 use crate::command::error::{CommandError, CommandResult};
-use crate::engine::context::Context;
+use crate::command::spec::{Argument, Category, CommandSpec, Flag, Group};
 use crate::drive::save::background::BackgroundStart;
+use crate::engine::context::Context;
+use crate::resp::Args;
 
 /// The family's commands.
 pub static COMMANDS: &[CommandSpec] = &[
@@ -16,9 +16,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         complexity: "O(1)",
         summary: "Saves the data set to its file while the server goes on.",
         history: &[("3.2.2", "Has the option SCHEDULE.")],
-        arguments: &[Argument::token("schedule", "SCHEDULE")
-            .optional()
-            .since("3.2.2")],
+        arguments: &[Argument::token("schedule", "SCHEDULE").optional().since("3.2.2")],
         handler: save_in_background,
         ..CommandSpec::DEFAULT
     },
@@ -37,12 +35,7 @@ pub static COMMANDS: &[CommandSpec] = &[
     CommandSpec {
         name: "save",
         arity: 1,
-        flags: &[
-            Flag::Admin,
-            Flag::NoScript,
-            Flag::NoAsyncLoading,
-            Flag::NoMulti,
-        ],
+        flags: &[Flag::Admin, Flag::NoScript, Flag::NoAsyncLoading, Flag::NoMulti],
         group: Group::Server,
         complexity: "O(N) for N keys in all databases",
         summary: "Saves the data set to its file while everybody waits.",
@@ -93,9 +86,7 @@ fn cancel(context: &mut Context<'_>) -> CommandResult {
         CommandError::fixed("ERR Background saving is currently not in progress or scheduled");
     if std::mem::take(&mut context.state.saving.is_scheduled) {
         log::info!("Scheduled background saving is cancelled due to user request");
-        context
-            .reply
-            .simple("Scheduled background saving cancelled");
+        context.reply.simple("Scheduled background saving cancelled");
         return Ok(());
     }
     if !context.state.cancel_background_save() {

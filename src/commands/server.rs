@@ -1,20 +1,18 @@
 //! The server itself: INFO, TIME, SHUTDOWN, LOLWUT.
 
-use crate::drive::script::run;
 use crate::REDIS_VERSION;
-use crate::command::spec::{
-    Argument, ArgumentFlag, ArgumentKind, Category, CommandSpec, Flag, Group,
-};
-use crate::resp::Args;
 use crate::command::error::{CommandError, CommandResult};
-use crate::engine::context::Context;
+use crate::command::spec::{Argument, ArgumentFlag, ArgumentKind, Category, CommandSpec, Flag, Group};
 use crate::drive::info;
-use crate::drive::info::snapshot::InfoSnapshot;
 use crate::drive::info::Selection;
+use crate::drive::info::snapshot::InfoSnapshot;
+use crate::drive::script::run;
+use crate::engine::context::Context;
+use crate::engine::session::Blocked;
 use crate::engine::state::{LoopRequest, ShutdownOptions};
+use crate::resp::Args;
 use crate::resp::number;
 use crate::scripting;
-use crate::engine::session::Blocked;
 
 /// The family's commands.
 pub static COMMANDS: &[CommandSpec] = &[
@@ -23,16 +21,13 @@ pub static COMMANDS: &[CommandSpec] = &[
         arity: -1,
         flags: &[Flag::Loading, Flag::Stale],
         categories: &[Category::Dangerous],
-        tips: &[
-            "nondeterministic_output",
-            "request_policy:all_shards",
-            "response_policy:special",
-        ],
+        tips: &["nondeterministic_output", "request_policy:all_shards", "response_policy:special"],
         group: Group::Server,
         summary: "Tells about the server and what it has counted, as text in sections.",
         history: &[("7.0.0", "Takes several sections.")],
-        arguments: &[Argument::new("section", ArgumentKind::String)
-            .flags(&[ArgumentFlag::Optional, ArgumentFlag::Multiple])],
+        arguments: &[
+            Argument::new("section", ArgumentKind::String).flags(&[ArgumentFlag::Optional, ArgumentFlag::Multiple])
+        ],
         handler: show_info,
         ..CommandSpec::DEFAULT
     },
@@ -43,36 +38,21 @@ pub static COMMANDS: &[CommandSpec] = &[
         group: Group::Server,
         since: "5.0.0",
         summary: "Draws a picture and tells the version.",
-        arguments: &[Argument::new("version", ArgumentKind::Integer)
-            .after("VERSION")
-            .optional()],
+        arguments: &[Argument::new("version", ArgumentKind::Integer).after("VERSION").optional()],
         handler: lolwut,
         ..CommandSpec::DEFAULT
     },
     CommandSpec {
         name: "shutdown",
         arity: -1,
-        flags: &[
-            Flag::Admin,
-            Flag::NoScript,
-            Flag::Loading,
-            Flag::Stale,
-            Flag::NoMulti,
-            Flag::AllowBusy,
-        ],
+        flags: &[Flag::Admin, Flag::NoScript, Flag::Loading, Flag::Stale, Flag::NoMulti, Flag::AllowBusy],
         group: Group::Server,
         complexity: "O(N) for N keys in all databases when saving, else O(1)",
         summary: "Saves the data as configured or asked for, and ends the server.",
         history: &[("7.0.0", "Has the options NOW, FORCE and ABORT.")],
         arguments: &[
-            Argument::one_of(
-                "save-selector",
-                &[
-                    Argument::token("nosave", "NOSAVE"),
-                    Argument::token("save", "SAVE"),
-                ],
-            )
-            .optional(),
+            Argument::one_of("save-selector", &[Argument::token("nosave", "NOSAVE"), Argument::token("save", "SAVE")])
+                .optional(),
             Argument::token("now", "NOW").optional().since("7.0.0"),
             Argument::token("force", "FORCE").optional().since("7.0.0"),
             Argument::token("abort", "ABORT").optional().since("7.0.0"),
@@ -164,21 +144,14 @@ fn shutdown(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     }
     let requester = Some(context.session.token);
     context.session.blocked = Some(Blocked::Shutdown);
-    context
-        .state
-        .requests
-        .push(LoopRequest::Shutdown { options, requester });
+    context.state.requests.push(LoopRequest::Shutdown { options, requester });
     Ok(())
 }
 
 fn time(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
     let now_us = context.state.clock.now_us();
     context.reply.array(2);
-    context
-        .reply
-        .bulk((now_us / 1_000_000).to_string().as_bytes());
-    context
-        .reply
-        .bulk((now_us % 1_000_000).to_string().as_bytes());
+    context.reply.bulk((now_us / 1_000_000).to_string().as_bytes());
+    context.reply.bulk((now_us % 1_000_000).to_string().as_bytes());
     Ok(())
 }

@@ -4,24 +4,18 @@ use crate::engine::enforcement;
 use std::rc::Rc;
 
 use crate::acl::{self, AclError, Scene};
-use crate::engine::call;
-use crate::command::spec::{Argument, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec};
-use crate::resp::Args;
 use crate::command::error::{CommandError, CommandResult};
+use crate::command::spec::{Argument, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec};
+use crate::engine::call;
 use crate::engine::context::Context;
-use crate::engine::state::ServerState;
 use crate::engine::session::{Blocked, Executing, Session};
+use crate::engine::state::ServerState;
 use crate::engine::transactions::{Found, Rest, Transaction};
+use crate::resp::Args;
 
 /// The flags of those that a transaction does not queue, but for EXEC.
-const UNQUEUED_FLAGS: &[Flag] = &[
-    Flag::NoScript,
-    Flag::Loading,
-    Flag::Stale,
-    Flag::Fast,
-    Flag::AllowBusy,
-    Flag::NotQueued,
-];
+const UNQUEUED_FLAGS: &[Flag] =
+    &[Flag::NoScript, Flag::Loading, Flag::Stale, Flag::Fast, Flag::AllowBusy, Flag::NotQueued];
 
 /// Keys looked up ahead: those beyond would drive the first out of the cache before they are used.
 const AHEAD_MAX: usize = 64;
@@ -42,14 +36,7 @@ pub static COMMANDS: &[CommandSpec] = &[
     CommandSpec {
         name: "exec",
         arity: 1,
-        flags: &[
-            Flag::NoScript,
-            Flag::Loading,
-            Flag::Stale,
-            Flag::SkipSlowlog,
-            Flag::NotQueued,
-            Flag::RunsQueue,
-        ],
+        flags: &[Flag::NoScript, Flag::Loading, Flag::Stale, Flag::SkipSlowlog, Flag::NotQueued, Flag::RunsQueue],
         categories: &[Category::Transaction],
         group: Group::Transactions,
         since: "1.2.0",
@@ -87,13 +74,7 @@ pub static COMMANDS: &[CommandSpec] = &[
     CommandSpec {
         name: "unwatch",
         arity: 1,
-        flags: &[
-            Flag::NoScript,
-            Flag::Loading,
-            Flag::Stale,
-            Flag::Fast,
-            Flag::AllowBusy,
-        ],
+        flags: &[Flag::NoScript, Flag::Loading, Flag::Stale, Flag::Fast, Flag::AllowBusy],
         categories: &[Category::Transaction],
         group: Group::Transactions,
         since: "2.2.0",
@@ -114,21 +95,17 @@ fn multi(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
 }
 
 fn exec(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
-    let Context {
-        state, session, ..
-    } = context;
+    let Context { state, session, .. } = context;
     let Some(transaction) = session.transaction.take() else {
         return Err(CommandError::fixed("ERR EXEC without MULTI"));
     };
     let watches = &state.transactions.watches;
-    let is_touched = session.watcher.is_some()
-        && (watches.is_touched(session) || watches.has_expired(&state.keyspace, session));
+    let is_touched =
+        session.watcher.is_some() && (watches.is_touched(session) || watches.has_expired(&state.keyspace, session));
     state.forget_watches(session);
     if transaction.is_doomed() {
         context.state.transactions.end(transaction);
-        return Err(CommandError::fixed(
-            "EXECABORT Transaction discarded because of previous errors.",
-        ));
+        return Err(CommandError::fixed("EXECABORT Transaction discarded because of previous errors."));
     }
     if is_touched {
         context.state.transactions.end(transaction);
@@ -172,10 +149,7 @@ fn run(context: &mut Context<'_>, transaction: Box<Transaction>) {
 /// Runs commands until all have been, or a script among them is suspended; gives the number of the next one.
 fn run_from(context: &mut Context<'_>, transaction: &Transaction, first: usize) -> usize {
     let could_block = !std::mem::replace(&mut context.session.deny_blocking, true);
-    context.session.executing = Some(Executing {
-        commands: transaction.len(),
-        bytes: transaction.memory(),
-    });
+    context.session.executing = Some(Executing { commands: transaction.len(), bytes: transaction.memory() });
     let mut next = first;
     for (queued, args) in transaction.iter().skip(first) {
         next += 1;
@@ -183,12 +157,8 @@ fn run_from(context: &mut Context<'_>, transaction: &Transaction, first: usize) 
             let key = args.at(queued.key as usize);
             context.state.keyspace.remember_hash(key, queued.hash);
         }
-        let mut inner = Context {
-            state: context.state,
-            session: context.session,
-            reply: context.reply,
-            command: queued.command,
-        };
+        let mut inner =
+            Context { state: context.state, session: context.session, reply: context.reply, command: queued.command };
         let command = inner.state.commands.get(queued.command);
         match acl::check(&inner.session.user, command, args) {
             Ok(()) => call::call(&mut inner, args),
@@ -214,19 +184,10 @@ fn refuse(context: &mut Context<'_>, args: Args<'_>, denial: AclError) {
 }
 
 /// Goes on with a transaction after a script in it that was suspended. Gives it back if another one is.
-pub fn go_on(
-    state: &mut ServerState,
-    session: &mut Session,
-    mut rest: Box<Rest>,
-) -> Option<Box<Rest>> {
+pub fn go_on(state: &mut ServerState, session: &mut Session, mut rest: Box<Rest>) -> Option<Box<Rest>> {
     state.start_stopwatch();
     let started = state.lap_start();
-    let mut context = Context {
-        state,
-        session,
-        reply: &mut rest.replies,
-        command: rest.exec,
-    };
+    let mut context = Context { state, session, reply: &mut rest.replies, command: rest.exec };
     rest.next = run_from(&mut context, &rest.transaction, rest.next);
     state.keyspace.forget_hash();
     state.set_lap_start(started);
@@ -234,23 +195,12 @@ pub fn go_on(
     if session.blocked == Some(Blocked::Script) {
         return Some(rest);
     }
-    let Rest {
-        transaction,
-        replies,
-        exec,
-        ticks,
-        ..
-    } = *rest;
+    let Rest { transaction, replies, exec, ticks, .. } = *rest;
     let mut reply = std::mem::take(&mut session.reply);
     let mark = reply.mark();
     reply.append(&replies);
-    let done = call::Done {
-        command: exec,
-        args: Args::from_slices(&[b"EXEC"]),
-        ticks,
-        mark: Some(mark),
-        result: Ok(()),
-    };
+    let done =
+        call::Done { command: exec, args: Args::from_slices(&[b"EXEC"]), ticks, mark: Some(mark), result: Ok(()) };
     call::conclude_suspended(state, session, &mut reply, done);
     session.reply = reply;
     state.transactions.end(transaction);
@@ -279,12 +229,7 @@ fn discard(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
 }
 
 fn watch(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    let Context {
-        state,
-        session,
-        reply,
-        ..
-    } = context;
+    let Context { state, session, reply, .. } = context;
     if session.transaction.is_some() {
         return Err(CommandError::fixed("ERR WATCH inside MULTI is not allowed"));
     }
@@ -293,10 +238,7 @@ fn watch(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         for key in args.iter().skip(1) {
             let found = Found::at(&state.keyspace, session.database, key);
             let changes = &mut state.keyspace.changes;
-            state
-                .transactions
-                .watches
-                .add(changes, session, key, found);
+            state.transactions.watches.add(changes, session, key, found);
         }
     }
     reply.ok();

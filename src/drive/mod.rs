@@ -6,4 +6,3 @@ pub mod metrics;
 pub mod migrate;
 pub mod save;
 pub mod script;
-

@@ -1,22 +1,22 @@
 //! The way of one request: found, admitted, run, settled.
 
-use crate::engine::monitor;
-use crate::engine::propagation;
-use crate::engine::enforcement;
+use crate::drive::info;
+use crate::drive::script::debugger;
 use crate::engine::blocking::BlockedState;
 use crate::engine::effects;
-use crate::drive::info;
+use crate::engine::enforcement;
+use crate::engine::monitor;
+use crate::engine::propagation;
+use crate::engine::session::{Blocked, Close, Mode, ReplyMode, Session};
 use crate::engine::state::ServerState;
 use crate::resp::reply::{Mark, Reply};
-use crate::drive::script::debugger;
-use crate::engine::session::{Blocked, Close, Mode, ReplyMode, Session};
 
 use super::gate::{self, Verdict};
-use crate::command::spec::{Flag, FlagSet, Group};
-use crate::resp::Args;
 use crate::command::error::{CommandError, CommandResult};
 use crate::command::registry::CommandId;
+use crate::command::spec::{Flag, FlagSet, Group};
 use crate::engine::context::Context;
+use crate::resp::Args;
 
 /// Time between two log lines about attacks, in ms.
 const ATTACK_LOG_PERIOD_MS: u64 = 60_000;
@@ -33,16 +33,8 @@ pub enum Flow {
 }
 
 /// Carries a client's request out; the reply is in `reply` when it returns.
-pub fn execute(
-    state: &mut ServerState,
-    session: &mut Session,
-    reply: &mut Reply,
-    args: Args<'_>,
-) -> Flow {
-    let resolved = state
-        .commands
-        .resolve(&args[0], args.get(1))
-        .map(|command| command.id);
+pub fn execute(state: &mut ServerState, session: &mut Session, reply: &mut Reply, args: Args<'_>) -> Flow {
+    let resolved = state.commands.resolve(&args[0], args.get(1)).map(|command| command.id);
     state.start_stopwatch();
     execute_resolved(state, session, reply, args, resolved)
 }
@@ -91,8 +83,7 @@ fn forget_keys_beyond_limit(state: &mut ServerState, session: &Session, reply: &
 #[cold]
 fn forget_caching(state: &mut ServerState, session: &Session, resolved: Option<CommandId>) {
     let parent = resolved.and_then(|id| state.commands.get(id).parent);
-    let is_about_client =
-        parent.is_some_and(|id| state.commands.get(id).spec.group == Group::Connection);
+    let is_about_client = parent.is_some_and(|id| state.commands.get(id).spec.group == Group::Connection);
     if !is_about_client && let Some(tracker) = state.tracking.tracker_mut(session.id) {
         tracker.caching = false;
     }
@@ -145,20 +136,10 @@ pub fn conclude(
 }
 
 /// Has a request that may not wait any longer reply with what there is; says whether it did.
-fn answer_late(
-    state: &mut ServerState,
-    session: &mut Session,
-    reply: &mut Reply,
-    waiting: &BlockedState,
-) -> bool {
+fn answer_late(state: &mut ServerState, session: &mut Session, reply: &mut Reply, waiting: &BlockedState) -> bool {
     let handler = state.commands.get(waiting.command).spec.handler;
     let could_block = !std::mem::replace(&mut session.deny_blocking, true);
-    let mut context = Context {
-        state,
-        session,
-        reply,
-        command: waiting.command,
-    };
+    let mut context = Context { state, session, reply, command: waiting.command };
     let result = handler(&mut context, waiting.request.as_args());
     session.deny_blocking = !could_block;
     if let Err(error) = &result {
@@ -178,12 +159,7 @@ pub struct Done<'a> {
 }
 
 /// Replies with the error of a command that was suspended, if it failed, and counts it.
-pub fn conclude_suspended(
-    state: &mut ServerState,
-    session: &mut Session,
-    reply: &mut Reply,
-    done: Done<'_>,
-) {
+pub fn conclude_suspended(state: &mut ServerState, session: &mut Session, reply: &mut Reply, done: Done<'_>) {
     let failed = done.result.is_err();
     if let Err(error) = &done.result {
         reply_error(state, reply, error);
@@ -215,32 +191,13 @@ fn run(
     }
     match gate::admit(state, session, reply.protocol(), args, resolved) {
         Verdict::Run(command) => {
-            call(
-                &mut Context {
-                    state,
-                    session,
-                    reply,
-                    command,
-                },
-                args,
-            );
+            call(&mut Context { state, session, reply, command }, args);
         }
         Verdict::Queue(command, flags) => queue(state, session, reply, args, command, flags),
         Verdict::Deny(command, denial) => {
-            let mut context = Context {
-                state,
-                session,
-                reply,
-                command,
-            };
+            let mut context = Context { state, session, reply, command };
             let error = enforcement::refusal(&mut context, args, denial);
-            refuse(
-                context.state,
-                context.session,
-                context.reply,
-                resolved,
-                error,
-            );
+            refuse(context.state, context.session, context.reply, resolved, error);
         }
         Verdict::Refuse(error) => refuse(state, session, reply, resolved, error),
         Verdict::Pause => return Flow::Paused,
@@ -257,8 +214,7 @@ fn leave_out(session: &mut Session, reply: &mut Reply, mark: Mark) {
         ReplyMode::Off => reply.truncate(mark),
         ReplyMode::Skipping => {
             reply.truncate(mark);
-            let is_suspended =
-                matches!(session.blocked, Some(Blocked::Script | Blocked::Migration));
+            let is_suspended = matches!(session.blocked, Some(Blocked::Script | Blocked::Migration));
             if session.waiting.is_none() && !is_suspended {
                 session.reply_mode = ReplyMode::On;
             }
@@ -290,20 +246,12 @@ pub fn call(context: &mut Context<'_>, args: Args<'_>) {
 /// over, with the time of all its runs, and monitors hear of the first.
 #[inline]
 fn settle(context: &mut Context<'_>, args: Args<'_>, flags: FlagSet, elapsed: u64, failed: bool) {
-    let Context {
-        state,
-        session,
-        reply,
-        command,
-    } = context;
+    let Context { state, session, reply, command } = context;
     let (ticks, is_new) = match &mut session.waiting {
         None => (elapsed, true),
         Some(waiting) => waiting.note_run(elapsed),
     };
-    let is_over = !matches!(
-        session.blocked,
-        Some(Blocked::Keys | Blocked::Script | Blocked::Migration)
-    );
+    let is_over = !matches!(session.blocked, Some(Blocked::Keys | Blocked::Script | Blocked::Migration));
     if is_over {
         account(state, session, *command, args, flags, ticks, failed);
     }
@@ -338,9 +286,7 @@ fn account(
     session.traffic.commands += 1;
     state.stats.commands += 1;
     let tracking = state.config.latency_tracking && !flags.has(Flag::NoLatency);
-    state
-        .command_stats
-        .record(command, ticks, failed, tracking);
+    state.command_stats.record(command, ticks, failed, tracking);
     if ticks >= state.slow_ticks {
         effects::slow_command(state, session, args, flags, ticks);
     }
@@ -390,9 +336,7 @@ fn refuse(
             state.abandon_transaction(session);
             let reason = error.text();
             let reason = reason.strip_prefix("ERR ").unwrap_or(reason);
-            error = CommandError::new(format!(
-                "EXECABORT Transaction discarded because of: {reason}"
-            ));
+            error = CommandError::new(format!("EXECABORT Transaction discarded because of: {reason}"));
         }
     }
     reply_error(state, reply, &error);

@@ -2,19 +2,15 @@
 
 use std::collections::BinaryHeap;
 
-use crate::engine::state::ServerState;
 use crate::engine::session::Token;
+use crate::engine::state::ServerState;
 
 impl ServerState {
     /// Takes out of the clients that may be evicted the largest, until those left are below the limit, for the loop to close.
     /// O(clients) when the limit is reached, else O(1).
     #[inline]
     pub fn clients_to_evict(&mut self) -> Vec<Token> {
-        if self.clients.memory_limit_reached() {
-            self.choose_clients()
-        } else {
-            Vec::new()
-        }
+        if self.clients.memory_limit_reached() { self.choose_clients() } else { Vec::new() }
     }
 
     #[cold]
@@ -36,10 +32,7 @@ impl ServerState {
             self.clients.count_memory(token);
             self.stats.evicted_clients += 1;
             if let Some(session) = self.clients.get(token) {
-                log::info!(
-                    "Evicting client: id={id} addr={} tot-mem={bytes}",
-                    session.address.peer
-                );
+                log::info!("Evicting client: id={id} addr={} tot-mem={bytes}", session.address.peer);
             }
             chosen.push(token);
         }

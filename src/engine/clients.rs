@@ -10,9 +10,9 @@ use slab::Slab;
 
 use crate::acl::User;
 use crate::collections::table::prefetch;
+use crate::engine::session::{Blocked, Close, Mode, Session, Token};
 use crate::net::address::Address;
 use crate::resp::{Protocol, Reply};
-use crate::engine::session::{Blocked, Close, Mode, Session, Token};
 
 /// Every client's session. One that is being served is out on loan, so that a handler can work on
 /// it and on the others side by side.
@@ -75,16 +75,10 @@ impl Clients {
         // 31 bits, so that a token fits a poll token beside the listeners' at the top.
         self.next_generation = (self.next_generation + 1) & 0x7fff_ffff;
         let entry = self.slots.vacant_entry();
-        let token = Token {
-            slot: entry.key() as u32,
-            generation: self.next_generation,
-        };
+        let token = Token { slot: entry.key() as u32, generation: self.next_generation };
         let session = Box::new(Session::new(self.next_id, token, address, now_ms, user));
         self.by_id.insert(session.id, token);
-        entry.insert(Slot {
-            token,
-            session: Some(session),
-        });
+        entry.insert(Slot { token, session: Some(session) });
         token
     }
 
@@ -208,9 +202,7 @@ impl Clients {
 
     /// Every session that is not on loan.
     pub fn iter(&self) -> impl Iterator<Item = &Session> {
-        self.slots
-            .iter()
-            .filter_map(|(_, slot)| slot.session.as_deref())
+        self.slots.iter().filter_map(|(_, slot)| slot.session.as_deref())
     }
 
     /// The tokens of all clients.
@@ -273,9 +265,7 @@ impl Clients {
     /// Whether all clients' memory has reached the limit, and some client may be evicted for that. O(1).
     #[inline]
     pub fn memory_limit_reached(&self) -> bool {
-        self.memory_limit_bytes > 0
-            && self.counted_bytes >= self.memory_limit_bytes
-            && self.evictable_bytes > 0
+        self.memory_limit_bytes > 0 && self.counted_bytes >= self.memory_limit_bytes && self.evictable_bytes > 0
     }
 
     /// Asks the loop to send what waits for a client.
@@ -305,10 +295,7 @@ impl Clients {
     pub fn tell(&mut self, token: Token, mut write: impl FnMut(&mut Reply)) {
         match self.slot_mut(token) {
             None => {}
-            Some(Slot {
-                session: Some(session),
-                ..
-            }) => {
+            Some(Slot { session: Some(session), .. }) => {
                 if session.close == Close::Now {
                     return;
                 }
@@ -349,10 +336,7 @@ impl Clients {
         match self.slot_mut(token) {
             None => {}
             Some(Slot { session: None, .. }) => self.defer_push(token, Rank::Invalidation, write),
-            Some(Slot {
-                session: Some(session),
-                ..
-            }) => {
+            Some(Slot { session: Some(session), .. }) => {
                 let is_resp3 = session.reply.protocol() == Protocol::Resp3;
                 if is_resp3 || session.subscriptions.is_some() {
                     self.tell(token, write);

@@ -2,13 +2,13 @@
 
 use crate::engine::blocking::{BlockKind, BlockRequest};
 use crate::engine::clients::Rank;
+use crate::engine::session::{Blocked, ReplyMode, Session};
 use crate::engine::state::ServerState;
 use crate::keyspace::Keyspace;
 use crate::resp::Reply;
-use crate::engine::session::{Blocked, ReplyMode, Session};
 
-use crate::resp::Args;
 use crate::command::registry::CommandId;
+use crate::resp::Args;
 
 /// The server, the calling client and where its reply goes, for the time of one command.
 pub struct Context<'a> {
@@ -28,20 +28,12 @@ impl Context<'_> {
     /// The keyspace, the client's database in it, and the reply: what most handlers need.
     #[inline]
     pub fn parts(&mut self) -> (&mut Keyspace, usize, &mut Reply) {
-        (
-            &mut self.state.keyspace,
-            self.session.database,
-            self.reply,
-        )
+        (&mut self.state.keyspace, self.session.database, self.reply)
     }
 
     /// Has the command passed on in this form, if it changes something: with the same effect whenever and wherever it is run.
     pub fn propagate_as(&mut self, arguments: &[&[u8]]) {
-        self.state
-            .keyspace
-            .changes
-            .propagation
-            .replace(arguments);
+        self.state.keyspace.changes.propagation.replace(arguments);
     }
 
     /// Whether what the command does is passed on to anybody.
@@ -90,12 +82,8 @@ impl Context<'_> {
             command: self.command,
             deadline_ms,
         };
-        let Context {
-            state, session, ..
-        } = self;
-        state
-            .blocking
-            .add(&mut state.keyspace.changes, session, wish);
+        let Context { state, session, .. } = self;
+        state.blocking.add(&mut state.keyspace.changes, session, wish);
     }
 
     /// Has the client wait until more is on the disk: then its request runs again, and it does so a last time at the deadline (in
@@ -104,9 +92,7 @@ impl Context<'_> {
         let is_new = self.session.waiting.is_none();
         self.block_on_keys(request, [], BlockKind::Disk, deadline_ms);
         if is_new {
-            let Context {
-                state, session, ..
-            } = self;
+            let Context { state, session, .. } = self;
             state.blocking.wait_for_disk(session);
         }
     }
@@ -114,9 +100,7 @@ impl Context<'_> {
     /// Has the request of the client, which waits for keys, run again at this time (in ms since the epoch) as well: for a
     /// handler that may find something though no key has changed. It has to be asked for each time.
     pub fn look_again_at(&mut self, look_ms: i64) {
-        let Context {
-            state, session, ..
-        } = self;
+        let Context { state, session, .. } = self;
         state.blocking.look_again_at(session, Some(look_ms));
     }
 }

@@ -3,41 +3,28 @@
 //!
 //! Never decides whether a command may run.
 
-
-use crate::engine::keyspace_events;
-use crate::engine::wake;
 use crate::command::keys;
-use crate::command::spec::{Category, Flag, FlagSet};
-use crate::resp::Args;
 use crate::command::registry::CommandId;
-use crate::engine::state::{ServerState, SLOW_US};
-use crate::keyspace::{Change, ObservedKeyId};
+use crate::command::spec::{Category, Flag, FlagSet};
+use crate::engine::keyspace_events;
 use crate::engine::session::Session;
+use crate::engine::state::{SLOW_US, ServerState};
 use crate::engine::transactions::Found;
+use crate::engine::wake;
+use crate::keyspace::{Change, ObservedKeyId};
+use crate::resp::Args;
 
 /// Notes a command that took so many ticks: at least `slow_ticks`, the least that anybody asks for.
 #[cold]
-pub fn slow_command(
-    state: &mut ServerState,
-    session: &Session,
-    args: Args<'_>,
-    flags: FlagSet,
-    ticks: u64,
-) {
+pub fn slow_command(state: &mut ServerState, session: &Session, args: Args<'_>, flags: FlagSet, ticks: u64) {
     let elapsed_us = state.clock.ticks_as_nanos(ticks) / 1000;
     state.was_slow |= elapsed_us >= SLOW_US;
     let threshold_us = state.config.slowlog_log_slower_than;
     if threshold_us >= 0 && elapsed_us >= threshold_us as u64 && !flags.has(Flag::SkipSlowlog) {
         let now_ms = state.now_ms();
-        state
-            .slowlog
-            .push(session, args, flags, elapsed_us, now_ms);
+        state.slowlog.push(session, args, flags, elapsed_us, now_ms);
     }
-    let event = if flags.has(Flag::Fast) {
-        "fast-command"
-    } else {
-        "command"
-    };
+    let event = if flags.has(Flag::Fast) { "fast-command" } else { "command" };
     state.note_latency(event, elapsed_us / 1000);
 }
 
@@ -83,19 +70,12 @@ fn tell(state: &mut ServerState, actor: Option<u64>) {
     for change in state.keyspace.changes.take() {
         match change {
             Change::Observed(key) => tell_of_wanted(state, key),
-            Change::Modified {
-                key, has_expired, ..
-            } => {
+            Change::Modified { key, has_expired, .. } => {
                 let by = actor.filter(|_| !has_expired);
                 let clients = &mut state.clients;
                 state.tracking.invalidate(clients, &key, actor, by);
             }
-            Change::Event {
-                event,
-                database,
-                key,
-                ..
-            } => keyspace_events::publish(state, event, database, &key),
+            Change::Event { event, database, key, .. } => keyspace_events::publish(state, event, database, &key),
             // However many databases one command empties, it is told once.
             Change::Flushed { .. } if is_flushed => {}
             Change::Flushed { .. } => {
@@ -117,9 +97,7 @@ pub fn track(state: &mut ServerState, session: &Session, command: CommandId, arg
     if reads && state.tracking.wants_keys(session.actor) {
         for key in keys::keys_of(command, args) {
             let clients = &mut state.clients;
-            state
-                .tracking
-                .remember(clients, session.actor, args.at(key.index));
+            state.tracking.remember(clients, session.actor, args.at(key.index));
         }
     }
 }

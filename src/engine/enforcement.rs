@@ -2,17 +2,17 @@
 
 use std::rc::Rc;
 
-use crate::resp::Args;
 use crate::command::error::CommandError;
-use crate::engine::context::Context;
 use crate::command::registry::Registry;
 use crate::commands;
 use crate::config::{Config, PubsubDefault};
-use crate::engine::state::ServerState;
+use crate::engine::context::Context;
 use crate::engine::pubsub::ChannelKind;
 use crate::engine::session::{Close, Session, Token};
+use crate::engine::state::ServerState;
+use crate::resp::Args;
 
-use crate::acl::{AclError, Reason, Refusal, Restricted, AclContext, Scene, User};
+use crate::acl::{AclContext, AclError, Reason, Refusal, Restricted, Scene, User};
 
 const WRONG_PASSWORD: CommandError =
     CommandError::fixed("WRONGPASS invalid username-password pair or user is disabled.");
@@ -24,21 +24,13 @@ pub fn acl_context(state: &ServerState) -> AclContext<'_> {
 
 /// The same for one that is not there yet.
 pub fn acl_context_of<'a>(commands: &'a Registry, config: &Config) -> AclContext<'a> {
-    AclContext {
-        commands,
-        all_channels: config.acl_pubsub_default == PubsubDefault::AllChannels,
-    }
+    AclContext { commands, all_channels: config.acl_pubsub_default == PubsubDefault::AllChannels }
 }
 
 /// Logs the caller in.
 ///
 /// Errors: there is no such user, nobody may be it, or the password is another.
-pub fn log_in(
-    context: &mut Context<'_>,
-    args: Args<'_>,
-    name: &[u8],
-    password: &[u8],
-) -> Result<(), CommandError> {
+pub fn log_in(context: &mut Context<'_>, args: Args<'_>, name: &[u8], password: &[u8]) -> Result<(), CommandError> {
     if let Some(user) = context.state.users.log_in(name, password) {
         context.session.user = Rc::clone(user);
         context.session.authenticated = true;
@@ -92,21 +84,10 @@ pub fn refusal(context: &mut Context<'_>, args: Args<'_>, denial: AclError) -> C
 
 /// Where a client's own request is refused: among those of a transaction, as it is queued or as it runs, or not.
 fn scene_of(session: &Session) -> Scene {
-    if session.transaction.is_some() || session.deny_blocking {
-        Scene::Transaction
-    } else {
-        Scene::TopLevel
-    }
+    if session.transaction.is_some() || session.deny_blocking { Scene::Transaction } else { Scene::TopLevel }
 }
 
-fn note(
-    context: &mut Context<'_>,
-    args: Args<'_>,
-    reason: Reason,
-    scene: Scene,
-    object: &[u8],
-    user: &[u8],
-) {
+fn note(context: &mut Context<'_>, args: Args<'_>, reason: Reason, scene: Scene, object: &[u8], user: &[u8]) {
     let refusal = Refusal {
         reason,
         scene,
@@ -126,9 +107,7 @@ fn client_line(context: &Context<'_>, args: Args<'_>, scene: Scene) -> Vec<u8> {
     let clients = &context.state.clients;
     let caller = clients.find(context.session.actor);
     let caller = caller.and_then(|token| clients.get(token));
-    caller.map_or(Vec::new(), |caller| {
-        commands::client::list::line_of_other(context.state, caller)
-    })
+    caller.map_or(Vec::new(), |caller| commands::client::list::line_of_other(context.state, caller))
 }
 
 /// Says whose script it was of which commands were refused; the client may have left.
@@ -181,13 +160,11 @@ pub fn enforce_channels(context: &mut Context<'_>, restricted: Option<Restricted
     };
     let has_lost = |session: &Session| {
         session.subscriptions.as_ref().is_some_and(|subscriptions| {
-            [ChannelKind::Channel, ChannelKind::Pattern, ChannelKind::ShardChannel]
-                .into_iter()
-                .any(|topic| {
-                    let is_pattern = topic == ChannelKind::Pattern;
-                    let mut names = subscriptions.of(topic).iter();
-                    names.any(|name| !left.allow(name, is_pattern))
-                })
+            [ChannelKind::Channel, ChannelKind::Pattern, ChannelKind::ShardChannel].into_iter().any(|topic| {
+                let is_pattern = topic == ChannelKind::Pattern;
+                let mut names = subscriptions.of(topic).iter();
+                names.any(|name| !left.allow(name, is_pattern))
+            })
         })
     };
     disconnect(context, |session| session.user == user && has_lost(session));

@@ -1,17 +1,17 @@
 //! The admission of a request: every reason to refuse one, in the order in which Redis gives them.
 
-use crate::drive::script::run;
 use crate::acl::{self, AclError};
+use crate::drive::save::SAVE_FAILED;
+use crate::drive::script::run;
+use crate::engine::session::{Mode, Session};
 use crate::engine::state::ServerState;
 use crate::resp::Protocol;
-use crate::drive::save::SAVE_FAILED;
 use crate::scripting;
-use crate::engine::session::{Mode, Session};
 
+use crate::command::error::CommandError;
+use crate::command::registry::{Command, CommandId};
 use crate::command::spec::{Flag, FlagSet};
 use crate::resp::Args;
-use crate::command::registry::{Command, CommandId};
-use crate::command::error::CommandError;
 
 /// Longest part of a request that the error for an unknown command quotes, in bytes.
 const QUOTED_MAX: usize = 128;
@@ -47,16 +47,11 @@ pub fn admit(
     if let Err(error) = shape.and_then(|()| check_permission(state, session, command)) {
         return Verdict::Refuse(error);
     }
-    if !session.authenticated
-        && state.authentication_required()
-        && !command.flags.has(Flag::NoAuth)
-    {
+    if !session.authenticated && state.authentication_required() && !command.flags.has(Flag::NoAuth) {
         return Verdict::Refuse(CommandError::fixed("NOAUTH Authentication required."));
     }
     if session.transaction.is_some() && command.flags.has(Flag::NoMulti) {
-        return Verdict::Refuse(CommandError::fixed(
-            "ERR Command not allowed inside a transaction",
-        ));
+        return Verdict::Refuse(CommandError::fixed("ERR Command not allowed inside a transaction"));
     }
     if let Err(denial) = acl::check(&session.user, command, args) {
         return Verdict::Deny(id, denial);
@@ -66,31 +61,18 @@ pub fn admit(
 
 /// Decides whether a request that its client may make may run in the state in which the server is.
 #[inline]
-fn admit_now(
-    state: &ServerState,
-    session: &Session,
-    protocol: Protocol,
-    args: Args<'_>,
-    command: &Command,
-) -> Verdict {
+fn admit_now(state: &ServerState, session: &Session, protocol: Protocol, args: Args<'_>, command: &Command) -> Verdict {
     let id = command.id;
     let is_queuing = session.transaction.is_some();
     let mut flags = command.flags;
-    if is_queuing
-        || state.pause.is_active()
-        || state.memory.is_full()
-        || state.is_restricted
-    {
+    if is_queuing || state.pause.is_active() || state.memory.is_full() || state.is_restricted {
         flags = flags_of(state, session, command, args);
     }
     let needs_memory = flags.has(Flag::DenyOom) || is_queuing && !flags.has(Flag::NotQueued);
     if needs_memory && state.memory.is_full() {
         return Verdict::Refuse(CommandError::OUT_OF_MEMORY);
     }
-    if session.subscriptions.is_some()
-        && !flags.has(Flag::WhileSubscribed)
-        && protocol == Protocol::Resp2
-    {
+    if session.subscriptions.is_some() && !flags.has(Flag::WhileSubscribed) && protocol == Protocol::Resp2 {
         return Verdict::Refuse(refused_to_subscriber(command));
     }
     if let Err(error) = check_state(state, command, flags) {
@@ -108,11 +90,7 @@ fn admit_now(
     if is_queuing && !flags.has(Flag::NotQueued) {
         return Verdict::Queue(id, flags);
     }
-    if state.is_restricted
-        && state
-            .migrations
-            .holds(state, session, command, flags, args)
-    {
+    if state.is_restricted && state.migrations.holds(state, session, command, flags, args) {
         return Verdict::Pause;
     }
     Verdict::Run(id)
@@ -130,9 +108,7 @@ fn admit_unknown(args: Args<'_>) -> Verdict {
 #[cold]
 fn for_monitor(id: CommandId, flags: FlagSet) -> Verdict {
     if flags.intersects(KEYSPACE_ACCESS) {
-        return Verdict::Refuse(CommandError::fixed(
-            "ERR Replica can't interact with the keyspace",
-        ));
+        return Verdict::Refuse(CommandError::fixed("ERR Replica can't interact with the keyspace"));
     }
     Verdict::Run(id)
 }
@@ -170,11 +146,7 @@ fn check_shape(command: &Command, args: Args<'_>) -> Result<(), CommandError> {
 
 /// Whether a command that needs a permission of its own has it.
 #[inline]
-fn check_permission(
-    state: &ServerState,
-    session: &Session,
-    command: &Command,
-) -> Result<(), CommandError> {
+fn check_permission(state: &ServerState, session: &Session, command: &Command) -> Result<(), CommandError> {
     match command.flags.intersects(GUARDED) {
         true => check_guarded(state, session, command),
         false => Ok(()),
@@ -182,11 +154,7 @@ fn check_permission(
 }
 
 #[cold]
-fn check_guarded(
-    state: &ServerState,
-    session: &Session,
-    command: &Command,
-) -> Result<(), CommandError> {
+fn check_guarded(state: &ServerState, session: &Session, command: &Command) -> Result<(), CommandError> {
     let config = &state.config;
     let (permission, refusal) = match command.flags.has(Flag::Debug) {
         true => (
@@ -222,24 +190,16 @@ fn check_state(state: &ServerState, command: &Command, flags: FlagSet) -> Result
 
 /// What is refused while data are being loaded, or cannot be saved.
 #[cold]
-fn check_restrictions(
-    state: &ServerState,
-    command: &Command,
-    flags: FlagSet,
-) -> Result<(), CommandError> {
+fn check_restrictions(state: &ServerState, command: &Command, flags: FlagSet) -> Result<(), CommandError> {
     let changes = flags.has(Flag::Write) || command.spec.name == "ping";
     if changes && state.refuses_writes_for_failed_save() {
         return Err(CommandError::fixed(SAVE_FAILED));
     }
     if changes && let Some(reason) = state.aof.denial() {
-        return Err(CommandError::new(format!(
-            "MISCONF Errors writing to the AOF file: {reason}"
-        )));
+        return Err(CommandError::new(format!("MISCONF Errors writing to the AOF file: {reason}")));
     }
     if state.is_loading() && !command.flags.has(Flag::Loading) {
-        return Err(CommandError::fixed(
-            "LOADING Redis is loading the dataset in memory",
-        ));
+        return Err(CommandError::fixed("LOADING Redis is loading the dataset in memory"));
     }
     Ok(())
 }
@@ -273,9 +233,7 @@ fn unknown_command(args: Args<'_>) -> CommandError {
     }
     let name = &args[0][..args[0].len().min(QUOTED_MAX)];
     let name = String::from_utf8_lossy(name);
-    CommandError::new(format!(
-        "ERR unknown command '{name}', with args beginning with: {quoted}"
-    ))
+    CommandError::new(format!("ERR unknown command '{name}', with args beginning with: {quoted}"))
 }
 
 #[cold]
@@ -283,7 +241,5 @@ fn unknown_subcommand(command: &Command, subcommand: &[u8]) -> CommandError {
     let shown = &subcommand[..subcommand.len().min(QUOTED_MAX)];
     let shown = String::from_utf8_lossy(shown);
     let name = command.spec.name.to_ascii_uppercase();
-    CommandError::new(format!(
-        "ERR unknown subcommand '{shown}'. Try {name} HELP."
-    ))
+    CommandError::new(format!("ERR unknown subcommand '{shown}'. Try {name} HELP."))
 }

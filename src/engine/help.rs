@@ -1,17 +1,13 @@
 //! HELP of the commands that have subcommands: written from what the subcommands declare.
 
-use crate::command::spec::{Argument, ArgumentFlag, ArgumentKind, Category, CommandSpec, Flag, Group};
-use crate::resp::Args;
-use crate::command::registry::{Command, Registry};
 use crate::command::error::CommandResult;
+use crate::command::registry::{Command, Registry};
+use crate::command::spec::{Argument, ArgumentFlag, ArgumentKind, Category, CommandSpec, Flag, Group};
 use crate::engine::context::Context;
+use crate::resp::Args;
 
 /// The declaration of a container's HELP.
-pub const fn subcommand(
-    group: Group,
-    since: &'static str,
-    categories: &'static [Category],
-) -> CommandSpec {
+pub const fn subcommand(group: Group, since: &'static str, categories: &'static [Category]) -> CommandSpec {
     CommandSpec {
         name: "help",
         arity: 2,
@@ -43,9 +39,7 @@ pub fn reply_help(context: &mut Context<'_>, lines: &[impl AsRef<str>]) {
     let name = container.spec.name.to_ascii_uppercase();
     let reply = &mut *context.reply;
     reply.array(lines.len() + 3);
-    reply.simple(format!(
-        "{name} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"
-    ));
+    reply.simple(format!("{name} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"));
     lines.iter().for_each(|line| reply.simple(line.as_ref()));
     reply.simple("HELP");
     reply.simple("    Prints this help.");
@@ -58,10 +52,7 @@ fn lines(commands: &Registry, container: &Command) -> Vec<String> {
         lines.push("(no subcommand)".to_string());
         lines.push(format!("    {}", container.spec.summary));
     }
-    let subcommands = container
-        .subcommands
-        .iter()
-        .map(|id| commands.get(*id).spec);
+    let subcommands = container.subcommands.iter().map(|id| commands.get(*id).spec);
     for spec in subcommands.filter(|spec| spec.name != "help") {
         lines.push(syntax(spec));
         lines.push(format!("    {}", spec.summary));
@@ -137,12 +128,7 @@ fn write_value(argument: &Argument, text: &mut String) {
     }
 }
 
-fn write_list(
-    arguments: &[Argument],
-    separator: &str,
-    write: fn(&Argument, &mut String),
-    text: &mut String,
-) {
+fn write_list(arguments: &[Argument], separator: &str, write: fn(&Argument, &mut String), text: &mut String) {
     for (index, argument) in arguments.iter().enumerate() {
         if index > 0 {
             text.push_str(separator);

@@ -1,17 +1,12 @@
 //! Keyspace events: what happens to keys, published for whoever listens.
 
 use crate::config::EventClass;
-use crate::engine::state::ServerState;
 use crate::engine::pubsub::Payload;
+use crate::engine::state::ServerState;
 
 /// Publishes an event on the key's channel and on the event's own, as far as `notify-keyspace-events` asks for them.
 pub fn publish(state: &mut ServerState, event: &str, database: usize, key: &[u8]) {
-    let ServerState {
-        config,
-        pubsub,
-        clients,
-        ..
-    } = state;
+    let ServerState { config, pubsub, clients, .. } = state;
     if pubsub.is_empty() {
         return;
     }

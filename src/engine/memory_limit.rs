@@ -12,13 +12,12 @@
 //!
 //! What was let go of already, and is being freed in slices, is freed first: no key goes for what a deleted one still holds.
 
-
-use crate::engine::propagation;
+use crate::base::sys::oom_score::OomScore;
 use crate::engine::effects;
+use crate::engine::propagation;
 use crate::engine::state::ServerState;
 use crate::keyspace;
 use crate::resp::reply;
-use crate::base::sys::oom_score::OomScore;
 
 /// Part of the limit that is freed beyond it, and the most of that, in bytes.
 const SLACK_PART: usize = 1024;
@@ -114,11 +113,9 @@ impl ServerState {
         memory.catch_up_ticks = self.clock.nanos_as_ticks(CATCH_UP_NS);
         memory.ceiling_bytes = None;
         memory.is_full &= limit_bytes > 0;
-        self.keyspace
-            .set_eviction(config.maxmemory_policy, config.maxmemory_samples as usize);
+        self.keyspace.set_eviction(config.maxmemory_policy, config.maxmemory_samples as usize);
         let limit_bytes = config.maxmemory_clients.bytes(config.maxmemory);
-        self.clients
-            .set_memory_limit(usize::try_from(limit_bytes).unwrap_or(usize::MAX));
+        self.clients.set_memory_limit(usize::try_from(limit_bytes).unwrap_or(usize::MAX));
     }
 
     /// Bytes that count against the limit: all that is allocated, and what replies share with the keyspace; but not what only a
@@ -253,9 +250,6 @@ impl ServerState {
         let now_us = self.clock.monotonic_us();
         let since_us = self.memory.exceeded_since_us.unwrap_or(now_us);
         let current_us = now_us.saturating_sub(since_us);
-        (
-            (self.memory.exceeded_us + current_us) / 1000,
-            current_us / 1000,
-        )
+        ((self.memory.exceeded_us + current_us) / 1000, current_us / 1000)
     }
 }

@@ -21,4 +21,3 @@ pub mod tracking;
 pub mod transactions;
 pub mod unflushed_keys;
 pub mod wake;
-

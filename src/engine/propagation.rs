@@ -1,27 +1,20 @@
 //! Passing on what commands did, unit by unit, to the append-only file.
 
-use crate::resp::Args;
 use crate::command::spec::{Flag, FlagSet};
-use crate::engine::state::ServerState;
 use crate::engine::session::{Session, Token};
+use crate::engine::state::ServerState;
+use crate::resp::Args;
 
 /// Commands whose changes are passed on.
 const PASSED_ON: FlagSet = FlagSet::of(&[Flag::Write, Flag::MayReplicate]);
 
 /// A command is over. It is gathered if it changed something; if it is the outermost one so is its unit.
 #[inline(never)]
-pub fn command_done(
-    state: &mut ServerState,
-    session: &mut Session,
-    args: Args<'_>,
-    flags: FlagSet,
-) {
+pub fn command_done(state: &mut ServerState, session: &mut Session, args: Args<'_>, flags: FlagSet) {
     let changes = &mut state.keyspace.changes;
     let total = changes.total();
     if flags.intersects(PASSED_ON) {
-        changes
-            .propagation
-            .finish(total, session.database, args.len(), args.iter());
+        changes.propagation.finish(total, session.database, args.len(), args.iter());
     } else {
         changes.propagation.skip(total);
     }

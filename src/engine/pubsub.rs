@@ -13,9 +13,9 @@ use ahash::{AHashMap, AHashSet};
 use bytes::Bytes;
 
 use crate::engine::clients::Clients;
-use crate::resp::{Protocol, Reply};
 use crate::engine::session::{Session, Token};
-use crate::text::glob::{glob_match, Case};
+use crate::resp::{Protocol, Reply};
+use crate::text::glob::{Case, glob_match};
 
 /// Up to so many subscribers are searched one by one when one of them leaves.
 const SEARCHED_MAX: usize = 16;
@@ -160,14 +160,9 @@ impl Heads {
 
     /// The patterns that match a channel.
     fn matching<'a>(&'a self, channel: &'a [u8]) -> impl Iterator<Item = &'a Rc<[u8]>> {
-        let lengths = self
-            .lengths
-            .keys()
-            .take_while(|length| **length <= channel.len());
+        let lengths = self.lengths.keys().take_while(|length| **length <= channel.len());
         let groups = lengths.filter_map(|length| self.patterns.get(&channel[..*length]));
-        groups
-            .flatten()
-            .filter(|pattern| glob_match(pattern, channel, Case::Sensitive))
+        groups.flatten().filter(|pattern| glob_match(pattern, channel, Case::Sensitive))
     }
 }
 
@@ -283,15 +278,9 @@ impl PubSub {
     }
 
     /// The channels that somebody listens to, those that match a pattern if there is one. In no particular order.
-    pub fn names<'a>(
-        &'a self,
-        topic: ChannelKind,
-        pattern: Option<&'a [u8]>,
-    ) -> impl Iterator<Item = &'a [u8]> {
+    pub fn names<'a>(&'a self, topic: ChannelKind, pattern: Option<&'a [u8]>) -> impl Iterator<Item = &'a [u8]> {
         let names = self.topics(topic).keys().map(|name| &**name);
-        names.filter(move |name| {
-            pattern.is_none_or(|pattern| glob_match(pattern, name, Case::Sensitive))
-        })
+        names.filter(move |name| pattern.is_none_or(|pattern| glob_match(pattern, name, Case::Sensitive)))
     }
 
     /// Tells those who listen to a channel, or to a pattern that it matches; gives the number of messages.
@@ -322,12 +311,7 @@ impl PubSub {
     }
 
     /// Tells those who listen to a shard's channel; gives their number.
-    pub fn publish_to_shard(
-        &self,
-        clients: &mut Clients,
-        channel: &[u8],
-        message: &Payload<'_>,
-    ) -> usize {
+    pub fn publish_to_shard(&self, clients: &mut Clients, channel: &[u8], message: &Payload<'_>) -> usize {
         let Some(members) = self.shard_channels.get(channel) else {
             return 0;
         };
@@ -393,38 +377,20 @@ mod tests {
     use super::*;
 
     fn matching(heads: &Heads, channel: &[u8]) -> Vec<String> {
-        let mut found: Vec<String> = heads
-            .matching(channel)
-            .map(|pattern| String::from_utf8_lossy(pattern).into_owned())
-            .collect();
+        let mut found: Vec<String> =
+            heads.matching(channel).map(|pattern| String::from_utf8_lossy(pattern).into_owned()).collect();
         found.sort();
         found
     }
 
     #[test]
     fn patterns_are_found_by_their_heads() {
-        let patterns = [
-            "",
-            "*",
-            "n*",
-            "news.*",
-            "news.[ab]*",
-            "news",
-            "n\\ews",
-            "?ews",
-            "o*",
-        ];
+        let patterns = ["", "*", "n*", "news.*", "news.[ab]*", "news", "n\\ews", "?ews", "o*"];
         let patterns: Vec<Rc<[u8]>> = patterns.iter().map(|text| text.as_bytes().into()).collect();
         let mut heads = Heads::default();
         patterns.iter().for_each(|pattern| heads.add(pattern));
-        assert_eq!(
-            matching(&heads, b"news.art"),
-            ["*", "n*", "news.*", "news.[ab]*"]
-        );
-        assert_eq!(
-            matching(&heads, b"news"),
-            ["*", "?ews", "n*", "n\\ews", "news"]
-        );
+        assert_eq!(matching(&heads, b"news.art"), ["*", "n*", "news.*", "news.[ab]*"]);
+        assert_eq!(matching(&heads, b"news"), ["*", "?ews", "n*", "n\\ews", "news"]);
         assert_eq!(matching(&heads, b""), [""]);
         patterns.iter().for_each(|pattern| heads.remove(pattern));
         assert!(heads.patterns.is_empty() && heads.lengths.is_empty());
@@ -438,10 +404,7 @@ mod tests {
         for step in 0..2_000u32 {
             let grows = step % 400 < 200;
             if grows && random.u32(..4) > 0 || model.is_empty() {
-                let token = Token {
-                    slot: step,
-                    generation: 1,
-                };
+                let token = Token { slot: step, generation: 1 };
                 members.add(token);
                 model.push(token);
             } else {

@@ -3,12 +3,12 @@
 use std::rc::Rc;
 
 use crate::acl::User;
-use crate::engine::blocking::BlockedState;
 use crate::command::registry::CommandId;
-use crate::net::address::Address;
+use crate::engine::blocking::BlockedState;
 use crate::engine::pubsub::Subscriptions;
-use crate::resp::{Protocol, Reply};
 use crate::engine::transactions::Transaction;
+use crate::net::address::Address;
+use crate::resp::{Protocol, Reply};
 
 /// A client's place in the slab, good only for as long as that client lives: the generation tells
 /// a successor in the same place apart.
@@ -20,10 +20,7 @@ pub struct Token {
 
 impl Token {
     /// That of the session in whose name scripts run commands, which is no client's.
-    pub const SCRIPT: Token = Token {
-        slot: u32::MAX,
-        generation: u32::MAX,
-    };
+    pub const SCRIPT: Token = Token { slot: u32::MAX, generation: u32::MAX };
 }
 
 /// Whether replies are sent (CLIENT REPLY).
@@ -295,10 +292,10 @@ impl Session {
 
     /// The transaction that it queues, or that EXEC runs for it.
     pub fn unit(&self) -> Option<Executing> {
-        let queued = self.transaction.as_ref().map(|transaction| Executing {
-            commands: transaction.len(),
-            bytes: transaction.memory(),
-        });
+        let queued = self
+            .transaction
+            .as_ref()
+            .map(|transaction| Executing { commands: transaction.len(), bytes: transaction.memory() });
         queued.or(self.executing)
     }
 
@@ -310,10 +307,7 @@ impl Session {
             + self.address.peer.capacity()
             + self.address.local.capacity()
             + self.redacted.capacity() * size_of::<usize>()
-            + self
-                .subscriptions
-                .as_ref()
-                .map_or(0, |subscriptions| subscriptions.memory())
+            + self.subscriptions.as_ref().map_or(0, |subscriptions| subscriptions.memory())
             + self.unit().map_or(0, |unit| unit.bytes)
             + self.waiting.as_ref().map_or(0, |waiting| waiting.memory())
             + self.watch_bytes

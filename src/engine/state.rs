@@ -6,42 +6,42 @@ use std::path::PathBuf;
 use std::rc::Rc;
 
 use crate::acl::{AclLog, PasswordSource, User, Users};
-use crate::engine::enforcement;
-use crate::storage::aof::append_only::AppendOnly;
-use crate::drive::aof::load::Replay;
-use crate::engine::blocking::{Blocking, BlockedState};
-use crate::engine::wake;
-use crate::engine::clients::Clients;
+use crate::base::clock::Clock;
+use crate::base::logging;
+use crate::base::sys::oom_score::Adjustment;
+use crate::base::wake::Wake;
 use crate::collections::hash::HashSeed;
 use crate::collections::heap;
 use crate::command::registry::Registry;
 use crate::command::spec::{Flag, FlagSet};
-use crate::observe::command_stats::{CommandStats, ErrorStats};
 use crate::commands;
 use crate::config::{Config, OomScoreAdjust, OutputBufferLimit};
-use crate::base::wake::Wake;
-use crate::engine::effects;
-use crate::observe::latency::LatencyMonitor;
-use crate::observe::slowlog::Slowlog;
-use crate::keyspace::{EventClass, Keyspace};
-use crate::base::logging;
-use crate::engine::memory_limit::Memory;
+use crate::drive::aof::load::Replay;
 use crate::drive::metrics::Metrics;
 use crate::drive::migrate::Migrations;
-use crate::net::address::Address;
-use crate::net::listener::Listeners;
-use crate::storage::values::Serialization;
-use crate::engine::pubsub::PubSub;
-use crate::drive::save::loading::{Loading, LoadingStats};
 use crate::drive::save::Saving;
-use crate::scripting::Scripting;
+use crate::drive::save::loading::{Loading, LoadingStats};
 use crate::drive::script::debugger;
-use crate::base::clock::Clock;
-use crate::observe::loop_stats::LoopStats;
+use crate::engine::blocking::{BlockedState, Blocking};
+use crate::engine::clients::Clients;
+use crate::engine::effects;
+use crate::engine::enforcement;
+use crate::engine::memory_limit::Memory;
+use crate::engine::pubsub::PubSub;
 use crate::engine::session::{ClientKind, Close, Mode, Session, Token};
-use crate::base::sys::oom_score::Adjustment;
 use crate::engine::tracking::Tracking;
 use crate::engine::transactions::Transactions;
+use crate::engine::wake;
+use crate::keyspace::{EventClass, Keyspace};
+use crate::net::address::Address;
+use crate::net::listener::Listeners;
+use crate::observe::command_stats::{CommandStats, ErrorStats};
+use crate::observe::latency::LatencyMonitor;
+use crate::observe::loop_stats::LoopStats;
+use crate::observe::slowlog::Slowlog;
+use crate::scripting::Scripting;
+use crate::storage::aof::append_only::AppendOnly;
+use crate::storage::values::Serialization;
 
 /// The state of the server.
 pub struct ServerState {
@@ -129,10 +129,7 @@ pub struct ServerState {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LoopRequest {
     /// SHUTDOWN, and who asked for it.
-    Shutdown {
-        options: ShutdownOptions,
-        requester: Option<Token>,
-    },
+    Shutdown { options: ShutdownOptions, requester: Option<Token> },
     /// SHUTDOWN ABORT: the next signal is a fresh request.
     ForgetShutdown,
     /// CLIENT UNPAUSE, or the end of a pause.
@@ -316,9 +313,7 @@ impl ServerState {
             0 => u64::MAX,
             threshold_ms => threshold_ms.saturating_mul(1000),
         };
-        self.slow_ticks = self
-            .clock
-            .nanos_as_ticks(slowlog_us.min(latency_us).min(SLOW_US).saturating_mul(1000));
+        self.slow_ticks = self.clock.nanos_as_ticks(slowlog_us.min(latency_us).min(SLOW_US).saturating_mul(1000));
         let classes = EventClass::logged(self.config.notify_keyspace_events);
         self.keyspace.changes.set_event_classes(classes);
         self.slowlog.capacity = config.slowlog_max_len as usize;
@@ -336,13 +331,11 @@ impl ServerState {
     /// Errors: the system's; a score below that of the parent needs a right of its own.
     pub fn adjust_oom_score(&mut self) -> io::Result<()> {
         let [primary, ..] = self.config.oom_score_adj_values;
-        self.memory
-            .oom_score
-            .adjust(match self.config.oom_score_adj {
-                OomScoreAdjust::No => Adjustment::Undone,
-                OomScoreAdjust::Relative => Adjustment::Relative(primary),
-                OomScoreAdjust::Absolute => Adjustment::Absolute(primary),
-            })
+        self.memory.oom_score.adjust(match self.config.oom_score_adj {
+            OomScoreAdjust::No => Adjustment::Undone,
+            OomScoreAdjust::Relative => Adjustment::Relative(primary),
+            OomScoreAdjust::Absolute => Adjustment::Absolute(primary),
+        })
     }
 
     /// Notes whether some commands are refused, or held back, at present.
@@ -474,8 +467,7 @@ impl ServerState {
     /// Forgets tracked keys beyond `tracking-table-max-keys`, so many at most.
     pub fn limit_tracking(&mut self, effort: usize) {
         let most = self.config.tracking_table_max_keys;
-        self.tracking
-            .limit(&mut self.clients, &mut self.random, most, effort);
+        self.tracking.limit(&mut self.clients, &mut self.random, most, effort);
     }
 
     /// Has all changes of keys logged while any client tracks.
@@ -502,9 +494,7 @@ impl ServerState {
     /// Whether the last command has left something to be told of or to be done.
     #[inline]
     pub fn has_effects(&self) -> bool {
-        !self.keyspace.changes.is_empty()
-            || self.blocking.has_ready()
-            || self.clients.has_over_output_limit()
+        !self.keyspace.changes.is_empty() || self.blocking.has_ready() || self.clients.has_over_output_limit()
     }
 
     /// Serves the clients that a pause has held back; gives those whose requests were not even begun.
@@ -611,8 +601,7 @@ impl ServerState {
                 continue;
             };
             let pending_bytes = session.reply.len();
-            if session.close == Close::No && self.output_limit_reached(&mut session, pending_bytes)
-            {
+            if session.close == Close::No && self.output_limit_reached(&mut session, pending_bytes) {
                 session.close = Close::Now;
                 session.reply.clear();
                 self.clients.queue_close(token);
@@ -630,9 +619,7 @@ impl ServerState {
         let effort = self.config.active_expire_effort as usize;
         let acceptable_percent = 10usize.saturating_sub(effort.saturating_sub(1)).max(1);
         let clock = &self.clock;
-        let more = self
-            .keyspace
-            .expire_cycle(acceptable_percent, || clock.ticks() >= deadline);
+        let more = self.keyspace.expire_cycle(acceptable_percent, || clock.ticks() >= deadline);
         propagation::end_unit(self, false);
         if !self.keyspace.changes.is_empty() {
             effects::changes(self);
@@ -707,9 +694,7 @@ fn first_users(commands: &Registry, config: &Config) -> Users {
 }
 
 fn random_digits(random: &mut fastrand::Rng) -> String {
-    (0..40)
-        .map(|_| char::from_digit(random.u32(..16), 16).unwrap_or('0'))
-        .collect()
+    (0..40).map(|_| char::from_digit(random.u32(..16), 16).unwrap_or('0')).collect()
 }
 
 fn unix_ms(clock: &Clock) -> i64 {

@@ -17,9 +17,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use ahash::{AHashMap, AHashSet, RandomState};
 
 use crate::engine::clients::Clients;
+use crate::engine::session::Token;
 use crate::engine::state::ServerState;
 use crate::resp::{Protocol, Reply};
-use crate::engine::session::Token;
 
 /// The channel on which clients of RESP2 are told, through another connection that listens to it.
 const CHANNEL: &[u8] = b"__redis__:invalidate";
@@ -247,14 +247,12 @@ impl Tracking {
 
     /// Whether a client is to be told of what the present command reads.
     pub fn wants_keys(&self, id: u64) -> bool {
-        self.trackers
-            .get(&id)
-            .is_some_and(|tracker| match tracker.mode {
-                TrackingMode::All => true,
-                TrackingMode::OptIn => tracker.caching,
-                TrackingMode::OptOut => !tracker.caching,
-                TrackingMode::Broadcast => false,
-            })
+        self.trackers.get(&id).is_some_and(|tracker| match tracker.mode {
+            TrackingMode::All => true,
+            TrackingMode::OptIn => tracker.caching,
+            TrackingMode::OptOut => !tracker.caching,
+            TrackingMode::Broadcast => false,
+        })
     }
 
     /// A client has read a key. O(1).
@@ -271,11 +269,7 @@ impl Tracking {
             None => {}
         }
         self.places.insert(hash, self.entries.len() as u32);
-        self.entries.push(Entry {
-            hash,
-            key: key.into(),
-            readers: Readers::One(id),
-        });
+        self.entries.push(Entry { hash, key: key.into(), readers: Readers::One(id) });
         self.items += 1;
     }
 
@@ -351,26 +345,14 @@ impl Tracking {
 
     /// A key has changed: whoever has read it is told, and it is forgotten. `actor` is who runs a command just now, `by` who
     /// has changed it.
-    pub fn invalidate(
-        &mut self,
-        clients: &mut Clients,
-        key: &[u8],
-        actor: Option<u64>,
-        by: Option<u64>,
-    ) {
+    pub fn invalidate(&mut self, clients: &mut Clients, key: &[u8], actor: Option<u64>, by: Option<u64>) {
         self.note_change(key, by);
         if let Some(readers) = self.forget(key) {
             self.tell_readers(clients, key, &readers, actor);
         }
     }
 
-    fn tell_readers(
-        &mut self,
-        clients: &mut Clients,
-        key: &[u8],
-        readers: &Readers,
-        actor: Option<u64>,
-    ) {
+    fn tell_readers(&mut self, clients: &mut Clients, key: &[u8], readers: &Readers, actor: Option<u64>) {
         for id in readers.ids() {
             let is_told = self.trackers.get(&id).is_some_and(|tracker| {
                 tracker.mode != TrackingMode::Broadcast && !(tracker.no_loop && actor == Some(id))
@@ -412,13 +394,7 @@ impl Tracking {
     }
 
     /// Forgets keys at random until there are no more than `most` (0: no limit), but no more than `effort` of them.
-    pub fn limit(
-        &mut self,
-        clients: &mut Clients,
-        random: &mut fastrand::Rng,
-        most: u64,
-        effort: usize,
-    ) {
+    pub fn limit(&mut self, clients: &mut Clients, random: &mut fastrand::Rng, most: u64, effort: usize) {
         for _ in 0..effort {
             if most == 0 || self.entries.len() as u64 <= most {
                 return;
@@ -442,9 +418,7 @@ fn write_head(reply: &mut Reply) {
 
 /// Tells those who broadcast by prefixes which keys have changed since they were told last.
 pub fn broadcast(state: &mut ServerState) {
-    let ServerState {
-        tracking, clients, ..
-    } = state;
+    let ServerState { tracking, clients, .. } = state;
     for prefix in std::mem::take(&mut tracking.to_broadcast) {
         let Some(entry) = tracking.prefixes.get_mut(&prefix) else {
             continue;

@@ -17,13 +17,13 @@ use slab::Slab;
 use smallvec::SmallVec;
 
 use crate::acl::User;
-use crate::command::spec::FlagSet;
-use crate::resp::Args;
 use crate::command::registry::{Command, CommandId};
-use crate::keyspace::{Changes, ObservedKeyId, Keyspace};
+use crate::command::spec::FlagSet;
+use crate::engine::session::Session;
+use crate::keyspace::{Changes, Keyspace, ObservedKeyId};
+use crate::resp::Args;
 use crate::resp::Reply;
 use crate::resp::RequestQueue;
-use crate::engine::session::Session;
 
 /// Transactions kept for the next client that begins one.
 const SPARE_MAX: usize = 16;
@@ -63,11 +63,7 @@ impl Transaction {
             _ => (0, 0),
         };
         self.requests.push(args);
-        self.queued.push(Queued {
-            command: command.id,
-            key,
-            hash,
-        });
+        self.queued.push(Queued { command: command.id, key, hash });
     }
 
     /// A command was refused: the transaction will not run.
@@ -113,9 +109,7 @@ impl Transaction {
 
     /// Memory held, in bytes.
     pub fn memory(&self) -> usize {
-        size_of::<Transaction>()
-            + self.requests.memory()
-            + self.queued.capacity() * size_of::<Queued>()
+        size_of::<Transaction>() + self.requests.memory() + self.queued.capacity() * size_of::<Queued>()
     }
 
     fn clear(&mut self) {
@@ -217,9 +211,7 @@ const WATCH_BYTES: usize = 128;
 impl Watches {
     /// Has a client watch a key of its database, at which this was found. O(1).
     pub fn add(&mut self, changes: &mut Changes, session: &mut Session, key: &[u8], found: Found) {
-        let number = *session
-            .watcher
-            .get_or_insert_with(|| self.watchers.insert(Watcher::default()) as u32);
+        let number = *session.watcher.get_or_insert_with(|| self.watchers.insert(Watcher::default()) as u32);
         let id = changes.acquire_interest(session.database, key);
         if self.watchers[number as usize].keys.contains_key(&id) {
             return changes.release_interest(id);
@@ -232,10 +224,7 @@ impl Watches {
         self.watchers[number as usize].keys.insert(id, place);
         self.watched_keys += usize::from(watches.is_empty());
         session.watch_bytes += key.len() + WATCH_BYTES;
-        watches.push(Watch {
-            watcher: number,
-            found,
-        });
+        watches.push(Watch { watcher: number, found });
     }
 
     /// A client no longer watches anything. O(its keys).
@@ -273,8 +262,9 @@ impl Watches {
         for watch in self.keys.get_mut(id.index()).into_iter().flatten() {
             match (watch.found, now) {
                 // What had expired is removed at last, or SWAPDB puts it where nothing was: to clients nothing has changed.
-                (Found::Expired, Found::Nothing | Found::Expired)
-                | (Found::Nothing, Found::Expired) => watch.found = now,
+                (Found::Expired, Found::Nothing | Found::Expired) | (Found::Nothing, Found::Expired) => {
+                    watch.found = now
+                }
                 _ => touched.push(watch.watcher),
             }
         }
@@ -287,9 +277,7 @@ impl Watches {
     /// Whether a key that the client watches was changed.
     #[inline]
     pub fn is_touched(&self, session: &Session) -> bool {
-        let watcher = session
-            .watcher
-            .map(|number| &self.watchers[number as usize]);
+        let watcher = session.watcher.map(|number| &self.watchers[number as usize]);
         watcher.is_some_and(|watcher| watcher.is_touched)
     }
 
@@ -303,9 +291,7 @@ impl Watches {
             let watch = &self.keys[id.index()][*place as usize];
             let key = keyspace.changes.observed_keys().key(*id);
             watch.found != Found::Expired
-                && key.is_some_and(|(database, key)| {
-                    Found::at(keyspace, database, &key) == Found::Expired
-                })
+                && key.is_some_and(|(database, key)| Found::at(keyspace, database, &key) == Found::Expired)
         })
     }
 

@@ -6,12 +6,12 @@
 use ahash::AHashSet;
 
 use crate::command::keys;
-use crate::command::spec::{Category, Flag, FlagSet, KeyFlag};
 use crate::command::registry::{Command, CommandId};
-use crate::engine::state::ServerState;
-use crate::storage::aof::{AppendedReader, Found};
-use crate::resp::Args;
+use crate::command::spec::{Category, Flag, FlagSet, KeyFlag};
 use crate::engine::session::Session;
+use crate::engine::state::ServerState;
+use crate::resp::Args;
+use crate::storage::aof::{AppendedReader, Found};
 
 /// Keys that were changed, and whether it can be any. Databases are not told apart.
 #[derive(Default)]
@@ -33,24 +33,17 @@ impl UnflushedKeys {
 
     /// Whether the reply to a request may tell of it.
     fn shows_in(&self, command: &Command, args: Args<'_>) -> bool {
-        const LOOK_ANYWHERE: FlagSet =
-            FlagSet::of(&[Flag::RunsQueue, Flag::TouchesArbitraryKeys, Flag::Debug]);
+        const LOOK_ANYWHERE: FlagSet = FlagSet::of(&[Flag::RunsQueue, Flag::TouchesArbitraryKeys, Flag::Debug]);
         const ACCESS: FlagSet = FlagSet::of(&[Flag::ReadOnly, Flag::Write, Flag::MayReplicate]);
         let named = keys::keys_of(command, args);
-        let names_all = !command
-            .spec
-            .keys
-            .iter()
-            .any(|spec| spec.flags.contains(&KeyFlag::Incomplete));
+        let names_all = !command.spec.keys.iter().any(|spec| spec.flags.contains(&KeyFlag::Incomplete));
         if command.flags.intersects(LOOK_ANYWHERE) || is_of(command, Category::Scripting) {
             return true;
         }
         if named.is_empty() || !names_all || self.has_any {
             return command.flags.intersects(ACCESS);
         }
-        named
-            .iter()
-            .any(|key| self.keys.contains(args.at(key.index)))
+        named.iter().any(|key| self.keys.contains(args.at(key.index)))
     }
 }
 
@@ -96,12 +89,7 @@ impl ServerState {
 
     /// A client makes a request: if the reply may tell of what cannot be written it is to wait for that.
     #[cold]
-    pub fn note_dependence(
-        &self,
-        session: &mut Session,
-        args: Args<'_>,
-        resolved: Option<CommandId>,
-    ) {
+    pub fn note_dependence(&self, session: &mut Session, args: Args<'_>, resolved: Option<CommandId>) {
         let (Some(unflushed), Some(command)) = (&self.aof.unflushed, resolved) else {
             return;
         };

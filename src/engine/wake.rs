@@ -1,12 +1,12 @@
 //! Waking clients that wait: a key is ready, the deadline has passed, or somebody says so.
 
-use crate::engine::propagation;
 use crate::command::error::CommandError;
 use crate::engine::call;
 use crate::engine::effects;
+use crate::engine::propagation;
+use crate::engine::session::{Blocked, Close, Session, Token};
 use crate::engine::state::ServerState;
 use crate::keyspace::ObservedKeyId;
-use crate::engine::session::{Blocked, Close, Session, Token};
 
 /// Why a client stops waiting without having been served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,9 +89,7 @@ fn look_again(state: &mut ServerState, token: Token) {
 pub fn look_at_disk(state: &mut ServerState) {
     state.blocking.seen_disk = state.aof.on_disk();
     let waiting = std::mem::take(&mut state.blocking.for_disk);
-    waiting
-        .iter()
-        .for_each(|token| look_again(state, *token));
+    waiting.iter().for_each(|token| look_again(state, *token));
     let waits = |token: &Token| {
         let session = state.clients.get(*token);
         session.is_some_and(|session| session.waiting.is_some())
@@ -111,9 +109,8 @@ pub fn end(state: &mut ServerState, token: Token, ending: UnblockReason) -> bool
     };
     let waited = waiting.is_some();
     if let Some(waiting) = waiting {
-        let error = (ending == UnblockReason::Unblocked).then_some(CommandError::fixed(
-            "UNBLOCKED client unblocked via CLIENT UNBLOCK",
-        ));
+        let error = (ending == UnblockReason::Unblocked)
+            .then_some(CommandError::fixed("UNBLOCKED client unblocked via CLIENT UNBLOCK"));
         let mut reply = std::mem::take(&mut session.reply);
         call::conclude(state, &mut session, &mut reply, *waiting, error);
         session.reply = reply;

@@ -2,8 +2,8 @@
 
 use crate::config::{self, KeyspaceEvents};
 
-use crate::keyspace::observed_keys::{ObservedKeys, ObservedKeyId};
 use super::propagation::Propagation;
+use crate::keyspace::observed_keys::{ObservedKeyId, ObservedKeys};
 
 /// The classes of keyspace events, one character each in `notify-keyspace-events`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,11 +39,9 @@ impl EventClass {
 
     /// The classes to be logged under a setting: none if it names no channel to publish them on.
     pub fn logged(setting: KeyspaceEvents) -> u16 {
-        let is_published = setting.contains(config::EventClass::Keyspace)
-            || setting.contains(config::EventClass::Keyevent);
-        let wanted = EventClass::ALL
-            .iter()
-            .filter(|(_, class)| is_published && setting.contains(*class));
+        let is_published =
+            setting.contains(config::EventClass::Keyspace) || setting.contains(config::EventClass::Keyevent);
+        let wanted = EventClass::ALL.iter().filter(|(_, class)| is_published && setting.contains(*class));
         wanted.fold(0, |classes, (class, _)| classes | *class as u16)
     }
 }
@@ -165,11 +163,7 @@ impl Changes {
         }
         if self.observed {
             self.key_bytes += key.len();
-            self.log.push(Change::Modified {
-                database,
-                key: key.to_vec(),
-                has_expired,
-            });
+            self.log.push(Change::Modified { database, key: key.to_vec(), has_expired });
         }
     }
 
@@ -185,12 +179,7 @@ impl Changes {
     pub fn notify(&mut self, class: EventClass, event: &'static str, database: usize, key: &[u8]) {
         if self.event_classes & class as u16 != 0 {
             self.key_bytes += key.len();
-            self.log.push(Change::Event {
-                class,
-                event,
-                database,
-                key: key.to_vec(),
-            });
+            self.log.push(Change::Event { class, event, database, key: key.to_vec() });
         }
     }
 

@@ -2,9 +2,9 @@
 
 use crate::collections::hash::HashSeed;
 use crate::collections::ordered;
-use crate::collections::table::{Pinned, LazyFree, Slot, Table};
+use crate::collections::table::{LazyFree, Pinned, Slot, Table};
 
-use crate::types::hash::{FieldExpiry, DueFields};
+use crate::types::hash::{DueFields, FieldExpiry};
 
 use super::record::{NewValue, Record, VolatileReference};
 
@@ -94,12 +94,7 @@ impl Database {
     }
 
     /// Notes when the next field of the hash expires at the key with this hash. O(log n).
-    pub(super) fn move_fields_due(
-        &mut self,
-        hash: u64,
-        before_ms: Option<i64>,
-        after_ms: Option<i64>,
-    ) {
+    pub(super) fn move_fields_due(&mut self, hash: u64, before_ms: Option<i64>, after_ms: Option<i64>) {
         if let Some(time_ms) = before_ms {
             self.fields_due.remove(FieldExpiry { time_ms, hash });
         }
@@ -134,19 +129,11 @@ impl Database {
 
     /// The record of a key, or, taken out, if its time is over. O(1).
     #[inline]
-    pub fn get_live(
-        &mut self,
-        hash: u64,
-        key: &[u8],
-        now_ms: i64,
-    ) -> Result<Option<&Record>, Record> {
+    pub fn get_live(&mut self, hash: u64, key: &[u8], now_ms: i64) -> Result<Option<&Record>, Record> {
         if self.volatile.is_empty() {
             return Ok(self.records.get(hash, key));
         }
-        match self
-            .records
-            .get_or_remove(hash, key, |record| record.is_due(now_ms))
-        {
+        match self.records.get_or_remove(hash, key, |record| record.is_due(now_ms)) {
             Err(expired) => {
                 self.volatile.remove(hash, key);
                 Database::forget_fields(&mut self.fields_due, hash, &expired);
@@ -160,11 +147,7 @@ impl Database {
     /// for the answer. O(1).
     #[inline]
     pub fn put(&mut self, hash: u64, key: &[u8], value: NewValue<'_>, setting: Setting) -> Before {
-        let Setting {
-            expiry,
-            access,
-            now_ms,
-        } = setting;
+        let Setting { expiry, access, now_ms } = setting;
         let Some(record) = self.records.get_mut(hash, key) else {
             let expiry_ms = match expiry {
                 Expiry::At(time_ms) => Some(time_ms),
@@ -175,11 +158,7 @@ impl Database {
         };
         Database::forget_fields(&mut self.fields_due, hash, record);
         let before_ms = record.expiry_ms();
-        let before = if record.is_due(now_ms) {
-            Before::Expired
-        } else {
-            Before::Present
-        };
+        let before = if record.is_due(now_ms) { Before::Expired } else { Before::Present };
         let after_ms = match expiry {
             Expiry::Clear => None,
             Expiry::Keep => before_ms.filter(|_| before == Before::Present),
@@ -278,28 +257,14 @@ impl Database {
 
     /// The same, with the index of the records that expire, which refers to the record if it does.
     #[inline]
-    pub fn get_with_index(
-        &mut self,
-        hash: u64,
-        key: &[u8],
-    ) -> Option<(&mut Record, &mut Table<VolatileReference>)> {
+    pub fn get_with_index(&mut self, hash: u64, key: &[u8]) -> Option<(&mut Record, &mut Table<VolatileReference>)> {
         let record = self.records.get_mut(hash, key)?;
         Some((record, &mut self.volatile))
     }
 
     /// Sets or clears the expiry time of a key that is there and whose time is not over; tells whether it is so. O(1).
-    pub fn set_expiry(
-        &mut self,
-        hash: u64,
-        key: &[u8],
-        expiry_ms: Option<i64>,
-        now_ms: i64,
-    ) -> bool {
-        let Some(record) = self
-            .records
-            .get_mut(hash, key)
-            .filter(|record| !record.is_due(now_ms))
-        else {
+    pub fn set_expiry(&mut self, hash: u64, key: &[u8], expiry_ms: Option<i64>, now_ms: i64) -> bool {
+        let Some(record) = self.records.get_mut(hash, key).filter(|record| !record.is_due(now_ms)) else {
             return false;
         };
         let done = match expiry_ms {

@@ -86,19 +86,13 @@ mod tests {
         let mut keyspace = Keyspace::new(2, HashSeed::from_seed(1));
         for number in 0..KEYS {
             let expires = number % 2 == 0;
-            let expiry = if expires {
-                Expiry::At(1000)
-            } else {
-                Expiry::Clear
-            };
+            let expiry = if expires { Expiry::At(1000) } else { Expiry::Clear };
             set(&mut keyspace, number, 1, expiry);
         }
         keyspace.changes.set_event_classes(u16::MAX);
         let total = keyspace.changes.total();
         let mut fork = keyspace.fork();
-        keyspace
-            .changes
-            .notify(EventClass::Generic, "kept", 0, b"key");
+        keyspace.changes.notify(EventClass::Generic, "kept", 0, b"key");
         keyspace.enter_branch(&mut fork);
         for number in 0..KEYS {
             match number % 4 {
@@ -138,9 +132,7 @@ mod tests {
         }
         assert_eq!(
             keyspace.database(0).volatile_len(),
-            (0..KEYS)
-                .filter(|number| number % 2 == 0 && number % 3 != 0)
-                .count()
+            (0..KEYS).filter(|number| number % 2 == 0 && number % 3 != 0).count()
         );
     }
 }

@@ -8,8 +8,8 @@ use std::cell::{Cell, RefCell};
 
 use bytes::Bytes;
 
-use crate::collections::deferred_free;
 use crate::base::sys::memory;
+use crate::collections::deferred_free;
 use crate::types::object::Object;
 
 /// Strings shorter than this are freed on the spot, in bytes.
@@ -42,12 +42,7 @@ pub fn free_lazily(string: Bytes) {
     if string.len() >= GIANT_BYTES && string.is_unique() {
         let mut room = Vec::from(string);
         room.clear();
-        QUEUE.with_borrow_mut(|queue| {
-            queue.push(LazyFreeValue::String {
-                room,
-                released_bytes: 0,
-            })
-        });
+        QUEUE.with_borrow_mut(|queue| queue.push(LazyFreeValue::String { room, released_bytes: 0 }));
     }
 }
 
@@ -82,10 +77,7 @@ pub fn step(elements: usize) -> bool {
         let is_done = match queue.last_mut() {
             None => return false,
             Some(LazyFreeValue::Object(object)) => !object.reclaim_step(elements),
-            Some(LazyFreeValue::String {
-                room,
-                released_bytes,
-            }) => {
+            Some(LazyFreeValue::String { room, released_bytes }) => {
                 let end = (*released_bytes + STEP_BYTES).min(room.capacity());
                 memory::give_back_spare(room, *released_bytes..end);
                 *released_bytes = end;

@@ -11,10 +11,7 @@ use super::record::{Record, VolatileReference};
 enum LazyFreeItem {
     FieldsDue(ordered::LazyFree<FieldExpiry>),
     Volatile(LazyFree<VolatileReference>),
-    Records {
-        lazy_free: LazyFree<Record>,
-        left: usize,
-    },
+    Records { lazy_free: LazyFree<Record>, left: usize },
 }
 
 /// What waits to be freed.
@@ -28,18 +25,10 @@ pub struct LazyFreeQueue {
 impl LazyFreeQueue {
     /// Adds the parts of an emptied database of so many keys. The index goes first: it refers to
     /// the records.
-    pub fn add(
-        &mut self,
-        records: LazyFree<Record>,
-        volatile: LazyFree<VolatileReference>,
-        keys: usize,
-    ) {
+    pub fn add(&mut self, records: LazyFree<Record>, volatile: LazyFree<VolatileReference>, keys: usize) {
         self.pending += keys;
         self.queue.push_back(LazyFreeItem::Volatile(volatile));
-        self.queue.push_back(LazyFreeItem::Records {
-            lazy_free: records,
-            left: keys,
-        });
+        self.queue.push_back(LazyFreeItem::Records { lazy_free: records, left: keys });
     }
 
     /// Adds the index of the hashes of an emptied database whose fields expire.

@@ -22,11 +22,11 @@ mod text;
 mod value_mut;
 mod version;
 
-pub use access::AccessPolicy;
 pub use crate::keyspace::fork::KeyspaceFork;
+pub use crate::keyspace::observed_keys::{ObservedKeyId, ObservedKeys};
+pub use access::AccessPolicy;
 pub use changes::{Change, Changes, EventClass};
 pub use database::{Database, Expiry};
-pub use crate::keyspace::observed_keys::{ObservedKeys, ObservedKeyId};
 pub use propagation::Propagation;
 pub use record::{NewValue, Record, Value, cow_bytes, held_bytes};
 pub use text::Text;
@@ -34,9 +34,9 @@ pub use value_mut::ValueMut;
 pub use version::Version;
 
 use crate::collections::hash::HashSeed;
+use crate::keyspace::lazy_free_queue::LazyFreeQueue;
 use crate::types::object::Object;
 use database::{Before, Setting};
-use crate::keyspace::lazy_free_queue::LazyFreeQueue;
 
 /// What the keyspace counts, for INFO.
 #[derive(Clone, Copy, Debug, Default)]
@@ -82,15 +82,9 @@ impl Keyspace {
     /// So many empty databases.
     pub fn new(databases: usize, seed: HashSeed) -> Keyspace {
         Keyspace {
-            databases: (0..databases)
-                .map(|_| Database::new(seed.clone()))
-                .collect(),
+            databases: (0..databases).map(|_| Database::new(seed.clone())).collect(),
             seed,
-            hint: HashHint {
-                key: std::ptr::null(),
-                length: 0,
-                hash: 0,
-            },
+            hint: HashHint { key: std::ptr::null(), length: 0, hash: 0 },
             now_ms: 0,
             access: AccessPolicy::default(),
             no_touch: false,
@@ -133,11 +127,7 @@ impl Keyspace {
     /// unchanged until the next call or `forget_hash`.
     #[inline]
     pub fn remember_hash(&mut self, key: &[u8], hash: u64) {
-        self.hint = HashHint {
-            key: key.as_ptr(),
-            length: key.len(),
-            hash,
-        };
+        self.hint = HashHint { key: key.as_ptr(), length: key.len(), hash };
     }
 
     /// Forgets the hash worked out ahead.
@@ -153,15 +143,9 @@ impl Keyspace {
         if self.hold_expired {
             return self.read_held(database, hash, key);
         }
-        let Keyspace {
-            databases,
-            stats,
-            changes,
-            ..
-        } = self;
+        let Keyspace { databases, stats, changes, .. } = self;
         let found = databases[database].get_live(hash, key, self.now_ms);
-        let record =
-            found.unwrap_or_else(|expired| stats.note_expired(changes, database, &expired));
+        let record = found.unwrap_or_else(|expired| stats.note_expired(changes, database, &expired));
         match record {
             Some(record) => {
                 stats.hits += 1;
@@ -188,12 +172,7 @@ impl Keyspace {
 
     /// The same for reads that need no reference to outlive them: what `use_it` makes of the record.
     #[inline]
-    pub fn read_with<R>(
-        &mut self,
-        database: usize,
-        key: &[u8],
-        use_it: impl FnOnce(Option<&Record>) -> R,
-    ) -> R {
+    pub fn read_with<R>(&mut self, database: usize, key: &[u8], use_it: impl FnOnce(Option<&Record>) -> R) -> R {
         let hash = self.hash(key);
         match self.databases[database].get(hash, key) {
             Some(record) if !record.is_due(self.now_ms) => {
@@ -206,8 +185,7 @@ impl Keyspace {
             Some(_) => use_it(self.read(database, key)),
             None => {
                 self.stats.misses += 1;
-                self.changes
-                    .notify(EventClass::KeyMiss, "keymiss", database, key);
+                self.changes.notify(EventClass::KeyMiss, "keymiss", database, key);
                 use_it(None)
             }
         }
@@ -217,19 +195,9 @@ impl Keyspace {
     #[inline]
     pub fn lookup(&mut self, database: usize, key: &[u8]) -> Option<&Record> {
         let hash = self.hash(key);
-        let Keyspace {
-            databases,
-            stats,
-            changes,
-            ..
-        } = self;
-        let found = databases[database].get_live(
-            hash,
-            key,
-            expiry::horizon(self.hold_expired, self.now_ms),
-        );
-        let record =
-            found.unwrap_or_else(|expired| stats.note_expired(changes, database, &expired))?;
+        let Keyspace { databases, stats, changes, .. } = self;
+        let found = databases[database].get_live(hash, key, expiry::horizon(self.hold_expired, self.now_ms));
+        let record = found.unwrap_or_else(|expired| stats.note_expired(changes, database, &expired))?;
         if !self.no_touch {
             self.access.touch(record);
         }
@@ -251,10 +219,7 @@ impl Keyspace {
             return found.filter(|record| !record.is_due(now_ms));
         }
         let found = self.databases[database].get_live(hash, key, now_ms);
-        found.unwrap_or_else(|expired| {
-            self.stats
-                .note_expired(&mut self.changes, database, &expired)
-        })
+        found.unwrap_or_else(|expired| self.stats.note_expired(&mut self.changes, database, &expired))
     }
 
     /// Looks a key up for a read that counts as hit or miss and leaves no other trace.
@@ -275,9 +240,7 @@ impl Keyspace {
     /// How often a key is used, on a logarithmic scale; `None` if there is none or uses are not counted.
     pub fn frequency(&self, database: usize, key: &[u8]) -> Option<u32> {
         let record = self.databases[database].get(self.hash(key), key)?;
-        self.access
-            .frequency
-            .then(|| self.access.frequency_of(record))
+        self.access.frequency.then(|| self.access.frequency_of(record))
     }
 
     /// Whether the key exists, without leaving a trace.
@@ -290,24 +253,16 @@ impl Keyspace {
     pub fn set(&mut self, database: usize, key: &[u8], value: NewValue<'_>, expiry: Expiry) {
         let hash = self.hash(key);
         let now_ms = expiry::horizon(self.hold_expired, self.now_ms);
-        let access = if self.access.frequency {
-            self.frequency_after_set(database, hash, key)
-        } else {
-            self.access.of_new()
-        };
-        let setting = Setting {
-            expiry,
-            access,
-            now_ms,
-        };
+        let access =
+            if self.access.frequency { self.frequency_after_set(database, hash, key) } else { self.access.of_new() };
+        let setting = Setting { expiry, access, now_ms };
         match self.databases[database].put(hash, key, value, setting) {
             Before::Present => {}
             Before::Absent => self.changes.notify(EventClass::New, "new", database, key),
             Before::Expired => {
                 self.stats.expired_keys += 1;
                 self.changes.expired(database, key);
-                self.changes
-                    .notify(EventClass::Expired, "expired", database, key);
+                self.changes.notify(EventClass::Expired, "expired", database, key);
                 self.changes.notify(EventClass::New, "new", database, key);
             }
         }
@@ -341,8 +296,7 @@ impl Keyspace {
         let hash = self.hash(key);
         let record = self.databases[database].remove(hash, key)?;
         if record.is_due(expiry::horizon(self.hold_expired, self.now_ms)) {
-            self.stats
-                .note_expired(&mut self.changes, database, &record);
+            self.stats.note_expired(&mut self.changes, database, &record);
             return None;
         }
         self.changes.modified(database, key);
@@ -353,8 +307,7 @@ impl Keyspace {
     pub fn store(&mut self, database: usize, record: Record) {
         let hash = self.seed.hash(record.key());
         if self.peek_hashed(database, hash, record.key()).is_none() {
-            self.changes
-                .notify(EventClass::New, "new", database, record.key());
+            self.changes.notify(EventClass::New, "new", database, record.key());
         }
         self.changes.modified(database, record.key());
         self.databases[database].replace(hash, record);
@@ -470,9 +423,7 @@ impl Keyspace {
 
     /// Gives back room in tables that few keys use; tells whether there is more to do.
     pub fn shrink_step(&mut self, entries: usize) -> bool {
-        self.databases
-            .iter_mut()
-            .fold(false, |more, database| more | database.shrink_step(entries))
+        self.databases.iter_mut().fold(false, |more, database| more | database.shrink_step(entries))
     }
 }
 

@@ -48,12 +48,9 @@ impl ObservedKeys {
             self.databases.resize_with(database + 1, AHashMap::default);
         }
         let key: Rc<[u8]> = key.into();
-        let id = ObservedKeyId(self.entries.insert(Entry {
-            database,
-            key: key.clone(),
-            holders: 1,
-            is_noted: false,
-        }) as u32);
+        let id = ObservedKeyId(
+            self.entries.insert(Entry { database, key: key.clone(), holders: 1, is_noted: false }) as u32
+        );
         self.databases[database].insert(key, id);
         id
     }
@@ -101,10 +98,7 @@ impl ObservedKeys {
 
     /// The wanted keys of a database. O(wanted keys).
     fn keys_of(&self, database: usize) -> Vec<Rc<[u8]>> {
-        let of_database = self
-            .entries
-            .iter()
-            .filter(|(_, entry)| entry.database == database);
+        let of_database = self.entries.iter().filter(|(_, entry)| entry.database == database);
         of_database.map(|(_, entry)| entry.key.clone()).collect()
     }
 }

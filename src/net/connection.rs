@@ -130,10 +130,7 @@ impl Connection {
             Ok(total) => total,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 self.readable = false;
-                return Ok(Fill::Drained {
-                    shared: 0,
-                    total: 0,
-                });
+                return Ok(Fill::Drained { shared: 0, total: 0 });
             }
             Err(error) => return Err(error),
         };
@@ -170,10 +167,7 @@ impl Connection {
             Ok(received) => received,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 self.readable = false;
-                return Ok(Fill::Drained {
-                    shared: 0,
-                    total: 0,
-                });
+                return Ok(Fill::Drained { shared: 0, total: 0 });
             }
             Err(error) => return Err(error),
         };
@@ -243,11 +237,7 @@ impl Connection {
 
     /// The same where it is to be encrypted. What is encrypted counts as sent, but nothing more is
     /// encrypted until the socket has taken it.
-    fn flush_encrypted(
-        &mut self,
-        reply: &mut Reply,
-        most_bytes: usize,
-    ) -> io::Result<(Sent, usize)> {
+    fn flush_encrypted(&mut self, reply: &mut Reply, most_bytes: usize) -> io::Result<(Sent, usize)> {
         let mut total = 0;
         let Some(tls) = &mut self.tls else {
             return Ok((Sent::All, total));
@@ -338,9 +328,7 @@ mod tests {
             got
         });
         loop {
-            let (sent, count) = connection
-                .flush(&mut reply, usize::MAX)
-                .expect("the peer reads");
+            let (sent, count) = connection.flush(&mut reply, usize::MAX).expect("the peer reads");
             assert!(count <= SEND_MAX_BYTES, "{count} bytes in one go");
             match sent {
                 Sent::All => break,

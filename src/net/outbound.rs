@@ -39,18 +39,13 @@ impl Sockets {
                 self.by_host.remove(&oldest);
             }
         }
-        let kept = Kept {
-            stream,
-            database,
-            used_ms: now_ms,
-        };
+        let kept = Kept { stream, database, used_ms: now_ms };
         self.by_host.insert(place, kept);
     }
 
     /// Closes those that nobody has used for long.
     pub fn close_idle(&mut self, now_ms: i64) {
-        self.by_host
-            .retain(|_, kept| now_ms - kept.used_ms <= IDLE_MAX_MS);
+        self.by_host.retain(|_, kept| now_ms - kept.used_ms <= IDLE_MAX_MS);
     }
 
     /// Number of connections.

@@ -32,9 +32,7 @@ pub struct CommandStats {
 impl CommandStats {
     /// Zeros for so many commands.
     pub fn new(commands: usize) -> CommandStats {
-        CommandStats {
-            stats: (0..commands).map(|_| CommandCounts::default()).collect(),
-        }
+        CommandStats { stats: (0..commands).map(|_| CommandCounts::default()).collect() }
     }
 
     /// The figures of a command.
@@ -64,16 +62,12 @@ impl CommandStats {
 
     /// Back to zero.
     pub fn reset(&mut self) {
-        self.stats
-            .iter_mut()
-            .for_each(|stats| *stats = CommandCounts::default());
+        self.stats.iter_mut().for_each(|stats| *stats = CommandCounts::default());
     }
 
     /// Drops every command's histogram.
     pub fn reset_latencies(&mut self) {
-        self.stats
-            .iter_mut()
-            .for_each(|stats| stats.latency = None);
+        self.stats.iter_mut().for_each(|stats| stats.latency = None);
     }
 }
 
@@ -122,11 +116,7 @@ impl ErrorStats {
 
     /// The kinds with their counts, in order of the name.
     pub fn kinds(&self) -> Vec<(&str, u64)> {
-        let mut kinds: Vec<_> = self
-            .kinds
-            .iter()
-            .map(|(kind, count)| (&**kind, *count))
-            .collect();
+        let mut kinds: Vec<_> = self.kinds.iter().map(|(kind, count)| (&**kind, *count)).collect();
         kinds.sort_unstable();
         kinds
     }
@@ -146,18 +136,10 @@ mod tests {
         let mut stats = ErrorStats::default();
         let (longest, too_long) = ("A".repeat(30), "A".repeat(31));
         let texts = ["WRONGTYPE x", "alone", "", "a b c"].map(str::to_string);
-        for text in texts
-            .into_iter()
-            .chain([format!("{longest} x"), format!("{too_long} x")])
-        {
+        for text in texts.into_iter().chain([format!("{longest} x"), format!("{too_long} x")]) {
             stats.record(&text);
         }
-        let kinds = [
-            (longest.as_str(), 1),
-            ("ERR", 3),
-            ("WRONGTYPE", 1),
-            ("a", 1),
-        ];
+        let kinds = [(longest.as_str(), 1), ("ERR", 3), ("WRONGTYPE", 1), ("a", 1)];
         assert_eq!(stats.kinds(), kinds);
         assert_eq!(stats.total(), 6);
     }

@@ -39,9 +39,7 @@ impl LatencyMonitor {
                 if series.samples.len() == SAMPLES_MAX {
                     series.samples.pop_front();
                 }
-                series
-                    .samples
-                    .push_back(LatencySample { time_s, latency_ms });
+                series.samples.push_back(LatencySample { time_s, latency_ms });
             }
         }
     }

@@ -74,13 +74,7 @@ pub enum Phase {
 
 impl Phase {
     /// All phases, in their order within a turn.
-    pub const ALL: [Phase; 5] = [
-        Phase::Serving,
-        Phase::Timers,
-        Phase::Loading,
-        Phase::Jobs,
-        Phase::Finishing,
-    ];
+    pub const ALL: [Phase; 5] = [Phase::Serving, Phase::Timers, Phase::Loading, Phase::Jobs, Phase::Finishing];
 
     /// The name in the metrics.
     pub fn name(self) -> &'static str {
@@ -211,16 +205,11 @@ mod tests {
         for turn_ns in [0, 1, 1023, 1024, u64::MAX / 2] {
             stats.note_turn(7, [turn_ns, 0, 0, 0, 0], 1);
         }
-        let classes: Vec<usize> = (0..TURN_CLASSES)
-            .filter(|class| stats.turn_classes[*class] > 0)
-            .collect();
+        let classes: Vec<usize> = (0..TURN_CLASSES).filter(|class| stats.turn_classes[*class] > 0).collect();
         assert_eq!(classes, [0, 1, 10, 11, TURN_CLASSES - 1]);
         assert_eq!(stats.turns, stats.turn_classes.iter().sum::<u64>());
         assert_eq!(stats.busy_ns, stats.phase_ns(Phase::Serving));
-        assert_eq!(
-            (stats.waiting_ns, stats.longest_turn_ns),
-            (35, u64::MAX / 2)
-        );
+        assert_eq!((stats.waiting_ns, stats.longest_turn_ns), (35, u64::MAX / 2));
     }
 
     #[test]

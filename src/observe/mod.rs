@@ -4,4 +4,3 @@ pub mod command_stats;
 pub mod latency;
 pub mod loop_stats;
 pub mod slowlog;
-

@@ -2,9 +2,9 @@
 
 use std::collections::VecDeque;
 
-use crate::resp::Args;
 use crate::command::spec::FlagSet;
 use crate::engine::session::Session;
+use crate::resp::Args;
 
 /// Arguments kept of a command; what is beyond is told by their number.
 const ARGUMENTS_MAX: usize = 32;
@@ -34,14 +34,7 @@ pub struct Slowlog {
 
 impl Slowlog {
     /// Adds a command; the oldest entries beyond the capacity go.
-    pub fn push(
-        &mut self,
-        session: &Session,
-        args: Args<'_>,
-        flags: FlagSet,
-        duration_us: u64,
-        now_ms: i64,
-    ) {
+    pub fn push(&mut self, session: &Session, args: Args<'_>, flags: FlagSet, duration_us: u64, now_ms: i64) {
         let entry = SlowlogEntry {
             id: self.next_id,
             time_s: now_ms / 1000,
@@ -77,11 +70,7 @@ impl Slowlog {
 }
 
 fn kept_arguments(session: &Session, args: Args<'_>, flags: FlagSet) -> Vec<Vec<u8>> {
-    let kept = if args.len() > ARGUMENTS_MAX {
-        ARGUMENTS_MAX - 1
-    } else {
-        args.len()
-    };
+    let kept = if args.len() > ARGUMENTS_MAX { ARGUMENTS_MAX - 1 } else { args.len() };
     let mut arguments: Vec<Vec<u8>> = args
         .iter()
         .take(kept)

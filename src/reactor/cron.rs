@@ -4,11 +4,11 @@ use std::collections::VecDeque;
 
 use log::debug;
 
+use crate::base::sys::resources;
 use crate::collections::heap;
 use crate::drive::info;
-use crate::engine::state::ServerState;
 use crate::engine::session::{Mode, Session, Token};
-use crate::base::sys::resources;
+use crate::engine::state::ServerState;
 
 use super::jobs::Jobs;
 
@@ -103,9 +103,7 @@ impl Cron {
     /// clients each tick, so that all have been seen once a second.
     fn look_after_clients(&mut self, state: &mut ServerState) -> Vec<Token> {
         let hz = state.effective_hz() as usize;
-        let count = (state.clients.len() / hz)
-            .max(CLIENTS_MIN)
-            .min(state.clients.len());
+        let count = (state.clients.len() / hz).max(CLIENTS_MIN).min(state.clients.len());
         let now_ms = state.now_ms();
         let timeout_ms = i64::from(state.config.timeout) * 1000;
         let mut overdue = Vec::new();
@@ -128,9 +126,8 @@ impl Cron {
                 overdue.push(token);
             }
             let idle_ms = now_ms - session.last_interaction_ms;
-            let may_idle = session.mode == Mode::Monitor
-                || session.blocked.is_some()
-                || session.subscriptions.is_some();
+            let may_idle =
+                session.mode == Mode::Monitor || session.blocked.is_some() || session.subscriptions.is_some();
             if timeout_ms > 0 && idle_ms > timeout_ms && !may_idle {
                 debug!("Closing idle client");
                 overdue.push(token);
@@ -173,8 +170,7 @@ impl Peaks {
     }
 
     fn largest(&self) -> (usize, usize) {
-        let largest =
-            |sum: (usize, usize), next: &(usize, usize)| (sum.0.max(next.0), sum.1.max(next.1));
+        let largest = |sum: (usize, usize), next: &(usize, usize)| (sum.0.max(next.0), sum.1.max(next.1));
         self.seconds.iter().fold((0, 0), largest)
     }
 }
@@ -201,11 +197,7 @@ struct Rates {
 
 impl Rates {
     fn sample(&mut self, state: &mut ServerState, now_us: u64) {
-        if self
-            .samples
-            .back()
-            .is_some_and(|last| now_us < last.at_us + RATE_PERIOD_US)
-        {
+        if self.samples.back().is_some_and(|last| now_us < last.at_us + RATE_PERIOD_US) {
             return;
         }
         let newest = Totals {
@@ -222,12 +214,8 @@ impl Rates {
         }
         let oldest = self.samples[0];
         let elapsed_us = newest.at_us - oldest.at_us;
-        let rate = |new: u64, old: u64| {
-            new.saturating_sub(old)
-                .saturating_mul(1_000_000)
-                .checked_div(elapsed_us)
-                .unwrap_or(0)
-        };
+        let rate =
+            |new: u64, old: u64| new.saturating_sub(old).saturating_mul(1_000_000).checked_div(elapsed_us).unwrap_or(0);
         // CONFIG RESETSTAT may have come in between.
         let turns = newest.turns.saturating_sub(oldest.turns);
         let busy_us = newest.busy_ns.saturating_sub(oldest.busy_ns) / 1000;
@@ -243,9 +231,9 @@ impl Rates {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::clock::Clock;
     use crate::config::Config;
     use crate::net::address::Address;
-    use crate::base::clock::Clock;
 
     #[test]
     fn large_buffers_are_remembered_for_some_seconds() {

@@ -23,26 +23,26 @@ use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token as PollToken, Waker};
 use slab::Slab;
 
-use crate::storage::aof::append_only;
-use crate::engine::wake;
+use crate::base::sys::signals::Signals;
 use crate::base::wake::Wake;
-use crate::engine::state::{ServerState, LoopRequest};
 use crate::drive::migrate;
+use crate::engine::session::{Close, Hold, Session, Token};
+use crate::engine::state::{LoopRequest, ServerState};
+use crate::engine::tracking;
+use crate::engine::wake;
 use crate::net::address::Address;
 use crate::net::connection::{Connection, Sent};
 use crate::net::listener::{Accepted, Listeners};
 use crate::resp::Batch;
-use crate::engine::session::{Close, Hold, Session, Token};
-use crate::base::sys::signals::Signals;
-use crate::engine::tracking;
+use crate::storage::aof::append_only;
 
 use super::cron::Cron;
-use crate::observe::loop_stats::Phase;
 use super::jobs::Jobs;
-use crate::reactor::metrics_port::MetricsService;
 use super::serve::{SHARE_NS, SHARED_BUFFER_BYTES};
 use super::shutdown::Shutdown;
 use super::title::TitleBar;
+use crate::observe::loop_stats::Phase;
+use crate::reactor::metrics_port::MetricsService;
 
 /// Readiness events taken from one poll.
 pub(crate) const EVENTS_MAX: usize = 1024;
@@ -107,24 +107,14 @@ impl EventLoop {
     /// Opens the listeners and registers the signals.
     ///
     /// Errors: the text to log before giving up.
-    pub fn new(
-        mut state: ServerState,
-        signals: Signals,
-        title: Option<TitleBar>,
-    ) -> Result<EventLoop, String> {
+    pub fn new(mut state: ServerState, signals: Signals, title: Option<TitleBar>) -> Result<EventLoop, String> {
         let poll = Poll::new().map_err(|error| format!("Can't create the poll: {error}"))?;
         let text = |error: io::Error| format!("Can't register with the poll: {error}");
         let registry = poll.registry().try_clone().map_err(text)?;
         let metrics_registry = poll.registry().try_clone().map_err(text)?;
-        state.listeners = Some(Listeners::open(
-            registry,
-            FIRST_LISTENER_TOKEN,
-            &state.config,
-        )?);
+        state.listeners = Some(Listeners::open(registry, FIRST_LISTENER_TOKEN, &state.config)?);
         let mut source = SourceFd(&signals.source_fd());
-        poll.registry()
-            .register(&mut source, SIGNAL_TOKEN, Interest::READABLE)
-            .map_err(text)?;
+        poll.registry().register(&mut source, SIGNAL_TOKEN, Interest::READABLE).map_err(text)?;
         let registry = poll.registry().try_clone().map_err(text)?;
         state.migrations.use_registry(registry);
         let waker = Waker::new(poll.registry(), WAKE_TOKEN).map_err(text)?;
@@ -207,8 +197,7 @@ impl EventLoop {
             self.load_slice();
             loaded = self.state.clock.ticks();
         }
-        self.jobs
-            .run(&mut self.state, served.saturating_sub(started));
+        self.jobs.run(&mut self.state, served.saturating_sub(started));
         let jobs_done = self.state.clock.ticks();
         self.metrics.answer(&mut self.state.metrics);
         self.before_sleep();
@@ -246,9 +235,7 @@ impl EventLoop {
         if let Some(deadline_ms) = deadlines.into_iter().flatten().min() {
             // The turn may have taken longer than is left.
             self.state.clock.refresh();
-            let due_us = (deadline_ms.max(0) as u64)
-                .saturating_add(1)
-                .saturating_mul(1000);
+            let due_us = (deadline_ms.max(0) as u64).saturating_add(1).saturating_mul(1000);
             wait_us = wait_us.min(due_us.saturating_sub(self.state.clock.now_us()));
         }
         Some(Duration::from_micros(wait_us))
@@ -366,18 +353,14 @@ impl EventLoop {
                     self.accept_client(connection, &path);
                 }
                 Ok(Accepted::Metrics(stream)) => {
-                    self.metrics
-                        .admit(stream, self.state.clock.monotonic_us());
+                    self.metrics.admit(stream, self.state.clock.monotonic_us());
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.accepting.pop();
                 }
                 // The peer was gone before we came to it; the next one may be there.
-                Err(error)
-                    if matches!(
-                        error.kind(),
-                        io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted
-                    ) => {}
+                Err(error) if matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted) => {
+                }
                 Err(error) => {
                     self.warn_of_accepting(&error);
                     self.stalled.extend(self.accepting.pop());
@@ -407,10 +390,7 @@ impl EventLoop {
             }
             return;
         }
-        if let Err(error) = connection
-            .stream
-            .set_options(self.state.config.tcp_keepalive)
-        {
+        if let Err(error) = connection.stream.set_options(self.state.config.tcp_keepalive) {
             debug!("Can't set socket options for {}: {error}", address.peer);
         }
         let descriptor = connection.stream.descriptor();
@@ -418,14 +398,8 @@ impl EventLoop {
         let key = self.connections.vacant_key();
         let token = self.state.add_client(address);
         // INVARIANT: sessions and connections come and go together, so both slabs choose alike.
-        assert_eq!(
-            key, token.slot as usize,
-            "a session and its connection share a slot"
-        );
-        if let Err(error) = connection
-            .stream
-            .register(self.poll.registry(), encode(token))
-        {
+        assert_eq!(key, token.slot as usize, "a session and its connection share a slot");
+        if let Err(error) = connection.stream.register(self.poll.registry(), encode(token)) {
             warn!("Error registering fd event for the new client: {error}");
             self.state.clients.remove(token);
             return;
@@ -493,9 +467,7 @@ impl EventLoop {
             return;
         };
         let pending_bytes = session.reply.len();
-        let reached = self
-            .state
-            .output_limit_reached(&mut session, pending_bytes);
+        let reached = self.state.output_limit_reached(&mut session, pending_bytes);
         self.state.clients.checkin(session);
         if reached {
             self.close(token);
@@ -579,8 +551,7 @@ impl EventLoop {
         for token in overdue {
             self.close(token);
         }
-        self.metrics
-            .close_overdue(self.state.clock.monotonic_us());
+        self.metrics.close_overdue(self.state.clock.monotonic_us());
         self.begin_scheduled_shutdown();
     }
 
@@ -590,10 +561,7 @@ impl EventLoop {
             return;
         };
         if session.hold.bytes == 0 {
-            session.hold = Hold {
-                barrier: self.state.aof.barrier(session.sees_unflushed),
-                bytes: session.reply.len(),
-            };
+            session.hold = Hold { barrier: self.state.aof.barrier(session.sees_unflushed), bytes: session.reply.len() };
             self.held.push(token);
         }
     }
@@ -607,8 +575,7 @@ impl EventLoop {
         self.write_appended(now_us, busy);
         self.state.aof.tend(now_us, self.held.len());
         if let Some(sync_us) = self.state.aof.take_awaited_sync_us() {
-            self.state
-                .note_latency("aof-fsync-always", sync_us / 1000);
+            self.state.note_latency("aof-fsync-always", sync_us / 1000);
         }
         if self.state.aof.take_denial_change() {
             self.state.update_restrictions();
@@ -743,18 +710,13 @@ impl EventLoop {
         let waited_ns = clock.ticks_as_nanos(begun[0].saturating_sub(self.turn_ended));
         self.turn_ended = ended;
         let commands = self.state.stats.commands.saturating_sub(commands_before);
-        self.state
-            .loop_stats
-            .note_turn(waited_ns, phases_ns, commands);
+        self.state.loop_stats.note_turn(waited_ns, phases_ns, commands);
     }
 }
 
 impl Drop for EventLoop {
     fn drop(&mut self) {
-        info!(
-            "{} clients were connected at the end",
-            self.connections.len()
-        );
+        info!("{} clients were connected at the end", self.connections.len());
     }
 }
 
@@ -771,10 +733,7 @@ fn is_client(token: PollToken) -> bool {
 
 /// The client's token that was encoded.
 fn decode(token: PollToken) -> Token {
-    Token {
-        slot: token.0 as u32,
-        generation: (token.0 >> 32) as u32,
-    }
+    Token { slot: token.0 as u32, generation: (token.0 >> 32) as u32 }
 }
 
 /// What a client from elsewhere is told while nothing protects the data.

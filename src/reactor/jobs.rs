@@ -6,8 +6,8 @@
 //! neither starve nor double a client's wait.
 
 use crate::collections::heap;
-use crate::engine::state::ServerState;
 use crate::drive::script::{debugger, run};
+use crate::engine::state::ServerState;
 
 use crate::observe::loop_stats::Job;
 
@@ -93,11 +93,8 @@ impl Jobs {
         let started = state.clock.ticks();
         let served_ns = state.clock.ticks_as_nanos(served_ticks);
         let saving_ns = saving_budget_ns(state.config.snapshot_loop_share, served_ns);
-        let budget_ns = if served_ns < BUDGET_MIN_NS / 10 {
-            BUDGET_MAX_NS
-        } else {
-            served_ns.clamp(BUDGET_MIN_NS, BUDGET_MAX_NS)
-        };
+        let budget_ns =
+            if served_ns < BUDGET_MIN_NS / 10 { BUDGET_MAX_NS } else { served_ns.clamp(BUDGET_MIN_NS, BUDGET_MAX_NS) };
         let deadline = started + state.clock.nanos_as_ticks(budget_ns);
         let saving_deadline = started + state.clock.nanos_as_ticks(saving_ns);
         let expiry_before_ns = state.loop_stats.job(Job::Expiry).sum_ns;
@@ -143,10 +140,7 @@ fn step(job: Job, state: &mut ServerState, deadline: u64) -> bool {
             let step_ticks = state.clock.nanos_as_ticks(STEP_NS);
             state.evict_slice(deadline.min(state.clock.ticks() + step_ticks))
         }
-        Job::LazyFree => {
-            state.keyspace.reclaim_step(STEP_ELEMENTS)
-                | state.tracking.reclaim_step(STEP_ELEMENTS)
-        }
+        Job::LazyFree => state.keyspace.reclaim_step(STEP_ELEMENTS) | state.tracking.reclaim_step(STEP_ELEMENTS),
         Job::Shrink => state.keyspace.shrink_step(STEP_ELEMENTS),
         Job::Trim => {
             let allocated_bytes = heap::allocated_bytes();

@@ -9,30 +9,30 @@ use std::process::ExitCode;
 use crate::REDIS_VERSION;
 use crate::acl;
 use crate::acl::{PasswordSource, Users};
-use crate::engine::enforcement;
-use crate::storage::aof::append_only;
-use crate::command::registry::Registry;
-use crate::command::registry::RenameError;
-use crate::commands;
-use crate::config::{Config, ConfigError, Named, StartInfo};
 use crate::base::crash;
 use crate::base::crash::CrashSettings;
-use crate::drive::info;
-use crate::engine::state::ServerState;
 use crate::base::logging;
 use crate::base::logging::{LogLevel, LogSettings};
-use crate::net::listener::Transport;
 use crate::base::sys::entropy;
 use crate::base::sys::process;
 use crate::base::sys::process::ProcessTitle;
 use crate::base::sys::signals::Signals;
+use crate::command::registry::Registry;
+use crate::command::registry::RenameError;
+use crate::commands;
+use crate::config::{Config, ConfigError, Named, StartInfo};
+use crate::drive::info;
+use crate::engine::enforcement;
+use crate::engine::state::ServerState;
+use crate::net::listener::Transport;
+use crate::storage::aof::append_only;
 
-use crate::reactor::tools::check_rdb;
-use crate::base::clock::Clock;
 use super::event_loop::EventLoop;
 use super::startup::{self, Banner, ConfigurationSource};
 use super::supervision::{Supervisor, SupervisorEnvironment};
 use super::title::TitleBar;
+use crate::base::clock::Clock;
+use crate::reactor::tools::check_rdb;
 
 const USAGE: &str = "\
 Usage: oneloop [FILE | -] [--DIRECTIVE VALUE ...]
@@ -98,9 +98,7 @@ fn run_tool(arguments: &[OsString]) -> Option<ExitCode> {
             let name = format!("{program} check-aof");
             Some(check_append_only(&name, &arguments[2..]))
         }
-        Some((name, rest)) if name == "check-rdb" => {
-            Some(check_rdb::main(&format!("{program} check-rdb"), rest))
-        }
+        Some((name, rest)) if name == "check-rdb" => Some(check_rdb::main(&format!("{program} check-rdb"), rest)),
         _ => None,
     }
 }
@@ -137,11 +135,7 @@ fn named_commands(start: &StartInfo) -> Result<Registry, ConfigError> {
 }
 
 /// The users: the default one, with the password that `requirepass` gives it, and those that `user` lines declare.
-fn declared_users(
-    start: &StartInfo,
-    config: &Config,
-    commands: &Registry,
-) -> Result<Users, ConfigError> {
+fn declared_users(start: &StartInfo, config: &Config, commands: &Registry) -> Result<Users, ConfigError> {
     let book = enforcement::acl_context_of(commands, config);
     let mut users = Users::new(book);
     users.set_default_password(&config.requirepass);
@@ -155,9 +149,7 @@ fn declared_users(
                 "Error in user declaration '{name}': Duplicate user found. A user can only be defined once in config files"
             )));
         }
-        users
-            .declare(&words, book)
-            .map_err(|reason| statement.refused(reason))?;
+        users.declare(&words, book).map_err(|reason| statement.refused(reason))?;
     }
     Ok(users)
 }
@@ -177,18 +169,9 @@ fn version_line() -> String {
 }
 
 fn serve(arguments: &[OsString], config: Config, start: StartInfo, declared: Declared) -> ExitCode {
-    let program = arguments
-        .first()
-        .map_or("oneloop".into(), |word| word.to_string_lossy());
-    let process_title = if config.set_proc_title {
-        ProcessTitle::claim()
-    } else {
-        None
-    };
-    let title = process_title.map(|process_title| TitleBar {
-        process_title,
-        program: program.to_string(),
-    });
+    let program = arguments.first().map_or("oneloop".into(), |word| word.to_string_lossy());
+    let process_title = if config.set_proc_title { ProcessTitle::claim() } else { None };
+    let title = process_title.map(|process_title| TitleBar { process_title, program: program.to_string() });
     let supervisor = Supervisor::find(config.supervised, &SupervisorEnvironment::of_process());
     let in_background = config.daemonize && !supervisor.is_present();
     if let Err(error) = start_logging(&config) {
@@ -227,26 +210,10 @@ fn start_logging(config: &Config) -> std::io::Result<()> {
 /// data.
 fn warn_of_what_is_missing(config: &Config) {
     let promises = [
-        (
-            "replicaof",
-            config.replicaof.is_some(),
-            "no primary is followed",
-        ),
-        (
-            "cluster-enabled",
-            config.cluster_enabled,
-            "this server stands alone",
-        ),
-        (
-            "tls-replication",
-            config.tls_replication,
-            "no primary is followed",
-        ),
-        (
-            "tls-cluster",
-            config.tls_cluster,
-            "this server stands alone",
-        ),
+        ("replicaof", config.replicaof.is_some(), "no primary is followed"),
+        ("cluster-enabled", config.cluster_enabled, "this server stands alone"),
+        ("tls-replication", config.tls_replication, "no primary is followed"),
+        ("tls-cluster", config.tls_cluster, "this server stands alone"),
     ];
     for (name, is_set, truth) in promises {
         if is_set {
@@ -268,8 +235,7 @@ fn run(
     let admitted = startup::admit_clients(config.maxclients.into())?;
     config.maxclients = u32::try_from(admitted).unwrap_or(u32::MAX);
     if !config.dir.is_empty() {
-        std::env::set_current_dir(&config.dir)
-            .map_err(|error| format!("Can't chdir to '{}': {error}", config.dir))?;
+        std::env::set_current_dir(&config.dir).map_err(|error| format!("Can't chdir to '{}': {error}", config.dir))?;
     }
     let pid_file = startup::pid_file_path(&config.pidfile, in_background);
     if let Some(path) = &pid_file {

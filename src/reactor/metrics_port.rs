@@ -137,10 +137,7 @@ impl MetricsService {
 
     /// Closes the connection that has kept a place without asking for the longest time, if there is one.
     fn make_room(&mut self) -> bool {
-        let silent = self
-            .peers
-            .iter()
-            .filter(|(_, peer)| matches!(peer.phase, Phase::Reading | Phase::Draining));
+        let silent = self.peers.iter().filter(|(_, peer)| matches!(peer.phase, Phase::Reading | Phase::Draining));
         let longest = silent.min_by_key(|(_, peer)| peer.since_us);
         let Some(slot) = longest.map(|(slot, _)| slot) else {
             return false;
@@ -465,9 +462,7 @@ mod tests {
         fn settle(&mut self) {
             loop {
                 let wait = Duration::from_millis(20);
-                self.poll
-                    .poll(&mut self.events, Some(wait))
-                    .expect("a poll");
+                self.poll.poll(&mut self.events, Some(wait)).expect("a poll");
                 if self.events.is_empty() {
                     return;
                 }
@@ -500,8 +495,7 @@ mod tests {
     fn a_connection_is_kept_for_a_while_after_an_answer() {
         let mut bench = Bench::new();
         let mut peer = bench.connect(0);
-        peer.write_all(b"GET /x HTTP/1.1\r\nHost: x\r\n\r\n")
-            .expect("it is taken");
+        peer.write_all(b"GET /x HTTP/1.1\r\nHost: x\r\n\r\n").expect("it is taken");
         bench.settle();
         bench.service.close_overdue(IDLE_MAX_US);
         assert_eq!(bench.service.peers.len(), 1);
@@ -513,9 +507,7 @@ mod tests {
     fn whoever_does_not_take_its_answer_is_given_up() {
         let mut bench = Bench::new();
         let mut greedy = bench.connect(0);
-        greedy
-            .write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
-            .expect("it is taken");
+        greedy.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").expect("it is taken");
         bench.settle();
         assert!(bench.metrics.is_writing());
         let text: Rc<[u8]> = vec![b'x'; 64 << 20].into();
@@ -527,9 +519,7 @@ mod tests {
         }
         bench.service.close_overdue(SECOND_US + ANSWERING_MAX_US);
         assert_eq!(bench.service.peers.len(), 1);
-        bench
-            .service
-            .close_overdue(SECOND_US + ANSWERING_MAX_US + 1);
+        bench.service.close_overdue(SECOND_US + ANSWERING_MAX_US + 1);
         assert_eq!(bench.service.peers.len(), 0);
     }
 
@@ -538,24 +528,16 @@ mod tests {
         let mut bench = Bench::new();
         let mut peers = [bench.connect(0), bench.connect(0)];
         for peer in &mut peers {
-            peer.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-                .expect("it is taken");
+            peer.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").expect("it is taken");
         }
         bench.settle();
         let text: Rc<[u8]> = vec![b'x'; SEND_MAX_BYTES].into();
-        let tokens: Vec<PollToken> = bench
-            .service
-            .peers
-            .iter()
-            .map(|(_, peer)| peer.token)
-            .collect();
+        let tokens: Vec<PollToken> = bench.service.peers.iter().map(|(_, peer)| peer.token).collect();
         for token in tokens {
             bench.service.peers[slot_of(token)].answer_with(&text, 0);
             bench.service.go_on(token);
         }
-        let sent = |bench: &Bench| -> usize {
-            bench.service.peers.iter().map(|(_, peer)| peer.sent).sum()
-        };
+        let sent = |bench: &Bench| -> usize { bench.service.peers.iter().map(|(_, peer)| peer.sent).sum() };
         assert_eq!(sent(&bench), SEND_MAX_BYTES);
         let mut turns = 0;
         while bench.service.has_work() {
@@ -566,8 +548,7 @@ mod tests {
         assert!((1..=2).contains(&turns), "{turns} turns");
         for peer in &mut peers {
             let mut answer = Vec::new();
-            peer.set_read_timeout(Some(Duration::from_secs(10)))
-                .expect("a setting");
+            peer.set_read_timeout(Some(Duration::from_secs(10))).expect("a setting");
             // The service ends its side once all is sent.
             peer.read_to_end(&mut answer).expect("all of it");
             assert!(answer.ends_with(&text));
@@ -577,22 +558,13 @@ mod tests {
     #[test]
     fn there_is_room_for_the_next_as_long_as_somebody_is_silent() {
         let mut bench = Bench::new();
-        let mut peers: Vec<TcpStream> = (0..PEERS_MAX as u64)
-            .map(|now_us| bench.connect(now_us))
-            .collect();
+        let mut peers: Vec<TcpStream> = (0..PEERS_MAX as u64).map(|now_us| bench.connect(now_us)).collect();
         let oldest = bench.service.peers[0].token;
         peers.push(bench.connect(100));
         assert_eq!(bench.service.peers.len(), PEERS_MAX);
-        assert!(
-            !bench
-                .service
-                .peers
-                .iter()
-                .any(|(_, peer)| peer.token == oldest)
-        );
+        assert!(!bench.service.peers.iter().any(|(_, peer)| peer.token == oldest));
         for peer in &mut peers[1..] {
-            peer.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
-                .expect("it is taken");
+            peer.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").expect("it is taken");
         }
         bench.settle();
         let mut refused = bench.connect(200);

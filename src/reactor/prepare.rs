@@ -5,9 +5,9 @@
 //! requests' lines of that step travel from memory side by side.
 
 use crate::command::registry::{Command, CommandId};
+use crate::engine::session::Session;
 use crate::engine::state::ServerState;
 use crate::resp::Batch;
-use crate::engine::session::Session;
 
 /// What is known of a request before it runs.
 #[derive(Clone, Copy, Default)]
@@ -24,13 +24,7 @@ pub struct Plan {
 /// Looks up the commands of a batch, works out the hashes of their keys and has the tables' cache lines fetched: all buckets
 /// first, then all records, then what large collections need.
 #[inline]
-pub fn prepare(
-    state: &ServerState,
-    session: &Session,
-    batch: &Batch,
-    input: &[u8],
-    plans: &mut [Plan],
-) {
+pub fn prepare(state: &ServerState, session: &Session, batch: &Batch, input: &[u8], plans: &mut [Plan]) {
     let database = session.database;
     let mut known: Option<(&[u8], &Command)> = None;
     let mut any_member = 0;
@@ -69,13 +63,7 @@ pub fn prepare(
 }
 
 /// The same for the members that are looked up in large collections.
-fn prepare_members(
-    state: &ServerState,
-    session: &Session,
-    batch: &Batch,
-    input: &[u8],
-    plans: &[Plan],
-) {
+fn prepare_members(state: &ServerState, session: &Session, batch: &Batch, input: &[u8], plans: &[Plan]) {
     let keyspace = state.keyspace.database(session.database);
     let mut found = arrayvec::ArrayVec::<_, { crate::resp::BATCH_MAX }>::new();
     for (index, plan) in plans.iter().enumerate().filter(|(_, plan)| plan.member > 0) {

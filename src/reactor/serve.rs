@@ -14,14 +14,14 @@ use std::io;
 
 use log::{debug, warn};
 
-use crate::engine::enforcement;
+use crate::config::CertificateUser;
 use crate::engine::call;
 use crate::engine::call::Flow;
-use crate::config::CertificateUser;
+use crate::engine::enforcement;
+use crate::engine::session::{Blocked, Close, Session, Token};
 use crate::engine::state::ServerState;
 use crate::net::connection::{Connection, Fill};
 use crate::resp::{BATCH_MAX, Batch, Limits, OwnedArgs, Reply};
-use crate::engine::session::{Blocked, Close, Session, Token};
 
 use super::event_loop::{EventLoop, PROTECTED_MODE_ERROR};
 use super::prepare::{Plan, prepare};
@@ -148,12 +148,7 @@ struct Server<'a> {
 impl Server<'_> {
     /// Runs what the connection has kept, then what its socket brings, until one of the reasons to
     /// stop comes up.
-    fn serve(
-        &mut self,
-        connection: &mut Connection,
-        session: &mut Session,
-        reply: &mut Reply,
-    ) -> Ended {
+    fn serve(&mut self, connection: &mut Connection, session: &mut Session, reply: &mut Reply) -> Ended {
         if session.close != Close::No {
             return Ended::Closing;
         }
@@ -191,11 +186,7 @@ impl Server<'_> {
                 Fill::Closed => {
                     debug!("Client closed connection");
                     // One that closed only its own end still gets what it asked for.
-                    session.close = if reply.is_empty() {
-                        Close::Now
-                    } else {
-                        Close::AfterReply
-                    };
+                    session.close = if reply.is_empty() { Close::Now } else { Close::AfterReply };
                     return Ended::Closing;
                 }
             };
@@ -320,14 +311,9 @@ impl Server<'_> {
             let parsed = match connection.parser.parse(rest, &limits, self.batch) {
                 Ok(parsed) => parsed,
                 Err(error) => {
-                    debug!(
-                        "Protocol error from client {}: {error}",
-                        session.address.peer
-                    );
+                    debug!("Protocol error from client {}: {error}", session.address.peer);
                     let text = error.reply_text();
-                    self.state
-                        .error_stats
-                        .record(&String::from_utf8_lossy(&text));
+                    self.state.error_stats.record(&String::from_utf8_lossy(&text));
                     reply.error(&text);
                     session.close = Close::AfterReply;
                     return (input.len(), Ended::Closing);
@@ -371,21 +357,13 @@ impl Server<'_> {
     ) -> (usize, Ended) {
         let count = self.batch.len();
         let mut plans = [Plan::default(); BATCH_MAX];
-        prepare(
-            self.state,
-            session,
-            self.batch,
-            input,
-            &mut plans[..count],
-        );
+        prepare(self.state, session, self.batch, input, &mut plans[..count]);
         let mut done = 0;
         self.state.start_stopwatch();
         for (index, plan) in plans[..count].iter().enumerate() {
             let args = self.batch.args(index, input);
             if plan.has_key {
-                self.state
-                    .keyspace
-                    .remember_hash(args.at(plan.key as usize), plan.hash);
+                self.state.keyspace.remember_hash(args.at(plan.key as usize), plan.hash);
             }
             let flow = call::execute_resolved(self.state, session, reply, args, plan.command);
             done = self.batch.end(index);
@@ -403,12 +381,7 @@ impl Server<'_> {
     }
 
     /// Runs the request that was put off, unless it must wait again.
-    fn run_paused(
-        &mut self,
-        paused: &mut Option<OwnedArgs>,
-        session: &mut Session,
-        reply: &mut Reply,
-    ) -> Ended {
+    fn run_paused(&mut self, paused: &mut Option<OwnedArgs>, session: &mut Session, reply: &mut Reply) -> Ended {
         let Some(request) = paused.take() else {
             return Ended::InputUsed;
         };
@@ -435,10 +408,7 @@ impl Server<'_> {
         if session.blocked.is_some() {
             return Ended::Held;
         }
-        if reply.len() > UNAUTHENTICATED_BACKPRESSURE_BYTES
-            || self.state.output_limited()
-            || self.state.was_slow
-        {
+        if reply.len() > UNAUTHENTICATED_BACKPRESSURE_BYTES || self.state.output_limited() || self.state.was_slow {
             return self.check_client_limits(session, reply);
         }
         Ended::InputUsed
@@ -448,11 +418,8 @@ impl Server<'_> {
     #[cold]
     fn check_client_limits(&mut self, session: &mut Session, reply: &Reply) -> Ended {
         let was_slow = std::mem::take(&mut self.state.was_slow);
-        let backpressure_bytes = if session.authenticated {
-            BACKPRESSURE_BYTES
-        } else {
-            UNAUTHENTICATED_BACKPRESSURE_BYTES
-        };
+        let backpressure_bytes =
+            if session.authenticated { BACKPRESSURE_BYTES } else { UNAUTHENTICATED_BACKPRESSURE_BYTES };
         if self.state.output_limit_reached(session, reply.len()) {
             session.close = Close::Now;
             Ended::Closing
@@ -466,12 +433,7 @@ impl Server<'_> {
     }
 
     /// Gives a client up whose unfinished request, with those that it has queued, has grown beyond the limit.
-    fn check_query_limit(
-        &mut self,
-        connection: &Connection,
-        session: &mut Session,
-        ended: Ended,
-    ) -> Ended {
+    fn check_query_limit(&mut self, connection: &Connection, session: &mut Session, ended: Ended) -> Ended {
         let limit = self.state.config.client_query_buffer_limit;
         let queued = match &session.transaction {
             Some(transaction) => transaction.memory(),
@@ -484,10 +446,7 @@ impl Server<'_> {
         if held as u64 <= limit || ended == Ended::Held {
             return ended;
         }
-        warn!(
-            "Closing client that reached max query buffer length: {}",
-            session.address.peer
-        );
+        warn!("Closing client that reached max query buffer length: {}", session.address.peer);
         self.state.stats.client_query_buffer_limit_disconnections += 1;
         session.close = Close::Now;
         Ended::Closing

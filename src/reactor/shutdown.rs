@@ -2,11 +2,11 @@
 
 use log::{info, warn};
 
-use crate::storage::aof::append_only::State;
+use crate::base::sys::signals::{Signal, remove_when_insisted};
 use crate::config::system_reason;
-use crate::engine::state::ShutdownOptions;
 use crate::engine::session::Token;
-use crate::base::sys::signals::{remove_when_insisted, Signal};
+use crate::engine::state::ShutdownOptions;
+use crate::storage::aof::append_only::State;
 
 use super::event_loop::EventLoop;
 use super::startup;
@@ -56,12 +56,7 @@ impl EventLoop {
             Signal::Terminate => self.state.config.shutdown_on_sigterm,
             Signal::Interrupt => self.state.config.shutdown_on_sigint,
         };
-        let options = ShutdownOptions {
-            save: flags.save,
-            no_save: flags.nosave,
-            now: flags.now,
-            force: flags.force,
-        };
+        let options = ShutdownOptions { save: flags.save, no_save: flags.nosave, now: flags.now, force: flags.force };
         self.begin_shutdown(options, None);
     }
 
@@ -150,9 +145,7 @@ impl EventLoop {
         {
             session.blocked = None;
             self.state.clients.push(token, |session| {
-                session
-                    .reply
-                    .error(b"ERR Errors trying to SHUTDOWN. Check logs.");
+                session.reply.error(b"ERR Errors trying to SHUTDOWN. Check logs.");
             });
             self.state.clients.queue_resume(token);
         }

@@ -7,9 +7,9 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::base::clock::MONOTONIC_CLOCK_NAME;
 use crate::base::logging;
 use crate::base::logging::system_text;
-use crate::base::clock::MONOTONIC_CLOCK_NAME;
 use crate::base::sys::signals::Signal;
 use crate::base::sys::{process, resources};
 
@@ -54,12 +54,8 @@ pub fn log_starting(version: &str, source: ConfigurationSource<'_>) {
 /// Errors: the limit leaves room for no client at all; the text says so for the log.
 pub fn admit_clients(wanted: u64) -> Result<u64, String> {
     let wanted_files = wanted.saturating_add(RESERVED_DESCRIPTORS);
-    let limit = resources::raise_open_files(wanted_files).map_err(|error| {
-        format!(
-            "Unable to obtain the current NOFILE limit ({}).",
-            system_text(&error)
-        )
-    })?;
+    let limit = resources::raise_open_files(wanted_files)
+        .map_err(|error| format!("Unable to obtain the current NOFILE limit ({}).", system_text(&error)))?;
     let admitted = admitted(wanted, limit.now).ok_or_else(|| {
         format!(
             "Your current 'ulimit -n' of {} is not enough for the server to start. Please increase your open file \
@@ -68,16 +64,11 @@ pub fn admit_clients(wanted: u64) -> Result<u64, String> {
         )
     })?;
     if admitted < wanted {
-        let reason = limit.refusal.map_or_else(
-            || String::from("unknown"),
-            |number| system_text(&io::Error::from_raw_os_error(number)),
-        );
-        log::warn!(
-            "You requested maxclients of {wanted} requiring at least {wanted_files} max file descriptors."
-        );
-        log::warn!(
-            "Server can't set maximum open files to {wanted_files} because of OS error: {reason}."
-        );
+        let reason = limit
+            .refusal
+            .map_or_else(|| String::from("unknown"), |number| system_text(&io::Error::from_raw_os_error(number)));
+        log::warn!("You requested maxclients of {wanted} requiring at least {wanted_files} max file descriptors.");
+        log::warn!("Server can't set maximum open files to {wanted_files} because of OS error: {reason}.");
         log::warn!(
             "Current maximum open files is {}. maxclients has been reduced to {admitted} to compensate for low \
              ulimit. If you need higher maxclients increase 'ulimit -n'.",
@@ -127,12 +118,7 @@ pub fn log_banner(banner: &Banner<'_>) {
 
 /// A ring with a single arrow head: one loop. Tools look for ` PID: ` and the number.
 fn drawn(banner: &Banner<'_>, process: u32) -> String {
-    let Banner {
-        version,
-        mode,
-        port,
-        ..
-    } = banner;
+    let Banner { version, mode, port, .. } = banner;
     format!(
         "
          .-''''''''-.
@@ -230,23 +216,13 @@ pub fn remove_pid_file(path: &Path) {
 mod tests {
     use super::*;
 
-    const BANNER: Banner<'static> = Banner {
-        version: "7.2.6",
-        mode: "standalone",
-        port: 6379,
-        always_draw: true,
-        log_is_stdout_only: true,
-    };
+    const BANNER: Banner<'static> =
+        Banner { version: "7.2.6", mode: "standalone", port: 6379, always_draw: true, log_is_stdout_only: true };
 
     #[test]
     fn the_banner_names_process_port_and_mode() {
         let text = drawn(&BANNER, 4711);
-        for wanted in [
-            " PID: 4711\n",
-            "Port: 6379\n",
-            "Running in standalone mode\n",
-            "7.2.6",
-        ] {
+        for wanted in [" PID: 4711\n", "Port: 6379\n", "Running in standalone mode\n", "7.2.6"] {
             assert!(text.contains(wanted), "{wanted} in {text}");
         }
     }
@@ -263,26 +239,18 @@ mod tests {
     #[test]
     fn a_backlog_beyond_the_kernels_is_warned_of() {
         assert_eq!(backlog_warning(511, "4096\n"), None);
-        assert!(
-            backlog_warning(511, "128\n").is_some_and(|text| text.ends_with("lower value of 128."))
-        );
+        assert!(backlog_warning(511, "128\n").is_some_and(|text| text.ends_with("lower value of 128.")));
         assert_eq!(backlog_warning(511, "?"), None);
     }
 
     #[test]
     fn pid_file_is_written_and_removed_where_it_is_due() {
         assert_eq!(pid_file_path("", false), None);
-        assert_eq!(
-            pid_file_path("", true),
-            Some(PathBuf::from(DEFAULT_PID_FILE))
-        );
+        assert_eq!(pid_file_path("", true), Some(PathBuf::from(DEFAULT_PID_FILE)));
         let path = std::env::temp_dir().join(format!("oneloop-pid-{}", std::process::id()));
         let due = pid_file_path(path.to_str().unwrap(), false).unwrap();
         write_pid_file(&due);
-        assert_eq!(
-            fs::read_to_string(&path).unwrap(),
-            format!("{}\n", std::process::id())
-        );
+        assert_eq!(fs::read_to_string(&path).unwrap(), format!("{}\n", std::process::id()));
         remove_pid_file(&due);
         assert!(!path.exists());
         remove_pid_file(&due);

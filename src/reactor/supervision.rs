@@ -6,9 +6,9 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 
-use crate::config::Supervision;
 use crate::base::logging::system_text;
 use crate::base::sys::process;
+use crate::config::Supervision;
 
 /// What a supervisor left in the environment.
 #[derive(Clone, Debug, Default)]
@@ -88,10 +88,7 @@ impl Supervisor {
         if let Supervisor::Systemd(socket) = self
             && let Err(error) = send(socket, message)
         {
-            log::warn!(
-                "systemd supervision error: sendmsg(): {}",
-                system_text(&error)
-            );
+            log::warn!("systemd supervision error: sendmsg(): {}", system_text(&error));
         }
     }
 }
@@ -156,10 +153,7 @@ mod tests {
     }
 
     fn follow_life(name: &str, socket: &UnixDatagram) {
-        let environment = SupervisorEnvironment {
-            notify_socket: Some(name.into()),
-            upstart_job: false,
-        };
+        let environment = SupervisorEnvironment { notify_socket: Some(name.into()), upstart_job: false };
         let supervisor = Supervisor::find(Supervision::Auto, &environment);
         assert!(supervisor.is_present());
         assert_eq!(received(socket), "STATUS=Oneloop is loading...\n");
@@ -174,10 +168,7 @@ mod tests {
     fn systemd_hears_over_an_abstract_socket() {
         let name = format!("oneloop-notify-{}", std::process::id());
         let address = SocketAddr::from_abstract_name(&name).unwrap();
-        follow_life(
-            &format!("@{name}"),
-            &UnixDatagram::bind_addr(&address).unwrap(),
-        );
+        follow_life(&format!("@{name}"), &UnixDatagram::bind_addr(&address).unwrap());
     }
 
     #[test]
@@ -191,12 +182,7 @@ mod tests {
     #[test]
     fn without_a_supervisor_there_is_nobody_to_tell() {
         let nothing = SupervisorEnvironment::default();
-        for mode in [
-            Supervision::No,
-            Supervision::Auto,
-            Supervision::Systemd,
-            Supervision::Upstart,
-        ] {
+        for mode in [Supervision::No, Supervision::Auto, Supervision::Systemd, Supervision::Upstart] {
             let supervisor = Supervisor::find(mode, &nothing);
             assert_eq!(supervisor.name(), "no");
             supervisor.tell_ready(true);

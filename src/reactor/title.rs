@@ -3,8 +3,8 @@
 use std::fmt;
 use std::path::Path;
 
-use crate::config::Config;
 use crate::base::sys::process::ProcessTitle;
+use crate::config::Config;
 
 /// What the variables of a title template stand for.
 #[derive(Clone, Copy, Debug)]
@@ -142,39 +142,19 @@ mod tests {
 
     #[test]
     fn every_variable_is_replaced() {
-        assert_eq!(
-            expand("{title} {listen-addr} {server-mode}", &VALUES).unwrap(),
-            "oneloop *:6379"
-        );
+        assert_eq!(expand("{title} {listen-addr} {server-mode}", &VALUES).unwrap(), "oneloop *:6379");
         let all = "{port}|{tls-port}|{unixsocket}|{config-file}|{{x}";
-        assert_eq!(
-            expand(all, &VALUES).unwrap(),
-            "6379|0|/tmp/a.sock|/etc/a.conf|{x}"
-        );
-        let cluster = TitleValues {
-            cluster_enabled: true,
-            bind_address: "127.0.0.1",
-            ..VALUES
-        };
-        assert_eq!(
-            expand("{listen-addr} {server-mode}", &cluster).unwrap(),
-            "127.0.0.1:6379 [cluster]"
-        );
+        assert_eq!(expand(all, &VALUES).unwrap(), "6379|0|/tmp/a.sock|/etc/a.conf|{x}");
+        let cluster = TitleValues { cluster_enabled: true, bind_address: "127.0.0.1", ..VALUES };
+        assert_eq!(expand("{listen-addr} {server-mode}", &cluster).unwrap(), "127.0.0.1:6379 [cluster]");
     }
 
     #[test]
     fn listen_address_falls_back_to_tls_and_then_to_the_socket() {
-        let tls = TitleValues {
-            port: 0,
-            tls_port: 6380,
-            ..VALUES
-        };
+        let tls = TitleValues { port: 0, tls_port: 6380, ..VALUES };
         assert_eq!(expand("{listen-addr}", &tls).unwrap(), "*:6380");
         let socket = TitleValues { port: 0, ..VALUES };
-        assert_eq!(
-            expand("{listen-addr}", &socket).unwrap(),
-            "unixsocket:/tmp/a.sock"
-        );
+        assert_eq!(expand("{listen-addr}", &socket).unwrap(), "unixsocket:/tmp/a.sock");
     }
 
     #[test]

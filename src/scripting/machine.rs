@@ -39,12 +39,7 @@ impl Engine {
         lua.stack().push_native(failure::handle);
         let handler = lua.keep();
         lua.collect();
-        Some(Engine {
-            lua,
-            globals,
-            loading,
-            handler,
-        })
+        Some(Engine { lua, globals, loading, handler })
     }
 
     /// Compiles a script or library and keeps its function.
@@ -65,11 +60,7 @@ impl Engine {
     }
 
     /// Sets a global to a table of strings.
-    pub fn set_global_list<'a>(
-        &mut self,
-        name: &[u8],
-        strings: impl ExactSizeIterator<Item = &'a [u8]>,
-    ) {
+    pub fn set_global_list<'a>(&mut self, name: &[u8], strings: impl ExactSizeIterator<Item = &'a [u8]>) {
         self.lua.push_kept(&self.globals);
         let stack = self.lua.stack();
         push_list(stack, strings);
@@ -79,11 +70,7 @@ impl Engine {
 
     /// Whether what is read of the globals is what a library has while it is loaded.
     pub fn set_loading(&mut self, is_loading: bool) {
-        let behind = if is_loading {
-            self.loading
-        } else {
-            self.globals
-        };
+        let behind = if is_loading { self.loading } else { self.globals };
         self.lua.push_globals();
         let has_metatable = self.lua.stack().push_metatable(-1);
         debug_assert!(has_metatable, "the globals are behind a proxy");

@@ -23,21 +23,21 @@ pub mod lua;
 pub mod numbers;
 pub mod service;
 
+use crate::base::clock::Clock;
+use crate::command::error::CommandError;
 use crate::drive::script::debugger;
 use crate::drive::script::run;
-use crate::command::error::CommandError;
-use crate::resp::Reply;
-use crate::base::clock::Clock;
 use crate::engine::session::Session;
 use crate::engine::transactions::Rest;
+use crate::resp::Reply;
 
-use cache::{Script, ScriptCache};
 use crate::drive::script::debugger::Sessions;
+use crate::drive::script::run::Suspended;
 use crate::scripting::machine::Engine;
+use cache::{Script, ScriptCache};
 use functions::Libraries;
 use lua::Interruption;
 use numbers::Random48;
-use crate::drive::script::run::Suspended;
 
 /// The chunk name of scripts, as their error messages show it.
 const SCRIPT_NAME: &str = "@user_script";
@@ -82,11 +82,7 @@ pub struct Scripting {
 impl Scripting {
     /// Nothing loaded.
     pub fn new() -> Scripting {
-        Scripting {
-            step_budget: u64::MAX,
-            memory_max_bytes: machine::MEMORY_MAX_BYTES,
-            ..Scripting::default()
-        }
+        Scripting { step_budget: u64::MAX, memory_max_bytes: machine::MEMORY_MAX_BYTES, ..Scripting::default() }
     }
 
     /// Has scripts be suspended after so many looks at the clock.
@@ -114,10 +110,7 @@ impl Scripting {
     /// Errors: there is no memory for one.
     pub fn take_engine(&mut self, kind: Kind, clock: &Clock) -> Result<Box<Engine>, CommandError> {
         let made = || Engine::new(self.memory_max_bytes, clock.stopwatch()).map(Box::new);
-        self.engines[kind as usize]
-            .take()
-            .or_else(made)
-            .ok_or(CommandError::fixed("ERR Can't create a Lua state"))
+        self.engines[kind as usize].take().or_else(made).ok_or(CommandError::fixed("ERR Can't create a Lua state"))
     }
 
     /// Gives it back.
@@ -157,11 +150,7 @@ impl Scripting {
 
     /// What may interrupt scripts, if `wanted` is what should.
     pub(crate) fn interruption(&self, wanted: Interruption) -> Interruption {
-        if self.uses_alarm {
-            wanted
-        } else {
-            Interruption::Counted
-        }
+        if self.uses_alarm { wanted } else { Interruption::Counted }
     }
 
     /// Forgets all scripts, and the state that ran them.
@@ -174,7 +163,5 @@ impl Scripting {
 
 /// A script cannot be compiled.
 fn compile_error(message: String) -> CommandError {
-    CommandError::new(format!(
-        "ERR Error compiling script (new function): {message}"
-    ))
+    CommandError::new(format!("ERR Error compiling script (new function): {message}"))
 }

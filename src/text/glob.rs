@@ -38,17 +38,12 @@ pub fn glob_match(pattern: &[u8], text: &[u8], case: Case) -> bool {
                     retry = Some((pattern_at, text_at));
                     continue;
                 }
-                Step::Byte {
-                    is_match: true,
-                    end,
-                } => {
+                Step::Byte { is_match: true, end } => {
                     pattern_at = end;
                     text_at += 1;
                     continue;
                 }
-                Step::Byte {
-                    is_match: false, ..
-                } => {}
+                Step::Byte { is_match: false, .. } => {}
             },
             false if retry.is_some_and(|(after_star, _)| after_star == pattern.len()) => {
                 return true;
@@ -69,19 +64,10 @@ pub fn glob_match(pattern: &[u8], text: &[u8], case: Case) -> bool {
 fn step(pattern: &[u8], at: usize, byte: u8, case: Case) -> Step {
     match pattern[at] {
         b'*' => Step::Star,
-        b'?' => Step::Byte {
-            is_match: true,
-            end: at + 1,
-        },
+        b'?' => Step::Byte { is_match: true, end: at + 1 },
         b'[' => class(pattern, at + 1, byte, case),
-        b'\\' if at + 1 < pattern.len() => Step::Byte {
-            is_match: is_same(pattern[at + 1], byte, case),
-            end: at + 2,
-        },
-        literal => Step::Byte {
-            is_match: is_same(literal, byte, case),
-            end: at + 1,
-        },
+        b'\\' if at + 1 < pattern.len() => Step::Byte { is_match: is_same(pattern[at + 1], byte, case), end: at + 2 },
+        literal => Step::Byte { is_match: is_same(literal, byte, case), end: at + 1 },
     }
 }
 
@@ -113,10 +99,7 @@ fn class(pattern: &[u8], mut at: usize, byte: u8, case: Case) -> Step {
             }
         }
     }
-    Step::Byte {
-        is_match: is_member != is_negated,
-        end: at,
-    }
+    Step::Byte { is_match: is_member != is_negated, end: at }
 }
 
 fn is_same(one: u8, other: u8, case: Case) -> bool {
@@ -131,8 +114,9 @@ fn is_in_range(first: u8, last: u8, byte: u8, case: Case) -> bool {
     let (low, high) = (first.min(last), first.max(last));
     match case {
         Case::Sensitive => (low..=high).contains(&byte),
-        Case::Insensitive => (low.to_ascii_lowercase()..=high.to_ascii_lowercase())
-            .contains(&byte.to_ascii_lowercase()),
+        Case::Insensitive => {
+            (low.to_ascii_lowercase()..=high.to_ascii_lowercase()).contains(&byte.to_ascii_lowercase())
+        }
     }
 }
 

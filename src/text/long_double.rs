@@ -77,11 +77,7 @@ impl LongDouble {
             return out.extend_from_slice(b"nan");
         }
         if self.0.is_infinite() {
-            return out.extend_from_slice(if self.0.is_negative() {
-                b"-inf"
-            } else {
-                b"inf"
-            });
+            return out.extend_from_slice(if self.0.is_negative() { b"-inf" } else { b"inf" });
         }
         let exponent_field = (bits >> 64) as i32 & 0x7fff;
         // The value is the significand times two to this power.
@@ -90,10 +86,7 @@ impl LongDouble {
         let (integer, decimals) = if exponent >= 0 {
             (digits_of_shifted(significand, exponent as u32), 0)
         } else {
-            let scaled = divide_to_even(
-                u128::from(significand) * DECIMAL_UNIT,
-                exponent.unsigned_abs(),
-            );
+            let scaled = divide_to_even(u128::from(significand) * DECIMAL_UNIT, exponent.unsigned_abs());
             ((scaled / DECIMAL_UNIT).to_string(), scaled % DECIMAL_UNIT)
         };
         if self.0.is_negative() && (decimals != 0 || integer != "0") {
@@ -166,11 +159,7 @@ pub fn parse_finite<F: Float>(text: &[u8]) -> Option<F> {
         return None;
     }
     let with_exponent = (is_hexadecimal && !text.contains(['p', 'P'])).then(|| format!("{text}p0"));
-    let parsed = F::from_str_r(
-        with_exponent.as_deref().unwrap_or(text),
-        Round::NearestTiesToEven,
-    )
-    .ok()?;
+    let parsed = F::from_str_r(with_exponent.as_deref().unwrap_or(text), Round::NearestTiesToEven).ok()?;
     let vanished = parsed.value.is_zero() && parsed.status.contains(Status::INEXACT);
     (!vanished && parsed.value.is_finite()).then_some(parsed.value)
 }
@@ -194,10 +183,7 @@ fn digits_of_shifted(significand: u64, shift: u32) -> String {
     }
     // Limbs to the base of 10^18, lowest first, doubled up to 32 bits at a time.
     const BASE: u128 = 10u128.pow(18);
-    let mut limbs = vec![
-        u128::from(significand) % BASE,
-        u128::from(significand) / BASE,
-    ];
+    let mut limbs = vec![u128::from(significand) % BASE, u128::from(significand) / BASE];
     let mut missing = shift;
     while missing > 0 {
         let step = missing.min(32);
@@ -313,26 +299,16 @@ mod tests {
     fn sums_are_those_of_redis() {
         for line in RECORDED.trim().lines() {
             let words: Vec<&str> = line.split_whitespace().collect();
-            assert_eq!(
-                formatted(read(words[0]) + read(words[1])),
-                words[2],
-                "{line}"
-            );
+            assert_eq!(formatted(read(words[0]) + read(words[1])), words[2], "{line}");
         }
     }
 
     #[test]
     fn the_range_is_that_of_the_type() {
         let largest = formatted(read("1e4932"));
-        assert_eq!(
-            (largest.len(), &largest[..24]),
-            (4933, "100000000000000000000601")
-        );
+        assert_eq!((largest.len(), &largest[..24]), (4933, "100000000000000000000601"));
         assert_eq!(formatted(read("1e-4950")), "0");
-        assert_eq!(
-            formatted(read(&format!("0.{}", "3".repeat(5000)))),
-            "0.33333333333333333"
-        );
+        assert_eq!(formatted(read(&format!("0.{}", "3".repeat(5000)))), "0.33333333333333333");
         let refused = [
             "1e4933",
             "1.2e4932",

@@ -43,10 +43,7 @@ struct Progress {
 
 impl Progress {
     fn start(out: &mut Vec<u8>) -> Progress {
-        Progress {
-            at: 0,
-            run: Run::start(out),
-        }
+        Progress { at: 0, run: Run::start(out) }
     }
 
     /// Takes the last two bytes. Says whether the output is short enough.
@@ -120,8 +117,7 @@ impl Compressor {
         let start = out.len();
         let end = start.saturating_add(limit);
         let mut progress = Progress::start(out);
-        let fits = self.advance(input, &mut progress, usize::MAX, end, out)
-            && progress.finish(input, end, out);
+        let fits = self.advance(input, &mut progress, usize::MAX, end, out) && progress.finish(input, end, out);
         if !fits {
             out.truncate(start);
         }
@@ -146,12 +142,7 @@ impl Compressor {
     }
 
     /// Compresses about `bytes` more of the input, which must be the one that it was begun with. O(bytes).
-    pub fn step(
-        &mut self,
-        compression: &mut Compression,
-        input: &[u8],
-        bytes: usize,
-    ) -> CompressionStep {
+    pub fn step(&mut self, compression: &mut Compression, input: &[u8], bytes: usize) -> CompressionStep {
         let Compression { progress, out, .. } = compression;
         let end = compression.limit.saturating_sub(compression.finished_bytes);
         let until = progress.at.saturating_add(bytes);
@@ -194,14 +185,7 @@ impl Compressor {
     }
 
     /// Takes the input up to `until`, or a little further. Says whether the output is short enough so far.
-    fn advance(
-        &mut self,
-        input: &[u8],
-        progress: &mut Progress,
-        until: usize,
-        end: usize,
-        out: &mut Vec<u8>,
-    ) -> bool {
+    fn advance(&mut self, input: &[u8], progress: &mut Progress, until: usize, end: usize, out: &mut Vec<u8>) -> bool {
         let last = input.len().saturating_sub(2);
         let Progress { at, run } = progress;
         while *at < last.min(until) {
@@ -277,10 +261,7 @@ struct Run {
 impl Run {
     fn start(out: &mut Vec<u8>) -> Self {
         out.push(0);
-        Self {
-            header: out.len() - 1,
-            count: 0,
-        }
+        Self { header: out.len() - 1, count: 0 }
     }
 
     fn push(&mut self, byte: u8, out: &mut Vec<u8>) {
@@ -350,11 +331,7 @@ pub fn decompress(input: &[u8], length: u64) -> Result<Vec<u8>, Damaged> {
             return Err(Damaged);
         }
     }
-    if out.len() == length {
-        Ok(out)
-    } else {
-        Err(Damaged)
-    }
+    if out.len() == length { Ok(out) } else { Err(Damaged) }
 }
 
 /// Appends `count` bytes from position `from` on, which may be among those that it appends.
@@ -450,9 +427,7 @@ mod tests {
             }
         }
         let mut compressor = Compressor::new();
-        let mut compression = compressor
-            .begin(&words, words.len())
-            .expect("it is not empty");
+        let mut compression = compressor.begin(&words, words.len()).expect("it is not empty");
         compressor.step(&mut compression, &words, 1000);
         compressor.compress(&words[..9], 9, &mut Vec::new());
         let spoilt = compressor.step(&mut compression, &words, 1000);

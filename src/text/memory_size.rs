@@ -16,10 +16,7 @@ const UNITS: [(&[u8], u64); 8] = [
 pub fn parse(text: &[u8]) -> Option<u64> {
     let digit_count = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let (digits, unit) = text.split_at(digit_count);
-    let factor = UNITS
-        .iter()
-        .find(|(name, _)| name.eq_ignore_ascii_case(unit))?
-        .1;
+    let factor = UNITS.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit))?.1;
     if digits.is_empty() {
         return Some(0);
     }
@@ -63,31 +60,16 @@ mod tests {
 
     #[test]
     fn refuses_what_is_no_amount() {
-        for text in [
-            "-1",
-            "+1",
-            "1.5g",
-            "1 k",
-            "1tb",
-            "1kk",
-            "18446744073709551616",
-            "99999999999gb",
-            "0x10",
-        ] {
+        for text in ["-1", "+1", "1.5g", "1 k", "1tb", "1kk", "18446744073709551616", "99999999999gb", "0x10"] {
             assert_eq!(parse(text.as_bytes()), None, "{text}");
         }
     }
 
     #[test]
     fn formats_with_the_largest_unit_that_divides() {
-        for (bytes, text) in [
-            (0, "0"),
-            (1000, "1000"),
-            (1024, "1kb"),
-            (3 << 20, "3mb"),
-            (5 << 30, "5gb"),
-            (1025, "1025"),
-        ] {
+        for (bytes, text) in
+            [(0, "0"), (1000, "1000"), (1024, "1kb"), (3 << 20, "3mb"), (5 << 30, "5gb"), (1025, "1025")]
+        {
             assert_eq!(format(bytes), text);
             assert_eq!(parse(text.as_bytes()), Some(bytes));
         }

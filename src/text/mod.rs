@@ -6,4 +6,3 @@ pub mod long_double;
 pub mod lzf;
 pub mod memory_size;
 pub mod quoting;
-

@@ -7,10 +7,7 @@ pub fn split_arguments(line: &[u8]) -> Option<Vec<Vec<u8>>> {
     let mut arguments = Vec::new();
     let mut at = 0;
     loop {
-        at += line[at..]
-            .iter()
-            .take_while(|byte| is_blank(**byte))
-            .count();
+        at += line[at..].iter().take_while(|byte| is_blank(**byte)).count();
         // A NUL ends the line, as it does for a C string.
         if at == line.len() || line[at] == 0 {
             return Some(arguments);
@@ -29,10 +26,7 @@ fn argument(line: &[u8], mut at: usize) -> Option<(Vec<u8>, usize)> {
             [] | [b' ' | b'\n' | b'\r' | b'\t' | 0, ..] => return Some((argument, at)),
             [quote @ (b'"' | b'\''), ..] => {
                 at = quoted(line, at + 1, quote, &mut argument)?;
-                if line
-                    .get(at)
-                    .is_some_and(|byte| !is_blank(*byte) && *byte != 0)
-                {
+                if line.get(at).is_some_and(|byte| !is_blank(*byte) && *byte != 0) {
                     return None;
                 }
                 return Some((argument, at));
@@ -55,9 +49,7 @@ fn quoted(line: &[u8], mut at: usize, quote: u8, argument: &mut Vec<u8>) -> Opti
                 argument.push(b'\'');
                 at += 2;
             }
-            [b'\\', b'x', high, low, ..]
-                if quote == b'"' && high.is_ascii_hexdigit() && low.is_ascii_hexdigit() =>
-            {
+            [b'\\', b'x', high, low, ..] if quote == b'"' && high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
                 argument.push(hexadecimal(high) << 4 | hexadecimal(low));
                 at += 4;
             }
@@ -129,12 +121,7 @@ mod tests {
 
     fn split(line: &str) -> Option<Vec<String>> {
         let arguments = split_arguments(line.as_bytes())?;
-        Some(
-            arguments
-                .iter()
-                .map(|argument| argument.escape_ascii().to_string())
-                .collect(),
-        )
+        Some(arguments.iter().map(|argument| argument.escape_ascii().to_string()).collect())
     }
 
     #[test]
@@ -146,36 +133,24 @@ mod tests {
             ("\"\" ''", vec!["", ""]),
             ("\"a b\" 'c d'", vec!["a b", "c d"]),
             ("a\"b c\"", vec!["ab c"]),
-            (
-                r#""\x41\xfF\xg\n\r\t\b\a\\\"\q""#,
-                vec![r#"A\xffxg\n\r\t\x08\x07\\\"q"#],
-            ),
+            (r#""\x41\xfF\xg\n\r\t\b\a\\\"\q""#, vec![r#"A\xffxg\n\r\t\x08\x07\\\"q"#]),
             (r"'\x41\'\n'", vec![r"\\x41\'\\n"]),
             ("a\u{b}b", vec!["a\\x0bb"]),
         ] {
-            assert_eq!(
-                split(line),
-                Some(expected.iter().map(ToString::to_string).collect()),
-                "{line:?}"
-            );
+            assert_eq!(split(line), Some(expected.iter().map(ToString::to_string).collect()), "{line:?}");
         }
     }
 
     #[test]
     fn refuses_unbalanced_quotes() {
-        for line in [
-            "\"", "'", "\"a", "'a", "\"a\"b", "'a'b", "\"a\\", "\"a\\\"", "'a\\'", "x \"y",
-        ] {
+        for line in ["\"", "'", "\"a", "'a", "\"a\"b", "'a'b", "\"a\\", "\"a\\\"", "'a\\'", "x \"y"] {
             assert_eq!(split(line), None, "{line:?}");
         }
     }
 
     #[test]
     fn quotes_as_the_log_does() {
-        assert_eq!(
-            quote(b"a b\"\\\n\r\t\x07\x08\x01\xe9'"),
-            r#""a b\"\\\n\r\t\a\b\x01\xe9'""#
-        );
+        assert_eq!(quote(b"a b\"\\\n\r\t\x07\x08\x01\xe9'"), r#""a b\"\\\n\r\t\a\b\x01\xe9'""#);
     }
 
     proptest! {

@@ -1,8 +1,8 @@
 //! What is passed on to the append-only file where several things meet: scripts that take long, debuggers, eviction, users, waits.
 
-use oneloop::engine::wake;
 use oneloop::drive::script::run;
 use oneloop::engine::session::Token;
+use oneloop::engine::wake;
 
 use crate::support::Harness;
 
@@ -74,15 +74,9 @@ fn a_transaction_with_long_scripts_is_one_unit() {
     assert_eq!(server.run("EXEC"), "");
     assert_eq!(taken(&mut server), "");
     while run::resume(&mut server.state) {}
-    assert_eq!(
-        taken(&mut server),
-        "MULTI\nSET k 1\nincr k\nincr other\nSELECT 3\nAPPEND k x\nEXEC"
-    );
+    assert_eq!(taken(&mut server), "MULTI\nSET k 1\nincr k\nincr other\nSELECT 3\nAPPEND k x\nEXEC");
     let reply = server.pushed(server.client);
-    assert_eq!(
-        String::from_utf8_lossy(&reply),
-        "*5\r\n+OK\r\n:2\r\n:1\r\n+OK\r\n:1\r\n"
-    );
+    assert_eq!(String::from_utf8_lossy(&reply), "*5\r\n+OK\r\n:2\r\n:1\r\n+OK\r\n:1\r\n");
     server.expect("GET k", "$1\r\nx\r\n");
 }
 
@@ -110,10 +104,7 @@ fn a_debugged_script_is_passed_on_if_it_works_on_what_all_use() {
     server.advance_ms(10);
     taken(&mut server);
     let script = "redis.call('get','old') redis.call('set','a',1)\nreturn redis.call('incr','a')";
-    for (mode, appended) in [
-        ("yes", ""),
-        ("sync", "MULTI\nDEL old\nset a 1\nincr a\nEXEC"),
-    ] {
+    for (mode, appended) in [("yes", ""), ("sync", "MULTI\nDEL old\nset a 1\nincr a\nEXEC")] {
         let client = server.connect();
         ask(&mut server, client, &["SCRIPT", "DEBUG", mode]);
         ask(&mut server, client, &["EVAL", script, "0"]);
@@ -142,10 +133,7 @@ fn evicted_keys_go_before_the_command_that_needed_room() {
     for number in 0..200 {
         server.run(&format!("SET new:{number} {value}"));
         let appended = taken(&mut server);
-        let names: Vec<&str> = appended
-            .lines()
-            .map(|line| line.split(' ').next().unwrap_or(line))
-            .collect();
+        let names: Vec<&str> = appended.lines().map(|line| line.split(' ').next().unwrap_or(line)).collect();
         let (last, before) = names.split_last().expect("it is set");
         assert_eq!(*last, "SET", "{names:?}");
         assert!(before.iter().all(|name| *name == "DEL"), "{names:?}");
@@ -158,11 +146,7 @@ fn evicted_keys_go_before_the_command_that_needed_room() {
     server.run(&format!("APPEND new:3 {value}"));
     server.run("EXEC");
     let appended = taken(&mut server);
-    let inner = appended
-        .split("MULTI\n")
-        .nth(1)
-        .and_then(|rest| rest.split("\nEXEC").next())
-        .expect("a transaction");
+    let inner = appended.split("MULTI\n").nth(1).and_then(|rest| rest.split("\nEXEC").next()).expect("a transaction");
     assert!(!inner.contains("DEL"), "{inner:.200}");
 }
 
@@ -172,11 +156,7 @@ fn those_who_waited_are_units_of_their_own() {
     let mut server = server();
     let waiting: Vec<Token> = (0..2).map(|_| server.connect()).collect();
     for client in &waiting {
-        ask(
-            &mut server,
-            *client,
-            &["BLMOVE", "from", "to", "LEFT", "RIGHT", "0"],
-        );
+        ask(&mut server, *client, &["BLMOVE", "from", "to", "LEFT", "RIGHT", "0"]);
     }
     server.run("MULTI");
     server.run("RPUSH from a b");
@@ -198,40 +178,16 @@ fn what_no_file_holds_is_not_acknowledged() {
     for (words, reply) in [
         ("WAIT 0 0", ":0\r\n"),
         ("WAIT -1 10", ":0\r\n"),
-        (
-            "WAIT x 1",
-            "-ERR value is not an integer or out of range\r\n",
-        ),
+        ("WAIT x 1", "-ERR value is not an integer or out of range\r\n"),
         ("WAIT 1 -1", "-ERR timeout is negative\r\n"),
-        (
-            "WAIT 1 x",
-            "-ERR timeout is not an integer or out of range\r\n",
-        ),
+        ("WAIT 1 x", "-ERR timeout is not an integer or out of range\r\n"),
         ("WAITAOF 0 0 0", "*2\r\n:0\r\n:0\r\n"),
-        (
-            "WAITAOF 1 0 0",
-            "-ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.\r\n",
-        ),
-        (
-            "WAITAOF 2 0 x",
-            "-ERR value is out of range, value must between 0 and 1\r\n",
-        ),
-        (
-            "WAITAOF x 0 0",
-            "-ERR value is not an integer or out of range\r\n",
-        ),
-        (
-            "WAITAOF 0 -1 0",
-            "-ERR value is out of range, must be positive\r\n",
-        ),
-        (
-            "WAITAOF 0 x 0",
-            "-ERR value is out of range, must be positive\r\n",
-        ),
-        (
-            "WAITAOF 1 0 x",
-            "-ERR timeout is not an integer or out of range\r\n",
-        ),
+        ("WAITAOF 1 0 0", "-ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.\r\n"),
+        ("WAITAOF 2 0 x", "-ERR value is out of range, value must between 0 and 1\r\n"),
+        ("WAITAOF x 0 0", "-ERR value is not an integer or out of range\r\n"),
+        ("WAITAOF 0 -1 0", "-ERR value is out of range, must be positive\r\n"),
+        ("WAITAOF 0 x 0", "-ERR value is out of range, must be positive\r\n"),
+        ("WAITAOF 1 0 x", "-ERR timeout is not an integer or out of range\r\n"),
     ] {
         server.expect(words, reply);
     }
@@ -246,10 +202,7 @@ fn what_no_file_holds_is_not_acknowledged() {
 #[test]
 fn who_waits_for_replicas_is_told_at_the_end_of_the_time_how_many_there_are() {
     let mut server = Harness::new();
-    for (words, reply) in [
-        ("WAIT 1 100", ":0\r\n"),
-        ("WAITAOF 0 1 100", "*2\r\n:0\r\n:0\r\n"),
-    ] {
+    for (words, reply) in [("WAIT 1 100", ":0\r\n"), ("WAITAOF 0 1 100", "*2\r\n:0\r\n:0\r\n")] {
         let client = server.connect();
         let words: Vec<&str> = words.split(' ').collect();
         assert_eq!(ask(&mut server, client, &words), "");
@@ -267,10 +220,7 @@ fn who_waits_for_replicas_is_told_at_the_end_of_the_time_how_many_there_are() {
     let id = server.state.clients.get(client).expect("a client").id;
     server.expect(&format!("CLIENT UNBLOCK {id} ERROR"), ":1\r\n");
     let reply = server.pushed(client);
-    assert_eq!(
-        String::from_utf8_lossy(&reply),
-        "-UNBLOCKED client unblocked via CLIENT UNBLOCK\r\n"
-    );
+    assert_eq!(String::from_utf8_lossy(&reply), "-UNBLOCKED client unblocked via CLIENT UNBLOCK\r\n");
 }
 
 /// A snapshot holds whole units.
@@ -288,9 +238,6 @@ fn in_a_transaction_saves_and_rewrites_are_put_off() {
     );
     assert!(!server.state.saving.is_active());
     assert!(server.state.saving.is_scheduled && server.state.aof.is_scheduled);
-    server.expect(
-        "BGSAVE CANCEL",
-        "+Scheduled background saving cancelled\r\n",
-    );
+    server.expect("BGSAVE CANCEL", "+Scheduled background saving cancelled\r\n");
     assert!(!server.state.saving.is_scheduled);
 }

@@ -15,10 +15,7 @@ fn fill(server: &mut Harness, database: usize, keys: usize, expiry_ms: impl Fn(u
     for number in 0..keys {
         let key = format!("key:{number}");
         let expiry = Expiry::At(expiry_ms(number));
-        server
-            .state
-            .keyspace
-            .set(database, key.as_bytes(), NewValue::Raw(b"value"), expiry);
+        server.state.keyspace.set(database, key.as_bytes(), NewValue::Raw(b"value"), expiry);
     }
 }
 
@@ -157,14 +154,7 @@ fn times_that_overflow_are_refused() {
 fn a_time_that_is_past_removes_the_key() {
     let mut server = Harness::new();
     let now = format!("pexpireat a {NOW_MS}");
-    for words in [
-        "expire a 0",
-        "expire a -1",
-        "pexpire a -5",
-        "expireat a 1",
-        "pexpireat a -9",
-        &now,
-    ] {
+    for words in ["expire a 0", "expire a -1", "pexpire a -5", "expireat a 1", "pexpireat a -9", &now] {
         server.run("set a 1");
         assert_eq!(server.events(words), ["0:del a"], "{words}");
         server.expect("exists a", ":0\r\n");
@@ -205,21 +195,15 @@ fn set_over_an_expired_key_tells_that_it_expired() {
 fn a_storm_of_expiring_keys_is_removed_in_few_slices() {
     const KEYS: usize = 100_000;
     let mut server = Harness::new();
-    fill(&mut server, 0, KEYS, |number| {
-        NOW_MS + (number % 1000) as i64
-    });
+    fill(&mut server, 0, KEYS, |number| NOW_MS + (number % 1000) as i64);
     assert!(!server.state.expire_slice(NEVER), "nothing is due");
     assert_eq!(server.state.keyspace.stats.expired_keys, 0);
     server.advance_ms(1000);
     let mut slices = 0;
-    while server.state.expire_slice(AT_ONCE) && !server.state.keyspace.database(0).is_empty()
-    {
+    while server.state.expire_slice(AT_ONCE) && !server.state.keyspace.database(0).is_empty() {
         slices += 1;
     }
-    assert!(
-        slices <= KEYS / 20 + 1,
-        "{slices} samples of at least 20 keys each"
-    );
+    assert!(slices <= KEYS / 20 + 1, "{slices} samples of at least 20 keys each");
     server.expect("dbsize", ":0\r\n");
     assert_eq!(server.state.keyspace.stats.expired_keys, KEYS as u64);
     assert!(!server.state.expire_slice(NEVER));
@@ -232,12 +216,7 @@ fn a_storm_is_removed_in_one_slice_if_there_is_time() {
     fill(&mut server, 5, 20_000, |_| NOW_MS);
     server.advance_ms(1);
     assert!(!server.state.expire_slice(NEVER));
-    let left: usize = server
-        .state
-        .keyspace
-        .databases()
-        .map(|database| database.len())
-        .sum();
+    let left: usize = server.state.keyspace.databases().map(|database| database.len()).sum();
     assert_eq!(left, 0);
 }
 
@@ -257,9 +236,7 @@ fn a_storm_in_one_database_does_not_keep_others_waiting() {
 #[test]
 fn few_expired_keys_among_many_take_little_time() {
     let mut server = Harness::new();
-    fill(&mut server, 0, 50_000, |number| {
-        NOW_MS + if number % 100 == 0 { 0 } else { 100_000 }
-    });
+    fill(&mut server, 0, 50_000, |number| NOW_MS + if number % 100 == 0 { 0 } else { 100_000 });
     server.advance_ms(1);
     for _ in 0..100 {
         let mut samples = 0;
@@ -297,10 +274,7 @@ fn the_cycle_is_off_when_debug_says_so_and_while_clients_are_paused() {
     assert!(!server.state.expire_slice(NEVER));
     server.expect("dbsize", ":100\r\n");
     server.state.keyspace.active_expiry = true;
-    server.state.pause = Pause {
-        until_ms: NOW_MS + 1000,
-        all: false,
-    };
+    server.state.pause = Pause { until_ms: NOW_MS + 1000, all: false };
     assert!(!server.state.expire_slice(NEVER));
     server.expect("dbsize", ":100\r\n");
     server.state.unpause();
@@ -313,10 +287,7 @@ fn a_pause_hides_expired_keys_without_removing_them() {
     let mut server = Harness::new();
     server.run("set a 1");
     server.run("pexpire a 10");
-    server.state.pause = Pause {
-        until_ms: NOW_MS + 1000,
-        all: false,
-    };
+    server.state.pause = Pause { until_ms: NOW_MS + 1000, all: false };
     server.advance_ms(11);
     server.expect("get a", "$-1\r\n");
     server.expect("exists a", ":0\r\n");

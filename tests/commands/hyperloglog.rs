@@ -25,10 +25,7 @@ fn set(server: &mut Harness, key: &str, value: &[u8]) {
 
 fn is_raw(server: &mut Harness, key: &str) -> bool {
     let record = server.state.keyspace.peek(0, key.as_bytes());
-    matches!(
-        record.map(Record::value),
-        Some(Value::Raw(_) | Value::Large(_))
-    )
+    matches!(record.map(Record::value), Some(Value::Raw(_) | Value::Large(_)))
 }
 
 #[test]
@@ -45,10 +42,7 @@ fn elements_are_added_and_counted() {
     server.expect("pfadd b c d", ONE);
     server.expect("pfcount a b nothing", ":4\r\n");
     server.expect("pfcount nothing nothing", ZERO);
-    server.expect(
-        "pfdebug decode b",
-        "$32\r\nZ:7292 v:1,1 Z:1143 v:1,1 Z:7947\r\n",
-    );
+    server.expect("pfdebug decode b", "$32\r\nZ:7292 v:1,1 Z:1143 v:1,1 Z:7947\r\n");
 }
 
 #[test]
@@ -76,10 +70,7 @@ fn the_count_is_stored() {
 
 #[test]
 fn sparse_ones_become_dense_at_their_limit() {
-    let config = Config {
-        hll_sparse_max_bytes: 30,
-        ..Config::default()
-    };
+    let config = Config { hll_sparse_max_bytes: 30, ..Config::default() };
     let mut server = Harness::with_config(config);
     let mut number = 0;
     while get_encoding(&mut server) != "+dense\r\n" {
@@ -149,21 +140,9 @@ fn other_values_are_refused() {
     let mut server = Harness::new();
     server.expect("set number 12", OK);
     server.expect("set text HYLL", OK);
-    set(
-        &mut server,
-        "encoding",
-        b"HYLL\x02\0\0\0\0\0\0\0\0\0\0\0\0\0",
-    );
-    set(
-        &mut server,
-        "magic",
-        b"HYLO\x01\0\0\0\0\0\0\0\0\0\0\0\x7f\xff",
-    );
-    set(
-        &mut server,
-        "dense",
-        b"HYLL\0\0\0\0\0\0\0\0\0\0\0\0\x7f\xff",
-    );
+    set(&mut server, "encoding", b"HYLL\x02\0\0\0\0\0\0\0\0\0\0\0\0\0");
+    set(&mut server, "magic", b"HYLO\x01\0\0\0\0\0\0\0\0\0\0\0\x7f\xff");
+    set(&mut server, "dense", b"HYLL\0\0\0\0\0\0\0\0\0\0\0\0\x7f\xff");
     for key in ["number", "text", "encoding", "magic", "dense"] {
         server.expect(&format!("pfadd {key} a"), NOT_A_SKETCH);
         server.expect(&format!("pfcount {key}"), NOT_A_SKETCH);
@@ -173,30 +152,18 @@ fn other_values_are_refused() {
         server.expect(&format!("pfdebug encoding {key}"), NOT_A_SKETCH);
     }
     server.expect("exists nothing", ZERO);
-    server.expect(
-        "pfadd",
-        "-ERR wrong number of arguments for 'pfadd' command\r\n",
-    );
+    server.expect("pfadd", "-ERR wrong number of arguments for 'pfadd' command\r\n");
     server.expect("pfdebug x number", NOT_A_SKETCH);
     server.expect("pfadd a", ONE);
     server.expect("pfdebug x a", "-ERR Unknown PFDEBUG subcommand 'x'\r\n");
-    server.expect(
-        "pfdebug x nothing",
-        "-ERR The specified key does not exist\r\n",
-    );
+    server.expect("pfdebug x nothing", "-ERR The specified key does not exist\r\n");
 }
 
 #[test]
 fn corrupted_ones_are_found_out() {
     let mut server = Harness::new();
     let header = &EMPTY[..16];
-    for tail in [
-        &b""[..],
-        b"\x7f",
-        b"\x00\x7f\xff",
-        b"\x7f\xfe",
-        b"\x7f\xff\x80",
-    ] {
+    for tail in [&b""[..], b"\x7f", b"\x00\x7f\xff", b"\x7f\xfe", b"\x7f\xff\x80"] {
         set(&mut server, "a", &[header, tail].concat());
         server.expect("pfcount a", CORRUPTED);
         server.expect("pfcount a a", CORRUPTED);

@@ -17,9 +17,7 @@ fn scanned(reply: &str) -> (String, Vec<String>) {
     let mut lines = reply.split("\r\n");
     assert_eq!(lines.next(), Some("*2"), "{reply}");
     let cursor = lines.nth(1).unwrap_or_default().to_string();
-    let names = lines
-        .skip(1)
-        .filter(|line| !line.is_empty() && !line.starts_with('$'));
+    let names = lines.skip(1).filter(|line| !line.is_empty() && !line.starts_with('$'));
     (cursor, names.map(str::to_string).collect())
 }
 
@@ -38,12 +36,7 @@ fn scan_all(server: &mut Harness, options: &str) -> Vec<String> {
 }
 
 fn set_expiring(server: &mut Harness, key: &str, expiry_ms: i64) {
-    server.state.keyspace.set(
-        0,
-        key.as_bytes(),
-        NewValue::Raw(b"v"),
-        Expiry::At(expiry_ms),
-    );
+    server.state.keyspace.set(0, key.as_bytes(), NewValue::Raw(b"v"), Expiry::At(expiry_ms));
 }
 
 #[test]
@@ -154,20 +147,11 @@ fn a_large_value_is_shared_when_it_is_renamed_or_copied() {
     let mut server = Harness::new();
     let large = bytes::Bytes::from(vec![b'x'; 100_000]);
     let address = large.as_ptr();
-    server
-        .state
-        .keyspace
-        .set(0, b"a", NewValue::Large(large), Expiry::Clear);
+    server.state.keyspace.set(0, b"a", NewValue::Large(large), Expiry::Clear);
     server.expect("rename a b", "+OK\r\n");
     server.expect("copy b c", ":1\r\n");
     for key in ["b", "c"] {
-        match server
-            .state
-            .keyspace
-            .peek(0, key.as_bytes())
-            .expect("there")
-            .value()
-        {
+        match server.state.keyspace.peek(0, key.as_bytes()).expect("there").value() {
             oneloop::keyspace::Value::Large(bytes) => assert_eq!(bytes.as_ptr(), address),
             other => panic!("{other:?}"),
         }
@@ -203,8 +187,7 @@ fn copy_refuses_what_cannot_be() {
     server.run("set a 1");
     let same = "-ERR source and destination objects are the same\r\n";
     let not_a_number = "-ERR value is not an integer or out of range\r\n";
-    let not_an_int =
-        "-ERR value is out of range, value must between -2147483648 and 2147483647\r\n";
+    let not_an_int = "-ERR value is out of range, value must between -2147483648 and 2147483647\r\n";
     let no_database = "-ERR DB index is out of range\r\n";
     server.expect("copy a a", same);
     server.expect("copy none none", same);
@@ -215,10 +198,7 @@ fn copy_refuses_what_cannot_be() {
     server.expect("copy a b db 2147483648", not_an_int);
     server.expect("copy a b db 16", no_database);
     server.expect("copy a b db -1", no_database);
-    server.expect(
-        "copy a",
-        "-ERR wrong number of arguments for 'copy' command\r\n",
-    );
+    server.expect("copy a", "-ERR wrong number of arguments for 'copy' command\r\n");
 }
 
 #[test]
@@ -226,15 +206,9 @@ fn move_takes_a_key_to_another_database() {
     let mut server = Harness::new();
     server.run("set a 1");
     server.run("expire a 100");
-    server.expect(
-        "move a 0",
-        "-ERR source and destination objects are the same\r\n",
-    );
+    server.expect("move a 0", "-ERR source and destination objects are the same\r\n");
     server.expect("move a 16", "-ERR DB index is out of range\r\n");
-    server.expect(
-        "move a x",
-        "-ERR value is not an integer or out of range\r\n",
-    );
+    server.expect("move a x", "-ERR value is not an integer or out of range\r\n");
     server.expect("move b 1", ":0\r\n");
     server.expect("move a 1", ":1\r\n");
     server.expect("exists a", ":0\r\n");
@@ -253,14 +227,8 @@ fn select_and_swapdb_check_the_index() {
     let mut server = Harness::new();
     server.expect("select 15", "+OK\r\n");
     server.expect("select 16", "-ERR DB index is out of range\r\n");
-    server.expect(
-        "select x",
-        "-ERR value is not an integer or out of range\r\n",
-    );
-    server.expect(
-        "select 01",
-        "-ERR value is not an integer or out of range\r\n",
-    );
+    server.expect("select x", "-ERR value is not an integer or out of range\r\n");
+    server.expect("select 01", "-ERR value is not an integer or out of range\r\n");
     server.expect("swapdb x y", "-ERR invalid first DB index\r\n");
     server.expect("swapdb 99 y", "-ERR invalid second DB index\r\n");
     server.expect("swapdb 0 2147483648", "-ERR invalid second DB index\r\n");
@@ -284,25 +252,14 @@ fn swapdb_swaps_keys_and_their_times() {
 #[test]
 fn flushing_is_one_step_whatever_is_asked_for() {
     let mut server = Harness::new();
-    for command in [
-        "flushdb",
-        "flushdb SYNC",
-        "flushdb async",
-        "flushall",
-        "flushall sync",
-        "flushall ASYNC",
-    ] {
+    for command in ["flushdb", "flushdb SYNC", "flushdb async", "flushall", "flushall sync", "flushall ASYNC"] {
         for number in 0..100 {
             server.run(&format!("set key:{number} 1"));
         }
         server.run("expire key:0 10");
         server.expect(command, "+OK\r\n");
         server.expect("dbsize", ":0\r\n");
-        assert_eq!(
-            server.state.keyspace.reclaim_pending(),
-            100,
-            "freed later"
-        );
+        assert_eq!(server.state.keyspace.reclaim_pending(), 100, "freed later");
         while server.state.keyspace.reclaim_step(16) {}
         assert_eq!(server.state.keyspace.reclaim_pending(), 0);
     }
@@ -351,21 +308,10 @@ fn scan_checks_its_arguments() {
     for bad in ["scan x", "scan 1x", "scan 18446744073709551616"] {
         server.expect(bad, "-ERR invalid cursor\r\n");
     }
-    for bad in [
-        "count",
-        "count 0",
-        "count -1",
-        "match",
-        "type",
-        "foo bar",
-        "match * count",
-    ] {
+    for bad in ["count", "count 0", "count -1", "match", "type", "foo bar", "match * count"] {
         server.expect(&format!("scan 0 {bad}"), "-ERR syntax error\r\n");
     }
-    server.expect(
-        "scan 0 count x",
-        "-ERR value is not an integer or out of range\r\n",
-    );
+    server.expect("scan 0 count x", "-ERR value is not an integer or out of range\r\n");
     server.expect("scan x count x", "-ERR invalid cursor\r\n");
     for strange in ["-1", "18446744073709551615"] {
         server.expect(&format!("scan {strange}"), "*2\r\n$1\r\n0\r\n*0\r\n");
@@ -412,11 +358,7 @@ fn scan_looks_at_about_count_keys() {
     }
     for count in [1, 10, 100, 1000] {
         let (_, names) = scanned(&server.run(&format!("scan 0 count {count}")));
-        assert!(
-            (count..count + 14).contains(&names.len()),
-            "{count}: {}",
-            names.len()
-        );
+        assert!((count..count + 14).contains(&names.len()), "{count}: {}", names.len());
     }
     // Keys that do not match count as well: a call is short whatever the pattern.
     let (cursor, names) = scanned(&server.run("scan 0 match nothing"));
@@ -496,10 +438,7 @@ fn object_refcount_is_that_of_shared_integers_where_redis_shares_them() {
     let mut server = Harness::new();
     for (key, number) in [("small", 9_999), ("big", 10_000), ("negative", -1)] {
         let value = NewValue::Integer(number);
-        server
-            .state
-            .keyspace
-            .set(0, key.as_bytes(), value, Expiry::Clear);
+        server.state.keyspace.set(0, key.as_bytes(), value, Expiry::Clear);
     }
     server.run("set text x");
     server.expect("object refcount small", ":2147483647\r\n");
@@ -543,24 +482,15 @@ fn object_idletime_and_freq_depend_on_the_policy() {
 #[test]
 fn object_knows_its_subcommands() {
     let mut server = Harness::new();
-    server.expect(
-        "object",
-        "-ERR wrong number of arguments for 'object' command\r\n",
-    );
-    server.expect(
-        "object foo",
-        "-ERR unknown subcommand 'foo'. Try OBJECT HELP.\r\n",
-    );
+    server.expect("object", "-ERR wrong number of arguments for 'object' command\r\n");
+    server.expect("object foo", "-ERR unknown subcommand 'foo'. Try OBJECT HELP.\r\n");
     let arity = "-ERR wrong number of arguments for 'object|encoding' command\r\n";
     server.expect("object encoding", arity);
     server.expect("object encoding a b", arity);
     let help = server.run("object help");
     let title = "*11\r\n+OBJECT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:\r\n";
     assert!(help.starts_with(title), "{help}");
-    assert!(
-        help.ends_with("+HELP\r\n+    Prints this help.\r\n"),
-        "{help}"
-    );
+    assert!(help.ends_with("+HELP\r\n+    Prints this help.\r\n"), "{help}");
 }
 
 #[test]
@@ -568,21 +498,12 @@ fn events_come_in_the_order_of_redis() {
     let mut server = Harness::new();
     for (words, events) in [
         ("set a 1", vec!["0:new a", "0:set a"]),
-        (
-            "rename a b",
-            vec!["0:new b", "0:rename_from a", "0:rename_to b"],
-        ),
+        ("rename a b", vec!["0:new b", "0:rename_from a", "0:rename_to b"]),
         ("rename b b", vec![]),
         ("copy b c", vec!["0:new c", "0:copy_to c"]),
         ("copy b c replace", vec!["0:new c", "0:copy_to c"]),
-        (
-            "rename b c",
-            vec!["0:new c", "0:rename_from b", "0:rename_to c"],
-        ),
-        (
-            "renamenx c d",
-            vec!["0:new d", "0:rename_from c", "0:rename_to d"],
-        ),
+        ("rename b c", vec!["0:new c", "0:rename_from b", "0:rename_to c"]),
+        ("renamenx c d", vec!["0:new d", "0:rename_from c", "0:rename_to d"]),
         ("copy d e db 1", vec!["1:new e", "1:copy_to e"]),
         ("move d 1", vec!["1:new d", "0:move_from d", "1:move_to d"]),
         ("exists d", vec!["0:keymiss d"]),
@@ -599,14 +520,8 @@ fn events_come_in_the_order_of_redis() {
 fn an_expired_key_is_told_of_before_what_takes_its_place() {
     let mut server = Harness::new();
     for (words, events) in [
-        (
-            "rename r p",
-            vec!["0:expired p", "0:new p", "0:rename_from r", "0:rename_to p"],
-        ),
-        (
-            "renamenx r p",
-            vec!["0:expired p", "0:new p", "0:rename_from r", "0:rename_to p"],
-        ),
+        ("rename r p", vec!["0:expired p", "0:new p", "0:rename_from r", "0:rename_to p"]),
+        ("renamenx r p", vec!["0:expired p", "0:new p", "0:rename_from r", "0:rename_to p"]),
         ("copy r p", vec!["0:expired p", "0:new p", "0:copy_to p"]),
         ("rename p q", vec!["0:expired p"]),
         ("del p", vec!["0:expired p"]),
@@ -649,11 +564,7 @@ fn each_counts_as_many_changes_as_in_redis() {
     ] {
         let before = server.state.keyspace.changes.total();
         server.run(words);
-        assert_eq!(
-            server.state.keyspace.changes.total() - before,
-            changes,
-            "{words}"
-        );
+        assert_eq!(server.state.keyspace.changes.total() - before, changes, "{words}");
     }
 }
 

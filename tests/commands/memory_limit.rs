@@ -24,18 +24,13 @@ fn info(server: &mut Harness, field: &str) -> u64 {
     let text = server.run("info everything");
     let mut lines = text.lines();
     let value = lines.find_map(|line| line.strip_prefix(&format!("{field}:")));
-    value
-        .expect("the field is there")
-        .parse()
-        .expect("a number")
+    value.expect("the field is there").parse().expect("a number")
 }
 
 /// Gives a value of 100 bytes to so many keys; tells how many were accepted.
 fn fill(server: &mut Harness, prefix: &str, count: usize) -> usize {
     let value = "x".repeat(100);
-    (0..count)
-        .filter(|number| server.run(&format!("set {prefix}:{number} {value}")) == "+OK\r\n")
-        .count()
+    (0..count).filter(|number| server.run(&format!("set {prefix}:{number} {value}")) == "+OK\r\n").count()
 }
 
 #[test]
@@ -50,21 +45,11 @@ fn without_eviction_commands_that_need_memory_are_refused_before_they_do_anythin
     server.expect("exists other list", ":0\r\n");
     // What needs no memory goes on, and room makes all go on.
     assert!(server.run("get key:1").starts_with("$100\r\n"));
-    server.expect(
-        "set",
-        "-ERR wrong number of arguments for 'set' command\r\n",
-    );
-    server.expect(
-        "del key:1 key:2 key:3 key:4 key:5 key:6 key:7 key:8 key:9",
-        ":9\r\n",
-    );
+    server.expect("set", "-ERR wrong number of arguments for 'set' command\r\n");
+    server.expect("del key:1 key:2 key:3 key:4 key:5 key:6 key:7 key:8 key:9", ":9\r\n");
     server.expect("set other x", "+OK\r\n");
     assert_eq!(info(&mut server, "evicted_keys"), 0);
-    assert!(
-        server
-            .run("info errorstats")
-            .contains("errorstat_OOM:count=")
-    );
+    assert!(server.run("info errorstats").contains("errorstat_OOM:count="));
 }
 
 #[test]
@@ -82,10 +67,7 @@ fn every_policy_holds_to_the_limit() {
         let limit = limit(&mut server, policy, 200_000);
         let value = "x".repeat(100);
         for number in 0..5000 {
-            server.expect(
-                &format!("setex key:{number} {} {value}", 1000 + number),
-                "+OK\r\n",
-            );
+            server.expect(&format!("setex key:{number} {} {value}", 1000 + number), "+OK\r\n");
             assert!(server.state.used_memory() < limit + 5000, "{policy}");
         }
         let left = size(&mut server);
@@ -98,12 +80,7 @@ fn every_policy_holds_to_the_limit() {
 
 #[test]
 fn policies_for_volatile_keys_take_no_others() {
-    for policy in [
-        "volatile-lru",
-        "volatile-lfu",
-        "volatile-random",
-        "volatile-ttl",
-    ] {
+    for policy in ["volatile-lru", "volatile-lfu", "volatile-random", "volatile-ttl"] {
         let mut server = Harness::new();
         assert_eq!(fill(&mut server, "stays", 200), 200);
         limit(&mut server, policy, 100_000);
@@ -148,9 +125,7 @@ fn what_expires_first_goes_first() {
     fill(&mut server, "more", 60);
     let gone = info(&mut server, "evicted_keys");
     assert!((50..500).contains(&gone), "{gone}");
-    let late = (500..1000)
-        .map(|number| format!(" key:{number}"))
-        .collect::<String>();
+    let late = (500..1000).map(|number| format!(" key:{number}")).collect::<String>();
     server.expect(&format!("exists{late}"), ":500\r\n");
 }
 
@@ -169,11 +144,7 @@ fn keys_in_use_are_kept() {
             server.advance_ms(1000);
             server.run(&format!("mget{used}"));
         }
-        assert!(
-            server
-                .run(&format!("object {field} key:1"))
-                .starts_with(':')
-        );
+        assert!(server.run(&format!("object {field} key:1")).starts_with(':'));
         limit(&mut server, policy, 0);
         fill(&mut server, "new", 500);
         assert!(info(&mut server, "evicted_keys") >= 450);
@@ -194,10 +165,7 @@ fn eviction_is_an_event_and_no_change() {
         server.state.keyspace.changes.take()
     };
     let text = format!("{events:?}");
-    assert!(
-        text.contains("class: Evicted, event: \"evicted\", database: 0"),
-        "{text}"
-    );
+    assert!(text.contains("class: Evicted, event: \"evicted\", database: 0"), "{text}");
     assert_eq!(events.len(), 1);
     assert_eq!(server.state.keyspace.changes.total(), before);
     assert_eq!(info(&mut server, "evicted_keys"), 1);
@@ -219,23 +187,15 @@ fn all_databases_make_room() {
     for database in 0..16 {
         let prefix = format!("db{database}:keys=");
         let line = text.lines().find_map(|line| line.strip_prefix(&prefix));
-        let keys: usize = line
-            .and_then(|line| line.split(',').next()?.parse().ok())
-            .unwrap_or(0);
-        assert!(
-            database == 15 || (10..95).contains(&keys),
-            "{database}: {keys}"
-        );
+        let keys: usize = line.and_then(|line| line.split(',').next()?.parse().ok()).unwrap_or(0);
+        assert!(database == 15 || (10..95).contains(&keys), "{database}: {keys}");
     }
 }
 
 /// Under a virtual clock no time goes by, so with no time for eviction each command only makes up for what was added.
 #[test]
 fn a_lowered_limit_is_reached_in_slices_and_memory_never_grows_meanwhile() {
-    let mut server = Harness::with_config(Config {
-        maxmemory_eviction_tenacity: 0,
-        ..Config::default()
-    });
+    let mut server = Harness::with_config(Config { maxmemory_eviction_tenacity: 0, ..Config::default() });
     let start = server.state.used_memory();
     fill(&mut server, "key", 10_000);
     let full = server.state.used_memory();
@@ -282,10 +242,7 @@ fn what_was_deleted_is_freed_before_any_key_goes() {
         for number in 0..300 {
             server.run(&format!(
                 "sadd set {}",
-                (0..20)
-                    .map(|at| format!("{number}:{at} "))
-                    .collect::<String>()
-                    .trim_end()
+                (0..20).map(|at| format!("{number}:{at} ")).collect::<String>().trim_end()
             ));
         }
         limit(&mut server, policy, 0);
@@ -337,10 +294,7 @@ fn values_that_replies_share_count_as_copies() {
 /// Leaves so many bytes unsent to a new client.
 fn free_effort(server: &mut Harness, bytes: usize) -> oneloop::engine::session::Token {
     let token = server.connect();
-    server
-        .state
-        .clients
-        .push(token, |session| session.reply.bulk(&vec![b'x'; bytes]));
+    server.state.clients.push(token, |session| session.reply.bulk(&vec![b'x'; bytes]));
     server.state.clients.count_memory(token);
     token
 }
@@ -389,33 +343,16 @@ fn transactions_and_scripts_are_refused_what_single_commands_are() {
         "exec",
         "-EXECABORT Transaction discarded because of: OOM command not allowed when used memory > 'maxmemory'.\r\n",
     );
-    let eval = |server: &mut Harness, script: &str| {
-        server.run_args(&[b"eval", script.as_bytes(), b"1", b"x"])
-    };
+    let eval = |server: &mut Harness, script: &str| server.run_args(&[b"eval", script.as_bytes(), b"1", b"x"]);
     // A script without flags is stopped by its first such command, unless it has written before.
     let refused = eval(&mut server, "return redis.call('set', KEYS[1], 2)");
-    assert!(
-        refused.starts_with("-OOM command not allowed when used memory > 'maxmemory'. script:"),
-        "{refused}"
-    );
+    assert!(refused.starts_with("-OOM command not allowed when used memory > 'maxmemory'. script:"), "{refused}");
     let after_write = "redis.call('del', KEYS[1]) redis.call('set', KEYS[1], 3) return redis.call('get', KEYS[1])";
     assert_eq!(eval(&mut server, after_write), "$1\r\n3\r\n");
-    assert_eq!(
-        eval(&mut server, "return redis.call('get', KEYS[1])"),
-        "$1\r\n3\r\n"
-    );
+    assert_eq!(eval(&mut server, "return redis.call('get', KEYS[1])"), "$1\r\n3\r\n");
     assert_eq!(eval(&mut server, "#!lua\nreturn 1"), OUT_OF_MEMORY);
-    assert_eq!(
-        eval(&mut server, "#!lua flags=no-writes\nreturn 1"),
-        ":1\r\n"
-    );
-    assert_eq!(
-        eval(
-            &mut server,
-            "#!lua flags=allow-oom\nreturn redis.call('set', KEYS[1], 4)"
-        ),
-        "+OK\r\n"
-    );
+    assert_eq!(eval(&mut server, "#!lua flags=no-writes\nreturn 1"), ":1\r\n");
+    assert_eq!(eval(&mut server, "#!lua flags=allow-oom\nreturn redis.call('set', KEYS[1], 4)"), "+OK\r\n");
 }
 
 #[test]
@@ -455,33 +392,20 @@ fn evicted_before_trackers(at_once: bool) -> u64 {
         server.state.evict_slice(0);
     }
     let evicted = info(&mut server, "evicted_keys");
-    assert!(
-        server
-            .pushed(trackers[0])
-            .starts_with(b">2\r\n$10\r\ninvalidate")
-    );
+    assert!(server.pushed(trackers[0]).starts_with(b">2\r\n$10\r\ninvalidate"));
     evicted
 }
 
 #[test]
 fn a_reply_beyond_the_limit_is_not_drawn_to_its_end() {
     let mut server = Harness::new();
-    server.run_args(&[
-        b"config",
-        b"set",
-        b"client-output-buffer-limit",
-        b"normal 1000000 0 0",
-    ]);
+    server.run_args(&[b"config", b"set", b"client-output-buffer-limit", b"normal 1000000 0 0"]);
     server.run("hset hash field value");
     server.run("sadd set member");
     server.run("zadd sorted 1 member");
     for command in ["hrandfield hash", "srandmember set", "zrandmember sorted"] {
         let reply = server.run(&format!("{command} -999999999"));
-        assert!(
-            (1_000_000..1_200_000).contains(&reply.len()),
-            "{command}: {}",
-            reply.len()
-        );
+        assert!((1_000_000..1_200_000).contains(&reply.len()), "{command}: {}", reply.len());
     }
 }
 
@@ -490,10 +414,7 @@ fn watched_keys_and_tracked_prefixes_count_as_the_clients_memory() {
     let mut server = Harness::new();
     let memory = |server: &mut Harness| {
         let text = server.run("client info");
-        let total = text
-            .split(" tot-mem=")
-            .nth(1)
-            .and_then(|rest| rest.split(' ').next());
+        let total = text.split(" tot-mem=").nth(1).and_then(|rest| rest.split(' ').next());
         total.expect("a field").parse::<usize>().expect("a number")
     };
     let before = memory(&mut server);

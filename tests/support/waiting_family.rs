@@ -2,19 +2,19 @@
 //! They stand for all commands that wait, so that the waiting is tested without regard to the types.
 #![allow(dead_code)] // Each test program uses a part of it.
 
-use oneloop::engine::blocking::BlockKind;
-use oneloop::command::timeout;
 use oneloop::collections::packed::Packed;
+use oneloop::command::error::{CommandError, CommandResult};
 use oneloop::command::registry::Registry;
 use oneloop::command::spec::{CommandSpec, Flag};
-use oneloop::observe::command_stats::CommandStats;
-use oneloop::resp::Args;
-use oneloop::command::error::{CommandError, CommandResult};
-use oneloop::engine::context::Context;
-use oneloop::engine::call;
+use oneloop::command::timeout;
 use oneloop::commands::FAMILIES;
+use oneloop::engine::blocking::BlockKind;
+use oneloop::engine::call;
+use oneloop::engine::context::Context;
 use oneloop::engine::state::ServerState;
 use oneloop::keyspace::{Keyspace, Value};
+use oneloop::observe::command_stats::CommandStats;
+use oneloop::resp::Args;
 use oneloop::types::slot::{OwnedValue, PackedForm};
 
 static COMMANDS: &[CommandSpec] = &[
@@ -75,12 +75,7 @@ static COMMANDS: &[CommandSpec] = &[
         ..CommandSpec::DEFAULT
     },
     // UNIT command,argument,... [command,argument,... ...]
-    CommandSpec {
-        name: "unit",
-        arity: -2,
-        handler: unit,
-        ..CommandSpec::DEFAULT
-    },
+    CommandSpec { name: "unit", arity: -2, handler: unit, ..CommandSpec::DEFAULT },
 ];
 
 /// Gives a server these commands as well.
@@ -128,12 +123,7 @@ fn check_form(value: &Value<'_>, form: PackedForm) -> CommandResult {
 }
 
 /// Takes the first element out.
-fn take(
-    keyspace: &mut Keyspace,
-    database: usize,
-    key: &[u8],
-    form: PackedForm,
-) -> Result<Option<u8>, CommandError> {
+fn take(keyspace: &mut Keyspace, database: usize, key: &[u8], form: PackedForm) -> Result<Option<u8>, CommandError> {
     let Some(mut value) = keyspace.edit(database, key) else {
         return Ok(None);
     };
@@ -148,12 +138,7 @@ fn take(
     Ok(Some(element))
 }
 
-fn pop(
-    context: &mut Context<'_>,
-    args: Args<'_>,
-    form: PackedForm,
-    kind: BlockKind,
-) -> CommandResult {
+fn pop(context: &mut Context<'_>, args: Args<'_>, form: PackedForm, kind: BlockKind) -> CommandResult {
     let last = args.len() - 1;
     let deadline_ms = timeout::parse_seconds(args.at(last), context.state.now_ms())?;
     let keys = args.iter().skip(1).take(last - 1);
@@ -230,17 +215,9 @@ fn unit(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     context.session.deny_blocking = true;
     for text in args.iter().skip(1) {
         let words: Vec<&[u8]> = text.split(|byte| *byte == b',').collect();
-        let found = context
-            .state
-            .commands
-            .resolve(words[0], words.get(1).copied());
+        let found = context.state.commands.resolve(words[0], words.get(1).copied());
         let command = found.expect("a command").id;
-        let mut inner = Context {
-            state: context.state,
-            session: context.session,
-            reply: context.reply,
-            command,
-        };
+        let mut inner = Context { state: context.state, session: context.session, reply: context.reply, command };
         call::call(&mut inner, Args::from_slices(&words));
     }
     context.session.deny_blocking = false;

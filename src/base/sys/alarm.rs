@@ -51,14 +51,8 @@ fn start(_ring: Ring) -> bool {
 
 #[cfg(target_os = "linux")]
 fn set(timer: Timer, interval_ns: i64) -> bool {
-    let interval = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: interval_ns,
-    };
-    let times = libc::itimerspec {
-        it_interval: interval,
-        it_value: interval,
-    };
+    let interval = libc::timespec { tv_sec: 0, tv_nsec: interval_ns };
+    let times = libc::itimerspec { it_interval: interval, it_value: interval };
     // SAFETY: the timer is one of this process's; the call may be made in a signal's handler.
     unsafe { libc::timer_settime(timer.id, 0, &times, std::ptr::null_mut()) == 0 }
 }

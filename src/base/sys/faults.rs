@@ -9,13 +9,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The signals that mean that the process is lost.
-const FATAL_SIGNALS: [i32; 5] = [
-    libc::SIGSEGV,
-    libc::SIGBUS,
-    libc::SIGFPE,
-    libc::SIGILL,
-    libc::SIGABRT,
-];
+const FATAL_SIGNALS: [i32; 5] = [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGABRT];
 
 /// Room for symbolizing a stack trace.
 const HANDLER_STACK_BYTES: usize = 1 << 20;
@@ -54,8 +48,7 @@ pub fn install(callback: fn(&Fault)) -> io::Result<()> {
         let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
         let handler: extern "C" fn(i32, *mut libc::siginfo_t, *mut libc::c_void) = on_fault;
         action.sa_sigaction = handler as usize;
-        action.sa_flags =
-            libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_NODEFER | libc::SA_RESETHAND;
+        action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_NODEFER | libc::SA_RESETHAND;
         // SAFETY: the action is fully set, and `on_fault` has the signature that SA_SIGINFO asks for.
         if unsafe { libc::sigaction(signal, &action, std::ptr::null_mut()) } != 0 {
             return Err(io::Error::last_os_error());
@@ -103,8 +96,7 @@ pub fn provoke_segmentation_fault() {
 pub fn write_stdout(mut bytes: &[u8]) {
     while !bytes.is_empty() {
         // SAFETY: the slice is readable for its length.
-        let written =
-            unsafe { libc::write(libc::STDOUT_FILENO, bytes.as_ptr().cast(), bytes.len()) };
+        let written = unsafe { libc::write(libc::STDOUT_FILENO, bytes.as_ptr().cast(), bytes.len()) };
         match usize::try_from(written) {
             Ok(count) if count > 0 => bytes = &bytes[count..],
             _ => return,
@@ -122,22 +114,11 @@ fn provide_handler_stack() -> io::Result<()> {
     let access = libc::PROT_READ | libc::PROT_WRITE;
     // SAFETY: a fresh mapping at an address of the kernel's choice; it is never unmapped, so the stack stays valid.
     unsafe {
-        let base = libc::mmap(
-            std::ptr::null_mut(),
-            HANDLER_STACK_BYTES,
-            access,
-            kind,
-            -1,
-            0,
-        );
+        let base = libc::mmap(std::ptr::null_mut(), HANDLER_STACK_BYTES, access, kind, -1, 0);
         if base == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }
-        let stack = libc::stack_t {
-            ss_sp: base,
-            ss_flags: 0,
-            ss_size: HANDLER_STACK_BYTES,
-        };
+        let stack = libc::stack_t { ss_sp: base, ss_flags: 0, ss_size: HANDLER_STACK_BYTES };
         if libc::sigaltstack(&stack, std::ptr::null_mut()) != 0 {
             return Err(io::Error::last_os_error());
         }

@@ -67,9 +67,7 @@ pub unsafe fn give_back_within(start: NonNull<u8>, bytes: usize) {
 ///
 /// Panics when the range is not within that room.
 pub fn give_back_spare(vector: &mut Vec<u8>, range: Range<usize>) {
-    assert!(
-        vector.len() <= range.start && range.start <= range.end && range.end <= vector.capacity()
-    );
+    assert!(vector.len() <= range.start && range.start <= range.end && range.end <= vector.capacity());
     if let Some(start) = NonNull::new(vector.as_mut_ptr().wrapping_add(range.start)) {
         // SAFETY: the range lies within the vector's own room, where nothing initialised is: that it reads as zeros from now
         // on changes nothing that anybody may look at.

@@ -65,10 +65,7 @@ impl ProcessTitle {
             unsafe { move_environment(&environment) };
             end = environment.end;
         }
-        Some(ProcessTitle {
-            start: arguments.start as *mut u8,
-            capacity: end - arguments.start,
-        })
+        Some(ProcessTitle { start: arguments.start as *mut u8, capacity: end - arguments.start })
     }
 
     /// Shows `title`, cut to the room there is.
@@ -88,10 +85,7 @@ impl ProcessTitle {
 fn areas(stat_line: &str) -> Option<(Range<usize>, Range<usize>)> {
     // The name in field two may hold blanks and brackets, so count from the last bracket.
     let after_name = &stat_line[stat_line.rfind(')')? + 1..];
-    let mut fields = after_name
-        .split_ascii_whitespace()
-        .skip(45)
-        .map(|field| field.parse::<usize>().ok());
+    let mut fields = after_name.split_ascii_whitespace().skip(45).map(|field| field.parse::<usize>().ok());
     let arguments = fields.next()??..fields.next()??;
     let environment = fields.next()??..fields.next()??;
     (arguments.start > 0 && arguments.end > arguments.start).then_some((arguments, environment))

@@ -69,10 +69,7 @@ pub fn processor_time(whose: Whose) -> ProcessorTime {
     if unsafe { libc::getrusage(selector, &mut usage) } != 0 {
         return ProcessorTime::default();
     }
-    ProcessorTime {
-        user_us: microseconds(usage.ru_utime),
-        system_us: microseconds(usage.ru_stime),
-    }
+    ProcessorTime { user_us: microseconds(usage.ru_utime), system_us: microseconds(usage.ru_stime) }
 }
 
 fn microseconds(time: libc::timeval) -> u64 {
@@ -83,47 +80,29 @@ fn microseconds(time: libc::timeval) -> u64 {
 ///
 /// Errors: the limit cannot be read.
 pub fn raise_open_files(wanted: u64) -> io::Result<OpenFileLimit> {
-    let mut limit = libc::rlimit {
-        rlim_cur: 0,
-        rlim_max: 0,
-    };
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: the pointer is valid for the call.
     if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) } != 0 {
         return Err(io::Error::last_os_error());
     }
     let before = limit.rlim_cur;
     if before >= wanted {
-        return Ok(OpenFileLimit {
-            before,
-            now: before,
-            refusal: None,
-        });
+        return Ok(OpenFileLimit { before, now: before, refusal: None });
     }
     // A privileged process may raise the hard limit too; any other gets what the hard limit leaves.
     let hard_limit = limit.rlim_max;
     let Err(refusal) = set_open_files(wanted, hard_limit.max(wanted)) else {
-        return Ok(OpenFileLimit {
-            before,
-            now: wanted,
-            refusal: None,
-        });
+        return Ok(OpenFileLimit { before, now: wanted, refusal: None });
     };
     let now = match set_open_files(hard_limit, hard_limit) {
         Ok(()) => hard_limit,
         Err(_) => before,
     };
-    Ok(OpenFileLimit {
-        before,
-        now,
-        refusal: refusal.raw_os_error(),
-    })
+    Ok(OpenFileLimit { before, now, refusal: refusal.raw_os_error() })
 }
 
 fn set_open_files(soft: u64, hard: u64) -> io::Result<()> {
-    let limit = libc::rlimit {
-        rlim_cur: soft,
-        rlim_max: hard,
-    };
+    let limit = libc::rlimit { rlim_cur: soft, rlim_max: hard };
     // SAFETY: the pointer is valid for the call.
     if unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) } == 0 {
         return Ok(());
@@ -139,20 +118,11 @@ pub fn operating_system() -> String {
     if unsafe { libc::uname(&mut name) } != 0 {
         return String::from("unknown");
     }
-    format!(
-        "{} {} {}",
-        text(&name.sysname),
-        text(&name.release),
-        text(&name.machine)
-    )
+    format!("{} {} {}", text(&name.sysname), text(&name.release), text(&name.machine))
 }
 
 fn text(field: &[libc::c_char]) -> String {
-    let bytes: Vec<u8> = field
-        .iter()
-        .map(|&unit| unit as u8)
-        .take_while(|&byte| byte != 0)
-        .collect();
+    let bytes: Vec<u8> = field.iter().map(|&unit| unit as u8).take_while(|&byte| byte != 0).collect();
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
@@ -178,14 +148,7 @@ mod tests {
     fn open_file_limit_is_never_lowered() {
         let before = raise_open_files(0).unwrap().now;
         assert!(before > 0);
-        assert_eq!(
-            raise_open_files(1).unwrap(),
-            OpenFileLimit {
-                before,
-                now: before,
-                refusal: None
-            }
-        );
+        assert_eq!(raise_open_files(1).unwrap(), OpenFileLimit { before, now: before, refusal: None });
         assert!(raise_open_files(before + 1).unwrap().now >= before);
     }
 

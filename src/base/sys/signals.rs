@@ -67,12 +67,7 @@ impl Signals {
         ignore(libc::SIGPIPE);
         // A limit on the size of files is met as a full disk is: the write fails.
         ignore(libc::SIGXFSZ);
-        Ok(Signals {
-            receiver,
-            terminate,
-            interrupt,
-            ending,
-        })
+        Ok(Signals { receiver, terminate, interrupt, ending })
     }
 
     /// The descriptor to watch for readability (`mio::unix::SourceFd`).
@@ -110,11 +105,7 @@ fn note(signal: i32, sender: &UnixStream) -> io::Result<Arc<AtomicBool>> {
     Ok(flag)
 }
 
-fn note_or_insist(
-    sender: &UnixStream,
-    ending: &Arc<AtomicBool>,
-    insist: fn(),
-) -> io::Result<Arc<AtomicBool>> {
+fn note_or_insist(sender: &UnixStream, ending: &Arc<AtomicBool>, insist: fn()) -> io::Result<Arc<AtomicBool>> {
     let guard = Arc::clone(ending);
     let action = move || {
         if guard.load(Ordering::SeqCst) {
@@ -154,11 +145,7 @@ mod tests {
     }
 
     fn is_readable(descriptor: RawFd) -> bool {
-        let mut poll = libc::pollfd {
-            fd: descriptor,
-            events: libc::POLLIN,
-            revents: 0,
-        };
+        let mut poll = libc::pollfd { fd: descriptor, events: libc::POLLIN, revents: 0 };
         // SAFETY: one valid entry, and a zero timeout.
         unsafe { libc::poll(&mut poll, 1, 0) == 1 }
     }

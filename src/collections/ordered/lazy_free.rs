@@ -41,8 +41,6 @@ impl<T: Item> Ordered<T> {
     /// Empties the tree. O(1); the items are freed by the steps, or the drop, of what it gives.
     pub fn take(&mut self) -> LazyFree<T> {
         let taken = mem::take(self);
-        LazyFree {
-            nodes: taken.root.into_iter().collect(),
-        }
+        LazyFree { nodes: taken.root.into_iter().collect() }
     }
 }

@@ -72,21 +72,13 @@ impl<U: Clone, X: Copy> NodeArray<U, X> {
         }
         assert!(room <= ROOM_MAX);
         let block = heap::allocate(Self::size(room)).cast::<Block<U, X>>();
-        let head = Head {
-            references: Cell::new(1),
-            len: 0,
-            room: room as u8,
-            height,
-        };
+        let head = Head { references: Cell::new(1), len: 0, room: room as u8, height };
         // SAFETY: the memory is new, aligned to 8 bytes and has room for the head, the extra and the elements.
         unsafe {
             (&raw mut (*block.as_ptr()).head).write(head);
             (&raw mut (*block.as_ptr()).extra).write(extra);
         }
-        NodeArray {
-            block,
-            owns: PhantomData,
-        }
+        NodeArray { block, owns: PhantomData }
     }
 
     fn size(room: usize) -> usize {
@@ -471,20 +463,14 @@ impl<T: Item> Node<T> {
 impl<T: Item> From<Leaf<T>> for Node<T> {
     fn from(leaf: Leaf<T>) -> Node<T> {
         assert!(leaf.height() == 0);
-        Node {
-            head: ManuallyDrop::new(leaf).block.cast(),
-            owns: PhantomData,
-        }
+        Node { head: ManuallyDrop::new(leaf).block.cast(), owns: PhantomData }
     }
 }
 
 impl<T: Item> From<Inner<T>> for Node<T> {
     fn from(inner: Inner<T>) -> Node<T> {
         assert!(inner.height() > 0);
-        Node {
-            head: ManuallyDrop::new(inner).block.cast(),
-            owns: PhantomData,
-        }
+        Node { head: ManuallyDrop::new(inner).block.cast(), owns: PhantomData }
     }
 }
 
@@ -495,10 +481,7 @@ impl<T: Item> Clone for Node<T> {
             Some(count) => references.set(count),
             None => panic!("a node has too many owners"),
         }
-        Node {
-            head: self.head,
-            owns: PhantomData,
-        }
+        Node { head: self.head, owns: PhantomData }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Owns versions of a table that are out of its hands: pinned for a walk, or given up to be freed. Never frees more than one
 //! segment at a time unless it is dropped.
 
-use super::directory::{Directory, Consume};
+use super::directory::{Consume, Directory};
 use super::{Entry, Table};
 
 /// A table as it was when it was pinned. Later changes to the table copy what they touch, once.
@@ -67,10 +67,7 @@ impl<E: Entry> LazyFree<E> {
 impl<E: Entry> Table<E> {
     /// Holds on to the table as it is now. O(1).
     pub fn pin(&self) -> Pinned<E> {
-        Pinned {
-            segments: self.directory.fork().consume(),
-            len: self.len,
-        }
+        Pinned { segments: self.directory.fork().consume(), len: self.len }
     }
 
     /// A second table with the same entries, which can be changed apart from the first. O(1); later changes to either copy
@@ -90,8 +87,6 @@ impl<E: Entry> Table<E> {
         self.len = 0;
         self.shrink_position = 0;
         let mut directory = std::mem::replace(&mut self.directory, Directory::new());
-        LazyFree {
-            segments: directory.consume(),
-        }
+        LazyFree { segments: directory.consume() }
     }
 }

@@ -1,9 +1,9 @@
 //! ACL LOG: what was refused of late.
 
 use crate::acl::AclLogEntry;
-use crate::resp::Args;
 use crate::command::error::{CommandError, CommandResult};
 use crate::engine::context::Context;
+use crate::resp::Args;
 use crate::resp::{Reply, number};
 
 use super::wrong_form;
@@ -25,10 +25,7 @@ pub(super) fn log(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         Some(count) => number::parse_i64(count).ok_or(CommandError::NOT_AN_INTEGER)?,
     };
     let now_ms = context.state.now_ms();
-    let entries = context
-        .state
-        .acl_log
-        .newest(usize::try_from(count).unwrap_or(0));
+    let entries = context.state.acl_log.newest(usize::try_from(count).unwrap_or(0));
     context.reply.array(entries.len());
     entries.for_each(|entry| write_entry(context.reply, entry, now_ms));
     Ok(())

@@ -1,10 +1,10 @@
 //! ACL GETUSER, LIST, USERS, WHOAMI, CAT, DRYRUN and GENPASS: what shows users, commands and rights.
 
 use crate::acl::{self, Selector};
-use crate::command::spec::Category;
-use crate::resp::Args;
 use crate::command::error::{CommandError, CommandResult};
+use crate::command::spec::Category;
 use crate::engine::context::Context;
+use crate::resp::Args;
 use crate::resp::{Reply, number};
 
 use super::wrong_form;
@@ -87,14 +87,10 @@ pub(super) fn cat(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     };
     let bit = 1 << category as u32;
     let commands = context.state.commands.iter();
-    let members: Vec<&str> = commands
-        .filter(|command| command.categories & bit != 0)
-        .map(|command| command.full_name.as_str())
-        .collect();
+    let members: Vec<&str> =
+        commands.filter(|command| command.categories & bit != 0).map(|command| command.full_name.as_str()).collect();
     reply.array(members.len());
-    members
-        .iter()
-        .for_each(|member| reply.bulk(member.as_bytes()));
+    members.iter().for_each(|member| reply.bulk(member.as_bytes()));
     Ok(())
 }
 
@@ -102,29 +98,18 @@ pub(super) fn dryrun(context: &mut Context<'_>, args: Args<'_>) -> CommandResult
     let state = &*context.state;
     let shown = |index: usize| String::from_utf8_lossy(args.at(index)).into_owned();
     let Some(user) = state.users.get(args.at(2)) else {
-        return Err(CommandError::new(format!(
-            "ERR User '{}' not found",
-            shown(2)
-        )));
+        return Err(CommandError::new(format!("ERR User '{}' not found", shown(2))));
     };
     let request = args.slice_from(3);
-    let Some(command) = state
-        .commands
-        .resolve_strictly(request.at(0), request.get(1))
-    else {
-        return Err(CommandError::new(format!(
-            "ERR Command '{}' not found",
-            shown(3)
-        )));
+    let Some(command) = state.commands.resolve_strictly(request.at(0), request.get(1)) else {
+        return Err(CommandError::new(format!("ERR Command '{}' not found", shown(3))));
     };
     if !command.accepts(request.len()) {
         return Err(CommandError::wrong_arity(&command.full_name));
     }
     match acl::check(user, command, request) {
         Ok(()) => context.reply.ok(),
-        Err(denial) => context
-            .reply
-            .bulk(&denial.full_text(user, command, request)),
+        Err(denial) => context.reply.bulk(&denial.full_text(user, command, request)),
     }
     Ok(())
 }

@@ -2,11 +2,11 @@
 
 use std::rc::Rc;
 
-use crate::acl::{file, has_blanks, DEFAULT_USER, RulesError, User};
-use crate::engine::enforcement;
-use crate::resp::Args;
+use crate::acl::{DEFAULT_USER, RulesError, User, file, has_blanks};
 use crate::command::error::{CommandError, CommandResult};
 use crate::engine::context::Context;
+use crate::engine::enforcement;
+use crate::resp::Args;
 
 const NO_FILE: CommandError = CommandError::fixed(
     "ERR This Redis instance is not configured to use an ACL file. You may want to specify users via the ACL SETUSER \
@@ -18,9 +18,7 @@ pub(super) fn setuser(context: &mut Context<'_>, args: Args<'_>) -> CommandResul
     context.session.redacted.extend(2..args.len());
     let name = args.at(2);
     if has_blanks(name) {
-        return Err(CommandError::fixed(
-            "ERR Usernames can't contain spaces or null characters",
-        ));
+        return Err(CommandError::fixed("ERR Usernames can't contain spaces or null characters"));
     }
     let rules: Vec<&[u8]> = args.iter().skip(3).collect();
     let state = &mut *context.state;
@@ -39,10 +37,7 @@ fn refused(error: RulesError) -> CommandError {
         }
         RulesError::Rule { rule, error } => {
             let rule = String::from_utf8_lossy(&rule);
-            format!(
-                "ERR Error in ACL SETUSER modifier '{rule}': {}",
-                error.text()
-            )
+            format!("ERR Error in ACL SETUSER modifier '{rule}': {}", error.text())
         }
     })
 }
@@ -51,9 +46,7 @@ pub(super) fn deluser(context: &mut Context<'_>, args: Args<'_>) -> CommandResul
     context.session.redacted.extend(2..args.len());
     let names = args.slice_from(2);
     if names.iter().any(|name| name == DEFAULT_USER) {
-        return Err(CommandError::fixed(
-            "ERR The 'default' user cannot be removed",
-        ));
+        return Err(CommandError::fixed("ERR The 'default' user cannot be removed"));
     }
     let users = &mut context.state.users;
     let removed: Vec<Rc<User>> = names.iter().filter_map(|name| users.remove(name)).collect();
@@ -64,8 +57,7 @@ pub(super) fn deluser(context: &mut Context<'_>, args: Args<'_>) -> CommandResul
 
 pub(super) fn load(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
     check_file(context)?;
-    let (removed, restricted) =
-        file::load(context.state).map_err(|text| CommandError::new(format!("ERR {text}")))?;
+    let (removed, restricted) = file::load(context.state).map_err(|text| CommandError::new(format!("ERR {text}")))?;
     enforcement::disconnect(context, |session| removed.contains(&session.user));
     enforcement::enforce_channels(context, restricted);
     context.reply.ok();

@@ -1,10 +1,10 @@
 //! CLIENT KILL: whom it is about, and closing them.
 
-use crate::resp::Args;
 use crate::command::error::{CommandError, CommandResult};
 use crate::engine::context::Context;
-use crate::resp::number;
 use crate::engine::session::{ClientKind, Close, Session};
+use crate::resp::Args;
+use crate::resp::number;
 
 /// What a connection must be like to be closed.
 struct Filter<'a> {
@@ -27,9 +27,7 @@ impl Filter<'_> {
             && is(self.user, session.user.name())
             && is(self.address, session.address.peer.as_bytes())
             && is(self.local_address, session.address.local.as_bytes())
-            && self
-                .least_age_s
-                .is_none_or(|least_s| session.age_s(now_ms) >= least_s)
+            && self.least_age_s.is_none_or(|least_s| session.age_s(now_ms) >= least_s)
     }
 }
 
@@ -43,16 +41,10 @@ pub(crate) fn parse_kind(word: &[u8]) -> Result<ClientKind, CommandError> {
 
 pub(crate) fn kill(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let is_old_form = args.len() == 3;
-    let filter = if is_old_form {
-        of_address(args.at(2))
-    } else {
-        parse_filter(context, args)?
-    };
+    let filter = if is_old_form { of_address(args.at(2)) } else { parse_filter(context, args)? };
     let now_ms = context.state.now_ms();
     let clients = &mut context.state.clients;
-    let others = clients
-        .iter()
-        .filter(|session| filter.matches(session, now_ms));
+    let others = clients.iter().filter(|session| filter.matches(session, now_ms));
     let others: Vec<_> = others.map(|session| session.token).collect();
     for token in &others {
         clients.kill(*token);
@@ -85,11 +77,7 @@ fn of_address(address: &[u8]) -> Filter<'_> {
 }
 
 fn parse_filter<'a>(context: &Context<'_>, args: Args<'a>) -> Result<Filter<'a>, CommandError> {
-    let mut filter = Filter {
-        address: None,
-        skip_caller: true,
-        ..of_address(b"")
-    };
+    let mut filter = Filter { address: None, skip_caller: true, ..of_address(b"") };
     let mut index = 2;
     while let Some(option) = args.get(index) {
         let value = args.get(index + 1).ok_or(CommandError::SYNTAX)?;
@@ -110,9 +98,7 @@ fn parse_filter<'a>(context: &Context<'_>, args: Args<'a>) -> Result<Filter<'a>,
 
 fn parse_id(value: &[u8]) -> Result<u64, CommandError> {
     let id = number::parse_i64(value).and_then(|id| u64::try_from(id).ok());
-    id.filter(|id| *id > 0).ok_or(CommandError::fixed(
-        "ERR client-id should be greater than 0",
-    ))
+    id.filter(|id| *id > 0).ok_or(CommandError::fixed("ERR client-id should be greater than 0"))
 }
 
 fn parse_user<'a>(context: &Context<'_>, name: &'a [u8]) -> Result<&'a [u8], CommandError> {
@@ -125,12 +111,8 @@ fn parse_user<'a>(context: &Context<'_>, name: &'a [u8]) -> Result<&'a [u8], Com
 
 fn parse_age(value: &[u8]) -> Result<i64, CommandError> {
     match number::parse_i64(value) {
-        None => Err(CommandError::fixed(
-            "ERR maxage is not an integer or out of range",
-        )),
-        Some(age_s) if age_s <= 0 => {
-            Err(CommandError::fixed("ERR maxage should be greater than 0"))
-        }
+        None => Err(CommandError::fixed("ERR maxage is not an integer or out of range")),
+        Some(age_s) if age_s <= 0 => Err(CommandError::fixed("ERR maxage should be greater than 0")),
         Some(age_s) => Ok(age_s),
     }
 }

@@ -2,15 +2,15 @@
 
 use std::io::Write;
 
-use crate::resp::Args;
 use crate::command::error::{CommandError, CommandResult};
 use crate::command::registry::CommandId;
 use crate::engine::context::Context;
-use crate::engine::state::ServerState;
 use crate::engine::pubsub::ChannelKind;
-use crate::resp::{Protocol, Reply, number};
 use crate::engine::session::{Close, Mode, Session};
+use crate::engine::state::ServerState;
 use crate::engine::tracking::TrackingMode;
+use crate::resp::Args;
+use crate::resp::{Protocol, Reply, number};
 
 use crate::commands::client::kill::parse_kind;
 use crate::commands::client::tracking::redirect_of;
@@ -66,11 +66,7 @@ fn waiting_bytes(session: &Session) -> usize {
 
 pub(crate) fn info(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let mut text = Vec::new();
-    write_line(
-        &mut text,
-        context.state,
-        &Portrait::of_caller(context, args),
-    );
+    write_line(&mut text, context.state, &Portrait::of_caller(context, args));
     context.reply.verbatim("txt", &text);
     Ok(())
 }
@@ -85,8 +81,7 @@ pub(crate) fn list(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         }
         Some(option) if args.len() > 3 && option.eq_ignore_ascii_case(b"id") => {
             for id in args.slice_from(3).iter() {
-                let id =
-                    number::parse_i64(id).ok_or(CommandError::fixed("ERR Invalid client ID"))?;
+                let id = number::parse_i64(id).ok_or(CommandError::fixed("ERR Invalid client ID"))?;
                 write_line_of(&mut text, context, args, id);
             }
         }
@@ -99,11 +94,7 @@ pub(crate) fn list(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 /// The caller's line without its end, as ACL LOG shows it.
 pub fn line_of_caller(context: &Context<'_>, args: Args<'_>) -> Vec<u8> {
     let mut text = Vec::new();
-    write_line(
-        &mut text,
-        context.state,
-        &Portrait::of_caller(context, args),
-    );
+    write_line(&mut text, context.state, &Portrait::of_caller(context, args));
     text.pop();
     text
 }
@@ -117,12 +108,7 @@ pub fn line_of_other(state: &ServerState, session: &Session) -> Vec<u8> {
 }
 
 /// The lines of all clients that are wanted, in the order in which they came.
-fn write_lines(
-    text: &mut Vec<u8>,
-    context: &Context<'_>,
-    args: Args<'_>,
-    wanted: impl Fn(&Session) -> bool,
-) {
+fn write_lines(text: &mut Vec<u8>, context: &Context<'_>, args: Args<'_>, wanted: impl Fn(&Session) -> bool) {
     let clients = &context.state.clients;
     let others = clients.iter().filter(|session| session.close != Close::Now);
     let mut portraits: Vec<_> = others.map(Portrait::of_other).collect();
@@ -157,19 +143,9 @@ fn write_line(text: &mut Vec<u8>, state: &ServerState, portrait: &Portrait<'_>) 
     let first_bytes = pending_bytes.min(REPLY_PIECE_BYTES);
     let beyond_bytes = pending_bytes - first_bytes;
     let is_blocked_writing = pending_bytes > 0 && !session.flush_queued;
-    let events = if is_blocked_writing && !portrait.is_caller {
-        "rw"
-    } else {
-        "r"
-    };
-    let command = portrait
-        .command
-        .map_or("NULL", |id| &state.commands.get(id).full_name);
-    let protocol = if reply.protocol() == Protocol::Resp3 {
-        3
-    } else {
-        2
-    };
+    let events = if is_blocked_writing && !portrait.is_caller { "rw" } else { "r" };
+    let command = portrait.command.map_or("NULL", |id| &state.commands.get(id).full_name);
+    let protocol = if reply.protocol() == Protocol::Resp3 { 3 } else { 2 };
     let traffic = &session.traffic;
     let subscribed = |topic| {
         let subscriptions = session.subscriptions.as_ref();
@@ -192,10 +168,7 @@ fn write_line(text: &mut Vec<u8>, state: &ServerState, portrait: &Portrait<'_>) 
         portrait.argument_bytes,
         unit.map_or(0, |unit| unit.bytes),
         reply.capacity().min(REPLY_PIECE_BYTES),
-        session
-            .reply_peak_bytes
-            .max(pending_bytes)
-            .min(REPLY_PIECE_BYTES),
+        session.reply_peak_bytes.max(pending_bytes).min(REPLY_PIECE_BYTES),
         beyond_bytes.div_ceil(REPLY_PIECE_BYTES),
         portrait.total_memory(),
         session.user,
@@ -245,14 +218,6 @@ fn flags(state: &ServerState, session: &Session) -> String {
         (session.no_evict, 'e'),
         (session.no_touch, 'T'),
     ];
-    let flags: String = letters
-        .iter()
-        .filter(|(applies, _)| *applies)
-        .map(|(_, letter)| letter)
-        .collect();
-    if flags.is_empty() {
-        "N".to_string()
-    } else {
-        flags
-    }
+    let flags: String = letters.iter().filter(|(applies, _)| *applies).map(|(_, letter)| letter).collect();
+    if flags.is_empty() { "N".to_string() } else { flags }
 }

@@ -5,15 +5,15 @@ pub mod list;
 pub mod table;
 pub mod tracking;
 
+use crate::command::error::{CommandError, CommandResult};
+use crate::command::spec::{CommandSpec, Group};
 use crate::command::timeout;
+use crate::engine::context::Context;
+use crate::engine::session::ReplyMode;
 use crate::engine::wake;
 use crate::engine::wake::UnblockReason;
-use crate::command::spec::{CommandSpec, Group};
 use crate::resp::Args;
-use crate::command::error::{CommandError, CommandResult};
-use crate::engine::context::Context;
 use crate::resp::number;
-use crate::engine::session::ReplyMode;
 
 use crate::commands::client::table;
 
@@ -34,9 +34,7 @@ pub(crate) fn check_name(name: &[u8]) -> CommandResult {
     if is_plain(name) {
         return Ok(());
     }
-    Err(CommandError::fixed(
-        "ERR Client names cannot contain spaces, newlines or special characters.",
-    ))
+    Err(CommandError::fixed("ERR Client names cannot contain spaces, newlines or special characters."))
 }
 
 /// Whether every byte is a printable ASCII character other than the space, so that it does not
@@ -169,9 +167,7 @@ pub(crate) fn pause(context: &mut Context<'_>, args: Args<'_>) -> CommandResult 
         (Some(mode), 4) if mode.eq_ignore_ascii_case(b"all") => true,
         (Some(mode), 4) if mode.eq_ignore_ascii_case(b"write") => false,
         (Some(_), 4) => {
-            return Err(CommandError::fixed(
-                "ERR CLIENT PAUSE mode must be WRITE or ALL",
-            ));
+            return Err(CommandError::fixed("ERR CLIENT PAUSE mode must be WRITE or ALL"));
         }
         _ => return Err(wrong_form(args)),
     };
@@ -208,9 +204,7 @@ pub(crate) fn setinfo(context: &mut Context<'_>, args: Args<'_>) -> CommandResul
         &mut session.library_version
     } else {
         let attribute = String::from_utf8_lossy(attribute);
-        return Err(CommandError::new(format!(
-            "ERR Unrecognized option '{attribute}'"
-        )));
+        return Err(CommandError::new(format!("ERR Unrecognized option '{attribute}'")));
     };
     if !is_plain(value) {
         let attribute = String::from_utf8_lossy(attribute);
@@ -237,9 +231,7 @@ pub(crate) fn unblock(context: &mut Context<'_>, args: Args<'_>) -> CommandResul
         (Some(reason), 4) if reason.eq_ignore_ascii_case(b"timeout") => UnblockReason::TimedOut,
         (Some(reason), 4) if reason.eq_ignore_ascii_case(b"error") => UnblockReason::Unblocked,
         (Some(_), 4) => {
-            return Err(CommandError::fixed(
-                "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR",
-            ));
+            return Err(CommandError::fixed("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR"));
         }
         _ => return Err(wrong_form(args)),
     };

@@ -1,8 +1,6 @@
 //! The table of the subcommands of CLIENT.
 
-use crate::command::spec::{
-    Argument, ArgumentFlag, ArgumentKind, Category, CommandSpec, Flag, Group,
-};
+use crate::command::spec::{Argument, ArgumentFlag, ArgumentKind, Category, CommandSpec, Flag, Group};
 
 use crate::commands::client;
 use crate::commands::client::{kill, list, tracking};
@@ -17,10 +15,7 @@ pub static SUBCOMMANDS: &[CommandSpec] = &[
         group: Group::Connection,
         since: "6.0.0",
         summary: "Says whether the keys that the next command reads are tracked.",
-        arguments: &[Argument::one_of(
-            "mode",
-            &[Argument::token("yes", "YES"), Argument::token("no", "NO")],
-        )],
+        arguments: &[Argument::one_of("mode", &[Argument::token("yes", "YES"), Argument::token("no", "NO")])],
         handler: tracking::caching,
         ..CommandSpec::DEFAULT
     },
@@ -99,16 +94,11 @@ pub static SUBCOMMANDS: &[CommandSpec] = &[
         arguments: &[Argument::one_of(
             "filter",
             &[
-                Argument::new("old-format", ArgumentKind::String)
-                    .shown_as("ip:port")
-                    .deprecated("2.8.12"),
+                Argument::new("old-format", ArgumentKind::String).shown_as("ip:port").deprecated("2.8.12"),
                 Argument::one_of(
                     "new-format",
                     &[
-                        Argument::new("client-id", ArgumentKind::Integer)
-                            .after("ID")
-                            .optional()
-                            .since("2.8.12"),
+                        Argument::new("client-id", ArgumentKind::Integer).after("ID").optional().since("2.8.12"),
                         Argument::one_of(
                             "client-type",
                             &[
@@ -122,24 +112,16 @@ pub static SUBCOMMANDS: &[CommandSpec] = &[
                         .after("TYPE")
                         .optional()
                         .since("2.8.12"),
-                        Argument::new("username", ArgumentKind::String)
-                            .after("USER")
-                            .optional(),
-                        Argument::new("addr", ArgumentKind::String)
-                            .after("ADDR")
-                            .shown_as("ip:port")
-                            .optional(),
+                        Argument::new("username", ArgumentKind::String).after("USER").optional(),
+                        Argument::new("addr", ArgumentKind::String).after("ADDR").shown_as("ip:port").optional(),
                         Argument::new("laddr", ArgumentKind::String)
                             .after("LADDR")
                             .shown_as("ip:port")
                             .optional()
                             .since("6.2.0"),
-                        Argument::one_of(
-                            "skipme",
-                            &[Argument::token("yes", "YES"), Argument::token("no", "NO")],
-                        )
-                        .after("SKIPME")
-                        .optional(),
+                        Argument::one_of("skipme", &[Argument::token("yes", "YES"), Argument::token("no", "NO")])
+                            .after("SKIPME")
+                            .optional(),
                     ],
                 )
                 .multiple(),
@@ -162,10 +144,7 @@ pub static SUBCOMMANDS: &[CommandSpec] = &[
             ("2.8.12", "The field `id`."),
             ("5.0.0", "The filter `TYPE`."),
             ("6.0.0", "The field `user`."),
-            (
-                "6.2.0",
-                "The fields `argv-mem`, `tot-mem`, `laddr` and `redir`; the filter `ID`.",
-            ),
+            ("6.2.0", "The fields `argv-mem`, `tot-mem`, `laddr` and `redir`; the filter `ID`."),
             ("7.0.0", "The fields `resp`, `multi-mem`, `rbs` and `rbp`."),
             ("7.0.3", "The field `ssub`."),
             ("7.2.0", "The fields `lib-name` and `lib-ver`."),
@@ -199,10 +178,7 @@ pub static SUBCOMMANDS: &[CommandSpec] = &[
         group: Group::Connection,
         since: "7.0.0",
         summary: "Spares the connection when clients are closed to free memory.",
-        arguments: &[Argument::one_of(
-            "enabled",
-            &[Argument::token("on", "ON"), Argument::token("off", "OFF")],
-        )],
+        arguments: &[Argument::one_of("enabled", &[Argument::token("on", "ON"), Argument::token("off", "OFF")])],
         handler: client::no_evict,
         ..CommandSpec::DEFAULT
     },
@@ -214,10 +190,7 @@ pub static SUBCOMMANDS: &[CommandSpec] = &[
         group: Group::Connection,
         since: "7.2.0",
         summary: "Lets the client's reads leave the keys' access times alone.",
-        arguments: &[Argument::one_of(
-            "enabled",
-            &[Argument::token("on", "ON"), Argument::token("off", "OFF")],
-        )],
+        arguments: &[Argument::one_of("enabled", &[Argument::token("on", "ON"), Argument::token("off", "OFF")])],
         handler: client::no_touch,
         ..CommandSpec::DEFAULT
     },
@@ -232,15 +205,9 @@ pub static SUBCOMMANDS: &[CommandSpec] = &[
         history: &[("6.2.0", "The modes `WRITE` and `ALL`.")],
         arguments: &[
             Argument::new("timeout", ArgumentKind::Integer),
-            Argument::one_of(
-                "mode",
-                &[
-                    Argument::token("write", "WRITE"),
-                    Argument::token("all", "ALL"),
-                ],
-            )
-            .optional()
-            .since("6.2.0"),
+            Argument::one_of("mode", &[Argument::token("write", "WRITE"), Argument::token("all", "ALL")])
+                .optional()
+                .since("6.2.0"),
         ],
         handler: client::pause,
         ..CommandSpec::DEFAULT
@@ -255,11 +222,7 @@ pub static SUBCOMMANDS: &[CommandSpec] = &[
         summary: "Turns the replies to this client on or off, or leaves the next one out.",
         arguments: &[Argument::one_of(
             "action",
-            &[
-                Argument::token("on", "ON"),
-                Argument::token("off", "OFF"),
-                Argument::token("skip", "SKIP"),
-            ],
+            &[Argument::token("on", "ON"), Argument::token("off", "OFF"), Argument::token("skip", "SKIP")],
         )],
         handler: client::reply,
         ..CommandSpec::DEFAULT
@@ -306,20 +269,13 @@ pub static SUBCOMMANDS: &[CommandSpec] = &[
         complexity: "O(1), plus O(N) where N is the number of prefixes.",
         summary: "Whether and how the client is told that keys it has read were changed.",
         arguments: &[
-            Argument::one_of(
-                "status",
-                &[Argument::token("on", "ON"), Argument::token("off", "OFF")],
-            ),
-            Argument::new("client-id", ArgumentKind::Integer)
-                .after("REDIRECT")
-                .optional(),
-            Argument::new("prefix", ArgumentKind::String)
-                .after("PREFIX")
-                .flags(&[
-                    ArgumentFlag::Optional,
-                    ArgumentFlag::Multiple,
-                    ArgumentFlag::MultipleToken,
-                ]),
+            Argument::one_of("status", &[Argument::token("on", "ON"), Argument::token("off", "OFF")]),
+            Argument::new("client-id", ArgumentKind::Integer).after("REDIRECT").optional(),
+            Argument::new("prefix", ArgumentKind::String).after("PREFIX").flags(&[
+                ArgumentFlag::Optional,
+                ArgumentFlag::Multiple,
+                ArgumentFlag::MultipleToken,
+            ]),
             Argument::token("bcast", "BCAST").optional(),
             Argument::token("optin", "OPTIN").optional(),
             Argument::token("optout", "OPTOUT").optional(),
@@ -352,10 +308,7 @@ pub static SUBCOMMANDS: &[CommandSpec] = &[
             Argument::new("client-id", ArgumentKind::Integer),
             Argument::one_of(
                 "unblock-type",
-                &[
-                    Argument::token("timeout", "TIMEOUT"),
-                    Argument::token("error", "ERROR"),
-                ],
+                &[Argument::token("timeout", "TIMEOUT"), Argument::token("error", "ERROR")],
             )
             .optional(),
         ],

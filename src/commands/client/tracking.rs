@@ -1,10 +1,10 @@
 //! CLIENT TRACKING and its kin: what a client caches, and how it is told that it must not.
 
-use crate::resp::Args;
 use crate::command::error::{CommandError, CommandResult};
 use crate::engine::context::Context;
-use crate::resp::number;
 use crate::engine::tracking::{Tracker, TrackingMode, TrackingOptions};
+use crate::resp::Args;
+use crate::resp::number;
 
 pub(crate) fn caching(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let id = context.session.id;
@@ -106,22 +106,14 @@ fn parse_options(context: &Context<'_>, args: Args<'_>) -> Result<Given, Command
 }
 
 /// The client must be there now, even if it may leave later.
-fn parse_redirect(
-    context: &Context<'_>,
-    before: Option<u64>,
-    id: &[u8],
-) -> Result<u64, CommandError> {
+fn parse_redirect(context: &Context<'_>, before: Option<u64>, id: &[u8]) -> Result<u64, CommandError> {
     if before.is_some() {
-        return Err(CommandError::fixed(
-            "ERR A client can only redirect to a single other client",
-        ));
+        return Err(CommandError::fixed("ERR A client can only redirect to a single other client"));
     }
     let id = number::parse_i64(id).ok_or(CommandError::NOT_AN_INTEGER)?;
     let id = u64::try_from(id).ok();
     id.filter(|id| context.state.clients.find(*id).is_some())
-        .ok_or(CommandError::fixed(
-            "ERR The client ID you want redirect to does not exist",
-        ))
+        .ok_or(CommandError::fixed("ERR The client ID you want redirect to does not exist"))
 }
 
 /// What is asked for, if it makes sense by itself and after what the client has asked for before.
@@ -143,9 +135,7 @@ fn check_options(before: Option<&Tracker>, given: Given) -> Result<TrackingOptio
     if given.opt_in && given.opt_out {
         return fail("ERR You can't specify both OPTIN mode and OPTOUT mode");
     }
-    if given.opt_in && was == Some(TrackingMode::OptOut)
-        || given.opt_out && was == Some(TrackingMode::OptIn)
-    {
+    if given.opt_in && was == Some(TrackingMode::OptOut) || given.opt_out && was == Some(TrackingMode::OptIn) {
         return fail(
             "ERR You can't switch OPTIN/OPTOUT mode before disabling tracking for this client, \
              and then re-enabling it with a different mode.",
@@ -153,28 +143,18 @@ fn check_options(before: Option<&Tracker>, given: Given) -> Result<TrackingOptio
     }
     check_prefixes(before, &given.prefixes)?;
     let mode = match given {
-        Given {
-            broadcast: true, ..
-        } => TrackingMode::Broadcast,
+        Given { broadcast: true, .. } => TrackingMode::Broadcast,
         Given { opt_in: true, .. } => TrackingMode::OptIn,
         Given { opt_out: true, .. } => TrackingMode::OptOut,
         _ => TrackingMode::All,
     };
-    Ok(TrackingOptions {
-        mode,
-        no_loop: given.no_loop,
-        redirect: given.redirect,
-        prefixes: given.prefixes,
-    })
+    Ok(TrackingOptions { mode, no_loop: given.no_loop, redirect: given.redirect, prefixes: given.prefixes })
 }
 
 /// No key may begin with two of a client's prefixes, or it would be told twice.
 fn check_prefixes(before: Option<&Tracker>, prefixes: &[Vec<u8>]) -> CommandResult {
     let overlap = |prefix: &[u8], kind: &str, other: &[u8]| {
-        let (prefix, other) = (
-            String::from_utf8_lossy(prefix),
-            String::from_utf8_lossy(other),
-        );
+        let (prefix, other) = (String::from_utf8_lossy(prefix), String::from_utf8_lossy(other));
         Err(CommandError::new(format!(
             "ERR Prefix '{prefix}' overlaps with {kind} prefix '{other}'. \
              Prefixes for a single client must not overlap."
@@ -199,12 +179,7 @@ fn check_prefixes(before: Option<&Tracker>, prefixes: &[Vec<u8>]) -> CommandResu
 
 pub(crate) fn trackinginfo(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
     let redirect = redirect(context);
-    let Context {
-        state,
-        session,
-        reply,
-        ..
-    } = context;
+    let Context { state, session, reply, .. } = context;
     let tracker = state.tracking.tracker(session.id);
     let mode = tracker.map(|tracker| tracker.mode);
     let is = |wanted| mode == Some(wanted);
@@ -218,10 +193,7 @@ pub(crate) fn trackinginfo(context: &mut Context<'_>, _args: Args<'_>) -> Comman
         (is(TrackingMode::OptOut), "optout"),
         (is(TrackingMode::OptOut) && caching, "caching-no"),
         (tracker.is_some_and(|tracker| tracker.no_loop), "noloop"),
-        (
-            tracker.is_some_and(|tracker| tracker.is_broken),
-            "broken_redirect",
-        ),
+        (tracker.is_some_and(|tracker| tracker.is_broken), "broken_redirect"),
     ]
     .iter()
     .filter_map(|(applies, flag)| applies.then_some(*flag))

@@ -2,13 +2,13 @@
 //!
 //! Most settings are read where they matter, so that they need nothing here.
 
-use crate::config::{Config, Named, SetContext, SetError, system_reason};
 use crate::base::crash;
-use crate::engine::state::{ServerState, LoopRequest};
 use crate::base::logging;
 use crate::base::logging::LogLevel;
-use crate::net::listener::Transport;
 use crate::base::sys::resources;
+use crate::config::{Config, Named, SetContext, SetError, system_reason};
+use crate::engine::state::{LoopRequest, ServerState};
+use crate::net::listener::Transport;
 
 /// Brings about what changed settings ask for; gets the settings of before. Errors: the reason, in Redis's words.
 type Apply = fn(&mut ServerState, &Config) -> Result<(), String>;
@@ -19,30 +19,14 @@ const PORT_REFUSAL: &str = "Unable to listen on this port. Check server logs.";
 
 /// The settings that need something done, with what.
 static APPLIERS: &[(&str, Apply)] = &[
-    ("port", |state, _| {
-        listen_anew(state, &[Transport::Plain], PORT_REFUSAL)
-    }),
-    ("bind", |state, _| {
-        listen_anew(
-            state,
-            &Transport::OF_CLIENTS,
-            "Failed to bind to specified addresses.",
-        )
-    }),
+    ("port", |state, _| listen_anew(state, &[Transport::Plain], PORT_REFUSAL)),
+    ("bind", |state, _| listen_anew(state, &Transport::OF_CLIENTS, "Failed to bind to specified addresses.")),
     ("tls-port", |state, _| {
         configure_tls(state)?;
         listen_anew(state, &[Transport::Tls], PORT_REFUSAL)
     }),
-    ("metrics-port", |state, _| {
-        listen_anew(state, &[Transport::Metrics], PORT_REFUSAL)
-    }),
-    ("metrics-bind", |state, _| {
-        listen_anew(
-            state,
-            &[Transport::Metrics],
-            "Failed to bind to specified addresses.",
-        )
-    }),
+    ("metrics-port", |state, _| listen_anew(state, &[Transport::Metrics], PORT_REFUSAL)),
+    ("metrics-bind", |state, _| listen_anew(state, &[Transport::Metrics], "Failed to bind to specified addresses.")),
     ("tls-cert-file", |state, _| configure_tls(state)),
     ("tls-key-file", |state, _| configure_tls(state)),
     ("tls-key-file-pass", |state, _| configure_tls(state)),
@@ -53,19 +37,11 @@ static APPLIERS: &[(&str, Apply)] = &[
     ("tls-protocols", |state, _| configure_tls(state)),
     ("tls-ciphers", |state, _| configure_tls(state)),
     ("tls-ciphersuites", |state, _| configure_tls(state)),
-    ("tls-prefer-server-ciphers", |state, _| {
-        configure_tls(state)
-    }),
+    ("tls-prefer-server-ciphers", |state, _| configure_tls(state)),
     ("tls-session-caching", |state, _| configure_tls(state)),
-    ("tls-session-cache-size", |state, _| {
-        configure_tls(state)
-    }),
-    ("tls-session-cache-timeout", |state, _| {
-        configure_tls(state)
-    }),
-    ("maxclients", |state, before| {
-        make_room_for_clients(state, before)
-    }),
+    ("tls-session-cache-size", |state, _| configure_tls(state)),
+    ("tls-session-cache-timeout", |state, _| configure_tls(state)),
+    ("maxclients", |state, before| make_room_for_clients(state, before)),
     ("dir", |state, _| enter_folder(state)),
     ("aof-disable-auto-gc", |state, _| {
         if !state.config.aof_disable_auto_gc {
@@ -98,9 +74,7 @@ static APPLIERS: &[(&str, Apply)] = &[
         Ok(())
     }),
     ("oom-score-adj", |state, _| adjust_oom_score(state)),
-    ("oom-score-adj-values", |state, _| {
-        adjust_oom_score(state)
-    }),
+    ("oom-score-adj-values", |state, _| adjust_oom_score(state)),
     ("maxmemory", |state, _| {
         warn_of_small_limit(state);
         Ok(())
@@ -110,11 +84,7 @@ static APPLIERS: &[(&str, Apply)] = &[
 /// CONFIG SET: changes the settings and applies them, all or nothing.
 ///
 /// Errors: why nothing was changed.
-pub fn set(
-    state: &mut ServerState,
-    pairs: &[(&[u8], &[u8])],
-    asked: SetContext,
-) -> Result<(), SetError> {
+pub fn set(state: &mut ServerState, pairs: &[(&[u8], &[u8])], asked: SetContext) -> Result<(), SetError> {
     let before = state.config.clone();
     let changed = state.config.set(pairs, asked)?;
     state.apply_config();
@@ -145,20 +115,14 @@ fn apply(state: &mut ServerState, name: &str, before: &Config) -> Result<(), Str
     }
 }
 
-fn listen_anew(
-    state: &mut ServerState,
-    transports: &[Transport],
-    refusal: &str,
-) -> Result<(), String> {
+fn listen_anew(state: &mut ServerState, transports: &[Transport], refusal: &str) -> Result<(), String> {
     let Some(listeners) = &mut state.listeners else {
         return Ok(());
     };
-    listeners
-        .rebind(&state.config, transports)
-        .map_err(|reason| {
-            log::warn!("{reason}");
-            refusal.to_string()
-        })
+    listeners.rebind(&state.config, transports).map_err(|reason| {
+        log::warn!("{reason}");
+        refusal.to_string()
+    })
 }
 
 /// Reads certificates, keys and all else of TLS anew, for the connections to come.
@@ -177,8 +141,8 @@ fn make_room_for_clients(state: &mut ServerState, before: &Config) -> Result<(),
     if wanted <= before.maxclients {
         return Ok(());
     }
-    let limit = resources::raise_open_files(u64::from(wanted) + RESERVED_DESCRIPTORS)
-        .map_err(|error| system_reason(&error))?;
+    let limit =
+        resources::raise_open_files(u64::from(wanted) + RESERVED_DESCRIPTORS).map_err(|error| system_reason(&error))?;
     let room = limit.now.saturating_sub(RESERVED_DESCRIPTORS);
     if room < u64::from(wanted) {
         return Err(format!(
@@ -205,10 +169,7 @@ fn switch_append_only(state: &mut ServerState) -> Result<(), String> {
         return Ok(());
     }
     state.turn_on_append_only().map_err(|error| {
-        log::warn!(
-            "Can't turn the append-only file on: {}",
-            system_reason(&error)
-        );
+        log::warn!("Can't turn the append-only file on: {}", system_reason(&error));
         "Unable to turn on AOF. Check server logs.".to_string()
     })
 }

@@ -2,12 +2,12 @@
 
 pub mod apply;
 
-use crate::engine::help;
-use crate::command::spec::{Argument, ArgumentKind, CommandSpec, Flag, Group};
-use crate::resp::Args;
 use crate::command::error::{CommandError, CommandResult};
-use crate::engine::context::Context;
+use crate::command::spec::{Argument, ArgumentKind, CommandSpec, Flag, Group};
 use crate::config::SetContext;
+use crate::engine::context::Context;
+use crate::engine::help;
+use crate::resp::Args;
 
 use crate::commands::config::apply;
 
@@ -68,10 +68,7 @@ pub static COMMANDS: &[CommandSpec] = &[CommandSpec {
             history: &[("7.0.0", "Takes several parameters.")],
             arguments: &[Argument::block(
                 "data",
-                &[
-                    Argument::new("parameter", ArgumentKind::String),
-                    Argument::new("value", ArgumentKind::String),
-                ],
+                &[Argument::new("parameter", ArgumentKind::String), Argument::new("value", ArgumentKind::String)],
             )
             .multiple()],
             handler: set,
@@ -104,16 +101,12 @@ fn reset_stat(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
 fn rewrite(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
     let state_lines = state_lines(context);
     let Some(path) = &context.state.config_file else {
-        return Err(CommandError::fixed(
-            "ERR The server is running without a config file",
-        ));
+        return Err(CommandError::fixed("ERR The server is running without a config file"));
     };
     if let Err(error) = context.state.config.rewrite(path, &state_lines) {
         let reason = crate::config::system_reason(&error);
         log::warn!("CONFIG REWRITE failed: {reason}");
-        return Err(CommandError::new(format!(
-            "ERR Rewriting config file: {reason}"
-        )));
+        return Err(CommandError::new(format!("ERR Rewriting config file: {reason}")));
     }
     log::info!("CONFIG REWRITE executed with success.");
     context.reply.ok();
@@ -122,11 +115,7 @@ fn rewrite(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
 
 /// The lines of the configuration file that the settings do not hold: the users, unless an ACL file does.
 pub(crate) fn state_lines(context: &Context<'_>) -> Vec<String> {
-    if context.state.config.aclfile.is_empty() {
-        context.state.users.config_lines()
-    } else {
-        Vec::new()
-    }
+    if context.state.config.aclfile.is_empty() { context.state.users.config_lines() } else { Vec::new() }
 }
 
 fn set(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
@@ -134,22 +123,16 @@ fn set(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         return Err(CommandError::SYNTAX);
     }
     let words: Vec<&[u8]> = args.iter().skip(2).collect();
-    let pairs: Vec<(&[u8], &[u8])> = words
-        .chunks_exact(2)
-        .map(|pair| (pair[0], pair[1]))
-        .collect();
+    let pairs: Vec<(&[u8], &[u8])> = words.chunks_exact(2).map(|pair| (pair[0], pair[1])).collect();
     let is_secret = |name: &[u8]| crate::config::find(name).is_some_and(|found| found.is_sensitive);
     for (number, (name, _)) in pairs.iter().enumerate() {
         if is_secret(name) {
             context.session.redacted.push(number * 2 + 3);
         }
     }
-    let asked = SetContext {
-        is_local_client: context.session.address.is_local(),
-        is_loading: context.state.is_loading(),
-    };
-    apply::set(context.state, &pairs, asked)
-        .map_err(|error| CommandError::new(error.to_string()))?;
+    let asked =
+        SetContext { is_local_client: context.session.address.is_local(), is_loading: context.state.is_loading() };
+    apply::set(context.state, &pairs, asked).map_err(|error| CommandError::new(error.to_string()))?;
     context.reply.ok();
     Ok(())
 }

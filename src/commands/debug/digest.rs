@@ -7,10 +7,10 @@ use std::ops::ControlFlow;
 
 use sha1::{Digest as _, Sha1};
 
-use crate::resp::Args;
 use crate::command::error::CommandResult;
 use crate::engine::context::Context;
 use crate::keyspace::{Record, Value};
+use crate::resp::Args;
 use crate::text::double;
 use crate::types::hash::HashRef;
 use crate::types::list::{End, ListRef};
@@ -35,10 +35,7 @@ impl Digest {
     /// Adds data in no particular order.
     fn xor(&mut self, data: &[u8]) {
         let other = Sha1::digest(data);
-        self.0
-            .iter_mut()
-            .zip(other)
-            .for_each(|(byte, with)| *byte ^= with);
+        self.0.iter_mut().zip(other).for_each(|(byte, with)| *byte ^= with);
     }
 
     /// Adds data that comes after what was added before.

@@ -11,26 +11,19 @@ mod reload;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use crate::command::spec::{CommandSpec, Flag, Group};
-use crate::resp::Args;
+use crate::base::sys::faults;
 use crate::command::error::{CommandError, CommandResult};
+use crate::command::spec::{CommandSpec, Flag, Group};
 use crate::engine::context::Context;
 use crate::engine::help;
+use crate::resp::Args;
 use crate::resp::number;
-use crate::base::sys::faults;
 
 /// The family's command. It takes its subcommands apart by itself, so that COMMAND INFO shows none.
 pub static COMMANDS: &[CommandSpec] = &[CommandSpec {
     name: "debug",
     arity: -2,
-    flags: &[
-        Flag::Admin,
-        Flag::NoScript,
-        Flag::Loading,
-        Flag::Stale,
-        Flag::Debug,
-        Flag::System,
-    ],
+    flags: &[Flag::Admin, Flag::NoScript, Flag::Loading, Flag::Stale, Flag::Debug, Flag::System],
     group: Group::Server,
     complexity: "That of the subcommand.",
     summary: "Looks into the server, or harms it, for tests.",
@@ -122,13 +115,7 @@ static SUBCOMMANDS: &[Subcommand] = &[
         summary: "Tell how a value is stored.",
         run: inspect::object,
     },
-    Subcommand {
-        name: "panic",
-        arguments: 0..=ANY,
-        syntax: "",
-        summary: "Crash by a failed check.",
-        run: panic,
-    },
+    Subcommand { name: "panic", arguments: 0..=ANY, syntax: "", summary: "Crash by a failed check.", run: panic },
     Subcommand {
         name: "pause-cron",
         arguments: 1..=1,
@@ -238,10 +225,7 @@ fn debug(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
             .iter()
             .flat_map(|subcommand| {
                 let name = subcommand.name.to_ascii_uppercase();
-                [
-                    format!("{name}{}", subcommand.syntax),
-                    format!("    {}", subcommand.summary),
-                ]
+                [format!("{name}{}", subcommand.syntax), format!("    {}", subcommand.summary)]
             })
             .collect();
         help::reply_help(context, &lines);
@@ -249,8 +233,7 @@ fn debug(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     }
     let given = args.len() - 2;
     let fits = |subcommand: &&Subcommand| {
-        name.eq_ignore_ascii_case(subcommand.name.as_bytes())
-            && subcommand.arguments.contains(&given)
+        name.eq_ignore_ascii_case(subcommand.name.as_bytes()) && subcommand.arguments.contains(&given)
     };
     match SUBCOMMANDS.iter().find(fits) {
         Some(subcommand) => (subcommand.run)(context, args),
@@ -260,10 +243,8 @@ fn debug(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 
 /// A number as C's `atoi` reads it: what does not look like one is 0.
 fn lenient(text: &[u8]) -> i64 {
-    let digits = text
-        .iter()
-        .enumerate()
-        .take_while(|(index, byte)| byte.is_ascii_digit() || *index == 0 && **byte == b'-');
+    let digits =
+        text.iter().enumerate().take_while(|(index, byte)| byte.is_ascii_digit() || *index == 0 && **byte == b'-');
     let length = digits.count();
     number::parse_i64(&text[..length]).unwrap_or(0)
 }
@@ -283,10 +264,7 @@ fn rewrite_all_settings(context: &mut Context<'_>, _args: Args<'_>) -> CommandRe
         None => Err(std::io::ErrorKind::NotFound.into()),
     };
     written.map_err(|error| {
-        CommandError::new(format!(
-            "ERR CONFIG-REWRITE-FORCE-ALL failed: {}",
-            crate::config::system_reason(&error)
-        ))
+        CommandError::new(format!("ERR CONFIG-REWRITE-FORCE-ALL failed: {}", crate::config::system_reason(&error)))
     })?;
     context.reply.ok();
     Ok(())
@@ -332,9 +310,7 @@ fn set_reply_buffers(context: &mut Context<'_>, args: Args<'_>) -> CommandResult
 
 fn segmentation_fault(_context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
     faults::provoke_segmentation_fault();
-    Err(CommandError::fixed(
-        "ERR the forbidden access to memory was let through",
-    ))
+    Err(CommandError::fixed("ERR the forbidden access to memory was let through"))
 }
 
 fn set_active_expire(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {

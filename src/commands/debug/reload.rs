@@ -1,17 +1,15 @@
 //! DEBUG RELOAD and LOADAOF: the data go to the file and come back.
 
-use crate::resp::Args;
 use crate::command::error::{CommandError, CommandResult};
 use crate::engine::context::Context;
-use crate::storage::snapshot::Duplicates;
+use crate::resp::Args;
 use crate::resp::number::parse_i64;
+use crate::storage::snapshot::Duplicates;
 
 pub(super) fn reload(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    const WORD: CommandError = CommandError::fixed(
-        "ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.",
-    );
-    const LOAD_FAILED: CommandError =
-        CommandError::fixed("ERR Error trying to load the RDB dump, check server logs.");
+    const WORD: CommandError =
+        CommandError::fixed("ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.");
+    const LOAD_FAILED: CommandError = CommandError::fixed("ERR Error trying to load the RDB dump, check server logs.");
     let (mut saves, mut flushes, mut duplicates) = (true, true, Duplicates::Refuse);
     for word in args.iter().skip(2) {
         match word.to_ascii_lowercase().as_slice() {

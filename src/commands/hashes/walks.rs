@@ -4,14 +4,12 @@ use smallvec::SmallVec;
 
 use crate::collections::element::Element;
 use crate::command::arguments::{COUNT, CURSOR, MATCH};
-use crate::command::spec::{
-    Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
-};
-use crate::resp::Args;
 use crate::command::error::{CommandError, CommandResult};
-use crate::engine::context::Context;
+use crate::command::spec::{Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec};
 use crate::commands::scan::{ScanOptions, parse_cursor};
+use crate::engine::context::Context;
 use crate::keyspace::Record;
+use crate::resp::Args;
 use crate::resp::number::parse_i64;
 use crate::resp::{Protocol, Reply};
 use crate::types::hash::{Field, Hash, HashRef, random};
@@ -61,9 +59,7 @@ pub static COMMANDS: &[CommandSpec] = &[
             CURSOR,
             MATCH,
             COUNT,
-            Argument::token("novalues", "NOVALUES")
-                .since("7.4.0")
-                .optional(),
+            Argument::token("novalues", "NOVALUES").since("7.4.0").optional(),
         ],
         handler: hscan,
         ..CommandSpec::DEFAULT
@@ -201,11 +197,7 @@ fn hscan(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let shown = read(keyspace, database, args.at(1), |hash| {
         // Not before: of a key that is absent or of another type the options do not matter.
         let (options, names_only) = options?;
-        let show = Show {
-            options,
-            names_only,
-            now_ms,
-        };
+        let show = Show { options, names_only, now_ms };
         match hash {
             HashRef::Large(hash) => show.some(reply, hash, cursor),
             HashRef::Packed(_) => show.all(reply, hash),
@@ -278,8 +270,6 @@ impl Show<'_> {
         reply.array(2);
         reply.bulk(itoa::Buffer::new().format(cursor).as_bytes());
         reply.array(found.len() * self.per_field());
-        found
-            .iter()
-            .for_each(|element| self.reply(reply, Field::of(element)));
+        found.iter().for_each(|element| self.reply(reply, Field::of(element)));
     }
 }

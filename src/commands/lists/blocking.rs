@@ -1,14 +1,12 @@
 //! Commands on lists that wait until there is something in them.
 
-use crate::engine::blocking::BlockKind;
-use crate::command::timeout;
 use crate::command::arguments::{COUNT, NUMKEYS};
-use crate::command::spec::{
-    Argument, ArgumentKind, Category, CommandSpec, Deprecation, Flag, Group, KeyFlag, KeySpec,
-};
-use crate::resp::Args;
 use crate::command::error::{CommandError, CommandResult};
+use crate::command::spec::{Argument, ArgumentKind, Category, CommandSpec, Deprecation, Flag, Group, KeyFlag, KeySpec};
+use crate::command::timeout;
+use crate::engine::blocking::BlockKind;
 use crate::engine::context::Context;
+use crate::resp::Args;
 use crate::types::list::{End, Item};
 
 use super::ends::{PopRequest, pop_name};
@@ -22,21 +20,13 @@ pub static COMMANDS: &[CommandSpec] = &[
         arity: -3,
         flags: &[Flag::Write, Flag::Blocking],
         categories: &[Category::List],
-        keys: &[KeySpec::range(
-            &[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Delete],
-            1,
-            -2,
-            1,
-        )],
+        keys: &[KeySpec::range(&[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Delete], 1, -2, 1)],
         group: Group::List,
         since: "2.0.0",
         complexity: "O(N) where N is the number of keys.",
         summary: "Takes the first element out of the first of several lists that has any; waits for one if none has.",
         history: &[("6.0.0", "Took a timeout with a fraction.")],
-        arguments: &[
-            Argument::key("key", 0).multiple(),
-            Argument::new("timeout", ArgumentKind::Double),
-        ],
+        arguments: &[Argument::key("key", 0).multiple(), Argument::new("timeout", ArgumentKind::Double)],
         handler: blpop,
         ..CommandSpec::DEFAULT
     },
@@ -45,21 +35,13 @@ pub static COMMANDS: &[CommandSpec] = &[
         arity: -3,
         flags: &[Flag::Write, Flag::Blocking],
         categories: &[Category::List],
-        keys: &[KeySpec::range(
-            &[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Delete],
-            1,
-            -2,
-            1,
-        )],
+        keys: &[KeySpec::range(&[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Delete], 1, -2, 1)],
         group: Group::List,
         since: "2.0.0",
         complexity: "O(N) where N is the number of keys.",
         summary: "Takes the last element out of the first of several lists that has any; waits for one if none has.",
         history: &[("6.0.0", "Took a timeout with a fraction.")],
-        arguments: &[
-            Argument::key("key", 0).multiple(),
-            Argument::new("timeout", ArgumentKind::Double),
-        ],
+        arguments: &[Argument::key("key", 0).multiple(), Argument::new("timeout", ArgumentKind::Double)],
         handler: brpop,
         ..CommandSpec::DEFAULT
     },
@@ -68,10 +50,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         arity: -5,
         flags: &[Flag::Write, Flag::Blocking],
         categories: &[Category::List],
-        keys: &[KeySpec::counted(
-            &[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Delete],
-            2,
-        )],
+        keys: &[KeySpec::counted(&[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Delete], 2)],
         group: Group::List,
         since: "7.0.0",
         complexity: "O(N+M) where N is the number of keys and M that of elements given.",
@@ -120,10 +99,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         group: Group::List,
         since: "2.2.0",
         summary: "Takes the last element of a list out, puts it in at the front of another one, and gives it; waits for one if there is none.",
-        deprecated: Some(Deprecation {
-            since: "6.2.0",
-            replaced_by: "`BLMOVE` with the `RIGHT` and `LEFT` arguments",
-        }),
+        deprecated: Some(Deprecation { since: "6.2.0", replaced_by: "`BLMOVE` with the `RIGHT` and `LEFT` arguments" }),
         history: &[("6.0.0", "Took a timeout with a fraction.")],
         arguments: &[
             Argument::key("source", 0),
@@ -210,12 +186,7 @@ fn brpoplpush(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     move_waiting(context, args, Ends::RIGHT_TO_LEFT, deadline_ms)
 }
 
-fn move_waiting(
-    context: &mut Context<'_>,
-    args: Args<'_>,
-    ends: Ends,
-    deadline_ms: Option<i64>,
-) -> CommandResult {
+fn move_waiting(context: &mut Context<'_>, args: Args<'_>, ends: Ends, deadline_ms: Option<i64>) -> CommandResult {
     if move_one(context, args, ends)? {
         let name: &[u8] = match args.len() {
             4 => b"RPOPLPUSH",
@@ -245,12 +216,7 @@ fn blmovem(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 }
 
 /// Has a command passed on as the one of that name that does not wait; the timeout is left out.
-fn propagate_without_timeout(
-    context: &mut Context<'_>,
-    name: &[u8],
-    args: Args<'_>,
-    timeout_at: usize,
-) {
+fn propagate_without_timeout(context: &mut Context<'_>, name: &[u8], args: Args<'_>, timeout_at: usize) {
     let words = args.iter().enumerate().skip(1);
     let words = words.filter(|(index, _)| *index != timeout_at);
     let words = std::iter::once(name).chain(words.map(|(_, word)| word));
@@ -259,11 +225,7 @@ fn propagate_without_timeout(
 }
 
 /// Until when a command may wait. Errors: the argument is no timeout.
-fn deadline(
-    context: &Context<'_>,
-    args: Args<'_>,
-    index: usize,
-) -> Result<Option<i64>, CommandError> {
+fn deadline(context: &Context<'_>, args: Args<'_>, index: usize) -> Result<Option<i64>, CommandError> {
     timeout::parse_seconds(args.at(index), context.state.now_ms())
 }
 

@@ -1,15 +1,15 @@
 //! FUNCTION: libraries of functions.
 
-use crate::command::spec::{Argument, ArgumentKind, Category, CommandSpec, Flag, Group};
-use crate::resp::Args;
 use crate::command::error::{CommandError, CommandResult};
+use crate::command::spec::{Argument, ArgumentKind, Category, CommandSpec, Flag, Group};
+use crate::drive::script::run;
 use crate::engine::context::Context;
 use crate::engine::help;
+use crate::resp::Args;
 use crate::resp::Reply;
-use crate::scripting::functions::{Libraries, RestorePolicy};
 use crate::scripting::Kind;
-use crate::drive::script::run;
-use crate::text::glob::{glob_match, Case};
+use crate::scripting::functions::{Libraries, RestorePolicy};
+use crate::text::glob::{Case, glob_match};
 
 use super::function_dump;
 use super::scripts::check_mode;
@@ -60,10 +60,7 @@ pub static COMMANDS: &[CommandSpec] = &[CommandSpec {
             summary: "Removes all libraries.",
             arguments: &[Argument::one_of(
                 "flush-type",
-                &[
-                    Argument::token("async", "ASYNC"),
-                    Argument::token("sync", "SYNC"),
-                ],
+                &[Argument::token("async", "ASYNC"), Argument::token("sync", "SYNC")],
             )
             .optional()],
             handler: flush,
@@ -93,9 +90,7 @@ pub static COMMANDS: &[CommandSpec] = &[CommandSpec {
             complexity: "O(N) for N functions",
             summary: "Lists libraries with their functions.",
             arguments: &[
-                Argument::new("library-name-pattern", ArgumentKind::String)
-                    .after("LIBRARYNAME")
-                    .optional(),
+                Argument::new("library-name-pattern", ArgumentKind::String).after("LIBRARYNAME").optional(),
                 Argument::token("withcode", "WITHCODE").optional(),
             ],
             handler: list,
@@ -148,11 +143,7 @@ pub static COMMANDS: &[CommandSpec] = &[CommandSpec {
             arity: 2,
             flags: &[Flag::NoScript, Flag::AllowBusy],
             categories: &[Category::Scripting],
-            tips: &[
-                "nondeterministic_output",
-                "request_policy:all_shards",
-                "response_policy:special",
-            ],
+            tips: &["nondeterministic_output", "request_policy:all_shards", "response_policy:special"],
             group: Group::Scripting,
             since: "7.0.0",
             summary: "Tells which function runs, and what engines there are.",
@@ -207,9 +198,7 @@ fn list(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         if !with_code && word.eq_ignore_ascii_case(b"withcode") {
             with_code = true;
         } else if pattern.is_none() && word.eq_ignore_ascii_case(b"libraryname") {
-            pattern = Some(words.next().ok_or(CommandError::fixed(
-                "ERR library name argument was not given",
-            ))?);
+            pattern = Some(words.next().ok_or(CommandError::fixed("ERR library name argument was not given"))?);
         } else {
             let word = String::from_utf8_lossy(word);
             return Err(CommandError::new(format!("ERR Unknown argument {word}")));
@@ -267,16 +256,12 @@ fn load(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     for word in args.iter().take(last).skip(2) {
         if !word.eq_ignore_ascii_case(b"replace") {
             let word = String::from_utf8_lossy(word);
-            return Err(CommandError::new(format!(
-                "ERR Unknown option given: {word}"
-            )));
+            return Err(CommandError::new(format!("ERR Unknown option given: {word}")));
         }
         replaces = true;
     }
     let state = &mut *context.state;
-    let name = state
-        .scripting
-        .load_library(&state.clock, args.at(last), replaces)?;
+    let name = state.scripting.load_library(&state.clock, args.at(last), replaces)?;
     changed(context);
     context.reply.bulk(&name);
     Ok(())
@@ -298,9 +283,7 @@ fn restore(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     };
     let codes = function_dump::read(context.state, args.at(2))?;
     let state = &mut *context.state;
-    state
-        .scripting
-        .restore_libraries(&state.clock, &codes, policy)?;
+    state.scripting.restore_libraries(&state.clock, &codes, policy)?;
     changed(context);
     context.reply.ok();
     Ok(())

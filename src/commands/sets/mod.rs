@@ -96,7 +96,5 @@ fn create<'m>(
 /// Removes a set that has no member left.
 fn remove_empty(keyspace: &mut Keyspace, database: usize, key: &[u8]) {
     keyspace.remove_empty(database, key);
-    keyspace
-        .changes
-        .notify(EventClass::Generic, "del", database, key);
+    keyspace.changes.notify(EventClass::Generic, "del", database, key);
 }

@@ -5,13 +5,11 @@ use std::collections::HashSet;
 use smallvec::SmallVec;
 
 use crate::command::arguments::{COUNT, CURSOR, MATCH};
-use crate::command::spec::{
-    Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
-};
-use crate::resp::Args;
 use crate::command::error::{CommandError, CommandResult};
-use crate::engine::context::Context;
+use crate::command::spec::{Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec};
 use crate::commands::scan::{ScanOptions, parse_cursor};
+use crate::engine::context::Context;
+use crate::resp::Args;
 use crate::resp::Reply;
 use crate::resp::number::parse_i64;
 use crate::text::double;
@@ -62,9 +60,7 @@ pub static COMMANDS: &[CommandSpec] = &[
             CURSOR,
             MATCH,
             COUNT,
-            Argument::token("noscores", "NOSCORES")
-                .since("8.0.0")
-                .optional(),
+            Argument::token("noscores", "NOSCORES").since("8.0.0").optional(),
         ],
         handler: zscan,
         ..CommandSpec::DEFAULT
@@ -176,10 +172,7 @@ fn zscan(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         // Not before: of a key that is absent or of another type the options do not matter.
         let words = args.slice_from(3);
         let (options, members_only) = ScanOptions::parse_with_flag(words, false, Some("noscores"))?;
-        let show = Show {
-            options,
-            members_only,
-        };
+        let show = Show { options, members_only };
         match sorted_set {
             SortedSetRef::Large(large) => show.some(reply, large, cursor),
             SortedSetRef::Packed(_) => show.all(reply, sorted_set),

@@ -26,13 +26,7 @@ struct Claimed {
 impl<'a> GroupPropagation<'a> {
     /// Nothing so far.
     pub fn new(keyspace: &Keyspace, key: &'a [u8], group: &'a [u8]) -> GroupPropagation<'a> {
-        GroupPropagation {
-            key,
-            group,
-            is_on: keyspace.changes.propagation.is_on(),
-            claims: Vec::new(),
-            position: None,
-        }
+        GroupPropagation { key, group, is_on: keyspace.changes.propagation.is_on(), claims: Vec::new(), position: None }
     }
 
     /// The stream's key.

@@ -125,12 +125,7 @@ impl Wish<'_> {
 
     /// The entries that the consumer may claim, in the order in which they are to be had. Those that the stream has no more
     /// are passed over.
-    fn claimable(
-        &self,
-        entries: &Entries,
-        group: &mut Group,
-        min_idle_ms: i64,
-    ) -> SmallVec<[Claimable; 16]> {
+    fn claimable(&self, entries: &Entries, group: &mut Group, min_idle_ms: i64) -> SmallVec<[Claimable; 16]> {
         let pending = group.in_turn().map(|pending| Claimable {
             id: pending.id,
             // One that nobody has counts from the epoch.

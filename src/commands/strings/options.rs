@@ -46,9 +46,7 @@ impl TimeForm {
             (b"EXAT", TimeForm::UnixSeconds),
             (b"PXAT", TimeForm::UnixMilliseconds),
         ];
-        let found = forms
-            .iter()
-            .find(|(name, _)| option.eq_ignore_ascii_case(name));
+        let found = forms.iter().find(|(name, _)| option.eq_ignore_ascii_case(name));
         found.map(|(_, form)| *form)
     }
 
@@ -115,11 +113,7 @@ pub(super) struct Options<'a> {
 impl<'a> Options<'a> {
     /// Reads options. Errors: an unknown one, one that lacks its argument, or two that exclude each other.
     pub(super) fn parse(args: Args<'a>, syntax: Syntax) -> Result<Options<'a>, CommandError> {
-        let mut options = Options {
-            condition: Condition::Always,
-            get: false,
-            expiry: ExpiryOption::Unspecified,
-        };
+        let mut options = Options { condition: Condition::Always, get: false, expiry: ExpiryOption::Unspecified };
         let mut index = 0;
         while index < args.len() {
             index += options.take(args.at(index), args.get(index + 1), syntax)?;
@@ -128,12 +122,7 @@ impl<'a> Options<'a> {
     }
 
     /// Takes one option in; tells how many words it took.
-    fn take(
-        &mut self,
-        option: &[u8],
-        next: Option<&'a [u8]>,
-        syntax: Syntax,
-    ) -> Result<usize, CommandError> {
+    fn take(&mut self, option: &[u8], next: Option<&'a [u8]>, syntax: Syntax) -> Result<usize, CommandError> {
         let is = |name: &str| option.eq_ignore_ascii_case(name.as_bytes());
         if syntax != Syntax::GetEx {
             if is("NX") {
@@ -158,9 +147,7 @@ impl<'a> Options<'a> {
             return self.expiry(ExpiryOption::Time(form, next), 2);
         }
         match Comparison::of_option(option, next) {
-            Some(comparison) if syntax == Syntax::Set => {
-                self.condition(Condition::Compare(comparison), 2)
-            }
+            Some(comparison) if syntax == Syntax::Set => self.condition(Condition::Compare(comparison), 2),
             _ => Err(CommandError::SYNTAX),
         }
     }
@@ -172,20 +159,12 @@ impl<'a> Options<'a> {
             (before, after) => before == after,
         };
         self.condition = condition;
-        if fits {
-            Ok(words)
-        } else {
-            Err(CommandError::SYNTAX)
-        }
+        if fits { Ok(words) } else { Err(CommandError::SYNTAX) }
     }
 
     fn expiry(&mut self, expiry: ExpiryOption<'a>, words: usize) -> Result<usize, CommandError> {
         let fits = self.expiry.admits(expiry);
         self.expiry = expiry;
-        if fits {
-            Ok(words)
-        } else {
-            Err(CommandError::SYNTAX)
-        }
+        if fits { Ok(words) } else { Err(CommandError::SYNTAX) }
     }
 }

@@ -12,22 +12,22 @@ use std::path::PathBuf;
 use smallvec::SmallVec;
 
 use crate::acl::Users;
-use crate::engine::enforcement;
-use crate::command::spec::Group;
-use crate::command::registry::CommandId;
-use crate::engine::context::Context;
-use crate::config::system_reason;
-use crate::storage::file::reader::{FileReader, Read};
-use crate::base::wake::Wake;
-use crate::engine::state::ServerState;
 use crate::base::logging;
-use crate::net::address::Address;
-use crate::storage::aof::{AppendedReader, Found, Malformed, Manifest};
-use crate::storage::snapshot::{begins_snapshot, Duplicates, LoadStep, Loader};
-use crate::resp::{Args, OwnedArgs, Protocol, Reply};
+use crate::base::wake::Wake;
+use crate::command::registry::CommandId;
+use crate::command::spec::Group;
+use crate::config::system_reason;
 use crate::drive::save::loading::{LoadingStats, LoadingStep};
 use crate::drive::script::run;
+use crate::engine::context::Context;
+use crate::engine::enforcement;
 use crate::engine::session::{Session, Token};
+use crate::engine::state::ServerState;
+use crate::net::address::Address;
+use crate::resp::{Args, OwnedArgs, Protocol, Reply};
+use crate::storage::aof::{AppendedReader, Found, Malformed, Manifest};
+use crate::storage::file::reader::{FileReader, Read};
+use crate::storage::snapshot::{Duplicates, LoadStep, Loader, begins_snapshot};
 
 use crate::storage::aof::paths::AofPaths;
 use crate::storage::aof::size_estimator::SizeEstimator;
@@ -35,10 +35,7 @@ use crate::storage::aof::size_estimator::SizeEstimator;
 /// Commands carried out in one step.
 const STEP_COMMANDS: usize = 32;
 /// Nobody's token.
-const NOBODY: Token = Token {
-    slot: u32::MAX,
-    generation: 0,
-};
+const NOBODY: Token = Token { slot: u32::MAX, generation: 0 };
 /// Arguments of a command that need no allocation.
 const WORDS_INLINE: usize = 16;
 
@@ -96,12 +93,7 @@ impl Replay {
     /// # Errors
     ///
     /// The text for the log: a file is not there.
-    pub fn new(
-        state: &ServerState,
-        places: AofPaths,
-        manifest: &Manifest,
-        wake: Wake,
-    ) -> Result<Replay, String> {
+    pub fn new(state: &ServerState, places: AofPaths, manifest: &Manifest, wake: Wake) -> Result<Replay, String> {
         let mut sizes = Vec::new();
         for part in manifest.parts() {
             let path = places.part(&part.name);
@@ -190,11 +182,7 @@ impl Replay {
                 return Ok(LoadingStep::More);
             }
             Stepped::NeedsInput => {
-                let read = if waits {
-                    open.file.wait()
-                } else {
-                    open.file.read()
-                };
+                let read = if waits { open.file.wait() } else { open.file.read() };
                 if !self.take_in(state, &mut open, read)? {
                     self.open = Some(open);
                     return Ok(LoadingStep::Waits);
@@ -208,19 +196,12 @@ impl Replay {
     fn open_next(&mut self, state: &ServerState) -> Result<LoadingStep, String> {
         let Some(part) = self.parts.pop_front() else {
             let elapsed_us = state.clock.monotonic_us() - self.started_us;
-            log::info!(
-                "DB loaded from append only file: {:.3} seconds",
-                elapsed_us as f64 / 1e6
-            );
+            log::info!("DB loaded from append only file: {:.3} seconds", elapsed_us as f64 / 1e6);
             return Ok(LoadingStep::Done);
         };
         let path = self.places.part(&part.name);
         let file = FileReader::open(&path, self.wake.clone()).map_err(|error| {
-            format!(
-                "Fatal error: can't open the append log file {} for reading: {}",
-                part.name,
-                system_reason(&error)
-            )
+            format!("Fatal error: can't open the append log file {} for reading: {}", part.name, system_reason(&error))
         })?;
         self.open = Some(Open {
             part,
@@ -239,12 +220,7 @@ impl Replay {
     }
 
     /// Takes in what was read; says whether there was anything.
-    fn take_in(
-        &mut self,
-        state: &ServerState,
-        open: &mut Open,
-        read: Read,
-    ) -> Result<bool, String> {
+    fn take_in(&mut self, state: &ServerState, open: &mut Open, read: Read) -> Result<bool, String> {
         match read {
             Read::NotYet => return Ok(false),
             Read::Chunk(chunk) => {
@@ -283,10 +259,7 @@ impl Replay {
     ) -> Result<Stepped, String> {
         let step = loader.step(&mut state.keyspace).map_err(|error| {
             log::warn!("Bad snapshot at offset {}: {error}", error.offset);
-            format!(
-                "Error reading the RDB base file {}, AOF loading aborted",
-                path.display()
-            )
+            format!("Error reading the RDB base file {}, AOF loading aborted", path.display())
         })?;
         Ok(match step {
             LoadStep::More => Stepped::More,
@@ -299,11 +272,7 @@ impl Replay {
         })
     }
 
-    fn run_commands(
-        &mut self,
-        state: &mut ServerState,
-        open: &mut Open,
-    ) -> Result<Stepped, String> {
+    fn run_commands(&mut self, state: &mut ServerState, open: &mut Open) -> Result<Stepped, String> {
         if let Some(stepped) = self.run_pending(state, &open.part)? {
             return Ok(stepped);
         }
@@ -357,11 +326,7 @@ impl Replay {
     }
 
     /// Carries commands out that were put off; gives what the step has come to, if there were any.
-    fn run_pending(
-        &mut self,
-        state: &mut ServerState,
-        part: &PartToLoad,
-    ) -> Result<Option<Stepped>, String> {
+    fn run_pending(&mut self, state: &mut ServerState, part: &PartToLoad) -> Result<Option<Stepped>, String> {
         for _ in 0..STEP_COMMANDS {
             if state.scripting.busy().is_some() {
                 return Ok(Some(Stepped::NeedsScript));
@@ -374,12 +339,7 @@ impl Replay {
         Ok(Some(Stepped::More))
     }
 
-    fn run_or_put_off(
-        &mut self,
-        state: &mut ServerState,
-        args: Args<'_>,
-        part: &PartToLoad,
-    ) -> Result<(), String> {
+    fn run_or_put_off(&mut self, state: &mut ServerState, args: Args<'_>, part: &PartToLoad) -> Result<(), String> {
         if self.is_put_off(state) {
             self.pending.push_back(args.to_owned());
             return Ok(());
@@ -398,11 +358,7 @@ impl Replay {
             state.keyspace.prefetch_segment(database, hash);
             (place, hash)
         });
-        Coming {
-            arguments: reader.last_arguments(),
-            end: reader.offset(),
-            key,
-        }
+        Coming { arguments: reader.last_arguments(), end: reader.offset(), key }
     }
 
     /// Carries a command out, unless it is part of a transaction, whose commands are carried out at its end.
@@ -413,8 +369,7 @@ impl Replay {
         coming: Coming,
         part: &PartToLoad,
     ) -> Result<(), String> {
-        let words: SmallVec<[&[u8]; WORDS_INLINE]> =
-            reader.arguments_at(coming.arguments).collect();
+        let words: SmallVec<[&[u8]; WORDS_INLINE]> = reader.arguments_at(coming.arguments).collect();
         let args = Args::from_slices(&words);
         let is = |name: &str| args.len() == 1 && args.at(0).eq_ignore_ascii_case(name.as_bytes());
         if is("multi") {
@@ -443,12 +398,7 @@ impl Replay {
         }
     }
 
-    fn run(
-        &mut self,
-        state: &mut ServerState,
-        args: Args<'_>,
-        part: &PartToLoad,
-    ) -> Result<(), String> {
+    fn run(&mut self, state: &mut ServerState, args: Args<'_>, part: &PartToLoad) -> Result<(), String> {
         let resolved = state.commands.resolve(args.at(0), args.get(1));
         let Some(command) = resolved.filter(|command| command.accepts(args.len())) else {
             return Err(format!(
@@ -459,12 +409,7 @@ impl Replay {
         };
         let (id, group, handler) = (command.id, command.spec.group, command.spec.handler);
         let result = with_time_held(state, group, |state| {
-            let mut context = Context {
-                state,
-                session: &mut self.session,
-                reply: &mut self.reply,
-                command: id,
-            };
+            let mut context = Context { state, session: &mut self.session, reply: &mut self.reply, command: id };
             handler(&mut context, args)
         });
         self.reply.clear();
@@ -575,27 +520,15 @@ impl Open {
         log::warn!("!!! Warning: short read while loading the AOF file {name}!!!");
         log::warn!("!!! Truncating the AOF {name} at offset {} !!!", self.valid);
         let cut = |file: std::fs::File| file.set_len(self.valid).and_then(|()| file.sync_all());
-        let done: io::Result<()> = OpenOptions::new()
-            .write(true)
-            .open(&self.path)
-            .and_then(cut);
-        done.map_err(|error| {
-            format!(
-                "Error truncating the AOF file {name}: {}",
-                system_reason(&error)
-            )
-        })?;
+        let done: io::Result<()> = OpenOptions::new().write(true).open(&self.path).and_then(cut);
+        done.map_err(|error| format!("Error truncating the AOF file {name}: {}", system_reason(&error)))?;
         log::warn!("AOF {name} loaded anyway because aof-load-truncated is enabled");
         Ok(())
     }
 }
 
 /// Runs something while no key is over. Streams keep the time, which they note of their consumers.
-fn with_time_held<R>(
-    state: &mut ServerState,
-    group: Group,
-    run: impl FnOnce(&mut ServerState) -> R,
-) -> R {
+fn with_time_held<R>(state: &mut ServerState, group: Group, run: impl FnOnce(&mut ServerState) -> R) -> R {
     let (now_ms, hold_expired) = (state.keyspace.now_ms, state.keyspace.hold_expired);
     match group {
         Group::Stream => state.keyspace.hold_expired = true,

@@ -3,4 +3,3 @@
 pub mod load;
 pub mod rewrite;
 pub mod start;
-

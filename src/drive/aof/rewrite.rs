@@ -15,17 +15,17 @@ use std::io;
 
 use crate::collections::table;
 use crate::config::system_reason;
-use crate::storage::file::writer::{FileWriter, WriterState};
-use crate::storage::file::new_file::StepFailed;
-use crate::storage::file::worker::{Task, Worker};
 use crate::engine::state::ServerState;
 use crate::keyspace;
 use crate::storage::aof::{BaseFormat, CommandDump, Manifest};
+use crate::storage::file::new_file::StepFailed;
+use crate::storage::file::worker::{Task, Worker};
+use crate::storage::file::writer::{FileWriter, WriterState};
 use crate::storage::snapshot::{Origin, Progress, Snapshot};
 
-use crate::storage::aof::paths;
-use crate::storage::aof::log_file::LogFile;
 use crate::storage::aof::append_only::{AppendOnly, State};
+use crate::storage::aof::log_file::LogFile;
+use crate::storage::aof::paths;
 
 /// Handed over at a time, in bytes.
 const CHUNK_BYTES: usize = 256 * 1024;
@@ -211,10 +211,7 @@ impl ServerState {
             true => BaseFormat::Snapshot,
             false => BaseFormat::Commands,
         };
-        let (places, path) = (
-            self.aof.settings.places.clone(),
-            self.aof.next_log_path(&manifest),
-        );
+        let (places, path) = (self.aof.settings.places.clone(), self.aof.next_log_path(&manifest));
         let text = (self.aof.state == State::On).then(|| manifest.text());
         self.aof.submit_work(
             PREPARED,
@@ -232,10 +229,7 @@ impl ServerState {
             copied_before: copied_bytes(),
         });
         self.aof.rewrites.rewrites += 1;
-        log::info!(
-            "Background append only file rewriting started by pid {}",
-            std::process::id()
-        );
+        log::info!("Background append only file rewriting started by pid {}", std::process::id());
         Ok(())
     }
 
@@ -245,8 +239,7 @@ impl ServerState {
             // What a script has done so far is not to be in the base, and all that it does in the file after it.
             return;
         }
-        while let Some((ticket, outcome)) = self.aof.worker.as_ref().and_then(Worker::next_outcome)
-        {
+        while let Some((ticket, outcome)) = self.aof.worker.as_ref().and_then(Worker::next_outcome) {
             let result = match (ticket, outcome) {
                 (PREPARED, Ok(())) => self.switch_files(),
                 (LISTED, Ok(())) => {
@@ -284,13 +277,8 @@ impl ServerState {
         let in_pieces = self.config.aof_rewrite_incremental_fsync;
         let writer = FileWriter::start(&places.temporary_base(), in_pieces, self.wake.clone())?;
         let source = self.rewrite_source(rewrite.format);
-        rewrite.phase = Phase::Writing(Box::new(Writing {
-            source,
-            writer,
-            bytes: 0,
-            is_complete: false,
-            paused_until: 0,
-        }));
+        rewrite.phase =
+            Phase::Writing(Box::new(Writing { source, writer, bytes: 0, is_complete: false, paused_until: 0 }));
         self.aof.rewrite = Some(rewrite);
         self.aof.has_begun = true;
         let is_on = self.aof.state != State::Off;
@@ -331,12 +319,7 @@ impl ServerState {
         let pause = self.clock.nanos_as_ticks(delay_us.saturating_mul(1000));
         let places = self.aof.settings.places.clone();
         let mut next = self.aof.manifest.clone();
-        let Some(Rewrite {
-            phase: Phase::Writing(writing),
-            format,
-            ..
-        }) = &mut self.aof.rewrite
-        else {
+        let Some(Rewrite { phase: Phase::Writing(writing), format, .. }) = &mut self.aof.rewrite else {
             return false;
         };
         let appends = self.aof.state == State::On;
@@ -408,10 +391,7 @@ impl ServerState {
         let Phase::Listing(manifest, bytes) = rewrite.phase else {
             return;
         };
-        let rewrite = Rewrite {
-            phase: Phase::Cleaning,
-            ..rewrite
-        };
+        let rewrite = Rewrite { phase: Phase::Cleaning, ..rewrite };
         let aof = &mut self.aof;
         aof.manifest = manifest;
         if aof.state == State::Starting {
@@ -516,10 +496,8 @@ impl ServerState {
         if busy || self.now_ms() < self.aof.rewrites.retry_ms {
             return;
         }
-        let grown_percent = self.aof.grown_percent(
-            self.config.auto_aof_rewrite_percentage,
-            self.config.auto_aof_rewrite_min_size,
-        );
+        let grown_percent =
+            self.aof.grown_percent(self.config.auto_aof_rewrite_percentage, self.config.auto_aof_rewrite_min_size);
         if let Some(percent) = grown_percent {
             log::info!("Starting automatic rewriting of AOF on {percent}% growth");
         }
@@ -592,10 +570,7 @@ impl RewriteStats {
             return;
         }
         let doubled = self.failures_in_a_row - FAILURES_FREE;
-        let minutes = 1i64
-            .checked_shl(doubled)
-            .unwrap_or(WAIT_MINUTES_MAX)
-            .clamp(1, WAIT_MINUTES_MAX);
+        let minutes = 1i64.checked_shl(doubled).unwrap_or(WAIT_MINUTES_MAX).clamp(1, WAIT_MINUTES_MAX);
         self.retry_ms = now_ms + minutes * 60_000;
         log::warn!(
             "Background AOF rewrite has repeatedly failed and triggered the limit, will retry in {minutes} minutes"
@@ -648,10 +623,7 @@ impl AppendOnly {
 
     fn forget_temporary_log(&mut self) {
         let path = self.settings.places.temporary_increment();
-        log::info!(
-            "Removing the temp incr aof file {} in the background",
-            path.display()
-        );
+        log::info!("Removing the temp incr aof file {} in the background", path.display());
         self.log = None;
         self.feeder.take();
         self.synced = self.written;

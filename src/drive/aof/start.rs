@@ -1,17 +1,17 @@
 //! Beginning and ending: what is there is loaded and appended to; DEBUG LOADAOF.
 
-use crate::config::system_reason;
-use crate::storage::file::new_file::NewFile;
 use crate::base::wake::Wake;
+use crate::config::system_reason;
+use crate::drive::save::loading::LoadingStep;
 use crate::engine::state::ServerState;
 use crate::storage::aof::{BaseFormat, Manifest};
+use crate::storage::file::new_file::NewFile;
 use crate::storage::snapshot::{Origin, Progress, Snapshot};
-use crate::drive::save::loading::LoadingStep;
 
-use crate::storage::aof::paths::ListError;
 use super::load::Replay;
-use crate::storage::aof::log_file::LogFile;
 use crate::storage::aof::append_only::{AppendOnly, State};
+use crate::storage::aof::log_file::LogFile;
+use crate::storage::aof::paths::ListError;
 
 impl ServerState {
     /// Begins to load the append-only file; says whether there is anything to load.
@@ -67,11 +67,7 @@ impl ServerState {
     pub fn open_append_only(&mut self) -> Result<(), String> {
         let places = self.aof.settings.places.clone();
         places.create_folder().map_err(|error| {
-            format!(
-                "Can't open or create append-only dir {}: {}",
-                places.folder.display(),
-                system_reason(&error)
-            )
+            format!("Can't open or create append-only dir {}: {}", places.folder.display(), system_reason(&error))
         })?;
         let mut manifest = std::mem::take(&mut self.aof.manifest);
         let before = manifest.text();
@@ -85,19 +81,12 @@ impl ServerState {
         // INVARIANT: one was added if there was none.
         let name = manifest.increments.last().map(|part| part.name.clone());
         let name = name.unwrap_or_default();
-        let log = LogFile::open(&places.part(&name), false).map_err(|error| {
-            format!(
-                "Can't open the append-only file {name}: {}",
-                system_reason(&error)
-            )
-        })?;
+        let log = LogFile::open(&places.part(&name), false)
+            .map_err(|error| format!("Can't open the append-only file {name}: {}", system_reason(&error)))?;
         if manifest.text() != before {
-            places.store(&manifest.text()).map_err(|error| {
-                format!(
-                    "Error trying to write the AOF manifest: {}",
-                    system_reason(&error)
-                )
-            })?;
+            places
+                .store(&manifest.text())
+                .map_err(|error| format!("Error trying to write the AOF manifest: {}", system_reason(&error)))?;
         }
         let what = if is_new { "Creating" } else { "Opening" };
         log::info!("{what} AOF incr file {name} on server start");
@@ -114,10 +103,7 @@ impl ServerState {
             true => BaseFormat::Snapshot,
             false => BaseFormat::Commands,
         };
-        let name = manifest
-            .replace_base(&places.file_name, format, false)
-            .name
-            .clone();
+        let name = manifest.replace_base(&places.file_name, format, false).name.clone();
         let written = match format {
             // Nothing was appended before: it is as empty as the keyspace.
             BaseFormat::Commands => NewFile::create(&places.temporary_base(), false),
@@ -145,9 +131,7 @@ impl ServerState {
     /// The text for the log.
     pub fn load_append_only(&mut self) -> Result<(), String> {
         let is_on = self.keyspace.changes.propagation.is_on();
-        self.aof
-            .finish()
-            .map_err(|error| format!("Can't write the AOF: {}", system_reason(&error)))?;
+        self.aof.finish().map_err(|error| format!("Can't write the AOF: {}", system_reason(&error)))?;
         self.keyspace.changes.propagation.set_on(false);
         self.forget_all();
         let places = self.aof.settings.places.clone();
@@ -186,10 +170,9 @@ impl AppendOnly {
 /// Tells in the log why there is no list of parts; gives the last line.
 fn describe(error: &ListError) -> String {
     match error {
-        ListError::System(error) => format!(
-            "Fatal error: can't open the AOF manifest for reading: {}",
-            system_reason(error)
-        ),
+        ListError::System(error) => {
+            format!("Fatal error: can't open the AOF manifest for reading: {}", system_reason(error))
+        }
         ListError::Format(error) => {
             log::warn!("\n*** FATAL AOF MANIFEST FILE ERROR ***\n");
             if error.line_number > 0 {

@@ -6,12 +6,12 @@
 
 use std::cell::{Cell, RefCell};
 
-use crate::command::registry::{CommandId, Registry};
 use crate::base::crash::CrashSection;
+use crate::command::registry::{CommandId, Registry};
 use crate::engine::state::ServerState;
 
-use crate::drive::info::snapshot::InfoSnapshot;
 use super::Selection;
+use crate::drive::info::snapshot::InfoSnapshot;
 
 /// What stands for no command.
 const NONE: u16 = u16::MAX;
@@ -32,20 +32,14 @@ thread_local! {
 
 /// Remembers the commands' names; once, when the server starts.
 pub fn remember_names(commands: &Registry) {
-    let names = commands
-        .iter()
-        .map(|command| command.full_name.clone())
-        .collect();
+    let names = commands.iter().map(|command| command.full_name.clone()).collect();
     REMEMBERED.with_borrow_mut(|remembered| remembered.names = names);
 }
 
 /// Remembers what INFO says now.
 pub fn remember(state: &ServerState) {
     let info = InfoSnapshot::new(state, None);
-    let info = super::text(
-        &info,
-        &Selection::of([b"everything".as_slice()].into_iter()),
-    );
+    let info = super::text(&info, &Selection::of([b"everything".as_slice()].into_iter()));
     REMEMBERED.with_borrow_mut(|remembered| {
         remembered.info = info;
         remembered.clients = state.clients.len();
@@ -73,10 +67,9 @@ pub fn section(section: CrashSection) -> String {
         match section {
             CrashSection::Info => remembered.info.clone(),
             CrashSection::ClientList => format!("connected_clients={}\n", remembered.clients),
-            CrashSection::CurrentClient => remembered
-                .names
-                .get(usize::from(RUNNING.get()))
-                .map_or(String::new(), |name| format!("cmd={name}\n")),
+            CrashSection::CurrentClient => {
+                remembered.names.get(usize::from(RUNNING.get())).map_or(String::new(), |name| format!("cmd={name}\n"))
+            }
         }
     };
     REMEMBERED.try_with(read).unwrap_or_default()

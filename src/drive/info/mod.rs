@@ -10,7 +10,7 @@ pub mod persistence;
 pub mod tables;
 pub mod traffic;
 
-pub use crate::drive::info::snapshot::{human_bytes, InfoSnapshot, MemoryFigures};
+pub use crate::drive::info::snapshot::{InfoSnapshot, MemoryFigures, human_bytes};
 
 /// One line of a section: a name and what it shows.
 pub struct Field {
@@ -28,17 +28,11 @@ pub enum FieldValue {
 
 impl Field {
     const fn fixed(name: &'static str, value: &'static str) -> Field {
-        Field {
-            name,
-            value: FieldValue::Fixed(value),
-        }
+        Field { name, value: FieldValue::Fixed(value) }
     }
 
     const fn of(name: &'static str, value: fn(&InfoSnapshot<'_>) -> String) -> Field {
-        Field {
-            name,
-            value: FieldValue::Of(value),
-        }
+        Field { name, value: FieldValue::Of(value) }
     }
 }
 
@@ -78,20 +72,8 @@ pub static SECTIONS: &[Section] = &[
         fields: machine::SERVER,
         lines: Some(machine::listeners),
     },
-    Section {
-        names: &["clients"],
-        title: "Clients",
-        shown: Shown::ByDefault,
-        fields: traffic::CLIENTS,
-        lines: None,
-    },
-    Section {
-        names: &["memory"],
-        title: "Memory",
-        shown: Shown::ByDefault,
-        fields: machine::MEMORY,
-        lines: None,
-    },
+    Section { names: &["clients"], title: "Clients", shown: Shown::ByDefault, fields: traffic::CLIENTS, lines: None },
+    Section { names: &["memory"], title: "Memory", shown: Shown::ByDefault, fields: machine::MEMORY, lines: None },
     Section {
         names: &["persistence"],
         title: "Persistence",
@@ -99,13 +81,7 @@ pub static SECTIONS: &[Section] = &[
         fields: persistence::PERSISTENCE,
         lines: Some(persistence::more),
     },
-    Section {
-        names: &["stats"],
-        title: "Stats",
-        shown: Shown::ByDefault,
-        fields: traffic::STATS,
-        lines: None,
-    },
+    Section { names: &["stats"], title: "Stats", shown: Shown::ByDefault, fields: traffic::STATS, lines: None },
     Section {
         names: &["replication"],
         title: "Replication",
@@ -113,13 +89,7 @@ pub static SECTIONS: &[Section] = &[
         fields: persistence::REPLICATION,
         lines: None,
     },
-    Section {
-        names: &["cpu"],
-        title: "CPU",
-        shown: Shown::ByDefault,
-        fields: machine::CPU,
-        lines: None,
-    },
+    Section { names: &["cpu"], title: "CPU", shown: Shown::ByDefault, fields: machine::CPU, lines: None },
     Section {
         names: &["modules", "module_list"],
         title: "Modules",
@@ -162,13 +132,7 @@ pub static SECTIONS: &[Section] = &[
         fields: &[],
         lines: Some(tables::databases),
     },
-    Section {
-        names: &["debug"],
-        title: "Debug",
-        shown: Shown::OnlyByName,
-        fields: traffic::DEBUG,
-        lines: None,
-    },
+    Section { names: &["debug"], title: "Debug", shown: Shown::OnlyByName, fields: traffic::DEBUG, lines: None },
 ];
 
 /// The sections that INFO's arguments ask for.
@@ -206,11 +170,7 @@ impl Selection {
             Shown::InAll => self.all || self.everything,
             Shown::OnlyByName => false,
         };
-        implied
-            || section
-                .names
-                .iter()
-                .any(|name| self.names.iter().any(|given| given == name.as_bytes()))
+        implied || section.names.iter().any(|name| self.names.iter().any(|given| given == name.as_bytes()))
     }
 }
 

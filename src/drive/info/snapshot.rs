@@ -2,10 +2,10 @@
 
 use std::cell::OnceCell;
 
+use crate::base::sys::resources;
+use crate::engine::session::Session;
 use crate::engine::state::ServerState;
 use crate::resp::reply;
-use crate::engine::session::Session;
-use crate::base::sys::resources;
 
 /// The state of the server as one text shows it.
 pub struct InfoSnapshot<'a> {
@@ -51,11 +51,7 @@ pub struct DatabaseFigures {
 impl<'a> InfoSnapshot<'a> {
     /// The facts of this moment.
     pub fn new(state: &'a ServerState, caller: Option<&'a Session>) -> InfoSnapshot<'a> {
-        InfoSnapshot {
-            state,
-            caller,
-            memory: OnceCell::new(),
-        }
+        InfoSnapshot { state, caller, memory: OnceCell::new() }
     }
 
     /// Every client's session.
@@ -80,10 +76,7 @@ impl<'a> InfoSnapshot<'a> {
             peak: used.max(state.stats.peak_memory_bytes as u64),
             startup: state.startup_memory_bytes as u64,
             resident,
-            clients: self
-                .sessions()
-                .map(|session| session.total_memory() as u64)
-                .sum(),
+            clients: self.sessions().map(|session| session.total_memory() as u64).sum(),
             shared_replies: reply::shared_bytes() as u64,
             ..MemoryFigures::default()
         };
@@ -112,11 +105,7 @@ impl MemoryFigures {
     /// The share of the data in what was allocated since the start, in percent.
     pub fn dataset_percent(&self) -> f64 {
         let net = self.used.saturating_sub(self.startup);
-        if net == 0 {
-            0.0
-        } else {
-            self.dataset as f64 * 100.0 / net as f64
-        }
+        if net == 0 { 0.0 } else { self.dataset as f64 * 100.0 / net as f64 }
     }
 
     /// The memory now as a share of the peak, in percent.
@@ -137,11 +126,7 @@ impl MemoryFigures {
 
 /// One number by another, 0 if that is 0.
 pub fn ratio(part: u64, whole: u64) -> f64 {
-    if whole == 0 {
-        0.0
-    } else {
-        part as f64 / whole as f64
-    }
+    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
 }
 
 /// Bytes as people read them: `512B`, `1.50K`, `2.00G`.

@@ -12,11 +12,7 @@ pub(crate) fn commands(info: &InfoSnapshot<'_>) -> Vec<(String, String)> {
             continue;
         }
         let micros = state.clock.ticks_as_nanos(stats.ticks) / 1000;
-        let per_call = if stats.calls == 0 {
-            0.0
-        } else {
-            micros as f64 / stats.calls as f64
-        };
+        let per_call = if stats.calls == 0 { 0.0 } else { micros as f64 / stats.calls as f64 };
         let value = format!(
             "calls={},usec={micros},usec_per_call={per_call:.2},rejected_calls={},failed_calls={}",
             stats.calls, stats.rejected_calls, stats.failed_calls
@@ -32,11 +28,7 @@ pub(crate) fn errors(info: &InfoSnapshot<'_>) -> Vec<(String, String)> {
     let line = |(kind, count): (&str, u64)| {
         // A kind may come from a client: what would break the line's form is replaced.
         let safe = |letter: char| {
-            if "#:\n\r".contains(letter) {
-                '_'
-            } else {
-                letter
-            }
+            if "#:\n\r".contains(letter) { '_' } else { letter }
         };
         let kind: String = kind.chars().map(safe).collect();
         (format!("errorstat_{kind}"), format!("count={count}"))
@@ -61,10 +53,7 @@ pub(crate) fn latencies(info: &InfoSnapshot<'_>) -> Vec<(String, String)> {
                 format!("p{percentile}={:.3}", nanos as f64 / 1000.0)
             })
             .collect();
-        lines.push((
-            format!("latency_percentiles_usec_{}", command.full_name),
-            shown.join(","),
-        ));
+        lines.push((format!("latency_percentiles_usec_{}", command.full_name), shown.join(",")));
     }
     lines
 }

@@ -2,16 +2,16 @@
 //! existing dashboards and alerts work; what no other server has begins with `oneloop_`.
 
 use crate::REDIS_VERSION;
-use crate::storage::aof::append_only::State;
-use crate::command::registry::Command;
-use crate::observe::command_stats::CommandCounts;
-use crate::config::Named;
-use crate::engine::state::ServerState;
-use crate::engine::pubsub::ChannelKind;
 use crate::base::clock::Clock;
-use crate::observe::loop_stats::{Job, LoopStats, Phase, TURN_CLASSES};
 use crate::base::sys::resources;
 use crate::base::sys::resources::{ProcessorTime, Whose};
+use crate::command::registry::Command;
+use crate::config::Named;
+use crate::engine::pubsub::ChannelKind;
+use crate::engine::state::ServerState;
+use crate::observe::command_stats::CommandCounts;
+use crate::observe::loop_stats::{Job, LoopStats, Phase, TURN_CLASSES};
+use crate::storage::aof::append_only::State;
 
 use super::View;
 use super::text::{Kind, Text, seconds};
@@ -68,44 +68,21 @@ const LATENCY_BOUNDS_NS: [u64; 20] = [
 const SHOWN_TURN_CLASSES: std::ops::RangeInclusive<usize> = 10..=30;
 
 const fn counter(name: &'static str, help: &'static str, samples: Samples) -> Family {
-    Family {
-        name,
-        kind: Kind::Counter,
-        help,
-        samples,
-    }
+    Family { name, kind: Kind::Counter, help, samples }
 }
 
 const fn gauge(name: &'static str, help: &'static str, samples: Samples) -> Family {
-    Family {
-        name,
-        kind: Kind::Gauge,
-        help,
-        samples,
-    }
+    Family { name, kind: Kind::Gauge, help, samples }
 }
 
 const fn histogram(name: &'static str, help: &'static str, samples: Samples) -> Family {
-    Family {
-        name,
-        kind: Kind::Histogram,
-        help,
-        samples,
-    }
+    Family { name, kind: Kind::Histogram, help, samples }
 }
 
 /// All families, in the order of the text.
 pub(crate) static FAMILIES: &[Family] = &[
-    gauge(
-        "redis_up",
-        "Whether the server answers: always 1.",
-        Samples::Count(|_| 1),
-    ),
-    gauge(
-        "redis_instance_info",
-        "What runs here.",
-        Samples::Several(write_instance),
-    ),
+    gauge("redis_up", "Whether the server answers: always 1.", Samples::Count(|_| 1)),
+    gauge("redis_instance_info", "What runs here.", Samples::Several(write_instance)),
     gauge(
         "redis_start_time_seconds",
         "When the server was started, since the epoch.",
@@ -114,9 +91,7 @@ pub(crate) static FAMILIES: &[Family] = &[
     gauge(
         "redis_uptime_in_seconds",
         "Seconds since the start.",
-        Samples::Count(|view| {
-            ((view.state.now_ms() - view.state.started_ms).max(0) / 1000) as u64
-        }),
+        Samples::Count(|view| ((view.state.now_ms() - view.state.started_ms).max(0) / 1000) as u64),
     ),
     counter(
         "redis_cpu_user_seconds_total",
@@ -128,21 +103,13 @@ pub(crate) static FAMILIES: &[Family] = &[
         "Processor time of the process within the kernel.",
         Samples::Seconds(|_| processor().system_us * 1000),
     ),
-    gauge(
-        "redis_connected_clients",
-        "Clients.",
-        Samples::Count(|view| view.state.clients.len() as u64),
-    ),
+    gauge("redis_connected_clients", "Clients.", Samples::Count(|view| view.state.clients.len() as u64)),
     gauge(
         "redis_config_maxclients",
         "Clients that there may be.",
         Samples::Count(|view| view.state.config.maxclients.into()),
     ),
-    gauge(
-        "redis_blocked_clients",
-        "Clients that wait for something.",
-        Samples::Count(|view| view.clients.blocked),
-    ),
+    gauge("redis_blocked_clients", "Clients that wait for something.", Samples::Count(|view| view.clients.blocked)),
     gauge(
         "redis_tracking_clients",
         "Clients that are told of changes of what they have read.",
@@ -196,11 +163,7 @@ pub(crate) static FAMILIES: &[Family] = &[
     counter(
         "redis_client_output_buffer_limit_disconnections_total",
         "Clients that were closed for not reading their replies.",
-        Samples::Count(|view| {
-            view.state
-                .stats
-                .client_output_buffer_limit_disconnections
-        }),
+        Samples::Count(|view| view.state.stats.client_output_buffer_limit_disconnections),
     ),
     gauge(
         "redis_pubsub_channels",
@@ -217,20 +180,11 @@ pub(crate) static FAMILIES: &[Family] = &[
         "Sharded channels that somebody listens to.",
         Samples::Count(|view| view.state.pubsub.len(ChannelKind::ShardChannel) as u64),
     ),
-    gauge(
-        "redis_memory_used_bytes",
-        "Memory allocated.",
-        Samples::Count(|view| view.state.used_memory() as u64),
-    ),
+    gauge("redis_memory_used_bytes", "Memory allocated.", Samples::Count(|view| view.state.used_memory() as u64)),
     gauge(
         "redis_memory_used_peak_bytes",
         "The most memory that was ever allocated.",
-        Samples::Count(|view| {
-            view.state
-                .stats
-                .peak_memory_bytes
-                .max(view.state.used_memory()) as u64
-        }),
+        Samples::Count(|view| view.state.stats.peak_memory_bytes.max(view.state.used_memory()) as u64),
     ),
     gauge(
         "redis_memory_used_startup_bytes",
@@ -260,9 +214,7 @@ pub(crate) static FAMILIES: &[Family] = &[
     gauge(
         "redis_mem_fragmentation_ratio",
         "Memory in RAM for each byte allocated.",
-        Samples::Number(|view| {
-            view.state.stats.resident_bytes as f64 / view.state.used_memory().max(1) as f64
-        }),
+        Samples::Number(|view| view.state.stats.resident_bytes as f64 / view.state.used_memory().max(1) as f64),
     ),
     gauge(
         "redis_lazyfree_pending_objects",
@@ -278,8 +230,7 @@ pub(crate) static FAMILIES: &[Family] = &[
         "redis_memory_used_scripts_bytes",
         "Memory of scripts and functions, without their machines.",
         Samples::Count(|view| {
-            (view.state.scripting.scripts.memory_bytes()
-                + view.state.scripting.functions.memory_bytes()) as u64
+            (view.state.scripting.scripts.memory_bytes() + view.state.scripting.functions.memory_bytes()) as u64
         }),
     ),
     gauge(
@@ -297,16 +248,8 @@ pub(crate) static FAMILIES: &[Family] = &[
         "Libraries of functions.",
         Samples::Count(|view| view.state.scripting.functions.len() as u64),
     ),
-    gauge(
-        "redis_db_keys",
-        "Keys of each database.",
-        Samples::Several(write_keys),
-    ),
-    gauge(
-        "redis_db_keys_expiring",
-        "Keys of each database that expire.",
-        Samples::Several(write_expiring_keys),
-    ),
+    gauge("redis_db_keys", "Keys of each database.", Samples::Several(write_keys)),
+    gauge("redis_db_keys_expiring", "Keys of each database that expire.", Samples::Several(write_expiring_keys)),
     gauge(
         "redis_db_avg_ttl_seconds",
         "How long keys that expire have left, on an average.",
@@ -362,11 +305,7 @@ pub(crate) static FAMILIES: &[Family] = &[
         "Commands that were run.",
         Samples::Count(|view| view.state.stats.commands),
     ),
-    counter(
-        "redis_commands_total",
-        "Calls of each command.",
-        Samples::OfCommands(|stats, _| stats.calls.to_string()),
-    ),
+    counter("redis_commands_total", "Calls of each command.", Samples::OfCommands(|stats, _| stats.calls.to_string())),
     counter(
         "redis_commands_duration_seconds_total",
         "Time that each command took.",
@@ -387,11 +326,7 @@ pub(crate) static FAMILIES: &[Family] = &[
         "How long each command took, while latency-tracking is on.",
         Samples::Latencies,
     ),
-    counter(
-        "redis_errors_total",
-        "Error replies of each kind.",
-        Samples::Several(write_errors),
-    ),
+    counter("redis_errors_total", "Error replies of each kind.", Samples::Several(write_errors)),
     counter(
         "redis_acl_access_denied_auth_total",
         "Attempts to log in that failed.",
@@ -412,11 +347,7 @@ pub(crate) static FAMILIES: &[Family] = &[
         "Requests refused because of a channel.",
         Samples::Count(|view| view.state.stats.denied_channels),
     ),
-    gauge(
-        "redis_slowlog_length",
-        "Entries of the slow log.",
-        Samples::Count(|view| view.state.slowlog.len() as u64),
-    ),
+    gauge("redis_slowlog_length", "Entries of the slow log.", Samples::Count(|view| view.state.slowlog.len() as u64)),
     gauge(
         "redis_latency_spike_last",
         "When each event was last slow, in seconds since the epoch.",
@@ -455,13 +386,7 @@ pub(crate) static FAMILIES: &[Family] = &[
     gauge(
         "redis_rdb_last_bgsave_duration_sec",
         "How long the last snapshot took, in seconds; -1: there was none.",
-        Samples::Number(|view| {
-            view.state
-                .saving
-                .stats
-                .last_duration_seconds
-                .unwrap_or(-1) as f64
-        }),
+        Samples::Number(|view| view.state.saving.stats.last_duration_seconds.unwrap_or(-1) as f64),
     ),
     gauge(
         "redis_rdb_last_cow_size_bytes",
@@ -548,16 +473,8 @@ pub(crate) static FAMILIES: &[Family] = &[
         "Writes to clients' sockets.",
         Samples::Count(|view| view.state.stats.writes),
     ),
-    counter(
-        "oneloop_loop_iterations_total",
-        "Turns of the loop.",
-        Samples::Count(|view| stats(view).turns),
-    ),
-    counter(
-        "oneloop_loop_waiting_seconds_total",
-        "Time within poll.",
-        Samples::Seconds(|view| stats(view).waiting_ns),
-    ),
+    counter("oneloop_loop_iterations_total", "Turns of the loop.", Samples::Count(|view| stats(view).turns)),
+    counter("oneloop_loop_waiting_seconds_total", "Time within poll.", Samples::Seconds(|view| stats(view).waiting_ns)),
     counter(
         "oneloop_loop_phase_seconds_total",
         "Time outside of poll, by the phase of the turn.",
@@ -578,21 +495,9 @@ pub(crate) static FAMILIES: &[Family] = &[
         "The most commands run in one turn.",
         Samples::Count(|view| stats(view).most_commands),
     ),
-    counter(
-        "oneloop_job_seconds_total",
-        "Time of background work, by the job.",
-        Samples::Several(write_job_times),
-    ),
-    counter(
-        "oneloop_job_steps_total",
-        "Steps of background work, by the job.",
-        Samples::Several(write_job_steps),
-    ),
-    gauge(
-        "oneloop_job_longest_step_seconds",
-        "The longest step of each job.",
-        Samples::Several(write_longest_steps),
-    ),
+    counter("oneloop_job_seconds_total", "Time of background work, by the job.", Samples::Several(write_job_times)),
+    counter("oneloop_job_steps_total", "Steps of background work, by the job.", Samples::Several(write_job_steps)),
+    gauge("oneloop_job_longest_step_seconds", "The longest step of each job.", Samples::Several(write_longest_steps)),
     counter(
         "oneloop_job_budget_overruns_total",
         "Turns in which jobs overran their budget by more than half.",
@@ -608,11 +513,7 @@ pub(crate) static FAMILIES: &[Family] = &[
         "Time of writing to the append-only file, within the phase `finishing`.",
         Samples::Seconds(|view| stats(view).appending_ns),
     ),
-    counter(
-        "oneloop_cron_seconds_total",
-        "Time of the housekeeping.",
-        Samples::Seconds(|view| stats(view).cron_ns),
-    ),
+    counter("oneloop_cron_seconds_total", "Time of the housekeeping.", Samples::Seconds(|view| stats(view).cron_ns)),
 ];
 
 fn stats<'a>(view: &'a View<'_>) -> &'a LoopStats {
@@ -641,12 +542,7 @@ fn write_instance(view: &View<'_>, name: &str, text: &mut Text) {
 }
 
 /// A sample of each database with keys: what INFO's Keyspace shows.
-fn write_databases(
-    view: &View<'_>,
-    name: &str,
-    text: &mut Text,
-    figure: impl Fn(&ServerState, usize) -> String,
-) {
+fn write_databases(view: &View<'_>, name: &str, text: &mut Text, figure: impl Fn(&ServerState, usize) -> String) {
     let databases = view.state.keyspace.databases().enumerate();
     for (number, _) in databases.filter(|(_, database)| !database.is_empty()) {
         let label = format!("db{number}");
@@ -655,19 +551,11 @@ fn write_databases(
 }
 
 fn write_keys(view: &View<'_>, name: &str, text: &mut Text) {
-    write_databases(view, name, text, |state, number| {
-        state.keyspace.database(number).len().to_string()
-    });
+    write_databases(view, name, text, |state, number| state.keyspace.database(number).len().to_string());
 }
 
 fn write_expiring_keys(view: &View<'_>, name: &str, text: &mut Text) {
-    write_databases(view, name, text, |state, number| {
-        state
-            .keyspace
-            .database(number)
-            .volatile_len()
-            .to_string()
-    });
+    write_databases(view, name, text, |state, number| state.keyspace.database(number).volatile_len().to_string());
 }
 
 fn write_times_to_live(view: &View<'_>, name: &str, text: &mut Text) {
@@ -737,22 +625,13 @@ fn write_job_steps(view: &View<'_>, name: &str, text: &mut Text) {
 fn write_longest_steps(view: &View<'_>, name: &str, text: &mut Text) {
     for job in Job::ALL {
         let labels = [("job", job.name())];
-        text.sample(
-            name,
-            &labels,
-            seconds(stats(view).job(job).longest_step_ns),
-        );
+        text.sample(name, &labels, seconds(stats(view).job(job).longest_step_ns));
     }
 }
 
 /// The histogram of a command's times; tells whether there is one. Its classes are those of the recorded times, about a hundredth
 /// of them wide, so that a time is counted with the bound that it is just above of by less than that.
-pub(crate) fn write_latencies(
-    state: &ServerState,
-    command: &Command,
-    name: &str,
-    text: &mut Text,
-) -> bool {
+pub(crate) fn write_latencies(state: &ServerState, command: &Command, name: &str, text: &mut Text) -> bool {
     let Some(recorded) = &state.command_stats.get(command.id).latency else {
         return false;
     };
@@ -760,13 +639,8 @@ pub(crate) fn write_latencies(
     let (mut class, mut sum_ns) = (0, 0u64);
     for step in recorded.iter_recorded() {
         let (ticks, count) = (step.value_iterated_to(), step.count_at_value());
-        let nanos = state
-            .clock
-            .ticks_as_nanos(recorded.median_equivalent(ticks));
-        while LATENCY_BOUNDS_NS
-            .get(class)
-            .is_some_and(|bound| nanos > *bound)
-        {
+        let nanos = state.clock.ticks_as_nanos(recorded.median_equivalent(ticks));
+        while LATENCY_BOUNDS_NS.get(class).is_some_and(|bound| nanos > *bound) {
             class += 1;
         }
         counts[class] += count;

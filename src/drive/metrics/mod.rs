@@ -9,8 +9,8 @@ pub mod text;
 use std::rc::Rc;
 
 use crate::command::registry::{Command, CommandId};
-use crate::engine::state::ServerState;
 use crate::engine::session::{Blocked, Close};
+use crate::engine::state::ServerState;
 
 use families::{FAMILIES, Samples};
 use text::Text;
@@ -126,24 +126,17 @@ impl Writing {
     fn write_family(&mut self, state: &ServerState, index: usize) {
         let family = &FAMILIES[index];
         self.text.head(family.name, family.kind, family.help);
-        let view = View {
-            state,
-            clients: self.clients,
-        };
+        let view = View { state, clients: self.clients };
         self.next = Next::Family(index + 1);
         match family.samples {
             Samples::Count(count) => self.text.sample(family.name, &[], count(&view)),
             Samples::Number(number) => self.text.sample(family.name, &[], number(&view)),
             Samples::Seconds(nanos) => {
-                self.text
-                    .sample(family.name, &[], text::seconds(nanos(&view)));
+                self.text.sample(family.name, &[], text::seconds(nanos(&view)));
             }
             Samples::Several(write) => write(&view, family.name, &mut self.text),
             Samples::OfCommands(_) | Samples::Latencies => {
-                self.next = Next::Commands {
-                    family: index,
-                    index: 0,
-                };
+                self.next = Next::Commands { family: index, index: 0 };
             }
         }
     }
@@ -173,10 +166,7 @@ impl Writing {
             }
         }
         self.next = match next < state.commands.len() {
-            true => Next::Commands {
-                family: index,
-                index: next,
-            },
+            true => Next::Commands { family: index, index: next },
             false => Next::Family(index + 1),
         };
     }
@@ -191,9 +181,9 @@ fn was_used(state: &ServerState, command: &Command) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::clock::Clock;
     use crate::config::Config;
     use crate::net::address::Address;
-    use crate::base::clock::Clock;
 
     /// What holds the loop is one step, whatever there is to be told.
     #[test]
@@ -210,25 +200,12 @@ mod tests {
         state.metrics.begin();
         let (mut steps, mut length) = (0, 0);
         while state.metrics_step() {
-            let now = state
-                .metrics
-                .writing
-                .as_ref()
-                .map_or(0, |writing| writing.text.len());
-            assert!(
-                now - length < 8 * 1024,
-                "{} bytes in step {steps}",
-                now - length
-            );
+            let now = state.metrics.writing.as_ref().map_or(0, |writing| writing.text.len());
+            assert!(now - length < 8 * 1024, "{} bytes in step {steps}", now - length);
             length = now;
             steps += 1;
         }
         assert!(steps > ids.len() + 1000 / STEP_CLIENTS);
-        assert!(
-            state
-                .metrics
-                .take_written()
-                .is_some_and(|text| text.len() >= length)
-        );
+        assert!(state.metrics.take_written().is_some_and(|text| text.len() >= length));
     }
 }

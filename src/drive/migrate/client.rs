@@ -8,15 +8,15 @@ use std::vec;
 
 use mio::{Registry, Token as PollToken};
 
-use crate::command::error::CommandError;
 use crate::base::wake::Wake;
+use crate::command::error::CommandError;
 use crate::keyspace::Keyspace;
 use crate::net::lookup::Lookup;
 use crate::net::stream::Stream;
 use crate::storage::values::Serialization;
 
+use crate::drive::migrate::protocol::{MigrateProtocol, Order};
 use crate::net::outbound::{NO_DATABASE, Sockets};
-use crate::drive::migrate::protocol::{Order, MigrateProtocol};
 
 /// Bytes sent in one step: others are waiting.
 const STEP_BYTES: usize = 256 * 1024;
@@ -227,12 +227,7 @@ impl MigrateClient {
         };
         let mut room = STEP_BYTES;
         loop {
-            self.transfer.make_requests(
-                &self.order,
-                scene.keyspace,
-                scene.serialization,
-                scene.compresses,
-            );
+            self.transfer.make_requests(&self.order, scene.keyspace, scene.serialization, scene.compresses);
             let pending = self.transfer.pending();
             if pending.is_empty() {
                 return Ok(false);

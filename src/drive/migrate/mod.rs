@@ -16,7 +16,6 @@
 pub mod client;
 pub mod protocol;
 
-
 use crate::engine::propagation;
 use std::cell::Cell;
 use std::io;
@@ -27,22 +26,22 @@ use ahash::AHashSet;
 use mio::{Events, Poll, Registry, Token as PollToken};
 use slab::Slab;
 
-use crate::engine::wake;
-use crate::engine::call;
-use crate::command::keys::keys_of;
-use crate::command::spec::{Flag, FlagSet};
-use crate::resp::Args;
-use crate::command::registry::{Command, CommandId};
 use crate::command::error::{CommandError, CommandResult};
+use crate::command::keys::keys_of;
+use crate::command::registry::{Command, CommandId};
+use crate::command::spec::{Flag, FlagSet};
+use crate::engine::call;
 use crate::engine::context::Context;
 use crate::engine::effects;
-use crate::engine::state::{ServerState, LoopRequest};
-use crate::resp::OwnedArgs;
 use crate::engine::session::{Blocked, Session, Token};
+use crate::engine::state::{LoopRequest, ServerState};
+use crate::engine::wake;
+use crate::resp::Args;
+use crate::resp::OwnedArgs;
 
 use crate::drive::migrate::client::{MigrateClient, MigrateEnv, Step};
-use crate::net::outbound::Sockets;
 pub use crate::drive::migrate::protocol::{Login, Order};
+use crate::net::outbound::Sockets;
 
 /// Poll tokens from here on are migrations'; see `src/reactor/metrics_port.rs` for how the upper bits part them from all others.
 const FIRST_POLL_TOKEN: usize = 1 << 63;
@@ -113,26 +112,19 @@ impl Migrations {
     /// A host may have been found.
     pub fn note_lookups(&mut self) {
         self.ready.clear();
-        self.ready
-            .extend(self.under_way.iter().map(|(number, _)| number));
+        self.ready.extend(self.under_way.iter().map(|(number, _)| number));
     }
 
     /// Those that have taken too long. O(those under way).
     fn overdue(&self, now_ms: i64) -> Vec<usize> {
         let all = self.under_way.iter();
-        let overdue = all.filter(|(_, one)| {
-            one.as_ref()
-                .is_some_and(|under_way| under_way.deadline_ms < now_ms)
-        });
+        let overdue = all.filter(|(_, one)| one.as_ref().is_some_and(|under_way| under_way.deadline_ms < now_ms));
         overdue.map(|(number, _)| number).collect()
     }
 
     fn is_held(&self, command: &Command, flags: FlagSet, args: Args<'_>) -> bool {
         let keys = keys_of(command, args);
-        if keys
-            .iter()
-            .any(|key| self.held.contains(args.at(key.index)))
-        {
+        if keys.iter().any(|key| self.held.contains(args.at(key.index))) {
             return true;
         }
         // It writes, and does not say where.
@@ -154,12 +146,10 @@ impl Migrations {
             return false;
         }
         let is_held = match &session.transaction {
-            Some(transaction) if flags.has(Flag::RunsQueue) => {
-                transaction.iter().any(|(queued, args)| {
-                    let command = state.commands.get(queued.command);
-                    self.is_held(command, command.flags, args)
-                })
-            }
+            Some(transaction) if flags.has(Flag::RunsQueue) => transaction.iter().any(|(queued, args)| {
+                let command = state.commands.get(queued.command);
+                self.is_held(command, command.flags, args)
+            }),
             _ => self.is_held(command, flags, args),
         };
         self.holds_anybody.set(self.holds_anybody.get() || is_held);
@@ -198,19 +188,8 @@ pub fn begin(context: &mut Context<'_>, order: Order, args: Args<'_>) -> Command
     run_to_end(context, order)
 }
 
-fn wait_for(
-    context: &mut Context<'_>,
-    courier: MigrateClient,
-    number: usize,
-    args: Args<'_>,
-    has_more: bool,
-) {
-    let Context {
-        state,
-        session,
-        command,
-        ..
-    } = context;
+fn wait_for(context: &mut Context<'_>, courier: MigrateClient, number: usize, args: Args<'_>, has_more: bool) {
+    let Context { state, session, command, .. } = context;
     let deadline_ms = deadline_of(state, &courier);
     let migrations = &mut state.migrations;
     migrations.held.extend(courier.keys().iter().map(Rc::clone));
@@ -247,12 +226,7 @@ fn scene<'a>(state: &'a mut ServerState, registry: &'a Registry, number: usize) 
     }
 }
 
-fn step(
-    state: &mut ServerState,
-    courier: &mut MigrateClient,
-    registry: &Registry,
-    number: usize,
-) -> Step {
+fn step(state: &mut ServerState, courier: &mut MigrateClient, registry: &Registry, number: usize) -> Step {
     courier.step(&mut scene(state, registry, number))
 }
 
@@ -366,10 +340,7 @@ fn run_to_end(context: &mut Context<'_>, order: Order) -> CommandResult {
     let mut events = Events::with_capacity(1);
     let mut courier = MigrateClient::new(order);
     loop {
-        let mut scene = MigrateEnv {
-            wake: None,
-            ..scene(context.state, &registry, 0)
-        };
+        let mut scene = MigrateEnv { wake: None, ..scene(context.state, &registry, 0) };
         match courier.step(&mut scene) {
             Step::Done(result) => return result.map(|()| context.reply.ok()),
             Step::More => continue,

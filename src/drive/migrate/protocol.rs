@@ -100,17 +100,10 @@ impl MigrateProtocol {
                 continue;
             };
             let payload = serialization.payload_of(record, compresses);
-            let ttl_ms = record
-                .expiry_ms()
-                .map_or(0, |expiry_ms| (expiry_ms - now_ms).max(1));
+            let ttl_ms = record.expiry_ms().map_or(0, |expiry_ms| (expiry_ms - now_ms).max(1));
             let mut digits = itoa::Buffer::new();
-            let words: [&[u8]; 5] = [
-                b"RESTORE",
-                &order.keys[number],
-                digits.format(ttl_ms).as_bytes(),
-                &payload,
-                b"REPLACE",
-            ];
+            let words: [&[u8]; 5] =
+                [b"RESTORE", &order.keys[number], digits.format(ttl_ms).as_bytes(), &payload, b"REPLACE"];
             let count = 4 + usize::from(order.replaces);
             write_request(&mut self.output, &words[..count]);
             self.unanswered.push_back(number);
@@ -158,10 +151,7 @@ impl MigrateProtocol {
             let deletion: &[u8] = b"DEL";
             let (database, count) = (order.database, keys.len() + 1);
             let words = std::iter::once(deletion).chain(keys);
-            keyspace
-                .changes
-                .propagation
-                .add_with(database, count, words);
+            keyspace.changes.propagation.add_with(database, count, words);
         }
         is_sound
     }
@@ -206,9 +196,7 @@ impl MigrateProtocol {
 fn remove(keyspace: &mut Keyspace, database: usize, key: &[u8]) -> bool {
     let is_gone = keyspace.remove(database, key);
     if is_gone {
-        keyspace
-            .changes
-            .notify(EventClass::Generic, "del", database, key);
+        keyspace.changes.notify(EventClass::Generic, "del", database, key);
     }
     is_gone
 }

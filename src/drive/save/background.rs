@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use crate::collections::table;
-use crate::storage::file::writer::{FileWriter, WriterState};
-use crate::storage::file::new_file::StepFailed;
 use crate::engine::state::ServerState;
 use crate::keyspace;
+use crate::storage::file::new_file::StepFailed;
+use crate::storage::file::writer::{FileWriter, WriterState};
 use crate::storage::snapshot::{Origin, Progress, Snapshot};
 
 use super::log_failure;
@@ -201,8 +201,7 @@ impl Background {
     fn step(&mut self) {
         let progress = self.snapshot.step();
         if self.snapshot.buffered_bytes() >= CHUNK_BYTES || progress == Progress::Done {
-            self.writer
-                .write(self.snapshot.take(self.writer.used_buffer()));
+            self.writer.write(self.snapshot.take(self.writer.used_buffer()));
         }
         if progress == Progress::Done {
             self.writer.publish(&self.target);

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::storage::file::new_file::{NewFile, StepFailed};
 use crate::engine::state::ServerState;
+use crate::storage::file::new_file::{NewFile, StepFailed};
 use crate::storage::snapshot::{Origin, Progress, Snapshot};
 
 use super::log_failure;

@@ -3,14 +3,14 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::config::{DumpSanitizing, system_reason};
-use crate::storage::file::reader::{FileReader, Read};
 use crate::base::wake::Wake;
+use crate::config::{DumpSanitizing, system_reason};
 use crate::engine::state::ServerState;
+use crate::scripting::functions::RestorePolicy;
+use crate::storage::file::reader::{FileReader, Read};
 use crate::storage::rdb::SanitizeLevel;
 use crate::storage::snapshot::{Duplicates, LoadStep, Loader, LoaderSettings, Purpose};
 use crate::storage::values::LoadSettings;
-use crate::scripting::functions::RestorePolicy;
 
 /// Time between two lines on the progress in the log, in ms.
 const PROGRESS_PERIOD_MS: i64 = 5000;
@@ -49,11 +49,7 @@ pub enum LoadingStep {
 }
 
 impl ServerState {
-    pub(crate) fn loader_settings(
-        &self,
-        duplicates: Duplicates,
-        input_bytes: u64,
-    ) -> LoaderSettings {
+    pub(crate) fn loader_settings(&self, duplicates: Duplicates, input_bytes: u64) -> LoaderSettings {
         let mut values = LoadSettings::of(&self.config);
         values.lists.large_bytes = self.list_large_bytes;
         LoaderSettings {
@@ -154,28 +150,18 @@ impl ServerState {
         self.update_restrictions();
         self.note_loaded(&loading.loader, Duplicates::Refuse)?;
         let elapsed_us = self.clock.monotonic_us() - loading.started_us;
-        log::info!(
-            "DB loaded from disk: {:.3} seconds",
-            elapsed_us as f64 / 1e6
-        );
+        log::info!("DB loaded from disk: {:.3} seconds", elapsed_us as f64 / 1e6);
         Ok(())
     }
 
     /// Takes over what a snapshot said besides its keys.
-    pub(crate) fn note_loaded(
-        &mut self,
-        loader: &Loader,
-        duplicates: Duplicates,
-    ) -> Result<(), String> {
+    pub(crate) fn note_loaded(&mut self, loader: &Loader, duplicates: Duplicates) -> Result<(), String> {
         let (stats, notes) = (loader.stats, &loader.notes);
         if let Some(version) = &notes.server_version {
             log::info!("Loading RDB produced by version {version}");
         }
         if let Some(created) = notes.created_seconds {
-            log::info!(
-                "RDB age {} seconds",
-                (self.now_ms() / 1000 - created).max(0)
-            );
+            log::info!("RDB age {} seconds", (self.now_ms() / 1000 - created).max(0));
         }
         if let Some(used) = notes.used_memory {
             let megabytes = used as f64 / f64::from(1 << 20);
@@ -189,11 +175,7 @@ impl ServerState {
             0 => String::new(),
             empty => format!(", empty keys skipped: {empty}"),
         };
-        log::info!(
-            "Done loading RDB, keys loaded: {}, keys expired: {}{skipped}.",
-            stats.keys,
-            stats.expired
-        );
+        log::info!("Done loading RDB, keys loaded: {}, keys expired: {}{skipped}.", stats.keys, stats.expired);
         self.saving.stats.keys_loaded = stats.keys;
         self.saving.stats.keys_expired = stats.expired;
         self.stats.sanitized_payloads += stats.sanitized;
@@ -228,9 +210,7 @@ impl ServerState {
     pub fn reload(&mut self, duplicates: Duplicates) -> Result<(), String> {
         let before = self.keyspace.fork();
         let libraries = self.scripting.functions.iter();
-        let codes: Vec<Vec<u8>> = libraries
-            .map(|(_, library)| library.code.to_vec())
-            .collect();
+        let codes: Vec<Vec<u8>> = libraries.map(|(_, library)| library.code.to_vec()).collect();
         self.forget_all();
         let loaded = self.load(duplicates);
         match &loaded {
@@ -239,9 +219,7 @@ impl ServerState {
                 self.keyspace.go_back_to(before);
                 let policy = RestorePolicy::Flush;
                 let scripting = &mut self.scripting;
-                scripting
-                    .restore_libraries(&self.clock, &codes, policy)
-                    .map_err(|error| error.text().to_string())?;
+                scripting.restore_libraries(&self.clock, &codes, policy).map_err(|error| error.text().to_string())?;
             }
         }
         loaded
@@ -296,11 +274,7 @@ impl Loading {
 }
 
 fn describe(path: &Path, error: &crate::storage::rdb::FormatError) -> String {
-    format!(
-        "Internal error in RDB reading offset {}, file {}: {error}",
-        error.offset,
-        path.display()
-    )
+    format!("Internal error in RDB reading offset {}, file {}: {error}", error.offset, path.display())
 }
 
 fn describe_unreadable(path: &Path, error: &io::Error) -> String {

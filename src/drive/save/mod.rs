@@ -19,8 +19,8 @@ use bytes::Bytes;
 
 use crate::REDIS_VERSION;
 use crate::config::{Named, system_reason};
-use crate::storage::file::new_file::{StepFailed, WriteStep};
 use crate::engine::state::ServerState;
+use crate::storage::file::new_file::{StepFailed, WriteStep};
 use crate::storage::snapshot::{AccessNote, Origin, Snapshot, SnapshotSettings};
 
 use background::Background;
@@ -109,20 +109,14 @@ impl ServerState {
     /// The code of the libraries of functions.
     fn libraries(&self) -> Vec<Bytes> {
         let libraries = self.scripting.functions.iter();
-        libraries
-            .map(|(_, library)| Bytes::copy_from_slice(&library.code))
-            .collect()
+        libraries.map(|(_, library)| Bytes::copy_from_slice(&library.code)).collect()
     }
 
     /// Whether a test slows saving or loading down, so that there is something to do every moment.
     pub fn is_paced(&self) -> bool {
         let is_busy = self.saving.is_active() || self.aof.is_rewriting();
         let saves = is_busy && self.config.rdb_key_save_delay > 0;
-        saves
-            || self
-                .loading
-                .as_ref()
-                .is_some_and(|loading| loading.is_paced())
+        saves || self.loading.as_ref().is_some_and(|loading| loading.is_paced())
     }
 
     /// Where the data set is saved. The folder is looked up now: it may be another one when a save is over.
@@ -163,18 +157,13 @@ impl ServerState {
     /// Whether writes are refused because saving fails.
     pub fn refuses_writes_for_failed_save(&self) -> bool {
         let config = &self.config;
-        self.saving.stats.last_failed
-            && config.stop_writes_on_bgsave_error
-            && !config.save.is_empty()
+        self.saving.stats.last_failed && config.stop_writes_on_bgsave_error && !config.save.is_empty()
     }
 }
 
 /// Tells in the log why a snapshot could not be written.
 fn log_failure(failed: &StepFailed, temporary: &Path, target: &Path) {
-    let name = |path: &Path| {
-        path.file_name()
-            .map_or(String::new(), |name| name.to_string_lossy().into_owned())
-    };
+    let name = |path: &Path| path.file_name().map_or(String::new(), |name| name.to_string_lossy().into_owned());
     let folder = target.parent().unwrap_or(Path::new("."));
     let (folder, reason) = (folder.display(), system_reason(&failed.error));
     let (temporary, target) = (name(temporary), name(target));

@@ -22,19 +22,14 @@ impl ServerState {
             self.begin_background_save();
             return;
         }
-        let (changes, since) = (
-            self.unsaved_changes(),
-            now_seconds - stats.last_save_seconds,
-        );
-        let reached = self.config.save.iter().find(|point| {
-            changes >= point.changes && since > i64::try_from(point.seconds).unwrap_or(i64::MAX)
-        });
+        let (changes, since) = (self.unsaved_changes(), now_seconds - stats.last_save_seconds);
+        let reached = self
+            .config
+            .save
+            .iter()
+            .find(|point| changes >= point.changes && since > i64::try_from(point.seconds).unwrap_or(i64::MAX));
         if let Some(point) = reached {
-            log::info!(
-                "{} changes in {} seconds. Saving...",
-                point.changes,
-                point.seconds
-            );
+            log::info!("{} changes in {} seconds. Saving...", point.changes, point.seconds);
             self.begin_background_save();
         }
     }

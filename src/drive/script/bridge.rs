@@ -4,26 +4,26 @@ use crate::engine::enforcement;
 use smallvec::SmallVec;
 
 use crate::acl::{self, AclError, Scene};
-use crate::engine::call;
-use crate::command::spec::{Flag, FlagSet};
-use crate::resp::Args;
 use crate::command::error::CommandError;
 use crate::command::registry::CommandId;
+use crate::command::spec::{Flag, FlagSet};
+use crate::drive::save::SAVE_FAILED;
+use crate::engine::call;
 use crate::engine::context::Context;
+use crate::engine::session::Session;
 use crate::engine::state::ServerState;
+use crate::resp::Args;
 use crate::resp::Reply;
 use crate::resp::reply::Protocol;
-use crate::drive::save::SAVE_FAILED;
-use crate::engine::session::Session;
 
 use super::debugger::Console;
+use super::run::Run;
 use crate::scripting::failure;
 use crate::scripting::into_lua;
 use crate::scripting::into_lua::Pushed;
 use crate::scripting::lua::{HookAction, Host, Kind, Moment, Outcome, Raise, Stack};
 use crate::scripting::numbers;
 use crate::scripting::numbers::Random48;
-use super::run::Run;
 use crate::scripting::service;
 use crate::scripting::service::Service;
 
@@ -80,10 +80,9 @@ impl Bridge<'_> {
             Service::StatusReply => service::status_reply(stack),
             Service::Random => random(&mut self.run.random, stack),
             Service::RandomSeed => random_seed(&mut self.run.random, stack),
-            Service::RegisterFunction => failure::misuse(
-                stack,
-                "redis.register_function can only be called on FUNCTION LOAD command",
-            ),
+            Service::RegisterFunction => {
+                failure::misuse(stack, "redis.register_function can only be called on FUNCTION LOAD command")
+            }
         }
     }
 }
@@ -115,9 +114,8 @@ impl Bridge<'_> {
             _ => {}
         }
         // As it was given: without the code that it may lack.
-        let given = (service == Service::ErrorReply && stack.len() == 1)
-            .then(|| stack.bytes(1).map(failure::lossy))
-            .flatten();
+        let given =
+            (service == Service::ErrorReply && stack.len() == 1).then(|| stack.bytes(1).map(failure::lossy)).flatten();
         self.reply.clear();
         let outcome = self.serve_any(service, stack);
         let Some(console) = self.console.as_mut().filter(|_| shows) else {
@@ -191,9 +189,7 @@ impl Bridge<'_> {
     /// `redis.call` and `redis.pcall`: runs a command and pushes its reply as a value.
     fn call(&mut self, stack: &mut Stack, raises: bool) -> Outcome {
         self.reply.clear();
-        let done = with_arguments(stack, |arguments| {
-            self.execute(Args::from_slices(arguments))
-        });
+        let done = with_arguments(stack, |arguments| self.execute(Args::from_slices(arguments)));
         let pushed = match done {
             Ok(Ok(())) => self.push_reply(stack),
             Ok(Err(refusal)) => {
@@ -234,15 +230,7 @@ impl Bridge<'_> {
             }
         };
         self.state.keyspace.forget_hash();
-        call::call(
-            &mut Context {
-                state: self.state,
-                session: self.session,
-                reply: self.reply,
-                command,
-            },
-            args,
-        );
+        call::call(&mut Context { state: self.state, session: self.session, reply: self.reply, command }, args);
         // Whatever the command took to do: time stands still.
         self.state.keyspace.now_ms = self.run.now_ms;
         Ok(())
@@ -290,12 +278,7 @@ impl Bridge<'_> {
 
     #[cold]
     fn note_denial(&mut self, command: CommandId, args: Args<'_>, denial: AclError) {
-        let mut context = Context {
-            state: self.state,
-            session: self.session,
-            reply: self.reply,
-            command,
-        };
+        let mut context = Context { state: self.state, session: self.session, reply: self.reply, command };
         enforcement::note_denial(&mut context, args, denial, Scene::Script);
     }
 
@@ -324,10 +307,7 @@ impl Bridge<'_> {
                 "Invalid replication flags. Use REPL_AOF, REPL_REPLICA, REPL_ALL or REPL_NONE.",
             );
         }
-        self.run.replication = Replication {
-            append_only_file: chosen as u8 & 1 != 0,
-            replicas: chosen as u8 & 2 != 0,
-        };
+        self.run.replication = Replication { append_only_file: chosen as u8 & 1 != 0, replicas: chosen as u8 & 2 != 0 };
         Ok(0)
     }
 
@@ -358,10 +338,7 @@ pub struct Replication {
 
 impl Replication {
     /// Everybody.
-    pub const ALL: Replication = Replication {
-        append_only_file: true,
-        replicas: true,
-    };
+    pub const ALL: Replication = Replication { append_only_file: true, replicas: true };
 }
 
 /// Of what a script logs at once no more strings are shown than this.

@@ -17,29 +17,29 @@ use crate::engine::propagation;
 use std::rc::Rc;
 
 use crate::acl;
-use crate::engine::call;
-use crate::command::spec::FlagSet;
-use crate::resp::Args;
+use crate::base::sys::allocator;
 use crate::command::error::{CommandError, CommandResult};
 use crate::command::registry::CommandId;
-use crate::engine::context::Context;
+use crate::command::spec::FlagSet;
 use crate::commands::transactions;
+use crate::engine::call;
+use crate::engine::context::Context;
 use crate::engine::effects;
+use crate::engine::session::{Blocked, Session, Token};
 use crate::engine::state::ServerState;
+use crate::engine::transactions::Rest;
 use crate::net::address::Address;
+use crate::resp::Args;
 use crate::resp::reply::{Mark, Protocol};
 use crate::resp::{OwnedArgs, Reply};
-use crate::engine::session::{Blocked, Session, Token};
-use crate::base::sys::allocator;
-use crate::engine::transactions::Rest;
 
 use super::bridge::{Bridge, Replication};
 use super::debugger::Console;
-use crate::scripting::machine::{push_list, Engine};
 use crate::scripting::failure;
 use crate::scripting::flags::ScriptFlags;
 use crate::scripting::into_reply;
 use crate::scripting::lua::{Interruption, Order, Progress, Reference};
+use crate::scripting::machine::{Engine, push_list};
 use crate::scripting::numbers::Random48;
 use crate::scripting::{Kind, Scripting};
 
@@ -109,9 +109,7 @@ impl Suspended {
 pub fn count_keys(args: Args<'_>) -> Result<usize, CommandError> {
     let number = crate::resp::number::parse_i64(args.at(2)).ok_or(CommandError::NOT_AN_INTEGER)?;
     if number > args.len() as i64 - 3 {
-        return Err(CommandError::fixed(
-            "ERR Number of keys can't be greater than number of args",
-        ));
+        return Err(CommandError::fixed("ERR Number of keys can't be greater than number of args"));
     }
     usize::try_from(number).map_err(|_| CommandError::fixed("ERR Number of keys can't be negative"))
 }
@@ -120,9 +118,7 @@ pub fn count_keys(args: Args<'_>) -> Result<usize, CommandError> {
 pub(crate) fn admit(program: &Program<'_>) -> CommandResult {
     let flags = program.flags;
     if !flags.is_compatible && !flags.no_writes && program.is_read_only {
-        return Err(CommandError::fixed(
-            "ERR Can not execute a script with write flag using *_ro command.",
-        ));
+        return Err(CommandError::fixed("ERR Can not execute a script with write flag using *_ro command."));
     }
     Ok(())
 }
@@ -131,13 +127,7 @@ pub(crate) fn admit(program: &Program<'_>) -> CommandResult {
 pub(crate) fn feed_monitors(context: &mut Context<'_>, args: Args<'_>) {
     if context.state.clients.has_monitors() {
         let flags = FlagSet::default();
-        monitor::feed(
-            context.state,
-            context.session,
-            context.reply,
-            args,
-            flags,
-        );
+        monitor::feed(context.state, context.session, context.reply, args, flags);
     }
 }
 
@@ -185,12 +175,7 @@ pub(crate) fn make_ready(
 /// Runs a script and writes its reply, or suspends it when its time is up.
 ///
 /// Errors: what it ended with.
-pub fn start(
-    context: &mut Context<'_>,
-    args: Args<'_>,
-    program: &Program<'_>,
-    engine: Box<Engine>,
-) -> CommandResult {
+pub fn start(context: &mut Context<'_>, args: Args<'_>, program: &Program<'_>, engine: Box<Engine>) -> CommandResult {
     if let Err(error) = admit(program) {
         context.state.scripting.put_engine(program.kind, engine);
         return Err(error);
@@ -221,8 +206,7 @@ fn begin(state: &ServerState, program: &Program<'_>) -> Run {
     Run {
         kind: program.kind,
         name: program.name.to_string(),
-        is_read_only: program.is_read_only
-            || !program.flags.is_compatible && program.flags.no_writes,
+        is_read_only: program.is_read_only || !program.flags.is_compatible && program.flags.no_writes,
         allows_oom: program.flags.allow_oom,
         has_written: false,
         allow_oom: program.flags.allow_oom,
@@ -252,20 +236,11 @@ fn warn_of(state: &ServerState, run: &Run) {
 /// The session in whose name the script's commands run: its caller's database and rights.
 fn session_for(context: &mut Context<'_>) -> Box<Session> {
     let caller = &*context.session;
-    let mut session = context
-        .state
-        .scripting
-        .session
-        .take()
-        .unwrap_or_else(|| {
-            let address = Address {
-                peer: "lua".to_string(),
-                local: String::new(),
-                unix: false,
-            };
-            let user = Rc::clone(&caller.user);
-            Box::new(Session::new(0, Token::SCRIPT, address, 0, user))
-        });
+    let mut session = context.state.scripting.session.take().unwrap_or_else(|| {
+        let address = Address { peer: "lua".to_string(), local: String::new(), unix: false };
+        let user = Rc::clone(&caller.user);
+        Box::new(Session::new(0, Token::SCRIPT, address, 0, user))
+    });
     session.database = caller.database;
     session.authenticated = caller.authenticated;
     session.no_touch = caller.no_touch;
@@ -301,27 +276,18 @@ impl Suspended {
 /// Sets how long the script may run before it is suspended.
 fn set_deadline(state: &ServerState, suspended: &mut Suspended) {
     let threshold_ms = state.config.busy_reply_threshold;
-    suspended
-        .engine
-        .lua
-        .set_interruption(state.scripting.interruption(Interruption::Alarmed));
+    suspended.engine.lua.set_interruption(state.scripting.interruption(Interruption::Alarmed));
     if threshold_ms == 0 {
         return suspended.engine.lua.set_deadline(u64::MAX, u64::MAX);
     }
-    let threshold = state
-        .clock
-        .nanos_as_ticks(threshold_ms.saturating_mul(1_000_000));
+    let threshold = state.clock.nanos_as_ticks(threshold_ms.saturating_mul(1_000_000));
     let deadline = suspended.run.started.saturating_add(threshold);
     let step_budget = state.scripting.step_budget;
     suspended.engine.lua.set_deadline(deadline, step_budget);
 }
 
 /// Lets the script run until it ends or its time is up.
-pub(crate) fn advance(
-    state: &mut ServerState,
-    suspended: &mut Suspended,
-    order: Order,
-) -> Progress {
+pub(crate) fn advance(state: &mut ServerState, suspended: &mut Suspended, order: Order) -> Progress {
     let now_ms = std::mem::replace(&mut state.keyspace.now_ms, suspended.run.now_ms);
     let mut bridge = Bridge {
         state,
@@ -350,11 +316,7 @@ pub(crate) fn finish(
         for error in &errors.uncounted {
             state.error_stats.record(error);
         }
-        if errors.has_any {
-            Err(CommandError::WITHIN_REPLY)
-        } else {
-            Ok(())
-        }
+        if errors.has_any { Err(CommandError::WITHIN_REPLY) } else { Ok(()) }
     } else {
         Err(failure::uncaught(stack, &suspended.run.name))
     };
@@ -399,14 +361,7 @@ fn conclude(state: &mut ServerState, mut suspended: Suspended, progress: Progres
             if let Some(mut session) = caller {
                 let mut reply = std::mem::take(&mut session.reply);
                 let mark = reply.mark();
-                reply_to(
-                    state,
-                    &mut suspended,
-                    progress,
-                    &mut session,
-                    &mut reply,
-                    Some(mark),
-                );
+                reply_to(state, &mut suspended, progress, &mut session, &mut reply, Some(mark));
                 session.reply = reply;
                 give_back(state, session);
             } else {
@@ -435,26 +390,13 @@ fn conclude_within(
 ) {
     let is_there = caller.is_some();
     let mut session = caller.unwrap_or_else(|| {
-        let mut session = Box::new(Session::new(
-            0,
-            Token::SCRIPT,
-            Address::default(),
-            0,
-            Rc::clone(&rest.user),
-        ));
+        let mut session = Box::new(Session::new(0, Token::SCRIPT, Address::default(), 0, Rc::clone(&rest.user)));
         session.database = rest.database;
         session
     });
     rest.ticks += suspended.ticks;
     let mut replies = std::mem::take(&mut rest.replies);
-    reply_to(
-        state,
-        &mut suspended,
-        progress,
-        &mut session,
-        &mut replies,
-        None,
-    );
+    reply_to(state, &mut suspended, progress, &mut session, &mut replies, None);
     rest.replies = replies;
     state.nesting -= 1;
     put_away(&mut state.scripting, suspended);
@@ -501,9 +443,7 @@ fn give_back(state: &mut ServerState, mut session: Box<Session>) {
 /// Errors: there is none, it is of the other kind, or it has written.
 pub fn kill(state: &mut ServerState, kind: Kind) -> CommandResult {
     let Some(suspended) = &mut state.scripting.suspended else {
-        return Err(CommandError::fixed(
-            "NOTBUSY No scripts in execution right now.",
-        ));
+        return Err(CommandError::fixed("NOTBUSY No scripts in execution right now."));
     };
     if suspended.run.has_written {
         return Err(CommandError::fixed(
@@ -515,21 +455,14 @@ pub fn kill(state: &mut ServerState, kind: Kind) -> CommandResult {
         return Err(busy_error(suspended.run.kind));
     }
     log::info!("Lua script killed by user with SCRIPT KILL.");
-    suspended
-        .engine
-        .lua
-        .kill("Script killed by user with SCRIPT KILL...");
+    suspended.engine.lua.kill("Script killed by user with SCRIPT KILL...");
     Ok(())
 }
 
 /// What others are told while a script of that kind is suspended.
 pub fn busy_error(kind: Kind) -> CommandError {
     CommandError::fixed(match kind {
-        Kind::Script => {
-            "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE."
-        }
-        Kind::Function => {
-            "BUSY Redis is busy running a script. You can only call FUNCTION KILL or SHUTDOWN NOSAVE."
-        }
+        Kind::Script => "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.",
+        Kind::Function => "BUSY Redis is busy running a script. You can only call FUNCTION KILL or SHUTDOWN NOSAVE.",
     })
 }

@@ -20,9 +20,9 @@ use std::collections::{BTreeMap, VecDeque};
 use smallvec::SmallVec;
 
 use crate::command::registry::CommandId;
+use crate::engine::session::{Session, Token};
 use crate::keyspace::{Changes, ObservedKeyId};
 use crate::resp::OwnedArgs;
-use crate::engine::session::{Session, Token};
 use queue::Queues;
 
 /// What a client waits for.
@@ -39,13 +39,8 @@ pub enum BlockKind {
 }
 
 impl BlockKind {
-    const ALL: [BlockKind; 5] = [
-        BlockKind::List,
-        BlockKind::SortedSet,
-        BlockKind::Stream,
-        BlockKind::StreamGroup,
-        BlockKind::Disk,
-    ];
+    const ALL: [BlockKind; 5] =
+        [BlockKind::List, BlockKind::SortedSet, BlockKind::Stream, BlockKind::StreamGroup, BlockKind::Disk];
     const COUNT: usize = BlockKind::ALL.len();
 
     /// Whether those who wait for this have their request run again when a key of this type is there (`None`: no key).
@@ -136,8 +131,7 @@ impl Blocking {
             places.push(self.queues.append(id, session.token, wish.kind));
         }
         if let Some(deadline_ms) = wish.deadline_ms {
-            self.deadlines
-                .insert((deadline_ms, session.id), session.token);
+            self.deadlines.insert((deadline_ms, session.id), session.token);
         }
         session.waiting = Some(Box::new(BlockedState {
             request: wish.request,
@@ -249,15 +243,11 @@ impl Blocking {
     /// Number of keys that somebody waits for, and of those among them whose going would be told of. O(those).
     pub fn keys(&self) -> (usize, usize) {
         let told_of_going = |counts: &[u32; BlockKind::COUNT]| {
-            let kinds = BlockKind::ALL
-                .iter()
-                .filter(|kind| counts[**kind as usize] > 0);
+            let kinds = BlockKind::ALL.iter().filter(|kind| counts[**kind as usize] > 0);
             kinds.into_iter().any(|kind| kind.takes(None))
         };
         self.queues
             .waited_for()
-            .fold((0, 0), |(all, told), (_, counts)| {
-                (all + 1, told + usize::from(told_of_going(counts)))
-            })
+            .fold((0, 0), |(all, told), (_, counts)| (all + 1, told + usize::from(told_of_going(counts))))
     }
 }

@@ -2,8 +2,8 @@
 
 use slab::Slab;
 
-use crate::keyspace::ObservedKeyId;
 use crate::engine::session::Token;
+use crate::keyspace::ObservedKeyId;
 
 use super::BlockKind;
 
@@ -32,13 +32,8 @@ struct Queue {
     is_signalled: bool,
 }
 
-const EMPTY: Queue = Queue {
-    first: NONE,
-    last: NONE,
-    next_served: NONE,
-    counts: [0; BlockKind::COUNT],
-    is_signalled: false,
-};
+const EMPTY: Queue =
+    Queue { first: NONE, last: NONE, next_served: NONE, counts: [0; BlockKind::COUNT], is_signalled: false };
 
 /// The queues of all keys that somebody waits for.
 #[derive(Default)]
@@ -55,13 +50,7 @@ impl Queues {
             self.queues.resize(key.index() + 1, EMPTY);
         }
         let queue = &mut self.queues[key.index()];
-        let place = self.places.insert(Place {
-            key,
-            client,
-            kind,
-            previous: queue.last,
-            next: NONE,
-        }) as u32;
+        let place = self.places.insert(Place { key, client, kind, previous: queue.last, next: NONE }) as u32;
         match self.places.get_mut(queue.last as usize) {
             Some(last) => last.next = place,
             None => queue.first = place,
@@ -73,13 +62,7 @@ impl Queues {
 
     /// Takes a place out of its queue; tells which one that is. O(1).
     pub fn remove(&mut self, place: u32) -> ObservedKeyId {
-        let Place {
-            key,
-            kind,
-            previous,
-            next,
-            ..
-        } = self.places.remove(place as usize);
+        let Place { key, kind, previous, next, .. } = self.places.remove(place as usize);
         let queue = &mut self.queues[key.index()];
         match self.places.get_mut(previous as usize) {
             Some(previous) => previous.next = next,

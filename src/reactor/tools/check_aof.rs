@@ -10,7 +10,7 @@ use crate::config::{Config, system_reason};
 use crate::keyspace::Keyspace;
 use crate::storage::aof::{AppendedReader, Found, Manifest, Part};
 use crate::storage::rdb::SanitizeLevel;
-use crate::storage::snapshot::{begins_snapshot, Duplicates, LoadStep, Loader, LoaderSettings, Purpose};
+use crate::storage::snapshot::{Duplicates, LoadStep, Loader, LoaderSettings, Purpose, begins_snapshot};
 use crate::storage::values::LoadSettings;
 
 /// Read at a time, in bytes.
@@ -50,12 +50,7 @@ enum Outcome {
 /// # Errors
 ///
 /// The file is not valid, cannot be read, or the arguments make no sense; what is to be said of it has been written.
-pub fn run(
-    name: &str,
-    arguments: &[OsString],
-    input: &mut impl BufRead,
-    out: &mut impl Write,
-) -> Checked<()> {
+pub fn run(name: &str, arguments: &[OsString], input: &mut impl BufRead, out: &mut impl Write) -> Checked<()> {
     let (mut fixes, mut until_s) = (false, None);
     let path = match arguments {
         [path] => path,
@@ -73,19 +68,11 @@ pub fn run(
             path
         }
         _ => {
-            writeln!(
-                out,
-                "Usage: {name} [--fix|--truncate-to-timestamp $timestamp] <file.manifest|file.aof>"
-            )?;
+            writeln!(out, "Usage: {name} [--fix|--truncate-to-timestamp $timestamp] <file.manifest|file.aof>")?;
             return Err(CheckFailed);
         }
     };
-    let mut tool = Tool {
-        fixes,
-        until_s,
-        input,
-        out,
-    };
+    let mut tool = Tool { fixes, until_s, input, out };
     tool.check(Path::new(path))
 }
 
@@ -110,13 +97,9 @@ impl<I: BufRead, O: Write> Tool<'_, I, O> {
     fn is_manifest(&mut self, path: &Path) -> Checked<bool> {
         let mut file = self.open(path, false)?;
         let mut head = Vec::new();
-        (&mut file)
-            .take(CHUNK_BYTES as u64)
-            .read_to_end(&mut head)?;
+        (&mut file).take(CHUNK_BYTES as u64).read_to_end(&mut head)?;
         let mut lines = head.split(|byte| *byte == b'\n');
-        Ok(lines
-            .find(|line| line.first() != Some(&b'#'))
-            .is_some_and(|line| line.starts_with(b"file")))
+        Ok(lines.find(|line| line.first() != Some(&b'#')).is_some_and(|line| line.starts_with(b"file")))
     }
 
     fn open(&mut self, path: &Path, to_write: bool) -> Checked<File> {
@@ -171,10 +154,9 @@ impl<I: BufRead, O: Write> Tool<'_, I, O> {
         match (outcome, self.until_s) {
             (Outcome::Valid, _) => writeln!(self.out, "{kind} {name} is valid")?,
             (Outcome::Empty, _) => writeln!(self.out, "{kind} {name} is empty")?,
-            (Outcome::CutAtTime, Some(time_s)) => writeln!(
-                self.out,
-                "Successfully truncated AOF {name} to timestamp {time_s}"
-            )?,
+            (Outcome::CutAtTime, Some(time_s)) => {
+                writeln!(self.out, "Successfully truncated AOF {name} to timestamp {time_s}")?
+            }
             (Outcome::CutOff | Outcome::CutAtTime, _) => {
                 writeln!(self.out, "Successfully truncated AOF {name}")?;
             }
@@ -215,10 +197,7 @@ impl<I: BufRead, O: Write> Tool<'_, I, O> {
         if valid == size
             && let Some(time_s) = self.until_s
         {
-            writeln!(
-                self.out,
-                "Truncate nothing in AOF {name} to timestamp {time_s}"
-            )?;
+            writeln!(self.out, "Truncate nothing in AOF {name} to timestamp {time_s}")?;
             return Ok(Outcome::Valid);
         }
         writeln!(
@@ -276,9 +255,7 @@ impl<I: BufRead, O: Write> Tool<'_, I, O> {
     fn cut_at_time(&mut self, name: &str, file: &File, at: u64, is_last: bool) -> Checked<Outcome> {
         let time_s = self.until_s.unwrap_or(0);
         if at == 0 {
-            return self.fail(&format!(
-                "AOF {name} has nothing before timestamp {time_s}, aborting..."
-            ));
+            return self.fail(&format!("AOF {name} has nothing before timestamp {time_s}, aborting..."));
         }
         if !is_last {
             writeln!(
@@ -291,29 +268,17 @@ impl<I: BufRead, O: Write> Tool<'_, I, O> {
             );
         }
         if file.set_len(at).and_then(|()| file.sync_all()).is_err() {
-            return self.fail(&format!(
-                "Failed to truncate AOF {name} to timestamp {time_s}"
-            ));
+            return self.fail(&format!("Failed to truncate AOF {name} to timestamp {time_s}"));
         }
         Ok(Outcome::CutAtTime)
     }
 
-    fn cut_off(
-        &mut self,
-        name: &str,
-        file: &File,
-        (size, valid): (u64, u64),
-        is_last: bool,
-    ) -> Checked<Outcome> {
+    fn cut_off(&mut self, name: &str, file: &File, (size, valid): (u64, u64), is_last: bool) -> Checked<Outcome> {
         if !self.fixes {
-            return self.fail(&format!(
-                "AOF {name} is not valid. Use the --fix option to try fixing it."
-            ));
+            return self.fail(&format!("AOF {name} is not valid. Use the --fix option to try fixing it."));
         }
         if !is_last {
-            return self.fail(&format!(
-                "Failed to truncate AOF {name} because it is not the last file"
-            ));
+            return self.fail(&format!("Failed to truncate AOF {name} because it is not the last file"));
         }
         writeln!(
             self.out,
@@ -368,13 +333,7 @@ impl Scan {
     }
 
     fn note_command(&mut self, at: u64) {
-        let is = |name: &str| {
-            self.reader.len() == 1
-                && self
-                    .reader
-                    .argument(0)
-                    .eq_ignore_ascii_case(name.as_bytes())
-        };
+        let is = |name: &str| self.reader.len() == 1 && self.reader.argument(0).eq_ignore_ascii_case(name.as_bytes());
         match (is("multi"), is("exec"), self.in_transaction) {
             (true, _, true) => self.error = Some((at, "Unexpected MULTI in AOF".into())),
             (_, true, false) => self.error = Some((at, "Unexpected EXEC in AOF".into())),
@@ -417,11 +376,7 @@ mod tests {
         let file = folder.join("file");
         for cut in 0..whole.len() {
             fs::write(&file, &whole[..cut]).unwrap();
-            let valid = [0, 7, 18, 25]
-                .iter()
-                .rev()
-                .find(|end| **end <= cut)
-                .unwrap();
+            let valid = [0, 7, 18, 25].iter().rev().find(|end| **end <= cut).unwrap();
             let (done, text) = check(&folder, &["@file"], "");
             assert_eq!(done, cut == *valid, "cut at {cut}: {text}");
             let (done, text) = check(&folder, &["--fix", "@file"], "y\n");

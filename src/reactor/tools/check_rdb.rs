@@ -46,9 +46,7 @@ pub fn main(program: &str, arguments: &[String]) -> ExitCode {
             if loader.has_checksum() {
                 println!("[offset {offset}] Checksum OK");
             } else {
-                println!(
-                    "[offset {offset}] RDB file was saved with checksum disabled: no check performed."
-                );
+                println!("[offset {offset}] RDB file was saved with checksum disabled: no check performed.");
             }
             println!("[offset {offset}] \\o/ RDB looks OK! \\o/");
             print_counts(&loader);

@@ -2,4 +2,3 @@
 
 pub mod check_aof;
 pub mod check_rdb;
-

@@ -14,24 +14,23 @@
 //!
 //! Never runs a command, and never touches a client: the loop holds the replies.
 
-
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::config::{AppendFsync, Config};
-use crate::base::wake::Wake;
-use crate::storage::file::worker::Worker;
-use crate::keyspace::Propagation;
 use crate::base::logging::system_text;
+use crate::base::wake::Wake;
+use crate::config::{AppendFsync, Config};
+use crate::keyspace::Propagation;
 use crate::storage::aof::{Feeder, Manifest};
+use crate::storage::file::worker::Worker;
 
-use crate::storage::aof::log_file::LogFile;
-pub use crate::storage::aof::paths::{ListError, AofPaths};
 pub use crate::drive::aof::load::Replay;
 use crate::drive::aof::rewrite::{Rewrite, Source};
-pub use crate::drive::aof::rewrite::{RewriteStats, RewriteStart};
+pub use crate::drive::aof::rewrite::{RewriteStart, RewriteStats};
 use crate::engine::unflushed_keys::UnflushedKeys;
+use crate::storage::aof::log_file::LogFile;
+pub use crate::storage::aof::paths::{AofPaths, ListError};
 
 /// Time between two attempts to write after one that failed, in µs.
 const RETRY_PERIOD_US: u64 = 100_000;
@@ -147,10 +146,7 @@ impl AppendOnly {
     /// Takes the settings over.
     pub fn configure(&mut self, config: &Config) {
         self.settings = Settings {
-            places: AofPaths {
-                folder: PathBuf::from(&config.appenddirname),
-                file_name: config.appendfilename.clone(),
-            },
+            places: AofPaths { folder: PathBuf::from(&config.appenddirname), file_name: config.appendfilename.clone() },
             policy: config.appendfsync,
             has_times: config.aof_timestamp_enabled,
         };
@@ -267,12 +263,7 @@ impl AppendOnly {
             }
         };
         self.has_denial_changed |= self.failure.is_none();
-        self.failure = Some(Failure {
-            reason,
-            is_fresh,
-            retry_due_us: now_us + RETRY_PERIOD_US,
-            log_due_us,
-        });
+        self.failure = Some(Failure { reason, is_fresh, retry_due_us: now_us + RETRY_PERIOD_US, log_due_us });
     }
 
     /// Looks after syncs: takes in what threads have done, and begins the next sync if it is due. `held` replies wait for one.
@@ -325,10 +316,7 @@ impl AppendOnly {
         if let Some(worker) = &self.syncer {
             worker.submit(self.written, Box::new(move || file.sync_data()));
         }
-        self.sync = Some(Sync {
-            offset: self.written,
-            started_us: now_us,
-        });
+        self.sync = Some(Sync { offset: self.written, started_us: now_us });
     }
 
     /// How long the last sync took that replies waited for, in µs; once.

@@ -104,9 +104,7 @@ impl CommandDump {
             return false;
         };
         let queue = &mut self.queue;
-        let more = self
-            .version
-            .next_records(|record| queue.push(record.clone()));
+        let more = self.version.next_records(|record| queue.push(record.clone()));
         if more && self.selected != Some(database.number) {
             self.selected = Some(database.number);
             let number = database.number.to_string();
@@ -133,10 +131,7 @@ impl CommandDump {
     fn end_key(&mut self, record: &Record) {
         if let Some(expiry_ms) = record.expiry_ms() {
             let time = expiry_ms.to_string();
-            command(
-                &mut self.out,
-                &[b"PEXPIREAT", record.key(), time.as_bytes()],
-            );
+            command(&mut self.out, &[b"PEXPIREAT", record.key(), time.as_bytes()]);
         }
         self.keys_written += 1;
     }
@@ -154,8 +149,7 @@ impl CommandDump {
 
     /// Lets go of about so many records that nobody wants any more; says whether there are more.
     pub fn release_step(&mut self, records: usize) -> bool {
-        self.queue
-            .truncate(self.queue.len().saturating_sub(records));
+        self.queue.truncate(self.queue.len().saturating_sub(records));
         !self.queue.is_empty() || self.version.release_step(records)
     }
 
@@ -181,13 +175,7 @@ struct Batch<'a> {
 
 impl<'a> Batch<'a> {
     fn new(out: &'a mut Vec<u8>, name: &'static [u8], key: &'a [u8], words_each: usize) -> Self {
-        Batch {
-            out,
-            name,
-            key,
-            words: Vec::new(),
-            words_each,
-        }
+        Batch { out, name, key, words: Vec::new(), words_each }
     }
 
     fn push(&mut self, word: &[u8]) {
@@ -262,12 +250,7 @@ fn write_list(list: ListRef<'_>, key: &[u8], from: usize, most: usize, out: &mut
     count
 }
 
-fn write_scored(
-    sorted_set: SortedSetRef<'_>,
-    key: &[u8],
-    ranks: std::ops::Range<usize>,
-    out: &mut Vec<u8>,
-) {
+fn write_scored(sorted_set: SortedSetRef<'_>, key: &[u8], ranks: std::ops::Range<usize>, out: &mut Vec<u8>) {
     let mut batch = Batch::new(out, b"ZADD", key, 2);
     for (member, score) in sorted_set.range(ranks) {
         batch.push(&double::precise_text(score));
@@ -278,11 +261,7 @@ fn write_scored(
 
 impl Progress {
     fn table(table: Pinned<Element>, is_hash: bool) -> Progress {
-        Progress::Table {
-            table,
-            queue: Vec::new(),
-            is_hash,
-        }
+        Progress::Table { table, queue: Vec::new(), is_hash }
     }
 }
 
@@ -302,14 +281,7 @@ impl Large {
                 *from = end;
                 end < sorted_set.len()
             }
-            (
-                Progress::Table {
-                    table,
-                    queue,
-                    is_hash,
-                },
-                _,
-            ) => {
+            (Progress::Table { table, queue, is_hash }, _) => {
                 if queue.is_empty() && !table.next_segment(|element| queue.push(element.clone())) {
                     return false;
                 }

@@ -21,8 +21,7 @@ impl Feeder {
         if let Some(now_s) = now_s.filter(|now_s| *now_s != self.told_s) {
             self.told_s = now_s;
             self.bytes.extend_from_slice(b"#TS:");
-            self.bytes
-                .extend_from_slice(itoa::Buffer::new().format(now_s).as_bytes());
+            self.bytes.extend_from_slice(itoa::Buffer::new().format(now_s).as_bytes());
             self.bytes.extend_from_slice(b"\r\n");
         }
         let is_transaction = belong_together && unit.len() > 1;
@@ -89,9 +88,7 @@ mod tests {
     fn unit(commands: &[(usize, &[&[u8]])]) -> Propagation {
         let mut unit = Propagation::default();
         unit.set_on(true);
-        commands
-            .iter()
-            .for_each(|(database, words)| unit.add(*database, words));
+        commands.iter().for_each(|(database, words)| unit.add(*database, words));
         unit
     }
 
@@ -121,9 +118,6 @@ mod tests {
         for now_s in [7, 7, 8] {
             feeder.append(&unit(&[(0, &[b"a"])]), true, Some(now_s));
         }
-        assert_eq!(
-            text(&mut feeder),
-            "#TS:7 *2 $6 SELECT $1 0 *1 $1 a *1 $1 a #TS:8 *1 $1 a "
-        );
+        assert_eq!(text(&mut feeder), "#TS:7 *2 $6 SELECT $1 0 *1 $1 a *1 $1 a #TS:8 *1 $1 a ");
     }
 }

@@ -26,11 +26,7 @@ impl LogFile {
             file.set_len(0)?;
         }
         let length = file.metadata()?.len();
-        Ok(LogFile {
-            file: Arc::new(file),
-            length,
-            is_torn: false,
-        })
+        Ok(LogFile { file: Arc::new(file), length, is_torn: false })
     }
 
     /// Bytes in the file.
@@ -70,10 +66,7 @@ impl LogFile {
         let written = batch.len() - rest.len();
         if written > 0 {
             self.is_torn = true;
-            log::warn!(
-                "Short write while writing to the AOF file: (nwritten={written}, expected={})",
-                batch.len()
-            );
+            log::warn!("Short write while writing to the AOF file: (nwritten={written}, expected={})", batch.len());
             if let Err(error) = self.cut_off() {
                 log::warn!(
                     "Could not remove short write from the append-only file. Redis may refuse to load the AOF the next time it \

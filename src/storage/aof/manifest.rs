@@ -95,11 +95,7 @@ impl Manifest {
             })?;
         }
         if number == 0 {
-            return Err(ManifestError {
-                reason: "Found an empty AOF manifest",
-                line_number: 0,
-                line: String::new(),
-            });
+            return Err(ManifestError { reason: "Found an empty AOF manifest", line_number: 0, line: String::new() });
         }
         Ok(manifest)
     }
@@ -129,11 +125,7 @@ impl Manifest {
     /// A file of before there were parts, as the base.
     pub fn of_old_file(name: &str) -> Manifest {
         Manifest {
-            base: Some(Part {
-                name: name.to_string(),
-                sequence: 1,
-                kind: PartKind::Base,
-            }),
+            base: Some(Part { name: name.to_string(), sequence: 1, kind: PartKind::Base }),
             base_sequence: 1,
             ..Manifest::default()
         }
@@ -142,26 +134,15 @@ impl Manifest {
     /// The text of the manifest.
     pub fn text(&self) -> String {
         let mut text = String::new();
-        let parts = self
-            .base
-            .iter()
-            .chain(&self.history)
-            .chain(&self.increments);
+        let parts = self.base.iter().chain(&self.history).chain(&self.increments);
         for part in parts {
-            let plain = |byte: u8| {
-                byte.is_ascii_graphic() && byte != b'"' && byte != b'\\' && byte != b'\''
-            };
+            let plain = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\' && byte != b'\'';
             let name = match part.name.bytes().all(plain) {
                 true => part.name.clone(),
                 false => quoting::quote(part.name.as_bytes()),
             };
             // Writing to a string does not fail.
-            let _ = writeln!(
-                text,
-                "file {name} seq {} type {}",
-                part.sequence,
-                part.kind.letter()
-            );
+            let _ = writeln!(text, "file {name} seq {} type {}", part.sequence, part.kind.letter());
         }
         text
     }
@@ -237,15 +218,8 @@ fn parse_line(line: &[u8]) -> Result<Part, &'static str> {
         return Err(INVALID);
     };
     let kinds = [PartKind::Base, PartKind::Increment, PartKind::History];
-    let kind = kinds
-        .into_iter()
-        .find(|kind| kind.letter() as u8 == letter)
-        .ok_or("Unknown AOF file type")?;
-    Ok(Part {
-        name,
-        sequence,
-        kind,
-    })
+    let kind = kinds.into_iter().find(|kind| kind.letter() as u8 == letter).ok_or("Unknown AOF file type")?;
+    Ok(Part { name, sequence, kind })
 }
 
 #[cfg(test)]
@@ -261,10 +235,7 @@ mod tests {
             manifest.text(),
             "file \"a b.aof.1.base.rdb\" seq 1 type b\nfile \"a b.aof.1.incr.aof\" seq 1 type i\n"
         );
-        assert_eq!(
-            Manifest::parse(manifest.text().as_bytes()),
-            Ok(manifest.clone())
-        );
+        assert_eq!(Manifest::parse(manifest.text().as_bytes()), Ok(manifest.clone()));
         manifest.add_increment("x");
         manifest.replace_base("x", BaseFormat::Commands, true);
         assert_eq!(
@@ -281,28 +252,16 @@ mod tests {
         for (text, reason) in [
             ("", "Found an empty AOF manifest"),
             ("\n", INVALID),
-            (
-                "file a seq 1 type b",
-                "The AOF manifest file contains too long line",
-            ),
+            ("file a seq 1 type b", "The AOF manifest file contains too long line"),
             (&long, "The AOF manifest file contains too long line"),
             ("filx a seq 1 type b\n", INVALID),
             ("file a seq 0 type b\n", INVALID),
             ("file a seq 1 type b c\n", INVALID),
             ("file a type b\n", INVALID),
-            (
-                "file a/b seq 1 type b\n",
-                "File can't be a path, just a filename",
-            ),
+            ("file a/b seq 1 type b\n", "File can't be a path, just a filename"),
             ("file a seq 1 type x\n", "Unknown AOF file type"),
-            (
-                "file a seq 1 type b\nfile b seq 2 type b\n",
-                "Found duplicate base file information",
-            ),
-            (
-                "file a seq 2 type i\nfile b seq 2 type i\n",
-                "Found a non-monotonic sequence number",
-            ),
+            ("file a seq 1 type b\nfile b seq 2 type b\n", "Found duplicate base file information"),
+            ("file a seq 2 type i\nfile b seq 2 type i\n", "Found a non-monotonic sequence number"),
         ] {
             let error = Manifest::parse(text.as_bytes()).expect_err(text);
             assert_eq!(error.reason, reason, "{text}");

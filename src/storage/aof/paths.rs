@@ -4,8 +4,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::storage::file::new_file::NewFile;
 use crate::storage::aof::{Manifest, ManifestError};
+use crate::storage::file::new_file::NewFile;
 
 /// Begins the names of files that are not complete.
 const TEMPORARY_PREFIX: &str = "temp-";
@@ -45,8 +45,7 @@ impl AofPaths {
 
     /// The path of what is appended while the first base is being written.
     pub fn temporary_increment(&self) -> PathBuf {
-        self.folder
-            .join(format!("{TEMPORARY_PREFIX}{}.incr", self.file_name))
+        self.folder.join(format!("{TEMPORARY_PREFIX}{}.incr", self.file_name))
     }
 
     /// Creates the folder if need be.
@@ -56,9 +55,7 @@ impl AofPaths {
     /// The system's.
     pub fn create_folder(&self) -> io::Result<()> {
         match fs::create_dir(&self.folder) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && self.folder.is_dir() => {
-                Ok(())
-            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && self.folder.is_dir() => Ok(()),
             result => result,
         }
     }
@@ -84,11 +81,9 @@ impl AofPaths {
     /// The system's.
     pub fn store(&self, text: &str) -> io::Result<()> {
         let temporary = format!("{TEMPORARY_PREFIX}{}.manifest", self.file_name);
-        let mut file =
-            NewFile::create(&self.folder.join(temporary), false).map_err(|failed| failed.error)?;
+        let mut file = NewFile::create(&self.folder.join(temporary), false).map_err(|failed| failed.error)?;
         file.write(text.as_bytes()).map_err(|failed| failed.error)?;
-        file.publish(&self.manifest())
-            .map_err(|failed| failed.error)
+        file.publish(&self.manifest()).map_err(|failed| failed.error)
     }
 
     /// Takes over a file of before there were parts, if there is one and the manifest does not say otherwise. Gives the list.
@@ -98,11 +93,8 @@ impl AofPaths {
     /// The system's.
     pub fn take_over_old_file(&self, manifest: Manifest) -> io::Result<Manifest> {
         let old = Path::new(&self.file_name);
-        let is_interrupted = manifest
-            .base
-            .as_ref()
-            .is_some_and(|base| base.name == self.file_name)
-            && manifest.increments.is_empty();
+        let is_interrupted =
+            manifest.base.as_ref().is_some_and(|base| base.name == self.file_name) && manifest.increments.is_empty();
         let has_list = self.manifest().exists();
         let goes_on = is_interrupted && !self.part(&self.file_name).exists();
         if !old.exists() || has_list && !goes_on {

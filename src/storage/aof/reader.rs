@@ -152,10 +152,7 @@ impl AppendedReader {
     }
 
     fn malformed(&self, position: usize, reason: String) -> Malformed {
-        Malformed {
-            offset: self.offset + (position - self.start) as u64,
-            reason,
-        }
+        Malformed { offset: self.offset + (position - self.start) as u64, reason }
     }
 
     /// A line from a position on, without its end, and where the next one begins.
@@ -240,16 +237,10 @@ impl AppendedReader {
                     let reason = format!("Expected the number of arguments, got {count}");
                     return Err(self.malformed(self.start, reason));
                 }
-                Partial {
-                    left: count,
-                    position: position - self.start,
-                    lines: 1,
-                    needed: 0,
-                }
+                Partial { left: count, position: position - self.start, lines: 1, needed: 0 }
             }
         };
-        let is_complete = self.bytes.len() - self.start >= partial.needed
-            && self.gather_arguments(&mut partial)?;
+        let is_complete = self.bytes.len() - self.start >= partial.needed && self.gather_arguments(&mut partial)?;
         if !is_complete {
             self.partial = Some(partial);
             return Ok(Found::Incomplete);
@@ -270,9 +261,7 @@ impl AppendedReader {
                 return Ok(false);
             };
             if length > ARGUMENT_BYTES_MAX {
-                let reason = format!(
-                    "Expected to read string of {length} bytes, which is not in the suitable range"
-                );
+                let reason = format!("Expected to read string of {length} bytes, which is not in the suitable range");
                 return Err(self.malformed(position, reason));
             }
             let end = begin + length as usize;
@@ -309,9 +298,7 @@ mod tests {
                 match reader.advance() {
                     Ok(Found::Incomplete) => break,
                     Ok(Found::Command) => {
-                        let words = reader
-                            .arguments()
-                            .map(|word| word.escape_ascii().to_string());
+                        let words = reader.arguments().map(|word| word.escape_ascii().to_string());
                         found.push(words.collect::<Vec<_>>().join("|"));
                     }
                     Ok(other) => found.push(format!("{other:?}")),

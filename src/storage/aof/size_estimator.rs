@@ -35,9 +35,7 @@ impl SizeEstimator {
         }
         let now = Mark::at(keyspace, database, bytes);
         let share = of.saturating_sub(bytes) as f64 / passed as f64;
-        let expected = |count: usize, before: usize| {
-            count + (count.saturating_sub(before) as f64 * share) as usize
-        };
+        let expected = |count: usize, before: usize| count + (count.saturating_sub(before) as f64 * share) as usize;
         let keys = expected(now.keys, last.keys);
         let volatile = expected(now.volatile, last.volatile);
         keyspace.presize(database, keys, volatile);
@@ -55,12 +53,7 @@ impl SizeEstimator {
 impl Mark {
     fn at(keyspace: &Keyspace, database: usize, bytes: u64) -> Mark {
         let present = keyspace.database(database);
-        Mark {
-            database,
-            bytes,
-            keys: present.len(),
-            volatile: present.volatile_len(),
-        }
+        Mark { database, bytes, keys: present.len(), volatile: present.volatile_len() }
     }
 }
 

@@ -107,26 +107,9 @@ fn write_history(stream: &Stream, key: &[u8], out: &mut Vec<u8>) {
 
 fn write_group(group: &Group, key: &[u8], out: &mut Vec<u8>) {
     let read = group.entries_read.unwrap_or(-1).to_string();
-    command(
-        out,
-        &[
-            b"XGROUP",
-            b"CREATE",
-            key,
-            group.name(),
-            &group.last_id.text(),
-            b"ENTRIESREAD",
-            read.as_bytes(),
-        ],
-    );
+    command(out, &[b"XGROUP", b"CREATE", key, group.name(), &group.last_id.text(), b"ENTRIESREAD", read.as_bytes()]);
     for consumer in group.consumers() {
-        let words: [&[u8]; 5] = [
-            b"XGROUP",
-            b"CREATECONSUMER",
-            key,
-            group.name(),
-            consumer.name(),
-        ];
+        let words: [&[u8]; 5] = [b"XGROUP", b"CREATECONSUMER", key, group.name(), consumer.name()];
         command(out, &words);
     }
 }
@@ -163,17 +146,6 @@ fn write_pending(group: &Group, key: &[u8], run: std::ops::Range<usize>, out: &m
 fn write_released(group: &Group, key: &[u8], id: &[u8], count: &str, out: &mut Vec<u8>) {
     command(
         out,
-        &[
-            b"XNACK",
-            key,
-            group.name(),
-            b"SILENT",
-            b"IDS",
-            b"1",
-            id,
-            b"RETRYCOUNT",
-            count.as_bytes(),
-            b"FORCE",
-        ],
+        &[b"XNACK", key, group.name(), b"SILENT", b"IDS", b"1", id, b"RETRYCOUNT", count.as_bytes(), b"FORCE"],
     );
 }

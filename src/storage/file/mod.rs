@@ -9,8 +9,8 @@ pub mod reader;
 pub mod worker;
 pub mod writer;
 
+pub use crate::base::wake::Wake;
 pub use new_file::{NewFile, StepFailed, WriteStep};
 pub use reader::{FileReader, Read};
-pub use crate::base::wake::Wake;
 pub use worker::{Task, Worker};
 pub use writer::{FileWriter, WriterState};

@@ -60,13 +60,7 @@ impl NewFile {
     /// The system's.
     pub fn create(path: &Path, syncs_in_pieces: bool) -> Result<NewFile, StepFailed> {
         let file = File::create(path).map_err(during(WriteStep::Create))?;
-        Ok(NewFile {
-            file,
-            path: path.to_path_buf(),
-            is_published: false,
-            unsynced_bytes: 0,
-            syncs_in_pieces,
-        })
+        Ok(NewFile { file, path: path.to_path_buf(), is_published: false, unsynced_bytes: 0, syncs_in_pieces })
     }
 
     /// Appends bytes.
@@ -75,9 +69,7 @@ impl NewFile {
     ///
     /// The system's: the disk is full, or broken.
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), StepFailed> {
-        self.file
-            .write_all(bytes)
-            .map_err(during(WriteStep::Write))?;
+        self.file.write_all(bytes).map_err(during(WriteStep::Write))?;
         self.unsynced_bytes += bytes.len() as u64;
         if self.syncs_in_pieces && self.unsynced_bytes >= SYNC_BYTES {
             self.unsynced_bytes = 0;
@@ -138,10 +130,7 @@ mod tests {
         let file = NewFile::create(&temporary, false).unwrap();
         let failed = file.publish(&folder).unwrap_err();
         assert_eq!(failed.step, WriteStep::Publish);
-        assert!(
-            !temporary.exists(),
-            "it is removed where it cannot be moved"
-        );
+        assert!(!temporary.exists(), "it is removed where it cannot be moved");
         let failed = NewFile::create(&folder, false).unwrap_err();
         assert_eq!(failed.step, WriteStep::Create);
         fs::remove_dir_all(&folder).unwrap();

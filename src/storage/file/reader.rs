@@ -43,19 +43,13 @@ impl FileReader {
         let length = file.metadata()?.len();
         let (sender, chunks) = sync_channel(CHUNKS_AHEAD);
         let (used, buffers) = channel();
-        thread::Builder::new()
-            .name("file reader".into())
-            .spawn(move || {
-                read_all(file, &sender, &buffers, &wake);
-                // Only now it is known to be the end.
-                drop(sender);
-                wake.wake();
-            })?;
-        Ok(FileReader {
-            chunks,
-            used,
-            length,
-        })
+        thread::Builder::new().name("file reader".into()).spawn(move || {
+            read_all(file, &sender, &buffers, &wake);
+            // Only now it is known to be the end.
+            drop(sender);
+            wake.wake();
+        })?;
+        Ok(FileReader { chunks, used, length })
     }
 
     /// Bytes of the file when it was opened.
@@ -90,12 +84,7 @@ impl FileReader {
 }
 
 /// Reads until the end, an error, or nobody listens.
-fn read_all(
-    mut file: File,
-    sender: &SyncSender<io::Result<Vec<u8>>>,
-    buffers: &Receiver<Vec<u8>>,
-    wake: &Wake,
-) {
+fn read_all(mut file: File, sender: &SyncSender<io::Result<Vec<u8>>>, buffers: &Receiver<Vec<u8>>, wake: &Wake) {
     loop {
         let mut chunk = buffers.try_recv().unwrap_or_default();
         chunk.clear();

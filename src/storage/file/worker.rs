@@ -67,10 +67,8 @@ mod tests {
                 }),
             );
         }
-        let outcomes: Vec<(u64, bool)> = (0..3)
-            .filter_map(|_| worker.wait_outcome())
-            .map(|(ticket, outcome)| (ticket, outcome.is_ok()))
-            .collect();
+        let outcomes: Vec<(u64, bool)> =
+            (0..3).filter_map(|_| worker.wait_outcome()).map(|(ticket, outcome)| (ticket, outcome.is_ok())).collect();
         assert_eq!(outcomes, [(0, true), (1, false), (2, true)]);
     }
 }

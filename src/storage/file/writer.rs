@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread;
 
-use crate::storage::file::new_file::{NewFile, StepFailed, WriteStep};
 use crate::base::wake::Wake;
+use crate::storage::file::new_file::{NewFile, StepFailed, WriteStep};
 
 enum Order {
     Write(Vec<u8>),
@@ -55,21 +55,14 @@ impl FileWriter {
             pending_bytes: Arc::clone(&pending_bytes),
             wake: wake.clone(),
         };
-        thread::Builder::new()
-            .name("file writer".into())
-            .spawn(move || {
-                if let Some(result) = thread.run() {
-                    // Where nobody listens any more, nobody wants to know.
-                    let _ = report.send(result);
-                    wake.wake();
-                }
-            })?;
-        Ok(FileWriter {
-            orders,
-            outcome,
-            used,
-            pending_bytes,
-        })
+        thread::Builder::new().name("file writer".into()).spawn(move || {
+            if let Some(result) = thread.run() {
+                // Where nobody listens any more, nobody wants to know.
+                let _ = report.send(result);
+                wake.wake();
+            }
+        })?;
+        Ok(FileWriter { orders, outcome, used, pending_bytes })
     }
 
     /// Hands bytes over. O(1).

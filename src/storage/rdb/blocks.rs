@@ -88,10 +88,7 @@ fn check_times(elements: Listpack<'_>) -> Checked {
         let Element::Integer(time_ms) = time else {
             return Err(Fault::Corrupt("a field's expiry time is not a number"));
         };
-        ensure(
-            (0..=EXPIRY_MAX_MS).contains(&time_ms),
-            "a field's expiry time is out of range",
-        )?;
+        ensure((0..=EXPIRY_MAX_MS).contains(&time_ms), "a field's expiry time is out of range")?;
         let rank = if time_ms == 0 { i64::MAX } else { time_ms };
         ensure(rank >= before, "a hash's expiry times are not in order")?;
         before = rank;
@@ -112,10 +109,7 @@ fn check_scores(elements: Listpack<'_>, scrutiny: SanitizeLevel) -> Checked {
         {
             let order = earlier_score.partial_cmp(&score);
             let order = order.map(|order| order.then_with(|| compare(earlier, member)));
-            ensure(
-                order != Some(Ordering::Greater),
-                "a sorted set is not in order",
-            )?;
+            ensure(order != Some(Ordering::Greater), "a sorted set is not in order")?;
         }
         before = Some((score, member));
     }
@@ -131,11 +125,7 @@ mod tests {
     use super::*;
     use crate::collections::listpack::Builder;
 
-    fn checked(
-        form: PackedForm,
-        elements: &[&str],
-        scrutiny: SanitizeLevel,
-    ) -> Result<usize, &'static str> {
+    fn checked(form: PackedForm, elements: &[&str], scrutiny: SanitizeLevel) -> Result<usize, &'static str> {
         let mut builder = Builder::new();
         for element in elements {
             builder.push_bytes(element.as_bytes());
@@ -159,80 +149,42 @@ mod tests {
         let odd = Err("a listpack ends within a pair");
         assert_eq!(checked(PackedForm::Hash, &["a"], full), odd);
         assert_eq!(checked(PackedForm::SortedSet, &["a"], full), odd);
-        assert_eq!(
-            checked(PackedForm::HashExpiring, &["a", "b"], SanitizeLevel::Structure),
-            odd
-        );
+        assert_eq!(checked(PackedForm::HashExpiring, &["a", "b"], SanitizeLevel::Structure), odd);
         assert_eq!(checked(PackedForm::Set, &[], full), Ok(0));
     }
 
     #[test]
     fn what_must_be_unique_is() {
         let twice = Err("a listpack with dup elements");
-        assert_eq!(
-            checked(PackedForm::Set, &["a", "1", "b", "a"], SanitizeLevel::Full),
-            twice
-        );
-        assert_eq!(
-            checked(PackedForm::Set, &["a", "a"], SanitizeLevel::Structure),
-            Ok(2)
-        );
-        assert_eq!(
-            checked(PackedForm::Hash, &["a", "x", "b", "x"], SanitizeLevel::Full),
-            Ok(2)
-        );
-        assert_eq!(
-            checked(PackedForm::Hash, &["a", "x", "a", "y"], SanitizeLevel::Full),
-            twice
-        );
+        assert_eq!(checked(PackedForm::Set, &["a", "1", "b", "a"], SanitizeLevel::Full), twice);
+        assert_eq!(checked(PackedForm::Set, &["a", "a"], SanitizeLevel::Structure), Ok(2));
+        assert_eq!(checked(PackedForm::Hash, &["a", "x", "b", "x"], SanitizeLevel::Full), Ok(2));
+        assert_eq!(checked(PackedForm::Hash, &["a", "x", "a", "y"], SanitizeLevel::Full), twice);
         // The same string as an integer and, as no server writes it, as text.
         let mut builder = Builder::new();
         builder.push_integer(7);
         builder.push(&Element::Text(b"7"));
-        assert_eq!(
-            reason(check(PackedForm::Set, &builder.finish(), SanitizeLevel::Full)),
-            twice
-        );
+        assert_eq!(reason(check(PackedForm::Set, &builder.finish(), SanitizeLevel::Full)), twice);
     }
 
     #[test]
     fn scores_are_numbers_in_order() {
         let set = |elements: &[&str]| checked(PackedForm::SortedSet, elements, SanitizeLevel::Full);
-        assert_eq!(
-            set(&["z", "-inf", "b", "1", "c", "1", "a", "1.5", "x", "inf"]),
-            Ok(5)
-        );
+        assert_eq!(set(&["z", "-inf", "b", "1", "c", "1", "a", "1.5", "x", "inf"]), Ok(5));
         assert_eq!(set(&["a", "nan"]), Err("a score is not a number"));
         assert_eq!(set(&["a", ""]), Err("a score is not a number"));
-        assert_eq!(
-            set(&["a", "2", "b", "1"]),
-            Err("a sorted set is not in order")
-        );
-        assert_eq!(
-            set(&["b", "1", "a", "1"]),
-            Err("a sorted set is not in order")
-        );
-        let loose = checked(
-            PackedForm::SortedSet,
-            &["a", "2", "b", "1"],
-            SanitizeLevel::Structure,
-        );
+        assert_eq!(set(&["a", "2", "b", "1"]), Err("a sorted set is not in order"));
+        assert_eq!(set(&["b", "1", "a", "1"]), Err("a sorted set is not in order"));
+        let loose = checked(PackedForm::SortedSet, &["a", "2", "b", "1"], SanitizeLevel::Structure);
         assert_eq!(loose, Ok(2));
     }
 
     #[test]
     fn expiry_times_are_numbers_in_order() {
-        let hash =
-            |elements: &[&str]| checked(PackedForm::HashExpiring, elements, SanitizeLevel::Structure);
+        let hash = |elements: &[&str]| checked(PackedForm::HashExpiring, elements, SanitizeLevel::Structure);
         assert_eq!(hash(&["a", "x", "5", "b", "x", "5", "c", "x", "0"]), Ok(3));
-        assert_eq!(
-            hash(&["a", "x", "y"]),
-            Err("a field's expiry time is not a number")
-        );
-        assert_eq!(
-            hash(&["a", "x", "-1"]),
-            Err("a field's expiry time is out of range")
-        );
+        assert_eq!(hash(&["a", "x", "y"]), Err("a field's expiry time is not a number"));
+        assert_eq!(hash(&["a", "x", "-1"]), Err("a field's expiry time is out of range"));
         let order = Err("a hash's expiry times are not in order");
         assert_eq!(hash(&["a", "x", "5", "b", "x", "4"]), order);
         assert_eq!(hash(&["a", "x", "0", "b", "x", "4"]), order);
@@ -255,15 +207,9 @@ mod tests {
         let good = listpack::create();
         let set = |bytes: &[u8]| reason(check(PackedForm::Set, bytes, SanitizeLevel::Structure));
         assert_eq!(set(&good[..3]), Err("a listpack is too short"));
-        assert_eq!(
-            set(&[8, 0, 0, 0, 0, 0, 255]),
-            Err("a listpack has another length than it says")
-        );
+        assert_eq!(set(&[8, 0, 0, 0, 0, 0, 255]), Err("a listpack has another length than it says"));
         assert_eq!(set(&[7, 0, 0, 0, 0, 0, 0]), Err("a listpack does not end"));
-        assert_eq!(
-            set(&[8, 0, 0, 0, 1, 0, 0x81, 255]),
-            Err("a listpack has an entry that is none")
-        );
+        assert_eq!(set(&[8, 0, 0, 0, 1, 0, 0x81, 255]), Err("a listpack has an entry that is none"));
         let back = Err("a listpack has an entry with a wrong back length");
         assert_eq!(set(&[9, 0, 0, 0, 1, 0, 1, 2, 255]), back);
         let count = Err("a listpack has another number of elements than it says");

@@ -13,9 +13,7 @@ pub struct Checksum {
 impl Checksum {
     /// That of no bytes: 0.
     pub fn new() -> Self {
-        Self {
-            digest: Digest::new(ALGORITHM),
-        }
+        Self { digest: Digest::new(ALGORITHM) }
     }
 
     /// Takes in more bytes. O(bytes); ten times as fast by thousands as one by one.

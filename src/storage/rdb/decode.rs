@@ -62,13 +62,7 @@ pub struct ValueDecoder {
 impl ValueDecoder {
     /// A decoder of a value of this kind.
     pub fn new(kind: ValueKind, scrutiny: SanitizeLevel) -> Self {
-        Self {
-            kind,
-            scrutiny,
-            stage: Stage::Start,
-            has_elements: false,
-            times_base_ms: 0,
-        }
+        Self { kind, scrutiny, stage: Stage::Start, has_elements: false, times_base_ms: 0 }
     }
 
     /// The kind of the value.
@@ -94,11 +88,7 @@ impl ValueDecoder {
     }
 
     /// Reads a piece; `taken` is where the reader stood when the stage last changed.
-    fn read<'a>(
-        &mut self,
-        reader: &mut Reader<'a>,
-        taken: &mut usize,
-    ) -> Result<Option<Piece<'a>>, FormatError> {
+    fn read<'a>(&mut self, reader: &mut Reader<'a>, taken: &mut usize) -> Result<Option<Piece<'a>>, FormatError> {
         loop {
             *taken = reader.position();
             match &mut self.stage {
@@ -110,11 +100,7 @@ impl ValueDecoder {
                 }
                 Stage::Pieces(0) => {
                     self.stage = Stage::End;
-                    return if self.has_elements {
-                        Ok(None)
-                    } else {
-                        Err(reader.error(Fault::Empty))
-                    };
+                    return if self.has_elements { Ok(None) } else { Err(reader.error(Fault::Empty)) };
                 }
                 Stage::Pieces(left) => {
                     let rest = *left - 1;
@@ -159,12 +145,8 @@ impl ValueDecoder {
     /// The form of a value that is one packed collection, whatever it was when it was written.
     fn packed_form(&self) -> Option<PackedForm> {
         Some(match self.kind {
-            ValueKind::HashZipmap | ValueKind::HashZiplist | ValueKind::HashListpack => {
-                PackedForm::Hash
-            }
-            ValueKind::HashTimesListpack | ValueKind::HashTimesListpackPreRelease => {
-                PackedForm::HashExpiring
-            }
+            ValueKind::HashZipmap | ValueKind::HashZiplist | ValueKind::HashListpack => PackedForm::Hash,
+            ValueKind::HashTimesListpack | ValueKind::HashTimesListpackPreRelease => PackedForm::HashExpiring,
             ValueKind::ListZiplist => PackedForm::List,
             ValueKind::SetIntset => PackedForm::IntSet,
             ValueKind::SetListpack => PackedForm::Set,
@@ -173,11 +155,7 @@ impl ValueDecoder {
         })
     }
 
-    fn packed<'a>(
-        &self,
-        form: PackedForm,
-        reader: &mut Reader<'a>,
-    ) -> Result<Piece<'a>, FormatError> {
+    fn packed<'a>(&self, form: PackedForm, reader: &mut Reader<'a>) -> Result<Piece<'a>, FormatError> {
         if self.kind == ValueKind::HashTimesListpack {
             // The earliest of the times, which the block tells as well.
             reader.time_ms()?;
@@ -186,14 +164,10 @@ impl ValueDecoder {
         let check = self.kind.check_name();
         // Redis checks those that it converts fully, whatever is set.
         let (block, scrutiny) = match self.kind {
-            ValueKind::HashZipmap => (
-                zipmap::to_listpack(&stored).map(Text::Owned),
-                SanitizeLevel::Full,
-            ),
-            ValueKind::HashZiplist | ValueKind::SortedSetZiplist | ValueKind::ListZiplist => (
-                ziplist::to_listpack(&stored).map(Text::Owned),
-                SanitizeLevel::Full,
-            ),
+            ValueKind::HashZipmap => (zipmap::to_listpack(&stored).map(Text::Owned), SanitizeLevel::Full),
+            ValueKind::HashZiplist | ValueKind::SortedSetZiplist | ValueKind::ListZiplist => {
+                (ziplist::to_listpack(&stored).map(Text::Owned), SanitizeLevel::Full)
+            }
             _ => (Ok(stored), self.scrutiny),
         };
         let block = reader.checked_block(check, block)?;
@@ -215,10 +189,9 @@ impl ValueDecoder {
                 reader.checked(ensure(!score.is_nan(), "a score is not a number"))?;
                 Piece::Scored(member, score)
             }
-            ValueKind::Hash
-            | ValueKind::HashTimes
-            | ValueKind::HashTimesPreRelease
-            | ValueKind::HashTimesValkey => self.field(reader)?,
+            ValueKind::Hash | ValueKind::HashTimes | ValueKind::HashTimesPreRelease | ValueKind::HashTimesValkey => {
+                self.field(reader)?
+            }
             ValueKind::ListListpacks => return list_part(reader),
             ValueKind::ListZiplists => {
                 let stored = reader.string()?;
@@ -253,11 +226,7 @@ impl ValueDecoder {
             },
             _ => None,
         };
-        Ok(Piece::Field {
-            field,
-            value,
-            expiry_ms,
-        })
+        Ok(Piece::Field { field, value, expiry_ms })
     }
 }
 
@@ -277,10 +246,7 @@ fn list_part<'a>(reader: &mut Reader<'a>) -> Result<Option<Piece<'a>>, FormatErr
     if container == PACKED {
         return list_block(reader, part);
     }
-    reader.checked(ensure(
-        !part.is_empty(),
-        "a list has a large element that is empty",
-    ))?;
+    reader.checked(ensure(!part.is_empty(), "a list has a large element that is empty"))?;
     Ok(Some(Piece::Element(part)))
 }
 

@@ -39,10 +39,7 @@ impl fmt::Display for FormatError {
         }
         match self.fault {
             Fault::Truncated { missing } => {
-                write!(
-                    formatter,
-                    "the data ends early, {missing} bytes or more are missing"
-                )
+                write!(formatter, "the data ends early, {missing} bytes or more are missing")
             }
             Fault::Empty => formatter.write_str("a collection without elements"),
             Fault::UnknownType(number) => write!(formatter, "no type of value has number {number}"),
@@ -59,9 +56,5 @@ pub(crate) type Checked<T = ()> = Result<T, Fault>;
 
 /// Refuses, with a reason, what does not hold.
 pub(crate) fn ensure(holds: bool, reason: &'static str) -> Checked {
-    if holds {
-        Ok(())
-    } else {
-        Err(Fault::Corrupt(reason))
-    }
+    if holds { Ok(()) } else { Err(Fault::Corrupt(reason)) }
 }

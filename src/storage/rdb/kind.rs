@@ -120,9 +120,9 @@ impl ValueKind {
             ValueKind::ListZiplists => "Ziplist",
             ValueKind::SetListpack => "Set listpack",
             ValueKind::SortedSetListpack => "Zset listpack",
-            ValueKind::HashListpack
-            | ValueKind::HashTimesListpack
-            | ValueKind::HashTimesListpackPreRelease => "Hash listpack",
+            ValueKind::HashListpack | ValueKind::HashTimesListpack | ValueKind::HashTimesListpackPreRelease => {
+                "Hash listpack"
+            }
             ValueKind::Stream1 | ValueKind::Stream2 | ValueKind::Stream3 => "Stream listpack",
             _ => "Listpack",
         }

@@ -76,12 +76,7 @@ pub struct Reader<'a> {
 impl<'a> Reader<'a> {
     /// A reader of data that begins at byte `base` of the whole, with strings up to `string_max_bytes` long.
     pub fn new(input: &'a [u8], base: u64, string_max_bytes: u64) -> Self {
-        Self {
-            input,
-            at: 0,
-            base,
-            string_max_bytes,
-        }
+        Self { input, at: 0, base, string_max_bytes }
     }
 
     /// How many bytes of the input have been read.
@@ -101,11 +96,7 @@ impl<'a> Reader<'a> {
 
     /// An error at the current position.
     pub fn error(&self, fault: Fault) -> FormatError {
-        FormatError {
-            offset: self.base + self.at as u64,
-            fault,
-            check: None,
-        }
+        FormatError { offset: self.base + self.at as u64, fault, check: None }
     }
 
     /// Attributes a fault found in what was just read.
@@ -114,24 +105,16 @@ impl<'a> Reader<'a> {
     }
 
     /// The same for a fault that a named check of a packed collection found; an empty one is none.
-    pub(crate) fn checked_block<T>(
-        &self,
-        check: &'static str,
-        result: Checked<T>,
-    ) -> Result<T, FormatError> {
-        result.map_err(|fault| FormatError {
-            check: Some(check).filter(|_| fault != Fault::Empty),
-            ..self.error(fault)
-        })
+    pub(crate) fn checked_block<T>(&self, check: &'static str, result: Checked<T>) -> Result<T, FormatError> {
+        result
+            .map_err(|fault| FormatError { check: Some(check).filter(|_| fault != Fault::Empty), ..self.error(fault) })
     }
 
     /// So many bytes as they are. O(1).
     pub fn bytes(&mut self, count: u64) -> Result<&'a [u8], FormatError> {
         let left = self.remaining() as u64;
         if count > left {
-            return Err(self.error(Fault::Truncated {
-                missing: count - left,
-            }));
+            return Err(self.error(Fault::Truncated { missing: count - left }));
         }
         let start = self.at;
         self.at += count as usize;
@@ -194,9 +177,7 @@ impl<'a> Reader<'a> {
     pub fn length(&mut self) -> Result<u64, FormatError> {
         match self.length_or_encoding()? {
             Length::Plain(length) => Ok(length),
-            Length::Encoded(_) => {
-                Err(self.error(Fault::Corrupt("a string's encoding where a number must be")))
-            }
+            Length::Encoded(_) => Err(self.error(Fault::Corrupt("a string's encoding where a number must be"))),
         }
     }
 
@@ -297,9 +278,7 @@ mod tests {
     #[test]
     fn hostile_lengths_cost_nothing() {
         let huge = b"\x81\x00\x00\x00\xff\xff\xff\xff\xff";
-        let missing = Fault::Truncated {
-            missing: (1 << 40) - 1,
-        };
+        let missing = Fault::Truncated { missing: (1 << 40) - 1 };
         assert_eq!(fault(reader(huge).string()), Some((109, missing)));
         let beyond = b"\x81\xff\xff\xff\xff\xff\xff\xff\xff";
         let reason = Fault::Corrupt("a string is longer than strings may be");
@@ -325,10 +304,7 @@ mod tests {
         let mut reader = reader(b"\x01\x02");
         assert_eq!((reader.byte(), reader.position()), (Ok(1), 1));
         reader.rewind(0);
-        assert_eq!(
-            (reader.byte(), reader.byte(), reader.remaining()),
-            (Ok(1), Ok(2), 0)
-        );
+        assert_eq!((reader.byte(), reader.byte(), reader.remaining()), (Ok(1), Ok(2), 0));
     }
 
     proptest! {

@@ -39,21 +39,12 @@ pub(crate) fn check(id: StreamId, bytes: &[u8], after: Option<StreamId>) -> Chec
     let deleted = elements.number()?;
     let master_fields = elements.count()?;
     elements.skip(master_fields)?;
-    ensure(
-        elements.number()? == 0,
-        "a stream's block has a master entry without end",
-    )?;
+    ensure(elements.number()? == 0, "a stream's block has a master entry without end")?;
     let (mut found_live, mut found_deleted, mut last) = (0, 0, after);
     while !elements.is_at_end() {
         let flags = elements.number()?;
-        ensure(
-            (0..4).contains(&flags),
-            "a stream's entry has unknown flags",
-        )?;
-        let entry = (
-            id.0.wrapping_add_signed(elements.number()?),
-            id.1.wrapping_add_signed(elements.number()?),
-        );
+        ensure((0..4).contains(&flags), "a stream's entry has unknown flags")?;
+        let entry = (id.0.wrapping_add_signed(elements.number()?), id.1.wrapping_add_signed(elements.number()?));
         let ordered = entry >= id && last.is_none_or(|last| entry > last);
         ensure(ordered, "a stream's entries are not in order")?;
         last = Some(entry);
@@ -83,10 +74,7 @@ pub(crate) fn check(id: StreamId, bytes: &[u8], after: Option<StreamId>) -> Chec
     )?;
     // All may be deleted: XTRIM leaves such a block where its last entry, deleted before, is beyond the limit.
     match last {
-        Some(last) if found_live + found_deleted > 0 => Ok(Node {
-            live: found_live as u64,
-            last,
-        }),
+        Some(last) if found_live + found_deleted > 0 => Ok(Node { live: found_live as u64, last }),
         _ => Err(Fault::Corrupt("a stream's block without entries")),
     }
 }
@@ -134,10 +122,7 @@ mod tests {
 
     #[test]
     fn entries_are_counted() {
-        let node = Node {
-            live: 2,
-            last: (1007, 0),
-        };
+        let node = Node { live: 2, last: (1007, 0) };
         assert_eq!(checked(GOOD), Ok(node));
     }
 
@@ -147,25 +132,12 @@ mod tests {
         let number = Err("a stream's block has no number where one must be");
         assert_eq!(with("2 1 2", "x 1 2"), number);
         assert_eq!(with("2 1 2", "2 1 -2"), number);
-        assert_eq!(
-            with("g 0", "g 1"),
-            Err("a stream's block has a master entry without end")
-        );
-        assert_eq!(
-            with("2 0 0", "4 0 0"),
-            Err("a stream's entry has unknown flags")
-        );
+        assert_eq!(with("g 0", "g 1"), Err("a stream's block has a master entry without end"));
+        assert_eq!(with("2 0 0", "4 0 0"), Err("a stream's entry has unknown flags"));
         let order = Err("a stream's entries are not in order");
         assert_eq!(with("0 1 x", "0 0 x"), order);
         assert_eq!(with("2 0 0", "2 -1 0"), order);
-        assert_eq!(
-            with("2 0 0", "2 -9223372036854775808 0"),
-            Ok(Node {
-                live: 2,
-                last: (1007, 0)
-            })
-            .and(order)
-        );
+        assert_eq!(with("2 0 0", "2 -9223372036854775808 0"), Ok(Node { live: 2, last: (1007, 0) }).and(order));
         let elements = Err("a stream's entry has another number of elements than it says");
         assert_eq!(with("z 6", "z 5"), elements);
         let count = Err("a stream's block has another number of entries than it says");
@@ -176,18 +148,9 @@ mod tests {
         assert_eq!(with("1 h z 6", "9223372036854775807 h z 6"), short);
         assert_eq!(checked("1 0"), short);
         assert_eq!(checked("0 0 0 0"), Err("a stream's block without entries"));
-        assert_eq!(
-            checked("0 1 0 0 3 0 0 3"),
-            Ok(Node {
-                live: 0,
-                last: (1000, 5)
-            })
-        );
+        assert_eq!(checked("0 1 0 0 3 0 0 3"), Ok(Node { live: 0, last: (1000, 5) }));
         let same = check((1000, 5), &block(GOOD), Some((1000, 5)));
-        assert_eq!(
-            same,
-            Err(Fault::Corrupt("a stream's entries are not in order"))
-        );
+        assert_eq!(same, Err(Fault::Corrupt("a stream's entries are not in order")));
         assert!(check((1000, 5), b"", None).is_err());
     }
 }

@@ -115,10 +115,7 @@ impl StreamDecoder {
     }
 
     /// The next part. Where it fails for lack of data, nothing of it is taken.
-    pub fn next<'a>(
-        &mut self,
-        reader: &mut Reader<'a>,
-    ) -> Result<Option<StreamPiece<'a>>, FormatError> {
+    pub fn next<'a>(&mut self, reader: &mut Reader<'a>) -> Result<Option<StreamPiece<'a>>, FormatError> {
         let before = self.clone();
         loop {
             match self.step(reader) {
@@ -133,10 +130,7 @@ impl StreamDecoder {
     }
 
     /// Reads one part, or a number of parts.
-    fn step<'a>(
-        &mut self,
-        reader: &mut Reader<'a>,
-    ) -> Result<Option<StreamPiece<'a>>, FormatError> {
+    fn step<'a>(&mut self, reader: &mut Reader<'a>) -> Result<Option<StreamPiece<'a>>, FormatError> {
         match self.next {
             Next::Node if self.nodes_left > 0 => {
                 self.nodes_left -= 1;
@@ -198,10 +192,7 @@ impl StreamDecoder {
         reader.checked(long_enough)?;
         let id = split_id(u128::from_be_bytes(id.unwrap_or_default()));
         let listpack = reader.string()?;
-        let node = reader.checked_block(
-            self.kind.check_name(),
-            stream_node::check(id, &listpack, self.last),
-        )?;
+        let node = reader.checked_block(self.kind.check_name(), stream_node::check(id, &listpack, self.last))?;
         self.last = Some(node.last);
         self.live += node.live;
         Ok(StreamPiece::Node { id, listpack })
@@ -217,18 +208,10 @@ impl StreamDecoder {
             max_deleted_id = id(reader)?;
             entries_added = reader.length()?;
         }
-        reader.checked(ensure(
-            length == self.live,
-            "a stream has another number of entries than it says",
-        ))?;
+        reader.checked(ensure(length == self.live, "a stream has another number of entries than it says"))?;
         let is_last = self.last.is_none_or(|last| last <= last_id);
         reader.checked(ensure(is_last, "a stream has entries beyond its last ID"))?;
-        Ok(StreamPiece::Summary {
-            length,
-            last_id,
-            entries_added,
-            max_deleted_id,
-        })
+        Ok(StreamPiece::Summary { length, last_id, entries_added, max_deleted_id })
     }
 
     fn group<'a>(&mut self, reader: &mut Reader<'a>) -> Result<StreamPiece<'a>, FormatError> {
@@ -241,11 +224,7 @@ impl StreamDecoder {
                 count => EntriesRead::Known(count),
             },
         };
-        Ok(StreamPiece::Group {
-            name,
-            last_id,
-            entries_read,
-        })
+        Ok(StreamPiece::Group { name, last_id, entries_read })
     }
 
     fn consumer<'a>(&mut self, reader: &mut Reader<'a>) -> Result<StreamPiece<'a>, FormatError> {
@@ -255,11 +234,7 @@ impl StreamDecoder {
             ValueKind::Stream3 => reader.time_ms()?,
             _ => seen_time_ms,
         };
-        Ok(StreamPiece::Consumer {
-            name,
-            seen_time_ms,
-            active_time_ms,
-        })
+        Ok(StreamPiece::Consumer { name, seen_time_ms, active_time_ms })
     }
 }
 

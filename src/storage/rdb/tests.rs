@@ -10,35 +10,17 @@ use crate::types::slot::PackedForm;
 /// Payloads that DUMP of genuine servers made, and the pieces that they are made of.
 const GENUINE: &[(&str, &str)] = &[
     // Redis 7.0.15
-    (
-        "120102151500000004008161020101f290eefe0482626303ff0a009c5558d0260c35db",
-        "List[a 1 -70000 bc]",
-    ),
-    (
-        "1202020e0e000000020083616263040201ff02090900000001000301ff0a0090d93e54479c30bc",
-        "List[abc 2] List[3]",
-    ),
-    (
-        "0b140400000003000000fdffffff05000000701101000a009db067c236a65f3f",
-        "IntSet of 20 bytes",
-    ),
+    ("120102151500000004008161020101f290eefe0482626303ff0a009c5558d0260c35db", "List[a 1 -70000 bc]"),
+    ("1202020e0e000000020083616263040201ff02090900000001000301ff0a0090d93e54479c30bc", "List[abc 2] List[3]"),
+    ("0b140400000003000000fdffffff05000000701101000a009db067c236a65f3f", "IntSet of 20 bytes"),
     ("02030161c04d01620a0041803d6ee506ee6b", "a 77 b"),
-    (
-        "101a1a0000000400816602817602816e02f4351cdcdf0200000009ff0a004295aea17ef0f9cb",
-        "Hash[f v n 12345678901]",
-    ),
+    ("101a1a0000000400816602817602816e02f4351cdcdf0200000009ff0a004295aea17ef0f9cb", "Hash[f v n 12345678901]"),
     (
         "111d1d0000000600816302dffe0281610283312e350481620283696e6604ff0a006d8ea46ad5a7ed90",
         "SortedSet[c -2 a 1.5 b inf]",
     ),
-    (
-        "0402016e0b3132333435363738393031016601760a0051e53b525c297685",
-        "n=12345678901 f=v",
-    ),
-    (
-        "05020162000000000000f07f0161000000000000f83f0a001343ce1a14f007a4",
-        "b:inf a:1.5",
-    ),
+    ("0402016e0b3132333435363738393031016601760a0051e53b525c297685", "n=12345678901 f=v"),
+    ("05020162000000000000f07f0161000000000000f83f0a001343ce1a14f007a4", "b:inf a:1.5"),
     (
         "00c30a405002616261e042010161620a00949d5f0eb1dea445",
         "text abababababababababababababababababababababababababababababababababababababababab",
@@ -50,10 +32,7 @@ const GENUINE: &[(&str, &str)] = &[
         "node 5-1 of 63 bytes; 2 entries of 3 to 7-0, deleted 5-2",
     ),
     // Redis 8.2
-    (
-        "140f0f00000003008161028162024d01ff0c001b8c3956c0678345",
-        "Set[a b 77]",
-    ),
+    ("140f0f00000003008161028162024d01ff0c001b8c3956c0678345", "Set[a b 77]"),
     (
         "19ff1f4aa9d10100001f1f0000000600816702817702f4ff1f4aa9d1010000098166028176020001ff0c006068221ba9dd0a\
          e3",
@@ -73,18 +52,13 @@ const GENUINE: &[(&str, &str)] = &[
          owns 5-1; consumer idle 1795425283954 -1; group g2 at 6-0 Unknown",
     ),
     // Valkey 9.1
-    (
-        "160201660176ffffffffffffffff01670177ff1f4aa9d10100005000b4c000d01c652c77",
-        "f=v g=w@1999999999999",
-    ),
+    ("160201660176ffffffffffffffff01670177ff1f4aa9d10100005000b4c000d01c652c77", "f=v g=w@1999999999999"),
 ];
 
 fn bytes_of(hexadecimal: &str) -> Vec<u8> {
     let digits = hexadecimal.as_bytes().chunks(2);
     let digits = digits.map(|pair| std::str::from_utf8(pair).expect("ASCII"));
-    digits
-        .map(|pair| u8::from_str_radix(pair, 16).expect("hexadecimal"))
-        .collect()
+    digits.map(|pair| u8::from_str_radix(pair, 16).expect("hexadecimal")).collect()
 }
 
 /// A value of this kind with a footer, as if DUMP had made it.
@@ -110,16 +84,12 @@ fn decode(payload: &[u8], scrutiny: SanitizeLevel) -> Result<String, FormatError
 }
 
 fn joined(pieces: Vec<String>) -> String {
-    let of_stream = pieces
-        .first()
-        .is_some_and(|piece| piece.starts_with("node"));
+    let of_stream = pieces.first().is_some_and(|piece| piece.starts_with("node"));
     pieces.join(if of_stream { "; " } else { " " })
 }
 
 fn fault(payload: &[u8]) -> Fault {
-    decode(payload, SanitizeLevel::Full)
-        .expect_err("a damaged payload")
-        .fault
+    decode(payload, SanitizeLevel::Full).expect_err("a damaged payload").fault
 }
 
 fn show(text: &[u8]) -> String {
@@ -137,11 +107,7 @@ fn shown(piece: &Piece<'_>) -> String {
         }
         Piece::Element(text) => show(text),
         Piece::Scored(member, score) => format!("{}:{score}", show(member)),
-        Piece::Field {
-            field,
-            value,
-            expiry_ms,
-        } => {
+        Piece::Field { field, value, expiry_ms } => {
             let expiry = expiry_ms.map_or(String::new(), |time_ms| format!("@{time_ms}"));
             format!("{}={}{expiry}", show(field), show(value))
         }
@@ -155,42 +121,16 @@ fn shown_of_stream(piece: &StreamPiece<'_>) -> String {
         StreamPiece::Node { id, listpack } => {
             format!("node {} of {} bytes", show_id(id), listpack.len())
         }
-        StreamPiece::Summary {
-            length,
-            last_id,
-            entries_added,
-            max_deleted_id,
-        } => format!(
-            "{length} entries of {entries_added} to {}, deleted {}",
-            show_id(last_id),
-            show_id(max_deleted_id)
-        ),
-        StreamPiece::Group {
-            name,
-            last_id,
-            entries_read,
-        } => {
-            format!(
-                "group {} at {} {entries_read:?}",
-                show(name),
-                show_id(last_id)
-            )
+        StreamPiece::Summary { length, last_id, entries_added, max_deleted_id } => {
+            format!("{length} entries of {entries_added} to {}, deleted {}", show_id(last_id), show_id(max_deleted_id))
         }
-        StreamPiece::Pending {
-            id,
-            delivery_time_ms,
-            delivery_count,
-        } => {
-            format!(
-                "pending {} since {delivery_time_ms}, {delivery_count} times",
-                show_id(id)
-            )
+        StreamPiece::Group { name, last_id, entries_read } => {
+            format!("group {} at {} {entries_read:?}", show(name), show_id(last_id))
         }
-        StreamPiece::Consumer {
-            name,
-            seen_time_ms,
-            active_time_ms,
-        } => {
+        StreamPiece::Pending { id, delivery_time_ms, delivery_count } => {
+            format!("pending {} since {delivery_time_ms}, {delivery_count} times", show_id(id))
+        }
+        StreamPiece::Consumer { name, seen_time_ms, active_time_ms } => {
             format!("consumer {} {seen_time_ms} {active_time_ms}", show(name))
         }
         StreamPiece::ConsumerPending { id } => format!("owns {}", show_id(id)),
@@ -263,15 +203,8 @@ pub(crate) fn block(elements: &str) -> Vec<u8> {
 fn genuine_payloads_are_understood() {
     for (hexadecimal, expected) in GENUINE {
         let payload = bytes_of(hexadecimal);
-        assert_eq!(
-            decode(&payload, SanitizeLevel::Full).as_deref(),
-            Ok(*expected),
-            "{hexadecimal}"
-        );
-        assert_eq!(
-            decode(&payload, SanitizeLevel::Structure).as_deref(),
-            Ok(*expected)
-        );
+        assert_eq!(decode(&payload, SanitizeLevel::Full).as_deref(), Ok(*expected), "{hexadecimal}");
+        assert_eq!(decode(&payload, SanitizeLevel::Structure).as_deref(), Ok(*expected));
     }
 }
 
@@ -316,20 +249,14 @@ fn old_kinds_become_new_ones() {
     assert_eq!(old(10, &pairs).as_deref(), Ok("List[a 1 b 2.5]"));
     assert_eq!(old(12, &pairs).as_deref(), Ok("SortedSet[a 1 b 2.5]"));
     assert_eq!(old(13, &pairs).as_deref(), Ok("Hash[a 1 b 2.5]"));
-    assert_eq!(
-        old(9, b"\x01\x01f\x02\x00vv\xff").as_deref(),
-        Ok("Hash[f vv]")
-    );
+    assert_eq!(old(9, b"\x01\x01f\x02\x00vv\xff").as_deref(), Ok("Hash[f vv]"));
     let several = payload(14, 7, |writer| {
         writer.length(3);
         writer.string(&ziplist(&[b"a"]));
         writer.string(&ziplist(&[]));
         writer.string(&ziplist(&[b"b", b"c"]));
     });
-    assert_eq!(
-        decode(&several, SanitizeLevel::Full).as_deref(),
-        Ok("List[a] List[b c]")
-    );
+    assert_eq!(decode(&several, SanitizeLevel::Full).as_deref(), Ok("List[a] List[b c]"));
     let scores = payload(3, 7, |writer| {
         writer.length(2);
         writer.string(b"a");
@@ -337,10 +264,7 @@ fn old_kinds_become_new_ones() {
         writer.string(b"b");
         writer.bytes(b"\xff");
     });
-    assert_eq!(
-        decode(&scores, SanitizeLevel::Full).as_deref(),
-        Ok("a:1.5 b:-inf")
-    );
+    assert_eq!(decode(&scores, SanitizeLevel::Full).as_deref(), Ok("a:1.5 b:-inf"));
     let elements = payload(1, 1, |writer| {
         writer.length(2);
         writer.string(b"a");
@@ -382,24 +306,15 @@ fn streams_of_redis_5_are_read() {
 #[test]
 fn empty_collections_are_told_apart_from_damage() {
     for number in [1, 2, 3, 4, 5, 14, 18, 22] {
-        assert_eq!(
-            fault(&payload(number, 11, |writer| writer.length(0))),
-            Fault::Empty
-        );
+        assert_eq!(fault(&payload(number, 11, |writer| writer.length(0))), Fault::Empty);
     }
     let empty = listpack::create();
     for number in [16, 17, 20, 23] {
-        assert_eq!(
-            fault(&payload(number, 11, |writer| writer.string(&empty))),
-            Fault::Empty
-        );
+        assert_eq!(fault(&payload(number, 11, |writer| writer.string(&empty))), Fault::Empty);
     }
     for number in [10, 12, 13] {
         let block = ziplist(&[]);
-        assert_eq!(
-            fault(&payload(number, 11, |writer| writer.string(&block))),
-            Fault::Empty
-        );
+        assert_eq!(fault(&payload(number, 11, |writer| writer.string(&block))), Fault::Empty);
     }
     let blocks = payload(18, 11, |writer| {
         writer.length(1);
@@ -411,53 +326,25 @@ fn empty_collections_are_told_apart_from_damage() {
 
 #[test]
 fn what_no_server_writes_is_refused() {
-    let reason =
-        |number, value: &[u8]| match fault(&payload(number, 11, |writer| writer.bytes(value))) {
-            Fault::Corrupt(reason) => reason,
-            other => panic!("{other:?}"),
-        };
-    assert_eq!(
-        reason(18, b"\x01\x03\x01a"),
-        "a list has a block of an unknown form"
-    );
-    assert_eq!(
-        reason(18, b"\x01\x01\x00"),
-        "a list has a large element that is empty"
-    );
-    assert_eq!(
-        reason(5, b"\x01\x01a\0\0\0\0\0\0\xf8\x7f"),
-        "a score is not a number"
-    );
+    let reason = |number, value: &[u8]| match fault(&payload(number, 11, |writer| writer.bytes(value))) {
+        Fault::Corrupt(reason) => reason,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(reason(18, b"\x01\x03\x01a"), "a list has a block of an unknown form");
+    assert_eq!(reason(18, b"\x01\x01\x00"), "a list has a large element that is empty");
+    assert_eq!(reason(5, b"\x01\x01a\0\0\0\0\0\0\xf8\x7f"), "a score is not a number");
     assert_eq!(reason(3, b"\x01\x01a\xfd"), "a score is not a number");
+    assert_eq!(reason(24, &[0xff; 9]), "a field's expiry time is out of range");
     assert_eq!(
-        reason(24, &[0xff; 9]),
+        reason(24, b"\x01\0\0\0\0\0\0\0\x01\x81\xff\xff\xff\xff\xff\xff\xff\xff\0\0"),
         "a field's expiry time is out of range"
     );
-    assert_eq!(
-        reason(
-            24,
-            b"\x01\0\0\0\0\0\0\0\x01\x81\xff\xff\xff\xff\xff\xff\xff\xff\0\0"
-        ),
-        "a field's expiry time is out of range"
-    );
-    assert_eq!(
-        reason(21, b"\x01\x01a"),
-        "a stream's block has an ID of a wrong length"
-    );
-    assert_eq!(
-        reason(21, &[0, 1, 0, 0, 0, 0, 0, 0, 0]),
-        "a stream has another number of entries than it says"
-    );
-    assert_eq!(
-        fault(&payload(7, 11, |_| {})),
-        Fault::Unsupported("a module's value")
-    );
+    assert_eq!(reason(21, b"\x01\x01a"), "a stream's block has an ID of a wrong length");
+    assert_eq!(reason(21, &[0, 1, 0, 0, 0, 0, 0, 0, 0]), "a stream has another number of entries than it says");
+    assert_eq!(fault(&payload(7, 11, |_| {})), Fault::Unsupported("a module's value"));
     assert_eq!(fault(&payload(8, 11, |_| {})), Fault::UnknownType(8));
     assert_eq!(fault(&payload(250, 11, |_| {})), Fault::UnknownType(250));
-    assert_eq!(
-        fault(&payload(1, 11, |writer| writer.length(1 << 60))),
-        Fault::Truncated { missing: 1 }
-    );
+    assert_eq!(fault(&payload(1, 11, |writer| writer.length(1 << 60))), Fault::Truncated { missing: 1 });
     let beyond = payload(19, 11, |writer| {
         writer.length(1);
         writer.string(b"\0\0\0\0\0\0\0\x05\0\0\0\0\0\0\0\x01");
@@ -466,10 +353,7 @@ fn what_no_server_writes_is_refused() {
             writer.length(number);
         }
     });
-    assert_eq!(
-        fault(&beyond),
-        Fault::Corrupt("a stream has entries beyond its last ID")
-    );
+    assert_eq!(fault(&beyond), Fault::Corrupt("a stream has entries beyond its last ID"));
 }
 
 #[test]
@@ -485,55 +369,28 @@ fn footers_are_verified() {
         let version_is_wrong = at == good.len() - 9;
         assert_eq!(Payload::verify(&bytes, false).is_none(), version_is_wrong);
     }
-    for (version, readable) in [
-        (0, false),
-        (1, true),
-        (12, true),
-        (13, false),
-        (79, false),
-        (80, true),
-        (81, false),
-    ] {
+    for (version, readable) in [(0, false), (1, true), (12, true), (13, false), (79, false), (80, true), (81, false)] {
         let bytes = payload(0, version, |writer| writer.string(b"text"));
-        assert_eq!(
-            Payload::verify(&bytes, true).is_some(),
-            readable,
-            "{version}"
-        );
+        assert_eq!(Payload::verify(&bytes, true).is_some(), readable, "{version}");
     }
 }
 
 #[test]
 fn errors_say_where_and_why() {
-    let (mut decoder, mut reader) = (
-        ValueDecoder::new(ValueKind::List, SanitizeLevel::Full),
-        Reader::new(b"\x02\x01a\x05", 1000, 100),
-    );
+    let (mut decoder, mut reader) =
+        (ValueDecoder::new(ValueKind::List, SanitizeLevel::Full), Reader::new(b"\x02\x01a\x05", 1000, 100));
     assert!(decoder.next(&mut reader).is_ok());
     let error = decoder.next(&mut reader).expect_err("a part is missing");
     let expected = "at byte 1004: the data ends early, 5 bytes or more are missing";
     assert_eq!(error.to_string(), expected);
     let shown = |fault| {
         let (offset, check) = (7, None);
-        let error = FormatError {
-            offset,
-            fault,
-            check,
-        };
+        let error = FormatError { offset, fault, check };
         error.to_string()
     };
-    assert_eq!(
-        shown(Fault::Empty),
-        "at byte 7: a collection without elements"
-    );
-    assert_eq!(
-        shown(Fault::UnknownType(9)),
-        "at byte 7: no type of value has number 9"
-    );
-    assert_eq!(
-        shown(Fault::Unsupported("it")),
-        "at byte 7: it cannot be loaded"
-    );
+    assert_eq!(shown(Fault::Empty), "at byte 7: a collection without elements");
+    assert_eq!(shown(Fault::UnknownType(9)), "at byte 7: no type of value has number 9");
+    assert_eq!(shown(Fault::Unsupported("it")), "at byte 7: it cannot be loaded");
     assert_eq!(shown(Fault::Corrupt("reason")), "at byte 7: reason");
     let damaged = payload(13, 6, |writer| writer.string(b"damaged"));
     let error = decode(&damaged, SanitizeLevel::Full).expect_err("it is damaged");

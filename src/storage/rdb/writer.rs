@@ -26,11 +26,7 @@ pub struct Writer<'a> {
 impl<'a> Writer<'a> {
     /// A writer at the end of `out`, which compresses longer strings if it is given what with (`rdbcompression`).
     pub fn new(out: Vec<u8>, compressor: Option<&'a mut Compressor>) -> Self {
-        Self {
-            out,
-            compressor,
-            work: 0,
-        }
+        Self { out, compressor, work: 0 }
     }
 
     /// All that was written.
@@ -123,12 +119,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Compresses about `bytes` more of a long string. O(bytes).
-    pub fn compression_step(
-        &mut self,
-        compression: &mut Compression,
-        text: &[u8],
-        bytes: usize,
-    ) -> CompressionStep {
+    pub fn compression_step(&mut self, compression: &mut Compression, text: &[u8], bytes: usize) -> CompressionStep {
         match &mut self.compressor {
             Some(compressor) => compressor.step(compression, text, bytes),
             None => CompressionStep::DoesNotPay,
@@ -215,10 +206,7 @@ mod tests {
         for number in [0, -129, 1 << 20, 1 << 31, i64::MIN] {
             let mut writer = Writer::new(Vec::new(), None);
             writer.integer(number);
-            assert_eq!(
-                writer.written(),
-                string(number.to_string().as_bytes(), true)
-            );
+            assert_eq!(writer.written(), string(number.to_string().as_bytes(), true));
         }
     }
 

@@ -39,41 +39,25 @@ pub(crate) fn to_listpack(ziplist: &[u8]) -> Checked<Vec<u8>> {
 
 /// Hands over each element in turn.
 fn read<'a>(bytes: &'a [u8], mut each: impl FnMut(Element<'a>)) -> Checked {
-    let (header, entries) = bytes
-        .split_at_checked(HEADER_BYTES)
-        .ok_or(Fault::Corrupt("a ziplist is too short"))?;
+    let (header, entries) = bytes.split_at_checked(HEADER_BYTES).ok_or(Fault::Corrupt("a ziplist is too short"))?;
     let (total, last) = (number_u32(&header[..4]), number_u32(&header[4..8]));
     let count = usize::from(u16::from_le_bytes([header[8], header[9]]));
-    ensure(
-        total == bytes.len(),
-        "a ziplist has another length than it says",
-    )?;
-    let (&end, mut rest) = entries
-        .split_last()
-        .ok_or(Fault::Corrupt("a ziplist is too short"))?;
+    ensure(total == bytes.len(), "a ziplist has another length than it says")?;
+    let (&end, mut rest) = entries.split_last().ok_or(Fault::Corrupt("a ziplist is too short"))?;
     ensure(end == END, "a ziplist does not end")?;
     let (mut counted, mut before_bytes, mut begin) = (0, 0, HEADER_BYTES);
     while !rest.is_empty() {
         begin = bytes.len() - 1 - rest.len();
         let (said_bytes, entry) = length_before(rest).ok_or(BAD_ENTRY)?;
-        ensure(
-            said_bytes == before_bytes,
-            "a ziplist has an entry with a wrong length of the one before",
-        )?;
+        ensure(said_bytes == before_bytes, "a ziplist has an entry with a wrong length of the one before")?;
         let (element, after) = element(entry).ok_or(BAD_ENTRY)?;
         before_bytes = rest.len() - after.len();
         rest = after;
         counted += 1;
         each(element.normalized());
     }
-    ensure(
-        last == begin,
-        "a ziplist has another last entry than it says",
-    )?;
-    ensure(
-        count == COUNT_UNKNOWN || count == counted,
-        "a ziplist has another number of entries than it says",
-    )
+    ensure(last == begin, "a ziplist has another last entry than it says")?;
+    ensure(count == COUNT_UNKNOWN || count == counted, "a ziplist has another number of entries than it says")
 }
 
 /// The length that an entry gives for the one before, and what follows.
@@ -138,16 +122,11 @@ fn text(bytes: &[u8], length: usize) -> Option<(Stored<'_>, &[u8])> {
 }
 
 fn number_u32(bytes: &[u8]) -> usize {
-    bytes
-        .iter()
-        .rev()
-        .fold(0, |number, &byte| number << 8 | usize::from(byte))
+    bytes.iter().rev().fold(0, |number, &byte| number << 8 | usize::from(byte))
 }
 
 fn number_u32_big_endian(bytes: &[u8]) -> usize {
-    bytes
-        .iter()
-        .fold(0, |number, &byte| number << 8 | usize::from(byte))
+    bytes.iter().fold(0, |number, &byte| number << 8 | usize::from(byte))
 }
 
 #[cfg(test)]
@@ -185,32 +164,14 @@ mod tests {
                 _ => "another fault",
             })
         };
-        assert_eq!(
-            damaged(0, 0),
-            Err("a ziplist has another length than it says")
-        );
-        assert_eq!(
-            damaged(4, 10),
-            Err("a ziplist has another last entry than it says")
-        );
-        assert_eq!(
-            damaged(8, 3),
-            Err("a ziplist has another number of entries than it says")
-        );
+        assert_eq!(damaged(0, 0), Err("a ziplist has another length than it says"));
+        assert_eq!(damaged(4, 10), Err("a ziplist has another last entry than it says"));
+        assert_eq!(damaged(8, 3), Err("a ziplist has another number of entries than it says"));
         assert_eq!(damaged(good.len() - 1, 0), Err("a ziplist does not end"));
         assert_eq!(damaged(11, 60), Err("a ziplist has an entry that is none"));
-        assert_eq!(
-            damaged(10, 0xff),
-            Err("a ziplist has an entry that is none")
-        );
-        assert_eq!(
-            damaged(15, 4),
-            Err("a ziplist has an entry with a wrong length of the one before")
-        );
-        assert_eq!(
-            to_listpack(&good[..9]),
-            Err(Fault::Corrupt("a ziplist is too short"))
-        );
+        assert_eq!(damaged(10, 0xff), Err("a ziplist has an entry that is none"));
+        assert_eq!(damaged(15, 4), Err("a ziplist has an entry with a wrong length of the one before"));
+        assert_eq!(to_listpack(&good[..9]), Err(Fault::Corrupt("a ziplist is too short")));
         // The entries need not be counted in the header.
         let mut uncounted = good.clone();
         uncounted[8..10].fill(0xff);

@@ -77,10 +77,7 @@ mod tests {
         let expected: [&[u8]; 4] = [b"a", b"bc", b"def", b""];
         assert_eq!(elements(zipmap), Ok(expected.map(<[u8]>::to_vec).to_vec()));
         // Uncounted.
-        assert_eq!(
-            elements(b"\xfe\x01a\x01\x00b\xff").map(|found| found.len()),
-            Ok(2)
-        );
+        assert_eq!(elements(b"\xfe\x01a\x01\x00b\xff").map(|found| found.len()), Ok(2));
     }
 
     #[test]
@@ -104,9 +101,6 @@ mod tests {
         }
         assert_eq!(reason(b"\x00\xff"), "a zipmap without fields");
         let wrong = b"\x02\x01a\x01\x00b\xff";
-        assert_eq!(
-            reason(wrong),
-            "a zipmap has another number of fields than it says"
-        );
+        assert_eq!(reason(wrong), "a zipmap has another number of fields than it says");
     }
 }

@@ -62,9 +62,7 @@ pub fn skip_module_data(reader: &mut Reader<'_>) -> Result<(), FormatError> {
     let kind = reader.length()?;
     reader.length()?;
     if kind != UNSIGNED {
-        return Err(reader.error(Fault::Corrupt(
-            "a module's data do not say where they belong",
-        )));
+        return Err(reader.error(Fault::Corrupt("a module's data do not say where they belong")));
     }
     loop {
         match reader.length()? {

@@ -1,12 +1,14 @@
 //! Reads a snapshot in slices: bytes, fed chunk by chunk, become keys in a keyspace.
 
-use crate::keyspace::{Keyspace, NewValue, Record};
 use crate::base::logging;
-use crate::storage::rdb::{is_readable_version, Checksum, Fault, FormatError, Reader, SanitizeLevel, Text, ValueDecoder, ValueKind};
+use crate::keyspace::{Keyspace, NewValue, Record};
+use crate::storage::rdb::{
+    Checksum, Fault, FormatError, Reader, SanitizeLevel, Text, ValueDecoder, ValueKind, is_readable_version,
+};
 use crate::storage::values::{LoadBuffer, LoadSettings, ValueBuilder};
 
 use super::mark;
-use crate::storage::snapshot::aux_fields::{skip_module_data, AuxFields};
+use crate::storage::snapshot::aux_fields::{AuxFields, skip_module_data};
 
 /// A step ends once it has dealt with so many bytes.
 const STEP_BYTES: usize = 32 * 1024;
@@ -143,10 +145,7 @@ pub struct Loader {
 impl Loader {
     /// Nothing read yet.
     pub fn new(settings: LoaderSettings) -> Loader {
-        let values = LoadSettings {
-            string_max_bytes: STRING_MAX_BYTES,
-            ..settings.values
-        };
+        let values = LoadSettings { string_max_bytes: STRING_MAX_BYTES, ..settings.values };
         Loader {
             settings: LoaderSettings { values, ..settings },
             stage: Stage::Header,
@@ -226,18 +225,14 @@ impl Loader {
         }
         let taken = reader.position();
         if self.settings.checks_sum && !was_footer {
-            self.checksum
-                .update(&buffer[self.start..self.start + taken]);
+            self.checksum.update(&buffer[self.start..self.start + taken]);
         }
         self.start += taken;
         self.offset += taken as u64;
         let left = buffer.len() - self.start;
         self.buffer = buffer;
         match result {
-            Err(FormatError {
-                fault: Fault::Truncated { missing },
-                ..
-            }) if !self.input_ended => {
+            Err(FormatError { fault: Fault::Truncated { missing }, .. }) if !self.input_ended => {
                 self.wanted = left.saturating_add(usize::try_from(missing).unwrap_or(usize::MAX));
                 Ok(LoadStep::NeedsInput)
             }
@@ -250,11 +245,7 @@ impl Loader {
         }
     }
 
-    fn read(
-        &mut self,
-        reader: &mut Reader<'_>,
-        keyspace: &mut Keyspace,
-    ) -> Result<(), FormatError> {
+    fn read(&mut self, reader: &mut Reader<'_>, keyspace: &mut Keyspace) -> Result<(), FormatError> {
         match self.stage {
             Stage::Header => return self.header(reader),
             Stage::Footer => return self.footer(reader),
@@ -295,9 +286,7 @@ impl Loader {
             [b'R', b'E', b'D', b'I', b'S', digits @ ..] => digits,
             [b'V', b'A', b'L', b'K', b'E', b'Y', digits @ ..] => digits,
             _ => {
-                return Err(reader.error(Fault::Corrupt(
-                    "Wrong signature trying to load DB from file",
-                )));
+                return Err(reader.error(Fault::Corrupt("Wrong signature trying to load DB from file")));
             }
         };
         let digits = std::str::from_utf8(digits).unwrap_or_default();
@@ -323,11 +312,7 @@ impl Loader {
     }
 
     /// Reads a mark with what belongs to it, or a key, of which a large value may be left.
-    fn item(
-        &mut self,
-        reader: &mut Reader<'_>,
-        keyspace: &mut Keyspace,
-    ) -> Result<(), FormatError> {
+    fn item(&mut self, reader: &mut Reader<'_>, keyspace: &mut Keyspace) -> Result<(), FormatError> {
         match reader.byte()? {
             mark::EXPIRY_MS => self.next_key.expiry_ms = Some(reader.time_ms()?),
             mark::EXPIRY_SECONDS => {
@@ -343,12 +328,11 @@ impl Loader {
                 let number = reader.length()?;
                 let is_kept = self.settings.purpose == Purpose::Load;
                 if is_kept && number >= keyspace.count() as u64 {
-                    return Err(reader.error(Fault::Unsupported(
-                        "a database with a number beyond what `databases` allows",
-                    )));
+                    return Err(
+                        reader.error(Fault::Unsupported("a database with a number beyond what `databases` allows"))
+                    );
                 }
-                self.change_database(number as usize, keyspace)
-                    .map_err(|fault| reader.error(fault))?;
+                self.change_database(number as usize, keyspace).map_err(|fault| reader.error(fault))?;
             }
             mark::SIZES => {
                 let (keys, volatile) = (reader.length()?, reader.length()?);
@@ -362,10 +346,9 @@ impl Loader {
                 let code = reader.string()?;
                 self.notes.functions.push(code.into_vec());
             }
-            other @ (mark::FUNCTION_PRE_RELEASE
-            | mark::MODULE_AUXILIARY
-            | mark::SLOT_SIZES
-            | mark::SLOT_IMPORT) => self.pass_over(other, reader)?,
+            other @ (mark::FUNCTION_PRE_RELEASE | mark::MODULE_AUXILIARY | mark::SLOT_SIZES | mark::SLOT_IMPORT) => {
+                self.pass_over(other, reader)?
+            }
             mark::END => {
                 self.forget_expected(keyspace);
                 self.stage = Stage::Footer;
@@ -400,9 +383,7 @@ impl Loader {
                 }
             }
             _ => {
-                return Err(reader.error(Fault::Unsupported(
-                    "functions in the format of release candidates",
-                )));
+                return Err(reader.error(Fault::Unsupported("functions in the format of release candidates")));
             }
         }
         Ok(())
@@ -414,8 +395,7 @@ impl Loader {
         const KEY_BYTES: u64 = 8;
         if self.settings.purpose == Purpose::Load {
             let most = self.settings.input_bytes / KEY_BYTES;
-            let [keys, volatile] =
-                [keys, volatile].map(|count| usize::try_from(count.min(most)).unwrap_or(0));
+            let [keys, volatile] = [keys, volatile].map(|count| usize::try_from(count.min(most)).unwrap_or(0));
             keyspace.presize(self.database, keys, volatile);
         }
     }
@@ -428,12 +408,7 @@ impl Loader {
     }
 
     /// Reads a key with its value, of which a part may be left for later.
-    fn key(
-        &mut self,
-        kind: ValueKind,
-        reader: &mut Reader<'_>,
-        keyspace: &mut Keyspace,
-    ) -> Result<(), FormatError> {
+    fn key(&mut self, kind: ValueKind, reader: &mut Reader<'_>, keyspace: &mut Keyspace) -> Result<(), FormatError> {
         let key = reader.string()?;
         if kind == ValueKind::String {
             let text = reader.string();
@@ -448,8 +423,7 @@ impl Loader {
                     _ => NewValue::text(&text, large),
                 };
                 let record = self.record(&key, value, keyspace);
-                self.put(record, keyspace)
-                    .map_err(|fault| reader.error(fault))?;
+                self.put(record, keyspace).map_err(|fault| reader.error(fault))?;
             }
             self.next_key = KeyNotes::default();
             return Ok(());
@@ -504,8 +478,7 @@ impl Loader {
             let value = loaded.into_new(&mut buffer);
             let record = self.record(&partial.key, value, keyspace);
             self.load_buffer = buffer;
-            self.put(record, keyspace)
-                .map_err(|fault| reader.error(fault))?;
+            self.put(record, keyspace).map_err(|fault| reader.error(fault))?;
         }
         self.next_key = KeyNotes::default();
         Ok(())

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use crate::keyspace::{AccessPolicy, Keyspace, Record, Version};
 use crate::storage::rdb::{Checksum, VERSION, VERSION_OF_TIMES, Writer};
-use crate::storage::values::{save_key, Saved, ValueCursor};
+use crate::storage::values::{Saved, ValueCursor, save_key};
 use crate::text::lzf::Compressor;
 
 use super::mark;
@@ -201,12 +201,7 @@ impl Snapshot {
         note("redis-bits", &usize::BITS.to_string());
         note("ctime", &(settings.now_ms / 1000).to_string());
         note("used-mem", &settings.used_memory.to_string());
-        if let Origin::Replication {
-            id,
-            offset,
-            database,
-        } = &settings.origin
-        {
+        if let Origin::Replication { id, offset, database } = &settings.origin {
             let database = database.map_or(-1, |number| number as i64);
             note("repl-stream-db", &database.to_string());
             note("repl-id", id);
@@ -242,14 +237,7 @@ impl Snapshot {
             }
             return;
         }
-        let Snapshot {
-            queue,
-            value,
-            settings,
-            access,
-            keys_written,
-            ..
-        } = self;
+        let Snapshot { queue, value, settings, access, keys_written, .. } = self;
         let end = writer.work() + STEP_BYTES;
         let keys_end = match settings.keys_per_step {
             0 => usize::MAX,
@@ -283,12 +271,7 @@ impl Snapshot {
 }
 
 /// Writes what stands before the type of a value.
-fn note_expiry_and_use(
-    record: &Record,
-    note: AccessNote,
-    access: &AccessPolicy,
-    writer: &mut Writer<'_>,
-) {
+fn note_expiry_and_use(record: &Record, note: AccessNote, access: &AccessPolicy, writer: &mut Writer<'_>) {
     if let Some(time_ms) = record.expiry_ms() {
         writer.bytes(&[mark::EXPIRY_MS]);
         writer.time_ms(time_ms);

@@ -51,19 +51,13 @@ struct Elements {
 
 impl Elements {
     fn new(table: Pinned<Element>) -> Elements {
-        Elements {
-            table,
-            queue: Vec::new(),
-        }
+        Elements { table, queue: Vec::new() }
     }
 
     fn next(&mut self) -> Option<Element> {
         while self.queue.is_empty() {
             let queue = &mut self.queue;
-            if !self
-                .table
-                .next_segment(|element| queue.push(element.clone()))
-            {
+            if !self.table.next_segment(|element| queue.push(element.clone())) {
                 return None;
             }
         }
@@ -74,20 +68,12 @@ impl Elements {
 impl ValueCursor {
     /// Writes the value of a record, without its type.
     pub fn of_value(record: Record) -> ValueCursor {
-        ValueCursor {
-            record,
-            text: None,
-            pending: VecDeque::new(),
-            stage: Stage::Value,
-        }
+        ValueCursor { record, text: None, pending: VecDeque::new(), stage: Stage::Value }
     }
 
     /// Writes the key of a record, and its value, without its type.
     pub fn of_key_and_value(record: Record) -> ValueCursor {
-        ValueCursor {
-            pending: VecDeque::from([Source::Key]),
-            ..ValueCursor::of_value(record)
-        }
+        ValueCursor { pending: VecDeque::from([Source::Key]), ..ValueCursor::of_value(record) }
     }
 
     /// Writes a piece; tells whether there is more. Some ten microseconds, whatever the size.
@@ -137,9 +123,7 @@ impl ValueCursor {
                 return self.list_block(number, writer);
             }
             Stage::Set(members) => match members.next() {
-                Some(member) => {
-                    write_or_note(Source::ElementKey(member), &mut self.pending, writer)
-                }
+                Some(member) => write_or_note(Source::ElementKey(member), &mut self.pending, writer),
                 None => return false,
             },
             Stage::Hash(fields, first_ms) => match fields.next() {
@@ -233,11 +217,7 @@ fn begin_block(list: &List, number: usize, writer: &mut Writer<'_>) -> Option<Be
             writer.length(LARGE_ELEMENT);
             Begun::Plain
         }
-        BlockRef::Compressed {
-            bytes,
-            plain_length,
-            is_large,
-        } => {
+        BlockRef::Compressed { bytes, plain_length, is_large } => {
             writer.length(if is_large { LARGE_ELEMENT } else { LISTPACK });
             writer.compressed_head(bytes.len() as u64, plain_length as u64);
             Begun::Compressed
@@ -259,17 +239,10 @@ fn write_or_note(source: Source, pending: &mut VecDeque<Source>, writer: &mut Wr
     }
 }
 
-fn write_field(
-    field: Element,
-    first_ms: Option<i64>,
-    pending: &mut VecDeque<Source>,
-    writer: &mut Writer<'_>,
-) {
+fn write_field(field: Element, first_ms: Option<i64>, pending: &mut VecDeque<Source>, writer: &mut Writer<'_>) {
     if let Some(first_ms) = first_ms {
         // One more than the distance to the first time; 0: no time.
-        let distance = field
-            .expiry_ms()
-            .map_or(0, |time_ms| time_ms.abs_diff(first_ms) + 1);
+        let distance = field.expiry_ms().map_or(0, |time_ms| time_ms.abs_diff(first_ms) + 1);
         writer.length(distance);
     }
     write_or_note(Source::ElementKey(field.clone()), pending, writer);
@@ -278,12 +251,7 @@ fn write_field(
 
 /// From the highest score to the lowest: so Redis writes it, because its loader likes that order best. Of the elements below rank
 /// `end` it writes some; gives the rank below which those are that are left.
-fn write_scored(
-    sorted_set: &SortedSet,
-    end: usize,
-    pending: &mut VecDeque<Source>,
-    writer: &mut Writer<'_>,
-) -> usize {
+fn write_scored(sorted_set: &SortedSet, end: usize, pending: &mut VecDeque<Source>, writer: &mut Writer<'_>) -> usize {
     const RUN: usize = 64;
     let start = end.saturating_sub(RUN);
     let mut left = end;

@@ -106,32 +106,18 @@ impl ValueBuilder {
     /// Nothing yet of a value of this kind.
     pub fn new(kind: ValueKind, settings: &LoadSettings, seed: &HashSeed) -> Self {
         let part = match kind {
-            ValueKind::List
-            | ValueKind::ListZiplist
-            | ValueKind::ListZiplists
-            | ValueKind::ListListpacks => Part::List(list::ListBuilder::new(&settings.lists)),
-            ValueKind::Hash
-            | ValueKind::HashTimes
-            | ValueKind::HashTimesPreRelease
-            | ValueKind::HashTimesValkey => Part::Hash(OwnedSlot::new(hash::empty(), seed)),
-            ValueKind::Set => Part::Set(OwnedSlot::new(
-                OwnedValue::Packed(PackedForm::IntSet, intset::create()),
-                seed,
-            )),
-            ValueKind::SortedSet | ValueKind::SortedSetText => {
-                Part::SortedSet(sorted_set::Builder::new(seed))
+            ValueKind::List | ValueKind::ListZiplist | ValueKind::ListZiplists | ValueKind::ListListpacks => {
+                Part::List(list::ListBuilder::new(&settings.lists))
             }
-            ValueKind::Stream1 | ValueKind::Stream2 | ValueKind::Stream3 => {
-                Part::Stream(StreamBuilder::default())
+            ValueKind::Hash | ValueKind::HashTimes | ValueKind::HashTimesPreRelease | ValueKind::HashTimesValkey => {
+                Part::Hash(OwnedSlot::new(hash::empty(), seed))
             }
+            ValueKind::Set => Part::Set(OwnedSlot::new(OwnedValue::Packed(PackedForm::IntSet, intset::create()), seed)),
+            ValueKind::SortedSet | ValueKind::SortedSetText => Part::SortedSet(sorted_set::Builder::new(seed)),
+            ValueKind::Stream1 | ValueKind::Stream2 | ValueKind::Stream3 => Part::Stream(StreamBuilder::default()),
             _ => Part::Nothing,
         };
-        Self {
-            settings: *settings,
-            seed: seed.clone(),
-            part,
-            packed_blocks: 0,
-        }
+        Self { settings: *settings, seed: seed.clone(), part, packed_blocks: 0 }
     }
 
     /// Takes the next piece. O(bytes) amortised.
@@ -156,14 +142,7 @@ impl ValueBuilder {
                 }
             }
             (Part::Nothing, Piece::Block(form, block)) => self.adopt(form, block)?,
-            (
-                Part::Hash(slot),
-                Piece::Field {
-                    field,
-                    value,
-                    expiry_ms,
-                },
-            ) => {
+            (Part::Hash(slot), Piece::Field { field, value, expiry_ms }) => {
                 let expiry = expiry_ms.map_or(hash::Expiry::Clear, hash::Expiry::At);
                 let editor = hash::HashEditor::of(slot, self.settings.hashes);
                 if editor.is_none_or(|mut hash| hash.set(&field, &value, expiry)) {
@@ -189,15 +168,9 @@ impl ValueBuilder {
         self.packed_blocks += 1;
         let bytes = block.into_vec();
         let value = match form {
-            PackedForm::Hash | PackedForm::HashExpiring => {
-                hash::adopt(form, bytes, self.settings.hashes, &self.seed)
-            }
-            PackedForm::Set | PackedForm::IntSet => {
-                set::adopt(form, bytes, self.settings.sets, &self.seed)
-            }
-            PackedForm::SortedSet => {
-                sorted_set::adopt(bytes, self.settings.sorted_sets, &self.seed)
-            }
+            PackedForm::Hash | PackedForm::HashExpiring => hash::adopt(form, bytes, self.settings.hashes, &self.seed),
+            PackedForm::Set | PackedForm::IntSet => set::adopt(form, bytes, self.settings.sets, &self.seed),
+            PackedForm::SortedSet => sorted_set::adopt(bytes, self.settings.sorted_sets, &self.seed),
             PackedForm::List => None,
         };
         self.part = Part::Packed(value.ok_or(TWICE)?);
@@ -215,12 +188,8 @@ impl ValueBuilder {
             Part::Packed(value) => Loaded::Collection(value),
             Part::List(list) => Loaded::Collection(list.finish()),
             Part::Set(slot) | Part::Hash(slot) => Loaded::Collection(slot.value),
-            Part::SortedSet(sorted_set) => {
-                Loaded::Collection(sorted_set.finish(self.settings.sorted_sets))
-            }
-            Part::Stream(stream) => {
-                Loaded::Collection(OwnedValue::object(Object::Stream(stream.finish()?)))
-            }
+            Part::SortedSet(sorted_set) => Loaded::Collection(sorted_set.finish(self.settings.sorted_sets)),
+            Part::Stream(stream) => Loaded::Collection(OwnedValue::object(Object::Stream(stream.finish()?))),
             Part::Nothing => return Err(Fault::Empty),
         })
     }
@@ -236,11 +205,7 @@ impl ValueBuilder {
 /// # Errors
 ///
 /// What is wrong with it.
-pub fn load(
-    payload: &Payload<'_>,
-    settings: &LoadSettings,
-    seed: &HashSeed,
-) -> Result<(Loaded, u64), FormatError> {
+pub fn load(payload: &Payload<'_>, settings: &LoadSettings, seed: &HashSeed) -> Result<(Loaded, u64), FormatError> {
     let (mut decoder, mut reader) = payload.open(settings.string_max_bytes, SanitizeLevel::Full)?;
     let mut builder = ValueBuilder::new(decoder.kind(), settings, seed);
     while let Some(piece) = decoder.next(&mut reader)? {

@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 use crate::collections::element::Element;
 use crate::keyspace::{Record, Value};
 use crate::storage::rdb::Writer;
-use crate::types::list::BlockRef;
 use crate::text::lzf::{Compression, CompressionStep};
+use crate::types::list::BlockRef;
 use crate::types::object::Object;
 
 /// Longer strings are written piece by piece.
@@ -41,14 +41,12 @@ impl Source {
                 Value::Large(text) => text,
                 Value::Integer(_) | Value::Object(_) => &[],
             },
-            (Source::ListBlock(number), Some(Object::List(list))) => {
-                match list.stored_block(*number) {
-                    Some(BlockRef::Run(listpack)) => listpack.bytes(),
-                    Some(BlockRef::Large(element)) => element,
-                    Some(BlockRef::Compressed { bytes, .. }) => bytes,
-                    None => &[],
-                }
-            }
+            (Source::ListBlock(number), Some(Object::List(list))) => match list.stored_block(*number) {
+                Some(BlockRef::Run(listpack)) => listpack.bytes(),
+                Some(BlockRef::Large(element)) => element,
+                Some(BlockRef::Compressed { bytes, .. }) => bytes,
+                None => &[],
+            },
             (Source::StreamBlock(index), Some(Object::Stream(stream))) => {
                 let block = stream.entries.block_at(*index);
                 block.map_or(&[], |block| block.bytes)
@@ -87,10 +85,7 @@ impl LongText {
 
     /// Bytes whose head is written already.
     pub fn of_plain(source: Source) -> LongText {
-        LongText {
-            source,
-            stage: Stage::Plain(0),
-        }
+        LongText { source, stage: Stage::Plain(0) }
     }
 
     /// Writes a piece of it; tells whether there is more.

@@ -17,9 +17,7 @@ pub(crate) const LISTPACK: u64 = 2;
 /// The type under which a value is written. O(1).
 pub fn kind_of(value: Value<'_>) -> ValueKind {
     match value {
-        Value::Integer(_) | Value::Embedded(_) | Value::Raw(_) | Value::Large(_) => {
-            ValueKind::String
-        }
+        Value::Integer(_) | Value::Embedded(_) | Value::Raw(_) | Value::Large(_) => ValueKind::String,
         Value::Packed(form, _) => match form {
             PackedForm::List => ValueKind::ListListpacks,
             PackedForm::Set => ValueKind::SetListpack,

@@ -3,9 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::storage::rdb::{EntriesRead, Fault, StreamId, StreamPiece, Writer};
-use crate::types::stream::{
-    Consumer, ConsumerParts, Group, GroupParts, History, Holder, Id, PartsError, Stream,
-};
+use crate::types::stream::{Consumer, ConsumerParts, Group, GroupParts, History, Holder, Id, PartsError, Stream};
 
 use super::load::MISPLACED;
 use super::long_text::Source;
@@ -27,12 +25,7 @@ impl StreamBuilder {
             StreamPiece::Node { id, listpack } => {
                 self.blocks.push((id_of(id), listpack.into_vec()));
             }
-            StreamPiece::Summary {
-                last_id,
-                entries_added,
-                max_deleted_id,
-                ..
-            } => {
+            StreamPiece::Summary { last_id, entries_added, max_deleted_id, .. } => {
                 let history = History {
                     last_id: id_of(last_id),
                     max_deleted_id: id_of(max_deleted_id),
@@ -42,29 +35,21 @@ impl StreamBuilder {
                 let blocks = std::mem::take(&mut self.blocks);
                 self.stream = Some(Stream::from_parts(blocks, &history).map_err(fault)?);
             }
-            StreamPiece::Group {
-                name,
-                last_id,
-                entries_read,
-            } => self.begin_group(name.into_vec(), id_of(last_id), entries_read)?,
-            StreamPiece::Pending {
-                id,
-                delivery_time_ms,
-                delivery_count,
-            } => {
+            StreamPiece::Group { name, last_id, entries_read } => {
+                self.begin_group(name.into_vec(), id_of(last_id), entries_read)?
+            }
+            StreamPiece::Pending { id, delivery_time_ms, delivery_count } => {
                 let pending = &mut self.group()?.pending;
                 pending.push((id_of(id), delivery_time_ms, delivery_count));
             }
-            StreamPiece::Consumer {
-                name,
-                seen_time_ms,
-                active_time_ms,
-            } => self.group()?.consumers.push(ConsumerParts {
-                name: name.into_vec(),
-                seen_ms: seen_time_ms,
-                active_ms: (active_time_ms >= 0).then_some(active_time_ms),
-                pending: Vec::new(),
-            }),
+            StreamPiece::Consumer { name, seen_time_ms, active_time_ms } => {
+                self.group()?.consumers.push(ConsumerParts {
+                    name: name.into_vec(),
+                    seen_ms: seen_time_ms,
+                    active_ms: (active_time_ms >= 0).then_some(active_time_ms),
+                    pending: Vec::new(),
+                })
+            }
             StreamPiece::ConsumerPending { id } => {
                 let consumer = self.group()?.consumers.last_mut().ok_or(MISPLACED)?;
                 consumer.pending.push(id_of(id));
@@ -77,12 +62,7 @@ impl StreamBuilder {
         self.group.as_mut().ok_or(MISPLACED)
     }
 
-    fn begin_group(
-        &mut self,
-        name: Vec<u8>,
-        last_id: Id,
-        entries_read: EntriesRead,
-    ) -> Result<(), Fault> {
+    fn begin_group(&mut self, name: Vec<u8>, last_id: Id, entries_read: EntriesRead) -> Result<(), Fault> {
         self.end_group()?;
         let stream = self.stream.as_ref().ok_or(MISPLACED)?;
         let entries_read = match entries_read {
@@ -127,8 +107,7 @@ const NOBODY: &[u8] = b"";
 
 /// Takes what the consumer that stands for nobody has away from it.
 fn free_released(group: &mut GroupParts) {
-    let is_nobody =
-        |one: &ConsumerParts| one.name == NOBODY && one.seen_ms == 0 && one.active_ms.is_none();
+    let is_nobody = |one: &ConsumerParts| one.name == NOBODY && one.seen_ms == 0 && one.active_ms.is_none();
     let Some(index) = group.consumers.iter().position(is_nobody) else {
         return;
     };
@@ -184,12 +163,7 @@ const PENDING_RUN: usize = 64;
 
 impl StreamCursor {
     /// Writes the next part, or notes what is to be written of it; tells whether there was one. O(log n) and a bounded piece.
-    pub fn step(
-        &mut self,
-        stream: &Stream,
-        later: &mut VecDeque<Source>,
-        writer: &mut Writer<'_>,
-    ) -> bool {
+    pub fn step(&mut self, stream: &Stream, later: &mut VecDeque<Source>, writer: &mut Writer<'_>) -> bool {
         match self.next {
             Next::BlockCount => {
                 writer.length(stream.entries.blocks() as u64);
@@ -288,13 +262,7 @@ fn begin_consumers(group: &Group, writer: &mut Writer<'_>) {
     let has_nobody = group.released() > 0 && group.consumer(NOBODY).is_none();
     writer.length((group.consumers().count() + usize::from(has_nobody)) as u64);
     if has_nobody {
-        save_consumer(
-            NOBODY,
-            (0, -1),
-            group.released(),
-            ids_of_nobody(group),
-            writer,
-        );
+        save_consumer(NOBODY, (0, -1), group.released(), ids_of_nobody(group), writer);
     }
 }
 
@@ -307,13 +275,7 @@ fn begin_consumer(group: &Group, consumer: &Consumer, writer: &mut Writer<'_>) -
         save_consumer(NOBODY, times_ms, count, ids_of_nobody(group), writer);
         return false;
     }
-    save_consumer(
-        consumer.name(),
-        times_ms,
-        own.len(),
-        std::iter::empty(),
-        writer,
-    );
+    save_consumer(consumer.name(), times_ms, own.len(), std::iter::empty(), writer);
     true
 }
 

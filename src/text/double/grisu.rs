@@ -54,39 +54,24 @@ fn decompose(value: f64) -> Scaled {
     let bits = value.to_bits();
     let fraction = bits & ((1 << 52) - 1);
     match (bits >> 52) as i32 & 0x7ff {
-        0 => Scaled {
-            fraction,
-            exponent: -1074,
-        },
-        field => Scaled {
-            fraction: fraction | 1 << 52,
-            exponent: field - 1075,
-        },
+        0 => Scaled { fraction, exponent: -1074 },
+        field => Scaled { fraction: fraction | 1 << 52, exponent: field - 1075 },
     }
 }
 
 fn normalize(number: Scaled) -> Scaled {
     let shift = number.fraction.leading_zeros();
-    Scaled {
-        fraction: number.fraction << shift,
-        exponent: number.exponent - shift as i32,
-    }
+    Scaled { fraction: number.fraction << shift, exponent: number.exponent - shift as i32 }
 }
 
 /// The bounds half way to the neighbours, with the same exponent. A power of two is nearer to its
 /// lower neighbour.
 fn boundaries(exact: Scaled) -> (Scaled, Scaled) {
-    let upper = normalize(Scaled {
-        fraction: (exact.fraction << 1) + 1,
-        exponent: exact.exponent - 1,
-    });
+    let upper = normalize(Scaled { fraction: (exact.fraction << 1) + 1, exponent: exact.exponent - 1 });
     let shift = if exact.fraction == 1 << 52 { 2 } else { 1 };
     let fraction = (exact.fraction << shift) - 1;
     let lower_exponent = exact.exponent - shift;
-    let lower = Scaled {
-        fraction: fraction << (lower_exponent - upper.exponent),
-        exponent: upper.exponent,
-    };
+    let lower = Scaled { fraction: fraction << (lower_exponent - upper.exponent), exponent: upper.exponent };
     (lower, upper)
 }
 
@@ -102,13 +87,7 @@ fn cached_power(exponent: i32) -> (Scaled, i32) {
         match exponent + power_exponent + 64 {
             ..EXPONENT_MIN => index += 1,
             EXPONENT_MIN..=EXPONENT_MAX => {
-                return (
-                    Scaled {
-                        fraction: POWERS[index as usize],
-                        exponent: power_exponent,
-                    },
-                    decimal_exponent,
-                );
+                return (Scaled { fraction: POWERS[index as usize], exponent: power_exponent }, decimal_exponent);
             }
             _ => index -= 1,
         }
@@ -168,13 +147,7 @@ fn generate(exact: Scaled, lower: Scaled, upper: Scaled) -> (Digits, i32) {
         }
         fraction &= one - 1;
         if fraction < delta {
-            settle_last_digit(
-                &mut digits,
-                delta,
-                fraction,
-                one,
-                distance.wrapping_mul(unit),
-            );
+            settle_last_digit(&mut digits, delta, fraction, one, distance.wrapping_mul(unit));
             return (digits, -scale);
         }
     }
@@ -239,11 +212,7 @@ mod tests {
             let parsed: X87DoubleExtended = format!("1e{decimal_exponent}").parse().unwrap();
             let bits = parsed.to_bits();
             assert_eq!(bits as u64, fraction, "10^{decimal_exponent}");
-            assert_eq!(
-                (bits >> 64) as i32 - 16383,
-                floor_log2_of_power(decimal_exponent),
-                "10^{decimal_exponent}"
-            );
+            assert_eq!((bits >> 64) as i32 - 16383, floor_log2_of_power(decimal_exponent), "10^{decimal_exponent}");
         }
     }
 

@@ -59,8 +59,7 @@ pub fn precise_text(value: f64) -> Text {
     let scientific = format!("{:.*e}", DIGITS as usize - 1, value.abs());
     let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
     let exponent: i32 = exponent.parse().unwrap_or(0);
-    let digits: ArrayVec<u8, { DIGITS as usize }> =
-        digits.bytes().filter(u8::is_ascii_digit).collect();
+    let digits: ArrayVec<u8, { DIGITS as usize }> = digits.bytes().filter(u8::is_ascii_digit).collect();
     let significant = digits.iter().rposition(|digit| *digit != b'0').unwrap_or(0) + 1;
     let digits = &digits[..significant];
     let mut out = Text::new();
@@ -77,10 +76,7 @@ pub fn precise_text(value: f64) -> Text {
         if exponent.abs() < 10 {
             out.push(b'0');
         }
-        push(
-            &mut out,
-            itoa::Buffer::new().format(exponent.abs()).as_bytes(),
-        );
+        push(&mut out, itoa::Buffer::new().format(exponent.abs()).as_bytes());
     } else if exponent < 0 {
         push(&mut out, b"0.");
         push_zeros(&mut out, -exponent - 1);
@@ -221,11 +217,7 @@ mod tests {
             (-0.0, "-0"),
             (f64::NEG_INFINITY, "-inf"),
         ] {
-            assert_eq!(
-                shortest_text(value).as_slice(),
-                expected.as_bytes(),
-                "{value}"
-            );
+            assert_eq!(shortest_text(value).as_slice(), expected.as_bytes(), "{value}");
         }
     }
 
@@ -248,11 +240,7 @@ mod tests {
             (-0.0, "-0"),
             (f64::INFINITY, "inf"),
         ] {
-            assert_eq!(
-                precise_text(value).as_slice(),
-                expected.as_bytes(),
-                "{value}"
-            );
+            assert_eq!(precise_text(value).as_slice(), expected.as_bytes(), "{value}");
         }
     }
 

@@ -10,8 +10,8 @@ use crate::types::slot::{OwnedSlot, OwnedValue, PackedForm, Slot, Stored};
 
 use super::large::look_ahead;
 use super::packed::{self, Pairs};
-use crate::types::hash::view::{Field, Found, HashRef};
 use super::{Hash, Limits};
+use crate::types::hash::view::{Field, Found, HashRef};
 
 /// A value that was worked out.
 pub type NewText = SmallVec<[u8; 32]>;
@@ -163,10 +163,7 @@ impl<'s, S: Slot> HashEditor<'s, S> {
                 // In a buffer, where there is room to grow: in a record each field may mean another allocation.
                 let copy = OwnedValue::Packed(form, bytes.to_vec());
                 let mut slot = OwnedSlot::new(copy, self.slot.seed());
-                let mut editor = HashEditor {
-                    slot: &mut slot,
-                    limits: self.limits,
-                };
+                let mut editor = HashEditor { slot: &mut slot, limits: self.limits };
                 for (name, value) in (0..count).map(field) {
                     created += usize::from(!editor.set(name, value, expiry));
                 }
@@ -242,9 +239,7 @@ impl<'s, S: Slot> HashEditor<'s, S> {
     /// Removes several fields; tells how many were there. The cost of a `remove` for each, in a large hash less.
     pub fn remove_many<'n>(&mut self, count: usize, name: impl Fn(usize) -> &'n [u8]) -> usize {
         if self.packed().is_some() {
-            return (0..count)
-                .filter(|index| !self.is_empty() && self.remove(name(*index)))
-                .count();
+            return (0..count).filter(|index| !self.is_empty() && self.remove(name(*index))).count();
         }
         let mut removed = 0;
         look_ahead(self.large(), count, &name, |hash, index, hashed| {
@@ -257,21 +252,13 @@ impl<'s, S: Slot> HashEditor<'s, S> {
     #[inline]
     pub fn remove_if_due(&mut self, name: &[u8], time_ms: i64) -> bool {
         self.read().has_due(time_ms)
-            && self
-                .read()
-                .get(name)
-                .is_some_and(|found| found.is_due(time_ms))
+            && self.read().get(name).is_some_and(|found| found.is_due(time_ms))
             && self.remove(name)
     }
 
     /// Removes up to `max_fields` fields that expire before a time, showing their names; says how many. O(log n) for each, O(n) if
     /// it is packed.
-    pub fn remove_due(
-        &mut self,
-        time_ms: i64,
-        max_fields: usize,
-        mut show: impl FnMut(&[u8]),
-    ) -> usize {
+    pub fn remove_due(&mut self, time_ms: i64, max_fields: usize, mut show: impl FnMut(&[u8])) -> usize {
         match self.read() {
             HashRef::Packed(pairs) => {
                 let due = pairs.due_before(time_ms).min(max_fields);
@@ -289,12 +276,7 @@ impl<'s, S: Slot> HashEditor<'s, S> {
 
 fn add(hash: &mut Hash, field: Field<'_>) {
     let expiry = field.found.expiry_ms.map_or(Expiry::Clear, Expiry::At);
-    field.name.with_bytes(|name| {
-        field
-            .found
-            .value
-            .with_bytes(|value| hash.set(name, value, expiry))
-    });
+    field.name.with_bytes(|name| field.found.value.with_bytes(|value| hash.set(name, value, expiry)));
 }
 
 /// A hash without fields, to be filled.
@@ -320,16 +302,9 @@ pub fn from_fields<'a>(
 
 /// A hash of packed bytes that were found to be a listpack of pairs, or of triples in their order, with distinct names; it is
 /// made large if it is over the limits. O(n). Nothing if the form is none of a hash.
-pub fn adopt(
-    form: PackedForm,
-    bytes: Vec<u8>,
-    limits: Limits,
-    seed: &HashSeed,
-) -> Option<OwnedValue> {
+pub fn adopt(form: PackedForm, bytes: Vec<u8>, limits: Limits, seed: &HashSeed) -> Option<OwnedValue> {
     let pairs = Pairs::of(form, &bytes)?;
-    let fits = |field: Field<'_>| {
-        field.name.len() <= limits.text_bytes && field.found.value.len() <= limits.text_bytes
-    };
+    let fits = |field: Field<'_>| field.name.len() <= limits.text_bytes && field.found.value.len() <= limits.text_bytes;
     if pairs.len() <= limits.fields && pairs.iter().all(fits) {
         return Some(OwnedValue::Packed(form, bytes));
     }

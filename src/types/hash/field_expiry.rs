@@ -3,7 +3,7 @@
 
 use std::cmp::Ordering;
 
-use crate::collections::ordered::{Item, Ordered, LazyFree, Single};
+use crate::collections::ordered::{Item, LazyFree, Ordered, Single};
 
 /// A field that expires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,8 +43,7 @@ impl DueFields {
 
     /// How many expire before a time. O(log n).
     pub fn count_before(&self, time_ms: i64) -> usize {
-        self.order
-            .lower_bound(|due| due.time_ms.cmp(&time_ms).then(Ordering::Greater))
+        self.order.lower_bound(|due| due.time_ms.cmp(&time_ms).then(Ordering::Greater))
     }
 
     /// Notes that a field expires. O(log n).
@@ -59,9 +58,7 @@ impl DueFields {
 
     /// Another index of the same fields, to be changed apart from this one. O(1).
     pub fn fork(&self) -> DueFields {
-        DueFields {
-            order: self.order.fork(),
-        }
+        DueFields { order: self.order.fork() }
     }
 
     /// Bytes that it takes. O(1).

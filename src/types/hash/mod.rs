@@ -17,11 +17,11 @@ pub mod random;
 #[cfg(test)]
 mod tests;
 
-pub use crate::types::hash::field_expiry::{FieldExpiry, DueFields};
-pub use crate::types::hash::editor::{adopt, empty, from_fields, Expiry, HashEditor, NewText};
+pub use crate::types::hash::editor::{Expiry, HashEditor, NewText, adopt, empty, from_fields};
+pub use crate::types::hash::field_expiry::{DueFields, FieldExpiry};
+pub use crate::types::hash::view::{Field, Found, HashRef};
 pub use large::Hash;
 pub use packed::Pairs;
-pub use crate::types::hash::view::{Field, Found, HashRef};
 
 /// The text of a field or a value, as it lies in the hash: packed ones may be integers.
 pub use crate::collections::listpack::Element as Text;
@@ -36,10 +36,7 @@ pub struct Limits {
 
 impl Limits {
     /// No limits: for changes that add nothing.
-    pub const NONE: Limits = Limits {
-        fields: usize::MAX,
-        text_bytes: usize::MAX,
-    };
+    pub const NONE: Limits = Limits { fields: usize::MAX, text_bytes: usize::MAX };
 
     /// Whether a text may be in a packed hash.
     #[inline]

@@ -20,10 +20,7 @@ impl<'a> Found<'a> {
     /// What an element has.
     #[inline]
     pub fn of(element: &'a Element) -> Found<'a> {
-        Found {
-            value: Text::Text(element.value()),
-            expiry_ms: element.expiry_ms(),
-        }
+        Found { value: Text::Text(element.value()), expiry_ms: element.expiry_ms() }
     }
 
     /// Whether the field's time is over. Like a key, a field lives through the millisecond that it expires at.
@@ -44,10 +41,7 @@ impl<'a> Field<'a> {
     /// The field that an element is.
     #[inline]
     pub fn of(element: &'a Element) -> Field<'a> {
-        Field {
-            name: Text::Text(element.key()),
-            found: Found::of(element),
-        }
+        Field { name: Text::Text(element.key()), found: Found::of(element) }
     }
 }
 
@@ -111,8 +105,7 @@ impl<'a> HashRef<'a> {
 
     /// Whether there are fields whose time is over. O(log n).
     pub fn has_due(self, now_ms: i64) -> bool {
-        self.next_expiry_ms()
-            .is_some_and(|time_ms| time_ms < now_ms)
+        self.next_expiry_ms().is_some_and(|time_ms| time_ms < now_ms)
     }
 
     /// A field's value, its time over or not. O(1), O(n) if it is packed.

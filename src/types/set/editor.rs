@@ -136,8 +136,7 @@ impl<'s, S: Slot> SetEditor<'s, S> {
             None => {
                 if self.may_loosen(member) {
                     let bytes = listpack_of(IntSet::new(self.slot.bytes()), member);
-                    self.slot
-                        .replace(OwnedValue::Packed(PackedForm::Set, bytes));
+                    self.slot.replace(OwnedValue::Packed(PackedForm::Set, bytes));
                 } else {
                     self.enlarge();
                     self.large().add(member);
@@ -198,10 +197,7 @@ impl<'s, S: Slot> SetEditor<'s, S> {
                 // In a buffer, where there is room to grow: in a record each member may mean another allocation.
                 let copy = OwnedValue::Packed(form, bytes.to_vec());
                 let mut slot = OwnedSlot::new(copy, self.slot.seed());
-                let mut editor = SetEditor {
-                    slot: &mut slot,
-                    limits: self.limits,
-                };
+                let mut editor = SetEditor { slot: &mut slot, limits: self.limits };
                 let added = members.filter(|member| editor.add(member)).count();
                 self.slot.replace(slot.value);
                 added
@@ -243,9 +239,7 @@ impl<'s, S: Slot> SetEditor<'s, S> {
     /// Removes a member; tells whether it was there. O(1), O(n) if it is packed.
     pub fn remove(&mut self, member: &[u8]) -> bool {
         match self.form() {
-            Form::IntSet => {
-                parse_integer(member).is_some_and(|integer| intset::remove(self.slot, integer))
-            }
+            Form::IntSet => parse_integer(member).is_some_and(|integer| intset::remove(self.slot, integer)),
             Form::Listpack => {
                 let listpack = Listpack::new(self.slot.bytes());
                 let first = listpack.first();
@@ -261,9 +255,7 @@ impl<'s, S: Slot> SetEditor<'s, S> {
     /// Removes several members; tells how many were there. The cost of a `remove` for each, in a large set less.
     pub fn remove_many<'m>(&mut self, count: usize, member: impl Fn(usize) -> &'m [u8]) -> usize {
         if self.form() != Form::Large || count == 1 {
-            return (0..count)
-                .filter(|index| !self.is_empty() && self.remove(member(*index)))
-                .count();
+            return (0..count).filter(|index| !self.is_empty() && self.remove(member(*index))).count();
         }
         let mut removed = 0;
         let mut set = self.large();
@@ -309,12 +301,7 @@ impl<'s, S: Slot> SetEditor<'s, S> {
 
     /// Takes some random members out, less than all, and shows them. O(count), O(n) if few are left: these then make up a new
     /// set, which is packed if they fit.
-    pub fn pop_many(
-        &mut self,
-        count: usize,
-        random: &mut fastrand::Rng,
-        mut visit: impl FnMut(Text<'_>),
-    ) {
+    pub fn pop_many(&mut self, count: usize, random: &mut fastrand::Rng, mut visit: impl FnMut(Text<'_>)) {
         /// So many times fewer members than are taken may be left for the set to stay what it is.
         const KEEP_FACTOR: usize = 5;
         let left = self.len() - count;
@@ -349,9 +336,7 @@ impl Limits {
 fn listpack_of(integers: IntSet<'_>, member: &[u8]) -> Vec<u8> {
     let room = integers.byte_len() * 2 + member.len() + ENTRY_BYTES;
     let mut builder = listpack::Builder::with_capacity(room);
-    integers
-        .iter()
-        .for_each(|integer| builder.push_integer(integer));
+    integers.iter().for_each(|integer| builder.push_integer(integer));
     builder.push_bytes(member);
     builder.finish()
 }
@@ -396,12 +381,7 @@ pub fn from_members<'a>(
 
 /// A set of packed bytes that were found to be an intset, or a listpack of distinct members; it is made large if there are too
 /// many. (How long they are is not looked at, as in Redis.) O(1), O(n) for a large one. Nothing if the form is none of a set.
-pub fn adopt(
-    form: PackedForm,
-    bytes: Vec<u8>,
-    limits: Limits,
-    seed: &HashSeed,
-) -> Option<OwnedValue> {
+pub fn adopt(form: PackedForm, bytes: Vec<u8>, limits: Limits, seed: &HashSeed) -> Option<OwnedValue> {
     let value = OwnedValue::Packed(form, bytes);
     let fits = match SetRef::of_owned(&value)? {
         SetRef::IntSet(set) => limits.allow_integers(set.len()),

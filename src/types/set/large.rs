@@ -19,11 +19,7 @@ pub struct Set {
 impl Set {
     /// A set without members.
     pub fn new(seed: &HashSeed) -> Set {
-        Set {
-            members: Table::new(seed.clone()),
-            element_bytes: 0,
-            lazy_free: None,
-        }
+        Set { members: Table::new(seed.clone()), element_bytes: 0, lazy_free: None }
     }
 
     /// How many members there are. O(1).
@@ -41,11 +37,7 @@ impl Set {
     /// Another one with the same elements, to be changed apart from this one. O(1): later changes to either copy what they
     /// touch, once.
     pub fn fork(&self) -> Set {
-        Set {
-            members: self.members.fork(),
-            element_bytes: self.element_bytes,
-            lazy_free: None,
-        }
+        Set { members: self.members.fork(), element_bytes: self.element_bytes, lazy_free: None }
     }
 
     /// Bytes that it takes, its own structure included. O(1).

@@ -15,9 +15,9 @@ pub mod random;
 #[cfg(test)]
 mod tests;
 
-pub use crate::types::set::editor::{adopt, empty_for, from_members, SetEditor};
-pub use large::Set;
+pub use crate::types::set::editor::{SetEditor, adopt, empty_for, from_members};
 pub use crate::types::set::view::{Member, SetRef};
+pub use large::Set;
 
 /// The text of a member, as it lies in a packed set: perhaps an integer.
 pub use crate::collections::listpack::Element as Text;

@@ -88,9 +88,7 @@ impl<'a> SetRef<'a> {
     pub fn contains(self, member: &[u8]) -> bool {
         match self {
             SetRef::IntSet(_) => self.contains_text(Text::Text(member)),
-            SetRef::Listpack(set) => set
-                .first()
-                .is_some_and(|first| set.find(member, first, 0).is_some()),
+            SetRef::Listpack(set) => set.first().is_some_and(|first| set.find(member, first, 0).is_some()),
             SetRef::Large(set) => set.contains(member),
         }
     }
@@ -99,22 +97,13 @@ impl<'a> SetRef<'a> {
     #[inline]
     pub fn contains_text(self, member: Text<'_>) -> bool {
         match self {
-            SetRef::IntSet(set) => member
-                .integer()
-                .is_some_and(|integer| set.contains(integer)),
-            SetRef::Listpack(_) | SetRef::Large(_) => {
-                member.with_bytes(|bytes| self.contains(bytes))
-            }
+            SetRef::IntSet(set) => member.integer().is_some_and(|integer| set.contains(integer)),
+            SetRef::Listpack(_) | SetRef::Large(_) => member.with_bytes(|bytes| self.contains(bytes)),
         }
     }
 
     /// Tells of several members whether they are there, in their order. The cost of a `contains` for each, in a large set less.
-    pub fn contains_many<'m>(
-        self,
-        count: usize,
-        member: impl Fn(usize) -> &'m [u8],
-        mut visit: impl FnMut(bool),
-    ) {
+    pub fn contains_many<'m>(self, count: usize, member: impl Fn(usize) -> &'m [u8], mut visit: impl FnMut(bool)) {
         match self {
             SetRef::Large(mut set) => look_ahead(
                 &mut set,
@@ -147,8 +136,6 @@ impl<'a> SetRef<'a> {
         };
         let integers = integers.into_iter().flatten().map(Text::Integer);
         let elements = elements.into_iter().flatten();
-        integers
-            .chain(texts.into_iter().flatten())
-            .chain(elements.map(|element| Text::Text(element.key())))
+        integers.chain(texts.into_iter().flatten()).chain(elements.map(|element| Text::Text(element.key())))
     }
 }

@@ -73,16 +73,10 @@ pub struct Console {
 impl Console {
     /// Before the first line of a script.
     pub fn new(script: &[u8], globals: Reference) -> Console {
-        let end = script
-            .iter()
-            .rposition(|byte| !matches!(byte, b'\r' | b'\n'))
-            .map_or(0, |last| last + 1);
+        let end = script.iter().rposition(|byte| !matches!(byte, b'\r' | b'\n')).map_or(0, |last| last + 1);
         let lines = match &script[..end] {
             [] => Vec::new(),
-            text => text
-                .split(|byte| *byte == b'\n')
-                .map(<[u8]>::to_vec)
-                .collect(),
+            text => text.split(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect(),
         };
         Console {
             lines,
@@ -158,9 +152,7 @@ impl Console {
         for (index, argument) in arguments.iter().enumerate() {
             text.push(b' ');
             if index == ARGUMENTS_SHOWN {
-                text.extend_from_slice(
-                    format!("... ({} more)", arguments.len() - index - 1).as_bytes(),
-                );
+                text.extend_from_slice(format!("... ({} more)", arguments.len() - index - 1).as_bytes());
                 break;
             }
             text.extend_from_slice(argument);
@@ -206,12 +198,7 @@ impl Console {
     /// What is to be done at this moment; `is_overdue`: the script has run for too long since it stopped last.
     ///
     /// Errors: what the script is to end with.
-    pub fn follow(
-        &mut self,
-        stack: &mut Stack,
-        moment: Moment,
-        is_overdue: bool,
-    ) -> Result<HookAction, Raise> {
+    pub fn follow(&mut self, stack: &mut Stack, moment: Moment, is_overdue: bool) -> Result<HookAction, Raise> {
         match moment {
             Moment::Line(_) => Ok(self.reach(stack, false)),
             Moment::Passed if is_overdue && !self.steps => Ok(self.reach(stack, true)),
@@ -250,11 +237,7 @@ impl Console {
         self.steps = false;
         self.is_asked = false;
         self.was_overdue = is_overdue;
-        self.say(format!(
-            "* Stopped at {}, stop reason = {}",
-            self.line,
-            reason.text()
-        ));
+        self.say(format!("* Stopped at {}, stop reason = {}", self.line, reason.text()));
         self.say_line(self.line);
         self.send();
         if self.is_alone {
@@ -315,9 +298,7 @@ impl Console {
                 self.list(around, context);
             }
             (b"w" | b"whole", _) => self.list(1, 1_000_000),
-            _ => {
-                self.say("<error> Unknown Redis Lua debugger command or wrong number of arguments.")
-            }
+            _ => self.say("<error> Unknown Redis Lua debugger command or wrong number of arguments."),
         }
         self.send();
         Ok(self.halt())
@@ -529,9 +510,7 @@ impl Console {
             (false, true) => "  #",
             (false, false) => "   ",
         };
-        let found = usize::try_from(line - 1)
-            .ok()
-            .and_then(|index| self.lines.get(index));
+        let found = usize::try_from(line - 1).ok().and_then(|index| self.lines.get(index));
         let text = found.map_or(&b"<out of range source code line>"[..], Vec::as_slice);
         let text = [format!("{prefix}{line:<3} ").as_bytes(), text].concat();
         self.log.push(text);
@@ -570,11 +549,7 @@ fn leading_number(word: &[u8]) -> i64 {
         digits => (1, digits),
     };
     let digits = digits.iter().take_while(|byte| byte.is_ascii_digit());
-    let number = digits.fold(0i64, |number, digit| {
-        number
-            .saturating_mul(10)
-            .saturating_add(i64::from(digit - b'0'))
-    });
+    let number = digits.fold(0i64, |number, digit| number.saturating_mul(10).saturating_add(i64::from(digit - b'0')));
     sign * number.min(i64::from(i32::MAX))
 }
 

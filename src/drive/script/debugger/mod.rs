@@ -16,24 +16,24 @@ pub mod show;
 
 pub use console::Console;
 
-use crate::engine::enforcement;
-use crate::engine::propagation;
 use crate::acl;
-use crate::engine::call;
-use crate::resp::Args;
 use crate::command::error::{CommandError, CommandResult};
+use crate::engine::call;
 use crate::engine::context::Context;
 use crate::engine::effects;
-use crate::engine::state::{ServerState, LoopRequest};
-use crate::keyspace::KeyspaceFork;
-use crate::resp::Reply;
+use crate::engine::enforcement;
+use crate::engine::propagation;
 use crate::engine::session::{Blocked, Close, Debugging, Mode, Session, Token};
+use crate::engine::state::{LoopRequest, ServerState};
+use crate::keyspace::KeyspaceFork;
+use crate::resp::Args;
+use crate::resp::Reply;
 
+use super::run::{self, Program, Suspended, count_keys};
 use crate::scripting::cache;
-use crate::scripting::machine::Engine;
 use crate::scripting::flags;
 use crate::scripting::lua::{Order, Progress};
-use super::run::{self, Program, Suspended, count_keys};
+use crate::scripting::machine::Engine;
 use crate::scripting::{Kind, SCRIPT_NAME};
 
 /// Sessions at a time: each shares records with the others, which have room to count so many.
@@ -86,10 +86,7 @@ impl Sessions {
 
     /// One that runs; it goes to the end of the list when it comes back.
     fn take_running(&mut self) -> Option<Debugged> {
-        let place = self
-            .list
-            .iter()
-            .position(|debugged| !debugged.is_halted())?;
+        let place = self.list.iter().position(|debugged| !debugged.is_halted())?;
         Some(self.list.remove(place))
     }
 }
@@ -117,12 +114,7 @@ pub fn start(context: &mut Context<'_>, args: Args<'_>, is_read_only: bool) -> C
             return Err(error);
         }
     };
-    let Context {
-        state,
-        session,
-        reply,
-        ..
-    } = context;
+    let Context { state, session, reply, .. } = context;
     session.mode = Mode::Debugging;
     if debugged.fork.is_none() {
         log::warn!("Synchronous session of the script debugger started");
@@ -135,20 +127,12 @@ pub fn start(context: &mut Context<'_>, args: Args<'_>, is_read_only: bool) -> C
     Ok(())
 }
 
-fn prepare(
-    context: &mut Context<'_>,
-    args: Args<'_>,
-    is_read_only: bool,
-) -> Result<Debugged, CommandError> {
+fn prepare(context: &mut Context<'_>, args: Args<'_>, is_read_only: bool) -> Result<Debugged, CommandError> {
     if context.session.deny_blocking {
-        return Err(CommandError::fixed(
-            "ERR Scripts can't be debugged inside a transaction",
-        ));
+        return Err(CommandError::fixed("ERR Scripts can't be debugged inside a transaction"));
     }
     if context.state.scripting.debugged.len() >= SESSIONS_MAX {
-        return Err(CommandError::fixed(
-            "ERR Too many scripts are being debugged",
-        ));
+        return Err(CommandError::fixed("ERR Too many scripts are being debugged"));
     }
     let is_sync = context.session.debugging == Debugging::Sync;
     run::feed_monitors(context, args);
@@ -224,10 +208,7 @@ pub fn resume(state: &mut ServerState) -> bool {
 /// Nobody is there to stop the script any more: what the client has had evaluated ends now, the script itself when it is overdue.
 fn end_if_endless(state: &ServerState, debugged: &mut Debugged) {
     const PATIENCE_FACTOR: u64 = 2;
-    let elapsed = state
-        .clock
-        .ticks()
-        .saturating_sub(debugged.suspended.run.started);
+    let elapsed = state.clock.ticks().saturating_sub(debugged.suspended.run.started);
     let limit_ms = state.config.busy_reply_threshold.max(1000) * PATIENCE_FACTOR;
     let is_endless = state.clock.ticks_as_nanos(elapsed) / 1_000_000 >= limit_ms;
     let console = debugged.suspended.console.as_deref();
@@ -239,12 +220,7 @@ fn end_if_endless(state: &ServerState, debugged: &mut Debugged) {
 }
 
 /// Runs a script for a slice; then it runs on, stands still, or is over.
-fn go_on(
-    state: &mut ServerState,
-    session: Option<&mut Session>,
-    reply: &mut Reply,
-    mut debugged: Debugged,
-) {
+fn go_on(state: &mut ServerState, session: Option<&mut Session>, reply: &mut Reply, mut debugged: Debugged) {
     let progress = advance(state, &mut debugged);
     enforcement::sign_log(state, session.as_deref());
     if let Some(console) = debugged.console() {

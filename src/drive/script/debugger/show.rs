@@ -14,11 +14,7 @@ const TEXT_MAX_BYTES: usize = 16 << 20;
 
 /// Adds the value on top of the stack to a text, which is of use up to that length (0: as long as it is).
 pub fn value(stack: &mut Stack, text: &mut Vec<u8>, limit_bytes: usize) {
-    let mut shown = Shown {
-        text,
-        limit_bytes: limit_of(limit_bytes),
-        looks: LOOKS_MAX,
-    };
+    let mut shown = Shown { text, limit_bytes: limit_of(limit_bytes), looks: LOOKS_MAX };
     // A key, a copy of it and a value for each level.
     if stack.reserve(4 * NESTING_MAX as i32) {
         shown.value(stack, 0);
@@ -128,11 +124,7 @@ fn quote(text: &mut Vec<u8>, bytes: &[u8], limit_bytes: usize) {
 
 /// Adds a reply to a text, which is of use up to that length (0: as long as it is).
 pub fn reply(encoded: &[u8], text: &mut Vec<u8>, limit_bytes: usize) {
-    let mut replies = Replies {
-        rest: encoded,
-        text,
-        limit_bytes: limit_of(limit_bytes),
-    };
+    let mut replies = Replies { rest: encoded, text, limit_bytes: limit_of(limit_bytes) };
     replies.next();
 }
 
