@@ -1,4 +1,6 @@
-//! ROOM base. Never
+//! The process and the machine: clock, log, crash reports, system calls, allocator, and how a helper thread wakes the loop.
+//!
+//! Never knows of clients, keys or commands.
 
 pub mod clock;
 pub mod crash;

@@ -12,7 +12,6 @@ use crate::engine::session::Blocked;
 use crate::engine::state::{LoopRequest, ShutdownOptions};
 use crate::resp::Args;
 use crate::resp::number;
-use crate::scripting;
 
 /// The family's commands.
 pub static COMMANDS: &[CommandSpec] = &[

@@ -1,4 +1,6 @@
-//! ROOM drive. Never
+//! What works with the whole state: running scripts, moving keys to other servers, saving and loading, INFO and metrics.
+//!
+//! Never serves a client's request by itself: commands and the loop's jobs call what is here.
 
 pub mod aof;
 pub mod info;

@@ -29,7 +29,7 @@ pub fn slow_command(state: &mut ServerState, session: &Session, args: Args<'_>, 
 }
 
 /// Whether an argument of the command that has just run is a secret.
-fn is_secret(session: &Session, flags: FlagSet, index: usize) -> bool {
+pub fn is_secret(session: &Session, flags: FlagSet, index: usize) -> bool {
     session.redacted.contains(&index) || (index > 0 && flags.has(Flag::Secret))
 }
 

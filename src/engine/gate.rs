@@ -6,7 +6,6 @@ use crate::drive::script::run;
 use crate::engine::session::{Mode, Session};
 use crate::engine::state::ServerState;
 use crate::resp::Protocol;
-use crate::scripting;
 
 use crate::command::error::CommandError;
 use crate::command::registry::{Command, CommandId};

@@ -1,4 +1,6 @@
-//! ROOM engine. Never
+//! One request: whose it is, whether it may run, the call itself, and what follows from it.
+//!
+//! Never touches a socket or a file, and never knows a command by name: handlers are reached through the table of commands.
 
 pub mod blocking;
 pub mod call;

@@ -1,4 +1,6 @@
-//! ROOM observe. Never
+//! The books: the slow log, the latency monitor, what is counted of commands, errors and of the loop itself.
+//!
+//! Never decides anything, and never writes a reply: `drive::info` and `drive::metrics` show what is here.
 
 pub mod command_stats;
 pub mod latency;

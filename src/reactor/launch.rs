@@ -25,7 +25,6 @@ use crate::drive::info;
 use crate::engine::enforcement;
 use crate::engine::state::ServerState;
 use crate::net::listener::Transport;
-use crate::storage::aof::append_only;
 
 use super::event_loop::EventLoop;
 use super::startup::{self, Banner, ConfigurationSource};

@@ -25,8 +25,6 @@ pub mod service;
 
 use crate::base::clock::Clock;
 use crate::command::error::CommandError;
-use crate::drive::script::debugger;
-use crate::drive::script::run;
 use crate::engine::session::Session;
 use crate::engine::transactions::Rest;
 use crate::resp::Reply;
@@ -40,7 +38,7 @@ use lua::Interruption;
 use numbers::Random48;
 
 /// The chunk name of scripts, as their error messages show it.
-const SCRIPT_NAME: &str = "@user_script";
+pub const SCRIPT_NAME: &str = "@user_script";
 
 /// The two kinds of programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -162,6 +160,6 @@ impl Scripting {
 }
 
 /// A script cannot be compiled.
-fn compile_error(message: String) -> CommandError {
+pub fn compile_error(message: String) -> CommandError {
     CommandError::new(format!("ERR Error compiling script (new function): {message}"))
 }

@@ -1,6 +1,6 @@
-//! What outlives the process: snapshots of all data, their format, and values written in it and read from it.
+//! What outlives the process: snapshots of all data, the append-only file, their formats, and the files they lie in.
 //!
-//! Never touches a file, a socket or the clock: bytes come in and go out, whoever moves them.
+//! Never runs a command, and never knows a client.
 
 pub mod file;
 

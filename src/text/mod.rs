@@ -1,4 +1,6 @@
-//! ROOM text. Never
+//! Notations: glob patterns, quoting, numbers as text, amounts of memory, LZF compression.
+//!
+//! Never does I/O, and never knows what a text means.
 
 pub mod double;
 pub mod glob;

@@ -9,7 +9,6 @@ use crate::engine::context::Context;
 use crate::engine::help;
 use crate::resp::Args;
 
-use crate::commands::config::apply;
 
 /// The family's commands.
 pub static COMMANDS: &[CommandSpec] = &[CommandSpec {

@@ -80,7 +80,7 @@ struct ClientFigures {
 }
 
 /// What figures are taken from.
-struct View<'a> {
+pub struct View<'a> {
     state: &'a ServerState,
     clients: ClientFigures,
 }

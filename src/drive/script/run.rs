@@ -16,7 +16,6 @@ use crate::engine::monitor;
 use crate::engine::propagation;
 use std::rc::Rc;
 
-use crate::acl;
 use crate::base::sys::allocator;
 use crate::command::error::{CommandError, CommandResult};
 use crate::command::registry::CommandId;

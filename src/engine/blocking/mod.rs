@@ -14,7 +14,6 @@
 
 pub mod queue;
 
-use crate::engine::wake;
 use std::collections::{BTreeMap, VecDeque};
 
 use smallvec::SmallVec;

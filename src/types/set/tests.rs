@@ -40,7 +40,7 @@ fn model_of(set: SetRef<'_>) -> Model {
 
 fn build(members: &[Vec<u8>], limits: Limits) -> OwnedValue {
     let Some(first) = members.first() else {
-        return editing::empty_intset();
+        return editor::empty_intset();
     };
     let mut slot = OwnedSlot::new(empty_for(first, members.len(), limits, &seed()), &seed());
     SetEditor::of_empty(&mut slot, limits).add_many(members.len(), |index| &members[index]);
@@ -186,7 +186,7 @@ fn take(editor: &mut SetEditor<'_, OwnedSlot>, rules: &mut Rules, step: &Step) {
 proptest! {
     #[test]
     fn changes_are_those_of_a_plain_set(steps in prop::collection::vec(step(), 1..60)) {
-        let mut slot = OwnedSlot::new(editing::empty_intset(), &seed());
+        let mut slot = OwnedSlot::new(editor::empty_intset(), &seed());
         let mut rules = Rules::new("intset", SMALL);
         let mut forks: Vec<(Set, Model)> = Vec::new();
         for step in &steps {

@@ -16,7 +16,6 @@ pub mod show;
 
 pub use console::Console;
 
-use crate::acl;
 use crate::command::error::{CommandError, CommandResult};
 use crate::engine::call;
 use crate::engine::context::Context;
