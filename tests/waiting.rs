@@ -34,7 +34,7 @@ impl Loop {
                 hz: 1,
                 ..Config::default()
             };
-            let mut state = ServerState::new(config, Clock::system(), 42);
+            let mut state = ServerState::new(&oneloop::commands::PROGRAM, config, Clock::system(), 42);
             waiting_family::add_to(&mut state);
             let signals = Signals::install(|| {}).expect("handlers");
             let mut event_loop = EventLoop::new(state, signals, None).expect("a free port");

@@ -20,6 +20,13 @@ impl CommandError {
     pub const OUT_OF_MEMORY: CommandError =
         CommandError::fixed("OOM command not allowed when used memory > 'maxmemory'.");
     pub const SYNTAX: CommandError = CommandError::fixed("ERR syntax error");
+    /// Writes are refused while automatic saving fails.
+    pub const SAVE_FAILED: CommandError = CommandError::fixed(
+        "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to \
+        persist to disk. Commands that may modify the data set are disabled, because this instance is configured to report \
+        errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis logs for \
+        details about the RDB error.",
+    );
     pub const NOT_AN_INTEGER: CommandError = CommandError::fixed("ERR value is not an integer or out of range");
     pub const NOT_A_FLOAT: CommandError = CommandError::fixed("ERR value is not a valid float");
     pub const NO_SUCH_KEY: CommandError = CommandError::fixed("ERR no such key");

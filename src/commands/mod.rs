@@ -39,6 +39,12 @@ pub mod transactions;
 pub mod waiting;
 
 use crate::command::spec::CommandSpec;
+use crate::drive::script::debugger;
+use crate::engine::state::Program;
+
+/// The commands, and what else the engine reaches by pointers.
+pub static PROGRAM: Program =
+    Program { families: FAMILIES, debugger_request: debugger::command, debugger_left: debugger::leave };
 
 /// Every family's table.
 pub static FAMILIES: &[&[CommandSpec]] = &[

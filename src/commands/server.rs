@@ -6,7 +6,7 @@ use crate::command::spec::{Argument, ArgumentFlag, ArgumentKind, Category, Comma
 use crate::drive::info;
 use crate::drive::info::Selection;
 use crate::drive::info::snapshot::InfoSnapshot;
-use crate::drive::script::run;
+
 use crate::engine::context::Context;
 use crate::engine::session::Blocked;
 use crate::engine::state::{LoopRequest, ShutdownOptions};
@@ -139,7 +139,7 @@ fn shutdown(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         && !options.no_save
     {
         // What a script has done so far must not be saved.
-        return Err(run::busy_error(kind));
+        return Err(kind.busy_error());
     }
     let requester = Some(context.session.token);
     context.session.blocked = Some(Blocked::Shutdown);

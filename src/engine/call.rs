@@ -1,7 +1,7 @@
 //! The way of one request: found, admitted, run, settled.
 
-use crate::drive::info;
-use crate::drive::script::debugger;
+use crate::engine::memory_limit;
+use crate::observe::crash_context;
 use crate::engine::blocking::BlockedState;
 use crate::engine::effects;
 use crate::engine::enforcement;
@@ -14,15 +14,12 @@ use crate::resp::reply::{Mark, Reply};
 use super::gate::{self, Verdict};
 use crate::command::error::{CommandError, CommandResult};
 use crate::command::registry::CommandId;
-use crate::command::spec::{Flag, FlagSet, Group};
+use crate::command::spec::{Flag, FlagSet};
 use crate::engine::context::Context;
 use crate::resp::Args;
 
 /// Time between two log lines about attacks, in ms.
 const ATTACK_LOG_PERIOD_MS: u64 = 60_000;
-
-/// Keys too many in the table of tracked keys that one command forgets.
-const TRACKED_KEYS_STEP: usize = 100;
 
 /// What became of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,63 +27,6 @@ pub enum Flow {
     Done,
     /// Not now (CLIENT PAUSE): to be given again later.
     Paused,
-}
-
-/// Carries a client's request out; the reply is in `reply` when it returns.
-pub fn execute(state: &mut ServerState, session: &mut Session, reply: &mut Reply, args: Args<'_>) -> Flow {
-    let resolved = state.commands.resolve(&args[0], args.get(1)).map(|command| command.id);
-    state.start_stopwatch();
-    execute_resolved(state, session, reply, args, resolved)
-}
-
-/// The same for a request whose command is already known (or known to be none), and whose time
-/// runs since the last request's end or since `ServerState::start_stopwatch`.
-#[inline]
-pub fn execute_resolved(
-    state: &mut ServerState,
-    session: &mut Session,
-    reply: &mut Reply,
-    args: Args<'_>,
-    resolved: Option<CommandId>,
-) -> Flow {
-    if session.is_tracking {
-        forget_keys_beyond_limit(state, session, reply);
-    }
-    let mark = reply.mark();
-    session.last_command = resolved;
-    if session.reply_mode == ReplyMode::SkipNext {
-        session.reply_mode = ReplyMode::Skipping;
-    }
-    let flow = run(state, session, reply, args, resolved);
-    if flow == Flow::Done {
-        leave_out(session, reply, mark);
-    }
-    if session.is_tracking && session.transaction.is_none() {
-        forget_caching(state, session, resolved);
-    }
-    if state.clients.has_deferred_pushes() {
-        state.clients.deliver_deferred_pushes(session, reply);
-    }
-    flow
-}
-
-/// A client that tracks hears of keys that there is no room for before its next reply.
-#[cold]
-fn forget_keys_beyond_limit(state: &mut ServerState, session: &Session, reply: &mut Reply) {
-    state.limit_tracking(TRACKED_KEYS_STEP);
-    if state.clients.has_deferred_pushes() {
-        state.clients.deliver_deferred_pushes(session, reply);
-    }
-}
-
-/// CLIENT CACHING is for the next command or transaction only. Other subcommands of CLIENT may stand in between.
-#[cold]
-fn forget_caching(state: &mut ServerState, session: &Session, resolved: Option<CommandId>) {
-    let parent = resolved.and_then(|id| state.commands.get(id).parent);
-    let is_about_client = parent.is_some_and(|id| state.commands.get(id).spec.group == Group::Connection);
-    if !is_about_client && let Some(tracker) = state.tracking.tracker_mut(session.id) {
-        tracker.caching = false;
-    }
 }
 
 /// Runs a request that waited once more. Afterwards the client waits still, or has its reply.
@@ -174,7 +114,7 @@ pub fn conclude_suspended(state: &mut ServerState, session: &mut Session, reply:
 
 /// Runs a request, if it may.
 #[inline]
-fn run(
+pub fn run(
     state: &mut ServerState,
     session: &mut Session,
     reply: &mut Reply,
@@ -182,10 +122,10 @@ fn run(
     resolved: Option<CommandId>,
 ) -> Flow {
     if session.mode == Mode::Debugging {
-        debugger::command(state, session, reply, args);
+        (state.program.debugger_request)(state, session, reply, args);
         return Flow::Done;
     }
-    state.make_room();
+    memory_limit::make_room(state);
     if state.is_restricted {
         state.note_dependence(session, args, resolved);
     }
@@ -208,7 +148,7 @@ fn run(
 
 /// Takes a reply back that the client does not want (CLIENT REPLY). One to come later is still to be left out.
 #[inline]
-fn leave_out(session: &mut Session, reply: &mut Reply, mark: Mark) {
+pub fn leave_out(session: &mut Session, reply: &mut Reply, mark: Mark) {
     match session.reply_mode {
         ReplyMode::On | ReplyMode::SkipNext => {}
         ReplyMode::Off => reply.truncate(mark),
@@ -231,9 +171,9 @@ pub fn call(context: &mut Context<'_>, args: Args<'_>) {
     keyspace.no_touch = context.session.no_touch;
     let total = keyspace.changes.total();
     keyspace.changes.propagation.begin(total);
-    info::crash::begin_command(context.command);
+    crash_context::begin_command(context.command);
     let result = handler(context, args);
-    info::crash::end_command();
+    crash_context::end_command();
     let elapsed = context.state.lap_ticks();
     let failed = result.is_err();
     if let Err(error) = result {

@@ -10,8 +10,8 @@ use crate::engine::keyspace_events;
 use crate::engine::session::Session;
 use crate::engine::state::{SLOW_US, ServerState};
 use crate::engine::transactions::Found;
-use crate::engine::wake;
 use crate::keyspace::{Change, ObservedKeyId};
+use crate::observe::slowlog::SlowCommand;
 use crate::resp::Args;
 
 /// Notes a command that took so many ticks: at least `slow_ticks`, the least that anybody asks for.
@@ -21,19 +21,16 @@ pub fn slow_command(state: &mut ServerState, session: &Session, args: Args<'_>, 
     state.was_slow |= elapsed_us >= SLOW_US;
     let threshold_us = state.config.slowlog_log_slower_than;
     if threshold_us >= 0 && elapsed_us >= threshold_us as u64 && !flags.has(Flag::SkipSlowlog) {
-        let now_ms = state.now_ms();
-        state.slowlog.push(session, args, flags, elapsed_us, now_ms);
+        let (peer, name) = (session.address.peer.as_str(), session.name.as_slice());
+        let slow = SlowCommand { args, duration_us: elapsed_us, peer, name, now_ms: state.now_ms() };
+        state.slowlog.push(&slow, |index| session.hides_argument(flags, index));
     }
     let event = if flags.has(Flag::Fast) { "fast-command" } else { "command" };
     state.note_latency(event, elapsed_us / 1000);
 }
 
-/// Whether an argument of the command that has just run is a secret.
-pub fn is_secret(session: &Session, flags: FlagSet, index: usize) -> bool {
-    session.redacted.contains(&index) || (index > 0 && flags.has(Flag::Secret))
-}
-
-/// Tells of the changes of the command that has just run. Those who wait for a key are served when the outermost one is over.
+/// Tells of the changes of the command that has just run. Clients that wait for a key are served when
+/// the outermost command is over (`wake::serve_ready`).
 #[cold]
 pub fn after_command(state: &mut ServerState, actor: &Session) {
     if state.is_sandboxed {
@@ -41,31 +38,10 @@ pub fn after_command(state: &mut ServerState, actor: &Session) {
     }
     state.close_over_output_limit();
     tell(state, Some(actor.actor));
-    if state.nesting == 0 {
-        serve_ready(state);
-    }
-}
-
-/// Tells of changes that no command has made: keys whose time was over, for the most part.
-pub fn changes(state: &mut ServerState) {
-    tell(state, None);
-    serve_ready(state);
-}
-
-/// Serves the clients that waited for keys which have changed, which changes keys in its turn. One after the other, so that a
-/// chain of them of any length needs no stack.
-fn serve_ready(state: &mut ServerState) {
-    state.nesting += 1;
-    while let Some(key) = state.blocking.next_ready() {
-        wake::serve_key(state, key);
-        tell(state, None);
-        state.blocking.served(key);
-    }
-    state.nesting -= 1;
 }
 
 /// Hands the log to those who must hear of it; `actor` is the number of the client whose command has just run.
-fn tell(state: &mut ServerState, actor: Option<u64>) {
+pub fn tell(state: &mut ServerState, actor: Option<u64>) {
     let mut is_flushed = false;
     for change in state.keyspace.changes.take() {
         match change {

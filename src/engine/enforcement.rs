@@ -4,14 +4,15 @@ use std::rc::Rc;
 
 use crate::command::error::CommandError;
 use crate::command::registry::Registry;
-use crate::commands;
 use crate::config::{Config, PubsubDefault};
+use crate::engine::client_line;
 use crate::engine::context::Context;
 use crate::engine::pubsub::ChannelKind;
 use crate::engine::session::{Close, Session, Token};
 use crate::engine::state::ServerState;
 use crate::resp::Args;
 
+use crate::acl;
 use crate::acl::{AclContext, AclError, Reason, Refusal, Restricted, Scene, User};
 
 const WRONG_PASSWORD: CommandError =
@@ -25,6 +26,14 @@ pub fn acl_context(state: &ServerState) -> AclContext<'_> {
 /// The same for one that is not there yet.
 pub fn acl_context_of<'a>(commands: &'a Registry, config: &Config) -> AclContext<'a> {
     AclContext { commands, all_channels: config.acl_pubsub_default == PubsubDefault::AllChannels }
+}
+
+/// Replaces all users by those of the ACL file, all or nothing.
+///
+/// Errors: everything that is wrong, in one line.
+pub fn load_acl_file(state: &mut ServerState) -> Result<(Vec<Rc<User>>, Option<Restricted>), String> {
+    let context = acl_context_of(&state.commands, &state.config);
+    acl::file::load(&mut state.users, &state.config.aclfile, context)
 }
 
 /// Logs the caller in.
@@ -54,7 +63,7 @@ pub fn log_in_by_certificate(state: &mut ServerState, session: &mut Session, nam
         scene: Scene::TopLevel,
         object: Vec::new(),
         user: name.to_vec(),
-        client: commands::client::list::line_of_other(state, session),
+        client: client_line::line_of_other(state, session),
     };
     add(state, refusal);
 }
@@ -102,19 +111,19 @@ fn note(context: &mut Context<'_>, args: Args<'_>, reason: Reason, scene: Scene,
 /// the log is to be signed once it is back.
 fn client_line(context: &Context<'_>, args: Args<'_>, scene: Scene) -> Vec<u8> {
     if scene != Scene::Script {
-        return commands::client::list::line_of_caller(context, args);
+        return client_line::line_of_caller(context, args);
     }
     let clients = &context.state.clients;
     let caller = clients.find(context.session.actor);
     let caller = caller.and_then(|token| clients.get(token));
-    caller.map_or(Vec::new(), |caller| commands::client::list::line_of_other(context.state, caller))
+    caller.map_or(Vec::new(), |caller| client_line::line_of_other(context.state, caller))
 }
 
 /// Says whose script it was of which commands were refused; the client may have left.
 #[inline]
 pub fn sign_log(state: &mut ServerState, caller: Option<&Session>) {
     if state.acl_log.has_unsigned() {
-        let line = caller.map(|caller| commands::client::list::line_of_other(state, caller));
+        let line = caller.map(|caller| client_line::line_of_other(state, caller));
         state.acl_log.sign(line.as_deref().unwrap_or(b"gone"));
     }
 }

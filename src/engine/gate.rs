@@ -1,8 +1,6 @@
 //! The admission of a request: every reason to refuse one, in the order in which Redis gives them.
 
 use crate::acl::{self, AclError};
-use crate::drive::save::SAVE_FAILED;
-use crate::drive::script::run;
 use crate::engine::session::{Mode, Session};
 use crate::engine::state::ServerState;
 use crate::resp::Protocol;
@@ -182,7 +180,7 @@ fn check_state(state: &ServerState, command: &Command, flags: FlagSet) -> Result
         check_restrictions(state, command, flags)?;
     }
     match state.scripting.busy() {
-        Some(kind) if !command.flags.has(Flag::AllowBusy) => Err(run::busy_error(kind)),
+        Some(kind) if !command.flags.has(Flag::AllowBusy) => Err(kind.busy_error()),
         _ => Ok(()),
     }
 }
@@ -192,7 +190,7 @@ fn check_state(state: &ServerState, command: &Command, flags: FlagSet) -> Result
 fn check_restrictions(state: &ServerState, command: &Command, flags: FlagSet) -> Result<(), CommandError> {
     let changes = flags.has(Flag::Write) || command.spec.name == "ping";
     if changes && state.refuses_writes_for_failed_save() {
-        return Err(CommandError::fixed(SAVE_FAILED));
+        return Err(CommandError::SAVE_FAILED);
     }
     if changes && let Some(reason) = state.aof.denial() {
         return Err(CommandError::new(format!("MISCONF Errors writing to the AOF file: {reason}")));

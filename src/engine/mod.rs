@@ -2,24 +2,32 @@
 //!
 //! Never touches a socket or a file, and never knows a command by name: handlers are reached through the table of commands.
 
+pub mod background;
+pub mod blocked_state;
 pub mod blocking;
 pub mod call;
+pub mod client_line;
 pub mod client_memory;
 pub mod clients;
 pub mod context;
 pub mod effects;
 pub mod enforcement;
+pub mod execute;
 pub mod gate;
 pub mod help;
 pub mod keyspace_events;
 pub mod lookahead;
+pub mod memory;
 pub mod memory_limit;
 pub mod monitor;
 pub mod propagation;
 pub mod pubsub;
 pub mod session;
 pub mod state;
+pub mod subscriptions;
+pub mod token;
 pub mod tracking;
+pub mod transaction;
 pub mod transactions;
 pub mod unflushed_keys;
 pub mod wake;

@@ -40,7 +40,7 @@ fn line(state: &ServerState, session: &Session, args: Args<'_>, flags: FlagSet) 
     let mut line = format!("+{seconds}.{micros:06} [{} {peer}]", session.database);
     for (index, arg) in args.iter().enumerate() {
         line.push(' ');
-        if crate::engine::effects::is_secret(session, flags, index) {
+        if session.hides_argument(flags, index) {
             line.push_str("\"(redacted)\"");
         } else {
             line.push_str(&quoting::quote(arg));

@@ -6,76 +6,25 @@
 //!
 //! Never sends: what is told waits among the replies of each client until the loop sends it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use ahash::{AHashMap, AHashSet};
 use bytes::Bytes;
 
 use crate::engine::clients::Clients;
-use crate::engine::session::{Session, Token};
+use crate::engine::session::Session;
+use crate::engine::token::Token;
 use crate::resp::{Protocol, Reply};
 use crate::text::glob::{Case, glob_match};
+
+pub use crate::engine::subscriptions::{ChannelKind, Subscriptions};
 
 /// Up to so many subscribers are searched one by one when one of them leaves.
 const SEARCHED_MAX: usize = 16;
 
 /// How many subscribers ahead memory is fetched.
 const AHEAD: usize = 4;
-
-/// What a client can subscribe to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ChannelKind {
-    Channel,
-    Pattern,
-    /// A channel of a shard: in a cluster its messages stay within the shard.
-    ShardChannel,
-}
-
-/// What one client listens to. A client that listens to nothing has none.
-#[derive(Debug, Default)]
-pub struct Subscriptions {
-    channels: BTreeSet<Rc<[u8]>>,
-    patterns: BTreeSet<Rc<[u8]>>,
-    shard_channels: BTreeSet<Rc<[u8]>>,
-}
-
-impl Subscriptions {
-    /// The names subscribed to, in order.
-    pub fn of(&self, topic: ChannelKind) -> &BTreeSet<Rc<[u8]>> {
-        match topic {
-            ChannelKind::Channel => &self.channels,
-            ChannelKind::Pattern => &self.patterns,
-            ChannelKind::ShardChannel => &self.shard_channels,
-        }
-    }
-
-    fn of_mut(&mut self, topic: ChannelKind) -> &mut BTreeSet<Rc<[u8]>> {
-        match topic {
-            ChannelKind::Channel => &mut self.channels,
-            ChannelKind::Pattern => &mut self.patterns,
-            ChannelKind::ShardChannel => &mut self.shard_channels,
-        }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.channels.is_empty() && self.patterns.is_empty() && self.shard_channels.is_empty()
-    }
-
-    /// The number that replies about this kind of subscription tell: channels and patterns count together.
-    pub fn count(&self, topic: ChannelKind) -> usize {
-        match topic {
-            ChannelKind::Channel | ChannelKind::Pattern => self.channels.len() + self.patterns.len(),
-            ChannelKind::ShardChannel => self.shard_channels.len(),
-        }
-    }
-
-    /// Memory held, in bytes, apart from the names, which are shared.
-    pub fn memory(&self) -> usize {
-        let names = self.channels.len() + self.patterns.len() + self.shard_channels.len();
-        size_of::<Subscriptions>() + names * size_of::<Rc<[u8]>>()
-    }
-}
 
 /// The subscribers of one channel or pattern.
 #[derive(Default)]

@@ -4,24 +4,14 @@ use std::rc::Rc;
 
 use crate::acl::User;
 use crate::command::registry::CommandId;
-use crate::engine::blocking::BlockedState;
-use crate::engine::pubsub::Subscriptions;
-use crate::engine::transactions::Transaction;
+use crate::command::spec::{Flag, FlagSet};
+use crate::engine::blocked_state::BlockedState;
+use crate::engine::subscriptions::Subscriptions;
+use crate::engine::transaction::Transaction;
 use crate::net::address::Address;
 use crate::resp::{Protocol, Reply};
 
-/// A client's place in the slab, good only for as long as that client lives: the generation tells
-/// a successor in the same place apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Token {
-    pub slot: u32,
-    pub generation: u32,
-}
-
-impl Token {
-    /// That of the session in whose name scripts run commands, which is no client's.
-    pub const SCRIPT: Token = Token { slot: u32::MAX, generation: u32::MAX };
-}
+pub use crate::engine::token::Token;
 
 /// Whether replies are sent (CLIENT REPLY).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -210,6 +200,11 @@ impl Session {
     /// Whether it is a script that runs commands.
     pub fn is_script(&self) -> bool {
         self.token == Token::SCRIPT
+    }
+
+    /// Whether an argument of the command that has just run is a secret, which logs and monitors must not show.
+    pub fn hides_argument(&self, flags: FlagSet, index: usize) -> bool {
+        self.redacted.contains(&index) || (index > 0 && flags.has(Flag::Secret))
     }
 
     /// A client that has just come.

@@ -1,6 +1,6 @@
 //! Everything that one server process knows, but for the sockets: what commands work on.
 
-use crate::engine::propagation;
+
 use std::io;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -13,28 +13,25 @@ use crate::base::wake::Wake;
 use crate::collections::hash::HashSeed;
 use crate::collections::heap;
 use crate::command::registry::Registry;
-use crate::command::spec::{Flag, FlagSet};
-use crate::commands;
+use crate::command::spec::{CommandSpec, Flag, FlagSet};
 use crate::config::{Config, OomScoreAdjust, OutputBufferLimit};
 use crate::drive::aof::load::Replay;
 use crate::drive::metrics::Metrics;
 use crate::drive::migrate::Migrations;
 use crate::drive::save::Saving;
 use crate::drive::save::loading::{Loading, LoadingStats};
-use crate::drive::script::debugger;
 use crate::engine::blocking::{BlockedState, Blocking};
 use crate::engine::clients::Clients;
-use crate::engine::effects;
 use crate::engine::enforcement;
-use crate::engine::memory_limit::Memory;
+use crate::engine::memory::Memory;
 use crate::engine::pubsub::PubSub;
 use crate::engine::session::{ClientKind, Close, Mode, Session, Token};
 use crate::engine::tracking::Tracking;
 use crate::engine::transactions::Transactions;
-use crate::engine::wake;
 use crate::keyspace::{EventClass, Keyspace};
 use crate::net::address::Address;
 use crate::net::listener::Listeners;
+use crate::resp::{Args, Reply};
 use crate::observe::command_stats::{CommandStats, ErrorStats};
 use crate::observe::latency::LatencyMonitor;
 use crate::observe::loop_stats::LoopStats;
@@ -43,8 +40,19 @@ use crate::scripting::Scripting;
 use crate::storage::aof::append_only::AppendOnly;
 use crate::storage::values::Serialization;
 
+/// What the rooms above hand in: this room reaches them through these tables and pointers alone.
+pub struct Program {
+    /// The tables of all families of commands.
+    pub families: &'static [&'static [CommandSpec]],
+    /// Takes a request of a client that debugs a script.
+    pub debugger_request: fn(&mut ServerState, &mut Session, &mut Reply, Args<'_>),
+    /// A client that debugs a script has left.
+    pub debugger_left: fn(&mut ServerState, Token),
+}
+
 /// The state of the server.
 pub struct ServerState {
+    pub program: &'static Program,
     pub commands: Registry,
     pub keyspace: Keyspace,
     pub config: Config,
@@ -220,13 +228,14 @@ fn seeded_keyspace(config: &Config, random: &mut fastrand::Rng) -> Keyspace {
 
 impl ServerState {
     /// A server with these settings, without clients. Everything random follows from the seed.
-    pub fn new(config: Config, clock: Clock, seed: u64) -> ServerState {
+    pub fn new(program: &'static Program, config: Config, clock: Clock, seed: u64) -> ServerState {
         let mut random = fastrand::Rng::with_seed(seed);
-        let commands = Registry::new(commands::FAMILIES);
+        let commands = Registry::new(program.families);
         let keyspace = seeded_keyspace(&config, &mut random);
         let secret = std::array::from_fn(|_| random.u8(..));
         let users = first_users(&commands, &config);
         let mut state = ServerState {
+            program,
             command_stats: CommandStats::new(commands.len()),
             commands,
             keyspace,
@@ -322,7 +331,10 @@ impl ServerState {
         self.keyspace.access.decay_minutes = config.lfu_decay_time;
         let limit = config.client_output_buffer_limit.normal;
         self.output_limited = limit.hard_bytes > 0 || limit.soft_bytes > 0;
-        self.apply_memory_limit();
+        self.memory.configure(config, &self.clock);
+        self.keyspace.set_eviction(config.maxmemory_policy, config.maxmemory_samples as usize);
+        let clients_limit_bytes = config.maxmemory_clients.bytes(config.maxmemory);
+        self.clients.set_memory_limit(usize::try_from(clients_limit_bytes).unwrap_or(usize::MAX));
         self.update_restrictions();
     }
 
@@ -442,7 +454,7 @@ impl ServerState {
             self.pubsub.remove(&mut session);
             self.stop_tracking(&mut session);
             if session.mode == Mode::Debugging {
-                debugger::leave(self, token);
+                (self.program.debugger_left)(self, token);
             }
         }
     }
@@ -495,20 +507,6 @@ impl ServerState {
     #[inline]
     pub fn has_effects(&self) -> bool {
         !self.keyspace.changes.is_empty() || self.blocking.has_ready() || self.clients.has_over_output_limit()
-    }
-
-    /// Serves the clients that a pause has held back; gives those whose requests were not even begun.
-    pub fn end_pause(&mut self) -> Vec<Token> {
-        wake::serve_all(self);
-        let mut paused = self.clients.take_paused();
-        paused.retain(|token| match self.clients.get_mut(*token) {
-            Some(session) => {
-                session.blocked = None;
-                true
-            }
-            None => false,
-        });
-        paused
     }
 
     /// Begins CLIENT PAUSE. One that is on already is at most made longer and stricter.
@@ -608,36 +606,6 @@ impl ServerState {
             }
             self.clients.checkin(session);
         }
-    }
-
-    /// Removes keys that are due until `deadline` (in ticks); tells whether there are more.
-    pub fn expire_slice(&mut self, deadline: u64) -> bool {
-        if !self.keyspace.active_expiry || self.keyspace_paused() {
-            return false;
-        }
-        // With more effort, a smaller share of expired keys is put up with (Redis's own figures).
-        let effort = self.config.active_expire_effort as usize;
-        let acceptable_percent = 10usize.saturating_sub(effort.saturating_sub(1)).max(1);
-        let clock = &self.clock;
-        let more = self.keyspace.expire_cycle(acceptable_percent, || clock.ticks() >= deadline);
-        propagation::end_unit(self, false);
-        if !self.keyspace.changes.is_empty() {
-            effects::changes(self);
-        }
-        more
-    }
-
-    /// Removes some fields of hashes that are due; tells whether there are more.
-    pub fn expire_fields_step(&mut self, max_fields: usize) -> bool {
-        if !self.keyspace.active_expiry || self.keyspace_paused() {
-            return false;
-        }
-        let more = self.keyspace.expire_fields_step(max_fields);
-        propagation::end_unit(self, false);
-        if !self.keyspace.changes.is_empty() {
-            effects::changes(self);
-        }
-        more
     }
 
     /// 40 random hexadecimal digits.

@@ -17,8 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ahash::{AHashMap, AHashSet, RandomState};
 
 use crate::engine::clients::Clients;
-use crate::engine::session::Token;
-use crate::engine::state::ServerState;
+use crate::engine::token::Token;
 use crate::resp::{Protocol, Reply};
 
 /// The channel on which clients of RESP2 are told, through another connection that listens to it.
@@ -52,6 +51,13 @@ pub struct Tracker {
     /// Whether CLIENT CACHING was given for the next command.
     pub caching: bool,
     pub prefixes: BTreeSet<Vec<u8>>,
+}
+
+impl Tracker {
+    /// The id of the client that is told in this one's place, as replies show it; 0 for none.
+    pub fn shown_redirect(&self) -> i64 {
+        self.redirect.map_or(0, |id| id as i64)
+    }
 }
 
 /// What a tracked prefix costs besides its bytes, which are kept twice.
@@ -402,6 +408,31 @@ impl Tracking {
             self.give_up(clients, random.usize(..self.entries.len()));
         }
     }
+
+    /// Tells those who broadcast by prefixes which keys have changed since they were told last.
+    pub fn broadcast(&mut self, clients: &mut Clients) {
+        for prefix in std::mem::take(&mut self.to_broadcast) {
+            let Some(entry) = self.prefixes.get_mut(&prefix) else {
+                continue;
+            };
+            let changed = std::mem::take(&mut entry.changed);
+            // Encoded once for all but those who do not want to hear of their own changes.
+            let all = keys(changed.keys());
+            for id in entry.clients.iter().copied().collect::<Vec<_>>() {
+                let no_loop = self.tracker(id).is_some_and(|tracker| tracker.no_loop);
+                if no_loop && changed.values().any(|by| *by == Some(id)) {
+                    let others = changed.iter().filter(|(_, by)| **by != Some(id));
+                    let others: Vec<_> = others.map(|(key, _)| key).collect();
+                    if !others.is_empty() {
+                        let form = keys(others.into_iter());
+                        self.tell(clients, id, |reply| reply.append(&form));
+                    }
+                } else {
+                    self.tell(clients, id, |reply| reply.append(&all));
+                }
+            }
+        }
+    }
 }
 
 /// What comes before the keys.
@@ -413,32 +444,6 @@ fn write_head(reply: &mut Reply) {
         reply.array(3);
         reply.bulk(b"message");
         reply.bulk(CHANNEL);
-    }
-}
-
-/// Tells those who broadcast by prefixes which keys have changed since they were told last.
-pub fn broadcast(state: &mut ServerState) {
-    let ServerState { tracking, clients, .. } = state;
-    for prefix in std::mem::take(&mut tracking.to_broadcast) {
-        let Some(entry) = tracking.prefixes.get_mut(&prefix) else {
-            continue;
-        };
-        let changed = std::mem::take(&mut entry.changed);
-        // Encoded once for all but those who do not want to hear of their own changes.
-        let all = keys(changed.keys());
-        for id in entry.clients.iter().copied().collect::<Vec<_>>() {
-            let no_loop = tracking.tracker(id).is_some_and(|tracker| tracker.no_loop);
-            if no_loop && changed.values().any(|by| *by == Some(id)) {
-                let others = changed.iter().filter(|(_, by)| **by != Some(id));
-                let others: Vec<_> = others.map(|(key, _)| key).collect();
-                if !others.is_empty() {
-                    let form = keys(others.into_iter());
-                    tracking.tell(clients, id, |reply| reply.append(&form));
-                }
-            } else {
-                tracking.tell(clients, id, |reply| reply.append(&all));
-            }
-        }
     }
 }
 

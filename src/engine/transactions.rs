@@ -10,133 +10,17 @@
 //!
 //! Never runs a command.
 
-use std::rc::Rc;
-
 use ahash::AHashMap;
 use slab::Slab;
 use smallvec::SmallVec;
 
-use crate::acl::User;
-use crate::command::registry::{Command, CommandId};
-use crate::command::spec::FlagSet;
 use crate::engine::session::Session;
 use crate::keyspace::{Changes, Keyspace, ObservedKeyId};
-use crate::resp::Args;
-use crate::resp::Reply;
-use crate::resp::RequestQueue;
+
+pub use crate::engine::transaction::{Queued, Rest, Transaction};
 
 /// Transactions kept for the next client that begins one.
 const SPARE_MAX: usize = 16;
-/// Capacity that each buffer of such a one keeps, in bytes.
-const SPARE_BYTES: usize = 16 * 1024;
-
-/// One queued command, apart from its arguments.
-#[derive(Clone, Copy, Debug)]
-pub struct Queued {
-    pub command: CommandId,
-    /// Which argument is its first key; 0 for none.
-    pub key: u8,
-    /// The hash of that key.
-    pub hash: u64,
-}
-
-/// What a client has queued since MULTI.
-#[derive(Debug, Default)]
-pub struct Transaction {
-    requests: RequestQueue,
-    queued: Vec<Queued>,
-    /// The flags of all queued commands.
-    flags: FlagSet,
-    is_doomed: bool,
-}
-
-impl Transaction {
-    /// Adds a command, of which this request may do what the flags say. O(bytes).
-    pub fn push(&mut self, command: &Command, flags: FlagSet, args: Args<'_>, keyspace: &Keyspace) {
-        self.flags = self.flags.union(flags);
-        // Whoever cannot run needs no memory.
-        if self.is_doomed {
-            return;
-        }
-        let (key, hash) = match args.get(command.first_key as usize) {
-            Some(key) if command.first_key > 0 => (command.first_key, keyspace.hash(key)),
-            _ => (0, 0),
-        };
-        self.requests.push(args);
-        self.queued.push(Queued { command: command.id, key, hash });
-    }
-
-    /// A command was refused: the transaction will not run.
-    pub fn mark_dirty_exec(&mut self) {
-        self.is_doomed = true;
-    }
-
-    /// Whether a command was refused.
-    pub fn is_doomed(&self) -> bool {
-        self.is_doomed
-    }
-
-    /// The flags of all queued commands.
-    pub fn flags(&self) -> FlagSet {
-        self.flags
-    }
-
-    /// Number of queued commands.
-    pub fn len(&self) -> usize {
-        self.queued.len()
-    }
-
-    /// Whether none is queued.
-    pub fn is_empty(&self) -> bool {
-        self.queued.is_empty()
-    }
-
-    /// The queued commands with their arguments, in order.
-    pub fn iter(&self) -> impl Iterator<Item = (Queued, Args<'_>)> {
-        let queued = self.queued.iter().enumerate();
-        queued.map(|(index, queued)| (*queued, self.requests.args(index)))
-    }
-
-    /// The queued commands alone, in order.
-    pub fn queued(&self) -> &[Queued] {
-        &self.queued
-    }
-
-    /// Total length of the queued arguments, in bytes.
-    pub fn argument_bytes(&self) -> usize {
-        self.requests.total_bytes()
-    }
-
-    /// Memory held, in bytes.
-    pub fn memory(&self) -> usize {
-        size_of::<Transaction>() + self.requests.memory() + self.queued.capacity() * size_of::<Queued>()
-    }
-
-    fn clear(&mut self) {
-        self.requests.clear(SPARE_BYTES);
-        self.queued.clear();
-        self.queued.shrink_to(SPARE_BYTES / size_of::<Queued>());
-        self.flags = FlagSet::default();
-        self.is_doomed = false;
-    }
-}
-
-/// What is left of a transaction while a script in it is suspended.
-pub struct Rest {
-    pub transaction: Box<Transaction>,
-    /// The number of the command that comes next.
-    pub next: usize,
-    /// The replies so far, held back: nothing may come in between.
-    pub replies: Reply,
-    /// The command that runs it.
-    pub exec: CommandId,
-    pub database: usize,
-    /// In whose name it runs.
-    pub user: Rc<User>,
-    /// Time that was spent on it, that of the suspended script apart.
-    pub ticks: u64,
-}
-
 /// What transactions need of the server.
 #[derive(Default)]
 pub struct Transactions {

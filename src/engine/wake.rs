@@ -17,6 +17,24 @@ pub enum UnblockReason {
     Unblocked,
 }
 
+/// Tells of changes that no command has made: keys whose time was over, for the most part.
+pub fn changes(state: &mut ServerState) {
+    effects::tell(state, None);
+    serve_ready(state);
+}
+
+/// Serves the clients that waited for keys which have changed, which changes keys in its turn. One after the other, so that a
+/// chain of them of any length needs no stack.
+pub fn serve_ready(state: &mut ServerState) {
+    state.nesting += 1;
+    while let Some(key) = state.blocking.next_ready() {
+        serve_key(state, key);
+        effects::tell(state, None);
+        state.blocking.served(key);
+    }
+    state.nesting -= 1;
+}
+
 /// Runs the requests of those who wait for a key again, the first come first, for as long as the key has what they wait for.
 ///
 /// What they change is in the log afterwards. A change of this very key calls for no second round: whoever was passed over
@@ -65,7 +83,7 @@ pub fn go_on(state: &mut ServerState, session: &mut Session) {
 /// Serves every key that somebody waits for: for the end of CLIENT PAUSE, which may have kept some from being served.
 pub fn serve_all(state: &mut ServerState) {
     state.blocking.signal_all();
-    effects::changes(state);
+    changes(state);
 }
 
 /// Runs a client's request again because it is time to; it asks for another time if it finds nothing.
@@ -82,7 +100,7 @@ fn look_again(state: &mut ServerState, token: Token) {
         propagation::end_unit_of(state, &mut session, true);
     }
     state.clients.checkin(session);
-    effects::changes(state);
+    changes(state);
 }
 
 /// Runs the requests of those again who wait for the disk, on which more is now.
@@ -128,4 +146,18 @@ pub fn run_timeouts(state: &mut ServerState) {
     while let Some(token) = state.blocking.next_overdue(state.now_ms()) {
         end(state, token, UnblockReason::TimedOut);
     }
+}
+
+/// Serves the clients that a pause has held back; gives those whose requests were not even begun.
+pub fn end_pause(state: &mut ServerState) -> Vec<Token> {
+    serve_all(state);
+    let mut paused = state.clients.take_paused();
+    paused.retain(|token| match state.clients.get_mut(*token) {
+        Some(session) => {
+            session.blocked = None;
+            true
+        }
+        None => false,
+    });
+    paused
 }

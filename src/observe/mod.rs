@@ -3,6 +3,7 @@
 //! Never decides anything, and never writes a reply: `drive::info` and `drive::metrics` show what is here.
 
 pub mod command_stats;
+pub mod crash_context;
 pub mod latency;
 pub mod loop_stats;
 pub mod slowlog;

@@ -2,8 +2,6 @@
 
 use std::collections::VecDeque;
 
-use crate::command::spec::FlagSet;
-use crate::engine::session::Session;
 use crate::resp::Args;
 
 /// Arguments kept of a command; what is beyond is told by their number.
@@ -24,6 +22,16 @@ pub struct SlowlogEntry {
     pub name: Vec<u8>,
 }
 
+/// A command that was slow, as it is handed to the log.
+pub struct SlowCommand<'a> {
+    pub args: Args<'a>,
+    pub duration_us: u64,
+    /// Where its client comes from, and the client's name.
+    pub peer: &'a str,
+    pub name: &'a [u8],
+    pub now_ms: i64,
+}
+
 /// The entries, newest first.
 #[derive(Default)]
 pub struct Slowlog {
@@ -34,14 +42,14 @@ pub struct Slowlog {
 
 impl Slowlog {
     /// Adds a command; the oldest entries beyond the capacity go.
-    pub fn push(&mut self, session: &Session, args: Args<'_>, flags: FlagSet, duration_us: u64, now_ms: i64) {
+    pub fn push(&mut self, slow: &SlowCommand<'_>, is_secret: impl Fn(usize) -> bool) {
         let entry = SlowlogEntry {
             id: self.next_id,
-            time_s: now_ms / 1000,
-            duration_us,
-            arguments: kept_arguments(session, args, flags),
-            peer: session.address.peer.clone(),
-            name: session.name[..session.name.len().min(NAME_BYTES_MAX)].to_vec(),
+            time_s: slow.now_ms / 1000,
+            duration_us: slow.duration_us,
+            arguments: kept_arguments(slow.args, is_secret),
+            peer: slow.peer.to_string(),
+            name: slow.name[..slow.name.len().min(NAME_BYTES_MAX)].to_vec(),
         };
         self.next_id += 1;
         self.entries.push_front(entry);
@@ -69,18 +77,14 @@ impl Slowlog {
     }
 }
 
-fn kept_arguments(session: &Session, args: Args<'_>, flags: FlagSet) -> Vec<Vec<u8>> {
+fn kept_arguments(args: Args<'_>, is_secret: impl Fn(usize) -> bool) -> Vec<Vec<u8>> {
     let kept = if args.len() > ARGUMENTS_MAX { ARGUMENTS_MAX - 1 } else { args.len() };
     let mut arguments: Vec<Vec<u8>> = args
         .iter()
         .take(kept)
         .enumerate()
         .map(|(index, arg)| {
-            if crate::engine::effects::is_secret(session, flags, index) {
-                b"(redacted)".to_vec()
-            } else {
-                shortened(arg)
-            }
+            if is_secret(index) { b"(redacted)".to_vec() } else { shortened(arg) }
         })
         .collect();
     if kept < args.len() {

@@ -7,6 +7,7 @@ use log::debug;
 use crate::base::sys::resources;
 use crate::collections::heap;
 use crate::drive::info;
+use crate::observe::crash_context;
 use crate::engine::session::{Mode, Session, Token};
 use crate::engine::state::ServerState;
 
@@ -95,7 +96,7 @@ impl Cron {
     fn remember_for_crash(&mut self, state: &ServerState, now_us: u64) {
         if state.config.crash_log_enabled && now_us >= self.remember_due_us {
             self.remember_due_us = now_us + REMEMBER_PERIOD_US;
-            info::crash::remember(state);
+            crash_context::remember(info::everything(state), state.clients.len());
         }
     }
 
@@ -237,7 +238,7 @@ mod tests {
 
     #[test]
     fn large_buffers_are_remembered_for_some_seconds() {
-        let mut state = ServerState::new(Config::default(), Clock::virtual_at(1_000_000), 1);
+        let mut state = ServerState::new(&crate::commands::PROGRAM, Config::default(), Clock::virtual_at(1_000_000), 1);
         let token = state.add_client(Address::default());
         let (mut cron, mut jobs) = (Cron::new(&state), Jobs::default());
         let mut seen = Vec::new();
@@ -256,7 +257,7 @@ mod tests {
 
     #[test]
     fn a_handshake_that_takes_too_long_is_given_up() {
-        let mut state = ServerState::new(Config::default(), Clock::virtual_at(1_000_000), 1);
+        let mut state = ServerState::new(&crate::commands::PROGRAM, Config::default(), Clock::virtual_at(1_000_000), 1);
         let [slow, plain] = [true, false].map(|handshaking| {
             let token = state.add_client(Address::default());
             if let Some(session) = state.clients.get_mut(token) {

@@ -14,6 +14,7 @@
 //! and each connection is registered once; whoever is stopped before its socket is drained goes on
 //! the ready list, and while that list or the jobs have work the poll does not wait.
 
+use crate::engine::client_memory;
 use std::io;
 use std::time::Duration;
 
@@ -28,7 +29,6 @@ use crate::base::wake::Wake;
 use crate::drive::migrate;
 use crate::engine::session::{Close, Hold, Session, Token};
 use crate::engine::state::{LoopRequest, ServerState};
-use crate::engine::tracking;
 use crate::engine::wake;
 use crate::net::address::Address;
 use crate::net::connection::{Connection, Sent};
@@ -499,7 +499,7 @@ impl EventLoop {
     /// Closes the largest clients while all together hold more memory than they may.
     #[inline]
     pub(crate) fn evict_clients(&mut self) {
-        for token in self.state.clients_to_evict() {
+        for token in client_memory::clients_to_evict(&mut self.state) {
             self.close(token);
         }
     }
@@ -633,7 +633,7 @@ impl EventLoop {
         for token in self.state.clients.take_to_resume() {
             self.resume(token);
         }
-        tracking::broadcast(&mut self.state);
+        self.state.tracking.broadcast(&mut self.state.clients);
         self.state.collect_work();
         if self.state.aof.state() != append_only::State::Off {
             let began = self.state.clock.ticks();
@@ -691,7 +691,7 @@ impl EventLoop {
             LoopRequest::ForgetShutdown => self.forget_shutdown(),
             LoopRequest::ShowTitle => self.show_title(),
             LoopRequest::ServePaused => {
-                for token in self.state.end_pause() {
+                for token in wake::end_pause(&mut self.state) {
                     self.schedule(token);
                 }
             }

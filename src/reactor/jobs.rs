@@ -5,8 +5,10 @@
 //! spend up to half a millisecond on jobs; busy, about as much as it spent on clients, so that jobs
 //! neither starve nor double a client's wait.
 
+use crate::engine::memory_limit;
 use crate::collections::heap;
 use crate::drive::script::{debugger, run};
+use crate::engine::background;
 use crate::engine::state::ServerState;
 
 use crate::observe::loop_stats::Job;
@@ -73,7 +75,7 @@ impl Jobs {
         if state.keyspace.has_garbage() || state.tracking.has_garbage() {
             self.has_work[Job::LazyFree as usize] = true;
         }
-        if state.wants_eviction() {
+        if memory_limit::wants_eviction(state) {
             self.has_work[Job::Evict as usize] = true;
         }
         self.has_work[Job::Metrics as usize] |= state.metrics.is_writing();
@@ -138,7 +140,7 @@ fn step(job: Job, state: &mut ServerState, deadline: u64) -> bool {
         Job::Script => run::resume(state) | debugger::resume(state),
         Job::Evict => {
             let step_ticks = state.clock.nanos_as_ticks(STEP_NS);
-            state.evict_slice(deadline.min(state.clock.ticks() + step_ticks))
+            background::evict_slice(state, deadline.min(state.clock.ticks() + step_ticks))
         }
         Job::LazyFree => state.keyspace.reclaim_step(STEP_ELEMENTS) | state.tracking.reclaim_step(STEP_ELEMENTS),
         Job::Shrink => state.keyspace.shrink_step(STEP_ELEMENTS),
@@ -148,8 +150,8 @@ fn step(job: Job, state: &mut ServerState, deadline: u64) -> bool {
         }
         Job::Save => state.save_step(),
         Job::Rewrite => state.rewrite_step(),
-        Job::FieldExpiry => state.expire_fields_step(STEP_FIELDS),
-        Job::Expiry => state.expire_slice(deadline),
+        Job::FieldExpiry => background::expire_fields_step(state, STEP_FIELDS),
+        Job::Expiry => background::expire_slice(state, deadline),
         Job::Metrics => state.metrics_step(),
     }
 }

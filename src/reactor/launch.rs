@@ -7,7 +7,6 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use crate::REDIS_VERSION;
-use crate::acl;
 use crate::acl::{PasswordSource, Users};
 use crate::base::crash;
 use crate::base::crash::CrashSettings;
@@ -21,7 +20,7 @@ use crate::command::registry::Registry;
 use crate::command::registry::RenameError;
 use crate::commands;
 use crate::config::{Config, ConfigError, Named, StartInfo};
-use crate::drive::info;
+use crate::observe::crash_context;
 use crate::engine::enforcement;
 use crate::engine::state::ServerState;
 use crate::net::listener::Transport;
@@ -257,19 +256,19 @@ fn run(
     });
     startup::check_backlog(config.tcp_backlog);
     warn_of_what_is_missing(&config);
-    let mut state = ServerState::new(config, Clock::system(), fastrand::u64(..));
+    let mut state = ServerState::new(&crate::commands::PROGRAM, config, Clock::system(), fastrand::u64(..));
     state.scripting.uses_alarm = true;
     state.config_file = start.config_file;
     state.executable = start.executable;
     state.pid_file = pid_file;
     state.supervised = supervisor.name();
-    info::crash::remember_names(&declared.commands);
-    crash::set_context_provider(info::crash::section);
+    crash_context::remember_names(&declared.commands);
+    crash::set_context_provider(crash_context::section);
     state.commands = declared.commands;
     state.users = declared.users;
     state.new_passwords = PasswordSource::new(entropy::secret().map_err(text)?);
     if !state.config.aclfile.is_empty() {
-        acl::file::load(&mut state)
+        enforcement::load_acl_file(&mut state)
             .map_err(|error| format!("Aborting Redis startup because of ACL errors: {error}"))?;
     }
     if let Err(error) = state.adjust_oom_score() {

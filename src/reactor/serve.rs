@@ -15,7 +15,7 @@ use std::io;
 use log::{debug, warn};
 
 use crate::config::CertificateUser;
-use crate::engine::call;
+use crate::engine::execute;
 use crate::engine::call::Flow;
 use crate::engine::enforcement;
 use crate::engine::session::{Blocked, Close, Session, Token};
@@ -365,7 +365,7 @@ impl Server<'_> {
             if plan.has_key {
                 self.state.keyspace.remember_hash(args.at(plan.key as usize), plan.hash);
             }
-            let flow = call::execute_resolved(self.state, session, reply, args, plan.command);
+            let flow = execute::execute_resolved(self.state, session, reply, args, plan.command);
             done = self.batch.end(index);
             if flow == Flow::Paused {
                 // The parser may have let go of its bytes.
@@ -385,7 +385,7 @@ impl Server<'_> {
         let Some(request) = paused.take() else {
             return Ended::InputUsed;
         };
-        if call::execute(self.state, session, reply, request.as_args()) == Flow::Paused {
+        if execute::execute(self.state, session, reply, request.as_args()) == Flow::Paused {
             *paused = Some(request);
             return self.pause(session);
         }

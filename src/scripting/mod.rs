@@ -49,6 +49,16 @@ pub enum Kind {
     Function,
 }
 
+impl Kind {
+    /// What other clients are told while a program of this kind is suspended.
+    pub fn busy_error(self) -> CommandError {
+        CommandError::fixed(match self {
+            Kind::Script => "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.",
+            Kind::Function => "BUSY Redis is busy running a script. You can only call FUNCTION KILL or SHUTDOWN NOSAVE.",
+        })
+    }
+}
+
 /// Everything about scripts.
 #[derive(Default)]
 pub struct Scripting {

@@ -1,5 +1,7 @@
 //! Clients that wait for keys, whatever the command: order, chains, deadlines, and all that may happen to them meanwhile.
 
+use oneloop::engine::wake;
+use oneloop::engine::background;
 use oneloop::engine::session::{Blocked, Token};
 use oneloop::resp::Protocol;
 
@@ -262,7 +264,7 @@ fn a_group_is_told_when_its_key_expires() {
     let client = waiter(&mut server, "BGROUP key b 0");
     pass_ms(&mut server, 11);
     assert!(is_waiting(&server, client));
-    server.state.expire_slice(u64::MAX);
+    background::expire_slice(&mut server.state, u64::MAX);
     assert_eq!(got(&mut server, client), "-NOGROUP No such key\r\n");
     // And on access, by whoever finds it.
     server.run("PUSH key a");
@@ -556,7 +558,7 @@ fn a_pause_holds_those_back_who_would_be_served() {
     pass_ms(&mut server, 1001);
     assert_eq!(got(&mut server, timed), NULL_ARRAY);
     server.run("CLIENT UNPAUSE");
-    server.state.end_pause();
+    wake::end_pause(&mut server.state);
     assert_eq!(got(&mut server, pops), popped("key", "a"));
     nobody_waits(&mut server);
 }

@@ -1,6 +1,6 @@
 //! CLIENT.
 
-use oneloop::engine::call;
+use oneloop::engine::execute;
 use oneloop::engine::call::Flow;
 use oneloop::engine::session::{Blocked, Close, Token};
 use oneloop::resp::Args;
@@ -17,7 +17,7 @@ fn flow(server: &mut Harness, client: Token, text: &str) -> Flow {
     let words: Vec<&[u8]> = text.split(' ').map(str::as_bytes).collect();
     let mut session = server.state.clients.checkout(client).expect("the client is there");
     let mut reply = std::mem::take(&mut session.reply);
-    let flow = call::execute(&mut server.state, &mut session, &mut reply, Args::from_slices(&words));
+    let flow = execute::execute(&mut server.state, &mut session, &mut reply, Args::from_slices(&words));
     reply.clear();
     session.reply = reply;
     server.state.clients.checkin(session);

@@ -152,10 +152,11 @@ fn time_moves_the_uptime() {
 #[test]
 fn a_crash_report_shows_the_last_text() {
     use oneloop::base::crash::CrashSection;
-    use oneloop::drive::info::crash;
+    use oneloop::drive::info;
+    use oneloop::observe::crash_context as crash;
     let server = Harness::new();
     crash::remember_names(&server.state.commands);
-    crash::remember(&server.state);
+    crash::remember(info::everything(&server.state), server.state.clients.len());
     assert!(crash::section(CrashSection::Info).starts_with("# Server\r\n"));
     assert_eq!(crash::section(CrashSection::ClientList), "connected_clients=1\n");
     assert_eq!(crash::section(CrashSection::CurrentClient), "");

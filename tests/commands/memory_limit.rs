@@ -1,5 +1,7 @@
 //! `maxmemory` and what makes room under it, `maxmemory-clients`.
 
+use oneloop::engine::client_memory;
+use oneloop::engine::memory_limit;
 use oneloop::config::Config;
 
 use crate::support::Harness;
@@ -210,15 +212,15 @@ fn a_lowered_limit_is_reached_in_slices_and_memory_never_grows_meanwhile() {
         assert!(server.state.used_memory() <= ceiling + 2000);
         ceiling = ceiling.min(server.state.used_memory());
     }
-    assert!(server.state.wants_eviction());
+    assert!(memory_limit::wants_eviction(&mut server.state));
     server.advance_ms(7000);
     assert_eq!(info(&mut server, "current_eviction_exceeded_time"), 7000);
     let mut slices = 0;
-    while server.state.evict_slice(0) {
+    while memory_limit::evict_slice(&mut server.state, 0) {
         slices += 1;
     }
     assert!(slices > 300, "{slices}");
-    assert!(!server.state.wants_eviction());
+    assert!(!memory_limit::wants_eviction(&mut server.state));
     assert!(server.state.used_memory() <= (start + full) / 2);
     let left = size(&mut server);
     assert!((4000..6000).contains(&left), "{left}");
@@ -262,7 +264,7 @@ fn nothing_is_evicted_while_clients_are_paused() {
     server.run("config set maxmemory-policy allkeys-lru");
     server.run("config set maxmemory 1");
     server.run("get key:1");
-    assert!(!server.state.evict_slice(u64::MAX));
+    assert!(!memory_limit::evict_slice(&mut server.state, u64::MAX));
     assert_eq!(size(&mut server), 1000);
     server.run("client unpause");
     server.run("get key:1");
@@ -288,7 +290,7 @@ fn values_that_replies_share_count_as_copies() {
     // They no longer do once they are sent.
     server.pushed(slow);
     server.run("ping");
-    assert!(!server.state.wants_eviction());
+    assert!(!memory_limit::wants_eviction(&mut server.state));
 }
 
 /// Leaves so many bytes unsent to a new client.
@@ -304,19 +306,19 @@ fn the_largest_clients_are_closed_at_the_limit() {
     let mut server = Harness::new();
     let sizes = [10_000, 300_000, 20_000, 200_000, 100_000];
     let clients = sizes.map(|bytes| free_effort(&mut server, bytes));
-    assert!(server.state.clients_to_evict().is_empty(), "no limit");
+    assert!(client_memory::clients_to_evict(&mut server.state).is_empty(), "no limit");
     server.run("config set maxmemory-clients 250000");
-    assert_eq!(server.state.clients_to_evict(), [clients[1], clients[3]]);
+    assert_eq!(client_memory::clients_to_evict(&mut server.state), [clients[1], clients[3]]);
     assert_eq!(info(&mut server, "evicted_clients"), 2);
-    assert!(server.state.clients_to_evict().is_empty());
+    assert!(client_memory::clients_to_evict(&mut server.state).is_empty());
     // One that may not be evicted counts, and stays.
     server.run_as(clients[4], &[b"client", b"no-evict", b"on"]);
     server.state.clients.count_memory(clients[4]);
     server.run("config set maxmemory-clients 110000");
-    let closed = server.state.clients_to_evict();
+    let closed = client_memory::clients_to_evict(&mut server.state);
     assert_eq!(closed[..2], [clients[2], clients[0]]);
     server.state.remove_client(clients[4]);
-    assert!(server.state.clients_to_evict().is_empty());
+    assert!(client_memory::clients_to_evict(&mut server.state).is_empty());
 }
 
 #[test]
@@ -327,7 +329,7 @@ fn a_client_that_is_closed_anyway_costs_nobody_else_the_connection() {
     let large = free_effort(&mut server, 250_000);
     server.state.clients.kill(large);
     server.state.clients.count_memory(large);
-    assert!(server.state.clients_to_evict().is_empty());
+    assert!(client_memory::clients_to_evict(&mut server.state).is_empty());
 }
 
 #[test]
@@ -388,8 +390,8 @@ fn evicted_before_trackers(at_once: bool) -> u64 {
         server.run("config set maxmemory-eviction-tenacity 100");
         server.run("get nothing");
     }
-    while server.state.wants_eviction() {
-        server.state.evict_slice(0);
+    while memory_limit::wants_eviction(&mut server.state) {
+        memory_limit::evict_slice(&mut server.state, 0);
     }
     let evicted = info(&mut server, "evicted_keys");
     assert!(server.pushed(trackers[0]).starts_with(b">2\r\n$10\r\ninvalidate"));
@@ -455,5 +457,5 @@ fn a_snapshot_does_not_have_all_keys_evicted() {
     assert!(server.state.used_memory() > start + 40_000);
     drop(version);
     assert_eq!(info(&mut server, "mem_not_counted_for_evict"), 0);
-    assert!(!server.state.wants_eviction());
+    assert!(!memory_limit::wants_eviction(&mut server.state));
 }

@@ -1,7 +1,7 @@
 //! CLIENT TRACKING and its kin.
 
+use oneloop::engine::background;
 use oneloop::engine::session::Token;
-use oneloop::engine::tracking;
 use oneloop::resp::Protocol;
 
 use crate::support::Harness;
@@ -13,7 +13,8 @@ fn say(server: &mut Harness, client: Token, words: &str) -> String {
 
 /// What a client has been told, as the loop would send it before it sleeps.
 fn told(server: &mut Harness, client: Token) -> String {
-    tracking::broadcast(&mut server.state);
+    let state = &mut server.state;
+    state.tracking.broadcast(&mut state.clients);
     String::from_utf8_lossy(&server.pushed(client)).into_owned()
 }
 
@@ -97,7 +98,7 @@ fn keys_that_expire_or_are_flushed_are_told() {
     server.advance_ms(11);
     say(&mut server, other, "get a");
     assert_eq!(told(&mut server, client), invalid(&["a"]));
-    server.state.expire_slice(u64::MAX);
+    background::expire_slice(&mut server.state, u64::MAX);
     assert_eq!(told(&mut server, client), invalid(&["b"]));
     let flushed = ">2\r\n$10\r\ninvalidate\r\n_\r\n";
     say(&mut server, other, "flushall");

@@ -7,7 +7,7 @@ pub mod exercise;
 
 use oneloop::base::clock::Clock;
 use oneloop::config::{Config, ProtectedAction};
-use oneloop::engine::call;
+use oneloop::engine::execute;
 use oneloop::engine::context::Context;
 use oneloop::engine::session::Token;
 use oneloop::engine::state::ServerState;
@@ -43,7 +43,7 @@ impl Harness {
 
     /// A server with these settings.
     pub fn with_config(config: Config) -> Harness {
-        let mut state = ServerState::new(config, Clock::virtual_at(START_MS), 42);
+        let mut state = ServerState::new(&oneloop::commands::PROGRAM, config, Clock::virtual_at(START_MS), 42);
         // With save points FLUSHALL saves, and tests leave no files behind.
         state.config.save.clear();
         let client = state.add_client(address(1));
@@ -71,7 +71,7 @@ impl Harness {
     pub fn run_as(&mut self, token: Token, args: &[&[u8]]) -> Vec<u8> {
         let mut session = self.state.clients.checkout(token).expect("the client is there");
         let mut reply = std::mem::take(&mut session.reply);
-        call::execute(&mut self.state, &mut session, &mut reply, Args::from_slices(args));
+        execute::execute(&mut self.state, &mut session, &mut reply, Args::from_slices(args));
         let bytes = drain(&mut reply);
         session.reply = reply;
         self.state.clients.checkin(session);

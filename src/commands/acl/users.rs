@@ -57,7 +57,7 @@ pub(super) fn deluser(context: &mut Context<'_>, args: Args<'_>) -> CommandResul
 
 pub(super) fn load(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
     check_file(context)?;
-    let (removed, restricted) = file::load(context.state).map_err(|text| CommandError::new(format!("ERR {text}")))?;
+    let (removed, restricted) = enforcement::load_acl_file(context.state).map_err(|text| CommandError::new(format!("ERR {text}")))?;
     enforcement::disconnect(context, |session| removed.contains(&session.user));
     enforcement::enforce_channels(context, restricted);
     context.reply.ok();
@@ -66,7 +66,7 @@ pub(super) fn load(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult 
 
 pub(super) fn save(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
     check_file(context)?;
-    file::save(context.state).map_err(|reason| {
+    file::save(&context.state.users, &context.state.config.aclfile).map_err(|reason| {
         log::warn!("Writing ACL file for ACL SAVE: {reason}");
         CommandError::fixed(
             "ERR There was an error trying to save the ACLs. Please check the server logs for more information",

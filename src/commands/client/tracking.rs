@@ -42,12 +42,7 @@ pub(crate) fn getredir(context: &mut Context<'_>, _args: Args<'_>) -> CommandRes
 }
 
 fn redirect(context: &Context<'_>) -> i64 {
-    redirect_of(context.state.tracking.tracker(context.session.id))
-}
-
-/// The client that is told in a client's place, as replies show it.
-pub(crate) fn redirect_of(tracker: Option<&Tracker>) -> i64 {
-    tracker.map_or(-1, |tracker| tracker.redirect.map_or(0, |id| id as i64))
+    context.state.tracking.tracker(context.session.id).map_or(-1, Tracker::shown_redirect)
 }
 
 pub(crate) fn tracking(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {

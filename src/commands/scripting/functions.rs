@@ -292,7 +292,7 @@ fn restore(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 fn stats(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
     let state = &*context.state;
     if state.scripting.busy() == Some(Kind::Script) {
-        return Err(run::busy_error(Kind::Script));
+        return Err(Kind::Script.busy_error());
     }
     let reply = &mut *context.reply;
     reply.map(2);

@@ -1,5 +1,6 @@
 //! The sections on the process and the machine: Server, Memory, CPU.
 
+use crate::engine::memory_limit;
 use std::borrow::Cow;
 
 use crate::REDIS_VERSION;
@@ -135,7 +136,7 @@ pub(crate) static MEMORY: &[Field] = &[
     Field::fixed("rss_overhead_bytes", "0"),
     Field::of("mem_fragmentation_ratio", |info| format!("{:.2}", info.memory().fragmentation())),
     Field::of("mem_fragmentation_bytes", |info| info.memory().fragmentation_bytes().to_string()),
-    Field::of("mem_not_counted_for_evict", |info| info.state.uncounted_memory().to_string()),
+    Field::of("mem_not_counted_for_evict", |info| memory_limit::uncounted_memory(info.state).to_string()),
     Field::fixed("mem_replication_backlog", "0"),
     Field::fixed("mem_total_replication_buffers", "0"),
     Field::fixed("mem_clients_slaves", "0"),

@@ -4,11 +4,12 @@
 
 pub mod snapshot;
 
-pub mod crash;
 pub mod machine;
 pub mod persistence;
 pub mod tables;
 pub mod traffic;
+
+use crate::engine::state::ServerState;
 
 pub use crate::drive::info::snapshot::{InfoSnapshot, MemoryFigures, human_bytes};
 
@@ -172,6 +173,11 @@ impl Selection {
         };
         implied || section.names.iter().any(|name| self.names.iter().any(|given| given == name.as_bytes()))
     }
+}
+
+/// The text of all sections, as INFO EVERYTHING gives it.
+pub fn everything(state: &ServerState) -> String {
+    text(&InfoSnapshot::new(state, None), &Selection::of([b"everything".as_slice()].into_iter()))
 }
 
 /// The text of INFO. O(fields + clients + commands that were called).

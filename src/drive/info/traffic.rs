@@ -1,5 +1,6 @@
 //! The sections on who asks and what is done: Clients, Stats, Debug.
 
+use crate::engine::memory_limit;
 use crate::engine::pubsub::ChannelKind;
 use crate::engine::session::{Blocked, Close};
 use crate::observe::loop_stats::{Job, Phase};
@@ -60,8 +61,8 @@ pub(crate) static STATS: &[Field] = &[
     Field::of("evicted_keys", |info| info.state.keyspace.stats.evicted_keys.to_string()),
     Field::of("evicted_clients", |info| info.state.stats.evicted_clients.to_string()),
     Field::of("evicted_scripts", |info| info.state.scripting.evicted.to_string()),
-    Field::of("total_eviction_exceeded_time", |info| info.state.memory_exceeded_ms().0.to_string()),
-    Field::of("current_eviction_exceeded_time", |info| info.state.memory_exceeded_ms().1.to_string()),
+    Field::of("total_eviction_exceeded_time", |info| memory_limit::memory_exceeded_ms(info.state).0.to_string()),
+    Field::of("current_eviction_exceeded_time", |info| memory_limit::memory_exceeded_ms(info.state).1.to_string()),
     Field::of("keyspace_hits", |info| info.state.keyspace.stats.hits.to_string()),
     Field::of("keyspace_misses", |info| info.state.keyspace.stats.misses.to_string()),
     Field::of("pubsub_channels", |info| info.state.pubsub.len(ChannelKind::Channel).to_string()),

@@ -1,6 +1,7 @@
 //! The table of metrics. Where the widely used `redis_exporter` has a name for a figure it has that name here, so that
 //! existing dashboards and alerts work; what no other server has begins with `oneloop_`.
 
+use crate::engine::memory_limit;
 use crate::REDIS_VERSION;
 use crate::base::clock::Clock;
 use crate::base::sys::resources;
@@ -209,7 +210,7 @@ pub(crate) static FAMILIES: &[Family] = &[
     gauge(
         "redis_mem_not_counted_for_eviction_bytes",
         "Memory that does not count against the limit.",
-        Samples::Count(|view| view.state.uncounted_memory() as u64),
+        Samples::Count(|view| memory_limit::uncounted_memory(view.state) as u64),
     ),
     gauge(
         "redis_mem_fragmentation_ratio",
@@ -293,7 +294,7 @@ pub(crate) static FAMILIES: &[Family] = &[
     counter(
         "redis_eviction_exceeded_seconds_total",
         "Time with more memory in use than there may be.",
-        Samples::Seconds(|view| view.state.memory_exceeded_ms().0 * 1_000_000),
+        Samples::Seconds(|view| memory_limit::memory_exceeded_ms(view.state).0 * 1_000_000),
     ),
     gauge(
         "redis_tracking_total_keys",

@@ -188,7 +188,7 @@ mod tests {
     /// What holds the loop is one step, whatever there is to be told.
     #[test]
     fn a_step_is_small() {
-        let mut state = ServerState::new(Config::default(), Clock::virtual_at(1_000_000), 1);
+        let mut state = ServerState::new(&crate::commands::PROGRAM, Config::default(), Clock::virtual_at(1_000_000), 1);
         let ids: Vec<CommandId> = state.commands.iter().map(|command| command.id).collect();
         for id in &ids {
             (0..1000).for_each(|time| state.command_stats.record(*id, time * time, false, true));

@@ -32,7 +32,6 @@ use crate::command::registry::{Command, CommandId};
 use crate::command::spec::{Flag, FlagSet};
 use crate::engine::call;
 use crate::engine::context::Context;
-use crate::engine::effects;
 use crate::engine::session::{Blocked, Session, Token};
 use crate::engine::state::{LoopRequest, ServerState};
 use crate::engine::wake;
@@ -273,7 +272,7 @@ pub fn run(state: &mut ServerState) {
     state.migrations.registry = Some(registry);
     propagation::end_unit(state, false);
     if !state.keyspace.changes.is_empty() {
-        effects::changes(state);
+        wake::changes(state);
     }
 }
 

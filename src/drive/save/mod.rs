@@ -25,12 +25,6 @@ use crate::storage::snapshot::{AccessNote, Origin, Snapshot, SnapshotSettings};
 
 use background::Background;
 
-/// What who wants to change anything is told while saving fails.
-pub const SAVE_FAILED: &str = "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to \
-    persist to disk. Commands that may modify the data set are disabled, because this instance is configured to report \
-    errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis logs for \
-    details about the RDB error.";
-
 /// What the server knows of its saving.
 #[derive(Default)]
 pub struct Saving {

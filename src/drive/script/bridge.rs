@@ -7,7 +7,6 @@ use crate::acl::{self, AclError, Scene};
 use crate::command::error::CommandError;
 use crate::command::registry::CommandId;
 use crate::command::spec::{Flag, FlagSet};
-use crate::drive::save::SAVE_FAILED;
 use crate::engine::call;
 use crate::engine::context::Context;
 use crate::engine::session::Session;
@@ -269,7 +268,7 @@ impl Bridge<'_> {
         if command.flags.has(Flag::Write) {
             // What has been begun is brought to its end.
             if !self.run.has_written && self.state.refuses_writes_for_failed_save() {
-                return Err(SAVE_FAILED.to_string());
+                return Err(CommandError::SAVE_FAILED.text().to_string());
             }
             self.run.has_written = true;
         }

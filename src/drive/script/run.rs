@@ -23,8 +23,8 @@ use crate::command::spec::FlagSet;
 use crate::commands::transactions;
 use crate::engine::call;
 use crate::engine::context::Context;
-use crate::engine::effects;
 use crate::engine::session::{Blocked, Session, Token};
+use crate::engine::wake;
 use crate::engine::state::ServerState;
 use crate::engine::transactions::Rest;
 use crate::net::address::Address;
@@ -375,7 +375,7 @@ fn conclude(state: &mut ServerState, mut suspended: Suspended, progress: Progres
         propagation::end_late_unit(state, token);
     }
     if state.nesting == 0 && state.has_effects() {
-        effects::changes(state);
+        wake::changes(state);
     }
 }
 
@@ -451,17 +451,11 @@ pub fn kill(state: &mut ServerState, kind: Kind) -> CommandResult {
         ));
     }
     if suspended.run.kind != kind {
-        return Err(busy_error(suspended.run.kind));
+        return Err(suspended.run.kind.busy_error());
     }
     log::info!("Lua script killed by user with SCRIPT KILL.");
     suspended.engine.lua.kill("Script killed by user with SCRIPT KILL...");
     Ok(())
 }
 
-/// What others are told while a script of that kind is suspended.
-pub fn busy_error(kind: Kind) -> CommandError {
-    CommandError::fixed(match kind {
-        Kind::Script => "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.",
-        Kind::Function => "BUSY Redis is busy running a script. You can only call FUNCTION KILL or SHUTDOWN NOSAVE.",
-    })
-}
+

@@ -2,10 +2,10 @@
 
 use slab::Slab;
 
-use crate::engine::session::Token;
+use crate::engine::token::Token;
 use crate::keyspace::ObservedKeyId;
 
-use super::BlockKind;
+use crate::engine::blocked_state::BlockKind;
 
 /// No place: the end of a queue.
 const NONE: u32 = u32::MAX;

@@ -19,10 +19,10 @@ pub use console::Console;
 use crate::command::error::{CommandError, CommandResult};
 use crate::engine::call;
 use crate::engine::context::Context;
-use crate::engine::effects;
 use crate::engine::enforcement;
 use crate::engine::propagation;
 use crate::engine::session::{Blocked, Close, Debugging, Mode, Session, Token};
+use crate::engine::wake;
 use crate::engine::state::{LoopRequest, ServerState};
 use crate::keyspace::KeyspaceFork;
 use crate::resp::Args;
@@ -298,7 +298,7 @@ fn put_away(state: &mut ServerState, debugged: Debugged) {
     }
     propagation::end_late_unit(state, caller);
     if state.has_effects() {
-        effects::changes(state);
+        wake::changes(state);
     }
 }
 

@@ -1,17 +1,13 @@
 //! What a crash report can say of the server: the last INFO text and the name of the running command.
 //!
-//! The report is written in a lost process, from within whatever was going on, so it must not look at
-//! the instance itself. The cron leaves it a text about once a second, and the loop's thread notes the
-//! command that it is about to run in a cell of its own (two bytes, no more than a store).
+//! The report is written in a lost process, from within whatever was going on, so it must not look at the server's
+//! state. The cron leaves it a text about once a second, and the loop's thread notes the command that it is about to
+//! run in a cell of its own (two bytes, no more than a store).
 
 use std::cell::{Cell, RefCell};
 
 use crate::base::crash::CrashSection;
 use crate::command::registry::{CommandId, Registry};
-use crate::engine::state::ServerState;
-
-use super::Selection;
-use crate::drive::info::snapshot::InfoSnapshot;
 
 /// What stands for no command.
 const NONE: u16 = u16::MAX;
@@ -36,13 +32,11 @@ pub fn remember_names(commands: &Registry) {
     REMEMBERED.with_borrow_mut(|remembered| remembered.names = names);
 }
 
-/// Remembers what INFO says now.
-pub fn remember(state: &ServerState) {
-    let info = InfoSnapshot::new(state, None);
-    let info = super::text(&info, &Selection::of([b"everything".as_slice()].into_iter()));
+/// Remembers what INFO says now, and how many clients there are.
+pub fn remember(info: String, clients: usize) {
     REMEMBERED.with_borrow_mut(|remembered| {
         remembered.info = info;
-        remembered.clients = state.clients.len();
+        remembered.clients = clients;
     });
 }
 

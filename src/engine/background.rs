@@ -1,0 +1,43 @@
+//! What goes between polls: keys and fields whose time is over, and keys that make room.
+
+use crate::engine::memory_limit;
+use crate::engine::propagation;
+use crate::engine::state::ServerState;
+use crate::engine::wake;
+
+/// Removes keys that are due until `deadline` (in ticks); tells whether there are more.
+pub fn expire_slice(state: &mut ServerState, deadline: u64) -> bool {
+    if !state.keyspace.active_expiry || state.keyspace_paused() {
+        return false;
+    }
+    // With more effort, a smaller share of expired keys is put up with (Redis's own figures).
+    let effort = state.config.active_expire_effort as usize;
+    let acceptable_percent = 10usize.saturating_sub(effort.saturating_sub(1)).max(1);
+    let clock = &state.clock;
+    let more = state.keyspace.expire_cycle(acceptable_percent, || clock.ticks() >= deadline);
+    propagation::end_unit(state, false);
+    if !state.keyspace.changes.is_empty() {
+        wake::changes(state);
+    }
+    more
+}
+
+/// Removes some fields of hashes that are due; tells whether there are more.
+pub fn expire_fields_step(state: &mut ServerState, max_fields: usize) -> bool {
+    if !state.keyspace.active_expiry || state.keyspace_paused() {
+        return false;
+    }
+    let more = state.keyspace.expire_fields_step(max_fields);
+    propagation::end_unit(state, false);
+    if !state.keyspace.changes.is_empty() {
+        wake::changes(state);
+    }
+    more
+}
+
+/// Evicts until the deadline, in ticks; tells whether there is more to do.
+pub fn evict_slice(state: &mut ServerState, deadline: u64) -> bool {
+    let more = memory_limit::evict_slice(state, deadline);
+    wake::serve_ready(state);
+    more
+}
