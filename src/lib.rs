@@ -15,6 +15,9 @@ pub mod drive;
 /// One request: sessions, clients, the gate, the call and what follows from it.
 pub mod engine;
 
+/// Keys on their way to another server: the client and its protocol.
+pub mod migrate;
+
 /// The Lua machine.
 pub mod scripting;
 

@@ -9,7 +9,7 @@ use crate::command::spec::{
     Argument, ArgumentFlag, ArgumentKind, Begin, Category, CommandSpec, Find, Flag, KeyFlag, KeySpec,
 };
 use crate::drive::migrate;
-use crate::drive::migrate::protocol::{Login, Order};
+use crate::migrate::protocol::{Login, Order};
 use crate::engine::context::Context;
 use crate::resp::Args;
 use crate::resp::number::parse_i64;

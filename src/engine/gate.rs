@@ -87,10 +87,28 @@ fn admit_now(state: &ServerState, session: &Session, protocol: Protocol, args: A
     if is_queuing && !flags.has(Flag::NotQueued) {
         return Verdict::Queue(id, flags);
     }
-    if state.is_restricted && state.migrations.holds(state, session, command, flags, args) {
+    if state.is_restricted && waits_for_migration(state, session, command, flags, args) {
         return Verdict::Pause;
     }
     Verdict::Run(id)
+}
+
+/// Whether a request, or what is queued for it, names keys that are on their way to another server.
+#[cold]
+fn waits_for_migration(
+    state: &ServerState,
+    session: &Session,
+    command: &Command,
+    flags: FlagSet,
+    args: Args<'_>,
+) -> bool {
+    match &session.transaction {
+        Some(transaction) if flags.has(Flag::RunsQueue) => transaction.iter().any(|(queued, args)| {
+            let command = state.commands.get(queued.command);
+            state.migrations.holds(command, command.flags, args)
+        }),
+        _ => state.migrations.holds(command, flags, args),
+    }
 }
 
 #[cold]

@@ -25,7 +25,6 @@ pub mod pubsub;
 pub mod session;
 pub mod state;
 pub mod subscriptions;
-pub mod token;
 pub mod tracking;
 pub mod transaction;
 pub mod transactions;

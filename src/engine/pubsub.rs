@@ -14,7 +14,7 @@ use bytes::Bytes;
 
 use crate::engine::clients::Clients;
 use crate::engine::session::Session;
-use crate::engine::token::Token;
+use crate::net::token::Token;
 use crate::resp::{Protocol, Reply};
 use crate::text::glob::{Case, glob_match};
 

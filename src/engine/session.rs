@@ -11,7 +11,7 @@ use crate::engine::transaction::Transaction;
 use crate::net::address::Address;
 use crate::resp::{Protocol, Reply};
 
-pub use crate::engine::token::Token;
+pub use crate::net::token::Token;
 
 /// Whether replies are sent (CLIENT REPLY).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

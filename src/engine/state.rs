@@ -17,7 +17,7 @@ use crate::command::spec::{CommandSpec, Flag, FlagSet};
 use crate::config::{Config, OomScoreAdjust, OutputBufferLimit};
 use crate::drive::aof::load::Replay;
 use crate::drive::metrics::Metrics;
-use crate::drive::migrate::Migrations;
+use crate::migrate::Migrations;
 use crate::drive::save::Saving;
 use crate::drive::save::loading::{Loading, LoadingStats};
 use crate::engine::blocking::{BlockedState, Blocking};

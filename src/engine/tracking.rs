@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ahash::{AHashMap, AHashSet, RandomState};
 
 use crate::engine::clients::Clients;
-use crate::engine::token::Token;
+use crate::net::token::Token;
 use crate::resp::{Protocol, Reply};
 
 /// The channel on which clients of RESP2 are told, through another connection that listens to it.

@@ -10,3 +10,4 @@ pub mod listener;
 pub mod lookup;
 pub mod stream;
 pub mod tls;
+pub mod token;

@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, VecDeque};
 use smallvec::SmallVec;
 
 use crate::engine::session::Session;
-use crate::engine::token::Token;
+use crate::net::token::Token;
 use crate::keyspace::{Changes, ObservedKeyId};
 
 pub use crate::engine::blocked_state::{BlockKind, BlockRequest, BlockedState};

@@ -2,7 +2,7 @@
 
 use slab::Slab;
 
-use crate::engine::token::Token;
+use crate::net::token::Token;
 use crate::keyspace::ObservedKeyId;
 
 use crate::engine::blocked_state::BlockKind;

@@ -13,148 +13,26 @@
 //!
 //! Never changes a key but by removing one that has arrived.
 
-pub mod client;
-pub mod protocol;
-
-use crate::engine::propagation;
-use std::cell::Cell;
 use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
-use ahash::AHashSet;
 use mio::{Events, Poll, Registry, Token as PollToken};
-use slab::Slab;
 
 use crate::command::error::{CommandError, CommandResult};
-use crate::command::keys::keys_of;
-use crate::command::registry::{Command, CommandId};
-use crate::command::spec::{Flag, FlagSet};
 use crate::engine::call;
 use crate::engine::context::Context;
-use crate::engine::session::{Blocked, Session, Token};
+use crate::engine::propagation;
+use crate::engine::session::Blocked;
 use crate::engine::state::{LoopRequest, ServerState};
 use crate::engine::wake;
+use crate::migrate::client::{MigrateClient, MigrateEnv, Step};
+use crate::migrate::protocol::Order;
+use crate::migrate::{FIRST_POLL_TOKEN, UnderWay};
 use crate::resp::Args;
-use crate::resp::OwnedArgs;
 
-use crate::drive::migrate::client::{MigrateClient, MigrateEnv, Step};
-pub use crate::drive::migrate::protocol::{Login, Order};
-use crate::net::outbound::Sockets;
-
-/// Poll tokens from here on are migrations'; see `src/reactor/metrics_port.rs` for how the upper bits part them from all others.
-const FIRST_POLL_TOKEN: usize = 1 << 63;
 /// How long migrations are gone on with in one turn, in ns.
 const SHARE_NS: u64 = 500_000;
-
-/// Keys under way, and the connections that they may use.
-#[derive(Default)]
-pub struct Migrations {
-    under_way: Slab<Option<Box<UnderWay>>>,
-    /// Those that can go on.
-    ready: Vec<usize>,
-    /// The keys of all of them, of whatever database.
-    held: AHashSet<Rc<[u8]>>,
-    /// Whether anybody was held back since this was asked last.
-    holds_anybody: Cell<bool>,
-    sockets: Sockets,
-    /// Of the loop's poll; none when driven in-process.
-    registry: Option<Registry>,
-}
-
-/// One MIGRATE.
-struct UnderWay {
-    courier: MigrateClient,
-    client: Token,
-    command: CommandId,
-    request: OwnedArgs,
-    redacted: Vec<usize>,
-    /// When it has taken too long, in ms since the epoch.
-    deadline_ms: i64,
-    /// Time spent on it.
-    ticks: u64,
-}
-
-impl Migrations {
-    /// From now on keys can move while others are served.
-    pub fn use_registry(&mut self, registry: Registry) {
-        self.registry = Some(registry);
-    }
-
-    /// Whether no key is under way.
-    #[inline]
-    pub fn is_empty(&self) -> bool {
-        self.under_way.is_empty()
-    }
-
-    /// Number of connections that are kept for later.
-    pub fn kept_sockets(&self) -> usize {
-        self.sockets.len()
-    }
-
-    /// Closes connections that nobody has used for long.
-    pub fn close_idle_sockets(&mut self, now_ms: i64) {
-        self.sockets.close_idle(now_ms);
-    }
-
-    /// Takes an event of the poll, if it is a migration's.
-    #[inline]
-    pub fn note_ready(&mut self, token: PollToken) -> bool {
-        let number = token.0.wrapping_sub(FIRST_POLL_TOKEN);
-        let is_one = number < usize::from(u16::MAX) << 32;
-        if is_one && self.under_way.contains(number) && !self.ready.contains(&number) {
-            self.ready.push(number);
-        }
-        is_one
-    }
-
-    /// A host may have been found.
-    pub fn note_lookups(&mut self) {
-        self.ready.clear();
-        self.ready.extend(self.under_way.iter().map(|(number, _)| number));
-    }
-
-    /// Those that have taken too long. O(those under way).
-    fn overdue(&self, now_ms: i64) -> Vec<usize> {
-        let all = self.under_way.iter();
-        let overdue = all.filter(|(_, one)| one.as_ref().is_some_and(|under_way| under_way.deadline_ms < now_ms));
-        overdue.map(|(number, _)| number).collect()
-    }
-
-    fn is_held(&self, command: &Command, flags: FlagSet, args: Args<'_>) -> bool {
-        let keys = keys_of(command, args);
-        if keys.iter().any(|key| self.held.contains(args.at(key.index))) {
-            return true;
-        }
-        // It writes, and does not say where.
-        let is_script = flags.has(Flag::MayReplicate) && flags.has(Flag::NoMandatoryKeys);
-        is_script || flags.has(Flag::Write) && keys.is_empty()
-    }
-
-    /// Whether a request has to wait until keys have arrived.
-    #[cold]
-    pub fn holds(
-        &self,
-        state: &ServerState,
-        session: &Session,
-        command: &Command,
-        flags: FlagSet,
-        args: Args<'_>,
-    ) -> bool {
-        if self.is_empty() {
-            return false;
-        }
-        let is_held = match &session.transaction {
-            Some(transaction) if flags.has(Flag::RunsQueue) => transaction.iter().any(|(queued, args)| {
-                let command = state.commands.get(queued.command);
-                self.is_held(command, command.flags, args)
-            }),
-            _ => self.is_held(command, flags, args),
-        };
-        self.holds_anybody.set(self.holds_anybody.get() || is_held);
-        is_held
-    }
-}
 
 /// Begins to move keys, of which each is there; the client waits for it if it can.
 ///

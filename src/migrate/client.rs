@@ -15,7 +15,7 @@ use crate::net::lookup::Lookup;
 use crate::net::stream::Stream;
 use crate::storage::values::Serialization;
 
-use crate::drive::migrate::protocol::{MigrateProtocol, Order};
+use crate::migrate::protocol::{MigrateProtocol, Order};
 use crate::net::outbound::{NO_DATABASE, Sockets};
 
 /// Bytes sent in one step: others are waiting.
