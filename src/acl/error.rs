@@ -1,9 +1,10 @@
 //! Why a request is refused, and in which words.
 
+use std::fmt::Display;
+
 use crate::command::registry::Command;
 use crate::resp::Args;
 
-use super::user::User;
 
 /// What a user has no permission for. A later variant, and of two alike the one of the later argument, is nearer to being
 /// allowed: of several selectors that one is told.
@@ -19,7 +20,7 @@ pub enum AclError {
 
 impl AclError {
     /// The text of an error reply, without its code. It names no key and no channel.
-    pub fn text(self, user: &User, command: &Command) -> String {
+    pub fn text(self, user: &impl Display, command: &Command) -> String {
         match self {
             AclError::Command => run_text(user, command),
             AclError::Key { .. } => "No permissions to access a key".to_string(),
@@ -28,7 +29,7 @@ impl AclError {
     }
 
     /// The same with the name of the key or channel, for ACL DRYRUN.
-    pub fn full_text(self, user: &User, command: &Command, args: Args<'_>) -> Vec<u8> {
+    pub fn full_text(self, user: &impl Display, command: &Command, args: Args<'_>) -> Vec<u8> {
         let (name, kind) = match self {
             AclError::Command => return run_text(user, command).into_bytes(),
             AclError::Key { index } => (args.at(index), "key"),
@@ -62,7 +63,7 @@ impl AclError {
     }
 }
 
-fn run_text(user: &User, command: &Command) -> String {
+fn run_text(user: &impl Display, command: &Command) -> String {
     let name = &command.full_name;
     format!("User {user} has no permissions to run the '{name}' command")
 }

@@ -5,10 +5,12 @@
 
 mod arguments;
 mod checks;
+mod declare;
 mod directive;
 mod error;
 mod fields;
 mod file;
+mod notation;
 mod parse;
 mod rewrite;
 mod runtime;

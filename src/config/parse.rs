@@ -1,6 +1,6 @@
 //! Parsing of single values, with the reasons for refusal in Redis's words.
 
-use super::directive::Notation;
+use super::notation::Notation;
 use crate::text::memory_size;
 
 /// `yes` or `no`.

@@ -10,7 +10,8 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use super::directive::{Directive, EmptyText, Kind, Notation, RewriteLine};
+use super::directive::{Directive, EmptyText, Kind, RewriteLine};
+use super::notation::Notation;
 use super::fields::Config;
 use super::file::trim;
 use super::table;

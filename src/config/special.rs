@@ -364,7 +364,7 @@ pub(super) mod latency_tracking_info_percentiles {
 pub(super) mod maxmemory_clients {
     use super::*;
     use crate::config::ClientMemoryLimit;
-    use crate::config::directive::Notation;
+    use crate::config::notation::Notation;
     use crate::text::memory_size;
 
     pub fn read(config: &Config) -> String {

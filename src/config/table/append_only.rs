@@ -1,7 +1,8 @@
 //! Directives of the group "Append-only file": logging every write.
 
 use super::super::checks;
-use super::super::directive::{Directive, Mutability, boolean, integer, text, word};
+use super::super::declare::{boolean, integer, text, word};
+use super::super::directive::{Directive, Mutability};
 use super::super::values::AppendFsync;
 
 /// Append-only file: logging every write.

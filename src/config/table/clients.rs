@@ -1,6 +1,7 @@
 //! Directives of the group "Clients and requests": limits of what one client may use.
 
-use super::super::directive::{Directive, integer, special};
+use super::super::declare::{integer, special};
+use super::super::directive::Directive;
 
 /// Clients and requests: limits of what one client may use.
 pub(super) const DIRECTIVES: &[Directive] = &[

@@ -1,7 +1,8 @@
 //! Directives of the group "Cluster": sharing the keys among several servers.
 
 use super::super::checks;
-use super::super::directive::{Directive, boolean, integer, text, word};
+use super::super::declare::{boolean, integer, text, word};
+use super::super::directive::Directive;
 use super::super::values::EndpointType;
 
 /// Cluster: sharing the keys among several servers.

@@ -1,6 +1,7 @@
 //! Directives of the group "Encodings": up to which size a value is kept compact.
 
-use super::super::directive::{Directive, integer};
+use super::super::declare::integer;
+use super::super::directive::Directive;
 
 /// Encodings: up to which size a value is kept compact.
 pub(super) const DIRECTIVES: &[Directive] = &[

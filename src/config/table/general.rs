@@ -1,7 +1,8 @@
 //! Directives of the group "General": the process itself.
 
 use super::super::checks;
-use super::super::directive::{Directive, boolean, integer, special, text, word};
+use super::super::declare::{boolean, integer, special, text, word};
+use super::super::directive::Directive;
 use super::super::values::{LogLevel, OomScoreAdjust, Supervision, SyslogFacility};
 
 /// General: the process itself.

@@ -1,6 +1,7 @@
 //! Directives of the group "Memory": how much is used and what gives way.
 
-use super::super::directive::{Directive, boolean, integer, special, word};
+use super::super::declare::{boolean, integer, special, word};
+use super::super::directive::Directive;
 use super::super::values::MaxmemoryPolicy;
 
 /// Memory: how much is used and what gives way.

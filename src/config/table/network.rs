@@ -1,6 +1,7 @@
 //! Directives of the group "Network": where the server listens and how it treats connections.
 
-use super::super::directive::{Directive, boolean, integer, special, text};
+use super::super::declare::{boolean, integer, special, text};
+use super::super::directive::Directive;
 
 /// Network: where the server listens and how it treats connections.
 pub(super) const DIRECTIVES: &[Directive] = &[

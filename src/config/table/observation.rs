@@ -1,6 +1,7 @@
 //! Directives of the group "Observation": the slow log and latencies.
 
-use super::super::directive::{Directive, boolean, integer, special};
+use super::super::declare::{boolean, integer, special};
+use super::super::directive::Directive;
 
 /// Observation: the slow log and latencies.
 pub(super) const DIRECTIVES: &[Directive] = &[

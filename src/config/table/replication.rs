@@ -1,6 +1,7 @@
 //! Directives of the group "Replication": following another server.
 
-use super::super::directive::{Directive, Mutability, boolean, bytes, integer, special, text, word};
+use super::super::declare::{boolean, bytes, integer, special, text, word};
+use super::super::directive::{Directive, Mutability};
 use super::super::values::{PropagationErrorBehavior, ReplicaDisklessLoad};
 
 /// Replication: following another server.

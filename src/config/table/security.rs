@@ -1,6 +1,7 @@
 //! Directives of the group "Security": users and what they may do.
 
-use super::super::directive::{Directive, bytes, integer, text, word};
+use super::super::declare::{bytes, integer, text, word};
+use super::super::directive::Directive;
 use super::super::values::{ProtectedAction, PubsubDefault};
 
 /// Security: users and what they may do.

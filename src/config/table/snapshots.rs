@@ -1,7 +1,8 @@
 //! Directives of the group "Snapshots": saving the data set to a file.
 
 use super::super::checks;
-use super::super::directive::{Directive, Mutability, boolean, integer, special, text, word};
+use super::super::declare::{boolean, integer, special, text, word};
+use super::super::directive::{Directive, Mutability};
 use super::super::values::DumpSanitizing;
 
 /// Snapshots: saving the data set to a file.

@@ -1,6 +1,7 @@
 //! Directives of the group "TLS": encrypted connections.
 
-use super::super::directive::{Directive, boolean, integer, text, word};
+use super::super::declare::{boolean, integer, text, word};
+use super::super::directive::Directive;
 use super::super::values::{AuthClients, CertificateUser};
 
 /// TLS: encrypted connections.

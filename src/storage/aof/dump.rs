@@ -16,10 +16,9 @@ use crate::types::set::SetRef;
 use crate::types::sorted_set::SortedSetRef;
 use crate::types::stream::Stream;
 
+use super::command::{ELEMENTS_MAX, command};
 use super::stream_dump::StreamDump;
 
-/// Elements in one command.
-pub(crate) const ELEMENTS_MAX: usize = 64;
 /// A step ends once it has written so many bytes.
 const STEP_BYTES: usize = 16 * 1024;
 
@@ -157,11 +156,6 @@ impl CommandDump {
     pub fn keys(&self) -> (usize, usize) {
         (self.version.keys(), self.keys_written)
     }
-}
-
-/// Writes one command.
-pub(crate) fn command(out: &mut Vec<u8>, words: &[&[u8]]) {
-    encode(out, words.len(), words.iter().copied());
 }
 
 /// Words of commands that are alike: a name and a key, then so many words for each element.

@@ -7,6 +7,7 @@ pub mod log_file;
 pub mod paths;
 pub mod size_estimator;
 
+pub mod command;
 pub mod dump;
 pub mod feed;
 pub mod manifest;

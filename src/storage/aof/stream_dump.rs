@@ -3,7 +3,7 @@
 
 use crate::types::stream::{Entry, Group, Holder, Id, Stream};
 
-use super::dump::{ELEMENTS_MAX, command};
+use super::command::{ELEMENTS_MAX, command};
 
 /// How far a stream has been written.
 #[derive(Default)]

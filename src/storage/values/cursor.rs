@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use crate::collections::element::Element;
 use crate::collections::table::Pinned;
 use crate::keyspace::Record;
-use crate::storage::rdb::Writer;
+use crate::storage::rdb::{VERSION, VERSION_OF_TIMES, ValueKind, Writer};
 use crate::types::list::{BlockRef, List};
 use crate::types::object::Object;
 use crate::types::sorted_set::SortedSet;
@@ -266,4 +266,37 @@ fn write_scored(sorted_set: &SortedSet, end: usize, pending: &mut VecDeque<Sourc
         writer.double(element.score());
     }
     left
+}
+
+/// What became of a key that was to be written.
+pub enum Saved {
+    /// It is written.
+    Whole,
+    /// Only its type is: this writes the rest.
+    Begun(Box<ValueCursor>),
+}
+
+/// Writes the type of a value, its key, and the value: at once if both are small. O(1).
+pub fn save_key(record: &Record, writer: &mut Writer<'_>) -> Saved {
+    let (key, value) = (record.key(), record.value());
+    writer.kind(save::kind_of(value));
+    if key.len() > LONG_TEXT_BYTES || !save::is_small(value) {
+        let cursor = ValueCursor::of_key_and_value(record.clone());
+        return Saved::Begun(Box::new(cursor));
+    }
+    writer.string(key);
+    save::save_small(value, writer);
+    Saved::Whole
+}
+
+/// Writes a value with its type in front; gives the version of the format that it takes. O(bytes).
+pub fn save(record: &Record, writer: &mut Writer<'_>) -> u16 {
+    let kind = save::kind_of(record.value());
+    writer.kind(kind);
+    let mut cursor = ValueCursor::of_value(record.clone());
+    while cursor.step(writer) {}
+    match kind {
+        ValueKind::HashTimes | ValueKind::HashTimesListpack => VERSION_OF_TIMES,
+        _ => VERSION,
+    }
 }

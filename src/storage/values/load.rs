@@ -11,10 +11,9 @@ use crate::types::object::Object;
 use crate::types::slot::{OwnedSlot, OwnedValue, PackedForm};
 use crate::types::{hash, list, set, sorted_set};
 
-use super::streams::StreamBuilder;
+use super::streams::{MISPLACED, StreamBuilder};
 
 const TWICE: Fault = Fault::Corrupt("a collection holds the same element twice");
-pub(crate) const MISPLACED: Fault = Fault::Corrupt("a value has a part of another type");
 
 /// What the settings say of values that are read.
 #[derive(Clone, Copy, Debug)]

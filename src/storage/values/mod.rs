@@ -9,9 +9,9 @@ pub mod long_text;
 pub mod save;
 pub mod streams;
 
-pub use cursor::ValueCursor;
+pub use cursor::{Saved, ValueCursor, save, save_key};
 pub use load::{LoadBuffer, LoadSettings, Loaded, ValueBuilder, load};
-pub use save::{Saved, kind_of, save, save_key};
+pub use save::kind_of;
 
 use super::rdb::Writer;
 use crate::keyspace::Record;

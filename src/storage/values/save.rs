@@ -1,13 +1,12 @@
-//! Writes values in the form that Redis 7.2 gives them. Small ones at once; large ones are walked by a [`ValueCursor`].
+//! Writes values in the form that Redis 7.2 gives them. Small ones at once; large ones are walked by a cursor (`cursor`).
 
 use crate::collections::listpack::Builder;
-use crate::keyspace::{Record, Value};
-use crate::storage::rdb::{VERSION, VERSION_OF_TIMES, ValueKind, Writer};
+use crate::keyspace::Value;
+use crate::storage::rdb::{ValueKind, Writer};
 use crate::types::hash::HashRef;
 use crate::types::object::Object;
 use crate::types::slot::PackedForm;
 
-use super::cursor::ValueCursor;
 use super::long_text::LONG_TEXT_BYTES;
 
 /// How the blocks of a list are told apart.
@@ -53,45 +52,12 @@ pub(crate) fn is_small(value: Value<'_>) -> bool {
     value.object().is_none() && text_bytes(value) <= LONG_TEXT_BYTES
 }
 
-/// What became of a key that was to be written.
-pub enum Saved {
-    /// It is written.
-    Whole,
-    /// Only its type is: this writes the rest.
-    Begun(Box<ValueCursor>),
-}
-
-/// Writes the type of a value, its key, and the value: at once if both are small. O(1).
-pub fn save_key(record: &Record, writer: &mut Writer<'_>) -> Saved {
-    let (key, value) = (record.key(), record.value());
-    writer.kind(kind_of(value));
-    if key.len() > LONG_TEXT_BYTES || !is_small(value) {
-        let cursor = ValueCursor::of_key_and_value(record.clone());
-        return Saved::Begun(Box::new(cursor));
-    }
-    writer.string(key);
-    save_small(value, writer);
-    Saved::Whole
-}
-
 /// Bytes of a value that is no object.
 fn text_bytes(value: Value<'_>) -> usize {
     match value {
         Value::Embedded(text) | Value::Raw(text) | Value::Packed(_, text) => text.len(),
         Value::Large(text) => text.len(),
         Value::Integer(_) | Value::Object(_) => 0,
-    }
-}
-
-/// Writes a value with its type in front; gives the version of the format that it takes. O(bytes).
-pub fn save(record: &Record, writer: &mut Writer<'_>) -> u16 {
-    let kind = kind_of(record.value());
-    writer.kind(kind);
-    let mut cursor = ValueCursor::of_value(record.clone());
-    while cursor.step(writer) {}
-    match kind {
-        ValueKind::HashTimes | ValueKind::HashTimesListpack => VERSION_OF_TIMES,
-        _ => VERSION,
     }
 }
 

@@ -5,8 +5,9 @@ use std::collections::VecDeque;
 use crate::storage::rdb::{EntriesRead, Fault, StreamId, StreamPiece, Writer};
 use crate::types::stream::{Consumer, ConsumerParts, Group, GroupParts, History, Holder, Id, PartsError, Stream};
 
-use super::load::MISPLACED;
 use super::long_text::Source;
+
+pub(crate) const MISPLACED: Fault = Fault::Corrupt("a value has a part of another type");
 
 /// A stream that is being built of its parts.
 #[derive(Default)]

@@ -1,8 +1,6 @@
 //! Owns the changes of a hash in its place, whatever its form. Never leaves a packed hash that is over the limits; a large one
 //! stays large.
 
-use smallvec::SmallVec;
-
 use crate::collections::hash::HashSeed;
 use crate::collections::listpack;
 use crate::types::object::Object;
@@ -11,33 +9,8 @@ use crate::types::slot::{OwnedSlot, OwnedValue, PackedForm, Slot, Stored};
 use super::large::look_ahead;
 use super::packed::{self, Pairs};
 use super::{Hash, Limits};
-use crate::types::hash::view::{Field, Found, HashRef};
-
-/// A value that was worked out.
-pub type NewText = SmallVec<[u8; 32]>;
-
-/// What becomes of a field's expiry time when its value is set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Expiry {
-    /// The field no longer expires.
-    Clear,
-    /// As it was.
-    Keep,
-    /// At this time, in ms since the epoch.
-    At(i64),
-}
-
-impl Expiry {
-    /// The time that follows on this one.
-    #[inline]
-    pub fn after(self, before_ms: Option<i64>) -> Option<i64> {
-        match self {
-            Expiry::Clear => None,
-            Expiry::Keep => before_ms,
-            Expiry::At(time_ms) => Some(time_ms),
-        }
-    }
-}
+use super::field::{Expiry, Field, Found, NewText};
+use super::view::HashRef;
 
 /// Whether there is room for expiry times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

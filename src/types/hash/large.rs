@@ -8,9 +8,8 @@ use crate::collections::hash::HashSeed;
 use crate::collections::ordered;
 use crate::collections::table::{self, Slot, Table};
 
-use crate::types::hash::editor::{Expiry, NewText};
+use crate::types::hash::field::{Expiry, Found, NewText};
 use crate::types::hash::field_expiry::{DueFields, FieldExpiry};
-use crate::types::hash::view::Found;
 
 /// Entries that are moved together at each removal while the table is much too large.
 const SHRINK_ENTRIES: usize = 16;

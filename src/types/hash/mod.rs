@@ -2,12 +2,13 @@
 //!
 //! A small hash is a listpack of fields, each followed by its value and, once a field was given an expiry time, by that time
 //! (`packed`). A large one is a [`Hash`]: a table of elements, and an index of those that expire, in the order of their times
-//! (`large`, `due`). [`HashRef`] reads either (`reading`), [`HashEditor`] changes either and makes a large one of a small one
-//! when it passes the [`Limits`] (`editing`).
+//! (`large`, `field_expiry`). [`HashRef`] reads either (`view`), [`HashEditor`] changes either and makes a large one of a small one
+//! when it passes the [`Limits`] (`editor`).
 //!
 //! A field whose time is over stays until it is removed; whoever reads asks [`Found::is_due`] or hands the time in.
 
 pub mod editor;
+pub mod field;
 pub mod field_expiry;
 pub mod view;
 
@@ -17,9 +18,10 @@ pub mod random;
 #[cfg(test)]
 mod tests;
 
-pub use crate::types::hash::editor::{Expiry, HashEditor, NewText, adopt, empty, from_fields};
+pub use crate::types::hash::editor::{HashEditor, adopt, empty, from_fields};
 pub use crate::types::hash::field_expiry::{DueFields, FieldExpiry};
-pub use crate::types::hash::view::{Field, Found, HashRef};
+pub use crate::types::hash::field::{Expiry, Field, Found, NewText};
+pub use crate::types::hash::view::HashRef;
 pub use large::Hash;
 pub use packed::Pairs;
 

@@ -11,8 +11,7 @@ use crate::collections::packed::Packed;
 use crate::types::slot::PackedForm;
 
 use super::Text;
-use crate::types::hash::editor::Expiry;
-use crate::types::hash::view::{Field, Found};
+use crate::types::hash::field::{Expiry, Field, Found};
 
 /// The time of a field that does not expire.
 const NEVER: i64 = 0;

@@ -6,7 +6,8 @@ use crate::collections::element::Element;
 use crate::collections::table::Entry;
 
 use super::{Hash, Pairs};
-use crate::types::hash::view::{Field, HashRef};
+use crate::types::hash::field::Field;
+use crate::types::hash::view::HashRef;
 
 /// Fewer times as many fields as are asked for are gone through one by one; of more some are picked.
 const PICK_FACTOR: usize = 3;

@@ -1,49 +1,12 @@
 //! Owns the reading of a hash in either form. Never changes it.
 
-use crate::collections::element::Element;
 use crate::types::object::Object;
 use crate::types::slot::{OwnedValue, Stored};
 
+use super::field::{Field, Found};
 use super::large::look_ahead;
 use super::packed::Pairs;
-use super::{Hash, Text};
-
-/// What a lookup of a field gives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Found<'a> {
-    pub value: Text<'a>,
-    /// When the field expires, in ms since the epoch.
-    pub expiry_ms: Option<i64>,
-}
-
-impl<'a> Found<'a> {
-    /// What an element has.
-    #[inline]
-    pub fn of(element: &'a Element) -> Found<'a> {
-        Found { value: Text::Text(element.value()), expiry_ms: element.expiry_ms() }
-    }
-
-    /// Whether the field's time is over. Like a key, a field lives through the millisecond that it expires at.
-    #[inline]
-    pub fn is_due(&self, now_ms: i64) -> bool {
-        self.expiry_ms.is_some_and(|time_ms| time_ms < now_ms)
-    }
-}
-
-/// A field with its value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Field<'a> {
-    pub name: Text<'a>,
-    pub found: Found<'a>,
-}
-
-impl<'a> Field<'a> {
-    /// The field that an element is.
-    #[inline]
-    pub fn of(element: &'a Element) -> Field<'a> {
-        Field { name: Text::Text(element.key()), found: Found::of(element) }
-    }
-}
+use super::Hash;
 
 /// A hash in either form, to be read.
 #[derive(Clone, Copy)]

@@ -11,7 +11,6 @@ use crate::collections::ordered::{Item, Ordered, Weighted};
 
 use super::id::Id;
 use super::node::{self, Entry, Field, Node, NodeLimits, Place};
-use super::range::Range;
 
 /// A block in the tree.
 #[derive(Clone)]
@@ -95,7 +94,7 @@ pub struct Entries {
     /// The greatest ID that was ever given.
     pub last_id: Id,
     /// The first entry's; 0-0 if there is none.
-    first_id: Id,
+    pub(super) first_id: Id,
     /// The greatest ID of an entry that was deleted, other than by trimming.
     pub max_deleted_id: Id,
     /// How many entries were ever added.
@@ -218,17 +217,6 @@ impl Entries {
         self.place(id).is_some()
     }
 
-    /// The entries with IDs from `start` to `end`, from either end. O(log n + block), then O(entry).
-    #[inline]
-    pub fn range(&self, start: Id, end: Id) -> Range<'_> {
-        Range::new(self, start, end)
-    }
-
-    /// All entries in order.
-    pub fn iter(&self) -> Range<'_> {
-        self.range(Id::MIN, Id::MAX)
-    }
-
     /// The last entry's ID; the last one given may have been deleted. O(block).
     pub fn last_live_id(&self) -> Option<Id> {
         if self.is_empty() {
@@ -297,20 +285,6 @@ impl Entries {
     /// Notes the first entry's ID.
     pub(super) fn set_first(&mut self, first: Id) {
         self.first_id = first;
-    }
-
-    /// Finds the first entry's ID anew.
-    pub(super) fn find_first(&mut self) {
-        let first = self.iter().next().map(|entry| entry.id);
-        self.first_id = first.unwrap_or_default();
-    }
-
-    /// Sets what else is known of a stream whose blocks are in place.
-    pub(super) fn set_history(&mut self, history: &super::parts::History) {
-        self.last_id = history.last_id;
-        self.max_deleted_id = history.max_deleted_id;
-        self.added = history.added;
-        self.first_id = history.first_id;
     }
 
     /// Frees about so many entries. Says whether there are more.

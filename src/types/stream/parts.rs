@@ -89,6 +89,14 @@ impl fmt::Display for PartsError {
 impl std::error::Error for PartsError {}
 
 impl Entries {
+    /// Sets what else is known of a stream whose blocks are in place.
+    fn set_history(&mut self, history: &History) {
+        self.last_id = history.last_id;
+        self.max_deleted_id = history.max_deleted_id;
+        self.added = history.added;
+        self.first_id = history.first_id;
+    }
+
     /// The block with this number, as it is. O(log n).
     pub fn block_at(&self, index: usize) -> Option<BlockRef<'_>> {
         let full = self.blocks.at(index).map(Block::node);

@@ -6,6 +6,25 @@ use super::entries::{Block, Entries, Tail, Which};
 use super::id::Id;
 use super::node::{Backward, Entry, Forward, Node};
 
+impl Entries {
+    /// The entries with IDs from `start` to `end`, from either end. O(log n + block), then O(entry).
+    #[inline]
+    pub fn range(&self, start: Id, end: Id) -> Range<'_> {
+        Range::new(self, start, end)
+    }
+
+    /// All entries in order.
+    pub fn iter(&self) -> Range<'_> {
+        self.range(Id::MIN, Id::MAX)
+    }
+
+    /// Finds the first entry's ID anew.
+    pub(super) fn find_first(&mut self) {
+        let first = self.iter().next().map(|entry| entry.id);
+        self.set_first(first.unwrap_or_default());
+    }
+}
+
 /// Entries within a range of IDs, in order.
 pub struct Range<'a> {
     /// Blocks that are yet to be read, the tail aside.
