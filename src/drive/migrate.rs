@@ -17,7 +17,7 @@ use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
-use mio::{Events, Poll, Registry, Token as PollToken};
+use mio::{Events, Poll, Registry};
 
 use crate::command::error::{CommandError, CommandResult};
 use crate::engine::call;
@@ -28,7 +28,8 @@ use crate::engine::state::{LoopRequest, ServerState};
 use crate::engine::wake;
 use crate::migrate::client::{MigrateClient, MigrateEnv, Step};
 use crate::migrate::protocol::Order;
-use crate::migrate::{FIRST_POLL_TOKEN, UnderWay};
+use crate::migrate::UnderWay;
+use crate::net::poll_target::PollTarget;
 use crate::resp::Args;
 
 /// How long migrations are gone on with in one turn, in ns.
@@ -98,7 +99,7 @@ fn scene<'a>(state: &'a mut ServerState, registry: &'a Registry, number: usize) 
         compresses: state.config.rdbcompression,
         sockets: &mut state.migrations.sockets,
         registry,
-        token: PollToken(FIRST_POLL_TOKEN + number),
+        token: PollTarget::Outbound(number as u32).token(),
         wake: Some(&state.wake),
     }
 }

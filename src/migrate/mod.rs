@@ -9,7 +9,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use ahash::AHashSet;
-use mio::{Registry, Token as PollToken};
+use mio::Registry;
 use slab::Slab;
 
 use crate::command::keys::keys_of;
@@ -22,8 +22,6 @@ use crate::resp::{Args, OwnedArgs};
 use client::MigrateClient;
 pub use protocol::{Login, Order};
 
-/// Poll tokens from here on are migrations'; see `src/reactor/metrics_port.rs` for how the upper bits part them from all others.
-pub(crate) const FIRST_POLL_TOKEN: usize = 1 << 63;
 /// Keys under way, and the connections that they may use.
 #[derive(Default)]
 pub struct Migrations {
@@ -74,15 +72,11 @@ impl Migrations {
         self.sockets.close_idle(now_ms);
     }
 
-    /// Takes an event of the poll, if it is a migration's.
-    #[inline]
-    pub fn note_ready(&mut self, token: PollToken) -> bool {
-        let number = token.0.wrapping_sub(FIRST_POLL_TOKEN);
-        let is_one = number < usize::from(u16::MAX) << 32;
-        if is_one && self.under_way.contains(number) && !self.ready.contains(&number) {
+    /// The connection of the migration with this number is ready for something.
+    pub fn note_ready(&mut self, number: usize) {
+        if self.under_way.contains(number) && !self.ready.contains(&number) {
             self.ready.push(number);
         }
-        is_one
     }
 
     /// A host may have been found.

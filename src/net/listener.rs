@@ -6,10 +6,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::os::unix::fs::PermissionsExt;
 
 use mio::net::{TcpListener, UnixListener};
-use mio::{Interest, Registry, Token};
+use mio::{Interest, Registry};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::base::logging::system_text;
+use super::poll_target::PollTarget;
 use crate::config::Config;
 
 use super::connection::Connection;
@@ -85,12 +86,10 @@ impl Listener {
     }
 }
 
-/// The sockets that clients connect to. Their poll tokens are their places in the list, from
-/// `first_token` down.
+/// The sockets that clients connect to. Their poll targets are their places in the list.
 pub struct Listeners {
     registry: Registry,
     listeners: Vec<Listener>,
-    first_token: usize,
     unix_path: Option<String>,
     /// What encrypts, while there is a TLS port.
     acceptor: Option<Acceptor>,
@@ -101,8 +100,8 @@ impl Listeners {
     ///
     /// Errors: the text to log, as soon as an address that must be there cannot be listened on, or the
     /// settings of TLS are refused.
-    pub fn open(registry: Registry, first_token: usize, config: &Config) -> Result<Listeners, String> {
-        let mut listeners = Listeners { registry, listeners: Vec::new(), first_token, unix_path: None, acceptor: None };
+    pub fn open(registry: Registry, config: &Config) -> Result<Listeners, String> {
+        let mut listeners = Listeners { registry, listeners: Vec::new(), unix_path: None, acceptor: None };
         listeners.configure_tls(config).map_err(|reason| {
             log::warn!("{reason}");
             "Failed to configure TLS. Check logs for more info.".to_string()
@@ -179,7 +178,7 @@ impl Listeners {
 
     fn register(&mut self) -> io::Result<()> {
         for (index, listener) in self.listeners.iter_mut().enumerate() {
-            let token = Token(self.first_token - index);
+            let token = PollTarget::Listener(index as u32).token();
             match listener {
                 Listener::Tcp(socket, _) => self.registry.register(socket, token, Interest::READABLE)?,
                 Listener::Unix(socket) => self.registry.register(socket, token, Interest::READABLE)?,
@@ -207,11 +206,6 @@ impl Listeners {
     /// Whether nothing is listened on.
     pub fn is_empty(&self) -> bool {
         self.listeners.is_empty()
-    }
-
-    /// Whether the token belongs to a listener; which one.
-    pub fn index_of(&self, token: Token) -> Option<usize> {
-        self.first_token.checked_sub(token.0).filter(|index| *index < self.listeners.len())
     }
 
     /// Number of sockets of that transport.

@@ -10,4 +10,5 @@ pub mod listener;
 pub mod lookup;
 pub mod stream;
 pub mod tls;
+pub mod poll_target;
 pub mod token;

@@ -21,7 +21,7 @@ use std::time::Duration;
 use log::{debug, info, warn};
 use mio::event::Event;
 use mio::unix::SourceFd;
-use mio::{Events, Interest, Poll, Token as PollToken, Waker};
+use mio::{Events, Interest, Poll, Waker};
 use slab::Slab;
 
 use crate::base::sys::signals::Signals;
@@ -32,6 +32,7 @@ use crate::engine::state::{LoopRequest, ServerState};
 use crate::engine::wake;
 use crate::net::address::Address;
 use crate::net::connection::{Connection, Sent};
+use crate::net::poll_target::PollTarget;
 use crate::net::listener::{Accepted, Listeners};
 use crate::resp::Batch;
 use crate::storage::aof::append_only;
@@ -56,11 +57,6 @@ const HANDSHAKES_MAX: u32 = 4;
 const FLUSHES_BETWEEN_LOOKS: usize = 16;
 /// Time between two warnings that accepting fails, in µs.
 const ACCEPT_WARNING_PERIOD_US: u64 = 1_000_000;
-/// The tokens from the top down are not clients': see `encode`.
-const SIGNAL_TOKEN: PollToken = PollToken(usize::MAX);
-/// Of the helper threads.
-const WAKE_TOKEN: PollToken = PollToken(usize::MAX - 1);
-const FIRST_LISTENER_TOKEN: usize = usize::MAX - 2;
 
 /// The reactor with everything it owns.
 pub struct EventLoop {
@@ -112,12 +108,12 @@ impl EventLoop {
         let text = |error: io::Error| format!("Can't register with the poll: {error}");
         let registry = poll.registry().try_clone().map_err(text)?;
         let metrics_registry = poll.registry().try_clone().map_err(text)?;
-        state.listeners = Some(Listeners::open(registry, FIRST_LISTENER_TOKEN, &state.config)?);
+        state.listeners = Some(Listeners::open(registry, &state.config)?);
         let mut source = SourceFd(&signals.source_fd());
-        poll.registry().register(&mut source, SIGNAL_TOKEN, Interest::READABLE).map_err(text)?;
+        poll.registry().register(&mut source, PollTarget::Signals.token(), Interest::READABLE).map_err(text)?;
         let registry = poll.registry().try_clone().map_err(text)?;
         state.migrations.use_registry(registry);
-        let waker = Waker::new(poll.registry(), WAKE_TOKEN).map_err(text)?;
+        let waker = Waker::new(poll.registry(), PollTarget::Waker.token()).map_err(text)?;
         state.wake = Wake::of(waker);
         state.aof.attach(state.wake.clone());
         let shared = vec![0; SHARED_BUFFER_BYTES].into_boxed_slice();
@@ -241,29 +237,27 @@ impl EventLoop {
         Some(Duration::from_micros(wait_us))
     }
 
-    /// Tells by its token whom an event is for.
+    /// Tells by its token what an event is for.
     fn dispatch(&mut self, event: &Event) {
-        let token = event.token();
-        if is_client(token) {
-            self.dispatch_client(event, decode(token));
-        } else if token == SIGNAL_TOKEN {
-            self.take_signals();
-        } else if token == WAKE_TOKEN {
-            self.jobs.wake_saving(&self.state);
-            self.state.migrations.note_lookups();
-        } else if self.state.migrations.note_ready(token) {
-            // Is gone on with after the clients were served.
-        } else if let Some(index) = self.listener_index(token) {
-            if !self.accepting.contains(&index) && !self.stalled.contains(&index) {
-                self.accepting.push(index);
+        match PollTarget::of(event.token()) {
+            PollTarget::Client(token) => self.dispatch_client(event, token),
+            PollTarget::Signals => self.take_signals(),
+            PollTarget::Waker => {
+                self.jobs.wake_saving(&self.state);
+                self.state.migrations.note_lookups();
             }
-        } else {
-            self.metrics.dispatch(event, &mut self.state.metrics);
+            // Goes on after the clients were served.
+            PollTarget::Outbound(number) => self.state.migrations.note_ready(number as usize),
+            PollTarget::Listener(number) => self.note_listener(number as usize),
+            PollTarget::HttpPeer(peer) => self.metrics.dispatch(peer, &mut self.state.metrics),
         }
     }
 
-    fn listener_index(&self, token: PollToken) -> Option<usize> {
-        self.state.listeners.as_ref()?.index_of(token)
+    /// Connections wait at a listener. One on which accepting failed waits for the cron.
+    fn note_listener(&mut self, index: usize) {
+        if !self.accepting.contains(&index) && !self.stalled.contains(&index) {
+            self.accepting.push(index);
+        }
     }
 
     #[inline]
@@ -399,7 +393,7 @@ impl EventLoop {
         let token = self.state.add_client(address);
         // INVARIANT: sessions and connections come and go together, so both slabs choose alike.
         assert_eq!(key, token.slot as usize, "a session and its connection share a slot");
-        if let Err(error) = connection.stream.register(self.poll.registry(), encode(token)) {
+        if let Err(error) = connection.stream.register(self.poll.registry(), PollTarget::Client(token).token()) {
             warn!("Error registering fd event for the new client: {error}");
             self.state.clients.remove(token);
             return;
@@ -718,22 +712,6 @@ impl Drop for EventLoop {
     fn drop(&mut self) {
         info!("{} clients were connected at the end", self.connections.len());
     }
-}
-
-/// A client's token as the poll keeps it: 31 bits of generation above 32 bits of slot, which leaves
-/// the upper half of all numbers to migrations, those who ask for metrics, listeners and signals.
-fn encode(token: Token) -> PollToken {
-    PollToken((token.generation as usize & 0x7fff_ffff) << 32 | token.slot as usize)
-}
-
-/// Whether an event's token is a client's.
-fn is_client(token: PollToken) -> bool {
-    token.0 >> (usize::BITS - 1) == 0
-}
-
-/// The client's token that was encoded.
-fn decode(token: PollToken) -> Token {
-    Token { slot: token.0 as u32, generation: (token.0 >> 32) as u32 }
 }
 
 /// What a client from elsewhere is told while nothing protects the data.

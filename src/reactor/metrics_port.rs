@@ -14,13 +14,14 @@ use std::io::{self, Read, Write};
 use std::rc::Rc;
 
 use log::{debug, warn};
-use mio::event::Event;
-use mio::{Registry, Token as PollToken};
+use mio::Registry;
 use slab::Slab;
 
 use crate::drive::metrics::{CONTENT_TYPE, Metrics};
 use crate::net::http::{self, Method, Request, Status};
+use crate::net::poll_target::PollTarget;
 use crate::net::stream::Stream;
+use crate::net::token::Token;
 
 /// Connections at the same time: fewer than the descriptors that are kept for what is not a client.
 const PEERS_MAX: usize = 16;
@@ -39,25 +40,22 @@ const ANSWERING_MAX_US: u64 = 30_000_000;
 /// How long a connection may be drained, in µs.
 const DRAINING_MAX_US: u64 = 2_000_000;
 
-/// The three upper bits of the poll tokens here: `101`. Clients' have a zero at the top, those of migrations `100`, all others
-/// `111`.
-const TOKEN_MARK: usize = 0b101 << (usize::BITS - 3);
 /// What is left between mark and slot for the generation.
-const GENERATION_MASK: usize = 0x1fff_ffff;
+const GENERATION_MASK: u32 = 0x00ff_ffff;
 
 /// The port of the metrics, apart from its listeners.
 pub struct MetricsService {
     registry: Registry,
     peers: Slab<Peer>,
-    next_generation: usize,
+    next_generation: u32,
     /// The monotonic clock as it was when somebody looked last.
     now_us: u64,
     /// Those who get the text that is being written.
-    served_next: Vec<PollToken>,
+    served_next: Vec<Token>,
     /// Those who asked later, and get the next one.
-    waiting: Vec<PollToken>,
+    waiting: Vec<Token>,
     /// Those who go on in the next turn.
-    paused: Vec<PollToken>,
+    paused: Vec<Token>,
     /// Bytes that may still be sent in this turn.
     room_bytes: usize,
 }
@@ -68,7 +66,7 @@ enum Phase {
     /// A request comes in.
     Reading,
     /// The text is being written.
-    BlockedState { head_only: bool },
+    Waiting { head_only: bool },
     /// The answer goes out.
     Writing,
     /// It has gone out; what still comes in is thrown away.
@@ -77,7 +75,7 @@ enum Phase {
 
 struct Peer {
     stream: Stream,
-    token: PollToken,
+    token: Token,
     phase: Phase,
     /// Since when it has been in that phase, on the monotonic clock; while it reads, since the first byte.
     since_us: u64,
@@ -128,8 +126,8 @@ impl MetricsService {
         }
         self.next_generation = (self.next_generation + 1) & GENERATION_MASK;
         let entry = self.peers.vacant_entry();
-        let token = PollToken(TOKEN_MARK | self.next_generation << 32 | entry.key());
-        if let Err(error) = stream.register(&self.registry, token) {
+        let token = Token { slot: entry.key() as u32, generation: self.next_generation };
+        if let Err(error) = stream.register(&self.registry, PollTarget::HttpPeer(token).token()) {
             return warn!("Error registering a connection to the metrics port: {error}");
         }
         entry.insert(Peer::new(stream, token, now_us));
@@ -147,8 +145,8 @@ impl MetricsService {
     }
 
     /// Goes on with a connection that is ready for something.
-    pub fn dispatch(&mut self, event: &Event, metrics: &mut Metrics) {
-        self.go_on(event.token());
+    pub fn dispatch(&mut self, peer: Token, metrics: &mut Metrics) {
+        self.go_on(peer);
         self.begin(metrics);
     }
 
@@ -157,7 +155,7 @@ impl MetricsService {
         !self.paused.is_empty()
     }
 
-    fn go_on(&mut self, token: PollToken) {
+    fn go_on(&mut self, token: Token) {
         let slot = slot_of(token);
         // Another may have taken the place of one that went earlier in this turn.
         let found = self.peers.get_mut(slot);
@@ -220,12 +218,12 @@ impl MetricsService {
     }
 }
 
-fn slot_of(token: PollToken) -> usize {
-    token.0 as u32 as usize
+fn slot_of(token: Token) -> usize {
+    token.slot as usize
 }
 
 impl Peer {
-    fn new(stream: Stream, token: PollToken, now_us: u64) -> Peer {
+    fn new(stream: Stream, token: Token, now_us: u64) -> Peer {
         Peer {
             stream,
             token,
@@ -245,7 +243,7 @@ impl Peer {
         let most_us = match self.phase {
             Phase::Reading if self.is_known && self.input.is_empty() => IDLE_MAX_US,
             Phase::Reading => READING_MAX_US,
-            Phase::BlockedState { .. } | Phase::Writing => ANSWERING_MAX_US,
+            Phase::Waiting { .. } | Phase::Writing => ANSWERING_MAX_US,
             Phase::Draining => DRAINING_MAX_US,
         };
         now_us.saturating_sub(self.since_us) > most_us
@@ -266,7 +264,7 @@ impl Peer {
                         return Ok(fate);
                     }
                 }
-                Phase::BlockedState { .. } => return Ok(Fate::Stays),
+                Phase::Waiting { .. } => return Ok(Fate::Stays),
                 Phase::Writing => {
                     if let Some(fate) = self.send(room_bytes)? {
                         return Ok(fate);
@@ -321,7 +319,7 @@ impl Peer {
         let status = match (request.path.as_str(), request.method) {
             ("/metrics", Method::Get | Method::Head) => {
                 let head_only = request.method == Method::Head;
-                self.enter(Phase::BlockedState { head_only }, now_us);
+                self.enter(Phase::Waiting { head_only }, now_us);
                 return true;
             }
             ("/metrics", Method::Other) => Status::MethodNotAllowed,
@@ -351,7 +349,7 @@ impl Peer {
     }
 
     fn answer_with(&mut self, text: &Rc<[u8]>, now_us: u64) {
-        let Phase::BlockedState { head_only } = self.phase else {
+        let Phase::Waiting { head_only } = self.phase else {
             return;
         };
         let head = http::head(Status::Ok, CONTENT_TYPE, text.len(), self.keeps_alive);
@@ -467,7 +465,9 @@ mod tests {
                     return;
                 }
                 for event in &self.events {
-                    self.service.dispatch(event, &mut self.metrics);
+                    if let PollTarget::HttpPeer(peer) = PollTarget::of(event.token()) {
+                        self.service.dispatch(peer, &mut self.metrics);
+                    }
                 }
             }
         }
@@ -532,7 +532,7 @@ mod tests {
         }
         bench.settle();
         let text: Rc<[u8]> = vec![b'x'; SEND_MAX_BYTES].into();
-        let tokens: Vec<PollToken> = bench.service.peers.iter().map(|(_, peer)| peer.token).collect();
+        let tokens: Vec<Token> = bench.service.peers.iter().map(|(_, peer)| peer.token).collect();
         for token in tokens {
             bench.service.peers[slot_of(token)].answer_with(&text, 0);
             bench.service.go_on(token);
