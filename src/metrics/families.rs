@@ -615,7 +615,7 @@ pub(super) static FAMILIES: &[Family] = &[
 ];
 
 fn figures<'a>(view: &'a View<'_>) -> &'a LoopFigures {
-    &view.instance.loop_figures
+    view.turns
 }
 
 fn processor() -> ProcessorTime {

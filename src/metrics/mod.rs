@@ -10,6 +10,7 @@ use std::rc::Rc;
 
 use crate::command::{Command, CommandId};
 use crate::instance::Instance;
+use crate::server::figures::LoopFigures;
 use crate::session::{Blocked, Close};
 
 use families::{FAMILIES, Samples};
@@ -53,12 +54,17 @@ impl Metrics {
 struct Writing {
     text: Text,
     clients: ClientFigures,
+    /// What the loop had measured when the text was begun. The text is written over several turns, and the sums in it must
+    /// agree with each other.
+    turns: LoopFigures,
     next: Next,
 }
 
 /// What is to be written next.
 enum Next {
-    /// The clients are looked at first, from this place on.
+    /// What the loop has measured is copied first.
+    Turns,
+    /// Then the clients are looked at, from this place on.
     Clients(usize),
     /// A family of metrics.
     Family(usize),
@@ -68,7 +74,7 @@ enum Next {
 
 impl Default for Next {
     fn default() -> Next {
-        Next::Clients(0)
+        Next::Turns
     }
 }
 
@@ -83,6 +89,7 @@ struct ClientFigures {
 struct View<'a> {
     instance: &'a Instance,
     clients: ClientFigures,
+    turns: &'a LoopFigures,
 }
 
 impl Instance {
@@ -103,6 +110,10 @@ impl Instance {
 impl Writing {
     fn step(&mut self, instance: &Instance) -> bool {
         match self.next {
+            Next::Turns => {
+                self.turns = instance.loop_figures;
+                self.next = Next::Clients(0);
+            }
             Next::Clients(place) => self.look_at_clients(instance, place),
             Next::Family(family) => self.write_family(instance, family),
             Next::Commands { family, index } => self.write_commands(instance, family, index),
@@ -129,6 +140,7 @@ impl Writing {
         let view = View {
             instance,
             clients: self.clients,
+            turns: &self.turns,
         };
         self.next = Next::Family(index + 1);
         match family.samples {
@@ -194,6 +206,29 @@ mod tests {
     use crate::config::Config;
     use crate::net::address::Address;
     use crate::server::clock::Clock;
+    use crate::server::figures::Job;
+
+    /// Turns go on while the text is written, and every step may be in another one.
+    #[test]
+    fn the_times_of_the_loop_add_up() {
+        let mut instance = Instance::new(Config::default(), Clock::virtual_at(1_000_000), 1);
+        instance.metrics.begin();
+        while instance.metrics_step() {
+            instance.loop_figures.note_turn(1, [1_000_000; 5], 0);
+            instance.loop_figures.note_step(Job::Metrics, 1_000);
+        }
+        let written = instance.metrics.take_written().expect("it is complete");
+        let text = String::from_utf8_lossy(&written);
+        let values = |name: &str| -> Vec<f64> {
+            let lines = text.lines().filter(|line| line.starts_with(name));
+            let values = lines.filter_map(|line| line.rsplit_once(' ')?.1.parse().ok());
+            values.collect()
+        };
+        let phases: f64 = values("oneloop_loop_phase_seconds_total{").iter().sum();
+        assert_eq!(values("oneloop_loop_iteration_seconds_sum"), [phases]);
+        let turns = values("oneloop_loop_iterations_total ");
+        assert_eq!(values("oneloop_loop_iteration_seconds_count"), turns);
+    }
 
     /// What holds the loop is one step, whatever there is to be told.
     #[test]
