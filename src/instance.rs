@@ -32,6 +32,7 @@ use crate::saving::{Loading, LoadingFigures, Saving};
 use crate::scripting::{Scripting, debugger};
 use crate::server::clock::Clock;
 use crate::server::figures::LoopFigures;
+use crate::server::title::TitleBar;
 use crate::session::{ClientKind, Close, Mode, Session, Token};
 use crate::sys::oom_score::Adjustment;
 use crate::tracking::Tracking;
@@ -93,6 +94,8 @@ pub struct Instance {
     pub started_ms: i64,
     pub loop_figures: LoopFigures,
     pub metrics: Metrics,
+    /// What `ps` shows, if this process may set it.
+    pub title: Option<TitleBar>,
     /// What clients connect to; none when driven in-process.
     pub listeners: Option<Listeners>,
     pub config_file: Option<PathBuf>,
@@ -131,8 +134,6 @@ pub enum LoopRequest {
     ForgetShutdown,
     /// CLIENT UNPAUSE, or the end of a pause.
     ServePostponed,
-    /// The process title is to be shown anew.
-    ShowTitle,
 }
 
 /// The options of SHUTDOWN.
@@ -268,6 +269,7 @@ impl Instance {
             listeners: None,
             config_file: None,
             executable: PathBuf::new(),
+            title: None,
             pid_file: None,
             startup_memory_bytes: 0,
             supervised: "no",
@@ -323,6 +325,13 @@ impl Instance {
         self.output_limited = limit.hard_bytes > 0 || limit.soft_bytes > 0;
         self.apply_memory_limit();
         self.update_restrictions();
+    }
+
+    /// Shows the process title, if this process has one.
+    pub fn show_title(&mut self) {
+        if let Some(title) = &mut self.title {
+            title.show(&self.config, self.config_file.as_deref());
+        }
     }
 
     /// Has the kernel judge the process as the settings say when memory runs out.

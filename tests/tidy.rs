@@ -30,7 +30,7 @@ const LAYERS: &[&[&str]] = &[
         "append_only",
     ],
     &["persistence"],
-    &["keyspace", "net", "disk"],
+    &["keyspace", "net", "disk", "server::title"],
     &["config", "resp"],
     &["types", "collections"],
     &[

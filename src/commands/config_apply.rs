@@ -4,7 +4,7 @@
 
 use crate::config::{Config, Named, SetContext, SetError, system_reason};
 use crate::crash;
-use crate::instance::{Instance, LoopRequest};
+use crate::instance::Instance;
 use crate::logging::{self, LogLevel};
 use crate::net::listener::Transport;
 use crate::sys::resources;
@@ -88,7 +88,7 @@ static APPLIERS: &[(&str, Apply)] = &[
         Ok(())
     }),
     ("proc-title-template", |instance, _| {
-        instance.requests.push(LoopRequest::ShowTitle);
+        instance.show_title();
         Ok(())
     }),
     ("requirepass", |instance, _| {

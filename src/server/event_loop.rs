@@ -42,7 +42,6 @@ use super::jobs::Jobs;
 use super::metrics::MetricsService;
 use super::serve::{SHARE_NS, SHARED_BUFFER_BYTES};
 use super::shutdown::Shutdown;
-use super::title::TitleBar;
 
 /// Readiness events taken from one poll.
 pub(super) const EVENTS_MAX: usize = 1024;
@@ -77,7 +76,6 @@ pub struct EventLoop {
     /// Connections to serve without waiting for an event.
     pub(super) ready: Vec<Token>,
     pub(super) shutdown: Shutdown,
-    title: Option<TitleBar>,
     pub(super) signals: Signals,
     cron: Cron,
     jobs: Jobs,
@@ -107,11 +105,7 @@ impl EventLoop {
     /// Opens the listeners and registers the signals.
     ///
     /// Errors: the text to log before giving up.
-    pub fn new(
-        mut instance: Instance,
-        signals: Signals,
-        title: Option<TitleBar>,
-    ) -> Result<EventLoop, String> {
+    pub fn new(mut instance: Instance, signals: Signals) -> Result<EventLoop, String> {
         let poll = Poll::new().map_err(|error| format!("Can't create the poll: {error}"))?;
         let text = |error: io::Error| format!("Can't register with the poll: {error}");
         let registry = poll.registry().try_clone().map_err(text)?;
@@ -144,7 +138,6 @@ impl EventLoop {
             batch: Batch::new(),
             ready: Vec::new(),
             shutdown: Shutdown::default(),
-            title,
             signals,
             jobs: Jobs::default(),
             flushing: Vec::new(),
@@ -162,13 +155,6 @@ impl EventLoop {
     /// The server's state, to look at before the loop runs.
     pub fn instance(&self) -> &Instance {
         &self.instance
-    }
-
-    /// Shows the process title, if this process has one.
-    pub fn show_title(&mut self) {
-        if let Some(title) = &mut self.title {
-            title.show(&self.instance.config, self.instance.config_file.as_deref());
-        }
     }
 
     /// Runs until the server is to end.
@@ -722,7 +708,6 @@ impl EventLoop {
         match request {
             LoopRequest::Shutdown { options, requester } => self.begin_shutdown(options, requester),
             LoopRequest::ForgetShutdown => self.forget_shutdown(),
-            LoopRequest::ShowTitle => self.show_title(),
             LoopRequest::ServePostponed => {
                 for token in self.instance.end_pause() {
                     self.make_ready(token);

@@ -24,6 +24,7 @@ use crate::sys::signals::Signals;
 use super::check_rdb;
 use super::clock::Clock;
 use super::event_loop::EventLoop;
+use super::hints;
 use super::startup::{self, Banner, ConfigurationSource};
 use super::supervision::{Supervisor, SupervisorEnvironment};
 use super::title::TitleBar;
@@ -72,7 +73,13 @@ pub fn main(arguments: &[OsString]) -> ExitCode {
                 Err(error) => report(&error),
             }
         }
-        Err(error) => report(&error),
+        Err(error) => {
+            let exit = report(&error);
+            if let Some(hint) = hints::for_arguments(arguments) {
+                eprintln!("{hint}");
+            }
+            exit
+        }
     }
 }
 
@@ -157,7 +164,7 @@ fn declared_users(
 }
 
 fn report(error: &ConfigError) -> ExitCode {
-    eprint!("{error}");
+    eprintln!("{error}");
     ExitCode::FAILURE
 }
 
@@ -305,8 +312,9 @@ fn run(
         log::warn!("Unable to write oom_score_adj: {error}");
     }
     logging::set_role(logging::Role::Primary);
-    let mut event_loop = EventLoop::new(instance, signals, title)?;
-    event_loop.show_title();
+    instance.title = title;
+    instance.show_title();
+    let mut event_loop = EventLoop::new(instance, signals)?;
     startup::log_initialized();
     event_loop.load()?;
     announce(event_loop.instance());

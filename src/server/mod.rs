@@ -7,6 +7,7 @@ pub mod clock;
 pub mod cron;
 pub mod event_loop;
 pub mod figures;
+mod hints;
 pub mod jobs;
 pub mod launch;
 mod load;

@@ -3,8 +3,6 @@
 use std::fs;
 use std::path::PathBuf;
 
-use oneloop::instance::LoopRequest;
-
 use crate::support::Harness;
 
 /// A folder of this test's own, removed at the end.
@@ -115,8 +113,6 @@ fn what_follows_from_settings_is_brought_up_to_date() {
             .run("info latencystats")
             .contains("latency_percentiles_usec_get")
     );
-    server.run("config set proc-title-template {title}-x");
-    assert_eq!(server.instance.requests, [LoopRequest::ShowTitle]);
 }
 
 #[test]
