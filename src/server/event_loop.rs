@@ -769,3 +769,6 @@ accepted from the loopback interface. To let other hosts connect: 1) turn protec
 'CONFIG SET protected-mode no' from this machine, if the server is not reachable from the internet; \
 2) set 'protected-mode no' in the configuration file and restart; 3) start the server with \
 '--protected-mode no'; or 4) set a password for the default user.\r\n";
+
+#[cfg(test)]
+mod tests;
