@@ -160,11 +160,17 @@ fn row_of(name: &str, version: &str) -> Option<Vec<&'static str>> {
     })
 }
 
-#[test]
-fn genuine_servers_load_what_the_table_says() {
+/// The genuine servers to try, the first being of Debian.
+fn programs() -> Vec<String> {
     let others = std::env::var("GENUINE_SERVERS").unwrap_or_default();
     let others = others.split(':').filter(|path| !path.is_empty());
-    let programs: Vec<&str> = ["redis-server"].into_iter().chain(others).collect();
+    let programs = ["redis-server"].into_iter().chain(others);
+    programs.map(str::to_string).collect()
+}
+
+#[test]
+fn genuine_servers_load_what_the_table_says() {
+    let programs = programs();
     let head: Vec<&str> = rows().swap_remove(0).split_off(1);
     assert_eq!(head, COLUMNS.map(|(column, _)| column));
     for (place, (column, files)) in COLUMNS.into_iter().enumerate() {
@@ -183,6 +189,35 @@ fn genuine_servers_load_what_the_table_says() {
             fs::remove_dir_all(&copied).expect("it was made here");
             let found = if found { "yes" } else { "no" };
             assert_eq!(found, row[place + 1], "{name} {version}: {column}");
+        }
+    }
+}
+
+#[test]
+fn files_of_genuine_servers_are_loaded() {
+    for program in programs() {
+        for append_only in ["no", "yes"] {
+            let options = [&["--appendonly", append_only], DEBUG].concat();
+            let Some(genuine) = Genuine::start(&program, &options) else {
+                println!("SKIP: {program} cannot be started");
+                return;
+            };
+            let mut client = genuine.connect();
+            for line in VALUES {
+                client.send(format!("{line}\r\n"));
+                assert!(!client.line().starts_with('-'), "{program}: {line}");
+                if line.starts_with("XADD") {
+                    client.line();
+                }
+            }
+            client.send("DEBUG DIGEST\r\n");
+            let digest = client.line();
+            client.ask("SAVE", "+OK\r\n");
+            let folder = genuine.folder.to_str().expect("a plain path");
+            let loaded = Server::start(&[&["--dir", folder], options.as_slice()].concat());
+            let mut client = loaded.connect();
+            client.send("DEBUG DIGEST\r\n");
+            assert_eq!(client.line(), digest, "{program}, {append_only}");
         }
     }
 }

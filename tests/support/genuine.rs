@@ -21,7 +21,7 @@ pub struct Genuine {
     child: Child,
     pub port: u16,
     /// Of its log, and of its data unless it was given another one.
-    folder: PathBuf,
+    pub folder: PathBuf,
 }
 
 impl Genuine {
