@@ -6,8 +6,8 @@
 //!
 //! | The pattern                     | Here                                                              |
 //! |---------------------------------|-------------------------------------------------------------------|
-//! | wait for readiness              | `main`: `poll` sleeps until the kernel has something to report    |
-//! | dispatch by token               | `main`: a token is the connection's index in the slab             |
+//! | wait for readiness              | `run`: `poll` sleeps until the kernel has something to report     |
+//! | dispatch by token               | `run`: a token is the connection's index in the slab              |
 //! | never block, drain what is there | `Connection::serve`: read until the socket has no more           |
 //! | keep what the peer cannot take  | `Connection::flush`: unsent bytes wait for the next writable edge |
 //!
