@@ -41,6 +41,16 @@ def stage_unit(outcome):
     run_cargo_tests(["--lib", "--bins", *chosen], outcome)
     run_cargo_tests(["--package", "oneloop-scripts"], outcome)
     run_cargo_tests(["--doc"], outcome)
+    run_python_tests(outcome)
+
+
+def run_python_tests(outcome):
+    """The tests of these scripts themselves."""
+    _, lines = run([sys.executable, "-m", "unittest", "discover", "-s", "scripts", "-t", "scripts"], outcome)
+    for line in lines:
+        if match := re.match(r"Ran (\d+) tests? in ", line):
+            outcome.passed += int(match[1])
+            outcome.closing.append(f"scripts: {line}")
 
 
 def stage_interop(outcome):
