@@ -79,6 +79,7 @@ def run(command, outcome, environment=None, is_shown=True, may_fail=False):
     finally:
         timer.cancel()
         end(process)
+        process.stdout.close()
         current_process = None
     if too_long.is_set():
         outcome.problems.append(f"`{name}`: the stage took longer than {outcome.limit_s:.0f} s and was ended")
