@@ -61,8 +61,10 @@ struct Writing {
 }
 
 /// What is to be written next.
+#[derive(Default)]
 enum Next {
     /// What the loop has measured is copied first.
+    #[default]
     Turns,
     /// Then the clients are looked at, from this place on.
     Clients(usize),
@@ -70,12 +72,6 @@ enum Next {
     Family(usize),
     /// A family's lines on commands, from this one on.
     Commands { family: usize, index: usize },
-}
-
-impl Default for Next {
-    fn default() -> Next {
-        Next::Turns
-    }
 }
 
 /// Sums over all clients.
