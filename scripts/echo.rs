@@ -63,8 +63,7 @@ fn run(port: u16) -> io::Result<()> {
     println!("listening on {}", listener.local_addr()?);
 
     let mut poll = Poll::new()?;
-    poll.registry()
-        .register(&mut listener, LISTENER, Interest::READABLE)?;
+    poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
     let mut events = Events::with_capacity(1024);
     let mut connections: Slab<Connection> = Slab::new();
     let mut buffer = vec![0; 64 * 1024]; // shared: no connection keeps unread bytes between two turns of the loop
@@ -83,7 +82,7 @@ fn run(port: u16) -> io::Result<()> {
             let open = connections[index].serve(event.is_read_closed(), &mut buffer);
             if !open.unwrap_or(false) {
                 // Closing the socket deregisters it, and one poll reports a socket once: no event can name it any more. A loop
-                // that closes other connections than the one at hand needs tokens with a generation (`src/clients.rs`).
+                // that closes other connections than the one at hand needs tokens with a generation (`src/engine/clients.rs`).
                 connections.remove(index);
                 may_accept = true; // a client may have waited for this file descriptor, and the kernel reports it only once
             }
@@ -112,25 +111,13 @@ fn accept_waiting(listener: &TcpListener, registry: &Registry, connections: &mut
     }
 }
 
-fn admit(
-    mut stream: TcpStream,
-    registry: &Registry,
-    connections: &mut Slab<Connection>,
-) -> io::Result<()> {
+fn admit(mut stream: TcpStream, registry: &Registry, connections: &mut Slab<Connection>) -> io::Result<()> {
     stream.set_nodelay(true)?; // replies are small and final: waiting to fill a packet would only delay them
     let slot = connections.vacant_entry();
     // Both directions are registered once for the connection's life. An edge costs nothing until it happens, whereas
     // asking for writability only when needed costs a system call each time.
-    registry.register(
-        &mut stream,
-        Token(slot.key()),
-        Interest::READABLE | Interest::WRITABLE,
-    )?;
-    slot.insert(Connection {
-        stream,
-        request_mark: None,
-        unsent: Vec::new(),
-    });
+    registry.register(&mut stream, Token(slot.key()), Interest::READABLE | Interest::WRITABLE)?;
+    slot.insert(Connection { stream, request_mark: None, unsent: Vec::new() });
     Ok(())
 }
 
@@ -165,9 +152,7 @@ impl Connection {
     /// that works for `redis-benchmark`: its arguments hold no `*`, so each `*` opens a request, and a connection that opens
     /// with anything else speaks one line per request.
     fn answer(&mut self, received: &[u8]) {
-        let mark = *self
-            .request_mark
-            .get_or_insert(if received[0] == b'*' { b'*' } else { b'\n' });
+        let mark = *self.request_mark.get_or_insert(if received[0] == b'*' { b'*' } else { b'\n' });
         for _ in memchr::memchr_iter(mark, received) {
             self.unsent.extend_from_slice(b"+OK\r\n");
         }

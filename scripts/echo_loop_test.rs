@@ -25,15 +25,10 @@ impl Echo {
             .expect("prlimit runs");
         let output = child.stdout.take().expect("its output is piped");
         let mut line = String::new();
-        BufReader::new(output)
-            .read_line(&mut line)
-            .expect("it prints text");
+        BufReader::new(output).read_line(&mut line).expect("it prints text");
         let address = line.trim_end().strip_prefix("listening on ");
         let address = address.unwrap_or_else(|| panic!("it printed {line:?}"));
-        Echo {
-            child,
-            address: address.to_string(),
-        }
+        Echo { child, address: address.to_string() }
     }
 
     fn connect(&self) -> TcpStream {
@@ -77,12 +72,7 @@ fn clients_wait_while_file_descriptors_have_run_out() {
 
 #[test]
 fn help_is_given_and_nonsense_refused() {
-    let run = |argument: &str| {
-        Command::new(env!("CARGO_BIN_EXE_echo"))
-            .arg(argument)
-            .output()
-            .expect("it runs")
-    };
+    let run = |argument: &str| Command::new(env!("CARGO_BIN_EXE_echo")).arg(argument).output().expect("it runs");
     let help = run("--help");
     assert!(help.status.success());
     assert!(String::from_utf8_lossy(&help.stdout).starts_with("Usage: echo [PORT]"));

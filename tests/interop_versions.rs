@@ -20,10 +20,7 @@ const COLUMNS: [(&str, Files); 4] = [
     ("RDB file", Files::Snapshot),
     ("… with fields that expire", Files::SnapshotWithFields),
     ("Append-only file", Files::AppendOnly),
-    (
-        "… with `aof-use-rdb-preamble no`",
-        Files::AppendOnlyOfCommands,
-    ),
+    ("… with `aof-use-rdb-preamble no`", Files::AppendOnlyOfCommands),
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,20 +77,13 @@ fn write(files: Files) -> (Server, String) {
         // Rewritten, and appended to afterwards.
         Files::AppendOnly | Files::AppendOnlyOfCommands => {
             run("BGREWRITEAOF");
-            while !server
-                .connect()
-                .text("INFO persistence")
-                .contains("aof_rewrite_in_progress:0")
-            {
+            while !server.connect().text("INFO persistence").contains("aof_rewrite_in_progress:0") {
                 std::thread::yield_now();
             }
             run("SET later value")
         }
     };
-    let digest: String = redis::cmd("DEBUG")
-        .arg("DIGEST")
-        .query(&mut client)
-        .expect("a digest");
+    let digest: String = redis::cmd("DEBUG").arg("DIGEST").query(&mut client).expect("a digest");
     drop(client);
     server.signal("TERM");
     let (status, _) = server.wait();
@@ -143,13 +133,11 @@ fn identity(program: &str) -> Option<(String, String)> {
 
 /// The table's rows, each with its cells.
 fn rows() -> Vec<Vec<&'static str>> {
-    let table = PAGE
-        .split_once("<!-- versions:begin -->")
-        .and_then(|(_, rest)| rest.split_once("<!-- versions:end -->"));
+    let table =
+        PAGE.split_once("<!-- versions:begin -->").and_then(|(_, rest)| rest.split_once("<!-- versions:end -->"));
     let (table, _) = table.expect("README.md has the table");
     let rows = table.trim().lines();
-    rows.map(|row| row.trim_matches('|').split('|').map(str::trim).collect())
-        .collect()
+    rows.map(|row| row.trim_matches('|').split('|').map(str::trim).collect()).collect()
 }
 
 /// The row of a server, which is named with as much of its version as matters.

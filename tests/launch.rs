@@ -33,8 +33,5 @@ fn options_of_redis_cli_are_hinted_at() {
     assert_eq!(output.status.code(), Some(1));
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(errors.contains(">>> '\"-p\" \"6380\"'"), "{errors}");
-    assert!(
-        errors.ends_with("Hint: did you mean --port 6380?\n"),
-        "{errors}"
-    );
+    assert!(errors.ends_with("Hint: did you mean --port 6380?\n"), "{errors}");
 }

@@ -45,8 +45,8 @@ impl Genuine {
     /// Starts one without waiting for anything, with its data in this folder if one is given. None: there is no such program.
     pub fn launch(program: &str, data: Option<&Path>, options: &[&str]) -> Option<Genuine> {
         let number = FOLDERS.fetch_add(1, Ordering::Relaxed);
-        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
-            .join(format!("genuine-{}-{number}", std::process::id()));
+        let folder =
+            PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("genuine-{}-{number}", std::process::id()));
         fs::create_dir_all(&folder).expect("a folder for the server");
         let port = free_port();
         let log = File::create(folder.join("log")).expect("its folder is writable");
@@ -61,11 +61,7 @@ impl Genuine {
             .stderr(errors)
             .spawn();
         match spawned {
-            Ok(child) => Some(Genuine {
-                child,
-                port,
-                folder,
-            }),
+            Ok(child) => Some(Genuine { child, port, folder }),
             Err(_) => {
                 // Nobody has used it.
                 let _ = fs::remove_dir_all(&folder);
