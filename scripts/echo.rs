@@ -6,20 +6,27 @@
 //!
 //! | The pattern                     | Here                                                              |
 //! |---------------------------------|-------------------------------------------------------------------|
-//! | wait for readiness              | `main`: `poll` sleeps until the kernel has something to report    |
-//! | dispatch by token               | `main`: a token is the connection's index in the slab             |
+//! | wait for readiness              | `run`: `poll` sleeps until the kernel has something to report     |
+//! | dispatch by token               | `run`: a token is the connection's index in the slab              |
 //! | never block, drain what is there | `Connection::serve`: read until the socket has no more           |
 //! | keep what the peer cannot take  | `Connection::flush`: unsent bytes wait for the next writable edge |
 //!
-//! Usage: `echo [port]`; the port in use is printed, and port 0 (the default) lets the kernel choose one.
+//! Usage: `echo [port]`; the address in use is printed, and port 0 (the default) lets the kernel choose one.
 
 use std::io::{self, ErrorKind, Read, Write};
+use std::process::ExitCode;
 
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Registry, Token};
 use slab::Slab;
 
 const LISTENER: Token = Token(usize::MAX);
+
+const USAGE: &str = "\
+Usage: echo [PORT]
+
+Answers +OK to every request on 127.0.0.1. Without a port the kernel chooses one; the address is printed.
+";
 
 struct Connection {
     stream: TcpStream,
@@ -28,10 +35,32 @@ struct Connection {
     unsent: Vec<u8>,
 }
 
-fn main() -> io::Result<()> {
-    let port = std::env::args().nth(1).map_or(Ok(0), |text| text.parse::<u16>()).map_err(io::Error::other)?;
+fn main() -> ExitCode {
+    let argument = std::env::args().nth(1);
+    let port = match argument.as_deref() {
+        None => Ok(0),
+        Some("-h" | "--help") => {
+            print!("{USAGE}");
+            return ExitCode::SUCCESS;
+        }
+        Some(text) => text.parse(),
+    };
+    let Ok(port) = port else {
+        eprint!("echo: not a port number\n\n{USAGE}");
+        return ExitCode::from(2);
+    };
+    match run(port) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("echo: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(port: u16) -> io::Result<()> {
     let mut listener = TcpListener::bind(([127, 0, 0, 1], port).into())?;
-    println!("{}", listener.local_addr()?.port());
+    println!("listening on {}", listener.local_addr()?);
 
     let mut poll = Poll::new()?;
     poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
@@ -43,9 +72,10 @@ fn main() -> io::Result<()> {
             Err(error) if error.kind() == ErrorKind::Interrupted => continue, // a signal, not readiness
             outcome => outcome?,
         }
+        let mut may_accept = false;
         for event in &events {
             if event.token() == LISTENER {
-                accept_waiting(&listener, poll.registry(), &mut connections)?;
+                may_accept = true;
                 continue;
             }
             let index = event.token().0;
@@ -54,27 +84,41 @@ fn main() -> io::Result<()> {
                 // Closing the socket deregisters it, and one poll reports a socket once: no event can name it any more. A loop
                 // that closes other connections than the one at hand needs tokens with a generation (`src/engine/clients.rs`).
                 connections.remove(index);
+                may_accept = true; // a client may have waited for this file descriptor, and the kernel reports it only once
+            }
+        }
+        if may_accept {
+            accept_waiting(&listener, poll.registry(), &mut connections);
+        }
+    }
+}
+
+/// Readiness is edge-triggered: the listener is reported once for many clients, so all that wait are taken in. When
+/// file descriptors run out, the others wait in the kernel until a connection closes.
+fn accept_waiting(listener: &TcpListener, registry: &Registry, connections: &mut Slab<Connection>) {
+    loop {
+        match listener.accept() {
+            // A connection that cannot be set up is closed here; it must not end the loop.
+            Ok((stream, _)) => drop(admit(stream, registry, connections)),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+            Err(error) if error.kind() == ErrorKind::ConnectionAborted => {} // that client gave up; others wait
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => {
+                eprintln!("echo: cannot accept a connection: {error}");
+                return;
             }
         }
     }
 }
 
-/// Readiness is edge-triggered: the listener is reported once for many clients, so all that wait are taken in.
-fn accept_waiting(listener: &TcpListener, registry: &Registry, connections: &mut Slab<Connection>) -> io::Result<()> {
-    loop {
-        let mut stream = match listener.accept() {
-            Ok((stream, _)) => stream,
-            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
-            Err(error) if error.kind() == ErrorKind::ConnectionAborted => continue, // that client gave up; others wait
-            Err(error) => return Err(error),
-        };
-        stream.set_nodelay(true)?; // replies are small and final: waiting to fill a packet would only delay them
-        let slot = connections.vacant_entry();
-        // Both directions are registered once for the connection's life. An edge costs nothing until it happens, whereas
-        // asking for writability only when needed costs a system call each time.
-        registry.register(&mut stream, Token(slot.key()), Interest::READABLE | Interest::WRITABLE)?;
-        slot.insert(Connection { stream, request_mark: None, unsent: Vec::new() });
-    }
+fn admit(mut stream: TcpStream, registry: &Registry, connections: &mut Slab<Connection>) -> io::Result<()> {
+    stream.set_nodelay(true)?; // replies are small and final: waiting to fill a packet would only delay them
+    let slot = connections.vacant_entry();
+    // Both directions are registered once for the connection's life. An edge costs nothing until it happens, whereas
+    // asking for writability only when needed costs a system call each time.
+    registry.register(&mut stream, Token(slot.key()), Interest::READABLE | Interest::WRITABLE)?;
+    slot.insert(Connection { stream, request_mark: None, unsent: Vec::new() });
+    Ok(())
 }
 
 impl Connection {

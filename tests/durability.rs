@@ -3,17 +3,19 @@
 //!
 //! The moments are drawn from a seed; `DURABILITY_SEED=n` runs another one.
 
+#[path = "support/genuine.rs"]
+mod genuine;
 #[path = "support/server.rs"]
 mod server;
 mod support;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use genuine::Genuine;
 use oneloop::config::Config;
 use oneloop::drive::save::loading::LoadingStep;
 use server::Server;
@@ -548,38 +550,22 @@ fn what_was_appended_is_the_same_data() {
 
 /// A genuine server that has loaded an append-only file and run commands; its digest of the data. None: there is no such program.
 fn digest_of_genuine(program: &str, folder: &Path, commands: &[String]) -> Option<String> {
-    let port = server::free_port();
     let parent = folder.parent().expect("it is in another");
-    let name = folder.file_name().expect("it has a name");
-    let mut child = Command::new(program)
-        .args(["--port", &port.to_string(), "--save", "", "--appendonly", "yes"])
-        .args(["--enable-debug-command", "yes", "--appenddirname"])
-        .arg(name)
-        .arg("--dir")
-        .arg(parent)
-        .stdout(std::process::Stdio::null())
-        .spawn()
-        .ok()?;
-    let deadline = Instant::now() + server::PATIENCE;
-    let client = redis::Client::open(format!("redis://127.0.0.1:{port}/")).expect("an address");
-    let digest = loop {
-        assert!(Instant::now() < deadline, "redis-server does not get ready");
-        let Ok(mut connection) = client.get_connection() else {
-            std::thread::yield_now();
-            continue;
-        };
-        let ready: redis::RedisResult<String> = redis::cmd("PING").query(&mut connection);
-        if ready.is_err() {
-            continue;
-        }
-        run_all(&mut connection, commands);
-        let digest = redis::cmd("DEBUG").arg("DIGEST").query(&mut connection);
-        break digest.expect("a digest");
-    };
+    let name = folder.file_name().and_then(|name| name.to_str());
+    let name = name.expect("it has a name");
+    let options = ["--appendonly", "yes", "--appenddirname", name, "--enable-debug-command", "yes"];
+    let mut genuine = Genuine::launch(program, Some(parent), &options)?;
+    if let Err(log) = genuine.wait_until_ready() {
+        panic!("{program} does not load {}:\n{log}", folder.display());
+    }
+    let address = format!("redis://127.0.0.1:{}/", genuine.port);
+    let client = redis::Client::open(address).expect("an address");
+    let mut connection = client.get_connection().expect("it listens");
+    run_all(&mut connection, commands);
+    let digest = redis::cmd("DEBUG").arg("DIGEST").query(&mut connection);
     // Ends it without asking: what it has appended is in the file.
-    let _ = child.kill();
-    let _ = child.wait();
-    Some(digest)
+    drop(genuine);
+    Some(digest.expect("a digest"))
 }
 
 /// Runs commands, each words with spaces between; after BGREWRITEAOF it waits until that is done.

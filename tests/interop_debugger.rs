@@ -1,52 +1,16 @@
 //! The script debugger of the built program beside a genuine redis-server's: the same sessions, byte for byte; and in `redis-cli --ldb`.
 
+#[path = "support/genuine.rs"]
+mod genuine;
 #[path = "support/server.rs"]
 mod server;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::process::{Command, Stdio};
 
-use server::{PATIENCE, Server, free_port};
-
-/// A genuine server on a port of its own.
-struct Genuine {
-    child: Child,
-    port: u16,
-}
-
-impl Genuine {
-    /// None, and a loud word, where there is no such program.
-    fn start() -> Option<Genuine> {
-        let port = free_port();
-        let spawned = Command::new("redis-server")
-            .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
-            .args(["--save", "", "--busy-reply-threshold", THRESHOLD_MS])
-            .stdout(Stdio::null())
-            .spawn();
-        let Ok(child) = spawned else {
-            println!("SKIP: redis-server cannot be started");
-            return None;
-        };
-        let genuine = Genuine { child, port };
-        // Waiting for another process to listen is the one thing here that takes its time.
-        for _ in 0..200 {
-            if TcpStream::connect(("127.0.0.1", port)).is_ok() {
-                return Some(genuine);
-            }
-            std::thread::sleep(Duration::from_millis(25));
-        }
-        panic!("redis-server does not listen");
-    }
-}
-
-impl Drop for Genuine {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
+use genuine::Genuine;
+use server::{PATIENCE, Server};
 
 /// After how many ms a script that does not end stops.
 const THRESHOLD_MS: &str = "200";
@@ -245,7 +209,9 @@ const CASES: &[Case] = &[
 
 #[test]
 fn sessions_are_those_of_a_genuine_server() {
-    let Some(genuine) = Genuine::start() else {
+    let options = ["--busy-reply-threshold", THRESHOLD_MS];
+    let Some(genuine) = Genuine::start("redis-server", &options) else {
+        println!("SKIP: redis-server cannot be started");
         return;
     };
     let server = Server::start(&["--busy-reply-threshold", THRESHOLD_MS]);

@@ -4,17 +4,22 @@
 //! With `redis-server` on the PATH or its path in `ORACLE_REDIS_SERVER`. The comparison of doubles
 //! needs a newer server than Debian's and is left to `-- --ignored`.
 
+#[path = "support/genuine.rs"]
+mod genuine;
+#[path = "support/server.rs"]
+mod server;
+
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::net::TcpStream;
+
+use genuine::Genuine;
 
 use oneloop::resp::number;
 use oneloop::text::long_double::LongDouble;
 
 struct Oracle {
-    process: Child,
-    /// Kept open, as the server goes on writing to it.
-    _log: BufReader<ChildStdout>,
+    /// Ended with the test.
+    _server: Genuine,
     stream: BufReader<TcpStream>,
     major_version: u32,
 }
@@ -23,21 +28,11 @@ impl Oracle {
     /// Starts a server, or says loudly that there is none.
     fn start() -> Option<Oracle> {
         let program = std::env::var("ORACLE_REDIS_SERVER").unwrap_or_else(|_| "redis-server".into());
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let spawned = Command::new(&program)
-            .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
-            .stdout(Stdio::piped())
-            .spawn();
-        let Ok(mut process) = spawned else {
+        let Some(server) = Genuine::start(&program, &[]) else {
             eprintln!("SKIP: {program} cannot be started, nothing was compared");
             return None;
         };
-        let mut log = BufReader::new(process.stdout.take().unwrap());
-        let ready = log.by_ref().lines().any(|line| line.unwrap().contains("Ready to accept"));
-        assert!(ready, "the server does not come up");
-        let connection = TcpStream::connect(("127.0.0.1", port)).expect("the server listens");
-        let stream = BufReader::new(connection);
-        let mut oracle = Oracle { process, _log: log, stream, major_version: 0 };
+        let mut oracle = Oracle { stream: BufReader::new(server.connect().stream), _server: server, major_version: 0 };
         let info = oracle.ask(&[&["INFO", "server"]]).remove(0);
         let version = info.split("redis_version:").nth(1).and_then(|rest| rest.split('.').next());
         oracle.major_version = version.and_then(|text| text.parse().ok()).unwrap_or(0);
@@ -68,13 +63,6 @@ impl Oracle {
         self.stream.read_exact(&mut value).unwrap();
         value.truncate(value.len() - 2);
         String::from_utf8(value).unwrap()
-    }
-}
-
-impl Drop for Oracle {
-    fn drop(&mut self) {
-        self.process.kill().unwrap();
-        self.process.wait().unwrap();
     }
 }
 

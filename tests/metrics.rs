@@ -156,13 +156,16 @@ fn the_loop_tells_of_itself() {
     let phase = |name| figures.value("oneloop_loop_phase_seconds_total", &[("phase", name)]);
     let sum: f64 = phases.map(phase).iter().sum();
     let busy = figures.value("oneloop_loop_iteration_seconds_sum", &[]);
-    assert!(sum >= busy && sum - busy < 0.1, "{sum} {busy}");
-    assert!(phase("serving") >= 0.02);
-    assert!(figures.value("oneloop_loop_longest_iteration_seconds", &[]) >= 0.02);
+    // All are of one moment; the sums of decimal fractions differ in their last digits.
+    assert!((sum - busy).abs() < 1e-6, "{sum} {busy}");
+    // The server's clock, which counts the processor's ticks, may run a little slower than the kernel's.
+    assert!(phase("serving") >= 0.019, "{}", phase("serving"));
+    let longest = figures.value("oneloop_loop_longest_iteration_seconds", &[]);
+    assert!(longest >= 0.019, "{longest}");
     let turns = figures.value("oneloop_loop_iterations_total", &[]);
     assert!(turns > 2.0);
     let counted = figures.value("oneloop_loop_iteration_seconds_count", &[]);
-    assert!((counted - turns).abs() <= 1.0, "{counted} {turns}");
+    assert_eq!(counted, turns);
     assert!(figures.value("oneloop_loop_waiting_seconds_total", &[]) > 0.0);
     let job = |name, job| figures.value(name, &[("job", job)]);
     assert!(job("oneloop_job_steps_total", "metrics") > 10.0);
@@ -178,7 +181,8 @@ fn what_is_no_question_for_metrics() {
     // Those that can be understood leave the connection as it was.
     let mut client = connect(port);
     for (request, status) in [
-        ("GET / HTTP/1.1\r\nHost: x\r\n\r\n", "404 Not Found"),
+        ("GET /other HTTP/1.1\r\nHost: x\r\n\r\n", "404 Not Found"),
+        ("POST / HTTP/1.1\r\nHost: x\r\n\r\n", "405 Method Not Allowed"),
         ("GET /metrics/x HTTP/1.1\r\nHost: x\r\n\r\n", "404 Not Found"),
         ("DELETE /metrics HTTP/1.1\r\nHost: x\r\n\r\n", "405 Method Not Allowed"),
         ("GET /metrics?x=1 HTTP/1.1\r\nHost: x\r\n\r\n", "200 OK"),
@@ -207,6 +211,21 @@ fn what_is_no_question_for_metrics() {
         assert_eq!(answer.headers["connection"], "close");
         client.expect_end();
     }
+}
+
+#[test]
+fn the_start_page_links_to_the_metrics() {
+    let (_server, port) = start(&[]);
+    let mut client = connect(port);
+    client.send("HEAD / HTTP/1.1\r\nHost: x\r\n\r\n");
+    let head = read_answer(&mut client, true);
+    assert_eq!(head.status, "HTTP/1.1 200 OK");
+    client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    let page = read_answer(&mut client, false);
+    assert_eq!(page.status, "HTTP/1.1 200 OK");
+    assert_eq!(page.headers["content-type"], "text/html; charset=utf-8");
+    assert_eq!(page.headers["content-length"], head.headers["content-length"]);
+    assert!(page.body.contains("<a href=\"/metrics\">"), "{}", page.body);
 }
 
 #[test]

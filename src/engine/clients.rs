@@ -479,6 +479,31 @@ mod tests {
     use super::*;
     use crate::acl::Rights;
 
+    fn added(clients: &mut Clients) -> Token {
+        let user = Rc::new(User::new(b"default", Rights::new(true)));
+        clients.add(Address::default(), 0, user)
+    }
+
+    /// Lists, and events that were taken from the kernel before, still name a client that is gone.
+    #[test]
+    fn a_token_of_a_client_that_is_gone_does_not_reach_its_successor() {
+        let mut clients = Clients::default();
+        let gone = added(&mut clients);
+        clients.remove(gone);
+        let successor = added(&mut clients);
+        assert_eq!(gone.slot, successor.slot);
+        assert!(!clients.contains(gone) && clients.contains(successor));
+        assert!(clients.get(gone).is_none() && clients.get_mut(gone).is_none());
+        assert!(clients.checkout(gone).is_none() && clients.remove(gone).is_none());
+        clients.tell(gone, |reply| reply.raw(b"not for you"));
+        clients.tell_invalidation(gone, |reply| reply.raw(b"not for you"));
+        clients.push(gone, |_| panic!("it is another client's"));
+        clients.kill(gone);
+        let session = clients.get(successor).expect("it is there");
+        assert!(session.reply.is_empty() && session.close == Close::No);
+        assert!(!clients.has_to_flush() && clients.take_to_close().is_empty());
+    }
+
     fn paused_client(clients: &mut Clients) -> Token {
         let user = Rc::new(User::new(b"default", Rights::new(true)));
         let token = clients.add(Address::default(), 0, user);

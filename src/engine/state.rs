@@ -36,6 +36,7 @@ use crate::observe::command_stats::{CommandStats, ErrorStats};
 use crate::observe::latency::LatencyMonitor;
 use crate::observe::loop_stats::LoopStats;
 use crate::observe::slowlog::Slowlog;
+use crate::reactor::title::TitleBar;
 use crate::scripting::Scripting;
 use crate::storage::aof::append_only::AppendOnly;
 use crate::storage::values::Serialization;
@@ -107,6 +108,8 @@ pub struct ServerState {
     pub started_ms: i64,
     pub loop_stats: LoopStats,
     pub metrics: Metrics,
+    /// What `ps` shows, if this process may set it.
+    pub title: Option<TitleBar>,
     /// What clients connect to; none when driven in-process.
     pub listeners: Option<Listeners>,
     pub config_file: Option<PathBuf>,
@@ -142,8 +145,6 @@ pub enum LoopRequest {
     ForgetShutdown,
     /// CLIENT UNPAUSE, or the end of a pause.
     ServePaused,
-    /// The process title is to be shown anew.
-    ShowTitle,
 }
 
 /// The options of SHUTDOWN.
@@ -280,6 +281,7 @@ impl ServerState {
             listeners: None,
             config_file: None,
             executable: PathBuf::new(),
+            title: None,
             pid_file: None,
             startup_memory_bytes: 0,
             supervised: "no",
@@ -336,6 +338,13 @@ impl ServerState {
         let clients_limit_bytes = config.maxmemory_clients.bytes(config.maxmemory);
         self.clients.set_memory_limit(usize::try_from(clients_limit_bytes).unwrap_or(usize::MAX));
         self.update_restrictions();
+    }
+
+    /// Shows the process title, if this process has one.
+    pub fn show_title(&mut self) {
+        if let Some(title) = &mut self.title {
+            title.show(&self.config, self.config_file.as_deref());
+        }
     }
 
     /// Has the kernel judge the process as the settings say when memory runs out.

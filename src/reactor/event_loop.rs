@@ -41,7 +41,6 @@ use super::cron::Cron;
 use super::jobs::Jobs;
 use super::serve::{SHARE_NS, SHARED_BUFFER_BYTES};
 use super::shutdown::Shutdown;
-use super::title::TitleBar;
 use crate::observe::loop_stats::Phase;
 use crate::reactor::metrics_port::MetricsService;
 
@@ -73,7 +72,6 @@ pub struct EventLoop {
     /// Connections to serve without waiting for an event.
     pub(crate) ready: Vec<Token>,
     pub(crate) shutdown: Shutdown,
-    title: Option<TitleBar>,
     pub(crate) signals: Signals,
     cron: Cron,
     jobs: Jobs,
@@ -103,7 +101,7 @@ impl EventLoop {
     /// Opens the listeners and registers the signals.
     ///
     /// Errors: the text to log before giving up.
-    pub fn new(mut state: ServerState, signals: Signals, title: Option<TitleBar>) -> Result<EventLoop, String> {
+    pub fn new(mut state: ServerState, signals: Signals) -> Result<EventLoop, String> {
         let poll = Poll::new().map_err(|error| format!("Can't create the poll: {error}"))?;
         let text = |error: io::Error| format!("Can't register with the poll: {error}");
         let registry = poll.registry().try_clone().map_err(text)?;
@@ -130,7 +128,6 @@ impl EventLoop {
             batch: Batch::new(),
             ready: Vec::new(),
             shutdown: Shutdown::default(),
-            title,
             signals,
             jobs: Jobs::default(),
             flushing: Vec::new(),
@@ -148,13 +145,6 @@ impl EventLoop {
     /// The server's state, to look at before the loop runs.
     pub fn state(&self) -> &ServerState {
         &self.state
-    }
-
-    /// Shows the process title, if this process has one.
-    pub fn show_title(&mut self) {
-        if let Some(title) = &mut self.title {
-            title.show(&self.state.config, self.state.config_file.as_deref());
-        }
     }
 
     /// Runs until the server is to end.
@@ -683,7 +673,6 @@ impl EventLoop {
         match request {
             LoopRequest::Shutdown { options, requester } => self.begin_shutdown(options, requester),
             LoopRequest::ForgetShutdown => self.forget_shutdown(),
-            LoopRequest::ShowTitle => self.show_title(),
             LoopRequest::ServePaused => {
                 for token in wake::end_pause(&mut self.state) {
                     self.schedule(token);
@@ -721,3 +710,6 @@ accepted from the loopback interface. To let other hosts connect: 1) turn protec
 'CONFIG SET protected-mode no' from this machine, if the server is not reachable from the internet; \
 2) set 'protected-mode no' in the configuration file and restart; 3) start the server with \
 '--protected-mode no'; or 4) set a password for the default user.\r\n";
+
+#[cfg(test)]
+mod tests;

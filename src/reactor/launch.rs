@@ -26,6 +26,7 @@ use crate::engine::state::ServerState;
 use crate::net::listener::Transport;
 
 use super::event_loop::EventLoop;
+use super::hints;
 use super::startup::{self, Banner, ConfigurationSource};
 use super::supervision::{Supervisor, SupervisorEnvironment};
 use super::title::TitleBar;
@@ -76,7 +77,13 @@ pub fn main(arguments: &[OsString]) -> ExitCode {
                 Err(error) => report(&error),
             }
         }
-        Err(error) => report(&error),
+        Err(error) => {
+            let exit = report(&error);
+            if let Some(hint) = hints::for_arguments(arguments) {
+                eprintln!("{hint}");
+            }
+            exit
+        }
     }
 }
 
@@ -153,7 +160,7 @@ fn declared_users(start: &StartInfo, config: &Config, commands: &Registry) -> Re
 }
 
 fn report(error: &ConfigError) -> ExitCode {
-    eprint!("{error}");
+    eprintln!("{error}");
     ExitCode::FAILURE
 }
 
@@ -275,8 +282,9 @@ fn run(
         log::warn!("Unable to write oom_score_adj: {error}");
     }
     logging::set_role(logging::Role::Primary);
-    let mut event_loop = EventLoop::new(state, signals, title)?;
-    event_loop.show_title();
+    state.title = title;
+    state.show_title();
+    let mut event_loop = EventLoop::new(state, signals)?;
     startup::log_initialized();
     event_loop.load()?;
     announce(event_loop.state());

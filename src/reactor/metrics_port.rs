@@ -40,6 +40,11 @@ const ANSWERING_MAX_US: u64 = 30_000_000;
 /// How long a connection may be drained, in µs.
 const DRAINING_MAX_US: u64 = 2_000_000;
 
+/// What the port shows to somebody who comes without naming a page.
+const START_PAGE: &str =
+    "<!DOCTYPE html>\n<title>Oneloop</title>\n<h1>Oneloop</h1>\n<p><a href=\"/metrics\">Metrics</a></p>\n";
+const START_PAGE_TYPE: &str = "text/html; charset=utf-8";
+
 /// What is left between mark and slot for the generation.
 const GENERATION_MASK: u32 = 0x00ff_ffff;
 
@@ -316,17 +321,21 @@ impl Peer {
     /// Whether the request is one for the text.
     fn take_request(&mut self, request: &Request, now_us: u64) -> bool {
         self.keeps_alive = request.keeps_alive;
+        let head_only = request.method == Method::Head;
         let status = match (request.path.as_str(), request.method) {
             ("/metrics", Method::Get | Method::Head) => {
-                let head_only = request.method == Method::Head;
                 self.enter(Phase::Waiting { head_only }, now_us);
                 return true;
             }
-            ("/metrics", Method::Other) => Status::MethodNotAllowed,
+            ("/", Method::Get | Method::Head) => {
+                let page = (START_PAGE_TYPE, START_PAGE);
+                self.answer_at_once(Status::Ok, page, head_only, now_us);
+                return false;
+            }
+            ("/" | "/metrics", Method::Other) => Status::MethodNotAllowed,
             _ => Status::NotFound,
         };
-        let is_head = request.method == Method::Head;
-        self.explain(status, is_head, now_us);
+        self.explain(status, head_only, now_us);
         false
     }
 
@@ -338,7 +347,12 @@ impl Peer {
 
     fn explain(&mut self, status: Status, head_only: bool, now_us: u64) {
         let body = http::explanation(status);
-        let content_type = "text/plain; charset=utf-8";
+        let page = ("text/plain; charset=utf-8", body.as_str());
+        self.answer_at_once(status, page, head_only, now_us);
+    }
+
+    /// Answers with a page, given by its type and its text, that needs no writing down.
+    fn answer_at_once(&mut self, status: Status, (content_type, body): (&str, &str), head_only: bool, now_us: u64) {
         self.head = http::head(status, content_type, body.len(), self.keeps_alive).into_bytes();
         if !head_only {
             self.head.extend_from_slice(body.as_bytes());

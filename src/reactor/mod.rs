@@ -7,6 +7,7 @@ pub mod tools;
 
 pub mod cron;
 pub mod event_loop;
+mod hints;
 pub mod jobs;
 pub mod launch;
 mod load;

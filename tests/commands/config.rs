@@ -3,8 +3,6 @@
 use std::fs;
 use std::path::PathBuf;
 
-use oneloop::engine::state::LoopRequest;
-
 use crate::support::Harness;
 
 /// A folder of this test's own, removed at the end.
@@ -85,8 +83,6 @@ fn what_follows_from_settings_is_brought_up_to_date() {
     assert!(server.run("info latencystats").contains("latency_percentiles_usec_get"));
     server.run("config set latency-tracking no");
     assert!(!server.run("info latencystats").contains("latency_percentiles_usec_get"));
-    server.run("config set proc-title-template {title}-x");
-    assert_eq!(server.state.requests, [LoopRequest::ShowTitle]);
 }
 
 #[test]

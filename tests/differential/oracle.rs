@@ -4,7 +4,7 @@
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -32,6 +32,9 @@ impl Oracle {
         let folder = std::env::temp_dir().join(folder);
         std::fs::create_dir_all(&folder).expect("the temporary folder is writable");
         let socket = folder.join("redis.sock");
+        let log = folder.join("log");
+        let output = std::fs::File::create(&log).expect("its folder is writable");
+        let errors = output.try_clone().expect("a file can be cloned");
         let server = Command::new(program)
             .args(["--port", "0", "--save", ""])
             .args(["--appendonly", "yes", "--appendfsync", "no"])
@@ -42,7 +45,8 @@ impl Oracle {
             .arg(&socket)
             .arg("--dir")
             .arg(&folder)
-            .stdout(Stdio::null())
+            .stdout(output)
+            .stderr(errors)
             .spawn()
             .ok()?;
         // Waiting for another process to listen is the one thing here that takes its time.
@@ -50,7 +54,10 @@ impl Oracle {
             std::thread::sleep(Duration::from_millis(25));
             UnixStream::connect(&socket).ok()
         });
-        let output = stream.expect("redis-server listens within five seconds");
+        let output = stream.unwrap_or_else(|| {
+            let log = std::fs::read_to_string(&log).unwrap_or_default();
+            panic!("{program} does not listen within five seconds:\n{log}")
+        });
         let input = BufReader::new(output.try_clone().expect("a socket can be cloned"));
         Some(Oracle { server, folder, input, output, taken_bytes: 0 })
     }

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// How long a test waits for what must come, before it fails.
@@ -22,6 +23,8 @@ static FOLDERS: AtomicUsize = AtomicUsize::new(0);
 pub struct Server {
     child: Child,
     log: Receiver<String>,
+    /// What was read of the log, and what it wrote to its standard error.
+    seen: Arc<Mutex<Vec<String>>>,
     pub port: u16,
     pub folder: PathBuf,
 }
@@ -84,9 +87,17 @@ impl Server {
             .args(options)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(Stdio::piped())
             .spawn()
             .expect("the program starts");
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let errors = BufReader::new(child.stderr.take().expect("its errors are piped"));
+        let noted = Arc::clone(&seen);
+        std::thread::spawn(move || {
+            for line in errors.lines().map_while(Result::ok) {
+                note(&noted, line);
+            }
+        });
         let output = BufReader::new(child.stdout.take().expect("its output is piped"));
         let (sender, log) = channel();
         // Ends with the process, whose output it reads to the end so that no write of it blocks.
@@ -95,7 +106,7 @@ impl Server {
                 let _ = sender.send(line);
             }
         });
-        Server { child, log, port, folder }
+        Server { child, log, seen, port, folder }
     }
 
     /// Reads the log until a line holds one of the phrases; gives that line.
@@ -103,11 +114,17 @@ impl Server {
     pub fn wait_for_any(&mut self, phrases: &[&str]) -> String {
         let deadline = Instant::now() + PATIENCE;
         while let Ok(line) = self.log.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            note(&self.seen, line.clone());
             if phrases.iter().any(|phrase| line.contains(phrase)) {
                 return line;
             }
         }
-        panic!("the log does not say {phrases:?}");
+        panic!("the log does not say {phrases:?}:\n{}", self.seen());
+    }
+
+    /// What it has written as far as it was read.
+    fn seen(&self) -> String {
+        self.seen.lock().expect("no thread panics").join("\n")
     }
 
     /// Sends it a signal, by name.
@@ -169,6 +186,10 @@ impl Drop for Server {
             let _ = fs::remove_dir_all(&self.folder);
         }
     }
+}
+
+fn note(lines: &Mutex<Vec<String>>, line: String) {
+    lines.lock().expect("no thread panics").push(line);
 }
 
 /// A port that was free a moment ago.

@@ -7,7 +7,7 @@ use crate::base::logging;
 use crate::base::logging::LogLevel;
 use crate::base::sys::resources;
 use crate::config::{Config, Named, SetContext, SetError, system_reason};
-use crate::engine::state::{LoopRequest, ServerState};
+use crate::engine::state::ServerState;
 use crate::net::listener::Transport;
 
 /// Brings about what changed settings ask for; gets the settings of before. Errors: the reason, in Redis's words.
@@ -65,7 +65,7 @@ static APPLIERS: &[(&str, Apply)] = &[
         Ok(())
     }),
     ("proc-title-template", |state, _| {
-        state.requests.push(LoopRequest::ShowTitle);
+        state.show_title();
         Ok(())
     }),
     ("requirepass", |state, _| {

@@ -518,7 +518,7 @@ pub(crate) static FAMILIES: &[Family] = &[
 ];
 
 fn stats<'a>(view: &'a View<'_>) -> &'a LoopStats {
-    &view.state.loop_stats
+    view.turns
 }
 
 fn processor() -> ProcessorTime {

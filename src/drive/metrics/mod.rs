@@ -11,6 +11,7 @@ use std::rc::Rc;
 use crate::command::registry::{Command, CommandId};
 use crate::engine::session::{Blocked, Close};
 use crate::engine::state::ServerState;
+use crate::observe::loop_stats::LoopStats;
 
 use families::{FAMILIES, Samples};
 use text::Text;
@@ -53,23 +54,24 @@ impl Metrics {
 struct Writing {
     text: Text,
     clients: ClientFigures,
+    /// What the loop had measured when the text was begun. The text is written over several turns, and the sums in it must
+    /// agree with each other.
+    turns: LoopStats,
     next: Next,
 }
 
 /// What is to be written next.
+#[derive(Default)]
 enum Next {
-    /// The clients are looked at first, from this place on.
+    /// What the loop has measured is copied first.
+    #[default]
+    Turns,
+    /// Then the clients are looked at, from this place on.
     Clients(usize),
     /// A family of metrics.
     Family(usize),
     /// A family's lines on commands, from this one on.
     Commands { family: usize, index: usize },
-}
-
-impl Default for Next {
-    fn default() -> Next {
-        Next::Clients(0)
-    }
 }
 
 /// Sums over all clients.
@@ -83,6 +85,7 @@ struct ClientFigures {
 pub struct View<'a> {
     state: &'a ServerState,
     clients: ClientFigures,
+    turns: &'a LoopStats,
 }
 
 impl ServerState {
@@ -103,6 +106,10 @@ impl ServerState {
 impl Writing {
     fn step(&mut self, state: &ServerState) -> bool {
         match self.next {
+            Next::Turns => {
+                self.turns = state.loop_stats;
+                self.next = Next::Clients(0);
+            }
             Next::Clients(place) => self.look_at_clients(state, place),
             Next::Family(family) => self.write_family(state, family),
             Next::Commands { family, index } => self.write_commands(state, family, index),
@@ -126,7 +133,7 @@ impl Writing {
     fn write_family(&mut self, state: &ServerState, index: usize) {
         let family = &FAMILIES[index];
         self.text.head(family.name, family.kind, family.help);
-        let view = View { state, clients: self.clients };
+        let view = View { state, clients: self.clients, turns: &self.turns };
         self.next = Next::Family(index + 1);
         match family.samples {
             Samples::Count(count) => self.text.sample(family.name, &[], count(&view)),
@@ -184,6 +191,29 @@ mod tests {
     use crate::base::clock::Clock;
     use crate::config::Config;
     use crate::net::address::Address;
+    use crate::observe::loop_stats::Job;
+
+    /// Turns go on while the text is written, and every step may be in another one.
+    #[test]
+    fn the_times_of_the_loop_add_up() {
+        let mut state = ServerState::new(&crate::commands::PROGRAM, Config::default(), Clock::virtual_at(1_000_000), 1);
+        state.metrics.begin();
+        while state.metrics_step() {
+            state.loop_stats.note_turn(1, [1_000_000; 5], 0);
+            state.loop_stats.note_step(Job::Metrics, 1_000);
+        }
+        let written = state.metrics.take_written().expect("it is complete");
+        let text = String::from_utf8_lossy(&written);
+        let values = |name: &str| -> Vec<f64> {
+            let lines = text.lines().filter(|line| line.starts_with(name));
+            let values = lines.filter_map(|line| line.rsplit_once(' ')?.1.parse().ok());
+            values.collect()
+        };
+        let phases: f64 = values("oneloop_loop_phase_seconds_total{").iter().sum();
+        assert_eq!(values("oneloop_loop_iteration_seconds_sum"), [phases]);
+        let turns = values("oneloop_loop_iterations_total ");
+        assert_eq!(values("oneloop_loop_iteration_seconds_count"), turns);
+    }
 
     /// What holds the loop is one step, whatever there is to be told.
     #[test]

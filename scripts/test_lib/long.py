@@ -1,0 +1,95 @@
+"""The stages that take hours: what happens once in a hundred runs, and what needs much random input."""
+
+import json
+import os
+import subprocess
+
+from .quick import run_fuzz_targets, run_suite
+from .runner import ROOT, count_cargo_tests, run
+
+REPETITIONS = 100
+# Test programs whose tests depend on real time, sockets, threads or processes; of the library's own tests a part.
+SUSPECTS = {
+    "oneloop": ["server::", "disk::", "saving::", "append_only::", "migration::", "clients::"],
+    "launch": [], "metrics": [], "migration": [], "process": [], "saving": [], "scripting": [], "sessions": [], "tcp": [],
+    "tls": [], "waiting": [], "durability": [], "interop_debugger": [], "interop_tools": [], "echo_loop": [],
+}
+
+SEEDS = range(1_000, 1_040)
+# Test programs whose random input follows a seed, and the variable that sets it.
+SEEDED = {"differential": "DIFFERENTIAL_SEED", "exchange": "EXCHANGE_SEED", "snapshots": "SNAPSHOT_SEED",
+          "durability": "DURABILITY_SEED"}
+
+FUZZ_TARGET_S = 300
+
+
+def test_programs(outcome):
+    """The paths of the test programs, by name, built where they are not there."""
+    command = ["cargo", "test", "--no-run", "--workspace", "--message-format", "json"]
+    print(f"$ {' '.join(command)}", flush=True)
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode != 0:
+        outcome.problems.append(f"`{' '.join(command[:4])} …` ended with {done.returncode}")
+    messages = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    return {message["target"]["name"]: message["executable"] for message in messages
+            if message.get("executable") and message["profile"]["test"] and message["target"]["kind"] != ["bin"]}
+
+
+def run_quietly(program, words, outcome, environment=None):
+    """Runs a test program, and shows what it prints only if it fails. Whether it passed."""
+    status, lines = run([program, *words], outcome, environment, is_shown=False, may_fail=True)
+    if status == 0:
+        return True
+    print("\n".join(lines[-60:]), flush=True)
+    return False
+
+
+def stage_flaky(outcome):
+    programs = test_programs(outcome)
+    for name, filters in SUSPECTS.items():
+        if outcome.problems:
+            return
+        failures = 0
+        for number in range(1, REPETITIONS + 1):
+            if not run_quietly(programs[name], filters, outcome):
+                failures += 1
+                print(f"{name}: run {number} of {REPETITIONS} failed", flush=True)
+            if outcome.problems:
+                break
+        outcome.passed += number - failures
+        outcome.failed += failures
+        outcome.closing.append(f"{name}: {failures} of {number} runs failed")
+        print(outcome.closing[-1], flush=True)
+
+
+def stage_seeds(outcome):
+    programs = test_programs(outcome)
+    for name, variable in SEEDED.items():
+        failed = []
+        for seed in SEEDS:
+            if outcome.problems:
+                return
+            environment = {**os.environ, variable: str(seed)}
+            if not run_quietly(programs[name], [], outcome, environment):
+                failed.append(seed)
+                print(f"{name}: {variable}={seed} failed", flush=True)
+        outcome.passed += len(SEEDS) - len(failed)
+        outcome.failed += len(failed)
+        outcome.closing.append(f"{name}: {len(SEEDS)} seeds, failed: {failed or 'none'}")
+        print(outcome.closing[-1], flush=True)
+    _, lines = run(["cargo", "test", "--lib", "--test", "keyspace"], outcome, {"PROPTEST_CASES": "5000"})
+    count_cargo_tests(lines, outcome)
+
+
+def stage_long_fuzz(outcome):
+    run_fuzz_targets(outcome, FUZZ_TARGET_S)
+
+
+def stage_suites(outcome):
+    run_suite(outcome, "Redis 8.0's suite", "--suite", "redis-8.0")
+    run_suite(outcome, "Valkey 8.1's suite", "--suite", "valkey-8.1")
+
+
+STAGES = {"flaky": stage_flaky, "seeds": stage_seeds, "long-fuzz": stage_long_fuzz, "suites": stage_suites}
+EXPECTED_S = {"flaky": 5400, "seeds": 2400, "long-fuzz": 3000, "suites": 3600}
+LIMIT_MINUTES = 360

@@ -1,0 +1,82 @@
+use std::os::unix::net::UnixStream;
+
+use super::*;
+use crate::base::clock::Clock;
+use crate::config::Config;
+
+/// A loop whose turns the test takes, listening on a Unix socket.
+struct Bench {
+    event_loop: EventLoop,
+    socket: std::path::PathBuf,
+}
+
+impl Bench {
+    fn new(name: &str) -> Bench {
+        let socket = format!("oneloop-{name}-{}.sock", std::process::id());
+        let socket = std::env::temp_dir().join(socket);
+        let config = Config {
+            port: 0,
+            unixsocket: socket.to_string_lossy().into_owned(),
+            save: Vec::new(),
+            ..Config::default()
+        };
+        let state = ServerState::new(&crate::commands::PROGRAM, config, Clock::virtual_at(1_000_000), 1);
+        let signals = Signals::install(|| std::process::abort()).expect("signals can be handled");
+        let event_loop = EventLoop::new(state, signals).expect("it listens");
+        Bench { event_loop, socket }
+    }
+
+    /// Waits until something has happened, and leaves it to be dispatched.
+    fn poll(&mut self) -> Events {
+        let mut events = Events::with_capacity(64);
+        while events.is_empty() {
+            self.event_loop.poll.poll(&mut events, None).expect("a poll");
+        }
+        events
+    }
+
+    fn connect(&mut self) -> (UnixStream, Token) {
+        let stream = UnixStream::connect(&self.socket).expect("it listens");
+        let before = self.event_loop.state.clients.tokens();
+        loop {
+            let events = self.poll();
+            self.event_loop.turn(&events);
+            let tokens = self.event_loop.state.clients.tokens();
+            if let Some(token) = tokens.iter().find(|token| !before.contains(token)) {
+                return (stream, *token);
+            }
+        }
+    }
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        // The listeners have removed it if they closed it.
+        let _ = std::fs::remove_file(&self.socket);
+    }
+}
+
+/// The kernel reports that a client has sent something and hung up; before that is dispatched the client is closed for
+/// another reason, and the next one gets its slot.
+#[test]
+fn an_event_of_a_client_that_is_gone_does_not_reach_its_successor() {
+    let mut bench = Bench::new("successor");
+    let (gone, gone_token) = bench.connect();
+    // The new socket is reported as writable once.
+    let events = bench.poll();
+    bench.event_loop.turn(&events);
+    io::Write::write_all(&mut &gone, b"PING\r\n").expect("it is taken");
+    drop(gone);
+    let stale = bench.poll();
+    bench.event_loop.close(gone_token);
+    let (_successor, token) = bench.connect();
+    assert_eq!(token.slot, gone_token.slot, "it has the slot");
+    bench.event_loop.connections[token.slot as usize].readable = false;
+    for event in &stale {
+        assert_eq!(PollTarget::of(event.token()), PollTarget::Client(gone_token));
+        bench.event_loop.dispatch(event);
+    }
+    let connection = &bench.event_loop.connections[token.slot as usize];
+    assert!(!connection.hung_up && !connection.readable);
+    assert!(bench.event_loop.state.clients.contains(token));
+}
