@@ -12,7 +12,11 @@ use super::{AclContext, Restricted, User, Users};
 /// and the default one if it has lost channels.
 ///
 /// Errors: all that is wrong, in one line.
-pub fn load(users: &mut Users, name: &str, context: AclContext<'_>) -> Result<(Vec<Rc<User>>, Option<Restricted>), String> {
+pub fn load(
+    users: &mut Users,
+    name: &str,
+    context: AclContext<'_>,
+) -> Result<(Vec<Rc<User>>, Option<Restricted>), String> {
     let text = fs::read(name).map_err(|error| {
         let reason = system_reason(&error);
         format!("Error loading ACLs, opening file '{name}': {reason}")

@@ -9,8 +9,8 @@ use crate::command::spec::{
     Argument, ArgumentFlag, ArgumentKind, Begin, Category, CommandSpec, Find, Flag, KeyFlag, KeySpec,
 };
 use crate::drive::migrate;
-use crate::migrate::protocol::{Login, Order};
 use crate::engine::context::Context;
+use crate::migrate::protocol::{Login, Order};
 use crate::resp::Args;
 use crate::resp::number::parse_i64;
 

@@ -11,9 +11,9 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use super::directive::{Directive, EmptyText, Kind, RewriteLine};
-use super::notation::Notation;
 use super::fields::Config;
 use super::file::trim;
+use super::notation::Notation;
 use super::table;
 use crate::text::memory_size;
 use crate::text::quoting::{quote, split_arguments};

@@ -26,9 +26,9 @@ use crate::engine::propagation;
 use crate::engine::session::Blocked;
 use crate::engine::state::{LoopRequest, ServerState};
 use crate::engine::wake;
+use crate::migrate::UnderWay;
 use crate::migrate::client::{MigrateClient, MigrateEnv, Step};
 use crate::migrate::protocol::Order;
-use crate::migrate::UnderWay;
 use crate::net::poll_target::PollTarget;
 use crate::resp::Args;
 

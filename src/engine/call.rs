@@ -1,14 +1,14 @@
 //! The way of one request: found, admitted, run, settled.
 
-use crate::engine::memory_limit;
-use crate::observe::crash_context;
 use crate::engine::blocking::BlockedState;
 use crate::engine::effects;
 use crate::engine::enforcement;
+use crate::engine::memory_limit;
 use crate::engine::monitor;
 use crate::engine::propagation;
 use crate::engine::session::{Blocked, Close, Mode, ReplyMode, Session};
 use crate::engine::state::ServerState;
+use crate::observe::crash_context;
 use crate::resp::reply::{Mark, Reply};
 
 use super::gate::{self, Verdict};

@@ -1,6 +1,5 @@
 //! Everything that one server process knows, but for the sockets: what commands work on.
 
-
 use std::io;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -16,8 +15,6 @@ use crate::command::registry::Registry;
 use crate::command::spec::{CommandSpec, Flag, FlagSet};
 use crate::config::{Config, OomScoreAdjust, OutputBufferLimit};
 use crate::drive::aof::load::Replay;
-use crate::drive::metrics::Metrics;
-use crate::migrate::Migrations;
 use crate::drive::save::Saving;
 use crate::drive::save::loading::{Loading, LoadingStats};
 use crate::engine::blocking::{BlockedState, Blocking};
@@ -29,14 +26,15 @@ use crate::engine::session::{ClientKind, Close, Mode, Session, Token};
 use crate::engine::tracking::Tracking;
 use crate::engine::transactions::Transactions;
 use crate::keyspace::{EventClass, Keyspace};
+use crate::migrate::Migrations;
 use crate::net::address::Address;
 use crate::net::listener::Listeners;
-use crate::resp::{Args, Reply};
 use crate::observe::command_stats::{CommandStats, ErrorStats};
 use crate::observe::latency::LatencyMonitor;
 use crate::observe::loop_stats::LoopStats;
 use crate::observe::slowlog::Slowlog;
 use crate::reactor::title::TitleBar;
+use crate::resp::{Args, Reply};
 use crate::scripting::Scripting;
 use crate::storage::aof::append_only::AppendOnly;
 use crate::storage::values::Serialization;
@@ -107,7 +105,6 @@ pub struct ServerState {
     pub run_id: String,
     pub started_ms: i64,
     pub loop_stats: LoopStats,
-    pub metrics: Metrics,
     /// What `ps` shows, if this process may set it.
     pub title: Option<TitleBar>,
     /// What clients connect to; none when driven in-process.
@@ -277,7 +274,6 @@ impl ServerState {
             slow_ticks: u64::MAX,
             was_slow: false,
             loop_stats: LoopStats::default(),
-            metrics: Metrics::default(),
             listeners: None,
             config_file: None,
             executable: PathBuf::new(),

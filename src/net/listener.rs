@@ -9,8 +9,8 @@ use mio::net::{TcpListener, UnixListener};
 use mio::{Interest, Registry};
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::base::logging::system_text;
 use super::poll_target::PollTarget;
+use crate::base::logging::system_text;
 use crate::config::Config;
 
 use super::connection::Connection;

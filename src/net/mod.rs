@@ -8,7 +8,7 @@ pub mod connection;
 pub mod http;
 pub mod listener;
 pub mod lookup;
+pub mod poll_target;
 pub mod stream;
 pub mod tls;
-pub mod poll_target;
 pub mod token;

@@ -102,6 +102,9 @@ mod tests {
     #[test]
     fn a_generation_beyond_what_a_token_holds_wraps() {
         let target = PollTarget::Client(Token { slot: 1, generation: u32::MAX });
-        assert_eq!(PollTarget::of(target.token()), PollTarget::Client(Token { slot: 1, generation: CLIENT_GENERATION }));
+        assert_eq!(
+            PollTarget::of(target.token()),
+            PollTarget::Client(Token { slot: 1, generation: CLIENT_GENERATION })
+        );
     }
 }

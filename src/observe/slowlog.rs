@@ -83,9 +83,7 @@ fn kept_arguments(args: Args<'_>, is_secret: impl Fn(usize) -> bool) -> Vec<Vec<
         .iter()
         .take(kept)
         .enumerate()
-        .map(|(index, arg)| {
-            if is_secret(index) { b"(redacted)".to_vec() } else { shortened(arg) }
-        })
+        .map(|(index, arg)| if is_secret(index) { b"(redacted)".to_vec() } else { shortened(arg) })
         .collect();
     if kept < args.len() {
         let left = args.len() - kept;

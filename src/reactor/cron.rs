@@ -7,9 +7,9 @@ use log::debug;
 use crate::base::sys::resources;
 use crate::collections::heap;
 use crate::drive::info;
-use crate::observe::crash_context;
 use crate::engine::session::{Mode, Session, Token};
 use crate::engine::state::ServerState;
+use crate::observe::crash_context;
 
 use super::jobs::Jobs;
 

@@ -32,8 +32,8 @@ use crate::engine::state::{LoopRequest, ServerState};
 use crate::engine::wake;
 use crate::net::address::Address;
 use crate::net::connection::{Connection, Sent};
-use crate::net::poll_target::PollTarget;
 use crate::net::listener::{Accepted, Listeners};
+use crate::net::poll_target::PollTarget;
 use crate::resp::Batch;
 use crate::storage::aof::append_only;
 
@@ -185,7 +185,7 @@ impl EventLoop {
         }
         self.jobs.run(&mut self.state, served.saturating_sub(started));
         let jobs_done = self.state.clock.ticks();
-        self.metrics.answer(&mut self.state.metrics);
+        self.metrics.answer(&mut self.jobs.metrics);
         self.before_sleep();
         self.note_turn([started, served, timed, loaded, jobs_done], commands_before);
     }
@@ -239,7 +239,7 @@ impl EventLoop {
             // Goes on after the clients were served.
             PollTarget::Outbound(number) => self.state.migrations.note_ready(number as usize),
             PollTarget::Listener(number) => self.note_listener(number as usize),
-            PollTarget::HttpPeer(peer) => self.metrics.dispatch(peer, &mut self.state.metrics),
+            PollTarget::HttpPeer(peer) => self.metrics.dispatch(peer, &mut self.jobs.metrics),
         }
     }
 

@@ -5,10 +5,11 @@
 //! spend up to half a millisecond on jobs; busy, about as much as it spent on clients, so that jobs
 //! neither starve nor double a client's wait.
 
-use crate::engine::memory_limit;
 use crate::collections::heap;
+use crate::drive::metrics::Metrics;
 use crate::drive::script::{debugger, run};
 use crate::engine::background;
+use crate::engine::memory_limit;
 use crate::engine::state::ServerState;
 
 use crate::observe::loop_stats::Job;
@@ -45,6 +46,8 @@ fn saving_budget_ns(share_percent: u32, served_ns: u64) -> u64 {
 pub struct Jobs {
     has_work: [bool; Job::ALL.len()],
     next: usize,
+    /// The text of the metrics, which one of the jobs writes.
+    pub(crate) metrics: Metrics,
 }
 
 impl Jobs {
@@ -78,7 +81,7 @@ impl Jobs {
         if memory_limit::wants_eviction(state) {
             self.has_work[Job::Evict as usize] = true;
         }
-        self.has_work[Job::Metrics as usize] |= state.metrics.is_writing();
+        self.has_work[Job::Metrics as usize] |= self.metrics.is_writing();
     }
 
     /// Runs jobs, in turns, until none has work or the budget is spent. `served_ticks` is what the
@@ -102,7 +105,7 @@ impl Jobs {
         let expiry_before_ns = state.loop_stats.job(Job::Expiry).sum_ns;
         let mut now = started;
         while let Some(job) = self.next_job(now < deadline, now < saving_deadline) {
-            self.has_work[job as usize] = step(job, state, deadline);
+            self.has_work[job as usize] = self.step(job, state, deadline);
             let ended = state.clock.ticks();
             let step_ns = state.clock.ticks_as_nanos(ended.saturating_sub(now));
             state.loop_stats.note_step(job, step_ns);
@@ -132,26 +135,26 @@ impl Jobs {
         }
         None
     }
-}
 
-/// One step of a job; tells whether there is more to do.
-fn step(job: Job, state: &mut ServerState, deadline: u64) -> bool {
-    match job {
-        Job::Script => run::resume(state) | debugger::resume(state),
-        Job::Evict => {
-            let step_ticks = state.clock.nanos_as_ticks(STEP_NS);
-            background::evict_slice(state, deadline.min(state.clock.ticks() + step_ticks))
+    /// One step of a job; tells whether there is more to do.
+    fn step(&mut self, job: Job, state: &mut ServerState, deadline: u64) -> bool {
+        match job {
+            Job::Script => run::resume(state) | debugger::resume(state),
+            Job::Evict => {
+                let step_ticks = state.clock.nanos_as_ticks(STEP_NS);
+                background::evict_slice(state, deadline.min(state.clock.ticks() + step_ticks))
+            }
+            Job::LazyFree => state.keyspace.reclaim_step(STEP_ELEMENTS) | state.tracking.reclaim_step(STEP_ELEMENTS),
+            Job::Shrink => state.keyspace.shrink_step(STEP_ELEMENTS),
+            Job::Trim => {
+                let allocated_bytes = heap::allocated_bytes();
+                heap::trim_step(IDLE_MIN_BYTES + allocated_bytes / IDLE_PART)
+            }
+            Job::Save => state.save_step(),
+            Job::Rewrite => state.rewrite_step(),
+            Job::FieldExpiry => background::expire_fields_step(state, STEP_FIELDS),
+            Job::Metrics => self.metrics.step(state),
+            Job::Expiry => background::expire_slice(state, deadline),
         }
-        Job::LazyFree => state.keyspace.reclaim_step(STEP_ELEMENTS) | state.tracking.reclaim_step(STEP_ELEMENTS),
-        Job::Shrink => state.keyspace.shrink_step(STEP_ELEMENTS),
-        Job::Trim => {
-            let allocated_bytes = heap::allocated_bytes();
-            heap::trim_step(IDLE_MIN_BYTES + allocated_bytes / IDLE_PART)
-        }
-        Job::Save => state.save_step(),
-        Job::Rewrite => state.rewrite_step(),
-        Job::FieldExpiry => background::expire_fields_step(state, STEP_FIELDS),
-        Job::Expiry => background::expire_slice(state, deadline),
-        Job::Metrics => state.metrics_step(),
     }
 }

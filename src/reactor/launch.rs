@@ -20,10 +20,10 @@ use crate::command::registry::Registry;
 use crate::command::registry::RenameError;
 use crate::commands;
 use crate::config::{Config, ConfigError, Named, StartInfo};
-use crate::observe::crash_context;
 use crate::engine::enforcement;
 use crate::engine::state::ServerState;
 use crate::net::listener::Transport;
+use crate::observe::crash_context;
 
 use super::event_loop::EventLoop;
 use super::hints;

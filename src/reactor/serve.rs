@@ -15,9 +15,9 @@ use std::io;
 use log::{debug, warn};
 
 use crate::config::CertificateUser;
-use crate::engine::execute;
 use crate::engine::call::Flow;
 use crate::engine::enforcement;
+use crate::engine::execute;
 use crate::engine::session::{Blocked, Close, Session, Token};
 use crate::engine::state::ServerState;
 use crate::net::connection::{Connection, Fill};

@@ -1,7 +1,7 @@
 //! What is passed on to the append-only file where several things meet: scripts that take long, debuggers, eviction, users, waits.
 
-use oneloop::engine::background;
 use oneloop::drive::script::run;
+use oneloop::engine::background;
 use oneloop::engine::session::Token;
 use oneloop::engine::wake;
 

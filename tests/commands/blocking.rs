@@ -1,8 +1,8 @@
 //! Clients that wait for keys, whatever the command: order, chains, deadlines, and all that may happen to them meanwhile.
 
-use oneloop::engine::wake;
 use oneloop::engine::background;
 use oneloop::engine::session::{Blocked, Token};
+use oneloop::engine::wake;
 use oneloop::resp::Protocol;
 
 use crate::support::{Harness, waiting_family};

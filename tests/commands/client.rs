@@ -1,7 +1,7 @@
 //! CLIENT.
 
-use oneloop::engine::execute;
 use oneloop::engine::call::Flow;
+use oneloop::engine::execute;
 use oneloop::engine::session::{Blocked, Close, Token};
 use oneloop::resp::Args;
 

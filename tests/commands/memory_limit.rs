@@ -1,8 +1,8 @@
 //! `maxmemory` and what makes room under it, `maxmemory-clients`.
 
+use oneloop::config::Config;
 use oneloop::engine::client_memory;
 use oneloop::engine::memory_limit;
-use oneloop::config::Config;
 
 use crate::support::Harness;
 

@@ -7,8 +7,8 @@ pub mod exercise;
 
 use oneloop::base::clock::Clock;
 use oneloop::config::{Config, ProtectedAction};
-use oneloop::engine::execute;
 use oneloop::engine::context::Context;
+use oneloop::engine::execute;
 use oneloop::engine::session::Token;
 use oneloop::engine::state::ServerState;
 use oneloop::keyspace::changes::Change;

@@ -57,7 +57,8 @@ pub(super) fn deluser(context: &mut Context<'_>, args: Args<'_>) -> CommandResul
 
 pub(super) fn load(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
     check_file(context)?;
-    let (removed, restricted) = enforcement::load_acl_file(context.state).map_err(|text| CommandError::new(format!("ERR {text}")))?;
+    let (removed, restricted) =
+        enforcement::load_acl_file(context.state).map_err(|text| CommandError::new(format!("ERR {text}")))?;
     enforcement::disconnect(context, |session| removed.contains(&session.user));
     enforcement::enforce_channels(context, restricted);
     context.reply.ok();

@@ -15,7 +15,6 @@ use crate::engine::wake::UnblockReason;
 use crate::resp::Args;
 use crate::resp::number;
 
-
 /// The family's commands.
 pub static COMMANDS: &[CommandSpec] = &[CommandSpec {
     name: "client",

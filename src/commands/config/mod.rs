@@ -9,7 +9,6 @@ use crate::engine::context::Context;
 use crate::engine::help;
 use crate::resp::Args;
 
-
 /// The family's commands.
 pub static COMMANDS: &[CommandSpec] = &[CommandSpec {
     name: "config",

@@ -1,13 +1,13 @@
 //! The table of metrics. Where the widely used `redis_exporter` has a name for a figure it has that name here, so that
 //! existing dashboards and alerts work; what no other server has begins with `oneloop_`.
 
-use crate::engine::memory_limit;
 use crate::REDIS_VERSION;
 use crate::base::clock::Clock;
 use crate::base::sys::resources;
 use crate::base::sys::resources::{ProcessorTime, Whose};
 use crate::command::registry::Command;
 use crate::config::Named;
+use crate::engine::memory_limit;
 use crate::engine::pubsub::ChannelKind;
 use crate::engine::state::ServerState;
 use crate::observe::command_stats::CommandCounts;

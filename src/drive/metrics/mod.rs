@@ -43,6 +43,19 @@ impl Metrics {
         self.writing.is_some()
     }
 
+    /// Writes a piece of the text; tells whether there is more to write.
+    pub fn step(&mut self, state: &ServerState) -> bool {
+        let Some(mut writing) = self.writing.take() else {
+            return false;
+        };
+        let more = writing.step(state);
+        match more {
+            true => self.writing = Some(writing),
+            false => self.written = Some(writing.text.into_bytes().into()),
+        }
+        more
+    }
+
     /// The text, once it is complete.
     pub fn take_written(&mut self) -> Option<Rc<[u8]>> {
         self.written.take()
@@ -86,21 +99,6 @@ pub struct View<'a> {
     state: &'a ServerState,
     clients: ClientFigures,
     turns: &'a LoopStats,
-}
-
-impl ServerState {
-    /// Writes a piece of the metrics; tells whether there is more to write.
-    pub fn metrics_step(&mut self) -> bool {
-        let Some(mut writing) = self.metrics.writing.take() else {
-            return false;
-        };
-        let more = writing.step(self);
-        match more {
-            true => self.metrics.writing = Some(writing),
-            false => self.metrics.written = Some(writing.text.into_bytes().into()),
-        }
-        more
-    }
 }
 
 impl Writing {
@@ -197,12 +195,13 @@ mod tests {
     #[test]
     fn the_times_of_the_loop_add_up() {
         let mut state = ServerState::new(&crate::commands::PROGRAM, Config::default(), Clock::virtual_at(1_000_000), 1);
-        state.metrics.begin();
-        while state.metrics_step() {
+        let mut metrics = Metrics::default();
+        metrics.begin();
+        while metrics.step(&state) {
             state.loop_stats.note_turn(1, [1_000_000; 5], 0);
             state.loop_stats.note_step(Job::Metrics, 1_000);
         }
-        let written = state.metrics.take_written().expect("it is complete");
+        let written = metrics.take_written().expect("it is complete");
         let text = String::from_utf8_lossy(&written);
         let values = |name: &str| -> Vec<f64> {
             let lines = text.lines().filter(|line| line.starts_with(name));
@@ -227,15 +226,16 @@ mod tests {
             state.add_client(Address::default());
         }
         (0..100).for_each(|number| state.error_stats.record(&format!("E{number} x")));
-        state.metrics.begin();
+        let mut metrics = Metrics::default();
+        metrics.begin();
         let (mut steps, mut length) = (0, 0);
-        while state.metrics_step() {
-            let now = state.metrics.writing.as_ref().map_or(0, |writing| writing.text.len());
+        while metrics.step(&state) {
+            let now = metrics.writing.as_ref().map_or(0, |writing| writing.text.len());
             assert!(now - length < 8 * 1024, "{} bytes in step {steps}", now - length);
             length = now;
             steps += 1;
         }
         assert!(steps > ids.len() + 1000 / STEP_CLIENTS);
-        assert!(state.metrics.take_written().is_some_and(|text| text.len() >= length));
+        assert!(metrics.take_written().is_some_and(|text| text.len() >= length));
     }
 }

@@ -24,9 +24,9 @@ use crate::commands::transactions;
 use crate::engine::call;
 use crate::engine::context::Context;
 use crate::engine::session::{Blocked, Session, Token};
-use crate::engine::wake;
 use crate::engine::state::ServerState;
 use crate::engine::transactions::Rest;
+use crate::engine::wake;
 use crate::net::address::Address;
 use crate::resp::Args;
 use crate::resp::reply::{Mark, Protocol};
@@ -457,5 +457,3 @@ pub fn kill(state: &mut ServerState, kind: Kind) -> CommandResult {
     suspended.engine.lua.kill("Script killed by user with SCRIPT KILL...");
     Ok(())
 }
-
-

@@ -19,8 +19,8 @@ use std::collections::{BTreeMap, VecDeque};
 use smallvec::SmallVec;
 
 use crate::engine::session::Session;
-use crate::net::token::Token;
 use crate::keyspace::{Changes, ObservedKeyId};
+use crate::net::token::Token;
 
 pub use crate::engine::blocked_state::{BlockKind, BlockRequest, BlockedState};
 use queue::Queues;

@@ -2,8 +2,8 @@
 
 use slab::Slab;
 
-use crate::net::token::Token;
 use crate::keyspace::ObservedKeyId;
+use crate::net::token::Token;
 
 use crate::engine::blocked_state::BlockKind;
 

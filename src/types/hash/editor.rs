@@ -6,11 +6,11 @@ use crate::collections::listpack;
 use crate::types::object::Object;
 use crate::types::slot::{OwnedSlot, OwnedValue, PackedForm, Slot, Stored};
 
+use super::field::{Expiry, Field, Found, NewText};
 use super::large::look_ahead;
 use super::packed::{self, Pairs};
-use super::{Hash, Limits};
-use super::field::{Expiry, Field, Found, NewText};
 use super::view::HashRef;
+use super::{Hash, Limits};
 
 /// Whether there is room for expiry times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

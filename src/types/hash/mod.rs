@@ -19,8 +19,8 @@ pub mod random;
 mod tests;
 
 pub use crate::types::hash::editor::{HashEditor, adopt, empty, from_fields};
-pub use crate::types::hash::field_expiry::{DueFields, FieldExpiry};
 pub use crate::types::hash::field::{Expiry, Field, Found, NewText};
+pub use crate::types::hash::field_expiry::{DueFields, FieldExpiry};
 pub use crate::types::hash::view::HashRef;
 pub use large::Hash;
 pub use packed::Pairs;

@@ -3,10 +3,10 @@
 use crate::types::object::Object;
 use crate::types::slot::{OwnedValue, Stored};
 
+use super::Hash;
 use super::field::{Field, Found};
 use super::large::look_ahead;
 use super::packed::Pairs;
-use super::Hash;
 
 /// A hash in either form, to be read.
 #[derive(Clone, Copy)]
