@@ -1,7 +1,8 @@
 //! Requests made up at random, of a user who may use some keys only: none reads or changes any other.
 
 use oneloop::command::Registry;
-use oneloop::command::spec::{Argument, CommandSpec};
+use oneloop::command::arguments::Argument;
+use oneloop::command::spec::CommandSpec;
 use oneloop::commands::FAMILIES;
 
 use oneloop::session::Token;
@@ -45,7 +46,7 @@ fn state(server: &mut Harness) -> Vec<String> {
 fn tokens(arguments: &[Argument], into: &mut Vec<&'static str>) {
     for argument in arguments {
         into.extend(argument.token);
-        tokens(argument.arguments, into);
+        tokens(&argument.arguments, into);
     }
 }
 
@@ -67,7 +68,7 @@ fn vocabulary(spec: &'static CommandSpec) -> Vec<String> {
         "weights",
         "10 1",
     ]);
-    tokens(spec.arguments, &mut words);
+    tokens(&spec.argument_list(), &mut words);
     let mut words: Vec<String> = words.into_iter().map(String::from).collect();
     // Twice as likely as the others, together.
     for _ in 0..1 + words.len() / TYPES.len() {

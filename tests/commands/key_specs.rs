@@ -1,9 +1,10 @@
 //! Keys found from declarations: the cases are those that genuine servers (7.0 and 8.2 agree) were asked with
 //! COMMAND GETKEYSANDFLAGS.
 
+use oneloop::command::call::container;
 use oneloop::command::keys::{channels_of, keys_of};
 use oneloop::command::registry::{LegacyKeys, RenameError};
-use oneloop::command::spec::{Begin, CommandSpec, Find, KeyFlag, KeySpec};
+use oneloop::command::spec::{Begin, CommandSpec, Find, Group, KeyFlag, KeySpec};
 use oneloop::command::{Args, Registry};
 use oneloop::commands::key_finders;
 
@@ -95,23 +96,14 @@ static COMMANDS: &[CommandSpec] = &[
         find_keys: Some(key_finders::migrate),
         ..keys("migrate", &[KeySpec::one(READ, 3)])
     },
-    CommandSpec {
-        name: "box",
-        subcommands: &[
-            keys("get", &[KeySpec::one(READ, 2)]),
-            keys("a-name-of-more-than-sixteen-bytes", &[]),
-        ],
-        ..CommandSpec::DEFAULT
-    },
+    CommandSpec::container("box", Group::Generic, "1.0.0").subcommands(&[
+        keys("get", &[KeySpec::one(READ, 2)]),
+        keys("a-name-of-more-than-sixteen-bytes", &[]),
+    ]),
 ];
 
 const fn keys(name: &'static str, keys: &'static [KeySpec]) -> CommandSpec {
-    CommandSpec {
-        name,
-        keys,
-        arity: -1,
-        ..CommandSpec::DEFAULT
-    }
+    CommandSpec::new(name, -1, Group::Generic, "1.0.0", container).keys(keys)
 }
 
 /// The keys of a request given as words (`''` for an empty one), each with its flags.

@@ -1,8 +1,6 @@
 //! Comparing a string before something is done to it: DIGEST, DELEX, DELIFEQ and the conditions of SET.
 
-use crate::command::spec::{
-    Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
-};
+use crate::command::spec::{CommandSpec, Flag, Group, KeyFlag, KeySpec, READ, REMOVE};
 use crate::command::{Args, CommandError, CommandResult, Context};
 use crate::commands::key_finders;
 use crate::keyspace::Text;
@@ -12,66 +10,31 @@ use super::{remove, text_of};
 
 /// Commands that compare.
 pub static COMMANDS: &[CommandSpec] = &[
-    CommandSpec {
-        name: "digest",
-        arity: 2,
-        flags: &[Flag::ReadOnly, Flag::Fast],
-        categories: &[Category::String],
-        keys: &[KeySpec::one(&[KeyFlag::Ro, KeyFlag::Access], 1)],
-        group: Group::String,
-        since: "8.4.0",
-        complexity: "O(N) where N is the length of the string.",
-        summary: "Gives the digest of the string at a key, as hexadecimal digits.",
-        arguments: &[Argument::key("key", 0)],
-        handler: digest,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "delex",
-        arity: -2,
-        flags: &[Flag::Write, Flag::Fast],
-        categories: &[Category::String],
-        keys: &[KeySpec::one(
+    CommandSpec::new("digest", 2, Group::String, "8.4.0", digest)
+        .flags(&[Flag::ReadOnly, Flag::Fast])
+        .keys(&[KeySpec::one(READ, 1)])
+        .complexity("O(N) where N is the length of the string.")
+        .summary("Gives the digest of the string at a key, as hexadecimal digits.")
+        .arguments("key"),
+    CommandSpec::new("delex", -2, Group::String, "8.4.0", delex)
+        .flags(&[Flag::Write, Flag::Fast])
+        .keys(&[KeySpec::one(
             &[KeyFlag::Rw, KeyFlag::Delete, KeyFlag::VariableFlags],
             1,
-        )],
-        find_keys: Some(key_finders::delex),
-        group: Group::String,
-        since: "8.4.0",
-        complexity: "O(1) for IFEQ and IFNE, O(N) for IFDEQ and IFDNE where N is the length of the string.",
-        summary: "Removes a key, if asked for only when its value meets a condition.",
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::one_of(
-                "condition",
-                &[
-                    Argument::new("ifeq-value", ArgumentKind::String).after("IFEQ"),
-                    Argument::new("ifne-value", ArgumentKind::String).after("IFNE"),
-                    Argument::new("ifdeq-digest", ArgumentKind::String).after("IFDEQ"),
-                    Argument::new("ifdne-digest", ArgumentKind::String).after("IFDNE"),
-                ],
-            )
-            .optional(),
-        ],
-        handler: delex,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "delifeq",
-        arity: 3,
-        flags: &[Flag::Write, Flag::Fast],
-        categories: &[Category::String],
-        keys: &[KeySpec::one(&[KeyFlag::Rm, KeyFlag::Delete], 1)],
-        group: Group::String,
-        since: "9.0.0",
-        summary: "Removes a key if it holds exactly this string.",
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("value", ArgumentKind::String),
-        ],
-        handler: delifeq,
-        ..CommandSpec::DEFAULT
-    },
+        )])
+        .find_keys(key_finders::delex)
+        .complexity(
+            "O(1) for IFEQ and IFNE, O(N) for IFDEQ and IFDNE where N is the length of the string.",
+        )
+        .summary("Removes a key, if asked for only when its value meets a condition.")
+        .arguments(
+            "key condition=[IFEQ ifeq-value|IFNE ifne-value|IFDEQ ifdeq-digest|IFDNE ifdne-digest]",
+        ),
+    CommandSpec::new("delifeq", 3, Group::String, "9.0.0", delifeq)
+        .flags(&[Flag::Write, Flag::Fast])
+        .keys(&[KeySpec::one(REMOVE, 1)])
+        .summary("Removes a key if it holds exactly this string.")
+        .arguments("key value"),
 ];
 
 /// A condition on the string at a key.
