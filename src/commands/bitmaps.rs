@@ -12,7 +12,7 @@ use crate::keyspace::{EventClass, Expiry, Keyspace, NewValue, Text};
 use crate::resp::number;
 use crate::types::bitmap::{self, Operation, Unit};
 
-use super::strings::{integer_argument, length_at, remove, text_of};
+use super::strings::{integer_argument, length_at, text_of};
 
 /// Commands on the bits of strings.
 pub static COMMANDS: &[CommandSpec] = &[
@@ -219,7 +219,7 @@ fn bitop(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let (keyspace, database, reply) = context.parts();
     let length = longest_source(keyspace, database, args, FIRST_SOURCE)?;
     if length == 0 {
-        remove(keyspace, database, destination);
+        keyspace.delete(database, destination);
         reply.integer(0);
         return Ok(());
     }

@@ -89,13 +89,7 @@ fn delete(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         args,
         (1..args.len()).step_by(1),
         |keyspace, place| {
-            let key = args.at(place);
-            if keyspace.remove(database, key) {
-                keyspace
-                    .changes
-                    .notify(EventClass::Generic, "del", database, key);
-                removed += 1;
-            }
+            removed += i64::from(keyspace.delete(database, args.at(place)));
         },
     );
     reply.integer(removed);

@@ -4,7 +4,6 @@ use crate::command::spec::{CommandSpec, Find, Flag, Group, KeySpec, OVERWRITE, R
 use crate::command::{Args, CommandResult, Context};
 use crate::commands::key_finders;
 use crate::commands::sorted_sets::limits;
-use crate::commands::strings::remove;
 use crate::keyspace::{EventClass, Keyspace};
 use crate::resp::Reply;
 use crate::types::geo::text::format_distance;
@@ -267,7 +266,7 @@ fn store(
     event: &'static str,
 ) {
     if found.is_empty() {
-        remove(keyspace, database, key);
+        keyspace.delete(database, key);
         return;
     }
     let count = found.len() as u64;

@@ -252,11 +252,7 @@ fn put(
                 .notify(EventClass::Set, event, database, key);
         }
         _ => {
-            if keyspace.remove(database, key) {
-                keyspace
-                    .changes
-                    .notify(EventClass::Generic, "del", database, key);
-            }
+            keyspace.delete(database, key);
         }
     }
     count

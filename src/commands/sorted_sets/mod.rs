@@ -120,11 +120,7 @@ fn store(
                 .notify(EventClass::SortedSet, event, database, key);
         }
         None => {
-            if keyspace.remove(database, key) {
-                keyspace
-                    .changes
-                    .notify(EventClass::Generic, "del", database, key);
-            }
+            keyspace.delete(database, key);
         }
     }
 }

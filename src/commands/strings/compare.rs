@@ -6,7 +6,7 @@ use crate::commands::key_finders;
 use crate::keyspace::Text;
 use crate::types::string::{DIGEST_LENGTH, digest as digest_of};
 
-use super::{remove, text_of};
+use super::text_of;
 
 /// Commands that compare.
 pub static COMMANDS: &[CommandSpec] = &[
@@ -141,7 +141,7 @@ fn delifeq(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 /// Removes a key if it is to be, and replies with the number of keys removed.
 fn remove_and_count(context: &mut Context<'_>, key: &[u8], wanted: bool) -> CommandResult {
     let (keyspace, database, reply) = context.parts();
-    let removed = wanted && remove(keyspace, database, key);
+    let removed = wanted && keyspace.delete(database, key);
     keyspace.changes.propagation.replace(&[b"DEL", key]);
     reply.integer(i64::from(removed));
     Ok(())

@@ -9,7 +9,7 @@ use crate::resp::{Protocol, Reply};
 use crate::types::long_double::LongDouble;
 
 use super::options::{Condition, ExpiryOption, TimeForm};
-use super::{propagate_removal, propagate_with_expiry, remove, text_of};
+use super::{propagate_removal, propagate_with_expiry, text_of};
 
 /// The command that counts within bounds.
 pub static COMMANDS: &[CommandSpec] = &[CommandSpec::new("increx", -2, Group::String, "8.8.0", increx)
@@ -324,7 +324,7 @@ fn apply<N: Number>(context: &mut Context<'_>, key: &[u8], number: N, expiry: Ex
     if let Expiry::At(moment_ms) = expiry
         && moment_ms <= keyspace.now_ms
     {
-        remove(keyspace, database, key);
+        keyspace.delete(database, key);
         propagate_removal(keyspace, key);
         return;
     }

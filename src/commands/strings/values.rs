@@ -9,7 +9,7 @@ use crate::commands::key_finders;
 use crate::keyspace::{EventClass, Expiry, Keyspace, NewValue, Propagation};
 
 use super::options::{Condition, ExpiryOption, Options, Syntax, TimeForm};
-use super::{propagate_removal, propagate_with_expiry, remove, reply_record, store};
+use super::{propagate_removal, propagate_with_expiry, reply_record, store};
 
 /// Commands on one string as a whole.
 pub static COMMANDS: &[CommandSpec] = &[
@@ -184,7 +184,7 @@ fn getdel(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let (keyspace, database, reply) = context.parts();
     let key = args.at(1);
     keyspace.read_with(database, key, |record| reply_record(reply, record))?;
-    remove(keyspace, database, key);
+    keyspace.delete(database, key);
     context.propagate_as(&[b"DEL", key]);
     Ok(())
 }
@@ -218,7 +218,7 @@ fn getex(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 fn expire_at(context: &mut Context<'_>, key: &[u8], form: TimeForm, moment_ms: i64) {
     let (keyspace, database, _) = context.parts();
     if form.is_absolute() && moment_ms <= keyspace.now_ms {
-        remove(keyspace, database, key);
+        keyspace.delete(database, key);
         propagate_removal(keyspace, key);
     } else {
         keyspace.set_expiry(database, key, Some(moment_ms));
