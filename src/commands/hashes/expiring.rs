@@ -13,8 +13,7 @@ use crate::types::slot::Slot;
 use super::arguments::{NOT_POSITIVE, TimeForm, named_fields};
 use super::expiry::{check_type, note_timed};
 use super::{
-    change, create, limits, note_removed, propagate_fields, propagate_removals, remove_empty,
-    reply_text,
+    change, create, limits, note_removed, propagate_fields, propagate_removals, reply_text,
 };
 
 /// Commands that do two things at once.
@@ -83,7 +82,7 @@ fn hgetdel(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     };
     note_removed(keyspace, database, key, changed.result);
     if changed.is_empty {
-        remove_empty(keyspace, database, key);
+        keyspace.remove_empty(database, key);
     }
     let removal: [&[u8]; 2] = [b"HDEL", key];
     let words = removal.into_iter().chain(names.iter());
@@ -148,7 +147,7 @@ fn hgetex(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     note_timed(keyspace, database, key, changed.result.timed, event);
     note_removed(keyspace, database, key, changed.result.removed);
     if changed.is_empty {
-        remove_empty(keyspace, database, key);
+        keyspace.remove_empty(database, key);
     }
     Ok(())
 }
@@ -401,7 +400,7 @@ fn hsetex(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         std::iter::once("hset").chain(follow_up).for_each(notify);
     }
     if is_empty {
-        remove_empty(keyspace, database, key);
+        keyspace.remove_empty(database, key);
     }
     reply.integer(i64::from(done));
     Ok(())

@@ -10,9 +10,7 @@ use crate::types::hash::{HashEditor, HashRef};
 use crate::types::slot::Slot;
 
 use super::arguments::{NOT_POSITIVE, TimeForm, named_fields};
-use super::{
-    change, limits, note_removed, propagate_fields, propagate_removals, read, remove_empty,
-};
+use super::{change, limits, note_removed, propagate_fields, propagate_removals, read};
 
 /// Commands on the expiry times of fields.
 pub static COMMANDS: &[CommandSpec] = &[
@@ -210,7 +208,7 @@ fn expire(context: &mut Context<'_>, args: Args<'_>, form: TimeForm) -> CommandR
     note_timed(keyspace, database, key, count(answer::DONE), "hexpire");
     note_removed(keyspace, database, key, count(answer::REMOVED));
     if changed.is_empty {
-        remove_empty(keyspace, database, key);
+        keyspace.remove_empty(database, key);
     }
     reply_all(reply, &changed.result);
     Ok(())

@@ -121,7 +121,7 @@ fn remove_due<'n>(
 ) {
     let changed = change(keyspace, database, key, Limits::NONE, names, |_| ());
     if changed.is_ok_and(|changed| changed.is_some_and(|changed| changed.is_empty)) {
-        remove_empty(keyspace, database, key);
+        keyspace.remove_empty(database, key);
     }
 }
 
@@ -150,12 +150,4 @@ fn note_removed(keyspace: &mut Keyspace, database: usize, key: &[u8], fields: us
             .changes
             .notify(EventClass::Hash, "hdel", database, key);
     }
-}
-
-/// Removes a hash that has no field left.
-fn remove_empty(keyspace: &mut Keyspace, database: usize, key: &[u8]) {
-    keyspace.remove_empty(database, key);
-    keyspace
-        .changes
-        .notify(EventClass::Generic, "del", database, key);
 }

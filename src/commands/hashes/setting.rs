@@ -6,7 +6,7 @@ use crate::keyspace::EventClass;
 use crate::types::hash::{Expiry, HashEditor};
 use crate::types::slot::Slot;
 
-use super::{change, create, limits, note_removed, remove_empty};
+use super::{change, create, limits, note_removed};
 
 /// Commands that set and remove fields.
 pub static COMMANDS: &[CommandSpec] = &[
@@ -127,7 +127,7 @@ fn hdel(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let removed = changed.as_ref().map_or(0, |changed| changed.result);
     note_removed(keyspace, database, key, removed);
     if changed.is_some_and(|changed| changed.is_empty) {
-        remove_empty(keyspace, database, key);
+        keyspace.remove_empty(database, key);
     }
     reply.integer(removed as i64);
     Ok(())

@@ -7,7 +7,7 @@ use crate::command::{Args, CommandError, CommandResult, Context};
 use crate::keyspace::{EventClass, Record};
 use crate::types::set::SetRef;
 
-use super::{change, create, limits, read, remove_empty, reply_member};
+use super::{change, create, limits, read, reply_member};
 
 /// Commands that name members, or give them all.
 pub static COMMANDS: &[CommandSpec] = &[
@@ -100,7 +100,7 @@ fn srem(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
             .changes
             .notify(EventClass::Set, "srem", database, key);
         if changed.is_empty {
-            remove_empty(keyspace, database, key);
+            keyspace.remove_empty(database, key);
         }
     }
     reply.integer(removed as i64);
@@ -136,7 +136,7 @@ fn smove(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         .changes
         .notify(EventClass::Set, "srem", database, source);
     if removed.is_empty {
-        remove_empty(keyspace, database, source);
+        keyspace.remove_empty(database, source);
     }
     keyspace.modified(database, source);
     let added = match change(keyspace, database, destination, limits, |set| {

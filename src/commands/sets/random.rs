@@ -11,7 +11,7 @@ use crate::resp::Reply;
 use crate::resp::number::parse_i64;
 use crate::types::set::{Set, SetRef, Text, random};
 
-use super::{change, limits, read, remove_empty, reply_member};
+use super::{change, limits, read, reply_member};
 
 /// Random picks between two looks at the size of the reply.
 const DRAWS: usize = 4096;
@@ -77,7 +77,7 @@ fn pop_one(context: &mut Context<'_>, key: &[u8]) -> CommandResult {
         .changes
         .notify(EventClass::Set, "spop", database, key);
     if changed.is_empty {
-        remove_empty(keyspace, database, key);
+        keyspace.remove_empty(database, key);
     }
     Ok(())
 }
@@ -109,7 +109,7 @@ fn pop_many(context: &mut Context<'_>, key: &[u8], count: &[u8]) -> CommandResul
         read(keyspace, database, key, |set| {
             set.for_each(|member| reply_member(reply, member));
         })?;
-        remove_empty(keyspace, database, key);
+        keyspace.remove_empty(database, key);
         let propagation = &mut keyspace.changes.propagation;
         propagation.replace(&[b"DEL", key]);
     } else {
