@@ -74,10 +74,7 @@ impl Argument {
             (self.is_multiple, "multiple"),
             (self.is_token_multiple, "multiple_token"),
         ];
-        flags
-            .into_iter()
-            .filter(|(is_set, _)| *is_set)
-            .map(|(_, name)| name)
+        flags.into_iter().filter(|(is_set, _)| *is_set).map(|(_, name)| name)
     }
 }
 
@@ -138,16 +135,8 @@ impl fmt::Display for NotationError {
 /// Reads a list of arguments.
 pub fn parse(notation: &'static str) -> Result<Vec<Argument>, NotationError> {
     let mut parser = Parser { rest: notation };
-    let arguments = if notation.is_empty() {
-        Vec::new()
-    } else {
-        parser.list()?
-    };
-    if parser.rest.is_empty() {
-        Ok(arguments)
-    } else {
-        Err(parser.error("a blank or the end"))
-    }
+    let arguments = if notation.is_empty() { Vec::new() } else { parser.list()? };
+    if parser.rest.is_empty() { Ok(arguments) } else { Err(parser.error("a blank or the end")) }
 }
 
 /// Recursive descent over what is left of the notation.
@@ -157,10 +146,7 @@ struct Parser {
 
 impl Parser {
     fn error(&self, expected: &'static str) -> NotationError {
-        NotationError {
-            expected,
-            rest: self.rest,
-        }
+        NotationError { expected, rest: self.rest }
     }
 
     /// Takes the text if it comes next.
@@ -171,11 +157,7 @@ impl Parser {
     }
 
     fn require(&mut self, text: &str, expected: &'static str) -> Result<(), NotationError> {
-        if self.take(text) {
-            Ok(())
-        } else {
-            Err(self.error(expected))
-        }
+        if self.take(text) { Ok(()) } else { Err(self.error(expected)) }
     }
 
     /// Takes the characters up to the first that does not belong; at least one.
@@ -184,10 +166,7 @@ impl Parser {
         belongs: impl Fn(char) -> bool,
         expected: &'static str,
     ) -> Result<&'static str, NotationError> {
-        let end = self
-            .rest
-            .find(|character| !belongs(character))
-            .unwrap_or(self.rest.len());
+        let end = self.rest.find(|character| !belongs(character)).unwrap_or(self.rest.len());
         if end == 0 {
             return Err(self.error(expected));
         }
@@ -197,17 +176,11 @@ impl Parser {
     }
 
     fn word(&mut self, expected: &'static str) -> Result<&'static str, NotationError> {
-        self.take_while(
-            |character| character.is_ascii_alphanumeric() || "-_".contains(character),
-            expected,
-        )
+        self.take_while(|character| character.is_ascii_alphanumeric() || "-_".contains(character), expected)
     }
 
     fn version(&mut self) -> Result<&'static str, NotationError> {
-        self.take_while(
-            |character| character.is_ascii_digit() || character == '.',
-            "a version",
-        )
+        self.take_while(|character| character.is_ascii_digit() || character == '.', "a version")
     }
 
     /// Arguments with blanks between them.
@@ -220,27 +193,18 @@ impl Parser {
     }
 
     fn argument(&mut self) -> Result<Argument, NotationError> {
-        let mut argument = if self.is_at_token() {
-            self.after_token()?
-        } else {
-            self.value()?
-        };
+        let mut argument = if self.is_at_token() { self.after_token()? } else { self.value()? };
         if self.take("@") {
             argument.since = Some(self.version()?);
         }
         if self.take("!") {
             argument.deprecated_since = Some(self.version()?);
         }
-        if argument.name.is_empty() {
-            Err(self.error("a name before the group"))
-        } else {
-            Ok(argument)
-        }
+        if argument.name.is_empty() { Err(self.error("a name before the group")) } else { Ok(argument) }
     }
 
     fn is_at_token(&self) -> bool {
-        self.rest
-            .starts_with(|character: char| character.is_ascii_uppercase() || character == '\'')
+        self.rest.starts_with(|character: char| character.is_ascii_uppercase() || character == '\'')
     }
 
     fn token(&mut self) -> Result<&'static str, NotationError> {
@@ -257,12 +221,8 @@ impl Parser {
     fn after_token(&mut self) -> Result<Argument, NotationError> {
         let token = self.token()?;
         let name = token.to_ascii_lowercase();
-        let begins_value =
-            |character: char| character.is_ascii_lowercase() || "({".contains(character);
-        let value = self
-            .rest
-            .strip_prefix(' ')
-            .filter(|rest| rest.starts_with(begins_value));
+        let begins_value = |character: char| character.is_ascii_lowercase() || "({".contains(character);
+        let value = self.rest.strip_prefix(' ').filter(|rest| rest.starts_with(begins_value));
         let mut argument = match value {
             Some(rest) => {
                 self.rest = rest;
@@ -300,24 +260,17 @@ impl Parser {
     fn leaf(&mut self, name: &str) -> Result<Argument, NotationError> {
         let mut argument = Argument::new(name.to_string(), ArgumentKind::String);
         if self.take("<") {
-            argument.display =
-                Some(self.take_while(|character| character != '>', "a name to show")?);
+            argument.display = Some(self.take_while(|character| character != '>', "a name to show")?);
             self.require(">", "a closing >")?;
         }
-        let kind = if self.take(":") {
-            Some(self.kind()?)
-        } else {
-            None
-        };
+        let kind = if self.take(":") { Some(self.kind()?) } else { None };
         if self.take("#") {
             let number = self.take_while(|character| character.is_ascii_digit(), "a key spec")?;
             argument.key_spec = Some(number.parse().map_err(|_| self.error("a smaller number"))?);
         } else if name == "key" && kind.is_none() {
             argument.key_spec = Some(0);
         }
-        let implied = argument
-            .key_spec
-            .map_or(ArgumentKind::String, |_| ArgumentKind::Key);
+        let implied = argument.key_spec.map_or(ArgumentKind::String, |_| ArgumentKind::Key);
         argument.kind = kind.unwrap_or(implied);
         argument.is_multiple = self.take("...");
         Ok(argument)
@@ -326,10 +279,7 @@ impl Parser {
     fn kind(&mut self) -> Result<ArgumentKind, NotationError> {
         let error = self.error("a type");
         let name = self.word("a type")?;
-        ArgumentKind::NAMED
-            .into_iter()
-            .find(|kind| kind.name() == name)
-            .ok_or(error)
+        ArgumentKind::NAMED.into_iter().find(|kind| kind.name() == name).ok_or(error)
     }
 
     /// What stands in brackets of any kind.
@@ -343,11 +293,7 @@ impl Parser {
         };
         let mut arguments = self.list()?;
         let is_one_of = self.rest.starts_with('|');
-        let fits = if is_one_of {
-            close != "}" && arguments.len() == 1
-        } else {
-            close != ")"
-        };
+        let fits = if is_one_of { close != "}" && arguments.len() == 1 } else { close != ")" };
         if !fits {
             return Err(self.error("a group of the other kind"));
         }
@@ -360,11 +306,7 @@ impl Parser {
             Some(only) if is_single && name.is_empty() => only,
             Some(_) if is_single => return Err(start),
             last => {
-                let kind = if is_one_of {
-                    ArgumentKind::OneOf
-                } else {
-                    ArgumentKind::Block
-                };
+                let kind = if is_one_of { ArgumentKind::OneOf } else { ArgumentKind::Block };
                 let mut group = Argument::new(name.to_string(), kind);
                 group.arguments = arguments.into_iter().chain(last).collect();
                 group
@@ -394,9 +336,7 @@ mod tests {
         add("since", argument.since.map(String::from));
         add("deprecated", argument.deprecated_since.map(String::from));
         add("display", argument.display.map(String::from));
-        argument
-            .flags()
-            .for_each(|flag| text.push_str(&format!(" {flag}")));
+        argument.flags().for_each(|flag| text.push_str(&format!(" {flag}")));
         if !argument.arguments.is_empty() {
             let inner: Vec<_> = argument.arguments.iter().map(describe).collect();
             text.push_str(&format!(" ({})", inner.join(", ")));
@@ -413,66 +353,34 @@ mod tests {
 
     #[track_caller]
     fn check_error(notation: &'static str, expected: &'static str, rest: &'static str) {
-        assert_eq!(
-            parse(notation).expect_err(notation),
-            NotationError { expected, rest },
-            "{notation}"
-        );
+        assert_eq!(parse(notation).expect_err(notation), NotationError { expected, rest }, "{notation}");
     }
 
     #[test]
     fn values() {
         check("", &[]);
         check("field", &["field string"]);
-        check(
-            "count:integer at:unix-time",
-            &["count integer", "at unix-time"],
-        );
+        check("count:integer at:unix-time", &["count integer", "at unix-time"]);
         check("addr<ip:port>", &["addr string display=ip:port"]);
         check("field...", &["field string multiple"]);
-        check(
-            "[field]@6.2.0 id!2.8.12",
-            &[
-                "field string since=6.2.0 optional",
-                "id string deprecated=2.8.12",
-            ],
-        );
-        check(
-            "min<score>:double...@1.2.0!6.2.0",
-            &["min double since=1.2.0 deprecated=6.2.0 display=score multiple"],
-        );
+        check("[field]@6.2.0 id!2.8.12", &["field string since=6.2.0 optional", "id string deprecated=2.8.12"]);
+        check("min<score>:double...@1.2.0!6.2.0", &["min double since=1.2.0 deprecated=6.2.0 display=score multiple"]);
     }
 
     #[test]
     fn keys() {
         check("key", &["key key spec=0"]);
-        check(
-            "key#1... key:string",
-            &["key key spec=1 multiple", "key string"],
-        );
-        check(
-            "source#1 by:pattern#12",
-            &["source key spec=1", "by pattern spec=12"],
-        );
+        check("key#1... key:string", &["key key spec=1 multiple", "key string"]);
+        check("source#1 by:pattern#12", &["source key spec=1", "by pattern spec=12"]);
     }
 
     #[test]
     fn tokens() {
         check("WITHSCORES", &["withscores pure-token token=WITHSCORES"]);
-        check(
-            "[NX]@3.0.2 KEY-X",
-            &[
-                "nx pure-token token=NX since=3.0.2 optional",
-                "key-x pure-token token=KEY-X",
-            ],
-        );
+        check("[NX]@3.0.2 KEY-X", &["nx pure-token token=NX since=3.0.2 optional", "key-x pure-token token=KEY-X"]);
         check(
             "change=CH equal='=' empty=''",
-            &[
-                "change pure-token token=CH",
-                "equal pure-token token==",
-                "empty pure-token token=",
-            ],
+            &["change pure-token token=CH", "equal pure-token token==", "empty pure-token token="],
         );
         check(
             "COUNT count:integer FULL [COUNT n] '~' limit",
@@ -483,26 +391,14 @@ mod tests {
                 "limit string token=~",
             ],
         );
-        check(
-            "[PREFIX prefix]...",
-            &["prefix string token=PREFIX optional multiple multiple_token"],
-        );
-        check(
-            "[KEYS key...]",
-            &["key key token=KEYS spec=0 optional multiple"],
-        );
+        check("[PREFIX prefix]...", &["prefix string token=PREFIX optional multiple multiple_token"]);
+        check("[KEYS key...]", &["key key token=KEYS spec=0 optional multiple"]);
     }
 
     #[test]
     fn groups() {
-        check(
-            "unit=(BYTE|bit:integer@7.0.0)",
-            &["unit oneof (byte pure-token token=BYTE, bit integer since=7.0.0)"],
-        );
-        check(
-            "data={score member}...",
-            &["data block multiple (score string, member string)"],
-        );
+        check("unit=(BYTE|bit:integer@7.0.0)", &["unit oneof (byte pure-token token=BYTE, bit integer since=7.0.0)"]);
+        check("data={score member}...", &["data block multiple (score string, member string)"]);
         check(
             "unit=[BYTE|BIT]@7.0.0 range=[start [end]]",
             &[
@@ -526,9 +422,7 @@ mod tests {
         );
         check(
             "[CONFIG configs={name value}]...",
-            &[
-                "configs block token=CONFIG optional multiple multiple_token (name string, value string)",
-            ],
+            &["configs block token=CONFIG optional multiple multiple_token (name string, value string)"],
         );
     }
 
@@ -553,9 +447,6 @@ mod tests {
         check_error("x=[a b|c]", "a group of the other kind", "|c]");
         check_error("x=(a|b c)", "a blank, a bar or the closing bracket", " c)");
         check_error("[key", "a blank, a bar or the closing bracket", "");
-        assert_eq!(
-            parse("key#x").expect_err("no number").to_string(),
-            r#"a key spec expected at "x""#
-        );
+        assert_eq!(parse("key#x").expect_err("no number").to_string(), r#"a key spec expected at "x""#);
     }
 }

@@ -1,10 +1,12 @@
 //! What a command declares about itself, once; everything else that speaks of commands derives from it.
 
-use crate::instance::Instance;
+use crate::engine::state::ServerState;
 
 use super::arguments::{self, Argument};
 use super::keys::KeyFinder;
-use super::{Args, CommandResult, Context};
+use crate::command::error::CommandResult;
+use crate::engine::context::Context;
+use crate::resp::Args;
 
 /// The function that carries a command out. Gets at least as many arguments as the arity asks for.
 pub type Handler = fn(&mut Context<'_>, Args<'_>) -> CommandResult;
@@ -44,7 +46,7 @@ pub struct CommandSpec {
 }
 
 /// Works out the flags of one request from the command's own.
-pub type FlagsOf = fn(&Instance, Args<'_>, FlagSet) -> FlagSet;
+pub type FlagsOf = fn(&ServerState, Args<'_>, FlagSet) -> FlagSet;
 
 impl CommandSpec {
     /// A command of that name, arity, group and first version.
@@ -80,7 +82,7 @@ impl CommandSpec {
 
     /// A command that does nothing without a subcommand.
     pub const fn container(name: &'static str, group: Group, since: &'static str) -> CommandSpec {
-        CommandSpec::new(name, -2, group, since, super::call::container)
+        CommandSpec::new(name, -2, group, since, crate::engine::call::container)
             .categories(&[])
             .complexity("See the subcommands.")
     }
@@ -135,19 +137,12 @@ impl CommandSpec {
         self
     }
 
-    pub const fn deprecated(
-        mut self,
-        since: &'static str,
-        replaced_by: &'static str,
-    ) -> CommandSpec {
+    pub const fn deprecated(mut self, since: &'static str, replaced_by: &'static str) -> CommandSpec {
         self.deprecated = Some(Deprecation { since, replaced_by });
         self
     }
 
-    pub const fn history(
-        mut self,
-        history: &'static [(&'static str, &'static str)],
-    ) -> CommandSpec {
+    pub const fn history(mut self, history: &'static [(&'static str, &'static str)]) -> CommandSpec {
         self.history = history;
         self
     }
@@ -345,9 +340,7 @@ impl Category {
 
     /// The category of that name, whatever its case.
     pub fn from_name(name: &[u8]) -> Option<Category> {
-        let found = Category::ALL
-            .iter()
-            .find(|(_, known)| known.as_bytes().eq_ignore_ascii_case(name));
+        let found = Category::ALL.iter().find(|(_, known)| known.as_bytes().eq_ignore_ascii_case(name));
         found.map(|(category, _)| *category)
     }
 }
@@ -429,26 +422,13 @@ pub struct KeySpec {
 
 impl KeySpec {
     pub const fn new(flags: &'static [KeyFlag], begin: Begin, find: Find) -> KeySpec {
-        KeySpec {
-            flags,
-            begin,
-            find,
-            notes: None,
-        }
+        KeySpec { flags, begin, find, notes: None }
     }
 
     /// Keys from argument `first` to `last` (negative: counted from the end), every `step`th.
     pub const fn range(flags: &'static [KeyFlag], first: i32, last: i32, step: i32) -> KeySpec {
         let last = if last >= 0 { last - first } else { last };
-        KeySpec::new(
-            flags,
-            Begin::Index(first),
-            Find::Range {
-                last,
-                step,
-                limit: 0,
-            },
-        )
+        KeySpec::new(flags, Begin::Index(first), Find::Range { last, step, limit: 0 })
     }
 
     /// The one key at argument `index`.
@@ -458,24 +438,11 @@ impl KeySpec {
 
     /// Keys whose number stands at argument `index`, right before them.
     pub const fn counted(flags: &'static [KeyFlag], index: i32) -> KeySpec {
-        KeySpec::new(
-            flags,
-            Begin::Index(index),
-            Find::Count {
-                index: 0,
-                first: 1,
-                step: 1,
-            },
-        )
+        KeySpec::new(flags, Begin::Index(index), Find::Count { index: 0, first: 1, step: 1 })
     }
 
     /// Keys after a word, which is looked for from an argument on (negative: backwards from the end).
-    pub const fn after(
-        flags: &'static [KeyFlag],
-        word: &'static str,
-        from: i32,
-        find: Find,
-    ) -> KeySpec {
+    pub const fn after(flags: &'static [KeyFlag], word: &'static str, from: i32, find: Find) -> KeySpec {
         KeySpec::new(flags, Begin::Keyword { word, from }, find)
     }
 
@@ -587,9 +554,5 @@ pub enum Find {
 
 impl Find {
     /// The one argument there.
-    pub const ONE: Find = Find::Range {
-        last: 0,
-        step: 1,
-        limit: 0,
-    };
+    pub const ONE: Find = Find::Range { last: 0, step: 1, limit: 0 };
 }

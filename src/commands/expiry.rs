@@ -1,8 +1,10 @@
 //! When keys expire: EXPIRE, PEXPIRE, EXPIREAT, PEXPIREAT, TTL, PTTL, EXPIRETIME, PEXPIRETIME and PERSIST.
 
+use crate::command::error::{CommandError, CommandResult};
 use crate::command::spec::{CommandSpec, Flag, Group, KeySpec, READ, UPDATE};
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::engine::context::Context;
 use crate::keyspace::EventClass;
+use crate::resp::Args;
 use crate::resp::number::parse_i64;
 
 use super::strings::propagate_removal;
@@ -46,15 +48,13 @@ pub static COMMANDS: &[CommandSpec] = &[
     .summary("Has a key expire at a time, in milliseconds since the epoch.")
     .history(&[("7.0.0", "The conditions `NX`, `XX`, `GT` and `LT`.")])
     .arguments("key unix-time-milliseconds:unix-time condition=[NX|XX|GT|LT]@7.0.0"),
-    CommandSpec::new("ttl", 2, Group::Generic, "1.0.0", |context, args| {
-        tell(context, args, Unit::Seconds, Base::Now)
-    })
-    .flags(&[Flag::ReadOnly, Flag::Fast])
-    .tips(VARIES)
-    .keys(&[KeySpec::one(READ, 1)])
-    .summary("Tells in how many seconds a key expires.")
-    .history(TTL_HISTORY)
-    .arguments("key"),
+    CommandSpec::new("ttl", 2, Group::Generic, "1.0.0", |context, args| tell(context, args, Unit::Seconds, Base::Now))
+        .flags(&[Flag::ReadOnly, Flag::Fast])
+        .tips(VARIES)
+        .keys(&[KeySpec::one(READ, 1)])
+        .summary("Tells in how many seconds a key expires.")
+        .history(TTL_HISTORY)
+        .arguments("key"),
     CommandSpec::new("pttl", 2, Group::Generic, "2.6.0", |context, args| {
         tell(context, args, Unit::Milliseconds, Base::Now)
     })
@@ -71,13 +71,9 @@ pub static COMMANDS: &[CommandSpec] = &[
     .keys(&[KeySpec::one(READ, 1)])
     .summary("Tells when a key expires, in seconds since the epoch.")
     .arguments("key"),
-    CommandSpec::new(
-        "pexpiretime",
-        2,
-        Group::Generic,
-        "7.0.0",
-        |context, args| tell(context, args, Unit::Milliseconds, Base::Epoch),
-    )
+    CommandSpec::new("pexpiretime", 2, Group::Generic, "7.0.0", |context, args| {
+        tell(context, args, Unit::Milliseconds, Base::Epoch)
+    })
     .flags(&[Flag::ReadOnly, Flag::Fast])
     .keys(&[KeySpec::one(READ, 1)])
     .summary("Tells when a key expires, in milliseconds since the epoch.")
@@ -127,21 +123,12 @@ impl Conditions {
                 }
             }
         }
-        let Conditions {
-            if_none,
-            if_any,
-            if_later,
-            if_earlier,
-        } = conditions;
+        let Conditions { if_none, if_any, if_later, if_earlier } = conditions;
         if if_none && (if_any || if_later || if_earlier) {
-            return Err(CommandError::fixed(
-                "ERR NX and XX, GT or LT options at the same time are not compatible",
-            ));
+            return Err(CommandError::fixed("ERR NX and XX, GT or LT options at the same time are not compatible"));
         }
         if if_later && if_earlier {
-            return Err(CommandError::fixed(
-                "ERR GT and LT options at the same time are not compatible",
-            ));
+            return Err(CommandError::fixed("ERR GT and LT options at the same time are not compatible"));
         }
         Ok(conditions)
     }
@@ -169,16 +156,14 @@ fn parse_time(text: &[u8], unit: Unit, base_ms: i64) -> Result<Option<i64>, Comm
 
 fn expire(context: &mut Context<'_>, args: Args<'_>, unit: Unit, base: Base) -> CommandResult {
     let key = args.at(1);
-    let now_ms = context.instance.now_ms();
+    let now_ms = context.state.now_ms();
     let base_ms = if base == Base::Now { now_ms } else { 0 };
     let conditions = Conditions::parse(args.slice_from(3))?;
     let Some(time_ms) = parse_time(args.at(2), unit, base_ms)? else {
         return Err(CommandError::invalid_expire_time(context.command_name()));
     };
     let (keyspace, database, reply) = context.parts();
-    let present_ms = keyspace
-        .lookup(database, key)
-        .map(|record| record.expiry_ms());
+    let present_ms = keyspace.lookup(database, key).map(|record| record.expiry_ms());
     if !present_ms.is_some_and(|present_ms| conditions.hold(present_ms, time_ms)) {
         reply.integer(0);
         return Ok(());
@@ -189,8 +174,7 @@ fn expire(context: &mut Context<'_>, args: Args<'_>, unit: Unit, base: Base) -> 
         "del"
     } else {
         keyspace.set_expiry(database, key, Some(time_ms));
-        if keyspace.changes.propagation.is_on() && (unit, base) != (Unit::Milliseconds, Base::Epoch)
-        {
+        if keyspace.changes.propagation.is_on() && (unit, base) != (Unit::Milliseconds, Base::Epoch) {
             let mut digits = itoa::Buffer::new();
             let name: [&[u8]; 3] = [b"PEXPIREAT", key, digits.format(time_ms).as_bytes()];
             let words = name.into_iter().chain(args.iter().skip(3));
@@ -198,24 +182,16 @@ fn expire(context: &mut Context<'_>, args: Args<'_>, unit: Unit, base: Base) -> 
         }
         "expire"
     };
-    keyspace
-        .changes
-        .notify(EventClass::Generic, event, database, key);
+    keyspace.changes.notify(EventClass::Generic, event, database, key);
     reply.integer(1);
     Ok(())
 }
 
 fn tell(context: &mut Context<'_>, args: Args<'_>, unit: Unit, base: Base) -> CommandResult {
     let (keyspace, database, reply) = context.parts();
-    let base_ms = if base == Base::Now {
-        keyspace.now_ms
-    } else {
-        0
-    };
+    let base_ms = if base == Base::Now { keyspace.now_ms } else { 0 };
     keyspace.no_touch = true;
-    let expiry_ms = keyspace
-        .read(database, args.at(1))
-        .map(|record| record.expiry_ms());
+    let expiry_ms = keyspace.read(database, args.at(1)).map(|record| record.expiry_ms());
     reply.integer(match expiry_ms {
         None => -2,
         Some(None) => -1,
@@ -234,14 +210,10 @@ fn tell(context: &mut Context<'_>, args: Args<'_>, unit: Unit, base: Base) -> Co
 fn persist(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let key = args.at(1);
     let (keyspace, database, reply) = context.parts();
-    let expires = keyspace
-        .lookup(database, key)
-        .is_some_and(|record| record.expiry_ms().is_some());
+    let expires = keyspace.lookup(database, key).is_some_and(|record| record.expiry_ms().is_some());
     if expires {
         keyspace.set_expiry(database, key, None);
-        keyspace
-            .changes
-            .notify(EventClass::Generic, "persist", database, key);
+        keyspace.changes.notify(EventClass::Generic, "persist", database, key);
     }
     reply.integer(i64::from(expires));
     Ok(())

@@ -1,12 +1,13 @@
 //! Keys whatever they hold: DEL, UNLINK, EXISTS, TOUCH, TYPE, RENAME, RENAMENX, COPY, MOVE and RANDOMKEY.
 
-use crate::command::lookahead::for_each_key;
+use crate::command::error::{CommandError, CommandResult};
 use crate::command::spec::{
-    CREATE, CommandSpec, Flag, Group, INSPECT, KeySpec, OVERWRITE, READ, READ_AND_DELETE,
-    READ_AND_UPDATE, REMOVE,
+    CREATE, CommandSpec, Flag, Group, INSPECT, KeySpec, OVERWRITE, READ, READ_AND_DELETE, READ_AND_UPDATE, REMOVE,
 };
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::engine::context::Context;
+use crate::engine::lookahead::for_each_key;
 use crate::keyspace::EventClass;
+use crate::resp::Args;
 
 use super::databases::parse_index;
 
@@ -16,9 +17,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         .flags(&[Flag::Write])
         .tips(&["request_policy:multi_shard", "response_policy:agg_sum"])
         .keys(&[KeySpec::range(REMOVE, 1, -1, 1)])
-        .complexity(
-            "O(N) where N is the number of keys; a large value is freed later, in the background.",
-        )
+        .complexity("O(N) where N is the number of keys; a large value is freed later, in the background.")
         .summary("Removes keys.")
         .arguments("key..."),
     CommandSpec::new("unlink", -2, Group::Generic, "4.0.0", delete)
@@ -72,26 +71,16 @@ pub static COMMANDS: &[CommandSpec] = &[
         .arguments("key db:integer"),
     CommandSpec::new("randomkey", 1, Group::Generic, "1.0.0", random_key)
         .flags(&[Flag::ReadOnly, Flag::TouchesArbitraryKeys])
-        .tips(&[
-            "request_policy:all_shards",
-            "response_policy:special",
-            "nondeterministic_output",
-        ])
+        .tips(&["request_policy:all_shards", "response_policy:special", "nondeterministic_output"])
         .summary("Gives the name of a random key."),
 ];
 
 fn delete(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let (keyspace, database, reply) = context.parts();
     let mut removed = 0;
-    for_each_key(
-        keyspace,
-        database,
-        args,
-        (1..args.len()).step_by(1),
-        |keyspace, place| {
-            removed += i64::from(keyspace.delete(database, args.at(place)));
-        },
-    );
+    for_each_key(keyspace, database, args, (1..args.len()).step_by(1), |keyspace, place| {
+        removed += i64::from(keyspace.delete(database, args.at(place)));
+    });
     reply.integer(removed);
     Ok(())
 }
@@ -111,16 +100,9 @@ fn count_present(context: &mut Context<'_>, args: Args<'_>, no_touch: bool) {
     let (keyspace, database, reply) = context.parts();
     keyspace.no_touch = no_touch;
     let mut found = 0;
-    for_each_key(
-        keyspace,
-        database,
-        args,
-        (1..args.len()).step_by(1),
-        |keyspace, place| {
-            found +=
-                i64::from(keyspace.read_with(database, args.at(place), |found| found.is_some()));
-        },
-    );
+    for_each_key(keyspace, database, args, (1..args.len()).step_by(1), |keyspace, place| {
+        found += i64::from(keyspace.read_with(database, args.at(place), |found| found.is_some()));
+    });
     reply.integer(found);
 }
 
@@ -164,12 +146,8 @@ fn rename_if_absent(context: &mut Context<'_>, args: Args<'_>) -> CommandResult 
 fn rename_and_tell(context: &mut Context<'_>, source: &[u8], target: &[u8]) {
     let (keyspace, database, _) = context.parts();
     keyspace.rename(database, source, target);
-    keyspace
-        .changes
-        .notify(EventClass::Generic, "rename_from", database, source);
-    keyspace
-        .changes
-        .notify(EventClass::Generic, "rename_to", database, target);
+    keyspace.changes.notify(EventClass::Generic, "rename_from", database, source);
+    keyspace.changes.notify(EventClass::Generic, "rename_to", database, target);
 }
 
 fn copy(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
@@ -198,9 +176,7 @@ fn copy(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         return Ok(());
     }
     keyspace.copy(database, source, target_database, target);
-    keyspace
-        .changes
-        .notify(EventClass::Generic, "copy_to", target_database, target);
+    keyspace.changes.notify(EventClass::Generic, "copy_to", target_database, target);
     reply.integer(1);
     Ok(())
 }
@@ -217,22 +193,15 @@ fn move_to_database(context: &mut Context<'_>, args: Args<'_>) -> CommandResult 
         return Ok(());
     }
     keyspace.relocate(database, target, key);
-    keyspace
-        .changes
-        .notify(EventClass::Generic, "move_from", database, key);
-    keyspace
-        .changes
-        .notify(EventClass::Generic, "move_to", target, key);
+    keyspace.changes.notify(EventClass::Generic, "move_from", database, key);
+    keyspace.changes.notify(EventClass::Generic, "move_to", target, key);
     reply.integer(1);
     Ok(())
 }
 
 fn random_key(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
     let database = context.session.database;
-    let key = context
-        .instance
-        .keyspace
-        .random_key(database, &mut context.instance.random);
+    let key = context.state.keyspace.random_key(database, &mut context.state.random);
     match key {
         Some(key) => context.reply.bulk(&key),
         None => context.reply.null(),

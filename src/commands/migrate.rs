@@ -4,11 +4,12 @@ use std::rc::Rc;
 
 use ahash::AHashSet;
 
-use crate::command::spec::{
-    Category, CommandSpec, Find, Flag, Group, KeyFlag, KeySpec, READ_AND_DELETE,
-};
-use crate::command::{Args, CommandError, CommandResult, Context};
-use crate::migration::{self, Login, Order};
+use crate::command::error::{CommandError, CommandResult};
+use crate::command::spec::{Category, CommandSpec, Find, Flag, Group, KeyFlag, KeySpec, READ_AND_DELETE};
+use crate::drive::migrate;
+use crate::drive::migrate::protocol::{Login, Order};
+use crate::engine::context::Context;
+use crate::resp::Args;
 use crate::resp::number::parse_i64;
 
 use super::key_finders;
@@ -56,16 +57,8 @@ struct Options<'a> {
 }
 
 /// Reads the options; arguments that are secret are noted in `redacted`.
-fn parse_options<'a>(
-    args: Args<'a>,
-    redacted: &mut Vec<usize>,
-) -> Result<Options<'a>, CommandError> {
-    let mut options = Options {
-        copies: false,
-        replaces: false,
-        login: None,
-        keys: args.slice_from(KEY).first(1),
-    };
+fn parse_options<'a>(args: Args<'a>, redacted: &mut Vec<usize>) -> Result<Options<'a>, CommandError> {
+    let mut options = Options { copies: false, replaces: false, login: None, keys: args.slice_from(KEY).first(1) };
     let mut at = 6;
     while let Some(word) = args.get(at) {
         let mut secret = |place: usize| {
@@ -129,24 +122,18 @@ fn migrate(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         port: parse_port(args.at(2)),
         database,
         target_database,
-        timeout_ms: if timeout_ms == 0 {
-            TIMEOUT_MS
-        } else {
-            timeout_ms
-        },
+        timeout_ms: if timeout_ms == 0 { TIMEOUT_MS } else { timeout_ms },
         copies: options.copies,
         replaces: options.replaces,
         login: options.login,
         keys,
     };
-    migration::begin(context, order, args)
+    migrate::begin(context, order, args)
 }
 
 /// The port as C's `atoi` and a cast read it, which Redis leaves it to: where there is no number it is 0, where nobody listens.
 fn parse_port(text: &[u8]) -> u16 {
     let text = text.trim_ascii_start();
     let digits = text.iter().take_while(|byte| byte.is_ascii_digit());
-    digits.fold(0, |port: u16, digit| {
-        port.wrapping_mul(10).wrapping_add(u16::from(digit - b'0'))
-    })
+    digits.fold(0, |port: u16, digit| port.wrapping_mul(10).wrapping_add(u16::from(digit - b'0')))
 }

@@ -1,14 +1,12 @@
 //! MODULE: there are no modules, and none can be loaded; clients that ask for them are told so in the words they know.
 
+use crate::command::error::{CommandError, CommandResult};
 use crate::command::spec::{CommandSpec, Flag, Group};
-use crate::command::{Args, CommandError, CommandResult, Context, help};
+use crate::engine::context::Context;
+use crate::engine::help;
+use crate::resp::Args;
 
-const LOADING: &[Flag] = &[
-    Flag::Admin,
-    Flag::NoScript,
-    Flag::NoAsyncLoading,
-    Flag::Modules,
-];
+const LOADING: &[Flag] = &[Flag::Admin, Flag::NoScript, Flag::NoAsyncLoading, Flag::Modules];
 
 /// The family's commands.
 pub static COMMANDS: &[CommandSpec] = &[CommandSpec::container("module", Group::Server, "4.0.0")
@@ -43,13 +41,9 @@ fn list(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
 fn load(_context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let path = String::from_utf8_lossy(args.at(2));
     log::warn!("Module {path} failed to load: modules cannot be loaded into this server");
-    Err(CommandError::fixed(
-        "ERR Error loading the extension. Please check the server logs.",
-    ))
+    Err(CommandError::fixed("ERR Error loading the extension. Please check the server logs."))
 }
 
 fn unload(_context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
-    Err(CommandError::fixed(
-        "ERR Error unloading module: no such module with that name",
-    ))
+    Err(CommandError::fixed("ERR Error unloading module: no such module with that name"))
 }

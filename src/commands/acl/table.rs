@@ -1,7 +1,7 @@
 //! What ACL and its subcommands declare.
 
-use crate::command::help;
 use crate::command::spec::{CommandSpec, Flag, Group};
+use crate::engine::help;
 
 use super::{log, reports, users};
 
@@ -33,9 +33,7 @@ pub static COMMANDS: &[CommandSpec] = &[CommandSpec::container("acl", Group::Ser
             .arguments("username command [arg...]"),
         CommandSpec::new("genpass", -2, Group::Server, "6.0.0", reports::genpass)
             .flags(OPEN_TO_ALL)
-            .summary(
-                "Makes up a password: hexadecimal digits of so many random bits, 256 unless told.",
-            )
+            .summary("Makes up a password: hexadecimal digits of so many random bits, 256 unless told.")
             .arguments("[bits:integer]"),
         CommandSpec::new("getuser", 3, Group::Server, "6.0.0", reports::getuser)
             .flags(ADMIN)
@@ -43,10 +41,7 @@ pub static COMMANDS: &[CommandSpec] = &[CommandSpec::container("acl", Group::Ser
             .summary("Shows a user's rules, one kind a field.")
             .history(&[
                 ("6.2.0", "Shows patterns of channels."),
-                (
-                    "7.0.0",
-                    "Shows selectors; patterns are shown as the rules that add them.",
-                ),
+                ("7.0.0", "Shows selectors; patterns are shown as the rules that add them."),
             ])
             .arguments("username"),
         help::subcommand(Group::Server, "6.0.0"),
@@ -62,10 +57,7 @@ pub static COMMANDS: &[CommandSpec] = &[CommandSpec::container("acl", Group::Ser
             .flags(ADMIN)
             .complexity("O(N) for N entries in the reply")
             .summary("Shows the newest refusals, 10 unless told, or forgets all.")
-            .history(&[(
-                "7.2.0",
-                "Entries have a number, and the times of the first and the last refusal.",
-            )])
+            .history(&[("7.2.0", "Entries have a number, and the times of the first and the last refusal.")])
             .arguments("operation=[count:integer|RESET]"),
         CommandSpec::new("save", 2, Group::Server, "6.0.0", users::save)
             .flags(ADMIN)
@@ -79,10 +71,7 @@ pub static COMMANDS: &[CommandSpec] = &[CommandSpec::container("acl", Group::Ser
             .summary("Creates a user, or changes its rules.")
             .history(&[
                 ("6.2.0", "Takes patterns of channels."),
-                (
-                    "7.0.0",
-                    "Takes selectors, and patterns of keys for reading or writing.",
-                ),
+                ("7.0.0", "Takes selectors, and patterns of keys for reading or writing."),
             ])
             .arguments("username [rule...]"),
         CommandSpec::new("users", 2, Group::Server, "6.0.0", reports::users)

@@ -2,9 +2,11 @@
 
 use smallvec::SmallVec;
 
+use crate::command::error::{CommandError, CommandResult};
 use crate::command::spec::{CommandSpec, Flag, Group, KeySpec, READ, UPDATE};
-use crate::command::{Args, CommandError, CommandResult, Context};
 use crate::commands::sorted_sets::update::{Additions, Options, add_elements};
+use crate::engine::context::Context;
+use crate::resp::Args;
 use crate::resp::Reply;
 use crate::types::geo::text::format_distance;
 use crate::types::geo::{Place, Unit};
@@ -61,15 +63,9 @@ fn geoadd(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         return Err(CommandError::SYNTAX);
     }
     let places = (0..words.len()).step_by(WORDS_EACH);
-    let scores: Result<SmallVec<[f64; 16]>, CommandError> = places
-        .map(|index| options::place(words, index).map(Place::score))
-        .collect();
-    let additions = Additions {
-        options: conditions,
-        scores: &scores?,
-        words,
-        words_each: WORDS_EACH,
-    };
+    let scores: Result<SmallVec<[f64; 16]>, CommandError> =
+        places.map(|index| options::place(words, index).map(Place::score)).collect();
+    let additions = Additions { options: conditions, scores: &scores?, words, words_each: WORDS_EACH };
     propagate(context, args.first(at), &additions);
     add_elements(context, args.at(1), additions)
 }
@@ -79,10 +75,7 @@ fn propagate(context: &mut Context<'_>, head: Args<'_>, additions: &Additions<'_
     if !context.propagates() {
         return;
     }
-    let scores = additions
-        .scores
-        .iter()
-        .map(|score| (*score as u64).to_string());
+    let scores = additions.scores.iter().map(|score| (*score as u64).to_string());
     let scores: Vec<String> = scores.collect();
     let mut words: Vec<&[u8]> = head.iter().collect();
     words[0] = b"zadd";

@@ -1,10 +1,12 @@
 //! Finding members near a place: GEOSEARCH and those that came before it.
 
+use crate::command::error::CommandResult;
 use crate::command::spec::{CommandSpec, Find, Flag, Group, KeySpec, OVERWRITE, READ};
-use crate::command::{Args, CommandResult, Context};
 use crate::commands::key_finders;
 use crate::commands::sorted_sets::limits;
+use crate::engine::context::Context;
 use crate::keyspace::{EventClass, Keyspace};
+use crate::resp::Args;
 use crate::resp::Reply;
 use crate::types::geo::text::format_distance;
 use crate::types::geo::{Place, Search};
@@ -113,15 +115,11 @@ pub static COMMANDS: &[CommandSpec] = &[
 
 const SEARCH_COMPLEXITY: &str = "O(N+log(M)) where N is the number of members in the grid cells around the shape and M the number of members in the key; for a polygon times the number of its corners.";
 
-const SEARCH_HISTORY: &[(&str, &str)] = &[
-    ("7.0.0", "Units may be in upper case."),
-    ("9.0.0", "Took the option `BYPOLYGON`, in Valkey."),
-];
+const SEARCH_HISTORY: &[(&str, &str)] =
+    &[("7.0.0", "Units may be in upper case."), ("9.0.0", "Took the option `BYPOLYGON`, in Valkey.")];
 
-const ANY_AND_UPPER_CASE: &[(&str, &str)] = &[
-    ("6.2.0", "Took the option `ANY` of `COUNT`."),
-    ("7.0.0", "Units may be in upper case."),
-];
+const ANY_AND_UPPER_CASE: &[(&str, &str)] =
+    &[("6.2.0", "Took the option `ANY` of `COUNT`."), ("7.0.0", "Units may be in upper case.")];
 
 /// A member within the shape.
 #[derive(Clone, Copy)]
@@ -143,12 +141,7 @@ fn find<'a>(set: SortedSetRef<'a>, search: &Search, limit: usize) -> Vec<Hit<'a>
             let Some(distance_meters) = search.distance_meters(place) else {
                 continue;
             };
-            hits.push(Hit {
-                member,
-                score,
-                place,
-                distance_meters,
-            });
+            hits.push(Hit { member, score, place, distance_meters });
             if hits.len() == limit {
                 return hits;
             }
@@ -166,9 +159,7 @@ fn arrange<'a>(hits: Vec<Hit<'a>>, order: Option<Order>, count: usize) -> Vec<Hi
     };
     let mut ranking: Vec<usize> = (0..hits.len()).collect();
     let compare = |left: &usize, right: &usize| {
-        let by_distance = hits[*left]
-            .distance_meters
-            .total_cmp(&hits[*right].distance_meters);
+        let by_distance = hits[*left].distance_meters.total_cmp(&hits[*right].distance_meters);
         let by_distance = match order {
             Order::NearestFirst => by_distance,
             Order::FarthestFirst => by_distance.reverse(),
@@ -185,15 +176,13 @@ fn arrange<'a>(hits: Vec<Hit<'a>>, order: Option<Order>, count: usize) -> Vec<Hi
 
 /// Carries out a search command.
 fn run(context: &mut Context<'_>, args: Args<'_>, syntax: Syntax) -> CommandResult {
-    let limits = limits(&context.instance.config);
+    let limits = limits(&context.state.config);
     let (keyspace, database, reply) = context.parts();
     let seed = keyspace.seed().clone();
     let record = keyspace.read(database, args.at(syntax.source_index()));
     let set = record.map(sorted_set_of).transpose()?;
     let place = set.map(|set| move |member: &[u8]| place_of(set, member));
-    let places = place
-        .as_ref()
-        .map(|place| place as &dyn Fn(&[u8]) -> Option<Place>);
+    let places = place.as_ref().map(|place| place as &dyn Fn(&[u8]) -> Option<Place>);
     let request = options::parse(args, syntax, places)?;
     let hits = match (set, &request.search) {
         (Some(set), Some(search)) => {
@@ -204,32 +193,18 @@ fn run(context: &mut Context<'_>, args: Args<'_>, syntax: Syntax) -> CommandResu
         // Nothing is found in a key that is not there.
         _ => Vec::new(),
     };
-    let unit_meters = request
-        .search
-        .as_ref()
-        .map_or(1.0, |search| search.unit().meters());
+    let unit_meters = request.search.as_ref().map_or(1.0, |search| search.unit().meters());
     let Some(destination) = request.destination else {
         reply_hits(reply, &hits, request.details, unit_meters);
         return Ok(());
     };
     let mut found = Builder::new(&seed);
     for hit in &hits {
-        let score = if destination.distances {
-            hit.distance_meters / unit_meters
-        } else {
-            hit.score
-        };
+        let score = if destination.distances { hit.distance_meters / unit_meters } else { hit.score };
         hit.member.with_bytes(|member| found.push(member, score));
     }
     reply.integer(found.len() as i64);
-    store(
-        keyspace,
-        database,
-        destination.key,
-        found,
-        limits,
-        syntax.event(),
-    );
+    store(keyspace, database, destination.key, found, limits, syntax.event());
     Ok(())
 }
 
@@ -257,14 +232,7 @@ fn reply_hits(reply: &mut Reply, hits: &[Hit<'_>], details: Details, unit_meters
 }
 
 /// Puts what was found at a key; nothing removes it.
-fn store(
-    keyspace: &mut Keyspace,
-    database: usize,
-    key: &[u8],
-    found: Builder,
-    limits: Limits,
-    event: &'static str,
-) {
+fn store(keyspace: &mut Keyspace, database: usize, key: &[u8], found: Builder, limits: Limits, event: &'static str) {
     if found.is_empty() {
         keyspace.delete(database, key);
         return;
@@ -272,9 +240,7 @@ fn store(
     let count = found.len() as u64;
     keyspace.create(database, key, found.finish(limits));
     keyspace.modified_times(database, key, count);
-    keyspace
-        .changes
-        .notify(EventClass::SortedSet, event, database, key);
+    keyspace.changes.notify(EventClass::SortedSet, event, database, key);
 }
 
 fn geosearch(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {

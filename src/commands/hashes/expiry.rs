@@ -2,9 +2,11 @@
 
 use smallvec::SmallVec;
 
+use crate::command::error::{CommandError, CommandResult};
 use crate::command::spec::{CommandSpec, Flag, Group, KeySpec, READ, UPDATE};
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::engine::context::Context;
 use crate::keyspace::{EventClass, Keyspace};
+use crate::resp::Args;
 use crate::resp::Reply;
 use crate::types::hash::{HashEditor, HashRef};
 use crate::types::slot::Slot;
@@ -147,9 +149,7 @@ impl Condition {
 /// Errors: what is at the key is no hash. That is found out before anything is said of the arguments.
 pub(super) fn check_type(keyspace: &mut Keyspace, database: usize, key: &[u8]) -> CommandResult {
     match keyspace.lookup(database, key) {
-        Some(record) if HashRef::of(record.value().stored()).is_none() => {
-            Err(CommandError::WRONG_TYPE)
-        }
+        Some(record) if HashRef::of(record.value().stored()).is_none() => Err(CommandError::WRONG_TYPE),
         _ => Ok(()),
     }
 }
@@ -165,7 +165,7 @@ fn expire(context: &mut Context<'_>, args: Args<'_>, form: TimeForm) -> CommandR
     let not_positive = CommandError::fixed("ERR Parameter `numFields` should be greater than 0");
     let names = named_fields(args, fields_at, context.command_name(), not_positive)?;
 
-    let limits = limits(&context.instance.config);
+    let limits = limits(&context.state.config);
     let (keyspace, database, reply) = context.parts();
     let changed = change(keyspace, database, key, limits, names.iter(), |hash| {
         hash.make_expiring();
@@ -176,13 +176,7 @@ fn expire(context: &mut Context<'_>, args: Args<'_>, form: TimeForm) -> CommandR
         reply_same(reply, names.len(), answer::NO_FIELD);
         return Ok(());
     };
-    let count = |wanted| {
-        changed
-            .result
-            .iter()
-            .filter(|&&given| given == wanted)
-            .count()
-    };
+    let count = |wanted| changed.result.iter().filter(|&&given| given == wanted).count();
     if keyspace.changes.propagation.is_on() {
         let named = |wanted| {
             let answers = names.iter().zip(&changed.result);
@@ -195,12 +189,7 @@ fn expire(context: &mut Context<'_>, args: Args<'_>, form: TimeForm) -> CommandR
             keyspace.changes.propagation.suppress();
         } else {
             let mut digits = itoa::Buffer::new();
-            let prefix: [&[u8]; 4] = [
-                b"HPEXPIREAT",
-                key,
-                digits.format(time_ms).as_bytes(),
-                args.at(3),
-            ];
+            let prefix: [&[u8]; 4] = [b"HPEXPIREAT", key, digits.format(time_ms).as_bytes(), args.at(3)];
             // Without the condition, if there is none.
             propagate_fields(keyspace, &prefix[..fields_at], &timed);
         }
@@ -236,18 +225,10 @@ fn expire_one<S: Slot>(
 }
 
 /// Counts fields whose expiry times were changed, and tells of it.
-pub(super) fn note_timed(
-    keyspace: &mut Keyspace,
-    database: usize,
-    key: &[u8],
-    fields: usize,
-    event: &'static str,
-) {
+pub(super) fn note_timed(keyspace: &mut Keyspace, database: usize, key: &[u8], fields: usize, event: &'static str) {
     if fields > 0 {
         keyspace.modified_times(database, key, fields as u64);
-        keyspace
-            .changes
-            .notify(EventClass::Hash, event, database, key);
+        keyspace.changes.notify(EventClass::Hash, event, database, key);
     }
 }
 
@@ -262,9 +243,7 @@ fn reply_same(reply: &mut Reply, count: usize, answer: i64) {
 }
 
 fn httl(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    reply_times(context, args, |time_ms, now_ms| {
-        (time_ms - now_ms + 999) / 1000
-    })
+    reply_times(context, args, |time_ms, now_ms| (time_ms - now_ms + 999) / 1000)
 }
 
 fn hpttl(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
@@ -280,11 +259,7 @@ fn hpexpiretime(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 }
 
 /// Replies with what `shown` makes of each field's expiry time and the present.
-fn reply_times(
-    context: &mut Context<'_>,
-    args: Args<'_>,
-    shown: impl Fn(i64, i64) -> i64,
-) -> CommandResult {
+fn reply_times(context: &mut Context<'_>, args: Args<'_>, shown: impl Fn(i64, i64) -> i64) -> CommandResult {
     let full_name = context.command_name().to_string();
     let (keyspace, database, reply) = context.parts();
     let now_ms = keyspace.now_ms;
@@ -317,7 +292,7 @@ fn hpersist(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let now_ms = keyspace.now_ms;
     check_type(keyspace, database, key)?;
     let names = named_fields(args, 2, context.command_name(), NOT_POSITIVE)?;
-    let limits = limits(&context.instance.config);
+    let limits = limits(&context.state.config);
     let (keyspace, database, reply) = context.parts();
     let nothing_due = std::iter::empty();
     let changed = change(keyspace, database, key, limits, nothing_due, |hash| {

@@ -3,8 +3,10 @@
 //! A field whose time is over is as good as gone. Who asks for one by name removes it as well; who asks for all leaves them to
 //! the active cycle, and HLEN counts them: as in Redis.
 
+use crate::command::error::CommandResult;
 use crate::command::spec::{CommandSpec, Flag, Group, INSPECT, KeySpec, READ};
-use crate::command::{Args, CommandResult, Context};
+use crate::engine::context::Context;
+use crate::resp::Args;
 use crate::types::hash::Found;
 
 use super::{read, remove_due, reply_text};
@@ -91,7 +93,7 @@ fn read_field(
         Some(false) => {}
         Some(true) => {
             let name = std::iter::once(name);
-            remove_due(&mut context.instance.keyspace, database, key, name);
+            remove_due(&mut context.state.keyspace, database, key, name);
         }
     }
     Ok(())

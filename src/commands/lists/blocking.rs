@@ -1,8 +1,11 @@
 //! Commands on lists that wait until there is something in them.
 
-use crate::blocking::{BlockKind, timeout};
+use crate::command::error::{CommandError, CommandResult};
 use crate::command::spec::{CommandSpec, Flag, Group, INSERT, KeySpec, READ_AND_DELETE};
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::command::timeout;
+use crate::engine::blocking::BlockKind;
+use crate::engine::context::Context;
+use crate::resp::Args;
 use crate::types::list::{End, Item};
 
 use super::ends::{PopRequest, pop_name};
@@ -74,7 +77,7 @@ fn brpop(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 fn pop_waiting(context: &mut Context<'_>, args: Args<'_>, end: End) -> CommandResult {
     let last = args.len() - 1;
     let deadline_ms = deadline(context, args, last)?;
-    let limits = limits(context.instance);
+    let limits = limits(context.state);
     let (keyspace, database, reply) = context.parts();
     let keys = (1..last).map(|place| args.at(place));
     for key in keys.clone() {
@@ -95,7 +98,7 @@ fn pop_waiting(context: &mut Context<'_>, args: Args<'_>, end: End) -> CommandRe
 fn blmpop(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let request = PopRequest::parse(args, 2)?;
     let deadline_ms = deadline(context, args, 1)?;
-    let limits = limits(context.instance);
+    let limits = limits(context.state);
     let (keyspace, database, reply) = context.parts();
     if !request.serve(keyspace, database, reply, &limits)? {
         wait(context, args, request.keys(), deadline_ms);
@@ -114,12 +117,7 @@ fn brpoplpush(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     move_waiting(context, args, Ends::RIGHT_TO_LEFT, deadline_ms)
 }
 
-fn move_waiting(
-    context: &mut Context<'_>,
-    args: Args<'_>,
-    ends: Ends,
-    deadline_ms: Option<i64>,
-) -> CommandResult {
+fn move_waiting(context: &mut Context<'_>, args: Args<'_>, ends: Ends, deadline_ms: Option<i64>) -> CommandResult {
     if move_one(context, args, ends)? {
         let name: &[u8] = match args.len() {
             4 => b"RPOPLPUSH",
@@ -149,26 +147,17 @@ fn blmovem(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 }
 
 /// Has a command passed on as the one of that name that does not wait; the timeout is left out.
-fn propagate_without_timeout(
-    context: &mut Context<'_>,
-    name: &[u8],
-    args: Args<'_>,
-    timeout_at: usize,
-) {
+fn propagate_without_timeout(context: &mut Context<'_>, name: &[u8], args: Args<'_>, timeout_at: usize) {
     let words = args.iter().enumerate().skip(1);
     let words = words.filter(|(index, _)| *index != timeout_at);
     let words = std::iter::once(name).chain(words.map(|(_, word)| word));
-    let propagation = &mut context.instance.keyspace.changes.propagation;
+    let propagation = &mut context.state.keyspace.changes.propagation;
     propagation.replace_with(args.len() - 1, words);
 }
 
 /// Until when a command may wait. Errors: the argument is no timeout.
-fn deadline(
-    context: &Context<'_>,
-    args: Args<'_>,
-    index: usize,
-) -> Result<Option<i64>, CommandError> {
-    timeout::parse_seconds(args.at(index), context.instance.now_ms())
+fn deadline(context: &Context<'_>, args: Args<'_>, index: usize) -> Result<Option<i64>, CommandError> {
+    timeout::parse_seconds(args.at(index), context.state.now_ms())
 }
 
 /// Has the client wait for one of the keys, or replies that there is nothing if it may not.

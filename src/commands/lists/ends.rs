@@ -1,14 +1,16 @@
 //! The ends of lists: pushing and popping.
 
+use crate::command::error::{CommandError, CommandResult};
 use crate::command::spec::{CommandSpec, Flag, Group, INSERT, KeySpec, READ_AND_DELETE};
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::engine::context::Context;
 use crate::keyspace::{EventClass, Keyspace};
+use crate::resp::Args;
 use crate::resp::Reply;
 use crate::types::list::{End, Item, Limits};
 
 use super::{
-    arguments_from, bounded_argument, create, edit, end_argument, length_at, limits, push_event,
-    reply_item, take_out, too_many_arguments,
+    arguments_from, bounded_argument, create, edit, end_argument, length_at, limits, push_event, reply_item, take_out,
+    too_many_arguments,
 };
 
 /// Commands on the ends of lists.
@@ -81,13 +83,11 @@ fn rpushx(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 
 #[inline]
 fn push(context: &mut Context<'_>, args: Args<'_>, end: End, may_create: bool) -> CommandResult {
-    let limits = limits(context.instance);
+    let limits = limits(context.state);
     let (keyspace, database, reply) = context.parts();
     let key = args.at(1);
     let elements = arguments_from(args, 2);
-    let pushed = edit(keyspace, database, key, &limits, |list| {
-        list.push(end, elements.clone())
-    })?;
+    let pushed = edit(keyspace, database, key, &limits, |list| list.push(end, elements.clone()))?;
     let length = match pushed {
         Some(length) => length,
         None if may_create => create(keyspace, database, key, &limits, end, elements.clone()),
@@ -97,9 +97,7 @@ fn push(context: &mut Context<'_>, args: Args<'_>, end: End, may_create: bool) -
         }
     };
     keyspace.modified_times(database, key, elements.len() as u64);
-    keyspace
-        .changes
-        .notify(EventClass::List, push_event(end), database, key);
+    keyspace.changes.notify(EventClass::List, push_event(end), database, key);
     reply.integer(length as i64);
     Ok(())
 }
@@ -117,7 +115,7 @@ fn pop(context: &mut Context<'_>, args: Args<'_>, end: End) -> CommandResult {
     if args.len() > 2 {
         return pop_several(context, args, end);
     }
-    let limits = limits(context.instance);
+    let limits = limits(context.state);
     let (keyspace, database, reply) = context.parts();
     let visit = |item: Item<'_>| reply_item(reply, item);
     let taken = take_out(keyspace, database, args.at(1), &limits, (end, 1), visit)?;
@@ -132,7 +130,7 @@ fn pop_several(context: &mut Context<'_>, args: Args<'_>, end: End) -> CommandRe
         return Err(too_many_arguments(context));
     }
     let count = bounded_argument(args, 2, 0, "ERR value is out of range, must be positive")?;
-    let limits = limits(context.instance);
+    let limits = limits(context.state);
     let (keyspace, database, reply) = context.parts();
     match length_at(keyspace, database, args.at(1))? {
         None => reply.null_array(),
@@ -149,7 +147,7 @@ fn pop_several(context: &mut Context<'_>, args: Args<'_>, end: End) -> CommandRe
 
 fn lmpop(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let request = PopRequest::parse(args, 1)?;
-    let limits = limits(context.instance);
+    let limits = limits(context.state);
     let (keyspace, database, reply) = context.parts();
     if !request.serve(keyspace, database, reply, &limits)? {
         reply.null_array();
@@ -191,13 +189,7 @@ impl<'a> PopRequest<'a> {
             count = Some(bounded_argument(args, place + 1, 1, least)?);
             place += 2;
         }
-        Ok(PopRequest {
-            args,
-            first_key: at + 1,
-            keys,
-            end,
-            count: count.unwrap_or(1),
-        })
+        Ok(PopRequest { args, first_key: at + 1, keys, end, count: count.unwrap_or(1) })
     }
 
     /// The keys, in order.
@@ -223,14 +215,7 @@ impl<'a> PopRequest<'a> {
             reply.bulk(key);
             reply.array(self.count.min(length));
             let visit = |item: Item<'_>| reply_item(reply, item);
-            let taken = take_out(
-                keyspace,
-                database,
-                key,
-                limits,
-                (self.end, self.count),
-                visit,
-            )?;
+            let taken = take_out(keyspace, database, key, limits, (self.end, self.count), visit)?;
             let mut digits = itoa::Buffer::new();
             let count = digits.format(taken).as_bytes();
             let propagation = &mut keyspace.changes.propagation;

@@ -5,34 +5,26 @@ mod function_dump;
 pub mod functions;
 pub mod scripts;
 
+use crate::command::error::{CommandError, CommandResult};
 use crate::command::spec::{CommandSpec, Flag, FlagSet, Group, KeySpec, READ, READ_AND_UPDATE};
-use crate::command::{Args, CommandError, CommandResult, Context};
-use crate::instance::Instance;
+use crate::drive::script::debugger;
+use crate::drive::script::run;
+use crate::drive::script::run::{Program, count_keys};
+use crate::engine::context::Context;
+use crate::engine::session::Debugging;
+use crate::engine::state::ServerState;
+use crate::resp::Args;
+use crate::scripting::Kind;
 use crate::scripting::cache::Digest;
-use crate::scripting::run::{self, Program, count_keys};
-use crate::scripting::{Kind, debugger};
-use crate::session::Debugging;
 
-const WRITES: &[Flag] = &[
-    Flag::NoScript,
-    Flag::Stale,
-    Flag::SkipMonitor,
-    Flag::MayReplicate,
-    Flag::NoMandatoryKeys,
-];
-const READS: &[Flag] = &[
-    Flag::ReadOnly,
-    Flag::NoScript,
-    Flag::Stale,
-    Flag::SkipMonitor,
-    Flag::NoMandatoryKeys,
-];
+const WRITES: &[Flag] = &[Flag::NoScript, Flag::Stale, Flag::SkipMonitor, Flag::MayReplicate, Flag::NoMandatoryKeys];
+const READS: &[Flag] = &[Flag::ReadOnly, Flag::NoScript, Flag::Stale, Flag::SkipMonitor, Flag::NoMandatoryKeys];
 
-const WRITE_KEYS_NOTED: &[KeySpec] = &[KeySpec::counted(READ_AND_UPDATE, 2)
-    .note("What a script does to its keys is not known: taken for the most.")];
+const WRITE_KEYS_NOTED: &[KeySpec] =
+    &[KeySpec::counted(READ_AND_UPDATE, 2).note("What a script does to its keys is not known: taken for the most.")];
 
-const READ_KEYS_NOTED: &[KeySpec] = &[KeySpec::counted(READ, 2)
-    .note("What a script does to its keys is not known: taken for the most.")];
+const READ_KEYS_NOTED: &[KeySpec] =
+    &[KeySpec::counted(READ, 2).note("What a script does to its keys is not known: taken for the most.")];
 
 /// The family's commands.
 pub static COMMANDS: &[CommandSpec] = &[
@@ -86,10 +78,8 @@ fn eval(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         return debugger::start(context, args, is_read_only);
     }
     let keys = count_keys(args)?;
-    let instance = &mut *context.instance;
-    let place = instance
-        .scripting
-        .load(&instance.clock, args.at(1), false)?;
+    let state = &mut *context.state;
+    let place = state.scripting.load(&state.clock, args.at(1), false)?;
     run_script(context, args, place, keys)
 }
 
@@ -99,21 +89,16 @@ fn evalsha(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         return Err(NO_SCRIPT);
     }
     if context.session.debugging != Debugging::No {
-        return Err(CommandError::fixed(
-            "ERR Please use EVAL instead of EVALSHA for debugging",
-        ));
+        return Err(CommandError::fixed("ERR Please use EVAL instead of EVALSHA for debugging"));
     }
     let keys = count_keys(args)?;
-    let scripts = &mut context.instance.scripting.scripts;
-    let place = digest
-        .and_then(|digest| scripts.find(&digest))
-        .ok_or(NO_SCRIPT)?;
+    let scripts = &mut context.state.scripting.scripts;
+    let place = digest.and_then(|digest| scripts.find(&digest)).ok_or(NO_SCRIPT)?;
     scripts.note_use(place);
     run_script(context, args, place, keys)
 }
 
-const NO_SCRIPT: CommandError =
-    CommandError::fixed("NOSCRIPT No matching script. Please use EVAL.");
+const NO_SCRIPT: CommandError = CommandError::fixed("NOSCRIPT No matching script. Please use EVAL.");
 
 /// A digest as it is written, in whatever case.
 fn digest_of(text: &[u8]) -> Option<Digest> {
@@ -122,18 +107,11 @@ fn digest_of(text: &[u8]) -> Option<Digest> {
     Some(digest)
 }
 
-fn run_script(
-    context: &mut Context<'_>,
-    args: Args<'_>,
-    place: usize,
-    keys: usize,
-) -> CommandResult {
+fn run_script(context: &mut Context<'_>, args: Args<'_>, place: usize, keys: usize) -> CommandResult {
     let is_read_only = is_read_only(context);
-    let instance = &mut *context.instance;
-    let engine = instance
-        .scripting
-        .take_engine(Kind::Script, &instance.clock)?;
-    let script = instance.scripting.scripts.get(place);
+    let state = &mut *context.state;
+    let engine = state.scripting.take_engine(Kind::Script, &state.clock)?;
+    let script = state.scripting.scripts.get(place);
     let name = script.digest;
     let program = Program {
         kind: Kind::Script,
@@ -147,31 +125,20 @@ fn run_script(
 }
 
 fn is_read_only(context: &Context<'_>) -> bool {
-    let flags = context.instance.commands.get(context.command).flags;
+    let flags = context.state.commands.get(context.command).flags;
     flags.has(Flag::ReadOnly)
 }
 
 fn fcall(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let is_read_only = is_read_only(context);
-    let libraries = &context.instance.scripting.functions;
-    let function = libraries
-        .find(args.at(1))
-        .ok_or(CommandError::fixed("ERR Function not found"))?;
+    let libraries = &context.state.scripting.functions;
+    let function = libraries.find(args.at(1)).ok_or(CommandError::fixed("ERR Function not found"))?;
     let (function, flags) = (function.reference, function.flags);
     let keys = count_function_keys(args)?;
-    let instance = &mut *context.instance;
-    let engine = instance
-        .scripting
-        .take_engine(Kind::Function, &instance.clock)?;
+    let state = &mut *context.state;
+    let engine = state.scripting.take_engine(Kind::Function, &state.clock)?;
     let name = String::from_utf8_lossy(args.at(1));
-    let program = Program {
-        kind: Kind::Function,
-        name: &name,
-        flags,
-        is_read_only,
-        function,
-        keys,
-    };
+    let program = Program { kind: Kind::Function, name: &name, flags, is_read_only, function, keys };
     run::start(context, args, &program, engine)
 }
 
@@ -187,13 +154,10 @@ fn count_function_keys(args: Args<'_>) -> Result<usize, CommandError> {
 
 /// The flags of a request that runs a script or function: what the program says it does counts for more than what
 /// the command says.
-fn flags_of(instance: &Instance, args: Args<'_>, flags: FlagSet) -> FlagSet {
-    let scripting = &instance.scripting;
+fn flags_of(state: &ServerState, args: Args<'_>, flags: FlagSet) -> FlagSet {
+    let scripting = &state.scripting;
     let program = args.at(1);
-    let is_call = args
-        .at(0)
-        .first()
-        .is_some_and(|byte| byte.eq_ignore_ascii_case(&b'f'));
+    let is_call = args.at(0).first().is_some_and(|byte| byte.eq_ignore_ascii_case(&b'f'));
     if is_call {
         return match scripting.functions.find(program) {
             Some(function) => function.flags.applied_to(flags),

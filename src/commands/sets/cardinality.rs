@@ -4,8 +4,10 @@
 
 use std::ops::ControlFlow;
 
+use crate::command::error::{CommandError, CommandResult};
 use crate::command::spec::{CommandSpec, Flag, Group, KeySpec, READ};
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::engine::context::Context;
+use crate::resp::Args;
 use crate::resp::number::parse_i64;
 use crate::types::hyperloglog::{self, Place, Sketch};
 
@@ -16,9 +18,7 @@ pub static COMMANDS: &[CommandSpec] = &[
     CommandSpec::new("sintercard", -3, Group::Set, "7.0.0", sintercard)
         .flags(&[Flag::ReadOnly])
         .keys(&[KeySpec::counted(READ, 1)])
-        .complexity(
-            "O(N*M) with N the number of members of the smallest set and M the number of sets.",
-        )
+        .complexity("O(N*M) with N the number of members of the smallest set and M the number of sets.")
         .summary("Counts the members that several sets have in common.")
         .arguments("numkeys:integer key... [LIMIT limit:integer]"),
     CommandSpec::new("sunioncard", -3, Group::Set, "8.10.0", sunioncard)
@@ -67,11 +67,7 @@ impl<'a> Request<'a> {
         if keys > args.len() - 2 {
             return Err(TOO_MANY_KEYS);
         }
-        let mut request = Request {
-            keys: args.slice_from(2).first(keys),
-            limit: 0,
-            is_approximate: false,
-        };
+        let mut request = Request { keys: args.slice_from(2).first(keys), limit: 0, is_approximate: false };
         let mut words = args.slice_from(2 + keys).iter();
         while let Some(word) = words.next() {
             if takes_approx && word.eq_ignore_ascii_case(b"approx") {
@@ -103,11 +99,7 @@ fn count(context: &mut Context<'_>, args: Args<'_>, operation: Operation) -> Com
             let mut count = 0;
             sources.show(operation, keyspace, |_| {
                 count += 1;
-                if count < request.limit {
-                    ControlFlow::Continue(())
-                } else {
-                    ControlFlow::Break(())
-                }
+                if count < request.limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
             });
             count
         }

@@ -5,7 +5,7 @@ pub mod cardinality;
 pub mod members;
 pub mod random;
 
-use crate::command::CommandError;
+use crate::command::error::CommandError;
 use crate::config::Config;
 use crate::keyspace::{Keyspace, ValueMut};
 use crate::resp::Reply;

@@ -10,10 +10,12 @@ mod elements;
 mod options;
 mod patterns;
 
+use crate::command::error::{CommandError, CommandResult};
 use crate::command::keys::KeyAccess;
 use crate::command::spec::{Category, CommandSpec, Flag, Group, KeySpec, OVERWRITE, READ};
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::engine::context::Context;
 use crate::keyspace::{EventClass, Keyspace};
+use crate::resp::Args;
 use crate::resp::Reply;
 use crate::types::list::{Limits, ListBuilder};
 
@@ -22,20 +24,15 @@ use elements::Elements;
 use options::{Options, Permissions};
 use patterns::Subject;
 
-const BY_AND_GET: KeySpec = KeySpec::unknown(READ)
-    .note("BY and GET make up names of keys from the elements that are sorted");
+const BY_AND_GET: KeySpec =
+    KeySpec::unknown(READ).note("BY and GET make up names of keys from the elements that are sorted");
 
-const DESTINATION: KeySpec =
-    KeySpec::unknown(OVERWRITE).note("STORE may stand anywhere among the options");
+const DESTINATION: KeySpec = KeySpec::unknown(OVERWRITE).note("STORE may stand anywhere among the options");
 
-const CATEGORIES: &[Category] = &[
-    Category::Set,
-    Category::SortedSet,
-    Category::List,
-    Category::Dangerous,
-];
+const CATEGORIES: &[Category] = &[Category::Set, Category::SortedSet, Category::List, Category::Dangerous];
 
-const COMPLEXITY: &str = "O(N+M*log(M)) where N is the number of elements and M the number of those returned; O(N) if they are not sorted.";
+const COMPLEXITY: &str =
+    "O(N+M*log(M)) where N is the number of elements and M the number of those returned; O(N) if they are not sorted.";
 
 /// The commands that sort.
 pub static COMMANDS: &[CommandSpec] = &[
@@ -72,21 +69,16 @@ fn sort_ro(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 }
 
 fn run(context: &mut Context<'_>, args: Args<'_>, may_store: bool) -> CommandResult {
-    let command = context.instance.commands.get(context.command);
+    let command = context.state.commands.get(context.command);
     let user = &context.session.user;
-    let permissions = Permissions {
-        may_store,
-        may_read_all: user.may_use_all_keys(command, args, KeyAccess::READ),
-    };
+    let permissions = Permissions { may_store, may_read_all: user.may_use_all_keys(command, args, KeyAccess::READ) };
     let mut options = Options::parse(args.slice_from(2), permissions)?;
-    let limits = lists::limits(context.instance);
+    let limits = lists::limits(context.state);
     let is_script = context.session.is_script();
     let (keyspace, database, reply) = context.parts();
     let (elements, range) = {
         let record = keyspace.read(database, args.at(1));
-        let subject = record
-            .map(|record| Subject::of(record).ok_or(CommandError::WRONG_TYPE))
-            .transpose()?;
+        let subject = record.map(|record| Subject::of(record).ok_or(CommandError::WRONG_TYPE)).transpose()?;
         options.settle_order_of(subject.as_ref(), is_script);
         elements::load(subject, &options)
     };
@@ -101,28 +93,14 @@ fn run(context: &mut Context<'_>, args: Args<'_>, may_store: bool) -> CommandRes
             }
         }
         Some(destination) => {
-            let count = store(
-                keyspace,
-                database,
-                destination,
-                &elements,
-                chosen,
-                &options,
-                &limits,
-            );
+            let count = store(keyspace, database, destination, &elements, chosen, &options, &limits);
             reply.integer(count as i64);
         }
     }
     Ok(())
 }
 
-fn answer(
-    keyspace: &mut Keyspace,
-    database: usize,
-    reply: &mut Reply,
-    element: &[u8],
-    options: &Options<'_>,
-) {
+fn answer(keyspace: &mut Keyspace, database: usize, reply: &mut Reply, element: &[u8], options: &Options<'_>) {
     if options.get.is_empty() {
         return reply.bulk(element);
     }
@@ -160,13 +138,9 @@ fn store(
     if count > 0 {
         keyspace.create(database, destination, list.finish());
         keyspace.modified_times(database, destination, count as u64);
-        keyspace
-            .changes
-            .notify(EventClass::List, "sortstore", database, destination);
+        keyspace.changes.notify(EventClass::List, "sortstore", database, destination);
     } else if keyspace.remove(database, destination) {
-        keyspace
-            .changes
-            .notify(EventClass::Generic, "del", database, destination);
+        keyspace.changes.notify(EventClass::Generic, "del", database, destination);
     }
     count
 }

@@ -1,7 +1,9 @@
 //! What is asked of single members, and counts: ZCARD, ZCOUNT, ZLEXCOUNT, ZMSCORE, ZRANK, ZREVRANK and ZSCORE.
 
+use crate::command::error::{CommandError, CommandResult};
 use crate::command::spec::{CommandSpec, Flag, Group, INSPECT, KeySpec, READ};
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::engine::context::Context;
+use crate::resp::Args;
 use crate::types::sorted_set::Interval;
 
 use super::{parse_members, parse_scores, read};
@@ -58,9 +60,7 @@ pub static COMMANDS: &[CommandSpec] = &[
 
 fn zcard(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let (keyspace, database, reply) = context.parts();
-    let count = read(keyspace, database, args.at(1), |sorted_set| {
-        sorted_set.len()
-    })?;
+    let count = read(keyspace, database, args.at(1), |sorted_set| sorted_set.len())?;
     reply.integer(count.unwrap_or(0) as i64);
     Ok(())
 }
@@ -77,9 +77,7 @@ fn zlexcount(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 
 fn count_within(context: &mut Context<'_>, key: &[u8], interval: &impl Interval) -> CommandResult {
     let (keyspace, database, reply) = context.parts();
-    let count = read(keyspace, database, key, |sorted_set| {
-        sorted_set.ranks_of(interval).len()
-    })?;
+    let count = read(keyspace, database, key, |sorted_set| sorted_set.ranks_of(interval).len())?;
     reply.integer(count.unwrap_or(0) as i64);
     Ok(())
 }
@@ -122,11 +120,7 @@ fn rank(context: &mut Context<'_>, args: Args<'_>, reverse: bool) -> CommandResu
     let (keyspace, database, reply) = context.parts();
     let found = read(keyspace, database, args.at(1), |sorted_set| {
         let (rank, score) = sorted_set.rank(args.at(2))?;
-        let rank = if reverse {
-            sorted_set.len() - 1 - rank
-        } else {
-            rank
-        };
+        let rank = if reverse { sorted_set.len() - 1 - rank } else { rank };
         Some((rank, score))
     })?;
     match found.flatten() {
@@ -144,9 +138,7 @@ fn rank(context: &mut Context<'_>, args: Args<'_>, reverse: bool) -> CommandResu
 
 fn zscore(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let (keyspace, database, reply) = context.parts();
-    let score = read(keyspace, database, args.at(1), |sorted_set| {
-        sorted_set.score(args.at(2))
-    })?;
+    let score = read(keyspace, database, args.at(1), |sorted_set| sorted_set.score(args.at(2)))?;
     match score.flatten() {
         Some(score) => reply.double(score),
         None => reply.null(),

@@ -1,10 +1,12 @@
 //! Elements taken off the ends: ZPOPMIN, ZPOPMAX, ZMPOP and those that wait for elements.
 
-use crate::blocking::BlockKind;
-use crate::blocking::timeout::parse_seconds;
+use crate::command::error::{CommandError, CommandResult};
 use crate::command::spec::{CommandSpec, Flag, Group, KeySpec, READ_AND_DELETE};
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::command::timeout::parse_seconds;
+use crate::engine::blocking::BlockKind;
+use crate::engine::context::Context;
 use crate::keyspace::{Propagation, Record};
+use crate::resp::Args;
 use crate::resp::{Protocol, Reply};
 use crate::types::sorted_set::{End, Member, SortedSetRef};
 
@@ -110,7 +112,7 @@ impl Pop {
     /// Takes elements off the sorted set at a key and replies with them. Says whether there was one. Errors: the value is of
     /// another type.
     fn run(self, context: &mut Context<'_>, key: &[u8]) -> Result<bool, CommandError> {
-        let limits = limits(&context.instance.config);
+        let limits = limits(&context.state.config);
         let (keyspace, database, reply) = context.parts();
         let mut garbage = None;
         let removed = change(keyspace, database, key, limits, |sorted_set| {
@@ -132,10 +134,7 @@ impl Pop {
                     }
                 }
             }
-            Removed {
-                count,
-                is_empty: count == length,
-            }
+            Removed { count, is_empty: count == length }
         })?;
         if let Some(garbage) = garbage {
             keyspace.discard(garbage);
@@ -182,14 +181,8 @@ impl Pop {
     }
 
     /// The same; if there is none the client waits for one of the keys.
-    fn run_or_wait(
-        self,
-        context: &mut Context<'_>,
-        args: Args<'_>,
-        keys: Keys<'_>,
-        timeout: &[u8],
-    ) -> CommandResult {
-        let deadline_ms = parse_seconds(timeout, context.instance.keyspace.now_ms)?;
+    fn run_or_wait(self, context: &mut Context<'_>, args: Args<'_>, keys: Keys<'_>, timeout: &[u8]) -> CommandResult {
+        let deadline_ms = parse_seconds(timeout, context.state.keyspace.now_ms)?;
         if self.run_first(context, keys)? {
             return Ok(());
         }
@@ -241,11 +234,7 @@ fn parse_many(args: Args<'_>, number_at: usize) -> Result<(Pop, Keys<'_>), Comma
         }
         _ => return Err(CommandError::SYNTAX),
     };
-    let pop = Pop {
-        end,
-        count: wanted,
-        shape: Shape::NestedBehindKey,
-    };
+    let pop = Pop { end, count: wanted, shape: Shape::NestedBehindKey };
     Ok((pop, Keys { args, first, count }))
 }
 
@@ -263,16 +252,8 @@ fn bzpopmin(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 }
 
 fn pop_one_or_wait(context: &mut Context<'_>, args: Args<'_>, end: End) -> CommandResult {
-    let pop = Pop {
-        end,
-        count: 1,
-        shape: Shape::FlatBehindKey,
-    };
-    let keys = Keys {
-        args,
-        first: 1,
-        count: args.len() - 2,
-    };
+    let pop = Pop { end, count: 1, shape: Shape::FlatBehindKey };
+    let keys = Keys { args, first: 1, count: args.len() - 2 };
     pop.run_or_wait(context, args, keys, args.at(args.len() - 1))
 }
 
@@ -296,16 +277,10 @@ fn pop_off(context: &mut Context<'_>, args: Args<'_>, end: End) -> CommandResult
     if args.len() > 3 {
         return Err(CommandError::SYNTAX);
     }
-    let count = args
-        .get(2)
-        .map(|count| parse_at_least(count, 0, "ERR value is out of range, must be positive"));
+    let count = args.get(2).map(|count| parse_at_least(count, 0, "ERR value is out of range, must be positive"));
     let count = count.transpose()?;
     let nested = count.is_some() && context.reply.protocol() == Protocol::Resp3;
-    let pop = Pop {
-        end,
-        count: count.unwrap_or(1),
-        shape: if nested { Shape::Nested } else { Shape::Flat },
-    };
+    let pop = Pop { end, count: count.unwrap_or(1), shape: if nested { Shape::Nested } else { Shape::Flat } };
     let key = args.at(1);
     if pop.count == 0 {
         // The type matters all the same.

@@ -2,9 +2,7 @@
 
 use crate::command::spec::{CommandSpec, Flag, Group, KeySpec, OVERWRITE, READ};
 
-use super::ranges::{
-    zrange, zrangebylex, zrangebyscore, zrangestore, zrevrange, zrevrangebylex, zrevrangebyscore,
-};
+use super::ranges::{zrange, zrangebylex, zrangebyscore, zrangestore, zrevrange, zrevrangebylex, zrevrangebyscore};
 
 /// The family's commands.
 pub static COMMANDS: &[CommandSpec] = &[

@@ -2,15 +2,15 @@
 
 use smallvec::SmallVec;
 
+use crate::command::error::{CommandError, CommandResult};
 use crate::command::spec::{CommandSpec, DELETE, Flag, Group, KeySpec, UPDATE};
-use crate::command::{Args, CommandError, CommandResult, Context};
 use crate::config::Config;
+use crate::engine::context::Context;
 use crate::keyspace::Keyspace;
+use crate::resp::Args;
 use crate::types::object::Object;
 use crate::types::slot::OwnedValue;
-use crate::types::stream::{
-    AppendError, Entries, Field, Given, Id, NodeLimits, Stream, Threshold, Trim, Trimmed,
-};
+use crate::types::stream::{AppendError, Entries, Field, Given, Id, NodeLimits, Stream, Threshold, Trim, Trimmed};
 
 use super::trim_options::{Options, Syntax};
 use super::{edit, limits, notify, parse_id, parse_integer, read, write_id};
@@ -71,9 +71,7 @@ impl<'f, F: ExactSizeIterator<Item = Field<'f>> + Clone> NewEntry<F> {
         let id = match self.given {
             None => last.following(self.now_ms),
             Some(Given::Full(id)) => Some(id),
-            Some(Given::Time(ms)) if ms == last.ms => {
-                last.seq.checked_add(1).map(|seq| Id::new(ms, seq))
-            }
+            Some(Given::Time(ms)) if ms == last.ms => last.seq.checked_add(1).map(|seq| Id::new(ms, seq)),
             Some(Given::Time(ms)) => Some(Id::new(ms, 0)),
         };
         id.ok_or(NOT_GREATER)
@@ -85,30 +83,25 @@ impl<'f, F: ExactSizeIterator<Item = Field<'f>> + Clone> NewEntry<F> {
         match stream.entries.append(id, self.fields, self.limits) {
             Ok(()) => Ok(id),
             Err(AppendError::NotGreater) => Err(NOT_GREATER),
-            Err(AppendError::TooLarge) => Err(CommandError::fixed(
-                "ERR Elements are too large to be stored",
-            )),
+            Err(AppendError::TooLarge) => Err(CommandError::fixed("ERR Elements are too large to be stored")),
         }
     }
 }
 
-const NOT_GREATER: CommandError = CommandError::fixed(
-    "ERR The ID specified in XADD is equal or smaller than the target stream top item",
-);
+const NOT_GREATER: CommandError =
+    CommandError::fixed("ERR The ID specified in XADD is equal or smaller than the target stream top item");
 
 fn add(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    let config: &Config = &context.instance.config;
-    let is_obeyed = context.session.is_obeyed;
-    let options = Options::parse(args, Syntax::Add, config, is_obeyed)?;
+    let config: &Config = &context.state.config;
+    let from_primary = context.session.from_primary;
+    let options = Options::parse(args, Syntax::Add, config, from_primary)?;
     let limits = limits(config);
     let arguments = args.len().saturating_sub(options.rest);
     if arguments < 2 || arguments % 2 == 1 {
         return Err(CommandError::wrong_arity(context.command_name()));
     }
     if options.id == Some(Given::Full(Id::MIN)) {
-        return Err(CommandError::fixed(
-            "ERR The ID specified in XADD must be greater than 0-0",
-        ));
+        return Err(CommandError::fixed("ERR The ID specified in XADD must be greater than 0-0"));
     }
     let (keyspace, database, reply) = context.parts();
     let (key, rest) = (args.at(1), args.slice_from(options.rest));
@@ -200,20 +193,18 @@ fn create<'f, F: ExactSizeIterator<Item = Field<'f>> + Clone>(
 
 /// Has what was trimmed freed; gives its number.
 fn settle_trim(keyspace: &mut Keyspace, trimmed: Trimmed) -> usize {
-    if trimmed.garbage.burden() > 0 {
+    if trimmed.garbage.free_effort() > 0 {
         keyspace.discard(Box::new(Object::Stream(trimmed.garbage)));
     }
     trimmed.entries
 }
 
 fn trim(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    let config = &context.instance.config;
-    let options = Options::parse(args, Syntax::Trim, config, context.session.is_obeyed)?;
+    let config = &context.state.config;
+    let options = Options::parse(args, Syntax::Trim, config, context.session.from_primary)?;
     let (keyspace, database, reply) = context.parts();
     let key = args.at(1);
-    let trimmed = edit(keyspace, database, key, |stream| {
-        options.trim.map(|trim| stream.trim(&trim))
-    })?;
+    let trimmed = edit(keyspace, database, key, |stream| options.trim.map(|trim| stream.trim(&trim)))?;
     let trimmed = trimmed.flatten();
     let count = trimmed.map_or(0, |trimmed| settle_trim(keyspace, trimmed));
     if count > 0 {
@@ -236,11 +227,7 @@ struct NewHistory {
 
 impl NewHistory {
     fn parse(args: Args<'_>) -> Result<NewHistory, CommandError> {
-        let mut new = NewHistory {
-            last_id: parse_id(args.at(2))?,
-            added: None,
-            max_deleted_id: None,
-        };
+        let mut new = NewHistory { last_id: parse_id(args.at(2))?, added: None, max_deleted_id: None };
         let mut at = 3;
         while let Some(option) = args.get(at) {
             match args.get(at + 1) {
@@ -280,10 +267,7 @@ impl NewHistory {
                     "ERR The ID specified in XSETID is smaller than the target stream top item",
                 ));
             }
-            if self
-                .added
-                .is_some_and(|added| (added as usize) < entries.len())
-            {
+            if self.added.is_some_and(|added| (added as usize) < entries.len()) {
                 return Err(CommandError::fixed(
                     "ERR The entries_added specified in XSETID is smaller than the target stream length",
                 ));

@@ -1,7 +1,10 @@
 //! What is known of streams: XINFO.
 
+use crate::command::error::{CommandError, CommandResult};
 use crate::command::spec::{CommandSpec, Flag, Group, KeySpec, READ};
-use crate::command::{Args, CommandError, CommandResult, Context, help};
+use crate::engine::context::Context;
+use crate::engine::help;
+use crate::resp::Args;
 use crate::resp::Reply;
 use crate::types::stream::{Consumer, Group as ConsumerGroup, Id, Stream};
 
@@ -75,9 +78,7 @@ fn consumers(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let Some(group) = stream.groups.get(args.at(3)) else {
         let key = quoted(args.at(2));
         let group = quoted(args.at(3));
-        return Err(CommandError::new(format!(
-            "NOGROUP No such consumer group '{group}' for key name '{key}'"
-        )));
+        return Err(CommandError::new(format!("NOGROUP No such consumer group '{group}' for key name '{key}'")));
     };
     reply.array(group.consumers().len());
     for consumer in group.consumers() {
@@ -151,10 +152,7 @@ fn stream(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     match full {
         None => {
             write_field(reply, "groups", stream.groups.len());
-            for (name, entry) in [
-                ("first-entry", entries.iter().next()),
-                ("last-entry", entries.iter().next_back()),
-            ] {
+            for (name, entry) in [("first-entry", entries.iter().next()), ("last-entry", entries.iter().next_back())] {
                 reply.bulk(name.as_bytes());
                 match entry {
                     Some(entry) => write_entry(reply, entry),
@@ -204,12 +202,7 @@ fn write_full_group(reply: &mut Reply, stream: &Stream, group: &ConsumerGroup, s
     }
 }
 
-fn write_full_consumer(
-    reply: &mut Reply,
-    group: &ConsumerGroup,
-    consumer: &Consumer,
-    shown: usize,
-) {
+fn write_full_consumer(reply: &mut Reply, group: &ConsumerGroup, consumer: &Consumer, shown: usize) {
     reply.map(5);
     reply.bulk(b"name");
     reply.bulk(consumer.name());

@@ -2,10 +2,13 @@
 
 use smallvec::SmallVec;
 
-use crate::blocking::{BlockKind, timeout};
+use crate::command::error::{CommandError, CommandResult};
 use crate::command::spec::{CommandSpec, Find, Flag, Group, KeySpec, READ};
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::command::timeout;
+use crate::engine::blocking::BlockKind;
+use crate::engine::context::Context;
 use crate::keyspace::Keyspace;
+use crate::resp::Args;
 use crate::resp::{Protocol, Reply, number};
 use crate::types::stream::{Entries, Id, Stream};
 
@@ -63,14 +66,7 @@ struct Request<'a> {
 impl<'a> Request<'a> {
     /// Reads the options. Errors: all that can be wrong with them.
     fn parse(args: Args<'a>, is_group: bool, now_ms: i64) -> Result<Request<'a>, CommandError> {
-        let mut request = Request {
-            args,
-            count: 0,
-            block: None,
-            reader: None,
-            first_key: 0,
-            streams: 0,
-        };
+        let mut request = Request { args, count: 0, block: None, reader: None, first_key: 0, streams: 0 };
         let (mut no_ack, mut claim_idle_ms) = (false, None);
         let mut at = 1;
         while let Some(option) = args.get(at) {
@@ -115,9 +111,7 @@ impl<'a> Request<'a> {
                 reader.claim_idle_ms = claim_idle_ms;
             }
             None if is_group => {
-                return Err(CommandError::fixed(
-                    "ERR Missing GROUP option for XREADGROUP",
-                ));
+                return Err(CommandError::fixed("ERR Missing GROUP option for XREADGROUP"));
             }
             None => {}
         }
@@ -127,11 +121,7 @@ impl<'a> Request<'a> {
     fn set_streams(&mut self, first_key: usize, is_group: bool) -> CommandResult {
         let arguments = self.args.len() - first_key;
         if arguments % 2 == 1 {
-            let (name, symbol) = if is_group {
-                ("xreadgroup", ">")
-            } else {
-                ("xread", "$")
-            };
+            let (name, symbol) = if is_group { ("xreadgroup", ">") } else { ("xread", "$") };
             return Err(CommandError::new(format!(
                 "ERR Unbalanced '{name}' list of streams: for each stream key an ID or '{symbol}' must be specified."
             )));
@@ -152,11 +142,7 @@ impl<'a> Request<'a> {
     }
 
     /// From where on each stream is to be read. Errors: a key holds something else, there is no such group, or an ID is none.
-    fn positions(
-        &self,
-        keyspace: &mut Keyspace,
-        database: usize,
-    ) -> Result<SmallVec<[From; 4]>, CommandError> {
+    fn positions(&self, keyspace: &mut Keyspace, database: usize) -> Result<SmallVec<[From; 4]>, CommandError> {
         let numbers = 0..self.streams;
         numbers
             .map(|number| {
@@ -198,12 +184,8 @@ impl<'a> Request<'a> {
 fn parse_min_idle(text: &[u8]) -> Result<i64, CommandError> {
     match number::parse_i64(text) {
         Some(idle_ms @ 0..) => Ok(idle_ms),
-        Some(_) => Err(CommandError::fixed(
-            "ERR min-idle-time must be a positive integer",
-        )),
-        None => Err(CommandError::fixed(
-            "ERR min-idle-time is not an integer or out of range",
-        )),
+        Some(_) => Err(CommandError::fixed("ERR min-idle-time must be a positive integer")),
+        None => Err(CommandError::fixed("ERR min-idle-time is not an integer or out of range")),
     }
 }
 
@@ -234,12 +216,7 @@ fn position(stream: Option<&Stream>, id: &[u8]) -> Result<From, CommandError> {
     })
 }
 
-fn position_in_group(
-    stream: Option<&Stream>,
-    key: &[u8],
-    group: &[u8],
-    id: &[u8],
-) -> Result<From, CommandError> {
+fn position_in_group(stream: Option<&Stream>, key: &[u8], group: &[u8], id: &[u8]) -> Result<From, CommandError> {
     if stream.is_none_or(|stream| stream.groups.get(group).is_none()) {
         let (key, group) = (quoted(key), quoted(group));
         return Err(CommandError::new(format!(
@@ -288,12 +265,7 @@ fn serve(context: &mut Context<'_>, args: Args<'_>, is_group: bool) -> CommandRe
         let is_served = match request.reader {
             None => serve_stream(keyspace, database, key, *from, request.count, reply)?,
             Some(reader) => {
-                let wish = Wish {
-                    reader,
-                    from: *from,
-                    count: request.count,
-                    now_ms: keyspace.now_ms,
-                };
+                let wish = Wish { reader, from: *from, count: request.count, now_ms: keyspace.now_ms };
                 let service = serve_group(keyspace, database, key, &wish, reply)?;
                 look_ms = look_ms.into_iter().chain(service.look_ms).min();
                 service.is_served

@@ -2,8 +2,10 @@
 
 use std::ops::Range;
 
+use crate::command::error::{CommandError, CommandResult};
 use crate::command::spec::{CommandSpec, DELETE, Flag, Group, KeyFlag, KeySpec};
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::engine::context::Context;
+use crate::resp::Args;
 use crate::resp::{Reply, number};
 use crate::types::stream::{Deletion, Id, References, Stream};
 
@@ -72,10 +74,7 @@ impl Options {
                 return Err(CommandError::SYNTAX);
             }
         }
-        Ok(Options {
-            references: references.unwrap_or_default(),
-            ids: ids.ok_or(CommandError::SYNTAX)?,
-        })
+        Ok(Options { references: references.unwrap_or_default(), ids: ids.ok_or(CommandError::SYNTAX)? })
     }
 
     /// Reads the IDs. Errors: one is none.
@@ -88,16 +87,12 @@ impl Options {
 fn counted_ids(args: Args<'_>, at: usize) -> Result<Range<usize>, CommandError> {
     let count = args.get(at).ok_or(CommandError::SYNTAX)?;
     let count = number::parse_i64(count).filter(|count| *count > 0);
-    let count = count.ok_or(CommandError::fixed(
-        "ERR Number of IDs must be a positive integer",
-    ))?;
+    let count = count.ok_or(CommandError::fixed("ERR Number of IDs must be a positive integer"))?;
     let first = at + 1;
     let count = usize::try_from(count).ok();
     match count.filter(|count| *count <= args.len() - first) {
         Some(count) => Ok(first..first + count),
-        None => Err(CommandError::fixed(
-            "ERR The `numids` parameter must match the number of arguments",
-        )),
+        None => Err(CommandError::fixed("ERR The `numids` parameter must match the number of arguments")),
     }
 }
 

@@ -1,9 +1,11 @@
 //! Comparing a string before something is done to it: DIGEST, DELEX, DELIFEQ and the conditions of SET.
 
+use crate::command::error::{CommandError, CommandResult};
 use crate::command::spec::{CommandSpec, Flag, Group, KeyFlag, KeySpec, READ, REMOVE};
-use crate::command::{Args, CommandError, CommandResult, Context};
 use crate::commands::key_finders;
+use crate::engine::context::Context;
 use crate::keyspace::Text;
+use crate::resp::Args;
 use crate::types::string::{DIGEST_LENGTH, digest as digest_of};
 
 use super::text_of;
@@ -18,18 +20,11 @@ pub static COMMANDS: &[CommandSpec] = &[
         .arguments("key"),
     CommandSpec::new("delex", -2, Group::String, "8.4.0", delex)
         .flags(&[Flag::Write, Flag::Fast])
-        .keys(&[KeySpec::one(
-            &[KeyFlag::Rw, KeyFlag::Delete, KeyFlag::VariableFlags],
-            1,
-        )])
+        .keys(&[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Delete, KeyFlag::VariableFlags], 1)])
         .find_keys(key_finders::delex)
-        .complexity(
-            "O(1) for IFEQ and IFNE, O(N) for IFDEQ and IFDNE where N is the length of the string.",
-        )
+        .complexity("O(1) for IFEQ and IFNE, O(N) for IFDEQ and IFDNE where N is the length of the string.")
         .summary("Removes a key, if asked for only when its value meets a condition.")
-        .arguments(
-            "key condition=[IFEQ ifeq-value|IFNE ifne-value|IFDEQ ifdeq-digest|IFDNE ifdne-digest]",
-        ),
+        .arguments("key condition=[IFEQ ifeq-value|IFNE ifne-value|IFDEQ ifdeq-digest|IFDNE ifdne-digest]"),
     CommandSpec::new("delifeq", 3, Group::String, "9.0.0", delifeq)
         .flags(&[Flag::Write, Flag::Fast])
         .keys(&[KeySpec::one(REMOVE, 1)])
@@ -79,18 +74,13 @@ impl<'a> Comparison<'a> {
 
     /// Whether it holds for a key that does not exist: such a key equals nothing.
     pub(super) fn holds_for_absent(self) -> bool {
-        matches!(
-            self,
-            Comparison::NotEqual(_) | Comparison::DigestNotEqual(_)
-        )
+        matches!(self, Comparison::NotEqual(_) | Comparison::DigestNotEqual(_))
     }
 }
 
 fn digest_is(text: Text<'_>, operand: &[u8]) -> Result<bool, CommandError> {
     if operand.len() != DIGEST_LENGTH {
-        return Err(CommandError::fixed(
-            "ERR must be exactly 16 hexadecimal characters",
-        ));
+        return Err(CommandError::fixed("ERR must be exactly 16 hexadecimal characters"));
     }
     Ok(text.with_bytes(digest_of).eq_ignore_ascii_case(operand))
 }
@@ -118,12 +108,12 @@ fn delex(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         context.reply.integer(0);
         return Ok(());
     };
-    let text = record.value().text().ok_or(CommandError::fixed(
-        "ERR Key should be of string type if conditions are specified",
-    ))?;
-    let comparison = Comparison::of_option(name, args.at(3)).ok_or(CommandError::fixed(
-        "ERR Invalid condition. Use IFEQ, IFNE, IFDEQ, or IFDNE",
-    ))?;
+    let text = record
+        .value()
+        .text()
+        .ok_or(CommandError::fixed("ERR Key should be of string type if conditions are specified"))?;
+    let comparison = Comparison::of_option(name, args.at(3))
+        .ok_or(CommandError::fixed("ERR Invalid condition. Use IFEQ, IFNE, IFDEQ, or IFDNE"))?;
     let holds = comparison.holds(text)?;
     remove_and_count(context, key, holds)
 }

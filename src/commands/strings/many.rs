@@ -1,11 +1,11 @@
 //! Several strings at once: MGET, MSET and their kin.
 
-use crate::command::lookahead::for_each_key;
-use crate::command::spec::{
-    Begin, CREATE, CommandSpec, Find, Flag, Group, KeySpec, OVERWRITE, READ,
-};
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::command::error::{CommandError, CommandResult};
+use crate::command::spec::{Begin, CREATE, CommandSpec, Find, Flag, Group, KeySpec, OVERWRITE, READ};
+use crate::engine::context::Context;
+use crate::engine::lookahead::for_each_key;
 use crate::keyspace::{Expiry, Keyspace, NewValue, Propagation};
+use crate::resp::Args;
 use crate::resp::number;
 
 use super::options::{Condition, Options, Syntax};
@@ -96,20 +96,12 @@ impl Pairs<'_> {
 fn mget(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let (keyspace, database, reply) = context.parts();
     reply.array(args.len() - 1);
-    for_each_key(
-        keyspace,
-        database,
-        args,
-        (1..args.len()).step_by(1),
-        |keyspace, index| {
-            keyspace.read_with(database, args.at(index), |record| {
-                match record.and_then(|record| record.value().text()) {
-                    Some(text) => reply_text(reply, text),
-                    None => reply.null(),
-                }
-            });
-        },
-    );
+    for_each_key(keyspace, database, args, (1..args.len()).step_by(1), |keyspace, index| {
+        keyspace.read_with(database, args.at(index), |record| match record.and_then(|record| record.value().text()) {
+            Some(text) => reply_text(reply, text),
+            None => reply.null(),
+        });
+    });
     Ok(())
 }
 
@@ -118,11 +110,7 @@ fn all_pairs<'a>(context: &Context<'_>, args: Args<'a>) -> Result<Pairs<'a>, Com
     if args.len().is_multiple_of(2) {
         return Err(CommandError::wrong_arity(context.command_name()));
     }
-    Ok(Pairs {
-        args,
-        first: 1,
-        end: args.len(),
-    })
+    Ok(Pairs { args, first: 1, end: args.len() })
 }
 
 fn mset(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
@@ -155,11 +143,7 @@ fn msetex(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     }
     let options = Options::parse(args.slice_from(end), Syntax::MSetEx)?;
     let expiry = options.expiry.for_set(context)?;
-    let pairs = Pairs {
-        args,
-        first: 2,
-        end,
-    };
+    let pairs = Pairs { args, first: 2, end };
     let (keyspace, database, reply) = context.parts();
     let holds = match options.condition {
         Condition::Absent => pairs.existing(keyspace, database) == 0,

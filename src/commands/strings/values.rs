@@ -1,12 +1,13 @@
 //! Strings as a whole: SET, GET and their kin.
 
+use crate::command::error::{CommandError, CommandResult};
 use crate::command::spec::{
-    CREATE, CommandSpec, Flag, Group, KeyFlag, KeySpec, OVERWRITE, READ, READ_AND_DELETE,
-    READ_AND_UPDATE,
+    CREATE, CommandSpec, Flag, Group, KeyFlag, KeySpec, OVERWRITE, READ, READ_AND_DELETE, READ_AND_UPDATE,
 };
-use crate::command::{Args, CommandError, CommandResult, Context};
 use crate::commands::key_finders;
+use crate::engine::context::Context;
 use crate::keyspace::{EventClass, Expiry, Keyspace, NewValue, Propagation};
+use crate::resp::Args;
 
 use super::options::{Condition, ExpiryOption, Options, Syntax, TimeForm};
 use super::{propagate_removal, propagate_with_expiry, reply_record, store};
@@ -81,13 +82,7 @@ fn set(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         return set_with_options(context, args);
     }
     let (keyspace, database, reply) = context.parts();
-    store(
-        keyspace,
-        database,
-        args.at(1),
-        NewValue::argument(args, 2),
-        Expiry::Clear,
-    );
+    store(keyspace, database, args.at(1), NewValue::argument(args, 2), Expiry::Clear);
     reply.ok();
     Ok(())
 }
@@ -117,12 +112,7 @@ fn set_with_options(context: &mut Context<'_>, args: Args<'_>) -> CommandResult 
 }
 
 /// A SET that is run later must set the same expiry time, and need not reply.
-fn propagate_set(
-    propagation: &mut Propagation,
-    args: Args<'_>,
-    options: &Options<'_>,
-    expiry: Expiry,
-) {
+fn propagate_set(propagation: &mut Propagation, args: Args<'_>, options: &Options<'_>, expiry: Expiry) {
     match (options.expiry, expiry) {
         (ExpiryOption::Time(TimeForm::UnixMilliseconds, _), _) => {}
         (_, Expiry::At(moment_ms)) => {
@@ -142,12 +132,7 @@ fn propagate_set(
 }
 
 /// Whether a key may be set. Errors: what is to be compared is not a string, or not a digest.
-fn holds(
-    condition: Condition<'_>,
-    keyspace: &mut Keyspace,
-    database: usize,
-    key: &[u8],
-) -> Result<bool, CommandError> {
+fn holds(condition: Condition<'_>, keyspace: &mut Keyspace, database: usize, key: &[u8]) -> Result<bool, CommandError> {
     let comparison = match condition {
         Condition::Always => return Ok(true),
         Condition::Absent => return Ok(keyspace.lookup(database, key).is_none()),
@@ -169,13 +154,7 @@ fn getset(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let (keyspace, database, reply) = context.parts();
     let key = args.at(1);
     keyspace.read_with(database, key, |record| reply_record(reply, record))?;
-    store(
-        keyspace,
-        database,
-        key,
-        NewValue::argument(args, 2),
-        Expiry::Clear,
-    );
+    store(keyspace, database, key, NewValue::argument(args, 2), Expiry::Clear);
     propagate_with_expiry(keyspace, key, args.at(2), Expiry::Clear);
     Ok(())
 }
@@ -194,9 +173,7 @@ fn getex(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let key = args.at(1);
     let mark = context.reply.mark();
     let (keyspace, database, reply) = context.parts();
-    let found = keyspace.read_with(database, key, |record| {
-        reply_record(reply, record).map(|()| record.is_some())
-    })?;
+    let found = keyspace.read_with(database, key, |record| reply_record(reply, record).map(|()| record.is_some()))?;
     if !found {
         return Ok(());
     }
@@ -228,9 +205,7 @@ fn expire_at(context: &mut Context<'_>, key: &[u8], form: TimeForm, moment_ms: i
             let command: [&[u8]; 3] = [b"PEXPIREAT", key, moment];
             keyspace.changes.propagation.replace(&command);
         }
-        keyspace
-            .changes
-            .notify(EventClass::Generic, "expire", database, key);
+        keyspace.changes.notify(EventClass::Generic, "expire", database, key);
     }
 }
 
@@ -241,9 +216,7 @@ fn persist(context: &mut Context<'_>, key: &[u8]) {
     if record.is_some_and(|record| record.expiry_ms().is_some()) {
         keyspace.set_expiry(database, key, None);
         keyspace.changes.propagation.replace(&[b"PERSIST", key]);
-        keyspace
-            .changes
-            .notify(EventClass::Generic, "persist", database, key);
+        keyspace.changes.notify(EventClass::Generic, "persist", database, key);
     }
 }
 
@@ -252,13 +225,7 @@ fn setnx(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let key = args.at(1);
     let absent = keyspace.lookup(database, key).is_none();
     if absent {
-        store(
-            keyspace,
-            database,
-            key,
-            NewValue::argument(args, 2),
-            Expiry::Clear,
-        );
+        store(keyspace, database, key, NewValue::argument(args, 2), Expiry::Clear);
     }
     reply.integer(i64::from(absent));
     Ok(())
@@ -275,13 +242,7 @@ fn psetex(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 fn set_expiring(context: &mut Context<'_>, args: Args<'_>, form: TimeForm) -> CommandResult {
     let expiry = Expiry::At(form.moment_ms(args.at(2), context)?);
     let (keyspace, database, reply) = context.parts();
-    store(
-        keyspace,
-        database,
-        args.at(1),
-        NewValue::argument(args, 3),
-        expiry,
-    );
+    store(keyspace, database, args.at(1), NewValue::argument(args, 3), expiry);
     propagate_with_expiry(keyspace, args.at(1), args.at(3), expiry);
     reply.ok();
     Ok(())
