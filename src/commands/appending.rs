@@ -7,16 +7,9 @@ use crate::engine::context::Context;
 use crate::resp::Args;
 
 /// The family's commands.
-pub static COMMANDS: &[CommandSpec] = &[CommandSpec {
-    name: "bgrewriteaof",
-    arity: 1,
-    flags: &[Flag::Admin, Flag::NoScript, Flag::NoAsyncLoading],
-    group: Group::Server,
-    complexity: "O(1)",
-    summary: "Writes the append-only file anew while the server goes on.",
-    handler: rewrite,
-    ..CommandSpec::DEFAULT
-}];
+pub static COMMANDS: &[CommandSpec] = &[CommandSpec::new("bgrewriteaof", 1, Group::Server, "1.0.0", rewrite)
+    .flags(&[Flag::Admin, Flag::NoScript, Flag::NoAsyncLoading])
+    .summary("Writes the append-only file anew while the server goes on.")];
 
 fn rewrite(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
     match context.state.request_rewrite() {

@@ -3,9 +3,7 @@
 use smallvec::SmallVec;
 
 use crate::command::error::{CommandError, CommandResult};
-use crate::command::spec::{
-    Argument, ArgumentFlag, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
-};
+use crate::command::spec::{CommandSpec, Flag, Group, KeyFlag, KeySpec, READ};
 use crate::engine::context::Context;
 use crate::keyspace::EventClass;
 use crate::resp::Args;
@@ -18,98 +16,24 @@ use super::strings::{integer_argument, length_at, text_of};
 
 /// Commands on integers within strings.
 pub static COMMANDS: &[CommandSpec] = &[
-    CommandSpec {
-        name: "bitfield",
-        arity: -2,
-        flags: &[Flag::Write, Flag::DenyOom],
-        categories: &[Category::Bitmap],
-        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Update, KeyFlag::VariableFlags], 1)
-            .note("Operations other than GET change the key.")],
-        find_keys: Some(key_finders::bitfield),
-        group: Group::Bitmap,
-        since: "3.2.0",
-        complexity: "O(1) for each operation.",
-        summary: "Reads and changes integers of any width within the string at a key.",
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::one_of(
-                "operation",
-                &[
-                    Argument::block(
-                        "get-block",
-                        &[
-                            Argument::new("encoding", ArgumentKind::String),
-                            Argument::new("offset", ArgumentKind::Integer),
-                        ],
-                    )
-                    .after("GET"),
-                    Argument::block(
-                        "write",
-                        &[
-                            Argument::one_of(
-                                "overflow-block",
-                                &[
-                                    Argument::token("wrap", "WRAP"),
-                                    Argument::token("sat", "SAT"),
-                                    Argument::token("fail", "FAIL"),
-                                ],
-                            )
-                            .after("OVERFLOW")
-                            .optional(),
-                            Argument::one_of(
-                                "write-operation",
-                                &[
-                                    Argument::block(
-                                        "set-block",
-                                        &[
-                                            Argument::new("encoding", ArgumentKind::String),
-                                            Argument::new("offset", ArgumentKind::Integer),
-                                            Argument::new("value", ArgumentKind::Integer),
-                                        ],
-                                    )
-                                    .after("SET"),
-                                    Argument::block(
-                                        "incrby-block",
-                                        &[
-                                            Argument::new("encoding", ArgumentKind::String),
-                                            Argument::new("offset", ArgumentKind::Integer),
-                                            Argument::new("increment", ArgumentKind::Integer),
-                                        ],
-                                    )
-                                    .after("INCRBY"),
-                                ],
-                            ),
-                        ],
-                    ),
-                ],
-            )
-            .flags(&[ArgumentFlag::Optional, ArgumentFlag::Multiple]),
-        ],
-        handler: bitfield,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "bitfield_ro",
-        arity: -2,
-        flags: &[Flag::ReadOnly, Flag::Fast],
-        categories: &[Category::Bitmap],
-        keys: &[KeySpec::one(&[KeyFlag::Ro, KeyFlag::Access], 1)],
-        group: Group::Bitmap,
-        since: "6.0.0",
-        complexity: "O(1) for each operation.",
-        summary: "Reads integers of any width within the string at a key.",
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::block(
-                "get-block",
-                &[Argument::new("encoding", ArgumentKind::String), Argument::new("offset", ArgumentKind::Integer)],
-            )
-            .after("GET")
-            .flags(&[ArgumentFlag::Optional, ArgumentFlag::Multiple, ArgumentFlag::MultipleToken]),
-        ],
-        handler: bitfield_ro,
-        ..CommandSpec::DEFAULT
-    },
+    CommandSpec::new("bitfield", -2, Group::Bitmap, "3.2.0", bitfield)
+        .flags(&[Flag::Write, Flag::DenyOom])
+        .keys(&[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Update, KeyFlag::VariableFlags], 1)
+            .note("Operations other than GET change the key.")])
+        .find_keys(key_finders::bitfield)
+        .complexity("O(1) for each operation.")
+        .summary("Reads and changes integers of any width within the string at a key.")
+        .arguments(
+            "key operation=[GET get-block={encoding offset:integer}|write={[OVERFLOW overflow-block=(WRAP|SAT|\
+             FAIL)] write-operation=(SET set-block={encoding offset:integer value:integer}|\
+             INCRBY incrby-block={encoding offset:integer increment:integer})}]...",
+        ),
+    CommandSpec::new("bitfield_ro", -2, Group::Bitmap, "6.0.0", bitfield_ro)
+        .flags(&[Flag::ReadOnly, Flag::Fast])
+        .keys(&[KeySpec::one(READ, 1)])
+        .complexity("O(1) for each operation.")
+        .summary("Reads integers of any width within the string at a key.")
+        .arguments("key [GET get-block={encoding offset:integer}]..."),
 ];
 
 /// One operation on one field.

@@ -6,7 +6,7 @@ use bytes::BytesMut;
 use smallvec::SmallVec;
 
 use crate::command::error::{CommandError, CommandResult};
-use crate::command::spec::{Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec};
+use crate::command::spec::{CommandSpec, Flag, Group, KeySpec, OVERWRITE, READ, READ_AND_UPDATE};
 use crate::engine::context::Context;
 use crate::engine::lookahead::for_each_key;
 use crate::keyspace::{EventClass, Expiry, Keyspace, NewValue, Text};
@@ -14,137 +14,41 @@ use crate::resp::Args;
 use crate::resp::number;
 use crate::types::bitmap::{self, Operation, Unit};
 
-use super::strings::{integer_argument, length_at, remove, text_of};
+use super::strings::{integer_argument, length_at, text_of};
 
 /// Commands on the bits of strings.
 pub static COMMANDS: &[CommandSpec] = &[
-    CommandSpec {
-        name: "setbit",
-        arity: 4,
-        flags: &[Flag::Write, Flag::DenyOom],
-        categories: &[Category::Bitmap],
-        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Update], 1)],
-        group: Group::Bitmap,
-        since: "2.2.0",
-        summary: "Sets or clears one bit of the string at a key, which grows if need be.",
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("offset", ArgumentKind::Integer),
-            Argument::new("value", ArgumentKind::Integer),
-        ],
-        handler: setbit,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "getbit",
-        arity: 3,
-        flags: &[Flag::ReadOnly, Flag::Fast],
-        categories: &[Category::Bitmap],
-        keys: &[KeySpec::one(&[KeyFlag::Ro, KeyFlag::Access], 1)],
-        group: Group::Bitmap,
-        since: "2.2.0",
-        summary: "Gives one bit of the string at a key.",
-        arguments: &[Argument::key("key", 0), Argument::new("offset", ArgumentKind::Integer)],
-        handler: getbit,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "bitcount",
-        arity: -2,
-        flags: &[Flag::ReadOnly],
-        categories: &[Category::Bitmap],
-        keys: &[KeySpec::one(&[KeyFlag::Ro, KeyFlag::Access], 1)],
-        group: Group::Bitmap,
-        since: "2.6.0",
-        complexity: "O(N) where N is the length of the part.",
-        summary: "Counts the set bits of the string at a key, or of a part of it.",
-        history: &[("7.0.0", "A range may count bits instead of bytes: `BYTE` or `BIT`.")],
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::block(
-                "range",
-                &[
-                    Argument::new("start", ArgumentKind::Integer),
-                    Argument::new("end", ArgumentKind::Integer),
-                    Argument::one_of("unit", &[Argument::token("byte", "BYTE"), Argument::token("bit", "BIT")])
-                        .optional()
-                        .since("7.0.0"),
-                ],
-            )
-            .optional(),
-        ],
-        handler: bitcount,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "bitpos",
-        arity: -3,
-        flags: &[Flag::ReadOnly],
-        categories: &[Category::Bitmap],
-        keys: &[KeySpec::one(&[KeyFlag::Ro, KeyFlag::Access], 1)],
-        group: Group::Bitmap,
-        since: "2.8.7",
-        complexity: "O(N) where N is the length of the part.",
-        summary: "Finds the first bit of the string at a key that is set, or clear.",
-        history: &[("7.0.0", "A range may count bits instead of bytes: `BYTE` or `BIT`.")],
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("bit", ArgumentKind::Integer),
-            Argument::block(
-                "range",
-                &[
-                    Argument::new("start", ArgumentKind::Integer),
-                    Argument::block(
-                        "end-unit-block",
-                        &[
-                            Argument::new("end", ArgumentKind::Integer),
-                            Argument::one_of("unit", &[Argument::token("byte", "BYTE"), Argument::token("bit", "BIT")])
-                                .optional()
-                                .since("7.0.0"),
-                        ],
-                    )
-                    .optional(),
-                ],
-            )
-            .optional(),
-        ],
-        handler: bitpos,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "bitop",
-        arity: -4,
-        flags: &[Flag::Write, Flag::DenyOom],
-        categories: &[Category::Bitmap],
-        keys: &[
-            KeySpec::one(&[KeyFlag::Ow, KeyFlag::Update], 2),
-            KeySpec::range(&[KeyFlag::Ro, KeyFlag::Access], 3, -1, 1),
-        ],
-        group: Group::Bitmap,
-        since: "2.6.0",
-        complexity: "O(N) where N is the length of the longest string, for each string.",
-        summary: "Combines strings bit by bit and keeps the result at another key.",
-        history: &[("8.2.0", "Took the operations `DIFF`, `DIFF1`, `ANDOR` and `ONE`.")],
-        arguments: &[
-            Argument::one_of(
-                "operation",
-                &[
-                    Argument::token("and", "AND"),
-                    Argument::token("or", "OR"),
-                    Argument::token("xor", "XOR"),
-                    Argument::token("not", "NOT"),
-                    Argument::token("diff", "DIFF").since("8.2.0"),
-                    Argument::token("diff1", "DIFF1").since("8.2.0"),
-                    Argument::token("andor", "ANDOR").since("8.2.0"),
-                    Argument::token("one", "ONE").since("8.2.0"),
-                ],
-            ),
-            Argument::key("destkey", 0),
-            Argument::key("key", 1).multiple(),
-        ],
-        handler: bitop,
-        ..CommandSpec::DEFAULT
-    },
+    CommandSpec::new("setbit", 4, Group::Bitmap, "2.2.0", setbit)
+        .flags(&[Flag::Write, Flag::DenyOom])
+        .keys(&[KeySpec::one(READ_AND_UPDATE, 1)])
+        .summary("Sets or clears one bit of the string at a key, which grows if need be.")
+        .arguments("key offset:integer value:integer"),
+    CommandSpec::new("getbit", 3, Group::Bitmap, "2.2.0", getbit)
+        .flags(&[Flag::ReadOnly, Flag::Fast])
+        .keys(&[KeySpec::one(READ, 1)])
+        .summary("Gives one bit of the string at a key.")
+        .arguments("key offset:integer"),
+    CommandSpec::new("bitcount", -2, Group::Bitmap, "2.6.0", bitcount)
+        .flags(&[Flag::ReadOnly])
+        .keys(&[KeySpec::one(READ, 1)])
+        .complexity("O(N) where N is the length of the part.")
+        .summary("Counts the set bits of the string at a key, or of a part of it.")
+        .history(&[("7.0.0", "A range may count bits instead of bytes: `BYTE` or `BIT`.")])
+        .arguments("key range=[start:integer end:integer unit=[BYTE|BIT]@7.0.0]"),
+    CommandSpec::new("bitpos", -3, Group::Bitmap, "2.8.7", bitpos)
+        .flags(&[Flag::ReadOnly])
+        .keys(&[KeySpec::one(READ, 1)])
+        .complexity("O(N) where N is the length of the part.")
+        .summary("Finds the first bit of the string at a key that is set, or clear.")
+        .history(&[("7.0.0", "A range may count bits instead of bytes: `BYTE` or `BIT`.")])
+        .arguments("key bit:integer range=[start:integer end-unit-block=[end:integer unit=[BYTE|BIT]@7.0.0]]"),
+    CommandSpec::new("bitop", -4, Group::Bitmap, "2.6.0", bitop)
+        .flags(&[Flag::Write, Flag::DenyOom])
+        .keys(&[KeySpec::one(OVERWRITE, 2), KeySpec::range(READ, 3, -1, 1)])
+        .complexity("O(N) where N is the length of the longest string, for each string.")
+        .summary("Combines strings bit by bit and keeps the result at another key.")
+        .history(&[("8.2.0", "Took the operations `DIFF`, `DIFF1`, `ANDOR` and `ONE`.")])
+        .arguments("operation=(AND|OR|XOR|NOT|DIFF@8.2.0|DIFF1@8.2.0|ANDOR@8.2.0|ONE@8.2.0) destkey#0 key#1..."),
 ];
 
 const BAD_OFFSET: CommandError = CommandError::fixed("ERR bit offset is not an integer or out of range");
@@ -306,7 +210,7 @@ fn bitop(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let (keyspace, database, reply) = context.parts();
     let length = longest_source(keyspace, database, args, FIRST_SOURCE)?;
     if length == 0 {
-        remove(keyspace, database, destination);
+        keyspace.delete(database, destination);
         reply.integer(0);
         return Ok(());
     }

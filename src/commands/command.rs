@@ -1,11 +1,10 @@
 //! COMMAND: what the server tells about its own commands, all of it read off the registry.
 
+use crate::command::arguments::{Argument, ArgumentKind};
 use crate::command::error::{CommandError, CommandResult};
 use crate::command::keys::{self, KeyReference};
 use crate::command::registry::{Command, Registry};
-use crate::command::spec::{
-    Argument, ArgumentFlag, ArgumentKind, Begin, Category, CommandSpec, Find, Flag, Group, KeyFlag, KeySpec,
-};
+use crate::command::spec::{Begin, Category, CommandSpec, Find, Flag, Group, KeyFlag, KeySpec};
 use crate::engine::context::Context;
 use crate::engine::help;
 use crate::resp::Args;
@@ -13,119 +12,53 @@ use crate::resp::Reply;
 use crate::text::glob::{Case, glob_match};
 
 /// The family's commands.
-pub static COMMANDS: &[CommandSpec] = &[CommandSpec {
-    name: "command",
-    arity: -1,
-    flags: &[Flag::Loading, Flag::Stale],
-    categories: &[Category::Connection],
-    tips: &["nondeterministic_output_order"],
-    group: Group::Server,
-    since: "2.8.13",
-    complexity: "O(N) with N commands",
-    summary: "Tells the facts of every command.",
-    subcommands: &[
-        CommandSpec {
-            name: "count",
-            arity: 2,
-            flags: &[Flag::Loading, Flag::Stale],
-            categories: &[Category::Connection],
-            group: Group::Server,
-            since: "2.8.13",
-            summary: "Tells how many commands there are.",
-            handler: count,
-            ..CommandSpec::DEFAULT
-        },
-        CommandSpec {
-            name: "docs",
-            arity: -2,
-            flags: &[Flag::Loading, Flag::Stale],
-            categories: &[Category::Connection],
-            tips: &["nondeterministic_output_order"],
-            group: Group::Server,
-            since: "7.0.0",
-            complexity: "O(N) with N commands",
-            summary: "Documents the commands named, or every one.",
-            arguments: &[Argument::new("command-name", ArgumentKind::String)
-                .flags(&[ArgumentFlag::Optional, ArgumentFlag::Multiple])],
-            handler: docs,
-            ..CommandSpec::DEFAULT
-        },
-        CommandSpec {
-            name: "getkeys",
-            arity: -3,
-            flags: &[Flag::Loading, Flag::Stale],
-            categories: &[Category::Connection],
-            group: Group::Server,
-            since: "2.8.13",
-            complexity: "O(N) with N arguments",
-            summary: "Tells which keys a request names.",
-            arguments: REQUEST,
-            handler: getkeys,
-            ..CommandSpec::DEFAULT
-        },
-        CommandSpec {
-            name: "getkeysandflags",
-            arity: -3,
-            flags: &[Flag::Loading, Flag::Stale],
-            categories: &[Category::Connection],
-            group: Group::Server,
-            since: "7.0.0",
-            complexity: "O(N) with N arguments",
-            summary: "Tells which keys a request names and what it does to each.",
-            arguments: REQUEST,
-            handler: getkeysandflags,
-            ..CommandSpec::DEFAULT
-        },
-        help::subcommand(Group::Server, "5.0.0", &[Category::Connection]),
-        CommandSpec {
-            name: "info",
-            arity: -2,
-            flags: &[Flag::Loading, Flag::Stale],
-            categories: &[Category::Connection],
-            tips: &["nondeterministic_output_order"],
-            group: Group::Server,
-            since: "2.8.13",
-            complexity: "O(N) with N commands",
-            summary: "Tells the facts of the commands named, or of every one.",
-            history: &[("7.0.0", "No name at all asks for every command.")],
-            arguments: &[Argument::new("command-name", ArgumentKind::String)
-                .flags(&[ArgumentFlag::Optional, ArgumentFlag::Multiple])],
-            handler: info,
-            ..CommandSpec::DEFAULT
-        },
-        CommandSpec {
-            name: "list",
-            arity: -2,
-            flags: &[Flag::Loading, Flag::Stale],
-            categories: &[Category::Connection],
-            tips: &["nondeterministic_output_order"],
-            group: Group::Server,
-            since: "7.0.0",
-            complexity: "O(N) with N commands",
-            summary: "Lists the names of all commands, or of those that a filter lets through.",
-            arguments: &[Argument::one_of(
-                "filterby",
-                &[
-                    Argument::new("module-name", ArgumentKind::String).after("MODULE"),
-                    Argument::new("category", ArgumentKind::String).after("ACLCAT"),
-                    Argument::new("pattern", ArgumentKind::Pattern).after("PATTERN"),
-                ],
-            )
-            .after("FILTERBY")
-            .optional()],
-            handler: list,
-            ..CommandSpec::DEFAULT
-        },
-    ],
-    handler: command,
-    ..CommandSpec::DEFAULT
-}];
-
-/// A whole request as an argument.
-const REQUEST: &[Argument] = &[
-    Argument::new("command", ArgumentKind::String),
-    Argument::new("arg", ArgumentKind::String).flags(&[ArgumentFlag::Optional, ArgumentFlag::Multiple]),
-];
+pub static COMMANDS: &[CommandSpec] = &[CommandSpec::new("command", -1, Group::Server, "2.8.13", command)
+    .flags(&[Flag::Loading, Flag::Stale])
+    .categories(&[Category::Connection])
+    .tips(&["nondeterministic_output_order"])
+    .complexity("O(N) with N commands")
+    .summary("Tells the facts of every command.")
+    .subcommands(&[
+        CommandSpec::new("count", 2, Group::Server, "2.8.13", count)
+            .flags(&[Flag::Loading, Flag::Stale])
+            .categories(&[Category::Connection])
+            .summary("Tells how many commands there are."),
+        CommandSpec::new("docs", -2, Group::Server, "7.0.0", docs)
+            .flags(&[Flag::Loading, Flag::Stale])
+            .categories(&[Category::Connection])
+            .tips(&["nondeterministic_output_order"])
+            .complexity("O(N) with N commands")
+            .summary("Documents the commands named, or every one.")
+            .arguments("[command-name...]"),
+        CommandSpec::new("getkeys", -3, Group::Server, "2.8.13", getkeys)
+            .flags(&[Flag::Loading, Flag::Stale])
+            .categories(&[Category::Connection])
+            .complexity("O(N) with N arguments")
+            .summary("Tells which keys a request names.")
+            .arguments("command [arg...]"),
+        CommandSpec::new("getkeysandflags", -3, Group::Server, "7.0.0", getkeysandflags)
+            .flags(&[Flag::Loading, Flag::Stale])
+            .categories(&[Category::Connection])
+            .complexity("O(N) with N arguments")
+            .summary("Tells which keys a request names and what it does to each.")
+            .arguments("command [arg...]"),
+        help::subcommand(Group::Server, "5.0.0").categories(&[Category::Connection]),
+        CommandSpec::new("info", -2, Group::Server, "2.8.13", info)
+            .flags(&[Flag::Loading, Flag::Stale])
+            .categories(&[Category::Connection])
+            .tips(&["nondeterministic_output_order"])
+            .complexity("O(N) with N commands")
+            .summary("Tells the facts of the commands named, or of every one.")
+            .history(&[("7.0.0", "No name at all asks for every command.")])
+            .arguments("[command-name...]"),
+        CommandSpec::new("list", -2, Group::Server, "7.0.0", list)
+            .flags(&[Flag::Loading, Flag::Stale])
+            .categories(&[Category::Connection])
+            .tips(&["nondeterministic_output_order"])
+            .complexity("O(N) with N commands")
+            .summary("Lists the names of all commands, or of those that a filter lets through.")
+            .arguments("[FILTERBY (MODULE module-name|ACLCAT category|PATTERN pattern:pattern)]"),
+    ])];
 
 fn command(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
     let (registry, reply) = (&context.state.commands, &mut *context.reply);
@@ -384,7 +317,7 @@ fn write_docs(registry: &Registry, command: &Command, reply: &mut Reply) {
     if !spec.arguments.is_empty() {
         pairs += 1;
         reply.bulk(b"arguments");
-        write_arguments(spec.arguments, reply);
+        write_arguments(&spec.argument_list(), reply);
     }
     if !command.subcommands.is_empty() {
         pairs += 1;
@@ -406,9 +339,9 @@ fn write_arguments(arguments: &[Argument], reply: &mut Reply) {
 fn write_argument(argument: &Argument, reply: &mut Reply) {
     let place = reply.begin_deferred();
     let is_group = matches!(argument.kind, ArgumentKind::OneOf | ArgumentKind::Block);
-    let display = (!is_group).then(|| argument.display.unwrap_or(argument.name));
+    let display = (!is_group).then(|| argument.display.unwrap_or(&argument.name));
     let mut pairs = 2;
-    write_pair(reply, "name", argument.name);
+    write_pair(reply, "name", &argument.name);
     write_pair(reply, "type", argument.kind.name());
     pairs += write_optional_pair(reply, "display_text", display);
     if let Some(number) = argument.key_spec {
@@ -419,15 +352,15 @@ fn write_argument(argument: &Argument, reply: &mut Reply) {
     pairs += write_optional_pair(reply, "token", argument.token);
     pairs += write_optional_pair(reply, "since", argument.since);
     pairs += write_optional_pair(reply, "deprecated_since", argument.deprecated_since);
-    if !argument.flags.is_empty() {
+    if argument.flags().next().is_some() {
         pairs += 1;
         reply.bulk(b"flags");
-        write_words(reply, argument.flags.iter().map(|flag| flag.name()));
+        write_words(reply, argument.flags());
     }
     if is_group {
         pairs += 1;
         reply.bulk(b"arguments");
-        write_arguments(argument.arguments, reply);
+        write_arguments(&argument.arguments, reply);
     }
     reply.end_deferred_map(place, pairs);
 }

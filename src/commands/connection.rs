@@ -3,7 +3,7 @@
 use crate::REDIS_VERSION;
 use crate::acl::DEFAULT_USER;
 use crate::command::error::{CommandError, CommandResult};
-use crate::command::spec::{Argument, ArgumentKind, Category, CommandSpec, Deprecation, Flag, Group};
+use crate::command::spec::{CommandSpec, Flag, Group};
 use crate::engine::context::Context;
 use crate::engine::enforcement;
 use crate::engine::session::{Close, Mode, Session};
@@ -14,75 +14,28 @@ use super::client;
 
 /// The family's commands.
 pub static COMMANDS: &[CommandSpec] = &[
-    CommandSpec {
-        name: "ping",
-        arity: -1,
-        flags: &[Flag::Fast, Flag::WhileSubscribed],
-        categories: &[Category::Connection],
-        tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
-        group: Group::Connection,
-        summary: "Tells that the server is alive, or gives the message back.",
-        arguments: &[Argument::new("message", ArgumentKind::String).optional()],
-        handler: ping,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "echo",
-        arity: 2,
-        flags: &[Flag::Loading, Flag::Stale, Flag::Fast],
-        categories: &[Category::Connection],
-        group: Group::Connection,
-        summary: "Gives the message back.",
-        arguments: &[Argument::new("message", ArgumentKind::String)],
-        handler: echo,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "auth",
-        arity: -2,
-        flags: &[Flag::NoScript, Flag::Loading, Flag::Stale, Flag::Fast, Flag::NoAuth, Flag::AllowBusy],
-        categories: &[Category::Connection],
-        group: Group::Connection,
-        complexity: "O(N), N being the number of passwords of the user",
-        summary: "Logs the client in.",
-        history: &[("6.0.0", "A user's name may come before the password.")],
-        arguments: &[
-            Argument::new("username", ArgumentKind::String).optional().since("6.0.0"),
-            Argument::new("password", ArgumentKind::String),
-        ],
-        handler: auth,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "hello",
-        arity: -1,
-        flags: &[Flag::NoScript, Flag::Loading, Flag::Stale, Flag::Fast, Flag::NoAuth, Flag::AllowBusy],
-        categories: &[Category::Connection],
-        group: Group::Connection,
-        since: "6.0.0",
-        summary: "Chooses the protocol, logs in and names the client in one go, and tells about the server.",
-        history: &[("6.2.0", "Without arguments it only tells about the server and the connection.")],
-        arguments: &[Argument::block(
-            "arguments",
-            &[
-                Argument::new("protover", ArgumentKind::Integer),
-                Argument::block(
-                    "auth",
-                    &[Argument::new("username", ArgumentKind::String), Argument::new("password", ArgumentKind::String)],
-                )
-                .after("AUTH")
-                .optional(),
-                Argument::new("clientname", ArgumentKind::String).after("SETNAME").optional(),
-            ],
-        )
-        .optional()],
-        handler: hello,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "reset",
-        arity: 1,
-        flags: &[
+    CommandSpec::new("ping", -1, Group::Connection, "1.0.0", ping)
+        .flags(&[Flag::Fast, Flag::WhileSubscribed])
+        .tips(&["request_policy:all_shards", "response_policy:all_succeeded"])
+        .summary("Tells that the server is alive, or gives the message back.")
+        .arguments("[message]"),
+    CommandSpec::new("echo", 2, Group::Connection, "1.0.0", echo)
+        .flags(&[Flag::Loading, Flag::Stale, Flag::Fast])
+        .summary("Gives the message back.")
+        .arguments("message"),
+    CommandSpec::new("auth", -2, Group::Connection, "1.0.0", auth)
+        .flags(&[Flag::NoScript, Flag::Loading, Flag::Stale, Flag::Fast, Flag::NoAuth, Flag::AllowBusy])
+        .complexity("O(N), N being the number of passwords of the user")
+        .summary("Logs the client in.")
+        .history(&[("6.0.0", "A user's name may come before the password.")])
+        .arguments("[username]@6.0.0 password"),
+    CommandSpec::new("hello", -1, Group::Connection, "6.0.0", hello)
+        .flags(&[Flag::NoScript, Flag::Loading, Flag::Stale, Flag::Fast, Flag::NoAuth, Flag::AllowBusy])
+        .summary("Chooses the protocol, logs in and names the client in one go, and tells about the server.")
+        .history(&[("6.2.0", "Without arguments it only tells about the server and the connection.")])
+        .arguments("arguments=[protover:integer [AUTH {username password}] [SETNAME clientname]]"),
+    CommandSpec::new("reset", 1, Group::Connection, "6.2.0", reset)
+        .flags(&[
             Flag::NoScript,
             Flag::Loading,
             Flag::Stale,
@@ -91,18 +44,10 @@ pub static COMMANDS: &[CommandSpec] = &[
             Flag::AllowBusy,
             Flag::NotQueued,
             Flag::WhileSubscribed,
-        ],
-        categories: &[Category::Connection],
-        group: Group::Connection,
-        since: "6.2.0",
-        summary: "Puts the connection back into the state after connecting.",
-        handler: reset,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "quit",
-        arity: -1,
-        flags: &[
+        ])
+        .summary("Puts the connection back into the state after connecting."),
+    CommandSpec::new("quit", -1, Group::Connection, "1.0.0", quit)
+        .flags(&[
             Flag::NoScript,
             Flag::Loading,
             Flag::Stale,
@@ -111,23 +56,12 @@ pub static COMMANDS: &[CommandSpec] = &[
             Flag::AllowBusy,
             Flag::NotQueued,
             Flag::WhileSubscribed,
-        ],
-        categories: &[Category::Connection],
-        group: Group::Connection,
-        summary: "Ends the connection.",
-        deprecated: Some(Deprecation { since: "7.2.0", replaced_by: "just closing the connection" }),
-        handler: quit,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "monitor",
-        arity: 1,
-        flags: &[Flag::Admin, Flag::NoScript, Flag::Loading, Flag::Stale],
-        group: Group::Server,
-        summary: "Shows every command that the server runs, as it runs.",
-        handler: monitor,
-        ..CommandSpec::DEFAULT
-    },
+        ])
+        .summary("Ends the connection.")
+        .deprecated("7.2.0", "just closing the connection"),
+    CommandSpec::new("monitor", 1, Group::Server, "1.0.0", monitor)
+        .flags(&[Flag::Admin, Flag::NoScript, Flag::Loading, Flag::Stale])
+        .summary("Shows every command that the server runs, as it runs."),
 ];
 
 fn ping(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {

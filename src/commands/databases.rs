@@ -1,86 +1,47 @@
 //! Databases as a whole: SELECT, SWAPDB, DBSIZE, FLUSHDB and FLUSHALL.
 
 use crate::command::error::{CommandError, CommandResult};
-use crate::command::spec::{Argument, ArgumentKind, Category, CommandSpec, Flag, Group};
+use crate::command::spec::{Category, CommandSpec, Flag, Group};
 use crate::engine::context::Context;
 use crate::resp::Args;
 use crate::resp::number::parse_i64;
-
-/// How the memory of what is flushed is freed; here always in the background.
-const FLUSH_ARGUMENTS: &[Argument] = &[Argument::one_of(
-    "flush-type",
-    &[Argument::token("async", "ASYNC").since("4.0.0"), Argument::token("sync", "SYNC").since("6.2.0")],
-)
-.optional()];
 
 const FLUSH_HISTORY: &[(&str, &str)] =
     &[("4.0.0", "`ASYNC` chooses how memory is freed."), ("6.2.0", "`SYNC` chooses it too.")];
 
 /// The family's commands.
 pub static COMMANDS: &[CommandSpec] = &[
-    CommandSpec {
-        name: "select",
-        arity: 2,
-        flags: &[Flag::Loading, Flag::Stale, Flag::Fast],
-        categories: &[Category::Connection],
-        group: Group::Connection,
-        summary: "Chooses the database that this connection works on.",
-        arguments: &[Argument::new("index", ArgumentKind::Integer)],
-        handler: select,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "swapdb",
-        arity: 3,
-        flags: &[Flag::Write, Flag::Fast],
-        categories: &[Category::Keyspace, Category::Dangerous],
-        group: Group::Server,
-        since: "4.0.0",
-        complexity: "O(N) where N is the number of clients that watch keys of the two databases or wait for them.",
-        summary: "Has two databases change places.",
-        arguments: &[Argument::new("index1", ArgumentKind::Integer), Argument::new("index2", ArgumentKind::Integer)],
-        handler: swap,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "dbsize",
-        arity: 1,
-        flags: &[Flag::ReadOnly, Flag::Fast],
-        categories: &[Category::Keyspace],
-        tips: &["request_policy:all_shards", "response_policy:agg_sum"],
-        group: Group::Server,
-        summary: "Counts the keys of the database.",
-        handler: size,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "flushdb",
-        arity: -1,
-        flags: &[Flag::Write],
-        categories: &[Category::Keyspace, Category::Dangerous],
-        tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
-        group: Group::Server,
-        complexity: "O(1): the memory is freed in the background.",
-        summary: "Removes every key of the database.",
-        history: FLUSH_HISTORY,
-        arguments: FLUSH_ARGUMENTS,
-        handler: flush_one,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "flushall",
-        arity: -1,
-        flags: &[Flag::Write],
-        categories: &[Category::Keyspace, Category::Dangerous],
-        tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
-        group: Group::Server,
-        complexity: "O(N) where N is the number of databases: the memory is freed in the background.",
-        summary: "Removes every key of every database.",
-        history: FLUSH_HISTORY,
-        arguments: FLUSH_ARGUMENTS,
-        handler: flush_all,
-        ..CommandSpec::DEFAULT
-    },
+    CommandSpec::new("select", 2, Group::Connection, "1.0.0", select)
+        .flags(&[Flag::Loading, Flag::Stale, Flag::Fast])
+        .summary("Chooses the database that this connection works on.")
+        .arguments("index:integer"),
+    CommandSpec::new("swapdb", 3, Group::Server, "4.0.0", swap)
+        .flags(&[Flag::Write, Flag::Fast])
+        .categories(&[Category::Keyspace, Category::Dangerous])
+        .complexity("O(N) where N is the number of clients that watch keys of the two databases or wait for them.")
+        .summary("Has two databases change places.")
+        .arguments("index1:integer index2:integer"),
+    CommandSpec::new("dbsize", 1, Group::Server, "1.0.0", size)
+        .flags(&[Flag::ReadOnly, Flag::Fast])
+        .categories(&[Category::Keyspace])
+        .tips(&["request_policy:all_shards", "response_policy:agg_sum"])
+        .summary("Counts the keys of the database."),
+    CommandSpec::new("flushdb", -1, Group::Server, "1.0.0", flush_one)
+        .flags(&[Flag::Write])
+        .categories(&[Category::Keyspace, Category::Dangerous])
+        .tips(&["request_policy:all_shards", "response_policy:all_succeeded"])
+        .complexity("O(1): the memory is freed in the background.")
+        .summary("Removes every key of the database.")
+        .history(FLUSH_HISTORY)
+        .arguments("flush-type=[ASYNC@4.0.0|SYNC@6.2.0]"),
+    CommandSpec::new("flushall", -1, Group::Server, "1.0.0", flush_all)
+        .flags(&[Flag::Write])
+        .categories(&[Category::Keyspace, Category::Dangerous])
+        .tips(&["request_policy:all_shards", "response_policy:all_succeeded"])
+        .complexity("O(N) where N is the number of databases: the memory is freed in the background.")
+        .summary("Removes every key of every database.")
+        .history(FLUSH_HISTORY)
+        .arguments("flush-type=[ASYNC@4.0.0|SYNC@6.2.0]"),
 ];
 
 /// The number of a database, as COPY, MOVE and SELECT take it.

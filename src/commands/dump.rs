@@ -1,7 +1,7 @@
 //! Values as bytes, to be kept or sent elsewhere: DUMP, RESTORE and RESTORE-ASKING.
 
 use crate::command::error::{CommandError, CommandResult};
-use crate::command::spec::{Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec};
+use crate::command::spec::{Category, CommandSpec, Flag, Group, KeySpec, OVERWRITE, READ};
 use crate::config::DumpSanitizing;
 use crate::engine::context::Context;
 use crate::keyspace::{EventClass, Record};
@@ -12,56 +12,45 @@ use crate::storage::values::{LoadBuffer, LoadSettings, Loaded, load};
 
 use super::strings::propagate_removal;
 
-/// RESTORE under either of its names.
-const RESTORE: CommandSpec = CommandSpec {
-    arity: -4,
-    flags: &[Flag::Write, Flag::DenyOom],
-    categories: &[Category::Keyspace, Category::Dangerous],
-    keys: &[KeySpec::one(&[KeyFlag::Ow, KeyFlag::Update], 1)],
-    complexity: "O(N) for a value of N bytes; O(N*log(N)) for a sorted set of N members.",
-    history: &[
-        ("3.0.0", "The `REPLACE` option."),
-        ("5.0.0", "The `ABSTTL` option."),
-        ("5.0.0", "The `IDLETIME` and `FREQ` options."),
-    ],
-    arguments: &[
-        Argument::key("key", 0),
-        Argument::new("ttl", ArgumentKind::Integer),
-        Argument::new("serialized-value", ArgumentKind::String),
-        Argument::token("replace", "REPLACE").optional().since("3.0.0"),
-        Argument::token("absttl", "ABSTTL").optional().since("5.0.0"),
-        Argument::new("seconds", ArgumentKind::Integer).after("IDLETIME").optional().since("5.0.0"),
-        Argument::new("frequency", ArgumentKind::Integer).after("FREQ").optional().since("5.0.0"),
-    ],
-    handler: restore,
-    ..CommandSpec::DEFAULT
-};
-
 /// The family's commands.
 pub static COMMANDS: &[CommandSpec] = &[
-    CommandSpec {
-        name: "dump",
-        arity: 2,
-        flags: &[Flag::ReadOnly],
-        categories: &[Category::Keyspace],
-        tips: &["nondeterministic_output"],
-        keys: &[KeySpec::one(&[KeyFlag::Ro, KeyFlag::Access], 1)],
-        since: "2.6.0",
-        complexity: "O(N) for a value of N bytes.",
-        summary: "Gives the bytes of which RESTORE makes the same value again.",
-        arguments: &[Argument::key("key", 0)],
-        handler: dump,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec { name: "restore", since: "2.6.0", summary: "Creates a key of the bytes that DUMP gave.", ..RESTORE },
-    CommandSpec {
-        name: "restore-asking",
-        flags: &[Flag::Write, Flag::DenyOom, Flag::Asking, Flag::System],
-        group: Group::Server,
-        since: "3.0.0",
-        summary: "Creates a key that comes from another node of the cluster.",
-        ..RESTORE
-    },
+    CommandSpec::new("dump", 2, Group::Generic, "2.6.0", dump)
+        .flags(&[Flag::ReadOnly])
+        .tips(&["nondeterministic_output"])
+        .keys(&[KeySpec::one(READ, 1)])
+        .complexity("O(N) for a value of N bytes.")
+        .summary("Gives the bytes of which RESTORE makes the same value again.")
+        .arguments("key"),
+    CommandSpec::new("restore", -4, Group::Generic, "2.6.0", restore)
+        .flags(&[Flag::Write, Flag::DenyOom])
+        .categories(&[Category::Keyspace, Category::Dangerous])
+        .keys(&[KeySpec::one(OVERWRITE, 1)])
+        .complexity("O(N) for a value of N bytes; O(N*log(N)) for a sorted set of N members.")
+        .summary("Creates a key of the bytes that DUMP gave.")
+        .history(&[
+            ("3.0.0", "The `REPLACE` option."),
+            ("5.0.0", "The `ABSTTL` option."),
+            ("5.0.0", "The `IDLETIME` and `FREQ` options."),
+        ])
+        .arguments(
+            "key ttl:integer serialized-value [REPLACE]@3.0.0 [ABSTTL]@5.0.0 [IDLETIME seconds:integer]@5.0.0 \
+             [FREQ frequency:integer]@5.0.0",
+        ),
+    CommandSpec::new("restore-asking", -4, Group::Server, "3.0.0", restore)
+        .flags(&[Flag::Write, Flag::DenyOom, Flag::Asking, Flag::System])
+        .categories(&[Category::Keyspace, Category::Dangerous])
+        .keys(&[KeySpec::one(OVERWRITE, 1)])
+        .complexity("O(N) for a value of N bytes; O(N*log(N)) for a sorted set of N members.")
+        .summary("Creates a key that comes from another node of the cluster.")
+        .history(&[
+            ("3.0.0", "The `REPLACE` option."),
+            ("5.0.0", "The `ABSTTL` option."),
+            ("5.0.0", "The `IDLETIME` and `FREQ` options."),
+        ])
+        .arguments(
+            "key ttl:integer serialized-value [REPLACE]@3.0.0 [ABSTTL]@5.0.0 [IDLETIME seconds:integer]@5.0.0 \
+             [FREQ frequency:integer]@5.0.0",
+        ),
 ];
 
 fn dump(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {

@@ -1,9 +1,7 @@
 //! HyperLogLogs: PFADD, PFCOUNT, PFMERGE, and two commands that look into them. They are strings like others.
 
 use crate::command::error::{CommandError, CommandResult};
-use crate::command::spec::{
-    Argument, ArgumentFlag, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
-};
+use crate::command::spec::{CommandSpec, Flag, Group, INSERT, KeyFlag, KeySpec, READ};
 use crate::engine::context::Context;
 use crate::keyspace::record::INLINE_STRING_MAX;
 use crate::keyspace::{EventClass, Expiry, Keyspace, NewValue, Record, Value};
@@ -15,84 +13,37 @@ use super::strings::text_of;
 
 /// The family's commands.
 pub static COMMANDS: &[CommandSpec] = &[
-    CommandSpec {
-        name: "pfadd",
-        arity: -2,
-        flags: &[Flag::Write, Flag::DenyOom, Flag::Fast],
-        categories: &[Category::HyperLogLog],
-        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Insert], 1)],
-        group: Group::HyperLogLog,
-        since: "2.8.9",
-        complexity: "O(1) for each element.",
-        summary: "Adds elements to the HyperLogLog at a key; creates the key if need be.",
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("element", ArgumentKind::String).flags(&[ArgumentFlag::Optional, ArgumentFlag::Multiple]),
-        ],
-        handler: pfadd,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "pfcount",
-        arity: -2,
-        flags: &[Flag::ReadOnly, Flag::MayReplicate],
-        categories: &[Category::HyperLogLog],
-        keys: &[KeySpec::range(&[KeyFlag::Rw, KeyFlag::Access], 1, -1, 1)
-            .note("RW because the count is stored in the value, which the replicas must hear of")],
-        group: Group::HyperLogLog,
-        since: "2.8.9",
-        complexity: "O(1) for one key, mostly from the count stored in it. O(N) for N keys, each of which is read in full.",
-        summary: "Estimates how many different elements were added to HyperLogLogs together.",
-        arguments: &[Argument::key("key", 0).multiple()],
-        handler: pfcount,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "pfmerge",
-        arity: -2,
-        flags: &[Flag::Write, Flag::DenyOom],
-        categories: &[Category::HyperLogLog],
-        keys: &[
-            KeySpec::one(&[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Insert], 1),
-            KeySpec::range(&[KeyFlag::Ro, KeyFlag::Access], 2, -1, 1),
-        ],
-        group: Group::HyperLogLog,
-        since: "2.8.9",
-        complexity: "O(N) where N is the number of keys, each of which is read in full.",
-        summary: "Adds what HyperLogLogs have seen to another one.",
-        arguments: &[
-            Argument::key("destkey", 0),
-            Argument::key("sourcekey", 1).flags(&[ArgumentFlag::Optional, ArgumentFlag::Multiple]),
-        ],
-        handler: pfmerge,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "pfdebug",
-        arity: 3,
-        flags: &[Flag::Write, Flag::DenyOom, Flag::Admin, Flag::System],
-        categories: &[Category::HyperLogLog],
-        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Access], 2)],
-        group: Group::HyperLogLog,
-        since: "2.8.9",
-        complexity: "O(1): at most all registers are visited.",
-        summary: "Looks into a HyperLogLog, for tests.",
-        arguments: &[Argument::new("subcommand", ArgumentKind::String), Argument::key("key", 0)],
-        handler: pfdebug,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "pfselftest",
-        arity: 1,
-        flags: &[Flag::Admin, Flag::System],
-        categories: &[Category::HyperLogLog],
-        group: Group::HyperLogLog,
-        since: "2.8.9",
-        complexity: "O(1): a million elements are added.",
-        summary: "Tests the HyperLogLogs' registers and estimates.",
-        handler: pfselftest,
-        ..CommandSpec::DEFAULT
-    },
+    CommandSpec::new("pfadd", -2, Group::HyperLogLog, "2.8.9", pfadd)
+        .flags(&[Flag::Write, Flag::DenyOom, Flag::Fast])
+        .keys(&[KeySpec::one(INSERT, 1)])
+        .complexity("O(1) for each element.")
+        .summary("Adds elements to the HyperLogLog at a key; creates the key if need be.")
+        .arguments("key [element...]"),
+    CommandSpec::new("pfcount", -2, Group::HyperLogLog, "2.8.9", pfcount)
+        .flags(&[Flag::ReadOnly, Flag::MayReplicate])
+        .keys(&[KeySpec::range(&[KeyFlag::Rw, KeyFlag::Access], 1, -1, 1)
+            .note("RW because the count is stored in the value, which the replicas must hear of")])
+        .complexity(
+            "O(1) for one key, mostly from the count stored in it. O(N) for N keys, each of which is read in full.",
+        )
+        .summary("Estimates how many different elements were added to HyperLogLogs together.")
+        .arguments("key..."),
+    CommandSpec::new("pfmerge", -2, Group::HyperLogLog, "2.8.9", pfmerge)
+        .flags(&[Flag::Write, Flag::DenyOom])
+        .keys(&[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Insert], 1), KeySpec::range(READ, 2, -1, 1)])
+        .complexity("O(N) where N is the number of keys, each of which is read in full.")
+        .summary("Adds what HyperLogLogs have seen to another one.")
+        .arguments("destkey#0 [sourcekey#1...]"),
+    CommandSpec::new("pfdebug", 3, Group::HyperLogLog, "2.8.9", pfdebug)
+        .flags(&[Flag::Write, Flag::DenyOom, Flag::Admin, Flag::System])
+        .keys(&[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Access], 2)])
+        .complexity("O(1): at most all registers are visited.")
+        .summary("Looks into a HyperLogLog, for tests.")
+        .arguments("subcommand key"),
+    CommandSpec::new("pfselftest", 1, Group::HyperLogLog, "2.8.9", pfselftest)
+        .flags(&[Flag::Admin, Flag::System])
+        .complexity("O(1): a million elements are added.")
+        .summary("Tests the HyperLogLogs' registers and estimates."),
 ];
 
 const NOT_A_SKETCH: CommandError = CommandError::fixed("WRONGTYPE Key is not a valid HyperLogLog string value.");

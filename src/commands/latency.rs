@@ -2,7 +2,7 @@
 
 use crate::command::error::{CommandError, CommandResult};
 use crate::command::registry::CommandId;
-use crate::command::spec::{Argument, ArgumentFlag, ArgumentKind, CommandSpec, Flag, Group};
+use crate::command::spec::{CommandSpec, Flag, Group};
 use crate::engine::context::Context;
 use crate::engine::help;
 use crate::engine::state::ServerState;
@@ -14,92 +14,41 @@ const ADMIN: &[Flag] = &[Flag::Admin, Flag::NoScript, Flag::Loading, Flag::Stale
 const REPORT: &[&str] = &["nondeterministic_output", "request_policy:all_nodes", "response_policy:special"];
 
 /// The family's commands.
-pub static COMMANDS: &[CommandSpec] =
-    &[CommandSpec {
-        name: "latency",
-        arity: -2,
-        group: Group::Server,
-        since: "2.8.13",
-        complexity: "That of the subcommand.",
-        summary: "Tells what made clients wait.",
-        subcommands: &[
-            CommandSpec {
-                name: "doctor",
-                arity: 2,
-                flags: ADMIN,
-                tips: REPORT,
-                group: Group::Server,
-                since: "2.8.13",
-                summary: "Says in words which events were slow, and what may help.",
-                handler: doctor,
-                ..CommandSpec::DEFAULT
-            },
-            CommandSpec {
-                name: "graph",
-                arity: 3,
-                flags: ADMIN,
-                tips: REPORT,
-                group: Group::Server,
-                since: "2.8.13",
-                summary: "Draws an event's spikes over time.",
-                arguments: &[Argument::new("event", ArgumentKind::String)],
-                handler: graph,
-                ..CommandSpec::DEFAULT
-            },
-            help::subcommand(Group::Server, "2.8.13", &[]),
-            CommandSpec {
-                name: "histogram",
-                arity: -2,
-                flags: ADMIN,
-                tips: REPORT,
-                group: Group::Server,
-                since: "7.0.0",
-                complexity: "O(N) for N commands whose times are given",
-                summary: "Gives the distribution of the times of some commands, or of all.",
-                arguments: &[Argument::new("command", ArgumentKind::String)
-                    .flags(&[ArgumentFlag::Optional, ArgumentFlag::Multiple])],
-                handler: histogram,
-                ..CommandSpec::DEFAULT
-            },
-            CommandSpec {
-                name: "history",
-                arity: 3,
-                flags: ADMIN,
-                tips: REPORT,
-                group: Group::Server,
-                since: "2.8.13",
-                summary: "Gives an event's spikes with their times.",
-                arguments: &[Argument::new("event", ArgumentKind::String)],
-                handler: history,
-                ..CommandSpec::DEFAULT
-            },
-            CommandSpec {
-                name: "latest",
-                arity: 2,
-                flags: ADMIN,
-                tips: REPORT,
-                group: Group::Server,
-                since: "2.8.13",
-                summary: "Gives the last spike of each event.",
-                handler: latest,
-                ..CommandSpec::DEFAULT
-            },
-            CommandSpec {
-                name: "reset",
-                arity: -2,
-                flags: ADMIN,
-                tips: &["request_policy:all_nodes", "response_policy:agg_sum"],
-                group: Group::Server,
-                since: "2.8.13",
-                summary: "Forgets the spikes of some events, or of all.",
-                arguments: &[Argument::new("event", ArgumentKind::String)
-                    .flags(&[ArgumentFlag::Optional, ArgumentFlag::Multiple])],
-                handler: reset,
-                ..CommandSpec::DEFAULT
-            },
-        ],
-        ..CommandSpec::DEFAULT
-    }];
+pub static COMMANDS: &[CommandSpec] = &[CommandSpec::container("latency", Group::Server, "2.8.13")
+    .complexity("That of the subcommand.")
+    .summary("Tells what made clients wait.")
+    .subcommands(&[
+        CommandSpec::new("doctor", 2, Group::Server, "2.8.13", doctor)
+            .flags(ADMIN)
+            .tips(REPORT)
+            .summary("Says in words which events were slow, and what may help."),
+        CommandSpec::new("graph", 3, Group::Server, "2.8.13", graph)
+            .flags(ADMIN)
+            .tips(REPORT)
+            .summary("Draws an event's spikes over time.")
+            .arguments("event"),
+        help::subcommand(Group::Server, "2.8.13"),
+        CommandSpec::new("histogram", -2, Group::Server, "7.0.0", histogram)
+            .flags(ADMIN)
+            .tips(REPORT)
+            .complexity("O(N) for N commands whose times are given")
+            .summary("Gives the distribution of the times of some commands, or of all.")
+            .arguments("[command...]"),
+        CommandSpec::new("history", 3, Group::Server, "2.8.13", history)
+            .flags(ADMIN)
+            .tips(REPORT)
+            .summary("Gives an event's spikes with their times.")
+            .arguments("event"),
+        CommandSpec::new("latest", 2, Group::Server, "2.8.13", latest)
+            .flags(ADMIN)
+            .tips(REPORT)
+            .summary("Gives the last spike of each event."),
+        CommandSpec::new("reset", -2, Group::Server, "2.8.13", reset)
+            .flags(ADMIN)
+            .tips(&["request_policy:all_nodes", "response_policy:agg_sum"])
+            .summary("Forgets the spikes of some events, or of all.")
+            .arguments("[event...]"),
+    ])];
 
 fn doctor(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
     let text = diagnosis(context.state);

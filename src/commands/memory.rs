@@ -3,7 +3,7 @@
 use crate::base::sys::allocator;
 use crate::collections::heap;
 use crate::command::error::{CommandError, CommandResult};
-use crate::command::spec::{Argument, ArgumentKind, CommandSpec, Flag, Group, KeyFlag, KeySpec};
+use crate::command::spec::{CommandSpec, Flag, Group, INSPECT, KeySpec};
 use crate::drive::info::snapshot::{InfoSnapshot, MemoryFigures, human_bytes};
 use crate::engine::context::Context;
 use crate::engine::help;
@@ -17,76 +17,32 @@ const TABLE_BYTES_PER_KEY: usize = 12;
 const REPORT: &[&str] = &["nondeterministic_output", "request_policy:all_shards", "response_policy:special"];
 
 /// The family's commands.
-pub static COMMANDS: &[CommandSpec] = &[CommandSpec {
-    name: "memory",
-    arity: -2,
-    group: Group::Server,
-    since: "4.0.0",
-    complexity: "That of the subcommand.",
-    summary: "Tells where the memory goes.",
-    subcommands: &[
-        CommandSpec {
-            name: "doctor",
-            arity: 2,
-            tips: REPORT,
-            group: Group::Server,
-            since: "4.0.0",
-            summary: "Says what looks wrong with the use of memory.",
-            handler: doctor,
-            ..CommandSpec::DEFAULT
-        },
-        help::subcommand(Group::Server, "4.0.0", &[]),
-        CommandSpec {
-            name: "malloc-stats",
-            arity: 2,
-            tips: REPORT,
-            group: Group::Server,
-            since: "4.0.0",
-            complexity: "That of the allocator's report; it may be slow.",
-            summary: "Gives the allocator's own statistics.",
-            handler: malloc_stats,
-            ..CommandSpec::DEFAULT
-        },
-        CommandSpec {
-            name: "purge",
-            arity: 2,
-            tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
-            group: Group::Server,
-            since: "4.0.0",
-            complexity: "That of the allocator's collection; it may be slow.",
-            summary: "Has the allocator give unused memory back to the system.",
-            handler: purge,
-            ..CommandSpec::DEFAULT
-        },
-        CommandSpec {
-            name: "stats",
-            arity: 2,
-            tips: REPORT,
-            group: Group::Server,
-            since: "4.0.0",
-            summary: "Gives the figures of the memory in use.",
-            handler: stats,
-            ..CommandSpec::DEFAULT
-        },
-        CommandSpec {
-            name: "usage",
-            arity: -3,
-            flags: &[Flag::ReadOnly],
-            keys: &[KeySpec::one(&[KeyFlag::Ro], 2)],
-            group: Group::Server,
-            since: "4.0.0",
-            complexity: "O(N) for N samples",
-            summary: "Estimates the bytes that a key and its value take.",
-            arguments: &[
-                Argument::key("key", 0),
-                Argument::new("count", ArgumentKind::Integer).after("SAMPLES").optional(),
-            ],
-            handler: usage,
-            ..CommandSpec::DEFAULT
-        },
-    ],
-    ..CommandSpec::DEFAULT
-}];
+pub static COMMANDS: &[CommandSpec] = &[CommandSpec::container("memory", Group::Server, "4.0.0")
+    .complexity("That of the subcommand.")
+    .summary("Tells where the memory goes.")
+    .subcommands(&[
+        CommandSpec::new("doctor", 2, Group::Server, "4.0.0", doctor)
+            .tips(REPORT)
+            .summary("Says what looks wrong with the use of memory."),
+        help::subcommand(Group::Server, "4.0.0"),
+        CommandSpec::new("malloc-stats", 2, Group::Server, "4.0.0", malloc_stats)
+            .tips(REPORT)
+            .complexity("That of the allocator's report; it may be slow.")
+            .summary("Gives the allocator's own statistics."),
+        CommandSpec::new("purge", 2, Group::Server, "4.0.0", purge)
+            .tips(&["request_policy:all_shards", "response_policy:all_succeeded"])
+            .complexity("That of the allocator's collection; it may be slow.")
+            .summary("Has the allocator give unused memory back to the system."),
+        CommandSpec::new("stats", 2, Group::Server, "4.0.0", stats)
+            .tips(REPORT)
+            .summary("Gives the figures of the memory in use."),
+        CommandSpec::new("usage", -3, Group::Server, "4.0.0", usage)
+            .flags(&[Flag::ReadOnly])
+            .keys(&[KeySpec::one(INSPECT, 2)])
+            .complexity("O(N) for N samples")
+            .summary("Estimates the bytes that a key and its value take.")
+            .arguments("key [SAMPLES count:integer]"),
+    ])];
 
 /// Below this there is too little data to judge by, in bytes.
 const JUDGED_BYTES_MIN: u64 = 5 << 20;

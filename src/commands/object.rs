@@ -1,7 +1,7 @@
 //! How a key is stored and used: OBJECT.
 
 use crate::command::error::{CommandError, CommandResult};
-use crate::command::spec::{Argument, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec};
+use crate::command::spec::{CommandSpec, Flag, Group, INSPECT, KeySpec};
 use crate::engine::context::Context;
 use crate::engine::help;
 use crate::engine::state::ServerState;
@@ -14,55 +14,36 @@ const SHARED_INTEGERS: std::ops::Range<i64> = 0..10_000;
 /// What Redis gives as the number of references to an object that is never freed.
 const SHARED_REFERENCES: i64 = i32::MAX as i64;
 
-/// A subcommand that looks at one key.
-const INSPECTION: CommandSpec = CommandSpec {
-    arity: 3,
-    flags: &[Flag::ReadOnly],
-    categories: &[Category::Keyspace],
-    tips: &["nondeterministic_output"],
-    keys: &[KeySpec::one(&[KeyFlag::Ro], 2)],
-    since: "2.2.3",
-    arguments: &[Argument::key("key", 0)],
-    ..CommandSpec::DEFAULT
-};
-
 /// The family's commands.
-pub static COMMANDS: &[CommandSpec] = &[CommandSpec {
-    name: "object",
-    arity: -2,
-    since: "2.2.3",
-    complexity: "See the subcommands.",
-    summary: "Looks at how a key is stored and used.",
-    subcommands: &[
-        CommandSpec {
-            name: "encoding",
-            summary: "Tells how a key's value is represented in memory.",
-            handler: encoding,
-            ..INSPECTION
-        },
-        CommandSpec {
-            name: "freq",
-            since: "4.0.0",
-            summary: "Tells how often a key is used, on a logarithmic scale.",
-            handler: frequency,
-            ..INSPECTION
-        },
-        help::subcommand(Group::Generic, "6.2.0", &[Category::Keyspace]),
-        CommandSpec {
-            name: "idletime",
-            summary: "Tells for how many seconds a key has not been used.",
-            handler: idle_time,
-            ..INSPECTION
-        },
-        CommandSpec {
-            name: "refcount",
-            summary: "Tells how many references there are to a key's value.",
-            handler: reference_count,
-            ..INSPECTION
-        },
-    ],
-    ..CommandSpec::DEFAULT
-}];
+pub static COMMANDS: &[CommandSpec] = &[CommandSpec::container("object", Group::Generic, "2.2.3")
+    .summary("Looks at how a key is stored and used.")
+    .subcommands(&[
+        CommandSpec::new("encoding", 3, Group::Generic, "2.2.3", encoding)
+            .flags(&[Flag::ReadOnly])
+            .tips(&["nondeterministic_output"])
+            .keys(&[KeySpec::one(INSPECT, 2)])
+            .summary("Tells how a key's value is represented in memory.")
+            .arguments("key"),
+        CommandSpec::new("freq", 3, Group::Generic, "4.0.0", frequency)
+            .flags(&[Flag::ReadOnly])
+            .tips(&["nondeterministic_output"])
+            .keys(&[KeySpec::one(INSPECT, 2)])
+            .summary("Tells how often a key is used, on a logarithmic scale.")
+            .arguments("key"),
+        help::subcommand(Group::Generic, "6.2.0"),
+        CommandSpec::new("idletime", 3, Group::Generic, "2.2.3", idle_time)
+            .flags(&[Flag::ReadOnly])
+            .tips(&["nondeterministic_output"])
+            .keys(&[KeySpec::one(INSPECT, 2)])
+            .summary("Tells for how many seconds a key has not been used.")
+            .arguments("key"),
+        CommandSpec::new("refcount", 3, Group::Generic, "2.2.3", reference_count)
+            .flags(&[Flag::ReadOnly])
+            .tips(&["nondeterministic_output"])
+            .keys(&[KeySpec::one(INSPECT, 2)])
+            .summary("Tells how many references there are to a key's value.")
+            .arguments("key"),
+    ])];
 
 fn encoding(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let (keyspace, database, reply) = context.parts();

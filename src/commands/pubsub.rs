@@ -1,9 +1,7 @@
 //! SUBSCRIBE, PUBLISH and their kin: messages to whoever listens.
 
 use crate::command::error::{CommandError, CommandResult};
-use crate::command::spec::{
-    Argument, ArgumentFlag, ArgumentKind, Channels, CommandSpec, Flag, Group, KeyFlag, KeySpec,
-};
+use crate::command::spec::{Channels, CommandSpec, Flag, Group, KeySpec, NO_KEY};
 use crate::engine::clients::Clients;
 use crate::engine::context::Context;
 use crate::engine::help;
@@ -23,190 +21,86 @@ const PUBLISHING: &[Flag] = &[Flag::PubSub, Flag::Loading, Flag::Stale, Flag::Fa
 
 /// The family's commands.
 pub static COMMANDS: &[CommandSpec] = &[
-    CommandSpec {
-        name: "subscribe",
-        arity: -2,
-        channels: Channels::All,
-        flags: SUBSCRIBING,
-        group: Group::PubSub,
-        since: "2.0.0",
-        complexity: "O(N) where N is the number of channels.",
-        summary: "Listens to channels.",
-        arguments: &[Argument::new("channel", ArgumentKind::String).multiple()],
-        handler: subscribe,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "unsubscribe",
-        arity: -1,
-        flags: SUBSCRIBING,
-        group: Group::PubSub,
-        since: "2.0.0",
-        complexity: "O(N) where N is the number of channels.",
-        summary: "Stops listening to channels, or to all of them.",
-        arguments: &[
-            Argument::new("channel", ArgumentKind::String).flags(&[ArgumentFlag::Optional, ArgumentFlag::Multiple])
-        ],
-        handler: unsubscribe,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "psubscribe",
-        arity: -2,
-        channels: Channels::AllPatterns,
-        flags: SUBSCRIBING,
-        group: Group::PubSub,
-        since: "2.0.0",
-        complexity: "O(N) where N is the number of patterns.",
-        summary: "Listens to the channels that match patterns.",
-        arguments: &[Argument::new("pattern", ArgumentKind::Pattern).multiple()],
-        handler: psubscribe,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "punsubscribe",
-        arity: -1,
-        flags: SUBSCRIBING,
-        group: Group::PubSub,
-        since: "2.0.0",
-        complexity: "O(N) where N is the number of patterns.",
-        summary: "Stops listening to patterns, or to all of them.",
-        arguments: &[
-            Argument::new("pattern", ArgumentKind::Pattern).flags(&[ArgumentFlag::Optional, ArgumentFlag::Multiple])
-        ],
-        handler: punsubscribe,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "publish",
-        arity: 3,
-        channels: Channels::First,
-        flags: PUBLISHING,
-        group: Group::PubSub,
-        since: "2.0.0",
-        complexity: "O(N+M) where N is the number of the channel's listeners and M that of the patterns that begin as the channel does.",
-        summary: "Sends a message to those who listen to a channel.",
-        arguments: &[Argument::new("channel", ArgumentKind::String), Argument::new("message", ArgumentKind::String)],
-        handler: publish,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "ssubscribe",
-        arity: -2,
-        channels: Channels::Declared,
-        flags: SUBSCRIBING,
-        keys: &[KeySpec::range(&[KeyFlag::NotKey], 1, -1, 1)],
-        group: Group::PubSub,
-        since: "7.0.0",
-        complexity: "O(N) where N is the number of shard channels.",
-        summary: "Listens to shard channels.",
-        arguments: &[Argument::new("shardchannel", ArgumentKind::String).multiple()],
-        handler: ssubscribe,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "sunsubscribe",
-        arity: -1,
-        flags: SUBSCRIBING,
-        keys: &[KeySpec::range(&[KeyFlag::NotKey], 1, -1, 1)],
-        group: Group::PubSub,
-        since: "7.0.0",
-        complexity: "O(N) where N is the number of shard channels.",
-        summary: "Stops listening to shard channels, or to all of them.",
-        arguments: &[Argument::new("shardchannel", ArgumentKind::String)
-            .flags(&[ArgumentFlag::Optional, ArgumentFlag::Multiple])],
-        handler: sunsubscribe,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "spublish",
-        arity: 3,
-        channels: Channels::Declared,
-        flags: PUBLISHING,
-        keys: &[KeySpec::one(&[KeyFlag::NotKey], 1)],
-        group: Group::PubSub,
-        since: "7.0.0",
-        complexity: "O(N) where N is the number of the shard channel's listeners.",
-        summary: "Sends a message to those who listen to a shard channel.",
-        arguments: &[
-            Argument::new("shardchannel", ArgumentKind::String),
-            Argument::new("message", ArgumentKind::String),
-        ],
-        handler: spublish,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "pubsub",
-        arity: -2,
-        group: Group::PubSub,
-        since: "2.8.0",
-        complexity: "That of the subcommand.",
-        summary: "What is listened to.",
-        subcommands: &[
-            CommandSpec {
-                name: "channels",
-                arity: -2,
-                flags: &[Flag::PubSub, Flag::Loading, Flag::Stale],
-                group: Group::PubSub,
-                since: "2.8.0",
-                complexity: "O(N) where N is the number of channels.",
-                summary: "Names the channels that somebody listens to.",
-                arguments: &[Argument::new("pattern", ArgumentKind::Pattern).optional()],
-                handler: channels,
-                ..CommandSpec::DEFAULT
-            },
-            help::subcommand(Group::PubSub, "6.2.0", &[]),
-            CommandSpec {
-                name: "numpat",
-                arity: 2,
-                flags: &[Flag::PubSub, Flag::Loading, Flag::Stale],
-                group: Group::PubSub,
-                since: "2.8.0",
-                summary: "Counts the patterns that somebody listens to.",
-                handler: numpat,
-                ..CommandSpec::DEFAULT
-            },
-            CommandSpec {
-                name: "numsub",
-                arity: -2,
-                flags: &[Flag::PubSub, Flag::Loading, Flag::Stale],
-                group: Group::PubSub,
-                since: "2.8.0",
-                complexity: "O(N) where N is the number of channels asked for.",
-                summary: "Counts the listeners of channels.",
-                arguments: &[Argument::new("channel", ArgumentKind::String)
-                    .flags(&[ArgumentFlag::Optional, ArgumentFlag::Multiple])],
-                handler: numsub,
-                ..CommandSpec::DEFAULT
-            },
-            CommandSpec {
-                name: "shardchannels",
-                arity: -2,
-                flags: &[Flag::PubSub, Flag::Loading, Flag::Stale],
-                group: Group::PubSub,
-                since: "7.0.0",
-                complexity: "O(N) where N is the number of shard channels.",
-                summary: "Names the shard channels that somebody listens to.",
-                arguments: &[Argument::new("pattern", ArgumentKind::Pattern).optional()],
-                handler: shardchannels,
-                ..CommandSpec::DEFAULT
-            },
-            CommandSpec {
-                name: "shardnumsub",
-                arity: -2,
-                flags: &[Flag::PubSub, Flag::Loading, Flag::Stale],
-                group: Group::PubSub,
-                since: "7.0.0",
-                complexity: "O(N) where N is the number of shard channels asked for.",
-                summary: "Counts the listeners of shard channels.",
-                arguments: &[Argument::new("shardchannel", ArgumentKind::String)
-                    .flags(&[ArgumentFlag::Optional, ArgumentFlag::Multiple])],
-                handler: shardnumsub,
-                ..CommandSpec::DEFAULT
-            },
-        ],
-        ..CommandSpec::DEFAULT
-    },
+    CommandSpec::new("subscribe", -2, Group::PubSub, "2.0.0", subscribe)
+        .flags(SUBSCRIBING)
+        .channels(Channels::All)
+        .complexity("O(N) where N is the number of channels.")
+        .summary("Listens to channels.")
+        .arguments("channel..."),
+    CommandSpec::new("unsubscribe", -1, Group::PubSub, "2.0.0", unsubscribe)
+        .flags(SUBSCRIBING)
+        .complexity("O(N) where N is the number of channels.")
+        .summary("Stops listening to channels, or to all of them.")
+        .arguments("[channel...]"),
+    CommandSpec::new("psubscribe", -2, Group::PubSub, "2.0.0", psubscribe)
+        .flags(SUBSCRIBING)
+        .channels(Channels::AllPatterns)
+        .complexity("O(N) where N is the number of patterns.")
+        .summary("Listens to the channels that match patterns.")
+        .arguments("pattern:pattern..."),
+    CommandSpec::new("punsubscribe", -1, Group::PubSub, "2.0.0", punsubscribe)
+        .flags(SUBSCRIBING)
+        .complexity("O(N) where N is the number of patterns.")
+        .summary("Stops listening to patterns, or to all of them.")
+        .arguments("[pattern:pattern...]"),
+    CommandSpec::new("publish", 3, Group::PubSub, "2.0.0", publish)
+        .flags(PUBLISHING)
+        .channels(Channels::First)
+        .complexity(
+            "O(N+M) where N is the number of the channel's listeners and M that of the patterns that begin as the \
+             channel does.",
+        )
+        .summary("Sends a message to those who listen to a channel.")
+        .arguments("channel message"),
+    CommandSpec::new("ssubscribe", -2, Group::PubSub, "7.0.0", ssubscribe)
+        .flags(SUBSCRIBING)
+        .keys(&[KeySpec::range(NO_KEY, 1, -1, 1)])
+        .channels(Channels::Declared)
+        .complexity("O(N) where N is the number of shard channels.")
+        .summary("Listens to shard channels.")
+        .arguments("shardchannel..."),
+    CommandSpec::new("sunsubscribe", -1, Group::PubSub, "7.0.0", sunsubscribe)
+        .flags(SUBSCRIBING)
+        .keys(&[KeySpec::range(NO_KEY, 1, -1, 1)])
+        .complexity("O(N) where N is the number of shard channels.")
+        .summary("Stops listening to shard channels, or to all of them.")
+        .arguments("[shardchannel...]"),
+    CommandSpec::new("spublish", 3, Group::PubSub, "7.0.0", spublish)
+        .flags(PUBLISHING)
+        .keys(&[KeySpec::one(NO_KEY, 1)])
+        .channels(Channels::Declared)
+        .complexity("O(N) where N is the number of the shard channel's listeners.")
+        .summary("Sends a message to those who listen to a shard channel.")
+        .arguments("shardchannel message"),
+    CommandSpec::container("pubsub", Group::PubSub, "2.8.0")
+        .complexity("That of the subcommand.")
+        .summary("What is listened to.")
+        .subcommands(&[
+            CommandSpec::new("channels", -2, Group::PubSub, "2.8.0", channels)
+                .flags(&[Flag::PubSub, Flag::Loading, Flag::Stale])
+                .complexity("O(N) where N is the number of channels.")
+                .summary("Names the channels that somebody listens to.")
+                .arguments("[pattern:pattern]"),
+            help::subcommand(Group::PubSub, "6.2.0"),
+            CommandSpec::new("numpat", 2, Group::PubSub, "2.8.0", numpat)
+                .flags(&[Flag::PubSub, Flag::Loading, Flag::Stale])
+                .summary("Counts the patterns that somebody listens to."),
+            CommandSpec::new("numsub", -2, Group::PubSub, "2.8.0", numsub)
+                .flags(&[Flag::PubSub, Flag::Loading, Flag::Stale])
+                .complexity("O(N) where N is the number of channels asked for.")
+                .summary("Counts the listeners of channels.")
+                .arguments("[channel...]"),
+            CommandSpec::new("shardchannels", -2, Group::PubSub, "7.0.0", shardchannels)
+                .flags(&[Flag::PubSub, Flag::Loading, Flag::Stale])
+                .complexity("O(N) where N is the number of shard channels.")
+                .summary("Names the shard channels that somebody listens to.")
+                .arguments("[pattern:pattern]"),
+            CommandSpec::new("shardnumsub", -2, Group::PubSub, "7.0.0", shardnumsub)
+                .flags(&[Flag::PubSub, Flag::Loading, Flag::Stale])
+                .complexity("O(N) where N is the number of shard channels asked for.")
+                .summary("Counts the listeners of shard channels.")
+                .arguments("[shardchannel...]"),
+        ]),
 ];
 
 fn subscribe(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {

@@ -1,47 +1,27 @@
 //! Saving the data set: SAVE, BGSAVE, LASTSAVE.
 
 use crate::command::error::{CommandError, CommandResult};
-use crate::command::spec::{Argument, Category, CommandSpec, Flag, Group};
+use crate::command::spec::{Category, CommandSpec, Flag, Group};
 use crate::drive::save::background::BackgroundStart;
 use crate::engine::context::Context;
 use crate::resp::Args;
 
 /// The family's commands.
 pub static COMMANDS: &[CommandSpec] = &[
-    CommandSpec {
-        name: "bgsave",
-        arity: -1,
-        flags: &[Flag::Admin, Flag::NoScript, Flag::NoAsyncLoading],
-        group: Group::Server,
-        complexity: "O(1)",
-        summary: "Saves the data set to its file while the server goes on.",
-        history: &[("3.2.2", "Has the option SCHEDULE.")],
-        arguments: &[Argument::token("schedule", "SCHEDULE").optional().since("3.2.2")],
-        handler: save_in_background,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "lastsave",
-        arity: 1,
-        flags: &[Flag::Loading, Flag::Stale, Flag::Fast],
-        categories: &[Category::Admin, Category::Dangerous],
-        tips: &["nondeterministic_output"],
-        group: Group::Server,
-        complexity: "O(1)",
-        summary: "Gives the time of the last save, in seconds since 1970.",
-        handler: last_save,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "save",
-        arity: 1,
-        flags: &[Flag::Admin, Flag::NoScript, Flag::NoAsyncLoading, Flag::NoMulti],
-        group: Group::Server,
-        complexity: "O(N) for N keys in all databases",
-        summary: "Saves the data set to its file while everybody waits.",
-        handler: save,
-        ..CommandSpec::DEFAULT
-    },
+    CommandSpec::new("bgsave", -1, Group::Server, "1.0.0", save_in_background)
+        .flags(&[Flag::Admin, Flag::NoScript, Flag::NoAsyncLoading])
+        .summary("Saves the data set to its file while the server goes on.")
+        .history(&[("3.2.2", "Has the option SCHEDULE.")])
+        .arguments("[SCHEDULE]@3.2.2"),
+    CommandSpec::new("lastsave", 1, Group::Server, "1.0.0", last_save)
+        .flags(&[Flag::Loading, Flag::Stale, Flag::Fast])
+        .categories(&[Category::Admin, Category::Dangerous])
+        .tips(&["nondeterministic_output"])
+        .summary("Gives the time of the last save, in seconds since 1970."),
+    CommandSpec::new("save", 1, Group::Server, "1.0.0", save)
+        .flags(&[Flag::Admin, Flag::NoScript, Flag::NoAsyncLoading, Flag::NoMulti])
+        .complexity("O(N) for N keys in all databases")
+        .summary("Saves the data set to its file while everybody waits."),
 ];
 
 const IN_PROGRESS: CommandError = CommandError::fixed("ERR Background save already in progress");

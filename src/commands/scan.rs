@@ -2,9 +2,8 @@
 
 use smallvec::SmallVec;
 
-use crate::command::arguments::{COUNT, CURSOR, MATCH};
 use crate::command::error::{CommandError, CommandResult};
-use crate::command::spec::{Argument, ArgumentKind, Category, CommandSpec, Flag};
+use crate::command::spec::{Category, CommandSpec, Flag, Group};
 use crate::engine::context::Context;
 use crate::keyspace::{Keyspace, Record};
 use crate::resp::Args;
@@ -13,37 +12,20 @@ use crate::text::glob::{Case, glob_match};
 
 /// The family's commands.
 pub static COMMANDS: &[CommandSpec] = &[
-    CommandSpec {
-        name: "keys",
-        arity: 2,
-        flags: &[Flag::ReadOnly, Flag::TouchesArbitraryKeys],
-        categories: &[Category::Keyspace, Category::Dangerous],
-        tips: &["request_policy:all_shards", "nondeterministic_output_order"],
-        complexity: "O(N) with N the number of keys in the database; O(1) for a pattern without wildcards.",
-        summary: "Gives the names of all keys that match a pattern.",
-        arguments: &[Argument::new("pattern", ArgumentKind::Pattern)],
-        handler: keys,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "scan",
-        arity: -2,
-        flags: &[Flag::ReadOnly, Flag::TouchesArbitraryKeys],
-        categories: &[Category::Keyspace],
-        tips: &["nondeterministic_output", "request_policy:special", "response_policy:special"],
-        since: "2.8.0",
-        complexity: "O(1) for a call, O(N) for a whole walk, with N the number of keys in the database.",
-        summary: "Walks through the names of the keys, a few at each call.",
-        history: &[("6.0.0", "`TYPE` restricts the walk.")],
-        arguments: &[
-            CURSOR,
-            MATCH,
-            COUNT,
-            Argument::new("type", ArgumentKind::String).after("TYPE").since("6.0.0").optional(),
-        ],
-        handler: scan,
-        ..CommandSpec::DEFAULT
-    },
+    CommandSpec::new("keys", 2, Group::Generic, "1.0.0", keys)
+        .flags(&[Flag::ReadOnly, Flag::TouchesArbitraryKeys])
+        .categories(&[Category::Keyspace, Category::Dangerous])
+        .tips(&["request_policy:all_shards", "nondeterministic_output_order"])
+        .complexity("O(N) with N the number of keys in the database; O(1) for a pattern without wildcards.")
+        .summary("Gives the names of all keys that match a pattern.")
+        .arguments("pattern:pattern"),
+    CommandSpec::new("scan", -2, Group::Generic, "2.8.0", scan)
+        .flags(&[Flag::ReadOnly, Flag::TouchesArbitraryKeys])
+        .tips(&["nondeterministic_output", "request_policy:special", "response_policy:special"])
+        .complexity("O(1) for a call, O(N) for a whole walk, with N the number of keys in the database.")
+        .summary("Walks through the names of the keys, a few at each call.")
+        .history(&[("6.0.0", "`TYPE` restricts the walk.")])
+        .arguments("cursor:integer [MATCH pattern:pattern] [COUNT count:integer] [TYPE type]@6.0.0"),
 ];
 
 fn keys(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {

@@ -2,7 +2,7 @@
 
 use crate::REDIS_VERSION;
 use crate::command::error::{CommandError, CommandResult};
-use crate::command::spec::{Argument, ArgumentFlag, ArgumentKind, Category, CommandSpec, Flag, Group};
+use crate::command::spec::{Category, CommandSpec, Flag, Group};
 use crate::drive::info;
 use crate::drive::info::Selection;
 use crate::drive::info::snapshot::InfoSnapshot;
@@ -15,61 +15,27 @@ use crate::resp::number;
 
 /// The family's commands.
 pub static COMMANDS: &[CommandSpec] = &[
-    CommandSpec {
-        name: "info",
-        arity: -1,
-        flags: &[Flag::Loading, Flag::Stale],
-        categories: &[Category::Dangerous],
-        tips: &["nondeterministic_output", "request_policy:all_shards", "response_policy:special"],
-        group: Group::Server,
-        summary: "Tells about the server and what it has counted, as text in sections.",
-        history: &[("7.0.0", "Takes several sections.")],
-        arguments: &[
-            Argument::new("section", ArgumentKind::String).flags(&[ArgumentFlag::Optional, ArgumentFlag::Multiple])
-        ],
-        handler: show_info,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "lolwut",
-        arity: -1,
-        flags: &[Flag::ReadOnly, Flag::Fast],
-        group: Group::Server,
-        since: "5.0.0",
-        summary: "Draws a picture and tells the version.",
-        arguments: &[Argument::new("version", ArgumentKind::Integer).after("VERSION").optional()],
-        handler: lolwut,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "shutdown",
-        arity: -1,
-        flags: &[Flag::Admin, Flag::NoScript, Flag::Loading, Flag::Stale, Flag::NoMulti, Flag::AllowBusy],
-        group: Group::Server,
-        complexity: "O(N) for N keys in all databases when saving, else O(1)",
-        summary: "Saves the data as configured or asked for, and ends the server.",
-        history: &[("7.0.0", "Has the options NOW, FORCE and ABORT.")],
-        arguments: &[
-            Argument::one_of("save-selector", &[Argument::token("nosave", "NOSAVE"), Argument::token("save", "SAVE")])
-                .optional(),
-            Argument::token("now", "NOW").optional().since("7.0.0"),
-            Argument::token("force", "FORCE").optional().since("7.0.0"),
-            Argument::token("abort", "ABORT").optional().since("7.0.0"),
-        ],
-        handler: shutdown,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "time",
-        arity: 1,
-        flags: &[Flag::Loading, Flag::Stale, Flag::Fast],
-        tips: &["nondeterministic_output"],
-        group: Group::Server,
-        since: "2.6.0",
-        summary: "Gives the server's time: seconds since 1970, and microseconds.",
-        handler: time,
-        ..CommandSpec::DEFAULT
-    },
+    CommandSpec::new("info", -1, Group::Server, "1.0.0", show_info)
+        .flags(&[Flag::Loading, Flag::Stale])
+        .categories(&[Category::Dangerous])
+        .tips(&["nondeterministic_output", "request_policy:all_shards", "response_policy:special"])
+        .summary("Tells about the server and what it has counted, as text in sections.")
+        .history(&[("7.0.0", "Takes several sections.")])
+        .arguments("[section...]"),
+    CommandSpec::new("lolwut", -1, Group::Server, "5.0.0", lolwut)
+        .flags(&[Flag::ReadOnly, Flag::Fast])
+        .summary("Draws a picture and tells the version.")
+        .arguments("[VERSION version:integer]"),
+    CommandSpec::new("shutdown", -1, Group::Server, "1.0.0", shutdown)
+        .flags(&[Flag::Admin, Flag::NoScript, Flag::Loading, Flag::Stale, Flag::NoMulti, Flag::AllowBusy])
+        .complexity("O(N) for N keys in all databases when saving, else O(1)")
+        .summary("Saves the data as configured or asked for, and ends the server.")
+        .history(&[("7.0.0", "Has the options NOW, FORCE and ABORT.")])
+        .arguments("save-selector=[NOSAVE|SAVE] [NOW]@7.0.0 [FORCE]@7.0.0 [ABORT]@7.0.0"),
+    CommandSpec::new("time", 1, Group::Server, "2.6.0", time)
+        .flags(&[Flag::Loading, Flag::Stale, Flag::Fast])
+        .tips(&["nondeterministic_output"])
+        .summary("Gives the server's time: seconds since 1970, and microseconds."),
 ];
 
 fn show_info(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use crate::acl::{self, AclError, Scene};
 use crate::command::error::{CommandError, CommandResult};
-use crate::command::spec::{Argument, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec};
+use crate::command::spec::{CommandSpec, Flag, Group, INSPECT, KeySpec};
 use crate::engine::call;
 use crate::engine::context::Context;
 use crate::engine::session::{Blocked, Executing, Session};
@@ -22,67 +22,27 @@ const AHEAD_MAX: usize = 64;
 
 /// The family's commands.
 pub static COMMANDS: &[CommandSpec] = &[
-    CommandSpec {
-        name: "multi",
-        arity: 1,
-        flags: UNQUEUED_FLAGS,
-        categories: &[Category::Transaction],
-        group: Group::Transactions,
-        since: "1.2.0",
-        summary: "Begins a transaction: the commands that follow are queued.",
-        handler: multi,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "exec",
-        arity: 1,
-        flags: &[Flag::NoScript, Flag::Loading, Flag::Stale, Flag::SkipSlowlog, Flag::NotQueued, Flag::RunsQueue],
-        categories: &[Category::Transaction],
-        group: Group::Transactions,
-        since: "1.2.0",
-        complexity: "That of the queued commands.",
-        summary: "Runs the queued commands as a unit, unless a watched key was changed.",
-        handler: exec,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "discard",
-        arity: 1,
-        flags: UNQUEUED_FLAGS,
-        categories: &[Category::Transaction],
-        group: Group::Transactions,
-        since: "2.0.0",
-        complexity: "O(N) where N is the number of watched keys.",
-        summary: "Ends a transaction without running it.",
-        handler: discard,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "watch",
-        arity: -2,
-        flags: UNQUEUED_FLAGS,
-        categories: &[Category::Transaction],
-        keys: &[KeySpec::range(&[KeyFlag::Ro], 1, -1, 1)],
-        group: Group::Transactions,
-        since: "2.2.0",
-        complexity: "O(N) where N is the number of keys.",
-        summary: "Has the next transaction run only if these keys have not changed until then.",
-        arguments: &[Argument::key("key", 0).multiple()],
-        handler: watch,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "unwatch",
-        arity: 1,
-        flags: &[Flag::NoScript, Flag::Loading, Flag::Stale, Flag::Fast, Flag::AllowBusy],
-        categories: &[Category::Transaction],
-        group: Group::Transactions,
-        since: "2.2.0",
-        complexity: "O(N) where N is the number of watched keys.",
-        summary: "Watches no key any more.",
-        handler: unwatch,
-        ..CommandSpec::DEFAULT
-    },
+    CommandSpec::new("multi", 1, Group::Transactions, "1.2.0", multi)
+        .flags(UNQUEUED_FLAGS)
+        .summary("Begins a transaction: the commands that follow are queued."),
+    CommandSpec::new("exec", 1, Group::Transactions, "1.2.0", exec)
+        .flags(&[Flag::NoScript, Flag::Loading, Flag::Stale, Flag::SkipSlowlog, Flag::NotQueued, Flag::RunsQueue])
+        .complexity("That of the queued commands.")
+        .summary("Runs the queued commands as a unit, unless a watched key was changed."),
+    CommandSpec::new("discard", 1, Group::Transactions, "2.0.0", discard)
+        .flags(UNQUEUED_FLAGS)
+        .complexity("O(N) where N is the number of watched keys.")
+        .summary("Ends a transaction without running it."),
+    CommandSpec::new("watch", -2, Group::Transactions, "2.2.0", watch)
+        .flags(UNQUEUED_FLAGS)
+        .keys(&[KeySpec::range(INSPECT, 1, -1, 1)])
+        .complexity("O(N) where N is the number of keys.")
+        .summary("Has the next transaction run only if these keys have not changed until then.")
+        .arguments("key..."),
+    CommandSpec::new("unwatch", 1, Group::Transactions, "2.2.0", unwatch)
+        .flags(&[Flag::NoScript, Flag::Loading, Flag::Stale, Flag::Fast, Flag::AllowBusy])
+        .complexity("O(N) where N is the number of watched keys.")
+        .summary("Watches no key any more."),
 ];
 
 fn multi(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {

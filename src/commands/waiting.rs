@@ -1,7 +1,7 @@
 //! Waiting until what a client has written is safe: WAIT and WAITAOF.
 
 use crate::command::error::{CommandError, CommandResult};
-use crate::command::spec::{Argument, ArgumentKind, Category, CommandSpec, Flag, Group};
+use crate::command::spec::{Category, CommandSpec, Flag, Group};
 use crate::command::timeout;
 use crate::engine::context::Context;
 use crate::engine::session::Session;
@@ -12,40 +12,17 @@ use crate::storage::aof::append_only::State;
 
 /// The family's commands.
 pub static COMMANDS: &[CommandSpec] = &[
-    CommandSpec {
-        name: "wait",
-        arity: 3,
-        categories: &[Category::Connection],
-        tips: &["request_policy:all_shards", "response_policy:agg_min"],
-        group: Group::Generic,
-        since: "3.0.0",
-        complexity: "O(1)",
-        summary: "Waits until so many replicas have what the client has written.",
-        arguments: &[
-            Argument::new("numreplicas", ArgumentKind::Integer),
-            Argument::new("timeout", ArgumentKind::Integer),
-        ],
-        handler: wait,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "waitaof",
-        arity: 4,
-        flags: &[Flag::NoScript],
-        categories: &[Category::Connection],
-        tips: &["request_policy:all_shards", "response_policy:agg_min"],
-        group: Group::Generic,
-        since: "7.2.0",
-        complexity: "O(1)",
-        summary: "Waits until what the client has written is on the disk, here and at so many replicas.",
-        arguments: &[
-            Argument::new("numlocal", ArgumentKind::Integer),
-            Argument::new("numreplicas", ArgumentKind::Integer),
-            Argument::new("timeout", ArgumentKind::Integer),
-        ],
-        handler: wait_for_disk,
-        ..CommandSpec::DEFAULT
-    },
+    CommandSpec::new("wait", 3, Group::Generic, "3.0.0", wait)
+        .categories(&[Category::Connection])
+        .tips(&["request_policy:all_shards", "response_policy:agg_min"])
+        .summary("Waits until so many replicas have what the client has written.")
+        .arguments("numreplicas:integer timeout:integer"),
+    CommandSpec::new("waitaof", 4, Group::Generic, "7.2.0", wait_for_disk)
+        .flags(&[Flag::NoScript])
+        .categories(&[Category::Connection])
+        .tips(&["request_policy:all_shards", "response_policy:agg_min"])
+        .summary("Waits until what the client has written is on the disk, here and at so many replicas.")
+        .arguments("numlocal:integer numreplicas:integer timeout:integer"),
 ];
 
 /// Replicas that have what a client has written, whatever it is: there are none.

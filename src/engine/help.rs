@@ -1,24 +1,17 @@
 //! HELP of the commands that have subcommands: written from what the subcommands declare.
 
+use crate::command::arguments::{Argument, ArgumentKind};
 use crate::command::error::CommandResult;
 use crate::command::registry::{Command, Registry};
-use crate::command::spec::{Argument, ArgumentFlag, ArgumentKind, Category, CommandSpec, Flag, Group};
+use crate::command::spec::{CommandSpec, Flag, Group};
 use crate::engine::context::Context;
 use crate::resp::Args;
 
 /// The declaration of a container's HELP.
-pub const fn subcommand(group: Group, since: &'static str, categories: &'static [Category]) -> CommandSpec {
-    CommandSpec {
-        name: "help",
-        arity: 2,
-        flags: &[Flag::Loading, Flag::Stale],
-        categories,
-        group,
-        since,
-        summary: "Lists the subcommands and what they do.",
-        handler: help,
-        ..CommandSpec::DEFAULT
-    }
+pub const fn subcommand(group: Group, since: &'static str) -> CommandSpec {
+    CommandSpec::new("help", 2, group, since, help)
+        .flags(&[Flag::Loading, Flag::Stale])
+        .summary("Lists the subcommands and what they do.")
 }
 
 fn help(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
@@ -63,7 +56,7 @@ fn lines(commands: &Registry, container: &Command) -> Vec<String> {
 /// A command's name and arguments, as in `USAGE <key> [SAMPLES <count>]`.
 pub fn syntax(spec: &CommandSpec) -> String {
     let mut text = spec.name.to_ascii_uppercase();
-    for argument in spec.arguments {
+    for argument in &spec.argument_list() {
         text.push(' ');
         write_argument(argument, &mut text);
     }
@@ -72,27 +65,25 @@ pub fn syntax(spec: &CommandSpec) -> String {
 
 /// One argument in its place in a list: in brackets if it may be left out.
 fn write_argument(argument: &Argument, text: &mut String) {
-    let is_optional = argument.flags.contains(&ArgumentFlag::Optional);
-    text.push_str(if is_optional { "[" } else { "" });
+    text.push_str(if argument.is_optional { "[" } else { "" });
     write_bare(argument, text);
-    text.push_str(if is_optional { "]" } else { "" });
+    text.push_str(if argument.is_optional { "]" } else { "" });
 }
 
 /// One argument as often as it may stand.
 fn write_bare(argument: &Argument, text: &mut String) {
-    let has = |flag| argument.flags.contains(&flag);
     write_token(argument, text);
     write_value(argument, text);
-    if !has(ArgumentFlag::Multiple) {
+    if !argument.is_multiple {
         return;
     }
-    if argument.token.is_none() && has(ArgumentFlag::Optional) {
+    if argument.token.is_none() && argument.is_optional {
         text.push_str(" ...");
     } else if argument.kind == ArgumentKind::OneOf {
         text.push_str(" [...]");
     } else {
         text.push_str(" [");
-        if has(ArgumentFlag::MultipleToken) {
+        if argument.is_token_multiple {
             write_token(argument, text);
         }
         write_value(argument, text);
@@ -109,20 +100,20 @@ fn write_token(argument: &Argument, text: &mut String) {
 }
 
 fn write_value(argument: &Argument, text: &mut String) {
-    let inner = argument.arguments;
+    let inner = &argument.arguments;
     match argument.kind {
         ArgumentKind::PureToken => {}
         ArgumentKind::Block => write_list(inner, " ", write_argument, text),
         ArgumentKind::OneOf => {
             // In an option's own brackets the alternatives need no others.
-            let is_bare = argument.flags == [ArgumentFlag::Optional] && argument.token.is_none();
+            let is_bare = argument.is_optional && !argument.is_multiple && argument.token.is_none();
             text.push_str(if is_bare { "" } else { "(" });
             write_list(inner, "|", write_bare, text);
             text.push_str(if is_bare { "" } else { ")" });
         }
         _ => {
             text.push('<');
-            text.push_str(argument.display.unwrap_or(argument.name));
+            text.push_str(argument.display.unwrap_or(&argument.name));
             text.push('>');
         }
     }

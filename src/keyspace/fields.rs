@@ -25,12 +25,13 @@ impl Keyspace {
         }
     }
 
-    /// Removes a key whose collection has become empty; the change that emptied it has been counted.
+    /// Removes a key whose collection has become empty, with the keyspace event; the change that emptied it has been counted.
     pub fn remove_empty(&mut self, database: usize, key: &[u8]) {
         let hash = self.hash(key);
         if self.databases[database].remove(hash, key).is_some() {
             self.changes.touched(database, key);
         }
+        self.changes.notify(EventClass::Generic, "del", database, key);
     }
 
     /// Says that fields of a hash were removed because their time was over, which does not count as a change.
@@ -63,7 +64,6 @@ impl Keyspace {
         }
         if is_empty {
             self.remove_empty(database, key);
-            self.changes.notify(EventClass::Generic, "del", database, key);
         }
         removed
     }

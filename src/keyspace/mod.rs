@@ -291,6 +291,15 @@ impl Keyspace {
         self.take(database, key).is_some()
     }
 
+    /// Removes a key as DEL does, with the keyspace event; tells whether it was there.
+    pub fn delete(&mut self, database: usize, key: &[u8]) -> bool {
+        let removed = self.remove(database, key);
+        if removed {
+            self.changes.notify(EventClass::Generic, "del", database, key);
+        }
+        removed
+    }
+
     /// Removes a key and hands its record over.
     pub fn take(&mut self, database: usize, key: &[u8]) -> Option<Record> {
         let hash = self.hash(key);

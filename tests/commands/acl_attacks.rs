@@ -1,7 +1,8 @@
 //! Requests made up at random, of a user who may use some keys only: none reads or changes any other.
 
+use oneloop::command::arguments::Argument;
 use oneloop::command::registry::Registry;
-use oneloop::command::spec::{Argument, CommandSpec};
+use oneloop::command::spec::CommandSpec;
 use oneloop::commands::FAMILIES;
 
 use oneloop::engine::session::Token;
@@ -45,7 +46,7 @@ fn state(server: &mut Harness) -> Vec<String> {
 fn tokens(arguments: &[Argument], into: &mut Vec<&'static str>) {
     for argument in arguments {
         into.extend(argument.token);
-        tokens(argument.arguments, into);
+        tokens(&argument.arguments, into);
     }
 }
 
@@ -53,7 +54,7 @@ fn tokens(arguments: &[Argument], into: &mut Vec<&'static str>) {
 fn vocabulary(spec: &'static CommandSpec) -> Vec<String> {
     let mut words = vec!["0", "1", "2", "3", "-1", "+", "*", "f", "m", "1-1", "#", "b:*", "b:*->f", "[a", "+inf", ""];
     words.extend(["xx", "px", "store", "storedist", "get", "by", "streams", "keys", "limit", "weights", "10 1"]);
-    tokens(spec.arguments, &mut words);
+    tokens(&spec.argument_list(), &mut words);
     let mut words: Vec<String> = words.into_iter().map(String::from).collect();
     // Twice as likely as the others, together.
     for _ in 0..1 + words.len() / TYPES.len() {

@@ -2,8 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 
+use oneloop::command::arguments::{self, Argument, ArgumentKind};
 use oneloop::command::registry::{Command, Registry};
-use oneloop::command::spec::{Argument, ArgumentKind, Begin, Category, CommandSpec, Find, Flag, KeyFlag, KeySpec};
+use oneloop::command::spec::{Begin, Category, CommandSpec, Find, Flag, KeyFlag, KeySpec};
 use oneloop::commands::FAMILIES;
 use oneloop::engine::call;
 
@@ -194,33 +195,42 @@ fn declarations_that_do_not_tell_the_keys_are_helped_out() {
 }
 
 #[test]
+fn arguments_are_in_the_notation() {
+    let registry = registry();
+    let mistakes = registry.iter().filter_map(|command| {
+        let mistake = arguments::parse(command.spec.arguments).err()?;
+        Some(format!("{}: {mistake}", command.full_name))
+    });
+    check(mistakes.collect());
+}
+
+#[test]
 fn arguments_are_well_formed() {
-    check_each("an argument that cannot be", |command| is_well_formed(command.spec.arguments, command.spec.keys.len()));
+    check_each("an argument that cannot be", |command| {
+        is_well_formed(&command.spec.argument_list(), command.spec.keys.len())
+    });
     check_each("a key spec that no argument belongs to", |command| {
         let keys = command.spec.keys.iter().enumerate();
         let is_vague = |key: &KeySpec| matches!(key.begin, Begin::Unknown);
         let mut keys = keys.filter(|(_, key)| !is_vague(key) && !key.flags.contains(&KeyFlag::NotKey));
-        command.spec.arguments.is_empty() || keys.all(|(index, _)| names_key_spec(command.spec.arguments, index))
+        let arguments = command.spec.argument_list();
+        arguments.is_empty() || keys.all(|(index, _)| names_key_spec(&arguments, index))
     });
 }
 
 fn is_well_formed(arguments: &[Argument], key_specs: usize) -> bool {
     arguments.iter().all(|argument| {
-        let is_group = matches!(argument.kind, ArgumentKind::OneOf | ArgumentKind::Block);
-        !argument.name.is_empty()
-            && is_group != argument.arguments.is_empty()
+        argument.key_spec.is_none_or(|number| usize::from(number) < key_specs)
             && (argument.kind != ArgumentKind::Key || argument.key_spec.is_some())
-            && (argument.kind != ArgumentKind::PureToken || argument.token.is_some())
-            && argument.key_spec.is_none_or(|number| usize::from(number) < key_specs)
             && argument.since.is_none_or(is_version)
             && argument.deprecated_since.is_none_or(is_version)
-            && is_well_formed(argument.arguments, key_specs)
+            && is_well_formed(&argument.arguments, key_specs)
     })
 }
 
 fn names_key_spec(arguments: &[Argument], number: usize) -> bool {
     arguments.iter().any(|argument| {
-        argument.key_spec.map(usize::from) == Some(number) || names_key_spec(argument.arguments, number)
+        argument.key_spec.map(usize::from) == Some(number) || names_key_spec(&argument.arguments, number)
     })
 }
 

@@ -4,8 +4,9 @@
 use oneloop::command::keys::{channels_of, keys_of};
 use oneloop::command::registry::Registry;
 use oneloop::command::registry::{LegacyKeys, RenameError};
-use oneloop::command::spec::{Begin, CommandSpec, Find, KeyFlag, KeySpec};
+use oneloop::command::spec::{Begin, CommandSpec, Find, Group, KeyFlag, KeySpec};
 use oneloop::commands::key_finders;
+use oneloop::engine::call::container;
 use oneloop::resp::Args;
 
 const READ: &[KeyFlag] = &[KeyFlag::Ro, KeyFlag::Access];
@@ -37,15 +38,12 @@ static COMMANDS: &[CommandSpec] = &[
     CommandSpec { find_keys: Some(key_finders::sort), ..keys("sort", &[KeySpec::one(READ, 1)]) },
     CommandSpec { find_keys: Some(key_finders::sort_read_only), ..keys("sort_ro", &[KeySpec::one(READ, 1)]) },
     CommandSpec { find_keys: Some(key_finders::migrate), ..keys("migrate", &[KeySpec::one(READ, 3)]) },
-    CommandSpec {
-        name: "box",
-        subcommands: &[keys("get", &[KeySpec::one(READ, 2)]), keys("a-name-of-more-than-sixteen-bytes", &[])],
-        ..CommandSpec::DEFAULT
-    },
+    CommandSpec::container("box", Group::Generic, "1.0.0")
+        .subcommands(&[keys("get", &[KeySpec::one(READ, 2)]), keys("a-name-of-more-than-sixteen-bytes", &[])]),
 ];
 
 const fn keys(name: &'static str, keys: &'static [KeySpec]) -> CommandSpec {
-    CommandSpec { name, keys, arity: -1, ..CommandSpec::DEFAULT }
+    CommandSpec::new(name, -1, Group::Generic, "1.0.0", container).keys(keys)
 }
 
 /// The keys of a request given as words (`''` for an empty one), each with its flags.

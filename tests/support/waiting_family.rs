@@ -5,7 +5,7 @@
 use oneloop::collections::packed::Packed;
 use oneloop::command::error::{CommandError, CommandResult};
 use oneloop::command::registry::Registry;
-use oneloop::command::spec::{CommandSpec, Flag};
+use oneloop::command::spec::{CommandSpec, Flag, Group, Handler};
 use oneloop::command::timeout;
 use oneloop::commands::FAMILIES;
 use oneloop::engine::blocking::BlockKind;
@@ -19,64 +19,30 @@ use oneloop::types::slot::{OwnedValue, PackedForm};
 
 static COMMANDS: &[CommandSpec] = &[
     // PUSH key elements
-    CommandSpec {
-        name: "push",
-        arity: 3,
-        flags: &[Flag::Write],
-        handler: |context, args| push(context, args, PackedForm::List),
-        ..CommandSpec::DEFAULT
-    },
+    declare("push", 3, &[Flag::Write], |context, args| push(context, args, PackedForm::List)),
     // ZPUSH key elements: to a sorted set.
-    CommandSpec {
-        name: "zpush",
-        arity: 3,
-        flags: &[Flag::Write],
-        handler: |context, args| push(context, args, PackedForm::SortedSet),
-        ..CommandSpec::DEFAULT
-    },
+    declare("zpush", 3, &[Flag::Write], |context, args| push(context, args, PackedForm::SortedSet)),
     // BPOP key [key ...] timeout
-    CommandSpec {
-        name: "bpop",
-        arity: -3,
-        flags: &[Flag::Write, Flag::Blocking],
-        handler: |context, args| pop(context, args, PackedForm::List, BlockKind::List),
-        ..CommandSpec::DEFAULT
-    },
+    declare("bpop", -3, &[Flag::Write, Flag::Blocking], |context, args| {
+        pop(context, args, PackedForm::List, BlockKind::List)
+    }),
     // BZPOP key [key ...] timeout
-    CommandSpec {
-        name: "bzpop",
-        arity: -3,
-        flags: &[Flag::Write, Flag::Blocking],
-        handler: |context, args| pop(context, args, PackedForm::SortedSet, BlockKind::SortedSet),
-        ..CommandSpec::DEFAULT
-    },
+    declare("bzpop", -3, &[Flag::Write, Flag::Blocking], |context, args| {
+        pop(context, args, PackedForm::SortedSet, BlockKind::SortedSet)
+    }),
     // BMOVE source destination timeout
-    CommandSpec {
-        name: "bmove",
-        arity: 4,
-        flags: &[Flag::Write, Flag::Blocking],
-        handler: shift,
-        ..CommandSpec::DEFAULT
-    },
+    declare("bmove", 4, &[Flag::Write, Flag::Blocking], shift),
     // BGROUP key element timeout: waits until the element is the first; it is an error that there is no key.
-    CommandSpec {
-        name: "bgroup",
-        arity: 4,
-        flags: &[Flag::Write, Flag::Blocking],
-        handler: read_group,
-        ..CommandSpec::DEFAULT
-    },
+    declare("bgroup", 4, &[Flag::Write, Flag::Blocking], read_group),
     // BSINCE key length timeout: what is beyond that length; `$` for the present one.
-    CommandSpec {
-        name: "bsince",
-        arity: 4,
-        flags: &[Flag::ReadOnly, Flag::Blocking],
-        handler: read_since,
-        ..CommandSpec::DEFAULT
-    },
+    declare("bsince", 4, &[Flag::ReadOnly, Flag::Blocking], read_since),
     // UNIT command,argument,... [command,argument,... ...]
-    CommandSpec { name: "unit", arity: -2, handler: unit, ..CommandSpec::DEFAULT },
+    declare("unit", -2, &[], unit),
 ];
+
+const fn declare(name: &'static str, arity: i16, flags: &'static [Flag], handler: Handler) -> CommandSpec {
+    CommandSpec::new(name, arity, Group::Generic, "1.0.0", handler).flags(flags)
+}
 
 /// Gives a server these commands as well.
 pub fn add_to(state: &mut ServerState) {

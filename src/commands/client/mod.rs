@@ -16,16 +16,10 @@ use crate::resp::Args;
 use crate::resp::number;
 
 /// The family's commands.
-pub static COMMANDS: &[CommandSpec] = &[CommandSpec {
-    name: "client",
-    arity: -2,
-    group: Group::Connection,
-    since: "2.4.0",
-    complexity: "That of the subcommand.",
-    summary: "What concerns the connections of clients.",
-    subcommands: table::SUBCOMMANDS,
-    ..CommandSpec::DEFAULT
-}];
+pub static COMMANDS: &[CommandSpec] = &[CommandSpec::container("client", Group::Connection, "2.4.0")
+    .complexity("That of the subcommand.")
+    .summary("What concerns the connections of clients.")
+    .subcommands(table::SUBCOMMANDS)];
 
 /// Fails unless a client may have this name.
 pub(crate) fn check_name(name: &[u8]) -> CommandResult {

@@ -3,78 +3,40 @@
 pub mod apply;
 
 use crate::command::error::{CommandError, CommandResult};
-use crate::command::spec::{Argument, ArgumentKind, CommandSpec, Flag, Group};
+use crate::command::spec::{CommandSpec, Flag, Group};
 use crate::config::SetContext;
 use crate::engine::context::Context;
 use crate::engine::help;
 use crate::resp::Args;
 
 /// The family's commands.
-pub static COMMANDS: &[CommandSpec] = &[CommandSpec {
-    name: "config",
-    arity: -2,
-    group: Group::Server,
-    since: "2.0.0",
-    complexity: "That of the subcommand.",
-    summary: "Reads and changes the settings of the running server.",
-    subcommands: &[
-        CommandSpec {
-            name: "get",
-            arity: -3,
-            flags: ADMIN,
-            group: Group::Server,
-            since: "2.0.0",
-            complexity: "O(N) for N parameters in the request",
-            summary: "Gives the settings whose names match one of the patterns.",
-            history: &[("7.0.0", "Takes several patterns.")],
-            arguments: &[Argument::new("parameter", ArgumentKind::String).multiple()],
-            handler: get,
-            ..CommandSpec::DEFAULT
-        },
-        help::subcommand(Group::Server, "5.0.0", &[]),
-        CommandSpec {
-            name: "resetstat",
-            arity: 2,
-            flags: ADMIN,
-            tips: ALL_NODES,
-            group: Group::Server,
-            since: "2.0.0",
-            summary: "Sets the counters that INFO shows back to zero.",
-            handler: reset_stat,
-            ..CommandSpec::DEFAULT
-        },
-        CommandSpec {
-            name: "rewrite",
-            arity: 2,
-            flags: ADMIN,
-            tips: ALL_NODES,
-            group: Group::Server,
-            since: "2.8.0",
-            summary: "Writes the present settings to the configuration file.",
-            handler: rewrite,
-            ..CommandSpec::DEFAULT
-        },
-        CommandSpec {
-            name: "set",
-            arity: -4,
-            flags: ADMIN,
-            tips: ALL_NODES,
-            group: Group::Server,
-            since: "2.0.0",
-            complexity: "O(N) for N parameters in the request",
-            summary: "Changes settings, all of them or none.",
-            history: &[("7.0.0", "Takes several parameters.")],
-            arguments: &[Argument::block(
-                "data",
-                &[Argument::new("parameter", ArgumentKind::String), Argument::new("value", ArgumentKind::String)],
-            )
-            .multiple()],
-            handler: set,
-            ..CommandSpec::DEFAULT
-        },
-    ],
-    ..CommandSpec::DEFAULT
-}];
+pub static COMMANDS: &[CommandSpec] = &[CommandSpec::container("config", Group::Server, "2.0.0")
+    .complexity("That of the subcommand.")
+    .summary("Reads and changes the settings of the running server.")
+    .subcommands(&[
+        CommandSpec::new("get", -3, Group::Server, "2.0.0", get)
+            .flags(ADMIN)
+            .complexity("O(N) for N parameters in the request")
+            .summary("Gives the settings whose names match one of the patterns.")
+            .history(&[("7.0.0", "Takes several patterns.")])
+            .arguments("parameter..."),
+        help::subcommand(Group::Server, "5.0.0"),
+        CommandSpec::new("resetstat", 2, Group::Server, "2.0.0", reset_stat)
+            .flags(ADMIN)
+            .tips(ALL_NODES)
+            .summary("Sets the counters that INFO shows back to zero."),
+        CommandSpec::new("rewrite", 2, Group::Server, "2.8.0", rewrite)
+            .flags(ADMIN)
+            .tips(ALL_NODES)
+            .summary("Writes the present settings to the configuration file."),
+        CommandSpec::new("set", -4, Group::Server, "2.0.0", set)
+            .flags(ADMIN)
+            .tips(ALL_NODES)
+            .complexity("O(N) for N parameters in the request")
+            .summary("Changes settings, all of them or none.")
+            .history(&[("7.0.0", "Takes several parameters.")])
+            .arguments("data={parameter value}..."),
+    ])];
 
 const ADMIN: &[Flag] = &[Flag::Admin, Flag::NoScript, Flag::Loading, Flag::Stale];
 const ALL_NODES: &[&str] = &["request_policy:all_nodes", "response_policy:all_succeeded"];

@@ -20,16 +20,10 @@ use crate::resp::Args;
 use crate::resp::number;
 
 /// The family's command. It takes its subcommands apart by itself, so that COMMAND INFO shows none.
-pub static COMMANDS: &[CommandSpec] = &[CommandSpec {
-    name: "debug",
-    arity: -2,
-    flags: &[Flag::Admin, Flag::NoScript, Flag::Loading, Flag::Stale, Flag::Debug, Flag::System],
-    group: Group::Server,
-    complexity: "That of the subcommand.",
-    summary: "Looks into the server, or harms it, for tests.",
-    handler: debug,
-    ..CommandSpec::DEFAULT
-}];
+pub static COMMANDS: &[CommandSpec] = &[CommandSpec::new("debug", -2, Group::Server, "1.0.0", debug)
+    .flags(&[Flag::Admin, Flag::NoScript, Flag::Loading, Flag::Stale, Flag::Debug, Flag::System])
+    .complexity("That of the subcommand.")
+    .summary("Looks into the server, or harms it, for tests.")];
 
 /// One subcommand.
 struct Subcommand {

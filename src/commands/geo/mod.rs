@@ -1,6 +1,5 @@
 //! Places on the earth: sorted sets whose scores are geohashes. Never keeps a place itself: a score is all there is of it.
 
-mod arguments;
 mod options;
 pub mod places;
 pub mod search;

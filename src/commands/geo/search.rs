@@ -1,10 +1,9 @@
 //! Finding members near a place: GEOSEARCH and those that came before it.
 
 use crate::command::error::CommandResult;
-use crate::command::spec::{Argument, Begin, Category, CommandSpec, Deprecation, Find, Flag, Group, KeyFlag, KeySpec};
+use crate::command::spec::{CommandSpec, Find, Flag, Group, KeySpec, OVERWRITE, READ};
 use crate::commands::key_finders;
 use crate::commands::sorted_sets::limits;
-use crate::commands::strings::remove;
 use crate::engine::context::Context;
 use crate::keyspace::{EventClass, Keyspace};
 use crate::resp::Args;
@@ -13,176 +12,106 @@ use crate::types::geo::text::format_distance;
 use crate::types::geo::{Place, Search};
 use crate::types::sorted_set::{Builder, Limits, Member, ScoreInterval, SortedSetRef};
 
-use super::arguments::{
-    BY, COUNT, COUNT_SINCE_6_2, FROM, LATITUDE, LONGITUDE, MEMBER, ORDER, RADIUS, STORE, UNIT, WITH_COORDINATES,
-    WITH_DISTANCE, WITH_HASH,
-};
 use super::options::{self, Details, Order, Syntax};
 use super::{place_of, reply_place, sorted_set_of};
 
 /// Commands that look for members.
 pub static COMMANDS: &[CommandSpec] = &[
-    CommandSpec {
-        name: "geosearch",
-        arity: -7,
-        flags: &[Flag::ReadOnly],
-        keys: &[SOURCE],
-        since: "6.2.0",
-        complexity: SEARCH_COMPLEXITY,
-        summary: "Finds members within a circle, a box or a polygon.",
-        history: SEARCH_HISTORY,
-        arguments: &[Argument::key("key", 0), FROM, BY, ORDER, COUNT, WITH_COORDINATES, WITH_DISTANCE, WITH_HASH],
-        handler: geosearch,
-        ..COMMON
-    },
-    CommandSpec {
-        name: "geosearchstore",
-        arity: -8,
-        flags: &[Flag::Write, Flag::DenyOom],
-        keys: &[KeySpec::one(&[KeyFlag::Ow, KeyFlag::Update], 1), KeySpec::one(&[KeyFlag::Ro, KeyFlag::Access], 2)],
-        since: "6.2.0",
-        complexity: SEARCH_COMPLEXITY,
-        summary: "Finds members within a circle, a box or a polygon, and stores them at another key.",
-        history: SEARCH_HISTORY,
-        arguments: &[
-            Argument::key("destination", 0),
-            Argument::key("source", 1),
-            FROM,
-            BY,
-            ORDER,
-            COUNT,
-            Argument::token("storedist", "STOREDIST").optional(),
-        ],
-        handler: geosearchstore,
-        ..COMMON
-    },
-    CommandSpec {
-        name: "georadius",
-        arity: -6,
-        flags: &[Flag::Write, Flag::DenyOom],
-        keys: &[SOURCE, stored_after("STORE", 6), stored_after("STOREDIST", 6)],
-        find_keys: Some(key_finders::geo_radius),
-        summary: "Finds members around a place, and stores them at another key if wanted.",
-        deprecated: Some(Deprecation {
-            since: "6.2.0",
-            replaced_by: "`GEOSEARCH` and `GEOSEARCHSTORE` with the `BYRADIUS` argument",
-        }),
-        history: ANY_AND_UPPER_CASE,
-        arguments: &[
-            Argument::key("key", 0),
-            LONGITUDE,
-            LATITUDE,
-            RADIUS,
-            UNIT,
-            WITH_COORDINATES,
-            WITH_DISTANCE,
-            WITH_HASH,
-            COUNT_SINCE_6_2,
-            ORDER,
-            STORE,
-        ],
-        handler: georadius,
-        ..COMMON
-    },
-    CommandSpec {
-        name: "georadius_ro",
-        arity: -6,
-        flags: &[Flag::ReadOnly],
-        keys: &[SOURCE],
-        since: "3.2.10",
-        summary: "Finds members around a place.",
-        deprecated: Some(Deprecation { since: "6.2.0", replaced_by: "`GEOSEARCH` with the `BYRADIUS` argument" }),
-        history: ANY_AND_UPPER_CASE,
-        arguments: &[
-            Argument::key("key", 0),
-            LONGITUDE,
-            LATITUDE,
-            RADIUS,
-            UNIT,
-            WITH_COORDINATES,
-            WITH_DISTANCE,
-            WITH_HASH,
-            COUNT_SINCE_6_2,
-            ORDER,
-        ],
-        handler: georadius_ro,
-        ..COMMON
-    },
-    CommandSpec {
-        name: "georadiusbymember",
-        arity: -5,
-        flags: &[Flag::Write, Flag::DenyOom],
-        keys: &[SOURCE, stored_after("STORE", 5), stored_after("STOREDIST", 5)],
-        find_keys: Some(key_finders::geo_radius_by_member),
-        summary: "Finds members around one of them, and stores them at another key if wanted.",
-        deprecated: Some(Deprecation {
-            since: "6.2.0",
-            replaced_by: "`GEOSEARCH` and `GEOSEARCHSTORE` with the `BYRADIUS` and `FROMMEMBER` arguments",
-        }),
-        history: ANY_AND_UPPER_CASE,
-        arguments: &[
-            Argument::key("key", 0),
-            MEMBER,
-            RADIUS,
-            UNIT,
-            WITH_COORDINATES,
-            WITH_DISTANCE,
-            WITH_HASH,
-            COUNT,
-            ORDER,
-            STORE,
-        ],
-        handler: georadiusbymember,
-        ..COMMON
-    },
-    CommandSpec {
-        name: "georadiusbymember_ro",
-        arity: -5,
-        flags: &[Flag::ReadOnly],
-        keys: &[SOURCE],
-        since: "3.2.10",
-        summary: "Finds members around one of them.",
-        deprecated: Some(Deprecation {
-            since: "6.2.0",
-            replaced_by: "`GEOSEARCH` with the `BYRADIUS` and `FROMMEMBER` arguments",
-        }),
-        history: ANY_AND_UPPER_CASE,
-        arguments: &[
-            Argument::key("key", 0),
-            MEMBER,
-            RADIUS,
-            UNIT,
-            WITH_COORDINATES,
-            WITH_DISTANCE,
-            WITH_HASH,
-            COUNT,
-            ORDER,
-        ],
-        handler: georadiusbymember_ro,
-        ..COMMON
-    },
+    CommandSpec::new("geosearch", -7, Group::Geo, "6.2.0", geosearch)
+        .flags(&[Flag::ReadOnly])
+        .keys(&[KeySpec::one(READ, 1)])
+        .complexity(SEARCH_COMPLEXITY)
+        .summary("Finds members within a circle, a box or a polygon.")
+        .history(SEARCH_HISTORY)
+        .arguments(
+            "key from=[FROMMEMBER member|FROMLONLAT {longitude:double latitude:double}] \
+             by=(circle={BYRADIUS radius:double unit=(M|KM|FT|MI)}|\
+             box={BYBOX width:double height:double unit=(M|KM|FT|MI)}|\
+             polygon={BYPOLYGON num-vertices:integer vertices={longitude:double latitude:double}...}@9.0.0) \
+             order=[ASC|DESC] count-block=[COUNT count:integer [ANY]] [WITHCOORD] [WITHDIST] [WITHHASH]",
+        ),
+    CommandSpec::new("geosearchstore", -8, Group::Geo, "6.2.0", geosearchstore)
+        .flags(&[Flag::Write, Flag::DenyOom])
+        .keys(&[KeySpec::one(OVERWRITE, 1), KeySpec::one(READ, 2)])
+        .complexity(SEARCH_COMPLEXITY)
+        .summary("Finds members within a circle, a box or a polygon, and stores them at another key.")
+        .history(SEARCH_HISTORY)
+        .arguments(
+            "destination#0 source#1 from=[FROMMEMBER member|FROMLONLAT {longitude:double latitude:double}] \
+             by=(circle={BYRADIUS radius:double unit=(M|KM|FT|MI)}|\
+             box={BYBOX width:double height:double unit=(M|KM|FT|MI)}|\
+             polygon={BYPOLYGON num-vertices:integer vertices={longitude:double latitude:double}...}@9.0.0) \
+             order=[ASC|DESC] count-block=[COUNT count:integer [ANY]] [STOREDIST]",
+        ),
+    CommandSpec::new("georadius", -6, Group::Geo, "3.2.0", georadius)
+        .flags(&[Flag::Write, Flag::DenyOom])
+        .keys(&[
+            KeySpec::one(READ, 1),
+            KeySpec::after(OVERWRITE, "STORE", 6, Find::ONE),
+            KeySpec::after(OVERWRITE, "STOREDIST", 6, Find::ONE),
+        ])
+        .find_keys(key_finders::geo_radius)
+        .complexity(
+            "O(N+log(M)) where N is the number of members in the grid cells around the circle and M the number of \
+             members in the key.",
+        )
+        .summary("Finds members around a place, and stores them at another key if wanted.")
+        .deprecated("6.2.0", "`GEOSEARCH` and `GEOSEARCHSTORE` with the `BYRADIUS` argument")
+        .history(ANY_AND_UPPER_CASE)
+        .arguments(
+            "key longitude:double latitude:double radius:double unit=(M|KM|FT|MI) [WITHCOORD] [WITHDIST] [WITHHASH] \
+             count-block=[COUNT count:integer [ANY]@6.2.0] order=[ASC|DESC] \
+             store=[STORE storekey<key>#1|STOREDIST storedistkey<key>#2]",
+        ),
+    CommandSpec::new("georadius_ro", -6, Group::Geo, "3.2.10", georadius_ro)
+        .flags(&[Flag::ReadOnly])
+        .keys(&[KeySpec::one(READ, 1)])
+        .complexity(
+            "O(N+log(M)) where N is the number of members in the grid cells around the circle and M the number of \
+             members in the key.",
+        )
+        .summary("Finds members around a place.")
+        .deprecated("6.2.0", "`GEOSEARCH` with the `BYRADIUS` argument")
+        .history(ANY_AND_UPPER_CASE)
+        .arguments(
+            "key longitude:double latitude:double radius:double unit=(M|KM|FT|MI) [WITHCOORD] [WITHDIST] [WITHHASH] \
+             count-block=[COUNT count:integer [ANY]@6.2.0] order=[ASC|DESC]",
+        ),
+    CommandSpec::new("georadiusbymember", -5, Group::Geo, "3.2.0", georadiusbymember)
+        .flags(&[Flag::Write, Flag::DenyOom])
+        .keys(&[
+            KeySpec::one(READ, 1),
+            KeySpec::after(OVERWRITE, "STORE", 5, Find::ONE),
+            KeySpec::after(OVERWRITE, "STOREDIST", 5, Find::ONE),
+        ])
+        .find_keys(key_finders::geo_radius_by_member)
+        .complexity(
+            "O(N+log(M)) where N is the number of members in the grid cells around the circle and M the number of \
+             members in the key.",
+        )
+        .summary("Finds members around one of them, and stores them at another key if wanted.")
+        .deprecated("6.2.0", "`GEOSEARCH` and `GEOSEARCHSTORE` with the `BYRADIUS` and `FROMMEMBER` arguments")
+        .history(ANY_AND_UPPER_CASE)
+        .arguments(
+            "key member radius:double unit=(M|KM|FT|MI) [WITHCOORD] [WITHDIST] [WITHHASH] \
+             count-block=[COUNT count:integer [ANY]] order=[ASC|DESC] \
+             store=[STORE storekey<key>#1|STOREDIST storedistkey<key>#2]",
+        ),
+    CommandSpec::new("georadiusbymember_ro", -5, Group::Geo, "3.2.10", georadiusbymember_ro)
+        .flags(&[Flag::ReadOnly])
+        .keys(&[KeySpec::one(READ, 1)])
+        .complexity(
+            "O(N+log(M)) where N is the number of members in the grid cells around the circle and M the number of \
+             members in the key.",
+        )
+        .summary("Finds members around one of them.")
+        .deprecated("6.2.0", "`GEOSEARCH` with the `BYRADIUS` and `FROMMEMBER` arguments")
+        .history(ANY_AND_UPPER_CASE)
+        .arguments(
+            "key member radius:double unit=(M|KM|FT|MI) [WITHCOORD] [WITHDIST] [WITHHASH] \
+             count-block=[COUNT count:integer [ANY]] order=[ASC|DESC]",
+        ),
 ];
-
-/// What these commands have in common.
-const COMMON: CommandSpec = CommandSpec {
-    categories: &[Category::Geo],
-    group: Group::Geo,
-    since: "3.2.0",
-    complexity: "O(N+log(M)) where N is the number of members in the grid cells around the circle and M the number of members in the key.",
-    ..CommandSpec::DEFAULT
-};
-
-const SOURCE: KeySpec = KeySpec::one(&[KeyFlag::Ro, KeyFlag::Access], 1);
-
-/// The key behind a word, which is looked for from argument `from` on.
-const fn stored_after(word: &'static str, from: i32) -> KeySpec {
-    KeySpec {
-        flags: &[KeyFlag::Ow, KeyFlag::Update],
-        begin: Begin::Keyword { word, from },
-        find: Find::Range { last: 0, step: 1, limit: 0 },
-        notes: None,
-    }
-}
 
 const SEARCH_COMPLEXITY: &str = "O(N+log(M)) where N is the number of members in the grid cells around the shape and M the number of members in the key; for a polygon times the number of its corners.";
 
@@ -305,7 +234,7 @@ fn reply_hits(reply: &mut Reply, hits: &[Hit<'_>], details: Details, unit_meters
 /// Puts what was found at a key; nothing removes it.
 fn store(keyspace: &mut Keyspace, database: usize, key: &[u8], found: Builder, limits: Limits, event: &'static str) {
     if found.is_empty() {
-        remove(keyspace, database, key);
+        keyspace.delete(database, key);
         return;
     }
     let count = found.len() as u64;

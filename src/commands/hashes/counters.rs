@@ -1,7 +1,7 @@
 //! Fields of hashes as numbers: HINCRBY and HINCRBYFLOAT.
 
 use crate::command::error::{CommandError, CommandResult};
-use crate::command::spec::{Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec};
+use crate::command::spec::{CommandSpec, Flag, Group, KeySpec, READ_AND_UPDATE};
 use crate::engine::context::Context;
 use crate::keyspace::EventClass;
 use crate::resp::Args;
@@ -14,42 +14,18 @@ use super::{change, create, limits};
 
 /// Commands that count.
 pub static COMMANDS: &[CommandSpec] = &[
-    CommandSpec {
-        name: "hincrby",
-        arity: 4,
-        flags: &[Flag::Write, Flag::DenyOom, Flag::Fast],
-        categories: &[Category::Hash],
-        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Update], 1)],
-        member: 2,
-        group: Group::Hash,
-        since: "2.0.0",
-        summary: "Adds an integer to the number in a field of a hash, which starts at 0.",
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("field", ArgumentKind::String),
-            Argument::new("increment", ArgumentKind::Integer),
-        ],
-        handler: hincrby,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "hincrbyfloat",
-        arity: 4,
-        flags: &[Flag::Write, Flag::DenyOom, Flag::Fast],
-        categories: &[Category::Hash],
-        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Update], 1)],
-        member: 2,
-        group: Group::Hash,
-        since: "2.6.0",
-        summary: "Adds a floating-point number to the number in a field of a hash, which starts at 0.",
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("field", ArgumentKind::String),
-            Argument::new("increment", ArgumentKind::Double),
-        ],
-        handler: hincrbyfloat,
-        ..CommandSpec::DEFAULT
-    },
+    CommandSpec::new("hincrby", 4, Group::Hash, "2.0.0", hincrby)
+        .flags(&[Flag::Write, Flag::DenyOom, Flag::Fast])
+        .keys(&[KeySpec::one(READ_AND_UPDATE, 1)])
+        .member(2)
+        .summary("Adds an integer to the number in a field of a hash, which starts at 0.")
+        .arguments("key field increment:integer"),
+    CommandSpec::new("hincrbyfloat", 4, Group::Hash, "2.6.0", hincrbyfloat)
+        .flags(&[Flag::Write, Flag::DenyOom, Flag::Fast])
+        .keys(&[KeySpec::one(READ_AND_UPDATE, 1)])
+        .member(2)
+        .summary("Adds a floating-point number to the number in a field of a hash, which starts at 0.")
+        .arguments("key field increment:double"),
 ];
 
 fn hincrby(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {

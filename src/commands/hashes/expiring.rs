@@ -1,8 +1,7 @@
 //! Fields of hashes, read or set and seen to in one step: HGETDEL, HGETEX, HSETEX.
 
-use crate::command::arguments::{EXPIRY_OR_KEEP, EXPIRY_OR_PERSIST};
 use crate::command::error::{CommandError, CommandResult};
-use crate::command::spec::{Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec};
+use crate::command::spec::{CommandSpec, Flag, Group, KeySpec, READ_AND_DELETE, READ_AND_UPDATE, UPDATE};
 use crate::engine::context::Context;
 use crate::keyspace::{EventClass, Keyspace};
 use crate::resp::Args;
@@ -12,74 +11,39 @@ use crate::types::hash::{Expiry, Found, HashEditor};
 use crate::types::slot::Slot;
 
 use super::arguments::{NOT_POSITIVE, TimeForm, named_fields};
-use super::expiry::{FIELDS, check_type, note_timed};
-use super::{change, create, limits, note_removed, propagate_fields, propagate_removals, remove_empty, reply_text};
+use super::expiry::{check_type, note_timed};
+use super::{change, create, limits, note_removed, propagate_fields, propagate_removals, reply_text};
 
 /// Commands that do two things at once.
 pub static COMMANDS: &[CommandSpec] = &[
-    CommandSpec {
-        name: "hgetdel",
-        arity: -5,
-        flags: &[Flag::Write, Flag::Fast],
-        categories: &[Category::Hash],
-        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Delete], 1)],
-        member: 4,
-        group: Group::Hash,
-        since: "8.0.0",
-        complexity: "O(N) with N the number of fields that are named.",
-        summary: "Gives the values of fields of a hash and removes the fields.",
-        arguments: &[Argument::key("key", 0), FIELDS],
-        handler: hgetdel,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "hgetex",
-        arity: -5,
-        flags: &[Flag::Write, Flag::Fast],
-        categories: &[Category::Hash],
-        keys: &[
-            KeySpec::one(&[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Update], 1).note("May change when a field expires.")
-        ],
-        member: 4,
-        group: Group::Hash,
-        since: "8.0.0",
-        complexity: "O(N) with N the number of fields that are named.",
-        summary: "Gives the values of fields of a hash and sets when the fields expire.",
-        arguments: &[Argument::key("key", 0), EXPIRY_OR_PERSIST, FIELDS],
-        handler: hgetex,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "hsetex",
-        arity: -6,
-        flags: &[Flag::Write, Flag::DenyOom, Flag::Fast],
-        categories: &[Category::Hash],
-        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Update], 1)],
-        member: 4,
-        group: Group::Hash,
-        since: "8.0.0",
-        complexity: "O(N) with N the number of fields that are set.",
-        summary: "Sets fields of a hash to values, and when the fields expire.",
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::one_of("condition", &[Argument::token("fnx", "FNX"), Argument::token("fxx", "FXX")]).optional(),
-            EXPIRY_OR_KEEP,
-            Argument::block(
-                "fields",
-                &[
-                    Argument::new("numfields", ArgumentKind::Integer),
-                    Argument::block(
-                        "data",
-                        &[Argument::new("field", ArgumentKind::String), Argument::new("value", ArgumentKind::String)],
-                    )
-                    .multiple(),
-                ],
-            )
-            .after("FIELDS"),
-        ],
-        handler: hsetex,
-        ..CommandSpec::DEFAULT
-    },
+    CommandSpec::new("hgetdel", -5, Group::Hash, "8.0.0", hgetdel)
+        .flags(&[Flag::Write, Flag::Fast])
+        .keys(&[KeySpec::one(READ_AND_DELETE, 1)])
+        .member(4)
+        .complexity("O(N) with N the number of fields that are named.")
+        .summary("Gives the values of fields of a hash and removes the fields.")
+        .arguments("key FIELDS {numfields:integer field...}"),
+    CommandSpec::new("hgetex", -5, Group::Hash, "8.0.0", hgetex)
+        .flags(&[Flag::Write, Flag::Fast])
+        .keys(&[KeySpec::one(READ_AND_UPDATE, 1).note("May change when a field expires.")])
+        .member(4)
+        .complexity("O(N) with N the number of fields that are named.")
+        .summary("Gives the values of fields of a hash and sets when the fields expire.")
+        .arguments(
+            "key expiration=[EX seconds:integer|PX milliseconds:integer|EXAT unix-time-seconds:unix-time|\
+             PXAT unix-time-milliseconds:unix-time|PERSIST] FIELDS {numfields:integer field...}",
+        ),
+    CommandSpec::new("hsetex", -6, Group::Hash, "8.0.0", hsetex)
+        .flags(&[Flag::Write, Flag::DenyOom, Flag::Fast])
+        .keys(&[KeySpec::one(UPDATE, 1)])
+        .member(4)
+        .complexity("O(N) with N the number of fields that are set.")
+        .summary("Sets fields of a hash to values, and when the fields expire.")
+        .arguments(
+            "key condition=[FNX|FXX] expiration=[EX seconds:integer|PX milliseconds:integer|\
+             EXAT unix-time-seconds:unix-time|PXAT unix-time-milliseconds:unix-time|KEEPTTL] \
+             FIELDS {numfields:integer data={field value}...}",
+        ),
 ];
 
 fn reply_found(reply: &mut Reply, found: Option<Found<'_>>) {
@@ -116,7 +80,7 @@ fn hgetdel(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     };
     note_removed(keyspace, database, key, changed.result);
     if changed.is_empty {
-        remove_empty(keyspace, database, key);
+        keyspace.remove_empty(database, key);
     }
     let removal: [&[u8]; 2] = [b"HDEL", key];
     let words = removal.into_iter().chain(names.iter());
@@ -181,7 +145,7 @@ fn hgetex(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     note_timed(keyspace, database, key, changed.result.timed, event);
     note_removed(keyspace, database, key, changed.result.removed);
     if changed.is_empty {
-        remove_empty(keyspace, database, key);
+        keyspace.remove_empty(database, key);
     }
     Ok(())
 }
@@ -415,7 +379,7 @@ fn hsetex(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         std::iter::once("hset").chain(follow_up).for_each(notify);
     }
     if is_empty {
-        remove_empty(keyspace, database, key);
+        keyspace.remove_empty(database, key);
     }
     reply.integer(i64::from(done));
     Ok(())

@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 
 use crate::command::error::{CommandError, CommandResult};
-use crate::command::spec::{Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec};
+use crate::command::spec::{CommandSpec, Flag, Group, KeySpec, READ, UPDATE};
 use crate::engine::context::Context;
 use crate::keyspace::{EventClass, Keyspace};
 use crate::resp::Args;
@@ -12,176 +12,75 @@ use crate::types::hash::{HashEditor, HashRef};
 use crate::types::slot::Slot;
 
 use super::arguments::{NOT_POSITIVE, TimeForm, named_fields};
-use super::{change, limits, note_removed, propagate_fields, propagate_removals, read, remove_empty};
-
-/// The fields, in the arguments of every command here.
-pub(super) const FIELDS: Argument = Argument::block(
-    "fields",
-    &[Argument::new("numfields", ArgumentKind::Integer), Argument::new("field", ArgumentKind::String).multiple()],
-)
-.after("FIELDS");
-
-/// Whether a time is to be set, in the arguments of HEXPIRE and its kin.
-const CONDITION: Argument = Argument::one_of(
-    "condition",
-    &[
-        Argument::token("nx", "NX"),
-        Argument::token("xx", "XX"),
-        Argument::token("gt", "GT"),
-        Argument::token("lt", "LT"),
-    ],
-)
-.optional();
+use super::{change, limits, note_removed, propagate_fields, propagate_removals, read};
 
 /// Commands on the expiry times of fields.
 pub static COMMANDS: &[CommandSpec] = &[
-    CommandSpec {
-        name: "hexpire",
-        arity: -6,
-        flags: &[Flag::Write, Flag::Fast],
-        categories: &[Category::Hash],
-        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Update], 1)],
-        member: 5,
-        group: Group::Hash,
-        since: "7.4.0",
-        complexity: "O(N) with N the number of fields that are named.",
-        summary: "Has fields of a hash expire in so many seconds.",
-        arguments: &[Argument::key("key", 0), Argument::new("seconds", ArgumentKind::Integer), CONDITION, FIELDS],
-        handler: hexpire,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "hpexpire",
-        arity: -6,
-        flags: &[Flag::Write, Flag::Fast],
-        categories: &[Category::Hash],
-        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Update], 1)],
-        member: 5,
-        group: Group::Hash,
-        since: "7.4.0",
-        complexity: "O(N) with N the number of fields that are named.",
-        summary: "Has fields of a hash expire in so many milliseconds.",
-        arguments: &[Argument::key("key", 0), Argument::new("milliseconds", ArgumentKind::Integer), CONDITION, FIELDS],
-        handler: hpexpire,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "hexpireat",
-        arity: -6,
-        flags: &[Flag::Write, Flag::Fast],
-        categories: &[Category::Hash],
-        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Update], 1)],
-        member: 5,
-        group: Group::Hash,
-        since: "7.4.0",
-        complexity: "O(N) with N the number of fields that are named.",
-        summary: "Has fields of a hash expire at a time in seconds since the epoch.",
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("unix-time-seconds", ArgumentKind::UnixTime),
-            CONDITION,
-            FIELDS,
-        ],
-        handler: hexpireat,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "hpexpireat",
-        arity: -6,
-        flags: &[Flag::Write, Flag::Fast],
-        categories: &[Category::Hash],
-        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Update], 1)],
-        member: 5,
-        group: Group::Hash,
-        since: "7.4.0",
-        complexity: "O(N) with N the number of fields that are named.",
-        summary: "Has fields of a hash expire at a time in milliseconds since the epoch.",
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("unix-time-milliseconds", ArgumentKind::UnixTime),
-            CONDITION,
-            FIELDS,
-        ],
-        handler: hpexpireat,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "httl",
-        arity: -5,
-        flags: &[Flag::ReadOnly, Flag::Fast],
-        categories: &[Category::Hash],
-        tips: &["nondeterministic_output"],
-        keys: &[KeySpec::one(&[KeyFlag::Ro, KeyFlag::Access], 1)],
-        member: 4,
-        group: Group::Hash,
-        since: "7.4.0",
-        complexity: "O(N) with N the number of fields that are named.",
-        summary: "Tells in how many seconds fields of a hash expire.",
-        arguments: &[Argument::key("key", 0), FIELDS],
-        handler: httl,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "hpttl",
-        arity: -5,
-        flags: &[Flag::ReadOnly, Flag::Fast],
-        categories: &[Category::Hash],
-        tips: &["nondeterministic_output"],
-        keys: &[KeySpec::one(&[KeyFlag::Ro, KeyFlag::Access], 1)],
-        member: 4,
-        group: Group::Hash,
-        since: "7.4.0",
-        complexity: "O(N) with N the number of fields that are named.",
-        summary: "Tells in how many milliseconds fields of a hash expire.",
-        arguments: &[Argument::key("key", 0), FIELDS],
-        handler: hpttl,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "hexpiretime",
-        arity: -5,
-        flags: &[Flag::ReadOnly, Flag::Fast],
-        categories: &[Category::Hash],
-        keys: &[KeySpec::one(&[KeyFlag::Ro, KeyFlag::Access], 1)],
-        member: 4,
-        group: Group::Hash,
-        since: "7.4.0",
-        complexity: "O(N) with N the number of fields that are named.",
-        summary: "Tells when fields of a hash expire, in seconds since the epoch.",
-        arguments: &[Argument::key("key", 0), FIELDS],
-        handler: hexpiretime,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "hpexpiretime",
-        arity: -5,
-        flags: &[Flag::ReadOnly, Flag::Fast],
-        categories: &[Category::Hash],
-        keys: &[KeySpec::one(&[KeyFlag::Ro, KeyFlag::Access], 1)],
-        member: 4,
-        group: Group::Hash,
-        since: "7.4.0",
-        complexity: "O(N) with N the number of fields that are named.",
-        summary: "Tells when fields of a hash expire, in milliseconds since the epoch.",
-        arguments: &[Argument::key("key", 0), FIELDS],
-        handler: hpexpiretime,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "hpersist",
-        arity: -5,
-        flags: &[Flag::Write, Flag::Fast],
-        categories: &[Category::Hash],
-        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Update], 1)],
-        member: 4,
-        group: Group::Hash,
-        since: "7.4.0",
-        complexity: "O(N) with N the number of fields that are named.",
-        summary: "Has fields of a hash expire no more.",
-        arguments: &[Argument::key("key", 0), FIELDS],
-        handler: hpersist,
-        ..CommandSpec::DEFAULT
-    },
+    CommandSpec::new("hexpire", -6, Group::Hash, "7.4.0", hexpire)
+        .flags(&[Flag::Write, Flag::Fast])
+        .keys(&[KeySpec::one(UPDATE, 1)])
+        .member(5)
+        .complexity("O(N) with N the number of fields that are named.")
+        .summary("Has fields of a hash expire in so many seconds.")
+        .arguments("key seconds:integer condition=[NX|XX|GT|LT] FIELDS {numfields:integer field...}"),
+    CommandSpec::new("hpexpire", -6, Group::Hash, "7.4.0", hpexpire)
+        .flags(&[Flag::Write, Flag::Fast])
+        .keys(&[KeySpec::one(UPDATE, 1)])
+        .member(5)
+        .complexity("O(N) with N the number of fields that are named.")
+        .summary("Has fields of a hash expire in so many milliseconds.")
+        .arguments("key milliseconds:integer condition=[NX|XX|GT|LT] FIELDS {numfields:integer field...}"),
+    CommandSpec::new("hexpireat", -6, Group::Hash, "7.4.0", hexpireat)
+        .flags(&[Flag::Write, Flag::Fast])
+        .keys(&[KeySpec::one(UPDATE, 1)])
+        .member(5)
+        .complexity("O(N) with N the number of fields that are named.")
+        .summary("Has fields of a hash expire at a time in seconds since the epoch.")
+        .arguments("key unix-time-seconds:unix-time condition=[NX|XX|GT|LT] FIELDS {numfields:integer field...}"),
+    CommandSpec::new("hpexpireat", -6, Group::Hash, "7.4.0", hpexpireat)
+        .flags(&[Flag::Write, Flag::Fast])
+        .keys(&[KeySpec::one(UPDATE, 1)])
+        .member(5)
+        .complexity("O(N) with N the number of fields that are named.")
+        .summary("Has fields of a hash expire at a time in milliseconds since the epoch.")
+        .arguments("key unix-time-milliseconds:unix-time condition=[NX|XX|GT|LT] FIELDS {numfields:integer field...}"),
+    CommandSpec::new("httl", -5, Group::Hash, "7.4.0", httl)
+        .flags(&[Flag::ReadOnly, Flag::Fast])
+        .tips(&["nondeterministic_output"])
+        .keys(&[KeySpec::one(READ, 1)])
+        .member(4)
+        .complexity("O(N) with N the number of fields that are named.")
+        .summary("Tells in how many seconds fields of a hash expire.")
+        .arguments("key FIELDS {numfields:integer field...}"),
+    CommandSpec::new("hpttl", -5, Group::Hash, "7.4.0", hpttl)
+        .flags(&[Flag::ReadOnly, Flag::Fast])
+        .tips(&["nondeterministic_output"])
+        .keys(&[KeySpec::one(READ, 1)])
+        .member(4)
+        .complexity("O(N) with N the number of fields that are named.")
+        .summary("Tells in how many milliseconds fields of a hash expire.")
+        .arguments("key FIELDS {numfields:integer field...}"),
+    CommandSpec::new("hexpiretime", -5, Group::Hash, "7.4.0", hexpiretime)
+        .flags(&[Flag::ReadOnly, Flag::Fast])
+        .keys(&[KeySpec::one(READ, 1)])
+        .member(4)
+        .complexity("O(N) with N the number of fields that are named.")
+        .summary("Tells when fields of a hash expire, in seconds since the epoch.")
+        .arguments("key FIELDS {numfields:integer field...}"),
+    CommandSpec::new("hpexpiretime", -5, Group::Hash, "7.4.0", hpexpiretime)
+        .flags(&[Flag::ReadOnly, Flag::Fast])
+        .keys(&[KeySpec::one(READ, 1)])
+        .member(4)
+        .complexity("O(N) with N the number of fields that are named.")
+        .summary("Tells when fields of a hash expire, in milliseconds since the epoch.")
+        .arguments("key FIELDS {numfields:integer field...}"),
+    CommandSpec::new("hpersist", -5, Group::Hash, "7.4.0", hpersist)
+        .flags(&[Flag::Write, Flag::Fast])
+        .keys(&[KeySpec::one(UPDATE, 1)])
+        .member(4)
+        .complexity("O(N) with N the number of fields that are named.")
+        .summary("Has fields of a hash expire no more.")
+        .arguments("key FIELDS {numfields:integer field...}"),
 ];
 
 /// What is said of each field.
@@ -298,7 +197,7 @@ fn expire(context: &mut Context<'_>, args: Args<'_>, form: TimeForm) -> CommandR
     note_timed(keyspace, database, key, count(answer::DONE), "hexpire");
     note_removed(keyspace, database, key, count(answer::REMOVED));
     if changed.is_empty {
-        remove_empty(keyspace, database, key);
+        keyspace.remove_empty(database, key);
     }
     reply_all(reply, &changed.result);
     Ok(())

@@ -113,7 +113,7 @@ fn create<R, E>(
 fn remove_due<'n>(keyspace: &mut Keyspace, database: usize, key: &[u8], names: impl Iterator<Item = &'n [u8]>) {
     let changed = change(keyspace, database, key, Limits::NONE, names, |_| ());
     if changed.is_ok_and(|changed| changed.is_some_and(|changed| changed.is_empty)) {
-        remove_empty(keyspace, database, key);
+        keyspace.remove_empty(database, key);
     }
 }
 
@@ -140,10 +140,4 @@ fn note_removed(keyspace: &mut Keyspace, database: usize, key: &[u8], fields: us
         keyspace.modified_times(database, key, fields as u64);
         keyspace.changes.notify(EventClass::Hash, "hdel", database, key);
     }
-}
-
-/// Removes a hash that has no field left.
-fn remove_empty(keyspace: &mut Keyspace, database: usize, key: &[u8]) {
-    keyspace.remove_empty(database, key);
-    keyspace.changes.notify(EventClass::Generic, "del", database, key);
 }

@@ -1,97 +1,47 @@
 //! Fields of hashes, set and removed: HSET and its kin, HDEL.
 
 use crate::command::error::{CommandError, CommandResult};
-use crate::command::spec::{Argument, ArgumentKind, Category, CommandSpec, Deprecation, Flag, Group, KeyFlag, KeySpec};
+use crate::command::spec::{CommandSpec, DELETE, Flag, Group, INSERT, KeySpec, UPDATE};
 use crate::engine::context::Context;
 use crate::keyspace::EventClass;
 use crate::resp::Args;
 use crate::types::hash::{Expiry, HashEditor};
 use crate::types::slot::Slot;
 
-use super::{change, create, limits, note_removed, remove_empty};
+use super::{change, create, limits, note_removed};
 
 /// Commands that set and remove fields.
 pub static COMMANDS: &[CommandSpec] = &[
-    CommandSpec {
-        name: "hset",
-        arity: -4,
-        flags: &[Flag::Write, Flag::DenyOom, Flag::Fast],
-        categories: &[Category::Hash],
-        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Update], 1)],
-        member: 2,
-        group: Group::Hash,
-        since: "2.0.0",
-        complexity: "O(N) with N the number of fields that are set.",
-        summary: "Sets fields of a hash to values.",
-        history: &[("4.0.0", "Takes several fields.")],
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::block(
-                "data",
-                &[Argument::new("field", ArgumentKind::String), Argument::new("value", ArgumentKind::String)],
-            )
-            .multiple(),
-        ],
-        handler: hset,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "hsetnx",
-        arity: 4,
-        flags: &[Flag::Write, Flag::DenyOom, Flag::Fast],
-        categories: &[Category::Hash],
-        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Insert], 1)],
-        member: 2,
-        group: Group::Hash,
-        since: "2.0.0",
-        summary: "Sets a field of a hash to a value, unless the field exists.",
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("field", ArgumentKind::String),
-            Argument::new("value", ArgumentKind::String),
-        ],
-        handler: hsetnx,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "hmset",
-        arity: -4,
-        flags: &[Flag::Write, Flag::DenyOom, Flag::Fast],
-        categories: &[Category::Hash],
-        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Update], 1)],
-        member: 2,
-        group: Group::Hash,
-        since: "2.0.0",
-        complexity: "O(N) with N the number of fields that are set.",
-        summary: "Sets several fields of a hash to values.",
-        deprecated: Some(Deprecation { since: "4.0.0", replaced_by: "`HSET` with multiple field-value pairs" }),
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::block(
-                "data",
-                &[Argument::new("field", ArgumentKind::String), Argument::new("value", ArgumentKind::String)],
-            )
-            .multiple(),
-        ],
-        handler: hmset,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "hdel",
-        arity: -3,
-        flags: &[Flag::Write, Flag::Fast],
-        categories: &[Category::Hash],
-        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Delete], 1)],
-        member: 2,
-        group: Group::Hash,
-        since: "2.0.0",
-        complexity: "O(N) with N the number of fields that are named.",
-        summary: "Removes fields from a hash, and the hash itself with its last one.",
-        history: &[("2.4.0", "Takes several fields.")],
-        arguments: &[Argument::key("key", 0), Argument::new("field", ArgumentKind::String).multiple()],
-        handler: hdel,
-        ..CommandSpec::DEFAULT
-    },
+    CommandSpec::new("hset", -4, Group::Hash, "2.0.0", hset)
+        .flags(&[Flag::Write, Flag::DenyOom, Flag::Fast])
+        .keys(&[KeySpec::one(UPDATE, 1)])
+        .member(2)
+        .complexity("O(N) with N the number of fields that are set.")
+        .summary("Sets fields of a hash to values.")
+        .history(&[("4.0.0", "Takes several fields.")])
+        .arguments("key data={field value}..."),
+    CommandSpec::new("hsetnx", 4, Group::Hash, "2.0.0", hsetnx)
+        .flags(&[Flag::Write, Flag::DenyOom, Flag::Fast])
+        .keys(&[KeySpec::one(INSERT, 1)])
+        .member(2)
+        .summary("Sets a field of a hash to a value, unless the field exists.")
+        .arguments("key field value"),
+    CommandSpec::new("hmset", -4, Group::Hash, "2.0.0", hmset)
+        .flags(&[Flag::Write, Flag::DenyOom, Flag::Fast])
+        .keys(&[KeySpec::one(UPDATE, 1)])
+        .member(2)
+        .complexity("O(N) with N the number of fields that are set.")
+        .summary("Sets several fields of a hash to values.")
+        .deprecated("4.0.0", "`HSET` with multiple field-value pairs")
+        .arguments("key data={field value}..."),
+    CommandSpec::new("hdel", -3, Group::Hash, "2.0.0", hdel)
+        .flags(&[Flag::Write, Flag::Fast])
+        .keys(&[KeySpec::one(DELETE, 1)])
+        .member(2)
+        .complexity("O(N) with N the number of fields that are named.")
+        .summary("Removes fields from a hash, and the hash itself with its last one.")
+        .history(&[("2.4.0", "Takes several fields.")])
+        .arguments("key field..."),
 ];
 
 fn hset(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
@@ -167,7 +117,7 @@ fn hdel(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let removed = changed.as_ref().map_or(0, |changed| changed.result);
     note_removed(keyspace, database, key, removed);
     if changed.is_some_and(|changed| changed.is_empty) {
-        remove_empty(keyspace, database, key);
+        keyspace.remove_empty(database, key);
     }
     reply.integer(removed as i64);
     Ok(())

@@ -3,9 +3,8 @@
 use smallvec::SmallVec;
 
 use crate::collections::element::Element;
-use crate::command::arguments::{COUNT, CURSOR, MATCH};
 use crate::command::error::{CommandError, CommandResult};
-use crate::command::spec::{Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec};
+use crate::command::spec::{CommandSpec, Flag, Group, KeySpec, READ};
 use crate::commands::scan::{ScanOptions, parse_cursor};
 use crate::engine::context::Context;
 use crate::keyspace::Record;
@@ -18,52 +17,20 @@ use super::{read, reply_text};
 
 /// Commands that give some of the fields.
 pub static COMMANDS: &[CommandSpec] = &[
-    CommandSpec {
-        name: "hrandfield",
-        arity: -2,
-        flags: &[Flag::ReadOnly],
-        categories: &[Category::Hash],
-        tips: &["nondeterministic_output"],
-        keys: &[KeySpec::one(&[KeyFlag::Ro, KeyFlag::Access], 1)],
-        group: Group::Hash,
-        since: "6.2.0",
-        complexity: "O(N) with N the number of fields that are given.",
-        summary: "Gives fields of a hash that are picked at random.",
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::block(
-                "options",
-                &[
-                    Argument::new("count", ArgumentKind::Integer),
-                    Argument::token("withvalues", "WITHVALUES").optional(),
-                ],
-            )
-            .optional(),
-        ],
-        handler: hrandfield,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "hscan",
-        arity: -3,
-        flags: &[Flag::ReadOnly],
-        categories: &[Category::Hash],
-        tips: &["nondeterministic_output"],
-        keys: &[KeySpec::one(&[KeyFlag::Ro, KeyFlag::Access], 1)],
-        group: Group::Hash,
-        since: "2.8.0",
-        complexity: "O(1) for a call, O(N) for a whole walk, with N the number of fields.",
-        summary: "Walks through the fields of a hash, a few at each call.",
-        arguments: &[
-            Argument::key("key", 0),
-            CURSOR,
-            MATCH,
-            COUNT,
-            Argument::token("novalues", "NOVALUES").since("7.4.0").optional(),
-        ],
-        handler: hscan,
-        ..CommandSpec::DEFAULT
-    },
+    CommandSpec::new("hrandfield", -2, Group::Hash, "6.2.0", hrandfield)
+        .flags(&[Flag::ReadOnly])
+        .tips(&["nondeterministic_output"])
+        .keys(&[KeySpec::one(READ, 1)])
+        .complexity("O(N) with N the number of fields that are given.")
+        .summary("Gives fields of a hash that are picked at random.")
+        .arguments("key options=[count:integer [WITHVALUES]]"),
+    CommandSpec::new("hscan", -3, Group::Hash, "2.8.0", hscan)
+        .flags(&[Flag::ReadOnly])
+        .tips(&["nondeterministic_output"])
+        .keys(&[KeySpec::one(READ, 1)])
+        .complexity("O(1) for a call, O(N) for a whole walk, with N the number of fields.")
+        .summary("Walks through the fields of a hash, a few at each call.")
+        .arguments("key cursor:integer [MATCH pattern:pattern] [COUNT count:integer] [NOVALUES]@7.4.0"),
 ];
 
 /// Random picks between two looks at the size of the reply.

@@ -1,8 +1,7 @@
 //! The ends of lists: pushing and popping.
 
-use crate::command::arguments::{COUNT, NUMKEYS};
 use crate::command::error::{CommandError, CommandResult};
-use crate::command::spec::{Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec};
+use crate::command::spec::{CommandSpec, Flag, Group, INSERT, KeySpec, READ_AND_DELETE};
 use crate::engine::context::Context;
 use crate::keyspace::{EventClass, Keyspace};
 use crate::resp::Args;
@@ -10,112 +9,60 @@ use crate::resp::Reply;
 use crate::types::list::{End, Item, Limits};
 
 use super::{
-    ENDS, arguments_from, bounded_argument, create, edit, end_argument, length_at, limits, push_event, reply_item,
-    take_out, too_many_arguments,
+    arguments_from, bounded_argument, create, edit, end_argument, length_at, limits, push_event, reply_item, take_out,
+    too_many_arguments,
 };
 
 /// Commands on the ends of lists.
 pub static COMMANDS: &[CommandSpec] = &[
-    CommandSpec {
-        name: "lpush",
-        arity: -3,
-        flags: &[Flag::Write, Flag::DenyOom, Flag::Fast],
-        categories: &[Category::List],
-        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Insert], 1)],
-        group: Group::List,
-        complexity: "O(1) for each element.",
-        summary: "Puts elements in at the front of a list; creates the key if need be.",
-        history: &[("2.4.0", "Took several elements.")],
-        arguments: &[Argument::key("key", 0), Argument::new("element", ArgumentKind::String).multiple()],
-        handler: lpush,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "rpush",
-        arity: -3,
-        flags: &[Flag::Write, Flag::DenyOom, Flag::Fast],
-        categories: &[Category::List],
-        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Insert], 1)],
-        group: Group::List,
-        complexity: "O(1) for each element.",
-        summary: "Puts elements in at the back of a list; creates the key if need be.",
-        history: &[("2.4.0", "Took several elements.")],
-        arguments: &[Argument::key("key", 0), Argument::new("element", ArgumentKind::String).multiple()],
-        handler: rpush,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "lpushx",
-        arity: -3,
-        flags: &[Flag::Write, Flag::DenyOom, Flag::Fast],
-        categories: &[Category::List],
-        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Insert], 1)],
-        group: Group::List,
-        since: "2.2.0",
-        complexity: "O(1) for each element.",
-        summary: "Puts elements in at the front of a list, if there is one.",
-        history: &[("4.0.0", "Took several elements.")],
-        arguments: &[Argument::key("key", 0), Argument::new("element", ArgumentKind::String).multiple()],
-        handler: lpushx,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "rpushx",
-        arity: -3,
-        flags: &[Flag::Write, Flag::DenyOom, Flag::Fast],
-        categories: &[Category::List],
-        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Insert], 1)],
-        group: Group::List,
-        since: "2.2.0",
-        complexity: "O(1) for each element.",
-        summary: "Puts elements in at the back of a list, if there is one.",
-        history: &[("4.0.0", "Took several elements.")],
-        arguments: &[Argument::key("key", 0), Argument::new("element", ArgumentKind::String).multiple()],
-        handler: rpushx,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "lpop",
-        arity: -2,
-        flags: &[Flag::Write, Flag::Fast],
-        categories: &[Category::List],
-        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Delete], 1)],
-        group: Group::List,
-        complexity: "O(N) where N is the number of elements given.",
-        summary: "Takes elements out at the front of a list and gives them.",
-        history: &[("6.2.0", "Took `count`.")],
-        arguments: &[Argument::key("key", 0), Argument::new("count", ArgumentKind::Integer).optional().since("6.2.0")],
-        handler: lpop,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "rpop",
-        arity: -2,
-        flags: &[Flag::Write, Flag::Fast],
-        categories: &[Category::List],
-        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Delete], 1)],
-        group: Group::List,
-        complexity: "O(N) where N is the number of elements given.",
-        summary: "Takes elements out at the back of a list and gives them.",
-        history: &[("6.2.0", "Took `count`.")],
-        arguments: &[Argument::key("key", 0), Argument::new("count", ArgumentKind::Integer).optional().since("6.2.0")],
-        handler: rpop,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "lmpop",
-        arity: -4,
-        flags: &[Flag::Write],
-        categories: &[Category::List],
-        keys: &[KeySpec::counted(&[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Delete], 1)],
-        group: Group::List,
-        since: "7.0.0",
-        complexity: "O(N+M) where N is the number of keys and M that of elements given.",
-        summary: "Takes elements out at an end of the first of several lists that has any, and gives them.",
-        arguments: &[NUMKEYS, Argument::key("key", 0).multiple(), Argument::one_of("where", ENDS), COUNT],
-        handler: lmpop,
-        ..CommandSpec::DEFAULT
-    },
+    CommandSpec::new("lpush", -3, Group::List, "1.0.0", lpush)
+        .flags(&[Flag::Write, Flag::DenyOom, Flag::Fast])
+        .keys(&[KeySpec::one(INSERT, 1)])
+        .complexity("O(1) for each element.")
+        .summary("Puts elements in at the front of a list; creates the key if need be.")
+        .history(&[("2.4.0", "Took several elements.")])
+        .arguments("key element..."),
+    CommandSpec::new("rpush", -3, Group::List, "1.0.0", rpush)
+        .flags(&[Flag::Write, Flag::DenyOom, Flag::Fast])
+        .keys(&[KeySpec::one(INSERT, 1)])
+        .complexity("O(1) for each element.")
+        .summary("Puts elements in at the back of a list; creates the key if need be.")
+        .history(&[("2.4.0", "Took several elements.")])
+        .arguments("key element..."),
+    CommandSpec::new("lpushx", -3, Group::List, "2.2.0", lpushx)
+        .flags(&[Flag::Write, Flag::DenyOom, Flag::Fast])
+        .keys(&[KeySpec::one(INSERT, 1)])
+        .complexity("O(1) for each element.")
+        .summary("Puts elements in at the front of a list, if there is one.")
+        .history(&[("4.0.0", "Took several elements.")])
+        .arguments("key element..."),
+    CommandSpec::new("rpushx", -3, Group::List, "2.2.0", rpushx)
+        .flags(&[Flag::Write, Flag::DenyOom, Flag::Fast])
+        .keys(&[KeySpec::one(INSERT, 1)])
+        .complexity("O(1) for each element.")
+        .summary("Puts elements in at the back of a list, if there is one.")
+        .history(&[("4.0.0", "Took several elements.")])
+        .arguments("key element..."),
+    CommandSpec::new("lpop", -2, Group::List, "1.0.0", lpop)
+        .flags(&[Flag::Write, Flag::Fast])
+        .keys(&[KeySpec::one(READ_AND_DELETE, 1)])
+        .complexity("O(N) where N is the number of elements given.")
+        .summary("Takes elements out at the front of a list and gives them.")
+        .history(&[("6.2.0", "Took `count`.")])
+        .arguments("key [count:integer]@6.2.0"),
+    CommandSpec::new("rpop", -2, Group::List, "1.0.0", rpop)
+        .flags(&[Flag::Write, Flag::Fast])
+        .keys(&[KeySpec::one(READ_AND_DELETE, 1)])
+        .complexity("O(N) where N is the number of elements given.")
+        .summary("Takes elements out at the back of a list and gives them.")
+        .history(&[("6.2.0", "Took `count`.")])
+        .arguments("key [count:integer]@6.2.0"),
+    CommandSpec::new("lmpop", -4, Group::List, "7.0.0", lmpop)
+        .flags(&[Flag::Write])
+        .keys(&[KeySpec::counted(READ_AND_DELETE, 1)])
+        .complexity("O(N+M) where N is the number of keys and M that of elements given.")
+        .summary("Takes elements out at an end of the first of several lists that has any, and gives them.")
+        .arguments("numkeys:integer key... where=(LEFT|RIGHT) [COUNT count:integer]"),
 ];
 
 fn lpush(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {

@@ -9,7 +9,6 @@ use bytes::Bytes;
 
 use crate::collections::listpack::{self, Element};
 use crate::command::error::CommandError;
-use crate::command::spec::Argument;
 use crate::engine::context::Context;
 use crate::engine::state::ServerState;
 use crate::keyspace::{EventClass, Keyspace, Record, ValueMut};
@@ -74,9 +73,6 @@ fn create<G: Given>(
     keyspace.create(database, key, slot.value);
     length
 }
-
-/// The words for the ends of a list.
-const ENDS: &[Argument] = &[Argument::token("left", "LEFT"), Argument::token("right", "RIGHT")];
 
 /// An argument that is to become an element. A large one is shared, not copied, if it was received in a buffer of its own.
 #[derive(Clone, Copy)]

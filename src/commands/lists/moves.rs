@@ -3,96 +3,39 @@
 use smallvec::SmallVec;
 
 use crate::command::error::{CommandError, CommandResult};
-use crate::command::spec::{Argument, ArgumentKind, Category, CommandSpec, Deprecation, Flag, Group, KeyFlag, KeySpec};
+use crate::command::spec::{CommandSpec, Flag, Group, INSERT, KeySpec, READ_AND_DELETE};
 use crate::engine::context::Context;
 use crate::keyspace::{EventClass, Keyspace};
 use crate::resp::Args;
 use crate::types::list::{End, Item, Limits, Taken};
 
 use super::{
-    ENDS, Remainder, bounded_argument, create, edit, end_argument, length_at, limits, pop_event, push_event,
-    reply_taken, taken_out,
+    Remainder, bounded_argument, create, edit, end_argument, length_at, limits, pop_event, push_event, reply_taken,
+    taken_out,
 };
-
-/// How many elements LMOVEM moves, and in which order.
-pub(super) const HOW_MANY: Argument = Argument::block(
-    "how-many",
-    &[
-        Argument::one_of(
-            "selector",
-            &[
-                Argument::new("count", ArgumentKind::Integer).after("COUNT"),
-                Argument::new("exactly", ArgumentKind::Integer).after("EXACTLY"),
-            ],
-        ),
-        Argument::one_of("ordering", &[Argument::token("obo", "OBO"), Argument::token("bulk", "BULK")]),
-    ],
-)
-.optional();
 
 /// Commands that move elements.
 pub static COMMANDS: &[CommandSpec] = &[
-    CommandSpec {
-        name: "lmove",
-        arity: 5,
-        flags: &[Flag::Write, Flag::DenyOom],
-        categories: &[Category::List],
-        keys: &[
-            KeySpec::one(&[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Delete], 1),
-            KeySpec::one(&[KeyFlag::Rw, KeyFlag::Insert], 2),
-        ],
-        group: Group::List,
-        since: "6.2.0",
-        summary: "Takes an element out at an end of a list, puts it in at an end of another one, and gives it.",
-        arguments: &[
-            Argument::key("source", 0),
-            Argument::key("destination", 1),
-            Argument::one_of("wherefrom", ENDS),
-            Argument::one_of("whereto", ENDS),
-        ],
-        handler: lmove,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "rpoplpush",
-        arity: 3,
-        flags: &[Flag::Write, Flag::DenyOom],
-        categories: &[Category::List],
-        keys: &[
-            KeySpec::one(&[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Delete], 1),
-            KeySpec::one(&[KeyFlag::Rw, KeyFlag::Insert], 2),
-        ],
-        group: Group::List,
-        since: "1.2.0",
-        summary: "Takes the last element of a list out, puts it in at the front of another one, and gives it.",
-        deprecated: Some(Deprecation { since: "6.2.0", replaced_by: "`LMOVE` with the `RIGHT` and `LEFT` arguments" }),
-        arguments: &[Argument::key("source", 0), Argument::key("destination", 1)],
-        handler: rpoplpush,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "lmovem",
-        arity: -5,
-        flags: &[Flag::Write, Flag::DenyOom],
-        categories: &[Category::List],
-        keys: &[
-            KeySpec::one(&[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Delete], 1),
-            KeySpec::one(&[KeyFlag::Rw, KeyFlag::Insert], 2),
-        ],
-        group: Group::List,
-        since: "8.10.0",
-        complexity: "O(N) where N is the number of elements moved.",
-        summary: "Takes elements out at an end of a list, puts them in at an end of another one, and gives them.",
-        arguments: &[
-            Argument::key("source", 0),
-            Argument::key("destination", 1),
-            Argument::one_of("wherefrom", ENDS),
-            Argument::one_of("whereto", ENDS),
-            HOW_MANY,
-        ],
-        handler: lmovem,
-        ..CommandSpec::DEFAULT
-    },
+    CommandSpec::new("lmove", 5, Group::List, "6.2.0", lmove)
+        .flags(&[Flag::Write, Flag::DenyOom])
+        .keys(&[KeySpec::one(READ_AND_DELETE, 1), KeySpec::one(INSERT, 2)])
+        .summary("Takes an element out at an end of a list, puts it in at an end of another one, and gives it.")
+        .arguments("source#0 destination#1 wherefrom=(LEFT|RIGHT) whereto=(LEFT|RIGHT)"),
+    CommandSpec::new("rpoplpush", 3, Group::List, "1.2.0", rpoplpush)
+        .flags(&[Flag::Write, Flag::DenyOom])
+        .keys(&[KeySpec::one(READ_AND_DELETE, 1), KeySpec::one(INSERT, 2)])
+        .summary("Takes the last element of a list out, puts it in at the front of another one, and gives it.")
+        .deprecated("6.2.0", "`LMOVE` with the `RIGHT` and `LEFT` arguments")
+        .arguments("source#0 destination#1"),
+    CommandSpec::new("lmovem", -5, Group::List, "8.10.0", lmovem)
+        .flags(&[Flag::Write, Flag::DenyOom])
+        .keys(&[KeySpec::one(READ_AND_DELETE, 1), KeySpec::one(INSERT, 2)])
+        .complexity("O(N) where N is the number of elements moved.")
+        .summary("Takes elements out at an end of a list, puts them in at an end of another one, and gives them.")
+        .arguments(
+            "source#0 destination#1 wherefrom=(LEFT|RIGHT) whereto=(LEFT|RIGHT) \
+             how-many=[selector=(COUNT count:integer|EXACTLY exactly:integer) ordering=(OBO|BULK)]",
+        ),
 ];
 
 fn lmove(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {

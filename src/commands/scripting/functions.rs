@@ -1,7 +1,7 @@
 //! FUNCTION: libraries of functions.
 
 use crate::command::error::{CommandError, CommandResult};
-use crate::command::spec::{Argument, ArgumentKind, Category, CommandSpec, Flag, Group};
+use crate::command::spec::{CommandSpec, Flag, Group};
 use crate::drive::script::run;
 use crate::engine::context::Context;
 use crate::engine::help;
@@ -15,144 +15,53 @@ use super::function_dump;
 use super::scripts::check_mode;
 
 /// The family's commands.
-pub static COMMANDS: &[CommandSpec] = &[CommandSpec {
-    name: "function",
-    arity: -2,
-    group: Group::Scripting,
-    since: "7.0.0",
-    complexity: "That of the subcommand.",
-    summary: "Manages libraries of functions.",
-    subcommands: &[
-        CommandSpec {
-            name: "delete",
-            arity: 3,
-            flags: &[Flag::Write, Flag::NoScript],
-            categories: &[Category::Scripting],
-            tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
-            group: Group::Scripting,
-            since: "7.0.0",
-            summary: "Removes a library with its functions.",
-            arguments: &[Argument::new("library-name", ArgumentKind::String)],
-            handler: delete,
-            ..CommandSpec::DEFAULT
-        },
-        CommandSpec {
-            name: "dump",
-            arity: 2,
-            flags: &[Flag::NoScript],
-            categories: &[Category::Scripting],
-            group: Group::Scripting,
-            since: "7.0.0",
-            complexity: "O(N) for N functions",
-            summary: "Gives all libraries as bytes for RESTORE.",
-            handler: dump,
-            ..CommandSpec::DEFAULT
-        },
-        CommandSpec {
-            name: "flush",
-            arity: -2,
-            flags: &[Flag::Write, Flag::NoScript],
-            categories: &[Category::Scripting],
-            tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
-            group: Group::Scripting,
-            since: "7.0.0",
-            complexity: "O(N) for N functions",
-            summary: "Removes all libraries.",
-            arguments: &[Argument::one_of(
-                "flush-type",
-                &[Argument::token("async", "ASYNC"), Argument::token("sync", "SYNC")],
-            )
-            .optional()],
-            handler: flush,
-            ..CommandSpec::DEFAULT
-        },
-        help::subcommand(Group::Scripting, "7.0.0", &[Category::Scripting]),
-        CommandSpec {
-            name: "kill",
-            arity: 2,
-            flags: &[Flag::NoScript, Flag::AllowBusy],
-            categories: &[Category::Scripting],
-            tips: &["request_policy:all_shards", "response_policy:one_succeeded"],
-            group: Group::Scripting,
-            since: "7.0.0",
-            summary: "Ends the function that runs.",
-            handler: kill,
-            ..CommandSpec::DEFAULT
-        },
-        CommandSpec {
-            name: "list",
-            arity: -2,
-            flags: &[Flag::NoScript],
-            categories: &[Category::Scripting],
-            tips: &["nondeterministic_output_order"],
-            group: Group::Scripting,
-            since: "7.0.0",
-            complexity: "O(N) for N functions",
-            summary: "Lists libraries with their functions.",
-            arguments: &[
-                Argument::new("library-name-pattern", ArgumentKind::String).after("LIBRARYNAME").optional(),
-                Argument::token("withcode", "WITHCODE").optional(),
-            ],
-            handler: list,
-            ..CommandSpec::DEFAULT
-        },
-        CommandSpec {
-            name: "load",
-            arity: -3,
-            flags: &[Flag::Write, Flag::DenyOom, Flag::NoScript],
-            categories: &[Category::Scripting],
-            tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
-            group: Group::Scripting,
-            since: "7.0.0",
-            complexity: "O(1), but for compiling the code",
-            summary: "Loads a library of functions.",
-            arguments: &[
-                Argument::token("replace", "REPLACE").optional(),
-                Argument::new("function-code", ArgumentKind::String),
-            ],
-            handler: load,
-            ..CommandSpec::DEFAULT
-        },
-        CommandSpec {
-            name: "restore",
-            arity: -3,
-            flags: &[Flag::Write, Flag::DenyOom, Flag::NoScript],
-            categories: &[Category::Scripting],
-            tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
-            group: Group::Scripting,
-            since: "7.0.0",
-            complexity: "O(N) for N functions in the bytes",
-            summary: "Loads the libraries that DUMP gave.",
-            arguments: &[
-                Argument::new("serialized-value", ArgumentKind::String),
-                Argument::one_of(
-                    "policy",
-                    &[
-                        Argument::token("flush", "FLUSH"),
-                        Argument::token("append", "APPEND"),
-                        Argument::token("replace", "REPLACE"),
-                    ],
-                )
-                .optional(),
-            ],
-            handler: restore,
-            ..CommandSpec::DEFAULT
-        },
-        CommandSpec {
-            name: "stats",
-            arity: 2,
-            flags: &[Flag::NoScript, Flag::AllowBusy],
-            categories: &[Category::Scripting],
-            tips: &["nondeterministic_output", "request_policy:all_shards", "response_policy:special"],
-            group: Group::Scripting,
-            since: "7.0.0",
-            summary: "Tells which function runs, and what engines there are.",
-            handler: stats,
-            ..CommandSpec::DEFAULT
-        },
-    ],
-    ..CommandSpec::DEFAULT
-}];
+pub static COMMANDS: &[CommandSpec] = &[CommandSpec::container("function", Group::Scripting, "7.0.0")
+    .complexity("That of the subcommand.")
+    .summary("Manages libraries of functions.")
+    .subcommands(&[
+        CommandSpec::new("delete", 3, Group::Scripting, "7.0.0", delete)
+            .flags(&[Flag::Write, Flag::NoScript])
+            .tips(&["request_policy:all_shards", "response_policy:all_succeeded"])
+            .summary("Removes a library with its functions.")
+            .arguments("library-name"),
+        CommandSpec::new("dump", 2, Group::Scripting, "7.0.0", dump)
+            .flags(&[Flag::NoScript])
+            .complexity("O(N) for N functions")
+            .summary("Gives all libraries as bytes for RESTORE."),
+        CommandSpec::new("flush", -2, Group::Scripting, "7.0.0", flush)
+            .flags(&[Flag::Write, Flag::NoScript])
+            .tips(&["request_policy:all_shards", "response_policy:all_succeeded"])
+            .complexity("O(N) for N functions")
+            .summary("Removes all libraries.")
+            .arguments("flush-type=[ASYNC|SYNC]"),
+        help::subcommand(Group::Scripting, "7.0.0"),
+        CommandSpec::new("kill", 2, Group::Scripting, "7.0.0", kill)
+            .flags(&[Flag::NoScript, Flag::AllowBusy])
+            .tips(&["request_policy:all_shards", "response_policy:one_succeeded"])
+            .summary("Ends the function that runs."),
+        CommandSpec::new("list", -2, Group::Scripting, "7.0.0", list)
+            .flags(&[Flag::NoScript])
+            .tips(&["nondeterministic_output_order"])
+            .complexity("O(N) for N functions")
+            .summary("Lists libraries with their functions.")
+            .arguments("[LIBRARYNAME library-name-pattern] [WITHCODE]"),
+        CommandSpec::new("load", -3, Group::Scripting, "7.0.0", load)
+            .flags(&[Flag::Write, Flag::DenyOom, Flag::NoScript])
+            .tips(&["request_policy:all_shards", "response_policy:all_succeeded"])
+            .complexity("O(1), but for compiling the code")
+            .summary("Loads a library of functions.")
+            .arguments("[REPLACE] function-code"),
+        CommandSpec::new("restore", -3, Group::Scripting, "7.0.0", restore)
+            .flags(&[Flag::Write, Flag::DenyOom, Flag::NoScript])
+            .tips(&["request_policy:all_shards", "response_policy:all_succeeded"])
+            .complexity("O(N) for N functions in the bytes")
+            .summary("Loads the libraries that DUMP gave.")
+            .arguments("serialized-value policy=[FLUSH|APPEND|REPLACE]"),
+        CommandSpec::new("stats", 2, Group::Scripting, "7.0.0", stats)
+            .flags(&[Flag::NoScript, Flag::AllowBusy])
+            .tips(&["nondeterministic_output", "request_policy:all_shards", "response_policy:special"])
+            .summary("Tells which function runs, and what engines there are."),
+    ])];
 
 fn delete(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     if !context.state.scripting.delete_library(args.at(2)) {

@@ -5,11 +5,8 @@ mod function_dump;
 pub mod functions;
 pub mod scripts;
 
-use crate::command::arguments::NUMKEYS;
 use crate::command::error::{CommandError, CommandResult};
-use crate::command::spec::{
-    Argument, ArgumentFlag, ArgumentKind, Category, CommandSpec, Flag, FlagSet, Group, Handler, KeyFlag, KeySpec,
-};
+use crate::command::spec::{CommandSpec, Flag, FlagSet, Group, KeySpec, READ, READ_AND_UPDATE};
 use crate::drive::script::debugger;
 use crate::drive::script::run;
 use crate::drive::script::run::{Program, count_keys};
@@ -22,70 +19,57 @@ use crate::scripting::cache::Digest;
 
 const WRITES: &[Flag] = &[Flag::NoScript, Flag::Stale, Flag::SkipMonitor, Flag::MayReplicate, Flag::NoMandatoryKeys];
 const READS: &[Flag] = &[Flag::ReadOnly, Flag::NoScript, Flag::Stale, Flag::SkipMonitor, Flag::NoMandatoryKeys];
-const WRITE_KEYS: &[KeySpec] = &[KeySpec::counted(&[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Update], 2)];
-const WRITE_KEYS_NOTED: &[KeySpec] = &[KeySpec::counted(&[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Update], 2)
-    .note("What a script does to its keys is not known: taken for the most.")];
-const READ_KEYS: &[KeySpec] = &[KeySpec::counted(&[KeyFlag::Ro, KeyFlag::Access], 2)];
-const READ_KEYS_NOTED: &[KeySpec] = &[KeySpec::counted(&[KeyFlag::Ro, KeyFlag::Access], 2)
-    .note("What a script does to its keys is not known: taken for the most.")];
 
-/// What all that runs a program has in common: a program, keys, arguments.
-const fn runner(name: &'static str, arguments: &'static [Argument], handler: Handler) -> CommandSpec {
-    CommandSpec {
-        name,
-        arity: -3,
-        flags: WRITES,
-        categories: &[Category::Scripting],
-        keys: WRITE_KEYS_NOTED,
-        flags_of: Some(flags_of),
-        group: Group::Scripting,
-        since: "7.0.0",
-        complexity: "That of what it runs.",
-        arguments,
-        handler,
-        ..CommandSpec::DEFAULT
-    }
-}
+const WRITE_KEYS_NOTED: &[KeySpec] =
+    &[KeySpec::counted(READ_AND_UPDATE, 2).note("What a script does to its keys is not known: taken for the most.")];
 
-macro_rules! program_arguments {
-    ($program:literal) => {
-        &[
-            Argument::new($program, ArgumentKind::String),
-            NUMKEYS,
-            Argument::key("key", 0).flags(&[ArgumentFlag::Optional, ArgumentFlag::Multiple]),
-            Argument::new("arg", ArgumentKind::String).flags(&[ArgumentFlag::Optional, ArgumentFlag::Multiple]),
-        ]
-    };
-}
+const READ_KEYS_NOTED: &[KeySpec] =
+    &[KeySpec::counted(READ, 2).note("What a script does to its keys is not known: taken for the most.")];
 
 /// The family's commands.
 pub static COMMANDS: &[CommandSpec] = &[
-    CommandSpec { since: "2.6.0", summary: "Runs a Lua script.", ..runner("eval", program_arguments!("script"), eval) },
-    CommandSpec {
-        since: "2.6.0",
-        keys: WRITE_KEYS,
-        summary: "Runs a Lua script that is loaded, by its digest.",
-        ..runner("evalsha", program_arguments!("sha1"), evalsha)
-    },
-    CommandSpec {
-        flags: READS,
-        keys: READ_KEYS,
-        summary: "Runs a Lua script that is loaded and may not write, by its digest.",
-        ..runner("evalsha_ro", program_arguments!("sha1"), evalsha)
-    },
-    CommandSpec {
-        flags: READS,
-        keys: READ_KEYS_NOTED,
-        summary: "Runs a Lua script that may not write.",
-        ..runner("eval_ro", program_arguments!("script"), eval)
-    },
-    CommandSpec { summary: "Calls a function of a library.", ..runner("fcall", program_arguments!("function"), fcall) },
-    CommandSpec {
-        flags: READS,
-        keys: READ_KEYS_NOTED,
-        summary: "Calls a function of a library that may not write.",
-        ..runner("fcall_ro", program_arguments!("function"), fcall)
-    },
+    CommandSpec::new("eval", -3, Group::Scripting, "2.6.0", eval)
+        .flags(WRITES)
+        .keys(WRITE_KEYS_NOTED)
+        .flags_of(flags_of)
+        .complexity("That of what it runs.")
+        .summary("Runs a Lua script.")
+        .arguments("script numkeys:integer [key...] [arg...]"),
+    CommandSpec::new("evalsha", -3, Group::Scripting, "2.6.0", evalsha)
+        .flags(WRITES)
+        .keys(&[KeySpec::counted(READ_AND_UPDATE, 2)])
+        .flags_of(flags_of)
+        .complexity("That of what it runs.")
+        .summary("Runs a Lua script that is loaded, by its digest.")
+        .arguments("sha1 numkeys:integer [key...] [arg...]"),
+    CommandSpec::new("evalsha_ro", -3, Group::Scripting, "7.0.0", evalsha)
+        .flags(READS)
+        .keys(&[KeySpec::counted(READ, 2)])
+        .flags_of(flags_of)
+        .complexity("That of what it runs.")
+        .summary("Runs a Lua script that is loaded and may not write, by its digest.")
+        .arguments("sha1 numkeys:integer [key...] [arg...]"),
+    CommandSpec::new("eval_ro", -3, Group::Scripting, "7.0.0", eval)
+        .flags(READS)
+        .keys(READ_KEYS_NOTED)
+        .flags_of(flags_of)
+        .complexity("That of what it runs.")
+        .summary("Runs a Lua script that may not write.")
+        .arguments("script numkeys:integer [key...] [arg...]"),
+    CommandSpec::new("fcall", -3, Group::Scripting, "7.0.0", fcall)
+        .flags(WRITES)
+        .keys(WRITE_KEYS_NOTED)
+        .flags_of(flags_of)
+        .complexity("That of what it runs.")
+        .summary("Calls a function of a library.")
+        .arguments("function numkeys:integer [key...] [arg...]"),
+    CommandSpec::new("fcall_ro", -3, Group::Scripting, "7.0.0", fcall)
+        .flags(READS)
+        .keys(READ_KEYS_NOTED)
+        .flags_of(flags_of)
+        .complexity("That of what it runs.")
+        .summary("Calls a function of a library that may not write.")
+        .arguments("function numkeys:integer [key...] [arg...]"),
 ];
 
 fn eval(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {

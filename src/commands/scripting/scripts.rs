@@ -1,7 +1,7 @@
 //! SCRIPT: what is loaded, and the script that runs.
 
 use crate::command::error::{CommandError, CommandResult};
-use crate::command::spec::{Argument, ArgumentFlag, ArgumentKind, Category, CommandSpec, Flag, Group};
+use crate::command::spec::{CommandSpec, Flag, Group};
 use crate::drive::script::run;
 use crate::engine::context::Context;
 use crate::engine::help;
@@ -11,95 +11,44 @@ use crate::scripting::Kind;
 
 use super::digest_of;
 
-const BASE: CommandSpec = CommandSpec {
-    categories: &[Category::Scripting],
-    flags: &[Flag::NoScript],
-    group: Group::Scripting,
-    since: "2.6.0",
-    ..CommandSpec::DEFAULT
-};
-
 /// The family's commands.
-pub static COMMANDS: &[CommandSpec] = &[CommandSpec {
-    name: "script",
-    arity: -2,
-    group: Group::Scripting,
-    since: "2.6.0",
-    complexity: "That of the subcommand.",
-    summary: "Manages the scripts that are loaded.",
-    subcommands: &[
-        CommandSpec {
-            name: "debug",
-            arity: 3,
-            since: "3.2.0",
-            summary: "Has the client's scripts be debugged.",
-            arguments: &[Argument::one_of(
-                "mode",
-                &[Argument::token("yes", "YES"), Argument::token("sync", "SYNC"), Argument::token("no", "NO")],
-            )],
-            handler: debug,
-            ..BASE
-        },
-        CommandSpec {
-            name: "exists",
-            arity: -3,
-            tips: &["request_policy:all_shards", "response_policy:agg_logical_and"],
-            complexity: "O(N) for N digests",
-            summary: "Tells which scripts are loaded, by their digests.",
-            arguments: &[Argument::new("sha1", ArgumentKind::String).flags(&[ArgumentFlag::Multiple])],
-            handler: exists,
-            ..BASE
-        },
-        CommandSpec {
-            name: "flush",
-            arity: -2,
-            tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
-            complexity: "O(N) for N scripts",
-            summary: "Forgets all scripts.",
-            history: &[("6.2.0", "Takes the modes `ASYNC` and `SYNC`.")],
-            arguments: &[Argument::one_of(
-                "flush-type",
-                &[Argument::token("async", "ASYNC"), Argument::token("sync", "SYNC")],
-            )
-            .optional()
-            .since("6.2.0")],
-            handler: flush,
-            ..BASE
-        },
-        help::subcommand(Group::Scripting, "5.0.0", &[Category::Scripting]),
-        CommandSpec {
-            name: "kill",
-            arity: 2,
-            flags: &[Flag::NoScript, Flag::AllowBusy],
-            tips: &["request_policy:all_shards", "response_policy:one_succeeded"],
-            summary: "Ends the script that runs.",
-            handler: kill,
-            ..BASE
-        },
-        CommandSpec {
-            name: "load",
-            arity: 3,
-            flags: &[Flag::NoScript, Flag::Stale],
-            tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
-            complexity: "O(N) for a text of N bytes",
-            summary: "Loads a script without running it, and tells its digest.",
-            arguments: &[Argument::new("script", ArgumentKind::String)],
-            handler: load,
-            ..BASE
-        },
-        CommandSpec {
-            name: "show",
-            arity: 3,
-            flags: &[Flag::NoScript, Flag::Stale],
-            since: "8.0.0",
-            summary: "Gives the text of a script that is loaded.",
-            arguments: &[Argument::new("sha1", ArgumentKind::String)],
-            handler: show,
-            ..BASE
-        },
-    ],
-    ..CommandSpec::DEFAULT
-}];
+pub static COMMANDS: &[CommandSpec] = &[CommandSpec::container("script", Group::Scripting, "2.6.0")
+    .complexity("That of the subcommand.")
+    .summary("Manages the scripts that are loaded.")
+    .subcommands(&[
+        CommandSpec::new("debug", 3, Group::Scripting, "3.2.0", debug)
+            .flags(&[Flag::NoScript])
+            .summary("Has the client's scripts be debugged.")
+            .arguments("mode=(YES|SYNC|NO)"),
+        CommandSpec::new("exists", -3, Group::Scripting, "2.6.0", exists)
+            .flags(&[Flag::NoScript])
+            .tips(&["request_policy:all_shards", "response_policy:agg_logical_and"])
+            .complexity("O(N) for N digests")
+            .summary("Tells which scripts are loaded, by their digests.")
+            .arguments("sha1..."),
+        CommandSpec::new("flush", -2, Group::Scripting, "2.6.0", flush)
+            .flags(&[Flag::NoScript])
+            .tips(&["request_policy:all_nodes", "response_policy:all_succeeded"])
+            .complexity("O(N) for N scripts")
+            .summary("Forgets all scripts.")
+            .history(&[("6.2.0", "Takes the modes `ASYNC` and `SYNC`.")])
+            .arguments("flush-type=[ASYNC|SYNC]@6.2.0"),
+        help::subcommand(Group::Scripting, "5.0.0"),
+        CommandSpec::new("kill", 2, Group::Scripting, "2.6.0", kill)
+            .flags(&[Flag::NoScript, Flag::AllowBusy])
+            .tips(&["request_policy:all_shards", "response_policy:one_succeeded"])
+            .summary("Ends the script that runs."),
+        CommandSpec::new("load", 3, Group::Scripting, "2.6.0", load)
+            .flags(&[Flag::NoScript, Flag::Stale])
+            .tips(&["request_policy:all_nodes", "response_policy:all_succeeded"])
+            .complexity("O(N) for a text of N bytes")
+            .summary("Loads a script without running it, and tells its digest.")
+            .arguments("script"),
+        CommandSpec::new("show", 3, Group::Scripting, "8.0.0", show)
+            .flags(&[Flag::NoScript, Flag::Stale])
+            .summary("Gives the text of a script that is loaded.")
+            .arguments("sha1"),
+    ])];
 
 fn debug(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     if !context.reply.is_empty() {

@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 
 use crate::command::error::{CommandError, CommandResult};
-use crate::command::spec::{Argument, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec};
+use crate::command::spec::{CommandSpec, Flag, Group, KeySpec, OVERWRITE, READ, UPDATE};
 use crate::engine::context::Context;
 use crate::keyspace::{EventClass, Keyspace, Record};
 use crate::resp::Args;
@@ -20,96 +20,45 @@ const BY_SMALLEST: &str = "O(N*M) with N the number of members of the smallest s
 
 /// Commands that join sets.
 pub static COMMANDS: &[CommandSpec] = &[
-    CommandSpec {
-        name: "sinter",
-        arity: -2,
-        flags: &[Flag::ReadOnly],
-        categories: &[Category::Set],
-        tips: &["nondeterministic_output_order"],
-        keys: &[KeySpec::range(&[KeyFlag::Ro, KeyFlag::Access], 1, -1, 1)],
-        group: Group::Set,
-        complexity: BY_SMALLEST,
-        summary: "Gives the members that several sets have in common.",
-        arguments: &[Argument::key("key", 0).multiple()],
-        handler: sinter,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "sinterstore",
-        arity: -3,
-        flags: &[Flag::Write, Flag::DenyOom],
-        categories: &[Category::Set],
-        keys: &[
-            KeySpec::one(&[KeyFlag::Rw, KeyFlag::Update], 1),
-            KeySpec::range(&[KeyFlag::Ro, KeyFlag::Access], 2, -1, 1),
-        ],
-        group: Group::Set,
-        complexity: BY_SMALLEST,
-        summary: "Makes a set of the members that several sets have in common.",
-        arguments: &[Argument::key("destination", 0), Argument::key("key", 1).multiple()],
-        handler: sinterstore,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "sunion",
-        arity: -2,
-        flags: &[Flag::ReadOnly],
-        categories: &[Category::Set],
-        tips: &["nondeterministic_output_order"],
-        keys: &[KeySpec::range(&[KeyFlag::Ro, KeyFlag::Access], 1, -1, 1)],
-        group: Group::Set,
-        complexity: TOTAL,
-        summary: "Gives the members of all of several sets.",
-        arguments: &[Argument::key("key", 0).multiple()],
-        handler: sunion,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "sunionstore",
-        arity: -3,
-        flags: &[Flag::Write, Flag::DenyOom],
-        categories: &[Category::Set],
-        keys: &[
-            KeySpec::one(&[KeyFlag::Ow, KeyFlag::Update], 1),
-            KeySpec::range(&[KeyFlag::Ro, KeyFlag::Access], 2, -1, 1),
-        ],
-        group: Group::Set,
-        complexity: TOTAL,
-        summary: "Makes a set of the members of all of several sets.",
-        arguments: &[Argument::key("destination", 0), Argument::key("key", 1).multiple()],
-        handler: sunionstore,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "sdiff",
-        arity: -2,
-        flags: &[Flag::ReadOnly],
-        categories: &[Category::Set],
-        tips: &["nondeterministic_output_order"],
-        keys: &[KeySpec::range(&[KeyFlag::Ro, KeyFlag::Access], 1, -1, 1)],
-        group: Group::Set,
-        complexity: TOTAL,
-        summary: "Gives the members of a set that none of the other sets has.",
-        arguments: &[Argument::key("key", 0).multiple()],
-        handler: sdiff,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "sdiffstore",
-        arity: -3,
-        flags: &[Flag::Write, Flag::DenyOom],
-        categories: &[Category::Set],
-        keys: &[
-            KeySpec::one(&[KeyFlag::Ow, KeyFlag::Update], 1),
-            KeySpec::range(&[KeyFlag::Ro, KeyFlag::Access], 2, -1, 1),
-        ],
-        group: Group::Set,
-        complexity: TOTAL,
-        summary: "Makes a set of the members of a set that none of the other sets has.",
-        arguments: &[Argument::key("destination", 0), Argument::key("key", 1).multiple()],
-        handler: sdiffstore,
-        ..CommandSpec::DEFAULT
-    },
+    CommandSpec::new("sinter", -2, Group::Set, "1.0.0", sinter)
+        .flags(&[Flag::ReadOnly])
+        .tips(&["nondeterministic_output_order"])
+        .keys(&[KeySpec::range(READ, 1, -1, 1)])
+        .complexity(BY_SMALLEST)
+        .summary("Gives the members that several sets have in common.")
+        .arguments("key..."),
+    CommandSpec::new("sinterstore", -3, Group::Set, "1.0.0", sinterstore)
+        .flags(&[Flag::Write, Flag::DenyOom])
+        .keys(&[KeySpec::one(UPDATE, 1), KeySpec::range(READ, 2, -1, 1)])
+        .complexity(BY_SMALLEST)
+        .summary("Makes a set of the members that several sets have in common.")
+        .arguments("destination#0 key#1..."),
+    CommandSpec::new("sunion", -2, Group::Set, "1.0.0", sunion)
+        .flags(&[Flag::ReadOnly])
+        .tips(&["nondeterministic_output_order"])
+        .keys(&[KeySpec::range(READ, 1, -1, 1)])
+        .complexity(TOTAL)
+        .summary("Gives the members of all of several sets.")
+        .arguments("key..."),
+    CommandSpec::new("sunionstore", -3, Group::Set, "1.0.0", sunionstore)
+        .flags(&[Flag::Write, Flag::DenyOom])
+        .keys(&[KeySpec::one(OVERWRITE, 1), KeySpec::range(READ, 2, -1, 1)])
+        .complexity(TOTAL)
+        .summary("Makes a set of the members of all of several sets.")
+        .arguments("destination#0 key#1..."),
+    CommandSpec::new("sdiff", -2, Group::Set, "1.0.0", sdiff)
+        .flags(&[Flag::ReadOnly])
+        .tips(&["nondeterministic_output_order"])
+        .keys(&[KeySpec::range(READ, 1, -1, 1)])
+        .complexity(TOTAL)
+        .summary("Gives the members of a set that none of the other sets has.")
+        .arguments("key..."),
+    CommandSpec::new("sdiffstore", -3, Group::Set, "1.0.0", sdiffstore)
+        .flags(&[Flag::Write, Flag::DenyOom])
+        .keys(&[KeySpec::one(OVERWRITE, 1), KeySpec::range(READ, 2, -1, 1)])
+        .complexity(TOTAL)
+        .summary("Makes a set of the members of a set that none of the other sets has.")
+        .arguments("destination#0 key#1..."),
 ];
 
 /// What is worked out of several sets.
@@ -283,9 +232,7 @@ fn put(keyspace: &mut Keyspace, database: usize, key: &[u8], result: Option<Owne
             keyspace.changes.notify(EventClass::Set, event, database, key);
         }
         _ => {
-            if keyspace.remove(database, key) {
-                keyspace.changes.notify(EventClass::Generic, "del", database, key);
-            }
+            keyspace.delete(database, key);
         }
     }
     count

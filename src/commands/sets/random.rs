@@ -3,9 +3,8 @@
 use smallvec::SmallVec;
 
 use crate::collections::element::Element;
-use crate::command::arguments::{COUNT, CURSOR, MATCH};
 use crate::command::error::{CommandError, CommandResult};
-use crate::command::spec::{Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec};
+use crate::command::spec::{CommandSpec, Flag, Group, KeySpec, READ, READ_AND_DELETE};
 use crate::commands::scan::{ScanOptions, parse_cursor};
 use crate::engine::context::Context;
 use crate::keyspace::{EventClass, Propagation};
@@ -14,58 +13,36 @@ use crate::resp::Reply;
 use crate::resp::number::parse_i64;
 use crate::types::set::{Set, SetRef, Text, random};
 
-use super::{change, limits, read, remove_empty, reply_member};
+use super::{change, limits, read, reply_member};
 
 /// Random picks between two looks at the size of the reply.
 const DRAWS: usize = 4096;
 
 /// Commands that give some of the members.
 pub static COMMANDS: &[CommandSpec] = &[
-    CommandSpec {
-        name: "spop",
-        arity: -2,
-        flags: &[Flag::Write, Flag::Fast],
-        categories: &[Category::Set],
-        tips: &["nondeterministic_output"],
-        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Delete], 1)],
-        group: Group::Set,
-        complexity: "O(1), with a count O(N) with N the count.",
-        summary: "Takes members that are picked at random out of a set, and gives them.",
-        history: &[("3.2.0", "Takes a `count`.")],
-        arguments: &[Argument::key("key", 0), Argument::new("count", ArgumentKind::Integer).optional().since("3.2.0")],
-        handler: spop,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "srandmember",
-        arity: -2,
-        flags: &[Flag::ReadOnly],
-        categories: &[Category::Set],
-        tips: &["nondeterministic_output"],
-        keys: &[KeySpec::one(&[KeyFlag::Ro, KeyFlag::Access], 1)],
-        group: Group::Set,
-        complexity: "O(1), with a count O(N) with N the count without its sign.",
-        summary: "Gives members of a set that are picked at random.",
-        history: &[("2.6.0", "Takes a `count`.")],
-        arguments: &[Argument::key("key", 0), Argument::new("count", ArgumentKind::Integer).optional().since("2.6.0")],
-        handler: srandmember,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "sscan",
-        arity: -3,
-        flags: &[Flag::ReadOnly],
-        categories: &[Category::Set],
-        tips: &["nondeterministic_output"],
-        keys: &[KeySpec::one(&[KeyFlag::Ro, KeyFlag::Access], 1)],
-        group: Group::Set,
-        since: "2.8.0",
-        complexity: "O(1) for a call, O(N) for a whole walk, with N the number of members.",
-        summary: "Walks through the members of a set, a few at each call.",
-        arguments: &[Argument::key("key", 0), CURSOR, MATCH, COUNT],
-        handler: sscan,
-        ..CommandSpec::DEFAULT
-    },
+    CommandSpec::new("spop", -2, Group::Set, "1.0.0", spop)
+        .flags(&[Flag::Write, Flag::Fast])
+        .tips(&["nondeterministic_output"])
+        .keys(&[KeySpec::one(READ_AND_DELETE, 1)])
+        .complexity("O(1), with a count O(N) with N the count.")
+        .summary("Takes members that are picked at random out of a set, and gives them.")
+        .history(&[("3.2.0", "Takes a `count`.")])
+        .arguments("key [count:integer]@3.2.0"),
+    CommandSpec::new("srandmember", -2, Group::Set, "1.0.0", srandmember)
+        .flags(&[Flag::ReadOnly])
+        .tips(&["nondeterministic_output"])
+        .keys(&[KeySpec::one(READ, 1)])
+        .complexity("O(1), with a count O(N) with N the count without its sign.")
+        .summary("Gives members of a set that are picked at random.")
+        .history(&[("2.6.0", "Takes a `count`.")])
+        .arguments("key [count:integer]@2.6.0"),
+    CommandSpec::new("sscan", -3, Group::Set, "2.8.0", sscan)
+        .flags(&[Flag::ReadOnly])
+        .tips(&["nondeterministic_output"])
+        .keys(&[KeySpec::one(READ, 1)])
+        .complexity("O(1) for a call, O(N) for a whole walk, with N the number of members.")
+        .summary("Walks through the members of a set, a few at each call.")
+        .arguments("key cursor:integer [MATCH pattern:pattern] [COUNT count:integer]"),
 ];
 
 fn spop(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
@@ -100,7 +77,7 @@ fn pop_one(context: &mut Context<'_>, key: &[u8]) -> CommandResult {
     propagation.replace(&[b"SREM", key, &popped]);
     keyspace.changes.notify(EventClass::Set, "spop", database, key);
     if changed.is_empty {
-        remove_empty(keyspace, database, key);
+        keyspace.remove_empty(database, key);
     }
     Ok(())
 }
@@ -127,7 +104,7 @@ fn pop_many(context: &mut Context<'_>, key: &[u8], count: &[u8]) -> CommandResul
         read(keyspace, database, key, |set| {
             set.for_each(|member| reply_member(reply, member));
         })?;
-        remove_empty(keyspace, database, key);
+        keyspace.remove_empty(database, key);
         let propagation = &mut keyspace.changes.propagation;
         propagation.replace(&[b"DEL", key]);
     } else {

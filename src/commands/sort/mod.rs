@@ -12,9 +12,7 @@ mod patterns;
 
 use crate::command::error::{CommandError, CommandResult};
 use crate::command::keys::KeyAccess;
-use crate::command::spec::{
-    Argument, ArgumentFlag, ArgumentKind, Begin, Category, CommandSpec, Find, Flag, Group, KeyFlag, KeySpec,
-};
+use crate::command::spec::{Category, CommandSpec, Flag, Group, KeySpec, OVERWRITE, READ};
 use crate::engine::context::Context;
 use crate::keyspace::{EventClass, Keyspace};
 use crate::resp::Args;
@@ -26,86 +24,40 @@ use elements::Elements;
 use options::{Options, Permissions};
 use patterns::Subject;
 
-const READ: &[KeyFlag] = &[KeyFlag::Ro, KeyFlag::Access];
-
 const BY_AND_GET: KeySpec =
-    KeySpec { flags: READ, begin: Begin::Unknown, find: Find::Unknown, ..KeySpec::one(READ, 1) }
-        .note("BY and GET make up names of keys from the elements that are sorted");
+    KeySpec::unknown(READ).note("BY and GET make up names of keys from the elements that are sorted");
 
-const DESTINATION: KeySpec = KeySpec {
-    flags: &[KeyFlag::Ow, KeyFlag::Update],
-    begin: Begin::Unknown,
-    find: Find::Unknown,
-    ..KeySpec::one(READ, 1)
-}
-.note("STORE may stand anywhere among the options");
+const DESTINATION: KeySpec = KeySpec::unknown(OVERWRITE).note("STORE may stand anywhere among the options");
 
 const CATEGORIES: &[Category] = &[Category::Set, Category::SortedSet, Category::List, Category::Dangerous];
 
 const COMPLEXITY: &str =
     "O(N+M*log(M)) where N is the number of elements and M the number of those returned; O(N) if they are not sorted.";
 
-const BY: Argument =
-    Argument::new("by-pattern", ArgumentKind::Pattern).in_key_spec(1).after("BY").shown_as("pattern").optional();
-
-const GET_FLAGS: &[ArgumentFlag] = &[ArgumentFlag::Optional, ArgumentFlag::Multiple, ArgumentFlag::MultipleToken];
-
-const GET: Argument = Argument::new("get-pattern", ArgumentKind::Pattern)
-    .in_key_spec(1)
-    .after("GET")
-    .shown_as("pattern")
-    .flags(GET_FLAGS);
-
-const LIMIT: Argument = Argument::block(
-    "limit",
-    &[Argument::new("offset", ArgumentKind::Integer), Argument::new("count", ArgumentKind::Integer)],
-)
-.after("LIMIT")
-.optional();
-
-const ORDER: Argument =
-    Argument::one_of("order", &[Argument::token("asc", "ASC"), Argument::token("desc", "DESC")]).optional();
-
 /// The commands that sort.
 pub static COMMANDS: &[CommandSpec] = &[
-    CommandSpec {
-        name: "sort",
-        arity: -2,
-        flags: &[Flag::Write, Flag::DenyOom, Flag::MovableKeys],
-        categories: CATEGORIES,
-        keys: &[KeySpec::one(READ, 1), BY_AND_GET, DESTINATION],
-        find_keys: Some(key_finders::sort),
-        group: Group::Generic,
-        since: "1.0.0",
-        complexity: COMPLEXITY,
-        summary: "Sorts the elements of a list, a set or a sorted set; gives or stores them.",
-        arguments: &[
-            Argument::key("key", 0),
-            BY,
-            LIMIT,
-            GET,
-            ORDER,
-            Argument::token("sorting", "ALPHA").optional(),
-            Argument::key("destination", 2).after("STORE").optional(),
-        ],
-        handler: sort,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "sort_ro",
-        arity: -2,
-        flags: &[Flag::ReadOnly, Flag::MovableKeys],
-        categories: CATEGORIES,
-        keys: &[KeySpec::one(READ, 1), BY_AND_GET],
-        find_keys: Some(key_finders::sort_read_only),
-        group: Group::Generic,
-        since: "7.0.0",
-        complexity: COMPLEXITY,
-        summary: "Gives the sorted elements of a list, a set or a sorted set.",
-        arguments: &[Argument::key("key", 0), BY, LIMIT, GET, ORDER, Argument::token("sorting", "ALPHA").optional()],
-        handler: sort_ro,
-        ..CommandSpec::DEFAULT
-    },
+    CommandSpec::new("sort", -2, Group::Generic, "1.0.0", sort)
+        .flags(&[Flag::Write, Flag::DenyOom, Flag::MovableKeys])
+        .categories(CATEGORIES)
+        .keys(&[KeySpec::one(READ, 1), BY_AND_GET, DESTINATION])
+        .find_keys(key_finders::sort)
+        .complexity(COMPLEXITY)
+        .summary("Sorts the elements of a list, a set or a sorted set; gives or stores them.")
+        .arguments(
+            "key [BY by-pattern<pattern>:pattern#1] [LIMIT {offset:integer count:integer}] \
+             [GET get-pattern<pattern>:pattern#1]... order=[ASC|DESC] [sorting=ALPHA] [STORE destination#2]",
+        ),
+    CommandSpec::new("sort_ro", -2, Group::Generic, "7.0.0", sort_ro)
+        .flags(&[Flag::ReadOnly, Flag::MovableKeys])
+        .categories(CATEGORIES)
+        .keys(&[KeySpec::one(READ, 1), BY_AND_GET])
+        .find_keys(key_finders::sort_read_only)
+        .complexity(COMPLEXITY)
+        .summary("Gives the sorted elements of a list, a set or a sorted set.")
+        .arguments(
+            "key [BY by-pattern<pattern>:pattern#1] [LIMIT {offset:integer count:integer}] \
+             [GET get-pattern<pattern>:pattern#1]... order=[ASC|DESC] [sorting=ALPHA]",
+        ),
 ];
 
 fn sort(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {

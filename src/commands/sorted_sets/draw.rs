@@ -4,9 +4,8 @@ use std::collections::HashSet;
 
 use smallvec::SmallVec;
 
-use crate::command::arguments::{COUNT, CURSOR, MATCH};
 use crate::command::error::{CommandError, CommandResult};
-use crate::command::spec::{Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec};
+use crate::command::spec::{CommandSpec, Flag, Group, KeySpec, READ};
 use crate::commands::scan::{ScanOptions, parse_cursor};
 use crate::engine::context::Context;
 use crate::resp::Args;
@@ -19,52 +18,20 @@ use super::{begin_elements, read, reply_element, reply_member};
 
 /// The family's commands.
 pub static COMMANDS: &[CommandSpec] = &[
-    CommandSpec {
-        name: "zrandmember",
-        arity: -2,
-        flags: &[Flag::ReadOnly],
-        categories: &[Category::SortedSet],
-        tips: &["nondeterministic_output"],
-        keys: &[KeySpec::one(&[KeyFlag::Ro, KeyFlag::Access], 1)],
-        group: Group::SortedSet,
-        since: "6.2.0",
-        complexity: "O(M*log(N)) with N elements in the sorted set and M drawn.",
-        summary: "Draws members of a sorted set.",
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::block(
-                "options",
-                &[
-                    Argument::new("count", ArgumentKind::Integer),
-                    Argument::token("withscores", "WITHSCORES").optional(),
-                ],
-            )
-            .optional(),
-        ],
-        handler: zrandmember,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "zscan",
-        arity: -3,
-        flags: &[Flag::ReadOnly],
-        categories: &[Category::SortedSet],
-        tips: &["nondeterministic_output"],
-        keys: &[KeySpec::one(&[KeyFlag::Ro, KeyFlag::Access], 1)],
-        group: Group::SortedSet,
-        since: "2.8.0",
-        complexity: "O(1) for a call, O(N) for a whole walk, with N elements in the sorted set.",
-        summary: "Walks through the elements of a sorted set, a few at each call.",
-        arguments: &[
-            Argument::key("key", 0),
-            CURSOR,
-            MATCH,
-            COUNT,
-            Argument::token("noscores", "NOSCORES").since("8.0.0").optional(),
-        ],
-        handler: zscan,
-        ..CommandSpec::DEFAULT
-    },
+    CommandSpec::new("zrandmember", -2, Group::SortedSet, "6.2.0", zrandmember)
+        .flags(&[Flag::ReadOnly])
+        .tips(&["nondeterministic_output"])
+        .keys(&[KeySpec::one(READ, 1)])
+        .complexity("O(M*log(N)) with N elements in the sorted set and M drawn.")
+        .summary("Draws members of a sorted set.")
+        .arguments("key options=[count:integer [WITHSCORES]]"),
+    CommandSpec::new("zscan", -3, Group::SortedSet, "2.8.0", zscan)
+        .flags(&[Flag::ReadOnly])
+        .tips(&["nondeterministic_output"])
+        .keys(&[KeySpec::one(READ, 1)])
+        .complexity("O(1) for a call, O(N) for a whole walk, with N elements in the sorted set.")
+        .summary("Walks through the elements of a sorted set, a few at each call.")
+        .arguments("key cursor:integer [MATCH pattern:pattern] [COUNT count:integer] [NOSCORES]@8.0.0"),
 ];
 
 fn zrandmember(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {

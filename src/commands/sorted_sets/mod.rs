@@ -103,9 +103,7 @@ fn store(keyspace: &mut Keyspace, database: usize, key: &[u8], value: Option<Own
             keyspace.changes.notify(EventClass::SortedSet, event, database, key);
         }
         None => {
-            if keyspace.remove(database, key) {
-                keyspace.changes.notify(EventClass::Generic, "del", database, key);
-            }
+            keyspace.delete(database, key);
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::command::error::{CommandError, CommandResult};
-use crate::command::spec::{Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec};
+use crate::command::spec::{CommandSpec, DELETE, Flag, Group, KeySpec};
 use crate::engine::context::Context;
 use crate::resp::Args;
 use crate::resp::number::parse_i64;
@@ -14,60 +14,24 @@ use super::{Removed, change, limits, parse_members, parse_scores, settle_removal
 
 /// The family's commands.
 pub static COMMANDS: &[CommandSpec] = &[
-    CommandSpec {
-        name: "zremrangebylex",
-        arity: 4,
-        flags: &[Flag::Write],
-        categories: &[Category::SortedSet],
-        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Delete], 1)],
-        group: Group::SortedSet,
-        since: "2.8.9",
-        complexity: "O(log(N) + M) with N elements in the sorted set and M taken out.",
-        summary: "Takes the members out that lie within bounds in the order of their bytes.",
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("min", ArgumentKind::String),
-            Argument::new("max", ArgumentKind::String),
-        ],
-        handler: zremrangebylex,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "zremrangebyrank",
-        arity: 4,
-        flags: &[Flag::Write],
-        categories: &[Category::SortedSet],
-        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Delete], 1)],
-        group: Group::SortedSet,
-        since: "2.0.0",
-        complexity: "O(log(N) + M) with N elements in the sorted set and M taken out.",
-        summary: "Takes the elements with ranks within bounds out.",
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("start", ArgumentKind::Integer),
-            Argument::new("stop", ArgumentKind::Integer),
-        ],
-        handler: zremrangebyrank,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "zremrangebyscore",
-        arity: 4,
-        flags: &[Flag::Write],
-        categories: &[Category::SortedSet],
-        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Delete], 1)],
-        group: Group::SortedSet,
-        since: "1.2.0",
-        complexity: "O(log(N) + M) with N elements in the sorted set and M taken out.",
-        summary: "Takes the elements with scores within bounds out.",
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("min", ArgumentKind::Double),
-            Argument::new("max", ArgumentKind::Double),
-        ],
-        handler: zremrangebyscore,
-        ..CommandSpec::DEFAULT
-    },
+    CommandSpec::new("zremrangebylex", 4, Group::SortedSet, "2.8.9", zremrangebylex)
+        .flags(&[Flag::Write])
+        .keys(&[KeySpec::one(DELETE, 1)])
+        .complexity("O(log(N) + M) with N elements in the sorted set and M taken out.")
+        .summary("Takes the members out that lie within bounds in the order of their bytes.")
+        .arguments("key min max"),
+    CommandSpec::new("zremrangebyrank", 4, Group::SortedSet, "2.0.0", zremrangebyrank)
+        .flags(&[Flag::Write])
+        .keys(&[KeySpec::one(DELETE, 1)])
+        .complexity("O(log(N) + M) with N elements in the sorted set and M taken out.")
+        .summary("Takes the elements with ranks within bounds out.")
+        .arguments("key start:integer stop:integer"),
+    CommandSpec::new("zremrangebyscore", 4, Group::SortedSet, "1.2.0", zremrangebyscore)
+        .flags(&[Flag::Write])
+        .keys(&[KeySpec::one(DELETE, 1)])
+        .complexity("O(log(N) + M) with N elements in the sorted set and M taken out.")
+        .summary("Takes the elements with scores within bounds out.")
+        .arguments("key min:double max:double"),
 ];
 
 fn zremrangebylex(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {

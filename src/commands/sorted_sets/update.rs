@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 
 use crate::command::error::{CommandError, CommandResult};
-use crate::command::spec::{Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec};
+use crate::command::spec::{CommandSpec, DELETE, Flag, Group, KeySpec, READ_AND_UPDATE, UPDATE};
 use crate::engine::context::Context;
 use crate::keyspace::EventClass;
 use crate::resp::Args;
@@ -15,76 +15,36 @@ use super::{Removed, change, limits, settle_removal};
 
 /// The family's commands.
 pub static COMMANDS: &[CommandSpec] = &[
-    CommandSpec {
-        name: "zadd",
-        arity: -4,
-        flags: &[Flag::Write, Flag::DenyOom, Flag::Fast],
-        categories: &[Category::SortedSet],
-        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Update], 1)],
-        member: 3,
-        group: Group::SortedSet,
-        since: "1.2.0",
-        complexity: "O(log(N)) for each element, with N elements in the sorted set.",
-        summary: "Adds members to a sorted set, or gives them other scores.",
-        history: &[
+    CommandSpec::new("zadd", -4, Group::SortedSet, "1.2.0", zadd)
+        .flags(&[Flag::Write, Flag::DenyOom, Flag::Fast])
+        .keys(&[KeySpec::one(UPDATE, 1)])
+        .member(3)
+        .complexity("O(log(N)) for each element, with N elements in the sorted set.")
+        .summary("Adds members to a sorted set, or gives them other scores.")
+        .history(&[
             ("2.4.0", "Takes several elements."),
             ("3.0.2", "`XX`, `NX`, `CH` and `INCR`."),
             ("6.2.0", "`GT` and `LT`."),
-        ],
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::one_of("condition", &[Argument::token("nx", "NX"), Argument::token("xx", "XX")])
-                .optional()
-                .since("3.0.2"),
-            Argument::one_of("comparison", &[Argument::token("gt", "GT"), Argument::token("lt", "LT")])
-                .optional()
-                .since("6.2.0"),
-            Argument::token("change", "CH").optional().since("3.0.2"),
-            Argument::token("increment", "INCR").optional().since("3.0.2"),
-            Argument::block(
-                "data",
-                &[Argument::new("score", ArgumentKind::Double), Argument::new("member", ArgumentKind::String)],
-            )
-            .multiple(),
-        ],
-        handler: zadd,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "zincrby",
-        arity: 4,
-        flags: &[Flag::Write, Flag::DenyOom, Flag::Fast],
-        categories: &[Category::SortedSet],
-        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Update], 1)],
-        member: 3,
-        group: Group::SortedSet,
-        since: "1.2.0",
-        complexity: "O(log(N)) with N elements in the sorted set.",
-        summary: "Adds to the score of a member.",
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("increment", ArgumentKind::Integer),
-            Argument::new("member", ArgumentKind::String),
-        ],
-        handler: zincrby,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "zrem",
-        arity: -3,
-        flags: &[Flag::Write, Flag::Fast],
-        categories: &[Category::SortedSet],
-        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Delete], 1)],
-        member: 2,
-        group: Group::SortedSet,
-        since: "1.2.0",
-        complexity: "O(M*log(N)) with N elements in the sorted set and M taken out.",
-        summary: "Takes members out of a sorted set.",
-        history: &[("2.4.0", "Takes several members.")],
-        arguments: &[Argument::key("key", 0), Argument::new("member", ArgumentKind::String).multiple()],
-        handler: zrem,
-        ..CommandSpec::DEFAULT
-    },
+        ])
+        .arguments(
+            "key condition=[NX|XX]@3.0.2 comparison=[GT|LT]@6.2.0 [change=CH]@3.0.2 [increment=INCR]@3.0.2 \
+             data={score:double member}...",
+        ),
+    CommandSpec::new("zincrby", 4, Group::SortedSet, "1.2.0", zincrby)
+        .flags(&[Flag::Write, Flag::DenyOom, Flag::Fast])
+        .keys(&[KeySpec::one(READ_AND_UPDATE, 1)])
+        .member(3)
+        .complexity("O(log(N)) with N elements in the sorted set.")
+        .summary("Adds to the score of a member.")
+        .arguments("key increment:integer member"),
+    CommandSpec::new("zrem", -3, Group::SortedSet, "1.2.0", zrem)
+        .flags(&[Flag::Write, Flag::Fast])
+        .keys(&[KeySpec::one(DELETE, 1)])
+        .member(2)
+        .complexity("O(M*log(N)) with N elements in the sorted set and M taken out.")
+        .summary("Takes members out of a sorted set.")
+        .history(&[("2.4.0", "Takes several members.")])
+        .arguments("key member..."),
 ];
 
 const NOT_A_NUMBER: CommandError = CommandError::fixed("ERR resulting score is not a number (NaN)");

@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 
 use crate::command::error::{CommandError, CommandResult};
-use crate::command::spec::{Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec};
+use crate::command::spec::{CommandSpec, DELETE, Flag, Group, KeySpec, UPDATE};
 use crate::config::Config;
 use crate::engine::context::Context;
 use crate::keyspace::Keyspace;
@@ -17,118 +17,40 @@ use super::{edit, limits, notify, parse_id, parse_integer, read, write_id};
 
 /// The family's commands.
 pub static COMMANDS: &[CommandSpec] = &[
-    CommandSpec {
-        name: "xadd",
-        arity: -5,
-        flags: &[Flag::Write, Flag::DenyOom, Flag::Fast],
-        categories: &[Category::Stream],
-        tips: &["nondeterministic_output"],
-        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Update], 1).note("Not `insert`, since it may trim as well.")],
-        group: Group::Stream,
-        since: "5.0.0",
-        complexity: "O(1) for the entry, O(N) for N entries that are trimmed; blocks that go as a whole count as one.",
-        summary: "Adds an entry to a stream, and makes the stream if there is none.",
-        history: &[
+    CommandSpec::new("xadd", -5, Group::Stream, "5.0.0", add)
+        .flags(&[Flag::Write, Flag::DenyOom, Flag::Fast])
+        .tips(&["nondeterministic_output"])
+        .keys(&[KeySpec::one(UPDATE, 1).note("Not `insert`, since it may trim as well.")])
+        .complexity("O(1) for the entry, O(N) for N entries that are trimmed; blocks that go as a whole count as one.")
+        .summary("Adds an entry to a stream, and makes the stream if there is none.")
+        .history(&[
             ("6.2.0", "Takes `NOMKSTREAM`, `MINID` and `LIMIT`."),
             ("7.0.0", "Takes IDs of the form `<ms>-*`."),
             ("8.2.0", "Takes `KEEPREF`, `DELREF` and `ACKED`."),
-        ],
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::token("nomkstream", "NOMKSTREAM").optional().since("6.2.0"),
-            CONDITION,
-            Argument::block(
-                "trim",
-                &[
-                    Argument::one_of(
-                        "strategy",
-                        &[Argument::token("maxlen", "MAXLEN"), Argument::token("minid", "MINID").since("6.2.0")],
-                    ),
-                    Argument::one_of(
-                        "operator",
-                        &[Argument::token("equal", "="), Argument::token("approximately", "~")],
-                    )
-                    .optional(),
-                    Argument::new("threshold", ArgumentKind::String),
-                    Argument::new("count", ArgumentKind::Integer).after("LIMIT").optional().since("6.2.0"),
-                ],
-            )
-            .optional(),
-            Argument::one_of(
-                "id-selector",
-                &[Argument::token("auto-id", "*"), Argument::new("id", ArgumentKind::String)],
-            ),
-            Argument::block(
-                "data",
-                &[Argument::new("field", ArgumentKind::String), Argument::new("value", ArgumentKind::String)],
-            )
-            .multiple(),
-        ],
-        handler: add,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "xtrim",
-        arity: -4,
-        flags: &[Flag::Write],
-        categories: &[Category::Stream],
-        tips: &["nondeterministic_output"],
-        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Delete], 1)],
-        group: Group::Stream,
-        since: "5.0.0",
-        complexity: "O(N) for N entries that go; blocks that go as a whole count as one.",
-        summary: "Removes the oldest entries of a stream; tells how many.",
-        history: &[("6.2.0", "Takes `MINID` and `LIMIT`."), ("8.2.0", "Takes `KEEPREF`, `DELREF` and `ACKED`.")],
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::block(
-                "trim",
-                &[
-                    Argument::one_of(
-                        "strategy",
-                        &[Argument::token("maxlen", "MAXLEN"), Argument::token("minid", "MINID").since("6.2.0")],
-                    ),
-                    Argument::one_of(
-                        "operator",
-                        &[Argument::token("equal", "="), Argument::token("approximately", "~")],
-                    )
-                    .optional(),
-                    Argument::new("threshold", ArgumentKind::String),
-                    Argument::new("count", ArgumentKind::Integer).after("LIMIT").optional().since("6.2.0"),
-                    CONDITION,
-                ],
-            ),
-        ],
-        handler: trim,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "xsetid",
-        arity: -3,
-        flags: &[Flag::Write, Flag::DenyOom, Flag::Fast],
-        categories: &[Category::Stream],
-        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Update], 1)],
-        group: Group::Stream,
-        since: "5.0.0",
-        summary: "Sets the last ID of a stream: for the server's own use.",
-        history: &[("7.0.0", "Takes `ENTRIESADDED` and `MAXDELETEDID`.")],
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("last-id", ArgumentKind::String),
-            Argument::new("entries-added", ArgumentKind::Integer).after("ENTRIESADDED").optional().since("7.0.0"),
-            Argument::new("max-deleted-id", ArgumentKind::String).after("MAXDELETEDID").optional().since("7.0.0"),
-        ],
-        handler: set_id,
-        ..CommandSpec::DEFAULT
-    },
+        ])
+        .arguments(
+            "key [NOMKSTREAM]@6.2.0 condition=[KEEPREF|DELREF|ACKED] trim=[strategy=(MAXLEN|MINID@6.2.0) \
+             operator=[equal='='|approximately='~'] threshold [LIMIT count:integer]@6.2.0] \
+             id-selector=(auto-id='*'|id) data={field value}...",
+        ),
+    CommandSpec::new("xtrim", -4, Group::Stream, "5.0.0", trim)
+        .flags(&[Flag::Write])
+        .tips(&["nondeterministic_output"])
+        .keys(&[KeySpec::one(DELETE, 1)])
+        .complexity("O(N) for N entries that go; blocks that go as a whole count as one.")
+        .summary("Removes the oldest entries of a stream; tells how many.")
+        .history(&[("6.2.0", "Takes `MINID` and `LIMIT`."), ("8.2.0", "Takes `KEEPREF`, `DELREF` and `ACKED`.")])
+        .arguments(
+            "key trim={strategy=(MAXLEN|MINID@6.2.0) operator=[equal='='|approximately='~'] threshold \
+             [LIMIT count:integer]@6.2.0 condition=[KEEPREF|DELREF|ACKED]}",
+        ),
+    CommandSpec::new("xsetid", -3, Group::Stream, "5.0.0", set_id)
+        .flags(&[Flag::Write, Flag::DenyOom, Flag::Fast])
+        .keys(&[KeySpec::one(UPDATE, 1)])
+        .summary("Sets the last ID of a stream: for the server's own use.")
+        .history(&[("7.0.0", "Takes `ENTRIESADDED` and `MAXDELETEDID`.")])
+        .arguments("key last-id [ENTRIESADDED entries-added:integer]@7.0.0 [MAXDELETEDID max-deleted-id]@7.0.0"),
 ];
-
-/// What becomes of what the groups know of entries that go.
-pub(super) const CONDITION: Argument = Argument::one_of(
-    "condition",
-    &[Argument::token("keepref", "KEEPREF"), Argument::token("delref", "DELREF"), Argument::token("acked", "ACKED")],
-)
-.optional();
 
 /// A new entry that has yet to get its ID.
 struct NewEntry<F> {

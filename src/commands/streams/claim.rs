@@ -1,7 +1,6 @@
 //! Taking over what others have pending: XCLAIM and XAUTOCLAIM.
 
-use crate::command::arguments::COUNT;
-use crate::command::spec::{Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec};
+use crate::command::spec::{CommandSpec, DELETE, Flag, Group, KeySpec, UPDATE};
 use smallvec::SmallVec;
 
 use crate::command::error::{CommandError, CommandResult};
@@ -16,57 +15,27 @@ use super::{Ids, edit, no_group, notify, parse_id, parse_start, quoted, read, wr
 
 /// The family's commands.
 pub static COMMANDS: &[CommandSpec] = &[
-    CommandSpec {
-        name: "xclaim",
-        arity: -6,
-        flags: &[Flag::Write, Flag::Fast],
-        categories: &[Category::Stream],
-        tips: &["nondeterministic_output"],
-        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Update], 1)],
-        group: Group::Stream,
-        since: "5.0.0",
-        complexity: "O(log N) for each ID, with N entries pending in the group.",
-        summary: "Gives entries that are pending to another consumer.",
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("group", ArgumentKind::String),
-            Argument::new("consumer", ArgumentKind::String),
-            Argument::new("min-idle-time", ArgumentKind::String),
-            Argument::new("id", ArgumentKind::String).multiple(),
-            Argument::new("ms", ArgumentKind::Integer).after("IDLE").optional(),
-            Argument::new("unix-time-milliseconds", ArgumentKind::UnixTime).after("TIME").optional(),
-            Argument::new("count", ArgumentKind::Integer).after("RETRYCOUNT").optional(),
-            Argument::token("force", "FORCE").optional(),
-            Argument::token("justid", "JUSTID").optional(),
-            Argument::new("lastid", ArgumentKind::String).after("LASTID").optional(),
-        ],
-        handler: claim,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "xautoclaim",
-        arity: -6,
-        flags: &[Flag::Write, Flag::Fast],
-        categories: &[Category::Stream],
-        tips: &["nondeterministic_output"],
-        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Delete], 1)],
-        group: Group::Stream,
-        since: "6.2.0",
-        complexity: "O(1) for a small COUNT.",
-        summary: "Gives entries that were pending for long to another consumer, going through all of them piece by piece.",
-        history: &[("7.0.0", "Tells which entries are no longer there.")],
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("group", ArgumentKind::String),
-            Argument::new("consumer", ArgumentKind::String),
-            Argument::new("min-idle-time", ArgumentKind::String),
-            Argument::new("start", ArgumentKind::String),
-            COUNT,
-            Argument::token("justid", "JUSTID").optional(),
-        ],
-        handler: claim_idle,
-        ..CommandSpec::DEFAULT
-    },
+    CommandSpec::new("xclaim", -6, Group::Stream, "5.0.0", claim)
+        .flags(&[Flag::Write, Flag::Fast])
+        .tips(&["nondeterministic_output"])
+        .keys(&[KeySpec::one(UPDATE, 1)])
+        .complexity("O(log N) for each ID, with N entries pending in the group.")
+        .summary("Gives entries that are pending to another consumer.")
+        .arguments(
+            "key group consumer min-idle-time id... [IDLE ms:integer] [TIME unix-time-milliseconds:unix-time] \
+             [RETRYCOUNT count:integer] [FORCE] [JUSTID] [LASTID lastid]",
+        ),
+    CommandSpec::new("xautoclaim", -6, Group::Stream, "6.2.0", claim_idle)
+        .flags(&[Flag::Write, Flag::Fast])
+        .tips(&["nondeterministic_output"])
+        .keys(&[KeySpec::one(DELETE, 1)])
+        .complexity("O(1) for a small COUNT.")
+        .summary(
+            "Gives entries that were pending for long to another consumer, going through all of them piece by \
+             piece.",
+        )
+        .history(&[("7.0.0", "Tells which entries are no longer there.")])
+        .arguments("key group consumer min-idle-time start [COUNT count:integer] [JUSTID]"),
 ];
 
 /// How entries are taken over.

@@ -1,7 +1,7 @@
 //! Consumer groups: XGROUP.
 
 use crate::command::error::{CommandError, CommandResult};
-use crate::command::spec::{Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec};
+use crate::command::spec::{CommandSpec, DELETE, Flag, Group, INSERT, KeySpec, UPDATE};
 use crate::engine::context::Context;
 use crate::engine::help;
 use crate::resp::Args;
@@ -12,117 +12,42 @@ use crate::types::stream::{Id, Stream};
 use super::{edit, notify, parse_id, parse_integer, quoted};
 
 /// The family's commands.
-pub static COMMANDS: &[CommandSpec] = &[CommandSpec {
-    name: "xgroup",
-    arity: -2,
-    group: Group::Stream,
-    since: "5.0.0",
-    complexity: "That of the subcommand.",
-    summary: "Consumer groups.",
-    subcommands: &[
-        CommandSpec {
-            name: "create",
-            arity: -5,
-            flags: &[Flag::Write, Flag::DenyOom],
-            categories: &[Category::Stream],
-            keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Insert], 2)],
-            group: Group::Stream,
-            since: "5.0.0",
-            summary: "Makes a consumer group.",
-            history: &[("7.0.0", "Takes `ENTRIESREAD`.")],
-            arguments: &[
-                Argument::key("key", 0),
-                Argument::new("group", ArgumentKind::String),
-                Argument::one_of(
-                    "id-selector",
-                    &[Argument::new("id", ArgumentKind::String), Argument::token("new-id", "$")],
-                ),
-                Argument::token("mkstream", "MKSTREAM").optional(),
-                Argument::new("entriesread", ArgumentKind::Integer)
-                    .after("ENTRIESREAD")
-                    .shown_as("entries-read")
-                    .optional(),
-            ],
-            handler: create,
-            ..CommandSpec::DEFAULT
-        },
-        CommandSpec {
-            name: "createconsumer",
-            arity: 5,
-            flags: &[Flag::Write, Flag::DenyOom],
-            categories: &[Category::Stream],
-            keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Insert], 2)],
-            group: Group::Stream,
-            since: "6.2.0",
-            summary: "Adds a consumer to a group.",
-            arguments: &[
-                Argument::key("key", 0),
-                Argument::new("group", ArgumentKind::String),
-                Argument::new("consumer", ArgumentKind::String),
-            ],
-            handler: create_consumer,
-            ..CommandSpec::DEFAULT
-        },
-        CommandSpec {
-            name: "delconsumer",
-            arity: 5,
-            flags: &[Flag::Write],
-            categories: &[Category::Stream],
-            keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Delete], 2)],
-            group: Group::Stream,
-            since: "5.0.0",
-            summary: "Removes a consumer from a group, with what it has pending.",
-            arguments: &[
-                Argument::key("key", 0),
-                Argument::new("group", ArgumentKind::String),
-                Argument::new("consumer", ArgumentKind::String),
-            ],
-            handler: delete_consumer,
-            ..CommandSpec::DEFAULT
-        },
-        CommandSpec {
-            name: "destroy",
-            arity: 4,
-            flags: &[Flag::Write],
-            categories: &[Category::Stream],
-            keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Delete], 2)],
-            group: Group::Stream,
-            since: "5.0.0",
-            complexity: "O(1); what many pending entries take is freed later, in the background.",
-            summary: "Removes a consumer group.",
-            arguments: &[Argument::key("key", 0), Argument::new("group", ArgumentKind::String)],
-            handler: destroy,
-            ..CommandSpec::DEFAULT
-        },
-        help::subcommand(Group::Stream, "5.0.0", &[Category::Stream]),
-        CommandSpec {
-            name: "setid",
-            arity: -5,
-            flags: &[Flag::Write],
-            categories: &[Category::Stream],
-            keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Update], 2)],
-            group: Group::Stream,
-            since: "5.0.0",
-            summary: "Sets which entry a group has been given last.",
-            history: &[("7.0.0", "Takes `ENTRIESREAD`.")],
-            arguments: &[
-                Argument::key("key", 0),
-                Argument::new("group", ArgumentKind::String),
-                Argument::one_of(
-                    "id-selector",
-                    &[Argument::new("id", ArgumentKind::String), Argument::token("new-id", "$")],
-                ),
-                Argument::new("entriesread", ArgumentKind::Integer)
-                    .after("ENTRIESREAD")
-                    .shown_as("entries-read")
-                    .optional(),
-            ],
-            handler: set_id,
-            ..CommandSpec::DEFAULT
-        },
-    ],
-    ..CommandSpec::DEFAULT
-}];
+pub static COMMANDS: &[CommandSpec] = &[CommandSpec::container("xgroup", Group::Stream, "5.0.0")
+    .complexity("That of the subcommand.")
+    .summary("Consumer groups.")
+    .subcommands(&[
+        CommandSpec::new("create", -5, Group::Stream, "5.0.0", create)
+            .flags(&[Flag::Write, Flag::DenyOom])
+            .keys(&[KeySpec::one(INSERT, 2)])
+            .summary("Makes a consumer group.")
+            .history(&[("7.0.0", "Takes `ENTRIESREAD`.")])
+            .arguments(
+                "key group id-selector=(id|new-id='$') [MKSTREAM] [ENTRIESREAD entriesread<entries-read>:integer]",
+            ),
+        CommandSpec::new("createconsumer", 5, Group::Stream, "6.2.0", create_consumer)
+            .flags(&[Flag::Write, Flag::DenyOom])
+            .keys(&[KeySpec::one(INSERT, 2)])
+            .summary("Adds a consumer to a group.")
+            .arguments("key group consumer"),
+        CommandSpec::new("delconsumer", 5, Group::Stream, "5.0.0", delete_consumer)
+            .flags(&[Flag::Write])
+            .keys(&[KeySpec::one(DELETE, 2)])
+            .summary("Removes a consumer from a group, with what it has pending.")
+            .arguments("key group consumer"),
+        CommandSpec::new("destroy", 4, Group::Stream, "5.0.0", destroy)
+            .flags(&[Flag::Write])
+            .keys(&[KeySpec::one(DELETE, 2)])
+            .complexity("O(1); what many pending entries take is freed later, in the background.")
+            .summary("Removes a consumer group.")
+            .arguments("key group"),
+        help::subcommand(Group::Stream, "5.0.0"),
+        CommandSpec::new("setid", -5, Group::Stream, "5.0.0", set_id)
+            .flags(&[Flag::Write])
+            .keys(&[KeySpec::one(UPDATE, 2)])
+            .summary("Sets which entry a group has been given last.")
+            .history(&[("7.0.0", "Takes `ENTRIESREAD`.")])
+            .arguments("key group id-selector=(id|new-id='$') [ENTRIESREAD entriesread<entries-read>:integer]"),
+    ])];
 
 /// The options of CREATE and SETID.
 #[derive(Default)]

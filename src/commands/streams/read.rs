@@ -2,9 +2,8 @@
 
 use smallvec::SmallVec;
 
-use crate::command::arguments::COUNT;
 use crate::command::error::{CommandError, CommandResult};
-use crate::command::spec::{Argument, ArgumentKind, Begin, Category, CommandSpec, Find, Flag, Group, KeyFlag, KeySpec};
+use crate::command::spec::{CommandSpec, Find, Flag, Group, KeySpec, READ};
 use crate::command::timeout;
 use crate::engine::blocking::BlockKind;
 use crate::engine::context::Context;
@@ -18,66 +17,26 @@ use super::{parse_count, parse_id, quoted, read as read_stream, write_entries};
 
 /// The family's commands.
 pub static COMMANDS: &[CommandSpec] = &[
-    CommandSpec {
-        name: "xread",
-        arity: -4,
-        flags: &[Flag::ReadOnly, Flag::Blocking],
-        categories: &[Category::Stream],
-        keys: &[KeySpec {
-            flags: &[KeyFlag::Ro, KeyFlag::Access],
-            begin: Begin::Keyword { word: "STREAMS", from: 1 },
-            find: Find::Range { last: -1, step: 1, limit: 2 },
-            notes: None,
-        }],
-        group: Group::Stream,
-        since: "5.0.0",
-        summary: "Gives the entries of streams behind given ones; waits for such if it is told to.",
-        arguments: &[
-            COUNT,
-            Argument::new("milliseconds", ArgumentKind::Integer).after("BLOCK").optional(),
-            Argument::block(
-                "streams",
-                &[Argument::key("key", 0).multiple(), Argument::new("id", ArgumentKind::String).multiple()],
-            )
-            .after("STREAMS"),
-        ],
-        handler: read,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "xreadgroup",
-        arity: -7,
-        flags: &[Flag::Write, Flag::Blocking],
-        categories: &[Category::Stream],
-        keys: &[KeySpec {
-            flags: &[KeyFlag::Ro, KeyFlag::Access],
-            begin: Begin::Keyword { word: "STREAMS", from: 4 },
-            find: Find::Range { last: -1, step: 1, limit: 2 },
-            notes: None,
-        }],
-        group: Group::Stream,
-        since: "5.0.0",
-        complexity: "O(M) for each stream, with M entries in the reply, so O(1) with a small COUNT. Who waits is served by the XADD: O(N) for N waiting clients.",
-        summary: "Gives the entries of streams that their group has yet to read, or those that the consumer has pending; waits for such if it is told to.",
-        arguments: &[
-            Argument::block(
-                "group-block",
-                &[Argument::new("group", ArgumentKind::String), Argument::new("consumer", ArgumentKind::String)],
-            )
-            .after("GROUP"),
-            COUNT,
-            Argument::new("milliseconds", ArgumentKind::Integer).after("BLOCK").optional(),
-            Argument::new("min-idle-time", ArgumentKind::Integer).after("CLAIM").optional(),
-            Argument::token("noack", "NOACK").optional(),
-            Argument::block(
-                "streams",
-                &[Argument::key("key", 0).multiple(), Argument::new("id", ArgumentKind::String).multiple()],
-            )
-            .after("STREAMS"),
-        ],
-        handler: read_group,
-        ..CommandSpec::DEFAULT
-    },
+    CommandSpec::new("xread", -4, Group::Stream, "5.0.0", read)
+        .flags(&[Flag::ReadOnly, Flag::Blocking])
+        .keys(&[KeySpec::after(READ, "STREAMS", 1, Find::Range { last: -1, step: 1, limit: 2 })])
+        .summary("Gives the entries of streams behind given ones; waits for such if it is told to.")
+        .arguments("[COUNT count:integer] [BLOCK milliseconds:integer] STREAMS {key... id...}"),
+    CommandSpec::new("xreadgroup", -7, Group::Stream, "5.0.0", read_group)
+        .flags(&[Flag::Write, Flag::Blocking])
+        .keys(&[KeySpec::after(READ, "STREAMS", 4, Find::Range { last: -1, step: 1, limit: 2 })])
+        .complexity(
+            "O(M) for each stream, with M entries in the reply, so O(1) with a small COUNT. Who waits is served by \
+             the XADD: O(N) for N waiting clients.",
+        )
+        .summary(
+            "Gives the entries of streams that their group has yet to read, or those that the consumer has pending; \
+             waits for such if it is told to.",
+        )
+        .arguments(
+            "GROUP group-block={group consumer} [COUNT count:integer] [BLOCK milliseconds:integer] \
+             [CLAIM min-idle-time:integer] [NOACK] STREAMS {key... id...}",
+        ),
 ];
 
 /// From where on a stream is to be read.

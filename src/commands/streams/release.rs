@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::command::error::{CommandError, CommandResult};
-use crate::command::spec::{Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec};
+use crate::command::spec::{CommandSpec, Flag, Group, KeySpec, UPDATE};
 use crate::engine::context::Context;
 use crate::resp::Args;
 use crate::resp::number;
@@ -12,34 +12,12 @@ use crate::types::stream::{DELIVERIES_MAX, Entries, Group as ConsumerGroup, Id, 
 use super::{Ids, edit, no_group, parse_id, parse_integer, quoted, read};
 
 /// The family's commands.
-pub static COMMANDS: &[CommandSpec] = &[CommandSpec {
-    name: "xnack",
-    arity: -7,
-    flags: &[Flag::Write, Flag::Fast],
-    categories: &[Category::Stream],
-    keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Update], 1)],
-    group: Group::Stream,
-    since: "8.8.0",
-    complexity: "O(log N) for each ID, with N entries pending in the group.",
-    summary: "Gives entries that are pending back to their group, for others to claim at once.",
-    arguments: &[
-        Argument::key("key", 0),
-        Argument::new("group", ArgumentKind::String),
-        Argument::one_of(
-            "mode",
-            &[Argument::token("silent", "SILENT"), Argument::token("fail", "FAIL"), Argument::token("fatal", "FATAL")],
-        ),
-        Argument::block(
-            "ids",
-            &[Argument::new("numids", ArgumentKind::Integer), Argument::new("id", ArgumentKind::String).multiple()],
-        )
-        .after("IDS"),
-        Argument::new("count", ArgumentKind::Integer).after("RETRYCOUNT").optional(),
-        Argument::token("force", "FORCE").optional(),
-    ],
-    handler: release,
-    ..CommandSpec::DEFAULT
-}];
+pub static COMMANDS: &[CommandSpec] = &[CommandSpec::new("xnack", -7, Group::Stream, "8.8.0", release)
+    .flags(&[Flag::Write, Flag::Fast])
+    .keys(&[KeySpec::one(UPDATE, 1)])
+    .complexity("O(log N) for each ID, with N entries pending in the group.")
+    .summary("Gives entries that are pending back to their group, for others to claim at once.")
+    .arguments("key group mode=(SILENT|FAIL|FATAL) IDS {numids:integer id...} [RETRYCOUNT count:integer] [FORCE]")];
 
 /// Why entries are given back, and so how often they count as given out.
 #[derive(Clone, Copy)]

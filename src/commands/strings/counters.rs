@@ -1,7 +1,7 @@
 //! Strings as numbers: INCR and its kin.
 
 use crate::command::error::{CommandError, CommandResult};
-use crate::command::spec::{Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec};
+use crate::command::spec::{CommandSpec, Flag, Group, KeySpec, READ_AND_UPDATE};
 use crate::engine::context::Context;
 use crate::keyspace::{EventClass, Expiry, NewValue};
 use crate::resp::Args;
@@ -11,71 +11,31 @@ use super::{integer_argument, propagate_with_expiry, text_of};
 
 /// Commands that count.
 pub static COMMANDS: &[CommandSpec] = &[
-    CommandSpec {
-        name: "incr",
-        arity: 2,
-        flags: &[Flag::Write, Flag::DenyOom, Flag::Fast],
-        categories: &[Category::String],
-        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Update], 1)],
-        group: Group::String,
-        since: "1.0.0",
-        summary: "Adds one to the number at a key, which starts at 0.",
-        arguments: &[Argument::key("key", 0)],
-        handler: incr,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "decr",
-        arity: 2,
-        flags: &[Flag::Write, Flag::DenyOom, Flag::Fast],
-        categories: &[Category::String],
-        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Update], 1)],
-        group: Group::String,
-        since: "1.0.0",
-        summary: "Takes one from the number at a key, which starts at 0.",
-        arguments: &[Argument::key("key", 0)],
-        handler: decr,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "incrby",
-        arity: 3,
-        flags: &[Flag::Write, Flag::DenyOom, Flag::Fast],
-        categories: &[Category::String],
-        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Update], 1)],
-        group: Group::String,
-        since: "1.0.0",
-        summary: "Adds an integer to the number at a key, which starts at 0.",
-        arguments: &[Argument::key("key", 0), Argument::new("increment", ArgumentKind::Integer)],
-        handler: incrby,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "decrby",
-        arity: 3,
-        flags: &[Flag::Write, Flag::DenyOom, Flag::Fast],
-        categories: &[Category::String],
-        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Update], 1)],
-        group: Group::String,
-        since: "1.0.0",
-        summary: "Takes an integer from the number at a key, which starts at 0.",
-        arguments: &[Argument::key("key", 0), Argument::new("decrement", ArgumentKind::Integer)],
-        handler: decrby,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "incrbyfloat",
-        arity: 3,
-        flags: &[Flag::Write, Flag::DenyOom, Flag::Fast],
-        categories: &[Category::String],
-        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Update], 1)],
-        group: Group::String,
-        since: "2.6.0",
-        summary: "Adds a floating-point number to the number at a key, which starts at 0.",
-        arguments: &[Argument::key("key", 0), Argument::new("increment", ArgumentKind::Double)],
-        handler: incrbyfloat,
-        ..CommandSpec::DEFAULT
-    },
+    CommandSpec::new("incr", 2, Group::String, "1.0.0", incr)
+        .flags(&[Flag::Write, Flag::DenyOom, Flag::Fast])
+        .keys(&[KeySpec::one(READ_AND_UPDATE, 1)])
+        .summary("Adds one to the number at a key, which starts at 0.")
+        .arguments("key"),
+    CommandSpec::new("decr", 2, Group::String, "1.0.0", decr)
+        .flags(&[Flag::Write, Flag::DenyOom, Flag::Fast])
+        .keys(&[KeySpec::one(READ_AND_UPDATE, 1)])
+        .summary("Takes one from the number at a key, which starts at 0.")
+        .arguments("key"),
+    CommandSpec::new("incrby", 3, Group::String, "1.0.0", incrby)
+        .flags(&[Flag::Write, Flag::DenyOom, Flag::Fast])
+        .keys(&[KeySpec::one(READ_AND_UPDATE, 1)])
+        .summary("Adds an integer to the number at a key, which starts at 0.")
+        .arguments("key increment:integer"),
+    CommandSpec::new("decrby", 3, Group::String, "1.0.0", decrby)
+        .flags(&[Flag::Write, Flag::DenyOom, Flag::Fast])
+        .keys(&[KeySpec::one(READ_AND_UPDATE, 1)])
+        .summary("Takes an integer from the number at a key, which starts at 0.")
+        .arguments("key decrement:integer"),
+    CommandSpec::new("incrbyfloat", 3, Group::String, "2.6.0", incrbyfloat)
+        .flags(&[Flag::Write, Flag::DenyOom, Flag::Fast])
+        .keys(&[KeySpec::one(READ_AND_UPDATE, 1)])
+        .summary("Adds a floating-point number to the number at a key, which starts at 0.")
+        .arguments("key increment:double"),
 ];
 
 fn incr(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {

@@ -2,9 +2,8 @@
 //!
 //! As in Redis 8.8; NX and XX are Valkey's (9.2).
 
-use crate::command::arguments::{EXPIRY_OR_PERSIST, NX_OR_XX};
 use crate::command::error::{CommandError, CommandResult};
-use crate::command::spec::{Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec};
+use crate::command::spec::{CommandSpec, Flag, Group, KeySpec, READ_AND_UPDATE};
 use crate::engine::context::Context;
 use crate::keyspace::{EventClass, Expiry, Keyspace, NewValue, Text};
 use crate::resp::Args;
@@ -12,38 +11,18 @@ use crate::resp::{Protocol, Reply};
 use crate::text::long_double::LongDouble;
 
 use super::options::{Condition, ExpiryOption, TimeForm};
-use super::{propagate_removal, propagate_with_expiry, remove, text_of};
+use super::{propagate_removal, propagate_with_expiry, text_of};
 
 /// The command that counts within bounds.
-pub static COMMANDS: &[CommandSpec] = &[CommandSpec {
-    name: "increx",
-    arity: -2,
-    flags: &[Flag::Write, Flag::DenyOom, Flag::Fast],
-    categories: &[Category::String],
-    keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Update], 1)],
-    group: Group::String,
-    since: "8.8.0",
-    summary: "Adds to the number at a key within bounds and sets its expiry time, in one step.",
-    arguments: &[
-        Argument::key("key", 0),
-        NX_OR_XX,
-        Argument::one_of(
-            "increment",
-            &[
-                Argument::new("float", ArgumentKind::Double).after("BYFLOAT"),
-                Argument::new("integer", ArgumentKind::Integer).after("BYINT"),
-            ],
-        )
-        .optional(),
-        Argument::token("saturate", "SATURATE").optional(),
-        Argument::new("lowerbound", ArgumentKind::String).after("LBOUND").optional(),
-        Argument::new("upperbound", ArgumentKind::String).after("UBOUND").optional(),
-        EXPIRY_OR_PERSIST,
-        Argument::token("enx", "ENX").optional(),
-    ],
-    handler: increx,
-    ..CommandSpec::DEFAULT
-}];
+pub static COMMANDS: &[CommandSpec] = &[CommandSpec::new("increx", -2, Group::String, "8.8.0", increx)
+    .flags(&[Flag::Write, Flag::DenyOom, Flag::Fast])
+    .keys(&[KeySpec::one(READ_AND_UPDATE, 1)])
+    .summary("Adds to the number at a key within bounds and sets its expiry time, in one step.")
+    .arguments(
+        "key condition=[NX|XX] increment=[BYFLOAT float:double|BYINT integer:integer] [SATURATE] [LBOUND lowerbound] \
+         [UBOUND upperbound] expiration=[EX seconds:integer|PX milliseconds:integer|EXAT unix-time-seconds:unix-time|\
+         PXAT unix-time-milliseconds:unix-time|PERSIST] [ENX]",
+    )];
 
 /// What it counts in.
 trait Number: Copy + PartialOrd {
@@ -311,7 +290,7 @@ fn apply<N: Number>(context: &mut Context<'_>, key: &[u8], number: N, expiry: Ex
     if let Expiry::At(moment_ms) = expiry
         && moment_ms <= keyspace.now_ms
     {
-        remove(keyspace, database, key);
+        keyspace.delete(database, key);
         propagate_removal(keyspace, key);
         return;
     }

@@ -1,34 +1,19 @@
 //! LCS: what two strings have in common.
 
 use crate::command::error::{CommandError, CommandResult};
-use crate::command::spec::{Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec};
+use crate::command::spec::{CommandSpec, Flag, Group, KeySpec, READ};
 use crate::engine::context::Context;
 use crate::resp::Args;
 use crate::resp::{Reply, number};
 use crate::types::lcs::{self, Match};
 
 /// The command on two strings.
-pub static COMMANDS: &[CommandSpec] = &[CommandSpec {
-    name: "lcs",
-    arity: -3,
-    flags: &[Flag::ReadOnly],
-    categories: &[Category::String],
-    keys: &[KeySpec::range(&[KeyFlag::Ro, KeyFlag::Access], 1, 2, 1)],
-    group: Group::String,
-    since: "7.0.0",
-    complexity: "O(N*M) where N and M are the lengths of the strings.",
-    summary: "Finds the longest common subsequence of the strings at two keys.",
-    arguments: &[
-        Argument::key("key1", 0),
-        Argument::key("key2", 0),
-        Argument::token("len", "LEN").optional(),
-        Argument::token("idx", "IDX").optional(),
-        Argument::new("min-match-len", ArgumentKind::Integer).after("MINMATCHLEN").optional(),
-        Argument::token("withmatchlen", "WITHMATCHLEN").optional(),
-    ],
-    handler: lcs,
-    ..CommandSpec::DEFAULT
-}];
+pub static COMMANDS: &[CommandSpec] = &[CommandSpec::new("lcs", -3, Group::String, "7.0.0", lcs)
+    .flags(&[Flag::ReadOnly])
+    .keys(&[KeySpec::range(READ, 1, 2, 1)])
+    .complexity("O(N*M) where N and M are the lengths of the strings.")
+    .summary("Finds the longest common subsequence of the strings at two keys.")
+    .arguments("key1#0 key2#0 [LEN] [IDX] [MINMATCHLEN min-match-len:integer] [WITHMATCHLEN]")];
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug, Default)]

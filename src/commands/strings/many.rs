@@ -1,8 +1,7 @@
 //! Several strings at once: MGET, MSET and their kin.
 
-use crate::command::arguments::{EXPIRY_OR_KEEP, NUMKEYS, NX_OR_XX};
 use crate::command::error::{CommandError, CommandResult};
-use crate::command::spec::{Argument, ArgumentKind, Begin, Category, CommandSpec, Find, Flag, Group, KeyFlag, KeySpec};
+use crate::command::spec::{Begin, CREATE, CommandSpec, Find, Flag, Group, KeySpec, OVERWRITE, READ};
 use crate::engine::context::Context;
 use crate::engine::lookahead::for_each_key;
 use crate::keyspace::{Expiry, Keyspace, NewValue, Propagation};
@@ -14,77 +13,35 @@ use super::{reply_text, store};
 
 /// Commands on several strings.
 pub static COMMANDS: &[CommandSpec] = &[
-    CommandSpec {
-        name: "mget",
-        arity: -2,
-        flags: &[Flag::ReadOnly, Flag::Fast],
-        categories: &[Category::String],
-        tips: &["request_policy:multi_shard"],
-        keys: &[KeySpec::range(&[KeyFlag::Ro, KeyFlag::Access], 1, -1, 1)],
-        group: Group::String,
-        since: "1.0.0",
-        complexity: "O(N) where N is the number of keys.",
-        summary: "Gives the strings at several keys.",
-        arguments: &[Argument::key("key", 0).multiple()],
-        handler: mget,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "mset",
-        arity: -3,
-        flags: &[Flag::Write, Flag::DenyOom],
-        categories: &[Category::String],
-        tips: &["request_policy:multi_shard", "response_policy:all_succeeded"],
-        keys: &[KeySpec::range(&[KeyFlag::Ow, KeyFlag::Update], 1, -1, 2)],
-        group: Group::String,
-        since: "1.0.1",
-        complexity: "O(N) where N is the number of keys.",
-        summary: "Sets several keys to strings in one step.",
-        arguments: &[Argument::block("data", &[Argument::key("key", 0), Argument::new("value", ArgumentKind::String)])
-            .multiple()],
-        handler: mset,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "msetnx",
-        arity: -3,
-        flags: &[Flag::Write, Flag::DenyOom],
-        categories: &[Category::String],
-        keys: &[KeySpec::range(&[KeyFlag::Ow, KeyFlag::Insert], 1, -1, 2)],
-        group: Group::String,
-        since: "1.0.1",
-        complexity: "O(N) where N is the number of keys.",
-        summary: "Sets several keys to strings if none of them exists.",
-        arguments: &[Argument::block("data", &[Argument::key("key", 0), Argument::new("value", ArgumentKind::String)])
-            .multiple()],
-        handler: msetnx,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "msetex",
-        arity: -4,
-        flags: &[Flag::Write, Flag::DenyOom],
-        categories: &[Category::String],
-        keys: &[KeySpec {
-            flags: &[KeyFlag::Ow, KeyFlag::Update],
-            begin: Begin::Index(1),
-            find: Find::Count { index: 0, first: 1, step: 2 },
-            notes: None,
-        }],
-        group: Group::String,
-        since: "8.4.0",
-        complexity: "O(N) where N is the number of keys.",
-        summary: "Sets several keys to strings with one expiry time, with a condition on all of them if asked for.",
-        arguments: &[
-            NUMKEYS,
-            Argument::block("data", &[Argument::key("key", 0), Argument::new("value", ArgumentKind::String)])
-                .multiple(),
-            NX_OR_XX,
-            EXPIRY_OR_KEEP,
-        ],
-        handler: msetex,
-        ..CommandSpec::DEFAULT
-    },
+    CommandSpec::new("mget", -2, Group::String, "1.0.0", mget)
+        .flags(&[Flag::ReadOnly, Flag::Fast])
+        .tips(&["request_policy:multi_shard"])
+        .keys(&[KeySpec::range(READ, 1, -1, 1)])
+        .complexity("O(N) where N is the number of keys.")
+        .summary("Gives the strings at several keys.")
+        .arguments("key..."),
+    CommandSpec::new("mset", -3, Group::String, "1.0.1", mset)
+        .flags(&[Flag::Write, Flag::DenyOom])
+        .tips(&["request_policy:multi_shard", "response_policy:all_succeeded"])
+        .keys(&[KeySpec::range(OVERWRITE, 1, -1, 2)])
+        .complexity("O(N) where N is the number of keys.")
+        .summary("Sets several keys to strings in one step.")
+        .arguments("data={key value}..."),
+    CommandSpec::new("msetnx", -3, Group::String, "1.0.1", msetnx)
+        .flags(&[Flag::Write, Flag::DenyOom])
+        .keys(&[KeySpec::range(CREATE, 1, -1, 2)])
+        .complexity("O(N) where N is the number of keys.")
+        .summary("Sets several keys to strings if none of them exists.")
+        .arguments("data={key value}..."),
+    CommandSpec::new("msetex", -4, Group::String, "8.4.0", msetex)
+        .flags(&[Flag::Write, Flag::DenyOom])
+        .keys(&[KeySpec::new(OVERWRITE, Begin::Index(1), Find::Count { index: 0, first: 1, step: 2 })])
+        .complexity("O(N) where N is the number of keys.")
+        .summary("Sets several keys to strings with one expiry time, with a condition on all of them if asked for.")
+        .arguments(
+            "numkeys:integer data={key value}... condition=[NX|XX] expiration=[EX seconds:integer|\
+             PX milliseconds:integer|EXAT unix-time-seconds:unix-time|PXAT unix-time-milliseconds:unix-time|KEEPTTL]",
+        ),
 ];
 
 /// The keys and values of a command: they alternate from argument `first` to before `end`.

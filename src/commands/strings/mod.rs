@@ -56,15 +56,6 @@ fn store(keyspace: &mut Keyspace, database: usize, key: &[u8], value: NewValue<'
     }
 }
 
-/// Removes a key and tells those who listen; tells whether it was there.
-pub(super) fn remove(keyspace: &mut Keyspace, database: usize, key: &[u8]) -> bool {
-    let removed = keyspace.remove(database, key);
-    if removed {
-        keyspace.changes.notify(EventClass::Generic, "del", database, key);
-    }
-    removed
-}
-
 /// Has a command passed on as what sets a key to a string with that expiry time.
 fn propagate_with_expiry(keyspace: &mut Keyspace, key: &[u8], value: &[u8], expiry: Expiry) {
     let propagation = &mut keyspace.changes.propagation;

@@ -1,7 +1,7 @@
 //! Parts of strings: APPEND, GETRANGE, SETRANGE and their kin.
 
 use crate::command::error::{CommandError, CommandResult};
-use crate::command::spec::{Argument, ArgumentKind, Category, CommandSpec, Deprecation, Flag, Group, KeyFlag, KeySpec};
+use crate::command::spec::{CommandSpec, Flag, Group, INSERT, INSPECT, KeySpec, READ, UPDATE};
 use crate::engine::context::Context;
 use crate::keyspace::{EventClass, Expiry, NewValue, Text};
 use crate::resp::Args;
@@ -11,88 +11,36 @@ use super::{integer_argument, length_at, text_of};
 
 /// Commands on parts of a string.
 pub static COMMANDS: &[CommandSpec] = &[
-    CommandSpec {
-        name: "append",
-        arity: 3,
-        flags: &[Flag::Write, Flag::DenyOom, Flag::Fast],
-        categories: &[Category::String],
-        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Insert], 1)],
-        group: Group::String,
-        since: "2.0.0",
-        complexity: "O(N) where N is the length of what is appended, over many calls.",
-        summary: "Adds to the end of the string at a key; creates the key if need be.",
-        arguments: &[Argument::key("key", 0), Argument::new("value", ArgumentKind::String)],
-        handler: append,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "strlen",
-        arity: 2,
-        flags: &[Flag::ReadOnly, Flag::Fast],
-        categories: &[Category::String],
-        keys: &[KeySpec::one(&[KeyFlag::Ro], 1)],
-        group: Group::String,
-        since: "2.2.0",
-        summary: "Gives the length of the string at a key.",
-        arguments: &[Argument::key("key", 0)],
-        handler: strlen,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "getrange",
-        arity: 4,
-        flags: &[Flag::ReadOnly],
-        categories: &[Category::String],
-        keys: &[KeySpec::one(&[KeyFlag::Ro, KeyFlag::Access], 1)],
-        group: Group::String,
-        since: "2.4.0",
-        complexity: "O(N) where N is the length of the part.",
-        summary: "Gives a part of the string at a key.",
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("start", ArgumentKind::Integer),
-            Argument::new("end", ArgumentKind::Integer),
-        ],
-        handler: getrange,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "substr",
-        arity: 4,
-        flags: &[Flag::ReadOnly],
-        categories: &[Category::String],
-        keys: &[KeySpec::one(&[KeyFlag::Ro, KeyFlag::Access], 1)],
-        group: Group::String,
-        since: "1.0.0",
-        complexity: "O(N) where N is the length of the part.",
-        summary: "Gives a part of the string at a key.",
-        deprecated: Some(Deprecation { since: "2.0.0", replaced_by: "`GETRANGE`" }),
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("start", ArgumentKind::Integer),
-            Argument::new("end", ArgumentKind::Integer),
-        ],
-        handler: substr,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "setrange",
-        arity: 4,
-        flags: &[Flag::Write, Flag::DenyOom],
-        categories: &[Category::String],
-        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Update], 1)],
-        group: Group::String,
-        since: "2.2.0",
-        complexity: "O(N) where N is the length of what is written or added.",
-        summary: "Overwrites a part of the string at a key, which grows if need be.",
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("offset", ArgumentKind::Integer),
-            Argument::new("value", ArgumentKind::String),
-        ],
-        handler: setrange,
-        ..CommandSpec::DEFAULT
-    },
+    CommandSpec::new("append", 3, Group::String, "2.0.0", append)
+        .flags(&[Flag::Write, Flag::DenyOom, Flag::Fast])
+        .keys(&[KeySpec::one(INSERT, 1)])
+        .complexity("O(N) where N is the length of what is appended, over many calls.")
+        .summary("Adds to the end of the string at a key; creates the key if need be.")
+        .arguments("key value"),
+    CommandSpec::new("strlen", 2, Group::String, "2.2.0", strlen)
+        .flags(&[Flag::ReadOnly, Flag::Fast])
+        .keys(&[KeySpec::one(INSPECT, 1)])
+        .summary("Gives the length of the string at a key.")
+        .arguments("key"),
+    CommandSpec::new("getrange", 4, Group::String, "2.4.0", getrange)
+        .flags(&[Flag::ReadOnly])
+        .keys(&[KeySpec::one(READ, 1)])
+        .complexity("O(N) where N is the length of the part.")
+        .summary("Gives a part of the string at a key.")
+        .arguments("key start:integer end:integer"),
+    CommandSpec::new("substr", 4, Group::String, "1.0.0", substr)
+        .flags(&[Flag::ReadOnly])
+        .keys(&[KeySpec::one(READ, 1)])
+        .complexity("O(N) where N is the length of the part.")
+        .summary("Gives a part of the string at a key.")
+        .deprecated("2.0.0", "`GETRANGE`")
+        .arguments("key start:integer end:integer"),
+    CommandSpec::new("setrange", 4, Group::String, "2.2.0", setrange)
+        .flags(&[Flag::Write, Flag::DenyOom])
+        .keys(&[KeySpec::one(UPDATE, 1)])
+        .complexity("O(N) where N is the length of what is written or added.")
+        .summary("Overwrites a part of the string at a key, which grows if need be.")
+        .arguments("key offset:integer value"),
 ];
 
 /// Checks that a string may become so long. `length` may be far beyond what memory holds.
