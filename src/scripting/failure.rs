@@ -2,14 +2,11 @@
 
 use crate::command::CommandError;
 
-use super::lua::{INTERNAL, Kind, Outcome, Raise, Stack};
-
-/// Levels of the call stack that are searched for the place of an error.
-const LEVELS_MAX: i32 = 12;
+use super::lua::{Kind, Outcome, Raise, Stack};
 
 /// Pushes an error as scripts see it, `{err = text}`; with `is_counted` also saying that the statistics have it.
 pub fn push(stack: &mut Stack, text: &str, is_counted: bool) {
-    stack.push_table(0, 4);
+    stack.push_table(0, 0);
     stack.push_bytes(trim(text.as_bytes()));
     stack.set_field(-2, b"err");
     if is_counted {
@@ -39,8 +36,11 @@ pub fn handle(stack: &mut Stack) -> Outcome {
         let text = format!("ERR {}", text_of(stack, 1));
         push(stack, &text, false);
     }
-    let mut places = (1..LEVELS_MAX).map_while(|level| stack.place(level));
-    let found = places.find(|place| !place.is_native && place.source != INTERNAL);
+    // A native function is not the place; the one that called it is.
+    let found = match stack.place(1) {
+        Some(place) if place.is_native => stack.place(2),
+        found => found,
+    };
     if let Some(place) = found {
         stack.push_bytes(place.source.as_bytes());
         stack.set_field(-2, b"source");

@@ -14,7 +14,7 @@ use super::engine::Engine;
 use super::failure::{self, lossy};
 use super::flags::{ScriptFlags, shebang};
 use super::lua::{
-    Host, Interruption, Kind as ValueKind, Order, Outcome, Progress, Raise, Reference, Stack,
+    Host, Kind as ValueKind, Order, Outcome, Progress, Raise, Reference, Stack,
 };
 use super::numbers::{self, Random48};
 use super::service::Service;
@@ -423,9 +423,7 @@ impl Scripting {
         code: &[u8],
         code_start: usize,
     ) -> Result<(), CommandError> {
-        let interruption = self.interruption(Interruption::Both);
         let mut engine = self.take_engine(Kind::Function, clock)?;
-        engine.lua.set_interruption(interruption);
         let registered = run_library(&mut engine, clock, name.clone(), &code[code_start..]);
         self.put_engine(Kind::Function, engine);
         let registered = registered?;

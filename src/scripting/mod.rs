@@ -12,7 +12,6 @@
 mod bridge;
 pub mod cache;
 pub mod debugger;
-mod dialect;
 mod engine;
 mod failure;
 pub mod flags;
@@ -35,7 +34,6 @@ use cache::{Script, ScriptCache};
 use debugger::Sessions;
 use engine::Engine;
 use functions::Libraries;
-use lua::Interruption;
 use numbers::Random48;
 use run::Suspended;
 
@@ -66,8 +64,6 @@ pub struct Scripting {
     reply: Reply,
     /// The random numbers of all scripts: the same after every start.
     random: Random48,
-    /// Whether signals may interrupt scripts, as they may in a server's own process.
-    pub uses_alarm: bool,
     /// Whether scripts may call what is not for them (DEBUG).
     pub allows_all: bool,
     /// Scripts that went as there were too many.
@@ -153,15 +149,6 @@ impl Scripting {
         }
         self.put_engine(Kind::Script, engine);
         place.map_err(compile_error)
-    }
-
-    /// What may interrupt scripts, if `wanted` is what should.
-    fn interruption(&self, wanted: Interruption) -> Interruption {
-        if self.uses_alarm {
-            wanted
-        } else {
-            Interruption::Counted
-        }
     }
 
     /// Forgets all scripts, and the state that ran them.

@@ -33,7 +33,7 @@ use super::engine::{Engine, push_list};
 use super::failure;
 use super::flags::ScriptFlags;
 use super::into_reply;
-use super::lua::{Interruption, Order, Progress, Reference};
+use super::lua::{Order, Progress, Reference};
 use super::numbers::Random48;
 use super::{Kind, Scripting};
 
@@ -295,10 +295,6 @@ impl Suspended {
 /// Sets how long the script may run before it is suspended.
 fn set_deadline(instance: &Instance, suspended: &mut Suspended) {
     let threshold_ms = instance.config.busy_reply_threshold;
-    suspended
-        .engine
-        .lua
-        .set_interruption(instance.scripting.interruption(Interruption::Alarmed));
     if threshold_ms == 0 {
         return suspended.engine.lua.set_deadline(u64::MAX, u64::MAX);
     }
@@ -369,9 +365,6 @@ pub fn resume(instance: &mut Instance) -> bool {
     let started = instance.clock.ticks();
     let slice = instance.clock.nanos_as_ticks(SLICE_NS);
     let patience = instance.scripting.patience;
-    // A slice is shorter than the time between two signals, so that instructions are counted too.
-    let interruption = instance.scripting.interruption(Interruption::Both);
-    suspended.engine.lua.set_interruption(interruption);
     suspended.engine.lua.set_deadline(started + slice, patience);
     let progress = advance(instance, &mut suspended, Order::Continue);
     suspended.ticks += instance.clock.ticks().saturating_sub(started);

@@ -287,7 +287,6 @@ fn run(
     startup::check_backlog(config.tcp_backlog);
     warn_of_what_is_missing(&config);
     let mut instance = Instance::new(config, Clock::system(), fastrand::u64(..));
-    instance.scripting.uses_alarm = true;
     instance.config_file = start.config_file;
     instance.executable = start.executable;
     instance.pid_file = pid_file;

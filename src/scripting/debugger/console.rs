@@ -2,9 +2,8 @@
 //! of them.
 
 use crate::resp::OwnedArgs;
-use crate::scripting::dialect;
 use crate::scripting::failure;
-use crate::scripting::lua::{Halt, INTERNAL, Moment, Progress, Raise, Reference, Stack};
+use crate::scripting::lua::{Halt, Moment, Progress, Raise, Reference, Stack};
 
 use super::show;
 
@@ -232,7 +231,7 @@ impl Console {
 
     /// The script has come to a line.
     fn reach(&mut self, stack: &Stack, is_overdue: bool) -> Halt {
-        let Some(place) = stack.place(0).filter(|place| place.source != INTERNAL) else {
+        let Some(place) = stack.place(0) else {
             return Halt::No;
         };
         self.line = i64::from(place.line);
@@ -325,9 +324,9 @@ impl Console {
 
     /// Compiles what is to be evaluated, as an expression if it is one, and has it called.
     fn evaluate(&mut self, stack: &mut Stack, code: &[u8]) -> Option<Halt> {
-        if !stack.reserve(8) || !self.load(stack, &[b"return ", code].concat()) {
+        if !stack.reserve(8) || !stack.load(&[b"return ", code].concat(), EVALUATED) {
             stack.pop(1);
-            if !self.load(stack, code) {
+            if !stack.load(code, EVALUATED) {
                 let message = stack.bytes(-1).map(failure::lossy).unwrap_or_default();
                 stack.pop(1);
                 self.say(format!("<error> {message}"));
@@ -336,17 +335,6 @@ impl Console {
         }
         self.called = Some(Called::Evaluated);
         Some(Halt::Call(0))
-    }
-
-    /// Pushes the compiled function, or why there is none.
-    fn load(&mut self, stack: &mut Stack, code: &[u8]) -> bool {
-        match dialect::translate(code) {
-            Ok(code) => stack.load(&code, EVALUATED),
-            Err((line, message)) => {
-                stack.push_bytes(format!("{}:{line}: {message}", &EVALUATED[1..]).as_bytes());
-                false
-            }
-        }
     }
 
     fn call_redis(&mut self, stack: &mut Stack, words: &[&[u8]]) -> Option<Halt> {

@@ -6,7 +6,7 @@ use crate::scripting::lua::{Kind, Raise, Stack};
 use crate::scripting::numbers::format_short;
 
 /// The error of a value of the wrong kind.
-fn expected(stack: &Stack, index: i32, what: &str) -> Raise {
+pub fn expected(stack: &Stack, index: i32, what: &str) -> Raise {
     let got = stack.kind(index).name();
     Raise::Argument(index, format!("{what} expected, got {got}"))
 }

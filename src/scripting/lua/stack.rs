@@ -303,6 +303,12 @@ impl Stack {
         unsafe { ffi::lua_insert(self.raw, index) }
     }
 
+    /// Takes the top off and puts it in the place of another value.
+    pub fn replace(&mut self, index: i32) {
+        // SAFETY: as above.
+        unsafe { ffi::lua_replace(self.raw, index) }
+    }
+
     /// Takes the top off and keeps it.
     pub fn keep(&mut self) -> Reference {
         // SAFETY: the registry is always there, and the top is a value.
