@@ -198,8 +198,7 @@ fn missing(stack: &mut Stack) -> Outcome {
         (Some(name), _) => failure::lossy(name),
         (None, Some(number)) => format_short(number),
         (None, None) => {
-            let text =
-                "Second argument to luaProtectedTableError must be a string or number";
+            let text = "Second argument to luaProtectedTableError must be a string or number";
             return Err(Raise::Text(text.to_string()));
         }
     };

@@ -13,9 +13,7 @@ use super::bridge;
 use super::engine::Engine;
 use super::failure::{self, lossy};
 use super::flags::{ScriptFlags, shebang};
-use super::lua::{
-    Host, Kind as ValueKind, Order, Outcome, Progress, Raise, Reference, Stack,
-};
+use super::lua::{Host, Kind as ValueKind, Order, Outcome, Progress, Raise, Reference, Stack};
 use super::numbers::{self, Random48};
 use super::service::Service;
 use super::{Kind, Scripting};

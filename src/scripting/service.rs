@@ -119,7 +119,6 @@ pub fn push_loading_table(stack: &mut Stack) {
     stack.push_service(Service::Log as u32);
     stack.set_field(-2, b"log");
     push_levels(stack);
-    push_targets(stack);
     push_version(stack);
 }
 
@@ -139,10 +138,10 @@ fn push_numbers(stack: &mut Stack, numbers: &[(&[u8], f64)]) {
 }
 
 fn push_version(stack: &mut Stack) {
-    stack.push_bytes(crate::REDIS_VERSION.as_bytes());
-    stack.set_field(-2, b"REDIS_VERSION");
     stack.push_number(f64::from(version_number()));
     stack.set_field(-2, b"REDIS_VERSION_NUM");
+    stack.push_bytes(crate::REDIS_VERSION.as_bytes());
+    stack.set_field(-2, b"REDIS_VERSION");
 }
 
 /// The version as a number, two hexadecimal digits a part.

@@ -229,7 +229,10 @@ fn begin_gsub(stack: &mut Stack) -> Result<usize, Raise> {
     arguments::text(stack, PATTERN)?;
     let limit = arguments::optional_integer(stack, 4)?.unwrap_or(text_len as i64 + 1) as i32;
     let kind = stack.kind(REPLACEMENT);
-    if !matches!(kind, Kind::String | Kind::Number | Kind::Table | Kind::Function) {
+    if !matches!(
+        kind,
+        Kind::String | Kind::Number | Kind::Table | Kind::Function
+    ) {
         let reason = "string/function/table expected";
         return Err(Raise::Argument(REPLACEMENT, reason.to_string()));
     }
@@ -385,17 +388,17 @@ fn replace(
 const PIECE_BYTES: usize = 1 << 20;
 
 /// Makes a text of the bytes of another.
-fn make(
-    stack: &mut Stack,
-    change: fn(&[u8], &mut Vec<u8>),
-    is_backwards: bool,
-) -> Outcome {
+fn make(stack: &mut Stack, change: fn(&[u8], &mut Vec<u8>), is_backwards: bool) -> Outcome {
     let mut out = Vec::new();
     let text = arguments::text(stack, 1)?;
     out.reserve_exact(text.len());
     let pieces = text.len().div_ceil(PIECE_BYTES);
     for number in 0..pieces {
-        let number = if is_backwards { pieces - 1 - number } else { number };
+        let number = if is_backwards {
+            pieces - 1 - number
+        } else {
+            number
+        };
         let begin = number * PIECE_BYTES;
         change(&text[begin..text.len().min(begin + PIECE_BYTES)], &mut out);
         stack.breathe()?;
@@ -437,7 +440,9 @@ fn rep(stack: &mut Stack) -> Outcome {
             // Doubled, a piece at a time.
             let more = match out.len() {
                 0 => text.len(),
-                done => done.min(len - done).min(PIECE_BYTES.next_multiple_of(text.len())),
+                done => done
+                    .min(len - done)
+                    .min(PIECE_BYTES.next_multiple_of(text.len())),
             };
             if out.is_empty() {
                 out.extend_from_slice(&text);

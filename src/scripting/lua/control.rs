@@ -279,7 +279,9 @@ fn follow(control: &Control, stack: &mut Stack, mut moment: Moment) -> bool {
             Err(error) => {
                 raise(stack, error);
                 // Nothing catches it for good: neither a script nor its handlers of errors.
-                let message = stack.bytes(-1).map(|text| String::from_utf8_lossy(text).into_owned());
+                let message = stack
+                    .bytes(-1)
+                    .map(|text| String::from_utf8_lossy(text).into_owned());
                 *control.killed.borrow_mut() = message;
                 return true;
             }

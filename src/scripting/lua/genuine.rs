@@ -79,9 +79,8 @@ impl Stack {
         };
         // SAFETY: the top is a function of C, whose address fits a light userdata, as a native's does.
         unsafe {
-            let genuine = ffi::lua_tocfunction(raw, -1).map_or(ptr::null_mut(), |function| {
-                function as *mut c_void
-            });
+            let genuine = ffi::lua_tocfunction(raw, -1)
+                .map_or(ptr::null_mut(), |function| function as *mut c_void);
             if matches!(wrapped, Wrapped::Pairs) {
                 // In its place `next`, as it is, and as it reads proxies.
                 self.push_copy(-1);
@@ -356,8 +355,7 @@ unsafe extern "C-unwind" fn collect(raw: *mut lua_State) -> c_int {
     const PERCENT: f64 = 200.0;
     // SAFETY: as above; the list ends with null.
     unsafe {
-        let option =
-            ffi::luaL_checkoption(raw, 1, c"collect".as_ptr(), OPTIONS.as_ptr().cast());
+        let option = ffi::luaL_checkoption(raw, 1, c"collect".as_ptr(), OPTIONS.as_ptr().cast());
         ffi::luaL_optinteger(raw, 2, 0);
         match option {
             0 | 1 => ffi::lua_pushnumber(raw, 0.0),

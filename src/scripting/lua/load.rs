@@ -12,6 +12,8 @@ use mlua_sys::lua_State;
 use super::native::breathe_or_raise;
 use super::stack::Stack;
 
+/// Longest text that is compiled, in bytes: Lua counts the signs of a long bracket with 31 bits.
+const TEXT_MAX_BYTES: usize = 1 << 30;
 /// Bytes that are compiled between two looks at the clock.
 const PIECE_BYTES: usize = 1 << 16;
 
@@ -68,6 +70,10 @@ unsafe extern "C-unwind" fn read_text_slowly(
 impl Stack {
     /// Compiles a text and pushes the function, or else the error message, which is told by false.
     pub fn load(&mut self, code: &[u8], name: &str) -> bool {
+        if code.len() > TEXT_MAX_BYTES {
+            self.push_bytes(b"not enough memory");
+            return false;
+        }
         let name = CString::new(name).unwrap_or_default();
         let mut text = Text {
             start: code.as_ptr().cast(),
