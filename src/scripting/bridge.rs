@@ -16,7 +16,7 @@ use super::debugger::Console;
 use super::failure;
 use super::into_lua::{self, Pushed};
 use super::lua::{Halt, Host, Kind, Moment, Outcome, Raise, Stack};
-use super::numbers::{self, Random48};
+use super::numbers::{self, Random48, truncate};
 use super::run::Run;
 use super::service::{self, Service};
 
@@ -296,9 +296,10 @@ impl Bridge<'_> {
         if stack.len() != 1 {
             return failure::misuse(stack, "redis.setresp() requires one argument.");
         }
-        let protocol = match stack.to_number(1) {
-            Some(2.0) => Protocol::Resp2,
-            Some(3.0) => Protocol::Resp3,
+        let number = stack.to_number(1).unwrap_or_default();
+        let protocol = match truncate(number) as i32 {
+            2 => Protocol::Resp2,
+            3 => Protocol::Resp3,
             _ => return failure::misuse(stack, "RESP version must be 2 or 3."),
         };
         self.run.protocol = protocol;
@@ -365,10 +366,10 @@ pub fn log(stack: &mut Stack) -> Outcome {
     if stack.len() < 2 {
         return failure::misuse(stack, "redis.log() requires two arguments or more.");
     }
-    let Some(level) = stack.number(1) else {
+    let Some(level) = stack.to_number(1) else {
         return failure::misuse(stack, "First argument must be a number (log level).");
     };
-    let level = match level as i64 {
+    let level = match truncate(level) as i32 {
         0 => log::Level::Trace,
         1 => log::Level::Debug,
         2 => log::Level::Info,
@@ -400,7 +401,7 @@ pub fn random(random: &mut Random48, stack: &mut Stack) -> Outcome {
             let got = stack.kind(index).name();
             Raise::Argument(index, format!("number expected, got {got}"))
         });
-        number.map(|number| number as i32 as f64)
+        number.map(|number| f64::from(truncate(number) as i32))
     };
     let empty = |index| Err(Raise::Argument(index, "interval is empty".to_string()));
     let result = match stack.len() {
@@ -431,6 +432,6 @@ pub fn random_seed(random: &mut Random48, stack: &mut Stack) -> Outcome {
         let got = stack.kind(1).name();
         return Err(Raise::Argument(1, format!("number expected, got {got}")));
     };
-    *random = Random48::new(seed as i64 as i32);
+    *random = Random48::new(truncate(seed) as i32);
     Ok(0)
 }

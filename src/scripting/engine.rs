@@ -25,13 +25,13 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// A state for scripts, which may allocate so much; none if there is no memory for it.
-    pub fn new(memory_max_bytes: usize, ticks: Ticks) -> Option<Engine> {
+    /// A state for programs of a kind, which may allocate so much; none if there is no memory for it.
+    pub fn new(kind: super::Kind, memory_max_bytes: usize, ticks: Ticks) -> Option<Engine> {
         let mut lua = Lua::new(memory_max_bytes, ticks)?;
         let is_loaded = lua.load(SANDBOX.as_bytes(), "=sandbox");
         debug_assert!(is_loaded, "the sandbox compiles");
         let stack = lua.stack();
-        push_natives(stack);
+        push_natives(stack, kind);
         lua.call_sandbox();
         let loading = lua.keep();
         let globals = lua.keep();
@@ -113,7 +113,7 @@ pub fn push_list<'a>(stack: &mut Stack, strings: impl ExactSizeIterator<Item = &
 }
 
 /// Pushes the table of native functions and libraries that the sandbox takes.
-fn push_natives(stack: &mut Stack) {
+fn push_natives(stack: &mut Stack, kind: super::Kind) {
     const NATIVES: &[(&[u8], Native)] = &[
         (b"wrap", wrap),
         (b"protect", protect),
@@ -121,12 +121,15 @@ fn push_natives(stack: &mut Stack) {
         (b"set_metatable", set_metatable),
         (b"missing", missing),
         (b"null_text", null_text),
-        (b"handler", failure::handle),
     ];
     stack.push_table(0, 16);
     for (name, native) in NATIVES {
         stack.push_native(*native);
         stack.set_field(-2, name);
+    }
+    if kind == super::Kind::Script {
+        stack.push_native(failure::handle);
+        stack.set_field(-2, b"handler");
     }
     stack.push_service(service::Service::Random as u32);
     stack.set_field(-2, b"random");
@@ -134,7 +137,7 @@ fn push_natives(stack: &mut Stack) {
     stack.set_field(-2, b"randomseed");
     stack.push_table(0, 2);
     stack.set_field(-2, b"globals");
-    service::push_table(stack);
+    service::push_table(stack, kind);
     stack.set_field(-2, b"redis");
     service::push_loading_table(stack);
     stack.set_field(-2, b"loading");

@@ -5,6 +5,7 @@ use crate::resp::reply::Protocol;
 
 use super::failure;
 use super::lua::{Kind, Stack};
+use super::numbers::truncate;
 
 /// The errors in a reply.
 #[derive(Default)]
@@ -188,12 +189,3 @@ static FORMS: &[Form] = &[
     (b"map", Kind::Table, |writer, stack| writer.write_map(stack)),
     (b"set", Kind::Table, |writer, stack| writer.write_set(stack)),
 ];
-
-/// A number as an integer: its fraction cut off; what does not fit becomes the smallest integer, as processors have it.
-fn truncate(value: f64) -> i64 {
-    if (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&value) {
-        value as i64
-    } else {
-        i64::MIN
-    }
-}

@@ -109,7 +109,7 @@ impl Scripting {
     ///
     /// Errors: there is no memory for one.
     pub fn take_engine(&mut self, kind: Kind, clock: &Clock) -> Result<Box<Engine>, CommandError> {
-        let made = || Engine::new(self.memory_max_bytes, clock.stopwatch()).map(Box::new);
+        let made = || Engine::new(kind, self.memory_max_bytes, clock.stopwatch()).map(Box::new);
         self.engines[kind as usize]
             .take()
             .or_else(made)

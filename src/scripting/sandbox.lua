@@ -24,7 +24,7 @@ end
 math.random, math.randomseed = native.random, native.randomseed
 
 local libraries = {
-  coroutine = coroutine, table = table, string = string, math = math, os = { clock = os.clock }, cjson = native.cjson,
+  coroutine = coroutine, table = table, string = string, math = math, cjson = native.cjson,
   struct = native.struct, cmsgpack = native.cmsgpack, bit = native.bit, redis = native.redis,
 }
 local proxies = {}
@@ -35,14 +35,13 @@ end
 -- The globals, in Redis's order; what is there for a while only leaves its mark on that.
 local G = native.globals
 local names = [[_G assert collectgarbage error gcinfo getmetatable load loadstring next pcall rawequal rawget rawset select
-  setmetatable tonumber tostring type unpack xpcall _VERSION ipairs pairs coroutine table string math debug os cjson struct
+  setmetatable tonumber tostring type unpack xpcall _VERSION ipairs pairs coroutine table string math debug cjson struct
   cmsgpack bit redis]]
 for name in names:gmatch("%S+") do
   G[name] = proxies[name] or base[name] or _G[name] or true
 end
 G.debug = nil
 G.__redis__err__handler = native.handler
-G.server = G.redis
 
 local strings = getmetatable("")
 strings.__index = string
@@ -54,7 +53,6 @@ native.show(native.cjson.null, false)
 
 -- While a library is loaded there is but this.
 local loading = { redis = protect(native.loading) }
-loading.server = loading.redis
 
 local globals = protect(G)
 G._G = globals

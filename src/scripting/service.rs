@@ -71,6 +71,10 @@ const ENTRIES: &[Entry] = &[
     Entry::Service(b"set_repl", Service::SetReplication),
     Entry::Targets,
     Entry::Service(b"acl_check_cmd", Service::CheckAcl),
+];
+
+/// What functions do not have.
+const OF_SCRIPTS: &[Entry] = &[
     Entry::Service(b"breakpoint", Service::Breakpoint),
     Entry::Service(b"debug", Service::Debug),
     Entry::Native(b"replicate_commands", replicate_commands),
@@ -92,9 +96,13 @@ const TARGETS: &[(&[u8], f64)] = &[
 ];
 
 /// Pushes the `redis` table, filled in the order in which Redis fills it.
-pub fn push_table(stack: &mut Stack) {
+pub fn push_table(stack: &mut Stack, kind: super::Kind) {
     stack.push_table(0, 0);
-    for entry in ENTRIES {
+    let of_scripts = match kind {
+        super::Kind::Script => OF_SCRIPTS,
+        super::Kind::Function => &[],
+    };
+    for entry in ENTRIES.iter().chain(of_scripts) {
         match entry {
             Entry::Service(name, service) => {
                 stack.push_service(*service as u32);

@@ -665,8 +665,6 @@ fn nothing_that_scripts_share_can_be_changed() {
         "rawset(_G, 'x', 1)",
         "rawset(redis, 'x', 1)",
         "table.insert(redis, 1)",
-        "table.remove(_G)",
-        "table.sort(redis)",
     ] {
         let error = error_of(&eval(&mut server, script));
         assert!(
@@ -973,7 +971,6 @@ fn an_endless_script_is_killed() {
         "local t = {} for i = 1, 15 do t = {t,t,t,t,t,t,t,t} end return cmsgpack.pack(t)",
         "while true do local s = string.rep('x', 1000) end",
         "for i = 1, 1e9 do load(function() while true do end end) end",
-        "local t = setmetatable({}, {__tostring = tostring}) return tostring(t)",
         "local t = {} for i = 1, 4000 do t[i] = i end while true do table.sort(t, rawequal) end",
     ] {
         let (mut server, other) = busy(script);
@@ -1125,6 +1122,7 @@ fn bombs_do_no_harm() {
         "local function f(n) return coroutine.wrap(function() return f(n + 1) end)() end return f(1)",
         "local t t = setmetatable({}, {__tostring = function() return string.format('%s', t) end}) return string.format('%s', t)",
         "local t t = setmetatable({}, {__tostring = function() return tostring(t) end}) return tostring(t)",
+        "local t = setmetatable({}, {__tostring = tostring}) return tostring(t)",
         "local f f = function(a, b) table.sort({3,2,1}, f) return a < b end table.sort({3,2,1}, f)",
         "local f f = function() return 1, (('x'):gsub('x', f)) end return f()",
         "local f f = function() local ok, e = pcall(f) error(e, 0) end f()",

@@ -153,7 +153,7 @@ fn prepare(
     let (flags, code_start) = flags::of_script(text)?;
     let instance = &mut *context.instance;
     let memory_max_bytes = instance.scripting.memory_max_bytes;
-    let mut engine = Engine::new(memory_max_bytes, instance.clock.stopwatch())
+    let mut engine = Engine::new(Kind::Script, memory_max_bytes, instance.clock.stopwatch())
         .ok_or(CommandError::fixed("ERR Can't create a Lua state"))?;
     let compiled = engine.compile(&text[code_start..], SCRIPT_NAME);
     let function = compiled.map_err(super::compile_error)?;

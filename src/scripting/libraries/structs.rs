@@ -1,6 +1,7 @@
 //! `struct`: numbers and strings as bytes laid out by a format, as C's structures are.
 
 use crate::scripting::lua::{Native, Outcome, Raise, Stack};
+use crate::scripting::numbers::truncate;
 
 use super::{Pace, arguments, check_len, set_functions};
 
@@ -216,17 +217,10 @@ fn is_value(letter: u8) -> bool {
 /// A number as C on x86-64 makes an integer of it.
 fn integer_of(value: f64) -> u64 {
     const HALF: f64 = 9_223_372_036_854_775_808.0;
-    let cut = |value: f64| {
-        if (-HALF..HALF).contains(&value) {
-            value as i64
-        } else {
-            i64::MIN
-        }
-    };
     if value >= HALF {
-        cut(value - HALF) as u64 ^ 1 << 63
+        truncate(value - HALF) as u64 ^ 1 << 63
     } else {
-        cut(value) as u64
+        truncate(value) as u64
     }
 }
 

@@ -382,6 +382,7 @@ unsafe extern "C-unwind" fn protected_call(raw: *mut lua_State) -> c_int {
             _ => ffi::lua_pcall(raw, count - 1, ffi::LUA_MULTRET, 0),
         };
         if status != ffi::LUA_OK {
+            ffi::luaL_checkstack_(raw, 2, c"too many arguments".as_ptr());
             ffi::lua_remove(raw, 1);
             if ffi::lua_type(raw, -1) == ffi::LUA_TTABLE {
                 ffi::lua_getfield_(raw, -1, c"err".as_ptr());
@@ -400,11 +401,18 @@ unsafe extern "C-unwind" fn protected_call(raw: *mut lua_State) -> c_int {
 unsafe extern "C-unwind" fn protected_call_handled(raw: *mut lua_State) -> c_int {
     // SAFETY: as above.
     unsafe {
+        ffi::luaL_checkany(raw, 2);
+        ffi::lua_settop(raw, 2);
         if ffi::lua_type(raw, 2) == ffi::LUA_TFUNCTION {
-            ffi::lua_settop(raw, 2);
             ffi::lua_pushcclosure(raw, handle, 1);
         }
-        go_on(raw)
+        ffi::lua_insert(raw, 1);
+        let status = ffi::lua_pcall(raw, 0, ffi::LUA_MULTRET, 1);
+        // The results may have left no room, of which Lua's own takes no care.
+        ffi::luaL_checkstack_(raw, 1, c"too many results".as_ptr());
+        ffi::lua_pushboolean(raw, c_int::from(status == ffi::LUA_OK));
+        ffi::lua_replace(raw, 1);
+        ffi::lua_gettop(raw)
     }
 }
 

@@ -10,7 +10,7 @@
 //! does runs when Lua collects garbage, as scripts cannot make finalizers.
 //!
 //! The sources are those of Lua 5.1.5 as they were published. What Redis has mended in its copy since, and what was found in the libraries
-//! around it, is guarded against from outside; the tests named `fault_…` in `tests/commands/scripting.rs` hold to it:
+//! around it, is guarded against from outside; `tests/commands/lua_hardening.rs` holds to it:
 //!
 //! | fault | what guards against it |
 //! |---|---|

@@ -226,13 +226,12 @@ impl Drop for Lua {
 
 type Open = unsafe extern "C-unwind" fn(*mut lua_State) -> c_int;
 
-/// The libraries that are opened. Of `os` scripts see but the clock.
+/// The libraries that are opened.
 static LIBRARIES: &[(&str, Open)] = &[
     ("", open_base),
     ("table", open_table),
     ("string", open_string),
     ("math", open_math),
-    ("os", open_os),
 ];
 
 macro_rules! opener {
@@ -247,7 +246,6 @@ opener!(open_base, luaopen_base);
 opener!(open_table, luaopen_table);
 opener!(open_string, luaopen_string);
 opener!(open_math, luaopen_math);
-opener!(open_os, luaopen_os);
 
 /// The fiber of a state: waits for a call, makes it, and so on.
 fn fiber(machine_stack: DefaultStack, raw: *mut lua_State, control: NonNull<Control>) -> Fiber {
