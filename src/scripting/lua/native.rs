@@ -211,11 +211,16 @@ unsafe fn guard(raw: *mut lua_State, native: impl FnOnce(&mut Stack) -> Outcome)
     let outcome = native(&mut stack);
     let count = match outcome {
         Ok(_) if control.is_over_limit() => {
+            stack.truncate(0);
             stack.push_bytes(b"not enough memory");
             RAISED
         }
         Ok(count) => count,
         Err(error) => {
+            // It may have filled the stack.
+            if error != Raise::Value {
+                stack.truncate(0);
+            }
             raise(&stack, error);
             RAISED
         }
