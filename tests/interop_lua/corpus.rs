@@ -59,7 +59,13 @@ impl Case {
 
     /// Commands that bring about the state that every case starts from.
     pub fn preparation(&self) -> Vec<Vec<Vec<u8>>> {
-        let mut commands = vec![words_of("FLUSHALL"), words_of("SCRIPT FLUSH")];
+        // The random numbers go on from script to script.
+        let seed = ["EVAL", "math.randomseed(0)", "0"].map(|word| word.as_bytes().to_vec());
+        let mut commands = vec![
+            words_of("FLUSHALL"),
+            words_of("SCRIPT FLUSH"),
+            seed.to_vec(),
+        ];
         if self.command == "library" {
             commands.push(words_of("FUNCTION FLUSH"));
         }
