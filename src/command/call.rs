@@ -349,7 +349,7 @@ pub fn reply_error(instance: &mut Instance, reply: &mut Reply, error: &CommandEr
     if !error.is_counted() {
         instance.error_stats.record(error.text());
     }
-    reply.error(error.text());
+    reply.error(error.bytes());
 }
 
 /// Keeps a command for EXEC.

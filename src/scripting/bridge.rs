@@ -109,7 +109,7 @@ impl Bridge<'_> {
         }
         // As it was given: without the code that it may lack.
         let given = (service == Service::ErrorReply && stack.len() == 1)
-            .then(|| stack.bytes(1).map(failure::lossy))
+            .then(|| stack.bytes(1).map(<[u8]>::to_vec))
             .flatten();
         self.reply.clear();
         let outcome = self.serve_any(service, stack);
@@ -119,10 +119,11 @@ impl Bridge<'_> {
         if is_call && !self.reply.is_empty() {
             console.show_reply(&self.reply.to_vec());
         } else if let Some(given) = given {
-            console.show_error(format!("-{}", given.trim_start_matches('-')).as_bytes());
+            let text = given.strip_prefix(b"-").unwrap_or(&given);
+            console.show_error(&[b"-", text].concat());
         } else if is_call || outcome == Err(Raise::Value) || is_error(stack) {
             let text = failure::read(stack, -1).text;
-            console.show_error(text.strip_prefix("ERR ").unwrap_or(&text).as_bytes());
+            console.show_error(text.strip_prefix(b"ERR ").unwrap_or(&text));
         }
         outcome
     }
@@ -190,11 +191,11 @@ impl Bridge<'_> {
         let pushed = match done {
             Ok(Ok(())) => self.push_reply(stack),
             Ok(Err(refusal)) => {
-                failure::push(stack, &refusal, true);
+                failure::push(stack, refusal, true);
                 Pushed::Error
             }
             Err(misuse) => {
-                failure::push(stack, &format!("ERR {misuse}"), false);
+                failure::push(stack, format!("ERR {misuse}"), false);
                 Pushed::Error
             }
         };

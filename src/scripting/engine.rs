@@ -50,12 +50,12 @@ impl Engine {
     /// Compiles a script or library and keeps its function.
     ///
     /// Errors: the compiler's message.
-    pub fn compile(&mut self, code: &[u8], name: &str) -> Result<Reference, String> {
+    pub fn compile(&mut self, code: &[u8], name: &str) -> Result<Reference, Vec<u8>> {
         if self.lua.load(code, name) {
             return Ok(self.lua.keep());
         }
         let stack = self.lua.stack();
-        let message = stack.bytes(-1).map(failure::lossy).unwrap_or_default();
+        let message = stack.bytes(-1).unwrap_or_default().to_vec();
         stack.pop(1);
         Err(message)
     }
@@ -198,16 +198,23 @@ fn missing(stack: &mut Stack) -> Outcome {
         return Err(Raise::Text(text.to_string()));
     }
     let name = match (stack.bytes(2), stack.number(2)) {
-        (Some(name), _) => failure::lossy(name),
-        (None, Some(number)) => format_short(number),
+        (Some(name), _) => name.to_vec(),
+        (None, Some(number)) => format_short(number).into_bytes(),
         (None, None) => {
             let text = "Second argument to luaProtectedTableError must be a string or number";
             return Err(Raise::Text(text.to_string()));
         }
     };
-    Err(Raise::Text(format!(
-        "Script attempted to access nonexistent global variable '{name}'"
-    )))
+    let place = stack.place(1).map(|place| place.prefix());
+    let place = place.unwrap_or_default();
+    let text = [
+        place.as_bytes(),
+        b"Script attempted to access nonexistent global variable '",
+        name.split(|byte| *byte == 0).next().unwrap_or_default(),
+        b"'",
+    ];
+    stack.push_bytes(&text.concat());
+    Err(Raise::Value)
 }
 
 fn null_text(stack: &mut Stack) -> Outcome {

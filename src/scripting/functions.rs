@@ -349,9 +349,9 @@ fn run_library(
     library: Rc<[u8]>,
     code: &[u8],
 ) -> Result<Vec<Registration>, CommandError> {
-    let function = engine
-        .compile(code, LIBRARY_CHUNK)
-        .map_err(|message| CommandError::new(format!("ERR Error compiling function: {message}")))?;
+    let function = engine.compile(code, LIBRARY_CHUNK).map_err(|message| {
+        CommandError::of_bytes([b"ERR Error compiling function: ", &message[..]].concat())
+    })?;
     engine.push_call(&function);
     engine.lua.release(function);
     engine.set_loading(true);
@@ -375,14 +375,14 @@ fn run_library(
     };
     stack.truncate(0);
     let failed = match failed {
-        Some(text) => format!("Error registering functions: {text}"),
-        None if loading.registered.is_empty() => "No functions registered".to_string(),
+        Some(text) => [b"ERR Error registering functions: ", &text[..]].concat(),
+        None if loading.registered.is_empty() => b"ERR No functions registered".to_vec(),
         None => return Ok(loading.registered),
     };
     for registration in loading.registered {
         engine.lua.release(registration.function.reference);
     }
-    error(failed)
+    Err(CommandError::of_bytes(failed))
 }
 
 impl Scripting {

@@ -121,8 +121,8 @@ impl<'a> Reader<'a> {
             Some(b'-') => {
                 let text = self.line();
                 // Without a code it is a generic error.
-                let code = if text.contains(&b' ') { "" } else { "ERR " };
-                failure::push(stack, &format!("{code}{}", failure::lossy(text)), true);
+                let code: &[u8] = if text.contains(&b' ') { b"" } else { b"ERR " };
+                failure::push(stack, [code, text].concat(), true);
             }
             Some(b'_') => {
                 self.line();

@@ -42,7 +42,7 @@ struct Writer<'a> {
 impl Writer<'_> {
     fn write(&mut self, stack: &mut Stack) {
         if self.nesting == NESTING_MAX || !stack.reserve(4) {
-            self.add_error("ERR reached lua stack limit".to_string(), false);
+            self.add_error(b"ERR reached lua stack limit", false);
             return stack.pop(1);
         }
         match stack.kind(-1) {
@@ -101,15 +101,15 @@ impl Writer<'_> {
     fn write_error(&mut self, stack: &mut Stack) -> bool {
         // The table lies below its field.
         let failure = failure::read(stack, -2);
-        self.add_error(failure.text, failure.is_counted);
+        self.add_error(&failure.text, failure.is_counted);
         true
     }
 
-    fn add_error(&mut self, text: String, is_counted: bool) {
-        self.reply.error(&text);
+    fn add_error(&mut self, text: &[u8], is_counted: bool) {
+        self.reply.error(text);
         self.errors.has_any = true;
         if !is_counted {
-            self.errors.uncounted.push(text);
+            self.errors.uncounted.push(failure::lossy(text));
         }
     }
 

@@ -160,8 +160,6 @@ impl Scripting {
 }
 
 /// A script cannot be compiled.
-fn compile_error(message: String) -> CommandError {
-    CommandError::new(format!(
-        "ERR Error compiling script (new function): {message}"
-    ))
+fn compile_error(message: Vec<u8>) -> CommandError {
+    CommandError::of_bytes([b"ERR Error compiling script (new function): ", &message[..]].concat())
 }

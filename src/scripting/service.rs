@@ -161,18 +161,20 @@ fn version_number() -> u32 {
 /// An error reply made of a text; one that begins with a dash has its code, any other gets the generic one.
 pub fn error_reply(stack: &mut Stack) -> Outcome {
     let text = match stack.bytes(-1) {
-        Some(text) if stack.len() == 1 => failure::lossy(text),
+        Some(text) if stack.len() == 1 => text.to_vec(),
         _ => {
             failure::push(stack, "ERR wrong number or type of arguments", false);
             return Ok(1);
         }
     };
-    let text = text.strip_prefix('-').unwrap_or(&text);
-    let whole = match text.split_once(' ') {
-        Some(_) => text.to_string(),
-        None => format!("ERR {text}"),
+    let text = text.strip_prefix(b"-").unwrap_or(&text);
+    let end = memchr::memchr(0, text).unwrap_or(text.len());
+    let text = &text[..end];
+    let code: &[u8] = match text.contains(&b' ') {
+        true => b"",
+        false => b"ERR ",
     };
-    failure::push(stack, &whole, false);
+    failure::push(stack, [code, text].concat(), false);
     Ok(1)
 }
 

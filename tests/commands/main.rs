@@ -29,6 +29,7 @@ mod keys;
 mod latency;
 mod lists;
 mod lua;
+mod lua_hardening;
 mod memory;
 mod memory_limit;
 mod migrate;

@@ -327,9 +327,9 @@ impl Console {
         if !stack.reserve(8) || !stack.load(&[b"return ", code].concat(), EVALUATED) {
             stack.pop(1);
             if !stack.load(code, EVALUATED) {
-                let message = stack.bytes(-1).map(failure::lossy).unwrap_or_default();
+                let message = stack.bytes(-1).unwrap_or_default().to_vec();
                 stack.pop(1);
-                self.say(format!("<error> {message}"));
+                self.show_error(&message);
                 return None;
             }
         }
@@ -356,10 +356,10 @@ impl Console {
         match (self.called.take(), progress) {
             (Some(Called::Evaluated), Progress::Failed) => {
                 let text = match stack.bytes(-1) {
-                    Some(text) => failure::lossy(text),
+                    Some(text) => text.to_vec(),
                     None => failure::read(stack, -1).text,
                 };
-                self.say(format!("<error> {text}"));
+                self.show_error(&text);
             }
             (Some(Called::Evaluated), _) => self.say_value(stack, "<retval> "),
             (Some(Called::Redis), _) => self.steps = false,
