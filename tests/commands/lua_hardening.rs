@@ -54,7 +54,7 @@ fn tohex_takes_the_smallest_count() {
 /// CVE-2025-46817: the count of results overflows, and the stack is written past its end.
 #[test]
 fn unpack_counts_without_overflow() {
-    let refused = "false too many results to unpack";
+    let refused = "false user_script:1: too many results to unpack";
     check(&[
         ("unpack({}, 0, 2147483647)", refused),
         ("unpack({}, -2147483648, 2147483647)", refused),
@@ -307,15 +307,15 @@ fn cjson_holds_to_its_buffers_and_depths() {
         ("#cjson.encode(('\"'):rep(2000000))", "true 4000002"),
         (
             "cjson.decode(('['):rep(200000))",
-            "false Found too many nested data structures (1001) at character 1001",
+            "false user_script:1: Found too many nested data structures (1001) at character 1001",
         ),
         (
             "cjson.decode(('{\"a\":'):rep(200000))",
-            "false Found too many nested data structures (1001) at character 5001",
+            "false user_script:1: Found too many nested data structures (1001) at character 5001",
         ),
         (
             "(function() local t = {} t[1] = t return cjson.encode(t) end)()",
-            "false Cannot serialise, excessive nesting (1001)",
+            "false user_script:1: Cannot serialise, excessive nesting (1001)",
         ),
     ]);
 }

@@ -34,7 +34,8 @@ impl Case {
         Case {
             origin: origin.into(),
             line: 0,
-            text: script.clone(),
+            // The first line of a random script is the same in all.
+            text: script.lines().skip(1).collect::<Vec<_>>().join("⏎"),
             script: script.into_bytes(),
             words: vec![b"0".to_vec()],
             command: "eval".into(),
