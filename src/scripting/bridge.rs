@@ -419,7 +419,9 @@ pub fn random(random: &mut Random48, stack: &mut Stack) -> Outcome {
             if lower > upper {
                 return empty(2);
             }
-            (fraction * (upper - lower + 1.0)).floor() + lower
+            // As in C the number of integers is cut down to 32 bits.
+            let count = (upper as i32).wrapping_sub(lower as i32).wrapping_add(1);
+            (fraction * f64::from(count)).floor() + lower
         }
         _ => return Err(Raise::Text("wrong number of arguments".to_string())),
     };

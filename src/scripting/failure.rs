@@ -104,7 +104,7 @@ pub fn read(stack: &mut Stack, index: i32) -> Failure {
 }
 
 /// What C sees of a text: what comes before its first zero byte.
-fn c_text(bytes: &[u8]) -> &[u8] {
+pub fn c_text(bytes: &[u8]) -> &[u8] {
     let end = memchr::memchr(0, bytes).unwrap_or(bytes.len());
     &bytes[..end]
 }

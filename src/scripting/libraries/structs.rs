@@ -112,8 +112,8 @@ impl Format {
                 self.alignment = alignment as usize;
             }
             _ => {
-                let reason = format!("invalid format option '{}'", char::from(letter));
-                return Err(Raise::Argument(1, reason));
+                let reason = [b"invalid format option '", &[letter][..], b"'"].concat();
+                return Err(Raise::ArgumentBytes(1, reason));
             }
         }
         Ok(())
@@ -259,7 +259,9 @@ fn unpack(stack: &mut Stack) -> Outcome {
             b'd' => stack.push_number(f64::from_le_bytes(format.get(bytes))),
             b'c' => {
                 if size == 0 {
-                    let Some(before) = stack.to_number(-1) else {
+                    // The arguments are no size.
+                    let before = stack.to_number(-1).filter(|_| stack.len() > 2);
+                    let Some(before) = before else {
                         let text = "format 'c0' needs a previous size";
                         return Err(Raise::Text(text.to_string()));
                     };
