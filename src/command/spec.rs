@@ -1,9 +1,11 @@
 //! What a command declares about itself, once; everything else that speaks of commands derives from it.
 
-use crate::instance::Instance;
+use crate::engine::state::ServerState;
 
 use super::keys::KeyFinder;
-use super::{Args, CommandResult, Context};
+use crate::command::error::CommandResult;
+use crate::engine::context::Context;
+use crate::resp::Args;
 
 /// The function that carries a command out. Gets at least as many arguments as the arity asks for.
 pub type Handler = fn(&mut Context<'_>, Args<'_>) -> CommandResult;
@@ -28,7 +30,7 @@ pub struct CommandSpec {
     /// Which argument is looked up in the collection at the first key, for the look-ahead; 0: none.
     pub member: u8,
     /// Works the flags of one request out, where they depend on what it runs.
-    pub flags_of: Option<fn(&Instance, Args<'_>, FlagSet) -> FlagSet>,
+    pub flags_of: Option<fn(&ServerState, Args<'_>, FlagSet) -> FlagSet>,
     pub group: Group,
     pub since: &'static str,
     pub complexity: &'static str,
@@ -62,7 +64,7 @@ impl CommandSpec {
         history: &[],
         arguments: &[],
         subcommands: &[],
-        handler: super::call::container,
+        handler: crate::engine::call::container,
     };
 }
 
@@ -242,9 +244,7 @@ impl Category {
 
     /// The category of that name, whatever its case.
     pub fn from_name(name: &[u8]) -> Option<Category> {
-        let found = Category::ALL
-            .iter()
-            .find(|(_, known)| known.as_bytes().eq_ignore_ascii_case(name));
+        let found = Category::ALL.iter().find(|(_, known)| known.as_bytes().eq_ignore_ascii_case(name));
         found.map(|(category, _)| *category)
     }
 }
@@ -308,17 +308,8 @@ impl KeySpec {
     /// Keys from argument `first` to `last` (negative: counted from the end), every `step`th.
     pub const fn range(flags: &'static [KeyFlag], first: i32, last: i32, step: i32) -> KeySpec {
         let last = if last >= 0 { last - first } else { last };
-        let find = Find::Range {
-            last,
-            step,
-            limit: 0,
-        };
-        KeySpec {
-            flags,
-            begin: Begin::Index(first),
-            find,
-            notes: None,
-        }
+        let find = Find::Range { last, step, limit: 0 };
+        KeySpec { flags, begin: Begin::Index(first), find, notes: None }
     }
 
     /// The one key at argument `index`.
@@ -328,17 +319,8 @@ impl KeySpec {
 
     /// Keys whose number stands at argument `index`, right before them.
     pub const fn counted(flags: &'static [KeyFlag], index: i32) -> KeySpec {
-        let find = Find::Count {
-            index: 0,
-            first: 1,
-            step: 1,
-        };
-        KeySpec {
-            flags,
-            begin: Begin::Index(index),
-            find,
-            notes: None,
-        }
+        let find = Find::Count { index: 0, first: 1, step: 1 };
+        KeySpec { flags, begin: Begin::Index(index), find, notes: None }
     }
 
     /// With a remark.

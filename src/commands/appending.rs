@@ -1,8 +1,10 @@
 //! The append-only file: BGREWRITEAOF.
 
-use crate::append_only::RewriteStart;
+use crate::command::error::{CommandError, CommandResult};
 use crate::command::spec::{CommandSpec, Flag, Group};
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::drive::aof::rewrite::RewriteStart;
+use crate::engine::context::Context;
+use crate::resp::Args;
 
 /// The family's commands.
 pub static COMMANDS: &[CommandSpec] = &[CommandSpec {
@@ -17,17 +19,11 @@ pub static COMMANDS: &[CommandSpec] = &[CommandSpec {
 }];
 
 fn rewrite(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
-    match context.instance.request_rewrite() {
-        RewriteStart::Started => context
-            .reply
-            .simple("Background append only file rewriting started"),
-        RewriteStart::Scheduled => context
-            .reply
-            .simple("Background append only file rewriting scheduled"),
+    match context.state.request_rewrite() {
+        RewriteStart::Started => context.reply.simple("Background append only file rewriting started"),
+        RewriteStart::Scheduled => context.reply.simple("Background append only file rewriting scheduled"),
         RewriteStart::InProgress => {
-            return Err(CommandError::fixed(
-                "ERR Background append only file rewriting already in progress",
-            ));
+            return Err(CommandError::fixed("ERR Background append only file rewriting already in progress"));
         }
         RewriteStart::Failed => {
             return Err(CommandError::fixed(

@@ -5,12 +5,12 @@ use std::borrow::Cow;
 use bytes::BytesMut;
 use smallvec::SmallVec;
 
-use crate::command::lookahead::for_each_key;
-use crate::command::spec::{
-    Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
-};
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::command::error::{CommandError, CommandResult};
+use crate::command::spec::{Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec};
+use crate::engine::context::Context;
+use crate::engine::lookahead::for_each_key;
 use crate::keyspace::{EventClass, Expiry, Keyspace, NewValue, Text};
+use crate::resp::Args;
 use crate::resp::number;
 use crate::types::bitmap::{self, Operation, Unit};
 
@@ -23,10 +23,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         arity: 4,
         flags: &[Flag::Write, Flag::DenyOom],
         categories: &[Category::Bitmap],
-        keys: &[KeySpec::one(
-            &[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Update],
-            1,
-        )],
+        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Update], 1)],
         group: Group::Bitmap,
         since: "2.2.0",
         summary: "Sets or clears one bit of the string at a key, which grows if need be.",
@@ -47,10 +44,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         group: Group::Bitmap,
         since: "2.2.0",
         summary: "Gives one bit of the string at a key.",
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("offset", ArgumentKind::Integer),
-        ],
+        arguments: &[Argument::key("key", 0), Argument::new("offset", ArgumentKind::Integer)],
         handler: getbit,
         ..CommandSpec::DEFAULT
     },
@@ -64,10 +58,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         since: "2.6.0",
         complexity: "O(N) where N is the length of the part.",
         summary: "Counts the set bits of the string at a key, or of a part of it.",
-        history: &[(
-            "7.0.0",
-            "A range may count bits instead of bytes: `BYTE` or `BIT`.",
-        )],
+        history: &[("7.0.0", "A range may count bits instead of bytes: `BYTE` or `BIT`.")],
         arguments: &[
             Argument::key("key", 0),
             Argument::block(
@@ -75,15 +66,9 @@ pub static COMMANDS: &[CommandSpec] = &[
                 &[
                     Argument::new("start", ArgumentKind::Integer),
                     Argument::new("end", ArgumentKind::Integer),
-                    Argument::one_of(
-                        "unit",
-                        &[
-                            Argument::token("byte", "BYTE"),
-                            Argument::token("bit", "BIT"),
-                        ],
-                    )
-                    .optional()
-                    .since("7.0.0"),
+                    Argument::one_of("unit", &[Argument::token("byte", "BYTE"), Argument::token("bit", "BIT")])
+                        .optional()
+                        .since("7.0.0"),
                 ],
             )
             .optional(),
@@ -101,10 +86,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         since: "2.8.7",
         complexity: "O(N) where N is the length of the part.",
         summary: "Finds the first bit of the string at a key that is set, or clear.",
-        history: &[(
-            "7.0.0",
-            "A range may count bits instead of bytes: `BYTE` or `BIT`.",
-        )],
+        history: &[("7.0.0", "A range may count bits instead of bytes: `BYTE` or `BIT`.")],
         arguments: &[
             Argument::key("key", 0),
             Argument::new("bit", ArgumentKind::Integer),
@@ -116,15 +98,9 @@ pub static COMMANDS: &[CommandSpec] = &[
                         "end-unit-block",
                         &[
                             Argument::new("end", ArgumentKind::Integer),
-                            Argument::one_of(
-                                "unit",
-                                &[
-                                    Argument::token("byte", "BYTE"),
-                                    Argument::token("bit", "BIT"),
-                                ],
-                            )
-                            .optional()
-                            .since("7.0.0"),
+                            Argument::one_of("unit", &[Argument::token("byte", "BYTE"), Argument::token("bit", "BIT")])
+                                .optional()
+                                .since("7.0.0"),
                         ],
                     )
                     .optional(),
@@ -148,10 +124,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         since: "2.6.0",
         complexity: "O(N) where N is the length of the longest string, for each string.",
         summary: "Combines strings bit by bit and keeps the result at another key.",
-        history: &[(
-            "8.2.0",
-            "Took the operations `DIFF`, `DIFF1`, `ANDOR` and `ONE`.",
-        )],
+        history: &[("8.2.0", "Took the operations `DIFF`, `DIFF1`, `ANDOR` and `ONE`.")],
         arguments: &[
             Argument::one_of(
                 "operation",
@@ -174,17 +147,12 @@ pub static COMMANDS: &[CommandSpec] = &[
     },
 ];
 
-const BAD_OFFSET: CommandError =
-    CommandError::fixed("ERR bit offset is not an integer or out of range");
+const BAD_OFFSET: CommandError = CommandError::fixed("ERR bit offset is not an integer or out of range");
 const BAD_BIT: CommandError = CommandError::fixed("ERR bit is not an integer or out of range");
 
 /// A bit offset. Behind a `#` it counts fields of `bits_per_field` bits, where there are such. Errors: it is none, or beyond what a
 /// string may hold.
-pub(super) fn bit_offset(
-    context: &Context<'_>,
-    text: &[u8],
-    bits_per_field: Option<u32>,
-) -> Result<u64, CommandError> {
+pub(super) fn bit_offset(context: &Context<'_>, text: &[u8], bits_per_field: Option<u32>) -> Result<u64, CommandError> {
     let (digits, factor) = match (text.strip_prefix(b"#"), bits_per_field) {
         (Some(digits), Some(bits)) => (digits, i64::from(bits)),
         _ => (text, 1),
@@ -192,7 +160,7 @@ pub(super) fn bit_offset(
     let offset = number::parse_i64(digits).ok_or(BAD_OFFSET)?;
     // What does not fit 64 bits wraps around, as it does in Redis.
     let offset = u64::try_from(offset.wrapping_mul(factor)).map_err(|_| BAD_OFFSET)?;
-    if offset / 8 >= context.instance.config.proto_max_bulk_len {
+    if offset / 8 >= context.state.config.proto_max_bulk_len {
         return Err(BAD_OFFSET);
     }
     Ok(offset)
@@ -215,9 +183,7 @@ fn setbit(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     });
     if grows || before != on {
         keyspace.modified(database, key);
-        keyspace
-            .changes
-            .notify(EventClass::String, "setbit", database, key);
+        keyspace.changes.notify(EventClass::String, "setbit", database, key);
     }
     reply.integer(i64::from(before));
     Ok(())
@@ -320,18 +286,14 @@ fn operation_argument(name: &[u8], sources: usize) -> Result<Operation, CommandE
         ("ANDOR", Operation::AndOr),
         ("ONE", Operation::One),
     ];
-    let found = OPERATIONS
-        .iter()
-        .find(|(word, _)| name.eq_ignore_ascii_case(word.as_bytes()));
+    let found = OPERATIONS.iter().find(|(word, _)| name.eq_ignore_ascii_case(word.as_bytes()));
     let (word, operation) = found.ok_or(CommandError::SYNTAX)?;
     match operation {
-        Operation::Not if sources != 1 => Err(CommandError::fixed(
-            "ERR BITOP NOT must be called with a single source key.",
-        )),
+        Operation::Not if sources != 1 => {
+            Err(CommandError::fixed("ERR BITOP NOT must be called with a single source key."))
+        }
         Operation::Difference | Operation::ReverseDifference | Operation::AndOr if sources < 2 => {
-            Err(CommandError::new(format!(
-                "ERR BITOP {word} must be called with at least two source keys."
-            )))
+            Err(CommandError::new(format!("ERR BITOP {word} must be called with at least two source keys.")))
         }
         _ => Ok(*operation),
     }
@@ -349,18 +311,13 @@ fn bitop(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         return Ok(());
     }
     let mut combined = BytesMut::zeroed(length);
-    let sources: SmallVec<[Cow<'_, [u8]>; 8]> = args
-        .slice_from(FIRST_SOURCE)
-        .iter()
-        .map(|key| source(keyspace, database, key))
-        .collect();
+    let sources: SmallVec<[Cow<'_, [u8]>; 8]> =
+        args.slice_from(FIRST_SOURCE).iter().map(|key| source(keyspace, database, key)).collect();
     bitmap::combine(operation, &sources, &mut combined);
     drop(sources);
     let value = NewValue::raw(&mut combined);
     keyspace.set(database, destination, value, Expiry::Clear);
-    keyspace
-        .changes
-        .notify(EventClass::String, "set", database, destination);
+    keyspace.changes.notify(EventClass::String, "set", database, destination);
     reply.integer(length as i64);
     Ok(())
 }
@@ -373,21 +330,13 @@ fn longest_source(
     first: usize,
 ) -> Result<usize, CommandError> {
     let mut longest = Ok(0);
-    for_each_key(
-        keyspace,
-        database,
-        args,
-        (first..args.len()).step_by(1),
-        |keyspace, index| {
-            // After an error the others count neither as hit nor as miss.
-            let Ok(before) = longest else { return };
-            longest = keyspace.read_with(database, args.at(index), |record| {
-                record.map_or(Ok(before), |record| {
-                    Ok(before.max(text_of(record)?.length()))
-                })
-            });
-        },
-    );
+    for_each_key(keyspace, database, args, (first..args.len()).step_by(1), |keyspace, index| {
+        // After an error the others count neither as hit nor as miss.
+        let Ok(before) = longest else { return };
+        longest = keyspace.read_with(database, args.at(index), |record| {
+            record.map_or(Ok(before), |record| Ok(before.max(text_of(record)?.length())))
+        });
+    });
     longest
 }
 

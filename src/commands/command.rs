@@ -1,13 +1,16 @@
 //! COMMAND: what the server tells about its own commands, all of it read off the registry.
 
+use crate::command::error::{CommandError, CommandResult};
 use crate::command::keys::{self, KeyReference};
+use crate::command::registry::{Command, Registry};
 use crate::command::spec::{
-    Argument, ArgumentFlag, ArgumentKind, Begin, Category, CommandSpec, Find, Flag, Group, KeyFlag,
-    KeySpec,
+    Argument, ArgumentFlag, ArgumentKind, Begin, Category, CommandSpec, Find, Flag, Group, KeyFlag, KeySpec,
 };
-use crate::command::{Args, Command, CommandError, CommandResult, Context, Registry, help};
+use crate::engine::context::Context;
+use crate::engine::help;
+use crate::resp::Args;
 use crate::resp::Reply;
-use crate::types::glob::{Case, glob_match};
+use crate::text::glob::{Case, glob_match};
 
 /// The family's commands.
 pub static COMMANDS: &[CommandSpec] = &[CommandSpec {
@@ -121,35 +124,27 @@ pub static COMMANDS: &[CommandSpec] = &[CommandSpec {
 /// A whole request as an argument.
 const REQUEST: &[Argument] = &[
     Argument::new("command", ArgumentKind::String),
-    Argument::new("arg", ArgumentKind::String)
-        .flags(&[ArgumentFlag::Optional, ArgumentFlag::Multiple]),
+    Argument::new("arg", ArgumentKind::String).flags(&[ArgumentFlag::Optional, ArgumentFlag::Multiple]),
 ];
 
 fn command(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
-    let (registry, reply) = (&context.instance.commands, &mut *context.reply);
+    let (registry, reply) = (&context.state.commands, &mut *context.reply);
     reply.array(registry.names().count());
-    registry
-        .names()
-        .for_each(|(_, id)| write_info(registry, registry.get(id), reply));
+    registry.names().for_each(|(_, id)| write_info(registry, registry.get(id), reply));
     Ok(())
 }
 
 fn count(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
-    context
-        .reply
-        .integer(context.instance.commands.names().count() as i64);
+    context.reply.integer(context.state.commands.names().count() as i64);
     Ok(())
 }
 
 fn docs(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    let (registry, reply) = (&context.instance.commands, &mut *context.reply);
+    let (registry, reply) = (&context.state.commands, &mut *context.reply);
     let wanted: Vec<&Command> = if args.len() == 2 {
         registry.names().map(|(_, id)| registry.get(id)).collect()
     } else {
-        args.slice_from(2)
-            .iter()
-            .filter_map(|name| registry.find_full(name))
-            .collect()
+        args.slice_from(2).iter().filter_map(|name| registry.find_full(name)).collect()
     };
     reply.map(wanted.len());
     for command in wanted {
@@ -160,9 +155,7 @@ fn docs(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 }
 
 fn getkeys(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    reply_keys(context, args, |reply, request, key| {
-        reply.bulk(request.at(key.index))
-    })
+    reply_keys(context, args, |reply, request, key| reply.bulk(request.at(key.index)))
 }
 
 fn getkeysandflags(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
@@ -180,29 +173,20 @@ fn reply_keys(
     write: impl Fn(&mut Reply, Args<'_>, &KeyReference),
 ) -> CommandResult {
     let request = args.slice_from(2);
-    let found = context
-        .instance
-        .commands
-        .resolve_strictly(request.at(0), request.get(1));
+    let found = context.state.commands.resolve_strictly(request.at(0), request.get(1));
     let command = found.ok_or(CommandError::fixed("ERR Invalid command specified"))?;
     if !keys::has_keys(command) {
         return Err(CommandError::fixed("ERR The command has no key arguments"));
     }
     if !command.accepts(request.len()) {
-        return Err(CommandError::fixed(
-            "ERR Invalid number of arguments specified for command",
-        ));
+        return Err(CommandError::fixed("ERR Invalid number of arguments specified for command"));
     }
     let found = keys::keys_of(command, request);
     if found.is_empty() && !keys::may_have_no_keys(command) {
-        return Err(CommandError::fixed(
-            "ERR Invalid arguments specified for command",
-        ));
+        return Err(CommandError::fixed("ERR Invalid arguments specified for command"));
     }
     context.reply.array(found.len());
-    found
-        .iter()
-        .for_each(|key| write(context.reply, request, key));
+    found.iter().for_each(|key| write(context.reply, request, key));
     Ok(())
 }
 
@@ -210,7 +194,7 @@ fn info(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     if args.len() == 2 {
         return command(context, args);
     }
-    let (registry, reply) = (&context.instance.commands, &mut *context.reply);
+    let (registry, reply) = (&context.state.commands, &mut *context.reply);
     let names = args.slice_from(2);
     reply.array(names.len());
     for name in names.iter() {
@@ -247,9 +231,7 @@ impl<'a> Filter<'a> {
         } else if is(3, "ACLCAT") {
             let mut categories = Category::ALL.iter();
             let found = categories.find(|(_, name)| value.eq_ignore_ascii_case(name.as_bytes()));
-            Ok(found.map_or(Filter::Nothing, |(category, _)| {
-                Filter::Category(*category as u32)
-            }))
+            Ok(found.map_or(Filter::Nothing, |(category, _)| Filter::Category(*category as u32)))
         } else if is(3, "PATTERN") {
             Ok(Filter::Pattern(value))
         } else {
@@ -262,16 +244,14 @@ impl<'a> Filter<'a> {
             Filter::All => true,
             Filter::Nothing => false,
             Filter::Category(number) => command.categories & (1 << number) != 0,
-            Filter::Pattern(pattern) => {
-                glob_match(pattern, command.full_name.as_bytes(), Case::Insensitive)
-            }
+            Filter::Pattern(pattern) => glob_match(pattern, command.full_name.as_bytes(), Case::Insensitive),
         }
     }
 }
 
 fn list(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let filter = Filter::parse(args)?;
-    let (registry, reply) = (&context.instance.commands, &mut *context.reply);
+    let (registry, reply) = (&context.state.commands, &mut *context.reply);
     let place = reply.begin_deferred();
     let mut count = 0;
     for (_, id) in registry.names() {
@@ -294,17 +274,14 @@ fn write_info(registry: &Registry, command: &Command, reply: &mut Reply) {
     reply.array(10);
     reply.bulk(command.full_name.as_bytes());
     reply.integer(spec.arity.into());
-    let flags = Flag::REPORTED
-        .iter()
-        .filter(|(flag, _)| command.flags.has(*flag));
+    let flags = Flag::REPORTED.iter().filter(|(flag, _)| command.flags.has(*flag));
     write_words(reply, flags.map(|(_, name)| *name));
     let keys = command.legacy_keys;
     for number in [keys.first, keys.last, keys.step] {
         reply.integer(number.into());
     }
     let categories = Category::ALL.iter();
-    let categories =
-        categories.filter(|(category, _)| command.categories & (1 << *category as u32) != 0);
+    let categories = categories.filter(|(category, _)| command.categories & (1 << *category as u32) != 0);
     write_words(reply, categories.map(|(_, name)| format!("@{name}")));
     reply.set(spec.tips.len());
     spec.tips.iter().for_each(|tip| reply.bulk(tip.as_bytes()));
@@ -314,10 +291,7 @@ fn write_info(registry: &Registry, command: &Command, reply: &mut Reply) {
         0 => reply.set(0),
         count => reply.array(count),
     }
-    command
-        .subcommands
-        .iter()
-        .for_each(|id| write_info(registry, registry.get(*id), reply));
+    command.subcommands.iter().for_each(|id| write_info(registry, registry.get(*id), reply));
 }
 
 fn write_words(reply: &mut Reply, words: impl Iterator<Item = impl AsRef<[u8]>>) {
@@ -351,18 +325,10 @@ fn write_key_spec(key: &KeySpec, reply: &mut Reply) {
     match key.find {
         Find::Unknown => write_search(reply, "unknown", &[]),
         Find::Range { last, step, limit } => {
-            write_search(
-                reply,
-                "range",
-                &[("lastkey", last), ("keystep", step), ("limit", limit)],
-            );
+            write_search(reply, "range", &[("lastkey", last), ("keystep", step), ("limit", limit)]);
         }
         Find::Count { index, first, step } => {
-            write_search(
-                reply,
-                "keynum",
-                &[("keynumidx", index), ("firstkey", first), ("keystep", step)],
-            );
+            write_search(reply, "keynum", &[("keynumidx", index), ("firstkey", first), ("keystep", step)]);
         }
     }
 }
@@ -393,10 +359,8 @@ fn write_docs(registry: &Registry, command: &Command, reply: &mut Reply) {
     write_pair(reply, "since", spec.since);
     write_pair(reply, "group", spec.group.name());
     write_pair(reply, "complexity", spec.complexity);
-    let marks = [
-        spec.deprecated.as_ref().map(|_| "deprecated"),
-        spec.flags.contains(&Flag::System).then_some("syscmd"),
-    ];
+    let marks =
+        [spec.deprecated.as_ref().map(|_| "deprecated"), spec.flags.contains(&Flag::System).then_some("syscmd")];
     if marks.iter().any(Option::is_some) {
         pairs += 1;
         reply.bulk(b"doc_flags");
@@ -436,9 +400,7 @@ fn write_docs(registry: &Registry, command: &Command, reply: &mut Reply) {
 
 fn write_arguments(arguments: &[Argument], reply: &mut Reply) {
     reply.array(arguments.len());
-    arguments
-        .iter()
-        .for_each(|argument| write_argument(argument, reply));
+    arguments.iter().for_each(|argument| write_argument(argument, reply));
 }
 
 fn write_argument(argument: &Argument, reply: &mut Reply) {

@@ -1,8 +1,10 @@
 //! When keys expire: EXPIRE, PEXPIRE, EXPIREAT, PEXPIREAT, TTL, PTTL, EXPIRETIME, PEXPIRETIME and PERSIST.
 
+use crate::command::error::{CommandError, CommandResult};
 use crate::command::spec::{Argument, ArgumentKind, Category, CommandSpec, Flag, KeyFlag, KeySpec};
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::engine::context::Context;
 use crate::keyspace::EventClass;
+use crate::resp::Args;
 use crate::resp::number::parse_i64;
 
 use super::strings::propagate_removal;
@@ -49,11 +51,7 @@ pub static COMMANDS: &[CommandSpec] = &[
     CommandSpec {
         name: "expire",
         summary: "Has a key expire after so many seconds.",
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("seconds", ArgumentKind::Integer),
-            CONDITION,
-        ],
+        arguments: &[Argument::key("key", 0), Argument::new("seconds", ArgumentKind::Integer), CONDITION],
         handler: |context, args| expire(context, args, Unit::Seconds, Base::Now),
         ..SETTER
     },
@@ -61,11 +59,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         name: "pexpire",
         since: "2.6.0",
         summary: "Has a key expire after so many milliseconds.",
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("milliseconds", ArgumentKind::Integer),
-            CONDITION,
-        ],
+        arguments: &[Argument::key("key", 0), Argument::new("milliseconds", ArgumentKind::Integer), CONDITION],
         handler: |context, args| expire(context, args, Unit::Milliseconds, Base::Now),
         ..SETTER
     },
@@ -73,11 +67,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         name: "expireat",
         since: "1.2.0",
         summary: "Has a key expire at a time, in seconds since the epoch.",
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("unix-time-seconds", ArgumentKind::UnixTime),
-            CONDITION,
-        ],
+        arguments: &[Argument::key("key", 0), Argument::new("unix-time-seconds", ArgumentKind::UnixTime), CONDITION],
         handler: |context, args| expire(context, args, Unit::Seconds, Base::Epoch),
         ..SETTER
     },
@@ -176,21 +166,12 @@ impl Conditions {
                 }
             }
         }
-        let Conditions {
-            if_none,
-            if_any,
-            if_later,
-            if_earlier,
-        } = conditions;
+        let Conditions { if_none, if_any, if_later, if_earlier } = conditions;
         if if_none && (if_any || if_later || if_earlier) {
-            return Err(CommandError::fixed(
-                "ERR NX and XX, GT or LT options at the same time are not compatible",
-            ));
+            return Err(CommandError::fixed("ERR NX and XX, GT or LT options at the same time are not compatible"));
         }
         if if_later && if_earlier {
-            return Err(CommandError::fixed(
-                "ERR GT and LT options at the same time are not compatible",
-            ));
+            return Err(CommandError::fixed("ERR GT and LT options at the same time are not compatible"));
         }
         Ok(conditions)
     }
@@ -218,16 +199,14 @@ fn parse_time(text: &[u8], unit: Unit, base_ms: i64) -> Result<Option<i64>, Comm
 
 fn expire(context: &mut Context<'_>, args: Args<'_>, unit: Unit, base: Base) -> CommandResult {
     let key = args.at(1);
-    let now_ms = context.instance.now_ms();
+    let now_ms = context.state.now_ms();
     let base_ms = if base == Base::Now { now_ms } else { 0 };
     let conditions = Conditions::parse(args.slice_from(3))?;
     let Some(time_ms) = parse_time(args.at(2), unit, base_ms)? else {
         return Err(CommandError::invalid_expire_time(context.command_name()));
     };
     let (keyspace, database, reply) = context.parts();
-    let present_ms = keyspace
-        .lookup(database, key)
-        .map(|record| record.expiry_ms());
+    let present_ms = keyspace.lookup(database, key).map(|record| record.expiry_ms());
     if !present_ms.is_some_and(|present_ms| conditions.hold(present_ms, time_ms)) {
         reply.integer(0);
         return Ok(());
@@ -238,8 +217,7 @@ fn expire(context: &mut Context<'_>, args: Args<'_>, unit: Unit, base: Base) -> 
         "del"
     } else {
         keyspace.set_expiry(database, key, Some(time_ms));
-        if keyspace.changes.propagation.is_on() && (unit, base) != (Unit::Milliseconds, Base::Epoch)
-        {
+        if keyspace.changes.propagation.is_on() && (unit, base) != (Unit::Milliseconds, Base::Epoch) {
             let mut digits = itoa::Buffer::new();
             let name: [&[u8]; 3] = [b"PEXPIREAT", key, digits.format(time_ms).as_bytes()];
             let words = name.into_iter().chain(args.iter().skip(3));
@@ -247,24 +225,16 @@ fn expire(context: &mut Context<'_>, args: Args<'_>, unit: Unit, base: Base) -> 
         }
         "expire"
     };
-    keyspace
-        .changes
-        .notify(EventClass::Generic, event, database, key);
+    keyspace.changes.notify(EventClass::Generic, event, database, key);
     reply.integer(1);
     Ok(())
 }
 
 fn tell(context: &mut Context<'_>, args: Args<'_>, unit: Unit, base: Base) -> CommandResult {
     let (keyspace, database, reply) = context.parts();
-    let base_ms = if base == Base::Now {
-        keyspace.now_ms
-    } else {
-        0
-    };
+    let base_ms = if base == Base::Now { keyspace.now_ms } else { 0 };
     keyspace.no_touch = true;
-    let expiry_ms = keyspace
-        .read(database, args.at(1))
-        .map(|record| record.expiry_ms());
+    let expiry_ms = keyspace.read(database, args.at(1)).map(|record| record.expiry_ms());
     reply.integer(match expiry_ms {
         None => -2,
         Some(None) => -1,
@@ -283,14 +253,10 @@ fn tell(context: &mut Context<'_>, args: Args<'_>, unit: Unit, base: Base) -> Co
 fn persist(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let key = args.at(1);
     let (keyspace, database, reply) = context.parts();
-    let expires = keyspace
-        .lookup(database, key)
-        .is_some_and(|record| record.expiry_ms().is_some());
+    let expires = keyspace.lookup(database, key).is_some_and(|record| record.expiry_ms().is_some());
     if expires {
         keyspace.set_expiry(database, key, None);
-        keyspace
-            .changes
-            .notify(EventClass::Generic, "persist", database, key);
+        keyspace.changes.notify(EventClass::Generic, "persist", database, key);
     }
     reply.integer(i64::from(expires));
     Ok(())

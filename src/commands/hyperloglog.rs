@@ -1,11 +1,13 @@
 //! HyperLogLogs: PFADD, PFCOUNT, PFMERGE, and two commands that look into them. They are strings like others.
 
+use crate::command::error::{CommandError, CommandResult};
 use crate::command::spec::{
     Argument, ArgumentFlag, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
 };
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::engine::context::Context;
 use crate::keyspace::record::INLINE_STRING_MAX;
 use crate::keyspace::{EventClass, Expiry, Keyspace, NewValue, Record, Value};
+use crate::resp::Args;
 use crate::types::hyperloglog::{self as sketches, Corrupted, Encoding, Place, Registers, Sketch};
 use crate::types::hyperloglog::{dense, self_test, sparse};
 
@@ -25,8 +27,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         summary: "Adds elements to the HyperLogLog at a key; creates the key if need be.",
         arguments: &[
             Argument::key("key", 0),
-            Argument::new("element", ArgumentKind::String)
-                .flags(&[ArgumentFlag::Optional, ArgumentFlag::Multiple]),
+            Argument::new("element", ArgumentKind::String).flags(&[ArgumentFlag::Optional, ArgumentFlag::Multiple]),
         ],
         handler: pfadd,
         ..CommandSpec::DEFAULT
@@ -76,10 +77,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         since: "2.8.9",
         complexity: "O(1): at most all registers are visited.",
         summary: "Looks into a HyperLogLog, for tests.",
-        arguments: &[
-            Argument::new("subcommand", ArgumentKind::String),
-            Argument::key("key", 0),
-        ],
+        arguments: &[Argument::new("subcommand", ArgumentKind::String), Argument::key("key", 0)],
         handler: pfdebug,
         ..CommandSpec::DEFAULT
     },
@@ -97,8 +95,7 @@ pub static COMMANDS: &[CommandSpec] = &[
     },
 ];
 
-const NOT_A_SKETCH: CommandError =
-    CommandError::fixed("WRONGTYPE Key is not a valid HyperLogLog string value.");
+const NOT_A_SKETCH: CommandError = CommandError::fixed("WRONGTYPE Key is not a valid HyperLogLog string value.");
 const CORRUPTED: CommandError = CommandError::fixed("INVALIDOBJ Corrupted HLL object detected");
 
 impl From<Corrupted> for CommandError {
@@ -108,13 +105,8 @@ impl From<Corrupted> for CommandError {
 }
 
 /// Hands the HyperLogLog in a record to `use_it`. Errors: it is none.
-fn with_sketch<R>(
-    record: &Record,
-    use_it: impl FnOnce(Sketch<'_>) -> R,
-) -> Result<R, CommandError> {
-    text_of(record)?
-        .with_bytes(|bytes| Sketch::of(bytes).map(use_it))
-        .ok_or(NOT_A_SKETCH)
+fn with_sketch<R>(record: &Record, use_it: impl FnOnce(Sketch<'_>) -> R) -> Result<R, CommandError> {
+    text_of(record)?.with_bytes(|bytes| Sketch::of(bytes).map(use_it)).ok_or(NOT_A_SKETCH)
 }
 
 /// Redis makes a string raw when it is used as a HyperLogLog; OBJECT ENCODING shows it.
@@ -127,11 +119,7 @@ fn keep_raw(keyspace: &mut Keyspace, database: usize, key: &[u8]) {
 
 /// Puts a HyperLogLog where there was none.
 fn create(keyspace: &mut Keyspace, database: usize, key: &[u8], bytes: Vec<u8>) {
-    let value = if bytes.len() > INLINE_STRING_MAX {
-        NewValue::Large(bytes.into())
-    } else {
-        NewValue::Raw(&bytes)
-    };
+    let value = if bytes.len() > INLINE_STRING_MAX { NewValue::Large(bytes.into()) } else { NewValue::Raw(&bytes) };
     keyspace.set(database, key, value, Expiry::Clear);
 }
 
@@ -177,7 +165,7 @@ fn add_all(bytes: &mut Vec<u8>, args: Args<'_>, sparse_max_bytes: usize) -> Resu
 }
 
 fn pfadd(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    let sparse_max_bytes = context.instance.config.hll_sparse_max_bytes as usize;
+    let sparse_max_bytes = context.state.config.hll_sparse_max_bytes as usize;
     let (keyspace, database, reply) = context.parts();
     let key = args.at(1);
     let need = match keyspace.lookup(database, key) {
@@ -215,9 +203,7 @@ fn pfadd(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     if changed > 0 {
         // One of them is counted already.
         keyspace.changes.count(changed - 1);
-        keyspace
-            .changes
-            .notify(EventClass::String, "pfadd", database, key);
+        keyspace.changes.notify(EventClass::String, "pfadd", database, key);
     }
     reply.integer(i64::from(changed > 0));
     Ok(())
@@ -279,7 +265,7 @@ fn merged(context: &mut Context<'_>, args: Args<'_>) -> Result<(Registers, bool)
 }
 
 fn pfmerge(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    let sparse_max_bytes = context.instance.config.hll_sparse_max_bytes as usize;
+    let sparse_max_bytes = context.state.config.hll_sparse_max_bytes as usize;
     let (registers, any_dense) = merged(context, args)?;
     let (keyspace, database, reply) = context.parts();
     let key = args.at(1);
@@ -295,9 +281,7 @@ fn pfmerge(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
             replace(keyspace, database, key, bytes);
         }
     }
-    keyspace
-        .changes
-        .notify(EventClass::String, "pfadd", database, key);
+    keyspace.changes.notify(EventClass::String, "pfadd", database, key);
     reply.ok();
     Ok(())
 }
@@ -318,9 +302,7 @@ fn pfdebug(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
             with_sketch(record, |sketch| sketch.merge_into(&mut registers))??;
             let values = registers.values();
             reply.array(values.len());
-            values
-                .iter()
-                .for_each(|value| reply.integer(i64::from(*value)));
+            values.iter().for_each(|value| reply.integer(i64::from(*value)));
         }
         b"decode" if encoding == Encoding::Dense => {
             return Err(CommandError::fixed("ERR HLL encoding is not sparse"));
@@ -335,9 +317,7 @@ fn pfdebug(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         b"todense" => reply.integer(i64::from(to_dense(keyspace, database, key)?)),
         _ => {
             let name = String::from_utf8_lossy(name);
-            return Err(CommandError::new(format!(
-                "ERR Unknown PFDEBUG subcommand '{name}'"
-            )));
+            return Err(CommandError::new(format!("ERR Unknown PFDEBUG subcommand '{name}'")));
         }
     }
     Ok(())
@@ -349,9 +329,7 @@ fn to_dense(keyspace: &mut Keyspace, database: usize, key: &[u8]) -> Result<bool
         return Ok(false);
     };
     let is_sparse = |sketch: Sketch<'_>| sketch.encoding == Encoding::Sparse;
-    let converted = with_sketch(record, |sketch| {
-        is_sparse(sketch).then(|| sketch.to_dense()).transpose()
-    })??;
+    let converted = with_sketch(record, |sketch| is_sparse(sketch).then(|| sketch.to_dense()).transpose())??;
     match converted {
         None => Ok(false),
         Some(bytes) => {
@@ -362,8 +340,8 @@ fn to_dense(keyspace: &mut Keyspace, database: usize, key: &[u8]) -> Result<bool
 }
 
 fn pfselftest(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
-    let sparse_max_bytes = context.instance.config.hll_sparse_max_bytes as usize;
-    let result = self_test::run(&mut context.instance.random, sparse_max_bytes);
+    let sparse_max_bytes = context.state.config.hll_sparse_max_bytes as usize;
+    let result = self_test::run(&mut context.state.random, sparse_max_bytes);
     result.map_err(|failure| CommandError::new(format!("ERR TESTFAILED {failure}")))?;
     context.reply.ok();
     Ok(())

@@ -1,9 +1,11 @@
 //! Keys whatever they hold: DEL, UNLINK, EXISTS, TOUCH, TYPE, RENAME, RENAMENX, COPY, MOVE and RANDOMKEY.
 
-use crate::command::lookahead::for_each_key;
+use crate::command::error::{CommandError, CommandResult};
 use crate::command::spec::{Argument, ArgumentKind, Category, CommandSpec, Flag, KeyFlag, KeySpec};
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::engine::context::Context;
+use crate::engine::lookahead::for_each_key;
 use crate::keyspace::EventClass;
+use crate::resp::Args;
 
 use super::databases::parse_index;
 
@@ -109,19 +111,14 @@ pub static COMMANDS: &[CommandSpec] = &[
         arity: -3,
         flags: &[Flag::Write, Flag::DenyOom],
         categories: &[Category::Keyspace],
-        keys: &[
-            KeySpec::one(&[KeyFlag::Ro, KeyFlag::Access], 1),
-            KeySpec::one(&[KeyFlag::Ow, KeyFlag::Update], 2),
-        ],
+        keys: &[KeySpec::one(&[KeyFlag::Ro, KeyFlag::Access], 1), KeySpec::one(&[KeyFlag::Ow, KeyFlag::Update], 2)],
         since: "6.2.0",
         complexity: "O(1): a large value is shared until one of the two is changed.",
         summary: "Copies a key, to another name or database.",
         arguments: &[
             Argument::key("source", 0),
             Argument::key("destination", 1),
-            Argument::new("destination-db", ArgumentKind::Integer)
-                .after("DB")
-                .optional(),
+            Argument::new("destination-db", ArgumentKind::Integer).after("DB").optional(),
             Argument::token("replace", "REPLACE").optional(),
         ],
         handler: copy,
@@ -132,15 +129,9 @@ pub static COMMANDS: &[CommandSpec] = &[
         arity: 3,
         flags: &[Flag::Write, Flag::Fast],
         categories: &[Category::Keyspace],
-        keys: &[KeySpec::one(
-            &[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Update],
-            1,
-        )],
+        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Update], 1)],
         summary: "Moves a key to another database.",
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("db", ArgumentKind::Integer),
-        ],
+        arguments: &[Argument::key("key", 0), Argument::new("db", ArgumentKind::Integer)],
         handler: move_to_database,
         ..CommandSpec::DEFAULT
     },
@@ -149,11 +140,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         arity: 1,
         flags: &[Flag::ReadOnly, Flag::TouchesArbitraryKeys],
         categories: &[Category::Keyspace],
-        tips: &[
-            "request_policy:all_shards",
-            "response_policy:special",
-            "nondeterministic_output",
-        ],
+        tips: &["request_policy:all_shards", "response_policy:special", "nondeterministic_output"],
         summary: "Gives the name of a random key.",
         handler: random_key,
         ..CommandSpec::DEFAULT
@@ -163,21 +150,13 @@ pub static COMMANDS: &[CommandSpec] = &[
 fn delete(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let (keyspace, database, reply) = context.parts();
     let mut removed = 0;
-    for_each_key(
-        keyspace,
-        database,
-        args,
-        (1..args.len()).step_by(1),
-        |keyspace, place| {
-            let key = args.at(place);
-            if keyspace.remove(database, key) {
-                keyspace
-                    .changes
-                    .notify(EventClass::Generic, "del", database, key);
-                removed += 1;
-            }
-        },
-    );
+    for_each_key(keyspace, database, args, (1..args.len()).step_by(1), |keyspace, place| {
+        let key = args.at(place);
+        if keyspace.remove(database, key) {
+            keyspace.changes.notify(EventClass::Generic, "del", database, key);
+            removed += 1;
+        }
+    });
     reply.integer(removed);
     Ok(())
 }
@@ -197,16 +176,9 @@ fn count_present(context: &mut Context<'_>, args: Args<'_>, no_touch: bool) {
     let (keyspace, database, reply) = context.parts();
     keyspace.no_touch = no_touch;
     let mut found = 0;
-    for_each_key(
-        keyspace,
-        database,
-        args,
-        (1..args.len()).step_by(1),
-        |keyspace, place| {
-            found +=
-                i64::from(keyspace.read_with(database, args.at(place), |found| found.is_some()));
-        },
-    );
+    for_each_key(keyspace, database, args, (1..args.len()).step_by(1), |keyspace, place| {
+        found += i64::from(keyspace.read_with(database, args.at(place), |found| found.is_some()));
+    });
     reply.integer(found);
 }
 
@@ -250,12 +222,8 @@ fn rename_if_absent(context: &mut Context<'_>, args: Args<'_>) -> CommandResult 
 fn rename_and_tell(context: &mut Context<'_>, source: &[u8], target: &[u8]) {
     let (keyspace, database, _) = context.parts();
     keyspace.rename(database, source, target);
-    keyspace
-        .changes
-        .notify(EventClass::Generic, "rename_from", database, source);
-    keyspace
-        .changes
-        .notify(EventClass::Generic, "rename_to", database, target);
+    keyspace.changes.notify(EventClass::Generic, "rename_from", database, source);
+    keyspace.changes.notify(EventClass::Generic, "rename_to", database, target);
 }
 
 fn copy(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
@@ -284,9 +252,7 @@ fn copy(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         return Ok(());
     }
     keyspace.copy(database, source, target_database, target);
-    keyspace
-        .changes
-        .notify(EventClass::Generic, "copy_to", target_database, target);
+    keyspace.changes.notify(EventClass::Generic, "copy_to", target_database, target);
     reply.integer(1);
     Ok(())
 }
@@ -303,22 +269,15 @@ fn move_to_database(context: &mut Context<'_>, args: Args<'_>) -> CommandResult 
         return Ok(());
     }
     keyspace.relocate(database, target, key);
-    keyspace
-        .changes
-        .notify(EventClass::Generic, "move_from", database, key);
-    keyspace
-        .changes
-        .notify(EventClass::Generic, "move_to", target, key);
+    keyspace.changes.notify(EventClass::Generic, "move_from", database, key);
+    keyspace.changes.notify(EventClass::Generic, "move_to", target, key);
     reply.integer(1);
     Ok(())
 }
 
 fn random_key(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
     let database = context.session.database;
-    let key = context
-        .instance
-        .keyspace
-        .random_key(database, &mut context.instance.random);
+    let key = context.state.keyspace.random_key(database, &mut context.state.random);
     match key {
         Some(key) => context.reply.bulk(&key),
         None => context.reply.null(),

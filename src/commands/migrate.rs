@@ -4,12 +4,14 @@ use std::rc::Rc;
 
 use ahash::AHashSet;
 
+use crate::command::error::{CommandError, CommandResult};
 use crate::command::spec::{
-    Argument, ArgumentFlag, ArgumentKind, Begin, Category, CommandSpec, Find, Flag, KeyFlag,
-    KeySpec,
+    Argument, ArgumentFlag, ArgumentKind, Begin, Category, CommandSpec, Find, Flag, KeyFlag, KeySpec,
 };
-use crate::command::{Args, CommandError, CommandResult, Context};
-use crate::migration::{self, Login, Order};
+use crate::drive::migrate;
+use crate::drive::migrate::protocol::{Login, Order};
+use crate::engine::context::Context;
+use crate::resp::Args;
 use crate::resp::number::parse_i64;
 
 use super::key_finders;
@@ -31,21 +33,9 @@ pub static COMMANDS: &[CommandSpec] = &[CommandSpec {
     keys: &[
         KeySpec::one(KEY_FLAGS, KEY as i32),
         KeySpec {
-            flags: &[
-                KeyFlag::Rw,
-                KeyFlag::Access,
-                KeyFlag::Delete,
-                KeyFlag::Incomplete,
-            ],
-            begin: Begin::Keyword {
-                word: "KEYS",
-                from: -2,
-            },
-            find: Find::Range {
-                last: -1,
-                step: 1,
-                limit: 0,
-            },
+            flags: &[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Delete, KeyFlag::Incomplete],
+            begin: Begin::Keyword { word: "KEYS", from: -2 },
+            find: Find::Range { last: -1, step: 1, limit: 0 },
             notes: None,
         },
     ],
@@ -62,29 +52,18 @@ pub static COMMANDS: &[CommandSpec] = &[CommandSpec {
     arguments: &[
         Argument::new("host", ArgumentKind::String),
         Argument::new("port", ArgumentKind::Integer),
-        Argument::one_of(
-            "key-selector",
-            &[Argument::key("key", 0), Argument::token("empty-string", "")],
-        ),
+        Argument::one_of("key-selector", &[Argument::key("key", 0), Argument::token("empty-string", "")]),
         Argument::new("destination-db", ArgumentKind::Integer),
         Argument::new("timeout", ArgumentKind::Integer),
         Argument::token("copy", "COPY").optional().since("3.0.0"),
-        Argument::token("replace", "REPLACE")
-            .optional()
-            .since("3.0.0"),
+        Argument::token("replace", "REPLACE").optional().since("3.0.0"),
         Argument::one_of(
             "authentication",
             &[
-                Argument::new("auth", ArgumentKind::String)
-                    .after("AUTH")
-                    .shown_as("password")
-                    .since("4.0.7"),
+                Argument::new("auth", ArgumentKind::String).after("AUTH").shown_as("password").since("4.0.7"),
                 Argument::block(
                     "auth2",
-                    &[
-                        Argument::new("username", ArgumentKind::String),
-                        Argument::new("password", ArgumentKind::String),
-                    ],
+                    &[Argument::new("username", ArgumentKind::String), Argument::new("password", ArgumentKind::String)],
                 )
                 .after("AUTH2")
                 .since("6.0.0"),
@@ -110,16 +89,8 @@ struct Options<'a> {
 }
 
 /// Reads the options; arguments that are secret are noted in `redacted`.
-fn parse_options<'a>(
-    args: Args<'a>,
-    redacted: &mut Vec<usize>,
-) -> Result<Options<'a>, CommandError> {
-    let mut options = Options {
-        copies: false,
-        replaces: false,
-        login: None,
-        keys: args.slice_from(KEY).first(1),
-    };
+fn parse_options<'a>(args: Args<'a>, redacted: &mut Vec<usize>) -> Result<Options<'a>, CommandError> {
+    let mut options = Options { copies: false, replaces: false, login: None, keys: args.slice_from(KEY).first(1) };
     let mut at = 6;
     while let Some(word) = args.get(at) {
         let mut secret = |place: usize| {
@@ -183,24 +154,18 @@ fn migrate(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         port: parse_port(args.at(2)),
         database,
         target_database,
-        timeout_ms: if timeout_ms == 0 {
-            TIMEOUT_MS
-        } else {
-            timeout_ms
-        },
+        timeout_ms: if timeout_ms == 0 { TIMEOUT_MS } else { timeout_ms },
         copies: options.copies,
         replaces: options.replaces,
         login: options.login,
         keys,
     };
-    migration::begin(context, order, args)
+    migrate::begin(context, order, args)
 }
 
 /// The port as C's `atoi` and a cast read it, which Redis leaves it to: where there is no number it is 0, where nobody listens.
 fn parse_port(text: &[u8]) -> u16 {
     let text = text.trim_ascii_start();
     let digits = text.iter().take_while(|byte| byte.is_ascii_digit());
-    digits.fold(0, |port: u16, digit| {
-        port.wrapping_mul(10).wrapping_add(u16::from(digit - b'0'))
-    })
+    digits.fold(0, |port: u16, digit| port.wrapping_mul(10).wrapping_add(u16::from(digit - b'0')))
 }

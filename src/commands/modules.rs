@@ -1,14 +1,12 @@
 //! MODULE: there are no modules, and none can be loaded; clients that ask for them are told so in the words they know.
 
+use crate::command::error::{CommandError, CommandResult};
 use crate::command::spec::{Argument, ArgumentFlag, ArgumentKind, CommandSpec, Flag, Group};
-use crate::command::{Args, CommandError, CommandResult, Context, help};
+use crate::engine::context::Context;
+use crate::engine::help;
+use crate::resp::Args;
 
-const LOADING: &[Flag] = &[
-    Flag::Admin,
-    Flag::NoScript,
-    Flag::NoAsyncLoading,
-    Flag::Modules,
-];
+const LOADING: &[Flag] = &[Flag::Admin, Flag::NoScript, Flag::NoAsyncLoading, Flag::Modules];
 
 /// The family's commands.
 pub static COMMANDS: &[CommandSpec] = &[CommandSpec {
@@ -42,8 +40,7 @@ pub static COMMANDS: &[CommandSpec] = &[CommandSpec {
             summary: "Would load a module; fails.",
             arguments: &[
                 Argument::new("path", ArgumentKind::String),
-                Argument::new("arg", ArgumentKind::String)
-                    .flags(&[ArgumentFlag::Optional, ArgumentFlag::Multiple]),
+                Argument::new("arg", ArgumentKind::String).flags(&[ArgumentFlag::Optional, ArgumentFlag::Multiple]),
             ],
             handler: load,
             ..CommandSpec::DEFAULT
@@ -60,17 +57,10 @@ pub static COMMANDS: &[CommandSpec] = &[CommandSpec {
                 Argument::new("path", ArgumentKind::String),
                 Argument::block(
                     "configs",
-                    &[
-                        Argument::new("name", ArgumentKind::String),
-                        Argument::new("value", ArgumentKind::String),
-                    ],
+                    &[Argument::new("name", ArgumentKind::String), Argument::new("value", ArgumentKind::String)],
                 )
                 .after("CONFIG")
-                .flags(&[
-                    ArgumentFlag::Optional,
-                    ArgumentFlag::Multiple,
-                    ArgumentFlag::MultipleToken,
-                ]),
+                .flags(&[ArgumentFlag::Optional, ArgumentFlag::Multiple, ArgumentFlag::MultipleToken]),
                 Argument::new("args", ArgumentKind::String)
                     .after("ARGS")
                     .flags(&[ArgumentFlag::Optional, ArgumentFlag::Multiple]),
@@ -102,13 +92,9 @@ fn list(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
 fn load(_context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let path = String::from_utf8_lossy(args.at(2));
     log::warn!("Module {path} failed to load: modules cannot be loaded into this server");
-    Err(CommandError::fixed(
-        "ERR Error loading the extension. Please check the server logs.",
-    ))
+    Err(CommandError::fixed("ERR Error loading the extension. Please check the server logs."))
 }
 
 fn unload(_context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
-    Err(CommandError::fixed(
-        "ERR Error unloading module: no such module with that name",
-    ))
+    Err(CommandError::fixed("ERR Error unloading module: no such module with that name"))
 }

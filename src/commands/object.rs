@@ -1,9 +1,12 @@
 //! How a key is stored and used: OBJECT.
 
+use crate::command::error::{CommandError, CommandResult};
 use crate::command::spec::{Argument, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec};
-use crate::command::{Args, CommandError, CommandResult, Context, help};
-use crate::instance::Instance;
+use crate::engine::context::Context;
+use crate::engine::help;
+use crate::engine::state::ServerState;
 use crate::keyspace::Value;
+use crate::resp::Args;
 
 /// The integers that Redis keeps once for all keys.
 const SHARED_INTEGERS: std::ops::Range<i64> = 0..10_000;
@@ -104,7 +107,7 @@ fn idle_time(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 }
 
 fn reference_count(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    let shares = shares_integers(context.instance);
+    let shares = shares_integers(context.state);
     let (keyspace, database, reply) = context.parts();
     match keyspace.inspect(database, args.at(2)) {
         None => reply.null(),
@@ -122,7 +125,7 @@ pub(super) fn shown_references(value: Value<'_>, shares: bool) -> i64 {
 }
 
 /// Whether Redis would keep small integers once for all keys: not while it needs to know when each was used.
-pub(super) fn shares_integers(instance: &Instance) -> bool {
-    let policy = instance.config.maxmemory_policy;
-    instance.config.maxmemory == 0 || !(policy.is_lru() || policy.is_lfu())
+pub(super) fn shares_integers(state: &ServerState) -> bool {
+    let policy = state.config.maxmemory_policy;
+    state.config.maxmemory == 0 || !(policy.is_lru() || policy.is_lfu())
 }

@@ -1,7 +1,10 @@
 //! SLOWLOG: the last commands that took long.
 
+use crate::command::error::{CommandError, CommandResult};
 use crate::command::spec::{Argument, ArgumentKind, CommandSpec, Flag, Group};
-use crate::command::{Args, CommandError, CommandResult, Context, help};
+use crate::engine::context::Context;
+use crate::engine::help;
+use crate::resp::Args;
 use crate::resp::number;
 
 /// Entries given when no number is asked for.
@@ -36,11 +39,7 @@ pub static COMMANDS: &[CommandSpec] = &[CommandSpec {
             name: "len",
             arity: 2,
             flags: ADMIN,
-            tips: &[
-                "request_policy:all_nodes",
-                "response_policy:agg_sum",
-                "nondeterministic_output",
-            ],
+            tips: &["request_policy:all_nodes", "response_policy:agg_sum", "nondeterministic_output"],
             group: Group::Server,
             since: "2.2.12",
             summary: "Counts the entries.",
@@ -71,14 +70,9 @@ fn get(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         None => COUNT_DEFAULT,
         Some(count) => number::parse_i64(count)
             .filter(|count| *count >= -1)
-            .ok_or(CommandError::fixed(
-                "ERR count should be greater than or equal to -1",
-            ))?,
+            .ok_or(CommandError::fixed("ERR count should be greater than or equal to -1"))?,
     };
-    let entries = context
-        .instance
-        .slowlog
-        .newest(usize::try_from(count).unwrap_or(usize::MAX));
+    let entries = context.state.slowlog.newest(usize::try_from(count).unwrap_or(usize::MAX));
     let reply = &mut *context.reply;
     reply.array(entries.len());
     for entry in entries {
@@ -87,10 +81,7 @@ fn get(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         reply.integer(entry.time_s);
         reply.integer(entry.duration_us as i64);
         reply.array(entry.arguments.len());
-        entry
-            .arguments
-            .iter()
-            .for_each(|argument| reply.bulk(argument));
+        entry.arguments.iter().for_each(|argument| reply.bulk(argument));
         reply.bulk(entry.peer.as_bytes());
         reply.bulk(&entry.name);
     }
@@ -98,12 +89,12 @@ fn get(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 }
 
 fn len(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
-    context.reply.integer(context.instance.slowlog.len() as i64);
+    context.reply.integer(context.state.slowlog.len() as i64);
     Ok(())
 }
 
 fn reset(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
-    context.instance.slowlog.reset();
+    context.state.slowlog.reset();
     context.reply.ok();
     Ok(())
 }

@@ -1,12 +1,14 @@
 //! Waiting until what a client has written is safe: WAIT and WAITAOF.
 
-use crate::append_only::State;
-use crate::blocking::timeout;
+use crate::command::error::{CommandError, CommandResult};
 use crate::command::spec::{Argument, ArgumentKind, Category, CommandSpec, Flag, Group};
-use crate::command::{Args, CommandError, CommandResult, Context};
-use crate::instance::Instance;
+use crate::command::timeout;
+use crate::engine::context::Context;
+use crate::engine::session::Session;
+use crate::engine::state::ServerState;
+use crate::resp::Args;
 use crate::resp::number::parse_i64;
-use crate::session::Session;
+use crate::storage::aof::append_only::State;
 
 /// The family's commands.
 pub static COMMANDS: &[CommandSpec] = &[
@@ -51,7 +53,7 @@ const REPLICAS: i64 = 0;
 
 fn wait(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let replicas = parse_i64(args.at(1)).ok_or(CommandError::NOT_AN_INTEGER)?;
-    let deadline_ms = timeout::parse_milliseconds(args.at(2), context.instance.now_ms())?;
+    let deadline_ms = timeout::parse_milliseconds(args.at(2), context.state.now_ms())?;
     if REPLICAS >= replicas || context.session.deny_blocking {
         context.reply.integer(REPLICAS);
     } else {
@@ -63,21 +65,15 @@ fn wait(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 fn wait_for_disk(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let local = parse_i64(args.at(1)).ok_or(CommandError::NOT_AN_INTEGER)?;
     if !(0..=1).contains(&local) {
-        return Err(CommandError::fixed(
-            "ERR value is out of range, value must between 0 and 1",
-        ));
+        return Err(CommandError::fixed("ERR value is out of range, value must between 0 and 1"));
     }
     let replicas = parse_i64(args.at(2)).filter(|replicas| *replicas >= 0);
-    let replicas = replicas.ok_or(CommandError::fixed(
-        "ERR value is out of range, must be positive",
-    ))?;
-    let deadline_ms = timeout::parse_milliseconds(args.at(3), context.instance.now_ms())?;
-    if local > 0 && context.instance.aof.state() == State::Off {
-        return Err(CommandError::fixed(
-            "ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.",
-        ));
+    let replicas = replicas.ok_or(CommandError::fixed("ERR value is out of range, must be positive"))?;
+    let deadline_ms = timeout::parse_milliseconds(args.at(3), context.state.now_ms())?;
+    if local > 0 && context.state.aof.state() == State::Off {
+        return Err(CommandError::fixed("ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled."));
     }
-    let is_here = i64::from(is_on_disk(context.instance, context.session));
+    let is_here = i64::from(is_on_disk(context.state, context.session));
     if is_here >= local && REPLICAS >= replicas || context.session.deny_blocking {
         context.reply.array(2);
         context.reply.integer(is_here);
@@ -89,7 +85,7 @@ fn wait_for_disk(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 }
 
 /// Whether all that a client has written is on this server's disk. While the first base is being written nothing is.
-fn is_on_disk(instance: &Instance, session: &Session) -> bool {
-    let (synced, is_all) = instance.aof.on_disk();
+fn is_on_disk(state: &ServerState, session: &Session) -> bool {
+    let (synced, is_all) = state.aof.on_disk();
     is_all && synced >= session.write_offset
 }

@@ -19,12 +19,7 @@ pub struct Errors {
 ///
 /// `script` is the protocol that the script has chosen for itself: with RESP3 its booleans are booleans.
 pub fn write(stack: &mut Stack, reply: &mut Reply, script: Protocol) -> Errors {
-    let mut writer = Writer {
-        reply,
-        script,
-        open: Vec::new(),
-        errors: Errors::default(),
-    };
+    let mut writer = Writer { reply, script, open: Vec::new(), errors: Errors::default() };
     writer.write(stack);
     while let Some(container) = writer.open.pop() {
         writer.go_on(stack, container);
@@ -66,9 +61,7 @@ impl Writer<'_> {
         }
         match stack.kind(-1) {
             Kind::String => self.reply.bulk(stack.bytes(-1).unwrap_or_default()),
-            Kind::Number => self
-                .reply
-                .integer(truncate(stack.number(-1).unwrap_or_default())),
+            Kind::Number => self.reply.integer(truncate(stack.number(-1).unwrap_or_default())),
             Kind::Boolean => self.write_bool(stack.truth(-1)),
             Kind::Table => return self.write_table(stack),
             _ => self.reply.null(),
@@ -78,11 +71,7 @@ impl Writer<'_> {
 
     fn open(&mut self, form: Form) {
         let place = self.reply.begin_deferred();
-        self.open.push(Container {
-            form,
-            place,
-            count: 0,
-        });
+        self.open.push(Container { form, place, count: 0 });
     }
 
     /// Writes the next element of the innermost table, or closes it.
@@ -178,11 +167,7 @@ impl Writer<'_> {
         let is_whole = match (stack.bytes(-2), stack.bytes(-1)) {
             (Some(format), Some(text)) => {
                 // As in Redis the format is cut or filled to three letters.
-                let padded: String = failure::lossy(format)
-                    .chars()
-                    .chain("   ".chars())
-                    .take(3)
-                    .collect();
+                let padded: String = failure::lossy(format).chars().chain("   ".chars()).take(3).collect();
                 self.reply.verbatim(&padded, text);
                 true
             }
@@ -197,9 +182,7 @@ type Simple = (&'static [u8], Kind, fn(&mut Writer<'_>, &mut Stack) -> bool);
 
 /// The fields that say what a table without elements is, the first to be found counts; each with the kind of value that it must have.
 static SIMPLE: &[Simple] = &[
-    (b"err", Kind::String, |writer, stack| {
-        writer.write_error(stack)
-    }),
+    (b"err", Kind::String, |writer, stack| writer.write_error(stack)),
     (b"ok", Kind::String, |writer, stack| {
         let text = stack.bytes(-1).unwrap_or_default();
         writer.reply.simple(failure::c_text(text));
@@ -214,7 +197,5 @@ static SIMPLE: &[Simple] = &[
         writer.reply.big_number(&digits.replace(['\r', '\n'], " "));
         true
     }),
-    (b"verbatim_string", Kind::Table, |writer, stack| {
-        writer.write_verbatim(stack)
-    }),
+    (b"verbatim_string", Kind::Table, |writer, stack| writer.write_verbatim(stack)),
 ];

@@ -80,20 +80,11 @@ const OF_SCRIPTS: &[Entry] = &[
     Entry::Native(b"replicate_commands", replicate_commands),
 ];
 
-const LEVELS: &[(&[u8], f64)] = &[
-    (b"LOG_DEBUG", 0.0),
-    (b"LOG_VERBOSE", 1.0),
-    (b"LOG_NOTICE", 2.0),
-    (b"LOG_WARNING", 3.0),
-];
+const LEVELS: &[(&[u8], f64)] =
+    &[(b"LOG_DEBUG", 0.0), (b"LOG_VERBOSE", 1.0), (b"LOG_NOTICE", 2.0), (b"LOG_WARNING", 3.0)];
 
-const TARGETS: &[(&[u8], f64)] = &[
-    (b"REPL_NONE", 0.0),
-    (b"REPL_AOF", 1.0),
-    (b"REPL_SLAVE", 2.0),
-    (b"REPL_REPLICA", 2.0),
-    (b"REPL_ALL", 3.0),
-];
+const TARGETS: &[(&[u8], f64)] =
+    &[(b"REPL_NONE", 0.0), (b"REPL_AOF", 1.0), (b"REPL_SLAVE", 2.0), (b"REPL_REPLICA", 2.0), (b"REPL_ALL", 3.0)];
 
 /// Pushes the `redis` table, filled in the order in which Redis fills it.
 pub fn push_table(stack: &mut Stack, kind: super::Kind) {

@@ -25,13 +25,7 @@ fn check(cases: &[(&str, &str)]) {
         assert_eq!(outcome(&mut server, expression), *expected, "{expression}");
     }
     // Another script, in the same Lua state, sees a world that is whole.
-    assert_eq!(
-        eval(
-            &mut server,
-            "return ('x'):upper() .. tostring(1) .. type(redis.call)"
-        ),
-        "$10\r\nX1function\r\n"
-    );
+    assert_eq!(eval(&mut server, "return ('x'):upper() .. tostring(1) .. type(redis.call)"), "$10\r\nX1function\r\n");
 }
 
 /// The text of an error reply, without the digest and the place behind it.
@@ -77,21 +71,11 @@ fn metatables_of_basic_types_cannot_be_changed() {
         "getmetatable('').__index.upper = function() return 'owned' end",
         "string.upper = function() return 'owned' end",
     ] {
-        assert_eq!(
-            outcome(&mut server, &format!("(function() {change} end)()")),
-            refused,
-            "{change}"
-        );
+        assert_eq!(outcome(&mut server, &format!("(function() {change} end)()")), refused, "{change}");
     }
     check(&[
-        (
-            "rawset(getmetatable(''), '__index', {})",
-            "false Attempt to modify a readonly table",
-        ),
-        (
-            "setmetatable(getmetatable(''), {})",
-            "false Attempt to modify a readonly table",
-        ),
+        ("rawset(getmetatable(''), '__index', {})", "false Attempt to modify a readonly table"),
+        ("setmetatable(getmetatable(''), {})", "false Attempt to modify a readonly table"),
         (
             "type(getmetatable(1)) .. type(getmetatable(nil)) .. type(getmetatable(true)) .. type(getmetatable(tostring))",
             "true nilnilnilnil",
@@ -103,13 +87,11 @@ fn metatables_of_basic_types_cannot_be_changed() {
 #[test]
 fn functions_that_reach_around_the_sandbox_are_absent() {
     for name in [
-        "getfenv", "setfenv", "newproxy", "print", "dofile", "loadfile", "require", "module",
-        "package", "io", "debug", "jit", "ffi",
+        "getfenv", "setfenv", "newproxy", "print", "dofile", "loadfile", "require", "module", "package", "io", "debug",
+        "jit", "ffi",
     ] {
         let mut server = Harness::new();
-        let expected = format!(
-            "false user_script:1: Script attempted to access nonexistent global variable '{name}'"
-        );
+        let expected = format!("false user_script:1: Script attempted to access nonexistent global variable '{name}'");
         assert_eq!(outcome(&mut server, name), expected);
     }
 }
@@ -154,12 +136,7 @@ fn globals_cannot_be_replaced() {
 fn long_brackets_of_any_level_are_read() {
     let level = 70_000;
     check(&[
-        (
-            &format!(
-                "#loadstring('return [' .. ('='):rep({level}) .. '[x]' .. ('='):rep({level}) .. ']')()"
-            ),
-            "true 1",
-        ),
+        (&format!("#loadstring('return [' .. ('='):rep({level}) .. '[x]' .. ('='):rep({level}) .. ']')()"), "true 1"),
         (
             &format!("select(2, loadstring('return [' .. ('='):rep({level}) .. '[x]', '=c'))"),
             "true c:1: unfinished long string near '<eof>'",
@@ -182,10 +159,7 @@ fn a_collection_while_compiling_frees_nothing_that_is_needed() {
     // The reader collects, and fills the freed memory with strings of the same sizes.
     let reader = "local n, keep = 0, {} local f, e = load(function() n = n + 1 collectgarbage() for i = 1, 50 do keep[i] = ('z'):rep(i) .. n end collectgarbage() if n < 150 then return 'local a' .. n .. ' = \"k' .. n .. '\" ' elseif n == 150 then return LAST end end, '=' .. ('name'):rep(5) .. n)";
     let whole = reader.replace("LAST", "'return a149 .. a1'");
-    assert_eq!(
-        eval(&mut server, &format!("{whole} return f()")),
-        "$6\r\nk149k1\r\n"
-    );
+    assert_eq!(eval(&mut server, &format!("{whole} return f()")), "$6\r\nk149k1\r\n");
     let broken = reader.replace("LAST", "'return = ='");
     assert_eq!(
         eval(&mut server, &format!("{broken} return e")),
@@ -193,10 +167,7 @@ fn a_collection_while_compiling_frees_nothing_that_is_needed() {
     );
     // Many compilations under memory pressure, each with a name that nothing else holds.
     let many = "local last for i = 1, 500 do local f, e = loadstring('local s = \"' .. ('s'):rep(i) .. '\" = =', '=chunk' .. i) if e ~= 'chunk' .. i .. \":1: unexpected symbol near '='\" then return e end last = e end return last";
-    assert_eq!(
-        eval(&mut server, many),
-        "$38\r\nchunk500:1: unexpected symbol near '='\r\n"
-    );
+    assert_eq!(eval(&mut server, many), "$38\r\nchunk500:1: unexpected symbol near '='\r\n");
 }
 
 /// CVE-2024-46981: objects that a script left were finalized while the Lua state was torn down.
@@ -218,46 +189,16 @@ fn sizes_in_struct_formats_do_not_overflow() {
     let too_large = "false integral size overflow";
     let too_short = "false bad argument #2 to '?' (data string too short)";
     check(&[
-        (
-            "pcall(struct.pack, '>I2147483648', '10')",
-            &format!("true {too_large}"),
-        ),
-        (
-            "pcall(struct.pack, '<I4294967295', '10')",
-            &format!("true {too_large}"),
-        ),
-        (
-            "pcall(struct.pack, 'i18446744073709551617', 1)",
-            &format!("true {too_large}"),
-        ),
-        (
-            "pcall(struct.unpack, 'I2147483648', '1234')",
-            &format!("true {too_large}"),
-        ),
-        (
-            "pcall(struct.unpack, 'i', '1234', 2147483647)",
-            &format!("true {too_short}"),
-        ),
-        (
-            "pcall(struct.unpack, 'i', '1234', -1)",
-            &format!("true {too_short}"),
-        ),
-        (
-            "pcall(struct.unpack, 'c2147483647', '1234', 3)",
-            &format!("true {too_short}"),
-        ),
-        (
-            "pcall(struct.unpack, 'bc0', '\\127x')",
-            &format!("true {too_short}"),
-        ),
-        (
-            "pcall(struct.unpack, '!8c1d', '1234', 2147483640)",
-            &format!("true {too_short}"),
-        ),
-        (
-            "pcall(struct.unpack, 'i', '1234', 0)",
-            "true false bad argument #3 to '?' (offset must be 1 or greater)",
-        ),
+        ("pcall(struct.pack, '>I2147483648', '10')", &format!("true {too_large}")),
+        ("pcall(struct.pack, '<I4294967295', '10')", &format!("true {too_large}")),
+        ("pcall(struct.pack, 'i18446744073709551617', 1)", &format!("true {too_large}")),
+        ("pcall(struct.unpack, 'I2147483648', '1234')", &format!("true {too_large}")),
+        ("pcall(struct.unpack, 'i', '1234', 2147483647)", &format!("true {too_short}")),
+        ("pcall(struct.unpack, 'i', '1234', -1)", &format!("true {too_short}")),
+        ("pcall(struct.unpack, 'c2147483647', '1234', 3)", &format!("true {too_short}")),
+        ("pcall(struct.unpack, 'bc0', '\\127x')", &format!("true {too_short}")),
+        ("pcall(struct.unpack, '!8c1d', '1234', 2147483640)", &format!("true {too_short}")),
+        ("pcall(struct.unpack, 'i', '1234', 0)", "true false bad argument #3 to '?' (offset must be 1 or greater)"),
     ]);
 }
 
@@ -265,20 +206,12 @@ fn sizes_in_struct_formats_do_not_overflow() {
 #[test]
 fn cmsgpack_holds_to_its_input_and_its_stack() {
     let missing = "true false Missing bytes in input.";
-    let too_many = "true false stack overflow (too many return values at once; use unpack_one or unpack_limit instead.)";
+    let too_many =
+        "true false stack overflow (too many return values at once; use unpack_one or unpack_limit instead.)";
     check(&[
-        (
-            "pcall(cmsgpack.unpack, '\\221\\255\\255\\255\\255')",
-            missing,
-        ),
-        (
-            "pcall(cmsgpack.unpack, '\\223\\255\\255\\255\\255\\1')",
-            missing,
-        ),
-        (
-            "pcall(cmsgpack.unpack, '\\219\\255\\255\\255\\255')",
-            missing,
-        ),
+        ("pcall(cmsgpack.unpack, '\\221\\255\\255\\255\\255')", missing),
+        ("pcall(cmsgpack.unpack, '\\223\\255\\255\\255\\255\\1')", missing),
+        ("pcall(cmsgpack.unpack, '\\219\\255\\255\\255\\255')", missing),
         (
             "pcall(cmsgpack.unpack, ('\\145'):rep(200000))",
             "true false stack overflow (in function mp_decode_to_lua_array)",
@@ -288,14 +221,8 @@ fn cmsgpack_holds_to_its_input_and_its_stack() {
             "pcall(cmsgpack.unpack_one, '\\1', 2147483647)",
             "true false Start offset 2147483647 greater than input length 1.",
         ),
-        (
-            "(function() local t = {} t[1] = t return #cmsgpack.pack(t) end)()",
-            "true 17",
-        ),
-        (
-            "#cmsgpack.pack(('x'):rep(3000000), ('y'):rep(3000000))",
-            "true 6000010",
-        ),
+        ("(function() local t = {} t[1] = t return #cmsgpack.pack(t) end)()", "true 17"),
+        ("#cmsgpack.pack(('x'):rep(3000000), ('y'):rep(3000000))", "true 6000010"),
     ]);
 }
 
@@ -332,19 +259,11 @@ fn a_stack_that_is_all_but_full_takes_no_harm() {
         ("#cmsgpack.pack({{{{{1}}}}})", ":6\r\n"),
         ("#cjson.encode({{{{{1}}}}})", ":11\r\n"),
     ] {
-        assert_eq!(
-            eval(&mut server, &deep.replace("WORK", work)),
-            reply,
-            "{work}"
-        );
+        assert_eq!(eval(&mut server, &deep.replace("WORK", work)), reply, "{work}");
     }
-    let many =
-        "local t = {} for i = 1, 7000 do t[i] = 'k' end return #redis.call('mget', unpack(t))";
+    let many = "local t = {} for i = 1, 7000 do t[i] = 'k' end return #redis.call('mget', unpack(t))";
     assert_eq!(eval(&mut server, many), ":7000\r\n");
-    let endless = eval(
-        &mut server,
-        "local function f(n) return 1 + f(n + 1) end return f(1)",
-    );
+    let endless = eval(&mut server, "local function f(n) return 1 + f(n + 1) end return f(1)");
     assert_eq!(error_of(&endless), "ERR user_script:1: stack overflow");
 }
 
@@ -352,20 +271,14 @@ fn a_stack_that_is_all_but_full_takes_no_harm() {
 #[test]
 fn a_reply_that_holds_itself_ends() {
     let mut server = Harness::new();
-    for script in [
-        "local a = {} a[1] = a return a",
-        "local a = {} a.map = {a} return a",
-        "local a = {} a.b = {map = a} return a",
-    ] {
+    for script in
+        ["local a = {} a[1] = a return a", "local a = {} a.map = {a} return a", "local a = {} a.b = {map = a} return a"]
+    {
         let reply = eval(&mut server, script);
         assert!(!reply.is_empty(), "{script}");
     }
     let reply = eval(&mut server, "local a = {} a[1] = a return a");
-    assert!(
-        reply.ends_with("-ERR reached lua stack limit\r\n"),
-        "{}",
-        &reply[reply.len().saturating_sub(100)..]
-    );
+    assert!(reply.ends_with("-ERR reached lua stack limit\r\n"), "{}", &reply[reply.len().saturating_sub(100)..]);
 }
 
 /// CVE-2014-5461: many fixed parameters and few arguments overran the stack of a new coroutine.
@@ -384,25 +297,13 @@ fn many_fixed_parameters_fit_the_stack() {
 #[test]
 fn compiled_code_is_not_loaded() {
     check(&[
-        (
-            "select(2, loadstring('\\27LuaQ\\0\\1\\4\\8\\4\\8\\0', '=c'))",
-            "true c:1: unexpected symbol near 'char(27)'",
-        ),
-        (
-            "select(2, load(function() return '\\27LuaQ' end, '=c'))",
-            "true c:1: unexpected symbol near 'char(27)'",
-        ),
-        (
-            "loadstring(string.dump(function() return 1 end)) == nil",
-            "true true",
-        ),
+        ("select(2, loadstring('\\27LuaQ\\0\\1\\4\\8\\4\\8\\0', '=c'))", "true c:1: unexpected symbol near 'char(27)'"),
+        ("select(2, load(function() return '\\27LuaQ' end, '=c'))", "true c:1: unexpected symbol near 'char(27)'"),
+        ("loadstring(string.dump(function() return 1 end)) == nil", "true true"),
     ]);
     let mut server = Harness::new();
     let reply = server.run_args(&[b"EVAL", b"\x1bLuaQ\0\x01\x04\x08", b"0"]);
-    assert!(
-        error_of(&reply).starts_with("ERR Error compiling script (new function): user_script:1: "),
-        "{reply}"
-    );
+    assert!(error_of(&reply).starts_with("ERR Error compiling script (new function): user_script:1: "), "{reply}");
 }
 
 /// An error that is a table without a text ended the server.
@@ -449,18 +350,12 @@ fn a_text_cannot_forge_another_reply() {
 fn recursion_through_c_is_bounded() {
     let mut server = Harness::new();
     for (script, expected) in [
-        (
-            "return tostring(setmetatable({}, {__tostring = tostring}))",
-            "ERR C stack overflow",
-        ),
+        ("return tostring(setmetatable({}, {__tostring = tostring}))", "ERR C stack overflow"),
         (
             "local t = setmetatable({}, {}) getmetatable(t).__index = function(_, k) return t[k] end return t.x",
             "ERR user_script:1: C stack overflow",
         ),
-        (
-            "local function g(s) return (s:gsub('.', g)) end return g('x')",
-            "ERR C stack overflow",
-        ),
+        ("local function g(s) return (s:gsub('.', g)) end return g('x')", "ERR C stack overflow"),
         (
             "local function s(t) table.sort(t, function(a, b) s({1, 2, 3}) return a < b end) end return s({1, 2, 3})",
             "ERR C stack overflow",

@@ -62,11 +62,7 @@ impl Case {
     pub fn preparation(&self) -> Vec<Vec<Vec<u8>>> {
         // The random numbers go on from script to script.
         let seed = ["EVAL", "math.randomseed(0)", "0"].map(|word| word.as_bytes().to_vec());
-        let mut commands = vec![
-            words_of("FLUSHALL"),
-            words_of("SCRIPT FLUSH"),
-            seed.to_vec(),
-        ];
+        let mut commands = vec![words_of("FLUSHALL"), words_of("SCRIPT FLUSH"), seed.to_vec()];
         if self.command == "library" {
             commands.push(words_of("FUNCTION FLUSH"));
         }
@@ -84,18 +80,13 @@ impl Case {
             }
             return commands;
         }
-        let start = vec![
-            self.command.to_uppercase().into_bytes(),
-            self.script.clone(),
-        ];
+        let start = vec![self.command.to_uppercase().into_bytes(), self.script.clone()];
         vec![[start, self.words.clone()].concat()]
     }
 }
 
 fn words_of(text: &str) -> Vec<Vec<u8>> {
-    text.split(' ')
-        .map(|word| word.as_bytes().to_vec())
-        .collect()
+    text.split(' ').map(|word| word.as_bytes().to_vec()).collect()
 }
 
 /// All cases of all files, in order.
@@ -110,10 +101,7 @@ pub fn read() -> Vec<Case> {
 }
 
 fn read_file(path: &Path) -> Vec<Case> {
-    let name = path
-        .file_name()
-        .expect("a file has a name")
-        .to_string_lossy();
+    let name = path.file_name().expect("a file has a name").to_string_lossy();
     let text = std::fs::read_to_string(path).expect("a text file");
     let mut cases = Vec::new();
     let mut next = Case::of_script(&name, String::new());
@@ -158,10 +146,7 @@ fn quoted_words(text: &str) -> Vec<Vec<u8>> {
                 rest = after;
             }
             _ => {
-                let len = rest
-                    .iter()
-                    .position(|&byte| byte == b' ')
-                    .unwrap_or(rest.len());
+                let len = rest.iter().position(|&byte| byte == b' ').unwrap_or(rest.len());
                 words.push(rest[..len].to_vec());
                 rest = &rest[len..];
             }

@@ -5,9 +5,8 @@
 
 /// Numbers that conversions and borders make interesting.
 const NUMBERS: &[&str] = &[
-    "0", "1", "-1", "2", "3", "7", "-0", "0.5", "-1.5", "2.5", "1e15", "1e16", "0.1", "255", "256",
-    "65535", "-32", "2^31", "-2^31", "2^31-1", "2^32", "2^53", "-2^53", "1e100", "1/0", "-1/0",
-    "0/0", "-(0/0)", "5e-324",
+    "0", "1", "-1", "2", "3", "7", "-0", "0.5", "-1.5", "2.5", "1e15", "1e16", "0.1", "255", "256", "65535", "-32",
+    "2^31", "-2^31", "2^31-1", "2^32", "2^53", "-2^53", "1e100", "1/0", "-1/0", "0/0", "-(0/0)", "5e-324",
 ];
 
 const STRINGS: &[&str] = &[
@@ -76,14 +75,13 @@ const PATTERNS: &[&str] = &[
 ];
 
 const FORMATS: &[&str] = &[
-    "'%d'", "'%5d|'", "'%-5d|'", "'%05d'", "'%+d'", "'%x'", "'%X'", "'%#x'", "'%o'", "'%u'",
-    "'%c'", "'%e'", "'%.3f'", "'%g'", "'%.14g'", "'%s'", "'%10s|'", "'%-10s|'", "'%.2s'", "'%q'",
-    "'%i'", "'%5.1f'", "'%%'", "'%y'",
+    "'%d'", "'%5d|'", "'%-5d|'", "'%05d'", "'%+d'", "'%x'", "'%X'", "'%#x'", "'%o'", "'%u'", "'%c'", "'%e'", "'%.3f'",
+    "'%g'", "'%.14g'", "'%s'", "'%10s|'", "'%-10s|'", "'%.2s'", "'%q'", "'%i'", "'%5.1f'", "'%%'", "'%y'",
 ];
 
 const PACKS: &[&str] = &[
-    "'b'", "'B'", "'h'", "'>H'", "'i4'", "'>i4'", "'I8'", "'l'", "'f'", "'d'", "'>d'", "'s'",
-    "'c0'", "'c2'", "'!4bi'", "'bxb'", "'i3'", "'x'",
+    "'b'", "'B'", "'h'", "'>H'", "'i4'", "'>i4'", "'I8'", "'l'", "'f'", "'d'", "'>d'", "'s'", "'c0'", "'c2'", "'!4bi'",
+    "'bxb'", "'i3'", "'x'",
 ];
 
 /// What an argument is drawn from.
@@ -186,9 +184,7 @@ const CALLBACKS: &[&str] = &[
     "string.upper",
 ];
 
-const OPERATORS: &[&str] = &[
-    "+", "-", "*", "/", "%", "^", "..", "==", "~=", "<", "<=", ">", ">=", "and", "or",
-];
+const OPERATORS: &[&str] = &["+", "-", "*", "/", "%", "^", "..", "==", "~=", "<", "<=", ">", ">=", "and", "or"];
 
 /// The script's first line: `show` describes values to their depth in the order of `pairs`, which depends on addresses where
 /// keys are tables or functions; `str` is `tostring` without the address.
@@ -211,10 +207,7 @@ pub fn script(seed: u64) -> String {
                 expression(&mut random, 2, Any),
                 pick(&mut random, OPERATORS)
             ),
-            _ => format!(
-                "out(pcall(function() return {} end))",
-                expression(&mut random, 0, Any)
-            ),
+            _ => format!("out(pcall(function() return {} end))", expression(&mut random, 0, Any)),
         };
         text.push('\n');
         text.push_str(&statement);
@@ -225,10 +218,7 @@ pub fn script(seed: u64) -> String {
 
 /// Changes a table, and shows its length, its order and what `ipairs` finds.
 fn statement_on_table(random: &mut fastrand::Rng) -> String {
-    let mut text = format!(
-        "local ok, e = pcall(function() local t = {}",
-        pick(random, TABLES)
-    );
+    let mut text = format!("local ok, e = pcall(function() local t = {}", pick(random, TABLES));
     for _ in 0..random.usize(1..5) {
         let value = expression(random, 2, Any);
         text.push_str(&match random.u8(..6) {
@@ -299,10 +289,7 @@ fn call(random: &mut fastrand::Rng, depth: usize) -> String {
     if random.u8(..20) == 0 {
         count -= 1;
     }
-    let arguments: Vec<String> = kinds[..count]
-        .iter()
-        .map(|kind| expression(random, depth + 1, *kind))
-        .collect();
+    let arguments: Vec<String> = kinds[..count].iter().map(|kind| expression(random, depth + 1, *kind)).collect();
     format!("{name}({})", arguments.join(", "))
 }
 

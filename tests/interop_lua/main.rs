@@ -37,15 +37,8 @@ impl Differences {
         if expected == got {
             return;
         }
-        let text = format!(
-            "{label}\n    expected {}\n    got      {}",
-            shown_answer(expected),
-            shown_answer(got)
-        );
-        self.by_origin
-            .entry(origin.to_string())
-            .or_default()
-            .push(text);
+        let text = format!("{label}\n    expected {}\n    got      {}", shown_answer(expected), shown_answer(got));
+        self.by_origin.entry(origin.to_string()).or_default().push(text);
     }
 
     /// Fails with every difference at once.
@@ -96,11 +89,7 @@ fn compare(pair: &mut Pair, case: &Case, differences: &mut Differences) {
 #[test]
 fn one_liners_reply_as_on_redis() {
     let cases = corpus::read();
-    assert!(
-        cases.len() > 2500,
-        "only {} one-liners were found",
-        cases.len()
-    );
+    assert!(cases.len() > 2500, "only {} one-liners were found", cases.len());
     let Some(mut pair) = Pair::start() else {
         return;
     };

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::corpus::Case;
-use super::server::{PATIENCE, Server, free_port};
+use oneloop::reactor::{PATIENCE, Server, free_port};
 
 static STARTED: AtomicUsize = AtomicUsize::new(0);
 
@@ -22,8 +22,7 @@ struct Genuine {
 impl Genuine {
     /// None, and a loud word, where there is no such program.
     fn start() -> Option<Genuine> {
-        let program =
-            std::env::var("ORACLE_REDIS_SERVER").unwrap_or_else(|_| "redis-server".into());
+        let program = std::env::var("ORACLE_REDIS_SERVER").unwrap_or_else(|_| "redis-server".into());
         let number = STARTED.fetch_add(1, Ordering::Relaxed);
         let folder = format!("interop-lua-{}-{number}", std::process::id());
         let folder = std::env::temp_dir().join(folder);
@@ -41,11 +40,7 @@ impl Genuine {
             println!("SKIP: {program} cannot be started, nothing was compared");
             return None;
         };
-        let genuine = Genuine {
-            child,
-            port,
-            folder,
-        };
+        let genuine = Genuine { child, port, folder };
         // Waiting for another process to listen is the one thing here that takes its time.
         for _ in 0..200 {
             if TcpStream::connect(("127.0.0.1", port)).is_ok() {
@@ -107,11 +102,7 @@ fn without_lengths_of_addresses(bytes: Vec<u8>) -> Vec<u8> {
         return bytes;
     }
     let line = bytes.iter().position(|&byte| byte == b'\n');
-    [
-        b"$LEN\r\n",
-        &bytes[line.expect("a header ends a line") + 1..],
-    ]
-    .concat()
+    [b"$LEN\r\n", &bytes[line.expect("a header ends a line") + 1..]].concat()
 }
 
 /// A connection that sends one case after the other.
@@ -125,10 +116,7 @@ impl Client {
         let stream = TcpStream::connect(("127.0.0.1", port)).expect("the server accepts");
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
         stream.set_nodelay(true).expect("no delay");
-        let mut client = Client {
-            input: BufReader::new(stream),
-            sent: 0,
-        };
+        let mut client = Client { input: BufReader::new(stream), sent: 0 };
         if resp3 {
             let hello = vec![vec![b"HELLO".to_vec(), b"3".to_vec()]];
             client.exchange(&hello).expect("the server speaks RESP3");
@@ -138,9 +126,7 @@ impl Client {
 
     /// The replies to a case's commands, as they came.
     pub fn run(&mut self, case: &Case) -> Answer {
-        let replies = self
-            .exchange(&case.preparation())
-            .and_then(|_| self.exchange(&case.commands()));
+        let replies = self.exchange(&case.preparation()).and_then(|_| self.exchange(&case.commands()));
         replies.map_or(Answer::Ended, Answer::Reply)
     }
 
@@ -189,12 +175,7 @@ impl Pair {
     pub fn start() -> Option<Pair> {
         let genuine = Genuine::start()?;
         let ours = Server::start(&[]);
-        Some(Pair {
-            genuine_clients: clients(genuine.port),
-            our_clients: clients(ours.port),
-            genuine,
-            ours,
-        })
+        Some(Pair { genuine_clients: clients(genuine.port), our_clients: clients(ours.port), genuine, ours })
     }
 
     pub fn genuine(&mut self, resp3: bool) -> &mut Client {

@@ -1,7 +1,7 @@
 //! What ACL and its subcommands declare.
 
-use crate::command::help;
 use crate::command::spec::{Argument, ArgumentFlag, ArgumentKind, CommandSpec, Flag, Group};
+use crate::engine::help;
 
 use super::{log, reports, users};
 
@@ -10,11 +10,7 @@ const ADMIN: &[Flag] = &[Flag::Admin, Flag::NoScript, Flag::Loading, Flag::Stale
 const ALL_NODES: &[&str] = &["request_policy:all_nodes", "response_policy:all_succeeded"];
 const OF_USERS: &str = "O(N) for N users";
 
-const ACL: CommandSpec = CommandSpec {
-    group: Group::Server,
-    since: "6.0.0",
-    ..CommandSpec::DEFAULT
-};
+const ACL: CommandSpec = CommandSpec { group: Group::Server, since: "6.0.0", ..CommandSpec::DEFAULT };
 
 /// The family's commands.
 pub static COMMANDS: &[CommandSpec] = &[CommandSpec {
@@ -54,8 +50,7 @@ pub static COMMANDS: &[CommandSpec] = &[CommandSpec {
             arguments: &[
                 Argument::new("username", ArgumentKind::String),
                 Argument::new("command", ArgumentKind::String),
-                Argument::new("arg", ArgumentKind::String)
-                    .flags(&[ArgumentFlag::Optional, ArgumentFlag::Multiple]),
+                Argument::new("arg", ArgumentKind::String).flags(&[ArgumentFlag::Optional, ArgumentFlag::Multiple]),
             ],
             handler: reports::dryrun,
             ..ACL
@@ -77,10 +72,7 @@ pub static COMMANDS: &[CommandSpec] = &[CommandSpec {
             summary: "Shows a user's rules, one kind a field.",
             history: &[
                 ("6.2.0", "Shows patterns of channels."),
-                (
-                    "7.0.0",
-                    "Shows selectors; patterns are shown as the rules that add them.",
-                ),
+                ("7.0.0", "Shows selectors; patterns are shown as the rules that add them."),
             ],
             arguments: &[Argument::new("username", ArgumentKind::String)],
             handler: reports::getuser,
@@ -111,16 +103,10 @@ pub static COMMANDS: &[CommandSpec] = &[CommandSpec {
             flags: ADMIN,
             complexity: "O(N) for N entries in the reply",
             summary: "Shows the newest refusals, 10 unless told, or forgets all.",
-            history: &[(
-                "7.2.0",
-                "Entries have a number, and the times of the first and the last refusal.",
-            )],
+            history: &[("7.2.0", "Entries have a number, and the times of the first and the last refusal.")],
             arguments: &[Argument::one_of(
                 "operation",
-                &[
-                    Argument::new("count", ArgumentKind::Integer),
-                    Argument::token("reset", "RESET"),
-                ],
+                &[Argument::new("count", ArgumentKind::Integer), Argument::token("reset", "RESET")],
             )
             .optional()],
             handler: log::log,
@@ -145,15 +131,11 @@ pub static COMMANDS: &[CommandSpec] = &[CommandSpec {
             summary: "Creates a user, or changes its rules.",
             history: &[
                 ("6.2.0", "Takes patterns of channels."),
-                (
-                    "7.0.0",
-                    "Takes selectors, and patterns of keys for reading or writing.",
-                ),
+                ("7.0.0", "Takes selectors, and patterns of keys for reading or writing."),
             ],
             arguments: &[
                 Argument::new("username", ArgumentKind::String),
-                Argument::new("rule", ArgumentKind::String)
-                    .flags(&[ArgumentFlag::Optional, ArgumentFlag::Multiple]),
+                Argument::new("rule", ArgumentKind::String).flags(&[ArgumentFlag::Optional, ArgumentFlag::Multiple]),
             ],
             handler: users::setuser,
             ..ACL

@@ -5,12 +5,7 @@ use crate::command::spec::{Argument, ArgumentKind};
 /// The units of length.
 pub const UNIT: Argument = Argument::one_of(
     "unit",
-    &[
-        Argument::token("m", "M"),
-        Argument::token("km", "KM"),
-        Argument::token("ft", "FT"),
-        Argument::token("mi", "MI"),
-    ],
+    &[Argument::token("m", "M"), Argument::token("km", "KM"), Argument::token("ft", "FT"), Argument::token("mi", "MI")],
 );
 
 pub const LONGITUDE: Argument = Argument::new("longitude", ArgumentKind::Double);
@@ -21,10 +16,7 @@ pub const RADIUS: Argument = Argument::new("radius", ArgumentKind::Double);
 /// Where GEOSEARCH looks from.
 pub const FROM: Argument = Argument::one_of(
     "from",
-    &[
-        MEMBER.after("FROMMEMBER"),
-        Argument::block("fromlonlat", &[LONGITUDE, LATITUDE]).after("FROMLONLAT"),
-    ],
+    &[MEMBER.after("FROMMEMBER"), Argument::block("fromlonlat", &[LONGITUDE, LATITUDE]).after("FROMLONLAT")],
 )
 .optional();
 
@@ -52,22 +44,15 @@ pub const BY: Argument = Argument::one_of(
     ],
 );
 
-pub const ORDER: Argument = Argument::one_of(
-    "order",
-    &[
-        Argument::token("asc", "ASC"),
-        Argument::token("desc", "DESC"),
-    ],
-)
-.optional();
+pub const ORDER: Argument =
+    Argument::one_of("order", &[Argument::token("asc", "ASC"), Argument::token("desc", "DESC")]).optional();
 
 const COUNT_NUMBER: Argument = Argument::new("count", ArgumentKind::Integer).after("COUNT");
 const ANY: Argument = Argument::token("any", "ANY").optional();
 
 pub const COUNT: Argument = Argument::block("count-block", &[COUNT_NUMBER, ANY]).optional();
 /// The same for commands that are older than ANY.
-pub const COUNT_SINCE_6_2: Argument =
-    Argument::block("count-block", &[COUNT_NUMBER, ANY.since("6.2.0")]).optional();
+pub const COUNT_SINCE_6_2: Argument = Argument::block("count-block", &[COUNT_NUMBER, ANY.since("6.2.0")]).optional();
 
 pub const WITH_COORDINATES: Argument = Argument::token("withcoord", "WITHCOORD").optional();
 pub const WITH_DISTANCE: Argument = Argument::token("withdist", "WITHDIST").optional();
@@ -78,9 +63,7 @@ pub const STORE: Argument = Argument::one_of(
     "store",
     &[
         Argument::key("storekey", 1).shown_as("key").after("STORE"),
-        Argument::key("storedistkey", 2)
-            .shown_as("key")
-            .after("STOREDIST"),
+        Argument::key("storedistkey", 2).shown_as("key").after("STOREDIST"),
     ],
 )
 .optional();

@@ -5,7 +5,7 @@ mod options;
 pub mod places;
 pub mod search;
 
-use crate::command::CommandError;
+use crate::command::error::CommandError;
 use crate::keyspace::Record;
 use crate::resp::Reply;
 use crate::types::geo::Place;

@@ -2,11 +2,13 @@
 
 use smallvec::SmallVec;
 
+use crate::command::error::{CommandError, CommandResult};
 use crate::command::spec::{
     Argument, ArgumentFlag, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
 };
-use crate::command::{Args, CommandError, CommandResult, Context};
 use crate::commands::sorted_sets::update::{Additions, Options, add_elements};
+use crate::engine::context::Context;
+use crate::resp::Args;
 use crate::resp::Reply;
 use crate::types::geo::text::format_distance;
 use crate::types::geo::{Place, Unit};
@@ -29,12 +31,9 @@ pub static COMMANDS: &[CommandSpec] = &[
         history: &[("6.2.0", "Took the options `CH`, `NX` and `XX`.")],
         arguments: &[
             Argument::key("key", 0),
-            Argument::one_of(
-                "condition",
-                &[Argument::token("nx", "NX"), Argument::token("xx", "XX")],
-            )
-            .optional()
-            .since("6.2.0"),
+            Argument::one_of("condition", &[Argument::token("nx", "NX"), Argument::token("xx", "XX")])
+                .optional()
+                .since("6.2.0"),
             Argument::token("change", "CH").optional().since("6.2.0"),
             Argument::block("data", &[LONGITUDE, LATITUDE, MEMBER]).multiple(),
         ],
@@ -93,10 +92,8 @@ pub static COMMANDS: &[CommandSpec] = &[
 /// Arguments of GEOADD for each member: longitude, latitude, member.
 const WORDS_EACH: usize = 3;
 
-const MEMBERS: &[Argument] = &[
-    Argument::key("key", 0),
-    MEMBER.flags(&[ArgumentFlag::Optional, ArgumentFlag::Multiple]),
-];
+const MEMBERS: &[Argument] =
+    &[Argument::key("key", 0), MEMBER.flags(&[ArgumentFlag::Optional, ArgumentFlag::Multiple])];
 
 fn geoadd(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let mut conditions = Options::default();
@@ -117,15 +114,9 @@ fn geoadd(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         return Err(CommandError::SYNTAX);
     }
     let places = (0..words.len()).step_by(WORDS_EACH);
-    let scores: Result<SmallVec<[f64; 16]>, CommandError> = places
-        .map(|index| options::place(words, index).map(Place::score))
-        .collect();
-    let additions = Additions {
-        options: conditions,
-        scores: &scores?,
-        words,
-        words_each: WORDS_EACH,
-    };
+    let scores: Result<SmallVec<[f64; 16]>, CommandError> =
+        places.map(|index| options::place(words, index).map(Place::score)).collect();
+    let additions = Additions { options: conditions, scores: &scores?, words, words_each: WORDS_EACH };
     propagate(context, args.first(at), &additions);
     add_elements(context, args.at(1), additions)
 }
@@ -135,10 +126,7 @@ fn propagate(context: &mut Context<'_>, head: Args<'_>, additions: &Additions<'_
     if !context.propagates() {
         return;
     }
-    let scores = additions
-        .scores
-        .iter()
-        .map(|score| (*score as u64).to_string());
+    let scores = additions.scores.iter().map(|score| (*score as u64).to_string());
     let scores: Vec<String> = scores.collect();
     let mut words: Vec<&[u8]> = head.iter().collect();
     words[0] = b"zadd";

@@ -2,27 +2,22 @@
 
 use smallvec::SmallVec;
 
-use crate::command::spec::{
-    Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
-};
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::command::error::{CommandError, CommandResult};
+use crate::command::spec::{Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec};
+use crate::engine::context::Context;
 use crate::keyspace::{EventClass, Keyspace};
+use crate::resp::Args;
 use crate::resp::Reply;
 use crate::types::hash::{HashEditor, HashRef};
 use crate::types::slot::Slot;
 
 use super::arguments::{NOT_POSITIVE, TimeForm, named_fields};
-use super::{
-    change, limits, note_removed, propagate_fields, propagate_removals, read, remove_empty,
-};
+use super::{change, limits, note_removed, propagate_fields, propagate_removals, read, remove_empty};
 
 /// The fields, in the arguments of every command here.
 pub(super) const FIELDS: Argument = Argument::block(
     "fields",
-    &[
-        Argument::new("numfields", ArgumentKind::Integer),
-        Argument::new("field", ArgumentKind::String).multiple(),
-    ],
+    &[Argument::new("numfields", ArgumentKind::Integer), Argument::new("field", ArgumentKind::String).multiple()],
 )
 .after("FIELDS");
 
@@ -51,12 +46,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         since: "7.4.0",
         complexity: "O(N) with N the number of fields that are named.",
         summary: "Has fields of a hash expire in so many seconds.",
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("seconds", ArgumentKind::Integer),
-            CONDITION,
-            FIELDS,
-        ],
+        arguments: &[Argument::key("key", 0), Argument::new("seconds", ArgumentKind::Integer), CONDITION, FIELDS],
         handler: hexpire,
         ..CommandSpec::DEFAULT
     },
@@ -71,12 +61,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         since: "7.4.0",
         complexity: "O(N) with N the number of fields that are named.",
         summary: "Has fields of a hash expire in so many milliseconds.",
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("milliseconds", ArgumentKind::Integer),
-            CONDITION,
-            FIELDS,
-        ],
+        arguments: &[Argument::key("key", 0), Argument::new("milliseconds", ArgumentKind::Integer), CONDITION, FIELDS],
         handler: hpexpire,
         ..CommandSpec::DEFAULT
     },
@@ -265,9 +250,7 @@ impl Condition {
 /// Errors: what is at the key is no hash. That is found out before anything is said of the arguments.
 pub(super) fn check_type(keyspace: &mut Keyspace, database: usize, key: &[u8]) -> CommandResult {
     match keyspace.lookup(database, key) {
-        Some(record) if HashRef::of(record.value().stored()).is_none() => {
-            Err(CommandError::WRONG_TYPE)
-        }
+        Some(record) if HashRef::of(record.value().stored()).is_none() => Err(CommandError::WRONG_TYPE),
         _ => Ok(()),
     }
 }
@@ -283,7 +266,7 @@ fn expire(context: &mut Context<'_>, args: Args<'_>, form: TimeForm) -> CommandR
     let not_positive = CommandError::fixed("ERR Parameter `numFields` should be greater than 0");
     let names = named_fields(args, fields_at, context.command_name(), not_positive)?;
 
-    let limits = limits(&context.instance.config);
+    let limits = limits(&context.state.config);
     let (keyspace, database, reply) = context.parts();
     let changed = change(keyspace, database, key, limits, names.iter(), |hash| {
         hash.make_expiring();
@@ -294,13 +277,7 @@ fn expire(context: &mut Context<'_>, args: Args<'_>, form: TimeForm) -> CommandR
         reply_same(reply, names.len(), answer::NO_FIELD);
         return Ok(());
     };
-    let count = |wanted| {
-        changed
-            .result
-            .iter()
-            .filter(|&&given| given == wanted)
-            .count()
-    };
+    let count = |wanted| changed.result.iter().filter(|&&given| given == wanted).count();
     if keyspace.changes.propagation.is_on() {
         let named = |wanted| {
             let answers = names.iter().zip(&changed.result);
@@ -313,12 +290,7 @@ fn expire(context: &mut Context<'_>, args: Args<'_>, form: TimeForm) -> CommandR
             keyspace.changes.propagation.suppress();
         } else {
             let mut digits = itoa::Buffer::new();
-            let prefix: [&[u8]; 4] = [
-                b"HPEXPIREAT",
-                key,
-                digits.format(time_ms).as_bytes(),
-                args.at(3),
-            ];
+            let prefix: [&[u8]; 4] = [b"HPEXPIREAT", key, digits.format(time_ms).as_bytes(), args.at(3)];
             // Without the condition, if there is none.
             propagate_fields(keyspace, &prefix[..fields_at], &timed);
         }
@@ -354,18 +326,10 @@ fn expire_one<S: Slot>(
 }
 
 /// Counts fields whose expiry times were changed, and tells of it.
-pub(super) fn note_timed(
-    keyspace: &mut Keyspace,
-    database: usize,
-    key: &[u8],
-    fields: usize,
-    event: &'static str,
-) {
+pub(super) fn note_timed(keyspace: &mut Keyspace, database: usize, key: &[u8], fields: usize, event: &'static str) {
     if fields > 0 {
         keyspace.modified_times(database, key, fields as u64);
-        keyspace
-            .changes
-            .notify(EventClass::Hash, event, database, key);
+        keyspace.changes.notify(EventClass::Hash, event, database, key);
     }
 }
 
@@ -380,9 +344,7 @@ fn reply_same(reply: &mut Reply, count: usize, answer: i64) {
 }
 
 fn httl(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    reply_times(context, args, |time_ms, now_ms| {
-        (time_ms - now_ms + 999) / 1000
-    })
+    reply_times(context, args, |time_ms, now_ms| (time_ms - now_ms + 999) / 1000)
 }
 
 fn hpttl(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
@@ -398,11 +360,7 @@ fn hpexpiretime(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 }
 
 /// Replies with what `shown` makes of each field's expiry time and the present.
-fn reply_times(
-    context: &mut Context<'_>,
-    args: Args<'_>,
-    shown: impl Fn(i64, i64) -> i64,
-) -> CommandResult {
+fn reply_times(context: &mut Context<'_>, args: Args<'_>, shown: impl Fn(i64, i64) -> i64) -> CommandResult {
     let full_name = context.command_name().to_string();
     let (keyspace, database, reply) = context.parts();
     let now_ms = keyspace.now_ms;
@@ -435,7 +393,7 @@ fn hpersist(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let now_ms = keyspace.now_ms;
     check_type(keyspace, database, key)?;
     let names = named_fields(args, 2, context.command_name(), NOT_POSITIVE)?;
-    let limits = limits(&context.instance.config);
+    let limits = limits(&context.state.config);
     let (keyspace, database, reply) = context.parts();
     let nothing_due = std::iter::empty();
     let changed = change(keyspace, database, key, limits, nothing_due, |hash| {

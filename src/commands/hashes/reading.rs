@@ -3,10 +3,10 @@
 //! A field whose time is over is as good as gone. Who asks for one by name removes it as well; who asks for all leaves them to
 //! the active cycle, and HLEN counts them: as in Redis.
 
-use crate::command::spec::{
-    Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
-};
-use crate::command::{Args, CommandResult, Context};
+use crate::command::error::CommandResult;
+use crate::command::spec::{Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec};
+use crate::engine::context::Context;
+use crate::resp::Args;
 use crate::types::hash::Found;
 
 use super::{read, remove_due, reply_text};
@@ -23,10 +23,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         group: Group::Hash,
         since: "2.0.0",
         summary: "Gives the value of a field of a hash.",
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("field", ArgumentKind::String),
-        ],
+        arguments: &[Argument::key("key", 0), Argument::new("field", ArgumentKind::String)],
         handler: hget,
         ..CommandSpec::DEFAULT
     },
@@ -41,10 +38,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         since: "2.0.0",
         complexity: "O(N) with N the number of fields that are asked for.",
         summary: "Gives the values of several fields of a hash.",
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("field", ArgumentKind::String).multiple(),
-        ],
+        arguments: &[Argument::key("key", 0), Argument::new("field", ArgumentKind::String).multiple()],
         handler: hmget,
         ..CommandSpec::DEFAULT
     },
@@ -116,10 +110,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         group: Group::Hash,
         since: "2.0.0",
         summary: "Tells whether a hash has a field.",
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("field", ArgumentKind::String),
-        ],
+        arguments: &[Argument::key("key", 0), Argument::new("field", ArgumentKind::String)],
         handler: hexists,
         ..CommandSpec::DEFAULT
     },
@@ -133,10 +124,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         group: Group::Hash,
         since: "3.2.0",
         summary: "Tells how long the value of a field of a hash is.",
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("field", ArgumentKind::String),
-        ],
+        arguments: &[Argument::key("key", 0), Argument::new("field", ArgumentKind::String)],
         handler: hstrlen,
         ..CommandSpec::DEFAULT
     },
@@ -169,7 +157,7 @@ fn read_field(
         Some(false) => {}
         Some(true) => {
             let name = std::iter::once(name);
-            remove_due(&mut context.instance.keyspace, database, key, name);
+            remove_due(&mut context.state.keyspace, database, key, name);
         }
     }
     Ok(())

@@ -1,10 +1,10 @@
 //! Fields of hashes, set and removed: HSET and its kin, HDEL.
 
-use crate::command::spec::{
-    Argument, ArgumentKind, Category, CommandSpec, Deprecation, Flag, Group, KeyFlag, KeySpec,
-};
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::command::error::{CommandError, CommandResult};
+use crate::command::spec::{Argument, ArgumentKind, Category, CommandSpec, Deprecation, Flag, Group, KeyFlag, KeySpec};
+use crate::engine::context::Context;
 use crate::keyspace::EventClass;
+use crate::resp::Args;
 use crate::types::hash::{Expiry, HashEditor};
 use crate::types::slot::Slot;
 
@@ -28,10 +28,7 @@ pub static COMMANDS: &[CommandSpec] = &[
             Argument::key("key", 0),
             Argument::block(
                 "data",
-                &[
-                    Argument::new("field", ArgumentKind::String),
-                    Argument::new("value", ArgumentKind::String),
-                ],
+                &[Argument::new("field", ArgumentKind::String), Argument::new("value", ArgumentKind::String)],
             )
             .multiple(),
         ],
@@ -67,18 +64,12 @@ pub static COMMANDS: &[CommandSpec] = &[
         since: "2.0.0",
         complexity: "O(N) with N the number of fields that are set.",
         summary: "Sets several fields of a hash to values.",
-        deprecated: Some(Deprecation {
-            since: "4.0.0",
-            replaced_by: "`HSET` with multiple field-value pairs",
-        }),
+        deprecated: Some(Deprecation { since: "4.0.0", replaced_by: "`HSET` with multiple field-value pairs" }),
         arguments: &[
             Argument::key("key", 0),
             Argument::block(
                 "data",
-                &[
-                    Argument::new("field", ArgumentKind::String),
-                    Argument::new("value", ArgumentKind::String),
-                ],
+                &[Argument::new("field", ArgumentKind::String), Argument::new("value", ArgumentKind::String)],
             )
             .multiple(),
         ],
@@ -97,10 +88,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         complexity: "O(N) with N the number of fields that are named.",
         summary: "Removes fields from a hash, and the hash itself with its last one.",
         history: &[("2.4.0", "Takes several fields.")],
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("field", ArgumentKind::String).multiple(),
-        ],
+        arguments: &[Argument::key("key", 0), Argument::new("field", ArgumentKind::String).multiple()],
         handler: hdel,
         ..CommandSpec::DEFAULT
     },
@@ -123,37 +111,27 @@ fn set_pairs(context: &mut Context<'_>, args: Args<'_>) -> Result<usize, Command
     if args.len() % 2 == 1 {
         return Err(CommandError::wrong_arity(context.command_name()));
     }
-    let limits = limits(&context.instance.config);
+    let limits = limits(&context.state.config);
     let (keyspace, database, _) = context.parts();
     let (key, pairs) = (args.at(1), args.slice_from(2));
     let names = (0..pairs.len()).step_by(2).map(|index| pairs.at(index));
-    let changed = change(keyspace, database, key, limits, names, |hash| {
-        put(hash, pairs)
-    })?;
+    let changed = change(keyspace, database, key, limits, names, |hash| put(hash, pairs))?;
     let created = match changed {
         Some(changed) => changed.result,
-        None => create(keyspace, database, key, limits, |hash| {
-            Ok::<_, CommandError>(put(hash, pairs))
-        })?,
+        None => create(keyspace, database, key, limits, |hash| Ok::<_, CommandError>(put(hash, pairs)))?,
     };
     keyspace.modified_times(database, key, (pairs.len() / 2) as u64);
-    keyspace
-        .changes
-        .notify(EventClass::Hash, "hset", database, key);
+    keyspace.changes.notify(EventClass::Hash, "hset", database, key);
     Ok(created)
 }
 
 fn put<S: Slot>(hash: &mut HashEditor<'_, S>, pairs: Args<'_>) -> usize {
     let fields = pairs.len() / 2;
-    hash.set_many(
-        fields,
-        |index| (pairs.at(2 * index), pairs.at(2 * index + 1)),
-        Expiry::Clear,
-    )
+    hash.set_many(fields, |index| (pairs.at(2 * index), pairs.at(2 * index + 1)), Expiry::Clear)
 }
 
 fn hsetnx(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    let limits = limits(&context.instance.config);
+    let limits = limits(&context.state.config);
     let (keyspace, database, reply) = context.parts();
     let (key, name, value) = (args.at(1), args.at(2), args.at(3));
     let names = std::iter::once(name);
@@ -173,16 +151,14 @@ fn hsetnx(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     };
     if added {
         keyspace.modified(database, key);
-        keyspace
-            .changes
-            .notify(EventClass::Hash, "hset", database, key);
+        keyspace.changes.notify(EventClass::Hash, "hset", database, key);
     }
     reply.integer(i64::from(added));
     Ok(())
 }
 
 fn hdel(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    let limits = limits(&context.instance.config);
+    let limits = limits(&context.state.config);
     let (keyspace, database, reply) = context.parts();
     let (key, names) = (args.at(1), args.slice_from(2));
     let changed = change(keyspace, database, key, limits, names.iter(), |hash| {

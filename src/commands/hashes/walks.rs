@@ -4,12 +4,12 @@ use smallvec::SmallVec;
 
 use crate::collections::element::Element;
 use crate::command::arguments::{COUNT, CURSOR, MATCH};
-use crate::command::spec::{
-    Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
-};
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::command::error::{CommandError, CommandResult};
+use crate::command::spec::{Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec};
 use crate::commands::scan::{ScanOptions, parse_cursor};
+use crate::engine::context::Context;
 use crate::keyspace::Record;
+use crate::resp::Args;
 use crate::resp::number::parse_i64;
 use crate::resp::{Protocol, Reply};
 use crate::types::hash::{Field, Hash, HashRef, random};
@@ -59,9 +59,7 @@ pub static COMMANDS: &[CommandSpec] = &[
             CURSOR,
             MATCH,
             COUNT,
-            Argument::token("novalues", "NOVALUES")
-                .since("7.4.0")
-                .optional(),
+            Argument::token("novalues", "NOVALUES").since("7.4.0").optional(),
         ],
         handler: hscan,
         ..CommandSpec::DEFAULT
@@ -95,9 +93,9 @@ fn hrandfield(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         return Ok(());
     }
     // Beyond it the client is closed, whatever else it is to be told.
-    let limit_bytes = context.instance.reply_limit_bytes(context.session);
-    let rng = &mut context.instance.random;
-    let keyspace = &mut context.instance.keyspace;
+    let limit_bytes = context.state.reply_limit_bytes(context.session);
+    let rng = &mut context.state.random;
+    let keyspace = &mut context.state.keyspace;
     let (database, reply) = (context.session.database, &mut *context.reply);
     let now_ms = keyspace.now_ms;
     let found = read(keyspace, database, args.at(1), |hash| {
@@ -171,8 +169,8 @@ fn random_one(context: &mut Context<'_>, key: &[u8]) -> CommandResult {
         context.reply.null();
         return Ok(());
     }
-    let rng = &mut context.instance.random;
-    let keyspace = &mut context.instance.keyspace;
+    let rng = &mut context.state.random;
+    let keyspace = &mut context.state.keyspace;
     let (database, reply) = (context.session.database, &mut *context.reply);
     let now_ms = keyspace.now_ms;
     let found = read(keyspace, database, key, |hash| {
@@ -199,11 +197,7 @@ fn hscan(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let shown = read(keyspace, database, args.at(1), |hash| {
         // Not before: of a key that is absent or of another type the options do not matter.
         let (options, names_only) = options?;
-        let show = Show {
-            options,
-            names_only,
-            now_ms,
-        };
+        let show = Show { options, names_only, now_ms };
         match hash {
             HashRef::Large(hash) => show.some(reply, hash, cursor),
             HashRef::Packed(_) => show.all(reply, hash),
@@ -276,8 +270,6 @@ impl Show<'_> {
         reply.array(2);
         reply.bulk(itoa::Buffer::new().format(cursor).as_bytes());
         reply.array(found.len() * self.per_field());
-        found
-            .iter()
-            .for_each(|element| self.reply(reply, Field::of(element)));
+        found.iter().for_each(|element| self.reply(reply, Field::of(element)));
     }
 }

@@ -1,11 +1,12 @@
 //! Commands on lists that wait until there is something in them.
 
-use crate::blocking::{BlockKind, timeout};
 use crate::command::arguments::{COUNT, NUMKEYS};
-use crate::command::spec::{
-    Argument, ArgumentKind, Category, CommandSpec, Deprecation, Flag, Group, KeyFlag, KeySpec,
-};
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::command::error::{CommandError, CommandResult};
+use crate::command::spec::{Argument, ArgumentKind, Category, CommandSpec, Deprecation, Flag, Group, KeyFlag, KeySpec};
+use crate::command::timeout;
+use crate::engine::blocking::BlockKind;
+use crate::engine::context::Context;
+use crate::resp::Args;
 use crate::types::list::{End, Item};
 
 use super::ends::{PopRequest, pop_name};
@@ -19,21 +20,13 @@ pub static COMMANDS: &[CommandSpec] = &[
         arity: -3,
         flags: &[Flag::Write, Flag::Blocking],
         categories: &[Category::List],
-        keys: &[KeySpec::range(
-            &[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Delete],
-            1,
-            -2,
-            1,
-        )],
+        keys: &[KeySpec::range(&[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Delete], 1, -2, 1)],
         group: Group::List,
         since: "2.0.0",
         complexity: "O(N) where N is the number of keys.",
         summary: "Takes the first element out of the first of several lists that has any; waits for one if none has.",
         history: &[("6.0.0", "Took a timeout with a fraction.")],
-        arguments: &[
-            Argument::key("key", 0).multiple(),
-            Argument::new("timeout", ArgumentKind::Double),
-        ],
+        arguments: &[Argument::key("key", 0).multiple(), Argument::new("timeout", ArgumentKind::Double)],
         handler: blpop,
         ..CommandSpec::DEFAULT
     },
@@ -42,21 +35,13 @@ pub static COMMANDS: &[CommandSpec] = &[
         arity: -3,
         flags: &[Flag::Write, Flag::Blocking],
         categories: &[Category::List],
-        keys: &[KeySpec::range(
-            &[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Delete],
-            1,
-            -2,
-            1,
-        )],
+        keys: &[KeySpec::range(&[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Delete], 1, -2, 1)],
         group: Group::List,
         since: "2.0.0",
         complexity: "O(N) where N is the number of keys.",
         summary: "Takes the last element out of the first of several lists that has any; waits for one if none has.",
         history: &[("6.0.0", "Took a timeout with a fraction.")],
-        arguments: &[
-            Argument::key("key", 0).multiple(),
-            Argument::new("timeout", ArgumentKind::Double),
-        ],
+        arguments: &[Argument::key("key", 0).multiple(), Argument::new("timeout", ArgumentKind::Double)],
         handler: brpop,
         ..CommandSpec::DEFAULT
     },
@@ -65,10 +50,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         arity: -5,
         flags: &[Flag::Write, Flag::Blocking],
         categories: &[Category::List],
-        keys: &[KeySpec::counted(
-            &[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Delete],
-            2,
-        )],
+        keys: &[KeySpec::counted(&[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Delete], 2)],
         group: Group::List,
         since: "7.0.0",
         complexity: "O(N+M) where N is the number of keys and M that of elements given.",
@@ -117,10 +99,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         group: Group::List,
         since: "2.2.0",
         summary: "Takes the last element of a list out, puts it in at the front of another one, and gives it; waits for one if there is none.",
-        deprecated: Some(Deprecation {
-            since: "6.2.0",
-            replaced_by: "`BLMOVE` with the `RIGHT` and `LEFT` arguments",
-        }),
+        deprecated: Some(Deprecation { since: "6.2.0", replaced_by: "`BLMOVE` with the `RIGHT` and `LEFT` arguments" }),
         history: &[("6.0.0", "Took a timeout with a fraction.")],
         arguments: &[
             Argument::key("source", 0),
@@ -167,7 +146,7 @@ fn brpop(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 fn pop_waiting(context: &mut Context<'_>, args: Args<'_>, end: End) -> CommandResult {
     let last = args.len() - 1;
     let deadline_ms = deadline(context, args, last)?;
-    let limits = limits(context.instance);
+    let limits = limits(context.state);
     let (keyspace, database, reply) = context.parts();
     let keys = (1..last).map(|place| args.at(place));
     for key in keys.clone() {
@@ -188,7 +167,7 @@ fn pop_waiting(context: &mut Context<'_>, args: Args<'_>, end: End) -> CommandRe
 fn blmpop(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let request = PopRequest::parse(args, 2)?;
     let deadline_ms = deadline(context, args, 1)?;
-    let limits = limits(context.instance);
+    let limits = limits(context.state);
     let (keyspace, database, reply) = context.parts();
     if !request.serve(keyspace, database, reply, &limits)? {
         wait(context, args, request.keys(), deadline_ms);
@@ -207,12 +186,7 @@ fn brpoplpush(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     move_waiting(context, args, Ends::RIGHT_TO_LEFT, deadline_ms)
 }
 
-fn move_waiting(
-    context: &mut Context<'_>,
-    args: Args<'_>,
-    ends: Ends,
-    deadline_ms: Option<i64>,
-) -> CommandResult {
+fn move_waiting(context: &mut Context<'_>, args: Args<'_>, ends: Ends, deadline_ms: Option<i64>) -> CommandResult {
     if move_one(context, args, ends)? {
         let name: &[u8] = match args.len() {
             4 => b"RPOPLPUSH",
@@ -242,26 +216,17 @@ fn blmovem(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 }
 
 /// Has a command passed on as the one of that name that does not wait; the timeout is left out.
-fn propagate_without_timeout(
-    context: &mut Context<'_>,
-    name: &[u8],
-    args: Args<'_>,
-    timeout_at: usize,
-) {
+fn propagate_without_timeout(context: &mut Context<'_>, name: &[u8], args: Args<'_>, timeout_at: usize) {
     let words = args.iter().enumerate().skip(1);
     let words = words.filter(|(index, _)| *index != timeout_at);
     let words = std::iter::once(name).chain(words.map(|(_, word)| word));
-    let propagation = &mut context.instance.keyspace.changes.propagation;
+    let propagation = &mut context.state.keyspace.changes.propagation;
     propagation.replace_with(args.len() - 1, words);
 }
 
 /// Until when a command may wait. Errors: the argument is no timeout.
-fn deadline(
-    context: &Context<'_>,
-    args: Args<'_>,
-    index: usize,
-) -> Result<Option<i64>, CommandError> {
-    timeout::parse_seconds(args.at(index), context.instance.now_ms())
+fn deadline(context: &Context<'_>, args: Args<'_>, index: usize) -> Result<Option<i64>, CommandError> {
+    timeout::parse_seconds(args.at(index), context.state.now_ms())
 }
 
 /// Has the client wait for one of the keys, or replies that there is nothing if it may not.

@@ -2,17 +2,17 @@
 
 use std::ops::ControlFlow;
 
-use crate::command::spec::{
-    Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
-};
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::command::error::{CommandError, CommandResult};
+use crate::command::spec::{Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec};
+use crate::engine::context::Context;
 use crate::keyspace::EventClass;
+use crate::resp::Args;
 use crate::resp::Reply;
 use crate::types::list::{End, ListRef};
 
 use super::{
-    GivenArgument, Remainder, bounded_argument, edit, integer_argument, length_at, limits, list_of,
-    range_of, reply_item, reversible_argument, taken_out,
+    GivenArgument, Remainder, bounded_argument, edit, integer_argument, length_at, limits, list_of, range_of,
+    reply_item, reversible_argument, taken_out,
 };
 
 /// Commands on elements anywhere.
@@ -38,10 +38,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         group: Group::List,
         complexity: "O(log N) where N is the length of the list, O(1) near its ends.",
         summary: "Gives the element of a list that has an index.",
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("index", ArgumentKind::Integer),
-        ],
+        arguments: &[Argument::key("key", 0), Argument::new("index", ArgumentKind::Integer)],
         handler: lindex,
         ..CommandSpec::DEFAULT
     },
@@ -125,13 +122,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         summary: "Puts an element in before or after another one.",
         arguments: &[
             Argument::key("key", 0),
-            Argument::one_of(
-                "where",
-                &[
-                    Argument::token("before", "BEFORE"),
-                    Argument::token("after", "AFTER"),
-                ],
-            ),
+            Argument::one_of("where", &[Argument::token("before", "BEFORE"), Argument::token("after", "AFTER")]),
             Argument::new("pivot", ArgumentKind::String),
             Argument::new("element", ArgumentKind::String),
         ],
@@ -151,15 +142,9 @@ pub static COMMANDS: &[CommandSpec] = &[
         arguments: &[
             Argument::key("key", 0),
             Argument::new("element", ArgumentKind::String),
-            Argument::new("rank", ArgumentKind::Integer)
-                .after("RANK")
-                .optional(),
-            Argument::new("num-matches", ArgumentKind::Integer)
-                .after("COUNT")
-                .optional(),
-            Argument::new("len", ArgumentKind::Integer)
-                .after("MAXLEN")
-                .optional(),
+            Argument::new("rank", ArgumentKind::Integer).after("RANK").optional(),
+            Argument::new("num-matches", ArgumentKind::Integer).after("COUNT").optional(),
+            Argument::new("len", ArgumentKind::Integer).after("MAXLEN").optional(),
         ],
         handler: lpos,
         ..CommandSpec::DEFAULT
@@ -195,7 +180,7 @@ fn lindex(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 }
 
 fn lset(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    let limits = limits(context.instance);
+    let limits = limits(context.state);
     let (keyspace, database, reply) = context.parts();
     let key = args.at(1);
     let element = GivenArgument { args, index: 3 };
@@ -207,9 +192,7 @@ fn lset(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     set.ok_or(CommandError::NO_SUCH_KEY)??;
     reply.ok();
     keyspace.modified(database, key);
-    keyspace
-        .changes
-        .notify(EventClass::List, "lset", database, key);
+    keyspace.changes.notify(EventClass::List, "lset", database, key);
     Ok(())
 }
 
@@ -238,17 +221,13 @@ fn reply_range(reply: &mut Reply, list: ListRef<'_>, start: usize, count: usize)
     list.walk(start, End::Front, |item| {
         reply_item(reply, item);
         left -= 1;
-        if left == 0 {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
+        if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
 }
 
 fn ltrim(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let (start, stop) = (integer_argument(args, 2)?, integer_argument(args, 3)?);
-    let limits = limits(context.instance);
+    let limits = limits(context.state);
     let (keyspace, database, reply) = context.parts();
     let key = args.at(1);
     let Some(length) = length_at(keyspace, database, key)? else {
@@ -277,19 +256,14 @@ fn lrem(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         0 => usize::MAX,
         count => count,
     };
-    let limits = limits(context.instance);
+    let limits = limits(context.state);
     let (keyspace, database, reply) = context.parts();
     let key = args.at(1);
-    let removed = edit(keyspace, database, key, &limits, |list| {
-        (list.remove_equal(args.at(3), end, most), list.is_empty())
-    })?;
+    let removed =
+        edit(keyspace, database, key, &limits, |list| (list.remove_equal(args.at(3), end, most), list.is_empty()))?;
     let (removed, is_empty) = removed.unwrap_or_default();
     if removed > 0 {
-        let remainder = if is_empty {
-            Remainder::Nothing
-        } else {
-            Remainder::Elements
-        };
+        let remainder = if is_empty { Remainder::Nothing } else { Remainder::Elements };
         taken_out(keyspace, database, key, "lrem", removed, remainder);
     }
     reply.integer(removed as i64);
@@ -302,17 +276,16 @@ fn linsert(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         word if word.eq_ignore_ascii_case(b"before") => 0,
         _ => return Err(CommandError::SYNTAX),
     };
-    let limits = limits(context.instance);
+    let limits = limits(context.state);
     let (keyspace, database, reply) = context.parts();
     let key = args.at(1);
     let element = GivenArgument { args, index: 4 };
     let length = edit(keyspace, database, key, &limits, |list| {
         let mut found = None;
-        list.view()
-            .find(args.at(3), End::Front, usize::MAX, |index| {
-                found = Some(index);
-                ControlFlow::Break(())
-            });
+        list.view().find(args.at(3), End::Front, usize::MAX, |index| {
+            found = Some(index);
+            ControlFlow::Break(())
+        });
         list.insert(found? + behind, element);
         Some(list.len())
     })?;
@@ -321,9 +294,7 @@ fn linsert(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         Some(None) => reply.integer(-1),
         Some(Some(length)) => {
             keyspace.modified(database, key);
-            keyspace
-                .changes
-                .notify(EventClass::List, "linsert", database, key);
+            keyspace.changes.notify(EventClass::List, "linsert", database, key);
             reply.integer(length as i64);
         }
     }
@@ -343,12 +314,7 @@ struct Search {
 
 impl Search {
     fn parse(args: Args<'_>) -> Result<Search, CommandError> {
-        let mut search = Search {
-            rank: 1,
-            from: End::Front,
-            count: None,
-            among: usize::MAX,
-        };
+        let mut search = Search { rank: 1, from: End::Front, count: None, among: usize::MAX };
         let mut place = 3;
         while let Some(word) = args.get(place) {
             let value = place + 1;
@@ -399,11 +365,7 @@ impl Search {
                 found(index);
                 left -= 1;
             }
-            if left == 0 {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            }
+            if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
     }
 }

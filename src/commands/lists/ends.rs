@@ -1,17 +1,17 @@
 //! The ends of lists: pushing and popping.
 
 use crate::command::arguments::{COUNT, NUMKEYS};
-use crate::command::spec::{
-    Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
-};
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::command::error::{CommandError, CommandResult};
+use crate::command::spec::{Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec};
+use crate::engine::context::Context;
 use crate::keyspace::{EventClass, Keyspace};
+use crate::resp::Args;
 use crate::resp::Reply;
 use crate::types::list::{End, Item, Limits};
 
 use super::{
-    ENDS, arguments_from, bounded_argument, create, edit, end_argument, length_at, limits,
-    push_event, reply_item, take_out, too_many_arguments,
+    ENDS, arguments_from, bounded_argument, create, edit, end_argument, length_at, limits, push_event, reply_item,
+    take_out, too_many_arguments,
 };
 
 /// Commands on the ends of lists.
@@ -26,10 +26,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         complexity: "O(1) for each element.",
         summary: "Puts elements in at the front of a list; creates the key if need be.",
         history: &[("2.4.0", "Took several elements.")],
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("element", ArgumentKind::String).multiple(),
-        ],
+        arguments: &[Argument::key("key", 0), Argument::new("element", ArgumentKind::String).multiple()],
         handler: lpush,
         ..CommandSpec::DEFAULT
     },
@@ -43,10 +40,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         complexity: "O(1) for each element.",
         summary: "Puts elements in at the back of a list; creates the key if need be.",
         history: &[("2.4.0", "Took several elements.")],
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("element", ArgumentKind::String).multiple(),
-        ],
+        arguments: &[Argument::key("key", 0), Argument::new("element", ArgumentKind::String).multiple()],
         handler: rpush,
         ..CommandSpec::DEFAULT
     },
@@ -61,10 +55,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         complexity: "O(1) for each element.",
         summary: "Puts elements in at the front of a list, if there is one.",
         history: &[("4.0.0", "Took several elements.")],
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("element", ArgumentKind::String).multiple(),
-        ],
+        arguments: &[Argument::key("key", 0), Argument::new("element", ArgumentKind::String).multiple()],
         handler: lpushx,
         ..CommandSpec::DEFAULT
     },
@@ -79,10 +70,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         complexity: "O(1) for each element.",
         summary: "Puts elements in at the back of a list, if there is one.",
         history: &[("4.0.0", "Took several elements.")],
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("element", ArgumentKind::String).multiple(),
-        ],
+        arguments: &[Argument::key("key", 0), Argument::new("element", ArgumentKind::String).multiple()],
         handler: rpushx,
         ..CommandSpec::DEFAULT
     },
@@ -91,20 +79,12 @@ pub static COMMANDS: &[CommandSpec] = &[
         arity: -2,
         flags: &[Flag::Write, Flag::Fast],
         categories: &[Category::List],
-        keys: &[KeySpec::one(
-            &[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Delete],
-            1,
-        )],
+        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Delete], 1)],
         group: Group::List,
         complexity: "O(N) where N is the number of elements given.",
         summary: "Takes elements out at the front of a list and gives them.",
         history: &[("6.2.0", "Took `count`.")],
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("count", ArgumentKind::Integer)
-                .optional()
-                .since("6.2.0"),
-        ],
+        arguments: &[Argument::key("key", 0), Argument::new("count", ArgumentKind::Integer).optional().since("6.2.0")],
         handler: lpop,
         ..CommandSpec::DEFAULT
     },
@@ -113,20 +93,12 @@ pub static COMMANDS: &[CommandSpec] = &[
         arity: -2,
         flags: &[Flag::Write, Flag::Fast],
         categories: &[Category::List],
-        keys: &[KeySpec::one(
-            &[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Delete],
-            1,
-        )],
+        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Delete], 1)],
         group: Group::List,
         complexity: "O(N) where N is the number of elements given.",
         summary: "Takes elements out at the back of a list and gives them.",
         history: &[("6.2.0", "Took `count`.")],
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("count", ArgumentKind::Integer)
-                .optional()
-                .since("6.2.0"),
-        ],
+        arguments: &[Argument::key("key", 0), Argument::new("count", ArgumentKind::Integer).optional().since("6.2.0")],
         handler: rpop,
         ..CommandSpec::DEFAULT
     },
@@ -135,20 +107,12 @@ pub static COMMANDS: &[CommandSpec] = &[
         arity: -4,
         flags: &[Flag::Write],
         categories: &[Category::List],
-        keys: &[KeySpec::counted(
-            &[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Delete],
-            1,
-        )],
+        keys: &[KeySpec::counted(&[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Delete], 1)],
         group: Group::List,
         since: "7.0.0",
         complexity: "O(N+M) where N is the number of keys and M that of elements given.",
         summary: "Takes elements out at an end of the first of several lists that has any, and gives them.",
-        arguments: &[
-            NUMKEYS,
-            Argument::key("key", 0).multiple(),
-            Argument::one_of("where", ENDS),
-            COUNT,
-        ],
+        arguments: &[NUMKEYS, Argument::key("key", 0).multiple(), Argument::one_of("where", ENDS), COUNT],
         handler: lmpop,
         ..CommandSpec::DEFAULT
     },
@@ -172,13 +136,11 @@ fn rpushx(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 
 #[inline]
 fn push(context: &mut Context<'_>, args: Args<'_>, end: End, may_create: bool) -> CommandResult {
-    let limits = limits(context.instance);
+    let limits = limits(context.state);
     let (keyspace, database, reply) = context.parts();
     let key = args.at(1);
     let elements = arguments_from(args, 2);
-    let pushed = edit(keyspace, database, key, &limits, |list| {
-        list.push(end, elements.clone())
-    })?;
+    let pushed = edit(keyspace, database, key, &limits, |list| list.push(end, elements.clone()))?;
     let length = match pushed {
         Some(length) => length,
         None if may_create => create(keyspace, database, key, &limits, end, elements.clone()),
@@ -188,9 +150,7 @@ fn push(context: &mut Context<'_>, args: Args<'_>, end: End, may_create: bool) -
         }
     };
     keyspace.modified_times(database, key, elements.len() as u64);
-    keyspace
-        .changes
-        .notify(EventClass::List, push_event(end), database, key);
+    keyspace.changes.notify(EventClass::List, push_event(end), database, key);
     reply.integer(length as i64);
     Ok(())
 }
@@ -208,7 +168,7 @@ fn pop(context: &mut Context<'_>, args: Args<'_>, end: End) -> CommandResult {
     if args.len() > 2 {
         return pop_several(context, args, end);
     }
-    let limits = limits(context.instance);
+    let limits = limits(context.state);
     let (keyspace, database, reply) = context.parts();
     let visit = |item: Item<'_>| reply_item(reply, item);
     let taken = take_out(keyspace, database, args.at(1), &limits, (end, 1), visit)?;
@@ -223,7 +183,7 @@ fn pop_several(context: &mut Context<'_>, args: Args<'_>, end: End) -> CommandRe
         return Err(too_many_arguments(context));
     }
     let count = bounded_argument(args, 2, 0, "ERR value is out of range, must be positive")?;
-    let limits = limits(context.instance);
+    let limits = limits(context.state);
     let (keyspace, database, reply) = context.parts();
     match length_at(keyspace, database, args.at(1))? {
         None => reply.null_array(),
@@ -240,7 +200,7 @@ fn pop_several(context: &mut Context<'_>, args: Args<'_>, end: End) -> CommandRe
 
 fn lmpop(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let request = PopRequest::parse(args, 1)?;
-    let limits = limits(context.instance);
+    let limits = limits(context.state);
     let (keyspace, database, reply) = context.parts();
     if !request.serve(keyspace, database, reply, &limits)? {
         reply.null_array();
@@ -282,13 +242,7 @@ impl<'a> PopRequest<'a> {
             count = Some(bounded_argument(args, place + 1, 1, least)?);
             place += 2;
         }
-        Ok(PopRequest {
-            args,
-            first_key: at + 1,
-            keys,
-            end,
-            count: count.unwrap_or(1),
-        })
+        Ok(PopRequest { args, first_key: at + 1, keys, end, count: count.unwrap_or(1) })
     }
 
     /// The keys, in order.
@@ -314,14 +268,7 @@ impl<'a> PopRequest<'a> {
             reply.bulk(key);
             reply.array(self.count.min(length));
             let visit = |item: Item<'_>| reply_item(reply, item);
-            let taken = take_out(
-                keyspace,
-                database,
-                key,
-                limits,
-                (self.end, self.count),
-                visit,
-            )?;
+            let taken = take_out(keyspace, database, key, limits, (self.end, self.count), visit)?;
             let mut digits = itoa::Buffer::new();
             let count = digits.format(taken).as_bytes();
             let propagation = &mut keyspace.changes.propagation;

@@ -2,16 +2,16 @@
 
 use smallvec::SmallVec;
 
-use crate::command::spec::{
-    Argument, ArgumentKind, Category, CommandSpec, Deprecation, Flag, Group, KeyFlag, KeySpec,
-};
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::command::error::{CommandError, CommandResult};
+use crate::command::spec::{Argument, ArgumentKind, Category, CommandSpec, Deprecation, Flag, Group, KeyFlag, KeySpec};
+use crate::engine::context::Context;
 use crate::keyspace::{EventClass, Keyspace};
+use crate::resp::Args;
 use crate::types::list::{End, Item, Limits, Taken};
 
 use super::{
-    ENDS, Remainder, bounded_argument, create, edit, end_argument, length_at, limits, pop_event,
-    push_event, reply_taken, taken_out,
+    ENDS, Remainder, bounded_argument, create, edit, end_argument, length_at, limits, pop_event, push_event,
+    reply_taken, taken_out,
 };
 
 /// How many elements LMOVEM moves, and in which order.
@@ -25,13 +25,7 @@ pub(super) const HOW_MANY: Argument = Argument::block(
                 Argument::new("exactly", ArgumentKind::Integer).after("EXACTLY"),
             ],
         ),
-        Argument::one_of(
-            "ordering",
-            &[
-                Argument::token("obo", "OBO"),
-                Argument::token("bulk", "BULK"),
-            ],
-        ),
+        Argument::one_of("ordering", &[Argument::token("obo", "OBO"), Argument::token("bulk", "BULK")]),
     ],
 )
 .optional();
@@ -71,10 +65,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         group: Group::List,
         since: "1.2.0",
         summary: "Takes the last element of a list out, puts it in at the front of another one, and gives it.",
-        deprecated: Some(Deprecation {
-            since: "6.2.0",
-            replaced_by: "`LMOVE` with the `RIGHT` and `LEFT` arguments",
-        }),
+        deprecated: Some(Deprecation { since: "6.2.0", replaced_by: "`LMOVE` with the `RIGHT` and `LEFT` arguments" }),
         arguments: &[Argument::key("source", 0), Argument::key("destination", 1)],
         handler: rpoplpush,
         ..CommandSpec::DEFAULT
@@ -137,17 +128,11 @@ pub(super) struct Ends {
 
 impl Ends {
     /// Those of RPOPLPUSH.
-    pub const RIGHT_TO_LEFT: Ends = Ends {
-        from: End::Back,
-        to: End::Front,
-    };
+    pub const RIGHT_TO_LEFT: Ends = Ends { from: End::Back, to: End::Front };
 
     /// Those that LMOVE and its kin name. Errors: other words.
     pub fn parse(args: Args<'_>) -> Result<Ends, CommandError> {
-        Ok(Ends {
-            from: end_argument(args.at(3))?,
-            to: end_argument(args.at(4))?,
-        })
+        Ok(Ends { from: end_argument(args.at(3))?, to: end_argument(args.at(4))? })
     }
 }
 
@@ -166,15 +151,9 @@ impl Amount {
     pub fn parse(args: Args<'_>, at: usize) -> Result<Amount, CommandError> {
         let is = |place: usize, word: &str| args.at(place).eq_ignore_ascii_case(word.as_bytes());
         if args.len() == at {
-            return Ok(Amount {
-                count: 1,
-                exactly: false,
-                in_bulk: true,
-            });
+            return Ok(Amount { count: 1, exactly: false, in_bulk: true });
         }
-        if args.len() != at + 3
-            || !(is(at, "count") || is(at, "exactly"))
-            || !(is(at + 2, "obo") || is(at + 2, "bulk"))
+        if args.len() != at + 3 || !(is(at, "count") || is(at, "exactly")) || !(is(at + 2, "obo") || is(at + 2, "bulk"))
         {
             return Err(CommandError::SYNTAX);
         }
@@ -198,16 +177,8 @@ impl Amount {
 type Moved = SmallVec<[Taken; 1]>;
 
 /// Moves an element and replies with it; says whether there was one. Errors: one of the keys is not a list.
-pub(super) fn move_one(
-    context: &mut Context<'_>,
-    args: Args<'_>,
-    ends: Ends,
-) -> Result<bool, CommandError> {
-    let amount = Amount {
-        count: 1,
-        exactly: false,
-        in_bulk: true,
-    };
+pub(super) fn move_one(context: &mut Context<'_>, args: Args<'_>, ends: Ends) -> Result<bool, CommandError> {
+    let amount = Amount { count: 1, exactly: false, in_bulk: true };
     let moved = move_elements(context, args, ends, amount)?;
     for element in &moved {
         reply_taken(context.reply, element);
@@ -234,13 +205,8 @@ pub(super) fn move_several(
 
 /// Moves elements from the list at the first key to that at the second one; gives them in the order in which they lie there.
 /// Errors: one of the keys is not a list.
-fn move_elements(
-    context: &mut Context<'_>,
-    args: Args<'_>,
-    ends: Ends,
-    amount: Amount,
-) -> Result<Moved, CommandError> {
-    let limits = limits(context.instance);
+fn move_elements(context: &mut Context<'_>, args: Args<'_>, ends: Ends, amount: Amount) -> Result<Moved, CommandError> {
+    let limits = limits(context.state);
     let (keyspace, database, _) = context.parts();
     let (source, destination) = (args.at(1), args.at(2));
     let Some(length) = length_at(keyspace, database, source)? else {
@@ -266,19 +232,8 @@ fn move_elements(
         }
         list.len()
     })?;
-    let remainder = if left == Some(0) {
-        Remainder::Nothing
-    } else {
-        Remainder::Elements
-    };
-    taken_out(
-        keyspace,
-        database,
-        source,
-        pop_event(ends.from),
-        count,
-        remainder,
-    );
+    let remainder = if left == Some(0) { Remainder::Nothing } else { Remainder::Elements };
+    taken_out(keyspace, database, source, pop_event(ends.from), count, remainder);
     if ends.to == End::Front {
         moved.reverse();
     }
@@ -286,24 +241,13 @@ fn move_elements(
 }
 
 /// Puts elements in at an end, one after the other. They count as changes of the list that they come from.
-fn put_in(
-    keyspace: &mut Keyspace,
-    database: usize,
-    key: &[u8],
-    limits: &Limits,
-    end: End,
-    elements: &[Taken],
-) {
+fn put_in(keyspace: &mut Keyspace, database: usize, key: &[u8], limits: &Limits, end: End, elements: &[Taken]) {
     let elements = elements.iter();
-    let pushed = edit(keyspace, database, key, limits, |list| {
-        list.push(end, elements.clone())
-    });
+    let pushed = edit(keyspace, database, key, limits, |list| list.push(end, elements.clone()));
     // The caller has seen that it is a list, if there is one.
     if let Ok(None) = pushed {
         create(keyspace, database, key, limits, end, elements);
     }
     keyspace.changes.touched(database, key);
-    keyspace
-        .changes
-        .notify(EventClass::List, push_event(end), database, key);
+    keyspace.changes.notify(EventClass::List, push_event(end), database, key);
 }

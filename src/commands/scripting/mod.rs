@@ -6,50 +6,31 @@ pub mod functions;
 pub mod scripts;
 
 use crate::command::arguments::NUMKEYS;
+use crate::command::error::{CommandError, CommandResult};
 use crate::command::spec::{
-    Argument, ArgumentFlag, ArgumentKind, Category, CommandSpec, Flag, FlagSet, Group, Handler,
-    KeyFlag, KeySpec,
+    Argument, ArgumentFlag, ArgumentKind, Category, CommandSpec, Flag, FlagSet, Group, Handler, KeyFlag, KeySpec,
 };
-use crate::command::{Args, CommandError, CommandResult, Context};
-use crate::instance::Instance;
+use crate::drive::script::debugger;
+use crate::drive::script::run;
+use crate::drive::script::run::{Program, count_keys};
+use crate::engine::context::Context;
+use crate::engine::session::Debugging;
+use crate::engine::state::ServerState;
+use crate::resp::Args;
+use crate::scripting::Kind;
 use crate::scripting::cache::Digest;
-use crate::scripting::run::{self, Program, count_keys};
-use crate::scripting::{Kind, debugger};
-use crate::session::Debugging;
 
-const WRITES: &[Flag] = &[
-    Flag::NoScript,
-    Flag::Stale,
-    Flag::SkipMonitor,
-    Flag::MayReplicate,
-    Flag::NoMandatoryKeys,
-];
-const READS: &[Flag] = &[
-    Flag::ReadOnly,
-    Flag::NoScript,
-    Flag::Stale,
-    Flag::SkipMonitor,
-    Flag::NoMandatoryKeys,
-];
-const WRITE_KEYS: &[KeySpec] = &[KeySpec::counted(
-    &[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Update],
-    2,
-)];
-const WRITE_KEYS_NOTED: &[KeySpec] =
-    &[
-        KeySpec::counted(&[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Update], 2)
-            .note("What a script does to its keys is not known: taken for the most."),
-    ];
+const WRITES: &[Flag] = &[Flag::NoScript, Flag::Stale, Flag::SkipMonitor, Flag::MayReplicate, Flag::NoMandatoryKeys];
+const READS: &[Flag] = &[Flag::ReadOnly, Flag::NoScript, Flag::Stale, Flag::SkipMonitor, Flag::NoMandatoryKeys];
+const WRITE_KEYS: &[KeySpec] = &[KeySpec::counted(&[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Update], 2)];
+const WRITE_KEYS_NOTED: &[KeySpec] = &[KeySpec::counted(&[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Update], 2)
+    .note("What a script does to its keys is not known: taken for the most.")];
 const READ_KEYS: &[KeySpec] = &[KeySpec::counted(&[KeyFlag::Ro, KeyFlag::Access], 2)];
 const READ_KEYS_NOTED: &[KeySpec] = &[KeySpec::counted(&[KeyFlag::Ro, KeyFlag::Access], 2)
     .note("What a script does to its keys is not known: taken for the most.")];
 
 /// What all that runs a program has in common: a program, keys, arguments.
-const fn runner(
-    name: &'static str,
-    arguments: &'static [Argument],
-    handler: Handler,
-) -> CommandSpec {
+const fn runner(name: &'static str, arguments: &'static [Argument], handler: Handler) -> CommandSpec {
     CommandSpec {
         name,
         arity: -3,
@@ -72,19 +53,14 @@ macro_rules! program_arguments {
             Argument::new($program, ArgumentKind::String),
             NUMKEYS,
             Argument::key("key", 0).flags(&[ArgumentFlag::Optional, ArgumentFlag::Multiple]),
-            Argument::new("arg", ArgumentKind::String)
-                .flags(&[ArgumentFlag::Optional, ArgumentFlag::Multiple]),
+            Argument::new("arg", ArgumentKind::String).flags(&[ArgumentFlag::Optional, ArgumentFlag::Multiple]),
         ]
     };
 }
 
 /// The family's commands.
 pub static COMMANDS: &[CommandSpec] = &[
-    CommandSpec {
-        since: "2.6.0",
-        summary: "Runs a Lua script.",
-        ..runner("eval", program_arguments!("script"), eval)
-    },
+    CommandSpec { since: "2.6.0", summary: "Runs a Lua script.", ..runner("eval", program_arguments!("script"), eval) },
     CommandSpec {
         since: "2.6.0",
         keys: WRITE_KEYS,
@@ -103,10 +79,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         summary: "Runs a Lua script that may not write.",
         ..runner("eval_ro", program_arguments!("script"), eval)
     },
-    CommandSpec {
-        summary: "Calls a function of a library.",
-        ..runner("fcall", program_arguments!("function"), fcall)
-    },
+    CommandSpec { summary: "Calls a function of a library.", ..runner("fcall", program_arguments!("function"), fcall) },
     CommandSpec {
         flags: READS,
         keys: READ_KEYS_NOTED,
@@ -121,10 +94,8 @@ fn eval(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         return debugger::start(context, args, is_read_only);
     }
     let keys = count_keys(args)?;
-    let instance = &mut *context.instance;
-    let place = instance
-        .scripting
-        .load(&instance.clock, args.at(1), false)?;
+    let state = &mut *context.state;
+    let place = state.scripting.load(&state.clock, args.at(1), false)?;
     run_script(context, args, place, keys)
 }
 
@@ -134,21 +105,16 @@ fn evalsha(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         return Err(NO_SCRIPT);
     }
     if context.session.debugging != Debugging::No {
-        return Err(CommandError::fixed(
-            "ERR Please use EVAL instead of EVALSHA for debugging",
-        ));
+        return Err(CommandError::fixed("ERR Please use EVAL instead of EVALSHA for debugging"));
     }
     let keys = count_keys(args)?;
-    let scripts = &mut context.instance.scripting.scripts;
-    let place = digest
-        .and_then(|digest| scripts.find(&digest))
-        .ok_or(NO_SCRIPT)?;
+    let scripts = &mut context.state.scripting.scripts;
+    let place = digest.and_then(|digest| scripts.find(&digest)).ok_or(NO_SCRIPT)?;
     scripts.note_use(place);
     run_script(context, args, place, keys)
 }
 
-const NO_SCRIPT: CommandError =
-    CommandError::fixed("NOSCRIPT No matching script. Please use EVAL.");
+const NO_SCRIPT: CommandError = CommandError::fixed("NOSCRIPT No matching script. Please use EVAL.");
 
 /// A digest as it is written, in whatever case.
 fn digest_of(text: &[u8]) -> Option<Digest> {
@@ -157,18 +123,11 @@ fn digest_of(text: &[u8]) -> Option<Digest> {
     Some(digest)
 }
 
-fn run_script(
-    context: &mut Context<'_>,
-    args: Args<'_>,
-    place: usize,
-    keys: usize,
-) -> CommandResult {
+fn run_script(context: &mut Context<'_>, args: Args<'_>, place: usize, keys: usize) -> CommandResult {
     let is_read_only = is_read_only(context);
-    let instance = &mut *context.instance;
-    let engine = instance
-        .scripting
-        .take_engine(Kind::Script, &instance.clock)?;
-    let script = instance.scripting.scripts.get(place);
+    let state = &mut *context.state;
+    let engine = state.scripting.take_engine(Kind::Script, &state.clock)?;
+    let script = state.scripting.scripts.get(place);
     let name = script.digest;
     let program = Program {
         kind: Kind::Script,
@@ -182,31 +141,20 @@ fn run_script(
 }
 
 fn is_read_only(context: &Context<'_>) -> bool {
-    let flags = context.instance.commands.get(context.command).flags;
+    let flags = context.state.commands.get(context.command).flags;
     flags.has(Flag::ReadOnly)
 }
 
 fn fcall(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let is_read_only = is_read_only(context);
-    let libraries = &context.instance.scripting.functions;
-    let function = libraries
-        .find(args.at(1))
-        .ok_or(CommandError::fixed("ERR Function not found"))?;
+    let libraries = &context.state.scripting.functions;
+    let function = libraries.find(args.at(1)).ok_or(CommandError::fixed("ERR Function not found"))?;
     let (function, flags) = (function.reference, function.flags);
     let keys = count_function_keys(args)?;
-    let instance = &mut *context.instance;
-    let engine = instance
-        .scripting
-        .take_engine(Kind::Function, &instance.clock)?;
+    let state = &mut *context.state;
+    let engine = state.scripting.take_engine(Kind::Function, &state.clock)?;
     let name = String::from_utf8_lossy(args.at(1));
-    let program = Program {
-        kind: Kind::Function,
-        name: &name,
-        flags,
-        is_read_only,
-        function,
-        keys,
-    };
+    let program = Program { kind: Kind::Function, name: &name, flags, is_read_only, function, keys };
     run::start(context, args, &program, engine)
 }
 
@@ -222,13 +170,10 @@ fn count_function_keys(args: Args<'_>) -> Result<usize, CommandError> {
 
 /// The flags of a request that runs a script or function: what the program says it does counts for more than what
 /// the command says.
-fn flags_of(instance: &Instance, args: Args<'_>, flags: FlagSet) -> FlagSet {
-    let scripting = &instance.scripting;
+fn flags_of(state: &ServerState, args: Args<'_>, flags: FlagSet) -> FlagSet {
+    let scripting = &state.scripting;
     let program = args.at(1);
-    let is_call = args
-        .at(0)
-        .first()
-        .is_some_and(|byte| byte.eq_ignore_ascii_case(&b'f'));
+    let is_call = args.at(0).first().is_some_and(|byte| byte.eq_ignore_ascii_case(&b'f'));
     if is_call {
         return match scripting.functions.find(program) {
             Some(function) => function.flags.applied_to(flags),

@@ -1,11 +1,13 @@
 //! SCRIPT: what is loaded, and the script that runs.
 
-use crate::command::spec::{
-    Argument, ArgumentFlag, ArgumentKind, Category, CommandSpec, Flag, Group,
-};
-use crate::command::{Args, CommandError, CommandResult, Context, help};
-use crate::scripting::{Kind, run};
-use crate::session::Debugging;
+use crate::command::error::{CommandError, CommandResult};
+use crate::command::spec::{Argument, ArgumentFlag, ArgumentKind, Category, CommandSpec, Flag, Group};
+use crate::drive::script::run;
+use crate::engine::context::Context;
+use crate::engine::help;
+use crate::engine::session::Debugging;
+use crate::resp::Args;
+use crate::scripting::Kind;
 
 use super::digest_of;
 
@@ -33,11 +35,7 @@ pub static COMMANDS: &[CommandSpec] = &[CommandSpec {
             summary: "Has the client's scripts be debugged.",
             arguments: &[Argument::one_of(
                 "mode",
-                &[
-                    Argument::token("yes", "YES"),
-                    Argument::token("sync", "SYNC"),
-                    Argument::token("no", "NO"),
-                ],
+                &[Argument::token("yes", "YES"), Argument::token("sync", "SYNC"), Argument::token("no", "NO")],
             )],
             handler: debug,
             ..BASE
@@ -45,15 +43,10 @@ pub static COMMANDS: &[CommandSpec] = &[CommandSpec {
         CommandSpec {
             name: "exists",
             arity: -3,
-            tips: &[
-                "request_policy:all_shards",
-                "response_policy:agg_logical_and",
-            ],
+            tips: &["request_policy:all_shards", "response_policy:agg_logical_and"],
             complexity: "O(N) for N digests",
             summary: "Tells which scripts are loaded, by their digests.",
-            arguments: &[
-                Argument::new("sha1", ArgumentKind::String).flags(&[ArgumentFlag::Multiple])
-            ],
+            arguments: &[Argument::new("sha1", ArgumentKind::String).flags(&[ArgumentFlag::Multiple])],
             handler: exists,
             ..BASE
         },
@@ -66,10 +59,7 @@ pub static COMMANDS: &[CommandSpec] = &[CommandSpec {
             history: &[("6.2.0", "Takes the modes `ASYNC` and `SYNC`.")],
             arguments: &[Argument::one_of(
                 "flush-type",
-                &[
-                    Argument::token("async", "ASYNC"),
-                    Argument::token("sync", "SYNC"),
-                ],
+                &[Argument::token("async", "ASYNC"), Argument::token("sync", "SYNC")],
             )
             .optional()
             .since("6.2.0")],
@@ -113,9 +103,7 @@ pub static COMMANDS: &[CommandSpec] = &[CommandSpec {
 
 fn debug(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     if !context.reply.is_empty() {
-        return Err(CommandError::fixed(
-            "ERR SCRIPT DEBUG must be called outside a pipeline",
-        ));
+        return Err(CommandError::fixed("ERR SCRIPT DEBUG must be called outside a pipeline"));
     }
     context.session.debugging = match args.at(2).to_ascii_lowercase().as_slice() {
         b"no" => Debugging::No,
@@ -128,7 +116,7 @@ fn debug(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 }
 
 fn exists(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    let scripts = &context.instance.scripting.scripts;
+    let scripts = &context.state.scripting.scripts;
     context.reply.array(args.len() - 2);
     for text in args.iter().skip(2) {
         let found = digest_of(text).and_then(|digest| scripts.find(&digest));
@@ -139,18 +127,14 @@ fn exists(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 
 fn flush(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     check_mode(args, "ERR SCRIPT FLUSH only support SYNC|ASYNC option")?;
-    context.instance.scripting.flush_scripts();
+    context.state.scripting.flush_scripts();
     context.reply.ok();
     Ok(())
 }
 
 /// Whether the option of a flush is one of the two that there are.
 pub fn check_mode(args: Args<'_>, otherwise: &'static str) -> CommandResult {
-    let is_mode = |word: &[u8]| {
-        [&b"sync"[..], b"async"]
-            .iter()
-            .any(|mode| word.eq_ignore_ascii_case(mode))
-    };
+    let is_mode = |word: &[u8]| [&b"sync"[..], b"async"].iter().any(|mode| word.eq_ignore_ascii_case(mode));
     if args.len() == 2 || args.len() == 3 && is_mode(args.at(2)) {
         return Ok(());
     }
@@ -158,21 +142,21 @@ pub fn check_mode(args: Args<'_>, otherwise: &'static str) -> CommandResult {
 }
 
 fn kill(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
-    run::kill(context.instance, Kind::Script)?;
+    run::kill(context.state, Kind::Script)?;
     context.reply.ok();
     Ok(())
 }
 
 fn load(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    let instance = &mut *context.instance;
-    let place = instance.scripting.load(&instance.clock, args.at(2), true)?;
-    let script = instance.scripting.scripts.get(place);
+    let state = &mut *context.state;
+    let place = state.scripting.load(&state.clock, args.at(2), true)?;
+    let script = state.scripting.scripts.get(place);
     context.reply.bulk(&script.digest);
     Ok(())
 }
 
 fn show(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    let scripts = &context.instance.scripting.scripts;
+    let scripts = &context.state.scripting.scripts;
     let found = digest_of(args.at(2)).and_then(|digest| scripts.find(&digest));
     let none = CommandError::fixed("NOSCRIPT No matching script.");
     let script = scripts.get(found.ok_or(none)?);

@@ -5,10 +5,10 @@
 use std::ops::ControlFlow;
 
 use crate::command::arguments::NUMKEYS;
-use crate::command::spec::{
-    Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
-};
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::command::error::{CommandError, CommandResult};
+use crate::command::spec::{Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec};
+use crate::engine::context::Context;
+use crate::resp::Args;
 use crate::resp::number::parse_i64;
 use crate::types::hyperloglog::{self, Place, Sketch};
 
@@ -29,9 +29,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         arguments: &[
             NUMKEYS,
             Argument::key("key", 0).multiple(),
-            Argument::new("limit", ArgumentKind::Integer)
-                .after("LIMIT")
-                .optional(),
+            Argument::new("limit", ArgumentKind::Integer).after("LIMIT").optional(),
         ],
         handler: sintercard,
         ..CommandSpec::DEFAULT
@@ -50,9 +48,7 @@ pub static COMMANDS: &[CommandSpec] = &[
             NUMKEYS,
             Argument::key("key", 0).multiple(),
             Argument::token("approx", "APPROX").optional(),
-            Argument::new("limit", ArgumentKind::Integer)
-                .after("LIMIT")
-                .optional(),
+            Argument::new("limit", ArgumentKind::Integer).after("LIMIT").optional(),
         ],
         handler: sunioncard,
         ..CommandSpec::DEFAULT
@@ -70,9 +66,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         arguments: &[
             NUMKEYS,
             Argument::key("key", 0).multiple(),
-            Argument::new("limit", ArgumentKind::Integer)
-                .after("LIMIT")
-                .optional(),
+            Argument::new("limit", ArgumentKind::Integer).after("LIMIT").optional(),
         ],
         handler: sdiffcard,
         ..CommandSpec::DEFAULT
@@ -111,11 +105,7 @@ impl<'a> Request<'a> {
         if keys > args.len() - 2 {
             return Err(TOO_MANY_KEYS);
         }
-        let mut request = Request {
-            keys: args.slice_from(2).first(keys),
-            limit: 0,
-            is_approximate: false,
-        };
+        let mut request = Request { keys: args.slice_from(2).first(keys), limit: 0, is_approximate: false };
         let mut words = args.slice_from(2 + keys).iter();
         while let Some(word) = words.next() {
             if takes_approx && word.eq_ignore_ascii_case(b"approx") {
@@ -147,11 +137,7 @@ fn count(context: &mut Context<'_>, args: Args<'_>, operation: Operation) -> Com
             let mut count = 0;
             sources.show(operation, keyspace, |_| {
                 count += 1;
-                if count < request.limit {
-                    ControlFlow::Continue(())
-                } else {
-                    ControlFlow::Break(())
-                }
+                if count < request.limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
             });
             count
         }

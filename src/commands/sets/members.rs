@@ -1,10 +1,10 @@
 //! Members of sets by name: SADD, SISMEMBER, SMEMBERS and their kin.
 
-use crate::command::spec::{
-    Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
-};
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::command::error::{CommandError, CommandResult};
+use crate::command::spec::{Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec};
+use crate::engine::context::Context;
 use crate::keyspace::{EventClass, Record};
+use crate::resp::Args;
 use crate::types::set::SetRef;
 
 use super::{change, create, limits, read, remove_empty, reply_member};
@@ -22,10 +22,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         complexity: "O(N) with N the number of members that are named.",
         summary: "Adds members to a set, which is made if there is none.",
         history: &[("2.4.0", "Takes several members.")],
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("member", ArgumentKind::String).multiple(),
-        ],
+        arguments: &[Argument::key("key", 0), Argument::new("member", ArgumentKind::String).multiple()],
         handler: sadd,
         ..CommandSpec::DEFAULT
     },
@@ -40,10 +37,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         complexity: "O(N) with N the number of members that are named.",
         summary: "Removes members from a set, and the set itself with its last one.",
         history: &[("2.4.0", "Takes several members.")],
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("member", ArgumentKind::String).multiple(),
-        ],
+        arguments: &[Argument::key("key", 0), Argument::new("member", ArgumentKind::String).multiple()],
         handler: srem,
         ..CommandSpec::DEFAULT
     },
@@ -76,10 +70,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         member: 2,
         group: Group::Set,
         summary: "Tells whether a set has a member.",
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("member", ArgumentKind::String),
-        ],
+        arguments: &[Argument::key("key", 0), Argument::new("member", ArgumentKind::String)],
         handler: sismember,
         ..CommandSpec::DEFAULT
     },
@@ -94,10 +85,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         since: "6.2.0",
         complexity: "O(N) with N the number of members that are asked for.",
         summary: "Tells of several members whether a set has them.",
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("member", ArgumentKind::String).multiple(),
-        ],
+        arguments: &[Argument::key("key", 0), Argument::new("member", ArgumentKind::String).multiple()],
         handler: smismember,
         ..CommandSpec::DEFAULT
     },
@@ -130,34 +118,29 @@ pub static COMMANDS: &[CommandSpec] = &[
 ];
 
 fn sadd(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    let limits = limits(&context.instance.config);
+    let limits = limits(&context.state.config);
     let (keyspace, database, reply) = context.parts();
     let (key, members) = (args.at(1), args.slice_from(2));
     let member = |index| members.at(index);
-    let changed = change(keyspace, database, key, limits, |set| {
-        set.add_many(members.len(), member)
-    })?;
+    let changed = change(keyspace, database, key, limits, |set| set.add_many(members.len(), member))?;
     let added = match changed {
         Some(changed) => changed.result,
         None => create(keyspace, database, key, limits, members.len(), member),
     };
     if added > 0 {
         keyspace.modified_times(database, key, added as u64);
-        keyspace
-            .changes
-            .notify(EventClass::Set, "sadd", database, key);
+        keyspace.changes.notify(EventClass::Set, "sadd", database, key);
     }
     reply.integer(added as i64);
     Ok(())
 }
 
 fn srem(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    let limits = limits(&context.instance.config);
+    let limits = limits(&context.state.config);
     let (keyspace, database, reply) = context.parts();
     let (key, members) = (args.at(1), args.slice_from(2));
-    let changed = change(keyspace, database, key, limits, |set| {
-        set.remove_many(members.len(), |index| members.at(index))
-    })?;
+    let changed =
+        change(keyspace, database, key, limits, |set| set.remove_many(members.len(), |index| members.at(index)))?;
     let Some(changed) = changed else {
         reply.integer(0);
         return Ok(());
@@ -165,9 +148,7 @@ fn srem(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let removed = changed.result;
     if removed > 0 {
         keyspace.modified_times(database, key, removed as u64);
-        keyspace
-            .changes
-            .notify(EventClass::Set, "srem", database, key);
+        keyspace.changes.notify(EventClass::Set, "srem", database, key);
         if changed.is_empty {
             remove_empty(keyspace, database, key);
         }
@@ -177,7 +158,7 @@ fn srem(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 }
 
 fn smove(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    let limits = limits(&context.instance.config);
+    let limits = limits(&context.state.config);
     let (keyspace, database, reply) = context.parts();
     let (source, destination, member) = (args.at(1), args.at(2), args.at(3));
     let is_set = |record: &Record| SetRef::of(record.value().stored()).is_some();
@@ -201,24 +182,18 @@ fn smove(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         reply.integer(0);
         return Ok(());
     };
-    keyspace
-        .changes
-        .notify(EventClass::Set, "srem", database, source);
+    keyspace.changes.notify(EventClass::Set, "srem", database, source);
     if removed.is_empty {
         remove_empty(keyspace, database, source);
     }
     keyspace.modified(database, source);
-    let added = match change(keyspace, database, destination, limits, |set| {
-        set.add(member)
-    })? {
+    let added = match change(keyspace, database, destination, limits, |set| set.add(member))? {
         Some(changed) => changed.result,
         None => create(keyspace, database, destination, limits, 1, |_| member) > 0,
     };
     if added {
         keyspace.modified(database, destination);
-        keyspace
-            .changes
-            .notify(EventClass::Set, "sadd", database, destination);
+        keyspace.changes.notify(EventClass::Set, "sadd", database, destination);
     }
     reply.integer(1);
     Ok(())
@@ -226,9 +201,7 @@ fn smove(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 
 fn sismember(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let (keyspace, database, reply) = context.parts();
-    let found = read(keyspace, database, args.at(1), |set| {
-        set.contains(args.at(2))
-    })?;
+    let found = read(keyspace, database, args.at(1), |set| set.contains(args.at(2)))?;
     reply.integer(i64::from(found == Some(true)));
     Ok(())
 }
@@ -238,11 +211,7 @@ fn smismember(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let members = args.slice_from(2);
     let found = read(keyspace, database, args.at(1), |set| {
         reply.array(members.len());
-        set.contains_many(
-            members.len(),
-            |index| members.at(index),
-            |is_member| reply.integer(i64::from(is_member)),
-        );
+        set.contains_many(members.len(), |index| members.at(index), |is_member| reply.integer(i64::from(is_member)));
     })?;
     if found.is_none() {
         reply.array(members.len());

@@ -5,7 +5,7 @@ pub mod cardinality;
 pub mod members;
 pub mod random;
 
-use crate::command::CommandError;
+use crate::command::error::CommandError;
 use crate::config::Config;
 use crate::keyspace::{EventClass, Keyspace, ValueMut};
 use crate::resp::Reply;
@@ -96,7 +96,5 @@ fn create<'m>(
 /// Removes a set that has no member left.
 fn remove_empty(keyspace: &mut Keyspace, database: usize, key: &[u8]) {
     keyspace.remove_empty(database, key);
-    keyspace
-        .changes
-        .notify(EventClass::Generic, "del", database, key);
+    keyspace.changes.notify(EventClass::Generic, "del", database, key);
 }

@@ -4,12 +4,12 @@ use smallvec::SmallVec;
 
 use crate::collections::element::Element;
 use crate::command::arguments::{COUNT, CURSOR, MATCH};
-use crate::command::spec::{
-    Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
-};
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::command::error::{CommandError, CommandResult};
+use crate::command::spec::{Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec};
 use crate::commands::scan::{ScanOptions, parse_cursor};
+use crate::engine::context::Context;
 use crate::keyspace::{EventClass, Propagation};
+use crate::resp::Args;
 use crate::resp::Reply;
 use crate::resp::number::parse_i64;
 use crate::types::set::{Set, SetRef, Text, random};
@@ -27,20 +27,12 @@ pub static COMMANDS: &[CommandSpec] = &[
         flags: &[Flag::Write, Flag::Fast],
         categories: &[Category::Set],
         tips: &["nondeterministic_output"],
-        keys: &[KeySpec::one(
-            &[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Delete],
-            1,
-        )],
+        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Delete], 1)],
         group: Group::Set,
         complexity: "O(1), with a count O(N) with N the count.",
         summary: "Takes members that are picked at random out of a set, and gives them.",
         history: &[("3.2.0", "Takes a `count`.")],
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("count", ArgumentKind::Integer)
-                .optional()
-                .since("3.2.0"),
-        ],
+        arguments: &[Argument::key("key", 0), Argument::new("count", ArgumentKind::Integer).optional().since("3.2.0")],
         handler: spop,
         ..CommandSpec::DEFAULT
     },
@@ -55,12 +47,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         complexity: "O(1), with a count O(N) with N the count without its sign.",
         summary: "Gives members of a set that are picked at random.",
         history: &[("2.6.0", "Takes a `count`.")],
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("count", ArgumentKind::Integer)
-                .optional()
-                .since("2.6.0"),
-        ],
+        arguments: &[Argument::key("key", 0), Argument::new("count", ArgumentKind::Integer).optional().since("2.6.0")],
         handler: srandmember,
         ..CommandSpec::DEFAULT
     },
@@ -90,10 +77,10 @@ fn spop(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 }
 
 fn pop_one(context: &mut Context<'_>, key: &[u8]) -> CommandResult {
-    let limits = limits(&context.instance.config);
+    let limits = limits(&context.state.config);
     let (database, reply) = (context.session.database, &mut *context.reply);
-    let random = &mut context.instance.random;
-    let keyspace = &mut context.instance.keyspace;
+    let random = &mut context.state.random;
+    let keyspace = &mut context.state.keyspace;
     let propagates = keyspace.changes.propagation.is_on();
     let mut popped = Vec::new();
     let changed = change(keyspace, database, key, limits, |set| {
@@ -111,9 +98,7 @@ fn pop_one(context: &mut Context<'_>, key: &[u8]) -> CommandResult {
     keyspace.modified(database, key);
     let propagation = &mut keyspace.changes.propagation;
     propagation.replace(&[b"SREM", key, &popped]);
-    keyspace
-        .changes
-        .notify(EventClass::Set, "spop", database, key);
+    keyspace.changes.notify(EventClass::Set, "spop", database, key);
     if changed.is_empty {
         remove_empty(keyspace, database, key);
     }
@@ -121,28 +106,23 @@ fn pop_one(context: &mut Context<'_>, key: &[u8]) -> CommandResult {
 }
 
 fn pop_many(context: &mut Context<'_>, key: &[u8], count: &[u8]) -> CommandResult {
-    const OUT_OF_RANGE: CommandError =
-        CommandError::fixed("ERR value is out of range, must be positive");
+    const OUT_OF_RANGE: CommandError = CommandError::fixed("ERR value is out of range, must be positive");
     let count = parse_i64(count).and_then(|count| usize::try_from(count).ok());
     let count = count.ok_or(OUT_OF_RANGE)?;
-    let limits = limits(&context.instance.config);
+    let limits = limits(&context.state.config);
     let (database, reply) = (context.session.database, &mut *context.reply);
-    let random = &mut context.instance.random;
-    let keyspace = &mut context.instance.keyspace;
+    let random = &mut context.state.random;
+    let keyspace = &mut context.state.keyspace;
     let len = match keyspace.lookup(database, key) {
         None => 0,
-        Some(record) => SetRef::of(record.value().stored())
-            .ok_or(CommandError::WRONG_TYPE)?
-            .len(),
+        Some(record) => SetRef::of(record.value().stored()).ok_or(CommandError::WRONG_TYPE)?.len(),
     };
     let taken = count.min(len);
     reply.set(taken);
     if taken == 0 {
         return Ok(());
     }
-    keyspace
-        .changes
-        .notify(EventClass::Set, "spop", database, key);
+    keyspace.changes.notify(EventClass::Set, "spop", database, key);
     if taken == len {
         read(keyspace, database, key, |set| {
             set.for_each(|member| reply_member(reply, member));
@@ -168,12 +148,7 @@ fn pop_many(context: &mut Context<'_>, key: &[u8], count: &[u8]) -> CommandResul
 }
 
 /// Has SPOP passed on as the removal of what it took, in pieces of bounded size.
-fn propagate_removal(
-    propagation: &mut Propagation,
-    database: usize,
-    key: &[u8],
-    members: &[Vec<u8>],
-) {
+fn propagate_removal(propagation: &mut Propagation, database: usize, key: &[u8], members: &[Vec<u8>]) {
     const PIECE: usize = 1024;
     for piece in members.chunks(PIECE) {
         let removal: [&[u8]; 2] = [b"SREM", key];
@@ -196,9 +171,9 @@ fn srandmember(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     }
     let wanted = usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX);
     // Beyond it the client is closed, whatever else it is to be told.
-    let limit_bytes = context.instance.reply_limit_bytes(context.session);
-    let rng = &mut context.instance.random;
-    let keyspace = &mut context.instance.keyspace;
+    let limit_bytes = context.state.reply_limit_bytes(context.session);
+    let rng = &mut context.state.random;
+    let keyspace = &mut context.state.keyspace;
     let (database, reply) = (context.session.database, &mut *context.reply);
     let found = read(keyspace, database, args.at(1), |set| {
         if count >= 0 {
@@ -222,8 +197,8 @@ fn srandmember(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 }
 
 fn random_one(context: &mut Context<'_>, key: &[u8]) -> CommandResult {
-    let rng = &mut context.instance.random;
-    let keyspace = &mut context.instance.keyspace;
+    let rng = &mut context.state.random;
+    let keyspace = &mut context.state.keyspace;
     let (database, reply) = (context.session.database, &mut *context.reply);
     let found = read(keyspace, database, key, |set| {
         random::repeated(set, 1, rng, |member| reply_member(reply, member));

@@ -10,13 +10,14 @@ mod elements;
 mod options;
 mod patterns;
 
+use crate::command::error::{CommandError, CommandResult};
 use crate::command::keys::KeyAccess;
 use crate::command::spec::{
-    Argument, ArgumentFlag, ArgumentKind, Begin, Category, CommandSpec, Find, Flag, Group, KeyFlag,
-    KeySpec,
+    Argument, ArgumentFlag, ArgumentKind, Begin, Category, CommandSpec, Find, Flag, Group, KeyFlag, KeySpec,
 };
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::engine::context::Context;
 use crate::keyspace::{EventClass, Keyspace};
+use crate::resp::Args;
 use crate::resp::Reply;
 use crate::types::list::{Limits, ListBuilder};
 
@@ -27,13 +28,9 @@ use patterns::Subject;
 
 const READ: &[KeyFlag] = &[KeyFlag::Ro, KeyFlag::Access];
 
-const BY_AND_GET: KeySpec = KeySpec {
-    flags: READ,
-    begin: Begin::Unknown,
-    find: Find::Unknown,
-    ..KeySpec::one(READ, 1)
-}
-.note("BY and GET make up names of keys from the elements that are sorted");
+const BY_AND_GET: KeySpec =
+    KeySpec { flags: READ, begin: Begin::Unknown, find: Find::Unknown, ..KeySpec::one(READ, 1) }
+        .note("BY and GET make up names of keys from the elements that are sorted");
 
 const DESTINATION: KeySpec = KeySpec {
     flags: &[KeyFlag::Ow, KeyFlag::Update],
@@ -43,26 +40,15 @@ const DESTINATION: KeySpec = KeySpec {
 }
 .note("STORE may stand anywhere among the options");
 
-const CATEGORIES: &[Category] = &[
-    Category::Set,
-    Category::SortedSet,
-    Category::List,
-    Category::Dangerous,
-];
+const CATEGORIES: &[Category] = &[Category::Set, Category::SortedSet, Category::List, Category::Dangerous];
 
-const COMPLEXITY: &str = "O(N+M*log(M)) where N is the number of elements and M the number of those returned; O(N) if they are not sorted.";
+const COMPLEXITY: &str =
+    "O(N+M*log(M)) where N is the number of elements and M the number of those returned; O(N) if they are not sorted.";
 
-const BY: Argument = Argument::new("by-pattern", ArgumentKind::Pattern)
-    .in_key_spec(1)
-    .after("BY")
-    .shown_as("pattern")
-    .optional();
+const BY: Argument =
+    Argument::new("by-pattern", ArgumentKind::Pattern).in_key_spec(1).after("BY").shown_as("pattern").optional();
 
-const GET_FLAGS: &[ArgumentFlag] = &[
-    ArgumentFlag::Optional,
-    ArgumentFlag::Multiple,
-    ArgumentFlag::MultipleToken,
-];
+const GET_FLAGS: &[ArgumentFlag] = &[ArgumentFlag::Optional, ArgumentFlag::Multiple, ArgumentFlag::MultipleToken];
 
 const GET: Argument = Argument::new("get-pattern", ArgumentKind::Pattern)
     .in_key_spec(1)
@@ -72,22 +58,13 @@ const GET: Argument = Argument::new("get-pattern", ArgumentKind::Pattern)
 
 const LIMIT: Argument = Argument::block(
     "limit",
-    &[
-        Argument::new("offset", ArgumentKind::Integer),
-        Argument::new("count", ArgumentKind::Integer),
-    ],
+    &[Argument::new("offset", ArgumentKind::Integer), Argument::new("count", ArgumentKind::Integer)],
 )
 .after("LIMIT")
 .optional();
 
-const ORDER: Argument = Argument::one_of(
-    "order",
-    &[
-        Argument::token("asc", "ASC"),
-        Argument::token("desc", "DESC"),
-    ],
-)
-.optional();
+const ORDER: Argument =
+    Argument::one_of("order", &[Argument::token("asc", "ASC"), Argument::token("desc", "DESC")]).optional();
 
 /// The commands that sort.
 pub static COMMANDS: &[CommandSpec] = &[
@@ -125,14 +102,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         since: "7.0.0",
         complexity: COMPLEXITY,
         summary: "Gives the sorted elements of a list, a set or a sorted set.",
-        arguments: &[
-            Argument::key("key", 0),
-            BY,
-            LIMIT,
-            GET,
-            ORDER,
-            Argument::token("sorting", "ALPHA").optional(),
-        ],
+        arguments: &[Argument::key("key", 0), BY, LIMIT, GET, ORDER, Argument::token("sorting", "ALPHA").optional()],
         handler: sort_ro,
         ..CommandSpec::DEFAULT
     },
@@ -147,21 +117,16 @@ fn sort_ro(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 }
 
 fn run(context: &mut Context<'_>, args: Args<'_>, may_store: bool) -> CommandResult {
-    let command = context.instance.commands.get(context.command);
+    let command = context.state.commands.get(context.command);
     let user = &context.session.user;
-    let permissions = Permissions {
-        may_store,
-        may_read_all: user.may_use_all_keys(command, args, KeyAccess::READ),
-    };
+    let permissions = Permissions { may_store, may_read_all: user.may_use_all_keys(command, args, KeyAccess::READ) };
     let mut options = Options::parse(args.slice_from(2), permissions)?;
-    let limits = lists::limits(context.instance);
+    let limits = lists::limits(context.state);
     let is_script = context.session.is_script();
     let (keyspace, database, reply) = context.parts();
     let (elements, range) = {
         let record = keyspace.read(database, args.at(1));
-        let subject = record
-            .map(|record| Subject::of(record).ok_or(CommandError::WRONG_TYPE))
-            .transpose()?;
+        let subject = record.map(|record| Subject::of(record).ok_or(CommandError::WRONG_TYPE)).transpose()?;
         options.settle_order_of(subject.as_ref(), is_script);
         elements::load(subject, &options)
     };
@@ -176,28 +141,14 @@ fn run(context: &mut Context<'_>, args: Args<'_>, may_store: bool) -> CommandRes
             }
         }
         Some(destination) => {
-            let count = store(
-                keyspace,
-                database,
-                destination,
-                &elements,
-                chosen,
-                &options,
-                &limits,
-            );
+            let count = store(keyspace, database, destination, &elements, chosen, &options, &limits);
             reply.integer(count as i64);
         }
     }
     Ok(())
 }
 
-fn answer(
-    keyspace: &mut Keyspace,
-    database: usize,
-    reply: &mut Reply,
-    element: &[u8],
-    options: &Options<'_>,
-) {
+fn answer(keyspace: &mut Keyspace, database: usize, reply: &mut Reply, element: &[u8], options: &Options<'_>) {
     if options.get.is_empty() {
         return reply.bulk(element);
     }
@@ -235,13 +186,9 @@ fn store(
     if count > 0 {
         keyspace.create(database, destination, list.finish());
         keyspace.modified_times(database, destination, count as u64);
-        keyspace
-            .changes
-            .notify(EventClass::List, "sortstore", database, destination);
+        keyspace.changes.notify(EventClass::List, "sortstore", database, destination);
     } else if keyspace.remove(database, destination) {
-        keyspace
-            .changes
-            .notify(EventClass::Generic, "del", database, destination);
+        keyspace.changes.notify(EventClass::Generic, "del", database, destination);
     }
     count
 }

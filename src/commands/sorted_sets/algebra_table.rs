@@ -1,9 +1,7 @@
 //! The declarations of unions, intersections and differences; their handlers are in `algebra`.
 
 use crate::command::arguments::{AGGREGATE, NUMKEYS, WEIGHTS};
-use crate::command::spec::{
-    Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
-};
+use crate::command::spec::{Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec};
 
 use super::algebra::{zdiff, zdiffstore, zinter, zintercard, zinterstore, zunion, zunionstore};
 
@@ -32,19 +30,12 @@ pub static COMMANDS: &[CommandSpec] = &[
         arity: -4,
         flags: &[Flag::Write, Flag::DenyOom],
         categories: &[Category::SortedSet],
-        keys: &[
-            KeySpec::one(&[KeyFlag::Ow, KeyFlag::Update], 1),
-            KeySpec::counted(&[KeyFlag::Ro, KeyFlag::Access], 2),
-        ],
+        keys: &[KeySpec::one(&[KeyFlag::Ow, KeyFlag::Update], 1), KeySpec::counted(&[KeyFlag::Ro, KeyFlag::Access], 2)],
         group: Group::SortedSet,
         since: "6.2.0",
         complexity: "O(N*K + M*log(M)) worst case with N elements in the first of K sorted sets and M in the result.",
         summary: "Stores what is in the first sorted set and in none of the others.",
-        arguments: &[
-            Argument::key("destination", 0),
-            NUMKEYS,
-            Argument::key("key", 1).multiple(),
-        ],
+        arguments: &[Argument::key("destination", 0), NUMKEYS, Argument::key("key", 1).multiple()],
         handler: zdiffstore,
         ..CommandSpec::DEFAULT
     },
@@ -81,9 +72,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         arguments: &[
             NUMKEYS,
             Argument::key("key", 0).multiple(),
-            Argument::new("limit", ArgumentKind::Integer)
-                .after("LIMIT")
-                .optional(),
+            Argument::new("limit", ArgumentKind::Integer).after("LIMIT").optional(),
         ],
         handler: zintercard,
         ..CommandSpec::DEFAULT
@@ -93,21 +82,12 @@ pub static COMMANDS: &[CommandSpec] = &[
         arity: -4,
         flags: &[Flag::Write, Flag::DenyOom],
         categories: &[Category::SortedSet],
-        keys: &[
-            KeySpec::one(&[KeyFlag::Ow, KeyFlag::Update], 1),
-            KeySpec::counted(&[KeyFlag::Ro, KeyFlag::Access], 2),
-        ],
+        keys: &[KeySpec::one(&[KeyFlag::Ow, KeyFlag::Update], 1), KeySpec::counted(&[KeyFlag::Ro, KeyFlag::Access], 2)],
         group: Group::SortedSet,
         since: "2.0.0",
         complexity: "O(N*K + M*log(M)) worst case with N elements in the smallest of K sorted sets and M in the result.",
         summary: "Stores what is in all sorted sets.",
-        arguments: &[
-            Argument::key("destination", 0),
-            NUMKEYS,
-            Argument::key("key", 1).multiple(),
-            WEIGHTS,
-            AGGREGATE,
-        ],
+        arguments: &[Argument::key("destination", 0), NUMKEYS, Argument::key("key", 1).multiple(), WEIGHTS, AGGREGATE],
         handler: zinterstore,
         ..CommandSpec::DEFAULT
     },
@@ -136,21 +116,12 @@ pub static COMMANDS: &[CommandSpec] = &[
         arity: -4,
         flags: &[Flag::Write, Flag::DenyOom],
         categories: &[Category::SortedSet],
-        keys: &[
-            KeySpec::one(&[KeyFlag::Ow, KeyFlag::Update], 1),
-            KeySpec::counted(&[KeyFlag::Ro, KeyFlag::Access], 2),
-        ],
+        keys: &[KeySpec::one(&[KeyFlag::Ow, KeyFlag::Update], 1), KeySpec::counted(&[KeyFlag::Ro, KeyFlag::Access], 2)],
         group: Group::SortedSet,
         since: "2.0.0",
         complexity: "O(N + M*log(M)) with N elements in all sorted sets and M in the result.",
         summary: "Stores what is in any of the sorted sets.",
-        arguments: &[
-            Argument::key("destination", 0),
-            NUMKEYS,
-            Argument::key("key", 1).multiple(),
-            WEIGHTS,
-            AGGREGATE,
-        ],
+        arguments: &[Argument::key("destination", 0), NUMKEYS, Argument::key("key", 1).multiple(), WEIGHTS, AGGREGATE],
         handler: zunionstore,
         ..CommandSpec::DEFAULT
     },

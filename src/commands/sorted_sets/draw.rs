@@ -5,14 +5,14 @@ use std::collections::HashSet;
 use smallvec::SmallVec;
 
 use crate::command::arguments::{COUNT, CURSOR, MATCH};
-use crate::command::spec::{
-    Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
-};
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::command::error::{CommandError, CommandResult};
+use crate::command::spec::{Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec};
 use crate::commands::scan::{ScanOptions, parse_cursor};
+use crate::engine::context::Context;
+use crate::resp::Args;
 use crate::resp::Reply;
 use crate::resp::number::parse_i64;
-use crate::types::double;
+use crate::text::double;
 use crate::types::sorted_set::{SharedElement, SortedSet, SortedSetRef};
 
 use super::{begin_elements, read, reply_element, reply_member};
@@ -60,9 +60,7 @@ pub static COMMANDS: &[CommandSpec] = &[
             CURSOR,
             MATCH,
             COUNT,
-            Argument::token("noscores", "NOSCORES")
-                .since("8.0.0")
-                .optional(),
+            Argument::token("noscores", "NOSCORES").since("8.0.0").optional(),
         ],
         handler: zscan,
         ..CommandSpec::DEFAULT
@@ -87,9 +85,9 @@ fn zrandmember(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     if with_scores && count.unsigned_abs() > i64::MAX as u64 / 2 {
         return Err(CommandError::fixed("ERR value is out of range"));
     }
-    let limit_bytes = context.instance.reply_limit_bytes(context.session);
-    let random = &mut context.instance.random;
-    let keyspace = &mut context.instance.keyspace;
+    let limit_bytes = context.state.reply_limit_bytes(context.session);
+    let random = &mut context.state.random;
+    let keyspace = &mut context.state.keyspace;
     let (database, reply) = (context.session.database, &mut *context.reply);
     let found = read(keyspace, database, args.at(1), |sorted_set| {
         let wanted = usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX);
@@ -114,8 +112,8 @@ fn zrandmember(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 }
 
 fn draw_one(context: &mut Context<'_>, key: &[u8]) -> CommandResult {
-    let random = &mut context.instance.random;
-    let keyspace = &mut context.instance.keyspace;
+    let random = &mut context.state.random;
+    let keyspace = &mut context.state.keyspace;
     let (database, reply) = (context.session.database, &mut *context.reply);
     let found = read(keyspace, database, key, |sorted_set| {
         let rank = random.usize(..sorted_set.len());
@@ -174,10 +172,7 @@ fn zscan(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         // Not before: of a key that is absent or of another type the options do not matter.
         let words = args.slice_from(3);
         let (options, members_only) = ScanOptions::parse_with_flag(words, false, Some("noscores"))?;
-        let show = Show {
-            options,
-            members_only,
-        };
+        let show = Show { options, members_only };
         match sorted_set {
             SortedSetRef::Large(large) => show.some(reply, large, cursor),
             SortedSetRef::Packed(_) => show.all(reply, sorted_set),

@@ -1,9 +1,9 @@
 //! What is asked of single members, and counts: ZCARD, ZCOUNT, ZLEXCOUNT, ZMSCORE, ZRANK, ZREVRANK and ZSCORE.
 
-use crate::command::spec::{
-    Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
-};
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::command::error::{CommandError, CommandResult};
+use crate::command::spec::{Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec};
+use crate::engine::context::Context;
+use crate::resp::Args;
 use crate::types::sorted_set::Interval;
 
 use super::{parse_members, parse_scores, read};
@@ -70,10 +70,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         since: "6.2.0",
         complexity: "O(N) with N members asked for.",
         summary: "Gives the scores of several members.",
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("member", ArgumentKind::String).multiple(),
-        ],
+        arguments: &[Argument::key("key", 0), Argument::new("member", ArgumentKind::String).multiple()],
         handler: zmscore,
         ..CommandSpec::DEFAULT
     },
@@ -127,10 +124,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         group: Group::SortedSet,
         since: "1.2.0",
         summary: "Gives the score of a member.",
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("member", ArgumentKind::String),
-        ],
+        arguments: &[Argument::key("key", 0), Argument::new("member", ArgumentKind::String)],
         handler: zscore,
         ..CommandSpec::DEFAULT
     },
@@ -138,9 +132,7 @@ pub static COMMANDS: &[CommandSpec] = &[
 
 fn zcard(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let (keyspace, database, reply) = context.parts();
-    let count = read(keyspace, database, args.at(1), |sorted_set| {
-        sorted_set.len()
-    })?;
+    let count = read(keyspace, database, args.at(1), |sorted_set| sorted_set.len())?;
     reply.integer(count.unwrap_or(0) as i64);
     Ok(())
 }
@@ -157,9 +149,7 @@ fn zlexcount(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 
 fn count_within(context: &mut Context<'_>, key: &[u8], interval: &impl Interval) -> CommandResult {
     let (keyspace, database, reply) = context.parts();
-    let count = read(keyspace, database, key, |sorted_set| {
-        sorted_set.ranks_of(interval).len()
-    })?;
+    let count = read(keyspace, database, key, |sorted_set| sorted_set.ranks_of(interval).len())?;
     reply.integer(count.unwrap_or(0) as i64);
     Ok(())
 }
@@ -202,11 +192,7 @@ fn rank(context: &mut Context<'_>, args: Args<'_>, reverse: bool) -> CommandResu
     let (keyspace, database, reply) = context.parts();
     let found = read(keyspace, database, args.at(1), |sorted_set| {
         let (rank, score) = sorted_set.rank(args.at(2))?;
-        let rank = if reverse {
-            sorted_set.len() - 1 - rank
-        } else {
-            rank
-        };
+        let rank = if reverse { sorted_set.len() - 1 - rank } else { rank };
         Some((rank, score))
     })?;
     match found.flatten() {
@@ -224,9 +210,7 @@ fn rank(context: &mut Context<'_>, args: Args<'_>, reverse: bool) -> CommandResu
 
 fn zscore(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let (keyspace, database, reply) = context.parts();
-    let score = read(keyspace, database, args.at(1), |sorted_set| {
-        sorted_set.score(args.at(2))
-    })?;
+    let score = read(keyspace, database, args.at(1), |sorted_set| sorted_set.score(args.at(2)))?;
     match score.flatten() {
         Some(score) => reply.double(score),
         None => reply.null(),

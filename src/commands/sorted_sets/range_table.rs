@@ -1,12 +1,8 @@
 //! The declarations of the commands that read ranges; their handlers are in `ranges`.
 
-use crate::command::spec::{
-    Argument, ArgumentKind, Category, CommandSpec, Deprecation, Flag, Group, KeyFlag, KeySpec,
-};
+use crate::command::spec::{Argument, ArgumentKind, Category, CommandSpec, Deprecation, Flag, Group, KeyFlag, KeySpec};
 
-use super::ranges::{
-    zrange, zrangebylex, zrangebyscore, zrangestore, zrevrange, zrevrangebylex, zrevrangebyscore,
-};
+use super::ranges::{zrange, zrangebylex, zrangebyscore, zrangestore, zrevrange, zrevrangebylex, zrevrangebyscore};
 
 /// The family's commands.
 pub static COMMANDS: &[CommandSpec] = &[
@@ -25,22 +21,13 @@ pub static COMMANDS: &[CommandSpec] = &[
             Argument::key("key", 0),
             Argument::new("start", ArgumentKind::String),
             Argument::new("stop", ArgumentKind::String),
-            Argument::one_of(
-                "sortby",
-                &[
-                    Argument::token("byscore", "BYSCORE"),
-                    Argument::token("bylex", "BYLEX"),
-                ],
-            )
-            .optional()
-            .since("6.2.0"),
+            Argument::one_of("sortby", &[Argument::token("byscore", "BYSCORE"), Argument::token("bylex", "BYLEX")])
+                .optional()
+                .since("6.2.0"),
             Argument::token("rev", "REV").optional().since("6.2.0"),
             Argument::block(
                 "limit",
-                &[
-                    Argument::new("offset", ArgumentKind::Integer),
-                    Argument::new("count", ArgumentKind::Integer),
-                ],
+                &[Argument::new("offset", ArgumentKind::Integer), Argument::new("count", ArgumentKind::Integer)],
             )
             .after("LIMIT")
             .optional()
@@ -60,20 +47,14 @@ pub static COMMANDS: &[CommandSpec] = &[
         since: "2.8.9",
         complexity: "O(log(N) + M) with N elements in the sorted set and M given.",
         summary: "Gives the members that lie within bounds in the order of their bytes.",
-        deprecated: Some(Deprecation {
-            since: "6.2.0",
-            replaced_by: "`ZRANGE` with the `BYLEX` argument",
-        }),
+        deprecated: Some(Deprecation { since: "6.2.0", replaced_by: "`ZRANGE` with the `BYLEX` argument" }),
         arguments: &[
             Argument::key("key", 0),
             Argument::new("min", ArgumentKind::String),
             Argument::new("max", ArgumentKind::String),
             Argument::block(
                 "limit",
-                &[
-                    Argument::new("offset", ArgumentKind::Integer),
-                    Argument::new("count", ArgumentKind::Integer),
-                ],
+                &[Argument::new("offset", ArgumentKind::Integer), Argument::new("count", ArgumentKind::Integer)],
             )
             .after("LIMIT")
             .optional(),
@@ -91,24 +72,16 @@ pub static COMMANDS: &[CommandSpec] = &[
         since: "1.0.5",
         complexity: "O(log(N) + M) with N elements in the sorted set and M given.",
         summary: "Gives the elements whose scores lie within bounds.",
-        deprecated: Some(Deprecation {
-            since: "6.2.0",
-            replaced_by: "`ZRANGE` with the `BYSCORE` argument",
-        }),
+        deprecated: Some(Deprecation { since: "6.2.0", replaced_by: "`ZRANGE` with the `BYSCORE` argument" }),
         history: &[("2.0.0", "`WITHSCORES`.")],
         arguments: &[
             Argument::key("key", 0),
             Argument::new("min", ArgumentKind::Double),
             Argument::new("max", ArgumentKind::Double),
-            Argument::token("withscores", "WITHSCORES")
-                .optional()
-                .since("2.0.0"),
+            Argument::token("withscores", "WITHSCORES").optional().since("2.0.0"),
             Argument::block(
                 "limit",
-                &[
-                    Argument::new("offset", ArgumentKind::Integer),
-                    Argument::new("count", ArgumentKind::Integer),
-                ],
+                &[Argument::new("offset", ArgumentKind::Integer), Argument::new("count", ArgumentKind::Integer)],
             )
             .after("LIMIT")
             .optional(),
@@ -121,10 +94,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         arity: -5,
         flags: &[Flag::Write, Flag::DenyOom],
         categories: &[Category::SortedSet],
-        keys: &[
-            KeySpec::one(&[KeyFlag::Ow, KeyFlag::Update], 1),
-            KeySpec::one(&[KeyFlag::Ro, KeyFlag::Access], 2),
-        ],
+        keys: &[KeySpec::one(&[KeyFlag::Ow, KeyFlag::Update], 1), KeySpec::one(&[KeyFlag::Ro, KeyFlag::Access], 2)],
         group: Group::SortedSet,
         since: "6.2.0",
         complexity: "O(log(N) + M*log(M)) with N elements in the sorted set and M stored.",
@@ -134,21 +104,12 @@ pub static COMMANDS: &[CommandSpec] = &[
             Argument::key("src", 1),
             Argument::new("min", ArgumentKind::String),
             Argument::new("max", ArgumentKind::String),
-            Argument::one_of(
-                "sortby",
-                &[
-                    Argument::token("byscore", "BYSCORE"),
-                    Argument::token("bylex", "BYLEX"),
-                ],
-            )
-            .optional(),
+            Argument::one_of("sortby", &[Argument::token("byscore", "BYSCORE"), Argument::token("bylex", "BYLEX")])
+                .optional(),
             Argument::token("rev", "REV").optional(),
             Argument::block(
                 "limit",
-                &[
-                    Argument::new("offset", ArgumentKind::Integer),
-                    Argument::new("count", ArgumentKind::Integer),
-                ],
+                &[Argument::new("offset", ArgumentKind::Integer), Argument::new("count", ArgumentKind::Integer)],
             )
             .after("LIMIT")
             .optional(),
@@ -166,10 +127,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         since: "1.2.0",
         complexity: "O(log(N) + M) with N elements in the sorted set and M given.",
         summary: "Gives the elements with ranks within bounds, the highest score first.",
-        deprecated: Some(Deprecation {
-            since: "6.2.0",
-            replaced_by: "`ZRANGE` with the `REV` argument",
-        }),
+        deprecated: Some(Deprecation { since: "6.2.0", replaced_by: "`ZRANGE` with the `REV` argument" }),
         arguments: &[
             Argument::key("key", 0),
             Argument::new("start", ArgumentKind::Integer),
@@ -189,20 +147,14 @@ pub static COMMANDS: &[CommandSpec] = &[
         since: "2.8.9",
         complexity: "O(log(N) + M) with N elements in the sorted set and M given.",
         summary: "Gives the members that lie within bounds in the order of their bytes, backwards.",
-        deprecated: Some(Deprecation {
-            since: "6.2.0",
-            replaced_by: "`ZRANGE` with the `REV` and `BYLEX` arguments",
-        }),
+        deprecated: Some(Deprecation { since: "6.2.0", replaced_by: "`ZRANGE` with the `REV` and `BYLEX` arguments" }),
         arguments: &[
             Argument::key("key", 0),
             Argument::new("max", ArgumentKind::String),
             Argument::new("min", ArgumentKind::String),
             Argument::block(
                 "limit",
-                &[
-                    Argument::new("offset", ArgumentKind::Integer),
-                    Argument::new("count", ArgumentKind::Integer),
-                ],
+                &[Argument::new("offset", ArgumentKind::Integer), Argument::new("count", ArgumentKind::Integer)],
             )
             .after("LIMIT")
             .optional(),
@@ -232,10 +184,7 @@ pub static COMMANDS: &[CommandSpec] = &[
             Argument::token("withscores", "WITHSCORES").optional(),
             Argument::block(
                 "limit",
-                &[
-                    Argument::new("offset", ArgumentKind::Integer),
-                    Argument::new("count", ArgumentKind::Integer),
-                ],
+                &[Argument::new("offset", ArgumentKind::Integer), Argument::new("count", ArgumentKind::Integer)],
             )
             .after("LIMIT")
             .optional(),

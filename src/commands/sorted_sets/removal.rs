@@ -2,10 +2,10 @@
 
 use std::ops::Range;
 
-use crate::command::spec::{
-    Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
-};
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::command::error::{CommandError, CommandResult};
+use crate::command::spec::{Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec};
+use crate::engine::context::Context;
+use crate::resp::Args;
 use crate::resp::number::parse_i64;
 use crate::types::sorted_set::SortedSetRef;
 
@@ -72,24 +72,18 @@ pub static COMMANDS: &[CommandSpec] = &[
 
 fn zremrangebylex(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let interval = parse_members(args.at(2), args.at(3))?;
-    remove(context, args.at(1), "zremrangebylex", |sorted_set| {
-        sorted_set.ranks_of(&interval)
-    })
+    remove(context, args.at(1), "zremrangebylex", |sorted_set| sorted_set.ranks_of(&interval))
 }
 
 fn zremrangebyrank(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let rank = |text: &[u8]| parse_i64(text).ok_or(CommandError::NOT_AN_INTEGER);
     let (first, last) = (rank(args.at(2))?, rank(args.at(3))?);
-    remove(context, args.at(1), "zremrangebyrank", |sorted_set| {
-        ranks_within(first, last, sorted_set.len())
-    })
+    remove(context, args.at(1), "zremrangebyrank", |sorted_set| ranks_within(first, last, sorted_set.len()))
 }
 
 fn zremrangebyscore(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let interval = parse_scores(args.at(2), args.at(3))?;
-    remove(context, args.at(1), "zremrangebyscore", |sorted_set| {
-        sorted_set.ranks_of(&interval)
-    })
+    remove(context, args.at(1), "zremrangebyscore", |sorted_set| sorted_set.ranks_of(&interval))
 }
 
 /// Takes the elements out whose ranks `select` gives.
@@ -99,15 +93,12 @@ fn remove(
     event: &'static str,
     select: impl FnOnce(SortedSetRef<'_>) -> Range<usize>,
 ) -> CommandResult {
-    let limits = limits(&context.instance.config);
+    let limits = limits(&context.state.config);
     let (keyspace, database, reply) = context.parts();
     let mut garbage = None;
     let removed = change(keyspace, database, key, limits, |sorted_set| {
         let ranks = select(sorted_set.view());
-        let removed = Removed {
-            count: ranks.len(),
-            is_empty: ranks.len() == sorted_set.view().len(),
-        };
+        let removed = Removed { count: ranks.len(), is_empty: ranks.len() == sorted_set.view().len() };
         // With all elements goes the key, and the whole value at once.
         if removed.count > 0 && !removed.is_empty {
             garbage = sorted_set.remove_ranks(ranks);

@@ -2,11 +2,11 @@
 
 use smallvec::SmallVec;
 
-use crate::command::spec::{
-    Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
-};
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::command::error::{CommandError, CommandResult};
+use crate::command::spec::{Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec};
+use crate::engine::context::Context;
 use crate::keyspace::EventClass;
+use crate::resp::Args;
 use crate::resp::number::parse_f64;
 use crate::types::slot::{OwnedSlot, Slot};
 use crate::types::sorted_set::{Change, SortedSetMut};
@@ -33,28 +33,17 @@ pub static COMMANDS: &[CommandSpec] = &[
         ],
         arguments: &[
             Argument::key("key", 0),
-            Argument::one_of(
-                "condition",
-                &[Argument::token("nx", "NX"), Argument::token("xx", "XX")],
-            )
-            .optional()
-            .since("3.0.2"),
-            Argument::one_of(
-                "comparison",
-                &[Argument::token("gt", "GT"), Argument::token("lt", "LT")],
-            )
-            .optional()
-            .since("6.2.0"),
-            Argument::token("change", "CH").optional().since("3.0.2"),
-            Argument::token("increment", "INCR")
+            Argument::one_of("condition", &[Argument::token("nx", "NX"), Argument::token("xx", "XX")])
                 .optional()
                 .since("3.0.2"),
+            Argument::one_of("comparison", &[Argument::token("gt", "GT"), Argument::token("lt", "LT")])
+                .optional()
+                .since("6.2.0"),
+            Argument::token("change", "CH").optional().since("3.0.2"),
+            Argument::token("increment", "INCR").optional().since("3.0.2"),
             Argument::block(
                 "data",
-                &[
-                    Argument::new("score", ArgumentKind::Double),
-                    Argument::new("member", ArgumentKind::String),
-                ],
+                &[Argument::new("score", ArgumentKind::Double), Argument::new("member", ArgumentKind::String)],
             )
             .multiple(),
         ],
@@ -66,10 +55,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         arity: 4,
         flags: &[Flag::Write, Flag::DenyOom, Flag::Fast],
         categories: &[Category::SortedSet],
-        keys: &[KeySpec::one(
-            &[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Update],
-            1,
-        )],
+        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Update], 1)],
         member: 3,
         group: Group::SortedSet,
         since: "1.2.0",
@@ -95,10 +81,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         complexity: "O(M*log(N)) with N elements in the sorted set and M taken out.",
         summary: "Takes members out of a sorted set.",
         history: &[("2.4.0", "Takes several members.")],
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("member", ArgumentKind::String).multiple(),
-        ],
+        arguments: &[Argument::key("key", 0), Argument::new("member", ArgumentKind::String).multiple()],
         handler: zrem,
         ..CommandSpec::DEFAULT
     },
@@ -126,10 +109,7 @@ pub struct Options {
 impl Options {
     /// Reads the options in front of the first score; gives them and how many there are.
     fn parse(args: Args<'_>, increment: bool) -> (Options, usize) {
-        let mut options = Options {
-            increment,
-            ..Options::default()
-        };
+        let mut options = Options { increment, ..Options::default() };
         let words = args.iter().take_while(|word| options.take(word));
         let count = words.count();
         (options, count)
@@ -156,20 +136,14 @@ impl Options {
             return Err(CommandError::SYNTAX);
         }
         if self.only_new && self.only_present {
-            return Err(CommandError::fixed(
-                "ERR XX and NX options at the same time are not compatible",
-            ));
+            return Err(CommandError::fixed("ERR XX and NX options at the same time are not compatible"));
         }
         let one_way = self.only_greater || self.only_less;
         if self.only_new && one_way || self.only_greater && self.only_less {
-            return Err(CommandError::fixed(
-                "ERR GT, LT, and/or NX options at the same time are not compatible",
-            ));
+            return Err(CommandError::fixed("ERR GT, LT, and/or NX options at the same time are not compatible"));
         }
         if self.increment && words > 2 {
-            return Err(CommandError::fixed(
-                "ERR INCR option supports a single increment-element pair",
-            ));
+            return Err(CommandError::fixed("ERR INCR option supports a single increment-element pair"));
         }
         Ok(())
     }
@@ -183,11 +157,7 @@ impl Options {
         if self.only_new {
             return None;
         }
-        let score = if self.increment {
-            current + given
-        } else {
-            given
-        };
+        let score = if self.increment { current + given } else { given };
         let refused = self.only_less && score >= current || self.only_greater && score <= current;
         (!refused).then_some(score)
     }
@@ -221,11 +191,7 @@ impl<'a> Additions<'a> {
     fn add_to<S: Slot>(&self, sorted_set: &mut SortedSetMut<'_, S>) -> Outcome {
         let mut outcome = Outcome::default();
         sorted_set.prepare_for(self.scores.len());
-        let Outcome {
-            added,
-            updated,
-            score: decided,
-        } = &mut outcome;
+        let Outcome { added, updated, score: decided } = &mut outcome;
         sorted_set.upsert_many(
             self.scores.len(),
             |index| self.member(index),
@@ -259,28 +225,17 @@ fn add(context: &mut Context<'_>, args: Args<'_>, increment: bool) -> CommandRes
     for index in (0..pairs.len()).step_by(2) {
         scores.push(parse_f64(pairs.at(index)).ok_or(CommandError::NOT_A_FLOAT)?);
     }
-    let additions = Additions {
-        options,
-        scores: &scores,
-        words: pairs,
-        words_each: 2,
-    };
+    let additions = Additions { options, scores: &scores, words: pairs, words_each: 2 };
     add_elements(context, args.at(1), additions)
 }
 
 /// Adds elements to the sorted set at a key, which is created if need be, and replies how many. Errors: the value there is of another
 /// type; a score would not be a number.
-pub fn add_elements(
-    context: &mut Context<'_>,
-    key: &[u8],
-    additions: Additions<'_>,
-) -> CommandResult {
+pub fn add_elements(context: &mut Context<'_>, key: &[u8], additions: Additions<'_>) -> CommandResult {
     let options = additions.options;
-    let limits = limits(&context.instance.config);
+    let limits = limits(&context.state.config);
     let (keyspace, database, reply) = context.parts();
-    let changed = change(keyspace, database, key, limits, |sorted_set| {
-        additions.add_to(sorted_set)
-    })?;
+    let changed = change(keyspace, database, key, limits, |sorted_set| additions.add_to(sorted_set))?;
     let outcome = match changed {
         Some(outcome) => outcome,
         None if options.only_present => Outcome::default(),
@@ -288,8 +243,7 @@ pub fn add_elements(
             let (count, length) = (additions.scores.len(), additions.member(0).len());
             let value = limits.empty_for(count, length, keyspace.seed());
             let mut slot = OwnedSlot::new(value, keyspace.seed());
-            let outcome = SortedSetMut::of(&mut slot, limits)
-                .map(|mut sorted_set| additions.add_to(&mut sorted_set));
+            let outcome = SortedSetMut::of(&mut slot, limits).map(|mut sorted_set| additions.add_to(&mut sorted_set));
             keyspace.create(database, key, slot.value);
             outcome.unwrap_or_default()
         }
@@ -298,9 +252,7 @@ pub fn add_elements(
     if changes > 0 {
         keyspace.modified_times(database, key, changes as u64);
         let event = if options.increment { "zincr" } else { "zadd" };
-        keyspace
-            .changes
-            .notify(EventClass::SortedSet, event, database, key);
+        keyspace.changes.notify(EventClass::SortedSet, event, database, key);
     }
     match outcome.score {
         Some(score) if score.is_nan() => return Err(NOT_A_NUMBER),
@@ -313,7 +265,7 @@ pub fn add_elements(
 }
 
 fn zrem(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    let limits = limits(&context.instance.config);
+    let limits = limits(&context.state.config);
     let (keyspace, database, reply) = context.parts();
     let key = args.at(1);
     let removed = change(keyspace, database, key, limits, |sorted_set| Removed {

@@ -2,17 +2,15 @@
 
 use smallvec::SmallVec;
 
-use crate::command::spec::{
-    Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
-};
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::command::error::{CommandError, CommandResult};
+use crate::command::spec::{Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec};
 use crate::config::Config;
+use crate::engine::context::Context;
 use crate::keyspace::Keyspace;
+use crate::resp::Args;
 use crate::types::object::Object;
 use crate::types::slot::OwnedValue;
-use crate::types::stream::{
-    AppendError, Entries, Field, Given, Id, NodeLimits, Stream, Threshold, Trim, Trimmed,
-};
+use crate::types::stream::{AppendError, Entries, Field, Given, Id, NodeLimits, Stream, Threshold, Trim, Trimmed};
 
 use super::trim_options::{Options, Syntax};
 use super::{edit, limits, notify, parse_id, parse_integer, read, write_id};
@@ -25,8 +23,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         flags: &[Flag::Write, Flag::DenyOom, Flag::Fast],
         categories: &[Category::Stream],
         tips: &["nondeterministic_output"],
-        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Update], 1)
-            .note("Not `insert`, since it may trim as well.")],
+        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Update], 1).note("Not `insert`, since it may trim as well.")],
         group: Group::Stream,
         since: "5.0.0",
         complexity: "O(1) for the entry, O(N) for N entries that are trimmed; blocks that go as a whole count as one.",
@@ -38,49 +35,32 @@ pub static COMMANDS: &[CommandSpec] = &[
         ],
         arguments: &[
             Argument::key("key", 0),
-            Argument::token("nomkstream", "NOMKSTREAM")
-                .optional()
-                .since("6.2.0"),
+            Argument::token("nomkstream", "NOMKSTREAM").optional().since("6.2.0"),
             CONDITION,
             Argument::block(
                 "trim",
                 &[
                     Argument::one_of(
                         "strategy",
-                        &[
-                            Argument::token("maxlen", "MAXLEN"),
-                            Argument::token("minid", "MINID").since("6.2.0"),
-                        ],
+                        &[Argument::token("maxlen", "MAXLEN"), Argument::token("minid", "MINID").since("6.2.0")],
                     ),
                     Argument::one_of(
                         "operator",
-                        &[
-                            Argument::token("equal", "="),
-                            Argument::token("approximately", "~"),
-                        ],
+                        &[Argument::token("equal", "="), Argument::token("approximately", "~")],
                     )
                     .optional(),
                     Argument::new("threshold", ArgumentKind::String),
-                    Argument::new("count", ArgumentKind::Integer)
-                        .after("LIMIT")
-                        .optional()
-                        .since("6.2.0"),
+                    Argument::new("count", ArgumentKind::Integer).after("LIMIT").optional().since("6.2.0"),
                 ],
             )
             .optional(),
             Argument::one_of(
                 "id-selector",
-                &[
-                    Argument::token("auto-id", "*"),
-                    Argument::new("id", ArgumentKind::String),
-                ],
+                &[Argument::token("auto-id", "*"), Argument::new("id", ArgumentKind::String)],
             ),
             Argument::block(
                 "data",
-                &[
-                    Argument::new("field", ArgumentKind::String),
-                    Argument::new("value", ArgumentKind::String),
-                ],
+                &[Argument::new("field", ArgumentKind::String), Argument::new("value", ArgumentKind::String)],
             )
             .multiple(),
         ],
@@ -98,10 +78,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         since: "5.0.0",
         complexity: "O(N) for N entries that go; blocks that go as a whole count as one.",
         summary: "Removes the oldest entries of a stream; tells how many.",
-        history: &[
-            ("6.2.0", "Takes `MINID` and `LIMIT`."),
-            ("8.2.0", "Takes `KEEPREF`, `DELREF` and `ACKED`."),
-        ],
+        history: &[("6.2.0", "Takes `MINID` and `LIMIT`."), ("8.2.0", "Takes `KEEPREF`, `DELREF` and `ACKED`.")],
         arguments: &[
             Argument::key("key", 0),
             Argument::block(
@@ -109,24 +86,15 @@ pub static COMMANDS: &[CommandSpec] = &[
                 &[
                     Argument::one_of(
                         "strategy",
-                        &[
-                            Argument::token("maxlen", "MAXLEN"),
-                            Argument::token("minid", "MINID").since("6.2.0"),
-                        ],
+                        &[Argument::token("maxlen", "MAXLEN"), Argument::token("minid", "MINID").since("6.2.0")],
                     ),
                     Argument::one_of(
                         "operator",
-                        &[
-                            Argument::token("equal", "="),
-                            Argument::token("approximately", "~"),
-                        ],
+                        &[Argument::token("equal", "="), Argument::token("approximately", "~")],
                     )
                     .optional(),
                     Argument::new("threshold", ArgumentKind::String),
-                    Argument::new("count", ArgumentKind::Integer)
-                        .after("LIMIT")
-                        .optional()
-                        .since("6.2.0"),
+                    Argument::new("count", ArgumentKind::Integer).after("LIMIT").optional().since("6.2.0"),
                     CONDITION,
                 ],
             ),
@@ -147,14 +115,8 @@ pub static COMMANDS: &[CommandSpec] = &[
         arguments: &[
             Argument::key("key", 0),
             Argument::new("last-id", ArgumentKind::String),
-            Argument::new("entries-added", ArgumentKind::Integer)
-                .after("ENTRIESADDED")
-                .optional()
-                .since("7.0.0"),
-            Argument::new("max-deleted-id", ArgumentKind::String)
-                .after("MAXDELETEDID")
-                .optional()
-                .since("7.0.0"),
+            Argument::new("entries-added", ArgumentKind::Integer).after("ENTRIESADDED").optional().since("7.0.0"),
+            Argument::new("max-deleted-id", ArgumentKind::String).after("MAXDELETEDID").optional().since("7.0.0"),
         ],
         handler: set_id,
         ..CommandSpec::DEFAULT
@@ -164,11 +126,7 @@ pub static COMMANDS: &[CommandSpec] = &[
 /// What becomes of what the groups know of entries that go.
 pub(super) const CONDITION: Argument = Argument::one_of(
     "condition",
-    &[
-        Argument::token("keepref", "KEEPREF"),
-        Argument::token("delref", "DELREF"),
-        Argument::token("acked", "ACKED"),
-    ],
+    &[Argument::token("keepref", "KEEPREF"), Argument::token("delref", "DELREF"), Argument::token("acked", "ACKED")],
 )
 .optional();
 
@@ -191,9 +149,7 @@ impl<'f, F: ExactSizeIterator<Item = Field<'f>> + Clone> NewEntry<F> {
         let id = match self.given {
             None => last.following(self.now_ms),
             Some(Given::Full(id)) => Some(id),
-            Some(Given::Time(ms)) if ms == last.ms => {
-                last.seq.checked_add(1).map(|seq| Id::new(ms, seq))
-            }
+            Some(Given::Time(ms)) if ms == last.ms => last.seq.checked_add(1).map(|seq| Id::new(ms, seq)),
             Some(Given::Time(ms)) => Some(Id::new(ms, 0)),
         };
         id.ok_or(NOT_GREATER)
@@ -205,30 +161,25 @@ impl<'f, F: ExactSizeIterator<Item = Field<'f>> + Clone> NewEntry<F> {
         match stream.entries.append(id, self.fields, self.limits) {
             Ok(()) => Ok(id),
             Err(AppendError::NotGreater) => Err(NOT_GREATER),
-            Err(AppendError::TooLarge) => Err(CommandError::fixed(
-                "ERR Elements are too large to be stored",
-            )),
+            Err(AppendError::TooLarge) => Err(CommandError::fixed("ERR Elements are too large to be stored")),
         }
     }
 }
 
-const NOT_GREATER: CommandError = CommandError::fixed(
-    "ERR The ID specified in XADD is equal or smaller than the target stream top item",
-);
+const NOT_GREATER: CommandError =
+    CommandError::fixed("ERR The ID specified in XADD is equal or smaller than the target stream top item");
 
 fn add(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    let config: &Config = &context.instance.config;
-    let is_obeyed = context.session.is_obeyed;
-    let options = Options::parse(args, Syntax::Add, config, is_obeyed)?;
+    let config: &Config = &context.state.config;
+    let from_primary = context.session.from_primary;
+    let options = Options::parse(args, Syntax::Add, config, from_primary)?;
     let limits = limits(config);
     let arguments = args.len().saturating_sub(options.rest);
     if arguments < 2 || arguments % 2 == 1 {
         return Err(CommandError::wrong_arity(context.command_name()));
     }
     if options.id == Some(Given::Full(Id::MIN)) {
-        return Err(CommandError::fixed(
-            "ERR The ID specified in XADD must be greater than 0-0",
-        ));
+        return Err(CommandError::fixed("ERR The ID specified in XADD must be greater than 0-0"));
     }
     let (keyspace, database, reply) = context.parts();
     let (key, rest) = (args.at(1), args.slice_from(options.rest));
@@ -320,20 +271,18 @@ fn create<'f, F: ExactSizeIterator<Item = Field<'f>> + Clone>(
 
 /// Has what was trimmed freed; gives its number.
 fn settle_trim(keyspace: &mut Keyspace, trimmed: Trimmed) -> usize {
-    if trimmed.garbage.burden() > 0 {
+    if trimmed.garbage.free_effort() > 0 {
         keyspace.discard(Box::new(Object::Stream(trimmed.garbage)));
     }
     trimmed.entries
 }
 
 fn trim(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    let config = &context.instance.config;
-    let options = Options::parse(args, Syntax::Trim, config, context.session.is_obeyed)?;
+    let config = &context.state.config;
+    let options = Options::parse(args, Syntax::Trim, config, context.session.from_primary)?;
     let (keyspace, database, reply) = context.parts();
     let key = args.at(1);
-    let trimmed = edit(keyspace, database, key, |stream| {
-        options.trim.map(|trim| stream.trim(&trim))
-    })?;
+    let trimmed = edit(keyspace, database, key, |stream| options.trim.map(|trim| stream.trim(&trim)))?;
     let trimmed = trimmed.flatten();
     let count = trimmed.map_or(0, |trimmed| settle_trim(keyspace, trimmed));
     if count > 0 {
@@ -356,11 +305,7 @@ struct NewHistory {
 
 impl NewHistory {
     fn parse(args: Args<'_>) -> Result<NewHistory, CommandError> {
-        let mut new = NewHistory {
-            last_id: parse_id(args.at(2))?,
-            added: None,
-            max_deleted_id: None,
-        };
+        let mut new = NewHistory { last_id: parse_id(args.at(2))?, added: None, max_deleted_id: None };
         let mut at = 3;
         while let Some(option) = args.get(at) {
             match args.get(at + 1) {
@@ -400,10 +345,7 @@ impl NewHistory {
                     "ERR The ID specified in XSETID is smaller than the target stream top item",
                 ));
             }
-            if self
-                .added
-                .is_some_and(|added| (added as usize) < entries.len())
-            {
+            if self.added.is_some_and(|added| (added as usize) < entries.len()) {
                 return Err(CommandError::fixed(
                     "ERR The entries_added specified in XSETID is smaller than the target stream length",
                 ));

@@ -1,10 +1,11 @@
 //! What is known of streams: XINFO.
 
 use crate::command::arguments::COUNT;
-use crate::command::spec::{
-    Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
-};
-use crate::command::{Args, CommandError, CommandResult, Context, help};
+use crate::command::error::{CommandError, CommandResult};
+use crate::command::spec::{Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec};
+use crate::engine::context::Context;
+use crate::engine::help;
+use crate::resp::Args;
 use crate::resp::Reply;
 use crate::types::stream::{Consumer, Group as ConsumerGroup, Id, Stream};
 
@@ -29,14 +30,8 @@ pub static COMMANDS: &[CommandSpec] = &[CommandSpec {
             group: Group::Stream,
             since: "5.0.0",
             summary: "Lists the consumers of a group.",
-            history: &[(
-                "7.2.0",
-                "Gives `inactive` too; `idle` counts from the last attempt.",
-            )],
-            arguments: &[
-                Argument::key("key", 0),
-                Argument::new("group", ArgumentKind::String),
-            ],
+            history: &[("7.2.0", "Gives `inactive` too; `idle` counts from the last attempt.")],
+            arguments: &[Argument::key("key", 0), Argument::new("group", ArgumentKind::String)],
             handler: consumers,
             ..CommandSpec::DEFAULT
         },
@@ -70,10 +65,7 @@ pub static COMMANDS: &[CommandSpec] = &[CommandSpec {
                     "7.0.0",
                     "Gives `max-deleted-entry-id`, `entries-added`, `recorded-first-entry-id`, `entries-read` and `lag` too.",
                 ),
-                (
-                    "7.2.0",
-                    "Gives `active-time` too; `seen-time` is that of the last attempt.",
-                ),
+                ("7.2.0", "Gives `active-time` too; `seen-time` is that of the last attempt."),
             ],
             arguments: &[
                 Argument::key("key", 0),
@@ -119,9 +111,7 @@ fn consumers(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let Some(group) = stream.groups.get(args.at(3)) else {
         let key = quoted(args.at(2));
         let group = quoted(args.at(3));
-        return Err(CommandError::new(format!(
-            "NOGROUP No such consumer group '{group}' for key name '{key}'"
-        )));
+        return Err(CommandError::new(format!("NOGROUP No such consumer group '{group}' for key name '{key}'")));
     };
     reply.array(group.consumers().len());
     for consumer in group.consumers() {
@@ -195,10 +185,7 @@ fn stream(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     match full {
         None => {
             write_field(reply, "groups", stream.groups.len());
-            for (name, entry) in [
-                ("first-entry", entries.iter().next()),
-                ("last-entry", entries.iter().next_back()),
-            ] {
+            for (name, entry) in [("first-entry", entries.iter().next()), ("last-entry", entries.iter().next_back())] {
                 reply.bulk(name.as_bytes());
                 match entry {
                     Some(entry) => write_entry(reply, entry),
@@ -248,12 +235,7 @@ fn write_full_group(reply: &mut Reply, stream: &Stream, group: &ConsumerGroup, s
     }
 }
 
-fn write_full_consumer(
-    reply: &mut Reply,
-    group: &ConsumerGroup,
-    consumer: &Consumer,
-    shown: usize,
-) {
+fn write_full_consumer(reply: &mut Reply, group: &ConsumerGroup, consumer: &Consumer, shown: usize) {
     reply.map(5);
     reply.bulk(b"name");
     reply.bulk(consumer.name());

@@ -1,15 +1,13 @@
 //! What was given to a group and not yet acknowledged: XACK and XPENDING.
 
-use crate::command::spec::{
-    Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
-};
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::command::error::{CommandError, CommandResult};
+use crate::command::spec::{Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec};
+use crate::engine::context::Context;
+use crate::resp::Args;
 use crate::resp::Reply;
 use crate::types::stream::{Group as ConsumerGroup, Id, Pending};
 
-use super::{
-    edit, no_group, parse_count, parse_ids, parse_integer, parse_start, parse_stop, read, write_id,
-};
+use super::{edit, no_group, parse_count, parse_ids, parse_integer, parse_start, parse_stop, read, write_id};
 
 /// The family's commands.
 pub static COMMANDS: &[CommandSpec] = &[
@@ -49,10 +47,7 @@ pub static COMMANDS: &[CommandSpec] = &[
             Argument::block(
                 "filters",
                 &[
-                    Argument::new("min-idle-time", ArgumentKind::Integer)
-                        .after("IDLE")
-                        .optional()
-                        .since("6.2.0"),
+                    Argument::new("min-idle-time", ArgumentKind::Integer).after("IDLE").optional().since("6.2.0"),
                     Argument::new("start", ArgumentKind::String),
                     Argument::new("end", ArgumentKind::String),
                     Argument::new("count", ArgumentKind::Integer),
@@ -185,13 +180,8 @@ fn write_pending(reply: &mut Reply, group: &ConsumerGroup, filter: &Filter<'_>, 
     if filter.count > 0 && filter.start <= filter.stop {
         match filter.consumer {
             None => {
-                let first = group
-                    .pending()
-                    .lower_bound(|pending| pending.id.cmp(&filter.start));
-                let mut within = group
-                    .pending()
-                    .range(first..)
-                    .take_while(|pending| pending.id <= filter.stop);
+                let first = group.pending().lower_bound(|pending| pending.id.cmp(&filter.start));
+                let mut within = group.pending().range(first..).take_while(|pending| pending.id <= filter.stop);
                 while within.next().is_some_and(&mut write) {}
             }
             Some(name) => {
@@ -201,10 +191,8 @@ fn write_pending(reply: &mut Reply, group: &ConsumerGroup, filter: &Filter<'_>, 
                 };
                 let ids = consumer.pending();
                 let first = ids.lower_bound(|id| id.cmp(&filter.start));
-                let mut within = ids
-                    .range(first..)
-                    .take_while(|id| **id <= filter.stop)
-                    .filter_map(|id| group.pending_entry(*id));
+                let mut within =
+                    ids.range(first..).take_while(|id| **id <= filter.stop).filter_map(|id| group.pending_entry(*id));
                 while within.next().is_some_and(&mut write) {}
             }
         }

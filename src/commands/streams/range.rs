@@ -1,10 +1,10 @@
 //! Reading by ID: XLEN, XRANGE and XREVRANGE.
 
 use crate::command::arguments::COUNT;
-use crate::command::spec::{
-    Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
-};
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::command::error::{CommandError, CommandResult};
+use crate::command::spec::{Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec};
+use crate::engine::context::Context;
+use crate::resp::Args;
 
 use super::{parse_count, parse_start, parse_stop, read, write_entries};
 

@@ -2,13 +2,14 @@
 
 use smallvec::SmallVec;
 
-use crate::blocking::{BlockKind, timeout};
 use crate::command::arguments::COUNT;
-use crate::command::spec::{
-    Argument, ArgumentKind, Begin, Category, CommandSpec, Find, Flag, Group, KeyFlag, KeySpec,
-};
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::command::error::{CommandError, CommandResult};
+use crate::command::spec::{Argument, ArgumentKind, Begin, Category, CommandSpec, Find, Flag, Group, KeyFlag, KeySpec};
+use crate::command::timeout;
+use crate::engine::blocking::BlockKind;
+use crate::engine::context::Context;
 use crate::keyspace::Keyspace;
+use crate::resp::Args;
 use crate::resp::{Protocol, Reply, number};
 use crate::types::stream::{Entries, Id, Stream};
 
@@ -24,15 +25,8 @@ pub static COMMANDS: &[CommandSpec] = &[
         categories: &[Category::Stream],
         keys: &[KeySpec {
             flags: &[KeyFlag::Ro, KeyFlag::Access],
-            begin: Begin::Keyword {
-                word: "STREAMS",
-                from: 1,
-            },
-            find: Find::Range {
-                last: -1,
-                step: 1,
-                limit: 2,
-            },
+            begin: Begin::Keyword { word: "STREAMS", from: 1 },
+            find: Find::Range { last: -1, step: 1, limit: 2 },
             notes: None,
         }],
         group: Group::Stream,
@@ -40,15 +34,10 @@ pub static COMMANDS: &[CommandSpec] = &[
         summary: "Gives the entries of streams behind given ones; waits for such if it is told to.",
         arguments: &[
             COUNT,
-            Argument::new("milliseconds", ArgumentKind::Integer)
-                .after("BLOCK")
-                .optional(),
+            Argument::new("milliseconds", ArgumentKind::Integer).after("BLOCK").optional(),
             Argument::block(
                 "streams",
-                &[
-                    Argument::key("key", 0).multiple(),
-                    Argument::new("id", ArgumentKind::String).multiple(),
-                ],
+                &[Argument::key("key", 0).multiple(), Argument::new("id", ArgumentKind::String).multiple()],
             )
             .after("STREAMS"),
         ],
@@ -62,15 +51,8 @@ pub static COMMANDS: &[CommandSpec] = &[
         categories: &[Category::Stream],
         keys: &[KeySpec {
             flags: &[KeyFlag::Ro, KeyFlag::Access],
-            begin: Begin::Keyword {
-                word: "STREAMS",
-                from: 4,
-            },
-            find: Find::Range {
-                last: -1,
-                step: 1,
-                limit: 2,
-            },
+            begin: Begin::Keyword { word: "STREAMS", from: 4 },
+            find: Find::Range { last: -1, step: 1, limit: 2 },
             notes: None,
         }],
         group: Group::Stream,
@@ -80,26 +62,16 @@ pub static COMMANDS: &[CommandSpec] = &[
         arguments: &[
             Argument::block(
                 "group-block",
-                &[
-                    Argument::new("group", ArgumentKind::String),
-                    Argument::new("consumer", ArgumentKind::String),
-                ],
+                &[Argument::new("group", ArgumentKind::String), Argument::new("consumer", ArgumentKind::String)],
             )
             .after("GROUP"),
             COUNT,
-            Argument::new("milliseconds", ArgumentKind::Integer)
-                .after("BLOCK")
-                .optional(),
-            Argument::new("min-idle-time", ArgumentKind::Integer)
-                .after("CLAIM")
-                .optional(),
+            Argument::new("milliseconds", ArgumentKind::Integer).after("BLOCK").optional(),
+            Argument::new("min-idle-time", ArgumentKind::Integer).after("CLAIM").optional(),
             Argument::token("noack", "NOACK").optional(),
             Argument::block(
                 "streams",
-                &[
-                    Argument::key("key", 0).multiple(),
-                    Argument::new("id", ArgumentKind::String).multiple(),
-                ],
+                &[Argument::key("key", 0).multiple(), Argument::new("id", ArgumentKind::String).multiple()],
             )
             .after("STREAMS"),
         ],
@@ -135,14 +107,7 @@ struct Request<'a> {
 impl<'a> Request<'a> {
     /// Reads the options. Errors: all that can be wrong with them.
     fn parse(args: Args<'a>, is_group: bool, now_ms: i64) -> Result<Request<'a>, CommandError> {
-        let mut request = Request {
-            args,
-            count: 0,
-            block: None,
-            reader: None,
-            first_key: 0,
-            streams: 0,
-        };
+        let mut request = Request { args, count: 0, block: None, reader: None, first_key: 0, streams: 0 };
         let (mut no_ack, mut claim_idle_ms) = (false, None);
         let mut at = 1;
         while let Some(option) = args.get(at) {
@@ -187,9 +152,7 @@ impl<'a> Request<'a> {
                 reader.claim_idle_ms = claim_idle_ms;
             }
             None if is_group => {
-                return Err(CommandError::fixed(
-                    "ERR Missing GROUP option for XREADGROUP",
-                ));
+                return Err(CommandError::fixed("ERR Missing GROUP option for XREADGROUP"));
             }
             None => {}
         }
@@ -199,11 +162,7 @@ impl<'a> Request<'a> {
     fn set_streams(&mut self, first_key: usize, is_group: bool) -> CommandResult {
         let arguments = self.args.len() - first_key;
         if arguments % 2 == 1 {
-            let (name, symbol) = if is_group {
-                ("xreadgroup", ">")
-            } else {
-                ("xread", "$")
-            };
+            let (name, symbol) = if is_group { ("xreadgroup", ">") } else { ("xread", "$") };
             return Err(CommandError::new(format!(
                 "ERR Unbalanced '{name}' list of streams: for each stream key an ID or '{symbol}' must be specified."
             )));
@@ -224,11 +183,7 @@ impl<'a> Request<'a> {
     }
 
     /// From where on each stream is to be read. Errors: a key holds something else, there is no such group, or an ID is none.
-    fn positions(
-        &self,
-        keyspace: &mut Keyspace,
-        database: usize,
-    ) -> Result<SmallVec<[From; 4]>, CommandError> {
+    fn positions(&self, keyspace: &mut Keyspace, database: usize) -> Result<SmallVec<[From; 4]>, CommandError> {
         let numbers = 0..self.streams;
         numbers
             .map(|number| {
@@ -270,12 +225,8 @@ impl<'a> Request<'a> {
 fn parse_min_idle(text: &[u8]) -> Result<i64, CommandError> {
     match number::parse_i64(text) {
         Some(idle_ms @ 0..) => Ok(idle_ms),
-        Some(_) => Err(CommandError::fixed(
-            "ERR min-idle-time must be a positive integer",
-        )),
-        None => Err(CommandError::fixed(
-            "ERR min-idle-time is not an integer or out of range",
-        )),
+        Some(_) => Err(CommandError::fixed("ERR min-idle-time must be a positive integer")),
+        None => Err(CommandError::fixed("ERR min-idle-time is not an integer or out of range")),
     }
 }
 
@@ -306,12 +257,7 @@ fn position(stream: Option<&Stream>, id: &[u8]) -> Result<From, CommandError> {
     })
 }
 
-fn position_in_group(
-    stream: Option<&Stream>,
-    key: &[u8],
-    group: &[u8],
-    id: &[u8],
-) -> Result<From, CommandError> {
+fn position_in_group(stream: Option<&Stream>, key: &[u8], group: &[u8], id: &[u8]) -> Result<From, CommandError> {
     if stream.is_none_or(|stream| stream.groups.get(group).is_none()) {
         let (key, group) = (quoted(key), quoted(group));
         return Err(CommandError::new(format!(
@@ -360,12 +306,7 @@ fn serve(context: &mut Context<'_>, args: Args<'_>, is_group: bool) -> CommandRe
         let is_served = match request.reader {
             None => serve_stream(keyspace, database, key, *from, request.count, reply)?,
             Some(reader) => {
-                let wish = Wish {
-                    reader,
-                    from: *from,
-                    count: request.count,
-                    now_ms: keyspace.now_ms,
-                };
+                let wish = Wish { reader, from: *from, count: request.count, now_ms: keyspace.now_ms };
                 let service = serve_group(keyspace, database, key, &wish, reply)?;
                 look_ms = look_ms.into_iter().chain(service.look_ms).min();
                 service.is_served

@@ -2,10 +2,10 @@
 
 use std::ops::Range;
 
-use crate::command::spec::{
-    Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
-};
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::command::error::{CommandError, CommandResult};
+use crate::command::spec::{Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec};
+use crate::engine::context::Context;
+use crate::resp::Args;
 use crate::resp::number;
 use crate::types::stream::{DELIVERIES_MAX, Entries, Group as ConsumerGroup, Id, Stream};
 
@@ -27,23 +27,14 @@ pub static COMMANDS: &[CommandSpec] = &[CommandSpec {
         Argument::new("group", ArgumentKind::String),
         Argument::one_of(
             "mode",
-            &[
-                Argument::token("silent", "SILENT"),
-                Argument::token("fail", "FAIL"),
-                Argument::token("fatal", "FATAL"),
-            ],
+            &[Argument::token("silent", "SILENT"), Argument::token("fail", "FAIL"), Argument::token("fatal", "FATAL")],
         ),
         Argument::block(
             "ids",
-            &[
-                Argument::new("numids", ArgumentKind::Integer),
-                Argument::new("id", ArgumentKind::String).multiple(),
-            ],
+            &[Argument::new("numids", ArgumentKind::Integer), Argument::new("id", ArgumentKind::String).multiple()],
         )
         .after("IDS"),
-        Argument::new("count", ArgumentKind::Integer)
-            .after("RETRYCOUNT")
-            .optional(),
+        Argument::new("count", ArgumentKind::Integer).after("RETRYCOUNT").optional(),
         Argument::token("force", "FORCE").optional(),
     ],
     handler: release,
@@ -70,9 +61,7 @@ impl Mode {
         } else if is("FATAL") {
             Ok(Mode::Fatal)
         } else {
-            Err(CommandError::fixed(
-                "ERR mode must be SILENT, FAIL, or FATAL",
-            ))
+            Err(CommandError::fixed("ERR mode must be SILENT, FAIL, or FATAL"))
         }
     }
 
@@ -113,29 +102,19 @@ impl Terms {
                 _ if is("FORCE") => force = true,
                 Some(count) if is("RETRYCOUNT") => {
                     let count = u64::try_from(parse_integer(count)?);
-                    retry_count = Some(count.map_err(|_| {
-                        CommandError::fixed("ERR Invalid RETRYCOUNT value, must be >= 0")
-                    })?);
+                    retry_count =
+                        Some(count.map_err(|_| CommandError::fixed("ERR Invalid RETRYCOUNT value, must be >= 0"))?);
                     at += 1;
                 }
                 _ => {
                     let option = quoted(option);
-                    return Err(CommandError::new(format!(
-                        "ERR Unrecognized XNACK option '{option}'"
-                    )));
+                    return Err(CommandError::new(format!("ERR Unrecognized XNACK option '{option}'")));
                 }
             }
         }
-        let ids = ids.ok_or(CommandError::fixed(
-            "ERR syntax error, expected IDS keyword",
-        ))?;
+        let ids = ids.ok_or(CommandError::fixed("ERR syntax error, expected IDS keyword"))?;
         let ids: Result<Ids, CommandError> = ids.map(|at| parse_id(args.at(at))).collect();
-        Ok(Terms {
-            mode,
-            retry_count,
-            force,
-            ids: ids?,
-        })
+        Ok(Terms { mode, retry_count, force, ids: ids? })
     }
 
     /// Gives one entry back; tells whether it was, or now is, pending.
@@ -159,9 +138,7 @@ fn counted_ids(args: Args<'_>, count: &[u8], first: usize) -> Result<Range<usize
     let count = number::parse_i64(count).filter(|count| (1..=i64::from(i32::MAX)).contains(count));
     let count = count.ok_or(CommandError::fixed("ERR numids must be a positive integer"))? as usize;
     if count > args.len() - first {
-        return Err(CommandError::fixed(
-            "ERR number of IDs doesn't match numids",
-        ));
+        return Err(CommandError::fixed("ERR number of IDs doesn't match numids"));
     }
     Ok(first..first + count)
 }

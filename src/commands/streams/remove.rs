@@ -2,10 +2,10 @@
 
 use std::ops::Range;
 
-use crate::command::spec::{
-    Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
-};
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::command::error::{CommandError, CommandResult};
+use crate::command::spec::{Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec};
+use crate::engine::context::Context;
+use crate::resp::Args;
 use crate::resp::{Reply, number};
 use crate::types::stream::{Deletion, Id, References, Stream};
 
@@ -25,10 +25,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         since: "5.0.0",
         complexity: "O(1) for each ID, whatever the length of the stream.",
         summary: "Deletes entries; tells how many.",
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("id", ArgumentKind::String).multiple(),
-        ],
+        arguments: &[Argument::key("key", 0), Argument::new("id", ArgumentKind::String).multiple()],
         handler: delete,
         ..CommandSpec::DEFAULT
     },
@@ -47,10 +44,7 @@ pub static COMMANDS: &[CommandSpec] = &[
             CONDITION,
             Argument::block(
                 "ids",
-                &[
-                    Argument::new("numids", ArgumentKind::Integer),
-                    Argument::new("id", ArgumentKind::String).multiple(),
-                ],
+                &[Argument::new("numids", ArgumentKind::Integer), Argument::new("id", ArgumentKind::String).multiple()],
             )
             .after("IDS"),
         ],
@@ -62,10 +56,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         arity: -6,
         flags: &[Flag::Write, Flag::Fast],
         categories: &[Category::Stream],
-        keys: &[KeySpec::one(
-            &[KeyFlag::Rw, KeyFlag::Update, KeyFlag::Delete],
-            1,
-        )],
+        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Update, KeyFlag::Delete], 1)],
         group: Group::Stream,
         since: "8.2.0",
         complexity: "O(1) for each ID, whatever the length of the stream; O(N) for N groups with DELREF and ACKED.",
@@ -76,10 +67,7 @@ pub static COMMANDS: &[CommandSpec] = &[
             CONDITION,
             Argument::block(
                 "ids",
-                &[
-                    Argument::new("numids", ArgumentKind::Integer),
-                    Argument::new("id", ArgumentKind::String).multiple(),
-                ],
+                &[Argument::new("numids", ArgumentKind::Integer), Argument::new("id", ArgumentKind::String).multiple()],
             )
             .after("IDS"),
         ],
@@ -128,10 +116,7 @@ impl Options {
                 return Err(CommandError::SYNTAX);
             }
         }
-        Ok(Options {
-            references: references.unwrap_or_default(),
-            ids: ids.ok_or(CommandError::SYNTAX)?,
-        })
+        Ok(Options { references: references.unwrap_or_default(), ids: ids.ok_or(CommandError::SYNTAX)? })
     }
 
     /// Reads the IDs. Errors: one is none.
@@ -144,16 +129,12 @@ impl Options {
 fn counted_ids(args: Args<'_>, at: usize) -> Result<Range<usize>, CommandError> {
     let count = args.get(at).ok_or(CommandError::SYNTAX)?;
     let count = number::parse_i64(count).filter(|count| *count > 0);
-    let count = count.ok_or(CommandError::fixed(
-        "ERR Number of IDs must be a positive integer",
-    ))?;
+    let count = count.ok_or(CommandError::fixed("ERR Number of IDs must be a positive integer"))?;
     let first = at + 1;
     let count = usize::try_from(count).ok();
     match count.filter(|count| *count <= args.len() - first) {
         Some(count) => Ok(first..first + count),
-        None => Err(CommandError::fixed(
-            "ERR The `numids` parameter must match the number of arguments",
-        )),
+        None => Err(CommandError::fixed("ERR The `numids` parameter must match the number of arguments")),
     }
 }
 

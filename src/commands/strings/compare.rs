@@ -1,11 +1,11 @@
 //! Comparing a string before something is done to it: DIGEST, DELEX, DELIFEQ and the conditions of SET.
 
-use crate::command::spec::{
-    Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
-};
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::command::error::{CommandError, CommandResult};
+use crate::command::spec::{Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec};
 use crate::commands::key_finders;
+use crate::engine::context::Context;
 use crate::keyspace::Text;
+use crate::resp::Args;
 use crate::types::string::{DIGEST_LENGTH, digest as digest_of};
 
 use super::{remove, text_of};
@@ -31,10 +31,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         arity: -2,
         flags: &[Flag::Write, Flag::Fast],
         categories: &[Category::String],
-        keys: &[KeySpec::one(
-            &[KeyFlag::Rw, KeyFlag::Delete, KeyFlag::VariableFlags],
-            1,
-        )],
+        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Delete, KeyFlag::VariableFlags], 1)],
         find_keys: Some(key_finders::delex),
         group: Group::String,
         since: "8.4.0",
@@ -65,10 +62,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         group: Group::String,
         since: "9.0.0",
         summary: "Removes a key if it holds exactly this string.",
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("value", ArgumentKind::String),
-        ],
+        arguments: &[Argument::key("key", 0), Argument::new("value", ArgumentKind::String)],
         handler: delifeq,
         ..CommandSpec::DEFAULT
     },
@@ -116,18 +110,13 @@ impl<'a> Comparison<'a> {
 
     /// Whether it holds for a key that does not exist: such a key equals nothing.
     pub(super) fn holds_for_absent(self) -> bool {
-        matches!(
-            self,
-            Comparison::NotEqual(_) | Comparison::DigestNotEqual(_)
-        )
+        matches!(self, Comparison::NotEqual(_) | Comparison::DigestNotEqual(_))
     }
 }
 
 fn digest_is(text: Text<'_>, operand: &[u8]) -> Result<bool, CommandError> {
     if operand.len() != DIGEST_LENGTH {
-        return Err(CommandError::fixed(
-            "ERR must be exactly 16 hexadecimal characters",
-        ));
+        return Err(CommandError::fixed("ERR must be exactly 16 hexadecimal characters"));
     }
     Ok(text.with_bytes(digest_of).eq_ignore_ascii_case(operand))
 }
@@ -155,12 +144,12 @@ fn delex(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         context.reply.integer(0);
         return Ok(());
     };
-    let text = record.value().text().ok_or(CommandError::fixed(
-        "ERR Key should be of string type if conditions are specified",
-    ))?;
-    let comparison = Comparison::of_option(name, args.at(3)).ok_or(CommandError::fixed(
-        "ERR Invalid condition. Use IFEQ, IFNE, IFDEQ, or IFDNE",
-    ))?;
+    let text = record
+        .value()
+        .text()
+        .ok_or(CommandError::fixed("ERR Key should be of string type if conditions are specified"))?;
+    let comparison = Comparison::of_option(name, args.at(3))
+        .ok_or(CommandError::fixed("ERR Invalid condition. Use IFEQ, IFNE, IFDEQ, or IFDNE"))?;
     let holds = comparison.holds(text)?;
     remove_and_count(context, key, holds)
 }

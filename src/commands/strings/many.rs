@@ -1,12 +1,12 @@
 //! Several strings at once: MGET, MSET and their kin.
 
 use crate::command::arguments::{EXPIRY_OR_KEEP, NUMKEYS, NX_OR_XX};
-use crate::command::lookahead::for_each_key;
-use crate::command::spec::{
-    Argument, ArgumentKind, Begin, Category, CommandSpec, Find, Flag, Group, KeyFlag, KeySpec,
-};
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::command::error::{CommandError, CommandResult};
+use crate::command::spec::{Argument, ArgumentKind, Begin, Category, CommandSpec, Find, Flag, Group, KeyFlag, KeySpec};
+use crate::engine::context::Context;
+use crate::engine::lookahead::for_each_key;
 use crate::keyspace::{Expiry, Keyspace, NewValue, Propagation};
+use crate::resp::Args;
 use crate::resp::number;
 
 use super::options::{Condition, Options, Syntax};
@@ -34,23 +34,14 @@ pub static COMMANDS: &[CommandSpec] = &[
         arity: -3,
         flags: &[Flag::Write, Flag::DenyOom],
         categories: &[Category::String],
-        tips: &[
-            "request_policy:multi_shard",
-            "response_policy:all_succeeded",
-        ],
+        tips: &["request_policy:multi_shard", "response_policy:all_succeeded"],
         keys: &[KeySpec::range(&[KeyFlag::Ow, KeyFlag::Update], 1, -1, 2)],
         group: Group::String,
         since: "1.0.1",
         complexity: "O(N) where N is the number of keys.",
         summary: "Sets several keys to strings in one step.",
-        arguments: &[Argument::block(
-            "data",
-            &[
-                Argument::key("key", 0),
-                Argument::new("value", ArgumentKind::String),
-            ],
-        )
-        .multiple()],
+        arguments: &[Argument::block("data", &[Argument::key("key", 0), Argument::new("value", ArgumentKind::String)])
+            .multiple()],
         handler: mset,
         ..CommandSpec::DEFAULT
     },
@@ -64,14 +55,8 @@ pub static COMMANDS: &[CommandSpec] = &[
         since: "1.0.1",
         complexity: "O(N) where N is the number of keys.",
         summary: "Sets several keys to strings if none of them exists.",
-        arguments: &[Argument::block(
-            "data",
-            &[
-                Argument::key("key", 0),
-                Argument::new("value", ArgumentKind::String),
-            ],
-        )
-        .multiple()],
+        arguments: &[Argument::block("data", &[Argument::key("key", 0), Argument::new("value", ArgumentKind::String)])
+            .multiple()],
         handler: msetnx,
         ..CommandSpec::DEFAULT
     },
@@ -83,11 +68,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         keys: &[KeySpec {
             flags: &[KeyFlag::Ow, KeyFlag::Update],
             begin: Begin::Index(1),
-            find: Find::Count {
-                index: 0,
-                first: 1,
-                step: 2,
-            },
+            find: Find::Count { index: 0, first: 1, step: 2 },
             notes: None,
         }],
         group: Group::String,
@@ -96,14 +77,8 @@ pub static COMMANDS: &[CommandSpec] = &[
         summary: "Sets several keys to strings with one expiry time, with a condition on all of them if asked for.",
         arguments: &[
             NUMKEYS,
-            Argument::block(
-                "data",
-                &[
-                    Argument::key("key", 0),
-                    Argument::new("value", ArgumentKind::String),
-                ],
-            )
-            .multiple(),
+            Argument::block("data", &[Argument::key("key", 0), Argument::new("value", ArgumentKind::String)])
+                .multiple(),
             NX_OR_XX,
             EXPIRY_OR_KEEP,
         ],
@@ -164,20 +139,12 @@ impl Pairs<'_> {
 fn mget(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let (keyspace, database, reply) = context.parts();
     reply.array(args.len() - 1);
-    for_each_key(
-        keyspace,
-        database,
-        args,
-        (1..args.len()).step_by(1),
-        |keyspace, index| {
-            keyspace.read_with(database, args.at(index), |record| {
-                match record.and_then(|record| record.value().text()) {
-                    Some(text) => reply_text(reply, text),
-                    None => reply.null(),
-                }
-            });
-        },
-    );
+    for_each_key(keyspace, database, args, (1..args.len()).step_by(1), |keyspace, index| {
+        keyspace.read_with(database, args.at(index), |record| match record.and_then(|record| record.value().text()) {
+            Some(text) => reply_text(reply, text),
+            None => reply.null(),
+        });
+    });
     Ok(())
 }
 
@@ -186,11 +153,7 @@ fn all_pairs<'a>(context: &Context<'_>, args: Args<'a>) -> Result<Pairs<'a>, Com
     if args.len().is_multiple_of(2) {
         return Err(CommandError::wrong_arity(context.command_name()));
     }
-    Ok(Pairs {
-        args,
-        first: 1,
-        end: args.len(),
-    })
+    Ok(Pairs { args, first: 1, end: args.len() })
 }
 
 fn mset(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
@@ -223,11 +186,7 @@ fn msetex(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     }
     let options = Options::parse(args.slice_from(end), Syntax::MSetEx)?;
     let expiry = options.expiry.for_set(context)?;
-    let pairs = Pairs {
-        args,
-        first: 2,
-        end,
-    };
+    let pairs = Pairs { args, first: 2, end };
     let (keyspace, database, reply) = context.parts();
     let holds = match options.condition {
         Condition::Absent => pairs.existing(keyspace, database) == 0,

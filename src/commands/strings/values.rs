@@ -1,12 +1,12 @@
 //! Strings as a whole: SET, GET and their kin.
 
 use crate::command::arguments::EXPIRY_OR_PERSIST;
-use crate::command::spec::{
-    Argument, ArgumentKind, Category, CommandSpec, Deprecation, Flag, Group, KeyFlag, KeySpec,
-};
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::command::error::{CommandError, CommandResult};
+use crate::command::spec::{Argument, ArgumentKind, Category, CommandSpec, Deprecation, Flag, Group, KeyFlag, KeySpec};
 use crate::commands::key_finders;
+use crate::engine::context::Context;
 use crate::keyspace::{EventClass, Expiry, Keyspace, NewValue, Propagation};
+use crate::resp::Args;
 
 use super::options::{Condition, ExpiryOption, Options, Syntax, TimeForm};
 use super::{propagate_removal, propagate_with_expiry, remove, reply_record, store};
@@ -18,16 +18,8 @@ pub static COMMANDS: &[CommandSpec] = &[
         arity: -3,
         flags: &[Flag::Write, Flag::DenyOom],
         categories: &[Category::String],
-        keys: &[KeySpec::one(
-            &[
-                KeyFlag::Rw,
-                KeyFlag::Access,
-                KeyFlag::Update,
-                KeyFlag::VariableFlags,
-            ],
-            1,
-        )
-        .note("GET reads the key, too.")],
+        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Update, KeyFlag::VariableFlags], 1)
+            .note("GET reads the key, too.")],
         find_keys: Some(key_finders::set),
         group: Group::String,
         since: "1.0.0",
@@ -37,10 +29,7 @@ pub static COMMANDS: &[CommandSpec] = &[
             ("6.0.0", "Took the option `KEEPTTL`."),
             ("6.2.0", "Took the options `GET`, `EXAT` and `PXAT`."),
             ("7.0.0", "`NX` and `GET` may stand together."),
-            (
-                "8.4.0",
-                "Took the options `IFEQ`, `IFNE`, `IFDEQ` and `IFDNE`.",
-            ),
+            ("8.4.0", "Took the options `IFEQ`, `IFNE`, `IFDEQ` and `IFDNE`."),
         ],
         arguments: &[
             Argument::key("key", 0),
@@ -50,18 +39,10 @@ pub static COMMANDS: &[CommandSpec] = &[
                 &[
                     Argument::token("nx", "NX"),
                     Argument::token("xx", "XX"),
-                    Argument::new("ifeq-value", ArgumentKind::String)
-                        .after("IFEQ")
-                        .since("8.4.0"),
-                    Argument::new("ifne-value", ArgumentKind::String)
-                        .after("IFNE")
-                        .since("8.4.0"),
-                    Argument::new("ifdeq-digest", ArgumentKind::String)
-                        .after("IFDEQ")
-                        .since("8.4.0"),
-                    Argument::new("ifdne-digest", ArgumentKind::String)
-                        .after("IFDNE")
-                        .since("8.4.0"),
+                    Argument::new("ifeq-value", ArgumentKind::String).after("IFEQ").since("8.4.0"),
+                    Argument::new("ifne-value", ArgumentKind::String).after("IFNE").since("8.4.0"),
+                    Argument::new("ifdeq-digest", ArgumentKind::String).after("IFDEQ").since("8.4.0"),
+                    Argument::new("ifdne-digest", ArgumentKind::String).after("IFDNE").since("8.4.0"),
                 ],
             )
             .optional()
@@ -70,18 +51,10 @@ pub static COMMANDS: &[CommandSpec] = &[
             Argument::one_of(
                 "expiration",
                 &[
-                    Argument::new("seconds", ArgumentKind::Integer)
-                        .after("EX")
-                        .since("2.6.12"),
-                    Argument::new("milliseconds", ArgumentKind::Integer)
-                        .after("PX")
-                        .since("2.6.12"),
-                    Argument::new("unix-time-seconds", ArgumentKind::UnixTime)
-                        .after("EXAT")
-                        .since("6.2.0"),
-                    Argument::new("unix-time-milliseconds", ArgumentKind::UnixTime)
-                        .after("PXAT")
-                        .since("6.2.0"),
+                    Argument::new("seconds", ArgumentKind::Integer).after("EX").since("2.6.12"),
+                    Argument::new("milliseconds", ArgumentKind::Integer).after("PX").since("2.6.12"),
+                    Argument::new("unix-time-seconds", ArgumentKind::UnixTime).after("EXAT").since("6.2.0"),
+                    Argument::new("unix-time-milliseconds", ArgumentKind::UnixTime).after("PXAT").since("6.2.0"),
                     Argument::token("keepttl", "KEEPTTL").since("6.0.0"),
                 ],
             )
@@ -108,21 +81,12 @@ pub static COMMANDS: &[CommandSpec] = &[
         arity: 3,
         flags: &[Flag::Write, Flag::DenyOom, Flag::Fast],
         categories: &[Category::String],
-        keys: &[KeySpec::one(
-            &[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Update],
-            1,
-        )],
+        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Update], 1)],
         group: Group::String,
         since: "1.0.0",
         summary: "Sets a key to a string and gives the one that was there.",
-        deprecated: Some(Deprecation {
-            since: "6.2.0",
-            replaced_by: "`SET` with the `!GET` argument",
-        }),
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("value", ArgumentKind::String),
-        ],
+        deprecated: Some(Deprecation { since: "6.2.0", replaced_by: "`SET` with the `!GET` argument" }),
+        arguments: &[Argument::key("key", 0), Argument::new("value", ArgumentKind::String)],
         handler: getset,
         ..CommandSpec::DEFAULT
     },
@@ -131,10 +95,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         arity: 2,
         flags: &[Flag::Write, Flag::Fast],
         categories: &[Category::String],
-        keys: &[KeySpec::one(
-            &[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Delete],
-            1,
-        )],
+        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Delete], 1)],
         group: Group::String,
         since: "6.2.0",
         summary: "Gives the string at a key and removes the key.",
@@ -148,8 +109,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         flags: &[Flag::Write, Flag::Fast],
         categories: &[Category::String],
         keys: &[
-            KeySpec::one(&[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Update], 1)
-                .note("May change when the key expires."),
+            KeySpec::one(&[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Update], 1).note("May change when the key expires.")
         ],
         group: Group::String,
         since: "6.2.0",
@@ -167,14 +127,8 @@ pub static COMMANDS: &[CommandSpec] = &[
         group: Group::String,
         since: "1.0.0",
         summary: "Sets a key to a string if the key does not exist.",
-        deprecated: Some(Deprecation {
-            since: "2.6.12",
-            replaced_by: "`SET` with the `NX` argument",
-        }),
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("value", ArgumentKind::String),
-        ],
+        deprecated: Some(Deprecation { since: "2.6.12", replaced_by: "`SET` with the `NX` argument" }),
+        arguments: &[Argument::key("key", 0), Argument::new("value", ArgumentKind::String)],
         handler: setnx,
         ..CommandSpec::DEFAULT
     },
@@ -187,10 +141,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         group: Group::String,
         since: "2.0.0",
         summary: "Sets a key to a string that expires after so many seconds.",
-        deprecated: Some(Deprecation {
-            since: "2.6.12",
-            replaced_by: "`SET` with the `EX` argument",
-        }),
+        deprecated: Some(Deprecation { since: "2.6.12", replaced_by: "`SET` with the `EX` argument" }),
         arguments: &[
             Argument::key("key", 0),
             Argument::new("seconds", ArgumentKind::Integer),
@@ -208,10 +159,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         group: Group::String,
         since: "2.6.0",
         summary: "Sets a key to a string that expires after so many milliseconds.",
-        deprecated: Some(Deprecation {
-            since: "2.6.12",
-            replaced_by: "`SET` with the `PX` argument",
-        }),
+        deprecated: Some(Deprecation { since: "2.6.12", replaced_by: "`SET` with the `PX` argument" }),
         arguments: &[
             Argument::key("key", 0),
             Argument::new("milliseconds", ArgumentKind::Integer),
@@ -227,13 +175,7 @@ fn set(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         return set_with_options(context, args);
     }
     let (keyspace, database, reply) = context.parts();
-    store(
-        keyspace,
-        database,
-        args.at(1),
-        NewValue::argument(args, 2),
-        Expiry::Clear,
-    );
+    store(keyspace, database, args.at(1), NewValue::argument(args, 2), Expiry::Clear);
     reply.ok();
     Ok(())
 }
@@ -263,12 +205,7 @@ fn set_with_options(context: &mut Context<'_>, args: Args<'_>) -> CommandResult 
 }
 
 /// A SET that is run later must set the same expiry time, and need not reply.
-fn propagate_set(
-    propagation: &mut Propagation,
-    args: Args<'_>,
-    options: &Options<'_>,
-    expiry: Expiry,
-) {
+fn propagate_set(propagation: &mut Propagation, args: Args<'_>, options: &Options<'_>, expiry: Expiry) {
     match (options.expiry, expiry) {
         (ExpiryOption::Time(TimeForm::UnixMilliseconds, _), _) => {}
         (_, Expiry::At(moment_ms)) => {
@@ -288,12 +225,7 @@ fn propagate_set(
 }
 
 /// Whether a key may be set. Errors: what is to be compared is not a string, or not a digest.
-fn holds(
-    condition: Condition<'_>,
-    keyspace: &mut Keyspace,
-    database: usize,
-    key: &[u8],
-) -> Result<bool, CommandError> {
+fn holds(condition: Condition<'_>, keyspace: &mut Keyspace, database: usize, key: &[u8]) -> Result<bool, CommandError> {
     let comparison = match condition {
         Condition::Always => return Ok(true),
         Condition::Absent => return Ok(keyspace.lookup(database, key).is_none()),
@@ -315,13 +247,7 @@ fn getset(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let (keyspace, database, reply) = context.parts();
     let key = args.at(1);
     keyspace.read_with(database, key, |record| reply_record(reply, record))?;
-    store(
-        keyspace,
-        database,
-        key,
-        NewValue::argument(args, 2),
-        Expiry::Clear,
-    );
+    store(keyspace, database, key, NewValue::argument(args, 2), Expiry::Clear);
     propagate_with_expiry(keyspace, key, args.at(2), Expiry::Clear);
     Ok(())
 }
@@ -340,9 +266,7 @@ fn getex(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let key = args.at(1);
     let mark = context.reply.mark();
     let (keyspace, database, reply) = context.parts();
-    let found = keyspace.read_with(database, key, |record| {
-        reply_record(reply, record).map(|()| record.is_some())
-    })?;
+    let found = keyspace.read_with(database, key, |record| reply_record(reply, record).map(|()| record.is_some()))?;
     if !found {
         return Ok(());
     }
@@ -374,9 +298,7 @@ fn expire_at(context: &mut Context<'_>, key: &[u8], form: TimeForm, moment_ms: i
             let command: [&[u8]; 3] = [b"PEXPIREAT", key, moment];
             keyspace.changes.propagation.replace(&command);
         }
-        keyspace
-            .changes
-            .notify(EventClass::Generic, "expire", database, key);
+        keyspace.changes.notify(EventClass::Generic, "expire", database, key);
     }
 }
 
@@ -387,9 +309,7 @@ fn persist(context: &mut Context<'_>, key: &[u8]) {
     if record.is_some_and(|record| record.expiry_ms().is_some()) {
         keyspace.set_expiry(database, key, None);
         keyspace.changes.propagation.replace(&[b"PERSIST", key]);
-        keyspace
-            .changes
-            .notify(EventClass::Generic, "persist", database, key);
+        keyspace.changes.notify(EventClass::Generic, "persist", database, key);
     }
 }
 
@@ -398,13 +318,7 @@ fn setnx(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let key = args.at(1);
     let absent = keyspace.lookup(database, key).is_none();
     if absent {
-        store(
-            keyspace,
-            database,
-            key,
-            NewValue::argument(args, 2),
-            Expiry::Clear,
-        );
+        store(keyspace, database, key, NewValue::argument(args, 2), Expiry::Clear);
     }
     reply.integer(i64::from(absent));
     Ok(())
@@ -421,13 +335,7 @@ fn psetex(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 fn set_expiring(context: &mut Context<'_>, args: Args<'_>, form: TimeForm) -> CommandResult {
     let expiry = Expiry::At(form.moment_ms(args.at(2), context)?);
     let (keyspace, database, reply) = context.parts();
-    store(
-        keyspace,
-        database,
-        args.at(1),
-        NewValue::argument(args, 3),
-        expiry,
-    );
+    store(keyspace, database, args.at(1), NewValue::argument(args, 3), expiry);
     propagate_with_expiry(keyspace, args.at(1), args.at(3), expiry);
     reply.ok();
     Ok(())

@@ -1,16 +1,16 @@
 //! The libraries that scripts have beside Lua's own: cjson, cmsgpack, struct and bit; and of Lua's own the functions that could not be stopped,
 //! done anew. Never asks the server for anything.
 
-mod arguments;
-mod bits;
-mod json;
-mod json_decode;
-mod json_encode;
-mod message_pack;
-mod patterns;
-mod strings;
-mod structs;
-mod tables;
+pub mod arguments;
+pub mod bits;
+pub mod json;
+pub mod json_decode;
+pub mod json_encode;
+pub mod message_pack;
+pub mod patterns;
+pub mod strings;
+pub mod structs;
+pub mod tables;
 #[cfg(test)]
 mod tests;
 

@@ -47,11 +47,7 @@ fn pattern(stack: &Stack, index: i32) -> Result<Cow<'_, [u8]>, Raise> {
 /// Where a search begins, from zero: negative numbers count from the end.
 fn start(stack: &Stack, index: i32, len: usize) -> Result<usize, Raise> {
     let given = arguments::optional_integer(stack, index)?.unwrap_or(1);
-    let from_one = if given < 0 {
-        given.saturating_add(len as i64 + 1)
-    } else {
-        given
-    };
+    let from_one = if given < 0 { given.saturating_add(len as i64 + 1) } else { given };
     Ok(usize::try_from(from_one - 1).unwrap_or(0).min(len))
 }
 
@@ -78,9 +74,7 @@ fn push_capture(stack: &Stack, capture: Capture<'_>) {
 fn push_captures(stack: &Stack, matcher: &Matcher<'_>, start: usize, end: usize) -> Outcome {
     let count = matcher.capture_count();
     if !stack.reserve(count as i32 + 2) {
-        return Err(Raise::Text(
-            "stack overflow (too many captures)".to_string(),
-        ));
+        return Err(Raise::Text("stack overflow (too many captures)".to_string()));
     }
     for index in 0..count {
         push_capture(stack, matcher.capture(index, start, end)?);
@@ -229,10 +223,7 @@ fn begin_gsub(stack: &mut Stack) -> Result<usize, Raise> {
     arguments::text(stack, PATTERN)?;
     let limit = arguments::optional_integer(stack, 4)?.unwrap_or(text_len as i64 + 1) as i32;
     let kind = stack.kind(REPLACEMENT);
-    if !matches!(
-        kind,
-        Kind::String | Kind::Number | Kind::Table | Kind::Function
-    ) {
+    if !matches!(kind, Kind::String | Kind::Number | Kind::Table | Kind::Function) {
         let reason = "string/function/table expected";
         return Err(Raise::Argument(REPLACEMENT, reason.to_string()));
     }
@@ -394,11 +385,7 @@ fn make(stack: &mut Stack, change: fn(&[u8], &mut Vec<u8>), is_backwards: bool) 
     out.reserve_exact(text.len());
     let pieces = text.len().div_ceil(PIECE_BYTES);
     for number in 0..pieces {
-        let number = if is_backwards {
-            pieces - 1 - number
-        } else {
-            number
-        };
+        let number = if is_backwards { pieces - 1 - number } else { number };
         let begin = number * PIECE_BYTES;
         change(&text[begin..text.len().min(begin + PIECE_BYTES)], &mut out);
         stack.breathe()?;
@@ -440,9 +427,7 @@ fn rep(stack: &mut Stack) -> Outcome {
             // Doubled, a piece at a time.
             let more = match out.len() {
                 0 => text.len(),
-                done => done
-                    .min(len - done)
-                    .min(PIECE_BYTES.next_multiple_of(text.len())),
+                done => done.min(len - done).min(PIECE_BYTES.next_multiple_of(text.len())),
             };
             if out.is_empty() {
                 out.extend_from_slice(&text);

@@ -6,11 +6,9 @@ use std::ffi::c_void;
 use std::ptr::{self, NonNull};
 
 use corosensei::Yielder;
-use mlua_sys::{
-    lua_Debug, lua_State, lua_error, lua_getallocf, lua_gethookcount, lua_gethookmask, lua_sethook,
-};
+use mlua_sys::{lua_Debug, lua_State, lua_error, lua_getallocf, lua_gethookcount, lua_gethookmask, lua_sethook};
 
-use crate::server::clock::Ticks;
+use crate::base::clock::Ticks;
 
 use super::Raise;
 use super::native::{Outcome, raise};
@@ -32,8 +30,8 @@ pub trait Host {
     /// the values below are the script's.
     ///
     /// Errors: what is to be raised in the script.
-    fn follow(&mut self, _stack: &mut Stack, _moment: Moment) -> Result<Halt, Raise> {
-        Ok(Halt::No)
+    fn follow(&mut self, _stack: &mut Stack, _moment: Moment) -> Result<HookAction, Raise> {
+        Ok(HookAction::No)
     }
 }
 
@@ -52,7 +50,7 @@ pub enum Moment {
 
 /// What a script is to do now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Halt {
+pub enum HookAction {
     /// Go on.
     No,
     /// Stand still.
@@ -91,7 +89,7 @@ pub(super) struct Control {
     /// When the script is to stand still; `u64::MAX` if never.
     pub deadline: Cell<u64>,
     /// How often the clock may yet be looked at before the script stands still, whatever it says.
-    pub patience: Cell<u64>,
+    pub step_budget: Cell<u64>,
     /// How many instructions pass between two looks at the clock.
     pub pace: Pace,
     /// With which message the script is to end, wherever it is.
@@ -110,7 +108,7 @@ impl Control {
             yielder: Cell::new(None),
             ticks: RefCell::new(None),
             deadline: Cell::new(u64::MAX),
-            patience: Cell::new(u64::MAX),
+            step_budget: Cell::new(u64::MAX),
             pace: Pace::new(),
             killed: RefCell::new(None),
             is_within_hook: Cell::new(false),
@@ -124,9 +122,9 @@ impl Control {
 
     /// Whether the script has run for as long as it may for now.
     pub fn is_time_up(&self) -> bool {
-        let patience = self.patience.get();
-        self.patience.set(patience.saturating_sub(1));
-        if patience == 0 {
+        let step_budget = self.step_budget.get();
+        self.step_budget.set(step_budget.saturating_sub(1));
+        if step_budget == 0 {
             return true;
         }
         let ticks = self.ticks.borrow();
@@ -222,9 +220,7 @@ unsafe fn look(raw: *mut lua_State, debug: &lua_Debug) -> bool {
     }
     let mut raised = false;
     // SAFETY: as for `hook`.
-    if unsafe { lua_gethookmask(raw) } & mlua_sys::LUA_MASKLINE != 0
-        && !control.is_within_hook.get()
-    {
+    if unsafe { lua_gethookmask(raw) } & mlua_sys::LUA_MASKLINE != 0 && !control.is_within_hook.get() {
         let moment = match is_count {
             true => Moment::Passed,
             false => Moment::Line(debug.currentline),
@@ -265,12 +261,12 @@ fn follow(control: &Control, stack: &mut Stack, mut moment: Moment) -> bool {
         // called only between two questions.
         let answer = unsafe { host.as_mut() }.follow(stack, moment);
         moment = match answer {
-            Ok(Halt::No) => return false,
-            Ok(Halt::Yes) => {
+            Ok(HookAction::No) => return false,
+            Ok(HookAction::Yes) => {
                 control.pause();
                 Moment::Resumed
             }
-            Ok(Halt::Call(arguments)) => {
+            Ok(HookAction::Call(arguments)) => {
                 control.is_within_hook.set(true);
                 let progress = stack.call_within_hook(arguments);
                 control.is_within_hook.set(false);
@@ -279,9 +275,7 @@ fn follow(control: &Control, stack: &mut Stack, mut moment: Moment) -> bool {
             Err(error) => {
                 raise(stack, error);
                 // Nothing catches it for good: neither a script nor its handlers of errors.
-                let message = stack
-                    .bytes(-1)
-                    .map(|text| String::from_utf8_lossy(text).into_owned());
+                let message = stack.bytes(-1).map(|text| String::from_utf8_lossy(text).into_owned());
                 *control.killed.borrow_mut() = message;
                 return true;
             }

@@ -72,15 +72,12 @@ impl Stack {
             Wrapped::LoadString => load::loadstring,
         };
         let native = match wrapped {
-            Wrapped::Insert(native) | Wrapped::Remove(native) | Wrapped::Concat(native) => {
-                native as *mut c_void
-            }
+            Wrapped::Insert(native) | Wrapped::Remove(native) | Wrapped::Concat(native) => native as *mut c_void,
             _ => ptr::null_mut(),
         };
         // SAFETY: the top is a function of C, whose address fits a light userdata, as a native's does.
         unsafe {
-            let genuine = ffi::lua_tocfunction(raw, -1)
-                .map_or(ptr::null_mut(), |function| function as *mut c_void);
+            let genuine = ffi::lua_tocfunction(raw, -1).map_or(ptr::null_mut(), |function| function as *mut c_void);
             if matches!(wrapped, Wrapped::Pairs) {
                 // In its place `next`, as it is, and as it reads proxies.
                 self.push_copy(-1);

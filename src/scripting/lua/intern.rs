@@ -11,12 +11,7 @@ use mlua_sys::{LUA_TSTRING, LUA_TUSERDATA, lua_Alloc, lua_State};
 
 unsafe extern "C-unwind" {
     /// Lua's own: allocates, or raises an error.
-    fn luaM_realloc_(
-        raw: *mut lua_State,
-        block: *mut c_void,
-        old_bytes: usize,
-        bytes: usize,
-    ) -> *mut c_void;
+    fn luaM_realloc_(raw: *mut lua_State, block: *mut c_void, old_bytes: usize, bytes: usize) -> *mut c_void;
     fn luaM_toobig(raw: *mut lua_State) -> *mut c_void;
 }
 
@@ -96,11 +91,10 @@ const SWEEPS_TEXTS: u8 = 2;
 /// All bytes of a text, from the last to the first.
 fn hash_of(bytes: &[u8]) -> u32 {
     let seed = bytes.len() as u32;
-    bytes.iter().rev().fold(seed, |hash, byte| {
-        hash ^ (hash << 5)
-            .wrapping_add(hash >> 2)
-            .wrapping_add(u32::from(*byte))
-    })
+    bytes
+        .iter()
+        .rev()
+        .fold(seed, |hash, byte| hash ^ (hash << 5).wrapping_add(hash >> 2).wrapping_add(u32::from(*byte)))
 }
 
 unsafe fn shared_of<'a>(raw: *mut lua_State) -> &'a mut Shared {
@@ -110,11 +104,7 @@ unsafe fn shared_of<'a>(raw: *mut lua_State) -> &'a mut Shared {
 
 /// The string of these bytes: the one that is there, or a new one.
 #[unsafe(no_mangle)]
-unsafe extern "C-unwind" fn luaS_newlstr(
-    raw: *mut lua_State,
-    start: *const c_char,
-    len: usize,
-) -> *mut c_void {
+unsafe extern "C-unwind" fn luaS_newlstr(raw: *mut lua_State, start: *const c_char, len: usize) -> *mut c_void {
     // SAFETY: Lua calls this with a state and with bytes that outlive the call. Its chains hold strings alone. What is raised for want of
     // memory crosses nothing with a destructor.
     unsafe {
@@ -126,9 +116,7 @@ unsafe extern "C-unwind" fn luaS_newlstr(
         let mut object = *shared.texts.chains.add(chain);
         while !object.is_null() {
             let text = object.cast::<Text>();
-            if (*text).len == len
-                && std::slice::from_raw_parts(text.add(1).cast::<u8>(), len) == bytes
-            {
+            if (*text).len == len && std::slice::from_raw_parts(text.add(1).cast::<u8>(), len) == bytes {
                 // It may be one that the collector was about to free.
                 if (*text).marked & other_white != 0 {
                     (*text).marked ^= WHITE_BITS;
@@ -149,8 +137,7 @@ unsafe fn make(raw: *mut lua_State, bytes: &[u8], hash: u32) -> *mut c_void {
         if len > usize::MAX / 4 {
             luaM_toobig(raw);
         }
-        let text =
-            luaM_realloc_(raw, ptr::null_mut(), 0, size_of::<Text>() + len + 1).cast::<Text>();
+        let text = luaM_realloc_(raw, ptr::null_mut(), 0, size_of::<Text>() + len + 1).cast::<Text>();
         let shared = shared_of(raw);
         let texts = &mut shared.texts;
         let chain = texts.chains.add(hash as usize & (texts.size as usize - 1));
@@ -207,18 +194,13 @@ unsafe extern "C-unwind" fn luaS_resize(raw: *mut lua_State, size: c_int) {
 
 /// A new userdata.
 #[unsafe(no_mangle)]
-unsafe extern "C-unwind" fn luaS_newudata(
-    raw: *mut lua_State,
-    len: usize,
-    environment: *mut c_void,
-) -> *mut c_void {
+unsafe extern "C-unwind" fn luaS_newudata(raw: *mut lua_State, len: usize, environment: *mut c_void) -> *mut c_void {
     // SAFETY: as above; userdata stand behind the main state in the list of all objects.
     unsafe {
         if len > usize::MAX / 4 {
             luaM_toobig(raw);
         }
-        let userdata =
-            luaM_realloc_(raw, ptr::null_mut(), 0, len + size_of::<Userdata>()).cast::<Userdata>();
+        let userdata = luaM_realloc_(raw, ptr::null_mut(), 0, len + size_of::<Userdata>()).cast::<Userdata>();
         let shared = shared_of(raw);
         userdata.write(Userdata {
             next: (*shared.main).next,

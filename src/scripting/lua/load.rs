@@ -45,11 +45,7 @@ impl Text {
     }
 }
 
-unsafe extern "C-unwind" fn read_text(
-    _raw: *mut lua_State,
-    data: *mut c_void,
-    bytes: *mut usize,
-) -> *const c_char {
+unsafe extern "C-unwind" fn read_text(_raw: *mut lua_State, data: *mut c_void, bytes: *mut usize) -> *const c_char {
     // SAFETY: the data is the `Text` of the one that compiles, which outlives the call.
     unsafe { (*data.cast::<Text>()).next(bytes) }
 }
@@ -75,11 +71,7 @@ impl Stack {
             return false;
         }
         let name = CString::new(name).unwrap_or_default();
-        let mut text = Text {
-            start: code.as_ptr().cast(),
-            bytes: code.len(),
-            has_begun: false,
-        };
+        let mut text = Text { start: code.as_ptr().cast(), bytes: code.len(), has_begun: false };
         // SAFETY: the texts outlive the call, which catches all errors; no script's code runs meanwhile.
         unsafe {
             let raw = self.raw();
@@ -103,11 +95,7 @@ pub(super) unsafe extern "C-unwind" fn loadstring(raw: *mut lua_State) -> c_int 
         let name = ffi::luaL_optlstring(raw, 2, start, ptr::null_mut());
         ffi::lua_settop(raw, 2);
         ffi::lua_pushstring_(raw, name);
-        let mut text = Text {
-            start,
-            bytes,
-            has_begun: false,
-        };
+        let mut text = Text { start, bytes, has_begun: false };
         ffi::lua_gc(raw, ffi::LUA_GCSTOP, 0);
         let status = ffi::lua_load(raw, read_text_slowly, (&raw mut text).cast(), name);
         ffi::lua_gc(raw, ffi::LUA_GCRESTART, 0);
@@ -130,11 +118,7 @@ pub(super) unsafe extern "C-unwind" fn load(raw: *mut lua_State) -> c_int {
 }
 
 /// The next piece of what a function gives; the piece is kept in the third place of the stack.
-unsafe extern "C-unwind" fn read_function(
-    raw: *mut lua_State,
-    data: *mut c_void,
-    bytes: *mut usize,
-) -> *const c_char {
+unsafe extern "C-unwind" fn read_function(raw: *mut lua_State, data: *mut c_void, bytes: *mut usize) -> *const c_char {
     // SAFETY: as above; the data is a boolean of `load`'s.
     unsafe {
         if !std::mem::replace(&mut *data.cast::<bool>(), true) {

@@ -31,18 +31,18 @@
 //!
 //! Never knows a command, a client or a reply: what scripts ask of the server goes to a [`Host`].
 
-mod control;
-mod genuine;
-mod inspect;
-mod intern;
-mod load;
-mod native;
-mod pace;
-mod stack;
-mod state;
-mod tables;
+pub mod control;
+pub mod genuine;
+pub mod inspect;
+pub mod intern;
+pub mod load;
+pub mod native;
+pub mod pace;
+pub mod stack;
+pub mod state;
+pub mod tables;
 
-pub use control::{Halt, Host, Moment, Order};
+pub use control::{HookAction, Host, Moment, Order};
 pub use genuine::Wrapped;
 pub use native::{Native, Outcome, Raise, Saved, Step};
 pub use stack::{Kind, Reference, Stack};

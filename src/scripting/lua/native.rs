@@ -3,8 +3,8 @@
 use std::ffi::c_int;
 
 use mlua_sys::{
-    lua_State, lua_error, lua_insert, lua_pushcclosure, lua_pushlightuserdata, lua_pushvalue,
-    lua_touserdata, lua_upvalueindex,
+    lua_State, lua_error, lua_insert, lua_pushcclosure, lua_pushlightuserdata, lua_pushvalue, lua_touserdata,
+    lua_upvalueindex,
 };
 
 use super::control::control_of;

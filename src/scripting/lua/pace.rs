@@ -4,7 +4,7 @@
 use std::cell::Cell;
 use std::ffi::c_int;
 
-use crate::server::clock::Ticks;
+use crate::base::clock::Ticks;
 
 /// Instructions between two looks at the clock: to begin with, and the fewest and most.
 pub(super) const BEGIN: c_int = 5_000;
@@ -24,10 +24,7 @@ pub(super) struct Pace {
 
 impl Pace {
     pub fn new() -> Pace {
-        Pace {
-            instructions: Cell::new(BEGIN),
-            seen: Cell::new(None),
-        }
+        Pace { instructions: Cell::new(BEGIN), seen: Cell::new(None) }
     }
 
     /// The script has stood still, or another one begins: the time until now is not its own.

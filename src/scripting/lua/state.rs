@@ -8,7 +8,7 @@ use corosensei::{Coroutine, CoroutineResult};
 use mlua_sys as ffi;
 use mlua_sys::lua_State;
 
-use crate::server::clock::Ticks;
+use crate::base::clock::Ticks;
 
 use super::control::{Control, Event, Host, Order, allocate, hook};
 use super::pace;
@@ -75,10 +75,7 @@ impl Lua {
 
     /// The stack, on which a function and its arguments are put before a call and results are found after it.
     pub fn stack(&mut self) -> &mut Stack {
-        assert!(
-            !self.is_paused,
-            "the stack is the script's own while one is under way"
-        );
+        assert!(!self.is_paused, "the stack is the script's own while one is under way");
         &mut self.stack
     }
 
@@ -93,9 +90,9 @@ impl Lua {
     }
 
     /// Until when (in ticks) a call may take, and how often the clock may be looked at meanwhile.
-    pub fn set_deadline(&mut self, deadline: u64, patience: u64) {
+    pub fn set_deadline(&mut self, deadline: u64, step_budget: u64) {
         self.control.deadline.set(deadline);
-        self.control.patience.set(patience);
+        self.control.step_budget.set(step_budget);
     }
 
     /// Has the script end with this message at its next instruction, wherever it is and whatever it catches.
@@ -112,12 +109,7 @@ impl Lua {
         let lines = if follows { ffi::LUA_MASKLINE } else { 0 };
         // SAFETY: as above.
         unsafe {
-            ffi::lua_sethook(
-                self.stack.raw(),
-                Some(hook),
-                ffi::LUA_MASKCOUNT | lines,
-                pace::BEGIN,
-            );
+            ffi::lua_sethook(self.stack.raw(), Some(hook), ffi::LUA_MASKCOUNT | lines, pace::BEGIN);
         }
     }
 
@@ -125,11 +117,7 @@ impl Lua {
     /// right below it; `Order::Continue` goes on with one that was paused. Afterwards, unless it is paused again, its result or
     /// error has taken the place of the function and its arguments.
     pub fn run(&mut self, host: &mut dyn Host, order: Order) -> Progress {
-        assert_eq!(
-            self.is_paused,
-            order == Order::Continue,
-            "a call goes on when it was paused"
-        );
+        assert_eq!(self.is_paused, order == Order::Continue, "a call goes on when it was paused");
         let host: NonNull<dyn Host + '_> = NonNull::from(host);
         // SAFETY: only the lifetime is changed. The pointer is used by natives that run within this function, and taken
         // back before it returns.
@@ -163,11 +151,7 @@ impl Lua {
         // SAFETY: the function and its argument lie on the stack, and the call catches whatever is raised.
         let status = unsafe { ffi::lua_pcall(self.stack.raw(), 1, 3, 0) };
         let message = self.stack.bytes(-1).unwrap_or_default();
-        assert!(
-            status == ffi::LUA_OK,
-            "{}",
-            String::from_utf8_lossy(message)
-        );
+        assert!(status == ffi::LUA_OK, "{}", String::from_utf8_lossy(message));
     }
 
     /// As [`Stack::load`].
@@ -227,12 +211,8 @@ impl Drop for Lua {
 type Open = unsafe extern "C-unwind" fn(*mut lua_State) -> c_int;
 
 /// The libraries that are opened.
-static LIBRARIES: &[(&str, Open)] = &[
-    ("", open_base),
-    ("table", open_table),
-    ("string", open_string),
-    ("math", open_math),
-];
+static LIBRARIES: &[(&str, Open)] =
+    &[("", open_base), ("table", open_table), ("string", open_string), ("math", open_math)];
 
 macro_rules! opener {
     ($name:ident, $library:ident) => {

@@ -86,10 +86,7 @@ pub(super) unsafe extern "C-unwind" fn sort(raw: *mut lua_State) -> c_int {
         }
         let count = ffi::lua_objlen(raw, 1) as c_int;
         ffi::lua_settop(raw, 2);
-        let mut sorter = Sorter {
-            raw,
-            comparisons: 0,
-        };
+        let mut sorter = Sorter { raw, comparisons: 0 };
         sorter.sort(1, count);
         0
     }
