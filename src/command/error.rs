@@ -9,6 +9,9 @@ pub type CommandResult = Result<(), CommandError>;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CommandError {
     text: Cow<'static, str>,
+    /// The same where it is no text: bytes of a script's own.
+    #[expect(clippy::box_collection)]
+    bytes: Option<Box<Vec<u8>>>,
     is_counted: bool,
 }
 
@@ -36,18 +39,31 @@ impl CommandError {
 
     /// An error whose text is known at compile time.
     pub const fn fixed(text: &'static str) -> CommandError {
-        CommandError { text: Cow::Borrowed(text), is_counted: false }
+        CommandError { text: Cow::Borrowed(text), bytes: None, is_counted: false }
     }
 
     /// An error whose text is put together. It may hold bytes of the request: the reply writer
     /// keeps line breaks out.
     pub fn new(text: impl Into<String>) -> CommandError {
-        CommandError { text: Cow::Owned(text.into()), is_counted: false }
+        CommandError { text: Cow::Owned(text.into()), bytes: None, is_counted: false }
+    }
+
+    /// An error whose text may be any bytes.
+    pub fn of_bytes(bytes: Vec<u8>) -> CommandError {
+        match String::from_utf8(bytes) {
+            Ok(text) => CommandError::new(text),
+            Err(error) => CommandError {
+                text: Cow::Owned(String::from_utf8_lossy(error.as_bytes()).into_owned()),
+                bytes: Some(Box::new(error.into_bytes())),
+                is_counted: false,
+            },
+        }
     }
 
     /// The error of a command that failed within this one, and was counted there.
-    pub fn already_counted(text: impl Into<String>) -> CommandError {
-        CommandError { text: Cow::Owned(text.into()), is_counted: true }
+    pub fn as_counted(mut self) -> CommandError {
+        self.is_counted = true;
+        self
     }
 
     /// Whether the statistics have this error already.
@@ -80,8 +96,16 @@ impl CommandError {
         CommandError::new(format!("ERR invalid expire time in '{full_name}' command"))
     }
 
-    /// The whole text.
+    /// The whole text; what is no text in it is replaced.
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    /// The whole text as it is replied.
+    pub fn bytes(&self) -> &[u8] {
+        match &self.bytes {
+            Some(bytes) => bytes,
+            None => self.text.as_bytes(),
+        }
     }
 }

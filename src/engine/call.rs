@@ -240,7 +240,7 @@ pub fn reply_error(state: &mut ServerState, reply: &mut Reply, error: &CommandEr
     if !error.is_counted() {
         state.error_stats.record(error.text());
     }
-    reply.error(error.text());
+    reply.error(error.bytes());
 }
 
 /// Keeps a command for EXEC.

@@ -264,7 +264,6 @@ fn run(
     startup::check_backlog(config.tcp_backlog);
     warn_of_what_is_missing(&config);
     let mut state = ServerState::new(&crate::commands::PROGRAM, config, Clock::system(), fastrand::u64(..));
-    state.scripting.uses_alarm = true;
     state.config_file = start.config_file;
     state.executable = start.executable;
     state.pid_file = pid_file;

@@ -2,15 +2,13 @@
 
 use crate::command::error::CommandError;
 
-use super::lua::{INTERNAL, Kind, Outcome, Raise, Stack};
+use super::lua::{Kind, Outcome, Raise, Stack};
 
-/// Levels of the call stack that are searched for the place of an error.
-const LEVELS_MAX: i32 = 12;
-
-/// Pushes an error as scripts see it, `{err = text}`; with `is_counted` also saying that the statistics have it.
-pub fn push(stack: &mut Stack, text: &str, is_counted: bool) {
-    stack.push_table(0, 4);
-    stack.push_bytes(trim(text.as_bytes()));
+/// Pushes an error as scripts see it, `{err = text}`; with `is_counted` also saying that the statistics have it. As in C a zero byte ends
+/// the text.
+pub fn push(stack: &mut Stack, text: impl AsRef<[u8]>, is_counted: bool) {
+    stack.push_table(0, 0);
+    stack.push_bytes(trim(c_text(text.as_ref())));
     stack.set_field(-2, b"err");
     if is_counted {
         stack.push_bool(true);
@@ -20,7 +18,7 @@ pub fn push(stack: &mut Stack, text: &str, is_counted: bool) {
 
 /// The error of a function of the `redis` table that was called in the wrong way: `text` goes without a code.
 pub fn misuse<T>(stack: &mut Stack, text: &str) -> Result<T, Raise> {
-    push(stack, &format!("ERR {text}"), false);
+    push(stack, format!("ERR {text}"), false);
     Err(Raise::Value)
 }
 
@@ -33,11 +31,17 @@ fn trim(text: &[u8]) -> &[u8] {
 pub fn handle(stack: &mut Stack) -> Outcome {
     stack.truncate(1);
     if stack.kind(1) != Kind::Table {
-        let text = format!("ERR {}", text_of(stack, 1));
-        push(stack, &text, false);
+        let text = [b"ERR ", text_of(stack, 1).as_slice()].concat();
+        // Lua's own texts may hold zero bytes.
+        stack.push_table(0, 0);
+        stack.push_bytes(&text);
+        stack.set_field(-2, b"err");
     }
-    let mut places = (1..LEVELS_MAX).map_while(|level| stack.place(level));
-    let found = places.find(|place| !place.is_native && place.source != INTERNAL);
+    // A native function is not the place; the one that called it is.
+    let found = match stack.place(1) {
+        Some(place) if place.is_native => stack.place(2),
+        found => found,
+    };
     if let Some(place) = found {
         stack.push_bytes(place.source.as_bytes());
         stack.set_field(-2, b"source");
@@ -48,26 +52,27 @@ pub fn handle(stack: &mut Stack) -> Outcome {
 }
 
 /// A value as `tostring` shows it, metamethods aside.
-fn text_of(stack: &Stack, index: i32) -> String {
-    match stack.kind(index) {
-        Kind::String => lossy(stack.bytes(index).unwrap_or_default()),
+fn text_of(stack: &Stack, index: i32) -> Vec<u8> {
+    let text = match stack.kind(index) {
+        Kind::String => return stack.bytes(index).unwrap_or_default().to_vec(),
         Kind::Number => super::numbers::format_short(stack.number(index).unwrap_or_default()),
         Kind::Boolean => stack.truth(index).to_string(),
         Kind::Nil => "nil".to_string(),
         kind => format!("{}: {:#x}", kind.name(), stack.identity(index)),
-    }
+    };
+    text.into_bytes()
 }
 
-/// Texts of errors are texts, whatever bytes a script puts into them.
+/// Bytes as a text, for the log and the statistics.
 pub fn lossy(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
 /// What a table with a field `err` says.
 pub struct Failure {
-    pub text: String,
+    pub text: Vec<u8>,
     /// Where it was raised, if that is known.
-    pub place: Option<(String, String)>,
+    pub place: Option<(Vec<u8>, Vec<u8>)>,
     /// Whether the statistics have it already.
     pub is_counted: bool,
 }
@@ -76,9 +81,9 @@ pub struct Failure {
 pub fn read(stack: &mut Stack, index: i32) -> Failure {
     let index = stack.absolute(index);
     if let Some(bytes) = stack.bytes(index) {
-        return Failure { text: format!("ERR {}", lossy(bytes)), place: None, is_counted: false };
+        return Failure { text: [b"ERR ", c_text(bytes)].concat(), place: None, is_counted: false };
     }
-    let text = field(stack, index, b"err").unwrap_or_else(|| "ERR unknown error".to_string());
+    let text = field(stack, index, b"err").unwrap_or_else(|| b"ERR unknown error".to_vec());
     let source = field(stack, index, b"source");
     let line = field(stack, index, b"line");
     stack.push_field(index, b"ignore_error_stats_update");
@@ -87,10 +92,16 @@ pub fn read(stack: &mut Stack, index: i32) -> Failure {
     Failure { text, place: source.zip(line), is_counted }
 }
 
-fn field(stack: &mut Stack, table: i32, name: &[u8]) -> Option<String> {
+/// What C sees of a text: what comes before its first zero byte.
+pub fn c_text(bytes: &[u8]) -> &[u8] {
+    let end = memchr::memchr(0, bytes).unwrap_or(bytes.len());
+    &bytes[..end]
+}
+
+fn field(stack: &mut Stack, table: i32, name: &[u8]) -> Option<Vec<u8>> {
     stack.push_field(table, name);
     let text = match stack.kind(-1) {
-        Kind::String | Kind::Number => Some(text_of(stack, -1)),
+        Kind::String | Kind::Number => Some(c_text(&text_of(stack, -1)).to_vec()),
         _ => None,
     };
     stack.pop(1);
@@ -105,10 +116,15 @@ pub fn uncaught(stack: &mut Stack, name: &str) -> CommandError {
         return CommandError::new(format!("ERR Error running script {name}, {shown}"));
     }
     let failure = read(stack, -1);
-    let Failure { text, place, .. } = &failure;
-    let whole = match place {
-        Some((source, line)) => format!("{text} script: {name}, on {source}:{line}."),
-        None => format!("{text} script: {name}"),
-    };
-    if failure.is_counted { CommandError::already_counted(whole) } else { CommandError::new(whole) }
+    let mut whole = failure.text;
+    whole.extend_from_slice(format!(" script: {name}").as_bytes());
+    if let Some((source, line)) = failure.place {
+        whole.extend_from_slice(b", on ");
+        whole.extend_from_slice(&source);
+        whole.push(b':');
+        whole.extend_from_slice(&line);
+        whole.push(b'.');
+    }
+    let error = CommandError::of_bytes(whole);
+    if failure.is_counted { error.as_counted() } else { error }
 }

@@ -11,7 +11,7 @@ use crate::command::error::CommandError;
 
 use super::failure::{self, lossy};
 use super::flags::{ScriptFlags, shebang};
-use super::lua::{Host, Interruption, Kind as ValueKind, Order, Outcome, Progress, Raise, Reference, Stack};
+use super::lua::{Host, Kind as ValueKind, Order, Outcome, Progress, Raise, Reference, Stack};
 use super::numbers::{self, Random48};
 use super::service::Service;
 use super::{Kind, Scripting};
@@ -320,7 +320,7 @@ fn run_library(
 ) -> Result<Vec<Registration>, CommandError> {
     let function = engine
         .compile(code, LIBRARY_CHUNK)
-        .map_err(|message| CommandError::new(format!("ERR Error compiling function: {message}")))?;
+        .map_err(|message| CommandError::of_bytes([b"ERR Error compiling function: ", &message[..]].concat()))?;
     engine.push_call(&function);
     engine.lua.release(function);
     engine.set_loading(true);
@@ -340,14 +340,14 @@ fn run_library(
     };
     stack.truncate(0);
     let failed = match failed {
-        Some(text) => format!("Error registering functions: {text}"),
-        None if loading.registered.is_empty() => "No functions registered".to_string(),
+        Some(text) => [b"ERR Error registering functions: ", &text[..]].concat(),
+        None if loading.registered.is_empty() => b"ERR No functions registered".to_vec(),
         None => return Ok(loading.registered),
     };
     for registration in loading.registered {
         engine.lua.release(registration.function.reference);
     }
-    error(failed)
+    Err(CommandError::of_bytes(failed))
 }
 
 impl Scripting {
@@ -381,9 +381,7 @@ impl Scripting {
         code: &[u8],
         code_start: usize,
     ) -> Result<(), CommandError> {
-        let interruption = self.interruption(Interruption::Both);
         let mut engine = self.take_engine(Kind::Function, clock)?;
-        engine.lua.set_interruption(interruption);
         let registered = run_library(&mut engine, clock, name.clone(), &code[code_start..]);
         self.put_engine(Kind::Function, engine);
         let registered = registered?;

@@ -1,4 +1,7 @@
 //! Replies into Lua values: what `redis.call` gives a script.
+//!
+//! Tables are made without room and filled in order, as Redis makes them: how much room a table has decides in which order a script walks
+//! through it, and what its length is once it has holes.
 
 use crate::resp::number::{parse_f64, parse_i64};
 
@@ -86,7 +89,7 @@ impl<'a> Reader<'a> {
     }
 
     fn push_status(&mut self, stack: &mut Stack) {
-        stack.push_table(0, 1);
+        stack.push_table(0, 0);
         stack.push_bytes(self.line());
         stack.set_field(-2, b"ok");
     }
@@ -95,7 +98,7 @@ impl<'a> Reader<'a> {
         if !self.may_nest(stack, depth) {
             return;
         }
-        stack.push_table(count as usize, 0);
+        stack.push_table(0, 0);
         let table = stack.len();
         for number in 1..=count as i32 {
             self.push(stack, depth + 1);
@@ -118,8 +121,8 @@ impl<'a> Reader<'a> {
             Some(b'-') => {
                 let text = self.line();
                 // Without a code it is a generic error.
-                let code = if text.contains(&b' ') { "" } else { "ERR " };
-                failure::push(stack, &format!("{code}{}", failure::lossy(text)), true);
+                let code: &[u8] = if text.contains(&b' ') { b"" } else { b"ERR " };
+                failure::push(stack, [code, text].concat(), true);
             }
             Some(b'_') => {
                 self.line();
@@ -131,13 +134,13 @@ impl<'a> Reader<'a> {
             }
             Some(b',') => {
                 let value = parse_f64(self.line()).unwrap_or(f64::NAN);
-                stack.push_table(0, 1);
+                stack.push_table(0, 0);
                 stack.push_number(value);
                 stack.set_field(-2, b"double");
             }
             Some(b'(') => {
                 let digits = self.line();
-                stack.push_table(0, 1);
+                stack.push_table(0, 0);
                 stack.push_bytes(digits);
                 stack.set_field(-2, b"big_number");
             }
@@ -160,8 +163,8 @@ impl<'a> Reader<'a> {
         let len = self.count();
         let bytes = self.bytes(len);
         let (format, text) = (bytes.get(..3), bytes.get(4..));
-        stack.push_table(0, 1);
-        stack.push_table(0, 2);
+        stack.push_table(0, 0);
+        stack.push_table(0, 0);
         stack.push_bytes(text.unwrap_or_default());
         stack.set_field(-2, b"string");
         stack.push_bytes(format.unwrap_or_default());
@@ -174,8 +177,8 @@ impl<'a> Reader<'a> {
         if !self.may_nest(stack, depth) {
             return;
         }
-        stack.push_table(0, 1);
-        stack.push_table(0, count.max(0) as usize);
+        stack.push_table(0, 0);
+        stack.push_table(0, 0);
         let table = stack.len();
         for _ in 0..count {
             self.push(stack, depth + 1);
@@ -190,8 +193,8 @@ impl<'a> Reader<'a> {
         if !self.may_nest(stack, depth) {
             return;
         }
-        stack.push_table(0, 1);
-        stack.push_table(0, count.max(0) as usize);
+        stack.push_table(0, 0);
+        stack.push_table(0, 0);
         let table = stack.len();
         for _ in 0..count {
             self.push(stack, depth + 1);

@@ -1,10 +1,11 @@
 //! Lua values into replies: what a script returns.
 
 use crate::resp::Reply;
-use crate::resp::reply::Protocol;
+use crate::resp::reply::{Deferred, Protocol};
 
 use super::failure;
 use super::lua::{Kind, Stack};
+use super::numbers::truncate;
 
 /// The errors in a reply.
 #[derive(Default)]
@@ -18,40 +19,103 @@ pub struct Errors {
 ///
 /// `script` is the protocol that the script has chosen for itself: with RESP3 its booleans are booleans.
 pub fn write(stack: &mut Stack, reply: &mut Reply, script: Protocol) -> Errors {
-    let mut writer = Writer { reply, nesting: 0, script, errors: Errors::default() };
+    let mut writer = Writer { reply, script, open: Vec::new(), errors: Errors::default() };
     writer.write(stack);
+    while let Some(container) = writer.open.pop() {
+        writer.go_on(stack, container);
+    }
     writer.errors
 }
 
-/// Nesting of replies; what is deeper is replaced by an error. Few clients take that many levels.
-const NESTING_MAX: usize = 1000;
+/// A table whose elements are being written. It lies on the stack, a map or set in the table that holds it.
+struct Container {
+    form: Form,
+    place: Deferred,
+    count: usize,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Array,
+    /// Below the top is the key that comes before the next.
+    Map,
+    /// A map whose value on top is to be written next.
+    MapValue,
+    Set,
+}
 
 struct Writer<'a> {
     reply: &'a mut Reply,
-    nesting: usize,
     script: Protocol,
+    /// The tables within each other. As many may be as Lua's stack has room for, which is more than the machine's has.
+    open: Vec<Container>,
     errors: Errors,
 }
 
 impl Writer<'_> {
+    /// Writes the value on top and takes it off, unless it is a table with elements, which is opened.
     fn write(&mut self, stack: &mut Stack) {
-        if self.nesting == NESTING_MAX || !stack.reserve(4) {
-            self.add_error("ERR reached lua stack limit".to_string(), false);
+        if !stack.reserve(4) {
+            self.add_error(b"ERR reached lua stack limit", false);
             return stack.pop(1);
         }
         match stack.kind(-1) {
             Kind::String => self.reply.bulk(stack.bytes(-1).unwrap_or_default()),
             Kind::Number => self.reply.integer(truncate(stack.number(-1).unwrap_or_default())),
             Kind::Boolean => self.write_bool(stack.truth(-1)),
-            Kind::Table => {
-                self.nesting += 1;
-                self.write_table(stack);
-                self.nesting -= 1;
-                return;
-            }
+            Kind::Table => return self.write_table(stack),
             _ => self.reply.null(),
         }
         stack.pop(1);
+    }
+
+    fn open(&mut self, form: Form) {
+        let place = self.reply.begin_deferred();
+        self.open.push(Container { form, place, count: 0 });
+    }
+
+    /// Writes the next element of the innermost table, or closes it.
+    fn go_on(&mut self, stack: &mut Stack, mut container: Container) {
+        let has_more = match container.form {
+            Form::Array => {
+                stack.push_element(-1, container.count as i32 + 1);
+                let has_more = stack.kind(-1) != Kind::Nil;
+                if !has_more {
+                    stack.pop(1);
+                }
+                container.count += usize::from(has_more);
+                has_more
+            }
+            Form::MapValue => {
+                container.form = Form::Map;
+                container.count += 1;
+                true
+            }
+            Form::Map | Form::Set => {
+                let has_more = stack.next(-2);
+                if has_more && container.form == Form::Set {
+                    stack.pop(1);
+                    stack.push_copy(-1);
+                    container.count += 1;
+                } else if has_more {
+                    // The value waits below a copy of the key.
+                    stack.push_copy(-2);
+                    container.form = Form::MapValue;
+                }
+                has_more
+            }
+        };
+        if has_more {
+            self.open.push(container);
+            return self.write(stack);
+        }
+        let Container { form, place, count } = container;
+        match form {
+            Form::Array => self.reply.end_deferred_array(place, count),
+            Form::Set => self.reply.end_deferred_set(place, count),
+            Form::Map | Form::MapValue => self.reply.end_deferred_map(place, count),
+        }
+        stack.pop(if form == Form::Array { 1 } else { 2 });
     }
 
     fn write_bool(&mut self, value: bool) {
@@ -64,74 +128,37 @@ impl Writer<'_> {
 
     /// A table is an array unless one of these fields says what it is.
     fn write_table(&mut self, stack: &mut Stack) {
-        for (name, kind, write) in FORMS {
+        for (name, kind, write) in SIMPLE {
             stack.push_field(-1, name);
             if stack.kind(-1) == *kind && write(self, stack) {
                 return stack.pop(2);
             }
             stack.pop(1);
         }
-        self.write_array(stack);
-        stack.pop(1);
-    }
-
-    fn write_array(&mut self, stack: &mut Stack) {
-        let place = self.reply.begin_deferred();
-        let mut count = 0;
-        loop {
-            stack.push_element(-1, count + 1);
-            if stack.kind(-1) == Kind::Nil {
-                stack.pop(1);
-                break;
+        for (name, form) in [(b"map", Form::Map), (b"set", Form::Set)] {
+            stack.push_field(-1, name);
+            if stack.kind(-1) == Kind::Table {
+                stack.push_nil();
+                return self.open(form);
             }
-            self.write(stack);
-            count += 1;
+            stack.pop(1);
         }
-        self.reply.end_deferred_array(place, count as usize);
+        self.open(Form::Array);
     }
 
     fn write_error(&mut self, stack: &mut Stack) -> bool {
         // The table lies below its field.
         let failure = failure::read(stack, -2);
-        self.add_error(failure.text, failure.is_counted);
+        self.add_error(&failure.text, failure.is_counted);
         true
     }
 
-    fn add_error(&mut self, text: String, is_counted: bool) {
-        self.reply.error(&text);
+    fn add_error(&mut self, text: &[u8], is_counted: bool) {
+        self.reply.error(text);
         self.errors.has_any = true;
         if !is_counted {
-            self.errors.uncounted.push(text);
+            self.errors.uncounted.push(failure::lossy(text));
         }
-    }
-
-    fn write_map(&mut self, stack: &mut Stack) -> bool {
-        let place = self.reply.begin_deferred();
-        let mut count = 0;
-        stack.push_nil();
-        while stack.next(-2) {
-            // The value waits below a copy of the key.
-            stack.push_copy(-2);
-            self.write(stack);
-            self.write(stack);
-            count += 1;
-        }
-        self.reply.end_deferred_map(place, count);
-        true
-    }
-
-    fn write_set(&mut self, stack: &mut Stack) -> bool {
-        let place = self.reply.begin_deferred();
-        let mut count = 0;
-        stack.push_nil();
-        while stack.next(-2) {
-            stack.pop(1);
-            stack.push_copy(-1);
-            self.write(stack);
-            count += 1;
-        }
-        self.reply.end_deferred_set(place, count);
-        true
     }
 
     fn write_verbatim(&mut self, stack: &mut Stack) -> bool {
@@ -151,13 +178,14 @@ impl Writer<'_> {
     }
 }
 
-type Form = (&'static [u8], Kind, fn(&mut Writer<'_>, &mut Stack) -> bool);
+type Simple = (&'static [u8], Kind, fn(&mut Writer<'_>, &mut Stack) -> bool);
 
-/// The fields that say what a table is, the first to be found counts; each with the kind of value that it must have.
-static FORMS: &[Form] = &[
+/// The fields that say what a table without elements is, the first to be found counts; each with the kind of value that it must have.
+static SIMPLE: &[Simple] = &[
     (b"err", Kind::String, |writer, stack| writer.write_error(stack)),
     (b"ok", Kind::String, |writer, stack| {
-        writer.reply.simple(stack.bytes(-1).unwrap_or_default());
+        let text = stack.bytes(-1).unwrap_or_default();
+        writer.reply.simple(failure::c_text(text));
         true
     }),
     (b"double", Kind::Number, |writer, stack| {
@@ -170,11 +198,4 @@ static FORMS: &[Form] = &[
         true
     }),
     (b"verbatim_string", Kind::Table, |writer, stack| writer.write_verbatim(stack)),
-    (b"map", Kind::Table, |writer, stack| writer.write_map(stack)),
-    (b"set", Kind::Table, |writer, stack| writer.write_set(stack)),
 ];
-
-/// A number as an integer: its fraction cut off; what does not fit becomes the smallest integer, as processors have it.
-fn truncate(value: f64) -> i64 {
-    if (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&value) { value as i64 } else { i64::MIN }
-}

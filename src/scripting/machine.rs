@@ -2,10 +2,10 @@
 
 use crate::base::clock::Ticks;
 
-use super::dialect;
 use super::failure;
 use super::libraries;
-use super::lua::{INTERNAL, Kind, Lua, Reference, Stack};
+use super::lua::{Kind, Lua, Native, Outcome, Raise, Reference, Stack, Wrapped};
+use super::numbers::format_short;
 use super::service;
 
 /// What the scripts of one state may allocate, in bytes, unless something else is said.
@@ -25,13 +25,13 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// A state for scripts, which may allocate so much; none if there is no memory for it.
-    pub fn new(memory_max_bytes: usize, ticks: Ticks) -> Option<Engine> {
+    /// A state for programs of a kind, which may allocate so much; none if there is no memory for it.
+    pub fn new(kind: super::Kind, memory_max_bytes: usize, ticks: Ticks) -> Option<Engine> {
         let mut lua = Lua::new(memory_max_bytes, ticks)?;
-        let is_loaded = lua.load(SANDBOX.as_bytes(), INTERNAL);
+        let is_loaded = lua.load(SANDBOX.as_bytes(), "=sandbox");
         debug_assert!(is_loaded, "the sandbox compiles");
         let stack = lua.stack();
-        push_natives(stack);
+        push_natives(stack, kind);
         lua.call_sandbox();
         let loading = lua.keep();
         let globals = lua.keep();
@@ -45,16 +45,12 @@ impl Engine {
     /// Compiles a script or library and keeps its function.
     ///
     /// Errors: the compiler's message.
-    pub fn compile(&mut self, code: &[u8], name: &str) -> Result<Reference, String> {
-        let code = dialect::translate(code).map_err(|(line, message)| {
-            let name = name.trim_start_matches('@');
-            format!("{name}:{line}: {message}")
-        })?;
-        if self.lua.load(&code, name) {
+    pub fn compile(&mut self, code: &[u8], name: &str) -> Result<Reference, Vec<u8>> {
+        if self.lua.load(code, name) {
             return Ok(self.lua.keep());
         }
         let stack = self.lua.stack();
-        let message = stack.bytes(-1).map(failure::lossy).unwrap_or_default();
+        let message = stack.bytes(-1).unwrap_or_default().to_vec();
         stack.pop(1);
         Err(message)
     }
@@ -93,9 +89,9 @@ impl Engine {
     }
 }
 
-/// Pushes a table of strings.
+/// Pushes a table of strings, made as Redis makes it: without room.
 pub fn push_list<'a>(stack: &mut Stack, strings: impl ExactSizeIterator<Item = &'a [u8]>) {
-    stack.push_table(strings.len(), 0);
+    stack.push_table(0, 0);
     let table = stack.len();
     for (index, string) in strings.enumerate() {
         stack.push_bytes(string);
@@ -104,20 +100,111 @@ pub fn push_list<'a>(stack: &mut Stack, strings: impl ExactSizeIterator<Item = &
 }
 
 /// Pushes the table of native functions and libraries that the sandbox takes.
-fn push_natives(stack: &mut Stack) {
-    stack.push_table(0, 3);
+fn push_natives(stack: &mut Stack, kind: super::Kind) {
+    const NATIVES: &[(&[u8], Native)] = &[
+        (b"wrap", wrap),
+        (b"protect", protect),
+        (b"show", show),
+        (b"set_metatable", set_metatable),
+        (b"missing", missing),
+        (b"null_text", null_text),
+    ];
+    stack.push_table(0, 16);
+    for (name, native) in NATIVES {
+        stack.push_native(*native);
+        stack.set_field(-2, name);
+    }
+    if kind == super::Kind::Script {
+        stack.push_native(failure::handle);
+        stack.set_field(-2, b"handler");
+    }
     stack.push_service(service::Service::Random as u32);
     stack.set_field(-2, b"random");
     stack.push_service(service::Service::RandomSeed as u32);
     stack.set_field(-2, b"randomseed");
-    stack.push_table(0, 4);
-    service::push_table(stack);
+    stack.push_table(0, 2);
+    stack.set_field(-2, b"globals");
+    service::push_table(stack, kind);
     stack.set_field(-2, b"redis");
-    libraries::set_tables(stack);
-    stack.set_field(-2, b"libraries");
-    libraries::push_searches(stack);
-    stack.set_field(-2, b"searches");
     service::push_loading_table(stack);
     stack.set_field(-2, b"loading");
+    libraries::set_tables(stack);
     debug_assert_eq!(stack.kind(-1), Kind::Table);
+}
+
+/// A function of Lua's own with what goes before it, chosen by its name.
+fn wrap(stack: &mut Stack) -> Outcome {
+    let wrapped = match stack.bytes(1).unwrap_or_default() {
+        b"pairs" => Wrapped::Pairs,
+        b"rawset" => Wrapped::RawSet,
+        b"setmetatable" => Wrapped::SetMetatable,
+        b"getmetatable" => Wrapped::GetMetatable,
+        b"unpack" => Wrapped::Unpack,
+        b"collectgarbage" => Wrapped::Collect,
+        b"pcall" => Wrapped::ProtectedCall,
+        b"xpcall" => Wrapped::ProtectedCallHandled,
+        b"load" => Wrapped::Load,
+        b"loadstring" => Wrapped::LoadString,
+        b"insert" => Wrapped::Insert(libraries::insert),
+        b"remove" => Wrapped::Remove(libraries::remove),
+        b"concat" => Wrapped::Concat(libraries::concat),
+        b"sort" => Wrapped::Sort,
+        b"foreach" => Wrapped::ForEach,
+        b"foreachi" => Wrapped::ForEachI,
+        _ => Wrapped::Read,
+    };
+    stack.truncate(2);
+    stack.wrap(wrapped);
+    Ok(1)
+}
+
+/// The proxy of a table.
+fn protect(stack: &mut Stack) -> Outcome {
+    stack.truncate(1);
+    stack.protect();
+    Ok(1)
+}
+
+/// Has scripts see the second argument as the metatable of the first.
+fn show(stack: &mut Stack) -> Outcome {
+    stack.truncate(2);
+    stack.show_as_metatable(1);
+    Ok(0)
+}
+
+fn set_metatable(stack: &mut Stack) -> Outcome {
+    stack.truncate(2);
+    stack.set_metatable();
+    Ok(0)
+}
+
+/// A global that is not there is an error, not nil.
+fn missing(stack: &mut Stack) -> Outcome {
+    if stack.len() != 2 {
+        let text = "Wrong number of arguments to luaProtectedTableError";
+        return Err(Raise::Text(text.to_string()));
+    }
+    let name = match (stack.bytes(2), stack.number(2)) {
+        (Some(name), _) => name.to_vec(),
+        (None, Some(number)) => format_short(number).into_bytes(),
+        (None, None) => {
+            let text = "Second argument to luaProtectedTableError must be a string or number";
+            return Err(Raise::Text(text.to_string()));
+        }
+    };
+    let place = stack.place(1).map(|place| place.prefix());
+    let place = place.unwrap_or_default();
+    let text = [
+        place.as_bytes(),
+        b"Script attempted to access nonexistent global variable '",
+        name.split(|byte| *byte == 0).next().unwrap_or_default(),
+        b"'",
+    ];
+    stack.push_bytes(&text.concat());
+    Err(Raise::Value)
+}
+
+fn null_text(stack: &mut Stack) -> Outcome {
+    stack.push_bytes(b"userdata: (nil)");
+    Ok(1)
 }

@@ -12,7 +12,6 @@
 pub mod machine;
 
 pub mod cache;
-pub mod dialect;
 pub mod failure;
 pub mod flags;
 pub mod functions;
@@ -34,7 +33,6 @@ use crate::drive::script::run::Suspended;
 use crate::scripting::machine::Engine;
 use cache::{Script, ScriptCache};
 use functions::Libraries;
-use lua::Interruption;
 use numbers::Random48;
 
 /// The chunk name of scripts, as their error messages show it.
@@ -76,8 +74,6 @@ pub struct Scripting {
     pub(crate) reply: Reply,
     /// The random numbers of all scripts: the same after every start.
     pub(crate) random: Random48,
-    /// Whether signals may interrupt scripts, as they may in a server's own process.
-    pub uses_alarm: bool,
     /// Whether scripts may call what is not for them (DEBUG).
     pub allows_all: bool,
     /// Scripts that went as there were too many.
@@ -119,7 +115,7 @@ impl Scripting {
     ///
     /// Errors: there is no memory for one.
     pub fn take_engine(&mut self, kind: Kind, clock: &Clock) -> Result<Box<Engine>, CommandError> {
-        let made = || Engine::new(self.memory_max_bytes, clock.stopwatch()).map(Box::new);
+        let made = || Engine::new(kind, self.memory_max_bytes, clock.stopwatch()).map(Box::new);
         self.engines[kind as usize].take().or_else(made).ok_or(CommandError::fixed("ERR Can't create a Lua state"))
     }
 
@@ -158,11 +154,6 @@ impl Scripting {
         place.map_err(compile_error)
     }
 
-    /// What may interrupt scripts, if `wanted` is what should.
-    pub(crate) fn interruption(&self, wanted: Interruption) -> Interruption {
-        if self.uses_alarm { wanted } else { Interruption::Counted }
-    }
-
     /// Forgets all scripts, and the state that ran them.
     pub fn flush_scripts(&mut self) {
         self.scripts = ScriptCache::default();
@@ -172,6 +163,6 @@ impl Scripting {
 }
 
 /// A script cannot be compiled.
-pub fn compile_error(message: String) -> CommandError {
-    CommandError::new(format!("ERR Error compiling script (new function): {message}"))
+pub fn compile_error(message: Vec<u8>) -> CommandError {
+    CommandError::of_bytes([b"ERR Error compiling script (new function): ", &message[..]].concat())
 }

@@ -2,6 +2,15 @@
 
 use crate::resp::number;
 
+/// A number as an integer: its fraction cut off; what does not fit becomes the smallest integer, as processors have it.
+pub fn truncate(value: f64) -> i64 {
+    const END: f64 = 9_223_372_036_854_775_808.0;
+    match (-END..END).contains(&value) {
+        true => value as i64,
+        false => i64::MIN,
+    }
+}
+
 /// A number as C's `%.14g` writes it: what `tostring` and cjson give.
 pub fn format_short(value: f64) -> String {
     format_significant(value, 14)

@@ -28,6 +28,8 @@ mod key_specs;
 mod keys;
 mod latency;
 mod lists;
+mod lua;
+mod lua_hardening;
 mod memory;
 mod memory_limit;
 mod migrate;

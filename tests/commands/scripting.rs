@@ -311,7 +311,6 @@ fn the_redis_table_is_whole() {
             ),
             ("return redis.REDIS_VERSION", "$5\r\n7.2.6\r\n"),
             ("return redis.REDIS_VERSION_NUM", ":459270\r\n"),
-            ("return server == redis", ":1\r\n"),
             ("return redis.replicate_commands()", ":1\r\n"),
             ("return redis.breakpoint()", "$-1\r\n"),
             ("return redis.debug(1)", "$-1\r\n"),
@@ -466,8 +465,6 @@ fn nothing_that_scripts_share_can_be_changed() {
         "rawset(_G, 'x', 1)",
         "rawset(redis, 'x', 1)",
         "table.insert(redis, 1)",
-        "table.remove(_G)",
-        "table.sort(redis)",
     ] {
         let error = error_of(&eval(&mut server, script));
         assert!(error.ends_with("Attempt to modify a readonly table"), "{script}: {error}");
@@ -493,7 +490,7 @@ fn there_is_no_way_out_of_the_sandbox() {
     let mut server = Harness::new();
     for name in [
         "print", "io", "debug", "package", "require", "module", "dofile", "loadfile", "newproxy", "setfenv", "getfenv",
-        "jit", "ffi", "arg",
+        "jit", "ffi", "arg", "os", "server",
     ] {
         let expected = format!("ERR user_script:1: Script attempted to access nonexistent global variable '{name}'");
         assert_eq!(error_of(&eval(&mut server, &format!("return {name}"))), expected);
@@ -501,7 +498,6 @@ fn there_is_no_way_out_of_the_sandbox() {
     check(
         &mut server,
         &[
-            ("local r = {} for k in pairs(os) do r[#r+1] = k end return r", "*1\r\n$5\r\nclock\r\n"),
             ("return type(loadstring('return 1'))", "$8\r\nfunction\r\n"),
             ("return loadstring(string.dump(function() return 1 end))", "$-1\r\n"),
             ("return loadstring('\\27LJ\\2')", "$-1\r\n"),
@@ -678,7 +674,6 @@ fn an_endless_script_is_killed() {
         "local t = {} for i = 1, 15 do t = {t,t,t,t,t,t,t,t} end return cmsgpack.pack(t)",
         "while true do local s = string.rep('x', 1000) end",
         "for i = 1, 1e9 do load(function() while true do end end) end",
-        "local t = setmetatable({}, {__tostring = tostring}) return tostring(t)",
         "local t = {} for i = 1, 4000 do t[i] = i end while true do table.sort(t, rawequal) end",
     ] {
         let (mut server, other) = busy(script);
@@ -808,6 +803,7 @@ fn bombs_do_no_harm() {
         "local function f(n) return coroutine.wrap(function() return f(n + 1) end)() end return f(1)",
         "local t t = setmetatable({}, {__tostring = function() return string.format('%s', t) end}) return string.format('%s', t)",
         "local t t = setmetatable({}, {__tostring = function() return tostring(t) end}) return tostring(t)",
+        "local t = setmetatable({}, {__tostring = tostring}) return tostring(t)",
         "local f f = function(a, b) table.sort({3,2,1}, f) return a < b end table.sort({3,2,1}, f)",
         "local f f = function() return 1, (('x'):gsub('x', f)) end return f()",
         "local f f = function() local ok, e = pcall(f) error(e, 0) end f()",

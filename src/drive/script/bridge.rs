@@ -22,7 +22,7 @@ use crate::scripting::into_lua;
 use crate::scripting::into_lua::Pushed;
 use crate::scripting::lua::{HookAction, Host, Kind, Moment, Outcome, Raise, Stack};
 use crate::scripting::numbers;
-use crate::scripting::numbers::Random48;
+use crate::scripting::numbers::{Random48, truncate};
 use crate::scripting::service;
 use crate::scripting::service::Service;
 
@@ -114,7 +114,7 @@ impl Bridge<'_> {
         }
         // As it was given: without the code that it may lack.
         let given =
-            (service == Service::ErrorReply && stack.len() == 1).then(|| stack.bytes(1).map(failure::lossy)).flatten();
+            (service == Service::ErrorReply && stack.len() == 1).then(|| stack.bytes(1).map(<[u8]>::to_vec)).flatten();
         self.reply.clear();
         let outcome = self.serve_any(service, stack);
         let Some(console) = self.console.as_mut().filter(|_| shows) else {
@@ -123,10 +123,11 @@ impl Bridge<'_> {
         if is_call && !self.reply.is_empty() {
             console.show_reply(&self.reply.to_vec());
         } else if let Some(given) = given {
-            console.show_error(format!("-{}", given.trim_start_matches('-')).as_bytes());
+            let text = given.strip_prefix(b"-").unwrap_or(&given);
+            console.show_error(&[b"-", text].concat());
         } else if is_call || outcome == Err(Raise::Value) || is_error(stack) {
             let text = failure::read(stack, -1).text;
-            console.show_error(text.strip_prefix("ERR ").unwrap_or(&text).as_bytes());
+            console.show_error(text.strip_prefix(b"ERR ").unwrap_or(&text));
         }
         outcome
     }
@@ -192,11 +193,11 @@ impl Bridge<'_> {
         let pushed = match done {
             Ok(Ok(())) => self.push_reply(stack),
             Ok(Err(refusal)) => {
-                failure::push(stack, &refusal, true);
+                failure::push(stack, refusal, true);
                 Pushed::Error
             }
             Err(misuse) => {
-                failure::push(stack, &format!("ERR {misuse}"), false);
+                failure::push(stack, format!("ERR {misuse}"), false);
                 Pushed::Error
             }
         };
@@ -285,9 +286,10 @@ impl Bridge<'_> {
         if stack.len() != 1 {
             return failure::misuse(stack, "redis.setresp() requires one argument.");
         }
-        let protocol = match stack.to_number(1) {
-            Some(2.0) => Protocol::Resp2,
-            Some(3.0) => Protocol::Resp3,
+        let number = stack.to_number(1).unwrap_or_default();
+        let protocol = match truncate(number) as i32 {
+            2 => Protocol::Resp2,
+            3 => Protocol::Resp3,
             _ => return failure::misuse(stack, "RESP version must be 2 or 3."),
         };
         self.run.protocol = protocol;
@@ -348,10 +350,10 @@ pub fn log(stack: &mut Stack) -> Outcome {
     if stack.len() < 2 {
         return failure::misuse(stack, "redis.log() requires two arguments or more.");
     }
-    let Some(level) = stack.number(1) else {
+    let Some(level) = stack.to_number(1) else {
         return failure::misuse(stack, "First argument must be a number (log level).");
     };
-    let level = match level as i64 {
+    let level = match truncate(level) as i32 {
         0 => log::Level::Trace,
         1 => log::Level::Debug,
         2 => log::Level::Info,
@@ -383,7 +385,7 @@ pub fn random(random: &mut Random48, stack: &mut Stack) -> Outcome {
             let got = stack.kind(index).name();
             Raise::Argument(index, format!("number expected, got {got}"))
         });
-        number.map(|number| number as i32 as f64)
+        number.map(|number| f64::from(truncate(number) as i32))
     };
     let empty = |index| Err(Raise::Argument(index, "interval is empty".to_string()));
     let result = match stack.len() {
@@ -400,7 +402,9 @@ pub fn random(random: &mut Random48, stack: &mut Stack) -> Outcome {
             if lower > upper {
                 return empty(2);
             }
-            (fraction * (upper - lower + 1.0)).floor() + lower
+            // As in C the number of integers is cut down to 32 bits.
+            let count = (upper as i32).wrapping_sub(lower as i32).wrapping_add(1);
+            (fraction * f64::from(count)).floor() + lower
         }
         _ => return Err(Raise::Text("wrong number of arguments".to_string())),
     };
@@ -414,6 +418,6 @@ pub fn random_seed(random: &mut Random48, stack: &mut Stack) -> Outcome {
         let got = stack.kind(1).name();
         return Err(Raise::Argument(1, format!("number expected, got {got}")));
     };
-    *random = Random48::new(seed as i64 as i32);
+    *random = Random48::new(truncate(seed) as i32);
     Ok(0)
 }

@@ -37,7 +37,7 @@ use super::debugger::Console;
 use crate::scripting::failure;
 use crate::scripting::flags::ScriptFlags;
 use crate::scripting::into_reply;
-use crate::scripting::lua::{Interruption, Order, Progress, Reference};
+use crate::scripting::lua::{Order, Progress, Reference};
 use crate::scripting::machine::{Engine, push_list};
 use crate::scripting::numbers::Random48;
 use crate::scripting::{Kind, Scripting};
@@ -275,7 +275,6 @@ impl Suspended {
 /// Sets how long the script may run before it is suspended.
 fn set_deadline(state: &ServerState, suspended: &mut Suspended) {
     let threshold_ms = state.config.busy_reply_threshold;
-    suspended.engine.lua.set_interruption(state.scripting.interruption(Interruption::Alarmed));
     if threshold_ms == 0 {
         return suspended.engine.lua.set_deadline(u64::MAX, u64::MAX);
     }
@@ -336,9 +335,6 @@ pub fn resume(state: &mut ServerState) -> bool {
     let started = state.clock.ticks();
     let slice = state.clock.nanos_as_ticks(SLICE_NS);
     let step_budget = state.scripting.step_budget;
-    // A slice is shorter than the time between two signals, so that instructions are counted too.
-    let interruption = state.scripting.interruption(Interruption::Both);
-    suspended.engine.lua.set_interruption(interruption);
     suspended.engine.lua.set_deadline(started + slice, step_budget);
     let progress = advance(state, &mut suspended, Order::Continue);
     suspended.ticks += state.clock.ticks().saturating_sub(started);

@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 
 use crate::scripting::lua::{Kind, Raise, Stack};
-use crate::scripting::numbers::format_short;
+use crate::scripting::numbers::{format_short, truncate};
 
 /// The error of a value of the wrong kind.
-fn expected(stack: &Stack, index: i32, what: &str) -> Raise {
+pub fn expected(stack: &Stack, index: i32, what: &str) -> Raise {
     let got = stack.kind(index).name();
     Raise::Argument(index, format!("{what} expected, got {got}"))
 }
@@ -35,7 +35,7 @@ pub fn number(stack: &Stack, index: i32) -> Result<f64, Raise> {
 ///
 /// Errors: it is none.
 pub fn integer(stack: &Stack, index: i32) -> Result<i64, Raise> {
-    number(stack, index).map(|number| number as i64)
+    number(stack, index).map(truncate)
 }
 
 /// The same; none if there is no such argument, or it is nil.

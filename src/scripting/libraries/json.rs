@@ -173,8 +173,8 @@ fn option(stack: &Stack, index: i32, old: usize, names: &[&str]) -> Result<usize
             let text = arguments::text(stack, index)?;
             let found = names.iter().position(|name| name.as_bytes() == &*text);
             found.ok_or_else(|| {
-                let text = String::from_utf8_lossy(&text);
-                Raise::Argument(index, format!("invalid option '{text}'"))
+                let reason = [b"invalid option '", &text[..], b"'"].concat();
+                Raise::ArgumentBytes(index, reason)
             })
         }
     }

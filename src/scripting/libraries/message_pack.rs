@@ -31,7 +31,7 @@ fn pack(stack: &mut Stack) -> Outcome {
     if count == 0 {
         return Err(Raise::Argument(0, "MessagePack pack needs input.".to_string()));
     }
-    if !stack.reserve(8) {
+    if !stack.reserve(count) || !stack.reserve(8) {
         return Err(Raise::Argument(0, "Too many arguments for MessagePack pack.".to_string()));
     }
     let mut packer = Packer::default();
@@ -271,7 +271,7 @@ impl<'a> Unpacker<'a> {
     fn value(&mut self, stack: &mut Stack) -> Result<(), Raise> {
         self.pace.step(stack)?;
         let marker = self.take(1)?[0];
-        if !stack.reserve(4) {
+        if !stack.reserve(1) {
             return Err(overflow("too many return values at once; use unpack_one or unpack_limit instead."));
         }
         match marker {
@@ -312,14 +312,15 @@ impl<'a> Unpacker<'a> {
     }
 
     fn array(&mut self, stack: &mut Stack, count: u64) -> Result<(), Raise> {
-        if !stack.reserve(8) {
-            return Err(overflow("in function mp_decode_to_lua_array"));
-        }
         stack.push_table(0, 0);
         let table = stack.len();
+        if !stack.reserve(1) {
+            return Err(overflow("in function mp_decode_to_lua_array"));
+        }
         for number in 1..=count {
+            stack.push_number(number as f64);
             self.value(stack)?;
-            stack.set_element(table, number as i32);
+            stack.set_pair(table);
         }
         Ok(())
     }

@@ -1,6 +1,8 @@
-//! The libraries that scripts have beside Lua's own: cjson, cmsgpack and struct; and the searches of `string`, done anew. Never asks the server for anything.
+//! The libraries that scripts have beside Lua's own: cjson, cmsgpack, struct and bit; and of Lua's own the functions that could not be stopped,
+//! done anew. Never asks the server for anything.
 
 pub mod arguments;
+pub mod bits;
 pub mod json;
 pub mod json_decode;
 pub mod json_encode;
@@ -8,8 +10,11 @@ pub mod message_pack;
 pub mod patterns;
 pub mod strings;
 pub mod structs;
+pub mod tables;
 #[cfg(test)]
 mod tests;
+
+pub use tables::{concat, insert, remove};
 
 use super::lua::{Native, Raise, Stack};
 
@@ -21,11 +26,10 @@ pub fn set_tables(stack: &mut Stack) {
     stack.set_field(-2, b"cmsgpack");
     structs::push_table(stack);
     stack.set_field(-2, b"struct");
-}
-
-/// Pushes the native functions of which the sandbox makes those of `string` that search.
-pub fn push_searches(stack: &mut Stack) {
+    bits::push_table(stack);
+    stack.set_field(-2, b"bit");
     strings::push_table(stack);
+    stack.set_field(-2, b"string");
 }
 
 /// Sets functions of the table on top.

@@ -1,6 +1,7 @@
 //! `struct`: numbers and strings as bytes laid out by a format, as C's structures are.
 
 use crate::scripting::lua::{Native, Outcome, Raise, Stack};
+use crate::scripting::numbers::truncate;
 
 use super::{Pace, arguments, check_len, set_functions};
 
@@ -102,8 +103,8 @@ impl Format {
                 self.alignment = alignment as usize;
             }
             _ => {
-                let reason = format!("invalid format option '{}'", char::from(letter));
-                return Err(Raise::Argument(1, reason));
+                let reason = [b"invalid format option '", &[letter][..], b"'"].concat();
+                return Err(Raise::ArgumentBytes(1, reason));
             }
         }
         Ok(())
@@ -196,10 +197,7 @@ fn is_value(letter: u8) -> bool {
 /// A number as C on x86-64 makes an integer of it.
 fn integer_of(value: f64) -> u64 {
     const HALF: f64 = 9_223_372_036_854_775_808.0;
-    let cut = |value: f64| {
-        if (-HALF..HALF).contains(&value) { value as i64 } else { i64::MIN }
-    };
-    if value >= HALF { cut(value - HALF) as u64 ^ 1 << 63 } else { cut(value) as u64 }
+    if value >= HALF { truncate(value - HALF) as u64 ^ 1 << 63 } else { truncate(value) as u64 }
 }
 
 fn unpack(stack: &mut Stack) -> Outcome {
@@ -231,7 +229,9 @@ fn unpack(stack: &mut Stack) -> Outcome {
             b'd' => stack.push_number(f64::from_le_bytes(format.get(bytes))),
             b'c' => {
                 if size == 0 {
-                    let Some(before) = stack.to_number(-1) else {
+                    // The arguments are no size.
+                    let before = stack.to_number(-1).filter(|_| stack.len() > 2);
+                    let Some(before) = before else {
                         let text = "format 'c0' needs a previous size";
                         return Err(Raise::Text(text.to_string()));
                     };

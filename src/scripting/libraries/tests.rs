@@ -24,8 +24,6 @@ impl Machine {
         let stack = lua.stack();
         stack.push_table(0, 8);
         super::set_tables(stack);
-        super::push_searches(stack);
-        stack.set_field(-2, b"searches");
         lua.set_globals();
         Machine(lua)
     }
@@ -92,8 +90,8 @@ proptest! {
             "struct.unpack(..., ...)",
             "struct.pack(..., 1, 2, 'x')",
             "struct.size(...)",
-            "searches.find('some text', ...)",
-            "searches.gsub(..., ..., ...)",
+            "string.find('some text', ...)",
+            "string.gsub(..., ..., ...)",
         ] {
             let _ = machine.run(script, &bytes);
         }
@@ -117,8 +115,8 @@ proptest! {
     fn plain_searches_agree(text in "[ab]{0,12}", wanted in "[ab]{0,3}") {
         let mut machine = Machine::new();
         let argument = format!("{text} {wanted}");
-        let script = "local text, wanted = searches.match(..., '^(%a*) (%a*)$') \
-                      return (searches.find(text, wanted) or 0) .. ''";
+        let script = "local text, wanted = string.match(..., '^(%a*) (%a*)$') \
+                      return (string.find(text, wanted) or 0) .. ''";
         let found = text.find(&wanted).map_or(0, |at| at + 1);
         prop_assert_eq!(machine.run(script, argument.as_bytes()), Ok(found.to_string().into_bytes()));
     }

@@ -2,18 +2,17 @@
 
 use std::alloc::{Layout, alloc, dealloc, realloc};
 use std::cell::{Cell, RefCell};
-use std::ffi::{c_int, c_void};
+use std::ffi::c_void;
 use std::ptr::{self, NonNull};
 
 use corosensei::Yielder;
-use mlua_sys::{lua_Debug, lua_State, lua_error, lua_getallocf};
+use mlua_sys::{lua_Debug, lua_State, lua_error, lua_getallocf, lua_gethookcount, lua_gethookmask, lua_sethook};
 
 use crate::base::clock::Ticks;
 
 use super::Raise;
-use super::interrupt::rehook;
-use super::lines::{Frame, Lines};
 use super::native::{Outcome, raise};
+use super::pace::Pace;
 use super::stack::Stack;
 use super::state::Progress;
 
@@ -77,20 +76,6 @@ pub(super) enum Event {
     Paused,
 }
 
-/// What calls the hook at which a script may be made to stand still.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Interruption {
-    /// Its instructions are counted.
-    Counted,
-    /// A signal, which is rarer, but takes no time between two.
-    Alarmed,
-    /// Both: a few instructions that call functions of C may take very long.
-    Both,
-}
-
-/// Instructions between two looks at the clock where they are counted.
-pub(super) const HOOK_INSTRUCTIONS: c_int = 5_000;
-
 /// The state that Lua's allocator, its hooks and its native functions work with.
 pub(super) struct Control {
     /// Bytes allocated, and the most there may be.
@@ -105,16 +90,12 @@ pub(super) struct Control {
     pub deadline: Cell<u64>,
     /// How often the clock may yet be looked at before the script stands still, whatever it says.
     pub step_budget: Cell<u64>,
-    /// How the script is interrupted.
-    pub interruption: Cell<Interruption>,
+    /// How many instructions pass between two looks at the clock.
+    pub pace: Pace,
     /// With which message the script is to end, wherever it is.
     pub killed: RefCell<Option<String>>,
-    /// What is known of its lines, if the host follows them.
-    pub lines: RefCell<Option<Lines>>,
-    /// Whether a function runs within the hook, whose lines nobody follows.
+    /// Whether a function that the host has asked for runs within the hook: its lines are not followed.
     pub is_within_hook: Cell<bool>,
-    /// Whether the last such function has returned rather than failed.
-    pub has_returned: Cell<bool>,
 }
 
 impl Control {
@@ -128,11 +109,9 @@ impl Control {
             ticks: RefCell::new(None),
             deadline: Cell::new(u64::MAX),
             step_budget: Cell::new(u64::MAX),
-            interruption: Cell::new(Interruption::Counted),
+            pace: Pace::new(),
             killed: RefCell::new(None),
-            lines: RefCell::new(None),
             is_within_hook: Cell::new(false),
-            has_returned: Cell::new(false),
         })
     }
 
@@ -148,9 +127,14 @@ impl Control {
         if step_budget == 0 {
             return true;
         }
-        let deadline = self.deadline.get();
         let ticks = self.ticks.borrow();
-        deadline != u64::MAX && ticks.as_ref().is_some_and(|ticks| ticks.now() >= deadline)
+        let Some(ticks) = ticks.as_ref() else {
+            return false;
+        };
+        let now = ticks.now();
+        self.pace.look(ticks, now);
+        let deadline = self.deadline.get();
+        deadline != u64::MAX && now >= deadline
     }
 
     /// Switches to the loop; returns when the script is to go on.
@@ -160,6 +144,7 @@ impl Control {
             // runs on the fiber, since Lua code runs nowhere else.
             unsafe { yielder.as_ref() }.suspend(Event::Paused);
         }
+        self.pace.rest();
     }
 }
 
@@ -229,64 +214,38 @@ unsafe fn look(raw: *mut lua_State, debug: &lua_Debug) -> bool {
     // SAFETY: as for `hook`.
     let (control, mut stack) = unsafe { (control_of(raw), Stack::new(raw)) };
     let was_exempt = control.exempt.replace(true);
-    if debug.event == mlua_sys::LUA_HOOKCALL {
-        // Nothing may be raised here: LuaJIT does not know yet where the function is.
-        if let Some(lines) = &mut *control.lines.borrow_mut()
-            && !control.is_within_hook.get()
-        {
-            // SAFETY: as for `hook`.
-            lines.enter(unsafe { frame_of(raw, debug) });
-        }
-        control.exempt.set(was_exempt);
-        return false;
-    }
     let is_count = debug.event == mlua_sys::LUA_HOOKCOUNT;
     if is_count && control.killed.borrow().is_none() && control.is_time_up() {
         control.pause();
     }
     let mut raised = false;
     // SAFETY: as for `hook`.
-    if let Some(moment) = unsafe { moment_of(control, raw, debug) } {
+    if unsafe { lua_gethookmask(raw) } & mlua_sys::LUA_MASKLINE != 0 && !control.is_within_hook.get() {
+        let moment = match is_count {
+            true => Moment::Passed,
+            false => Moment::Line(debug.currentline),
+        };
         raised = follow(control, &mut stack, moment);
     }
     if !raised && let Some(message) = &*control.killed.borrow() {
         stack.push_bytes(message.as_bytes());
         raised = true;
     }
-    let instructions = match control.interruption.get() {
-        Interruption::Counted => None,
-        Interruption::Alarmed => Some(0),
-        Interruption::Both => Some(HOOK_INSTRUCTIONS),
-    };
-    if !raised && let Some(instructions) = instructions {
-        // SAFETY: the state runs: this is its hook.
-        unsafe { rehook(raw, instructions) };
+    if is_count || raised {
+        // A script that is to end is stopped at each instruction, so that nothing can catch that for good.
+        let instructions = match &*control.killed.borrow() {
+            Some(_) => 1,
+            None => control.pace.instructions(),
+        };
+        // SAFETY: as for `hook`.
+        unsafe {
+            if lua_gethookcount(raw) != instructions {
+                lua_sethook(raw, Some(hook), lua_gethookmask(raw), instructions);
+            }
+        }
     }
     control.exempt.set(was_exempt);
     raised
-}
-
-/// What the host is to be asked about.
-unsafe fn moment_of(control: &Control, raw: *mut lua_State, debug: &lua_Debug) -> Option<Moment> {
-    let mut lines = control.lines.borrow_mut();
-    let lines = lines.as_mut().filter(|_| !control.is_within_hook.get())?;
-    if debug.event == mlua_sys::LUA_HOOKCOUNT {
-        return Some(Moment::Passed);
-    }
-    // SAFETY: as the caller promises.
-    let frame = unsafe { frame_of(raw, debug) };
-    let line = debug.currentline;
-    lines.is_new(frame, line).then_some(Moment::Line(line))
-}
-
-/// Which call the hook is called for. Where it lies is the last field of the structure, which Lua keeps for itself.
-unsafe fn frame_of(raw: *mut lua_State, debug: &lua_Debug) -> Frame {
-    let offset = std::mem::offset_of!(lua_Debug, short_src) + size_of_val(&debug.short_src);
-    Frame {
-        state: raw as usize,
-        // SAFETY: Lua has filled the structure; the field lies right behind the public ones, aligned as its neighbours are.
-        place: unsafe { ptr::from_ref(debug).byte_add(offset).cast::<i32>().read() },
-    }
 }
 
 /// Does what the host says until the script is to go on; tells whether an error is to be raised.
@@ -309,14 +268,15 @@ fn follow(control: &Control, stack: &mut Stack, mut moment: Moment) -> bool {
             }
             Ok(HookAction::Call(arguments)) => {
                 control.is_within_hook.set(true);
-                control.exempt.set(false);
                 let progress = stack.call_within_hook(arguments);
-                control.exempt.set(true);
                 control.is_within_hook.set(false);
                 Moment::Called(progress)
             }
             Err(error) => {
                 raise(stack, error);
+                // Nothing catches it for good: neither a script nor its handlers of errors.
+                let message = stack.bytes(-1).map(|text| String::from_utf8_lossy(text).into_owned());
+                *control.killed.borrow_mut() = message;
                 return true;
             }
         };

@@ -1,32 +1,14 @@
 //! What a debugger needs of a script that stands within the hook: its variables, its functions' names, and to call a function there.
 
-use std::ffi::{CStr, CString, c_int};
+use std::ffi::CStr;
 
 use mlua_sys as ffi;
-use mlua_sys::lua_State;
 
 use super::control::control_of;
 use super::stack::{Reference, Stack};
 use super::state::Progress;
 
-/// The first byte of compiled code.
-const SIGNATURE: u8 = 0x1b;
-
 impl Stack {
-    /// Compiles a text and pushes the function, or else the error message, which is told by false. Compiled code is refused.
-    pub fn load(&mut self, code: &[u8], name: &str) -> bool {
-        let name = CString::new(name).unwrap_or_default();
-        if code.first() == Some(&SIGNATURE) {
-            self.push_bytes(b"bytecode is not allowed");
-            return false;
-        }
-        // SAFETY: the texts outlive the call, which catches all errors.
-        unsafe {
-            let (start, len) = (code.as_ptr().cast(), code.len());
-            ffi::luaL_loadbuffer(self.raw(), start, len, name.as_ptr()) == ffi::LUA_OK
-        }
-    }
-
     /// Pushes a value that was kept.
     pub fn push_kept(&self, reference: &Reference) {
         // SAFETY: there is room, as whoever pushes sees to.
@@ -63,44 +45,41 @@ impl Stack {
 
     /// Within the hook: calls the function below so many arguments, which are replaced by its result or error.
     ///
-    /// Lua does not call the hook for what runs within it, so that could never be stopped. LuaJIT takes the hook for left when a coroutine
-    /// fails within it; and when a protected call fails, all is again as it was before that.
+    /// Lua does not call the hook for what runs within it, so that could never be stopped: it runs as a coroutine, which has a hook of its
+    /// own.
     pub(super) fn call_within_hook(&mut self, arguments: i32) -> Progress {
-        // SAFETY: the hook has a Lua function below it, so calls may be made; this one catches what is raised and leaves one value.
+        let raw = self.raw();
+        // SAFETY: the function and its arguments are moved to the new coroutine, which stays on the stack while it runs; there is room for
+        // all, as whoever pushed them has seen to. Resuming catches what is raised.
         unsafe {
-            let control = control_of(self.raw());
-            control.has_returned.set(false);
-            ffi::lua_pushcclosure(self.raw(), call_and_fail, 0);
-            ffi::lua_insert(self.raw(), -arguments - 2);
-            ffi::lua_pcall(self.raw(), arguments + 1, 1, 0);
-            match control.has_returned.get() {
-                true => Progress::Returned,
-                false => Progress::Failed,
+            let control = control_of(raw);
+            let coroutine = ffi::lua_newthread(raw);
+            ffi::lua_insert(raw, -arguments - 2);
+            if ffi::lua_checkstack(coroutine, arguments + 8) == 0 {
+                ffi::lua_settop(raw, -arguments - 3);
+                self.push_bytes(b"stack overflow");
+                return Progress::Failed;
+            }
+            ffi::lua_xmove(raw, coroutine, arguments + 1);
+            control.exempt.set(false);
+            let status = ffi::lua_resume_(coroutine, arguments);
+            control.exempt.set(true);
+            match status {
+                ffi::LUA_OK => {
+                    ffi::lua_settop(coroutine, 1);
+                    ffi::lua_xmove(coroutine, raw, 1);
+                }
+                ffi::LUA_YIELD => self.push_bytes(NO_YIELD),
+                _ => ffi::lua_xmove(coroutine, raw, 1),
+            }
+            ffi::lua_remove(raw, -2);
+            match status {
+                ffi::LUA_OK => Progress::Returned,
+                _ => Progress::Failed,
             }
         }
     }
 }
 
-/// Calls its first argument with the others, hooks and all, then fails with the result.
-unsafe extern "C-unwind" fn call_and_fail(raw: *mut lua_State) -> c_int {
-    // SAFETY: the coroutine is new and on the stack while it runs; resuming catches what is raised in it, and so does the call. Nothing
-    // here has a destructor.
-    unsafe {
-        let coroutine = ffi::lua_newthread(raw);
-        ffi::lua_pushcclosure(coroutine, fail, 0);
-        ffi::lua_resume_(coroutine, 0);
-        ffi::lua_settop(raw, -2);
-        let arguments = ffi::lua_gettop(raw) - 1;
-        let status = ffi::lua_pcall(raw, arguments, 1, 0);
-        control_of(raw).has_returned.set(status == ffi::LUA_OK);
-        ffi::lua_error(raw)
-    }
-}
-
-unsafe extern "C-unwind" fn fail(raw: *mut lua_State) -> c_int {
-    // SAFETY: Lua calls this, with room on the stack; nothing here has a destructor.
-    unsafe {
-        ffi::lua_pushnil(raw);
-        ffi::lua_error(raw)
-    }
-}
+/// What Lua says of yielding where it is not possible.
+const NO_YIELD: &[u8] = b"attempt to yield across metamethod/C-call boundary";

@@ -21,6 +21,8 @@ pub enum Raise {
     Bare(String),
     /// An argument is wrong: its number and why, worded as Lua's own functions do.
     Argument(i32, String),
+    /// The same with bytes of the script's own.
+    ArgumentBytes(i32, Vec<u8>),
 }
 
 /// How many results lie on the stack, or what is to be raised.
@@ -28,6 +30,27 @@ pub type Outcome = Result<i32, Raise>;
 
 /// A native function: gets its arguments as the only values on the stack.
 pub type Native = fn(&mut Stack) -> Outcome;
+
+/// What a function in steps does next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// It returns so many results, all on top of the stack.
+    Done(i32),
+    /// It calls the function below so many arguments, all on top, which its one result replaces.
+    Call(i32),
+    /// It reads the field that is named on top of the table at a place, metamethods included; the value replaces the name.
+    Read(i32),
+}
+
+/// What a function in steps keeps from one to the next; all zero at the first.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Saved {
+    pub stage: u32,
+    pub numbers: [usize; 7],
+}
+
+/// A native function that calls functions of the script between its steps: so none of its own is under way when one fails.
+pub type Stepped = fn(&mut Stack, &mut Saved) -> Result<Step, Raise>;
 
 /// What the trampolines below return in place of a number of results when an error is to be raised.
 const RAISED: c_int = -1;
@@ -39,6 +62,15 @@ impl Stack {
         unsafe {
             lua_pushlightuserdata(self.raw(), native as *mut std::ffi::c_void);
             lua_pushcclosure(self.raw(), call_native, 1);
+        }
+    }
+
+    /// Pushes a native function in steps.
+    pub fn push_stepped(&self, stepped: Stepped) {
+        // SAFETY: as above.
+        unsafe {
+            lua_pushlightuserdata(self.raw(), stepped as *mut std::ffi::c_void);
+            lua_pushcclosure(self.raw(), call_stepped, 1);
         }
     }
 
@@ -101,11 +133,58 @@ unsafe extern "C-unwind" fn call_native(raw: *mut lua_State) -> c_int {
     // a destructor is alive when the error is raised.
     unsafe {
         let native: Native = std::mem::transmute(lua_touserdata(raw, lua_upvalueindex(1)));
+        run_native(raw, native)
+    }
+}
+
+/// Runs a native function as the one that Lua has called.
+///
+/// # Safety
+/// Lua has called a function, and runs this in its place.
+pub(super) unsafe fn run_native(raw: *mut lua_State, native: Native) -> c_int {
+    // SAFETY: nothing with a destructor is alive when the error is raised.
+    unsafe {
         let count = guard(raw, native);
         if count == RAISED {
             lua_error(raw);
         }
         count
+    }
+}
+
+unsafe extern "C-unwind" fn call_stepped(raw: *mut lua_State) -> c_int {
+    // SAFETY: only `push_stepped` makes closures of this. What calls leave behind when they fail has no destructor.
+    unsafe {
+        let stepped: Stepped = std::mem::transmute(lua_touserdata(raw, lua_upvalueindex(1)));
+        let mut saved = Saved::default();
+        loop {
+            let mut step = Step::Done(0);
+            let count = guard(raw, |stack| {
+                step = stepped(stack, &mut saved)?;
+                Ok(0)
+            });
+            if count == RAISED {
+                lua_error(raw);
+            }
+            match step {
+                Step::Done(results) => return results,
+                Step::Call(arguments) => mlua_sys::lua_call(raw, arguments, 1),
+                Step::Read(table) => mlua_sys::lua_gettable_(raw, table),
+            }
+        }
+    }
+}
+
+/// For functions that take long and are no natives: lets the script stand still if its time is up, or raises what is to end it.
+///
+/// # Safety
+/// Lua has called a function, nothing of which has a destructor.
+pub(super) unsafe fn breathe_or_raise(raw: *mut lua_State) {
+    // SAFETY: as the caller promises; what `guard` works with is gone when the error is raised.
+    unsafe {
+        if guard(raw, |stack| stack.breathe().map(|()| 0)) == RAISED {
+            lua_error(raw);
+        }
     }
 }
 
@@ -134,11 +213,16 @@ unsafe fn guard(raw: *mut lua_State, native: impl FnOnce(&mut Stack) -> Outcome)
     let outcome = native(&mut stack);
     let count = match outcome {
         Ok(_) if control.is_over_limit() => {
+            stack.truncate(0);
             stack.push_bytes(b"not enough memory");
             RAISED
         }
         Ok(count) => count,
         Err(error) => {
+            // It may have filled the stack.
+            if error != Raise::Value {
+                stack.truncate(0);
+            }
             raise(&stack, error);
             RAISED
         }
@@ -152,24 +236,29 @@ pub(super) fn raise(stack: &Stack, error: Raise) {
     match error {
         Raise::Value => {}
         Raise::Text(text) => {
-            let mut places = (1..3).map_while(|level| stack.place(level));
-            let place = places.find(|place| place.source != super::INTERNAL).map(|place| place.prefix());
+            let place = stack.place(1).map(|place| place.prefix());
             stack.push_bytes(format!("{}{text}", place.unwrap_or_default()).as_bytes());
         }
         Raise::Bare(text) => stack.push_bytes(text.as_bytes()),
         Raise::Argument(index, reason) => {
-            let text = argument_error(stack, index, &reason);
-            raise(stack, Raise::Text(text));
+            raise(stack, Raise::ArgumentBytes(index, reason.into_bytes()));
+        }
+        Raise::ArgumentBytes(index, reason) => {
+            let place = stack.place(1).map(|place| place.prefix());
+            let before = argument_error(stack, index);
+            let place = place.unwrap_or_default();
+            let parts = [place.as_bytes(), before.as_bytes(), &reason, b")"];
+            stack.push_bytes(&parts.concat());
         }
     }
 }
 
-/// The message about an argument of the native function that runs.
-fn argument_error(stack: &Stack, index: i32, reason: &str) -> String {
+/// What stands before the reason in the message about an argument of the native function that runs.
+fn argument_error(stack: &Stack, index: i32) -> String {
     let (name, is_method) = stack.called_as();
     match (index, is_method) {
-        (1, true) => format!("calling '{name}' on bad self ({reason})"),
-        (index, true) => format!("bad argument #{} to '{name}' ({reason})", index - 1),
-        (index, false) => format!("bad argument #{index} to '{name}' ({reason})"),
+        (1, true) => format!("calling '{name}' on bad self ("),
+        (index, true) => format!("bad argument #{} to '{name}' (", index - 1),
+        (index, false) => format!("bad argument #{index} to '{name}' ("),
     }
 }

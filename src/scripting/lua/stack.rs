@@ -44,6 +44,8 @@ impl Kind {
 pub struct Place {
     /// The name that its chunk was given: `@user_script`.
     pub source: String,
+    /// The same as messages show it: `user_script`.
+    pub shown: String,
     pub line: i32,
     pub is_native: bool,
 }
@@ -51,8 +53,8 @@ pub struct Place {
 impl Place {
     /// What Lua puts before messages: `user_script:1: `; nothing for native code.
     pub fn prefix(&self) -> String {
-        match self.source.strip_prefix('@') {
-            Some(name) if self.line > 0 => format!("{name}:{}: ", self.line),
+        match self.line {
+            1.. => format!("{}:{}: ", self.shown, self.line),
             _ => String::new(),
         }
     }
@@ -184,6 +186,7 @@ impl Stack {
             let text = |start| CStr::from_ptr(start).to_string_lossy().into_owned();
             Some(Place {
                 source: text(debug.source),
+                shown: text(debug.short_src.as_ptr()),
                 line: debug.currentline,
                 is_native: CStr::from_ptr(debug.what) == c"C",
             })
@@ -284,6 +287,12 @@ impl Stack {
     pub fn insert(&mut self, index: i32) {
         // SAFETY: places are those of values, as for all calls that take one.
         unsafe { ffi::lua_insert(self.raw, index) }
+    }
+
+    /// Takes the top off and puts it in the place of another value.
+    pub fn replace(&mut self, index: i32) {
+        // SAFETY: as above.
+        unsafe { ffi::lua_replace(self.raw, index) }
     }
 
     /// Takes the top off and keeps it.

@@ -9,11 +9,9 @@ use mlua_sys as ffi;
 use mlua_sys::lua_State;
 
 use crate::base::clock::Ticks;
-use crate::base::sys::alarm;
 
-use super::control::{Control, Event, HOOK_INSTRUCTIONS, Host, Interruption, Order, allocate, hook};
-use super::interrupt;
-use super::lines::Lines;
+use super::control::{Control, Event, Host, Order, allocate, hook};
+use super::pace;
 use super::stack::{Reference, Stack};
 
 /// Size of the machine stack that scripts run on, in bytes. Native functions call Lua functions, which call natives; Lua's own stack
@@ -97,24 +95,6 @@ impl Lua {
         self.control.step_budget.set(step_budget);
     }
 
-    /// What interrupts the script from now on. Where there are no signals its instructions are counted.
-    pub fn set_interruption(&mut self, wanted: Interruption) {
-        let has_alarm = wanted != Interruption::Counted && alarm::arm(interrupt::ring);
-        let chosen = if has_alarm { wanted } else { Interruption::Counted };
-        let before = self.control.interruption.replace(chosen);
-        if before == chosen || self.control.killed.borrow().is_some() {
-            return;
-        }
-        if chosen == Interruption::Alarmed {
-            // SAFETY: setting a hook is possible at any time; nothing is being watched now.
-            unsafe {
-                ffi::lua_sethook(self.stack.raw(), None, 0, 0);
-            }
-        } else {
-            self.follow_lines(false);
-        }
-    }
-
     /// Has the script end with this message at its next instruction, wherever it is and whatever it catches.
     pub fn kill(&mut self, message: &str) {
         *self.control.killed.borrow_mut() = Some(message.to_string());
@@ -126,11 +106,10 @@ impl Lua {
 
     /// Whether the host is to be asked at each line.
     pub fn follow_lines(&mut self, follows: bool) {
-        *self.control.lines.borrow_mut() = follows.then(Lines::default);
-        let lines = if follows { ffi::LUA_MASKLINE | ffi::LUA_MASKCALL } else { 0 };
+        let lines = if follows { ffi::LUA_MASKLINE } else { 0 };
         // SAFETY: as above.
         unsafe {
-            ffi::lua_sethook(self.stack.raw(), Some(hook), ffi::LUA_MASKCOUNT | lines, HOOK_INSTRUCTIONS);
+            ffi::lua_sethook(self.stack.raw(), Some(hook), ffi::LUA_MASKCOUNT | lines, pace::BEGIN);
         }
     }
 
@@ -144,11 +123,8 @@ impl Lua {
         // back before it returns.
         let host: NonNull<dyn Host + 'static> = unsafe { std::mem::transmute(host) };
         self.control.host.set(Some(host));
-        if self.control.interruption.get() != Interruption::Counted {
-            interrupt::watch(Some(self.stack.raw()));
-        }
+        self.control.pace.rest();
         let result = self.fiber.resume(order);
-        interrupt::watch(None);
         self.control.host.set(None);
         let event = match result {
             CoroutineResult::Yield(event) => event,
@@ -164,7 +140,6 @@ impl Lua {
 
     fn finished(&mut self, progress: Progress) -> Progress {
         if self.control.killed.take().is_some() {
-            self.control.interruption.set(Interruption::Counted);
             self.follow_lines(false);
         }
         progress
@@ -235,17 +210,9 @@ impl Drop for Lua {
 
 type Open = unsafe extern "C-unwind" fn(*mut lua_State) -> c_int;
 
-/// The libraries that are opened. `jit` is only there to be switched off; the sandbox removes it.
-static LIBRARIES: &[(&str, Open)] = &[
-    ("", open_base),
-    ("table", open_table),
-    ("string", open_string),
-    ("math", open_math),
-    ("os", open_os),
-    ("bit", open_bit),
-    ("jit", open_jit),
-    ("debug", open_debug),
-];
+/// The libraries that are opened.
+static LIBRARIES: &[(&str, Open)] =
+    &[("", open_base), ("table", open_table), ("string", open_string), ("math", open_math)];
 
 macro_rules! opener {
     ($name:ident, $library:ident) => {
@@ -259,10 +226,6 @@ opener!(open_base, luaopen_base);
 opener!(open_table, luaopen_table);
 opener!(open_string, luaopen_string);
 opener!(open_math, luaopen_math);
-opener!(open_os, luaopen_os);
-opener!(open_bit, luaopen_bit);
-opener!(open_jit, luaopen_jit);
-opener!(open_debug, luaopen_debug);
 
 /// The fiber of a state: waits for a call, makes it, and so on.
 fn fiber(machine_stack: DefaultStack, raw: *mut lua_State, control: NonNull<Control>) -> Fiber {

@@ -2,9 +2,8 @@
 //! of them.
 
 use crate::resp::OwnedArgs;
-use crate::scripting::dialect;
 use crate::scripting::failure;
-use crate::scripting::lua::{HookAction, INTERNAL, Moment, Progress, Raise, Reference, Stack};
+use crate::scripting::lua::{HookAction, Moment, Progress, Raise, Reference, Stack};
 
 use super::show;
 
@@ -219,7 +218,7 @@ impl Console {
 
     /// The script has come to a line.
     fn reach(&mut self, stack: &Stack, is_overdue: bool) -> HookAction {
-        let Some(place) = stack.place(0).filter(|place| place.source != INTERNAL) else {
+        let Some(place) = stack.place(0) else {
             return HookAction::No;
         };
         self.line = i64::from(place.line);
@@ -306,28 +305,17 @@ impl Console {
 
     /// Compiles what is to be evaluated, as an expression if it is one, and has it called.
     fn evaluate(&mut self, stack: &mut Stack, code: &[u8]) -> Option<HookAction> {
-        if !stack.reserve(8) || !self.load(stack, &[b"return ", code].concat()) {
+        if !stack.reserve(8) || !stack.load(&[b"return ", code].concat(), EVALUATED) {
             stack.pop(1);
-            if !self.load(stack, code) {
-                let message = stack.bytes(-1).map(failure::lossy).unwrap_or_default();
+            if !stack.load(code, EVALUATED) {
+                let message = stack.bytes(-1).unwrap_or_default().to_vec();
                 stack.pop(1);
-                self.say(format!("<error> {message}"));
+                self.show_error(&message);
                 return None;
             }
         }
         self.called = Some(Called::Evaluated);
         Some(HookAction::Call(0))
-    }
-
-    /// Pushes the compiled function, or why there is none.
-    fn load(&mut self, stack: &mut Stack, code: &[u8]) -> bool {
-        match dialect::translate(code) {
-            Ok(code) => stack.load(&code, EVALUATED),
-            Err((line, message)) => {
-                stack.push_bytes(format!("{}:{line}: {message}", &EVALUATED[1..]).as_bytes());
-                false
-            }
-        }
     }
 
     fn call_redis(&mut self, stack: &mut Stack, words: &[&[u8]]) -> Option<HookAction> {
@@ -349,10 +337,10 @@ impl Console {
         match (self.called.take(), progress) {
             (Some(Called::Evaluated), Progress::Failed) => {
                 let text = match stack.bytes(-1) {
-                    Some(text) => failure::lossy(text),
+                    Some(text) => text.to_vec(),
                     None => failure::read(stack, -1).text,
                 };
-                self.say(format!("<error> {text}"));
+                self.show_error(&text);
             }
             (Some(Called::Evaluated), _) => self.say_value(stack, "<retval> "),
             (Some(Called::Redis), _) => self.steps = false,

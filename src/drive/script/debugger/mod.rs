@@ -140,7 +140,7 @@ fn prepare(context: &mut Context<'_>, args: Args<'_>, is_read_only: bool) -> Res
     let (flags, code_start) = flags::of_script(text)?;
     let state = &mut *context.state;
     let memory_max_bytes = state.scripting.memory_max_bytes;
-    let mut engine = Engine::new(memory_max_bytes, state.clock.stopwatch())
+    let mut engine = Engine::new(Kind::Script, memory_max_bytes, state.clock.stopwatch())
         .ok_or(CommandError::fixed("ERR Can't create a Lua state"))?;
     let compiled = engine.compile(&text[code_start..], SCRIPT_NAME);
     let function = compiled.map_err(crate::scripting::compile_error)?;
