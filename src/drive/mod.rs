@@ -8,3 +8,4 @@ pub mod metrics;
 pub mod migrate;
 pub mod save;
 pub mod script;
+pub mod transaction;

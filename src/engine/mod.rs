@@ -22,6 +22,8 @@ pub mod memory_limit;
 pub mod monitor;
 pub mod propagation;
 pub mod pubsub;
+pub mod script_libraries;
+pub mod scripts;
 pub mod session;
 pub mod state;
 pub mod subscriptions;

@@ -22,6 +22,7 @@ use crate::engine::clients::Clients;
 use crate::engine::enforcement;
 use crate::engine::memory::Memory;
 use crate::engine::pubsub::PubSub;
+use crate::engine::scripts::Scripting;
 use crate::engine::session::{ClientKind, Close, Mode, Session, Token};
 use crate::engine::tracking::Tracking;
 use crate::engine::transactions::Transactions;
@@ -35,7 +36,6 @@ use crate::observe::loop_stats::LoopStats;
 use crate::observe::slowlog::Slowlog;
 use crate::reactor::title::TitleBar;
 use crate::resp::{Args, Reply};
-use crate::scripting::Scripting;
 use crate::storage::aof::append_only::AppendOnly;
 use crate::storage::values::Serialization;
 

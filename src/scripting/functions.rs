@@ -14,9 +14,8 @@ use super::flags::{ScriptFlags, shebang};
 use super::lua::{Host, Kind as ValueKind, Order, Outcome, Progress, Raise, Reference, Stack};
 use super::numbers::{self, Random48};
 use super::service::Service;
-use super::{Kind, Scripting};
-use crate::drive::script::bridge;
 use crate::scripting::machine::Engine;
+use crate::scripting::natives;
 
 /// The chunk name of libraries, as their error messages show it.
 const LIBRARY_CHUNK: &str = "@user_function";
@@ -46,7 +45,7 @@ pub struct Library {
 /// All libraries.
 #[derive(Default)]
 pub struct Libraries {
-    libraries: BTreeMap<Rc<[u8]>, Library>,
+    pub(crate) libraries: BTreeMap<Rc<[u8]>, Library>,
     /// By name in lower case: a function is called in whatever case.
     functions: AHashMap<Rc<[u8]>, Function>,
 }
@@ -88,27 +87,27 @@ impl Libraries {
     }
 
     /// Takes a library out with its functions.
-    fn take(&mut self, name: &[u8]) -> Option<Taken> {
+    pub(crate) fn take(&mut self, name: &[u8]) -> Option<Taken> {
         let (name, library) = self.libraries.remove_entry(name)?;
         let functions = library.functions.iter();
         let functions = functions.filter_map(|name| self.functions.remove_entry(&name.to_ascii_lowercase()[..]));
         Some(Taken { functions: functions.collect(), name, library })
     }
 
-    fn put(&mut self, taken: Taken) {
+    pub(crate) fn put(&mut self, taken: Taken) {
         self.libraries.insert(taken.name, taken.library);
         self.functions.extend(taken.functions);
     }
 }
 
 /// A library that is not among those that can be called.
-struct Taken {
-    name: Rc<[u8]>,
-    library: Library,
-    functions: Vec<(Rc<[u8]>, Function)>,
+pub(crate) struct Taken {
+    pub(crate) name: Rc<[u8]>,
+    pub(crate) library: Library,
+    pub(crate) functions: Vec<(Rc<[u8]>, Function)>,
 }
 
-fn error<T>(text: String) -> Result<T, CommandError> {
+pub(crate) fn error<T>(text: String) -> Result<T, CommandError> {
     Err(CommandError::new(format!("ERR {text}")))
 }
 
@@ -119,7 +118,7 @@ fn is_name(name: &[u8]) -> bool {
 }
 
 /// The name that a library's first line gives it, and where its code begins.
-fn metadata(code: &[u8]) -> Result<(Vec<u8>, usize), CommandError> {
+pub(crate) fn metadata(code: &[u8]) -> Result<(Vec<u8>, usize), CommandError> {
     let fixed = |text| Err(CommandError::fixed(text));
     let Ok(found) = shebang(code) else {
         return fixed("ERR Invalid library metadata");
@@ -154,9 +153,9 @@ fn metadata(code: &[u8]) -> Result<(Vec<u8>, usize), CommandError> {
 }
 
 /// What a library registers while it is loaded.
-struct Registration {
-    name: Vec<u8>,
-    function: Function,
+pub(crate) struct Registration {
+    pub(crate) name: Vec<u8>,
+    pub(crate) function: Function,
 }
 
 /// What serves a library while it is loaded.
@@ -170,9 +169,9 @@ impl Host for Loading {
     fn serve(&mut self, service: u32, stack: &mut Stack) -> Outcome {
         match Service::of(service) {
             Service::RegisterFunction => self.register(stack),
-            Service::Log => bridge::log(stack),
-            Service::Random => bridge::random(&mut self.random, stack),
-            Service::RandomSeed => bridge::random_seed(&mut self.random, stack),
+            Service::Log => natives::log(stack),
+            Service::Random => natives::random(&mut self.random, stack),
+            Service::RandomSeed => natives::random_seed(&mut self.random, stack),
             _ => failure::misuse(stack, "not possible while a library is loaded"),
         }
     }
@@ -312,7 +311,7 @@ fn read_flags(stack: &mut Stack) -> Result<ScriptFlags, Raise> {
 }
 
 /// Runs a library's code, which registers its functions.
-fn run_library(
+pub(crate) fn run_library(
     engine: &mut Engine,
     clock: &Clock,
     library: Rc<[u8]>,
@@ -348,140 +347,6 @@ fn run_library(
         engine.lua.release(registration.function.reference);
     }
     Err(CommandError::of_bytes(failed))
-}
-
-impl Scripting {
-    /// Loads a library; gives its name. With `replaces` it takes the place of one of the same name.
-    ///
-    /// Errors: its metadata or its code is wrong, or one of the names is taken.
-    pub fn load_library(&mut self, clock: &Clock, code: &[u8], replaces: bool) -> Result<Rc<[u8]>, CommandError> {
-        let (name, code_start) = metadata(code)?;
-        let name: Rc<[u8]> = name.into();
-        let old = self.functions.take(&name);
-        if let Some(old) = old {
-            if !replaces {
-                self.functions.put(old);
-                return error(format!("Library '{}' already exists", lossy(&name)));
-            }
-            let loaded = self.add_library(clock, name.clone(), code, code_start);
-            match loaded {
-                Ok(()) => self.release(old),
-                Err(_) => self.functions.put(old),
-            }
-            return loaded.map(|()| name);
-        }
-        self.add_library(clock, name.clone(), code, code_start)?;
-        Ok(name)
-    }
-
-    fn add_library(
-        &mut self,
-        clock: &Clock,
-        name: Rc<[u8]>,
-        code: &[u8],
-        code_start: usize,
-    ) -> Result<(), CommandError> {
-        let mut engine = self.take_engine(Kind::Function, clock)?;
-        let registered = run_library(&mut engine, clock, name.clone(), &code[code_start..]);
-        self.put_engine(Kind::Function, engine);
-        let registered = registered?;
-        let taken = registered.iter().find(|registration| self.functions.find(&registration.name).is_some());
-        let text = taken.map(|taken| format!("Function {} already exists", lossy(&taken.name)));
-        let names = registered.iter().map(|registration| registration.name.clone().into());
-        let library = Library { code: code.into(), functions: names.collect() };
-        let functions: Vec<(Rc<[u8]>, Function)> = registered
-            .into_iter()
-            .map(|registration| (registration.name.to_ascii_lowercase().into(), registration.function))
-            .collect();
-        let loaded = Taken { name, library, functions };
-        match text {
-            None => self.functions.put(loaded),
-            Some(text) => {
-                self.release(loaded);
-                return error(text);
-            }
-        }
-        Ok(())
-    }
-
-    /// Lets go of a library's functions in their state.
-    fn release(&mut self, library: Taken) {
-        if let Some(engine) = &mut self.engines[Kind::Function as usize] {
-            for (_, function) in library.functions {
-                engine.lua.release(function.reference);
-            }
-        }
-    }
-
-    /// Removes a library; tells whether it was there.
-    pub fn delete_library(&mut self, name: &[u8]) -> bool {
-        let taken = self.functions.take(name);
-        let found = taken.is_some();
-        if let Some(taken) = taken {
-            self.release(taken);
-        }
-        found
-    }
-
-    /// Removes all libraries, and the state that ran them.
-    pub fn flush_functions(&mut self) {
-        self.functions = Libraries::default();
-        self.engines[Kind::Function as usize] = None;
-        self.engine_bytes[Kind::Function as usize] = 0;
-    }
-
-    /// Loads several libraries, or none of them.
-    ///
-    /// Errors: those of `load_library`.
-    pub fn restore_libraries(
-        &mut self,
-        clock: &Clock,
-        codes: &[Vec<u8>],
-        policy: RestorePolicy,
-    ) -> Result<(), CommandError> {
-        let mut before = Vec::new();
-        let mut added = Vec::new();
-        if policy == RestorePolicy::Flush {
-            let names: Vec<Rc<[u8]>> = self.functions.libraries.keys().cloned().collect();
-            before.extend(names.iter().filter_map(|name| self.functions.take(name)));
-        }
-        let mut result = Ok(());
-        for code in codes {
-            result = self.restore_one(clock, code, policy, &mut before, &mut added);
-            if result.is_err() {
-                break;
-            }
-        }
-        if result.is_err() {
-            for name in added {
-                self.delete_library(&name);
-            }
-            before.drain(..).for_each(|old| self.functions.put(old));
-        }
-        before.into_iter().for_each(|old| self.release(old));
-        result
-    }
-
-    fn restore_one(
-        &mut self,
-        clock: &Clock,
-        code: &[u8],
-        policy: RestorePolicy,
-        before: &mut Vec<Taken>,
-        added: &mut Vec<Rc<[u8]>>,
-    ) -> Result<(), CommandError> {
-        let (name, code_start) = metadata(code)?;
-        let name: Rc<[u8]> = name.into();
-        if self.functions.libraries.contains_key(&name) {
-            if policy == RestorePolicy::Append || added.contains(&name) {
-                return error(format!("Library {} already exists", lossy(&name)));
-            }
-            before.extend(self.functions.take(&name));
-        }
-        self.add_library(clock, name.clone(), code, code_start)?;
-        added.push(name);
-        Ok(())
-    }
 }
 
 /// What becomes of the libraries that are there when others are restored.

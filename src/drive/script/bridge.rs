@@ -15,14 +15,15 @@ use crate::resp::Args;
 use crate::resp::Reply;
 use crate::resp::reply::Protocol;
 
-use super::debugger::Console;
-use super::run::Run;
+use crate::engine::scripts::{Replication, Run};
+use crate::scripting::debugger::Console;
 use crate::scripting::failure;
 use crate::scripting::into_lua;
 use crate::scripting::into_lua::Pushed;
 use crate::scripting::lua::{HookAction, Host, Kind, Moment, Outcome, Raise, Stack};
+use crate::scripting::natives;
 use crate::scripting::numbers;
-use crate::scripting::numbers::{Random48, truncate};
+use crate::scripting::numbers::truncate;
 use crate::scripting::service;
 use crate::scripting::service::Service;
 
@@ -66,7 +67,7 @@ impl Bridge<'_> {
         match service {
             Service::Call => self.call(stack, true),
             Service::ProtectedCall => self.call(stack, false),
-            Service::Log => log(stack),
+            Service::Log => natives::log(stack),
             Service::SetProtocol => self.set_protocol(stack),
             Service::SetReplication => self.set_replication(stack),
             Service::CheckAcl => self.check_acl(stack),
@@ -77,8 +78,8 @@ impl Bridge<'_> {
             Service::Debug => Ok(0),
             Service::ErrorReply => service::error_reply(stack),
             Service::StatusReply => service::status_reply(stack),
-            Service::Random => random(&mut self.run.random, stack),
-            Service::RandomSeed => random_seed(&mut self.run.random, stack),
+            Service::Random => natives::random(&mut self.run.random, stack),
+            Service::RandomSeed => natives::random_seed(&mut self.run.random, stack),
             Service::RegisterFunction => {
                 failure::misuse(stack, "redis.register_function can only be called on FUNCTION LOAD command")
             }
@@ -328,96 +329,4 @@ impl Bridge<'_> {
             Err(text) => failure::misuse(stack, text),
         }
     }
-}
-
-/// To whom the effects of a script's commands go (`redis.set_repl`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Replication {
-    pub append_only_file: bool,
-    pub replicas: bool,
-}
-
-impl Replication {
-    /// Everybody.
-    pub const ALL: Replication = Replication { append_only_file: true, replicas: true };
-}
-
-/// Of what a script logs at once no more strings are shown than this.
-const LOG_LINE_MAX_BYTES: usize = 1 << 20;
-
-/// `redis.log`: a line in the server's log.
-pub fn log(stack: &mut Stack) -> Outcome {
-    if stack.len() < 2 {
-        return failure::misuse(stack, "redis.log() requires two arguments or more.");
-    }
-    let Some(level) = stack.to_number(1) else {
-        return failure::misuse(stack, "First argument must be a number (log level).");
-    };
-    let level = match truncate(level) as i32 {
-        0 => log::Level::Trace,
-        1 => log::Level::Debug,
-        2 => log::Level::Info,
-        3 => log::Level::Warn,
-        _ => return failure::misuse(stack, "Invalid log level."),
-    };
-    let mut words = Vec::new();
-    let mut room = LOG_LINE_MAX_BYTES;
-    for index in 2..=stack.len() {
-        match (stack.bytes(index), stack.number(index)) {
-            (Some(bytes), _) => {
-                let shown = &bytes[..bytes.len().min(room)];
-                room -= shown.len();
-                words.push(failure::lossy(shown));
-            }
-            (None, Some(number)) => words.push(numbers::format_short(number)),
-            (None, None) => {}
-        }
-    }
-    log::log!(target: "oneloop::script", level, "{}", words.join(" "));
-    Ok(0)
-}
-
-/// `math.random` on the generator that is the same for every script.
-pub fn random(random: &mut Random48, stack: &mut Stack) -> Outcome {
-    let fraction = random.fraction();
-    let bound = |index: i32| {
-        let number = stack.to_number(index).ok_or_else(|| {
-            let got = stack.kind(index).name();
-            Raise::Argument(index, format!("number expected, got {got}"))
-        });
-        number.map(|number| f64::from(truncate(number) as i32))
-    };
-    let empty = |index| Err(Raise::Argument(index, "interval is empty".to_string()));
-    let result = match stack.len() {
-        0 => fraction,
-        1 => {
-            let upper = bound(1)?;
-            if upper < 1.0 {
-                return empty(1);
-            }
-            (fraction * upper).floor() + 1.0
-        }
-        2 => {
-            let (lower, upper) = (bound(1)?, bound(2)?);
-            if lower > upper {
-                return empty(2);
-            }
-            // As in C the number of integers is cut down to 32 bits.
-            let count = (upper as i32).wrapping_sub(lower as i32).wrapping_add(1);
-            (fraction * f64::from(count)).floor() + lower
-        }
-        _ => return Err(Raise::Text("wrong number of arguments".to_string())),
-    };
-    stack.push_number(result);
-    Ok(1)
-}
-
-/// `math.randomseed`.
-pub fn random_seed(random: &mut Random48, stack: &mut Stack) -> Outcome {
-    let Some(seed) = stack.to_number(1) else {
-        let got = stack.kind(1).name();
-        return Err(Raise::Argument(1, format!("number expected, got {got}")));
-    };
-    *random = Random48::new(truncate(seed) as i32);
-    Ok(0)
 }

@@ -1,4 +1,6 @@
-//! ROOM drive::script. Never
+//! Running scripts: at once or in slices, and under the debugger.
+//!
+//! Never knows Lua: the machine is in `scripting`.
 
 pub mod bridge;
 pub mod debugger;

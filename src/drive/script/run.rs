@@ -18,9 +18,8 @@ use std::rc::Rc;
 
 use crate::base::sys::allocator;
 use crate::command::error::{CommandError, CommandResult};
-use crate::command::registry::CommandId;
 use crate::command::spec::FlagSet;
-use crate::commands::transactions;
+use crate::drive::transaction;
 use crate::engine::call;
 use crate::engine::context::Context;
 use crate::engine::session::{Blocked, Session, Token};
@@ -32,15 +31,15 @@ use crate::resp::Args;
 use crate::resp::reply::{Mark, Protocol};
 use crate::resp::{OwnedArgs, Reply};
 
-use super::bridge::{Bridge, Replication};
-use super::debugger::Console;
+use super::bridge::Bridge;
+use crate::engine::scripts::Scripting;
+use crate::engine::scripts::{Replication, Run, Suspended};
+use crate::scripting::Kind;
 use crate::scripting::failure;
 use crate::scripting::flags::ScriptFlags;
 use crate::scripting::into_reply;
 use crate::scripting::lua::{Order, Progress, Reference};
 use crate::scripting::machine::{Engine, push_list};
-use crate::scripting::numbers::Random48;
-use crate::scripting::{Kind, Scripting};
 
 /// How long a suspended script runs at a time, in ns.
 pub(crate) const SLICE_NS: u64 = 500_000;
@@ -56,50 +55,6 @@ pub struct Program<'a> {
     pub function: Reference,
     /// How many of the request's arguments, from the fourth on, are keys.
     pub keys: usize,
-}
-
-/// A script under way.
-pub struct Run {
-    pub kind: Kind,
-    pub name: String,
-    pub is_read_only: bool,
-    /// Whether it may take more memory than is allowed.
-    pub allows_oom: bool,
-    /// Whether it has called a command that writes.
-    pub has_written: bool,
-    /// Whether it may write although the memory limit is reached.
-    pub allow_oom: bool,
-    pub replication: Replication,
-    /// The form in which its commands reply to it.
-    pub protocol: Protocol,
-    pub random: Random48,
-    /// When it began: for its commands time stands still. In ms since the epoch.
-    pub now_ms: i64,
-    /// The same in ticks.
-    pub started: u64,
-}
-
-/// A script that stands still, with everything that it needs to go on.
-pub struct Suspended {
-    pub(crate) engine: Box<Engine>,
-    session: Box<Session>,
-    reply: Reply,
-    pub run: Run,
-    pub(crate) caller: Token,
-    /// What it is debugged with, if it is.
-    pub(crate) console: Option<Box<Console>>,
-    command: CommandId,
-    pub request: OwnedArgs,
-    ticks: u64,
-    /// The transaction that it is part of.
-    pub rest: Option<Box<Rest>>,
-}
-
-impl Suspended {
-    /// Time that it has run for.
-    pub fn ticks(&self) -> u64 {
-        self.ticks
-    }
 }
 
 /// Reads the number of keys of EVAL and its like: all their requests are a name, a program, that number, keys, arguments.
@@ -261,17 +216,6 @@ fn put_away(scripting: &mut Scripting, suspended: Suspended) {
     scripting.put_engine(kind, engine);
 }
 
-impl Suspended {
-    /// The same, but for the state that it ran in.
-    pub(crate) fn put_parts_away(mut self, scripting: &mut Scripting) -> Box<Engine> {
-        self.reply.clear();
-        self.reply.shrink();
-        scripting.reply = self.reply;
-        scripting.session = Some(self.session);
-        self.engine
-    }
-}
-
 /// Sets how long the script may run before it is suspended.
 fn set_deadline(state: &ServerState, suspended: &mut Suspended) {
     let threshold_ms = state.config.busy_reply_threshold;
@@ -395,7 +339,7 @@ fn conclude_within(
     rest.replies = replies;
     state.nesting -= 1;
     put_away(&mut state.scripting, suspended);
-    if let Some(rest) = transactions::go_on(state, &mut session, rest) {
+    if let Some(rest) = transaction::go_on(state, &mut session, rest) {
         state.scripting.keep_rest(rest);
         if is_there {
             state.clients.checkin(session);

@@ -11,11 +11,6 @@
 //! what all use, and all others wait until the session is over. Each session has a Lua state of its own. Never holds the loop: whatever
 //! the script or the client has run, it is a slice at a time.
 
-pub mod console;
-pub mod show;
-
-pub use console::Console;
-
 use crate::command::error::{CommandError, CommandResult};
 use crate::engine::call;
 use crate::engine::context::Context;
@@ -24,12 +19,13 @@ use crate::engine::propagation;
 use crate::engine::session::{Blocked, Close, Debugging, Mode, Session, Token};
 use crate::engine::state::{LoopRequest, ServerState};
 use crate::engine::wake;
-use crate::keyspace::KeyspaceFork;
 use crate::resp::Args;
 use crate::resp::Reply;
 
-use super::run::{self, Program, Suspended, count_keys};
+use super::run::{self, Program, count_keys};
+use crate::engine::scripts::Debugged;
 use crate::scripting::cache;
+use crate::scripting::debugger::Console;
 use crate::scripting::flags;
 use crate::scripting::lua::{Order, Progress};
 use crate::scripting::machine::Engine;
@@ -37,69 +33,6 @@ use crate::scripting::{Kind, SCRIPT_NAME};
 
 /// Sessions at a time: each shares records with the others, which have room to count so many.
 const SESSIONS_MAX: usize = 64;
-
-/// All that is being debugged.
-#[derive(Default)]
-pub struct Sessions {
-    list: Vec<Debugged>,
-    /// Whether all others wait for a session that works on what they use.
-    is_exclusive: bool,
-}
-
-/// One session.
-struct Debugged {
-    suspended: Box<Suspended>,
-    /// What it changes, if that is for it alone.
-    fork: Option<KeyspaceFork>,
-    /// How it goes on.
-    order: Order,
-}
-
-impl Sessions {
-    /// Whether all clients but one wait.
-    #[inline]
-    pub fn is_exclusive(&self) -> bool {
-        self.is_exclusive
-    }
-
-    /// Number of sessions.
-    pub fn len(&self) -> usize {
-        self.list.len()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.list.is_empty()
-    }
-
-    /// Whether a job has a script to take further.
-    pub fn has_running(&self) -> bool {
-        self.list.iter().any(|debugged| !debugged.is_halted())
-    }
-
-    fn take_of(&mut self, client: Token) -> Option<Debugged> {
-        let is_its = |debugged: &Debugged| debugged.suspended.caller == client;
-        let place = self.list.iter().position(is_its)?;
-        Some(self.list.remove(place))
-    }
-
-    /// One that runs; it goes to the end of the list when it comes back.
-    fn take_running(&mut self) -> Option<Debugged> {
-        let place = self.list.iter().position(|debugged| !debugged.is_halted())?;
-        Some(self.list.remove(place))
-    }
-}
-
-impl Debugged {
-    fn console(&mut self) -> Option<&mut Console> {
-        self.suspended.console.as_deref_mut()
-    }
-
-    fn is_halted(&self) -> bool {
-        let console = self.suspended.console.as_deref();
-        console.is_some_and(Console::is_halted)
-    }
-}
 
 /// Begins a session: runs EVAL's script up to its first line. The session is over at once if there is an error before.
 ///
