@@ -11,6 +11,7 @@ pub mod help;
 pub mod keys;
 pub mod lookahead;
 mod names;
+pub mod options;
 pub mod registry;
 pub mod spec;
 pub mod stats;

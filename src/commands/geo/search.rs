@@ -1,10 +1,10 @@
 //! Finding members near a place: GEOSEARCH and those that came before it.
 
+use crate::command::keys::KeyList;
 use crate::command::spec::{
     Argument, Begin, Category, CommandSpec, Deprecation, Find, Flag, Group, KeyFlag, KeySpec,
 };
 use crate::command::{Args, CommandResult, Context};
-use crate::commands::key_finders;
 use crate::commands::sorted_sets::limits;
 use crate::commands::strings::remove;
 use crate::keyspace::{EventClass, Keyspace};
@@ -77,7 +77,7 @@ pub static COMMANDS: &[CommandSpec] = &[
             stored_after("STORE", 6),
             stored_after("STOREDIST", 6),
         ],
-        find_keys: Some(key_finders::geo_radius),
+        find_keys: Some(find_keys),
         summary: "Finds members around a place, and stores them at another key if wanted.",
         deprecated: Some(Deprecation {
             since: "6.2.0",
@@ -136,7 +136,7 @@ pub static COMMANDS: &[CommandSpec] = &[
             stored_after("STORE", 5),
             stored_after("STOREDIST", 5),
         ],
-        find_keys: Some(key_finders::geo_radius_by_member),
+        find_keys: Some(find_keys_by_member),
         summary: "Finds members around one of them, and stores them at another key if wanted.",
         deprecated: Some(Deprecation {
             since: "6.2.0",
@@ -383,6 +383,14 @@ fn geosearch(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 
 fn geosearchstore(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     run(context, args, Syntax::SearchStore)
+}
+
+fn find_keys(args: Args<'_>) -> KeyList {
+    options::find_keys(args, Syntax::Radius { may_store: true })
+}
+
+fn find_keys_by_member(args: Args<'_>) -> KeyList {
+    options::find_keys(args, Syntax::RadiusByMember { may_store: true })
 }
 
 fn georadius(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {

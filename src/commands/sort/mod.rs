@@ -20,7 +20,7 @@ use crate::keyspace::{EventClass, Keyspace};
 use crate::resp::Reply;
 use crate::types::list::{Limits, ListBuilder};
 
-use super::{key_finders, lists};
+use super::lists;
 use elements::Elements;
 use options::{Options, Permissions};
 use patterns::Subject;
@@ -97,7 +97,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         flags: &[Flag::Write, Flag::DenyOom, Flag::MovableKeys],
         categories: CATEGORIES,
         keys: &[KeySpec::one(READ, 1), BY_AND_GET, DESTINATION],
-        find_keys: Some(key_finders::sort),
+        find_keys: Some(options::find_keys),
         group: Group::Generic,
         since: "1.0.0",
         complexity: COMPLEXITY,
@@ -120,7 +120,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         flags: &[Flag::ReadOnly, Flag::MovableKeys],
         categories: CATEGORIES,
         keys: &[KeySpec::one(READ, 1), BY_AND_GET],
-        find_keys: Some(key_finders::sort_read_only),
+        find_keys: Some(options::find_key),
         group: Group::Generic,
         since: "7.0.0",
         complexity: COMPLEXITY,
@@ -153,7 +153,7 @@ fn run(context: &mut Context<'_>, args: Args<'_>, may_store: bool) -> CommandRes
         may_store,
         may_read_all: user.may_use_all_keys(command, args, KeyAccess::READ),
     };
-    let mut options = Options::parse(args.slice_from(2), permissions)?;
+    let mut options = Options::parse(args, permissions)?;
     let limits = lists::limits(context.instance);
     let is_script = context.session.is_script();
     let (keyspace, database, reply) = context.parts();

@@ -4,6 +4,8 @@ use smallvec::SmallVec;
 
 use crate::blocking::{BlockKind, timeout};
 use crate::command::arguments::COUNT;
+use crate::command::keys::{KeyList, KeyReference};
+use crate::command::options::{OptionWalk, OptionWord};
 use crate::command::spec::{
     Argument, ArgumentKind, Begin, Category, CommandSpec, Find, Flag, Group, KeyFlag, KeySpec,
 };
@@ -52,6 +54,7 @@ pub static COMMANDS: &[CommandSpec] = &[
             )
             .after("STREAMS"),
         ],
+        find_keys: Some(find_keys),
         handler: read,
         ..CommandSpec::DEFAULT
     },
@@ -103,6 +106,7 @@ pub static COMMANDS: &[CommandSpec] = &[
             )
             .after("STREAMS"),
         ],
+        find_keys: Some(find_keys),
         handler: read_group,
         ..CommandSpec::DEFAULT
     },
@@ -117,6 +121,46 @@ pub(super) enum From {
     Resolved(Id),
     /// What the group has yet to read.
     New,
+}
+
+/// An option of XREADGROUP. XREAD knows those of a group too, to say that it does not take them.
+#[derive(Clone, Copy)]
+enum ReadOption {
+    Block,
+    Claim,
+    Count,
+    Streams,
+    Group,
+    NoAck,
+}
+
+static WORDS: &[OptionWord<ReadOption>] = &[
+    OptionWord::new("BLOCK", 1, ReadOption::Block),
+    OptionWord::new("CLAIM", 1, ReadOption::Claim),
+    OptionWord::new("COUNT", 1, ReadOption::Count),
+    OptionWord::last("STREAMS", 1, ReadOption::Streams),
+    OptionWord::new("GROUP", 2, ReadOption::Group),
+    OptionWord::new("NOACK", 0, ReadOption::NoAck),
+];
+
+fn walk(args: Args<'_>) -> OptionWalk<'_, ReadOption> {
+    OptionWalk::new(args, 1, WORDS)
+}
+
+/// The keys: the first half of what comes after STREAMS, the other half being IDs.
+fn find_keys(args: Args<'_>) -> KeyList {
+    let mut options = walk(args).flatten();
+    let streams = options.find(|(option, _)| matches!(option, ReadOption::Streams));
+    let Some((_, place)) = streams else {
+        return KeyList::new();
+    };
+    let first = place + 1;
+    let count = args.len() - first;
+    if count % 2 == 1 {
+        return KeyList::new();
+    }
+    let keys = first..first + count / 2;
+    keys.map(KeyReference::read).collect()
 }
 
 /// What XREAD or XREADGROUP is asked for.
@@ -144,39 +188,32 @@ impl<'a> Request<'a> {
             streams: 0,
         };
         let (mut no_ack, mut claim_idle_ms) = (false, None);
-        let mut at = 1;
-        while let Some(option) = args.get(at) {
-            let is = |word: &str| option.eq_ignore_ascii_case(word.as_bytes());
-            let operands = args.len() - at - 1;
-            if is("BLOCK") && operands >= 1 {
-                request.block = Some(timeout::parse_milliseconds(args.at(at + 1), now_ms)?);
-                at += 1;
-            } else if is("CLAIM") && operands >= 1 {
-                check_group_option("CLAIM", is_group)?;
-                claim_idle_ms = Some(parse_min_idle(args.at(at + 1))?);
-                at += 1;
-            } else if is("COUNT") && operands >= 1 {
-                request.count = parse_count(args.at(at + 1))?;
-                at += 1;
-            } else if is("STREAMS") && operands >= 1 {
-                request.set_streams(at + 1, is_group)?;
-                break;
-            } else if is("GROUP") && operands >= 2 {
-                check_group_option("GROUP", is_group)?;
-                request.reader = Some(Reader {
-                    group: args.at(at + 1),
-                    consumer: args.at(at + 2),
-                    no_ack: false,
-                    claim_idle_ms: None,
-                });
-                at += 2;
-            } else if is("NOACK") {
-                check_group_option("NOACK", is_group)?;
-                no_ack = true;
-            } else {
-                return Err(CommandError::SYNTAX);
+        for found in walk(args) {
+            let (option, at) = found?;
+            match option {
+                ReadOption::Block => {
+                    request.block = Some(timeout::parse_milliseconds(args.at(at + 1), now_ms)?);
+                }
+                ReadOption::Claim => {
+                    check_group_option("CLAIM", is_group)?;
+                    claim_idle_ms = Some(parse_min_idle(args.at(at + 1))?);
+                }
+                ReadOption::Count => request.count = parse_count(args.at(at + 1))?,
+                ReadOption::Streams => request.set_streams(at + 1, is_group)?,
+                ReadOption::Group => {
+                    check_group_option("GROUP", is_group)?;
+                    request.reader = Some(Reader {
+                        group: args.at(at + 1),
+                        consumer: args.at(at + 2),
+                        no_ack: false,
+                        claim_idle_ms: None,
+                    });
+                }
+                ReadOption::NoAck => {
+                    check_group_option("NOACK", is_group)?;
+                    no_ack = true;
+                }
             }
-            at += 1;
         }
         if request.first_key == 0 {
             return Err(CommandError::SYNTAX);

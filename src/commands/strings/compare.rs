@@ -1,10 +1,12 @@
 //! Comparing a string before something is done to it: DIGEST, DELEX, DELIFEQ and the conditions of SET.
 
+use smallvec::smallvec;
+
+use crate::command::keys::{KeyList, KeyReference};
 use crate::command::spec::{
     Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
 };
 use crate::command::{Args, CommandError, CommandResult, Context};
-use crate::commands::key_finders;
 use crate::keyspace::Text;
 use crate::types::string::{DIGEST_LENGTH, digest as digest_of};
 
@@ -35,7 +37,7 @@ pub static COMMANDS: &[CommandSpec] = &[
             &[KeyFlag::Rw, KeyFlag::Delete, KeyFlag::VariableFlags],
             1,
         )],
-        find_keys: Some(key_finders::delex),
+        find_keys: Some(find_key_of_delex),
         group: Group::String,
         since: "8.4.0",
         complexity: "O(1) for IFEQ and IFNE, O(N) for IFDEQ and IFDNE where N is the length of the string.",
@@ -141,6 +143,15 @@ fn digest(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         }
         Ok(())
     })
+}
+
+/// The key of DELEX, which is read only if it is to be compared.
+fn find_key_of_delex(args: Args<'_>) -> KeyList {
+    smallvec![if args.len() > 2 {
+        KeyReference::take_away(1)
+    } else {
+        KeyReference::remove(1)
+    }]
 }
 
 fn delex(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {

@@ -5,10 +5,9 @@ use crate::command::spec::{
     Argument, ArgumentKind, Category, CommandSpec, Deprecation, Flag, Group, KeyFlag, KeySpec,
 };
 use crate::command::{Args, CommandError, CommandResult, Context};
-use crate::commands::key_finders;
 use crate::keyspace::{EventClass, Expiry, Keyspace, NewValue, Propagation};
 
-use super::options::{Condition, ExpiryOption, Options, Syntax, TimeForm};
+use super::options::{self, Condition, ExpiryOption, Options, Syntax, TimeForm};
 use super::{propagate_removal, propagate_with_expiry, remove, reply_record, store};
 
 /// Commands on one string as a whole.
@@ -28,7 +27,7 @@ pub static COMMANDS: &[CommandSpec] = &[
             1,
         )
         .note("GET reads the key, too.")],
-        find_keys: Some(key_finders::set),
+        find_keys: Some(options::find_key),
         group: Group::String,
         since: "1.0.0",
         summary: "Sets a key to a string, with conditions and an expiry time if asked for.",
