@@ -190,8 +190,13 @@ fn span(spec: &KeySpec, args: Args<'_>) -> Option<StepBy<RangeInclusive<usize>>>
             (first, last, step)
         }
     };
-    // 0 <= first <= last < count holds then, and every declared step is positive.
-    (first <= last && last < count)
+    // A range to the end may be empty beside other keys: PFMERGE with nothing to merge still has a destination.
+    let least = match spec.find {
+        Find::Range { last: ..0, .. } => first - 1,
+        _ => first,
+    };
+    // 0 <= first - 1 <= last < count holds then, and every declared step is positive.
+    (least <= last && last < count)
         .then(|| (first as usize..=last as usize).step_by(step.max(1) as usize))
 }
 

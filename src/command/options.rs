@@ -53,11 +53,7 @@ pub struct OptionWalk<'a, T: 'static> {
 
 impl<'a, T: Copy> OptionWalk<'a, T> {
     /// The options from argument `first` on.
-    pub fn new(
-        args: Args<'a>,
-        first: usize,
-        table: &'static [OptionWord<T>],
-    ) -> OptionWalk<'a, T> {
+    pub fn new(args: Args<'a>, first: usize, table: &'static [OptionWord<T>]) -> OptionWalk<'a, T> {
         OptionWalk {
             args,
             table,

@@ -3,6 +3,7 @@
 use crate::config::{self, KeyspaceEvents};
 
 use super::interest::{Interest, InterestId};
+use super::observer;
 use super::propagation::Propagation;
 
 /// The classes of keyspace events, one character each in `notify-keyspace-events`.
@@ -144,6 +145,7 @@ impl Changes {
     /// counted under another key.
     #[inline]
     pub fn touched(&mut self, database: usize, key: &[u8]) {
+        observer::note(key, true);
         if self.listens {
             self.log_touched(database, key, false);
         }

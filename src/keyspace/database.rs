@@ -6,6 +6,7 @@ use crate::collections::table::{Pinned, Reclaim, Slot, Table};
 
 use crate::types::hash::{Due, DueFields};
 
+use super::observer;
 use super::record::{NewValue, Record, VolatileReference};
 
 /// What becomes of a key's expiry time when its value is set.
@@ -129,6 +130,7 @@ impl Database {
     /// The record of a key. O(1).
     #[inline]
     pub fn get(&self, hash: u64, key: &[u8]) -> Option<&Record> {
+        observer::note(key, false);
         self.records.get(hash, key)
     }
 
@@ -140,6 +142,7 @@ impl Database {
         key: &[u8],
         now_ms: i64,
     ) -> Result<Option<&Record>, Record> {
+        observer::note(key, false);
         if self.volatile.is_empty() {
             return Ok(self.records.get(hash, key));
         }
@@ -160,6 +163,7 @@ impl Database {
     /// for the answer. O(1).
     #[inline]
     pub fn put(&mut self, hash: u64, key: &[u8], value: NewValue<'_>, setting: Setting) -> Before {
+        observer::note(key, true);
         let Setting {
             expiry,
             access,
@@ -205,6 +209,7 @@ impl Database {
 
     /// Adds a record whose key is not there yet. O(1).
     pub fn insert(&mut self, hash: u64, record: Record) {
+        observer::note(record.key(), true);
         record.enter();
         if record.expiry_ms().is_some() {
             self.volatile.insert(hash, record.volatile_reference());
@@ -240,6 +245,7 @@ impl Database {
 
     /// Takes a key out. O(1).
     pub fn remove(&mut self, hash: u64, key: &[u8]) -> Option<Record> {
+        observer::note(key, true);
         let record = self.records.remove(hash, key)?;
         self.forget(hash, &record);
         Some(record)
@@ -273,6 +279,7 @@ impl Database {
     /// The record of a key, to change its value in place; `Record`'s own methods see to it that
     /// what is shared is not touched. The expiry time's presence must stay as it is.
     pub fn get_mut(&mut self, hash: u64, key: &[u8]) -> Option<&mut Record> {
+        observer::note(key, false);
         self.records.get_mut(hash, key)
     }
 
@@ -283,6 +290,7 @@ impl Database {
         hash: u64,
         key: &[u8],
     ) -> Option<(&mut Record, &mut Table<VolatileReference>)> {
+        observer::note(key, false);
         let record = self.records.get_mut(hash, key)?;
         Some((record, &mut self.volatile))
     }
@@ -295,6 +303,7 @@ impl Database {
         expiry_ms: Option<i64>,
         now_ms: i64,
     ) -> bool {
+        observer::note(key, true);
         let Some(record) = self
             .records
             .get_mut(hash, key)

@@ -13,6 +13,7 @@ pub mod expiry;
 mod fields;
 mod interest;
 mod naming;
+pub mod observer;
 pub mod propagation;
 pub mod reclaim;
 pub mod record;

@@ -107,7 +107,7 @@ fn too_few_arguments_are_a_syntax_error() {
         ("get", ""),
         ("blpop a", ""),
         ("copy a", ""),
-        ("bitop and d", ""),
+        ("bitop and d", "d:OW+update"),
         ("box get", ""),
     ]);
 }
@@ -249,8 +249,14 @@ fn sort_stores_after_its_last_store() {
         // A syntax error: "store" is the key, and b no option.
         ("sort a store store b", "a:RO+access store:OW+update"),
         ("sort a store b limit", "a:RO+access b:OW+update"),
-        ("sort k store by store secret", "k:RO+access secret:OW+update"),
-        ("sort a store limit store other", "a:RO+access other:OW+update"),
+        (
+            "sort k store by store secret",
+            "k:RO+access secret:OW+update",
+        ),
+        (
+            "sort a store limit store other",
+            "a:RO+access other:OW+update",
+        ),
         ("sort_ro a by x", "a:RO+access"),
         ("sort_ro a store x", "a:RO+access"),
     ]);

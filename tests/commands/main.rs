@@ -24,6 +24,8 @@ mod hashes_expiry;
 mod hit_rates;
 mod hyperloglog;
 mod info;
+#[cfg(debug_assertions)]
+mod key_access;
 mod key_specs;
 mod keys;
 mod latency;
