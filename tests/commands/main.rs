@@ -41,6 +41,7 @@ mod sets;
 mod slowlog;
 mod sort;
 mod sorted_sets;
+mod stream_trimming;
 mod streams;
 mod streams_newer;
 mod strings;
