@@ -1115,3 +1115,31 @@ fn lag_is_known_where_trimming_and_deleting_leave_it_certain() {
     server.run("xtrim s maxlen 0");
     assert_eq!(progress(&mut server), known(1, 0));
 }
+
+#[test]
+fn scripts_cannot_wait_for_entries() {
+    let mut server = Harness::new();
+    server.run("xadd s 1-1 a b");
+    server.run("xgroup create s g 0");
+    for (request, name) in [
+        ("'xread','block',0,'streams','s','0'", "xread"),
+        ("'XRead','BLOCK','x','foo'", "XRead"),
+        (
+            "'XREADGROUP','group','g','c','block',10,'streams','s','>'",
+            "XREADGROUP",
+        ),
+    ] {
+        let script = format!("return redis.pcall({request})");
+        let reply = server.run_args(&[b"eval", script.as_bytes(), b"0"]);
+        let expected =
+            format!("-ERR {name} command is not allowed with BLOCK option from scripts\r\n");
+        assert_eq!(reply, expected, "{request}");
+    }
+    let script = "return #redis.call('xread','count',1,'streams','s','0')";
+    let reply = server.run_args(&[b"eval", script.as_bytes(), b"0"]);
+    assert_eq!(reply, ":1\r\n");
+    // A transaction may: it does not wait.
+    server.run("multi");
+    server.run("xread block 0 streams s 1-1");
+    server.expect("exec", "*1\r\n*-1\r\n");
+}

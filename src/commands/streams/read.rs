@@ -178,7 +178,12 @@ struct Request<'a> {
 
 impl<'a> Request<'a> {
     /// Reads the options. Errors: all that can be wrong with them.
-    fn parse(args: Args<'a>, is_group: bool, now_ms: i64) -> Result<Request<'a>, CommandError> {
+    fn parse(
+        args: Args<'a>,
+        is_group: bool,
+        is_script: bool,
+        now_ms: i64,
+    ) -> Result<Request<'a>, CommandError> {
         let mut request = Request {
             args,
             count: 0,
@@ -191,6 +196,7 @@ impl<'a> Request<'a> {
         for found in walk(args) {
             let (option, at) = found?;
             match option {
+                ReadOption::Block if is_script => return Err(no_waiting_in_scripts(args.at(0))),
                 ReadOption::Block => {
                     request.block = Some(timeout::parse_milliseconds(args.at(at + 1), now_ms)?);
                 }
@@ -316,6 +322,13 @@ fn parse_min_idle(text: &[u8]) -> Result<i64, CommandError> {
     }
 }
 
+fn no_waiting_in_scripts(command: &[u8]) -> CommandError {
+    let command = String::from_utf8_lossy(command);
+    CommandError::new(format!(
+        "ERR {command} command is not allowed with BLOCK option from scripts"
+    ))
+}
+
 fn check_group_option(option: &str, is_group: bool) -> CommandResult {
     if is_group {
         return Ok(());
@@ -382,8 +395,9 @@ fn read_group(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 }
 
 fn serve(context: &mut Context<'_>, args: Args<'_>, is_group: bool) -> CommandResult {
+    let is_script = context.session.is_script();
     let (keyspace, database, reply) = context.parts();
-    let request = Request::parse(args, is_group, keyspace.now_ms)?;
+    let request = Request::parse(args, is_group, is_script, keyspace.now_ms)?;
     if is_group {
         // What each stream's part of it did is passed on by itself.
         keyspace.changes.propagation.suppress();

@@ -63,6 +63,11 @@ impl Hash {
         }
     }
 
+    /// How its table is filled. O(buckets).
+    pub fn occupancy(&self) -> table::Occupancy {
+        self.fields.occupancy()
+    }
+
     /// Bytes that it takes, its own structure included. O(1).
     pub fn memory_bytes(&self) -> usize {
         size_of::<Hash>()
