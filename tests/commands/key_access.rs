@@ -41,7 +41,7 @@ const TEXTS: &[&str] = &[
 ];
 
 /// Keys of every type, with something in them.
-fn fill(server: &mut Harness) {
+pub fn fill(server: &mut Harness) {
     server.run("flushall");
     for (kind, names) in KEYS {
         for name in names.split(' ') {
@@ -92,6 +92,7 @@ struct Maker<'a> {
     random: &'a mut fastrand::Rng,
     kind: Option<&'static str>,
     script: &'static str,
+    numbers: &'static [&'static str],
     words: Vec<String>,
     /// How many of what comes next were promised by a count.
     promised: Option<usize>,
@@ -100,6 +101,12 @@ struct Maker<'a> {
 impl Maker<'_> {
     fn pick<'w>(&mut self, words: &[&'w str]) -> &'w str {
         words[self.random.usize(..words.len())]
+    }
+
+    fn number(&mut self) -> String {
+        // BITFIELD's offsets may count fields.
+        let sign = if self.random.u8(..8) == 0 { "#" } else { "" };
+        format!("{sign}{}", self.pick(self.numbers))
     }
 
     fn key(&mut self) -> String {
@@ -117,7 +124,8 @@ impl Maker<'_> {
         match argument.kind {
             ArgumentKind::Key => self.key(),
             ArgumentKind::Double => "2.5".into(),
-            ArgumentKind::UnixTime => "9999999999".into(),
+            ArgumentKind::UnixTime if self.numbers == NUMBERS => "9999999999".into(),
+            ArgumentKind::UnixTime => self.pick(self.numbers).into(),
             ArgumentKind::Pattern => self.pick(&["nosort", "*", "m"]).into(),
             ArgumentKind::Integer if ["numkeys", "numfields"].contains(&name) => {
                 let count = 1 + self.random.usize(..3);
@@ -129,7 +137,7 @@ impl Maker<'_> {
                 }
             }
             ArgumentKind::Integer if name == "port" => "1".into(),
-            ArgumentKind::Integer => self.pick(&["1", "0", "2", "-1", "10"]).into(),
+            ArgumentKind::Integer => self.number(),
             ArgumentKind::String => match name {
                 "script" => self.script.into(),
                 "sha1" => digest(self.script),
@@ -141,6 +149,7 @@ impl Maker<'_> {
                 "unit" => "km".into(),
                 "encoding" => "u8".into(),
                 "group" => self.pick(&["g", "STREAMS"]).into(),
+                _ if self.numbers != NUMBERS && self.random.bool() => self.number(),
                 "id" | "start" | "end" | "min" | "max" => {
                     self.pick(&["0", "1-1", "-", "+", ">", "1", "2"]).into()
                 }
@@ -261,12 +270,24 @@ const LIBRARY: &str = "#!lua name=lib\n\
     redis.register_function{function_name='r', callback=function(keys) for _, key in ipairs(keys) do redis.pcall('get', key) end \
     end, flags={'no-writes'}}";
 
+const NUMBERS: &[&str] = &["1", "0", "2", "-1", "10"];
+
 fn request(command: &Command, random: &mut fastrand::Rng) -> Vec<String> {
+    request_with(command, random, NUMBERS)
+}
+
+/// A request for a command, with these for numbers.
+pub fn request_with(
+    command: &Command,
+    random: &mut fastrand::Rng,
+    numbers: &'static [&'static str],
+) -> Vec<String> {
     let read_only = command.full_name.ends_with("_ro");
     let mut maker = Maker {
         random,
         kind: kind_of(command),
         script: if read_only { READER } else { SCRIPT },
+        numbers,
         words: command.full_name.split('|').map(String::from).collect(),
         promised: None,
     };
@@ -283,7 +304,7 @@ fn digest(script: &str) -> String {
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn is_left_out(command: &Command) -> bool {
+pub fn is_left_out(command: &Command) -> bool {
     let name = command.full_name.split('|').next().unwrap_or_default();
     !command.subcommands.is_empty() || LEFT_OUT.split(' ').any(|left_out| left_out == name)
 }

@@ -17,6 +17,8 @@ mod debug;
 mod debugger;
 mod dump;
 mod expiry;
+#[cfg(debug_assertions)]
+mod extremes;
 mod functions;
 mod geo;
 mod hashes;
