@@ -165,7 +165,7 @@ fn after_a_word() {
             "xread count 1 streams streams b 1 2",
             "streams:RO+access b:RO+access",
         ),
-        ("xread streams a b c", ""),
+        ("xread streams a b c", "a:RO+access"),
         ("xread streams a", ""),
         ("xread streams", ""),
         ("xread count 2", ""),

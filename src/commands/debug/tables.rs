@@ -62,7 +62,10 @@ fn describe(text: &mut String, occupancy: &Occupancy, is_full: bool) {
     let chains = occupancy.chains.iter().enumerate();
     let used_chains = chains.filter(|(_, count)| **count > 0);
     let used = buckets - occupancy.chains[0];
-    let longest = used_chains.clone().last().map_or(0, |(length, _)| length);
+    let longest = used_chains
+        .clone()
+        .next_back()
+        .map_or(0, |(length, _)| length);
     let counted: usize = used_chains
         .clone()
         .map(|(length, count)| length * count)

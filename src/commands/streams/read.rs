@@ -155,12 +155,8 @@ fn find_keys(args: Args<'_>) -> KeyList {
         return KeyList::new();
     };
     let first = place + 1;
-    let count = args.len() - first;
-    if count % 2 == 1 {
-        return KeyList::new();
-    }
-    let keys = first..first + count / 2;
-    keys.map(KeyReference::read).collect()
+    let count = (args.len() - first) / 2;
+    (first..first + count).map(KeyReference::read).collect()
 }
 
 /// What XREAD or XREADGROUP is asked for.
