@@ -1,4 +1,4 @@
-//! How a table's entries are spread over its buckets, for those who look into it. Never changes it.
+//! How the entries of a table are spread over its buckets, for DEBUG HTSTATS. Never changes the table.
 
 use super::bucket::SLOTS;
 use super::{Entry, Table};

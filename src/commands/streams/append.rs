@@ -294,10 +294,12 @@ fn propagate(
                 let first = first.map_or(Id::MAX, |entry| entry.id);
                 limit.extend_from_slice(&first.text());
             }
-            Threshold::Length(_) | Threshold::Below(_) => {
+            threshold => {
                 let length = entries.map_or(0, Entries::len);
                 limit.extend_from_slice(itoa::Buffer::new().format(length).as_bytes());
-                words[at - 2] = b"MAXLEN";
+                if let Threshold::Below(_) = threshold {
+                    words[at - 2] = b"MAXLEN";
+                }
             }
         }
         words[at - 1] = b"=";
