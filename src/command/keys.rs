@@ -141,11 +141,7 @@ pub fn channels_of(command: &Command, args: Args<'_>) -> KeyList {
 
 /// Whether requests of this command name keys.
 pub fn has_keys(command: &Command) -> bool {
-    command
-        .spec
-        .keys
-        .iter()
-        .any(|spec| !spec.flags.contains(&KeyFlag::NotKey))
+    command.spec.keys.iter().any(|spec| !spec.flags.contains(&KeyFlag::NotKey))
 }
 
 /// Whether a request that names no key is in order.
@@ -159,10 +155,7 @@ fn find(command: &Command, args: Args<'_>, is_wanted: impl Fn(&KeySpec) -> bool)
         let Some(indexes) = span(spec, args) else {
             return KeyList::new();
         };
-        keys.extend(indexes.map(|index| KeyReference {
-            index,
-            flags: spec.flags,
-        }));
+        keys.extend(indexes.map(|index| KeyReference { index, flags: spec.flags }));
     }
     keys
 }
@@ -196,8 +189,7 @@ fn span(spec: &KeySpec, args: Args<'_>) -> Option<StepBy<RangeInclusive<usize>>>
         _ => first,
     };
     // 0 <= first - 1 <= last < count holds then, and every declared step is positive.
-    (least <= last && last < count)
-        .then(|| (first as usize..=last as usize).step_by(step.max(1) as usize))
+    (least <= last && last < count).then(|| (first as usize..=last as usize).step_by(step.max(1) as usize))
 }
 
 /// First and last of the keys whose number stands in the request, as long as that makes sense.

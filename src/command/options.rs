@@ -5,7 +5,7 @@
 
 use crate::resp::Args;
 
-use super::CommandError;
+use crate::command::error::CommandError;
 
 /// An option that a command takes.
 pub struct OptionWord<T: 'static> {
@@ -26,20 +26,12 @@ pub enum Operands {
 impl<T> OptionWord<T> {
     /// An option with so many operands.
     pub const fn new(word: &'static str, operands: usize, option: T) -> OptionWord<T> {
-        OptionWord {
-            word,
-            operands: Operands::Exactly(operands),
-            option,
-        }
+        OptionWord { word, operands: Operands::Exactly(operands), option }
     }
 
     /// An option that all arguments behind it belong to; at least so many.
     pub const fn last(word: &'static str, operands: usize, option: T) -> OptionWord<T> {
-        OptionWord {
-            word,
-            operands: Operands::Rest(operands),
-            option,
-        }
+        OptionWord { word, operands: Operands::Rest(operands), option }
     }
 }
 
@@ -54,11 +46,7 @@ pub struct OptionWalk<'a, T: 'static> {
 impl<'a, T: Copy> OptionWalk<'a, T> {
     /// The options from argument `first` on.
     pub fn new(args: Args<'a>, first: usize, table: &'static [OptionWord<T>]) -> OptionWalk<'a, T> {
-        OptionWalk {
-            args,
-            table,
-            at: first,
-        }
+        OptionWalk { args, table, at: first }
     }
 
     /// Leaves out so many more arguments: operands whose number another operand tells.
@@ -67,10 +55,7 @@ impl<'a, T: Copy> OptionWalk<'a, T> {
     }
 
     fn read(&self, word: &[u8]) -> Option<(T, usize)> {
-        let known = self
-            .table
-            .iter()
-            .find(|known| word.eq_ignore_ascii_case(known.word.as_bytes()))?;
+        let known = self.table.iter().find(|known| word.eq_ignore_ascii_case(known.word.as_bytes()))?;
         let left = self.args.len() - self.at - 1;
         let (needed, taken) = match known.operands {
             Operands::Exactly(operands) => (operands, operands),
@@ -103,11 +88,8 @@ impl<T: Copy> Iterator for OptionWalk<'_, T> {
 mod tests {
     use super::*;
 
-    static TABLE: &[OptionWord<char>] = &[
-        OptionWord::new("NONE", 0, 'n'),
-        OptionWord::new("TWO", 2, 't'),
-        OptionWord::last("REST", 1, 'r'),
-    ];
+    static TABLE: &[OptionWord<char>] =
+        &[OptionWord::new("NONE", 0, 'n'), OptionWord::new("TWO", 2, 't'), OptionWord::last("REST", 1, 'r')];
 
     fn walk(request: &str) -> String {
         let words: Vec<&[u8]> = request.split(' ').map(str::as_bytes).collect();

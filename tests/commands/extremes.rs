@@ -1,6 +1,6 @@
 //! Every command with numbers at the ends of their ranges: arithmetic that overflows ends the test, since debug builds check it.
 
-use oneloop::command::Registry;
+use oneloop::command::registry::Registry;
 use oneloop::commands::FAMILIES;
 
 use crate::key_access::{fill, is_left_out, request_with};
@@ -43,7 +43,7 @@ fn no_number_overflows() {
     let mut random = fastrand::Rng::with_seed(17);
     let mut server = Harness::new();
     server.run("config set proto-max-bulk-len 1mb");
-    let session = server.instance.clients.get_mut(server.client);
+    let session = server.state.clients.get_mut(server.client);
     session.expect("the client is there").deny_blocking = true;
     fill(&mut server);
     for command in registry.iter().filter(|command| !is_left_out(command)) {
@@ -53,8 +53,7 @@ fn no_number_overflows() {
             }
             let words = request_with(command, &mut random, NUMBERS);
             // That many elements are drawn, the same again and again.
-            let draws_many = command.full_name.contains("rand")
-                && words.iter().any(|word| word.starts_with('-'));
+            let draws_many = command.full_name.contains("rand") && words.iter().any(|word| word.starts_with('-'));
             if draws_many {
                 continue;
             }

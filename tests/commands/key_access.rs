@@ -6,12 +6,14 @@ use std::rc::Rc;
 
 use sha1::Digest;
 
-use oneloop::acl::{self, Denial, User};
+use oneloop::acl::{self, AclError, User};
+use oneloop::command::arguments::{Argument, ArgumentKind};
 use oneloop::command::keys::{KeyAccess, KeyList, has_keys, keys_of};
-use oneloop::command::spec::{Argument, ArgumentFlag, ArgumentKind, Category, Channels, Flag};
-use oneloop::command::{Args, Command, Registry};
+use oneloop::command::registry::{Command, Registry};
+use oneloop::command::spec::{Category, Channels, Flag};
 use oneloop::commands::FAMILIES;
 use oneloop::keyspace::observer;
+use oneloop::resp::Args;
 
 use crate::support::Harness;
 
@@ -36,8 +38,8 @@ const KEYS: &[(&str, &str)] = &[
 
 /// Words that stand where a command takes any text.
 const TEXTS: &[&str] = &[
-    "g", "c", "f", "m", "1", "2", "0", "STORE", "LIMIT", "STREAMS", "GROUP", "COUNT", "KEYS", "BY",
-    "GET", "NOACK", "WEIGHTS", "AUTH", "FIELDS", "NX", "*", "1-1", "$", ">", "u8", "#1",
+    "g", "c", "f", "m", "1", "2", "0", "STORE", "LIMIT", "STREAMS", "GROUP", "COUNT", "KEYS", "BY", "GET", "NOACK",
+    "WEIGHTS", "AUTH", "FIELDS", "NX", "*", "1-1", "$", ">", "u8", "#1",
 ];
 
 /// Keys of every type, with something in them.
@@ -52,12 +54,9 @@ pub fn fill(server: &mut Harness) {
                 "set" => &["sadd {} m f 1"],
                 "hyperloglog" => &["pfadd {} a b c"],
                 "zset" => &["geoadd {} 13 38 m 15 37 f"],
-                "stream" => &[
-                    "xadd {} 1-1 f 1",
-                    "xadd {} 2-1 f 1",
-                    "xgroup create {} g 0",
-                    "xgroup create {} STREAMS 0",
-                ],
+                "stream" => {
+                    &["xadd {} 1-1 f 1", "xadd {} 2-1 f 1", "xgroup create {} g 0", "xgroup create {} STREAMS 0"]
+                }
                 _ => &[],
             } {
                 let reply = server.run(&command.replace("{}", name));
@@ -120,7 +119,7 @@ impl Maker<'_> {
     }
 
     fn value(&mut self, argument: &Argument) -> String {
-        let name = argument.name;
+        let name = &*argument.name;
         match argument.kind {
             ArgumentKind::Key => self.key(),
             ArgumentKind::Double => "2.5".into(),
@@ -150,9 +149,7 @@ impl Maker<'_> {
                 "encoding" => "u8".into(),
                 "group" => self.pick(&["g", "STREAMS"]).into(),
                 _ if self.numbers != NUMBERS && self.random.bool() => self.number(),
-                "id" | "start" | "end" | "min" | "max" => {
-                    self.pick(&["0", "1-1", "-", "+", ">", "1", "2"]).into()
-                }
+                "id" | "start" | "end" | "min" | "max" => self.pick(&["0", "1-1", "-", "+", ">", "1", "2"]).into(),
                 _ if self.random.u8(..3) == 0 => self.pick(&["1", "m", "f", "g"]).into(),
                 _ => self.pick(TEXTS).into(),
             },
@@ -163,11 +160,7 @@ impl Maker<'_> {
     fn once(&mut self, argument: &Argument, with_token: bool) {
         if let Some(token) = argument.token.filter(|_| with_token) {
             let lower = self.random.bool();
-            self.words.push(if lower {
-                token.to_lowercase()
-            } else {
-                token.into()
-            });
+            self.words.push(if lower { token.to_lowercase() } else { token.into() });
         }
         match argument.kind {
             ArgumentKind::PureToken => {}
@@ -175,7 +168,7 @@ impl Maker<'_> {
                 let chosen = self.random.usize(..argument.arguments.len());
                 self.add(&argument.arguments[chosen], true);
             }
-            ArgumentKind::Block => self.list(argument.arguments),
+            ArgumentKind::Block => self.list(&argument.arguments),
             _ => {
                 let value = self.value(argument);
                 self.words.push(value);
@@ -184,18 +177,17 @@ impl Maker<'_> {
     }
 
     fn add(&mut self, argument: &Argument, is_needed: bool) {
-        let has = |flag| argument.flags.contains(&flag);
-        if has(ArgumentFlag::Optional) && !is_needed && self.random.u8(..10) < 6 {
+        if argument.is_optional && !is_needed && self.random.u8(..10) < 6 {
             return;
         }
         let mut times = 1;
-        if has(ArgumentFlag::Multiple) {
+        if argument.is_multiple {
             // As many as the count before says.
             let promised = self.promised.take();
             times = promised.unwrap_or_else(|| 1 + self.random.usize(..3));
         }
         for time in 0..times {
-            self.once(argument, time == 0 || has(ArgumentFlag::MultipleToken));
+            self.once(argument, time == 0 || argument.is_token_multiple);
         }
         // An option that is given again.
         if argument.token.is_some() && self.random.u8(..12) == 0 {
@@ -252,8 +244,7 @@ impl Maker<'_> {
 }
 
 fn is_option(argument: &Argument) -> bool {
-    let has_words =
-        |argument: &Argument| argument.token.is_some() && argument.token != Some("STREAMS");
+    let has_words = |argument: &Argument| argument.token.is_some() && argument.token != Some("STREAMS");
     match argument.kind {
         ArgumentKind::OneOf => argument.arguments.iter().all(has_words),
         _ => has_words(argument),
@@ -261,8 +252,7 @@ fn is_option(argument: &Argument) -> bool {
 }
 
 /// Does to each key all that a script may.
-const SCRIPT: &str =
-    "for _, key in ipairs(KEYS) do redis.pcall('get', key) redis.pcall('set', key, 'x') end";
+const SCRIPT: &str = "for _, key in ipairs(KEYS) do redis.pcall('get', key) redis.pcall('set', key, 'x') end";
 const READER: &str = "for _, key in ipairs(KEYS) do redis.pcall('get', key) end";
 const LIBRARY: &str = "#!lua name=lib\n\
     local function run(keys) for _, key in ipairs(keys) do redis.pcall('get', key) redis.pcall('set', key, 'x') end end\n\
@@ -277,11 +267,7 @@ fn request(command: &Command, random: &mut fastrand::Rng) -> Vec<String> {
 }
 
 /// A request for a command, with these for numbers.
-pub fn request_with(
-    command: &Command,
-    random: &mut fastrand::Rng,
-    numbers: &'static [&'static str],
-) -> Vec<String> {
+pub fn request_with(command: &Command, random: &mut fastrand::Rng, numbers: &'static [&'static str]) -> Vec<String> {
     let read_only = command.full_name.ends_with("_ro");
     let mut maker = Maker {
         random,
@@ -291,7 +277,7 @@ pub fn request_with(
         words: command.full_name.split('|').map(String::from).collect(),
         promised: None,
     };
-    maker.list(command.spec.arguments);
+    maker.list(&command.spec.argument_list());
     if maker.random.u8(..5) == 0 {
         maker.spoil();
     }
@@ -310,11 +296,7 @@ pub fn is_left_out(command: &Command) -> bool {
 }
 
 /// The names of the keys found of which this holds.
-fn names<'a>(
-    args: Args<'a>,
-    keys: &KeyList,
-    holds: impl Fn(KeyAccess) -> bool,
-) -> BTreeSet<&'a [u8]> {
+fn names<'a>(args: Args<'a>, keys: &KeyList, holds: impl Fn(KeyAccess) -> bool) -> BTreeSet<&'a [u8]> {
     let wanted = keys.iter().filter(|key| holds(KeyAccess::of(key.flags)));
     wanted.map(|key| args.at(key.index)).collect()
 }
@@ -335,7 +317,7 @@ fn the_keys_found_are_the_keys_touched() {
     for script in [SCRIPT, READER] {
         server.run_args(&[b"script", b"load", script.as_bytes()]);
     }
-    let session = server.instance.clients.get_mut(server.client);
+    let session = server.state.clients.get_mut(server.client);
     session.expect("the client is there").deny_blocking = true;
     let (mut never_whole, mut is_changed) = (Vec::new(), true);
     for command in registry.iter().filter(|command| !is_left_out(command)) {
@@ -367,8 +349,7 @@ fn the_keys_found_are_the_keys_touched() {
             let changes = touches.iter().filter(|touch| touch.is_change);
             for change in changes {
                 assert!(
-                    writable.contains(&*change.key)
-                        || WRITES_AS_READER.contains(&&*command.full_name),
+                    writable.contains(&*change.key) || WRITES_AS_READER.contains(&&*command.full_name),
                     "{words:?} changes {change:?}\n{reply}"
                 );
             }
@@ -388,7 +369,7 @@ fn user(server: &mut Harness, rules: &[String]) -> Rc<User> {
     let rules = rules.iter().map(String::as_str);
     let words: Vec<&[u8]> = words.into_iter().chain(rules).map(str::as_bytes).collect();
     assert_eq!(server.run_args(&words), "+OK\r\n");
-    let user = server.instance.users.get(b"u");
+    let user = server.state.users.get(b"u");
     Rc::clone(user.expect("it was just made"))
 }
 
@@ -397,8 +378,7 @@ fn rules(needed: &BTreeMap<&str, KeyAccess>, lacking: Option<(&str, KeyAccess)>)
     let mut rules = Vec::new();
     for (name, access) in needed {
         let has = |right: KeyAccess| {
-            let is_taken =
-                lacking.is_some_and(|(key, taken)| key == *name && taken.includes(right));
+            let is_taken = lacking.is_some_and(|(key, taken)| key == *name && taken.includes(right));
             access.includes(right) && !is_taken
         };
         if has(KeyAccess::READ) {
@@ -419,9 +399,7 @@ fn rules(needed: &BTreeMap<&str, KeyAccess>, lacking: Option<(&str, KeyAccess)>)
 fn needed<'a>(words: &'a [String], keys: &KeyList) -> BTreeMap<&'a str, KeyAccess> {
     let mut needed = BTreeMap::new();
     for key in keys {
-        let before = needed
-            .entry(words[key.index].as_str())
-            .or_insert(KeyAccess::NONE);
+        let before = needed.entry(words[key.index].as_str()).or_insert(KeyAccess::NONE);
         *before = before.union(KeyAccess::of(key.flags));
     }
     needed
@@ -433,10 +411,7 @@ fn exactly_the_rights_that_are_needed_suffice() {
     let registry = Registry::new(FAMILIES);
     let mut random = fastrand::Rng::with_seed(13);
     let mut server = Harness::new();
-    for command in registry
-        .iter()
-        .filter(|command| command.subcommands.is_empty())
-    {
+    for command in registry.iter().filter(|command| command.subcommands.is_empty()) {
         let name = &command.full_name;
         let (allowed, refused) = (format!("+{name}"), format!("-{name}"));
         for _ in 0..TRIES {
@@ -461,19 +436,16 @@ fn exactly_the_rights_that_are_needed_suffice() {
             assert_eq!(verdict.is_err(), !needs_no_right, "{words:?}: {verdict:?}");
             for (key, access) in &needed {
                 let rights = [KeyAccess::READ, KeyAccess::WRITE, KeyAccess::ALL];
-                for right in rights
-                    .into_iter()
-                    .filter(|right| access.includes(*right) || *access == KeyAccess::NONE)
-                {
+                for right in rights.into_iter().filter(|right| access.includes(*right) || *access == KeyAccess::NONE) {
                     let left = rules(&needed, Some((key, right)));
                     let (verdict, shown) = check(&[&allowed, "allchannels"], left);
-                    let is_key = matches!(verdict, Err(Denial::Key { .. }));
+                    let is_key = matches!(verdict, Err(AclError::Key { .. }));
                     assert!(is_key, "{words:?} with {shown:?}: {verdict:?}");
                 }
             }
             if command.spec.channels != Channels::None {
                 let (verdict, _) = check(&[&allowed, "allkeys"], Vec::new());
-                let is_channel = matches!(verdict, Err(Denial::Channel { .. }));
+                let is_channel = matches!(verdict, Err(AclError::Channel { .. }));
                 assert!(is_channel, "{words:?}: {verdict:?}");
             }
         }

@@ -61,10 +61,7 @@ fn entries_that_a_group_needs_stay() {
     server.expect("xlen s", ":2\r\n");
     server.run("xack s g 3-0");
     server.expect("xtrim s minid ~ 5-0 acked", ":1\r\n");
-    server.expect(
-        "xrange s - +",
-        "*1\r\n*2\r\n$3\r\n4-0\r\n*2\r\n$1\r\nf\r\n$1\r\nv\r\n",
-    );
+    server.expect("xrange s - +", "*1\r\n*2\r\n$3\r\n4-0\r\n*2\r\n$1\r\nf\r\n$1\r\nv\r\n");
 
     let mut server = server_with_group(200, 120, 50);
     server.expect("xtrim s maxlen ~ 10 acked", ":50\r\n");
@@ -80,10 +77,7 @@ fn entries_that_a_group_needs_stay() {
 fn approximate_trimming_takes_references_along() {
     let mut server = server_with_group(200, 200, 0);
     server.expect("xtrim s maxlen ~ 10 delref", ":100\r\n");
-    server.expect(
-        "xpending s g",
-        "*4\r\n:100\r\n$5\r\n101-0\r\n$5\r\n200-0\r\n*1\r\n*2\r\n$1\r\nc\r\n$3\r\n100\r\n",
-    );
+    server.expect("xpending s g", "*4\r\n:100\r\n$5\r\n101-0\r\n$5\r\n200-0\r\n*1\r\n*2\r\n$1\r\nc\r\n$3\r\n100\r\n");
 }
 
 /// Entries that were deleted before are still in their block, and their references go with those of the others.
@@ -99,10 +93,7 @@ fn references_to_deleted_entries_are_trimmed() {
     server.run("xdel s 1-0 3-0");
     server.expect("xtrim s maxlen 1 delref", ":1\r\n");
     // Trimming came to 2-0.
-    server.expect(
-        "xpending s g",
-        "*4\r\n:2\r\n$3\r\n3-0\r\n$3\r\n4-0\r\n*1\r\n*2\r\n$1\r\nc\r\n$1\r\n2\r\n",
-    );
+    server.expect("xpending s g", "*4\r\n:2\r\n$3\r\n3-0\r\n$3\r\n4-0\r\n*1\r\n*2\r\n$1\r\nc\r\n$1\r\n2\r\n");
     // Without DELREF they stay.
     let mut server = server_with_group(3, 3, 0);
     server.run("xdel s 1-0");
@@ -137,9 +128,9 @@ fn what_was_trimmed_is_passed_on() {
         for policy in ["keepref", "delref", "acked"] {
             let mut server = server_with_group(200, 150, 0);
             server.run("xack s g 3-0 4-0 120-0");
-            server.instance.keyspace.changes.propagation.set_on(true);
+            server.state.keyspace.changes.propagation.set_on(true);
             server.run(&format!("xtrim s {trim} {policy}"));
-            let bytes = server.instance.aof.take_bytes();
+            let bytes = server.state.aof.take_bytes();
             let text = String::from_utf8_lossy(&bytes).into_owned();
             let words: Vec<&str> = text.split("\r\n").collect();
             let words = words.iter().filter(|word| !word.starts_with(['*', '$']));

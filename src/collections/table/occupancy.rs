@@ -14,11 +14,7 @@ pub struct Occupancy {
 impl<E: Entry> Table<E> {
     /// Counts the entries of every bucket. O(buckets), at a stretch.
     pub fn occupancy(&self) -> Occupancy {
-        let mut occupancy = Occupancy {
-            entries: self.len(),
-            buckets: 0,
-            chains: [0; 2 * SLOTS + 1],
-        };
+        let mut occupancy = Occupancy { entries: self.len(), buckets: 0, chains: [0; 2 * SLOTS + 1] };
         for (_, segment) in self.segments_from(0) {
             for bucket in 0..segment.size() {
                 let mut entries = 0;

@@ -1,15 +1,15 @@
 //! DEBUG HTSTATS and HTSTATS-KEY: how the tables of a database and of large values are filled, in Redis's form.
 
 use crate::collections::table::Occupancy;
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::command::error::{CommandError, CommandResult};
+use crate::engine::context::Context;
+use crate::resp::Args;
 use crate::resp::number;
 
 pub(super) fn of_database(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let number = number::parse_i64(args.at(2)).ok_or(CommandError::NOT_AN_INTEGER)?;
-    let keyspace = &context.instance.keyspace;
-    let number = usize::try_from(number)
-        .ok()
-        .filter(|number| *number < keyspace.count());
+    let keyspace = &context.state.keyspace;
+    let number = usize::try_from(number).ok().filter(|number| *number < keyspace.count());
     let Some(number) = number else {
         return Err(CommandError::fixed("ERR Out of range database"));
     };
@@ -41,8 +41,7 @@ pub(super) fn of_key(context: &mut Context<'_>, args: Args<'_>) -> CommandResult
 }
 
 fn is_full(args: Args<'_>) -> bool {
-    args.get(3)
-        .is_some_and(|word| word.eq_ignore_ascii_case(b"full"))
+    args.get(3).is_some_and(|word| word.eq_ignore_ascii_case(b"full"))
 }
 
 /// Describes a table. A chain is what a bucket is the home of. There is no second table that a table is moved to.
@@ -53,23 +52,15 @@ fn describe(text: &mut String, occupancy: &Occupancy, is_full: bool) {
         return;
     }
     let (entries, buckets) = (occupancy.entries, occupancy.buckets);
-    text.push_str(&format!(
-        " table size: {buckets}\n number of elements: {entries}\n"
-    ));
+    text.push_str(&format!(" table size: {buckets}\n number of elements: {entries}\n"));
     if !is_full {
         return;
     }
     let chains = occupancy.chains.iter().enumerate();
     let used_chains = chains.filter(|(_, count)| **count > 0);
     let used = buckets - occupancy.chains[0];
-    let longest = used_chains
-        .clone()
-        .next_back()
-        .map_or(0, |(length, _)| length);
-    let counted: usize = used_chains
-        .clone()
-        .map(|(length, count)| length * count)
-        .sum();
+    let longest = used_chains.clone().next_back().map_or(0, |(length, _)| length);
+    let counted: usize = used_chains.clone().map(|(length, count)| length * count).sum();
     text.push_str(&format!(
         " different slots: {used}\n max chain length: {longest}\n avg chain length (counted): {:.2}\n \
          avg chain length (computed): {:.2}\n Chain length distribution:\n",

@@ -2,9 +2,10 @@
 
 use smallvec::smallvec;
 
+use crate::command::error::CommandError;
 use crate::command::keys::{KeyList, KeyReference};
 use crate::command::options::{OptionWalk, OptionWord};
-use crate::command::{Args, CommandError};
+use crate::resp::Args;
 use crate::resp::number;
 
 use super::patterns::{Pattern, Subject};
@@ -62,11 +63,7 @@ static WORDS: &[OptionWord<SortOption>] = &[
 
 /// Walks the options behind the key.
 fn walk(args: Args<'_>, may_store: bool) -> OptionWalk<'_, SortOption> {
-    let words = if may_store {
-        WORDS
-    } else {
-        &WORDS[..WORDS.len() - 1]
-    };
+    let words = if may_store { WORDS } else { &WORDS[..WORDS.len() - 1] };
     OptionWalk::new(args, 2, words)
 }
 
@@ -74,14 +71,8 @@ fn walk(args: Args<'_>, may_store: bool) -> OptionWalk<'_, SortOption> {
 /// of elements are left out: those options need the right to read all keys.)
 pub(super) fn find_keys(args: Args<'_>) -> KeyList {
     let mut keys = find_key(args);
-    let stores = walk(args, true)
-        .flatten()
-        .filter(|(option, _)| matches!(option, SortOption::Store));
-    keys.extend(
-        stores
-            .last()
-            .map(|(_, place)| KeyReference::overwrite(place + 1)),
-    );
+    let stores = walk(args, true).flatten().filter(|(option, _)| matches!(option, SortOption::Store));
+    keys.extend(stores.last().map(|(_, place)| KeyReference::overwrite(place + 1)));
     keys
 }
 

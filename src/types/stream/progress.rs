@@ -51,9 +51,7 @@ impl Entries {
         if group.last_id < self.first_id() && self.max_deleted_id < self.first_id() {
             return Some(self.len() as i64);
         }
-        let counted = group
-            .entries_read
-            .filter(|_| !self.has_gaps_from(group.last_id));
+        let counted = group.entries_read.filter(|_| !self.has_gaps_from(group.last_id));
         let read = counted.or_else(|| self.distance_from_first_ever(group.last_id))?;
         Some((self.added as i64).wrapping_sub(read))
     }

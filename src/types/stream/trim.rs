@@ -53,10 +53,7 @@ pub struct Trimmed {
 impl Stream {
     /// Removes the oldest entries. O(log n + block) if what the groups know is kept, else O(entries looked at).
     pub fn trim(&mut self, trim: &Trim) -> Trimmed {
-        let mut trimmed = Trimmed {
-            entries: 0,
-            garbage: Stream::default(),
-        };
+        let mut trimmed = Trimmed { entries: 0, garbage: Stream::default() };
         if trim.references != References::Keep {
             trimmed.entries = self.trim_singly(trim);
         } else {
@@ -88,10 +85,7 @@ impl Stream {
             if is_over_limit || trim.is_approximate && !is_whole {
                 break;
             }
-            let entries: Vec<(Id, bool)> = node
-                .forward()
-                .map(|place| (place.id, place.is_deleted))
-                .collect();
+            let entries: Vec<(Id, bool)> = node.forward().map(|place| (place.id, place.is_deleted)).collect();
             let blocks = self.entries.blocks();
             for (id, is_deleted) in entries {
                 if self.entries.is_trimmed_up_to(id, trim.threshold) {
@@ -175,9 +169,7 @@ impl Entries {
     /// Whether all entries of the first block that is left are to go.
     fn is_block_to_go(&self, node: Node<'_>, threshold: Threshold) -> bool {
         match threshold {
-            Threshold::Length(length) => {
-                self.len() > length && self.len() - node.master().live >= length
-            }
+            Threshold::Length(length) => self.len() > length && self.len() - node.master().live >= length,
             Threshold::Below(id) => node.last_id() < id,
         }
     }
