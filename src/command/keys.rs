@@ -1,5 +1,8 @@
 //! Where a request's keys are, from the declarations of its command.
 
+use std::iter::StepBy;
+use std::ops::RangeInclusive;
+
 use smallvec::SmallVec;
 
 use crate::resp::Args;
@@ -13,6 +16,38 @@ use super::spec::{Begin, CommandSpec, Find, Flag, KeyFlag, KeySpec};
 pub struct KeyReference {
     pub index: usize,
     pub flags: &'static [KeyFlag],
+}
+
+impl KeyReference {
+    /// A key whose value is read.
+    pub fn read(index: usize) -> KeyReference {
+        let flags = &[KeyFlag::Ro, KeyFlag::Access];
+        KeyReference { index, flags }
+    }
+
+    /// A key that gets a new value whatever it holds.
+    pub fn overwrite(index: usize) -> KeyReference {
+        let flags = &[KeyFlag::Ow, KeyFlag::Update];
+        KeyReference { index, flags }
+    }
+
+    /// A key whose value is read and changed.
+    pub fn read_and_update(index: usize) -> KeyReference {
+        let flags = &[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Update];
+        KeyReference { index, flags }
+    }
+
+    /// A key that is removed unseen.
+    pub fn remove(index: usize) -> KeyReference {
+        let flags = &[KeyFlag::Rm, KeyFlag::Delete];
+        KeyReference { index, flags }
+    }
+
+    /// A key whose value is read and that is removed.
+    pub fn take_away(index: usize) -> KeyReference {
+        let flags = &[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Delete];
+        KeyReference { index, flags }
+    }
 }
 
 /// The keys of one request, in the order of the command's declarations.
@@ -117,87 +152,51 @@ pub fn may_have_no_keys(command: &Command) -> bool {
 fn find(command: &Command, args: Args<'_>, is_wanted: impl Fn(&KeySpec) -> bool) -> KeyList {
     let mut keys = KeyList::new();
     for spec in command.spec.keys.iter().filter(|spec| is_wanted(spec)) {
-        match span(spec, args) {
-            Span::Absent => {}
-            Span::Invalid => return KeyList::new(),
-            Span::Keys { first, last, step } => {
-                let indexes = (first..=last).step_by(step);
-                keys.extend(indexes.map(|index| KeyReference { index, flags: spec.flags }));
-            }
-        }
+        let Some(indexes) = span(spec, args) else {
+            return KeyList::new();
+        };
+        keys.extend(indexes.map(|index| KeyReference { index, flags: spec.flags }));
     }
     keys
 }
 
-/// What a key spec says of a request.
-enum Span {
-    Keys {
-        first: usize,
-        last: usize,
-        step: usize,
-    },
-    /// The word after which the keys would stand is not there.
-    Absent,
-    /// The request does not fit the spec: a syntax error.
-    Invalid,
-}
-
-fn span(spec: &KeySpec, args: Args<'_>) -> Span {
-    let begin = match spec.begin {
-        Begin::Index(index) => usize::try_from(index).ok(),
-        Begin::Unknown => None,
-        Begin::Keyword { word, from } => match after_word(word, from, args) {
-            None => return Span::Absent,
-            found => found,
-        },
-    };
-    let Some(begin) = begin else {
-        return Span::Invalid;
+/// The arguments that are keys by a key spec; nothing if the request does not fit it: a syntax error. (Keys behind a word are not
+/// looked for: all commands that have such have a finder of their own, which reads the options as the handler does.)
+fn span(spec: &KeySpec, args: Args<'_>) -> Option<StepBy<RangeInclusive<usize>>> {
+    let Begin::Index(begin) = spec.begin else {
+        return None;
     };
     // Counted in i64: the declarations are i32, and a count in a request is bounded below.
-    let (begin, count) = (begin as i64, args.len() as i64);
-    let found = match spec.find {
-        Find::Unknown => None,
+    let (begin, count) = (i64::from(begin), args.len() as i64);
+    let (first, last, step) = match spec.find {
+        Find::Unknown => return None,
         Find::Range { last, step, limit } => {
             let last = match (last, limit) {
                 (0.., _) => begin + i64::from(last),
                 (_, 0) => count + i64::from(last),
                 (_, limit) => begin + (count - begin) / i64::from(limit) + i64::from(last),
             };
-            Some((begin, last, step))
+            (begin, last, step)
         }
         Find::Count { index, first, step } => {
-            counted(args, begin, index, first).map(|(first, last)| (first, last, step))
+            let (first, last) = counted(args, begin, index, first, step)?;
+            (first, last, step)
         }
     };
-    match found {
-        Some((first, last, step)) if first <= last && last < count => {
-            // 0 <= first <= last < count holds, and every declared step is positive.
-            Span::Keys { first: first as usize, last: last as usize, step: step.max(1) as usize }
-        }
-        _ => Span::Invalid,
-    }
+    // A range to the end may be empty beside other keys: PFMERGE with nothing to merge still has a destination.
+    let least = match spec.find {
+        Find::Range { last: ..0, .. } => first - 1,
+        _ => first,
+    };
+    // 0 <= first - 1 <= last < count holds then, and every declared step is positive.
+    (least <= last && last < count).then(|| (first as usize..=last as usize).step_by(step.max(1) as usize))
 }
 
 /// First and last of the keys whose number stands in the request, as long as that makes sense.
-fn counted(args: Args<'_>, begin: i64, index: i32, first: i32) -> Option<(i64, i64)> {
+fn counted(args: Args<'_>, begin: i64, index: i32, first: i32, step: i32) -> Option<(i64, i64)> {
     let number = args.get(usize::try_from(begin + i64::from(index)).ok()?)?;
     let number = parse_i64(number).filter(|number| (0..=args.len() as i64).contains(number))?;
     let first = begin + i64::from(first);
-    Some((first, first + number - 1))
-}
-
-/// The argument after the word, looked for from argument `from` on; a negative `from` counts from
-/// the end and looks backwards. A word in the very last place is none: nothing follows it.
-fn after_word(word: &str, from: i32, args: Args<'_>) -> Option<usize> {
-    let is_word = |index: &usize| args.at(*index).eq_ignore_ascii_case(word.as_bytes());
-    let last = args.len().checked_sub(1)?;
-    let found = match usize::try_from(from) {
-        Ok(from) => (from..last).find(is_word),
-        Err(_) => {
-            let start = args.len().checked_sub(from.unsigned_abs() as usize)?;
-            (2..=start).rev().find(is_word)
-        }
-    };
-    found.map(|index| index + 1)
+    // The number is at most that of the arguments, so this stays in bounds.
+    Some((first, first + (number - 1) * i64::from(step)))
 }

@@ -8,6 +8,7 @@ pub mod arguments;
 pub mod error;
 pub mod keys;
 pub mod names;
+pub mod options;
 pub mod registry;
 pub mod spec;
 

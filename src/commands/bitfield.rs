@@ -1,8 +1,10 @@
 //! Integers of any width within strings: BITFIELD and BITFIELD_RO.
 
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 
 use crate::command::error::{CommandError, CommandResult};
+use crate::command::keys::{KeyList, KeyReference};
+use crate::command::options::{OptionWalk, OptionWord};
 use crate::command::spec::{CommandSpec, Flag, Group, KeyFlag, KeySpec, READ};
 use crate::engine::context::Context;
 use crate::keyspace::EventClass;
@@ -11,7 +13,6 @@ use crate::resp::{Reply, number};
 use crate::types::bitfield::{FieldType, Fit, Overflow};
 
 use super::bitmaps::bit_offset;
-use super::key_finders;
 use super::strings::{integer_argument, length_at, text_of};
 
 /// Commands on integers within strings.
@@ -20,7 +21,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         .flags(&[Flag::Write, Flag::DenyOom])
         .keys(&[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Update, KeyFlag::VariableFlags], 1)
             .note("Operations other than GET change the key.")])
-        .find_keys(key_finders::bitfield)
+        .find_keys(find_key)
         .complexity("O(1) for each operation.")
         .summary("Reads and changes integers of any width within the string at a key.")
         .arguments(
@@ -112,34 +113,50 @@ fn overflow_argument(text: &[u8]) -> Result<Overflow, CommandError> {
     found.map(|(_, overflow)| *overflow).ok_or(CommandError::fixed("ERR Invalid OVERFLOW type specified"))
 }
 
+/// What begins each operation of a request, and what says how the following ones overflow.
+#[derive(Clone, Copy)]
+enum Verb {
+    Get,
+    Set,
+    IncrementBy,
+    Overflow,
+}
+
+static WORDS: &[OptionWord<Verb>] = &[
+    OptionWord::new("GET", 2, Verb::Get),
+    OptionWord::new("SET", 3, Verb::Set),
+    OptionWord::new("INCRBY", 3, Verb::IncrementBy),
+    OptionWord::new("OVERFLOW", 1, Verb::Overflow),
+];
+
+fn walk(args: Args<'_>) -> OptionWalk<'_, Verb> {
+    OptionWalk::new(args, 2, WORDS)
+}
+
+/// The key of BITFIELD, which is only read if every operation is a GET. Where the syntax is wrong it counts as written.
+fn find_key(args: Args<'_>) -> KeyList {
+    let only_reads = |found| matches!(found, Ok((Verb::Get | Verb::Overflow, _)));
+    smallvec![if walk(args).all(only_reads) { KeyReference::read(1) } else { KeyReference::read_and_update(1) }]
+}
+
 /// Reads all operations before any is run.
 fn parse(context: &Context<'_>, args: Args<'_>) -> Result<Operations, CommandError> {
     let mut operations = Operations::new();
     let mut overflow = Overflow::Wrap;
-    let mut at = 2;
-    while let Some(word) = args.get(at) {
-        let operands = args.len() - at - 1;
-        let is = |name: &str, needed: usize| operands >= needed && word.eq_ignore_ascii_case(name.as_bytes());
-        if is("OVERFLOW", 1) {
+    for found in walk(args) {
+        let (verb, at) = found?;
+        if let Verb::Overflow = verb {
             overflow = overflow_argument(args.at(at + 1))?;
-            at += 2;
             continue;
-        }
-        let (gets, sets) = (is("GET", 2), is("SET", 3));
-        if !gets && !sets && !is("INCRBY", 3) {
-            return Err(CommandError::SYNTAX);
         }
         let kind = field_type(args.at(at + 1))?;
         let offset = bit_offset(context, args.at(at + 2), Some(kind.bits()))?;
-        let action = if gets {
-            Action::Get
-        } else if sets {
-            Action::Set(integer_argument(args, at + 3)?, overflow)
-        } else {
-            Action::Increment(integer_argument(args, at + 3)?, overflow)
+        let action = match verb {
+            Verb::Set => Action::Set(integer_argument(args, at + 3)?, overflow),
+            Verb::IncrementBy => Action::Increment(integer_argument(args, at + 3)?, overflow),
+            Verb::Get | Verb::Overflow => Action::Get,
         };
         operations.push(Operation { action, kind, offset });
-        at += if gets { 3 } else { 4 };
     }
     Ok(operations)
 }

@@ -62,8 +62,8 @@ pub(super) fn bit_offset(context: &Context<'_>, text: &[u8], bits_per_field: Opt
         _ => (text, 1),
     };
     let offset = number::parse_i64(digits).ok_or(BAD_OFFSET)?;
-    // What does not fit 64 bits wraps around, as it does in Redis.
-    let offset = u64::try_from(offset.wrapping_mul(factor)).map_err(|_| BAD_OFFSET)?;
+    let offset = offset.checked_mul(factor).ok_or(BAD_OFFSET)?;
+    let offset = u64::try_from(offset).map_err(|_| BAD_OFFSET)?;
     if offset / 8 >= context.state.config.proto_max_bulk_len {
         return Err(BAD_OFFSET);
     }

@@ -3,16 +3,17 @@
 use std::rc::Rc;
 
 use ahash::AHashSet;
+use smallvec::smallvec;
 
 use crate::command::error::{CommandError, CommandResult};
+use crate::command::keys::{KeyList, KeyReference};
+use crate::command::options::{OptionWalk, OptionWord};
 use crate::command::spec::{Category, CommandSpec, Find, Flag, Group, KeyFlag, KeySpec, READ_AND_DELETE};
 use crate::drive::migrate;
 use crate::engine::context::Context;
 use crate::migrate::protocol::{Login, Order};
 use crate::resp::Args;
 use crate::resp::number::parse_i64;
-
-use super::key_finders;
 
 /// How long the other side may take where no time is given, in ms.
 const TIMEOUT_MS: u64 = 1000;
@@ -33,7 +34,7 @@ pub static COMMANDS: &[CommandSpec] = &[CommandSpec::new("migrate", -6, Group::G
             Find::Range { last: -1, step: 1, limit: 0 },
         ),
     ])
-    .find_keys(key_finders::migrate)
+    .find_keys(find_keys)
     .complexity("That of DUMP and DEL here and of RESTORE there, and O(N) for sending N bytes.")
     .summary("Moves keys to another server.")
     .history(&[
@@ -48,6 +49,42 @@ pub static COMMANDS: &[CommandSpec] = &[CommandSpec::new("migrate", -6, Group::G
          [KEYS keys<key>#1...]@3.0.6",
     )];
 
+/// An option of MIGRATE.
+#[derive(Clone, Copy)]
+enum MigrateOption {
+    Copy,
+    Replace,
+    Auth,
+    Auth2,
+    Keys,
+}
+
+static WORDS: &[OptionWord<MigrateOption>] = &[
+    OptionWord::new("COPY", 0, MigrateOption::Copy),
+    OptionWord::new("REPLACE", 0, MigrateOption::Replace),
+    OptionWord::new("AUTH", 1, MigrateOption::Auth),
+    OptionWord::new("AUTH2", 2, MigrateOption::Auth2),
+    OptionWord::last("KEYS", 0, MigrateOption::Keys),
+];
+
+fn walk(args: Args<'_>) -> OptionWalk<'_, MigrateOption> {
+    OptionWalk::new(args, 6, WORDS)
+}
+
+/// The key in its place, or all those after KEYS if that one is empty; none if both are given. A KEYS in the very last place
+/// counts for nothing.
+fn find_keys(args: Args<'_>) -> KeyList {
+    let mut options = walk(args).flatten();
+    let keys = options.find(|(option, _)| matches!(option, MigrateOption::Keys));
+    match keys.map(|(_, place)| place + 1) {
+        Some(first) if first < args.len() && args.at(KEY).is_empty() => {
+            (first..args.len()).map(KeyReference::take_away).collect()
+        }
+        Some(first) if first < args.len() => KeyList::new(),
+        _ => smallvec![KeyReference::take_away(KEY)],
+    }
+}
+
 /// What MIGRATE is asked for besides where to and how long.
 struct Options<'a> {
     copies: bool,
@@ -59,43 +96,35 @@ struct Options<'a> {
 /// Reads the options; arguments that are secret are noted in `redacted`.
 fn parse_options<'a>(args: Args<'a>, redacted: &mut Vec<usize>) -> Result<Options<'a>, CommandError> {
     let mut options = Options { copies: false, replaces: false, login: None, keys: args.slice_from(KEY).first(1) };
-    let mut at = 6;
-    while let Some(word) = args.get(at) {
+    for found in walk(args) {
+        let (option, at) = found?;
         let mut secret = |place: usize| {
-            let text = args.get(place).ok_or(CommandError::SYNTAX)?;
             redacted.push(place);
-            Ok::<_, CommandError>(text.to_vec())
+            args.at(place).to_vec()
         };
-        if word.eq_ignore_ascii_case(b"copy") {
-            options.copies = true;
-        } else if word.eq_ignore_ascii_case(b"replace") {
-            options.replaces = true;
-        } else if word.eq_ignore_ascii_case(b"auth") {
-            // A user's name that was given before stays.
-            let user = options.login.take().and_then(|login| login.user);
-            let password = secret(at + 1)?;
-            options.login = Some(Login { user, password });
-            at += 1;
-        } else if word.eq_ignore_ascii_case(b"auth2") {
-            if args.len() <= at + 2 {
-                return Err(CommandError::SYNTAX);
+        match option {
+            MigrateOption::Copy => options.copies = true,
+            MigrateOption::Replace => options.replaces = true,
+            MigrateOption::Auth => {
+                // A user's name that was given before stays.
+                let user = options.login.take().and_then(|login| login.user);
+                let password = secret(at + 1);
+                options.login = Some(Login { user, password });
             }
-            let (user, password) = (secret(at + 1)?, secret(at + 2)?);
-            let user = Some(user);
-            options.login = Some(Login { user, password });
-            at += 2;
-        } else if word.eq_ignore_ascii_case(b"keys") {
-            if !args.at(KEY).is_empty() {
-                return Err(CommandError::fixed(
-                    "ERR When using MIGRATE KEYS option, the key argument must be set to the empty string",
-                ));
+            MigrateOption::Auth2 => {
+                let user = Some(secret(at + 1));
+                let password = secret(at + 2);
+                options.login = Some(Login { user, password });
             }
-            options.keys = args.slice_from(at + 1);
-            break;
-        } else {
-            return Err(CommandError::SYNTAX);
+            MigrateOption::Keys => {
+                if !args.at(KEY).is_empty() {
+                    return Err(CommandError::fixed(
+                        "ERR When using MIGRATE KEYS option, the key argument must be set to the empty string",
+                    ));
+                }
+                options.keys = args.slice_from(at + 1);
+            }
         }
-        at += 1;
     }
     Ok(options)
 }

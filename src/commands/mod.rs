@@ -16,7 +16,6 @@ pub mod expiry;
 pub mod geo;
 pub mod hashes;
 pub mod hyperloglog;
-pub mod key_finders;
 pub mod keys;
 pub mod latency;
 pub mod lists;

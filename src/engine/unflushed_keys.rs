@@ -7,7 +7,7 @@ use ahash::AHashSet;
 
 use crate::command::keys;
 use crate::command::registry::{Command, CommandId};
-use crate::command::spec::{Category, Flag, FlagSet, KeyFlag};
+use crate::command::spec::{Begin, Category, Flag, FlagSet, KeyFlag};
 use crate::engine::session::Session;
 use crate::engine::state::ServerState;
 use crate::resp::Args;
@@ -36,7 +36,12 @@ impl UnflushedKeys {
         const LOOK_ANYWHERE: FlagSet = FlagSet::of(&[Flag::RunsQueue, Flag::TouchesArbitraryKeys, Flag::Debug]);
         const ACCESS: FlagSet = FlagSet::of(&[Flag::ReadOnly, Flag::Write, Flag::MayReplicate]);
         let named = keys::keys_of(command, args);
-        let names_all = !command.spec.keys.iter().any(|spec| spec.flags.contains(&KeyFlag::Incomplete));
+        // SORT makes names of keys up of elements, for one.
+        let names_all = !command
+            .spec
+            .keys
+            .iter()
+            .any(|spec| spec.flags.contains(&KeyFlag::Incomplete) || matches!(spec.begin, Begin::Unknown));
         if command.flags.intersects(LOOK_ANYWHERE) || is_of(command, Category::Scripting) {
             return true;
         }
@@ -98,5 +103,35 @@ impl ServerState {
         if !is_queued && unflushed.shows_in(command, args) {
             session.sees_unflushed = true;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::registry::Registry;
+    use crate::commands::FAMILIES;
+
+    /// Whether the reply to the one request may tell of the change that the other made.
+    fn shows(change: &str, request: &str) -> bool {
+        let registry = Registry::new(FAMILIES);
+        let mut unflushed = UnflushedKeys::default();
+        let words = [change, request].map(|text| text.split(' ').map(str::as_bytes).collect::<Vec<_>>());
+        let command = |at: usize| {
+            let found = registry.resolve(words[at][0], words[at].get(1).copied());
+            found.expect("there is such a command")
+        };
+        unflushed.note(command(0), Args::from_slices(&words[0]));
+        unflushed.shows_in(command(1), Args::from_slices(&words[1]))
+    }
+
+    #[test]
+    fn a_change_shows_where_its_key_is_read() {
+        assert!(shows("set a 1", "get a"));
+        assert!(!shows("set a 1", "get b"));
+        assert!(shows("msetex 2 b 1 a 1", "get a"));
+        assert!(shows("set a 1", "sort b by nosort get a"));
+        assert!(shows("set STREAMS 1", "xread count 1 streams STREAMS 0"));
+        assert!(!shows("set c 1", "xreadgroup group g c streams s >"));
     }
 }

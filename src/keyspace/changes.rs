@@ -2,6 +2,7 @@
 
 use crate::config::{self, KeyspaceEvents};
 
+use super::observer;
 use super::propagation::Propagation;
 use crate::keyspace::observed_keys::{ObservedKeyId, ObservedKeys};
 
@@ -142,6 +143,7 @@ impl Changes {
     /// counted under another key.
     #[inline]
     pub fn touched(&mut self, database: usize, key: &[u8]) {
+        observer::note(key, true);
         if self.listens {
             self.log_touched(database, key, false);
         }

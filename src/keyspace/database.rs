@@ -6,6 +6,7 @@ use crate::collections::table::{LazyFree, Pinned, Slot, Table};
 
 use crate::types::hash::{DueFields, FieldExpiry};
 
+use super::observer;
 use super::record::{NewValue, Record, VolatileReference};
 
 /// What becomes of a key's expiry time when its value is set.
@@ -124,12 +125,14 @@ impl Database {
     /// The record of a key. O(1).
     #[inline]
     pub fn get(&self, hash: u64, key: &[u8]) -> Option<&Record> {
+        observer::note(key, false);
         self.records.get(hash, key)
     }
 
     /// The record of a key, or, taken out, if its time is over. O(1).
     #[inline]
     pub fn get_live(&mut self, hash: u64, key: &[u8], now_ms: i64) -> Result<Option<&Record>, Record> {
+        observer::note(key, false);
         if self.volatile.is_empty() {
             return Ok(self.records.get(hash, key));
         }
@@ -147,6 +150,7 @@ impl Database {
     /// for the answer. O(1).
     #[inline]
     pub fn put(&mut self, hash: u64, key: &[u8], value: NewValue<'_>, setting: Setting) -> Before {
+        observer::note(key, true);
         let Setting { expiry, access, now_ms } = setting;
         let Some(record) = self.records.get_mut(hash, key) else {
             let expiry_ms = match expiry {
@@ -184,6 +188,7 @@ impl Database {
 
     /// Adds a record whose key is not there yet. O(1).
     pub fn insert(&mut self, hash: u64, record: Record) {
+        observer::note(record.key(), true);
         record.mark_live();
         if record.expiry_ms().is_some() {
             self.volatile.insert(hash, record.volatile_reference());
@@ -219,6 +224,7 @@ impl Database {
 
     /// Takes a key out. O(1).
     pub fn remove(&mut self, hash: u64, key: &[u8]) -> Option<Record> {
+        observer::note(key, true);
         let record = self.records.remove(hash, key)?;
         self.forget(hash, &record);
         Some(record)
@@ -252,18 +258,21 @@ impl Database {
     /// The record of a key, to change its value in place; `Record`'s own methods see to it that
     /// what is shared is not touched. The expiry time's presence must stay as it is.
     pub fn get_mut(&mut self, hash: u64, key: &[u8]) -> Option<&mut Record> {
+        observer::note(key, false);
         self.records.get_mut(hash, key)
     }
 
     /// The same, with the index of the records that expire, which refers to the record if it does.
     #[inline]
     pub fn get_with_index(&mut self, hash: u64, key: &[u8]) -> Option<(&mut Record, &mut Table<VolatileReference>)> {
+        observer::note(key, false);
         let record = self.records.get_mut(hash, key)?;
         Some((record, &mut self.volatile))
     }
 
     /// Sets or clears the expiry time of a key that is there and whose time is not over; tells whether it is so. O(1).
     pub fn set_expiry(&mut self, hash: u64, key: &[u8], expiry_ms: Option<i64>, now_ms: i64) -> bool {
+        observer::note(key, true);
         let Some(record) = self.records.get_mut(hash, key).filter(|record| !record.is_due(now_ms)) else {
             return false;
         };

@@ -15,6 +15,7 @@ pub mod eviction;
 pub mod expiry;
 mod fields;
 mod naming;
+pub mod observer;
 pub mod propagation;
 pub mod record;
 mod relocate;

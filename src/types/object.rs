@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::collections::table::Occupancy;
+
 use super::hash::Hash;
 use super::list::List;
 use super::set::Set;
@@ -108,6 +110,16 @@ impl Object {
             Object::SortedSet(members) => members.prefetch_entry(hash),
             Object::Set(members) => members.prefetch_entry(hash),
             Object::List(_) | Object::Stream(_) => {}
+        }
+    }
+
+    /// How its table is filled, if it has one. O(buckets).
+    pub fn occupancy(&self) -> Option<Occupancy> {
+        match self {
+            Object::Hash(fields) => Some(fields.occupancy()),
+            Object::SortedSet(members) => Some(members.occupancy()),
+            Object::Set(members) => Some(members.table().occupancy()),
+            Object::List(_) | Object::Stream(_) => None,
         }
     }
 

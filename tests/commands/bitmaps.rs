@@ -306,10 +306,9 @@ fn fields_are_checked() {
         server.expect(&format!("bitfield a get {kind} 0"), BAD_TYPE);
     }
     server.expect("bitfield a get u8\0x 0", "*1\r\n:97\r\n");
-    for offset in ["-1", "x", "#", "#-1", "#x", "4294967296", "#536870912"] {
+    for offset in ["-1", "x", "#", "#-1", "#x", "4294967296", "#536870912", "#2305843009213693952"] {
         server.expect(&format!("bitfield a get u8 {offset}"), BAD_OFFSET);
     }
-    server.expect("bitfield a get u8 #2305843009213693952", "*1\r\n:97\r\n");
     server.expect("bitfield a set u8 0 x", WRONG_INTEGER);
     server.expect("bitfield a incrby u8 0 1.5", WRONG_INTEGER);
     for syntax in ["foo", "get u8", "set u8 0", "incrby u8 0", "overflow"] {

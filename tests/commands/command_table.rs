@@ -181,9 +181,9 @@ fn declarations_that_do_not_tell_the_keys_are_helped_out() {
             let has = |flag| key.flags.contains(&flag);
             is_vague || has(KeyFlag::Incomplete) || has(KeyFlag::VariableFlags)
         });
-        // Options that may stand several times.
-        let after_words = |key: &&KeySpec| matches!(key.begin, Begin::Keyword { .. });
-        let has_options = command.spec.keys.iter().filter(after_words).count() > 1;
+        // The word may stand among the operands of other options, too.
+        let after_word = |key: &KeySpec| matches!(key.begin, Begin::Keyword { .. });
+        let has_options = command.spec.keys.iter().any(after_word);
         (needs_help || has_options) == command.spec.find_keys.is_some()
     });
     check_each("a step of the key specs is not positive", |command| {

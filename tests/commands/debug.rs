@@ -105,9 +105,62 @@ fn an_object_is_described() {
         "debug htstats-key key:0",
         "-ERR The value stored at the specified key is not represented using an hash table\r\n",
     );
-    assert!(server.run("debug htstats 0").contains("[Dictionary HT]\n number of elements: 1\n"));
     server.expect("debug htstats 16", "-ERR Out of range database\r\n");
     server.expect("debug htstats x", "-ERR value is not an integer or out of range\r\n");
+}
+
+/// A number that stands behind a name in a text.
+fn number_after(text: &str, name: &str) -> f64 {
+    let rest = text.split_once(name).expect("it is there").1;
+    let end = rest.find(['\n', ' ', '\r']).unwrap_or(rest.len());
+    rest[..end].parse().expect("a number")
+}
+
+#[test]
+fn tables_are_described_as_they_are() {
+    let mut server = Harness::with_debug();
+    let empty = "Hash table 0 stats (main hash table):\nNo stats available for empty dictionaries\n";
+    let reply = server.run("debug htstats 0");
+    assert!(reply.ends_with(&format!("[Dictionary HT]\n{empty}[Expires HT]\n{empty}\r\n")));
+    for number in 0..1000 {
+        server.run(&format!("sadd set m{number}"));
+        server.run(&format!("hset hash f{number} v"));
+        server.run(&format!("zadd zset 1 m{number}"));
+        server.run(&format!("set k{number} v ex {}", 100 + number));
+    }
+    for (question, entries) in
+        [("htstats 0", 1003.0), ("htstats-key set", 1000.0), ("htstats-key hash", 1000.0), ("htstats-key zset", 1000.0)]
+    {
+        let short = server.run(&format!("debug {question}"));
+        assert_eq!(number_after(&short, "number of elements: "), entries);
+        assert!(!short.contains("Chain"), "{short}");
+        let full = server.run(&format!("debug {question} full"));
+        let full = full.split("[Expires HT]").next().unwrap_or_default();
+        assert!(!full.contains("rehashing target"), "{full}");
+        let buckets = number_after(full, "table size: ");
+        let lines = full.lines().filter_map(|line| {
+            let (length, rest) = line.strip_prefix("   ")?.split_once(": ")?;
+            let count = rest.split(' ').next()?;
+            Some((length.parse::<f64>().ok()?, count.parse::<f64>().ok()?))
+        });
+        let chains: Vec<(f64, f64)> = lines.collect();
+        let sum = |of: fn(&(f64, f64)) -> f64| chains.iter().map(of).sum::<f64>();
+        assert_eq!(sum(|(_, count)| *count), buckets, "{full}");
+        assert_eq!(sum(|(length, count)| length * count), entries, "{full}");
+        let longest = chains.last().expect("a chain").0;
+        assert_eq!(number_after(full, "max chain length: "), longest);
+        let used = number_after(full, "different slots: ");
+        let empty = chains.iter().find(|(length, _)| *length == 0.0);
+        assert_eq!(used, buckets - empty.map_or(0.0, |(_, count)| *count));
+    }
+    server.run("rpush list 1");
+    server.run("sadd few 1");
+    for key in ["list", "few", "k1"] {
+        server.expect(
+            &format!("debug htstats-key {key}"),
+            "-ERR The value stored at the specified key is not represented using an hash table\r\n",
+        );
+    }
 }
 
 /// Recorded from Redis in both protocols.

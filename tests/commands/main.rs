@@ -17,6 +17,8 @@ mod debug;
 mod debugger;
 mod dump;
 mod expiry;
+#[cfg(debug_assertions)]
+mod extremes;
 mod functions;
 mod geo;
 mod hashes;
@@ -24,6 +26,8 @@ mod hashes_expiry;
 mod hit_rates;
 mod hyperloglog;
 mod info;
+#[cfg(debug_assertions)]
+mod key_access;
 mod key_specs;
 mod keys;
 mod latency;
@@ -41,6 +45,7 @@ mod sets;
 mod slowlog;
 mod sort;
 mod sorted_sets;
+mod stream_trimming;
 mod streams;
 mod streams_newer;
 mod strings;

@@ -167,6 +167,33 @@ fn limits_are_settings() {
 }
 
 #[test]
+fn moving_a_member_converts_as_adding_it_does() {
+    let mut server = Harness::new();
+    for (source, destination, member, form) in [
+        ("1 a b", "2 3 4", "a", "listpack"),
+        ("1 a b", "2 3 4", "1", "intset"),
+        ("1 a b", "x", "1", "listpack"),
+        ("1 2", "x", "2", "listpack"),
+        ("1 a b", "", "a", "listpack"),
+        ("1 a b", "", "1", "intset"),
+    ] {
+        server.run("del k l");
+        server.run(&format!("sadd l {source}"));
+        if !destination.is_empty() {
+            server.run(&format!("sadd k {destination}"));
+        }
+        server.expect(&format!("smove l k {member}"), ":1\r\n");
+        expect_form(&mut server, "k", form);
+    }
+    server.run("config set set-max-listpack-entries 3");
+    server.run("sadd m 1 2 3");
+    server.run("smove l m a");
+    server.run("sadd l w");
+    server.run("smove l m w");
+    expect_form(&mut server, "m", "hashtable");
+}
+
+#[test]
 fn a_member_moves() {
     let mut server = Harness::new();
     server.run("sadd a 1 2 x");

@@ -733,7 +733,7 @@ fn groups_are_made_and_removed() {
     );
     server.expect("xgroup SETID s g x", INVALID_ID);
     server.expect("xgroup SETID none g 6", "-ERR The XGROUP subcommand requires the key to exist. Note that for CREATE you may want to use the MKSTREAM option to create an empty stream automatically.\r\n");
-    server.expect("xinfo groups s", "*2\r\n*12\r\n$4\r\nname\r\n$1\r\ng\r\n$9\r\nconsumers\r\n:0\r\n$7\r\npending\r\n:0\r\n$17\r\nlast-delivered-id\r\n$3\r\n7-0\r\n$12\r\nentries-read\r\n$-1\r\n$3\r\nlag\r\n:0\r\n*12\r\n$4\r\nname\r\n$1\r\nh\r\n$9\r\nconsumers\r\n:0\r\n$7\r\npending\r\n:0\r\n$17\r\nlast-delivered-id\r\n$3\r\n6-0\r\n$12\r\nentries-read\r\n:1\r\n$3\r\nlag\r\n:0\r\n");
+    server.expect("xinfo groups s", "*2\r\n*12\r\n$4\r\nname\r\n$1\r\ng\r\n$9\r\nconsumers\r\n:0\r\n$7\r\npending\r\n:0\r\n$17\r\nlast-delivered-id\r\n$3\r\n7-0\r\n$12\r\nentries-read\r\n$-1\r\n$3\r\nlag\r\n:0\r\n*12\r\n$4\r\nname\r\n$1\r\nh\r\n$9\r\nconsumers\r\n:0\r\n$7\r\npending\r\n:0\r\n$17\r\nlast-delivered-id\r\n$3\r\n6-0\r\n$12\r\nentries-read\r\n:1\r\n$3\r\nlag\r\n:1\r\n");
     server.expect("xgroup CREATECONSUMER s g c", ONE);
     server.expect("xgroup CREATECONSUMER s g c", ZERO);
     server.expect("xgroup CREATECONSUMER s i c", "-NOGROUP No such consumer group 'i' for key name 's'\r\n");
@@ -850,7 +850,7 @@ fn references_are_kept_deleted_or_respected() {
     server.expect("xackdel s g IDS 2 4-0 1-0", "*2\r\n:1\r\n:-1\r\n");
     server.expect("xrange s - +", "*3\r\n*2\r\n$3\r\n2-0\r\n*2\r\n$1\r\na\r\n$1\r\nb\r\n*2\r\n$3\r\n5-0\r\n*2\r\n$1\r\na\r\n$1\r\nb\r\n*2\r\n$3\r\n6-0\r\n*2\r\n$1\r\na\r\n$1\r\nb\r\n");
     server.expect("xtrim s MAXLEN 0 ACKED", ONE);
-    server.expect("xtrim s MAXLEN ~ 0 DELREF", ZERO);
+    server.expect("xtrim s MAXLEN ~ 0 ACKED", ZERO);
     server.expect("xadd s ACKED MAXLEN 0 7-0 a b", "$3\r\n7-0\r\n");
     server.expect("xrange s - +", "*3\r\n*2\r\n$3\r\n5-0\r\n*2\r\n$1\r\na\r\n$1\r\nb\r\n*2\r\n$3\r\n6-0\r\n*2\r\n$1\r\na\r\n$1\r\nb\r\n*2\r\n$3\r\n7-0\r\n*2\r\n$1\r\na\r\n$1\r\nb\r\n");
     server.expect("xtrim s DELREF MAXLEN 1", ":2\r\n");
@@ -871,4 +871,82 @@ fn references_are_kept_deleted_or_respected() {
     server.expect("set str x", OK);
     server.expect("xdelex str FOO 1 1", WRONG_TYPE);
     server.expect("xackdel str g FOO 1 1", WRONG_TYPE);
+}
+
+/// What XINFO GROUPS says of the first group: entries read and lag.
+fn progress(server: &mut Harness) -> (String, String) {
+    let info = server.run("xinfo groups s");
+    let words: Vec<&str> = info.split("\r\n").collect();
+    let after = |name: &str| {
+        let place = words.iter().position(|word| *word == name);
+        words[place.expect("it is shown") + 1].to_string()
+    };
+    (after("entries-read"), after("lag"))
+}
+
+/// As in Redis from 7.2.7 on.
+#[test]
+fn lag_is_known_where_trimming_and_deleting_leave_it_certain() {
+    let known = |read: i64, lag: i64| (format!(":{read}"), format!(":{lag}"));
+    let unknown = ("$-1".to_string(), "$-1".to_string());
+    let server_with = |entries: usize| {
+        let mut server = Harness::new();
+        for number in 1..=entries {
+            server.run(&format!("xadd s {number}-0 f v"));
+        }
+        server.run("xgroup create s g 0");
+        server
+    };
+    const READ_ONE: &str = "xreadgroup group g c count 1 streams s >";
+    let mut server = server_with(5);
+    server.run(READ_ONE);
+    assert_eq!(progress(&mut server), known(1, 4));
+    server.run("xtrim s maxlen 1");
+    assert_eq!(progress(&mut server), known(1, 1));
+    server.run(READ_ONE);
+    assert_eq!(progress(&mut server), known(5, 0));
+
+    let mut server = server_with(4);
+    server.run(READ_ONE);
+    server.run("xdel s 1-0 2-0");
+    assert_eq!(progress(&mut server), known(1, 2));
+    server.run(READ_ONE);
+    assert_eq!(progress(&mut server), known(3, 1));
+
+    let mut server = server_with(4);
+    server.run("xdel s 3-0");
+    assert_eq!(progress(&mut server), unknown);
+    server.run(READ_ONE);
+    assert_eq!(progress(&mut server), unknown);
+    server.run("xreadgroup group g c streams s >");
+    assert_eq!(progress(&mut server), known(4, 0));
+
+    let mut server = server_with(3);
+    server.run(READ_ONE);
+    server.run("xtrim s maxlen 0");
+    assert_eq!(progress(&mut server), known(1, 0));
+}
+
+#[test]
+fn scripts_cannot_wait_for_entries() {
+    let mut server = Harness::new();
+    server.run("xadd s 1-1 a b");
+    server.run("xgroup create s g 0");
+    for (request, name) in [
+        ("'xread','block',0,'streams','s','0'", "xread"),
+        ("'XRead','BLOCK','x','foo'", "XRead"),
+        ("'XREADGROUP','group','g','c','block',10,'streams','s','>'", "XREADGROUP"),
+    ] {
+        let script = format!("return redis.pcall({request})");
+        let reply = server.run_args(&[b"eval", script.as_bytes(), b"0"]);
+        let expected = format!("-ERR {name} command is not allowed with BLOCK option from scripts\r\n");
+        assert_eq!(reply, expected, "{request}");
+    }
+    let script = "return #redis.call('xread','count',1,'streams','s','0')";
+    let reply = server.run_args(&[b"eval", script.as_bytes(), b"0"]);
+    assert_eq!(reply, ":1\r\n");
+    // A transaction may: it does not wait.
+    server.run("multi");
+    server.run("xread block 0 streams s 1-1");
+    server.expect("exec", "*1\r\n*-1\r\n");
 }

@@ -206,6 +206,12 @@ fn is_of_no_use(command: &Words, reply: &[u8]) -> bool {
     Harness::new().run_args(&request).starts_with("-ERR")
 }
 
+/// Whether Redis finds no key in the request although it has one: PFMERGE with a destination alone, which it makes.
+fn is_unseen_by_redis(command: &Words) -> bool {
+    let is_merge = |name: &Vec<u8>| name.eq_ignore_ascii_case(b"PFMERGE");
+    command[1] == b"DRYRUN" && command.len() == 5 && command.get(3).is_some_and(is_merge)
+}
+
 /// One user through many changes. A newer server must show it the same too.
 pub fn round(oracle: &mut Oracle, families: &[Generator], seed: u64, is_newer: bool) {
     let mut server = Harness::new();
@@ -223,7 +229,8 @@ pub fn round(oracle: &mut Oracle, families: &[Generator], seed: u64, is_newer: b
         for (command, expected) in piece.iter().zip(expected) {
             let args: Vec<&[u8]> = command.iter().map(Vec::as_slice).collect();
             let (reply, expected) = (server.run_as(server.client, &args), as_newer(expected));
-            if reply != expected && !is_of_no_use(command, &reply) {
+            let is_accepted = is_of_no_use(command, &reply) || is_unseen_by_redis(command);
+            if reply != expected && !is_accepted {
                 let story: Vec<String> = history.iter().map(line).collect();
                 panic!(
                     "seed {seed}:\n{}\n{}\nRedis:   {}\nOneloop: {}",

@@ -133,7 +133,11 @@ fn field_type(source: &mut Source) -> Vec<u8> {
 
 fn field_offset(source: &mut Source) -> Vec<u8> {
     let mut offset = offset(source);
-    if source.chance(30) {
+    // Where the bits of so many fields are more than 64 bits count, Redis goes on with what is left of them.
+    let number = std::str::from_utf8(&offset).ok();
+    let number = number.and_then(|text| text.parse::<i64>().ok());
+    let overflows = number.is_some_and(|number| number.checked_mul(64).is_none());
+    if source.chance(30) && !overflows {
         offset.insert(0, b'#');
     }
     offset

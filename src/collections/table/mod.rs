@@ -19,6 +19,7 @@ mod bucket;
 mod directory;
 mod growth;
 mod link;
+mod occupancy;
 mod pinned;
 mod prefetch;
 mod segment;
@@ -29,6 +30,7 @@ mod walk;
 
 pub use ahead::look_ahead;
 pub use link::copied_bytes;
+pub use occupancy::Occupancy;
 pub use pinned::{LazyFree, Pinned};
 pub use prefetch::prefetch;
 

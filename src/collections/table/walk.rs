@@ -139,7 +139,7 @@ impl<E: Entry> Table<E> {
     }
 
     /// The segments from a position on, each with a position that leads to it.
-    fn segments_from(&self, start: u64) -> impl Iterator<Item = (u64, &Segment<E>)> {
+    pub(super) fn segments_from(&self, start: u64) -> impl Iterator<Item = (u64, &Segment<E>)> {
         let mut next = Some(start);
         std::iter::from_fn(move || {
             let position = next?;

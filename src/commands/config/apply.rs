@@ -155,7 +155,7 @@ fn make_room_for_clients(state: &mut ServerState, before: &Config) -> Result<(),
 fn adjust_oom_score(state: &mut ServerState) -> Result<(), String> {
     state.adjust_oom_score().map_err(|error| {
         log::warn!("Unable to write oom_score_adj: {}", system_reason(&error));
-        "Failed to apply new oom_score_adj configuration, check server logs.".to_string()
+        "Failed to set current oom_score_adj. Check server logs.".to_string()
     })
 }
 

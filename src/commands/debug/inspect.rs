@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::collections::table::{Entry, Table};
+use crate::collections::table::Entry;
 use crate::command::error::{CommandError, CommandResult};
 use crate::commands::object::{shares_integers, shown_references};
 use crate::engine::context::Context;
@@ -17,45 +17,6 @@ use super::lists;
 const NUMBER_TEXT_MAX: usize = 11;
 /// Rounds of the random test of patterns.
 const MATCH_ROUNDS: usize = 10_000;
-
-pub(super) fn tables(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    let number = number::parse_i64(args.at(2)).ok_or(CommandError::NOT_AN_INTEGER)?;
-    let keyspace = &context.state.keyspace;
-    let number = usize::try_from(number).ok().filter(|number| *number < keyspace.count());
-    let Some(number) = number else {
-        return Err(CommandError::fixed("ERR Out of range database"));
-    };
-    let database = keyspace.database(number);
-    let mut text = String::from("[Dictionary HT]\n");
-    describe(&mut text, database.records());
-    text.push_str("[Expires HT]\n");
-    describe(&mut text, database.volatile());
-    context.reply.verbatim("txt", text.as_bytes());
-    Ok(())
-}
-
-fn describe<E: Entry>(text: &mut String, table: &Table<E>) {
-    if table.is_empty() {
-        text.push_str("No stats available for empty dictionaries\n");
-        return;
-    }
-    let bytes_per_entry = table.memory_bytes() as f64 / table.len() as f64;
-    text.push_str(&format!(
-        " number of elements: {}\n memory: {} bytes\n memory for each element: {bytes_per_entry:.2} bytes\n",
-        table.len(),
-        table.memory_bytes()
-    ));
-}
-
-pub(super) fn table_of_key(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    let (keyspace, database, _) = context.parts();
-    match keyspace.peek(database, args.at(2)) {
-        None => Err(CommandError::NO_SUCH_KEY),
-        Some(_) => {
-            Err(CommandError::fixed("ERR The value stored at the specified key is not represented using an hash table"))
-        }
-    }
-}
 
 pub(super) fn object(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let shares = shares_integers(context.state);

@@ -7,6 +7,7 @@ mod inspect;
 mod lists;
 mod protocol;
 mod reload;
+mod tables;
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -79,14 +80,14 @@ static SUBCOMMANDS: &[Subcommand] = &[
         arguments: 1..=2,
         syntax: " <dbid> [full]",
         summary: "Tell how full the tables of a database are.",
-        run: inspect::tables,
+        run: tables::of_database,
     },
     Subcommand {
         name: "htstats-key",
         arguments: 1..=2,
         syntax: " <key> [full]",
         summary: "Tell how full the table of a key's value is.",
-        run: inspect::table_of_key,
+        run: tables::of_key,
     },
     Subcommand {
         name: "leak",

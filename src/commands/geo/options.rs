@@ -1,6 +1,10 @@
 //! What the search commands take as arguments: the same options, less or more of them, in any order.
 
+use smallvec::smallvec;
+
 use crate::command::error::CommandError;
+use crate::command::keys::{KeyList, KeyReference};
+use crate::command::options::{OptionWalk, OptionWord};
 use crate::resp::{Args, number};
 use crate::types::geo::{Place, Search, Shape, Unit};
 
@@ -48,12 +52,76 @@ impl Syntax {
         matches!(self, Syntax::Search | Syntax::SearchStore)
     }
 
-    fn takes_store_option(self) -> bool {
+    /// The options that it takes.
+    fn words(self) -> &'static [OptionWord<GeoOption>] {
         match self {
-            Syntax::Radius { may_store } | Syntax::RadiusByMember { may_store } => may_store,
-            Syntax::Search | Syntax::SearchStore => false,
+            Syntax::Radius { may_store: true } | Syntax::RadiusByMember { may_store: true } => &WORDS[..SEARCH_WORDS],
+            Syntax::Radius { .. } | Syntax::RadiusByMember { .. } => &WORDS[COMMON_WORDS..SEARCH_WORDS],
+            Syntax::Search => &WORDS[COMMON_WORDS..WORDS.len() - 1],
+            Syntax::SearchStore => &WORDS[COMMON_WORDS..],
         }
     }
+
+    /// Walks the options of a request.
+    fn walk(self, args: Args<'_>) -> OptionWalk<'_, GeoOption> {
+        OptionWalk::new(args, self.options_index(), self.words())
+    }
+}
+
+/// An option of a search command.
+#[derive(Clone, Copy)]
+enum GeoOption {
+    /// STORE and STOREDIST with a key, of commands whose name has no STORE.
+    StoreAt {
+        distances: bool,
+    },
+    WithDistance,
+    WithHash,
+    WithCoordinates,
+    Any,
+    Order(Order),
+    Count,
+    FromMember,
+    FromCoordinates,
+    ByRadius,
+    ByBox,
+    ByPolygon,
+    StoreDistances,
+}
+
+/// Those of GEORADIUS alone come first, then those of all commands, then those of GEOSEARCH, and the last is GEOSEARCHSTORE's.
+static WORDS: &[OptionWord<GeoOption>] = &[
+    OptionWord::new("STORE", 1, GeoOption::StoreAt { distances: false }),
+    OptionWord::new("STOREDIST", 1, GeoOption::StoreAt { distances: true }),
+    OptionWord::new("WITHDIST", 0, GeoOption::WithDistance),
+    OptionWord::new("WITHHASH", 0, GeoOption::WithHash),
+    OptionWord::new("WITHCOORD", 0, GeoOption::WithCoordinates),
+    OptionWord::new("ANY", 0, GeoOption::Any),
+    OptionWord::new("ASC", 0, GeoOption::Order(Order::NearestFirst)),
+    OptionWord::new("DESC", 0, GeoOption::Order(Order::FarthestFirst)),
+    OptionWord::new("COUNT", 1, GeoOption::Count),
+    OptionWord::new("FROMMEMBER", 1, GeoOption::FromMember),
+    OptionWord::new("FROMLONLAT", 2, GeoOption::FromCoordinates),
+    OptionWord::new("BYRADIUS", 2, GeoOption::ByRadius),
+    OptionWord::new("BYBOX", 3, GeoOption::ByBox),
+    // And as many coordinates as the first operand says.
+    OptionWord::new("BYPOLYGON", 2, GeoOption::ByPolygon),
+    OptionWord::new("STOREDIST", 0, GeoOption::StoreDistances),
+];
+
+/// Where the options of all commands begin in `WORDS`.
+const COMMON_WORDS: usize = 2;
+/// Where those of GEOSEARCH begin.
+const SEARCH_WORDS: usize = 9;
+
+/// The keys of GEORADIUS and GEORADIUSBYMEMBER: the one that is searched, and those after STORE and STOREDIST. Each of these may
+/// stand several times, and the last counts; the others are keys too, as they are to Redis.
+pub(super) fn find_keys(args: Args<'_>, syntax: Syntax) -> KeyList {
+    let options = syntax.walk(args).flatten();
+    let stores = options.filter(|(option, _)| matches!(option, GeoOption::StoreAt { .. }));
+    let mut keys = smallvec![KeyReference::read(syntax.source_index())];
+    keys.extend(stores.map(|(_, place)| KeyReference::overwrite(place + 1)));
+    keys
 }
 
 /// By distance from the middle.
@@ -109,7 +177,6 @@ pub(super) fn parse<'a>(args: Args<'a>, syntax: Syntax, places: Places<'_>) -> R
         args,
         syntax,
         places,
-        at: syntax.options_index(),
         from: None,
         by: None,
         order: None,
@@ -119,8 +186,11 @@ pub(super) fn parse<'a>(args: Args<'a>, syntax: Syntax, places: Places<'_>) -> R
         destination: None,
     };
     parser.take_fixed()?;
-    while let Some(word) = parser.next() {
-        parser.take_option(word)?;
+    let mut walk = syntax.walk(args);
+    while let Some(found) = walk.next() {
+        let (option, place) = found?;
+        let more = parser.take_option(option, place + 1)?;
+        walk.skip_operands(more);
     }
     parser.finish()
 }
@@ -144,7 +214,6 @@ struct Parser<'a, 'p> {
     args: Args<'a>,
     syntax: Syntax,
     places: Places<'p>,
-    at: usize,
     from: Option<From>,
     by: Option<By>,
     order: Option<Order>,
@@ -155,17 +224,6 @@ struct Parser<'a, 'p> {
 }
 
 impl<'a> Parser<'a, '_> {
-    fn next(&mut self) -> Option<&'a [u8]> {
-        let word = self.args.get(self.at)?;
-        self.at += 1;
-        Some(word)
-    }
-
-    /// Whether so many arguments are left.
-    fn has(&self, count: usize) -> bool {
-        self.at + count <= self.args.len()
-    }
-
     /// The arguments before the options.
     fn take_fixed(&mut self) -> Result<(), CommandError> {
         match self.syntax {
@@ -188,57 +246,54 @@ impl<'a> Parser<'a, '_> {
         Ok(())
     }
 
-    fn take_option(&mut self, word: &[u8]) -> Result<(), CommandError> {
-        match word.to_ascii_lowercase().as_slice() {
-            b"withdist" => self.details.distance = true,
-            b"withhash" => self.details.hash = true,
-            b"withcoord" => self.details.coordinates = true,
-            b"any" => self.any = true,
-            b"asc" => self.order = Some(Order::NearestFirst),
-            b"desc" => self.order = Some(Order::FarthestFirst),
-            b"count" if self.has(1) => self.take_count()?,
-            b"store" if self.has(1) && self.syntax.takes_store_option() => self.take_key(false),
-            b"storedist" if self.has(1) && self.syntax.takes_store_option() => self.take_key(true),
-            b"storedist" if self.syntax == Syntax::SearchStore => {
+    /// Takes one option in, whose operands begin at `at`; tells how many more it has than its word promises.
+    fn take_option(&mut self, option: GeoOption, at: usize) -> Result<usize, CommandError> {
+        match option {
+            GeoOption::WithDistance => self.details.distance = true,
+            GeoOption::WithHash => self.details.hash = true,
+            GeoOption::WithCoordinates => self.details.coordinates = true,
+            GeoOption::Any => self.any = true,
+            GeoOption::Order(order) => self.order = Some(order),
+            GeoOption::Count => self.take_count(at)?,
+            GeoOption::StoreAt { distances } => {
+                let key = self.args.at(at);
+                self.destination = Some(Destination { key, distances });
+            }
+            GeoOption::StoreDistances => {
                 if let Some(destination) = &mut self.destination {
                     destination.distances = true;
                 }
             }
-            name if self.syntax.is_search() => return self.take_search_option(name),
-            _ => return Err(CommandError::SYNTAX),
+            option => return self.take_search_option(option, at),
         }
-        Ok(())
+        Ok(0)
     }
 
     /// The options of which there may be only one kind: FROMMEMBER or FROMLONLAT, BYRADIUS or BYBOX, or BYPOLYGON alone. The same
     /// one may be repeated.
-    fn take_search_option(&mut self, name: &[u8]) -> Result<(), CommandError> {
+    fn take_search_option(&mut self, option: GeoOption, at: usize) -> Result<usize, CommandError> {
         let has_polygon = matches!(self.by, Some(By::Polygon(_)));
-        match name {
-            b"frommember" if self.has(1) && !self.is_from_coordinates() && !has_polygon => {
-                self.from = Some(self.member(self.args.at(self.at))?);
-                self.at += 1;
+        match option {
+            GeoOption::FromMember if !self.is_from_coordinates() && !has_polygon => {
+                self.from = Some(self.member(self.args.at(at))?);
             }
-            b"fromlonlat" if self.has(2) && !self.is_from_member() && !has_polygon => {
-                self.from = Some(From::Coordinates(place(self.args, self.at)?));
-                self.at += 2;
+            GeoOption::FromCoordinates if !self.is_from_member() && !has_polygon => {
+                self.from = Some(From::Coordinates(place(self.args, at)?));
             }
-            b"byradius" if self.has(2) && matches!(self.by, None | Some(By::Radius(..))) => {
-                let (radius, unit) = radius(self.args, self.at)?;
+            GeoOption::ByRadius if matches!(self.by, None | Some(By::Radius(..))) => {
+                let (radius, unit) = radius(self.args, at)?;
                 self.by = Some(By::Radius(radius, unit));
-                self.at += 2;
             }
-            b"bybox" if self.has(3) && matches!(self.by, None | Some(By::Box(..))) => {
-                let (rectangle, unit) = rectangle(self.args, self.at)?;
+            GeoOption::ByBox if matches!(self.by, None | Some(By::Box(..))) => {
+                let (rectangle, unit) = rectangle(self.args, at)?;
                 self.by = Some(By::Box(rectangle, unit));
-                self.at += 3;
             }
-            b"bypolygon" if self.has(2) && matches!(self.by, None | Some(By::Polygon(_))) && self.from.is_none() => {
-                self.take_polygon()?;
+            GeoOption::ByPolygon if matches!(self.by, None | Some(By::Polygon(_))) && self.from.is_none() => {
+                return self.take_polygon(at);
             }
             _ => return Err(CommandError::SYNTAX),
         }
-        Ok(())
+        Ok(0)
     }
 
     fn is_from_member(&self) -> bool {
@@ -249,20 +304,13 @@ impl<'a> Parser<'a, '_> {
         matches!(self.from, Some(From::Coordinates(_)))
     }
 
-    fn take_count(&mut self) -> Result<(), CommandError> {
-        let count = number::parse_i64(self.args.at(self.at)).ok_or(CommandError::NOT_AN_INTEGER)?;
+    fn take_count(&mut self, at: usize) -> Result<(), CommandError> {
+        let count = number::parse_i64(self.args.at(at)).ok_or(CommandError::NOT_AN_INTEGER)?;
         if count <= 0 {
             return Err(CommandError::fixed("ERR COUNT must be > 0"));
         }
         self.count = Some(usize::try_from(count).unwrap_or(usize::MAX));
-        self.at += 1;
         Ok(())
-    }
-
-    fn take_key(&mut self, distances: bool) {
-        let key = self.args.at(self.at);
-        self.destination = Some(Destination { key, distances });
-        self.at += 1;
     }
 
     /// Where a member is. Nothing if the key is not there. Errors: the key is there, the member is not.
@@ -272,20 +320,19 @@ impl<'a> Parser<'a, '_> {
         Ok(From::Member(place.transpose()?))
     }
 
-    fn take_polygon(&mut self) -> Result<(), CommandError> {
+    /// Takes BYPOLYGON in; tells how many operands it has besides two.
+    fn take_polygon(&mut self, at: usize) -> Result<usize, CommandError> {
         const INVALID_COUNT: CommandError = CommandError::fixed("ERR invalid number of vertices");
         const TOO_FEW: CommandError = CommandError::fixed("ERR GEOSEARCH BYPOLYGON must have at least 3 vertices");
-        let count = number::parse_i64(self.args.at(self.at)).ok_or(INVALID_COUNT)?;
+        let count = number::parse_i64(self.args.at(at)).ok_or(INVALID_COUNT)?;
         let count = i32::try_from(count).map_err(|_| INVALID_COUNT)?;
         let count = usize::try_from(count).unwrap_or(0);
-        self.at += 1;
-        if count < 3 || !self.has(2 * count) {
+        if count < 3 || at + 1 + 2 * count > self.args.len() {
             return Err(TOO_FEW);
         }
-        let corners = (0..count).map(|index| place(self.args, self.at + 2 * index));
+        let corners = (0..count).map(|index| place(self.args, at + 1 + 2 * index));
         self.by = Some(By::Polygon(corners.collect::<Result<_, _>>()?));
-        self.at += 2 * count;
-        Ok(())
+        Ok(2 * count - 1)
     }
 
     /// Checks what goes together, once all options are read.

@@ -1,8 +1,8 @@
 //! Finding members near a place: GEOSEARCH and those that came before it.
 
 use crate::command::error::CommandResult;
+use crate::command::keys::KeyList;
 use crate::command::spec::{CommandSpec, Find, Flag, Group, KeySpec, OVERWRITE, READ};
-use crate::commands::key_finders;
 use crate::commands::sorted_sets::limits;
 use crate::engine::context::Context;
 use crate::keyspace::{EventClass, Keyspace};
@@ -50,7 +50,7 @@ pub static COMMANDS: &[CommandSpec] = &[
             KeySpec::after(OVERWRITE, "STORE", 6, Find::ONE),
             KeySpec::after(OVERWRITE, "STOREDIST", 6, Find::ONE),
         ])
-        .find_keys(key_finders::geo_radius)
+        .find_keys(find_keys)
         .complexity(
             "O(N+log(M)) where N is the number of members in the grid cells around the circle and M the number of \
              members in the key.",
@@ -84,7 +84,7 @@ pub static COMMANDS: &[CommandSpec] = &[
             KeySpec::after(OVERWRITE, "STORE", 5, Find::ONE),
             KeySpec::after(OVERWRITE, "STOREDIST", 5, Find::ONE),
         ])
-        .find_keys(key_finders::geo_radius_by_member)
+        .find_keys(find_keys_by_member)
         .complexity(
             "O(N+log(M)) where N is the number of members in the grid cells around the circle and M the number of \
              members in the key.",
@@ -249,6 +249,14 @@ fn geosearch(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 
 fn geosearchstore(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     run(context, args, Syntax::SearchStore)
+}
+
+fn find_keys(args: Args<'_>) -> KeyList {
+    options::find_keys(args, Syntax::Radius { may_store: true })
+}
+
+fn find_keys_by_member(args: Args<'_>) -> KeyList {
+    options::find_keys(args, Syntax::RadiusByMember { may_store: true })
 }
 
 fn georadius(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {

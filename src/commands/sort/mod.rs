@@ -19,7 +19,7 @@ use crate::resp::Args;
 use crate::resp::Reply;
 use crate::types::list::{Limits, ListBuilder};
 
-use super::{key_finders, lists};
+use super::lists;
 use elements::Elements;
 use options::{Options, Permissions};
 use patterns::Subject;
@@ -40,7 +40,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         .flags(&[Flag::Write, Flag::DenyOom, Flag::MovableKeys])
         .categories(CATEGORIES)
         .keys(&[KeySpec::one(READ, 1), BY_AND_GET, DESTINATION])
-        .find_keys(key_finders::sort)
+        .find_keys(options::find_keys)
         .complexity(COMPLEXITY)
         .summary("Sorts the elements of a list, a set or a sorted set; gives or stores them.")
         .arguments(
@@ -51,7 +51,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         .flags(&[Flag::ReadOnly, Flag::MovableKeys])
         .categories(CATEGORIES)
         .keys(&[KeySpec::one(READ, 1), BY_AND_GET])
-        .find_keys(key_finders::sort_read_only)
+        .find_keys(options::find_key)
         .complexity(COMPLEXITY)
         .summary("Gives the sorted elements of a list, a set or a sorted set.")
         .arguments(
@@ -72,7 +72,7 @@ fn run(context: &mut Context<'_>, args: Args<'_>, may_store: bool) -> CommandRes
     let command = context.state.commands.get(context.command);
     let user = &context.session.user;
     let permissions = Permissions { may_store, may_read_all: user.may_use_all_keys(command, args, KeyAccess::READ) };
-    let mut options = Options::parse(args.slice_from(2), permissions)?;
+    let mut options = Options::parse(args, permissions)?;
     let limits = lists::limits(context.state);
     let is_script = context.session.is_script();
     let (keyspace, database, reply) = context.parts();

@@ -1,6 +1,10 @@
 //! What SORT is asked for. Never looks at keys.
 
+use smallvec::smallvec;
+
 use crate::command::error::CommandError;
+use crate::command::keys::{KeyList, KeyReference};
+use crate::command::options::{OptionWalk, OptionWord};
 use crate::resp::Args;
 use crate::resp::number;
 
@@ -34,8 +38,51 @@ const BY_DENIED: CommandError =
 const GET_DENIED: CommandError =
     CommandError::fixed("ERR GET option of SORT denied due to insufficient ACL permissions.");
 
+/// An option of SORT.
+#[derive(Clone, Copy)]
+pub(super) enum SortOption {
+    Ascending,
+    Descending,
+    Alpha,
+    Limit,
+    By,
+    Get,
+    Store,
+}
+
+/// The options of SORT_RO, and of SORT with its last one.
+static WORDS: &[OptionWord<SortOption>] = &[
+    OptionWord::new("ASC", 0, SortOption::Ascending),
+    OptionWord::new("DESC", 0, SortOption::Descending),
+    OptionWord::new("ALPHA", 0, SortOption::Alpha),
+    OptionWord::new("LIMIT", 2, SortOption::Limit),
+    OptionWord::new("BY", 1, SortOption::By),
+    OptionWord::new("GET", 1, SortOption::Get),
+    OptionWord::new("STORE", 1, SortOption::Store),
+];
+
+/// Walks the options behind the key.
+fn walk(args: Args<'_>, may_store: bool) -> OptionWalk<'_, SortOption> {
+    let words = if may_store { WORDS } else { &WORDS[..WORDS.len() - 1] };
+    OptionWalk::new(args, 2, words)
+}
+
+/// The keys of SORT: the one that it reads and the one after the last STORE, which it overwrites. (Keys that BY and GET make up
+/// of elements are left out: those options need the right to read all keys.)
+pub(super) fn find_keys(args: Args<'_>) -> KeyList {
+    let mut keys = find_key(args);
+    let stores = walk(args, true).flatten().filter(|(option, _)| matches!(option, SortOption::Store));
+    keys.extend(stores.last().map(|(_, place)| KeyReference::overwrite(place + 1)));
+    keys
+}
+
+/// The key of SORT_RO.
+pub(super) fn find_key(_args: Args<'_>) -> KeyList {
+    smallvec![KeyReference::read(1)]
+}
+
 impl<'a> Options<'a> {
-    /// Reads the options behind the key. Errors: as Redis's.
+    /// Reads the options. Errors: as Redis's.
     pub fn parse(args: Args<'a>, permissions: Permissions) -> Result<Options<'a>, CommandError> {
         let mut options = Options {
             by: None,
@@ -48,44 +95,34 @@ impl<'a> Options<'a> {
             destination: None,
         };
         let integer = |index| number::parse_i64(args.at(index)).ok_or(CommandError::NOT_AN_INTEGER);
-        let mut at = 0;
-        while at < args.len() {
-            let left = args.len() - at - 1;
-            let is = |word: &str| args.at(at).eq_ignore_ascii_case(word.as_bytes());
-            if is("ASC") {
-                options.descending = false;
-            } else if is("DESC") {
-                options.descending = true;
-            } else if is("ALPHA") {
-                options.alpha = true;
-            } else if is("LIMIT") && left >= 2 {
-                options.offset = integer(at + 1)?;
-                options.count = integer(at + 2)?;
-                at += 2;
-            } else if permissions.may_store && is("STORE") && left >= 1 {
-                options.destination = Some(args.at(at + 1));
-                at += 1;
-            } else if is("BY") && left >= 1 {
-                let pattern = Pattern::of(args.at(at + 1));
-                // A name without a `*` is the same for all elements: there is nothing to sort by.
-                options.unsorted |= pattern.is_constant();
-                if !pattern.is_constant() && !permissions.may_read_all {
-                    return Err(BY_DENIED);
+        for found in walk(args, permissions.may_store) {
+            let (option, at) = found?;
+            match option {
+                SortOption::Ascending => options.descending = false,
+                SortOption::Descending => options.descending = true,
+                SortOption::Alpha => options.alpha = true,
+                SortOption::Limit => {
+                    options.offset = integer(at + 1)?;
+                    options.count = integer(at + 2)?;
                 }
-                options.by = Some(pattern);
-                at += 1;
-            } else if is("GET") && left >= 1 {
-                if !permissions.may_read_all {
-                    return Err(GET_DENIED);
-                }
-                options.get.push(Pattern::of(args.at(at + 1)));
-                at += 1;
-            } else {
-                return Err(CommandError::SYNTAX);
+                SortOption::By => options.take_by(args.at(at + 1), permissions)?,
+                SortOption::Get if !permissions.may_read_all => return Err(GET_DENIED),
+                SortOption::Get => options.get.push(Pattern::of(args.at(at + 1))),
+                SortOption::Store => options.destination = Some(args.at(at + 1)),
             }
-            at += 1;
         }
         Ok(options)
+    }
+
+    fn take_by(&mut self, text: &'a [u8], permissions: Permissions) -> Result<(), CommandError> {
+        let pattern = Pattern::of(text);
+        // A name without a `*` is the same for all elements: there is nothing to sort by.
+        self.unsorted |= pattern.is_constant();
+        if !pattern.is_constant() && !permissions.may_read_all {
+            return Err(BY_DENIED);
+        }
+        self.by = Some(pattern);
+        Ok(())
     }
 
     /// The order of a set is nobody's business; what is stored, or given to a script, must be the same on every replica, so it is

@@ -10,7 +10,9 @@ use crate::keyspace::Keyspace;
 use crate::resp::Args;
 use crate::types::object::Object;
 use crate::types::slot::OwnedValue;
-use crate::types::stream::{AppendError, Entries, Field, Given, Id, NodeLimits, Stream, Threshold, Trim, Trimmed};
+use crate::types::stream::{
+    AppendError, Entries, Field, Given, Id, NodeLimits, References, Stream, Threshold, Trim, Trimmed,
+};
 
 use super::trim_options::{Options, Syntax};
 use super::{edit, limits, notify, parse_id, parse_integer, read, write_id};
@@ -158,15 +160,20 @@ fn propagate(
     }
     if let (Some(at), Some(trim)) = (options.approximate_at, options.trim) {
         let entries = read(keyspace, database, args.at(1))?.map(|stream| &stream.entries);
+        // Where entries stayed among others that went, the first one does not tell how far it came.
+        let has_holes = trim.references == References::Acknowledged;
         match trim.threshold {
-            Threshold::Length(_) => {
-                let length = entries.map_or(0, Entries::len);
-                limit.extend_from_slice(itoa::Buffer::new().format(length).as_bytes());
-            }
-            Threshold::Below(_) => {
+            Threshold::Below(_) if !has_holes => {
                 let first = entries.and_then(|entries| entries.range(Id::MIN, Id::MAX).next());
                 let first = first.map_or(Id::MAX, |entry| entry.id);
                 limit.extend_from_slice(&first.text());
+            }
+            threshold => {
+                let length = entries.map_or(0, Entries::len);
+                limit.extend_from_slice(itoa::Buffer::new().format(length).as_bytes());
+                if let Threshold::Below(_) = threshold {
+                    words[at - 2] = b"MAXLEN";
+                }
             }
         }
         words[at - 1] = b"=";

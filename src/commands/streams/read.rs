@@ -3,6 +3,8 @@
 use smallvec::SmallVec;
 
 use crate::command::error::{CommandError, CommandResult};
+use crate::command::keys::{KeyList, KeyReference};
+use crate::command::options::{OptionWalk, OptionWord};
 use crate::command::spec::{CommandSpec, Find, Flag, Group, KeySpec, READ};
 use crate::command::timeout;
 use crate::engine::blocking::BlockKind;
@@ -20,11 +22,13 @@ pub static COMMANDS: &[CommandSpec] = &[
     CommandSpec::new("xread", -4, Group::Stream, "5.0.0", read)
         .flags(&[Flag::ReadOnly, Flag::Blocking])
         .keys(&[KeySpec::after(READ, "STREAMS", 1, Find::Range { last: -1, step: 1, limit: 2 })])
+        .find_keys(find_keys)
         .summary("Gives the entries of streams behind given ones; waits for such if it is told to.")
         .arguments("[COUNT count:integer] [BLOCK milliseconds:integer] STREAMS {key... id...}"),
     CommandSpec::new("xreadgroup", -7, Group::Stream, "5.0.0", read_group)
         .flags(&[Flag::Write, Flag::Blocking])
         .keys(&[KeySpec::after(READ, "STREAMS", 4, Find::Range { last: -1, step: 1, limit: 2 })])
+        .find_keys(find_keys)
         .complexity(
             "O(M) for each stream, with M entries in the reply, so O(1) with a small COUNT. Who waits is served by \
              the XADD: O(N) for N waiting clients.",
@@ -50,6 +54,42 @@ pub(super) enum From {
     New,
 }
 
+/// An option of XREADGROUP. XREAD knows those of a group too, to say that it does not take them.
+#[derive(Clone, Copy)]
+enum ReadOption {
+    Block,
+    Claim,
+    Count,
+    Streams,
+    Group,
+    NoAck,
+}
+
+static WORDS: &[OptionWord<ReadOption>] = &[
+    OptionWord::new("BLOCK", 1, ReadOption::Block),
+    OptionWord::new("CLAIM", 1, ReadOption::Claim),
+    OptionWord::new("COUNT", 1, ReadOption::Count),
+    OptionWord::last("STREAMS", 1, ReadOption::Streams),
+    OptionWord::new("GROUP", 2, ReadOption::Group),
+    OptionWord::new("NOACK", 0, ReadOption::NoAck),
+];
+
+fn walk(args: Args<'_>) -> OptionWalk<'_, ReadOption> {
+    OptionWalk::new(args, 1, WORDS)
+}
+
+/// The keys: the first half of what comes after STREAMS, the other half being IDs.
+fn find_keys(args: Args<'_>) -> KeyList {
+    let mut options = walk(args).flatten();
+    let streams = options.find(|(option, _)| matches!(option, ReadOption::Streams));
+    let Some((_, place)) = streams else {
+        return KeyList::new();
+    };
+    let first = place + 1;
+    let count = (args.len() - first) / 2;
+    (first..first + count).map(KeyReference::read).collect()
+}
+
 /// What XREAD or XREADGROUP is asked for.
 struct Request<'a> {
     args: Args<'a>,
@@ -65,42 +105,36 @@ struct Request<'a> {
 
 impl<'a> Request<'a> {
     /// Reads the options. Errors: all that can be wrong with them.
-    fn parse(args: Args<'a>, is_group: bool, now_ms: i64) -> Result<Request<'a>, CommandError> {
+    fn parse(args: Args<'a>, is_group: bool, is_script: bool, now_ms: i64) -> Result<Request<'a>, CommandError> {
         let mut request = Request { args, count: 0, block: None, reader: None, first_key: 0, streams: 0 };
         let (mut no_ack, mut claim_idle_ms) = (false, None);
-        let mut at = 1;
-        while let Some(option) = args.get(at) {
-            let is = |word: &str| option.eq_ignore_ascii_case(word.as_bytes());
-            let operands = args.len() - at - 1;
-            if is("BLOCK") && operands >= 1 {
-                request.block = Some(timeout::parse_milliseconds(args.at(at + 1), now_ms)?);
-                at += 1;
-            } else if is("CLAIM") && operands >= 1 {
-                check_group_option("CLAIM", is_group)?;
-                claim_idle_ms = Some(parse_min_idle(args.at(at + 1))?);
-                at += 1;
-            } else if is("COUNT") && operands >= 1 {
-                request.count = parse_count(args.at(at + 1))?;
-                at += 1;
-            } else if is("STREAMS") && operands >= 1 {
-                request.set_streams(at + 1, is_group)?;
-                break;
-            } else if is("GROUP") && operands >= 2 {
-                check_group_option("GROUP", is_group)?;
-                request.reader = Some(Reader {
-                    group: args.at(at + 1),
-                    consumer: args.at(at + 2),
-                    no_ack: false,
-                    claim_idle_ms: None,
-                });
-                at += 2;
-            } else if is("NOACK") {
-                check_group_option("NOACK", is_group)?;
-                no_ack = true;
-            } else {
-                return Err(CommandError::SYNTAX);
+        for found in walk(args) {
+            let (option, at) = found?;
+            match option {
+                ReadOption::Block if is_script => return Err(no_waiting_in_scripts(args.at(0))),
+                ReadOption::Block => {
+                    request.block = Some(timeout::parse_milliseconds(args.at(at + 1), now_ms)?);
+                }
+                ReadOption::Claim => {
+                    check_group_option("CLAIM", is_group)?;
+                    claim_idle_ms = Some(parse_min_idle(args.at(at + 1))?);
+                }
+                ReadOption::Count => request.count = parse_count(args.at(at + 1))?,
+                ReadOption::Streams => request.set_streams(at + 1, is_group)?,
+                ReadOption::Group => {
+                    check_group_option("GROUP", is_group)?;
+                    request.reader = Some(Reader {
+                        group: args.at(at + 1),
+                        consumer: args.at(at + 2),
+                        no_ack: false,
+                        claim_idle_ms: None,
+                    });
+                }
+                ReadOption::NoAck => {
+                    check_group_option("NOACK", is_group)?;
+                    no_ack = true;
+                }
             }
-            at += 1;
         }
         if request.first_key == 0 {
             return Err(CommandError::SYNTAX);
@@ -189,6 +223,11 @@ fn parse_min_idle(text: &[u8]) -> Result<i64, CommandError> {
     }
 }
 
+fn no_waiting_in_scripts(command: &[u8]) -> CommandError {
+    let command = String::from_utf8_lossy(command);
+    CommandError::new(format!("ERR {command} command is not allowed with BLOCK option from scripts"))
+}
+
 fn check_group_option(option: &str, is_group: bool) -> CommandResult {
     if is_group {
         return Ok(());
@@ -250,8 +289,9 @@ fn read_group(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 }
 
 fn serve(context: &mut Context<'_>, args: Args<'_>, is_group: bool) -> CommandResult {
+    let is_script = context.session.is_script();
     let (keyspace, database, reply) = context.parts();
-    let request = Request::parse(args, is_group, keyspace.now_ms)?;
+    let request = Request::parse(args, is_group, is_script, keyspace.now_ms)?;
     if is_group {
         // What each stream's part of it did is passed on by itself.
         keyspace.changes.propagation.suppress();

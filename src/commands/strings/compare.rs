@@ -1,8 +1,10 @@
 //! Comparing a string before something is done to it: DIGEST, DELEX, DELIFEQ and the conditions of SET.
 
+use smallvec::smallvec;
+
 use crate::command::error::{CommandError, CommandResult};
+use crate::command::keys::{KeyList, KeyReference};
 use crate::command::spec::{CommandSpec, Flag, Group, KeyFlag, KeySpec, READ, REMOVE};
-use crate::commands::key_finders;
 use crate::engine::context::Context;
 use crate::keyspace::Text;
 use crate::resp::Args;
@@ -21,7 +23,7 @@ pub static COMMANDS: &[CommandSpec] = &[
     CommandSpec::new("delex", -2, Group::String, "8.4.0", delex)
         .flags(&[Flag::Write, Flag::Fast])
         .keys(&[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Delete, KeyFlag::VariableFlags], 1)])
-        .find_keys(key_finders::delex)
+        .find_keys(find_key_of_delex)
         .complexity("O(1) for IFEQ and IFNE, O(N) for IFDEQ and IFDNE where N is the length of the string.")
         .summary("Removes a key, if asked for only when its value meets a condition.")
         .arguments("key condition=[IFEQ ifeq-value|IFNE ifne-value|IFDEQ ifdeq-digest|IFDNE ifdne-digest]"),
@@ -94,6 +96,11 @@ fn digest(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         }
         Ok(())
     })
+}
+
+/// The key of DELEX, which is read only if it is to be compared.
+fn find_key_of_delex(args: Args<'_>) -> KeyList {
+    smallvec![if args.len() > 2 { KeyReference::take_away(1) } else { KeyReference::remove(1) }]
 }
 
 fn delex(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {

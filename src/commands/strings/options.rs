@@ -1,6 +1,9 @@
 //! The options that SET, GETEX and MSETEX share: conditions, expiry times, GET.
 
+use smallvec::smallvec;
+
 use crate::command::error::CommandError;
+use crate::command::keys::{KeyList, KeyReference};
 use crate::engine::context::Context;
 use crate::keyspace::Expiry;
 use crate::resp::{Args, number};
@@ -108,6 +111,13 @@ pub(super) struct Options<'a> {
     pub condition: Condition<'a>,
     pub get: bool,
     pub expiry: ExpiryOption<'a>,
+}
+
+/// The key of SET, which is read only if GET is given or its value is to be compared. Nothing is read where the options are wrong.
+pub(super) fn find_key(args: Args<'_>) -> KeyList {
+    let reads = Options::parse(args.slice_from(3), Syntax::Set)
+        .is_ok_and(|options| options.get || matches!(options.condition, Condition::Compare(_)));
+    smallvec![if reads { KeyReference::read_and_update(1) } else { KeyReference::overwrite(1) }]
 }
 
 impl<'a> Options<'a> {

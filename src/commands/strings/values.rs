@@ -4,12 +4,11 @@ use crate::command::error::{CommandError, CommandResult};
 use crate::command::spec::{
     CREATE, CommandSpec, Flag, Group, KeyFlag, KeySpec, OVERWRITE, READ, READ_AND_DELETE, READ_AND_UPDATE,
 };
-use crate::commands::key_finders;
 use crate::engine::context::Context;
 use crate::keyspace::{EventClass, Expiry, Keyspace, NewValue, Propagation};
 use crate::resp::Args;
 
-use super::options::{Condition, ExpiryOption, Options, Syntax, TimeForm};
+use super::options::{self, Condition, ExpiryOption, Options, Syntax, TimeForm};
 use super::{propagate_removal, propagate_with_expiry, reply_record, store};
 
 /// Commands on one string as a whole.
@@ -18,7 +17,7 @@ pub static COMMANDS: &[CommandSpec] = &[
         .flags(&[Flag::Write, Flag::DenyOom])
         .keys(&[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Update, KeyFlag::VariableFlags], 1)
             .note("GET reads the key, too.")])
-        .find_keys(key_finders::set)
+        .find_keys(options::find_key)
         .summary("Sets a key to a string, with conditions and an expiry time if asked for.")
         .history(&[
             ("2.6.12", "Took the options `EX`, `PX`, `NX` and `XX`."),

@@ -52,6 +52,11 @@ impl Hash {
         Hash { fields: self.fields.fork(), element_bytes: self.element_bytes, due: self.due.fork(), lazy_free: None }
     }
 
+    /// How its table is filled. O(buckets).
+    pub fn occupancy(&self) -> table::Occupancy {
+        self.fields.occupancy()
+    }
+
     /// Bytes that it takes, its own structure included. O(1).
     pub fn memory_bytes(&self) -> usize {
         size_of::<Hash>() + self.fields.memory_bytes() + self.element_bytes + self.due.memory_bytes()

@@ -107,6 +107,11 @@ impl SortedSet {
         SortedSet::of_parts(self.members.fork(), self.order.fork(), self.element_bytes)
     }
 
+    /// How its table is filled. O(buckets).
+    pub fn occupancy(&self) -> table::Occupancy {
+        self.members.occupancy()
+    }
+
     /// Bytes that it takes, its own structure included. O(1).
     pub fn memory_bytes(&self) -> usize {
         size_of::<SortedSet>() + self.members.memory_bytes() + self.order.memory_bytes() + self.element_bytes

@@ -247,12 +247,26 @@ impl Entries {
             self.mark_deleted(which, &[position]);
             return true;
         }
+        self.remove_block(which);
+        self.length -= 1;
+        true
+    }
+
+    /// Removes a block; the caller notes how many entries went.
+    pub(super) fn remove_block(&mut self, which: Which) {
         match which {
             Which::Full(index) => drop(self.blocks.remove_at(index)),
             Which::Tail => self.tail = None,
         }
-        self.length -= 1;
-        true
+    }
+
+    /// The block with this number. O(log n).
+    pub(super) fn node_at(&self, index: usize) -> Option<Node<'_>> {
+        let full = self.blocks.at(index).map(Block::node);
+        full.or_else(|| {
+            let is_tail = index == self.blocks.len();
+            self.tail.as_ref().filter(|_| is_tail).map(Tail::node)
+        })
     }
 
     /// Marks live entries of a block as deleted. The block stays.

@@ -99,11 +99,7 @@ impl Entries {
 
     /// The block with this number, as it is. O(log n).
     pub fn block_at(&self, index: usize) -> Option<BlockRef<'_>> {
-        let full = self.blocks.at(index).map(Block::node);
-        let node = full.or_else(|| {
-            let is_tail = index == self.blocks.len();
-            self.tail.as_ref().filter(|_| is_tail).map(Tail::node)
-        })?;
+        let node = self.node_at(index)?;
         Some(BlockRef { first: node.first, bytes: node.listpack.bytes() })
     }
 

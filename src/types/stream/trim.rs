@@ -55,10 +55,7 @@ impl Stream {
     pub fn trim(&mut self, trim: &Trim) -> Trimmed {
         let mut trimmed = Trimmed { entries: 0, garbage: Stream::default() };
         if trim.references != References::Keep {
-            // As in Redis 8.2: approximate trimming removes whole blocks, and no whole block is ever removed here.
-            if !trim.is_approximate {
-                trimmed.entries = self.trim_singly(trim);
-            }
+            trimmed.entries = self.trim_singly(trim);
         } else {
             self.entries.trim_blocks(trim, &mut trimmed);
             if !trim.is_approximate {
@@ -77,35 +74,42 @@ impl Stream {
     }
 
     /// Removes entries one by one, each together with what the groups know of it, or only if they do not need it any more.
+    /// Approximate trimming looks at blocks of which all entries are to go, and at no others.
     fn trim_singly(&mut self, trim: &Trim) -> usize {
-        const BATCH: usize = 1024;
         let mut removed = 0;
-        let mut next = Some(Id::MIN);
-        while let Some(start) = next {
-            let excess = self.entries.excess(trim.threshold);
-            let end = match trim.threshold {
-                Threshold::Length(_) => Some(Id::MAX),
-                Threshold::Below(id) => id.previous(),
-            };
-            let Some(end) = end.filter(|_| excess > 0) else {
+        let mut index = 0;
+        while let Some(node) = self.entries.node_at(index) {
+            let live = node.master().live;
+            let is_over_limit = trim.limit > 0 && removed + live > trim.limit;
+            let is_whole = self.entries.is_block_to_go(node, trim.threshold);
+            if is_over_limit || trim.is_approximate && !is_whole {
                 break;
-            };
-            let ids: Vec<Id> = self.entries.range(start, end).map(|entry| entry.id).take(BATCH).collect();
-            next = ids.last().and_then(|last| last.next());
-            let mut left = excess;
-            for id in ids {
-                let goes = match trim.references {
-                    References::Acknowledged => !self.groups.need(id),
-                    References::Keep | References::Delete => true,
-                };
-                if goes && left > 0 && self.entries.take_out(id) {
-                    self.groups.forget(id);
-                    removed += 1;
-                    left -= 1;
-                }
             }
+            let entries: Vec<(Id, bool)> = node.forward().map(|place| (place.id, place.is_deleted)).collect();
+            let blocks = self.entries.blocks();
+            for (id, is_deleted) in entries {
+                if self.entries.is_trimmed_up_to(id, trim.threshold) {
+                    return removed;
+                }
+                removed += usize::from(self.trim_one(id, is_deleted, trim.references));
+            }
+            // A block that has lost its last entry is gone.
+            index += usize::from(self.entries.blocks() == blocks);
         }
         removed
+    }
+
+    /// Removes an entry, unless it was deleted before or a group needs it; tells whether it did. References to an entry that was
+    /// deleted before go with it.
+    fn trim_one(&mut self, id: Id, is_deleted: bool, references: References) -> bool {
+        match references {
+            References::Acknowledged if self.groups.need(id) => return false,
+            References::Delete => {
+                self.groups.forget(id);
+            }
+            References::Acknowledged | References::Keep => {}
+        }
+        !is_deleted && self.entries.take_out(id)
     }
 }
 
@@ -158,15 +162,24 @@ impl Entries {
 
     /// Whether all entries of the last block are to go, of which at most so many may.
     fn is_tail_to_go(&self, threshold: Threshold, limit: usize) -> bool {
-        let Some(node) = self.tail.as_ref().map(Tail::node) else {
-            return false;
-        };
-        let live = node.master().live;
-        live <= limit
-            && match threshold {
-                Threshold::Length(length) => self.len() > length && self.len() - live >= length,
-                Threshold::Below(id) => node.last_id() < id,
-            }
+        let node = self.tail.as_ref().map(Tail::node);
+        node.is_some_and(|node| node.master().live <= limit && self.is_block_to_go(node, threshold))
+    }
+
+    /// Whether all entries of the first block that is left are to go.
+    fn is_block_to_go(&self, node: Node<'_>, threshold: Threshold) -> bool {
+        match threshold {
+            Threshold::Length(length) => self.len() > length && self.len() - node.master().live >= length,
+            Threshold::Below(id) => node.last_id() < id,
+        }
+    }
+
+    /// Whether nothing from this entry on is to go.
+    fn is_trimmed_up_to(&self, id: Id, threshold: Threshold) -> bool {
+        match threshold {
+            Threshold::Length(length) => self.len() <= length,
+            Threshold::Below(below) => id >= below,
+        }
     }
 
     /// Removes entries within the first block; gives their number, and the first one that stays, if it is in this block.
@@ -197,10 +210,15 @@ impl Entries {
             }
             positions.push(place.position);
         }
-        if !positions.is_empty() {
+        let count = positions.len();
+        if first.is_none() && count > 0 {
+            // What is left of the block are entries that were deleted before.
+            self.remove_block(which);
+            self.note_removed(count);
+        } else if count > 0 {
             self.mark_deleted(which, &positions);
         }
-        (positions.len(), first)
+        (count, first)
     }
 }
 
