@@ -9,7 +9,7 @@ use crate::resp::Args;
 use crate::resp::number::parse_i64;
 
 use super::registry::Command;
-use super::spec::{Begin, CommandSpec, Find, Flag, KeyFlag, KeySpec};
+use super::spec::{Begin, Declaration, Find, Flag, KeyFlag, KeySpec};
 
 /// One key of a request: which argument it is and what the command does to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,7 +100,7 @@ pub struct LoneKey {
 
 impl LoneKey {
     /// The only key of a command, as it declares it.
-    pub(super) fn of(spec: &CommandSpec) -> Option<LoneKey> {
+    pub(super) fn of(spec: &Declaration) -> Option<LoneKey> {
         let [key] = spec.keys else {
             return None;
         };

@@ -2,7 +2,7 @@
 
 use super::keys::LoneKey;
 use super::names::Names;
-use super::spec::{Begin, Category, CommandSpec, Find, Flag, FlagSet, KeyFlag, KeySpec};
+use super::spec::{Begin, Category, Declaration, Find, Flag, FlagSet, KeyFlag, KeySpec};
 
 /// Which command: an index into the registry, stable for the life of the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -29,7 +29,7 @@ impl CommandId {
 /// A command with what is derived from its declaration.
 pub struct Command {
     pub id: CommandId,
-    pub spec: &'static CommandSpec,
+    pub spec: &'static Declaration,
     /// `get`, or `config|set` for a subcommand.
     pub full_name: String,
     pub flags: FlagSet,
@@ -64,6 +64,15 @@ pub struct LegacyKeys {
     pub step: i32,
 }
 
+/// An entry of a table of commands: a command or subcommand with what it declares.
+pub trait Declares: Sized + 'static {
+    /// What it says of itself.
+    fn declaration(&'static self) -> &'static Declaration;
+
+    /// Its subcommands.
+    fn subcommands(&'static self) -> &'static [Self];
+}
+
 /// All commands of the server by id and by name.
 pub struct Registry {
     commands: Vec<Command>,
@@ -72,7 +81,7 @@ pub struct Registry {
 
 impl Registry {
     /// Builds the table from the families' declarations.
-    pub fn new(families: &[&'static [CommandSpec]]) -> Registry {
+    pub fn new<D: Declares>(families: &[&'static [D]]) -> Registry {
         let mut registry = Registry { commands: Vec::new(), names: Names::default() };
         for spec in families.iter().flat_map(|family| family.iter()) {
             registry.add(spec, None);
@@ -80,7 +89,8 @@ impl Registry {
         registry
     }
 
-    fn add(&mut self, spec: &'static CommandSpec, parent: Option<CommandId>) -> CommandId {
+    fn add<D: Declares>(&mut self, entry: &'static D, parent: Option<CommandId>) -> CommandId {
+        let spec = entry.declaration();
         let id = CommandId::at(self.commands.len());
         let full_name = match parent {
             Some(parent) => format!("{}|{}", self.get(parent).spec.name, spec.name),
@@ -102,7 +112,7 @@ impl Registry {
             lone_key: LoneKey::of(spec),
         });
         self.names.insert(parent, spec.name.as_bytes(), id);
-        for subcommand in spec.subcommands {
+        for subcommand in entry.subcommands() {
             let sub_id = self.add(subcommand, Some(id));
             self.commands[id.index()].subcommands.push(sub_id);
         }
@@ -210,7 +220,7 @@ pub enum RenameError {
 }
 
 /// A command's declared categories and those that follow from its flags.
-fn categories(spec: &CommandSpec, flags: FlagSet) -> u32 {
+fn categories(spec: &Declaration, flags: FlagSet) -> u32 {
     let mut set = spec.categories.iter().fold(0, |set, category| set | 1u32 << *category as u32);
     let mut imply = |condition: bool, category: Category| {
         if condition {

@@ -1,18 +1,10 @@
 //! What a command declares about itself, once; everything else that speaks of commands derives from it.
 
-use crate::engine::state::ServerState;
-
 use super::arguments::{self, Argument};
 use super::keys::KeyFinder;
-use crate::command::error::CommandResult;
-use crate::engine::context::Context;
-use crate::resp::Args;
 
-/// The function that carries a command out. Gets at least as many arguments as the arity asks for.
-pub type Handler = fn(&mut Context<'_>, Args<'_>) -> CommandResult;
-
-/// Everything about one command or subcommand: made by `new` or `container`, completed by the methods named after the fields.
-pub struct CommandSpec {
+/// Everything that one command or subcommand says of itself, but for the function that runs it.
+pub struct Declaration {
     /// Lower case; of a subcommand the second word alone.
     pub name: &'static str,
     /// Number of arguments including the name (and the container's); negative: at least that many.
@@ -30,8 +22,6 @@ pub struct CommandSpec {
     pub channels: Channels,
     /// Which argument is looked up in the collection at the first key, for the look-ahead; 0: none.
     pub member: u8,
-    /// Works the flags of one request out, where they depend on what it runs.
-    pub flags_of: Option<FlagsOf>,
     pub group: Group,
     pub since: &'static str,
     pub complexity: &'static str,
@@ -41,23 +31,12 @@ pub struct CommandSpec {
     pub history: &'static [(&'static str, &'static str)],
     /// In the notation of `arguments`, which COMMAND DOCS and HELP parse when they are asked for.
     pub arguments: &'static str,
-    pub subcommands: &'static [CommandSpec],
-    pub handler: Handler,
 }
 
-/// Works out the flags of one request from the command's own.
-pub type FlagsOf = fn(&ServerState, Args<'_>, FlagSet) -> FlagSet;
-
-impl CommandSpec {
-    /// A command of that name, arity, group and first version.
-    pub const fn new(
-        name: &'static str,
-        arity: i16,
-        group: Group,
-        since: &'static str,
-        handler: Handler,
-    ) -> CommandSpec {
-        CommandSpec {
+impl Declaration {
+    /// A command of that name, arity, group and first version; all else as most commands have it.
+    pub const fn new(name: &'static str, arity: i16, group: Group, since: &'static str) -> Declaration {
+        Declaration {
             name,
             arity,
             flags: &[],
@@ -67,7 +46,6 @@ impl CommandSpec {
             find_keys: None,
             channels: Channels::None,
             member: 0,
-            flags_of: None,
             group,
             since,
             complexity: "O(1)",
@@ -75,86 +53,7 @@ impl CommandSpec {
             deprecated: None,
             history: &[],
             arguments: "",
-            subcommands: &[],
-            handler,
         }
-    }
-
-    /// A command that does nothing without a subcommand.
-    pub const fn container(name: &'static str, group: Group, since: &'static str) -> CommandSpec {
-        CommandSpec::new(name, -2, group, since, crate::engine::call::container)
-            .categories(&[])
-            .complexity("See the subcommands.")
-    }
-
-    pub const fn flags(mut self, flags: &'static [Flag]) -> CommandSpec {
-        self.flags = flags;
-        self
-    }
-
-    pub const fn categories(mut self, categories: &'static [Category]) -> CommandSpec {
-        self.categories = categories;
-        self
-    }
-
-    pub const fn tips(mut self, tips: &'static [&'static str]) -> CommandSpec {
-        self.tips = tips;
-        self
-    }
-
-    pub const fn keys(mut self, keys: &'static [KeySpec]) -> CommandSpec {
-        self.keys = keys;
-        self
-    }
-
-    pub const fn find_keys(mut self, find_keys: KeyFinder) -> CommandSpec {
-        self.find_keys = Some(find_keys);
-        self
-    }
-
-    pub const fn channels(mut self, channels: Channels) -> CommandSpec {
-        self.channels = channels;
-        self
-    }
-
-    pub const fn member(mut self, argument: u8) -> CommandSpec {
-        self.member = argument;
-        self
-    }
-
-    pub const fn flags_of(mut self, flags_of: FlagsOf) -> CommandSpec {
-        self.flags_of = Some(flags_of);
-        self
-    }
-
-    pub const fn complexity(mut self, complexity: &'static str) -> CommandSpec {
-        self.complexity = complexity;
-        self
-    }
-
-    pub const fn summary(mut self, summary: &'static str) -> CommandSpec {
-        self.summary = summary;
-        self
-    }
-
-    pub const fn deprecated(mut self, since: &'static str, replaced_by: &'static str) -> CommandSpec {
-        self.deprecated = Some(Deprecation { since, replaced_by });
-        self
-    }
-
-    pub const fn history(mut self, history: &'static [(&'static str, &'static str)]) -> CommandSpec {
-        self.history = history;
-        self
-    }
-
-    pub const fn arguments(mut self, notation: &'static str) -> CommandSpec {
-        self.arguments = notation;
-        self
-    }
-
-    pub const fn subcommands(mut self, subcommands: &'static [CommandSpec]) -> CommandSpec {
-        self.subcommands = subcommands;
-        self
     }
 
     /// The arguments, one by one.

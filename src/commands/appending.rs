@@ -1,9 +1,10 @@
 //! The append-only file: BGREWRITEAOF.
 
 use crate::command::error::{CommandError, CommandResult};
-use crate::command::spec::{CommandSpec, Flag, Group};
+use crate::command::spec::{Flag, Group};
 use crate::drive::aof::rewrite::RewriteStart;
 use crate::engine::context::Context;
+use crate::engine::state::program::CommandSpec;
 use crate::resp::Args;
 
 /// The family's commands.

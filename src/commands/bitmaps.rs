@@ -6,9 +6,10 @@ use bytes::BytesMut;
 use smallvec::SmallVec;
 
 use crate::command::error::{CommandError, CommandResult};
-use crate::command::spec::{CommandSpec, Flag, Group, KeySpec, OVERWRITE, READ, READ_AND_UPDATE};
+use crate::command::spec::{Flag, Group, KeySpec, OVERWRITE, READ, READ_AND_UPDATE};
 use crate::engine::context::Context;
 use crate::engine::lookahead::for_each_key;
+use crate::engine::state::program::CommandSpec;
 use crate::keyspace::{EventClass, Expiry, Keyspace, NewValue, Text};
 use crate::resp::Args;
 use crate::resp::number;

@@ -3,10 +3,11 @@
 use crate::REDIS_VERSION;
 use crate::acl::DEFAULT_USER;
 use crate::command::error::{CommandError, CommandResult};
-use crate::command::spec::{CommandSpec, Flag, Group};
+use crate::command::spec::{Flag, Group};
 use crate::engine::context::Context;
 use crate::engine::enforcement;
 use crate::engine::session::{Close, Mode, Session};
+use crate::engine::state::program::CommandSpec;
 use crate::resp::Args;
 use crate::resp::{Protocol, number};
 

@@ -1,8 +1,9 @@
 //! Databases as a whole: SELECT, SWAPDB, DBSIZE, FLUSHDB and FLUSHALL.
 
 use crate::command::error::{CommandError, CommandResult};
-use crate::command::spec::{Category, CommandSpec, Flag, Group};
+use crate::command::spec::{Category, Flag, Group};
 use crate::engine::context::Context;
+use crate::engine::state::program::CommandSpec;
 use crate::resp::Args;
 use crate::resp::number::parse_i64;
 

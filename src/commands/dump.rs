@@ -1,9 +1,10 @@
 //! Values as bytes, to be kept or sent elsewhere: DUMP, RESTORE and RESTORE-ASKING.
 
 use crate::command::error::{CommandError, CommandResult};
-use crate::command::spec::{Category, CommandSpec, Flag, Group, KeySpec, OVERWRITE, READ};
+use crate::command::spec::{Category, Flag, Group, KeySpec, OVERWRITE, READ};
 use crate::config::DumpSanitizing;
 use crate::engine::context::Context;
+use crate::engine::state::program::CommandSpec;
 use crate::keyspace::{EventClass, Record};
 use crate::resp::Args;
 use crate::resp::number::parse_i64;

@@ -1,8 +1,9 @@
 //! HyperLogLogs: PFADD, PFCOUNT, PFMERGE, and two commands that look into them. They are strings like others.
 
 use crate::command::error::{CommandError, CommandResult};
-use crate::command::spec::{CommandSpec, Flag, Group, INSERT, KeyFlag, KeySpec, READ};
+use crate::command::spec::{Flag, Group, INSERT, KeyFlag, KeySpec, READ};
 use crate::engine::context::Context;
+use crate::engine::state::program::CommandSpec;
 use crate::keyspace::record::INLINE_STRING_MAX;
 use crate::keyspace::{EventClass, Expiry, Keyspace, NewValue, Record, Value};
 use crate::resp::Args;

@@ -2,10 +2,11 @@
 
 use crate::command::error::{CommandError, CommandResult};
 use crate::command::spec::{
-    CREATE, CommandSpec, Flag, Group, INSPECT, KeySpec, OVERWRITE, READ, READ_AND_DELETE, READ_AND_UPDATE, REMOVE,
+    CREATE, Flag, Group, INSPECT, KeySpec, OVERWRITE, READ, READ_AND_DELETE, READ_AND_UPDATE, REMOVE,
 };
 use crate::engine::context::Context;
 use crate::engine::lookahead::for_each_key;
+use crate::engine::state::program::CommandSpec;
 use crate::keyspace::EventClass;
 use crate::resp::Args;
 

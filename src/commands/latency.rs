@@ -2,10 +2,11 @@
 
 use crate::command::error::{CommandError, CommandResult};
 use crate::command::registry::CommandId;
-use crate::command::spec::{CommandSpec, Flag, Group};
+use crate::command::spec::{Flag, Group};
 use crate::engine::context::Context;
 use crate::engine::help;
 use crate::engine::state::ServerState;
+use crate::engine::state::program::CommandSpec;
 use crate::observe::latency::{LatencySample, LatencySeries};
 use crate::resp::Args;
 use crate::resp::Reply;

@@ -3,10 +3,11 @@
 use crate::base::sys::allocator;
 use crate::collections::heap;
 use crate::command::error::{CommandError, CommandResult};
-use crate::command::spec::{CommandSpec, Flag, Group, INSPECT, KeySpec};
+use crate::command::spec::{Flag, Group, INSPECT, KeySpec};
 use crate::drive::info::snapshot::{InfoSnapshot, MemoryFigures, human_bytes};
 use crate::engine::context::Context;
 use crate::engine::help;
+use crate::engine::state::program::CommandSpec;
 use crate::resp::Args;
 use crate::resp::{Reply, number};
 use crate::scripting::Kind;

@@ -37,9 +37,9 @@ pub mod strings;
 pub mod transactions;
 pub mod waiting;
 
-use crate::command::spec::CommandSpec;
 use crate::drive::script::debugger;
-use crate::engine::state::Program;
+use crate::engine::state::program::CommandSpec;
+use crate::engine::state::program::Program;
 
 /// The commands, and what else the engine reaches by pointers.
 pub static PROGRAM: Program =

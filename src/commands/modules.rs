@@ -1,9 +1,10 @@
 //! MODULE: there are no modules, and none can be loaded; clients that ask for them are told so in the words they know.
 
 use crate::command::error::{CommandError, CommandResult};
-use crate::command::spec::{CommandSpec, Flag, Group};
+use crate::command::spec::{Flag, Group};
 use crate::engine::context::Context;
 use crate::engine::help;
+use crate::engine::state::program::CommandSpec;
 use crate::resp::Args;
 
 const LOADING: &[Flag] = &[Flag::Admin, Flag::NoScript, Flag::NoAsyncLoading, Flag::Modules];

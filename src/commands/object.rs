@@ -1,10 +1,11 @@
 //! How a key is stored and used: OBJECT.
 
 use crate::command::error::{CommandError, CommandResult};
-use crate::command::spec::{CommandSpec, Flag, Group, INSPECT, KeySpec};
+use crate::command::spec::{Flag, Group, INSPECT, KeySpec};
 use crate::engine::context::Context;
 use crate::engine::help;
 use crate::engine::state::ServerState;
+use crate::engine::state::program::CommandSpec;
 use crate::keyspace::Value;
 use crate::resp::Args;
 

@@ -1,12 +1,13 @@
 //! SUBSCRIBE, PUBLISH and their kin: messages to whoever listens.
 
 use crate::command::error::{CommandError, CommandResult};
-use crate::command::spec::{Channels, CommandSpec, Flag, Group, KeySpec, NO_KEY};
+use crate::command::spec::{Channels, Flag, Group, KeySpec, NO_KEY};
 use crate::engine::clients::Clients;
 use crate::engine::context::Context;
 use crate::engine::help;
 use crate::engine::pubsub::{ChannelKind, Payload, PubSub};
 use crate::engine::state::ServerState;
+use crate::engine::state::program::CommandSpec;
 use crate::resp::Args;
 use crate::resp::Reply;
 

@@ -1,9 +1,10 @@
 //! Saving the data set: SAVE, BGSAVE, LASTSAVE.
 
 use crate::command::error::{CommandError, CommandResult};
-use crate::command::spec::{Category, CommandSpec, Flag, Group};
+use crate::command::spec::{Category, Flag, Group};
 use crate::drive::save::background::BackgroundStart;
 use crate::engine::context::Context;
+use crate::engine::state::program::CommandSpec;
 use crate::resp::Args;
 
 /// The family's commands.

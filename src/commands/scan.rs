@@ -3,8 +3,9 @@
 use smallvec::SmallVec;
 
 use crate::command::error::{CommandError, CommandResult};
-use crate::command::spec::{Category, CommandSpec, Flag, Group};
+use crate::command::spec::{Category, Flag, Group};
 use crate::engine::context::Context;
+use crate::engine::state::program::CommandSpec;
 use crate::keyspace::{Keyspace, Record};
 use crate::resp::Args;
 use crate::resp::number::parse_i64;

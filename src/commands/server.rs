@@ -2,10 +2,11 @@
 
 use crate::REDIS_VERSION;
 use crate::command::error::{CommandError, CommandResult};
-use crate::command::spec::{Category, CommandSpec, Flag, Group};
+use crate::command::spec::{Category, Flag, Group};
 use crate::drive::info;
 use crate::drive::info::Selection;
 use crate::drive::info::snapshot::InfoSnapshot;
+use crate::engine::state::program::CommandSpec;
 
 use crate::engine::context::Context;
 use crate::engine::session::Blocked;

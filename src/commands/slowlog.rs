@@ -1,9 +1,10 @@
 //! SLOWLOG: the last commands that took long.
 
 use crate::command::error::{CommandError, CommandResult};
-use crate::command::spec::{CommandSpec, Flag, Group};
+use crate::command::spec::{Flag, Group};
 use crate::engine::context::Context;
 use crate::engine::help;
+use crate::engine::state::program::CommandSpec;
 use crate::resp::Args;
 use crate::resp::number;
 

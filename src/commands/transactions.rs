@@ -3,10 +3,11 @@
 use std::rc::Rc;
 
 use crate::command::error::{CommandError, CommandResult};
-use crate::command::spec::{CommandSpec, Flag, Group, INSPECT, KeySpec};
+use crate::command::spec::{Flag, Group, INSPECT, KeySpec};
 use crate::drive::transaction;
 use crate::engine::context::Context;
 use crate::engine::session::Blocked;
+use crate::engine::state::program::CommandSpec;
 use crate::engine::transactions::{Found, Rest, Transaction};
 use crate::resp::Args;
 

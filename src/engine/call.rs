@@ -77,7 +77,7 @@ pub fn conclude(
 
 /// Has a request that may not wait any longer reply with what there is; says whether it did.
 fn answer_late(state: &mut ServerState, session: &mut Session, reply: &mut Reply, waiting: &BlockedState) -> bool {
-    let handler = state.commands.get(waiting.command).spec.handler;
+    let handler = state.runs.of(waiting.command).handler;
     let could_block = !std::mem::replace(&mut session.deny_blocking, true);
     let mut context = Context { state, session, reply, command: waiting.command };
     let result = handler(&mut context, waiting.request.as_args());
@@ -165,8 +165,8 @@ pub fn leave_out(session: &mut Session, reply: &mut Reply, mark: Mark) {
 /// Runs a command and settles what follows from it.
 #[inline]
 pub fn call(context: &mut Context<'_>, args: Args<'_>) {
-    let command = context.state.commands.get(context.command);
-    let (handler, flags) = (command.spec.handler, command.flags);
+    let handler = context.state.runs.of(context.command).handler;
+    let flags = context.state.commands.get(context.command).flags;
     let keyspace = &mut context.state.keyspace;
     keyspace.no_touch = context.session.no_touch;
     let total = keyspace.changes.total();
@@ -298,9 +298,4 @@ fn abort(state: &mut ServerState, session: &mut Session) {
             session.address.peer
         );
     }
-}
-
-/// The handler of a command that has only subcommands: the gate lets none through to it.
-pub fn container(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
-    Err(CommandError::wrong_arity(context.command_name()))
 }

@@ -2,22 +2,13 @@
 
 use crate::engine::blocking::{BlockKind, BlockRequest};
 use crate::engine::clients::Rank;
-use crate::engine::session::{Blocked, ReplyMode, Session};
-use crate::engine::state::ServerState;
+use crate::engine::session::{Blocked, ReplyMode};
 use crate::keyspace::Keyspace;
 use crate::resp::Reply;
 
-use crate::command::registry::CommandId;
 use crate::resp::Args;
 
-/// The server, the calling client and where its reply goes, for the time of one command.
-pub struct Context<'a> {
-    pub state: &'a mut ServerState,
-    pub session: &'a mut Session,
-    pub reply: &'a mut Reply,
-    /// The command that runs (the subcommand, not its container).
-    pub command: CommandId,
-}
+pub use crate::engine::state::program::Context;
 
 impl Context<'_> {
     /// The full name of the command that runs, for error texts.

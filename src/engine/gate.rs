@@ -131,7 +131,7 @@ fn for_monitor(id: CommandId, flags: FlagSet) -> Verdict {
 /// What a request may do: for a script that depends on the script, for EXEC on what is queued.
 #[cold]
 fn flags_of(state: &ServerState, session: &Session, command: &Command, args: Args<'_>) -> FlagSet {
-    let flags = match command.spec.flags_of {
+    let flags = match state.runs.of(command.id).flags_of {
         Some(flags_of) => flags_of(state, args, command.flags),
         None => command.flags,
     };

@@ -3,8 +3,9 @@
 use crate::command::arguments::{Argument, ArgumentKind};
 use crate::command::error::CommandResult;
 use crate::command::registry::{Command, Registry};
-use crate::command::spec::{CommandSpec, Flag, Group};
+use crate::command::spec::{Declaration, Flag, Group};
 use crate::engine::context::Context;
+use crate::engine::state::program::CommandSpec;
 use crate::resp::Args;
 
 /// The declaration of a container's HELP.
@@ -54,7 +55,7 @@ fn lines(commands: &Registry, container: &Command) -> Vec<String> {
 }
 
 /// A command's name and arguments, as in `USAGE <key> [SAMPLES <count>]`.
-pub fn syntax(spec: &CommandSpec) -> String {
+pub fn syntax(spec: &Declaration) -> String {
     let mut text = spec.name.to_ascii_uppercase();
     for argument in &spec.argument_list() {
         text.push(' ');

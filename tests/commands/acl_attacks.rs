@@ -2,8 +2,8 @@
 
 use oneloop::command::arguments::Argument;
 use oneloop::command::registry::{Command, Registry};
-use oneloop::command::spec::CommandSpec;
 use oneloop::commands::FAMILIES;
+use oneloop::command::spec::Declaration;
 
 use oneloop::engine::session::Token;
 
@@ -51,7 +51,7 @@ fn tokens(arguments: &[Argument], into: &mut Vec<&'static str>) {
 }
 
 /// Words that mean something to the command, and keys within reach and out of it.
-fn vocabulary(spec: &'static CommandSpec) -> Vec<String> {
+fn vocabulary(spec: &'static Declaration) -> Vec<String> {
     let mut words = vec!["0", "1", "2", "3", "-1", "+", "*", "f", "m", "1-1", "#", "b:*", "b:*->f", "[a", "+inf", ""];
     words.extend(["xx", "px", "store", "storedist", "get", "by", "streams", "keys", "limit", "weights", "10 1"]);
     tokens(&spec.argument_list(), &mut words);

@@ -4,9 +4,10 @@
 use oneloop::command::keys::{channels_of, keys_of};
 use oneloop::command::registry::Registry;
 use oneloop::command::registry::{LegacyKeys, RenameError};
-use oneloop::command::spec::{Begin, CommandSpec, Find, Group, KeyFlag, KeySpec};
+use oneloop::command::spec::{Begin, Find, Group, KeyFlag, KeySpec};
 use oneloop::commands::FAMILIES;
-use oneloop::engine::call::container;
+use oneloop::engine::state::program::container;
+use oneloop::engine::state::program::CommandSpec;
 use oneloop::resp::Args;
 
 const READ: &[KeyFlag] = &[KeyFlag::Ro, KeyFlag::Access];

@@ -29,7 +29,8 @@ pub fn events(server: &mut Harness, words: &str) -> Vec<&'static str> {
     let state = &mut server.state;
     state.keyspace.changes.set_event_classes(u16::MAX);
     let command = state.commands.find(args[0]).expect("the command exists");
-    let (handler, command) = (command.spec.handler, command.id);
+    let command = command.id;
+    let handler = state.runs.of(command).handler;
     let mut session = state.clients.checkout(server.client).expect("the client is there");
     let mut reply = Reply::new(Protocol::Resp2);
     let mut context = oneloop::engine::context::Context { state, session: &mut session, reply: &mut reply, command };

@@ -95,7 +95,7 @@ impl Harness {
         let args: Vec<&[u8]> = words.split(' ').map(str::as_bytes).collect();
         let args = Args::from_slices(&args);
         let found = self.state.commands.resolve(&args[0], args.get(1)).expect("a command");
-        let (command, handler) = (found.id, found.spec.handler);
+        let (command, handler) = (found.id, self.state.runs.of(found.id).handler);
         let mut session = self.state.clients.checkout(self.client).expect("the client is there");
         let mut reply = Reply::default();
         self.state.keyspace.changes.set_event_classes(u16::MAX);

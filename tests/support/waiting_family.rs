@@ -5,13 +5,14 @@
 use oneloop::collections::packed::Packed;
 use oneloop::command::error::{CommandError, CommandResult};
 use oneloop::command::registry::Registry;
-use oneloop::command::spec::{CommandSpec, Flag, Group, Handler};
+use oneloop::command::spec::{Flag, Group};
 use oneloop::command::timeout;
 use oneloop::commands::FAMILIES;
 use oneloop::engine::blocking::BlockKind;
 use oneloop::engine::call;
 use oneloop::engine::context::Context;
 use oneloop::engine::state::ServerState;
+use oneloop::engine::state::program::{CommandSpec, Handler, Runs};
 use oneloop::keyspace::{Keyspace, Value};
 use oneloop::observe::command_stats::CommandStats;
 use oneloop::resp::Args;
@@ -48,6 +49,7 @@ const fn declare(name: &'static str, arity: i16, flags: &'static [Flag], handler
 pub fn add_to(state: &mut ServerState) {
     let families: Vec<_> = FAMILIES.iter().copied().chain([COMMANDS]).collect();
     state.commands = Registry::new(&families);
+    state.runs = Runs::new(&families);
     state.command_stats = CommandStats::new(state.commands.len());
 }
 

@@ -1,7 +1,8 @@
 //! What ACL and its subcommands declare.
 
-use crate::command::spec::{CommandSpec, Flag, Group};
+use crate::command::spec::{Flag, Group};
 use crate::engine::help;
+use crate::engine::state::program::CommandSpec;
 
 use super::{log, reports, users};
 

@@ -6,10 +6,11 @@ pub mod table;
 pub mod tracking;
 
 use crate::command::error::{CommandError, CommandResult};
-use crate::command::spec::{CommandSpec, Group};
+use crate::command::spec::Group;
 use crate::command::timeout;
 use crate::engine::context::Context;
 use crate::engine::session::ReplyMode;
+use crate::engine::state::program::CommandSpec;
 use crate::engine::wake;
 use crate::engine::wake::UnblockReason;
 use crate::resp::Args;

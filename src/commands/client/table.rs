@@ -1,6 +1,7 @@
 //! The table of the subcommands of CLIENT.
 
-use crate::command::spec::{CommandSpec, Flag, Group};
+use crate::command::spec::{Flag, Group};
+use crate::engine::state::program::CommandSpec;
 
 use crate::commands::client;
 use crate::commands::client::{kill, list, tracking};

@@ -14,9 +14,10 @@ use std::time::Duration;
 
 use crate::base::sys::faults;
 use crate::command::error::{CommandError, CommandResult};
-use crate::command::spec::{CommandSpec, Flag, Group};
+use crate::command::spec::{Flag, Group};
 use crate::engine::context::Context;
 use crate::engine::help;
+use crate::engine::state::program::CommandSpec;
 use crate::resp::Args;
 use crate::resp::number;
 

@@ -3,9 +3,10 @@
 use smallvec::SmallVec;
 
 use crate::command::error::{CommandError, CommandResult};
-use crate::command::spec::{CommandSpec, Flag, Group, KeySpec, READ, UPDATE};
+use crate::command::spec::{Flag, Group, KeySpec, READ, UPDATE};
 use crate::commands::sorted_sets::update::{Additions, Options, add_elements};
 use crate::engine::context::Context;
+use crate::engine::state::program::CommandSpec;
 use crate::resp::Args;
 use crate::resp::Reply;
 use crate::types::geo::text::format_distance;

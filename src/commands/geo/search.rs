@@ -2,9 +2,10 @@
 
 use crate::command::error::CommandResult;
 use crate::command::keys::KeyList;
-use crate::command::spec::{CommandSpec, Find, Flag, Group, KeySpec, OVERWRITE, READ};
+use crate::command::spec::{Find, Flag, Group, KeySpec, OVERWRITE, READ};
 use crate::commands::sorted_sets::limits;
 use crate::engine::context::Context;
+use crate::engine::state::program::CommandSpec;
 use crate::keyspace::{EventClass, Keyspace};
 use crate::resp::Args;
 use crate::resp::Reply;

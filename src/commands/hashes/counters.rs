@@ -1,8 +1,9 @@
 //! Fields of hashes as numbers: HINCRBY and HINCRBYFLOAT.
 
 use crate::command::error::{CommandError, CommandResult};
-use crate::command::spec::{CommandSpec, Flag, Group, KeySpec, READ_AND_UPDATE};
+use crate::command::spec::{Flag, Group, KeySpec, READ_AND_UPDATE};
 use crate::engine::context::Context;
+use crate::engine::state::program::CommandSpec;
 use crate::keyspace::EventClass;
 use crate::resp::Args;
 use crate::resp::number::parse_i64;

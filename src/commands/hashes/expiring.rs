@@ -1,8 +1,9 @@
 //! Fields of hashes, read or set and seen to in one step: HGETDEL, HGETEX, HSETEX.
 
 use crate::command::error::{CommandError, CommandResult};
-use crate::command::spec::{CommandSpec, Flag, Group, KeySpec, READ_AND_DELETE, READ_AND_UPDATE, UPDATE};
+use crate::command::spec::{Flag, Group, KeySpec, READ_AND_DELETE, READ_AND_UPDATE, UPDATE};
 use crate::engine::context::Context;
+use crate::engine::state::program::CommandSpec;
 use crate::keyspace::{EventClass, Keyspace};
 use crate::resp::Args;
 use crate::resp::Reply;

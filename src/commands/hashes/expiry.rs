@@ -3,8 +3,9 @@
 use smallvec::SmallVec;
 
 use crate::command::error::{CommandError, CommandResult};
-use crate::command::spec::{CommandSpec, Flag, Group, KeySpec, READ, UPDATE};
+use crate::command::spec::{Flag, Group, KeySpec, READ, UPDATE};
 use crate::engine::context::Context;
+use crate::engine::state::program::CommandSpec;
 use crate::keyspace::{EventClass, Keyspace};
 use crate::resp::Args;
 use crate::resp::Reply;

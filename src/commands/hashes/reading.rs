@@ -4,8 +4,9 @@
 //! the active cycle, and HLEN counts them: as in Redis.
 
 use crate::command::error::CommandResult;
-use crate::command::spec::{CommandSpec, Flag, Group, INSPECT, KeySpec, READ};
+use crate::command::spec::{Flag, Group, INSPECT, KeySpec, READ};
 use crate::engine::context::Context;
+use crate::engine::state::program::CommandSpec;
 use crate::resp::Args;
 use crate::types::hash::Found;
 

@@ -1,8 +1,9 @@
 //! Fields of hashes, set and removed: HSET and its kin, HDEL.
 
 use crate::command::error::{CommandError, CommandResult};
-use crate::command::spec::{CommandSpec, DELETE, Flag, Group, INSERT, KeySpec, UPDATE};
+use crate::command::spec::{DELETE, Flag, Group, INSERT, KeySpec, UPDATE};
 use crate::engine::context::Context;
+use crate::engine::state::program::CommandSpec;
 use crate::keyspace::EventClass;
 use crate::resp::Args;
 use crate::types::hash::{Expiry, HashEditor};

@@ -1,10 +1,11 @@
 //! Commands on lists that wait until there is something in them.
 
 use crate::command::error::{CommandError, CommandResult};
-use crate::command::spec::{CommandSpec, Flag, Group, INSERT, KeySpec, READ_AND_DELETE};
+use crate::command::spec::{Flag, Group, INSERT, KeySpec, READ_AND_DELETE};
 use crate::command::timeout;
 use crate::engine::blocking::BlockKind;
 use crate::engine::context::Context;
+use crate::engine::state::program::CommandSpec;
 use crate::resp::Args;
 use crate::types::list::{End, Item};
 

@@ -3,8 +3,9 @@
 use std::ops::ControlFlow;
 
 use crate::command::error::{CommandError, CommandResult};
-use crate::command::spec::{CommandSpec, DELETE, Flag, Group, INSERT, INSPECT, KeySpec, READ, UPDATE};
+use crate::command::spec::{DELETE, Flag, Group, INSERT, INSPECT, KeySpec, READ, UPDATE};
 use crate::engine::context::Context;
+use crate::engine::state::program::CommandSpec;
 use crate::keyspace::EventClass;
 use crate::resp::Args;
 use crate::resp::Reply;

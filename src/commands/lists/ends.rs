@@ -1,8 +1,9 @@
 //! The ends of lists: pushing and popping.
 
 use crate::command::error::{CommandError, CommandResult};
-use crate::command::spec::{CommandSpec, Flag, Group, INSERT, KeySpec, READ_AND_DELETE};
+use crate::command::spec::{Flag, Group, INSERT, KeySpec, READ_AND_DELETE};
 use crate::engine::context::Context;
+use crate::engine::state::program::CommandSpec;
 use crate::keyspace::{EventClass, Keyspace};
 use crate::resp::Args;
 use crate::resp::Reply;

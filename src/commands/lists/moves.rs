@@ -3,8 +3,9 @@
 use smallvec::SmallVec;
 
 use crate::command::error::{CommandError, CommandResult};
-use crate::command::spec::{CommandSpec, Flag, Group, INSERT, KeySpec, READ_AND_DELETE};
+use crate::command::spec::{Flag, Group, INSERT, KeySpec, READ_AND_DELETE};
 use crate::engine::context::Context;
+use crate::engine::state::program::CommandSpec;
 use crate::keyspace::{EventClass, Keyspace};
 use crate::resp::Args;
 use crate::types::list::{End, Item, Limits, Taken};

@@ -1,10 +1,11 @@
 //! FUNCTION: libraries of functions.
 
 use crate::command::error::{CommandError, CommandResult};
-use crate::command::spec::{CommandSpec, Flag, Group};
+use crate::command::spec::{Flag, Group};
 use crate::drive::script::run;
 use crate::engine::context::Context;
 use crate::engine::help;
+use crate::engine::state::program::CommandSpec;
 use crate::resp::Args;
 use crate::resp::Reply;
 use crate::scripting::Kind;

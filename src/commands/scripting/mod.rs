@@ -6,13 +6,14 @@ pub mod functions;
 pub mod scripts;
 
 use crate::command::error::{CommandError, CommandResult};
-use crate::command::spec::{CommandSpec, Flag, FlagSet, Group, KeySpec, READ, READ_AND_UPDATE};
+use crate::command::spec::{Flag, FlagSet, Group, KeySpec, READ, READ_AND_UPDATE};
 use crate::drive::script::debugger;
 use crate::drive::script::run;
 use crate::drive::script::run::{Program, count_keys};
 use crate::engine::context::Context;
 use crate::engine::session::Debugging;
 use crate::engine::state::ServerState;
+use crate::engine::state::program::CommandSpec;
 use crate::resp::Args;
 use crate::scripting::Kind;
 use crate::scripting::cache::Digest;

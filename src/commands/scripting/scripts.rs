@@ -1,11 +1,12 @@
 //! SCRIPT: what is loaded, and the script that runs.
 
 use crate::command::error::{CommandError, CommandResult};
-use crate::command::spec::{CommandSpec, Flag, Group};
+use crate::command::spec::{Flag, Group};
 use crate::drive::script::run;
 use crate::engine::context::Context;
 use crate::engine::help;
 use crate::engine::session::Debugging;
+use crate::engine::state::program::CommandSpec;
 use crate::resp::Args;
 use crate::scripting::Kind;
 

@@ -3,8 +3,9 @@
 use smallvec::SmallVec;
 
 use crate::command::error::{CommandError, CommandResult};
-use crate::command::spec::{CommandSpec, Flag, Group, KeySpec, OVERWRITE, READ, UPDATE};
+use crate::command::spec::{Flag, Group, KeySpec, OVERWRITE, READ, UPDATE};
 use crate::engine::context::Context;
+use crate::engine::state::program::CommandSpec;
 use crate::keyspace::{EventClass, Keyspace, Record};
 use crate::resp::Args;
 use crate::types::set::algebra::{self, Sets};

@@ -5,8 +5,9 @@
 use std::ops::ControlFlow;
 
 use crate::command::error::{CommandError, CommandResult};
-use crate::command::spec::{CommandSpec, Flag, Group, KeySpec, READ};
+use crate::command::spec::{Flag, Group, KeySpec, READ};
 use crate::engine::context::Context;
+use crate::engine::state::program::CommandSpec;
 use crate::resp::Args;
 use crate::resp::number::parse_i64;
 use crate::types::hyperloglog::{self, Place, Sketch};

@@ -1,8 +1,9 @@
 //! Members of sets by name: SADD, SISMEMBER, SMEMBERS and their kin.
 
 use crate::command::error::{CommandError, CommandResult};
-use crate::command::spec::{CommandSpec, DELETE, Flag, Group, INSERT, INSPECT, KeySpec, READ, READ_AND_DELETE};
+use crate::command::spec::{DELETE, Flag, Group, INSERT, INSPECT, KeySpec, READ, READ_AND_DELETE};
 use crate::engine::context::Context;
+use crate::engine::state::program::CommandSpec;
 use crate::keyspace::{EventClass, Record};
 use crate::resp::Args;
 use crate::types::set::SetRef;

@@ -4,9 +4,10 @@ use smallvec::SmallVec;
 
 use crate::collections::element::Element;
 use crate::command::error::{CommandError, CommandResult};
-use crate::command::spec::{CommandSpec, Flag, Group, KeySpec, READ, READ_AND_DELETE};
+use crate::command::spec::{Flag, Group, KeySpec, READ, READ_AND_DELETE};
 use crate::commands::scan::{ScanOptions, parse_cursor};
 use crate::engine::context::Context;
+use crate::engine::state::program::CommandSpec;
 use crate::keyspace::{EventClass, Propagation};
 use crate::resp::Args;
 use crate::resp::Reply;

@@ -12,8 +12,9 @@ mod patterns;
 
 use crate::command::error::{CommandError, CommandResult};
 use crate::command::keys::KeyAccess;
-use crate::command::spec::{Category, CommandSpec, Flag, Group, KeySpec, OVERWRITE, READ};
+use crate::command::spec::{Category, Flag, Group, KeySpec, OVERWRITE, READ};
 use crate::engine::context::Context;
+use crate::engine::state::program::CommandSpec;
 use crate::keyspace::{EventClass, Keyspace};
 use crate::resp::Args;
 use crate::resp::Reply;

@@ -1,6 +1,7 @@
 //! The declarations of unions, intersections and differences; their handlers are in `algebra`.
 
-use crate::command::spec::{CommandSpec, Flag, Group, KeySpec, OVERWRITE, READ};
+use crate::command::spec::{Flag, Group, KeySpec, OVERWRITE, READ};
+use crate::engine::state::program::CommandSpec;
 
 use super::algebra::{zdiff, zdiffstore, zinter, zintercard, zinterstore, zunion, zunionstore};
 

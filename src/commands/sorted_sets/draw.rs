@@ -5,9 +5,10 @@ use std::collections::HashSet;
 use smallvec::SmallVec;
 
 use crate::command::error::{CommandError, CommandResult};
-use crate::command::spec::{CommandSpec, Flag, Group, KeySpec, READ};
+use crate::command::spec::{Flag, Group, KeySpec, READ};
 use crate::commands::scan::{ScanOptions, parse_cursor};
 use crate::engine::context::Context;
+use crate::engine::state::program::CommandSpec;
 use crate::resp::Args;
 use crate::resp::Reply;
 use crate::resp::number::parse_i64;

@@ -1,8 +1,9 @@
 //! What is asked of single members, and counts: ZCARD, ZCOUNT, ZLEXCOUNT, ZMSCORE, ZRANK, ZREVRANK and ZSCORE.
 
 use crate::command::error::{CommandError, CommandResult};
-use crate::command::spec::{CommandSpec, Flag, Group, INSPECT, KeySpec, READ};
+use crate::command::spec::{Flag, Group, INSPECT, KeySpec, READ};
 use crate::engine::context::Context;
+use crate::engine::state::program::CommandSpec;
 use crate::resp::Args;
 use crate::types::sorted_set::Interval;
 

@@ -1,10 +1,11 @@
 //! Elements taken off the ends: ZPOPMIN, ZPOPMAX, ZMPOP and those that wait for elements.
 
 use crate::command::error::{CommandError, CommandResult};
-use crate::command::spec::{CommandSpec, Flag, Group, KeySpec, READ_AND_DELETE};
+use crate::command::spec::{Flag, Group, KeySpec, READ_AND_DELETE};
 use crate::command::timeout::parse_seconds;
 use crate::engine::blocking::BlockKind;
 use crate::engine::context::Context;
+use crate::engine::state::program::CommandSpec;
 use crate::keyspace::{Propagation, Record};
 use crate::resp::Args;
 use crate::resp::{Protocol, Reply};

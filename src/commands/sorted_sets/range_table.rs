@@ -1,6 +1,7 @@
 //! The declarations of the commands that read ranges; their handlers are in `ranges`.
 
-use crate::command::spec::{CommandSpec, Flag, Group, KeySpec, OVERWRITE, READ};
+use crate::command::spec::{Flag, Group, KeySpec, OVERWRITE, READ};
+use crate::engine::state::program::CommandSpec;
 
 use super::ranges::{zrange, zrangebylex, zrangebyscore, zrangestore, zrevrange, zrevrangebylex, zrevrangebyscore};
 

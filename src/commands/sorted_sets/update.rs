@@ -3,8 +3,9 @@
 use smallvec::SmallVec;
 
 use crate::command::error::{CommandError, CommandResult};
-use crate::command::spec::{CommandSpec, DELETE, Flag, Group, KeySpec, READ_AND_UPDATE, UPDATE};
+use crate::command::spec::{DELETE, Flag, Group, KeySpec, READ_AND_UPDATE, UPDATE};
 use crate::engine::context::Context;
+use crate::engine::state::program::CommandSpec;
 use crate::keyspace::EventClass;
 use crate::resp::Args;
 use crate::resp::number::parse_f64;

@@ -3,9 +3,10 @@
 use smallvec::SmallVec;
 
 use crate::command::error::{CommandError, CommandResult};
-use crate::command::spec::{CommandSpec, DELETE, Flag, Group, KeySpec, UPDATE};
+use crate::command::spec::{DELETE, Flag, Group, KeySpec, UPDATE};
 use crate::config::Config;
 use crate::engine::context::Context;
+use crate::engine::state::program::CommandSpec;
 use crate::keyspace::Keyspace;
 use crate::resp::Args;
 use crate::types::object::Object;

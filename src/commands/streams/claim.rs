@@ -1,6 +1,7 @@
 //! Taking over what others have pending: XCLAIM and XAUTOCLAIM.
 
-use crate::command::spec::{CommandSpec, DELETE, Flag, Group, KeySpec, UPDATE};
+use crate::command::spec::{DELETE, Flag, Group, KeySpec, UPDATE};
+use crate::engine::state::program::CommandSpec;
 use smallvec::SmallVec;
 
 use crate::command::error::{CommandError, CommandResult};

@@ -1,9 +1,10 @@
 //! Consumer groups: XGROUP.
 
 use crate::command::error::{CommandError, CommandResult};
-use crate::command::spec::{CommandSpec, DELETE, Flag, Group, INSERT, KeySpec, UPDATE};
+use crate::command::spec::{DELETE, Flag, Group, INSERT, KeySpec, UPDATE};
 use crate::engine::context::Context;
 use crate::engine::help;
+use crate::engine::state::program::CommandSpec;
 use crate::resp::Args;
 use crate::types::object::Object;
 use crate::types::slot::OwnedValue;

@@ -1,9 +1,10 @@
 //! What is known of streams: XINFO.
 
 use crate::command::error::{CommandError, CommandResult};
-use crate::command::spec::{CommandSpec, Flag, Group, KeySpec, READ};
+use crate::command::spec::{Flag, Group, KeySpec, READ};
 use crate::engine::context::Context;
 use crate::engine::help;
+use crate::engine::state::program::CommandSpec;
 use crate::resp::Args;
 use crate::resp::Reply;
 use crate::types::stream::{Consumer, Group as ConsumerGroup, Id, Stream};

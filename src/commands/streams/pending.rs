@@ -1,8 +1,9 @@
 //! What was given to a group and not yet acknowledged: XACK and XPENDING.
 
 use crate::command::error::{CommandError, CommandResult};
-use crate::command::spec::{CommandSpec, Flag, Group, KeySpec, READ, UPDATE};
+use crate::command::spec::{Flag, Group, KeySpec, READ, UPDATE};
 use crate::engine::context::Context;
+use crate::engine::state::program::CommandSpec;
 use crate::resp::Args;
 use crate::resp::Reply;
 use crate::types::stream::{Group as ConsumerGroup, Id, Pending};

@@ -1,8 +1,9 @@
 //! Reading by ID: XLEN, XRANGE and XREVRANGE.
 
 use crate::command::error::{CommandError, CommandResult};
-use crate::command::spec::{CommandSpec, Flag, Group, INSPECT, KeySpec, READ};
+use crate::command::spec::{Flag, Group, INSPECT, KeySpec, READ};
 use crate::engine::context::Context;
+use crate::engine::state::program::CommandSpec;
 use crate::resp::Args;
 
 use super::{parse_count, parse_start, parse_stop, read, write_entries};

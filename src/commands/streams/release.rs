@@ -3,8 +3,9 @@
 use std::ops::Range;
 
 use crate::command::error::{CommandError, CommandResult};
-use crate::command::spec::{CommandSpec, Flag, Group, KeySpec, UPDATE};
+use crate::command::spec::{Flag, Group, KeySpec, UPDATE};
 use crate::engine::context::Context;
+use crate::engine::state::program::CommandSpec;
 use crate::resp::Args;
 use crate::resp::number;
 use crate::types::stream::{DELIVERIES_MAX, Entries, Group as ConsumerGroup, Id, Stream};

@@ -3,8 +3,9 @@
 use std::ops::Range;
 
 use crate::command::error::{CommandError, CommandResult};
-use crate::command::spec::{CommandSpec, DELETE, Flag, Group, KeyFlag, KeySpec};
+use crate::command::spec::{DELETE, Flag, Group, KeyFlag, KeySpec};
 use crate::engine::context::Context;
+use crate::engine::state::program::CommandSpec;
 use crate::resp::Args;
 use crate::resp::{Reply, number};
 use crate::types::stream::{Deletion, Id, References, Stream};

@@ -4,8 +4,9 @@ use smallvec::smallvec;
 
 use crate::command::error::{CommandError, CommandResult};
 use crate::command::keys::{KeyList, KeyReference};
-use crate::command::spec::{CommandSpec, Flag, Group, KeyFlag, KeySpec, READ, REMOVE};
+use crate::command::spec::{Flag, Group, KeyFlag, KeySpec, READ, REMOVE};
 use crate::engine::context::Context;
+use crate::engine::state::program::CommandSpec;
 use crate::keyspace::Text;
 use crate::resp::Args;
 use crate::types::string::{DIGEST_LENGTH, digest as digest_of};

@@ -1,8 +1,9 @@
 //! Strings as numbers: INCR and its kin.
 
 use crate::command::error::{CommandError, CommandResult};
-use crate::command::spec::{CommandSpec, Flag, Group, KeySpec, READ_AND_UPDATE};
+use crate::command::spec::{Flag, Group, KeySpec, READ_AND_UPDATE};
 use crate::engine::context::Context;
+use crate::engine::state::program::CommandSpec;
 use crate::keyspace::{EventClass, Expiry, NewValue};
 use crate::resp::Args;
 use crate::text::long_double::LongDouble;

@@ -3,8 +3,9 @@
 //! As in Redis 8.8; NX and XX are Valkey's (9.2).
 
 use crate::command::error::{CommandError, CommandResult};
-use crate::command::spec::{CommandSpec, Flag, Group, KeySpec, READ_AND_UPDATE};
+use crate::command::spec::{Flag, Group, KeySpec, READ_AND_UPDATE};
 use crate::engine::context::Context;
+use crate::engine::state::program::CommandSpec;
 use crate::keyspace::{EventClass, Expiry, Keyspace, NewValue, Text};
 use crate::resp::Args;
 use crate::resp::{Protocol, Reply};

@@ -1,8 +1,9 @@
 //! LCS: what two strings have in common.
 
 use crate::command::error::{CommandError, CommandResult};
-use crate::command::spec::{CommandSpec, Flag, Group, KeySpec, READ};
+use crate::command::spec::{Flag, Group, KeySpec, READ};
 use crate::engine::context::Context;
+use crate::engine::state::program::CommandSpec;
 use crate::resp::Args;
 use crate::resp::{Reply, number};
 use crate::types::lcs::{self, Match};

@@ -1,9 +1,10 @@
 //! Several strings at once: MGET, MSET and their kin.
 
 use crate::command::error::{CommandError, CommandResult};
-use crate::command::spec::{Begin, CREATE, CommandSpec, Find, Flag, Group, KeySpec, OVERWRITE, READ};
+use crate::command::spec::{Begin, CREATE, Find, Flag, Group, KeySpec, OVERWRITE, READ};
 use crate::engine::context::Context;
 use crate::engine::lookahead::for_each_key;
+use crate::engine::state::program::CommandSpec;
 use crate::keyspace::{Expiry, Keyspace, NewValue, Propagation};
 use crate::resp::Args;
 use crate::resp::number;

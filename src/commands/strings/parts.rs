@@ -1,8 +1,9 @@
 //! Parts of strings: APPEND, GETRANGE, SETRANGE and their kin.
 
 use crate::command::error::{CommandError, CommandResult};
-use crate::command::spec::{CommandSpec, Flag, Group, INSERT, INSPECT, KeySpec, READ, UPDATE};
+use crate::command::spec::{Flag, Group, INSERT, INSPECT, KeySpec, READ, UPDATE};
 use crate::engine::context::Context;
+use crate::engine::state::program::CommandSpec;
 use crate::keyspace::{EventClass, Expiry, NewValue, Text};
 use crate::resp::Args;
 use crate::types::string::part;

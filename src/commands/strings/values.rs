@@ -1,10 +1,9 @@
 //! Strings as a whole: SET, GET and their kin.
 
 use crate::command::error::{CommandError, CommandResult};
-use crate::command::spec::{
-    CREATE, CommandSpec, Flag, Group, KeyFlag, KeySpec, OVERWRITE, READ, READ_AND_DELETE, READ_AND_UPDATE,
-};
+use crate::command::spec::{CREATE, Flag, Group, KeyFlag, KeySpec, OVERWRITE, READ, READ_AND_DELETE, READ_AND_UPDATE};
 use crate::engine::context::Context;
+use crate::engine::state::program::CommandSpec;
 use crate::keyspace::{EventClass, Expiry, Keyspace, NewValue, Propagation};
 use crate::resp::Args;
 

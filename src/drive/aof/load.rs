@@ -407,7 +407,8 @@ impl Replay {
                 part.name
             ));
         };
-        let (id, group, handler) = (command.id, command.spec.group, command.spec.handler);
+        let (id, group) = (command.id, command.spec.group);
+        let handler = state.runs.of(id).handler;
         let result = with_time_held(state, group, |state| {
             let mut context = Context { state, session: &mut self.session, reply: &mut self.reply, command: id };
             handler(&mut context, args)

@@ -1,5 +1,7 @@
 //! Everything that one server process knows, but for the sockets: what commands work on.
 
+pub mod program;
+
 use std::io;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -12,7 +14,7 @@ use crate::base::wake::Wake;
 use crate::collections::hash::HashSeed;
 use crate::collections::heap;
 use crate::command::registry::Registry;
-use crate::command::spec::{CommandSpec, Flag, FlagSet};
+use crate::command::spec::{Flag, FlagSet};
 use crate::config::{Config, OomScoreAdjust, OutputBufferLimit};
 use crate::drive::aof::load::Replay;
 use crate::drive::save::Saving;
@@ -35,23 +37,16 @@ use crate::observe::latency::LatencyMonitor;
 use crate::observe::loop_stats::LoopStats;
 use crate::observe::slowlog::Slowlog;
 use crate::reactor::title::TitleBar;
-use crate::resp::{Args, Reply};
 use crate::storage::aof::append_only::AppendOnly;
 use crate::storage::values::Serialization;
 
-/// What the rooms above hand in: this room reaches them through these tables and pointers alone.
-pub struct Program {
-    /// The tables of all families of commands.
-    pub families: &'static [&'static [CommandSpec]],
-    /// Takes a request of a client that debugs a script.
-    pub debugger_request: fn(&mut ServerState, &mut Session, &mut Reply, Args<'_>),
-    /// A client that debugs a script has left.
-    pub debugger_left: fn(&mut ServerState, Token),
-}
+use program::{Program, Runs};
 
 /// The state of the server.
 pub struct ServerState {
     pub program: &'static Program,
+    /// How the commands of the registry are run.
+    pub runs: Runs,
     pub commands: Registry,
     pub keyspace: Keyspace,
     pub config: Config,
@@ -234,6 +229,7 @@ impl ServerState {
         let users = first_users(&commands, &config);
         let mut state = ServerState {
             program,
+            runs: Runs::new(program.families),
             command_stats: CommandStats::new(commands.len()),
             commands,
             keyspace,
