@@ -4,7 +4,7 @@
 mod server;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use server::{Server, free_port};
@@ -15,11 +15,29 @@ fn start_in(folder: &Path, options: &[&str]) -> Server {
     Server::start(&[&["--dir", folder], options].concat())
 }
 
-fn folder(name: &str) -> std::path::PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("saving-{name}"));
-    let _ = fs::remove_dir_all(&folder);
+/// A folder of this run alone, removed at its end.
+struct Folder(PathBuf);
+
+impl std::ops::Deref for Folder {
+    type Target = Path;
+
+    fn deref(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // What is left behind disturbs no other run.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn folder(name: &str) -> Folder {
+    let name = format!("saving-{}-{name}", std::process::id());
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     fs::create_dir_all(&folder).expect("a folder");
-    folder
+    Folder(folder)
 }
 
 /// Asks for a field of INFO until it is as wanted.
@@ -87,7 +105,7 @@ fn data_survive_a_background_save_and_a_restart() {
     expect(&mut client, "SET later x", "OK");
     expect(&mut client, "BGSAVE CANCEL", "not in progress");
     expect(&mut client, "BGSAVE SOON", "syntax");
-    let names: Vec<_> = fs::read_dir(&folder).expect("it is there").collect();
+    let names: Vec<_> = fs::read_dir(&*folder).expect("it is there").collect();
     assert_eq!(names.len(), 1, "only the snapshot is left");
     drop(server);
     let server = start_in(&folder, &[]);

@@ -36,7 +36,7 @@ class Verdict(unittest.TestCase):
         self.assertTrue(line.startswith("UNRELIABLE") and line.endswith("GET at 16 in flight (Oneloop)"), line)
 
     def test_noise_is_a_warning(self):
-        self.assertIn("10% of the time: GET at 16 in flight (20%)", verdict.warning(report(waited=0.2)))
+        self.assertIn("10% of the time that they ran: GET at 16 in flight (20%)", verdict.warning(report(waited=0.2)))
         noisy = report(waited=0.2)
         noisy.waits.clear()
         self.assertIn("**UNRELIABLE", noisy.markdown().split("\n\n")[1])

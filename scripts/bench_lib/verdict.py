@@ -28,7 +28,7 @@ def doubts(report):
     if slow:
         reasons.append("the echo loop, which does no work, took longer than a server: " + ", ".join(slow))
     if noisy:
-        reasons.append(f"servers waited for their core more than {NOISE_MAX:.0%} of the time: " + ", ".join(noisy))
+        reasons.append(f"servers waited for their core for more than {NOISE_MAX:.0%} of the time that they ran: " + ", ".join(noisy))
     return reasons
 
 

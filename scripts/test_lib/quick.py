@@ -63,7 +63,9 @@ def stage_interop(outcome):
     if "ONELOOP_PYTHON" not in os.environ and (python := python_with_clients()):
         environment["ONELOOP_PYTHON"] = str(python)
     if "GENUINE_SERVERS" not in os.environ:
-        environment["GENUINE_SERVERS"] = ":".join(map(str, peers.fetched_peers()))
+        others = peers.fetched_peers()
+        environment["GENUINE_SERVERS"] = ":".join(map(str, others))
+        outcome.closing.append(f"genuine servers besides redis-server: {len(others)} of {len(peers.PEER_WHEELS)}")
     run_cargo_tests([*chosen, "--", "--show-output"], outcome, environment)
     if IN_CI and outcome.skips:
         outcome.problems.append(f"{len(outcome.skips)} interop tests were skipped")
