@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::collections::hash::HashSeed;
 use crate::config::{Config, system_reason};
 use crate::keyspace::Keyspace;
-use crate::persistence::aof::{AppendedReader, Found, Manifest, Part};
+use crate::persistence::aof::{AppendedReader, Found, Manifest, Part, Strictness};
 use crate::persistence::rdb::Scrutiny;
 use crate::persistence::snapshot::{
     Duplicates, LoadStep, Loader, LoaderSettings, Purpose, begins_snapshot,
@@ -190,7 +190,7 @@ impl<I: BufRead, O: Write> Tool<'_, I, O> {
         if size == 0 {
             return Ok(Outcome::Empty);
         }
-        let mut scan = Scan::default();
+        let mut scan = Scan::new();
         let mut rest = Vec::new();
         let begin = self.pass_snapshot(&mut file, &mut rest)?;
         scan.reader.feed(&rest);
@@ -337,7 +337,6 @@ impl<I: BufRead, O: Write> Tool<'_, I, O> {
 }
 
 /// Commands that are gone through.
-#[derive(Default)]
 struct Scan {
     reader: AppendedReader,
     in_transaction: bool,
@@ -349,6 +348,16 @@ struct Scan {
 }
 
 impl Scan {
+    fn new() -> Scan {
+        Scan {
+            reader: AppendedReader::new(Strictness::Strict),
+            in_transaction: false,
+            valid: 0,
+            lines: 0,
+            error: None,
+        }
+    }
+
     /// Goes through what is there. Gives where something begins that was done after that time.
     fn walk(&mut self, until_s: Option<i64>) -> Option<u64> {
         while self.error.is_none() {
@@ -358,7 +367,10 @@ impl Scan {
                 Ok(Found::Time(time_s)) if until_s.is_some_and(|until_s| time_s > until_s) => {
                     return Some(at);
                 }
-                Ok(Found::Time(_) | Found::Annotation) => {}
+                Ok(Found::BadTime) if until_s.is_some() => {
+                    self.error = Some((at, "Invalid timestamp annotation".into()));
+                }
+                Ok(Found::Time(_) | Found::BadTime | Found::Annotation) => {}
                 Ok(Found::Command) => self.note_command(at),
                 Err(malformed) => self.error = Some((malformed.offset, malformed.reason)),
             }
@@ -387,6 +399,9 @@ impl Scan {
     }
 
     fn note_end(&mut self) {
+        if self.error.is_none() && self.reader.rest_is_annotation() && !self.in_transaction {
+            self.valid = self.reader.end();
+        }
         if self.error.is_none() && self.in_transaction {
             let reason = "Reached EOF before reading EXEC for MULTI";
             self.error = Some((self.reader.offset(), reason.into()));

@@ -4,10 +4,7 @@
 //! follow.
 
 use std::collections::VecDeque;
-use std::fs::OpenOptions;
-use std::io;
 use std::ops::Range;
-use std::path::PathBuf;
 
 use smallvec::SmallVec;
 
@@ -16,6 +13,7 @@ use crate::command::spec::Group;
 use crate::command::{CommandId, Context};
 use crate::config::system_reason;
 use crate::disk::{FileReader, Read, Wake};
+use crate::effects;
 use crate::instance::Instance;
 use crate::logging;
 use crate::net::address::Address;
@@ -28,6 +26,7 @@ use crate::session::{Session, Token};
 
 use super::Places;
 use super::foresight::Foresight;
+use super::part::{Content, Open, PartToLoad};
 
 /// Commands carried out in one step.
 const STEP_COMMANDS: usize = 32;
@@ -59,32 +58,6 @@ pub struct Replay {
     used_memory: u64,
     /// Bytes of each part that was there, in order: what the base takes is the first one.
     sizes: Vec<u64>,
-}
-
-struct PartToLoad {
-    name: String,
-    is_base: bool,
-}
-
-/// The part that is being loaded.
-struct Open {
-    part: PartToLoad,
-    path: PathBuf,
-    file: FileReader,
-    content: Content,
-    started_us: u64,
-    /// Where the commands begin: behind a snapshot.
-    begin: u64,
-    /// Where the last whole unit ends.
-    valid: u64,
-    foresight: Foresight,
-    has_ended: bool,
-}
-
-enum Content {
-    Unknown,
-    Snapshot(Box<Loader>),
-    Commands(Box<AppendedReader>),
 }
 
 impl Replay {
@@ -313,7 +286,7 @@ impl Replay {
         while found.len() < STEP_COMMANDS {
             match reader.find_more() {
                 Ok(Found::Command) => found.push(self.fetch(instance, reader)),
-                Ok(Found::Time(_) | Found::Annotation) => {}
+                Ok(Found::Time(_) | Found::BadTime | Found::Annotation) => {}
                 Ok(Found::Incomplete) => {
                     outcome = Ok(Stepped::NeedsInput);
                     break;
@@ -415,7 +388,8 @@ impl Replay {
         let args = Args::from_slices(&words);
         let is = |name: &str| args.len() == 1 && args.at(0).eq_ignore_ascii_case(name.as_bytes());
         if is("multi") {
-            self.transaction = Some(Vec::new());
+            // One within another changes nothing.
+            self.transaction.get_or_insert_default();
             return Ok(());
         }
         if is("exec") {
@@ -466,6 +440,9 @@ impl Replay {
         });
         self.reply.clear();
         self.session.blocked = None;
+        if instance.has_effects() {
+            effects::after_replayed_command(instance);
+        }
         if let Err(error) = result {
             note_error(instance, id, error.text());
         }
@@ -475,16 +452,23 @@ impl Replay {
     fn end_part(&mut self, instance: &mut Instance, mut open: Open) -> Result<(), String> {
         open.foresight.end(&mut instance.keyspace);
         self.done_bytes += open.file.length();
-        let rest = matches!(&open.content, Content::Commands(reader) if reader.has_rest());
-        let is_torn = rest || self.transaction.take().is_some();
+        let is_last = self.parts.is_empty();
+        let is_torn = open.is_torn(self.transaction.take().is_some());
         if is_torn {
-            open.cut_off(instance.config.aof_load_truncated)?;
-            if !self.parts.is_empty() {
+            open.cut_off_torn(instance.config.aof_load_truncated)?;
+            if !is_last {
                 return Err("Fatal error: the truncated file is not the last file".to_string());
             }
-            if let Some(size) = self.sizes.last_mut() {
-                *size = open.valid;
-            }
+        } else if is_last && open.ends_in_annotation() {
+            log::warn!(
+                "Cutting an annotation without a line end off the AOF {} at offset {}",
+                open.part.name,
+                open.valid
+            );
+            open.cut_off()?;
+        }
+        if is_last && let Some(size) = self.sizes.last_mut() {
+            *size = (*size).min(open.valid.max(open.begin));
         }
         let elapsed_us = instance.clock.monotonic_us() - open.started_us;
         log::info!(
@@ -513,78 +497,6 @@ enum Stepped {
     /// A script must come to its end first.
     NeedsScript,
     SnapshotDone,
-}
-
-impl PartToLoad {
-    fn bad_format(&self, malformed: &Malformed) -> String {
-        log::warn!("At offset {}: {}", malformed.offset, malformed.reason);
-        format!(
-            "Bad file format reading the append only file {}: make a backup of your AOF file, then use ./redis-check-aof --fix \
-             <filename.manifest>",
-            self.name
-        )
-    }
-}
-
-impl Open {
-    fn offset(&self) -> u64 {
-        match &self.content {
-            Content::Unknown => 0,
-            Content::Snapshot(loader) => loader.offset(),
-            Content::Commands(reader) => self.begin + reader.offset(),
-        }
-    }
-
-    /// How the file is to be read, by its first bytes.
-    fn content_of(&self, instance: &Instance, chunk: &[u8]) -> Content {
-        if !begins_snapshot(chunk) {
-            return Content::Commands(Box::default());
-        }
-        log::info!("Reading RDB base file on AOF loading...");
-        let mut settings = instance.loader_settings(Duplicates::Refuse, self.file.length());
-        settings.expires_before_ms = None;
-        Content::Snapshot(Box::new(Loader::new(settings)))
-    }
-
-    /// The snapshot is over: what follows are commands.
-    fn begin_commands(&mut self) {
-        if let Content::Snapshot(loader) = &self.content {
-            let mut reader = Box::<AppendedReader>::default();
-            reader.feed(loader.rest());
-            self.begin = loader.offset();
-            self.valid = self.begin;
-            self.content = Content::Commands(reader);
-        }
-    }
-
-    /// Cuts off what is not whole at the end of the file.
-    ///
-    /// Errors: the text for the log: it is not allowed, or cannot be done.
-    fn cut_off(&self, is_allowed: bool) -> Result<(), String> {
-        let name = &self.part.name;
-        if !is_allowed {
-            return Err(format!(
-                "Unexpected end of file reading the append only file {name}. You can: 1) Make a backup of your AOF file, then use \
-                 ./redis-check-aof --fix <filename.manifest>. 2) Alternatively you can set the 'aof-load-truncated' \
-                 configuration option to yes and restart the server."
-            ));
-        }
-        log::warn!("!!! Warning: short read while loading the AOF file {name}!!!");
-        log::warn!("!!! Truncating the AOF {name} at offset {} !!!", self.valid);
-        let cut = |file: std::fs::File| file.set_len(self.valid).and_then(|()| file.sync_all());
-        let done: io::Result<()> = OpenOptions::new()
-            .write(true)
-            .open(&self.path)
-            .and_then(cut);
-        done.map_err(|error| {
-            format!(
-                "Error truncating the AOF file {name}: {}",
-                system_reason(&error)
-            )
-        })?;
-        log::warn!("AOF {name} loaded anyway because aof-load-truncated is enabled");
-        Ok(())
-    }
 }
 
 /// Runs something while no key is over. Streams keep the time, which they note of their consumers.

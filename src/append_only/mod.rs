@@ -19,6 +19,7 @@ mod files;
 mod foresight;
 mod load;
 mod log;
+mod part;
 mod rewrite;
 mod start;
 mod unwritten;

@@ -12,6 +12,9 @@ use super::load::Replay;
 use super::log::LogFile;
 use super::{AppendOnly, State};
 
+/// Elements freed at a time while a file is loaded at once.
+const RECLAIM_ELEMENTS: usize = 256;
+
 impl Instance {
     /// Begins to load the append-only file; says whether there is anything to load.
     ///
@@ -158,7 +161,10 @@ impl Instance {
     }
 
     fn replay_at_once(&mut self, mut replay: Replay) -> Result<(), String> {
-        while replay.step(self, true)? != LoadingStep::Done {}
+        while replay.step(self, true)? != LoadingStep::Done {
+            // No job runs meanwhile that frees what the commands have deleted.
+            while self.keyspace.reclaim_step(RECLAIM_ELEMENTS) {}
+        }
         Ok(())
     }
 }

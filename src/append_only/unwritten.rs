@@ -74,7 +74,7 @@ impl Instance {
         while let Ok(found) = reader.advance() {
             match found {
                 Found::Incomplete => break,
-                Found::Time(_) | Found::Annotation => {}
+                Found::Time(_) | Found::BadTime | Found::Annotation => {}
                 Found::Command => {
                     let words: Vec<&[u8]> = reader.arguments().collect();
                     let args = Args::from_slices(&words);

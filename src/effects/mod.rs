@@ -62,6 +62,13 @@ pub fn after_command(instance: &mut Instance, actor: &Session) {
     }
 }
 
+/// Publishes the changes of a command of an append-only file that is being loaded, so that the log of changes stays short. Clients
+/// that wait for keys are served when loading is over.
+pub fn after_replayed_command(instance: &mut Instance) {
+    instance.close_overfull();
+    tell(instance, None);
+}
+
 /// Tells of changes that no command has made: keys whose time was over, for the most part.
 pub fn changes(instance: &mut Instance) {
     tell(instance, None);
