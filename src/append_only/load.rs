@@ -17,8 +17,8 @@ use crate::effects;
 use crate::instance::Instance;
 use crate::logging;
 use crate::net::address::Address;
-use crate::persistence::aof::{AppendedReader, Found, Malformed, Manifest};
-use crate::persistence::snapshot::{Duplicates, LoadStep, Loader, begins_snapshot};
+use crate::persistence::aof::{AppendedReader, Found, Manifest};
+use crate::persistence::snapshot::{Duplicates, LoadStep, Loader};
 use crate::resp::{Args, OwnedArgs, Protocol, Reply};
 use crate::saving::{LoadingFigures, LoadingStep};
 use crate::scripting::run;
@@ -80,7 +80,7 @@ impl Replay {
                 Err(error) => {
                     return Err(format!(
                         "Unable to obtain the AOF file {} length. stat: {}",
-                        part.name,
+                        logging::whole_path(&path),
                         system_reason(&error)
                     ));
                 }
@@ -188,7 +188,7 @@ impl Replay {
         let file = FileReader::open(&path, self.wake.clone()).map_err(|error| {
             format!(
                 "Fatal error: can't open the append log file {} for reading: {}",
-                part.name,
+                logging::whole_path(&path),
                 system_reason(&error)
             )
         })?;
@@ -237,7 +237,7 @@ impl Replay {
             Read::Failed(error) => {
                 return Err(format!(
                     "Unrecoverable error reading the append only file {}: {}",
-                    open.part.name,
+                    logging::whole_path(&open.path),
                     system_reason(&error)
                 ));
             }
@@ -255,7 +255,7 @@ impl Replay {
             log::warn!("Bad snapshot at offset {}: {error}", error.offset);
             format!(
                 "Error reading the RDB base file {}, AOF loading aborted",
-                path.display()
+                logging::whole_path(path)
             )
         })?;
         Ok(match step {
@@ -453,12 +453,12 @@ impl Replay {
         open.foresight.end(&mut instance.keyspace);
         self.done_bytes += open.file.length();
         let is_last = self.parts.is_empty();
-        let is_torn = open.is_torn(self.transaction.take().is_some());
-        if is_torn {
+        if open.is_torn(self.transaction.take().is_some()) {
             open.cut_off_torn(instance.config.aof_load_truncated)?;
             if !is_last {
                 return Err("Fatal error: the truncated file is not the last file".to_string());
             }
+            self.note_cut(&open);
         } else if is_last && open.ends_in_annotation() {
             log::warn!(
                 "Cutting an annotation without a line end off the AOF {} at offset {}",
@@ -466,9 +466,7 @@ impl Replay {
                 open.valid
             );
             open.cut_off()?;
-        }
-        if is_last && let Some(size) = self.sizes.last_mut() {
-            *size = (*size).min(open.valid.max(open.begin));
+            self.note_cut(&open);
         }
         let elapsed_us = instance.clock.monotonic_us() - open.started_us;
         log::info!(
@@ -478,6 +476,13 @@ impl Replay {
             elapsed_us as f64 / 1e6
         );
         Ok(())
+    }
+
+    /// The last part is shorter now.
+    fn note_cut(&mut self, open: &Open) {
+        if let Some(size) = self.sizes.last_mut() {
+            *size = open.valid;
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use crate::config::system_reason;
 use crate::disk::FileReader;
 use crate::instance::Instance;
+use crate::logging;
 use crate::persistence::aof::{AppendedReader, Malformed};
 use crate::persistence::snapshot::{Duplicates, Loader, begins_snapshot};
 
@@ -122,7 +123,10 @@ impl Open {
         let done: io::Result<()> = opened.and_then(cut);
         done.map_err(|error| {
             let reason = system_reason(&error);
-            format!("Error truncating the AOF file {}: {reason}", self.path.display())
+            format!(
+                "Error truncating the AOF file {}: {reason}",
+                logging::whole_path(&self.path)
+            )
         })
     }
 }

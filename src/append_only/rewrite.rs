@@ -26,7 +26,7 @@ use super::log::LogFile;
 use super::{AppendOnly, State};
 
 /// Handed over at a time, in bytes.
-const CHUNK_BYTES: usize = 256 * 1024;
+pub(super) const CHUNK_BYTES: usize = 256 * 1024;
 /// The loop stops making bytes while so many wait for the disk.
 const PENDING_BYTES_MAX: usize = 4 << 20;
 /// Records let go of in one step.
@@ -60,21 +60,21 @@ pub(super) enum Source {
 }
 
 impl Source {
-    fn step(&mut self) -> bool {
+    pub(super) fn step(&mut self) -> bool {
         match self {
             Source::Snapshot(snapshot) => snapshot.step() == Progress::More,
             Source::Commands(dump) => dump.step(),
         }
     }
 
-    fn buffered_bytes(&self) -> usize {
+    pub(super) fn buffered_bytes(&self) -> usize {
         match self {
             Source::Snapshot(snapshot) => snapshot.buffered_bytes(),
             Source::Commands(dump) => dump.buffered_bytes(),
         }
     }
 
-    fn take(&mut self, next: Vec<u8>) -> Vec<u8> {
+    pub(super) fn take(&mut self, next: Vec<u8>) -> Vec<u8> {
         match self {
             Source::Snapshot(snapshot) => snapshot.take(next),
             Source::Commands(dump) => dump.take(next),
@@ -296,7 +296,7 @@ impl Instance {
         Ok(())
     }
 
-    fn rewrite_source(&self, format: BaseFormat) -> Source {
+    pub(super) fn rewrite_source(&self, format: BaseFormat) -> Source {
         match format {
             BaseFormat::Snapshot => {
                 let settings = self.snapshot_settings(Origin::LogBase);

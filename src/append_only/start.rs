@@ -1,15 +1,16 @@
 //! Beginning and ending: what is there is loaded and appended to; DEBUG LOADAOF.
 
 use crate::config::system_reason;
-use crate::disk::{NewFile, Wake};
+use crate::disk::{NewFile, StepFailed, Wake};
 use crate::instance::Instance;
+use crate::logging;
 use crate::persistence::aof::{BaseFormat, Manifest};
-use crate::persistence::snapshot::{Origin, Progress, Snapshot};
 use crate::saving::LoadingStep;
 
-use super::files::ListError;
+use super::files::{ListError, Places};
 use super::load::Replay;
 use super::log::LogFile;
+use super::rewrite::CHUNK_BYTES;
 use super::{AppendOnly, State};
 
 /// Elements freed at a time while a file is loaded at once.
@@ -23,12 +24,12 @@ impl Instance {
     /// The text for the log: the list of its parts makes no sense, or one of them is not there.
     pub fn begin_replay(&mut self) -> Result<bool, String> {
         let places = self.aof.settings.places.clone();
-        let manifest = places.list().map_err(|error| describe(&error))?;
+        let manifest = places.list().map_err(|error| describe(&places, &error))?;
         let manifest = places.take_over_old_file(manifest).map_err(|error| {
             format!(
                 "Error trying to move the old AOF file {} into dir {}: {}",
                 places.file_name,
-                places.folder.display(),
+                logging::whole_path(&places.folder),
                 system_reason(&error)
             )
         })?;
@@ -71,7 +72,7 @@ impl Instance {
         places.create_folder().map_err(|error| {
             format!(
                 "Can't open or create append-only dir {}: {}",
-                places.folder.display(),
+                logging::whole_path(&places.folder),
                 system_reason(&error)
             )
         })?;
@@ -87,16 +88,19 @@ impl Instance {
         // INVARIANT: one was added if there was none.
         let name = manifest.increments.last().map(|part| part.name.clone());
         let name = name.unwrap_or_default();
-        let log = LogFile::open(&places.part(&name), false).map_err(|error| {
+        let path = places.part(&name);
+        let log = LogFile::open(&path, false).map_err(|error| {
             format!(
-                "Can't open the append-only file {name}: {}",
+                "Can't open the append-only file {}: {}",
+                logging::whole_path(&path),
                 system_reason(&error)
             )
         })?;
         if manifest.text() != before {
             places.store(&manifest.text()).map_err(|error| {
                 format!(
-                    "Error trying to write the AOF manifest: {}",
+                    "Error trying to write the AOF manifest {}: {}",
+                    logging::whole_path(&places.manifest()),
                     system_reason(&error)
                 )
             })?;
@@ -120,24 +124,34 @@ impl Instance {
             .replace_base(&places.file_name, format, false)
             .name
             .clone();
-        let written = match format {
-            // Nothing was appended before: it is as empty as the keyspace.
-            BaseFormat::Commands => NewFile::create(&places.temporary_base(), false),
-            BaseFormat::Snapshot => self.write_snapshot_base(),
-        };
-        let published = written.and_then(|file| file.publish(&places.part(&name)));
-        published.map_err(|failed| format!("Can't write the AOF base file {name}: {failed}"))?;
+        let path = places.part(&name);
+        let written = self.write_base(format);
+        let published = written.and_then(|file| file.publish(&path));
+        published.map_err(|failed| {
+            let path = logging::whole_path(&path);
+            format!("Can't write the AOF base file {path}: {failed}")
+        })?;
+        let bytes = std::fs::metadata(&path).map_or(0, |metadata| metadata.len());
+        self.aof.note_sizes(&[bytes]);
         log::info!("Creating AOF base file {name} on server start");
         Ok(())
     }
 
-    fn write_snapshot_base(&self) -> Result<NewFile, crate::disk::StepFailed> {
-        let settings = self.snapshot_settings(Origin::LogBase);
-        let mut snapshot = Snapshot::pin(&self.keyspace, settings);
-        let mut file = NewFile::create(&self.aof.settings.places.temporary_base(), false)?;
-        while snapshot.step() == Progress::More {}
-        file.write(&snapshot.take(Vec::new()))?;
-        Ok(file)
+    /// Writes a base under a temporary name, waiting for the disk. O(bytes).
+    fn write_base(&self, format: BaseFormat) -> Result<NewFile, StepFailed> {
+        let mut source = self.rewrite_source(format);
+        let mut file = NewFile::create(&self.aof.settings.places.temporary_base(), true)?;
+        let mut chunk = Vec::new();
+        loop {
+            let has_more = source.step();
+            if !has_more || source.buffered_bytes() >= CHUNK_BYTES {
+                chunk = source.take(chunk);
+                file.write(&chunk)?;
+            }
+            if !has_more {
+                return Ok(file);
+            }
+        }
     }
 
     /// DEBUG LOADAOF: forgets all data and loads the append-only file at once.
@@ -153,7 +167,7 @@ impl Instance {
         self.keyspace.changes.propagation.set_on(false);
         self.forget_all();
         let places = self.aof.settings.places.clone();
-        let manifest = places.list().map_err(|error| describe(&error))?;
+        let manifest = places.list().map_err(|error| describe(&places, &error))?;
         let replay = Replay::new(self, places, &manifest, Wake::default());
         let loaded = replay.and_then(|replay| self.replay_at_once(replay));
         self.keyspace.changes.propagation.set_on(is_on);
@@ -189,10 +203,11 @@ impl AppendOnly {
 }
 
 /// Tells in the log why there is no list of parts; gives the last line.
-fn describe(error: &ListError) -> String {
+fn describe(places: &Places, error: &ListError) -> String {
     match error {
         ListError::System(error) => format!(
-            "Fatal error: can't open the AOF manifest for reading: {}",
+            "Fatal error: can't open the AOF manifest {} for reading: {}",
+            logging::whole_path(&places.manifest()),
             system_reason(error)
         ),
         ListError::Format(error) => {

@@ -125,7 +125,7 @@ impl Instance {
     }
 
     /// Where the data set is saved. The folder is looked up now: it may be another one when a save is over.
-    fn snapshot_path(&self) -> PathBuf {
+    pub fn snapshot_path(&self) -> PathBuf {
         let folder = std::env::current_dir().unwrap_or_default();
         folder.join(&self.config.dbfilename)
     }

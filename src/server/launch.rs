@@ -11,7 +11,7 @@ use crate::append_only;
 use crate::command::Registry;
 use crate::command::registry::RenameError;
 use crate::commands;
-use crate::config::{Config, ConfigError, Named, StartInfo};
+use crate::config::{Config, ConfigError, Named, StartInfo, system_reason};
 use crate::crash::{self, CrashSettings};
 use crate::info;
 use crate::instance::Instance;
@@ -157,7 +157,7 @@ fn declared_users(
 }
 
 fn report(error: &ConfigError) -> ExitCode {
-    eprint!("{error}");
+    eprintln!("{error}");
     ExitCode::FAILURE
 }
 
@@ -232,6 +232,11 @@ fn warn_of_what_is_missing(config: &Config) {
             "this server stands alone",
         ),
         (
+            "lua-enable-deprecated-api",
+            config.lua_enable_deprecated_api,
+            "scripts find no newproxy, getfenv and setfenv",
+        ),
+        (
             "tls-replication",
             config.tls_replication,
             "no primary is followed",
@@ -263,7 +268,7 @@ fn run(
     config.maxclients = u32::try_from(admitted).unwrap_or(u32::MAX);
     if !config.dir.is_empty() {
         std::env::set_current_dir(&config.dir)
-            .map_err(|error| format!("Can't chdir to '{}': {error}", config.dir))?;
+            .map_err(|error| format!("Can't chdir to '{}': {}", config.dir, system_reason(&error)))?;
     }
     let pid_file = startup::pid_file_path(&config.pidfile, in_background);
     if let Some(path) = &pid_file {
@@ -306,6 +311,7 @@ fn run(
     }
     logging::set_role(logging::Role::Primary);
     let mut event_loop = EventLoop::new(instance, signals, title)?;
+    event_loop.set_supervisor(supervisor.clone());
     event_loop.show_title();
     startup::log_initialized();
     event_loop.load()?;

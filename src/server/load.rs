@@ -2,7 +2,7 @@
 
 use std::io;
 
-use log::warn;
+use log::{info, warn};
 use mio::Events;
 
 use crate::config::system_reason;
@@ -18,12 +18,20 @@ impl EventLoop {
     ///
     /// Errors: the text to log before giving up.
     pub fn load(&mut self) -> Result<(), String> {
-        if self.instance.config.appendonly {
-            return self.load_append_only();
+        match self.instance.config.appendonly {
+            true => self.load_append_only(),
+            false => self.load_snapshot().map(|_| ()),
         }
-        let found = self.instance.begin_loading();
-        found.map_err(|error| {
-            warn!("Can't open the snapshot: {}", system_reason(&error));
+    }
+
+    /// Loads the snapshot; says whether there is one.
+    fn load_snapshot(&mut self) -> Result<bool, String> {
+        let is_there = self.instance.begin_loading().map_err(|error| {
+            warn!(
+                "Can't open the snapshot {}: {}",
+                self.instance.snapshot_path().display(),
+                system_reason(&error)
+            );
             "Fatal error loading the DB, check server logs. Exiting.".to_string()
         })?;
         self.run_until_loaded()?;
@@ -32,13 +40,15 @@ impl EventLoop {
             warn!("Terminating server after rdb file reading failure.");
             return Err(format!("Fatal error loading the DB: {error}"));
         }
-        Ok(())
+        Ok(is_there)
     }
 
     /// The same for the append-only file, to which everything is appended from then on.
     fn load_append_only(&mut self) -> Result<(), String> {
         if self.instance.begin_replay()? {
             self.run_until_loaded()?;
+        } else {
+            self.load_snapshot_for_first_base()?;
         }
         if let Some(error) = self.load_error.take() {
             return Err(error);
@@ -47,6 +57,18 @@ impl EventLoop {
             true => Ok(()),
             false => self.instance.open_append_only(),
         }
+    }
+
+    /// The append-only file was turned on in the settings of a server that has kept its data in snapshots. To begin with no data
+    /// would lose them all with the next snapshot.
+    fn load_snapshot_for_first_base(&mut self) -> Result<(), String> {
+        if self.load_snapshot()? {
+            info!(
+                "The append-only file is on and there is none yet: its first base is written from the data of the snapshot {}",
+                self.instance.snapshot_path().display()
+            );
+        }
+        Ok(())
     }
 
     fn run_until_loaded(&mut self) -> Result<(), String> {
