@@ -265,7 +265,7 @@ impl<I: BufRead, O: Write> Tool<'_, I, O> {
                     count => loader.feed(&chunk[..count]),
                 },
                 Err(error) => {
-                    writeln!(self.out, "At offset {}: {error}", error.offset)?;
+                    writeln!(self.out, "At offset {}: {}", error.offset, error.reason())?;
                     return self.fail("RDB preamble of AOF file is not sane, aborting.");
                 }
             }

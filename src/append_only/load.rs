@@ -252,7 +252,11 @@ impl Replay {
         loader: &mut Loader,
     ) -> Result<Stepped, String> {
         let step = loader.step(&mut instance.keyspace).map_err(|error| {
-            log::warn!("Bad snapshot at offset {}: {error}", error.offset);
+            log::warn!(
+                "Bad snapshot at offset {}: {}",
+                error.offset,
+                error.reason()
+            );
             format!(
                 "Error reading the RDB base file {}, AOF loading aborted",
                 logging::whole_path(path)

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::config::{DumpSanitizing, system_reason};
 use crate::disk::{FileReader, Read, Wake};
 use crate::instance::Instance;
-use crate::persistence::rdb::Scrutiny;
+use crate::persistence::rdb::{Fault, FormatError, Scrutiny};
 use crate::persistence::snapshot::{Duplicates, LoadStep, Loader, LoaderSettings, Purpose};
 use crate::persistence::values::LoadSettings;
 use crate::scripting::functions::RestorePolicy;
@@ -180,9 +180,6 @@ impl Instance {
             let megabytes = used as f64 / f64::from(1 << 20);
             log::info!("RDB memory usage when created {megabytes:.2} Mb");
         }
-        for module in &notes.modules_skipped {
-            log::warn!("Skipped the data of a module that is not there (number {module:#x})");
-        }
         self.load_libraries(&notes.functions, duplicates)?;
         let skipped = match figures.empty {
             0 => String::new(),
@@ -294,12 +291,16 @@ impl Loading {
     }
 }
 
-fn describe(path: &Path, error: &crate::persistence::rdb::FormatError) -> String {
-    format!(
-        "Internal error in RDB reading offset {}, file {}: {error}",
-        error.offset,
-        path.display()
-    )
+fn describe(path: &Path, error: &FormatError) -> String {
+    match error.fault {
+        Fault::Version(_) | Fault::ModuleValue(_) | Fault::ModuleAuxiliary(_) => error.reason(),
+        _ => format!(
+            "Internal error in RDB reading offset {}, file {}: {}",
+            error.offset,
+            path.display(),
+            error.reason()
+        ),
+    }
 }
 
 fn describe_unreadable(path: &Path, error: &io::Error) -> String {

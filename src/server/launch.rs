@@ -267,8 +267,9 @@ fn run(
     let admitted = startup::admit_clients(config.maxclients.into())?;
     config.maxclients = u32::try_from(admitted).unwrap_or(u32::MAX);
     if !config.dir.is_empty() {
-        std::env::set_current_dir(&config.dir)
-            .map_err(|error| format!("Can't chdir to '{}': {}", config.dir, system_reason(&error)))?;
+        std::env::set_current_dir(&config.dir).map_err(|error| {
+            format!("Can't chdir to '{}': {}", config.dir, system_reason(&error))
+        })?;
     }
     let pid_file = startup::pid_file_path(&config.pidfile, in_background);
     if let Some(path) = &pid_file {

@@ -13,6 +13,9 @@ use super::event_loop::{EVENTS_MAX, EventLoop};
 /// How long one turn loads data, in ns: few clients have anything to ask meanwhile.
 const LOAD_SHARE_NS: u64 = 1_000_000;
 
+/// The last line of a server that cannot load its snapshot.
+const LOAD_FAILED: &str = "Fatal error loading the DB, check server logs. Exiting.";
+
 impl EventLoop {
     /// Loads the data set, if there is one, with the loop running: clients are told to wait.
     ///
@@ -32,13 +35,16 @@ impl EventLoop {
                 self.instance.snapshot_path().display(),
                 system_reason(&error)
             );
-            "Fatal error loading the DB, check server logs. Exiting.".to_string()
+            LOAD_FAILED.to_string()
         })?;
         self.run_until_loaded()?;
         if let Some(error) = self.load_error.take() {
             warn!("{error}");
-            warn!("Terminating server after rdb file reading failure.");
-            return Err(format!("Fatal error loading the DB: {error}"));
+            warn!(
+                "Terminating server after rdb file reading failure: {}, if it is damaged, is checked by oneloop check-rdb",
+                self.instance.snapshot_path().display()
+            );
+            return Err(LOAD_FAILED.to_string());
         }
         Ok(is_there)
     }

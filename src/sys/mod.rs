@@ -4,8 +4,8 @@
 pub mod alarm;
 pub mod allocator;
 pub mod entropy;
-pub mod locale;
 pub mod faults;
+pub mod locale;
 pub mod memory;
 pub mod oom_score;
 pub mod process;

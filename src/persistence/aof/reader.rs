@@ -326,7 +326,9 @@ fn leading_number(text: &[u8]) -> (i64, &[u8]) {
     let is_negative = text.get(begin) == Some(&b'-');
     let has_sign = is_negative || text.get(begin) == Some(&b'+');
     let begin = begin + usize::from(has_sign);
-    let digits = text[begin..].iter().take_while(|byte| byte.is_ascii_digit());
+    let digits = text[begin..]
+        .iter()
+        .take_while(|byte| byte.is_ascii_digit());
     let (mut number, mut end) = (0_i64, begin);
     for digit in digits {
         number = number
@@ -404,7 +406,10 @@ mod tests {
             ("#by hand\n", "Annotation"),
         ] {
             let (found, end) = read(&[text.as_bytes()]);
-            assert_eq!((found, end.ok()), (vec![expected.to_string()], Some(text.len() as u64)));
+            assert_eq!(
+                (found, end.ok()),
+                (vec![expected.to_string()], Some(text.len() as u64))
+            );
         }
     }
 

@@ -8,14 +8,14 @@
 //!
 //! Never touches a file, never looks at the clock, and never does more than a bounded piece of work at a time.
 
+mod loading;
 mod notes;
 mod reader;
 mod writer;
 
+pub use loading::{Duplicates, LoadFigures, LoadStep, LoaderSettings, Purpose};
 pub use notes::Notes;
-pub use reader::{
-    Duplicates, LoadFigures, LoadStep, Loader, LoaderSettings, Purpose, begins_snapshot,
-};
+pub use reader::{Loader, begins_snapshot};
 pub use writer::{AccessNote, Origin, Progress, Snapshot, SnapshotSettings};
 
 /// What may stand where a key could: the format's own marks. What is below them is a type of value.
