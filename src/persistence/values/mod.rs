@@ -11,7 +11,7 @@ mod streams;
 
 pub use cursor::ValueCursor;
 pub use load::{LoadBuffer, LoadSettings, Loaded, ValueBuilder, load};
-pub use save::{Saved, kind_of, save, save_key};
+pub use save::{Saved, kind_of, save, save_key, saved_bytes};
 
 use super::rdb::Writer;
 use crate::keyspace::Record;

@@ -4,6 +4,7 @@ use crate::collections::listpack::Builder;
 use crate::keyspace::{Record, Value};
 use crate::persistence::rdb::{VERSION, VERSION_OF_TIMES, ValueKind, Writer};
 use crate::types::hash::HashRef;
+use crate::types::lzf::Compressor;
 use crate::types::object::Object;
 use crate::types::slot::PackedForm;
 
@@ -94,6 +95,22 @@ pub fn save(record: &Record, writer: &mut Writer<'_>) -> u16 {
     match kind {
         ValueKind::HashTimes | ValueKind::HashTimesListpack => VERSION_OF_TIMES,
         _ => VERSION,
+    }
+}
+
+/// How many bytes a value takes in a snapshot, without its type. O(bytes).
+pub fn saved_bytes(record: &Record, compresses: bool) -> u64 {
+    let mut compressor = compresses.then(Compressor::default);
+    let mut writer = Writer::new(Vec::new(), compressor.as_mut());
+    let mut cursor = ValueCursor::of_value(record.clone());
+    let mut bytes = 0;
+    loop {
+        let has_more = cursor.step(&mut writer);
+        bytes += writer.written().len() as u64;
+        writer.clear();
+        if !has_more {
+            return bytes;
+        }
     }
 }
 
