@@ -11,6 +11,7 @@ use crate::session::{Mode, Session, Token};
 use crate::sys::resources;
 
 use super::jobs::Jobs;
+use super::reserves::Reserves;
 
 /// Keys too many in the table of tracked keys that one tick forgets.
 const TRACKED_KEYS_STEP: usize = 1000;
@@ -35,6 +36,7 @@ pub struct Cron {
     peaks: Peaks,
     remember_due_us: u64,
     trim_due_us: u64,
+    reserves: Reserves,
 }
 
 impl Cron {
@@ -48,6 +50,7 @@ impl Cron {
             peaks: Peaks::default(),
             remember_due_us: due_us,
             trim_due_us: due_us,
+            reserves: Reserves::default(),
         }
     }
 
@@ -83,6 +86,7 @@ impl Cron {
         if now_us >= self.trim_due_us {
             self.trim_due_us = now_us + TRIM_PERIOD_US;
             heap::retire_empty_spans();
+            self.reserves.give_back_if_due(instance);
         }
         instance.limit_tracking(TRACKED_KEYS_STEP);
         let overdue = self.look_after_clients(instance);

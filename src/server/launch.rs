@@ -17,9 +17,9 @@ use crate::info;
 use crate::instance::Instance;
 use crate::logging::{self, LogLevel, LogSettings};
 use crate::net::listener::Transport;
-use crate::sys::entropy;
 use crate::sys::process::{self, ProcessTitle};
 use crate::sys::signals::Signals;
+use crate::sys::{allocator, entropy};
 
 use super::check_rdb;
 use super::clock::Clock;
@@ -193,6 +193,7 @@ fn serve(arguments: &[OsString], config: Config, start: StartInfo, declared: Dec
         (None, 1) => ConfigurationSource::Defaults { program: &program },
         _ => ConfigurationSource::Given,
     };
+    allocator::keep_reserves();
     startup::log_starting(REDIS_VERSION, source);
     if in_background && let Err(error) = process::daemonize() {
         log::warn!("Can't go to the background: {error}");

@@ -57,10 +57,23 @@ pub fn name() -> String {
     format!("mimalloc-{major}.{minor}.{patch}")
 }
 
-/// Has the allocator give memory that it holds in reserve back to the system. May take some ms.
+/// Has the allocator give memory that it holds in reserve back to the system: free regions, and what is free in the calling
+/// thread's own. May take 0.1 s and more.
 pub fn release_reserves() {
     // SAFETY: collecting is allowed at any time; it touches only blocks that nobody uses.
     unsafe { libmimalloc_sys::mi_collect(true) };
+}
+
+/// Mimalloc's option for how many times longer it keeps whole regions of free memory than parts of one.
+const ARENA_PURGE_MULTIPLIER: libmimalloc_sys::mi_option_t = 24;
+
+/// Keeps the allocator from giving whole regions back to the system by itself, which it would do in the middle of any free, for
+/// as long as the system takes: 0.1 s and more for large ones. [`release_reserves`] does it.
+pub fn keep_reserves() {
+    /// With the delay of 10 ms that it multiplies: a day.
+    const MULTIPLIER: std::ffi::c_long = 24 * 3600 * 100;
+    // SAFETY: options may be set at any time.
+    unsafe { libmimalloc_sys::mi_option_set(ARENA_PURGE_MULTIPLIER, MULTIPLIER) };
 }
 
 /// The allocator's own statistics, as text.
@@ -109,6 +122,13 @@ unsafe impl GlobalAlloc for Allocator {
 #[cfg(test)]
 mod tests {
     use super::block_bytes;
+
+    #[test]
+    fn the_option_is_the_one_that_is_meant() {
+        // SAFETY: the function only reads.
+        let multiplier = unsafe { libmimalloc_sys::mi_option_get(super::ARENA_PURGE_MULTIPLIER) };
+        assert_eq!(multiplier, 10, "its default, which no other option has");
+    }
 
     #[test]
     fn blocks_are_counted_as_large_as_they_are() {

@@ -446,11 +446,11 @@ fn what_no_server_writes_is_refused() {
     );
     assert_eq!(
         reason(21, &[0, 1, 0, 0, 0, 0, 0, 0, 0]),
-        "a stream has another number of entries than it says"
+        "a stream has no blocks for its entries"
     );
     assert_eq!(
-        fault(&payload(7, 11, |_| {})),
-        Fault::Unsupported("a module's value")
+        fault(&payload(7, 11, |writer| writer.length(5))),
+        Fault::ModuleValue(5)
     );
     assert_eq!(fault(&payload(8, 11, |_| {})), Fault::UnknownType(8));
     assert_eq!(fault(&payload(250, 11, |_| {})), Fault::UnknownType(250));
