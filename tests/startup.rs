@@ -168,10 +168,10 @@ fn the_tool_steps_over_modules_and_tells_of_empty_collections() {
         text,
         "[offset 0] Checking RDB file FILE\n\
          [offset 18] AUX FIELD abc = 'def'\n\
-         [offset 36] MODULE AUX for: testrdb--\n\
+         [offset 30] MODULE AUX for: testrdb--\n\
          [offset 38] Selecting DB ID 0\n\
-         [offset 85] RDB file was saved with checksum disabled: no check performed.\n\
-         [offset 85] \\o/ RDB looks OK! \\o/\n\
+         [offset 86] RDB file was saved with checksum disabled: no check performed.\n\
+         [offset 86] \\o/ RDB looks OK! \\o/\n\
          [info] 2 keys read\n[info] 0 expires\n[info] 0 already expired\n"
     );
     assert!(is_sound);

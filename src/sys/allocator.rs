@@ -45,7 +45,7 @@ pub fn allocated_bytes() -> usize {
     usize::try_from(ALLOCATED.with(Cell::get)).unwrap_or(0)
 }
 
-/// The allocator's name and version: `mimalloc-2.2.4`.
+/// The allocator's name and version: `mimalloc-3.3.2`.
 pub fn name() -> String {
     // SAFETY: the function only returns a constant.
     let version = unsafe { libmimalloc_sys::mi_version() };
@@ -64,14 +64,14 @@ pub fn release_reserves() {
     unsafe { libmimalloc_sys::mi_collect(true) };
 }
 
-/// Mimalloc's option for how many times longer it keeps whole regions of free memory than parts of one.
+/// Mimalloc's option for how many times longer than its delay it keeps free memory.
 const ARENA_PURGE_MULTIPLIER: libmimalloc_sys::mi_option_t = 24;
 
-/// Keeps the allocator from giving whole regions back to the system by itself, which it would do in the middle of any free, for
-/// as long as the system takes: 0.1 s and more for large ones. [`release_reserves`] does it.
+/// Keeps the allocator from giving memory back to the system by itself, which it would do in the middle of any allocation, for as
+/// long as the system takes: 0.1 s and more where much is free. [`release_reserves`] does it.
 pub fn keep_reserves() {
-    /// With the delay of 10 ms that it multiplies: a day.
-    const MULTIPLIER: std::ffi::c_long = 24 * 3600 * 100;
+    /// With the delay of a second that it multiplies: a day.
+    const MULTIPLIER: std::ffi::c_long = 24 * 3600;
     // SAFETY: options may be set at any time.
     unsafe { libmimalloc_sys::mi_option_set(ARENA_PURGE_MULTIPLIER, MULTIPLIER) };
 }
@@ -124,10 +124,14 @@ mod tests {
     use super::block_bytes;
 
     #[test]
-    fn the_option_is_the_one_that_is_meant() {
+    fn the_number_of_the_option_is_that_of_this_mimalloc() {
+        assert!(
+            super::name().starts_with("mimalloc-3.3."),
+            "see its options"
+        );
         // SAFETY: the function only reads.
         let multiplier = unsafe { libmimalloc_sys::mi_option_get(super::ARENA_PURGE_MULTIPLIER) };
-        assert_eq!(multiplier, 10, "its default, which no other option has");
+        assert_eq!(multiplier, 1, "the default");
     }
 
     #[test]

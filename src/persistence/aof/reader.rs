@@ -41,6 +41,8 @@ pub enum Found {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Malformed {
     pub offset: u64,
+    /// Lines up to there, as the tool counts them.
+    pub lines: u64,
     pub reason: String,
 }
 
@@ -97,6 +99,26 @@ impl AppendedReader {
         self.offset
     }
 
+    /// Where the last argument of the command that was found last begins.
+    pub fn last_argument_offset(&self) -> u64 {
+        let begin = self.arguments.last().map_or(self.start, |last| last.start);
+        self.offset - (self.start - begin) as u64
+    }
+
+    /// What is missing of an argument, if the file ends within one.
+    pub fn missing(&self) -> Option<Malformed> {
+        let partial = self.partial.as_ref()?;
+        let number = self.number(self.start + partial.position, b'$');
+        let (length, begin) = number.ok()??;
+        let (wanted, found) = (length + 2, self.bytes.len() - begin);
+        let reason = format!("Expected to read {wanted} bytes, got {found} bytes");
+        let malformed = self.malformed(begin, reason);
+        Some(Malformed {
+            lines: malformed.lines + partial.lines + 1,
+            ..malformed
+        })
+    }
+
     /// Number of lines up to there.
     pub fn lines(&self) -> u64 {
         self.lines
@@ -110,6 +132,11 @@ impl AppendedReader {
     /// Whether bytes are left that are no whole command.
     pub fn has_rest(&self) -> bool {
         self.start < self.bytes.len()
+    }
+
+    /// Whether these bytes begin a command or an annotation.
+    pub fn begins_command(&self) -> bool {
+        matches!(self.bytes.get(self.start), Some(b'*' | b'#'))
     }
 
     /// Whether these bytes begin an annotation, so that no command is lost with them.
@@ -189,6 +216,7 @@ impl AppendedReader {
     fn malformed(&self, position: usize, reason: String) -> Malformed {
         Malformed {
             offset: self.offset + (position - self.start) as u64,
+            lines: self.lines,
             reason,
         }
     }
@@ -272,7 +300,12 @@ impl AppendedReader {
             }
         };
         let is_complete = self.bytes.len() - self.start >= partial.needed
-            && self.gather_arguments(&mut partial)?;
+            && self
+                .gather_arguments(&mut partial)
+                .map_err(|malformed| Malformed {
+                    lines: malformed.lines + partial.lines,
+                    ..malformed
+                })?;
         if !is_complete {
             self.partial = Some(partial);
             return Ok(Found::Incomplete);
@@ -308,7 +341,11 @@ impl AppendedReader {
             if is_strict && &self.bytes[end..end + 2] != b"\r\n" {
                 let found = &self.bytes[end..end + 2];
                 let reason = format!("Expected \\r\\n, got: {:02x}{:02x}", found[0], found[1]);
-                return Err(self.malformed(begin, reason));
+                let malformed = self.malformed(begin, reason);
+                return Err(Malformed {
+                    lines: malformed.lines + 1,
+                    ..malformed
+                });
             }
             self.arguments.push(begin - self.start..end - self.start);
             partial.position = end + 2 - self.start;
@@ -415,7 +452,7 @@ mod tests {
 
     #[test]
     fn a_strict_reader_accepts_what_servers_write() {
-        let strictly = |bytes: &[u8]| {
+        let strictly = |bytes: &[u8]| -> Result<u64, Malformed> {
             let mut reader = AppendedReader::new(Strictness::Strict);
             reader.feed(bytes);
             while reader.advance()? != Found::Incomplete {}
@@ -431,7 +468,8 @@ mod tests {
             ("*1\r\n$1\r\naxy", 8, "7879"),
         ] {
             let reason = format!("Expected \\r\\n, got: {got}");
-            assert_eq!(strictly(text.as_bytes()), Err(Malformed { offset, reason }));
+            let error = strictly(text.as_bytes()).expect_err(text);
+            assert_eq!((error.offset, error.reason), (offset, reason));
         }
     }
 

@@ -42,17 +42,16 @@ impl Notes {
     }
 }
 
-/// Passes over what a module wrote before or after the keys, behind the module's number: a number that says which of the two it
-/// is, and the module's own data.
-pub fn skip_module_auxiliary(reader: &mut Reader<'_>) -> Result<(), FormatError> {
+/// Reads, behind a module's number, whether its data come before or after the keys.
+pub fn check_module_place(reader: &mut Reader<'_>) -> Result<(), FormatError> {
     let kind = reader.length()?;
     reader.length()?;
-    if kind != UNSIGNED {
-        return Err(reader.error(Fault::Corrupt(
+    match kind {
+        UNSIGNED => Ok(()),
+        _ => Err(reader.error(Fault::Corrupt(
             "a module's data do not say where they belong",
-        )));
+        ))),
     }
-    skip_module_data(reader)
 }
 
 const UNSIGNED: u64 = 2;

@@ -10,7 +10,7 @@ use crate::persistence::values::{LoadBuffer, LoadSettings, ValueBuilder};
 
 use super::loading::{Duplicates, LoadFigures, LoadStep, LoaderSettings, Purpose};
 use super::mark;
-use super::notes::{Notes, skip_module_auxiliary, skip_module_data};
+use super::notes::{Notes, check_module_place, skip_module_data};
 
 /// A step ends once it has dealt with so many bytes.
 const STEP_BYTES: usize = 32 * 1024;
@@ -143,12 +143,12 @@ impl Loader {
         Some((key, *kind))
     }
 
-    /// Notes something that only a check tells of.
-    fn remark(&mut self, reader: &Reader<'_>, text: impl FnOnce() -> String) {
+    /// Notes something that only a check tells of, and how far it has been read.
+    fn remark(&mut self, position: usize, text: impl FnOnce() -> String) {
         /// More remarks than this nobody reads.
         const REMARKS_MAX: usize = 1024;
         if self.settings.purpose == Purpose::Check && self.notes.remarks.len() < REMARKS_MAX {
-            let offset = self.offset + reader.position() as u64;
+            let offset = self.offset + position as u64;
             self.notes.remarks.push((offset, text()));
         }
     }
@@ -300,7 +300,7 @@ impl Loader {
                 }
                 self.change_database(number as usize, keyspace)
                     .map_err(|fault| reader.error(fault))?;
-                self.remark(reader, || format!("Selecting DB ID {number}"));
+                self.remark(reader.position(), || format!("Selecting DB ID {number}"));
             }
             mark::SIZES => {
                 let (keys, volatile) = (reader.length()?, reader.length()?);
@@ -309,7 +309,7 @@ impl Loader {
             mark::AUXILIARY => {
                 let (name, value) = (reader.string()?, reader.string()?);
                 self.notes.note(&name, &value);
-                self.remark(reader, || {
+                self.remark(reader.position(), || {
                     let [name, value] = [name, value].map(Text::into_vec);
                     let [name, value] = [&name, &value].map(|text| String::from_utf8_lossy(text));
                     format!("AUX FIELD {name} = '{value}'")
@@ -344,8 +344,10 @@ impl Loader {
                 if self.settings.purpose == Purpose::Load {
                     return Err(reader.error(Fault::ModuleAuxiliary(module)));
                 }
-                skip_module_auxiliary(reader)?;
-                self.remark(reader, || {
+                check_module_place(reader)?;
+                let position = reader.position();
+                skip_module_data(reader)?;
+                self.remark(position, || {
                     format!("MODULE AUX for: {}", module_name(module))
                 });
             }
@@ -471,7 +473,7 @@ impl Loader {
             let key = logging::user_data(&partial.key);
             let text = format!("Stream '{key}' says it has {claimed} entries, and has {count}");
             log::warn!("{text}: what is there counts");
-            self.remark(reader, || text);
+            self.remark(reader.position(), || text);
         }
         let loaded = partial.builder.finish();
         let loaded = loaded.map_err(|fault| reader.error(fault))?;
