@@ -139,7 +139,10 @@ impl<I: BufRead, O: Write> Tool<'_, I, O> {
             Ok(manifest) => manifest,
             Err(error) => {
                 let (line, number) = (error.line, error.line_number);
-                return self.fail(&format!("{} (line {number}: '{line}')", error.reason));
+                return match number {
+                    0 => self.fail(error.reason),
+                    _ => self.fail(&format!("{} (line {number}: '{line}')", error.reason)),
+                };
             }
         };
         let folder = path.parent().map(PathBuf::from).unwrap_or_default();

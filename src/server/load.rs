@@ -41,7 +41,7 @@ impl EventLoop {
         if let Some(error) = self.load_error.take() {
             warn!("{error}");
             warn!(
-                "Terminating server after rdb file reading failure: {}, if it is damaged, is checked by oneloop check-rdb",
+                "Terminating server after rdb file reading failure. To check the file, use oneloop check-rdb {}",
                 self.instance.snapshot_path().display()
             );
             return Err(LOAD_FAILED.to_string());
