@@ -6,7 +6,7 @@ mod server;
 use std::fs;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 use server::{PATIENCE, Server, free_port};
 
@@ -192,6 +192,17 @@ fn the_tool_steps_over_modules_and_tells_of_empty_collections() {
     assert!(!is_sound);
 }
 
+/// A process that ends with its test.
+struct Ended(Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// Reads what systemd is told until it is the wanted message.
 fn wait_for(socket: &UnixDatagram, wanted: &str) {
     let mut buffer = [0; 512];
@@ -209,7 +220,7 @@ fn systemd_is_told_of_the_start_and_of_the_end() {
     let path = folder.join("notify");
     let socket = UnixDatagram::bind(&path).expect("a socket");
     socket.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-    let mut child = program()
+    let child = program()
         .args([
             "--port",
             "0",
@@ -226,12 +237,13 @@ fn systemd_is_told_of_the_start_and_of_the_end() {
         .stdout(Stdio::null())
         .spawn()
         .expect("the program starts");
+    let mut child = Ended(child);
     wait_for(&socket, "READY=1\n");
-    let pid = child.id().to_string();
+    let pid = child.0.id().to_string();
     let status = Command::new("kill").args(["-TERM", &pid]).status();
     assert!(status.expect("kill runs").success());
     wait_for(&socket, "STOPPING=1\n");
-    assert!(child.wait().expect("it is a child").success());
+    assert!(child.0.wait().expect("it is a child").success());
 }
 
 #[test]
