@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use oneloop::config::{Config, ProtectedAction};
-use oneloop::saving::LoadingStep;
+use oneloop::drive::save::loading::LoadingStep;
 use server::{Server, free_port};
 use support::Harness;
 
@@ -42,8 +42,8 @@ fn harness(folder: &Path) -> Harness {
 
 /// Loads the append-only file, looking at the server after each step.
 fn replay(server: &mut Harness, mut look: impl FnMut(&mut Harness)) -> Result<(), String> {
-    assert!(server.instance.begin_replay()?, "there is a file");
-    while server.instance.replay_step()? != LoadingStep::Done {
+    assert!(server.state.begin_replay()?, "there is a file");
+    while server.state.replay_step()? != LoadingStep::Done {
         look(server);
     }
     Ok(())
@@ -63,29 +63,17 @@ fn events_and_invalidations_are_sent_while_a_file_is_loaded_and_not_kept() {
     /// The log of one step's changes, at most.
     const LOG_MAX_BYTES: usize = 64 << 10;
     let folder = folder("events");
-    let sets: String = (0..KEYS)
-        .map(|number| command(&["SET", &format!("key:{number}"), "v"]))
-        .collect();
+    let sets: String = (0..KEYS).map(|number| command(&["SET", &format!("key:{number}"), "v"])).collect();
     write_part(&folder, sets.as_bytes());
     let mut server = harness(&folder);
     server.run("CONFIG SET notify-keyspace-events KEA");
     let (listener, tracker) = (server.connect(), server.connect());
     server.run_as(listener, &[b"SUBSCRIBE", b"__keyevent@0__:set"]);
     server.run_as(tracker, &[b"HELLO", b"3"]);
-    server.run_as(
-        tracker,
-        &[
-            b"CLIENT",
-            b"TRACKING",
-            b"ON",
-            b"BCAST",
-            b"PREFIX",
-            b"key:1999",
-        ],
-    );
+    server.run_as(tracker, &[b"CLIENT", b"TRACKING", b"ON", b"BCAST", b"PREFIX", b"key:1999"]);
     let mut messages = 0;
     let loaded = replay(&mut server, |server| {
-        let bytes = server.instance.keyspace.changes.memory_bytes();
+        let bytes = server.state.keyspace.changes.memory_bytes();
         assert!(bytes <= LOG_MAX_BYTES, "{bytes} bytes wait");
         let pushed = String::from_utf8(server.pushed(listener)).expect("plain text");
         messages += pushed.matches("__keyevent@0__:set").count();
@@ -94,10 +82,10 @@ fn events_and_invalidations_are_sent_while_a_file_is_loaded_and_not_kept() {
     let pushed = String::from_utf8(server.pushed(listener)).expect("plain text");
     messages += pushed.matches("__keyevent@0__:set").count();
     assert_eq!(messages, KEYS);
-    oneloop::tracking::broadcast(&mut server.instance);
+    oneloop::engine::tracking::broadcast(&mut server.state);
     let told = String::from_utf8(server.pushed(tracker)).expect("plain text");
     assert_eq!(told.matches("key:1999").count(), 11, "{told}");
-    assert!(server.instance.keyspace.changes.is_empty());
+    assert!(server.state.keyspace.changes.is_empty());
 }
 
 #[test]
@@ -113,7 +101,7 @@ fn debug_loadaof_frees_what_is_deleted_and_serves_who_waits() {
     let waiting = server.connect();
     server.run_as(waiting, &[b"BLPOP", b"list", b"0"]);
     server.expect("DEBUG LOADAOF", "+OK\r\n");
-    assert_eq!(server.instance.keyspace.reclaim_pending(), 0);
+    assert_eq!(server.state.keyspace.reclaim_pending(), 0);
     let pushed = String::from_utf8(server.pushed(waiting)).expect("plain text");
     assert_eq!(pushed, "*2\r\n$4\r\nlist\r\n$7\r\nelement\r\n");
 }
@@ -129,29 +117,19 @@ fn files_that_genuine_servers_load_are_loaded() {
         ("#a note, by hand\n", 2),
         ("*3 words\r\n$ 3\r\nSET\r\n$01\r\nc\r\n$+1\r\n1\r\n", 3),
         ("*3\r\n$3\r\nSET\r\n$1\r\nc\r\n$1\r\n1xy", 3),
-        (
-            "*1\r\n$5\r\nMULTI\r\n*3\r\n$3\r\nSET\r\n$1\r\nc\r\n$1\r\n1\r\n*1\r\n$5\r\nMULTI\r\n*1\r\n$4\r\nEXEC\r\n",
-            3,
-        ),
+        ("*1\r\n$5\r\nMULTI\r\n*3\r\n$3\r\nSET\r\n$1\r\nc\r\n$1\r\n1\r\n*1\r\n$5\r\nMULTI\r\n*1\r\n$4\r\nEXEC\r\n", 3),
         ("*1\r\n$4\r\nEXEC\r\n", 2),
     ] {
         let bytes = format!("{a}{between}{b}");
         let part = write_part(&folder, bytes.as_bytes());
         let mut server = harness(&folder);
-        server.instance.config.aof_load_truncated = false;
+        server.state.config.aof_load_truncated = false;
         replay(&mut server, |_| {}).expect(between);
         server.expect("DBSIZE", &format!(":{keys}\r\n"));
         let length = fs::metadata(&part).expect("it is there").len();
         assert_eq!(length, bytes.len() as u64, "{between}");
     }
-    for refused in [
-        "!!!\r\n",
-        "\r\n",
-        "*0\r\n",
-        "*x\r\n",
-        "*1\r\n#note\r\n",
-        "*1\r\n$4\r\nPINGPONG\r\n",
-    ] {
+    for refused in ["!!!\r\n", "\r\n", "*0\r\n", "*x\r\n", "*1\r\n#note\r\n", "*1\r\n$4\r\nPINGPONG\r\n"] {
         write_part(&folder, format!("{a}{refused}{b}").as_bytes());
         let error = replay(&mut harness(&folder), |_| {}).expect_err(refused);
         assert!(error.contains("Bad file format"), "{refused}: {error}");
@@ -178,7 +156,7 @@ fn a_command_whose_end_is_damaged_counts_and_a_torn_one_is_cut_off() {
     // No command is lost with it, so it is no reason to refuse the file; what is appended next must not become a part of it.
     let part = write_part(&folder, format!("{whole}#note").as_bytes());
     let mut server = harness(&folder);
-    server.instance.config.aof_load_truncated = false;
+    server.state.config.aof_load_truncated = false;
     replay(&mut server, |_| {}).expect("nothing is missing");
     assert_eq!(fs::read(&part).expect("it is there"), whole.as_bytes());
 }
@@ -204,17 +182,13 @@ fn the_first_base_of_the_append_only_file_holds_the_data_of_the_snapshot() {
         let mut client = server.connect();
         client.ask("SET key value", "+OK\r\n");
         client.ask("RPUSH list a b c", ":3\r\n");
-        client.ask("FUNCTION LOAD \"#!lua name=lib\\nredis.register_function('f', function() return 1 end)\"", "$3\r\nlib\r\n");
+        client.ask(
+            "FUNCTION LOAD \"#!lua name=lib\\nredis.register_function('f', function() return 1 end)\"",
+            "$3\r\nlib\r\n",
+        );
         client.ask("SAVE", "+OK\r\n");
         drop(server);
-        let options = [
-            "--appendonly",
-            "yes",
-            "--aof-use-rdb-preamble",
-            preamble,
-            "--save",
-            "3600 1",
-        ];
+        let options = ["--appendonly", "yes", "--aof-use-rdb-preamble", preamble, "--save", "3600 1"];
         let mut server = start_in(&folder, &options);
         let mut client = server.connect();
         client.ask("GET key", "$5\r\nvalue\r\n");
@@ -268,9 +242,6 @@ fn a_damaged_snapshot_is_no_reason_to_begin_with_an_empty_append_only_file() {
     let line = server.wait_for_any(&["Terminating server", "Ready to accept"]);
     assert!(line.contains("Terminating"), "{line}");
     assert!(!server.wait().0.success());
-    assert_eq!(
-        fs::read(folder.join("dump.rdb")).expect("it is there"),
-        bytes
-    );
+    assert_eq!(fs::read(folder.join("dump.rdb")).expect("it is there"), bytes);
     assert!(!folder.join("appendonlydir").exists());
 }

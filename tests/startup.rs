@@ -36,23 +36,11 @@ fn ended(folder: &Path, options: &[&str]) -> Output {
 fn errors_of_settings_end_with_the_line() {
     let folder = folder("settings");
     for (options, reason) in [
-        (
-            &["--nosuch", "1"][..],
-            "Bad directive or wrong number of arguments\n",
-        ),
-        (
-            &["--port", "x"],
-            "argument couldn't be parsed into an integer\n",
-        ),
+        (&["--nosuch", "1"][..], "Bad directive or wrong number of arguments\n"),
+        (&["--port", "x"], "argument couldn't be parsed into an integer\n"),
         (&["--locale-collate", "xx"], "Invalid locale name\n"),
-        (
-            &["--logfile", "/nosuch/log"],
-            "Can't open the log file: No such file or directory\n",
-        ),
-        (
-            &["--rename-command", "nosuch", "x"],
-            "No such command in rename-command\n",
-        ),
+        (&["--logfile", "/nosuch/log"], "Can't open the log file: No such file or directory\n"),
+        (&["--rename-command", "nosuch", "x"], "No such command in rename-command\n"),
     ] {
         let output = ended(&folder, options);
         let text = String::from_utf8_lossy(&output.stderr);
@@ -60,10 +48,7 @@ fn errors_of_settings_end_with_the_line() {
     }
     let output = program().arg("/nosuch.conf").output().expect("it starts");
     let text = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(
-        text,
-        "Fatal error, can't open config file '/nosuch.conf': No such file or directory\n"
-    );
+    assert_eq!(text, "Fatal error, can't open config file '/nosuch.conf': No such file or directory\n");
 }
 
 #[test]
@@ -74,10 +59,7 @@ fn files_that_cannot_be_read_are_named_with_their_whole_paths() {
     std::os::unix::fs::symlink(&path, &path).expect("a link");
     let output = ended(&folder, &[]);
     let text = String::from_utf8_lossy(&output.stdout);
-    let expected = format!(
-        "Can't open the snapshot {}: Too many levels of symbolic links\n",
-        path.display()
-    );
+    let expected = format!("Can't open the snapshot {}: Too many levels of symbolic links\n", path.display());
     assert!(text.contains(&expected), "{text}");
 
     let parts = folder.join("appendonlydir");
@@ -87,19 +69,14 @@ fn files_that_cannot_be_read_are_named_with_their_whole_paths() {
     let output = ended(&folder, &["--appendonly", "yes"]);
     let text = String::from_utf8_lossy(&output.stdout);
     let missing = parts.join("missing.aof");
-    let expected = format!(
-        "Unable to obtain the AOF file {} length. stat: No such file or directory\n",
-        missing.display()
-    );
+    let expected =
+        format!("Unable to obtain the AOF file {} length. stat: No such file or directory\n", missing.display());
     assert!(text.ends_with(&expected), "{text}");
 
     fs::write(&missing, "!!!\r\n").expect("it is writable");
     let output = ended(&folder, &["--appendonly", "yes"]);
     let text = String::from_utf8_lossy(&output.stdout);
-    assert!(
-        text.contains("then use oneloop check-aof --fix <filename.manifest>\n"),
-        "{text}"
-    );
+    assert!(text.contains("then use oneloop check-aof --fix <filename.manifest>\n"), "{text}");
     assert!(!text.contains("redis-check"), "{text}");
 }
 
@@ -107,31 +84,12 @@ fn files_that_cannot_be_read_are_named_with_their_whole_paths() {
 fn snapshots_of_others_are_refused_in_the_words_that_are_known() {
     let folder = folder("snapshots");
     let module = b"\x81\xb5\xeb\x2d\xad\xd6\xfe\xf8\x01";
-    let auxiliary = [
-        b"REDIS0011\xf7",
-        &module[..],
-        b"\x02\x01\x05\x03abc\0\xff\0\0\0\0\0\0\0\0",
-    ]
-    .concat();
-    let value = [
-        b"REDIS0011\xfe\0\x07\x01k",
-        &module[..],
-        b"\x02\x05\0\xff\0\0\0\0\0\0\0\0",
-    ]
-    .concat();
+    let auxiliary = [b"REDIS0011\xf7", &module[..], b"\x02\x01\x05\x03abc\0\xff\0\0\0\0\0\0\0\0"].concat();
+    let value = [b"REDIS0011\xfe\0\x07\x01k", &module[..], b"\x02\x05\0\xff\0\0\0\0\0\0\0\0"].concat();
     for (bytes, reason) in [
-        (
-            &b"REDIS0099\xff\0\0\0\0\0\0\0\0"[..],
-            "Can't handle RDB format version 99\n",
-        ),
-        (
-            &auxiliary,
-            "The RDB file contains AUX module data I can't load: no matching module 'testrdb--'\n",
-        ),
-        (
-            &value,
-            "The RDB file contains module data I can't load: no matching module type 'testrdb--'\n",
-        ),
+        (&b"REDIS0099\xff\0\0\0\0\0\0\0\0"[..], "Can't handle RDB format version 99\n"),
+        (&auxiliary, "The RDB file contains AUX module data I can't load: no matching module 'testrdb--'\n"),
+        (&value, "The RDB file contains module data I can't load: no matching module type 'testrdb--'\n"),
     ] {
         fs::write(folder.join("dump.rdb"), bytes).expect("it is writable");
         let output = ended(&folder, &[]);
@@ -175,8 +133,7 @@ fn the_tool_steps_over_modules_and_tells_of_empty_collections() {
          [info] 2 keys read\n[info] 0 expires\n[info] 0 already expired\n"
     );
     assert!(is_sound);
-    let (is_sound, text) =
-        check(b"REDIS0011\xfe\0\0\x01a\x011\x04\x01h\0\0\x01z\x011\xff\0\0\0\0\0\0\0\0");
+    let (is_sound, text) = check(b"REDIS0011\xfe\0\0\x01a\x011\x04\x01h\0\0\x01z\x011\xff\0\0\0\0\0\0\0\0");
     assert_eq!(
         text,
         "[offset 0] Checking RDB file FILE\n\
@@ -221,17 +178,7 @@ fn systemd_is_told_of_the_start_and_of_the_end() {
     let socket = UnixDatagram::bind(&path).expect("a socket");
     socket.set_read_timeout(Some(PATIENCE)).expect("a timeout");
     let child = program()
-        .args([
-            "--port",
-            "0",
-            "--unixsocket",
-            "server",
-            "--save",
-            "",
-            "--supervised",
-            "systemd",
-            "--dir",
-        ])
+        .args(["--port", "0", "--unixsocket", "server", "--save", "", "--supervised", "systemd", "--dir"])
         .arg(&folder)
         .env("NOTIFY_SOCKET", &path)
         .stdout(Stdio::null())
@@ -250,10 +197,7 @@ fn systemd_is_told_of_the_start_and_of_the_end() {
 fn a_hidden_setting_of_scripts_is_known() {
     let server = Server::start(&["--lua-enable-deprecated-api", "yes"]);
     let mut client = server.connect();
-    client.ask(
-        "CONFIG GET lua-enable-deprecated-api",
-        "*2\r\n$25\r\nlua-enable-deprecated-api\r\n$3\r\nyes\r\n",
-    );
+    client.ask("CONFIG GET lua-enable-deprecated-api", "*2\r\n$25\r\nlua-enable-deprecated-api\r\n$3\r\nyes\r\n");
     client.ask("CONFIG GET lua*deprecated*", "*0\r\n");
     client.ask(
         "CONFIG SET lua-enable-deprecated-api no",

@@ -1,0 +1,142 @@
+//! The global allocator: mimalloc, with a count of the bytes handed out.
+//!
+//! The count is the owning thread's alone (everything of size is allocated by the loop's thread), so
+//! it costs an addition, not an atomic operation. It counts blocks as large as mimalloc makes them: up to a quarter larger
+//! than asked for.
+
+use std::alloc::{GlobalAlloc, Layout};
+use std::cell::Cell;
+use std::ffi::{CStr, c_char, c_void};
+
+use mimalloc::MiMalloc;
+
+thread_local! {
+    static ALLOCATED: Cell<isize> = const { Cell::new(0) };
+}
+
+/// mimalloc that counts.
+#[derive(Clone, Copy, Debug)]
+pub struct Allocator;
+
+fn count(bytes: isize) {
+    // A thread that is ending may free after its counter is gone: that is not missed.
+    let _ = ALLOCATED.try_with(|allocated| allocated.set(allocated.get() + bytes));
+}
+
+/// The largest request that mimalloc serves from a class of sizes, in bytes.
+const CLASSED_MAX: usize = 512 << 10;
+const PAGE_BYTES: usize = 4096;
+
+/// The size of the block that mimalloc takes for a request: its classes are every 16 bytes up to 64, then four to each doubling
+/// (`_mi_bin`); what is larger is rounded up to pages.
+#[inline]
+fn block_bytes(size: usize) -> isize {
+    let rounded = match size {
+        0..=8 => 8,
+        9..=64 => size.next_multiple_of(16),
+        65..=CLASSED_MAX => size.next_multiple_of(1 << ((size - 1).ilog2() - 2)),
+        _ => size.saturating_add(PAGE_BYTES - 1) & !(PAGE_BYTES - 1),
+    };
+    rounded as isize
+}
+
+/// Bytes of the blocks that this thread has allocated and not freed.
+pub fn allocated_bytes() -> usize {
+    usize::try_from(ALLOCATED.with(Cell::get)).unwrap_or(0)
+}
+
+/// The allocator's name and version: `mimalloc-3.3.2`.
+pub fn name() -> String {
+    // SAFETY: the function only returns a constant.
+    let version = unsafe { libmimalloc_sys::mi_version() };
+    // The number has one digit for each part up to 999, then two for minor and patch.
+    let (major, minor, patch) = match version {
+        0..=999 => (version / 100, version / 10 % 10, version % 10),
+        _ => (version / 10_000, version / 100 % 100, version % 100),
+    };
+    format!("mimalloc-{major}.{minor}.{patch}")
+}
+
+/// Has the allocator give memory that it holds in reserve back to the system: free regions, and what is free in the calling
+/// thread's own. May take 0.1 s and more.
+pub fn release_reserves() {
+    // SAFETY: collecting is allowed at any time; it touches only blocks that nobody uses.
+    unsafe { libmimalloc_sys::mi_collect(true) };
+}
+
+/// Mimalloc's option for how many times longer than its delay it keeps free memory.
+const ARENA_PURGE_MULTIPLIER: libmimalloc_sys::mi_option_t = 24;
+
+/// Keeps the allocator from giving memory back to the system by itself, which it would do in the middle of any allocation, for as
+/// long as the system takes: 0.1 s and more where much is free. [`release_reserves`] does it.
+pub fn keep_reserves() {
+    /// With the delay of a second that it multiplies: a day.
+    const MULTIPLIER: std::ffi::c_long = 24 * 3600;
+    // SAFETY: options may be set at any time.
+    unsafe { libmimalloc_sys::mi_option_set(ARENA_PURGE_MULTIPLIER, MULTIPLIER) };
+}
+
+/// The allocator's own statistics, as text.
+pub fn statistics() -> String {
+    let mut text = String::new();
+    let target: *mut String = &mut text;
+    // SAFETY: `append` has the signature that is asked for and gets the pointer given here, which lives
+    // until the call is over.
+    unsafe { libmimalloc_sys::mi_stats_print_out(Some(append), target.cast()) };
+    text
+}
+
+/// Adds a piece of the statistics to the `String` at `target`.
+unsafe extern "C" fn append(piece: *const c_char, target: *mut c_void) {
+    // SAFETY: the allocator hands over a string ended by NUL and the pointer that `statistics` gave it.
+    unsafe { (*target.cast::<String>()).push_str(&CStr::from_ptr(piece).to_string_lossy()) };
+}
+
+// SAFETY: every call goes to mimalloc unchanged.
+unsafe impl GlobalAlloc for Allocator {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count(block_bytes(layout.size()));
+        // SAFETY: the caller's promises are passed on.
+        unsafe { MiMalloc.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        count(-block_bytes(layout.size()));
+        // SAFETY: the caller's promises are passed on.
+        unsafe { MiMalloc.dealloc(block, layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        count(block_bytes(layout.size()));
+        // SAFETY: the caller's promises are passed on.
+        unsafe { MiMalloc.alloc_zeroed(layout) }
+    }
+
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        count(block_bytes(new_size) - block_bytes(layout.size()));
+        // SAFETY: the caller's promises are passed on.
+        unsafe { MiMalloc.realloc(block, layout, new_size) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::block_bytes;
+
+    #[test]
+    fn the_number_of_the_option_is_that_of_this_mimalloc() {
+        assert!(super::name().starts_with("mimalloc-3.3."), "see its options");
+        // SAFETY: the function only reads.
+        let multiplier = unsafe { libmimalloc_sys::mi_option_get(super::ARENA_PURGE_MULTIPLIER) };
+        assert_eq!(multiplier, 1, "the default");
+    }
+
+    #[test]
+    fn blocks_are_counted_as_large_as_they_are() {
+        for size in (1..3000).chain((3000..1_200_000).step_by(1237)) {
+            // SAFETY: the function only computes.
+            let good = unsafe { libmimalloc_sys::mi_good_size(size) };
+            assert_eq!(block_bytes(size), good as isize, "{size}");
+        }
+    }
+}

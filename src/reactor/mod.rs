@@ -1,0 +1,19 @@
+//! The reactor: one poll loop that owns every connection and drives everything else.
+//!
+//! Never interprets a command's arguments; never blocks but in `poll`.
+
+pub mod metrics_port;
+pub mod tools;
+
+pub mod cron;
+pub mod event_loop;
+pub mod jobs;
+pub mod launch;
+mod load;
+mod prepare;
+mod reserves;
+pub mod serve;
+pub mod shutdown;
+pub mod startup;
+pub mod supervision;
+pub mod title;
