@@ -225,7 +225,7 @@ fn start_lines_come_in_order_and_sigterm_ends() {
     let banner = format!(" PID: {id}\n");
     let phrases = [
         child.as_str(),
-        " * oO0OoO0OoO0Oo Oneloop is starting oO0OoO0OoO0Oo\n",
+        concat!(" * oO0OoO0OoO0Oo Oneloop ", env!("CARGO_PKG_VERSION"), " is starting oO0OoO0OoO0Oo\n"),
         " * Redis version=7.2.6, bits=64, ",
         " * Configuration loaded\n",
         &primary,

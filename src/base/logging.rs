@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, Ordering};
 use std::time::Duration;
@@ -202,6 +202,12 @@ pub fn handler_line(message: &str) {
     // A message that does not fit is cut short, which is what a full buffer does by itself.
     let _ = writeln!(text, "{}:signal-handler ({now_seconds}) {message}", std::process::id());
     write_out(text.as_bytes());
+}
+
+/// A path as the log shows it: whole, whatever the working folder is.
+pub fn whole_path(path: &Path) -> String {
+    let whole = std::path::absolute(path);
+    whole.as_deref().unwrap_or(path).display().to_string()
 }
 
 /// The system's words for an error, without Rust's addition of its number.

@@ -1,5 +1,7 @@
 //! Validity of texts beyond their kind.
 
+use crate::base::sys::locale;
+
 const LONGEST_HOST_NAME: usize = 255;
 const TITLE_VARIABLES: [&str; 7] =
     ["title", "listen-addr", "server-mode", "port", "tls-port", "unixsocket", "config-file"];
@@ -32,6 +34,14 @@ pub(super) fn append_only_folder(text: &str) -> Result<(), &'static str> {
         Ok(())
     } else {
         Err("appenddirname can't be a path, just a dirname")
+    }
+}
+
+/// The environment's locale (an empty name) is taken even if the system does not have it.
+pub(super) fn locale(text: &str) -> Result<(), &'static str> {
+    match text.is_empty() || locale::can_collate(text) {
+        true => Ok(()),
+        false => Err("Invalid locale name"),
     }
 }
 

@@ -134,6 +134,8 @@ settings! {
     enable_protected_configs: ProtectedAction,
     /// Who may use DEBUG.
     enable_debug_command: ProtectedAction,
+    /// Whether scripts may use what they should no longer use.
+    lua_enable_deprecated_api: bool,
     /// Who may use MODULE.
     enable_module_command: ProtectedAction,
 

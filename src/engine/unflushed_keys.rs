@@ -72,7 +72,7 @@ impl ServerState {
         while let Ok(found) = reader.advance() {
             match found {
                 Found::Incomplete => break,
-                Found::Time(_) | Found::Annotation => {}
+                Found::Time(_) | Found::BadTime | Found::Annotation => {}
                 Found::Command => {
                     let words: Vec<&[u8]> = reader.arguments().collect();
                     let args = Args::from_slices(&words);

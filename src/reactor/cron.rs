@@ -12,6 +12,7 @@ use crate::engine::state::ServerState;
 use crate::observe::crash_context;
 
 use super::jobs::Jobs;
+use super::reserves::Reserves;
 
 /// Keys too many in the table of tracked keys that one tick forgets.
 const TRACKED_KEYS_STEP: usize = 1000;
@@ -36,6 +37,7 @@ pub struct Cron {
     peaks: Peaks,
     remember_due_us: u64,
     trim_due_us: u64,
+    reserves: Reserves,
 }
 
 impl Cron {
@@ -49,6 +51,7 @@ impl Cron {
             peaks: Peaks::default(),
             remember_due_us: due_us,
             trim_due_us: due_us,
+            reserves: Reserves::default(),
         }
     }
 
@@ -84,6 +87,7 @@ impl Cron {
         if now_us >= self.trim_due_us {
             self.trim_due_us = now_us + TRIM_PERIOD_US;
             heap::retire_empty_spans();
+            self.reserves.give_back_if_due(state);
         }
         state.limit_tracking(TRACKED_KEYS_STEP);
         let overdue = self.look_after_clients(state);

@@ -12,14 +12,14 @@ use crate::base::crash;
 use crate::base::crash::CrashSettings;
 use crate::base::logging;
 use crate::base::logging::{LogLevel, LogSettings};
-use crate::base::sys::entropy;
 use crate::base::sys::process;
 use crate::base::sys::process::ProcessTitle;
 use crate::base::sys::signals::Signals;
+use crate::base::sys::{allocator, entropy};
 use crate::command::registry::Registry;
 use crate::command::registry::RenameError;
 use crate::commands;
-use crate::config::{Config, ConfigError, Named, StartInfo};
+use crate::config::{Config, ConfigError, Named, StartInfo, system_reason};
 use crate::engine::enforcement;
 use crate::engine::state::ServerState;
 use crate::net::listener::Transport;
@@ -187,6 +187,7 @@ fn serve(arguments: &[OsString], config: Config, start: StartInfo, declared: Dec
         (None, 1) => ConfigurationSource::Defaults { program: &program },
         _ => ConfigurationSource::Given,
     };
+    allocator::keep_reserves();
     startup::log_starting(REDIS_VERSION, source);
     if in_background && let Err(error) = process::daemonize() {
         log::warn!("Can't go to the background: {error}");
@@ -217,6 +218,11 @@ fn warn_of_what_is_missing(config: &Config) {
     let promises = [
         ("replicaof", config.replicaof.is_some(), "no primary is followed"),
         ("cluster-enabled", config.cluster_enabled, "this server stands alone"),
+        (
+            "lua-enable-deprecated-api",
+            config.lua_enable_deprecated_api,
+            "scripts find no newproxy, getfenv and setfenv",
+        ),
         ("tls-replication", config.tls_replication, "no primary is followed"),
         ("tls-cluster", config.tls_cluster, "this server stands alone"),
     ];
@@ -240,7 +246,8 @@ fn run(
     let admitted = startup::admit_clients(config.maxclients.into())?;
     config.maxclients = u32::try_from(admitted).unwrap_or(u32::MAX);
     if !config.dir.is_empty() {
-        std::env::set_current_dir(&config.dir).map_err(|error| format!("Can't chdir to '{}': {error}", config.dir))?;
+        std::env::set_current_dir(&config.dir)
+            .map_err(|error| format!("Can't chdir to '{}': {}", config.dir, system_reason(&error)))?;
     }
     let pid_file = startup::pid_file_path(&config.pidfile, in_background);
     if let Some(path) = &pid_file {
@@ -284,6 +291,7 @@ fn run(
     state.title = title;
     state.show_title();
     let mut event_loop = EventLoop::new(state, signals)?;
+    event_loop.set_supervisor(supervisor.clone());
     startup::log_initialized();
     event_loop.load()?;
     announce(event_loop.state());

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use log::warn;
+use log::{info, warn};
 use mio::Events;
 
 use crate::config::system_reason;
@@ -13,32 +13,44 @@ use super::event_loop::{EVENTS_MAX, EventLoop};
 /// How long one turn loads data, in ns: few clients have anything to ask meanwhile.
 const LOAD_SHARE_NS: u64 = 1_000_000;
 
+/// The last line of a server that cannot load its snapshot.
+const LOAD_FAILED: &str = "Fatal error loading the DB, check server logs. Exiting.";
+
 impl EventLoop {
     /// Loads the data set, if there is one, with the loop running: clients are told to wait.
     ///
     /// Errors: the text to log before giving up.
     pub fn load(&mut self) -> Result<(), String> {
-        if self.state.config.appendonly {
-            return self.load_append_only();
+        match self.state.config.appendonly {
+            true => self.load_append_only(),
+            false => self.load_snapshot().map(|_| ()),
         }
-        let found = self.state.begin_loading();
-        found.map_err(|error| {
-            warn!("Can't open the snapshot: {}", system_reason(&error));
-            "Fatal error loading the DB, check server logs. Exiting.".to_string()
+    }
+
+    /// Loads the snapshot; says whether there is one.
+    fn load_snapshot(&mut self) -> Result<bool, String> {
+        let is_there = self.state.begin_loading().map_err(|error| {
+            warn!("Can't open the snapshot {}: {}", self.state.snapshot_path().display(), system_reason(&error));
+            LOAD_FAILED.to_string()
         })?;
         self.run_until_loaded()?;
         if let Some(error) = self.load_error.take() {
             warn!("{error}");
-            warn!("Terminating server after rdb file reading failure.");
-            return Err(format!("Fatal error loading the DB: {error}"));
+            warn!(
+                "Terminating server after rdb file reading failure. To check the file, use oneloop check-rdb {}",
+                self.state.snapshot_path().display()
+            );
+            return Err(LOAD_FAILED.to_string());
         }
-        Ok(())
+        Ok(is_there)
     }
 
     /// The same for the append-only file, to which everything is appended from then on.
     fn load_append_only(&mut self) -> Result<(), String> {
         if self.state.begin_replay()? {
             self.run_until_loaded()?;
+        } else {
+            self.load_snapshot_for_first_base()?;
         }
         if let Some(error) = self.load_error.take() {
             return Err(error);
@@ -47,6 +59,18 @@ impl EventLoop {
             true => Ok(()),
             false => self.state.open_append_only(),
         }
+    }
+
+    /// The append-only file was turned on in the settings of a server that has kept its data in snapshots. To begin with no data
+    /// would lose them all with the next snapshot.
+    fn load_snapshot_for_first_base(&mut self) -> Result<(), String> {
+        if self.load_snapshot()? {
+            info!(
+                "The append-only file is on and there is none yet: its first base is written from the data of the snapshot {}",
+                self.state.snapshot_path().display()
+            );
+        }
+        Ok(())
     }
 
     fn run_until_loaded(&mut self) -> Result<(), String> {

@@ -12,6 +12,7 @@ pub mod jobs;
 pub mod launch;
 mod load;
 mod prepare;
+mod reserves;
 pub mod serve;
 pub mod shutdown;
 pub mod startup;

@@ -10,6 +10,7 @@ use crate::storage::aof::append_only::State;
 
 use super::event_loop::EventLoop;
 use super::startup;
+use super::supervision::Supervisor;
 
 /// How far the end has come.
 #[derive(Default)]
@@ -17,6 +18,8 @@ pub struct Shutdown {
     complete: bool,
     /// The signal that asked for it.
     scheduled: Option<Signal>,
+    /// Is told when the end begins.
+    supervisor: Supervisor,
 }
 
 impl Shutdown {
@@ -32,6 +35,11 @@ impl Shutdown {
 }
 
 impl EventLoop {
+    /// Names the supervisor to tell when the end begins.
+    pub fn set_supervisor(&mut self, supervisor: Supervisor) {
+        self.shutdown.supervisor = supervisor;
+    }
+
     /// Ends the server if a signal has asked for it.
     pub(crate) fn begin_scheduled_shutdown(&mut self) {
         // What a script has done is saved as a whole.
@@ -63,6 +71,7 @@ impl EventLoop {
     /// Ends the server, unless the data are to be saved and cannot be. Clients get what was written for them so far.
     pub(crate) fn begin_shutdown(&mut self, options: ShutdownOptions, requester: Option<Token>) {
         warn!("User requested shutdown...");
+        self.shutdown.supervisor.tell_stopping();
         if !self.save_at_the_end(options) {
             return self.give_up_shutdown(requester);
         }

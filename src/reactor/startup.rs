@@ -33,7 +33,8 @@ pub enum ConfigurationSource<'a> {
 
 /// Logs the lines that open every start. `version` is the Redis version that Oneloop stands for.
 pub fn log_starting(version: &str, source: ConfigurationSource<'_>) {
-    log::info!("oO0OoO0OoO0Oo Oneloop is starting oO0OoO0OoO0Oo");
+    let own_version = env!("CARGO_PKG_VERSION");
+    log::info!("oO0OoO0OoO0Oo Oneloop {own_version} is starting oO0OoO0OoO0Oo");
     log::info!(
         "Redis version={version}, bits={}, commit=00000000, modified=0, pid={}, just started",
         usize::BITS,
@@ -198,7 +199,8 @@ pub fn pid_file_path(configured: &str, in_background: bool) -> Option<PathBuf> {
 /// Writes this process's id to the file; a failure is logged, and the server goes on.
 pub fn write_pid_file(path: &Path) {
     if let Err(error) = fs::write(path, format!("{}\n", std::process::id())) {
-        log::warn!("Failed to write PID file: {}", system_text(&error));
+        let (path, reason) = (logging::whole_path(path), system_text(&error));
+        log::warn!("Failed to write PID file {path}: {reason}");
     }
 }
 
@@ -208,7 +210,8 @@ pub fn remove_pid_file(path: &Path) {
     if let Err(error) = fs::remove_file(path)
         && error.kind() != io::ErrorKind::NotFound
     {
-        log::warn!("Failed to remove PID file: {}", system_text(&error));
+        let (path, reason) = (logging::whole_path(path), system_text(&error));
+        log::warn!("Failed to remove PID file {path}: {reason}");
     }
 }
 

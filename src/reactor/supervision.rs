@@ -30,9 +30,10 @@ impl SupervisorEnvironment {
 }
 
 /// The supervisor found, if any.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub enum Supervisor {
     /// There is none.
+    #[default]
     Nobody,
     /// Upstart; it was told at start-up and hears no more.
     Upstart,

@@ -91,6 +91,40 @@ fn an_error_is_a_reply_and_no_failure() {
     assert!(server.run("info stats").contains("total_error_replies:0\r\n"));
 }
 
+/// The lengths are those that Redis 8.0 shows.
+#[test]
+fn an_object_is_described_with_its_length_in_a_snapshot() {
+    let mut server = Harness::with_debug();
+    let long = "a".repeat(40);
+    let words = |words: &str| words.split(' ').map(str::to_string).collect::<Vec<_>>();
+    let numbers = (0..1000).map(|number| number.to_string());
+    let many = ["SADD", "many"].map(str::to_string).into_iter().chain(numbers);
+    let scores = (0..200).flat_map(|number| [format!("{}", f64::from(number) * 1.5), format!("m{number}")]);
+    let scored = ["ZADD", "scored"].map(str::to_string).into_iter().chain(scores);
+    for (command, key, bytes) in [
+        (words("SET empty "), "empty", 1),
+        (words("SET large 99999999999"), "large", 12),
+        (words(&format!("SET long {long}")), "long", 12),
+        (words("RPUSH list a b c"), "list", 19),
+        (words("SADD numbers 1 2 3"), "numbers", 15),
+        (words("SADD set a b"), "set", 14),
+        (many.collect(), "many", 2874),
+        (words("HSET hash a 1 b 2"), "hash", 18),
+        (words(&format!("HSET wide a {}", "y".repeat(100))), "wide", 16),
+        (words("ZADD sorted 1 a 2 b"), "sorted", 18),
+        (scored.collect(), "scored", 2492),
+        (words("XADD stream 1-1 a b"), "stream", 57),
+    ] {
+        let command: Vec<&[u8]> = command.iter().map(String::as_bytes).collect();
+        server.run_args(&command);
+        let text = server.run(&format!("debug object {key}"));
+        assert!(text.contains(&format!(" serializedlength:{bytes} ")), "{key}: {text}");
+    }
+    server.run("CONFIG SET rdbcompression no");
+    let text = server.run("debug object long");
+    assert!(text.contains(" serializedlength:41 "), "{text}");
+}
+
 #[test]
 fn an_object_is_described() {
     let mut server = Harness::with_debug();

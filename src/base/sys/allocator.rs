@@ -45,7 +45,7 @@ pub fn allocated_bytes() -> usize {
     usize::try_from(ALLOCATED.with(Cell::get)).unwrap_or(0)
 }
 
-/// The allocator's name and version: `mimalloc-2.2.4`.
+/// The allocator's name and version: `mimalloc-3.3.2`.
 pub fn name() -> String {
     // SAFETY: the function only returns a constant.
     let version = unsafe { libmimalloc_sys::mi_version() };
@@ -57,10 +57,23 @@ pub fn name() -> String {
     format!("mimalloc-{major}.{minor}.{patch}")
 }
 
-/// Has the allocator give memory that it holds in reserve back to the system. May take some ms.
+/// Has the allocator give memory that it holds in reserve back to the system: free regions, and what is free in the calling
+/// thread's own. May take 0.1 s and more.
 pub fn release_reserves() {
     // SAFETY: collecting is allowed at any time; it touches only blocks that nobody uses.
     unsafe { libmimalloc_sys::mi_collect(true) };
+}
+
+/// Mimalloc's option for how many times longer than its delay it keeps free memory.
+const ARENA_PURGE_MULTIPLIER: libmimalloc_sys::mi_option_t = 24;
+
+/// Keeps the allocator from giving memory back to the system by itself, which it would do in the middle of any allocation, for as
+/// long as the system takes: 0.1 s and more where much is free. [`release_reserves`] does it.
+pub fn keep_reserves() {
+    /// With the delay of a second that it multiplies: a day.
+    const MULTIPLIER: std::ffi::c_long = 24 * 3600;
+    // SAFETY: options may be set at any time.
+    unsafe { libmimalloc_sys::mi_option_set(ARENA_PURGE_MULTIPLIER, MULTIPLIER) };
 }
 
 /// The allocator's own statistics, as text.
@@ -109,6 +122,14 @@ unsafe impl GlobalAlloc for Allocator {
 #[cfg(test)]
 mod tests {
     use super::block_bytes;
+
+    #[test]
+    fn the_number_of_the_option_is_that_of_this_mimalloc() {
+        assert!(super::name().starts_with("mimalloc-3.3."), "see its options");
+        // SAFETY: the function only reads.
+        let multiplier = unsafe { libmimalloc_sys::mi_option_get(super::ARENA_PURGE_MULTIPLIER) };
+        assert_eq!(multiplier, 1, "the default");
+    }
 
     #[test]
     fn blocks_are_counted_as_large_as_they_are() {

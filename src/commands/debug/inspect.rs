@@ -6,20 +6,20 @@ use crate::collections::table::Entry;
 use crate::command::error::{CommandError, CommandResult};
 use crate::commands::object::{shares_integers, shown_references};
 use crate::engine::context::Context;
-use crate::keyspace::{Expiry, NewValue, Record};
+use crate::keyspace::{Expiry, NewValue};
 use crate::resp::Args;
 use crate::resp::number;
+use crate::storage::values::saved_bytes;
 use crate::text::glob::{Case, glob_match};
 
 use super::lists;
 
-/// Digits, with the sign, of the longest number that an RDB file holds in binary form.
-const NUMBER_TEXT_MAX: usize = 11;
 /// Rounds of the random test of patterns.
 const MATCH_ROUNDS: usize = 10_000;
 
 pub(super) fn object(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let shares = shares_integers(context.state);
+    let compresses = context.state.config.rdbcompression;
     let (keyspace, database, reply) = context.parts();
     let hash = keyspace.hash(args.at(2));
     // What has expired is shown while it is there.
@@ -31,44 +31,12 @@ pub(super) fn object(context: &mut Context<'_>, args: Args<'_>) -> CommandResult
         Entry::address(record),
         shown_references(record.value(), shares),
         record.value().encoding_name(),
-        serialized_bytes(record),
+        saved_bytes(record, compresses),
         keyspace.access.shown(record),
         keyspace.access.idle_seconds(record),
         lists::details(record)
     ));
     Ok(())
-}
-
-/// Bytes that a value takes in an RDB file, without compression.
-fn serialized_bytes(record: &Record) -> usize {
-    let Some(text) = record.value().text() else {
-        return 0;
-    };
-    // A text that is a small number is written as one.
-    let number = text.integer().filter(|_| text.length() <= NUMBER_TEXT_MAX);
-    match number {
-        Some(number) if i32::try_from(number).is_ok() => integer_bytes(number),
-        _ => length_bytes(text.length()) + text.length(),
-    }
-}
-
-fn integer_bytes(number: i64) -> usize {
-    if i8::try_from(number).is_ok() {
-        2
-    } else if i16::try_from(number).is_ok() {
-        3
-    } else {
-        5
-    }
-}
-
-/// The length in front of a string: 6, 14 or 32 bits and more.
-fn length_bytes(length: usize) -> usize {
-    match length {
-        0..64 => 1,
-        64..16_384 => 2,
-        _ => 5,
-    }
 }
 
 pub(super) fn populate(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {

@@ -11,7 +11,8 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "appendonly",
         "no",
         boolean!(appendonly),
-        "Log every write, so that at most the last moment is lost in a crash.",
+        "Log every write, so that at most the last moment is lost in a crash. Where there is no \
+         log yet, the snapshot is loaded and the log begins with its data.",
     )
     .mutability(Mutability::MutableUnlessLoading),
     Directive::new(

@@ -87,7 +87,7 @@ pub(super) const DIRECTIVES: &[Directive] = &[
     Directive::new(
         "locale-collate",
         "",
-        text!(locale_collate, Value),
+        text!(locale_collate, Value, Some(checks::locale)),
         "Locale for comparing strings. Here strings are always compared byte by byte.",
     )
     .without_effect(),

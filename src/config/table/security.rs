@@ -1,6 +1,6 @@
 //! Directives of the group "Security": users and what they may do.
 
-use super::super::declare::{bytes, integer, text, word};
+use super::super::declare::{boolean, bytes, integer, text, word};
 use super::super::directive::Directive;
 use super::super::values::{ProtectedAction, PubsubDefault};
 
@@ -44,6 +44,14 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "Who may use DEBUG: no (nobody), yes, or local (clients of the same machine).",
     )
     .immutable(),
+    Directive::new(
+        "lua-enable-deprecated-api",
+        "no",
+        boolean!(lua_enable_deprecated_api),
+        "Let scripts use newproxy, getfenv and setfenv.",
+    )
+    .immutable()
+    .hidden(),
     Directive::new(
         "enable-module-command",
         "no",

@@ -74,7 +74,7 @@ fn every_entry_is_whole() {
 fn each_entry_reads_the_field_it_writes() {
     let before = Config::default();
     for directive in directives() {
-        let candidates: [&[u8]; 23] = [
+        let candidates: [&[u8]; 24] = [
             b"yes",
             b"no",
             b"7",
@@ -98,6 +98,7 @@ fn each_entry_reads_the_field_it_writes() {
             b"CN",
             b"panic",
             b"/",
+            b"C",
         ];
         let is_changed_by = |candidate: &&&[u8]| {
             let mut config = before.clone();

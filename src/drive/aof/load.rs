@@ -4,10 +4,7 @@
 //! follow.
 
 use std::collections::VecDeque;
-use std::fs::OpenOptions;
-use std::io;
 use std::ops::Range;
-use std::path::PathBuf;
 
 use smallvec::SmallVec;
 
@@ -20,15 +17,17 @@ use crate::config::system_reason;
 use crate::drive::save::loading::{LoadingStats, LoadingStep};
 use crate::drive::script::run;
 use crate::engine::context::Context;
+use crate::engine::effects;
 use crate::engine::enforcement;
 use crate::engine::session::{Session, Token};
 use crate::engine::state::ServerState;
 use crate::net::address::Address;
 use crate::resp::{Args, OwnedArgs, Protocol, Reply};
-use crate::storage::aof::{AppendedReader, Found, Malformed, Manifest};
+use crate::storage::aof::{AppendedReader, Found, Manifest};
 use crate::storage::file::reader::{FileReader, Read};
-use crate::storage::snapshot::{Duplicates, LoadStep, Loader, begins_snapshot};
+use crate::storage::snapshot::{Duplicates, LoadStep, Loader};
 
+use super::part::{Content, Open, PartToLoad};
 use crate::storage::aof::paths::AofPaths;
 use crate::storage::aof::size_estimator::SizeEstimator;
 
@@ -61,32 +60,6 @@ pub struct Replay {
     sizes: Vec<u64>,
 }
 
-struct PartToLoad {
-    name: String,
-    is_base: bool,
-}
-
-/// The part that is being loaded.
-struct Open {
-    part: PartToLoad,
-    path: PathBuf,
-    file: FileReader,
-    content: Content,
-    started_us: u64,
-    /// Where the commands begin: behind a snapshot.
-    begin: u64,
-    /// Where the last whole unit ends.
-    valid: u64,
-    size_estimator: SizeEstimator,
-    has_ended: bool,
-}
-
-enum Content {
-    Unknown,
-    Snapshot(Box<Loader>),
-    Commands(Box<AppendedReader>),
-}
-
 impl Replay {
     /// What the manifest lists is to be loaded.
     ///
@@ -102,7 +75,7 @@ impl Replay {
                 Err(error) => {
                     return Err(format!(
                         "Unable to obtain the AOF file {} length. stat: {}",
-                        part.name,
+                        logging::whole_path(&path),
                         system_reason(&error)
                     ));
                 }
@@ -201,7 +174,11 @@ impl Replay {
         };
         let path = self.places.part(&part.name);
         let file = FileReader::open(&path, self.wake.clone()).map_err(|error| {
-            format!("Fatal error: can't open the append log file {} for reading: {}", part.name, system_reason(&error))
+            format!(
+                "Fatal error: can't open the append log file {} for reading: {}",
+                logging::whole_path(&path),
+                system_reason(&error)
+            )
         })?;
         self.open = Some(Open {
             part,
@@ -243,7 +220,7 @@ impl Replay {
             Read::Failed(error) => {
                 return Err(format!(
                     "Unrecoverable error reading the append only file {}: {}",
-                    open.part.name,
+                    logging::whole_path(&open.path),
                     system_reason(&error)
                 ));
             }
@@ -258,8 +235,8 @@ impl Replay {
         loader: &mut Loader,
     ) -> Result<Stepped, String> {
         let step = loader.step(&mut state.keyspace).map_err(|error| {
-            log::warn!("Bad snapshot at offset {}: {error}", error.offset);
-            format!("Error reading the RDB base file {}, AOF loading aborted", path.display())
+            log::warn!("Bad snapshot at offset {}: {}", error.offset, error.reason());
+            format!("Error reading the RDB base file {}, AOF loading aborted", logging::whole_path(path))
         })?;
         Ok(match step {
             LoadStep::More => Stepped::More,
@@ -285,7 +262,7 @@ impl Replay {
         while found.len() < STEP_COMMANDS {
             match reader.find_more() {
                 Ok(Found::Command) => found.push(self.fetch(state, reader)),
-                Ok(Found::Time(_) | Found::Annotation) => {}
+                Ok(Found::Time(_) | Found::BadTime | Found::Annotation) => {}
                 Ok(Found::Incomplete) => {
                     outcome = Ok(Stepped::NeedsInput);
                     break;
@@ -373,7 +350,8 @@ impl Replay {
         let args = Args::from_slices(&words);
         let is = |name: &str| args.len() == 1 && args.at(0).eq_ignore_ascii_case(name.as_bytes());
         if is("multi") {
-            self.transaction = Some(Vec::new());
+            // One within another changes nothing.
+            self.transaction.get_or_insert_default();
             return Ok(());
         }
         if is("exec") {
@@ -415,6 +393,9 @@ impl Replay {
         });
         self.reply.clear();
         self.session.blocked = None;
+        if state.has_effects() {
+            effects::after_replayed_command(state);
+        }
         if let Err(error) = result {
             note_error(state, id, error.text());
         }
@@ -424,16 +405,21 @@ impl Replay {
     fn end_part(&mut self, state: &mut ServerState, mut open: Open) -> Result<(), String> {
         open.size_estimator.end(&mut state.keyspace);
         self.done_bytes += open.file.length();
-        let rest = matches!(&open.content, Content::Commands(reader) if reader.has_rest());
-        let is_torn = rest || self.transaction.take().is_some();
-        if is_torn {
-            open.cut_off(state.config.aof_load_truncated)?;
-            if !self.parts.is_empty() {
+        let is_last = self.parts.is_empty();
+        if open.is_torn(self.transaction.take().is_some()) {
+            open.cut_off_torn(state.config.aof_load_truncated)?;
+            if !is_last {
                 return Err("Fatal error: the truncated file is not the last file".to_string());
             }
-            if let Some(size) = self.sizes.last_mut() {
-                *size = open.valid;
-            }
+            self.note_cut(&open);
+        } else if is_last && open.ends_in_annotation() {
+            log::warn!(
+                "Cutting an annotation without a line end off the AOF {} at offset {}",
+                open.part.name,
+                open.valid
+            );
+            open.cut_off()?;
+            self.note_cut(&open);
         }
         let elapsed_us = state.clock.monotonic_us() - open.started_us;
         log::info!(
@@ -443,6 +429,13 @@ impl Replay {
             elapsed_us as f64 / 1e6
         );
         Ok(())
+    }
+
+    /// The last part is shorter now.
+    fn note_cut(&mut self, open: &Open) {
+        if let Some(size) = self.sizes.last_mut() {
+            *size = open.valid;
+        }
     }
 }
 
@@ -462,70 +455,6 @@ enum Stepped {
     /// A script must come to its end first.
     NeedsScript,
     SnapshotDone,
-}
-
-impl PartToLoad {
-    fn bad_format(&self, malformed: &Malformed) -> String {
-        log::warn!("At offset {}: {}", malformed.offset, malformed.reason);
-        format!(
-            "Bad file format reading the append only file {}: make a backup of your AOF file, then use ./redis-check-aof --fix \
-             <filename.manifest>",
-            self.name
-        )
-    }
-}
-
-impl Open {
-    fn offset(&self) -> u64 {
-        match &self.content {
-            Content::Unknown => 0,
-            Content::Snapshot(loader) => loader.offset(),
-            Content::Commands(reader) => self.begin + reader.offset(),
-        }
-    }
-
-    /// How the file is to be read, by its first bytes.
-    fn content_of(&self, state: &ServerState, chunk: &[u8]) -> Content {
-        if !begins_snapshot(chunk) {
-            return Content::Commands(Box::default());
-        }
-        log::info!("Reading RDB base file on AOF loading...");
-        let mut settings = state.loader_settings(Duplicates::Refuse, self.file.length());
-        settings.expires_before_ms = None;
-        Content::Snapshot(Box::new(Loader::new(settings)))
-    }
-
-    /// The snapshot is over: what follows are commands.
-    fn begin_commands(&mut self) {
-        if let Content::Snapshot(loader) = &self.content {
-            let mut reader = Box::<AppendedReader>::default();
-            reader.feed(loader.rest());
-            self.begin = loader.offset();
-            self.valid = self.begin;
-            self.content = Content::Commands(reader);
-        }
-    }
-
-    /// Cuts off what is not whole at the end of the file.
-    ///
-    /// Errors: the text for the log: it is not allowed, or cannot be done.
-    fn cut_off(&self, is_allowed: bool) -> Result<(), String> {
-        let name = &self.part.name;
-        if !is_allowed {
-            return Err(format!(
-                "Unexpected end of file reading the append only file {name}. You can: 1) Make a backup of your AOF file, then use \
-                 ./redis-check-aof --fix <filename.manifest>. 2) Alternatively you can set the 'aof-load-truncated' \
-                 configuration option to yes and restart the server."
-            ));
-        }
-        log::warn!("!!! Warning: short read while loading the AOF file {name}!!!");
-        log::warn!("!!! Truncating the AOF {name} at offset {} !!!", self.valid);
-        let cut = |file: std::fs::File| file.set_len(self.valid).and_then(|()| file.sync_all());
-        let done: io::Result<()> = OpenOptions::new().write(true).open(&self.path).and_then(cut);
-        done.map_err(|error| format!("Error truncating the AOF file {name}: {}", system_reason(&error)))?;
-        log::warn!("AOF {name} loaded anyway because aof-load-truncated is enabled");
-        Ok(())
-    }
 }
 
 /// Runs something while no key is over. Streams keep the time, which they note of their consumers.

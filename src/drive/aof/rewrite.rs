@@ -28,7 +28,7 @@ use crate::storage::aof::log_file::LogFile;
 use crate::storage::aof::paths;
 
 /// Handed over at a time, in bytes.
-const CHUNK_BYTES: usize = 256 * 1024;
+pub(crate) const CHUNK_BYTES: usize = 256 * 1024;
 /// The loop stops making bytes while so many wait for the disk.
 const PENDING_BYTES_MAX: usize = 4 << 20;
 /// Records let go of in one step.
@@ -62,21 +62,21 @@ pub(crate) enum Source {
 }
 
 impl Source {
-    fn step(&mut self) -> bool {
+    pub(crate) fn step(&mut self) -> bool {
         match self {
             Source::Snapshot(snapshot) => snapshot.step() == Progress::More,
             Source::Commands(dump) => dump.step(),
         }
     }
 
-    fn buffered_bytes(&self) -> usize {
+    pub(crate) fn buffered_bytes(&self) -> usize {
         match self {
             Source::Snapshot(snapshot) => snapshot.buffered_bytes(),
             Source::Commands(dump) => dump.buffered_bytes(),
         }
     }
 
-    fn take(&mut self, next: Vec<u8>) -> Vec<u8> {
+    pub(crate) fn take(&mut self, next: Vec<u8>) -> Vec<u8> {
         match self {
             Source::Snapshot(snapshot) => snapshot.take(next),
             Source::Commands(dump) => dump.take(next),
@@ -286,7 +286,7 @@ impl ServerState {
         Ok(())
     }
 
-    fn rewrite_source(&self, format: BaseFormat) -> Source {
+    pub(crate) fn rewrite_source(&self, format: BaseFormat) -> Source {
         match format {
             BaseFormat::Snapshot => {
                 let settings = self.snapshot_settings(Origin::LogBase);

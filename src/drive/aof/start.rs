@@ -1,17 +1,21 @@
 //! Beginning and ending: what is there is loaded and appended to; DEBUG LOADAOF.
 
+use crate::base::logging;
 use crate::base::wake::Wake;
 use crate::config::system_reason;
 use crate::drive::save::loading::LoadingStep;
 use crate::engine::state::ServerState;
 use crate::storage::aof::{BaseFormat, Manifest};
-use crate::storage::file::new_file::NewFile;
-use crate::storage::snapshot::{Origin, Progress, Snapshot};
+use crate::storage::file::new_file::{NewFile, StepFailed};
 
 use super::load::Replay;
+use super::rewrite::CHUNK_BYTES;
 use crate::storage::aof::append_only::{AppendOnly, State};
 use crate::storage::aof::log_file::LogFile;
-use crate::storage::aof::paths::ListError;
+use crate::storage::aof::paths::{AofPaths, ListError};
+
+/// Elements freed at a time while a file is loaded at once.
+const RECLAIM_ELEMENTS: usize = 256;
 
 impl ServerState {
     /// Begins to load the append-only file; says whether there is anything to load.
@@ -21,12 +25,12 @@ impl ServerState {
     /// The text for the log: the list of its parts makes no sense, or one of them is not there.
     pub fn begin_replay(&mut self) -> Result<bool, String> {
         let places = self.aof.settings.places.clone();
-        let manifest = places.list().map_err(|error| describe(&error))?;
+        let manifest = places.list().map_err(|error| describe(&places, &error))?;
         let manifest = places.take_over_old_file(manifest).map_err(|error| {
             format!(
                 "Error trying to move the old AOF file {} into dir {}: {}",
                 places.file_name,
-                places.folder.display(),
+                logging::whole_path(&places.folder),
                 system_reason(&error)
             )
         })?;
@@ -67,7 +71,11 @@ impl ServerState {
     pub fn open_append_only(&mut self) -> Result<(), String> {
         let places = self.aof.settings.places.clone();
         places.create_folder().map_err(|error| {
-            format!("Can't open or create append-only dir {}: {}", places.folder.display(), system_reason(&error))
+            format!(
+                "Can't open or create append-only dir {}: {}",
+                logging::whole_path(&places.folder),
+                system_reason(&error)
+            )
         })?;
         let mut manifest = std::mem::take(&mut self.aof.manifest);
         let before = manifest.text();
@@ -81,12 +89,18 @@ impl ServerState {
         // INVARIANT: one was added if there was none.
         let name = manifest.increments.last().map(|part| part.name.clone());
         let name = name.unwrap_or_default();
-        let log = LogFile::open(&places.part(&name), false)
-            .map_err(|error| format!("Can't open the append-only file {name}: {}", system_reason(&error)))?;
+        let path = places.part(&name);
+        let log = LogFile::open(&path, false).map_err(|error| {
+            format!("Can't open the append-only file {}: {}", logging::whole_path(&path), system_reason(&error))
+        })?;
         if manifest.text() != before {
-            places
-                .store(&manifest.text())
-                .map_err(|error| format!("Error trying to write the AOF manifest: {}", system_reason(&error)))?;
+            places.store(&manifest.text()).map_err(|error| {
+                format!(
+                    "Error trying to write the AOF manifest {}: {}",
+                    logging::whole_path(&places.manifest()),
+                    system_reason(&error)
+                )
+            })?;
         }
         let what = if is_new { "Creating" } else { "Opening" };
         log::info!("{what} AOF incr file {name} on server start");
@@ -104,24 +118,34 @@ impl ServerState {
             false => BaseFormat::Commands,
         };
         let name = manifest.replace_base(&places.file_name, format, false).name.clone();
-        let written = match format {
-            // Nothing was appended before: it is as empty as the keyspace.
-            BaseFormat::Commands => NewFile::create(&places.temporary_base(), false),
-            BaseFormat::Snapshot => self.write_snapshot_base(),
-        };
-        let published = written.and_then(|file| file.publish(&places.part(&name)));
-        published.map_err(|failed| format!("Can't write the AOF base file {name}: {failed}"))?;
+        let path = places.part(&name);
+        let written = self.write_base(format);
+        let published = written.and_then(|file| file.publish(&path));
+        published.map_err(|failed| {
+            let path = logging::whole_path(&path);
+            format!("Can't write the AOF base file {path}: {failed}")
+        })?;
+        let bytes = std::fs::metadata(&path).map_or(0, |metadata| metadata.len());
+        self.aof.note_sizes(&[bytes]);
         log::info!("Creating AOF base file {name} on server start");
         Ok(())
     }
 
-    fn write_snapshot_base(&self) -> Result<NewFile, crate::storage::file::new_file::StepFailed> {
-        let settings = self.snapshot_settings(Origin::LogBase);
-        let mut snapshot = Snapshot::pin(&self.keyspace, settings);
-        let mut file = NewFile::create(&self.aof.settings.places.temporary_base(), false)?;
-        while snapshot.step() == Progress::More {}
-        file.write(&snapshot.take(Vec::new()))?;
-        Ok(file)
+    /// Writes a base under a temporary name, waiting for the disk. O(bytes).
+    fn write_base(&self, format: BaseFormat) -> Result<NewFile, StepFailed> {
+        let mut source = self.rewrite_source(format);
+        let mut file = NewFile::create(&self.aof.settings.places.temporary_base(), true)?;
+        let mut chunk = Vec::new();
+        loop {
+            let has_more = source.step();
+            if !has_more || source.buffered_bytes() >= CHUNK_BYTES {
+                chunk = source.take(chunk);
+                file.write(&chunk)?;
+            }
+            if !has_more {
+                return Ok(file);
+            }
+        }
     }
 
     /// DEBUG LOADAOF: forgets all data and loads the append-only file at once.
@@ -135,7 +159,7 @@ impl ServerState {
         self.keyspace.changes.propagation.set_on(false);
         self.forget_all();
         let places = self.aof.settings.places.clone();
-        let manifest = places.list().map_err(|error| describe(&error))?;
+        let manifest = places.list().map_err(|error| describe(&places, &error))?;
         let replay = Replay::new(self, places, &manifest, Wake::default());
         let loaded = replay.and_then(|replay| self.replay_at_once(replay));
         self.keyspace.changes.propagation.set_on(is_on);
@@ -143,7 +167,10 @@ impl ServerState {
     }
 
     fn replay_at_once(&mut self, mut replay: Replay) -> Result<(), String> {
-        while replay.step(self, true)? != LoadingStep::Done {}
+        while replay.step(self, true)? != LoadingStep::Done {
+            // No job runs meanwhile that frees what the commands have deleted.
+            while self.keyspace.reclaim_step(RECLAIM_ELEMENTS) {}
+        }
         Ok(())
     }
 }
@@ -168,11 +195,13 @@ impl AppendOnly {
 }
 
 /// Tells in the log why there is no list of parts; gives the last line.
-fn describe(error: &ListError) -> String {
+fn describe(places: &AofPaths, error: &ListError) -> String {
     match error {
-        ListError::System(error) => {
-            format!("Fatal error: can't open the AOF manifest for reading: {}", system_reason(error))
-        }
+        ListError::System(error) => format!(
+            "Fatal error: can't open the AOF manifest {} for reading: {}",
+            logging::whole_path(&places.manifest()),
+            system_reason(error)
+        ),
         ListError::Format(error) => {
             log::warn!("\n*** FATAL AOF MANIFEST FILE ERROR ***\n");
             if error.line_number > 0 {

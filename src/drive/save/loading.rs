@@ -8,7 +8,7 @@ use crate::config::{DumpSanitizing, system_reason};
 use crate::engine::state::ServerState;
 use crate::scripting::functions::RestorePolicy;
 use crate::storage::file::reader::{FileReader, Read};
-use crate::storage::rdb::SanitizeLevel;
+use crate::storage::rdb::{Fault, FormatError, SanitizeLevel};
 use crate::storage::snapshot::{Duplicates, LoadStep, Loader, LoaderSettings, Purpose};
 use crate::storage::values::LoadSettings;
 
@@ -167,9 +167,6 @@ impl ServerState {
             let megabytes = used as f64 / f64::from(1 << 20);
             log::info!("RDB memory usage when created {megabytes:.2} Mb");
         }
-        for module in &notes.modules_skipped {
-            log::warn!("Skipped the data of a module that is not there (number {module:#x})");
-        }
         self.load_libraries(&notes.functions, duplicates)?;
         let skipped = match stats.empty {
             0 => String::new(),
@@ -273,8 +270,16 @@ impl Loading {
     }
 }
 
-fn describe(path: &Path, error: &crate::storage::rdb::FormatError) -> String {
-    format!("Internal error in RDB reading offset {}, file {}: {error}", error.offset, path.display())
+fn describe(path: &Path, error: &FormatError) -> String {
+    match error.fault {
+        Fault::Version(_) | Fault::ModuleValue(_) | Fault::ModuleAuxiliary(_) => error.reason(),
+        _ => format!(
+            "Internal error in RDB reading offset {}, file {}: {}",
+            error.offset,
+            path.display(),
+            error.reason()
+        ),
+    }
 }
 
 fn describe_unreadable(path: &Path, error: &io::Error) -> String {

@@ -114,7 +114,7 @@ impl ServerState {
     }
 
     /// Where the data set is saved. The folder is looked up now: it may be another one when a save is over.
-    fn snapshot_path(&self) -> PathBuf {
+    pub fn snapshot_path(&self) -> PathBuf {
         let folder = std::env::current_dir().unwrap_or_default();
         folder.join(&self.config.dbfilename)
     }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::collections::hash::HashSeed;
 use crate::config::{Config, system_reason};
 use crate::keyspace::Keyspace;
-use crate::storage::aof::{AppendedReader, Found, Manifest, Part};
+use crate::storage::aof::{AppendedReader, Found, Malformed, Manifest, Part, Strictness};
 use crate::storage::rdb::SanitizeLevel;
 use crate::storage::snapshot::{Duplicates, LoadStep, Loader, LoaderSettings, Purpose, begins_snapshot};
 use crate::storage::values::LoadSettings;
@@ -30,6 +30,7 @@ type Checked<T> = Result<T, CheckFailed>;
 
 /// What is to be done.
 struct Tool<'a, I, O> {
+    name: &'a str,
     fixes: bool,
     /// Everything after this time is cut off, in s since the epoch.
     until_s: Option<i64>,
@@ -72,7 +73,7 @@ pub fn run(name: &str, arguments: &[OsString], input: &mut impl BufRead, out: &m
             return Err(CheckFailed);
         }
     };
-    let mut tool = Tool { fixes, until_s, input, out };
+    let mut tool = Tool { name, fixes, until_s, input, out };
     tool.check(Path::new(path))
 }
 
@@ -118,7 +119,10 @@ impl<I: BufRead, O: Write> Tool<'_, I, O> {
             Ok(manifest) => manifest,
             Err(error) => {
                 let (line, number) = (error.line, error.line_number);
-                return self.fail(&format!("{} (line {number}: '{line}')", error.reason));
+                return match number {
+                    0 => self.fail(error.reason),
+                    _ => self.fail(&format!("{} (line {number}: '{line}')", error.reason)),
+                };
             }
         };
         let folder = path.parent().map(PathBuf::from).unwrap_or_default();
@@ -170,9 +174,9 @@ impl<I: BufRead, O: Write> Tool<'_, I, O> {
         if size == 0 {
             return Ok(Outcome::Empty);
         }
-        let mut scan = Scan::default();
         let mut rest = Vec::new();
         let begin = self.pass_snapshot(&mut file, &mut rest)?;
+        let mut scan = Scan::new(name, begin);
         scan.reader.feed(&rest);
         let mut chunk = vec![0; CHUNK_BYTES];
         loop {
@@ -190,8 +194,8 @@ impl<I: BufRead, O: Write> Tool<'_, I, O> {
             scan.reader.feed(&chunk[..count]);
         }
         scan.note_end();
-        if let Some((offset, reason)) = &scan.error {
-            writeln!(self.out, "0x{:>16x}: {reason}", begin + offset)?;
+        if let Some(error) = &scan.error {
+            writeln!(self.out, "{error}")?;
         }
         let valid = begin + scan.valid;
         if valid == size
@@ -242,7 +246,7 @@ impl<I: BufRead, O: Write> Tool<'_, I, O> {
                     count => loader.feed(&chunk[..count]),
                 },
                 Err(error) => {
-                    writeln!(self.out, "At offset {}: {error}", error.offset)?;
+                    writeln!(self.out, "At offset {}: {}", error.offset, error.reason())?;
                     return self.fail("RDB preamble of AOF file is not sane, aborting.");
                 }
             }
@@ -262,10 +266,11 @@ impl<I: BufRead, O: Write> Tool<'_, I, O> {
                 self.out,
                 "Failed to truncate AOF {name} to timestamp {time_s} to offset {at} because it is not the last file."
             )?;
-            return self.fail(
+            return self.fail(&format!(
                 "If you insist, please delete all files after this file according to the manifest file and delete the \
-                 corresponding records in manifest file manually. Then re-run redis-check-aof.",
-            );
+                 corresponding records in manifest file manually. Then re-run {}.",
+                self.name
+            ));
         }
         if file.set_len(at).and_then(|()| file.sync_all()).is_err() {
             return self.fail(&format!("Failed to truncate AOF {name} to timestamp {time_s}"));
@@ -300,18 +305,45 @@ impl<I: BufRead, O: Write> Tool<'_, I, O> {
 }
 
 /// Commands that are gone through.
-#[derive(Default)]
-struct Scan {
+struct Scan<'a> {
+    /// The file, and where its commands begin.
+    name: &'a str,
+    begin: u64,
     reader: AppendedReader,
     in_transaction: bool,
-    /// Where the last whole unit ends, and the line there.
+    /// Where the last whole unit ends.
     valid: u64,
+    /// Lines read, also of what is not whole.
     lines: u64,
-    /// What is wrong, and where.
-    error: Option<(u64, String)>,
+    /// Where the last argument begins.
+    last_argument: u64,
+    /// What is wrong, as a line to be written.
+    error: Option<String>,
 }
 
-impl Scan {
+impl<'a> Scan<'a> {
+    fn new(name: &'a str, begin: u64) -> Scan<'a> {
+        Scan {
+            name,
+            begin,
+            reader: AppendedReader::new(Strictness::Strict),
+            in_transaction: false,
+            valid: 0,
+            lines: 0,
+            last_argument: 0,
+            error: None,
+        }
+    }
+
+    fn fail(&mut self, offset: u64, reason: &str) {
+        self.error = Some(format!("0x{:>16x}: {reason}", self.begin + offset));
+    }
+
+    fn refuse(&mut self, malformed: &Malformed) {
+        self.lines = malformed.lines;
+        self.fail(malformed.offset, &malformed.reason);
+    }
+
     /// Goes through what is there. Gives where something begins that was done after that time.
     fn walk(&mut self, until_s: Option<i64>) -> Option<u64> {
         while self.error.is_none() {
@@ -321,32 +353,53 @@ impl Scan {
                 Ok(Found::Time(time_s)) if until_s.is_some_and(|until_s| time_s > until_s) => {
                     return Some(at);
                 }
-                Ok(Found::Time(_) | Found::Annotation) => {}
-                Ok(Found::Command) => self.note_command(at),
-                Err(malformed) => self.error = Some((malformed.offset, malformed.reason)),
+                Ok(Found::BadTime) if until_s.is_some() => {
+                    self.error = Some("Invalid timestamp annotation".to_string());
+                }
+                Ok(Found::Time(_) | Found::BadTime | Found::Annotation) => {}
+                Ok(Found::Command) => self.note_command(),
+                Err(malformed) if malformed.offset == at && !self.reader.begins_command() => {
+                    self.error = Some(format!("AOF {} format error", self.name));
+                }
+                Err(malformed) => self.refuse(&malformed),
             }
-            if !self.in_transaction && self.error.is_none() {
-                (self.valid, self.lines) = (self.reader.offset(), self.reader.lines());
+            if self.error.is_none() {
+                self.lines = self.reader.lines();
+                if !self.in_transaction {
+                    self.valid = self.reader.offset();
+                }
             }
         }
         None
     }
 
-    fn note_command(&mut self, at: u64) {
+    fn note_command(&mut self) {
         let is = |name: &str| self.reader.len() == 1 && self.reader.argument(0).eq_ignore_ascii_case(name.as_bytes());
-        match (is("multi"), is("exec"), self.in_transaction) {
-            (true, _, true) => self.error = Some((at, "Unexpected MULTI in AOF".into())),
-            (_, true, false) => self.error = Some((at, "Unexpected EXEC in AOF".into())),
-            (true, _, false) => self.in_transaction = true,
-            (_, true, true) => self.in_transaction = false,
-            (false, false, _) => {}
-        }
+        self.last_argument = self.reader.last_argument_offset();
+        let unexpected = match (is("multi"), is("exec"), self.in_transaction) {
+            (true, _, true) => "MULTI",
+            (_, true, false) => "EXEC",
+            (is_begin, is_end, _) => {
+                self.in_transaction = (self.in_transaction || is_begin) && !is_end;
+                return;
+            }
+        };
+        self.lines = self.reader.lines();
+        let reason = format!("Unexpected {unexpected} in AOF {}", self.name);
+        self.fail(self.last_argument, &reason);
     }
 
     fn note_end(&mut self) {
-        if self.error.is_none() && self.in_transaction {
+        if self.error.is_some() {
+            return;
+        }
+        if let Some(missing) = self.reader.missing() {
+            self.refuse(&missing);
+        } else if self.in_transaction {
             let reason = "Reached EOF before reading EXEC for MULTI";
-            self.error = Some((self.reader.offset(), reason.into()));
+            self.fail(self.last_argument, reason);
+        } else if self.reader.rest_is_annotation() {
+            self.valid = self.reader.end();
         }
     }
 }
@@ -376,12 +429,18 @@ mod tests {
         let file = folder.join("file");
         for cut in 0..whole.len() {
             fs::write(&file, &whole[..cut]).unwrap();
-            let valid = [0, 7, 18, 25].iter().rev().find(|end| **end <= cut).unwrap();
+            let ends = [0, 7, 18, 25].into_iter().rev();
+            let begun = ends.into_iter().find(|end| *end <= cut).unwrap();
+            // No command is lost with a torn annotation.
+            let valid = match &whole[begun..cut] {
+                torn if torn.starts_with('#') => cut,
+                _ => begun,
+            };
             let (done, text) = check(&folder, &["@file"], "");
-            assert_eq!(done, cut == *valid, "cut at {cut}: {text}");
+            assert_eq!(done, cut == valid, "cut at {cut}: {text}");
             let (done, text) = check(&folder, &["--fix", "@file"], "y\n");
             assert!(done, "cut at {cut}: {text}");
-            assert_eq!(fs::read(&file).unwrap().len(), *valid, "cut at {cut}");
+            assert_eq!(fs::read(&file).unwrap().len(), valid, "cut at {cut}");
         }
         fs::write(&file, whole).unwrap();
         let (done, text) = check(&folder, &["@file"], "");
@@ -391,6 +450,44 @@ mod tests {
         assert_eq!(fs::read(&file).unwrap(), &whole.as_bytes()[..18]);
         let (done, _) = check(&folder, &["--truncate-to-timestamp", "4", "@file"], "");
         assert!(!done);
+        fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_as_redis_tells_it() {
+        let folder = std::env::temp_dir().join(format!("oneloop-told-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let set = "*3\r\n$3\r\nSET\r\n$1\r\na\r\n$1\r\n1\r\n";
+        let (multi, exec) = ("*1\r\n$5\r\nMULTI\r\n", "*1\r\n$4\r\nEXEC\r\n");
+        let argument = "*3\r\n$3\r\nSET\r\n$1\r\nb\r\n$1\r\n2";
+        for (end, line, told) in [
+            ("*3\n$3\r\nSET\r\n".to_string(), 8, "0x              1b: Expected \\r\\n, got: 0a00\n"),
+            (format!("{argument}xx"), 14, "0x              33: Expected \\r\\n, got: 7878\n"),
+            (format!("{argument}\r"), 14, "0x              33: Expected to read 3 bytes, got 2 bytes\n"),
+            ("!!!\r\n".to_string(), 8, "AOF FILE format error\n"),
+            (format!("{multi}{set}"), 18, "0x              42: Reached EOF before reading EXEC for MULTI\n"),
+            (format!("{multi}{multi}{exec}"), 14, "0x              32: Unexpected MULTI in AOF FILE\n"),
+            (exec.to_string(), 11, "0x              23: Unexpected EXEC in AOF FILE\n"),
+        ] {
+            fs::write(folder.join("file"), format!("{set}{end}")).unwrap();
+            let (done, text) = check(&folder, &["@file"], "");
+            let text = text.replace(folder.join("file").to_str().unwrap(), "FILE");
+            let (size, diff) = (set.len() + end.len(), end.len());
+            let expected = format!(
+                "Start checking Old-Style AOF\n{told}\
+                 AOF analyzed: filename=FILE, size={size}, ok_up_to=27, ok_up_to_line={line}, diff={diff}\n\
+                 AOF FILE is not valid. Use the --fix option to try fixing it.\n"
+            );
+            assert_eq!(text, expected);
+            assert!(!done);
+        }
+        for end in ["#by hand\n", "#by hand", "#TS:x\r\n"] {
+            fs::write(folder.join("file"), format!("{set}{end}")).unwrap();
+            let (done, text) = check(&folder, &["@file"], "");
+            assert!(done && text.contains("ok_up_to_line=8, diff=0"), "{text}");
+        }
+        let (done, text) = check(&folder, &["--truncate-to-timestamp", "6", "@file"], "");
+        assert!(!done && text.contains("Invalid timestamp annotation"), "{text}");
         fs::remove_dir_all(&folder).unwrap();
     }
 

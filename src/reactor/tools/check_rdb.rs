@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use crate::collections::hash::HashSeed;
 use crate::config::{Config, system_reason};
 use crate::keyspace::Keyspace;
-use crate::storage::rdb::{FormatError, SanitizeLevel};
+use crate::storage::rdb::{Fault, FormatError, SanitizeLevel};
 use crate::storage::snapshot::{Duplicates, LoadStep, Loader, LoaderSettings, Purpose};
 use crate::storage::values::LoadSettings;
 
@@ -37,8 +37,8 @@ pub fn main(program: &str, arguments: &[String]) -> ExitCode {
     println!("[offset 0] Checking RDB file {path}");
     let mut loader = Loader::new(settings());
     let result = check(file, &mut loader);
-    for (name, value) in &loader.notes.all {
-        println!("[info] AUX FIELD {name} = '{value}'");
+    for (offset, remark) in &loader.notes.remarks {
+        println!("[offset {offset}] {remark}");
     }
     match result {
         Ok(()) => {
@@ -54,11 +54,7 @@ pub fn main(program: &str, arguments: &[String]) -> ExitCode {
         }
         Err(Unsound::Damaged(error)) => {
             println!("--- RDB ERROR DETECTED ---");
-            println!("[offset {}] {error}", error.offset);
-            if let Some(key) = loader.failed_key() {
-                let key = String::from_utf8_lossy(key);
-                println!("[additional info] Reading key '{key}'");
-            }
+            print_damage(&error, &loader);
             print_counts(&loader);
             ExitCode::FAILURE
         }
@@ -106,9 +102,27 @@ fn check(mut file: File, loader: &mut Loader) -> Result<(), Unsound> {
     }
 }
 
+fn print_damage(error: &FormatError, loader: &Loader) {
+    match error.fault {
+        // The words of Redis's tool, which takes such a value for none.
+        Fault::Empty => println!("[offset {}] Unexpected EOF reading RDB file", error.offset),
+        _ => println!("[offset {}] {}", error.offset, error.reason()),
+    }
+    if let Some((key, kind)) = loader.failed_key() {
+        let (number, name) = (kind.number(), kind.tool_name());
+        println!("[additional info] While doing: read-object-value");
+        println!("[additional info] Reading key '{}'", String::from_utf8_lossy(key));
+        println!("[additional info] Reading type {number} ({name})");
+    }
+    if error.fault == Fault::Empty {
+        println!("[additional info] A collection without elements: a server leaves such a key out");
+    }
+}
+
 fn print_counts(loader: &Loader) {
     let stats = loader.stats;
-    println!("[info] {} keys read", stats.keys + stats.expired);
+    let failed = u64::from(loader.failed_key().is_some());
+    println!("[info] {} keys read", stats.keys + stats.expired + failed);
     println!("[info] {} expires", stats.volatile);
     println!("[info] {} already expired", stats.expired);
 }

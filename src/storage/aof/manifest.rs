@@ -12,6 +12,8 @@ use crate::text::quoting;
 
 /// Longest line, its end included, in bytes.
 const LINE_MAX: usize = 1024;
+/// A longer line is not shown.
+const TOO_LONG: &str = "The AOF manifest file contains too long line";
 
 /// What a part is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +64,7 @@ pub struct Manifest {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ManifestError {
     pub reason: &'static str,
-    /// Counted from 1; 0 if there is no line.
+    /// Counted from 1; 0 if no line is to be shown.
     pub line_number: usize,
     pub line: String,
 }
@@ -84,14 +86,17 @@ impl Manifest {
             }
             let mut add = |manifest: &mut Manifest| {
                 if line.last() != Some(&b'\n') || line.len() > LINE_MAX {
-                    return Err("The AOF manifest file contains too long line");
+                    return Err(TOO_LONG);
                 }
                 manifest.add(parse_line(line)?, &mut last_sequence)
             };
-            add(&mut manifest).map_err(|reason| ManifestError {
-                reason,
-                line_number: number,
-                line: String::from_utf8_lossy(line.trim_ascii()).into_owned(),
+            add(&mut manifest).map_err(|reason| match reason {
+                TOO_LONG => ManifestError { reason, line_number: 0, line: String::new() },
+                _ => ManifestError {
+                    reason,
+                    line_number: number,
+                    line: String::from_utf8_lossy(line.trim_ascii()).into_owned(),
+                },
             })?;
         }
         if number == 0 {
@@ -252,8 +257,8 @@ mod tests {
         for (text, reason) in [
             ("", "Found an empty AOF manifest"),
             ("\n", INVALID),
-            ("file a seq 1 type b", "The AOF manifest file contains too long line"),
-            (&long, "The AOF manifest file contains too long line"),
+            ("file a seq 1 type b", TOO_LONG),
+            (&long, TOO_LONG),
             ("filx a seq 1 type b\n", INVALID),
             ("file a seq 0 type b\n", INVALID),
             ("file a seq 1 type b c\n", INVALID),

@@ -17,4 +17,4 @@ pub mod stream_dump;
 pub use dump::CommandDump;
 pub use feed::Feeder;
 pub use manifest::{BaseFormat, Manifest, ManifestError, Part, PartKind};
-pub use reader::{AppendedReader, Found, Malformed};
+pub use reader::{AppendedReader, Found, Malformed, Strictness};

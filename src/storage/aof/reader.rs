@@ -1,12 +1,26 @@
 //! Reads what was appended: commands and times, from bytes that are fed chunk by chunk. Sans I/O.
+//!
+//! A genuine server accepts more than it writes: a header line needs no CR, its number may be followed by anything, and any two
+//! bytes may stand behind an argument. Its tool that checks files accepts none of these. The reader does either
+//! ([`Strictness`]).
 
 use std::ops::Range;
 
-/// Longest header line of a command or an argument, and longest annotation, in bytes.
-const LINE_MAX: usize = 1024;
+/// Longest header line of a command or an argument, and longest annotation, with the line end, in bytes.
+const LINE_MAX: usize = 1023;
 /// Most arguments of one command, and the longest one, in bytes: so much no server writes.
 const ARGUMENTS_MAX: u64 = 1 << 31;
 const ARGUMENT_BYTES_MAX: u64 = 1 << 40;
+
+/// What the reader accepts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Strictness {
+    /// What a server loads.
+    #[default]
+    Lenient,
+    /// What a server writes.
+    Strict,
+}
 
 /// What comes next.
 #[derive(Debug, PartialEq, Eq)]
@@ -15,6 +29,8 @@ pub enum Found {
     Command,
     /// A time, in seconds since the epoch.
     Time(i64),
+    /// An annotation that should be a time, and is not.
+    BadTime,
     /// An annotation of another kind, which is skipped.
     Annotation,
     /// More bytes are needed. At the end of the file: it ends here, in the middle of something if there is a rest.
@@ -25,12 +41,15 @@ pub enum Found {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Malformed {
     pub offset: u64,
+    /// Lines up to there, as the tool counts them.
+    pub lines: u64,
     pub reason: String,
 }
 
 /// A reader of commands.
 #[derive(Default)]
 pub struct AppendedReader {
+    strictness: Strictness,
     /// What was fed and not read, from `start` on.
     bytes: Vec<u8>,
     start: usize,
@@ -56,6 +75,11 @@ struct Partial {
 }
 
 impl AppendedReader {
+    /// A reader that has read nothing.
+    pub fn new(strictness: Strictness) -> AppendedReader {
+        AppendedReader { strictness, ..AppendedReader::default() }
+    }
+
     /// Takes in more bytes; the commands that were found are forgotten. O(bytes).
     pub fn feed(&mut self, chunk: &[u8]) {
         self.forget();
@@ -72,14 +96,46 @@ impl AppendedReader {
         self.offset
     }
 
+    /// Where the last argument of the command that was found last begins.
+    pub fn last_argument_offset(&self) -> u64 {
+        let begin = self.arguments.last().map_or(self.start, |last| last.start);
+        self.offset - (self.start - begin) as u64
+    }
+
+    /// What is missing of an argument, if the file ends within one.
+    pub fn missing(&self) -> Option<Malformed> {
+        let partial = self.partial.as_ref()?;
+        let number = self.number(self.start + partial.position, b'$');
+        let (length, begin) = number.ok()??;
+        let (wanted, found) = (length + 2, self.bytes.len() - begin);
+        let reason = format!("Expected to read {wanted} bytes, got {found} bytes");
+        let malformed = self.malformed(begin, reason);
+        Some(Malformed { lines: malformed.lines + partial.lines + 1, ..malformed })
+    }
+
     /// Number of lines up to there.
     pub fn lines(&self) -> u64 {
         self.lines
     }
 
+    /// Where what was fed ends.
+    pub fn end(&self) -> u64 {
+        self.offset + (self.bytes.len() - self.start) as u64
+    }
+
     /// Whether bytes are left that are no whole command.
     pub fn has_rest(&self) -> bool {
         self.start < self.bytes.len()
+    }
+
+    /// Whether these bytes begin a command or an annotation.
+    pub fn begins_command(&self) -> bool {
+        matches!(self.bytes.get(self.start), Some(b'*' | b'#'))
+    }
+
+    /// Whether these bytes begin an annotation, so that no command is lost with them.
+    pub fn rest_is_annotation(&self) -> bool {
+        self.bytes.get(self.start) == Some(&b'#')
     }
 
     /// Number of arguments of the command that was found last.
@@ -152,22 +208,15 @@ impl AppendedReader {
     }
 
     fn malformed(&self, position: usize, reason: String) -> Malformed {
-        Malformed { offset: self.offset + (position - self.start) as u64, reason }
+        Malformed { offset: self.offset + (position - self.start) as u64, lines: self.lines, reason }
     }
 
-    /// A line from a position on, without its end, and where the next one begins.
+    /// A line from a position on, without its LF, and where the next one begins.
     fn line(&self, position: usize) -> Result<Option<(&[u8], usize)>, Malformed> {
         let rest = &self.bytes[position..];
         let window = &rest[..rest.len().min(LINE_MAX)];
         match memchr::memchr(b'\n', window) {
-            Some(end) => {
-                let line = &rest[..end];
-                let Some(line) = line.strip_suffix(b"\r") else {
-                    let reason = "Expected \\r\\n at the end of the line".to_string();
-                    return Err(self.malformed(position, reason));
-                };
-                Ok(Some((line, position + end + 1)))
-            }
+            Some(end) => Ok(Some((&rest[..end], position + end + 1))),
             None if window.len() == LINE_MAX => {
                 let reason = "The line is too long".to_string();
                 Err(self.malformed(position, reason))
@@ -182,18 +231,12 @@ impl AppendedReader {
         };
         let found = match line.strip_prefix(b"#TS:") {
             None => Found::Annotation,
-            Some(text) => {
-                let text = std::str::from_utf8(text).unwrap_or_default();
-                match text.parse() {
-                    Ok(time_s) => Found::Time(time_s),
-                    Err(_) => {
-                        let reason = "Invalid timestamp annotation".to_string();
-                        return Err(self.malformed(self.start, reason));
-                    }
-                }
-            }
+            Some(text) => match leading_number(text) {
+                (time_s, b"\r") => Found::Time(time_s),
+                _ => Found::BadTime,
+            },
         };
-        self.pass(next, 1);
+        self.pass(next, 0);
         Ok(found)
     }
 
@@ -205,7 +248,7 @@ impl AppendedReader {
     }
 
     /// A number after a letter, and where the next line begins.
-    fn number(&self, position: usize, prefix: u8) -> Result<Option<(u64, usize)>, Malformed> {
+    fn number(&self, position: usize, prefix: u8) -> Result<Option<(i64, usize)>, Malformed> {
         if let Some(found) = self.bytes.get(position)
             && *found != prefix
         {
@@ -216,14 +259,14 @@ impl AppendedReader {
         let Some((line, next)) = self.line(position)? else {
             return Ok(None);
         };
-        let text = std::str::from_utf8(&line[1..]).unwrap_or_default();
-        match text.parse() {
-            Ok(number) => Ok(Some((number, next))),
-            Err(_) => {
-                let reason = "Expected a number".to_string();
-                Err(self.malformed(position, reason))
-            }
+        let (number, rest) = leading_number(&line[1..]);
+        if self.strictness == Strictness::Strict && rest != b"\r" {
+            let mut found = rest.iter().chain(b"\n\0");
+            let mut byte = || found.next().copied().unwrap_or_default();
+            let reason = format!("Expected \\r\\n, got: {:02x}{:02x}", byte(), byte());
+            return Err(self.malformed(position, reason));
         }
+        Ok(Some((number, next)))
     }
 
     fn command(&mut self) -> Result<Found, Malformed> {
@@ -233,14 +276,18 @@ impl AppendedReader {
                 let Some((count, position)) = self.number(self.start, b'*')? else {
                     return Ok(Found::Incomplete);
                 };
-                if count == 0 || count > ARGUMENTS_MAX {
+                let left = u64::try_from(count).unwrap_or(0);
+                if left == 0 || left > ARGUMENTS_MAX {
                     let reason = format!("Expected the number of arguments, got {count}");
                     return Err(self.malformed(self.start, reason));
                 }
-                Partial { left: count, position: position - self.start, lines: 1, needed: 0 }
+                Partial { left, position: position - self.start, lines: 1, needed: 0 }
             }
         };
-        let is_complete = self.bytes.len() - self.start >= partial.needed && self.gather_arguments(&mut partial)?;
+        let is_complete = self.bytes.len() - self.start >= partial.needed
+            && self
+                .gather_arguments(&mut partial)
+                .map_err(|malformed| Malformed { lines: malformed.lines + partial.lines, ..malformed })?;
         if !is_complete {
             self.partial = Some(partial);
             return Ok(Found::Incomplete);
@@ -260,19 +307,22 @@ impl AppendedReader {
             let Some((length, begin)) = self.number(position, b'$')? else {
                 return Ok(false);
             };
-            if length > ARGUMENT_BYTES_MAX {
+            let bytes = u64::try_from(length).unwrap_or(u64::MAX);
+            if bytes > ARGUMENT_BYTES_MAX {
                 let reason = format!("Expected to read string of {length} bytes, which is not in the suitable range");
                 return Err(self.malformed(position, reason));
             }
-            let end = begin + length as usize;
+            let end = begin + bytes as usize;
             if self.bytes.len() < end + 2 {
                 partial.needed = end + 2 - self.start;
                 return Ok(false);
             }
-            if &self.bytes[end..end + 2] != b"\r\n" {
+            let is_strict = self.strictness == Strictness::Strict;
+            if is_strict && &self.bytes[end..end + 2] != b"\r\n" {
                 let found = &self.bytes[end..end + 2];
                 let reason = format!("Expected \\r\\n, got: {:02x}{:02x}", found[0], found[1]);
-                return Err(self.malformed(end, reason));
+                let malformed = self.malformed(begin, reason);
+                return Err(Malformed { lines: malformed.lines + 1, ..malformed });
             }
             self.arguments.push(begin - self.start..end - self.start);
             partial.position = end + 2 - self.start;
@@ -280,6 +330,26 @@ impl AppendedReader {
             partial.left -= 1;
         }
         Ok(true)
+    }
+}
+
+/// The decimal number that a text begins with, after blanks and a sign, and what follows it; 0 if there is none.
+fn leading_number(text: &[u8]) -> (i64, &[u8]) {
+    let is_blank = |byte: &u8| byte.is_ascii_whitespace() || *byte == 0x0b;
+    let begin = text.iter().take_while(|byte| is_blank(byte)).count();
+    let is_negative = text.get(begin) == Some(&b'-');
+    let has_sign = is_negative || text.get(begin) == Some(&b'+');
+    let begin = begin + usize::from(has_sign);
+    let digits = text[begin..].iter().take_while(|byte| byte.is_ascii_digit());
+    let (mut number, mut end) = (0_i64, begin);
+    for digit in digits {
+        number = number.saturating_mul(10).saturating_add(i64::from(digit - b'0'));
+        end += 1;
+    }
+    match (end == begin, is_negative) {
+        (true, _) => (0, text),
+        (false, true) => (-number, &text[end..]),
+        (false, false) => (number, &text[end..]),
     }
 }
 
@@ -332,17 +402,58 @@ mod tests {
     }
 
     #[test]
-    fn what_no_server_writes_is_refused_with_its_place() {
+    fn what_genuine_servers_accept_is_accepted() {
+        for (text, expected) in [
+            ("*1\n$1\na\r\n", "a"),
+            ("* +1 x\r\n$1 y\r\na\r\n", "a"),
+            ("*01\r\r\n$01\r\na\r\n", "a"),
+            ("*1\r\n$1\r\naxy", "a"),
+            ("*1\r\n$x\r\n\r\n", ""),
+            ("#TS:12\n", "BadTime"),
+            ("#TS:x\r\n", "BadTime"),
+            ("#by hand\n", "Annotation"),
+        ] {
+            let (found, end) = read(&[text.as_bytes()]);
+            assert_eq!((found, end.ok()), (vec![expected.to_string()], Some(text.len() as u64)));
+        }
+    }
+
+    #[test]
+    fn a_strict_reader_accepts_what_servers_write() {
+        let strictly = |bytes: &[u8]| -> Result<u64, Malformed> {
+            let mut reader = AppendedReader::new(Strictness::Strict);
+            reader.feed(bytes);
+            while reader.advance()? != Found::Incomplete {}
+            Ok(reader.offset())
+        };
+        assert_eq!(strictly(FILE), Ok(FILE.len() as u64));
+        assert_eq!(strictly(b"#by hand\n"), Ok(9));
+        for (text, offset, got) in [
+            ("*1\n", 0, "0a00"),
+            ("*1 x\r\n", 0, "2078"),
+            ("*1\r\r\n", 0, "0d0d"),
+            ("*1\r\n$1x\r\n", 4, "780d"),
+            ("*1\r\n$1\r\naxy", 8, "7879"),
+        ] {
+            let reason = format!("Expected \\r\\n, got: {got}");
+            let error = strictly(text.as_bytes()).expect_err(text);
+            assert_eq!((error.offset, error.reason), (offset, reason));
+        }
+    }
+
+    #[test]
+    fn what_no_server_accepts_is_refused_with_its_place() {
         for (text, offset) in [
             ("!!!\r\n", 0),
             ("*1\r\n$1\r\na\r\n!", 11),
             ("*0\r\n", 0),
             ("*-1\r\n", 0),
+            ("*x\r\n", 0),
             ("*99999999999999\r\n", 0),
             ("*1\r\n$99999999999999\r\n", 4),
-            ("*1\r\n$1\r\nabc", 9),
-            ("*1\n", 0),
-            ("#TS:x\r\n", 0),
+            ("*1\r\n$-1\r\n", 4),
+            ("*1\r\n#note\r\n", 4),
+            ("*1\r\n$1\r\nabcd", 11),
         ] {
             let (_, end) = read(&[text.as_bytes()]);
             assert_eq!(end.expect_err(text).offset, offset, "{text}");

@@ -5,6 +5,8 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use crate::config::system_reason;
+
 /// Written data are brought to the disk in pieces of so many bytes, if they are: else the end would bring all of it at once, and
 /// every other writer would wait.
 const SYNC_BYTES: u64 = 4 << 20;
@@ -31,7 +33,7 @@ impl fmt::Display for StepFailed {
             WriteStep::Write => "writing",
             WriteStep::Publish => "moving the file to its place",
         };
-        write!(formatter, "{what}: {}", self.error)
+        write!(formatter, "{what}: {}", system_reason(&self.error))
     }
 }
 

@@ -117,6 +117,14 @@ impl ValueDecoder {
         }
     }
 
+    /// How many entries the stream says that it has, and how many there are, if that is not the same.
+    pub fn miscount(&self) -> Option<(u64, u64)> {
+        match &self.stage {
+            Stage::Stream(stream) => stream.miscount(),
+            _ => None,
+        }
+    }
+
     /// Reads a value that is one piece, or what stands before several.
     fn begin<'a>(&mut self, reader: &mut Reader<'a>) -> Result<Option<Piece<'a>>, FormatError> {
         if let Some(form) = self.packed_form() {
@@ -128,8 +136,13 @@ impl ValueDecoder {
                 self.stage = Stage::Stream(StreamDecoder::begin(self.kind, reader)?);
                 return Ok(None);
             }
-            ValueKind::Module | ValueKind::ModulePreRelease => {
-                return Err(reader.error(Fault::Unsupported("a module's value")));
+            ValueKind::Module => {
+                let module = reader.length()?;
+                return Err(reader.error(Fault::ModuleValue(module)));
+            }
+            ValueKind::ModulePreRelease => {
+                let reason = "Pre-release module format not supported";
+                return Err(reader.error(Fault::Corrupt(reason)));
             }
             ValueKind::HashTimes => {
                 let base_ms = reader.time_ms()?;

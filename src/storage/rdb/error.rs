@@ -25,6 +25,12 @@ pub enum Fault {
     Empty,
     /// No type of value has this number.
     UnknownType(u8),
+    /// Data in a version of the format that is not known.
+    Version(u16),
+    /// A value of the module with this number.
+    ModuleValue(u64),
+    /// What the module with this number has written besides its values.
+    ModuleAuxiliary(u64),
     /// Data that only a server with a certain feature can load.
     Unsupported(&'static str),
     /// Bytes that no server writes.
@@ -33,16 +39,41 @@ pub enum Fault {
 
 impl fmt::Display for FormatError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "at byte {}: ", self.offset)?;
-        if let Some(check) = self.check {
-            write!(formatter, "{check} integrity check failed: ")?;
+        write!(formatter, "at byte {}: {}", self.offset, self.reason())
+    }
+}
+
+impl FormatError {
+    /// What is wrong, without the place.
+    pub fn reason(&self) -> String {
+        match self.check {
+            Some(check) => format!("{check} integrity check failed: {}", self.fault),
+            None => self.fault.to_string(),
         }
-        match self.fault {
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
             Fault::Truncated { missing } => {
                 write!(formatter, "the data ends early, {missing} bytes or more are missing")
             }
             Fault::Empty => formatter.write_str("a collection without elements"),
             Fault::UnknownType(number) => write!(formatter, "no type of value has number {number}"),
+            Fault::Version(version) => {
+                write!(formatter, "Can't handle RDB format version {version}")
+            }
+            Fault::ModuleValue(module) => write!(
+                formatter,
+                "The RDB file contains module data I can't load: no matching module type '{}'",
+                module_name(module)
+            ),
+            Fault::ModuleAuxiliary(module) => write!(
+                formatter,
+                "The RDB file contains AUX module data I can't load: no matching module '{}'",
+                module_name(module)
+            ),
             Fault::Unsupported(what) => write!(formatter, "{what} cannot be loaded"),
             Fault::Corrupt(reason) => formatter.write_str(reason),
         }
@@ -50,6 +81,13 @@ impl fmt::Display for FormatError {
 }
 
 impl std::error::Error for FormatError {}
+
+/// The name of the module with this number: nine letters of six bits each, above ten bits of a version.
+pub fn module_name(module: u64) -> String {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let letter = |place: u32| char::from(LETTERS[(module >> (10 + 6 * place)) as usize % 64]);
+    (0..9).rev().map(letter).collect()
+}
 
 /// What a check of a block says: nothing, or what is wrong with it.
 pub(crate) type Checked<T = ()> = Result<T, Fault>;

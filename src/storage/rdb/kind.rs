@@ -109,6 +109,38 @@ impl ValueKind {
         known.map_or(VALKEY_HASH_NUMBER, |&(number, _)| number)
     }
 
+    /// The name under which Redis's tool that checks snapshots tells of it.
+    pub fn tool_name(self) -> &'static str {
+        match self {
+            ValueKind::String => "string",
+            ValueKind::List => "list-linked",
+            ValueKind::Set => "set-hashtable",
+            ValueKind::SortedSetText => "zset-v1",
+            ValueKind::Hash => "hash-hashtable",
+            ValueKind::SortedSet => "zset-v2",
+            ValueKind::ModulePreRelease => "module-pre-release",
+            ValueKind::Module => "module-value",
+            ValueKind::HashZipmap => "hash-zipmap",
+            ValueKind::ListZiplist => "list-ziplist",
+            ValueKind::SetIntset => "set-intset",
+            ValueKind::SortedSetZiplist => "zset-ziplist",
+            ValueKind::HashZiplist => "hash-ziplist",
+            ValueKind::ListZiplists => "quicklist",
+            ValueKind::Stream1 => "stream",
+            ValueKind::HashListpack => "hash-listpack",
+            ValueKind::SortedSetListpack => "zset-listpack",
+            ValueKind::ListListpacks => "quicklist-v2",
+            ValueKind::Stream2 => "stream-v2",
+            ValueKind::SetListpack => "set-listpack",
+            ValueKind::Stream3 => "stream-v3",
+            ValueKind::HashTimesPreRelease => "hash-hashtable-md-pre-release",
+            ValueKind::HashTimesListpackPreRelease => "hash-listpack-md-pre-release",
+            ValueKind::HashTimes => "hash-hashtable-md",
+            ValueKind::HashTimesListpack => "hash-listpack-md",
+            ValueKind::HashTimesValkey => "hash-volatile-items",
+        }
+    }
+
     /// What the check of its packed collections is called.
     pub(crate) fn check_name(self) -> &'static str {
         match self {

@@ -30,7 +30,7 @@ pub mod zipmap;
 
 pub use checksum::Checksum;
 pub use decode::{Piece, ValueDecoder};
-pub use error::{Fault, FormatError};
+pub use error::{Fault, FormatError, module_name};
 pub use kind::ValueKind;
 pub use payload::Payload;
 pub use reader::{Reader, Text};

@@ -97,6 +97,8 @@ pub(crate) struct StreamDecoder {
     pending_left: u64,
     /// Entries in the blocks so far, but for deleted ones.
     live: u64,
+    /// How many entries the stream says that it has, if that is wrong.
+    claimed: Option<u64>,
     last: Option<StreamId>,
 }
 
@@ -110,8 +112,14 @@ impl StreamDecoder {
             consumers_left: 0,
             pending_left: 0,
             live: 0,
+            claimed: None,
             last: None,
         })
+    }
+
+    /// How many entries the stream says that it has, and how many there are, if that is not the same.
+    pub fn miscount(&self) -> Option<(u64, u64)> {
+        self.claimed.map(|claimed| (claimed, self.live))
     }
 
     /// The next part. Where it fails for lack of data, nothing of it is taken.
@@ -199,7 +207,8 @@ impl StreamDecoder {
     }
 
     fn summary<'a>(&mut self, reader: &mut Reader<'a>) -> Result<StreamPiece<'a>, FormatError> {
-        let length = reader.length()?;
+        let claimed = reader.length()?;
+        let length = self.live;
         let last_id = id(reader)?;
         let (mut max_deleted_id, mut entries_added) = ((0, 0), length);
         if self.kind != ValueKind::Stream1 {
@@ -208,7 +217,10 @@ impl StreamDecoder {
             max_deleted_id = id(reader)?;
             entries_added = reader.length()?;
         }
-        reader.checked(ensure(length == self.live, "a stream has another number of entries than it says"))?;
+        // Servers have written wrong numbers; that there are entries and no blocks they refuse as well.
+        self.claimed = (claimed != length).then_some(claimed);
+        let has_blocks = claimed == 0 || self.last.is_some();
+        reader.checked(ensure(has_blocks, "a stream has no blocks for its entries"))?;
         let is_last = self.last.is_none_or(|last| last <= last_id);
         reader.checked(ensure(is_last, "a stream has entries beyond its last ID"))?;
         Ok(StreamPiece::Summary { length, last_id, entries_added, max_deleted_id })

@@ -340,8 +340,8 @@ fn what_no_server_writes_is_refused() {
         "a field's expiry time is out of range"
     );
     assert_eq!(reason(21, b"\x01\x01a"), "a stream's block has an ID of a wrong length");
-    assert_eq!(reason(21, &[0, 1, 0, 0, 0, 0, 0, 0, 0]), "a stream has another number of entries than it says");
-    assert_eq!(fault(&payload(7, 11, |_| {})), Fault::Unsupported("a module's value"));
+    assert_eq!(reason(21, &[0, 1, 0, 0, 0, 0, 0, 0, 0]), "a stream has no blocks for its entries");
+    assert_eq!(fault(&payload(7, 11, |writer| writer.length(5))), Fault::ModuleValue(5));
     assert_eq!(fault(&payload(8, 11, |_| {})), Fault::UnknownType(8));
     assert_eq!(fault(&payload(250, 11, |_| {})), Fault::UnknownType(250));
     assert_eq!(fault(&payload(1, 11, |writer| writer.length(1 << 60))), Fault::Truncated { missing: 1 });

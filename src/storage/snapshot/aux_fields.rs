@@ -21,22 +21,14 @@ pub struct AuxFields {
     pub replication_database: Option<i64>,
     /// The code of libraries of functions; whoever loads them takes them out.
     pub functions: Vec<Vec<u8>>,
-    /// All that was noted, with its name: so much as one wants to read.
-    pub all: Vec<(String, String)>,
-    /// The numbers of modules whose data were skipped.
-    pub modules_skipped: Vec<u64>,
+    /// What a check tells of besides, and where.
+    pub remarks: Vec<(u64, String)>,
 }
 
 impl AuxFields {
     /// Takes in a note. Names that are not known are passed over.
     pub fn note(&mut self, name: &[u8], value: &[u8]) {
-        /// More notes than this nobody reads.
-        const NOTES_MAX: usize = 64;
         let text = || String::from_utf8_lossy(value).into_owned();
-        if self.all.len() < NOTES_MAX {
-            let name = String::from_utf8_lossy(name).into_owned();
-            self.all.push((name, text()));
-        }
         match name {
             b"redis-ver" | b"valkey-ver" => self.server_version = Some(text()),
             b"ctime" => self.created_seconds = text().parse().ok(),
@@ -50,20 +42,25 @@ impl AuxFields {
     }
 }
 
-/// Passes over what a module wrote before or after the keys, behind the module's number: a number that says which of the two it
-/// is, and a row of values, each with its type in front.
+/// Reads, behind a module's number, whether its data come before or after the keys.
+pub fn check_module_place(reader: &mut Reader<'_>) -> Result<(), FormatError> {
+    let kind = reader.length()?;
+    reader.length()?;
+    match kind {
+        UNSIGNED => Ok(()),
+        _ => Err(reader.error(Fault::Corrupt("a module's data do not say where they belong"))),
+    }
+}
+
+const UNSIGNED: u64 = 2;
+
+/// Passes over a module's own data: a row of values, each with its type in front.
 pub fn skip_module_data(reader: &mut Reader<'_>) -> Result<(), FormatError> {
     const END: u64 = 0;
     const SIGNED: u64 = 1;
-    const UNSIGNED: u64 = 2;
     const FLOAT: u64 = 3;
     const DOUBLE: u64 = 4;
     const STRING: u64 = 5;
-    let kind = reader.length()?;
-    reader.length()?;
-    if kind != UNSIGNED {
-        return Err(reader.error(Fault::Corrupt("a module's data do not say where they belong")));
-    }
     loop {
         match reader.length()? {
             END => return Ok(()),

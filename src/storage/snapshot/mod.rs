@@ -10,11 +10,13 @@
 
 pub mod aux_fields;
 
+pub mod loading;
 pub mod reader;
 pub mod writer;
 
 pub use crate::storage::snapshot::aux_fields::AuxFields;
-pub use reader::{Duplicates, LoadFigures, LoadStep, Loader, LoaderSettings, Purpose, begins_snapshot};
+pub use loading::{Duplicates, LoadFigures, LoadStep, LoaderSettings, Purpose};
+pub use reader::{Loader, begins_snapshot};
 pub use writer::{AccessNote, Origin, Progress, Snapshot, SnapshotSettings};
 
 /// What may stand where a key could: the format's own marks. What is below them is a type of value.

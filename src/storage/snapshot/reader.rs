@@ -4,11 +4,13 @@ use crate::base::logging;
 use crate::keyspace::{Keyspace, NewValue, Record};
 use crate::storage::rdb::{
     Checksum, Fault, FormatError, Reader, SanitizeLevel, Text, ValueDecoder, ValueKind, is_readable_version,
+    module_name,
 };
 use crate::storage::values::{LoadBuffer, LoadSettings, ValueBuilder};
 
+use super::loading::{Duplicates, LoadFigures, LoadStep, LoaderSettings, Purpose};
 use super::mark;
-use crate::storage::snapshot::aux_fields::{AuxFields, skip_module_data};
+use crate::storage::snapshot::aux_fields::{AuxFields, check_module_place, skip_module_data};
 
 /// A step ends once it has dealt with so many bytes.
 const STEP_BYTES: usize = 32 * 1024;
@@ -26,71 +28,6 @@ pub fn begins_snapshot(bytes: &[u8]) -> bool {
     bytes.starts_with(b"REDIS") || bytes.starts_with(b"VALKEY")
 }
 
-/// How a snapshot is read.
-#[derive(Clone, Debug)]
-pub struct LoaderSettings {
-    pub values: LoadSettings,
-    pub scrutiny: SanitizeLevel,
-    /// Whether the checksum at the end must be right (`rdbchecksum`).
-    pub checks_sum: bool,
-    /// Keys that expired before this time, in ms since the epoch, are left out; nothing if they are to be kept.
-    pub expires_before_ms: Option<i64>,
-    pub duplicates: Duplicates,
-    /// So many keys are read in a step at most; 0: no matter how many. For tests.
-    pub keys_per_step: usize,
-    pub purpose: Purpose,
-    /// Length of the snapshot, if it is known, else 0: what it says of the number of keys is only believed as far as that goes.
-    pub input_bytes: u64,
-}
-
-/// What a snapshot is read for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
-    /// Its keys are put into the keyspace.
-    Load,
-    /// Whether it is sound: nothing is kept.
-    Check,
-}
-
-/// What becomes of a key that is there already.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Duplicates {
-    /// The snapshot is refused: no server writes a key twice.
-    Refuse,
-    /// The key that comes takes the place of the one that is there.
-    Replace,
-}
-
-/// What a step has come to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LoadStep {
-    More,
-    /// More bytes are to be fed, or the end of the input declared.
-    NeedsInput,
-    /// The snapshot is complete. What was fed beyond it is in [`Loader::rest`].
-    Done,
-}
-
-/// What was found in a snapshot so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct LoadFigures {
-    pub keys: u64,
-    /// Keys with an expiry time.
-    pub volatile: u64,
-    /// Keys left out because their time was over.
-    pub expired: u64,
-    /// Collections without elements, left out.
-    pub empty: u64,
-    /// Packed collections that were looked at closely because the settings ask for it.
-    pub sanitized: u64,
-}
-
-impl LoadFigures {
-    fn seen(&self) -> u64 {
-        self.keys + self.expired + self.empty
-    }
-}
-
 enum Stage {
     Header,
     /// A mark or a key.
@@ -103,6 +40,7 @@ enum Stage {
 /// A key whose value is being read.
 struct PartialKey {
     key: Vec<u8>,
+    kind: ValueKind,
     decoder: ValueDecoder,
     builder: ValueBuilder,
 }
@@ -136,7 +74,7 @@ pub struct Loader {
     load_buffer: LoadBuffer,
     has_checksum: bool,
     /// Whose value could not be read.
-    failed_key: Option<Vec<u8>>,
+    failed_key: Option<(Vec<u8>, ValueKind)>,
     pub stats: LoadFigures,
     /// What else the snapshot said.
     pub notes: AuxFields,
@@ -196,9 +134,20 @@ impl Loader {
         self.has_checksum
     }
 
-    /// The key whose value could not be read, if it was one that made a step fail.
-    pub fn failed_key(&self) -> Option<&[u8]> {
-        self.failed_key.as_deref()
+    /// The key whose value could not be read, if it was one that made a step fail, and the type of the value.
+    pub fn failed_key(&self) -> Option<(&[u8], ValueKind)> {
+        let (key, kind) = self.failed_key.as_ref()?;
+        Some((key, *kind))
+    }
+
+    /// Notes something that only a check tells of, and how far it has been read.
+    fn remark(&mut self, position: usize, text: impl FnOnce() -> String) {
+        /// More remarks than this nobody reads.
+        const REMARKS_MAX: usize = 1024;
+        if self.settings.purpose == Purpose::Check && self.notes.remarks.len() < REMARKS_MAX {
+            let offset = self.offset + position as u64;
+            self.notes.remarks.push((offset, text()));
+        }
     }
 
     /// What was fed and not read: behind the end of the snapshot, what follows it.
@@ -292,7 +241,7 @@ impl Loader {
         let digits = std::str::from_utf8(digits).unwrap_or_default();
         self.version = digits.parse().unwrap_or(0);
         if !is_readable_version(self.version) {
-            return Err(reader.error(Fault::Unsupported("RDB format version of another server")));
+            return Err(reader.error(Fault::Version(self.version)));
         }
         self.stage = Stage::Item;
         Ok(())
@@ -333,6 +282,7 @@ impl Loader {
                     );
                 }
                 self.change_database(number as usize, keyspace).map_err(|fault| reader.error(fault))?;
+                self.remark(reader.position(), || format!("Selecting DB ID {number}"));
             }
             mark::SIZES => {
                 let (keys, volatile) = (reader.length()?, reader.length()?);
@@ -341,6 +291,11 @@ impl Loader {
             mark::AUXILIARY => {
                 let (name, value) = (reader.string()?, reader.string()?);
                 self.notes.note(&name, &value);
+                self.remark(reader.position(), || {
+                    let [name, value] = [name, value].map(Text::into_vec);
+                    let [name, value] = [&name, &value].map(|text| String::from_utf8_lossy(text));
+                    format!("AUX FIELD {name} = '{value}'")
+                });
             }
             mark::FUNCTION => {
                 let code = reader.string()?;
@@ -367,8 +322,13 @@ impl Loader {
         match mark {
             mark::MODULE_AUXILIARY => {
                 let module = reader.length()?;
+                if self.settings.purpose == Purpose::Load {
+                    return Err(reader.error(Fault::ModuleAuxiliary(module)));
+                }
+                check_module_place(reader)?;
+                let position = reader.position();
                 skip_module_data(reader)?;
-                self.notes.modules_skipped.push(module);
+                self.remark(position, || format!("MODULE AUX for: {}", module_name(module)));
             }
             mark::SLOT_SIZES => {
                 for _ in 0..3 {
@@ -413,7 +373,7 @@ impl Loader {
         if kind == ValueKind::String {
             let text = reader.string();
             if text.is_err() {
-                self.failed_key = Some(key.to_vec());
+                self.failed_key = Some((key.to_vec(), kind));
             }
             let text = text?;
             if self.is_wanted() {
@@ -428,8 +388,16 @@ impl Loader {
             self.next_key = KeyNotes::default();
             return Ok(());
         }
+        if kind == ValueKind::Module && self.settings.purpose == Purpose::Check {
+            reader.length()?;
+            skip_module_data(reader)?;
+            self.is_wanted();
+            self.next_key = KeyNotes::default();
+            return Ok(());
+        }
         let partial = PartialKey {
             key: key.into_vec(),
+            kind,
             decoder: ValueDecoder::new(kind, self.settings.scrutiny),
             builder: ValueBuilder::new(kind, &self.settings.values, keyspace.seed()),
         };
@@ -454,11 +422,11 @@ impl Loader {
                 Err(error) => {
                     match error.fault {
                         Fault::Truncated { .. } => self.stage = Stage::Value(partial),
-                        Fault::Empty => {
+                        Fault::Empty if self.settings.purpose == Purpose::Load => {
                             self.skip_empty(&partial.key);
                             return Ok(());
                         }
-                        _ => self.failed_key = Some(partial.key),
+                        _ => self.failed_key = Some((partial.key, partial.kind)),
                     }
                     return Err(error);
                 }
@@ -470,6 +438,12 @@ impl Loader {
         }
         if self.settings.scrutiny == SanitizeLevel::Full {
             self.stats.sanitized += partial.builder.packed_blocks();
+        }
+        if let Some((claimed, count)) = partial.decoder.miscount() {
+            let key = logging::user_data(&partial.key);
+            let text = format!("Stream '{key}' says it has {claimed} entries, and has {count}");
+            log::warn!("{text}: what is there counts");
+            self.remark(reader.position(), || text);
         }
         let loaded = partial.builder.finish();
         let loaded = loaded.map_err(|fault| reader.error(fault))?;

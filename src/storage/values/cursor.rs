@@ -7,6 +7,7 @@ use crate::collections::element::Element;
 use crate::collections::table::Pinned;
 use crate::keyspace::Record;
 use crate::storage::rdb::{VERSION, VERSION_OF_TIMES, ValueKind, Writer};
+use crate::text::lzf::Compressor;
 use crate::types::list::{BlockRef, List};
 use crate::types::object::Object;
 use crate::types::sorted_set::SortedSet;
@@ -298,5 +299,21 @@ pub fn save(record: &Record, writer: &mut Writer<'_>) -> u16 {
     match kind {
         ValueKind::HashTimes | ValueKind::HashTimesListpack => VERSION_OF_TIMES,
         _ => VERSION,
+    }
+}
+
+/// How many bytes a value takes in a snapshot, without its type. O(bytes).
+pub fn saved_bytes(record: &Record, compresses: bool) -> u64 {
+    let mut compressor = compresses.then(Compressor::default);
+    let mut writer = Writer::new(Vec::new(), compressor.as_mut());
+    let mut cursor = ValueCursor::of_value(record.clone());
+    let mut bytes = 0;
+    loop {
+        let has_more = cursor.step(&mut writer);
+        bytes += writer.written().len() as u64;
+        writer.clear();
+        if !has_more {
+            return bytes;
+        }
     }
 }

@@ -9,7 +9,7 @@ pub mod long_text;
 pub mod save;
 pub mod streams;
 
-pub use cursor::{Saved, ValueCursor, save, save_key};
+pub use cursor::{Saved, ValueCursor, save, save_key, saved_bytes};
 pub use load::{LoadBuffer, LoadSettings, Loaded, ValueBuilder, load};
 pub use save::kind_of;
 
