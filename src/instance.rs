@@ -32,7 +32,7 @@ use crate::saving::{Loading, LoadingFigures, Saving};
 use crate::scripting::{Scripting, debugger};
 use crate::server::clock::Clock;
 use crate::server::figures::LoopFigures;
-use crate::session::{ClientKind, Close, Mode, Session, Token};
+use crate::session::{ClientKind, Close, Mode, Session, Token, UNAUTHENTICATED_OUTPUT_MAX_BYTES};
 use crate::sys::oom_score::Adjustment;
 use crate::tracking::Tracking;
 use crate::transaction::Transactions;
@@ -573,7 +573,9 @@ impl Instance {
     pub fn output_limit_reached(&mut self, session: &mut Session, pending_bytes: usize) -> bool {
         let limit = self.output_limit_of(session);
         let pending_bytes = pending_bytes as u64;
-        let hard = limit.hard_bytes > 0 && pending_bytes >= limit.hard_bytes;
+        let hard = limit.hard_bytes > 0 && pending_bytes >= limit.hard_bytes
+            || pending_bytes > UNAUTHENTICATED_OUTPUT_MAX_BYTES
+                && guard::must_log_in(self, session);
         let soft = limit.soft_bytes > 0 && pending_bytes >= limit.soft_bytes;
         let overstayed = if !soft {
             session.soft_limit_since_ms = 0;
@@ -677,6 +679,7 @@ impl Instance {
         self.keyspace.reset_stats();
         self.command_stats.reset();
         self.error_stats.reset();
+        self.scripting.evicted = 0;
     }
 
     /// Notes how much memory is in use, for the peak.

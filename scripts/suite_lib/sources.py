@@ -95,8 +95,8 @@ def fetch_source(suite):
 
 
 def unpack_suite(suite, archive):
-    """Unpacks the suite afresh, puts in the one line that loads our hooks, and takes out the one that sets
-    parameters for a kind of key exchange that we do not have."""
+    """Unpacks the suite afresh, puts in the one line that loads our hooks, and takes out those that set parameters
+    for a kind of key exchange that we do not have, and a directive of Valkey that is about its own assertions."""
     folder = pathlib.Path(tempfile.mkdtemp(prefix="suite-", dir=CACHE))
     run(["tar", "xf", str(archive), "-C", str(folder), "--strip-components=1", "--wildcards", "*/tests", "*/runtest",
          "*/utils/gen-test-certs.sh"])
@@ -106,10 +106,14 @@ def unpack_suite(suite, archive):
     if text.count(anchor) != 1:
         raise CannotRun(f"{helper} is not laid out as expected: no place to load {HOOKS.name}")
     helper.write_text(text.replace(anchor, "source $::env(SUITE_HOOKS)\n" + anchor))
-    starter = folder / "tests" / "support" / "server.tcl"
-    lines = starter.read_text().splitlines(keepends=True)
-    starter.write_text("".join(line for line in lines if "tls-dh-params-file" not in line))
+    remove_lines(folder / "tests" / "support" / "server.tcl", "tls-dh-params-file")
+    remove_lines(folder / "tests" / "assets" / "default.conf", "enable-debug-assert")
     return folder
+
+
+def remove_lines(path, word):
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(line for line in lines if word not in line))
 
 
 def make_certificates(suite, folder):
@@ -135,22 +139,9 @@ def link_programs(suite, folder, binary):
     for tool in ("cli", "benchmark"):
         (programs / f"{suite.product}-{tool}").symlink_to(shutil.which(f"redis-{tool}"))
     for tool in ("check-aof", "check-rdb"):
-        link = programs / f"redis-{tool}"
-        link.symlink_to(binary)
-        if not answers_as(link):
-            link.unlink()
-            link.symlink_to(shutil.which(f"redis-{tool}"))
+        # A server is these tools as well, when it is called by their names; ours by those of Redis.
+        (programs / f"redis-{tool}").symlink_to(binary)
         if suite.product != "redis":
-            # A program takes its part from the name that it is called by.
             script = programs / f"{suite.product}-{tool}"
             script.write_text(f'#!/bin/sh\nexec "$(dirname "$0")/redis-{tool}" "$@"\n')
             script.chmod(0o755)
-
-
-def answers_as(tool):
-    """Whether a program, called by this name, gives its version as that tool."""
-    try:
-        done = subprocess.run([tool, "--version"], capture_output=True, text=True, timeout=5, stdin=subprocess.DEVNULL)
-    except (OSError, subprocess.TimeoutExpired):
-        return False
-    return done.returncode == 0 and done.stdout.startswith(tool.name)

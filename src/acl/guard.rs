@@ -27,6 +27,11 @@ pub fn rulebook_of<'a>(commands: &'a Registry, config: &Config) -> Rulebook<'a> 
     }
 }
 
+/// Whether a client has to log in before it may do anything.
+pub fn must_log_in(instance: &Instance, session: &Session) -> bool {
+    !session.authenticated && instance.authentication_required()
+}
+
 /// Logs the caller in.
 ///
 /// Errors: there is no such user, nobody may be it, or the password is another.

@@ -20,7 +20,7 @@ use crate::config::CertificateUser;
 use crate::instance::Instance;
 use crate::net::connection::{Connection, Fill};
 use crate::resp::{BATCH_MAX, Batch, Limits, OwnedArgs, Reply};
-use crate::session::{Blocked, Close, Session, Token};
+use crate::session::{Blocked, Close, Session, Token, UNAUTHENTICATED_OUTPUT_MAX_BYTES};
 
 use super::event_loop::{EventLoop, PROTECTED_MODE_ERROR};
 use super::prepare::{Plan, prepare};
@@ -36,8 +36,6 @@ pub const SHARE_NS: u64 = 500_000;
 /// Replies pending for a client whose output has no limit, from which on no more requests are read
 /// from it until they are sent.
 const BACKPRESSURE_BYTES: usize = 32 * 1024 * 1024;
-/// The same for a client that has not logged in: anybody can open very many of these.
-const UNAUTHENTICATED_BACKPRESSURE_BYTES: usize = 64 * 1024;
 
 /// How serving a piece of input ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -312,7 +310,7 @@ impl Server<'_> {
         session.traffic.query_bytes = input.len();
         loop {
             let limits = Limits {
-                authenticated: session.authenticated || !self.instance.authentication_required(),
+                authenticated: !guard::must_log_in(&self.instance, session),
                 max_bulk_bytes: self.instance.config.proto_max_bulk_len,
             };
             let rest = &input[used..];
@@ -434,7 +432,7 @@ impl Server<'_> {
         if session.blocked.is_some() {
             return Ended::Held;
         }
-        if reply.len() > UNAUTHENTICATED_BACKPRESSURE_BYTES
+        if reply.len() as u64 > UNAUTHENTICATED_OUTPUT_MAX_BYTES
             || self.instance.output_limited()
             || self.instance.was_slow
         {
@@ -447,15 +445,10 @@ impl Server<'_> {
     #[cold]
     fn look_closer(&mut self, session: &mut Session, reply: &Reply) -> Ended {
         let was_slow = std::mem::take(&mut self.instance.was_slow);
-        let backpressure_bytes = if session.authenticated {
-            BACKPRESSURE_BYTES
-        } else {
-            UNAUTHENTICATED_BACKPRESSURE_BYTES
-        };
         if self.instance.output_limit_reached(session, reply.len()) {
             session.close = Close::Now;
             Ended::Closing
-        } else if reply.len() > backpressure_bytes {
+        } else if reply.len() > BACKPRESSURE_BYTES {
             Ended::Held
         } else if was_slow {
             Ended::Yielded

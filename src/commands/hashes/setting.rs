@@ -185,9 +185,15 @@ fn hdel(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let limits = limits(&context.instance.config);
     let (keyspace, database, reply) = context.parts();
     let (key, names) = (args.at(1), args.slice_from(2));
-    let changed = change(keyspace, database, key, limits, names.iter(), |hash| {
-        hash.remove_many(names.len(), |index| names.at(index))
-    })?;
+    // As in Redis a field whose time is over counts as removed, as long as it is there.
+    let changed = change(
+        keyspace,
+        database,
+        key,
+        limits,
+        std::iter::empty(),
+        |hash| hash.remove_many(names.len(), |index| names.at(index)),
+    )?;
     let removed = changed.as_ref().map_or(0, |changed| changed.result);
     note_removed(keyspace, database, key, removed);
     if changed.is_some_and(|changed| changed.is_empty) {
