@@ -367,6 +367,11 @@ fn scripts_that_only_eval_brought_go_when_there_are_too_many() {
         server.run("INFO stats").contains("evicted_scripts:12\r\n"),
         "{info}"
     );
+    server.run("CONFIG RESETSTAT");
+    assert!(
+        server.run("INFO stats").contains("evicted_scripts:0\r\n"),
+        "{info}"
+    );
     for (script, exists) in [
         ("return 'stays'", 1),
         ("return 'used'", 1),

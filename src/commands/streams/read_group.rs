@@ -67,9 +67,7 @@ pub(super) fn serve_group(
         keyspace.changes.count(1);
         notify(keyspace, "xgroup-createconsumer", database, key);
     }
-    // What is pending is only given out once more: nothing that a replica would have to know.
-    let is_changed = service.is_served && matches!(wish.from, From::New);
-    keyspace.changes.count(u64::from(is_changed));
+    keyspace.changes.count(u64::from(service.is_served));
     Ok(service)
 }
 
