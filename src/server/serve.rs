@@ -310,7 +310,7 @@ impl Server<'_> {
         session.traffic.query_bytes = input.len();
         loop {
             let limits = Limits {
-                authenticated: !guard::must_log_in(&self.instance, session),
+                authenticated: !guard::must_log_in(self.instance, session),
                 max_bulk_bytes: self.instance.config.proto_max_bulk_len,
             };
             let rest = &input[used..];
