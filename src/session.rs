@@ -10,7 +10,7 @@ use crate::pubsub::Subscriptions;
 use crate::resp::{Protocol, Reply};
 use crate::transaction::Transaction;
 
-/// Pending replies, in bytes, beyond which a client that has not logged in is closed: anybody can open very many of these.
+/// Bytes of pending replies beyond which a client that has not logged in is closed: anyone can open many such connections.
 pub const UNAUTHENTICATED_OUTPUT_MAX_BYTES: u64 = 64 * 1024;
 
 /// A client's place in the slab, good only for as long as that client lives: the generation tells

@@ -456,7 +456,7 @@ fn who_has_not_logged_in_may_send_little() {
 }
 
 #[test]
-fn who_has_not_logged_in_and_does_not_read_is_closed() {
+fn a_client_that_has_not_logged_in_and_does_not_read_is_closed() {
     let server = Server::start(&["--requirepass", "secret"]);
     let mut client = server.connect();
     let timeout = Some(std::time::Duration::from_secs(20));

@@ -93,7 +93,7 @@ CLI_AS_REPLICA = ["Connecting as a replica"]
 NEEDS_REPLICA_BUFFERS = ["slave buffer are counted correctly", "replica buffer don't induce eviction"]
 # These are about a later redis-cli than the one at hand.
 LATER_CLI = [
-    "Interactive non-TTY CLI: Subscribed mode",
+    "Interactive non-TTY CLI: Subscribed mode", "/valkey-cli pubsub mode",
     "/Interactive CLI: (should (be ok if there is no result|find |exit reverse|disable and persist)|upon submitting search)",
 ]
 

@@ -27,7 +27,7 @@ pub fn rulebook_of<'a>(commands: &'a Registry, config: &Config) -> Rulebook<'a> 
     }
 }
 
-/// Whether a client has to log in before it may do anything.
+/// Whether a client must log in before other commands.
 pub fn must_log_in(instance: &Instance, session: &Session) -> bool {
     !session.authenticated && instance.authentication_required()
 }

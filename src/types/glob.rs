@@ -9,7 +9,7 @@ pub enum Case {
     Insensitive,
 }
 
-/// Groups of stars, but for one at the end, beyond which a pattern matches nothing: Redis's depth of recursion.
+/// A pattern with more groups of stars than this, not counting one at its end, matches nothing: Redis limits its recursion so.
 const STAR_GROUPS_MAX: usize = 1000;
 
 /// What one element of a pattern does to one byte of the text.

@@ -444,7 +444,7 @@ fn the_key_goes_with_the_last_field_that_expires() {
     }
 }
 
-/// As in Redis, which looks at no times there: what is still stored counts.
+/// As in Redis, whose HDEL does not compare expiry times.
 #[test]
 fn hdel_counts_expired_fields_that_are_still_there() {
     for mut server in both() {

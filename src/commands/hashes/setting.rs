@@ -185,7 +185,7 @@ fn hdel(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let limits = limits(&context.instance.config);
     let (keyspace, database, reply) = context.parts();
     let (key, names) = (args.at(1), args.slice_from(2));
-    // As in Redis a field whose time is over counts as removed, as long as it is there.
+    // As in Redis, an expired field that is still stored counts as removed.
     let changed = change(
         keyspace,
         database,
