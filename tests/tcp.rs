@@ -37,18 +37,10 @@ fn a_client_library_sets_and_gets() {
 fn a_client_library_shakes_hands_in_resp3() {
     let server = Server::start(&["--requirepass", "secret"]);
     let address = format!("redis://:secret@127.0.0.1:{}/?protocol=resp3", server.port);
-    let mut client = redis::Client::open(address)
-        .expect("an address")
-        .get_connection()
-        .expect("a handshake");
+    let mut client = redis::Client::open(address).expect("an address").get_connection().expect("a handshake");
     let value: redis::Value = redis::cmd("HELLO").query(&mut client).expect("HELLO");
-    let redis::Value::Map(fields) = value else {
-        panic!("a map, not {value:?}")
-    };
-    let proto = (
-        redis::Value::BulkString(b"proto".to_vec()),
-        redis::Value::Int(3),
-    );
+    let redis::Value::Map(fields) = value else { panic!("a map, not {value:?}") };
+    let proto = (redis::Value::BulkString(b"proto".to_vec()), redis::Value::Int(3));
     assert!(fields.contains(&proto), "{fields:?}");
 }
 
@@ -63,9 +55,7 @@ fn a_long_pipeline_is_answered_in_order() {
         requests.extend(request(&[b"GET", key.as_bytes()]));
         replies.push_str(&format!("+OK\r\n${}\r\n{value}\r\n", value.len()));
     }
-    let mut writer = Raw {
-        stream: client.stream.try_clone().expect("a second handle"),
-    };
+    let mut writer = Raw { stream: client.stream.try_clone().expect("a second handle") };
     let sending = std::thread::spawn(move || writer.send(requests));
     client.expect(replies);
     sending.join().expect("everything is sent");
@@ -95,10 +85,7 @@ fn http_is_cut_off_without_a_word() {
         attacker.expect_end();
     }
     other.ask("GET key", "$-1\r\n");
-    other.ask(
-        "POSTS",
-        "-ERR unknown command 'POSTS', with args beginning with: \r\n",
-    );
+    other.ask("POSTS", "-ERR unknown command 'POSTS', with args beginning with: \r\n");
     server.signal("TERM");
     let (_, log) = server.wait();
     let warnings = log.iter().filter(|line| {
@@ -117,10 +104,7 @@ fn a_client_that_sends_one_byte_at_a_time() {
     for byte in requests {
         client.send([byte]);
     }
-    client.expect(format!(
-        "+OK\r\n$6\r\ninline\r\n$300\r\n{}\r\n",
-        "x".repeat(300)
-    ));
+    client.expect(format!("+OK\r\n$6\r\ninline\r\n$300\r\n{}\r\n", "x".repeat(300)));
 }
 
 #[test]
@@ -145,9 +129,7 @@ fn a_half_closed_client_gets_all_its_replies() {
 fn twenty_megabytes_there_and_back() {
     let server = Server::start(&[]);
     let mut client = server.client();
-    let value: Vec<u8> = (0..20u32 << 20)
-        .map(|index| (index ^ (index >> 8)) as u8)
-        .collect();
+    let value: Vec<u8> = (0..20u32 << 20).map(|index| (index ^ (index >> 8)) as u8).collect();
     let () = client.set("big", &value).expect("SET");
     let got: Vec<u8> = client.get("big").expect("GET");
     assert!(got == value);
@@ -161,9 +143,7 @@ fn a_slow_reader_neither_holds_others_up_nor_fills_the_memory() {
     let value = vec![b'x'; 8000];
     slow.send(request(&[b"SET", b"key", &value]));
     slow.expect("+OK\r\n");
-    let mut writer = Raw {
-        stream: slow.stream.try_clone().expect("a second handle"),
-    };
+    let mut writer = Raw { stream: slow.stream.try_clone().expect("a second handle") };
     let sending = std::thread::spawn(move || {
         for _ in 0..REQUESTS / 1000 {
             writer.send(request(&[b"GET", b"key"]).repeat(1000));
@@ -173,12 +153,8 @@ fn a_slow_reader_neither_holds_others_up_nor_fills_the_memory() {
     // 320 MB are asked for; reading stops when a tenth of that waits to be sent. The sockets have room
     // for a part of it.
     other.wait_for_clients(|list| {
-        let pending = list
-            .split_once(" omem=")
-            .and_then(|(_, rest)| rest.split(' ').next());
-        pending
-            .and_then(|text| text.parse().ok())
-            .is_some_and(|bytes: usize| bytes >= 16 << 20)
+        let pending = list.split_once(" omem=").and_then(|(_, rest)| rest.split(' ').next());
+        pending.and_then(|text| text.parse().ok()).is_some_and(|bytes: usize| bytes >= 16 << 20)
     });
     for _ in 0..100 {
         other.ask("PING", "+PONG\r\n");
@@ -199,9 +175,7 @@ fn a_pipeline_of_slow_commands_lets_others_in_between() {
     slow.send("DEBUG SLEEP 0.01\r\n".repeat(30));
     slow.expect("+OK\r\n");
     let stats = other.text("INFO commandstats");
-    let calls = stats
-        .split_once("cmdstat_debug:calls=")
-        .and_then(|(_, rest)| rest.split(',').next()?.parse().ok());
+    let calls = stats.split_once("cmdstat_debug:calls=").and_then(|(_, rest)| rest.split(',').next()?.parse().ok());
     assert!(calls.is_some_and(|calls: u32| calls < 30), "{stats}");
 }
 
@@ -214,14 +188,9 @@ fn a_flood_of_quick_commands_does_not_take_all_of_a_turn() {
     flood.send("CLIENT REPLY ON\r\n");
     flood.expect("+OK\r\n");
     let info = server.connect().text("INFO debug");
-    let most = info
-        .split_once("eventloop_cmd_per_cycle_max:")
-        .and_then(|(_, rest)| rest.lines().next()?.parse().ok());
+    let most = info.split_once("eventloop_cmd_per_cycle_max:").and_then(|(_, rest)| rest.lines().next()?.parse().ok());
     // One read would bring 10,922 of them.
-    assert!(
-        most.is_some_and(|commands: u32| commands < 10_000),
-        "{info}"
-    );
+    assert!(most.is_some_and(|commands: u32| commands < 10_000), "{info}");
 }
 
 #[test]
@@ -240,13 +209,8 @@ fn who_has_not_logged_in_must_read_the_replies() {
             Err(_) => refusals + 1,
         };
         let list = admin.text("CLIENT LIST");
-        let pending = list
-            .split_once(" omem=")
-            .and_then(|(_, rest)| rest.split(' ').next()?.parse().ok());
-        assert!(
-            pending.is_some_and(|bytes: usize| bytes < 100 * 1024),
-            "{list}"
-        );
+        let pending = list.split_once(" omem=").and_then(|(_, rest)| rest.split(' ').next()?.parse().ok());
+        assert!(pending.is_some_and(|bytes: usize| bytes < 100 * 1024), "{list}");
     }
 }
 
@@ -254,26 +218,11 @@ fn who_has_not_logged_in_must_read_the_replies() {
 fn garbage_is_answered_by_an_error_and_the_end() {
     let server = Server::start(&[]);
     for (garbage, error) in [
-        (
-            "*x\r\n",
-            "-ERR Protocol error: invalid multibulk length\r\n",
-        ),
-        (
-            "*1\r\n+PING\r\n",
-            "-ERR Protocol error: expected '$', got '+'\r\n",
-        ),
-        (
-            "*1\r\n$-1\r\n",
-            "-ERR Protocol error: invalid bulk length\r\n",
-        ),
-        (
-            "PING \"open\r\n",
-            "-ERR Protocol error: unbalanced quotes in request\r\n",
-        ),
-        (
-            "PING\r\n*2147483648\r\n",
-            "+PONG\r\n-ERR Protocol error: invalid multibulk length\r\n",
-        ),
+        ("*x\r\n", "-ERR Protocol error: invalid multibulk length\r\n"),
+        ("*1\r\n+PING\r\n", "-ERR Protocol error: expected '$', got '+'\r\n"),
+        ("*1\r\n$-1\r\n", "-ERR Protocol error: invalid bulk length\r\n"),
+        ("PING \"open\r\n", "-ERR Protocol error: unbalanced quotes in request\r\n"),
+        ("PING\r\n*2147483648\r\n", "+PONG\r\n-ERR Protocol error: invalid multibulk length\r\n"),
     ] {
         let mut client = server.connect();
         client.send(garbage);
@@ -289,9 +238,7 @@ fn five_thousand_connections_come_and_go() {
     for round in 0..50 {
         let mut clients: Vec<_> = (0..100).map(|_| server.connect()).collect();
         if round % 10 == 0 {
-            clients
-                .iter_mut()
-                .for_each(|client| client.ask("PING", "+PONG\r\n"));
+            clients.iter_mut().for_each(|client| client.ask("PING", "+PONG\r\n"));
         }
     }
     let list = watcher.wait_for_clients(|list| list.lines().count() == 1);
@@ -307,12 +254,7 @@ fn sigterm_ends_it_in_good_order() {
     server.signal("TERM");
     let (status, log) = server.wait();
     assert_eq!(status.code(), Some(0));
-    let mut phrases = [
-        "Received SIGTERM scheduling shutdown...",
-        "User requested shutdown...",
-        "bye bye",
-    ]
-    .iter();
+    let mut phrases = ["Received SIGTERM scheduling shutdown...", "User requested shutdown...", "bye bye"].iter();
     let mut awaited = phrases.next();
     for line in &log {
         if awaited.is_some_and(|phrase| line.contains(phrase)) {
@@ -374,8 +316,7 @@ fn who_hangs_up_while_held_back_is_forgotten() {
 #[test]
 fn clients_are_killed() {
     let server = Server::start(&[]);
-    let (mut admin, mut victim, mut bystander) =
-        (server.connect(), server.connect(), server.connect());
+    let (mut admin, mut victim, mut bystander) = (server.connect(), server.connect(), server.connect());
     victim.ask("CLIENT ID", ":2\r\n");
     admin.ask("CLIENT KILL ID 2", ":1\r\n");
     victim.expect_end();
@@ -392,8 +333,7 @@ fn clients_are_killed() {
 fn replies_are_left_out_within_a_pipeline() {
     let server = Server::start(&[]);
     let mut client = server.connect();
-    client
-        .send("CLIENT REPLY SKIP\r\nPING a\r\nPING b\r\nCLIENT REPLY OFF\r\nPING c\r\nNOSUCH\r\n");
+    client.send("CLIENT REPLY SKIP\r\nPING a\r\nPING b\r\nCLIENT REPLY OFF\r\nPING c\r\nNOSUCH\r\n");
     client.send("CLIENT REPLY SKIP\r\nPING d\r\nPING e\r\nCLIENT REPLY ON\r\nPING f\r\n");
     client.expect("$1\r\nb\r\n+OK\r\n$1\r\nf\r\n");
 }
@@ -416,10 +356,7 @@ fn a_monitor_sees_another_client() {
     client.ask("SET key \"a\\nb\"", "+OK\r\n");
     let line = monitor.line();
     let local = client.stream.local_addr().expect("it is bound");
-    assert!(
-        line.starts_with('+') && line.ends_with(&format!(" [0 {local}] \"SET\" \"key\" \"a\\nb\"")),
-        "{line}"
-    );
+    assert!(line.starts_with('+') && line.ends_with(&format!(" [0 {local}] \"SET\" \"key\" \"a\\nb\"")), "{line}");
 }
 
 #[test]
@@ -460,21 +397,12 @@ fn a_client_that_has_not_logged_in_and_does_not_read_is_closed() {
     let server = Server::start(&["--requirepass", "secret"]);
     let mut client = server.connect();
     let timeout = Some(std::time::Duration::from_secs(20));
-    client
-        .stream
-        .set_write_timeout(timeout)
-        .expect("sockets have timeouts");
+    client.stream.set_write_timeout(timeout).expect("sockets have timeouts");
     // The replies are far more than the sockets have room for.
     let requests = b"GET k\r\n".repeat(100_000);
     let error = (0..100).find_map(|_| client.stream.write_all(&requests).err());
     let kind = error.map(|error| error.kind());
-    assert!(
-        matches!(
-            kind,
-            Some(ErrorKind::ConnectionReset | ErrorKind::BrokenPipe)
-        ),
-        "{kind:?}"
-    );
+    assert!(matches!(kind, Some(ErrorKind::ConnectionReset | ErrorKind::BrokenPipe)), "{kind:?}");
     let mut other = server.connect();
     other.ask("AUTH secret", "+OK\r\n");
     other.wait_for_clients(|list| list.lines().count() == 1);
@@ -511,9 +439,7 @@ fn without_file_descriptors_it_waits_in_peace_and_goes_on() {
     }
     server.signal("TERM");
     let (_, log) = server.wait();
-    let complaints = log
-        .iter()
-        .filter(|line| line.contains("Accepting client connection: "));
+    let complaints = log.iter().filter(|line| line.contains("Accepting client connection: "));
     // One, and one for each second that a busy machine takes for this.
     let seconds = start.elapsed().as_secs() as usize;
     assert!((1..=2 + seconds).contains(&complaints.count()), "{log:#?}");
@@ -528,10 +454,7 @@ fn idle_clients_are_closed_after_the_timeout() {
     idle.ask("PING", "+PONG\r\n");
     idle.expect_end();
     let elapsed = start.elapsed();
-    assert!(
-        elapsed.as_millis() >= 1000 && elapsed < PATIENCE,
-        "after {elapsed:?}"
-    );
+    assert!(elapsed.as_millis() >= 1000 && elapsed < PATIENCE, "after {elapsed:?}");
     assert!(monitor.line().ends_with("\"PING\""));
     monitor.ask("PING", "+PONG\r\n");
 }
@@ -569,15 +492,9 @@ fn a_unix_socket_serves_as_well() {
     monitor.ask("MONITOR", "+OK\r\n");
     client.ask("SET key value", "+OK\r\n");
     let line = monitor.line();
-    assert!(
-        line.ends_with(&format!(" [0 unix:{path}] \"SET\" \"key\" \"value\"")),
-        "{line}"
-    );
+    assert!(line.ends_with(&format!(" [0 unix:{path}] \"SET\" \"key\" \"value\"")), "{line}");
     let info = client.text("CLIENT INFO");
-    assert!(
-        info.contains(&format!(" addr={path}:0 laddr={path}:0 ")),
-        "{info}"
-    );
+    assert!(info.contains(&format!(" addr={path}:0 laddr={path}:0 ")), "{info}");
     assert!(info.contains(" flags=U "), "{info}");
     server.signal("TERM");
     assert_eq!(server.wait().0.code(), Some(0));
@@ -604,18 +521,12 @@ fn a_crash_report_holds_no_secrets() {
         client.ask("ACL SETUSER someone on >hush ~hush*", "+OK\r\n");
         client.ask("CLIENT SETNAME hush", "+OK\r\n");
         client.ask("SET hush hush", "+OK\r\n");
-        client.ask(
-            "SUBSCRIBE",
-            "-ERR wrong number of arguments for 'subscribe' command\r\n",
-        );
+        client.ask("SUBSCRIBE", "-ERR wrong number of arguments for 'subscribe' command\r\n");
         client.send(format!("DEBUG {crash} hush\r\n"));
         let (status, log) = server.wait();
         assert!(!status.success());
         let log = log.join("\n");
-        assert!(
-            log.contains("BUG REPORT START") && log.contains("cmd=debug"),
-            "{log}"
-        );
+        assert!(log.contains("BUG REPORT START") && log.contains("cmd=debug"), "{log}");
         assert!(!log.contains("hush"), "{log}");
     }
 }
@@ -641,9 +552,7 @@ fn the_peak_of_memory_is_not_missed() {
     client.ask("SETRANGE big 5000000 x", ":5000001\r\n");
     client.ask("UNLINK big", ":1\r\n");
     let text = client.text("INFO memory");
-    let peak = text
-        .lines()
-        .find_map(|line| line.strip_prefix("used_memory_peak:"));
+    let peak = text.lines().find_map(|line| line.strip_prefix("used_memory_peak:"));
     let peak: u64 = peak.expect("a field").parse().expect("a number");
     assert!(peak > 5_000_000, "{text}");
 }

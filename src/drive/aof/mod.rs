@@ -1,0 +1,5 @@
+//! ROOM drive::aof. Never
+
+pub mod load;
+pub mod rewrite;
+pub mod start;

@@ -1,0 +1,85 @@
+//! The file that is appended to: whole batches, or nothing of them.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+/// An open file and how long it is.
+pub(crate) struct LogFile {
+    file: Arc<File>,
+    /// Bytes of whole batches.
+    length: u64,
+    /// Whether a torn batch may lie behind them, which could not be cut off so far.
+    is_torn: bool,
+}
+
+impl LogFile {
+    /// Opens a file to append to, or creates it; with `anew` it is emptied.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    pub fn open(path: &Path, anew: bool) -> io::Result<LogFile> {
+        let file = OpenOptions::new().append(true).create(true).open(path)?;
+        if anew {
+            file.set_len(0)?;
+        }
+        let length = file.metadata()?.len();
+        Ok(LogFile { file: Arc::new(file), length, is_torn: false })
+    }
+
+    /// Bytes in the file.
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// The file, to be forced to the disk by a thread.
+    pub fn file(&self) -> Arc<File> {
+        Arc::clone(&self.file)
+    }
+
+    /// Appends a batch. If that fails nothing of it stays in the file, or what does is cut off before the next one.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    pub fn append(&mut self, batch: &[u8]) -> io::Result<()> {
+        if self.is_torn {
+            self.cut_off()?;
+        }
+        let mut rest = batch;
+        while !rest.is_empty() {
+            match (&*self.file).write(rest) {
+                Ok(0) => return Err(self.tear(io::ErrorKind::WriteZero.into(), rest, batch)),
+                Ok(count) => rest = &rest[count..],
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(self.tear(error, rest, batch)),
+            }
+        }
+        self.length += batch.len() as u64;
+        Ok(())
+    }
+
+    /// Cuts off what was written of a batch that failed.
+    fn tear(&mut self, error: io::Error, rest: &[u8], batch: &[u8]) -> io::Error {
+        let written = batch.len() - rest.len();
+        if written > 0 {
+            self.is_torn = true;
+            log::warn!("Short write while writing to the AOF file: (nwritten={written}, expected={})", batch.len());
+            if let Err(error) = self.cut_off() {
+                log::warn!(
+                    "Could not remove short write from the append-only file. Redis may refuse to load the AOF the next time it \
+                     starts. ftruncate: {error}"
+                );
+            }
+        }
+        error
+    }
+
+    fn cut_off(&mut self) -> io::Result<()> {
+        self.file.set_len(self.length)?;
+        self.is_torn = false;
+        Ok(())
+    }
+}
