@@ -16,6 +16,8 @@ namespace eval proof {
     fconfigure $events -encoding utf-8 -buffering line
     # How many tests we are inside of: an error there belongs to the test, not to the server block.
     variable depth 0
+    # The namespace of the suite's client.
+    variable client $::env(SUITE_CLIENT)
 }
 
 # One line of the events file: kind, milliseconds, text, parted by tabs.
@@ -39,9 +41,10 @@ proc send_data_packet {channel kind text {elapsed_ms 0}} {
 # After a failed test: bring the connection back in step with its replies and lift a pause, so that
 # the failure is not counted again in the tests that follow.
 proc proof::recover {} {
+    variable client
     if {[llength $::servers] == 0 || ![dict exists [lindex $::servers end] client]} return
-    set id [string map {::redis::redisHandle ""} [srv 0 client]]
-    if {$::redis::deferred($id) || $::redis::readraw($id)} return
+    set id [string map [list ::${client}::${client}Handle ""] [srv 0 client]]
+    if {[set ::${client}::deferred($id)] || [set ::${client}::readraw($id)]} return
     catch {r client unpause}
     if {[catch {r ping} reply] || $reply ne "PONG"} {
         catch {reconnect}
@@ -88,9 +91,12 @@ proc start_server {options {code undefined}} {
     return -code $status $result
 }
 
-# The suite waits two minutes for a server's first line; one that has ended will not write it.
+# The suite waits two minutes for a server's first line; one that has ended will not write it. Valkey's has two
+# parameters more.
 rename wait_server_started suite_wait_server_started
-proc wait_server_started {config_file stdout pid} {
+proc wait_server_started args {
+    set pid [lindex $args end]
+    set stdout [lindex $args [expr {[llength $args] == 5 ? 2 : 1}]]
     for {set attempt 0} {$attempt < 1200} {incr attempt} {
         set log [exec cat $stdout]
         if {[regexp " PID: $pid|Failed listening on port" $log]} break
@@ -100,7 +106,7 @@ proc wait_server_started {config_file stdout pid} {
         }
         after 50
     }
-    suite_wait_server_started $config_file $stdout $pid
+    suite_wait_server_started {*}$args
 }
 
 rename assert_encoding suite_assert_encoding

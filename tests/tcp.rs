@@ -3,6 +3,7 @@
 #[path = "support/server.rs"]
 mod server;
 
+use std::io::{ErrorKind, Write};
 use std::net::TcpListener;
 use std::os::unix::net::UnixStream;
 use std::time::Instant;
@@ -389,6 +390,22 @@ fn who_has_not_logged_in_may_send_little() {
     requests.extend(request(&[b"SET", b"key", &[b'x'; 20_000]]));
     client.send(requests);
     client.expect("+OK\r\n+OK\r\n");
+}
+
+#[test]
+fn a_client_that_has_not_logged_in_and_does_not_read_is_closed() {
+    let server = Server::start(&["--requirepass", "secret"]);
+    let mut client = server.connect();
+    let timeout = Some(std::time::Duration::from_secs(20));
+    client.stream.set_write_timeout(timeout).expect("sockets have timeouts");
+    // The replies are far more than the sockets have room for.
+    let requests = b"GET k\r\n".repeat(100_000);
+    let error = (0..100).find_map(|_| client.stream.write_all(&requests).err());
+    let kind = error.map(|error| error.kind());
+    assert!(matches!(kind, Some(ErrorKind::ConnectionReset | ErrorKind::BrokenPipe)), "{kind:?}");
+    let mut other = server.connect();
+    other.ask("AUTH secret", "+OK\r\n");
+    other.wait_for_clients(|list| list.lines().count() == 1);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use crate::command::keys::KeyAccess;
 use crate::command::registry::{Command, Registry};
 use crate::command::spec::Category;
+use crate::config::{Config, PubsubDefault};
 use crate::text::quoting::{quote, split_arguments};
 
 use super::password::Password;
@@ -16,6 +17,13 @@ pub struct AclContext<'a> {
     pub commands: &'a Registry,
     /// Whether new users and selectors may use all channels (`acl-pubsub-default`).
     pub all_channels: bool,
+}
+
+impl<'a> AclContext<'a> {
+    /// What the meaning of rules depends on under these settings.
+    pub fn new(commands: &'a Registry, config: &Config) -> AclContext<'a> {
+        AclContext { commands, all_channels: config.acl_pubsub_default == PubsubDefault::AllChannels }
+    }
 }
 
 /// Why a rule was refused.

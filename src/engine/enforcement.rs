@@ -3,8 +3,6 @@
 use std::rc::Rc;
 
 use crate::command::error::CommandError;
-use crate::command::registry::Registry;
-use crate::config::{Config, PubsubDefault};
 use crate::engine::client_line;
 use crate::engine::context::Context;
 use crate::engine::pubsub::ChannelKind;
@@ -20,19 +18,14 @@ const WRONG_PASSWORD: CommandError =
 
 /// What the meaning of rules depends on in this server.
 pub fn acl_context(state: &ServerState) -> AclContext<'_> {
-    acl_context_of(&state.commands, &state.config)
-}
-
-/// The same for one that is not there yet.
-pub fn acl_context_of<'a>(commands: &'a Registry, config: &Config) -> AclContext<'a> {
-    AclContext { commands, all_channels: config.acl_pubsub_default == PubsubDefault::AllChannels }
+    AclContext::new(&state.commands, &state.config)
 }
 
 /// Replaces all users by those of the ACL file, all or nothing.
 ///
 /// Errors: everything that is wrong, in one line.
 pub fn load_acl_file(state: &mut ServerState) -> Result<(Vec<Rc<User>>, Option<Restricted>), String> {
-    let context = acl_context_of(&state.commands, &state.config);
+    let context = AclContext::new(&state.commands, &state.config);
     acl::file::load(&mut state.users, &state.config.aclfile, context)
 }
 

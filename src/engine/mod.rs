@@ -27,6 +27,7 @@ pub mod scripts;
 pub mod session;
 pub mod state;
 pub mod subscriptions;
+pub mod title;
 pub mod tracking;
 pub mod transaction;
 pub mod transactions;

@@ -1,5 +1,6 @@
 //! From the command line to the running loop, and out again.
 
+use crate::acl::AclContext;
 use crate::reactor::tools::check_aof;
 use std::collections::HashSet;
 use std::ffi::OsString;
@@ -29,8 +30,8 @@ use super::event_loop::EventLoop;
 use super::hints;
 use super::startup::{self, Banner, ConfigurationSource};
 use super::supervision::{Supervisor, SupervisorEnvironment};
-use super::title::TitleBar;
 use crate::base::clock::Clock;
+use crate::engine::title::TitleBar;
 use crate::reactor::tools::check_rdb;
 
 const USAGE: &str = "\
@@ -141,7 +142,7 @@ fn named_commands(start: &StartInfo) -> Result<Registry, ConfigError> {
 
 /// The users: the default one, with the password that `requirepass` gives it, and those that `user` lines declare.
 fn declared_users(start: &StartInfo, config: &Config, commands: &Registry) -> Result<Users, ConfigError> {
-    let book = enforcement::acl_context_of(commands, config);
+    let book = AclContext::new(commands, config);
     let mut users = Users::new(book);
     users.set_default_password(&config.requirepass);
     let mut declared = HashSet::new();

@@ -17,4 +17,3 @@ pub mod serve;
 pub mod shutdown;
 pub mod startup;
 pub mod supervision;
-pub mod title;

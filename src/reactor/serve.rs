@@ -18,7 +18,7 @@ use crate::config::CertificateUser;
 use crate::engine::call::Flow;
 use crate::engine::enforcement;
 use crate::engine::execute;
-use crate::engine::session::{Blocked, Close, Session, Token};
+use crate::engine::session::{Blocked, Close, Session, Token, UNAUTHENTICATED_OUTPUT_MAX_BYTES};
 use crate::engine::state::ServerState;
 use crate::net::connection::{Connection, Fill};
 use crate::resp::{BATCH_MAX, Batch, Limits, OwnedArgs, Reply};
@@ -37,8 +37,6 @@ pub const SHARE_NS: u64 = 500_000;
 /// Replies pending for a client whose output has no limit, from which on no more requests are read
 /// from it until they are sent.
 const BACKPRESSURE_BYTES: usize = 32 * 1024 * 1024;
-/// The same for a client that has not logged in: anybody can open very many of these.
-const UNAUTHENTICATED_BACKPRESSURE_BYTES: usize = 64 * 1024;
 
 /// How serving a piece of input ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -304,7 +302,7 @@ impl Server<'_> {
         session.traffic.query_bytes = input.len();
         loop {
             let limits = Limits {
-                authenticated: session.authenticated || !self.state.authentication_required(),
+                authenticated: !self.state.must_log_in(session),
                 max_bulk_bytes: self.state.config.proto_max_bulk_len,
             };
             let rest = &input[used..];
@@ -408,7 +406,7 @@ impl Server<'_> {
         if session.blocked.is_some() {
             return Ended::Held;
         }
-        if reply.len() > UNAUTHENTICATED_BACKPRESSURE_BYTES || self.state.output_limited() || self.state.was_slow {
+        if reply.len() as u64 > UNAUTHENTICATED_OUTPUT_MAX_BYTES || self.state.output_limited() || self.state.was_slow {
             return self.check_client_limits(session, reply);
         }
         Ended::InputUsed
@@ -418,12 +416,10 @@ impl Server<'_> {
     #[cold]
     fn check_client_limits(&mut self, session: &mut Session, reply: &Reply) -> Ended {
         let was_slow = std::mem::take(&mut self.state.was_slow);
-        let backpressure_bytes =
-            if session.authenticated { BACKPRESSURE_BYTES } else { UNAUTHENTICATED_BACKPRESSURE_BYTES };
         if self.state.output_limit_reached(session, reply.len()) {
             session.close = Close::Now;
             Ended::Closing
-        } else if reply.len() > backpressure_bytes {
+        } else if reply.len() > BACKPRESSURE_BYTES {
             Ended::Held
         } else if was_slow {
             Ended::Yielded

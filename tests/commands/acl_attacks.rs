@@ -2,8 +2,8 @@
 
 use oneloop::command::arguments::Argument;
 use oneloop::command::registry::{Command, Registry};
-use oneloop::commands::FAMILIES;
 use oneloop::command::spec::Declaration;
+use oneloop::commands::FAMILIES;
 
 use oneloop::engine::session::Token;
 

@@ -3,10 +3,10 @@
 use std::collections::{HashMap, HashSet};
 
 use oneloop::command::arguments::{self, Argument, ArgumentKind};
+use oneloop::command::registry::CommandId;
 use oneloop::command::registry::{Command, Registry};
 use oneloop::command::spec::{Begin, Category, Find, Flag, KeyFlag, KeySpec};
 use oneloop::commands::FAMILIES;
-use oneloop::command::registry::CommandId;
 use oneloop::engine::state::program::{Runs, container};
 
 /// What a running Redis 7.2 reports: one line a command.

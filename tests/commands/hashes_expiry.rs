@@ -312,7 +312,6 @@ fn the_key_goes_with_the_last_field_that_expires() {
         for words in [
             "hmget h a b c",
             "hrandfield h",
-            "hdel h a b c",
             "hgetdel h fields 3 a b c",
             "hgetex h fields 3 a b c",
             "hsetex h fxx fields 3 a 1 b 1 c 1",
@@ -323,6 +322,21 @@ fn the_key_goes_with_the_last_field_that_expires() {
             assert_eq!(server.events(words), ["0:hexpired h", "0:del h"], "{words}");
             assert_eq!(server.run("exists h"), ":0\r\n");
         }
+    }
+}
+
+/// As in Redis, whose HDEL does not compare expiry times.
+#[test]
+fn hdel_counts_expired_fields_that_are_still_there() {
+    for mut server in both() {
+        with_expired(&mut server);
+        assert_eq!(server.run("hdel h a zz"), ":1\r\n");
+        assert_eq!(server.run("hlen h"), ":2\r\n");
+        assert_eq!(server.events("hdel h b"), ["0:hdel h"]);
+        assert_eq!(server.run("hlen h"), ":1\r\n");
+        with_expired(&mut server);
+        assert_eq!(server.events("hdel h a b c"), ["0:hdel h", "0:del h"]);
+        assert!(server.run("info stats").contains("expired_subkeys:0\r\n"));
     }
 }
 

@@ -6,8 +6,8 @@ use oneloop::command::registry::Registry;
 use oneloop::command::registry::{LegacyKeys, RenameError};
 use oneloop::command::spec::{Begin, Find, Group, KeyFlag, KeySpec};
 use oneloop::commands::FAMILIES;
-use oneloop::engine::state::program::container;
 use oneloop::engine::state::program::CommandSpec;
+use oneloop::engine::state::program::container;
 use oneloop::resp::Args;
 
 const READ: &[KeyFlag] = &[KeyFlag::Ro, KeyFlag::Access];

@@ -253,6 +253,8 @@ fn scripts_that_only_eval_brought_go_when_there_are_too_many() {
     let info = server.run("INFO");
     assert!(info.contains("number_of_cached_scripts:501\r\n"), "{info}");
     assert!(server.run("INFO stats").contains("evicted_scripts:12\r\n"), "{info}");
+    server.run("CONFIG RESETSTAT");
+    assert!(server.run("INFO stats").contains("evicted_scripts:0\r\n"), "{info}");
     for (script, exists) in [("return 'stays'", 1), ("return 'used'", 1), ("return 2", 0), ("return 509", 1)] {
         let digest = oneloop_digest(script);
         assert_eq!(server.run(&format!("SCRIPT EXISTS {digest}")), format!("*1\r\n:{exists}\r\n"), "{script}");

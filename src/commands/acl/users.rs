@@ -1,5 +1,6 @@
 //! ACL SETUSER, DELUSER, LOAD and SAVE: what changes users.
 
+use crate::acl::AclContext;
 use std::rc::Rc;
 
 use crate::acl::{DEFAULT_USER, RulesError, User, file, has_blanks};
@@ -22,7 +23,7 @@ pub(super) fn setuser(context: &mut Context<'_>, args: Args<'_>) -> CommandResul
     }
     let rules: Vec<&[u8]> = args.iter().skip(3).collect();
     let state = &mut *context.state;
-    let book = enforcement::acl_context_of(&state.commands, &state.config);
+    let book = AclContext::new(&state.commands, &state.config);
     let restricted = state.users.set(name, &rules, book).map_err(refused)?;
     enforcement::enforce_channels(context, restricted);
     context.reply.ok();

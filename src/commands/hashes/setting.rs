@@ -112,7 +112,8 @@ fn hdel(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let limits = limits(&context.state.config);
     let (keyspace, database, reply) = context.parts();
     let (key, names) = (args.at(1), args.slice_from(2));
-    let changed = change(keyspace, database, key, limits, names.iter(), |hash| {
+    // As in Redis, an expired field that is still stored counts as removed.
+    let changed = change(keyspace, database, key, limits, std::iter::empty(), |hash| {
         hash.remove_many(names.len(), |index| names.at(index))
     })?;
     let removed = changed.as_ref().map_or(0, |changed| changed.result);

@@ -2,6 +2,7 @@
 
 pub mod program;
 
+use crate::acl::AclContext;
 use std::io;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -21,11 +22,11 @@ use crate::drive::save::Saving;
 use crate::drive::save::loading::{Loading, LoadingStats};
 use crate::engine::blocking::{BlockedState, Blocking};
 use crate::engine::clients::Clients;
-use crate::engine::enforcement;
 use crate::engine::memory::Memory;
 use crate::engine::pubsub::PubSub;
 use crate::engine::scripts::Scripting;
-use crate::engine::session::{ClientKind, Close, Mode, Session, Token};
+use crate::engine::session::{ClientKind, Close, Mode, Session, Token, UNAUTHENTICATED_OUTPUT_MAX_BYTES};
+use crate::engine::title::TitleBar;
 use crate::engine::tracking::Tracking;
 use crate::engine::transactions::Transactions;
 use crate::keyspace::{EventClass, Keyspace};
@@ -36,7 +37,6 @@ use crate::observe::command_stats::{CommandStats, ErrorStats};
 use crate::observe::latency::LatencyMonitor;
 use crate::observe::loop_stats::LoopStats;
 use crate::observe::slowlog::Slowlog;
-use crate::reactor::title::TitleBar;
 use crate::storage::aof::append_only::AppendOnly;
 use crate::storage::values::Serialization;
 
@@ -420,6 +420,11 @@ impl ServerState {
         self.users.need_login()
     }
 
+    /// Whether a client must log in before other commands.
+    pub fn must_log_in(&self, session: &Session) -> bool {
+        !session.authenticated && self.authentication_required()
+    }
+
     /// The user that clients are before they log in.
     pub fn default_user(&self) -> Rc<User> {
         Rc::clone(self.users.default_user())
@@ -568,7 +573,8 @@ impl ServerState {
     pub fn output_limit_reached(&mut self, session: &mut Session, pending_bytes: usize) -> bool {
         let limit = self.output_limit_of(session);
         let pending_bytes = pending_bytes as u64;
-        let hard = limit.hard_bytes > 0 && pending_bytes >= limit.hard_bytes;
+        let hard = limit.hard_bytes > 0 && pending_bytes >= limit.hard_bytes
+            || pending_bytes > UNAUTHENTICATED_OUTPUT_MAX_BYTES && self.must_log_in(session);
         let soft = limit.soft_bytes > 0 && pending_bytes >= limit.soft_bytes;
         let overstayed = if !soft {
             session.soft_limit_since_ms = 0;
@@ -639,6 +645,7 @@ impl ServerState {
         self.keyspace.reset_stats();
         self.command_stats.reset();
         self.error_stats.reset();
+        self.scripting.evicted = 0;
     }
 
     /// Notes how much memory is in use, for the peak.
@@ -657,7 +664,7 @@ impl ServerState {
 
 /// The default user alone.
 fn first_users(commands: &Registry, config: &Config) -> Users {
-    let mut users = Users::new(enforcement::acl_context_of(commands, config));
+    let mut users = Users::new(AclContext::new(commands, config));
     users.set_default_password(&config.requirepass);
     users
 }

@@ -1,0 +1,1 @@
+"""What scripts/redis-suite is made of."""

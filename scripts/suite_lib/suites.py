@@ -1,0 +1,124 @@
+"""The suites that there are: where each comes from, its files by what they need of a server, and what is left out."""
+
+import dataclasses
+import pathlib
+import re
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+
+
+class CannotRun(Exception):
+    """The suite could not be run at all; the text says why and what to do."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Suite:
+    """One test suite of a genuine server."""
+
+    name: str
+    product: str  # the prefix of its programs, and of its Tcl client's namespace
+    upstream: str
+    debian_release: str
+    archive: str
+    tables: str  # the beginning of the names of its tables under tests/
+
+    @property
+    def title(self):
+        return f"{self.product.capitalize()} {self.upstream}"
+
+    def table(self, kind):
+        return ROOT / "tests" / f"{self.tables}-{kind}.tsv"
+
+    @property
+    def expected(self):
+        return self.table("expected")
+
+    @property
+    def known(self):
+        return self.table("known")
+
+    @property
+    def genuine(self):
+        return self.table("genuine")
+
+
+SUITES = [
+    Suite("redis-7.0", "redis", "7.0.15", "bookworm", "redis_7.0.15.orig.tar.gz", "redis-suite"),
+    Suite("redis-8.0", "redis", "8.0.2", "trixie", "redis_8.0.2.orig.tar.gz", "redis-suite-8.0"),
+    Suite("valkey-8.1", "valkey", "8.1.1", "trixie", "valkey_8.1.1+dfsg1.orig.tar.xz", "valkey-suite-8.1"),
+]
+SUITES = {suite.name: suite for suite in SUITES}
+
+# The files by what they need of a server; a file that a suite does not have is passed over. unit/printver holds no
+# test; unit/moduleapi needs modules that the source package does not hold built.
+GROUPS = {
+    "core": """unit/type/string unit/type/incr unit/expire unit/protocol unit/keyspace unit/quit unit/other
+        unit/introspection unit/introspection-2 unit/slowlog unit/commandlog unit/latency-monitor unit/info
+        unit/info-keysizes unit/querybuf unit/networking unit/obuf-limits unit/pause""",
+    "admin": """unit/info-command unit/auth unit/limits unit/pendingquerybuf unit/replybufsize unit/shutdown
+        unit/oom-score-adj unit/violations unit/acl unit/acl-v2""",
+    "types": """unit/type/list unit/type/list-2 unit/type/list-3 unit/type/set unit/type/zset unit/type/hash
+        unit/type/hash-field-expire unit/type/stream unit/type/stream-cgroups unit/sort unit/scan unit/dump unit/geo""",
+    "bits": "unit/bitops unit/bitfield unit/hyperloglog",
+    "sessions": "unit/multi unit/pubsub unit/pubsubshard unit/tracking",
+    "scripting": "unit/scripting unit/functions unit/cluster-scripting",
+    "memory": "unit/maxmemory unit/client-eviction unit/memefficiency unit/lazyfree",
+    "persistence": """unit/aofrw integration/aof integration/aof-race integration/rdb
+        integration/corrupt-dump integration/corrupt-dump-fuzzer integration/convert-zipmap-hash-on-load
+        integration/convert-ziplist-hash-on-load integration/convert-ziplist-zset-on-load
+        integration/dismiss-mem integration/shutdown integration/logging integration/skip-rdb-checksum""",
+    # Where it waits for a forked child it waits in vain, minutes altogether.
+    "persistence-slow": "integration/aof-multi-part",
+    "replication": """unit/wait integration/block-repl integration/replication integration/replication-2
+        integration/replication-3 integration/replication-4 integration/replication-psync
+        integration/replication-buffer integration/psync2 integration/psync2-reg integration/psync2-pingoff
+        integration/psync2-master-restart integration/failover integration/replication-rdbchannel
+        integration/dual-channel-replication integration/cross-version-replication integration/replica-redirect""",
+    "tools": """integration/redis-cli integration/redis-benchmark integration/valkey-cli
+        integration/valkey-benchmark""",
+    "cluster": "unit/cluster unit/cluster/misc unit/cluster/links unit/cluster/scripting",
+    "tls": "unit/tls",
+}
+GROUPS = {group: files.split() for group, files in GROUPS.items()}
+
+# What this server is held to. A group is added when its commands are there.
+AGREED_GROUPS = ["core", "admin", "types", "bits", "sessions", "scripting", "memory", "persistence", "tools", "tls"]
+# The files of the agreed set that take a few seconds each.
+QUICK = """unit/type/incr unit/protocol unit/keyspace unit/quit unit/introspection-2 unit/latency-monitor
+    unit/info unit/querybuf unit/networking""".split()
+
+# A test that waits for a replica waits until it is ended, minutes with its like.
+NEEDS_REPLICA = ["For all replicated TTL-related commands, absolute expire times are identical on primary and replica"]
+CLI_AS_REPLICA = ["Connecting as a replica"]
+NEEDS_REPLICA_BUFFERS = ["slave buffer are counted correctly", "replica buffer don't induce eviction"]
+# These are about a later redis-cli than the one at hand.
+LATER_CLI = [
+    "Interactive non-TTY CLI: Subscribed mode", "/valkey-cli pubsub mode",
+    "/Interactive CLI: (should (be ok if there is no result|find |exit reverse|disable and persist)|upon submitting search)",
+]
+
+# Tests that are left out, whatever the server is, by suite and file; /… is a pattern.
+LEFT_OUT = {
+    ("redis-8.0", "unit/expire"): NEEDS_REPLICA,
+    ("valkey-8.1", "unit/expire"): NEEDS_REPLICA,
+    ("redis-7.0", "unit/maxmemory"): NEEDS_REPLICA_BUFFERS,
+    ("redis-8.0", "unit/maxmemory"): NEEDS_REPLICA_BUFFERS,
+    ("valkey-8.1", "unit/maxmemory"): NEEDS_REPLICA_BUFFERS,
+    ("redis-7.0", "integration/redis-cli"): CLI_AS_REPLICA,
+    ("redis-8.0", "integration/redis-cli"): [*CLI_AS_REPLICA, *LATER_CLI],
+    ("valkey-8.1", "integration/valkey-cli"): [*CLI_AS_REPLICA, *LATER_CLI],
+    # It waits for an event of Valkey's own.
+    ("valkey-8.1", "unit/pubsub"): ["Keyspace notification: expired event (Expiration time is already expired)"],
+    ("redis-7.0", "unit/tracking"): [
+        # It waits forever for an invalidation of a key that the script was given but did not read: since 7.2 only those
+        # that are read are tracked.
+        "Tracking only occurs for scripts when a command calls a read-only command",
+    ],
+}
+
+# Tests whose names hold a number drawn at random: the number is left out of the name that we keep.
+RANDOM_NAMES = {"integration/psync2": re.compile(r"#\d+")}
+
+
+def all_files():
+    return [file for files in GROUPS.values() for file in files]
