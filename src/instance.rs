@@ -15,7 +15,7 @@ use crate::command::spec::{Flag, FlagSet};
 use crate::command::stats::{CommandStats, ErrorStats};
 use crate::commands;
 use crate::config::{Config, OomScoreAdjust, OutputBufferLimit};
-use crate::disk::Wake;
+use crate::disk::{Disk, Wake};
 use crate::effects;
 use crate::effects::latency::LatencyMonitor;
 use crate::effects::slowlog::Slowlog;
@@ -67,6 +67,8 @@ pub struct Instance {
     pub loading: Option<Box<Loading>>,
     /// How helper threads wake the loop.
     pub wake: Wake,
+    /// Where files are.
+    pub disk: Disk,
     /// A signal asks for the end, which the cron brings about (SHUTDOWN ABORT).
     pub shutdown_scheduled: bool,
     /// Whether some commands are refused, or held back, that would be run else: data are being loaded, saving fails, keys move.
@@ -251,6 +253,7 @@ impl Instance {
             saving: Saving::default(),
             loading: None,
             wake: Wake::default(),
+            disk: Disk::default(),
             shutdown_scheduled: false,
             is_restricted: false,
             transactions: Transactions::default(),

@@ -4,7 +4,6 @@
 //! follow.
 
 use std::collections::VecDeque;
-use std::fs::OpenOptions;
 use std::io;
 use std::ops::Range;
 use std::path::PathBuf;
@@ -15,7 +14,7 @@ use crate::acl::{Users, guard};
 use crate::command::spec::Group;
 use crate::command::{CommandId, Context};
 use crate::config::system_reason;
-use crate::disk::{FileReader, Read, Wake};
+use crate::disk::{Disk, FileOperations, FileReader, Read, Wake};
 use crate::instance::Instance;
 use crate::logging;
 use crate::net::address::Address;
@@ -102,8 +101,8 @@ impl Replay {
         let mut sizes = Vec::new();
         for part in manifest.parts() {
             let path = places.part(&part.name);
-            match std::fs::metadata(&path) {
-                Ok(metadata) => sizes.push(metadata.len()),
+            match instance.disk.files().length(&path) {
+                Ok(bytes) => sizes.push(bytes),
                 Err(error) => {
                     return Err(format!(
                         "Unable to obtain the AOF file {} length. stat: {}",
@@ -212,7 +211,7 @@ impl Replay {
             return Ok(LoadingStep::Done);
         };
         let path = self.places.part(&part.name);
-        let file = FileReader::open(&path, self.wake.clone()).map_err(|error| {
+        let file = FileReader::open(&instance.disk, &path, self.wake.clone()).map_err(|error| {
             format!(
                 "Fatal error: can't open the append log file {} for reading: {}",
                 part.name,
@@ -478,11 +477,14 @@ impl Replay {
         let rest = matches!(&open.content, Content::Commands(reader) if reader.has_rest());
         let is_torn = rest || self.transaction.take().is_some();
         if is_torn {
-            open.cut_off(instance.config.aof_load_truncated)?;
-            if !self.parts.is_empty() {
+            // What a rewrite has listed and not begun to append to when the server ended is empty, and may stand behind it.
+            let behind = self.sizes.len() - self.parts.len();
+            let is_last = self.sizes[behind..].iter().all(|size| *size == 0);
+            if !is_last && instance.config.aof_load_truncated {
                 return Err("Fatal error: the truncated file is not the last file".to_string());
             }
-            if let Some(size) = self.sizes.last_mut() {
+            open.cut_off(&instance.disk, instance.config.aof_load_truncated)?;
+            if let Some(size) = behind.checked_sub(1).and_then(|at| self.sizes.get_mut(at)) {
                 *size = open.valid;
             }
         }
@@ -560,7 +562,7 @@ impl Open {
     /// Cuts off what is not whole at the end of the file.
     ///
     /// Errors: the text for the log: it is not allowed, or cannot be done.
-    fn cut_off(&self, is_allowed: bool) -> Result<(), String> {
+    fn cut_off(&self, disk: &Disk, is_allowed: bool) -> Result<(), String> {
         let name = &self.part.name;
         if !is_allowed {
             return Err(format!(
@@ -571,11 +573,9 @@ impl Open {
         }
         log::warn!("!!! Warning: short read while loading the AOF file {name}!!!");
         log::warn!("!!! Truncating the AOF {name} at offset {} !!!", self.valid);
-        let cut = |file: std::fs::File| file.set_len(self.valid).and_then(|()| file.sync_all());
-        let done: io::Result<()> = OpenOptions::new()
-            .write(true)
-            .open(&self.path)
-            .and_then(cut);
+        let file = disk.files().open_to_append(&self.path);
+        let done: io::Result<()> =
+            file.and_then(|file| file.set_length(self.valid).and_then(|()| file.sync()));
         done.map_err(|error| {
             format!(
                 "Error truncating the AOF file {name}: {}",

@@ -1,13 +1,13 @@
 //! The file that is appended to: whole batches, or nothing of them.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
-use std::sync::Arc;
+
+use crate::disk::{Disk, DiskFile, FileOperations};
 
 /// An open file and how long it is.
 pub(super) struct LogFile {
-    file: Arc<File>,
+    file: DiskFile,
     /// Bytes of whole batches.
     length: u64,
     /// Whether a torn batch may lie behind them, which could not be cut off so far.
@@ -15,20 +15,16 @@ pub(super) struct LogFile {
 }
 
 impl LogFile {
-    /// Opens a file to append to, or creates it; with `anew` it is emptied.
+    /// Opens a file to append to, or creates it.
     ///
     /// # Errors
     ///
     /// The system's.
-    pub fn open(path: &Path, anew: bool) -> io::Result<LogFile> {
-        let file = OpenOptions::new().append(true).create(true).open(path)?;
-        if anew {
-            file.set_len(0)?;
-        }
-        let length = file.metadata()?.len();
+    pub fn open(disk: &Disk, path: &Path) -> io::Result<LogFile> {
+        let file = disk.files().open_to_append(path)?;
         Ok(LogFile {
-            file: Arc::new(file),
-            length,
+            length: file.length()?,
+            file,
             is_torn: false,
         })
     }
@@ -39,8 +35,8 @@ impl LogFile {
     }
 
     /// The file, to be forced to the disk by a thread.
-    pub fn file(&self) -> Arc<File> {
-        Arc::clone(&self.file)
+    pub fn file(&self) -> DiskFile {
+        self.file.clone()
     }
 
     /// Appends a batch. If that fails nothing of it stays in the file, or what does is cut off before the next one.
@@ -54,7 +50,7 @@ impl LogFile {
         }
         let mut rest = batch;
         while !rest.is_empty() {
-            match (&*self.file).write(rest) {
+            match self.file.write(rest) {
                 Ok(0) => return Err(self.tear(io::ErrorKind::WriteZero.into(), rest, batch)),
                 Ok(count) => rest = &rest[count..],
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -85,7 +81,7 @@ impl LogFile {
     }
 
     fn cut_off(&mut self) -> io::Result<()> {
-        self.file.set_len(self.length)?;
+        self.file.set_length(self.length)?;
         self.is_torn = false;
         Ok(())
     }

@@ -23,21 +23,26 @@ mod rewrite;
 mod start;
 mod unwritten;
 
+use std::collections::VecDeque;
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use crate::config::{AppendFsync, Config};
-use crate::disk::{Wake, Worker};
+use crate::disk::{Disk, DiskFile, FileOperations, Wake, Worker};
 use crate::keyspace::Propagation;
 use crate::logging::system_text;
-use crate::persistence::aof::{Feeder, Manifest};
+use crate::persistence::aof::Feeder;
+use crate::sys::lock::FolderLock;
 
 use self::log::LogFile;
+use files::ManifestStore;
 pub use files::{ListError, Places};
 pub use load::Replay;
-use rewrite::{Rewrite, Source};
-pub use rewrite::{RewriteFigures, RewriteStart};
+use rewrite::{Machine, Source, Writing};
+pub use rewrite::{RewriteFigures, RewriteStart, State};
 use unwritten::Unwritten;
 
 /// Time between two attempts to write after one that failed, in µs.
@@ -50,21 +55,21 @@ const SYNC_PERIOD_US: u64 = 1_000_000;
 /// writes then go with the same sync as those of the others, and not with the next one.
 const GATHERING_PART: u64 = 4;
 
-/// Whether anything is appended.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum State {
-    #[default]
-    Off,
-    On,
-    /// It was turned on and its first base is being written.
-    Starting,
-}
-
 /// A sync that a thread is busy with.
 struct Sync {
+    number: u64,
+    /// The log that it is of, as `AppendOnly::log_number` counts them.
+    log_number: u64,
     /// What is on the disk once it is done.
     offset: u64,
     started_us: u64,
+}
+
+/// The file that was appended to before the present one, until it is known to be on the disk.
+struct Previous {
+    file: DiskFile,
+    /// Offset at which it ends.
+    end: u64,
 }
 
 /// Why nothing can be written at present.
@@ -87,18 +92,25 @@ struct Settings {
 /// The append-only file.
 #[derive(Default)]
 pub struct AppendOnly {
-    state: State,
+    machine: Machine,
+    /// Whether the list of parts was read from the disk.
+    knows_list: bool,
     settings: Settings,
+    disk: Disk,
     feeder: Feeder,
-    manifest: Manifest,
+    store: ManifestStore,
     log: Option<LogFile>,
+    /// Counts the logs that were given up: what threads say of one of those does not matter.
+    log_number: u64,
+    previous: Option<Previous>,
     /// Offset up to which all is in the file.
     written: u64,
     /// Offset up to which all is on the disk.
     synced: u64,
     /// Whether a reply may have to wait: something is not written or, with `always`, not on the disk.
     is_unsettled: bool,
-    sync: Option<Sync>,
+    syncs: VecDeque<Sync>,
+    syncs_begun: u64,
     is_suspended: bool,
     /// When the next sync may begin.
     sync_due_us: u64,
@@ -113,10 +125,24 @@ pub struct AppendOnly {
     unwritten: Option<Unwritten>,
     /// Why the last sync failed.
     sync_failure: Option<String>,
+    /// Why the first base is not worth being written: what is appended meanwhile cannot be brought to the disk.
+    start_failure: Option<String>,
     wake: Wake,
     syncer: Option<Worker>,
     chores: Option<Worker>,
-    rewrite: Option<Rewrite>,
+    /// What the thread for chores has done and nobody has looked at yet.
+    outcomes: VecDeque<(u64, io::Result<()>)>,
+    /// Rewrites up to this generation are over or given up; the thread for chores looks at it.
+    given_up: Arc<AtomicU64>,
+    /// The base that is being written.
+    writing: Option<Box<Writing>>,
+    /// When the present rewrite began, in ms since the epoch, and what had been copied by then.
+    rewrite_began: (i64, u64),
+    /// Bytes of the base that was written last.
+    written_base_bytes: u64,
+    lock: Option<Arc<FolderLock>>,
+    /// A lock that goes once the thread for chores has done what it was told before.
+    released_lock: std::sync::Weak<FolderLock>,
     /// What rewrites that are over held on to; it is let go of in slices.
     abandoned: Vec<Source>,
     /// Whether a rewrite is to begin when it may.
@@ -164,21 +190,22 @@ impl AppendOnly {
         self.note_settled();
     }
 
-    /// Tells how threads wake the loop.
-    pub fn attach(&mut self, wake: Wake) {
+    /// Tells where files are, and how threads wake the loop.
+    pub fn attach(&mut self, disk: Disk, wake: Wake) {
+        self.disk = disk;
         self.wake = wake;
     }
 
     /// Whether anything is appended.
     pub fn state(&self) -> State {
-        self.state
+        self.machine.state()
     }
 
     /// A unit is over: its commands are gathered.
     pub fn feed(&mut self, unit: &Propagation, belong_together: bool, now_s: i64) {
         let time = self.settings.has_times.then_some(now_s);
         self.feeder.append(unit, belong_together, time);
-        self.is_unsettled = true;
+        self.note_settled();
     }
 
     /// Takes what was gathered, for who has no file.
@@ -206,15 +233,16 @@ impl AppendOnly {
         }
     }
 
-    /// Offset up to which replies may leave.
+    /// Offset up to which replies may leave. Without a log nothing is promised.
     pub fn settled(&self) -> u64 {
-        match (self.state, self.settings.policy) {
-            (State::On, AppendFsync::Always) if !self.is_suspended => self.synced,
-            (State::On | State::Starting, _) => self.written,
-            (State::Off, _) => u64::MAX,
+        match self.settings.policy {
+            _ if self.log.is_none() => u64::MAX,
+            AppendFsync::Always if !self.is_suspended => self.synced,
+            _ => self.written,
         }
     }
 
+    #[inline]
     fn note_settled(&mut self) {
         self.is_unsettled = self.settled() < self.appended();
     }
@@ -233,6 +261,9 @@ impl AppendOnly {
     /// Writes what was gathered.
     pub fn write(&mut self, now_us: u64) {
         if self.feeder.is_empty() {
+            return;
+        }
+        if self.waits_for_previous() {
             return;
         }
         let Some(log) = &mut self.log else {
@@ -262,6 +293,13 @@ impl AppendOnly {
         self.note_settled();
     }
 
+    /// With `always`, whether the file before must be on the disk first. Else a power cut could tear that one with something behind it,
+    /// and the next start would refuse both. The replies wait for the same sync anyway.
+    fn waits_for_previous(&self) -> bool {
+        let is_strict = self.settings.policy == AppendFsync::Always && !self.is_suspended;
+        is_strict && self.previous.is_some()
+    }
+
     #[cold]
     fn note_failure(&mut self, error: &io::Error, now_us: u64) {
         let reason = system_text(error);
@@ -284,24 +322,28 @@ impl AppendOnly {
 
     /// Looks after syncs: takes in what threads have done, and begins the next sync if it is due. `held` replies wait for one.
     pub fn tend(&mut self, now_us: u64, held: usize) {
+        let waited = self.waits_for_previous();
         self.collect(now_us, held);
-        if self.state == State::Off || self.written == self.synced || self.is_suspended {
+        if waited && !self.waits_for_previous() {
+            self.write(now_us);
+        }
+        if self.log.is_none() || self.written == self.synced || self.is_suspended {
             return;
         }
         match self.settings.policy {
-            AppendFsync::No => {}
-            AppendFsync::EverySec if now_us < self.sync_due_us => {}
-            AppendFsync::EverySec if self.sync.is_some() => {
+            AppendFsync::No if self.sync_failure.is_none() => {}
+            AppendFsync::No | AppendFsync::EverySec if now_us < self.sync_due_us => {}
+            AppendFsync::No | AppendFsync::EverySec if self.is_syncing() => {
                 self.figures.delayed_syncs += 1;
                 self.sync_due_us = now_us + SYNC_PERIOD_US;
             }
-            AppendFsync::EverySec => {
+            AppendFsync::No | AppendFsync::EverySec => {
                 self.sync_due_us = now_us + SYNC_PERIOD_US;
                 self.begin_sync(now_us);
             }
             AppendFsync::Always => {
                 let all_are_back = held >= self.released;
-                if self.sync.is_none() && (all_are_back || now_us >= self.sync_due_us) {
+                if !self.is_syncing() && (all_are_back || now_us >= self.sync_due_us) {
                     self.begin_sync(now_us);
                 }
             }
@@ -310,9 +352,10 @@ impl AppendOnly {
 
     /// When the next sync is to begin though nothing happens, on the monotonic clock.
     pub fn due_us(&self) -> Option<u64> {
-        let waits = self.state != State::Off
-            && self.settings.policy != AppendFsync::No
-            && self.sync.is_none()
+        let is_wanted = self.settings.policy != AppendFsync::No || self.sync_failure.is_some();
+        let waits = self.log.is_some()
+            && is_wanted
+            && !self.is_syncing()
             && !self.is_suspended
             && self.written > self.synced;
         waits.then_some(self.sync_due_us)
@@ -323,16 +366,25 @@ impl AppendOnly {
             return;
         };
         if self.syncer.is_none() {
-            match Worker::start("aof sync", self.wake.clone()) {
+            match Worker::start(&self.disk, "aof sync", self.wake.clone()) {
                 Ok(worker) => self.syncer = Some(worker),
                 Err(error) => return ::log::warn!("Can't start a thread: {error}"),
             }
         }
         let file = log.file();
+        let previous = self.previous.as_ref();
+        let previous = previous.map(|previous| previous.file.clone());
+        self.syncs_begun += 1;
         if let Some(worker) = &self.syncer {
-            worker.submit(self.written, Box::new(move || file.sync_data()));
+            let sync = move || {
+                previous.map_or(Ok(()), |previous| previous.sync())?;
+                file.sync()
+            };
+            worker.submit(self.syncs_begun, Box::new(sync));
         }
-        self.sync = Some(Sync {
+        self.syncs.push_back(Sync {
+            number: self.syncs_begun,
+            log_number: self.log_number,
             offset: self.written,
             started_us: now_us,
         });
@@ -345,23 +397,29 @@ impl AppendOnly {
 
     /// Takes in what threads have done.
     fn collect(&mut self, now_us: u64, held: usize) {
-        while let Some((ticket, outcome)) = self.syncer.as_ref().and_then(Worker::next_outcome) {
-            self.sync_done(ticket, outcome, now_us);
-            self.released = held;
+        while let Some((number, outcome)) = self.syncer.as_ref().and_then(Worker::next_outcome) {
+            let is_it = self.syncs.front().map(|sync| sync.number) == Some(number);
+            if is_it
+                && let Some(sync) = self.syncs.pop_front()
+                && sync.log_number == self.log_number
+            {
+                self.sync_done(&sync, outcome, now_us);
+                self.released = held;
+            }
         }
     }
 
-    fn sync_done(&mut self, offset: u64, outcome: io::Result<()>, now_us: u64) {
-        if let Some(sync) = self.sync.take_if(|sync| sync.offset == offset) {
-            self.sync_us = now_us.saturating_sub(sync.started_us);
-        }
+    fn sync_done(&mut self, sync: &Sync, outcome: io::Result<()>, now_us: u64) {
+        self.sync_us = now_us.saturating_sub(sync.started_us);
         if self.settings.policy == AppendFsync::Always {
             self.sync_due_us = now_us + self.sync_us / GATHERING_PART;
             self.awaited_sync_us = Some(self.sync_us);
         }
         match outcome {
             Ok(()) => {
-                self.synced = self.synced.max(offset);
+                self.synced = self.synced.max(sync.offset);
+                self.previous
+                    .take_if(|previous| previous.end <= sync.offset);
                 if self.sync_failure.take().is_some() {
                     self.has_denial_changed = true;
                     ::log::warn!("AOF sync error looks solved. The server can write again.");
@@ -375,12 +433,18 @@ impl AppendOnly {
     #[cold]
     fn sync_failed(&mut self, error: &io::Error) {
         let reason = system_text(error);
-        if self.settings.policy == AppendFsync::Always {
+        let is_strict = self.settings.policy == AppendFsync::Always;
+        if is_strict && self.state() == State::Starting {
+            // Nothing that was appended so far has been promised to be there after a crash.
+            self.start_failure = Some(reason);
+            return;
+        }
+        if is_strict {
             // The system may have dropped what it could not write: what is in the file is known to nobody.
             ::log::warn!(
                 "Can't persist AOF for fsync error when the AOF fsync policy is 'always': {reason}. Exiting..."
             );
-            std::process::exit(1);
+            return self.disk.files().end_process();
         }
         ::log::warn!("Fail to fsync the AOF file: {reason}");
         self.has_denial_changed = true;
@@ -396,11 +460,15 @@ impl AppendOnly {
         let Some(log) = &mut self.log else {
             return Ok(());
         };
+        if let Some(previous) = &self.previous {
+            previous.file.sync()?;
+            self.previous = None;
+        }
         log.append(self.feeder.bytes())?;
         let count = self.feeder.bytes().len();
         self.feeder.written(count);
         self.written += count as u64;
-        log.file().sync_data()?;
+        log.file().sync()?;
         self.synced = self.written;
         self.note_settled();
         Ok(())
@@ -421,13 +489,14 @@ impl AppendOnly {
         self.feeder.bytes().len()
     }
 
-    /// Whether a thread is busy with a sync.
+    /// Whether a thread is busy with a sync of the present log.
     pub fn is_syncing(&self) -> bool {
-        self.sync.is_some()
+        let last = self.syncs.back();
+        last.is_some_and(|sync| sync.log_number == self.log_number)
     }
 
     /// Offset up to which all is on the disk, and whether what lies there is all: while the first base is being written it is not.
     pub fn on_disk(&self) -> (u64, bool) {
-        (self.synced, self.state == State::On)
+        (self.synced, self.state() == State::On)
     }
 }

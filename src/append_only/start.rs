@@ -1,7 +1,7 @@
 //! Beginning and ending: what is there is loaded and appended to; DEBUG LOADAOF.
 
 use crate::config::system_reason;
-use crate::disk::{NewFile, Wake};
+use crate::disk::{NewFile, StepFailed, Wake};
 use crate::instance::Instance;
 use crate::persistence::aof::{BaseFormat, Manifest};
 use crate::persistence::snapshot::{Origin, Progress, Snapshot};
@@ -10,7 +10,7 @@ use crate::saving::LoadingStep;
 use super::files::ListError;
 use super::load::Replay;
 use super::log::LogFile;
-use super::{AppendOnly, State};
+use super::AppendOnly;
 
 impl Instance {
     /// Begins to load the append-only file; says whether there is anything to load.
@@ -20,8 +20,12 @@ impl Instance {
     /// The text for the log: the list of its parts makes no sense, or one of them is not there.
     pub fn begin_replay(&mut self) -> Result<bool, String> {
         let places = self.aof.settings.places.clone();
-        let manifest = places.list().map_err(|error| describe(&error))?;
-        let manifest = places.take_over_old_file(manifest).map_err(|error| {
+        self.aof.enter_folder()?;
+        let manifest = self.aof.machine.manifest().clone();
+        let version = self.aof.machine.next_version();
+        let taken_over =
+            places.take_over_old_file(&self.disk, &self.aof.store, version, manifest);
+        let manifest = taken_over.map_err(|error| {
             format!(
                 "Error trying to move the old AOF file {} into dir {}: {}",
                 places.file_name,
@@ -29,11 +33,11 @@ impl Instance {
                 system_reason(&error)
             )
         })?;
-        self.aof.manifest = manifest;
-        if self.aof.manifest.is_empty() {
+        self.aof.machine.adopt(manifest.clone());
+        if manifest.is_empty() {
             return Ok(false);
         }
-        let replay = Replay::new(self, places, &self.aof.manifest, self.wake.clone())?;
+        let replay = Replay::new(self, places, &manifest, self.wake.clone())?;
         self.replay = Some(Box::new(replay));
         self.update_restrictions();
         Ok(true)
@@ -65,14 +69,8 @@ impl Instance {
     /// The text for the log: a file cannot be created or written.
     pub fn open_append_only(&mut self) -> Result<(), String> {
         let places = self.aof.settings.places.clone();
-        places.create_folder().map_err(|error| {
-            format!(
-                "Can't open or create append-only dir {}: {}",
-                places.folder.display(),
-                system_reason(&error)
-            )
-        })?;
-        let mut manifest = std::mem::take(&mut self.aof.manifest);
+        self.aof.enter_folder()?;
+        let mut manifest = self.aof.machine.manifest().clone();
         let before = manifest.text();
         if manifest.is_empty() {
             self.write_first_base(&mut manifest)?;
@@ -84,23 +82,26 @@ impl Instance {
         // INVARIANT: one was added if there was none.
         let name = manifest.increments.last().map(|part| part.name.clone());
         let name = name.unwrap_or_default();
-        let log = LogFile::open(&places.part(&name), false).map_err(|error| {
+        let log = LogFile::open(&self.disk, &places.part(&name)).map_err(|error| {
             format!(
                 "Can't open the append-only file {name}: {}",
                 system_reason(&error)
             )
         })?;
         if manifest.text() != before {
-            places.store(&manifest.text()).map_err(|error| {
+            let version = self.aof.machine.next_version();
+            let store = &self.aof.store;
+            let stored = store.write(&self.disk, &places, version, &manifest);
+            stored.map_err(|failed| {
                 format!(
                     "Error trying to write the AOF manifest: {}",
-                    system_reason(&error)
+                    system_reason(&failed.error)
                 )
             })?;
         }
         let what = if is_new { "Creating" } else { "Opening" };
         log::info!("{what} AOF incr file {name} on server start");
-        self.aof.manifest = manifest;
+        self.aof.machine.adopt(manifest);
         self.aof.begin(log, is_new);
         self.keyspace.changes.propagation.set_on(true);
         Ok(())
@@ -119,7 +120,7 @@ impl Instance {
             .clone();
         let written = match format {
             // Nothing was appended before: it is as empty as the keyspace.
-            BaseFormat::Commands => NewFile::create(&places.temporary_base(), false),
+            BaseFormat::Commands => self.create_first_base(),
             BaseFormat::Snapshot => self.write_snapshot_base(),
         };
         let published = written.and_then(|file| file.publish(&places.part(&name)));
@@ -128,10 +129,16 @@ impl Instance {
         Ok(())
     }
 
-    fn write_snapshot_base(&self) -> Result<NewFile, crate::disk::StepFailed> {
+    fn create_first_base(&self) -> Result<NewFile, StepFailed> {
+        let places = &self.aof.settings.places;
+        let temporary = places.part(&places.temporary_name(0, "base"));
+        NewFile::create_alone(&self.disk, &temporary, false)
+    }
+
+    fn write_snapshot_base(&self) -> Result<NewFile, StepFailed> {
         let settings = self.snapshot_settings(Origin::LogBase);
         let mut snapshot = Snapshot::pin(&self.keyspace, settings);
-        let mut file = NewFile::create(&self.aof.settings.places.temporary_base(), false)?;
+        let mut file = self.create_first_base()?;
         while snapshot.step() == Progress::More {}
         file.write(&snapshot.take(Vec::new()))?;
         Ok(file)
@@ -150,7 +157,8 @@ impl Instance {
         self.keyspace.changes.propagation.set_on(false);
         self.forget_all();
         let places = self.aof.settings.places.clone();
-        let manifest = places.list().map_err(|error| describe(&error))?;
+        let listed = places.list(&self.disk);
+        let manifest = listed.map_err(|error| describe(&error))?;
         let replay = Replay::new(self, places, &manifest, Wake::default());
         let loaded = replay.and_then(|replay| self.replay_at_once(replay));
         self.keyspace.changes.propagation.set_on(is_on);
@@ -164,6 +172,21 @@ impl Instance {
 }
 
 impl AppendOnly {
+    /// Reads the list of parts, unless that was done before, and removes what an earlier process has left behind.
+    ///
+    /// Errors: the text for the log.
+    pub(super) fn learn_list(&mut self) -> Result<(), String> {
+        if !self.knows_list {
+            let places = &self.settings.places;
+            places.remove_leftovers(&self.disk);
+            let manifest = places.list(&self.disk);
+            let manifest = manifest.map_err(|error| describe(&error))?;
+            self.machine.adopt(manifest);
+            self.knows_list = true;
+        }
+        Ok(())
+    }
+
     /// Appends to this file from now on.
     fn begin(&mut self, log: LogFile, is_new: bool) {
         if !is_new {
@@ -171,7 +194,7 @@ impl AppendOnly {
             self.other_bytes = self.other_bytes.saturating_sub(log.length());
         }
         self.log = Some(log);
-        self.state = State::On;
+        self.machine.begin_on();
         self.feeder.begin_file();
         self.note_settled();
     }

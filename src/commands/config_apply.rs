@@ -68,7 +68,7 @@ static APPLIERS: &[(&str, Apply)] = &[
     ("dir", |instance, _| enter_folder(instance)),
     ("aof-disable-auto-gc", |instance, _| {
         if !instance.config.aof_disable_auto_gc {
-            instance.remove_history_now();
+            instance.remove_history();
         }
         Ok(())
     }),
@@ -203,11 +203,8 @@ fn switch_append_only(instance: &mut Instance) -> Result<(), String> {
         instance.turn_off_append_only();
         return Ok(());
     }
-    instance.turn_on_append_only().map_err(|error| {
-        log::warn!(
-            "Can't turn the append-only file on: {}",
-            system_reason(&error)
-        );
+    instance.turn_on_append_only().map_err(|reason| {
+        log::warn!("Can't turn the append-only file on: {reason}");
         "Unable to turn on AOF. Check server logs.".to_string()
     })
 }

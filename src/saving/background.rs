@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::collections::table;
-use crate::disk::{FileWriter, StepFailed, WriterState};
+use crate::disk::{FileWriter, StepFailed, WriterOptions, WriterState};
 use crate::instance::Instance;
 use crate::keyspace;
 use crate::persistence::snapshot::{Origin, Progress, Snapshot};
@@ -58,8 +58,12 @@ impl Instance {
         let now_ms = self.now_ms();
         self.saving.figures.saves += 1;
         self.saving.figures.last_try_seconds = now_ms / 1000;
-        let in_pieces = self.config.rdb_save_incremental_fsync;
-        let writer = match FileWriter::start(&temporary, in_pieces, self.wake.clone()) {
+        let options = WriterOptions {
+            syncs_in_pieces: self.config.rdb_save_incremental_fsync,
+            is_alone: false,
+        };
+        let writer = FileWriter::start(&self.disk, &temporary, options, self.wake.clone());
+        let writer = match writer {
             Ok(writer) => writer,
             Err(error) => {
                 log::warn!("Can't save in background: {error}");
@@ -128,7 +132,7 @@ impl Instance {
         };
         match background.writer.state() {
             WriterState::Writing => {}
-            WriterState::Published => {
+            WriterState::Complete => {
                 self.end_background_save(Ok(()));
                 return true;
             }

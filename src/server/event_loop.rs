@@ -129,7 +129,9 @@ impl EventLoop {
         instance.migrations.use_registry(registry);
         let waker = Waker::new(poll.registry(), WAKE_TOKEN).map_err(text)?;
         instance.wake = Wake::of(waker);
-        instance.aof.attach(instance.wake.clone());
+        instance
+            .aof
+            .attach(instance.disk.clone(), instance.wake.clone());
         let shared = vec![0; SHARED_BUFFER_BYTES].into_boxed_slice();
         instance.startup_memory_bytes = instance.used_memory();
         let turn_ended = instance.clock.ticks();

@@ -1,10 +1,11 @@
-//! Everything that talks to libc directly: signals, faults, process state, resource counters, the OOM score, syslog, the time zone.
+//! Everything that talks to libc directly: signals, faults, process state, resource counters, the OOM score, locks, syslog, the time zone.
 //! Never knows what a client, a key or a directive is.
 
 pub mod alarm;
 pub mod allocator;
 pub mod entropy;
 pub mod faults;
+pub mod lock;
 pub mod memory;
 pub mod oom_score;
 pub mod process;

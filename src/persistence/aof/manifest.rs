@@ -198,6 +198,12 @@ impl Manifest {
         &self.increments[self.increments.len() - 1]
     }
 
+    /// The numbers that another list has given to files are not given again.
+    pub fn skip_numbers_of(&mut self, other: &Manifest) {
+        self.base_sequence = self.base_sequence.max(other.base_sequence);
+        self.increment_sequence = self.increment_sequence.max(other.increment_sequence);
+    }
+
     /// Whether there is nothing to load.
     pub fn is_empty(&self) -> bool {
         self.base.is_none() && self.increments.is_empty()

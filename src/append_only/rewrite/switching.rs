@@ -1,0 +1,150 @@
+//! Turning the append-only file on and off, and going from one log to the next.
+
+use std::io;
+use std::sync::Arc;
+
+use crate::config::system_reason;
+use crate::instance::Instance;
+use crate::sys::lock::LockError;
+
+use super::super::log::LogFile;
+use super::super::{AppendOnly, Previous};
+use super::machine::{Event, State};
+
+impl Instance {
+    /// CONFIG SET appendonly yes. What is appended from the moment on at which the data are held on to.
+    ///
+    /// # Errors
+    ///
+    /// The reason, for the log.
+    pub fn turn_on_append_only(&mut self) -> Result<(), String> {
+        if self.aof.state() != State::Off {
+            return Ok(());
+        }
+        self.aof.enter_folder()?;
+        if self.saving.is_active() {
+            log::warn!(
+                "AOF was enabled but there is already another background operation. An AOF background was scheduled to start \
+                 when possible."
+            );
+        }
+        self.drive_rewrite(Event::TurnOn);
+        self.aof.rewrites.retry_ms = 0;
+        if self.saving.is_active() {
+            self.aof.is_scheduled = true;
+            return Ok(());
+        }
+        self.begin_rewrite()
+    }
+
+    /// CONFIG SET appendonly no: what was appended is brought to the disk, and nothing more is appended.
+    pub fn turn_off_append_only(&mut self) {
+        if self.aof.state() == State::Off {
+            return;
+        }
+        if self.aof.is_rewriting() {
+            // As Redis says it: whoever reads logs knows it so.
+            log::info!("Killing AOF child");
+        }
+        if let Err(error) = self.aof.finish() {
+            // Whoever turns it off may do so because of that.
+            log::warn!("Fail to fsync the AOF file: {}", system_reason(&error));
+        }
+        self.drive_rewrite(Event::TurnOff);
+        self.aof.is_scheduled = false;
+        self.aof.drop_log();
+        self.aof.leave_folder();
+        self.follow_log();
+        self.update_restrictions();
+    }
+
+    /// What was appended while the first base was being written is not wanted.
+    pub(super) fn drop_first_log(&mut self) {
+        if self.aof.log.is_some() {
+            log::info!("Removing the temp incr aof file in the background");
+            self.aof.drop_log();
+            self.update_restrictions();
+        }
+    }
+}
+
+impl AppendOnly {
+    /// Sees to it that the folder is there, that no other process uses it, and that its list is known.
+    ///
+    /// Errors: the text for the log.
+    pub(in super::super) fn enter_folder(&mut self) -> Result<(), String> {
+        let places = self.settings.places.clone();
+        let created = places.create_folder(&self.disk);
+        created.map_err(|error| {
+            format!(
+                "Can't open or create append-only dir {}: {}",
+                places.folder.display(),
+                system_reason(&error)
+            )
+        })?;
+        if self.lock.is_some() {
+            return Ok(());
+        }
+        if let Some(lock) = self.released_lock.upgrade() {
+            self.lock = Some(lock);
+            return Ok(());
+        }
+        let lock = self.disk.files().lock_folder(&places.folder);
+        let lock = lock.map_err(|error| describe_lock(&error, &places.folder.to_string_lossy()))?;
+        self.lock = lock.map(Arc::new);
+        self.learn_list()
+    }
+
+    /// Appends to another file from now on. What is gathered goes to the one before, which is forced to the disk as well.
+    pub(super) fn switch_log(&mut self, name: &str, now_us: u64) -> io::Result<()> {
+        self.write(now_us);
+        if self.log.is_some() && !self.feeder.is_empty() {
+            return Err(io::Error::other("what was appended cannot be written"));
+        }
+        let path = self.settings.places.part(name);
+        let next = LogFile::open(&self.disk, &path)?;
+        if self.written > self.synced {
+            self.begin_sync(now_us);
+        }
+        if let Some(before) = self.log.replace(next) {
+            self.other_bytes += before.length();
+            self.previous = (self.written > self.synced).then(|| Previous {
+                file: before.file(),
+                end: self.written,
+            });
+        }
+        self.feeder.begin_file();
+        Ok(())
+    }
+
+    /// Nothing is appended any more, and nobody waits for what was.
+    pub(super) fn drop_log(&mut self) {
+        self.log = None;
+        self.log_number += 1;
+        self.previous = None;
+        self.written = self.appended();
+        self.synced = self.written;
+        self.feeder.take();
+        self.failure = None;
+        self.unwritten = None;
+        self.sync_failure = None;
+        self.start_failure = None;
+        self.has_denial_changed = true;
+        self.note_settled();
+    }
+}
+
+fn describe_lock(error: &LockError, folder: &str) -> String {
+    match error {
+        LockError::Taken(Some(pid)) => format!(
+            "The append-only dir {folder} is in use by another server, of process id {pid}: two would destroy each other's files"
+        ),
+        LockError::Taken(None) => format!(
+            "The append-only dir {folder} is in use by another server: two would destroy each other's files"
+        ),
+        LockError::System(error) => format!(
+            "Can't lock the append-only dir {folder}: {}",
+            system_reason(error)
+        ),
+    }
+}
