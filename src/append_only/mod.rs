@@ -201,6 +201,11 @@ impl AppendOnly {
         self.machine.state()
     }
 
+    /// Whether there is a file that is appended to.
+    pub fn has_log(&self) -> bool {
+        self.log.is_some()
+    }
+
     /// A unit is over: its commands are gathered.
     pub fn feed(&mut self, unit: &Propagation, belong_together: bool, now_s: i64) {
         let time = self.settings.has_times.then_some(now_s);

@@ -203,10 +203,7 @@ fn switch_append_only(instance: &mut Instance) -> Result<(), String> {
         instance.turn_off_append_only();
         return Ok(());
     }
-    instance.turn_on_append_only().map_err(|reason| {
-        log::warn!("Can't turn the append-only file on: {reason}");
-        "Unable to turn on AOF. Check server logs.".to_string()
-    })
+    instance.turn_on_append_only()
 }
 
 fn set_log_level(instance: &Instance) -> Result<(), String> {

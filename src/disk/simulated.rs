@@ -267,6 +267,11 @@ impl SimulatedDisk {
         self.state().operations_left = Some(operations);
     }
 
+    /// Cuts the process off now.
+    pub fn cut_off(&self) {
+        self.state().is_cut_off = true;
+    }
+
     /// Whether the process was cut off, or has ended itself: what it does has no effect any more.
     pub fn is_cut_off(&self) -> bool {
         self.state().is_cut_off

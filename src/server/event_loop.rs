@@ -23,16 +23,15 @@ use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token as PollToken, Waker};
 use slab::Slab;
 
-use crate::append_only;
 use crate::blocking::wake;
 use crate::disk::Wake;
 use crate::instance::{Instance, LoopRequest};
 use crate::migration;
 use crate::net::address::Address;
-use crate::net::connection::{Connection, Sent};
+use crate::net::connection::Connection;
 use crate::net::listener::{Accepted, Listeners};
 use crate::resp::Batch;
-use crate::session::{Close, Hold, Session, Token};
+use crate::session::{Close, Session, Token};
 use crate::sys::signals::Signals;
 use crate::tracking;
 
@@ -52,8 +51,6 @@ const ACCEPTS_MAX: usize = 256;
 const PACED_WAIT_US: u64 = 500;
 /// Steps of TLS handshakes in one turn: one with a signature takes about half a millisecond.
 const HANDSHAKES_MAX: u32 = 4;
-/// Clients that are sent something between two looks at the clock.
-const FLUSHES_BETWEEN_LOOKS: usize = 16;
 /// Time between two warnings that accepting fails, in µs.
 const ACCEPT_WARNING_PERIOD_US: u64 = 1_000_000;
 /// The tokens from the top down are not clients': see `encode`.
@@ -81,7 +78,7 @@ pub struct EventLoop {
     pub(super) signals: Signals,
     cron: Cron,
     jobs: Jobs,
-    flushing: Vec<Token>,
+    pub(super) flushing: Vec<Token>,
     /// Clients whose replies wait for the disk.
     pub(super) held: Vec<Token>,
     accepting: Vec<usize>,
@@ -398,7 +395,7 @@ impl EventLoop {
     }
 
     /// Takes a new connection in, or sends it away with the reason.
-    fn admit(&mut self, mut connection: Connection, unix_path: &str) {
+    pub(super) fn admit(&mut self, mut connection: Connection, unix_path: &str) {
         self.instance.stats.connections += 1;
         let address = connection.stream.address(unix_path);
         if let Some(reason) = self.reason_to_refuse(&address, &connection) {
@@ -446,84 +443,6 @@ impl EventLoop {
         // One that is to be encrypted is told once it can be: see `Server::meet`.
         let refused = !connection.is_encrypted() && self.instance.protects_from(address);
         refused.then_some(PROTECTED_MODE_ERROR)
-    }
-
-    /// Sends a client what waits for it, as far as its socket takes it.
-    pub(super) fn flush_client(&mut self, token: Token) {
-        let Some(session) = self.instance.clients.get_mut(token) else {
-            return;
-        };
-        session.flush_queued = false;
-        let most_bytes = match session.hold {
-            Hold { barrier: 0, .. } => usize::MAX,
-            hold if self.instance.aof.settled() < hold.barrier => return,
-            hold => hold.bytes,
-        };
-        let connection = &mut self.connections[token.slot as usize];
-        let pending_bytes = session.reply.len();
-        session.reply_peak_bytes = session.reply_peak_bytes.max(pending_bytes);
-        self.instance.stats.writes += u64::from(pending_bytes > 0);
-        match connection.flush(&mut session.reply, most_bytes) {
-            Ok((sent, count)) => {
-                session.hold.bytes = session.hold.bytes.saturating_sub(count);
-                self.instance.stats.output_bytes += count as u64;
-                session.traffic.output_bytes += count as u64;
-                if count > 0 {
-                    session.last_interaction_ms = self.instance.keyspace.now_ms;
-                }
-                match sent {
-                    Sent::All if !session.reply.is_empty() => self.hold(token),
-                    Sent::All => self.flushed(token),
-                    Sent::Blocked => self.check_output_limit(token),
-                    Sent::Paused => {
-                        // Goes on in the next turn, if it is still there then.
-                        self.instance.clients.push(token, |_| {});
-                        self.check_output_limit(token);
-                    }
-                }
-                self.instance.clients.count_memory(token);
-            }
-            Err(error) => {
-                debug!("Error writing to client: {error}");
-                self.close(token);
-            }
-        }
-    }
-
-    fn check_output_limit(&mut self, token: Token) {
-        let Some(mut session) = self.instance.clients.lend(token) else {
-            return;
-        };
-        let pending_bytes = session.reply.len();
-        let reached = self
-            .instance
-            .output_limit_reached(&mut session, pending_bytes);
-        self.instance.clients.restore(session);
-        if reached {
-            self.close(token);
-        }
-    }
-
-    /// Everything is sent: the buffer goes, and what waited for this goes on.
-    fn flushed(&mut self, token: Token) {
-        let stays = self.instance.reply_buffers_stay;
-        let Some(session) = self.instance.clients.get_mut(token) else {
-            return;
-        };
-        session.soft_limit_since_ms = 0;
-        session.hold = Hold::default();
-        session.sees_unwritten = false;
-        if !stays {
-            session.reply.shrink();
-        }
-        if session.close == Close::AfterReply {
-            return self.close(token);
-        }
-        let connection = &mut self.connections[token.slot as usize];
-        if connection.throttled {
-            connection.throttled = false;
-            self.make_ready(token);
-        }
     }
 
     /// Closes the largest clients while all together hold more memory than they may.
@@ -586,79 +505,6 @@ impl EventLoop {
         self.begin_scheduled_shutdown();
     }
 
-    /// Has a client's replies wait until what is appended by now is settled. What came behind those that wait already waits on.
-    fn hold(&mut self, token: Token) {
-        let Some(session) = self.instance.clients.get_mut(token) else {
-            return;
-        };
-        if session.hold.bytes == 0 {
-            session.hold = Hold {
-                barrier: self.instance.aof.barrier(session.sees_unwritten),
-                bytes: session.reply.len(),
-            };
-            self.held.push(token);
-        }
-    }
-
-    /// Writes what was appended, and sends what waited for what is settled by now.
-    fn settle_appended(&mut self) {
-        let now_us = self.instance.clock.monotonic_us();
-        let busy = self.instance.aof.is_rewriting() || self.instance.saving.is_active();
-        let suspended = busy && self.instance.config.no_appendfsync_on_rewrite;
-        self.instance.aof.suspend_syncs(suspended);
-        self.write_appended(now_us, busy);
-        self.instance.aof.tend(now_us, self.held.len());
-        if let Some(sync_us) = self.instance.aof.take_awaited_sync_us() {
-            self.instance
-                .note_latency("aof-fsync-always", sync_us / 1000);
-        }
-        if self.instance.aof.take_denial_change() {
-            self.instance.update_restrictions();
-            self.instance.note_unwritten();
-        }
-        if self.held.is_empty() {
-            return;
-        }
-        let settled = self.instance.aof.settled();
-        for token in std::mem::take(&mut self.held) {
-            match self.instance.clients.get_mut(token) {
-                Some(session) if session.hold.barrier > settled => self.held.push(token),
-                Some(_) => self.flush_client(token),
-                None => {}
-            }
-        }
-    }
-
-    /// Writes what was appended. The latency monitor hears of it twice, as from Redis: by what else the disk was busy with, too.
-    fn write_appended(&mut self, now_us: u64, is_saving: bool) {
-        let event = match (self.instance.aof.is_syncing(), is_saving) {
-            (true, _) => "aof-write-pending-fsync",
-            (false, true) => "aof-write-active-child",
-            (false, false) => "aof-write-alone",
-        };
-        let began = self.instance.clock.ticks();
-        self.instance.aof.write(now_us);
-        let clock = &self.instance.clock;
-        let taken_ms = clock.ticks_as_nanos(clock.ticks().saturating_sub(began)) / 1_000_000;
-        self.instance.note_latency(event, taken_ms);
-        self.instance.note_latency("aof-write", taken_ms);
-    }
-
-    /// Sends what was pushed to a client, or has it wait for what was appended.
-    pub(super) fn flush_or_hold(&mut self, token: Token) {
-        if self.instance.aof.is_settled() {
-            return self.flush_client(token);
-        }
-        if let Some(session) = self.instance.clients.get_mut(token) {
-            session.flush_queued = false;
-            if !session.reply.is_empty() {
-                self.hold(token);
-            }
-        }
-        // With `no` and `everysec` it is settled once it is written: only what cannot be written waits, and not for long.
-        self.flush_client(token);
-    }
-
     /// The last thing before the poll: what commands asked of the loop, then what was pushed to
     /// clients that were not being served (those that were have been answered), then the closing.
     fn before_sleep(&mut self) {
@@ -670,7 +516,7 @@ impl EventLoop {
         }
         tracking::broadcast(&mut self.instance);
         self.instance.collect_chores();
-        if self.instance.aof.state() != append_only::State::Off {
+        if self.instance.aof.has_log() || !self.held.is_empty() {
             let began = self.instance.clock.ticks();
             self.settle_appended();
             let clock = &self.instance.clock;
@@ -686,27 +532,6 @@ impl EventLoop {
         for token in self.instance.clients.take_to_close() {
             self.close_if_asked(token);
         }
-    }
-
-    /// Sends what was pushed to clients, to as many as the budget allows; the others come first in the next turn. A message
-    /// to ten thousand subscribers takes ten thousand system calls.
-    fn flush_told(&mut self) {
-        self.instance.clients.take_to_flush(&mut self.flushing);
-        if self.flushing.is_empty() {
-            return;
-        }
-        let mut flushing = std::mem::take(&mut self.flushing);
-        let deadline = self.instance.clock.ticks() + self.share_ticks;
-        let mut sent = 0;
-        for some in flushing.chunks(FLUSHES_BETWEEN_LOOKS) {
-            some.iter().for_each(|token| self.flush_or_hold(*token));
-            sent += some.len();
-            if self.instance.clock.ticks() >= deadline {
-                break;
-            }
-        }
-        flushing.drain(..sent);
-        self.flushing = flushing;
     }
 
     fn close_if_asked(&mut self, token: Token) {

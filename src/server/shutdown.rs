@@ -78,7 +78,7 @@ impl EventLoop {
             let mut flushing = Vec::new();
             self.instance.clients.take_to_flush(&mut flushing);
             for token in flushing {
-                self.flush_or_hold(token);
+                self.flush_client(token);
             }
         }
         if let Some(listeners) = &mut self.instance.listeners {

@@ -80,7 +80,7 @@ impl Writing {
     }
 
     /// Does a piece: some ten microseconds' worth. `pause` is how long the next one waits, in ticks, for tests.
-    pub fn advance(&mut self, now: u64, pause: u64) -> Written {
+    pub(super) fn advance(&mut self, now: u64, pause: u64) -> Written {
         match self.writer.state() {
             WriterState::Writing => {}
             WriterState::Complete => return Written::Complete,

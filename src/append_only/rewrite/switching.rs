@@ -7,6 +7,7 @@ use crate::config::system_reason;
 use crate::instance::Instance;
 use crate::sys::lock::LockError;
 
+use super::super::files::Places;
 use super::super::log::LogFile;
 use super::super::{AppendOnly, Previous};
 use super::machine::{Event, State};
@@ -16,12 +17,18 @@ impl Instance {
     ///
     /// # Errors
     ///
-    /// The reason, for the log.
+    /// What the client is told; the reason is in the log.
     pub fn turn_on_append_only(&mut self) -> Result<(), String> {
         if self.aof.state() != State::Off {
             return Ok(());
         }
-        self.aof.enter_folder()?;
+        if let Err(error) = self.aof.enter_folder() {
+            log::warn!("Can't turn the append-only file on: {}", error.text());
+            return Err(match error {
+                FolderError::Taken(text) => text,
+                FolderError::Other(_) => "Unable to turn on AOF. Check server logs.".to_string(),
+            });
+        }
         if self.saving.is_active() {
             log::warn!(
                 "AOF was enabled but there is already another background operation. An AOF background was scheduled to start \
@@ -34,7 +41,9 @@ impl Instance {
             self.aof.is_scheduled = true;
             return Ok(());
         }
-        self.begin_rewrite()
+        // INVARIANT: all that can keep a rewrite from being begun is the folder, which is there.
+        let _ = self.begin_rewrite();
+        Ok(())
     }
 
     /// CONFIG SET appendonly no: what was appended is brought to the disk, and nothing more is appended.
@@ -72,15 +81,15 @@ impl AppendOnly {
     /// Sees to it that the folder is there, that no other process uses it, and that its list is known.
     ///
     /// Errors: the text for the log.
-    pub(in super::super) fn enter_folder(&mut self) -> Result<(), String> {
+    pub(in super::super) fn enter_folder(&mut self) -> Result<(), FolderError> {
         let places = self.settings.places.clone();
         let created = places.create_folder(&self.disk);
         created.map_err(|error| {
-            format!(
+            FolderError::Other(format!(
                 "Can't open or create append-only dir {}: {}",
                 places.folder.display(),
                 system_reason(&error)
-            )
+            ))
         })?;
         if self.lock.is_some() {
             return Ok(());
@@ -90,9 +99,9 @@ impl AppendOnly {
             return Ok(());
         }
         let lock = self.disk.files().lock_folder(&places.folder);
-        let lock = lock.map_err(|error| describe_lock(&error, &places.folder.to_string_lossy()))?;
+        let lock = lock.map_err(|error| describe_lock(&error, &places))?;
         self.lock = lock.map(Arc::new);
-        self.learn_list()
+        self.learn_list().map_err(FolderError::Other)
     }
 
     /// Appends to another file from now on. What is gathered goes to the one before, which is forced to the disk as well.
@@ -134,17 +143,40 @@ impl AppendOnly {
     }
 }
 
-fn describe_lock(error: &LockError, folder: &str) -> String {
+/// Why the folder of the parts cannot be used: the text for the log.
+#[derive(Debug)]
+pub(in super::super) enum FolderError {
+    /// Another server uses it.
+    Taken(String),
+    Other(String),
+}
+
+impl FolderError {
+    pub fn text(&self) -> &str {
+        match self {
+            FolderError::Taken(text) | FolderError::Other(text) => text,
+        }
+    }
+}
+
+impl From<FolderError> for String {
+    fn from(error: FolderError) -> String {
+        error.text().to_string()
+    }
+}
+
+fn describe_lock(error: &LockError, places: &Places) -> FolderError {
+    let folder = places.folder.display();
     match error {
-        LockError::Taken(Some(pid)) => format!(
-            "The append-only dir {folder} is in use by another server, of process id {pid}: two would destroy each other's files"
-        ),
-        LockError::Taken(None) => format!(
-            "The append-only dir {folder} is in use by another server: two would destroy each other's files"
-        ),
-        LockError::System(error) => format!(
+        LockError::Taken(owner) => {
+            let owner = owner.map_or(String::new(), |pid| format!(" (pid {pid})"));
+            FolderError::Taken(format!(
+                "The append-only dir {folder} is in use by another server{owner}"
+            ))
+        }
+        LockError::System(error) => FolderError::Other(format!(
             "Can't lock the append-only dir {folder}: {}",
             system_reason(error)
-        ),
+        )),
     }
 }

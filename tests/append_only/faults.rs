@@ -1,0 +1,1 @@
+//! Single stories, each named after what once went wrong.
