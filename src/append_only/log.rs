@@ -34,6 +34,11 @@ impl LogFile {
         self.length
     }
 
+    /// Whether something that was not written whole may lie at the end of the file.
+    pub fn is_torn(&self) -> bool {
+        self.is_torn
+    }
+
     /// The file, to be forced to the disk by a thread.
     pub fn file(&self) -> DiskFile {
         self.file.clone()

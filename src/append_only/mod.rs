@@ -19,6 +19,7 @@ mod files;
 mod foresight;
 mod load;
 mod log;
+mod loss;
 mod rewrite;
 mod start;
 mod unwritten;
@@ -268,9 +269,6 @@ impl AppendOnly {
         if self.feeder.is_empty() {
             return;
         }
-        if self.waits_for_previous() {
-            return;
-        }
         let Some(log) = &mut self.log else {
             return;
         };
@@ -298,13 +296,6 @@ impl AppendOnly {
         self.note_settled();
     }
 
-    /// With `always`, whether the file before must be on the disk first. Else a power cut could tear that one with something behind it,
-    /// and the next start would refuse both. The replies wait for the same sync anyway.
-    fn waits_for_previous(&self) -> bool {
-        let is_strict = self.settings.policy == AppendFsync::Always && !self.is_suspended;
-        is_strict && self.previous.is_some()
-    }
-
     #[cold]
     fn note_failure(&mut self, error: &io::Error, now_us: u64) {
         let reason = system_text(error);
@@ -327,11 +318,7 @@ impl AppendOnly {
 
     /// Looks after syncs: takes in what threads have done, and begins the next sync if it is due. `held` replies wait for one.
     pub fn tend(&mut self, now_us: u64, held: usize) {
-        let waited = self.waits_for_previous();
         self.collect(now_us, held);
-        if waited && !self.waits_for_previous() {
-            self.write(now_us);
-        }
         if self.log.is_none() || self.written == self.synced || self.is_suspended {
             return;
         }

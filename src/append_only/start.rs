@@ -7,7 +7,7 @@ use crate::persistence::aof::{BaseFormat, Manifest};
 use crate::persistence::snapshot::{Origin, Progress, Snapshot};
 use crate::saving::LoadingStep;
 
-use super::files::ListError;
+use super::files::{self, ListError};
 use super::load::Replay;
 use super::log::LogFile;
 use super::AppendOnly;
@@ -37,6 +37,8 @@ impl Instance {
         if manifest.is_empty() {
             return Ok(false);
         }
+        self.aof
+            .discard_behind_loss(&manifest, self.config.aof_load_truncated)?;
         let replay = Replay::new(self, places, &manifest, self.wake.clone())?;
         self.replay = Some(Box::new(replay));
         self.update_restrictions();
@@ -82,6 +84,10 @@ impl Instance {
         // INVARIANT: one was added if there was none.
         let name = manifest.increments.last().map(|part| part.name.clone());
         let name = name.unwrap_or_default();
+        if is_new {
+            // What has the name is in no list: it was left behind.
+            files::remove(&self.disk, &[places.part(&name)]);
+        }
         let log = LogFile::open(&self.disk, &places.part(&name)).map_err(|error| {
             format!(
                 "Can't open the append-only file {name}: {}",

@@ -246,6 +246,9 @@ impl Story {
         ];
         let power_cut = kept[self.random.usize(0..kept.len())];
         self.tell(|| format!("  {power_cut:?}, {:?}", self.promised));
+        if self.is_told {
+            println!("{:?}\n{}", self.world.disk, self.world.manifest());
+        }
         let seed = self.seed;
         let crashed = self.world.crash(power_cut, &self.config);
         if let Err(error) = crashed {

@@ -319,6 +319,13 @@ impl World {
         Ok(())
     }
 
+    /// The list of parts.
+    pub fn manifest(&self) -> String {
+        let path = Path::new("appendonlydir/appendonly.aof.manifest");
+        let text = Disk::Simulated(self.disk.clone()).read(path);
+        String::from_utf8_lossy(&text.unwrap_or_default()).into_owned()
+    }
+
     /// The names in the folder of the append-only file.
     pub fn files(&self) -> Vec<String> {
         let folder = Path::new("appendonlydir");

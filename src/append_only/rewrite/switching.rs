@@ -9,6 +9,7 @@ use crate::sys::lock::LockError;
 
 use super::super::files::Places;
 use super::super::log::LogFile;
+use super::super::loss;
 use super::super::{AppendOnly, Previous};
 use super::machine::{Event, State};
 
@@ -110,19 +111,27 @@ impl AppendOnly {
         if self.log.is_some() && !self.feeder.is_empty() {
             return Err(io::Error::other("what was appended cannot be written"));
         }
+        if self.log.as_ref().is_some_and(LogFile::is_torn) {
+            return Err(io::Error::other("a torn write cannot be cut off"));
+        }
         let path = self.settings.places.part(name);
         let next = LogFile::open(&self.disk, &path)?;
-        if self.written > self.synced {
+        let is_synced = self.written == self.synced;
+        if !is_synced {
             self.begin_sync(now_us);
         }
+        self.feeder.begin_file();
         if let Some(before) = self.log.replace(next) {
             self.other_bytes += before.length();
-            self.previous = (self.written > self.synced).then(|| Previous {
-                file: before.file(),
-                end: self.written,
-            });
+            if !is_synced {
+                self.feeder.annotate(&loss::note(before.length()));
+                self.previous = Some(Previous {
+                    file: before.file(),
+                    end: self.written,
+                });
+                self.note_settled();
+            }
         }
-        self.feeder.begin_file();
         Ok(())
     }
 

@@ -1,0 +1,108 @@
+//! What a power cut takes from an increment that is no longer appended to, and what must not be loaded behind it.
+//!
+//! When a rewrite goes on to the next increment the one before may not be on the disk yet, and to wait for that would hold every
+//! reply. So the next one begins with a note of how long the one before is:
+//!
+//! ```text
+//! appendonly.aof.1.incr.aof   … RPUSH a 1 RPUSH a 2            1234 bytes
+//! appendonly.aof.2.incr.aof   #PREVIOUS:1234 RPUSH a 3 …
+//! ```
+//!
+//! Where the one before is shorter at the next start, a power cut has taken its end: what is behind it is not loaded, so that what is
+//! found is a beginning of what was done. A reply that waited for the disk has waited for both files. Other servers skip the note.
+
+use std::path::Path;
+
+use crate::config::system_reason;
+use crate::disk::{Disk, FileOperations};
+use crate::persistence::aof::{Manifest, Part};
+
+use super::AppendOnly;
+
+const NOTE: &[u8] = b"#PREVIOUS:";
+/// No note is longer, in bytes.
+const NOTE_BYTES_MAX: usize = 64;
+
+/// The note at the beginning of an increment.
+pub(super) fn note(length: u64) -> Vec<u8> {
+    let mut note = NOTE.to_vec();
+    note.extend_from_slice(itoa::Buffer::new().format(length).as_bytes());
+    note.extend_from_slice(b"\r\n");
+    note
+}
+
+/// How long the increment before was, if the first bytes of one say so.
+fn noted(bytes: &[u8]) -> Option<u64> {
+    let rest = bytes.strip_prefix(NOTE)?;
+    let end = rest.iter().position(|byte| *byte == b'\r')?;
+    std::str::from_utf8(&rest[..end]).ok()?.parse().ok()
+}
+
+fn noted_in(disk: &Disk, path: &Path) -> Option<u64> {
+    let mut bytes = Vec::new();
+    // What cannot be read is met again when it is loaded.
+    let file = disk.files().open(path).ok()?;
+    file.read(&mut bytes, NOTE_BYTES_MAX).ok()?;
+    noted(&bytes)
+}
+
+impl AppendOnly {
+    /// Empties what was appended behind something that is lost.
+    ///
+    /// # Errors
+    ///
+    /// The text for the log: that is not allowed, or cannot be done.
+    pub(super) fn discard_behind_loss(
+        &self,
+        manifest: &Manifest,
+        is_allowed: bool,
+    ) -> Result<(), String> {
+        let increments = &manifest.increments;
+        let path = |part: &Part| self.settings.places.part(&part.name);
+        let is_lost = |pair: &[Part]| {
+            let length = self.disk.files().length(&path(&pair[0])).ok();
+            let noted = noted_in(&self.disk, &path(&pair[1]));
+            matches!((length, noted), (Some(length), Some(noted)) if length < noted)
+        };
+        let Some(last) = increments.windows(2).position(is_lost) else {
+            return Ok(());
+        };
+        let name = &increments[last].name;
+        if !is_allowed {
+            return Err(format!(
+                "The end of the append only file {name} is missing, and there is something behind it. You can set the \
+                 'aof-load-truncated' configuration option to yes and restart the server: then what is behind it is discarded."
+            ));
+        }
+        // From the end: a crash amid this finds what is still behind the loss with its note.
+        for part in increments[last + 1..].iter().rev() {
+            log::warn!(
+                "!!! Warning: the end of the AOF file {name} is missing: discarding what is behind it, in {} !!!",
+                part.name
+            );
+            let emptied = self.disk.files().open_to_append(&path(part));
+            let emptied = emptied.and_then(|file| file.set_length(0).and_then(|()| file.sync()));
+            emptied.map_err(|error| {
+                format!(
+                    "Error truncating the AOF file {}: {}",
+                    part.name,
+                    system_reason(&error)
+                )
+            })?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_note_is_read_as_it_was_written() {
+        assert_eq!(noted(&note(1234)), Some(1234));
+        assert_eq!(noted(b"#PREVIOUS:12"), None, "it is torn");
+        assert_eq!(noted(b"#TS:12\r\n"), None);
+        assert_eq!(noted(b"*1\r\n"), None);
+    }
+}
