@@ -1,7 +1,7 @@
 //! Beginning and ending: what is there is loaded and appended to; DEBUG LOADAOF.
 
 use crate::config::system_reason;
-use crate::disk::{NewFile, StepFailed, Wake};
+use crate::disk::{FileOperations, NewFile, StepFailed, Wake};
 use crate::instance::Instance;
 use crate::persistence::aof::{BaseFormat, Manifest};
 use crate::persistence::snapshot::{Origin, Progress, Snapshot};
@@ -73,6 +73,7 @@ impl Instance {
         let places = self.aof.settings.places.clone();
         self.aof.enter_folder()?;
         let mut manifest = self.aof.machine.manifest().clone();
+        self.aof.sync_parts(&manifest)?;
         let before = manifest.text();
         if manifest.is_empty() {
             self.write_first_base(&mut manifest)?;
@@ -191,6 +192,23 @@ impl AppendOnly {
             self.knows_list = true;
         }
         Ok(())
+    }
+
+    /// Brings to the disk what was loaded. A process that was killed may have left all of it in the system's cache: the files, and
+    /// their names.
+    fn sync_parts(&self, manifest: &Manifest) -> Result<(), String> {
+        let (places, files) = (&self.settings.places, self.disk.files());
+        let text = |name: &str, error: &std::io::Error| {
+            let reason = system_reason(error);
+            format!("Can't bring {name} of the append-only file to the disk: {reason}")
+        };
+        for part in manifest.parts() {
+            let file = files.open_to_append(&places.part(&part.name));
+            let synced = file.and_then(|file| file.sync());
+            synced.map_err(|error| text(&part.name, &error))?;
+        }
+        let synced = files.sync_folder(&places.folder);
+        synced.map_err(|error| text("the folder", &error))
     }
 
     /// Appends to this file from now on.
