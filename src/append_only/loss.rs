@@ -31,19 +31,38 @@ pub(super) fn note(length: u64) -> Vec<u8> {
     note
 }
 
-/// How long the increment before was, if the first bytes of one say so.
-fn noted(bytes: &[u8]) -> Option<u64> {
-    let rest = bytes.strip_prefix(NOTE)?;
-    let end = rest.iter().position(|byte| *byte == b'\r')?;
-    std::str::from_utf8(&rest[..end]).ok()?.parse().ok()
+/// What the first bytes of an increment say.
+#[derive(Debug, PartialEq, Eq)]
+enum Noted {
+    Nothing,
+    /// The increment before was so long.
+    Length(u64),
+    /// The note is not whole: nothing else is in the file.
+    Torn,
 }
 
-fn noted_in(disk: &Disk, path: &Path) -> Option<u64> {
+fn noted(bytes: &[u8]) -> Noted {
+    let has_begun = NOTE.starts_with(bytes) && !bytes.is_empty() || bytes.starts_with(NOTE);
+    if !has_begun {
+        return Noted::Nothing;
+    }
+    let rest = bytes.get(NOTE.len()..).unwrap_or_default();
+    let end = rest.windows(2).position(|pair| pair == b"\r\n");
+    let Some(end) = end else {
+        return Noted::Torn;
+    };
+    let digits = std::str::from_utf8(&rest[..end]).unwrap_or_default();
+    digits.parse().map_or(Noted::Nothing, Noted::Length)
+}
+
+fn noted_in(disk: &Disk, path: &Path) -> Noted {
     let mut bytes = Vec::new();
-    // What cannot be read is met again when it is loaded.
-    let file = disk.files().open(path).ok()?;
-    file.read(&mut bytes, NOTE_BYTES_MAX).ok()?;
-    noted(&bytes)
+    let file = disk.files().open(path);
+    match file.and_then(|file| file.read(&mut bytes, NOTE_BYTES_MAX)) {
+        Ok(_) => noted(&bytes),
+        // That is met again when it is loaded.
+        Err(_) => Noted::Nothing,
+    }
 }
 
 impl AppendOnly {
@@ -60,9 +79,12 @@ impl AppendOnly {
         let increments = &manifest.increments;
         let path = |part: &Part| self.settings.places.part(&part.name);
         let is_lost = |pair: &[Part]| {
-            let length = self.disk.files().length(&path(&pair[0])).ok();
-            let noted = noted_in(&self.disk, &path(&pair[1]));
-            matches!((length, noted), (Some(length), Some(noted)) if length < noted)
+            let length = self.disk.files().length(&path(&pair[0]));
+            match noted_in(&self.disk, &path(&pair[1])) {
+                Noted::Nothing => false,
+                Noted::Length(noted) => length.is_ok_and(|length| length < noted),
+                Noted::Torn => true,
+            }
         };
         let Some(last) = increments.windows(2).position(is_lost) else {
             return Ok(());
@@ -100,9 +122,13 @@ mod tests {
 
     #[test]
     fn a_note_is_read_as_it_was_written() {
-        assert_eq!(noted(&note(1234)), Some(1234));
-        assert_eq!(noted(b"#PREVIOUS:12"), None, "it is torn");
-        assert_eq!(noted(b"#TS:12\r\n"), None);
-        assert_eq!(noted(b"*1\r\n"), None);
+        let note = note(1234);
+        assert_eq!(noted(&note), Noted::Length(1234));
+        for torn in 1..note.len() {
+            assert_eq!(noted(&note[..torn]), Noted::Torn);
+        }
+        for other in [&b""[..], b"#TS:12\r\n", b"*1\r\n", b"#PREVIOUS:x\r\n"] {
+            assert_eq!(noted(other), Noted::Nothing);
+        }
     }
 }

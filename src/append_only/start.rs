@@ -7,10 +7,10 @@ use crate::persistence::aof::{BaseFormat, Manifest};
 use crate::persistence::snapshot::{Origin, Progress, Snapshot};
 use crate::saving::LoadingStep;
 
+use super::AppendOnly;
 use super::files::{self, ListError};
 use super::load::Replay;
 use super::log::LogFile;
-use super::AppendOnly;
 
 impl Instance {
     /// Begins to load the append-only file; says whether there is anything to load.
@@ -23,8 +23,7 @@ impl Instance {
         self.aof.enter_folder()?;
         let manifest = self.aof.machine.manifest().clone();
         let version = self.aof.machine.next_version();
-        let taken_over =
-            places.take_over_old_file(&self.disk, &self.aof.store, version, manifest);
+        let taken_over = places.take_over_old_file(&self.disk, &self.aof.store, version, manifest);
         let manifest = taken_over.map_err(|error| {
             format!(
                 "Error trying to move the old AOF file {} into dir {}: {}",

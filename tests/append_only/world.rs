@@ -20,7 +20,7 @@ use oneloop::session::{Session, Token};
 
 const START_MS: u64 = 1_700_000_000_000;
 /// Turns in which everything that is not broken has come to rest.
-const REST_TURNS: usize = 400;
+const REST_TURNS: usize = 120;
 
 /// What a client has asked for, and how many lines of the reply it has seen.
 #[derive(Clone, Copy, Debug)]
@@ -228,7 +228,7 @@ impl World {
         self.disk.mend();
         for turn in 0..REST_TURNS {
             self.run_helpers();
-            self.advance_ms(if turn % 100 == 99 { 3_700_000 } else { 100 });
+            self.advance_ms(if turn % 30 == 29 { 3_700_000 } else { 100 });
             self.turn();
             self.clients.iter_mut().for_each(Client::read);
         }

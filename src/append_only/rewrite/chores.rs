@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::config::system_reason;
 use crate::disk::{Disk, Task, Worker, WriteStep};
 
-use super::super::files::{self, ManifestStore, Places};
 use super::super::AppendOnly;
+use super::super::files::{self, ManifestStore, Places};
 use super::machine::{Event, Order};
 
 /// The number of tasks whose outcome nobody waits for.

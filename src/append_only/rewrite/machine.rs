@@ -427,7 +427,11 @@ impl Machine {
         let log = match self.state {
             State::Off => None,
             State::Starting => Some(Machine::increment_name(places, attempt.generation)),
-            State::On => self.manifest.increments.last().map(|part| part.name.clone()),
+            State::On => self
+                .manifest
+                .increments
+                .last()
+                .map(|part| part.name.clone()),
         };
         actions.push(Action::Switch {
             log,

@@ -48,6 +48,9 @@ pub enum RewriteStart {
     Failed,
 }
 
+/// A rewrite could not even be begun; the log tells why.
+struct RewriteFailed;
+
 /// What INFO shows of rewrites.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RewriteFigures {
@@ -188,24 +191,24 @@ impl Instance {
         }
         match self.begin_rewrite() {
             Ok(()) => RewriteStart::Started,
-            Err(reason) => {
-                log::warn!("Can't rewrite append only file in background: {reason}");
-                RewriteStart::Failed
-            }
+            Err(RewriteFailed) => RewriteStart::Failed,
         }
     }
 
     /// Begins to write the file anew. O(databases).
     ///
-    /// Errors: the reason, for the log.
-    fn begin_rewrite(&mut self) -> Result<(), String> {
+    /// Errors: the folder cannot be used; the reason is in the log.
+    fn begin_rewrite(&mut self) -> Result<(), RewriteFailed> {
         self.aof.is_scheduled = false;
-        self.aof.enter_folder()?;
+        self.aof.rewrite_began = (self.now_ms(), copied_bytes());
+        if let Err(error) = self.aof.enter_folder() {
+            self.note_rewrite_failed(error.text());
+            return Err(RewriteFailed);
+        }
         let format = match self.config.aof_use_rdb_preamble {
             true => BaseFormat::Snapshot,
             false => BaseFormat::Commands,
         };
-        self.aof.rewrite_began = (self.now_ms(), copied_bytes());
         self.aof.rewrites.rewrites += 1;
         log::info!(
             "Background append only file rewriting started by pid {}",

@@ -42,7 +42,7 @@ impl Instance {
             self.aof.is_scheduled = true;
             return Ok(());
         }
-        // INVARIANT: all that can keep a rewrite from being begun is the folder, which is there.
+        // Where that fails it is tried again.
         let _ = self.begin_rewrite();
         Ok(())
     }

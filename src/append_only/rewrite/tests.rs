@@ -147,9 +147,15 @@ fn orders_come_one_at_a_time_and_in_order() {
     assert!(!driven.machine.manifest().history.is_empty());
     driven.begin();
     driven.on(Event::RemoveHistory);
-    assert_eq!(driven.orders.last().map(|order| order.remove.len()), Some(0));
+    assert_eq!(
+        driven.orders.last().map(|order| order.remove.len()),
+        Some(0)
+    );
     driven.done(Ok(()));
-    assert_eq!(driven.orders.last().map(|order| order.remove.len()), Some(2));
+    assert_eq!(
+        driven.orders.last().map(|order| order.remove.len()),
+        Some(2)
+    );
     driven.on(Event::Switched);
     driven.on(Event::BaseWritten);
     let before = driven.orders.len();
