@@ -122,9 +122,11 @@ impl EventLoop {
     /// Brings what was appended to the disk. Says whether the server may end: not while nothing but the first base, which is not
     /// complete, holds the data.
     fn finish_appending(&mut self, options: ShutdownOptions) -> bool {
+        // The base may wait for a script that does not end, and whoever does not want to save anything knows what is lost.
+        let waits_for_script = self.instance.scripting.busy().is_some() && options.no_save;
         match self.instance.aof.state() {
             State::Off => return true,
-            State::Starting if !options.force => {
+            State::Starting if !options.force && !waits_for_script => {
                 warn!("Writing initial AOF, can't exit.");
                 return false;
             }
