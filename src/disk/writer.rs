@@ -276,7 +276,6 @@ impl Job {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::disk::DiskOperations as _;
     use std::fs;
 
     const OPTIONS: WriterOptions = WriterOptions {

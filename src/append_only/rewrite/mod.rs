@@ -121,6 +121,10 @@ impl Instance {
                 events.extend(self.carry_out(action));
             }
         }
+        let machine = &self.aof.machine;
+        if machine.state() == State::Off && !machine.is_rewriting() && !machine.is_busy() {
+            self.aof.leave_folder();
+        }
         self.follow_log();
     }
 

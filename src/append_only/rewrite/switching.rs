@@ -63,7 +63,6 @@ impl Instance {
         self.drive_rewrite(Event::TurnOff);
         self.aof.is_scheduled = false;
         self.aof.drop_log();
-        self.aof.leave_folder();
         self.follow_log();
         self.update_restrictions();
     }
