@@ -85,7 +85,11 @@ impl Story {
 
     fn play(mut self) {
         for step in 0..STEPS {
-            let kind = self.random.u8(0..100);
+            let kind = match self.random.u8(0..100) {
+                // Some users cannot make up their minds.
+                kind @ 0..=13 if self.seed.is_multiple_of(3) => 73 + kind % 6,
+                kind => kind,
+            };
             self.tell(|| format!("{step}: {kind}"));
             if kind >= 97 {
                 self.end_process(step);

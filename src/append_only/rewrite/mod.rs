@@ -3,7 +3,8 @@
 //! `machine` decides what comes next, and says what every state means; here its actions are carried out, and it is told what has
 //! happened. `switching` turns the file on and off, `base` is the base that is being written, `chores` is what a thread does.
 //!
-//! A crash at any moment finds a list of files that hold everything.
+//! A crash at any moment finds a list of files that hold everything. Never waits for the disk, but for the removal
+//! of history that a user has asked for.
 
 mod base;
 mod chores;
