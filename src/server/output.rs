@@ -31,8 +31,15 @@ impl EventLoop {
             // With `no` and `everysec` it is settled once it is written: only what cannot be written waits, and not for long.
             self.hold(token);
         }
-        let hold = self.instance.clients.get(token)?.hold;
-        (self.instance.aof.settled() >= hold.barrier).then_some(hold.bytes)
+        let hold = &mut self.instance.clients.get_mut(token)?.hold;
+        if self.instance.aof.settled() >= hold.barrier {
+            return Some(hold.bytes);
+        }
+        // A part of it may have left when less was asked of the disk, and the socket tells only once that it takes more.
+        if !std::mem::replace(&mut hold.is_listed, true) {
+            self.held.push(token);
+        }
+        None
     }
 
     /// Sends a client what waits for it, as far as its socket takes it.
@@ -119,6 +126,7 @@ impl EventLoop {
             session.hold = Hold {
                 barrier: self.instance.aof.barrier(session.sees_unwritten),
                 bytes: session.reply.len(),
+                is_listed: true,
             };
             self.held.push(token);
         }
@@ -147,7 +155,10 @@ impl EventLoop {
         for token in std::mem::take(&mut self.held) {
             match self.instance.clients.get_mut(token) {
                 Some(session) if session.hold.barrier > settled => self.held.push(token),
-                Some(_) => self.flush_client(token),
+                Some(session) => {
+                    session.hold.is_listed = false;
+                    self.flush_client(token);
+                }
                 None => {}
             }
         }

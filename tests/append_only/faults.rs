@@ -170,6 +170,26 @@ fn replies_that_wait_leave_when_the_file_is_turned_off() {
     assert_eq!(world.clients[0].acknowledged, 1);
 }
 
+/// A reply had left in part while less was asked of the disk; when more was asked again nobody looked at the rest any more.
+#[test]
+fn the_rest_of_a_reply_leaves_though_the_policy_has_changed_meanwhile() {
+    let mut world = world(true, AppendFsync::Always);
+    world.look(&["SETRANGE", "much", "60000", "x"]);
+    world.append(0);
+    world.clients[0].ask_much();
+    world.turn();
+    for policy in ["everysec", "always"] {
+        world.clients[1].ask(&format!("CONFIG SET appendfsync {policy}"));
+        world.turn();
+        world.turn();
+    }
+    // There is room in the socket, and the thread has synced nothing.
+    world.clients[0].read();
+    world.turn();
+    world.rest();
+    assert!(world.clients[0].is_answered());
+}
+
 /// The list without history was written by the loop, while the thread might have written a newer one under the same temporary name.
 #[test]
 fn history_that_goes_amid_a_rewrite_undoes_no_newer_list() {

@@ -206,8 +206,13 @@ impl Story {
             return;
         }
         let seed = self.seed;
+        let told = self.world.look(&["INFO", "persistence"]).join(" ");
         for client in &self.world.clients {
-            assert!(client.is_answered(), "story {seed}: a reply does not come");
+            let waits = client.waits_for();
+            assert!(
+                client.is_answered(),
+                "story {seed}: {waits} does not come: {told}"
+            );
         }
         let state = self.world.state();
         let is_wanted = self.world.server.instance().config.appendonly;

@@ -97,6 +97,11 @@ impl Client {
         self.asked.is_empty()
     }
 
+    /// The reply that comes next.
+    pub fn waits_for(&self) -> String {
+        format!("{:?} of {}", self.asked.front(), self.asked.len())
+    }
+
     /// Takes in what has come.
     pub fn read(&mut self) {
         let mut buffer = [0; 65536];
