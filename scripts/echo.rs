@@ -29,16 +29,12 @@ struct Connection {
 }
 
 fn main() -> io::Result<()> {
-    let port = std::env::args()
-        .nth(1)
-        .map_or(Ok(0), |text| text.parse::<u16>())
-        .map_err(io::Error::other)?;
+    let port = std::env::args().nth(1).map_or(Ok(0), |text| text.parse::<u16>()).map_err(io::Error::other)?;
     let mut listener = TcpListener::bind(([127, 0, 0, 1], port).into())?;
     println!("{}", listener.local_addr()?.port());
 
     let mut poll = Poll::new()?;
-    poll.registry()
-        .register(&mut listener, LISTENER, Interest::READABLE)?;
+    poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
     let mut events = Events::with_capacity(1024);
     let mut connections: Slab<Connection> = Slab::new();
     let mut buffer = vec![0; 64 * 1024]; // shared: no connection keeps unread bytes between two turns of the loop
@@ -56,7 +52,7 @@ fn main() -> io::Result<()> {
             let open = connections[index].serve(event.is_read_closed(), &mut buffer);
             if !open.unwrap_or(false) {
                 // Closing the socket deregisters it, and one poll reports a socket once: no event can name it any more. A loop
-                // that closes other connections than the one at hand needs tokens with a generation (`src/clients.rs`).
+                // that closes other connections than the one at hand needs tokens with a generation (`src/engine/clients.rs`).
                 connections.remove(index);
             }
         }
@@ -64,11 +60,7 @@ fn main() -> io::Result<()> {
 }
 
 /// Readiness is edge-triggered: the listener is reported once for many clients, so all that wait are taken in.
-fn accept_waiting(
-    listener: &TcpListener,
-    registry: &Registry,
-    connections: &mut Slab<Connection>,
-) -> io::Result<()> {
+fn accept_waiting(listener: &TcpListener, registry: &Registry, connections: &mut Slab<Connection>) -> io::Result<()> {
     loop {
         let mut stream = match listener.accept() {
             Ok((stream, _)) => stream,
@@ -80,16 +72,8 @@ fn accept_waiting(
         let slot = connections.vacant_entry();
         // Both directions are registered once for the connection's life. An edge costs nothing until it happens, whereas
         // asking for writability only when needed costs a system call each time.
-        registry.register(
-            &mut stream,
-            Token(slot.key()),
-            Interest::READABLE | Interest::WRITABLE,
-        )?;
-        slot.insert(Connection {
-            stream,
-            request_mark: None,
-            unsent: Vec::new(),
-        });
+        registry.register(&mut stream, Token(slot.key()), Interest::READABLE | Interest::WRITABLE)?;
+        slot.insert(Connection { stream, request_mark: None, unsent: Vec::new() });
     }
 }
 
@@ -124,9 +108,7 @@ impl Connection {
     /// that works for `redis-benchmark`: its arguments hold no `*`, so each `*` opens a request, and a connection that opens
     /// with anything else speaks one line per request.
     fn answer(&mut self, received: &[u8]) {
-        let mark = *self
-            .request_mark
-            .get_or_insert(if received[0] == b'*' { b'*' } else { b'\n' });
+        let mark = *self.request_mark.get_or_insert(if received[0] == b'*' { b'*' } else { b'\n' });
         for _ in memchr::memchr_iter(mark, received) {
             self.unsent.extend_from_slice(b"+OK\r\n");
         }

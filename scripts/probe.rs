@@ -59,9 +59,7 @@ impl Options {
                 until_empty = true;
                 continue;
             }
-            let value = arguments
-                .next()
-                .ok_or_else(|| format!("{name} needs a value"))?;
+            let value = arguments.next().ok_or_else(|| format!("{name} needs a value"))?;
             given.insert(name, value.parse()?);
         }
         let mut take = |name: &str, default: u64| given.remove(name).unwrap_or(default);
@@ -70,12 +68,8 @@ impl Options {
             count: take("--count", 1),
             in_flight: take("--in-flight", 64),
             rate: Some(take("--rate", 0)).filter(|&rate| rate > 0),
-            ping_interval: Some(take("--ping-us", 0))
-                .filter(|&micros| micros > 0)
-                .map(Duration::from_micros),
-            server_process: u32::try_from(take("--server-pid", 0))
-                .ok()
-                .filter(|&process| process > 0),
+            ping_interval: Some(take("--ping-us", 0)).filter(|&micros| micros > 0).map(Duration::from_micros),
+            server_process: u32::try_from(take("--server-pid", 0)).ok().filter(|&process| process > 0),
             until_empty,
             tail: Duration::from_millis(take("--tail-ms", 0)),
             limit: Duration::from_secs(take("--limit-s", 120)),
@@ -146,17 +140,9 @@ impl Client {
         stream.set_nodelay(true)?;
         stream.set_nonblocking(true)?;
         let mut stream = TcpStream::from_std(stream);
-        poll.registry()
-            .register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
+        poll.registry().register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
         let (unsent, partial_line) = (Vec::new(), Vec::new());
-        Ok(Client {
-            stream,
-            unsent,
-            sent_length: 0,
-            owed: 0,
-            partial_line,
-            first_error: None,
-        })
+        Ok(Client { stream, unsent, sent_length: 0, owed: 0, partial_line, first_error: None })
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -187,15 +173,10 @@ impl Client {
                 self.partial_line.extend_from_slice(piece);
                 if piece.ends_with(b"\n") {
                     // The length of a string that is the next line; of a null there is none.
-                    let is_header = self.partial_line.starts_with(b"$")
-                        && !self.partial_line.starts_with(b"$-");
+                    let is_header = self.partial_line.starts_with(b"$") && !self.partial_line.starts_with(b"$-");
                     replies += u64::from(!is_header);
                     if self.partial_line.starts_with(b"-") && self.first_error.is_none() {
-                        self.first_error = Some(
-                            String::from_utf8_lossy(&self.partial_line)
-                                .trim_end()
-                                .to_owned(),
-                        );
+                        self.first_error = Some(String::from_utf8_lossy(&self.partial_line).trim_end().to_owned());
                     }
                     std::mem::swap(last_line, &mut self.partial_line);
                     self.partial_line.clear();
@@ -213,20 +194,11 @@ struct RunDelay(Option<File>);
 impl RunDelay {
     fn total(&self) -> Duration {
         let mut text = [0; 128];
-        let Some(length) = self
-            .0
-            .as_ref()
-            .and_then(|file| file.read_at(&mut text, 0).ok())
-        else {
+        let Some(length) = self.0.as_ref().and_then(|file| file.read_at(&mut text, 0).ok()) else {
             return Duration::ZERO;
         };
         let text = String::from_utf8_lossy(&text[..length]);
-        Duration::from_nanos(
-            text.split(' ')
-                .nth(1)
-                .and_then(|field| field.parse().ok())
-                .unwrap_or(0),
-        )
+        Duration::from_nanos(text.split(' ').nth(1).and_then(|field| field.parse().ok()).unwrap_or(0))
     }
 }
 
@@ -244,13 +216,8 @@ impl Waits {
     fn record(&mut self, wait: Duration, interval: Duration, elapsed: Duration) {
         // A stall hides the pings that would have been sent during it; the histogram fills them in.
         let interval_nanos = interval.as_nanos() as u64;
-        let outcome = self
-            .histogram
-            .record_correct(wait.as_nanos() as u64, interval_nanos);
-        debug_assert!(
-            outcome.is_ok(),
-            "the time limit is below the histogram's upper bound"
-        );
+        let outcome = self.histogram.record_correct(wait.as_nanos() as u64, interval_nanos);
+        debug_assert!(outcome.is_ok(), "the time limit is below the histogram's upper bound");
         if wait > self.longest {
             self.longest = wait;
             self.longest_at = elapsed;
@@ -290,9 +257,7 @@ impl<'options> Probe<'options> {
         let loader = Client::connect(options.port, &poll, LOADER)?;
         let quiet = Client::connect(options.port, &poll, QUIET)?;
         let histogram = Histogram::new_with_bounds(1, 600_000_000_000, 3)?; // nanoseconds, up to ten minutes
-        let server = options
-            .server_process
-            .map(|process| format!("/proc/{process}/schedstat"));
+        let server = options.server_process.map(|process| format!("/proc/{process}/schedstat"));
         let delays = [server, Some("/proc/self/schedstat".to_owned())];
         let now = Instant::now();
         let waits = Waits {
@@ -314,11 +279,7 @@ impl<'options> Probe<'options> {
             batches: histogram,
             batch_sent_at: now,
             next_batch_at: now,
-            sent_count: if options.command.is_empty() {
-                options.count
-            } else {
-                0
-            },
+            sent_count: if options.command.is_empty() { options.count } else { 0 },
             started_at: now,
             loaded_at: None,
             next_size_request: now,
@@ -344,11 +305,7 @@ impl<'options> Probe<'options> {
             self.quiet.flush()?;
             if self.quiet.receive(&mut last_line)? > 0 {
                 let interval = self.options.ping_interval.unwrap_or_default();
-                self.waits.record(
-                    self.waits.sent_at.elapsed(),
-                    interval,
-                    self.started_at.elapsed(),
-                );
+                self.waits.record(self.waits.sent_at.elapsed(), interval, self.started_at.elapsed());
             }
             self.loader.flush()?;
             if self.loader.receive(&mut last_line)? > 0 && self.loader.owed == 0 {
@@ -361,27 +318,19 @@ impl<'options> Probe<'options> {
     /// How long nothing but a reply can give us work.
     fn idle_time(&self) -> Duration {
         let until_ping = match self.options.ping_interval {
-            Some(interval) if self.quiet.owed == 0 => {
-                interval.saturating_sub(self.waits.sent_at.elapsed())
-            }
+            Some(interval) if self.quiet.owed == 0 => interval.saturating_sub(self.waits.sent_at.elapsed()),
             _ => DATABASE_SIZE_INTERVAL,
         };
         let until_batch = match self.options.rate {
-            Some(_) if self.loader.owed == 0 => {
-                self.next_batch_at.saturating_duration_since(Instant::now())
-            }
+            Some(_) if self.loader.owed == 0 => self.next_batch_at.saturating_duration_since(Instant::now()),
             _ => DATABASE_SIZE_INTERVAL,
         };
         until_ping.min(until_batch).min(DATABASE_SIZE_INTERVAL)
     }
 
     fn is_done(&self) -> bool {
-        let tail_is_over = self
-            .loaded_at
-            .is_some_and(|loaded_at| loaded_at.elapsed() >= self.options.tail);
-        tail_is_over
-            && self.loader.owed == 0
-            && (self.empty_at.is_some() || !self.options.until_empty)
+        let tail_is_over = self.loaded_at.is_some_and(|loaded_at| loaded_at.elapsed() >= self.options.tail);
+        tail_is_over && self.loader.owed == 0 && (self.empty_at.is_some() || !self.options.until_empty)
     }
 
     fn send_batch(&mut self) -> io::Result<()> {
@@ -389,17 +338,13 @@ impl<'options> Probe<'options> {
         if self.loader.owed > 0 || self.loaded_at.is_some() || is_early {
             return Ok(());
         }
-        let batch = self
-            .options
-            .in_flight
-            .min(self.options.count - self.sent_count);
+        let batch = self.options.in_flight.min(self.options.count - self.sent_count);
         if batch == 0 {
             self.loaded_at = Some(Instant::now());
             return Ok(());
         }
         for number in self.sent_count..self.sent_count + batch {
-            self.template
-                .append_request(number, &mut self.loader.unsent);
+            self.template.append_request(number, &mut self.loader.unsent);
         }
         self.sent_count += batch;
         if let Some(rate) = self.options.rate {
@@ -412,32 +357,25 @@ impl<'options> Probe<'options> {
 
     fn finish_batch(&mut self, last_line: &[u8]) {
         if self.loaded_at.is_none() {
-            self.batches
-                .saturating_record(self.batch_sent_at.elapsed().as_nanos() as u64);
+            self.batches.saturating_record(self.batch_sent_at.elapsed().as_nanos() as u64);
         } else if last_line == b":0\r\n" && self.empty_at.is_none() {
             self.empty_at = Some(SystemTime::now());
         }
     }
 
     fn ask_database_size(&mut self) -> io::Result<()> {
-        let wanted =
-            self.options.until_empty && self.loaded_at.is_some() && self.empty_at.is_none();
+        let wanted = self.options.until_empty && self.loaded_at.is_some() && self.empty_at.is_none();
         if !wanted || self.loader.owed > 0 || Instant::now() < self.next_size_request {
             return Ok(());
         }
         self.next_size_request = Instant::now() + DATABASE_SIZE_INTERVAL;
-        self.loader
-            .unsent
-            .extend_from_slice(b"*1\r\n$6\r\nDBSIZE\r\n");
+        self.loader.unsent.extend_from_slice(b"*1\r\n$6\r\nDBSIZE\r\n");
         self.loader.owed = 1;
         self.loader.flush()
     }
 
     fn send_ping(&mut self) -> io::Result<()> {
-        let due = self
-            .options
-            .ping_interval
-            .is_some_and(|interval| self.waits.sent_at.elapsed() >= interval);
+        let due = self.options.ping_interval.is_some_and(|interval| self.waits.sent_at.elapsed() >= interval);
         if !due || self.quiet.owed > 0 {
             return Ok(());
         }
@@ -452,19 +390,9 @@ impl<'options> Probe<'options> {
 
     fn report(&self) -> String {
         let micros = |nanos: u64| nanos as f64 / 1000.0;
-        let loaded_s = self
-            .loaded_at
-            .map_or(0.0, |at| (at - self.started_at).as_secs_f64());
-        let empty_at_ms = self
-            .empty_at
-            .and_then(|at| at.duration_since(UNIX_EPOCH).ok())
-            .map_or(0, |d| d.as_millis());
-        let error = self
-            .loader
-            .first_error
-            .as_deref()
-            .or(self.quiet.first_error.as_deref())
-            .unwrap_or("");
+        let loaded_s = self.loaded_at.map_or(0.0, |at| (at - self.started_at).as_secs_f64());
+        let empty_at_ms = self.empty_at.and_then(|at| at.duration_since(UNIX_EPOCH).ok()).map_or(0, |d| d.as_millis());
+        let error = self.loader.first_error.as_deref().or(self.quiet.first_error.as_deref()).unwrap_or("");
         format!(
             concat!(
                 r#"{{"count":{},"load_s":{:.4},"batch_median_us":{:.1},"batch_max_us":{:.1},"pings":{},"#,

@@ -3,12 +3,12 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use oneloop::sys::allocator::Allocator;
+use oneloop::base::sys::allocator::Allocator;
 
 #[global_allocator]
 static ALLOCATOR: Allocator = Allocator;
 
 fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
-    oneloop::server::launch::main(&arguments)
+    oneloop::reactor::launch::main(&arguments)
 }

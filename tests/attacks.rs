@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use oneloop::persistence::rdb::Checksum;
+use oneloop::storage::rdb::Checksum;
 use server::{Raw, Server};
 
 /// What the process may hold at most while it is attacked, in bytes.
@@ -46,11 +46,7 @@ fn processor_time(process: u32) -> Duration {
 
 /// Waits of a client that asks for little, one request after the other, until told to stop: how long the server worked
 /// meanwhile, and how long they were.
-fn waits(
-    mut client: Raw<TcpStream>,
-    process: u32,
-    is_over: &AtomicBool,
-) -> Vec<(Duration, Duration)> {
+fn waits(mut client: Raw<TcpStream>, process: u32, is_over: &AtomicBool) -> Vec<(Duration, Duration)> {
     let mut waits = Vec::new();
     while !is_over.load(Ordering::Relaxed) || waits.len() < 20 {
         let (started, worked) = (Instant::now(), processor_time(process));
@@ -90,10 +86,7 @@ fn withstand(server: &Server, bystander: Raw<TcpStream>, attack: impl FnOnce()) 
     own.sort_unstable();
     whole.sort_unstable();
     let (usual, long) = (own[own.len() / 2], whole[whole.len() * 9 / 10]);
-    println!(
-        "waits: {usual:?} of work, {long:?}, at most {:?}",
-        own.last()
-    );
+    println!("waits: {usual:?} of work, {long:?}, at most {:?}", own.last());
     let own_max = match std::env::var_os("ONELOOP_BINARY") {
         Some(_) => OWN_WAIT_MAX,
         None => OWN_WAIT_SLOW_MAX,
@@ -199,11 +192,7 @@ fn frames_beyond_all_measure() {
     // What is only announced takes no memory.
     withstand(&server, server.connect(), || {
         let mut clients = Vec::new();
-        for start in [
-            "*2147483647\r\n",
-            "*1048576\r\n$3\r\nSET\r\n",
-            "*3\r\n$536870912\r\nx",
-        ] {
+        for start in ["*2147483647\r\n", "*1048576\r\n$3\r\nSET\r\n", "*3\r\n$536870912\r\nx"] {
             for _ in 0..40 {
                 let mut client = server.connect();
                 client.send(start);
@@ -211,9 +200,7 @@ fn frames_beyond_all_measure() {
             }
         }
         server.connect().ask("PING", "+PONG\r\n");
-        server
-            .connect()
-            .wait_for_clients(|list| list.lines().count() >= clients.len());
+        server.connect().wait_for_clients(|list| list.lines().count() >= clients.len());
     });
 }
 
@@ -224,19 +211,11 @@ fn a_limit_holds_for_what_is_sent_and_for_what_is_queued() {
     withstand(&server, server.connect(), || {
         let mut endless = server.connect();
         endless.send("*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$400000000\r\n");
-        flood(
-            endless.stream,
-            &value,
-            Instant::now() + Duration::from_secs(10),
-        );
+        flood(endless.stream, &value, Instant::now() + Duration::from_secs(10));
         let mut queuing = server.connect();
         queuing.ask("MULTI", "+OK\r\n");
         let queued = request(&[b"SET", b"key", &value]);
-        flood(
-            queuing.stream,
-            &queued,
-            Instant::now() + Duration::from_secs(10),
-        );
+        flood(queuing.stream, &queued, Instant::now() + Duration::from_secs(10));
     });
     server.connect().ask("EXISTS k key", ":0\r\n");
     for _ in 0..2 {
@@ -254,9 +233,7 @@ fn a_million_tiny_requests() {
             for number in 0..CONNECTIONS {
                 let mut client = server.connect();
                 scope.spawn(move || {
-                    let mut reader = Raw {
-                        stream: client.stream.try_clone().expect("a second handle"),
-                    };
+                    let mut reader = Raw { stream: client.stream.try_clone().expect("a second handle") };
                     let (request, reply) = match number % 2 {
                         0 => ("PING\r\n", "+PONG\r\n"),
                         _ => ("*2\r\n$3\r\nGET\r\n$1\r\nk\r\n", "$-1\r\n"),
@@ -337,12 +314,7 @@ fn values_that_are_no_values() {
             client.send(request(&[b"RESTORE", b"key", b"0", &payload, b"REPLACE"]));
             let reply = client.line();
             if reply == "+OK" {
-                for usage in [
-                    "OBJECT ENCODING key",
-                    "MEMORY USAGE key",
-                    "DEL key",
-                    "EXISTS key",
-                ] {
+                for usage in ["OBJECT ENCODING key", "MEMORY USAGE key", "DEL key", "EXISTS key"] {
                     client.send(format!("{usage}\r\n"));
                     if client.line().starts_with('$') {
                         client.line();

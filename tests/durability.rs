@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use oneloop::config::Config;
-use oneloop::saving::LoadingStep;
+use oneloop::drive::save::loading::LoadingStep;
 use server::Server;
 use support::Harness;
 
@@ -32,15 +32,11 @@ fn seed() -> u64 {
 /// What a client was told is done: the last number that it has pushed.
 fn write_until_killed(mut client: redis::Connection, number: usize, ends: &AtomicBool) -> i64 {
     let mut acknowledged = 0;
-    let (list, from, to) = (
-        format!("list:{number}"),
-        format!("account:{number}"),
-        format!("account:{}", (number + 1) % CLIENTS),
-    );
+    let (list, from, to) =
+        (format!("list:{number}"), format!("account:{number}"), format!("account:{}", (number + 1) % CLIENTS));
     while !ends.load(Ordering::Relaxed) {
         let next = acknowledged + 1;
-        let pushed: redis::RedisResult<i64> =
-            redis::cmd("RPUSH").arg(&list).arg(next).query(&mut client);
+        let pushed: redis::RedisResult<i64> = redis::cmd("RPUSH").arg(&list).arg(next).query(&mut client);
         match pushed {
             Ok(length) => assert_eq!(length, next),
             Err(_) => break,
@@ -81,10 +77,8 @@ fn verify(server: &Server, acknowledged: &[i64], story: &str) {
         let found = list.len() as i64;
         assert!(found >= *acknowledged, "{story}: {found} of {acknowledged}");
         assert!(found <= acknowledged + 1, "{story}: {found} is invented");
-        let account: i64 = redis::cmd("GET")
-            .arg(format!("account:{number}"))
-            .query(&mut client)
-            .expect("the server replies");
+        let account: i64 =
+            redis::cmd("GET").arg(format!("account:{number}")).query(&mut client).expect("the server replies");
         sum += account;
     }
     assert_eq!(sum, TOTAL * CLIENTS as i64, "{story}: half of a transfer");
@@ -98,8 +92,7 @@ fn crash_again_and_again(policy: &str, rewrites: bool) {
     let mut client = server.client();
     for number in 0..CLIENTS {
         let account = format!("account:{number}");
-        let set: redis::RedisResult<()> =
-            redis::cmd("SET").arg(account).arg(TOTAL).query(&mut client);
+        let set: redis::RedisResult<()> = redis::cmd("SET").arg(account).arg(TOTAL).query(&mut client);
         set.expect("the server replies");
     }
     let mut done = vec![0; CLIENTS];
@@ -122,8 +115,7 @@ fn crash_again_and_again(policy: &str, rewrites: bool) {
         let deadline = Instant::now() + Duration::from_millis(random.u64(20..400));
         while Instant::now() < deadline {
             if rewrites {
-                let begun: redis::RedisResult<String> =
-                    redis::cmd("BGREWRITEAOF").query(&mut client);
+                let begun: redis::RedisResult<String> = redis::cmd("BGREWRITEAOF").query(&mut client);
                 // One may still be going on.
                 drop(begun);
             }
@@ -142,8 +134,7 @@ fn crash_again_and_again(policy: &str, rewrites: bool) {
 /// Saves a snapshot again and again while money goes to and fro, by transactions and by scripts, and dies.
 #[test]
 fn a_snapshot_is_the_state_of_one_instant() {
-    const TRANSFER: &str =
-        "redis.call('decrby',KEYS[1],ARGV[1]) redis.call('incrby',KEYS[2],ARGV[1])";
+    const TRANSFER: &str = "redis.call('decrby',KEYS[1],ARGV[1]) redis.call('incrby',KEYS[2],ARGV[1])";
     let mut random = fastrand::Rng::with_seed(seed());
     let options = ["--snapshot-loop-share", "20"];
     let mut server = Server::start(&options);
@@ -200,12 +191,7 @@ fn a_snapshot_is_the_state_of_one_instant() {
             found.expect("the account is there")
         });
         let sum: i64 = accounts.sum();
-        assert_eq!(
-            sum,
-            TOTAL * CLIENTS as i64,
-            "seed {}, round {round}",
-            seed()
-        );
+        assert_eq!(sum, TOTAL * CLIENTS as i64, "seed {}, round {round}", seed());
     }
 }
 
@@ -254,15 +240,9 @@ fn what_a_rewrite_left_behind_when_it_died_does_no_harm() {
     server = server.restart(&options);
     let mut client = server.connect();
     client.ask("GET a", "$1\r\nb\r\n");
-    client.ask(
-        "BGREWRITEAOF",
-        "+Background append only file rewriting started\r\n",
-    );
+    client.ask("BGREWRITEAOF", "+Background append only file rewriting started\r\n");
     client.ask("SET c d", "+OK\r\n");
-    while client
-        .text("INFO persistence")
-        .contains("aof_rewrite_in_progress:1")
-    {}
+    while client.text("INFO persistence").contains("aof_rewrite_in_progress:1") {}
     server.signal("KILL");
     server = server.restart(&options);
     let mut client = server.connect();
@@ -295,10 +275,7 @@ fn the_end_of_the_server_forces_what_was_appended_to_the_disk() {
     let mut client = server.connect();
     client.ask("SET a b", "+OK\r\n");
     client.ask("CONFIG SET appendonly yes", "+OK\r\n");
-    client.ask(
-        "SHUTDOWN",
-        "-ERR Errors trying to SHUTDOWN. Check logs.\r\n",
-    );
+    client.ask("SHUTDOWN", "-ERR Errors trying to SHUTDOWN. Check logs.\r\n");
     client.send("SHUTDOWN FORCE\r\n");
     let (status, log) = server.wait();
     assert!(status.success());
@@ -320,10 +297,8 @@ fn a_script_that_does_not_end_keeps_the_end_of_the_server_back_no_longer_than_as
         client.send("PING\r\n");
         !client.line().contains("BUSY")
     } {}
-    client.ask(
-        "SHUTDOWN",
-        "-BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.\r\n",
-    );
+    client
+        .ask("SHUTDOWN", "-BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.\r\n");
     client.send("SHUTDOWN NOSAVE\r\n");
     let (status, log) = server.wait();
     assert!(status.success());
@@ -338,8 +313,7 @@ fn a_second_server_does_not_touch_the_append_only_folder_of_another() {
     let first = Server::start(&options);
     let pid = first.process();
     first.connect().ask("SET a b", "+OK\r\n");
-    let taken =
-        format!("The append-only dir appendonlydir is in use by another server (pid {pid})");
+    let taken = format!("The append-only dir appendonlydir is in use by another server (pid {pid})");
     let (status, log) = first.launch_beside(&options).wait();
     assert!(!status.success());
     let log = log.join("\n");
@@ -351,9 +325,7 @@ fn a_second_server_does_not_touch_the_append_only_folder_of_another() {
     let mut client = second.connect();
     client.ask(
         "CONFIG SET appendonly yes",
-        &format!(
-            "-ERR CONFIG SET failed (possibly related to argument 'appendonly') - {taken}\r\n"
-        ),
+        &format!("-ERR CONFIG SET failed (possibly related to argument 'appendonly') - {taken}\r\n"),
     );
     first.connect().ask("CONFIG SET appendonly no", "+OK\r\n");
     // The lock goes once the thread that removes files has come to it.
@@ -374,10 +346,7 @@ fn a_damaged_snapshot_is_not_loaded_in_place_of_the_data() {
     let server = Server::start(&["--enable-debug-command", "yes"]);
     let mut client = server.connect();
     let library = "#!lua name=one\nredis.register_function('f',function()return 1 end)";
-    let request = format!(
-        "*3\r\n$8\r\nFUNCTION\r\n$4\r\nLOAD\r\n${}\r\n{library}",
-        library.len()
-    );
+    let request = format!("*3\r\n$8\r\nFUNCTION\r\n$4\r\nLOAD\r\n${}\r\n{library}", library.len());
     client.ask(&request, "$3\r\none\r\n");
     for number in 0..300 {
         let reply = ":2\r\n";
@@ -392,10 +361,7 @@ fn a_damaged_snapshot_is_not_loaded_in_place_of_the_data() {
     let place = bytes.len() - 300;
     bytes[place] ^= 1;
     fs::write(&path, bytes).expect("it is writable");
-    client.ask(
-        "DEBUG RELOAD NOSAVE",
-        "-ERR Error trying to load the RDB dump, check server logs.\r\n",
-    );
+    client.ask("DEBUG RELOAD NOSAVE", "-ERR Error trying to load the RDB dump, check server logs.\r\n");
     client.ask("DEBUG DIGEST", &format!("{digest}\r\n"));
     client.ask("FCALL f 0", ":1\r\n");
     client.ask("GET later", "$1\r\n1\r\n");
@@ -425,10 +391,7 @@ const READS_OF_UNWRITTEN: [(&str, &str); 5] = [
     ("EXISTS before k0", ":2\r\n"),
     ("EVAL \"return redis.call('get','k0')\" 0", "$1\r\nv\r\n"),
     ("DUMP k0\r\nGET before", "$"),
-    (
-        "MULTI\r\nGET k0\r\nEXEC",
-        "+OK\r\n+QUEUED\r\n*1\r\n$1\r\nv\r\n",
-    ),
+    ("MULTI\r\nGET k0\r\nEXEC", "+OK\r\n+QUEUED\r\n*1\r\n$1\r\nv\r\n"),
 ];
 
 /// A limit on the size of files stands for a full disk.
@@ -439,9 +402,7 @@ fn a_full_disk_refuses_writes_and_nothing_is_half_applied() {
         let mut server = Server::start(&options);
         let mut client = server.connect();
         client.ask("SET before 1", "+OK\r\n");
-        let log = server
-            .folder
-            .join("appendonlydir/appendonly.aof.1.incr.aof");
+        let log = server.folder.join("appendonlydir/appendonly.aof.1.incr.aof");
         let length = fs::metadata(&log).expect("it is there").len();
         server.limit_files(Some(length + 10));
         // The first write finds out. With `always` it stays without a reply for as long as it is not on the disk.
@@ -472,16 +433,8 @@ fn a_full_disk_refuses_writes_and_nothing_is_half_applied() {
         for (reader, words, _) in &readers {
             assert!(reader.is_silent(), "{words}: told of what may be lost");
         }
-        assert_eq!(
-            fs::metadata(&log).expect("it is there").len(),
-            length,
-            "torn"
-        );
-        assert!(
-            other
-                .text("INFO persistence")
-                .contains("aof_last_write_status:err")
-        );
+        assert_eq!(fs::metadata(&log).expect("it is there").len(), length, "torn");
+        assert!(other.text("INFO persistence").contains("aof_last_write_status:err"));
         server.limit_files(None);
         client.expect("+OK\r\n");
         for (mut reader, _, reply) in readers {
@@ -496,10 +449,7 @@ fn a_full_disk_refuses_writes_and_nothing_is_half_applied() {
         server.signal("KILL");
         server = server.restart(&options);
         let mut client = server.connect();
-        client.ask(
-            "MGET before k0 after",
-            "*3\r\n$1\r\n1\r\n$1\r\nv\r\n$1\r\nv\r\n",
-        );
+        client.ask("MGET before k0 after", "*3\r\n$1\r\n1\r\n$1\r\nv\r\n$1\r\nv\r\n");
     }
 }
 
@@ -537,8 +487,8 @@ fn loaded(folder: &Path, cuts: bool) -> Result<Harness, String> {
         ..Config::default()
     });
     server.set_clock_to_now();
-    if server.instance.begin_replay()? {
-        while server.instance.replay_step()? != LoadingStep::Done {}
+    if server.state.begin_replay()? {
+        while server.state.replay_step()? != LoadingStep::Done {}
     }
     Ok(server)
 }
@@ -547,12 +497,12 @@ fn loaded(folder: &Path, cuts: bool) -> Result<Harness, String> {
 fn appended(commands: &[&str]) -> (Harness, Vec<u8>) {
     let mut server = Harness::with_debug();
     server.set_clock_to_now();
-    server.instance.keyspace.changes.propagation.set_on(true);
+    server.state.keyspace.changes.propagation.set_on(true);
     for command in commands {
         let reply = server.run(command);
         assert!(!reply.starts_with('-'), "{command}: {reply}");
     }
-    let bytes = server.instance.aof.take_bytes();
+    let bytes = server.state.aof.take_bytes();
     (server, bytes)
 }
 
@@ -579,26 +529,15 @@ fn a_file_cut_anywhere_gives_what_was_whole() {
         let list = server.run("LRANGE list 0 -1");
         let three = server.run("GET three");
         // The transaction is there as a whole, or not at all.
-        assert_eq!(
-            list.contains("\r\n3\r\n"),
-            three == "$1\r\n1\r\n",
-            "cut at {cut}"
-        );
-        let length: usize = list[1..]
-            .split("\r\n")
-            .next()
-            .and_then(|text| text.parse().ok())
-            .expect("a length");
+        assert_eq!(list.contains("\r\n3\r\n"), three == "$1\r\n1\r\n", "cut at {cut}");
+        let length: usize = list[1..].split("\r\n").next().and_then(|text| text.parse().ok()).expect("a length");
         assert!(length >= last, "cut at {cut}: less than before");
         last = length;
         // Two servers cannot have one folder.
         drop(server);
         let left = fs::metadata(folder.0.join("appendonly.aof.1.incr.aof")).expect("it is there");
         folder.write(&bytes[..left.len() as usize]);
-        assert!(
-            loaded(&folder.0, false).is_ok(),
-            "cut at {cut}: what is left is whole"
-        );
+        assert!(loaded(&folder.0, false).is_ok(), "cut at {cut}: what is left is whole");
     }
     assert_eq!(last, 4);
     for cut in [1, bytes.len() - 1, bytes.len() - 20] {
@@ -611,12 +550,7 @@ fn a_file_cut_anywhere_gives_what_was_whole() {
 /// Bytes that are not what was written are refused, or change a value: they never do more harm.
 #[test]
 fn a_damaged_file_does_no_harm() {
-    let (_, bytes) = appended(&[
-        "SET key value",
-        "RPUSH list a b c",
-        "HSET hash f v",
-        "XADD s 1-1 a b",
-    ]);
+    let (_, bytes) = appended(&["SET key value", "RPUSH list a b c", "HSET hash f v", "XADD s 1-1 a b"]);
     let folder = Folder::new("damaged");
     let mut random = fastrand::Rng::with_seed(seed());
     for _ in 0..300 {
@@ -676,14 +610,7 @@ fn digest_of_genuine(program: &str, folder: &Path, commands: &[String]) -> Optio
     let parent = folder.parent().expect("it is in another");
     let name = folder.file_name().expect("it has a name");
     let mut child = Command::new(program)
-        .args([
-            "--port",
-            &port.to_string(),
-            "--save",
-            "",
-            "--appendonly",
-            "yes",
-        ])
+        .args(["--port", &port.to_string(), "--save", "", "--appendonly", "yes"])
         .args(["--enable-debug-command", "yes", "--appenddirname"])
         .arg(name)
         .arg("--dir")
@@ -723,8 +650,7 @@ fn run_all(connection: &mut redis::Connection, commands: &[String]) {
         let done: redis::RedisResult<redis::Value> = request.query(connection);
         done.expect(command);
         let is_rewriting = |connection: &mut redis::Connection| {
-            let info: redis::RedisResult<String> =
-                redis::cmd("INFO").arg("persistence").query(connection);
+            let info: redis::RedisResult<String> = redis::cmd("INFO").arg("persistence").query(connection);
             let info = info.expect("a reply");
             info.contains("aof_rewrite_in_progress:1") || info.contains("aof_rewrite_scheduled:1")
         };
@@ -761,16 +687,11 @@ fn all_encodings() -> Vec<String> {
         commands.push(format!("SETBIT bits:{from} 100000 1"));
         commands.push(format!("PFADD hll:{from} {}", numbers(from, to)));
         for number in from..to.min(from + 300) {
-            commands.push(format!(
-                "XADD bigstream {}-{number} field value:{number} g {number}",
-                number + 5
-            ));
+            commands.push(format!("XADD bigstream {}-{number} field value:{number} g {number}", number + 5));
         }
         commands.push(format!("XGROUP CREATE bigstream group:{from} 0"));
         for consumer in ["one", "two"] {
-            commands.push(format!(
-                "XREADGROUP GROUP group:{from} {consumer} COUNT 120 STREAMS bigstream >"
-            ));
+            commands.push(format!("XREADGROUP GROUP group:{from} {consumer} COUNT 120 STREAMS bigstream >"));
         }
         commands.push(format!("XACK bigstream group:{from} 10-5 20-15"));
         commands.push("XDEL bigstream 30-25".into());
@@ -787,10 +708,7 @@ fn all_encodings() -> Vec<String> {
 fn programs() -> Vec<(String, bool)> {
     let newer = ["NEWER_REDIS_SERVER", "VALKEY_SERVER"].map(std::env::var);
     let newer = newer.into_iter().flatten().map(|program| (program, true));
-    [("redis-server".to_string(), false)]
-        .into_iter()
-        .chain(newer)
-        .collect()
+    [("redis-server".to_string(), false)].into_iter().chain(newer).collect()
 }
 
 /// With a base that is a snapshot for those who read its version, one of commands for all.
@@ -803,19 +721,11 @@ fn genuine_servers_load_whole_folders_and_the_other_way_round() {
                 // 7.0 refuses snapshots of 7.2's version, its own are loaded below.
                 continue;
             }
-            let options = [
-                "--appendonly",
-                "yes",
-                "--aof-use-rdb-preamble",
-                preamble,
-                "--enable-debug-command",
-                "yes",
-            ];
+            let options = ["--appendonly", "yes", "--aof-use-rdb-preamble", preamble, "--enable-debug-command", "yes"];
             let mut server = Server::start(&options);
             let mut client = server.client();
             run_all(&mut client, &commands);
-            let digest: redis::RedisResult<String> =
-                redis::cmd("DEBUG").arg("DIGEST").query(&mut client);
+            let digest: redis::RedisResult<String> = redis::cmd("DEBUG").arg("DIGEST").query(&mut client);
             server.signal("TERM");
             server.wait();
             let folder = server.folder.join("appendonlydir");
@@ -832,11 +742,7 @@ fn genuine_servers_load_whole_folders_and_the_other_way_round() {
             let all: Vec<String> = [set].into_iter().chain(commands.iter().cloned()).collect();
             let digest = digest_of_genuine(&program, &folder.0, &all).expect("it ran a moment ago");
             let mut loaded = loaded(&folder.0, false).expect("it is whole");
-            assert_eq!(
-                loaded.run("DEBUG DIGEST"),
-                format!("+{digest}\r\n"),
-                "{program}, {preamble}"
-            );
+            assert_eq!(loaded.run("DEBUG DIGEST"), format!("+{digest}\r\n"), "{program}, {preamble}");
             assert!(loaded.run("FUNCTION LIST").contains("one"));
         }
     }
@@ -848,11 +754,7 @@ fn a_genuine_server_loads_what_this_one_appends_and_the_other_way_round() {
     let folder = Folder::new("exchange");
     folder.write(&bytes);
     let Some(digest) = digest_of_genuine("redis-server", &folder.0, &[]) else {
-        assert_ne!(
-            std::env::var("CI").as_deref(),
-            Ok("true"),
-            "redis-server is not on the PATH"
-        );
+        assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "redis-server is not on the PATH");
         eprintln!("SKIPPED: redis-server is not on the PATH, nothing was exchanged");
         return;
     };

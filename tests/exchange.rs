@@ -8,7 +8,7 @@ mod oracle;
 #[path = "support/mod.rs"]
 mod support;
 
-use oneloop::persistence::rdb::Checksum;
+use oneloop::storage::rdb::Checksum;
 use oracle::Oracle;
 use support::Harness;
 
@@ -21,9 +21,7 @@ const ROUNDS: usize = 60;
 const FOOTER_BYTES: usize = 10;
 
 fn words(text: &str) -> Words {
-    text.split(' ')
-        .map(|word| word.as_bytes().to_vec())
-        .collect()
+    text.split(' ').map(|word| word.as_bytes().to_vec()).collect()
 }
 
 /// The two servers.
@@ -60,12 +58,7 @@ impl Pair {
         let version = probe[probe.len() - FOOTER_BYTES];
         let mut ours = Harness::with_debug();
         ours.set_clock_to_now();
-        Some(Pair {
-            theirs,
-            ours,
-            random: fastrand::Rng::with_seed(seed),
-            version: version.into(),
-        })
+        Some(Pair { theirs, ours, random: fastrand::Rng::with_seed(seed), version: version.into() })
     }
 
     /// Has them run a command.
@@ -112,10 +105,7 @@ impl Pair {
         // Not all versions write scores alike when they digest them.
         let is_sorted_set = [5, 17].contains(&ours[0]);
         let comparable = self.version <= 11 && !is_sorted_set;
-        assert!(
-            !comparable || self.run(&question) == digest,
-            "{what} is not the same here"
-        );
+        assert!(!comparable || self.run(&question) == digest, "{what} is not the same here");
         if self.can_read(&ours) {
             let given = self.for_them(&ours);
             self.ask([words("RESTORE back 0"), vec![given, b"REPLACE".to_vec()]].concat());
@@ -147,9 +137,7 @@ impl Pair {
         let length = self.random.usize(0..=longest);
         match self.random.u8(0..6) {
             0 => self.random.i64(-300..300).to_string().into_bytes(),
-            1 => (self.random.i64(..) >> self.random.u8(0..64))
-                .to_string()
-                .into_bytes(),
+            1 => (self.random.i64(..) >> self.random.u8(0..64)).to_string().into_bytes(),
             2 => vec![b'x'; length],
             3 => b"abcdefgh".repeat(length / 8 + 1)[..length].to_vec(),
             4 => (0..length).map(|_| self.random.u8(b'a'..=b'd')).collect(),
@@ -158,12 +146,7 @@ impl Pair {
     }
 
     /// Makes the value at their `key`: a command with this many elements, each of some words.
-    fn make(
-        &mut self,
-        command: &str,
-        elements: usize,
-        mut element: impl FnMut(&mut Pair) -> Words,
-    ) {
+    fn make(&mut self, command: &str, elements: usize, mut element: impl FnMut(&mut Pair) -> Words) {
         self.ask(words("DEL key"));
         let mut rest = elements;
         while rest > 0 {
@@ -177,29 +160,19 @@ impl Pair {
 
     /// How many elements a value is to have: few, or more than are packed.
     fn count(&mut self) -> usize {
-        let most = *self
-            .random
-            .choice(&[3, 30, 120, 700])
-            .expect("there are some");
+        let most = *self.random.choice(&[3, 30, 120, 700]).expect("there are some");
         self.random.usize(1..=most)
     }
 
     /// How long its elements are at most.
     fn longest(&mut self) -> usize {
-        *self
-            .random
-            .choice(&[5, 40, 64, 100, 3000])
-            .expect("there are some")
+        *self.random.choice(&[5, 40, 64, 100, 3000]).expect("there are some")
     }
 }
 
 /// The string in a reply.
 fn bulk(reply: &[u8]) -> Vec<u8> {
-    let start = reply
-        .iter()
-        .position(|byte| *byte == b'\n')
-        .expect("a header")
-        + 1;
+    let start = reply.iter().position(|byte| *byte == b'\n').expect("a header") + 1;
     reply[start..reply.len() - 2].to_vec()
 }
 
@@ -259,9 +232,7 @@ fn hashes() {
 fn exchange_hashes(pair: &mut Pair) {
     for _ in 0..ROUNDS {
         let (count, longest) = (pair.count(), pair.longest());
-        pair.make("HSET key", count, |pair| {
-            vec![pair.text(longest), pair.text(longest)]
-        });
+        pair.make("HSET key", count, |pair| vec![pair.text(longest), pair.text(longest)]);
         let (theirs, ours) = pair.exchange("a hash");
         // In a table the order is each server's own.
         assert!(ours[0] == theirs[0] && (ours == theirs || ours[0] == 4));
@@ -270,9 +241,7 @@ fn exchange_hashes(pair: &mut Pair) {
 
 #[test]
 fn hashes_whose_fields_expire() {
-    Pair::all()
-        .iter_mut()
-        .for_each(exchange_hashes_whose_fields_expire);
+    Pair::all().iter_mut().for_each(exchange_hashes_whose_fields_expire);
 }
 
 /// Only Redis from 7.4 on has them in this form.
@@ -282,9 +251,7 @@ fn exchange_hashes_whose_fields_expire(pair: &mut Pair) {
     }
     for _ in 0..ROUNDS {
         let (count, longest) = (pair.count(), pair.longest());
-        pair.make("HSET key", count, |pair| {
-            vec![pair.text(longest), pair.text(longest)]
-        });
+        pair.make("HSET key", count, |pair| vec![pair.text(longest), pair.text(longest)]);
         let fields = bulk_array(&pair.ask(words("HKEYS key")));
         for field in fields.iter().take(20) {
             let time_ms = 2_000_000_000_000u64 + pair.random.u64(0..1 << 40);
@@ -293,19 +260,10 @@ fn exchange_hashes_whose_fields_expire(pair: &mut Pair) {
         }
         let (theirs, ours) = pair.exchange("a hash whose fields expire");
         assert!(ours[0] == theirs[0] && (ours == theirs || ours[0] == 24));
-        let command = [
-            words("HPEXPIRETIME back FIELDS"),
-            vec![fields.len().to_string().into()],
-        ];
+        let command = [words("HPEXPIRETIME back FIELDS"), vec![fields.len().to_string().into()]];
         let back = pair.ask([&command.concat()[..], &fields[..]].concat());
-        let command = [
-            words("HPEXPIRETIME key FIELDS"),
-            vec![fields.len().to_string().into()],
-        ];
-        assert_eq!(
-            back,
-            pair.ask([&command.concat()[..], &fields[..]].concat())
-        );
+        let command = [words("HPEXPIRETIME key FIELDS"), vec![fields.len().to_string().into()]];
+        assert_eq!(back, pair.ask([&command.concat()[..], &fields[..]].concat()));
     }
 }
 
@@ -348,11 +306,7 @@ fn exchange_sets(pair: &mut Pair) {
         });
         let (theirs, ours) = pair.exchange("a set");
         // Redis 7.0 has no listpacks for sets, and in a table the order is each server's own.
-        assert!(
-            ours == theirs || theirs[0] == 2,
-            "{}",
-            theirs.escape_ascii()
-        );
+        assert!(ours == theirs || theirs[0] == 2, "{}", theirs.escape_ascii());
     }
 }
 
@@ -387,9 +341,7 @@ fn make_stream(pair: &mut Pair, round: usize) {
         let mut command = words(&format!("XADD key {}-{}", number / 3 + 5, number % 3 + 1));
         for field in 0..pair.random.usize(1..3) {
             let name = [format!("f{field}").into_bytes(), pair.text(5)];
-            command.push(
-                name[usize::from(round.is_multiple_of(2) && number.is_multiple_of(7))].clone(),
-            );
+            command.push(name[usize::from(round.is_multiple_of(2) && number.is_multiple_of(7))].clone());
             command.push(pair.text(30));
         }
         pair.ask(command);
@@ -403,8 +355,7 @@ fn make_stream(pair: &mut Pair, round: usize) {
     for consumer in ["bob", "alice"] {
         for group in ["one", "two"] {
             let count = pair.random.usize(1..20);
-            let command =
-                format!("XREADGROUP GROUP {group} {consumer} COUNT {count} STREAMS key >");
+            let command = format!("XREADGROUP GROUP {group} {consumer} COUNT {count} STREAMS key >");
             pair.ask(words(&command));
         }
     }
@@ -433,17 +384,11 @@ fn exchange_old_encodings(pair: &mut Pair) {
     ] {
         let digits = value.as_bytes().chunks(2);
         let digits = digits.map(|pair| std::str::from_utf8(pair).expect("ASCII"));
-        let value: Vec<u8> = digits
-            .map(|pair| u8::from_str_radix(pair, 16).expect("hexadecimal"))
-            .collect();
+        let value: Vec<u8> = digits.map(|pair| u8::from_str_radix(pair, 16).expect("hexadecimal")).collect();
         let payload = pair.for_them(&[&value[..], &[6, 0], &[0; 8]].concat());
         pair.ask([words("RESTORE key 0"), vec![payload, b"REPLACE".to_vec()]].concat());
         let kind = pair.ask(words("TYPE key"));
-        pair.exchange(&format!(
-            "an old {} of type {}",
-            String::from_utf8_lossy(&kind),
-            value[0]
-        ));
+        pair.exchange(&format!("an old {} of type {}", String::from_utf8_lossy(&kind), value[0]));
     }
 }
 
@@ -459,9 +404,7 @@ fn exchange_damaged_payloads(pair: &mut Pair) {
         match round % 5 {
             0 => pair.make("RPUSH key", 5, |pair| vec![pair.text(9)]),
             1 => pair.make("HSET key", 4, |pair| vec![pair.text(9), pair.text(9)]),
-            2 => pair.make("SADD key", 4, |pair| {
-                vec![pair.random.i16(..).to_string().into_bytes()]
-            }),
+            2 => pair.make("SADD key", 4, |pair| vec![pair.random.i16(..).to_string().into_bytes()]),
             3 => {
                 pair.ask(words("DEL key"));
                 pair.ask(words("XADD key 5-1 f v"));
@@ -469,9 +412,7 @@ fn exchange_damaged_payloads(pair: &mut Pair) {
                 pair.ask(words("XGROUP CREATE key two 0"));
                 pair.ask(words("XREADGROUP GROUP two bob STREAMS key >"));
             }
-            _ => pair.make("ZADD key", 4, |pair| {
-                vec![pair.random.i32(..).to_string().into(), pair.text(9)]
-            }),
+            _ => pair.make("ZADD key", 4, |pair| vec![pair.random.i32(..).to_string().into(), pair.text(9)]),
         }
         let good = bulk(&pair.ask(words("DUMP key")));
         for _ in 0..20 {
@@ -482,18 +423,10 @@ fn exchange_damaged_payloads(pair: &mut Pair) {
             }
             let payload = pair.for_them(&bytes);
             let command = vec![payload.clone(), b"REPLACE".to_vec()];
-            let theirs = pair
-                .theirs
-                .run(&[[words("RESTORE back 0"), command].concat()])
-                .remove(0);
+            let theirs = pair.theirs.run(&[[words("RESTORE back 0"), command].concat()]).remove(0);
             let (reply, ours) = pair.take(&payload);
             if theirs != b"+OK\r\n" {
-                assert_eq!(
-                    reply,
-                    String::from_utf8_lossy(&theirs),
-                    "{}",
-                    payload.escape_ascii()
-                );
+                assert_eq!(reply, String::from_utf8_lossy(&theirs), "{}", payload.escape_ascii());
             } else if reply == "+OK\r\n" && pair.can_read(&ours) {
                 let given = pair.for_them(&ours);
                 pair.ask([words("RESTORE key 0"), vec![given, b"REPLACE".to_vec()]].concat());

@@ -14,13 +14,8 @@ const PYTHON: &str = "ONELOOP_PYTHON";
 /// A Python that has redis-py.
 fn python() -> Option<String> {
     let program = std::env::var(PYTHON).unwrap_or_else(|_| "python3".to_string());
-    let imports = Command::new(&program)
-        .args(["-c", "import redis"])
-        .stderr(Stdio::null())
-        .status();
-    imports
-        .is_ok_and(|status| status.success())
-        .then_some(program)
+    let imports = Command::new(&program).args(["-c", "import redis"]).stderr(Stdio::null()).status();
+    imports.is_ok_and(|status| status.success()).then_some(program)
 }
 
 #[test]
@@ -31,10 +26,7 @@ fn redis_py_finds_what_it_needs() {
     };
     let server = Server::start(&[]);
     let output = Command::new(python)
-        .arg(concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/tests/clients/redis_py.py"
-        ))
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/redis_py.py"))
         .arg(server.port.to_string())
         .output()
         .expect("it starts");

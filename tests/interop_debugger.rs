@@ -135,10 +135,7 @@ struct Case {
 }
 
 const CASES: &[Case] = &[
-    Case {
-        script: "local x=1\nlocal y=2\nreturn x+y",
-        commands: &[],
-    },
+    Case { script: "local x=1\nlocal y=2\nreturn x+y", commands: &[] },
     Case {
         script: "local x=1\nlocal y='a\\n\\0b'\nlocal t={1,2,{3,'x'}}\nlocal m={a=1}\nlocal f=nil\nlocal b=true\nlocal n=1.5\nlocal big=1e100\nreturn 1",
         commands: &[
@@ -207,26 +204,11 @@ const CASES: &[Case] = &[
         script: "local a=1\nredis.breakpoint()\nredis.debug('x',1,{1,2},nil,true)\nlocal b=2\nreturn {a,b}",
         commands: &["c", "c"],
     },
-    Case {
-        script: "local a=1\nlocal b=2\nlocal c=3\nreturn c",
-        commands: &["b 3", "c", "l", "w", "c"],
-    },
-    Case {
-        script: "redis.call('incr','a')\nredis.call('nosuch')\nreturn 1",
-        commands: &[],
-    },
-    Case {
-        script: "local a = 1\nerror('xx')\nreturn 1",
-        commands: &[],
-    },
-    Case {
-        script: "local a = (\nreturn",
-        commands: &[],
-    },
-    Case {
-        script: "local t = {}\nt[1] = t\nreturn 1",
-        commands: &["s", "s", "p t"],
-    },
+    Case { script: "local a=1\nlocal b=2\nlocal c=3\nreturn c", commands: &["b 3", "c", "l", "w", "c"] },
+    Case { script: "redis.call('incr','a')\nredis.call('nosuch')\nreturn 1", commands: &[] },
+    Case { script: "local a = 1\nerror('xx')\nreturn 1", commands: &[] },
+    Case { script: "local a = (\nreturn", commands: &[] },
+    Case { script: "local t = {}\nt[1] = t\nreturn 1", commands: &["s", "s", "p t"] },
     Case {
         script: "local s = string.rep('x',1000)\nlocal u = s\nreturn redis.call('echo',s)",
         commands: &["s", "p s", "s", "p u", "m 0", "p s"],
@@ -239,10 +221,7 @@ const CASES: &[Case] = &[
         script: "table.sort({3,1,2},function(a,b)\n  return a<b\nend)\nlocal ok=pcall(function()\n  error('x')\nend)\nlocal co=coroutine.create(function()\n  coroutine.yield(1)\n  return 2\nend)\ncoroutine.resume(co)\ncoroutine.resume(co)\nreturn 1",
         commands: &[],
     },
-    Case {
-        script: "local n=0\nwhile true do n=n+1 end",
-        commands: &["c", "b", "a"],
-    },
+    Case { script: "local n=0\nwhile true do n=n+1 end", commands: &["c", "b", "a"] },
     Case {
         script: "local function fact(n)\n  if n<=1 then return 1 end\n  return n*fact(n-1)\nend\nreturn fact(3)",
         commands: &[],
@@ -259,18 +238,9 @@ const CASES: &[Case] = &[
         script: "local f = function() error({err='MY own'}) end\nlocal ok, e = pcall(f)\nlocal a =\n  1 +\n  2\nf()",
         commands: &[],
     },
-    Case {
-        script: "",
-        commands: &[],
-    },
-    Case {
-        script: "-- only\n-- comments",
-        commands: &[],
-    },
-    Case {
-        script: "\n\nlocal a=1\n-- comment\n\nlocal b=a\nreturn b\n\n",
-        commands: &["w"],
-    },
+    Case { script: "", commands: &[] },
+    Case { script: "-- only\n-- comments", commands: &[] },
+    Case { script: "\n\nlocal a=1\n-- comment\n\nlocal b=a\nreturn b\n\n", commands: &["w"] },
 ];
 
 #[test]
@@ -299,11 +269,7 @@ fn redis_cli_debugs() {
     std::fs::write(&script, text).expect("the folder is writable");
     for (option, end, kept) in [
         ("--ldb", "dataset changes rolled back", "$-1\r\n"),
-        (
-            "--ldb-sync-mode",
-            "(Lua debugging session ended)",
-            "$5\r\nvalue\r\n",
-        ),
+        ("--ldb-sync-mode", "(Lua debugging session ended)", "$5\r\nvalue\r\n"),
     ] {
         let spawned = Command::new("redis-cli")
             .args(["-p", &server.port.to_string(), option, "--eval"])

@@ -33,11 +33,7 @@ fn tool(program: &str, server: &Server, arguments: &[&str], input: &str) -> Opti
         println!("SKIP: there is no {program}");
         return None;
     }
-    assert!(
-        output.status.success(),
-        "{program} {arguments:?} ended with {}",
-        output.status
-    );
+    assert!(output.status.success(), "{program} {arguments:?} ended with {}", output.status);
     Some(String::from_utf8(output.stdout).expect("it prints text"))
 }
 
@@ -69,9 +65,7 @@ fn watch(server: &Server, arguments: &[&str], count: usize) -> Option<Vec<String
             }
         }
     });
-    let lines: Vec<String> = (0..count)
-        .map_while(|_| lines.recv_timeout(PATIENCE).ok())
-        .collect();
+    let lines: Vec<String> = (0..count).map_while(|_| lines.recv_timeout(PATIENCE).ok()).collect();
     child.kill().expect("it runs");
     child.wait().expect("it was started");
     reading.join().expect("it reads to the end");
@@ -96,10 +90,7 @@ fn redis_cli_talks_in_both_protocols() {
         (&["SET", "resource", "token", "NX", "EX", "30"], "OK\n"),
         (&["SET", "resource", "other", "NX", "EX", "30"], "\n"),
         (&["-3", "GET", "resource"], "token\n"),
-        (
-            &["-3", "--json", "CONFIG", "GET", "databases"],
-            "{\"databases\":\"16\"}\n",
-        ),
+        (&["-3", "--json", "CONFIG", "GET", "databases"], "{\"databases\":\"16\"}\n"),
         (&["OBJECT", "ENCODING", "resource"], "embstr\n"),
     ];
     for (arguments, expected) in cases {
@@ -113,9 +104,7 @@ fn redis_cli_talks_in_both_protocols() {
 #[test]
 fn redis_cli_loads_and_scans_a_thousand_keys() {
     let server = Server::start(&[]);
-    let commands: String = (0..1000)
-        .map(|number| format!("SET key:{number} {number}\r\n"))
-        .collect();
+    let commands: String = (0..1000).map(|number| format!("SET key:{number} {number}\r\n")).collect();
     let Some(loaded) = tool("redis-cli", &server, &["--pipe"], &commands) else {
         return;
     };
@@ -132,32 +121,12 @@ fn redis_cli_loads_and_scans_a_thousand_keys() {
 #[test]
 fn redis_benchmark_runs() {
     let server = Server::start(&[]);
-    let arguments = [
-        "-t",
-        "ping,set,get,incr,mset",
-        "-n",
-        "20000",
-        "-r",
-        "1000",
-        "-P",
-        "16",
-        "--csv",
-    ];
+    let arguments = ["-t", "ping,set,get,incr,mset", "-n", "20000", "-r", "1000", "-P", "16", "--csv"];
     let Some(printed) = tool("redis-benchmark", &server, &arguments, "") else {
         return;
     };
-    for name in [
-        "PING_INLINE",
-        "PING_MBULK",
-        "SET",
-        "GET",
-        "INCR",
-        "MSET (10 keys)",
-    ] {
-        assert!(
-            printed.contains(&format!("\"{name}\"")),
-            "{name}: {printed}"
-        );
+    for name in ["PING_INLINE", "PING_MBULK", "SET", "GET", "INCR", "MSET (10 keys)"] {
+        assert!(printed.contains(&format!("\"{name}\"")), "{name}: {printed}");
     }
 }
 
@@ -190,17 +159,11 @@ fn redis_cli_finds_what_is_large_and_what_is_asked_for_often() {
     }
     let found = redis_cli(&server, &["--memkeys", "--memkeys-samples", "0"]).expect("it is there");
     assert!(found.contains("Sampled 106 keys"), "{found}");
-    assert!(
-        found.contains("Biggest string found '\"key:text\"'"),
-        "{found}"
-    );
+    assert!(found.contains("Biggest string found '\"key:text\"'"), "{found}");
     let found = redis_cli(&server, &["--hotkeys"]).expect("it is there");
     let summary = found.split("summary").nth(1).expect("a summary");
     let hottest = summary.lines().find(|line| line.starts_with("hot key"));
-    assert!(
-        hottest.is_some_and(|line| line.ends_with("keyname: \"key:7\"")),
-        "{found}"
-    );
+    assert!(hottest.is_some_and(|line| line.ends_with("keyname: \"key:7\"")), "{found}");
 }
 
 #[test]
@@ -219,26 +182,15 @@ fn redis_cli_shows_figures_as_they_come() {
         assert!(requests(&lines[2]) < requests(&lines[4]), "{lines:?}");
     }
     let measured = redis_cli(&server, &["--latency", "-i", "0.2"]).expect("it is there");
-    let [least, most, mean, samples] = numbers(&measured)[..] else {
-        panic!("{measured}")
-    };
-    assert!(
-        least <= mean && mean <= most && samples >= 1.0,
-        "{measured}"
-    );
+    let [least, most, mean, samples] = numbers(&measured)[..] else { panic!("{measured}") };
+    assert!(least <= mean && mean <= most && samples >= 1.0, "{measured}");
     let measured = redis_cli(&server, &["--latency", "--csv", "-i", "0.2"]).expect("it is there");
     assert_eq!(numbers(&measured).len(), 4, "{measured}");
     if let Some(lines) = watch(&server, &["--latency-history", "-i", "0.2"], 2) {
-        assert!(
-            lines.iter().all(|line| numbers(line).len() >= 4),
-            "{lines:?}"
-        );
+        assert!(lines.iter().all(|line| numbers(line).len() >= 4), "{lines:?}");
     }
     if let Some(lines) = watch(&server, &["--latency-dist", "-i", "0.2"], 9) {
-        assert!(
-            lines.iter().any(|line| line.contains("milliseconds")),
-            "{lines:?}"
-        );
+        assert!(lines.iter().any(|line| line.contains("milliseconds")), "{lines:?}");
     }
     let measured = redis_cli(&server, &["--intrinsic-latency", "1"]).expect("it is there");
     assert!(measured.contains("total runs (avg latency:"), "{measured}");
@@ -257,31 +209,19 @@ fn redis_cli_tries_how_well_eviction_chooses() {
 fn redis_cli_runs_scripts_and_takes_arguments_from_elsewhere() {
     let server = Server::start(&[]);
     let script = server.folder.join("script.lua");
-    let text =
-        "redis.call('SET', KEYS[1], ARGV[1])\nreturn {KEYS[1], ARGV[1], redis.call('DBSIZE')}\n";
+    let text = "redis.call('SET', KEYS[1], ARGV[1])\nreturn {KEYS[1], ARGV[1], redis.call('DBSIZE')}\n";
     std::fs::write(&script, text).expect("a file");
     let script = script.to_str().expect("a plain path");
     let Some(printed) = redis_cli(&server, &["--eval", script, "key", ",", "value"]) else {
         return;
     };
     assert_eq!(printed, "key\nvalue\n1\n");
-    let cli = |arguments: &[&str], input| {
-        tool("redis-cli", &server, arguments, input).expect("it is there")
-    };
+    let cli = |arguments: &[&str], input| tool("redis-cli", &server, arguments, input).expect("it is there");
     assert_eq!(cli(&["-x", "SET", "last"], "from\0elsewhere"), "OK\n");
     assert_eq!(cli(&["GET", "last"], ""), "from\0elsewhere\n");
-    assert_eq!(
-        cli(&["-X", "here", "MSET", "a", "here", "b", "2"], "1"),
-        "OK\n"
-    );
-    assert_eq!(
-        cli(&["--csv", "MGET", "a", "b", "c"], ""),
-        "\"1\",\"2\",NULL\n"
-    );
-    assert_eq!(
-        cli(&["-r", "3", "-i", "0.01", "INCR", "number"], ""),
-        "1\n2\n3\n"
-    );
+    assert_eq!(cli(&["-X", "here", "MSET", "a", "here", "b", "2"], "1"), "OK\n");
+    assert_eq!(cli(&["--csv", "MGET", "a", "b", "c"], ""), "\"1\",\"2\",NULL\n");
+    assert_eq!(cli(&["-r", "3", "-i", "0.01", "INCR", "number"], ""), "1\n2\n3\n");
     assert_eq!(cli(&["-n", "5", "DBSIZE"], ""), "0\n");
     assert_eq!(cli(&["--scan", "--quoted-pattern", "\"\\x61\""], ""), "a\n");
     // The server tells redis-cli what its commands are for.

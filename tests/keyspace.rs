@@ -45,11 +45,8 @@ fn length(max: usize) -> impl Strategy<Value = usize> {
 }
 
 fn text(max: usize) -> impl Strategy<Value = Vec<u8>> {
-    (any::<u8>(), length(max)).prop_map(|(first, length)| {
-        (0..length)
-            .map(|index| first.wrapping_add(index as u8))
-            .collect()
-    })
+    (any::<u8>(), length(max))
+        .prop_map(|(first, length)| (0..length).map(|index| first.wrapping_add(index as u8)).collect())
 }
 
 fn content() -> impl Strategy<Value = Content> {
@@ -102,10 +99,7 @@ impl Modelled {
         assert_eq!(self.record.key(), self.key);
         assert_eq!(Content::of(self.record.value()), self.content);
         assert_eq!(self.record.expiry_ms(), self.expiry_ms);
-        assert_eq!(
-            self.record.is_due(5),
-            self.expiry_ms.is_some_and(|time_ms| time_ms < 5)
-        );
+        assert_eq!(self.record.is_due(5), self.expiry_ms.is_some_and(|time_ms| time_ms < 5));
     }
 
     fn take(&self) -> Modelled {
@@ -134,19 +128,11 @@ impl Modelled {
 }
 
 /// Carries a step out; `sharers` are the clones that share the record of `current`.
-fn step_record(
-    current: &mut Modelled,
-    clones: &mut Vec<Modelled>,
-    sharers: &mut usize,
-    step: RecordStep,
-) {
+fn step_record(current: &mut Modelled, clones: &mut Vec<Modelled>, sharers: &mut usize, step: RecordStep) {
     match step {
         RecordStep::Overwrite(content, expiry_ms) => {
             let in_place = current.overwrite(&content, expiry_ms);
-            assert!(
-                !(in_place && *sharers > 0),
-                "a shared record does not change"
-            );
+            assert!(!(in_place && *sharers > 0), "a shared record does not change");
             *sharers = if in_place { *sharers } else { 0 };
         }
         RecordStep::OverwriteExpiry(time_ms) => {
@@ -172,12 +158,7 @@ fn step_record(
             let record = current.record.with(&key, expiry_ms);
             assert_eq!(record.access(), current.record.access());
             let content = current.content.clone();
-            *current = Modelled {
-                record,
-                key,
-                content,
-                expiry_ms,
-            };
+            *current = Modelled { record, key, content, expiry_ms };
             *sharers = 0;
         }
         RecordStep::Clone => {
@@ -225,57 +206,20 @@ const START_MS: i64 = 1_000_000;
 /// What is done to the keyspace; keys are small numbers.
 #[derive(Clone, Debug)]
 enum Step {
-    Set {
-        database: usize,
-        key: u8,
-        content: Content,
-        expiry: Expiry,
-    },
-    Remove {
-        database: usize,
-        key: u8,
-    },
-    SetExpiry {
-        database: usize,
-        key: u8,
-        expiry_ms: Option<i64>,
-    },
-    Rename {
-        database: usize,
-        from: u8,
-        to: u8,
-    },
-    Copy {
-        database: usize,
-        from: u8,
-        target: usize,
-        to: u8,
-    },
-    Relocate {
-        database: usize,
-        target: usize,
-        key: u8,
-    },
-    Look {
-        database: usize,
-        key: u8,
-    },
-    Flush {
-        database: usize,
-    },
-    Swap {
-        first: usize,
-        second: usize,
-    },
-    Advance {
-        duration_ms: i64,
-    },
+    Set { database: usize, key: u8, content: Content, expiry: Expiry },
+    Remove { database: usize, key: u8 },
+    SetExpiry { database: usize, key: u8, expiry_ms: Option<i64> },
+    Rename { database: usize, from: u8, to: u8 },
+    Copy { database: usize, from: u8, target: usize, to: u8 },
+    Relocate { database: usize, target: usize, key: u8 },
+    Look { database: usize, key: u8 },
+    Flush { database: usize },
+    Swap { first: usize, second: usize },
+    Advance { duration_ms: i64 },
     Cycle,
-    Reclaim,
+    LazyFree,
     Shrink,
-    Pin {
-        database: usize,
-    },
+    Pin { database: usize },
 }
 
 fn small_content() -> impl Strategy<Value = Content> {
@@ -294,11 +238,7 @@ fn soon_ms() -> impl Strategy<Value = i64> {
 fn step() -> impl Strategy<Value = Step> {
     let database = 0..DATABASES;
     let key = any::<u8>;
-    let expiry = prop_oneof![
-        Just(Expiry::Clear),
-        Just(Expiry::Keep),
-        soon_ms().prop_map(Expiry::At)
-    ];
+    let expiry = prop_oneof![Just(Expiry::Clear), Just(Expiry::Keep), soon_ms().prop_map(Expiry::At)];
     prop_oneof![
         30 => (database.clone(), key(), small_content(), expiry)
             .prop_map(|(database, key, content, expiry)| Step::Set { database, key, content, expiry }),
@@ -317,7 +257,7 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(first, second)| Step::Swap { first, second }),
         4 => (0..4i64).prop_map(|duration_ms| Step::Advance { duration_ms }),
         2 => Just(Step::Cycle),
-        1 => Just(Step::Reclaim),
+        1 => Just(Step::LazyFree),
         1 => Just(Step::Shrink),
         2 => database.prop_map(|database| Step::Pin { database }),
     ]
@@ -334,11 +274,7 @@ struct World {
 
 /// Keys of different lengths, some of them beyond a byte's worth.
 fn name(key: u8) -> Vec<u8> {
-    let filling = if key.is_multiple_of(16) {
-        260
-    } else {
-        usize::from(key % 16)
-    };
+    let filling = if key.is_multiple_of(16) { 260 } else { usize::from(key % 16) };
     format!("{key}{}", "-".repeat(filling)).into_bytes()
 }
 
@@ -346,33 +282,23 @@ impl World {
     fn new() -> World {
         let mut keyspace = Keyspace::new(DATABASES, HashSeed::from_seed(11));
         keyspace.now_ms = START_MS;
-        World {
-            keyspace,
-            model: vec![Contents::new(); DATABASES],
-            pinned: Vec::new(),
-        }
+        World { keyspace, model: vec![Contents::new(); DATABASES], pinned: Vec::new() }
     }
 
     /// Forgets a key of the model whose time is over; tells whether there is one that lives.
     fn lives(&mut self, database: usize, key: &[u8]) -> bool {
         let now_ms = self.keyspace.now_ms;
         let model = &mut self.model[database];
-        if model
-            .get(key)
-            .is_some_and(|(_, expiry_ms)| expiry_ms.is_some_and(|time_ms| time_ms < now_ms))
-        {
+        if model.get(key).is_some_and(|(_, expiry_ms)| expiry_ms.is_some_and(|time_ms| time_ms < now_ms)) {
             model.remove(key);
         }
         model.contains_key(key)
     }
 
     fn set(&mut self, database: usize, key: &[u8], content: Content, expiry: Expiry) {
-        self.keyspace
-            .set(database, key, content.new_value(), expiry);
+        self.keyspace.set(database, key, content.new_value(), expiry);
         self.lives(database, key);
-        let before_ms = self.model[database]
-            .get(key)
-            .and_then(|(_, expiry_ms)| *expiry_ms);
+        let before_ms = self.model[database].get(key).and_then(|(_, expiry_ms)| *expiry_ms);
         let expiry_ms = match expiry {
             Expiry::Clear => None,
             Expiry::Keep => before_ms,
@@ -385,17 +311,8 @@ impl World {
     fn transfer(&mut self, step: &Step) {
         let (database, from, target, to) = match *step {
             Step::Rename { database, from, to } => (database, from, database, to),
-            Step::Copy {
-                database,
-                from,
-                target,
-                to,
-            } => (database, from, target, to),
-            Step::Relocate {
-                database,
-                target,
-                key,
-            } => (database, key, target, key),
+            Step::Copy { database, from, target, to } => (database, from, target, to),
+            Step::Relocate { database, target, key } => (database, key, target, key),
             _ => return,
         };
         let (from, to) = (name(from), name(to));
@@ -421,12 +338,7 @@ impl World {
 
     fn run(&mut self, step: Step) {
         match step {
-            Step::Set {
-                database,
-                key,
-                content,
-                expiry,
-            } => {
+            Step::Set { database, key, content, expiry } => {
                 self.set(database, &name(key), content, expiry);
             }
             Step::Remove { database, key } => {
@@ -435,11 +347,7 @@ impl World {
                 assert_eq!(self.keyspace.remove(database, &key), lives);
                 self.model[database].remove(&key);
             }
-            Step::SetExpiry {
-                database,
-                key,
-                expiry_ms,
-            } => {
+            Step::SetExpiry { database, key, expiry_ms } => {
                 let key = name(key);
                 let lives = self.lives(database, &key);
                 assert_eq!(self.keyspace.set_expiry(database, &key, expiry_ms), lives);
@@ -467,7 +375,7 @@ impl World {
             Step::Cycle => {
                 self.keyspace.expire_cycle(10, || false);
             }
-            Step::Reclaim => {
+            Step::LazyFree => {
                 self.keyspace.reclaim_step(50);
             }
             Step::Shrink => {
@@ -481,8 +389,7 @@ impl World {
     /// A version holds what is there at the time, expired or not.
     fn pin(&mut self, database: usize) {
         let contents = self.present(database);
-        self.pinned
-            .push((self.keyspace.database(database).pin(), contents));
+        self.pinned.push((self.keyspace.database(database).pin(), contents));
     }
 
     /// All that is in a database, found by a walk.
@@ -492,10 +399,7 @@ impl World {
         loop {
             cursor = self.keyspace.scan(database, cursor, |record| {
                 let entry = (Content::of(record.value()), record.expiry_ms());
-                assert!(
-                    contents.insert(record.key().to_vec(), entry).is_none(),
-                    "shown once"
-                );
+                assert!(contents.insert(record.key().to_vec(), entry).is_none(), "shown once");
             });
             if cursor == 0 {
                 return contents;
@@ -505,18 +409,14 @@ impl World {
 
     fn check(&self) {
         let now_ms = self.keyspace.now_ms;
-        let lives =
-            |entry: &(Content, Option<i64>)| entry.1.is_none_or(|time_ms| time_ms >= now_ms);
+        let lives = |entry: &(Content, Option<i64>)| entry.1.is_none_or(|time_ms| time_ms >= now_ms);
         for database in 0..DATABASES {
             let present = self.present(database);
             let space = self.keyspace.database(database);
             assert_eq!(present.len(), space.len());
             let volatile = present.values().filter(|entry| entry.1.is_some()).count();
             assert_eq!(volatile, space.volatile_len());
-            let living: Contents = present
-                .into_iter()
-                .filter(|(_, entry)| lives(entry))
-                .collect();
+            let living: Contents = present.into_iter().filter(|(_, entry)| lives(entry)).collect();
             let mut expected = self.model[database].clone();
             expected.retain(|_, entry| lives(entry));
             assert_eq!(living, expected);

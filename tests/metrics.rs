@@ -19,10 +19,7 @@ fn start(options: &[&str]) -> (Server, u16) {
         let text = port.to_string();
         let options = [&["--metrics-port", text.as_str()], options].concat();
         let mut server = Server::launch(free_port(), &options);
-        if server
-            .wait_for_any(&["Ready to accept", "Failed listening on port"])
-            .contains("Ready")
-        {
+        if server.wait_for_any(&["Ready to accept", "Failed listening on port"]).contains("Ready") {
             return (server, port);
         }
     }
@@ -56,11 +53,7 @@ fn read_answer(client: &mut Raw<TcpStream>, is_head: bool) -> Answer {
     let length = headers["content-length"].parse().expect("a number");
     let mut body = vec![0; if is_head { 0 } else { length }];
     client.stream.read_exact(&mut body).expect("the whole body");
-    Answer {
-        status,
-        headers,
-        body: String::from_utf8(body).expect("text"),
-    }
+    Answer { status, headers, body: String::from_utf8(body).expect("text") }
 }
 
 #[track_caller]
@@ -68,10 +61,7 @@ fn get(client: &mut Raw<TcpStream>) -> Exposition {
     client.send("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
     let answer = read_answer(client, false);
     assert_eq!(answer.status, "HTTP/1.1 200 OK");
-    assert_eq!(
-        answer.headers["content-type"],
-        "text/plain; version=0.0.4; charset=utf-8"
-    );
+    assert_eq!(answer.headers["content-type"], "text/plain; version=0.0.4; charset=utf-8");
     Exposition::parse(&answer.body)
 }
 
@@ -79,9 +69,7 @@ fn get(client: &mut Raw<TcpStream>) -> Exposition {
 fn info(client: &mut Raw<TcpStream>) -> BTreeMap<String, String> {
     let text = client.text("INFO everything");
     let lines = text.lines().filter_map(|line| line.split_once(':'));
-    lines
-        .map(|(name, value)| (name.to_string(), value.to_string()))
-        .collect()
+    lines.map(|(name, value)| (name.to_string(), value.to_string())).collect()
 }
 
 #[test]
@@ -98,14 +86,8 @@ fn the_figures_are_those_of_info() {
     client.ask("HSET hash field value", ":1\r\n");
     client.ask("CONFIG SET latency-monitor-threshold 1", "+OK\r\n");
     client.ask("DEBUG SLEEP 0.002", "-ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you can run it from a local connection, otherwise you need to set this option in the configuration file, and then restart the server.\r\n");
-    client.ask(
-        "LPUSH hash x",
-        "-WRONGTYPE Operation against a key holding the wrong kind of value\r\n",
-    );
-    client.ask(
-        "EVAL \"return redis.error_reply('A\\\"B\\\\\\\\C x')\" 0",
-        "-A\"B\\C x\r\n",
-    );
+    client.ask("LPUSH hash x", "-WRONGTYPE Operation against a key holding the wrong kind of value\r\n");
+    client.ask("EVAL \"return redis.error_reply('A\\\"B\\\\\\\\C x')\" 0", "-A\"B\\C x\r\n");
     let mut waiting = server.connect();
     waiting.send("BLPOP list 0\r\n");
     client.wait_for_clients(|list| list.contains("cmd=blpop"));
@@ -121,18 +103,9 @@ fn the_figures_are_those_of_info() {
         ("redis_total_blocking_keys", "total_blocking_keys"),
         ("redis_keyspace_hits_total", "keyspace_hits"),
         ("redis_keyspace_misses_total", "keyspace_misses"),
-        (
-            "redis_connections_received_total",
-            "total_connections_received",
-        ),
-        (
-            "redis_rdb_changes_since_last_save",
-            "rdb_changes_since_last_save",
-        ),
-        (
-            "redis_rdb_last_save_timestamp_seconds",
-            "rdb_last_save_time",
-        ),
+        ("redis_connections_received_total", "total_connections_received"),
+        ("redis_rdb_changes_since_last_save", "rdb_changes_since_last_save"),
+        ("redis_rdb_last_save_timestamp_seconds", "rdb_last_save_time"),
         ("redis_memory_used_startup_bytes", "used_memory_startup"),
     ] {
         assert_eq!(first.value(name, &[]), number(field), "{name}");
@@ -147,22 +120,10 @@ fn the_figures_are_those_of_info() {
     assert_eq!(first.value("redis_commands_total", &of("set")), 100.0);
     assert_eq!(first.value("redis_commands_total", &of("get")), 2.0);
     assert_eq!(first.value("redis_commands_total", &of("config|set")), 1.0);
-    assert_eq!(
-        first.value("redis_commands_failed_calls_total", &of("lpush")),
-        1.0
-    );
-    assert_eq!(
-        first.value("oneloop_command_duration_seconds_count", &of("set")),
-        100.0
-    );
-    assert_eq!(
-        first.value("redis_errors_total", &[("err", "WRONGTYPE")]),
-        1.0
-    );
-    assert_eq!(
-        first.value("redis_errors_total", &[("err", "A\"B\\C")]),
-        1.0
-    );
+    assert_eq!(first.value("redis_commands_failed_calls_total", &of("lpush")), 1.0);
+    assert_eq!(first.value("oneloop_command_duration_seconds_count", &of("set")), 100.0);
+    assert_eq!(first.value("redis_errors_total", &[("err", "WRONGTYPE")]), 1.0);
+    assert_eq!(first.value("redis_errors_total", &[("err", "A\"B\\C")]), 1.0);
     let sum = first.value("oneloop_command_duration_seconds_sum", &of("set"));
     let exact = first.value("redis_commands_duration_seconds_total", &of("set"));
     assert!((sum - exact).abs() <= exact * 0.05 + 1e-6, "{sum} {exact}");
@@ -173,15 +134,9 @@ fn the_figures_are_those_of_info() {
     let second = get(&mut scraper);
     for (name, family) in &first.families {
         for sample in family.samples.iter().filter(|_| family.kind != "gauge") {
-            let labels: Vec<(&str, &str)> = sample
-                .labels
-                .iter()
-                .map(|(label, text)| (label.as_str(), text.as_str()))
-                .collect();
-            assert!(
-                second.value(&sample.name, &labels) >= sample.value,
-                "{name} {labels:?}"
-            );
+            let labels: Vec<(&str, &str)> =
+                sample.labels.iter().map(|(label, text)| (label.as_str(), text.as_str())).collect();
+            assert!(second.value(&sample.name, &labels) >= sample.value, "{name} {labels:?}");
         }
     }
 }
@@ -224,14 +179,8 @@ fn what_is_no_question_for_metrics() {
     let mut client = connect(port);
     for (request, status) in [
         ("GET / HTTP/1.1\r\nHost: x\r\n\r\n", "404 Not Found"),
-        (
-            "GET /metrics/x HTTP/1.1\r\nHost: x\r\n\r\n",
-            "404 Not Found",
-        ),
-        (
-            "DELETE /metrics HTTP/1.1\r\nHost: x\r\n\r\n",
-            "405 Method Not Allowed",
-        ),
+        ("GET /metrics/x HTTP/1.1\r\nHost: x\r\n\r\n", "404 Not Found"),
+        ("DELETE /metrics HTTP/1.1\r\nHost: x\r\n\r\n", "405 Method Not Allowed"),
         ("GET /metrics?x=1 HTTP/1.1\r\nHost: x\r\n\r\n", "200 OK"),
     ] {
         client.send(request);
@@ -241,19 +190,13 @@ fn what_is_no_question_for_metrics() {
         let expected = status.starts_with("405").then_some("GET, HEAD");
         assert_eq!(allowed, expected);
     }
-    let endless = format!(
-        "GET /metrics HTTP/1.1\r\nHost: x\r\nX: {}",
-        "x".repeat(100_000)
-    );
+    let endless = format!("GET /metrics HTTP/1.1\r\nHost: x\r\nX: {}", "x".repeat(100_000));
     let many = format!("GET / HTTP/1.1\r\n{}\r\n", "A: b\r\n".repeat(100));
     for (request, status) in [
         ("PING\r\n\r\n", "400 Bad Request"),
         ("*1\r\n$4\r\nPING\r\n", "400 Bad Request"),
         ("GET /metrics HTTP/1.1\r\n\r\n", "400 Bad Request"),
-        (
-            "GET /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc",
-            "400 Bad Request",
-        ),
+        ("GET /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc", "400 Bad Request"),
         (&endless, "431 Request Header Fields Too Large"),
         (&many, "431 Request Header Fields Too Large"),
     ] {
@@ -273,10 +216,7 @@ fn connections_are_kept_if_they_may_be() {
     client.send("HEAD /metrics HTTP/1.1\r\nHost: x\r\n\r\nGET /metrics HTTP/1.1\r\nHost: x\r\n\r\nGET /no HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
     assert_eq!(read_answer(&mut client, true).status, "HTTP/1.1 200 OK");
     Exposition::parse(&read_answer(&mut client, false).body);
-    assert_eq!(
-        read_answer(&mut client, false).status,
-        "HTTP/1.1 404 Not Found"
-    );
+    assert_eq!(read_answer(&mut client, false).status, "HTTP/1.1 404 Not Found");
     client.expect_end();
 
     let mut client = connect(port);
@@ -309,11 +249,7 @@ fn silent_connections_do_not_keep_others_out() {
     get(&mut connect(port));
     // Clients neither lose their places to them nor count them.
     client.ask("PING", "+PONG\r\n");
-    assert!(
-        client
-            .text("INFO clients")
-            .contains("connected_clients:1\r\n")
-    );
+    assert!(client.text("INFO clients").contains("connected_clients:1\r\n"));
     drop(slow);
 }
 
@@ -361,7 +297,9 @@ fn the_port_is_opened_and_closed_at_run_time() {
     let digits = port.to_string().len();
     client.ask(
         "CONFIG GET metrics-*",
-        &format!("*4\r\n$12\r\nmetrics-port\r\n${digits}\r\n{port}\r\n$12\r\nmetrics-bind\r\n$14\r\n127.0.0.1 -::1\r\n"),
+        &format!(
+            "*4\r\n$12\r\nmetrics-port\r\n${digits}\r\n{port}\r\n$12\r\nmetrics-bind\r\n$14\r\n127.0.0.1 -::1\r\n"
+        ),
     );
     let taken = TcpListener::bind("127.0.0.1:0").expect("some port is free");
     let taken_port = taken.local_addr().expect("it is bound").port();

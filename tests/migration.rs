@@ -60,12 +60,7 @@ fn wait_until_blocked(observer: &mut Raw<TcpStream>, name: &str) {
     observer.wait_for_clients(|list| {
         let line = list.lines().find(|line| line.contains(&name));
         let flags = line.and_then(|line| line.split("flags=").nth(1));
-        flags.is_some_and(|flags| {
-            flags
-                .split(' ')
-                .next()
-                .is_some_and(|flags| flags.contains('b'))
-        })
+        flags.is_some_and(|flags| flags.split(' ').next().is_some_and(|flags| flags.contains('b')))
     });
 }
 
@@ -158,19 +153,13 @@ fn digest(client: &mut Raw<TcpStream>, key: &str) -> String {
 }
 
 /// Has every value go there and back again.
-fn go_there_and_back(
-    here: (&mut Raw<TcpStream>, u16),
-    there: (&mut Raw<TcpStream>, u16),
-    compares: bool,
-) {
+fn go_there_and_back(here: (&mut Raw<TcpStream>, u16), there: (&mut Raw<TcpStream>, u16), compares: bool) {
     let ((here, here_port), (there, there_port)) = (here, there);
     let keys = fill(here);
     here.ask("PEXPIREAT text 95617584000000", ":1\r\n");
     let digests: Vec<String> = keys.iter().map(|key| digest(here, key)).collect();
     let all = keys.join(" ");
-    let go = |port, database| {
-        format!("MIGRATE 127.0.0.1 {port} \"\" {database} {LONG_MS} KEYS {all} absent")
-    };
+    let go = |port, database| format!("MIGRATE 127.0.0.1 {port} \"\" {database} {LONG_MS} KEYS {all} absent");
     here.ask(&go(there_port, 3), "+OK\r\n");
     here.ask("DBSIZE", ":0\r\n");
     there.ask("SELECT 3", "+OK\r\n");
@@ -193,11 +182,7 @@ fn go_there_and_back(
 fn keys_of_all_types_go_to_another_server_and_back() {
     let debug = ["--enable-debug-command", "yes"];
     let [first, second] = [Server::start(&debug), Server::start(&debug)];
-    go_there_and_back(
-        (&mut first.connect(), first.port),
-        (&mut second.connect(), second.port),
-        true,
-    );
+    go_there_and_back((&mut first.connect(), first.port), (&mut second.connect(), second.port), true);
 }
 
 #[test]
@@ -214,16 +199,10 @@ fn keys_come_from_a_genuine_server() {
     let keys = fill(&mut theirs);
     let digests: Vec<String> = keys.iter().map(|key| digest(&mut theirs, key)).collect();
     let all = keys.join(" ");
-    let question = format!(
-        "MIGRATE 127.0.0.1 {} \"\" 0 {LONG_MS} KEYS {all}",
-        ours.port
-    );
+    let question = format!("MIGRATE 127.0.0.1 {} \"\" 0 {LONG_MS} KEYS {all}", ours.port);
     theirs.ask(&question, "+OK\r\n");
     for (key, before) in keys.iter().zip(&digests) {
-        assert!(
-            *key == "scores" || digest(&mut client, key) == *before,
-            "{key}"
-        );
+        assert!(*key == "scores" || digest(&mut client, key) == *before, "{key}");
     }
     // As from a genuine 7.2: an older one does not take values of a version that it does not know.
     client.ask(
@@ -240,11 +219,7 @@ fn keys_go_to_a_newer_genuine_server_and_back() {
     };
     let genuine = Genuine::start(&program).expect("it starts");
     let ours = Server::start(&["--enable-debug-command", "yes"]);
-    go_there_and_back(
-        (&mut ours.connect(), ours.port),
-        (&mut genuine.connect(), genuine.port),
-        false,
-    );
+    go_there_and_back((&mut ours.connect(), ours.port), (&mut genuine.connect(), genuine.port), false);
 }
 
 #[test]
@@ -255,8 +230,7 @@ fn a_copy_stays_and_a_key_is_replaced_only_where_that_is_asked_for() {
     client.ask("SET key 1", "+OK\r\n");
     client.ask(&go("COPY"), "+OK\r\n");
     client.ask("SET key 2", "+OK\r\n");
-    const BUSY: &str =
-        "-ERR Target instance replied with error: BUSYKEY Target key name already exists.\r\n";
+    const BUSY: &str = "-ERR Target instance replied with error: BUSYKEY Target key name already exists.\r\n";
     client.ask(&go(""), BUSY);
     client.ask(&go("copy"), BUSY);
     there.ask("GET key", "$1\r\n1\r\n");
@@ -293,10 +267,7 @@ fn the_target_may_want_a_login() {
     while !log.ends_with("end") {
         log.push_str(&client.line());
     }
-    assert!(
-        log.contains("MIGRATE") && log.contains("(redacted)"),
-        "{log}"
-    );
+    assert!(log.contains("MIGRATE") && log.contains("(redacted)"), "{log}");
     assert!(!log.contains("secret") && !log.contains("word$"), "{log}");
 }
 
@@ -317,16 +288,8 @@ fn others_are_served_while_keys_move_and_those_wait_who_name_them() {
         ("writer", "SETNX key 3\r\n", ":1\r\n"),
         ("second", "MIGRATE 127.0.0.1 1 key 0 1\r\n", "+NOKEY\r\n"),
         ("several", "EXISTS other key\r\n", ":1\r\n"),
-        (
-            "script",
-            "EVAL \"return redis.call('exists', 'key')\" 0\r\n",
-            ":0\r\n",
-        ),
-        (
-            "unit",
-            "MULTI\r\nGET key\r\nEXEC\r\n",
-            "+OK\r\n+QUEUED\r\n*1\r\n$-1\r\n",
-        ),
+        ("script", "EVAL \"return redis.call('exists', 'key')\" 0\r\n", ":0\r\n"),
+        ("unit", "MULTI\r\nGET key\r\nEXEC\r\n", "+OK\r\n+QUEUED\r\n*1\r\n$-1\r\n"),
     ];
     let mut waiting = Vec::new();
     // The one that writes comes last: it is to find the key gone.
@@ -339,10 +302,7 @@ fn others_are_served_while_keys_move_and_those_wait_who_name_them() {
     }
     observer.ask("GET other", "$1\r\n2\r\n");
     observer.ask("SET other 4", "+OK\r\n");
-    observer.ask(
-        "EVAL_RO \"return redis.call('get', KEYS[1])\" 1 other",
-        "$1\r\n4\r\n",
-    );
+    observer.ask("EVAL_RO \"return redis.call('get', KEYS[1])\" 1 other", "$1\r\n4\r\n");
     observer.send("MULTI\r\nSET other 5\r\nEXEC\r\n");
     observer.expect("+OK\r\n+QUEUED\r\n*1\r\n+OK\r\n");
     observer.ask("DBSIZE", ":2\r\n");
@@ -468,11 +428,7 @@ fn a_connection_is_kept_and_made_anew_when_it_was_closed() {
     let mut link = target.accept();
     link.send("+OK\r\n+OK\r\n");
     client.expect("+OK\r\n");
-    assert!(
-        client
-            .text("INFO stats")
-            .contains("migrate_cached_sockets:1\r\n")
-    );
+    assert!(client.text("INFO stats").contains("migrate_cached_sockets:1\r\n"));
     assert_eq!(read_request(&mut link), ["SELECT", "7"]);
     read_request(&mut link);
     client.send(&go);
@@ -514,9 +470,7 @@ fn very_many_keys_take_little_memory() {
     let value = "x".repeat(10_000);
     let count = 3000;
     for number in 0..count {
-        client.send(format!(
-            "SET key:{number} {value}\r\nAPPEND key:{number} {number}\r\n"
-        ));
+        client.send(format!("SET key:{number} {value}\r\nAPPEND key:{number} {number}\r\n"));
     }
     for _ in 0..count {
         client.expect("+OK\r\n");
@@ -525,14 +479,7 @@ fn very_many_keys_take_little_memory() {
     let before = first.resident_bytes();
     let keys: Vec<String> = (0..count).map(|number| format!("key:{number}")).collect();
     client.ask("CONFIG SET rdbcompression no", "+OK\r\n");
-    client.ask(
-        &format!(
-            "MIGRATE 127.0.0.1 {} \"\" 0 {LONG_MS} KEYS {}",
-            second.port,
-            keys.join(" ")
-        ),
-        "+OK\r\n",
-    );
+    client.ask(&format!("MIGRATE 127.0.0.1 {} \"\" 0 {LONG_MS} KEYS {}", second.port, keys.join(" ")), "+OK\r\n");
     there.ask("DBSIZE", &format!(":{count}\r\n"));
     client.ask("DBSIZE", ":0\r\n");
     let grown = first.resident_bytes().saturating_sub(before);
@@ -551,14 +498,9 @@ fn keys_that_have_arrived_are_deleted_in_the_append_only_file() {
     client.send(format!("MULTI\r\n{}\r\nEXEC\r\n", go("c 0 1000")));
     client.expect("+OK\r\n+QUEUED\r\n*1\r\n+OK\r\n");
     let appended = |server: &Server| {
-        let path = server
-            .folder
-            .join("appendonlydir/appendonly.aof.1.incr.aof");
+        let path = server.folder.join("appendonlydir/appendonly.aof.1.incr.aof");
         std::fs::read_to_string(path).expect("an append-only file")
     };
     let text = appended(&first).replace("\r\n", " ");
-    assert!(
-        text.ends_with("$1 4 *3 $3 DEL $1 a $1 b *2 $3 DEL $1 c "),
-        "{text}"
-    );
+    assert!(text.ends_with("$1 4 *3 $3 DEL $1 a $1 b *2 $3 DEL $1 c "), "{text}");
 }

@@ -9,12 +9,15 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
-use oneloop::crash::{self, CrashSection, CrashSettings};
-use oneloop::logging::{self, LogLevel, LogSettings, Role};
-use oneloop::server::startup::{self, Banner, ConfigurationSource};
-use oneloop::sys::process::{ProcessTitle, daemonize};
-use oneloop::sys::signals::{Signal, Signals};
-use oneloop::sys::{faults, resources};
+use oneloop::base::crash;
+use oneloop::base::crash::{CrashSection, CrashSettings};
+use oneloop::base::logging;
+use oneloop::base::logging::{LogLevel, LogSettings, Role};
+use oneloop::base::sys::process::{ProcessTitle, daemonize};
+use oneloop::base::sys::signals::{Signal, Signals};
+use oneloop::base::sys::{faults, resources};
+use oneloop::reactor::startup;
+use oneloop::reactor::startup::{Banner, ConfigurationSource};
 
 /// Longer than the arguments that it replaces, so that it takes room of the environment's.
 const LONG_TITLE: &str = concat!(
@@ -31,35 +34,17 @@ fn main() {
         return play(&arguments[2], arguments.get(3).map_or("", String::as_str));
     }
     let checks: [(&str, fn()); 12] = [
-        (
-            "start_lines_come_in_order_and_sigterm_ends",
-            start_lines_come_in_order_and_sigterm_ends,
-        ),
-        (
-            "second_interrupt_exits_at_once",
-            second_interrupt_exits_at_once,
-        ),
-        (
-            "forgotten_interrupt_does_not_insist",
-            forgotten_interrupt_does_not_insist,
-        ),
-        (
-            "segmentation_fault_is_reported",
-            segmentation_fault_is_reported,
-        ),
-        (
-            "abort_from_outside_is_reported",
-            abort_from_outside_is_reported,
-        ),
+        ("start_lines_come_in_order_and_sigterm_ends", start_lines_come_in_order_and_sigterm_ends),
+        ("second_interrupt_exits_at_once", second_interrupt_exits_at_once),
+        ("forgotten_interrupt_does_not_insist", forgotten_interrupt_does_not_insist),
+        ("segmentation_fault_is_reported", segmentation_fault_is_reported),
+        ("abort_from_outside_is_reported", abort_from_outside_is_reported),
         ("stack_overflow_is_reported", stack_overflow_is_reported),
         ("panic_is_reported_and_aborts", panic_is_reported_and_aborts),
         ("panic_exits_when_told_to", panic_exits_when_told_to),
         ("second_fault_ends_quietly", second_fault_ends_quietly),
         ("disabled_report_says_nothing", disabled_report_says_nothing),
-        (
-            "title_is_shown_and_environment_survives",
-            title_is_shown_and_environment_survives,
-        ),
+        ("title_is_shown_and_environment_survives", title_is_shown_and_environment_survives),
         (
             "background_process_logs_to_a_file_that_can_be_rotated",
             background_process_logs_to_a_file_that_can_be_rotated,
@@ -83,11 +68,7 @@ fn play(role: &str, detail: &str) {
 }
 
 fn start_log(file: &str) {
-    let settings = LogSettings {
-        level: LogLevel::Verbose,
-        file: PathBuf::from(file),
-        ..LogSettings::default()
-    };
+    let settings = LogSettings { level: LogLevel::Verbose, file: PathBuf::from(file), ..LogSettings::default() };
     logging::init(&settings).unwrap();
 }
 
@@ -109,9 +90,7 @@ fn serve(forget: bool) {
     let mut poll = mio::Poll::new().unwrap();
     let source = signals.source_fd();
     let interest = mio::Interest::READABLE;
-    poll.registry()
-        .register(&mut mio::unix::SourceFd(&source), mio::Token(0), interest)
-        .unwrap();
+    poll.registry().register(&mut mio::unix::SourceFd(&source), mio::Token(0), interest).unwrap();
     let mut events = mio::Events::with_capacity(4);
     loop {
         // A signal interrupts the wait itself, which mio reports as an error.
@@ -149,12 +128,7 @@ fn go_into_background(folder: &Path) {
     log::trace!(target: "oneloop", "too fine");
     startup::write_pid_file(&folder.join("pid"));
     let socket = UnixDatagram::unbound().unwrap();
-    socket
-        .send_to(
-            std::process::id().to_string().as_bytes(),
-            folder.join("socket"),
-        )
-        .unwrap();
+    socket.send_to(std::process::id().to_string().as_bytes(), folder.join("socket")).unwrap();
 }
 
 fn crash_as(role: &str) {
@@ -189,10 +163,7 @@ fn crash_as(role: &str) {
     }
 }
 
-#[expect(
-    unconditional_recursion,
-    reason = "the stack overflow is what is wanted"
-)]
+#[expect(unconditional_recursion, reason = "the stack overflow is what is wanted")]
 fn dig(depth: u64) -> u64 {
     let block = std::hint::black_box([depth; 64]);
     dig(depth + 1) + block[0]
@@ -207,21 +178,11 @@ struct Started {
 impl Started {
     fn role(role: &str) -> Started {
         let mut command = Command::new(std::env::current_exe().unwrap());
-        command
-            .args(["role", role])
-            .env("ONELOOP_PROBE", "still here")
-            .env_remove("RUST_LOG");
-        command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null());
+        command.args(["role", role]).env("ONELOOP_PROBE", "still here").env_remove("RUST_LOG");
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn().unwrap();
         let output = BufReader::new(child.stdout.take().unwrap());
-        Started {
-            child,
-            output,
-            seen: String::new(),
-        }
+        Started { child, output, seen: String::new() }
     }
 
     fn wait_for(&mut self, phrase: &str) {
@@ -233,13 +194,7 @@ impl Started {
 
     fn send(&self, signal: &str) {
         let id = self.child.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args(["-s", signal, &id])
-                .status()
-                .unwrap()
-                .success()
-        );
+        assert!(Command::new("kill").args(["-s", signal, &id]).status().unwrap().success());
     }
 
     fn end(mut self) -> (ExitStatus, String) {
@@ -252,8 +207,7 @@ fn assert_in_order(text: &str, phrases: &[&str]) {
     let mut from = 0;
     for phrase in phrases {
         let found = text[from..].find(phrase);
-        from += found.unwrap_or_else(|| panic!("no {phrase:?} after byte {from} in:\n{text}"))
-            + phrase.len();
+        from += found.unwrap_or_else(|| panic!("no {phrase:?} after byte {from} in:\n{text}")) + phrase.len();
     }
 }
 
@@ -292,10 +246,7 @@ fn second_interrupt_exits_at_once() {
     server.send("INT");
     let (status, text) = server.end();
     assert_eq!(status.code(), Some(1));
-    assert_in_order(
-        &text,
-        &[":signal-handler (", ") You insist... exiting now.\n"],
-    );
+    assert_in_order(&text, &[":signal-handler (", ") You insist... exiting now.\n"]);
 }
 
 fn forgotten_interrupt_does_not_insist() {
@@ -335,52 +286,27 @@ fn abort_from_outside_is_reported() {
     let (status, text) = server.end();
     assert_eq!(status.signal(), Some(SIGABRT));
     let killer = " # Killed by PID: ";
-    assert_in_order(
-        &text,
-        &[
-            "crashed by signal: 6, si_code: 0\n",
-            killer,
-            "STACK TRACE",
-            "crash_as",
-            "REPORT END",
-        ],
-    );
+    assert_in_order(&text, &["crashed by signal: 6, si_code: 0\n", killer, "STACK TRACE", "crash_as", "REPORT END"]);
 }
 
 fn stack_overflow_is_reported() {
     let (status, text) = Started::role("overflow").end();
     assert_eq!(status.signal(), Some(SIGSEGV));
-    assert_in_order(
-        &text,
-        &["crashed by signal: 11", "STACK TRACE", "dig", "REPORT END"],
-    );
+    assert_in_order(&text, &["crashed by signal: 11", "STACK TRACE", "dig", "REPORT END"]);
 }
 
 fn panic_is_reported_and_aborts() {
     let (status, text) = Started::role("panic").end();
     assert_eq!(status.signal(), Some(SIGABRT));
     let guru = " # Guru Meditation: impossible value 42 #tests/process.rs:";
-    assert_in_order(
-        &text,
-        &[
-            "REPORT START",
-            guru,
-            "STACK TRACE",
-            "crash_as",
-            "INFO OUTPUT",
-            "REPORT END",
-        ],
-    );
+    assert_in_order(&text, &["REPORT START", guru, "STACK TRACE", "crash_as", "INFO OUTPUT", "REPORT END"]);
     assert!(!text.contains("crashed by signal"));
 }
 
 fn panic_exits_when_told_to() {
     let (status, text) = Started::role("panic-exit").end();
     assert_eq!(status.code(), Some(1));
-    assert_in_order(
-        &text,
-        &["Guru Meditation: impossible value 42", "REPORT END"],
-    );
+    assert_in_order(&text, &["Guru Meditation: impossible value 42", "REPORT END"]);
 }
 
 fn second_fault_ends_quietly() {
@@ -400,13 +326,8 @@ fn title_is_shown_and_environment_survives() {
     let mut server = Started::role("title");
     server.wait_for("ready");
     let shown = std::fs::read(format!("/proc/{}/cmdline", server.child.id())).unwrap();
-    let trimmed = String::from_utf8_lossy(&shown)
-        .trim_end_matches('\0')
-        .to_owned();
-    assert!(
-        LONG_TITLE.len()
-            > std::env::current_exe().unwrap().as_os_str().len() + "role title".len() + 3
-    );
+    let trimmed = String::from_utf8_lossy(&shown).trim_end_matches('\0').to_owned();
+    assert!(LONG_TITLE.len() > std::env::current_exe().unwrap().as_os_str().len() + "role title".len() + 3);
     assert_eq!(trimmed, LONG_TITLE);
     drop(server.child.stdin.take());
     assert!(server.end().0.success());
@@ -417,12 +338,7 @@ fn background_process_logs_to_a_file_that_can_be_rotated() {
     std::fs::create_dir(&folder).unwrap();
     let socket = UnixDatagram::bind(folder.join("socket")).unwrap();
     let mut command = Command::new(std::env::current_exe().unwrap());
-    let mut parent = command
-        .args(["role", "background"])
-        .arg(&folder)
-        .env_remove("RUST_LOG")
-        .spawn()
-        .unwrap();
+    let mut parent = command.args(["role", "background"]).arg(&folder).env_remove("RUST_LOG").spawn().unwrap();
     let parent_id = parent.id();
     assert!(parent.wait().unwrap().success());
     let mut buffer = [0_u8; 32];

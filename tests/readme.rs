@@ -4,13 +4,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use oneloop::command::Registry;
+use oneloop::command::registry::Registry;
 use oneloop::commands::FAMILIES;
 
-const PAGES: &[(&str, &str)] = &[
-    ("README.md", include_str!("../README.md")),
-    ("ARCHITECTURE.md", include_str!("../ARCHITECTURE.md")),
-];
+const PAGES: &[(&str, &str)] =
+    &[("README.md", include_str!("../README.md")), ("ARCHITECTURE.md", include_str!("../ARCHITECTURE.md"))];
 
 /// The command surface of Redis 7.2: name, group and more, one line a command.
 const FACTS: &str = include_str!("data/commands-7.2.tsv");
@@ -57,18 +55,14 @@ fn references_in(mut text: &str) -> Vec<Reference<'_>> {
 /// Whether a piece of code names a file or folder: of the project, not one that a build makes.
 fn is_path(code: &str) -> bool {
     let letters = |letter: char| letter.is_ascii_alphanumeric() || "_-./".contains(letter);
-    let is_named = [".rs", ".md", ".toml", ".example", ".tsv"]
-        .iter()
-        .any(|end| code.ends_with(end));
+    let is_named = [".rs", ".md", ".toml", ".example", ".tsv"].iter().any(|end| code.ends_with(end));
     code.chars().all(letters) && (code.contains('/') || is_named) && !code.starts_with("target/")
 }
 
 /// The file or folder that a page means: from the top level, or from `src/`.
 fn find(path: &str) -> Option<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    [root.join(path), root.join("src").join(path)]
-        .into_iter()
-        .find(|candidate| candidate.exists())
+    [root.join(path), root.join("src").join(path)].into_iter().find(|candidate| candidate.exists())
 }
 
 /// Whether a file declares a symbol: its last name, and for a method its type is in the file as well.
@@ -79,9 +73,7 @@ fn declares(source: &str, symbol: &str) -> bool {
         .split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_')
         .filter(|word| !word.is_empty())
         .collect();
-    let declared = words
-        .windows(2)
-        .any(|pair| DECLARATIONS.contains(&pair[0]) && pair[1] == name);
+    let declared = words.windows(2).any(|pair| DECLARATIONS.contains(&pair[0]) && pair[1] == name);
     declared && (owner.is_empty() || words.contains(&owner))
 }
 
@@ -136,10 +128,7 @@ fn collect_sources(folder: &Path, sources: &mut Vec<(String, String)>) {
 #[test]
 fn what_the_pages_name_is_declared_somewhere() {
     let mut sources = Vec::new();
-    collect_sources(
-        &Path::new(env!("CARGO_MANIFEST_DIR")).join("src"),
-        &mut sources,
-    );
+    collect_sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut sources);
     let mut breaches = Vec::new();
     for (name, page) in PAGES {
         for symbol in bare_symbols(page) {
@@ -159,15 +148,9 @@ fn what_the_pages_name_is_declared_somewhere() {
 fn references_are_told_from_other_code() {
     let page = "`src/lib.rs`\n(`Some::thing`, `other`) and `SET a/b c`, `target/x.rs`, `no`, `src/main.rs`\n\
         ```\n`in/a/fence.rs`\n```\n`net/` (its sockets)";
-    let found: Vec<(&str, Vec<&str>)> = references(page)
-        .into_iter()
-        .map(|reference| (reference.path, reference.symbols))
-        .collect();
-    let expected = [
-        ("src/lib.rs", vec!["Some::thing", "other"]),
-        ("src/main.rs", vec![]),
-        ("net/", vec![]),
-    ];
+    let found: Vec<(&str, Vec<&str>)> =
+        references(page).into_iter().map(|reference| (reference.path, reference.symbols)).collect();
+    let expected = [("src/lib.rs", vec!["Some::thing", "other"]), ("src/main.rs", vec![]), ("net/", vec![])];
     assert_eq!(found, expected);
     let source = "impl Some { pub fn thing(&self) {} }";
     assert!(declares(source, "Some::thing") && declares(source, "thing"));
@@ -221,9 +204,7 @@ fn table() -> String {
 fn the_table_of_commands_counts_right() {
     let page = PAGES[0].1;
     let (begin, end) = ("<!-- commands:begin -->\n", "<!-- commands:end -->");
-    let shown = page
-        .split_once(begin)
-        .and_then(|(_, rest)| rest.split_once(end));
+    let shown = page.split_once(begin).and_then(|(_, rest)| rest.split_once(end));
     let table = table();
     assert!(
         shown.is_some_and(|(shown, _)| shown.trim() == table.trim()),

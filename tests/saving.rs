@@ -27,10 +27,7 @@ fn folder(name: &str) -> std::path::PathBuf {
 fn wait_for(client: &mut redis::Connection, field: &str, wanted: &str) {
     let deadline = std::time::Instant::now() + server::PATIENCE;
     loop {
-        let text: String = redis::cmd("INFO")
-            .arg("persistence")
-            .query(client)
-            .expect("INFO");
+        let text: String = redis::cmd("INFO").arg("persistence").query(client).expect("INFO");
         let line = format!("{field}:{wanted}\r\n");
         if text.contains(&line) {
             return;
@@ -52,9 +49,8 @@ fn run(client: &mut redis::Connection, words: &str) -> redis::RedisResult<redis:
 #[track_caller]
 fn expect(client: &mut redis::Connection, words: &str, text: &str) {
     let reply = run(client, words);
-    let reply: String = reply
-        .and_then(|value| redis::from_redis_value(&value))
-        .unwrap_or_else(|error| error.to_string());
+    let reply: String =
+        reply.and_then(|value| redis::from_redis_value(&value)).unwrap_or_else(|error| error.to_string());
     assert!(reply.contains(text), "{words}: {reply}");
 }
 
@@ -68,9 +64,7 @@ fn flushall_saves_where_saving_is_on_and_then_nothing_is_unsaved() {
     wait_for(&mut client, "rdb_changes_since_last_save", "2");
     assert!(!folder.join("dump.rdb").exists());
     run(&mut client, "SET key value").expect("it is set");
-    let setting: redis::RedisResult<()> = redis::cmd("CONFIG")
-        .arg(&["SET", "save", "3600 1"])
-        .query(&mut client);
+    let setting: redis::RedisResult<()> = redis::cmd("CONFIG").arg(&["SET", "save", "3600 1"]).query(&mut client);
     setting.expect("it is a setting");
     expect(&mut client, "FLUSHALL", "OK");
     wait_for(&mut client, "rdb_changes_since_last_save", "0");
@@ -112,10 +106,7 @@ fn the_end_saves_as_it_is_told() {
     server.signal("TERM");
     let (status, log) = server.wait();
     assert!(status.success());
-    assert!(
-        log.iter()
-            .any(|line| line.contains("Saving the final RDB snapshot"))
-    );
+    assert!(log.iter().any(|line| line.contains("Saving the final RDB snapshot")));
     let mut server = start_in(&folder, &["--save", "1000 1000"]);
     let mut client = server.client();
     expect(&mut client, "GET key", "first");
@@ -146,24 +137,12 @@ fn writes_are_refused_while_saving_fails() {
     wait_for(&mut client, "rdb_last_bgsave_status", "err");
     expect(&mut client, "SET key z", "MISCONF");
     expect(&mut client, "PING", "MISCONF");
-    expect(
-        &mut client,
-        "EVAL return(redis.call('set','key','z')) 0",
-        "MISCONF",
-    );
+    expect(&mut client, "EVAL return(redis.call('set','key','z')) 0", "MISCONF");
     expect(&mut client, "GET key", "y");
     expect(&mut client, "SHUTDOWN", "Errors trying to SHUTDOWN");
-    expect(
-        &mut client,
-        "CONFIG SET stop-writes-on-bgsave-error no",
-        "OK",
-    );
+    expect(&mut client, "CONFIG SET stop-writes-on-bgsave-error no", "OK");
     expect(&mut client, "SET key z", "OK");
-    expect(
-        &mut client,
-        "CONFIG SET stop-writes-on-bgsave-error yes",
-        "OK",
-    );
+    expect(&mut client, "CONFIG SET stop-writes-on-bgsave-error yes", "OK");
     expect(&mut client, "SET key a", "MISCONF");
     fs::remove_dir_all(folder.join("dump.rdb")).expect("it is there");
     expect(&mut client, "BGSAVE", "started");
@@ -178,11 +157,7 @@ fn what_is_loaded_is_not_served_before_it_is_complete() {
     let mut client = server.client();
     expect(&mut client, "DEBUG POPULATE 2000", "OK");
     let library = "#!lua name=lib\nredis.register_function('f', function() return 7 end)";
-    let loaded: String = redis::cmd("FUNCTION")
-        .arg("LOAD")
-        .arg(library)
-        .query(&mut client)
-        .expect("it is loaded");
+    let loaded: String = redis::cmd("FUNCTION").arg("LOAD").arg(library).query(&mut client).expect("it is loaded");
     assert_eq!(loaded, "lib");
     expect(&mut client, "SAVE", "OK");
     expect(&mut client, "DEBUG RELOAD", "OK");
@@ -221,14 +196,8 @@ fn a_damaged_file_ends_the_server_and_the_tool_tells_where() {
     };
     let program = Path::new(env!("CARGO_BIN_EXE_oneloop"));
     let (is_sound, text) = check(program, &["check-rdb"]);
-    assert!(
-        is_sound && text.contains("\\o/ RDB looks OK! \\o/"),
-        "{text}"
-    );
-    assert!(
-        text.contains("[info] 2 keys read\n[info] 1 expires\n"),
-        "{text}"
-    );
+    assert!(is_sound && text.contains("\\o/ RDB looks OK! \\o/"), "{text}");
+    assert!(text.contains("[info] 2 keys read\n[info] 1 expires\n"), "{text}");
     let mut bytes = fs::read(&path).expect("it is there");
     let last = bytes.len() - 1;
     bytes[last] ^= 1;
@@ -241,10 +210,7 @@ fn a_damaged_file_ends_the_server_and_the_tool_tells_where() {
     let mut server = Server::launch(free_port(), &["--dir", dir]);
     let (status, log) = server.wait();
     assert!(!status.success());
-    assert!(
-        log.last().is_some_and(|line| line.contains("CRC error")),
-        "{log:?}"
-    );
+    assert!(log.last().is_some_and(|line| line.contains("CRC error")), "{log:?}");
     let reason = "Terminating server after rdb file reading failure.";
     assert!(log.iter().any(|line| line.contains(reason)), "{log:?}");
 }

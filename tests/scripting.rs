@@ -21,12 +21,7 @@ fn connect(port: u16) -> Connection {
 /// Takes the lock if it is free.
 fn lock(client: &mut Connection, token: &str, lease_ms: u64) -> bool {
     let mut command = redis::cmd("SET");
-    command
-        .arg("lock")
-        .arg(token)
-        .arg("NX")
-        .arg("PX")
-        .arg(lease_ms);
+    command.arg("lock").arg(token).arg("NX").arg("PX").arg(lease_ms);
     let reply: Option<String> = command.query(client).expect("SET");
     reply.is_some()
 }
@@ -96,18 +91,11 @@ fn a_script_that_does_not_end_is_killed() {
             let runner = scope.spawn(|| {
                 let mut client = connect(port);
                 let command = redis::cmd("EVAL").arg(script).arg(0).to_owned();
-                command
-                    .query::<redis::Value>(&mut client)
-                    .expect_err("it is killed")
-                    .to_string()
+                command.query::<redis::Value>(&mut client).expect_err("it is killed").to_string()
             });
             let mut client = connect(port);
             // Until it has begun, and has run for as long as it may.
-            while redis::cmd("SCRIPT")
-                .arg("KILL")
-                .query::<String>(&mut client)
-                .is_err()
-            {
+            while redis::cmd("SCRIPT").arg("KILL").query::<String>(&mut client).is_err() {
                 std::thread::yield_now();
             }
             let error = runner.join().expect("a reply");
@@ -124,10 +112,7 @@ fn shutdown_ends_a_script_that_cannot_be_killed() {
     let mut server = Server::start(&["--busy-reply-threshold", "20"]);
     let mut runner = server.connect();
     let script = "redis.call('set','k','v') while true do end";
-    runner.send(format!(
-        "*3\r\n$4\r\nEVAL\r\n${}\r\n{script}\r\n$1\r\n0\r\n",
-        script.len()
-    ));
+    runner.send(format!("*3\r\n$4\r\nEVAL\r\n${}\r\n{script}\r\n$1\r\n0\r\n", script.len()));
     let mut client = server.connect();
     loop {
         client.send("SCRIPT KILL\r\n");

@@ -21,16 +21,12 @@ fn optimistic_locking_loses_no_increment() {
             let client = redis::Client::open(address).expect("an address");
             let mut connection = client.get_connection().expect("it listens");
             for _ in 0..INCREMENTS {
-                let _: (i64,) =
-                    redis::transaction(&mut connection, &["counter"], |connection, pipe| {
-                        let before: Option<i64> = connection.get("counter")?;
-                        let after = before.unwrap_or(0) + 1;
-                        pipe.set("counter", after)
-                            .ignore()
-                            .get("counter")
-                            .query(connection)
-                    })
-                    .expect("a transaction");
+                let _: (i64,) = redis::transaction(&mut connection, &["counter"], |connection, pipe| {
+                    let before: Option<i64> = connection.get("counter")?;
+                    let after = before.unwrap_or(0) + 1;
+                    pipe.set("counter", after).ignore().get("counter").query(connection)
+                })
+                .expect("a transaction");
             }
         })
     });
@@ -45,9 +41,7 @@ fn optimistic_locking_loses_no_increment() {
 fn a_client_library_subscribes() {
     let server = Server::start(&[]);
     let mut connection = server.client();
-    connection
-        .set_read_timeout(Some(PATIENCE))
-        .expect("a setting");
+    connection.set_read_timeout(Some(PATIENCE)).expect("a setting");
     let mut publisher = server.client();
     let mut subscriber = connection.as_pubsub();
     subscriber.subscribe("news").expect("SUBSCRIBE");
@@ -75,10 +69,7 @@ fn every_subscriber_gets_every_message_in_order() {
         if number % 2 == 0 {
             subscriber.ask("SUBSCRIBE a", "*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n");
         } else {
-            subscriber.ask(
-                "PSUBSCRIBE ?",
-                "*3\r\n$10\r\npsubscribe\r\n$1\r\n?\r\n:1\r\n",
-            );
+            subscriber.ask("PSUBSCRIBE ?", "*3\r\n$10\r\npsubscribe\r\n$1\r\n?\r\n:1\r\n");
         }
     }
     let mut publisher = server.connect();

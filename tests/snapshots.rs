@@ -8,11 +8,9 @@ mod oracle;
 #[path = "support/mod.rs"]
 mod support;
 
-use oneloop::persistence::rdb::{Fault, FormatError, Scrutiny};
-use oneloop::persistence::snapshot::{
-    Duplicates, LoadStep, Loader, LoaderSettings, Origin, Progress, Purpose, Snapshot,
-};
-use oneloop::persistence::values::LoadSettings;
+use oneloop::storage::rdb::{Fault, FormatError, SanitizeLevel};
+use oneloop::storage::snapshot::{Duplicates, LoadStep, Loader, LoaderSettings, Origin, Progress, Purpose, Snapshot};
+use oneloop::storage::values::LoadSettings;
 use oracle::Oracle;
 use support::Harness;
 
@@ -24,9 +22,7 @@ fn seed() -> u64 {
 }
 
 fn words(text: &str) -> Words {
-    text.split(' ')
-        .map(|word| word.as_bytes().to_vec())
-        .collect()
+    text.split(' ').map(|word| word.as_bytes().to_vec()).collect()
 }
 
 fn digest(harness: &mut Harness) -> String {
@@ -35,8 +31,8 @@ fn digest(harness: &mut Harness) -> String {
 
 /// Pins the data of a server.
 fn pin(harness: &Harness) -> Snapshot {
-    let settings = harness.instance.snapshot_settings(Origin::Plain);
-    Snapshot::pin(&harness.instance.keyspace, settings)
+    let settings = harness.state.snapshot_settings(Origin::Plain);
+    Snapshot::pin(&harness.state.keyspace, settings)
 }
 
 /// Writes what was pinned, with something else done after each step.
@@ -64,10 +60,10 @@ fn load(bytes: &[u8], chunk_bytes: usize, checks_sum: bool) -> Result<Harness, F
     let mut harness = Harness::with_debug();
     harness.set_clock_to_now();
     let mut loader = Loader::new(LoaderSettings {
-        values: LoadSettings::of(&harness.instance.config),
-        scrutiny: Scrutiny::Full,
+        values: LoadSettings::of(&harness.state.config),
+        scrutiny: SanitizeLevel::Full,
         checks_sum,
-        expires_before_ms: Some(harness.instance.now_ms()),
+        expires_before_ms: Some(harness.state.now_ms()),
         duplicates: Duplicates::Refuse,
         keys_per_step: 0,
         purpose: Purpose::Load,
@@ -75,7 +71,7 @@ fn load(bytes: &[u8], chunk_bytes: usize, checks_sum: bool) -> Result<Harness, F
     });
     let mut chunks = bytes.chunks(chunk_bytes);
     loop {
-        match loader.step(&mut harness.instance.keyspace)? {
+        match loader.step(&mut harness.state.keyspace)? {
             LoadStep::More => {}
             LoadStep::Done => return Ok(harness),
             LoadStep::NeedsInput => match chunks.next() {
@@ -92,9 +88,7 @@ fn filling(random: &mut fastrand::Rng) -> Vec<Words> {
     let text = |random: &mut fastrand::Rng, bytes: usize| -> Vec<u8> {
         let letters = [b"ab".as_slice(), b"abcdefgh ", &[0, 255, 7, 9, 200, 31]];
         let letters = letters[random.usize(..3)];
-        (0..random.usize(..=bytes))
-            .map(|_| letters[random.usize(..letters.len())])
-            .collect()
+        (0..random.usize(..=bytes)).map(|_| letters[random.usize(..letters.len())]).collect()
     };
     for (number, count) in [1, 2, 7, 130, 600].into_iter().enumerate() {
         for kind in ["RPUSH", "SADD", "HSET", "ZADD"] {
@@ -116,13 +110,7 @@ fn filling(random: &mut fastrand::Rng) -> Vec<Words> {
         let integers = (0..count).map(|index| (index * 1000 - 3000).to_string());
         let integers = integers.collect::<Vec<_>>().join(" ");
         commands.push(words(&format!("SADD integers:{number} {integers}")));
-        commands.push(
-            [
-                words(&format!("SET text:{number}")),
-                vec![text(random, 900)],
-            ]
-            .concat(),
-        );
+        commands.push([words(&format!("SET text:{number}")), vec![text(random, 900)]].concat());
         commands.push(words(&format!("SET number:{number} {}", random.i64(..))));
         for entry in 0..count.min(200) {
             let fields = format!("XADD stream:{number} {}-{entry} a {entry} b", 1000 + entry);
@@ -173,7 +161,7 @@ fn what_is_written_is_read_however_it_comes() {
     let mut random = fastrand::Rng::with_seed(seed());
     for compresses in [true, false] {
         let mut harness = filled(&mut random);
-        harness.instance.config.rdbcompression = compresses;
+        harness.state.config.rdbcompression = compresses;
         let expected = digest(&mut harness);
         let bytes = snapshot_of(&harness);
         for chunk_bytes in [1 << 30, 100_000, 4096, 13] {
@@ -253,7 +241,7 @@ fn a_snapshot_is_one_instant_under_writes() {
             60 => drop(harness.run("FLUSHDB")),
             _ => {}
         }
-        harness.instance.keyspace.reclaim_step(100);
+        harness.state.keyspace.reclaim_step(100);
     });
     assert!(turn > 60, "the writes came in between");
     let mut loaded = load(&bytes, 10_000, true).expect("it is sound");
@@ -263,9 +251,7 @@ fn a_snapshot_is_one_instant_under_writes() {
         let text = reply.lines().nth(1).expect("a bulk reply");
         text.parse().expect("a number")
     };
-    let sum: i64 = (0..ACCOUNTS)
-        .map(|account| balance(loaded.run(&format!("GET account:{account}"))))
-        .sum();
+    let sum: i64 = (0..ACCOUNTS).map(|account| balance(loaded.run(&format!("GET account:{account}")))).sum();
     assert_eq!(sum, 100 * ACCOUNTS as i64);
 }
 
@@ -286,12 +272,7 @@ fn expired_keys_stay_out_and_twins_are_refused() {
 #[test]
 fn what_others_write_besides_keys_is_understood() {
     let item = |item: &[u8]| {
-        let bytes = [
-            b"REDIS0012",
-            item,
-            b"\xfe\x02\0\x01k\x01v\xff\0\0\0\0\0\0\0\0",
-        ]
-        .concat();
+        let bytes = [b"REDIS0012", item, b"\xfe\x02\0\x01k\x01v\xff\0\0\0\0\0\0\0\0"].concat();
         load(&bytes, 7, true)
     };
     for known in [
@@ -307,26 +288,13 @@ fn what_others_write_besides_keys_is_understood() {
         loaded.run("SELECT 2");
         assert_eq!(loaded.run("GET k"), "$1\r\nv\r\n");
     }
-    for refused in [
-        &b"\xf6"[..],
-        b"\xfe\x10",
-        b"\x06\x01k",
-        b"\x1f\x01k",
-        b"\xf7\x01\x03\x01",
-    ] {
+    for refused in [&b"\xf6"[..], b"\xfe\x10", b"\x06\x01k", b"\x1f\x01k", b"\xf7\x01\x03\x01"] {
         assert!(item(refused).is_err(), "{refused:?}");
     }
     assert!(load(b"REDIS0013\xff", 7, true).is_err());
     assert!(load(b"RUBIS0011\xff", 7, true).is_err());
     assert!(load(b"VALKEY080\xff\0\0\0\0\0\0\0\0", 7, true).is_ok());
-    assert!(
-        load(
-            b"REDIS0001\xfe\0\xfd\xff\xff\xff\x7f\0\x01k\x01v\xff",
-            7,
-            true
-        )
-        .is_ok()
-    );
+    assert!(load(b"REDIS0001\xfe\0\xfd\xff\xff\xff\x7f\0\x01k\x01v\xff", 7, true).is_ok());
 }
 
 #[test]
@@ -340,16 +308,10 @@ fn every_truncation_is_refused() {
     }
     let bytes = snapshot_of(&harness);
     let step = (bytes.len() / 3000).max(1);
-    for length in (0..bytes.len())
-        .step_by(step)
-        .chain(bytes.len() - 20..bytes.len())
-    {
+    for length in (0..bytes.len()).step_by(step).chain(bytes.len() - 20..bytes.len()) {
         let error = load(&bytes[..length], 1 << 20, true).err();
         let error = error.expect("it ends too early");
-        assert!(
-            matches!(error.fault, Fault::Truncated { .. }),
-            "{length}: {error}"
-        );
+        assert!(matches!(error.fault, Fault::Truncated { .. }), "{length}: {error}");
         assert!(error.offset <= length as u64);
     }
 }
@@ -359,14 +321,7 @@ fn every_truncation_is_refused() {
 fn damage_is_noticed_or_does_no_harm() {
     let mut random = fastrand::Rng::with_seed(seed());
     let mut harness = filled(&mut random);
-    for key in [
-        "long:text",
-        "long:list",
-        "long:hash",
-        "long:set",
-        "long:sorted",
-        "long:stream",
-    ] {
+    for key in ["long:text", "long:list", "long:hash", "long:set", "long:sorted", "long:stream"] {
         harness.run(&format!("DEL {key}"));
     }
     let bytes = snapshot_of(&harness);
@@ -430,10 +385,7 @@ fn files_are_exchanged_with_genuine_servers() {
         let mut loaded = load(&theirs, 10_000, true).expect("it is sound");
         let expected_here = expected.replacen('+', "$40\r\n", 1);
         let found = digest(&mut loaded);
-        assert!(
-            found == expected || found == expected_here,
-            "{found} {expected}"
-        );
+        assert!(found == expected || found == expected_here, "{found} {expected}");
         let ours = snapshot_of(&loaded);
         // Redis 7.0 reads up to version 10.
         if ask(&mut oracle, "INFO server").contains("redis_version:7.0") {

@@ -36,18 +36,10 @@ fn a_client_library_sets_and_gets() {
 fn a_client_library_shakes_hands_in_resp3() {
     let server = Server::start(&["--requirepass", "secret"]);
     let address = format!("redis://:secret@127.0.0.1:{}/?protocol=resp3", server.port);
-    let mut client = redis::Client::open(address)
-        .expect("an address")
-        .get_connection()
-        .expect("a handshake");
+    let mut client = redis::Client::open(address).expect("an address").get_connection().expect("a handshake");
     let value: redis::Value = redis::cmd("HELLO").query(&mut client).expect("HELLO");
-    let redis::Value::Map(fields) = value else {
-        panic!("a map, not {value:?}")
-    };
-    let proto = (
-        redis::Value::BulkString(b"proto".to_vec()),
-        redis::Value::Int(3),
-    );
+    let redis::Value::Map(fields) = value else { panic!("a map, not {value:?}") };
+    let proto = (redis::Value::BulkString(b"proto".to_vec()), redis::Value::Int(3));
     assert!(fields.contains(&proto), "{fields:?}");
 }
 
@@ -62,9 +54,7 @@ fn a_long_pipeline_is_answered_in_order() {
         requests.extend(request(&[b"GET", key.as_bytes()]));
         replies.push_str(&format!("+OK\r\n${}\r\n{value}\r\n", value.len()));
     }
-    let mut writer = Raw {
-        stream: client.stream.try_clone().expect("a second handle"),
-    };
+    let mut writer = Raw { stream: client.stream.try_clone().expect("a second handle") };
     let sending = std::thread::spawn(move || writer.send(requests));
     client.expect(replies);
     sending.join().expect("everything is sent");
@@ -94,10 +84,7 @@ fn http_is_cut_off_without_a_word() {
         attacker.expect_end();
     }
     other.ask("GET key", "$-1\r\n");
-    other.ask(
-        "POSTS",
-        "-ERR unknown command 'POSTS', with args beginning with: \r\n",
-    );
+    other.ask("POSTS", "-ERR unknown command 'POSTS', with args beginning with: \r\n");
     server.signal("TERM");
     let (_, log) = server.wait();
     let warnings = log.iter().filter(|line| {
@@ -116,10 +103,7 @@ fn a_client_that_sends_one_byte_at_a_time() {
     for byte in requests {
         client.send([byte]);
     }
-    client.expect(format!(
-        "+OK\r\n$6\r\ninline\r\n$300\r\n{}\r\n",
-        "x".repeat(300)
-    ));
+    client.expect(format!("+OK\r\n$6\r\ninline\r\n$300\r\n{}\r\n", "x".repeat(300)));
 }
 
 #[test]
@@ -144,9 +128,7 @@ fn a_half_closed_client_gets_all_its_replies() {
 fn twenty_megabytes_there_and_back() {
     let server = Server::start(&[]);
     let mut client = server.client();
-    let value: Vec<u8> = (0..20u32 << 20)
-        .map(|index| (index ^ (index >> 8)) as u8)
-        .collect();
+    let value: Vec<u8> = (0..20u32 << 20).map(|index| (index ^ (index >> 8)) as u8).collect();
     let () = client.set("big", &value).expect("SET");
     let got: Vec<u8> = client.get("big").expect("GET");
     assert!(got == value);
@@ -160,9 +142,7 @@ fn a_slow_reader_neither_holds_others_up_nor_fills_the_memory() {
     let value = vec![b'x'; 8000];
     slow.send(request(&[b"SET", b"key", &value]));
     slow.expect("+OK\r\n");
-    let mut writer = Raw {
-        stream: slow.stream.try_clone().expect("a second handle"),
-    };
+    let mut writer = Raw { stream: slow.stream.try_clone().expect("a second handle") };
     let sending = std::thread::spawn(move || {
         for _ in 0..REQUESTS / 1000 {
             writer.send(request(&[b"GET", b"key"]).repeat(1000));
@@ -172,12 +152,8 @@ fn a_slow_reader_neither_holds_others_up_nor_fills_the_memory() {
     // 320 MB are asked for; reading stops when a tenth of that waits to be sent. The sockets have room
     // for a part of it.
     other.wait_for_clients(|list| {
-        let pending = list
-            .split_once(" omem=")
-            .and_then(|(_, rest)| rest.split(' ').next());
-        pending
-            .and_then(|text| text.parse().ok())
-            .is_some_and(|bytes: usize| bytes >= 16 << 20)
+        let pending = list.split_once(" omem=").and_then(|(_, rest)| rest.split(' ').next());
+        pending.and_then(|text| text.parse().ok()).is_some_and(|bytes: usize| bytes >= 16 << 20)
     });
     for _ in 0..100 {
         other.ask("PING", "+PONG\r\n");
@@ -198,9 +174,7 @@ fn a_pipeline_of_slow_commands_lets_others_in_between() {
     slow.send("DEBUG SLEEP 0.01\r\n".repeat(30));
     slow.expect("+OK\r\n");
     let stats = other.text("INFO commandstats");
-    let calls = stats
-        .split_once("cmdstat_debug:calls=")
-        .and_then(|(_, rest)| rest.split(',').next()?.parse().ok());
+    let calls = stats.split_once("cmdstat_debug:calls=").and_then(|(_, rest)| rest.split(',').next()?.parse().ok());
     assert!(calls.is_some_and(|calls: u32| calls < 30), "{stats}");
 }
 
@@ -213,14 +187,9 @@ fn a_flood_of_quick_commands_does_not_take_all_of_a_turn() {
     flood.send("CLIENT REPLY ON\r\n");
     flood.expect("+OK\r\n");
     let info = server.connect().text("INFO debug");
-    let most = info
-        .split_once("eventloop_cmd_per_cycle_max:")
-        .and_then(|(_, rest)| rest.lines().next()?.parse().ok());
+    let most = info.split_once("eventloop_cmd_per_cycle_max:").and_then(|(_, rest)| rest.lines().next()?.parse().ok());
     // One read would bring 10,922 of them.
-    assert!(
-        most.is_some_and(|commands: u32| commands < 10_000),
-        "{info}"
-    );
+    assert!(most.is_some_and(|commands: u32| commands < 10_000), "{info}");
 }
 
 #[test]
@@ -239,13 +208,8 @@ fn who_has_not_logged_in_must_read_the_replies() {
             Err(_) => refusals + 1,
         };
         let list = admin.text("CLIENT LIST");
-        let pending = list
-            .split_once(" omem=")
-            .and_then(|(_, rest)| rest.split(' ').next()?.parse().ok());
-        assert!(
-            pending.is_some_and(|bytes: usize| bytes < 100 * 1024),
-            "{list}"
-        );
+        let pending = list.split_once(" omem=").and_then(|(_, rest)| rest.split(' ').next()?.parse().ok());
+        assert!(pending.is_some_and(|bytes: usize| bytes < 100 * 1024), "{list}");
     }
 }
 
@@ -253,26 +217,11 @@ fn who_has_not_logged_in_must_read_the_replies() {
 fn garbage_is_answered_by_an_error_and_the_end() {
     let server = Server::start(&[]);
     for (garbage, error) in [
-        (
-            "*x\r\n",
-            "-ERR Protocol error: invalid multibulk length\r\n",
-        ),
-        (
-            "*1\r\n+PING\r\n",
-            "-ERR Protocol error: expected '$', got '+'\r\n",
-        ),
-        (
-            "*1\r\n$-1\r\n",
-            "-ERR Protocol error: invalid bulk length\r\n",
-        ),
-        (
-            "PING \"open\r\n",
-            "-ERR Protocol error: unbalanced quotes in request\r\n",
-        ),
-        (
-            "PING\r\n*2147483648\r\n",
-            "+PONG\r\n-ERR Protocol error: invalid multibulk length\r\n",
-        ),
+        ("*x\r\n", "-ERR Protocol error: invalid multibulk length\r\n"),
+        ("*1\r\n+PING\r\n", "-ERR Protocol error: expected '$', got '+'\r\n"),
+        ("*1\r\n$-1\r\n", "-ERR Protocol error: invalid bulk length\r\n"),
+        ("PING \"open\r\n", "-ERR Protocol error: unbalanced quotes in request\r\n"),
+        ("PING\r\n*2147483648\r\n", "+PONG\r\n-ERR Protocol error: invalid multibulk length\r\n"),
     ] {
         let mut client = server.connect();
         client.send(garbage);
@@ -288,9 +237,7 @@ fn five_thousand_connections_come_and_go() {
     for round in 0..50 {
         let mut clients: Vec<_> = (0..100).map(|_| server.connect()).collect();
         if round % 10 == 0 {
-            clients
-                .iter_mut()
-                .for_each(|client| client.ask("PING", "+PONG\r\n"));
+            clients.iter_mut().for_each(|client| client.ask("PING", "+PONG\r\n"));
         }
     }
     let list = watcher.wait_for_clients(|list| list.lines().count() == 1);
@@ -306,12 +253,7 @@ fn sigterm_ends_it_in_good_order() {
     server.signal("TERM");
     let (status, log) = server.wait();
     assert_eq!(status.code(), Some(0));
-    let mut phrases = [
-        "Received SIGTERM scheduling shutdown...",
-        "User requested shutdown...",
-        "bye bye",
-    ]
-    .iter();
+    let mut phrases = ["Received SIGTERM scheduling shutdown...", "User requested shutdown...", "bye bye"].iter();
     let mut awaited = phrases.next();
     for line in &log {
         if awaited.is_some_and(|phrase| line.contains(phrase)) {
@@ -373,8 +315,7 @@ fn who_hangs_up_while_held_back_is_forgotten() {
 #[test]
 fn clients_are_killed() {
     let server = Server::start(&[]);
-    let (mut admin, mut victim, mut bystander) =
-        (server.connect(), server.connect(), server.connect());
+    let (mut admin, mut victim, mut bystander) = (server.connect(), server.connect(), server.connect());
     victim.ask("CLIENT ID", ":2\r\n");
     admin.ask("CLIENT KILL ID 2", ":1\r\n");
     victim.expect_end();
@@ -391,8 +332,7 @@ fn clients_are_killed() {
 fn replies_are_left_out_within_a_pipeline() {
     let server = Server::start(&[]);
     let mut client = server.connect();
-    client
-        .send("CLIENT REPLY SKIP\r\nPING a\r\nPING b\r\nCLIENT REPLY OFF\r\nPING c\r\nNOSUCH\r\n");
+    client.send("CLIENT REPLY SKIP\r\nPING a\r\nPING b\r\nCLIENT REPLY OFF\r\nPING c\r\nNOSUCH\r\n");
     client.send("CLIENT REPLY SKIP\r\nPING d\r\nPING e\r\nCLIENT REPLY ON\r\nPING f\r\n");
     client.expect("$1\r\nb\r\n+OK\r\n$1\r\nf\r\n");
 }
@@ -415,10 +355,7 @@ fn a_monitor_sees_another_client() {
     client.ask("SET key \"a\\nb\"", "+OK\r\n");
     let line = monitor.line();
     let local = client.stream.local_addr().expect("it is bound");
-    assert!(
-        line.starts_with('+') && line.ends_with(&format!(" [0 {local}] \"SET\" \"key\" \"a\\nb\"")),
-        "{line}"
-    );
+    assert!(line.starts_with('+') && line.ends_with(&format!(" [0 {local}] \"SET\" \"key\" \"a\\nb\"")), "{line}");
 }
 
 #[test]
@@ -485,9 +422,7 @@ fn without_file_descriptors_it_waits_in_peace_and_goes_on() {
     }
     server.signal("TERM");
     let (_, log) = server.wait();
-    let complaints = log
-        .iter()
-        .filter(|line| line.contains("Accepting client connection: "));
+    let complaints = log.iter().filter(|line| line.contains("Accepting client connection: "));
     // One, and one for each second that a busy machine takes for this.
     let seconds = start.elapsed().as_secs() as usize;
     assert!((1..=2 + seconds).contains(&complaints.count()), "{log:#?}");
@@ -502,10 +437,7 @@ fn idle_clients_are_closed_after_the_timeout() {
     idle.ask("PING", "+PONG\r\n");
     idle.expect_end();
     let elapsed = start.elapsed();
-    assert!(
-        elapsed.as_millis() >= 1000 && elapsed < PATIENCE,
-        "after {elapsed:?}"
-    );
+    assert!(elapsed.as_millis() >= 1000 && elapsed < PATIENCE, "after {elapsed:?}");
     assert!(monitor.line().ends_with("\"PING\""));
     monitor.ask("PING", "+PONG\r\n");
 }
@@ -543,15 +475,9 @@ fn a_unix_socket_serves_as_well() {
     monitor.ask("MONITOR", "+OK\r\n");
     client.ask("SET key value", "+OK\r\n");
     let line = monitor.line();
-    assert!(
-        line.ends_with(&format!(" [0 unix:{path}] \"SET\" \"key\" \"value\"")),
-        "{line}"
-    );
+    assert!(line.ends_with(&format!(" [0 unix:{path}] \"SET\" \"key\" \"value\"")), "{line}");
     let info = client.text("CLIENT INFO");
-    assert!(
-        info.contains(&format!(" addr={path}:0 laddr={path}:0 ")),
-        "{info}"
-    );
+    assert!(info.contains(&format!(" addr={path}:0 laddr={path}:0 ")), "{info}");
     assert!(info.contains(" flags=U "), "{info}");
     server.signal("TERM");
     assert_eq!(server.wait().0.code(), Some(0));
@@ -578,18 +504,12 @@ fn a_crash_report_holds_no_secrets() {
         client.ask("ACL SETUSER someone on >hush ~hush*", "+OK\r\n");
         client.ask("CLIENT SETNAME hush", "+OK\r\n");
         client.ask("SET hush hush", "+OK\r\n");
-        client.ask(
-            "SUBSCRIBE",
-            "-ERR wrong number of arguments for 'subscribe' command\r\n",
-        );
+        client.ask("SUBSCRIBE", "-ERR wrong number of arguments for 'subscribe' command\r\n");
         client.send(format!("DEBUG {crash} hush\r\n"));
         let (status, log) = server.wait();
         assert!(!status.success());
         let log = log.join("\n");
-        assert!(
-            log.contains("BUG REPORT START") && log.contains("cmd=debug"),
-            "{log}"
-        );
+        assert!(log.contains("BUG REPORT START") && log.contains("cmd=debug"), "{log}");
         assert!(!log.contains("hush"), "{log}");
     }
 }
@@ -615,9 +535,7 @@ fn the_peak_of_memory_is_not_missed() {
     client.ask("SETRANGE big 5000000 x", ":5000001\r\n");
     client.ask("UNLINK big", ":1\r\n");
     let text = client.text("INFO memory");
-    let peak = text
-        .lines()
-        .find_map(|line| line.strip_prefix("used_memory_peak:"));
+    let peak = text.lines().find_map(|line| line.strip_prefix("used_memory_peak:"));
     let peak: u64 = peak.expect("a field").parse().expect("a number");
     assert!(peak > 5_000_000, "{text}");
 }

@@ -31,13 +31,7 @@ const LAYERS: &[&[&str]] = &[
     &["keyspace", "net", "disk"],
     &["config", "resp"],
     &["types", "collections"],
-    &[
-        "server::clock",
-        "server::figures",
-        "crash",
-        "logging",
-        "sys",
-    ],
+    &["server::clock", "server::figures", "crash", "logging", "sys"],
 ];
 
 /// Who may use `unsafe`: a few small modules, whose blocks say why they are sound.
@@ -87,10 +81,8 @@ fn sources() -> Vec<Source> {
 }
 
 fn collect(folder: &Path, files: &mut Vec<Source>) {
-    let mut entries: Vec<PathBuf> = fs::read_dir(folder)
-        .expect("a folder")
-        .map(|entry| entry.expect("an entry").path())
-        .collect();
+    let mut entries: Vec<PathBuf> =
+        fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()).collect();
     entries.sort();
     for path in entries {
         if path.ends_with("tests") {
@@ -102,19 +94,14 @@ fn collect(folder: &Path, files: &mut Vec<Source>) {
             && path.file_name().is_some_and(|name| name != "tests.rs")
         {
             let text = fs::read_to_string(&path).expect("a text file");
-            let code = text
-                .lines()
-                .take_while(|line| !line.starts_with("#[cfg(test)]\nmod"));
+            let code = text.lines().take_while(|line| !line.starts_with("#[cfg(test)]\nmod"));
             let mut lines: Vec<String> = code.map(str::to_string).collect();
-            let tests = lines.windows(2).position(|pair| {
-                pair[0].starts_with("#[cfg(test)]") && pair[1].starts_with("mod tests {")
-            });
+            let tests = lines
+                .windows(2)
+                .position(|pair| pair[0].starts_with("#[cfg(test)]") && pair[1].starts_with("mod tests {"));
             lines.truncate(tests.unwrap_or(lines.len()));
             let path = path.strip_prefix(root()).expect("within the project");
-            files.push(Source {
-                path: path.to_string_lossy().into_owned(),
-                lines,
-            });
+            files.push(Source { path: path.to_string_lossy().into_owned(), lines });
         }
     }
 }
@@ -149,10 +136,7 @@ fn layer_of(names: &[&str]) -> Option<usize> {
 fn a_module_uses_its_own_layer_and_those_below() {
     let mut breaches = Vec::new();
     for source in sources() {
-        let path = source
-            .path
-            .trim_start_matches("src/")
-            .trim_end_matches(".rs");
+        let path = source.path.trim_start_matches("src/").trim_end_matches(".rs");
         let own: Vec<&str> = path.trim_end_matches("/mod").split('/').collect();
         let layer = layer_of(&own);
         let Some(layer) = layer else {
@@ -161,8 +145,7 @@ fn a_module_uses_its_own_layer_and_those_below() {
         };
         for (number, line) in source.lines.iter().enumerate() {
             for part in line.split("crate::").skip(1) {
-                let end =
-                    part.find(|letter: char| !(letter.is_alphanumeric() || "_:".contains(letter)));
+                let end = part.find(|letter: char| !(letter.is_alphanumeric() || "_:".contains(letter)));
                 let names: Vec<&str> = part[..end.unwrap_or(part.len())].split("::").collect();
                 if layer_of(&names).is_some_and(|used| used < layer) {
                     breaches.push(format!("{}:{}: {}", source.path, number + 1, line.trim()));
@@ -170,17 +153,12 @@ fn a_module_uses_its_own_layer_and_those_below() {
             }
         }
     }
-    check(
-        "a module knows only its own layer and those below",
-        breaches,
-    );
+    check("a module knows only its own layer and those below", breaches);
 }
 
 #[test]
 fn files_are_short_enough_to_read() {
-    let long = sources()
-        .into_iter()
-        .filter(|source| source.lines.len() > FILE_LINES_MAX);
+    let long = sources().into_iter().filter(|source| source.lines.len() > FILE_LINES_MAX);
     let long = long.map(|source| format!("{}: {} lines", source.path, source.lines.len()));
     check("at most 800 lines a file, its tests aside", long.collect());
 }
@@ -193,18 +171,9 @@ fn functions_fit_on_a_screen() {
         for (number, line) in source.lines.iter().enumerate() {
             let indent = line.len() - line.trim_start().len();
             let mut head = line.split_whitespace();
-            let is_function = head.find(|word| {
-                ![
-                    "pub",
-                    "pub(super)",
-                    "pub(crate)",
-                    "const",
-                    "unsafe",
-                    "extern",
-                    "\"C\"",
-                ]
-                .contains(word)
-            }) == Some("fn");
+            let is_function = head
+                .find(|word| !["pub", "pub(super)", "pub(crate)", "const", "unsafe", "extern", "\"C\""].contains(word))
+                == Some("fn");
             if is_function && start.is_none() && !line.trim_end().ends_with([';', '}']) {
                 start = Some((number, indent, line.trim().to_string()));
             } else if let Some((first, at, name)) = &start
@@ -213,11 +182,7 @@ fn functions_fit_on_a_screen() {
             {
                 if line.trim() == "}" && number - first + 1 > FUNCTION_LINES_MAX {
                     let lines = number - first + 1;
-                    long.push(format!(
-                        "{}:{}: {lines} lines: {name}",
-                        source.path,
-                        first + 1
-                    ));
+                    long.push(format!("{}:{}: {lines} lines: {name}", source.path, first + 1));
                 }
                 start = None;
             }
@@ -230,27 +195,17 @@ fn functions_fit_on_a_screen() {
 fn every_file_says_what_it_owns() {
     let mut breaches = Vec::new();
     for source in sources() {
-        if !source
-            .lines
-            .first()
-            .is_some_and(|line| line.starts_with("//! "))
-        {
+        if !source.lines.first().is_some_and(|line| line.starts_with("//! ")) {
             breaches.push(format!("{} does not open with //!", source.path));
         }
         if source.path.ends_with("/mod.rs") {
-            let opening = source
-                .lines
-                .iter()
-                .take_while(|line| line.starts_with("//!"));
+            let opening = source.lines.iter().take_while(|line| line.starts_with("//!"));
             if !opening.into_iter().any(|line| line.contains("ever ")) {
                 breaches.push(format!("{} does not name what it never does", source.path));
             }
         }
     }
-    check(
-        "files open with what they own, folders with a 'never' too",
-        breaches,
-    );
+    check("files open with what they own, folders with a 'never' too", breaches);
 }
 
 #[test]
@@ -258,9 +213,7 @@ fn one_file_reads_the_clock() {
     let reads = ["SystemTime::now", "Instant::now", "UNIX_EPOCH", "quanta::"];
     check(
         "time is read in server/clock.rs alone",
-        lines_where(|source, line| {
-            source.path != "src/server/clock.rs" && reads.iter().any(|read| line.contains(read))
-        }),
+        lines_where(|source, line| source.path != "src/base/clock.rs" && reads.iter().any(|read| line.contains(read))),
     );
 }
 
@@ -277,13 +230,8 @@ fn unsafe_stays_in_a_few_modules_and_says_why() {
     check(
         "unsafe code is confined",
         lines_where(|source, line| {
-            let allowed = UNSAFE_ALLOWED
-                .iter()
-                .any(|path| source.path.starts_with(path));
-            !allowed
-                && line
-                    .split(|c: char| !c.is_alphanumeric() && c != '_')
-                    .any(|w| w == "unsafe")
+            let allowed = UNSAFE_ALLOWED.iter().any(|path| source.path.starts_with(path));
+            !allowed && line.split(|c: char| !c.is_alphanumeric() && c != '_').any(|w| w == "unsafe")
         }),
     );
     let mut silent = Vec::new();
@@ -302,15 +250,7 @@ fn unsafe_stays_in_a_few_modules_and_says_why() {
 
 #[test]
 fn nothing_is_left_for_later() {
-    let marks = [
-        "TODO",
-        "FIXME",
-        "XXX",
-        "todo!",
-        "unimplemented!",
-        "dbg!",
-        "not implemented",
-    ];
+    let marks = ["TODO", "FIXME", "XXX", "todo!", "unimplemented!", "dbg!", "not implemented"];
     let mut found = Vec::new();
     for source in sources() {
         for (number, line) in source.lines.iter().enumerate() {
@@ -343,11 +283,7 @@ fn panics_are_only_for_stated_invariants() {
 fn the_top_level_is_as_agreed() {
     let mut others = Vec::new();
     for entry in fs::read_dir(root()).expect("the project's folder") {
-        let name = entry
-            .expect("an entry")
-            .file_name()
-            .to_string_lossy()
-            .into_owned();
+        let name = entry.expect("an entry").file_name().to_string_lossy().into_owned();
         if !name.starts_with('.') && !TOP_LEVEL.contains(&name.as_str()) {
             others.push(name);
         }

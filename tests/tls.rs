@@ -14,8 +14,7 @@ use certificates::{Authority, Identity};
 use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{
-    ClientConfig, ClientConnection, HandshakeKind, RootCertStore, StreamOwned,
-    SupportedProtocolVersion, version,
+    ClientConfig, ClientConnection, HandshakeKind, RootCertStore, StreamOwned, SupportedProtocolVersion, version,
 };
 use server::{PATIENCE, Raw, Server, free_port};
 
@@ -52,15 +51,9 @@ impl TlsServer {
             all.extend(options.iter().map(|option| option.to_string()));
             let all: Vec<&str> = all.iter().map(String::as_str).collect();
             let mut server = Server::launch(free_port(), &all);
-            let line =
-                server.wait_for_any(&["Ready to accept connections tls", "Failed listening"]);
+            let line = server.wait_for_any(&["Ready to accept connections tls", "Failed listening"]);
             if line.contains("Ready") {
-                return TlsServer {
-                    server,
-                    port,
-                    authority,
-                    identity,
-                };
+                return TlsServer { server, port, authority, identity };
             }
         }
         panic!("no port could be had");
@@ -75,10 +68,7 @@ impl TlsServer {
 
     /// A client that trusts the server's authority and shows this certificate, if any.
     fn client(&self, identity: Option<&Identity>) -> Encrypted {
-        encrypted(
-            self.socket(),
-            client_config(&self.authority, identity, BOTH),
-        )
+        encrypted(self.socket(), client_config(&self.authority, identity, BOTH))
     }
 
     /// A client that the server accepts.
@@ -88,9 +78,7 @@ impl TlsServer {
 
     /// Changes a setting, through the plain port.
     fn set(&self, pairs: &str) {
-        self.server
-            .connect()
-            .ask(&format!("CONFIG SET {pairs}"), "+OK\r\n");
+        self.server.connect().ask(&format!("CONFIG SET {pairs}"), "+OK\r\n");
     }
 }
 
@@ -113,9 +101,7 @@ fn client_config(
         Some(identity) => {
             let chain = vec![CertificateDer::from(identity.der.clone())];
             let key = PrivateKeyDer::try_from(identity.key_der.clone()).expect("a key");
-            builder
-                .with_client_auth_cert(chain, key)
-                .expect("they belong together")
+            builder.with_client_auth_cert(chain, key).expect("they belong together")
         }
     }
 }
@@ -123,9 +109,7 @@ fn client_config(
 fn encrypted<S: Read + Write>(socket: S, config: impl Into<Arc<ClientConfig>>) -> Encrypted<S> {
     let name = ServerName::try_from("localhost").expect("a name");
     let connection = ClientConnection::new(config.into(), name).expect("a session");
-    Raw {
-        stream: StreamOwned::new(connection, socket),
-    }
+    Raw { stream: StreamOwned::new(connection, socket) }
 }
 
 /// Whether the server does what it is asked, or ends the connection.
@@ -162,10 +146,7 @@ fn both_versions_beside_a_plain_port() {
         plain.ask(&format!("SET {key} plain"), "+OK\r\n");
         client.ask(&format!("GET {key}"), "$5\r\nplain\r\n");
         let list = client.text("CLIENT LIST");
-        assert!(
-            list.contains(&format!("laddr=127.0.0.1:{} ", server.port)),
-            "{list}"
-        );
+        assert!(list.contains(&format!("laddr=127.0.0.1:{} ", server.port)), "{list}");
         client.ask("QUIT", "+OK\r\n");
         client.expect_end();
     }
@@ -182,11 +163,9 @@ fn certificates_of_clients() {
     let server = TlsServer::start(&[]);
     let friend = server.authority.issue("client");
     let stranger = Authority::new("another").issue("client");
-    for (setting, none, right, wrong) in [
-        ("yes", false, true, false),
-        ("optional", true, true, false),
-        ("no", true, true, true),
-    ] {
+    for (setting, none, right, wrong) in
+        [("yes", false, true, false), ("optional", true, true, false), ("no", true, true, true)]
+    {
         server.set(&format!("tls-auth-clients {setting}"));
         assert_eq!(is_served(&mut server.client(None)), none, "{setting}, none");
         let mut client = server.client(Some(&friend));
@@ -209,11 +188,7 @@ fn a_client_is_the_user_whom_its_certificate_names() {
     server.set("tls-auth-clients-user CN requirepass password");
     assert_eq!(who(Some(&certificates[0])), "alice");
     // With a session that is resumed it is the same.
-    let config = Arc::new(client_config(
-        &server.authority,
-        Some(&certificates[0]),
-        BOTH,
-    ));
+    let config = Arc::new(client_config(&server.authority, Some(&certificates[0]), BOTH));
     for kind in [HandshakeKind::Full, HandshakeKind::Resumed] {
         let mut client = encrypted(server.socket(), config.clone());
         assert_eq!(client.text("ACL WHOAMI"), "alice");
@@ -224,24 +199,14 @@ fn a_client_is_the_user_whom_its_certificate_names() {
         client.ask("ACL WHOAMI", "-NOAUTH Authentication required.\r\n");
         client.ask("AUTH alice secret", "+OK\r\n");
     }
-    let log: Vec<Vec<redis::Value>> = redis::cmd("ACL")
-        .arg("LOG")
-        .query(&mut library)
-        .expect("it");
+    let log: Vec<Vec<redis::Value>> = redis::cmd("ACL").arg("LOG").query(&mut library).expect("it");
     let text = |text: &str| redis::Value::BulkString(text.into());
     let shown: Vec<_> = log.iter().map(|entry| &entry[3..10]).collect();
-    let expected = ["carol", "bob"].map(|name| {
-        [
-            "tls-cert", "context", "toplevel", "object", "", "username", name,
-        ]
-        .map(text)
-    });
+    let expected =
+        ["carol", "bob"].map(|name| ["tls-cert", "context", "toplevel", "object", "", "username", name].map(text));
     assert_eq!(shown, expected);
     let stats = admin.text("INFO stats");
-    assert!(
-        stats.contains("acl_access_denied_tls_cert:2\r\n"),
-        "{stats}"
-    );
+    assert!(stats.contains("acl_access_denied_tls_cert:2\r\n"), "{stats}");
 }
 
 #[test]
@@ -260,10 +225,7 @@ fn a_server_with_a_tls_port_alone() {
     let server = TlsServer::start(&["--port", "0"]);
     let mut client = server.friend();
     let info = client.text("INFO server");
-    assert!(
-        info.contains(&format!("\r\ntcp_port:{}\r\n", server.port)),
-        "{info}"
-    );
+    assert!(info.contains(&format!("\r\ntcp_port:{}\r\n", server.port)), "{info}");
     assert!(!info.contains("name=tcp"), "{info}");
 }
 
@@ -274,10 +236,7 @@ fn a_long_pipeline_is_answered_in_order() {
     for round in 0..20 {
         let (mut requests, mut replies) = (Vec::new(), String::new());
         for number in 0..500 {
-            let (key, value) = (
-                format!("key:{}", number % 100),
-                (round * number).to_string(),
-            );
+            let (key, value) = (format!("key:{}", number % 100), (round * number).to_string());
             requests.extend(request(&[b"SET", key.as_bytes(), value.as_bytes()]));
             requests.extend(request(&[b"GET", key.as_bytes()]));
             replies.push_str(&format!("+OK\r\n${}\r\n{value}\r\n", value.len()));
@@ -295,17 +254,7 @@ fn large_values_there_and_back() {
     for wanted in BOTH {
         let config = client_config(&server.authority, Some(&friend), &[wanted]);
         let mut client = encrypted(server.socket(), config);
-        for len in [
-            1000,
-            16_383,
-            16_384,
-            20_480,
-            32_768,
-            65_536,
-            100_000,
-            1 << 20,
-            9 << 20,
-        ] {
+        for len in [1000, 16_383, 16_384, 20_480, 32_768, 65_536, 100_000, 1 << 20, 9 << 20] {
             let value: Vec<u8> = (0..len).map(|index| (index ^ (index >> 8)) as u8).collect();
             client.send(request(&[b"SET", b"key", &value]));
             client.expect("+OK\r\n");
@@ -389,9 +338,7 @@ fn what_is_no_handshake_is_turned_away() {
         (&huge_hello, true),
     ];
     for (attack, alert) in attacks {
-        let mut raw = Raw {
-            stream: server.socket(),
-        };
+        let mut raw = Raw { stream: server.socket() };
         raw.send(attack);
         let mut rest = Vec::new();
         // A reset may come behind it.
@@ -400,20 +347,14 @@ fn what_is_no_handshake_is_turned_away() {
         assert!(rest.is_empty() || is_alert, "{rest:?}");
     }
     friend.ask("PING", "+PONG\r\n");
-    server
-        .server
-        .wait_for_any(&["Error accepting a client connection: "]);
+    server.server.wait_for_any(&["Error accepting a client connection: "]);
 }
 
 /// The first bytes that a client sends of its own accord.
 fn hello(server: &TlsServer) -> Vec<u8> {
     let mut client = encrypted(io::empty(), client_config(&server.authority, None, BOTH));
     let mut bytes = Vec::new();
-    client
-        .stream
-        .conn
-        .write_tls(&mut bytes)
-        .expect("a vector takes all");
+    client.stream.conn.write_tls(&mut bytes).expect("a vector takes all");
     bytes
 }
 
@@ -422,9 +363,7 @@ fn clients_that_leave_in_the_middle() {
     let server = TlsServer::start(&[]);
     let hello = hello(&server);
     for cut in [1, 5, 100, hello.len()] {
-        let mut raw = Raw {
-            stream: server.socket(),
-        };
+        let mut raw = Raw { stream: server.socket() };
         raw.send(&hello[..cut]);
     }
     // In the middle of a record, and of a reply.
@@ -432,17 +371,10 @@ fn clients_that_leave_in_the_middle() {
         let mut client = server.friend();
         client.ask("PING", "+PONG\r\n");
         let TlsParts { connection, socket } = parts(&mut client);
-        connection
-            .writer()
-            .write_all(asked)
-            .expect("it is buffered");
+        connection.writer().write_all(asked).expect("it is buffered");
         let mut bytes = Vec::new();
-        connection
-            .write_tls(&mut bytes)
-            .expect("a vector takes all");
-        socket
-            .write_all(&bytes[..bytes.len() - 3])
-            .expect("the server reads");
+        connection.write_tls(&mut bytes).expect("a vector takes all");
+        socket.write_all(&bytes[..bytes.len() - 3]).expect("the server reads");
     }
     let mut client = server.friend();
     client.wait_for_clients(|list| list.lines().count() == 1);
@@ -454,10 +386,7 @@ struct TlsParts<'a> {
 }
 
 fn parts(client: &mut Encrypted) -> TlsParts<'_> {
-    TlsParts {
-        connection: &mut client.stream.conn,
-        socket: &mut client.stream.sock,
-    }
+    TlsParts { connection: &mut client.stream.conn, socket: &mut client.stream.sock }
 }
 
 #[test]
@@ -491,12 +420,8 @@ fn a_slow_reader_neither_holds_others_up_nor_fills_the_memory() {
     // waits to be sent.
     slow.send("GET key\r\n".repeat(REQUESTS));
     other.wait_for_clients(|list| {
-        let pending = list
-            .split_once(" omem=")
-            .and_then(|(_, rest)| rest.split(' ').next());
-        pending
-            .and_then(|text| text.parse().ok())
-            .is_some_and(|bytes: usize| bytes >= 16 << 20)
+        let pending = list.split_once(" omem=").and_then(|(_, rest)| rest.split(' ').next());
+        pending.and_then(|text| text.parse().ok()).is_some_and(|bytes: usize| bytes >= 16 << 20)
     });
     for _ in 0..100 {
         other.ask("PING", "+PONG\r\n");
@@ -514,11 +439,7 @@ fn a_slow_reader_neither_holds_others_up_nor_fills_the_memory() {
 fn shown(server: &TlsServer) -> Vec<u8> {
     let mut client = server.friend();
     client.ask("PING", "+PONG\r\n");
-    let shown = client
-        .stream
-        .conn
-        .peer_certificates()
-        .expect("it shows some");
+    let shown = client.stream.conn.peer_certificates().expect("it shows some");
     shown[0].to_vec()
 }
 
@@ -537,28 +458,13 @@ fn certificates_are_reloaded_while_the_server_runs() {
     };
     let mut plain = server.server.connect();
     // A certificate that does not go with the key, and files that are none, change nothing.
-    plain.ask(
-        &format!("CONFIG SET tls-cert-file {certificate}"),
-        &failure("tls-cert-file"),
-    );
-    plain.ask(
-        "CONFIG SET tls-key-file /dev/null",
-        &failure("tls-key-file"),
-    );
-    plain.ask(
-        "CONFIG SET tls-ca-cert-file /none",
-        &failure("tls-ca-cert-file"),
-    );
-    plain.ask(
-        "CONFIG SET tls-protocols TLSv1.1",
-        &failure("tls-protocols"),
-    );
+    plain.ask(&format!("CONFIG SET tls-cert-file {certificate}"), &failure("tls-cert-file"));
+    plain.ask("CONFIG SET tls-key-file /dev/null", &failure("tls-key-file"));
+    plain.ask("CONFIG SET tls-ca-cert-file /none", &failure("tls-ca-cert-file"));
+    plain.ask("CONFIG SET tls-protocols TLSv1.1", &failure("tls-protocols"));
     plain.ask("CONFIG SET tls-ciphers RC4-SHA", &failure("tls-ciphers"));
     let old = &server.identity.certificate_file;
-    plain.ask(
-        "CONFIG GET tls-cert-file",
-        &format!("*2\r\n$13\r\ntls-cert-file\r\n${}\r\n{old}\r\n", old.len()),
-    );
+    plain.ask("CONFIG GET tls-cert-file", &format!("*2\r\n$13\r\ntls-cert-file\r\n${}\r\n{old}\r\n", old.len()));
     assert_eq!(shown(&server), server.identity.der);
     server.set(&format!("tls-cert-file {certificate} tls-key-file {key}"));
     assert_eq!(shown(&server), second.der);
@@ -618,10 +524,7 @@ fn protocols_and_ciphers_are_those_of_the_settings() {
     server.set("tls-ciphersuites TLS_CHACHA20_POLY1305_SHA256:TLS_AES_256_GCM_SHA384");
     assert_eq!(agreed(BOTH).as_deref(), Some("TLS13_AES_256_GCM_SHA384"));
     server.set("tls-prefer-server-ciphers yes");
-    assert_eq!(
-        agreed(BOTH).as_deref(),
-        Some("TLS13_CHACHA20_POLY1305_SHA256")
-    );
+    assert_eq!(agreed(BOTH).as_deref(), Some("TLS13_CHACHA20_POLY1305_SHA256"));
 }
 
 #[test]
@@ -653,8 +556,7 @@ fn a_key_with_a_passphrase() {
     let authority = Authority::new("authority");
     let mut identity = authority.issue("server");
     identity.encrypt_key("open sesame");
-    let server =
-        TlsServer::start_with(authority, identity, &["--tls-key-file-pass", "open sesame"]);
+    let server = TlsServer::start_with(authority, identity, &["--tls-key-file-pass", "open sesame"]);
     assert!(is_served(&mut server.friend()));
     server.server.connect().ask(
         "CONFIG SET tls-key-file-pass wrong",
@@ -667,31 +569,18 @@ fn a_key_with_a_passphrase() {
 fn settings_that_cannot_be_are_refused_at_the_start() {
     let authority = Authority::new("authority");
     let identity = authority.issue("server");
-    let files = [
-        "--tls-cert-file",
-        &identity.certificate_file,
-        "--tls-key-file",
-        &identity.key_file,
-    ];
+    let files = ["--tls-cert-file", &identity.certificate_file, "--tls-key-file", &identity.key_file];
     let no_authority = "Either tls-ca-cert-file or tls-ca-cert-dir must be specified";
     let cases: [(&[&str], &str); 6] = [
         (&[], "No tls-cert-file configured!"),
         (&files[..2], "No tls-key-file configured!"),
         (&files, no_authority),
         (
-            &[
-                &files[..],
-                &["--tls-auth-clients", "no", "--tls-protocols", "SSLv3"],
-            ]
-            .concat(),
+            &[&files[..], &["--tls-auth-clients", "no", "--tls-protocols", "SSLv3"]].concat(),
             "Invalid tls-protocols specified",
         ),
         (
-            &[
-                &files[..],
-                &["--tls-auth-clients", "no", "--tls-ciphers", "AES128-SHA"],
-            ]
-            .concat(),
+            &[&files[..], &["--tls-auth-clients", "no", "--tls-ciphers", "AES128-SHA"]].concat(),
             "tls-ciphers: 'AES128-SHA' is not supported",
         ),
         (
@@ -701,10 +590,7 @@ fn settings_that_cannot_be_are_refused_at_the_start() {
     ];
     for (options, reason) in cases {
         let port = free_port().to_string();
-        let mut server = Server::launch(
-            free_port(),
-            &[&["--tls-port", port.as_str()], options].concat(),
-        );
+        let mut server = Server::launch(free_port(), &[&["--tls-port", port.as_str()], options].concat());
         server.wait_for_any(&[reason]);
         server.wait_for_any(&["Failed to configure TLS. Check logs for more info."]);
         let (status, _) = server.wait();
@@ -720,15 +606,11 @@ fn a_crowd_of_handshakes_is_served_to_the_last() {
     let hello = hello(&server);
     let mut idle = Vec::new();
     for _ in 0..50 {
-        let mut raw = Raw {
-            stream: server.socket(),
-        };
+        let mut raw = Raw { stream: server.socket() };
         raw.send(&hello);
         idle.push(raw);
     }
-    let mut clients: Vec<_> = (0..50)
-        .map(|_| encrypted(server.socket(), config.clone()))
-        .collect();
+    let mut clients: Vec<_> = (0..50).map(|_| encrypted(server.socket(), config.clone())).collect();
     for client in &mut clients {
         client.send("PING\r\n");
     }

@@ -10,11 +10,11 @@ use std::net::TcpStream;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use oneloop::base::clock::Clock;
+use oneloop::base::sys::signals::Signals;
 use oneloop::config::Config;
-use oneloop::instance::Instance;
-use oneloop::server::clock::Clock;
-use oneloop::server::event_loop::EventLoop;
-use oneloop::sys::signals::Signals;
+use oneloop::engine::state::ServerState;
+use oneloop::reactor::event_loop::EventLoop;
 use server::{PATIENCE, Raw, free_port};
 
 /// A loop in a thread of its own. Dropping it ends the loop.
@@ -34,10 +34,10 @@ impl Loop {
                 hz: 1,
                 ..Config::default()
             };
-            let mut instance = Instance::new(config, Clock::system(), 42);
-            waiting_family::add_to(&mut instance);
+            let mut state = ServerState::new(config, Clock::system(), 42);
+            waiting_family::add_to(&mut state);
             let signals = Signals::install(|| {}).expect("handlers");
-            let mut event_loop = EventLoop::new(instance, signals, None).expect("a free port");
+            let mut event_loop = EventLoop::new(state, signals, None).expect("a free port");
             event_loop.run().expect("the poll works");
         });
         let deadline = Instant::now() + PATIENCE;
@@ -45,10 +45,7 @@ impl Loop {
             assert!(Instant::now() < deadline, "the loop does not listen");
             std::thread::yield_now();
         }
-        Loop {
-            port,
-            thread: Some(thread),
-        }
+        Loop { port, thread: Some(thread) }
     }
 
     fn connect(&self) -> Raw<TcpStream> {
@@ -103,10 +100,7 @@ fn the_deadline_is_kept_to_the_millisecond() {
         let elapsed = start.elapsed();
         assert!(elapsed >= Duration::from_millis(least_ms), "{elapsed:?}");
         // What is beyond is the machine's, whatever else it does; the cron would come a second later.
-        assert!(
-            elapsed < Duration::from_millis(least_ms + 500),
-            "{elapsed:?}"
-        );
+        assert!(elapsed < Duration::from_millis(least_ms + 500), "{elapsed:?}");
     }
 }
 
@@ -127,10 +121,7 @@ fn a_chain_runs_over_many_connections() {
     for client in &mut clients {
         client.expect("$1\r\nx\r\n");
     }
-    admin.ask(
-        &format!("BPOP {LENGTH} 0"),
-        "*2\r\n$3\r\n100\r\n$1\r\nx\r\n",
-    );
+    admin.ask(&format!("BPOP {LENGTH} 0"), "*2\r\n$3\r\n100\r\n$1\r\nx\r\n");
 }
 
 #[test]
@@ -148,9 +139,7 @@ fn who_hangs_up_gets_nothing() {
     let line = list.lines().find(|line| line.contains(" name=killed "));
     let id = line.and_then(|line| line.split(['=', ' ']).nth(1));
     let id = id.expect("it is listed");
-    admin.send(format!(
-        "CLIENT KILL ID {id}\r\nPUSH key a\r\nBPOP key 0\r\n"
-    ));
+    admin.send(format!("CLIENT KILL ID {id}\r\nPUSH key a\r\nBPOP key 0\r\n"));
     admin.expect(":1\r\n:1\r\n*2\r\n$3\r\nkey\r\n$1\r\na\r\n");
     killed.expect_end();
 }
@@ -176,10 +165,7 @@ fn a_pause_ends_and_those_who_wait_are_served() {
     let (mut admin, mut client) = (server.connect(), server.connect());
     client.send("BPOP key 0\r\n");
     wait_for_waiters(&mut admin, 1);
-    admin.ask(
-        "UNIT push,key,a client,pause,50,write",
-        "*2\r\n:1\r\n+OK\r\n",
-    );
+    admin.ask("UNIT push,key,a client,pause,50,write", "*2\r\n:1\r\n+OK\r\n");
     client.expect("*2\r\n$3\r\nkey\r\n$1\r\na\r\n");
 }
 

@@ -90,12 +90,7 @@ pub struct AclLog {
 impl AclLog {
     /// Adds a refusal to the entry of those that are alike, or as a new one; the oldest entries beyond the capacity go.
     pub fn add(&mut self, mut refusal: Refusal, now_ms: i64, capacity: usize) {
-        let Refusal {
-            object,
-            user,
-            client,
-            ..
-        } = &mut refusal;
+        let Refusal { object, user, client, .. } = &mut refusal;
         for text in [object, user, client] {
             text.truncate(TEXT_MAX_BYTES);
             text.shrink_to_fit();
@@ -110,21 +105,10 @@ impl AclLog {
         };
         let found = self.entries.iter().take(SEARCHED_MAX).position(is_alike);
         let entry = match found.and_then(|index| self.entries.remove(index)) {
-            Some(known) => AclLogEntry {
-                count: known.count + 1,
-                updated_ms: now_ms,
-                refusal,
-                ..known
-            },
+            Some(known) => AclLogEntry { count: known.count + 1, updated_ms: now_ms, refusal, ..known },
             None => {
                 self.next_id += 1;
-                AclLogEntry {
-                    id: self.next_id - 1,
-                    count: 1,
-                    refusal,
-                    created_ms: now_ms,
-                    updated_ms: now_ms,
-                }
+                AclLogEntry { id: self.next_id - 1, count: 1, refusal, created_ms: now_ms, updated_ms: now_ms }
             }
         };
         self.has_unsigned |= entry.refusal.client.is_empty();
@@ -145,9 +129,7 @@ impl AclLog {
         let refusals = self.entries.iter_mut().map(|entry| &mut entry.refusal);
         refusals
             .filter(|refusal| refusal.client.is_empty())
-            .for_each(|refusal| {
-                refusal.client = client[..client.len().min(TEXT_MAX_BYTES)].to_vec()
-            });
+            .for_each(|refusal| refusal.client = client[..client.len().min(TEXT_MAX_BYTES)].to_vec());
     }
 
     /// The newest entries, at most so many.
@@ -193,10 +175,7 @@ mod tests {
         assert_eq!(shown(&log), [(0, 2, "a".into()), (1, 1, "b".into())]);
         log.add(refusal("a"), 120_001, 128);
         assert_eq!(shown(&log)[0], (2, 1, "a".into()));
-        let other = Refusal {
-            scene: Scene::Script,
-            ..refusal("a")
-        };
+        let other = Refusal { scene: Scene::Script, ..refusal("a") };
         log.add(other, 120_001, 128);
         assert_eq!(shown(&log)[0], (3, 1, "a".into()));
         log.reset();
@@ -209,10 +188,7 @@ mod tests {
         let mut log = AclLog::default();
         log.add(refusal("a"), 0, 128);
         assert!(!log.has_unsigned());
-        let unsigned = Refusal {
-            client: Vec::new(),
-            ..refusal("b")
-        };
+        let unsigned = Refusal { client: Vec::new(), ..refusal("b") };
         log.add(unsigned, 0, 128);
         assert!(log.has_unsigned());
         log.sign(b"id=2");

@@ -11,35 +11,36 @@
 //!
 //! Never touches a socket; `file` alone touches files, `guard` alone knows of clients.
 
-mod denial;
+pub mod error;
+
 pub mod file;
-pub mod guard;
-mod log;
-mod password;
-mod pattern;
-mod rules;
-mod selector;
-mod user;
-mod users;
+pub mod log;
+pub mod password;
+pub mod pattern;
+pub mod rules;
+pub mod selector;
+pub mod user;
+pub mod users;
 
 #[cfg(test)]
 mod tests;
 
-pub use denial::Denial;
+pub use crate::acl::error::AclError;
 pub use log::{AclLog, AclLogEntry, Reason, Refusal, Scene};
 pub use password::{Password, PasswordSource};
-pub use rules::{RuleError, Rulebook, RulesError, has_blanks};
+pub use rules::{AclContext, RuleError, RulesError, has_blanks};
 pub use selector::Selector;
 pub use user::{ChannelsLeft, Rights, User};
 pub use users::{DEFAULT_USER, Restricted, Users};
 
-use crate::command::{Args, Command};
+use crate::command::registry::Command;
+use crate::resp::Args;
 
 /// Whether a user may run a request: the command, on its keys and channels. O(1) for one who may do everything, else
 /// O(keys × patterns).
 ///
 /// Errors: what there is no permission for.
 #[inline]
-pub fn check(user: &User, command: &Command, args: Args<'_>) -> Result<(), Denial> {
+pub fn check(user: &User, command: &Command, args: Args<'_>) -> Result<(), AclError> {
     user.check(command, args)
 }

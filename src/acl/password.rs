@@ -59,9 +59,7 @@ impl fmt::Debug for Password {
 }
 
 fn write_hex(bytes: &[u8], formatter: &mut impl fmt::Write) -> fmt::Result {
-    bytes
-        .iter()
-        .try_for_each(|byte| write!(formatter, "{byte:02x}"))
+    bytes.iter().try_for_each(|byte| write!(formatter, "{byte:02x}"))
 }
 
 /// Where new passwords come from: digests of a secret and a count, which tell nothing about one another.

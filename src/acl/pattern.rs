@@ -1,7 +1,7 @@
 //! The patterns of keys and channels that a user may use.
 
 use crate::command::keys::KeyAccess;
-use crate::types::glob::{Case, glob_match};
+use crate::text::glob::{Case, glob_match};
 
 /// A glob pattern. Most are a name, or a beginning of names: those need no search.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,10 +28,7 @@ impl Pattern {
             Some(at) if text[at] == b'*' && at + 1 == text.len() => Shape::Beginning,
             Some(_) => Shape::Glob,
         };
-        Pattern {
-            text: text.into(),
-            shape,
-        }
+        Pattern { text: text.into(), shape }
     }
 
     /// The text that it was made of.
@@ -44,9 +41,7 @@ impl Pattern {
     pub fn matches(&self, name: &[u8]) -> bool {
         match self.shape {
             Shape::Name => *self.text == *name,
-            Shape::Beginning => {
-                !name.is_empty() && name.starts_with(&self.text[..self.text.len() - 1])
-            }
+            Shape::Beginning => !name.is_empty() && name.starts_with(&self.text[..self.text.len() - 1]),
             Shape::Glob => glob_match(&self.text, name, Case::Sensitive),
         }
     }

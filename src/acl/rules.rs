@@ -1,9 +1,9 @@
 //! The language of rules: words that change a user, and the words that describe one.
 
 use crate::command::keys::KeyAccess;
+use crate::command::registry::{Command, Registry};
 use crate::command::spec::Category;
-use crate::command::{Command, Registry};
-use crate::types::quoting::{quote, split_arguments};
+use crate::text::quoting::{quote, split_arguments};
 
 use super::password::Password;
 use super::pattern::Purpose;
@@ -12,7 +12,7 @@ use super::user::{Rights, User};
 
 /// What the meaning of a rule depends on besides the user.
 #[derive(Clone, Copy)]
-pub struct Rulebook<'a> {
+pub struct AclContext<'a> {
     pub commands: &'a Registry,
     /// Whether new users and selectors may use all channels (`acl-pubsub-default`).
     pub all_channels: bool,
@@ -50,9 +50,7 @@ impl RuleError {
                 "Adding a pattern after the * pattern (or the 'allchannels' flag) is not valid and does not have any \
                  effect. Try 'resetchannels' to start with an empty list of channels"
             }
-            RuleError::NoSuchPassword => {
-                "The password you are trying to remove from the user does not exist"
-            }
+            RuleError::NoSuchPassword => "The password you are trying to remove from the user does not exist",
             RuleError::BadDigest => {
                 "The password hash must be exactly 64 characters and contain only lowercase hexadecimal characters"
             }
@@ -98,7 +96,7 @@ pub fn merge_selectors(words: &[&[u8]]) -> Result<Vec<Vec<u8>>, RulesError> {
 
 impl Rights {
     /// Changes them by rules, one after the other. On an error they are changed in part.
-    pub fn apply_all(&mut self, words: &[&[u8]], book: Rulebook<'_>) -> Result<(), RulesError> {
+    pub fn apply_all(&mut self, words: &[&[u8]], book: AclContext<'_>) -> Result<(), RulesError> {
         for rule in merge_selectors(words)? {
             if let Err(error) = self.apply(&rule, book) {
                 return Err(RulesError::Rule { rule, error });
@@ -108,7 +106,7 @@ impl Rights {
     }
 
     /// Changes them by one rule; an empty one changes nothing. On an error they are as before.
-    pub fn apply(&mut self, rule: &[u8], book: Rulebook<'_>) -> Result<(), RuleError> {
+    pub fn apply(&mut self, rule: &[u8], book: AclContext<'_>) -> Result<(), RuleError> {
         match rule.to_ascii_lowercase().as_slice() {
             b"" => {}
             b"on" => self.is_enabled = true,
@@ -130,7 +128,7 @@ impl Rights {
         Ok(())
     }
 
-    fn apply_longer(&mut self, rule: &[u8], book: Rulebook<'_>) -> Result<(), RuleError> {
+    fn apply_longer(&mut self, rule: &[u8], book: AclContext<'_>) -> Result<(), RuleError> {
         match rule {
             [b'>', clear @ ..] => self.add_password(Password::of(clear)),
             [b'#', digits @ ..] => self.add_password(digest(digits)?),
@@ -158,17 +156,13 @@ impl Rights {
 
     fn remove_password(&mut self, password: Password) -> Result<(), RuleError> {
         let place = self.passwords.iter().position(|known| *known == password);
-        self.passwords
-            .remove(place.ok_or(RuleError::NoSuchPassword)?);
+        self.passwords.remove(place.ok_or(RuleError::NoSuchPassword)?);
         Ok(())
     }
 
     /// The words that make these rights of those of a new user.
     fn words(&self, purpose: Purpose) -> Vec<Vec<u8>> {
-        let flags = self
-            .flags()
-            .into_iter()
-            .map(|flag| flag.as_bytes().to_vec());
+        let flags = self.flags().into_iter().map(|flag| flag.as_bytes().to_vec());
         let digests = self.passwords.iter();
         let digests = digests.map(|password| format!("#{password}").into_bytes());
         let mut words: Vec<Vec<u8>> = flags.chain(digests).collect();
@@ -187,11 +181,7 @@ fn parenthesized(selector: &Selector, purpose: Purpose) -> Vec<u8> {
         .iter()
         .map(|word| {
             let has_quotes = word.iter().any(|byte| b"\"'".contains(byte));
-            if has_quotes || word.ends_with(b")") {
-                quote(word).into_bytes()
-            } else {
-                word.clone()
-            }
+            if has_quotes || word.ends_with(b")") { quote(word).into_bytes() } else { word.clone() }
         })
         .collect();
     [b"(", words.join(&b' ').as_slice(), b")"].concat()
@@ -239,13 +229,12 @@ fn digest(digits: &[u8]) -> Result<Password, RuleError> {
 
 /// Whether a name or pattern holds what would break the lines that describe users.
 pub fn has_blanks(text: &[u8]) -> bool {
-    text.iter()
-        .any(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c | 0))
+    text.iter().any(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c | 0))
 }
 
 impl Selector {
     /// Changes it by one rule. On an error it is as before.
-    fn apply(&mut self, rule: &[u8], book: Rulebook<'_>) -> Result<(), RuleError> {
+    fn apply(&mut self, rule: &[u8], book: AclContext<'_>) -> Result<(), RuleError> {
         match rule.to_ascii_lowercase().as_slice() {
             b"allkeys" | b"~*" => self.set_all_keys(true),
             b"resetkeys" => self.set_all_keys(false),
@@ -282,21 +271,14 @@ impl Selector {
         Ok(())
     }
 
-    fn apply_commands(
-        &mut self,
-        commands: &Registry,
-        subject: &[u8],
-        allows: bool,
-    ) -> Result<(), RuleError> {
+    fn apply_commands(&mut self, commands: &Registry, subject: &[u8], allows: bool) -> Result<(), RuleError> {
         if let [b'@', name @ ..] = subject {
             let category = Category::from_name(name).ok_or(RuleError::UnknownCommand)?;
             self.set_category(commands, category, allows);
             return Ok(());
         }
         match subject.iter().rposition(|byte| *byte == b'|') {
-            Some(bar) if allows => {
-                self.allow_part(commands, subject, &subject[..bar], &subject[bar + 1..])
-            }
+            Some(bar) if allows => self.allow_part(commands, subject, &subject[..bar], &subject[bar + 1..]),
             _ => {
                 let command = declared(commands, subject)?;
                 self.set_command(commands, command, allows);
@@ -306,13 +288,7 @@ impl Selector {
     }
 
     /// Allows a subcommand, or a command with a certain first argument if it has no subcommands.
-    fn allow_part(
-        &mut self,
-        commands: &Registry,
-        whole: &[u8],
-        name: &[u8],
-        part: &[u8],
-    ) -> Result<(), RuleError> {
+    fn allow_part(&mut self, commands: &Registry, whole: &[u8], name: &[u8], part: &[u8]) -> Result<(), RuleError> {
         let command = declared(commands, name)?;
         if command.parent.is_some() {
             return Err(RuleError::NestedFirstArgument);
@@ -337,9 +313,7 @@ impl Selector {
 
 /// The command of that name, whatever `rename-command` calls it: rules hold through that.
 fn declared<'a>(commands: &'a Registry, full_name: &[u8]) -> Result<&'a Command, RuleError> {
-    commands
-        .find_declared(full_name)
-        .ok_or(RuleError::UnknownCommand)
+    commands.find_declared(full_name).ok_or(RuleError::UnknownCommand)
 }
 
 /// What stands between `%` and `~`, and the pattern behind it. Without a `~` the pattern is empty, as in Redis.
@@ -364,9 +338,5 @@ fn parse_access(letters: &[u8]) -> Result<(KeyAccess, &[u8]), RuleError> {
 }
 
 fn without_blanks(pattern: &[u8]) -> Result<&[u8], RuleError> {
-    if has_blanks(pattern) {
-        Err(RuleError::Syntax)
-    } else {
-        Ok(pattern)
-    }
+    if has_blanks(pattern) { Err(RuleError::Syntax) } else { Ok(pattern) }
 }

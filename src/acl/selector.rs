@@ -1,11 +1,12 @@
 //! One set of rules: which commands may be run, on which keys and channels. A user may do what any of its selectors allows.
 
 use crate::command::keys::{KeyAccess, channels_of, keys_of};
+use crate::command::registry::{Command, CommandId, Registry};
 use crate::command::spec::{Category, Channels, Flag};
-use crate::command::{Args, Command, CommandId, Registry};
+use crate::resp::Args;
 
-use super::denial::Denial;
 use super::pattern::{KeyPattern, Pattern, Purpose};
+use crate::acl::error::AclError;
 
 /// A set of commands, one bit each.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,9 +19,7 @@ impl CommandSet {
     #[inline]
     fn has(&self, command: CommandId) -> bool {
         let index = command.index();
-        self.words
-            .get(index / 64)
-            .is_some_and(|word| word >> (index % 64) & 1 != 0)
+        self.words.get(index / 64).is_some_and(|word| word >> (index % 64) & 1 != 0)
     }
 
     fn put(&mut self, command: CommandId, present: bool) {
@@ -91,9 +90,9 @@ impl Selector {
     ///
     /// Errors: what it has no permission for.
     #[inline]
-    pub fn check(&self, command: &Command, args: Args<'_>) -> Result<(), Denial> {
+    pub fn check(&self, command: &Command, args: Args<'_>) -> Result<(), AclError> {
         if !self.all_commands && !self.allows_command(command, args) {
-            return Err(Denial::Command);
+            return Err(AclError::Command);
         }
         if !self.all_keys {
             self.check_keys(command, args)?;
@@ -106,38 +105,33 @@ impl Selector {
 
     #[inline]
     fn allows_command(&self, command: &Command, args: Args<'_>) -> bool {
-        self.commands.has(command.id)
-            || command.flags.has(Flag::NoAuth)
-            || self.allows_first_argument(command, args)
+        self.commands.has(command.id) || command.flags.has(Flag::NoAuth) || self.allows_first_argument(command, args)
     }
 
     fn allows_first_argument(&self, command: &Command, args: Args<'_>) -> bool {
         let Some(given) = args.get(1) else {
             return false;
         };
-        self.first_arguments.iter().any(|allowed| {
-            allowed.command == command.id && allowed.word.eq_ignore_ascii_case(given)
-        })
+        self.first_arguments
+            .iter()
+            .any(|allowed| allowed.command == command.id && allowed.word.eq_ignore_ascii_case(given))
     }
 
     #[inline]
-    fn check_keys(&self, command: &Command, args: Args<'_>) -> Result<(), Denial> {
+    fn check_keys(&self, command: &Command, args: Args<'_>) -> Result<(), AclError> {
         if let Some(lone) = command.lone_key {
             let index = usize::from(lone.index);
-            if args
-                .get(index)
-                .is_none_or(|key| self.allows_key(key, lone.access))
-            {
+            if args.get(index).is_none_or(|key| self.allows_key(key, lone.access)) {
                 return Ok(());
             }
             if lone.is_certain {
-                return Err(Denial::Key { index });
+                return Err(AclError::Key { index });
             }
         }
         for key in keys_of(command, args) {
             let access = KeyAccess::of(key.flags);
             if !self.allows_key(args.at(key.index), access) {
-                return Err(Denial::Key { index: key.index });
+                return Err(AclError::Key { index: key.index });
             }
         }
         Ok(())
@@ -145,17 +139,15 @@ impl Selector {
 
     #[inline]
     fn allows_key(&self, key: &[u8], access: KeyAccess) -> bool {
-        self.keys
-            .iter()
-            .any(|allowed| allowed.access.includes(access) && allowed.pattern.matches(key))
+        self.keys.iter().any(|allowed| allowed.access.includes(access) && allowed.pattern.matches(key))
     }
 
-    fn check_channels(&self, command: &Command, args: Args<'_>) -> Result<(), Denial> {
+    fn check_channels(&self, command: &Command, args: Args<'_>) -> Result<(), AclError> {
         let check = |index: usize, is_pattern| {
             if allows_channel(&self.channels, args.at(index), is_pattern) {
                 Ok(())
             } else {
-                Err(Denial::Channel { index })
+                Err(AclError::Channel { index })
             }
         };
         match command.spec.channels {
@@ -163,16 +155,13 @@ impl Selector {
             Channels::First => check(1, false),
             Channels::All => (1..args.len()).try_for_each(|index| check(index, false)),
             Channels::AllPatterns => (1..args.len()).try_for_each(|index| check(index, true)),
-            Channels::Declared => channels_of(command, args)
-                .iter()
-                .try_for_each(|channel| check(channel.index, false)),
+            Channels::Declared => channels_of(command, args).iter().try_for_each(|channel| check(channel.index, false)),
         }
     }
 
     /// Whether all keys may be used this way.
     pub fn allows_all_keys(&self, access: KeyAccess) -> bool {
-        let allows_all =
-            |key: &KeyPattern| key.access.includes(access) && key.pattern.text() == b"*";
+        let allows_all = |key: &KeyPattern| key.access.includes(access) && key.pattern.text() == b"*";
         self.all_keys || self.keys.iter().any(allows_all)
     }
 
@@ -201,10 +190,7 @@ impl Selector {
     pub(super) fn add_keys(&mut self, text: &[u8], access: KeyAccess) {
         match self.keys.iter_mut().find(|key| key.pattern.text() == text) {
             Some(known) => known.access = known.access.union(access),
-            None => self.keys.push(KeyPattern {
-                pattern: Pattern::new(text),
-                access,
-            }),
+            None => self.keys.push(KeyPattern { pattern: Pattern::new(text), access }),
         }
     }
 
@@ -242,14 +228,9 @@ impl Selector {
     /// The same for all commands of a category.
     pub(super) fn set_category(&mut self, registry: &Registry, category: Category, allows: bool) {
         let name = Category::ALL.iter().find(|(known, _)| *known == category);
-        self.note_rule(
-            format!("@{}", name.map_or("", |(_, name)| name)).as_bytes(),
-            allows,
-        );
+        self.note_rule(format!("@{}", name.map_or("", |(_, name)| name)).as_bytes(), allows);
         let bit = 1 << category as u32;
-        let members = registry
-            .iter()
-            .filter(|command| command.categories & bit != 0);
+        let members = registry.iter().filter(|command| command.categories & bit != 0);
         members.for_each(|command| self.put(command, allows));
         self.count(registry);
     }
@@ -258,10 +239,7 @@ impl Selector {
     pub(super) fn add_first_argument(&mut self, command: &Command, word: &[u8]) {
         let rule = [command.full_name.as_bytes(), word].join(&b'|');
         self.note_rule(&rule, true);
-        let first = FirstArgument {
-            command: command.id,
-            word: word.to_ascii_lowercase(),
-        };
+        let first = FirstArgument { command: command.id, word: word.to_ascii_lowercase() };
         // In an order of their own: whoever has the same rights is equal.
         if let Err(place) = self.first_arguments.binary_search(&first) {
             self.first_arguments.insert(place, first);
@@ -270,8 +248,7 @@ impl Selector {
 
     fn put(&mut self, command: &Command, allows: bool) {
         self.commands.put(command.id, allows);
-        self.first_arguments
-            .retain(|first| first.command != command.id);
+        self.first_arguments.retain(|first| first.command != command.id);
         for subcommand in &command.subcommands {
             self.commands.put(*subcommand, allows);
         }
@@ -293,11 +270,7 @@ impl Selector {
 
     /// The rules about commands, as ACL GETUSER shows them.
     pub fn describe_commands(&self) -> Vec<u8> {
-        let mut text = if self.starts_from_all {
-            b"+@all".to_vec()
-        } else {
-            b"-@all".to_vec()
-        };
+        let mut text = if self.starts_from_all { b"+@all".to_vec() } else { b"-@all".to_vec() };
         for rule in &self.command_rules {
             text.extend_from_slice(if rule.allows { b" +" } else { b" -" });
             text.extend_from_slice(&rule.subject);
@@ -324,11 +297,7 @@ impl Selector {
             return b"&*".to_vec();
         }
         let rule = |channel: &Pattern| [b"&", channel.text()].concat();
-        self.channels
-            .iter()
-            .map(rule)
-            .collect::<Vec<_>>()
-            .join(&b' ')
+        self.channels.iter().map(rule).collect::<Vec<_>>().join(&b' ')
     }
 
     /// All words that make this selector of an empty one, in the order in which ACL LIST shows them.
@@ -350,11 +319,5 @@ impl Selector {
 /// Whether one of the patterns allows a channel. A pattern of channels must be one of them to the letter: what it will match
 /// is not known.
 pub fn allows_channel(allowed: &[Pattern], channel: &[u8], is_pattern: bool) -> bool {
-    allowed.iter().any(|pattern| {
-        if is_pattern {
-            pattern.text() == channel
-        } else {
-            pattern.matches(channel)
-        }
-    })
+    allowed.iter().any(|pattern| if is_pattern { pattern.text() == channel } else { pattern.matches(channel) })
 }

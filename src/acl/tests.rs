@@ -3,19 +3,16 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::command::Registry;
+use crate::command::registry::Registry;
 use crate::commands::FAMILIES;
-use crate::types::quoting::split_arguments;
+use crate::text::quoting::split_arguments;
 
 fn registry() -> Registry {
     Registry::new(FAMILIES)
 }
 
-fn book(commands: &Registry) -> Rulebook<'_> {
-    Rulebook {
-        commands,
-        all_channels: false,
-    }
+fn book(commands: &Registry) -> AclContext<'_> {
+    AclContext { commands, all_channels: false }
 }
 
 fn words(text: &str) -> Vec<&[u8]> {
@@ -33,7 +30,7 @@ fn user(commands: &Registry, rules: &str) -> User {
 
 /// What comes of a request.
 #[track_caller]
-fn checked(commands: &Registry, user: &User, request: &str) -> Result<(), Denial> {
+fn checked(commands: &Registry, user: &User, request: &str) -> Result<(), AclError> {
     let request = words(request);
     let command = commands.resolve(request[0], request.get(1).copied());
     let command = command.unwrap_or_else(|| panic!("{request:?} is a command"));
@@ -41,7 +38,7 @@ fn checked(commands: &Registry, user: &User, request: &str) -> Result<(), Denial
 }
 
 #[track_caller]
-fn expect(rules: &str, allowed: &[&str], denied: &[(&str, Denial)]) {
+fn expect(rules: &str, allowed: &[&str], denied: &[(&str, AclError)]) {
     let commands = registry();
     let user = user(&commands, rules);
     for request in allowed {
@@ -53,26 +50,17 @@ fn expect(rules: &str, allowed: &[&str], denied: &[(&str, Denial)]) {
     }
 }
 
-const COMMAND: Denial = Denial::Command;
+const COMMAND: AclError = AclError::Command;
 
-fn key(index: usize) -> Denial {
-    Denial::Key { index }
+fn key(index: usize) -> AclError {
+    AclError::Key { index }
 }
 
 #[test]
 fn commands_are_allowed_one_by_one_by_category_and_by_subcommand() {
     expect(
         "+get +@hash -hdel +config|get +select|0 allkeys",
-        &[
-            "get a",
-            "hset a b c",
-            "config get x",
-            "select 0",
-            "auth x",
-            "hello",
-            "reset",
-            "quit",
-        ],
+        &["get a", "hset a b c", "config get x", "select 0", "auth x", "hello", "reset", "quit"],
         &[
             ("set a b", COMMAND),
             ("hdel a b", COMMAND),
@@ -84,18 +72,9 @@ fn commands_are_allowed_one_by_one_by_category_and_by_subcommand() {
     expect(
         "+@all -config|set -select +select|1 +select|2 -@dangerous +keys allkeys",
         &["get a", "select 2", "keys *"],
-        &[
-            ("config set a b", COMMAND),
-            ("config get a", COMMAND),
-            ("select 0", COMMAND),
-            ("flushall", COMMAND),
-        ],
+        &[("config set a b", COMMAND), ("config get a", COMMAND), ("select 0", COMMAND), ("flushall", COMMAND)],
     );
-    expect(
-        "+config -config|get",
-        &["config set a b"],
-        &[("config get a", COMMAND)],
-    );
+    expect("+config -config|get", &["config set a b"], &[("config get a", COMMAND)]);
     expect("+select|0 +select -select", &[], &[("select 0", COMMAND)]);
 }
 
@@ -145,13 +124,7 @@ fn one_selector_that_allows_is_enough() {
     expect(
         "+get ~a (+set ~b) (+get +mget ~c ~d)",
         &["get a", "set b x", "get c", "mget c d"],
-        &[
-            ("set a x", key(1)),
-            ("get b", key(1)),
-            ("mget a c", key(1)),
-            ("mget c a", key(2)),
-            ("del a", COMMAND),
-        ],
+        &[("set a x", key(1)), ("get b", key(1)), ("mget a c", key(1)), ("mget c a", key(2)), ("del a", COMMAND)],
     );
 }
 
@@ -178,9 +151,7 @@ fn who_may_do_everything_is_known_at_once() {
 #[test]
 fn keys_that_sort_makes_up_need_the_right_to_all() {
     let commands = registry();
-    let sort = commands
-        .find(b"sort")
-        .map(|command| (command, words("sort a by w*")));
+    let sort = commands.find(b"sort").map(|command| (command, words("sort a by w*")));
     let Some((command, request)) = sort else {
         panic!("sort is a command");
     };
@@ -241,11 +212,7 @@ fn rules_hold_through_renaming() {
     assert!(commands.rename(b"get", b"fetch").is_ok());
     let user = user(&commands, "+get ~*");
     assert_eq!(checked(&commands, &user, "fetch a"), Ok(()));
-    assert!(
-        Rights::new(false)
-            .apply(b"+fetch", book(&commands))
-            .is_err()
-    );
+    assert!(Rights::new(false).apply(b"+fetch", book(&commands)).is_err());
 }
 
 #[test]
@@ -300,10 +267,7 @@ fn users_are_shown_as_redis_shows_them() {
     let commands = registry();
     for (rules, shown) in [
         ("off", "off sanitize-payload resetchannels -@all"),
-        (
-            "on nopass ~* &* +@all",
-            "on nopass sanitize-payload ~* &* +@all",
-        ),
+        ("on nopass ~* &* +@all", "on nopass sanitize-payload ~* &* +@all"),
         (
             "+GET -get +get +@READ +select|X (~x +get) skip-sanitize-payload %r~k %RW~j %w~k &c",
             "off skip-sanitize-payload ~k ~j resetchannels &c -@all +get +@read +select|x \
@@ -318,10 +282,7 @@ fn users_are_shown_as_redis_shows_them() {
             "off sanitize-payload #ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad \
              resetchannels -@all",
         ),
-        (
-            "+@all +get -@all",
-            "off sanitize-payload resetchannels -@all",
-        ),
+        ("+@all +get -@all", "off sanitize-payload resetchannels -@all"),
     ] {
         let found = user(&commands, rules).describe();
         let expected = format!("user u {shown}");
@@ -338,10 +299,7 @@ fn selectors_may_be_given_in_pieces() {
     assert_eq!(rights.apply_all(&pieces, book(&commands)), Ok(()));
     assert_eq!(rights, *whole.rights());
     let open: [&[u8]; 2] = [b"(+get", b"~a"];
-    assert_eq!(
-        rights.apply_all(&open, book(&commands)),
-        Err(RulesError::Unmatched(b"(+get".to_vec()))
-    );
+    assert_eq!(rights.apply_all(&open, book(&commands)), Err(RulesError::Unmatched(b"(+get".to_vec())));
 }
 
 /// Bytes that patterns may hold, those with a meaning anywhere among them.
@@ -376,8 +334,7 @@ fn selector_rule() -> impl Strategy<Value = Vec<u8>> {
     ];
     let fixed = proptest::sample::select(fixed.map(|rule| rule.as_bytes().to_vec()).to_vec());
     let prefix = proptest::sample::select(vec!["~", "%R~", "%W~", "%RW~", "&", "+select|"]);
-    let with_pattern =
-        (prefix, pattern_text()).prop_map(|(prefix, text)| [prefix.as_bytes(), &text].concat());
+    let with_pattern = (prefix, pattern_text()).prop_map(|(prefix, text)| [prefix.as_bytes(), &text].concat());
     prop_oneof![fixed, with_pattern]
 }
 
@@ -396,10 +353,7 @@ fn rule() -> impl Strategy<Value = Vec<u8>> {
     ];
     let fixed = proptest::sample::select(fixed.map(|rule| rule.as_bytes().to_vec()).to_vec());
     let selector = proptest::collection::vec(selector_rule(), 0..4).prop_map(|rules| {
-        let words: Vec<String> = rules
-            .iter()
-            .map(|rule| crate::types::quoting::quote(rule))
-            .collect();
+        let words: Vec<String> = rules.iter().map(|rule| crate::text::quoting::quote(rule)).collect();
         format!("({})", words.join(" ")).into_bytes()
     });
     prop_oneof![3 => fixed, 6 => selector_rule(), 2 => selector]

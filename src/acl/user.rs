@@ -4,11 +4,12 @@ use std::cell::{Cell, Ref, RefCell};
 use std::fmt;
 
 use crate::command::keys::KeyAccess;
-use crate::command::{Args, Command};
+use crate::command::registry::Command;
+use crate::resp::Args;
 
-use super::denial::Denial;
 use super::password::Password;
 use super::selector::{Selector, allows_channel};
+use crate::acl::error::AclError;
 
 /// What makes a user: how one logs in, and what one may do then.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,11 +75,7 @@ impl Rights {
         if self.needs_no_password {
             flags.push("nopass");
         }
-        flags.push(if self.skips_sanitizing {
-            "skip-sanitize-payload"
-        } else {
-            "sanitize-payload"
-        });
+        flags.push(if self.skips_sanitizing { "skip-sanitize-payload" } else { "sanitize-payload" });
         flags
     }
 
@@ -123,11 +120,7 @@ pub struct User {
 impl User {
     /// A user of that name.
     pub fn new(name: &[u8], rights: Rights) -> User {
-        let user = User {
-            name: name.into(),
-            is_unrestricted: Cell::new(false),
-            rights: RefCell::new(rights),
-        };
+        let user = User { name: name.into(), is_unrestricted: Cell::new(false), rights: RefCell::new(rights) };
         user.note_change();
         user
     }
@@ -164,7 +157,7 @@ impl User {
     ///
     /// Errors: what the user has no permission for; of several selectors' reasons the nearest to a yes.
     #[inline]
-    pub fn check(&self, command: &Command, args: Args<'_>) -> Result<(), Denial> {
+    pub fn check(&self, command: &Command, args: Args<'_>) -> Result<(), AclError> {
         if self.is_unrestricted() {
             return Ok(());
         }
@@ -186,17 +179,18 @@ impl User {
     /// values (SORT's BY and GET).
     pub fn may_use_all_keys(&self, command: &Command, args: Args<'_>, access: KeyAccess) -> bool {
         self.is_unrestricted()
-            || self.rights.borrow().all().any(|selector| {
-                selector.allows_all_keys(access) && selector.check(command, args).is_ok()
-            })
+            || self
+                .rights
+                .borrow()
+                .all()
+                .any(|selector| selector.allows_all_keys(access) && selector.check(command, args).is_ok())
     }
 
     /// Whether a channel may be used, or a pattern of channels listened to.
     pub fn may_use_channel(&self, channel: &[u8], is_pattern: bool) -> bool {
         self.is_unrestricted()
             || self.rights.borrow().all().any(|selector| {
-                selector.allows_all_channels()
-                    || allows_channel(selector.channels(), channel, is_pattern)
+                selector.allows_all_channels() || allows_channel(selector.channels(), channel, is_pattern)
             })
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::password::Password;
-use super::rules::{RuleError, Rulebook, RulesError, has_blanks};
+use super::rules::{AclContext, RuleError, RulesError, has_blanks};
 use super::user::{ChannelsLeft, Rights, User};
 
 /// The name of the user that clients are before they log in.
@@ -21,16 +21,13 @@ pub struct Users {
 
 impl Users {
     /// Nobody but the default user, who may do everything and needs no password.
-    pub fn new(book: Rulebook<'_>) -> Users {
+    pub fn new(book: AclContext<'_>) -> Users {
         let default = Users::unrestricted(book);
-        Users {
-            by_name: BTreeMap::from([(DEFAULT_USER.into(), Rc::clone(&default))]),
-            default,
-        }
+        Users { by_name: BTreeMap::from([(DEFAULT_USER.into(), Rc::clone(&default))]), default }
     }
 
     /// One who may do everything: the default user of a new server, and the one in whose name the server itself runs commands.
-    pub fn unrestricted(book: Rulebook<'_>) -> Rc<User> {
+    pub fn unrestricted(book: AclContext<'_>) -> Rc<User> {
         Rc::new(User::new(DEFAULT_USER, default_rights(book)))
     }
 
@@ -85,7 +82,7 @@ impl Users {
         &mut self,
         name: &[u8],
         rules: &[&[u8]],
-        book: Rulebook<'_>,
+        book: AclContext<'_>,
     ) -> Result<Option<Restricted>, RulesError> {
         let known = self.get(name).cloned();
         let mut rights = match &known {
@@ -118,7 +115,7 @@ impl Users {
     /// Sets a user as a line of the configuration file declares it: the default user from the ground up.
     ///
     /// Errors: the reason, in Redis's words.
-    pub fn declare(&mut self, words: &[&[u8]], book: Rulebook<'_>) -> Result<(), String> {
+    pub fn declare(&mut self, words: &[&[u8]], book: AclContext<'_>) -> Result<(), String> {
         let Some((name, rules)) = words.split_first() else {
             return Ok(());
         };
@@ -157,13 +154,9 @@ impl Users {
         &mut self,
         text: &[u8],
         file_name: &str,
-        book: Rulebook<'_>,
+        book: AclContext<'_>,
     ) -> Result<(Vec<Rc<User>>, Option<Restricted>), String> {
-        let mut loading = Loading {
-            file_name,
-            users: BTreeMap::new(),
-            errors: String::new(),
-        };
+        let mut loading = Loading { file_name, users: BTreeMap::new(), errors: String::new() };
         for (index, line) in text.split(|byte| *byte == b'\n').enumerate() {
             loading.line(index + 1, trim(line, b" \t\r\n"), book);
         }
@@ -179,8 +172,7 @@ impl Users {
         self.default.set_rights(rights);
         let mut before = std::mem::take(&mut self.by_name);
         before.remove(DEFAULT_USER);
-        self.by_name
-            .insert(DEFAULT_USER.into(), Rc::clone(&self.default));
+        self.by_name.insert(DEFAULT_USER.into(), Rc::clone(&self.default));
         for (name, rights) in loading.users {
             self.insert(&name, rights);
         }
@@ -190,9 +182,7 @@ impl Users {
 
     /// The text of an ACL file with all users.
     pub fn file_text(&self) -> Vec<u8> {
-        let lines = self
-            .iter()
-            .map(|user| [user.file_line().as_slice(), b"\n"].concat());
+        let lines = self.iter().map(|user| [user.file_line().as_slice(), b"\n"].concat());
         lines.collect::<Vec<_>>().concat()
     }
 
@@ -203,7 +193,7 @@ impl Users {
 }
 
 /// Those of the default user of a new server.
-fn default_rights(book: Rulebook<'_>) -> Rights {
+fn default_rights(book: AclContext<'_>) -> Rights {
     let mut rights = Rights::new(true);
     rights.is_enabled = true;
     rights.needs_no_password = true;
@@ -221,22 +211,19 @@ struct Loading<'a> {
 }
 
 impl Loading<'_> {
-    fn line(&mut self, number: usize, line: &[u8], book: Rulebook<'_>) {
+    fn line(&mut self, number: usize, line: &[u8], book: AclContext<'_>) {
         if line.is_empty() {
             return;
         }
         let file = self.file_name;
         let words: Vec<&[u8]> = line.split(|byte| *byte == b' ').collect();
         let [b"user", name, rules @ ..] = words.as_slice() else {
-            self.errors += &format!(
-                "{file}:{number} should start with user keyword followed by the username. "
-            );
+            self.errors += &format!("{file}:{number} should start with user keyword followed by the username. ");
             return;
         };
         let shown = String::from_utf8_lossy(name);
         if has_blanks(name) {
-            self.errors +=
-                &format!("'{file}:{number}: username '{shown}' contains invalid characters. ");
+            self.errors += &format!("'{file}:{number}: username '{shown}' contains invalid characters. ");
             return;
         }
         if self.users.contains_key(*name) {
@@ -247,12 +234,11 @@ impl Loading<'_> {
         self.users.insert((*name).into(), rights);
     }
 
-    fn rights(&mut self, number: usize, rules: &[&[u8]], book: Rulebook<'_>) -> Rights {
+    fn rights(&mut self, number: usize, rules: &[&[u8]], book: AclContext<'_>) -> Rights {
         let file = self.file_name;
         let mut rights = Rights::new(book.all_channels);
         let Ok(rules) = super::rules::merge_selectors(rules) else {
-            self.errors +=
-                &format!("{file}:{number}: Unmatched parenthesis in selector definition.");
+            self.errors += &format!("{file}:{number}: Unmatched parenthesis in selector definition.");
             return rights;
         };
         let mut has_error = false;
@@ -263,10 +249,8 @@ impl Loading<'_> {
                 // A command's name is no secret, as a password with a slip would be.
                 Err(error @ RuleError::UnknownCommand) => {
                     let rule = String::from_utf8_lossy(rule);
-                    self.errors += &format!(
-                        "{file}:{number}: Error in applying operation '{rule}': {}. ",
-                        error.text()
-                    );
+                    self.errors +=
+                        &format!("{file}:{number}: Error in applying operation '{rule}': {}. ", error.text());
                 }
                 // What follows the first error may be its consequence.
                 Err(_) if has_error => {}

@@ -22,11 +22,7 @@ impl Buffer {
         let block = heap::allocate(len);
         // SAFETY: the block is new and has room for that many bytes.
         unsafe { block.write_bytes(0, len) };
-        Buffer {
-            block,
-            len,
-            _not_send: PhantomData,
-        }
+        Buffer { block, len, _not_send: PhantomData }
     }
 
     /// Bytes of the block: the length, rounded up to its size class. O(1).
@@ -65,11 +61,7 @@ impl From<&[u8]> for Buffer {
         let block = heap::allocate(bytes.len());
         // SAFETY: the block is new and has room for that many bytes.
         unsafe { block.copy_from_nonoverlapping(NonNull::from(bytes).cast(), bytes.len()) };
-        Buffer {
-            block,
-            len: bytes.len(),
-            _not_send: PhantomData,
-        }
+        Buffer { block, len: bytes.len(), _not_send: PhantomData }
     }
 }
 

@@ -17,8 +17,9 @@
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
+use super::heap;
 use super::table::Entry;
-use super::{heap, heap_later};
+use crate::collections::deferred_free;
 
 /// Two bits of the shape say how wide the key's length is: 1, 2, 4 or 8 bytes.
 const KEY_WIDTH: u8 = 0b11;
@@ -61,10 +62,7 @@ fn width_of(length: usize) -> u8 {
 impl Parts<'_> {
     #[inline]
     fn shape(&self) -> u8 {
-        if self.value.is_none()
-            && self.number.is_none()
-            && self.key.len() < usize::from(SHORT_KEY_ALONE)
-        {
+        if self.value.is_none() && self.number.is_none() && self.key.len() < usize::from(SHORT_KEY_ALONE) {
             return SHORT_KEY_ALONE | self.key.len() as u8;
         }
         let mut shape = width_of(self.key.len());
@@ -162,31 +160,19 @@ impl Element {
     /// A member without anything else. O(length).
     #[inline]
     pub fn new(key: &[u8]) -> Element {
-        Element::of(Parts {
-            key,
-            value: None,
-            number: None,
-        })
+        Element::of(Parts { key, value: None, number: None })
     }
 
     /// A member with a score. O(length).
     #[inline]
     pub fn with_score(key: &[u8], score: f64) -> Element {
-        Element::of(Parts {
-            key,
-            value: None,
-            number: Some(score.to_bits()),
-        })
+        Element::of(Parts { key, value: None, number: Some(score.to_bits()) })
     }
 
     /// A field with its value and, if it expires, the time in ms since the epoch. O(length).
     #[inline]
     pub fn with_value(key: &[u8], value: &[u8], expiry_ms: Option<i64>) -> Element {
-        Element::of(Parts {
-            key,
-            value: Some(value),
-            number: expiry_ms.map(i64::cast_unsigned),
-        })
+        Element::of(Parts { key, value: Some(value), number: expiry_ms.map(i64::cast_unsigned) })
     }
 
     fn of(parts: Parts<'_>) -> Element {
@@ -216,10 +202,7 @@ impl Element {
                 value_start.copy_from_nonoverlapping(value.as_ptr(), value.len());
             }
         }
-        Element {
-            block,
-            _not_send: PhantomData,
-        }
+        Element { block, _not_send: PhantomData }
     }
 
     #[inline]
@@ -262,12 +245,7 @@ impl Element {
             return 0;
         }
         // SAFETY: `of` or `set_value` wrote the length with this width.
-        unsafe {
-            read_length(
-                self.base().add(layout.value_length_at()),
-                layout.value_width(),
-            )
-        }
+        unsafe { read_length(self.base().add(layout.value_length_at()), layout.value_width()) }
     }
 
     /// The key: the member, or the name of the field. O(1).
@@ -290,12 +268,7 @@ impl Element {
     fn number(&self) -> Option<u64> {
         let layout = self.layout();
         // SAFETY: the shape says that `of` wrote a number there.
-        layout.has_number().then(|| unsafe {
-            self.base()
-                .add(layout.number_at())
-                .cast::<u64>()
-                .read_unaligned()
-        })
+        layout.has_number().then(|| unsafe { self.base().add(layout.number_at()).cast::<u64>().read_unaligned() })
     }
 
     /// When the field expires, in ms since the epoch, if it does. O(1).
@@ -311,11 +284,7 @@ impl Element {
     }
 
     fn parts(&self) -> Parts<'_> {
-        Parts {
-            key: self.key(),
-            value: self.layout().has_value().then(|| self.value()),
-            number: self.number(),
-        }
+        Parts { key: self.key(), value: self.layout().has_value().then(|| self.value()), number: self.number() }
     }
 
     /// Whether somebody else holds the same block, which then does not change: the setters make another one. O(1).
@@ -342,10 +311,7 @@ impl Element {
             }
             None if !layout.has_number() => {}
             number => {
-                *self = Element::of(Parts {
-                    number,
-                    ..self.parts()
-                });
+                *self = Element::of(Parts { number, ..self.parts() });
             }
         }
     }
@@ -372,10 +338,7 @@ impl Element {
             && heap::class_size(before) == heap::class_size(after)
             && !self.is_shared();
         if !fits {
-            *self = Element::of(Parts {
-                value: Some(value),
-                ..self.parts()
-            });
+            *self = Element::of(Parts { value: Some(value), ..self.parts() });
             return;
         }
         // SAFETY: the value has a place with a length field of this width, the block's size class has room for it, and
@@ -406,10 +369,7 @@ impl Clone for Element {
         match self.owners().checked_add(1) {
             Some(owners) => {
                 self.set_owners(owners);
-                Element {
-                    block: self.block,
-                    _not_send: PhantomData,
-                }
+                Element { block: self.block, _not_send: PhantomData }
             }
             None => Element::of(self.parts()),
         }
@@ -425,7 +385,7 @@ impl Drop for Element {
         }
         let total = self.total_bytes();
         // SAFETY: the block was allocated with a size of the same class, and this was its last owner.
-        unsafe { heap_later::free(self.block, total) };
+        unsafe { deferred_free::free(self.block, total) };
     }
 }
 
@@ -459,9 +419,7 @@ mod tests {
             match &self.value {
                 Some(value) => Element::with_value(&self.key, value, self.number),
                 None => match self.number {
-                    Some(number) => {
-                        Element::with_score(&self.key, f64::from_bits(number.cast_unsigned()))
-                    }
+                    Some(number) => Element::with_score(&self.key, f64::from_bits(number.cast_unsigned())),
                     None => Element::new(&self.key),
                 },
             }
@@ -471,20 +429,14 @@ mod tests {
             assert_eq!(element.key(), self.key);
             assert_eq!(element.value(), self.value.as_deref().unwrap_or_default());
             assert_eq!(element.expiry_ms(), self.number);
-            assert_eq!(
-                element.score().to_bits(),
-                self.number.unwrap_or_default().cast_unsigned()
-            );
+            assert_eq!(element.score().to_bits(), self.number.unwrap_or_default().cast_unsigned());
         }
     }
 
     fn text() -> impl Strategy<Value = Vec<u8>> {
         let length = prop_oneof![8 => 0..40_usize, 2 => 120..135_usize, 2 => 240..270_usize, 1 => 65_500..65_600_usize];
-        (length, any::<u8>()).prop_map(|(length, byte)| {
-            (0..length)
-                .map(|index| byte.wrapping_add(index as u8))
-                .collect()
-        })
+        (length, any::<u8>())
+            .prop_map(|(length, byte)| (0..length).map(|index| byte.wrapping_add(index as u8)).collect())
     }
 
     #[derive(Clone, Debug)]
@@ -542,7 +494,7 @@ mod tests {
                 shares.iter().for_each(|(model, share)| model.check(share));
             }
             drop((element, shares));
-            while heap_later::step() {}
+            while deferred_free::step() {}
             prop_assert_eq!(heap::allocated_bytes(), before);
         }
     }
@@ -558,40 +510,23 @@ mod tests {
         element.set_value(b"other");
         element.set_expiry(Some(9));
         assert_eq!(element.address(), address);
-        assert_eq!(
-            (element.value(), element.expiry_ms()),
-            (&b"other"[..], Some(9))
-        );
+        assert_eq!((element.value(), element.expiry_ms()), (&b"other"[..], Some(9)));
         element.set_expiry(None);
-        assert_eq!(
-            (element.value(), element.expiry_ms()),
-            (&b"other"[..], None)
-        );
+        assert_eq!((element.value(), element.expiry_ms()), (&b"other"[..], None));
     }
 
     #[test]
     fn small_elements_take_the_budgeted_blocks() {
         assert_eq!(Element::new(&[b'm'; 13]).memory_bytes(), 16);
         assert_eq!(Element::with_score(&[b'm'; 13], 1.0).memory_bytes(), 32);
-        assert_eq!(
-            Element::with_value(&[b'f'; 10], &[b'v'; 12], None).memory_bytes(),
-            32
-        );
+        assert_eq!(Element::with_value(&[b'f'; 10], &[b'v'; 12], None).memory_bytes(), 32);
     }
 
     #[test]
     fn more_owners_than_can_be_counted_get_a_copy() {
         let element = Element::with_value(b"field", b"value", None);
-        let owners: Vec<Element> = (0..usize::from(u16::MAX) + 5)
-            .map(|_| element.clone())
-            .collect();
-        assert_eq!(
-            owners
-                .iter()
-                .filter(|owner| owner.is_same(&element))
-                .count(),
-            usize::from(u16::MAX) - 1
-        );
+        let owners: Vec<Element> = (0..usize::from(u16::MAX) + 5).map(|_| element.clone()).collect();
+        assert_eq!(owners.iter().filter(|owner| owner.is_same(&element)).count(), usize::from(u16::MAX) - 1);
         assert!(owners.iter().all(|owner| owner.value() == b"value"));
     }
 }

@@ -19,12 +19,7 @@ impl HashSeed {
     }
 
     fn draw(mut next: impl FnMut() -> u64) -> HashSeed {
-        HashSeed(ahash::RandomState::with_seeds(
-            next(),
-            next(),
-            next(),
-            next(),
-        ))
+        HashSeed(ahash::RandomState::with_seeds(next(), next(), next(), next()))
     }
 
     /// The hash of a key; all 64 bits are well mixed. O(length).
@@ -45,9 +40,6 @@ mod tests {
         let first = HashSeed::from_seed(7);
         assert_eq!(first.hash(b"key"), HashSeed::from_seed(7).hash(b"key"));
         assert_ne!(first.hash(b"key"), HashSeed::from_seed(8).hash(b"key"));
-        assert_ne!(
-            HashSeed::random().hash(b"key"),
-            HashSeed::random().hash(b"key")
-        );
+        assert_ne!(HashSeed::random().hash(b"key"), HashSeed::random().hash(b"key"));
     }
 }

@@ -15,7 +15,7 @@
 //! has a list of spans that may have room. A span without blocks gives its units back to its chunk; `trim_step` gives idle
 //! units, and chunks without spans, back to the system.
 
-use crate::sys::memory;
+use crate::base::sys::memory;
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::cell::UnsafeCell;
 use std::ptr::{self, NonNull};
@@ -165,11 +165,7 @@ pub unsafe fn free(block: NonNull<u8>, size: usize) {
 /// The usable bytes of the block that [`allocate`] gives for `size`.
 #[inline]
 pub fn class_size(size: usize) -> usize {
-    if size > MAX_BLOCK {
-        size
-    } else {
-        block_bytes(class_of(size))
-    }
+    if size > MAX_BLOCK { size } else { block_bytes(class_of(size)) }
 }
 
 /// Bytes of all blocks that are in use by this thread. O(1).
@@ -231,9 +227,7 @@ unsafe fn free_large(block: NonNull<u8>, size: usize) {
 }
 
 fn chunk_of(address: *mut u8) -> *mut Chunk {
-    address
-        .map_addr(|address| address & !(CHUNK_BYTES - 1))
-        .cast()
+    address.map_addr(|address| address & !(CHUNK_BYTES - 1)).cast()
 }
 
 /// The span of a block of this size.
@@ -245,11 +239,7 @@ unsafe fn span_of(block: *mut u8, block_bytes: usize) -> *mut Span {
     let unit = block.addr() % CHUNK_BYTES / UNIT_BYTES;
     let first = first_of_span(unit, span_units(block_bytes));
     // SAFETY: the chunk is alive; the index is below `UNITS`.
-    unsafe {
-        (&raw mut (*chunk_of(block)).spans)
-            .cast::<Span>()
-            .add(first)
-    }
+    unsafe { (&raw mut (*chunk_of(block)).spans).cast::<Span>().add(first) }
 }
 
 // SAFETY, for all of `Heap`: spans and chunks are reached only through the lists and through blocks that are in use. Both
@@ -464,8 +454,7 @@ impl Heap {
 
     fn new_chunk(&mut self) -> *mut Chunk {
         let layout = Layout::new::<Chunk>();
-        let block =
-            memory::reserve(CHUNK_BYTES, CHUNK_BYTES).unwrap_or_else(|| handle_alloc_error(layout));
+        let block = memory::reserve(CHUNK_BYTES, CHUNK_BYTES).unwrap_or_else(|| handle_alloc_error(layout));
         let chunk = block.cast::<Chunk>().as_ptr();
         // SAFETY: the memory is fresh, aligned and zeroed; zeros are valid spans (`new_span` fills them in before use).
         unsafe {
@@ -543,8 +532,7 @@ impl Heap {
                     self.give_back_some(chunk, idle);
                     return true;
                 }
-                if (*chunk).free_units == ALL_UNITS && (self.spare_chunks > 1 || reserve_bytes == 0)
-                {
+                if (*chunk).free_units == ALL_UNITS && (self.spare_chunks > 1 || reserve_bytes == 0) {
                     self.release_chunk(chunk);
                     return true;
                 }
@@ -588,11 +576,7 @@ fn run_of_units(first: usize, length: usize) -> u64 {
 /// header is, spans of three units and of seven fill a chunk without a gap.
 #[inline]
 fn first_of_span(unit: usize, units: usize) -> usize {
-    if units == 1 {
-        unit
-    } else {
-        1 + (unit - 1) / units * units
-    }
+    if units == 1 { unit } else { 1 + (unit - 1) / units * units }
 }
 
 /// The first of so many free units in a row where a span of that length may begin.
@@ -615,10 +599,7 @@ mod tests {
     fn classes_are_fine_and_cover_every_size() {
         for size in 1..=MAX_BLOCK {
             let usable = class_size(size);
-            assert!(
-                usable >= size && usable - size <= (size / 32).max(7),
-                "{size} {usable}"
-            );
+            assert!(usable >= size && usable - size <= (size / 32).max(7), "{size} {usable}");
             assert_eq!(class_of(usable), class_of(size));
             assert!(!size.is_multiple_of(64) || usable.is_multiple_of(64));
         }
@@ -637,18 +618,10 @@ mod tests {
         fn new(size: usize, pattern: u8) -> Filled {
             let block = allocate(size);
             assert!(block.addr().get().is_multiple_of(8));
-            assert!(
-                !size.is_multiple_of(64)
-                    || size > MAX_BLOCK
-                    || block.addr().get().is_multiple_of(64)
-            );
+            assert!(!size.is_multiple_of(64) || size > MAX_BLOCK || block.addr().get().is_multiple_of(64));
             // SAFETY: the block has `class_size(size)` bytes.
             unsafe { block.write_bytes(pattern, class_size(size)) };
-            Filled {
-                block,
-                size,
-                pattern,
-            }
+            Filled { block, size, pattern }
         }
     }
 
@@ -705,12 +678,8 @@ mod tests {
         let blocks: Vec<Filled> = (0..64_000).map(|_| Filled::new(1000, 7)).collect();
         let full = resident_bytes();
         assert!(full < 66_000 * 1000, "{full}");
-        let kept: Vec<Filled> = blocks
-            .into_iter()
-            .enumerate()
-            .filter(|(index, _)| index % 4000 == 0)
-            .map(|(_, block)| block)
-            .collect();
+        let kept: Vec<Filled> =
+            blocks.into_iter().enumerate().filter(|(index, _)| index % 4000 == 0).map(|(_, block)| block).collect();
         retire_empty_spans();
         while trim_step(0) {}
         assert_eq!(allocated_bytes(), kept.len() * 1000);

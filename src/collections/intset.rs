@@ -153,12 +153,8 @@ impl<'a> IntSet<'a> {
     #[inline]
     pub fn position(self, integer: i64) -> Result<usize, usize> {
         match self.width {
-            Width::Two => search(self.integers, integer, |chunk| {
-                i64::from(i16::from_le_bytes(*chunk))
-            }),
-            Width::Four => search(self.integers, integer, |chunk| {
-                i64::from(i32::from_le_bytes(*chunk))
-            }),
+            Width::Two => search(self.integers, integer, |chunk| i64::from(i16::from_le_bytes(*chunk))),
+            Width::Four => search(self.integers, integer, |chunk| i64::from(i32::from_le_bytes(*chunk))),
             Width::Eight => search(self.integers, integer, |chunk| i64::from_le_bytes(*chunk)),
         }
     }
@@ -167,20 +163,13 @@ impl<'a> IntSet<'a> {
     #[inline]
     #[must_use]
     pub fn iter(self) -> Iter<'a> {
-        Iter {
-            set: self,
-            indexes: 0..self.len(),
-        }
+        Iter { set: self, indexes: 0..self.len() }
     }
 }
 
 /// Looks for an integer among chunks in ascending order.
 #[inline]
-fn search<const N: usize>(
-    integers: &[u8],
-    integer: i64,
-    decode: impl Fn(&[u8; N]) -> i64,
-) -> Result<usize, usize> {
+fn search<const N: usize>(integers: &[u8], integer: i64, decode: impl Fn(&[u8; N]) -> i64) -> Result<usize, usize> {
     let (chunks, _) = integers.as_chunks();
     // Integers often come in ascending order.
     if chunks.last().is_none_or(|last| decode(last) < integer) {
@@ -262,11 +251,7 @@ fn widen<P: Packed + ?Sized>(packed: &mut P, integer: i64) {
     widened.extend_from_slice(&(width as u32).to_le_bytes());
     widened.extend_from_slice(&EMPTY[4..]);
     // An integer that does not fit in the old width is below or above all others.
-    let (before, after) = if integer < 0 {
-        (Some(integer), None)
-    } else {
-        (None, Some(integer))
-    };
+    let (before, after) = if integer < 0 { (Some(integer), None) } else { (None, Some(integer)) };
     for integer in before.into_iter().chain(set).chain(after) {
         width.encode(integer, |bytes| widened.extend_from_slice(bytes));
     }
@@ -351,11 +336,7 @@ pub fn validate(bytes: &[u8], deep: bool) -> Result<usize, Error> {
         return Err(Error::WrongCount);
     }
     let set = IntSet::new(bytes);
-    if deep
-        && !set
-            .iter()
-            .is_sorted_by(|one, next| one.cmp(next) == Ordering::Less)
-    {
+    if deep && !set.iter().is_sorted_by(|one, next| one.cmp(next) == Ordering::Less) {
         return Err(Error::Unordered);
     }
     Ok(count)
@@ -461,8 +442,7 @@ mod tests {
     /// What `DUMP` of Redis 7.0.15 gives for a set, but for what is around the intset.
     #[test]
     fn the_bytes_are_those_of_a_genuine_server() {
-        let hex =
-            |bytes: &[u8]| -> String { bytes.iter().map(|byte| format!("{byte:02x}")).collect() };
+        let hex = |bytes: &[u8]| -> String { bytes.iter().map(|byte| format!("{byte:02x}")).collect() };
         let mut packed = create();
         for integer in [5, -3, 7, 1] {
             assert!(insert(&mut packed, integer));
@@ -470,20 +450,14 @@ mod tests {
         assert!(remove(&mut packed, 1));
         assert_eq!(hex(&packed), "0200000003000000fdff05000700");
         assert!(insert(&mut packed, -70_000));
-        assert_eq!(
-            hex(&packed),
-            "040000000400000090eefefffdffffff0500000007000000"
-        );
+        assert_eq!(hex(&packed), "040000000400000090eefefffdffffff0500000007000000");
         assert!(insert(&mut packed, 5_000_000_000) && insert(&mut packed, 70_000));
         assert_eq!(
             hex(&packed),
             "080000000600000090eefefffffffffffdffffffffffffff05000000000000000700000000000000701101000000000000f2052a01000000"
         );
         assert!(remove(&mut packed, 5_000_000_000) && remove(&mut packed, -70_000));
-        assert_eq!(
-            hex(&packed),
-            "0800000004000000fdffffffffffffff050000000000000007000000000000007011010000000000"
-        );
+        assert_eq!(hex(&packed), "0800000004000000fdffffffffffffff050000000000000007000000000000007011010000000000");
     }
 
     #[test]
@@ -508,15 +482,10 @@ mod tests {
         let mut unordered = good.clone();
         unordered[8] = 9;
         assert_eq!(validate(&unordered, false), Ok(3));
-        let messages: BTreeSet<String> = [
-            Error::TooShort,
-            Error::WrongWidth,
-            Error::WrongCount,
-            Error::Unordered,
-        ]
-        .iter()
-        .map(Error::to_string)
-        .collect();
+        let messages: BTreeSet<String> = [Error::TooShort, Error::WrongWidth, Error::WrongCount, Error::Unordered]
+            .iter()
+            .map(Error::to_string)
+            .collect();
         assert_eq!(messages.len(), 4);
     }
 }

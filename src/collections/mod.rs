@@ -1,10 +1,11 @@
 //! The core data structures: containers that know nothing of keys, clients or the clock. Never does I/O.
 
+pub mod deferred_free;
+
 pub mod buffer;
 pub mod element;
 pub mod hash;
 pub mod heap;
-pub mod heap_later;
 pub mod intset;
 pub mod listpack;
 pub mod ordered;

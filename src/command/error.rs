@@ -20,39 +20,27 @@ impl CommandError {
     pub const OUT_OF_MEMORY: CommandError =
         CommandError::fixed("OOM command not allowed when used memory > 'maxmemory'.");
     pub const SYNTAX: CommandError = CommandError::fixed("ERR syntax error");
-    pub const NOT_AN_INTEGER: CommandError =
-        CommandError::fixed("ERR value is not an integer or out of range");
+    pub const NOT_AN_INTEGER: CommandError = CommandError::fixed("ERR value is not an integer or out of range");
     pub const NOT_A_FLOAT: CommandError = CommandError::fixed("ERR value is not a valid float");
     pub const NO_SUCH_KEY: CommandError = CommandError::fixed("ERR no such key");
     pub const OUT_OF_RANGE: CommandError = CommandError::fixed("ERR index out of range");
-    pub const DATABASE_OUT_OF_RANGE: CommandError =
-        CommandError::fixed("ERR DB index is out of range");
-    pub const SAME_OBJECT: CommandError =
-        CommandError::fixed("ERR source and destination objects are the same");
+    pub const DATABASE_OUT_OF_RANGE: CommandError = CommandError::fixed("ERR DB index is out of range");
+    pub const SAME_OBJECT: CommandError = CommandError::fixed("ERR source and destination objects are the same");
 
     /// An error whose text is known at compile time.
     pub const fn fixed(text: &'static str) -> CommandError {
-        CommandError {
-            text: Cow::Borrowed(text),
-            is_counted: false,
-        }
+        CommandError { text: Cow::Borrowed(text), is_counted: false }
     }
 
     /// An error whose text is put together. It may hold bytes of the request: the reply writer
     /// keeps line breaks out.
     pub fn new(text: impl Into<String>) -> CommandError {
-        CommandError {
-            text: Cow::Owned(text.into()),
-            is_counted: false,
-        }
+        CommandError { text: Cow::Owned(text.into()), is_counted: false }
     }
 
     /// The error of a command that failed within this one, and was counted there.
     pub fn already_counted(text: impl Into<String>) -> CommandError {
-        CommandError {
-            text: Cow::Owned(text.into()),
-            is_counted: true,
-        }
+        CommandError { text: Cow::Owned(text.into()), is_counted: true }
     }
 
     /// Whether the statistics have this error already.
@@ -67,9 +55,7 @@ impl CommandError {
 
     /// The error of a command called with too few or too many arguments.
     pub fn wrong_arity(full_name: &str) -> CommandError {
-        CommandError::new(format!(
-            "ERR wrong number of arguments for '{full_name}' command"
-        ))
+        CommandError::new(format!("ERR wrong number of arguments for '{full_name}' command"))
     }
 
     /// The error of a subcommand that is unknown or got too few or too many arguments, of a command that

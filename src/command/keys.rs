@@ -106,11 +106,7 @@ pub fn channels_of(command: &Command, args: Args<'_>) -> KeyList {
 
 /// Whether requests of this command name keys.
 pub fn has_keys(command: &Command) -> bool {
-    command
-        .spec
-        .keys
-        .iter()
-        .any(|spec| !spec.flags.contains(&KeyFlag::NotKey))
+    command.spec.keys.iter().any(|spec| !spec.flags.contains(&KeyFlag::NotKey))
 }
 
 /// Whether a request that names no key is in order.
@@ -126,10 +122,7 @@ fn find(command: &Command, args: Args<'_>, is_wanted: impl Fn(&KeySpec) -> bool)
             Span::Invalid => return KeyList::new(),
             Span::Keys { first, last, step } => {
                 let indexes = (first..=last).step_by(step);
-                keys.extend(indexes.map(|index| KeyReference {
-                    index,
-                    flags: spec.flags,
-                }));
+                keys.extend(indexes.map(|index| KeyReference { index, flags: spec.flags }));
             }
         }
     }
@@ -180,11 +173,7 @@ fn span(spec: &KeySpec, args: Args<'_>) -> Span {
     match found {
         Some((first, last, step)) if first <= last && last < count => {
             // 0 <= first <= last < count holds, and every declared step is positive.
-            Span::Keys {
-                first: first as usize,
-                last: last as usize,
-                step: step.max(1) as usize,
-            }
+            Span::Keys { first: first as usize, last: last as usize, step: step.max(1) as usize }
         }
         _ => Span::Invalid,
     }

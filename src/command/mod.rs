@@ -2,20 +2,16 @@
 //!
 //! Never knows a particular command: policy follows from flags.
 
+pub mod timeout;
+
 pub mod arguments;
-pub mod call;
-mod context;
-mod error;
-pub mod gate;
-pub mod help;
+pub mod error;
 pub mod keys;
-pub mod lookahead;
-mod names;
+pub mod names;
 pub mod registry;
 pub mod spec;
-pub mod stats;
 
+pub use crate::engine::context::Context;
 pub use crate::resp::Args;
-pub use context::Context;
 pub use error::{CommandError, CommandResult};
 pub use registry::{Command, CommandId, Registry};

@@ -5,7 +5,7 @@
 //! time into two words that, with the length, tell names of up to sixteen bytes apart for certain;
 //! the words are also what is hashed. The few longer names are compared in full after that.
 
-use super::CommandId;
+use crate::command::registry::CommandId;
 
 /// Whose name it is: a command's, or a subcommand's of that container.
 pub type Scope = Option<CommandId>;
@@ -35,11 +35,7 @@ struct Slot {
 }
 
 impl Slot {
-    const EMPTY: Slot = Slot {
-        key: Key::NONE,
-        name: 0,
-        command: CommandId::at(0),
-    };
+    const EMPTY: Slot = Slot { key: Key::NONE, name: 0, command: CommandId::at(0) };
 
     #[inline]
     fn is_empty(&self) -> bool {
@@ -65,11 +61,7 @@ impl Names {
         if self.find(scope, text).is_some() {
             self.remove(scope, text);
         }
-        self.names.push(Name {
-            scope,
-            text: text.to_ascii_lowercase().into(),
-            command,
-        });
+        self.names.push(Name { scope, text: text.to_ascii_lowercase().into(), command });
         if self.names.len() * 2 > self.slots.len() {
             self.rebuild();
         } else {
@@ -79,8 +71,7 @@ impl Names {
 
     /// Takes a name away. O(number of names).
     pub fn remove(&mut self, scope: Scope, text: &[u8]) {
-        self.names
-            .retain(|name| name.scope != scope || !name.text.eq_ignore_ascii_case(text));
+        self.names.retain(|name| name.scope != scope || !name.text.eq_ignore_ascii_case(text));
         self.rebuild();
     }
 
@@ -91,9 +82,7 @@ impl Names {
             return self.find_long(scope, text);
         }
         let key = Key::new(scope, text);
-        self.probe(key)
-            .find(|slot| slot.key.is(key))
-            .map(|slot| slot.command)
+        self.probe(key).find(|slot| slot.key.is(key)).map(|slot| slot.command)
     }
 
     #[cold]
@@ -127,42 +116,26 @@ impl Names {
 
     /// Puts a name into the first empty slot from where its hash points.
     fn place(&mut self, index: usize) {
-        let Name {
-            scope,
-            ref text,
-            command,
-        } = self.names[index];
+        let Name { scope, ref text, command } = self.names[index];
         let key = Key::new(scope, text);
         let mask = self.slots.len() - 1;
         let mut at = key.hash() & mask;
         while !self.slots[at].is_empty() {
             at = (at + 1) & mask;
         }
-        self.slots[at] = Slot {
-            key,
-            name: index as u16,
-            command,
-        };
+        self.slots[at] = Slot { key, name: index as u16, command };
     }
 }
 
 impl Key {
     /// No name is that long.
-    const NONE: Key = Key {
-        head: 0,
-        tail: 0,
-        len_and_scope: u64::MAX,
-    };
+    const NONE: Key = Key { head: 0, tail: 0, len_and_scope: u64::MAX };
 
     #[inline]
     fn new(scope: Scope, text: &[u8]) -> Key {
         let (head, tail) = ends(text);
         let scope = scope.map_or(0, |id| id.index() as u64 + 1);
-        Key {
-            head: lower_case(head),
-            tail: lower_case(tail),
-            len_and_scope: text.len() as u64 | scope << 32,
-        }
+        Key { head: lower_case(head), tail: lower_case(tail), len_and_scope: text.len() as u64 | scope << 32 }
     }
 
     /// Equality, by one comparison rather than three.
@@ -233,25 +206,15 @@ mod tests {
         let mut names = Names::default();
         let texts: Vec<String> = (0..=24)
             .flat_map(|len| (0..len).map(move |at| (len, at)))
-            .map(|(len, at)| {
-                (0..len)
-                    .map(|place| if place == at { 'b' } else { 'a' })
-                    .collect()
-            })
+            .map(|(len, at)| (0..len).map(|place| if place == at { 'b' } else { 'a' }).collect())
             .collect();
         for (index, text) in texts.iter().enumerate() {
             names.insert(None, text.as_bytes(), CommandId::at(index));
         }
         for (index, text) in texts.iter().enumerate() {
             let upper = text.to_ascii_uppercase();
-            assert_eq!(
-                names.find(None, text.as_bytes()),
-                Some(CommandId::at(index))
-            );
-            assert_eq!(
-                names.find(None, upper.as_bytes()),
-                Some(CommandId::at(index))
-            );
+            assert_eq!(names.find(None, text.as_bytes()), Some(CommandId::at(index)));
+            assert_eq!(names.find(None, upper.as_bytes()), Some(CommandId::at(index)));
             assert_eq!(names.find(None, format!("{text}c").as_bytes()), None);
             assert_eq!(names.find(Some(CommandId::at(0)), text.as_bytes()), None);
         }
@@ -269,10 +232,7 @@ mod tests {
         assert_eq!(names.find(None, b"gEt"), Some(CommandId::at(3)));
         names.remove(None, b"Get");
         assert_eq!(names.find(None, b"get"), None);
-        assert_eq!(
-            names.find(Some(CommandId::at(0)), b"get"),
-            Some(CommandId::at(2))
-        );
+        assert_eq!(names.find(Some(CommandId::at(0)), b"get"), Some(CommandId::at(2)));
         assert_eq!(names.iter().count(), 1);
     }
 }

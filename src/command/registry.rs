@@ -51,11 +51,7 @@ impl Command {
     pub fn accepts(&self, count: usize) -> bool {
         let arity = i64::from(self.spec.arity);
         let count = count as i64;
-        if arity >= 0 {
-            count == arity
-        } else {
-            count >= -arity
-        }
+        if arity >= 0 { count == arity } else { count >= -arity }
     }
 }
 
@@ -77,10 +73,7 @@ pub struct Registry {
 impl Registry {
     /// Builds the table from the families' declarations.
     pub fn new(families: &[&'static [CommandSpec]]) -> Registry {
-        let mut registry = Registry {
-            commands: Vec::new(),
-            names: Names::default(),
-        };
+        let mut registry = Registry { commands: Vec::new(), names: Names::default() };
         for spec in families.iter().flat_map(|family| family.iter()) {
             registry.add(spec, None);
         }
@@ -95,11 +88,7 @@ impl Registry {
         };
         let (legacy_keys, is_complete) = legacy_keys(spec.keys);
         let flags = FlagSet::of(spec.flags);
-        let flags = if is_complete {
-            flags
-        } else {
-            flags.with(Flag::MovableKeys)
-        };
+        let flags = if is_complete { flags } else { flags.with(Flag::MovableKeys) };
         self.commands.push(Command {
             id,
             spec,
@@ -156,9 +145,7 @@ impl Registry {
 
     /// The subcommand of that name, whatever the case. O(1).
     pub fn find_subcommand(&self, container: CommandId, name: &[u8]) -> Option<&Command> {
-        self.names
-            .find(Some(container), name)
-            .map(|id| self.get(id))
+        self.names.find(Some(container), name).map(|id| self.get(id))
     }
 
     /// The command `name` or the subcommand `container|name`.
@@ -174,9 +161,7 @@ impl Registry {
 
     /// The same by the names that commands were declared with, whatever they are called at present. O(commands).
     pub fn find_declared(&self, full_name: &[u8]) -> Option<&Command> {
-        self.commands
-            .iter()
-            .find(|command| command.full_name.as_bytes().eq_ignore_ascii_case(full_name))
+        self.commands.iter().find(|command| command.full_name.as_bytes().eq_ignore_ascii_case(full_name))
     }
 
     /// The command that a request asks for: the subcommand, where its container has that one.
@@ -197,9 +182,7 @@ impl Registry {
     pub fn resolve_strictly(&self, name: &[u8], second: Option<&[u8]>) -> Option<&Command> {
         let command = self.find(name)?;
         match second {
-            Some(second) if !command.subcommands.is_empty() => {
-                self.find_subcommand(command.id, second)
-            }
+            Some(second) if !command.subcommands.is_empty() => self.find_subcommand(command.id, second),
             _ => Some(command),
         }
     }
@@ -207,10 +190,7 @@ impl Registry {
     /// Gives a command another name, or none (an empty one). Errors: whether the old name is unknown
     /// or the new one taken is told by the variant.
     pub fn rename(&mut self, old: &[u8], new: &[u8]) -> Result<(), RenameError> {
-        let id = self
-            .names
-            .find(None, old)
-            .ok_or(RenameError::NoSuchCommand)?;
+        let id = self.names.find(None, old).ok_or(RenameError::NoSuchCommand)?;
         if self.names.find(None, new).is_some_and(|other| other != id) {
             return Err(RenameError::NameTaken);
         }
@@ -231,10 +211,7 @@ pub enum RenameError {
 
 /// A command's declared categories and those that follow from its flags.
 fn categories(spec: &CommandSpec, flags: FlagSet) -> u32 {
-    let mut set = spec
-        .categories
-        .iter()
-        .fold(0, |set, category| set | 1u32 << *category as u32);
+    let mut set = spec.categories.iter().fold(0, |set, category| set | 1u32 << *category as u32);
     let mut imply = |condition: bool, category: Category| {
         if condition {
             set |= 1 << category as u32;
@@ -272,11 +249,7 @@ fn legacy_keys(keys: &[KeySpec]) -> (LegacyKeys, bool) {
         } else {
             // A negative last argument lies beyond all positive ones.
             let last = if joined.last < 0 { joined.last } else { last };
-            let first = if joined.first == 0 {
-                first
-            } else {
-                joined.first
-            };
+            let first = if joined.first == 0 { first } else { joined.first };
             joined = LegacyKeys { first, last, step };
         }
     }

@@ -1,21 +1,24 @@
 //! What a command declares about itself, once; everything else that speaks of commands derives from it.
 
-use crate::instance::Instance;
+use crate::engine::state::ServerState;
 
+use super::arguments::{self, Argument};
 use super::keys::KeyFinder;
-use super::{Args, CommandResult, Context};
+use crate::command::error::CommandResult;
+use crate::engine::context::Context;
+use crate::resp::Args;
 
 /// The function that carries a command out. Gets at least as many arguments as the arity asks for.
 pub type Handler = fn(&mut Context<'_>, Args<'_>) -> CommandResult;
 
-/// Everything about one command or subcommand. Declare with `..CommandSpec::DEFAULT`.
+/// Everything about one command or subcommand: made by `new` or `container`, completed by the methods named after the fields.
 pub struct CommandSpec {
     /// Lower case; of a subcommand the second word alone.
     pub name: &'static str,
     /// Number of arguments including the name (and the container's); negative: at least that many.
     pub arity: i16,
     pub flags: &'static [Flag],
-    /// ACL categories besides those that follow from the flags (see `registry`).
+    /// ACL categories besides those that follow from the flags (see `registry`): by default the group's.
     pub categories: &'static [Category],
     /// Hints for clients, as COMMAND INFO shows them.
     pub tips: &'static [&'static str],
@@ -28,7 +31,7 @@ pub struct CommandSpec {
     /// Which argument is looked up in the collection at the first key, for the look-ahead; 0: none.
     pub member: u8,
     /// Works the flags of one request out, where they depend on what it runs.
-    pub flags_of: Option<fn(&Instance, Args<'_>, FlagSet) -> FlagSet>,
+    pub flags_of: Option<FlagsOf>,
     pub group: Group,
     pub since: &'static str,
     pub complexity: &'static str,
@@ -36,34 +39,129 @@ pub struct CommandSpec {
     pub deprecated: Option<Deprecation>,
     /// Version and what changed in it.
     pub history: &'static [(&'static str, &'static str)],
-    pub arguments: &'static [Argument],
+    /// In the notation of `arguments`, which COMMAND DOCS and HELP parse when they are asked for.
+    pub arguments: &'static str,
     pub subcommands: &'static [CommandSpec],
     pub handler: Handler,
 }
 
+/// Works out the flags of one request from the command's own.
+pub type FlagsOf = fn(&ServerState, Args<'_>, FlagSet) -> FlagSet;
+
 impl CommandSpec {
-    /// The values of a command that declares nothing.
-    pub const DEFAULT: CommandSpec = CommandSpec {
-        name: "",
-        arity: 1,
-        flags: &[],
-        categories: &[],
-        tips: &[],
-        keys: &[],
-        find_keys: None,
-        channels: Channels::None,
-        member: 0,
-        flags_of: None,
-        group: Group::Generic,
-        since: "1.0.0",
-        complexity: "O(1)",
-        summary: "",
-        deprecated: None,
-        history: &[],
-        arguments: &[],
-        subcommands: &[],
-        handler: super::call::container,
-    };
+    /// A command of that name, arity, group and first version.
+    pub const fn new(
+        name: &'static str,
+        arity: i16,
+        group: Group,
+        since: &'static str,
+        handler: Handler,
+    ) -> CommandSpec {
+        CommandSpec {
+            name,
+            arity,
+            flags: &[],
+            categories: group.categories(),
+            tips: &[],
+            keys: &[],
+            find_keys: None,
+            channels: Channels::None,
+            member: 0,
+            flags_of: None,
+            group,
+            since,
+            complexity: "O(1)",
+            summary: "",
+            deprecated: None,
+            history: &[],
+            arguments: "",
+            subcommands: &[],
+            handler,
+        }
+    }
+
+    /// A command that does nothing without a subcommand.
+    pub const fn container(name: &'static str, group: Group, since: &'static str) -> CommandSpec {
+        CommandSpec::new(name, -2, group, since, crate::engine::call::container)
+            .categories(&[])
+            .complexity("See the subcommands.")
+    }
+
+    pub const fn flags(mut self, flags: &'static [Flag]) -> CommandSpec {
+        self.flags = flags;
+        self
+    }
+
+    pub const fn categories(mut self, categories: &'static [Category]) -> CommandSpec {
+        self.categories = categories;
+        self
+    }
+
+    pub const fn tips(mut self, tips: &'static [&'static str]) -> CommandSpec {
+        self.tips = tips;
+        self
+    }
+
+    pub const fn keys(mut self, keys: &'static [KeySpec]) -> CommandSpec {
+        self.keys = keys;
+        self
+    }
+
+    pub const fn find_keys(mut self, find_keys: KeyFinder) -> CommandSpec {
+        self.find_keys = Some(find_keys);
+        self
+    }
+
+    pub const fn channels(mut self, channels: Channels) -> CommandSpec {
+        self.channels = channels;
+        self
+    }
+
+    pub const fn member(mut self, argument: u8) -> CommandSpec {
+        self.member = argument;
+        self
+    }
+
+    pub const fn flags_of(mut self, flags_of: FlagsOf) -> CommandSpec {
+        self.flags_of = Some(flags_of);
+        self
+    }
+
+    pub const fn complexity(mut self, complexity: &'static str) -> CommandSpec {
+        self.complexity = complexity;
+        self
+    }
+
+    pub const fn summary(mut self, summary: &'static str) -> CommandSpec {
+        self.summary = summary;
+        self
+    }
+
+    pub const fn deprecated(mut self, since: &'static str, replaced_by: &'static str) -> CommandSpec {
+        self.deprecated = Some(Deprecation { since, replaced_by });
+        self
+    }
+
+    pub const fn history(mut self, history: &'static [(&'static str, &'static str)]) -> CommandSpec {
+        self.history = history;
+        self
+    }
+
+    pub const fn arguments(mut self, notation: &'static str) -> CommandSpec {
+        self.arguments = notation;
+        self
+    }
+
+    pub const fn subcommands(mut self, subcommands: &'static [CommandSpec]) -> CommandSpec {
+        self.subcommands = subcommands;
+        self
+    }
+
+    /// The arguments, one by one.
+    pub fn argument_list(&self) -> Vec<Argument> {
+        // INVARIANT: a test of the table parses the arguments of every command.
+        arguments::parse(self.arguments).expect("the arguments are in the notation")
+    }
 }
 
 /// Since when a command is deprecated and what to use instead.
@@ -242,9 +340,7 @@ impl Category {
 
     /// The category of that name, whatever its case.
     pub fn from_name(name: &[u8]) -> Option<Category> {
-        let found = Category::ALL
-            .iter()
-            .find(|(_, known)| known.as_bytes().eq_ignore_ascii_case(name));
+        let found = Category::ALL.iter().find(|(_, known)| known.as_bytes().eq_ignore_ascii_case(name));
         found.map(|(category, _)| *category)
     }
 }
@@ -294,6 +390,26 @@ impl Group {
             Group::Transactions => "transactions",
         }
     }
+
+    /// The ACL categories of its commands, unless they state others.
+    const fn categories(self) -> &'static [Category] {
+        match self {
+            Group::Bitmap => &[Category::Bitmap],
+            Group::Connection => &[Category::Connection],
+            Group::Generic => &[Category::Keyspace],
+            Group::Geo => &[Category::Geo],
+            Group::Hash => &[Category::Hash],
+            Group::HyperLogLog => &[Category::HyperLogLog],
+            Group::List => &[Category::List],
+            Group::Scripting => &[Category::Scripting],
+            Group::Set => &[Category::Set],
+            Group::SortedSet => &[Category::SortedSet],
+            Group::Stream => &[Category::Stream],
+            Group::String => &[Category::String],
+            Group::Transactions => &[Category::Transaction],
+            Group::Cluster | Group::PubSub | Group::Sentinel | Group::Server => &[],
+        }
+    }
 }
 
 /// Where some of a command's keys stand and what is done to them.
@@ -305,20 +421,14 @@ pub struct KeySpec {
 }
 
 impl KeySpec {
+    pub const fn new(flags: &'static [KeyFlag], begin: Begin, find: Find) -> KeySpec {
+        KeySpec { flags, begin, find, notes: None }
+    }
+
     /// Keys from argument `first` to `last` (negative: counted from the end), every `step`th.
     pub const fn range(flags: &'static [KeyFlag], first: i32, last: i32, step: i32) -> KeySpec {
         let last = if last >= 0 { last - first } else { last };
-        let find = Find::Range {
-            last,
-            step,
-            limit: 0,
-        };
-        KeySpec {
-            flags,
-            begin: Begin::Index(first),
-            find,
-            notes: None,
-        }
+        KeySpec::new(flags, Begin::Index(first), Find::Range { last, step, limit: 0 })
     }
 
     /// The one key at argument `index`.
@@ -328,17 +438,17 @@ impl KeySpec {
 
     /// Keys whose number stands at argument `index`, right before them.
     pub const fn counted(flags: &'static [KeyFlag], index: i32) -> KeySpec {
-        let find = Find::Count {
-            index: 0,
-            first: 1,
-            step: 1,
-        };
-        KeySpec {
-            flags,
-            begin: Begin::Index(index),
-            find,
-            notes: None,
-        }
+        KeySpec::new(flags, Begin::Index(index), Find::Count { index: 0, first: 1, step: 1 })
+    }
+
+    /// Keys after a word, which is looked for from an argument on (negative: backwards from the end).
+    pub const fn after(flags: &'static [KeyFlag], word: &'static str, from: i32, find: Find) -> KeySpec {
+        KeySpec::new(flags, Begin::Keyword { word, from }, find)
+    }
+
+    /// Keys that only the command itself can find.
+    pub const fn unknown(flags: &'static [KeyFlag]) -> KeySpec {
+        KeySpec::new(flags, Begin::Unknown, Find::Unknown)
     }
 
     /// With a remark.
@@ -398,6 +508,19 @@ impl KeyFlag {
     }
 }
 
+// What commands usually do to a key.
+pub const INSPECT: &[KeyFlag] = &[KeyFlag::Ro];
+pub const READ: &[KeyFlag] = &[KeyFlag::Ro, KeyFlag::Access];
+pub const UPDATE: &[KeyFlag] = &[KeyFlag::Rw, KeyFlag::Update];
+pub const READ_AND_UPDATE: &[KeyFlag] = &[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Update];
+pub const INSERT: &[KeyFlag] = &[KeyFlag::Rw, KeyFlag::Insert];
+pub const DELETE: &[KeyFlag] = &[KeyFlag::Rw, KeyFlag::Delete];
+pub const READ_AND_DELETE: &[KeyFlag] = &[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Delete];
+pub const OVERWRITE: &[KeyFlag] = &[KeyFlag::Ow, KeyFlag::Update];
+pub const CREATE: &[KeyFlag] = &[KeyFlag::Ow, KeyFlag::Insert];
+pub const REMOVE: &[KeyFlag] = &[KeyFlag::Rm, KeyFlag::Delete];
+pub const NO_KEY: &[KeyFlag] = &[KeyFlag::NotKey];
+
 /// Where the search for keys begins.
 #[derive(Clone, Copy)]
 pub enum Begin {
@@ -429,154 +552,7 @@ pub enum Find {
     Unknown,
 }
 
-/// One argument of a command, for COMMAND DOCS.
-pub struct Argument {
-    pub name: &'static str,
-    pub kind: ArgumentKind,
-    pub token: Option<&'static str>,
-    /// Which key spec it belongs to, for keys.
-    pub key_spec: Option<u8>,
-    pub flags: &'static [ArgumentFlag],
-    pub since: Option<&'static str>,
-    pub deprecated_since: Option<&'static str>,
-    /// What to show in place of the name.
-    pub display: Option<&'static str>,
-    pub arguments: &'static [Argument],
-}
-
-impl Argument {
-    /// An argument with nothing but a name and a kind; refine with the `const` methods below.
-    pub const fn new(name: &'static str, kind: ArgumentKind) -> Argument {
-        Argument {
-            name,
-            kind,
-            token: None,
-            key_spec: None,
-            flags: &[],
-            since: None,
-            deprecated_since: None,
-            display: None,
-            arguments: &[],
-        }
-    }
-
-    /// A key that belongs to the key spec of that number.
-    pub const fn key(name: &'static str, spec: u8) -> Argument {
-        Argument::new(name, ArgumentKind::Key).in_key_spec(spec)
-    }
-
-    /// Names keys of the key spec of that number, though it is no key itself (a pattern).
-    pub const fn in_key_spec(mut self, spec: u8) -> Argument {
-        self.key_spec = Some(spec);
-        self
-    }
-
-    /// A bare word that is present or not.
-    pub const fn token(name: &'static str, token: &'static str) -> Argument {
-        Argument::new(name, ArgumentKind::PureToken).after(token)
-    }
-
-    /// Alternatives, of which one is given.
-    pub const fn one_of(name: &'static str, arguments: &'static [Argument]) -> Argument {
-        let mut argument = Argument::new(name, ArgumentKind::OneOf);
-        argument.arguments = arguments;
-        argument
-    }
-
-    /// Arguments that go together.
-    pub const fn block(name: &'static str, arguments: &'static [Argument]) -> Argument {
-        let mut argument = Argument::new(name, ArgumentKind::Block);
-        argument.arguments = arguments;
-        argument
-    }
-
-    /// Preceded by this word.
-    pub const fn after(mut self, token: &'static str) -> Argument {
-        self.token = Some(token);
-        self
-    }
-
-    /// With these flags.
-    pub const fn flags(mut self, flags: &'static [ArgumentFlag]) -> Argument {
-        self.flags = flags;
-        self
-    }
-
-    /// May be left out.
-    pub const fn optional(self) -> Argument {
-        self.flags(&[ArgumentFlag::Optional])
-    }
-
-    /// May be repeated.
-    pub const fn multiple(self) -> Argument {
-        self.flags(&[ArgumentFlag::Multiple])
-    }
-
-    /// Came with this version.
-    pub const fn since(mut self, version: &'static str) -> Argument {
-        self.since = Some(version);
-        self
-    }
-
-    /// Deprecated from this version on.
-    pub const fn deprecated(mut self, version: &'static str) -> Argument {
-        self.deprecated_since = Some(version);
-        self
-    }
-
-    /// Shown under another name.
-    pub const fn shown_as(mut self, display: &'static str) -> Argument {
-        self.display = Some(display);
-        self
-    }
-}
-
-/// The kind of an argument, named as COMMAND DOCS names it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ArgumentKind {
-    String,
-    Integer,
-    Double,
-    Key,
-    Pattern,
-    UnixTime,
-    PureToken,
-    OneOf,
-    Block,
-}
-
-impl ArgumentKind {
-    /// The name in COMMAND DOCS.
-    pub fn name(self) -> &'static str {
-        match self {
-            ArgumentKind::String => "string",
-            ArgumentKind::Integer => "integer",
-            ArgumentKind::Double => "double",
-            ArgumentKind::Key => "key",
-            ArgumentKind::Pattern => "pattern",
-            ArgumentKind::UnixTime => "unix-time",
-            ArgumentKind::PureToken => "pure-token",
-            ArgumentKind::OneOf => "oneof",
-            ArgumentKind::Block => "block",
-        }
-    }
-}
-
-/// How often an argument may stand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ArgumentFlag {
-    Optional,
-    Multiple,
-    MultipleToken,
-}
-
-impl ArgumentFlag {
-    /// The name in COMMAND DOCS.
-    pub fn name(self) -> &'static str {
-        match self {
-            ArgumentFlag::Optional => "optional",
-            ArgumentFlag::Multiple => "multiple",
-            ArgumentFlag::MultipleToken => "multiple_token",
-        }
-    }
+impl Find {
+    /// The one argument there.
+    pub const ONE: Find = Find::Range { last: 0, step: 1, limit: 0 };
 }

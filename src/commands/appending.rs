@@ -1,33 +1,22 @@
 //! The append-only file: BGREWRITEAOF.
 
-use crate::append_only::RewriteStart;
+use crate::command::error::{CommandError, CommandResult};
 use crate::command::spec::{CommandSpec, Flag, Group};
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::drive::aof::rewrite::RewriteStart;
+use crate::engine::context::Context;
+use crate::resp::Args;
 
 /// The family's commands.
-pub static COMMANDS: &[CommandSpec] = &[CommandSpec {
-    name: "bgrewriteaof",
-    arity: 1,
-    flags: &[Flag::Admin, Flag::NoScript, Flag::NoAsyncLoading],
-    group: Group::Server,
-    complexity: "O(1)",
-    summary: "Writes the append-only file anew while the server goes on.",
-    handler: rewrite,
-    ..CommandSpec::DEFAULT
-}];
+pub static COMMANDS: &[CommandSpec] = &[CommandSpec::new("bgrewriteaof", 1, Group::Server, "1.0.0", rewrite)
+    .flags(&[Flag::Admin, Flag::NoScript, Flag::NoAsyncLoading])
+    .summary("Writes the append-only file anew while the server goes on.")];
 
 fn rewrite(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
-    match context.instance.request_rewrite() {
-        RewriteStart::Started => context
-            .reply
-            .simple("Background append only file rewriting started"),
-        RewriteStart::Scheduled => context
-            .reply
-            .simple("Background append only file rewriting scheduled"),
+    match context.state.request_rewrite() {
+        RewriteStart::Started => context.reply.simple("Background append only file rewriting started"),
+        RewriteStart::Scheduled => context.reply.simple("Background append only file rewriting scheduled"),
         RewriteStart::InProgress => {
-            return Err(CommandError::fixed(
-                "ERR Background append only file rewriting already in progress",
-            ));
+            return Err(CommandError::fixed("ERR Background append only file rewriting already in progress"));
         }
         RewriteStart::Failed => {
             return Err(CommandError::fixed(

@@ -2,11 +2,11 @@
 
 use smallvec::SmallVec;
 
-use crate::command::spec::{
-    Argument, ArgumentFlag, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
-};
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::command::error::{CommandError, CommandResult};
+use crate::command::spec::{CommandSpec, Flag, Group, KeyFlag, KeySpec, READ};
+use crate::engine::context::Context;
 use crate::keyspace::EventClass;
+use crate::resp::Args;
 use crate::resp::{Reply, number};
 use crate::types::bitfield::{FieldType, Fit, Overflow};
 
@@ -16,113 +16,24 @@ use super::strings::{integer_argument, length_at, text_of};
 
 /// Commands on integers within strings.
 pub static COMMANDS: &[CommandSpec] = &[
-    CommandSpec {
-        name: "bitfield",
-        arity: -2,
-        flags: &[Flag::Write, Flag::DenyOom],
-        categories: &[Category::Bitmap],
-        keys: &[KeySpec::one(
-            &[
-                KeyFlag::Rw,
-                KeyFlag::Access,
-                KeyFlag::Update,
-                KeyFlag::VariableFlags,
-            ],
-            1,
-        )
-        .note("Operations other than GET change the key.")],
-        find_keys: Some(key_finders::bitfield),
-        group: Group::Bitmap,
-        since: "3.2.0",
-        complexity: "O(1) for each operation.",
-        summary: "Reads and changes integers of any width within the string at a key.",
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::one_of(
-                "operation",
-                &[
-                    Argument::block(
-                        "get-block",
-                        &[
-                            Argument::new("encoding", ArgumentKind::String),
-                            Argument::new("offset", ArgumentKind::Integer),
-                        ],
-                    )
-                    .after("GET"),
-                    Argument::block(
-                        "write",
-                        &[
-                            Argument::one_of(
-                                "overflow-block",
-                                &[
-                                    Argument::token("wrap", "WRAP"),
-                                    Argument::token("sat", "SAT"),
-                                    Argument::token("fail", "FAIL"),
-                                ],
-                            )
-                            .after("OVERFLOW")
-                            .optional(),
-                            Argument::one_of(
-                                "write-operation",
-                                &[
-                                    Argument::block(
-                                        "set-block",
-                                        &[
-                                            Argument::new("encoding", ArgumentKind::String),
-                                            Argument::new("offset", ArgumentKind::Integer),
-                                            Argument::new("value", ArgumentKind::Integer),
-                                        ],
-                                    )
-                                    .after("SET"),
-                                    Argument::block(
-                                        "incrby-block",
-                                        &[
-                                            Argument::new("encoding", ArgumentKind::String),
-                                            Argument::new("offset", ArgumentKind::Integer),
-                                            Argument::new("increment", ArgumentKind::Integer),
-                                        ],
-                                    )
-                                    .after("INCRBY"),
-                                ],
-                            ),
-                        ],
-                    ),
-                ],
-            )
-            .flags(&[ArgumentFlag::Optional, ArgumentFlag::Multiple]),
-        ],
-        handler: bitfield,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "bitfield_ro",
-        arity: -2,
-        flags: &[Flag::ReadOnly, Flag::Fast],
-        categories: &[Category::Bitmap],
-        keys: &[KeySpec::one(&[KeyFlag::Ro, KeyFlag::Access], 1)],
-        group: Group::Bitmap,
-        since: "6.0.0",
-        complexity: "O(1) for each operation.",
-        summary: "Reads integers of any width within the string at a key.",
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::block(
-                "get-block",
-                &[
-                    Argument::new("encoding", ArgumentKind::String),
-                    Argument::new("offset", ArgumentKind::Integer),
-                ],
-            )
-            .after("GET")
-            .flags(&[
-                ArgumentFlag::Optional,
-                ArgumentFlag::Multiple,
-                ArgumentFlag::MultipleToken,
-            ]),
-        ],
-        handler: bitfield_ro,
-        ..CommandSpec::DEFAULT
-    },
+    CommandSpec::new("bitfield", -2, Group::Bitmap, "3.2.0", bitfield)
+        .flags(&[Flag::Write, Flag::DenyOom])
+        .keys(&[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Update, KeyFlag::VariableFlags], 1)
+            .note("Operations other than GET change the key.")])
+        .find_keys(key_finders::bitfield)
+        .complexity("O(1) for each operation.")
+        .summary("Reads and changes integers of any width within the string at a key.")
+        .arguments(
+            "key operation=[GET get-block={encoding offset:integer}|write={[OVERFLOW overflow-block=(WRAP|SAT|\
+             FAIL)] write-operation=(SET set-block={encoding offset:integer value:integer}|\
+             INCRBY incrby-block={encoding offset:integer increment:integer})}]...",
+        ),
+    CommandSpec::new("bitfield_ro", -2, Group::Bitmap, "6.0.0", bitfield_ro)
+        .flags(&[Flag::ReadOnly, Flag::Fast])
+        .keys(&[KeySpec::one(READ, 1)])
+        .complexity("O(1) for each operation.")
+        .summary("Reads integers of any width within the string at a key.")
+        .arguments("key [GET get-block={encoding offset:integer}]..."),
 ];
 
 /// One operation on one field.
@@ -163,11 +74,7 @@ impl Operation {
         };
         self.kind.write(bytes, self.offset, after);
         reply.integer(if replies_before { before } else { after });
-        if before == after {
-            Outcome::WrittenAlike
-        } else {
-            Outcome::Changed
-        }
+        if before == after { Outcome::WrittenAlike } else { Outcome::Changed }
     }
 }
 
@@ -200,17 +107,9 @@ fn field_type(text: &[u8]) -> Result<FieldType, CommandError> {
 }
 
 fn overflow_argument(text: &[u8]) -> Result<Overflow, CommandError> {
-    let choices = [
-        ("WRAP", Overflow::Wrap),
-        ("SAT", Overflow::Saturate),
-        ("FAIL", Overflow::Fail),
-    ];
-    let found = choices
-        .iter()
-        .find(|(word, _)| text.eq_ignore_ascii_case(word.as_bytes()));
-    found
-        .map(|(_, overflow)| *overflow)
-        .ok_or(CommandError::fixed("ERR Invalid OVERFLOW type specified"))
+    let choices = [("WRAP", Overflow::Wrap), ("SAT", Overflow::Saturate), ("FAIL", Overflow::Fail)];
+    let found = choices.iter().find(|(word, _)| text.eq_ignore_ascii_case(word.as_bytes()));
+    found.map(|(_, overflow)| *overflow).ok_or(CommandError::fixed("ERR Invalid OVERFLOW type specified"))
 }
 
 /// Reads all operations before any is run.
@@ -220,9 +119,7 @@ fn parse(context: &Context<'_>, args: Args<'_>) -> Result<Operations, CommandErr
     let mut at = 2;
     while let Some(word) = args.get(at) {
         let operands = args.len() - at - 1;
-        let is = |name: &str, needed: usize| {
-            operands >= needed && word.eq_ignore_ascii_case(name.as_bytes())
-        };
+        let is = |name: &str, needed: usize| operands >= needed && word.eq_ignore_ascii_case(name.as_bytes());
         if is("OVERFLOW", 1) {
             overflow = overflow_argument(args.at(at + 1))?;
             at += 2;
@@ -241,11 +138,7 @@ fn parse(context: &Context<'_>, args: Args<'_>) -> Result<Operations, CommandErr
         } else {
             Action::Increment(integer_argument(args, at + 3)?, overflow)
         };
-        operations.push(Operation {
-            action,
-            kind,
-            offset,
-        });
+        operations.push(Operation { action, kind, offset });
         at += if gets { 3 } else { 4 };
     }
     Ok(operations)
@@ -263,9 +156,7 @@ fn bitfield_ro(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let operations = parse(context, args)?;
     let writes = |operation: &Operation| operation.last_written().is_some();
     if operations.iter().any(writes) {
-        return Err(CommandError::fixed(
-            "ERR BITFIELD_RO only supports the GET subcommand",
-        ));
+        return Err(CommandError::fixed("ERR BITFIELD_RO only supports the GET subcommand"));
     }
     read_all(context, args.at(1), &operations)
 }
@@ -290,12 +181,7 @@ fn read_all(context: &mut Context<'_>, key: &[u8], operations: &[Operation]) -> 
 }
 
 /// Runs operations of which some write, up to the bit `last`.
-fn write_all(
-    context: &mut Context<'_>,
-    key: &[u8],
-    operations: &[Operation],
-    last: u64,
-) -> CommandResult {
+fn write_all(context: &mut Context<'_>, key: &[u8], operations: &[Operation], last: u64) -> CommandResult {
     let (keyspace, database, reply) = context.parts();
     let length = (last / 8) as usize + 1;
     let grows = length_at(keyspace, database, key)?.is_none_or(|present| present < length);
@@ -313,9 +199,7 @@ fn write_all(
     if changes > 0 {
         keyspace.modified(database, key);
         keyspace.changes.count(changes - 1);
-        keyspace
-            .changes
-            .notify(EventClass::String, "setbit", database, key);
+        keyspace.changes.notify(EventClass::String, "setbit", database, key);
     } else if grows {
         // All writes failed, but the string is longer now. Redis tells nobody, and its replicas drift apart.
         keyspace.modified(database, key);

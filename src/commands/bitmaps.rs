@@ -5,186 +5,58 @@ use std::borrow::Cow;
 use bytes::BytesMut;
 use smallvec::SmallVec;
 
-use crate::command::lookahead::for_each_key;
-use crate::command::spec::{
-    Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
-};
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::command::error::{CommandError, CommandResult};
+use crate::command::spec::{CommandSpec, Flag, Group, KeySpec, OVERWRITE, READ, READ_AND_UPDATE};
+use crate::engine::context::Context;
+use crate::engine::lookahead::for_each_key;
 use crate::keyspace::{EventClass, Expiry, Keyspace, NewValue, Text};
+use crate::resp::Args;
 use crate::resp::number;
 use crate::types::bitmap::{self, Operation, Unit};
 
-use super::strings::{integer_argument, length_at, remove, text_of};
+use super::strings::{integer_argument, length_at, text_of};
 
 /// Commands on the bits of strings.
 pub static COMMANDS: &[CommandSpec] = &[
-    CommandSpec {
-        name: "setbit",
-        arity: 4,
-        flags: &[Flag::Write, Flag::DenyOom],
-        categories: &[Category::Bitmap],
-        keys: &[KeySpec::one(
-            &[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Update],
-            1,
-        )],
-        group: Group::Bitmap,
-        since: "2.2.0",
-        summary: "Sets or clears one bit of the string at a key, which grows if need be.",
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("offset", ArgumentKind::Integer),
-            Argument::new("value", ArgumentKind::Integer),
-        ],
-        handler: setbit,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "getbit",
-        arity: 3,
-        flags: &[Flag::ReadOnly, Flag::Fast],
-        categories: &[Category::Bitmap],
-        keys: &[KeySpec::one(&[KeyFlag::Ro, KeyFlag::Access], 1)],
-        group: Group::Bitmap,
-        since: "2.2.0",
-        summary: "Gives one bit of the string at a key.",
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("offset", ArgumentKind::Integer),
-        ],
-        handler: getbit,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "bitcount",
-        arity: -2,
-        flags: &[Flag::ReadOnly],
-        categories: &[Category::Bitmap],
-        keys: &[KeySpec::one(&[KeyFlag::Ro, KeyFlag::Access], 1)],
-        group: Group::Bitmap,
-        since: "2.6.0",
-        complexity: "O(N) where N is the length of the part.",
-        summary: "Counts the set bits of the string at a key, or of a part of it.",
-        history: &[(
-            "7.0.0",
-            "A range may count bits instead of bytes: `BYTE` or `BIT`.",
-        )],
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::block(
-                "range",
-                &[
-                    Argument::new("start", ArgumentKind::Integer),
-                    Argument::new("end", ArgumentKind::Integer),
-                    Argument::one_of(
-                        "unit",
-                        &[
-                            Argument::token("byte", "BYTE"),
-                            Argument::token("bit", "BIT"),
-                        ],
-                    )
-                    .optional()
-                    .since("7.0.0"),
-                ],
-            )
-            .optional(),
-        ],
-        handler: bitcount,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "bitpos",
-        arity: -3,
-        flags: &[Flag::ReadOnly],
-        categories: &[Category::Bitmap],
-        keys: &[KeySpec::one(&[KeyFlag::Ro, KeyFlag::Access], 1)],
-        group: Group::Bitmap,
-        since: "2.8.7",
-        complexity: "O(N) where N is the length of the part.",
-        summary: "Finds the first bit of the string at a key that is set, or clear.",
-        history: &[(
-            "7.0.0",
-            "A range may count bits instead of bytes: `BYTE` or `BIT`.",
-        )],
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("bit", ArgumentKind::Integer),
-            Argument::block(
-                "range",
-                &[
-                    Argument::new("start", ArgumentKind::Integer),
-                    Argument::block(
-                        "end-unit-block",
-                        &[
-                            Argument::new("end", ArgumentKind::Integer),
-                            Argument::one_of(
-                                "unit",
-                                &[
-                                    Argument::token("byte", "BYTE"),
-                                    Argument::token("bit", "BIT"),
-                                ],
-                            )
-                            .optional()
-                            .since("7.0.0"),
-                        ],
-                    )
-                    .optional(),
-                ],
-            )
-            .optional(),
-        ],
-        handler: bitpos,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "bitop",
-        arity: -4,
-        flags: &[Flag::Write, Flag::DenyOom],
-        categories: &[Category::Bitmap],
-        keys: &[
-            KeySpec::one(&[KeyFlag::Ow, KeyFlag::Update], 2),
-            KeySpec::range(&[KeyFlag::Ro, KeyFlag::Access], 3, -1, 1),
-        ],
-        group: Group::Bitmap,
-        since: "2.6.0",
-        complexity: "O(N) where N is the length of the longest string, for each string.",
-        summary: "Combines strings bit by bit and keeps the result at another key.",
-        history: &[(
-            "8.2.0",
-            "Took the operations `DIFF`, `DIFF1`, `ANDOR` and `ONE`.",
-        )],
-        arguments: &[
-            Argument::one_of(
-                "operation",
-                &[
-                    Argument::token("and", "AND"),
-                    Argument::token("or", "OR"),
-                    Argument::token("xor", "XOR"),
-                    Argument::token("not", "NOT"),
-                    Argument::token("diff", "DIFF").since("8.2.0"),
-                    Argument::token("diff1", "DIFF1").since("8.2.0"),
-                    Argument::token("andor", "ANDOR").since("8.2.0"),
-                    Argument::token("one", "ONE").since("8.2.0"),
-                ],
-            ),
-            Argument::key("destkey", 0),
-            Argument::key("key", 1).multiple(),
-        ],
-        handler: bitop,
-        ..CommandSpec::DEFAULT
-    },
+    CommandSpec::new("setbit", 4, Group::Bitmap, "2.2.0", setbit)
+        .flags(&[Flag::Write, Flag::DenyOom])
+        .keys(&[KeySpec::one(READ_AND_UPDATE, 1)])
+        .summary("Sets or clears one bit of the string at a key, which grows if need be.")
+        .arguments("key offset:integer value:integer"),
+    CommandSpec::new("getbit", 3, Group::Bitmap, "2.2.0", getbit)
+        .flags(&[Flag::ReadOnly, Flag::Fast])
+        .keys(&[KeySpec::one(READ, 1)])
+        .summary("Gives one bit of the string at a key.")
+        .arguments("key offset:integer"),
+    CommandSpec::new("bitcount", -2, Group::Bitmap, "2.6.0", bitcount)
+        .flags(&[Flag::ReadOnly])
+        .keys(&[KeySpec::one(READ, 1)])
+        .complexity("O(N) where N is the length of the part.")
+        .summary("Counts the set bits of the string at a key, or of a part of it.")
+        .history(&[("7.0.0", "A range may count bits instead of bytes: `BYTE` or `BIT`.")])
+        .arguments("key range=[start:integer end:integer unit=[BYTE|BIT]@7.0.0]"),
+    CommandSpec::new("bitpos", -3, Group::Bitmap, "2.8.7", bitpos)
+        .flags(&[Flag::ReadOnly])
+        .keys(&[KeySpec::one(READ, 1)])
+        .complexity("O(N) where N is the length of the part.")
+        .summary("Finds the first bit of the string at a key that is set, or clear.")
+        .history(&[("7.0.0", "A range may count bits instead of bytes: `BYTE` or `BIT`.")])
+        .arguments("key bit:integer range=[start:integer end-unit-block=[end:integer unit=[BYTE|BIT]@7.0.0]]"),
+    CommandSpec::new("bitop", -4, Group::Bitmap, "2.6.0", bitop)
+        .flags(&[Flag::Write, Flag::DenyOom])
+        .keys(&[KeySpec::one(OVERWRITE, 2), KeySpec::range(READ, 3, -1, 1)])
+        .complexity("O(N) where N is the length of the longest string, for each string.")
+        .summary("Combines strings bit by bit and keeps the result at another key.")
+        .history(&[("8.2.0", "Took the operations `DIFF`, `DIFF1`, `ANDOR` and `ONE`.")])
+        .arguments("operation=(AND|OR|XOR|NOT|DIFF@8.2.0|DIFF1@8.2.0|ANDOR@8.2.0|ONE@8.2.0) destkey#0 key#1..."),
 ];
 
-const BAD_OFFSET: CommandError =
-    CommandError::fixed("ERR bit offset is not an integer or out of range");
+const BAD_OFFSET: CommandError = CommandError::fixed("ERR bit offset is not an integer or out of range");
 const BAD_BIT: CommandError = CommandError::fixed("ERR bit is not an integer or out of range");
 
 /// A bit offset. Behind a `#` it counts fields of `bits_per_field` bits, where there are such. Errors: it is none, or beyond what a
 /// string may hold.
-pub(super) fn bit_offset(
-    context: &Context<'_>,
-    text: &[u8],
-    bits_per_field: Option<u32>,
-) -> Result<u64, CommandError> {
+pub(super) fn bit_offset(context: &Context<'_>, text: &[u8], bits_per_field: Option<u32>) -> Result<u64, CommandError> {
     let (digits, factor) = match (text.strip_prefix(b"#"), bits_per_field) {
         (Some(digits), Some(bits)) => (digits, i64::from(bits)),
         _ => (text, 1),
@@ -192,7 +64,7 @@ pub(super) fn bit_offset(
     let offset = number::parse_i64(digits).ok_or(BAD_OFFSET)?;
     // What does not fit 64 bits wraps around, as it does in Redis.
     let offset = u64::try_from(offset.wrapping_mul(factor)).map_err(|_| BAD_OFFSET)?;
-    if offset / 8 >= context.instance.config.proto_max_bulk_len {
+    if offset / 8 >= context.state.config.proto_max_bulk_len {
         return Err(BAD_OFFSET);
     }
     Ok(offset)
@@ -215,9 +87,7 @@ fn setbit(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     });
     if grows || before != on {
         keyspace.modified(database, key);
-        keyspace
-            .changes
-            .notify(EventClass::String, "setbit", database, key);
+        keyspace.changes.notify(EventClass::String, "setbit", database, key);
     }
     reply.integer(i64::from(before));
     Ok(())
@@ -320,18 +190,14 @@ fn operation_argument(name: &[u8], sources: usize) -> Result<Operation, CommandE
         ("ANDOR", Operation::AndOr),
         ("ONE", Operation::One),
     ];
-    let found = OPERATIONS
-        .iter()
-        .find(|(word, _)| name.eq_ignore_ascii_case(word.as_bytes()));
+    let found = OPERATIONS.iter().find(|(word, _)| name.eq_ignore_ascii_case(word.as_bytes()));
     let (word, operation) = found.ok_or(CommandError::SYNTAX)?;
     match operation {
-        Operation::Not if sources != 1 => Err(CommandError::fixed(
-            "ERR BITOP NOT must be called with a single source key.",
-        )),
+        Operation::Not if sources != 1 => {
+            Err(CommandError::fixed("ERR BITOP NOT must be called with a single source key."))
+        }
         Operation::Difference | Operation::ReverseDifference | Operation::AndOr if sources < 2 => {
-            Err(CommandError::new(format!(
-                "ERR BITOP {word} must be called with at least two source keys."
-            )))
+            Err(CommandError::new(format!("ERR BITOP {word} must be called with at least two source keys.")))
         }
         _ => Ok(*operation),
     }
@@ -344,23 +210,18 @@ fn bitop(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let (keyspace, database, reply) = context.parts();
     let length = longest_source(keyspace, database, args, FIRST_SOURCE)?;
     if length == 0 {
-        remove(keyspace, database, destination);
+        keyspace.delete(database, destination);
         reply.integer(0);
         return Ok(());
     }
     let mut combined = BytesMut::zeroed(length);
-    let sources: SmallVec<[Cow<'_, [u8]>; 8]> = args
-        .slice_from(FIRST_SOURCE)
-        .iter()
-        .map(|key| source(keyspace, database, key))
-        .collect();
+    let sources: SmallVec<[Cow<'_, [u8]>; 8]> =
+        args.slice_from(FIRST_SOURCE).iter().map(|key| source(keyspace, database, key)).collect();
     bitmap::combine(operation, &sources, &mut combined);
     drop(sources);
     let value = NewValue::raw(&mut combined);
     keyspace.set(database, destination, value, Expiry::Clear);
-    keyspace
-        .changes
-        .notify(EventClass::String, "set", database, destination);
+    keyspace.changes.notify(EventClass::String, "set", database, destination);
     reply.integer(length as i64);
     Ok(())
 }
@@ -373,21 +234,13 @@ fn longest_source(
     first: usize,
 ) -> Result<usize, CommandError> {
     let mut longest = Ok(0);
-    for_each_key(
-        keyspace,
-        database,
-        args,
-        (first..args.len()).step_by(1),
-        |keyspace, index| {
-            // After an error the others count neither as hit nor as miss.
-            let Ok(before) = longest else { return };
-            longest = keyspace.read_with(database, args.at(index), |record| {
-                record.map_or(Ok(before), |record| {
-                    Ok(before.max(text_of(record)?.length()))
-                })
-            });
-        },
-    );
+    for_each_key(keyspace, database, args, (first..args.len()).step_by(1), |keyspace, index| {
+        // After an error the others count neither as hit nor as miss.
+        let Ok(before) = longest else { return };
+        longest = keyspace.read_with(database, args.at(index), |record| {
+            record.map_or(Ok(before), |record| Ok(before.max(text_of(record)?.length())))
+        });
+    });
     longest
 }
 

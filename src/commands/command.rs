@@ -1,155 +1,83 @@
 //! COMMAND: what the server tells about its own commands, all of it read off the registry.
 
+use crate::command::arguments::{Argument, ArgumentKind};
+use crate::command::error::{CommandError, CommandResult};
 use crate::command::keys::{self, KeyReference};
-use crate::command::spec::{
-    Argument, ArgumentFlag, ArgumentKind, Begin, Category, CommandSpec, Find, Flag, Group, KeyFlag,
-    KeySpec,
-};
-use crate::command::{Args, Command, CommandError, CommandResult, Context, Registry, help};
+use crate::command::registry::{Command, Registry};
+use crate::command::spec::{Begin, Category, CommandSpec, Find, Flag, Group, KeyFlag, KeySpec};
+use crate::engine::context::Context;
+use crate::engine::help;
+use crate::resp::Args;
 use crate::resp::Reply;
-use crate::types::glob::{Case, glob_match};
+use crate::text::glob::{Case, glob_match};
 
 /// The family's commands.
-pub static COMMANDS: &[CommandSpec] = &[CommandSpec {
-    name: "command",
-    arity: -1,
-    flags: &[Flag::Loading, Flag::Stale],
-    categories: &[Category::Connection],
-    tips: &["nondeterministic_output_order"],
-    group: Group::Server,
-    since: "2.8.13",
-    complexity: "O(N) with N commands",
-    summary: "Tells the facts of every command.",
-    subcommands: &[
-        CommandSpec {
-            name: "count",
-            arity: 2,
-            flags: &[Flag::Loading, Flag::Stale],
-            categories: &[Category::Connection],
-            group: Group::Server,
-            since: "2.8.13",
-            summary: "Tells how many commands there are.",
-            handler: count,
-            ..CommandSpec::DEFAULT
-        },
-        CommandSpec {
-            name: "docs",
-            arity: -2,
-            flags: &[Flag::Loading, Flag::Stale],
-            categories: &[Category::Connection],
-            tips: &["nondeterministic_output_order"],
-            group: Group::Server,
-            since: "7.0.0",
-            complexity: "O(N) with N commands",
-            summary: "Documents the commands named, or every one.",
-            arguments: &[Argument::new("command-name", ArgumentKind::String)
-                .flags(&[ArgumentFlag::Optional, ArgumentFlag::Multiple])],
-            handler: docs,
-            ..CommandSpec::DEFAULT
-        },
-        CommandSpec {
-            name: "getkeys",
-            arity: -3,
-            flags: &[Flag::Loading, Flag::Stale],
-            categories: &[Category::Connection],
-            group: Group::Server,
-            since: "2.8.13",
-            complexity: "O(N) with N arguments",
-            summary: "Tells which keys a request names.",
-            arguments: REQUEST,
-            handler: getkeys,
-            ..CommandSpec::DEFAULT
-        },
-        CommandSpec {
-            name: "getkeysandflags",
-            arity: -3,
-            flags: &[Flag::Loading, Flag::Stale],
-            categories: &[Category::Connection],
-            group: Group::Server,
-            since: "7.0.0",
-            complexity: "O(N) with N arguments",
-            summary: "Tells which keys a request names and what it does to each.",
-            arguments: REQUEST,
-            handler: getkeysandflags,
-            ..CommandSpec::DEFAULT
-        },
-        help::subcommand(Group::Server, "5.0.0", &[Category::Connection]),
-        CommandSpec {
-            name: "info",
-            arity: -2,
-            flags: &[Flag::Loading, Flag::Stale],
-            categories: &[Category::Connection],
-            tips: &["nondeterministic_output_order"],
-            group: Group::Server,
-            since: "2.8.13",
-            complexity: "O(N) with N commands",
-            summary: "Tells the facts of the commands named, or of every one.",
-            history: &[("7.0.0", "No name at all asks for every command.")],
-            arguments: &[Argument::new("command-name", ArgumentKind::String)
-                .flags(&[ArgumentFlag::Optional, ArgumentFlag::Multiple])],
-            handler: info,
-            ..CommandSpec::DEFAULT
-        },
-        CommandSpec {
-            name: "list",
-            arity: -2,
-            flags: &[Flag::Loading, Flag::Stale],
-            categories: &[Category::Connection],
-            tips: &["nondeterministic_output_order"],
-            group: Group::Server,
-            since: "7.0.0",
-            complexity: "O(N) with N commands",
-            summary: "Lists the names of all commands, or of those that a filter lets through.",
-            arguments: &[Argument::one_of(
-                "filterby",
-                &[
-                    Argument::new("module-name", ArgumentKind::String).after("MODULE"),
-                    Argument::new("category", ArgumentKind::String).after("ACLCAT"),
-                    Argument::new("pattern", ArgumentKind::Pattern).after("PATTERN"),
-                ],
-            )
-            .after("FILTERBY")
-            .optional()],
-            handler: list,
-            ..CommandSpec::DEFAULT
-        },
-    ],
-    handler: command,
-    ..CommandSpec::DEFAULT
-}];
-
-/// A whole request as an argument.
-const REQUEST: &[Argument] = &[
-    Argument::new("command", ArgumentKind::String),
-    Argument::new("arg", ArgumentKind::String)
-        .flags(&[ArgumentFlag::Optional, ArgumentFlag::Multiple]),
-];
+pub static COMMANDS: &[CommandSpec] = &[CommandSpec::new("command", -1, Group::Server, "2.8.13", command)
+    .flags(&[Flag::Loading, Flag::Stale])
+    .categories(&[Category::Connection])
+    .tips(&["nondeterministic_output_order"])
+    .complexity("O(N) with N commands")
+    .summary("Tells the facts of every command.")
+    .subcommands(&[
+        CommandSpec::new("count", 2, Group::Server, "2.8.13", count)
+            .flags(&[Flag::Loading, Flag::Stale])
+            .categories(&[Category::Connection])
+            .summary("Tells how many commands there are."),
+        CommandSpec::new("docs", -2, Group::Server, "7.0.0", docs)
+            .flags(&[Flag::Loading, Flag::Stale])
+            .categories(&[Category::Connection])
+            .tips(&["nondeterministic_output_order"])
+            .complexity("O(N) with N commands")
+            .summary("Documents the commands named, or every one.")
+            .arguments("[command-name...]"),
+        CommandSpec::new("getkeys", -3, Group::Server, "2.8.13", getkeys)
+            .flags(&[Flag::Loading, Flag::Stale])
+            .categories(&[Category::Connection])
+            .complexity("O(N) with N arguments")
+            .summary("Tells which keys a request names.")
+            .arguments("command [arg...]"),
+        CommandSpec::new("getkeysandflags", -3, Group::Server, "7.0.0", getkeysandflags)
+            .flags(&[Flag::Loading, Flag::Stale])
+            .categories(&[Category::Connection])
+            .complexity("O(N) with N arguments")
+            .summary("Tells which keys a request names and what it does to each.")
+            .arguments("command [arg...]"),
+        help::subcommand(Group::Server, "5.0.0").categories(&[Category::Connection]),
+        CommandSpec::new("info", -2, Group::Server, "2.8.13", info)
+            .flags(&[Flag::Loading, Flag::Stale])
+            .categories(&[Category::Connection])
+            .tips(&["nondeterministic_output_order"])
+            .complexity("O(N) with N commands")
+            .summary("Tells the facts of the commands named, or of every one.")
+            .history(&[("7.0.0", "No name at all asks for every command.")])
+            .arguments("[command-name...]"),
+        CommandSpec::new("list", -2, Group::Server, "7.0.0", list)
+            .flags(&[Flag::Loading, Flag::Stale])
+            .categories(&[Category::Connection])
+            .tips(&["nondeterministic_output_order"])
+            .complexity("O(N) with N commands")
+            .summary("Lists the names of all commands, or of those that a filter lets through.")
+            .arguments("[FILTERBY (MODULE module-name|ACLCAT category|PATTERN pattern:pattern)]"),
+    ])];
 
 fn command(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
-    let (registry, reply) = (&context.instance.commands, &mut *context.reply);
+    let (registry, reply) = (&context.state.commands, &mut *context.reply);
     reply.array(registry.names().count());
-    registry
-        .names()
-        .for_each(|(_, id)| write_info(registry, registry.get(id), reply));
+    registry.names().for_each(|(_, id)| write_info(registry, registry.get(id), reply));
     Ok(())
 }
 
 fn count(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
-    context
-        .reply
-        .integer(context.instance.commands.names().count() as i64);
+    context.reply.integer(context.state.commands.names().count() as i64);
     Ok(())
 }
 
 fn docs(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    let (registry, reply) = (&context.instance.commands, &mut *context.reply);
+    let (registry, reply) = (&context.state.commands, &mut *context.reply);
     let wanted: Vec<&Command> = if args.len() == 2 {
         registry.names().map(|(_, id)| registry.get(id)).collect()
     } else {
-        args.slice_from(2)
-            .iter()
-            .filter_map(|name| registry.find_full(name))
-            .collect()
+        args.slice_from(2).iter().filter_map(|name| registry.find_full(name)).collect()
     };
     reply.map(wanted.len());
     for command in wanted {
@@ -160,9 +88,7 @@ fn docs(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 }
 
 fn getkeys(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    reply_keys(context, args, |reply, request, key| {
-        reply.bulk(request.at(key.index))
-    })
+    reply_keys(context, args, |reply, request, key| reply.bulk(request.at(key.index)))
 }
 
 fn getkeysandflags(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
@@ -180,29 +106,20 @@ fn reply_keys(
     write: impl Fn(&mut Reply, Args<'_>, &KeyReference),
 ) -> CommandResult {
     let request = args.slice_from(2);
-    let found = context
-        .instance
-        .commands
-        .resolve_strictly(request.at(0), request.get(1));
+    let found = context.state.commands.resolve_strictly(request.at(0), request.get(1));
     let command = found.ok_or(CommandError::fixed("ERR Invalid command specified"))?;
     if !keys::has_keys(command) {
         return Err(CommandError::fixed("ERR The command has no key arguments"));
     }
     if !command.accepts(request.len()) {
-        return Err(CommandError::fixed(
-            "ERR Invalid number of arguments specified for command",
-        ));
+        return Err(CommandError::fixed("ERR Invalid number of arguments specified for command"));
     }
     let found = keys::keys_of(command, request);
     if found.is_empty() && !keys::may_have_no_keys(command) {
-        return Err(CommandError::fixed(
-            "ERR Invalid arguments specified for command",
-        ));
+        return Err(CommandError::fixed("ERR Invalid arguments specified for command"));
     }
     context.reply.array(found.len());
-    found
-        .iter()
-        .for_each(|key| write(context.reply, request, key));
+    found.iter().for_each(|key| write(context.reply, request, key));
     Ok(())
 }
 
@@ -210,7 +127,7 @@ fn info(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     if args.len() == 2 {
         return command(context, args);
     }
-    let (registry, reply) = (&context.instance.commands, &mut *context.reply);
+    let (registry, reply) = (&context.state.commands, &mut *context.reply);
     let names = args.slice_from(2);
     reply.array(names.len());
     for name in names.iter() {
@@ -247,9 +164,7 @@ impl<'a> Filter<'a> {
         } else if is(3, "ACLCAT") {
             let mut categories = Category::ALL.iter();
             let found = categories.find(|(_, name)| value.eq_ignore_ascii_case(name.as_bytes()));
-            Ok(found.map_or(Filter::Nothing, |(category, _)| {
-                Filter::Category(*category as u32)
-            }))
+            Ok(found.map_or(Filter::Nothing, |(category, _)| Filter::Category(*category as u32)))
         } else if is(3, "PATTERN") {
             Ok(Filter::Pattern(value))
         } else {
@@ -262,16 +177,14 @@ impl<'a> Filter<'a> {
             Filter::All => true,
             Filter::Nothing => false,
             Filter::Category(number) => command.categories & (1 << number) != 0,
-            Filter::Pattern(pattern) => {
-                glob_match(pattern, command.full_name.as_bytes(), Case::Insensitive)
-            }
+            Filter::Pattern(pattern) => glob_match(pattern, command.full_name.as_bytes(), Case::Insensitive),
         }
     }
 }
 
 fn list(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let filter = Filter::parse(args)?;
-    let (registry, reply) = (&context.instance.commands, &mut *context.reply);
+    let (registry, reply) = (&context.state.commands, &mut *context.reply);
     let place = reply.begin_deferred();
     let mut count = 0;
     for (_, id) in registry.names() {
@@ -294,17 +207,14 @@ fn write_info(registry: &Registry, command: &Command, reply: &mut Reply) {
     reply.array(10);
     reply.bulk(command.full_name.as_bytes());
     reply.integer(spec.arity.into());
-    let flags = Flag::REPORTED
-        .iter()
-        .filter(|(flag, _)| command.flags.has(*flag));
+    let flags = Flag::REPORTED.iter().filter(|(flag, _)| command.flags.has(*flag));
     write_words(reply, flags.map(|(_, name)| *name));
     let keys = command.legacy_keys;
     for number in [keys.first, keys.last, keys.step] {
         reply.integer(number.into());
     }
     let categories = Category::ALL.iter();
-    let categories =
-        categories.filter(|(category, _)| command.categories & (1 << *category as u32) != 0);
+    let categories = categories.filter(|(category, _)| command.categories & (1 << *category as u32) != 0);
     write_words(reply, categories.map(|(_, name)| format!("@{name}")));
     reply.set(spec.tips.len());
     spec.tips.iter().for_each(|tip| reply.bulk(tip.as_bytes()));
@@ -314,10 +224,7 @@ fn write_info(registry: &Registry, command: &Command, reply: &mut Reply) {
         0 => reply.set(0),
         count => reply.array(count),
     }
-    command
-        .subcommands
-        .iter()
-        .for_each(|id| write_info(registry, registry.get(*id), reply));
+    command.subcommands.iter().for_each(|id| write_info(registry, registry.get(*id), reply));
 }
 
 fn write_words(reply: &mut Reply, words: impl Iterator<Item = impl AsRef<[u8]>>) {
@@ -351,18 +258,10 @@ fn write_key_spec(key: &KeySpec, reply: &mut Reply) {
     match key.find {
         Find::Unknown => write_search(reply, "unknown", &[]),
         Find::Range { last, step, limit } => {
-            write_search(
-                reply,
-                "range",
-                &[("lastkey", last), ("keystep", step), ("limit", limit)],
-            );
+            write_search(reply, "range", &[("lastkey", last), ("keystep", step), ("limit", limit)]);
         }
         Find::Count { index, first, step } => {
-            write_search(
-                reply,
-                "keynum",
-                &[("keynumidx", index), ("firstkey", first), ("keystep", step)],
-            );
+            write_search(reply, "keynum", &[("keynumidx", index), ("firstkey", first), ("keystep", step)]);
         }
     }
 }
@@ -393,10 +292,8 @@ fn write_docs(registry: &Registry, command: &Command, reply: &mut Reply) {
     write_pair(reply, "since", spec.since);
     write_pair(reply, "group", spec.group.name());
     write_pair(reply, "complexity", spec.complexity);
-    let marks = [
-        spec.deprecated.as_ref().map(|_| "deprecated"),
-        spec.flags.contains(&Flag::System).then_some("syscmd"),
-    ];
+    let marks =
+        [spec.deprecated.as_ref().map(|_| "deprecated"), spec.flags.contains(&Flag::System).then_some("syscmd")];
     if marks.iter().any(Option::is_some) {
         pairs += 1;
         reply.bulk(b"doc_flags");
@@ -420,7 +317,7 @@ fn write_docs(registry: &Registry, command: &Command, reply: &mut Reply) {
     if !spec.arguments.is_empty() {
         pairs += 1;
         reply.bulk(b"arguments");
-        write_arguments(spec.arguments, reply);
+        write_arguments(&spec.argument_list(), reply);
     }
     if !command.subcommands.is_empty() {
         pairs += 1;
@@ -436,17 +333,15 @@ fn write_docs(registry: &Registry, command: &Command, reply: &mut Reply) {
 
 fn write_arguments(arguments: &[Argument], reply: &mut Reply) {
     reply.array(arguments.len());
-    arguments
-        .iter()
-        .for_each(|argument| write_argument(argument, reply));
+    arguments.iter().for_each(|argument| write_argument(argument, reply));
 }
 
 fn write_argument(argument: &Argument, reply: &mut Reply) {
     let place = reply.begin_deferred();
     let is_group = matches!(argument.kind, ArgumentKind::OneOf | ArgumentKind::Block);
-    let display = (!is_group).then(|| argument.display.unwrap_or(argument.name));
+    let display = (!is_group).then(|| argument.display.unwrap_or(&argument.name));
     let mut pairs = 2;
-    write_pair(reply, "name", argument.name);
+    write_pair(reply, "name", &argument.name);
     write_pair(reply, "type", argument.kind.name());
     pairs += write_optional_pair(reply, "display_text", display);
     if let Some(number) = argument.key_spec {
@@ -457,15 +352,15 @@ fn write_argument(argument: &Argument, reply: &mut Reply) {
     pairs += write_optional_pair(reply, "token", argument.token);
     pairs += write_optional_pair(reply, "since", argument.since);
     pairs += write_optional_pair(reply, "deprecated_since", argument.deprecated_since);
-    if !argument.flags.is_empty() {
+    if argument.flags().next().is_some() {
         pairs += 1;
         reply.bulk(b"flags");
-        write_words(reply, argument.flags.iter().map(|flag| flag.name()));
+        write_words(reply, argument.flags());
     }
     if is_group {
         pairs += 1;
         reply.bulk(b"arguments");
-        write_arguments(argument.arguments, reply);
+        write_arguments(&argument.arguments, reply);
     }
     reply.end_deferred_map(place, pairs);
 }

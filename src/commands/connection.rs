@@ -1,111 +1,41 @@
 //! Connections: greeting, logging in, resetting, watching, leaving.
 
 use crate::REDIS_VERSION;
-use crate::acl::{DEFAULT_USER, guard};
-use crate::command::spec::{
-    Argument, ArgumentKind, Category, CommandSpec, Deprecation, Flag, Group,
-};
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::acl::DEFAULT_USER;
+use crate::command::error::{CommandError, CommandResult};
+use crate::command::spec::{CommandSpec, Flag, Group};
+use crate::engine::context::Context;
+use crate::engine::enforcement;
+use crate::engine::session::{Close, Mode, Session};
+use crate::resp::Args;
 use crate::resp::{Protocol, number};
-use crate::session::{Close, Mode, Session};
 
 use super::client;
 
 /// The family's commands.
 pub static COMMANDS: &[CommandSpec] = &[
-    CommandSpec {
-        name: "ping",
-        arity: -1,
-        flags: &[Flag::Fast, Flag::WhileSubscribed],
-        categories: &[Category::Connection],
-        tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
-        group: Group::Connection,
-        summary: "Tells that the server is alive, or gives the message back.",
-        arguments: &[Argument::new("message", ArgumentKind::String).optional()],
-        handler: ping,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "echo",
-        arity: 2,
-        flags: &[Flag::Loading, Flag::Stale, Flag::Fast],
-        categories: &[Category::Connection],
-        group: Group::Connection,
-        summary: "Gives the message back.",
-        arguments: &[Argument::new("message", ArgumentKind::String)],
-        handler: echo,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "auth",
-        arity: -2,
-        flags: &[
-            Flag::NoScript,
-            Flag::Loading,
-            Flag::Stale,
-            Flag::Fast,
-            Flag::NoAuth,
-            Flag::AllowBusy,
-        ],
-        categories: &[Category::Connection],
-        group: Group::Connection,
-        complexity: "O(N), N being the number of passwords of the user",
-        summary: "Logs the client in.",
-        history: &[("6.0.0", "A user's name may come before the password.")],
-        arguments: &[
-            Argument::new("username", ArgumentKind::String)
-                .optional()
-                .since("6.0.0"),
-            Argument::new("password", ArgumentKind::String),
-        ],
-        handler: auth,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "hello",
-        arity: -1,
-        flags: &[
-            Flag::NoScript,
-            Flag::Loading,
-            Flag::Stale,
-            Flag::Fast,
-            Flag::NoAuth,
-            Flag::AllowBusy,
-        ],
-        categories: &[Category::Connection],
-        group: Group::Connection,
-        since: "6.0.0",
-        summary: "Chooses the protocol, logs in and names the client in one go, and tells about the server.",
-        history: &[(
-            "6.2.0",
-            "Without arguments it only tells about the server and the connection.",
-        )],
-        arguments: &[Argument::block(
-            "arguments",
-            &[
-                Argument::new("protover", ArgumentKind::Integer),
-                Argument::block(
-                    "auth",
-                    &[
-                        Argument::new("username", ArgumentKind::String),
-                        Argument::new("password", ArgumentKind::String),
-                    ],
-                )
-                .after("AUTH")
-                .optional(),
-                Argument::new("clientname", ArgumentKind::String)
-                    .after("SETNAME")
-                    .optional(),
-            ],
-        )
-        .optional()],
-        handler: hello,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "reset",
-        arity: 1,
-        flags: &[
+    CommandSpec::new("ping", -1, Group::Connection, "1.0.0", ping)
+        .flags(&[Flag::Fast, Flag::WhileSubscribed])
+        .tips(&["request_policy:all_shards", "response_policy:all_succeeded"])
+        .summary("Tells that the server is alive, or gives the message back.")
+        .arguments("[message]"),
+    CommandSpec::new("echo", 2, Group::Connection, "1.0.0", echo)
+        .flags(&[Flag::Loading, Flag::Stale, Flag::Fast])
+        .summary("Gives the message back.")
+        .arguments("message"),
+    CommandSpec::new("auth", -2, Group::Connection, "1.0.0", auth)
+        .flags(&[Flag::NoScript, Flag::Loading, Flag::Stale, Flag::Fast, Flag::NoAuth, Flag::AllowBusy])
+        .complexity("O(N), N being the number of passwords of the user")
+        .summary("Logs the client in.")
+        .history(&[("6.0.0", "A user's name may come before the password.")])
+        .arguments("[username]@6.0.0 password"),
+    CommandSpec::new("hello", -1, Group::Connection, "6.0.0", hello)
+        .flags(&[Flag::NoScript, Flag::Loading, Flag::Stale, Flag::Fast, Flag::NoAuth, Flag::AllowBusy])
+        .summary("Chooses the protocol, logs in and names the client in one go, and tells about the server.")
+        .history(&[("6.2.0", "Without arguments it only tells about the server and the connection.")])
+        .arguments("arguments=[protover:integer [AUTH {username password}] [SETNAME clientname]]"),
+    CommandSpec::new("reset", 1, Group::Connection, "6.2.0", reset)
+        .flags(&[
             Flag::NoScript,
             Flag::Loading,
             Flag::Stale,
@@ -114,18 +44,10 @@ pub static COMMANDS: &[CommandSpec] = &[
             Flag::AllowBusy,
             Flag::NotQueued,
             Flag::WhileSubscribed,
-        ],
-        categories: &[Category::Connection],
-        group: Group::Connection,
-        since: "6.2.0",
-        summary: "Puts the connection back into the state after connecting.",
-        handler: reset,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "quit",
-        arity: -1,
-        flags: &[
+        ])
+        .summary("Puts the connection back into the state after connecting."),
+    CommandSpec::new("quit", -1, Group::Connection, "1.0.0", quit)
+        .flags(&[
             Flag::NoScript,
             Flag::Loading,
             Flag::Stale,
@@ -134,33 +56,16 @@ pub static COMMANDS: &[CommandSpec] = &[
             Flag::AllowBusy,
             Flag::NotQueued,
             Flag::WhileSubscribed,
-        ],
-        categories: &[Category::Connection],
-        group: Group::Connection,
-        summary: "Ends the connection.",
-        deprecated: Some(Deprecation {
-            since: "7.2.0",
-            replaced_by: "just closing the connection",
-        }),
-        handler: quit,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "monitor",
-        arity: 1,
-        flags: &[Flag::Admin, Flag::NoScript, Flag::Loading, Flag::Stale],
-        group: Group::Server,
-        summary: "Shows every command that the server runs, as it runs.",
-        handler: monitor,
-        ..CommandSpec::DEFAULT
-    },
+        ])
+        .summary("Ends the connection.")
+        .deprecated("7.2.0", "just closing the connection"),
+    CommandSpec::new("monitor", 1, Group::Server, "1.0.0", monitor)
+        .flags(&[Flag::Admin, Flag::NoScript, Flag::Loading, Flag::Stale])
+        .summary("Shows every command that the server runs, as it runs."),
 ];
 
 fn ping(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    if context.session.subscriptions.is_some()
-        && context.reply.protocol() == Protocol::Resp2
-        && args.len() <= 2
-    {
+    if context.session.subscriptions.is_some() && context.reply.protocol() == Protocol::Resp2 && args.len() <= 2 {
         context.reply.array(2);
         context.reply.bulk(b"pong");
         context.reply.bulk(args.get(1).unwrap_or_default());
@@ -186,7 +91,7 @@ fn auth(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     context.session.redacted.extend(1..args.len());
     let (user, password) = match args.get(2) {
         Some(password) => (args.at(1), password),
-        None if context.instance.users.default_is_open() => {
+        None if context.state.users.default_is_open() => {
             return Err(CommandError::fixed(
                 "ERR AUTH <password> called without any password configured for the default user. \
                  Are you sure your configuration is correct?",
@@ -194,7 +99,7 @@ fn auth(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         }
         None => (DEFAULT_USER, args.at(1)),
     };
-    guard::log_in(context, args, user, password)?;
+    enforcement::log_in(context, args, user, password)?;
     context.reply.ok();
     Ok(())
 }
@@ -210,7 +115,7 @@ struct Greeting<'a> {
 fn hello(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let greeting = parse_greeting(context.session, args)?;
     if let Some((user, password)) = greeting.login {
-        guard::log_in(context, args, user, password)?;
+        enforcement::log_in(context, args, user, password)?;
     }
     if !context.session.authenticated {
         return Err(CommandError::fixed(
@@ -249,9 +154,7 @@ fn parse_greeting<'a>(session: &mut Session, args: Args<'a>) -> Result<Greeting<
             }
             _ => {
                 let option = String::from_utf8_lossy(option);
-                return Err(CommandError::new(format!(
-                    "ERR Syntax error in HELLO option '{option}'"
-                )));
+                return Err(CommandError::new(format!("ERR Syntax error in HELLO option '{option}'")));
             }
         }
     }
@@ -263,19 +166,13 @@ fn parse_protocol(version: &[u8]) -> Result<Protocol, CommandError> {
         Some(2) => Ok(Protocol::Resp2),
         Some(3) => Ok(Protocol::Resp3),
         Some(_) => Err(CommandError::fixed("NOPROTO unsupported protocol version")),
-        None => Err(CommandError::fixed(
-            "ERR Protocol version is not an integer or out of range",
-        )),
+        None => Err(CommandError::fixed("ERR Protocol version is not an integer or out of range")),
     }
 }
 
 fn describe_server(context: &mut Context<'_>) {
     let Context { session, reply, .. } = context;
-    let version = if reply.protocol() == Protocol::Resp3 {
-        3
-    } else {
-        2
-    };
+    let version = if reply.protocol() == Protocol::Resp3 { 3 } else { 2 };
     reply.map(7);
     reply.bulk(b"server");
     reply.bulk(b"redis");
@@ -294,19 +191,14 @@ fn describe_server(context: &mut Context<'_>) {
 }
 
 fn reset(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
-    let Context {
-        instance,
-        session,
-        reply,
-        ..
-    } = context;
-    instance.clients.remove_monitor(session);
-    instance.abandon_transaction(session);
-    instance.pubsub.remove(session);
-    instance.stop_tracking(session);
+    let Context { state, session, reply, .. } = context;
+    state.clients.remove_monitor(session);
+    state.abandon_transaction(session);
+    state.pubsub.remove(session);
+    state.stop_tracking(session);
     session.reset();
-    session.user = instance.default_user();
-    session.authenticated = !instance.authentication_required();
+    session.user = state.default_user();
+    session.authenticated = !state.authentication_required();
     reply.set_protocol(Protocol::Resp2);
     reply.simple("RESET");
     Ok(())
@@ -321,12 +213,10 @@ fn quit(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
 /// A client that monitors already gets no reply, as in Redis.
 fn monitor(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
     if !context.may_block() {
-        return Err(CommandError::fixed(
-            "ERR MONITOR isn't allowed for DENY BLOCKING client",
-        ));
+        return Err(CommandError::fixed("ERR MONITOR isn't allowed for DENY BLOCKING client"));
     }
     if context.session.mode != Mode::Monitor {
-        context.instance.clients.add_monitor(context.session);
+        context.state.clients.add_monitor(context.session);
         context.reply.ok();
     }
     Ok(())

@@ -1,106 +1,60 @@
 //! Databases as a whole: SELECT, SWAPDB, DBSIZE, FLUSHDB and FLUSHALL.
 
-use crate::command::spec::{Argument, ArgumentKind, Category, CommandSpec, Flag, Group};
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::command::error::{CommandError, CommandResult};
+use crate::command::spec::{Category, CommandSpec, Flag, Group};
+use crate::engine::context::Context;
+use crate::resp::Args;
 use crate::resp::number::parse_i64;
 
-/// How the memory of what is flushed is freed; here always in the background.
-const FLUSH_ARGUMENTS: &[Argument] = &[Argument::one_of(
-    "flush-type",
-    &[
-        Argument::token("async", "ASYNC").since("4.0.0"),
-        Argument::token("sync", "SYNC").since("6.2.0"),
-    ],
-)
-.optional()];
-
-const FLUSH_HISTORY: &[(&str, &str)] = &[
-    ("4.0.0", "`ASYNC` chooses how memory is freed."),
-    ("6.2.0", "`SYNC` chooses it too."),
-];
+const FLUSH_HISTORY: &[(&str, &str)] =
+    &[("4.0.0", "`ASYNC` chooses how memory is freed."), ("6.2.0", "`SYNC` chooses it too.")];
 
 /// The family's commands.
 pub static COMMANDS: &[CommandSpec] = &[
-    CommandSpec {
-        name: "select",
-        arity: 2,
-        flags: &[Flag::Loading, Flag::Stale, Flag::Fast],
-        categories: &[Category::Connection],
-        group: Group::Connection,
-        summary: "Chooses the database that this connection works on.",
-        arguments: &[Argument::new("index", ArgumentKind::Integer)],
-        handler: select,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "swapdb",
-        arity: 3,
-        flags: &[Flag::Write, Flag::Fast],
-        categories: &[Category::Keyspace, Category::Dangerous],
-        group: Group::Server,
-        since: "4.0.0",
-        complexity: "O(N) where N is the number of clients that watch keys of the two databases or wait for them.",
-        summary: "Has two databases change places.",
-        arguments: &[
-            Argument::new("index1", ArgumentKind::Integer),
-            Argument::new("index2", ArgumentKind::Integer),
-        ],
-        handler: swap,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "dbsize",
-        arity: 1,
-        flags: &[Flag::ReadOnly, Flag::Fast],
-        categories: &[Category::Keyspace],
-        tips: &["request_policy:all_shards", "response_policy:agg_sum"],
-        group: Group::Server,
-        summary: "Counts the keys of the database.",
-        handler: size,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "flushdb",
-        arity: -1,
-        flags: &[Flag::Write],
-        categories: &[Category::Keyspace, Category::Dangerous],
-        tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
-        group: Group::Server,
-        complexity: "O(1): the memory is freed in the background.",
-        summary: "Removes every key of the database.",
-        history: FLUSH_HISTORY,
-        arguments: FLUSH_ARGUMENTS,
-        handler: flush_one,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "flushall",
-        arity: -1,
-        flags: &[Flag::Write],
-        categories: &[Category::Keyspace, Category::Dangerous],
-        tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
-        group: Group::Server,
-        complexity: "O(N) where N is the number of databases: the memory is freed in the background.",
-        summary: "Removes every key of every database.",
-        history: FLUSH_HISTORY,
-        arguments: FLUSH_ARGUMENTS,
-        handler: flush_all,
-        ..CommandSpec::DEFAULT
-    },
+    CommandSpec::new("select", 2, Group::Connection, "1.0.0", select)
+        .flags(&[Flag::Loading, Flag::Stale, Flag::Fast])
+        .summary("Chooses the database that this connection works on.")
+        .arguments("index:integer"),
+    CommandSpec::new("swapdb", 3, Group::Server, "4.0.0", swap)
+        .flags(&[Flag::Write, Flag::Fast])
+        .categories(&[Category::Keyspace, Category::Dangerous])
+        .complexity("O(N) where N is the number of clients that watch keys of the two databases or wait for them.")
+        .summary("Has two databases change places.")
+        .arguments("index1:integer index2:integer"),
+    CommandSpec::new("dbsize", 1, Group::Server, "1.0.0", size)
+        .flags(&[Flag::ReadOnly, Flag::Fast])
+        .categories(&[Category::Keyspace])
+        .tips(&["request_policy:all_shards", "response_policy:agg_sum"])
+        .summary("Counts the keys of the database."),
+    CommandSpec::new("flushdb", -1, Group::Server, "1.0.0", flush_one)
+        .flags(&[Flag::Write])
+        .categories(&[Category::Keyspace, Category::Dangerous])
+        .tips(&["request_policy:all_shards", "response_policy:all_succeeded"])
+        .complexity("O(1): the memory is freed in the background.")
+        .summary("Removes every key of the database.")
+        .history(FLUSH_HISTORY)
+        .arguments("flush-type=[ASYNC@4.0.0|SYNC@6.2.0]"),
+    CommandSpec::new("flushall", -1, Group::Server, "1.0.0", flush_all)
+        .flags(&[Flag::Write])
+        .categories(&[Category::Keyspace, Category::Dangerous])
+        .tips(&["request_policy:all_shards", "response_policy:all_succeeded"])
+        .complexity("O(N) where N is the number of databases: the memory is freed in the background.")
+        .summary("Removes every key of every database.")
+        .history(FLUSH_HISTORY)
+        .arguments("flush-type=[ASYNC@4.0.0|SYNC@6.2.0]"),
 ];
 
 /// The number of a database, as COPY, MOVE and SELECT take it.
 pub fn parse_index(context: &Context<'_>, text: &[u8]) -> Result<usize, CommandError> {
-    const OUT_OF_INT: CommandError = CommandError::fixed(
-        "ERR value is out of range, value must between -2147483648 and 2147483647",
-    );
+    const OUT_OF_INT: CommandError =
+        CommandError::fixed("ERR value is out of range, value must between -2147483648 and 2147483647");
     let index = parse_i64(text).ok_or(CommandError::NOT_AN_INTEGER)?;
     let index = i32::try_from(index).map_err(|_| OUT_OF_INT)?;
     checked(context, index)
 }
 
 fn checked(context: &Context<'_>, index: i32) -> Result<usize, CommandError> {
-    let count = context.instance.keyspace.count();
+    let count = context.state.keyspace.count();
     let index = usize::try_from(index).ok().filter(|index| *index < count);
     index.ok_or(CommandError::DATABASE_OUT_OF_RANGE)
 }
@@ -116,7 +70,7 @@ fn swap(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let first = number(args.at(1)).ok_or(CommandError::fixed("ERR invalid first DB index"))?;
     let second = number(args.at(2)).ok_or(CommandError::fixed("ERR invalid second DB index"))?;
     let (first, second) = (checked(context, first)?, checked(context, second)?);
-    context.instance.keyspace.swap(first, second);
+    context.state.keyspace.swap(first, second);
     context.reply.ok();
     Ok(())
 }
@@ -139,12 +93,12 @@ fn flush_one(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 
 fn flush_all(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     check_flush_type(args)?;
-    let keyspace = &mut context.instance.keyspace;
+    let keyspace = &mut context.state.keyspace;
     for database in 0..keyspace.count() {
         keyspace.flush(database);
     }
-    context.instance.save_after_flush();
-    let propagation = &mut context.instance.keyspace.changes.propagation;
+    context.state.save_after_flush();
+    let propagation = &mut context.state.keyspace.changes.propagation;
     propagation.force();
     context.reply.ok();
     Ok(())
@@ -152,8 +106,7 @@ fn flush_all(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 
 /// SYNC and ASYNC are told apart by nobody: the keys are gone at once and the memory goes in slices.
 fn check_flush_type(args: Args<'_>) -> CommandResult {
-    let known =
-        |text: &[u8]| text.eq_ignore_ascii_case(b"sync") || text.eq_ignore_ascii_case(b"async");
+    let known = |text: &[u8]| text.eq_ignore_ascii_case(b"sync") || text.eq_ignore_ascii_case(b"async");
     match args.get(1) {
         None => Ok(()),
         Some(text) if args.len() == 2 && known(text) => Ok(()),

@@ -1,93 +1,67 @@
 //! Values as bytes, to be kept or sent elsewhere: DUMP, RESTORE and RESTORE-ASKING.
 
-use crate::command::spec::{
-    Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
-};
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::command::error::{CommandError, CommandResult};
+use crate::command::spec::{Category, CommandSpec, Flag, Group, KeySpec, OVERWRITE, READ};
 use crate::config::DumpSanitizing;
+use crate::engine::context::Context;
 use crate::keyspace::{EventClass, Record};
-use crate::persistence::rdb::Payload;
-use crate::persistence::values::{LoadBuffer, LoadSettings, Loaded, load};
+use crate::resp::Args;
 use crate::resp::number::parse_i64;
+use crate::storage::rdb::Payload;
+use crate::storage::values::{LoadBuffer, LoadSettings, Loaded, load};
 
 use super::strings::propagate_removal;
 
-/// RESTORE under either of its names.
-const RESTORE: CommandSpec = CommandSpec {
-    arity: -4,
-    flags: &[Flag::Write, Flag::DenyOom],
-    categories: &[Category::Keyspace, Category::Dangerous],
-    keys: &[KeySpec::one(&[KeyFlag::Ow, KeyFlag::Update], 1)],
-    complexity: "O(N) for a value of N bytes; O(N*log(N)) for a sorted set of N members.",
-    history: &[
-        ("3.0.0", "The `REPLACE` option."),
-        ("5.0.0", "The `ABSTTL` option."),
-        ("5.0.0", "The `IDLETIME` and `FREQ` options."),
-    ],
-    arguments: &[
-        Argument::key("key", 0),
-        Argument::new("ttl", ArgumentKind::Integer),
-        Argument::new("serialized-value", ArgumentKind::String),
-        Argument::token("replace", "REPLACE")
-            .optional()
-            .since("3.0.0"),
-        Argument::token("absttl", "ABSTTL")
-            .optional()
-            .since("5.0.0"),
-        Argument::new("seconds", ArgumentKind::Integer)
-            .after("IDLETIME")
-            .optional()
-            .since("5.0.0"),
-        Argument::new("frequency", ArgumentKind::Integer)
-            .after("FREQ")
-            .optional()
-            .since("5.0.0"),
-    ],
-    handler: restore,
-    ..CommandSpec::DEFAULT
-};
-
 /// The family's commands.
 pub static COMMANDS: &[CommandSpec] = &[
-    CommandSpec {
-        name: "dump",
-        arity: 2,
-        flags: &[Flag::ReadOnly],
-        categories: &[Category::Keyspace],
-        tips: &["nondeterministic_output"],
-        keys: &[KeySpec::one(&[KeyFlag::Ro, KeyFlag::Access], 1)],
-        since: "2.6.0",
-        complexity: "O(N) for a value of N bytes.",
-        summary: "Gives the bytes of which RESTORE makes the same value again.",
-        arguments: &[Argument::key("key", 0)],
-        handler: dump,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "restore",
-        since: "2.6.0",
-        summary: "Creates a key of the bytes that DUMP gave.",
-        ..RESTORE
-    },
-    CommandSpec {
-        name: "restore-asking",
-        flags: &[Flag::Write, Flag::DenyOom, Flag::Asking, Flag::System],
-        group: Group::Server,
-        since: "3.0.0",
-        summary: "Creates a key that comes from another node of the cluster.",
-        ..RESTORE
-    },
+    CommandSpec::new("dump", 2, Group::Generic, "2.6.0", dump)
+        .flags(&[Flag::ReadOnly])
+        .tips(&["nondeterministic_output"])
+        .keys(&[KeySpec::one(READ, 1)])
+        .complexity("O(N) for a value of N bytes.")
+        .summary("Gives the bytes of which RESTORE makes the same value again.")
+        .arguments("key"),
+    CommandSpec::new("restore", -4, Group::Generic, "2.6.0", restore)
+        .flags(&[Flag::Write, Flag::DenyOom])
+        .categories(&[Category::Keyspace, Category::Dangerous])
+        .keys(&[KeySpec::one(OVERWRITE, 1)])
+        .complexity("O(N) for a value of N bytes; O(N*log(N)) for a sorted set of N members.")
+        .summary("Creates a key of the bytes that DUMP gave.")
+        .history(&[
+            ("3.0.0", "The `REPLACE` option."),
+            ("5.0.0", "The `ABSTTL` option."),
+            ("5.0.0", "The `IDLETIME` and `FREQ` options."),
+        ])
+        .arguments(
+            "key ttl:integer serialized-value [REPLACE]@3.0.0 [ABSTTL]@5.0.0 [IDLETIME seconds:integer]@5.0.0 \
+             [FREQ frequency:integer]@5.0.0",
+        ),
+    CommandSpec::new("restore-asking", -4, Group::Server, "3.0.0", restore)
+        .flags(&[Flag::Write, Flag::DenyOom, Flag::Asking, Flag::System])
+        .categories(&[Category::Keyspace, Category::Dangerous])
+        .keys(&[KeySpec::one(OVERWRITE, 1)])
+        .complexity("O(N) for a value of N bytes; O(N*log(N)) for a sorted set of N members.")
+        .summary("Creates a key that comes from another node of the cluster.")
+        .history(&[
+            ("3.0.0", "The `REPLACE` option."),
+            ("5.0.0", "The `ABSTTL` option."),
+            ("5.0.0", "The `IDLETIME` and `FREQ` options."),
+        ])
+        .arguments(
+            "key ttl:integer serialized-value [REPLACE]@3.0.0 [ABSTTL]@5.0.0 [IDLETIME seconds:integer]@5.0.0 \
+             [FREQ frequency:integer]@5.0.0",
+        ),
 ];
 
 fn dump(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    let instance = &mut *context.instance;
+    let state = &mut *context.state;
     let database = context.session.database;
-    let Some(record) = instance.keyspace.read(database, args.at(1)) else {
+    let Some(record) = state.keyspace.read(database, args.at(1)) else {
         context.reply.null();
         return Ok(());
     };
-    let compresses = instance.config.rdbcompression;
-    let payload = instance.serialization.payload_of(record, compresses);
+    let compresses = state.config.rdbcompression;
+    let payload = state.serialization.payload_of(record, compresses);
     context.reply.bulk_shared(&payload.into());
     Ok(())
 }
@@ -115,8 +89,7 @@ impl Options {
                 && options.frequency.is_none()
                 && let Some(text) = words.next()
             {
-                const ERROR: CommandError =
-                    CommandError::fixed("ERR Invalid IDLETIME value, must be >= 0");
+                const ERROR: CommandError = CommandError::fixed("ERR Invalid IDLETIME value, must be >= 0");
                 let seconds = parse_i64(text).ok_or(CommandError::NOT_AN_INTEGER)?;
                 options.idle_seconds = Some(seconds).filter(|seconds| *seconds >= 0);
                 options.idle_seconds.ok_or(ERROR)?;
@@ -124,8 +97,7 @@ impl Options {
                 && options.idle_seconds.is_none()
                 && let Some(text) = words.next()
             {
-                const ERROR: CommandError =
-                    CommandError::fixed("ERR Invalid FREQ value, must be >= 0 and <= 255");
+                const ERROR: CommandError = CommandError::fixed("ERR Invalid FREQ value, must be >= 0 and <= 255");
                 let frequency = parse_i64(text).ok_or(CommandError::NOT_AN_INTEGER)?;
                 options.frequency = u8::try_from(frequency).ok();
                 options.frequency.ok_or(ERROR)?;
@@ -163,9 +135,7 @@ fn restore(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     if expiry_ms.is_some_and(|time_ms| time_ms <= now_ms) {
         if present && keyspace.remove(database, key) {
             propagate_removal(keyspace, key);
-            keyspace
-                .changes
-                .notify(EventClass::Generic, "del", database, key);
+            keyspace.changes.notify(EventClass::Generic, "del", database, key);
         }
         reply.ok();
         return Ok(());
@@ -187,39 +157,32 @@ fn restore(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         let words = words.map(|(index, word)| if index == 2 { moment } else { word });
         let absolute: [&[u8]; 1] = [b"ABSTTL"];
         let words = words.chain(absolute);
-        keyspace
-            .changes
-            .propagation
-            .replace_with(args.len() + 1, words);
+        keyspace.changes.propagation.replace_with(args.len() + 1, words);
     }
-    keyspace
-        .changes
-        .notify(EventClass::Generic, "restore", database, key);
+    keyspace.changes.notify(EventClass::Generic, "restore", database, key);
     reply.ok();
     Ok(())
 }
 
 /// The value in a payload, which is checked in full whatever is set: a client's bytes must do no harm.
 fn load_payload(context: &mut Context<'_>, bytes: &[u8]) -> Result<Loaded, CommandError> {
-    const WRONG: CommandError =
-        CommandError::fixed("ERR DUMP payload version or checksum are wrong");
+    const WRONG: CommandError = CommandError::fixed("ERR DUMP payload version or checksum are wrong");
     const DAMAGED: CommandError = CommandError::fixed("ERR Bad data format");
-    let instance = &mut *context.instance;
-    let payload = Payload::verify(bytes, !instance.serialization.skips_checksum).ok_or(WRONG)?;
-    let mut settings = LoadSettings::of(&instance.config);
-    settings.lists.large_bytes = instance.list_large_bytes;
-    let (loaded, packed_blocks) =
-        load(&payload, &settings, instance.keyspace.seed()).map_err(|error| {
-            log::warn!("Bad data format in RESTORE: {error}");
-            DAMAGED
-        })?;
-    let is_trusted = match instance.config.sanitize_dump_payload {
+    let state = &mut *context.state;
+    let payload = Payload::verify(bytes, !state.serialization.skips_checksum).ok_or(WRONG)?;
+    let mut settings = LoadSettings::of(&state.config);
+    settings.lists.large_bytes = state.list_large_bytes;
+    let (loaded, packed_blocks) = load(&payload, &settings, state.keyspace.seed()).map_err(|error| {
+        log::warn!("Bad data format in RESTORE: {error}");
+        DAMAGED
+    })?;
+    let is_trusted = match state.config.sanitize_dump_payload {
         DumpSanitizing::No => true,
         DumpSanitizing::Clients => context.session.user.skips_sanitizing(),
         DumpSanitizing::Yes => false,
     };
     if !is_trusted {
-        instance.stats.sanitized_payloads += packed_blocks;
+        state.stats.sanitized_payloads += packed_blocks;
     }
     Ok(loaded)
 }

@@ -1,43 +1,13 @@
 //! When keys expire: EXPIRE, PEXPIRE, EXPIREAT, PEXPIREAT, TTL, PTTL, EXPIRETIME, PEXPIRETIME and PERSIST.
 
-use crate::command::spec::{Argument, ArgumentKind, Category, CommandSpec, Flag, KeyFlag, KeySpec};
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::command::error::{CommandError, CommandResult};
+use crate::command::spec::{CommandSpec, Flag, Group, KeySpec, READ, UPDATE};
+use crate::engine::context::Context;
 use crate::keyspace::EventClass;
+use crate::resp::Args;
 use crate::resp::number::parse_i64;
 
 use super::strings::propagate_removal;
-
-const CONDITION: Argument = Argument::one_of(
-    "condition",
-    &[
-        Argument::token("nx", "NX"),
-        Argument::token("xx", "XX"),
-        Argument::token("gt", "GT"),
-        Argument::token("lt", "LT"),
-    ],
-)
-.optional()
-.since("7.0.0");
-
-/// A command that sets an expiry time.
-const SETTER: CommandSpec = CommandSpec {
-    arity: -3,
-    flags: &[Flag::Write, Flag::Fast],
-    categories: &[Category::Keyspace],
-    keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Update], 1)],
-    history: &[("7.0.0", "The conditions `NX`, `XX`, `GT` and `LT`.")],
-    ..CommandSpec::DEFAULT
-};
-
-/// A command that tells an expiry time.
-const GETTER: CommandSpec = CommandSpec {
-    arity: 2,
-    flags: &[Flag::ReadOnly, Flag::Fast],
-    categories: &[Category::Keyspace],
-    keys: &[KeySpec::one(&[KeyFlag::Ro, KeyFlag::Access], 1)],
-    arguments: &[Argument::key("key", 0)],
-    ..CommandSpec::DEFAULT
-};
 
 /// The tip of commands whose reply depends on when they are called.
 const VARIES: &[&str] = &["nondeterministic_output"];
@@ -46,96 +16,73 @@ const TTL_HISTORY: &[(&str, &str)] = &[("2.8.0", "-2 stands for a key that does 
 
 /// The family's commands.
 pub static COMMANDS: &[CommandSpec] = &[
-    CommandSpec {
-        name: "expire",
-        summary: "Has a key expire after so many seconds.",
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("seconds", ArgumentKind::Integer),
-            CONDITION,
-        ],
-        handler: |context, args| expire(context, args, Unit::Seconds, Base::Now),
-        ..SETTER
-    },
-    CommandSpec {
-        name: "pexpire",
-        since: "2.6.0",
-        summary: "Has a key expire after so many milliseconds.",
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("milliseconds", ArgumentKind::Integer),
-            CONDITION,
-        ],
-        handler: |context, args| expire(context, args, Unit::Milliseconds, Base::Now),
-        ..SETTER
-    },
-    CommandSpec {
-        name: "expireat",
-        since: "1.2.0",
-        summary: "Has a key expire at a time, in seconds since the epoch.",
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("unix-time-seconds", ArgumentKind::UnixTime),
-            CONDITION,
-        ],
-        handler: |context, args| expire(context, args, Unit::Seconds, Base::Epoch),
-        ..SETTER
-    },
-    CommandSpec {
-        name: "pexpireat",
-        since: "2.6.0",
-        summary: "Has a key expire at a time, in milliseconds since the epoch.",
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("unix-time-milliseconds", ArgumentKind::UnixTime),
-            CONDITION,
-        ],
-        handler: |context, args| expire(context, args, Unit::Milliseconds, Base::Epoch),
-        ..SETTER
-    },
-    CommandSpec {
-        name: "ttl",
-        tips: VARIES,
-        summary: "Tells in how many seconds a key expires.",
-        history: TTL_HISTORY,
-        handler: |context, args| tell(context, args, Unit::Seconds, Base::Now),
-        ..GETTER
-    },
-    CommandSpec {
-        name: "pttl",
-        tips: VARIES,
-        since: "2.6.0",
-        summary: "Tells in how many milliseconds a key expires.",
-        history: TTL_HISTORY,
-        handler: |context, args| tell(context, args, Unit::Milliseconds, Base::Now),
-        ..GETTER
-    },
-    CommandSpec {
-        name: "expiretime",
-        since: "7.0.0",
-        summary: "Tells when a key expires, in seconds since the epoch.",
-        handler: |context, args| tell(context, args, Unit::Seconds, Base::Epoch),
-        ..GETTER
-    },
-    CommandSpec {
-        name: "pexpiretime",
-        since: "7.0.0",
-        summary: "Tells when a key expires, in milliseconds since the epoch.",
-        handler: |context, args| tell(context, args, Unit::Milliseconds, Base::Epoch),
-        ..GETTER
-    },
-    CommandSpec {
-        name: "persist",
-        arity: 2,
-        flags: &[Flag::Write, Flag::Fast],
-        categories: &[Category::Keyspace],
-        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Update], 1)],
-        since: "2.2.0",
-        summary: "Has a key not expire any more.",
-        arguments: &[Argument::key("key", 0)],
-        handler: persist,
-        ..CommandSpec::DEFAULT
-    },
+    CommandSpec::new("expire", -3, Group::Generic, "1.0.0", |context, args| {
+        expire(context, args, Unit::Seconds, Base::Now)
+    })
+    .flags(&[Flag::Write, Flag::Fast])
+    .keys(&[KeySpec::one(UPDATE, 1)])
+    .summary("Has a key expire after so many seconds.")
+    .history(&[("7.0.0", "The conditions `NX`, `XX`, `GT` and `LT`.")])
+    .arguments("key seconds:integer condition=[NX|XX|GT|LT]@7.0.0"),
+    CommandSpec::new("pexpire", -3, Group::Generic, "2.6.0", |context, args| {
+        expire(context, args, Unit::Milliseconds, Base::Now)
+    })
+    .flags(&[Flag::Write, Flag::Fast])
+    .keys(&[KeySpec::one(UPDATE, 1)])
+    .summary("Has a key expire after so many milliseconds.")
+    .history(&[("7.0.0", "The conditions `NX`, `XX`, `GT` and `LT`.")])
+    .arguments("key milliseconds:integer condition=[NX|XX|GT|LT]@7.0.0"),
+    CommandSpec::new("expireat", -3, Group::Generic, "1.2.0", |context, args| {
+        expire(context, args, Unit::Seconds, Base::Epoch)
+    })
+    .flags(&[Flag::Write, Flag::Fast])
+    .keys(&[KeySpec::one(UPDATE, 1)])
+    .summary("Has a key expire at a time, in seconds since the epoch.")
+    .history(&[("7.0.0", "The conditions `NX`, `XX`, `GT` and `LT`.")])
+    .arguments("key unix-time-seconds:unix-time condition=[NX|XX|GT|LT]@7.0.0"),
+    CommandSpec::new("pexpireat", -3, Group::Generic, "2.6.0", |context, args| {
+        expire(context, args, Unit::Milliseconds, Base::Epoch)
+    })
+    .flags(&[Flag::Write, Flag::Fast])
+    .keys(&[KeySpec::one(UPDATE, 1)])
+    .summary("Has a key expire at a time, in milliseconds since the epoch.")
+    .history(&[("7.0.0", "The conditions `NX`, `XX`, `GT` and `LT`.")])
+    .arguments("key unix-time-milliseconds:unix-time condition=[NX|XX|GT|LT]@7.0.0"),
+    CommandSpec::new("ttl", 2, Group::Generic, "1.0.0", |context, args| tell(context, args, Unit::Seconds, Base::Now))
+        .flags(&[Flag::ReadOnly, Flag::Fast])
+        .tips(VARIES)
+        .keys(&[KeySpec::one(READ, 1)])
+        .summary("Tells in how many seconds a key expires.")
+        .history(TTL_HISTORY)
+        .arguments("key"),
+    CommandSpec::new("pttl", 2, Group::Generic, "2.6.0", |context, args| {
+        tell(context, args, Unit::Milliseconds, Base::Now)
+    })
+    .flags(&[Flag::ReadOnly, Flag::Fast])
+    .tips(VARIES)
+    .keys(&[KeySpec::one(READ, 1)])
+    .summary("Tells in how many milliseconds a key expires.")
+    .history(TTL_HISTORY)
+    .arguments("key"),
+    CommandSpec::new("expiretime", 2, Group::Generic, "7.0.0", |context, args| {
+        tell(context, args, Unit::Seconds, Base::Epoch)
+    })
+    .flags(&[Flag::ReadOnly, Flag::Fast])
+    .keys(&[KeySpec::one(READ, 1)])
+    .summary("Tells when a key expires, in seconds since the epoch.")
+    .arguments("key"),
+    CommandSpec::new("pexpiretime", 2, Group::Generic, "7.0.0", |context, args| {
+        tell(context, args, Unit::Milliseconds, Base::Epoch)
+    })
+    .flags(&[Flag::ReadOnly, Flag::Fast])
+    .keys(&[KeySpec::one(READ, 1)])
+    .summary("Tells when a key expires, in milliseconds since the epoch.")
+    .arguments("key"),
+    CommandSpec::new("persist", 2, Group::Generic, "2.2.0", persist)
+        .flags(&[Flag::Write, Flag::Fast])
+        .keys(&[KeySpec::one(UPDATE, 1)])
+        .summary("Has a key not expire any more.")
+        .arguments("key"),
 ];
 
 /// What times are counted in.
@@ -176,21 +123,12 @@ impl Conditions {
                 }
             }
         }
-        let Conditions {
-            if_none,
-            if_any,
-            if_later,
-            if_earlier,
-        } = conditions;
+        let Conditions { if_none, if_any, if_later, if_earlier } = conditions;
         if if_none && (if_any || if_later || if_earlier) {
-            return Err(CommandError::fixed(
-                "ERR NX and XX, GT or LT options at the same time are not compatible",
-            ));
+            return Err(CommandError::fixed("ERR NX and XX, GT or LT options at the same time are not compatible"));
         }
         if if_later && if_earlier {
-            return Err(CommandError::fixed(
-                "ERR GT and LT options at the same time are not compatible",
-            ));
+            return Err(CommandError::fixed("ERR GT and LT options at the same time are not compatible"));
         }
         Ok(conditions)
     }
@@ -218,16 +156,14 @@ fn parse_time(text: &[u8], unit: Unit, base_ms: i64) -> Result<Option<i64>, Comm
 
 fn expire(context: &mut Context<'_>, args: Args<'_>, unit: Unit, base: Base) -> CommandResult {
     let key = args.at(1);
-    let now_ms = context.instance.now_ms();
+    let now_ms = context.state.now_ms();
     let base_ms = if base == Base::Now { now_ms } else { 0 };
     let conditions = Conditions::parse(args.slice_from(3))?;
     let Some(time_ms) = parse_time(args.at(2), unit, base_ms)? else {
         return Err(CommandError::invalid_expire_time(context.command_name()));
     };
     let (keyspace, database, reply) = context.parts();
-    let present_ms = keyspace
-        .lookup(database, key)
-        .map(|record| record.expiry_ms());
+    let present_ms = keyspace.lookup(database, key).map(|record| record.expiry_ms());
     if !present_ms.is_some_and(|present_ms| conditions.hold(present_ms, time_ms)) {
         reply.integer(0);
         return Ok(());
@@ -238,8 +174,7 @@ fn expire(context: &mut Context<'_>, args: Args<'_>, unit: Unit, base: Base) -> 
         "del"
     } else {
         keyspace.set_expiry(database, key, Some(time_ms));
-        if keyspace.changes.propagation.is_on() && (unit, base) != (Unit::Milliseconds, Base::Epoch)
-        {
+        if keyspace.changes.propagation.is_on() && (unit, base) != (Unit::Milliseconds, Base::Epoch) {
             let mut digits = itoa::Buffer::new();
             let name: [&[u8]; 3] = [b"PEXPIREAT", key, digits.format(time_ms).as_bytes()];
             let words = name.into_iter().chain(args.iter().skip(3));
@@ -247,24 +182,16 @@ fn expire(context: &mut Context<'_>, args: Args<'_>, unit: Unit, base: Base) -> 
         }
         "expire"
     };
-    keyspace
-        .changes
-        .notify(EventClass::Generic, event, database, key);
+    keyspace.changes.notify(EventClass::Generic, event, database, key);
     reply.integer(1);
     Ok(())
 }
 
 fn tell(context: &mut Context<'_>, args: Args<'_>, unit: Unit, base: Base) -> CommandResult {
     let (keyspace, database, reply) = context.parts();
-    let base_ms = if base == Base::Now {
-        keyspace.now_ms
-    } else {
-        0
-    };
+    let base_ms = if base == Base::Now { keyspace.now_ms } else { 0 };
     keyspace.no_touch = true;
-    let expiry_ms = keyspace
-        .read(database, args.at(1))
-        .map(|record| record.expiry_ms());
+    let expiry_ms = keyspace.read(database, args.at(1)).map(|record| record.expiry_ms());
     reply.integer(match expiry_ms {
         None => -2,
         Some(None) => -1,
@@ -283,14 +210,10 @@ fn tell(context: &mut Context<'_>, args: Args<'_>, unit: Unit, base: Base) -> Co
 fn persist(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let key = args.at(1);
     let (keyspace, database, reply) = context.parts();
-    let expires = keyspace
-        .lookup(database, key)
-        .is_some_and(|record| record.expiry_ms().is_some());
+    let expires = keyspace.lookup(database, key).is_some_and(|record| record.expiry_ms().is_some());
     if expires {
         keyspace.set_expiry(database, key, None);
-        keyspace
-            .changes
-            .notify(EventClass::Generic, "persist", database, key);
+        keyspace.changes.notify(EventClass::Generic, "persist", database, key);
     }
     reply.integer(i64::from(expires));
     Ok(())

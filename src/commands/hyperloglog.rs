@@ -1,11 +1,11 @@
 //! HyperLogLogs: PFADD, PFCOUNT, PFMERGE, and two commands that look into them. They are strings like others.
 
-use crate::command::spec::{
-    Argument, ArgumentFlag, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
-};
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::command::error::{CommandError, CommandResult};
+use crate::command::spec::{CommandSpec, Flag, Group, INSERT, KeyFlag, KeySpec, READ};
+use crate::engine::context::Context;
 use crate::keyspace::record::INLINE_STRING_MAX;
 use crate::keyspace::{EventClass, Expiry, Keyspace, NewValue, Record, Value};
+use crate::resp::Args;
 use crate::types::hyperloglog::{self as sketches, Corrupted, Encoding, Place, Registers, Sketch};
 use crate::types::hyperloglog::{dense, self_test, sparse};
 
@@ -13,92 +13,40 @@ use super::strings::text_of;
 
 /// The family's commands.
 pub static COMMANDS: &[CommandSpec] = &[
-    CommandSpec {
-        name: "pfadd",
-        arity: -2,
-        flags: &[Flag::Write, Flag::DenyOom, Flag::Fast],
-        categories: &[Category::HyperLogLog],
-        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Insert], 1)],
-        group: Group::HyperLogLog,
-        since: "2.8.9",
-        complexity: "O(1) for each element.",
-        summary: "Adds elements to the HyperLogLog at a key; creates the key if need be.",
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("element", ArgumentKind::String)
-                .flags(&[ArgumentFlag::Optional, ArgumentFlag::Multiple]),
-        ],
-        handler: pfadd,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "pfcount",
-        arity: -2,
-        flags: &[Flag::ReadOnly, Flag::MayReplicate],
-        categories: &[Category::HyperLogLog],
-        keys: &[KeySpec::range(&[KeyFlag::Rw, KeyFlag::Access], 1, -1, 1)
-            .note("RW because the count is stored in the value, which the replicas must hear of")],
-        group: Group::HyperLogLog,
-        since: "2.8.9",
-        complexity: "O(1) for one key, mostly from the count stored in it. O(N) for N keys, each of which is read in full.",
-        summary: "Estimates how many different elements were added to HyperLogLogs together.",
-        arguments: &[Argument::key("key", 0).multiple()],
-        handler: pfcount,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "pfmerge",
-        arity: -2,
-        flags: &[Flag::Write, Flag::DenyOom],
-        categories: &[Category::HyperLogLog],
-        keys: &[
-            KeySpec::one(&[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Insert], 1),
-            KeySpec::range(&[KeyFlag::Ro, KeyFlag::Access], 2, -1, 1),
-        ],
-        group: Group::HyperLogLog,
-        since: "2.8.9",
-        complexity: "O(N) where N is the number of keys, each of which is read in full.",
-        summary: "Adds what HyperLogLogs have seen to another one.",
-        arguments: &[
-            Argument::key("destkey", 0),
-            Argument::key("sourcekey", 1).flags(&[ArgumentFlag::Optional, ArgumentFlag::Multiple]),
-        ],
-        handler: pfmerge,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "pfdebug",
-        arity: 3,
-        flags: &[Flag::Write, Flag::DenyOom, Flag::Admin, Flag::System],
-        categories: &[Category::HyperLogLog],
-        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Access], 2)],
-        group: Group::HyperLogLog,
-        since: "2.8.9",
-        complexity: "O(1): at most all registers are visited.",
-        summary: "Looks into a HyperLogLog, for tests.",
-        arguments: &[
-            Argument::new("subcommand", ArgumentKind::String),
-            Argument::key("key", 0),
-        ],
-        handler: pfdebug,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "pfselftest",
-        arity: 1,
-        flags: &[Flag::Admin, Flag::System],
-        categories: &[Category::HyperLogLog],
-        group: Group::HyperLogLog,
-        since: "2.8.9",
-        complexity: "O(1): a million elements are added.",
-        summary: "Tests the HyperLogLogs' registers and estimates.",
-        handler: pfselftest,
-        ..CommandSpec::DEFAULT
-    },
+    CommandSpec::new("pfadd", -2, Group::HyperLogLog, "2.8.9", pfadd)
+        .flags(&[Flag::Write, Flag::DenyOom, Flag::Fast])
+        .keys(&[KeySpec::one(INSERT, 1)])
+        .complexity("O(1) for each element.")
+        .summary("Adds elements to the HyperLogLog at a key; creates the key if need be.")
+        .arguments("key [element...]"),
+    CommandSpec::new("pfcount", -2, Group::HyperLogLog, "2.8.9", pfcount)
+        .flags(&[Flag::ReadOnly, Flag::MayReplicate])
+        .keys(&[KeySpec::range(&[KeyFlag::Rw, KeyFlag::Access], 1, -1, 1)
+            .note("RW because the count is stored in the value, which the replicas must hear of")])
+        .complexity(
+            "O(1) for one key, mostly from the count stored in it. O(N) for N keys, each of which is read in full.",
+        )
+        .summary("Estimates how many different elements were added to HyperLogLogs together.")
+        .arguments("key..."),
+    CommandSpec::new("pfmerge", -2, Group::HyperLogLog, "2.8.9", pfmerge)
+        .flags(&[Flag::Write, Flag::DenyOom])
+        .keys(&[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Insert], 1), KeySpec::range(READ, 2, -1, 1)])
+        .complexity("O(N) where N is the number of keys, each of which is read in full.")
+        .summary("Adds what HyperLogLogs have seen to another one.")
+        .arguments("destkey#0 [sourcekey#1...]"),
+    CommandSpec::new("pfdebug", 3, Group::HyperLogLog, "2.8.9", pfdebug)
+        .flags(&[Flag::Write, Flag::DenyOom, Flag::Admin, Flag::System])
+        .keys(&[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Access], 2)])
+        .complexity("O(1): at most all registers are visited.")
+        .summary("Looks into a HyperLogLog, for tests.")
+        .arguments("subcommand key"),
+    CommandSpec::new("pfselftest", 1, Group::HyperLogLog, "2.8.9", pfselftest)
+        .flags(&[Flag::Admin, Flag::System])
+        .complexity("O(1): a million elements are added.")
+        .summary("Tests the HyperLogLogs' registers and estimates."),
 ];
 
-const NOT_A_SKETCH: CommandError =
-    CommandError::fixed("WRONGTYPE Key is not a valid HyperLogLog string value.");
+const NOT_A_SKETCH: CommandError = CommandError::fixed("WRONGTYPE Key is not a valid HyperLogLog string value.");
 const CORRUPTED: CommandError = CommandError::fixed("INVALIDOBJ Corrupted HLL object detected");
 
 impl From<Corrupted> for CommandError {
@@ -108,13 +56,8 @@ impl From<Corrupted> for CommandError {
 }
 
 /// Hands the HyperLogLog in a record to `use_it`. Errors: it is none.
-fn with_sketch<R>(
-    record: &Record,
-    use_it: impl FnOnce(Sketch<'_>) -> R,
-) -> Result<R, CommandError> {
-    text_of(record)?
-        .with_bytes(|bytes| Sketch::of(bytes).map(use_it))
-        .ok_or(NOT_A_SKETCH)
+fn with_sketch<R>(record: &Record, use_it: impl FnOnce(Sketch<'_>) -> R) -> Result<R, CommandError> {
+    text_of(record)?.with_bytes(|bytes| Sketch::of(bytes).map(use_it)).ok_or(NOT_A_SKETCH)
 }
 
 /// Redis makes a string raw when it is used as a HyperLogLog; OBJECT ENCODING shows it.
@@ -127,11 +70,7 @@ fn keep_raw(keyspace: &mut Keyspace, database: usize, key: &[u8]) {
 
 /// Puts a HyperLogLog where there was none.
 fn create(keyspace: &mut Keyspace, database: usize, key: &[u8], bytes: Vec<u8>) {
-    let value = if bytes.len() > INLINE_STRING_MAX {
-        NewValue::Large(bytes.into())
-    } else {
-        NewValue::Raw(&bytes)
-    };
+    let value = if bytes.len() > INLINE_STRING_MAX { NewValue::Large(bytes.into()) } else { NewValue::Raw(&bytes) };
     keyspace.set(database, key, value, Expiry::Clear);
 }
 
@@ -177,7 +116,7 @@ fn add_all(bytes: &mut Vec<u8>, args: Args<'_>, sparse_max_bytes: usize) -> Resu
 }
 
 fn pfadd(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    let sparse_max_bytes = context.instance.config.hll_sparse_max_bytes as usize;
+    let sparse_max_bytes = context.state.config.hll_sparse_max_bytes as usize;
     let (keyspace, database, reply) = context.parts();
     let key = args.at(1);
     let need = match keyspace.lookup(database, key) {
@@ -215,9 +154,7 @@ fn pfadd(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     if changed > 0 {
         // One of them is counted already.
         keyspace.changes.count(changed - 1);
-        keyspace
-            .changes
-            .notify(EventClass::String, "pfadd", database, key);
+        keyspace.changes.notify(EventClass::String, "pfadd", database, key);
     }
     reply.integer(i64::from(changed > 0));
     Ok(())
@@ -279,7 +216,7 @@ fn merged(context: &mut Context<'_>, args: Args<'_>) -> Result<(Registers, bool)
 }
 
 fn pfmerge(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    let sparse_max_bytes = context.instance.config.hll_sparse_max_bytes as usize;
+    let sparse_max_bytes = context.state.config.hll_sparse_max_bytes as usize;
     let (registers, any_dense) = merged(context, args)?;
     let (keyspace, database, reply) = context.parts();
     let key = args.at(1);
@@ -295,9 +232,7 @@ fn pfmerge(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
             replace(keyspace, database, key, bytes);
         }
     }
-    keyspace
-        .changes
-        .notify(EventClass::String, "pfadd", database, key);
+    keyspace.changes.notify(EventClass::String, "pfadd", database, key);
     reply.ok();
     Ok(())
 }
@@ -318,9 +253,7 @@ fn pfdebug(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
             with_sketch(record, |sketch| sketch.merge_into(&mut registers))??;
             let values = registers.values();
             reply.array(values.len());
-            values
-                .iter()
-                .for_each(|value| reply.integer(i64::from(*value)));
+            values.iter().for_each(|value| reply.integer(i64::from(*value)));
         }
         b"decode" if encoding == Encoding::Dense => {
             return Err(CommandError::fixed("ERR HLL encoding is not sparse"));
@@ -335,9 +268,7 @@ fn pfdebug(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         b"todense" => reply.integer(i64::from(to_dense(keyspace, database, key)?)),
         _ => {
             let name = String::from_utf8_lossy(name);
-            return Err(CommandError::new(format!(
-                "ERR Unknown PFDEBUG subcommand '{name}'"
-            )));
+            return Err(CommandError::new(format!("ERR Unknown PFDEBUG subcommand '{name}'")));
         }
     }
     Ok(())
@@ -349,9 +280,7 @@ fn to_dense(keyspace: &mut Keyspace, database: usize, key: &[u8]) -> Result<bool
         return Ok(false);
     };
     let is_sparse = |sketch: Sketch<'_>| sketch.encoding == Encoding::Sparse;
-    let converted = with_sketch(record, |sketch| {
-        is_sparse(sketch).then(|| sketch.to_dense()).transpose()
-    })??;
+    let converted = with_sketch(record, |sketch| is_sparse(sketch).then(|| sketch.to_dense()).transpose())??;
     match converted {
         None => Ok(false),
         Some(bytes) => {
@@ -362,8 +291,8 @@ fn to_dense(keyspace: &mut Keyspace, database: usize, key: &[u8]) -> Result<bool
 }
 
 fn pfselftest(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
-    let sparse_max_bytes = context.instance.config.hll_sparse_max_bytes as usize;
-    let result = self_test::run(&mut context.instance.random, sparse_max_bytes);
+    let sparse_max_bytes = context.state.config.hll_sparse_max_bytes as usize;
+    let result = self_test::run(&mut context.state.random, sparse_max_bytes);
     result.map_err(|failure| CommandError::new(format!("ERR TESTFAILED {failure}")))?;
     context.reply.ok();
     Ok(())

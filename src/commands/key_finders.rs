@@ -2,9 +2,9 @@
 
 use smallvec::smallvec;
 
-use crate::command::Args;
 use crate::command::keys::{KeyList, KeyReference};
 use crate::command::spec::KeyFlag;
+use crate::resp::Args;
 
 const READ: &[KeyFlag] = &[KeyFlag::Ro, KeyFlag::Access];
 const OVERWRITE: &[KeyFlag] = &[KeyFlag::Ow, KeyFlag::Update];
@@ -19,10 +19,7 @@ fn is_word(argument: &[u8], word: &str) -> bool {
 /// SET reads the old value only when GET is given or it is to be compared.
 pub fn set(args: Args<'_>) -> KeyList {
     const READERS: [&str; 5] = ["GET", "IFEQ", "IFNE", "IFDEQ", "IFDNE"];
-    let reads = args
-        .slice_from(3)
-        .iter()
-        .any(|argument| READERS.iter().any(|word| is_word(argument, word)));
+    let reads = args.slice_from(3).iter().any(|argument| READERS.iter().any(|word| is_word(argument, word)));
     let flags = if reads { READ_AND_UPDATE } else { OVERWRITE };
     smallvec![KeyReference { index: 1, flags }]
 }
@@ -38,9 +35,7 @@ pub fn bitfield(args: Args<'_>) -> KeyList {
     let mut flags = READ;
     let mut at = 2;
     while let Some(word) = args.get(at) {
-        let operands = [("GET", 2), ("OVERFLOW", 1)]
-            .iter()
-            .find(|(name, _)| is_word(word, name));
+        let operands = [("GET", 2), ("OVERFLOW", 1)].iter().find(|(name, _)| is_word(word, name));
         match operands {
             Some((_, operands)) if at + operands < args.len() => at += 1 + operands,
             _ => {
@@ -66,19 +61,13 @@ pub fn sort(args: Args<'_>) -> KeyList {
         }
         at += 1 + option.map_or(0, |(_, operands)| *operands);
     }
-    keys.extend(destination.map(|index| KeyReference {
-        index,
-        flags: OVERWRITE,
-    }));
+    keys.extend(destination.map(|index| KeyReference { index, flags: OVERWRITE }));
     keys
 }
 
 /// SORT_RO reads its key.
 pub fn sort_read_only(_args: Args<'_>) -> KeyList {
-    smallvec![KeyReference {
-        index: 1,
-        flags: READ
-    }]
+    smallvec![KeyReference { index: 1, flags: READ }]
 }
 
 /// GEORADIUS reads its key, and may overwrite those after STORE and STOREDIST. Each of these may stand several times, and the
@@ -97,10 +86,7 @@ fn geo_stores(args: Args<'_>, first_option: usize) -> KeyList {
     for option in ["STORE", "STOREDIST"] {
         let places = first_option..args.len().saturating_sub(1);
         let found = places.filter(|at| is_word(args.at(*at), option));
-        keys.extend(found.map(|at| KeyReference {
-            index: at + 1,
-            flags: OVERWRITE,
-        }));
+        keys.extend(found.map(|at| KeyReference { index: at + 1, flags: OVERWRITE }));
     }
     keys
 }
@@ -113,25 +99,13 @@ pub fn migrate(args: Args<'_>) -> KeyList {
     while at + 1 < args.len() {
         let word = args.at(at);
         if is_word(word, "KEYS") {
-            let first = if args.at(single).is_empty() {
-                at + 1
-            } else {
-                args.len()
-            };
+            let first = if args.at(single).is_empty() { at + 1 } else { args.len() };
             let indexes = first..args.len();
-            return indexes
-                .map(|index| KeyReference {
-                    index,
-                    flags: TAKE_AWAY,
-                })
-                .collect();
+            return indexes.map(|index| KeyReference { index, flags: TAKE_AWAY }).collect();
         }
         let options = [("AUTH", 1), ("AUTH2", 2)];
         let option = options.iter().find(|(name, _)| is_word(word, name));
         at += 1 + option.map_or(0, |(_, operands)| *operands);
     }
-    smallvec![KeyReference {
-        index: single,
-        flags: TAKE_AWAY
-    }]
+    smallvec![KeyReference { index: single, flags: TAKE_AWAY }]
 }

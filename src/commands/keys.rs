@@ -1,183 +1,86 @@
 //! Keys whatever they hold: DEL, UNLINK, EXISTS, TOUCH, TYPE, RENAME, RENAMENX, COPY, MOVE and RANDOMKEY.
 
-use crate::command::lookahead::for_each_key;
-use crate::command::spec::{Argument, ArgumentKind, Category, CommandSpec, Flag, KeyFlag, KeySpec};
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::command::error::{CommandError, CommandResult};
+use crate::command::spec::{
+    CREATE, CommandSpec, Flag, Group, INSPECT, KeySpec, OVERWRITE, READ, READ_AND_DELETE, READ_AND_UPDATE, REMOVE,
+};
+use crate::engine::context::Context;
+use crate::engine::lookahead::for_each_key;
 use crate::keyspace::EventClass;
+use crate::resp::Args;
 
 use super::databases::parse_index;
 
 /// The family's commands.
 pub static COMMANDS: &[CommandSpec] = &[
-    CommandSpec {
-        name: "del",
-        arity: -2,
-        flags: &[Flag::Write],
-        categories: &[Category::Keyspace],
-        tips: &["request_policy:multi_shard", "response_policy:agg_sum"],
-        keys: &[KeySpec::range(&[KeyFlag::Rm, KeyFlag::Delete], 1, -1, 1)],
-        complexity: "O(N) where N is the number of keys; a large value is freed later, in the background.",
-        summary: "Removes keys.",
-        arguments: &[Argument::key("key", 0).multiple()],
-        handler: delete,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "unlink",
-        arity: -2,
-        flags: &[Flag::Write, Flag::Fast],
-        categories: &[Category::Keyspace],
-        tips: &["request_policy:multi_shard", "response_policy:agg_sum"],
-        keys: &[KeySpec::range(&[KeyFlag::Rm, KeyFlag::Delete], 1, -1, 1)],
-        since: "4.0.0",
-        complexity: "O(1) for each key; a large value is freed later, in the background.",
-        summary: "Removes keys, freeing large values in the background.",
-        arguments: &[Argument::key("key", 0).multiple()],
-        handler: delete,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "exists",
-        arity: -2,
-        flags: &[Flag::ReadOnly, Flag::Fast],
-        categories: &[Category::Keyspace],
-        tips: &["request_policy:multi_shard", "response_policy:agg_sum"],
-        keys: &[KeySpec::range(&[KeyFlag::Ro], 1, -1, 1)],
-        complexity: "O(N) where N is the number of keys.",
-        summary: "Counts which of the keys exist.",
-        history: &[("3.0.3", "Takes more than one `key`.")],
-        arguments: &[Argument::key("key", 0).multiple()],
-        handler: exists,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "touch",
-        arity: -2,
-        flags: &[Flag::ReadOnly, Flag::Fast],
-        categories: &[Category::Keyspace],
-        tips: &["request_policy:multi_shard", "response_policy:agg_sum"],
-        keys: &[KeySpec::range(&[KeyFlag::Ro], 1, -1, 1)],
-        since: "3.2.1",
-        complexity: "O(N) where N is the number of keys.",
-        summary: "Counts which of the keys exist, and makes that their last access.",
-        arguments: &[Argument::key("key", 0).multiple()],
-        handler: touch,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "type",
-        arity: 2,
-        flags: &[Flag::ReadOnly, Flag::Fast],
-        categories: &[Category::Keyspace],
-        keys: &[KeySpec::one(&[KeyFlag::Ro], 1)],
-        summary: "Tells the type of a key's value.",
-        arguments: &[Argument::key("key", 0)],
-        handler: type_of,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "rename",
-        arity: 3,
-        flags: &[Flag::Write],
-        categories: &[Category::Keyspace],
-        keys: &[
-            KeySpec::one(&[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Delete], 1),
-            KeySpec::one(&[KeyFlag::Ow, KeyFlag::Update], 2),
-        ],
-        summary: "Gives a key another name, in place of any key of that name.",
-        arguments: &[Argument::key("key", 0), Argument::key("newkey", 1)],
-        handler: rename,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "renamenx",
-        arity: 3,
-        flags: &[Flag::Write, Flag::Fast],
-        categories: &[Category::Keyspace],
-        keys: &[
-            KeySpec::one(&[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Delete], 1),
-            KeySpec::one(&[KeyFlag::Ow, KeyFlag::Insert], 2),
-        ],
-        summary: "Gives a key another name if there is no key of that name.",
-        history: &[("3.2.0", "The same name twice is no error any more.")],
-        arguments: &[Argument::key("key", 0), Argument::key("newkey", 1)],
-        handler: rename_if_absent,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "copy",
-        arity: -3,
-        flags: &[Flag::Write, Flag::DenyOom],
-        categories: &[Category::Keyspace],
-        keys: &[
-            KeySpec::one(&[KeyFlag::Ro, KeyFlag::Access], 1),
-            KeySpec::one(&[KeyFlag::Ow, KeyFlag::Update], 2),
-        ],
-        since: "6.2.0",
-        complexity: "O(1): a large value is shared until one of the two is changed.",
-        summary: "Copies a key, to another name or database.",
-        arguments: &[
-            Argument::key("source", 0),
-            Argument::key("destination", 1),
-            Argument::new("destination-db", ArgumentKind::Integer)
-                .after("DB")
-                .optional(),
-            Argument::token("replace", "REPLACE").optional(),
-        ],
-        handler: copy,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "move",
-        arity: 3,
-        flags: &[Flag::Write, Flag::Fast],
-        categories: &[Category::Keyspace],
-        keys: &[KeySpec::one(
-            &[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Update],
-            1,
-        )],
-        summary: "Moves a key to another database.",
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("db", ArgumentKind::Integer),
-        ],
-        handler: move_to_database,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "randomkey",
-        arity: 1,
-        flags: &[Flag::ReadOnly, Flag::TouchesArbitraryKeys],
-        categories: &[Category::Keyspace],
-        tips: &[
-            "request_policy:all_shards",
-            "response_policy:special",
-            "nondeterministic_output",
-        ],
-        summary: "Gives the name of a random key.",
-        handler: random_key,
-        ..CommandSpec::DEFAULT
-    },
+    CommandSpec::new("del", -2, Group::Generic, "1.0.0", delete)
+        .flags(&[Flag::Write])
+        .tips(&["request_policy:multi_shard", "response_policy:agg_sum"])
+        .keys(&[KeySpec::range(REMOVE, 1, -1, 1)])
+        .complexity("O(N) where N is the number of keys; a large value is freed later, in the background.")
+        .summary("Removes keys.")
+        .arguments("key..."),
+    CommandSpec::new("unlink", -2, Group::Generic, "4.0.0", delete)
+        .flags(&[Flag::Write, Flag::Fast])
+        .tips(&["request_policy:multi_shard", "response_policy:agg_sum"])
+        .keys(&[KeySpec::range(REMOVE, 1, -1, 1)])
+        .complexity("O(1) for each key; a large value is freed later, in the background.")
+        .summary("Removes keys, freeing large values in the background.")
+        .arguments("key..."),
+    CommandSpec::new("exists", -2, Group::Generic, "1.0.0", exists)
+        .flags(&[Flag::ReadOnly, Flag::Fast])
+        .tips(&["request_policy:multi_shard", "response_policy:agg_sum"])
+        .keys(&[KeySpec::range(INSPECT, 1, -1, 1)])
+        .complexity("O(N) where N is the number of keys.")
+        .summary("Counts which of the keys exist.")
+        .history(&[("3.0.3", "Takes more than one `key`.")])
+        .arguments("key..."),
+    CommandSpec::new("touch", -2, Group::Generic, "3.2.1", touch)
+        .flags(&[Flag::ReadOnly, Flag::Fast])
+        .tips(&["request_policy:multi_shard", "response_policy:agg_sum"])
+        .keys(&[KeySpec::range(INSPECT, 1, -1, 1)])
+        .complexity("O(N) where N is the number of keys.")
+        .summary("Counts which of the keys exist, and makes that their last access.")
+        .arguments("key..."),
+    CommandSpec::new("type", 2, Group::Generic, "1.0.0", type_of)
+        .flags(&[Flag::ReadOnly, Flag::Fast])
+        .keys(&[KeySpec::one(INSPECT, 1)])
+        .summary("Tells the type of a key's value.")
+        .arguments("key"),
+    CommandSpec::new("rename", 3, Group::Generic, "1.0.0", rename)
+        .flags(&[Flag::Write])
+        .keys(&[KeySpec::one(READ_AND_DELETE, 1), KeySpec::one(OVERWRITE, 2)])
+        .summary("Gives a key another name, in place of any key of that name.")
+        .arguments("key newkey#1"),
+    CommandSpec::new("renamenx", 3, Group::Generic, "1.0.0", rename_if_absent)
+        .flags(&[Flag::Write, Flag::Fast])
+        .keys(&[KeySpec::one(READ_AND_DELETE, 1), KeySpec::one(CREATE, 2)])
+        .summary("Gives a key another name if there is no key of that name.")
+        .history(&[("3.2.0", "The same name twice is no error any more.")])
+        .arguments("key newkey#1"),
+    CommandSpec::new("copy", -3, Group::Generic, "6.2.0", copy)
+        .flags(&[Flag::Write, Flag::DenyOom])
+        .keys(&[KeySpec::one(READ, 1), KeySpec::one(OVERWRITE, 2)])
+        .complexity("O(1): a large value is shared until one of the two is changed.")
+        .summary("Copies a key, to another name or database.")
+        .arguments("source#0 destination#1 [DB destination-db:integer] [REPLACE]"),
+    CommandSpec::new("move", 3, Group::Generic, "1.0.0", move_to_database)
+        .flags(&[Flag::Write, Flag::Fast])
+        .keys(&[KeySpec::one(READ_AND_UPDATE, 1)])
+        .summary("Moves a key to another database.")
+        .arguments("key db:integer"),
+    CommandSpec::new("randomkey", 1, Group::Generic, "1.0.0", random_key)
+        .flags(&[Flag::ReadOnly, Flag::TouchesArbitraryKeys])
+        .tips(&["request_policy:all_shards", "response_policy:special", "nondeterministic_output"])
+        .summary("Gives the name of a random key."),
 ];
 
 fn delete(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let (keyspace, database, reply) = context.parts();
     let mut removed = 0;
-    for_each_key(
-        keyspace,
-        database,
-        args,
-        (1..args.len()).step_by(1),
-        |keyspace, place| {
-            let key = args.at(place);
-            if keyspace.remove(database, key) {
-                keyspace
-                    .changes
-                    .notify(EventClass::Generic, "del", database, key);
-                removed += 1;
-            }
-        },
-    );
+    for_each_key(keyspace, database, args, (1..args.len()).step_by(1), |keyspace, place| {
+        removed += i64::from(keyspace.delete(database, args.at(place)));
+    });
     reply.integer(removed);
     Ok(())
 }
@@ -197,16 +100,9 @@ fn count_present(context: &mut Context<'_>, args: Args<'_>, no_touch: bool) {
     let (keyspace, database, reply) = context.parts();
     keyspace.no_touch = no_touch;
     let mut found = 0;
-    for_each_key(
-        keyspace,
-        database,
-        args,
-        (1..args.len()).step_by(1),
-        |keyspace, place| {
-            found +=
-                i64::from(keyspace.read_with(database, args.at(place), |found| found.is_some()));
-        },
-    );
+    for_each_key(keyspace, database, args, (1..args.len()).step_by(1), |keyspace, place| {
+        found += i64::from(keyspace.read_with(database, args.at(place), |found| found.is_some()));
+    });
     reply.integer(found);
 }
 
@@ -250,12 +146,8 @@ fn rename_if_absent(context: &mut Context<'_>, args: Args<'_>) -> CommandResult 
 fn rename_and_tell(context: &mut Context<'_>, source: &[u8], target: &[u8]) {
     let (keyspace, database, _) = context.parts();
     keyspace.rename(database, source, target);
-    keyspace
-        .changes
-        .notify(EventClass::Generic, "rename_from", database, source);
-    keyspace
-        .changes
-        .notify(EventClass::Generic, "rename_to", database, target);
+    keyspace.changes.notify(EventClass::Generic, "rename_from", database, source);
+    keyspace.changes.notify(EventClass::Generic, "rename_to", database, target);
 }
 
 fn copy(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
@@ -284,9 +176,7 @@ fn copy(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         return Ok(());
     }
     keyspace.copy(database, source, target_database, target);
-    keyspace
-        .changes
-        .notify(EventClass::Generic, "copy_to", target_database, target);
+    keyspace.changes.notify(EventClass::Generic, "copy_to", target_database, target);
     reply.integer(1);
     Ok(())
 }
@@ -303,22 +193,15 @@ fn move_to_database(context: &mut Context<'_>, args: Args<'_>) -> CommandResult 
         return Ok(());
     }
     keyspace.relocate(database, target, key);
-    keyspace
-        .changes
-        .notify(EventClass::Generic, "move_from", database, key);
-    keyspace
-        .changes
-        .notify(EventClass::Generic, "move_to", target, key);
+    keyspace.changes.notify(EventClass::Generic, "move_from", database, key);
+    keyspace.changes.notify(EventClass::Generic, "move_to", target, key);
     reply.integer(1);
     Ok(())
 }
 
 fn random_key(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
     let database = context.session.database;
-    let key = context
-        .instance
-        .keyspace
-        .random_key(database, &mut context.instance.random);
+    let key = context.state.keyspace.random_key(database, &mut context.state.random);
     match key {
         Some(key) => context.reply.bulk(&key),
         None => context.reply.null(),

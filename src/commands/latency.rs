@@ -1,133 +1,81 @@
 //! LATENCY: the spikes that the monitor has seen, and the distribution of the commands' times.
 
-use crate::command::spec::{Argument, ArgumentFlag, ArgumentKind, CommandSpec, Flag, Group};
-use crate::command::{Args, CommandError, CommandId, CommandResult, Context, help};
-use crate::effects::latency::{LatencySample, LatencySeries};
-use crate::instance::Instance;
+use crate::command::error::{CommandError, CommandResult};
+use crate::command::registry::CommandId;
+use crate::command::spec::{CommandSpec, Flag, Group};
+use crate::engine::context::Context;
+use crate::engine::help;
+use crate::engine::state::ServerState;
+use crate::observe::latency::{LatencySample, LatencySeries};
+use crate::resp::Args;
 use crate::resp::Reply;
 
 const ADMIN: &[Flag] = &[Flag::Admin, Flag::NoScript, Flag::Loading, Flag::Stale];
-const REPORT: &[&str] = &[
-    "nondeterministic_output",
-    "request_policy:all_nodes",
-    "response_policy:special",
-];
+const REPORT: &[&str] = &["nondeterministic_output", "request_policy:all_nodes", "response_policy:special"];
 
 /// The family's commands.
-pub static COMMANDS: &[CommandSpec] = &[CommandSpec {
-    name: "latency",
-    arity: -2,
-    group: Group::Server,
-    since: "2.8.13",
-    complexity: "That of the subcommand.",
-    summary: "Tells what made clients wait.",
-    subcommands: &[
-        CommandSpec {
-            name: "doctor",
-            arity: 2,
-            flags: ADMIN,
-            tips: REPORT,
-            group: Group::Server,
-            since: "2.8.13",
-            summary: "Says in words which events were slow, and what may help.",
-            handler: doctor,
-            ..CommandSpec::DEFAULT
-        },
-        CommandSpec {
-            name: "graph",
-            arity: 3,
-            flags: ADMIN,
-            tips: REPORT,
-            group: Group::Server,
-            since: "2.8.13",
-            summary: "Draws an event's spikes over time.",
-            arguments: &[Argument::new("event", ArgumentKind::String)],
-            handler: graph,
-            ..CommandSpec::DEFAULT
-        },
-        help::subcommand(Group::Server, "2.8.13", &[]),
-        CommandSpec {
-            name: "histogram",
-            arity: -2,
-            flags: ADMIN,
-            tips: REPORT,
-            group: Group::Server,
-            since: "7.0.0",
-            complexity: "O(N) for N commands whose times are given",
-            summary: "Gives the distribution of the times of some commands, or of all.",
-            arguments: &[Argument::new("command", ArgumentKind::String)
-                .flags(&[ArgumentFlag::Optional, ArgumentFlag::Multiple])],
-            handler: histogram,
-            ..CommandSpec::DEFAULT
-        },
-        CommandSpec {
-            name: "history",
-            arity: 3,
-            flags: ADMIN,
-            tips: REPORT,
-            group: Group::Server,
-            since: "2.8.13",
-            summary: "Gives an event's spikes with their times.",
-            arguments: &[Argument::new("event", ArgumentKind::String)],
-            handler: history,
-            ..CommandSpec::DEFAULT
-        },
-        CommandSpec {
-            name: "latest",
-            arity: 2,
-            flags: ADMIN,
-            tips: REPORT,
-            group: Group::Server,
-            since: "2.8.13",
-            summary: "Gives the last spike of each event.",
-            handler: latest,
-            ..CommandSpec::DEFAULT
-        },
-        CommandSpec {
-            name: "reset",
-            arity: -2,
-            flags: ADMIN,
-            tips: &["request_policy:all_nodes", "response_policy:agg_sum"],
-            group: Group::Server,
-            since: "2.8.13",
-            summary: "Forgets the spikes of some events, or of all.",
-            arguments: &[Argument::new("event", ArgumentKind::String)
-                .flags(&[ArgumentFlag::Optional, ArgumentFlag::Multiple])],
-            handler: reset,
-            ..CommandSpec::DEFAULT
-        },
-    ],
-    ..CommandSpec::DEFAULT
-}];
+pub static COMMANDS: &[CommandSpec] = &[CommandSpec::container("latency", Group::Server, "2.8.13")
+    .complexity("That of the subcommand.")
+    .summary("Tells what made clients wait.")
+    .subcommands(&[
+        CommandSpec::new("doctor", 2, Group::Server, "2.8.13", doctor)
+            .flags(ADMIN)
+            .tips(REPORT)
+            .summary("Says in words which events were slow, and what may help."),
+        CommandSpec::new("graph", 3, Group::Server, "2.8.13", graph)
+            .flags(ADMIN)
+            .tips(REPORT)
+            .summary("Draws an event's spikes over time.")
+            .arguments("event"),
+        help::subcommand(Group::Server, "2.8.13"),
+        CommandSpec::new("histogram", -2, Group::Server, "7.0.0", histogram)
+            .flags(ADMIN)
+            .tips(REPORT)
+            .complexity("O(N) for N commands whose times are given")
+            .summary("Gives the distribution of the times of some commands, or of all.")
+            .arguments("[command...]"),
+        CommandSpec::new("history", 3, Group::Server, "2.8.13", history)
+            .flags(ADMIN)
+            .tips(REPORT)
+            .summary("Gives an event's spikes with their times.")
+            .arguments("event"),
+        CommandSpec::new("latest", 2, Group::Server, "2.8.13", latest)
+            .flags(ADMIN)
+            .tips(REPORT)
+            .summary("Gives the last spike of each event."),
+        CommandSpec::new("reset", -2, Group::Server, "2.8.13", reset)
+            .flags(ADMIN)
+            .tips(&["request_policy:all_nodes", "response_policy:agg_sum"])
+            .summary("Forgets the spikes of some events, or of all.")
+            .arguments("[event...]"),
+    ])];
 
 fn doctor(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
-    let text = diagnosis(context.instance);
+    let text = diagnosis(context.state);
     context.reply.verbatim("txt", text.as_bytes());
     Ok(())
 }
 
 /// What the spikes say, one event a line.
-fn diagnosis(instance: &Instance) -> String {
-    let threshold_ms = instance.config.latency_monitor_threshold;
+fn diagnosis(state: &ServerState) -> String {
+    let threshold_ms = state.config.latency_monitor_threshold;
     if threshold_ms == 0 {
         return "The latency monitor is off. Turn it on with \"CONFIG SET latency-monitor-threshold \
                 <milliseconds>\".\n"
             .to_string();
     }
-    if instance.latency.events.is_empty() {
-        return format!(
-            "Nothing took {threshold_ms} ms or longer since the monitor was turned on or reset.\n"
-        );
+    if state.latency.events.is_empty() {
+        return format!("Nothing took {threshold_ms} ms or longer since the monitor was turned on or reset.\n");
     }
     let mut text = String::new();
-    for (event, series) in &instance.latency.events {
+    for (event, series) in &state.latency.events {
         let count = series.samples.len() as u64;
         let latencies = series.samples.iter().map(|sample| sample.latency_ms);
         let mean = |sum_ms: u64| sum_ms.checked_div(count).unwrap_or(0);
         let mean_ms = mean(latencies.clone().sum());
         let deviation_ms = mean(latencies.map(|latency| latency.abs_diff(mean_ms)).sum());
         let oldest_s = series.samples.front().map_or(0, |sample| sample.time_s);
-        let period_s = (instance.now_ms() / 1000 - oldest_s) as f64 / count.max(1) as f64;
+        let period_s = (state.now_ms() / 1000 - oldest_s) as f64 / count.max(1) as f64;
         text.push_str(&format!(
             "{event}: {count} latency spikes (average {mean_ms}ms, mean deviation {deviation_ms}ms, \
              period {period_s:.2} sec). Worst all time event {}ms. {}\n",
@@ -141,18 +89,12 @@ fn diagnosis(instance: &Instance) -> String {
 /// What may help against the spikes of an event.
 fn advice(event: &str) -> &'static str {
     match event {
-        "command" => {
-            "See SLOWLOG GET for the commands, and give large values smaller pieces of work."
-        }
+        "command" => "See SLOWLOG GET for the commands, and give large values smaller pieces of work.",
         "fast-command" => "Cheap commands were slow: the machine is short of CPU time or memory.",
         "expire-cycle" => "Many keys expire together: spread their expiry times.",
-        "eviction-cycle" => {
-            "Much had to go at once to stay within maxmemory: write less at a time, or raise it."
-        }
+        "eviction-cycle" => "Much had to go at once to stay within maxmemory: write less at a time, or raise it.",
         "aof-fsync-always" => "The disk is slow to store what is appended: see appendfsync.",
-        event if event.starts_with("aof-write") => {
-            "The disk is slow to take what is appended: look what else uses it."
-        }
+        event if event.starts_with("aof-write") => "The disk is slow to take what is appended: look what else uses it.",
         _ => "See LATENCY HISTORY for when it happened.",
     }
 }
@@ -166,12 +108,10 @@ const GRAPH_LEVELS: [char; 3] = ['_', 'o', '#'];
 
 fn graph(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let event = String::from_utf8_lossy(args.at(2)).into_owned();
-    let Some(series) = context.instance.latency.events.get(event.as_str()) else {
-        return Err(CommandError::new(format!(
-            "ERR No samples available for event '{event}'"
-        )));
+    let Some(series) = context.state.latency.events.get(event.as_str()) else {
+        return Err(CommandError::new(format!("ERR No samples available for event '{event}'")));
     };
-    let text = draw(&event, series, context.instance.now_ms() / 1000);
+    let text = draw(&event, series, context.state.now_ms() / 1000);
     context.reply.verbatim("txt", text.as_bytes());
     Ok(())
 }
@@ -214,10 +154,7 @@ fn draw_columns(text: &mut String, samples: &[LatencySample], low_ms: u64, high_
 }
 
 fn draw_ages(text: &mut String, samples: &[LatencySample], now_s: i64) {
-    let ages: Vec<Vec<char>> = samples
-        .iter()
-        .map(|sample| age(now_s - sample.time_s).chars().collect())
-        .collect();
+    let ages: Vec<Vec<char>> = samples.iter().map(|sample| age(now_s - sample.time_s).chars().collect()).collect();
     let rows = ages.iter().map(Vec::len).max().unwrap_or(0);
     text.extend(std::iter::repeat_n(' ', samples.len()));
     text.push('\n');
@@ -238,17 +175,15 @@ fn age(seconds: i64) -> String {
 }
 
 fn histogram(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    let wanted = commands_asked_for(context.instance, args);
+    let wanted = commands_asked_for(context.state, args);
     let place = context.reply.begin_deferred();
     let mut count = 0;
     for id in wanted {
-        let Some(levels) = cumulative_levels(context.instance, id) else {
+        let Some(levels) = cumulative_levels(context.state, id) else {
             continue;
         };
         count += 1;
-        context
-            .reply
-            .bulk(context.instance.commands.get(id).full_name.as_bytes());
+        context.reply.bulk(context.state.commands.get(id).full_name.as_bytes());
         write_levels(context.reply, &levels);
     }
     context.reply.end_deferred_map(place, count);
@@ -256,13 +191,13 @@ fn histogram(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 }
 
 /// The commands named, a container standing for its subcommands; all without names.
-fn commands_asked_for(instance: &Instance, args: Args<'_>) -> Vec<CommandId> {
+fn commands_asked_for(state: &ServerState, args: Args<'_>) -> Vec<CommandId> {
     if args.len() == 2 {
-        return instance.commands.iter().map(|command| command.id).collect();
+        return state.commands.iter().map(|command| command.id).collect();
     }
     let mut wanted = Vec::new();
     for name in args.iter().skip(2) {
-        let Some(command) = instance.commands.find_full(name) else {
+        let Some(command) = state.commands.find_full(name) else {
             continue;
         };
         wanted.push(command.id);
@@ -279,15 +214,12 @@ struct Levels {
 
 /// Redis's histogram doubles from 1024 ns on and counts what is as good as equal to a level: its
 /// buckets are a 128th of the level wide.
-fn cumulative_levels(instance: &Instance, id: CommandId) -> Option<Levels> {
-    let histogram = instance.command_stats.get(id).latency.as_ref()?;
-    let mut levels = Levels {
-        calls: histogram.len(),
-        steps: Vec::new(),
-    };
+fn cumulative_levels(state: &ServerState, id: CommandId) -> Option<Levels> {
+    let histogram = state.command_stats.get(id).latency.as_ref()?;
+    let mut levels = Levels { calls: histogram.len(), steps: Vec::new() };
     let (mut level_ns, mut cumulative) = (1024u64, 0);
     for bucket in histogram.iter_recorded() {
-        let nanos = instance.clock.ticks_as_nanos(bucket.value_iterated_to());
+        let nanos = state.clock.ticks_as_nanos(bucket.value_iterated_to());
         while nanos > highest_equivalent(level_ns) {
             level_ns *= 2;
         }
@@ -319,7 +251,7 @@ fn write_levels(reply: &mut Reply, levels: &Levels) {
 
 fn history(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let event = String::from_utf8_lossy(args.at(2));
-    let Some(series) = context.instance.latency.events.get(&*event) else {
+    let Some(series) = context.state.latency.events.get(&*event) else {
         context.reply.empty_array();
         return Ok(());
     };
@@ -333,32 +265,24 @@ fn history(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 }
 
 fn latest(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
-    let events = &context.instance.latency.events;
+    let events = &context.state.latency.events;
     context.reply.array(events.len());
     for (event, series) in events {
         let last = series.samples.back();
         context.reply.array(4);
         context.reply.bulk(event.as_bytes());
-        context
-            .reply
-            .integer(last.map_or(0, |sample| sample.time_s));
-        context
-            .reply
-            .integer(last.map_or(0, |sample| sample.latency_ms as i64));
+        context.reply.integer(last.map_or(0, |sample| sample.time_s));
+        context.reply.integer(last.map_or(0, |sample| sample.latency_ms as i64));
         context.reply.integer(series.max_ms as i64);
     }
     Ok(())
 }
 
 fn reset(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    let latency = &mut context.instance.latency;
+    let latency = &mut context.state.latency;
     let count = match args.len() {
         2 => latency.reset(None),
-        _ => args
-            .iter()
-            .skip(2)
-            .map(|event| latency.reset(Some(event)))
-            .sum(),
+        _ => args.iter().skip(2).map(|event| latency.reset(Some(event))).sum(),
     };
     context.reply.integer(count as i64);
     Ok(())

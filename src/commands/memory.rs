@@ -1,135 +1,88 @@
 //! MEMORY: where the memory goes.
 
+use crate::base::sys::allocator;
 use crate::collections::heap;
-use crate::command::spec::{Argument, ArgumentKind, CommandSpec, Flag, Group, KeyFlag, KeySpec};
-use crate::command::{Args, CommandError, CommandResult, Context, help};
-use crate::info::{Facts, MemoryFigures, human_bytes};
+use crate::command::error::{CommandError, CommandResult};
+use crate::command::spec::{CommandSpec, Flag, Group, INSPECT, KeySpec};
+use crate::drive::info::snapshot::{InfoSnapshot, MemoryFigures, human_bytes};
+use crate::engine::context::Context;
+use crate::engine::help;
+use crate::resp::Args;
 use crate::resp::{Reply, number};
 use crate::scripting::Kind;
-use crate::sys::allocator;
 
 /// Bytes that a key takes in its table besides its record: an eight-byte reference and a tag, in buckets
 /// that are on average three quarters full.
 const TABLE_BYTES_PER_KEY: usize = 12;
-const REPORT: &[&str] = &[
-    "nondeterministic_output",
-    "request_policy:all_shards",
-    "response_policy:special",
-];
+const REPORT: &[&str] = &["nondeterministic_output", "request_policy:all_shards", "response_policy:special"];
 
 /// The family's commands.
-pub static COMMANDS: &[CommandSpec] = &[CommandSpec {
-    name: "memory",
-    arity: -2,
-    group: Group::Server,
-    since: "4.0.0",
-    complexity: "That of the subcommand.",
-    summary: "Tells where the memory goes.",
-    subcommands: &[
-        CommandSpec {
-            name: "doctor",
-            arity: 2,
-            tips: REPORT,
-            group: Group::Server,
-            since: "4.0.0",
-            summary: "Says what looks wrong with the use of memory.",
-            handler: doctor,
-            ..CommandSpec::DEFAULT
-        },
-        help::subcommand(Group::Server, "4.0.0", &[]),
-        CommandSpec {
-            name: "malloc-stats",
-            arity: 2,
-            tips: REPORT,
-            group: Group::Server,
-            since: "4.0.0",
-            complexity: "That of the allocator's report; it may be slow.",
-            summary: "Gives the allocator's own statistics.",
-            handler: malloc_stats,
-            ..CommandSpec::DEFAULT
-        },
-        CommandSpec {
-            name: "purge",
-            arity: 2,
-            tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
-            group: Group::Server,
-            since: "4.0.0",
-            complexity: "That of the allocator's collection; it may be slow.",
-            summary: "Has the allocator give unused memory back to the system.",
-            handler: purge,
-            ..CommandSpec::DEFAULT
-        },
-        CommandSpec {
-            name: "stats",
-            arity: 2,
-            tips: REPORT,
-            group: Group::Server,
-            since: "4.0.0",
-            summary: "Gives the figures of the memory in use.",
-            handler: stats,
-            ..CommandSpec::DEFAULT
-        },
-        CommandSpec {
-            name: "usage",
-            arity: -3,
-            flags: &[Flag::ReadOnly],
-            keys: &[KeySpec::one(&[KeyFlag::Ro], 2)],
-            group: Group::Server,
-            since: "4.0.0",
-            complexity: "O(N) for N samples",
-            summary: "Estimates the bytes that a key and its value take.",
-            arguments: &[
-                Argument::key("key", 0),
-                Argument::new("count", ArgumentKind::Integer)
-                    .after("SAMPLES")
-                    .optional(),
-            ],
-            handler: usage,
-            ..CommandSpec::DEFAULT
-        },
-    ],
-    ..CommandSpec::DEFAULT
-}];
+pub static COMMANDS: &[CommandSpec] = &[CommandSpec::container("memory", Group::Server, "4.0.0")
+    .complexity("That of the subcommand.")
+    .summary("Tells where the memory goes.")
+    .subcommands(&[
+        CommandSpec::new("doctor", 2, Group::Server, "4.0.0", doctor)
+            .tips(REPORT)
+            .summary("Says what looks wrong with the use of memory."),
+        help::subcommand(Group::Server, "4.0.0"),
+        CommandSpec::new("malloc-stats", 2, Group::Server, "4.0.0", malloc_stats)
+            .tips(REPORT)
+            .complexity("That of the allocator's report; it may be slow.")
+            .summary("Gives the allocator's own statistics."),
+        CommandSpec::new("purge", 2, Group::Server, "4.0.0", purge)
+            .tips(&["request_policy:all_shards", "response_policy:all_succeeded"])
+            .complexity("That of the allocator's collection; it may be slow.")
+            .summary("Has the allocator give unused memory back to the system."),
+        CommandSpec::new("stats", 2, Group::Server, "4.0.0", stats)
+            .tips(REPORT)
+            .summary("Gives the figures of the memory in use."),
+        CommandSpec::new("usage", -3, Group::Server, "4.0.0", usage)
+            .flags(&[Flag::ReadOnly])
+            .keys(&[KeySpec::one(INSPECT, 2)])
+            .complexity("O(N) for N samples")
+            .summary("Estimates the bytes that a key and its value take.")
+            .arguments("key [SAMPLES count:integer]"),
+    ])];
 
 /// Below this there is too little data to judge by, in bytes.
 const JUDGED_BYTES_MIN: u64 = 5 << 20;
 
 fn doctor(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
-    let facts = Facts::new(context.instance, Some(context.session));
-    let text = diagnosis(facts.memory(), context.instance.clients.len() as u64);
+    let info = InfoSnapshot::new(context.state, Some(context.session));
+    let text = diagnosis(info.memory(), context.state.clients.len() as u64);
     context.reply.verbatim("txt", text.as_bytes());
     Ok(())
 }
 
 /// What the figures say, one finding a line.
-fn diagnosis(figures: &MemoryFigures, clients: u64) -> String {
-    if figures.used < JUDGED_BYTES_MIN {
+fn diagnosis(stats: &MemoryFigures, clients: u64) -> String {
+    if stats.used < JUDGED_BYTES_MIN {
         return format!(
             "Only {} are in use: too little to say anything about. Ask again with more data.\n",
-            human_bytes(figures.used)
+            human_bytes(stats.used)
         );
     }
     let mut text = String::new();
-    if figures.peak as f64 > figures.used as f64 * 1.5 {
+    if stats.peak as f64 > stats.used as f64 * 1.5 {
         text.push_str(&format!(
             "* Peak: {} were in use once, over half more than the {} now. The process may keep part of the \
              difference; MEMORY PURGE gives back what it can.\n",
-            human_bytes(figures.peak),
-            human_bytes(figures.used)
+            human_bytes(stats.peak),
+            human_bytes(stats.used)
         ));
     }
-    if figures.fragmentation() > 1.4 && figures.fragmentation_bytes() > 10 << 20 {
+    if stats.fragmentation() > 1.4 && stats.fragmentation_bytes() > 10 << 20 {
         text.push_str(&format!(
             "* Fragmentation: the process holds {} of RAM for {} of data, {:.2} bytes for each.\n",
-            human_bytes(figures.resident),
-            human_bytes(figures.used),
-            figures.fragmentation()
+            human_bytes(stats.resident),
+            human_bytes(stats.used),
+            stats.fragmentation()
         ));
     }
-    if clients > 0 && figures.clients / clients > 200 << 10 {
+    if clients > 0 && stats.clients / clients > 200 << 10 {
         text.push_str(&format!(
             "* Clients: each holds {} on average. Look for slow readers and large requests with CLIENT LIST.\n",
-            human_bytes(figures.clients / clients)
+            human_bytes(stats.clients / clients)
         ));
     }
     if text.is_empty() {
@@ -158,72 +111,58 @@ fn purge(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
 }
 
 fn stats(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
-    let facts = Facts::new(context.instance, Some(context.session));
-    let figures = facts.memory();
-    let scripting = &facts.instance.scripting;
+    let info = InfoSnapshot::new(context.state, Some(context.session));
+    let stats = info.memory();
+    let scripting = &info.state.scripting;
     let scripts = scripting.scripts.memory_bytes() + scripting.engine_bytes(Kind::Script);
     let functions = scripting.functions.memory_bytes() + scripting.engine_bytes(Kind::Function);
-    let appended = context.instance.aof.buffered_bytes();
+    let appended = context.state.aof.buffered_bytes();
     let reply = &mut *context.reply;
-    reply.map(27 + figures.databases.len());
+    reply.map(27 + stats.databases.len());
     let integers = [
-        ("peak.allocated", figures.peak),
-        ("total.allocated", figures.used),
-        ("startup.allocated", figures.startup),
+        ("peak.allocated", stats.peak),
+        ("total.allocated", stats.used),
+        ("startup.allocated", stats.startup),
         ("replication.backlog", 0),
         ("clients.slaves", 0),
-        ("clients.normal", figures.clients),
+        ("clients.normal", stats.clients),
         ("cluster.links", 0),
         ("aof.buffer", appended as u64),
         ("lua.caches", scripts as u64),
         ("functions.caches", functions as u64),
     ];
-    integers
-        .iter()
-        .for_each(|(name, value)| integer(reply, name, *value as i64));
-    for database in &figures.databases {
+    integers.iter().for_each(|(name, value)| integer(reply, name, *value as i64));
+    for database in &stats.databases {
         reply.bulk(format!("db.{}", database.number).as_bytes());
         reply.map(3);
         integer(reply, "overhead.hashtable.main", database.main as i64);
         integer(reply, "overhead.hashtable.expires", database.expires as i64);
         integer(reply, "overhead.hashtable.slot-to-keys", 0);
     }
-    let net = figures.used.saturating_sub(figures.startup);
-    integer(reply, "overhead.total", figures.overhead as i64);
-    integer(reply, "keys.count", figures.keys as i64);
-    integer(
-        reply,
-        "keys.bytes-per-key",
-        net.checked_div(figures.keys).unwrap_or(0) as i64,
-    );
-    integer(reply, "dataset.bytes", figures.dataset as i64);
-    double(reply, "dataset.percentage", figures.dataset_percent());
-    double(reply, "peak.percentage", figures.peak_percent());
-    allocator_stats(reply, figures);
+    let net = stats.used.saturating_sub(stats.startup);
+    integer(reply, "overhead.total", stats.overhead as i64);
+    integer(reply, "keys.count", stats.keys as i64);
+    integer(reply, "keys.bytes-per-key", net.checked_div(stats.keys).unwrap_or(0) as i64);
+    integer(reply, "dataset.bytes", stats.dataset as i64);
+    double(reply, "dataset.percentage", stats.dataset_percent());
+    double(reply, "peak.percentage", stats.peak_percent());
+    allocator_stats(reply, stats);
     Ok(())
 }
 
 /// The allocator's view, which is the process's: what is active and resident is the same figure.
-fn allocator_stats(reply: &mut Reply, figures: &MemoryFigures) {
-    integer(reply, "allocator.allocated", figures.used as i64);
-    integer(reply, "allocator.active", figures.resident as i64);
-    integer(reply, "allocator.resident", figures.resident as i64);
-    double(
-        reply,
-        "allocator-fragmentation.ratio",
-        figures.fragmentation(),
-    );
-    integer(
-        reply,
-        "allocator-fragmentation.bytes",
-        figures.fragmentation_bytes(),
-    );
+fn allocator_stats(reply: &mut Reply, stats: &MemoryFigures) {
+    integer(reply, "allocator.allocated", stats.used as i64);
+    integer(reply, "allocator.active", stats.resident as i64);
+    integer(reply, "allocator.resident", stats.resident as i64);
+    double(reply, "allocator-fragmentation.ratio", stats.fragmentation());
+    integer(reply, "allocator-fragmentation.bytes", stats.fragmentation_bytes());
     double(reply, "allocator-rss.ratio", 1.0);
     integer(reply, "allocator-rss.bytes", 0);
     double(reply, "rss-overhead.ratio", 1.0);
     integer(reply, "rss-overhead.bytes", 0);
-    double(reply, "fragmentation", figures.fragmentation());
-    integer(reply, "fragmentation.bytes", figures.fragmentation_bytes());
+    double(reply, "fragmentation", stats.fragmentation());
+    integer(reply, "fragmentation.bytes", stats.fragmentation_bytes());
 }
 
 fn integer(reply: &mut Reply, name: &str, value: i64) {

@@ -4,12 +4,12 @@ use std::rc::Rc;
 
 use ahash::AHashSet;
 
-use crate::command::spec::{
-    Argument, ArgumentFlag, ArgumentKind, Begin, Category, CommandSpec, Find, Flag, KeyFlag,
-    KeySpec,
-};
-use crate::command::{Args, CommandError, CommandResult, Context};
-use crate::migration::{self, Login, Order};
+use crate::command::error::{CommandError, CommandResult};
+use crate::command::spec::{Category, CommandSpec, Find, Flag, Group, KeyFlag, KeySpec, READ_AND_DELETE};
+use crate::drive::migrate;
+use crate::drive::migrate::protocol::{Login, Order};
+use crate::engine::context::Context;
+use crate::resp::Args;
 use crate::resp::number::parse_i64;
 
 use super::key_finders;
@@ -19,87 +19,34 @@ const TIMEOUT_MS: u64 = 1000;
 /// The argument that is the key, or is empty.
 const KEY: usize = 3;
 
-const KEY_FLAGS: &[KeyFlag] = &[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Delete];
-
 /// The family's commands.
-pub static COMMANDS: &[CommandSpec] = &[CommandSpec {
-    name: "migrate",
-    arity: -6,
-    flags: &[Flag::Write],
-    categories: &[Category::Keyspace, Category::Dangerous],
-    tips: &["nondeterministic_output"],
-    keys: &[
-        KeySpec::one(KEY_FLAGS, KEY as i32),
-        KeySpec {
-            flags: &[
-                KeyFlag::Rw,
-                KeyFlag::Access,
-                KeyFlag::Delete,
-                KeyFlag::Incomplete,
-            ],
-            begin: Begin::Keyword {
-                word: "KEYS",
-                from: -2,
-            },
-            find: Find::Range {
-                last: -1,
-                step: 1,
-                limit: 0,
-            },
-            notes: None,
-        },
-    ],
-    find_keys: Some(key_finders::migrate),
-    since: "2.6.0",
-    complexity: "That of DUMP and DEL here and of RESTORE there, and O(N) for sending N bytes.",
-    summary: "Moves keys to another server.",
-    history: &[
+pub static COMMANDS: &[CommandSpec] = &[CommandSpec::new("migrate", -6, Group::Generic, "2.6.0", migrate)
+    .flags(&[Flag::Write])
+    .categories(&[Category::Keyspace, Category::Dangerous])
+    .tips(&["nondeterministic_output"])
+    .keys(&[
+        KeySpec::one(READ_AND_DELETE, KEY as i32),
+        KeySpec::after(
+            &[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Delete, KeyFlag::Incomplete],
+            "KEYS",
+            -2,
+            Find::Range { last: -1, step: 1, limit: 0 },
+        ),
+    ])
+    .find_keys(key_finders::migrate)
+    .complexity("That of DUMP and DEL here and of RESTORE there, and O(N) for sending N bytes.")
+    .summary("Moves keys to another server.")
+    .history(&[
         ("3.0.0", "The `COPY` and `REPLACE` options."),
         ("3.0.6", "The `KEYS` option."),
         ("4.0.7", "The `AUTH` option."),
         ("6.0.0", "The `AUTH2` option."),
-    ],
-    arguments: &[
-        Argument::new("host", ArgumentKind::String),
-        Argument::new("port", ArgumentKind::Integer),
-        Argument::one_of(
-            "key-selector",
-            &[Argument::key("key", 0), Argument::token("empty-string", "")],
-        ),
-        Argument::new("destination-db", ArgumentKind::Integer),
-        Argument::new("timeout", ArgumentKind::Integer),
-        Argument::token("copy", "COPY").optional().since("3.0.0"),
-        Argument::token("replace", "REPLACE")
-            .optional()
-            .since("3.0.0"),
-        Argument::one_of(
-            "authentication",
-            &[
-                Argument::new("auth", ArgumentKind::String)
-                    .after("AUTH")
-                    .shown_as("password")
-                    .since("4.0.7"),
-                Argument::block(
-                    "auth2",
-                    &[
-                        Argument::new("username", ArgumentKind::String),
-                        Argument::new("password", ArgumentKind::String),
-                    ],
-                )
-                .after("AUTH2")
-                .since("6.0.0"),
-            ],
-        )
-        .optional(),
-        Argument::key("keys", 1)
-            .after("KEYS")
-            .shown_as("key")
-            .flags(&[ArgumentFlag::Optional, ArgumentFlag::Multiple])
-            .since("3.0.6"),
-    ],
-    handler: migrate,
-    ..CommandSpec::DEFAULT
-}];
+    ])
+    .arguments(
+        "host port:integer key-selector=(key|empty-string='') destination-db:integer timeout:integer [COPY]@3.0.0 \
+         [REPLACE]@3.0.0 authentication=[AUTH auth<password>@4.0.7|AUTH2 {username password}@6.0.0] \
+         [KEYS keys<key>#1...]@3.0.6",
+    )];
 
 /// What MIGRATE is asked for besides where to and how long.
 struct Options<'a> {
@@ -110,16 +57,8 @@ struct Options<'a> {
 }
 
 /// Reads the options; arguments that are secret are noted in `redacted`.
-fn parse_options<'a>(
-    args: Args<'a>,
-    redacted: &mut Vec<usize>,
-) -> Result<Options<'a>, CommandError> {
-    let mut options = Options {
-        copies: false,
-        replaces: false,
-        login: None,
-        keys: args.slice_from(KEY).first(1),
-    };
+fn parse_options<'a>(args: Args<'a>, redacted: &mut Vec<usize>) -> Result<Options<'a>, CommandError> {
+    let mut options = Options { copies: false, replaces: false, login: None, keys: args.slice_from(KEY).first(1) };
     let mut at = 6;
     while let Some(word) = args.get(at) {
         let mut secret = |place: usize| {
@@ -183,24 +122,18 @@ fn migrate(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         port: parse_port(args.at(2)),
         database,
         target_database,
-        timeout_ms: if timeout_ms == 0 {
-            TIMEOUT_MS
-        } else {
-            timeout_ms
-        },
+        timeout_ms: if timeout_ms == 0 { TIMEOUT_MS } else { timeout_ms },
         copies: options.copies,
         replaces: options.replaces,
         login: options.login,
         keys,
     };
-    migration::begin(context, order, args)
+    migrate::begin(context, order, args)
 }
 
 /// The port as C's `atoi` and a cast read it, which Redis leaves it to: where there is no number it is 0, where nobody listens.
 fn parse_port(text: &[u8]) -> u16 {
     let text = text.trim_ascii_start();
     let digits = text.iter().take_while(|byte| byte.is_ascii_digit());
-    digits.fold(0, |port: u16, digit| {
-        port.wrapping_mul(10).wrapping_add(u16::from(digit - b'0'))
-    })
+    digits.fold(0, |port: u16, digit| port.wrapping_mul(10).wrapping_add(u16::from(digit - b'0')))
 }

@@ -1,9 +1,12 @@
 //! How a key is stored and used: OBJECT.
 
-use crate::command::spec::{Argument, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec};
-use crate::command::{Args, CommandError, CommandResult, Context, help};
-use crate::instance::Instance;
+use crate::command::error::{CommandError, CommandResult};
+use crate::command::spec::{CommandSpec, Flag, Group, INSPECT, KeySpec};
+use crate::engine::context::Context;
+use crate::engine::help;
+use crate::engine::state::ServerState;
 use crate::keyspace::Value;
+use crate::resp::Args;
 
 /// The integers that Redis keeps once for all keys.
 const SHARED_INTEGERS: std::ops::Range<i64> = 0..10_000;
@@ -11,55 +14,36 @@ const SHARED_INTEGERS: std::ops::Range<i64> = 0..10_000;
 /// What Redis gives as the number of references to an object that is never freed.
 const SHARED_REFERENCES: i64 = i32::MAX as i64;
 
-/// A subcommand that looks at one key.
-const INSPECTION: CommandSpec = CommandSpec {
-    arity: 3,
-    flags: &[Flag::ReadOnly],
-    categories: &[Category::Keyspace],
-    tips: &["nondeterministic_output"],
-    keys: &[KeySpec::one(&[KeyFlag::Ro], 2)],
-    since: "2.2.3",
-    arguments: &[Argument::key("key", 0)],
-    ..CommandSpec::DEFAULT
-};
-
 /// The family's commands.
-pub static COMMANDS: &[CommandSpec] = &[CommandSpec {
-    name: "object",
-    arity: -2,
-    since: "2.2.3",
-    complexity: "See the subcommands.",
-    summary: "Looks at how a key is stored and used.",
-    subcommands: &[
-        CommandSpec {
-            name: "encoding",
-            summary: "Tells how a key's value is represented in memory.",
-            handler: encoding,
-            ..INSPECTION
-        },
-        CommandSpec {
-            name: "freq",
-            since: "4.0.0",
-            summary: "Tells how often a key is used, on a logarithmic scale.",
-            handler: frequency,
-            ..INSPECTION
-        },
-        help::subcommand(Group::Generic, "6.2.0", &[Category::Keyspace]),
-        CommandSpec {
-            name: "idletime",
-            summary: "Tells for how many seconds a key has not been used.",
-            handler: idle_time,
-            ..INSPECTION
-        },
-        CommandSpec {
-            name: "refcount",
-            summary: "Tells how many references there are to a key's value.",
-            handler: reference_count,
-            ..INSPECTION
-        },
-    ],
-    ..CommandSpec::DEFAULT
-}];
+pub static COMMANDS: &[CommandSpec] = &[CommandSpec::container("object", Group::Generic, "2.2.3")
+    .summary("Looks at how a key is stored and used.")
+    .subcommands(&[
+        CommandSpec::new("encoding", 3, Group::Generic, "2.2.3", encoding)
+            .flags(&[Flag::ReadOnly])
+            .tips(&["nondeterministic_output"])
+            .keys(&[KeySpec::one(INSPECT, 2)])
+            .summary("Tells how a key's value is represented in memory.")
+            .arguments("key"),
+        CommandSpec::new("freq", 3, Group::Generic, "4.0.0", frequency)
+            .flags(&[Flag::ReadOnly])
+            .tips(&["nondeterministic_output"])
+            .keys(&[KeySpec::one(INSPECT, 2)])
+            .summary("Tells how often a key is used, on a logarithmic scale.")
+            .arguments("key"),
+        help::subcommand(Group::Generic, "6.2.0"),
+        CommandSpec::new("idletime", 3, Group::Generic, "2.2.3", idle_time)
+            .flags(&[Flag::ReadOnly])
+            .tips(&["nondeterministic_output"])
+            .keys(&[KeySpec::one(INSPECT, 2)])
+            .summary("Tells for how many seconds a key has not been used.")
+            .arguments("key"),
+        CommandSpec::new("refcount", 3, Group::Generic, "2.2.3", reference_count)
+            .flags(&[Flag::ReadOnly])
+            .tips(&["nondeterministic_output"])
+            .keys(&[KeySpec::one(INSPECT, 2)])
+            .summary("Tells how many references there are to a key's value.")
+            .arguments("key"),
+    ])];
 
 fn encoding(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let (keyspace, database, reply) = context.parts();
@@ -104,7 +88,7 @@ fn idle_time(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 }
 
 fn reference_count(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    let shares = shares_integers(context.instance);
+    let shares = shares_integers(context.state);
     let (keyspace, database, reply) = context.parts();
     match keyspace.inspect(database, args.at(2)) {
         None => reply.null(),
@@ -122,7 +106,7 @@ pub(super) fn shown_references(value: Value<'_>, shares: bool) -> i64 {
 }
 
 /// Whether Redis would keep small integers once for all keys: not while it needs to know when each was used.
-pub(super) fn shares_integers(instance: &Instance) -> bool {
-    let policy = instance.config.maxmemory_policy;
-    instance.config.maxmemory == 0 || !(policy.is_lru() || policy.is_lfu())
+pub(super) fn shares_integers(state: &ServerState) -> bool {
+    let policy = state.config.maxmemory_policy;
+    state.config.maxmemory == 0 || !(policy.is_lru() || policy.is_lfu())
 }

@@ -1,266 +1,147 @@
 //! SUBSCRIBE, PUBLISH and their kin: messages to whoever listens.
 
-use crate::clients::Clients;
-use crate::command::help;
-use crate::command::spec::{
-    Argument, ArgumentFlag, ArgumentKind, Channels, CommandSpec, Flag, Group, KeyFlag, KeySpec,
-};
-use crate::command::{Args, CommandError, CommandResult, Context};
-use crate::instance::Instance;
-use crate::pubsub::{Payload, PubSub, Topic};
+use crate::command::error::{CommandError, CommandResult};
+use crate::command::spec::{Channels, CommandSpec, Flag, Group, KeySpec, NO_KEY};
+use crate::engine::clients::Clients;
+use crate::engine::context::Context;
+use crate::engine::help;
+use crate::engine::pubsub::{ChannelKind, Payload, PubSub};
+use crate::engine::state::ServerState;
+use crate::resp::Args;
 use crate::resp::Reply;
 
 /// Messages of this size or more are shared between those who get them, in bytes.
 const SHARED_BYTES: usize = 16 * 1024;
 
 /// The flags of what changes subscriptions.
-const SUBSCRIBING: &[Flag] = &[
-    Flag::PubSub,
-    Flag::NoScript,
-    Flag::Loading,
-    Flag::Stale,
-    Flag::WhileSubscribed,
-];
+const SUBSCRIBING: &[Flag] = &[Flag::PubSub, Flag::NoScript, Flag::Loading, Flag::Stale, Flag::WhileSubscribed];
 
 /// While writes are paused messages wait as well, so that replicas get both in order.
-const PUBLISHING: &[Flag] = &[
-    Flag::PubSub,
-    Flag::Loading,
-    Flag::Stale,
-    Flag::Fast,
-    Flag::MayReplicate,
-];
+const PUBLISHING: &[Flag] = &[Flag::PubSub, Flag::Loading, Flag::Stale, Flag::Fast, Flag::MayReplicate];
 
 /// The family's commands.
 pub static COMMANDS: &[CommandSpec] = &[
-    CommandSpec {
-        name: "subscribe",
-        arity: -2,
-        channels: Channels::All,
-        flags: SUBSCRIBING,
-        group: Group::PubSub,
-        since: "2.0.0",
-        complexity: "O(N) where N is the number of channels.",
-        summary: "Listens to channels.",
-        arguments: &[Argument::new("channel", ArgumentKind::String).multiple()],
-        handler: subscribe,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "unsubscribe",
-        arity: -1,
-        flags: SUBSCRIBING,
-        group: Group::PubSub,
-        since: "2.0.0",
-        complexity: "O(N) where N is the number of channels.",
-        summary: "Stops listening to channels, or to all of them.",
-        arguments: &[Argument::new("channel", ArgumentKind::String)
-            .flags(&[ArgumentFlag::Optional, ArgumentFlag::Multiple])],
-        handler: unsubscribe,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "psubscribe",
-        arity: -2,
-        channels: Channels::AllPatterns,
-        flags: SUBSCRIBING,
-        group: Group::PubSub,
-        since: "2.0.0",
-        complexity: "O(N) where N is the number of patterns.",
-        summary: "Listens to the channels that match patterns.",
-        arguments: &[Argument::new("pattern", ArgumentKind::Pattern).multiple()],
-        handler: psubscribe,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "punsubscribe",
-        arity: -1,
-        flags: SUBSCRIBING,
-        group: Group::PubSub,
-        since: "2.0.0",
-        complexity: "O(N) where N is the number of patterns.",
-        summary: "Stops listening to patterns, or to all of them.",
-        arguments: &[Argument::new("pattern", ArgumentKind::Pattern)
-            .flags(&[ArgumentFlag::Optional, ArgumentFlag::Multiple])],
-        handler: punsubscribe,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "publish",
-        arity: 3,
-        channels: Channels::First,
-        flags: PUBLISHING,
-        group: Group::PubSub,
-        since: "2.0.0",
-        complexity: "O(N+M) where N is the number of the channel's listeners and M that of the patterns that begin as the channel does.",
-        summary: "Sends a message to those who listen to a channel.",
-        arguments: &[
-            Argument::new("channel", ArgumentKind::String),
-            Argument::new("message", ArgumentKind::String),
-        ],
-        handler: publish,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "ssubscribe",
-        arity: -2,
-        channels: Channels::Declared,
-        flags: SUBSCRIBING,
-        keys: &[KeySpec::range(&[KeyFlag::NotKey], 1, -1, 1)],
-        group: Group::PubSub,
-        since: "7.0.0",
-        complexity: "O(N) where N is the number of shard channels.",
-        summary: "Listens to shard channels.",
-        arguments: &[Argument::new("shardchannel", ArgumentKind::String).multiple()],
-        handler: ssubscribe,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "sunsubscribe",
-        arity: -1,
-        flags: SUBSCRIBING,
-        keys: &[KeySpec::range(&[KeyFlag::NotKey], 1, -1, 1)],
-        group: Group::PubSub,
-        since: "7.0.0",
-        complexity: "O(N) where N is the number of shard channels.",
-        summary: "Stops listening to shard channels, or to all of them.",
-        arguments: &[Argument::new("shardchannel", ArgumentKind::String)
-            .flags(&[ArgumentFlag::Optional, ArgumentFlag::Multiple])],
-        handler: sunsubscribe,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "spublish",
-        arity: 3,
-        channels: Channels::Declared,
-        flags: PUBLISHING,
-        keys: &[KeySpec::one(&[KeyFlag::NotKey], 1)],
-        group: Group::PubSub,
-        since: "7.0.0",
-        complexity: "O(N) where N is the number of the shard channel's listeners.",
-        summary: "Sends a message to those who listen to a shard channel.",
-        arguments: &[
-            Argument::new("shardchannel", ArgumentKind::String),
-            Argument::new("message", ArgumentKind::String),
-        ],
-        handler: spublish,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "pubsub",
-        arity: -2,
-        group: Group::PubSub,
-        since: "2.8.0",
-        complexity: "That of the subcommand.",
-        summary: "What is listened to.",
-        subcommands: &[
-            CommandSpec {
-                name: "channels",
-                arity: -2,
-                flags: &[Flag::PubSub, Flag::Loading, Flag::Stale],
-                group: Group::PubSub,
-                since: "2.8.0",
-                complexity: "O(N) where N is the number of channels.",
-                summary: "Names the channels that somebody listens to.",
-                arguments: &[Argument::new("pattern", ArgumentKind::Pattern).optional()],
-                handler: channels,
-                ..CommandSpec::DEFAULT
-            },
-            help::subcommand(Group::PubSub, "6.2.0", &[]),
-            CommandSpec {
-                name: "numpat",
-                arity: 2,
-                flags: &[Flag::PubSub, Flag::Loading, Flag::Stale],
-                group: Group::PubSub,
-                since: "2.8.0",
-                summary: "Counts the patterns that somebody listens to.",
-                handler: numpat,
-                ..CommandSpec::DEFAULT
-            },
-            CommandSpec {
-                name: "numsub",
-                arity: -2,
-                flags: &[Flag::PubSub, Flag::Loading, Flag::Stale],
-                group: Group::PubSub,
-                since: "2.8.0",
-                complexity: "O(N) where N is the number of channels asked for.",
-                summary: "Counts the listeners of channels.",
-                arguments: &[Argument::new("channel", ArgumentKind::String)
-                    .flags(&[ArgumentFlag::Optional, ArgumentFlag::Multiple])],
-                handler: numsub,
-                ..CommandSpec::DEFAULT
-            },
-            CommandSpec {
-                name: "shardchannels",
-                arity: -2,
-                flags: &[Flag::PubSub, Flag::Loading, Flag::Stale],
-                group: Group::PubSub,
-                since: "7.0.0",
-                complexity: "O(N) where N is the number of shard channels.",
-                summary: "Names the shard channels that somebody listens to.",
-                arguments: &[Argument::new("pattern", ArgumentKind::Pattern).optional()],
-                handler: shardchannels,
-                ..CommandSpec::DEFAULT
-            },
-            CommandSpec {
-                name: "shardnumsub",
-                arity: -2,
-                flags: &[Flag::PubSub, Flag::Loading, Flag::Stale],
-                group: Group::PubSub,
-                since: "7.0.0",
-                complexity: "O(N) where N is the number of shard channels asked for.",
-                summary: "Counts the listeners of shard channels.",
-                arguments: &[Argument::new("shardchannel", ArgumentKind::String)
-                    .flags(&[ArgumentFlag::Optional, ArgumentFlag::Multiple])],
-                handler: shardnumsub,
-                ..CommandSpec::DEFAULT
-            },
-        ],
-        ..CommandSpec::DEFAULT
-    },
+    CommandSpec::new("subscribe", -2, Group::PubSub, "2.0.0", subscribe)
+        .flags(SUBSCRIBING)
+        .channels(Channels::All)
+        .complexity("O(N) where N is the number of channels.")
+        .summary("Listens to channels.")
+        .arguments("channel..."),
+    CommandSpec::new("unsubscribe", -1, Group::PubSub, "2.0.0", unsubscribe)
+        .flags(SUBSCRIBING)
+        .complexity("O(N) where N is the number of channels.")
+        .summary("Stops listening to channels, or to all of them.")
+        .arguments("[channel...]"),
+    CommandSpec::new("psubscribe", -2, Group::PubSub, "2.0.0", psubscribe)
+        .flags(SUBSCRIBING)
+        .channels(Channels::AllPatterns)
+        .complexity("O(N) where N is the number of patterns.")
+        .summary("Listens to the channels that match patterns.")
+        .arguments("pattern:pattern..."),
+    CommandSpec::new("punsubscribe", -1, Group::PubSub, "2.0.0", punsubscribe)
+        .flags(SUBSCRIBING)
+        .complexity("O(N) where N is the number of patterns.")
+        .summary("Stops listening to patterns, or to all of them.")
+        .arguments("[pattern:pattern...]"),
+    CommandSpec::new("publish", 3, Group::PubSub, "2.0.0", publish)
+        .flags(PUBLISHING)
+        .channels(Channels::First)
+        .complexity(
+            "O(N+M) where N is the number of the channel's listeners and M that of the patterns that begin as the \
+             channel does.",
+        )
+        .summary("Sends a message to those who listen to a channel.")
+        .arguments("channel message"),
+    CommandSpec::new("ssubscribe", -2, Group::PubSub, "7.0.0", ssubscribe)
+        .flags(SUBSCRIBING)
+        .keys(&[KeySpec::range(NO_KEY, 1, -1, 1)])
+        .channels(Channels::Declared)
+        .complexity("O(N) where N is the number of shard channels.")
+        .summary("Listens to shard channels.")
+        .arguments("shardchannel..."),
+    CommandSpec::new("sunsubscribe", -1, Group::PubSub, "7.0.0", sunsubscribe)
+        .flags(SUBSCRIBING)
+        .keys(&[KeySpec::range(NO_KEY, 1, -1, 1)])
+        .complexity("O(N) where N is the number of shard channels.")
+        .summary("Stops listening to shard channels, or to all of them.")
+        .arguments("[shardchannel...]"),
+    CommandSpec::new("spublish", 3, Group::PubSub, "7.0.0", spublish)
+        .flags(PUBLISHING)
+        .keys(&[KeySpec::one(NO_KEY, 1)])
+        .channels(Channels::Declared)
+        .complexity("O(N) where N is the number of the shard channel's listeners.")
+        .summary("Sends a message to those who listen to a shard channel.")
+        .arguments("shardchannel message"),
+    CommandSpec::container("pubsub", Group::PubSub, "2.8.0")
+        .complexity("That of the subcommand.")
+        .summary("What is listened to.")
+        .subcommands(&[
+            CommandSpec::new("channels", -2, Group::PubSub, "2.8.0", channels)
+                .flags(&[Flag::PubSub, Flag::Loading, Flag::Stale])
+                .complexity("O(N) where N is the number of channels.")
+                .summary("Names the channels that somebody listens to.")
+                .arguments("[pattern:pattern]"),
+            help::subcommand(Group::PubSub, "6.2.0"),
+            CommandSpec::new("numpat", 2, Group::PubSub, "2.8.0", numpat)
+                .flags(&[Flag::PubSub, Flag::Loading, Flag::Stale])
+                .summary("Counts the patterns that somebody listens to."),
+            CommandSpec::new("numsub", -2, Group::PubSub, "2.8.0", numsub)
+                .flags(&[Flag::PubSub, Flag::Loading, Flag::Stale])
+                .complexity("O(N) where N is the number of channels asked for.")
+                .summary("Counts the listeners of channels.")
+                .arguments("[channel...]"),
+            CommandSpec::new("shardchannels", -2, Group::PubSub, "7.0.0", shardchannels)
+                .flags(&[Flag::PubSub, Flag::Loading, Flag::Stale])
+                .complexity("O(N) where N is the number of shard channels.")
+                .summary("Names the shard channels that somebody listens to.")
+                .arguments("[pattern:pattern]"),
+            CommandSpec::new("shardnumsub", -2, Group::PubSub, "7.0.0", shardnumsub)
+                .flags(&[Flag::PubSub, Flag::Loading, Flag::Stale])
+                .complexity("O(N) where N is the number of shard channels asked for.")
+                .summary("Counts the listeners of shard channels.")
+                .arguments("[shardchannel...]"),
+        ]),
 ];
 
 fn subscribe(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    add(context, args, Topic::Channel, b"subscribe")
+    add(context, args, ChannelKind::Channel, b"subscribe")
 }
 
 fn unsubscribe(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    remove(context, args, Topic::Channel, b"unsubscribe")
+    remove(context, args, ChannelKind::Channel, b"unsubscribe")
 }
 
 fn psubscribe(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    add(context, args, Topic::Pattern, b"psubscribe")
+    add(context, args, ChannelKind::Pattern, b"psubscribe")
 }
 
 fn punsubscribe(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    remove(context, args, Topic::Pattern, b"punsubscribe")
+    remove(context, args, ChannelKind::Pattern, b"punsubscribe")
 }
 
 fn ssubscribe(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     if !context.may_block() {
-        return Err(CommandError::fixed(
-            "ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client",
-        ));
+        return Err(CommandError::fixed("ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client"));
     }
-    add(context, args, Topic::ShardChannel, b"ssubscribe")
+    add(context, args, ChannelKind::ShardChannel, b"ssubscribe")
 }
 
 fn sunsubscribe(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    remove(context, args, Topic::ShardChannel, b"sunsubscribe")
+    remove(context, args, ChannelKind::ShardChannel, b"sunsubscribe")
 }
 
-fn add(context: &mut Context<'_>, args: Args<'_>, topic: Topic, kind: &[u8]) -> CommandResult {
+fn add(context: &mut Context<'_>, args: Args<'_>, topic: ChannelKind, kind: &[u8]) -> CommandResult {
     for name in args.iter().skip(1) {
-        let pubsub = &mut context.instance.pubsub;
+        let pubsub = &mut context.state.pubsub;
         pubsub.subscribe(context.session, topic, name);
         confirm(context, topic, kind, Some(name));
     }
     Ok(())
 }
 
-fn remove(context: &mut Context<'_>, args: Args<'_>, topic: Topic, kind: &[u8]) -> CommandResult {
+fn remove(context: &mut Context<'_>, args: Args<'_>, topic: ChannelKind, kind: &[u8]) -> CommandResult {
     for name in args.iter().skip(1) {
-        let pubsub = &mut context.instance.pubsub;
+        let pubsub = &mut context.state.pubsub;
         pubsub.unsubscribe(context.session, topic, name);
         confirm(context, topic, kind, Some(name));
     }
@@ -271,7 +152,7 @@ fn remove(context: &mut Context<'_>, args: Args<'_>, topic: Topic, kind: &[u8]) 
     let names = subscriptions.map(|subscriptions| subscriptions.of(topic).clone());
     let names = names.unwrap_or_default();
     for name in &names {
-        let pubsub = &mut context.instance.pubsub;
+        let pubsub = &mut context.state.pubsub;
         pubsub.unsubscribe(context.session, topic, name);
         confirm(context, topic, kind, Some(name));
     }
@@ -282,7 +163,7 @@ fn remove(context: &mut Context<'_>, args: Args<'_>, topic: Topic, kind: &[u8]) 
 }
 
 /// Tells how many subscriptions the client has now. It is a message like those to come: a client that wants no replies gets it.
-fn confirm(context: &mut Context<'_>, topic: Topic, kind: &[u8], name: Option<&[u8]>) {
+fn confirm(context: &mut Context<'_>, topic: ChannelKind, kind: &[u8], name: Option<&[u8]>) {
     let subscriptions = context.session.subscriptions.as_ref();
     let count = subscriptions.map_or(0, |subscriptions| subscriptions.count(topic));
     context.tell_caller(|reply| {
@@ -297,27 +178,23 @@ fn confirm(context: &mut Context<'_>, topic: Topic, kind: &[u8], name: Option<&[
 }
 
 fn publish(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    let told = tell(context.instance, |pubsub, clients| {
-        pubsub.publish(clients, args.at(1), &payload(args))
-    });
+    let told = tell(context.state, |pubsub, clients| pubsub.publish(clients, args.at(1), &payload(args)));
     context.reply.integer(told as i64);
     Ok(())
 }
 
 fn spublish(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    let told = tell(context.instance, |pubsub, clients| {
-        pubsub.publish_to_shard(clients, args.at(1), &payload(args))
-    });
+    let told = tell(context.state, |pubsub, clients| pubsub.publish_to_shard(clients, args.at(1), &payload(args)));
     context.reply.integer(told as i64);
     Ok(())
 }
 
 /// Has all listeners be told, or only counted if nobody is to hear of it.
-fn tell(instance: &mut Instance, publish: impl FnOnce(&PubSub, &mut Clients) -> usize) -> usize {
-    if instance.is_secluded {
-        return publish(&instance.pubsub, &mut Clients::default());
+fn tell(state: &mut ServerState, publish: impl FnOnce(&PubSub, &mut Clients) -> usize) -> usize {
+    if state.is_sandboxed {
+        return publish(&state.pubsub, &mut Clients::default());
     }
-    publish(&instance.pubsub, &mut instance.clients)
+    publish(&state.pubsub, &mut state.clients)
 }
 
 fn payload(args: Args<'_>) -> Payload<'_> {
@@ -328,40 +205,38 @@ fn payload(args: Args<'_>) -> Payload<'_> {
 }
 
 fn channels(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    list(context, args, Topic::Channel)
+    list(context, args, ChannelKind::Channel)
 }
 
 fn numpat(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
-    let count = context.instance.pubsub.len(Topic::Pattern);
+    let count = context.state.pubsub.len(ChannelKind::Pattern);
     context.reply.integer(count as i64);
     Ok(())
 }
 
 fn numsub(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    count(context, args, Topic::Channel)
+    count(context, args, ChannelKind::Channel)
 }
 
 fn shardchannels(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    list(context, args, Topic::ShardChannel)
+    list(context, args, ChannelKind::ShardChannel)
 }
 
 fn shardnumsub(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    count(context, args, Topic::ShardChannel)
+    count(context, args, ChannelKind::ShardChannel)
 }
 
-fn list(context: &mut Context<'_>, args: Args<'_>, topic: Topic) -> CommandResult {
+fn list(context: &mut Context<'_>, args: Args<'_>, topic: ChannelKind) -> CommandResult {
     if args.len() > 3 {
         let subcommand = String::from_utf8_lossy(args.at(1));
         return Err(CommandError::new(format!(
             "ERR unknown subcommand or wrong number of arguments for '{subcommand}'. Try PUBSUB HELP."
         )));
     }
-    let Context {
-        instance, reply, ..
-    } = context;
+    let Context { state, reply, .. } = context;
     let place = reply.begin_deferred();
     let mut count = 0;
-    for name in instance.pubsub.names(topic, args.get(2)) {
+    for name in state.pubsub.names(topic, args.get(2)) {
         reply.bulk(name);
         count += 1;
     }
@@ -369,12 +244,12 @@ fn list(context: &mut Context<'_>, args: Args<'_>, topic: Topic) -> CommandResul
     Ok(())
 }
 
-fn count(context: &mut Context<'_>, args: Args<'_>, topic: Topic) -> CommandResult {
+fn count(context: &mut Context<'_>, args: Args<'_>, topic: ChannelKind) -> CommandResult {
     let reply: &mut Reply = context.reply;
     reply.array(2 * (args.len() - 2));
     for name in args.iter().skip(2) {
         reply.bulk(name);
-        reply.integer(context.instance.pubsub.listeners(topic, name) as i64);
+        reply.integer(context.state.pubsub.listeners(topic, name) as i64);
     }
     Ok(())
 }

@@ -1,52 +1,27 @@
 //! Saving the data set: SAVE, BGSAVE, LASTSAVE.
 
-use crate::command::spec::{Argument, Category, CommandSpec, Flag, Group};
-use crate::command::{Args, CommandError, CommandResult, Context};
-use crate::saving::BackgroundStart;
+use crate::command::error::{CommandError, CommandResult};
+use crate::command::spec::{Category, CommandSpec, Flag, Group};
+use crate::drive::save::background::BackgroundStart;
+use crate::engine::context::Context;
+use crate::resp::Args;
 
 /// The family's commands.
 pub static COMMANDS: &[CommandSpec] = &[
-    CommandSpec {
-        name: "bgsave",
-        arity: -1,
-        flags: &[Flag::Admin, Flag::NoScript, Flag::NoAsyncLoading],
-        group: Group::Server,
-        complexity: "O(1)",
-        summary: "Saves the data set to its file while the server goes on.",
-        history: &[("3.2.2", "Has the option SCHEDULE.")],
-        arguments: &[Argument::token("schedule", "SCHEDULE")
-            .optional()
-            .since("3.2.2")],
-        handler: save_in_background,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "lastsave",
-        arity: 1,
-        flags: &[Flag::Loading, Flag::Stale, Flag::Fast],
-        categories: &[Category::Admin, Category::Dangerous],
-        tips: &["nondeterministic_output"],
-        group: Group::Server,
-        complexity: "O(1)",
-        summary: "Gives the time of the last save, in seconds since 1970.",
-        handler: last_save,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "save",
-        arity: 1,
-        flags: &[
-            Flag::Admin,
-            Flag::NoScript,
-            Flag::NoAsyncLoading,
-            Flag::NoMulti,
-        ],
-        group: Group::Server,
-        complexity: "O(N) for N keys in all databases",
-        summary: "Saves the data set to its file while everybody waits.",
-        handler: save,
-        ..CommandSpec::DEFAULT
-    },
+    CommandSpec::new("bgsave", -1, Group::Server, "1.0.0", save_in_background)
+        .flags(&[Flag::Admin, Flag::NoScript, Flag::NoAsyncLoading])
+        .summary("Saves the data set to its file while the server goes on.")
+        .history(&[("3.2.2", "Has the option SCHEDULE.")])
+        .arguments("[SCHEDULE]@3.2.2"),
+    CommandSpec::new("lastsave", 1, Group::Server, "1.0.0", last_save)
+        .flags(&[Flag::Loading, Flag::Stale, Flag::Fast])
+        .categories(&[Category::Admin, Category::Dangerous])
+        .tips(&["nondeterministic_output"])
+        .summary("Gives the time of the last save, in seconds since 1970."),
+    CommandSpec::new("save", 1, Group::Server, "1.0.0", save)
+        .flags(&[Flag::Admin, Flag::NoScript, Flag::NoAsyncLoading, Flag::NoMulti])
+        .complexity("O(N) for N keys in all databases")
+        .summary("Saves the data set to its file while everybody waits."),
 ];
 
 const IN_PROGRESS: CommandError = CommandError::fixed("ERR Background save already in progress");
@@ -59,11 +34,11 @@ fn save_in_background(context: &mut Context<'_>, args: Args<'_>) -> CommandResul
         Some(b"cancel") if args.len() == 2 => return cancel(context),
         Some(_) => return Err(CommandError::SYNTAX),
     };
-    let is_busy = context.instance.aof.is_rewriting() || context.instance.nesting > 0;
-    if is_busy && !context.instance.saving.is_active() {
+    let is_busy = context.state.aof.is_rewriting() || context.state.nesting > 0;
+    if is_busy && !context.state.saving.is_active() {
         return save_later(context, schedules);
     }
-    match context.instance.begin_background_save() {
+    match context.state.begin_background_save() {
         BackgroundStart::Started => context.reply.simple("Background saving started"),
         BackgroundStart::InProgress => return Err(IN_PROGRESS),
         BackgroundStart::Failed => return Err(CommandError::fixed("ERR")),
@@ -77,10 +52,10 @@ fn save_later(context: &mut Context<'_>, schedules: bool) -> CommandResult {
         "ERR Another child process is active (AOF?): can't BGSAVE right now. Use BGSAVE SCHEDULE in order to schedule a BGSAVE \
          whenever possible.",
     );
-    if !schedules && context.instance.nesting == 0 {
+    if !schedules && context.state.nesting == 0 {
         return Err(REWRITING);
     }
-    context.instance.saving.is_scheduled = true;
+    context.state.saving.is_scheduled = true;
     context.reply.simple("Background saving scheduled");
     Ok(())
 }
@@ -89,14 +64,12 @@ fn save_later(context: &mut Context<'_>, schedules: bool) -> CommandResult {
 fn cancel(context: &mut Context<'_>) -> CommandResult {
     const NOTHING: CommandError =
         CommandError::fixed("ERR Background saving is currently not in progress or scheduled");
-    if std::mem::take(&mut context.instance.saving.is_scheduled) {
+    if std::mem::take(&mut context.state.saving.is_scheduled) {
         log::info!("Scheduled background saving is cancelled due to user request");
-        context
-            .reply
-            .simple("Scheduled background saving cancelled");
+        context.reply.simple("Scheduled background saving cancelled");
         return Ok(());
     }
-    if !context.instance.cancel_background_save() {
+    if !context.state.cancel_background_save() {
         return Err(NOTHING);
     }
     log::info!("Background saving will be aborted due to user request");
@@ -105,16 +78,16 @@ fn cancel(context: &mut Context<'_>) -> CommandResult {
 }
 
 fn last_save(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
-    let seconds = context.instance.saving.figures.last_save_seconds;
+    let seconds = context.state.saving.stats.last_save_seconds;
     context.reply.integer(seconds);
     Ok(())
 }
 
 fn save(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
-    if context.instance.saving.is_active() {
+    if context.state.saving.is_active() {
         return Err(IN_PROGRESS);
     }
-    match context.instance.save() {
+    match context.state.save() {
         Ok(()) => {
             context.reply.ok();
             Ok(())

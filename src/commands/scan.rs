@@ -2,53 +2,30 @@
 
 use smallvec::SmallVec;
 
-use crate::command::arguments::{COUNT, CURSOR, MATCH};
-use crate::command::spec::{Argument, ArgumentKind, Category, CommandSpec, Flag};
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::command::error::{CommandError, CommandResult};
+use crate::command::spec::{Category, CommandSpec, Flag, Group};
+use crate::engine::context::Context;
 use crate::keyspace::{Keyspace, Record};
+use crate::resp::Args;
 use crate::resp::number::parse_i64;
-use crate::types::glob::{Case, glob_match};
+use crate::text::glob::{Case, glob_match};
 
 /// The family's commands.
 pub static COMMANDS: &[CommandSpec] = &[
-    CommandSpec {
-        name: "keys",
-        arity: 2,
-        flags: &[Flag::ReadOnly, Flag::TouchesArbitraryKeys],
-        categories: &[Category::Keyspace, Category::Dangerous],
-        tips: &["request_policy:all_shards", "nondeterministic_output_order"],
-        complexity: "O(N) with N the number of keys in the database; O(1) for a pattern without wildcards.",
-        summary: "Gives the names of all keys that match a pattern.",
-        arguments: &[Argument::new("pattern", ArgumentKind::Pattern)],
-        handler: keys,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "scan",
-        arity: -2,
-        flags: &[Flag::ReadOnly, Flag::TouchesArbitraryKeys],
-        categories: &[Category::Keyspace],
-        tips: &[
-            "nondeterministic_output",
-            "request_policy:special",
-            "response_policy:special",
-        ],
-        since: "2.8.0",
-        complexity: "O(1) for a call, O(N) for a whole walk, with N the number of keys in the database.",
-        summary: "Walks through the names of the keys, a few at each call.",
-        history: &[("6.0.0", "`TYPE` restricts the walk.")],
-        arguments: &[
-            CURSOR,
-            MATCH,
-            COUNT,
-            Argument::new("type", ArgumentKind::String)
-                .after("TYPE")
-                .since("6.0.0")
-                .optional(),
-        ],
-        handler: scan,
-        ..CommandSpec::DEFAULT
-    },
+    CommandSpec::new("keys", 2, Group::Generic, "1.0.0", keys)
+        .flags(&[Flag::ReadOnly, Flag::TouchesArbitraryKeys])
+        .categories(&[Category::Keyspace, Category::Dangerous])
+        .tips(&["request_policy:all_shards", "nondeterministic_output_order"])
+        .complexity("O(N) with N the number of keys in the database; O(1) for a pattern without wildcards.")
+        .summary("Gives the names of all keys that match a pattern.")
+        .arguments("pattern:pattern"),
+    CommandSpec::new("scan", -2, Group::Generic, "2.8.0", scan)
+        .flags(&[Flag::ReadOnly, Flag::TouchesArbitraryKeys])
+        .tips(&["nondeterministic_output", "request_policy:special", "response_policy:special"])
+        .complexity("O(1) for a call, O(N) for a whole walk, with N the number of keys in the database.")
+        .summary("Walks through the names of the keys, a few at each call.")
+        .history(&[("6.0.0", "`TYPE` restricts the walk.")])
+        .arguments("cursor:integer [MATCH pattern:pattern] [COUNT count:integer] [TYPE type]@6.0.0"),
 ];
 
 fn keys(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
@@ -60,9 +37,7 @@ fn keys(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         let found = space.get(keyspace.hash(pattern), pattern);
         let found = found.filter(|record| !record.is_due(now_ms));
         reply.array(usize::from(found.is_some()));
-        found
-            .into_iter()
-            .for_each(|record| reply.bulk(record.key()));
+        found.into_iter().for_each(|record| reply.bulk(record.key()));
         return Ok(());
     }
     let all = pattern == b"*";
@@ -104,11 +79,7 @@ impl<'a> ScanOptions<'a> {
         flag: Option<&str>,
     ) -> Result<(ScanOptions<'a>, bool), CommandError> {
         let mut flagged = false;
-        let mut parsed = ScanOptions {
-            count: 10,
-            pattern: None,
-            type_name: None,
-        };
+        let mut parsed = ScanOptions { count: 10, pattern: None, type_name: None };
         let mut words = options.iter();
         while let Some(word) = words.next() {
             if flag.is_some_and(|flag| word.eq_ignore_ascii_case(flag.as_bytes())) {
@@ -136,8 +107,7 @@ impl<'a> ScanOptions<'a> {
     /// Whether an element of that name is wanted.
     #[inline]
     pub fn matches(&self, name: &[u8]) -> bool {
-        self.pattern
-            .is_none_or(|pattern| glob_match(pattern, name, Case::Sensitive))
+        self.pattern.is_none_or(|pattern| glob_match(pattern, name, Case::Sensitive))
     }
 }
 
@@ -155,15 +125,10 @@ pub fn parse_cursor(text: &[u8]) -> Result<u64, CommandError> {
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return Err(INVALID);
     }
-    let magnitude = digits.iter().try_fold(0u64, |number, digit| {
-        number.checked_mul(10)?.checked_add(u64::from(digit - b'0'))
-    });
+    let magnitude =
+        digits.iter().try_fold(0u64, |number, digit| number.checked_mul(10)?.checked_add(u64::from(digit - b'0')));
     let magnitude = magnitude.ok_or(INVALID)?;
-    Ok(if negative {
-        magnitude.wrapping_neg()
-    } else {
-        magnitude
-    })
+    Ok(if negative { magnitude.wrapping_neg() } else { magnitude })
 }
 
 fn scan(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
@@ -196,23 +161,13 @@ fn scan(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 }
 
 /// Whether a key that a walk came upon is alive (it is removed if not) and of the type asked for.
-fn is_wanted(
-    keyspace: &mut Keyspace,
-    database: usize,
-    record: &Record,
-    type_name: Option<&[u8]>,
-) -> bool {
+fn is_wanted(keyspace: &mut Keyspace, database: usize, record: &Record, type_name: Option<&[u8]>) -> bool {
     let Some(type_name) = type_name else {
         return !record.is_due(keyspace.now_ms) || keyspace.exists(database, record.key());
     };
     // Redis 7.2 looks the key up for this, which counts as a hit or a miss.
     let alive = keyspace.inspect(database, record.key()).is_some();
-    alive
-        && record
-            .value()
-            .type_name()
-            .as_bytes()
-            .eq_ignore_ascii_case(type_name)
+    alive && record.value().type_name().as_bytes().eq_ignore_ascii_case(type_name)
 }
 
 #[cfg(test)]
@@ -229,17 +184,7 @@ mod tests {
         assert_eq!(read("-1"), Some(u64::MAX));
         assert_eq!(read("0018"), Some(18));
         assert_eq!(read("18446744073709551615"), Some(u64::MAX));
-        for bad in [
-            "18446744073709551616",
-            " 0",
-            "0 ",
-            "1x",
-            "x",
-            "-",
-            "+",
-            "--1",
-            "0x10",
-        ] {
+        for bad in ["18446744073709551616", " 0", "0 ", "1x", "x", "-", "+", "--1", "0x10"] {
             assert_eq!(read(bad), None, "{bad}");
         }
     }

@@ -1,96 +1,47 @@
 //! The server itself: INFO, TIME, SHUTDOWN, LOLWUT.
 
 use crate::REDIS_VERSION;
-use crate::command::spec::{
-    Argument, ArgumentFlag, ArgumentKind, Category, CommandSpec, Flag, Group,
-};
-use crate::command::{Args, CommandError, CommandResult, Context};
-use crate::info::{self, Facts, Selection};
-use crate::instance::{LoopRequest, ShutdownOptions};
+use crate::command::error::{CommandError, CommandResult};
+use crate::command::spec::{Category, CommandSpec, Flag, Group};
+use crate::drive::info;
+use crate::drive::info::Selection;
+use crate::drive::info::snapshot::InfoSnapshot;
+use crate::drive::script::run;
+use crate::engine::context::Context;
+use crate::engine::session::Blocked;
+use crate::engine::state::{LoopRequest, ShutdownOptions};
+use crate::resp::Args;
 use crate::resp::number;
 use crate::scripting;
-use crate::session::Blocked;
 
 /// The family's commands.
 pub static COMMANDS: &[CommandSpec] = &[
-    CommandSpec {
-        name: "info",
-        arity: -1,
-        flags: &[Flag::Loading, Flag::Stale],
-        categories: &[Category::Dangerous],
-        tips: &[
-            "nondeterministic_output",
-            "request_policy:all_shards",
-            "response_policy:special",
-        ],
-        group: Group::Server,
-        summary: "Tells about the server and what it has counted, as text in sections.",
-        history: &[("7.0.0", "Takes several sections.")],
-        arguments: &[Argument::new("section", ArgumentKind::String)
-            .flags(&[ArgumentFlag::Optional, ArgumentFlag::Multiple])],
-        handler: show_info,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "lolwut",
-        arity: -1,
-        flags: &[Flag::ReadOnly, Flag::Fast],
-        group: Group::Server,
-        since: "5.0.0",
-        summary: "Draws a picture and tells the version.",
-        arguments: &[Argument::new("version", ArgumentKind::Integer)
-            .after("VERSION")
-            .optional()],
-        handler: lolwut,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "shutdown",
-        arity: -1,
-        flags: &[
-            Flag::Admin,
-            Flag::NoScript,
-            Flag::Loading,
-            Flag::Stale,
-            Flag::NoMulti,
-            Flag::AllowBusy,
-        ],
-        group: Group::Server,
-        complexity: "O(N) for N keys in all databases when saving, else O(1)",
-        summary: "Saves the data as configured or asked for, and ends the server.",
-        history: &[("7.0.0", "Has the options NOW, FORCE and ABORT.")],
-        arguments: &[
-            Argument::one_of(
-                "save-selector",
-                &[
-                    Argument::token("nosave", "NOSAVE"),
-                    Argument::token("save", "SAVE"),
-                ],
-            )
-            .optional(),
-            Argument::token("now", "NOW").optional().since("7.0.0"),
-            Argument::token("force", "FORCE").optional().since("7.0.0"),
-            Argument::token("abort", "ABORT").optional().since("7.0.0"),
-        ],
-        handler: shutdown,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "time",
-        arity: 1,
-        flags: &[Flag::Loading, Flag::Stale, Flag::Fast],
-        tips: &["nondeterministic_output"],
-        group: Group::Server,
-        since: "2.6.0",
-        summary: "Gives the server's time: seconds since 1970, and microseconds.",
-        handler: time,
-        ..CommandSpec::DEFAULT
-    },
+    CommandSpec::new("info", -1, Group::Server, "1.0.0", show_info)
+        .flags(&[Flag::Loading, Flag::Stale])
+        .categories(&[Category::Dangerous])
+        .tips(&["nondeterministic_output", "request_policy:all_shards", "response_policy:special"])
+        .summary("Tells about the server and what it has counted, as text in sections.")
+        .history(&[("7.0.0", "Takes several sections.")])
+        .arguments("[section...]"),
+    CommandSpec::new("lolwut", -1, Group::Server, "5.0.0", lolwut)
+        .flags(&[Flag::ReadOnly, Flag::Fast])
+        .summary("Draws a picture and tells the version.")
+        .arguments("[VERSION version:integer]"),
+    CommandSpec::new("shutdown", -1, Group::Server, "1.0.0", shutdown)
+        .flags(&[Flag::Admin, Flag::NoScript, Flag::Loading, Flag::Stale, Flag::NoMulti, Flag::AllowBusy])
+        .complexity("O(N) for N keys in all databases when saving, else O(1)")
+        .summary("Saves the data as configured or asked for, and ends the server.")
+        .history(&[("7.0.0", "Has the options NOW, FORCE and ABORT.")])
+        .arguments("save-selector=[NOSAVE|SAVE] [NOW]@7.0.0 [FORCE]@7.0.0 [ABORT]@7.0.0"),
+    CommandSpec::new("time", 1, Group::Server, "2.6.0", time)
+        .flags(&[Flag::Loading, Flag::Stale, Flag::Fast])
+        .tips(&["nondeterministic_output"])
+        .summary("Gives the server's time: seconds since 1970, and microseconds."),
 ];
 
 fn show_info(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let selection = Selection::of(args.iter().skip(1));
-    let facts = Facts::new(context.instance, Some(context.session));
+    let facts = InfoSnapshot::new(context.state, Some(context.session));
     let text = info::text(&facts, &selection);
     context.reply.verbatim("txt", text.as_bytes());
     Ok(())
@@ -142,38 +93,31 @@ fn shutdown(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         return Err(CommandError::SYNTAX);
     }
     if abort {
-        if !std::mem::take(&mut context.instance.shutdown_scheduled) {
+        if !std::mem::take(&mut context.state.shutdown_scheduled) {
             return Err(CommandError::fixed("ERR No shutdown in progress."));
         }
         let request = LoopRequest::ForgetShutdown;
-        context.instance.requests.push(request);
+        context.state.requests.push(request);
         log::info!("Shutdown manually aborted.");
         context.reply.ok();
         return Ok(());
     }
-    if let Some(kind) = context.instance.scripting.busy()
+    if let Some(kind) = context.state.scripting.busy()
         && !options.no_save
     {
         // What a script has done so far must not be saved.
-        return Err(scripting::run::busy_error(kind));
+        return Err(run::busy_error(kind));
     }
     let requester = Some(context.session.token);
     context.session.blocked = Some(Blocked::Shutdown);
-    context
-        .instance
-        .requests
-        .push(LoopRequest::Shutdown { options, requester });
+    context.state.requests.push(LoopRequest::Shutdown { options, requester });
     Ok(())
 }
 
 fn time(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
-    let now_us = context.instance.clock.now_us();
+    let now_us = context.state.clock.now_us();
     context.reply.array(2);
-    context
-        .reply
-        .bulk((now_us / 1_000_000).to_string().as_bytes());
-    context
-        .reply
-        .bulk((now_us % 1_000_000).to_string().as_bytes());
+    context.reply.bulk((now_us / 1_000_000).to_string().as_bytes());
+    context.reply.bulk((now_us % 1_000_000).to_string().as_bytes());
     Ok(())
 }

@@ -1,7 +1,10 @@
 //! SLOWLOG: the last commands that took long.
 
-use crate::command::spec::{Argument, ArgumentKind, CommandSpec, Flag, Group};
-use crate::command::{Args, CommandError, CommandResult, Context, help};
+use crate::command::error::{CommandError, CommandResult};
+use crate::command::spec::{CommandSpec, Flag, Group};
+use crate::engine::context::Context;
+use crate::engine::help;
+use crate::resp::Args;
 use crate::resp::number;
 
 /// Entries given when no number is asked for.
@@ -9,59 +12,28 @@ const COUNT_DEFAULT: i64 = 10;
 const ADMIN: &[Flag] = &[Flag::Admin, Flag::Loading, Flag::Stale];
 
 /// The family's commands.
-pub static COMMANDS: &[CommandSpec] = &[CommandSpec {
-    name: "slowlog",
-    arity: -2,
-    group: Group::Server,
-    since: "2.2.12",
-    complexity: "That of the subcommand.",
-    summary: "Reads and empties the slow log.",
-    subcommands: &[
-        CommandSpec {
-            name: "get",
-            arity: -2,
-            flags: ADMIN,
-            tips: &["request_policy:all_nodes", "nondeterministic_output"],
-            group: Group::Server,
-            since: "2.2.12",
-            complexity: "O(N) for N entries in the reply",
-            summary: "Gives the newest entries, 10 unless told; -1 for all.",
-            history: &[("4.0.0", "The reply has the client's address and name.")],
-            arguments: &[Argument::new("count", ArgumentKind::Integer).optional()],
-            handler: get,
-            ..CommandSpec::DEFAULT
-        },
-        help::subcommand(Group::Server, "6.2.0", &[]),
-        CommandSpec {
-            name: "len",
-            arity: 2,
-            flags: ADMIN,
-            tips: &[
-                "request_policy:all_nodes",
-                "response_policy:agg_sum",
-                "nondeterministic_output",
-            ],
-            group: Group::Server,
-            since: "2.2.12",
-            summary: "Counts the entries.",
-            handler: len,
-            ..CommandSpec::DEFAULT
-        },
-        CommandSpec {
-            name: "reset",
-            arity: 2,
-            flags: ADMIN,
-            tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
-            group: Group::Server,
-            since: "2.2.12",
-            complexity: "O(N) for N entries",
-            summary: "Removes all entries.",
-            handler: reset,
-            ..CommandSpec::DEFAULT
-        },
-    ],
-    ..CommandSpec::DEFAULT
-}];
+pub static COMMANDS: &[CommandSpec] = &[CommandSpec::container("slowlog", Group::Server, "2.2.12")
+    .complexity("That of the subcommand.")
+    .summary("Reads and empties the slow log.")
+    .subcommands(&[
+        CommandSpec::new("get", -2, Group::Server, "2.2.12", get)
+            .flags(ADMIN)
+            .tips(&["request_policy:all_nodes", "nondeterministic_output"])
+            .complexity("O(N) for N entries in the reply")
+            .summary("Gives the newest entries, 10 unless told; -1 for all.")
+            .history(&[("4.0.0", "The reply has the client's address and name.")])
+            .arguments("[count:integer]"),
+        help::subcommand(Group::Server, "6.2.0"),
+        CommandSpec::new("len", 2, Group::Server, "2.2.12", len)
+            .flags(ADMIN)
+            .tips(&["request_policy:all_nodes", "response_policy:agg_sum", "nondeterministic_output"])
+            .summary("Counts the entries."),
+        CommandSpec::new("reset", 2, Group::Server, "2.2.12", reset)
+            .flags(ADMIN)
+            .tips(&["request_policy:all_nodes", "response_policy:all_succeeded"])
+            .complexity("O(N) for N entries")
+            .summary("Removes all entries."),
+    ])];
 
 fn get(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     if args.len() > 3 {
@@ -71,14 +43,9 @@ fn get(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         None => COUNT_DEFAULT,
         Some(count) => number::parse_i64(count)
             .filter(|count| *count >= -1)
-            .ok_or(CommandError::fixed(
-                "ERR count should be greater than or equal to -1",
-            ))?,
+            .ok_or(CommandError::fixed("ERR count should be greater than or equal to -1"))?,
     };
-    let entries = context
-        .instance
-        .slowlog
-        .newest(usize::try_from(count).unwrap_or(usize::MAX));
+    let entries = context.state.slowlog.newest(usize::try_from(count).unwrap_or(usize::MAX));
     let reply = &mut *context.reply;
     reply.array(entries.len());
     for entry in entries {
@@ -87,10 +54,7 @@ fn get(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         reply.integer(entry.time_s);
         reply.integer(entry.duration_us as i64);
         reply.array(entry.arguments.len());
-        entry
-            .arguments
-            .iter()
-            .for_each(|argument| reply.bulk(argument));
+        entry.arguments.iter().for_each(|argument| reply.bulk(argument));
         reply.bulk(entry.peer.as_bytes());
         reply.bulk(&entry.name);
     }
@@ -98,12 +62,12 @@ fn get(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 }
 
 fn len(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
-    context.reply.integer(context.instance.slowlog.len() as i64);
+    context.reply.integer(context.state.slowlog.len() as i64);
     Ok(())
 }
 
 fn reset(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
-    context.instance.slowlog.reset();
+    context.state.slowlog.reset();
     context.reply.ok();
     Ok(())
 }

@@ -1,134 +1,74 @@
 //! MULTI, EXEC, DISCARD, WATCH and UNWATCH: commands that run as a unit, if nothing came between.
 
+use crate::engine::enforcement;
 use std::rc::Rc;
 
-use crate::acl::{self, Denial, Scene};
-use crate::command::call;
-use crate::command::spec::{Argument, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec};
-use crate::command::{Args, CommandError, CommandResult, Context};
-use crate::instance::Instance;
-use crate::session::{Blocked, Executing, Session};
-use crate::transaction::{Found, Rest, Transaction};
+use crate::acl::{self, AclError, Scene};
+use crate::command::error::{CommandError, CommandResult};
+use crate::command::spec::{CommandSpec, Flag, Group, INSPECT, KeySpec};
+use crate::engine::call;
+use crate::engine::context::Context;
+use crate::engine::session::{Blocked, Executing, Session};
+use crate::engine::state::ServerState;
+use crate::engine::transactions::{Found, Rest, Transaction};
+use crate::resp::Args;
 
 /// The flags of those that a transaction does not queue, but for EXEC.
-const UNQUEUED_FLAGS: &[Flag] = &[
-    Flag::NoScript,
-    Flag::Loading,
-    Flag::Stale,
-    Flag::Fast,
-    Flag::AllowBusy,
-    Flag::NotQueued,
-];
+const UNQUEUED_FLAGS: &[Flag] =
+    &[Flag::NoScript, Flag::Loading, Flag::Stale, Flag::Fast, Flag::AllowBusy, Flag::NotQueued];
 
 /// Keys looked up ahead: those beyond would drive the first out of the cache before they are used.
 const AHEAD_MAX: usize = 64;
 
 /// The family's commands.
 pub static COMMANDS: &[CommandSpec] = &[
-    CommandSpec {
-        name: "multi",
-        arity: 1,
-        flags: UNQUEUED_FLAGS,
-        categories: &[Category::Transaction],
-        group: Group::Transactions,
-        since: "1.2.0",
-        summary: "Begins a transaction: the commands that follow are queued.",
-        handler: multi,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "exec",
-        arity: 1,
-        flags: &[
-            Flag::NoScript,
-            Flag::Loading,
-            Flag::Stale,
-            Flag::SkipSlowlog,
-            Flag::NotQueued,
-            Flag::RunsQueue,
-        ],
-        categories: &[Category::Transaction],
-        group: Group::Transactions,
-        since: "1.2.0",
-        complexity: "That of the queued commands.",
-        summary: "Runs the queued commands as a unit, unless a watched key was changed.",
-        handler: exec,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "discard",
-        arity: 1,
-        flags: UNQUEUED_FLAGS,
-        categories: &[Category::Transaction],
-        group: Group::Transactions,
-        since: "2.0.0",
-        complexity: "O(N) where N is the number of watched keys.",
-        summary: "Ends a transaction without running it.",
-        handler: discard,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "watch",
-        arity: -2,
-        flags: UNQUEUED_FLAGS,
-        categories: &[Category::Transaction],
-        keys: &[KeySpec::range(&[KeyFlag::Ro], 1, -1, 1)],
-        group: Group::Transactions,
-        since: "2.2.0",
-        complexity: "O(N) where N is the number of keys.",
-        summary: "Has the next transaction run only if these keys have not changed until then.",
-        arguments: &[Argument::key("key", 0).multiple()],
-        handler: watch,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "unwatch",
-        arity: 1,
-        flags: &[
-            Flag::NoScript,
-            Flag::Loading,
-            Flag::Stale,
-            Flag::Fast,
-            Flag::AllowBusy,
-        ],
-        categories: &[Category::Transaction],
-        group: Group::Transactions,
-        since: "2.2.0",
-        complexity: "O(N) where N is the number of watched keys.",
-        summary: "Watches no key any more.",
-        handler: unwatch,
-        ..CommandSpec::DEFAULT
-    },
+    CommandSpec::new("multi", 1, Group::Transactions, "1.2.0", multi)
+        .flags(UNQUEUED_FLAGS)
+        .summary("Begins a transaction: the commands that follow are queued."),
+    CommandSpec::new("exec", 1, Group::Transactions, "1.2.0", exec)
+        .flags(&[Flag::NoScript, Flag::Loading, Flag::Stale, Flag::SkipSlowlog, Flag::NotQueued, Flag::RunsQueue])
+        .complexity("That of the queued commands.")
+        .summary("Runs the queued commands as a unit, unless a watched key was changed."),
+    CommandSpec::new("discard", 1, Group::Transactions, "2.0.0", discard)
+        .flags(UNQUEUED_FLAGS)
+        .complexity("O(N) where N is the number of watched keys.")
+        .summary("Ends a transaction without running it."),
+    CommandSpec::new("watch", -2, Group::Transactions, "2.2.0", watch)
+        .flags(UNQUEUED_FLAGS)
+        .keys(&[KeySpec::range(INSPECT, 1, -1, 1)])
+        .complexity("O(N) where N is the number of keys.")
+        .summary("Has the next transaction run only if these keys have not changed until then.")
+        .arguments("key..."),
+    CommandSpec::new("unwatch", 1, Group::Transactions, "2.2.0", unwatch)
+        .flags(&[Flag::NoScript, Flag::Loading, Flag::Stale, Flag::Fast, Flag::AllowBusy])
+        .complexity("O(N) where N is the number of watched keys.")
+        .summary("Watches no key any more."),
 ];
 
 fn multi(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
     if context.session.transaction.is_some() {
         return Err(CommandError::fixed("ERR MULTI calls can not be nested"));
     }
-    context.session.transaction = Some(context.instance.transactions.begin());
+    context.session.transaction = Some(context.state.transactions.begin());
     context.reply.ok();
     Ok(())
 }
 
 fn exec(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
-    let Context {
-        instance, session, ..
-    } = context;
+    let Context { state, session, .. } = context;
     let Some(transaction) = session.transaction.take() else {
         return Err(CommandError::fixed("ERR EXEC without MULTI"));
     };
-    let watches = &instance.transactions.watches;
-    let is_touched = session.watcher.is_some()
-        && (watches.is_touched(session) || watches.has_expired(&instance.keyspace, session));
-    instance.forget_watches(session);
+    let watches = &state.transactions.watches;
+    let is_touched =
+        session.watcher.is_some() && (watches.is_touched(session) || watches.has_expired(&state.keyspace, session));
+    state.forget_watches(session);
     if transaction.is_doomed() {
-        context.instance.transactions.end(transaction);
-        return Err(CommandError::fixed(
-            "EXECABORT Transaction discarded because of previous errors.",
-        ));
+        context.state.transactions.end(transaction);
+        return Err(CommandError::fixed("EXECABORT Transaction discarded because of previous errors."));
     }
     if is_touched {
-        context.instance.transactions.end(transaction);
+        context.state.transactions.end(transaction);
         context.reply.null_array();
     } else {
         run(context, transaction);
@@ -141,16 +81,16 @@ fn run(context: &mut Context<'_>, transaction: Box<Transaction>) {
     look_ahead(context, &transaction);
     let mark = context.reply.mark();
     context.reply.array(transaction.len());
-    context.instance.start_stopwatch();
-    let started = context.instance.lap_start();
-    context.instance.nesting += 1;
+    context.state.start_stopwatch();
+    let started = context.state.lap_start();
+    context.state.nesting += 1;
     let next = run_from(context, &transaction, 0);
-    context.instance.keyspace.forget_hash();
+    context.state.keyspace.forget_hash();
     // EXEC's own time is that of all.
-    context.instance.set_lap_start(started);
+    context.state.set_lap_start(started);
     if context.session.blocked == Some(Blocked::Script) {
         let replies = context.reply.split_off(mark);
-        let ticks = context.instance.lap_ticks();
+        let ticks = context.state.lap_ticks();
         let rest = Rest {
             transaction,
             next,
@@ -160,33 +100,26 @@ fn run(context: &mut Context<'_>, transaction: Box<Transaction>) {
             user: Rc::clone(&context.session.user),
             ticks,
         };
-        return context.instance.scripting.keep_rest(Box::new(rest));
+        return context.state.scripting.keep_rest(Box::new(rest));
     }
-    context.instance.nesting -= 1;
-    context.instance.transactions.end(transaction);
+    context.state.nesting -= 1;
+    context.state.transactions.end(transaction);
 }
 
 /// Runs commands until all have been, or a script among them is suspended; gives the number of the next one.
 fn run_from(context: &mut Context<'_>, transaction: &Transaction, first: usize) -> usize {
     let could_block = !std::mem::replace(&mut context.session.deny_blocking, true);
-    context.session.executing = Some(Executing {
-        commands: transaction.len(),
-        bytes: transaction.memory(),
-    });
+    context.session.executing = Some(Executing { commands: transaction.len(), bytes: transaction.memory() });
     let mut next = first;
     for (queued, args) in transaction.iter().skip(first) {
         next += 1;
         if queued.key > 0 {
             let key = args.at(queued.key as usize);
-            context.instance.keyspace.remember_hash(key, queued.hash);
+            context.state.keyspace.remember_hash(key, queued.hash);
         }
-        let mut inner = Context {
-            instance: context.instance,
-            session: context.session,
-            reply: context.reply,
-            command: queued.command,
-        };
-        let command = inner.instance.commands.get(queued.command);
+        let mut inner =
+            Context { state: context.state, session: context.session, reply: context.reply, command: queued.command };
+        let command = inner.state.commands.get(queued.command);
         match acl::check(&inner.session.user, command, args) {
             Ok(()) => call::call(&mut inner, args),
             Err(denial) => refuse(&mut inner, args, denial),
@@ -204,60 +137,40 @@ fn run_from(context: &mut Context<'_>, transaction: &Transaction, first: usize) 
 
 /// Replies to a queued command that its client may no longer run.
 #[cold]
-fn refuse(context: &mut Context<'_>, args: Args<'_>, denial: Denial) {
-    acl::guard::note_denial(context, args, denial, Scene::Transaction);
+fn refuse(context: &mut Context<'_>, args: Args<'_>, denial: AclError) {
+    enforcement::note_denial(context, args, denial, Scene::Transaction);
     let error = CommandError::new(denial.text_in_transaction());
-    call::reply_error(context.instance, context.reply, &error);
+    call::reply_error(context.state, context.reply, &error);
 }
 
 /// Goes on with a transaction after a script in it that was suspended. Gives it back if another one is.
-pub fn go_on(
-    instance: &mut Instance,
-    session: &mut Session,
-    mut rest: Box<Rest>,
-) -> Option<Box<Rest>> {
-    instance.start_stopwatch();
-    let started = instance.lap_start();
-    let mut context = Context {
-        instance,
-        session,
-        reply: &mut rest.replies,
-        command: rest.exec,
-    };
+pub fn go_on(state: &mut ServerState, session: &mut Session, mut rest: Box<Rest>) -> Option<Box<Rest>> {
+    state.start_stopwatch();
+    let started = state.lap_start();
+    let mut context = Context { state, session, reply: &mut rest.replies, command: rest.exec };
     rest.next = run_from(&mut context, &rest.transaction, rest.next);
-    instance.keyspace.forget_hash();
-    instance.set_lap_start(started);
-    rest.ticks += instance.lap_ticks();
+    state.keyspace.forget_hash();
+    state.set_lap_start(started);
+    rest.ticks += state.lap_ticks();
     if session.blocked == Some(Blocked::Script) {
         return Some(rest);
     }
-    let Rest {
-        transaction,
-        replies,
-        exec,
-        ticks,
-        ..
-    } = *rest;
+    let Rest { transaction, replies, exec, ticks, .. } = *rest;
     let mut reply = std::mem::take(&mut session.reply);
     let mark = reply.mark();
     reply.append(&replies);
-    let done = call::Done {
-        command: exec,
-        args: Args::from_slices(&[b"EXEC"]),
-        ticks,
-        mark: Some(mark),
-        result: Ok(()),
-    };
-    call::conclude_suspended(instance, session, &mut reply, done);
+    let done =
+        call::Done { command: exec, args: Args::from_slices(&[b"EXEC"]), ticks, mark: Some(mark), result: Ok(()) };
+    call::conclude_suspended(state, session, &mut reply, done);
     session.reply = reply;
-    instance.transactions.end(transaction);
-    instance.nesting -= 1;
+    state.transactions.end(transaction);
+    state.nesting -= 1;
     None
 }
 
 /// Has the cache lines of all keys fetched side by side: the commands may have come long ago.
 fn look_ahead(context: &Context<'_>, transaction: &Transaction) {
-    let (keyspace, database) = (&context.instance.keyspace, context.session.database);
+    let (keyspace, database) = (&context.state.keyspace, context.session.database);
     let hashes = || {
         let with_key = transaction.queued().iter().filter(|queued| queued.key > 0);
         with_key.map(|queued| queued.hash).take(AHEAD_MAX)
@@ -270,30 +183,22 @@ fn discard(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
     if context.session.transaction.is_none() {
         return Err(CommandError::fixed("ERR DISCARD without MULTI"));
     }
-    context.instance.abandon_transaction(context.session);
+    context.state.abandon_transaction(context.session);
     context.reply.ok();
     Ok(())
 }
 
 fn watch(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    let Context {
-        instance,
-        session,
-        reply,
-        ..
-    } = context;
+    let Context { state, session, reply, .. } = context;
     if session.transaction.is_some() {
         return Err(CommandError::fixed("ERR WATCH inside MULTI is not allowed"));
     }
     // After a change of one key it does not matter what becomes of others.
-    if !instance.transactions.watches.is_touched(session) {
+    if !state.transactions.watches.is_touched(session) {
         for key in args.iter().skip(1) {
-            let found = Found::at(&instance.keyspace, session.database, key);
-            let changes = &mut instance.keyspace.changes;
-            instance
-                .transactions
-                .watches
-                .add(changes, session, key, found);
+            let found = Found::at(&state.keyspace, session.database, key);
+            let changes = &mut state.keyspace.changes;
+            state.transactions.watches.add(changes, session, key, found);
         }
     }
     reply.ok();
@@ -301,7 +206,7 @@ fn watch(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 }
 
 fn unwatch(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
-    context.instance.forget_watches(context.session);
+    context.state.forget_watches(context.session);
     context.reply.ok();
     Ok(())
 }

@@ -1,49 +1,28 @@
 //! Waiting until what a client has written is safe: WAIT and WAITAOF.
 
-use crate::append_only::State;
-use crate::blocking::timeout;
-use crate::command::spec::{Argument, ArgumentKind, Category, CommandSpec, Flag, Group};
-use crate::command::{Args, CommandError, CommandResult, Context};
-use crate::instance::Instance;
+use crate::command::error::{CommandError, CommandResult};
+use crate::command::spec::{Category, CommandSpec, Flag, Group};
+use crate::command::timeout;
+use crate::drive::aof::rewrite::State;
+use crate::engine::context::Context;
+use crate::engine::session::Session;
+use crate::engine::state::ServerState;
+use crate::resp::Args;
 use crate::resp::number::parse_i64;
-use crate::session::Session;
 
 /// The family's commands.
 pub static COMMANDS: &[CommandSpec] = &[
-    CommandSpec {
-        name: "wait",
-        arity: 3,
-        categories: &[Category::Connection],
-        tips: &["request_policy:all_shards", "response_policy:agg_min"],
-        group: Group::Generic,
-        since: "3.0.0",
-        complexity: "O(1)",
-        summary: "Waits until so many replicas have what the client has written.",
-        arguments: &[
-            Argument::new("numreplicas", ArgumentKind::Integer),
-            Argument::new("timeout", ArgumentKind::Integer),
-        ],
-        handler: wait,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "waitaof",
-        arity: 4,
-        flags: &[Flag::NoScript],
-        categories: &[Category::Connection],
-        tips: &["request_policy:all_shards", "response_policy:agg_min"],
-        group: Group::Generic,
-        since: "7.2.0",
-        complexity: "O(1)",
-        summary: "Waits until what the client has written is on the disk, here and at so many replicas.",
-        arguments: &[
-            Argument::new("numlocal", ArgumentKind::Integer),
-            Argument::new("numreplicas", ArgumentKind::Integer),
-            Argument::new("timeout", ArgumentKind::Integer),
-        ],
-        handler: wait_for_disk,
-        ..CommandSpec::DEFAULT
-    },
+    CommandSpec::new("wait", 3, Group::Generic, "3.0.0", wait)
+        .categories(&[Category::Connection])
+        .tips(&["request_policy:all_shards", "response_policy:agg_min"])
+        .summary("Waits until so many replicas have what the client has written.")
+        .arguments("numreplicas:integer timeout:integer"),
+    CommandSpec::new("waitaof", 4, Group::Generic, "7.2.0", wait_for_disk)
+        .flags(&[Flag::NoScript])
+        .categories(&[Category::Connection])
+        .tips(&["request_policy:all_shards", "response_policy:agg_min"])
+        .summary("Waits until what the client has written is on the disk, here and at so many replicas.")
+        .arguments("numlocal:integer numreplicas:integer timeout:integer"),
 ];
 
 /// Replicas that have what a client has written, whatever it is: there are none.
@@ -51,7 +30,7 @@ const REPLICAS: i64 = 0;
 
 fn wait(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let replicas = parse_i64(args.at(1)).ok_or(CommandError::NOT_AN_INTEGER)?;
-    let deadline_ms = timeout::parse_milliseconds(args.at(2), context.instance.now_ms())?;
+    let deadline_ms = timeout::parse_milliseconds(args.at(2), context.state.now_ms())?;
     if REPLICAS >= replicas || context.session.deny_blocking {
         context.reply.integer(REPLICAS);
     } else {
@@ -63,21 +42,15 @@ fn wait(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 fn wait_for_disk(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let local = parse_i64(args.at(1)).ok_or(CommandError::NOT_AN_INTEGER)?;
     if !(0..=1).contains(&local) {
-        return Err(CommandError::fixed(
-            "ERR value is out of range, value must between 0 and 1",
-        ));
+        return Err(CommandError::fixed("ERR value is out of range, value must between 0 and 1"));
     }
     let replicas = parse_i64(args.at(2)).filter(|replicas| *replicas >= 0);
-    let replicas = replicas.ok_or(CommandError::fixed(
-        "ERR value is out of range, must be positive",
-    ))?;
-    let deadline_ms = timeout::parse_milliseconds(args.at(3), context.instance.now_ms())?;
-    if local > 0 && context.instance.aof.state() == State::Off {
-        return Err(CommandError::fixed(
-            "ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.",
-        ));
+    let replicas = replicas.ok_or(CommandError::fixed("ERR value is out of range, must be positive"))?;
+    let deadline_ms = timeout::parse_milliseconds(args.at(3), context.state.now_ms())?;
+    if local > 0 && context.state.aof.state() == State::Off {
+        return Err(CommandError::fixed("ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled."));
     }
-    let is_here = i64::from(is_on_disk(context.instance, context.session));
+    let is_here = i64::from(is_on_disk(context.state, context.session));
     if is_here >= local && REPLICAS >= replicas || context.session.deny_blocking {
         context.reply.array(2);
         context.reply.integer(is_here);
@@ -89,7 +62,7 @@ fn wait_for_disk(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 }
 
 /// Whether all that a client has written is on this server's disk. While the first base is being written nothing is.
-fn is_on_disk(instance: &Instance, session: &Session) -> bool {
-    let (synced, is_all) = instance.aof.on_disk();
+fn is_on_disk(state: &ServerState, session: &Session) -> bool {
+    let (synced, is_all) = state.aof.on_disk();
     is_all && synced >= session.write_offset
 }

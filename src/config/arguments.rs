@@ -8,7 +8,7 @@ use std::path::{Component, Path, PathBuf};
 use super::error::ConfigError;
 use super::fields::Config;
 use super::file::{self, Loader, Statements};
-use crate::types::quoting::{quote, split_arguments};
+use crate::text::quoting::{quote, split_arguments};
 
 /// What the start knows besides the settings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -76,28 +76,18 @@ impl Config {
 
 /// Sorts the arguments into a file name, `-` and options.
 fn request(arguments: &[OsString]) -> Request {
-    let words: Vec<&[u8]> = arguments
-        .iter()
-        .skip(1)
-        .map(|argument| argument.as_bytes())
-        .collect();
+    let words: Vec<&[u8]> = arguments.iter().skip(1).map(|argument| argument.as_bytes()).collect();
     let config_file = words.first().filter(|word| !word.starts_with(b"-"));
     let config_file = config_file.map(|word| absolute(Path::new(OsStr::from_bytes(word))));
     let mut reads_standard_input = false;
     let mut text = Vec::new();
     let mut is_value_due = false;
-    for (index, word) in words
-        .iter()
-        .enumerate()
-        .skip(usize::from(config_file.is_some()))
-    {
+    for (index, word) in words.iter().enumerate().skip(usize::from(config_file.is_some())) {
         let is_last = index + 1 == words.len();
         if *word == b"-" && (index == 0 || is_last) {
             reads_standard_input = true;
         } else if word.starts_with(b"--") && !is_value_due {
-            let is_next_name = words
-                .get(index + 1)
-                .is_some_and(|next| next.starts_with(b"--"));
+            let is_next_name = words.get(index + 1).is_some_and(|next| next.starts_with(b"--"));
             is_value_due = option_name(&mut text, word, is_last, is_next_name);
         } else {
             text.extend(quote(word).into_bytes());
@@ -105,11 +95,7 @@ fn request(arguments: &[OsString]) -> Request {
             is_value_due = false;
         }
     }
-    Request {
-        config_file,
-        reads_standard_input,
-        text,
-    }
+    Request { config_file, reads_standard_input, text }
 }
 
 /// Starts a line for `--name` or `--name value…`; answers whether the next argument is its value whatever it looks like.
@@ -134,8 +120,7 @@ fn absolute(path: &Path) -> PathBuf {
     if path.is_absolute() {
         return path.to_owned();
     }
-    let mut result: PathBuf =
-        std::env::current_dir().unwrap_or_else(|_: io::Error| PathBuf::from("/"));
+    let mut result: PathBuf = std::env::current_dir().unwrap_or_else(|_: io::Error| PathBuf::from("/"));
     for component in path.components() {
         match component {
             Component::CurDir => {}

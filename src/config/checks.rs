@@ -1,15 +1,8 @@
 //! Validity of texts beyond their kind.
 
 const LONGEST_HOST_NAME: usize = 255;
-const TITLE_VARIABLES: [&str; 7] = [
-    "title",
-    "listen-addr",
-    "server-mode",
-    "port",
-    "tls-port",
-    "unixsocket",
-    "config-file",
-];
+const TITLE_VARIABLES: [&str; 7] =
+    ["title", "listen-addr", "server-mode", "port", "tls-port", "unixsocket", "config-file"];
 
 /// Variables that may stand for nothing.
 const OFTEN_EMPTY_VARIABLES: [&str; 4] = ["title", "server-mode", "unixsocket", "config-file"];
@@ -19,11 +12,7 @@ fn is_base_name(text: &str) -> bool {
 }
 
 pub(super) fn snapshot_name(text: &str) -> Result<(), &'static str> {
-    if is_base_name(text) {
-        Ok(())
-    } else {
-        Err("dbfilename can't be a path, just a filename")
-    }
+    if is_base_name(text) { Ok(()) } else { Err("dbfilename can't be a path, just a filename") }
 }
 
 pub(super) fn append_only_name(text: &str) -> Result<(), &'static str> {
@@ -50,10 +39,7 @@ pub(super) fn host_name(text: &str) -> Result<(), &'static str> {
     if text.len() > LONGEST_HOST_NAME {
         return Err("Hostnames must be less than 256 characters");
     }
-    if text
-        .bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.'))
-    {
+    if text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.')) {
         Ok(())
     } else {
         Err("Hostnames may only contain alphanumeric characters, hyphens or dots")
@@ -61,10 +47,7 @@ pub(super) fn host_name(text: &str) -> Result<(), &'static str> {
 }
 
 pub(super) fn node_name(text: &str) -> Result<(), &'static str> {
-    if text
-        .bytes()
-        .any(|byte| b"!#$%&()*+:;<>?@[]^{|}~".contains(&byte))
-    {
+    if text.bytes().any(|byte| b"!#$%&()*+:;<>?@[]^{|}~".contains(&byte)) {
         Err("Announced human node name contained invalid character")
     } else {
         Ok(())
@@ -92,9 +75,5 @@ pub(super) fn title_template(text: &str) -> Result<(), &'static str> {
         has_content |= !OFTEN_EMPTY_VARIABLES.contains(&variable.as_str());
         rest = after;
     }
-    if has_content || !rest.trim().is_empty() {
-        Ok(())
-    } else {
-        Err(INVALID)
-    }
+    if has_content || !rest.trim().is_empty() { Ok(()) } else { Err(INVALID) }
 }

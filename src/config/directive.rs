@@ -155,10 +155,7 @@ impl Mutability {
 
     /// Whether the directive must not change while the data set is being loaded.
     pub fn is_denied_while_loading(self) -> bool {
-        matches!(
-            self,
-            Self::MutableUnlessLoading | Self::ProtectedUnlessLoading
-        )
+        matches!(self, Self::MutableUnlessLoading | Self::ProtectedUnlessLoading)
     }
 }
 
@@ -198,12 +195,7 @@ pub struct Directive {
 
 impl Directive {
     /// An entry for a directive that CONFIG SET may change and that works; the methods below say otherwise.
-    pub const fn new(
-        name: &'static str,
-        default: &'static str,
-        kind: Kind,
-        documentation: &'static str,
-    ) -> Directive {
+    pub const fn new(name: &'static str, default: &'static str, kind: Kind, documentation: &'static str) -> Directive {
         Directive {
             name,
             alias: None,
@@ -262,9 +254,7 @@ impl Directive {
     /// Whether `name` is its name or old name, whatever the case.
     pub fn is_named(&self, name: &[u8]) -> bool {
         self.name.as_bytes().eq_ignore_ascii_case(name)
-            || self
-                .alias
-                .is_some_and(|alias| alias.as_bytes().eq_ignore_ascii_case(name))
+            || self.alias.is_some_and(|alias| alias.as_bytes().eq_ignore_ascii_case(name))
     }
 
     /// How many arguments its value has.
@@ -279,9 +269,7 @@ impl Directive {
     pub fn value(&self, config: &Config) -> Vec<u8> {
         match &self.kind {
             Kind::Bool(field) => parse::yes_or_no((field.read)(config)).into(),
-            Kind::Integer(field) if field.notation == Notation::Octal => {
-                format!("{:o}", (field.read)(config)).into()
-            }
+            Kind::Integer(field) if field.notation == Notation::Octal => format!("{:o}", (field.read)(config)).into(),
             Kind::Integer(field) => (field.read)(config).to_string().into(),
             Kind::Enum(field) => (field.read)(config).into(),
             Kind::Text(field) => (field.read)(config).into(),
@@ -310,10 +298,7 @@ impl Directive {
         match &self.kind {
             Kind::Bool(field) => (field.write)(config, parse::boolean(argument)?),
             Kind::Integer(field) => {
-                (field.write)(
-                    config,
-                    parse::integer(field.notation, field.minimum, field.maximum, argument)?,
-                );
+                (field.write)(config, parse::integer(field.notation, field.minimum, field.maximum, argument)?);
             }
             Kind::Enum(field) => {
                 if !(field.write)(config, argument) {

@@ -33,33 +33,16 @@ impl fmt::Display for ConfigError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let version = crate::REDIS_VERSION;
         match self {
-            Self::Line {
-                number,
-                line,
-                reason,
-            } => {
-                writeln!(
-                    formatter,
-                    "\n*** FATAL CONFIG FILE ERROR (Redis {version}) ***"
-                )?;
-                writeln!(
-                    formatter,
-                    "Reading the configuration file, at line {number}"
-                )?;
+            Self::Line { number, line, reason } => {
+                writeln!(formatter, "\n*** FATAL CONFIG FILE ERROR (Redis {version}) ***")?;
+                writeln!(formatter, "Reading the configuration file, at line {number}")?;
                 write!(formatter, ">>> '{line}'\n{reason}")
             }
             Self::Whole { reason } => {
-                write!(
-                    formatter,
-                    "\n*** FATAL CONFIG FILE ERROR (Redis {version}) ***\n{reason}"
-                )
+                write!(formatter, "\n*** FATAL CONFIG FILE ERROR (Redis {version}) ***\n{reason}")
             }
             Self::Unreadable { path, reason } => {
-                write!(
-                    formatter,
-                    "Fatal error, can't open config file '{}': {reason}",
-                    path.display()
-                )
+                write!(formatter, "Fatal error, can't open config file '{}': {reason}", path.display())
             }
         }
     }

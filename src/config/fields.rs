@@ -1,10 +1,9 @@
 //! The typed settings: one public field for each directive, named as the directive with `_` for `-`.
 
 use super::values::{
-    AppendFsync, AuthClients, CertificateUser, ClientMemoryLimit, DumpSanitizing, EndpointType,
-    KeyspaceEvents, LogLevel, MaxmemoryPolicy, OomScoreAdjust, OutputBufferLimits, PrimaryAddress,
-    PropagationErrorBehavior, ProtectedAction, PubsubDefault, ReplicaDisklessLoad, SavePoint,
-    ShutdownFlags, Supervision, SyslogFacility,
+    AppendFsync, AuthClients, CertificateUser, ClientMemoryLimit, DumpSanitizing, EndpointType, KeyspaceEvents,
+    LogLevel, MaxmemoryPolicy, OomScoreAdjust, OutputBufferLimits, PrimaryAddress, PropagationErrorBehavior,
+    ProtectedAction, PubsubDefault, ReplicaDisklessLoad, SavePoint, ShutdownFlags, Supervision, SyslogFacility,
 };
 
 /// Declares the struct and the blank value from which the directive table builds the defaults.

@@ -8,16 +8,12 @@ use super::directive::{Arity, Directive};
 use super::error::ConfigError;
 use super::fields::Config;
 use super::{parse, table};
-use crate::types::quoting::split_arguments;
+use crate::text::quoting::split_arguments;
 
 /// How deep files may include one another.
 const DEEPEST_INCLUDE: usize = 16;
 /// Directives of old that are passed over.
-const FORGOTTEN: [&[u8]; 3] = [
-    b"list-max-ziplist-entries",
-    b"list-max-ziplist-value",
-    b"lua-replicate-commands",
-];
+const FORGOTTEN: [&[u8]; 3] = [b"list-max-ziplist-entries", b"list-max-ziplist-value", b"lua-replicate-commands"];
 const BAD_DIRECTIVE: &str = "Bad directive or wrong number of arguments";
 
 /// A line that the settings do not hold and another part of the server carries out.
@@ -34,11 +30,7 @@ pub struct Statement {
 impl Statement {
     /// The error for a statement that was refused when carried out.
     pub fn refused(&self, reason: impl Into<String>) -> ConfigError {
-        ConfigError::Line {
-            number: self.number,
-            line: self.line.clone(),
-            reason: reason.into(),
-        }
+        ConfigError::Line { number: self.number, line: self.line.clone(), reason: reason.into() }
     }
 }
 
@@ -64,11 +56,7 @@ pub(super) struct Loader {
 impl Loader {
     /// Starts from the defaults.
     pub fn new() -> Loader {
-        Loader {
-            config: Config::default(),
-            statements: Statements::default(),
-            has_save_line: false,
-        }
+        Loader { config: Config::default(), statements: Statements::default(), has_save_line: false }
     }
 
     /// Loads the lines of a text. `depth` counts the inclusions around it. On an error the settings are part-loaded.
@@ -80,11 +68,7 @@ impl Loader {
             }
             let number = index + 1;
             let shown = || String::from_utf8_lossy(line).into_owned();
-            let refused = |reason: String| ConfigError::Line {
-                number,
-                line: shown(),
-                reason,
-            };
+            let refused = |reason: String| ConfigError::Line { number, line: shown(), reason };
             let Some(words) = split_arguments(line) else {
                 return Err(refused("Unbalanced quotes in configuration line".into()));
             };
@@ -98,11 +82,7 @@ impl Loader {
                 self.include(&arguments[0], depth)?;
                 continue;
             }
-            let statement = || Statement {
-                number,
-                line: shown(),
-                arguments: arguments.to_vec(),
-            };
+            let statement = || Statement { number, line: shown(), arguments: arguments.to_vec() };
             self.line(name, arguments, statement).map_err(refused)?;
         }
         Ok(())
@@ -160,11 +140,7 @@ impl Loader {
     /// has entered that by then.
     fn include(&mut self, path: &[u8], depth: usize) -> Result<(), ConfigError> {
         let path = PathBuf::from(String::from_utf8_lossy(path).into_owned());
-        let path = if self.config.dir.is_empty() {
-            path
-        } else {
-            Path::new(&self.config.dir).join(path)
-        };
+        let path = if self.config.dir.is_empty() { path } else { Path::new(&self.config.dir).join(path) };
         let shown = path.to_string_lossy();
         if !shown.contains(['*', '?', '[']) {
             return self.load(&read_file(&path)?, depth + 1);
@@ -193,21 +169,16 @@ impl Loader {
             })?;
         }
         if config.cluster_enabled && config.replicaof.is_some() {
-            return Err(ConfigError::Whole {
-                reason: "replicaof directive not allowed in cluster mode".into(),
-            });
+            return Err(ConfigError::Whole { reason: "replicaof directive not allowed in cluster mode".into() });
         }
         if !config.aclfile.is_empty() && !self.statements.users.is_empty() {
-            return Err(ConfigError::Whole {
-                reason: USERS_TWICE.into(),
-            });
+            return Err(ConfigError::Whole { reason: USERS_TWICE.into() });
         }
         Ok((self.config, self.statements))
     }
 }
 
-const USERS_TWICE: &str =
-    "Users come either from an ACL file or from lines of the configuration file, not from both";
+const USERS_TWICE: &str = "Users come either from an ACL file or from lines of the configuration file, not from both";
 
 /// Reads a configuration file.
 pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, ConfigError> {
@@ -217,29 +188,18 @@ pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, ConfigError> {
 /// Reads the configuration on standard input to its end.
 pub(super) fn read_standard_input() -> Result<Vec<u8>, ConfigError> {
     let mut text = Vec::new();
-    io::stdin()
-        .lock()
-        .read_to_end(&mut text)
-        .map_err(|error| unreadable(Path::new("-"), &error))?;
+    io::stdin().lock().read_to_end(&mut text).map_err(|error| unreadable(Path::new("-"), &error))?;
     Ok(text)
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> ConfigError {
-    ConfigError::Unreadable {
-        path: path.to_owned(),
-        reason: parse::system_reason(error),
-    }
+    ConfigError::Unreadable { path: path.to_owned(), reason: parse::system_reason(error) }
 }
 
 /// Strips blanks and line ends.
 pub(super) fn trim(line: &[u8]) -> &[u8] {
     let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\r' | b'\n');
     let start = line.iter().take_while(|byte| is_blank(byte)).count();
-    let end = line.len()
-        - line[start..]
-            .iter()
-            .rev()
-            .take_while(|byte| is_blank(byte))
-            .count();
+    let end = line.len() - line[start..].iter().rev().take_while(|byte| is_blank(byte)).count();
     &line[start..end]
 }

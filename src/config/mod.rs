@@ -26,11 +26,10 @@ pub use rewrite::replace_file;
 pub use runtime::{SetContext, SetError};
 pub use table::{GROUPS, Group, directives, find};
 pub use values::{
-    AppendFsync, AuthClients, CertificateUser, ClientMemoryLimit, DumpSanitizing, EndpointType,
-    EventClass, KeyspaceEvents, LogLevel, MaxmemoryPolicy, Named, OomScoreAdjust,
-    OutputBufferLimit, OutputBufferLimits, PrimaryAddress, PropagationErrorBehavior,
-    ProtectedAction, PubsubDefault, ReplicaDisklessLoad, SavePoint, ShutdownFlags, Supervision,
-    SyslogFacility,
+    AppendFsync, AuthClients, CertificateUser, ClientMemoryLimit, DumpSanitizing, EndpointType, EventClass,
+    KeyspaceEvents, LogLevel, MaxmemoryPolicy, Named, OomScoreAdjust, OutputBufferLimit, OutputBufferLimits,
+    PrimaryAddress, PropagationErrorBehavior, ProtectedAction, PubsubDefault, ReplicaDisklessLoad, SavePoint,
+    ShutdownFlags, Supervision, SyslogFacility,
 };
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Parsing of single values, with the reasons for refusal in Redis's words.
 
 use super::directive::Notation;
-use crate::types::memory_size;
+use crate::text::memory_size;
 
 /// `yes` or `no`.
 pub(super) fn yes_or_no(value: bool) -> &'static str {
@@ -25,22 +25,13 @@ pub(super) fn text(argument: &[u8]) -> Result<String, String> {
 }
 
 /// Parses a number in the notation and checks its range.
-pub(super) fn integer(
-    notation: Notation,
-    minimum: i128,
-    maximum: i128,
-    argument: &[u8],
-) -> Result<i128, String> {
+pub(super) fn integer(notation: Notation, minimum: i128, maximum: i128, argument: &[u8]) -> Result<i128, String> {
     let value = match notation {
-        Notation::Decimal => strict_decimal(argument)
-            .map(i128::from)
-            .ok_or("argument couldn't be parsed into an integer")?,
-        Notation::Memory => memory_size::parse(argument)
-            .map(i128::from)
-            .ok_or("argument must be a memory value")?,
-        Notation::Octal => {
-            octal(argument).ok_or("argument couldn't be parsed as an octal number")?
+        Notation::Decimal => {
+            strict_decimal(argument).map(i128::from).ok_or("argument couldn't be parsed into an integer")?
         }
+        Notation::Memory => memory_size::parse(argument).map(i128::from).ok_or("argument must be a memory value")?,
+        Notation::Octal => octal(argument).ok_or("argument couldn't be parsed as an octal number")?,
     };
     if (minimum..=maximum).contains(&value) {
         return Ok(value);
@@ -85,15 +76,10 @@ pub fn system_reason(error: &std::io::Error) -> String {
         return "No such file or directory".into();
     }
     let reason = error.to_string();
-    reason
-        .split_once(" (os error ")
-        .map_or(reason.clone(), |(text, _)| text.to_owned())
+    reason.split_once(" (os error ").map_or(reason.clone(), |(text, _)| text.to_owned())
 }
 
 /// The reason for refusing a word that is not in the list.
 pub(super) fn unknown_word(words: &[&str]) -> String {
-    format!(
-        "argument(s) must be one of the following: {}",
-        words.join(", ")
-    )
+    format!("argument(s) must be one of the following: {}", words.join(", "))
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use super::directive::{Directive, Mutability};
 use super::fields::Config;
 use super::table;
-use crate::types::glob::{Case, glob_match};
+use crate::text::glob::{Case, glob_match};
 
 const LEAST_BACKLOG_BYTES: u64 = 16 << 10;
 
@@ -43,10 +43,7 @@ pub enum SetError {
 impl SetError {
     /// A refusal; for the server too, when applying a change fails.
     pub fn refused(name: &str, reason: impl Into<String>) -> SetError {
-        SetError::Refused {
-            name: name.into(),
-            reason: reason.into(),
-        }
+        SetError::Refused { name: name.into(), reason: reason.into() }
     }
 }
 
@@ -54,17 +51,11 @@ impl fmt::Display for SetError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unknown { name } => {
-                write!(
-                    formatter,
-                    "ERR Unknown option or number of arguments for CONFIG SET - '{name}'"
-                )
+                write!(formatter, "ERR Unknown option or number of arguments for CONFIG SET - '{name}'")
             }
             Self::Loading => formatter.write_str("LOADING Redis is loading the dataset in memory"),
             Self::Refused { name, reason } => {
-                write!(
-                    formatter,
-                    "ERR CONFIG SET failed (possibly related to argument '{name}') - {reason}"
-                )
+                write!(formatter, "ERR CONFIG SET failed (possibly related to argument '{name}') - {reason}")
             }
         }
     }
@@ -78,28 +69,19 @@ impl Config {
     pub fn get(&self, patterns: &[&[u8]]) -> Vec<(String, Vec<u8>)> {
         let mut found: Vec<(String, Vec<u8>)> = Vec::new();
         let mut add = |name: &str, directive: &Directive| {
-            if !found
-                .iter()
-                .any(|(known, _)| known.eq_ignore_ascii_case(name))
-            {
+            if !found.iter().any(|(known, _)| known.eq_ignore_ascii_case(name)) {
                 found.push((name.to_owned(), directive.value(self)));
             }
         };
         for pattern in patterns {
-            if !pattern
-                .iter()
-                .any(|byte| matches!(byte, b'*' | b'?' | b'['))
-            {
+            if !pattern.iter().any(|byte| matches!(byte, b'*' | b'?' | b'[')) {
                 if let Some(directive) = table::find(pattern) {
                     add(&String::from_utf8_lossy(pattern), directive);
                 }
                 continue;
             }
             for directive in table::directives().filter(|directive| !directive.is_hidden) {
-                for name in [Some(directive.name), directive.alias]
-                    .into_iter()
-                    .flatten()
-                {
+                for name in [Some(directive.name), directive.alias].into_iter().flatten() {
                     if glob_match(pattern, name.as_bytes(), Case::Insensitive) {
                         add(name, directive);
                     }
@@ -112,17 +94,11 @@ impl Config {
     /// CONFIG SET: checks all pairs, then changes all or nothing. Answers the directives whose value really changed, or
     /// whose file is to be read anew, in the order given; the server applies those (by name) and puts its clone from before back if that fails.
     /// O(pairs × directives).
-    pub fn set(
-        &mut self,
-        pairs: &[(&[u8], &[u8])],
-        context: SetContext,
-    ) -> Result<Vec<&'static Directive>, SetError> {
+    pub fn set(&mut self, pairs: &[(&[u8], &[u8])], context: SetContext) -> Result<Vec<&'static Directive>, SetError> {
         let targets = self.check_names(pairs, context)?;
         let mut next = self.clone();
         for ((name, directive), (_, value)) in targets.iter().zip(pairs) {
-            directive
-                .store(&mut next, &directive.split(value))
-                .map_err(|reason| SetError::refused(name, reason))?;
+            directive.store(&mut next, &directive.split(value)).map_err(|reason| SetError::refused(name, reason))?;
         }
         next.clamp();
         let mut changed: Vec<&'static Directive> = Vec::new();
@@ -138,11 +114,7 @@ impl Config {
     }
 
     /// Finds the directives, each with the one of its names that was used, and checks that each may be changed, once.
-    fn check_names(
-        &self,
-        pairs: &[(&[u8], &[u8])],
-        context: SetContext,
-    ) -> Result<Vec<Target>, SetError> {
+    fn check_names(&self, pairs: &[(&[u8], &[u8])], context: SetContext) -> Result<Vec<Target>, SetError> {
         let mut targets: Vec<Target> = Vec::with_capacity(pairs.len());
         for (given, _) in pairs {
             let shown = String::from_utf8_lossy(given).into_owned();
@@ -153,20 +125,14 @@ impl Config {
             if mutability == Mutability::Immutable {
                 return Err(SetError::refused(&shown, "can't set immutable config"));
             }
-            if mutability.is_protected()
-                && !self
-                    .enable_protected_configs
-                    .allows(context.is_local_client)
-            {
+            if mutability.is_protected() && !self.enable_protected_configs.allows(context.is_local_client) {
                 return Err(SetError::refused(&shown, "can't set protected config"));
             }
             if context.is_loading && mutability.is_denied_while_loading() {
                 return Err(SetError::Loading);
             }
             // As in Redis, a name and its old name do not count as the same here; the later one wins.
-            let name = directive
-                .alias
-                .filter(|alias| alias.as_bytes().eq_ignore_ascii_case(given));
+            let name = directive.alias.filter(|alias| alias.as_bytes().eq_ignore_ascii_case(given));
             let name = name.unwrap_or(directive.name);
             if targets.iter().any(|(known, _)| *known == name) {
                 return Err(SetError::refused(&shown, "duplicate parameter"));

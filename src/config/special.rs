@@ -4,27 +4,20 @@
 use super::directive::{Directive, RewriteLine};
 use super::fields::Config;
 use super::parse;
-use crate::types::quoting::quote;
+use crate::text::quoting::quote;
 
 const WRONG_NUMBER: &str = "wrong number of arguments";
 
 /// The usual single line: name and value.
 fn line(directive: &Directive, value: &str, is_forced: bool) -> Vec<RewriteLine> {
-    vec![RewriteLine {
-        text: format!("{} {value}", directive.name),
-        is_forced,
-    }]
+    vec![RewriteLine { text: format!("{} {value}", directive.name), is_forced }]
 }
 
 /// A word as a file must hold it: quoted if it would not be read back otherwise. A line end in a host name, say, must not
 /// make a line of its own.
 fn file_word(word: &str) -> String {
     let is_plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\'' | b'\\');
-    if !word.is_empty() && word.bytes().all(is_plain) {
-        word.to_owned()
-    } else {
-        quote(word.as_bytes())
-    }
+    if !word.is_empty() && word.bytes().all(is_plain) { word.to_owned() } else { quote(word.as_bytes()) }
 }
 
 /// Whether the value differs from the default.
@@ -34,11 +27,7 @@ fn is_changed(config: &Config, directive: &Directive) -> bool {
 
 /// Joins shown items by blanks.
 fn join<Item: ToString>(items: impl IntoIterator<Item = Item>) -> String {
-    items
-        .into_iter()
-        .map(|item| item.to_string())
-        .collect::<Vec<_>>()
-        .join(" ")
+    items.into_iter().map(|item| item.to_string()).collect::<Vec<_>>().join(" ")
 }
 
 /// `bind`: addresses.
@@ -86,18 +75,11 @@ fn addresses(arguments: &[&[u8]]) -> Result<Vec<String>, String> {
     }
     match arguments {
         [b""] => Ok(Vec::new()),
-        _ => Ok(arguments
-            .iter()
-            .map(|address| parse::text(address))
-            .collect::<Result<_, _>>()?),
+        _ => Ok(arguments.iter().map(|address| parse::text(address)).collect::<Result<_, _>>()?),
     }
 }
 
-fn address_lines(
-    addresses: &[String],
-    config: &Config,
-    directive: &'static Directive,
-) -> Vec<RewriteLine> {
+fn address_lines(addresses: &[String], config: &Config, directive: &'static Directive) -> Vec<RewriteLine> {
     if addresses.is_empty() {
         line(directive, "\"\"", true)
     } else if is_changed(config, directive) {
@@ -115,17 +97,11 @@ pub(super) mod dir {
     use std::path::PathBuf;
 
     fn current(config: &Config) -> io::Result<PathBuf> {
-        if config.dir.is_empty() {
-            std::env::current_dir()
-        } else {
-            Ok(PathBuf::from(&config.dir))
-        }
+        if config.dir.is_empty() { std::env::current_dir() } else { Ok(PathBuf::from(&config.dir)) }
     }
 
     pub fn read(config: &Config) -> String {
-        current(config)
-            .map(|path| path.to_string_lossy().into_owned())
-            .unwrap_or_default()
+        current(config).map(|path| path.to_string_lossy().into_owned()).unwrap_or_default()
     }
 
     /// A relative folder is taken from the one set before, as if that had been entered.
@@ -163,20 +139,11 @@ pub(super) mod save {
     use crate::config::SavePoint;
 
     pub fn read(config: &Config) -> String {
-        join(
-            config
-                .save
-                .iter()
-                .map(|point| format!("{} {}", point.seconds, point.changes)),
-        )
+        join(config.save.iter().map(|point| format!("{} {}", point.seconds, point.changes)))
     }
 
     pub fn write(config: &mut Config, arguments: &[&[u8]]) -> Result<(), String> {
-        let arguments = if let [b""] = arguments {
-            &[]
-        } else {
-            arguments
-        };
+        let arguments = if let [b""] = arguments { &[] } else { arguments };
         config.save = point_list(arguments).ok_or("Invalid save parameters")?;
         Ok(())
     }
@@ -188,9 +155,7 @@ pub(super) mod save {
         arguments
             .chunks_exact(2)
             .map(|pair| {
-                let seconds = u64::try_from(parse::lenient_number(pair[0])?)
-                    .ok()
-                    .filter(|seconds| *seconds > 0)?;
+                let seconds = u64::try_from(parse::lenient_number(pair[0])?).ok().filter(|seconds| *seconds > 0)?;
                 let changes = u64::try_from(parse::lenient_number(pair[1])?).ok()?;
                 Some(SavePoint { seconds, changes })
             })
@@ -204,13 +169,7 @@ pub(super) mod save {
         config
             .save
             .iter()
-            .flat_map(|point| {
-                line(
-                    directive,
-                    &format!("{} {}", point.seconds, point.changes),
-                    true,
-                )
-            })
+            .flat_map(|point| line(directive, &format!("{} {}", point.seconds, point.changes), true))
             .collect()
     }
 }
@@ -219,23 +178,18 @@ pub(super) mod save {
 pub(super) mod client_output_buffer_limit {
     use super::*;
     use crate::config::{OutputBufferLimit, OutputBufferLimits};
-    use crate::types::memory_size;
+    use crate::text::memory_size;
 
     pub fn read(config: &Config) -> String {
-        join(limits(config).into_iter().map(|(class, limit)| {
-            format!(
-                "{class} {} {} {}",
-                limit.hard_bytes, limit.soft_bytes, limit.soft_seconds
-            )
-        }))
+        join(
+            limits(config).into_iter().map(|(class, limit)| {
+                format!("{class} {} {} {}", limit.hard_bytes, limit.soft_bytes, limit.soft_seconds)
+            }),
+        )
     }
 
     fn limits(config: &Config) -> [(&'static str, OutputBufferLimit); 3] {
-        let OutputBufferLimits {
-            normal,
-            replica,
-            pubsub,
-        } = config.client_output_buffer_limit;
+        let OutputBufferLimits { normal, replica, pubsub } = config.client_output_buffer_limit;
         [("normal", normal), ("slave", replica), ("pubsub", pubsub)]
     }
 
@@ -250,14 +204,11 @@ pub(super) mod client_output_buffer_limit {
                 b"slave" | b"replica" => &mut limits.replica,
                 b"pubsub" => &mut limits.pubsub,
                 _ => {
-                    return Err(
-                        "Invalid client class specified in buffer limit configuration.".into(),
-                    );
+                    return Err("Invalid client class specified in buffer limit configuration.".into());
                 }
             };
-            *place = limit(&group[1..]).ok_or(
-                "Error in hard, soft or soft_seconds setting in buffer limit configuration.",
-            )?;
+            *place = limit(&group[1..])
+                .ok_or("Error in hard, soft or soft_seconds setting in buffer limit configuration.")?;
         }
         Ok(())
     }
@@ -279,11 +230,7 @@ pub(super) mod client_output_buffer_limit {
                 let class = if class == "slave" { "replica" } else { class };
                 let hard = memory_size::format(limit.hard_bytes);
                 let soft = memory_size::format(limit.soft_bytes);
-                line(
-                    directive,
-                    &format!("{class} {hard} {soft} {}", limit.soft_seconds),
-                    limit != default,
-                )
+                line(directive, &format!("{class} {hard} {soft} {}", limit.soft_seconds), limit != default)
             })
             .collect()
     }
@@ -301,11 +248,7 @@ pub(super) mod oom_score_adj_values {
         let [primary, replica, child] = arguments else {
             return Err(WRONG_NUMBER.into());
         };
-        for (place, argument) in config
-            .oom_score_adj_values
-            .iter_mut()
-            .zip([primary, replica, child])
-        {
+        for (place, argument) in config.oom_score_adj_values.iter_mut().zip([primary, replica, child]) {
             *place = parse::lenient_number(argument)
                 .filter(|score| (-2000..=2000).contains(score))
                 .ok_or("Invalid oom-score-adj-values, elements must be between -2000 and 2000.")?
@@ -332,8 +275,8 @@ pub(super) mod notify_keyspace_events {
         let [letters] = arguments else {
             return Err(WRONG_NUMBER.into());
         };
-        config.notify_keyspace_events = KeyspaceEvents::parse(letters)
-            .ok_or("Invalid event class character. Use 'Ag$lshzxeKEtmdn'.")?;
+        config.notify_keyspace_events =
+            KeyspaceEvents::parse(letters).ok_or("Invalid event class character. Use 'Ag$lshzxeKEtmdn'.")?;
         Ok(())
     }
 
@@ -354,27 +297,16 @@ pub(super) mod replicaof {
     use crate::config::PrimaryAddress;
 
     pub fn read(config: &Config) -> String {
-        config
-            .replicaof
-            .as_ref()
-            .map(ToString::to_string)
-            .unwrap_or_default()
+        config.replicaof.as_ref().map(ToString::to_string).unwrap_or_default()
     }
 
     pub fn write(config: &mut Config, arguments: &[&[u8]]) -> Result<(), String> {
         config.replicaof = match arguments {
             [] => None,
-            [host, port]
-                if host.eq_ignore_ascii_case(b"no") && port.eq_ignore_ascii_case(b"one") =>
-            {
-                None
-            }
+            [host, port] if host.eq_ignore_ascii_case(b"no") && port.eq_ignore_ascii_case(b"one") => None,
             [host, port] => {
                 let port = parse::lenient_number(port).and_then(|port| u16::try_from(port).ok());
-                Some(PrimaryAddress {
-                    host: parse::text(host)?,
-                    port: port.ok_or("Invalid master port")?,
-                })
+                Some(PrimaryAddress { host: parse::text(host)?, port: port.ok_or("Invalid master port")? })
             }
             _ => return Err(WRONG_NUMBER.into()),
         };
@@ -384,11 +316,9 @@ pub(super) mod replicaof {
     /// A cluster node keeps its primary in the node file instead.
     pub fn lines(config: &Config, directive: &'static Directive) -> Vec<RewriteLine> {
         match &config.replicaof {
-            Some(primary) if !config.cluster_enabled => line(
-                directive,
-                &format!("{} {}", file_word(&primary.host), primary.port),
-                true,
-            ),
+            Some(primary) if !config.cluster_enabled => {
+                line(directive, &format!("{} {}", file_word(&primary.host), primary.port), true)
+            }
             _ => Vec::new(),
         }
     }
@@ -399,57 +329,33 @@ pub(super) mod latency_tracking_info_percentiles {
     use super::*;
 
     pub fn read(config: &Config) -> String {
-        join(
-            config
-                .latency_tracking_info_percentiles
-                .iter()
-                .map(|percentile| shown(*percentile)),
-        )
+        join(config.latency_tracking_info_percentiles.iter().map(|percentile| shown(*percentile)))
     }
 
     /// Up to six digits after the point, without trailing zeros.
     fn shown(percentile: f64) -> String {
-        format!("{percentile:.6}")
-            .trim_end_matches('0')
-            .trim_end_matches('.')
-            .to_owned()
+        format!("{percentile:.6}").trim_end_matches('0').trim_end_matches('.').to_owned()
     }
 
     pub fn write(config: &mut Config, arguments: &[&[u8]]) -> Result<(), String> {
-        let arguments = if let [b""] = arguments {
-            &[]
-        } else {
-            arguments
-        };
-        config.latency_tracking_info_percentiles = arguments
-            .iter()
-            .copied()
-            .map(percentile)
-            .collect::<Result<_, _>>()?;
+        let arguments = if let [b""] = arguments { &[] } else { arguments };
+        config.latency_tracking_info_percentiles =
+            arguments.iter().copied().map(percentile).collect::<Result<_, _>>()?;
         Ok(())
     }
 
     fn percentile(argument: &[u8]) -> Result<f64, String> {
-        let number: Option<f64> = std::str::from_utf8(argument)
-            .ok()
-            .and_then(|text| text.parse().ok());
+        let number: Option<f64> = std::str::from_utf8(argument).ok().and_then(|text| text.parse().ok());
         let number = number.filter(|number| !number.is_nan());
         let number = number.ok_or("Invalid latency-tracking-info-percentiles parameters")?;
         if !(0.0..=100.0).contains(&number) {
-            return Err(
-                "latency-tracking-info-percentiles parameters should sit between [0.0,100.0]"
-                    .into(),
-            );
+            return Err("latency-tracking-info-percentiles parameters should sit between [0.0,100.0]".into());
         }
         Ok(number)
     }
 
     pub fn lines(config: &Config, directive: &'static Directive) -> Vec<RewriteLine> {
-        let value = if config.latency_tracking_info_percentiles.is_empty() {
-            "\"\"".into()
-        } else {
-            read(config)
-        };
+        let value = if config.latency_tracking_info_percentiles.is_empty() { "\"\"".into() } else { read(config) };
         line(directive, &value, true)
     }
 }
@@ -459,7 +365,7 @@ pub(super) mod maxmemory_clients {
     use super::*;
     use crate::config::ClientMemoryLimit;
     use crate::config::directive::Notation;
-    use crate::types::memory_size;
+    use crate::text::memory_size;
 
     pub fn read(config: &Config) -> String {
         match config.maxmemory_clients {
@@ -472,20 +378,14 @@ pub(super) mod maxmemory_clients {
         let [argument] = arguments else {
             return Err(WRONG_NUMBER.into());
         };
-        config.maxmemory_clients = match argument.strip_suffix(b"%").and_then(parse::strict_decimal)
-        {
+        config.maxmemory_clients = match argument.strip_suffix(b"%").and_then(parse::strict_decimal) {
             Some(0) => ClientMemoryLimit::Bytes(0),
             Some(percent @ 1..=100) => ClientMemoryLimit::Percent(percent as u8),
             Some(101..) => return Err("percentage argument must be less or equal to 100".into()),
             Some(..0) => return Err("argument must be a memory or percent value".into()),
             None => {
                 memory_size::parse(argument).ok_or("argument must be a memory or percent value")?;
-                ClientMemoryLimit::Bytes(parse::integer(
-                    Notation::Memory,
-                    0,
-                    i64::MAX.into(),
-                    argument,
-                )? as u64)
+                ClientMemoryLimit::Bytes(parse::integer(Notation::Memory, 0, i64::MAX.into(), argument)? as u64)
             }
         };
         Ok(())
@@ -506,22 +406,9 @@ mod shutdown_flags {
     use crate::config::parse;
 
     pub fn show(flags: ShutdownFlags) -> String {
-        let words = [
-            (flags.save, "save"),
-            (flags.nosave, "nosave"),
-            (flags.now, "now"),
-            (flags.force, "force"),
-        ];
-        let words: Vec<&str> = words
-            .into_iter()
-            .filter(|(is_set, _)| *is_set)
-            .map(|(_, word)| word)
-            .collect();
-        if words.is_empty() {
-            "default".into()
-        } else {
-            words.join(" ")
-        }
+        let words = [(flags.save, "save"), (flags.nosave, "nosave"), (flags.now, "now"), (flags.force, "force")];
+        let words: Vec<&str> = words.into_iter().filter(|(is_set, _)| *is_set).map(|(_, word)| word).collect();
+        if words.is_empty() { "default".into() } else { words.join(" ") }
     }
 
     pub fn read_words(arguments: &[&[u8]]) -> Result<ShutdownFlags, String> {

@@ -9,18 +9,12 @@ pub trait Named: Copy + PartialEq + 'static {
 
     /// The value that `word` names, whatever its case. O(number of words).
     fn from_name(word: &[u8]) -> Option<Self> {
-        Self::NAMES
-            .iter()
-            .find(|(name, _)| name.as_bytes().eq_ignore_ascii_case(word))
-            .map(|(_, value)| *value)
+        Self::NAMES.iter().find(|(name, _)| name.as_bytes().eq_ignore_ascii_case(word)).map(|(_, value)| *value)
     }
 
     /// The word for this value. O(number of words).
     fn name(self) -> &'static str {
-        Self::NAMES
-            .iter()
-            .find(|(_, value)| *value == self)
-            .map_or("unknown", |(name, _)| name)
+        Self::NAMES.iter().find(|(_, value)| *value == self).map_or("unknown", |(name, _)| name)
     }
 }
 
@@ -141,10 +135,7 @@ impl MaxmemoryPolicy {
 
     /// Whether the policy may take keys without a time to live.
     pub fn is_allkeys(self) -> bool {
-        matches!(
-            self,
-            Self::AllkeysLru | Self::AllkeysLfu | Self::AllkeysRandom
-        )
+        matches!(self, Self::AllkeysLru | Self::AllkeysLfu | Self::AllkeysRandom)
     }
 }
 

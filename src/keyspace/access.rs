@@ -51,10 +51,7 @@ impl AccessPolicy {
 
     /// The same as of now, for who looks at records of now later.
     pub fn copy(&self) -> AccessPolicy {
-        AccessPolicy {
-            random: self.random.clone(),
-            ..*self
-        }
+        AccessPolicy { random: self.random.clone(), ..*self }
     }
 
     /// Seeds the logarithmic counter's coin.
@@ -65,11 +62,7 @@ impl AccessPolicy {
     /// What a record starts with.
     #[inline]
     pub fn of_new(&self) -> u32 {
-        if self.frequency {
-            self.minutes << 8 | LFU_INITIAL
-        } else {
-            self.clock
-        }
+        if self.frequency { self.minutes << 8 | LFU_INITIAL } else { self.clock }
     }
 
     /// What a record gets that was last used so many seconds ago: like a new one under LFU, which keeps no times.
@@ -83,22 +76,14 @@ impl AccessPolicy {
 
     /// What a record gets whose uses amount to this counter: like a new one under LRU, which keeps no counter.
     pub fn of_frequency(&self, counter: u8) -> u32 {
-        if self.frequency {
-            self.minutes << 8 | u32::from(counter)
-        } else {
-            self.of_new()
-        }
+        if self.frequency { self.minutes << 8 | u32::from(counter) } else { self.of_new() }
     }
 
     /// Notes a use of the record.
     #[inline]
     pub fn touch(&mut self, record: &Record) {
         let before = record.access();
-        let after = if self.frequency {
-            self.counted(before)
-        } else {
-            self.clock
-        };
+        let after = if self.frequency { self.counted(before) } else { self.clock };
         if after != before {
             record.set_access(after);
         }
@@ -119,11 +104,7 @@ impl AccessPolicy {
     /// What Redis would remember of the record's use, in 24 bits.
     pub fn shown(&self, record: &Record) -> u32 {
         let access = record.access();
-        if self.frequency {
-            access >> 8 >> FRACTION_BITS << 8 | access & 0xff
-        } else {
-            access >> FRACTION_BITS
-        }
+        if self.frequency { access >> 8 >> FRACTION_BITS << 8 | access & 0xff } else { access >> FRACTION_BITS }
     }
 
     /// The counter of what remembers this as it is now, and the sixteenths of minutes since its last use, under LFU.

@@ -2,8 +2,8 @@
 
 use crate::config::{self, KeyspaceEvents};
 
-use super::interest::{Interest, InterestId};
 use super::propagation::Propagation;
+use crate::keyspace::observed_keys::{ObservedKeyId, ObservedKeys};
 
 /// The classes of keyspace events, one character each in `notify-keyspace-events`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,11 +39,9 @@ impl EventClass {
 
     /// The classes to be logged under a setting: none if it names no channel to publish them on.
     pub fn logged(setting: KeyspaceEvents) -> u16 {
-        let is_published = setting.contains(config::EventClass::Keyspace)
-            || setting.contains(config::EventClass::Keyevent);
-        let wanted = EventClass::ALL
-            .iter()
-            .filter(|(_, class)| is_published && setting.contains(*class));
+        let is_published =
+            setting.contains(config::EventClass::Keyspace) || setting.contains(config::EventClass::Keyevent);
+        let wanted = EventClass::ALL.iter().filter(|(_, class)| is_published && setting.contains(*class));
         wanted.fold(0, |classes, (class, _)| classes | *class as u16)
     }
 }
@@ -52,7 +50,7 @@ impl EventClass {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
     /// The value or expiry time of a wanted key is not what it was. Once, however often it changed.
-    Wanted(InterestId),
+    Observed(ObservedKeyId),
     /// A key's value or expiry time is not what it was.
     Modified {
         database: usize,
@@ -88,7 +86,7 @@ pub struct Changes {
     log: Vec<Change>,
     /// Of the keys in the log.
     key_bytes: usize,
-    interest: Interest,
+    observed_keys: ObservedKeys,
     /// What is passed on of them.
     pub propagation: Propagation,
 }
@@ -108,24 +106,24 @@ impl Changes {
     /// Whether modifications are logged.
     pub fn set_observed(&mut self, observed: bool) {
         self.observed = observed;
-        self.listens = observed || !self.interest.is_empty();
+        self.listens = observed || !self.observed_keys.is_empty();
     }
 
     /// From now on, changes of this key are logged. The caller releases what it gets. O(1).
-    pub fn acquire_interest(&mut self, database: usize, key: &[u8]) -> InterestId {
+    pub fn acquire_interest(&mut self, database: usize, key: &[u8]) -> ObservedKeyId {
         self.listens = true;
-        self.interest.acquire(database, key)
+        self.observed_keys.acquire(database, key)
     }
 
     /// One of those who want to hear of a key no longer does. O(1).
-    pub fn release_interest(&mut self, id: InterestId) {
-        self.interest.release(id);
-        self.listens = self.observed || !self.interest.is_empty();
+    pub fn release_interest(&mut self, id: ObservedKeyId) {
+        self.observed_keys.release(id);
+        self.listens = self.observed || !self.observed_keys.is_empty();
     }
 
     /// The wanted keys.
-    pub fn interest(&self) -> &Interest {
-        &self.interest
+    pub fn observed_keys(&self) -> &ObservedKeys {
+        &self.observed_keys
     }
 
     /// Which event classes are logged (bits of `EventClass`).
@@ -160,16 +158,12 @@ impl Changes {
 
     #[inline(never)]
     fn log_touched(&mut self, database: usize, key: &[u8], has_expired: bool) {
-        if let Some(id) = self.interest.note(database, key) {
-            self.log.push(Change::Wanted(id));
+        if let Some(id) = self.observed_keys.note(database, key) {
+            self.log.push(Change::Observed(id));
         }
         if self.observed {
             self.key_bytes += key.len();
-            self.log.push(Change::Modified {
-                database,
-                key: key.to_vec(),
-                has_expired,
-            });
+            self.log.push(Change::Modified { database, key: key.to_vec(), has_expired });
         }
     }
 
@@ -185,12 +179,7 @@ impl Changes {
     pub fn notify(&mut self, class: EventClass, event: &'static str, database: usize, key: &[u8]) {
         if self.event_classes & class as u16 != 0 {
             self.key_bytes += key.len();
-            self.log.push(Change::Event {
-                class,
-                event,
-                database,
-                key: key.to_vec(),
-            });
+            self.log.push(Change::Event { class, event, database, key: key.to_vec() });
         }
     }
 
@@ -227,8 +216,8 @@ impl Changes {
         let log = std::mem::take(&mut self.log);
         self.key_bytes = 0;
         for change in &log {
-            if let Change::Wanted(id) = change {
-                self.interest.forget_note(*id);
+            if let Change::Observed(id) = change {
+                self.observed_keys.forget_note(*id);
             }
         }
         log

@@ -2,9 +2,9 @@
 
 use crate::collections::hash::HashSeed;
 use crate::collections::ordered;
-use crate::collections::table::{Pinned, Reclaim, Slot, Table};
+use crate::collections::table::{LazyFree, Pinned, Slot, Table};
 
-use crate::types::hash::{Due, DueFields};
+use crate::types::hash::{DueFields, FieldExpiry};
 
 use super::record::{NewValue, Record, VolatileReference};
 
@@ -89,22 +89,17 @@ impl Database {
     }
 
     /// The hash whose next field expires first.
-    pub fn first_fields_due(&self) -> Option<Due> {
+    pub fn first_fields_due(&self) -> Option<FieldExpiry> {
         self.fields_due.first()
     }
 
     /// Notes when the next field of the hash expires at the key with this hash. O(log n).
-    pub(super) fn move_fields_due(
-        &mut self,
-        hash: u64,
-        before_ms: Option<i64>,
-        after_ms: Option<i64>,
-    ) {
+    pub(super) fn move_fields_due(&mut self, hash: u64, before_ms: Option<i64>, after_ms: Option<i64>) {
         if let Some(time_ms) = before_ms {
-            self.fields_due.remove(Due { time_ms, hash });
+            self.fields_due.remove(FieldExpiry { time_ms, hash });
         }
         if let Some(time_ms) = after_ms {
-            self.fields_due.insert(Due { time_ms, hash });
+            self.fields_due.insert(FieldExpiry { time_ms, hash });
         }
     }
 
@@ -112,7 +107,7 @@ impl Database {
     #[inline]
     fn forget_fields(fields_due: &mut DueFields, hash: u64, record: &Record) {
         if let Some(time_ms) = record.next_field_expiry_ms() {
-            fields_due.remove(Due { time_ms, hash });
+            fields_due.remove(FieldExpiry { time_ms, hash });
         }
     }
 
@@ -134,19 +129,11 @@ impl Database {
 
     /// The record of a key, or, taken out, if its time is over. O(1).
     #[inline]
-    pub fn get_live(
-        &mut self,
-        hash: u64,
-        key: &[u8],
-        now_ms: i64,
-    ) -> Result<Option<&Record>, Record> {
+    pub fn get_live(&mut self, hash: u64, key: &[u8], now_ms: i64) -> Result<Option<&Record>, Record> {
         if self.volatile.is_empty() {
             return Ok(self.records.get(hash, key));
         }
-        match self
-            .records
-            .get_or_remove(hash, key, |record| record.is_due(now_ms))
-        {
+        match self.records.get_or_remove(hash, key, |record| record.is_due(now_ms)) {
             Err(expired) => {
                 self.volatile.remove(hash, key);
                 Database::forget_fields(&mut self.fields_due, hash, &expired);
@@ -160,11 +147,7 @@ impl Database {
     /// for the answer. O(1).
     #[inline]
     pub fn put(&mut self, hash: u64, key: &[u8], value: NewValue<'_>, setting: Setting) -> Before {
-        let Setting {
-            expiry,
-            access,
-            now_ms,
-        } = setting;
+        let Setting { expiry, access, now_ms } = setting;
         let Some(record) = self.records.get_mut(hash, key) else {
             let expiry_ms = match expiry {
                 Expiry::At(time_ms) => Some(time_ms),
@@ -175,11 +158,7 @@ impl Database {
         };
         Database::forget_fields(&mut self.fields_due, hash, record);
         let before_ms = record.expiry_ms();
-        let before = if record.is_due(now_ms) {
-            Before::Expired
-        } else {
-            Before::Present
-        };
+        let before = if record.is_due(now_ms) { Before::Expired } else { Before::Present };
         let after_ms = match expiry {
             Expiry::Clear => None,
             Expiry::Keep => before_ms.filter(|_| before == Before::Present),
@@ -196,7 +175,7 @@ impl Database {
                 if after_ms.is_some() {
                     self.volatile.insert(hash, new.volatile_reference());
                 }
-                record.leave();
+                record.mark_snapshot_only();
                 *record = new;
             }
         }
@@ -205,20 +184,20 @@ impl Database {
 
     /// Adds a record whose key is not there yet. O(1).
     pub fn insert(&mut self, hash: u64, record: Record) {
-        record.enter();
+        record.mark_live();
         if record.expiry_ms().is_some() {
             self.volatile.insert(hash, record.volatile_reference());
         }
         if let Some(time_ms) = record.next_field_expiry_ms() {
-            self.fields_due.insert(Due { time_ms, hash });
+            self.fields_due.insert(FieldExpiry { time_ms, hash });
         }
         self.records.insert(hash, record);
     }
 
     /// Says how many keys there will be, and how many that expire; 0: nothing is known. O(1).
-    pub fn foresee(&mut self, keys: usize, volatile: usize) {
-        self.records.foresee(keys);
-        self.volatile.foresee(volatile);
+    pub fn presize(&mut self, keys: usize, volatile: usize) {
+        self.records.presize(keys);
+        self.volatile.presize(volatile);
     }
 
     /// Adds a record if its key is not there yet; if it is, gives it back. O(1).
@@ -233,7 +212,7 @@ impl Database {
             self.volatile.insert(hash, reference);
         }
         if let Some(time_ms) = next_field_ms {
-            self.fields_due.insert(Due { time_ms, hash });
+            self.fields_due.insert(FieldExpiry { time_ms, hash });
         }
         Ok(())
     }
@@ -255,7 +234,7 @@ impl Database {
     /// Takes a record that is no longer in the table out of the indexes.
     #[inline]
     fn forget(&mut self, hash: u64, record: &Record) {
-        record.leave();
+        record.mark_snapshot_only();
         if record.expiry_ms().is_some() {
             // The index refers to the record, which must not go before this.
             self.volatile.remove(hash, record.key());
@@ -278,28 +257,14 @@ impl Database {
 
     /// The same, with the index of the records that expire, which refers to the record if it does.
     #[inline]
-    pub fn get_with_index(
-        &mut self,
-        hash: u64,
-        key: &[u8],
-    ) -> Option<(&mut Record, &mut Table<VolatileReference>)> {
+    pub fn get_with_index(&mut self, hash: u64, key: &[u8]) -> Option<(&mut Record, &mut Table<VolatileReference>)> {
         let record = self.records.get_mut(hash, key)?;
         Some((record, &mut self.volatile))
     }
 
     /// Sets or clears the expiry time of a key that is there and whose time is not over; tells whether it is so. O(1).
-    pub fn set_expiry(
-        &mut self,
-        hash: u64,
-        key: &[u8],
-        expiry_ms: Option<i64>,
-        now_ms: i64,
-    ) -> bool {
-        let Some(record) = self
-            .records
-            .get_mut(hash, key)
-            .filter(|record| !record.is_due(now_ms))
-        else {
+    pub fn set_expiry(&mut self, hash: u64, key: &[u8], expiry_ms: Option<i64>, now_ms: i64) -> bool {
+        let Some(record) = self.records.get_mut(hash, key).filter(|record| !record.is_due(now_ms)) else {
             return false;
         };
         let done = match expiry_ms {
@@ -314,7 +279,7 @@ impl Database {
     }
 
     /// Takes everything out at once; the parts are freed by the caller in slices. O(1).
-    pub fn take(&mut self) -> (Reclaim<Record>, Reclaim<VolatileReference>) {
+    pub fn take(&mut self) -> (LazyFree<Record>, LazyFree<VolatileReference>) {
         self.expiry_cursor = 0;
         self.eviction_cursor = 0;
         self.average_ttl_ms = 0;
@@ -323,7 +288,7 @@ impl Database {
     }
 
     /// Empties the index of the hashes with fields that expire; the parts are freed by the caller in slices. O(1).
-    pub fn take_fields_due(&mut self) -> ordered::Reclaim<Due> {
+    pub fn take_fields_due(&mut self) -> ordered::LazyFree<FieldExpiry> {
         self.fields_due.take()
     }
 

@@ -122,13 +122,7 @@ impl Sampled for VolatileReference {
 
 impl Eviction {
     /// Looks at the next few keys of a table and adds the good ones to the pool; gives the cursor to go on with.
-    fn sample<E: Sampled>(
-        &mut self,
-        database: usize,
-        table: &Table<E>,
-        access: &AccessPolicy,
-        mut cursor: u64,
-    ) -> u64 {
+    fn sample<E: Sampled>(&mut self, database: usize, table: &Table<E>, access: &AccessPolicy, mut cursor: u64) -> u64 {
         let by_chance = self.ranking == Ranking::Chance;
         let wanted = if by_chance { 1 } else { self.samples };
         let mut looked_at = std::mem::take(&mut self.surplus);
@@ -143,12 +137,7 @@ impl Eviction {
                 looked_at += 1;
                 let (rank, mark) = entry.ranked(self.ranking, access);
                 if !self.pool.is_full() || self.pool[0].rank < rank {
-                    self.add(Candidate {
-                        rank,
-                        hash: table.hash(entry.key()),
-                        database,
-                        mark,
-                    });
+                    self.add(Candidate { rank, hash: table.hash(entry.key()), database, mark });
                 }
             });
         }
@@ -163,18 +152,14 @@ impl Eviction {
 
     /// Puts a candidate in its place, if need be for the worst one.
     fn add(&mut self, candidate: Candidate) {
-        let is_known = |other: &Candidate| {
-            other.hash == candidate.hash && other.database == candidate.database
-        };
+        let is_known = |other: &Candidate| other.hash == candidate.hash && other.database == candidate.database;
         if let Some(known) = self.pool.iter().position(is_known) {
             self.pool.remove(known);
         } else if self.pool.is_full() {
             self.pool.remove(0);
         }
         // Before its equals: of those the first one that was seen goes first.
-        let place = self
-            .pool
-            .partition_point(|other| other.rank < candidate.rank);
+        let place = self.pool.partition_point(|other| other.rank < candidate.rank);
         self.pool.insert(place, candidate);
     }
 }
@@ -227,12 +212,7 @@ impl Keyspace {
 
     /// Samples every database that has keys to evict, but only so many of them at a time.
     fn sample_databases(&mut self) {
-        let Keyspace {
-            databases,
-            eviction,
-            access,
-            ..
-        } = self;
+        let Keyspace { databases, eviction, access, .. } = self;
         let count = databases.len();
         // Another database comes first each time: of keys that are equal those go that are met first.
         eviction.next_database = (eviction.next_database + 1) % count.max(1);
@@ -245,11 +225,9 @@ impl Keyspace {
             let database = &mut databases[number];
             let cursor = database.eviction_cursor;
             if eviction.only_volatile && database.volatile_len() > 0 {
-                database.eviction_cursor =
-                    eviction.sample(number, database.volatile(), access, cursor);
+                database.eviction_cursor = eviction.sample(number, database.volatile(), access, cursor);
             } else if !eviction.only_volatile && !database.is_empty() {
-                database.eviction_cursor =
-                    eviction.sample(number, database.records(), access, cursor);
+                database.eviction_cursor = eviction.sample(number, database.records(), access, cursor);
             } else {
                 continue;
             }
@@ -262,13 +240,7 @@ impl Keyspace {
 
     /// Evicts a key of the pool, unless it is gone or was used since it was sampled.
     fn evict_candidate(&mut self, candidate: Candidate) -> bool {
-        let Keyspace {
-            databases,
-            eviction,
-            access,
-            seed,
-            ..
-        } = self;
+        let Keyspace { databases, eviction, access, seed, .. } = self;
         let is_it = |record: &Record| {
             record.ranked(eviction.ranking, access).1 == candidate.mark
                 && (!eviction.only_volatile || record.expiry_ms().is_some())
@@ -300,9 +272,8 @@ impl Keyspace {
                 let found = database.records().random(random);
                 found.map(|entry| (entry.address(), self.seed.hash(entry.key())))
             };
-            let removed = chosen.and_then(|(address, hash)| {
-                database.remove_where(hash, |record| record.address() == address)
-            });
+            let removed =
+                chosen.and_then(|(address, hash)| database.remove_where(hash, |record| record.address() == address));
             if let Some(record) = removed {
                 self.note_evicted(number, &record);
                 return true;

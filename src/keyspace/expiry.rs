@@ -40,10 +40,7 @@ pub struct ExpiryStats {
 impl ExpiryStats {
     /// Back to zero; the cycle goes on where it was.
     pub(super) fn reset(&mut self) {
-        *self = ExpiryStats {
-            next_database: self.next_database,
-            ..ExpiryStats::default()
-        };
+        *self = ExpiryStats { next_database: self.next_database, ..ExpiryStats::default() };
     }
 }
 
@@ -78,11 +75,7 @@ impl KeyspaceStats {
 impl Keyspace {
     /// Runs the active cycle until every database had its turn or `out_of_time` says stop; tells whether it was stopped.
     /// `acceptable_percent` is the share of expired keys in a sample up to which a database is left for the next cycle.
-    pub fn expire_cycle(
-        &mut self,
-        acceptable_percent: usize,
-        mut out_of_time: impl FnMut() -> bool,
-    ) -> bool {
+    pub fn expire_cycle(&mut self, acceptable_percent: usize, mut out_of_time: impl FnMut() -> bool) -> bool {
         let mut total = Sample::default();
         let mut stopped = false;
         for _ in 0..self.databases.len() {
@@ -149,17 +142,10 @@ impl Keyspace {
         });
         if let Some(mean_ms) = ttl_sum_ms.checked_div(ttl_count) {
             let average_ms = &mut self.databases[database].average_ttl_ms;
-            *average_ms = if *average_ms == 0 {
-                mean_ms
-            } else {
-                *average_ms / 50 * 49 + mean_ms / 50
-            };
+            *average_ms = if *average_ms == 0 { mean_ms } else { *average_ms / 50 * 49 + mean_ms / 50 };
         }
         self.remove_due(database, &references);
-        Sample {
-            looked_at,
-            expired: references.len(),
-        }
+        Sample { looked_at, expired: references.len() }
     }
 
     /// Removes keys, each of them there and given once.
@@ -172,8 +158,7 @@ impl Keyspace {
         }
         for (reference, hash) in references.iter().zip(hashes) {
             if let Some(record) = self.databases[database].remove(hash, reference.key()) {
-                self.stats
-                    .note_expired(&mut self.changes, database, &record);
+                self.stats.note_expired(&mut self.changes, database, &record);
             }
         }
     }

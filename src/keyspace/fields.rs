@@ -18,55 +18,39 @@ impl Keyspace {
 
     /// Says when the next field of a hash expired before a change in its place, and when it does now.
     #[inline]
-    pub fn note_field_expiry(
-        &mut self,
-        database: usize,
-        key: &[u8],
-        before_ms: Option<i64>,
-        after_ms: Option<i64>,
-    ) {
+    pub fn note_field_expiry(&mut self, database: usize, key: &[u8], before_ms: Option<i64>, after_ms: Option<i64>) {
         if before_ms != after_ms {
             let hash = self.hash(key);
             self.databases[database].move_fields_due(hash, before_ms, after_ms);
         }
     }
 
-    /// Removes a key whose collection has become empty; the change that emptied it has been counted.
+    /// Removes a key whose collection has become empty, with the keyspace event; the change that emptied it has been counted.
     pub fn remove_empty(&mut self, database: usize, key: &[u8]) {
         let hash = self.hash(key);
         if self.databases[database].remove(hash, key).is_some() {
             self.changes.touched(database, key);
         }
+        self.changes.notify(EventClass::Generic, "del", database, key);
     }
 
     /// Says that fields of a hash were removed because their time was over, which does not count as a change.
     pub fn note_expired_fields(&mut self, database: usize, key: &[u8], fields: usize) {
         self.stats.expired_fields += fields as u64;
         self.changes.touched(database, key);
-        self.changes
-            .notify(EventClass::Hash, "hexpired", database, key);
+        self.changes.notify(EventClass::Hash, "hexpired", database, key);
     }
 
     /// Removes up to `max_fields` fields of a hash whose time is over, and the hash if none is left. O(log n) for each.
     pub fn expire_fields_of(&mut self, database: usize, key: &[u8], max_fields: usize) -> usize {
         let hash = self.hash(key);
         let now_ms = self.now_ms;
-        let Keyspace {
-            databases,
-            seed,
-            changes,
-            ..
-        } = self;
+        let Keyspace { databases, seed, changes, .. } = self;
         let Some((record, volatile)) = databases[database].get_with_index(hash, key) else {
             return 0;
         };
         let before_ms = record.next_field_expiry_ms();
-        let mut value = ValueMut {
-            record,
-            volatile,
-            seed,
-            hash,
-        };
+        let mut value = ValueMut { record, volatile, seed, hash };
         let Some(mut fields) = HashEditor::of(&mut value, Limits::NONE) else {
             return 0;
         };
@@ -80,8 +64,6 @@ impl Keyspace {
         }
         if is_empty {
             self.remove_empty(database, key);
-            self.changes
-                .notify(EventClass::Generic, "del", database, key);
         }
         removed
     }
@@ -106,21 +88,13 @@ impl Keyspace {
 
     /// A hash with fields whose time is over.
     fn next_fields_due(&self) -> Option<(usize, Vec<u8>)> {
-        let due = self
-            .databases
-            .iter()
-            .map(Database::first_fields_due)
-            .enumerate();
-        let (database, due) = due
-            .filter_map(|(number, due)| Some((number, due?)))
-            .find(|(_, due)| due.time_ms < self.now_ms)?;
+        let due = self.databases.iter().map(Database::first_fields_due).enumerate();
+        let (database, due) =
+            due.filter_map(|(number, due)| Some((number, due?))).find(|(_, due)| due.time_ms < self.now_ms)?;
         let is_it = |record: &Record| {
-            record.next_field_expiry_ms() == Some(due.time_ms)
-                && self.seed.hash(record.key()) == due.hash
+            record.next_field_expiry_ms() == Some(due.time_ms) && self.seed.hash(record.key()) == due.hash
         };
-        let record = self.databases[database]
-            .records()
-            .get_where(due.hash, is_it);
+        let record = self.databases[database].records().get_where(due.hash, is_it);
         // INVARIANT: `Database` enters the time of a record with the record and takes it out with it, and whoever changes
         // it between calls `note_field_expiry`: so of each entry the record is there, with this very time and hash.
         let record = record.expect("a hash of the index is in the table");

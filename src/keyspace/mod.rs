@@ -3,39 +3,40 @@
 //! Only this layer mutates keys. It never replies, never knows a client, never reads the clock:
 //! the loop sets `now_ms`.
 
+pub mod fork;
+pub mod lazy_free;
+pub mod lazy_free_queue;
+pub mod observed_keys;
+
 mod access;
-mod branch;
 pub mod changes;
-mod condemned;
 pub mod database;
 pub mod eviction;
 pub mod expiry;
 mod fields;
-mod interest;
 mod naming;
 pub mod propagation;
-pub mod reclaim;
 pub mod record;
 mod relocate;
 mod text;
 mod value_mut;
 mod version;
 
+pub use crate::keyspace::fork::KeyspaceFork;
+pub use crate::keyspace::observed_keys::{ObservedKeyId, ObservedKeys};
 pub use access::AccessPolicy;
-pub use branch::Branch;
 pub use changes::{Change, Changes, EventClass};
 pub use database::{Database, Expiry};
-pub use interest::{Interest, InterestId};
 pub use propagation::Propagation;
-pub use record::{NewValue, Record, Value, displaced_bytes, held_bytes};
+pub use record::{NewValue, Record, Value, cow_bytes, held_bytes};
 pub use text::Text;
 pub use value_mut::ValueMut;
 pub use version::Version;
 
 use crate::collections::hash::HashSeed;
+use crate::keyspace::lazy_free_queue::LazyFreeQueue;
 use crate::types::object::Object;
 use database::{Before, Setting};
-use reclaim::ReclaimQueue;
 
 /// What the keyspace counts, for INFO.
 #[derive(Clone, Copy, Debug, Default)]
@@ -74,22 +75,16 @@ pub struct Keyspace {
     pub hold_expired: bool,
     pub expiry_stats: expiry::ExpiryStats,
     eviction: eviction::Eviction,
-    garbage: ReclaimQueue,
+    garbage: LazyFreeQueue,
 }
 
 impl Keyspace {
     /// So many empty databases.
     pub fn new(databases: usize, seed: HashSeed) -> Keyspace {
         Keyspace {
-            databases: (0..databases)
-                .map(|_| Database::new(seed.clone()))
-                .collect(),
+            databases: (0..databases).map(|_| Database::new(seed.clone())).collect(),
             seed,
-            hint: HashHint {
-                key: std::ptr::null(),
-                length: 0,
-                hash: 0,
-            },
+            hint: HashHint { key: std::ptr::null(), length: 0, hash: 0 },
             now_ms: 0,
             access: AccessPolicy::default(),
             no_touch: false,
@@ -99,7 +94,7 @@ impl Keyspace {
             hold_expired: false,
             expiry_stats: expiry::ExpiryStats::default(),
             eviction: eviction::Eviction::default(),
-            garbage: ReclaimQueue::default(),
+            garbage: LazyFreeQueue::default(),
         }
     }
 
@@ -132,11 +127,7 @@ impl Keyspace {
     /// unchanged until the next call or `forget_hash`.
     #[inline]
     pub fn remember_hash(&mut self, key: &[u8], hash: u64) {
-        self.hint = HashHint {
-            key: key.as_ptr(),
-            length: key.len(),
-            hash,
-        };
+        self.hint = HashHint { key: key.as_ptr(), length: key.len(), hash };
     }
 
     /// Forgets the hash worked out ahead.
@@ -152,15 +143,9 @@ impl Keyspace {
         if self.hold_expired {
             return self.read_held(database, hash, key);
         }
-        let Keyspace {
-            databases,
-            stats,
-            changes,
-            ..
-        } = self;
+        let Keyspace { databases, stats, changes, .. } = self;
         let found = databases[database].get_live(hash, key, self.now_ms);
-        let record =
-            found.unwrap_or_else(|expired| stats.note_expired(changes, database, &expired));
+        let record = found.unwrap_or_else(|expired| stats.note_expired(changes, database, &expired));
         match record {
             Some(record) => {
                 stats.hits += 1;
@@ -187,12 +172,7 @@ impl Keyspace {
 
     /// The same for reads that need no reference to outlive them: what `use_it` makes of the record.
     #[inline]
-    pub fn read_with<R>(
-        &mut self,
-        database: usize,
-        key: &[u8],
-        use_it: impl FnOnce(Option<&Record>) -> R,
-    ) -> R {
+    pub fn read_with<R>(&mut self, database: usize, key: &[u8], use_it: impl FnOnce(Option<&Record>) -> R) -> R {
         let hash = self.hash(key);
         match self.databases[database].get(hash, key) {
             Some(record) if !record.is_due(self.now_ms) => {
@@ -205,8 +185,7 @@ impl Keyspace {
             Some(_) => use_it(self.read(database, key)),
             None => {
                 self.stats.misses += 1;
-                self.changes
-                    .notify(EventClass::KeyMiss, "keymiss", database, key);
+                self.changes.notify(EventClass::KeyMiss, "keymiss", database, key);
                 use_it(None)
             }
         }
@@ -216,19 +195,9 @@ impl Keyspace {
     #[inline]
     pub fn lookup(&mut self, database: usize, key: &[u8]) -> Option<&Record> {
         let hash = self.hash(key);
-        let Keyspace {
-            databases,
-            stats,
-            changes,
-            ..
-        } = self;
-        let found = databases[database].get_live(
-            hash,
-            key,
-            expiry::horizon(self.hold_expired, self.now_ms),
-        );
-        let record =
-            found.unwrap_or_else(|expired| stats.note_expired(changes, database, &expired))?;
+        let Keyspace { databases, stats, changes, .. } = self;
+        let found = databases[database].get_live(hash, key, expiry::horizon(self.hold_expired, self.now_ms));
+        let record = found.unwrap_or_else(|expired| stats.note_expired(changes, database, &expired))?;
         if !self.no_touch {
             self.access.touch(record);
         }
@@ -250,10 +219,7 @@ impl Keyspace {
             return found.filter(|record| !record.is_due(now_ms));
         }
         let found = self.databases[database].get_live(hash, key, now_ms);
-        found.unwrap_or_else(|expired| {
-            self.stats
-                .note_expired(&mut self.changes, database, &expired)
-        })
+        found.unwrap_or_else(|expired| self.stats.note_expired(&mut self.changes, database, &expired))
     }
 
     /// Looks a key up for a read that counts as hit or miss and leaves no other trace.
@@ -274,9 +240,7 @@ impl Keyspace {
     /// How often a key is used, on a logarithmic scale; `None` if there is none or uses are not counted.
     pub fn frequency(&self, database: usize, key: &[u8]) -> Option<u32> {
         let record = self.databases[database].get(self.hash(key), key)?;
-        self.access
-            .frequency
-            .then(|| self.access.frequency_of(record))
+        self.access.frequency.then(|| self.access.frequency_of(record))
     }
 
     /// Whether the key exists, without leaving a trace.
@@ -289,24 +253,16 @@ impl Keyspace {
     pub fn set(&mut self, database: usize, key: &[u8], value: NewValue<'_>, expiry: Expiry) {
         let hash = self.hash(key);
         let now_ms = expiry::horizon(self.hold_expired, self.now_ms);
-        let access = if self.access.frequency {
-            self.frequency_after_set(database, hash, key)
-        } else {
-            self.access.of_new()
-        };
-        let setting = Setting {
-            expiry,
-            access,
-            now_ms,
-        };
+        let access =
+            if self.access.frequency { self.frequency_after_set(database, hash, key) } else { self.access.of_new() };
+        let setting = Setting { expiry, access, now_ms };
         match self.databases[database].put(hash, key, value, setting) {
             Before::Present => {}
             Before::Absent => self.changes.notify(EventClass::New, "new", database, key),
             Before::Expired => {
                 self.stats.expired_keys += 1;
                 self.changes.expired(database, key);
-                self.changes
-                    .notify(EventClass::Expired, "expired", database, key);
+                self.changes.notify(EventClass::Expired, "expired", database, key);
                 self.changes.notify(EventClass::New, "new", database, key);
             }
         }
@@ -335,13 +291,21 @@ impl Keyspace {
         self.take(database, key).is_some()
     }
 
+    /// Removes a key as DEL does, with the keyspace event; tells whether it was there.
+    pub fn delete(&mut self, database: usize, key: &[u8]) -> bool {
+        let removed = self.remove(database, key);
+        if removed {
+            self.changes.notify(EventClass::Generic, "del", database, key);
+        }
+        removed
+    }
+
     /// Removes a key and hands its record over.
     pub fn take(&mut self, database: usize, key: &[u8]) -> Option<Record> {
         let hash = self.hash(key);
         let record = self.databases[database].remove(hash, key)?;
         if record.is_due(expiry::horizon(self.hold_expired, self.now_ms)) {
-            self.stats
-                .note_expired(&mut self.changes, database, &record);
+            self.stats.note_expired(&mut self.changes, database, &record);
             return None;
         }
         self.changes.modified(database, key);
@@ -352,8 +316,7 @@ impl Keyspace {
     pub fn store(&mut self, database: usize, record: Record) {
         let hash = self.seed.hash(record.key());
         if self.peek_hashed(database, hash, record.key()).is_none() {
-            self.changes
-                .notify(EventClass::New, "new", database, record.key());
+            self.changes.notify(EventClass::New, "new", database, record.key());
         }
         self.changes.modified(database, record.key());
         self.databases[database].replace(hash, record);
@@ -434,25 +397,25 @@ impl Keyspace {
 
     /// Frees up to so many elements of what was thrown away; tells whether there is more.
     pub fn reclaim_step(&mut self, elements: usize) -> bool {
-        let more = self.garbage.step(elements) | condemned::step(elements);
-        self.garbage.count_freed(condemned::take_freed());
+        let more = self.garbage.step(elements) | lazy_free::step(elements);
+        self.garbage.count_freed(lazy_free::take_freed());
         more
     }
 
     /// Lets go of a collection that was cut out of a value: at once, or in steps if it is large.
     pub fn discard(&mut self, object: Box<Object>) {
-        condemned::dispose_object(object);
+        lazy_free::free_object_lazily(object);
     }
 
     /// Whether anything waits to be freed.
     #[inline]
     pub fn has_garbage(&self) -> bool {
-        self.garbage.pending() > 0 || !condemned::is_empty()
+        self.garbage.pending() > 0 || !lazy_free::is_empty()
     }
 
     /// Number of keys and giant values that wait to be freed.
     pub fn reclaim_pending(&self) -> usize {
-        self.garbage.pending() + condemned::pending()
+        self.garbage.pending() + lazy_free::pending()
     }
 
     /// Number of keys and giant values freed in steps since the start, or the last reset.
@@ -469,14 +432,12 @@ impl Keyspace {
 
     /// Gives back room in tables that few keys use; tells whether there is more to do.
     pub fn shrink_step(&mut self, entries: usize) -> bool {
-        self.databases
-            .iter_mut()
-            .fold(false, |more, database| more | database.shrink_step(entries))
+        self.databases.iter_mut().fold(false, |more, database| more | database.shrink_step(entries))
     }
 }
 
 /// Lets go of all that a database holds; the memory is given back by a job.
-fn discard_all(garbage: &mut ReclaimQueue, database: &mut Database) {
+fn discard_all(garbage: &mut LazyFreeQueue, database: &mut Database) {
     let count = database.len();
     let (records, volatile) = database.take();
     garbage.add(records, volatile, count);

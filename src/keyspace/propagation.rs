@@ -117,12 +117,7 @@ impl Propagation {
     }
 
     /// The same for arguments that are not at hand side by side.
-    pub fn add_with<'a>(
-        &mut self,
-        database: usize,
-        count: usize,
-        arguments: impl Iterator<Item = &'a [u8]>,
-    ) {
+    pub fn add_with<'a>(&mut self, database: usize, count: usize, arguments: impl Iterator<Item = &'a [u8]>) {
         if self.is_on {
             encode(&mut self.bytes, count, arguments);
             self.end_operation(database);
@@ -152,13 +147,7 @@ impl Propagation {
     }
 
     /// The present command is over: it is gathered if it changed something.
-    pub fn finish<'a>(
-        &mut self,
-        total: u64,
-        database: usize,
-        count: usize,
-        arguments: impl Iterator<Item = &'a [u8]>,
-    ) {
+    pub fn finish<'a>(&mut self, total: u64, database: usize, count: usize, arguments: impl Iterator<Item = &'a [u8]>) {
         let has_changed = std::mem::replace(&mut self.accounted, total) != total;
         match std::mem::take(&mut self.form) {
             Form::AsGiven if !has_changed => {}
@@ -181,10 +170,7 @@ impl Propagation {
     }
 
     fn end_operation(&mut self, database: usize) {
-        self.operations.push(Operation {
-            database,
-            end: self.bytes.len(),
-        });
+        self.operations.push(Operation { database, end: self.bytes.len() });
     }
 
     /// Whether nothing is gathered.
@@ -241,9 +227,7 @@ mod tests {
     use super::*;
 
     fn text(propagation: &Propagation) -> String {
-        let each = propagation
-            .iter()
-            .map(|(database, bytes)| format!("{database}:{}", String::from_utf8_lossy(bytes)));
+        let each = propagation.iter().map(|(database, bytes)| format!("{database}:{}", String::from_utf8_lossy(bytes)));
         each.collect::<Vec<_>>().join("|").replace("\r\n", " ")
     }
 

@@ -41,16 +41,15 @@ impl Keyspace {
     /// Puts a record in its place as a new key, whatever was there before. One change.
     pub fn settle_in(&mut self, database: usize, record: Record) {
         let hash = self.seed.hash(record.key());
-        self.changes
-            .notify(EventClass::New, "new", database, record.key());
+        self.changes.notify(EventClass::New, "new", database, record.key());
         self.changes.modified(database, record.key());
         self.databases[database].replace(hash, record);
     }
 
     /// Says how many keys a database will have, and how many of them expire: room is made for them as they come. 0: nothing is
     /// known. O(1).
-    pub fn foresee(&mut self, database: usize, keys: usize, volatile: usize) {
-        self.databases[database].foresee(keys, volatile);
+    pub fn presize(&mut self, database: usize, keys: usize, volatile: usize) {
+        self.databases[database].presize(keys, volatile);
     }
 
     /// Adds a record that comes from a snapshot, unless its key is there already: then it is given back. Counts as no change. O(1).

@@ -110,25 +110,13 @@ impl Keyspace {
     /// Changes a string in place: makes it `length` bytes long if it is shorter (with zeros), and hands all its bytes to
     /// `change`. It is a raw string afterwards, its expiry time stays. An absent key is created. The caller has looked the key
     /// up before and knows that it is a string. O(bytes added) over time, O(length) while somebody else shares the value.
-    pub fn edit_string(
-        &mut self,
-        database: usize,
-        key: &[u8],
-        length: usize,
-        change: impl FnOnce(&mut [u8]),
-    ) {
+    pub fn edit_string(&mut self, database: usize, key: &[u8], length: usize, change: impl FnOnce(&mut [u8])) {
         self.prepare_string(database, key, length, change);
         self.changes.modified(database, key);
     }
 
     /// The same for a change that may turn out to be none: the caller calls `modified` if it was one.
-    pub fn prepare_string(
-        &mut self,
-        database: usize,
-        key: &[u8],
-        length: usize,
-        change: impl FnOnce(&mut [u8]),
-    ) {
+    pub fn prepare_string(&mut self, database: usize, key: &[u8], length: usize, change: impl FnOnce(&mut [u8])) {
         let hash = self.hash(key);
         let space = &mut self.databases[database];
         let change = match space.get_mut(hash, key) {
@@ -142,16 +130,10 @@ impl Keyspace {
         let created = present.is_none();
         let access = present.map_or_else(|| self.access.of_new(), Record::access);
         let text = present.and_then(|record| record.value().text());
-        let mut buffer = text
-            .unwrap_or(Text::Inline(b""))
-            .with_bytes(|bytes| copy(bytes, length));
+        let mut buffer = text.unwrap_or(Text::Inline(b"")).with_bytes(|bytes| copy(bytes, length));
         change(&mut buffer);
         // The caller has looked the key up: it has not expired.
-        let setting = Setting {
-            expiry: Expiry::Keep,
-            access,
-            now_ms: i64::MIN,
-        };
+        let setting = Setting { expiry: Expiry::Keep, access, now_ms: i64::MIN };
         space.put(hash, key, NewValue::raw(&mut buffer), setting);
         if created {
             self.changes.notify(EventClass::New, "new", database, key);
@@ -173,26 +155,14 @@ impl Keyspace {
             return bytes.copy_from_slice(&text);
         }
         // The caller has looked the key up: it has not expired.
-        let setting = Setting {
-            expiry: Expiry::Keep,
-            access: record.access(),
-            now_ms: i64::MIN,
-        };
-        let value = if text.len() > INLINE_STRING_MAX {
-            NewValue::Large(text.into())
-        } else {
-            NewValue::Raw(&text)
-        };
+        let setting = Setting { expiry: Expiry::Keep, access: record.access(), now_ms: i64::MIN };
+        let value = if text.len() > INLINE_STRING_MAX { NewValue::Large(text.into()) } else { NewValue::Raw(&text) };
         self.databases[database].put(hash, key, value, setting);
     }
 }
 
 /// Grows and changes the string where it lies, if nobody shares it and there is room; gives `change` back if not.
-fn edit_in_place<F: FnOnce(&mut [u8])>(
-    record: &mut Record,
-    length: usize,
-    change: F,
-) -> Result<(), F> {
+fn edit_in_place<F: FnOnce(&mut [u8])>(record: &mut Record, length: usize, change: F) -> Result<(), F> {
     if let Some(bytes) = record.grow_raw(length) {
         change(bytes);
         return Ok(());
@@ -218,11 +188,7 @@ fn copy(bytes: &[u8], length: usize) -> BytesMut {
     const SPARE_MAX_BYTES: usize = 1024 * 1024;
     let grows = length > bytes.len() && !bytes.is_empty();
     let length = length.max(bytes.len());
-    let spare = if grows {
-        length.min(SPARE_MAX_BYTES)
-    } else {
-        0
-    };
+    let spare = if grows { length.min(SPARE_MAX_BYTES) } else { 0 };
     let mut buffer = BytesMut::zeroed(length + spare);
     buffer[..bytes.len()].copy_from_slice(bytes);
     buffer.truncate(length);
@@ -240,11 +206,7 @@ mod tests {
 
     fn bytes(keyspace: &mut Keyspace) -> Vec<u8> {
         let record = keyspace.peek(0, b"key").expect("the key exists");
-        record
-            .value()
-            .text()
-            .expect("a string")
-            .with_bytes(<[u8]>::to_vec)
+        record.value().text().expect("a string").with_bytes(<[u8]>::to_vec)
     }
 
     fn large(keyspace: &mut Keyspace) -> Bytes {
@@ -319,12 +281,7 @@ mod tests {
     #[test]
     fn what_is_shared_stays_as_it_is() {
         let mut keyspace = keyspace();
-        keyspace.set(
-            0,
-            b"key",
-            NewValue::Large(vec![b'x'; 20_000].into()),
-            Expiry::At(5),
-        );
+        keyspace.set(0, b"key", NewValue::Large(vec![b'x'; 20_000].into()), Expiry::At(5));
         let reply = large(&mut keyspace).slice(100..18_000);
         keyspace.edit_string(0, b"key", 20_001, |bytes| bytes.fill(b'y'));
         assert_eq!(reply, vec![b'x'; 17_900]);

@@ -31,8 +31,7 @@ impl ValueMut<'_> {
     fn put(&mut self, record: Record) {
         if record.expiry_ms().is_some() {
             // While the old record is there, which the index still refers to.
-            self.volatile
-                .replace(self.hash, record.volatile_reference());
+            self.volatile.replace(self.hash, record.volatile_reference());
         }
         self.record.note_displaced();
         *self.record = record;
@@ -109,14 +108,7 @@ impl Keyspace {
     pub fn edit(&mut self, database: usize, key: &[u8]) -> Option<ValueMut<'_>> {
         let hash = self.hash(key);
         let horizon_ms = expiry::horizon(self.hold_expired, self.now_ms);
-        let Keyspace {
-            databases,
-            stats,
-            changes,
-            seed,
-            access,
-            ..
-        } = self;
+        let Keyspace { databases, stats, changes, seed, access, .. } = self;
         if let Err(expired) = databases[database].get_live(hash, key, horizon_ms) {
             stats.note_expired(changes, database, &expired);
             return None;
@@ -125,12 +117,7 @@ impl Keyspace {
         if !self.no_touch {
             access.touch(record);
         }
-        Some(ValueMut {
-            record,
-            volatile,
-            seed,
-            hash,
-        })
+        Some(ValueMut { record, volatile, seed, hash })
     }
 
     /// Puts a collection at a key, whatever was there before; the key does not expire. The caller says `modified` then.

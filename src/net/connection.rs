@@ -49,7 +49,7 @@ pub struct Connection {
     /// Bytes received that could not be parsed or run yet.
     pub input: Vec<u8>,
     /// A request that was put off, to be run before the rest of the input.
-    pub postponed: Option<OwnedArgs>,
+    pub paused: Option<OwnedArgs>,
     /// The peer has closed its end or the socket broke: what comes is the last.
     pub hung_up: bool,
     /// On the loop's list of connections to serve without a readiness event.
@@ -57,7 +57,7 @@ pub struct Connection {
     /// There may be bytes in the socket: no short read was seen since the last event.
     pub readable: bool,
     /// Reading stands still until replies have been sent (backpressure).
-    pub throttled: bool,
+    pub output_blocked: bool,
 }
 
 impl Connection {
@@ -68,11 +68,11 @@ impl Connection {
             tls,
             parser: Parser::new(),
             input: Vec::new(),
-            postponed: None,
+            paused: None,
             hung_up: false,
             ready: false,
             readable: false,
-            throttled: false,
+            output_blocked: false,
         }
     }
 
@@ -130,10 +130,7 @@ impl Connection {
             Ok(total) => total,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 self.readable = false;
-                return Ok(Fill::Drained {
-                    shared: 0,
-                    total: 0,
-                });
+                return Ok(Fill::Drained { shared: 0, total: 0 });
             }
             Err(error) => return Err(error),
         };
@@ -170,10 +167,7 @@ impl Connection {
             Ok(received) => received,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 self.readable = false;
-                return Ok(Fill::Drained {
-                    shared: 0,
-                    total: 0,
-                });
+                return Ok(Fill::Drained { shared: 0, total: 0 });
             }
             Err(error) => return Err(error),
         };
@@ -243,11 +237,7 @@ impl Connection {
 
     /// The same where it is to be encrypted. What is encrypted counts as sent, but nothing more is
     /// encrypted until the socket has taken it.
-    fn flush_encrypted(
-        &mut self,
-        reply: &mut Reply,
-        most_bytes: usize,
-    ) -> io::Result<(Sent, usize)> {
+    fn flush_encrypted(&mut self, reply: &mut Reply, most_bytes: usize) -> io::Result<(Sent, usize)> {
         let mut total = 0;
         let Some(tls) = &mut self.tls else {
             return Ok((Sent::All, total));
@@ -338,9 +328,7 @@ mod tests {
             got
         });
         loop {
-            let (sent, count) = connection
-                .flush(&mut reply, usize::MAX)
-                .expect("the peer reads");
+            let (sent, count) = connection.flush(&mut reply, usize::MAX).expect("the peer reads");
             assert!(count <= SEND_MAX_BYTES, "{count} bytes in one go");
             match sent {
                 Sent::All => break,

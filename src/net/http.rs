@@ -80,10 +80,7 @@ pub fn parse(bytes: &[u8]) -> Result<Option<Request>, Status> {
 }
 
 fn values<'h>(headers: &'h [Header<'h>], name: &'h str) -> impl Iterator<Item = &'h [u8]> {
-    headers
-        .iter()
-        .filter(move |header| header.name.eq_ignore_ascii_case(name))
-        .map(|header| header.value)
+    headers.iter().filter(move |header| header.name.eq_ignore_ascii_case(name)).map(|header| header.value)
 }
 
 /// Whether something comes behind the head that is not another request.
@@ -133,12 +130,7 @@ mod tests {
         for end in 0..whole {
             assert_eq!(parsed(&text[..end]), Ok(None), "{end}");
         }
-        let expected = Request {
-            method: Method::Get,
-            path: "/metrics".to_string(),
-            keeps_alive: true,
-            length: whole,
-        };
+        let expected = Request { method: Method::Get, path: "/metrics".to_string(), keeps_alive: true, length: whole };
         assert_eq!(parsed(text), Ok(Some(expected)));
     }
 
@@ -146,10 +138,7 @@ mod tests {
     fn connections_are_kept_as_the_version_says() {
         for (text, keeps) in [
             ("GET / HTTP/1.1\r\nHost: a\r\n\r\n", true),
-            (
-                "GET / HTTP/1.1\r\nHost: a\r\nConnection: te, Close\r\n\r\n",
-                false,
-            ),
+            ("GET / HTTP/1.1\r\nHost: a\r\nConnection: te, Close\r\n\r\n", false),
             ("GET / HTTP/1.0\r\n\r\n", false),
         ] {
             let request = parsed(text).expect("it is valid").expect("it is whole");
@@ -170,10 +159,7 @@ mod tests {
         ] {
             assert_eq!(parsed(text), Err(Status::BadRequest), "{text}");
         }
-        let many = format!(
-            "GET / HTTP/1.1\r\n{}\r\n",
-            "a: b\r\n".repeat(HEADERS_MAX + 1)
-        );
+        let many = format!("GET / HTTP/1.1\r\n{}\r\n", "a: b\r\n".repeat(HEADERS_MAX + 1));
         assert_eq!(parsed(&many), Err(Status::TooLarge));
     }
 

@@ -9,8 +9,8 @@ use mio::net::{TcpListener, UnixListener};
 use mio::{Interest, Registry, Token};
 use socket2::{Domain, Protocol, Socket, Type};
 
+use crate::base::logging::system_text;
 use crate::config::Config;
-use crate::logging::system_text;
 
 use super::connection::Connection;
 use super::stream::Stream;
@@ -101,18 +101,8 @@ impl Listeners {
     ///
     /// Errors: the text to log, as soon as an address that must be there cannot be listened on, or the
     /// settings of TLS are refused.
-    pub fn open(
-        registry: Registry,
-        first_token: usize,
-        config: &Config,
-    ) -> Result<Listeners, String> {
-        let mut listeners = Listeners {
-            registry,
-            listeners: Vec::new(),
-            first_token,
-            unix_path: None,
-            acceptor: None,
-        };
+    pub fn open(registry: Registry, first_token: usize, config: &Config) -> Result<Listeners, String> {
+        let mut listeners = Listeners { registry, listeners: Vec::new(), first_token, unix_path: None, acceptor: None };
         listeners.configure_tls(config).map_err(|reason| {
             log::warn!("{reason}");
             "Failed to configure TLS. Check logs for more info.".to_string()
@@ -124,9 +114,7 @@ impl Listeners {
             listeners.unix_path = Some(config.unixsocket.clone());
             listeners.listeners.push(unix);
         }
-        listeners
-            .register()
-            .map_err(|error| format!("Failed registering sockets: {error}"))?;
+        listeners.register().map_err(|error| format!("Failed registering sockets: {error}"))?;
         Ok(listeners)
     }
 
@@ -149,10 +137,8 @@ impl Listeners {
     pub fn rebind(&mut self, config: &Config, transports: &[Transport]) -> Result<(), String> {
         // On the same port the old sockets would be in the way of the new ones.
         let stays = |transport: Transport| self.port(transport) == transport.port(config);
-        let (in_the_way, others): (Vec<_>, Vec<_>) = transports
-            .iter()
-            .copied()
-            .partition(|transport| stays(*transport));
+        let (in_the_way, others): (Vec<_>, Vec<_>) =
+            transports.iter().copied().partition(|transport| stays(*transport));
         let closed = self.close_tcp(&in_the_way);
         match open_tcp(config, transports) {
             Ok(opened) => {
@@ -195,12 +181,8 @@ impl Listeners {
         for (index, listener) in self.listeners.iter_mut().enumerate() {
             let token = Token(self.first_token - index);
             match listener {
-                Listener::Tcp(socket, _) => {
-                    self.registry.register(socket, token, Interest::READABLE)?
-                }
-                Listener::Unix(socket) => {
-                    self.registry.register(socket, token, Interest::READABLE)?
-                }
+                Listener::Tcp(socket, _) => self.registry.register(socket, token, Interest::READABLE)?,
+                Listener::Unix(socket) => self.registry.register(socket, token, Interest::READABLE)?,
             }
         }
         Ok(())
@@ -229,9 +211,7 @@ impl Listeners {
 
     /// Whether the token belongs to a listener; which one.
     pub fn index_of(&self, token: Token) -> Option<usize> {
-        self.first_token
-            .checked_sub(token.0)
-            .filter(|index| *index < self.listeners.len())
+        self.first_token.checked_sub(token.0).filter(|index| *index < self.listeners.len())
     }
 
     /// Number of sockets of that transport.
@@ -244,9 +224,7 @@ impl Listeners {
     pub fn port(&self, transport: Transport) -> u16 {
         let mut listeners = self.listeners.iter();
         let found = listeners.find(|listener| listener.transport() == Some(transport));
-        found
-            .and_then(Listener::address)
-            .map_or(0, |address| address.port())
+        found.and_then(Listener::address).map_or(0, |address| address.port())
     }
 
     /// The path of the Unix socket, or nothing.
@@ -317,9 +295,7 @@ fn open_transport(config: &Config, transport: Transport) -> Result<Vec<Listener>
             Err(error) => {
                 // It is nearly always the address that is refused.
                 let reason = system_text(&error);
-                log::warn!(
-                    "Warning: Could not create server TCP listening socket {name}:{port}: bind: {reason}"
-                );
+                log::warn!("Warning: Could not create server TCP listening socket {name}:{port}: bind: {reason}");
                 return Err(failed());
             }
         }
@@ -332,36 +308,20 @@ fn open_transport(config: &Config, transport: Transport) -> Result<Vec<Listener>
 
 /// Whether an address or its whole family is missing on this machine.
 fn is_absence(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::AddrNotAvailable | io::ErrorKind::Unsupported
-    ) || matches!(error.raw_os_error(), Some(code) if code == 97 || code == 93 || code == 94)
+    matches!(error.kind(), io::ErrorKind::AddrNotAvailable | io::ErrorKind::Unsupported)
+        || matches!(error.raw_os_error(), Some(code) if code == 97 || code == 93 || code == 94)
 }
 
 fn addresses_of(name: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     match name {
-        "*" => Ok(vec![SocketAddr::new(
-            IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-            port,
-        )]),
-        "::*" => Ok(vec![SocketAddr::new(
-            IpAddr::V6(Ipv6Addr::UNSPECIFIED),
-            port,
-        )]),
+        "*" => Ok(vec![SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port)]),
+        "::*" => Ok(vec![SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), port)]),
         name => Ok((name, port).to_socket_addrs()?.take(1).collect()),
     }
 }
 
-fn open_address(
-    address: SocketAddr,
-    config: &Config,
-    transport: Transport,
-) -> io::Result<Listener> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::STREAM,
-        Some(Protocol::TCP),
-    )?;
+fn open_address(address: SocketAddr, config: &Config, transport: Transport) -> io::Result<Listener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }

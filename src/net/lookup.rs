@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::thread;
 
-use crate::disk::Wake;
+use crate::base::wake::Wake;
 
 /// A name that is being looked up.
 #[derive(Debug)]
@@ -28,9 +28,7 @@ impl Lookup {
             wake.wake();
         };
         // Where there is no thread to be had the sender goes with the work: the host is not known.
-        let _ = thread::Builder::new()
-            .name("name lookup".into())
-            .spawn(work);
+        let _ = thread::Builder::new().name("name lookup".into()).spawn(work);
         Lookup::Asked(answer)
     }
 
@@ -78,9 +76,7 @@ mod tests {
     #[test]
     fn a_name_is_asked_for() {
         let lookup = Lookup::begin("localhost", 7, Wake::default());
-        let Lookup::Asked(answer) = &lookup else {
-            panic!("{lookup:?}")
-        };
+        let Lookup::Asked(answer) = &lookup else { panic!("{lookup:?}") };
         let addresses = answer.recv().expect("an answer");
         assert!(addresses.iter().all(|address| address.ip().is_loopback()));
         assert_eq!(Lookup::now("", 7).answer(), Some(Vec::new()));

@@ -1,6 +1,8 @@
 //! Sockets: listening, and one connection's bytes in and out. Never looks into a request, and
 //! never waits to read or write: every socket is non-blocking, and the loop knows when it is ready.
 
+pub mod outbound;
+
 pub mod address;
 pub mod connection;
 pub mod http;

@@ -95,22 +95,14 @@ impl Stream {
         match self {
             Stream::Unix(_) => {
                 let end = format!("{path}:0");
-                Address {
-                    peer: end.clone(),
-                    local: end,
-                    unix: true,
-                }
+                Address { peer: end.clone(), local: end, unix: true }
             }
             Stream::Tcp(stream) => {
                 let text = |address: io::Result<SocketAddr>| match address {
                     Ok(address) => address.to_string(),
                     Err(_) => "?:0".to_string(),
                 };
-                Address {
-                    peer: text(stream.peer_addr()),
-                    local: text(stream.local_addr()),
-                    unix: false,
-                }
+                Address { peer: text(stream.peer_addr()), local: text(stream.local_addr()), unix: false }
             }
         }
     }
@@ -135,12 +127,8 @@ impl Stream {
     /// Sends no more, so that the peer sees an orderly end even if it still writes.
     pub fn shutdown(&self) -> io::Result<()> {
         match self {
-            Stream::Tcp(stream) => {
-                SockRef::from(&stream.as_fd()).shutdown(std::net::Shutdown::Both)
-            }
-            Stream::Unix(stream) => {
-                SockRef::from(&stream.as_fd()).shutdown(std::net::Shutdown::Both)
-            }
+            Stream::Tcp(stream) => SockRef::from(&stream.as_fd()).shutdown(std::net::Shutdown::Both),
+            Stream::Unix(stream) => SockRef::from(&stream.as_fd()).shutdown(std::net::Shutdown::Both),
         }
     }
 }

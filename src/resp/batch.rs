@@ -26,18 +26,12 @@ impl Span {
     /// A range of the base slice. The parser keeps base slices below 2 GiB.
     #[inline]
     pub(super) fn range(start: usize, len: usize) -> Span {
-        Span {
-            start: start as u32,
-            len: len as u32,
-        }
+        Span { start: start as u32, len: len as u32 }
     }
 
     /// The buffer at `index` in the list of big arguments.
     pub(super) fn buffer(index: usize) -> Span {
-        Span {
-            start: IS_BUFFER,
-            len: index as u32,
-        }
+        Span { start: IS_BUFFER, len: index as u32 }
     }
 
     #[inline]
@@ -76,11 +70,7 @@ pub struct Batch {
 impl Batch {
     /// An empty batch.
     pub fn new() -> Batch {
-        Batch {
-            requests: Vec::with_capacity(BATCH_MAX),
-            spans: Vec::with_capacity(BATCH_MAX * 4),
-            ..Batch::default()
-        }
+        Batch { requests: Vec::with_capacity(BATCH_MAX), spans: Vec::with_capacity(BATCH_MAX * 4), ..Batch::default() }
     }
 
     /// Number of requests.
@@ -108,17 +98,9 @@ impl Batch {
     #[inline]
     pub fn args<'a>(&'a self, index: usize, input: &'a [u8]) -> Args<'a> {
         let request = self.requests[index];
-        let base = if request.in_scratch {
-            self.scratch.as_slice()
-        } else {
-            input
-        };
+        let base = if request.in_scratch { self.scratch.as_slice() } else { input };
         let spans = &self.spans[request.first_span as usize..][..request.span_count as usize];
-        Args(Source::Parsed {
-            base,
-            spans,
-            big: &self.big,
-        })
+        Args(Source::Parsed { base, spans, big: &self.big })
     }
 
     /// Offset in the input of the first byte after request `index`: whoever stops after that
@@ -134,9 +116,7 @@ impl Batch {
     pub fn clear(&mut self) {
         self.requests.clear();
         self.spans.clear();
-        if self.scratch.capacity() + self.big.capacity() > 0
-            || self.spans.capacity() > RETAINED_BYTES / 8
-        {
+        if self.scratch.capacity() + self.big.capacity() > 0 || self.spans.capacity() > RETAINED_BYTES / 8 {
             self.clear_rare();
         }
     }
@@ -169,11 +149,7 @@ pub struct Args<'a>(Source<'a>);
 
 #[derive(Clone, Copy, Debug)]
 enum Source<'a> {
-    Parsed {
-        base: &'a [u8],
-        spans: &'a [Span],
-        big: &'a [Bytes],
-    },
+    Parsed { base: &'a [u8], spans: &'a [Span], big: &'a [Bytes] },
     Slices(&'a [&'a [u8]]),
 }
 
@@ -240,11 +216,9 @@ impl<'a> Args<'a> {
     #[inline]
     pub fn slice_from(&self, first: usize) -> Args<'a> {
         match self.0 {
-            Source::Parsed { base, spans, big } => Args(Source::Parsed {
-                base,
-                spans: spans.get(first..).unwrap_or_default(),
-                big,
-            }),
+            Source::Parsed { base, spans, big } => {
+                Args(Source::Parsed { base, spans: spans.get(first..).unwrap_or_default(), big })
+            }
             Source::Slices(slices) => Args(Source::Slices(slices.get(first..).unwrap_or_default())),
         }
     }
@@ -254,20 +228,14 @@ impl<'a> Args<'a> {
     pub fn first(&self, count: usize) -> Args<'a> {
         let count = count.min(self.len());
         match self.0 {
-            Source::Parsed { base, spans, big } => Args(Source::Parsed {
-                base,
-                spans: &spans[..count],
-                big,
-            }),
+            Source::Parsed { base, spans, big } => Args(Source::Parsed { base, spans: &spans[..count], big }),
             Source::Slices(slices) => Args(Source::Slices(&slices[..count])),
         }
     }
 
     /// The arguments in order.
     #[inline]
-    pub fn iter(
-        &self,
-    ) -> impl ExactSizeIterator<Item = &'a [u8]> + DoubleEndedIterator + Clone + use<'a> {
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &'a [u8]> + DoubleEndedIterator + Clone + use<'a> {
         let args = *self;
         (0..self.len()).map(move |index| args.at(index))
     }
@@ -287,9 +255,7 @@ impl<'a> Args<'a> {
                 owned.spans.push(Span::buffer(owned.big.len()));
                 owned.big.push(self.bytes(index));
             } else {
-                owned
-                    .spans
-                    .push(Span::range(owned.base.len(), argument.len()));
+                owned.spans.push(Span::range(owned.base.len(), argument.len()));
                 owned.base.extend_from_slice(argument);
             }
         }
@@ -322,21 +288,13 @@ pub struct OwnedArgs {
 impl OwnedArgs {
     /// The view that command handlers take.
     pub fn as_args(&self) -> Args<'_> {
-        Args(Source::Parsed {
-            base: &self.base,
-            spans: &self.spans,
-            big: &self.big,
-        })
+        Args(Source::Parsed { base: &self.base, spans: &self.spans, big: &self.big })
     }
 
     /// Memory held, in bytes; buffers shared with others count in full.
     pub fn memory(&self) -> usize {
         self.base.capacity()
             + self.spans.capacity() * size_of::<Span>()
-            + self
-                .big
-                .iter()
-                .map(|buffer| buffer.len() + size_of::<Bytes>())
-                .sum::<usize>()
+            + self.big.iter().map(|buffer| buffer.len() + size_of::<Bytes>()).sum::<usize>()
     }
 }

@@ -23,11 +23,7 @@ pub struct BigArgument {
 
 impl BigArgument {
     pub(super) fn new(len: usize) -> BigArgument {
-        BigArgument {
-            data: Vec::with_capacity(len.min(BIG_FIRST_BYTES)),
-            filled: 0,
-            len,
-        }
+        BigArgument { data: Vec::with_capacity(len.min(BIG_FIRST_BYTES)), filled: 0, len }
     }
 
     /// Length of the whole argument in bytes.
@@ -54,11 +50,7 @@ impl BigArgument {
     pub fn spare(&mut self) -> &mut [u8] {
         if self.filled == self.data.len() {
             self.reserve();
-            let ready = self
-                .data
-                .capacity()
-                .min(self.len)
-                .min(self.filled + BIG_STEP_BYTES);
+            let ready = self.data.capacity().min(self.len).min(self.filled + BIG_STEP_BYTES);
             self.data.resize(ready, 0);
         }
         &mut self.data[self.filled..]
@@ -66,10 +58,7 @@ impl BigArgument {
 
     /// Records that `count` bytes were written to the start of the spare room.
     pub fn advance(&mut self, count: usize) {
-        assert!(
-            count <= self.data.len() - self.filled,
-            "advanced past the spare room"
-        );
+        assert!(count <= self.data.len() - self.filled, "advanced past the spare room");
         self.filled += count;
     }
 
@@ -89,9 +78,7 @@ impl BigArgument {
 
     /// Makes room behind a full reservation: all that is missing, if the system grants it.
     fn reserve(&mut self) {
-        if self.filled == self.data.capacity()
-            && self.data.try_reserve_exact(self.remaining()).is_err()
-        {
+        if self.filled == self.data.capacity() && self.data.try_reserve_exact(self.remaining()).is_err() {
             self.data.reserve(self.remaining().min(BIG_FIRST_BYTES));
         }
     }
@@ -122,12 +109,7 @@ mod tests {
 
     #[test]
     fn the_buffer_is_as_long_as_the_value() {
-        for len in [
-            40_000,
-            BIG_FIRST_BYTES,
-            BIG_FIRST_BYTES + 1,
-            3 * BIG_FIRST_BYTES,
-        ] {
+        for len in [40_000, BIG_FIRST_BYTES, BIG_FIRST_BYTES + 1, 3 * BIG_FIRST_BYTES] {
             let value: Vec<u8> = (0..len).map(|index| index as u8).collect();
             let mut argument = BigArgument::new(len);
             assert_eq!(argument.extend(&value[..10]), 10);

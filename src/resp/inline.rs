@@ -12,11 +12,7 @@ pub struct UnbalancedQuotes;
 /// Within double quotes `\n \r \t \b \a \xHH` and `\` before any other byte are escapes; within
 /// single quotes only `\'` is. Quotes may open in the middle of a word, but a closing quote must
 /// end it.
-pub fn split_words(
-    line: &[u8],
-    scratch: &mut Vec<u8>,
-    spans: &mut Vec<Span>,
-) -> Result<(), UnbalancedQuotes> {
+pub fn split_words(line: &[u8], scratch: &mut Vec<u8>, spans: &mut Vec<Span>) -> Result<(), UnbalancedQuotes> {
     let mut rest = line;
     loop {
         rest = skip_spaces(rest);
@@ -57,16 +53,11 @@ fn take_word<'a>(mut rest: &'a [u8], scratch: &mut Vec<u8>) -> Result<&'a [u8], 
     }
 }
 
-fn take_double_quoted<'a>(
-    mut rest: &'a [u8],
-    scratch: &mut Vec<u8>,
-) -> Result<&'a [u8], UnbalancedQuotes> {
+fn take_double_quoted<'a>(mut rest: &'a [u8], scratch: &mut Vec<u8>) -> Result<&'a [u8], UnbalancedQuotes> {
     loop {
         rest = match rest {
             [] => return Err(UnbalancedQuotes),
-            [b'\\', b'x', high, low, after @ ..]
-                if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() =>
-            {
+            [b'\\', b'x', high, low, after @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
                 scratch.push(hex_digit(*high) << 4 | hex_digit(*low));
                 after
             }
@@ -90,10 +81,7 @@ fn take_double_quoted<'a>(
     }
 }
 
-fn take_single_quoted<'a>(
-    mut rest: &'a [u8],
-    scratch: &mut Vec<u8>,
-) -> Result<&'a [u8], UnbalancedQuotes> {
+fn take_single_quoted<'a>(mut rest: &'a [u8], scratch: &mut Vec<u8>) -> Result<&'a [u8], UnbalancedQuotes> {
     loop {
         rest = match rest {
             [] => return Err(UnbalancedQuotes),

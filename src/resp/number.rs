@@ -3,8 +3,8 @@
 use rustc_apfloat::Float;
 use rustc_apfloat::ieee::Double;
 
-pub use crate::types::double::format as format_f64;
-use crate::types::long_double;
+pub use crate::text::double::format as format_f64;
+use crate::text::long_double;
 
 /// Reads a decimal `i64` that is written in the one canonical way: no sign but `-`, no leading
 /// zeros, no spaces, no `-0`.
@@ -19,11 +19,7 @@ pub fn parse_i64(text: &[u8]) -> Option<i64> {
         [b'1'..=b'9', ..] => parse_digits(digits)?,
         _ => return None,
     };
-    if negative {
-        0i64.checked_sub_unsigned(magnitude)
-    } else {
-        i64::try_from(magnitude).ok()
-    }
+    if negative { 0i64.checked_sub_unsigned(magnitude) } else { i64::try_from(magnitude).ok() }
 }
 
 /// Reads a decimal `u64` written in the canonical way.
@@ -55,26 +51,16 @@ fn parse_digits(digits: &[u8]) -> Option<u64> {
 /// `inf` or `infinity`, without leading spaces. A NaN is refused, and so is a number that
 /// overflows, or that is not zero and underflows to zero.
 pub fn parse_f64(text: &[u8]) -> Option<f64> {
-    let unsigned = text
-        .strip_prefix(b"-")
-        .or_else(|| text.strip_prefix(b"+"))
-        .unwrap_or(text);
+    let unsigned = text.strip_prefix(b"-").or_else(|| text.strip_prefix(b"+")).unwrap_or(text);
     if let [b'0', b'x' | b'X', ..] = unsigned {
-        let magnitude =
-            f64::from_bits(long_double::parse_finite::<Double>(unsigned)?.to_bits() as u64);
-        return Some(if text[0] == b'-' {
-            -magnitude
-        } else {
-            magnitude
-        });
+        let magnitude = f64::from_bits(long_double::parse_finite::<Double>(unsigned)?.to_bits() as u64);
+        return Some(if text[0] == b'-' { -magnitude } else { magnitude });
     }
     let value: f64 = std::str::from_utf8(text).ok()?.parse().ok()?;
     if value.is_nan() {
         return None;
     }
-    let finite_text = unsigned
-        .first()
-        .is_some_and(|byte| byte.is_ascii_digit() || *byte == b'.');
+    let finite_text = unsigned.first().is_some_and(|byte| byte.is_ascii_digit() || *byte == b'.');
     if finite_text && (value.is_infinite() || (value == 0.0 && has_nonzero_digit(unsigned))) {
         return None;
     }
@@ -82,10 +68,7 @@ pub fn parse_f64(text: &[u8]) -> Option<f64> {
 }
 
 fn has_nonzero_digit(unsigned: &[u8]) -> bool {
-    unsigned
-        .iter()
-        .take_while(|byte| !matches!(byte, b'e' | b'E'))
-        .any(|byte| matches!(byte, b'1'..=b'9'))
+    unsigned.iter().take_while(|byte| !matches!(byte, b'e' | b'E')).any(|byte| matches!(byte, b'1'..=b'9'))
 }
 
 #[cfg(test)]
@@ -94,13 +77,9 @@ mod tests {
 
     #[test]
     fn integers_have_one_way_to_be_written() {
-        for (text, value) in [
-            ("0", 0),
-            ("7", 7),
-            ("-1", -1),
-            ("9223372036854775807", i64::MAX),
-            ("-9223372036854775808", i64::MIN),
-        ] {
+        for (text, value) in
+            [("0", 0), ("7", 7), ("-1", -1), ("9223372036854775807", i64::MAX), ("-9223372036854775808", i64::MIN)]
+        {
             assert_eq!(parse_i64(text.as_bytes()), Some(value), "{text}");
         }
         let refused = [

@@ -57,10 +57,7 @@ pub struct Limits {
 impl Default for Limits {
     /// An authenticated client, 512 MiB an argument.
     fn default() -> Limits {
-        Limits {
-            authenticated: true,
-            max_bulk_bytes: 512 * 1024 * 1024,
-        }
+        Limits { authenticated: true, max_bulk_bytes: 512 * 1024 * 1024 }
     }
 }
 
@@ -96,12 +93,7 @@ impl Parser {
     /// batch means that more bytes are needed. O(bytes consumed).
     ///
     /// Errors: the bytes are no request; the batch is then empty and the connection must be closed.
-    pub fn parse(
-        &mut self,
-        input: &[u8],
-        limits: &Limits,
-        batch: &mut Batch,
-    ) -> Result<usize, ProtocolError> {
+    pub fn parse(&mut self, input: &[u8], limits: &Limits, batch: &mut Batch) -> Result<usize, ProtocolError> {
         batch.clear();
         let input = &input[..input.len().min(INPUT_MAX_BYTES)];
         let mut at = 0;
@@ -120,10 +112,7 @@ impl Parser {
                     }
                     at = end;
                 }
-                Ok(Outcome::Partial {
-                    missing,
-                    at: argument_at,
-                }) => {
+                Ok(Outcome::Partial { missing, at: argument_at }) => {
                     if batch.is_empty() && missing > 0 {
                         return self.take_over(missing, argument_at, input, limits, batch);
                     }
@@ -144,11 +133,7 @@ impl Parser {
     /// received. Best filled by one vectored read of its spare bytes followed by the shared buffer;
     /// whatever landed in the latter is then parsed as usual.
     pub fn big_target(&mut self) -> Option<&mut BigArgument> {
-        self.pending
-            .as_mut()?
-            .receiving
-            .as_mut()
-            .filter(|receiving| receiving.remaining() > 0)
+        self.pending.as_mut()?.receiving.as_mut().filter(|receiving| receiving.remaining() > 0)
     }
 
     /// Whether a request has been begun and taken over.
@@ -197,10 +182,7 @@ impl Parser {
         limits: &Limits,
         batch: &mut Batch,
     ) -> Result<usize, ProtocolError> {
-        let mut pending = Box::new(Pending {
-            missing,
-            ..Pending::default()
-        });
+        let mut pending = Box::new(Pending { missing, ..Pending::default() });
         pending.spans.reserve(batch.spans.len() + missing.min(4));
         batch.push(0, at, false);
         for argument in batch.args(0, input).iter() {
@@ -214,12 +196,7 @@ impl Parser {
 
     /// Goes on with the request taken over; when that completes it, makes it the first of the
     /// batch.
-    fn resume(
-        &mut self,
-        input: &[u8],
-        limits: &Limits,
-        batch: &mut Batch,
-    ) -> Result<usize, ProtocolError> {
+    fn resume(&mut self, input: &[u8], limits: &Limits, batch: &mut Batch) -> Result<usize, ProtocolError> {
         let Some(pending) = &mut self.pending else {
             return Ok(0);
         };
@@ -247,12 +224,7 @@ fn move_into<T: Copy>(target: &mut Vec<T>, source: &mut Vec<T>) {
 
 impl Pending {
     /// Takes what it can from `input[at..]` and returns the offset up to which it did.
-    fn advance(
-        &mut self,
-        input: &[u8],
-        mut at: usize,
-        limits: &Limits,
-    ) -> Result<usize, ProtocolError> {
+    fn advance(&mut self, input: &[u8], mut at: usize, limits: &Limits) -> Result<usize, ProtocolError> {
         loop {
             at += self.receive(&input[at..]);
             if self.receiving.is_some() || self.skip > 0 || self.missing == 0 {
@@ -284,8 +256,7 @@ impl Pending {
             }
             self.spans.push(Span::buffer(self.big.len()));
             self.big_bytes += receiving.len();
-            self.big
-                .extend(self.receiving.take().map(BigArgument::finish));
+            self.big.extend(self.receiving.take().map(BigArgument::finish));
             self.missing -= 1;
             self.skip = 2;
         }
@@ -301,8 +272,7 @@ impl Pending {
             self.big_bytes += argument.len();
             return;
         }
-        self.spans
-            .push(Span::range(self.scratch.len(), argument.len()));
+        self.spans.push(Span::range(self.scratch.len(), argument.len()));
         self.scratch.extend_from_slice(argument);
     }
 }
@@ -318,19 +288,12 @@ enum Outcome {
 
 /// Parses the request at `at`, pushing the spans of its complete arguments.
 #[inline]
-fn next_request(
-    input: &[u8],
-    at: usize,
-    limits: &Limits,
-    batch: &mut Batch,
-) -> Result<Outcome, ProtocolError> {
+fn next_request(input: &[u8], at: usize, limits: &Limits, batch: &mut Batch) -> Result<Outcome, ProtocolError> {
     if input[at] != b'*' {
         return inline_request(input, at, batch);
     }
     let (count, mut at) = match short_length(&input[at..]) {
-        Some((count, header_len))
-            if limits.authenticated || count <= UNAUTHENTICATED_ARGUMENTS_MAX as usize =>
-        {
+        Some((count, header_len)) if limits.authenticated || count <= UNAUTHENTICATED_ARGUMENTS_MAX as usize => {
             (count, at + header_len)
         }
         _ => match argument_count(&input[at..], limits)? {
@@ -345,17 +308,11 @@ fn next_request(
                 at = start + len + 2;
             }
             Argument::Body { .. } | Argument::Header => {
-                return Ok(Outcome::Partial {
-                    missing: count - parsed,
-                    at,
-                });
+                return Ok(Outcome::Partial { missing: count - parsed, at });
             }
         }
     }
-    Ok(Outcome::Whole {
-        end: at,
-        in_scratch: false,
-    })
+    Ok(Outcome::Whole { end: at, in_scratch: false })
 }
 
 /// The argument at some place of the input.
@@ -478,12 +435,8 @@ fn inline_request(input: &[u8], at: usize, batch: &mut Batch) -> Result<Outcome,
         return Ok(Outcome::Partial { missing: 0, at });
     };
     let text = line[..len].strip_suffix(b"\r").unwrap_or(&line[..len]);
-    inline::split_words(text, &mut batch.scratch, &mut batch.spans)
-        .map_err(|_| ProtocolError::UnbalancedQuotes)?;
-    Ok(Outcome::Whole {
-        end: at + len + 1,
-        in_scratch: true,
-    })
+    inline::split_words(text, &mut batch.scratch, &mut batch.spans).map_err(|_| ProtocolError::UnbalancedQuotes)?;
+    Ok(Outcome::Whole { end: at + len + 1, in_scratch: true })
 }
 
 #[cfg(test)]

@@ -31,8 +31,7 @@ impl RequestQueue {
                 self.big_bytes += argument.len();
                 self.big.push(args.bytes(index));
             } else {
-                self.spans
-                    .push(Span::range(self.base.len(), argument.len()));
+                self.spans.push(Span::range(self.base.len(), argument.len()));
                 self.base.extend_from_slice(argument);
             }
         }

@@ -7,7 +7,7 @@ use std::io::IoSlice;
 
 use bytes::{Buf, Bytes};
 
-use crate::types::double;
+use crate::text::double;
 
 /// The largest number of eight digits.
 const EIGHT_DIGITS_MAX: i64 = 99_999_999;
@@ -125,10 +125,7 @@ pub struct Reply {
 impl Reply {
     /// No replies, for a client of the given protocol. Allocates nothing.
     pub fn new(protocol: Protocol) -> Reply {
-        Reply {
-            protocol,
-            ..Reply::default()
-        }
+        Reply { protocol, ..Reply::default() }
     }
 
     /// The form that is written.
@@ -290,8 +287,7 @@ impl Reply {
     /// Appends bytes, unless they are fewer than `PIECE` or more than twice as many.
     #[inline]
     fn append_halves<const PIECE: usize>(&mut self, value: &[u8]) -> bool {
-        let (Some(first), Some(last)) = (value.first_chunk::<PIECE>(), value.last_chunk::<PIECE>())
-        else {
+        let (Some(first), Some(last)) = (value.first_chunk::<PIECE>(), value.last_chunk::<PIECE>()) else {
             return false;
         };
         let middle = self.buffer.len() + value.len() - PIECE;
@@ -313,8 +309,7 @@ impl Reply {
 
     fn splice(&mut self, bytes: &Bytes) {
         self.spliced_bytes += bytes.len();
-        self.splices
-            .push_back(Splice::new(self.buffer.len(), bytes.clone()));
+        self.splices.push_back(Splice::new(self.buffer.len(), bytes.clone()));
     }
 
     /// A bulk string of the decimal number.
@@ -359,11 +354,7 @@ impl Reply {
     }
 
     fn map_header(&self, count: usize) -> (u8, i64) {
-        if self.is_resp3() {
-            (b'%', count as i64)
-        } else {
-            (b'*', 2 * count as i64)
-        }
+        if self.is_resp3() { (b'%', count as i64) } else { (b'*', 2 * count as i64) }
     }
 
     /// The header of a set of `count` elements; in RESP2 an array.
@@ -476,21 +467,13 @@ impl Reply {
     /// Writes the header of a set of `count` elements where `place` was begun. O(bytes written
     /// since).
     pub fn end_deferred_set(&mut self, place: Deferred, count: usize) {
-        self.insert_header(
-            place,
-            if self.is_resp3() { b'~' } else { b'*' },
-            count as i64,
-        );
+        self.insert_header(place, if self.is_resp3() { b'~' } else { b'*' }, count as i64);
     }
 
     /// Writes the header of a push of `count` elements where `place` was begun. O(bytes written
     /// since).
     pub fn end_deferred_push(&mut self, place: Deferred, count: usize) {
-        self.insert_header(
-            place,
-            if self.is_resp3() { b'>' } else { b'*' },
-            count as i64,
-        );
+        self.insert_header(place, if self.is_resp3() { b'>' } else { b'*' }, count as i64);
     }
 
     fn insert_header(&mut self, Deferred(place): Deferred, marker: u8, count: i64) {
@@ -527,10 +510,7 @@ impl Reply {
     /// The present end, for [`Reply::truncate`].
     #[inline]
     pub fn mark(&self) -> Mark {
-        Mark {
-            offset: self.buffer.len(),
-            splice_count: self.splices.len(),
-        }
+        Mark { offset: self.buffer.len(), splice_count: self.splices.len() }
     }
 
     /// Takes back what was written since the mark. The mark must be younger than the last `advance`
@@ -620,10 +600,7 @@ impl Reply {
             self.splices.pop_front();
         }
         self.sent += count;
-        assert!(
-            self.sent <= self.buffer.len(),
-            "advanced past the pending bytes"
-        );
+        assert!(self.sent <= self.buffer.len(), "advanced past the pending bytes");
         if self.is_empty() {
             self.clear();
         } else if self.sent >= COMPACT_BYTES && self.sent >= self.buffer.len() - self.sent {
@@ -675,10 +652,7 @@ mod tests {
     fn gather(reply: &Reply, slice_count: usize) -> Vec<u8> {
         let mut slices = vec![IoSlice::new(&[]); slice_count];
         let used = reply.slices(&mut slices);
-        slices[..used]
-            .iter()
-            .flat_map(|slice| slice.to_vec())
-            .collect()
+        slices[..used].iter().flat_map(|slice| slice.to_vec()).collect()
     }
 
     fn written(protocol: Protocol, write: impl Fn(&mut Reply)) -> String {
@@ -710,35 +684,15 @@ mod tests {
             (|reply| reply.ok(), "+OK\r\n", "+OK\r\n"),
             (|reply| reply.simple("PONG"), "+PONG\r\n", "+PONG\r\n"),
             (|reply| reply.simple("a\r\nb\n"), "+a  b \r\n", "+a  b \r\n"),
-            (
-                |reply| reply.error("MY a\r\nb\r\n"),
-                "-MY a  b\r\n",
-                "-MY a  b\r\n",
-            ),
-            (
-                |reply| reply.error("\r\nMY a\n"),
-                "-  MY a\r\n",
-                "-  MY a\r\n",
-            ),
-            (
-                |reply| reply.bulk(b"Hello World"),
-                "$11\r\nHello World\r\n",
-                "$11\r\nHello World\r\n",
-            ),
+            (|reply| reply.error("MY a\r\nb\r\n"), "-MY a  b\r\n", "-MY a  b\r\n"),
+            (|reply| reply.error("\r\nMY a\n"), "-  MY a\r\n", "-  MY a\r\n"),
+            (|reply| reply.bulk(b"Hello World"), "$11\r\nHello World\r\n", "$11\r\nHello World\r\n"),
             (|reply| reply.integer(12345), ":12345\r\n", ":12345\r\n"),
             (|reply| reply.integer(-1), ":-1\r\n", ":-1\r\n"),
             (|reply| reply.integer(7), ":7\r\n", ":7\r\n"),
-            (
-                |reply| reply.bulk_integer(-12),
-                "$3\r\n-12\r\n",
-                "$3\r\n-12\r\n",
-            ),
+            (|reply| reply.bulk_integer(-12), "$3\r\n-12\r\n", "$3\r\n-12\r\n"),
             (|reply| reply.double(1.5), "$3\r\n1.5\r\n", ",1.5\r\n"),
-            (
-                |reply| reply.double(f64::INFINITY),
-                "$3\r\ninf\r\n",
-                ",inf\r\n",
-            ),
+            (|reply| reply.double(f64::INFINITY), "$3\r\ninf\r\n", ",inf\r\n"),
             (|reply| reply.double(3.0), "$1\r\n3\r\n", ",3\r\n"),
             (|reply| reply.null(), "$-1\r\n", "_\r\n"),
             (|reply| reply.null_array(), "*-1\r\n", "_\r\n"),
@@ -837,18 +791,11 @@ mod tests {
             Just(Step::Begin),
             (0usize..2000).prop_map(Step::End),
         ];
-        leaf.prop_recursive(2, 8, 4, |inner| {
-            prop::collection::vec(inner, 0..4).prop_map(Step::Dropped)
-        })
+        leaf.prop_recursive(2, 8, 4, |inner| prop::collection::vec(inner, 0..4).prop_map(Step::Dropped))
     }
 
     /// The same done with one flat vector; `open` holds the places of headers to come.
-    fn apply(
-        step: &Step,
-        reply: &mut Reply,
-        flat: &mut Vec<u8>,
-        open: &mut Vec<(Deferred, usize)>,
-    ) {
+    fn apply(step: &Step, reply: &mut Reply, flat: &mut Vec<u8>, open: &mut Vec<(Deferred, usize)>) {
         match step {
             Step::Bulk(len) => {
                 reply.bulk(&vec![b'b'; *len]);

@@ -91,22 +91,10 @@ impl ScriptCache {
     }
 
     /// Adds a script that is not there; with `stays` it is not among those that may go.
-    pub fn add(
-        &mut self,
-        text: &[u8],
-        flags: ScriptFlags,
-        function: Reference,
-        stays: bool,
-    ) -> usize {
+    pub fn add(&mut self, text: &[u8], flags: ScriptFlags, function: Reference, stays: bool) -> usize {
         let text: Rc<[u8]> = text.into();
         let digest = digest(&text);
-        let place = self.scripts.insert(Script {
-            text: text.clone(),
-            digest,
-            flags,
-            function,
-            links: None,
-        });
+        let place = self.scripts.insert(Script { text: text.clone(), digest, flags, function, links: None });
         self.by_digest.insert(digest, place);
         self.by_text.insert(text, place);
         if !stays {

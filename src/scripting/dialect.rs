@@ -25,18 +25,8 @@ const SINGLE: &[&[u8]] = &[
 ];
 /// The same, field by field.
 const SINGLE_FIELDS: &[(&[u8], &[&[u8]])] = &[
-    (
-        b"string",
-        &[
-            b"rep", b"format", b"sub", b"len", b"lower", b"upper", b"reverse", b"char",
-        ],
-    ),
-    (
-        b"math",
-        &[
-            b"random", b"floor", b"ceil", b"abs", b"max", b"min", b"sqrt", b"fmod", b"pow",
-        ],
-    ),
+    (b"string", &[b"rep", b"format", b"sub", b"len", b"lower", b"upper", b"reverse", b"char"]),
+    (b"math", &[b"random", b"floor", b"ceil", b"abs", b"max", b"min", b"sqrt", b"fmod", b"pow"]),
     (b"table", &[b"concat", b"getn", b"maxn", b"setn"]),
     (b"cmsgpack", &[b"pack"]),
     (b"struct", &[b"pack", b"size"]),
@@ -72,11 +62,7 @@ pub fn translate(text: &[u8]) -> Result<Cow<'_, [u8]>, (usize, String)> {
     let Some(tokens) = tokenize(text) else {
         return Ok(Cow::Borrowed(text));
     };
-    let translation = Translation {
-        text,
-        tokens,
-        edits: Vec::new(),
-    };
+    let translation = Translation { text, tokens, edits: Vec::new() };
     translation.run()
 }
 
@@ -131,8 +117,7 @@ impl<'a> Translation<'a> {
         if self.edits.is_empty() {
             return Cow::Borrowed(self.text);
         }
-        self.edits
-            .sort_by_key(|edit| (edit.range.start, edit.range.end));
+        self.edits.sort_by_key(|edit| (edit.range.start, edit.range.end));
         let mut out = Vec::with_capacity(self.text.len() + 16 * self.edits.len());
         let mut done = 0;
         for edit in self.edits {
@@ -149,9 +134,7 @@ impl<'a> Translation<'a> {
     }
 
     fn at(&self, at: usize) -> &'a [u8] {
-        self.tokens
-            .get(at)
-            .map_or(&b""[..], |token| self.bytes(*token))
+        self.tokens.get(at).map_or(&b""[..], |token| self.bytes(*token))
     }
 
     fn is(&self, at: usize, text: &[u8]) -> bool {
@@ -163,10 +146,7 @@ impl<'a> Translation<'a> {
     }
 
     fn insert(&mut self, at: usize, text: &[u8]) {
-        self.edits.push(Edit {
-            range: at..at,
-            with: text.to_vec(),
-        });
+        self.edits.push(Edit { range: at..at, with: text.to_vec() });
     }
 
     /// LuaJIT's numbers of 64 bits and complex ones are none.
@@ -207,10 +187,7 @@ impl<'a> Translation<'a> {
 
     fn check_goto(&self, at: usize) -> Result<(), (usize, String)> {
         let is_goto = self.is(at, b"goto")
-            && self
-                .tokens
-                .get(at + 1)
-                .is_some_and(|next| next.kind == Kind::Name)
+            && self.tokens.get(at + 1).is_some_and(|next| next.kind == Kind::Name)
             && !is_keyword(self.at(at + 1));
         // After these it is a name.
         let is_name = at > 0 && matches!(self.at(at - 1), b"." | b":" | b"local" | b"function");
@@ -231,10 +208,7 @@ impl<'a> Translation<'a> {
         while at < token.end {
             if self.text[at] == b'\\' {
                 if matches!(self.text.get(at + 1), Some(b'x' | b'z' | b'u')) {
-                    self.edits.push(Edit {
-                        range: at..at + 1,
-                        with: Vec::new(),
-                    });
+                    self.edits.push(Edit { range: at..at + 1, with: Vec::new() });
                 }
                 at += 1;
             }
@@ -419,11 +393,7 @@ fn tokenize(text: &[u8]) -> Option<Vec<Token>> {
             }
             _ => (Kind::Symbol, 1),
         };
-        tokens.push(Token {
-            kind,
-            start: at,
-            end: at + len,
-        });
+        tokens.push(Token { kind, start: at, end: at + len });
         at += len;
     }
     Some(tokens)
@@ -439,11 +409,7 @@ fn comment_len(rest: &[u8]) -> Option<usize> {
 
 /// The level of the long bracket that begins there: `[[` has 0, `[==[` has 2.
 fn long_bracket(rest: &[u8]) -> Option<usize> {
-    let level = rest
-        .get(1..)?
-        .iter()
-        .take_while(|byte| **byte == b'=')
-        .count();
+    let level = rest.get(1..)?.iter().take_while(|byte| **byte == b'=').count();
     (rest[0] == b'[' && rest.get(level + 1) == Some(&b'[')).then_some(level)
 }
 
@@ -473,9 +439,7 @@ fn quoted_len(rest: &[u8]) -> Option<usize> {
 fn number_len(rest: &[u8]) -> usize {
     let digits = |from: usize| {
         let bytes = rest[from..].iter();
-        bytes
-            .take_while(|byte| byte.is_ascii_digit() || **byte == b'.')
-            .count()
+        bytes.take_while(|byte| byte.is_ascii_digit() || **byte == b'.').count()
     };
     let mut len = digits(0);
     if matches!(rest.get(len), Some(b'e' | b'E')) {
@@ -485,9 +449,7 @@ fn number_len(rest: &[u8]) -> usize {
         }
     }
     let tail = rest[len..].iter();
-    len + tail
-        .take_while(|byte| is_name_byte(**byte) || **byte == b'.')
-        .count()
+    len + tail.take_while(|byte| is_name_byte(**byte) || **byte == b'.').count()
 }
 
 #[cfg(test)]
@@ -502,10 +464,7 @@ mod tests {
 
     #[test]
     fn calls_that_are_returned_keep_their_place() {
-        check(
-            "return redis.call('GET', KEYS[1])",
-            "return (redis.call('GET', KEYS[1]))",
-        );
+        check("return redis.call('GET', KEYS[1])", "return (redis.call('GET', KEYS[1]))");
         check("return f{1}", "return (f{1})");
         check("return a.b[c]:d'x'", "return (a.b[c]:d'x')");
         check("return f(x)[1]", "return f(x)[1]");
@@ -515,10 +474,7 @@ mod tests {
         check("return x", "return x");
         check("return", "return");
         check("return not f(x)", "return not f(x)");
-        check(
-            "if a then return f(x) else return g(y) end",
-            "if a then return (f(x)) else return (g(y)) end",
-        );
+        check("if a then return f(x) else return g(y) end", "if a then return (f(x)) else return (g(y)) end");
         check("return f(x) -- end", "return (f(x)) -- end");
         check("return f[[x]]", "return (f[[x]])");
     }
@@ -534,14 +490,8 @@ mod tests {
             "local f = function() while x do end return redis.call('x') end",
             "local f = function() while x do end return (redis.call('x')) end",
         );
-        check(
-            "local f = function() return redis.call('x')() end",
-            "local f = function() return redis.call('x')() end",
-        );
-        check(
-            "local f = function() return string.find(a, b) end",
-            "local f = function() return string.find(a, b) end",
-        );
+        check("local f = function() return redis.call('x')() end", "local f = function() return redis.call('x')() end");
+        check("local f = function() return string.find(a, b) end", "local f = function() return string.find(a, b) end");
         check(
             "local f = function() repeat local x until y return string.rep(a, b) end",
             "local f = function() repeat local x until y return (string.rep(a, b)) end",
@@ -578,23 +528,12 @@ mod tests {
             "local f = function(a, ...) return arg.n end",
             "local f = function(a, ...) local arg={n=select('#',...),...}  return arg.n end",
         );
-        check(
-            "local f = function(...) return #{...} end",
-            "local f = function(...) return #{...} end",
-        );
+        check("local f = function(...) return #{...} end", "local f = function(...) return #{...} end");
     }
 
     #[test]
     fn what_does_not_end_is_left_to_the_compiler() {
-        for text in [
-            "return 'x",
-            "return [[x",
-            "--[[x",
-            "return (",
-            "function",
-            "end end",
-            "return f(",
-        ] {
+        for text in ["return 'x", "return [[x", "--[[x", "return (", "function", "end end", "return f("] {
             check(text, text);
         }
     }

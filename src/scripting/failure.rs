@@ -1,6 +1,6 @@
 //! Errors between Lua and replies: tables with a field `err`, and where in which script they were raised.
 
-use crate::command::CommandError;
+use crate::command::error::CommandError;
 
 use super::lua::{INTERNAL, Kind, Outcome, Raise, Stack};
 
@@ -25,10 +25,7 @@ pub fn misuse<T>(stack: &mut Stack, text: &str) -> Result<T, Raise> {
 }
 
 fn trim(text: &[u8]) -> &[u8] {
-    let end = text
-        .iter()
-        .rposition(|byte| !matches!(byte, b'\r' | b'\n'))
-        .map_or(0, |last| last + 1);
+    let end = text.iter().rposition(|byte| !matches!(byte, b'\r' | b'\n')).map_or(0, |last| last + 1);
     &text[..end]
 }
 
@@ -79,11 +76,7 @@ pub struct Failure {
 pub fn read(stack: &mut Stack, index: i32) -> Failure {
     let index = stack.absolute(index);
     if let Some(bytes) = stack.bytes(index) {
-        return Failure {
-            text: format!("ERR {}", lossy(bytes)),
-            place: None,
-            is_counted: false,
-        };
+        return Failure { text: format!("ERR {}", lossy(bytes)), place: None, is_counted: false };
     }
     let text = field(stack, index, b"err").unwrap_or_else(|| "ERR unknown error".to_string());
     let source = field(stack, index, b"source");
@@ -91,11 +84,7 @@ pub fn read(stack: &mut Stack, index: i32) -> Failure {
     stack.push_field(index, b"ignore_error_stats_update");
     let is_counted = stack.truth(-1);
     stack.pop(1);
-    Failure {
-        text,
-        place: source.zip(line),
-        is_counted,
-    }
+    Failure { text, place: source.zip(line), is_counted }
 }
 
 fn field(stack: &mut Stack, table: i32, name: &[u8]) -> Option<String> {
@@ -111,9 +100,7 @@ fn field(stack: &mut Stack, table: i32, name: &[u8]) -> Option<String> {
 /// The error reply for an uncaught error, which lies on top: its text, the script or function, and the place.
 pub fn uncaught(stack: &mut Stack, name: &str) -> CommandError {
     if stack.kind(-1) != Kind::Table {
-        let text = stack
-            .bytes(-1)
-            .map_or("execution failure".to_string(), lossy);
+        let text = stack.bytes(-1).map_or("execution failure".to_string(), lossy);
         let shown: String = text.chars().take(100).collect();
         return CommandError::new(format!("ERR Error running script {name}, {shown}"));
     }
@@ -123,9 +110,5 @@ pub fn uncaught(stack: &mut Stack, name: &str) -> CommandError {
         Some((source, line)) => format!("{text} script: {name}, on {source}:{line}."),
         None => format!("{text} script: {name}"),
     };
-    if failure.is_counted {
-        CommandError::already_counted(whole)
-    } else {
-        CommandError::new(whole)
-    }
+    if failure.is_counted { CommandError::already_counted(whole) } else { CommandError::new(whole) }
 }

@@ -1,9 +1,9 @@
 //! What a script says of itself in its first line: `#!lua name=… flags=…`.
 
-use crate::command::CommandError;
+use crate::command::error::CommandError;
 use crate::command::spec::{Flag, FlagSet};
 
-use crate::types::quoting;
+use crate::text::quoting;
 
 use super::failure::lossy;
 
@@ -26,9 +26,7 @@ const NAMES: &[FlagName] = &[
     ("allow-oom", |flags| &mut flags.allow_oom),
     ("allow-stale", |flags| &mut flags.allow_stale),
     ("no-cluster", |flags| &mut flags.no_cluster),
-    ("allow-cross-slot-keys", |flags| {
-        &mut flags.allow_cross_slot_keys
-    }),
+    ("allow-cross-slot-keys", |flags| &mut flags.allow_cross_slot_keys),
 ];
 
 impl ScriptFlags {
@@ -63,11 +61,8 @@ impl ScriptFlags {
         if self.is_compatible {
             return flags;
         }
-        let mut flags = flags
-            .without(Flag::Stale)
-            .without(Flag::DenyOom)
-            .without(Flag::Write)
-            .without(Flag::MayReplicate);
+        let mut flags =
+            flags.without(Flag::Stale).without(Flag::DenyOom).without(Flag::Write).without(Flag::MayReplicate);
         if !self.allow_oom && !self.no_writes {
             flags = flags.with(Flag::DenyOom);
         }
@@ -103,14 +98,8 @@ pub fn shebang(text: &[u8]) -> Result<Option<Shebang>, Malformed> {
         return Ok(None);
     }
     let end = memchr::memchr(b'\n', text).ok_or(Malformed)?;
-    let mut words = quoting::split_arguments(&text[..end])
-        .ok_or(Malformed)?
-        .into_iter();
-    Ok(Some(Shebang {
-        engine: words.next().unwrap_or_default(),
-        options: words.collect(),
-        code_start: end,
-    }))
+    let mut words = quoting::split_arguments(&text[..end]).ok_or(Malformed)?.into_iter();
+    Ok(Some(Shebang { engine: words.next().unwrap_or_default(), options: words.collect(), code_start: end }))
 }
 
 /// The flags of a script for EVAL, and where its code begins.

@@ -6,19 +6,17 @@ use std::rc::Rc;
 use ahash::AHashMap;
 use smallvec::SmallVec;
 
-use crate::command::CommandError;
-use crate::server::clock::Clock;
+use crate::base::clock::Clock;
+use crate::command::error::CommandError;
 
-use super::bridge;
-use super::engine::Engine;
 use super::failure::{self, lossy};
 use super::flags::{ScriptFlags, shebang};
-use super::lua::{
-    Host, Interruption, Kind as ValueKind, Order, Outcome, Progress, Raise, Reference, Stack,
-};
+use super::lua::{Host, Interruption, Kind as ValueKind, Order, Outcome, Progress, Raise, Reference, Stack};
 use super::numbers::{self, Random48};
 use super::service::Service;
 use super::{Kind, Scripting};
+use crate::drive::script::bridge;
+use crate::scripting::machine::Engine;
 
 /// The chunk name of libraries, as their error messages show it.
 const LIBRARY_CHUNK: &str = "@user_function";
@@ -85,11 +83,7 @@ impl Libraries {
 
     /// Memory that they take outside their state, in bytes.
     pub fn memory_bytes(&self) -> usize {
-        let code: usize = self
-            .libraries
-            .values()
-            .map(|library| library.code.len())
-            .sum();
+        let code: usize = self.libraries.values().map(|library| library.code.len()).sum();
         code + self.functions.len() * (size_of::<Function>() + 64) + self.libraries.len() * 128
     }
 
@@ -97,13 +91,8 @@ impl Libraries {
     fn take(&mut self, name: &[u8]) -> Option<Taken> {
         let (name, library) = self.libraries.remove_entry(name)?;
         let functions = library.functions.iter();
-        let functions = functions
-            .filter_map(|name| self.functions.remove_entry(&name.to_ascii_lowercase()[..]));
-        Some(Taken {
-            functions: functions.collect(),
-            name,
-            library,
-        })
+        let functions = functions.filter_map(|name| self.functions.remove_entry(&name.to_ascii_lowercase()[..]));
+        Some(Taken { functions: functions.collect(), name, library })
     }
 
     fn put(&mut self, taken: Taken) {
@@ -213,23 +202,14 @@ impl Loading {
             1 => read_named(stack)?,
             2 => read_plain(stack)?,
             _ => {
-                return failure::misuse(
-                    stack,
-                    "wrong number of arguments to redis.register_function",
-                );
+                return failure::misuse(stack, "wrong number of arguments to redis.register_function");
             }
         };
         let Some(name) = arguments.name else {
-            return failure::misuse(
-                stack,
-                "redis.register_function must get a function name argument",
-            );
+            return failure::misuse(stack, "redis.register_function must get a function name argument");
         };
         if !arguments.has_callback {
-            return failure::misuse(
-                stack,
-                "redis.register_function must get a callback argument",
-            );
+            return failure::misuse(stack, "redis.register_function must get a callback argument");
         }
         if !is_name(&name) {
             return failure::misuse(stack, BAD_NAME);
@@ -252,22 +232,12 @@ impl Loading {
 
 fn read_plain(stack: &mut Stack) -> Result<Named, Raise> {
     let Some(name) = text_at(stack, 1) else {
-        return failure::misuse(
-            stack,
-            "first argument to redis.register_function must be a string",
-        );
+        return failure::misuse(stack, "first argument to redis.register_function must be a string");
     };
     if stack.kind(2) != ValueKind::Function {
-        return failure::misuse(
-            stack,
-            "second argument to redis.register_function must be a function",
-        );
+        return failure::misuse(stack, "second argument to redis.register_function must be a function");
     }
-    Ok(Named {
-        name: Some(name),
-        has_callback: true,
-        ..Named::default()
-    })
+    Ok(Named { name: Some(name), has_callback: true, ..Named::default() })
 }
 
 fn read_named(stack: &mut Stack) -> Result<Named, Raise> {
@@ -305,10 +275,7 @@ fn read_named(stack: &mut Stack) -> Result<Named, Raise> {
             },
             b"callback" if stack.kind(-1) == ValueKind::Function => named.has_callback = true,
             b"callback" => {
-                return failure::misuse(
-                    stack,
-                    "callback argument given to redis.register_function must be a function",
-                );
+                return failure::misuse(stack, "callback argument given to redis.register_function must be a function");
             }
             b"flags" => named.flags = read_flags(stack)?,
             _ => return failure::misuse(stack, UNKNOWN),
@@ -357,11 +324,7 @@ fn run_library(
     engine.push_call(&function);
     engine.lua.release(function);
     engine.set_loading(true);
-    let mut loading = Loading {
-        library,
-        registered: Vec::new(),
-        random: Random48::new(0),
-    };
+    let mut loading = Loading { library, registered: Vec::new(), random: Random48::new(0) };
     let deadline = clock.ticks().saturating_add(clock.nanos_as_ticks(LOAD_NS));
     engine.lua.set_deadline(deadline, u64::MAX);
     let mut progress = engine.lua.run(&mut loading, Order::Call(0));
@@ -391,12 +354,7 @@ impl Scripting {
     /// Loads a library; gives its name. With `replaces` it takes the place of one of the same name.
     ///
     /// Errors: its metadata or its code is wrong, or one of the names is taken.
-    pub fn load_library(
-        &mut self,
-        clock: &Clock,
-        code: &[u8],
-        replaces: bool,
-    ) -> Result<Rc<[u8]>, CommandError> {
+    pub fn load_library(&mut self, clock: &Clock, code: &[u8], replaces: bool) -> Result<Rc<[u8]>, CommandError> {
         let (name, code_start) = metadata(code)?;
         let name: Rc<[u8]> = name.into();
         let old = self.functions.take(&name);
@@ -429,31 +387,15 @@ impl Scripting {
         let registered = run_library(&mut engine, clock, name.clone(), &code[code_start..]);
         self.put_engine(Kind::Function, engine);
         let registered = registered?;
-        let taken = registered
-            .iter()
-            .find(|registration| self.functions.find(&registration.name).is_some());
+        let taken = registered.iter().find(|registration| self.functions.find(&registration.name).is_some());
         let text = taken.map(|taken| format!("Function {} already exists", lossy(&taken.name)));
-        let names = registered
-            .iter()
-            .map(|registration| registration.name.clone().into());
-        let library = Library {
-            code: code.into(),
-            functions: names.collect(),
-        };
+        let names = registered.iter().map(|registration| registration.name.clone().into());
+        let library = Library { code: code.into(), functions: names.collect() };
         let functions: Vec<(Rc<[u8]>, Function)> = registered
             .into_iter()
-            .map(|registration| {
-                (
-                    registration.name.to_ascii_lowercase().into(),
-                    registration.function,
-                )
-            })
+            .map(|registration| (registration.name.to_ascii_lowercase().into(), registration.function))
             .collect();
-        let loaded = Taken {
-            name,
-            library,
-            functions,
-        };
+        let loaded = Taken { name, library, functions };
         match text {
             None => self.functions.put(loaded),
             Some(text) => {

@@ -18,12 +18,7 @@ pub struct Errors {
 ///
 /// `script` is the protocol that the script has chosen for itself: with RESP3 its booleans are booleans.
 pub fn write(stack: &mut Stack, reply: &mut Reply, script: Protocol) -> Errors {
-    let mut writer = Writer {
-        reply,
-        nesting: 0,
-        script,
-        errors: Errors::default(),
-    };
+    let mut writer = Writer { reply, nesting: 0, script, errors: Errors::default() };
     writer.write(stack);
     writer.errors
 }
@@ -46,9 +41,7 @@ impl Writer<'_> {
         }
         match stack.kind(-1) {
             Kind::String => self.reply.bulk(stack.bytes(-1).unwrap_or_default()),
-            Kind::Number => self
-                .reply
-                .integer(truncate(stack.number(-1).unwrap_or_default())),
+            Kind::Number => self.reply.integer(truncate(stack.number(-1).unwrap_or_default())),
             Kind::Boolean => self.write_bool(stack.truth(-1)),
             Kind::Table => {
                 self.nesting += 1;
@@ -147,11 +140,7 @@ impl Writer<'_> {
         let is_whole = match (stack.bytes(-2), stack.bytes(-1)) {
             (Some(format), Some(text)) => {
                 // As in Redis the format is cut or filled to three letters.
-                let padded: String = failure::lossy(format)
-                    .chars()
-                    .chain("   ".chars())
-                    .take(3)
-                    .collect();
+                let padded: String = failure::lossy(format).chars().chain("   ".chars()).take(3).collect();
                 self.reply.verbatim(&padded, text);
                 true
             }
@@ -166,9 +155,7 @@ type Form = (&'static [u8], Kind, fn(&mut Writer<'_>, &mut Stack) -> bool);
 
 /// The fields that say what a table is, the first to be found counts; each with the kind of value that it must have.
 static FORMS: &[Form] = &[
-    (b"err", Kind::String, |writer, stack| {
-        writer.write_error(stack)
-    }),
+    (b"err", Kind::String, |writer, stack| writer.write_error(stack)),
     (b"ok", Kind::String, |writer, stack| {
         writer.reply.simple(stack.bytes(-1).unwrap_or_default());
         true
@@ -182,18 +169,12 @@ static FORMS: &[Form] = &[
         writer.reply.big_number(&digits.replace(['\r', '\n'], " "));
         true
     }),
-    (b"verbatim_string", Kind::Table, |writer, stack| {
-        writer.write_verbatim(stack)
-    }),
+    (b"verbatim_string", Kind::Table, |writer, stack| writer.write_verbatim(stack)),
     (b"map", Kind::Table, |writer, stack| writer.write_map(stack)),
     (b"set", Kind::Table, |writer, stack| writer.write_set(stack)),
 ];
 
 /// A number as an integer: its fraction cut off; what does not fit becomes the smallest integer, as processors have it.
 fn truncate(value: f64) -> i64 {
-    if (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&value) {
-        value as i64
-    } else {
-        i64::MIN
-    }
+    if (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&value) { value as i64 } else { i64::MIN }
 }

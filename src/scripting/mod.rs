@@ -9,35 +9,35 @@
 //! Scripts and functions have a state each. Never runs two scripts at a time, and never re-enters the loop: a script that takes too
 //! long is suspended, and the loop's jobs take it further.
 
-mod bridge;
+pub mod machine;
+
 pub mod cache;
-pub mod debugger;
-mod dialect;
-mod engine;
-mod failure;
+pub mod dialect;
+pub mod failure;
 pub mod flags;
 pub mod functions;
-mod into_lua;
-mod into_reply;
-mod libraries;
-mod lua;
-mod numbers;
-pub mod run;
-mod service;
+pub mod into_lua;
+pub mod into_reply;
+pub mod libraries;
+pub mod lua;
+pub mod numbers;
+pub mod service;
 
-use crate::command::CommandError;
+use crate::base::clock::Clock;
+use crate::command::error::CommandError;
+use crate::drive::script::debugger;
+use crate::drive::script::run;
+use crate::engine::session::Session;
+use crate::engine::transactions::Rest;
 use crate::resp::Reply;
-use crate::server::clock::Clock;
-use crate::session::Session;
-use crate::transaction::Rest;
 
+use crate::drive::script::debugger::Sessions;
+use crate::drive::script::run::Suspended;
+use crate::scripting::machine::Engine;
 use cache::{Script, ScriptCache};
-use debugger::Sessions;
-use engine::Engine;
 use functions::Libraries;
 use lua::Interruption;
 use numbers::Random48;
-use run::Suspended;
 
 /// The chunk name of scripts, as their error messages show it.
 const SCRIPT_NAME: &str = "@user_script";
@@ -57,15 +57,15 @@ pub struct Scripting {
     pub scripts: ScriptCache,
     pub functions: Libraries,
     /// The states by kind; none until the first use, nor while a script of that kind runs.
-    engines: [Option<Box<Engine>>; 2],
+    pub(crate) engines: [Option<Box<Engine>>; 2],
     /// Memory of the states when they were last seen, in bytes.
-    engine_bytes: [usize; 2],
+    pub(crate) engine_bytes: [usize; 2],
     pub suspended: Option<Box<Suspended>>,
     pub debugged: Sessions,
-    session: Option<Box<Session>>,
-    reply: Reply,
+    pub(crate) session: Option<Box<Session>>,
+    pub(crate) reply: Reply,
     /// The random numbers of all scripts: the same after every start.
-    random: Random48,
+    pub(crate) random: Random48,
     /// Whether signals may interrupt scripts, as they may in a server's own process.
     pub uses_alarm: bool,
     /// Whether scripts may call what is not for them (DEBUG).
@@ -74,7 +74,7 @@ pub struct Scripting {
     pub evicted: u64,
     /// How often a script may look at the clock before it is suspended, whatever the clock says: for tests, whose clock
     /// stands still.
-    patience: u64,
+    pub(crate) step_budget: u64,
     /// What the scripts of one state may allocate, in bytes.
     pub memory_max_bytes: usize,
 }
@@ -82,16 +82,12 @@ pub struct Scripting {
 impl Scripting {
     /// Nothing loaded.
     pub fn new() -> Scripting {
-        Scripting {
-            patience: u64::MAX,
-            memory_max_bytes: engine::MEMORY_MAX_BYTES,
-            ..Scripting::default()
-        }
+        Scripting { step_budget: u64::MAX, memory_max_bytes: machine::MEMORY_MAX_BYTES, ..Scripting::default() }
     }
 
     /// Has scripts be suspended after so many looks at the clock.
     pub fn set_patience(&mut self, looks: u64) {
-        self.patience = looks;
+        self.step_budget = looks;
     }
 
     /// Has the rest of a transaction wait for the script of it that was just suspended.
@@ -114,10 +110,7 @@ impl Scripting {
     /// Errors: there is no memory for one.
     pub fn take_engine(&mut self, kind: Kind, clock: &Clock) -> Result<Box<Engine>, CommandError> {
         let made = || Engine::new(self.memory_max_bytes, clock.stopwatch()).map(Box::new);
-        self.engines[kind as usize]
-            .take()
-            .or_else(made)
-            .ok_or(CommandError::fixed("ERR Can't create a Lua state"))
+        self.engines[kind as usize].take().or_else(made).ok_or(CommandError::fixed("ERR Can't create a Lua state"))
     }
 
     /// Gives it back.
@@ -156,12 +149,8 @@ impl Scripting {
     }
 
     /// What may interrupt scripts, if `wanted` is what should.
-    fn interruption(&self, wanted: Interruption) -> Interruption {
-        if self.uses_alarm {
-            wanted
-        } else {
-            Interruption::Counted
-        }
+    pub(crate) fn interruption(&self, wanted: Interruption) -> Interruption {
+        if self.uses_alarm { wanted } else { Interruption::Counted }
     }
 
     /// Forgets all scripts, and the state that ran them.
@@ -174,7 +163,5 @@ impl Scripting {
 
 /// A script cannot be compiled.
 fn compile_error(message: String) -> CommandError {
-    CommandError::new(format!(
-        "ERR Error compiling script (new function): {message}"
-    ))
+    CommandError::new(format!("ERR Error compiling script (new function): {message}"))
 }

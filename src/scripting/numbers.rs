@@ -10,12 +10,7 @@ pub fn format_short(value: f64) -> String {
 /// A number as C's `%.<digits>g` writes it.
 pub fn format_significant(value: f64, digits: usize) -> String {
     if value.is_nan() {
-        return if value.is_sign_negative() {
-            "-nan"
-        } else {
-            "nan"
-        }
-        .to_string();
+        return if value.is_sign_negative() { "-nan" } else { "nan" }.to_string();
     }
     if value.is_infinite() {
         return if value < 0.0 { "-inf" } else { "inf" }.to_string();
@@ -34,11 +29,7 @@ pub fn format_significant(value: f64, digits: usize) -> String {
 }
 
 fn trim_zeros(text: &str) -> &str {
-    if text.contains('.') {
-        text.trim_end_matches('0').trim_end_matches('.')
-    } else {
-        text
-    }
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { text }
 }
 
 /// A number as the argument of a command: an integer if it is one, else the shortest digits that give it back.

@@ -37,9 +37,7 @@ impl FieldType {
     pub fn new(signed: bool, bits: i64) -> Option<FieldType> {
         let most = if signed { 64 } else { 63 };
         let bits = u32::try_from(bits).ok()?;
-        (1..=most)
-            .contains(&bits)
-            .then_some(FieldType { signed, bits })
+        (1..=most).contains(&bits).then_some(FieldType { signed, bits })
     }
 
     /// Width in bits.
@@ -60,11 +58,7 @@ impl FieldType {
     /// The number whose lowest bits these are.
     fn of_bits(self, bits: u64) -> i64 {
         let unused = 64 - self.bits;
-        if self.signed {
-            (bits << unused) as i64 >> unused
-        } else {
-            (bits << unused >> unused) as i64
-        }
+        if self.signed { (bits << unused) as i64 >> unused } else { (bits << unused >> unused) as i64 }
     }
 
     /// The number at a bit offset; bits beyond the end are zero. O(1).
@@ -90,11 +84,7 @@ impl FieldType {
 
     /// What a number that SET gives becomes.
     pub fn fit(self, value: i64, overflow: Overflow) -> Fit {
-        let exact = if self.signed {
-            i128::from(value)
-        } else {
-            i128::from(value as u64)
-        };
+        let exact = if self.signed { i128::from(value) } else { i128::from(value as u64) };
         // Redis's distance to the upper limit leaves 64 bits here, so that it takes the number for too large.
         let (_, most) = self.limits();
         let too_far = self.bits < 64 && most - exact > i128::from(i64::MAX);
@@ -138,8 +128,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn field_type() -> impl Strategy<Value = FieldType> {
-        (any::<bool>(), 1..=64i64)
-            .prop_filter_map("no u64", |(signed, bits)| FieldType::new(signed, bits))
+        (any::<bool>(), 1..=64i64).prop_filter_map("no u64", |(signed, bits)| FieldType::new(signed, bits))
     }
 
     proptest! {

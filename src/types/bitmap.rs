@@ -45,9 +45,7 @@ const GROUP_BYTES: usize = GROUP * size_of::<Lanes>();
 
 /// The bit at an offset; clear beyond the end. O(1).
 pub fn bit(bytes: &[u8], offset: u64) -> bool {
-    let byte = usize::try_from(offset / 8)
-        .ok()
-        .and_then(|index| bytes.get(index));
+    let byte = usize::try_from(offset / 8).ok().and_then(|index| bytes.get(index));
     byte.is_some_and(|byte| byte & mask(offset) != 0)
 }
 
@@ -107,21 +105,14 @@ fn byte_ends(range: &Range<u64>) -> (usize, usize) {
 /// Number of set bits. Compiled for several processors, of which the right one is found when it first runs.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512vpopcntdq", "x86_64+avx2+popcnt"))]
 fn count_all(bytes: &[u8]) -> u64 {
-    if target_cfg_f!(target_feature = "avx512vpopcntdq") {
-        count_by_word(bytes)
-    } else {
-        count_by_group(bytes)
-    }
+    if target_cfg_f!(target_feature = "avx512vpopcntdq") { count_by_word(bytes) } else { count_by_group(bytes) }
 }
 
 /// For processors that count eight words at once.
 #[inline(always)]
 fn count_by_word(bytes: &[u8]) -> u64 {
     let (words, rest) = bytes.as_chunks::<8>();
-    let words: u64 = words
-        .iter()
-        .map(|word| u64::from(u64::from_ne_bytes(*word).count_ones()))
-        .sum();
+    let words: u64 = words.iter().map(|word| u64::from(u64::from_ne_bytes(*word).count_ones())).sum();
     let rest: u64 = rest.iter().map(|byte| u64::from(byte.count_ones())).sum();
     words + rest
 }
@@ -219,9 +210,7 @@ fn first_other(bytes: &[u8], skipped: u8) -> Option<usize> {
 /// O(length of `out` × number of sources).
 pub fn combine(operation: Operation, sources: &[impl AsRef<[u8]>], out: &mut [u8]) {
     for (index, out) in out.chunks_mut(BLOCK).enumerate() {
-        let mut parts = sources
-            .iter()
-            .map(|source| source.as_ref().get(index * BLOCK..).unwrap_or_default());
+        let mut parts = sources.iter().map(|source| source.as_ref().get(index * BLOCK..).unwrap_or_default());
         merge(out, parts.next().unwrap_or_default(), |_, first| first);
         combine_block(operation, out, parts);
     }
@@ -275,18 +264,14 @@ mod tests {
     use proptest::prelude::*;
 
     fn bits_of(bytes: &[u8]) -> Vec<bool> {
-        (0..bytes.len() * 8)
-            .map(|index| bytes[index / 8] >> (7 - index % 8) & 1 == 1)
-            .collect()
+        (0..bytes.len() * 8).map(|index| bytes[index / 8] >> (7 - index % 8) & 1 == 1).collect()
     }
 
     /// Bytes in which long runs are alike.
     fn byte_string() -> impl Strategy<Value = Vec<u8>> {
         let run = (prop_oneof![Just(0u8), Just(0xff), any::<u8>()], 0..700usize);
         prop::collection::vec(run, 0..4).prop_map(|runs| {
-            let bytes = runs
-                .into_iter()
-                .flat_map(|(byte, length)| std::iter::repeat_n(byte, length));
+            let bytes = runs.into_iter().flat_map(|(byte, length)| std::iter::repeat_n(byte, length));
             bytes.collect()
         })
     }

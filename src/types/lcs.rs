@@ -37,11 +37,7 @@ struct Positions {
 impl Positions {
     fn of(first: &[u8], second: &[u8]) -> Positions {
         let words = second.len().div_ceil(WORD_BITS);
-        let mut positions = Positions {
-            start: [None; 256],
-            bits: Vec::new(),
-            words,
-        };
+        let mut positions = Positions { start: [None; 256], bits: Vec::new(), words };
         for &byte in first {
             let start = &mut positions.start[usize::from(byte)];
             if start.is_none() {
@@ -108,9 +104,7 @@ pub fn matches(first: &[u8], second: &[u8]) -> Vec<Match> {
         advance(&mut row, positions.of_byte(byte));
         table.extend_from_slice(&row);
     }
-    let steps_up = |row: usize, column: usize| {
-        table[row * words + column / WORD_BITS] >> (column % WORD_BITS) & 1 == 0
-    };
+    let steps_up = |row: usize, column: usize| table[row * words + column / WORD_BITS] >> (column % WORD_BITS) & 1 == 0;
     let mut found: Vec<Match> = Vec::new();
     let (mut row, mut column) = (first.len(), second.len());
     while row > 0 && column > 0 {
@@ -134,10 +128,7 @@ fn extend(found: &mut Vec<Match>, first: usize, second: usize) {
             last.first.start = first;
             last.second.start = second;
         }
-        _ => found.push(Match {
-            first: first..first + 1,
-            second: second..second + 1,
-        }),
+        _ => found.push(Match { first: first..first + 1, second: second..second + 1 }),
     }
 }
 
@@ -177,11 +168,8 @@ mod tests {
         let mut random = fastrand::Rng::with_seed(7);
         for round in 0..250 {
             let letters = 1 + round % 5;
-            let mut text = |longest| -> Vec<u8> {
-                (0..random.usize(..=longest))
-                    .map(|_| b'a' + random.u8(..letters))
-                    .collect()
-            };
+            let mut text =
+                |longest| -> Vec<u8> { (0..random.usize(..=longest)).map(|_| b'a' + random.u8(..letters)).collect() };
             let (first, second) = (text(150), text(150));
             let (expected, expected_text) = by_the_book(&first, &second);
             assert_eq!(length(&first, &second), expected);

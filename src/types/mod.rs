@@ -3,18 +3,12 @@
 
 pub mod bitfield;
 pub mod bitmap;
-pub mod double;
 pub mod geo;
-pub mod glob;
 pub mod hash;
 pub mod hyperloglog;
 pub mod lcs;
 pub mod list;
-pub mod long_double;
-pub mod lzf;
-pub mod memory_size;
 pub mod object;
-pub mod quoting;
 pub mod set;
 pub mod slot;
 pub mod sorted_set;

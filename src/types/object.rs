@@ -55,9 +55,9 @@ impl Object {
     }
 
     /// How much there is to free, in elements. O(1), O(groups) of a stream.
-    pub fn burden(&self) -> usize {
+    pub fn free_effort(&self) -> usize {
         match self {
-            Object::Stream(stream) => stream.burden(),
+            Object::Stream(stream) => stream.free_effort(),
             other => other.len(),
         }
     }

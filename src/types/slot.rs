@@ -45,9 +45,7 @@ impl PackedForm {
         match self {
             PackedForm::IntSet => "intset",
             PackedForm::HashExpiring => "listpackex",
-            PackedForm::List | PackedForm::Set | PackedForm::Hash | PackedForm::SortedSet => {
-                "listpack"
-            }
+            PackedForm::List | PackedForm::Set | PackedForm::Hash | PackedForm::SortedSet => "listpack",
         }
     }
 }
@@ -108,10 +106,7 @@ pub struct OwnedSlot {
 impl OwnedSlot {
     /// A slot with this value in it.
     pub fn new(value: OwnedValue, seed: &HashSeed) -> OwnedSlot {
-        OwnedSlot {
-            value,
-            seed: seed.clone(),
-        }
+        OwnedSlot { value, seed: seed.clone() }
     }
 
     fn packed_mut(&mut self) -> &mut Vec<u8> {

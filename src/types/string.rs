@@ -15,11 +15,7 @@ pub fn part(start: i64, end: i64, length: usize) -> Range<usize> {
     }
     // A string is shorter than 2^63, so that nothing overflows.
     let from_front = |index: i64| {
-        let index = if index < 0 {
-            index + length as i64
-        } else {
-            index
-        };
+        let index = if index < 0 { index + length as i64 } else { index };
         index.max(0) as usize
     };
     let start = from_front(start);
@@ -58,11 +54,7 @@ mod tests {
             (i64::MAX, i64::MIN, b""),
         ];
         for (start, end, expected) in cases {
-            assert_eq!(
-                &hello[part(start, end, hello.len())],
-                expected,
-                "{start} {end}"
-            );
+            assert_eq!(&hello[part(start, end, hello.len())], expected, "{start} {end}");
         }
         assert_eq!(part(0, -1, 0), 0..0);
     }

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use oneloop::append_only::State;
 use oneloop::config::AppendFsync;
-use oneloop::disk::simulated::PowerCut;
-use oneloop::disk::{DiskOperations as _, FileOperations as _};
+use oneloop::drive::aof::rewrite::State;
+use oneloop::storage::file::operations::{DiskOperations as _, FileOperations as _};
+use oneloop::storage::file::simulated::PowerCut;
 
 use crate::world::{World, settings};
 
@@ -63,11 +63,7 @@ fn a_first_base_that_cannot_be_written_hangs_nobody_and_doubles_nothing() {
         world.advance_ms(100);
         world.turn();
     }
-    assert_eq!(
-        world.state(),
-        State::On,
-        "the next attempt has another name"
-    );
+    assert_eq!(world.state(), State::On, "the next attempt has another name");
     assert_all_is_there(&mut world, None);
 }
 
@@ -95,10 +91,7 @@ fn a_rewrite_that_was_given_up_does_not_touch_the_base_of_the_next() {
     while world.disk.run_helper(late) {}
     run_all_but(&mut world, None);
     let files = world.files();
-    assert!(
-        !files.iter().any(|name| name.starts_with("temp-")),
-        "{files:?}"
-    );
+    assert!(!files.iter().any(|name| name.starts_with("temp-")), "{files:?}");
     assert_all_is_there(&mut world, None);
 }
 
@@ -120,9 +113,7 @@ fn the_file_is_on_when_it_says_so_however_late_the_disk_is() {
         assert_eq!(world.ask(0, "CONFIG SET appendonly yes"), "+OK");
         while world.state() != State::On {
             let busy = world.disk.busy_helpers();
-            world
-                .disk
-                .run_helper(*busy.first().expect("something goes on"));
+            world.disk.run_helper(*busy.first().expect("something goes on"));
             world.turn();
         }
         world.append(0);
@@ -212,10 +203,7 @@ fn history_that_goes_amid_a_rewrite_undoes_no_newer_list() {
         world.append(0);
         run_all_but(&mut world, None);
         let text = world.manifest();
-        assert!(
-            text.contains("appendonly.aof.3.base.rdb seq 3 type b"),
-            "{text}"
-        );
+        assert!(text.contains("appendonly.aof.3.base.rdb seq 3 type b"), "{text}");
         assert!(!text.contains("type h"), "{text}");
         assert_eq!(world.files().len(), 3, "a base, an increment, the list");
         assert_all_is_there(&mut world, None);
@@ -297,10 +285,7 @@ fn nothing_is_loaded_behind_what_a_power_cut_has_taken() {
     let cut = Some(PowerCut::KeepsNothing);
     world.crash(cut, &on).expect("it is loaded");
     let found = world.numbers();
-    assert!(
-        [0, 1, 2, 3].map(|end| (1..=end).collect()).contains(&found),
-        "{found:?}"
-    );
+    assert!([0, 1, 2, 3].map(|end| (1..=end).collect()).contains(&found), "{found:?}");
     assert!(found.len() < 3, "a part of it was lost");
 }
 
@@ -324,10 +309,7 @@ fn what_is_history_is_not_appended_to() {
     world.ask(0, "BGREWRITEAOF");
     run_all_but(&mut world, None);
     let text = world.manifest();
-    assert!(
-        !text.contains("type i") && text.contains("incr.aof seq 1 type h"),
-        "{text}"
-    );
+    assert!(!text.contains("type i") && text.contains("incr.aof seq 1 type h"), "{text}");
     assert_all_is_there(&mut world, None);
     world.append(0);
     world.rest();

@@ -6,9 +6,9 @@
 //!
 //! `ONELOOP_STORIES` sets how many stories are played (200 by default), `ONELOOP_STORY` plays that one alone and tells it.
 
-use oneloop::append_only::State;
 use oneloop::config::{AppendFsync, Config};
-use oneloop::disk::simulated::{Operation, PowerCut};
+use oneloop::drive::aof::rewrite::State;
+use oneloop::storage::file::simulated::{Operation, PowerCut};
 
 use crate::world::{World, settings};
 
@@ -65,16 +65,7 @@ impl Story {
         config.appendonly = true;
         world.look(&["SETRANGE", "much", "60000", "x"]);
         let state = world.state();
-        Story {
-            seed,
-            random,
-            world,
-            config,
-            promised: Promised::default(),
-            state,
-            was_strict: false,
-            is_told,
-        }
+        Story { seed, random, world, config, promised: Promised::default(), state, was_strict: false, is_told }
     }
 
     fn tell(&self, text: impl FnOnce() -> String) {
@@ -134,10 +125,7 @@ impl Story {
             90 => self.change_policy(client),
             91 => {
                 let word = if self.random.bool() { "yes" } else { "no" };
-                self.ask(
-                    client,
-                    &format!("CONFIG SET no-appendfsync-on-rewrite {word}"),
-                );
+                self.ask(client, &format!("CONFIG SET no-appendfsync-on-rewrite {word}"));
             }
             92 => {
                 let word = if self.random.bool() { "yes" } else { "no" };
@@ -169,7 +157,7 @@ impl Story {
 
     /// Whether replies wait for the disk, whatever else is going on.
     fn is_strict(&mut self) -> bool {
-        let config = &self.world.server.instance().config;
+        let config = &self.world.server.state().config;
         config.appendfsync == AppendFsync::Always && !config.no_appendfsync_on_rewrite
     }
 
@@ -209,37 +197,24 @@ impl Story {
         let told = self.world.look(&["INFO", "persistence"]).join(" ");
         for client in &self.world.clients {
             let waits = client.waits_for();
-            assert!(
-                client.is_answered(),
-                "story {seed}: {waits} does not come: {told}"
-            );
+            assert!(client.is_answered(), "story {seed}: {waits} does not come: {told}");
         }
         let state = self.world.state();
-        let is_wanted = self.world.server.instance().config.appendonly;
+        let is_wanted = self.world.server.state().config.appendonly;
         let wanted = if is_wanted { State::On } else { State::Off };
         let told = self.world.look(&["INFO", "persistence"]).join(" ");
-        assert_eq!(
-            state, wanted,
-            "story {seed}: the file is what was asked for: {told}"
-        );
-        let aof = &self.world.server.instance().aof;
+        assert_eq!(state, wanted, "story {seed}: the file is what was asked for: {told}");
+        let aof = &self.world.server.state().aof;
         assert!(!aof.is_rewriting(), "story {seed}: the rewrite is over");
         assert_eq!(aof.buffered_bytes(), 0, "story {seed}: all is written");
         let has_log = aof.has_log();
-        let gathers = self
-            .world
-            .server
-            .instance()
-            .keyspace
-            .changes
-            .propagation
-            .is_on();
+        let gathers = self.world.server.state().keyspace.changes.propagation.is_on();
         assert_eq!(gathers, has_log, "story {seed}: gathered for nobody");
         self.state = state;
         if state == State::On {
             let length = self.world.numbers().len();
             self.promised.after_kill = length;
-            let config = &self.world.server.instance().config;
+            let config = &self.world.server.state().config;
             if config.appendfsync != AppendFsync::No {
                 self.promised.after_power_cut = length;
             }
@@ -257,14 +232,8 @@ impl Story {
             self.note_promises();
         }
         let before = self.world.numbers();
-        self.config.appendfsync = self.world.server.instance().config.appendfsync;
-        let kept = [
-            None,
-            None,
-            Some(PowerCut::KeepsSome),
-            Some(PowerCut::KeepsSome),
-            Some(PowerCut::KeepsNothing),
-        ];
+        self.config.appendfsync = self.world.server.state().config.appendfsync;
+        let kept = [None, None, Some(PowerCut::KeepsSome), Some(PowerCut::KeepsSome), Some(PowerCut::KeepsNothing)];
         let power_cut = kept[self.random.usize(0..kept.len())];
         self.tell(|| format!("  {power_cut:?}, {:?}", self.promised));
         if self.is_told {
@@ -276,10 +245,7 @@ impl Story {
             panic!("story {seed}, step {step}: {error}");
         }
         let found = self.world.numbers();
-        assert!(
-            before.starts_with(&found),
-            "story {seed}, step {step}: {found:?} is no beginning of {before:?}"
-        );
+        assert!(before.starts_with(&found), "story {seed}, step {step}: {found:?} is no beginning of {before:?}");
         let promised = match power_cut {
             None => self.promised.after_kill,
             Some(_) => self.promised.after_power_cut,
@@ -293,10 +259,7 @@ impl Story {
         let counted = self.world.look(&["GET", "count"]);
         let counted = counted.first().map_or(0, |count| count.parse().unwrap());
         assert_eq!(counted, odd, "story {seed}, step {step}: applied twice");
-        self.promised = Promised {
-            after_kill: found.len(),
-            after_power_cut: found.len(),
-        };
+        self.promised = Promised { after_kill: found.len(), after_power_cut: found.len() };
         self.was_strict = self.is_strict();
         self.state = self.world.state();
         assert_eq!(self.state, State::On);

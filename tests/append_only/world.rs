@@ -5,18 +5,18 @@ use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
-use oneloop::append_only::State;
-use oneloop::command::Context;
+use oneloop::base::clock::Clock;
 use oneloop::config::{AppendFsync, Config};
-use oneloop::disk::simulated::{PowerCut, SimulatedDisk};
-use oneloop::disk::{Disk, DiskOperations as _};
-use oneloop::instance::Instance;
+use oneloop::drive::aof::rewrite::State;
+use oneloop::engine::context::Context;
+use oneloop::engine::session::{Session, Token};
+use oneloop::engine::state::ServerState;
 use oneloop::net::address::Address;
 use oneloop::net::stream::Stream;
+use oneloop::reactor::stepping::SteppedLoop;
 use oneloop::resp::{Args, Protocol, Reply};
-use oneloop::server::clock::Clock;
-use oneloop::server::stepping::SteppedLoop;
-use oneloop::session::{Session, Token};
+use oneloop::storage::file::operations::{Disk, DiskOperations as _};
+use oneloop::storage::file::simulated::{PowerCut, SimulatedDisk};
 
 const START_MS: u64 = 1_700_000_000_000;
 /// Turns in which everything that is not broken has come to rest, but for long replies, which take more.
@@ -54,13 +54,8 @@ impl Client {
         other.set_nonblocking(true).expect("a socket");
         let socket = socket2::SockRef::from(&other);
         socket.set_send_buffer_size(4096).expect("a socket");
-        let client = Client {
-            stream,
-            received: Vec::new(),
-            asked: VecDeque::new(),
-            lines: Vec::new(),
-            acknowledged: 0,
-        };
+        let client =
+            Client { stream, received: Vec::new(), asked: VecDeque::new(), lines: Vec::new(), acknowledged: 0 };
         let other = mio::net::UnixStream::from_std(other);
         (client, Stream::Unix(other))
     }
@@ -163,21 +158,16 @@ pub struct World {
 
 /// A server that begins on this disk.
 fn start(disk: &SimulatedDisk, now_ms: u64, config: &Config) -> Result<SteppedLoop, String> {
-    let mut instance = Instance::new(config.clone(), Clock::virtual_at(now_ms), 42);
-    instance.disk = Disk::Simulated(disk.clone());
-    let mut server = SteppedLoop::new(instance)?;
+    let mut state = ServerState::new(config.clone(), Clock::virtual_at(now_ms), 42);
+    state.disk = Disk::Simulated(disk.clone());
+    let mut server = SteppedLoop::new(state)?;
     server.load()?;
     Ok(server)
 }
 
 /// The settings of a server on a simulated disk.
 pub fn settings(appendonly: bool, appendfsync: AppendFsync) -> Config {
-    let mut config = Config {
-        appendonly,
-        appendfsync,
-        port: 0,
-        ..Config::default()
-    };
+    let mut config = Config { appendonly, appendfsync, port: 0, ..Config::default() };
     config.save.clear();
     config
 }
@@ -187,13 +177,7 @@ impl World {
     pub fn new(seed: u64, config: &Config, clients: usize) -> World {
         let disk = SimulatedDisk::new(seed);
         let server = start(&disk, START_MS, config).expect("an empty disk");
-        let mut world = World {
-            disk,
-            server,
-            clients: Vec::new(),
-            appended: 0,
-            elapsed_ms: 0,
-        };
+        let mut world = World { disk, server, clients: Vec::new(), appended: 0, elapsed_ms: 0 };
         world.connect(clients);
         world
     }
@@ -219,7 +203,7 @@ impl World {
 
     pub fn advance_ms(&mut self, duration_ms: u64) {
         self.elapsed_ms += duration_ms;
-        self.server.instance().clock.advance_virtual(duration_ms);
+        self.server.state().clock.advance_virtual(duration_ms);
     }
 
     /// Has all helper threads do all that they have to do.
@@ -245,7 +229,7 @@ impl World {
     }
 
     pub fn state(&mut self) -> State {
-        self.server.instance().aof.state()
+        self.server.state().aof.state()
     }
 
     /// Has a client ask for something that is answered in one line, at once.
@@ -264,24 +248,14 @@ impl World {
     pub fn look(&mut self, words: &[&str]) -> Vec<String> {
         let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
         let args = Args::from_slices(&words);
-        let instance = self.server.instance();
-        let found = instance.commands.resolve(args.at(0), args.get(1));
-        let (command, handler) = found
-            .map(|found| (found.id, found.spec.handler))
-            .expect("a command");
-        let user = std::rc::Rc::clone(instance.users.default_user());
-        let token = Token {
-            slot: u32::MAX,
-            generation: 0,
-        };
+        let state = self.server.state();
+        let found = state.commands.resolve(args.at(0), args.get(1));
+        let (command, handler) = found.map(|found| (found.id, found.spec.handler)).expect("a command");
+        let user = std::rc::Rc::clone(state.users.default_user());
+        let token = Token { slot: u32::MAX, generation: 0 };
         let mut session = Session::new(0, token, Address::default(), 0, user);
         let mut reply = Reply::new(Protocol::Resp2);
-        let mut context = Context {
-            instance,
-            session: &mut session,
-            reply: &mut reply,
-            command,
-        };
+        let mut context = Context { state, session: &mut session, reply: &mut reply, command };
         if handler(&mut context, args).is_err() {
             return vec!["error".into()];
         }
@@ -297,10 +271,7 @@ impl World {
         }
         let text = String::from_utf8_lossy(&bytes).into_owned();
         let lines = text.split("\r\n").filter(|line| !line.is_empty());
-        lines
-            .filter(|line| !line.starts_with(['*', '$']))
-            .map(str::to_string)
-            .collect()
+        lines.filter(|line| !line.starts_with(['*', '$'])).map(str::to_string).collect()
     }
 
     /// The numbers that were appended, as the server has them.
@@ -315,11 +286,7 @@ impl World {
         self.disk.cut_off();
         let clients = self.clients.len();
         self.clients.clear();
-        let empty = Instance::new(
-            settings(false, AppendFsync::No),
-            Clock::virtual_at(START_MS),
-            1,
-        );
+        let empty = ServerState::new(settings(false, AppendFsync::No), Clock::virtual_at(START_MS), 1);
         // What the old one lets go of has no effect on the disk any more.
         self.server = SteppedLoop::new(empty)?;
         self.disk.begin_process(power_cut);

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::PathBuf;
 
 use oneloop::config::{Config, PubsubDefault};
+use oneloop::engine::session::{Close, Token};
 use oneloop::resp::Protocol;
-use oneloop::session::{Close, Token};
 
 use crate::support::Harness;
 
@@ -45,7 +45,7 @@ fn log_in(server: &mut Harness, name: &str, rules: &str) -> Token {
 }
 
 fn closing(server: &mut Harness, client: Token) -> Close {
-    let session = server.instance.clients.get_mut(client);
+    let session = server.state.clients.get_mut(client);
     session.expect("the client is there").close
 }
 
@@ -54,10 +54,7 @@ fn there_is_a_default_user_who_may_do_everything() {
     let mut server = Harness::new();
     server.expect("acl whoami", "$7\r\ndefault\r\n");
     server.expect("acl users", &bulks(&["default"]));
-    server.expect(
-        "acl list",
-        &bulks(&["user default on nopass sanitize-payload ~* &* +@all"]),
-    );
+    server.expect("acl list", &bulks(&["user default on nopass sanitize-payload ~* &* +@all"]));
     server.expect(
         "acl getuser default",
         "*12\r\n$5\r\nflags\r\n*3\r\n$2\r\non\r\n$6\r\nnopass\r\n$16\r\nsanitize-payload\r\n\
@@ -70,10 +67,7 @@ fn there_is_a_default_user_who_may_do_everything() {
 fn users_are_created_changed_and_shown() {
     let mut server = Harness::new();
     server.expect("acl setuser b", "+OK\r\n");
-    server.expect(
-        "acl setuser a >abc on ~x:* %R~r &c +get (+set ~y)",
-        "+OK\r\n",
-    );
+    server.expect("acl setuser a >abc on ~x:* %R~r &c +get (+set ~y)", "+OK\r\n");
     server.expect("acl users", &bulks(&["a", "b", "default"]));
     let shown = format!(
         "user a on sanitize-payload #{DIGEST_OF_ABC} ~x:* %R~r resetchannels &c -@all +get \
@@ -97,10 +91,7 @@ fn users_are_created_changed_and_shown() {
     server.expect("acl getuser a", &described);
     server.expect("acl getuser nobody", "_\r\n");
     server.expect("acl setuser a reset", "+OK\r\n");
-    server.expect(
-        "acl setuser A allkeys +@all -@all allchannels resetkeys nopass skip-sanitize-payload",
-        "+OK\r\n",
-    );
+    server.expect("acl setuser A allkeys +@all -@all allchannels resetkeys nopass skip-sanitize-payload", "+OK\r\n");
     server.expect(
         "acl list",
         &bulks(&[
@@ -118,16 +109,8 @@ fn wrong_rules_are_refused_and_nothing_is_changed() {
     let prefix = "-ERR Error in ACL SETUSER modifier";
     for (rules, error) in [
         ("+get foo", format!("{prefix} 'foo': Syntax error\r\n")),
-        (
-            "+foo",
-            format!("{prefix} '+foo': Unknown command or category name in ACL\r\n"),
-        ),
-        (
-            "+config|get|x",
-            format!(
-                "{prefix} '+config|get|x': Allowing first-arg of a subcommand is not supported\r\n"
-            ),
-        ),
+        ("+foo", format!("{prefix} '+foo': Unknown command or category name in ACL\r\n")),
+        ("+config|get|x", format!("{prefix} '+config|get|x': Allowing first-arg of a subcommand is not supported\r\n")),
         (
             "~* ~a",
             format!(
@@ -142,12 +125,7 @@ fn wrong_rules_are_refused_and_nothing_is_changed() {
                  does not have any effect. Try 'resetchannels' to start with an empty list of channels\r\n"
             ),
         ),
-        (
-            "<x",
-            format!(
-                "{prefix} '<x': The password you are trying to remove from the user does not exist\r\n"
-            ),
-        ),
+        ("<x", format!("{prefix} '<x': The password you are trying to remove from the user does not exist\r\n")),
         (
             "#abc",
             format!(
@@ -155,10 +133,7 @@ fn wrong_rules_are_refused_and_nothing_is_changed() {
                  hexadecimal characters\r\n"
             ),
         ),
-        (
-            "on (+get ~a",
-            "-ERR Unmatched parenthesis in acl selector starting at '(+get'.\r\n".to_string(),
-        ),
+        ("on (+get ~a", "-ERR Unmatched parenthesis in acl selector starting at '(+get'.\r\n".to_string()),
         ("(+get x)", format!("{prefix} '(+get x)': Syntax error\r\n")),
     ] {
         server.expect(&format!("acl setuser u {rules}"), &error);
@@ -172,9 +147,7 @@ fn wrong_rules_are_refused_and_nothing_is_changed() {
 #[test]
 fn clients_log_in_with_the_passwords_of_their_user() {
     let mut server = Harness::new();
-    server.run(&format!(
-        "acl setuser u on >one #{DIGEST_OF_ABC} +acl +ping"
-    ));
+    server.run(&format!("acl setuser u on >one #{DIGEST_OF_ABC} +acl +ping"));
     let client = server.connect();
     check(&mut server, client, "auth u two", WRONGPASS);
     check(&mut server, client, "acl whoami", "$7\r\ndefault\r\n");
@@ -236,19 +209,10 @@ fn requests_beyond_the_rights_are_refused() {
         ("mget a b", NO_KEY),
         ("rename a b", NO_KEY),
         ("del a", &no_command("u", "del")),
-        (
-            "DEL",
-            "-ERR wrong number of arguments for 'del' command\r\n",
-        ),
+        ("DEL", "-ERR wrong number of arguments for 'del' command\r\n"),
         ("config set a b", &no_command("u", "config|set")),
-        (
-            "config nosuch",
-            "-ERR unknown subcommand 'nosuch'. Try CONFIG HELP.\r\n",
-        ),
-        (
-            "nosuch",
-            "-ERR unknown command 'nosuch', with args beginning with: \r\n",
-        ),
+        ("config nosuch", "-ERR unknown subcommand 'nosuch'. Try CONFIG HELP.\r\n"),
+        ("nosuch", "-ERR unknown command 'nosuch', with args beginning with: \r\n"),
     ] {
         check(&mut server, client, request, reply);
     }
@@ -266,10 +230,7 @@ fn requests_beyond_the_rights_are_refused() {
     let errors = server.run("info errorstats");
     assert!(errors.contains("errorstat_NOPERM:count=6"), "{errors}");
     let commands = server.run("info commandstats");
-    assert!(
-        commands.contains("cmdstat_mget:calls=0,usec=0,usec_per_call=0.00,rejected_calls=1"),
-        "{commands}"
-    );
+    assert!(commands.contains("cmdstat_mget:calls=0,usec=0,usec_per_call=0.00,rejected_calls=1"), "{commands}");
 }
 
 #[test]
@@ -286,12 +247,7 @@ fn sorting_by_other_keys_needs_the_right_to_read_all() {
     check(&mut server, client, "sort a get #", get);
     check(&mut server, client, "sort a store b", NO_KEY);
     server.run("acl setuser u %R~*");
-    check(
-        &mut server,
-        client,
-        "sort a by w* get #",
-        &bulks(&["1", "2"]),
-    );
+    check(&mut server, client, "sort a by w* get #", &bulks(&["1", "2"]));
 }
 
 #[test]
@@ -299,10 +255,7 @@ fn a_removed_user_is_gone_with_its_connections() {
     let mut server = Harness::new();
     let client = log_in(&mut server, "u", "+@all ~*");
     let other = log_in(&mut server, "v", "+@all ~*");
-    server.expect(
-        "acl deluser u default",
-        "-ERR The 'default' user cannot be removed\r\n",
-    );
+    server.expect("acl deluser u default", "-ERR The 'default' user cannot be removed\r\n");
     server.expect("acl deluser u nobody", ":1\r\n");
     assert_eq!(closing(&mut server, client), Close::Now);
     assert_eq!(closing(&mut server, other), Close::No);
@@ -349,19 +302,13 @@ fn connections_are_told_apart_by_their_user() {
 fn categories_and_their_commands_are_listed() {
     let mut server = Harness::new();
     let all = server.run("acl cat");
-    assert!(
-        all.starts_with("*21\r\n$8\r\nkeyspace\r\n$4\r\nread\r\n"),
-        "{all}"
-    );
+    assert!(all.starts_with("*21\r\n$8\r\nkeyspace\r\n$4\r\nread\r\n"), "{all}");
     let hashes = server.run("acl cat HASH");
     assert!(hashes.contains("$4\r\nhset\r\n") && !hashes.contains("$3\r\nset\r\n"));
     let slow = server.run("acl cat slow");
     assert!(slow.contains("$3\r\nacl\r\n") && slow.contains("$11\r\nacl|setuser\r\n"));
     server.expect("acl cat nosuch", "-ERR Unknown category 'nosuch'\r\n");
-    server.expect(
-        "acl cat a b",
-        "-ERR unknown subcommand or wrong number of arguments for 'cat'. Try ACL HELP.\r\n",
-    );
+    server.expect("acl cat a b", "-ERR unknown subcommand or wrong number of arguments for 'cat'. Try ACL HELP.\r\n");
 }
 
 #[test]
@@ -370,35 +317,20 @@ fn a_dry_run_tells_what_would_be_refused() {
     server.run("acl setuser u +get +config|get ~a");
     for (request, reply) in [
         ("u get a", "+OK\r\n".to_string()),
-        (
-            "u get b",
-            bulk("User u has no permissions to access the 'b' key"),
-        ),
-        (
-            "u del b",
-            bulk("User u has no permissions to run the 'del' command"),
-        ),
+        ("u get b", bulk("User u has no permissions to access the 'b' key")),
+        ("u del b", bulk("User u has no permissions to run the 'del' command")),
         ("u config get x", "+OK\r\n".into()),
         ("u config foo", "-ERR Command 'config' not found\r\n".into()),
         ("u nosuch", "-ERR Command 'nosuch' not found\r\n".into()),
         ("nobody get a", "-ERR User 'nobody' not found\r\n".into()),
-        (
-            "u get",
-            "-ERR wrong number of arguments for 'get' command\r\n".into(),
-        ),
-        (
-            "u config get",
-            "-ERR wrong number of arguments for 'config|get' command\r\n".into(),
-        ),
+        ("u get", "-ERR wrong number of arguments for 'get' command\r\n".into()),
+        ("u config get", "-ERR wrong number of arguments for 'config|get' command\r\n".into()),
         ("default flushall", "+OK\r\n".into()),
     ] {
         server.expect(&format!("acl dryrun {request}"), &reply);
     }
     server.expect("acl log", "*0\r\n");
-    server.expect(
-        "acl dryrun u",
-        "-ERR wrong number of arguments for 'acl|dryrun' command\r\n",
-    );
+    server.expect("acl dryrun u", "-ERR wrong number of arguments for 'acl|dryrun' command\r\n");
 }
 
 #[test]
@@ -413,10 +345,7 @@ fn passwords_are_made_up() {
                  to 4096\r\n";
     server.expect("acl genpass 0", error);
     server.expect("acl genpass 4097", error);
-    server.expect(
-        "acl genpass x",
-        "-ERR value is not an integer or out of range\r\n",
-    );
+    server.expect("acl genpass x", "-ERR value is not an integer or out of range\r\n");
 }
 
 #[test]
@@ -435,29 +364,17 @@ fn refusals_are_logged() {
                  $6\r\nobject\r\n$5\r\nhello\r\n$8\r\nusername\r\n$2\r\nu2\r\n$11\r\nage-seconds\r\n$4\r\n0.25\r\n\
                  $11\r\nclient-info\r\n";
     assert!(log.starts_with(start), "{log}");
-    assert!(
-        log.contains("object\r\n$4\r\nAuth\r\n$8\r\nusername\r\n$6\r\nnobody\r\n"),
-        "{log}"
-    );
-    assert!(
-        log.contains("object\r\n$3\r\nset\r\n$8\r\nusername\r\n$1\r\nu\r\n"),
-        "{log}"
-    );
+    assert!(log.contains("object\r\n$4\r\nAuth\r\n$8\r\nusername\r\n$6\r\nnobody\r\n"), "{log}");
+    assert!(log.contains("object\r\n$3\r\nset\r\n$8\r\nusername\r\n$1\r\nu\r\n"), "{log}");
     assert!(log.contains("id=2 addr=127.0.0.1:50002"), "{log}");
     let end = "$8\r\nentry-id\r\n:0\r\n$17\r\ntimestamp-created\r\n:1700000000000\r\n\
                $22\r\ntimestamp-last-updated\r\n:1700000001500\r\n";
     assert!(log.ends_with(end), "{log}");
-    assert!(
-        log.contains("count\r\n:2\r\n$6\r\nreason\r\n$3\r\nkey\r\n"),
-        "{log}"
-    );
+    assert!(log.contains("count\r\n:2\r\n$6\r\nreason\r\n$3\r\nkey\r\n"), "{log}");
     assert!(server.run("acl log 1").starts_with("*1\r\n"));
     server.expect("acl log 0", "*0\r\n");
     server.expect("acl log -1", "*0\r\n");
-    server.expect(
-        "acl log x",
-        "-ERR value is not an integer or out of range\r\n",
-    );
+    server.expect("acl log x", "-ERR value is not an integer or out of range\r\n");
     server.run("config set acllog-max-len 2");
     ask(&mut server, client, "get c");
     assert!(server.run("acl log").starts_with("*2\r\n"));
@@ -477,10 +394,8 @@ fn rules_stay_out_of_the_slow_log() {
 
 #[test]
 fn new_users_may_use_channels_where_the_settings_say_so() {
-    let mut server = Harness::with_config(Config {
-        acl_pubsub_default: PubsubDefault::AllChannels,
-        ..Config::default()
-    });
+    let mut server =
+        Harness::with_config(Config { acl_pubsub_default: PubsubDefault::AllChannels, ..Config::default() });
     server.run("acl setuser u");
     server.run("config set acl-pubsub-default resetchannels");
     server.run("acl setuser v (+get)");
@@ -514,10 +429,7 @@ impl Drop for Folder {
 
 fn with_file(folder: &Folder) -> (Harness, PathBuf) {
     let path = folder.0.join("users.acl");
-    let config = Config {
-        aclfile: path.to_string_lossy().into_owned(),
-        ..Config::default()
-    };
+    let config = Config { aclfile: path.to_string_lossy().into_owned(), ..Config::default() };
     (Harness::with_config(config), path)
 }
 
@@ -568,36 +480,19 @@ fn a_file_with_errors_changes_nothing() {
                 "{name}:1: Error in applying operation '+foo': Unknown command or category name in ACL. {name}:2: Syntax error. "
             ),
         ),
-        (
-            "user a on\nuser a off",
-            "WARNING: Duplicate user 'a' found on line 2. ".into(),
-        ),
-        (
-            "# mine",
-            format!("{name}:1 should start with user keyword followed by the username. "),
-        ),
-        (
-            "\nuser",
-            format!("{name}:2 should start with user keyword followed by the username. "),
-        ),
-        (
-            "user a\tb on",
-            format!("'{name}:1: username 'a\tb' contains invalid characters. "),
-        ),
-        (
-            "user a (+get",
-            format!("{name}:1: Unmatched parenthesis in selector definition."),
-        ),
+        ("user a on\nuser a off", "WARNING: Duplicate user 'a' found on line 2. ".into()),
+        ("# mine", format!("{name}:1 should start with user keyword followed by the username. ")),
+        ("\nuser", format!("{name}:2 should start with user keyword followed by the username. ")),
+        ("user a\tb on", format!("'{name}:1: username 'a\tb' contains invalid characters. ")),
+        ("user a (+get", format!("{name}:1: Unmatched parenthesis in selector definition.")),
         ("user a foo >x bar", format!("{name}:1: Syntax error. ")),
     ] {
         fs::write(&path, text).expect("a file can be written");
         server.expect("acl load", &format!("-ERR {errors}{end}"));
     }
     fs::remove_file(&path).expect("the file was there");
-    server.expect(
-        "acl load",
-        &format!("-ERR Error loading ACLs, opening file '{name}': No such file or directory\r\n"),
-    );
+    server
+        .expect("acl load", &format!("-ERR Error loading ACLs, opening file '{name}': No such file or directory\r\n"));
     assert_eq!(server.run("acl list"), before);
     drop(folder);
     server.expect(
@@ -622,14 +517,11 @@ fn the_configuration_file_keeps_the_users() {
     let mut server = Harness::new();
     let path = folder.0.join("a.conf");
     fs::write(&path, "user old on\nhz 15\n").expect("a file can be written");
-    server.instance.config_file = Some(path.clone());
+    server.state.config_file = Some(path.clone());
     server.run("acl setuser u on ~a\"b (+get ~c)");
     server.expect("config rewrite", "+OK\r\n");
     let text = fs::read_to_string(&path).expect("the file is there");
-    let users: Vec<&str> = text
-        .lines()
-        .filter(|line| line.starts_with("user"))
-        .collect();
+    let users: Vec<&str> = text.lines().filter(|line| line.starts_with("user")).collect();
     assert_eq!(
         users,
         [
@@ -656,20 +548,12 @@ fn wrong_forms_are_refused() {
         server.expect(request, &error);
     }
     for (request, name) in [("acl log 1 2", "log"), ("acl genpass 1 2", "genpass")] {
-        let error = format!(
-            "-ERR unknown subcommand or wrong number of arguments for '{name}'. Try ACL HELP.\r\n"
-        );
+        let error = format!("-ERR unknown subcommand or wrong number of arguments for '{name}'. Try ACL HELP.\r\n");
         server.expect(request, &error);
     }
-    server.expect(
-        "acl foo",
-        "-ERR unknown subcommand 'foo'. Try ACL HELP.\r\n",
-    );
+    server.expect("acl foo", "-ERR unknown subcommand 'foo'. Try ACL HELP.\r\n");
     let help = server.run("acl help");
-    assert!(
-        help.contains("+SETUSER <username> [<rule> ...]\r\n"),
-        "{help}"
-    );
+    assert!(help.contains("+SETUSER <username> [<rule> ...]\r\n"), "{help}");
 }
 
 #[test]
@@ -680,18 +564,11 @@ fn scripts_run_in_the_name_of_their_callers() {
         let reply = server.run_as(client, &[b"EVAL", script.as_bytes(), b"0"]);
         String::from_utf8_lossy(&reply).into_owned()
     };
-    assert_eq!(
-        eval(&mut server, "return redis.call('get','allowed')"),
-        "$-1\r\n"
-    );
+    assert_eq!(eval(&mut server, "return redis.call('get','allowed')"), "$-1\r\n");
     let reply = eval(&mut server, "return redis.call('get','other')");
-    assert!(
-        reply.starts_with("-ERR ACL failure in script: No permissions to access a key"),
-        "{reply}"
-    );
+    assert!(reply.starts_with("-ERR ACL failure in script: No permissions to access a key"), "{reply}");
     let reply = eval(&mut server, "return redis.call('set','allowed','x')");
-    let refused =
-        "-ERR ACL failure in script: User scripter has no permissions to run the 'set' command";
+    let refused = "-ERR ACL failure in script: User scripter has no permissions to run the 'set' command";
     assert!(reply.starts_with(refused), "{reply}");
     let script = "return {redis.acl_check_cmd('get','allowed'), redis.acl_check_cmd('get','x')}";
     assert_eq!(eval(&mut server, script), "*2\r\n:1\r\n$-1\r\n");
@@ -732,7 +609,7 @@ fn channels_are_checked_and_lost_ones_end_connections() {
     check(&mut server, client, "ssubscribe other", refused);
     assert!(ask(&mut server, client, "subscribe news.1").starts_with("*3\r\n$9\r\nsubscribe"));
     let is_closing = |server: &Harness| {
-        let session = server.instance.clients.get(client);
+        let session = server.state.clients.get(client);
         session.is_none_or(|session| session.close != Close::No)
     };
     server.run("acl setuser listener &other");
@@ -768,10 +645,7 @@ fn channels_need_a_right_of_their_own() {
     let info = server.run("info stats");
     assert!(info.contains("acl_access_denied_channel:6"), "{info}");
     assert!(server.run("acl log 1").contains("$7\r\nchannel\r\n"));
-    server.expect(
-        "acl dryrun u subscribe c",
-        &bulk("User u has no permissions to access the 'c' channel"),
-    );
+    server.expect("acl dryrun u subscribe c", &bulk("User u has no permissions to access the 'c' channel"));
 }
 
 #[test]
@@ -806,12 +680,7 @@ fn rights_count_when_a_command_is_queued_and_when_it_runs() {
     check(&mut server, client, "multi", "+OK\r\n");
     check(&mut server, client, "set a 1", "+QUEUED\r\n");
     check(&mut server, client, "del a", &no_command("u", "del"));
-    check(
-        &mut server,
-        client,
-        "exec",
-        "-EXECABORT Transaction discarded because of previous errors.\r\n",
-    );
+    check(&mut server, client, "exec", "-EXECABORT Transaction discarded because of previous errors.\r\n");
     assert!(server.run("acl log 1").contains("$5\r\nmulti\r\n"));
     for request in ["multi", "set a 1", "set b 1", "config get nosuch"] {
         ask(&mut server, client, request);
@@ -836,8 +705,5 @@ fn rights_count_when_a_command_is_queued_and_when_it_runs() {
     let reply = ask(&mut server, client, "exec");
     assert_eq!(reply, format!("*1\r\n{WRONGPASS}"));
     let log = server.run("acl log 1");
-    assert!(
-        log.contains("$4\r\nauth\r\n$7\r\ncontext\r\n$5\r\nmulti\r\n"),
-        "{log}"
-    );
+    assert!(log.contains("$4\r\nauth\r\n$7\r\ncontext\r\n$5\r\nmulti\r\n"), "{log}");
 }

@@ -1,10 +1,11 @@
 //! Requests made up at random, of a user who may use some keys only: none reads or changes any other.
 
-use oneloop::command::Registry;
-use oneloop::command::spec::{Argument, CommandSpec};
+use oneloop::command::arguments::Argument;
+use oneloop::command::registry::Registry;
+use oneloop::command::spec::CommandSpec;
 use oneloop::commands::FAMILIES;
 
-use oneloop::session::Token;
+use oneloop::engine::session::Token;
 
 use crate::support::Harness;
 
@@ -45,29 +46,15 @@ fn state(server: &mut Harness) -> Vec<String> {
 fn tokens(arguments: &[Argument], into: &mut Vec<&'static str>) {
     for argument in arguments {
         into.extend(argument.token);
-        tokens(argument.arguments, into);
+        tokens(&argument.arguments, into);
     }
 }
 
 /// Words that mean something to the command, and keys within reach and out of it.
 fn vocabulary(spec: &'static CommandSpec) -> Vec<String> {
-    let mut words = vec![
-        "0", "1", "2", "3", "-1", "+", "*", "f", "m", "1-1", "#", "b:*", "b:*->f", "[a", "+inf", "",
-    ];
-    words.extend([
-        "xx",
-        "px",
-        "store",
-        "storedist",
-        "get",
-        "by",
-        "streams",
-        "keys",
-        "limit",
-        "weights",
-        "10 1",
-    ]);
-    tokens(spec.arguments, &mut words);
+    let mut words = vec!["0", "1", "2", "3", "-1", "+", "*", "f", "m", "1-1", "#", "b:*", "b:*->f", "[a", "+inf", ""];
+    words.extend(["xx", "px", "store", "storedist", "get", "by", "streams", "keys", "limit", "weights", "10 1"]);
+    tokens(&spec.argument_list(), &mut words);
     let mut words: Vec<String> = words.into_iter().map(String::from).collect();
     // Twice as likely as the others, together.
     for _ in 0..1 + words.len() / TYPES.len() {
@@ -102,9 +89,7 @@ fn run_in_a_way(server: &mut Harness, client: Token, args: &[&[u8]], way: Way) -
         }
         Way::InScript => b"return redis.call(unpack(ARGV))",
         // What a command's error tells, or a reply that is looked into, is seen as well.
-        Way::InProtectedCall => {
-            b"local r = redis.pcall(unpack(ARGV)) return {r, type(r) == 'table' and r.err or ''}"
-        }
+        Way::InProtectedCall => b"local r = redis.pcall(unpack(ARGV)) return {r, type(r) == 'table' and r.err or ''}",
     };
     let words: [&[u8]; 3] = [b"eval", script, b"0"];
     server.run_as(client, &[&words, args].concat())
@@ -121,12 +106,9 @@ fn nothing_out_of_reach_is_read_or_changed() {
     server.run("acl setuser u on nopass +@all ~a:* &*");
     let client = server.connect();
     assert_eq!(server.run_as(client, &[b"auth", b"u", b"x"]), b"+OK\r\n");
-    let session = server.instance.clients.get_mut(client);
+    let session = server.state.clients.get_mut(client);
     session.expect("the client is there").deny_blocking = true;
-    for command in registry
-        .iter()
-        .filter(|command| command.subcommands.is_empty())
-    {
+    for command in registry.iter().filter(|command| command.subcommands.is_empty()) {
         let name = command.full_name.split('|').next().unwrap_or_default();
         if LEFT_OUT.split(' ').any(|left_out| left_out == name) {
             continue;
@@ -135,12 +117,7 @@ fn nothing_out_of_reach_is_read_or_changed() {
         let least = usize::from(command.spec.arity.unsigned_abs());
         for _ in 0..TRIES {
             let mut request: Vec<String> = command.full_name.split('|').map(String::from).collect();
-            let count = least
-                + if command.spec.arity < 0 {
-                    random.usize(..8)
-                } else {
-                    0
-                };
+            let count = least + if command.spec.arity < 0 { random.usize(..8) } else { 0 };
             while request.len() < count {
                 request.push(words[random.usize(..words.len())].clone());
             }
@@ -255,10 +232,7 @@ fn an_option_given_twice_hides_no_key() {
         "sort a:l store a:x store b:x",
     ] {
         let reply = server.run(request);
-        assert_eq!(
-            reply, "-NOPERM No permissions to access a key\r\n",
-            "{request}"
-        );
+        assert_eq!(reply, "-NOPERM No permissions to access a key\r\n", "{request}");
     }
     server.expect("georadius a:g 0 0 1 km store a:x", ":1\r\n");
 }

@@ -7,7 +7,8 @@ use crate::support::Harness;
 
 const BAD_OFFSET: &str = "-ERR bit offset is not an integer or out of range\r\n";
 const BAD_BIT: &str = "-ERR bit is not an integer or out of range\r\n";
-const BAD_TYPE: &str = "-ERR Invalid bitfield type. Use something like i16 u8. Note that u64 is not supported but i64 is.\r\n";
+const BAD_TYPE: &str =
+    "-ERR Invalid bitfield type. Use something like i16 u8. Note that u64 is not supported but i64 is.\r\n";
 const NO_EVENTS: [&str; 0] = [];
 
 /// A server whose key `a` holds these bytes.
@@ -27,9 +28,9 @@ fn hex(server: &mut Harness, key: &str) -> String {
 }
 
 fn changes(server: &mut Harness, command: &str) -> u64 {
-    let before = server.instance.keyspace.changes.total();
+    let before = server.state.keyspace.changes.total();
     server.run(command);
-    server.instance.keyspace.changes.total() - before
+    server.state.keyspace.changes.total() - before
 }
 
 #[test]
@@ -65,7 +66,7 @@ fn offsets_and_bits_are_checked() {
         server.expect(&format!("setbit a 1 {bit}"), BAD_BIT);
     }
     server.expect("getbit a 4294967295", ":0\r\n");
-    server.instance.config.proto_max_bulk_len = 1024 * 1024;
+    server.state.config.proto_max_bulk_len = 1024 * 1024;
     server.expect("setbit a 8388608 1", BAD_OFFSET);
     server.expect("setbit a 8388607 1", ":0\r\n");
     server.expect("strlen a", ":1048576\r\n");
@@ -177,10 +178,7 @@ fn searches_are_checked() {
     server.expect("bitpos a 1 0 1 bit x", SYNTAX);
     server.expect("bitpos nokey 0 5 6", ":0\r\n");
     server.expect("bitpos nokey 1 x", ":-1\r\n");
-    server.expect(
-        "bitpos nokey 2",
-        "-ERR The bit argument must be 1 or 0.\r\n",
-    );
+    server.expect("bitpos nokey 2", "-ERR The bit argument must be 1 or 0.\r\n");
 }
 
 #[test]
@@ -234,20 +232,14 @@ fn long_strings_are_combined() {
 fn combinations_are_checked() {
     let mut server = holding(b"abc");
     server.expect("bitop foo d a", SYNTAX);
-    server.expect(
-        "bitop not d a a",
-        "-ERR BITOP NOT must be called with a single source key.\r\n",
-    );
+    server.expect("bitop not d a a", "-ERR BITOP NOT must be called with a single source key.\r\n");
     for operation in ["DIFF", "DIFF1", "ANDOR"] {
         server.expect(
             &format!("bitop {} d a", operation.to_lowercase()),
             &format!("-ERR BITOP {operation} must be called with at least two source keys.\r\n"),
         );
     }
-    server.expect(
-        "bitop and d",
-        "-ERR wrong number of arguments for 'bitop' command\r\n",
-    );
+    server.expect("bitop and d", "-ERR wrong number of arguments for 'bitop' command\r\n");
 }
 
 #[test]
@@ -258,10 +250,7 @@ fn combinations_replace_the_destination() {
     assert_eq!(ttl_ms(&mut server, "d"), -1);
     let deleting = events(&mut server, "bitop and d nokey nothing");
     assert_eq!(deleting, ["keymiss", "keymiss", "del"]);
-    assert_eq!(
-        events(&mut server, "bitop and d nokey nothing"),
-        ["keymiss", "keymiss"]
-    );
+    assert_eq!(events(&mut server, "bitop and d nokey nothing"), ["keymiss", "keymiss"]);
     server.expect("exists d", ":0\r\n");
     server.expect("bitop or d nokey", ":0\r\n");
 }
@@ -298,10 +287,7 @@ fn fields_are_read_and_written() {
 #[test]
 fn fields_overflow_as_told() {
     let mut server = holding(b"\xff\x7f");
-    server.expect(
-        "bitfield a incrby u8 0 2 incrby i8 8 1",
-        "*2\r\n:1\r\n:-128\r\n",
-    );
+    server.expect("bitfield a incrby u8 0 2 incrby i8 8 1", "*2\r\n:1\r\n:-128\r\n");
     server.expect(
         "bitfield a overflow sat incrby u8 0 -2 incrby i8 8 -1 set i8 8 1000 get i8 8",
         "*4\r\n:0\r\n:-128\r\n:-128\r\n:127\r\n",
@@ -310,10 +296,7 @@ fn fields_overflow_as_told() {
     server.expect(fail, "*2\r\n$-1\r\n:-128\r\n");
     server.set_protocol(Protocol::Resp3);
     server.expect("bitfield a overflow FAIL set u8 0 256", "*1\r\n_\r\n");
-    server.expect(
-        "bitfield a overflow sat set i8 0 -9223372036854775808 get i8 0",
-        "*2\r\n:0\r\n:127\r\n",
-    );
+    server.expect("bitfield a overflow sat set i8 0 -9223372036854775808 get i8 0", "*2\r\n:0\r\n:127\r\n");
 }
 
 #[test]
@@ -332,10 +315,7 @@ fn fields_are_checked() {
     for syntax in ["foo", "get u8", "set u8 0", "incrby u8 0", "overflow"] {
         server.expect(&format!("bitfield a {syntax}"), SYNTAX);
     }
-    server.expect(
-        "bitfield a overflow foo",
-        "-ERR Invalid OVERFLOW type specified\r\n",
-    );
+    server.expect("bitfield a overflow foo", "-ERR Invalid OVERFLOW type specified\r\n");
     server.expect("bitfield a set u8 0 1 foo", SYNTAX);
     server.expect("get a", "$3\r\nabc\r\n");
     let read_only = "-ERR BITFIELD_RO only supports the GET subcommand\r\n";
@@ -347,17 +327,11 @@ fn fields_are_checked() {
 #[test]
 fn changed_fields_are_told() {
     let mut server = Harness::new();
-    assert_eq!(
-        events(&mut server, "bitfield a set u8 0 97"),
-        ["new", "setbit"]
-    );
+    assert_eq!(events(&mut server, "bitfield a set u8 0 97"), ["new", "setbit"]);
     assert_eq!(events(&mut server, "bitfield a set u8 0 97"), NO_EVENTS);
     assert_eq!(events(&mut server, "bitfield a get u8 0"), NO_EVENTS);
     assert_eq!(events(&mut server, "bitfield a set u8 8 0"), ["setbit"]);
-    assert_eq!(
-        changes(&mut server, "bitfield a set u8 0 1 incrby u8 8 1 get u8 0"),
-        2
-    );
+    assert_eq!(changes(&mut server, "bitfield a set u8 0 1 incrby u8 8 1 get u8 0"), 2);
     assert_eq!(changes(&mut server, "bitfield a set u8 0 1"), 0);
     // A write that fails makes the string longer all the same.
     let fails = "bitfield b overflow fail set u8 8 300";

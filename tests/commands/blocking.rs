@@ -1,7 +1,7 @@
 //! Clients that wait for keys, whatever the command: order, chains, deadlines, and all that may happen to them meanwhile.
 
+use oneloop::engine::session::{Blocked, Token};
 use oneloop::resp::Protocol;
-use oneloop::session::{Blocked, Token};
 
 use crate::support::{Harness, waiting_family};
 
@@ -9,7 +9,7 @@ const NULL_ARRAY: &str = "*-1\r\n";
 
 fn server() -> Harness {
     let mut server = Harness::new();
-    waiting_family::add_to(&mut server.instance);
+    waiting_family::add_to(&mut server.state);
     server
 }
 
@@ -33,7 +33,7 @@ fn wait(server: &mut Harness, client: Token, words: &str) {
 }
 
 fn is_waiting(server: &Harness, client: Token) -> bool {
-    let session = server.instance.clients.get(client).expect("a client");
+    let session = server.state.clients.get(client).expect("a client");
     assert_eq!(session.waiting.is_some(), session.blocked.is_some());
     session.blocked == Some(Blocked::Keys)
 }
@@ -58,15 +58,15 @@ fn info(server: &mut Harness, field: &str) -> String {
 /// Moves the clock on and does what is due.
 fn pass_ms(server: &mut Harness, duration_ms: u64) {
     server.advance_ms(duration_ms);
-    oneloop::blocking::wake::run_timeouts(&mut server.instance);
+    oneloop::engine::wake::run_timeouts(&mut server.state);
 }
 
 fn nobody_waits(server: &mut Harness) {
     assert_eq!(info(server, "blocked_clients"), "0");
     assert_eq!(info(server, "total_blocking_keys"), "0");
     assert_eq!(info(server, "clients_in_timeout_table"), "0");
-    let changes = &server.instance.keyspace.changes;
-    assert!(changes.interest().is_empty());
+    let changes = &server.state.keyspace.changes;
+    assert!(changes.observed_keys().is_empty());
 }
 
 #[test]
@@ -76,10 +76,7 @@ fn what_is_there_is_had_at_once() {
     server.expect("BPOP none key 0", &popped("key", "a"));
     server.expect("BPOP key 0", &popped("key", "b"));
     server.expect("SET string x", "+OK\r\n");
-    server.expect(
-        "BPOP string key 0",
-        "-WRONGTYPE Operation against a key holding the wrong kind of value\r\n",
-    );
+    server.expect("BPOP string key 0", "-WRONGTYPE Operation against a key holding the wrong kind of value\r\n");
     server.expect("BPOP key -1", "-ERR timeout is negative\r\n");
     nobody_waits(&mut server);
 }
@@ -167,14 +164,9 @@ fn a_key_of_another_type_is_waited_past() {
 
 #[test]
 fn every_way_in_which_a_key_comes_is_noticed() {
-    for words in [
-        "RENAME other key",
-        "RENAMENX other key",
-        "COPY other key",
-        "MOVE moved 1",
-        "SWAPDB 0 1",
-        "SWAPDB 1 0",
-    ] {
+    for words in
+        ["RENAME other key", "RENAMENX other key", "COPY other key", "MOVE moved 1", "SWAPDB 0 1", "SWAPDB 1 0"]
+    {
         let mut server = server();
         for (database, key) in [("0", "other"), ("0", "moved"), ("0", "swapped")] {
             server.run(&format!("SELECT {database}"));
@@ -270,7 +262,7 @@ fn a_group_is_told_when_its_key_expires() {
     let client = waiter(&mut server, "BGROUP key b 0");
     pass_ms(&mut server, 11);
     assert!(is_waiting(&server, client));
-    server.instance.expire_slice(u64::MAX);
+    server.state.expire_slice(u64::MAX);
     assert_eq!(got(&mut server, client), "-NOGROUP No such key\r\n");
     // And on access, by whoever finds it.
     server.run("PUSH key a");
@@ -298,17 +290,12 @@ fn others_are_not_told_that_a_key_goes() {
 fn who_finds_nothing_again_keeps_its_place() {
     let mut server = server();
     server.run("PUSH key a");
-    let clients: Vec<Token> = ["b", "c", "b", "c"]
-        .iter()
-        .map(|element| waiter(&mut server, &format!("BGROUP key {element} 0")))
-        .collect();
+    let clients: Vec<Token> =
+        ["b", "c", "b", "c"].iter().map(|element| waiter(&mut server, &format!("BGROUP key {element} 0"))).collect();
     server.run("PUSH key cb");
     assert!(clients.iter().all(|client| is_waiting(&server, *client)));
     server.run("BPOP key 0");
-    let replies: Vec<String> = clients
-        .iter()
-        .map(|client| got(&mut server, *client))
-        .collect();
+    let replies: Vec<String> = clients.iter().map(|client| got(&mut server, *client)).collect();
     assert_eq!(replies, ["", "$1\r\nc\r\n", "$1\r\nb\r\n", ""]);
     server.run("PUSH key b");
     assert_eq!(got(&mut server, clients[0]), "$1\r\nb\r\n");
@@ -332,10 +319,7 @@ fn a_unit_is_served_when_it_is_over() {
     server.expect("UNIT push,key,a push,key,b", "*2\r\n:1\r\n:2\r\n");
     assert_eq!(got(&mut server, client), popped("key", "a"));
     // Within one nobody waits.
-    server.expect(
-        "UNIT bpop,none,0 bpop,key,0",
-        &format!("*2\r\n{NULL_ARRAY}{}", popped("key", "b")),
-    );
+    server.expect("UNIT bpop,none,0 bpop,key,0", &format!("*2\r\n{NULL_ARRAY}{}", popped("key", "b")));
     nobody_waits(&mut server);
 }
 
@@ -346,11 +330,8 @@ fn the_time_runs_out() {
     let sooner = waiter(&mut server, "BPOP key other 0.1");
     let never = waiter(&mut server, "BPOP key 0");
     assert_eq!(info(&mut server, "clients_in_timeout_table"), "2");
-    let now_ms = server.instance.now_ms();
-    assert_eq!(
-        server.instance.blocking.next_deadline_ms(),
-        Some(now_ms + 100)
-    );
+    let now_ms = server.state.now_ms();
+    assert_eq!(server.state.blocking.next_deadline_ms(), Some(now_ms + 100));
     // Never too early, though both moments are known to the millisecond alone.
     pass_ms(&mut server, 100);
     assert!(is_waiting(&server, sooner));
@@ -380,7 +361,7 @@ fn being_woken_in_vain_does_not_prolong_the_wait() {
 fn in_resp3_nothing_is_null() {
     let mut server = server();
     let client = server.connect();
-    let session = server.instance.clients.get_mut(client).expect("a client");
+    let session = server.state.clients.get_mut(client).expect("a client");
     session.reply.set_protocol(Protocol::Resp3);
     wait(&mut server, client, "BPOP key 0.1");
     pass_ms(&mut server, 101);
@@ -398,10 +379,7 @@ fn client_unblock() {
     server.expect("CLIENT UNBLOCK 99", ":0\r\n");
     server.expect("CLIENT UNBLOCK -1", ":0\r\n");
     server.expect("CLIENT UNBLOCK 1", ":0\r\n");
-    server.expect(
-        "CLIENT UNBLOCK 2 NOW",
-        "-ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR\r\n",
-    );
+    server.expect("CLIENT UNBLOCK 2 NOW", "-ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR\r\n");
     assert!(is_waiting(&server, client));
     server.expect("CLIENT UNBLOCK 2", ":1\r\n");
     assert_eq!(got(&mut server, client), NULL_ARRAY);
@@ -415,7 +393,7 @@ fn client_unblock() {
     assert_eq!(got(&mut server, client), error);
     assert_eq!(info(&mut server, "errorstat_UNBLOCKED"), "count=1");
     nobody_waits(&mut server);
-    assert_eq!(server.instance.clients.take_to_resume(), [client; 3]);
+    assert_eq!(server.state.clients.take_to_resume(), [client; 3]);
 }
 
 /// What is taken out for a client that is being closed would be lost.
@@ -432,22 +410,20 @@ fn nothing_is_given_to_the_dying() {
     assert_eq!(got(&mut server, killed), "");
     pass_ms(&mut server, 200);
     assert_eq!(got(&mut server, killed), "");
-    server.instance.remove_client(killed);
+    server.state.remove_client(killed);
     nobody_waits(&mut server);
 }
 
 #[test]
 fn who_leaves_is_forgotten() {
     let mut server = server();
-    let clients: Vec<Token> = (0..4)
-        .map(|_| waiter(&mut server, "BPOP key other 5"))
-        .collect();
+    let clients: Vec<Token> = (0..4).map(|_| waiter(&mut server, "BPOP key other 5")).collect();
     for client in [clients[1], clients[0]] {
-        server.instance.remove_client(client);
+        server.state.remove_client(client);
     }
     server.expect("PUSH key a", ":1\r\n");
     assert_eq!(got(&mut server, clients[2]), popped("key", "a"));
-    server.instance.remove_client(clients[3]);
+    server.state.remove_client(clients[3]);
     server.expect("PUSH key a", ":1\r\n");
     server.expect("EXISTS key", ":1\r\n");
     nobody_waits(&mut server);
@@ -457,17 +433,15 @@ fn who_leaves_is_forgotten() {
 fn ten_thousand_may_wait_for_one_key() {
     const COUNT: usize = 10_000;
     let mut server = server();
-    let clients: Vec<Token> = (0..COUNT)
-        .map(|_| waiter(&mut server, "BPOP key 100"))
-        .collect();
+    let clients: Vec<Token> = (0..COUNT).map(|_| waiter(&mut server, "BPOP key 100")).collect();
     // From the middle, then both ends: nobody is searched for.
     for client in &clients[COUNT / 4..COUNT * 3 / 4] {
-        server.instance.remove_client(*client);
+        server.state.remove_client(*client);
     }
     let mut left = clients[..COUNT / 4].to_vec();
     left.extend(&clients[COUNT * 3 / 4..]);
-    server.instance.remove_client(left.remove(0));
-    server.instance.remove_client(left.pop().expect("many"));
+    server.state.remove_client(left.remove(0));
+    server.state.remove_client(left.pop().expect("many"));
     for client in left {
         server.run("PUSH key a");
         assert_eq!(got(&mut server, client), popped("key", "a"));
@@ -479,7 +453,7 @@ fn ten_thousand_may_wait_for_one_key() {
 fn writing_a_key_that_nobody_waits_for_leaves_no_trace() {
     let mut server = server();
     let client = waiter(&mut server, "BPOP key 0");
-    let keyspace = &mut server.instance.keyspace;
+    let keyspace = &mut server.state.keyspace;
     for database in [0, 1] {
         keyspace.modified(database, b"other");
     }
@@ -488,8 +462,8 @@ fn writing_a_key_that_nobody_waits_for_leaves_no_trace() {
     keyspace.modified(0, b"key");
     keyspace.modified(0, b"key");
     assert_eq!(keyspace.changes.take().len(), 1);
-    server.instance.remove_client(client);
-    let keyspace = &mut server.instance.keyspace;
+    server.state.remove_client(client);
+    let keyspace = &mut server.state.keyspace;
     keyspace.modified(0, b"key");
     assert!(keyspace.changes.is_empty());
 }
@@ -505,7 +479,7 @@ fn a_command_that_waits_counts_once() {
     let client = waiter(&mut server, "BGROUP key b 0");
     assert_eq!(info(&mut server, "cmdstat_bgroup"), "none");
     let calls = |server: &Harness| {
-        let session = server.instance.clients.get(client).expect("a client");
+        let session = server.state.clients.get(client).expect("a client");
         session.traffic.commands
     };
     assert_eq!(calls(&server), 0);
@@ -515,24 +489,15 @@ fn a_command_that_waits_counts_once() {
     assert_eq!(got(&mut server, client), "$1\r\nb\r\n");
     assert_eq!(calls(&server), 1);
     let stats = info(&mut server, "cmdstat_bgroup");
-    assert_eq!(
-        stats,
-        "calls=1,usec=0,usec_per_call=0.00,rejected_calls=0,failed_calls=0"
-    );
+    assert_eq!(stats, "calls=1,usec=0,usec_per_call=0.00,rejected_calls=0,failed_calls=0");
     // The time of waiting is not the command's.
     server.expect("SLOWLOG LEN", ":0\r\n");
     let told = got(&mut server, monitor);
     assert_eq!(told.matches("\"BGROUP\"").count(), 1, "{told}");
     // Without an end of its own it counts as well.
     for (unblock, stats) in [
-        (
-            "CLIENT UNBLOCK 3",
-            "calls=2,usec=0,usec_per_call=0.00,rejected_calls=0,failed_calls=0",
-        ),
-        (
-            "CLIENT UNBLOCK 3 ERROR",
-            "calls=3,usec=0,usec_per_call=0.00,rejected_calls=0,failed_calls=1",
-        ),
+        ("CLIENT UNBLOCK 3", "calls=2,usec=0,usec_per_call=0.00,rejected_calls=0,failed_calls=0"),
+        ("CLIENT UNBLOCK 3 ERROR", "calls=3,usec=0,usec_per_call=0.00,rejected_calls=0,failed_calls=1"),
     ] {
         server.run("PUSH key a");
         wait(&mut server, client, "BGROUP key b 0");
@@ -548,13 +513,10 @@ fn the_rights_are_looked_at_again() {
     let mut server = server();
     let client = waiter(&mut server, "BPOP key 0");
     server.run("CONFIG SET requirepass secret");
-    let session = server.instance.clients.get_mut(client).expect("a client");
+    let session = server.state.clients.get_mut(client).expect("a client");
     session.authenticated = false;
     server.run("PUSH key a");
-    assert_eq!(
-        got(&mut server, client),
-        "-NOAUTH Authentication required.\r\n"
-    );
+    assert_eq!(got(&mut server, client), "-NOAUTH Authentication required.\r\n");
     server.expect("EXISTS key", ":1\r\n");
     nobody_waits(&mut server);
 }
@@ -594,7 +556,7 @@ fn a_pause_holds_those_back_who_would_be_served() {
     pass_ms(&mut server, 1001);
     assert_eq!(got(&mut server, timed), NULL_ARRAY);
     server.run("CLIENT UNPAUSE");
-    server.instance.end_pause();
+    server.state.end_pause();
     assert_eq!(got(&mut server, pops), popped("key", "a"));
     nobody_waits(&mut server);
 }
@@ -605,7 +567,7 @@ fn client_list_and_memory_show_who_waits() {
     let client = server.connect();
     let long_key = "k".repeat(5000);
     let memory = |server: &Harness| {
-        let session = server.instance.clients.get(client).expect("a client");
+        let session = server.state.clients.get(client).expect("a client");
         session.memory()
     };
     let before = memory(&server);
@@ -618,8 +580,5 @@ fn client_list_and_memory_show_who_waits() {
     server.run("CLIENT UNBLOCK 2");
     assert_eq!(memory(&server), before);
     let list = server.run("CLIENT LIST ID 2");
-    assert!(
-        list.contains(" flags=N ") && list.contains(" argv-mem=0 "),
-        "{list}"
-    );
+    assert!(list.contains(" flags=N ") && list.contains(" argv-mem=0 "), "{list}");
 }

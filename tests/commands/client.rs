@@ -1,8 +1,9 @@
 //! CLIENT.
 
-use oneloop::command::call::{self, Flow};
+use oneloop::engine::call;
+use oneloop::engine::call::Flow;
+use oneloop::engine::session::{Blocked, Close, Token};
 use oneloop::resp::Args;
-use oneloop::session::{Blocked, Close, Token};
 
 use crate::support::Harness;
 
@@ -14,31 +15,17 @@ fn ask(server: &mut Harness, client: Token, text: &str) -> String {
 /// Whether a request is run, or held back by a pause.
 fn flow(server: &mut Harness, client: Token, text: &str) -> Flow {
     let words: Vec<&[u8]> = text.split(' ').map(str::as_bytes).collect();
-    let mut session = server
-        .instance
-        .clients
-        .lend(client)
-        .expect("the client is there");
+    let mut session = server.state.clients.checkout(client).expect("the client is there");
     let mut reply = std::mem::take(&mut session.reply);
-    let flow = call::execute(
-        &mut server.instance,
-        &mut session,
-        &mut reply,
-        Args::from_slices(&words),
-    );
+    let flow = call::execute(&mut server.state, &mut session, &mut reply, Args::from_slices(&words));
     reply.clear();
     session.reply = reply;
-    server.instance.clients.restore(session);
+    server.state.clients.checkin(session);
     flow
 }
 
 fn close_of(server: &Harness, client: Token) -> Close {
-    server
-        .instance
-        .clients
-        .get(client)
-        .expect("the client is there")
-        .close
+    server.state.clients.get(client).expect("the client is there").close
 }
 
 #[test]
@@ -67,32 +54,15 @@ fn library_names() {
     let mut server = Harness::new();
     server.expect("client setinfo lib-name redis-py(x;v1)", "+OK\r\n");
     server.expect("client setinfo LIB-VER 1.2.3", "+OK\r\n");
-    assert!(
-        server
-            .run("client info")
-            .ends_with(" lib-name=redis-py(x;v1) lib-ver=1.2.3\n\r\n")
-    );
-    server.expect(
-        "client setinfo foo bar",
-        "-ERR Unrecognized option 'foo'\r\n",
-    );
+    assert!(server.run("client info").ends_with(" lib-name=redis-py(x;v1) lib-ver=1.2.3\n\r\n"));
+    server.expect("client setinfo foo bar", "-ERR Unrecognized option 'foo'\r\n");
     assert_eq!(
         server.run_args(&[b"client", b"setinfo", b"LIB-ver", b"a b"]),
         "-ERR LIB-ver cannot contain spaces, newlines or special characters.\r\n"
     );
-    assert_eq!(
-        server.run_args(&[b"client", b"setinfo", b"lib-ver", b""]),
-        "+OK\r\n"
-    );
-    assert!(
-        server
-            .run("client info")
-            .ends_with(" lib-name=redis-py(x;v1) lib-ver=\n\r\n")
-    );
-    server.expect(
-        "client setinfo lib-name",
-        "-ERR wrong number of arguments for 'client|setinfo' command\r\n",
-    );
+    assert_eq!(server.run_args(&[b"client", b"setinfo", b"lib-ver", b""]), "+OK\r\n");
+    assert!(server.run("client info").ends_with(" lib-name=redis-py(x;v1) lib-ver=\n\r\n"));
+    server.expect("client setinfo lib-name", "-ERR wrong number of arguments for 'client|setinfo' command\r\n");
 }
 
 #[test]
@@ -100,16 +70,8 @@ fn a_line_tells_everything() {
     let mut server = Harness::new();
     server.advance_ms(2500);
     let line = server.run("client list");
-    let line = line
-        .split_once("\r\n")
-        .expect("a header")
-        .1
-        .trim_end()
-        .to_string();
-    let fields: Vec<_> = line
-        .split(' ')
-        .map(|field| field.split_once('=').expect("name=value"))
-        .collect();
+    let line = line.split_once("\r\n").expect("a header").1.trim_end().to_string();
+    let fields: Vec<_> = line.split(' ').map(|field| field.split_once('=').expect("name=value")).collect();
     let names: Vec<_> = fields.iter().map(|(name, _)| *name).collect();
     assert_eq!(
         names.join(" "),
@@ -145,22 +107,14 @@ fn flags() {
     let flags = |server: &mut Harness| {
         let line = server.run("client list id 2");
         let from = line.find("flags=").expect("flags") + 6;
-        line[from..]
-            .split(' ')
-            .next()
-            .unwrap_or_default()
-            .to_string()
+        line[from..].split(' ').next().unwrap_or_default().to_string()
     };
     assert_eq!(flags(&mut server), "N");
     ask(&mut server, other, "client no-evict on");
     ask(&mut server, other, "client no-touch on");
     assert_eq!(flags(&mut server), "eT");
-    let session = server
-        .instance
-        .clients
-        .get_mut(other)
-        .expect("the client is there");
-    session.blocked = Some(Blocked::Postponed);
+    let session = server.state.clients.get_mut(other).expect("the client is there");
+    session.blocked = Some(Blocked::Paused);
     session.address.unix = true;
     assert_eq!(flags(&mut server), "bUeT");
     ask(&mut server, other, "monitor");
@@ -175,20 +129,12 @@ fn list_chooses() {
     server.connect();
     let ids = |text: String| -> Vec<String> {
         let lines = text.lines().filter(|line| line.starts_with("id="));
-        lines
-            .map(|line| line[3..].split(' ').next().unwrap_or_default().to_string())
-            .collect()
+        lines.map(|line| line[3..].split(' ').next().unwrap_or_default().to_string()).collect()
     };
     assert_eq!(ids(server.run("client list")), ["1", "2", "3"]);
-    assert_eq!(
-        ids(ask(&mut server, second, "client list")),
-        ["1", "2", "3"]
-    );
+    assert_eq!(ids(ask(&mut server, second, "client list")), ["1", "2", "3"]);
     assert_eq!(ids(server.run("client list type NORMAL")), ["1", "2", "3"]);
-    assert_eq!(
-        ids(server.run("client list id 3 1 99 3 0 -1")),
-        ["3", "1", "3"]
-    );
+    assert_eq!(ids(server.run("client list id 3 1 99 3 0 -1")), ["3", "1", "3"]);
     for kind in ["master", "replica", "slave", "pubsub"] {
         server.expect(&format!("client list type {kind}"), "$0\r\n\r\n");
     }
@@ -200,18 +146,9 @@ fn list_chooses() {
         ("client list type foo", "-ERR Unknown client type 'foo'\r\n"),
         ("client list id x", "-ERR Invalid client ID\r\n"),
         ("client list id 1 x", "-ERR Invalid client ID\r\n"),
-        (
-            "client",
-            "-ERR wrong number of arguments for 'client' command\r\n",
-        ),
-        (
-            "client foo",
-            "-ERR unknown subcommand 'foo'. Try CLIENT HELP.\r\n",
-        ),
-        (
-            "client info x",
-            "-ERR wrong number of arguments for 'client|info' command\r\n",
-        ),
+        ("client", "-ERR wrong number of arguments for 'client' command\r\n"),
+        ("client foo", "-ERR unknown subcommand 'foo'. Try CLIENT HELP.\r\n"),
+        ("client info x", "-ERR wrong number of arguments for 'client|info' command\r\n"),
     ] {
         server.expect(request, error);
     }
@@ -246,10 +183,7 @@ fn kill_by_filters() {
     server.expect("client kill id 3", ":0\r\n");
     server.expect("client kill id 1", ":0\r\n");
     server.expect("client kill laddr 127.0.0.1:1", ":0\r\n");
-    server.expect(
-        "client kill laddr 127.0.0.1:6379 addr 127.0.0.1:50002 user default type normal",
-        ":1\r\n",
-    );
+    server.expect("client kill laddr 127.0.0.1:6379 addr 127.0.0.1:50002 user default type normal", ":1\r\n");
     server.expect("client kill maxage 1", ":0\r\n");
     server.advance_ms(1000);
     server.expect("client kill maxage 1", ":2\r\n");
@@ -262,36 +196,18 @@ fn kill_by_filters() {
 fn kill_errors() {
     let mut server = Harness::new();
     for (request, error) in [
-        (
-            "client kill",
-            "-ERR wrong number of arguments for 'client|kill' command\r\n",
-        ),
+        ("client kill", "-ERR wrong number of arguments for 'client|kill' command\r\n"),
         ("client kill id", "-ERR No such client\r\n"),
         ("client kill foo bar", "-ERR syntax error\r\n"),
         ("client kill id 1 type", "-ERR syntax error\r\n"),
-        (
-            "client kill id x",
-            "-ERR client-id should be greater than 0\r\n",
-        ),
-        (
-            "client kill id 0",
-            "-ERR client-id should be greater than 0\r\n",
-        ),
-        (
-            "client kill id -1",
-            "-ERR client-id should be greater than 0\r\n",
-        ),
+        ("client kill id x", "-ERR client-id should be greater than 0\r\n"),
+        ("client kill id 0", "-ERR client-id should be greater than 0\r\n"),
+        ("client kill id -1", "-ERR client-id should be greater than 0\r\n"),
         ("client kill type foo", "-ERR Unknown client type 'foo'\r\n"),
         ("client kill user foo", "-ERR No such user 'foo'\r\n"),
         ("client kill skipme maybe", "-ERR syntax error\r\n"),
-        (
-            "client kill maxage x",
-            "-ERR maxage is not an integer or out of range\r\n",
-        ),
-        (
-            "client kill maxage 0",
-            "-ERR maxage should be greater than 0\r\n",
-        ),
+        ("client kill maxage x", "-ERR maxage is not an integer or out of range\r\n"),
+        ("client kill maxage 0", "-ERR maxage should be greater than 0\r\n"),
     ] {
         server.expect(request, error);
     }
@@ -322,40 +238,21 @@ fn reply_modes() {
 #[test]
 fn pause_arguments() {
     let mut server = Harness::new();
-    let form =
-        "-ERR unknown subcommand or wrong number of arguments for 'pause'. Try CLIENT HELP.\r\n";
+    let form = "-ERR unknown subcommand or wrong number of arguments for 'pause'. Try CLIENT HELP.\r\n";
     for (request, reply) in [
-        (
-            "client pause",
-            "-ERR wrong number of arguments for 'client|pause' command\r\n",
-        ),
-        (
-            "client pause x",
-            "-ERR timeout is not an integer or out of range\r\n",
-        ),
-        (
-            "client pause 1.5",
-            "-ERR timeout is not an integer or out of range\r\n",
-        ),
+        ("client pause", "-ERR wrong number of arguments for 'client|pause' command\r\n"),
+        ("client pause x", "-ERR timeout is not an integer or out of range\r\n"),
+        ("client pause 1.5", "-ERR timeout is not an integer or out of range\r\n"),
         ("client pause -1", "-ERR timeout is negative\r\n"),
-        (
-            "client pause 9223372036854775807",
-            "-ERR timeout is out of range\r\n",
-        ),
-        (
-            "client pause x foo",
-            "-ERR CLIENT PAUSE mode must be WRITE or ALL\r\n",
-        ),
+        ("client pause 9223372036854775807", "-ERR timeout is out of range\r\n"),
+        ("client pause x foo", "-ERR CLIENT PAUSE mode must be WRITE or ALL\r\n"),
         ("client pause 1 all extra", form),
         ("client pause 0", "+OK\r\n"),
     ] {
         server.expect(request, reply);
     }
-    assert!(!server.instance.keyspace_paused());
-    server.expect(
-        "client unpause x",
-        "-ERR wrong number of arguments for 'client|unpause' command\r\n",
-    );
+    assert!(!server.state.keyspace_paused());
+    server.expect("client unpause x", "-ERR wrong number of arguments for 'client|unpause' command\r\n");
     server.expect("client unpause", "+OK\r\n");
 }
 
@@ -363,13 +260,13 @@ fn pause_arguments() {
 fn a_pause_of_writes_lets_reads_through() {
     let mut server = Harness::new();
     server.expect("client pause 1000 write", "+OK\r\n");
-    assert!(server.instance.keyspace_paused());
+    assert!(server.state.keyspace_paused());
     let client = server.client;
-    assert_eq!(flow(&mut server, client, "set a b"), Flow::Postponed);
+    assert_eq!(flow(&mut server, client, "set a b"), Flow::Paused);
     assert_eq!(flow(&mut server, client, "get a"), Flow::Done);
     assert_eq!(flow(&mut server, client, "ping"), Flow::Done);
     server.advance_ms(999);
-    assert_eq!(flow(&mut server, client, "set a b"), Flow::Postponed);
+    assert_eq!(flow(&mut server, client, "set a b"), Flow::Paused);
     server.advance_ms(1);
     assert_eq!(flow(&mut server, client, "set a b"), Flow::Done);
 }
@@ -381,10 +278,10 @@ fn a_pause_of_all_holds_everybody_but_monitors() {
     ask(&mut server, monitor, "monitor");
     server.expect("client pause 1000", "+OK\r\n");
     let client = server.client;
-    assert_eq!(flow(&mut server, client, "ping"), Flow::Postponed);
-    assert_eq!(flow(&mut server, client, "client unpause"), Flow::Postponed);
+    assert_eq!(flow(&mut server, client, "ping"), Flow::Paused);
+    assert_eq!(flow(&mut server, client, "client unpause"), Flow::Paused);
     assert_eq!(flow(&mut server, monitor, "ping"), Flow::Done);
-    server.instance.unpause();
+    server.state.unpause();
     assert_eq!(flow(&mut server, client, "ping"), Flow::Done);
 }
 
@@ -397,13 +294,13 @@ fn a_pause_is_only_made_longer_and_stricter() {
     server.expect("client pause 1000 write", "+OK\r\n");
     server.expect("client pause 10 write", "+OK\r\n");
     server.advance_ms(500);
-    assert_eq!(flow(&mut server, client, "set a b"), Flow::Postponed);
+    assert_eq!(flow(&mut server, client, "set a b"), Flow::Paused);
     server.expect("client pause 10 all", "+OK\r\n");
     server.advance_ms(400);
-    assert_eq!(flow(&mut server, client, "ping"), Flow::Postponed);
+    assert_eq!(flow(&mut server, client, "ping"), Flow::Paused);
     ask(&mut server, monitor, "client pause 1000 write");
     server.advance_ms(200);
-    assert_eq!(flow(&mut server, client, "ping"), Flow::Postponed);
+    assert_eq!(flow(&mut server, client, "ping"), Flow::Paused);
     server.advance_ms(800);
     assert_eq!(flow(&mut server, client, "set a b"), Flow::Done);
     server.expect("client pause 1000 write", "+OK\r\n");
@@ -416,8 +313,8 @@ fn a_command_put_off_keeps_its_skipped_reply() {
     let client = server.client;
     server.expect("client pause 1000 write", "+OK\r\n");
     server.expect("client reply skip", "");
-    assert_eq!(flow(&mut server, client, "set a b"), Flow::Postponed);
-    server.instance.unpause();
+    assert_eq!(flow(&mut server, client, "set a b"), Flow::Paused);
+    server.state.unpause();
     server.expect("set a b", "");
     server.expect("ping", "+PONG\r\n");
 }
@@ -428,14 +325,8 @@ fn unblock_finds_nobody() {
     server.expect("client unblock 1", ":0\r\n");
     server.expect("client unblock 1 timeout", ":0\r\n");
     server.expect("client unblock 99 ERROR", ":0\r\n");
-    server.expect(
-        "client unblock x",
-        "-ERR value is not an integer or out of range\r\n",
-    );
-    server.expect(
-        "client unblock x foo",
-        "-ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR\r\n",
-    );
+    server.expect("client unblock x", "-ERR value is not an integer or out of range\r\n");
+    server.expect("client unblock x foo", "-ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR\r\n");
     server.expect(
         "client unblock 1 error x",
         "-ERR unknown subcommand or wrong number of arguments for 'unblock'. Try CLIENT HELP.\r\n",
@@ -457,10 +348,7 @@ fn switches_and_small_answers() {
     let help = server.run("client help");
     assert!(help.contains("+CLIENT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:\r\n"));
     assert!(help.ends_with("+HELP\r\n+    Prints this help.\r\n"));
-    server.expect(
-        "client help x",
-        "-ERR wrong number of arguments for 'client|help' command\r\n",
-    );
+    server.expect("client help x", "-ERR wrong number of arguments for 'client|help' command\r\n");
 }
 
 #[test]
@@ -469,11 +357,8 @@ fn no_touch_leaves_the_access_time_alone() {
     server.run("set a b");
     server.advance_ms(5000);
     let idle_seconds = |server: &Harness| {
-        let keyspace = &server.instance.keyspace;
-        let record = keyspace
-            .database(0)
-            .get(keyspace.hash(b"a"), b"a")
-            .expect("the key is there");
+        let keyspace = &server.state.keyspace;
+        let record = keyspace.database(0).get(keyspace.hash(b"a"), b"a").expect("the key is there");
         keyspace.access.idle_seconds(record)
     };
     server.run("client no-touch on");

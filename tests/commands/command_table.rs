@@ -2,11 +2,11 @@
 
 use std::collections::{HashMap, HashSet};
 
-use oneloop::command::spec::{
-    Argument, ArgumentKind, Begin, Category, CommandSpec, Find, Flag, KeyFlag, KeySpec,
-};
-use oneloop::command::{Command, Registry, call};
+use oneloop::command::arguments::{self, Argument, ArgumentKind};
+use oneloop::command::registry::{Command, Registry};
+use oneloop::command::spec::{Begin, Category, CommandSpec, Find, Flag, KeyFlag, KeySpec};
 use oneloop::commands::FAMILIES;
+use oneloop::engine::call;
 
 /// What a running Redis 7.2 reports: one line a command.
 const FACTS: &str = include_str!("../data/commands-7.2.tsv");
@@ -21,15 +21,11 @@ fn registry() -> Registry {
 fn facts() -> HashMap<String, Vec<&'static str>> {
     let lines = FACTS.lines().filter(|line| !line.starts_with('#')).skip(1);
     let rows = lines.map(|line| line.split('\t').collect::<Vec<_>>());
-    rows.map(|row| (row[0].to_ascii_lowercase().replace(' ', "|"), row))
-        .collect()
+    rows.map(|row| (row[0].to_ascii_lowercase().replace(' ', "|"), row)).collect()
 }
 
 fn later() -> HashSet<&'static str> {
-    LATER
-        .lines()
-        .filter(|line| !line.starts_with('#'))
-        .collect()
+    LATER.lines().filter(|line| !line.starts_with('#')).collect()
 }
 
 /// Fails with the complaints, if there are any.
@@ -43,18 +39,11 @@ fn check(complaints: Vec<String>) {
 fn check_each(rule: &str, keeps: impl Fn(&Command) -> bool) {
     let registry = registry();
     let breaches = registry.iter().filter(|command| !keeps(command));
-    check(
-        breaches
-            .map(|command| format!("{}: {rule}", command.full_name))
-            .collect(),
-    );
+    check(breaches.map(|command| format!("{}: {rule}", command.full_name)).collect());
 }
 
 fn join<T: AsRef<str>>(words: impl Iterator<Item = T>, separator: &str) -> String {
-    words
-        .map(|word| word.as_ref().to_string())
-        .collect::<Vec<_>>()
-        .join(separator)
+    words.map(|word| word.as_ref().to_string()).collect::<Vec<_>>().join(separator)
 }
 
 fn key_spec(key: &KeySpec) -> String {
@@ -75,12 +64,9 @@ fn key_spec(key: &KeySpec) -> String {
 /// A command as a line of the facts, column by column.
 fn row(command: &Command) -> Vec<String> {
     let spec = command.spec;
-    let flags = Flag::REPORTED
-        .iter()
-        .filter(|(flag, _)| command.flags.has(*flag));
+    let flags = Flag::REPORTED.iter().filter(|(flag, _)| command.flags.has(*flag));
     let categories = Category::ALL.iter();
-    let categories =
-        categories.filter(|(category, _)| command.categories >> *category as u32 & 1 == 1);
+    let categories = categories.filter(|(category, _)| command.categories >> *category as u32 & 1 == 1);
     let keys = command.legacy_keys;
     vec![
         command.full_name.replace('|', " ").to_ascii_uppercase(),
@@ -92,12 +78,7 @@ fn row(command: &Command) -> Vec<String> {
         join(spec.tips.iter(), ","),
         format!("{},{},{}", keys.first, keys.last, keys.step),
         join(spec.keys.iter().map(key_spec), "; "),
-        if spec.deprecated.is_some() {
-            "deprecated"
-        } else {
-            ""
-        }
-        .to_string(),
+        if spec.deprecated.is_some() { "deprecated" } else { "" }.to_string(),
     ]
 }
 
@@ -127,9 +108,7 @@ fn every_command_is_as_in_redis_7_2() {
         };
         for ((column, ours), theirs) in COLUMNS.iter().zip(row(command)).zip(fact) {
             if ours != *theirs {
-                complaints.push(format!(
-                    "{name}: {column} is {ours:?}, ought to be {theirs:?}"
-                ));
+                complaints.push(format!("{name}: {column} is {ours:?}, ought to be {theirs:?}"));
             }
         }
     }
@@ -142,21 +121,14 @@ const SUBCOMMANDS_LATER: [&str; 3] = ["client|caching", "client|tracking", "clie
 #[test]
 fn a_container_has_all_of_its_subcommands() {
     let registry = registry();
-    let missing = facts()
-        .into_keys()
-        .filter(|name| !SUBCOMMANDS_LATER.contains(&name.as_str()))
-        .filter(|name| match name.split_once('|') {
-            Some((container, subcommand)) => {
-                registry
-                    .find(container.as_bytes())
-                    .is_some_and(|container| {
-                        registry
-                            .find_subcommand(container.id, subcommand.as_bytes())
-                            .is_none()
-                    })
-            }
+    let missing = facts().into_keys().filter(|name| !SUBCOMMANDS_LATER.contains(&name.as_str())).filter(|name| {
+        match name.split_once('|') {
+            Some((container, subcommand)) => registry
+                .find(container.as_bytes())
+                .is_some_and(|container| registry.find_subcommand(container.id, subcommand.as_bytes()).is_none()),
             None => false,
-        });
+        }
+    });
     check(missing.map(|name| format!("{name}: missing")).collect());
 }
 
@@ -173,23 +145,14 @@ fn names_are_lower_case_and_unique() {
 
 #[test]
 fn every_command_is_described() {
-    check_each(
-        "no summary, or one that ends without a full stop",
-        |command| command.spec.summary.ends_with('.') && command.spec.summary.len() > 1,
-    );
-    check_each("no complexity", |command| {
-        !command.spec.complexity.is_empty()
+    check_each("no summary, or one that ends without a full stop", |command| {
+        command.spec.summary.ends_with('.') && command.spec.summary.len() > 1
     });
+    check_each("no complexity", |command| !command.spec.complexity.is_empty());
     check_each("a change without words", |command| {
-        command
-            .spec
-            .history
-            .iter()
-            .all(|(version, change)| is_version(version) && !change.is_empty())
+        command.spec.history.iter().all(|(version, change)| is_version(version) && !change.is_empty())
     });
-    check_each("a note without words", |command| {
-        command.spec.keys.iter().all(|key| key.notes != Some(""))
-    });
+    check_each("a note without words", |command| command.spec.keys.iter().all(|key| key.notes != Some("")));
     check_each("deprecated without a version and a way out", |command| {
         let deprecation = command.spec.deprecated.as_ref();
         deprecation.is_none_or(|it| is_version(it.since) && !it.replaced_by.is_empty())
@@ -202,14 +165,9 @@ fn is_version(text: &str) -> bool {
 
 #[test]
 fn containers_and_only_they_lack_a_handler() {
-    let lacks_handler =
-        |spec: &CommandSpec| spec.handler as usize == call::container as *const () as usize;
-    check_each("no handler", |command| {
-        !lacks_handler(command.spec) || !command.subcommands.is_empty()
-    });
-    check_each("subcommands of a subcommand", |command| {
-        command.parent.is_none() || command.subcommands.is_empty()
-    });
+    let lacks_handler = |spec: &CommandSpec| spec.handler as usize == call::container as *const () as usize;
+    check_each("no handler", |command| !lacks_handler(command.spec) || !command.subcommands.is_empty());
+    check_each("subcommands of a subcommand", |command| command.parent.is_none() || command.subcommands.is_empty());
     check_each("takes arguments besides its subcommands", |command| {
         command.subcommands.is_empty() || command.spec.arguments.is_empty()
     });
@@ -217,21 +175,17 @@ fn containers_and_only_they_lack_a_handler() {
 
 #[test]
 fn declarations_that_do_not_tell_the_keys_are_helped_out() {
-    check_each(
-        "find_keys is needed where the key specs do not tell, and only there",
-        |command| {
-            let needs_help = command.spec.keys.iter().any(|key| {
-                let is_vague =
-                    matches!(key.begin, Begin::Unknown) || matches!(key.find, Find::Unknown);
-                let has = |flag| key.flags.contains(&flag);
-                is_vague || has(KeyFlag::Incomplete) || has(KeyFlag::VariableFlags)
-            });
-            // Options that may stand several times.
-            let after_words = |key: &&KeySpec| matches!(key.begin, Begin::Keyword { .. });
-            let has_options = command.spec.keys.iter().filter(after_words).count() > 1;
-            (needs_help || has_options) == command.spec.find_keys.is_some()
-        },
-    );
+    check_each("find_keys is needed where the key specs do not tell, and only there", |command| {
+        let needs_help = command.spec.keys.iter().any(|key| {
+            let is_vague = matches!(key.begin, Begin::Unknown) || matches!(key.find, Find::Unknown);
+            let has = |flag| key.flags.contains(&flag);
+            is_vague || has(KeyFlag::Incomplete) || has(KeyFlag::VariableFlags)
+        });
+        // Options that may stand several times.
+        let after_words = |key: &&KeySpec| matches!(key.begin, Begin::Keyword { .. });
+        let has_options = command.spec.keys.iter().filter(after_words).count() > 1;
+        (needs_help || has_options) == command.spec.find_keys.is_some()
+    });
     check_each("a step of the key specs is not positive", |command| {
         command.spec.keys.iter().all(|key| match key.find {
             Find::Range { step, .. } | Find::Count { step, .. } => step > 0,
@@ -241,52 +195,49 @@ fn declarations_that_do_not_tell_the_keys_are_helped_out() {
 }
 
 #[test]
+fn arguments_are_in_the_notation() {
+    let registry = registry();
+    let mistakes = registry.iter().filter_map(|command| {
+        let mistake = arguments::parse(command.spec.arguments).err()?;
+        Some(format!("{}: {mistake}", command.full_name))
+    });
+    check(mistakes.collect());
+}
+
+#[test]
 fn arguments_are_well_formed() {
     check_each("an argument that cannot be", |command| {
-        is_well_formed(command.spec.arguments, command.spec.keys.len())
+        is_well_formed(&command.spec.argument_list(), command.spec.keys.len())
     });
     check_each("a key spec that no argument belongs to", |command| {
         let keys = command.spec.keys.iter().enumerate();
         let is_vague = |key: &KeySpec| matches!(key.begin, Begin::Unknown);
-        let mut keys =
-            keys.filter(|(_, key)| !is_vague(key) && !key.flags.contains(&KeyFlag::NotKey));
-        command.spec.arguments.is_empty()
-            || keys.all(|(index, _)| names_key_spec(command.spec.arguments, index))
+        let mut keys = keys.filter(|(_, key)| !is_vague(key) && !key.flags.contains(&KeyFlag::NotKey));
+        let arguments = command.spec.argument_list();
+        arguments.is_empty() || keys.all(|(index, _)| names_key_spec(&arguments, index))
     });
 }
 
 fn is_well_formed(arguments: &[Argument], key_specs: usize) -> bool {
     arguments.iter().all(|argument| {
-        let is_group = matches!(argument.kind, ArgumentKind::OneOf | ArgumentKind::Block);
-        !argument.name.is_empty()
-            && is_group != argument.arguments.is_empty()
+        argument.key_spec.is_none_or(|number| usize::from(number) < key_specs)
             && (argument.kind != ArgumentKind::Key || argument.key_spec.is_some())
-            && (argument.kind != ArgumentKind::PureToken || argument.token.is_some())
-            && argument
-                .key_spec
-                .is_none_or(|number| usize::from(number) < key_specs)
             && argument.since.is_none_or(is_version)
             && argument.deprecated_since.is_none_or(is_version)
-            && is_well_formed(argument.arguments, key_specs)
+            && is_well_formed(&argument.arguments, key_specs)
     })
 }
 
 fn names_key_spec(arguments: &[Argument], number: usize) -> bool {
     arguments.iter().any(|argument| {
-        argument.key_spec.map(usize::from) == Some(number)
-            || names_key_spec(argument.arguments, number)
+        argument.key_spec.map(usize::from) == Some(number) || names_key_spec(&argument.arguments, number)
     })
 }
 
 #[test]
 fn the_facts_name_every_flag_and_category_that_we_know() {
     let facts = facts();
-    let all = |column: usize| -> HashSet<&str> {
-        facts
-            .values()
-            .flat_map(|row| row[column].split(','))
-            .collect()
-    };
+    let all = |column: usize| -> HashSet<&str> { facts.values().flat_map(|row| row[column].split(',')).collect() };
     let (flags, categories) = (all(4), all(5));
     check(
         flags

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use oneloop::instance::LoopRequest;
+use oneloop::engine::state::LoopRequest;
 
 use crate::support::Harness;
 
@@ -12,8 +12,7 @@ struct Folder(PathBuf);
 
 impl Folder {
     fn new(name: &str) -> Folder {
-        let path =
-            std::env::temp_dir().join(format!("oneloop-config-{name}-{}", std::process::id()));
+        let path = std::env::temp_dir().join(format!("oneloop-config-{name}-{}", std::process::id()));
         fs::create_dir_all(&path).expect("a folder can be made");
         Folder(path)
     }
@@ -31,15 +30,8 @@ fn get_gives_what_matches() {
     server.expect("config get hz", "*2\r\n$2\r\nhz\r\n$2\r\n10\r\n");
     server.expect("config get nothing", "*0\r\n");
     server.expect("config get hz HZ", "*2\r\n$2\r\nhz\r\n$2\r\n10\r\n");
-    assert!(
-        server
-            .run("config get maxmem*")
-            .contains("maxmemory-policy")
-    );
-    server.expect(
-        "config get",
-        "-ERR wrong number of arguments for 'config|get' command\r\n",
-    );
+    assert!(server.run("config get maxmem*").contains("maxmemory-policy"));
+    server.expect("config get", "-ERR wrong number of arguments for 'config|get' command\r\n");
     server.run("hello 3");
     server.expect("config get hz", "%1\r\n$2\r\nhz\r\n$2\r\n10\r\n");
 }
@@ -48,27 +40,19 @@ fn get_gives_what_matches() {
 fn set_changes_all_or_nothing() {
     let mut server = Harness::new();
     server.expect("config set hz 20 maxmemory 100mb", "+OK\r\n");
-    assert_eq!(
-        (server.instance.config.hz, server.instance.config.maxmemory),
-        (20, 100 << 20)
-    );
-    let refused = "-ERR CONFIG SET failed (possibly related to argument 'maxmemory') - argument must be a memory value\r\n";
+    assert_eq!((server.state.config.hz, server.state.config.maxmemory), (20, 100 << 20));
+    let refused =
+        "-ERR CONFIG SET failed (possibly related to argument 'maxmemory') - argument must be a memory value\r\n";
     server.expect("config set hz 30 maxmemory x", refused);
-    assert_eq!(server.instance.config.hz, 20);
+    assert_eq!(server.state.config.hz, 20);
 }
 
 #[test]
 fn set_refuses_what_redis_refuses() {
     let mut server = Harness::new();
-    server.expect(
-        "config set hz",
-        "-ERR wrong number of arguments for 'config|set' command\r\n",
-    );
+    server.expect("config set hz", "-ERR wrong number of arguments for 'config|set' command\r\n");
     server.expect("config set hz 1 timeout", "-ERR syntax error\r\n");
-    server.expect(
-        "config set a b",
-        "-ERR Unknown option or number of arguments for CONFIG SET - 'a'\r\n",
-    );
+    server.expect("config set a b", "-ERR Unknown option or number of arguments for CONFIG SET - 'a'\r\n");
     server.expect(
         "config set databases 3",
         "-ERR CONFIG SET failed (possibly related to argument 'databases') - can't set immutable config\r\n",
@@ -77,46 +61,32 @@ fn set_refuses_what_redis_refuses() {
         "config set hz 1 hz 2",
         "-ERR CONFIG SET failed (possibly related to argument 'hz') - duplicate parameter\r\n",
     );
-    server.expect(
-        "config foo",
-        "-ERR unknown subcommand 'foo'. Try CONFIG HELP.\r\n",
-    );
+    server.expect("config foo", "-ERR unknown subcommand 'foo'. Try CONFIG HELP.\r\n");
 }
 
 #[test]
 fn a_setting_that_cannot_be_applied_is_taken_back_with_the_others() {
     let mut server = Harness::new();
-    let before = server.instance.config.clone();
+    let before = server.state.config.clone();
     let reply = server.run("config set slowlog-max-len 7 maxclients 4000000000");
     let wanted = "-ERR CONFIG SET failed (possibly related to argument 'maxclients') - The operating system is not able \
                   to handle the specified number of clients, try with ";
     assert!(reply.starts_with(wanted), "{reply}");
-    assert_eq!(server.instance.config, before);
-    assert_eq!(server.instance.slowlog.capacity, 128);
+    assert_eq!(server.state.config, before);
+    assert_eq!(server.state.slowlog.capacity, 128);
 }
 
 #[test]
 fn what_follows_from_settings_is_brought_up_to_date() {
     let mut server = Harness::new();
     server.run("config set slowlog-max-len 3 slowlog-log-slower-than 0");
-    assert_eq!(
-        (server.instance.slowlog.capacity, server.instance.slow_ticks),
-        (3, 0)
-    );
+    assert_eq!((server.state.slowlog.capacity, server.state.slow_ticks), (3, 0));
     server.run("get a");
-    assert!(
-        server
-            .run("info latencystats")
-            .contains("latency_percentiles_usec_get")
-    );
+    assert!(server.run("info latencystats").contains("latency_percentiles_usec_get"));
     server.run("config set latency-tracking no");
-    assert!(
-        !server
-            .run("info latencystats")
-            .contains("latency_percentiles_usec_get")
-    );
+    assert!(!server.run("info latencystats").contains("latency_percentiles_usec_get"));
     server.run("config set proc-title-template {title}-x");
-    assert_eq!(server.instance.requests, [LoopRequest::ShowTitle]);
+    assert_eq!(server.state.requests, [LoopRequest::ShowTitle]);
 }
 
 #[test]
@@ -134,24 +104,18 @@ fn a_password_binds_those_who_come_later() {
 #[test]
 fn rewrite_keeps_the_file_and_its_comments() {
     let mut server = Harness::new();
-    server.expect(
-        "config rewrite",
-        "-ERR The server is running without a config file\r\n",
-    );
+    server.expect("config rewrite", "-ERR The server is running without a config file\r\n");
     let folder = Folder::new("rewrite");
     let path = folder.0.join("a.conf");
     fs::write(&path, "# mine\nhz 15\n").expect("a file can be written");
-    server.instance.config_file = Some(path.clone());
+    server.state.config_file = Some(path.clone());
     server.run("config set hz 33");
     server.expect("config rewrite", "+OK\r\n");
     let text = fs::read_to_string(&path).expect("the file is there");
     assert!(text.starts_with("# mine\nhz 33\n"), "{text}");
     assert!(!text.contains("tcp-backlog"), "{text}");
-    server.instance.config_file = Some(folder.0.join("none/a.conf"));
-    server.expect(
-        "config rewrite",
-        "-ERR Rewriting config file: No such file or directory\r\n",
-    );
+    server.state.config_file = Some(folder.0.join("none/a.conf"));
+    server.expect("config rewrite", "-ERR Rewriting config file: No such file or directory\r\n");
 }
 
 #[test]
@@ -159,15 +123,12 @@ fn reset_stat_sets_counters_to_zero() {
     let mut server = Harness::new();
     server.run("get a");
     server.run("nonsense");
-    server.instance.loop_figures.turns = 9;
+    server.state.loop_stats.turns = 9;
     server.expect("config resetstat", "+OK\r\n");
     let text = server.run("info everything");
-    for line in [
-        "keyspace_misses:0",
-        "total_error_replies:0",
-        "eventloop_cycles:0",
-        "cmdstat_config|resetstat:calls=1,",
-    ] {
+    for line in
+        ["keyspace_misses:0", "total_error_replies:0", "eventloop_cycles:0", "cmdstat_config|resetstat:calls=1,"]
+    {
         assert!(text.contains(line), "{line} in {text}");
     }
     assert!(!text.contains("cmdstat_get") && !text.contains("errorstat_ERR"));
@@ -177,14 +138,6 @@ fn reset_stat_sets_counters_to_zero() {
 fn help_lists_the_subcommands() {
     let mut server = Harness::new();
     let text = server.run("config help");
-    assert!(
-        text.starts_with(
-            "*11\r\n+CONFIG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:\r\n"
-        ),
-        "{text}"
-    );
-    assert!(
-        text.contains("+GET <parameter> [<parameter> ...]\r\n"),
-        "{text}"
-    );
+    assert!(text.starts_with("*11\r\n+CONFIG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:\r\n"), "{text}");
+    assert!(text.contains("+GET <parameter> [<parameter> ...]\r\n"), "{text}");
 }

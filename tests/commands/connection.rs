@@ -1,16 +1,13 @@
 //! Connections: PING, ECHO, AUTH, HELLO, RESET, QUIT, MONITOR.
 
 use oneloop::config::Config;
+use oneloop::engine::session::{Close, Token};
 use oneloop::resp::Protocol;
-use oneloop::session::{Close, Token};
 
 use crate::support::Harness;
 
 fn with_password() -> Harness {
-    Harness::with_config(Config {
-        requirepass: b"secret".to_vec(),
-        ..Config::default()
-    })
+    Harness::with_config(Config { requirepass: b"secret".to_vec(), ..Config::default() })
 }
 
 fn words(text: &str) -> Vec<&[u8]> {
@@ -42,19 +39,10 @@ fn ping_and_echo() {
     let mut server = Harness::new();
     server.expect("ping", "+PONG\r\n");
     server.expect("ping hello", "$5\r\nhello\r\n");
-    server.expect(
-        "ping a b",
-        "-ERR wrong number of arguments for 'ping' command\r\n",
-    );
+    server.expect("ping a b", "-ERR wrong number of arguments for 'ping' command\r\n");
     server.expect("echo hello", "$5\r\nhello\r\n");
-    server.expect(
-        "echo",
-        "-ERR wrong number of arguments for 'echo' command\r\n",
-    );
-    server.expect(
-        "echo a b",
-        "-ERR wrong number of arguments for 'echo' command\r\n",
-    );
+    server.expect("echo", "-ERR wrong number of arguments for 'echo' command\r\n");
+    server.expect("echo a b", "-ERR wrong number of arguments for 'echo' command\r\n");
 }
 
 #[test]
@@ -68,10 +56,7 @@ fn without_a_password_any_is_right_for_the_default_user() {
     server.expect("auth default x", "+OK\r\n");
     server.expect("auth nobody x", WRONGPASS);
     server.expect("auth a b c", "-ERR syntax error\r\n");
-    server.expect(
-        "auth",
-        "-ERR wrong number of arguments for 'auth' command\r\n",
-    );
+    server.expect("auth", "-ERR wrong number of arguments for 'auth' command\r\n");
 }
 
 #[test]
@@ -80,14 +65,8 @@ fn with_a_password_only_few_commands_run_before_it_is_given() {
     server.expect("get a", NOAUTH);
     server.expect("ping", NOAUTH);
     server.expect("client id", NOAUTH);
-    server.expect(
-        "get",
-        "-ERR wrong number of arguments for 'get' command\r\n",
-    );
-    server.expect(
-        "nosuch",
-        "-ERR unknown command 'nosuch', with args beginning with: \r\n",
-    );
+    server.expect("get", "-ERR wrong number of arguments for 'get' command\r\n");
+    server.expect("nosuch", "-ERR unknown command 'nosuch', with args beginning with: \r\n");
     server.expect("hello", HELLO_NOAUTH);
     server.expect("hello 3 setname a", HELLO_NOAUTH);
     server.expect("auth wrong", WRONGPASS);
@@ -111,7 +90,7 @@ fn with_a_password_only_few_commands_run_before_it_is_given() {
 fn a_password_taken_away_lets_everybody_in() {
     let mut server = with_password();
     server.expect("ping", NOAUTH);
-    server.instance.users.set_default_password(b"");
+    server.state.users.set_default_password(b"");
     server.expect("ping", "+PONG\r\n");
     server.expect("hello 3", HELLO_NOAUTH);
 }
@@ -135,32 +114,14 @@ fn hello_changes_nothing_when_it_fails() {
     for (request, error) in [
         ("hello 1", "-NOPROTO unsupported protocol version\r\n"),
         ("hello 4", "-NOPROTO unsupported protocol version\r\n"),
-        (
-            "hello x",
-            "-ERR Protocol version is not an integer or out of range\r\n",
-        ),
-        (
-            "hello 99999999999999999999",
-            "-ERR Protocol version is not an integer or out of range\r\n",
-        ),
+        ("hello x", "-ERR Protocol version is not an integer or out of range\r\n"),
+        ("hello 99999999999999999999", "-ERR Protocol version is not an integer or out of range\r\n"),
         ("hello 3 foo", "-ERR Syntax error in HELLO option 'foo'\r\n"),
-        (
-            "hello 3 AUTH",
-            "-ERR Syntax error in HELLO option 'AUTH'\r\n",
-        ),
-        (
-            "hello 3 auth a",
-            "-ERR Syntax error in HELLO option 'auth'\r\n",
-        ),
+        ("hello 3 AUTH", "-ERR Syntax error in HELLO option 'AUTH'\r\n"),
+        ("hello 3 auth a", "-ERR Syntax error in HELLO option 'auth'\r\n"),
         ("hello 3 auth a b", WRONGPASS),
-        (
-            "hello 3 setname",
-            "-ERR Syntax error in HELLO option 'setname'\r\n",
-        ),
-        (
-            "hello 3 setname x foo",
-            "-ERR Syntax error in HELLO option 'foo'\r\n",
-        ),
+        ("hello 3 setname", "-ERR Syntax error in HELLO option 'setname'\r\n"),
+        ("hello 3 setname x foo", "-ERR Syntax error in HELLO option 'foo'\r\n"),
         ("hello 3 setname \u{e9}", bad_name),
         ("hello 3 auth default x setname a\tb", bad_name),
     ] {
@@ -180,29 +141,18 @@ fn reset_goes_back_to_the_start() {
     server.expect("client reply off", "");
     server.expect("reset", "+RESET\r\n");
     server.expect("client getname", "$-1\r\n");
-    let session = server
-        .instance
-        .clients
-        .get(server.client)
-        .expect("the client is there");
+    let session = server.state.clients.get(server.client).expect("the client is there");
     assert_eq!(session.reply.protocol(), Protocol::Resp2);
     assert!(!session.no_evict && !session.no_touch);
     assert_eq!(session.library_name, b"lib");
-    server.expect(
-        "reset x",
-        "-ERR wrong number of arguments for 'reset' command\r\n",
-    );
+    server.expect("reset x", "-ERR wrong number of arguments for 'reset' command\r\n");
 }
 
 #[test]
 fn quit_closes_after_the_reply() {
     let mut server = Harness::new();
     server.expect("quit whatever", "+OK\r\n");
-    let session = server
-        .instance
-        .clients
-        .get(server.client)
-        .expect("the client is there");
+    let session = server.state.clients.get(server.client).expect("the client is there");
     assert_eq!(session.close, Close::AfterReply);
 }
 
@@ -229,10 +179,7 @@ fn a_monitor_does_not_see_secrets_refusals_or_administration() {
     ask(&mut server, monitor, "monitor");
     for (request, seen) in [
         ("AUTH secret", "\"AUTH\" \"(redacted)\""),
-        (
-            "AUTH default secret",
-            "\"AUTH\" \"(redacted)\" \"(redacted)\"",
-        ),
+        ("AUTH default secret", "\"AUTH\" \"(redacted)\" \"(redacted)\""),
         ("AUTH a b c", "\"AUTH\" \"a\" \"b\" \"c\""),
         (
             "HELLO 3 AUTH default pw SETNAME x",
@@ -260,10 +207,7 @@ fn what_a_monitor_may_do_itself() {
     let line = |words: &str| format!("+1700000000.000000 [0 127.0.0.1:50001] {words}\r\n");
     server.expect("ping", &format!("+PONG\r\n{}", line("\"ping\"")));
     server.expect("get a", "-ERR Replica can't interact with the keyspace\r\n");
-    server.expect(
-        "set a b",
-        "-ERR Replica can't interact with the keyspace\r\n",
-    );
+    server.expect("set a b", "-ERR Replica can't interact with the keyspace\r\n");
     server.expect("monitor", "");
     server.expect("client reply off", "");
     let other = server.connect();
@@ -279,21 +223,9 @@ fn what_a_monitor_may_do_itself() {
 
 #[test]
 fn a_slow_login_does_not_leave_the_password_in_the_slow_log() {
-    let mut server = Harness::with_config(Config {
-        slowlog_log_slower_than: 0,
-        ..Config::default()
-    });
+    let mut server = Harness::with_config(Config { slowlog_log_slower_than: 0, ..Config::default() });
     server.run("hello 2 auth default secret");
-    let entry = server
-        .instance
-        .slowlog
-        .newest(1)
-        .next()
-        .expect("everything is slow");
-    let shown: Vec<_> = entry
-        .arguments
-        .iter()
-        .map(|argument| String::from_utf8_lossy(argument))
-        .collect();
+    let entry = server.state.slowlog.newest(1).next().expect("everything is slow");
+    let shown: Vec<_> = entry.arguments.iter().map(|argument| String::from_utf8_lossy(argument)).collect();
     assert_eq!(shown, ["hello", "2", "auth", "(redacted)", "(redacted)"]);
 }

@@ -5,31 +5,17 @@ use crate::support::Harness;
 #[test]
 fn it_must_be_allowed() {
     let mut server = Harness::new();
-    assert!(
-        server
-            .run("debug sleep 0")
-            .starts_with("-ERR DEBUG command not allowed.")
-    );
+    assert!(server.run("debug sleep 0").starts_with("-ERR DEBUG command not allowed."));
 }
 
 #[test]
 fn unknown_subcommands_and_numbers_of_arguments() {
     let mut server = Harness::with_debug();
-    for (request, name) in [
-        ("debug foo", "foo"),
-        ("debug sleep", "sleep"),
-        ("debug digest x", "digest"),
-    ] {
-        let error = format!(
-            "-ERR unknown subcommand or wrong number of arguments for '{name}'. Try DEBUG HELP.\r\n"
-        );
+    for (request, name) in [("debug foo", "foo"), ("debug sleep", "sleep"), ("debug digest x", "digest")] {
+        let error = format!("-ERR unknown subcommand or wrong number of arguments for '{name}'. Try DEBUG HELP.\r\n");
         server.expect(request, &error);
     }
-    assert!(
-        server
-            .run("debug help")
-            .contains("+POPULATE <count> [<prefix>] [<size>]\r\n")
-    );
+    assert!(server.run("debug help").contains("+POPULATE <count> [<prefix>] [<size>]\r\n"));
 }
 
 /// Recorded from Redis 7.0.15 with the same data.
@@ -39,31 +25,20 @@ fn digests_are_those_of_redis() {
     let nothing = "+0000000000000000000000000000000000000000\r\n";
     server.expect("debug digest", nothing);
     server.run("set a b");
-    server.expect(
-        "debug digest",
-        "+479783d7290f02957dfbe3408a858ba13eea1709\r\n",
-    );
-    server.expect(
-        "debug digest-value a none",
-        &format!("*2\r\n+b78559cd22bce6e6df712eb99ce7f3b08e8f8f1f\r\n{nothing}"),
-    );
+    server.expect("debug digest", "+479783d7290f02957dfbe3408a858ba13eea1709\r\n");
+    server
+        .expect("debug digest-value a none", &format!("*2\r\n+b78559cd22bce6e6df712eb99ce7f3b08e8f8f1f\r\n{nothing}"));
     server.run("set n 12345");
     server.run("select 9");
     server.run("set volatile x");
     server.run("pexpireat volatile 33177117420000");
-    server.expect(
-        "debug digest",
-        "+fa639044dce3e592150c98480a066302fee522dd\r\n",
-    );
+    server.expect("debug digest", "+fa639044dce3e592150c98480a066302fee522dd\r\n");
     server.run("flushall");
     server.run("select 0");
     server.run("debug populate 100");
     server.run("debug populate 20 pre 3");
     server.run("debug populate 20 long 300");
-    server.expect(
-        "debug digest",
-        "+008302985bb0f7b38621293670af483c71192c2e\r\n",
-    );
+    server.expect("debug digest", "+008302985bb0f7b38621293670af483c71192c2e\r\n");
 }
 
 #[test]
@@ -77,11 +52,7 @@ fn populate_makes_keys_and_keeps_those_that_are_there() {
     server.expect("get p:0", "$10\r\nvalue:0\0\0\0\r\n");
     server.run("debug populate 1 q 3");
     server.expect("get q:0", "$3\r\nval\r\n");
-    for request in [
-        "debug populate x",
-        "debug populate -1",
-        "debug populate 1 a -1",
-    ] {
+    for request in ["debug populate x", "debug populate -1", "debug populate 1 a -1"] {
         server.expect(request, "-ERR value is out of range, must be positive\r\n");
     }
     server.expect(
@@ -94,21 +65,21 @@ fn populate_makes_keys_and_keeps_those_that_are_there() {
 fn switches_are_turned() {
     let mut server = Harness::with_debug();
     server.expect("debug set-active-expire 0", "+OK\r\n");
-    assert!(!server.instance.keyspace.active_expiry);
+    assert!(!server.state.keyspace.active_expiry);
     server.run("debug set-active-expire 1");
-    assert!(server.instance.keyspace.active_expiry);
+    assert!(server.state.keyspace.active_expiry);
     server.expect("debug pause-cron 1", "+OK\r\n");
-    assert!(server.instance.cron_paused);
-    let before = server.instance.replication_id.clone();
+    assert!(server.state.cron_paused);
+    let before = server.state.replication_id.clone();
     server.expect("debug change-repl-id", "+OK\r\n");
-    assert_ne!(server.instance.replication_id, before);
+    assert_ne!(server.state.replication_id, before);
 }
 
 #[test]
 fn sleep_moves_the_clock() {
     let mut server = Harness::with_debug();
     server.expect("debug sleep 1.5", "+OK\r\n");
-    assert_eq!(server.instance.clock.now_ms(), 1_700_000_001_500);
+    assert_eq!(server.state.clock.now_ms(), 1_700_000_001_500);
     server.expect("debug sleep x", "+OK\r\n");
 }
 
@@ -116,15 +87,8 @@ fn sleep_moves_the_clock() {
 fn an_error_is_a_reply_and_no_failure() {
     let mut server = Harness::with_debug();
     server.expect("debug error MYERR", "-MYERR\r\n");
-    assert_eq!(
-        server.run_args(&[b"debug", b"error", b"A b\r\nc"]),
-        "-A b  c\r\n"
-    );
-    assert!(
-        server
-            .run("info stats")
-            .contains("total_error_replies:0\r\n")
-    );
+    assert_eq!(server.run_args(&[b"debug", b"error", b"A b\r\nc"]), "-A b  c\r\n");
+    assert!(server.run("info stats").contains("total_error_replies:0\r\n"));
 }
 
 #[test]
@@ -133,10 +97,7 @@ fn an_object_is_described() {
     server.run("debug populate 1");
     let text = server.run("debug object key:0");
     assert!(text.starts_with("+Value at:0x"), "{text}");
-    assert!(
-        text.contains(" refcount:1 encoding:embstr serializedlength:8 lru:"),
-        "{text}"
-    );
+    assert!(text.contains(" refcount:1 encoding:embstr serializedlength:8 lru:"), "{text}");
     assert!(text.ends_with(" lru_seconds_idle:0\r\n"), "{text}");
     server.expect("debug object none", "-ERR no such key\r\n");
     server.expect("debug htstats-key none", "-ERR no such key\r\n");
@@ -144,16 +105,9 @@ fn an_object_is_described() {
         "debug htstats-key key:0",
         "-ERR The value stored at the specified key is not represented using an hash table\r\n",
     );
-    assert!(
-        server
-            .run("debug htstats 0")
-            .contains("[Dictionary HT]\n number of elements: 1\n")
-    );
+    assert!(server.run("debug htstats 0").contains("[Dictionary HT]\n number of elements: 1\n"));
     server.expect("debug htstats 16", "-ERR Out of range database\r\n");
-    server.expect(
-        "debug htstats x",
-        "-ERR value is not an integer or out of range\r\n",
-    );
+    server.expect("debug htstats x", "-ERR value is not an integer or out of range\r\n");
 }
 
 /// Recorded from Redis in both protocols.
@@ -163,16 +117,8 @@ fn every_type_of_reply() {
         ("string", "$11\r\nHello World\r\n", "$11\r\nHello World\r\n"),
         ("double", "$5\r\n3.141\r\n", ",3.141\r\n"),
         ("null", "$-1\r\n", "_\r\n"),
-        (
-            "set",
-            "*3\r\n:0\r\n:1\r\n:2\r\n",
-            "~3\r\n:0\r\n:1\r\n:2\r\n",
-        ),
-        (
-            "map",
-            "*6\r\n:0\r\n:0\r\n:1\r\n:1\r\n:2\r\n:0\r\n",
-            "%3\r\n:0\r\n#f\r\n:1\r\n#t\r\n:2\r\n#f\r\n",
-        ),
+        ("set", "*3\r\n:0\r\n:1\r\n:2\r\n", "~3\r\n:0\r\n:1\r\n:2\r\n"),
+        ("map", "*6\r\n:0\r\n:0\r\n:1\r\n:1\r\n:2\r\n:0\r\n", "%3\r\n:0\r\n#f\r\n:1\r\n#t\r\n:2\r\n#f\r\n"),
         (
             "attrib",
             "$39\r\nSome real reply following the attribute\r\n",
@@ -193,9 +139,5 @@ fn every_type_of_reply() {
     for (kind, _, resp3) in recorded {
         server.expect(&format!("debug protocol {kind}"), resp3);
     }
-    assert!(
-        server
-            .run("debug protocol foo")
-            .starts_with("-ERR Wrong protocol type name.")
-    );
+    assert!(server.run("debug protocol foo").starts_with("-ERR Wrong protocol type name."));
 }

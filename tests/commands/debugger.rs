@@ -1,8 +1,8 @@
 //! SCRIPT DEBUG: the script debugger. What it says is as Redis 7.0.15's (`tests/interop_debugger.rs` compares them).
 
-use oneloop::instance::LoopRequest;
-use oneloop::scripting::debugger;
-use oneloop::session::{Close, Token};
+use oneloop::drive::script::debugger;
+use oneloop::engine::session::{Close, Token};
+use oneloop::engine::state::LoopRequest;
 
 use crate::support::Harness;
 
@@ -42,67 +42,42 @@ fn check(server: &mut Harness, client: Token, steps: &[(&str, &str)]) {
     }
 }
 
-const SCRIPT: &str =
-    "local x = 1\nlocal t = {1, {a = 'b\\n'}}\nlocal y = redis.call('incr', 'n')\nreturn x + y";
+const SCRIPT: &str = "local x = 1\nlocal t = {1, {a = 'b\\n'}}\nlocal y = redis.call('incr', 'n')\nreturn x + y";
 
 #[test]
 fn a_script_is_followed_line_by_line() {
     let mut server = Harness::new();
     let client = debugging(&mut server, "yes");
-    assert_eq!(
-        begin(&mut server, client, SCRIPT),
-        "* Stopped at 1, stop reason = step over\n-> 1   local x = 1"
-    );
+    assert_eq!(begin(&mut server, client, SCRIPT), "* Stopped at 1, stop reason = step over\n-> 1   local x = 1");
     check(
         &mut server,
         client,
         &[
             ("p", "No local variables in the current context."),
-            (
-                "s",
-                "* Stopped at 2, stop reason = step over\n-> 2   local t = {1, {a = 'b\\n'}}",
-            ),
-            (
-                "next",
-                "* Stopped at 3, stop reason = step over\n-> 3   local y = redis.call('incr', 'n')",
-            ),
+            ("s", "* Stopped at 2, stop reason = step over\n-> 2   local t = {1, {a = 'b\\n'}}"),
+            ("next", "* Stopped at 3, stop reason = step over\n-> 3   local y = redis.call('incr', 'n')"),
             ("p", "<value> x = 1\n<value> t = {1; {[\"a\"]=\"b\\n\"}}"),
             ("print x", "<value> 1"),
             ("p ARGV", "<value> {}"),
             ("p z", "No such variable."),
-            (
-                "t",
-                "In top level:\n-> 3   local y = redis.call('incr', 'n')",
-            ),
+            ("t", "In top level:\n-> 3   local y = redis.call('incr', 'n')"),
             ("list 1 0", "   1   local x = 1"),
-            (
-                "e x = 1",
-                "<error> ldb_eval:1: Attempt to modify a readonly table",
-            ),
+            ("e x = 1", "<error> ldb_eval:1: Attempt to modify a readonly table"),
             ("e 1 + 1", "<retval> 2"),
             ("e redis.call('get', 'n')", "<retval> false"),
             ("e error({err = 'MINE all'})", "<error> MINE all"),
             ("r set n 5", "<redis> set n 5\n<reply> \"+OK\""),
-            (
-                "r get",
-                "<redis> get\n<error> Wrong number of args calling Redis command from script",
-            ),
+            ("r get", "<redis> get\n<error> Wrong number of args calling Redis command from script"),
             ("m", "<value> replies are truncated at 256 bytes."),
             ("m 1", "<value> replies are truncated at 60 bytes."),
-            (
-                "bogus",
-                "<error> Unknown Redis Lua debugger command or wrong number of arguments.",
-            ),
-            (
-                "s",
-                "<redis> incr n\n<reply> 6\n* Stopped at 4, stop reason = step over\n-> 4   return x + y",
-            ),
+            ("bogus", "<error> Unknown Redis Lua debugger command or wrong number of arguments."),
+            ("s", "<redis> incr n\n<reply> 6\n* Stopped at 4, stop reason = step over\n-> 4   return x + y"),
             ("c", "<endsession>\n:7"),
         ],
     );
-    let session = server.instance.clients.get(client).expect("it is there");
+    let session = server.state.clients.get(client).expect("it is there");
     assert_eq!(session.close, Close::AfterReply);
-    assert!(server.instance.scripting.debugged.is_empty());
+    assert!(server.state.scripting.debugged.is_empty());
     server.expect("EXISTS n", ":0\r\n");
 }
 
@@ -121,25 +96,13 @@ fn it_stops_where_it_is_told_to() {
                 "b 3 99 x",
                 "   2     if i == 4 then redis.breakpoint() end\n  #3     local j = i\n   4   end\nWrong line number.\nInvalid argument:'x'",
             ),
-            (
-                "c",
-                "* Stopped at 3, stop reason = break point\n->#3     local j = i",
-            ),
-            (
-                "c",
-                "* Stopped at 3, stop reason = break point\n->#3     local j = i",
-            ),
+            ("c", "* Stopped at 3, stop reason = break point\n->#3     local j = i"),
+            ("c", "* Stopped at 3, stop reason = break point\n->#3     local j = i"),
             ("p i", "<value> 2"),
             ("b -3", "Breakpoint removed."),
-            (
-                "c",
-                "* Stopped at 3, stop reason = redis.breakpoint() called\n-> 3     local j = i",
-            ),
+            ("c", "* Stopped at 3, stop reason = redis.breakpoint() called\n-> 3     local j = i"),
             ("p i", "<value> 4"),
-            (
-                "c",
-                "<debug> line 5: \"i\", {1}, nil\n<endsession>\n$3\nend",
-            ),
+            ("c", "<debug> line 5: \"i\", {1}, nil\n<endsession>\n$3\nend"),
         ],
     );
 }
@@ -153,10 +116,7 @@ fn lines_that_call_are_one_stop() {
     begin(&mut server, client, script);
     for line in ["4", "2", "2", "5", "6"] {
         let told = ask(&mut server, client, &["s"]);
-        assert!(
-            told.starts_with(&format!("* Stopped at {line},")),
-            "{line}: {told}"
-        );
+        assert!(told.starts_with(&format!("* Stopped at {line},")), "{line}: {told}");
     }
     assert_eq!(ask(&mut server, client, &["s"]), "<endsession>\n:5");
 }
@@ -189,10 +149,7 @@ fn a_script_is_aborted_and_errors_end_the_session() {
             &["EVAL", "return (", "0"][..],
             "<endsession>\n-ERR Error compiling script (new function): user_script:1: unexpected symbol near '<eof>'",
         ),
-        (
-            &["EVAL", "return 1", "x"],
-            "<endsession>\n-ERR value is not an integer or out of range",
-        ),
+        (&["EVAL", "return 1", "x"], "<endsession>\n-ERR value is not an integer or out of range"),
     ] {
         let client = debugging(&mut server, "yes");
         assert_eq!(ask(&mut server, client, words), expected);
@@ -202,10 +159,7 @@ fn a_script_is_aborted_and_errors_end_the_session() {
 #[test]
 fn not_all_can_be_debugged() {
     let mut server = Harness::new();
-    server.expect(
-        "SCRIPT DEBUG maybe",
-        "-ERR Use SCRIPT DEBUG YES/SYNC/NO\r\n",
-    );
+    server.expect("SCRIPT DEBUG maybe", "-ERR Use SCRIPT DEBUG YES/SYNC/NO\r\n");
     server.expect("SCRIPT DEBUG YES", "+OK\r\n");
     server.expect(
         "EVALSHA e0e1f9fabfc9d4800c877a703b823ac0578ff8db 0",
@@ -218,10 +172,7 @@ fn not_all_can_be_debugged() {
     server.run_as(client, &[b"EVAL", b"return 1", b"0"]);
     let reply = server.run_as(client, &[b"EXEC"]);
     let text = String::from_utf8_lossy(&reply);
-    assert!(
-        text.contains("can't be debugged inside a transaction"),
-        "{text}"
-    );
+    assert!(text.contains("can't be debugged inside a transaction"), "{text}");
 }
 
 /// With YES nobody hears of what the session does, nor does it of what others do.
@@ -235,33 +186,27 @@ fn a_forked_session_is_by_itself() {
     server.run_as(listener, &[b"PSUBSCRIBE", b"*"]);
     assert_eq!(server.run_as(waiting, &[b"BLPOP", b"queue", b"0"]), b"");
     server.run("WATCH k");
-    let dirty = server.instance.keyspace.changes.total();
+    let dirty = server.state.keyspace.changes.total();
     let client = debugging(&mut server, "yes");
     let script = "redis.call('set', 'k', 'inside')\nredis.call('rpush', 'queue', 'x')\nlocal heard = redis.call('publish', 'c', 'm')\nredis.call('select', 1)\nredis.call('flushall')\nredis.call('select', 0)\nreturn redis.call('exists', 'k', 'other') + heard";
     begin(&mut server, client, script);
     for _ in 0..3 {
         ask(&mut server, client, &["s"]);
     }
-    assert_eq!(server.instance.keyspace.changes.total(), dirty);
+    assert_eq!(server.state.keyspace.changes.total(), dirty);
     assert_eq!(server.pushed(listener), b"");
     assert_eq!(server.run_as(other, &[b"GET", b"k"]), b"$6\r\nbefore\r\n");
     assert_eq!(server.run_as(other, &[b"SET", b"other", b"1"]), b"+OK\r\n");
     assert!(!server.pushed(listener).is_empty());
-    assert_eq!(
-        ask(&mut server, client, &["r", "exists", "other"]),
-        "<redis> exists other\n<reply> 0"
-    );
-    assert_eq!(
-        ask(&mut server, client, &["r", "get", "k"]),
-        "<redis> get k\n<reply> \"inside\""
-    );
+    assert_eq!(ask(&mut server, client, &["r", "exists", "other"]), "<redis> exists other\n<reply> 0");
+    assert_eq!(ask(&mut server, client, &["r", "get", "k"]), "<redis> get k\n<reply> \"inside\"");
     assert_eq!(ask(&mut server, client, &["c"]), "<endsession>\n:1");
     assert_eq!(server.pushed(listener), b"");
     assert_eq!(server.pushed(waiting), b"");
     server.run("MULTI");
     server.run("LRANGE list 0 -1");
     server.expect("EXEC", "*1\r\n*2\r\n$1\r\na\r\n$1\r\nb\r\n");
-    while server.instance.keyspace.reclaim_step(100) {}
+    while server.state.keyspace.reclaim_step(100) {}
     server.expect("GET k", "$6\r\nbefore\r\n");
 }
 
@@ -272,69 +217,43 @@ fn a_synchronous_session_has_all_others_wait() {
     let (other, waiting) = (server.connect(), server.connect());
     assert_eq!(server.run_as(waiting, &[b"BLPOP", b"queue", b"0"]), b"");
     let client = debugging(&mut server, "sync");
-    begin(
-        &mut server,
-        client,
-        "redis.call('rpush', 'queue', 'x')\nreturn 1",
-    );
-    assert_eq!(
-        server.run_as(other, &[b"LLEN", b"queue"]),
-        b"",
-        "it is put off"
-    );
+    begin(&mut server, client, "redis.call('rpush', 'queue', 'x')\nreturn 1");
+    assert_eq!(server.run_as(other, &[b"LLEN", b"queue"]), b"", "it is put off");
     ask(&mut server, client, &["s"]);
     assert_eq!(server.pushed(waiting), b"");
-    assert!(
-        !server
-            .instance
-            .requests
-            .contains(&LoopRequest::ServePostponed)
-    );
+    assert!(!server.state.requests.contains(&LoopRequest::ServePaused));
     assert_eq!(ask(&mut server, client, &["c"]), "<endsession>\n:1");
-    assert!(
-        server
-            .instance
-            .requests
-            .contains(&LoopRequest::ServePostponed)
-    );
+    assert!(server.state.requests.contains(&LoopRequest::ServePaused));
     assert_eq!(server.pushed(waiting), b"*2\r\n$5\r\nqueue\r\n$1\r\nx\r\n");
     assert_eq!(server.run_as(other, &[b"LLEN", b"queue"]), b":0\r\n");
-    assert_eq!(server.instance.nesting, 0);
+    assert_eq!(server.state.nesting, 0);
 }
 
 /// The loop goes on between two slices, whatever runs.
 #[test]
 fn what_does_not_end_is_stopped() {
     let mut server = Harness::new();
-    server.instance.scripting.set_patience(0);
+    server.state.scripting.set_patience(0);
     let client = debugging(&mut server, "yes");
-    begin(
-        &mut server,
-        client,
-        "local n = 0\nwhile true do n = n + 1 end",
-    );
+    begin(&mut server, client, "local n = 0\nwhile true do n = n + 1 end");
     assert_eq!(ask(&mut server, client, &["c"]), "", "it runs");
     for _ in 0..5 {
-        assert!(debugger::resume(&mut server.instance));
+        assert!(debugger::resume(&mut server.state));
     }
     server.advance_ms(6000);
-    while debugger::resume(&mut server.instance) {}
+    while debugger::resume(&mut server.state) {}
     assert_eq!(
         shown(&server.pushed(client)),
         "* Stopped at 2, stop reason = timeout reached, infinite loop?\n-> 2   while true do n = n + 1 end"
     );
-    assert_eq!(
-        ask(&mut server, client, &["e", "while true do end"]),
-        "",
-        "it runs"
-    );
+    assert_eq!(ask(&mut server, client, &["e", "while true do end"]), "", "it runs");
     for _ in 0..5 {
-        assert!(debugger::resume(&mut server.instance));
+        assert!(debugger::resume(&mut server.state));
         assert_eq!(server.run("PING"), "+PONG\r\n");
     }
-    server.instance.remove_client(client);
-    assert!(server.instance.scripting.debugged.is_empty());
-    assert!(!debugger::resume(&mut server.instance));
+    server.state.remove_client(client);
+    assert!(server.state.scripting.debugged.is_empty());
+    assert!(!debugger::resume(&mut server.state));
 }
 
 /// What is for all to see runs to its end though the client has gone; if it has none, it is stopped.
@@ -342,46 +261,36 @@ fn what_does_not_end_is_stopped() {
 fn a_client_that_goes_leaves_a_whole_script() {
     let mut server = Harness::new();
     let client = debugging(&mut server, "sync");
-    begin(
-        &mut server,
-        client,
-        "redis.call('set', 'a', 1)\nredis.call('set', 'b', 2)",
-    );
+    begin(&mut server, client, "redis.call('set', 'a', 1)\nredis.call('set', 'b', 2)");
     ask(&mut server, client, &["s"]);
-    server.instance.remove_client(client);
-    assert!(server.instance.scripting.debugged.is_exclusive());
-    while debugger::resume(&mut server.instance) {}
+    server.state.remove_client(client);
+    assert!(server.state.scripting.debugged.is_exclusive());
+    while debugger::resume(&mut server.state) {}
     server.expect("MGET a b", "*2\r\n$1\r\n1\r\n$1\r\n2\r\n");
 
-    server.instance.scripting.set_patience(0);
+    server.state.scripting.set_patience(0);
     for (script, evaluated) in [
         ("while true do end", None),
-        (
-            "while true do pcall(function() while true do end end) end",
-            None,
-        ),
+        ("while true do pcall(function() while true do end end) end", None),
         ("return 1", Some("while true do end")),
-        (
-            "return 1",
-            Some("while true do pcall(function() while true do end end) end"),
-        ),
+        ("return 1", Some("while true do pcall(function() while true do end end) end")),
     ] {
         let client = debugging(&mut server, "sync");
         begin(&mut server, client, script);
         if let Some(code) = evaluated {
             ask(&mut server, client, &["e", code]);
         }
-        server.instance.remove_client(client);
+        server.state.remove_client(client);
         let mut slices = 0;
-        while debugger::resume(&mut server.instance) {
+        while debugger::resume(&mut server.state) {
             server.advance_ms(1000);
             slices += 1;
             assert!(slices < 1000, "{script} {evaluated:?}");
         }
-        assert!(!server.instance.scripting.debugged.is_exclusive());
-        assert_eq!(server.instance.nesting, 0);
+        assert!(!server.state.scripting.debugged.is_exclusive());
+        assert_eq!(server.state.nesting, 0);
     }
-    server.instance.scripting.set_patience(u64::MAX);
+    server.state.scripting.set_patience(u64::MAX);
     server.expect("EVAL return\t7 0", ":7\r\n");
 }
 
@@ -399,9 +308,7 @@ fn what_is_shown_is_bounded() {
     ask(&mut server, client, &["c"]);
     let told = ask(&mut server, client, &["p", "t"]);
     assert!(told.starts_with("<value> {{{{{{{{{{<max recursion level reached! Nested table?>"));
-    assert!(
-        told.ends_with("<hint> The above reply was trimmed. Use 'maxlen 0' to disable trimming.")
-    );
+    assert!(told.ends_with("<hint> The above reply was trimmed. Use 'maxlen 0' to disable trimming."));
     assert_eq!(ask(&mut server, client, &["p", "s"]).len(), 256 + 4);
     ask(&mut server, client, &["m", "0"]);
     assert_eq!(ask(&mut server, client, &["p", "s"]).len(), 1_000_010);

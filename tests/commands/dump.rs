@@ -15,10 +15,7 @@ const FOO: &[u8] = b"\0\x03foo\n\0sI9\xdbM\xc1\xba\x97";
 fn dump(server: &mut Harness, key: &str) -> Vec<u8> {
     let client = server.client;
     let reply = server.run_as(client, &[b"dump", key.as_bytes()]);
-    let start = reply
-        .iter()
-        .position(|byte| *byte == b'\n')
-        .expect("a header");
+    let start = reply.iter().position(|byte| *byte == b'\n').expect("a header");
     reply[start + 1..reply.len() - 2].to_vec()
 }
 
@@ -39,10 +36,7 @@ fn dump_gives_what_redis_gives() {
         ("-300", b"\0\xc1\xd4\xfe"),
         ("70000", b"\0\xc2\x70\x11\x01\0"),
         ("12345678901", b"\0\x0b12345678901"),
-        (
-            "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
-            b"\0\xc3\x09\x1e\x01aa\xe0\x11\0\x01aa",
-        ),
+        ("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", b"\0\xc3\x09\x1e\x01aa\xe0\x11\0\x01aa"),
     ] {
         server.run(&format!("set key {value}"));
         assert_eq!(dump(&mut server, "key"), payload(bytes, 11), "{value}");
@@ -51,10 +45,7 @@ fn dump_gives_what_redis_gives() {
 
 #[test]
 fn compression_is_a_setting() {
-    let mut server = Harness::with_config(Config {
-        rdbcompression: false,
-        ..Config::default()
-    });
+    let mut server = Harness::with_config(Config { rdbcompression: false, ..Config::default() });
     let text = "a".repeat(30);
     server.run(&format!("set key {text}"));
     let plain = [b"\0\x1e", text.as_bytes()].concat();
@@ -77,10 +68,7 @@ fn strings_come_back_as_they_were() {
     for text in texts {
         server.run_args(&[b"set", b"from", text.as_bytes()]);
         let bytes = dump(&mut server, "from");
-        assert_eq!(
-            restore(&mut server, "to", "0", &bytes, "replace"),
-            "+OK\r\n"
-        );
+        assert_eq!(restore(&mut server, "to", "0", &bytes, "replace"), "+OK\r\n");
         let bulk = format!("${}\r\n{text}\r\n", text.len());
         server.expect("get to", &bulk);
         let encoding = server.run("object encoding from");
@@ -124,16 +112,10 @@ fn what_has_expired_is_not_created() {
     let mut server = Harness::new();
     server.run("set there 1");
     for time in ["1", &START_MS.to_string()] {
-        assert_eq!(
-            restore(&mut server, "absent", time, FOO, "absttl"),
-            "+OK\r\n"
-        );
+        assert_eq!(restore(&mut server, "absent", time, FOO, "absttl"), "+OK\r\n");
         server.expect("exists absent", ":0\r\n");
     }
-    assert_eq!(
-        restore(&mut server, "there", "1", FOO, "absttl replace"),
-        "+OK\r\n"
-    );
+    assert_eq!(restore(&mut server, "there", "1", FOO, "absttl replace"), "+OK\r\n");
     server.expect("exists there", ":0\r\n");
     // A moment beyond all numbers is in the past.
     let end = i64::MAX.to_string();
@@ -152,10 +134,7 @@ fn a_key_that_is_there_is_kept_unless_it_is_to_be_replaced() {
     assert_eq!(restore(&mut server, "a", "0", FOO, ""), busy);
     // Before anything else is looked at but the options.
     assert_eq!(restore(&mut server, "a", "x", b"", ""), busy);
-    assert_eq!(
-        restore(&mut server, "a", "x", b"", "replac"),
-        "-ERR syntax error\r\n"
-    );
+    assert_eq!(restore(&mut server, "a", "x", b"", "replac"), "-ERR syntax error\r\n");
     server.expect("get a", "$1\r\n1\r\n");
     assert_eq!(restore(&mut server, "a", "0", FOO, "REPLACE"), "+OK\r\n");
     server.expect("get a", "$3\r\nfoo\r\n");
@@ -170,10 +149,7 @@ fn a_key_that_is_there_is_kept_unless_it_is_to_be_replaced() {
 fn arguments_are_checked() {
     let mut server = Harness::new();
     let mut check = |ttl: &str, options: &str, reply: &str| {
-        assert_eq!(
-            restore(&mut server, "k", ttl, FOO, options),
-            format!("-ERR {reply}\r\n")
-        );
+        assert_eq!(restore(&mut server, "k", ttl, FOO, options), format!("-ERR {reply}\r\n"));
     };
     check("x", "", "value is not an integer or out of range");
     check("-1", "", "Invalid TTL value, must be >= 0");
@@ -183,16 +159,8 @@ fn arguments_are_checked() {
     check("0", "idletime -1", "Invalid IDLETIME value, must be >= 0");
     check("0", "freq", "syntax error");
     check("0", "freq x", "value is not an integer or out of range");
-    check(
-        "0",
-        "freq -1",
-        "Invalid FREQ value, must be >= 0 and <= 255",
-    );
-    check(
-        "0",
-        "freq 256",
-        "Invalid FREQ value, must be >= 0 and <= 255",
-    );
+    check("0", "freq -1", "Invalid FREQ value, must be >= 0 and <= 255");
+    check("0", "freq 256", "Invalid FREQ value, must be >= 0 and <= 255");
     check("0", "freq 1 idletime 1", "syntax error");
     check("0", "idletime 1 freq 1", "syntax error");
     let arity = "-ERR wrong number of arguments for 'restore' command\r\n";
@@ -219,20 +187,14 @@ fn damaged_payloads_are_refused() {
         b"\x01\0",
         b"\x14\x01a",
     ] {
-        assert_eq!(
-            restore(&mut server, "k", "0", &payload(value, 11), ""),
-            DAMAGED
-        );
+        assert_eq!(restore(&mut server, "k", "0", &payload(value, 11), ""), DAMAGED);
     }
     server.expect("dbsize", ":0\r\n");
 }
 
 #[test]
 fn strings_have_a_limit() {
-    let mut server = Harness::with_config(Config {
-        proto_max_bulk_len: 1024 * 1024,
-        ..Config::default()
-    });
+    let mut server = Harness::with_config(Config { proto_max_bulk_len: 1024 * 1024, ..Config::default() });
     // A bomb: 2 MiB of zeros, packed.
     let mut packed = vec![0, 0];
     while packed.len() < 24_000 {
@@ -254,10 +216,7 @@ fn strings_have_a_limit() {
 #[test]
 fn a_key_may_come_with_its_idle_time() {
     let mut server = Harness::new();
-    assert_eq!(
-        restore(&mut server, "a", "0", FOO, "idletime 1000"),
-        "+OK\r\n"
-    );
+    assert_eq!(restore(&mut server, "a", "0", FOO, "idletime 1000"), "+OK\r\n");
     server.expect("object idletime a", ":1000\r\n");
     // A counter of uses is of no use here.
     assert_eq!(restore(&mut server, "b", "0", FOO, "freq 100"), "+OK\r\n");
@@ -270,10 +229,7 @@ fn a_key_may_come_with_its_frequency() {
     server.run("config set maxmemory-policy allkeys-lfu");
     assert_eq!(restore(&mut server, "a", "0", FOO, "freq 100"), "+OK\r\n");
     server.expect("object freq a", ":100\r\n");
-    assert_eq!(
-        restore(&mut server, "b", "0", FOO, "idletime 1000"),
-        "+OK\r\n"
-    );
+    assert_eq!(restore(&mut server, "b", "0", FOO, "idletime 1000"), "+OK\r\n");
     server.expect("object freq b", ":5\r\n");
 }
 
@@ -281,20 +237,13 @@ fn a_key_may_come_with_its_frequency() {
 fn events_tell_of_it() {
     let mut server = Harness::new();
     // So that the payload can be given as text.
-    server.instance.serialization.skips_checksum = true;
+    server.state.serialization.skips_checksum = true;
     let payload = "\0\u{2}ab\u{b}\0checksum";
-    let run = |server: &mut Harness, tail: &str| {
-        server.events(&format!("restore key {tail}").replace("PAYLOAD", payload))
-    };
-    assert_eq!(
-        run(&mut server, "0 PAYLOAD"),
-        ["0:new key", "0:restore key"]
-    );
+    let run =
+        |server: &mut Harness, tail: &str| server.events(&format!("restore key {tail}").replace("PAYLOAD", payload));
+    assert_eq!(run(&mut server, "0 PAYLOAD"), ["0:new key", "0:restore key"]);
     assert_eq!(run(&mut server, "0 PAYLOAD"), [""; 0]);
-    assert_eq!(
-        run(&mut server, "0 PAYLOAD replace"),
-        ["0:new key", "0:restore key"]
-    );
+    assert_eq!(run(&mut server, "0 PAYLOAD replace"), ["0:new key", "0:restore key"]);
     assert_eq!(run(&mut server, "1 PAYLOAD replace absttl"), ["0:del key"]);
     assert_eq!(run(&mut server, "1 PAYLOAD absttl"), [""; 0]);
 }
@@ -302,12 +251,12 @@ fn events_tell_of_it() {
 #[test]
 fn each_restore_is_one_change() {
     let mut server = Harness::new();
-    let before = server.instance.keyspace.changes.total();
+    let before = server.state.keyspace.changes.total();
     restore(&mut server, "a", "0", FOO, "");
     restore(&mut server, "a", "0", FOO, "replace");
     restore(&mut server, "a", "1", FOO, "replace absttl");
     restore(&mut server, "a", "1", FOO, "replace absttl");
-    assert_eq!(server.instance.keyspace.changes.total(), before + 3);
+    assert_eq!(server.state.keyspace.changes.total(), before + 3);
 }
 
 #[test]
@@ -339,10 +288,7 @@ fn encoding_after(make: &str, settings: &str) -> String {
         let (name, value) = setting.split_once('=').expect("a name and a value");
         server.expect(&format!("config set {name} {value}"), "+OK\r\n");
     }
-    assert_eq!(
-        restore(&mut server, "key", "0", &bytes, "replace"),
-        "+OK\r\n"
-    );
+    assert_eq!(restore(&mut server, "key", "0", &bytes, "replace"), "+OK\r\n");
     let reply = server.run("object encoding key");
     reply.lines().nth(1).unwrap_or_default().to_string()
 }
@@ -353,38 +299,18 @@ fn values_take_the_form_that_the_settings_ask_for() {
         ("rpush key a b c", "", "listpack"),
         ("rpush key a b c", "list-max-listpack-size=2", "quicklist"),
         ("sadd key 1 2 3", "", "intset"),
-        (
-            "sadd key 1 2 3",
-            "set-max-intset-entries=2 set-max-listpack-entries=2",
-            "hashtable",
-        ),
+        ("sadd key 1 2 3", "set-max-intset-entries=2 set-max-listpack-entries=2", "hashtable"),
         ("sadd key a b c", "", "listpack"),
         ("sadd key a b c", "set-max-listpack-entries=2", "hashtable"),
         ("hset key a 1 b 2", "", "listpack"),
-        (
-            "hset key a 1 b 2",
-            "hash-max-listpack-entries=1",
-            "hashtable",
-        ),
-        (
-            "hset key a 1 b 22",
-            "hash-max-listpack-value=1",
-            "hashtable",
-        ),
+        ("hset key a 1 b 2", "hash-max-listpack-entries=1", "hashtable"),
+        ("hset key a 1 b 22", "hash-max-listpack-value=1", "hashtable"),
         ("zadd key 1 a 2 b", "", "listpack"),
-        (
-            "zadd key 1 a 2 b",
-            "zset-max-listpack-entries=1",
-            "skiplist",
-        ),
+        ("zadd key 1 a 2 b", "zset-max-listpack-entries=1", "skiplist"),
         ("xadd key 1-1 a b", "", "stream"),
     ];
     for (make, settings, encoding) in cases {
-        assert_eq!(
-            encoding_after(make, settings),
-            encoding,
-            "{make} {settings}"
-        );
+        assert_eq!(encoding_after(make, settings), encoding, "{make} {settings}");
     }
 }
 
@@ -392,11 +318,9 @@ fn values_take_the_form_that_the_settings_ask_for() {
 #[test]
 fn values_become_small_again() {
     let large = "hash-max-listpack-entries zset-max-listpack-entries set-max-listpack-entries";
-    for (make, encoding) in [
-        ("hset key a 1 b 2", "listpack"),
-        ("zadd key 1 a 2 b", "listpack"),
-        ("sadd key a b", "listpack"),
-    ] {
+    for (make, encoding) in
+        [("hset key a 1 b 2", "listpack"), ("zadd key 1 a 2 b", "listpack"), ("sadd key a b", "listpack")]
+    {
         let mut server = Harness::new();
         for name in large.split_whitespace() {
             server.expect(&format!("config set {name} 0"), "+OK\r\n");
@@ -407,14 +331,8 @@ fn values_become_small_again() {
         for name in large.split_whitespace() {
             server.expect(&format!("config set {name} 100"), "+OK\r\n");
         }
-        assert_eq!(
-            restore(&mut server, "key", "0", &bytes, "replace"),
-            "+OK\r\n"
-        );
-        server.expect(
-            "object encoding key",
-            &format!("${}\r\n{encoding}\r\n", encoding.len()),
-        );
+        assert_eq!(restore(&mut server, "key", "0", &bytes, "replace"), "+OK\r\n");
+        server.expect("object encoding key", &format!("${}\r\n{encoding}\r\n", encoding.len()));
     }
 }
 
@@ -446,22 +364,16 @@ fn fields_keep_their_expiry_times() {
         let bytes = dump(&mut server, "key");
         // Redis 7.2 has no such hashes.
         assert_eq!(bytes[bytes.len() - 10], 12);
-        assert_eq!(
-            restore(&mut server, "key", "0", &bytes, "replace"),
-            "+OK\r\n"
-        );
+        assert_eq!(restore(&mut server, "key", "0", &bytes, "replace"), "+OK\r\n");
         let times = "*3\r\n:1000\r\n:2000\r\n:-1\r\n";
         server.expect("hpttl key fields 3 a b c", times);
         // The active cycle knows of them.
-        assert_eq!(server.instance.keyspace.database(0).expiring_hashes(), 1);
+        assert_eq!(server.state.keyspace.database(0).expiring_hashes(), 1);
         server.advance_ms(1500);
         server.expect("hget key a", "$-1\r\n");
         server.expect("hget key b", "$1\r\n2\r\n");
         // What has expired meanwhile stays so.
-        assert_eq!(
-            restore(&mut server, "key", "0", &bytes, "replace"),
-            "+OK\r\n"
-        );
+        assert_eq!(restore(&mut server, "key", "0", &bytes, "replace"), "+OK\r\n");
         server.expect("hget key a", "$-1\r\n");
         // Without such fields it is a hash like any other.
         server.run("hpersist key fields 1 b");
@@ -485,10 +397,7 @@ fn checks_are_counted_if_they_are_asked_for() {
     };
     for (setting, expected) in [("no", "0"), ("yes", "1"), ("clients", "2")] {
         server.run(&format!("config set sanitize-dump-payload {setting}"));
-        assert_eq!(
-            restore(&mut server, "key", "0", &bytes, "replace"),
-            "+OK\r\n"
-        );
+        assert_eq!(restore(&mut server, "key", "0", &bytes, "replace"), "+OK\r\n");
         assert_eq!(counted(&mut server), expected);
     }
     server.run("config resetstat");
@@ -558,9 +467,6 @@ fn a_stream_with_a_block_of_deleted_entries_is_taken_again() {
             "-ERR The ID specified in XADD is equal or smaller than the target stream top item\r\n",
         );
         server.expect(&format!("xadd {key} 3-1 a 1"), "$3\r\n3-1\r\n");
-        server.expect(
-            &format!("xrange {key} - +"),
-            "*1\r\n*2\r\n$3\r\n3-1\r\n*2\r\n$1\r\na\r\n$1\r\n1\r\n",
-        );
+        server.expect(&format!("xrange {key} - +"), "*1\r\n*2\r\n$3\r\n3-1\r\n*2\r\n$1\r\na\r\n$1\r\n1\r\n");
     }
 }

@@ -1,6 +1,6 @@
 //! When keys expire: the commands, and the cycle that removes what is due.
 
-use oneloop::instance::Pause;
+use oneloop::engine::state::Pause;
 use oneloop::keyspace::{Expiry, NewValue};
 
 use crate::support::{Harness, START_MS};
@@ -15,10 +15,7 @@ fn fill(server: &mut Harness, database: usize, keys: usize, expiry_ms: impl Fn(u
     for number in 0..keys {
         let key = format!("key:{number}");
         let expiry = Expiry::At(expiry_ms(number));
-        server
-            .instance
-            .keyspace
-            .set(database, key.as_bytes(), NewValue::Raw(b"value"), expiry);
+        server.state.keyspace.set(database, key.as_bytes(), NewValue::Raw(b"value"), expiry);
     }
 }
 
@@ -157,19 +154,12 @@ fn times_that_overflow_are_refused() {
 fn a_time_that_is_past_removes_the_key() {
     let mut server = Harness::new();
     let now = format!("pexpireat a {NOW_MS}");
-    for words in [
-        "expire a 0",
-        "expire a -1",
-        "pexpire a -5",
-        "expireat a 1",
-        "pexpireat a -9",
-        &now,
-    ] {
+    for words in ["expire a 0", "expire a -1", "pexpire a -5", "expireat a 1", "pexpireat a -9", &now] {
         server.run("set a 1");
         assert_eq!(server.events(words), ["0:del a"], "{words}");
         server.expect("exists a", ":0\r\n");
     }
-    assert_eq!(server.instance.keyspace.stats.expired_keys, 0);
+    assert_eq!(server.state.keyspace.stats.expired_keys, 0);
     server.run("set a 1");
     server.expect("expire a -1 xx", ":0\r\n");
     server.expect("expire a -1 gt", ":0\r\n");
@@ -186,7 +176,7 @@ fn persist_clears_the_time() {
     assert_eq!(server.events("expire a 10"), ["0:expire a"]);
     assert_eq!(server.events("persist a"), ["0:persist a"]);
     server.expect("ttl a", ":-1\r\n");
-    assert_eq!(server.instance.keyspace.database(0).volatile_len(), 0);
+    assert_eq!(server.state.keyspace.database(0).volatile_len(), 0);
     server.advance_ms(20_000);
     server.expect("get a", "$1\r\n1\r\n");
 }
@@ -198,31 +188,25 @@ fn set_over_an_expired_key_tells_that_it_expired() {
     server.run("pexpire a 1");
     server.advance_ms(2);
     assert_eq!(server.events("set a 2")[..2], ["0:expired a", "0:new a"]);
-    assert_eq!(server.instance.keyspace.stats.expired_keys, 1);
+    assert_eq!(server.state.keyspace.stats.expired_keys, 1);
 }
 
 #[test]
 fn a_storm_of_expiring_keys_is_removed_in_few_slices() {
     const KEYS: usize = 100_000;
     let mut server = Harness::new();
-    fill(&mut server, 0, KEYS, |number| {
-        NOW_MS + (number % 1000) as i64
-    });
-    assert!(!server.instance.expire_slice(NEVER), "nothing is due");
-    assert_eq!(server.instance.keyspace.stats.expired_keys, 0);
+    fill(&mut server, 0, KEYS, |number| NOW_MS + (number % 1000) as i64);
+    assert!(!server.state.expire_slice(NEVER), "nothing is due");
+    assert_eq!(server.state.keyspace.stats.expired_keys, 0);
     server.advance_ms(1000);
     let mut slices = 0;
-    while server.instance.expire_slice(AT_ONCE) && !server.instance.keyspace.database(0).is_empty()
-    {
+    while server.state.expire_slice(AT_ONCE) && !server.state.keyspace.database(0).is_empty() {
         slices += 1;
     }
-    assert!(
-        slices <= KEYS / 20 + 1,
-        "{slices} samples of at least 20 keys each"
-    );
+    assert!(slices <= KEYS / 20 + 1, "{slices} samples of at least 20 keys each");
     server.expect("dbsize", ":0\r\n");
-    assert_eq!(server.instance.keyspace.stats.expired_keys, KEYS as u64);
-    assert!(!server.instance.expire_slice(NEVER));
+    assert_eq!(server.state.keyspace.stats.expired_keys, KEYS as u64);
+    assert!(!server.state.expire_slice(NEVER));
 }
 
 #[test]
@@ -231,13 +215,8 @@ fn a_storm_is_removed_in_one_slice_if_there_is_time() {
     fill(&mut server, 0, 20_000, |_| NOW_MS);
     fill(&mut server, 5, 20_000, |_| NOW_MS);
     server.advance_ms(1);
-    assert!(!server.instance.expire_slice(NEVER));
-    let left: usize = server
-        .instance
-        .keyspace
-        .databases()
-        .map(|database| database.len())
-        .sum();
+    assert!(!server.state.expire_slice(NEVER));
+    let left: usize = server.state.keyspace.databases().map(|database| database.len()).sum();
     assert_eq!(left, 0);
 }
 
@@ -248,29 +227,27 @@ fn a_storm_in_one_database_does_not_keep_others_waiting() {
     fill(&mut server, 9, 100, |_| NOW_MS);
     server.advance_ms(1);
     for _ in 0..20 {
-        server.instance.expire_slice(AT_ONCE);
+        server.state.expire_slice(AT_ONCE);
     }
-    assert_eq!(server.instance.keyspace.database(9).len(), 0);
-    assert!(server.instance.keyspace.database(0).len() > 9_000);
+    assert_eq!(server.state.keyspace.database(9).len(), 0);
+    assert!(server.state.keyspace.database(0).len() > 9_000);
 }
 
 #[test]
 fn few_expired_keys_among_many_take_little_time() {
     let mut server = Harness::new();
-    fill(&mut server, 0, 50_000, |number| {
-        NOW_MS + if number % 100 == 0 { 0 } else { 100_000 }
-    });
+    fill(&mut server, 0, 50_000, |number| NOW_MS + if number % 100 == 0 { 0 } else { 100_000 });
     server.advance_ms(1);
     for _ in 0..100 {
         let mut samples = 0;
-        let stopped = server.instance.keyspace.expire_cycle(10, || {
+        let stopped = server.state.keyspace.expire_cycle(10, || {
             samples += 1;
             false
         });
         assert!(!stopped && samples < 10, "{samples} samples");
     }
     // Nor does a keyspace of which all expired keys are gone.
-    assert!(server.instance.keyspace.expiry_stats.stale_percent < 5.0);
+    assert!(server.state.keyspace.expiry_stats.stale_percent < 5.0);
 }
 
 #[test]
@@ -280,9 +257,9 @@ fn no_more_than_a_tenth_of_the_keys_is_left_expired() {
         let time_ms = |number: usize| NOW_MS + if number % 10 < due_of_ten { 0 } else { 100_000 };
         fill(&mut server, 0, 20_000, time_ms);
         server.advance_ms(1);
-        while server.instance.expire_slice(NEVER) {}
+        while server.state.expire_slice(NEVER) {}
         let stay = 20_000 - 2_000 * due_of_ten;
-        let left = server.instance.keyspace.database(0).len();
+        let left = server.state.keyspace.database(0).len();
         let expired = left - stay;
         assert!(expired * 10 <= left, "{due_of_ten}: {expired} of {left}");
     }
@@ -293,18 +270,15 @@ fn the_cycle_is_off_when_debug_says_so_and_while_clients_are_paused() {
     let mut server = Harness::new();
     fill(&mut server, 0, 100, |_| NOW_MS);
     server.advance_ms(1);
-    server.instance.keyspace.active_expiry = false;
-    assert!(!server.instance.expire_slice(NEVER));
+    server.state.keyspace.active_expiry = false;
+    assert!(!server.state.expire_slice(NEVER));
     server.expect("dbsize", ":100\r\n");
-    server.instance.keyspace.active_expiry = true;
-    server.instance.pause = Pause {
-        until_ms: NOW_MS + 1000,
-        all: false,
-    };
-    assert!(!server.instance.expire_slice(NEVER));
+    server.state.keyspace.active_expiry = true;
+    server.state.pause = Pause { until_ms: NOW_MS + 1000, all: false };
+    assert!(!server.state.expire_slice(NEVER));
     server.expect("dbsize", ":100\r\n");
-    server.instance.unpause();
-    assert!(!server.instance.expire_slice(NEVER));
+    server.state.unpause();
+    assert!(!server.state.expire_slice(NEVER));
     server.expect("dbsize", ":0\r\n");
 }
 
@@ -313,10 +287,7 @@ fn a_pause_hides_expired_keys_without_removing_them() {
     let mut server = Harness::new();
     server.run("set a 1");
     server.run("pexpire a 10");
-    server.instance.pause = Pause {
-        until_ms: NOW_MS + 1000,
-        all: false,
-    };
+    server.state.pause = Pause { until_ms: NOW_MS + 1000, all: false };
     server.advance_ms(11);
     server.expect("get a", "$-1\r\n");
     server.expect("exists a", ":0\r\n");
@@ -325,7 +296,7 @@ fn a_pause_hides_expired_keys_without_removing_them() {
     server.expect("object encoding a", "$-1\r\n");
     server.expect("randomkey", "$1\r\na\r\n");
     server.expect("dbsize", ":1\r\n");
-    server.instance.unpause();
+    server.state.unpause();
     server.expect("get a", "$-1\r\n");
     server.expect("dbsize", ":0\r\n");
 }
@@ -334,8 +305,8 @@ fn a_pause_hides_expired_keys_without_removing_them() {
 fn the_mean_time_to_live_is_estimated() {
     let mut server = Harness::new();
     fill(&mut server, 0, 1000, |_| NOW_MS + 10_000);
-    server.instance.expire_slice(NEVER);
-    assert_eq!(server.instance.keyspace.average_ttl_ms(0), 10_000);
+    server.state.expire_slice(NEVER);
+    assert_eq!(server.state.keyspace.average_ttl_ms(0), 10_000);
     server.run("flushall");
-    assert_eq!(server.instance.keyspace.average_ttl_ms(0), 0);
+    assert_eq!(server.state.keyspace.average_ttl_ms(0), 0);
 }

@@ -42,17 +42,11 @@ fn distances_and_places_are_told() {
     server.expect("geodist sicily Palermo Catania", "$11\r\n166274.1516\r\n");
     server.expect("geodist sicily Palermo Catania km", "$8\r\n166.2742\r\n");
     server.expect("geodist sicily Palermo Catania MI", "$8\r\n103.3182\r\n");
-    server.expect(
-        "geodist sicily Palermo Catania ft",
-        "$11\r\n545518.8700\r\n",
-    );
+    server.expect("geodist sicily Palermo Catania ft", "$11\r\n545518.8700\r\n");
     server.expect("geodist sicily Palermo Palermo", "$6\r\n0.0000\r\n");
     server.expect("geodist sicily Palermo nobody", "$-1\r\n");
     server.expect("geodist none Palermo Catania", "$-1\r\n");
-    server.expect(
-        "geohash sicily Palermo nobody Catania",
-        "*3\r\n$11\r\nsqc8b49rny0\r\n$-1\r\n$11\r\nsqdtr74hyu0\r\n",
-    );
+    server.expect("geohash sicily Palermo nobody Catania", "*3\r\n$11\r\nsqc8b49rny0\r\n$-1\r\n$11\r\nsqdtr74hyu0\r\n");
     server.expect("geohash sicily", EMPTY);
     server.expect("geohash none Palermo", "*1\r\n$-1\r\n");
     server.expect("geopos sicily Palermo nobody Catania", "*3\r\n*2\r\n$20\r\n13.36138933897018433\r\n$20\r\n38.11555639549629859\r\n*-1\r\n*2\r\n$20\r\n15.08726745843887329\r\n$20\r\n37.50266842333162032\r\n");
@@ -75,15 +69,9 @@ fn members_are_added_and_moved() {
     server.expect("exists a", ZERO);
     server.expect("geoadd a nx ch 1 2 x 3 4 y", ":2\r\n");
     server.expect("geoadd a nx 9 9 x 5 6 z", ONE);
-    server.expect(
-        "geopos a x",
-        "*1\r\n*2\r\n$19\r\n0.99999994039535522\r\n$18\r\n2.0000001856465488\r\n",
-    );
+    server.expect("geopos a x", "*1\r\n*2\r\n$19\r\n0.99999994039535522\r\n$18\r\n2.0000001856465488\r\n");
     server.expect("geoadd a xx ch 9 9 x 5 6 z 7 7 w", ONE);
-    server.expect(
-        "geopos a x w",
-        "*2\r\n*2\r\n$19\r\n8.99999946355819702\r\n$19\r\n9.00000020172915782\r\n*-1\r\n",
-    );
+    server.expect("geopos a x w", "*2\r\n*2\r\n$19\r\n8.99999946355819702\r\n$19\r\n9.00000020172915782\r\n*-1\r\n");
     server.expect("geoadd a 9 9 x", ZERO);
     server.expect("geoadd a ch 9 9 x 9.1 9 x", ONE);
 }
@@ -122,36 +110,18 @@ fn wrong_additions_are_refused() {
 #[test]
 fn members_in_an_area_are_found() {
     let mut server = sicily();
-    server.expect(
-        "geosearch sicily fromlonlat 15 37 byradius 200 km asc",
-        "*2\r\n$7\r\nCatania\r\n$7\r\nPalermo\r\n",
-    );
-    server.expect(
-        "geosearch sicily fromlonlat 15 37 byradius 200 km desc",
-        "*2\r\n$7\r\nPalermo\r\n$7\r\nCatania\r\n",
-    );
-    server.expect(
-        "geosearch sicily fromlonlat 15 37 byradius 100 km",
-        "*1\r\n$7\r\nCatania\r\n",
-    );
-    server.expect(
-        "geosearch sicily fromlonlat 15 37 bybox 400 400 km",
-        "*2\r\n$7\r\nPalermo\r\n$7\r\nCatania\r\n",
-    );
+    server.expect("geosearch sicily fromlonlat 15 37 byradius 200 km asc", "*2\r\n$7\r\nCatania\r\n$7\r\nPalermo\r\n");
+    server.expect("geosearch sicily fromlonlat 15 37 byradius 200 km desc", "*2\r\n$7\r\nPalermo\r\n$7\r\nCatania\r\n");
+    server.expect("geosearch sicily fromlonlat 15 37 byradius 100 km", "*1\r\n$7\r\nCatania\r\n");
+    server.expect("geosearch sicily fromlonlat 15 37 bybox 400 400 km", "*2\r\n$7\r\nPalermo\r\n$7\r\nCatania\r\n");
     server.expect("geosearch sicily fromlonlat 15 37 byradius 200 km asc withcoord withdist withhash", "*2\r\n*4\r\n$7\r\nCatania\r\n$7\r\n56.4413\r\n:3479447370796909\r\n*2\r\n$20\r\n15.08726745843887329\r\n$20\r\n37.50266842333162032\r\n*4\r\n$7\r\nPalermo\r\n$8\r\n190.4424\r\n:3479099956230698\r\n*2\r\n$20\r\n13.36138933897018433\r\n$20\r\n38.11555639549629859\r\n");
-    server.expect("geosearch sicily frommember Palermo byradius 200000 m withdist desc", "*2\r\n*2\r\n$7\r\nCatania\r\n$11\r\n166274.1516\r\n*2\r\n$7\r\nPalermo\r\n$6\r\n0.0000\r\n");
     server.expect(
-        "geosearch sicily frommember Palermo byradius 200000 m count 1",
-        "*1\r\n$7\r\nPalermo\r\n",
+        "geosearch sicily frommember Palermo byradius 200000 m withdist desc",
+        "*2\r\n*2\r\n$7\r\nCatania\r\n$11\r\n166274.1516\r\n*2\r\n$7\r\nPalermo\r\n$6\r\n0.0000\r\n",
     );
-    server.expect(
-        "geosearch sicily frommember Palermo byradius 200000 m count 1 desc",
-        "*1\r\n$7\r\nCatania\r\n",
-    );
-    server.expect(
-        "geosearch sicily frommember Palermo byradius 200000 m count 1 any",
-        "*1\r\n$7\r\nPalermo\r\n",
-    );
+    server.expect("geosearch sicily frommember Palermo byradius 200000 m count 1", "*1\r\n$7\r\nPalermo\r\n");
+    server.expect("geosearch sicily frommember Palermo byradius 200000 m count 1 desc", "*1\r\n$7\r\nCatania\r\n");
+    server.expect("geosearch sicily frommember Palermo byradius 200000 m count 1 any", "*1\r\n$7\r\nPalermo\r\n");
     server.expect(
         "geosearch sicily frommember Palermo byradius 200000 m count 3 any",
         "*2\r\n$7\r\nPalermo\r\n$7\r\nCatania\r\n",
@@ -160,14 +130,9 @@ fn members_in_an_area_are_found() {
         "geosearch sicily frommember Palermo byradius 0 m withdist",
         "*1\r\n*2\r\n$7\r\nPalermo\r\n$6\r\n0.0000\r\n",
     );
-    server.expect(
-        "geosearch sicily frommember Palermo byradius inf m",
-        "*2\r\n$7\r\nPalermo\r\n$7\r\nCatania\r\n",
-    );
-    server.expect(
-        "geosearch sicily frommember Palermo bybox 1e300 1e300 m",
-        "*2\r\n$7\r\nPalermo\r\n$7\r\nCatania\r\n",
-    );
+    server.expect("geosearch sicily frommember Palermo byradius inf m", "*2\r\n$7\r\nPalermo\r\n$7\r\nCatania\r\n");
+    server
+        .expect("geosearch sicily frommember Palermo bybox 1e300 1e300 m", "*2\r\n$7\r\nPalermo\r\n$7\r\nCatania\r\n");
     server.expect("geosearch sicily FROMMEMBER Palermo BYRADIUS 200 KM WITHDIST WITHHASH", "*2\r\n*3\r\n$7\r\nPalermo\r\n$6\r\n0.0000\r\n:3479099956230698\r\n*3\r\n$7\r\nCatania\r\n$8\r\n166.2742\r\n:3479447370796909\r\n");
     server.expect("geosearch none frommember nobody byradius 1 km", EMPTY);
     server.expect(
@@ -223,23 +188,11 @@ fn wrong_searches_are_refused() {
 #[test]
 fn the_older_commands_find_the_same() {
     let mut server = sicily();
-    server.expect(
-        "georadius sicily 15 37 200 km",
-        "*2\r\n$7\r\nPalermo\r\n$7\r\nCatania\r\n",
-    );
+    server.expect("georadius sicily 15 37 200 km", "*2\r\n$7\r\nPalermo\r\n$7\r\nCatania\r\n");
     server.expect("georadius sicily 15 37 200 km asc withdist withcoord withhash", "*2\r\n*4\r\n$7\r\nCatania\r\n$7\r\n56.4413\r\n:3479447370796909\r\n*2\r\n$20\r\n15.08726745843887329\r\n$20\r\n37.50266842333162032\r\n*4\r\n$7\r\nPalermo\r\n$8\r\n190.4424\r\n:3479099956230698\r\n*2\r\n$20\r\n13.36138933897018433\r\n$20\r\n38.11555639549629859\r\n");
-    server.expect(
-        "georadius sicily 15 37 200 km count 1 desc",
-        "*1\r\n$7\r\nPalermo\r\n",
-    );
-    server.expect(
-        "georadius_ro sicily 15 37 200 km count 1",
-        "*1\r\n$7\r\nCatania\r\n",
-    );
-    server.expect(
-        "georadiusbymember sicily Palermo 200 km",
-        "*2\r\n$7\r\nPalermo\r\n$7\r\nCatania\r\n",
-    );
+    server.expect("georadius sicily 15 37 200 km count 1 desc", "*1\r\n$7\r\nPalermo\r\n");
+    server.expect("georadius_ro sicily 15 37 200 km count 1", "*1\r\n$7\r\nCatania\r\n");
+    server.expect("georadiusbymember sicily Palermo 200 km", "*2\r\n$7\r\nPalermo\r\n$7\r\nCatania\r\n");
     server.expect(
         "georadiusbymember_ro sicily Palermo 200 km withdist count 5 any",
         "*2\r\n*2\r\n$7\r\nPalermo\r\n$6\r\n0.0000\r\n*2\r\n$7\r\nCatania\r\n$8\r\n166.2742\r\n",
@@ -281,25 +234,25 @@ fn the_older_commands_find_the_same() {
 fn members_in_a_polygon_are_found() {
     let mut server = Harness::new();
     server.expect("geoadd p 2.3522 48.8566 paris 4.8357 45.764 lyon 5.3698 43.2965 marseille -0.5792 44.8378 bordeaux -1.5536 47.2184 nantes 7.7521 48.5734 strasbourg", ":6\r\n");
-    server.expect("geosearch p bypolygon 3 -5 48 9 50 5 42", "*5\r\n$9\r\nmarseille\r\n$4\r\nlyon\r\n$5\r\nparis\r\n$10\r\nstrasbourg\r\n$6\r\nnantes\r\n");
+    server.expect(
+        "geosearch p bypolygon 3 -5 48 9 50 5 42",
+        "*5\r\n$9\r\nmarseille\r\n$4\r\nlyon\r\n$5\r\nparis\r\n$10\r\nstrasbourg\r\n$6\r\nnantes\r\n",
+    );
     server.expect("geosearch p bypolygon 3 -5 48 9 50 5 42 asc withdist", "*5\r\n*2\r\n$4\r\nlyon\r\n$11\r\n183147.0373\r\n*2\r\n$5\r\nparis\r\n$11\r\n232279.5957\r\n*2\r\n$6\r\nnantes\r\n$11\r\n348179.7951\r\n*2\r\n$10\r\nstrasbourg\r\n$11\r\n405932.9516\r\n*2\r\n$9\r\nmarseille\r\n$11\r\n433235.0300\r\n");
     server.expect("geosearch p bypolygon 3 -5 48 9 50 5 42 desc withdist withhash withcoord count 1", "*1\r\n*4\r\n$9\r\nmarseille\r\n$11\r\n433235.0300\r\n:3659975242549662\r\n*2\r\n$19\r\n5.36980122327804565\r\n$20\r\n43.29650109797351831\r\n");
-    server.expect(
-        "geosearch p bypolygon 3 -5 48 9 50 5 42 count 2 any",
-        "*2\r\n$9\r\nmarseille\r\n$4\r\nlyon\r\n",
-    );
+    server.expect("geosearch p bypolygon 3 -5 48 9 50 5 42 count 2 any", "*2\r\n$9\r\nmarseille\r\n$4\r\nlyon\r\n");
     server.expect(
         "geosearch p BYPOLYGON 6 -5 44 8 44 8 50 -5 50 2 47 2 46",
         "*4\r\n$4\r\nlyon\r\n$5\r\nparis\r\n$10\r\nstrasbourg\r\n$8\r\nbordeaux\r\n",
     );
     server.expect("geosearch p bypolygon 3 10 10 11 11 10 11", EMPTY);
-    server.expect("geosearch p bypolygon 3 10 10 11 11 10 11 bypolygon 3 -5 48 9 50 5 42", "*5\r\n$9\r\nmarseille\r\n$4\r\nlyon\r\n$5\r\nparis\r\n$10\r\nstrasbourg\r\n$6\r\nnantes\r\n");
+    server.expect(
+        "geosearch p bypolygon 3 10 10 11 11 10 11 bypolygon 3 -5 48 9 50 5 42",
+        "*5\r\n$9\r\nmarseille\r\n$4\r\nlyon\r\n$5\r\nparis\r\n$10\r\nstrasbourg\r\n$6\r\nnantes\r\n",
+    );
     server.expect("geosearch none bypolygon 3 10 10 11 11 10 11", EMPTY);
     server.expect("geosearchstore d p bypolygon 3 -5 48 9 50 5 42", ":5\r\n");
-    server.expect(
-        "geosearchstore d p bypolygon 3 -5 48 9 50 5 42 storedist desc count 2",
-        ":2\r\n",
-    );
+    server.expect("geosearchstore d p bypolygon 3 -5 48 9 50 5 42 storedist desc count 2", ":2\r\n");
     server.expect("geosearchstore d p bypolygon 3 10 10 11 11 10 11", ZERO);
     let errors = "
         geosearch p bypolygon 3 -5 48 9 50 5 42 frommember paris => syntax
@@ -328,14 +281,8 @@ fn coordinates_are_doubles_in_resp3() {
     let mut server = Harness::new();
     server.set_protocol(Protocol::Resp3);
     server.expect("geoadd p 2.3522 48.8566 paris", ONE);
-    server.expect(
-        "geopos p paris nobody",
-        "*2\r\n*2\r\n,2.35219806432723999\r\n,48.8565995303492997\r\n_\r\n",
-    );
-    server.expect(
-        "geohash p paris nobody",
-        "*2\r\n$11\r\nu09tvw0f640\r\n_\r\n",
-    );
+    server.expect("geopos p paris nobody", "*2\r\n*2\r\n,2.35219806432723999\r\n,48.8565995303492997\r\n_\r\n");
+    server.expect("geohash p paris nobody", "*2\r\n$11\r\nu09tvw0f640\r\n_\r\n");
     server.expect("geodist p paris paris", "$6\r\n0.0000\r\n");
     server.expect("geodist p paris nobody", "_\r\n");
     server.expect(
@@ -347,14 +294,12 @@ fn coordinates_are_doubles_in_resp3() {
 
 /// The members and scores at a key.
 fn stored(server: &mut Harness, key: &str) -> Vec<(String, f64)> {
-    let Some(record) = server.instance.keyspace.peek(0, key.as_bytes()) else {
+    let Some(record) = server.state.keyspace.peek(0, key.as_bytes()) else {
         return Vec::new();
     };
     let set = SortedSetRef::of(record.value().stored()).expect("a sorted set");
     let text = |member: Member<'_>| String::from_utf8_lossy(&member.to_vec()).into_owned();
-    set.iter()
-        .map(|(member, score)| (text(member), score))
-        .collect()
+    set.iter().map(|(member, score)| (text(member), score)).collect()
 }
 
 #[test]
@@ -384,10 +329,7 @@ fn what_is_found_can_be_stored() {
         "georadius sicily 15 37 200 km store c storedist b",
     ] {
         server.expect(words, ":2\r\n");
-        let expected = [
-            ("Catania".to_string(), 56.4412578701582),
-            ("Palermo".to_string(), 190.44242984775784),
-        ];
+        let expected = [("Catania".to_string(), 56.4412578701582), ("Palermo".to_string(), 190.44242984775784)];
         assert_eq!(stored(&mut server, "b"), expected);
     }
     // The key that is searched may be the one that is stored at.
@@ -411,25 +353,16 @@ fn nothing_found_removes_the_destination() {
     }
     // An error leaves it alone.
     server.expect("set b 1", OK);
-    server.expect(
-        "geosearchstore b string fromlonlat 1 1 byradius 1 km",
-        WRONG_TYPE,
-    );
-    server.expect(
-        "geosearchstore b sicily fromlonlat 1 1 byradius x km",
-        "-ERR need numeric radius\r\n",
-    );
+    server.expect("geosearchstore b string fromlonlat 1 1 byradius 1 km", WRONG_TYPE);
+    server.expect("geosearchstore b sicily fromlonlat 1 1 byradius x km", "-ERR need numeric radius\r\n");
     server.expect("exists b", ONE);
 }
 
 #[test]
 fn changes_are_counted_and_told_as_by_redis() {
     let mut server = Harness::new();
-    let total = |server: &Harness| server.instance.keyspace.changes.total();
-    assert_eq!(
-        server.events("geoadd a 1 1 x 2 2 y 3 3 z"),
-        ["0:new a", "0:zadd a"]
-    );
+    let total = |server: &Harness| server.state.keyspace.changes.total();
+    assert_eq!(server.events("geoadd a 1 1 x 2 2 y 3 3 z"), ["0:new a", "0:zadd a"]);
     assert_eq!(total(&server), 3);
     assert_eq!(server.events("geoadd a 1 1 x 2 3 y"), ["0:zadd a"]);
     assert_eq!(total(&server), 4);
@@ -439,23 +372,14 @@ fn changes_are_counted_and_told_as_by_redis() {
     let search = "geosearchstore b a fromlonlat 0 0 byradius 9999 km";
     assert_eq!(server.events(search), ["0:new b", "0:geosearchstore b"]);
     assert_eq!(total(&server), 7);
-    assert_eq!(
-        server.events("georadius a 0 0 9999 km count 2 store b"),
-        ["0:georadiusstore b"]
-    );
+    assert_eq!(server.events("georadius a 0 0 9999 km count 2 store b"), ["0:georadiusstore b"]);
     assert_eq!(total(&server), 9);
-    assert_eq!(
-        server.events("georadiusbymember a x 9999 km storedist b"),
-        ["0:georadiusstore b"]
-    );
+    assert_eq!(server.events("georadiusbymember a x 9999 km storedist b"), ["0:georadiusstore b"]);
     assert_eq!(server.events("georadius a 50 50 1 m store b"), ["0:del b"]);
     assert_eq!(server.events("georadius a 50 50 1 m store b"), [""; 0]);
     assert_eq!(server.events("geopos none x"), ["0:keymiss none"]);
     assert_eq!(server.events("geodist none x y"), ["0:keymiss none"]);
-    assert_eq!(
-        server.events("georadius_ro none 1 1 1 km"),
-        ["0:keymiss none"]
-    );
+    assert_eq!(server.events("georadius_ro none 1 1 1 km"), ["0:keymiss none"]);
 }
 
 #[test]
@@ -465,22 +389,18 @@ fn hits_and_misses_are_counted() {
         server.run(words);
     }
     server.run("geosearchstore none sicily fromlonlat 1 1 byradius 1 km");
-    let stats = server.instance.keyspace.stats;
+    let stats = server.state.keyspace.stats;
     assert_eq!((stats.hits, stats.misses), (3, 1));
 }
 
 fn encoding(server: &mut Harness, key: &str) -> &'static str {
-    let record = server.instance.keyspace.peek(0, key.as_bytes());
+    let record = server.state.keyspace.peek(0, key.as_bytes());
     record.expect("a key").value().encoding_name()
 }
 
 #[test]
 fn many_members_take_the_large_form() {
-    let config = Config {
-        zset_max_listpack_entries: 4,
-        zset_max_listpack_value: 8,
-        ..Config::default()
-    };
+    let config = Config { zset_max_listpack_entries: 4, zset_max_listpack_value: 8, ..Config::default() };
     let mut server = Harness::with_config(config);
     server.run("geoadd a 1 1 1 2 2 2 3 3 3 4 4 4");
     assert_eq!(encoding(&mut server, "a"), "listpack");
@@ -514,10 +434,7 @@ fn the_nearest_of_many_are_found() {
     }
     let members = |reply: String| -> Vec<String> {
         let lines = reply.split("\r\n").skip(2).step_by(2);
-        lines
-            .filter(|line| !line.is_empty())
-            .map(str::to_string)
-            .collect()
+        lines.filter(|line| !line.is_empty()).map(str::to_string).collect()
     };
     for order in ["asc", "desc"] {
         let words = format!("geosearch a fromlonlat 2 2 byradius 150 km {order}");
@@ -543,29 +460,14 @@ fn areas_reach_around_the_earth() {
     let mut server = Harness::new();
     server.expect("geoadd points 179.5 36 point1 -179.5 36 point2", ":2\r\n");
     let both = |first, second| format!("*2\r\n$6\r\n{first}\r\n$6\r\n{second}\r\n");
-    server.expect(
-        "geosearch points fromlonlat 179 37 bybox 400 400 km asc",
-        &both("point1", "point2"),
-    );
-    server.expect(
-        "geosearch points fromlonlat -179 37 bybox 400 400 km asc",
-        &both("point2", "point1"),
-    );
+    server.expect("geosearch points fromlonlat 179 37 bybox 400 400 km asc", &both("point1", "point2"));
+    server.expect("geosearch points fromlonlat -179 37 bybox 400 400 km asc", &both("point2", "point1"));
 }
 
 #[test]
 fn keys_are_found_behind_store() {
     let mut server = Harness::new();
-    server.expect(
-        "command getkeys georadius a 1 1 1 km store b",
-        "*2\r\n$1\r\na\r\n$1\r\nb\r\n",
-    );
-    server.expect(
-        "command getkeys georadiusbymember a x 1 km asc storedist b",
-        "*2\r\n$1\r\na\r\n$1\r\nb\r\n",
-    );
-    server.expect(
-        "command getkeys geosearchstore a b fromlonlat 1 1 byradius 1 km",
-        "*2\r\n$1\r\na\r\n$1\r\nb\r\n",
-    );
+    server.expect("command getkeys georadius a 1 1 1 km store b", "*2\r\n$1\r\na\r\n$1\r\nb\r\n");
+    server.expect("command getkeys georadiusbymember a x 1 km asc storedist b", "*2\r\n$1\r\na\r\n$1\r\nb\r\n");
+    server.expect("command getkeys geosearchstore a b fromlonlat 1 1 byradius 1 km", "*2\r\n$1\r\na\r\n$1\r\nb\r\n");
 }

@@ -13,10 +13,7 @@ const NULL: &str = "$-1\r\n";
 
 /// Bulk strings in an array.
 pub fn array(words: &[&str]) -> String {
-    let bulks: String = words
-        .iter()
-        .map(|word| format!("${}\r\n{word}\r\n", word.len()))
-        .collect();
+    let bulks: String = words.iter().map(|word| format!("${}\r\n{word}\r\n", word.len())).collect();
     format!("*{}\r\n{bulks}", words.len())
 }
 
@@ -32,11 +29,7 @@ pub fn encoding(server: &mut Harness, key: &str) -> String {
 
 /// A server whose hashes become large after a few fields.
 pub fn with_small_limits() -> Harness {
-    Harness::with_config(Config {
-        hash_max_listpack_entries: 4,
-        hash_max_listpack_value: 10,
-        ..Config::default()
-    })
+    Harness::with_config(Config { hash_max_listpack_entries: 4, hash_max_listpack_value: 10, ..Config::default() })
 }
 
 #[test]
@@ -46,10 +39,7 @@ fn hset_tells_how_many_fields_are_new() {
     assert_eq!(server.run("hset h a 3 c 4"), ":1\r\n");
     assert_eq!(server.run("hset h d 1 d 2"), ":1\r\n");
     assert_eq!(server.run("hmset h a 5 e 6"), "+OK\r\n");
-    assert_eq!(
-        server.run("hgetall h"),
-        array(&["a", "5", "b", "2", "c", "4", "d", "2", "e", "6"])
-    );
+    assert_eq!(server.run("hgetall h"), array(&["a", "5", "b", "2", "c", "4", "d", "2", "e", "6"]));
     let wrong_arity = |name| format!("-ERR wrong number of arguments for '{name}' command\r\n");
     assert_eq!(server.run("hset h a"), wrong_arity("hset"));
     assert_eq!(server.run("hset h a 1 b"), wrong_arity("hset"));
@@ -77,10 +67,7 @@ fn fields_are_read() {
         assert_eq!(server.run("hget h b"), "$3\r\ntwo\r\n");
         assert_eq!(server.run("hget h z"), NULL);
         assert_eq!(server.run("hget none a"), NULL);
-        assert_eq!(
-            server.run("hmget h a z c a"),
-            "*4\r\n$1\r\n1\r\n$-1\r\n$2\r\n-3\r\n$1\r\n1\r\n"
-        );
+        assert_eq!(server.run("hmget h a z c a"), "*4\r\n$1\r\n1\r\n$-1\r\n$2\r\n-3\r\n$1\r\n1\r\n");
         assert_eq!(server.run("hmget none a b"), "*2\r\n$-1\r\n$-1\r\n");
         assert_eq!(server.run("hexists h a"), ":1\r\n");
         assert_eq!(server.run("hexists h z"), ":0\r\n");
@@ -132,19 +119,13 @@ fn maps_are_maps_in_resp3() {
     assert_eq!(server.run("hkeys h"), "*1\r\n$1\r\na\r\n");
     assert_eq!(server.run("hget h z"), "_\r\n");
     assert_eq!(server.run("hmget none z"), "*1\r\n_\r\n");
-    assert_eq!(
-        server.run("hrandfield h 5 withvalues"),
-        "*1\r\n*2\r\n$1\r\na\r\n$1\r\n1\r\n"
-    );
+    assert_eq!(server.run("hrandfield h 5 withvalues"), "*1\r\n*2\r\n$1\r\na\r\n$1\r\n1\r\n");
     assert_eq!(
         server.run("hrandfield h -2 withvalues"),
         "*2\r\n*2\r\n$1\r\na\r\n$1\r\n1\r\n*2\r\n$1\r\na\r\n$1\r\n1\r\n"
     );
     assert_eq!(server.run("hrandfield none"), "_\r\n");
-    assert_eq!(
-        server.run("hscan h 0"),
-        "*2\r\n$1\r\n0\r\n*2\r\n$1\r\na\r\n$1\r\n1\r\n"
-    );
+    assert_eq!(server.run("hscan h 0"), "*2\r\n$1\r\n0\r\n*2\r\n$1\r\na\r\n$1\r\n1\r\n");
 }
 
 #[test]
@@ -168,38 +149,20 @@ fn counters_count() {
         assert_eq!(server.run("hincrby h n 5"), ":5\r\n");
         assert_eq!(server.run("hincrby h n -7"), ":-2\r\n");
         assert_eq!(server.run("hincrby none n 1"), ":1\r\n");
-        assert_eq!(
-            server.run("hincrby h text 1"),
-            "-ERR hash value is not an integer\r\n"
-        );
-        assert_eq!(
-            server.run("hincrby h float 1"),
-            "-ERR hash value is not an integer\r\n"
-        );
-        assert_eq!(
-            server.run("hincrby h big 1"),
-            "-ERR increment or decrement would overflow\r\n"
-        );
+        assert_eq!(server.run("hincrby h text 1"), "-ERR hash value is not an integer\r\n");
+        assert_eq!(server.run("hincrby h float 1"), "-ERR hash value is not an integer\r\n");
+        assert_eq!(server.run("hincrby h big 1"), "-ERR increment or decrement would overflow\r\n");
         assert_eq!(server.run("hincrby h n x"), NOT_AN_INTEGER);
         assert_eq!(server.run("hincrby none2 n x"), NOT_AN_INTEGER);
         assert_eq!(server.run("exists none2"), ":0\r\n");
         assert_eq!(server.run("hincrbyfloat h float 0.1"), "$4\r\n10.6\r\n");
         assert_eq!(server.run("hincrbyfloat h n 3.0e3"), "$4\r\n2998\r\n");
         assert_eq!(server.run("hincrbyfloat none n 1.25"), "$4\r\n2.25\r\n");
-        assert_eq!(
-            server.run("hincrbyfloat h text 1"),
-            "-ERR hash value is not a float\r\n"
-        );
+        assert_eq!(server.run("hincrbyfloat h text 1"), "-ERR hash value is not a float\r\n");
         assert_eq!(server.run("hincrbyfloat h n x"), NOT_A_FLOAT);
-        assert_eq!(
-            server.run("hincrbyfloat h n inf"),
-            "-ERR value is NaN or Infinity\r\n"
-        );
+        assert_eq!(server.run("hincrbyfloat h n inf"), "-ERR value is NaN or Infinity\r\n");
         server.run("hset h huge 1e4932");
-        assert_eq!(
-            server.run("hincrbyfloat h huge 1e4932"),
-            "-ERR increment would produce NaN or Infinity\r\n"
-        );
+        assert_eq!(server.run("hincrbyfloat h huge 1e4932"), "-ERR increment would produce NaN or Infinity\r\n");
         server.run("set s 1");
         assert_eq!(server.run("hincrby s n 1"), WRONG_TYPE);
         assert_eq!(server.run("hincrby s n x"), NOT_AN_INTEGER);
@@ -212,9 +175,9 @@ fn counters_count() {
 fn events_and_changes_are_those_of_redis() {
     let mut server = Harness::new();
     let mut check = |words: &str, events: &[&str], changes: u64| {
-        let before = server.instance.keyspace.changes.total();
+        let before = server.state.keyspace.changes.total();
         assert_eq!(server.events(words), events, "{words}");
-        let after = server.instance.keyspace.changes.total();
+        let after = server.state.keyspace.changes.total();
         assert_eq!(after - before, changes, "{words}");
     };
     check("hset h a 1 b 2", &["0:new h", "0:hset h"], 2);
@@ -318,10 +281,7 @@ fn hrandfield_gives_what_is_asked_for() {
             *seen.entry(name).or_insert(0) += 1;
         }
         assert_eq!(seen.len(), 5);
-        assert!(
-            seen.values().all(|times| (800..1200).contains(times)),
-            "{seen:?}"
-        );
+        assert!(seen.values().all(|times| (800..1200).contains(times)), "{seen:?}");
     }
 }
 
@@ -337,19 +297,10 @@ fn hrandfield_refuses_what_redis_refuses() {
         "-ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807\r\n"
     );
     for count in ["4611686018427387904", "-4611686018427387904"] {
-        assert_eq!(
-            server.run(&format!("hrandfield h {count} withvalues")),
-            "-ERR value is out of range\r\n"
-        );
+        assert_eq!(server.run(&format!("hrandfield h {count} withvalues")), "-ERR value is out of range\r\n");
     }
-    assert_eq!(
-        server.run("hrandfield h 9223372036854775807"),
-        array(&["a"])
-    );
-    assert_eq!(
-        server.run("hrandfield h 4611686018427387903 withvalues"),
-        array(&["a", "1"])
-    );
+    assert_eq!(server.run("hrandfield h 9223372036854775807"), array(&["a"]));
+    assert_eq!(server.run("hrandfield h 4611686018427387903 withvalues"), array(&["a", "1"]));
 }
 
 #[test]
@@ -357,34 +308,16 @@ fn a_small_hash_is_scanned_at_once() {
     let mut server = Harness::new();
     server.run("hset h a1 1 b1 2 a2 3");
     let whole = array(&["a1", "1", "b1", "2", "a2", "3"]);
-    assert_eq!(
-        server.run("hscan h 0 count 1"),
-        format!("*2\r\n$1\r\n0\r\n{whole}")
-    );
-    assert_eq!(
-        server.run("hscan h 17"),
-        format!("*2\r\n$1\r\n0\r\n{whole}")
-    );
+    assert_eq!(server.run("hscan h 0 count 1"), format!("*2\r\n$1\r\n0\r\n{whole}"));
+    assert_eq!(server.run("hscan h 17"), format!("*2\r\n$1\r\n0\r\n{whole}"));
     let some = array(&["a1", "1", "a2", "3"]);
-    assert_eq!(
-        server.run("hscan h 0 match a*"),
-        format!("*2\r\n$1\r\n0\r\n{some}")
-    );
+    assert_eq!(server.run("hscan h 0 match a*"), format!("*2\r\n$1\r\n0\r\n{some}"));
     let names = array(&["a1", "b1", "a2"]);
-    assert_eq!(
-        server.run("hscan h 0 novalues"),
-        format!("*2\r\n$1\r\n0\r\n{names}")
-    );
+    assert_eq!(server.run("hscan h 0 novalues"), format!("*2\r\n$1\r\n0\r\n{names}"));
     let names = array(&["b1"]);
-    assert_eq!(
-        server.run("hscan h 0 MATCH b* NOVALUES COUNT 5"),
-        format!("*2\r\n$1\r\n0\r\n{names}")
-    );
+    assert_eq!(server.run("hscan h 0 MATCH b* NOVALUES COUNT 5"), format!("*2\r\n$1\r\n0\r\n{names}"));
     assert_eq!(server.run("hscan none 0"), "*2\r\n$1\r\n0\r\n*0\r\n");
-    assert_eq!(
-        server.run("hscan none 0 nonsense"),
-        "*2\r\n$1\r\n0\r\n*0\r\n"
-    );
+    assert_eq!(server.run("hscan none 0 nonsense"), "*2\r\n$1\r\n0\r\n*0\r\n");
     assert_eq!(server.run("hscan h 0 nonsense"), SYNTAX);
     assert_eq!(server.run("hscan h 0 count 0"), SYNTAX);
     assert_eq!(server.run("hscan h 0 count x"), NOT_AN_INTEGER);
@@ -408,22 +341,13 @@ fn a_large_hash_is_scanned_piece_by_piece() {
             let words: Vec<&str> = reply.split("\r\n").collect();
             cursor = words[2].to_string();
             let width = if options.contains("novalues") { 2 } else { 4 };
-            seen.extend(
-                words[4..]
-                    .chunks(width)
-                    .filter_map(|field| field.get(1))
-                    .map(|name| name.to_string()),
-            );
+            seen.extend(words[4..].chunks(width).filter_map(|field| field.get(1)).map(|name| name.to_string()));
             calls += 1;
             if cursor == "0" {
                 break;
             }
         }
-        let expected = if options.contains("match") {
-            1111
-        } else {
-            2000
-        };
+        let expected = if options.contains("match") { 1111 } else { 2000 };
         assert_eq!(seen.len(), expected, "{options}");
         assert!(calls > 10, "{options}: {calls}");
     }
@@ -455,7 +379,7 @@ fn a_giant_hash_is_freed_by_the_job() {
         server.run(&format!("hset h field-{number} {number}"));
     }
     server.run("del h");
-    let keyspace = &mut server.instance.keyspace;
+    let keyspace = &mut server.state.keyspace;
     assert!(keyspace.has_garbage());
     let mut steps = 0;
     while keyspace.reclaim_step(256) {

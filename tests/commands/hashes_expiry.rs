@@ -8,16 +8,12 @@ use crate::support::{Harness, START_MS};
 const WRONG_TYPE: &str = "-WRONGTYPE Operation against a key holding the wrong kind of value\r\n";
 const NOT_AN_INTEGER: &str = "-ERR value is not an integer or out of range\r\n";
 const NEGATIVE: &str = "-ERR invalid expire time, must be >= 0\r\n";
-const FIELDS_MISSING: &str =
-    "-ERR Mandatory argument FIELDS is missing or not at the right position\r\n";
+const FIELDS_MISSING: &str = "-ERR Mandatory argument FIELDS is missing or not at the right position\r\n";
 const MISMATCH: &str = "-ERR The `numfields` parameter must match the number of arguments\r\n";
 const NOT_POSITIVE: &str = "-ERR Number of fields must be a positive integer\r\n";
 
 fn integers(numbers: &[i64]) -> String {
-    let lines: String = numbers
-        .iter()
-        .map(|number| format!(":{number}\r\n"))
-        .collect();
+    let lines: String = numbers.iter().map(|number| format!(":{number}\r\n")).collect();
     format!("*{}\r\n{lines}", numbers.len())
 }
 
@@ -58,23 +54,14 @@ fn times_are_set_under_conditions() {
         check("hexpire h 300 lt fields 2 a c", &[0, 0]);
         check("hexpire h 300 nx fields 2 a c", &[0, 0]);
         check("hpexpire h 300000 xx fields 2 a c", &[1, 1]);
-        check(
-            "hexpiretime h fields 1 a",
-            &[(START_MS / 1000 + 300) as i64],
-        );
-        check(
-            "hpexpiretime h fields 2 a zz",
-            &[(START_MS + 300_000) as i64, -2],
-        );
+        check("hexpiretime h fields 1 a", &[(START_MS / 1000 + 300) as i64]);
+        check("hpexpiretime h fields 2 a zz", &[(START_MS + 300_000) as i64, -2]);
         check("hpersist h fields 4 a b c zz", &[1, 1, 1, -2]);
         check("hpersist h fields 4 a b c zz", &[-1, -1, -1, -2]);
         check("hexpire h 100 xx fields 1 a", &[0]);
         check("hpexpireat h 5000000000499 fields 1 a", &[1]);
         check("hpexpireat h 5000000000500 nx fields 2 a b", &[0, 1]);
-        check(
-            "hexpiretime h fields 2 a b",
-            &[5_000_000_001, 5_000_000_001],
-        );
+        check("hexpiretime h fields 2 a b", &[5_000_000_001, 5_000_000_001]);
         check("hexpireat h 5000000000 fields 2 a a", &[1, 1]);
         check("hpexpiretime h fields 1 a", &[5_000_000_000_000]);
         // Up to the last millisecond that there is.
@@ -96,17 +83,11 @@ fn times_are_set_under_conditions() {
 fn a_time_that_is_past_removes_the_field() {
     for mut server in both() {
         server.run("hset h a 1 b 2 c 3");
-        assert_eq!(
-            server.run("hexpire h 0 fields 3 a a zz"),
-            integers(&[2, -2, -2])
-        );
+        assert_eq!(server.run("hexpire h 0 fields 3 a a zz"), integers(&[2, -2, -2]));
         assert_eq!(server.run("hpexpireat h 5 xx fields 1 b"), integers(&[0]));
         assert_eq!(server.run("hpexpireat h 5 nx fields 1 b"), integers(&[2]));
         assert_eq!(server.run("hlen h"), ":1\r\n");
-        assert_eq!(
-            server.events("hexpire h 0 fields 1 c"),
-            ["0:hdel h", "0:del h"]
-        );
+        assert_eq!(server.events("hexpire h 0 fields 1 c"), ["0:hdel h", "0:del h"]);
         assert_eq!(server.run("exists h"), ":0\r\n");
     }
 }
@@ -123,18 +104,9 @@ fn wrong_arguments_are_refused_in_redis_order() {
         ("hexpire h x fields 1 a", NOT_AN_INTEGER),
         ("hexpire h -1 fields 1 a", NEGATIVE),
         ("hexpire h -1 foo 0 a", NEGATIVE),
-        (
-            "hexpire h 9223372036854775807 fields 1 a",
-            &too_late("hexpire"),
-        ),
-        (
-            "hpexpire h 70368744177663 fields 1 a",
-            &too_late("hpexpire"),
-        ),
-        (
-            "hpexpireat h 70368744177664 fields 1 a",
-            &too_late("hpexpireat"),
-        ),
+        ("hexpire h 9223372036854775807 fields 1 a", &too_late("hexpire")),
+        ("hpexpire h 70368744177663 fields 1 a", &too_late("hpexpire")),
+        ("hpexpireat h 70368744177664 fields 1 a", &too_late("hpexpireat")),
         ("hexpireat h 70368744178 fields 1 a", &too_late("hexpireat")),
         ("hexpire h 1 foo fields 1 a", fields),
         ("hexpire h 1 nx xx fields 1 a", fields),
@@ -164,31 +136,19 @@ fn wrong_arguments_are_refused_in_redis_order() {
         ("hgetex h keepttl fields 1 a", fields),
         ("hgetex h ex 10 fields", &wrong_arity("hgetex")),
         ("hgetex h ex 10 fields 1", mismatch),
-        (
-            "hgetex h pxat 70368744177664 fields 1 a",
-            &too_late("hgetex"),
-        ),
+        ("hgetex h pxat 70368744177664 fields 1 a", &too_late("hgetex")),
         ("hsetex h fields 1 a 1 b", &wrong_arity("hsetex")),
         ("hsetex h fields 2 a 1", &wrong_arity("hsetex")),
         ("hsetex s fields 0 a 1", "-ERR invalid number of fields\r\n"),
-        (
-            "hsetex h fields 2147483648 a 1",
-            "-ERR invalid number of fields\r\n",
-        ),
+        ("hsetex h fields 2147483648 a 1", "-ERR invalid number of fields\r\n"),
         ("hsetex s ex 1 fields 1 a 1", WRONG_TYPE),
         ("hsetex h ex -1 fields 1 a 1", NEGATIVE),
-        (
-            "hsetex h fnx fxx fields 1 a 1",
-            "-ERR Only one of FXX or FNX arguments can be specified\r\n",
-        ),
+        ("hsetex h fnx fxx fields 1 a 1", "-ERR Only one of FXX or FNX arguments can be specified\r\n"),
         (
             "hsetex h ex 10 keepttl fields 1 a 1",
             "-ERR Only one of EX, PX, EXAT, PXAT or KEEPTTL arguments can be specified\r\n",
         ),
-        (
-            "hsetex h persist fields 1 a 1",
-            "-ERR unknown argument: persist\r\n",
-        ),
+        ("hsetex h persist fields 1 a 1", "-ERR unknown argument: persist\r\n"),
         ("hsetex h fnx ex 10 a", "-ERR unknown argument: a\r\n"),
     ];
     for (words, expected) in cases {
@@ -201,14 +161,8 @@ fn wrong_arguments_are_refused_in_redis_order() {
 fn hgetdel_gives_and_removes() {
     for mut server in both() {
         server.run("hset h a 1 b 2 c 3");
-        assert_eq!(
-            server.run("hgetdel h fields 3 a zz a"),
-            "*3\r\n$1\r\n1\r\n$-1\r\n$-1\r\n"
-        );
-        assert_eq!(
-            server.run("hgetdel none fields 2 a b"),
-            "*2\r\n$-1\r\n$-1\r\n"
-        );
+        assert_eq!(server.run("hgetdel h fields 3 a zz a"), "*3\r\n$1\r\n1\r\n$-1\r\n$-1\r\n");
+        assert_eq!(server.run("hgetdel none fields 2 a b"), "*2\r\n$-1\r\n$-1\r\n");
         assert_eq!(server.run("hgetdel h fields 2 b c"), array(&["2", "3"]));
         assert_eq!(server.run("exists h"), ":0\r\n");
     }
@@ -223,38 +177,14 @@ fn hgetex_gives_and_sees_to_the_time() {
             let found = server.run("hpttl h fields 3 a b c");
             assert_eq!(found, integers(times), "{words}");
         };
-        check(
-            "hgetex h fields 2 a zz",
-            "*2\r\n$1\r\n1\r\n$-1\r\n",
-            &[-1, -1, -1],
-        );
-        check(
-            "hgetex h ex 100 fields 2 a a",
-            &array(&["1", "1"]),
-            &[100_000, -1, -1],
-        );
-        check(
-            "hgetex h PX 500 fields 1 b",
-            &array(&["2"]),
-            &[100_000, 500, -1],
-        );
-        check(
-            "hgetex h persist fields 2 a c",
-            &array(&["1", "3"]),
-            &[-1, 500, -1],
-        );
+        check("hgetex h fields 2 a zz", "*2\r\n$1\r\n1\r\n$-1\r\n", &[-1, -1, -1]);
+        check("hgetex h ex 100 fields 2 a a", &array(&["1", "1"]), &[100_000, -1, -1]);
+        check("hgetex h PX 500 fields 1 b", &array(&["2"]), &[100_000, 500, -1]);
+        check("hgetex h persist fields 2 a c", &array(&["1", "3"]), &[-1, 500, -1]);
         let at = START_MS / 1000 + 7;
-        check(
-            &format!("hgetex h exat {at} fields 1 c"),
-            &array(&["3"]),
-            &[-1, 500, 7000],
-        );
+        check(&format!("hgetex h exat {at} fields 1 c"), &array(&["3"]), &[-1, 500, 7000]);
         check("hgetex h pxat 1 fields 1 c", &array(&["3"]), &[-1, 500, -2]);
-        check(
-            "hgetex none pxat 1 fields 1 c",
-            "*1\r\n$-1\r\n",
-            &[-1, 500, -2],
-        );
+        check("hgetex none pxat 1 fields 1 c", "*1\r\n$-1\r\n", &[-1, 500, -2]);
     }
 }
 
@@ -267,27 +197,11 @@ fn hsetex_sets_values_and_times() {
             assert_eq!(found, integers(times), "{words}");
         };
         check("hsetex h fxx ex 5 fields 1 a 1", ":0\r\n", &[-2, -2]);
-        check(
-            "hsetex h ex 100 fields 2 a 1 b 2",
-            ":1\r\n",
-            &[100_000, 100_000],
-        );
+        check("hsetex h ex 100 fields 2 a 1 b 2", ":1\r\n", &[100_000, 100_000]);
         check("hsetex h fields 1 a 3", ":1\r\n", &[-1, 100_000]);
-        check(
-            "hsetex h keepttl fields 2 a 4 b 5",
-            ":1\r\n",
-            &[-1, 100_000],
-        );
-        check(
-            "hsetex h fnx px 5 fields 2 z 1 a 9",
-            ":0\r\n",
-            &[-1, 100_000],
-        );
-        check(
-            "hsetex h px 5 fxx fields 2 z 1 a 9",
-            ":0\r\n",
-            &[-1, 100_000],
-        );
+        check("hsetex h keepttl fields 2 a 4 b 5", ":1\r\n", &[-1, 100_000]);
+        check("hsetex h fnx px 5 fields 2 z 1 a 9", ":0\r\n", &[-1, 100_000]);
+        check("hsetex h px 5 fxx fields 2 z 1 a 9", ":0\r\n", &[-1, 100_000]);
         check("hsetex h px 5 FXX fields 2 b 1 a 9", ":1\r\n", &[5, 5]);
         check("hsetex h fields 2 b 7 a 8", ":1\r\n", &[-1, -1]);
         check("hsetex h pxat 1 fields 2 n 7 a 8", ":1\r\n", &[-2, -1]);
@@ -323,10 +237,10 @@ fn who_sets_a_field_ends_its_time_and_who_counts_keeps_it() {
 fn events_and_changes_are_those_of_redis() {
     for mut server in both() {
         let mut check = |words: &str, events: &[&str], changes: u64| {
-            let before = server.instance.keyspace.changes.total();
+            let before = server.state.keyspace.changes.total();
             let expected: Vec<String> = events.iter().map(|event| format!("0:{event} h")).collect();
             assert_eq!(server.events(words), expected, "{words}");
-            let after = server.instance.keyspace.changes.total();
+            let after = server.state.keyspace.changes.total();
             assert_eq!(after - before, changes, "{words}");
         };
         check("hset h a 1 b 2 c 3 d 4", &["new", "hset"], 4);
@@ -345,11 +259,7 @@ fn events_and_changes_are_those_of_redis() {
         check("hsetex h fxx fields 2 a 1 b 2", &[], 0);
         check("hexpire h 0 fields 1 d", &["hdel", "del"], 1);
         check("hsetex h ex 0 fields 1 d 1", &["hset", "hdel", "del"], 1);
-        check(
-            "hsetex h ex 100 fields 1 a 1",
-            &["new", "hset", "hexpire"],
-            1,
-        );
+        check("hsetex h ex 100 fields 1 a 1", &["new", "hset", "hexpire"], 1);
     }
 }
 
@@ -357,12 +267,7 @@ fn events_and_changes_are_those_of_redis() {
 fn a_field_whose_time_is_over_is_seen_by_nobody() {
     let cases: [(&str, &str, &[&str], usize); 24] = [
         ("hget h a", "$-1\r\n", &["hexpired"], 2),
-        (
-            "hmget h a b c",
-            "*3\r\n$-1\r\n$-1\r\n$1\r\n3\r\n",
-            &["hexpired"],
-            1,
-        ),
+        ("hmget h a b c", "*3\r\n$-1\r\n$-1\r\n$1\r\n3\r\n", &["hexpired"], 1),
         ("hexists h a", ":0\r\n", &["hexpired"], 2),
         ("hstrlen h a", ":0\r\n", &["hexpired"], 2),
         ("hgetall h", "*2\r\n$1\r\nc\r\n$1\r\n3\r\n", &[], 3),
@@ -370,44 +275,19 @@ fn a_field_whose_time_is_over_is_seen_by_nobody() {
         ("hvals h", "*1\r\n$1\r\n3\r\n", &[], 3),
         // Like Redis, which counts them until they are removed.
         ("hlen h", ":3\r\n", &[], 3),
-        (
-            "hscan h 0 count 100",
-            "*2\r\n$1\r\n0\r\n*2\r\n$1\r\nc\r\n$1\r\n3\r\n",
-            &[],
-            3,
-        ),
+        ("hscan h 0 count 100", "*2\r\n$1\r\n0\r\n*2\r\n$1\r\nc\r\n$1\r\n3\r\n", &[], 3),
         ("hrandfield h", "$1\r\nc\r\n", &["hexpired"], 1),
         ("hrandfield h 5", "*1\r\n$1\r\nc\r\n", &["hexpired"], 1),
-        (
-            "hrandfield h -2",
-            "*2\r\n$1\r\nc\r\n$1\r\nc\r\n",
-            &["hexpired"],
-            1,
-        ),
+        ("hrandfield h -2", "*2\r\n$1\r\nc\r\n$1\r\nc\r\n", &["hexpired"], 1),
         ("httl h fields 2 a c", "*2\r\n:-2\r\n:-1\r\n", &[], 3),
         ("hpexpiretime h fields 1 a", "*1\r\n:-2\r\n", &[], 3),
         ("hpersist h fields 1 a", "*1\r\n:-2\r\n", &[], 3),
         ("hsetnx h a 7", ":1\r\n", &["hexpired", "hset"], 3),
         ("hincrby h a 7", ":7\r\n", &["hexpired", "hincrby"], 3),
-        (
-            "hincrbyfloat h a 7",
-            "$1\r\n7\r\n",
-            &["hexpired", "hincrbyfloat"],
-            3,
-        ),
+        ("hincrbyfloat h a 7", "$1\r\n7\r\n", &["hexpired", "hincrbyfloat"], 3),
         ("hgetdel h fields 1 a", "*1\r\n$-1\r\n", &["hexpired"], 2),
-        (
-            "hgetex h ex 9 fields 2 a c",
-            "*2\r\n$-1\r\n$1\r\n3\r\n",
-            &["hexpired", "hexpire"],
-            2,
-        ),
-        (
-            "hsetex h fnx fields 1 a 7",
-            ":1\r\n",
-            &["hexpired", "hset"],
-            3,
-        ),
+        ("hgetex h ex 9 fields 2 a c", "*2\r\n$-1\r\n$1\r\n3\r\n", &["hexpired", "hexpire"], 2),
+        ("hsetex h fnx fields 1 a 7", ":1\r\n", &["hexpired", "hset"], 3),
         ("hsetex h fxx fields 1 a 7", ":0\r\n", &["hexpired"], 2),
         // Here Redis 8.2 still takes the field for one that is there.
         ("hset h a 7", ":1\r\n", &["hexpired", "hset"], 3),
@@ -474,11 +354,7 @@ fn encodings_are_those_of_redis() {
     ] {
         server.run(words);
         assert_eq!(encoding(&mut server, "h"), expected, "{words}");
-        let times = if expected == "hashtable" {
-            [5, -1]
-        } else {
-            [-2, -1]
-        };
+        let times = if expected == "hashtable" { [5, -1] } else { [-2, -1] };
         assert_eq!(server.run("httl h fields 2 e a"), integers(&times));
     }
     for (words, expected) in [
@@ -503,37 +379,25 @@ fn the_active_cycle_removes_what_is_due_and_no_more() {
             server.run(&format!("hpexpire h{number} {} fields 1 a", 10 + number));
         }
         server.run("hsetex gone px 5 fields 2 a 1 b 2");
-        assert!(
-            server
-                .run("info keyspace")
-                .contains("keys=41,expires=0,avg_ttl=0,subexpiry=41")
-        );
-        assert!(!server.instance.expire_fields_step(1000), "nothing is due");
+        assert!(server.run("info keyspace").contains("keys=41,expires=0,avg_ttl=0,subexpiry=41"));
+        assert!(!server.state.expire_fields_step(1000), "nothing is due");
         server.advance_ms(20);
         // 5, and 10 to 19.
         let mut steps = 0;
-        while server.instance.expire_fields_step(2) {
+        while server.state.expire_fields_step(2) {
             steps += 1;
         }
         assert!((5..12).contains(&steps), "{steps}");
-        assert!(
-            server
-                .run("info keyspace")
-                .contains("keys=40,expires=0,avg_ttl=0,subexpiry=30")
-        );
+        assert!(server.run("info keyspace").contains("keys=40,expires=0,avg_ttl=0,subexpiry=30"));
         assert!(server.run("info stats").contains("expired_subkeys:12\r\n"));
         assert_eq!(server.run("hlen h9"), ":1\r\n");
         assert_eq!(server.run("hlen h10"), ":2\r\n");
-        server.instance.keyspace.active_expiry = false;
+        server.state.keyspace.active_expiry = false;
         server.advance_ms(1000);
-        assert!(!server.instance.expire_fields_step(1000));
-        server.instance.keyspace.active_expiry = true;
-        while server.instance.expire_fields_step(1000) {}
-        assert!(
-            server
-                .run("info keyspace")
-                .ends_with("keys=40,expires=0,avg_ttl=0\r\n\r\n")
-        );
+        assert!(!server.state.expire_fields_step(1000));
+        server.state.keyspace.active_expiry = true;
+        while server.state.expire_fields_step(1000) {}
+        assert!(server.run("info keyspace").ends_with("keys=40,expires=0,avg_ttl=0\r\n\r\n"));
         assert_eq!(server.run("hgetall h39"), array(&["b", "2"]));
     }
 }
@@ -544,7 +408,7 @@ fn the_active_cycle_tells_of_what_it_does() {
     with_expired(&mut server);
     server.run("hsetex gone px 1 fields 1 a 1");
     server.advance_ms(5);
-    let keyspace = &mut server.instance.keyspace;
+    let keyspace = &mut server.state.keyspace;
     keyspace.changes.set_event_classes(u16::MAX);
     keyspace.expire_fields_step(1000);
     let events: Vec<String> = keyspace
@@ -569,7 +433,7 @@ fn a_hash_of_many_due_fields_is_cleared_in_small_steps() {
     }
     server.advance_ms(11);
     let mut steps = 0;
-    while server.instance.expire_fields_step(32) {
+    while server.state.expire_fields_step(32) {
         steps += 1;
         let expected = 3000 - 32 * steps;
         assert_eq!(server.run("hlen h"), format!(":{expected}\r\n"));
@@ -585,7 +449,7 @@ fn a_pause_of_writes_hides_expired_fields_and_removes_none() {
     server.advance_ms(1);
     assert_eq!(server.run("hget h a"), "$-1\r\n");
     assert_eq!(server.run("hmget h a c"), "*2\r\n$-1\r\n$1\r\n3\r\n");
-    assert!(!server.instance.expire_fields_step(100));
+    assert!(!server.state.expire_fields_step(100));
     assert_eq!(server.run("hlen h"), ":3\r\n");
     server.run("client unpause");
     assert_eq!(server.run("hget h a"), "$-1\r\n");
@@ -594,12 +458,9 @@ fn a_pause_of_writes_hides_expired_fields_and_removes_none() {
 
 /// What the index of each database should say: how many hashes have expiring fields, and when the next field expires.
 fn check_index(server: &Harness) {
-    for database in server.instance.keyspace.databases() {
-        let times: Vec<i64> = database
-            .records()
-            .iter()
-            .filter_map(oneloop::keyspace::Record::next_field_expiry_ms)
-            .collect();
+    for database in server.state.keyspace.databases() {
+        let times: Vec<i64> =
+            database.records().iter().filter_map(oneloop::keyspace::Record::next_field_expiry_ms).collect();
         assert_eq!(database.expiring_hashes(), times.len());
         let first = database.first_fields_due().map(|due| due.time_ms);
         assert_eq!(first, times.into_iter().min());
@@ -651,14 +512,14 @@ proptest! {
         for command in commands {
             match command.as_str() {
                 "advance" => server.advance_ms(7),
-                "step" => drop(server.instance.expire_fields_step(3)),
+                "step" => drop(server.state.expire_fields_step(3)),
                 command => drop(server.run(command)),
             }
             check_index(&server);
         }
         server.advance_ms(1000);
-        while server.instance.expire_fields_step(10) {}
+        while server.state.expire_fields_step(10) {}
         check_index(&server);
-        prop_assert!(server.instance.keyspace.databases().all(|database| database.expiring_hashes() == 0));
+        prop_assert!(server.state.keyspace.databases().all(|database| database.expiring_hashes() == 0));
     }
 }

@@ -104,10 +104,7 @@ impl Simulation {
             }
             self.pool.sort_by_key(|(rank, _)| std::cmp::Reverse(*rank));
             self.pool.truncate(POOL);
-            let best = self
-                .pool
-                .iter()
-                .position(|(_, key)| self.places[*key].is_some());
+            let best = self.pool.iter().position(|(_, key)| self.places[*key].is_some());
             if let Some(best) = best {
                 break self.pool.remove(best).1;
             }
@@ -141,39 +138,31 @@ impl Simulation {
 fn measure(policy: &str, trace: &[usize]) -> (f64, usize) {
     let mut server = Harness::with_config(Config::default());
     server.run(&format!("config set maxmemory-policy {policy}"));
-    let limit = server.instance.used_memory() + 300_000;
+    let limit = server.state.used_memory() + 300_000;
     server.run(&format!("config set maxmemory {limit}"));
     let (mut hits, mut keys_sum) = (0, 0);
     for (number, key) in trace.iter().enumerate() {
         server.advance_ms(STEP_MS);
         let key = format!("key:{key:06}");
-        if server
-            .run_args(&[b"get", key.as_bytes()])
-            .starts_with("$100")
-        {
+        if server.run_args(&[b"get", key.as_bytes()]).starts_with("$100") {
             hits += 1;
         } else {
             server.run_args(&[b"set", key.as_bytes(), &[b'x'; 100]]);
         }
         if number >= trace.len() / 2 {
-            keys_sum += server.instance.keyspace.database(0).len();
+            keys_sum += server.state.keyspace.database(0).len();
         }
     }
-    assert!(server.instance.keyspace.stats.evicted_keys > 10_000);
-    (
-        hits as f64 / trace.len() as f64,
-        keys_sum / trace.len().div_ceil(2),
-    )
+    assert!(server.state.keyspace.stats.evicted_keys > 10_000);
+    (hits as f64 / trace.len() as f64, keys_sum / trace.len().div_ceil(2))
 }
 
 #[test]
 fn hit_rates_are_at_least_those_of_redis() {
     let trace = trace();
-    for (name, policy) in [
-        ("allkeys-lru", Policy::Lru),
-        ("allkeys-lfu", Policy::Lfu),
-        ("allkeys-random", Policy::Random),
-    ] {
+    for (name, policy) in
+        [("allkeys-lru", Policy::Lru), ("allkeys-lfu", Policy::Lfu), ("allkeys-random", Policy::Random)]
+    {
         let (rate, keys) = measure(name, &trace);
         let mut simulation = Simulation::new(policy, keys);
         let mut hits = 0;

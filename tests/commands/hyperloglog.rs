@@ -13,7 +13,7 @@ const CORRUPTED: &str = "-INVALIDOBJ Corrupted HLL object detected\r\n";
 const EMPTY: &[u8] = b"HYLL\x01\0\0\0\0\0\0\0\0\0\0\x80\x7f\xff";
 
 fn get(server: &mut Harness, key: &str) -> Vec<u8> {
-    let record = server.instance.keyspace.peek(0, key.as_bytes());
+    let record = server.state.keyspace.peek(0, key.as_bytes());
     let text = record.and_then(|record| record.value().text());
     text.expect("a string").with_bytes(<[u8]>::to_vec)
 }
@@ -24,11 +24,8 @@ fn set(server: &mut Harness, key: &str, value: &[u8]) {
 }
 
 fn is_raw(server: &mut Harness, key: &str) -> bool {
-    let record = server.instance.keyspace.peek(0, key.as_bytes());
-    matches!(
-        record.map(Record::value),
-        Some(Value::Raw(_) | Value::Large(_))
-    )
+    let record = server.state.keyspace.peek(0, key.as_bytes());
+    matches!(record.map(Record::value), Some(Value::Raw(_) | Value::Large(_)))
 }
 
 #[test]
@@ -45,10 +42,7 @@ fn elements_are_added_and_counted() {
     server.expect("pfadd b c d", ONE);
     server.expect("pfcount a b nothing", ":4\r\n");
     server.expect("pfcount nothing nothing", ZERO);
-    server.expect(
-        "pfdebug decode b",
-        "$32\r\nZ:7292 v:1,1 Z:1143 v:1,1 Z:7947\r\n",
-    );
+    server.expect("pfdebug decode b", "$32\r\nZ:7292 v:1,1 Z:1143 v:1,1 Z:7947\r\n");
 }
 
 #[test]
@@ -56,18 +50,18 @@ fn the_count_is_stored() {
     let mut server = Harness::new();
     server.expect("pfadd a x y z", ONE);
     assert_eq!(get(&mut server, "a")[15], 0x80);
-    let changes = server.instance.keyspace.changes.total();
+    let changes = server.state.keyspace.changes.total();
     server.expect("pfcount a", ":3\r\n");
     assert_eq!(get(&mut server, "a")[8..16], [3, 0, 0, 0, 0, 0, 0, 0]);
-    assert_eq!(server.instance.keyspace.changes.total(), changes + 1);
+    assert_eq!(server.state.keyspace.changes.total(), changes + 1);
     server.expect("pfcount a", ":3\r\n");
     server.expect("pfcount a a", ":3\r\n");
-    assert_eq!(server.instance.keyspace.changes.total(), changes + 1);
+    assert_eq!(server.state.keyspace.changes.total(), changes + 1);
     server.expect("pfadd a x", ZERO);
     assert_eq!(get(&mut server, "a")[15], 0);
     server.expect("pfadd a w v", ONE);
     assert_eq!(get(&mut server, "a")[8..16], [3, 0, 0, 0, 0, 0, 0, 0x80]);
-    assert_eq!(server.instance.keyspace.changes.total(), changes + 3);
+    assert_eq!(server.state.keyspace.changes.total(), changes + 3);
     // What is stored is believed.
     server.run_args(&[b"SETRANGE", b"a", b"15", b"\0"]);
     server.expect("pfcount a", ":3\r\n");
@@ -76,10 +70,7 @@ fn the_count_is_stored() {
 
 #[test]
 fn sparse_ones_become_dense_at_their_limit() {
-    let config = Config {
-        hll_sparse_max_bytes: 30,
-        ..Config::default()
-    };
+    let config = Config { hll_sparse_max_bytes: 30, ..Config::default() };
     let mut server = Harness::with_config(config);
     let mut number = 0;
     while get_encoding(&mut server) != "+dense\r\n" {
@@ -149,21 +140,9 @@ fn other_values_are_refused() {
     let mut server = Harness::new();
     server.expect("set number 12", OK);
     server.expect("set text HYLL", OK);
-    set(
-        &mut server,
-        "encoding",
-        b"HYLL\x02\0\0\0\0\0\0\0\0\0\0\0\0\0",
-    );
-    set(
-        &mut server,
-        "magic",
-        b"HYLO\x01\0\0\0\0\0\0\0\0\0\0\0\x7f\xff",
-    );
-    set(
-        &mut server,
-        "dense",
-        b"HYLL\0\0\0\0\0\0\0\0\0\0\0\0\x7f\xff",
-    );
+    set(&mut server, "encoding", b"HYLL\x02\0\0\0\0\0\0\0\0\0\0\0\0\0");
+    set(&mut server, "magic", b"HYLO\x01\0\0\0\0\0\0\0\0\0\0\0\x7f\xff");
+    set(&mut server, "dense", b"HYLL\0\0\0\0\0\0\0\0\0\0\0\0\x7f\xff");
     for key in ["number", "text", "encoding", "magic", "dense"] {
         server.expect(&format!("pfadd {key} a"), NOT_A_SKETCH);
         server.expect(&format!("pfcount {key}"), NOT_A_SKETCH);
@@ -173,30 +152,18 @@ fn other_values_are_refused() {
         server.expect(&format!("pfdebug encoding {key}"), NOT_A_SKETCH);
     }
     server.expect("exists nothing", ZERO);
-    server.expect(
-        "pfadd",
-        "-ERR wrong number of arguments for 'pfadd' command\r\n",
-    );
+    server.expect("pfadd", "-ERR wrong number of arguments for 'pfadd' command\r\n");
     server.expect("pfdebug x number", NOT_A_SKETCH);
     server.expect("pfadd a", ONE);
     server.expect("pfdebug x a", "-ERR Unknown PFDEBUG subcommand 'x'\r\n");
-    server.expect(
-        "pfdebug x nothing",
-        "-ERR The specified key does not exist\r\n",
-    );
+    server.expect("pfdebug x nothing", "-ERR The specified key does not exist\r\n");
 }
 
 #[test]
 fn corrupted_ones_are_found_out() {
     let mut server = Harness::new();
     let header = &EMPTY[..16];
-    for tail in [
-        &b""[..],
-        b"\x7f",
-        b"\x00\x7f\xff",
-        b"\x7f\xfe",
-        b"\x7f\xff\x80",
-    ] {
+    for tail in [&b""[..], b"\x7f", b"\x00\x7f\xff", b"\x7f\xfe", b"\x7f\xff\x80"] {
         set(&mut server, "a", &[header, tail].concat());
         server.expect("pfcount a", CORRUPTED);
         server.expect("pfcount a a", CORRUPTED);

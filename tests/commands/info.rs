@@ -6,13 +6,7 @@ use crate::support::Harness;
 const GENUINE: &str = include_str!("../data/info-fields-7.2.txt");
 
 /// Sections whose lines follow from what was used, and the network, which an in-process server lacks.
-const VARYING: [&str; 5] = [
-    "# Commandstats",
-    "# Errorstats",
-    "# Latencystats",
-    "# Keyspace",
-    "# Modules",
-];
+const VARYING: [&str; 5] = ["# Commandstats", "# Errorstats", "# Latencystats", "# Keyspace", "# Modules"];
 
 /// Fields of our own, by their beginnings.
 const OWN: [&str; 10] = [
@@ -34,9 +28,7 @@ const OWN: [&str; 10] = [
 fn info(server: &mut Harness, sections: &str) -> String {
     let reply = server.run(format!("info {sections}").trim_end());
     let (_, text) = reply.split_once("\r\n").expect("a bulk string has a head");
-    text.strip_suffix("\r\n")
-        .expect("a bulk string has an end")
-        .to_string()
+    text.strip_suffix("\r\n").expect("a bulk string has an end").to_string()
 }
 
 fn titles(text: &str) -> Vec<&str> {
@@ -92,18 +84,11 @@ fn sections_are_chosen_by_name() {
     assert_eq!(titles(&all).len(), 12);
     assert!(!all.contains("# Modules"));
     assert_eq!(titles(&info(&mut server, "everything")).len(), 13);
-    assert_eq!(
-        titles(&info(&mut server, "CPU server server")),
-        ["# Server", "# CPU"]
-    );
+    assert_eq!(titles(&info(&mut server, "CPU server server")), ["# Server", "# CPU"]);
     assert_eq!(titles(&info(&mut server, "debug")), ["# Debug"]);
     assert_eq!(info(&mut server, "nonsense"), "");
     server.run("hello 3");
-    assert!(
-        server
-            .run("info cluster")
-            .starts_with("=34\r\ntxt:# Cluster\r\ncluster_enabled:0\r\n")
-    );
+    assert!(server.run("info cluster").starts_with("=34\r\ntxt:# Cluster\r\ncluster_enabled:0\r\n"));
 }
 
 #[test]
@@ -146,21 +131,13 @@ fn percentiles_are_in_micros() {
     let text = info(&mut server, "latencystats");
     // Two digits of the histogram are exact: a quarter of a second comes out a 128th too long at most.
     assert!(
-        text.contains(
-            "latency_percentiles_usec_debug:p50=250609.663,p99=250609.663,p99.9=250609.663\r\n"
-        ),
+        text.contains("latency_percentiles_usec_debug:p50=250609.663,p99=250609.663,p99.9=250609.663\r\n"),
         "{text}"
     );
     server.run("config set latency-tracking-info-percentiles 0.5");
     let text = info(&mut server, "latencystats");
-    assert!(
-        text.contains("latency_percentiles_usec_debug:p0.5=250609.663\r\n"),
-        "{text}"
-    );
-    assert!(
-        info(&mut server, "commandstats")
-            .contains("cmdstat_debug:calls=1,usec=250000,usec_per_call=250000.00,")
-    );
+    assert!(text.contains("latency_percentiles_usec_debug:p0.5=250609.663\r\n"), "{text}");
+    assert!(info(&mut server, "commandstats").contains("cmdstat_debug:calls=1,usec=250000,usec_per_call=250000.00,"));
 }
 
 #[test]
@@ -168,34 +145,21 @@ fn time_moves_the_uptime() {
     let mut server = Harness::new();
     server.advance_ms(2 * 86_400_000 + 5000);
     let text = info(&mut server, "server");
-    assert!(
-        text.contains("uptime_in_seconds:172805\r\nuptime_in_days:2\r\n"),
-        "{text}"
-    );
-    assert!(
-        text.contains("redis_version:7.2.6\r\n") && text.contains("hz:10\r\nconfigured_hz:10\r\n")
-    );
+    assert!(text.contains("uptime_in_seconds:172805\r\nuptime_in_days:2\r\n"), "{text}");
+    assert!(text.contains("redis_version:7.2.6\r\n") && text.contains("hz:10\r\nconfigured_hz:10\r\n"));
 }
 
 #[test]
 fn a_crash_report_shows_the_last_text() {
-    use oneloop::crash::CrashSection;
-    use oneloop::info::crash;
+    use oneloop::base::crash::CrashSection;
+    use oneloop::drive::info::crash;
     let server = Harness::new();
-    crash::remember_names(&server.instance.commands);
-    crash::remember(&server.instance);
+    crash::remember_names(&server.state.commands);
+    crash::remember(&server.state);
     assert!(crash::section(CrashSection::Info).starts_with("# Server\r\n"));
-    assert_eq!(
-        crash::section(CrashSection::ClientList),
-        "connected_clients=1\n"
-    );
+    assert_eq!(crash::section(CrashSection::ClientList), "connected_clients=1\n");
     assert_eq!(crash::section(CrashSection::CurrentClient), "");
-    let get = server
-        .instance
-        .commands
-        .find(b"get")
-        .expect("GET is there")
-        .id;
+    let get = server.state.commands.find(b"get").expect("GET is there").id;
     crash::begin_command(get);
     assert_eq!(crash::section(CrashSection::CurrentClient), "cmd=get\n");
     crash::end_command();

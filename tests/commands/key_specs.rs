@@ -2,29 +2,22 @@
 //! COMMAND GETKEYSANDFLAGS.
 
 use oneloop::command::keys::{channels_of, keys_of};
+use oneloop::command::registry::Registry;
 use oneloop::command::registry::{LegacyKeys, RenameError};
-use oneloop::command::spec::{Begin, CommandSpec, Find, KeyFlag, KeySpec};
-use oneloop::command::{Args, Registry};
+use oneloop::command::spec::{Begin, CommandSpec, Find, Group, KeyFlag, KeySpec};
 use oneloop::commands::key_finders;
+use oneloop::engine::call::container;
+use oneloop::resp::Args;
 
 const READ: &[KeyFlag] = &[KeyFlag::Ro, KeyFlag::Access];
 const STORE: &[KeyFlag] = &[KeyFlag::Ow, KeyFlag::Update];
 const VAGUE: &[KeyFlag] = &[KeyFlag::Rw, KeyFlag::VariableFlags];
 
 const fn after(word: &'static str, from: i32, find: Find) -> KeySpec {
-    KeySpec {
-        flags: STORE,
-        begin: Begin::Keyword { word, from },
-        find,
-        notes: None,
-    }
+    KeySpec { flags: STORE, begin: Begin::Keyword { word, from }, find, notes: None }
 }
 
-const ONE: Find = Find::Range {
-    last: 0,
-    step: 1,
-    limit: 0,
-};
+const ONE: Find = Find::Range { last: 0, step: 1, limit: 0 };
 
 /// A declaration of each kind, named after the command that has it.
 static COMMANDS: &[CommandSpec] = &[
@@ -32,107 +25,37 @@ static COMMANDS: &[CommandSpec] = &[
     keys("blpop", &[KeySpec::range(READ, 1, -2, 1)]),
     keys("mset", &[KeySpec::range(STORE, 1, -1, 2)]),
     keys("eval", &[KeySpec::counted(READ, 2)]),
-    keys(
-        "zunionstore",
-        &[KeySpec::one(STORE, 1), KeySpec::counted(READ, 2)],
-    ),
+    keys("zunionstore", &[KeySpec::one(STORE, 1), KeySpec::counted(READ, 2)]),
     keys("copy", &[KeySpec::one(READ, 1), KeySpec::one(STORE, 2)]),
-    keys(
-        "bitop",
-        &[KeySpec::one(STORE, 2), KeySpec::range(READ, 3, -1, 1)],
-    ),
+    keys("bitop", &[KeySpec::one(STORE, 2), KeySpec::range(READ, 3, -1, 1)]),
     keys("gap", &[KeySpec::one(STORE, 1), KeySpec::one(READ, 3)]),
-    keys(
-        "georadius",
-        &[
-            KeySpec::one(READ, 1),
-            after("STORE", 6, ONE),
-            after("STOREDIST", 6, ONE),
-        ],
-    ),
-    keys(
-        "xread",
-        &[after(
-            "STREAMS",
-            1,
-            Find::Range {
-                last: -1,
-                step: 1,
-                limit: 2,
-            },
-        )],
-    ),
-    keys(
-        "backwards",
-        &[after(
-            "KEYS",
-            -2,
-            Find::Range {
-                last: -1,
-                step: 1,
-                limit: 0,
-            },
-        )],
-    ),
+    keys("georadius", &[KeySpec::one(READ, 1), after("STORE", 6, ONE), after("STOREDIST", 6, ONE)]),
+    keys("xread", &[after("STREAMS", 1, Find::Range { last: -1, step: 1, limit: 2 })]),
+    keys("backwards", &[after("KEYS", -2, Find::Range { last: -1, step: 1, limit: 0 })]),
     keys("spublish", &[KeySpec::one(&[KeyFlag::NotKey], 1)]),
-    CommandSpec {
-        find_keys: Some(key_finders::set),
-        ..keys("set", &[KeySpec::one(VAGUE, 1)])
-    },
-    CommandSpec {
-        find_keys: Some(key_finders::bitfield),
-        ..keys("bitfield", &[KeySpec::one(VAGUE, 1)])
-    },
-    CommandSpec {
-        find_keys: Some(key_finders::sort),
-        ..keys("sort", &[KeySpec::one(READ, 1)])
-    },
-    CommandSpec {
-        find_keys: Some(key_finders::sort_read_only),
-        ..keys("sort_ro", &[KeySpec::one(READ, 1)])
-    },
-    CommandSpec {
-        find_keys: Some(key_finders::migrate),
-        ..keys("migrate", &[KeySpec::one(READ, 3)])
-    },
-    CommandSpec {
-        name: "box",
-        subcommands: &[
-            keys("get", &[KeySpec::one(READ, 2)]),
-            keys("a-name-of-more-than-sixteen-bytes", &[]),
-        ],
-        ..CommandSpec::DEFAULT
-    },
+    CommandSpec { find_keys: Some(key_finders::set), ..keys("set", &[KeySpec::one(VAGUE, 1)]) },
+    CommandSpec { find_keys: Some(key_finders::bitfield), ..keys("bitfield", &[KeySpec::one(VAGUE, 1)]) },
+    CommandSpec { find_keys: Some(key_finders::sort), ..keys("sort", &[KeySpec::one(READ, 1)]) },
+    CommandSpec { find_keys: Some(key_finders::sort_read_only), ..keys("sort_ro", &[KeySpec::one(READ, 1)]) },
+    CommandSpec { find_keys: Some(key_finders::migrate), ..keys("migrate", &[KeySpec::one(READ, 3)]) },
+    CommandSpec::container("box", Group::Generic, "1.0.0")
+        .subcommands(&[keys("get", &[KeySpec::one(READ, 2)]), keys("a-name-of-more-than-sixteen-bytes", &[])]),
 ];
 
 const fn keys(name: &'static str, keys: &'static [KeySpec]) -> CommandSpec {
-    CommandSpec {
-        name,
-        keys,
-        arity: -1,
-        ..CommandSpec::DEFAULT
-    }
+    CommandSpec::new(name, -1, Group::Generic, "1.0.0", container).keys(keys)
 }
 
 /// The keys of a request given as words (`''` for an empty one), each with its flags.
 fn found(request: &str) -> String {
     let registry = Registry::new(&[COMMANDS]);
-    let words: Vec<&[u8]> = request
-        .split(' ')
-        .map(|word| word.trim_matches('\'').as_bytes())
-        .collect();
+    let words: Vec<&[u8]> = request.split(' ').map(|word| word.trim_matches('\'').as_bytes()).collect();
     let args = Args::from_slices(&words);
-    let command = registry
-        .resolve(&args[0], args.get(1))
-        .expect("it is declared above");
+    let command = registry.resolve(&args[0], args.get(1)).expect("it is declared above");
     let keys = keys_of(command, args);
     let shown = keys.iter().map(|key| {
         let flags: Vec<_> = key.flags.iter().map(|flag| flag.name()).collect();
-        format!(
-            "{}:{}",
-            String::from_utf8_lossy(&args[key.index]),
-            flags.join("+")
-        )
+        format!("{}:{}", String::from_utf8_lossy(&args[key.index]), flags.join("+"))
     });
     shown.collect::<Vec<_>>().join(" ")
 }
@@ -159,13 +82,7 @@ fn by_position() {
 
 #[test]
 fn too_few_arguments_are_a_syntax_error() {
-    check(&[
-        ("get", ""),
-        ("blpop a", ""),
-        ("copy a", ""),
-        ("bitop and d", ""),
-        ("box get", ""),
-    ]);
+    check(&[("get", ""), ("blpop a", ""), ("copy a", ""), ("bitop and d", ""), ("box get", "")]);
 }
 
 #[test]
@@ -189,17 +106,11 @@ fn after_a_word() {
     check(&[
         ("georadius k 1 2 3 m", "k:RO+access"),
         ("georadius k 1 2 3 m Store x", "k:RO+access x:OW+update"),
-        (
-            "georadius k 1 2 3 m store x storedist y",
-            "k:RO+access x:OW+update y:OW+update",
-        ),
+        ("georadius k 1 2 3 m store x storedist y", "k:RO+access x:OW+update y:OW+update"),
         ("georadius k 1 2 3 m store", "k:RO+access"),
         ("georadius k 1 2 3 store x m", "k:RO+access"),
         ("xread streams a 0", "a:OW+update"),
-        (
-            "xread count 1 streams streams b 1 2",
-            "streams:OW+update b:OW+update",
-        ),
+        ("xread count 1 streams streams b 1 2", "streams:OW+update b:OW+update"),
         ("xread streams a b c", "a:OW+update"),
         ("xread streams a", ""),
         ("xread streams", ""),
@@ -218,13 +129,7 @@ fn names_that_are_no_keys() {
     let args: &[&[u8]] = &[b"spublish", b"channel", b"message"];
     assert!(keys_of(command, Args::from_slices(args)).is_empty());
     let channels = channels_of(command, Args::from_slices(args));
-    assert_eq!(
-        channels
-            .iter()
-            .map(|channel| channel.index)
-            .collect::<Vec<_>>(),
-        [1]
-    );
+    assert_eq!(channels.iter().map(|channel| channel.index).collect::<Vec<_>>(), [1]);
 }
 
 #[test]
@@ -256,10 +161,7 @@ fn bitfield_writes_unless_it_only_gets() {
 fn sort_stores_after_its_last_store() {
     check(&[
         ("sort a", "a:RO+access"),
-        (
-            "sort a by store get x store y store z limit 0 store",
-            "a:RO+access z:OW+update",
-        ),
+        ("sort a by store get x store y store z limit 0 store", "a:RO+access z:OW+update"),
         ("sort a store x store y store", "a:RO+access y:OW+update"),
         ("sort a store store b", "a:RO+access b:OW+update"),
         ("sort a store b limit", "a:RO+access b:OW+update"),
@@ -273,19 +175,10 @@ fn migrate_takes_one_key_or_those_after_keys() {
         ("migrate h 1 k 0 1", "k:RW+access+delete"),
         ("migrate h 1 k 0 1 keys", "k:RW+access+delete"),
         ("migrate h 1 k 0 1 copy keys a b", ""),
-        (
-            "migrate h 1 '' 0 1 copy keys a b",
-            "a:RW+access+delete b:RW+access+delete",
-        ),
+        ("migrate h 1 '' 0 1 copy keys a b", "a:RW+access+delete b:RW+access+delete"),
         ("migrate h 1 '' 0 1 auth keys a b", ":RW+access+delete"),
-        (
-            "migrate h 1 '' 0 1 auth x keys a b",
-            "a:RW+access+delete b:RW+access+delete",
-        ),
-        (
-            "migrate h 1 '' 0 1 auth2 a keys keys b",
-            "b:RW+access+delete",
-        ),
+        ("migrate h 1 '' 0 1 auth x keys a b", "a:RW+access+delete b:RW+access+delete"),
+        ("migrate h 1 '' 0 1 auth2 a keys keys b", "b:RW+access+delete"),
         ("migrate h 1 '' 0 1 copy keys", ":RW+access+delete"),
         ("migrate h 1 '' 0 1 auth2", ":RW+access+delete"),
     ]);
@@ -295,9 +188,7 @@ fn migrate_takes_one_key_or_those_after_keys() {
 fn one_range_for_old_clients() {
     let registry = Registry::new(&[COMMANDS]);
     let legacy = |name: &str| {
-        let command = registry
-            .find_full(name.as_bytes())
-            .expect("it is declared above");
+        let command = registry.find_full(name.as_bytes()).expect("it is declared above");
         let LegacyKeys { first, last, step } = command.legacy_keys;
         let movable = command.flags.has(oneloop::command::spec::Flag::MovableKeys);
         (first, last, step, movable)
@@ -319,8 +210,7 @@ fn one_range_for_old_clients() {
 #[test]
 fn commands_are_found_by_name() {
     let registry = Registry::new(&[COMMANDS]);
-    let name =
-        |found: Option<&oneloop::command::Command>| found.map(|command| command.full_name.clone());
+    let name = |found: Option<&oneloop::command::registry::Command>| found.map(|command| command.full_name.clone());
     let full = |name: &str| Some(name.to_string());
     assert_eq!(name(registry.find(b"GeT")), full("get"));
     assert_eq!(name(registry.find(b"gets")), None);
@@ -334,49 +224,29 @@ fn commands_are_found_by_name() {
         name(registry.find_full(b"box|a-name-OF-MORE-than-sixteen-Bytes")),
         full("box|a-name-of-more-than-sixteen-bytes")
     );
-    assert_eq!(
-        name(registry.find_full(b"box|a-name-of+more-than-sixteen-bytes")),
-        None
-    );
+    assert_eq!(name(registry.find_full(b"box|a-name-of+more-than-sixteen-bytes")), None);
     assert_eq!(name(registry.find_full(b"box|copy")), None);
     assert_eq!(name(registry.find_full(b"get|get")), None);
-    assert_eq!(
-        name(registry.resolve(b"box", Some(b"get"))),
-        full("box|get")
-    );
+    assert_eq!(name(registry.resolve(b"box", Some(b"get"))), full("box|get"));
     assert_eq!(name(registry.resolve(b"box", Some(b"nosuch"))), full("box"));
     assert_eq!(name(registry.resolve(b"get", Some(b"get"))), full("get"));
-    assert_eq!(
-        name(registry.resolve_strictly(b"box", Some(b"nosuch"))),
-        None
-    );
+    assert_eq!(name(registry.resolve_strictly(b"box", Some(b"nosuch"))), None);
     assert_eq!(name(registry.resolve_strictly(b"box", None)), full("box"));
 }
 
 #[test]
 fn commands_are_renamed() {
     let mut registry = Registry::new(&[COMMANDS]);
-    assert_eq!(
-        registry.rename(b"nosuch", b"x"),
-        Err(RenameError::NoSuchCommand)
-    );
-    assert_eq!(
-        registry.rename(b"get", b"EVAL"),
-        Err(RenameError::NameTaken)
-    );
+    assert_eq!(registry.rename(b"nosuch", b"x"), Err(RenameError::NoSuchCommand));
+    assert_eq!(registry.rename(b"get", b"EVAL"), Err(RenameError::NameTaken));
     assert_eq!(registry.rename(b"Get", b"get"), Ok(()));
     assert_eq!(registry.rename(b"GET", b"a0b1c2d3e4f5a6b7c8d9A0B1"), Ok(()));
     assert!(registry.find(b"get").is_none());
-    let renamed = registry
-        .find(b"A0b1c2d3e4f5a6b7c8d9a0b1")
-        .expect("it has that name now");
+    let renamed = registry.find(b"A0b1c2d3e4f5a6b7c8d9a0b1").expect("it has that name now");
     assert_eq!(renamed.full_name, "get");
     assert_eq!(registry.rename(b"eval", b""), Ok(()));
     assert!(registry.find(b"eval").is_none());
     assert_eq!(registry.rename(b"copy", b"get"), Ok(()));
-    assert_eq!(
-        registry.find(b"get").map(|command| &*command.full_name),
-        Some("copy")
-    );
+    assert_eq!(registry.find(b"get").map(|command| &*command.full_name), Some("copy"));
     assert_eq!(registry.names().count(), COMMANDS.len() - 1);
 }

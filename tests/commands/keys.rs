@@ -17,9 +17,7 @@ fn scanned(reply: &str) -> (String, Vec<String>) {
     let mut lines = reply.split("\r\n");
     assert_eq!(lines.next(), Some("*2"), "{reply}");
     let cursor = lines.nth(1).unwrap_or_default().to_string();
-    let names = lines
-        .skip(1)
-        .filter(|line| !line.is_empty() && !line.starts_with('$'));
+    let names = lines.skip(1).filter(|line| !line.is_empty() && !line.starts_with('$'));
     (cursor, names.map(str::to_string).collect())
 }
 
@@ -38,12 +36,7 @@ fn scan_all(server: &mut Harness, options: &str) -> Vec<String> {
 }
 
 fn set_expiring(server: &mut Harness, key: &str, expiry_ms: i64) {
-    server.instance.keyspace.set(
-        0,
-        key.as_bytes(),
-        NewValue::Raw(b"v"),
-        Expiry::At(expiry_ms),
-    );
+    server.state.keyspace.set(0, key.as_bytes(), NewValue::Raw(b"v"), Expiry::At(expiry_ms));
 }
 
 #[test]
@@ -80,8 +73,8 @@ fn exists_and_touch_count_a_key_as_often_as_it_is_named() {
     server.run("set a 1");
     server.expect("exists a a b", ":2\r\n");
     server.expect("touch a b a", ":2\r\n");
-    assert_eq!(server.instance.keyspace.stats.hits, 4);
-    assert_eq!(server.instance.keyspace.stats.misses, 2);
+    assert_eq!(server.state.keyspace.stats.hits, 4);
+    assert_eq!(server.state.keyspace.stats.misses, 2);
 }
 
 #[test]
@@ -133,7 +126,7 @@ fn rename_over_an_expiring_key_clears_that_time() {
     server.expect("ttl b", ":-1\r\n");
     server.advance_ms(10_000);
     server.expect("get b", "$1\r\n1\r\n");
-    assert_eq!(server.instance.keyspace.database(0).volatile_len(), 0);
+    assert_eq!(server.state.keyspace.database(0).volatile_len(), 0);
 }
 
 #[test]
@@ -154,20 +147,11 @@ fn a_large_value_is_shared_when_it_is_renamed_or_copied() {
     let mut server = Harness::new();
     let large = bytes::Bytes::from(vec![b'x'; 100_000]);
     let address = large.as_ptr();
-    server
-        .instance
-        .keyspace
-        .set(0, b"a", NewValue::Large(large), Expiry::Clear);
+    server.state.keyspace.set(0, b"a", NewValue::Large(large), Expiry::Clear);
     server.expect("rename a b", "+OK\r\n");
     server.expect("copy b c", ":1\r\n");
     for key in ["b", "c"] {
-        match server
-            .instance
-            .keyspace
-            .peek(0, key.as_bytes())
-            .expect("there")
-            .value()
-        {
+        match server.state.keyspace.peek(0, key.as_bytes()).expect("there").value() {
             oneloop::keyspace::Value::Large(bytes) => assert_eq!(bytes.as_ptr(), address),
             other => panic!("{other:?}"),
         }
@@ -203,8 +187,7 @@ fn copy_refuses_what_cannot_be() {
     server.run("set a 1");
     let same = "-ERR source and destination objects are the same\r\n";
     let not_a_number = "-ERR value is not an integer or out of range\r\n";
-    let not_an_int =
-        "-ERR value is out of range, value must between -2147483648 and 2147483647\r\n";
+    let not_an_int = "-ERR value is out of range, value must between -2147483648 and 2147483647\r\n";
     let no_database = "-ERR DB index is out of range\r\n";
     server.expect("copy a a", same);
     server.expect("copy none none", same);
@@ -215,10 +198,7 @@ fn copy_refuses_what_cannot_be() {
     server.expect("copy a b db 2147483648", not_an_int);
     server.expect("copy a b db 16", no_database);
     server.expect("copy a b db -1", no_database);
-    server.expect(
-        "copy a",
-        "-ERR wrong number of arguments for 'copy' command\r\n",
-    );
+    server.expect("copy a", "-ERR wrong number of arguments for 'copy' command\r\n");
 }
 
 #[test]
@@ -226,15 +206,9 @@ fn move_takes_a_key_to_another_database() {
     let mut server = Harness::new();
     server.run("set a 1");
     server.run("expire a 100");
-    server.expect(
-        "move a 0",
-        "-ERR source and destination objects are the same\r\n",
-    );
+    server.expect("move a 0", "-ERR source and destination objects are the same\r\n");
     server.expect("move a 16", "-ERR DB index is out of range\r\n");
-    server.expect(
-        "move a x",
-        "-ERR value is not an integer or out of range\r\n",
-    );
+    server.expect("move a x", "-ERR value is not an integer or out of range\r\n");
     server.expect("move b 1", ":0\r\n");
     server.expect("move a 1", ":1\r\n");
     server.expect("exists a", ":0\r\n");
@@ -253,14 +227,8 @@ fn select_and_swapdb_check_the_index() {
     let mut server = Harness::new();
     server.expect("select 15", "+OK\r\n");
     server.expect("select 16", "-ERR DB index is out of range\r\n");
-    server.expect(
-        "select x",
-        "-ERR value is not an integer or out of range\r\n",
-    );
-    server.expect(
-        "select 01",
-        "-ERR value is not an integer or out of range\r\n",
-    );
+    server.expect("select x", "-ERR value is not an integer or out of range\r\n");
+    server.expect("select 01", "-ERR value is not an integer or out of range\r\n");
     server.expect("swapdb x y", "-ERR invalid first DB index\r\n");
     server.expect("swapdb 99 y", "-ERR invalid second DB index\r\n");
     server.expect("swapdb 0 2147483648", "-ERR invalid second DB index\r\n");
@@ -284,27 +252,16 @@ fn swapdb_swaps_keys_and_their_times() {
 #[test]
 fn flushing_is_one_step_whatever_is_asked_for() {
     let mut server = Harness::new();
-    for command in [
-        "flushdb",
-        "flushdb SYNC",
-        "flushdb async",
-        "flushall",
-        "flushall sync",
-        "flushall ASYNC",
-    ] {
+    for command in ["flushdb", "flushdb SYNC", "flushdb async", "flushall", "flushall sync", "flushall ASYNC"] {
         for number in 0..100 {
             server.run(&format!("set key:{number} 1"));
         }
         server.run("expire key:0 10");
         server.expect(command, "+OK\r\n");
         server.expect("dbsize", ":0\r\n");
-        assert_eq!(
-            server.instance.keyspace.reclaim_pending(),
-            100,
-            "freed later"
-        );
-        while server.instance.keyspace.reclaim_step(16) {}
-        assert_eq!(server.instance.keyspace.reclaim_pending(), 0);
+        assert_eq!(server.state.keyspace.reclaim_pending(), 100, "freed later");
+        while server.state.keyspace.reclaim_step(16) {}
+        assert_eq!(server.state.keyspace.reclaim_pending(), 0);
     }
     server.expect("flushall x", "-ERR syntax error\r\n");
     server.expect("flushdb sync async", "-ERR syntax error\r\n");
@@ -351,21 +308,10 @@ fn scan_checks_its_arguments() {
     for bad in ["scan x", "scan 1x", "scan 18446744073709551616"] {
         server.expect(bad, "-ERR invalid cursor\r\n");
     }
-    for bad in [
-        "count",
-        "count 0",
-        "count -1",
-        "match",
-        "type",
-        "foo bar",
-        "match * count",
-    ] {
+    for bad in ["count", "count 0", "count -1", "match", "type", "foo bar", "match * count"] {
         server.expect(&format!("scan 0 {bad}"), "-ERR syntax error\r\n");
     }
-    server.expect(
-        "scan 0 count x",
-        "-ERR value is not an integer or out of range\r\n",
-    );
+    server.expect("scan 0 count x", "-ERR value is not an integer or out of range\r\n");
     server.expect("scan x count x", "-ERR invalid cursor\r\n");
     for strange in ["-1", "18446744073709551615"] {
         server.expect(&format!("scan {strange}"), "*2\r\n$1\r\n0\r\n*0\r\n");
@@ -401,7 +347,7 @@ fn scan_removes_the_expired_keys_that_it_meets() {
     server.expect("dbsize", ":2\r\n");
     server.expect("scan 0", "*2\r\n$1\r\n0\r\n*1\r\n$1\r\nc\r\n");
     server.expect("dbsize", ":1\r\n");
-    assert_eq!(server.instance.keyspace.stats.expired_keys, 2);
+    assert_eq!(server.state.keyspace.stats.expired_keys, 2);
 }
 
 #[test]
@@ -412,11 +358,7 @@ fn scan_looks_at_about_count_keys() {
     }
     for count in [1, 10, 100, 1000] {
         let (_, names) = scanned(&server.run(&format!("scan 0 count {count}")));
-        assert!(
-            (count..count + 14).contains(&names.len()),
-            "{count}: {}",
-            names.len()
-        );
+        assert!((count..count + 14).contains(&names.len()), "{count}: {}", names.len());
     }
     // Keys that do not match count as well: a call is short whatever the pattern.
     let (cursor, names) = scanned(&server.run("scan 0 match nothing"));
@@ -445,7 +387,7 @@ fn scan_returns_every_key_that_stays_while_the_table_grows_and_shrinks() {
                 let value = if grow { " 1" } else { "" };
                 server.run(&format!("{command}:{number}{value}"));
             }
-            while server.instance.keyspace.shrink_step(1000) {}
+            while server.state.keyspace.shrink_step(1000) {}
             turn += 1;
             cursor = next;
             if cursor == "0" {
@@ -481,7 +423,7 @@ fn randomkey_gives_live_keys_alone() {
 #[test]
 fn object_tells_the_encoding() {
     let mut server = Harness::new();
-    let keyspace = &mut server.instance.keyspace;
+    let keyspace = &mut server.state.keyspace;
     keyspace.set(0, b"int", NewValue::Integer(12), Expiry::Clear);
     keyspace.set(0, b"embedded", NewValue::Embedded(b"x"), Expiry::Clear);
     keyspace.set(0, b"raw", NewValue::Raw(b"x"), Expiry::Clear);
@@ -496,10 +438,7 @@ fn object_refcount_is_that_of_shared_integers_where_redis_shares_them() {
     let mut server = Harness::new();
     for (key, number) in [("small", 9_999), ("big", 10_000), ("negative", -1)] {
         let value = NewValue::Integer(number);
-        server
-            .instance
-            .keyspace
-            .set(0, key.as_bytes(), value, Expiry::Clear);
+        server.state.keyspace.set(0, key.as_bytes(), value, Expiry::Clear);
     }
     server.run("set text x");
     server.expect("object refcount small", ":2147483647\r\n");
@@ -507,9 +446,9 @@ fn object_refcount_is_that_of_shared_integers_where_redis_shares_them() {
         server.expect(&format!("object refcount {key}"), ":1\r\n");
     }
     server.expect("object refcount none", "$-1\r\n");
-    server.instance.config.maxmemory = 1 << 30;
+    server.state.config.maxmemory = 1 << 30;
     server.expect("object refcount small", ":2147483647\r\n");
-    server.instance.config.maxmemory_policy = oneloop::config::MaxmemoryPolicy::AllkeysLru;
+    server.state.config.maxmemory_policy = oneloop::config::MaxmemoryPolicy::AllkeysLru;
     server.expect("object refcount small", ":1\r\n");
 }
 
@@ -527,8 +466,8 @@ fn object_idletime_and_freq_depend_on_the_policy() {
          that when switching between policies at runtime LRU and LFU data will take some time to \
          adjust.\r\n",
     );
-    server.instance.config.maxmemory_policy = oneloop::config::MaxmemoryPolicy::AllkeysLfu;
-    server.instance.apply_config();
+    server.state.config.maxmemory_policy = oneloop::config::MaxmemoryPolicy::AllkeysLfu;
+    server.state.apply_config();
     server.expect(
         "object idletime a",
         "-ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when \
@@ -543,24 +482,15 @@ fn object_idletime_and_freq_depend_on_the_policy() {
 #[test]
 fn object_knows_its_subcommands() {
     let mut server = Harness::new();
-    server.expect(
-        "object",
-        "-ERR wrong number of arguments for 'object' command\r\n",
-    );
-    server.expect(
-        "object foo",
-        "-ERR unknown subcommand 'foo'. Try OBJECT HELP.\r\n",
-    );
+    server.expect("object", "-ERR wrong number of arguments for 'object' command\r\n");
+    server.expect("object foo", "-ERR unknown subcommand 'foo'. Try OBJECT HELP.\r\n");
     let arity = "-ERR wrong number of arguments for 'object|encoding' command\r\n";
     server.expect("object encoding", arity);
     server.expect("object encoding a b", arity);
     let help = server.run("object help");
     let title = "*11\r\n+OBJECT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:\r\n";
     assert!(help.starts_with(title), "{help}");
-    assert!(
-        help.ends_with("+HELP\r\n+    Prints this help.\r\n"),
-        "{help}"
-    );
+    assert!(help.ends_with("+HELP\r\n+    Prints this help.\r\n"), "{help}");
 }
 
 #[test]
@@ -568,21 +498,12 @@ fn events_come_in_the_order_of_redis() {
     let mut server = Harness::new();
     for (words, events) in [
         ("set a 1", vec!["0:new a", "0:set a"]),
-        (
-            "rename a b",
-            vec!["0:new b", "0:rename_from a", "0:rename_to b"],
-        ),
+        ("rename a b", vec!["0:new b", "0:rename_from a", "0:rename_to b"]),
         ("rename b b", vec![]),
         ("copy b c", vec!["0:new c", "0:copy_to c"]),
         ("copy b c replace", vec!["0:new c", "0:copy_to c"]),
-        (
-            "rename b c",
-            vec!["0:new c", "0:rename_from b", "0:rename_to c"],
-        ),
-        (
-            "renamenx c d",
-            vec!["0:new d", "0:rename_from c", "0:rename_to d"],
-        ),
+        ("rename b c", vec!["0:new c", "0:rename_from b", "0:rename_to c"]),
+        ("renamenx c d", vec!["0:new d", "0:rename_from c", "0:rename_to d"]),
         ("copy d e db 1", vec!["1:new e", "1:copy_to e"]),
         ("move d 1", vec!["1:new d", "0:move_from d", "1:move_to d"]),
         ("exists d", vec!["0:keymiss d"]),
@@ -599,14 +520,8 @@ fn events_come_in_the_order_of_redis() {
 fn an_expired_key_is_told_of_before_what_takes_its_place() {
     let mut server = Harness::new();
     for (words, events) in [
-        (
-            "rename r p",
-            vec!["0:expired p", "0:new p", "0:rename_from r", "0:rename_to p"],
-        ),
-        (
-            "renamenx r p",
-            vec!["0:expired p", "0:new p", "0:rename_from r", "0:rename_to p"],
-        ),
+        ("rename r p", vec!["0:expired p", "0:new p", "0:rename_from r", "0:rename_to p"]),
+        ("renamenx r p", vec!["0:expired p", "0:new p", "0:rename_from r", "0:rename_to p"]),
         ("copy r p", vec!["0:expired p", "0:new p", "0:copy_to p"]),
         ("rename p q", vec!["0:expired p"]),
         ("del p", vec!["0:expired p"]),
@@ -619,7 +534,7 @@ fn an_expired_key_is_told_of_before_what_takes_its_place() {
     ] {
         server.run("flushall");
         server.run("set r 1");
-        let due_ms = server.instance.now_ms() + 1;
+        let due_ms = server.state.now_ms() + 1;
         set_expiring(&mut server, "p", due_ms);
         server.advance_ms(2);
         assert_eq!(server.events(words), events, "{words}");
@@ -647,13 +562,9 @@ fn each_counts_as_many_changes_as_in_redis() {
         ("flushall", 1),
         ("flushall", 0),
     ] {
-        let before = server.instance.keyspace.changes.total();
+        let before = server.state.keyspace.changes.total();
         server.run(words);
-        assert_eq!(
-            server.instance.keyspace.changes.total() - before,
-            changes,
-            "{words}"
-        );
+        assert_eq!(server.state.keyspace.changes.total() - before, changes, "{words}");
     }
 }
 
@@ -662,7 +573,7 @@ fn a_key_that_expired_is_no_change() {
     let mut server = Harness::new();
     set_expiring(&mut server, "a", NOW_MS + 1);
     server.advance_ms(2);
-    let before = server.instance.keyspace.changes.total();
+    let before = server.state.keyspace.changes.total();
     server.expect("exists a", ":0\r\n");
-    assert_eq!(server.instance.keyspace.changes.total(), before);
+    assert_eq!(server.state.keyspace.changes.total(), before);
 }

@@ -1,8 +1,8 @@
 //! Lists: every command, option and error, what is told of them and what they count, in both forms.
 
 use oneloop::config::Config;
+use oneloop::engine::session::{Blocked, Token};
 use oneloop::resp::Protocol;
-use oneloop::session::{Blocked, Token};
 
 use crate::support::Harness;
 
@@ -45,9 +45,9 @@ fn expect_list(server: &mut Harness, key: &str, elements: &[&str]) {
 
 /// How many changes a command counts.
 fn changes_of(server: &mut Harness, words: &str) -> u64 {
-    let before = server.instance.keyspace.changes.total();
+    let before = server.state.keyspace.changes.total();
     server.run(words);
-    server.instance.keyspace.changes.total() - before
+    server.state.keyspace.changes.total() - before
 }
 
 #[test]
@@ -139,20 +139,11 @@ fn elements_come_out_at_either_end() {
 fn the_first_list_that_has_any_gives_several() {
     for is_large in [false, true] {
         let mut server = with_list("list", "a b c", is_large);
-        server.expect(
-            "LMPOP 2 none list LEFT",
-            &format!("*2\r\n{}{}", bulk("list"), array(&["a"])),
-        );
-        server.expect(
-            "LMPOP 1 list left COUNT 2",
-            &format!("*2\r\n{}{}", bulk("list"), array(&["b", "c"])),
-        );
+        server.expect("LMPOP 2 none list LEFT", &format!("*2\r\n{}{}", bulk("list"), array(&["a"])));
+        server.expect("LMPOP 1 list left COUNT 2", &format!("*2\r\n{}{}", bulk("list"), array(&["b", "c"])));
         let rest = server.run("LMPOP 1 list RIGHT count 10");
-        let expected = if is_large {
-            format!("*2\r\n{}{}", bulk("list"), array(&[&large()]))
-        } else {
-            NULL_ARRAY.to_string()
-        };
+        let expected =
+            if is_large { format!("*2\r\n{}{}", bulk("list"), array(&[&large()])) } else { NULL_ARRAY.to_string() };
         assert_eq!(rest, expected);
         server.expect("EXISTS list", ":0\r\n");
     }
@@ -161,28 +152,16 @@ fn the_first_list_that_has_any_gives_several() {
     server.expect("LMPOP 2 string list LEFT", WRONG_TYPE);
     server.expect("LMPOP 2 none none LEFT COUNT 5", NULL_ARRAY);
     for (words, error) in [
-        (
-            "LMPOP 0 list LEFT",
-            "-ERR numkeys should be greater than 0\r\n",
-        ),
-        (
-            "LMPOP x list LEFT",
-            "-ERR numkeys should be greater than 0\r\n",
-        ),
+        ("LMPOP 0 list LEFT", "-ERR numkeys should be greater than 0\r\n"),
+        ("LMPOP x list LEFT", "-ERR numkeys should be greater than 0\r\n"),
         ("LMPOP 2 list LEFT", SYNTAX),
         ("LMPOP 9223372036854775807 list LEFT", SYNTAX),
         ("LMPOP 1 list UP", SYNTAX),
         ("LMPOP 1 list LEFT COUNT", SYNTAX),
         ("LMPOP 1 list LEFT FOO 1", SYNTAX),
         ("LMPOP 1 list LEFT COUNT 1 COUNT 2", SYNTAX),
-        (
-            "LMPOP 1 list LEFT COUNT 0",
-            "-ERR count should be greater than 0\r\n",
-        ),
-        (
-            "LMPOP 1 list LEFT COUNT x",
-            "-ERR count should be greater than 0\r\n",
-        ),
+        ("LMPOP 1 list LEFT COUNT 0", "-ERR count should be greater than 0\r\n"),
+        ("LMPOP 1 list LEFT COUNT x", "-ERR count should be greater than 0\r\n"),
     ] {
         server.expect(words, error);
     }
@@ -377,10 +356,7 @@ fn several_elements_move_in_either_order() {
             server.expect("LRANGE list 0 1", &array(&left));
         }
         let mut server = with_list("list", "1 2 3 4 5", is_large);
-        server.expect(
-            "LMOVEM list list LEFT RIGHT COUNT 2 BULK",
-            &array(&["1", "2"]),
-        );
+        server.expect("LMOVEM list list LEFT RIGHT COUNT 2 BULK", &array(&["1", "2"]));
         server.expect("LRANGE list 0 2", &array(&["3", "4", "5"]));
         server.expect("LRANGE list -2 -1", &array(&["1", "2"]));
     }
@@ -412,28 +388,16 @@ fn several_elements_move_or_none() {
     server.expect("LMOVEM string other LEFT RIGHT COUNT 2 BULK", WRONG_TYPE);
     expect_list(&mut server, "other", &["a", "b"]);
     for (words, error) in [
-        (
-            "LEFT",
-            "-ERR wrong number of arguments for 'lmovem' command\r\n",
-        ),
+        ("LEFT", "-ERR wrong number of arguments for 'lmovem' command\r\n"),
         ("LEFT RIGHT COUNT 2", SYNTAX),
         ("LEFT RIGHT COUNT 2 OBO MORE", SYNTAX),
         ("LEFT RIGHT FOO 2 OBO", SYNTAX),
         ("LEFT RIGHT COUNT 2 FOO", SYNTAX),
         ("UP RIGHT COUNT 2 OBO", SYNTAX),
         ("LEFT UP COUNT 2 OBO", SYNTAX),
-        (
-            "LEFT RIGHT COUNT 0 BULK",
-            "-ERR count should be greater than 0\r\n",
-        ),
-        (
-            "LEFT RIGHT EXACTLY -1 BULK",
-            "-ERR count should be greater than 0\r\n",
-        ),
-        (
-            "LEFT RIGHT COUNT x BULK",
-            "-ERR count should be greater than 0\r\n",
-        ),
+        ("LEFT RIGHT COUNT 0 BULK", "-ERR count should be greater than 0\r\n"),
+        ("LEFT RIGHT EXACTLY -1 BULK", "-ERR count should be greater than 0\r\n"),
+        ("LEFT RIGHT COUNT x BULK", "-ERR count should be greater than 0\r\n"),
     ] {
         server.expect(&format!("LMOVEM other list {words}"), error);
     }
@@ -452,19 +416,10 @@ fn what_happens_is_told() {
         ("LREM list 1 x", &["0:lrem list"]),
         ("LREM list 1 x", &[]),
         ("LTRIM list 0 100", &["0:ltrim list"]),
-        (
-            "LMOVE list other LEFT RIGHT",
-            &["0:new other", "0:rpush other", "0:lpop list"],
-        ),
+        ("LMOVE list other LEFT RIGHT", &["0:new other", "0:rpush other", "0:lpop list"]),
         ("RPOPLPUSH other other", &["0:lpush other", "0:rpop other"]),
-        (
-            "LMOVEM list list LEFT RIGHT COUNT 2 OBO",
-            &["0:rpush list", "0:lpop list"],
-        ),
-        (
-            "LMOVE other list RIGHT LEFT",
-            &["0:lpush list", "0:rpop other", "0:del other"],
-        ),
+        ("LMOVEM list list LEFT RIGHT COUNT 2 OBO", &["0:rpush list", "0:lpop list"]),
+        ("LMOVE other list RIGHT LEFT", &["0:lpush list", "0:rpop other", "0:del other"]),
         ("RPOP list", &["0:rpop list"]),
         ("LPOP list 0", &[]),
         ("LMPOP 1 list LEFT COUNT 9", &["0:lpop list", "0:del list"]),
@@ -513,10 +468,7 @@ fn every_element_counts_as_a_change() {
 
 #[test]
 fn blocks_are_as_large_as_the_settings_say() {
-    let config = Config {
-        list_max_listpack_size: 3,
-        ..Config::default()
-    };
+    let config = Config { list_max_listpack_size: 3, ..Config::default() };
     let mut server = Harness::with_config(config);
     server.run("RPUSH list a b c");
     server.expect("OBJECT ENCODING list", &bulk("listpack"));
@@ -532,17 +484,13 @@ fn blocks_are_as_large_as_the_settings_say() {
 #[test]
 fn debug_tells_of_blocks() {
     let mut server = Harness::with_debug();
-    server.expect(
-        "CONFIG SET list-compress-depth 1 list-max-listpack-size 2",
-        "+OK\r\n",
-    );
+    server.expect("CONFIG SET list-compress-depth 1 list-max-listpack-size 2", "+OK\r\n");
     let text = "y".repeat(100);
     server.run(&format!("RPUSH list {}", vec![text; 9].join(" ")));
     let described = server.run("DEBUG OBJECT list");
     assert!(
-        described.ends_with(
-            "ql_nodes:5 ql_avg_node:1.80 ql_listpack_max:2 ql_compressed:1 ql_uncompressed_size:962\r\n"
-        ),
+        described
+            .ends_with("ql_nodes:5 ql_avg_node:1.80 ql_listpack_max:2 ql_compressed:1 ql_uncompressed_size:962\r\n"),
         "{described}"
     );
     server.expect("DEBUG QUICKLIST-PACKED-THRESHOLD 3b", "+OK\r\n");
@@ -551,14 +499,8 @@ fn debug_tells_of_blocks() {
     assert!(described.contains(" ql_nodes:7 "), "{described}");
     server.expect("LINDEX list -2", &bulk("abc"));
     server.expect("DEBUG QUICKLIST-PACKED-THRESHOLD 0", "+OK\r\n");
-    server.expect(
-        "DEBUG QUICKLIST-PACKED-THRESHOLD x",
-        "-ERR argument must be a memory value\r\n",
-    );
-    server.expect(
-        "DEBUG QUICKLIST-PACKED-THRESHOLD 4gb",
-        "-ERR argument must be between 1 and 4gb\r\n",
-    );
+    server.expect("DEBUG QUICKLIST-PACKED-THRESHOLD x", "-ERR argument must be a memory value\r\n");
+    server.expect("DEBUG QUICKLIST-PACKED-THRESHOLD 4gb", "-ERR argument must be between 1 and 4gb\r\n");
     // What Redis 7.2 works out for the same list.
     server.run("RPUSH digested a 1 b");
     server.expect("DEBUG DIGEST-VALUE digested", DIGEST_OF_A_1_B);
@@ -576,7 +518,7 @@ fn run(server: &mut Harness, client: Token, words: &str) -> String {
 fn waiter(server: &mut Harness, words: &str) -> Token {
     let client = server.connect();
     assert_eq!(run(server, client, words), "", "{words}");
-    let session = server.instance.clients.get(client).expect("a client");
+    let session = server.state.clients.get(client).expect("a client");
     assert_eq!(session.blocked, Some(Blocked::Keys), "{words}");
     client
 }
@@ -595,16 +537,10 @@ fn what_is_there_need_not_be_waited_for() {
     for is_large in [false, true] {
         let mut server = with_list("list", "a b c d e f", is_large);
         server.expect("BLPOP none list 0", &popped("list", "a"));
-        server.expect(
-            "BLMPOP 0 2 none list LEFT COUNT 2",
-            &format!("*2\r\n{}{}", bulk("list"), array(&["b", "c"])),
-        );
+        server.expect("BLMPOP 0 2 none list LEFT COUNT 2", &format!("*2\r\n{}{}", bulk("list"), array(&["b", "c"])));
         server.expect("BLMOVE list other LEFT RIGHT 0", &bulk("d"));
         server.expect("BRPOPLPUSH other list 0", &bulk("d"));
-        server.expect(
-            "BLMOVEM list other LEFT RIGHT 0 EXACTLY 2 BULK",
-            &array(&["d", "e"]),
-        );
+        server.expect("BLMOVEM list other LEFT RIGHT 0 EXACTLY 2 BULK", &array(&["d", "e"]));
         server.expect("BRPOP other 0.5", &popped("other", "e"));
     }
 }
@@ -620,16 +556,9 @@ fn whoever_waits_is_served_by_a_push() {
     server.expect("RPUSH list a b c d e", ":5\r\n");
     assert_eq!(got(&mut server, first), popped("list", "a"));
     assert_eq!(got(&mut server, second), popped("list", "e"));
-    assert_eq!(
-        got(&mut server, third),
-        format!("*2\r\n{}{}", bulk("list"), array(&["d", "c"]))
-    );
+    assert_eq!(got(&mut server, third), format!("*2\r\n{}{}", bulk("list"), array(&["d", "c"])));
     assert_eq!(got(&mut server, fourth), bulk("b"));
-    assert_eq!(
-        got(&mut server, fifth),
-        bulk("b"),
-        "served by the one before"
-    );
+    assert_eq!(got(&mut server, fifth), bulk("b"), "served by the one before");
     server.expect("DBSIZE", ":1\r\n");
     expect_list(&mut server, "last", &["b"]);
 }
@@ -638,10 +567,7 @@ fn whoever_waits_is_served_by_a_push() {
 fn a_list_becomes_long_enough() {
     let mut server = Harness::new();
     server.run("RPUSH list 1 2");
-    let exactly = waiter(
-        &mut server,
-        "BLMOVEM list other LEFT RIGHT 0 EXACTLY 3 BULK",
-    );
+    let exactly = waiter(&mut server, "BLMOVEM list other LEFT RIGHT 0 EXACTLY 3 BULK");
     let upto = waiter(&mut server, "BLMOVEM none other LEFT RIGHT 0 COUNT 3 BULK");
     server.expect("LINSERT list BEFORE 1 0", ":3\r\n");
     assert_eq!(got(&mut server, exactly), array(&["0", "1", "2"]));
@@ -666,7 +592,7 @@ fn waiting_ends_with_the_time() {
         waiters.push(waiter(&mut server, words));
     }
     server.advance_ms(1001);
-    oneloop::blocking::wake::run_timeouts(&mut server.instance);
+    oneloop::engine::wake::run_timeouts(&mut server.state);
     for client in waiters {
         assert_eq!(got(&mut server, client), NULL_ARRAY);
     }
@@ -691,10 +617,7 @@ fn what_cannot_be_waited_for_is_refused() {
     for (words, error) in [
         ("BLPOP string x", no_float),
         ("BLPOP string -1", negative),
-        (
-            "BLMPOP x 0 string LEFT",
-            "-ERR numkeys should be greater than 0\r\n",
-        ),
+        ("BLMPOP x 0 string LEFT", "-ERR numkeys should be greater than 0\r\n"),
         ("BLMPOP x 1 string UP", SYNTAX),
         ("BLMPOP x 1 string LEFT", no_float),
         ("BLMOVE string none LEFT UP x", SYNTAX),

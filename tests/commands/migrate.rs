@@ -6,25 +6,19 @@ use crate::support::Harness;
 #[track_caller]
 fn expect(server: &mut Harness, request: &str, reply: &str) {
     let words = request.split(' ');
-    let words: Vec<&[u8]> = words
-        .map(|word| if word == "''" { b"" } else { word.as_bytes() })
-        .collect();
+    let words: Vec<&[u8]> = words.map(|word| if word == "''" { b"" } else { word.as_bytes() }).collect();
     assert_eq!(server.run_args(&words), reply, "{request}");
 }
 
 #[test]
 fn options_are_read_before_anything_else() {
-    const NOT_EMPTY: &str =
-        "-ERR When using MIGRATE KEYS option, the key argument must be set to the empty string\r\n";
+    const NOT_EMPTY: &str = "-ERR When using MIGRATE KEYS option, the key argument must be set to the empty string\r\n";
     const SYNTAX: &str = "-ERR syntax error\r\n";
     const NUMBER: &str = "-ERR value is not an integer or out of range\r\n";
     let mut server = Harness::new();
     server.run("set a 1");
     for (request, reply) in [
-        (
-            "migrate h 1 a 0",
-            "-ERR wrong number of arguments for 'migrate' command\r\n",
-        ),
+        ("migrate h 1 a 0", "-ERR wrong number of arguments for 'migrate' command\r\n"),
         ("migrate h 1 a x 1", NUMBER),
         ("migrate h 1 a 0 x", NUMBER),
         ("migrate h 1 none x y", NUMBER),

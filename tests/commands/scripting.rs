@@ -1,7 +1,7 @@
 //! EVAL and its variants, SCRIPT, the `redis` table and the sandbox. Replies as Redis 7.2's (7.0.15 and 8.2 agree on them).
 
+use oneloop::engine::session::Token;
 use oneloop::resp::Protocol;
-use oneloop::session::Token;
 
 use crate::support::{Harness, START_MS};
 
@@ -15,22 +15,13 @@ fn eval(server: &mut Harness, script: &str) -> String {
 fn check(server: &mut Harness, cases: &[(&str, &str)]) {
     for (script, expected) in cases {
         let reply = eval(server, script);
-        assert_eq!(
-            reply,
-            expected.replace("SHA", &digest(server, script)),
-            "{script}"
-        );
+        assert_eq!(reply, expected.replace("SHA", &digest(server, script)), "{script}");
     }
 }
 
 /// The digest of a script that may be one that does not compile.
 fn digest(server: &mut Harness, script: &str) -> String {
-    let reply = server.run_args(&[
-        b"EVAL",
-        b"return redis.sha1hex(ARGV[1])",
-        b"0",
-        script.as_bytes(),
-    ]);
+    let reply = server.run_args(&[b"EVAL", b"return redis.sha1hex(ARGV[1])", b"0", script.as_bytes()]);
     reply[5..45].to_string()
 }
 
@@ -38,10 +29,7 @@ fn digest(server: &mut Harness, script: &str) -> String {
 fn error_of(reply: &str) -> String {
     assert!(reply.starts_with('-'), "an error: {reply:?}");
     let text = reply[1..].trim_end();
-    text.split(" script: ")
-        .next()
-        .unwrap_or_default()
-        .to_string()
+    text.split(" script: ").next().unwrap_or_default().to_string()
 }
 
 #[track_caller]
@@ -83,26 +71,14 @@ fn values_become_replies() {
             ("return {map={a=1}}", "*2\r\n$1\r\na\r\n:1\r\n"),
             ("return {set={a=true}}", "*1\r\n$1\r\na\r\n"),
             ("return {big_number='12\\r\\n3'}", "$5\r\n12  3\r\n"),
-            (
-                "return {verbatim_string={format='txt',string='x'}}",
-                "$1\r\nx\r\n",
-            ),
+            ("return {verbatim_string={format='txt',string='x'}}", "$1\r\nx\r\n"),
             ("return redis.status_reply('FINE')", "+FINE\r\n"),
             ("return redis.error_reply('MY ERR')", "-MY ERR\r\n"),
             ("return redis.error_reply('-MY ERR')", "-MY ERR\r\n"),
             ("return redis.error_reply('MYERR')", "-ERR MYERR\r\n"),
-            (
-                "return redis.error_reply()",
-                "-ERR wrong number or type of arguments\r\n",
-            ),
-            (
-                "return redis.status_reply(1)",
-                "-ERR wrong number or type of arguments\r\n",
-            ),
-            (
-                "return redis.sha1hex('')",
-                "$40\r\nda39a3ee5e6b4b0d3255bfef95601890afd80709\r\n",
-            ),
+            ("return redis.error_reply()", "-ERR wrong number or type of arguments\r\n"),
+            ("return redis.status_reply(1)", "-ERR wrong number or type of arguments\r\n"),
+            ("return redis.sha1hex('')", "$40\r\nda39a3ee5e6b4b0d3255bfef95601890afd80709\r\n"),
         ],
     );
     server.run("HELLO 3");
@@ -118,10 +94,7 @@ fn values_become_replies() {
             ("return {map={a=1}}", "%1\r\n$1\r\na\r\n:1\r\n"),
             ("return {set={a=true}}", "~1\r\n$1\r\na\r\n"),
             ("return {big_number='123'}", "(123\r\n"),
-            (
-                "return {verbatim_string={format='txt',string='x'}}",
-                "=5\r\ntxt:x\r\n",
-            ),
+            ("return {verbatim_string={format='txt',string='x'}}", "=5\r\ntxt:x\r\n"),
         ],
     );
 }
@@ -135,40 +108,16 @@ fn replies_become_values() {
     check(
         &mut server,
         &[
-            (
-                "return type(redis.call('get','nokey'))",
-                "$7\r\nboolean\r\n",
-            ),
-            (
-                "redis.setresp(3) return type(redis.call('get','nokey'))",
-                "$3\r\nnil\r\n",
-            ),
+            ("return type(redis.call('get','nokey'))", "$7\r\nboolean\r\n"),
+            ("redis.setresp(3) return type(redis.call('get','nokey'))", "$3\r\nnil\r\n"),
             ("return redis.call('set','k',1.5).ok", "$2\r\nOK\r\n"),
             ("return redis.call('get','k')", "$3\r\n1.5\r\n"),
-            (
-                "redis.call('set','k',100) return redis.call('get','k')",
-                "$3\r\n100\r\n",
-            ),
-            (
-                "redis.call('set','k',0.1) return redis.call('get','k')",
-                "$3\r\n0.1\r\n",
-            ),
-            (
-                "redis.call('set','k',1e20) return redis.call('get','k')",
-                "$5\r\n1e+20\r\n",
-            ),
-            (
-                "return redis.call('hgetall','h')",
-                "*2\r\n$1\r\na\r\n$1\r\n1\r\n",
-            ),
-            (
-                "redis.setresp(3) return redis.call('hgetall','h').map.a",
-                "$1\r\n1\r\n",
-            ),
-            (
-                "redis.setresp(3) return redis.call('zscore','z','m').double * 2",
-                ":3\r\n",
-            ),
+            ("redis.call('set','k',100) return redis.call('get','k')", "$3\r\n100\r\n"),
+            ("redis.call('set','k',0.1) return redis.call('get','k')", "$3\r\n0.1\r\n"),
+            ("redis.call('set','k',1e20) return redis.call('get','k')", "$5\r\n1e+20\r\n"),
+            ("return redis.call('hgetall','h')", "*2\r\n$1\r\na\r\n$1\r\n1\r\n"),
+            ("redis.setresp(3) return redis.call('hgetall','h').map.a", "$1\r\n1\r\n"),
+            ("redis.setresp(3) return redis.call('zscore','z','m').double * 2", ":3\r\n"),
             ("return redis.call('zscore','z','m')", "$3\r\n1.5\r\n"),
             ("return #redis.call('lrange','list',0,-1)", ":2\r\n"),
             (
@@ -181,10 +130,7 @@ fn replies_become_values() {
     check(
         &mut server,
         &[
-            (
-                "redis.setresp(3) return tostring(redis.call('debug','protocol','true'))",
-                "$4\r\ntrue\r\n",
-            ),
+            ("redis.setresp(3) return tostring(redis.call('debug','protocol','true'))", "$4\r\ntrue\r\n"),
             (
                 "redis.setresp(3) return redis.call('debug','protocol','bignum').big_number",
                 "$37\r\n1234567999999999999999999999999999999\r\n",
@@ -208,18 +154,9 @@ fn errors_tell_where_they_were_raised() {
     check(
         &mut server,
         &[
-            (
-                "error('x')",
-                "-ERR user_script:1: x script: SHA, on @user_script:1.\r\n",
-            ),
-            (
-                "\n\nerror('x',0)",
-                "-ERR x script: SHA, on @user_script:3.\r\n",
-            ),
-            (
-                "error({err='My Err'})",
-                "-My Err script: SHA, on @user_script:1.\r\n",
-            ),
+            ("error('x')", "-ERR user_script:1: x script: SHA, on @user_script:1.\r\n"),
+            ("\n\nerror('x',0)", "-ERR x script: SHA, on @user_script:3.\r\n"),
+            ("error({err='My Err'})", "-My Err script: SHA, on @user_script:1.\r\n"),
             (
                 "\nreturn redis.call('incr','list')",
                 "-WRONGTYPE Operation against a key holding the wrong kind of value script: SHA, on @user_script:2.\r\n",
@@ -257,10 +194,7 @@ fn errors_tell_where_they_were_raised() {
                 "local ok,e = pcall(redis.call,'incr','list') return e",
                 "$65\r\nWRONGTYPE Operation against a key holding the wrong kind of value\r\n",
             ),
-            (
-                "local e = redis.pcall('nosuch') return e.err",
-                "$44\r\nERR Unknown Redis command called from script\r\n",
-            ),
+            ("local e = redis.pcall('nosuch') return e.err", "$44\r\nERR Unknown Redis command called from script\r\n"),
         ],
     );
 }
@@ -269,41 +203,17 @@ fn errors_tell_where_they_were_raised() {
 fn arguments_of_eval_are_checked() {
     let mut server = Harness::new();
     for (words, reply) in [
-        (
-            "EVAL",
-            "-ERR wrong number of arguments for 'eval' command\r\n",
-        ),
-        (
-            "EVAL x",
-            "-ERR wrong number of arguments for 'eval' command\r\n",
-        ),
-        (
-            "EVAL x y",
-            "-ERR value is not an integer or out of range\r\n",
-        ),
+        ("EVAL", "-ERR wrong number of arguments for 'eval' command\r\n"),
+        ("EVAL x", "-ERR wrong number of arguments for 'eval' command\r\n"),
+        ("EVAL x y", "-ERR value is not an integer or out of range\r\n"),
         ("EVAL x -1", "-ERR Number of keys can't be negative\r\n"),
-        (
-            "EVAL x 1",
-            "-ERR Number of keys can't be greater than number of args\r\n",
-        ),
-        (
-            "EVALSHA x 0",
-            "-NOSCRIPT No matching script. Please use EVAL.\r\n",
-        ),
+        ("EVAL x 1", "-ERR Number of keys can't be greater than number of args\r\n"),
+        ("EVALSHA x 0", "-NOSCRIPT No matching script. Please use EVAL.\r\n"),
         ("SCRIPT DEBUG NO", "+OK\r\n"),
         ("SCRIPT DEBUG x", "-ERR Use SCRIPT DEBUG YES/SYNC/NO\r\n"),
-        (
-            "SCRIPT KILL",
-            "-NOTBUSY No scripts in execution right now.\r\n",
-        ),
-        (
-            "FUNCTION KILL",
-            "-NOTBUSY No scripts in execution right now.\r\n",
-        ),
-        (
-            "SCRIPT FLUSH x",
-            "-ERR SCRIPT FLUSH only support SYNC|ASYNC option\r\n",
-        ),
+        ("SCRIPT KILL", "-NOTBUSY No scripts in execution right now.\r\n"),
+        ("FUNCTION KILL", "-NOTBUSY No scripts in execution right now.\r\n"),
+        ("SCRIPT FLUSH x", "-ERR SCRIPT FLUSH only support SYNC|ASYNC option\r\n"),
     ] {
         assert_eq!(server.run(words), reply, "{words}");
     }
@@ -315,35 +225,17 @@ fn arguments_of_eval_are_checked() {
 fn scripts_are_cached_by_digest() {
     const SHA: &str = "e0e1f9fabfc9d4800c877a703b823ac0578ff8db";
     let mut server = Harness::new();
-    assert_eq!(
-        server.run(&format!("EVALSHA {SHA} 0")),
-        "-NOSCRIPT No matching script. Please use EVAL.\r\n"
-    );
+    assert_eq!(server.run(&format!("EVALSHA {SHA} 0")), "-NOSCRIPT No matching script. Please use EVAL.\r\n");
     assert_eq!(eval(&mut server, "return 1"), ":1\r\n");
     assert_eq!(server.run(&format!("EVALSHA {SHA} 0")), ":1\r\n");
-    assert_eq!(
-        server.run(&format!("EVALSHA {} 0", SHA.to_uppercase())),
-        ":1\r\n"
-    );
+    assert_eq!(server.run(&format!("EVALSHA {} 0", SHA.to_uppercase())), ":1\r\n");
     assert_eq!(server.run(&format!("EVALSHA_RO {SHA} 0")), ":1\r\n");
-    assert_eq!(
-        server.run(&format!("SCRIPT EXISTS {SHA} x")),
-        "*2\r\n:1\r\n:0\r\n"
-    );
-    assert_eq!(
-        server.run(&format!("SCRIPT SHOW {SHA}")),
-        "$8\r\nreturn 1\r\n"
-    );
-    assert_eq!(
-        server.run("SCRIPT SHOW x"),
-        "-NOSCRIPT No matching script.\r\n"
-    );
+    assert_eq!(server.run(&format!("SCRIPT EXISTS {SHA} x")), "*2\r\n:1\r\n:0\r\n");
+    assert_eq!(server.run(&format!("SCRIPT SHOW {SHA}")), "$8\r\nreturn 1\r\n");
+    assert_eq!(server.run("SCRIPT SHOW x"), "-NOSCRIPT No matching script.\r\n");
     assert_eq!(server.run("SCRIPT FLUSH ASYNC"), "+OK\r\n");
     assert_eq!(server.run(&format!("SCRIPT EXISTS {SHA}")), "*1\r\n:0\r\n");
-    assert_eq!(
-        server.run_args(&[b"SCRIPT", b"LOAD", b"return 1"]),
-        format!("$40\r\n{SHA}\r\n")
-    );
+    assert_eq!(server.run_args(&[b"SCRIPT", b"LOAD", b"return 1"]), format!("$40\r\n{SHA}\r\n"));
     assert_eq!(server.run(&format!("EVALSHA {SHA} 0")), ":1\r\n");
 }
 
@@ -353,32 +245,17 @@ fn scripts_that_only_eval_brought_go_when_there_are_too_many() {
     let mut server = Harness::new();
     server.run_args(&[b"SCRIPT", b"LOAD", b"return 'stays'"]);
     for number in 0..510 {
-        assert_eq!(
-            eval(&mut server, &format!("return {number}")),
-            format!(":{number}\r\n")
-        );
+        assert_eq!(eval(&mut server, &format!("return {number}")), format!(":{number}\r\n"));
         // Used again and again, so it is never the oldest.
         assert_eq!(eval(&mut server, "return 'used'"), "$4\r\nused\r\n");
     }
     assert_eq!(eval(&mut server, "return 1"), ":1\r\n");
     let info = server.run("INFO");
     assert!(info.contains("number_of_cached_scripts:501\r\n"), "{info}");
-    assert!(
-        server.run("INFO stats").contains("evicted_scripts:12\r\n"),
-        "{info}"
-    );
-    for (script, exists) in [
-        ("return 'stays'", 1),
-        ("return 'used'", 1),
-        ("return 2", 0),
-        ("return 509", 1),
-    ] {
+    assert!(server.run("INFO stats").contains("evicted_scripts:12\r\n"), "{info}");
+    for (script, exists) in [("return 'stays'", 1), ("return 'used'", 1), ("return 2", 0), ("return 509", 1)] {
         let digest = oneloop_digest(script);
-        assert_eq!(
-            server.run(&format!("SCRIPT EXISTS {digest}")),
-            format!("*1\r\n:{exists}\r\n"),
-            "{script}"
-        );
+        assert_eq!(server.run(&format!("SCRIPT EXISTS {digest}")), format!("*1\r\n:{exists}\r\n"), "{script}");
     }
 }
 
@@ -394,22 +271,10 @@ fn the_first_line_says_what_a_script_may_do() {
         ("#!lua\nreturn 1", ":1\r\n"),
         ("#!lua flags=\nreturn 1", ":1\r\n"),
         ("#!lua", "-ERR Invalid script shebang\r\n"),
-        (
-            "#!lu\nreturn 1",
-            "-ERR Unexpected engine in script shebang: #!lu\r\n",
-        ),
-        (
-            "#!lua flags=foo\nreturn 1",
-            "-ERR Unexpected flag in script shebang: foo\r\n",
-        ),
-        (
-            "#!lua foo=bar\nreturn 1",
-            "-ERR Unknown lua shebang option: foo=bar\r\n",
-        ),
-        (
-            "#!lua flags=no-writes,allow-stale,allow-oom,no-cluster,allow-cross-slot-keys\nreturn 1",
-            ":1\r\n",
-        ),
+        ("#!lu\nreturn 1", "-ERR Unexpected engine in script shebang: #!lu\r\n"),
+        ("#!lua flags=foo\nreturn 1", "-ERR Unexpected flag in script shebang: foo\r\n"),
+        ("#!lua foo=bar\nreturn 1", "-ERR Unknown lua shebang option: foo=bar\r\n"),
+        ("#!lua flags=no-writes,allow-stale,allow-oom,no-cluster,allow-cross-slot-keys\nreturn 1", ":1\r\n"),
         (
             "#hello\nreturn 1",
             "-ERR Error compiling script (new function): user_script:1: unexpected symbol near '#'\r\n",
@@ -418,31 +283,16 @@ fn the_first_line_says_what_a_script_may_do() {
         assert_eq!(eval(&mut server, script), reply, "{script}");
     }
     let script = "#!lua flags=no-writes\nreturn redis.call('set','a','b')";
-    assert_eq!(
-        error_of(&eval(&mut server, script)),
-        "ERR Write commands are not allowed from read-only scripts."
-    );
+    assert_eq!(error_of(&eval(&mut server, script)), "ERR Write commands are not allowed from read-only scripts.");
     let script = "#!lua\nreturn redis.call('get','a')";
     let reply = server.run_args(&[b"EVAL_RO", script.as_bytes(), b"0"]);
-    assert_eq!(
-        reply,
-        "-ERR Can not execute a script with write flag using *_ro command.\r\n"
-    );
+    assert_eq!(reply, "-ERR Can not execute a script with write flag using *_ro command.\r\n");
     let reply = server.run_args(&[b"EVAL_RO", b"return redis.call('set','a','b')", b"0"]);
-    assert_eq!(
-        error_of(&reply),
-        "ERR Write commands are not allowed from read-only scripts."
-    );
+    assert_eq!(error_of(&reply), "ERR Write commands are not allowed from read-only scripts.");
     // Nor may it send messages, which replicas get.
     let reply = server.run_args(&[b"EVAL_RO", b"return redis.call('publish','a','b')", b"0"]);
-    assert_eq!(
-        error_of(&reply),
-        "ERR Write commands are not allowed from read-only scripts."
-    );
-    assert_eq!(
-        server.run_args(&[b"EVAL_RO", b"return redis.call('get','a')", b"0"]),
-        "$-1\r\n"
-    );
+    assert_eq!(error_of(&reply), "ERR Write commands are not allowed from read-only scripts.");
+    assert_eq!(server.run_args(&[b"EVAL_RO", b"return redis.call('get','a')", b"0"]), "$-1\r\n");
 }
 
 #[test]
@@ -475,30 +325,12 @@ fn the_redis_table_is_whole() {
         &mut server,
         &[
             ("redis.setresp(4)", "ERR RESP version must be 2 or 3."),
-            (
-                "redis.setresp()",
-                "ERR redis.setresp() requires one argument.",
-            ),
-            (
-                "redis.set_repl()",
-                "ERR redis.set_repl() requires one argument.",
-            ),
-            (
-                "redis.set_repl(7)",
-                "ERR Invalid replication flags. Use REPL_AOF, REPL_REPLICA, REPL_ALL or REPL_NONE.",
-            ),
-            (
-                "redis.acl_check_cmd('nosuch')",
-                "ERR Invalid command passed to redis.acl_check_cmd()",
-            ),
-            (
-                "redis.log('x','y')",
-                "ERR First argument must be a number (log level).",
-            ),
-            (
-                "redis.log(1)",
-                "ERR redis.log() requires two arguments or more.",
-            ),
+            ("redis.setresp()", "ERR redis.setresp() requires one argument."),
+            ("redis.set_repl()", "ERR redis.set_repl() requires one argument."),
+            ("redis.set_repl(7)", "ERR Invalid replication flags. Use REPL_AOF, REPL_REPLICA, REPL_ALL or REPL_NONE."),
+            ("redis.acl_check_cmd('nosuch')", "ERR Invalid command passed to redis.acl_check_cmd()"),
+            ("redis.log('x','y')", "ERR First argument must be a number (log level)."),
+            ("redis.log(1)", "ERR redis.log() requires two arguments or more."),
             ("redis.log(9,'x')", "ERR Invalid log level."),
             ("redis.sha1hex()", "ERR wrong number of arguments"),
             (
@@ -516,10 +348,7 @@ fn a_script_leaves_its_caller_as_it_was() {
     check(
         &mut server,
         &[
-            (
-                "redis.call('select',5) redis.call('set','k','five') return 1",
-                ":1\r\n",
-            ),
+            ("redis.call('select',5) redis.call('set','k','five') return 1", ":1\r\n"),
             ("redis.setresp(3) return 1", ":1\r\n"),
             ("return type(redis.call('get','k'))", "$7\r\nboolean\r\n"),
         ],
@@ -533,13 +362,7 @@ fn a_script_leaves_its_caller_as_it_was() {
 #[test]
 fn keys_do_not_expire_while_a_script_runs() {
     let mut server = Harness::with_debug();
-    check(
-        &mut server,
-        &[(
-            "redis.call('psetex','k',1,'v') return redis.call('time')[1]",
-            "$10\r\n1700000000\r\n",
-        )],
-    );
+    check(&mut server, &[("redis.call('psetex','k',1,'v') return redis.call('time')[1]", "$10\r\n1700000000\r\n")]);
     assert_eq!(START_MS, 1_700_000_000_000);
     server.run("DEBUG SET-DISABLE-DENY-SCRIPTS 1");
     let script = "redis.call('psetex','l',1,'v') redis.call('debug','sleep',0.01) return redis.call('exists','l')";
@@ -582,34 +405,21 @@ fn sort_by_nothing_sorts_sets() {
     let mut server = Harness::new();
     server.run("SADD s c a b aa");
     let expected = "*4\r\n$1\r\na\r\n$2\r\naa\r\n$1\r\nb\r\n$1\r\nc\r\n";
-    check(
-        &mut server,
-        &[("return redis.call('sort','s','by','nosort')", expected)],
-    );
+    check(&mut server, &[("return redis.call('sort','s','by','nosort')", expected)]);
 }
 
 #[test]
 fn random_numbers_are_the_same_for_the_same_seed() {
     let mut server = Harness::new();
-    let script =
-        "math.randomseed(5) return {math.random(100),math.random(100),tostring(math.random())}";
+    let script = "math.randomseed(5) return {math.random(100),math.random(100),tostring(math.random())}";
     let first = eval(&mut server, script);
     assert_eq!(first, eval(&mut Harness::new(), script));
     fails(
         &mut server,
         &[
-            (
-                "math.random(0)",
-                "ERR user_script:1: bad argument #1 to 'random' (interval is empty)",
-            ),
-            (
-                "math.random(1,2,3)",
-                "ERR user_script:1: wrong number of arguments",
-            ),
-            (
-                "math.random({})",
-                "ERR user_script:1: bad argument #1 to 'random' (number expected, got table)",
-            ),
+            ("math.random(0)", "ERR user_script:1: bad argument #1 to 'random' (interval is empty)"),
+            ("math.random(1,2,3)", "ERR user_script:1: wrong number of arguments"),
+            ("math.random({})", "ERR user_script:1: bad argument #1 to 'random' (number expected, got table)"),
         ],
     );
 }
@@ -622,20 +432,11 @@ fn a_lock_is_released_only_by_whom_it_belongs_to() {
     let mut server = Harness::new();
     assert_eq!(server.run("SET resource token NX EX 10"), "+OK\r\n");
     assert_eq!(server.run("SET resource other NX EX 10"), "$-1\r\n");
-    assert_eq!(
-        server.run_args(&[b"EVAL", UNLOCK, b"1", b"resource", b"other"]),
-        ":0\r\n"
-    );
-    assert_eq!(
-        server.run_args(&[b"EVAL", UNLOCK, b"1", b"resource", b"token"]),
-        ":1\r\n"
-    );
+    assert_eq!(server.run_args(&[b"EVAL", UNLOCK, b"1", b"resource", b"other"]), ":0\r\n");
+    assert_eq!(server.run_args(&[b"EVAL", UNLOCK, b"1", b"resource", b"token"]), ":1\r\n");
     assert_eq!(server.run("SET resource other NX EX 10"), "+OK\r\n");
     server.advance_ms(10_001);
-    assert_eq!(
-        server.run_args(&[b"EVAL", UNLOCK, b"1", b"resource", b"other"]),
-        ":0\r\n"
-    );
+    assert_eq!(server.run_args(&[b"EVAL", UNLOCK, b"1", b"resource", b"other"]), ":0\r\n");
 }
 
 const READ_ONLY: &str = "ERR user_script:1: Attempt to modify a readonly table";
@@ -669,10 +470,7 @@ fn nothing_that_scripts_share_can_be_changed() {
         "table.sort(redis)",
     ] {
         let error = error_of(&eval(&mut server, script));
-        assert!(
-            error.ends_with("Attempt to modify a readonly table"),
-            "{script}: {error}"
-        );
+        assert!(error.ends_with("Attempt to modify a readonly table"), "{script}: {error}");
     }
     check(
         &mut server,
@@ -694,29 +492,18 @@ fn nothing_that_scripts_share_can_be_changed() {
 fn there_is_no_way_out_of_the_sandbox() {
     let mut server = Harness::new();
     for name in [
-        "print", "io", "debug", "package", "require", "module", "dofile", "loadfile", "newproxy",
-        "setfenv", "getfenv", "jit", "ffi", "arg",
+        "print", "io", "debug", "package", "require", "module", "dofile", "loadfile", "newproxy", "setfenv", "getfenv",
+        "jit", "ffi", "arg",
     ] {
-        let expected = format!(
-            "ERR user_script:1: Script attempted to access nonexistent global variable '{name}'"
-        );
-        assert_eq!(
-            error_of(&eval(&mut server, &format!("return {name}"))),
-            expected
-        );
+        let expected = format!("ERR user_script:1: Script attempted to access nonexistent global variable '{name}'");
+        assert_eq!(error_of(&eval(&mut server, &format!("return {name}"))), expected);
     }
     check(
         &mut server,
         &[
-            (
-                "local r = {} for k in pairs(os) do r[#r+1] = k end return r",
-                "*1\r\n$5\r\nclock\r\n",
-            ),
+            ("local r = {} for k in pairs(os) do r[#r+1] = k end return r", "*1\r\n$5\r\nclock\r\n"),
             ("return type(loadstring('return 1'))", "$8\r\nfunction\r\n"),
-            (
-                "return loadstring(string.dump(function() return 1 end))",
-                "$-1\r\n",
-            ),
+            ("return loadstring(string.dump(function() return 1 end))", "$-1\r\n"),
             ("return loadstring('\\27LJ\\2')", "$-1\r\n"),
             (
                 "return type(load(coroutine.wrap(function() coroutine.yield(string.dump(function() end)) end)))",
@@ -729,32 +516,19 @@ fn there_is_no_way_out_of_the_sandbox() {
                 ":1\r\n",
             ),
             ("return redis.call('exists','gc')", ":0\r\n"),
-            (
-                "return tostring(coroutine.resume(coroutine.create(function() x = 1 end)))",
-                "$5\r\nfalse\r\n",
-            ),
-            (
-                "local co = coroutine.wrap(function() return redis.call('ping') end) return co()",
-                "+PONG\r\n",
-            ),
+            ("return tostring(coroutine.resume(coroutine.create(function() x = 1 end)))", "$5\r\nfalse\r\n"),
+            ("local co = coroutine.wrap(function() return redis.call('ping') end) return co()", "+PONG\r\n"),
         ],
     );
     // A function that was loaded has the same globals.
-    fails(
-        &mut server,
-        &[(
-            "loadstring('x = 1')()",
-            "ERR [string \"x = 1\"]:1: Attempt to modify a readonly table",
-        )],
-    );
+    fails(&mut server, &[("loadstring('x = 1')()", "ERR [string \"x = 1\"]:1: Attempt to modify a readonly table")]);
 }
 
 /// What is large is sorted by ourselves: values that compare as equal end up as genuine servers leave them.
 #[test]
 fn large_tables_are_sorted_as_by_lua_5_1() {
     let mut server = Harness::new();
-    let numbers =
-        "local t, x = {}, 7 for i = 1, 3000 do x = (x * 16807) % 2147483647 t[i] = x end ";
+    let numbers = "local t, x = {}, 7 for i = 1, 3000 do x = (x * 16807) % 2147483647 t[i] = x end ";
     let with = |code: &str| format!("{numbers}{code}");
     check(
         &mut server,
@@ -779,22 +553,13 @@ fn large_tables_are_sorted_as_by_lua_5_1() {
     fails(
         &mut server,
         &[
-            (
-                &with("t[1500] = 'x' table.sort(t)"),
-                "ERR attempt to compare string with number",
-            ),
+            (&with("t[1500] = 'x' table.sort(t)"), "ERR attempt to compare string with number"),
             (
                 &with("table.sort(t, function() return true end)"),
                 "ERR user_script:1: invalid order function for sorting",
             ),
-            (
-                &with("table.sort(t, function() error('mine') end)"),
-                "ERR user_script:1: mine",
-            ),
-            (
-                &with("table.sort(t, 5)"),
-                "ERR user_script:1: bad argument #2 to 'sort' (function expected, got number)",
-            ),
+            (&with("table.sort(t, function() error('mine') end)"), "ERR user_script:1: mine"),
+            (&with("table.sort(t, 5)"), "ERR user_script:1: bad argument #2 to 'sort' (function expected, got number)"),
         ],
     );
 }
@@ -802,28 +567,15 @@ fn large_tables_are_sorted_as_by_lua_5_1() {
 #[test]
 fn scripts_are_lua_5_1() {
     let mut server = Harness::new();
-    for script in [
-        "goto x",
-        "return 10LL",
-        "return 1 & 2",
-        "return ~1",
-        "return 5 // 2",
-        "return 0b1",
-    ] {
+    for script in ["goto x", "return 10LL", "return 1 & 2", "return ~1", "return 5 // 2", "return 0b1"] {
         let reply = eval(&mut server, script);
-        assert!(
-            reply.starts_with("-ERR Error compiling script (new function): user_script:1: "),
-            "{script}: {reply}"
-        );
+        assert!(reply.starts_with("-ERR Error compiling script (new function): user_script:1: "), "{script}: {reply}");
     }
     check(
         &mut server,
         &[
             ("return '\\x41'", "$3\r\nx41\r\n"),
-            (
-                "local function f(...) return arg.n end return f(1,2,3)",
-                ":3\r\n",
-            ),
+            ("local function f(...) return arg.n end return f(1,2,3)", ":3\r\n"),
             ("return table.getn({1,2})", ":2\r\n"),
             ("return math.mod(5,3)", ":2\r\n"),
             ("return _VERSION", "$7\r\nLua 5.1\r\n"),
@@ -839,43 +591,19 @@ fn searches_are_those_of_lua_5_1() {
     check(
         &mut server,
         &[
-            (
-                "return {('hello world'):find('(o)( )(w)')}",
-                "*5\r\n:5\r\n:7\r\n$1\r\no\r\n$1\r\n \r\n$1\r\nw\r\n",
-            ),
+            ("return {('hello world'):find('(o)( )(w)')}", "*5\r\n:5\r\n:7\r\n$1\r\no\r\n$1\r\n \r\n$1\r\nw\r\n"),
             ("return {('hello'):find('l')}", "*2\r\n:3\r\n:3\r\n"),
             ("return {('a.b'):find('.',2,true)}", "*2\r\n:2\r\n:2\r\n"),
             ("return {('abc'):find('',10)}", "*2\r\n:4\r\n:3\r\n"),
-            (
-                "return {('hello'):match('(h)(.-)(l+)')}",
-                "*3\r\n$1\r\nh\r\n$1\r\ne\r\n$2\r\nll\r\n",
-            ),
+            ("return {('hello'):match('(h)(.-)(l+)')}", "*3\r\n$1\r\nh\r\n$1\r\ne\r\n$2\r\nll\r\n"),
             ("return {('abc'):match('()b()')}", "*2\r\n:2\r\n:3\r\n"),
             ("return ('a(b(c)d)e'):match('%b()')", "$7\r\n(b(c)d)\r\n"),
-            (
-                "return {('THE (quick) fox'):gsub('%f[%a]%a+',string.lower)}",
-                "*2\r\n$15\r\nthe (quick) fox\r\n:3\r\n",
-            ),
-            (
-                "return {('hello'):gsub('l',{l='X'})}",
-                "*2\r\n$5\r\nheXXo\r\n:2\r\n",
-            ),
-            (
-                "return {('hello'):gsub('(l)(.)','%2%1')}",
-                "*2\r\n$5\r\nhello\r\n:1\r\n",
-            ),
-            (
-                "return {('hello'):gsub('','-')}",
-                "*2\r\n$11\r\n-h-e-l-l-o-\r\n:6\r\n",
-            ),
-            (
-                "return {('abc'):gsub('%w','%0%0',2)}",
-                "*2\r\n$5\r\naabbc\r\n:2\r\n",
-            ),
-            (
-                "return {('abc'):gsub('b*',function() return '-' end)}",
-                "*2\r\n$6\r\n-a--c-\r\n:4\r\n",
-            ),
+            ("return {('THE (quick) fox'):gsub('%f[%a]%a+',string.lower)}", "*2\r\n$15\r\nthe (quick) fox\r\n:3\r\n"),
+            ("return {('hello'):gsub('l',{l='X'})}", "*2\r\n$5\r\nheXXo\r\n:2\r\n"),
+            ("return {('hello'):gsub('(l)(.)','%2%1')}", "*2\r\n$5\r\nhello\r\n:1\r\n"),
+            ("return {('hello'):gsub('','-')}", "*2\r\n$11\r\n-h-e-l-l-o-\r\n:6\r\n"),
+            ("return {('abc'):gsub('%w','%0%0',2)}", "*2\r\n$5\r\naabbc\r\n:2\r\n"),
+            ("return {('abc'):gsub('b*',function() return '-' end)}", "*2\r\n$6\r\n-a--c-\r\n:4\r\n"),
             ("return {('aXb'):match('[^%l]')}", "*1\r\n$1\r\nX\r\n"),
             ("return ('xyxy'):match('(xy)%1')", "$2\r\nxy\r\n"),
             (
@@ -887,31 +615,13 @@ fn searches_are_those_of_lua_5_1() {
     fails(
         &mut server,
         &[
-            (
-                "('x'):find('[a')",
-                "ERR user_script:1: malformed pattern (missing ']')",
-            ),
-            (
-                "('x'):find('%')",
-                "ERR user_script:1: malformed pattern (ends with '%')",
-            ),
+            ("('x'):find('[a')", "ERR user_script:1: malformed pattern (missing ']')"),
+            ("('x'):find('%')", "ERR user_script:1: malformed pattern (ends with '%')"),
             ("('x'):find('(')", "ERR user_script:1: unfinished capture"),
-            (
-                "('x'):gsub('x','%2')",
-                "ERR user_script:1: invalid capture index",
-            ),
-            (
-                "string.gsub('x', 'x')",
-                "ERR user_script:1: bad argument #3 to 'gsub' (string/function/table expected)",
-            ),
-            (
-                "('x'):find(('('):rep(40))",
-                "ERR user_script:1: too many captures",
-            ),
-            (
-                "('a'):rep(9000):find(('a?'):rep(9000))",
-                "ERR user_script:1: pattern too complex",
-            ),
+            ("('x'):gsub('x','%2')", "ERR user_script:1: invalid capture index"),
+            ("string.gsub('x', 'x')", "ERR user_script:1: bad argument #3 to 'gsub' (string/function/table expected)"),
+            ("('x'):find(('('):rep(40))", "ERR user_script:1: too many captures"),
+            ("('a'):rep(9000):find(('a?'):rep(9000))", "ERR user_script:1: pattern too complex"),
         ],
     );
 }
@@ -920,7 +630,7 @@ fn searches_are_those_of_lua_5_1() {
 fn busy(script: &str) -> (Harness, Token) {
     let mut server = Harness::new();
     let other = server.connect();
-    server.instance.scripting.set_patience(0);
+    server.state.scripting.set_patience(0);
     assert_eq!(eval(&mut server, script), "", "{script} is suspended");
     (server, other)
 }
@@ -928,7 +638,7 @@ fn busy(script: &str) -> (Harness, Token) {
 /// Takes the suspended script further until it ends.
 fn finish(server: &mut Harness) -> String {
     for _ in 0..10_000 {
-        if !oneloop::scripting::run::resume(&mut server.instance) {
+        if !oneloop::drive::script::run::resume(&mut server.state) {
             let bytes = server.pushed(server.client);
             return String::from_utf8_lossy(&bytes).into_owned();
         }
@@ -936,20 +646,15 @@ fn finish(server: &mut Harness) -> String {
     panic!("the script goes on and on");
 }
 
-const BUSY: &[u8] =
-    b"-BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.\r\n";
+const BUSY: &[u8] = b"-BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.\r\n";
 
 #[test]
 fn a_long_script_is_suspended_and_others_are_told() {
-    let (mut server, other) =
-        busy("local n = 0 for i = 1, 100000 do n = n + i end redis.call('set','k',n) return n");
+    let (mut server, other) = busy("local n = 0 for i = 1, 100000 do n = n + i end redis.call('set','k',n) return n");
     assert_eq!(server.run_as(other, &[b"GET", b"k"]), BUSY);
     assert_eq!(server.run_as(other, &[b"SHUTDOWN"]), BUSY);
     assert_eq!(finish(&mut server), ":5000050000\r\n");
-    assert_eq!(
-        server.run_as(other, &[b"GET", b"k"]),
-        b"$10\r\n5000050000\r\n"
-    );
+    assert_eq!(server.run_as(other, &[b"GET", b"k"]), b"$10\r\n5000050000\r\n");
 }
 
 /// Whatever a script does not to be stopped.
@@ -978,23 +683,13 @@ fn an_endless_script_is_killed() {
     ] {
         let (mut server, other) = busy(script);
         for _ in 0..3 {
-            assert!(
-                oneloop::scripting::run::resume(&mut server.instance),
-                "{script}"
-            );
+            assert!(oneloop::drive::script::run::resume(&mut server.state), "{script}");
         }
         assert_eq!(server.run_as(other, &[b"FUNCTION", b"KILL"]), BUSY);
-        assert_eq!(
-            server.run_as(other, &[b"SCRIPT", b"KILL"]),
-            b"+OK\r\n",
-            "{script}"
-        );
+        assert_eq!(server.run_as(other, &[b"SCRIPT", b"KILL"]), b"+OK\r\n", "{script}");
         let reply = finish(&mut server);
-        assert!(
-            reply.contains("Script killed by user with SCRIPT KILL"),
-            "{script}: {reply}"
-        );
-        server.instance.scripting.set_patience(u64::MAX);
+        assert!(reply.contains("Script killed by user with SCRIPT KILL"), "{script}: {reply}");
+        server.state.scripting.set_patience(u64::MAX);
         assert_eq!(eval(&mut server, "return 7"), ":7\r\n", "{script}");
     }
 }
@@ -1003,7 +698,7 @@ fn an_endless_script_is_killed() {
 fn busy_transaction(script: &str) -> (Harness, Token) {
     let mut server = Harness::new();
     let other = server.connect();
-    server.instance.scripting.set_patience(0);
+    server.state.scripting.set_patience(0);
     server.run("MULTI");
     server.run("SET k 1");
     eval(&mut server, script);
@@ -1021,56 +716,44 @@ fn a_transaction_goes_on_after_a_long_script() {
     assert_eq!(finish(&mut server), "*4\r\n+OK\r\n:2\r\n:3\r\n$1\r\n3\r\n");
     assert_eq!(server.run_as(other, &[b"GET", b"k"]), b"$1\r\n3\r\n");
     let info = server.run("INFO commandstats");
-    for counted in [
-        "cmdstat_exec:calls=1,",
-        "cmdstat_eval:calls=2,",
-        "cmdstat_set:calls=1,",
-    ] {
+    for counted in ["cmdstat_exec:calls=1,", "cmdstat_eval:calls=2,", "cmdstat_set:calls=1,"] {
         assert!(info.contains(counted), "{info}");
     }
     // Nobody waits for the next one in vain.
     assert_eq!(server.run("EXEC"), "-ERR EXEC without MULTI\r\n");
-    assert_eq!(server.instance.nesting, 0);
+    assert_eq!(server.state.nesting, 0);
 }
 
 #[test]
 fn an_endless_script_in_a_transaction_is_killed() {
     let (mut server, other) = busy_transaction("while true do end");
     for is_another_suspended in [true, false] {
-        assert!(oneloop::scripting::run::resume(&mut server.instance));
+        assert!(oneloop::drive::script::run::resume(&mut server.state));
         assert_eq!(server.run_as(other, &[b"SCRIPT", b"KILL"]), b"+OK\r\n");
-        let is_suspended = oneloop::scripting::run::resume(&mut server.instance);
+        let is_suspended = oneloop::drive::script::run::resume(&mut server.state);
         assert_eq!(is_suspended, is_another_suspended);
     }
     let reply = String::from_utf8_lossy(&server.pushed(server.client)).into_owned();
-    assert!(
-        reply.starts_with("*4\r\n+OK\r\n-ERR Script killed by user"),
-        "{reply}"
-    );
+    assert!(reply.starts_with("*4\r\n+OK\r\n-ERR Script killed by user"), "{reply}");
     assert!(reply.ends_with("$1\r\n1\r\n"), "{reply}");
 }
 
 #[test]
 fn a_transaction_is_ended_though_its_client_has_gone() {
-    let (mut server, other) =
-        busy_transaction("for i = 1, 100000 do end return redis.call('incr','k')");
-    server.instance.remove_client(server.client);
-    while oneloop::scripting::run::resume(&mut server.instance) {}
+    let (mut server, other) = busy_transaction("for i = 1, 100000 do end return redis.call('incr','k')");
+    server.state.remove_client(server.client);
+    while oneloop::drive::script::run::resume(&mut server.state) {}
     assert_eq!(server.run_as(other, &[b"GET", b"k"]), b"$1\r\n3\r\n");
-    assert_eq!(server.instance.nesting, 0);
+    assert_eq!(server.state.nesting, 0);
 }
 
 #[test]
 fn a_script_that_has_written_is_not_killed() {
-    let (mut server, other) =
-        busy("redis.call('set','k','v') for i = 1, 100000 do end return redis.call('get','k')");
+    let (mut server, other) = busy("redis.call('set','k','v') for i = 1, 100000 do end return redis.call('get','k')");
     let reply = server.run_as(other, &[b"SCRIPT", b"KILL"]);
     assert!(reply.starts_with(b"-UNKILLABLE Sorry the script already executed write commands"));
     assert_eq!(finish(&mut server), "$1\r\nv\r\n");
-    assert_eq!(
-        server.run("SCRIPT KILL"),
-        "-NOTBUSY No scripts in execution right now.\r\n"
-    );
+    assert_eq!(server.run("SCRIPT KILL"), "-NOTBUSY No scripts in execution right now.\r\n");
 }
 
 /// Who waits for a key gets it when the script is over that was suspended.
@@ -1079,10 +762,10 @@ fn those_who_wait_for_a_suspended_scripts_keys_are_served() {
     let mut server = Harness::new();
     let waiting = server.connect();
     assert_eq!(server.run_as(waiting, &[b"BLPOP", b"l", b"0"]), b"");
-    server.instance.scripting.set_patience(0);
+    server.state.scripting.set_patience(0);
     let script = "redis.call('rpush','l','x') for i = 1, 100000 do end";
     assert_eq!(eval(&mut server, script), "", "it is suspended");
-    while oneloop::scripting::run::resume(&mut server.instance) {
+    while oneloop::drive::script::run::resume(&mut server.state) {
         assert_eq!(server.pushed(waiting), b"");
     }
     assert_eq!(server.pushed(waiting), b"*2\r\n$1\r\nl\r\n$1\r\nx\r\n");
@@ -1092,8 +775,8 @@ fn those_who_wait_for_a_suspended_scripts_keys_are_served() {
 #[test]
 fn the_caller_may_leave() {
     let (mut server, other) = busy("for i = 1, 100000 do end redis.call('set','k','v')");
-    server.instance.remove_client(server.client);
-    while oneloop::scripting::run::resume(&mut server.instance) {}
+    server.state.remove_client(server.client);
+    while oneloop::drive::script::run::resume(&mut server.state) {}
     assert_eq!(server.run_as(other, &[b"GET", b"k"]), b"$1\r\nv\r\n");
 }
 
@@ -1101,7 +784,7 @@ fn the_caller_may_leave() {
 #[test]
 fn bombs_do_no_harm() {
     let mut server = Harness::new();
-    server.instance.scripting.memory_max_bytes = 64 << 20;
+    server.state.scripting.memory_max_bytes = 64 << 20;
     for script in [
         "local s = string.rep('x', 1024*1024) local t = {} while true do t[#t+1] = s .. #t end",
         "return #string.rep('x', 2e9)",
@@ -1152,70 +835,34 @@ fn bombs_do_no_harm() {
             "{script}: {}",
             &reply[..reply.len().min(200)]
         );
-        assert_eq!(
-            eval(&mut server, "return {1, redis.call('ping')}"),
-            "*2\r\n:1\r\n+PONG\r\n",
-            "{script}"
-        );
+        assert_eq!(eval(&mut server, "return {1, redis.call('ping')}"), "*2\r\n:1\r\n+PONG\r\n", "{script}");
     }
     // Tables within each other beyond what can be written.
-    let reply = eval(
-        &mut server,
-        "local t = {} for i = 1, 1e5 do t = {t} end return t",
-    );
-    assert!(
-        reply.contains("ERR reached lua stack limit"),
-        "{}",
-        &reply[..reply.len().min(200)]
-    );
+    let reply = eval(&mut server, "local t = {} for i = 1, 1e5 do t = {t} end return t");
+    assert!(reply.contains("ERR reached lua stack limit"), "{}", &reply[..reply.len().min(200)]);
 }
 
 #[test]
 fn replies_of_all_protocols_are_written_for_the_callers() {
     let mut server = Harness::new();
-    let session = server
-        .instance
-        .clients
-        .get_mut(server.client)
-        .expect("the client is there");
+    let session = server.state.clients.get_mut(server.client).expect("the client is there");
     assert_eq!(session.reply.protocol(), Protocol::Resp2);
     server.run("HSET h a 1");
-    assert_eq!(
-        eval(
-            &mut server,
-            "redis.setresp(3) return redis.call('hgetall','h')"
-        ),
-        "*2\r\n$1\r\na\r\n$1\r\n1\r\n"
-    );
+    assert_eq!(eval(&mut server, "redis.setresp(3) return redis.call('hgetall','h')"), "*2\r\n$1\r\na\r\n$1\r\n1\r\n");
     server.run("HELLO 3");
-    assert_eq!(
-        eval(
-            &mut server,
-            "redis.setresp(3) return redis.call('hgetall','h')"
-        ),
-        "%1\r\n$1\r\na\r\n$1\r\n1\r\n"
-    );
+    assert_eq!(eval(&mut server, "redis.setresp(3) return redis.call('hgetall','h')"), "%1\r\n$1\r\na\r\n$1\r\n1\r\n");
 }
 
 #[test]
 fn statistics_count_scripts_and_their_commands() {
     let mut server = Harness::new();
-    eval(
-        &mut server,
-        "redis.call('set','k','v') redis.call('get','k') return redis.pcall('incr','k')",
-    );
+    eval(&mut server, "redis.call('set','k','v') redis.call('get','k') return redis.pcall('incr','k')");
     eval(&mut server, "return redis.call('incr','k')");
     // A command fails too if there is an error somewhere in its reply.
-    assert_eq!(
-        eval(&mut server, "return {1, {err = 'MY own'}}"),
-        "*2\r\n:1\r\n-MY own\r\n"
-    );
+    assert_eq!(eval(&mut server, "return {1, {err = 'MY own'}}"), "*2\r\n:1\r\n-MY own\r\n");
     let info = server.run("INFO everything");
     let line = info.lines().find(|line| line.starts_with("cmdstat_eval:"));
-    assert!(
-        line.is_some_and(|line| line.ends_with("failed_calls=3")),
-        "{line:?}"
-    );
+    assert!(line.is_some_and(|line| line.ends_with("failed_calls=3")), "{line:?}");
     for line in [
         "errorstat_MY:count=1",
         "cmdstat_eval:calls=3,",

@@ -12,9 +12,9 @@ const NOT_POSITIVE: &str = "-ERR value is out of range, must be positive\r\n";
 const NO_EVENTS: [&str; 0] = [];
 
 fn changes(server: &mut Harness, command: &str) -> u64 {
-    let before = server.instance.keyspace.changes.total();
+    let before = server.state.keyspace.changes.total();
     server.run(command);
-    server.instance.keyspace.changes.total() - before
+    server.state.keyspace.changes.total() - before
 }
 
 /// Adds members that are made of numbers.
@@ -82,10 +82,7 @@ fn members_are_added_removed_and_asked_for() {
     }
     // Integers are members like all others, whatever they look like.
     server.expect("sadd i 1 01 +1 -0 0", ":5\r\n");
-    server.expect(
-        "smismember i 1 01 +1 -0 0 -1",
-        "*6\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n:0\r\n",
-    );
+    server.expect("smismember i 1 01 +1 -0 0 -1", "*6\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n:0\r\n");
     server.expect("type i", "+set\r\n");
 }
 
@@ -126,12 +123,9 @@ fn forms_follow_the_limits() {
         expect_form(&mut server, "k", form);
     }
     // One more member than fits, and one that is no integer.
-    for (count, member, form) in [
-        (512, "512", "hashtable"),
-        (512, "x", "hashtable"),
-        (127, "x", "listpack"),
-        (128, "x", "hashtable"),
-    ] {
+    for (count, member, form) in
+        [(512, "512", "hashtable"), (512, "x", "hashtable"), (127, "x", "listpack"), (128, "x", "hashtable")]
+    {
         server.run("del k");
         server.run(&with_members("sadd k", "", 0..count));
         expect_form(&mut server, "k", "intset");
@@ -218,12 +212,9 @@ fn popping() {
         assert_eq!(popped.len(), count);
         server.expect("exists a", ":0\r\n");
     }
-    for (prefix, count, form_after) in [
-        ("", 100, "intset"),
-        ("m", 100, "listpack"),
-        ("m", 600, "listpack"),
-        ("", 600, "listpack"),
-    ] {
+    for (prefix, count, form_after) in
+        [("", 100, "intset"), ("m", 100, "listpack"), ("m", 600, "listpack"), ("", 600, "listpack")]
+    {
         server.run("del a");
         fill(&mut server, "a", prefix, 0..count);
         server.run("pexpire a 50000");
@@ -317,19 +308,11 @@ fn intersections_unions_and_differences() {
     let common: Vec<String> = (200..300).map(member).collect();
     expect_elements(&mut server, "sinter large other", &common.join(" "));
     let all: Vec<String> = (0..500).map(member).collect();
-    expect_elements(
-        &mut server,
-        "sunion large other a",
-        &format!("{} 1 2 3 4 x", all.join(" ")),
-    );
+    expect_elements(&mut server, "sunion large other a", &format!("{} 1 2 3 4 x", all.join(" ")));
     let left: Vec<String> = (0..200).map(member).collect();
     expect_elements(&mut server, "sdiff large other", &left.join(" "));
     // So many small sets that going through all of them is less work.
-    expect_elements(
-        &mut server,
-        "sdiff large other a b c a b c",
-        &left.join(" "),
-    );
+    expect_elements(&mut server, "sdiff large other a b c a b c", &left.join(" "));
     server.set_protocol(Protocol::Resp3);
     server.expect("sinter c", "~2\r\n$1\r\n3\r\n$1\r\n4\r\n");
     server.expect("sinter b c", "~1\r\n$1\r\n3\r\n");
@@ -423,10 +406,7 @@ fn cardinalities() {
     }
     let estimate = server.run("sunioncard 2 a b approx");
     let estimate: i64 = estimate[1..].trim_end().parse().expect("a number");
-    assert!(
-        (485..=515).contains(&estimate),
-        "{estimate} is not about 500"
-    );
+    assert!((485..=515).contains(&estimate), "{estimate} is not about 500");
     let no_keys = "-ERR numkeys should be greater than 0\r\n";
     let too_many = "-ERR Number of keys can't be greater than number of args\r\n";
     let negative = "-ERR LIMIT can't be negative\r\n";
@@ -487,14 +467,8 @@ fn other_types_are_refused() {
 fn walks() {
     let mut server = Harness::new();
     server.run("sadd a 1 2 33");
-    server.expect(
-        "sscan a 0",
-        "*2\r\n$1\r\n0\r\n*3\r\n$1\r\n1\r\n$1\r\n2\r\n$2\r\n33\r\n",
-    );
-    server.expect(
-        "sscan a 7 match 3* count 1",
-        "*2\r\n$1\r\n0\r\n*1\r\n$2\r\n33\r\n",
-    );
+    server.expect("sscan a 0", "*2\r\n$1\r\n0\r\n*3\r\n$1\r\n1\r\n$1\r\n2\r\n$2\r\n33\r\n");
+    server.expect("sscan a 7 match 3* count 1", "*2\r\n$1\r\n0\r\n*1\r\n$2\r\n33\r\n");
     server.expect("sscan nothing 0 bad", "*2\r\n$1\r\n0\r\n*0\r\n");
     server.expect("sscan a 0 bad", SYNTAX);
     server.expect("sscan a 0 count 0", SYNTAX);
@@ -594,9 +568,9 @@ fn lookups_are_counted_as_in_redis() {
         ("spop a 5", 1, 0),
         ("spop a 5", 0, 0),
     ] {
-        let before = server.instance.keyspace.stats;
+        let before = server.state.keyspace.stats;
         server.run(command);
-        let after = server.instance.keyspace.stats;
+        let after = server.state.keyspace.stats;
         assert_eq!(after.hits - before.hits, hits, "{command}");
         assert_eq!(after.misses - before.misses, misses, "{command}");
     }

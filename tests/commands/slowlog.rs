@@ -18,11 +18,7 @@ fn slow_commands_are_kept_newest_first() {
          *6\r\n:0\r\n:1700000000\r\n:200000\r\n*3\r\n$5\r\ndebug\r\n$5\r\nsleep\r\n$3\r\n0.2\r\n\
          $15\r\n127.0.0.1:50001\r\n$0\r\n\r\n",
     );
-    assert!(
-        server
-            .run("slowlog get 1")
-            .starts_with("*1\r\n*6\r\n:1\r\n")
-    );
+    assert!(server.run("slowlog get 1").starts_with("*1\r\n*6\r\n:1\r\n"));
     assert!(server.run("slowlog get -1").starts_with("*2\r\n"));
     server.expect("slowlog get 0", "*0\r\n");
     server.expect("slowlog reset", "+OK\r\n");
@@ -33,10 +29,7 @@ fn slow_commands_are_kept_newest_first() {
 fn get_wants_a_number() {
     let mut server = Harness::new();
     for request in ["slowlog get -2", "slowlog get x"] {
-        server.expect(
-            request,
-            "-ERR count should be greater than or equal to -1\r\n",
-        );
+        server.expect(request, "-ERR count should be greater than or equal to -1\r\n");
     }
     server.expect(
         "slowlog get 1 2",

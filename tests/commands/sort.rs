@@ -102,15 +102,9 @@ fn weights_and_columns_come_from_other_keys() {
     server.gives("SORT list BY hash_*->weight", "4 1 3 2");
     server.gives("SORT list BY name_* ALPHA", "2 4 1 3");
     server.gives("SORT list GET name_*", "one nil three nil");
-    server.gives(
-        "SORT list GET # GET name_* GET hash_*->name",
-        "1 one uno 2 nil nil 3 three nil 4 nil nil",
-    );
+    server.gives("SORT list GET # GET name_* GET hash_*->name", "1 one uno 2 nil nil 3 three nil 4 nil nil");
     // Without anything behind the arrow it belongs to the name of a key; without a star there is no key.
-    server.gives(
-        "SORT list LIMIT 0 1 GET hash_*-> GET hash_* GET name_1",
-        "nil nil nil",
-    );
+    server.gives("SORT list LIMIT 0 1 GET hash_*-> GET hash_* GET name_1", "nil nil nil");
     server.run("SET left_1->right arrow");
     server.gives("SORT list LIMIT 0 1 GET left_*->right", "nil");
 }
@@ -145,14 +139,8 @@ fn results_are_stored_as_lists() {
     server.run("SADD set 10 9 b a");
     server.expect("SORT set BY nosort STORE result", ":4\r\n");
     server.gives("LRANGE result 0 -1", "10 9 a b");
-    assert_eq!(
-        server.events("SORT list STORE result"),
-        ["0:sortstore result"]
-    );
-    assert_eq!(
-        server.events("SORT list LIMIT 0 0 STORE result"),
-        ["0:del result"]
-    );
+    assert_eq!(server.events("SORT list STORE result"), ["0:sortstore result"]);
+    assert_eq!(server.events("SORT list LIMIT 0 0 STORE result"), ["0:del result"]);
 }
 
 #[test]
@@ -160,13 +148,7 @@ fn errors_are_those_of_redis() {
     let mut server = with_list("1 x");
     let not_a_double = "-ERR One or more scores can't be converted into double\r\n";
     server.expect("SORT list", not_a_double);
-    for (element, is_number) in [
-        ("", true),
-        (" 1", true),
-        ("1 ", false),
-        (" ", false),
-        ("1e999", false),
-    ] {
+    for (element, is_number) in [("", true), (" 1", true), ("1 ", false), (" ", false), ("1e999", false)] {
         server.run("DEL one");
         server.run_args(&[b"RPUSH", b"one", element.as_bytes()]);
         let reply = server.run("SORT one");
@@ -179,19 +161,10 @@ fn errors_are_those_of_redis() {
     server.run("SET weight_1 text");
     server.run("LSET list 1 2");
     server.expect("SORT list BY weight_*", not_a_double);
-    for words in [
-        "SORT list LIMIT 1",
-        "SORT list BY",
-        "SORT list GET",
-        "SORT list UP",
-        "SORT_RO list STORE a",
-    ] {
+    for words in ["SORT list LIMIT 1", "SORT list BY", "SORT list GET", "SORT list UP", "SORT_RO list STORE a"] {
         server.expect(words, "-ERR syntax error\r\n");
     }
-    server.expect(
-        "SORT list LIMIT a 1",
-        "-ERR value is not an integer or out of range\r\n",
-    );
+    server.expect("SORT list LIMIT a 1", "-ERR value is not an integer or out of range\r\n");
     // The options are read before the key is looked at.
     server.expect("SORT string UP", "-ERR syntax error\r\n");
 }

@@ -7,12 +7,7 @@ use crate::support::Harness;
 
 /// Servers that keep sorted sets packed, and never.
 fn both() -> [Harness; 2] {
-    [128, 0].map(|entries| {
-        Harness::with_config(Config {
-            zset_max_listpack_entries: entries,
-            ..Config::default()
-        })
-    })
+    [128, 0].map(|entries| Harness::with_config(Config { zset_max_listpack_entries: entries, ..Config::default() }))
 }
 
 /// A reply in short: arrays in brackets, everything else by its own text.
@@ -74,18 +69,12 @@ fn elements_are_added_under_conditions() {
         server.says("zadd z lt incr -1 a", "9.5");
         server.says("zincrby z -0.5 a", "9");
         server.says("zincrby z 3 new", "3");
-        server.says(
-            "zrange z 0 -1 withscores",
-            "[g 1 new 3 c 5 d 6 e 7 a 9 b 10]",
-        );
+        server.says("zrange z 0 -1 withscores", "[g 1 new 3 c 5 d 6 e 7 a 9 b 10]");
         server.says("zadd absent xx 1 a", ":0");
         server.says("exists absent", ":0");
         server.says("zadd z inf i -inf j", ":2");
         server.says("zadd z -inf i", ":0");
-        server.says(
-            "zadd z incr +inf i",
-            "-ERR resulting score is not a number (NaN)",
-        );
+        server.says("zadd z incr +inf i", "-ERR resulting score is not a number (NaN)");
         server.says("zscore z i", "-inf");
     }
 }
@@ -99,17 +88,11 @@ fn adding_is_refused_as_by_redis() {
         ("zadd z 1", "wrong number of arguments for 'zadd' command"),
         ("zadd z nx 1", "syntax error"),
         ("zadd z 1 a 2", "syntax error"),
-        (
-            "zadd z nx xx 1 a",
-            "XX and NX options at the same time are not compatible",
-        ),
+        ("zadd z nx xx 1 a", "XX and NX options at the same time are not compatible"),
         ("zadd z gt nx 1 a", apart),
         ("zadd z lt nx 1 a", apart),
         ("zadd z gt lt 1 a", apart),
-        (
-            "zadd z incr 1 a 2 b",
-            "INCR option supports a single increment-element pair",
-        ),
+        ("zadd z incr 1 a 2 b", "INCR option supports a single increment-element pair"),
         ("zadd z x a", "value is not a valid float"),
         ("zadd z 1 a nan b", "value is not a valid float"),
         ("zadd text x a", "value is not a valid float"),
@@ -165,10 +148,7 @@ fn members_are_asked_for() {
         server.says("zrank z x withscore", "nil array");
         server.says("zrank absent x withscore", "nil array");
         server.says("zrank z a foo", "-ERR syntax error");
-        server.says(
-            "zrank z a withscore x",
-            "-ERR wrong number of arguments for 'zrank' command",
-        );
+        server.says("zrank z a withscore x", "-ERR wrong number of arguments for 'zrank' command");
         server.says("zcount z -inf +inf", ":4");
         server.says("zcount z (1 2.5", ":1");
         server.says("zcount z 3 2", ":0");
@@ -214,25 +194,16 @@ fn ranges_are_read_by_rank_and_score() {
             "zrange z 0 -1 limit 0 1",
             "syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX",
         ),
-        (
-            "zrange z - + bylex withscores",
-            "syntax error, WITHSCORES not supported in combination with BYLEX",
-        ),
+        ("zrange z - + bylex withscores", "syntax error, WITHSCORES not supported in combination with BYLEX"),
         ("zrange z 0 x", "value is not an integer or out of range"),
         ("zrange z 0 1 foo", "syntax error"),
         ("zrange z 0 1 bylex byscore", "syntax error"),
         ("zrange z 0 1 byscore limit 0", "syntax error"),
-        (
-            "zrange z 0 1 byscore limit x 1",
-            "value is not an integer or out of range",
-        ),
+        ("zrange z 0 1 byscore limit x 1", "value is not an integer or out of range"),
         ("zrevrange z 0 1 rev", "syntax error"),
         ("zrangebyscore z 0 1 bylex", "syntax error"),
         ("zrangestore d z 0 1 withscores", "syntax error"),
-        (
-            "zrange z [a b bylex",
-            "min or max not valid string range item",
-        ),
+        ("zrange z [a b bylex", "min or max not valid string range item"),
         ("zrangebyscore z a b", "min or max is not a float"),
     ] {
         server.says(words, &format!("-ERR {error}"));
@@ -245,10 +216,7 @@ fn ranges_are_read_by_member() {
         server.run("zadd z 0 a 0 b 0 c 0 d 0 10 0 9");
         server.says("zrange z - + bylex", "[10 9 a b c d]");
         server.says("zrangebylex z [a (c", "[a b]");
-        server.says(
-            "zrangebylex z (9 +  limit 1 2".replace("  ", " ").as_str(),
-            "[b c]",
-        );
+        server.says("zrangebylex z (9 +  limit 1 2".replace("  ", " ").as_str(), "[b c]");
         server.says("zrevrangebylex z + (b", "[d c]");
         server.says("zrange z [b [9 bylex rev", "[b a 9]");
         server.says("zrangebylex z + -", "[]");
@@ -273,10 +241,7 @@ fn elements_are_removed() {
         server.says("exists z", ":0");
         server.says("zrem z d", ":0");
         server.says("zremrangebyrank z 0 -1", ":0");
-        server.says(
-            "zremrangebyrank z x -1",
-            "-ERR value is not an integer or out of range",
-        );
+        server.says("zremrangebyrank z x -1", "-ERR value is not an integer or out of range");
         server.says("zremrangebyscore z x 1", "-ERR min or max is not a float");
         server.run("zadd z 1 a 2 b");
         server.says("zremrangebyrank z 0 -1", ":2");
@@ -364,8 +329,7 @@ fn who_waits_is_served_when_elements_come() {
     assert!(pop(&mut server, waiting[0], "bzpopmax y z 0").is_empty());
     assert!(pop(&mut server, waiting[1], "bzmpop 0 2 z y min count 3").is_empty());
     server.says("zadd z 1 a 2 b 3 c", ":3");
-    let reply =
-        |server: &mut Harness, client| short(&String::from_utf8_lossy(&server.pushed(client)));
+    let reply = |server: &mut Harness, client| short(&String::from_utf8_lossy(&server.pushed(client)));
     assert_eq!(reply(&mut server, waiting[0]), "[z c 3]");
     assert_eq!(reply(&mut server, waiting[1]), "[z [[a 1] [b 2]]]");
     server.says("exists z", ":0");
@@ -384,14 +348,8 @@ fn sorted_sets_are_joined() {
         server.says("zunion 2 x y", "[a b c d]");
         server.says("zinter 2 x y weights 2 -1 withscores", "[c -14 b -6]");
         server.says("zinter 2 x y aggregate max withscores", "[b 10 c 20]");
-        server.says(
-            "zunion 2 x y aggregate min withscores",
-            "[a 1 b 2 c 3 d 30]",
-        );
-        server.says(
-            "zunion 2 x y weights 3 1 aggregate count withscores",
-            "[d 1 a 3 b 4 c 4]",
-        );
+        server.says("zunion 2 x y aggregate min withscores", "[a 1 b 2 c 3 d 30]");
+        server.says("zunion 2 x y weights 3 1 aggregate count withscores", "[d 1 a 3 b 4 c 4]");
         server.says("zdiff 2 x y withscores", "[a 1]");
         server.says("zdiff 2 y x", "[d]");
         server.says("zunionstore to 2 x y weights 0.5 1 aggregate sum", ":4");
@@ -416,14 +374,8 @@ fn sorted_sets_are_joined() {
     }
     let mut server = Harness::new();
     for (words, error) in [
-        (
-            "zunion 0 z",
-            "at least 1 input key is needed for 'zunion' command",
-        ),
-        (
-            "zunionstore d -1 z",
-            "at least 1 input key is needed for 'zunionstore' command",
-        ),
+        ("zunion 0 z", "at least 1 input key is needed for 'zunion' command"),
+        ("zunionstore d -1 z", "at least 1 input key is needed for 'zunionstore' command"),
         ("zunion x z", "value is not an integer or out of range"),
         ("zunion 2 z", "syntax error"),
         ("zunion 9223372036854775807 z", "syntax error"),
@@ -448,16 +400,10 @@ fn sets_take_part_with_a_score_of_one() {
             server.run(&format!("sadd s {members}"));
             server.run("zadd z 10 1 20 2 30 c");
             server.says("zinter 2 s z withscores", "[1 11 2 21]");
-            server.says(
-                "zinter 2 s z weights 5 1 aggregate max withscores",
-                "[1 10 2 20]",
-            );
+            server.says("zinter 2 s z weights 5 1 aggregate max withscores", "[1 10 2 20]");
             server.says("zintercard 2 z s", ":2");
             server.says("zdiff 2 z s", "[c]");
-            server.says(
-                "zunionstore u 2 s z weights 100 1",
-                &format!(":{}", members.split(' ').count() + 1),
-            );
+            server.says("zunionstore u 2 s z weights 100 1", &format!(":{}", members.split(' ').count() + 1));
             server.says("zscore u 2", "120");
             server.says("zscore u c", "30");
         }
@@ -496,10 +442,7 @@ fn members_are_drawn() {
         ),
         ("zrandmember z 1 foo", "syntax error"),
         ("zrandmember z 1 withscores x", "syntax error"),
-        (
-            "zrandmember z 9223372036854775807 withscores",
-            "value is out of range",
-        ),
+        ("zrandmember z 9223372036854775807 withscores", "value is out of range"),
     ] {
         server.says(words, &format!("-ERR {error}"));
     }
@@ -515,11 +458,7 @@ fn every_member_is_drawn_sometimes() {
         let mut seen = std::collections::HashSet::new();
         for _ in 0..400 / (count / 20) {
             let drawn = short(&server.run(&format!("zrandmember z {count}")));
-            let members: Vec<String> = drawn
-                .trim_matches(['[', ']'])
-                .split(' ')
-                .map(str::to_string)
-                .collect();
+            let members: Vec<String> = drawn.trim_matches(['[', ']']).split(' ').map(str::to_string).collect();
             let distinct: std::collections::HashSet<_> = members.iter().cloned().collect();
             assert_eq!(distinct.len(), count);
             seen.extend(distinct);
@@ -563,13 +502,9 @@ fn a_walk_shows_everything() {
 
 #[test]
 fn the_limits_decide_the_encoding() {
-    let mut server = Harness::with_config(Config {
-        zset_max_listpack_entries: 3,
-        zset_max_listpack_value: 5,
-        ..Config::default()
-    });
-    let encoding =
-        |server: &mut Harness, key: &str| short(&server.run(&format!("object encoding {key}")));
+    let mut server =
+        Harness::with_config(Config { zset_max_listpack_entries: 3, zset_max_listpack_value: 5, ..Config::default() });
+    let encoding = |server: &mut Harness, key: &str| short(&server.run(&format!("object encoding {key}")));
     server.run("zadd z 1 a 2 b 3 c");
     assert_eq!(encoding(&mut server, "z"), "listpack");
     server.run("zadd z 4 d");
@@ -622,10 +557,10 @@ fn zeros_have_a_sign_in_the_large_form_alone() {
 fn changes_are_counted_and_told_of() {
     for mut server in both() {
         let mut run = |words: &str, changes: u64, events: &[&str]| {
-            let before = server.instance.keyspace.changes.total();
+            let before = server.state.keyspace.changes.total();
             let told = server.events(words);
             assert_eq!(told, events, "{words}");
-            let after = server.instance.keyspace.changes.total();
+            let after = server.state.keyspace.changes.total();
             assert_eq!(after - before, changes, "{words}");
         };
         run("zadd z 1 a 2 b 3 c 4 d", 4, &["0:new z", "0:zadd z"]);
@@ -646,17 +581,9 @@ fn changes_are_counted_and_told_of() {
         run("zremrangebyscore z 100 200", 0, &[]);
         run("zpopmax z 5", 1, &["0:zpopmax z", "0:del z"]);
         run("zadd z 1 a 1 b", 2, &["0:new z", "0:zadd z"]);
-        run(
-            "zremrangebylex z - +",
-            2,
-            &["0:zremrangebylex z", "0:del z"],
-        );
+        run("zremrangebylex z - +", 2, &["0:zremrangebylex z", "0:del z"]);
         run("zadd z 1 a 2 b", 2, &["0:new z", "0:zadd z"]);
-        run(
-            "zremrangebyscore z 0 5",
-            2,
-            &["0:zremrangebyscore z", "0:del z"],
-        );
+        run("zremrangebyscore z 0 5", 2, &["0:zremrangebyscore z", "0:del z"]);
         run("zadd z 1 a 2 b", 2, &["0:new z", "0:zadd z"]);
         run("zrem z a b c", 2, &["0:zrem z", "0:del z"]);
     }

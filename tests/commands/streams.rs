@@ -1,8 +1,8 @@
 //! Streams and consumer groups: every command, option and error. Replies were recorded from Redis 7.0.15, Valkey 9.1 where Redis
 //! 7.2 differs from that, and Redis 8.2 where a command or option is newer.
 
+use oneloop::engine::session::{Blocked, Token};
 use oneloop::resp::Protocol;
-use oneloop::session::{Blocked, Token};
 
 use crate::support::{Harness, START_MS};
 
@@ -29,7 +29,7 @@ fn run(server: &mut Harness, client: Token, words: &str) -> String {
 fn waiter(server: &mut Harness, words: &str) -> Token {
     let client = server.connect();
     assert_eq!(run(server, client, words), "", "{words}");
-    let session = server.instance.clients.get(client).expect("a client");
+    let session = server.state.clients.get(client).expect("a client");
     assert_eq!(session.blocked, Some(Blocked::Keys), "{words}");
     client
 }
@@ -41,11 +41,7 @@ fn got(server: &mut Harness, client: Token) -> String {
 
 /// The reply of XREAD with one entry of one stream.
 fn one_entry(key: &str, id: &str) -> String {
-    format!(
-        "*1\r\n*2\r\n{}*1\r\n*2\r\n{}*2\r\n$1\r\na\r\n$1\r\nb\r\n",
-        bulk(key),
-        bulk(id)
-    )
+    format!("*1\r\n*2\r\n{}*1\r\n*2\r\n{}*2\r\n$1\r\na\r\n$1\r\nb\r\n", bulk(key), bulk(id))
 }
 
 #[test]
@@ -56,15 +52,9 @@ fn ids_follow_the_clock() {
     server.expect("xadd s * a b", &id(START_MS, 1));
     server.advance_ms(5);
     server.expect("xadd s * a b", &id(START_MS + 5, 0));
-    server.expect(
-        &format!("xadd s {}-7 a b", START_MS + 9),
-        &id(START_MS + 9, 7),
-    );
+    server.expect(&format!("xadd s {}-7 a b", START_MS + 9), &id(START_MS + 9, 7));
     server.expect("xadd s * a b", &id(START_MS + 9, 8));
-    server.expect(
-        &format!("xadd s {}-18446744073709551615 a b", START_MS + 9),
-        &id(START_MS + 9, u64::MAX),
-    );
+    server.expect(&format!("xadd s {}-18446744073709551615 a b", START_MS + 9), &id(START_MS + 9, u64::MAX));
     server.expect("xadd s * a b", &id(START_MS + 10, 0));
 }
 
@@ -75,21 +65,12 @@ fn idle_times_are_told() {
     server.expect("xgroup create s g 0", OK);
     server.expect("xreadgroup group g c streams s >", &one_entry("s", "1-0"));
     server.advance_ms(50);
-    server.expect(
-        "xpending s g - + 10",
-        "*1\r\n*4\r\n$3\r\n1-0\r\n$1\r\nc\r\n:50\r\n:1\r\n",
-    );
+    server.expect("xpending s g - + 10", "*1\r\n*4\r\n$3\r\n1-0\r\n$1\r\nc\r\n:50\r\n:1\r\n");
     server.expect("xpending s g IDLE 51 - + 10", "*0\r\n");
-    server.expect(
-        "xpending s g IDLE 50 - + 10 c",
-        "*1\r\n*4\r\n$3\r\n1-0\r\n$1\r\nc\r\n:50\r\n:1\r\n",
-    );
+    server.expect("xpending s g IDLE 50 - + 10 c", "*1\r\n*4\r\n$3\r\n1-0\r\n$1\r\nc\r\n:50\r\n:1\r\n");
     server.expect("xclaim s g d 51 1-0", "*0\r\n");
     server.expect("xclaim s g d 50 1-0 justid idle 7", "*1\r\n$3\r\n1-0\r\n");
-    server.expect(
-        "xpending s g - + 10 d",
-        "*1\r\n*4\r\n$3\r\n1-0\r\n$1\r\nd\r\n:7\r\n:1\r\n",
-    );
+    server.expect("xpending s g - + 10 d", "*1\r\n*4\r\n$3\r\n1-0\r\n$1\r\nd\r\n:7\r\n:1\r\n");
     server.advance_ms(10);
     server.expect("xautoclaim s g e 18 -", "*3\r\n$3\r\n0-0\r\n*0\r\n*0\r\n");
     server.expect(
@@ -99,14 +80,10 @@ fn idle_times_are_told() {
          *8\r\n$4\r\nname\r\n$1\r\ne\r\n$7\r\npending\r\n:0\r\n$4\r\nidle\r\n:0\r\n$8\r\ninactive\r\n:-1\r\n",
     );
     let full = server.run("xinfo stream s full");
-    let seen = format!(
-        "$9\r\nseen-time\r\n:{START_MS}\r\n$11\r\nactive-time\r\n:{START_MS}\r\n$9\r\npel-count\r\n:0\r\n"
-    );
+    let seen =
+        format!("$9\r\nseen-time\r\n:{START_MS}\r\n$11\r\nactive-time\r\n:{START_MS}\r\n$9\r\npel-count\r\n:0\r\n");
     assert!(full.contains(&seen), "{full}");
-    let pending = format!(
-        "$7\r\npending\r\n*1\r\n*3\r\n$3\r\n1-0\r\n:{}\r\n:1\r\n",
-        START_MS + 43
-    );
+    let pending = format!("$7\r\npending\r\n*1\r\n*3\r\n$3\r\n1-0\r\n:{}\r\n:1\r\n", START_MS + 43);
     assert!(full.contains(&pending), "{full}");
 }
 
@@ -122,20 +99,11 @@ fn events_are_those_of_redis() {
         ("xsetid s 4-0", &["0:xsetid s"]),
         ("xgroup create s g 0", &["0:xgroup-create s"]),
         ("xgroup create s g 0", &[]),
-        (
-            "xgroup create t g 0 mkstream",
-            &["0:new t", "0:xgroup-create t"],
-        ),
+        ("xgroup create t g 0 mkstream", &["0:new t", "0:xgroup-create t"]),
         ("xgroup setid s g 0", &["0:xgroup-setid s"]),
-        (
-            "xgroup createconsumer s g c",
-            &["0:xgroup-createconsumer s"],
-        ),
+        ("xgroup createconsumer s g c", &["0:xgroup-createconsumer s"]),
         ("xgroup createconsumer s g c", &[]),
-        (
-            "xreadgroup group g d streams s >",
-            &["0:xgroup-createconsumer s"],
-        ),
+        ("xreadgroup group g d streams s >", &["0:xgroup-createconsumer s"]),
         ("xreadgroup group g d streams s >", &[]),
         ("xclaim s g e 0 3-0", &["0:xgroup-createconsumer s"]),
         ("xautoclaim s g f 0 0", &["0:xgroup-createconsumer s"]),
@@ -176,9 +144,9 @@ fn changes_are_counted_as_in_redis() {
         ("xgroup delconsumer s g d", 1),
         ("xgroup destroy s g", 1),
     ] {
-        let before = server.instance.keyspace.changes.total();
+        let before = server.state.keyspace.changes.total();
         server.run(words);
-        let counted = server.instance.keyspace.changes.total() - before;
+        let counted = server.state.keyspace.changes.total() - before;
         assert_eq!(counted, changes, "{words}");
     }
 }
@@ -212,7 +180,7 @@ fn waiting_ends_with_the_time() {
     let mut server = Harness::new();
     let reader = waiter(&mut server, "xread block 10 streams s $");
     server.advance_ms(11);
-    oneloop::blocking::wake::run_timeouts(&mut server.instance);
+    oneloop::engine::wake::run_timeouts(&mut server.state);
     assert_eq!(got(&mut server, reader), NULL_ARRAY);
 }
 
@@ -232,10 +200,7 @@ fn consumers_wait_in_turn() {
         "*4\r\n:2\r\n$3\r\n1-0\r\n$3\r\n2-0\r\n*2\r\n*2\r\n$1\r\nc\r\n$1\r\n1\r\n*2\r\n$1\r\nd\r\n$1\r\n1\r\n",
     );
     // What it has pending it gets at once, be it nothing.
-    server.expect(
-        "xreadgroup group g e block 0 streams s 0",
-        "*1\r\n*2\r\n$1\r\ns\r\n*0\r\n",
-    );
+    server.expect("xreadgroup group g e block 0 streams s 0", "*1\r\n*2\r\n$1\r\ns\r\n*0\r\n");
 }
 
 #[test]
@@ -267,11 +232,11 @@ fn large_streams_and_groups_are_freed_in_steps() {
     server.run("xgroup create s g 0");
     server.run("xreadgroup group g c streams s >");
     server.expect("xtrim s maxlen 100", ":900\r\n");
-    assert!(server.instance.keyspace.has_garbage());
-    while server.instance.keyspace.reclaim_step(64) {}
+    assert!(server.state.keyspace.has_garbage());
+    while server.state.keyspace.reclaim_step(64) {}
     server.expect("xgroup destroy s g", ONE);
-    assert!(server.instance.keyspace.has_garbage());
-    while server.instance.keyspace.reclaim_step(64) {}
+    assert!(server.state.keyspace.has_garbage());
+    while server.state.keyspace.reclaim_step(64) {}
     server.expect("xlen s", ":100\r\n");
     server.expect("copy s t", ONE);
     server.expect("xtrim t maxlen 1", ":99\r\n");
@@ -290,14 +255,8 @@ fn entries_are_added_with_ids_that_grow() {
         "xadd s 1-0 a 1",
         "-ERR The ID specified in XADD is equal or smaller than the target stream top item\r\n",
     );
-    server.expect(
-        "xadd s 0-0 a 1",
-        "-ERR The ID specified in XADD must be greater than 0-0\r\n",
-    );
-    server.expect(
-        "xadd t 0-0 a 1",
-        "-ERR The ID specified in XADD must be greater than 0-0\r\n",
-    );
+    server.expect("xadd s 0-0 a 1", "-ERR The ID specified in XADD must be greater than 0-0\r\n");
+    server.expect("xadd t 0-0 a 1", "-ERR The ID specified in XADD must be greater than 0-0\r\n");
     server.expect("xadd s 1-* a 2", "$3\r\n1-2\r\n");
     server.expect("xadd s 2-* a 3", "$3\r\n2-0\r\n");
     server.expect(
@@ -305,18 +264,9 @@ fn entries_are_added_with_ids_that_grow() {
         "-ERR The ID specified in XADD is equal or smaller than the target stream top item\r\n",
     );
     server.expect("xadd s 3 a 4", "$3\r\n3-0\r\n");
-    server.expect(
-        "xadd s 3 a",
-        "-ERR wrong number of arguments for 'xadd' command\r\n",
-    );
-    server.expect(
-        "xadd s 4",
-        "-ERR wrong number of arguments for 'xadd' command\r\n",
-    );
-    server.expect(
-        "xadd s 4 a b c",
-        "-ERR wrong number of arguments for 'xadd' command\r\n",
-    );
+    server.expect("xadd s 3 a", "-ERR wrong number of arguments for 'xadd' command\r\n");
+    server.expect("xadd s 4", "-ERR wrong number of arguments for 'xadd' command\r\n");
+    server.expect("xadd s 4 a b c", "-ERR wrong number of arguments for 'xadd' command\r\n");
     server.expect("xadd s NOMKSTREAM 4 a b", "$3\r\n4-0\r\n");
     server.expect("xadd none NOMKSTREAM 4 a b", "$-1\r\n");
     server.expect("exists none", ZERO);
@@ -332,22 +282,13 @@ fn entries_are_added_with_ids_that_grow() {
         "xadd s 18446744073709551615-* a b",
         "-ERR The stream has exhausted the last possible ID, unable to add more items\r\n",
     );
-    server.expect(
-        "xadd s * a b",
-        "-ERR The stream has exhausted the last possible ID, unable to add more items\r\n",
-    );
+    server.expect("xadd s * a b", "-ERR The stream has exhausted the last possible ID, unable to add more items\r\n");
     server.expect("xlen s", ":6\r\n");
     server.expect("xlen none", ZERO);
     server.expect("set str x", OK);
     server.expect("xadd str 1-1 a b", WRONG_TYPE);
-    server.expect(
-        "xadd str 0-0 a b",
-        "-ERR The ID specified in XADD must be greater than 0-0\r\n",
-    );
-    server.expect(
-        "xadd str 1-1 a",
-        "-ERR wrong number of arguments for 'xadd' command\r\n",
-    );
+    server.expect("xadd str 0-0 a b", "-ERR The ID specified in XADD must be greater than 0-0\r\n");
+    server.expect("xadd str 1-1 a", "-ERR wrong number of arguments for 'xadd' command\r\n");
     server.expect("xlen str", WRONG_TYPE);
     server.expect("type s", "+stream\r\n");
     server.expect("object encoding s", "$6\r\nstream\r\n");
@@ -361,7 +302,10 @@ fn adding_trims_if_told_to() {
     server.expect("xadd s 2-0 a b", "$3\r\n2-0\r\n");
     server.expect("xadd s 3-0 a b", "$3\r\n3-0\r\n");
     server.expect("xadd s MAXLEN 2 4-0 a b", "$3\r\n4-0\r\n");
-    server.expect("xrange s - +", "*2\r\n*2\r\n$3\r\n3-0\r\n*2\r\n$1\r\na\r\n$1\r\nb\r\n*2\r\n$3\r\n4-0\r\n*2\r\n$1\r\na\r\n$1\r\nb\r\n");
+    server.expect(
+        "xrange s - +",
+        "*2\r\n*2\r\n$3\r\n3-0\r\n*2\r\n$1\r\na\r\n$1\r\nb\r\n*2\r\n$3\r\n4-0\r\n*2\r\n$1\r\na\r\n$1\r\nb\r\n",
+    );
     server.expect("xadd s MAXLEN = 2 5-0 a b", "$3\r\n5-0\r\n");
     server.expect("xadd s maxlen ~ 0 6-0 a b", "$3\r\n6-0\r\n");
     server.expect("xlen s", ZERO);
@@ -370,10 +314,7 @@ fn adding_trims_if_told_to() {
     server.expect("xadd s MAXLEN 0 8-0 a b", "$3\r\n8-0\r\n");
     server.expect("xlen s", ZERO);
     server.expect("exists s", ONE);
-    server.expect(
-        "xadd s MAXLEN -1 9-0 a b",
-        "-ERR The MAXLEN argument must be >= 0.\r\n",
-    );
+    server.expect("xadd s MAXLEN -1 9-0 a b", "-ERR The MAXLEN argument must be >= 0.\r\n");
     server.expect("xadd s MAXLEN x 9-0 a b", NOT_AN_INTEGER);
     server.expect("xadd s MINID x 9-0 a b", INVALID_ID);
     server.expect(
@@ -388,16 +329,10 @@ fn adding_trims_if_told_to() {
         "xadd s LIMIT 1 9-0 a b",
         "-ERR syntax error, LIMIT cannot be used without specifying a trimming strategy\r\n",
     );
-    server.expect(
-        "xadd s MAXLEN ~ 1 LIMIT -1 9-0 a b",
-        "-ERR The LIMIT argument must be >= 0.\r\n",
-    );
+    server.expect("xadd s MAXLEN ~ 1 LIMIT -1 9-0 a b", "-ERR The LIMIT argument must be >= 0.\r\n");
     server.expect("xadd s MAXLEN ~ 1 LIMIT x 9-0 a b", NOT_AN_INTEGER);
     server.expect("xadd s MAXLEN ~ 1 LIMIT 0 9-0 a b", "$3\r\n9-0\r\n");
-    server.expect(
-        "xadd s MAXLEN",
-        "-ERR wrong number of arguments for 'xadd' command\r\n",
-    );
+    server.expect("xadd s MAXLEN", "-ERR wrong number of arguments for 'xadd' command\r\n");
 }
 
 #[test]
@@ -419,25 +354,20 @@ fn streams_are_trimmed() {
     server.expect("xinfo stream s", "*20\r\n$6\r\nlength\r\n:4\r\n$15\r\nradix-tree-keys\r\n:2\r\n$16\r\nradix-tree-nodes\r\n:6\r\n$17\r\nlast-generated-id\r\n$3\r\n8-0\r\n$20\r\nmax-deleted-entry-id\r\n$3\r\n0-0\r\n$13\r\nentries-added\r\n:8\r\n$23\r\nrecorded-first-entry-id\r\n$3\r\n5-0\r\n$6\r\ngroups\r\n:0\r\n$11\r\nfirst-entry\r\n*2\r\n$3\r\n5-0\r\n*2\r\n$1\r\na\r\n$1\r\nb\r\n$10\r\nlast-entry\r\n*2\r\n$3\r\n8-0\r\n*2\r\n$1\r\na\r\n$1\r\nb\r\n");
     server.expect("xtrim s MINID ~ 6 LIMIT 1", ZERO);
     server.expect("xtrim s MINID 7", ":2\r\n");
-    server.expect("xrange s - +", "*2\r\n*2\r\n$3\r\n7-0\r\n*2\r\n$1\r\na\r\n$1\r\nb\r\n*2\r\n$3\r\n8-0\r\n*2\r\n$1\r\na\r\n$1\r\nb\r\n");
+    server.expect(
+        "xrange s - +",
+        "*2\r\n*2\r\n$3\r\n7-0\r\n*2\r\n$1\r\na\r\n$1\r\nb\r\n*2\r\n$3\r\n8-0\r\n*2\r\n$1\r\na\r\n$1\r\nb\r\n",
+    );
     server.expect("xtrim s MINID ~ 9 LIMIT 1", ZERO);
     server.expect("xtrim s MINID ~ 9 LIMIT 2", ":2\r\n");
     server.expect("xtrim s MAXLEN 0", ZERO);
     server.expect("xtrim none MAXLEN 0", ZERO);
     server.expect("xtrim s FOO 1", SYNTAX);
     server.expect("xtrim s NOMKSTREAM MAXLEN 1", SYNTAX);
-    server.expect(
-        "xtrim s LIMIT 0",
-        "-ERR syntax error, XTRIM must be called with a trimming strategy\r\n",
-    );
-    server.expect(
-        "xtrim s MAXLEN 1 LIMIT 0",
-        "-ERR syntax error, LIMIT cannot be used without the special ~ option\r\n",
-    );
-    server.expect(
-        "xtrim s MAXLEN",
-        "-ERR wrong number of arguments for 'xtrim' command\r\n",
-    );
+    server.expect("xtrim s LIMIT 0", "-ERR syntax error, XTRIM must be called with a trimming strategy\r\n");
+    server
+        .expect("xtrim s MAXLEN 1 LIMIT 0", "-ERR syntax error, LIMIT cannot be used without the special ~ option\r\n");
+    server.expect("xtrim s MAXLEN", "-ERR wrong number of arguments for 'xtrim' command\r\n");
     server.expect("set str x", OK);
     server.expect("xtrim str MAXLEN 1", WRONG_TYPE);
     server.expect("xtrim str MAXLEN x", NOT_AN_INTEGER);
@@ -450,7 +380,10 @@ fn entries_are_deleted() {
     server.expect("xadd s 2-0 a b", "$3\r\n2-0\r\n");
     server.expect("xadd s 3-0 c d", "$3\r\n3-0\r\n");
     server.expect("xdel s 2-0 2-0 9-0", ONE);
-    server.expect("xrange s - +", "*2\r\n*2\r\n$3\r\n1-0\r\n*2\r\n$1\r\na\r\n$1\r\nb\r\n*2\r\n$3\r\n3-0\r\n*2\r\n$1\r\nc\r\n$1\r\nd\r\n");
+    server.expect(
+        "xrange s - +",
+        "*2\r\n*2\r\n$3\r\n1-0\r\n*2\r\n$1\r\na\r\n$1\r\nb\r\n*2\r\n$3\r\n3-0\r\n*2\r\n$1\r\nc\r\n$1\r\nd\r\n",
+    );
     server.expect("xdel s 1 x", INVALID_ID);
     server.expect("xlen s", ":2\r\n");
     server.expect("xdel s 1", ONE);
@@ -473,42 +406,40 @@ fn ranges_are_read_both_ways() {
     server.expect("xadd s 2-1 f 3 g 4", "$3\r\n2-1\r\n");
     server.expect("xadd s 2-2 f x", "$3\r\n2-2\r\n");
     server.expect("xrange s - +", "*4\r\n*2\r\n$3\r\n1-1\r\n*2\r\n$1\r\nf\r\n$1\r\n1\r\n*2\r\n$3\r\n1-2\r\n*2\r\n$1\r\nf\r\n$1\r\n2\r\n*2\r\n$3\r\n2-1\r\n*4\r\n$1\r\nf\r\n$1\r\n3\r\n$1\r\ng\r\n$1\r\n4\r\n*2\r\n$3\r\n2-2\r\n*2\r\n$1\r\nf\r\n$1\r\nx\r\n");
-    server.expect("xrange s 1 1", "*2\r\n*2\r\n$3\r\n1-1\r\n*2\r\n$1\r\nf\r\n$1\r\n1\r\n*2\r\n$3\r\n1-2\r\n*2\r\n$1\r\nf\r\n$1\r\n2\r\n");
+    server.expect(
+        "xrange s 1 1",
+        "*2\r\n*2\r\n$3\r\n1-1\r\n*2\r\n$1\r\nf\r\n$1\r\n1\r\n*2\r\n$3\r\n1-2\r\n*2\r\n$1\r\nf\r\n$1\r\n2\r\n",
+    );
     server.expect("xrange s 1-2 2-1", "*2\r\n*2\r\n$3\r\n1-2\r\n*2\r\n$1\r\nf\r\n$1\r\n2\r\n*2\r\n$3\r\n2-1\r\n*4\r\n$1\r\nf\r\n$1\r\n3\r\n$1\r\ng\r\n$1\r\n4\r\n");
     server.expect("xrange s (1-2 +", "*2\r\n*2\r\n$3\r\n2-1\r\n*4\r\n$1\r\nf\r\n$1\r\n3\r\n$1\r\ng\r\n$1\r\n4\r\n*2\r\n$3\r\n2-2\r\n*2\r\n$1\r\nf\r\n$1\r\nx\r\n");
-    server.expect(
-        "xrange s (1-2 (2-2",
-        "*1\r\n*2\r\n$3\r\n2-1\r\n*4\r\n$1\r\nf\r\n$1\r\n3\r\n$1\r\ng\r\n$1\r\n4\r\n",
-    );
-    server.expect(
-        "xrange s - (1-2",
-        "*1\r\n*2\r\n$3\r\n1-1\r\n*2\r\n$1\r\nf\r\n$1\r\n1\r\n",
-    );
+    server.expect("xrange s (1-2 (2-2", "*1\r\n*2\r\n$3\r\n2-1\r\n*4\r\n$1\r\nf\r\n$1\r\n3\r\n$1\r\ng\r\n$1\r\n4\r\n");
+    server.expect("xrange s - (1-2", "*1\r\n*2\r\n$3\r\n1-1\r\n*2\r\n$1\r\nf\r\n$1\r\n1\r\n");
     server.expect("xrange s 2 1", "*0\r\n");
     server.expect("xrevrange s + -", "*4\r\n*2\r\n$3\r\n2-2\r\n*2\r\n$1\r\nf\r\n$1\r\nx\r\n*2\r\n$3\r\n2-1\r\n*4\r\n$1\r\nf\r\n$1\r\n3\r\n$1\r\ng\r\n$1\r\n4\r\n*2\r\n$3\r\n1-2\r\n*2\r\n$1\r\nf\r\n$1\r\n2\r\n*2\r\n$3\r\n1-1\r\n*2\r\n$1\r\nf\r\n$1\r\n1\r\n");
     server.expect("xrevrange s 2 1 COUNT 3", "*3\r\n*2\r\n$3\r\n2-2\r\n*2\r\n$1\r\nf\r\n$1\r\nx\r\n*2\r\n$3\r\n2-1\r\n*4\r\n$1\r\nf\r\n$1\r\n3\r\n$1\r\ng\r\n$1\r\n4\r\n*2\r\n$3\r\n1-2\r\n*2\r\n$1\r\nf\r\n$1\r\n2\r\n");
     server.expect("xrevrange s (2-2 (1-1", "*2\r\n*2\r\n$3\r\n2-1\r\n*4\r\n$1\r\nf\r\n$1\r\n3\r\n$1\r\ng\r\n$1\r\n4\r\n*2\r\n$3\r\n1-2\r\n*2\r\n$1\r\nf\r\n$1\r\n2\r\n");
-    server.expect("xrange s - + COUNT 2", "*2\r\n*2\r\n$3\r\n1-1\r\n*2\r\n$1\r\nf\r\n$1\r\n1\r\n*2\r\n$3\r\n1-2\r\n*2\r\n$1\r\nf\r\n$1\r\n2\r\n");
+    server.expect(
+        "xrange s - + COUNT 2",
+        "*2\r\n*2\r\n$3\r\n1-1\r\n*2\r\n$1\r\nf\r\n$1\r\n1\r\n*2\r\n$3\r\n1-2\r\n*2\r\n$1\r\nf\r\n$1\r\n2\r\n",
+    );
     server.expect("xrange s - + COUNT 0", "*-1\r\n");
     server.expect("xrange s - + COUNT -1", "*-1\r\n");
     server.expect("xrange s - + COUNT x", NOT_AN_INTEGER);
     server.expect("xrange s - + COUNT", SYNTAX);
     server.expect("xrange s - + FOO 1", SYNTAX);
-    server.expect("xrange s - + COUNT 1 COUNT 2", "*2\r\n*2\r\n$3\r\n1-1\r\n*2\r\n$1\r\nf\r\n$1\r\n1\r\n*2\r\n$3\r\n1-2\r\n*2\r\n$1\r\nf\r\n$1\r\n2\r\n");
+    server.expect(
+        "xrange s - + COUNT 1 COUNT 2",
+        "*2\r\n*2\r\n$3\r\n1-1\r\n*2\r\n$1\r\nf\r\n$1\r\n1\r\n*2\r\n$3\r\n1-2\r\n*2\r\n$1\r\nf\r\n$1\r\n2\r\n",
+    );
     server.expect("xrange none - +", "*0\r\n");
     server.expect("xrange none - + COUNT 0", "*0\r\n");
     server.expect("xrange s x +", INVALID_ID);
     server.expect("xrange s - x", INVALID_ID);
     server.expect("xrange s ( +", INVALID_ID);
     server.expect("xrange s (- +", INVALID_ID);
-    server.expect(
-        "xrange s (18446744073709551615-18446744073709551615 +",
-        "-ERR invalid start ID for the interval\r\n",
-    );
-    server.expect(
-        "xrange s - (0-0",
-        "-ERR invalid end ID for the interval\r\n",
-    );
+    server
+        .expect("xrange s (18446744073709551615-18446744073709551615 +", "-ERR invalid start ID for the interval\r\n");
+    server.expect("xrange s - (0-0", "-ERR invalid end ID for the interval\r\n");
     server.expect("xrevrange s - x", INVALID_ID);
     server.expect("set str x", OK);
     server.expect("xrange str - +", WRONG_TYPE);
@@ -529,10 +460,7 @@ fn streams_are_read_from_an_id_on() {
     );
     server.expect("xread STREAMS s t 2 2", "*-1\r\n");
     server.expect("xread STREAMS s $", "*-1\r\n");
-    server.expect(
-        "xread STREAMS s +",
-        "*1\r\n*2\r\n$1\r\ns\r\n*1\r\n*2\r\n$3\r\n2-0\r\n*2\r\n$1\r\nf\r\n$1\r\n2\r\n",
-    );
+    server.expect("xread STREAMS s +", "*1\r\n*2\r\n$1\r\ns\r\n*1\r\n*2\r\n$3\r\n2-0\r\n*2\r\n$1\r\nf\r\n$1\r\n2\r\n");
     server.expect("xread STREAMS none +", "*-1\r\n");
     server.expect(
         "xread COUNT 0 STREAMS s 1-0",
@@ -543,19 +471,19 @@ fn streams_are_read_from_an_id_on() {
         "*1\r\n*2\r\n$1\r\ns\r\n*1\r\n*2\r\n$3\r\n2-0\r\n*2\r\n$1\r\nf\r\n$1\r\n2\r\n",
     );
     server.expect("xread COUNT x STREAMS s 1-0", NOT_AN_INTEGER);
-    server.expect(
-        "xread BLOCK x STREAMS s 0",
-        "-ERR timeout is not an integer or out of range\r\n",
-    );
+    server.expect("xread BLOCK x STREAMS s 0", "-ERR timeout is not an integer or out of range\r\n");
     server.expect("xread BLOCK -1 STREAMS s 0", "-ERR timeout is negative\r\n");
+    server.expect("xread STREAMS s", "-ERR wrong number of arguments for 'xread' command\r\n");
     server.expect(
-        "xread STREAMS s",
-        "-ERR wrong number of arguments for 'xread' command\r\n",
+        "xread STREAMS s t 0",
+        "-ERR Unbalanced 'xread' list of streams: for each stream key an ID or '$' must be specified.\r\n",
     );
-    server.expect("xread STREAMS s t 0", "-ERR Unbalanced 'xread' list of streams: for each stream key an ID or '$' must be specified.\r\n");
     server.expect("xread COUNT 1 STREAMS", SYNTAX);
     server.expect("xread STREAMS s x", INVALID_ID);
-    server.expect("xread STREAMS s >", "-ERR The > ID can be specified only when calling XREADGROUP using the GROUP <group> <consumer> option.\r\n");
+    server.expect(
+        "xread STREAMS s >",
+        "-ERR The > ID can be specified only when calling XREADGROUP using the GROUP <group> <consumer> option.\r\n",
+    );
     server.expect(
         "xread GROUP g c STREAMS s 0",
         "-ERR The GROUP option is only supported by XREADGROUP. You called XREAD instead.\r\n",
@@ -565,10 +493,7 @@ fn streams_are_read_from_an_id_on() {
         "-ERR The NOACK option is only supported by XREADGROUP. You called XREAD instead.\r\n",
     );
     server.expect("xread FOO STREAMS s 0", SYNTAX);
-    server.expect(
-        "xread STREAMS s 18446744073709551615-18446744073709551615",
-        "*-1\r\n",
-    );
+    server.expect("xread STREAMS s 18446744073709551615-18446744073709551615", "*-1\r\n");
     server.expect("set str x", OK);
     server.expect("xread STREAMS str 0", WRONG_TYPE);
     server.expect("xread STREAMS s str 0 0", WRONG_TYPE);
@@ -602,7 +527,10 @@ fn a_group_reads_each_entry_once() {
         "*1\r\n*2\r\n$1\r\ns\r\n*1\r\n*2\r\n$3\r\n4-0\r\n*2\r\n$1\r\nf\r\n$1\r\n4\r\n",
     );
     server.expect("xreadgroup GROUP g a STREAMS s >", "*-1\r\n");
-    server.expect("xpending s g", "*4\r\n:3\r\n$3\r\n1-0\r\n$3\r\n4-0\r\n*2\r\n*2\r\n$1\r\na\r\n$1\r\n2\r\n*2\r\n$1\r\nb\r\n$1\r\n1\r\n");
+    server.expect(
+        "xpending s g",
+        "*4\r\n:3\r\n$3\r\n1-0\r\n$3\r\n4-0\r\n*2\r\n*2\r\n$1\r\na\r\n$1\r\n2\r\n*2\r\n$1\r\nb\r\n$1\r\n1\r\n",
+    );
     server.expect("xreadgroup GROUP g a STREAMS s 0", "*1\r\n*2\r\n$1\r\ns\r\n*2\r\n*2\r\n$3\r\n1-0\r\n*2\r\n$1\r\nf\r\n$1\r\n1\r\n*2\r\n$3\r\n4-0\r\n*2\r\n$1\r\nf\r\n$1\r\n4\r\n");
     server.expect(
         "xreadgroup GROUP g a STREAMS s 1-0",
@@ -612,19 +540,19 @@ fn a_group_reads_each_entry_once() {
         "xreadgroup GROUP g b COUNT 5 STREAMS s 0",
         "*1\r\n*2\r\n$1\r\ns\r\n*1\r\n*2\r\n$3\r\n2-0\r\n*2\r\n$1\r\nf\r\n$1\r\n2\r\n",
     );
-    server.expect(
-        "xreadgroup GROUP g c STREAMS s 0",
-        "*1\r\n*2\r\n$1\r\ns\r\n*0\r\n",
-    );
+    server.expect("xreadgroup GROUP g c STREAMS s 0", "*1\r\n*2\r\n$1\r\ns\r\n*0\r\n");
     server.expect("xdel s 1-0", ONE);
-    server.expect("xreadgroup GROUP g a STREAMS s 0", "*1\r\n*2\r\n$1\r\ns\r\n*2\r\n*2\r\n$3\r\n1-0\r\n*-1\r\n*2\r\n$3\r\n4-0\r\n*2\r\n$1\r\nf\r\n$1\r\n4\r\n");
     server.expect(
-        "xreadgroup GROUP g a STREAMS s 18446744073709551615-18446744073709551615",
-        "*-1\r\n",
+        "xreadgroup GROUP g a STREAMS s 0",
+        "*1\r\n*2\r\n$1\r\ns\r\n*2\r\n*2\r\n$3\r\n1-0\r\n*-1\r\n*2\r\n$3\r\n4-0\r\n*2\r\n$1\r\nf\r\n$1\r\n4\r\n",
     );
+    server.expect("xreadgroup GROUP g a STREAMS s 18446744073709551615-18446744073709551615", "*-1\r\n");
     server.expect("xgroup SETID s g 0", OK);
     server.expect("xreadgroup GROUP g b COUNT 2 STREAMS s >", "*1\r\n*2\r\n$1\r\ns\r\n*2\r\n*2\r\n$3\r\n2-0\r\n*2\r\n$1\r\nf\r\n$1\r\n2\r\n*2\r\n$3\r\n3-0\r\n*2\r\n$1\r\nf\r\n$1\r\n3\r\n");
-    server.expect("xpending s g", "*4\r\n:4\r\n$3\r\n1-0\r\n$3\r\n4-0\r\n*2\r\n*2\r\n$1\r\na\r\n$1\r\n2\r\n*2\r\n$1\r\nb\r\n$1\r\n2\r\n");
+    server.expect(
+        "xpending s g",
+        "*4\r\n:4\r\n$3\r\n1-0\r\n$3\r\n4-0\r\n*2\r\n*2\r\n$1\r\na\r\n$1\r\n2\r\n*2\r\n$1\r\nb\r\n$1\r\n2\r\n",
+    );
     server.expect(
         "xreadgroup GROUP g b STREAMS s none > >",
         "-NOGROUP No such key 'none' or consumer group 'g' in XREADGROUP with GROUP option\r\n",
@@ -636,26 +564,26 @@ fn a_group_reads_each_entry_once() {
     server.expect("xreadgroup GROUP g b STREAMS s $", "-ERR The $ ID is meaningless in the context of XREADGROUP: you want to read the history of this consumer by specifying a proper ID, or use the > ID to get new messages. The $ ID would just return an empty result set.\r\n");
     server.expect("xreadgroup GROUP g b STREAMS s +", "-ERR The + ID is meaningless in the context of XREADGROUP: you want to read the history of this consumer by specifying a proper ID, or use the > ID to get new messages. The + ID would just return an empty result set.\r\n");
     server.expect("xreadgroup GROUP g b STREAMS s x", INVALID_ID);
+    server.expect("xreadgroup GROUP g b STREAMS s", "-ERR wrong number of arguments for 'xreadgroup' command\r\n");
     server.expect(
-        "xreadgroup GROUP g b STREAMS s",
-        "-ERR wrong number of arguments for 'xreadgroup' command\r\n",
+        "xreadgroup GROUP g b STREAMS s t >",
+        "-ERR Unbalanced 'xreadgroup' list of streams: for each stream key an ID or '>' must be specified.\r\n",
     );
-    server.expect("xreadgroup GROUP g b STREAMS s t >", "-ERR Unbalanced 'xreadgroup' list of streams: for each stream key an ID or '>' must be specified.\r\n");
-    server.expect(
-        "xreadgroup COUNT 1 STREAMS s t 0 0",
-        "-ERR Missing GROUP option for XREADGROUP\r\n",
-    );
-    server.expect(
-        "xreadgroup GROUP g b BLOCK x STREAMS s >",
-        "-ERR timeout is not an integer or out of range\r\n",
-    );
+    server.expect("xreadgroup COUNT 1 STREAMS s t 0 0", "-ERR Missing GROUP option for XREADGROUP\r\n");
+    server.expect("xreadgroup GROUP g b BLOCK x STREAMS s >", "-ERR timeout is not an integer or out of range\r\n");
     server.expect("xreadgroup GROUP g STREAMS s > x", SYNTAX);
     server.expect("set str x", OK);
     server.expect("xreadgroup GROUP g b STREAMS str >", WRONG_TYPE);
     server.set_protocol(Protocol::Resp3);
     server.expect("xreadgroup GROUP g b STREAMS s 0", "%1\r\n$1\r\ns\r\n*2\r\n*2\r\n$3\r\n2-0\r\n*2\r\n$1\r\nf\r\n$1\r\n2\r\n*2\r\n$3\r\n3-0\r\n*2\r\n$1\r\nf\r\n$1\r\n3\r\n");
-    server.expect("xreadgroup GROUP g a STREAMS s 0", "%1\r\n$1\r\ns\r\n*2\r\n*2\r\n$3\r\n1-0\r\n_\r\n*2\r\n$3\r\n4-0\r\n*2\r\n$1\r\nf\r\n$1\r\n4\r\n");
-    server.expect("xpending s g", "*4\r\n:4\r\n$3\r\n1-0\r\n$3\r\n4-0\r\n*2\r\n*2\r\n$1\r\na\r\n$1\r\n2\r\n*2\r\n$1\r\nb\r\n$1\r\n2\r\n");
+    server.expect(
+        "xreadgroup GROUP g a STREAMS s 0",
+        "%1\r\n$1\r\ns\r\n*2\r\n*2\r\n$3\r\n1-0\r\n_\r\n*2\r\n$3\r\n4-0\r\n*2\r\n$1\r\nf\r\n$1\r\n4\r\n",
+    );
+    server.expect(
+        "xpending s g",
+        "*4\r\n:4\r\n$3\r\n1-0\r\n$3\r\n4-0\r\n*2\r\n*2\r\n$1\r\na\r\n$1\r\n2\r\n*2\r\n$1\r\nb\r\n$1\r\n2\r\n",
+    );
 }
 
 #[test]
@@ -670,10 +598,7 @@ fn entries_are_acknowledged() {
     server.expect("xack s g 2 x", INVALID_ID);
     server.expect("xack s h x", ZERO);
     server.expect("xack none g x", ZERO);
-    server.expect(
-        "xpending s g",
-        "*4\r\n:1\r\n$3\r\n2-0\r\n$3\r\n2-0\r\n*1\r\n*2\r\n$1\r\na\r\n$1\r\n1\r\n",
-    );
+    server.expect("xpending s g", "*4\r\n:1\r\n$3\r\n2-0\r\n$3\r\n2-0\r\n*1\r\n*2\r\n$1\r\na\r\n$1\r\n1\r\n");
     server.expect("xack s g 2", ONE);
     server.expect("xpending s g", "*4\r\n:0\r\n$-1\r\n$-1\r\n*-1\r\n");
     server.expect("set str x", OK);
@@ -693,7 +618,10 @@ fn pending_entries_are_listed() {
         "xreadgroup GROUP g b STREAMS s >",
         "*1\r\n*2\r\n$1\r\ns\r\n*1\r\n*2\r\n$3\r\n3-0\r\n*2\r\n$1\r\nf\r\n$1\r\n3\r\n",
     );
-    server.expect("xpending s g", "*4\r\n:3\r\n$3\r\n1-0\r\n$3\r\n3-0\r\n*2\r\n*2\r\n$1\r\na\r\n$1\r\n2\r\n*2\r\n$1\r\nb\r\n$1\r\n1\r\n");
+    server.expect(
+        "xpending s g",
+        "*4\r\n:3\r\n$3\r\n1-0\r\n$3\r\n3-0\r\n*2\r\n*2\r\n$1\r\na\r\n$1\r\n2\r\n*2\r\n$1\r\nb\r\n$1\r\n1\r\n",
+    );
     server.expect("xpending s g - + 0", "*0\r\n");
     server.expect("xpending s g - + -5", "*0\r\n");
     server.expect("xpending s g 4 5 10", "*0\r\n");
@@ -707,14 +635,8 @@ fn pending_entries_are_listed() {
     server.expect("xpending s g IDLE x - + 10", NOT_AN_INTEGER);
     server.expect("xpending s g IDLE 1 - +", SYNTAX);
     server.expect("xpending s g IDLE 1 - + 10 a b", SYNTAX);
-    server.expect(
-        "xpending s h",
-        "-NOGROUP No such key 's' or consumer group 'h'\r\n",
-    );
-    server.expect(
-        "xpending none g",
-        "-NOGROUP No such key 'none' or consumer group 'g'\r\n",
-    );
+    server.expect("xpending s h", "-NOGROUP No such key 's' or consumer group 'h'\r\n");
+    server.expect("xpending none g", "-NOGROUP No such key 'none' or consumer group 'g'\r\n");
     server.expect("xpending none g - + x", NOT_AN_INTEGER);
     server.expect("set str x", OK);
     server.expect("xpending str g", WRONG_TYPE);
@@ -728,62 +650,29 @@ fn entries_are_claimed() {
     server.expect("xadd s 3-0 f 3", "$3\r\n3-0\r\n");
     server.expect("xgroup CREATE s g 0", OK);
     server.expect("xreadgroup GROUP g a COUNT 2 STREAMS s >", "*1\r\n*2\r\n$1\r\ns\r\n*2\r\n*2\r\n$3\r\n1-0\r\n*2\r\n$1\r\nf\r\n$1\r\n1\r\n*2\r\n$3\r\n2-0\r\n*2\r\n$1\r\nf\r\n$1\r\n2\r\n");
-    server.expect(
-        "xclaim s g b 0 1-0",
-        "*1\r\n*2\r\n$3\r\n1-0\r\n*2\r\n$1\r\nf\r\n$1\r\n1\r\n",
-    );
+    server.expect("xclaim s g b 0 1-0", "*1\r\n*2\r\n$3\r\n1-0\r\n*2\r\n$1\r\nf\r\n$1\r\n1\r\n");
     server.expect("xclaim s g b 1000000 2-0", "*0\r\n");
     server.expect("xclaim s g b 0 3-0", "*0\r\n");
     server.expect("xclaim s g b 0 3-0 FORCE JUSTID", "*1\r\n$3\r\n3-0\r\n");
-    server.expect(
-        "xclaim s g c 0 1-0 2-0 9-0 JUSTID RETRYCOUNT 7 IDLE 5",
-        "*2\r\n$3\r\n1-0\r\n$3\r\n2-0\r\n",
-    );
-    server.expect(
-        "xclaim s g c 0 1-0 TIME -1",
-        "*1\r\n*2\r\n$3\r\n1-0\r\n*2\r\n$1\r\nf\r\n$1\r\n1\r\n",
-    );
-    server.expect(
-        "xclaim s g c 0 1-0 LASTID 3-0",
-        "*1\r\n*2\r\n$3\r\n1-0\r\n*2\r\n$1\r\nf\r\n$1\r\n1\r\n",
-    );
+    server.expect("xclaim s g c 0 1-0 2-0 9-0 JUSTID RETRYCOUNT 7 IDLE 5", "*2\r\n$3\r\n1-0\r\n$3\r\n2-0\r\n");
+    server.expect("xclaim s g c 0 1-0 TIME -1", "*1\r\n*2\r\n$3\r\n1-0\r\n*2\r\n$1\r\nf\r\n$1\r\n1\r\n");
+    server.expect("xclaim s g c 0 1-0 LASTID 3-0", "*1\r\n*2\r\n$3\r\n1-0\r\n*2\r\n$1\r\nf\r\n$1\r\n1\r\n");
     server.expect("xinfo groups s", "*1\r\n*12\r\n$4\r\nname\r\n$1\r\ng\r\n$9\r\nconsumers\r\n:3\r\n$7\r\npending\r\n:3\r\n$17\r\nlast-delivered-id\r\n$3\r\n3-0\r\n$12\r\nentries-read\r\n:2\r\n$3\r\nlag\r\n:1\r\n");
     server.expect("xdel s 2-0", ONE);
     server.expect("xclaim s g c 0 2-0", "*0\r\n");
-    server.expect("xpending s g", "*4\r\n:2\r\n$3\r\n1-0\r\n$3\r\n3-0\r\n*2\r\n*2\r\n$1\r\nb\r\n$1\r\n1\r\n*2\r\n$1\r\nc\r\n$1\r\n1\r\n");
     server.expect(
-        "xclaim s g c x 1-0",
-        "-ERR Invalid min-idle-time argument for XCLAIM\r\n",
+        "xpending s g",
+        "*4\r\n:2\r\n$3\r\n1-0\r\n$3\r\n3-0\r\n*2\r\n*2\r\n$1\r\nb\r\n$1\r\n1\r\n*2\r\n$1\r\nc\r\n$1\r\n1\r\n",
     );
-    server.expect(
-        "xclaim s g c 0 1-0 IDLE x",
-        "-ERR Invalid IDLE option argument for XCLAIM\r\n",
-    );
-    server.expect(
-        "xclaim s g c 0 1-0 TIME x",
-        "-ERR Invalid TIME option argument for XCLAIM\r\n",
-    );
-    server.expect(
-        "xclaim s g c 0 1-0 RETRYCOUNT x",
-        "-ERR Invalid RETRYCOUNT option argument for XCLAIM\r\n",
-    );
+    server.expect("xclaim s g c x 1-0", "-ERR Invalid min-idle-time argument for XCLAIM\r\n");
+    server.expect("xclaim s g c 0 1-0 IDLE x", "-ERR Invalid IDLE option argument for XCLAIM\r\n");
+    server.expect("xclaim s g c 0 1-0 TIME x", "-ERR Invalid TIME option argument for XCLAIM\r\n");
+    server.expect("xclaim s g c 0 1-0 RETRYCOUNT x", "-ERR Invalid RETRYCOUNT option argument for XCLAIM\r\n");
     server.expect("xclaim s g c 0 1-0 LASTID x", INVALID_ID);
-    server.expect(
-        "xclaim s g c 0 1-0 FOO",
-        "-ERR Unrecognized XCLAIM option 'FOO'\r\n",
-    );
-    server.expect(
-        "xclaim s g c 0 1-0 IDLE",
-        "-ERR Unrecognized XCLAIM option 'IDLE'\r\n",
-    );
-    server.expect(
-        "xclaim s h c 0 1-0",
-        "-NOGROUP No such key 's' or consumer group 'h'\r\n",
-    );
-    server.expect(
-        "xclaim none g c x 1-0",
-        "-NOGROUP No such key 'none' or consumer group 'g'\r\n",
-    );
+    server.expect("xclaim s g c 0 1-0 FOO", "-ERR Unrecognized XCLAIM option 'FOO'\r\n");
+    server.expect("xclaim s g c 0 1-0 IDLE", "-ERR Unrecognized XCLAIM option 'IDLE'\r\n");
+    server.expect("xclaim s h c 0 1-0", "-NOGROUP No such key 's' or consumer group 'h'\r\n");
+    server.expect("xclaim none g c x 1-0", "-NOGROUP No such key 'none' or consumer group 'g'\r\n");
     server.expect("set str x", OK);
     server.expect("xclaim str g c 0 1-0", WRONG_TYPE);
 }
@@ -801,41 +690,20 @@ fn idle_entries_are_claimed_one_after_the_other() {
         "xautoclaim s g b 0 - COUNT 1",
         "*3\r\n$3\r\n2-0\r\n*1\r\n*2\r\n$3\r\n1-0\r\n*2\r\n$1\r\nf\r\n$1\r\n1\r\n*0\r\n",
     );
-    server.expect(
-        "xautoclaim s g b 0 2 COUNT 2 JUSTID",
-        "*3\r\n$3\r\n4-0\r\n*2\r\n$3\r\n2-0\r\n$3\r\n3-0\r\n*0\r\n",
-    );
+    server.expect("xautoclaim s g b 0 2 COUNT 2 JUSTID", "*3\r\n$3\r\n4-0\r\n*2\r\n$3\r\n2-0\r\n$3\r\n3-0\r\n*0\r\n");
     server.expect("xdel s 2-0 3-0", ":2\r\n");
-    server.expect(
-        "xautoclaim s g b 0 (1-0 COUNT 1",
-        "*3\r\n$3\r\n3-0\r\n*0\r\n*1\r\n$3\r\n2-0\r\n",
-    );
+    server.expect("xautoclaim s g b 0 (1-0 COUNT 1", "*3\r\n$3\r\n3-0\r\n*0\r\n*1\r\n$3\r\n2-0\r\n");
     server.expect("xautoclaim s g b 0 -", "*3\r\n$3\r\n0-0\r\n*2\r\n*2\r\n$3\r\n1-0\r\n*2\r\n$1\r\nf\r\n$1\r\n1\r\n*2\r\n$3\r\n4-0\r\n*2\r\n$1\r\nf\r\n$1\r\n4\r\n*1\r\n$3\r\n3-0\r\n");
-    server.expect(
-        "xautoclaim s g b 1000000 -",
-        "*3\r\n$3\r\n0-0\r\n*0\r\n*0\r\n",
-    );
+    server.expect("xautoclaim s g b 1000000 -", "*3\r\n$3\r\n0-0\r\n*0\r\n*0\r\n");
     server.expect("xautoclaim s g b 0 9-0", "*3\r\n$3\r\n0-0\r\n*0\r\n*0\r\n");
-    server.expect(
-        "xpending s g",
-        "*4\r\n:2\r\n$3\r\n1-0\r\n$3\r\n4-0\r\n*1\r\n*2\r\n$1\r\nb\r\n$1\r\n2\r\n",
-    );
-    server.expect(
-        "xautoclaim s g b x -",
-        "-ERR Invalid min-idle-time argument for XAUTOCLAIM\r\n",
-    );
+    server.expect("xpending s g", "*4\r\n:2\r\n$3\r\n1-0\r\n$3\r\n4-0\r\n*1\r\n*2\r\n$1\r\nb\r\n$1\r\n2\r\n");
+    server.expect("xautoclaim s g b x -", "-ERR Invalid min-idle-time argument for XAUTOCLAIM\r\n");
     server.expect("xautoclaim s g b 0 x", INVALID_ID);
     server.expect("xautoclaim s g b 0 - COUNT 0", "-ERR COUNT must be > 0\r\n");
     server.expect("xautoclaim s g b 0 - COUNT x", "-ERR COUNT must be > 0\r\n");
     server.expect("xautoclaim s g b 0 - FOO", SYNTAX);
-    server.expect(
-        "xautoclaim s h b 0 -",
-        "-NOGROUP No such key 's' or consumer group 'h'\r\n",
-    );
-    server.expect(
-        "xautoclaim none g b 0 -",
-        "-NOGROUP No such key 'none' or consumer group 'g'\r\n",
-    );
+    server.expect("xautoclaim s h b 0 -", "-NOGROUP No such key 's' or consumer group 'h'\r\n");
+    server.expect("xautoclaim none g b 0 -", "-NOGROUP No such key 'none' or consumer group 'g'\r\n");
     server.expect("set str x", OK);
     server.expect("xautoclaim str g b 0 -", WRONG_TYPE);
 }
@@ -845,10 +713,7 @@ fn groups_are_made_and_removed() {
     let mut server = Harness::new();
     server.expect("xgroup CREATE s g $", "-ERR The XGROUP subcommand requires the key to exist. Note that for CREATE you may want to use the MKSTREAM option to create an empty stream automatically.\r\n");
     server.expect("xgroup CREATE s g $ MKSTREAM", OK);
-    server.expect(
-        "xgroup CREATE s g $",
-        "-BUSYGROUP Consumer Group name already exists\r\n",
-    );
+    server.expect("xgroup CREATE s g $", "-BUSYGROUP Consumer Group name already exists\r\n");
     server.expect("xgroup CREATE s h x", INVALID_ID);
     server.expect("xgroup CREATE s h -", INVALID_ID);
     server.expect(
@@ -856,18 +721,12 @@ fn groups_are_made_and_removed() {
         "-ERR unknown subcommand or wrong number of arguments for 'CREATE'. Try XGROUP HELP.\r\n",
     );
     server.expect("xgroup CREATE s h 0 ENTRIESREAD x", NOT_AN_INTEGER);
-    server.expect(
-        "xgroup CREATE s h 0 ENTRIESREAD -2",
-        "-ERR value for ENTRIESREAD must be positive or -1\r\n",
-    );
+    server.expect("xgroup CREATE s h 0 ENTRIESREAD -2", "-ERR value for ENTRIESREAD must be positive or -1\r\n");
     server.expect("xgroup CREATE s h 5-1 ENTRIESREAD 3", OK);
     server.expect("xadd s 7-0 a b", "$3\r\n7-0\r\n");
     server.expect("xgroup SETID s g $", OK);
     server.expect("xgroup SETID s h 6 ENTRIESREAD 1", OK);
-    server.expect(
-        "xgroup SETID s i 6",
-        "-NOGROUP No such consumer group 'i' for key name 's'\r\n",
-    );
+    server.expect("xgroup SETID s i 6", "-NOGROUP No such consumer group 'i' for key name 's'\r\n");
     server.expect(
         "xgroup SETID s g 6 MKSTREAM",
         "-ERR unknown subcommand or wrong number of arguments for 'SETID'. Try XGROUP HELP.\r\n",
@@ -877,16 +736,10 @@ fn groups_are_made_and_removed() {
     server.expect("xinfo groups s", "*2\r\n*12\r\n$4\r\nname\r\n$1\r\ng\r\n$9\r\nconsumers\r\n:0\r\n$7\r\npending\r\n:0\r\n$17\r\nlast-delivered-id\r\n$3\r\n7-0\r\n$12\r\nentries-read\r\n$-1\r\n$3\r\nlag\r\n:0\r\n*12\r\n$4\r\nname\r\n$1\r\nh\r\n$9\r\nconsumers\r\n:0\r\n$7\r\npending\r\n:0\r\n$17\r\nlast-delivered-id\r\n$3\r\n6-0\r\n$12\r\nentries-read\r\n:1\r\n$3\r\nlag\r\n:0\r\n");
     server.expect("xgroup CREATECONSUMER s g c", ONE);
     server.expect("xgroup CREATECONSUMER s g c", ZERO);
-    server.expect(
-        "xgroup CREATECONSUMER s i c",
-        "-NOGROUP No such consumer group 'i' for key name 's'\r\n",
-    );
+    server.expect("xgroup CREATECONSUMER s i c", "-NOGROUP No such consumer group 'i' for key name 's'\r\n");
     server.expect("xgroup CREATECONSUMER none g c", "-ERR The XGROUP subcommand requires the key to exist. Note that for CREATE you may want to use the MKSTREAM option to create an empty stream automatically.\r\n");
     server.expect("xgroup DELCONSUMER s g d", ZERO);
-    server.expect(
-        "xgroup DELCONSUMER s i d",
-        "-NOGROUP No such consumer group 'i' for key name 's'\r\n",
-    );
+    server.expect("xgroup DELCONSUMER s i d", "-NOGROUP No such consumer group 'i' for key name 's'\r\n");
     server.expect(
         "xreadgroup GROUP h c STREAMS s >",
         "*1\r\n*2\r\n$1\r\ns\r\n*1\r\n*2\r\n$3\r\n7-0\r\n*2\r\n$1\r\na\r\n$1\r\nb\r\n",
@@ -900,14 +753,8 @@ fn groups_are_made_and_removed() {
     server.expect("set str x", OK);
     server.expect("xgroup CREATE str g 0 MKSTREAM", WRONG_TYPE);
     server.expect("xgroup DESTROY str g", WRONG_TYPE);
-    server.expect(
-        "xgroup FOO",
-        "-ERR unknown subcommand 'FOO'. Try XGROUP HELP.\r\n",
-    );
-    server.expect(
-        "xgroup",
-        "-ERR wrong number of arguments for 'xgroup' command\r\n",
-    );
+    server.expect("xgroup FOO", "-ERR unknown subcommand 'FOO'. Try XGROUP HELP.\r\n");
+    server.expect("xgroup", "-ERR wrong number of arguments for 'xgroup' command\r\n");
 }
 
 #[test]
@@ -937,22 +784,13 @@ fn streams_tell_about_themselves() {
     server.expect("xinfo stream none FOO", "-ERR no such key\r\n");
     server.expect("xinfo groups none", "-ERR no such key\r\n");
     server.expect("xinfo consumers none g", "-ERR no such key\r\n");
-    server.expect(
-        "xinfo consumers s h",
-        "-NOGROUP No such consumer group 'h' for key name 's'\r\n",
-    );
+    server.expect("xinfo consumers s h", "-NOGROUP No such consumer group 'h' for key name 's'\r\n");
     server.expect("xinfo consumers s g", "*0\r\n");
     server.expect("set str x", OK);
     server.expect("xinfo stream str", WRONG_TYPE);
     server.expect("xinfo groups str", WRONG_TYPE);
-    server.expect(
-        "xinfo",
-        "-ERR wrong number of arguments for 'xinfo' command\r\n",
-    );
-    server.expect(
-        "xinfo FOO",
-        "-ERR unknown subcommand 'FOO'. Try XINFO HELP.\r\n",
-    );
+    server.expect("xinfo", "-ERR wrong number of arguments for 'xinfo' command\r\n");
+    server.expect("xinfo FOO", "-ERR unknown subcommand 'FOO'. Try XINFO HELP.\r\n");
     server.set_protocol(Protocol::Resp3);
     server.expect("xinfo stream s", "%10\r\n$6\r\nlength\r\n:2\r\n$15\r\nradix-tree-keys\r\n:1\r\n$16\r\nradix-tree-nodes\r\n:2\r\n$17\r\nlast-generated-id\r\n$3\r\n3-0\r\n$20\r\nmax-deleted-entry-id\r\n$3\r\n2-0\r\n$13\r\nentries-added\r\n:3\r\n$23\r\nrecorded-first-entry-id\r\n$3\r\n1-0\r\n$6\r\ngroups\r\n:1\r\n$11\r\nfirst-entry\r\n*2\r\n$3\r\n1-0\r\n*2\r\n$1\r\nf\r\n$1\r\n1\r\n$10\r\nlast-entry\r\n*2\r\n$3\r\n3-0\r\n*2\r\n$1\r\nf\r\n$1\r\n3\r\n");
     server.expect("xinfo groups s", "*1\r\n%6\r\n$4\r\nname\r\n$1\r\ng\r\n$9\r\nconsumers\r\n:0\r\n$7\r\npending\r\n:0\r\n$17\r\nlast-delivered-id\r\n$3\r\n0-0\r\n$12\r\nentries-read\r\n_\r\n$3\r\nlag\r\n_\r\n");
@@ -962,10 +800,7 @@ fn streams_tell_about_themselves() {
 fn ids_are_set() {
     let mut server = Harness::new();
     server.expect("xadd s 5-0 a b", "$3\r\n5-0\r\n");
-    server.expect(
-        "xsetid s 4-0",
-        "-ERR The ID specified in XSETID is smaller than the target stream top item\r\n",
-    );
+    server.expect("xsetid s 4-0", "-ERR The ID specified in XSETID is smaller than the target stream top item\r\n");
     server.expect("xsetid s 9-0", OK);
     server.expect(
         "xadd s 9-0 a b",
@@ -976,10 +811,7 @@ fn ids_are_set() {
         "xsetid s 9-0 ENTRIESADDED 0",
         "-ERR The entries_added specified in XSETID is smaller than the target stream length\r\n",
     );
-    server.expect(
-        "xsetid s 9-0 ENTRIESADDED -1",
-        "-ERR entries_added must be positive\r\n",
-    );
+    server.expect("xsetid s 9-0 ENTRIESADDED -1", "-ERR entries_added must be positive\r\n");
     server.expect("xsetid s 9-0 ENTRIESADDED x", NOT_AN_INTEGER);
     server.expect(
         "xsetid s 9-0 MAXDELETEDID 10-0",
@@ -988,10 +820,7 @@ fn ids_are_set() {
     server.expect("xsetid s 9-0 MAXDELETEDID 8-0 ENTRIESADDED 9", OK);
     server.expect("xinfo stream s", "*20\r\n$6\r\nlength\r\n:1\r\n$15\r\nradix-tree-keys\r\n:1\r\n$16\r\nradix-tree-nodes\r\n:2\r\n$17\r\nlast-generated-id\r\n$3\r\n9-0\r\n$20\r\nmax-deleted-entry-id\r\n$3\r\n8-0\r\n$13\r\nentries-added\r\n:9\r\n$23\r\nrecorded-first-entry-id\r\n$3\r\n5-0\r\n$6\r\ngroups\r\n:0\r\n$11\r\nfirst-entry\r\n*2\r\n$3\r\n5-0\r\n*2\r\n$1\r\na\r\n$1\r\nb\r\n$10\r\nlast-entry\r\n*2\r\n$3\r\n5-0\r\n*2\r\n$1\r\na\r\n$1\r\nb\r\n");
     server.expect("xdel s 5-0", ONE);
-    server.expect(
-        "xsetid s 7-0",
-        "-ERR The ID specified in XSETID is smaller than current max_deleted_entry_id\r\n",
-    );
+    server.expect("xsetid s 7-0", "-ERR The ID specified in XSETID is smaller than current max_deleted_entry_id\r\n");
     server.expect("xsetid s 9-0 MAXDELETEDID", SYNTAX);
     server.expect("xsetid s x", INVALID_ID);
     server.expect("xsetid s -", INVALID_ID);
@@ -1013,20 +842,11 @@ fn references_are_kept_deleted_or_respected() {
     server.expect("xgroup CREATE s g 0", OK);
     server.expect("xreadgroup GROUP g c COUNT 4 STREAMS s >", "*1\r\n*2\r\n$1\r\ns\r\n*4\r\n*2\r\n$3\r\n1-0\r\n*2\r\n$1\r\na\r\n$1\r\nb\r\n*2\r\n$3\r\n2-0\r\n*2\r\n$1\r\na\r\n$1\r\nb\r\n*2\r\n$3\r\n3-0\r\n*2\r\n$1\r\na\r\n$1\r\nb\r\n*2\r\n$3\r\n4-0\r\n*2\r\n$1\r\na\r\n$1\r\nb\r\n");
     server.expect("xack s g 1 2", ":2\r\n");
-    server.expect(
-        "xdelex s ACKED IDS 3 1-0 3-0 6-0",
-        "*3\r\n:1\r\n:2\r\n:2\r\n",
-    );
+    server.expect("xdelex s ACKED IDS 3 1-0 3-0 6-0", "*3\r\n:1\r\n:2\r\n:2\r\n");
     server.expect("xdelex s IDS 2 3-0 9-0", "*2\r\n:1\r\n:-1\r\n");
-    server.expect(
-        "xpending s g",
-        "*4\r\n:2\r\n$3\r\n3-0\r\n$3\r\n4-0\r\n*1\r\n*2\r\n$1\r\nc\r\n$1\r\n2\r\n",
-    );
+    server.expect("xpending s g", "*4\r\n:2\r\n$3\r\n3-0\r\n$3\r\n4-0\r\n*1\r\n*2\r\n$1\r\nc\r\n$1\r\n2\r\n");
     server.expect("xdelex s DELREF IDS 1 3-0", "*1\r\n:-1\r\n");
-    server.expect(
-        "xpending s g",
-        "*4\r\n:1\r\n$3\r\n4-0\r\n$3\r\n4-0\r\n*1\r\n*2\r\n$1\r\nc\r\n$1\r\n1\r\n",
-    );
+    server.expect("xpending s g", "*4\r\n:1\r\n$3\r\n4-0\r\n$3\r\n4-0\r\n*1\r\n*2\r\n$1\r\nc\r\n$1\r\n1\r\n");
     server.expect("xackdel s g IDS 2 4-0 1-0", "*2\r\n:1\r\n:-1\r\n");
     server.expect("xrange s - +", "*3\r\n*2\r\n$3\r\n2-0\r\n*2\r\n$1\r\na\r\n$1\r\nb\r\n*2\r\n$3\r\n5-0\r\n*2\r\n$1\r\na\r\n$1\r\nb\r\n*2\r\n$3\r\n6-0\r\n*2\r\n$1\r\na\r\n$1\r\nb\r\n");
     server.expect("xtrim s MAXLEN 0 ACKED", ONE);
@@ -1037,18 +857,9 @@ fn references_are_kept_deleted_or_respected() {
     server.expect("xadd s KEEPREF ACKED 8-0 a b", INVALID_ID);
     server.expect("xtrim s KEEPREF DELREF MAXLEN 1", SYNTAX);
     server.expect("xdelex s KEEPREF DELREF IDS 1 1", SYNTAX);
-    server.expect(
-        "xdelex s IDS 2 1",
-        "-ERR The `numids` parameter must match the number of arguments\r\n",
-    );
-    server.expect(
-        "xdelex s IDS 0 1",
-        "-ERR Number of IDs must be a positive integer\r\n",
-    );
-    server.expect(
-        "xdelex s IDS x 1",
-        "-ERR Number of IDs must be a positive integer\r\n",
-    );
+    server.expect("xdelex s IDS 2 1", "-ERR The `numids` parameter must match the number of arguments\r\n");
+    server.expect("xdelex s IDS 0 1", "-ERR Number of IDs must be a positive integer\r\n");
+    server.expect("xdelex s IDS x 1", "-ERR Number of IDs must be a positive integer\r\n");
     server.expect("xdelex s IDS 1 x", INVALID_ID);
     server.expect("xdelex s IDS 1 1 2", SYNTAX);
     server.expect("xdelex s ACKED ACKED 1 1", SYNTAX);

@@ -1,9 +1,9 @@
 //! Entries that are given back, and reading them in one step with new ones: XNACK of Redis 8.8, XREADGROUP CLAIM of 8.4. What they
 //! reply is known from Redis's sources, pages and tests.
 
-use oneloop::blocking::wake;
+use oneloop::engine::session::{Blocked, Token};
+use oneloop::engine::wake;
 use oneloop::resp::Protocol;
-use oneloop::session::{Blocked, Token};
 
 use crate::support::{Harness, START_MS};
 
@@ -39,11 +39,7 @@ fn server_with_pending(entries: u64) -> Harness {
 fn expect_pending(server: &mut Harness, entries: &[(u64, &str, i64, i64)]) {
     let mut reply = format!("*{}\r\n", entries.len());
     for (number, consumer, idle_ms, deliveries) in entries {
-        reply += &format!(
-            "*4\r\n{}{}:{idle_ms}\r\n:{deliveries}\r\n",
-            bulk(&format!("{number}-0")),
-            bulk(consumer)
-        );
+        reply += &format!("*4\r\n{}{}:{idle_ms}\r\n:{deliveries}\r\n", bulk(&format!("{number}-0")), bulk(consumer));
     }
     server.expect("xpending s g - + 100", &reply);
 }
@@ -67,7 +63,7 @@ fn waiter(server: &mut Harness, words: &str) -> Token {
     let client = server.connect();
     let args: Vec<&[u8]> = words.split(' ').map(str::as_bytes).collect();
     assert_eq!(server.run_as(client, &args), b"", "{words}");
-    let session = server.instance.clients.get(client).expect("a client");
+    let session = server.state.clients.get(client).expect("a client");
     assert_eq!(session.blocked, Some(Blocked::Keys), "{words}");
     client
 }
@@ -79,7 +75,7 @@ fn got(server: &mut Harness, client: Token) -> String {
 
 fn pass_ms(server: &mut Harness, duration_ms: u64) {
     server.advance_ms(duration_ms);
-    wake::run_timeouts(&mut server.instance);
+    wake::run_timeouts(&mut server.state);
 }
 
 #[test]
@@ -88,9 +84,7 @@ fn what_is_wrong_with_giving_back_is_told() {
     server.run("set text x");
     let few = "-ERR wrong number of arguments for 'xnack' command\r\n";
     let unknown = |option: &str| format!("-ERR Unrecognized XNACK option '{option}'\r\n");
-    let no_group = |key: &str, group: &str| {
-        format!("-NOGROUP No such key '{key}' or consumer group '{group}'\r\n")
-    };
+    let no_group = |key: &str, group: &str| format!("-NOGROUP No such key '{key}' or consumer group '{group}'\r\n");
     let numids = "-ERR numids must be a positive integer\r\n";
     for (words, reply) in [
         ("xnack", few),
@@ -99,42 +93,24 @@ fn what_is_wrong_with_giving_back_is_told() {
         ("xnack none g x IDS 1 x", &no_group("none", "g")),
         ("xnack s none x IDS 1 x", &no_group("s", "none")),
         ("xnack text g fail IDS 1 1-0", WRONG_TYPE),
-        (
-            "xnack s g other IDS 1 1-0",
-            "-ERR mode must be SILENT, FAIL, or FATAL\r\n",
-        ),
+        ("xnack s g other IDS 1 1-0", "-ERR mode must be SILENT, FAIL, or FATAL\r\n"),
         ("xnack s g fail BAD IDS 1 1-0", &unknown("BAD")),
         ("xnack s g fail IDS 1 1-0 BAD", &unknown("BAD")),
         ("xnack s g fail fatal IDS 1 1-0", &unknown("fatal")),
         ("xnack s g fail IDS 1 1-0 2-0", &unknown("2-0")),
         ("xnack s g fail IDS 1 1-0 IDS", &unknown("IDS")),
-        (
-            "xnack s g fail IDS 1 1-0 RETRYCOUNT",
-            &unknown("RETRYCOUNT"),
-        ),
-        (
-            "xnack s g silent FORCE RETRYCOUNT 5",
-            "-ERR syntax error, expected IDS keyword\r\n",
-        ),
+        ("xnack s g fail IDS 1 1-0 RETRYCOUNT", &unknown("RETRYCOUNT")),
+        ("xnack s g silent FORCE RETRYCOUNT 5", "-ERR syntax error, expected IDS keyword\r\n"),
         ("xnack s g silent IDS abc 1-0", numids),
         ("xnack s g silent IDS 0 1-0", numids),
         ("xnack s g silent IDS -1 1-0", numids),
         ("xnack s g silent IDS 2147483648 1-0", numids),
-        (
-            "xnack s g silent IDS 2 1-0",
-            "-ERR number of IDs doesn't match numids\r\n",
-        ),
+        ("xnack s g silent IDS 2 1-0", "-ERR number of IDs doesn't match numids\r\n"),
         ("xnack s g fail IDS 2 1-0 no-id", INVALID_ID),
         ("xnack s g fail IDS 1 -", INVALID_ID),
         ("xnack s g fail IDS 1 1-0 RETRYCOUNT abc", NOT_AN_INTEGER),
-        (
-            "xnack s g fail IDS 1 1-0 RETRYCOUNT -1",
-            "-ERR Invalid RETRYCOUNT value, must be >= 0\r\n",
-        ),
-        (
-            "xnack s g fail IDS 1 1-0 RETRYCOUNT 99999999999999999999",
-            NOT_AN_INTEGER,
-        ),
+        ("xnack s g fail IDS 1 1-0 RETRYCOUNT -1", "-ERR Invalid RETRYCOUNT value, must be >= 0\r\n"),
+        ("xnack s g fail IDS 1 1-0 RETRYCOUNT 99999999999999999999", NOT_AN_INTEGER),
     ] {
         server.expect(words, reply);
     }
@@ -149,39 +125,18 @@ fn the_mode_says_how_often_an_entry_counts_as_given_out() {
     server.expect("xnack s g fail ids 1 3-0", ":1\r\n");
     server.expect("xnack s g Fatal Ids 1 4-0", ":1\r\n");
     server.expect("xnack s g FATAL retrycount 42 IDS 1 5-0", ":1\r\n");
-    let all = [
-        (1, "", -1, 0),
-        (2, "", -1, 1),
-        (3, "", -1, 1),
-        (4, "", -1, MAX),
-        (5, "", -1, 42),
-    ];
+    let all = [(1, "", -1, 0), (2, "", -1, 1), (3, "", -1, 1), (4, "", -1, MAX), (5, "", -1, 42)];
     expect_pending(&mut server, &all);
     // Once more: less than none and more than the most there is not.
     server.expect("xnack s g SILENT IDS 3 1-0 2-0 1-0", ":3\r\n");
     server.expect("xnack s g FAIL IDS 3 3-0 9-9 4-0", ":2\r\n");
-    server.expect(
-        "xnack s g FAIL IDS 1 5-0 RETRYCOUNT 0 RETRYCOUNT 7",
-        ":1\r\n",
-    );
-    let again = [
-        (1, "", -1, 0),
-        (2, "", -1, 0),
-        (3, "", -1, 1),
-        (4, "", -1, MAX),
-        (5, "", -1, 7),
-    ];
+    server.expect("xnack s g FAIL IDS 1 5-0 RETRYCOUNT 0 RETRYCOUNT 7", ":1\r\n");
+    let again = [(1, "", -1, 0), (2, "", -1, 0), (3, "", -1, 1), (4, "", -1, MAX), (5, "", -1, 7)];
     expect_pending(&mut server, &again);
     server.run("xclaim s g d 0 1-0 2-0 4-0");
     server.run("xautoclaim s g d 0 4 count 1");
     server.run("xreadgroup group g d streams s 4");
-    let claimed = [
-        (1, "d", 0, 1),
-        (2, "d", 0, 1),
-        (3, "", -1, 1),
-        (4, "d", 0, MAX),
-        (5, "", -1, 7),
-    ];
+    let claimed = [(1, "d", 0, 1), (2, "d", 0, 1), (3, "", -1, 1), (4, "d", 0, MAX), (5, "", -1, 7)];
     expect_pending(&mut server, &claimed);
     server.run("xack s g 1-0 2-0 3-0 4-0 5-0");
     server.expect("xnack s g FAIL IDS 1 1-0", ":0\r\n");
@@ -193,28 +148,19 @@ fn entries_that_are_given_back_are_nobodys() {
     let mut server = server_with_pending(3);
     server.expect("xnack s g FAIL IDS 2 3-0 1-0", ":2\r\n");
     server.advance_ms(5);
-    server.expect(
-        "xpending s g",
-        "*4\r\n:3\r\n$3\r\n1-0\r\n$3\r\n3-0\r\n*1\r\n*2\r\n$1\r\nc\r\n$1\r\n1\r\n",
-    );
+    server.expect("xpending s g", "*4\r\n:3\r\n$3\r\n1-0\r\n$3\r\n3-0\r\n*1\r\n*2\r\n$1\r\nc\r\n$1\r\n1\r\n");
     server.expect(
         "xpending s g IDLE 1000000 - + 10",
         "*2\r\n*4\r\n$3\r\n1-0\r\n$0\r\n\r\n:-1\r\n:1\r\n*4\r\n$3\r\n3-0\r\n$0\r\n\r\n:-1\r\n:1\r\n",
     );
-    server.expect(
-        "xpending s g - + 10 c",
-        "*1\r\n*4\r\n$3\r\n2-0\r\n$1\r\nc\r\n:5\r\n:1\r\n",
-    );
+    server.expect("xpending s g - + 10 c", "*1\r\n*4\r\n$3\r\n2-0\r\n$1\r\nc\r\n:5\r\n:1\r\n");
     server.expect(
         "xreadgroup group g c streams s 0",
         "*1\r\n*2\r\n$1\r\ns\r\n*1\r\n*2\r\n$3\r\n2-0\r\n*2\r\n$1\r\nf\r\n$2\r\nv2\r\n",
     );
     server.expect("xreadgroup group g c streams s >", NULL_ARRAY);
     let groups = server.run("xinfo groups s");
-    assert!(
-        groups.contains("$9\r\nconsumers\r\n:1\r\n$7\r\npending\r\n:3\r\n"),
-        "{groups}"
-    );
+    assert!(groups.contains("$9\r\nconsumers\r\n:1\r\n$7\r\npending\r\n:3\r\n"), "{groups}");
     let consumers = server.run("xinfo consumers s g");
     assert!(consumers.contains("$7\r\npending\r\n:1\r\n"), "{consumers}");
     let full = server.run("xinfo stream s full");
@@ -233,10 +179,7 @@ fn entries_that_are_given_back_are_nobodys() {
     server.expect("xclaim s g d 0 1-0", "*0\r\n");
     expect_pending(&mut server, &[(3, "", -1, 1)]);
     server.expect("xdel s 3-0", ":1\r\n");
-    server.expect(
-        "xautoclaim s g d 99999 0",
-        "*3\r\n$3\r\n0-0\r\n*0\r\n*1\r\n$3\r\n3-0\r\n",
-    );
+    server.expect("xautoclaim s g d 99999 0", "*3\r\n$3\r\n0-0\r\n*0\r\n*1\r\n$3\r\n3-0\r\n");
     let full = server.run("xinfo stream s full");
     assert!(!full.contains("nacked-count"), "{full}");
 }
@@ -246,14 +189,8 @@ fn entries_that_are_given_back_are_to_be_had_at_once() {
     let mut server = server_with_pending(3);
     server.run("xnack s g FAIL IDS 2 1-0 2-0");
     server.expect("xclaim s g d 99999 1-0 3-0 justid", "*1\r\n$3\r\n1-0\r\n");
-    server.expect(
-        "xautoclaim s g d 99999 - justid",
-        "*3\r\n$3\r\n0-0\r\n*1\r\n$3\r\n2-0\r\n*0\r\n",
-    );
-    expect_pending(
-        &mut server,
-        &[(1, "d", 0, 1), (2, "d", 0, 1), (3, "c", 0, 1)],
-    );
+    server.expect("xautoclaim s g d 99999 - justid", "*3\r\n$3\r\n0-0\r\n*1\r\n$3\r\n2-0\r\n*0\r\n");
+    expect_pending(&mut server, &[(1, "d", 0, 1), (2, "d", 0, 1), (3, "c", 0, 1)]);
     server.run("xnack s g FAIL IDS 1 3-0");
     server.expect("xackdel s g IDS 1 3-0", "*1\r\n:1\r\n");
     server.run("xnack s g FAIL IDS 1 2-0");
@@ -282,9 +219,9 @@ fn force_makes_entries_pending() {
 #[test]
 fn giving_back_counts_as_changes_and_is_no_event() {
     let mut server = server_with_pending(3);
-    let before = server.instance.keyspace.changes.total();
+    let before = server.state.keyspace.changes.total();
     server.run("xnack s g FAIL IDS 3 1-0 9-9 2-0");
-    assert_eq!(server.instance.keyspace.changes.total(), before + 2);
+    assert_eq!(server.state.keyspace.changes.total(), before + 2);
     assert_eq!(server.events("xnack s g FAIL IDS 1 3-0"), [""; 0]);
 }
 
@@ -295,9 +232,7 @@ fn who_claims_gets_idle_entries_and_then_new_ones() {
     server.advance_ms(50);
     server.run("xreadgroup group g c count 1 streams s >");
     server.advance_ms(50);
-    let claim = |min_idle_ms: u64, more: &str| {
-        format!("xreadgroup group g d claim {min_idle_ms}{more} streams s >")
-    };
+    let claim = |min_idle_ms: u64, more: &str| format!("xreadgroup group g d claim {min_idle_ms}{more} streams s >");
     // So many of both together, those longest idle first.
     server.expect(&claim(100, " count 1"), &claimed(&[(1, 100, 1)]));
     server.expect(&claim(50, " count 2"), &claimed(&[(2, 50, 1), (3, 0, 0)]));
@@ -305,17 +240,9 @@ fn who_claims_gets_idle_entries_and_then_new_ones() {
     server.expect(&claim(11, " count 9"), &claimed(&[(4, 0, 0)]));
     server.expect(&claim(11, ""), NULL_ARRAY);
     server.advance_ms(1);
-    server.expect(
-        &claim(1, ""),
-        &claimed(&[(1, 11, 2), (2, 11, 2), (3, 11, 1), (4, 1, 1)]),
-    );
+    server.expect(&claim(1, ""), &claimed(&[(1, 11, 2), (2, 11, 2), (3, 11, 1), (4, 1, 1)]));
     server.expect(&claim(0, " count 1"), &claimed(&[(1, 0, 3)]));
-    let all = [
-        (1, "d", 0, 4),
-        (2, "d", 0, 3),
-        (3, "d", 0, 2),
-        (4, "d", 0, 2),
-    ];
+    let all = [(1, "d", 0, 4), (2, "d", 0, 3), (3, "d", 0, 2), (4, "d", 0, 2)];
     expect_pending(&mut server, &all);
     // Without the option, and where the consumer's own are asked for, nothing is added to an entry.
     server.expect(
@@ -351,19 +278,11 @@ fn what_is_given_back_is_claimed_first_in_its_order() {
         order.push(reply.split("\r\n").nth(7).expect("an ID").to_string());
     }
     assert_eq!(order, ["1-0", "2-0", "3-0", "4-0"]);
-    let all = [
-        (1, "d", 0, 2),
-        (2, "d", 0, 2),
-        (3, "d", 0, MAX),
-        (4, "d", 0, 2),
-    ];
+    let all = [(1, "d", 0, 2), (2, "d", 0, 2), (3, "d", 0, MAX), (4, "d", 0, 2)];
     expect_pending(&mut server, &all);
     // Idle since the epoch.
     server.run("xnack s g FAIL IDS 1 3-0");
-    server.expect(
-        "xreadgroup group g d count 1 claim 5 streams s >",
-        &claimed(&[(3, START_MS as i64 + 10, MAX)]),
-    );
+    server.expect("xreadgroup group g d count 1 claim 5 streams s >", &claimed(&[(3, START_MS as i64 + 10, MAX)]));
 }
 
 #[test]
@@ -372,10 +291,7 @@ fn claiming_passes_over_what_is_no_longer_there() {
     server.run("xdel s 1-0");
     server.run("xnack s g FAIL IDS 1 2-0");
     server.run("xdel s 2-0");
-    server.expect(
-        "xreadgroup group g d count 1 claim 0 streams s >",
-        &claimed(&[(3, 0, 1)]),
-    );
+    server.expect("xreadgroup group g d count 1 claim 0 streams s >", &claimed(&[(3, 0, 1)]));
     let all = [(1, "c", 0, 1), (2, "", -1, 1), (3, "d", 0, 2)];
     expect_pending(&mut server, &all);
     server.run("xdel s 3-0");
@@ -387,10 +303,7 @@ fn claiming_without_acknowledging_leaves_new_entries_out() {
     let mut server = server_with(2);
     server.run("xreadgroup group g c count 1 streams s >");
     server.advance_ms(7);
-    server.expect(
-        "xreadgroup group g d noack claim 5 streams s >",
-        &claimed(&[(1, 7, 1), (2, 0, 0)]),
-    );
+    server.expect("xreadgroup group g d noack claim 5 streams s >", &claimed(&[(1, 7, 1), (2, 0, 0)]));
     expect_pending(&mut server, &[(1, "d", 0, 2)]);
 }
 
@@ -398,15 +311,9 @@ fn claiming_without_acknowledging_leaves_new_entries_out() {
 fn after_a_step_back_entries_are_claimed_and_read_anew() {
     let mut server = server_with_pending(2);
     server.run("xgroup setid s g 0");
-    server.expect(
-        "xreadgroup group g d claim 0 streams s >",
-        &claimed(&[(1, 0, 1), (2, 0, 1), (1, 0, 0), (2, 0, 0)]),
-    );
+    server.expect("xreadgroup group g d claim 0 streams s >", &claimed(&[(1, 0, 1), (2, 0, 1), (1, 0, 0), (2, 0, 0)]));
     expect_pending(&mut server, &[(1, "d", 0, 1), (2, "d", 0, 1)]);
-    server.expect(
-        "xreadgroup group g d claim 0 streams s >",
-        &claimed(&[(1, 0, 1), (2, 0, 1)]),
-    );
+    server.expect("xreadgroup group g d claim 0 streams s >", &claimed(&[(1, 0, 1), (2, 0, 1)]));
 }
 
 #[test]
@@ -430,22 +337,14 @@ fn what_is_wrong_with_claiming_is_told() {
         let words = format!("xreadgroup group g c claim {text} streams s >");
         server.expect(&words, no_integer);
     }
-    let unbalanced = "-ERR Unbalanced 'xreadgroup' list of streams: for each stream key an ID or '>' must be specified.\r\n";
+    let unbalanced =
+        "-ERR Unbalanced 'xreadgroup' list of streams: for each stream key an ID or '>' must be specified.\r\n";
     for (words, reply) in [
-        (
-            "xreadgroup group g c claim -10 streams s >",
-            "-ERR min-idle-time must be a positive integer\r\n",
-        ),
-        (
-            "xreadgroup group g c claim 10 claim count 1 streams s >",
-            no_integer,
-        ),
+        ("xreadgroup group g c claim -10 streams s >", "-ERR min-idle-time must be a positive integer\r\n"),
+        ("xreadgroup group g c claim 10 claim count 1 streams s >", no_integer),
         ("xreadgroup claim group g c count 1 streams s >", no_integer),
         ("xreadgroup group g c claim streams s >", no_integer),
-        (
-            "xreadgroup group g claim 50 c streams s >",
-            "-ERR syntax error\r\n",
-        ),
+        ("xreadgroup group g claim 50 c streams s >", "-ERR syntax error\r\n"),
         ("xreadgroup group g c streams s claim >", unbalanced),
         ("xreadgroup group g c streams s > claim 50", INVALID_ID),
         (
@@ -460,39 +359,24 @@ fn what_is_wrong_with_claiming_is_told() {
         server.expect(words, reply);
     }
     // The last one counts, wherever it is; a released entry has not been idle for as long as that.
-    server.expect(
-        "xreadgroup claim 9 group g d count 1 CLAIM 0 streams s >",
-        &claimed(&[(1, 0, 1)]),
-    );
+    server.expect("xreadgroup claim 9 group g d count 1 CLAIM 0 streams s >", &claimed(&[(1, 0, 1)]));
     server.run("xnack s g fail IDS 1 1-0");
-    server.expect(
-        "xreadgroup group g c claim 9223372036854775807 streams s >",
-        NULL_ARRAY,
-    );
+    server.expect("xreadgroup group g c claim 9223372036854775807 streams s >", NULL_ARRAY);
 }
 
 #[test]
 fn who_waits_is_served_when_an_entry_has_been_idle_for_long_enough() {
     let mut server = server_with_pending(1);
     server.advance_ms(20);
-    let claimer = waiter(
-        &mut server,
-        "xreadgroup group g d block 5000 claim 100 streams s >",
-    );
-    assert_eq!(
-        server.instance.blocking.next_deadline_ms(),
-        Some(START_MS as i64 + 100)
-    );
+    let claimer = waiter(&mut server, "xreadgroup group g d block 5000 claim 100 streams s >");
+    assert_eq!(server.state.blocking.next_deadline_ms(), Some(START_MS as i64 + 100));
     pass_ms(&mut server, 79);
     assert_eq!(got(&mut server, claimer), "");
     pass_ms(&mut server, 1);
     assert_eq!(got(&mut server, claimer), claimed(&[(1, 100, 1)]));
-    assert_eq!(server.instance.blocking.next_deadline_ms(), None);
+    assert_eq!(server.state.blocking.next_deadline_ms(), None);
     // Somebody else was quicker: the next time is later.
-    let claimer = waiter(
-        &mut server,
-        "xreadgroup group g e block 0 claim 100 streams s >",
-    );
+    let claimer = waiter(&mut server, "xreadgroup group g e block 0 claim 100 streams s >");
     server.advance_ms(50);
     server.run("xclaim s g c 0 1-0");
     pass_ms(&mut server, 50);
@@ -504,22 +388,13 @@ fn who_waits_is_served_when_an_entry_has_been_idle_for_long_enough() {
 #[test]
 fn who_waits_to_claim_is_served_by_new_entries_and_such_as_are_given_back() {
     let mut server = server_with_pending(2);
-    let claimer = waiter(
-        &mut server,
-        "xreadgroup group g d block 5000 claim 1000 streams s >",
-    );
+    let claimer = waiter(&mut server, "xreadgroup group g d block 5000 claim 1000 streams s >");
     server.run("xadd s 3-0 f v3");
     assert_eq!(got(&mut server, claimer), claimed(&[(3, 0, 0)]));
-    let claimer = waiter(
-        &mut server,
-        "xreadgroup group g d block 5000 claim 1000 streams s >",
-    );
+    let claimer = waiter(&mut server, "xreadgroup group g d block 5000 claim 1000 streams s >");
     server.expect("xnack s g FAIL IDS 2 1-0 2-0", ":2\r\n");
     let idle_ms = START_MS as i64;
-    assert_eq!(
-        got(&mut server, claimer),
-        claimed(&[(1, idle_ms, 1), (2, idle_ms, 1)])
-    );
+    assert_eq!(got(&mut server, claimer), claimed(&[(1, idle_ms, 1), (2, idle_ms, 1)]));
     // One who does not claim goes on waiting.
     let reader = waiter(&mut server, "xreadgroup group g e block 5000 streams s >");
     server.run("xnack s g FAIL IDS 1 1-0");
@@ -529,13 +404,10 @@ fn who_waits_to_claim_is_served_by_new_entries_and_such_as_are_given_back() {
 #[test]
 fn waiting_to_claim_ends_with_the_time() {
     let mut server = server_with_pending(1);
-    let claimer = waiter(
-        &mut server,
-        "xreadgroup group g d block 100 claim 500 streams s >",
-    );
+    let claimer = waiter(&mut server, "xreadgroup group g d block 100 claim 500 streams s >");
     pass_ms(&mut server, 101);
     assert_eq!(got(&mut server, claimer), NULL_ARRAY);
-    assert_eq!(server.instance.blocking.next_deadline_ms(), None);
+    assert_eq!(server.state.blocking.next_deadline_ms(), None);
     pass_ms(&mut server, 400);
     assert_eq!(got(&mut server, claimer), "");
 }
@@ -544,10 +416,7 @@ fn waiting_to_claim_ends_with_the_time() {
 fn who_waits_to_claim_where_nothing_is_pending_looks_again() {
     let mut server = server_with(1);
     server.run("xgroup setid s g 1");
-    let claimer = waiter(
-        &mut server,
-        "xreadgroup group g d block 0 claim 0 streams s >",
-    );
+    let claimer = waiter(&mut server, "xreadgroup group g d block 0 claim 0 streams s >");
     pass_ms(&mut server, 99);
     // This wakes nobody.
     server.run("xclaim s g c 0 1-0 force justid");
@@ -555,33 +424,24 @@ fn who_waits_to_claim_where_nothing_is_pending_looks_again() {
     pass_ms(&mut server, 1);
     assert_eq!(got(&mut server, claimer), claimed(&[(1, 1, 1)]));
     // Others that wait for the same hear of nothing, and neither do those who have gone.
-    let claimer = waiter(
-        &mut server,
-        "xreadgroup group g e block 0 claim 50 streams s >",
-    );
-    server.instance.remove_client(claimer);
-    assert_eq!(server.instance.blocking.next_deadline_ms(), None);
+    let claimer = waiter(&mut server, "xreadgroup group g e block 0 claim 50 streams s >");
+    server.state.remove_client(claimer);
+    assert_eq!(server.state.blocking.next_deadline_ms(), None);
 }
 
 #[test]
 fn within_a_unit_nobody_waits_to_claim() {
     let mut server = server_with_pending(1);
     let client = server.client;
-    let session = server.instance.clients.get_mut(client).expect("a client");
+    let session = server.state.clients.get_mut(client).expect("a client");
     session.deny_blocking = true;
-    server.expect(
-        "xreadgroup group g d block 0 claim 50 streams s >",
-        NULL_ARRAY,
-    );
-    assert_eq!(server.instance.blocking.next_deadline_ms(), None);
+    server.expect("xreadgroup group g d block 0 claim 50 streams s >", NULL_ARRAY);
+    assert_eq!(server.state.blocking.next_deadline_ms(), None);
 }
 
 fn dump(server: &mut Harness) -> Vec<u8> {
     let reply = server.run_as(server.client, &[b"dump", b"s"]);
-    let start = reply
-        .iter()
-        .position(|byte| *byte == b'\n')
-        .expect("a header");
+    let start = reply.iter().position(|byte| *byte == b'\n').expect("a header");
     reply[start + 1..reply.len() - 2].to_vec()
 }
 
@@ -590,12 +450,7 @@ fn entries_that_nobody_has_survive_copying_and_dumping() {
     let mut server = server_with_pending(4);
     server.run("xnack s g SILENT IDS 1 3-0");
     server.run("xnack s g FATAL IDS 1 1-0");
-    let all = [
-        (1, "", -1, MAX),
-        (2, "c", 0, 1),
-        (3, "", -1, 0),
-        (4, "c", 0, 1),
-    ];
+    let all = [(1, "", -1, MAX), (2, "c", 0, 1), (3, "", -1, 0), (4, "c", 0, 1)];
     let consumers = server.run("xinfo consumers s g");
     let bytes = dump(&mut server);
     server.expect("copy s copy", ":1\r\n");
@@ -617,10 +472,7 @@ fn entries_that_nobody_has_survive_copying_and_dumping() {
 #[test]
 fn a_consumer_without_a_name_is_one_like_others() {
     let mut server = server_with(3);
-    let args: Vec<&[u8]> = "xreadgroup group g  count 2 streams s >"
-        .split(' ')
-        .map(str::as_bytes)
-        .collect();
+    let args: Vec<&[u8]> = "xreadgroup group g  count 2 streams s >".split(' ').map(str::as_bytes).collect();
     server.run_args(&args);
     server.run("xreadgroup group g c streams s >");
     let own = dump(&mut server);
@@ -628,15 +480,9 @@ fn a_consumer_without_a_name_is_one_like_others() {
     let both = dump(&mut server);
     for (bytes, last) in [(own, "c"), (both, "")] {
         server.run("del s");
-        assert_eq!(
-            server.run_args(&[b"restore", b"s", b"0", &bytes]),
-            "+OK\r\n"
-        );
+        assert_eq!(server.run_args(&[b"restore", b"s", b"0", &bytes]), "+OK\r\n");
         // A time of decades: as if that consumer had had it since the epoch.
         let idle_ms = if last.is_empty() { START_MS as i64 } else { 0 };
-        expect_pending(
-            &mut server,
-            &[(1, "", 0, 1), (2, "", 0, 1), (3, last, idle_ms, 1)],
-        );
+        expect_pending(&mut server, &[(1, "", 0, 1), (2, "", 0, 1), (3, last, idle_ms, 1)]);
     }
 }

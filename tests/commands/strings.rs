@@ -12,43 +12,31 @@ pub const NULL: &str = "$-1\r\n";
 
 /// The encoding that OBJECT ENCODING would name.
 fn encoding(server: &mut Harness, key: &str) -> &'static str {
-    let record = server.instance.keyspace.peek(0, key.as_bytes());
+    let record = server.state.keyspace.peek(0, key.as_bytes());
     record.map_or("none", |record| record.value().encoding_name())
 }
 
 /// When a key expires: ms from now; -1 never, -2 no such key.
 pub fn ttl_ms(server: &mut Harness, key: &str) -> i64 {
-    let now_ms = server.instance.now_ms();
-    let record = server.instance.keyspace.peek(0, key.as_bytes());
-    record.map_or(-2, |record| {
-        record
-            .expiry_ms()
-            .map_or(-1, |moment_ms| moment_ms - now_ms)
-    })
+    let now_ms = server.state.now_ms();
+    let record = server.state.keyspace.peek(0, key.as_bytes());
+    record.map_or(-2, |record| record.expiry_ms().map_or(-1, |moment_ms| moment_ms - now_ms))
 }
 
 /// The keyspace events of a command, in order. Runs the handler alone: what follows it empties the log.
 pub fn events(server: &mut Harness, words: &str) -> Vec<&'static str> {
     let args: Vec<&[u8]> = words.split(' ').map(str::as_bytes).collect();
-    let instance = &mut server.instance;
-    instance.keyspace.changes.set_event_classes(u16::MAX);
-    let command = instance.commands.find(args[0]).expect("the command exists");
+    let state = &mut server.state;
+    state.keyspace.changes.set_event_classes(u16::MAX);
+    let command = state.commands.find(args[0]).expect("the command exists");
     let (handler, command) = (command.spec.handler, command.id);
-    let mut session = instance
-        .clients
-        .lend(server.client)
-        .expect("the client is there");
+    let mut session = state.clients.checkout(server.client).expect("the client is there");
     let mut reply = Reply::new(Protocol::Resp2);
-    let mut context = oneloop::command::Context {
-        instance,
-        session: &mut session,
-        reply: &mut reply,
-        command,
-    };
+    let mut context = oneloop::engine::context::Context { state, session: &mut session, reply: &mut reply, command };
     handler(&mut context, Args::from_slices(&args)).expect("the command succeeds");
-    let log = instance.keyspace.changes.take();
-    instance.clients.restore(session);
-    instance.keyspace.changes.set_event_classes(0);
+    let log = state.keyspace.changes.take();
+    state.clients.checkin(session);
+    state.keyspace.changes.set_event_classes(0);
     let event = |change| match change {
         Change::Event { event, .. } => Some(event),
         _ => None,
@@ -93,18 +81,10 @@ fn set_takes_conditions() {
     server.expect("get c", NULL);
     server.expect("set c 1 NX GET NX GET", NULL);
     server.expect("get c", "$1\r\n1\r\n");
-    for words in [
-        "set a 1 NX XX",
-        "set a 1 XX NX",
-        "set a 1 FOO",
-        "set a 1 GET FOO",
-    ] {
+    for words in ["set a 1 NX XX", "set a 1 XX NX", "set a 1 FOO", "set a 1 GET FOO"] {
         server.expect(words, SYNTAX);
     }
-    server.expect(
-        "set a",
-        "-ERR wrong number of arguments for 'set' command\r\n",
-    );
+    server.expect("set a", "-ERR wrong number of arguments for 'set' command\r\n");
 }
 
 #[test]
@@ -148,14 +128,7 @@ fn set_refuses_impossible_times() {
     server.expect("set a 1 PXAT 9223372036854775807", OK);
     server.expect("set a 1 EX ten", WRONG_INTEGER);
     server.expect("set a 1 EX 1.5", WRONG_INTEGER);
-    for options in [
-        "EX",
-        "EX 1 PX 1",
-        "EX 1 KEEPTTL",
-        "KEEPTTL PX 1",
-        "EXAT 1 PXAT 1",
-        "PERSIST",
-    ] {
+    for options in ["EX", "EX 1 PX 1", "EX 1 KEEPTTL", "KEEPTTL PX 1", "EXAT 1 PXAT 1", "PERSIST"] {
         server.expect(&format!("set a 1 {options}"), SYNTAX);
     }
     // The time is looked at before the condition.
@@ -171,14 +144,8 @@ fn the_old_ways_to_set() {
     assert_eq!(ttl_ms(&mut server, "a"), 10_000);
     server.expect("psetex a 10 x", OK);
     assert_eq!(ttl_ms(&mut server, "a"), 10);
-    server.expect(
-        "setex a 0 x",
-        "-ERR invalid expire time in 'setex' command\r\n",
-    );
-    server.expect(
-        "psetex a -1 x",
-        "-ERR invalid expire time in 'psetex' command\r\n",
-    );
+    server.expect("setex a 0 x", "-ERR invalid expire time in 'setex' command\r\n");
+    server.expect("psetex a -1 x", "-ERR invalid expire time in 'psetex' command\r\n");
     server.expect("setex a x x", WRONG_INTEGER);
     server.expect("getset a 2", "$1\r\nx\r\n");
     assert_eq!(ttl_ms(&mut server, "a"), -1);
@@ -209,20 +176,9 @@ fn getex_changes_the_expiry_time() {
         assert_eq!(ttl_ms(&mut server, "a"), expected_ms, "{words}");
     }
     server.expect("set a 1", OK);
-    server.expect(
-        "getex a EX 0",
-        "-ERR invalid expire time in 'getex' command\r\n",
-    );
+    server.expect("getex a EX 0", "-ERR invalid expire time in 'getex' command\r\n");
     server.expect("getex a EX x", WRONG_INTEGER);
-    for options in [
-        "EX",
-        "EX 1 PERSIST",
-        "PERSIST EX 1",
-        "KEEPTTL",
-        "NX",
-        "GET",
-        "EX 1 PX 1",
-    ] {
+    for options in ["EX", "EX 1 PERSIST", "PERSIST EX 1", "KEEPTTL", "NX", "GET", "EX 1 PX 1"] {
         server.expect(&format!("getex a {options}"), SYNTAX);
     }
 }
@@ -231,35 +187,19 @@ fn getex_changes_the_expiry_time() {
 fn several_keys_at_once() {
     let mut server = Harness::new();
     server.expect("mset a 1 b 2 a 3", OK);
-    server.expect(
-        "mget a b c a",
-        "*4\r\n$1\r\n3\r\n$1\r\n2\r\n$-1\r\n$1\r\n3\r\n",
-    );
+    server.expect("mget a b c a", "*4\r\n$1\r\n3\r\n$1\r\n2\r\n$-1\r\n$1\r\n3\r\n");
     server.expect("msetnx c 1 b 2", ":0\r\n");
     server.expect("mget c", "*1\r\n$-1\r\n");
     server.expect("msetnx c 1 d 2 c 3", ":1\r\n");
     server.expect("get c", "$1\r\n3\r\n");
-    server.expect(
-        "mset a 1 b",
-        "-ERR wrong number of arguments for 'mset' command\r\n",
-    );
-    server.expect(
-        "msetnx a 1 b",
-        "-ERR wrong number of arguments for 'msetnx' command\r\n",
-    );
+    server.expect("mset a 1 b", "-ERR wrong number of arguments for 'mset' command\r\n");
+    server.expect("msetnx a 1 b", "-ERR wrong number of arguments for 'msetnx' command\r\n");
     // More keys than are fetched ahead, and the hash remembered last does no harm.
-    let pairs: Vec<String> = (0..100)
-        .map(|number| format!("k{number} {number}"))
-        .collect();
+    let pairs: Vec<String> = (0..100).map(|number| format!("k{number} {number}")).collect();
     server.expect(&format!("mset {}", pairs.join(" ")), OK);
     let keys: Vec<String> = (0..100).map(|number| format!("k{number}")).collect();
-    let values: String = (0..100)
-        .map(|number| format!("${}\r\n{number}\r\n", number.to_string().len()))
-        .collect();
-    server.expect(
-        &format!("mget {}", keys.join(" ")),
-        &format!("*100\r\n{values}"),
-    );
+    let values: String = (0..100).map(|number| format!("${}\r\n{number}\r\n", number.to_string().len())).collect();
+    server.expect(&format!("mget {}", keys.join(" ")), &format!("*100\r\n{values}"));
     server.set_protocol(Protocol::Resp3);
     server.expect("mget nokey", "*1\r\n_\r\n");
 }
@@ -282,10 +222,7 @@ fn parts_of_strings() {
     server.expect("get a", "$12\r\nHelloRedis\0!\r\n");
     server.expect("setrange nokey 2 x", ":3\r\n");
     server.expect("get nokey", "$3\r\n\0\0x\r\n");
-    assert_eq!(
-        server.run_args(&[b"setrange", b"none", b"5", b""]),
-        ":0\r\n"
-    );
+    assert_eq!(server.run_args(&[b"setrange", b"none", b"5", b""]), ":0\r\n");
     assert_eq!(server.run_args(&[b"setrange", b"a", b"50", b""]), ":12\r\n");
     server.expect("get none", NULL);
     server.expect("setrange a -1 x", "-ERR offset is out of range\r\n");
@@ -293,7 +230,7 @@ fn parts_of_strings() {
     let too_long = "-ERR string exceeds maximum allowed size (proto-max-bulk-len)\r\n";
     server.expect("setrange a 536870912 x", too_long);
     server.expect("setrange a 9223372036854775807 x", too_long);
-    server.instance.config.proto_max_bulk_len = 20;
+    server.state.config.proto_max_bulk_len = 20;
     server.expect("append a 12345678", ":20\r\n");
     server.expect("append a 1", too_long);
 }
@@ -312,10 +249,7 @@ fn encodings_are_those_of_redis() {
         ("getset k 7", "int"),
         ("set k 12345678901234567890", "embstr"),
         ("set k 01", "embstr"),
-        (
-            "set k 12345678901234567890123456789012345678901234",
-            "embstr",
-        ),
+        ("set k 12345678901234567890123456789012345678901234", "embstr"),
         ("set k 123456789012345678901234567890123456789012345", "raw"),
         ("mset k 1", "int"),
         ("getdel k", "none"),
@@ -347,10 +281,7 @@ fn counters_count() {
     server.expect("incr n", ":9223372036854775807\r\n");
     assert_eq!(ttl_ms(&mut server, "n"), 10_000);
     server.expect("incr n", "-ERR increment or decrement would overflow\r\n");
-    server.expect(
-        "decrby n -9223372036854775808",
-        "-ERR decrement would overflow\r\n",
-    );
+    server.expect("decrby n -9223372036854775808", "-ERR decrement would overflow\r\n");
     for wrong in ["x", "1.5", "01", "+1", "9223372036854775808"] {
         server.expect(&format!("set n {wrong}"), OK);
         server.expect("incr n", WRONG_INTEGER);
@@ -361,10 +292,7 @@ fn counters_count() {
     server.expect("incrbyfloat f 5.0e3", "$22\r\n5005.60000000000000009\r\n");
     server.expect("incrbyfloat n 1", "$19\r\n9223372036854775809\r\n");
     server.expect("incrbyfloat f x", "-ERR value is not a valid float\r\n");
-    server.expect(
-        "incrbyfloat f inf",
-        "-ERR increment would produce NaN or Infinity\r\n",
-    );
+    server.expect("incrbyfloat f inf", "-ERR increment would produce NaN or Infinity\r\n");
     server.expect("set f x", OK);
     server.expect("incrbyfloat f 1", "-ERR value is not a valid float\r\n");
 }
@@ -383,43 +311,31 @@ fn lcs_finds_what_is_common() {
                      $3\r\nlen\r\n:6\r\n";
     server.expect("lcs a b IDX MINMATCHLEN 4 WITHMATCHLEN", long_ones);
     server.expect("lcs a nokey", "$0\r\n\r\n");
-    server.expect(
-        "lcs a nokey IDX",
-        "*4\r\n$7\r\nmatches\r\n*0\r\n$3\r\nlen\r\n:0\r\n",
-    );
+    server.expect("lcs a nokey IDX", "*4\r\n$7\r\nmatches\r\n*0\r\n$3\r\nlen\r\n:0\r\n");
     let both = "-ERR If you want both the length and indexes, please just use IDX.\r\n";
     server.expect("lcs a b LEN IDX", both);
     server.expect("lcs a b MINMATCHLEN", SYNTAX);
     server.expect("lcs a b FOO", SYNTAX);
     server.expect("lcs a b MINMATCHLEN x", WRONG_INTEGER);
-    server.instance.config.proto_max_bulk_len = 9 * 10 * 4 - 1;
-    let too_much =
-        "-ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len\r\n";
+    server.state.config.proto_max_bulk_len = 9 * 10 * 4 - 1;
+    let too_much = "-ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len\r\n";
     server.expect("lcs a b LEN", too_much);
-    server.instance.config.proto_max_bulk_len = 9 * 10 * 4;
+    server.state.config.proto_max_bulk_len = 9 * 10 * 4;
     server.expect("lcs a b LEN", ":6\r\n");
     server.set_protocol(Protocol::Resp3);
-    server.expect(
-        "lcs a nokey IDX",
-        "%2\r\n$7\r\nmatches\r\n*0\r\n$3\r\nlen\r\n:0\r\n",
-    );
+    server.expect("lcs a nokey IDX", "%2\r\n$7\r\nmatches\r\n*0\r\n$3\r\nlen\r\n:0\r\n");
 }
 
 /// A value that lives in a buffer of its own, in full and in parts on both sides of what is copied into the reply.
 #[test]
 fn large_values() {
     let mut server = Harness::new();
-    let value: Vec<u8> = (0..100_000u32)
-        .map(|number| b'a' + (number % 26) as u8)
-        .collect();
+    let value: Vec<u8> = (0..100_000u32).map(|number| b'a' + (number % 26) as u8).collect();
     assert_eq!(server.run_args(&[b"set", b"a", &value]), OK);
     let text = String::from_utf8(value).expect("letters");
     server.expect("get a", &format!("$100000\r\n{text}\r\n"));
     server.expect("getrange a 10 29", &format!("$20\r\n{}\r\n", &text[10..30]));
-    server.expect(
-        "getrange a 1 -2",
-        &format!("$99998\r\n{}\r\n", &text[1..99_999]),
-    );
+    server.expect("getrange a 1 -2", &format!("$99998\r\n{}\r\n", &text[1..99_999]));
     server.expect("setrange a 0 XYZ", ":100000\r\n");
     server.expect("append a !", ":100001\r\n");
     server.expect("get a", &format!("$100001\r\nXYZ{}!\r\n", &text[3..]));
@@ -476,6 +392,6 @@ fn reads_count_hits_and_misses() {
     server.run("strlen a");
     server.run("set a 1 GET");
     server.run("append b 1");
-    let stats = server.instance.keyspace.stats;
+    let stats = server.state.keyspace.stats;
     assert_eq!((stats.hits, stats.misses), (3, 2));
 }

@@ -19,10 +19,7 @@ fn digests() {
     let text = "v8lf0c11xh8ymlqztfd3eeq16kfn4sspw7fqmnuuq3k3t75em5wdizgcdw7uc26nnf961u2jkfzkjytls2kwlj7626sd";
     server.expect(&format!("set a {text}"), OK);
     server.expect("digest a", "$16\r\n00006c38adf31777\r\n");
-    server.expect(
-        "digest",
-        "-ERR wrong number of arguments for 'digest' command\r\n",
-    );
+    server.expect("digest", "-ERR wrong number of arguments for 'digest' command\r\n");
 }
 
 #[test]
@@ -43,10 +40,7 @@ fn set_compares() {
     ];
     for (condition, holds, holds_for_absent) in cases {
         server.run("set a hello");
-        server.expect(
-            &format!("set a world {condition}"),
-            if holds { OK } else { NULL },
-        );
+        server.expect(&format!("set a world {condition}"), if holds { OK } else { NULL });
         let value = if holds { "world" } else { "hello" };
         server.expect("get a", &format!("$5\r\n{value}\r\n"));
         server.run("set a hello");
@@ -55,10 +49,7 @@ fn set_compares() {
         server.run("getdel a");
         let reply = if holds_for_absent { OK } else { NULL };
         server.expect(&format!("set a world {condition} EX 10"), reply);
-        assert_eq!(
-            ttl_ms(&mut server, "a"),
-            if holds_for_absent { 10_000 } else { -2 }
-        );
+        assert_eq!(ttl_ms(&mut server, "a"), if holds_for_absent { 10_000 } else { -2 });
         server.run("getdel a");
     }
     server.run("set a hello");
@@ -68,13 +59,7 @@ fn set_compares() {
         server.expect(&format!("set nokey world {option} abc XX"), SYNTAX);
     }
     server.expect("set nokey world IFDEQ abc", NULL);
-    for options in [
-        "IFEQ a NX",
-        "XX IFEQ a",
-        "IFEQ a IFNE b",
-        "IFEQ",
-        "IFEQ a IFEQ a",
-    ] {
+    for options in ["IFEQ a NX", "XX IFEQ a", "IFEQ a IFNE b", "IFEQ", "IFEQ a IFEQ a"] {
         server.expect(&format!("set a world {options}"), SYNTAX);
     }
     server.expect("set a 12", OK);
@@ -94,19 +79,12 @@ fn delex_removes_on_a_condition() {
         (format!("IFDEQ {HELLO_DIGEST}"), ":1\r\n"),
         (format!("IFDNE {HELLO_DIGEST}"), ":0\r\n"),
         ("IFDEQ abc".to_string(), BAD_DIGEST),
-        (
-            "FOO hello".to_string(),
-            "-ERR Invalid condition. Use IFEQ, IFNE, IFDEQ, or IFDNE\r\n",
-        ),
+        ("FOO hello".to_string(), "-ERR Invalid condition. Use IFEQ, IFNE, IFDEQ, or IFDNE\r\n"),
     ];
     for (condition, reply) in cases {
         server.run("set a hello");
         server.expect(&format!("delex a {condition}"), reply);
-        let left = if reply == ":1\r\n" {
-            NULL
-        } else {
-            "$5\r\nhello\r\n"
-        };
+        let left = if reply == ":1\r\n" { NULL } else { "$5\r\nhello\r\n" };
         server.expect("get a", left);
     }
     let arity = "-ERR wrong number of arguments for 'delex' command\r\n";
@@ -127,20 +105,14 @@ fn delifeq_removes_what_is_equal() {
     server.expect("delifeq a 2", ":0\r\n");
     assert_eq!(events(&mut server, "delifeq a 1"), ["del"]);
     server.expect("get a", NULL);
-    server.expect(
-        "delifeq a",
-        "-ERR wrong number of arguments for 'delifeq' command\r\n",
-    );
+    server.expect("delifeq a", "-ERR wrong number of arguments for 'delifeq' command\r\n");
 }
 
 #[test]
 fn msetex_sets_all_or_nothing() {
     let mut server = Harness::new();
     server.expect("msetex 2 a 1 b 2 EX 10", ":1\r\n");
-    assert_eq!(
-        (ttl_ms(&mut server, "a"), ttl_ms(&mut server, "b")),
-        (10_000, 10_000)
-    );
+    assert_eq!((ttl_ms(&mut server, "a"), ttl_ms(&mut server, "b")), (10_000, 10_000));
     server.expect("msetex 2 a 3 c 3 NX", ":0\r\n");
     server.expect("msetex 2 a 3 c 3 XX", ":0\r\n");
     server.expect("mget a b c", "*3\r\n$1\r\n1\r\n$1\r\n2\r\n$-1\r\n");
@@ -159,30 +131,12 @@ fn msetex_sets_all_or_nothing() {
     let pairs = "-ERR wrong number of key-value pairs\r\n";
     server.expect("msetex 2 a 1 b", pairs);
     server.expect("msetex 2147483647 a 1 ex 10", pairs);
-    server.expect(
-        "msetex 1 a",
-        "-ERR wrong number of arguments for 'msetex' command\r\n",
-    );
-    for options in [
-        "NX XX",
-        "EX 10 PX 10",
-        "KEEPTTL EX 10",
-        "GET",
-        "PERSIST",
-        "IFEQ a",
-        "EX",
-        "b",
-    ] {
+    server.expect("msetex 1 a", "-ERR wrong number of arguments for 'msetex' command\r\n");
+    for options in ["NX XX", "EX 10 PX 10", "KEEPTTL EX 10", "GET", "PERSIST", "IFEQ a", "EX", "b"] {
         server.expect(&format!("msetex 1 a 1 {options}"), SYNTAX);
     }
-    server.expect(
-        "msetex 1 a 1 EX 0",
-        "-ERR invalid expire time in 'msetex' command\r\n",
-    );
-    assert_eq!(
-        events(&mut server, "msetex 2 a 1 b 1 EX 10"),
-        ["set", "expire", "set", "expire"]
-    );
+    server.expect("msetex 1 a 1 EX 0", "-ERR invalid expire time in 'msetex' command\r\n");
+    assert_eq!(events(&mut server, "msetex 2 a 1 b 1 EX 10"), ["set", "expire", "set", "expire"]);
 }
 
 #[test]
@@ -210,45 +164,21 @@ fn increx_counts_within_bounds() {
     server.expect("increx nokey BYINT 3 NX", "*2\r\n:3\r\n:3\r\n");
     server.run("set k 9223372036854775800");
     server.expect("increx k BYINT 100", "*2\r\n:9223372036854775800\r\n:0\r\n");
-    server.expect(
-        "increx k BYINT 100 SATURATE",
-        "*2\r\n:9223372036854775807\r\n:7\r\n",
-    );
-    server.expect(
-        "increx k SATURATE UBOUND -9223372036854775808",
-        "-ERR applied increment would overflow\r\n",
-    );
+    server.expect("increx k BYINT 100 SATURATE", "*2\r\n:9223372036854775807\r\n:7\r\n");
+    server.expect("increx k SATURATE UBOUND -9223372036854775808", "-ERR applied increment would overflow\r\n");
     server.run("set k -9223372036854775800");
-    server.expect(
-        "increx k BYINT -100 SATURATE",
-        "*2\r\n:-9223372036854775808\r\n:-8\r\n",
-    );
+    server.expect("increx k BYINT -100 SATURATE", "*2\r\n:-9223372036854775808\r\n:-8\r\n");
 }
 
 #[test]
 fn increx_counts_floats() {
     let mut server = Harness::new();
     server.expect("increx k BYFLOAT 1.5", "*2\r\n$3\r\n1.5\r\n$3\r\n1.5\r\n");
-    server.expect(
-        "increx k BYFLOAT 10 UBOUND 5.25",
-        "*2\r\n$3\r\n1.5\r\n$1\r\n0\r\n",
-    );
-    server.expect(
-        "increx k BYFLOAT 10 UBOUND 5.25 SATURATE",
-        "*2\r\n$4\r\n5.25\r\n$4\r\n3.75\r\n",
-    );
-    server.expect(
-        "increx k BYFLOAT 1 UBOUND inf",
-        "*2\r\n$4\r\n6.25\r\n$1\r\n1\r\n",
-    );
-    server.expect(
-        "increx k BYFLOAT 1 LBOUND -inf UBOUND -inf",
-        "*2\r\n$4\r\n6.25\r\n$1\r\n0\r\n",
-    );
-    server.expect(
-        "increx k BYFLOAT 1 LBOUND inf UBOUND inf SATURATE",
-        "-ERR applied increment would be Infinity\r\n",
-    );
+    server.expect("increx k BYFLOAT 10 UBOUND 5.25", "*2\r\n$3\r\n1.5\r\n$1\r\n0\r\n");
+    server.expect("increx k BYFLOAT 10 UBOUND 5.25 SATURATE", "*2\r\n$4\r\n5.25\r\n$4\r\n3.75\r\n");
+    server.expect("increx k BYFLOAT 1 UBOUND inf", "*2\r\n$4\r\n6.25\r\n$1\r\n1\r\n");
+    server.expect("increx k BYFLOAT 1 LBOUND -inf UBOUND -inf", "*2\r\n$4\r\n6.25\r\n$1\r\n0\r\n");
+    server.expect("increx k BYFLOAT 1 LBOUND inf UBOUND inf SATURATE", "-ERR applied increment would be Infinity\r\n");
     server.expect("get k", "$4\r\n6.25\r\n");
     server.set_protocol(Protocol::Resp3);
     server.expect("increx k BYFLOAT 0.25", "*2\r\n,6.5\r\n,0.25\r\n");
@@ -269,10 +199,7 @@ fn increx_changes_the_expiry_time() {
         ("increx k EXAT 1700000060", 60_000),
         ("increx k UBOUND 0 EX 5", 60_000),
         ("increx k EXAT 1 ENX", 60_000),
-        (
-            "increx k BYINT 100 UBOUND 20 SATURATE PXAT 1700000000500",
-            500,
-        ),
+        ("increx k BYINT 100 UBOUND 20 SATURATE PXAT 1700000000500", 500),
         ("increx k EXAT 1", -2),
     ];
     for (words, expected_ms) in cases {
@@ -324,47 +251,17 @@ fn increx_refuses() {
         server.expect(&format!("increx k {options}"), SYNTAX);
     }
     let cases = [
-        (
-            "increx",
-            "-ERR wrong number of arguments for 'increx' command\r\n",
-        ),
+        ("increx", "-ERR wrong number of arguments for 'increx' command\r\n"),
         ("increx k ENX", "-ERR ENX flag requires an expiration\r\n"),
-        (
-            "increx k BYINT 1.5",
-            "-ERR Increment is not an integer or out of range\r\n",
-        ),
-        (
-            "increx k BYFLOAT x",
-            "-ERR Increment is not a valid float\r\n",
-        ),
-        (
-            "increx k BYFLOAT nan",
-            "-ERR Increment is not a valid float\r\n",
-        ),
-        (
-            "increx k BYFLOAT +inf",
-            "-ERR BYFLOAT increment cannot be Infinity\r\n",
-        ),
-        (
-            "increx k UBOUND x",
-            "-ERR UBOUND is not an integer or out of range\r\n",
-        ),
-        (
-            "increx k LBOUND inf",
-            "-ERR LBOUND is not an integer or out of range\r\n",
-        ),
-        (
-            "increx k BYFLOAT 1 LBOUND x",
-            "-ERR LBOUND is not a valid float\r\n",
-        ),
-        (
-            "increx k LBOUND 10 UBOUND 5",
-            "-ERR LBOUND can't be greater than UBOUND\r\n",
-        ),
-        (
-            "increx k EX 0",
-            "-ERR invalid expire time in 'increx' command\r\n",
-        ),
+        ("increx k BYINT 1.5", "-ERR Increment is not an integer or out of range\r\n"),
+        ("increx k BYFLOAT x", "-ERR Increment is not a valid float\r\n"),
+        ("increx k BYFLOAT nan", "-ERR Increment is not a valid float\r\n"),
+        ("increx k BYFLOAT +inf", "-ERR BYFLOAT increment cannot be Infinity\r\n"),
+        ("increx k UBOUND x", "-ERR UBOUND is not an integer or out of range\r\n"),
+        ("increx k LBOUND inf", "-ERR LBOUND is not an integer or out of range\r\n"),
+        ("increx k BYFLOAT 1 LBOUND x", "-ERR LBOUND is not a valid float\r\n"),
+        ("increx k LBOUND 10 UBOUND 5", "-ERR LBOUND can't be greater than UBOUND\r\n"),
+        ("increx k EX 0", "-ERR invalid expire time in 'increx' command\r\n"),
         ("increx k EX x", WRONG_INTEGER),
     ];
     for (words, reply) in cases {

@@ -1,8 +1,8 @@
 //! CLIENT TRACKING and its kin.
 
+use oneloop::engine::session::Token;
+use oneloop::engine::tracking;
 use oneloop::resp::Protocol;
-use oneloop::session::Token;
-use oneloop::tracking;
 
 use crate::support::Harness;
 
@@ -13,14 +13,12 @@ fn say(server: &mut Harness, client: Token, words: &str) -> String {
 
 /// What a client has been told, as the loop would send it before it sleeps.
 fn told(server: &mut Harness, client: Token) -> String {
-    tracking::broadcast(&mut server.instance);
+    tracking::broadcast(&mut server.state);
     String::from_utf8_lossy(&server.pushed(client)).into_owned()
 }
 
 fn invalid(keys: &[&str]) -> String {
-    let parts = keys
-        .iter()
-        .map(|key| format!("${}\r\n{key}\r\n", key.len()));
+    let parts = keys.iter().map(|key| format!("${}\r\n{key}\r\n", key.len()));
     let parts: String = parts.collect();
     format!(">2\r\n$10\r\ninvalidate\r\n*{}\r\n{parts}", keys.len())
 }
@@ -65,10 +63,7 @@ fn it_is_told_of_its_own_changes_after_its_reply() {
     server.run("get a");
     server.run("set a 3");
     server.run("ping");
-    server.expect(
-        "exec",
-        &format!("*3\r\n$1\r\n2\r\n+OK\r\n+PONG\r\n{}", invalid(&["a"])),
-    );
+    server.expect("exec", &format!("*3\r\n$1\r\n2\r\n+OK\r\n+PONG\r\n{}", invalid(&["a"])));
     let (mut server, other) = tracking_by("noloop");
     server.run("get a");
     server.expect("set a 2", "+OK\r\n");
@@ -102,12 +97,12 @@ fn keys_that_expire_or_are_flushed_are_told() {
     server.advance_ms(11);
     say(&mut server, other, "get a");
     assert_eq!(told(&mut server, client), invalid(&["a"]));
-    server.instance.expire_slice(u64::MAX);
+    server.state.expire_slice(u64::MAX);
     assert_eq!(told(&mut server, client), invalid(&["b"]));
     let flushed = ">2\r\n$10\r\ninvalidate\r\n_\r\n";
     say(&mut server, other, "flushall");
     assert_eq!(told(&mut server, client), flushed);
-    assert_eq!(server.instance.tracking.counts(), (0, 0, 0));
+    assert_eq!(server.state.tracking.counts(), (0, 0, 0));
     // Even where there is nothing to be flushed.
     say(&mut server, other, "flushdb");
     assert_eq!(told(&mut server, client), flushed);
@@ -132,10 +127,7 @@ fn opt_in_and_opt_out() {
     server.run("exec");
     server.run("get c");
     say(&mut server, other, "mset a 1 b 1 c 1");
-    assert_eq!(
-        told(&mut server, client),
-        invalid(&["a"]) + &invalid(&["b"])
-    );
+    assert_eq!(told(&mut server, client), invalid(&["a"]) + &invalid(&["b"]));
     let (mut server, other) = tracking_by("optout");
     let client = server.client;
     server.run("get a");
@@ -143,10 +135,7 @@ fn opt_in_and_opt_out() {
     server.run("get b");
     server.run("get c");
     say(&mut server, other, "mset a 1 b 1 c 1");
-    assert_eq!(
-        told(&mut server, client),
-        invalid(&["a"]) + &invalid(&["c"])
-    );
+    assert_eq!(told(&mut server, client), invalid(&["a"]) + &invalid(&["c"]));
 }
 
 #[test]
@@ -154,20 +143,14 @@ fn those_who_broadcast_are_told_by_prefix() {
     let (mut server, other) = tracking_by("bcast prefix user: prefix item:");
     let client = server.client;
     say(&mut server, other, "mset user:2 x item:1 x user:1 x use x");
-    assert_eq!(
-        told(&mut server, client),
-        invalid(&["item:1"]) + &invalid(&["user:1", "user:2"])
-    );
+    assert_eq!(told(&mut server, client), invalid(&["item:1"]) + &invalid(&["user:1", "user:2"]));
     assert_eq!(told(&mut server, client), "");
     server.expect("client tracking on bcast prefix x", "+OK\r\n");
     say(&mut server, other, "mset xyz 1 user:9 1");
-    assert_eq!(
-        told(&mut server, client),
-        invalid(&["user:9"]) + &invalid(&["xyz"])
-    );
-    assert_eq!(server.instance.tracking.counts().2, 3);
+    assert_eq!(told(&mut server, client), invalid(&["user:9"]) + &invalid(&["xyz"]));
+    assert_eq!(server.state.tracking.counts().2, 3);
     server.run("client tracking off");
-    assert_eq!(server.instance.tracking.counts().2, 0);
+    assert_eq!(server.state.tracking.counts().2, 0);
     let (mut server, other) = tracking_by("bcast noloop");
     let client = server.client;
     server.expect("set a 2", "+OK\r\n");
@@ -197,48 +180,36 @@ fn another_client_can_be_told_in_its_place() {
     server.run("get a");
     say(&mut server, other, "set a 2");
     let channel = "*3\r\n$7\r\nmessage\r\n$20\r\n__redis__:invalidate\r\n";
-    assert_eq!(
-        told(&mut server, listener),
-        format!("{channel}*1\r\n$1\r\na\r\n")
-    );
+    assert_eq!(told(&mut server, listener), format!("{channel}*1\r\n$1\r\na\r\n"));
     say(&mut server, other, "flushall");
     assert_eq!(told(&mut server, listener), format!("{channel}$-1\r\n"));
     // When that one is gone, the client hears of it once it can.
     server.run("get a");
-    server.instance.remove_client(listener);
+    server.state.remove_client(listener);
     say(&mut server, other, "set a 3");
-    assert!(
-        server
-            .run("client trackinginfo")
-            .contains("broken_redirect")
-    );
+    assert!(server.run("client trackinginfo").contains("broken_redirect"));
     assert!(server.run("client info").contains(" flags=tR "));
     server.set_protocol(Protocol::Resp3);
     server.run("get a");
     say(&mut server, other, "set a 4");
     let client = server.client;
-    assert_eq!(
-        told(&mut server, client),
-        ">2\r\n$21\r\ntracking-redir-broken\r\n:2\r\n"
-    );
+    assert_eq!(told(&mut server, client), ">2\r\n$21\r\ntracking-redir-broken\r\n:2\r\n");
 }
 
 #[test]
 fn the_table_of_keys_is_bounded() {
     let (mut server, _) = tracking_by("");
     server.run("config set tracking-table-max-keys 10");
-    let replies: String = (0..30)
-        .map(|number| server.run(&format!("get key:{number}")))
-        .collect();
+    let replies: String = (0..30).map(|number| server.run(&format!("get key:{number}"))).collect();
     server.run("ping");
-    assert_eq!(server.instance.tracking.counts(), (10, 10, 0));
+    assert_eq!(server.state.tracking.counts(), (10, 10, 0));
     assert!(replies.matches("invalidate").count() >= 19);
     let info = server.run("info");
     assert!(info.contains("tracking_clients:1\r\n") && info.contains("tracking_total_keys:10\r\n"));
     assert!(info.contains("tracking_total_items:10\r\n"));
     server.run("config set tracking-table-max-keys 0");
     (0..30).for_each(|number| drop(server.run(&format!("get key:{number}"))));
-    assert_eq!(server.instance.tracking.counts().0, 30);
+    assert_eq!(server.state.tracking.counts().0, 30);
 }
 
 #[test]
@@ -246,7 +217,7 @@ fn what_is_forgotten_at_once_is_freed_bit_by_bit() {
     let (mut server, other) = tracking_by("");
     (0..100).for_each(|number| drop(server.run(&format!("get key:{number}"))));
     say(&mut server, other, "flushall");
-    let tracking = &mut server.instance.tracking;
+    let tracking = &mut server.state.tracking;
     assert_eq!(tracking.counts(), (0, 0, 0));
     let steps = (0..).take_while(|_| tracking.reclaim_step(10)).count();
     assert_eq!(steps, 9);
@@ -265,23 +236,20 @@ fn commands_that_write_are_not_tracked() {
     server.run("sinter s t");
     say(&mut server, other, "sadd t 1");
     say(&mut server, other, "del b");
-    assert_eq!(
-        told(&mut server, client),
-        invalid(&["t"]) + &invalid(&["b"])
-    );
+    assert_eq!(told(&mut server, client), invalid(&["t"]) + &invalid(&["b"]));
 }
 
 #[test]
 fn while_nobody_tracks_no_change_is_logged() {
     let (mut server, other) = tracking_by("bcast");
-    assert!(server.instance.keyspace.changes.is_empty());
+    assert!(server.state.keyspace.changes.is_empty());
     server.run("reset");
-    assert!(server.instance.tracking.is_empty());
-    server.instance.keyspace.modified(0, b"a");
-    assert!(server.instance.keyspace.changes.is_empty());
+    assert!(server.state.tracking.is_empty());
+    server.state.keyspace.modified(0, b"a");
+    assert!(server.state.keyspace.changes.is_empty());
     say(&mut server, other, "client tracking on");
-    server.instance.remove_client(other);
-    assert!(server.instance.tracking.is_empty());
+    server.state.remove_client(other);
+    assert!(server.state.tracking.is_empty());
 }
 
 /// Nobody looks at what changes while nobody tracks, so what was read before must be forgotten.
@@ -291,11 +259,7 @@ fn who_tracks_anew_is_not_told_of_what_it_read_before() {
     let client = server.client;
     server.run("mget a b");
     server.run("client tracking off");
-    assert!(
-        server
-            .run("info stats")
-            .contains("tracking_total_items:0\r\n")
-    );
+    assert!(server.run("info stats").contains("tracking_total_items:0\r\n"));
     server.run("client tracking on");
     say(&mut server, other, "set a 2");
     assert_eq!(told(&mut server, client), "");
@@ -314,41 +278,13 @@ fn options_that_make_no_sense() {
         ("off", "maybe", "ERR syntax error"),
         ("off", "on redirect", "ERR syntax error"),
         ("off", "on prefix", "ERR syntax error"),
-        (
-            "off",
-            "on redirect x",
-            "ERR value is not an integer or out of range",
-        ),
-        (
-            "off",
-            "on redirect 99",
-            "ERR The client ID you want redirect to does not exist",
-        ),
-        (
-            "off",
-            "on redirect 0",
-            "ERR The client ID you want redirect to does not exist",
-        ),
-        (
-            "off",
-            "on redirect 1 redirect 1",
-            "ERR A client can only redirect to a single other client",
-        ),
-        (
-            "off",
-            "on prefix a",
-            "ERR PREFIX option requires BCAST mode to be enabled",
-        ),
-        (
-            "off",
-            "on optin optout",
-            "ERR You can't specify both OPTIN mode and OPTOUT mode",
-        ),
-        (
-            "off",
-            "on bcast optin",
-            "ERR OPTIN and OPTOUT are not compatible with BCAST",
-        ),
+        ("off", "on redirect x", "ERR value is not an integer or out of range"),
+        ("off", "on redirect 99", "ERR The client ID you want redirect to does not exist"),
+        ("off", "on redirect 0", "ERR The client ID you want redirect to does not exist"),
+        ("off", "on redirect 1 redirect 1", "ERR A client can only redirect to a single other client"),
+        ("off", "on prefix a", "ERR PREFIX option requires BCAST mode to be enabled"),
+        ("off", "on optin optout", "ERR You can't specify both OPTIN mode and OPTOUT mode"),
+        ("off", "on bcast optin", "ERR OPTIN and OPTOUT are not compatible with BCAST"),
         ("on", "on bcast", switch),
         ("on bcast", "on", switch),
         ("on optin", "on optout", opt_switch),
@@ -366,10 +302,7 @@ fn options_that_make_no_sense() {
     ] {
         server.expect("client tracking off", "+OK\r\n");
         server.expect(&format!("client tracking {before}"), "+OK\r\n");
-        server.expect(
-            &format!("client tracking {words}"),
-            &format!("-{error}\r\n"),
-        );
+        server.expect(&format!("client tracking {words}"), &format!("-{error}\r\n"));
     }
     server.run("client tracking off");
     server.expect(

@@ -1,7 +1,7 @@
 //! MULTI, EXEC, DISCARD, WATCH, UNWATCH.
 
+use oneloop::engine::session::Token;
 use oneloop::resp::Protocol;
-use oneloop::session::Token;
 
 use crate::support::Harness;
 
@@ -18,7 +18,7 @@ fn commands_are_queued_and_run_as_a_unit() {
     server.expect("incr a", "+QUEUED\r\n");
     server.expect("lpush a x", "+QUEUED\r\n");
     server.expect("get a", "+QUEUED\r\n");
-    assert_eq!(server.instance.keyspace.database(0).len(), 0);
+    assert_eq!(server.state.keyspace.database(0).len(), 0);
     server.expect(
         "exec",
         "*4\r\n+OK\r\n:2\r\n-WRONGTYPE Operation against a key holding the wrong kind of value\r\n$1\r\n2\r\n",
@@ -37,10 +37,7 @@ fn the_queue_keeps_empty_and_large_arguments() {
         server.run_args(&[b"append", b"large", &large]);
         server.run_args(&[b"append", b"", b""]);
     }
-    server.expect(
-        "exec",
-        "*6\r\n:100000\r\n:0\r\n:200000\r\n:0\r\n:300000\r\n:0\r\n",
-    );
+    server.expect("exec", "*6\r\n:100000\r\n:0\r\n:200000\r\n:0\r\n:300000\r\n:0\r\n");
 }
 
 #[test]
@@ -51,19 +48,13 @@ fn a_refused_command_ends_in_nothing_being_run() {
         server.expect("set a 1", "+QUEUED\r\n");
         assert!(server.run(refused).starts_with("-ERR "), "{refused}");
         server.expect("set b 1", "+QUEUED\r\n");
-        server.expect(
-            "exec",
-            "-EXECABORT Transaction discarded because of previous errors.\r\n",
-        );
+        server.expect("exec", "-EXECABORT Transaction discarded because of previous errors.\r\n");
         server.expect("exists a b", ":0\r\n");
         server.expect("exec", "-ERR EXEC without MULTI\r\n");
     }
     let mut server = Harness::new();
     server.run("multi");
-    server.expect(
-        "shutdown",
-        "-ERR Command not allowed inside a transaction\r\n",
-    );
+    server.expect("shutdown", "-ERR Command not allowed inside a transaction\r\n");
 }
 
 #[test]
@@ -86,10 +77,7 @@ fn what_is_wrong_inside_a_transaction_but_does_not_end_it() {
     server.expect("unwatch", "+QUEUED\r\n");
     server.expect("exec", "*1\r\n+OK\r\n");
     server.run("multi");
-    server.expect(
-        "discard now",
-        "-ERR wrong number of arguments for 'discard' command\r\n",
-    );
+    server.expect("discard now", "-ERR wrong number of arguments for 'discard' command\r\n");
     server.expect("discard", "+OK\r\n");
     server.expect("discard", "-ERR DISCARD without MULTI\r\n");
 }
@@ -102,7 +90,7 @@ fn reset_and_quit_do_not_wait_for_exec() {
     server.run("set a 1");
     server.expect("reset", "+RESET\r\n");
     server.expect("get a", "$-1\r\n");
-    assert!(server.instance.keyspace.changes.interest().is_empty());
+    assert!(server.state.keyspace.changes.observed_keys().is_empty());
     server.run("multi");
     server.expect("quit", "+OK\r\n");
 }
@@ -160,14 +148,7 @@ fn a_change_of_a_watched_key_has_exec_do_nothing() {
 
 #[test]
 fn what_does_not_change_a_watched_key_lets_exec_run() {
-    let others = [
-        "get a",
-        "set b 2",
-        "touch a",
-        "setnx a 3",
-        "expire nosuch 1",
-        "select 1",
-    ];
+    let others = ["get a", "set b 2", "touch a", "setnx a 3", "expire nosuch 1", "select 1"];
     for command in others {
         let mut server = Harness::new();
         let other = server.connect();
@@ -210,7 +191,7 @@ fn unwatch_and_discard_forget_what_has_changed() {
         for command in forget {
             server.expect(command, "+OK\r\n");
         }
-        assert!(server.instance.keyspace.changes.interest().is_empty());
+        assert!(server.state.keyspace.changes.observed_keys().is_empty());
         server.run("multi");
         server.expect("exec", "*0\r\n");
     }
@@ -232,27 +213,20 @@ fn a_key_that_expires_after_watch_has_changed() {
     server.run("set a 1 px 100");
     server.run("watch a");
     server.advance_ms(101);
-    server.instance.expire_slice(u64::MAX);
-    assert_eq!(server.instance.keyspace.database(0).len(), 0);
+    server.state.expire_slice(u64::MAX);
+    assert_eq!(server.state.keyspace.database(0).len(), 0);
     server.run("multi");
     server.expect("exec", "*-1\r\n");
 }
 
 #[test]
 fn a_key_that_had_expired_before_watch_is_as_good_as_none() {
-    for look in [
-        "ping",
-        "get a",
-        "del a",
-        "flushall",
-        "swapdb 0 1",
-        "swapdb 1 2",
-    ] {
+    for look in ["ping", "get a", "del a", "flushall", "swapdb 0 1", "swapdb 1 2"] {
         let mut server = Harness::new();
         server.run("set a 1 px 100");
         server.advance_ms(101);
         server.run("watch a");
-        assert_eq!(server.instance.keyspace.database(0).len(), 1);
+        assert_eq!(server.state.keyspace.database(0).len(), 1);
         server.run(look);
         server.run("multi");
         server.expect("exec", "*0\r\n");
@@ -287,26 +261,22 @@ fn many_clients_watch_many_keys() {
             }
         }
     }
-    let counts = server.instance.transactions.watches.counts();
+    let counts = server.state.transactions.watches.counts();
     assert_eq!(counts, (20, 20));
     server.run("set key:7 1");
     for (number, client) in clients.iter().enumerate() {
         say(&mut server, *client, "multi");
-        let expected = if (number + 7) % 3 > 0 {
-            "*-1\r\n"
-        } else {
-            "*0\r\n"
-        };
+        let expected = if (number + 7) % 3 > 0 { "*-1\r\n" } else { "*0\r\n" };
         assert_eq!(say(&mut server, *client, "exec"), expected, "{number}");
     }
-    assert_eq!(server.instance.transactions.watches.counts(), (0, 0));
+    assert_eq!(server.state.transactions.watches.counts(), (0, 0));
     // Whoever leaves takes its watches along.
     say(&mut server, clients[0], "watch a b");
     say(&mut server, clients[1], "watch a");
-    server.instance.remove_client(clients[0]);
-    assert_eq!(server.instance.transactions.watches.counts(), (1, 1));
-    server.instance.remove_client(clients[1]);
-    assert!(server.instance.keyspace.changes.interest().is_empty());
+    server.state.remove_client(clients[0]);
+    assert_eq!(server.state.transactions.watches.counts(), (1, 1));
+    server.state.remove_client(clients[1]);
+    assert!(server.state.keyspace.changes.observed_keys().is_empty());
 }
 
 #[test]
@@ -317,10 +287,7 @@ fn blocking_commands_do_not_wait_inside() {
     server.run("brpoplpush a b 0");
     server.run("rpush a x");
     server.run("blpop a 0");
-    server.expect(
-        "exec",
-        "*4\r\n*-1\r\n$-1\r\n:1\r\n*2\r\n$1\r\na\r\n$1\r\nx\r\n",
-    );
+    server.expect("exec", "*4\r\n*-1\r\n$-1\r\n:1\r\n*2\r\n$1\r\na\r\n$1\r\nx\r\n");
 }
 
 #[test]
@@ -334,14 +301,8 @@ fn who_waits_for_a_key_is_served_after_exec() {
     server.run("rpush b y");
     server.run("rpush b z");
     server.run("lrange b 0 -1");
-    server.expect(
-        "exec",
-        "*5\r\n:1\r\n:1\r\n:1\r\n:2\r\n*2\r\n$1\r\ny\r\n$1\r\nz\r\n",
-    );
-    assert_eq!(
-        server.pushed(waiting),
-        b"*2\r\n$1\r\nb\r\n$1\r\ny\r\n".to_vec()
-    );
+    server.expect("exec", "*5\r\n:1\r\n:1\r\n:1\r\n:2\r\n*2\r\n$1\r\ny\r\n$1\r\nz\r\n");
+    assert_eq!(server.pushed(waiting), b"*2\r\n$1\r\nb\r\n$1\r\ny\r\n".to_vec());
     server.expect("lrange b 0 -1", "*1\r\n$1\r\nz\r\n");
 }
 
@@ -358,7 +319,7 @@ fn a_pause_of_writes_holds_the_exec_that_writes_back() {
     assert_eq!(server.run("exec"), "");
     assert_eq!(say(&mut server, reader, "exec"), "*1\r\n$-1\r\n");
     server.advance_ms(1001);
-    server.instance.unpause();
+    server.state.unpause();
     server.expect("exec", "*1\r\n+OK\r\n");
 }
 
@@ -369,28 +330,19 @@ fn lists_and_figures_know_of_transactions() {
     server.run("set key value");
     let other = server.connect();
     let line = say(&mut server, other, "client list id 1");
-    assert!(
-        line.contains(" flags=x ") && line.contains(" multi=1 "),
-        "{line}"
-    );
+    assert!(line.contains(" flags=x ") && line.contains(" multi=1 "), "{line}");
     assert!(!line.contains(" multi-mem=0 "), "{line}");
     // A client that looks at itself meanwhile sees what runs.
     server.run("client info");
     let line = server.run("exec");
-    assert!(
-        line.contains(" flags=x ") && line.contains(" multi=2 "),
-        "{line}"
-    );
+    assert!(line.contains(" flags=x ") && line.contains(" multi=2 "), "{line}");
     assert!(!line.contains(" multi-mem=0 "), "{line}");
     server.run("watch a b");
     let info = say(&mut server, other, "info clients");
     assert!(info.contains("watching_clients:1\r\n") && info.contains("total_watched_keys:2\r\n"));
     server.run("set a 1");
     let line = say(&mut server, other, "client list id 1");
-    assert!(
-        line.contains(" flags=d ") && line.contains(" multi=-1 "),
-        "{line}"
-    );
+    assert!(line.contains(" flags=d ") && line.contains(" multi=-1 "), "{line}");
 }
 
 /// While EXEC runs its client is in a transaction still, of as many commands as were queued.
@@ -405,24 +357,15 @@ fn a_transaction_sees_itself() {
     let seen = reply.matches(" flags=x ").count() == 2 && reply.matches(" multi=3 ").count() == 2;
     assert!(seen, "{reply}");
     let line = server.run("client info");
-    assert!(
-        line.contains(" flags=N ") && line.contains(" multi=-1 "),
-        "{line}"
-    );
+    assert!(line.contains(" flags=N ") && line.contains(" multi=-1 "), "{line}");
 }
 
 #[test]
 fn what_makes_a_client_listen_is_refused_inside_or_not_as_in_redis() {
     let mut server = Harness::new();
     for (words, reply) in [
-        (
-            "ssubscribe c",
-            "-ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client\r\n",
-        ),
-        (
-            "monitor",
-            "-ERR MONITOR isn't allowed for DENY BLOCKING client\r\n",
-        ),
+        ("ssubscribe c", "-ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client\r\n"),
+        ("monitor", "-ERR MONITOR isn't allowed for DENY BLOCKING client\r\n"),
         ("multi", "-ERR MULTI calls can not be nested\r\n"),
         ("watch k", "-ERR WATCH inside MULTI is not allowed\r\n"),
     ] {
@@ -455,7 +398,5 @@ fn each_queued_command_is_counted() {
     assert!(info.contains("cmdstat_set:calls=1,"), "{info}");
     assert!(info.contains("cmdstat_exec:calls=1,"), "{info}");
     let failed = info.lines().find(|line| line.starts_with("cmdstat_lpush:"));
-    assert!(
-        failed.is_some_and(|line| line.contains("calls=1,") && line.ends_with("failed_calls=1"))
-    );
+    assert!(failed.is_some_and(|line| line.contains("calls=1,") && line.ends_with("failed_calls=1")));
 }

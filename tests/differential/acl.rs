@@ -143,11 +143,7 @@ fn rule(source: &mut Source) -> String {
         4 | 5 => format!("{sign}{}", pick(source, COMMANDS)),
         6 => format!("{sign}@{}", pick(source, CATEGORIES)),
         7 => format!("~{}", pick(source, PATTERNS)),
-        8 => format!(
-            "%{}~{}",
-            pick(source, &["R", "w", "rW"]),
-            pick(source, PATTERNS)
-        ),
+        8 => format!("%{}~{}", pick(source, &["R", "w", "rW"]), pick(source, PATTERNS)),
         _ => format!("&{}", pick(source, PATTERNS)),
     }
 }

@@ -1,6 +1,6 @@
 //! What both servers pass on: the commands of the append-only file, the same in the same order.
 
-use oneloop::instance::Instance;
+use oneloop::engine::state::ServerState;
 
 use super::oracle::Oracle;
 use super::{Words, line};
@@ -12,17 +12,12 @@ const TOLERANCE_MS: i64 = 120_000;
 const LINE_MAX: usize = 600;
 
 /// Compares what was appended since the last time. Errors: the first difference.
-pub fn compare(
-    oracle: &mut Oracle,
-    instance: &mut Instance,
-    failed: &[Words],
-) -> Result<(), String> {
-    let ours = comparable(parse(&instance.aof.take_bytes()), failed);
+pub fn compare(oracle: &mut Oracle, state: &mut ServerState, failed: &[Words]) -> Result<(), String> {
+    let ours = comparable(parse(&state.aof.take_bytes()), failed);
     let theirs = comparable(parse(&oracle.take_appended()), failed);
-    let now_ms = instance.now_ms();
+    let now_ms = state.now_ms();
     for index in 0..ours.len().max(theirs.len()) {
-        let [mine, its] =
-            [&ours, &theirs].map(|all| all.get(index).map(|words| usual(words.clone(), now_ms)));
+        let [mine, its] = [&ours, &theirs].map(|all| all.get(index).map(|words| usual(words.clone(), now_ms)));
         if mine != its {
             let shown = |all: &[Words]| {
                 let from = index.saturating_sub(3).min(all.len());
@@ -47,16 +42,14 @@ pub fn compare(
 /// not pass on.
 fn comparable(mut commands: Vec<Words>, failed: &[Words]) -> Vec<Words> {
     let is = |word: &[u8], name: &str| word.eq_ignore_ascii_case(name.as_bytes());
-    let may_fail =
-        |words: &Words| is(&words[0], "bitfield") && words.iter().any(|word| is(word, "fail"));
+    let may_fail = |words: &Words| is(&words[0], "bitfield") && words.iter().any(|word| is(word, "fail"));
     commands.retain(|words| !failed.contains(words) && !may_fail(words));
     // From 7.2 on a consumer is there even if it got nothing, and a group's position is passed on each time.
     let of_newer: [&[u8]; 2] = [b"CREATECONSUMER", b"SETID"];
     commands.retain(|words| words[0] != b"XGROUP" || !of_newer.contains(&words[1].as_slice()));
     let mut index = 0;
     while index < commands.len() {
-        let is_word =
-            |at: usize, word: &[u8]| commands.get(at).is_some_and(|words| words[0] == word);
+        let is_word = |at: usize, word: &[u8]| commands.get(at).is_some_and(|words| words[0] == word);
         let holds = (0..2).find(|count| is_word(index + 1 + count, b"EXEC"));
         if let Some(count) = holds.filter(|_| is_word(index, b"MULTI")) {
             commands.remove(index + 1 + count);
@@ -96,15 +89,10 @@ fn header(bytes: &mut &[u8], kind: u8) -> usize {
 /// A command without what may differ: the exact time, and forms that differ between versions of Redis.
 pub fn usual(mut words: Words, now_ms: i64) -> Words {
     let is = |index: usize, name: &str, words: &Words| {
-        words
-            .get(index)
-            .is_some_and(|word| word.eq_ignore_ascii_case(name.as_bytes()))
+        words.get(index).is_some_and(|word| word.eq_ignore_ascii_case(name.as_bytes()))
     };
     if is(0, "set", &words)
-        && let Some(at) = words
-            .iter()
-            .skip(3)
-            .position(|word| word.eq_ignore_ascii_case(b"pxat"))
+        && let Some(at) = words.iter().skip(3).position(|word| word.eq_ignore_ascii_case(b"pxat"))
     {
         // 7.0 leaves conditions out, which are met anyway.
         let time = words[3 + at + 1].clone();
@@ -113,16 +101,11 @@ pub fn usual(mut words: Words, now_ms: i64) -> Words {
         words[0] = b"SET".to_vec();
     }
     if is(0, "hsetex", &words) && is(2, "keepttl", &words) && words.len() == 7 {
-        words = [b"HSET".to_vec()]
-            .into_iter()
-            .chain([&words[1], &words[5], &words[6]].map(Clone::clone))
-            .collect();
+        words = [b"HSET".to_vec()].into_iter().chain([&words[1], &words[5], &words[6]].map(Clone::clone)).collect();
     }
     words[0].make_ascii_uppercase();
     if words[0] == b"LMOVE" {
-        words[3..]
-            .iter_mut()
-            .for_each(|end| end.make_ascii_lowercase());
+        words[3..].iter_mut().for_each(|end| end.make_ascii_lowercase());
     }
     // IDs may be passed on as they came.
     if words[0] == b"XCLAIM" && !words[5].contains(&b'-') {

@@ -192,15 +192,7 @@ fn other(source: &mut Source) -> Words {
 }
 
 fn wrong_arity(source: &mut Source) -> Words {
-    let name = source.one_of(&[
-        "SETBIT",
-        "GETBIT",
-        "BITCOUNT",
-        "BITPOS",
-        "BITOP",
-        "BITFIELD",
-        "BITFIELD_RO",
-    ]);
+    let name = source.one_of(&["SETBIT", "GETBIT", "BITCOUNT", "BITPOS", "BITOP", "BITFIELD", "BITFIELD_RO"]);
     let mut command = vec![source.word(name)];
     for _ in 0..source.below(5) {
         command.push(source.key());

@@ -1,6 +1,6 @@
 //! Keyspace events: random commands, and what is told of them, message for message.
 
-use oneloop::session::Token;
+use oneloop::engine::session::Token;
 
 use super::oracle::{Listener, Oracle};
 use super::source::Source;
@@ -38,13 +38,8 @@ fn round(oracle: &mut Oracle, seed: u64) {
     let mut history: Vec<Words> = Vec::new();
     let mark = words(&format!("PUBLISH {MARK} end"));
     while history.len() < COMMANDS_PER_ROUND {
-        let piece: Vec<Words> = (0..COMMANDS_PER_PIECE)
-            .map(|_| draw(&mut source, FAMILIES))
-            .collect();
-        let marked: Vec<Words> = piece
-            .iter()
-            .flat_map(|command| [command.clone(), mark.clone()])
-            .collect();
+        let piece: Vec<Words> = (0..COMMANDS_PER_PIECE).map(|_| draw(&mut source, FAMILIES)).collect();
+        let marked: Vec<Words> = piece.iter().flat_map(|command| [command.clone(), mark.clone()]).collect();
         oracle.run(&marked);
         for command in piece {
             let args: Vec<&[u8]> = command.iter().map(Vec::as_slice).collect();
@@ -53,10 +48,7 @@ fn round(oracle: &mut Oracle, seed: u64) {
             let expected = expected(&mut listener);
             history.push(command);
             assert!(
-                told == expected
-                    || [&told, &expected]
-                        .into_iter()
-                        .any(|told| makes_consumer(history.last(), told)),
+                told == expected || [&told, &expected].into_iter().any(|told| makes_consumer(history.last(), told)),
                 "seed {seed}, command {}:\n{}\nRedis:   {}\nOneloop: {}",
                 history.len(),
                 story(&history),
@@ -76,9 +68,7 @@ fn told(server: &mut Harness, ear: Token) -> Vec<u8> {
 fn makes_consumer(command: Option<&Words>, told: &[u8]) -> bool {
     const NEW_CONSUMER: &[u8] = b"xgroup-createconsumer";
     let name = command.map(|words| words[0].to_ascii_uppercase());
-    let is_told = told
-        .windows(NEW_CONSUMER.len())
-        .any(|part| part == NEW_CONSUMER);
+    let is_told = told.windows(NEW_CONSUMER.len()).any(|part| part == NEW_CONSUMER);
     is_told && name.is_some_and(|name| name != b"XGROUP")
 }
 
@@ -87,10 +77,7 @@ fn expected(listener: &mut Listener) -> Vec<u8> {
     let mut told = Vec::new();
     loop {
         let message = listener.next();
-        if message
-            .windows(MARK.len())
-            .any(|part| part == MARK.as_bytes())
-        {
+        if message.windows(MARK.len()).any(|part| part == MARK.as_bytes()) {
             return told;
         }
         told.extend_from_slice(&message);

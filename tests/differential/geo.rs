@@ -25,14 +25,8 @@ const KEYS: [&str; 3] = ["geo-1", "geo-2", "geo-3"];
 const EDGE_KEYS: [&str; 2] = ["edge-1", "edge-2"];
 
 /// Where many members are, so that searches find some.
-const TOWNS: [(f64, f64); 6] = [
-    (2.35, 48.85),
-    (-73.94, 40.74),
-    (178.4, -18.1),
-    (-179.9, 66.1),
-    (25.7, 80.3),
-    (0.0, 0.0),
-];
+const TOWNS: [(f64, f64); 6] =
+    [(2.35, 48.85), (-73.94, 40.74), (178.4, -18.1), (-179.9, 66.1), (25.7, 80.3), (0.0, 0.0)];
 
 /// Longitudes and latitudes at which something changes, and some that are none.
 const EDGES: [&str; 14] = [
@@ -88,17 +82,11 @@ fn fraction(source: &mut Source) -> f64 {
 
 fn coordinates(source: &mut Source) -> [Vec<u8>; 2] {
     let (longitude, latitude) = if source.chance(25) {
-        (
-            fraction(source) * 360.0 - 180.0,
-            fraction(source) * 170.0 - 85.0,
-        )
+        (fraction(source) * 360.0 - 180.0, fraction(source) * 170.0 - 85.0)
     } else {
         let (longitude, latitude) = source.one_of(&TOWNS);
         let spread = 10f64.powi(-(source.below(4) as i32));
-        (
-            longitude + (fraction(source) - 0.5) * spread,
-            latitude + (fraction(source) - 0.5) * spread,
-        )
+        (longitude + (fraction(source) - 0.5) * spread, latitude + (fraction(source) - 0.5) * spread)
     };
     [longitude, latitude].map(|value| value.to_string().into_bytes())
 }
@@ -127,11 +115,7 @@ fn add(source: &mut Source) -> Words {
 }
 
 fn add_at_edges(source: &mut Source) -> Words {
-    let key = if source.chance(5) {
-        source.key()
-    } else {
-        source.one_of(&EDGE_KEYS).as_bytes().to_vec()
-    };
+    let key = if source.chance(5) { source.key() } else { source.one_of(&EDGE_KEYS).as_bytes().to_vec() };
     let mut command = vec![source.word("GEOADD"), key];
     command.extend([edge(source), edge(source), member(source)]);
     command
@@ -209,11 +193,8 @@ fn selection(source: &mut Source, command: &mut Words, has_edges: bool) {
     }
     if counts {
         command.push(source.word("COUNT"));
-        let count = if source.chance(4) {
-            source.integer_text()
-        } else {
-            (1 + source.below(20)).to_string().into_bytes()
-        };
+        let count =
+            if source.chance(4) { source.integer_text() } else { (1 + source.below(20)).to_string().into_bytes() };
         command.push(count);
     }
     if any {
@@ -266,12 +247,7 @@ fn destination(source: &mut Source) -> Vec<u8> {
 }
 
 fn radius(source: &mut Source) -> Words {
-    let name = source.one_of(&[
-        "GEORADIUS",
-        "GEORADIUS_RO",
-        "GEORADIUSBYMEMBER",
-        "GEORADIUSBYMEMBER_RO",
-    ]);
+    let name = source.one_of(&["GEORADIUS", "GEORADIUS_RO", "GEORADIUSBYMEMBER", "GEORADIUSBYMEMBER_RO"]);
     let key = key(source);
     let has_edges = has_edges(&key);
     let mut command = vec![source.word(name), key];

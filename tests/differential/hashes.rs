@@ -123,15 +123,7 @@ fn whole(source: &mut Source) -> Words {
 /// As many as there are or more: then the reply does not depend on chance.
 fn random(source: &mut Source) -> Words {
     let mut command = start(source, &["HRANDFIELD"]);
-    let count = source.one_of(&[
-        "0",
-        "5000",
-        "5000",
-        "99999999",
-        "9223372036854775807",
-        "-9223372036854775808",
-        "x",
-    ]);
+    let count = source.one_of(&["0", "5000", "5000", "99999999", "9223372036854775807", "-9223372036854775808", "x"]);
     command.push(count.as_bytes().to_vec());
     match source.below(8) {
         0..=2 => command.push(source.word("WITHVALUES")),

@@ -38,13 +38,9 @@ fn milliseconds(source: &mut Source) -> Vec<u8> {
         return source.integer_text_not_small();
     }
     if source.chance(10) {
-        return source
-            .one_of(&["0", "1", "70368744177663", "70368744177664"])
-            .into();
+        return source.one_of(&["0", "1", "70368744177663", "70368744177664"]).into();
     }
-    (33_000_000_000_000 + 500 * source.below(20))
-        .to_string()
-        .into_bytes()
+    (33_000_000_000_000 + 500 * source.below(20)).to_string().into_bytes()
 }
 
 /// `FIELDS`, the count, and so many names; now and then not quite so.
@@ -66,11 +62,7 @@ fn fields(source: &mut Source) -> Words {
 fn expire(source: &mut Source) -> Words {
     let mut command = start(source, &["HEXPIREAT", "HPEXPIREAT"]);
     let in_seconds = command[0].len() == "HEXPIREAT".len();
-    command.push(if in_seconds {
-        seconds(source)
-    } else {
-        milliseconds(source)
-    });
+    command.push(if in_seconds { seconds(source) } else { milliseconds(source) });
     if source.chance(50) {
         let condition = source.one_of(&["NX", "XX", "GT", "LT", "GT", "LT", "FOO"]);
         command.push(source.word(condition));

@@ -29,11 +29,7 @@ fn own_key(source: &mut Source) -> Vec<u8> {
 
 /// One of the own keys, now and then one of all families.
 fn key(source: &mut Source) -> Vec<u8> {
-    if source.chance(5) {
-        source.key()
-    } else {
-        own_key(source)
-    }
+    if source.chance(5) { source.key() } else { own_key(source) }
 }
 
 /// Some make a sketch grow slowly, some past what the sparse form holds.
@@ -41,11 +37,7 @@ fn add(source: &mut Source) -> Words {
     let mut command = vec![source.word("PFADD"), key(source)];
     let count = source.one_of(&[0, 1, 1, 2, 3, 10, 100, 1000, 3000]);
     for _ in 0..count {
-        let element = if source.chance(20) {
-            source.value()
-        } else {
-            source.below(1_000_000).to_string().into_bytes()
-        };
+        let element = if source.chance(20) { source.value() } else { source.below(1_000_000).to_string().into_bytes() };
         command.push(element);
     }
     command
@@ -74,9 +66,7 @@ fn show(source: &mut Source) -> Words {
 }
 
 fn debug(source: &mut Source) -> Words {
-    let name = source.one_of(&[
-        "GETREG", "DECODE", "DECODE", "ENCODING", "ENCODING", "TODENSE", "FOO",
-    ]);
+    let name = source.one_of(&["GETREG", "DECODE", "DECODE", "ENCODING", "ENCODING", "TODENSE", "FOO"]);
     vec![source.word("PFDEBUG"), source.word(name), key(source)]
 }
 
@@ -84,11 +74,7 @@ fn debug(source: &mut Source) -> Words {
 fn made_up(source: &mut Source) -> Words {
     const REGISTERS: usize = 16_384;
     let mut text = b"HYLL\x01\0\0\0".to_vec();
-    let cached = source.one_of(&[
-        [0; 8],
-        [7, 0, 0, 0, 0, 0, 0, 0],
-        [0, 0, 0, 0, 0, 0, 0, 0x80],
-    ]);
+    let cached = source.one_of(&[[0; 8], [7, 0, 0, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 0, 0, 0x80]]);
     text.extend(cached);
     let limit = if source.chance(70) { REGISTERS } else { 17_000 };
     let mut left = limit - source.one_of(&[0, 0, 0, 1, 200]);

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use oneloop::session::Token;
+use oneloop::engine::session::Token;
 
 use super::oracle::{Connection, Oracle};
 use super::support::Harness;
@@ -123,36 +123,26 @@ impl Scene<'_> {
     fn new(oracle: &mut Oracle) -> Scene<'_> {
         let mut server = Harness::with_config(config());
         server.set_clock_to_now();
-        let mut scene = Scene {
-            clients: Vec::new(),
-            waits: [false; 3],
-            server,
-            oracle,
-        };
+        let mut scene = Scene { clients: Vec::new(), waits: [false; 3], server, oracle };
         for _ in 0..3 {
             let client = (scene.oracle.connect(), scene.server.connect());
             scene.clients.push(client);
         }
-        let begin = [
-            "FLUSHALL",
-            "FUNCTION FLUSH",
-            "SCRIPT FLUSH",
-            "DEBUG SET-ACTIVE-EXPIRE 0",
-        ];
+        let begin = ["FLUSHALL", "FUNCTION FLUSH", "SCRIPT FLUSH", "DEBUG SET-ACTIVE-EXPIRE 0"];
         scene.oracle.run(&begin.map(super::words));
         // Both begin with the database that they append to.
         for text in ["SELECT 9", "SET a b", "DEL a", "SELECT 0"] {
             scene.clients[0].0.ask(&super::words(text));
         }
         scene.oracle.take_appended();
-        let propagation = &mut scene.server.instance.keyspace.changes.propagation;
+        let propagation = &mut scene.server.state.keyspace.changes.propagation;
         propagation.set_on(true);
         for text in ["SELECT 9", "SET a b", "DEL a", "SELECT 0"] {
             let client = scene.clients[0].1;
             let words: Vec<&[u8]> = text.split(' ').map(str::as_bytes).collect();
             scene.server.run_as(client, &words);
         }
-        scene.server.instance.aof.take_bytes();
+        scene.server.state.aof.take_bytes();
         scene
     }
 
@@ -168,10 +158,8 @@ impl Scene<'_> {
                 eprintln!("{step}");
             }
             let number = usize::from(who.as_bytes()[0] - b'0');
-            let words: Words = command
-                .split(' ')
-                .map(|word| word.replace('_', " ").replace("\\n", "\n").into_bytes())
-                .collect();
+            let words: Words =
+                command.split(' ').map(|word| word.replace('_', " ").replace("\\n", "\n").into_bytes()).collect();
             let args: Vec<&[u8]> = words.iter().map(Vec::as_slice).collect();
             let (connection, token) = &mut self.clients[number];
             let (theirs, ours) = match &who[1..] {
@@ -179,7 +167,7 @@ impl Scene<'_> {
                     connection.send(&words);
                     let ours = self.server.run_as(*token, &args);
                     if ours.is_empty() {
-                        let clients = self.server.instance.clients.iter();
+                        let clients = self.server.state.clients.iter();
                         let count = clients.filter(|one| one.waiting.is_some()).count();
                         self.waits[number] = true;
                         assert!(self.oracle.wait_until_blocked(count), "{step}");
@@ -192,11 +180,7 @@ impl Scene<'_> {
                 _ => (connection.ask(&words), self.server.run_as(*token, &args)),
             };
             if theirs != ours && !is_random(&words) {
-                return Err(format!(
-                    "{step}\nRedis:   {}\nOneloop: {}",
-                    shown(&theirs),
-                    shown(&ours)
-                ));
+                return Err(format!("{step}\nRedis:   {}\nOneloop: {}", shown(&theirs), shown(&ours)));
             }
             // Each step by itself, so that it is known which one differs.
             self.compare(step)?;
@@ -205,12 +189,8 @@ impl Scene<'_> {
     }
 
     fn compare(&mut self, step: &str) -> Result<(), String> {
-        let now_ms = self.server.instance.now_ms();
-        let [theirs, ours] = [
-            self.oracle.take_appended(),
-            self.server.instance.aof.take_bytes(),
-        ]
-        .map(|bytes| {
+        let now_ms = self.server.state.now_ms();
+        let [theirs, ours] = [self.oracle.take_appended(), self.server.state.aof.take_bytes()].map(|bytes| {
             let commands = appended::parse(&bytes).into_iter();
             let lines = commands.map(|words| line(&appended::usual(words, now_ms)));
             let mut lines: Vec<String> = lines.collect();

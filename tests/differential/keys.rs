@@ -94,20 +94,12 @@ fn expire(source: &mut Source) -> Words {
         _ if source.chance(10) => source.integer_text_not_small(),
         _ if is_past => b"-1".to_vec(),
         "EXPIRE" => (200_000 + 1000 * source.below(50)).to_string().into_bytes(),
-        "PEXPIRE" => (200_000_000 + 1_000_000 * source.below(50))
-            .to_string()
-            .into_bytes(),
+        "PEXPIRE" => (200_000_000 + 1_000_000 * source.below(50)).to_string().into_bytes(),
         "EXPIREAT" => (33_000_000_000 + source.below(20)).to_string().into_bytes(),
-        _ => (33_000_000_000_000 + 1000 * source.below(20))
-            .to_string()
-            .into_bytes(),
+        _ => (33_000_000_000_000 + 1000 * source.below(20)).to_string().into_bytes(),
     });
     let is_relative = !name.ends_with("AT");
-    let conditions: &[&str] = if is_relative {
-        &["NX", "XX"]
-    } else {
-        &["NX", "XX", "GT", "LT", "GT", "LT"]
-    };
+    let conditions: &[&str] = if is_relative { &["NX", "XX"] } else { &["NX", "XX", "GT", "LT", "GT", "LT"] };
     for _ in 0..source.one_of(&[0, 0, 1, 1, 2, 3]) {
         let condition = source.one_of(conditions);
         command.push(source.word(condition));
@@ -126,12 +118,7 @@ fn one_key(source: &mut Source) -> Words {
 fn expiry_time(source: &mut Source) -> Words {
     let mut command = words("PEXPIREAT");
     command.push(source.key());
-    let time_ms = source.one_of(&[
-        i64::MAX,
-        i64::MAX - 500,
-        40_000_000_000_499,
-        40_000_000_000_500,
-    ]);
+    let time_ms = source.one_of(&[i64::MAX, i64::MAX - 500, 40_000_000_000_499, 40_000_000_000_500]);
     command.push(time_ms.to_string().into_bytes());
     command
 }
@@ -161,22 +148,14 @@ fn scan(source: &mut Source) -> Words {
 
 /// Patterns that one key at most can match.
 fn pattern(source: &mut Source) -> Words {
-    let patterns = [
-        "a", "[a]", "\\b", "[c-c]", "d\\", "[d", "", "[e-e]", "\\[", "[f\\]",
-    ];
-    vec![
-        source.word("KEYS"),
-        source.one_of(&patterns).as_bytes().to_vec(),
-    ]
+    let patterns = ["a", "[a]", "\\b", "[c-c]", "d\\", "[d", "", "[e-e]", "\\[", "[f\\]"];
+    vec![source.word("KEYS"), source.one_of(&patterns).as_bytes().to_vec()]
 }
 
 fn database(source: &mut Source) -> Words {
     match source.below(12) {
         0 => vec![source.word("SWAPDB"), index(source), index(source)],
-        1 => vec![
-            source.word("SELECT"),
-            source.one_of(&["0", "16", "-1", "x", "2147483648"]).into(),
-        ],
+        1 => vec![source.word("SELECT"), source.one_of(&["0", "16", "-1", "x", "2147483648"]).into()],
         2 => {
             let name = source.one_of(&["FLUSHDB", "FLUSHALL"]);
             let mut command = vec![source.word(name)];

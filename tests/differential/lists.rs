@@ -28,11 +28,7 @@ pub fn command(source: &mut Source) -> Words {
 }
 
 fn key(source: &mut Source) -> Vec<u8> {
-    if source.chance(15) {
-        source.key()
-    } else {
-        source.one_of(&OWN_KEYS).as_bytes().to_vec()
-    }
+    if source.chance(15) { source.key() } else { source.one_of(&OWN_KEYS).as_bytes().to_vec() }
 }
 
 fn start(source: &mut Source, names: &[&str]) -> Words {
@@ -45,21 +41,7 @@ fn element(source: &mut Source) -> Vec<u8> {
     if source.chance(25) {
         return source.value();
     }
-    source
-        .one_of(&[
-            "1",
-            "2",
-            "10",
-            "-5",
-            "a",
-            "b",
-            "ab",
-            "",
-            "12345678901",
-            "0x1",
-        ])
-        .as_bytes()
-        .to_vec()
+    source.one_of(&["1", "2", "10", "-5", "a", "b", "ab", "", "12345678901", "0x1"]).as_bytes().to_vec()
 }
 
 /// An index: in a short list, about the ends of a long one, or none at all.
@@ -68,9 +50,7 @@ fn index(source: &mut Source) -> Vec<u8> {
         return source.integer_text();
     }
     let range = source.one_of(&[5, 20, 300]);
-    (source.below(2 * range) as i64 - range as i64)
-        .to_string()
-        .into_bytes()
+    (source.below(2 * range) as i64 - range as i64).to_string().into_bytes()
 }
 
 /// An integer, but not the one that 7.0 negated to itself and later versions refuse.

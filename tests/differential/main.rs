@@ -141,34 +141,23 @@ fn round(oracle: &mut Oracle, families: &[Generator], seed: u64) {
         0 => ("2", Protocol::Resp2),
         _ => ("3", Protocol::Resp3),
     };
-    oracle.run(&[
-        words("FLUSHALL"),
-        words("DEBUG SET-ACTIVE-EXPIRE 0"),
-        words(&format!("HELLO {version}")),
-    ]);
+    oracle.run(&[words("FLUSHALL"), words("DEBUG SET-ACTIVE-EXPIRE 0"), words(&format!("HELLO {version}"))]);
     server.set_protocol(protocol);
     oracle.take_appended();
-    server.instance.keyspace.changes.propagation.set_on(true);
+    server.state.keyspace.changes.propagation.set_on(true);
     // Both begin with the database that they append to.
-    let select = [
-        words("SELECT 1"),
-        words("SET a b"),
-        words("DEL a"),
-        words("SELECT 0"),
-    ];
+    let select = [words("SELECT 1"), words("SET a b"), words("DEL a"), words("SELECT 0")];
     oracle.run(&select);
     for command in select {
         let args: Vec<&[u8]> = command.iter().map(Vec::as_slice).collect();
         server.run_as(server.client, &args);
     }
     oracle.take_appended();
-    server.instance.aof.take_bytes();
+    server.state.aof.take_bytes();
     let mut source = Source::new(seed);
     let mut history: Vec<Words> = Vec::new();
     while history.len() < COMMANDS_PER_ROUND {
-        let piece: Vec<Words> = (0..COMMANDS_PER_PIECE)
-            .map(|_| draw(&mut source, families))
-            .collect();
+        let piece: Vec<Words> = (0..COMMANDS_PER_PIECE).map(|_| draw(&mut source, families)).collect();
         let expected = oracle.run(&piece);
         let mut failed = Vec::new();
         for (command, expected) in piece.iter().zip(expected) {
@@ -194,19 +183,16 @@ fn round(oracle: &mut Oracle, families: &[Generator], seed: u64) {
                 );
             }
         }
-        let appended = appended::compare(oracle, &mut server.instance, &failed);
+        let appended = appended::compare(oracle, &mut server.state, &failed);
         if let Err(difference) = appended.and_then(|()| state::compare(oracle, &mut server)) {
-            panic!(
-                "seed {seed}, after {} commands: {difference}",
-                history.len()
-            );
+            panic!("seed {seed}, after {} commands: {difference}", history.len());
         }
     }
 }
 
 /// Whether the elements of what is at a command's keys have an order that both servers keep: those of a table have none.
 fn has_order(server: &mut Harness, command: &Words) -> bool {
-    let keyspace = &server.instance.keyspace;
+    let keyspace = &server.state.keyspace;
     command[1..].iter().all(|key| {
         // Without removing it if it has expired: that is up to the command.
         let record = keyspace.database(0).get(keyspace.hash(key), key);
@@ -237,9 +223,7 @@ fn story(history: &[Words]) -> String {
     let Some((last, before)) = history.split_last() else {
         return String::new();
     };
-    let related = before
-        .iter()
-        .filter(|words| words[1..].iter().any(|word| last[1..].contains(word)));
+    let related = before.iter().filter(|words| words[1..].iter().any(|word| last[1..].contains(word)));
     let mut lines: Vec<String> = related.map(line).collect();
     lines.drain(..lines.len().saturating_sub(12));
     lines.push(line(last));
@@ -247,26 +231,16 @@ fn story(history: &[Words]) -> String {
 }
 
 fn line(words: &Words) -> String {
-    words
-        .iter()
-        .map(|word| shown(word))
-        .collect::<Vec<_>>()
-        .join(" ")
+    words.iter().map(|word| shown(word)).collect::<Vec<_>>().join(" ")
 }
 
 fn shown(bytes: &[u8]) -> String {
     const LONGEST: usize = 300;
     let text = bytes[..bytes.len().min(LONGEST)].escape_ascii().to_string();
-    if bytes.len() > LONGEST {
-        format!("{text}… ({} bytes)", bytes.len())
-    } else {
-        text
-    }
+    if bytes.len() > LONGEST { format!("{text}… ({} bytes)", bytes.len()) } else { text }
 }
 
 /// The words of a command that has no spaces in them.
 fn words(text: &str) -> Words {
-    text.split(' ')
-        .map(|word| word.as_bytes().to_vec())
-        .collect()
+    text.split(' ').map(|word| word.as_bytes().to_vec()).collect()
 }

@@ -52,13 +52,7 @@ impl Oracle {
         });
         let output = stream.expect("redis-server listens within five seconds");
         let input = BufReader::new(output.try_clone().expect("a socket can be cloned"));
-        Some(Oracle {
-            server,
-            folder,
-            input,
-            output,
-            taken_bytes: 0,
-        })
+        Some(Oracle { server, folder, input, output, taken_bytes: 0 })
     }
 
     /// Where it keeps its files.
@@ -81,10 +75,7 @@ impl Oracle {
                 reply
             })
             .collect();
-        writer
-            .join()
-            .expect("the writer does not panic")
-            .expect("the server reads");
+        writer.join().expect("the writer does not panic").expect("the server reads");
         replies
     }
 
@@ -92,8 +83,7 @@ impl Oracle {
     pub fn take_appended(&mut self) -> Vec<u8> {
         let path = self.folder.join("appendonlydir/appendonly.aof.1.incr.aof");
         let mut file = std::fs::File::open(path).expect("it appends");
-        file.seek(SeekFrom::Start(self.taken_bytes))
-            .expect("a file can be sought in");
+        file.seek(SeekFrom::Start(self.taken_bytes)).expect("a file can be sought in");
         let mut bytes = Vec::new();
         let count = file.read_to_end(&mut bytes).expect("it can be read");
         self.taken_bytes += count as u64;
@@ -114,8 +104,8 @@ impl Oracle {
     pub fn connect(&self) -> Connection {
         let stream = UnixStream::connect(self.folder.join("redis.sock"));
         let stream = stream.expect("the server listens");
-        let patience = stream.set_read_timeout(Some(Duration::from_secs(20)));
-        patience.expect("there is such a timeout");
+        let step_budget = stream.set_read_timeout(Some(Duration::from_secs(20)));
+        step_budget.expect("there is such a timeout");
         Connection(BufReader::new(stream))
     }
 
@@ -184,9 +174,7 @@ fn read_reply(input: &mut BufReader<UnixStream>, reply: &mut Vec<u8>) {
                 let end = reply.len() + length as usize + 2;
                 let start = reply.len();
                 reply.resize(end, 0);
-                input
-                    .read_exact(&mut reply[start..])
-                    .expect("the server replies");
+                input.read_exact(&mut reply[start..]).expect("the server replies");
             }
         }
         b'*' | b'~' | b'>' => (0..number()).for_each(|_| read_reply(input, reply)),

@@ -36,11 +36,7 @@ fn own_key(source: &mut Source) -> Vec<u8> {
 
 /// To read: one of the own keys, now and then one of all families.
 fn key(source: &mut Source) -> Vec<u8> {
-    if source.chance(4) {
-        source.key()
-    } else {
-        own_key(source)
-    }
+    if source.chance(4) { source.key() } else { own_key(source) }
 }
 
 /// Few members, so that they are met again; some of any shape.
@@ -139,11 +135,7 @@ fn store(source: &mut Source) -> Words {
 fn count(source: &mut Source) -> Words {
     let mut command = start(source, &["SINTERCARD"]);
     let keys = source.one_of(&[1, 2, 3]);
-    command.push(if source.chance(90) {
-        keys.to_string().into_bytes()
-    } else {
-        source.integer_text()
-    });
+    command.push(if source.chance(90) { keys.to_string().into_bytes() } else { source.integer_text() });
     for _ in 0..keys {
         command.push(key(source));
     }
@@ -204,26 +196,8 @@ fn wrong_type(source: &mut Source) -> Words {
 }
 
 fn wrong_arity(source: &mut Source) -> Words {
-    let mut command = start(
-        source,
-        &[
-            "SADD",
-            "SREM",
-            "SMOVE",
-            "SISMEMBER",
-            "SMISMEMBER",
-            "SCARD",
-            "SMEMBERS",
-        ],
-    );
-    let names = [
-        "SPOP",
-        "SRANDMEMBER",
-        "SINTER",
-        "SINTERSTORE",
-        "SINTERCARD",
-        "SSCAN",
-    ];
+    let mut command = start(source, &["SADD", "SREM", "SMOVE", "SISMEMBER", "SMISMEMBER", "SCARD", "SMEMBERS"]);
+    let names = ["SPOP", "SRANDMEMBER", "SINTER", "SINTERSTORE", "SINTERCARD", "SSCAN"];
     if source.chance(50) {
         command = start(source, &names);
     }

@@ -72,14 +72,8 @@ fn score(source: &mut Source) -> Vec<u8> {
         0..=9 => (source.below(9) as i64 - 3).to_string().into_bytes(),
         10..=14 => format!("{}", (source.below(80) as f64 - 40.0) / 4.0).into_bytes(),
         15 => source.one_of(&["inf", "-inf", "+inf"]).as_bytes().to_vec(),
-        16 => source
-            .one_of(&["0", "1e3", "0x10", "00.5", "1."])
-            .as_bytes()
-            .to_vec(),
-        17 => source
-            .one_of(&["nan", "x", "", "1 ", " 1", "1e400"])
-            .as_bytes()
-            .to_vec(),
+        16 => source.one_of(&["0", "1e3", "0x10", "00.5", "1."]).as_bytes().to_vec(),
+        17 => source.one_of(&["nan", "x", "", "1 ", " 1", "1e400"]).as_bytes().to_vec(),
         _ => source.below(1000).to_string().into_bytes(),
     }
 }
@@ -114,15 +108,7 @@ fn remove(source: &mut Source) -> Words {
 }
 
 fn ask(source: &mut Source) -> Words {
-    let name = source.one_of(&[
-        "ZCARD",
-        "ZSCORE",
-        "ZMSCORE",
-        "ZRANK",
-        "ZREVRANK",
-        "ZCOUNT",
-        "ZLEXCOUNT",
-    ]);
+    let name = source.one_of(&["ZCARD", "ZSCORE", "ZMSCORE", "ZRANK", "ZREVRANK", "ZCOUNT", "ZLEXCOUNT"]);
     let mut command = start(source, name);
     match name {
         "ZCARD" => {}
@@ -134,11 +120,7 @@ fn ask(source: &mut Source) -> Words {
 }
 
 fn score_bound(source: &mut Source) -> Vec<u8> {
-    let mut bound = if source.chance(30) {
-        b"(".to_vec()
-    } else {
-        Vec::new()
-    };
+    let mut bound = if source.chance(30) { b"(".to_vec() } else { Vec::new() };
     match source.below(5) {
         0 => bound.extend_from_slice(b"-inf"),
         1 => bound.extend_from_slice(b"+inf"),
@@ -157,11 +139,7 @@ fn member_bound(source: &mut Source) -> Vec<u8> {
         2 | 3 => b"+".to_vec(),
         4 => member(source),
         kind => {
-            let mut bound = if kind % 2 == 0 {
-                b"[".to_vec()
-            } else {
-                b"(".to_vec()
-            };
+            let mut bound = if kind % 2 == 0 { b"[".to_vec() } else { b"(".to_vec() };
             bound.extend(member(source));
             bound
         }
@@ -181,12 +159,7 @@ fn lexical(source: &mut Source) -> Words {
         }
         return command;
     }
-    let name = source.one_of(&[
-        "ZRANGEBYLEX",
-        "ZREVRANGEBYLEX",
-        "ZLEXCOUNT",
-        "ZREMRANGEBYLEX",
-    ]);
+    let name = source.one_of(&["ZRANGEBYLEX", "ZREVRANGEBYLEX", "ZLEXCOUNT", "ZREMRANGEBYLEX"]);
     let mut command = vec![source.word(name), OWN_KEY.to_vec()];
     command.extend([member_bound(source), member_bound(source)]);
     if name.ends_with("BYLEX") && name != "ZREMRANGEBYLEX" {
@@ -317,33 +290,15 @@ fn pop(source: &mut Source) -> Words {
 }
 
 fn join(source: &mut Source) -> Words {
-    let name = source.one_of(&[
-        "ZUNION",
-        "ZINTER",
-        "ZDIFF",
-        "ZUNIONSTORE",
-        "ZINTERSTORE",
-        "ZDIFFSTORE",
-        "ZINTERCARD",
-    ]);
+    let name = source.one_of(&["ZUNION", "ZINTER", "ZDIFF", "ZUNIONSTORE", "ZINTERSTORE", "ZDIFFSTORE", "ZINTERCARD"]);
     let mut command = vec![source.word(name)];
     if name.ends_with("STORE") {
         command.push(key(source));
     }
     let keys = 1 + source.below(3);
-    let told = if source.chance(4) {
-        source.below(5)
-    } else {
-        keys
-    };
+    let told = if source.chance(4) { source.below(5) } else { keys };
     command.push(told.to_string().into_bytes());
-    command.extend((0..keys).map(|_| {
-        if source.chance(15) {
-            PLAIN_SET.to_vec()
-        } else {
-            key(source)
-        }
-    }));
+    command.extend((0..keys).map(|_| if source.chance(15) { PLAIN_SET.to_vec() } else { key(source) }));
     if source.chance(40) && !name.starts_with("ZDIFF") {
         command.push(source.word("WEIGHTS"));
         command.extend((0..keys).map(|_| score(source)));

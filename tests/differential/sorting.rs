@@ -25,9 +25,7 @@ pub fn command(source: &mut Source) -> Words {
 /// Mostly numbers, of which some are equal but written in another way.
 fn element(source: &mut Source) -> String {
     match source.below(40) {
-        0 => source
-            .one_of(&["", "text", " 7", "7 ", "+inf", "0x1f", "nan"])
-            .into(),
+        0 => source.one_of(&["", "text", " 7", "7 ", "+inf", "0x1f", "nan"]).into(),
         1..=6 => format!("{:.1}", source.below(30) as f64 / 2.0),
         _ => source.below(40).to_string(),
     }

@@ -86,9 +86,7 @@ const FLOATS: [&str; 30] = [
 
 impl Source {
     pub fn new(seed: u64) -> Source {
-        Source {
-            random: fastrand::Rng::with_seed(seed),
-        }
+        Source { random: fastrand::Rng::with_seed(seed) }
     }
 
     /// A number below `limit`.
@@ -112,20 +110,13 @@ impl Source {
         match self.below(3) {
             0 => word.to_ascii_lowercase(),
             1 => word.to_ascii_uppercase(),
-            _ => word
-                .iter()
-                .map(|byte| if self.chance(50) { byte ^ 0x20 } else { *byte })
-                .collect(),
+            _ => word.iter().map(|byte| if self.chance(50) { byte ^ 0x20 } else { *byte }).collect(),
         }
     }
 
     pub fn key(&mut self) -> Vec<u8> {
         // The empty key comes last and seldom.
-        let limit = if self.chance(10) {
-            KEYS.len()
-        } else {
-            KEYS.len() - 1
-        };
+        let limit = if self.chance(10) { KEYS.len() } else { KEYS.len() - 1 };
         KEYS[self.below(limit)].as_bytes().to_vec()
     }
 
@@ -150,14 +141,8 @@ impl Source {
     pub fn integer_text_not_small(&mut self) -> Vec<u8> {
         match self.below(3) {
             0 => self.one_of(&ALMOST_INTEGERS).as_bytes().to_vec(),
-            1 => self
-                .one_of(&[0, -1, -20, i64::MIN])
-                .to_string()
-                .into_bytes(),
-            _ => self
-                .one_of(&[i64::MAX, i64::MAX - 1, i64::MAX / 1000 + 1])
-                .to_string()
-                .into_bytes(),
+            1 => self.one_of(&[0, -1, -20, i64::MIN]).to_string().into_bytes(),
+            _ => self.one_of(&[i64::MAX, i64::MAX - 1, i64::MAX / 1000 + 1]).to_string().into_bytes(),
         }
     }
 
@@ -186,15 +171,7 @@ impl Source {
             _ => self.below(40_000),
         };
         let letters = self.chance(60);
-        (0..length)
-            .map(|_| {
-                if letters {
-                    self.random.u8(b'a'..=b'e')
-                } else {
-                    self.random.u8(..)
-                }
-            })
-            .collect()
+        (0..length).map(|_| if letters { self.random.u8(b'a'..=b'e') } else { self.random.u8(..) }).collect()
     }
 
     /// A value of any shape.

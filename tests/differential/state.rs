@@ -1,6 +1,6 @@
 //! What lies behind the replies: encodings and expiry times of all keys.
 
-use oneloop::effects::propagation;
+use oneloop::engine::propagation;
 use oneloop::keyspace::Record;
 
 use super::oracle::Oracle;
@@ -15,14 +15,12 @@ const TOLERANCE_MS: i64 = 60_000;
 pub fn compare(oracle: &mut Oracle, server: &mut Harness) -> Result<(), String> {
     for key in KEYS {
         let mut questions = [words("OBJECT ENCODING"), words("PEXPIRETIME")];
-        questions
-            .iter_mut()
-            .for_each(|question| question.push(key.as_bytes().to_vec()));
+        questions.iter_mut().for_each(|question| question.push(key.as_bytes().to_vec()));
         let mut replies = oracle.run(&questions);
-        server.instance.keyspace.exists(0, key.as_bytes());
+        server.state.keyspace.exists(0, key.as_bytes());
         // If it has expired it is no command that has found it so.
-        propagation::end_unit(&mut server.instance, false);
-        let record = server.instance.keyspace.peek(0, key.as_bytes());
+        propagation::end_unit(&mut server.state, false);
+        let record = server.state.keyspace.peek(0, key.as_bytes());
         let expected_encoding = match record.map(Record::value) {
             None => "_\r\n".to_string(),
             Some(value) => {
@@ -40,9 +38,7 @@ pub fn compare(oracle: &mut Oracle, server: &mut Harness) -> Result<(), String> 
         }
         if replies[0] != expected_encoding.as_bytes() {
             let theirs = shown(&replies[0]);
-            return Err(format!(
-                "key {key:?}: Redis has {theirs}, not {expected_encoding:?}"
-            ));
+            return Err(format!("key {key:?}: Redis has {theirs}, not {expected_encoding:?}"));
         }
         let moment_ms = record.map_or(-2, |record| record.expiry_ms().unwrap_or(-1));
         let reply = String::from_utf8_lossy(&replies[1]).into_owned();
@@ -50,9 +46,7 @@ pub fn compare(oracle: &mut Oracle, server: &mut Harness) -> Result<(), String> 
         let alike = (theirs_ms > 0) == (moment_ms > 0);
         let near = theirs_ms.abs_diff(moment_ms) <= TOLERANCE_MS.unsigned_abs();
         if !alike || !near {
-            return Err(format!(
-                "key {key:?} expires at {theirs_ms} in Redis, not {moment_ms}"
-            ));
+            return Err(format!("key {key:?} expires at {theirs_ms} in Redis, not {moment_ms}"));
         }
     }
     Ok(())

@@ -71,9 +71,7 @@ fn id(source: &mut Source) -> Vec<u8> {
     match source.below(30) {
         0 => source.integer_text(),
         1 => ms.to_string().into_bytes(),
-        2 => source
-            .one_of(&["-", "+", "0-0", "0", "5-", "5-x", "18446744073709551615"])
-            .into(),
+        2 => source.one_of(&["-", "+", "0-0", "0", "5-", "5-x", "18446744073709551615"]).into(),
         _ => format!("{ms}-{}", source.below(25)).into_bytes(),
     }
 }

@@ -63,21 +63,13 @@ fn expiry_options(source: &mut Source, command: &mut Words, others: &[&str]) {
 fn set(source: &mut Source) -> Words {
     let mut command = start(source, "SET");
     command.push(source.value());
-    expiry_options(
-        source,
-        &mut command,
-        &["NX", "XX", "GET", "GET", "KEEPTTL", "PERSIST", "FOO"],
-    );
+    expiry_options(source, &mut command, &["NX", "XX", "GET", "GET", "KEEPTTL", "PERSIST", "FOO"]);
     command
 }
 
 fn get_ex(source: &mut Source) -> Words {
     let mut command = start(source, "GETEX");
-    expiry_options(
-        source,
-        &mut command,
-        &["PERSIST", "PERSIST", "KEEPTTL", "NX", "GET"],
-    );
+    expiry_options(source, &mut command, &["PERSIST", "PERSIST", "KEEPTTL", "NX", "GET"]);
     command
 }
 
@@ -170,12 +162,7 @@ fn lcs(source: &mut Source) -> Words {
         let option = source.one_of(&["LEN", "IDX", "IDX", "WITHMATCHLEN", "MINMATCHLEN", "FOO"]);
         command.push(source.word(option));
         if option == "MINMATCHLEN" && !source.chance(5) {
-            command.push(
-                source
-                    .one_of(&["0", "2", "3", "-1", "x"])
-                    .as_bytes()
-                    .to_vec(),
-            );
+            command.push(source.one_of(&["0", "2", "3", "-1", "x"]).as_bytes().to_vec());
         }
     }
     command

@@ -1,6 +1,6 @@
 //! Transactions of several clients that change what the others watch: every reply must be that of a genuine server.
 
-use oneloop::session::Token;
+use oneloop::engine::session::Token;
 
 use super::oracle::{Connection, Oracle};
 use super::source::Source;
@@ -66,9 +66,7 @@ fn transactions_are_those_of_redis() {
 fn round(oracle: &Oracle, seed: u64) {
     let mut server = Harness::with_config(config());
     server.set_clock_to_now();
-    let mut clients: Vec<(Connection, Token)> = (0..CLIENTS)
-        .map(|_| (oracle.connect(), server.connect()))
-        .collect();
+    let mut clients: Vec<(Connection, Token)> = (0..CLIENTS).map(|_| (oracle.connect(), server.connect())).collect();
     clients[0].0.ask(&words("FLUSHALL"));
     let mut source = Source::new(seed);
     let mut history: Vec<String> = Vec::new();
@@ -78,11 +76,7 @@ fn round(oracle: &Oracle, seed: u64) {
         let command = command(&mut source);
         let (connection, token) = &mut clients[client];
         // Outside of a transaction these would wait.
-        let is_queuing = server
-            .instance
-            .clients
-            .get(*token)
-            .is_some_and(|session| session.transaction.is_some());
+        let is_queuing = server.state.clients.get(*token).is_some_and(|session| session.transaction.is_some());
         let would_wait = command[0].starts_with(b"B") || command[0] == b"SHUTDOWN";
         if would_wait && !is_queuing {
             continue;
@@ -101,10 +95,7 @@ fn round(oracle: &Oracle, seed: u64) {
         run += usize::from(command[0] == b"EXEC" && reply.starts_with(b"*") && reply[1] > b'0');
         given_up += usize::from(reply == b"*-1\r\n");
     }
-    assert!(
-        run > 20 && given_up > 5,
-        "{run} were run, {given_up} given up"
-    );
+    assert!(run > 20 && given_up > 5, "{run} were run, {given_up} given up");
 }
 
 /// One of the commands, with keys in place of each `k`.

@@ -10,9 +10,7 @@ pub fn in_order(command: &[Vec<u8>], reply: Vec<u8>) -> Vec<u8> {
         b"hgetall" => sorted(&reply, 2),
         b"hrandfield" if with(b"withvalues") && !resp3 => sorted(&reply, 2),
         b"hrandfield" => sorted(&reply, 1),
-        b"smembers" | b"sinter" | b"sunion" | b"sdiff" | b"spop" | b"srandmember" => {
-            sorted(&reply, 1)
-        }
+        b"smembers" | b"sinter" | b"sunion" | b"sdiff" | b"spop" | b"srandmember" => sorted(&reply, 1),
         b"sscan" => sorted_walk(&reply, 1),
         b"hscan" => sorted_walk(&reply, if with(b"novalues") { 1 } else { 2 }),
         b"zscan" => sorted_walk(&reply, 2),
@@ -22,18 +20,8 @@ pub fn in_order(command: &[Vec<u8>], reply: Vec<u8>) -> Vec<u8> {
 
 /// Whether the command gives members of sets: Redis 7.0 has them in tables, however few they are.
 pub fn is_of_sets(command: &[Vec<u8>]) -> bool {
-    let names = [
-        "smembers",
-        "sinter",
-        "sunion",
-        "sdiff",
-        "spop",
-        "srandmember",
-        "sscan",
-    ];
-    names
-        .iter()
-        .any(|name| command[0].eq_ignore_ascii_case(name.as_bytes()))
+    let names = ["smembers", "sinter", "sunion", "sdiff", "spop", "srandmember", "sscan"];
+    names.iter().any(|name| command[0].eq_ignore_ascii_case(name.as_bytes()))
 }
 
 /// The end of the value that begins at `start`.
@@ -57,11 +45,7 @@ fn sorted(reply: &[u8], width: usize) -> Vec<u8> {
     if !matches!(reply[0], b'*' | b'~' | b'%') {
         return reply.to_vec();
     }
-    let mut at = reply
-        .iter()
-        .position(|byte| *byte == b'\n')
-        .expect("a line")
-        + 1;
+    let mut at = reply.iter().position(|byte| *byte == b'\n').expect("a line") + 1;
     let mut result = reply[..at].to_vec();
     let mut elements = Vec::new();
     while at < reply.len() {
@@ -79,11 +63,7 @@ fn sorted_walk(reply: &[u8], width: usize) -> Vec<u8> {
     if reply[0] != b'*' {
         return reply.to_vec();
     }
-    let cursor_at = reply
-        .iter()
-        .position(|byte| *byte == b'\n')
-        .expect("a line")
-        + 1;
+    let cursor_at = reply.iter().position(|byte| *byte == b'\n').expect("a line") + 1;
     let elements_at = end_of_value(reply, cursor_at);
     let mut result = reply[..elements_at].to_vec();
     result.extend(sorted(&reply[elements_at..], width));

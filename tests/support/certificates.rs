@@ -36,8 +36,8 @@ impl Authority {
     /// One that nobody knows yet.
     pub fn new(name: &str) -> Authority {
         let number = FOLDERS.fetch_add(1, Ordering::Relaxed);
-        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
-            .join(format!("certificates-{}-{number}", std::process::id()));
+        let folder =
+            PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("certificates-{}-{number}", std::process::id()));
         fs::create_dir_all(folder.join("issued")).expect("a folder for the certificates");
         let mut params = named(name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -62,9 +62,7 @@ impl Authority {
     /// A certificate for whoever has that name.
     pub fn issue(&self, name: &str) -> Identity {
         let key = KeyPair::generate().expect("a key");
-        let certificate = named(name)
-            .signed_by(&key, &self.issuer)
-            .expect("a certificate");
+        let certificate = named(name).signed_by(&key, &self.issuer).expect("a certificate");
         let number = FOLDERS.fetch_add(1, Ordering::Relaxed);
         let path = self.folder.join("issued").join(format!("{name}-{number}"));
         let (certificate_file, key_file) = (path.with_extension("crt"), path.with_extension("key"));
@@ -83,15 +81,10 @@ impl Identity {
     /// Replaces the key's file by one that only opens with a passphrase.
     pub fn encrypt_key(&mut self, passphrase: &str) {
         let parameters =
-            pbes2::Parameters::generate_pbkdf2_sha256_aes256cbc(2048, b"saltsalt", [7; 16])
-                .expect("parameters");
+            pbes2::Parameters::generate_pbkdf2_sha256_aes256cbc(2048, b"saltsalt", [7; 16]).expect("parameters");
         let key = pkcs8::PrivateKeyInfoRef::try_from(self.key_der.as_slice()).expect("a key");
-        let encrypted = key
-            .encrypt_with_params(parameters, passphrase)
-            .expect("it is encrypted");
-        let text = encrypted
-            .to_pem("ENCRYPTED PRIVATE KEY", pkcs8::LineEnding::LF)
-            .expect("a text");
+        let encrypted = key.encrypt_with_params(parameters, passphrase).expect("it is encrypted");
+        let text = encrypted.to_pem("ENCRYPTED PRIVATE KEY", pkcs8::LineEnding::LF).expect("a text");
         fs::write(&self.key_file, text.as_bytes()).expect("written");
     }
 }

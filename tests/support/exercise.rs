@@ -1,7 +1,7 @@
 //! Serialized values of every kind, and the use of what they become in every way that its type offers: whatever bytes it came
 //! from, nothing may break.
 
-use oneloop::persistence::rdb::Checksum;
+use oneloop::storage::rdb::Checksum;
 
 use super::Harness;
 
@@ -149,13 +149,7 @@ const ANY: &[&str] = &[
 ];
 
 /// Commands that make a packed collection a large one, by the word that follows.
-const GROWTH: &[&str] = &[
-    "rpush key",
-    "sadd key",
-    "hset key f",
-    "zadd key 3",
-    "xadd key * f",
-];
+const GROWTH: &[&str] = &["rpush key", "sadd key", "hset key f", "zadd key 3", "xadd key * f"];
 
 /// Uses the value at the key `key`, which is gone afterwards. A command that is not there, or that the value is not fit for,
 /// replies with an error, and that is all right.
@@ -169,10 +163,7 @@ pub fn exercise(server: &mut Harness) {
     for command in GROWTH {
         server.run(&format!("{command} {long}").replace(" key ", " copy "));
     }
-    for (_, commands) in USES
-        .iter()
-        .filter(|(name, _)| kind == format!("+{name}\r\n"))
-    {
+    for (_, commands) in USES.iter().filter(|(name, _)| kind == format!("+{name}\r\n")) {
         for command in *commands {
             server.run(&command.replace("key", "copy"));
             server.run(command);
@@ -190,5 +181,5 @@ pub fn exercise(server: &mut Harness) {
         }
     }
     server.run("del key copy again");
-    while server.instance.keyspace.reclaim_step(1000) {}
+    while server.state.keyspace.reclaim_step(1000) {}
 }

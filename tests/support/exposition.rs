@@ -52,19 +52,13 @@ impl Exposition {
                 assert!(ends.contains(&end), "{line}");
                 let series = (sample.name.clone(), sample.labels.clone());
                 assert!(seen.insert(series), "twice: {line}");
-                assert!(
-                    kind == "gauge" || sample.value >= 0.0,
-                    "it only grows: {line}"
-                );
+                assert!(kind == "gauge" || sample.value >= 0.0, "it only grows: {line}");
                 samples.push(sample);
             }
             if kind == "histogram" {
                 check_histograms(name, &samples);
             }
-            let family = Family {
-                kind: kind.to_string(),
-                samples,
-            };
+            let family = Family { kind: kind.to_string(), samples };
             let before = exposition.families.insert(name.to_string(), family);
             assert!(before.is_none(), "two families {name}");
         }
@@ -75,9 +69,7 @@ impl Exposition {
     #[track_caller]
     pub fn value(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
         let found = self.find(name, labels);
-        found
-            .unwrap_or_else(|| panic!("no {name} {labels:?}"))
-            .value
+        found.unwrap_or_else(|| panic!("no {name} {labels:?}")).value
     }
 
     /// The sample with these labels, if there is one.
@@ -86,9 +78,7 @@ impl Exposition {
         let wanted = |sample: &&Sample| {
             sample.name == name
                 && sample.labels.len() == labels.len()
-                && labels
-                    .iter()
-                    .all(|(label, text)| sample.labels.get(*label).is_some_and(|is| is == text))
+                && labels.iter().all(|(label, text)| sample.labels.get(*label).is_some_and(|is| is == text))
         };
         samples.into_iter().find(wanted)
     }
@@ -98,19 +88,14 @@ impl Exposition {
 fn check_name(name: &str, colons: bool) {
     let first = name.chars().next().expect("a name");
     assert!(!first.is_ascii_digit(), "{name}");
-    let fits =
-        |letter: char| letter.is_ascii_alphanumeric() || letter == '_' || colons && letter == ':';
+    let fits = |letter: char| letter.is_ascii_alphanumeric() || letter == '_' || colons && letter == ':';
     assert!(name.chars().all(fits), "{name}");
 }
 
 #[track_caller]
 fn check_kind(name: &str, kind: &str) {
     assert!(["counter", "gauge", "histogram"].contains(&kind), "{kind}");
-    assert_eq!(
-        name.ends_with("_total"),
-        kind == "counter",
-        "{name} is a {kind}"
-    );
+    assert_eq!(name.ends_with("_total"), kind == "counter", "{name} is a {kind}");
     for end in ["_bucket", "_sum", "_count"] {
         assert!(!name.ends_with(end), "{name}");
     }
@@ -140,11 +125,7 @@ fn parse_sample(line: &str) -> Sample {
     }
     let value = rest.strip_prefix(' ').expect(line);
     assert!(!value.contains(' ') && !value.starts_with('+'), "{line}");
-    Sample {
-        name: name.to_string(),
-        labels,
-        value: value.parse().expect(line),
-    }
+    Sample { name: name.to_string(), labels, value: value.parse().expect(line) }
 }
 
 /// A label's text up to its closing quote, and what follows that.
@@ -172,17 +153,11 @@ fn check_histograms(name: &str, samples: &[Sample]) {
     for sample in samples {
         let mut labels = sample.labels.clone();
         let bound = labels.remove("le");
-        assert_eq!(
-            bound.is_some(),
-            sample.name.ends_with("_bucket"),
-            "{sample:?}"
-        );
+        assert_eq!(bound.is_some(), sample.name.ends_with("_bucket"), "{sample:?}");
         histograms.entry(labels).or_default().push(sample);
     }
     for (labels, samples) in histograms {
-        let [buckets @ .., sum, count] = samples.as_slice() else {
-            panic!("{name} {labels:?} is not whole")
-        };
+        let [buckets @ .., sum, count] = samples.as_slice() else { panic!("{name} {labels:?} is not whole") };
         assert_eq!(sum.name, format!("{name}_sum"));
         assert_eq!(count.name, format!("{name}_count"));
         let bound = |sample: &Sample| match sample.labels["le"].as_str() {
@@ -194,14 +169,8 @@ fn check_histograms(name: &str, samples: &[Sample]) {
             assert!(pair[0].value <= pair[1].value, "{pair:?}");
         }
         let last = buckets.last().expect("a class");
-        assert_eq!(
-            (bound(last), last.value),
-            (f64::INFINITY, count.value),
-            "{name} {labels:?}"
-        );
-        let lowest = buckets
-            .windows(2)
-            .map(|pair| bound(pair[0]) * (pair[1].value - pair[0].value));
+        assert_eq!((bound(last), last.value), (f64::INFINITY, count.value), "{name} {labels:?}");
+        let lowest = buckets.windows(2).map(|pair| bound(pair[0]) * (pair[1].value - pair[0].value));
         assert!(lowest.sum::<f64>() <= sum.value * 1.02, "{name} {labels:?}");
     }
 }

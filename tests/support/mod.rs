@@ -5,21 +5,22 @@ pub mod waiting_family;
 
 pub mod exercise;
 
-use oneloop::command::{Context, call};
+use oneloop::base::clock::Clock;
 use oneloop::config::{Config, ProtectedAction};
-use oneloop::instance::Instance;
+use oneloop::engine::call;
+use oneloop::engine::context::Context;
+use oneloop::engine::session::Token;
+use oneloop::engine::state::ServerState;
 use oneloop::keyspace::changes::Change;
 use oneloop::net::address::Address;
 use oneloop::resp::{Args, Protocol, Reply};
-use oneloop::server::clock::Clock;
-use oneloop::session::Token;
 
 /// When the virtual clock starts, in ms since the epoch.
 pub const START_MS: u64 = 1_700_000_000_000;
 
 /// A server and one client of it.
 pub struct Harness {
-    pub instance: Instance,
+    pub state: ServerState,
     pub client: Token,
 }
 
@@ -37,25 +38,22 @@ impl Harness {
 
     /// A server that lets everybody use DEBUG.
     pub fn with_debug() -> Harness {
-        Harness::with_config(Config {
-            enable_debug_command: ProtectedAction::Yes,
-            ..Config::default()
-        })
+        Harness::with_config(Config { enable_debug_command: ProtectedAction::Yes, ..Config::default() })
     }
 
     /// A server with these settings.
     pub fn with_config(config: Config) -> Harness {
-        let mut instance = Instance::new(config, Clock::virtual_at(START_MS), 42);
+        let mut state = ServerState::new(config, Clock::virtual_at(START_MS), 42);
         // With save points FLUSHALL saves, and tests leave no files behind.
-        instance.config.save.clear();
-        let client = instance.add_client(address(1));
-        Harness { instance, client }
+        state.config.save.clear();
+        let client = state.add_client(address(1));
+        Harness { state, client }
     }
 
     /// One more client.
     pub fn connect(&mut self) -> Token {
-        let number = self.instance.clients.len() + 1;
-        self.instance.add_client(address(number))
+        let number = self.state.clients.len() + 1;
+        self.state.add_client(address(number))
     }
 
     /// Runs a command, given as words, and gives the bytes of the reply.
@@ -71,83 +69,48 @@ impl Harness {
 
     /// The same for another client than the first; what was pushed to it before comes first.
     pub fn run_as(&mut self, token: Token, args: &[&[u8]]) -> Vec<u8> {
-        let mut session = self
-            .instance
-            .clients
-            .lend(token)
-            .expect("the client is there");
+        let mut session = self.state.clients.checkout(token).expect("the client is there");
         let mut reply = std::mem::take(&mut session.reply);
-        call::execute(
-            &mut self.instance,
-            &mut session,
-            &mut reply,
-            Args::from_slices(args),
-        );
+        call::execute(&mut self.state, &mut session, &mut reply, Args::from_slices(args));
         let bytes = drain(&mut reply);
         session.reply = reply;
-        self.instance.clients.restore(session);
+        self.state.clients.checkin(session);
         bytes
     }
 
     /// What was pushed to a client and not seen yet.
     pub fn pushed(&mut self, token: Token) -> Vec<u8> {
-        let session = self
-            .instance
-            .clients
-            .get_mut(token)
-            .expect("the client is there");
+        let session = self.state.clients.get_mut(token).expect("the client is there");
         drain(&mut session.reply)
     }
 
     /// Moves the clock on.
     pub fn advance_ms(&mut self, duration_ms: u64) {
-        self.instance.clock.advance_virtual(duration_ms);
-        self.instance.refresh_clock();
+        self.state.clock.advance_virtual(duration_ms);
+        self.state.refresh_clock();
     }
 
     /// Runs a command's handler alone and gives the keyspace events that it left, as `database:event key`.
     pub fn events(&mut self, words: &str) -> Vec<String> {
         let args: Vec<&[u8]> = words.split(' ').map(str::as_bytes).collect();
         let args = Args::from_slices(&args);
-        let found = self
-            .instance
-            .commands
-            .resolve(&args[0], args.get(1))
-            .expect("a command");
+        let found = self.state.commands.resolve(&args[0], args.get(1)).expect("a command");
         let (command, handler) = (found.id, found.spec.handler);
-        let mut session = self
-            .instance
-            .clients
-            .lend(self.client)
-            .expect("the client is there");
+        let mut session = self.state.clients.checkout(self.client).expect("the client is there");
         let mut reply = Reply::default();
-        self.instance.keyspace.changes.set_event_classes(u16::MAX);
-        let mut context = Context {
-            instance: &mut self.instance,
-            session: &mut session,
-            reply: &mut reply,
-            command,
-        };
+        self.state.keyspace.changes.set_event_classes(u16::MAX);
+        let mut context = Context { state: &mut self.state, session: &mut session, reply: &mut reply, command };
         // What it replies, an error too, is not the matter here.
         let _ = handler(&mut context, args);
-        self.instance.clients.restore(session);
-        let changes = &mut self.instance.keyspace.changes;
+        self.state.clients.checkin(session);
+        let changes = &mut self.state.keyspace.changes;
         changes.set_event_classes(0);
-        let events = changes
-            .take()
-            .into_iter()
-            .filter_map(|change| match change {
-                Change::Event {
-                    event,
-                    database,
-                    key,
-                    ..
-                } => Some(format!(
-                    "{database}:{event} {}",
-                    String::from_utf8_lossy(&key)
-                )),
-                _ => None,
-            });
+        let events = changes.take().into_iter().filter_map(|change| match change {
+            Change::Event { event, database, key, .. } => {
+                Some(format!("{database}:{event} {}", String::from_utf8_lossy(&key)))
+            }
+            _ => None,
+        });
         events.collect()
     }
 
@@ -160,11 +123,7 @@ impl Harness {
 
     /// Sets the form in which the first client is answered.
     pub fn set_protocol(&mut self, protocol: Protocol) {
-        let session = self
-            .instance
-            .clients
-            .get_mut(self.client)
-            .expect("the client is there");
+        let session = self.state.clients.get_mut(self.client).expect("the client is there");
         session.reply.set_protocol(protocol);
     }
 
@@ -181,9 +140,7 @@ fn drain(reply: &mut oneloop::resp::Reply) -> Vec<u8> {
         let mut slices = [std::io::IoSlice::new(&[]); 16];
         let count = reply.slices(&mut slices);
         let before = bytes.len();
-        slices[..count]
-            .iter()
-            .for_each(|slice| bytes.extend_from_slice(slice));
+        slices[..count].iter().for_each(|slice| bytes.extend_from_slice(slice));
         let taken = bytes.len() - before;
         reply.advance(taken);
     }
@@ -191,9 +148,5 @@ fn drain(reply: &mut oneloop::resp::Reply) -> Vec<u8> {
 }
 
 fn address(number: usize) -> Address {
-    Address {
-        peer: format!("127.0.0.1:{}", 50_000 + number),
-        local: "127.0.0.1:6379".into(),
-        unix: false,
-    }
+    Address { peer: format!("127.0.0.1:{}", 50_000 + number), local: "127.0.0.1:6379".into(), unix: false }
 }

@@ -71,34 +71,22 @@ impl Server {
         let pid = self.child.id().to_string();
         let limit = bytes.map_or("unlimited".into(), |bytes| bytes.to_string());
         let limit = format!("--fsize={limit}:");
-        let status = Command::new("prlimit")
-            .args(["--pid", &pid, &limit])
-            .status();
+        let status = Command::new("prlimit").args(["--pid", &pid, &limit]).status();
         assert!(status.expect("prlimit runs").success());
     }
 
     /// Starts one without waiting for anything.
     pub fn launch(port: u16, options: &[&str]) -> Server {
         let number = FOLDERS.fetch_add(1, Ordering::Relaxed);
-        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
-            .join(format!("{}-{number}", std::process::id()));
+        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{}-{number}", std::process::id()));
         Server::launch_in(folder, port, options)
     }
 
     fn launch_in(folder: PathBuf, port: u16, options: &[&str]) -> Server {
         fs::create_dir_all(&folder).expect("a folder for the server");
-        let program = std::env::var_os("ONELOOP_BINARY")
-            .unwrap_or_else(|| env!("CARGO_BIN_EXE_oneloop").into());
+        let program = std::env::var_os("ONELOOP_BINARY").unwrap_or_else(|| env!("CARGO_BIN_EXE_oneloop").into());
         let mut child = Command::new(program)
-            .args([
-                "--port",
-                &port.to_string(),
-                "--bind",
-                "127.0.0.1",
-                "--save",
-                "",
-                "--dir",
-            ])
+            .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--dir"])
             .arg(&folder)
             .args(options)
             .stdin(Stdio::null())
@@ -114,22 +102,14 @@ impl Server {
                 let _ = sender.send(line);
             }
         });
-        Server {
-            child,
-            log,
-            port,
-            folder,
-        }
+        Server { child, log, port, folder }
     }
 
     /// Reads the log until a line holds one of the phrases; gives that line.
     #[track_caller]
     pub fn wait_for_any(&mut self, phrases: &[&str]) -> String {
         let deadline = Instant::now() + PATIENCE;
-        while let Ok(line) = self
-            .log
-            .recv_timeout(deadline.saturating_duration_since(Instant::now()))
-        {
+        while let Ok(line) = self.log.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
             if phrases.iter().any(|phrase| line.contains(phrase)) {
                 return line;
             }
@@ -140,9 +120,7 @@ impl Server {
     /// Sends it a signal, by name.
     pub fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
-        let status = Command::new("kill")
-            .args([&format!("-{name}"), &pid])
-            .status();
+        let status = Command::new("kill").args([&format!("-{name}"), &pid]).status();
         assert!(status.expect("kill runs").success());
     }
 
@@ -157,9 +135,7 @@ impl Server {
         let pid = self.child.id();
         let open = fs::read_dir(format!("/proc/{pid}/fd")).expect("it runs");
         let limit = format!("--nofile={}:", open.count() + more);
-        let status = Command::new("prlimit")
-            .args(["--pid", &pid.to_string(), &limit])
-            .status();
+        let status = Command::new("prlimit").args(["--pid", &pid.to_string(), &limit]).status();
         assert!(status.expect("prlimit runs").success());
     }
 
@@ -170,17 +146,9 @@ impl Server {
 
     /// Memory in use, in bytes.
     pub fn resident_bytes(&self) -> usize {
-        let status =
-            fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it runs");
-        let line = status
-            .lines()
-            .find(|line| line.starts_with("VmRSS:"))
-            .expect("a figure");
-        let kilobytes: usize = line
-            .split_whitespace()
-            .nth(1)
-            .and_then(|text| text.parse().ok())
-            .expect("a number");
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it runs");
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("a figure");
+        let kilobytes: usize = line.split_whitespace().nth(1).and_then(|text| text.parse().ok()).expect("a number");
         kilobytes * 1024
     }
 
@@ -194,8 +162,7 @@ impl Server {
 
     /// A connection of the `redis` crate.
     pub fn client(&self) -> redis::Connection {
-        let client =
-            redis::Client::open(format!("redis://127.0.0.1:{}/", self.port)).expect("an address");
+        let client = redis::Client::open(format!("redis://127.0.0.1:{}/", self.port)).expect("an address");
         client.get_connection().expect("the server accepts")
     }
 }
@@ -225,9 +192,7 @@ pub struct Raw<S> {
 impl<S: Read + Write> Raw<S> {
     /// Sends bytes.
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
-        self.stream
-            .write_all(bytes.as_ref())
-            .expect("the server reads");
+        self.stream.write_all(bytes.as_ref()).expect("the server reads");
     }
 
     /// Checks the next bytes that come.
@@ -239,10 +204,7 @@ impl<S: Read + Write> Raw<S> {
         while filled < got.len() {
             match self.stream.read(&mut got[filled..]) {
                 Ok(count) if count > 0 => filled += count,
-                end => panic!(
-                    "{end:?} after {:?}",
-                    String::from_utf8_lossy(&got[..filled])
-                ),
+                end => panic!("{end:?} after {:?}", String::from_utf8_lossy(&got[..filled])),
             }
         }
         assert!(

@@ -2,88 +2,53 @@
 //! They stand for all commands that wait, so that the waiting is tested without regard to the types.
 #![allow(dead_code)] // Each test program uses a part of it.
 
-use oneloop::blocking::{BlockKind, timeout};
 use oneloop::collections::packed::Packed;
+use oneloop::command::error::{CommandError, CommandResult};
 use oneloop::command::registry::Registry;
-use oneloop::command::spec::{CommandSpec, Flag};
-use oneloop::command::stats::CommandStats;
-use oneloop::command::{Args, CommandError, CommandResult, Context, call};
+use oneloop::command::spec::{CommandSpec, Flag, Group, Handler};
+use oneloop::command::timeout;
 use oneloop::commands::FAMILIES;
-use oneloop::instance::Instance;
+use oneloop::engine::blocking::BlockKind;
+use oneloop::engine::call;
+use oneloop::engine::context::Context;
+use oneloop::engine::state::ServerState;
 use oneloop::keyspace::{Keyspace, Value};
+use oneloop::observe::command_stats::CommandStats;
+use oneloop::resp::Args;
 use oneloop::types::slot::{OwnedValue, PackedForm};
 
 static COMMANDS: &[CommandSpec] = &[
     // PUSH key elements
-    CommandSpec {
-        name: "push",
-        arity: 3,
-        flags: &[Flag::Write],
-        handler: |context, args| push(context, args, PackedForm::List),
-        ..CommandSpec::DEFAULT
-    },
+    declare("push", 3, &[Flag::Write], |context, args| push(context, args, PackedForm::List)),
     // ZPUSH key elements: to a sorted set.
-    CommandSpec {
-        name: "zpush",
-        arity: 3,
-        flags: &[Flag::Write],
-        handler: |context, args| push(context, args, PackedForm::SortedSet),
-        ..CommandSpec::DEFAULT
-    },
+    declare("zpush", 3, &[Flag::Write], |context, args| push(context, args, PackedForm::SortedSet)),
     // BPOP key [key ...] timeout
-    CommandSpec {
-        name: "bpop",
-        arity: -3,
-        flags: &[Flag::Write, Flag::Blocking],
-        handler: |context, args| pop(context, args, PackedForm::List, BlockKind::List),
-        ..CommandSpec::DEFAULT
-    },
+    declare("bpop", -3, &[Flag::Write, Flag::Blocking], |context, args| {
+        pop(context, args, PackedForm::List, BlockKind::List)
+    }),
     // BZPOP key [key ...] timeout
-    CommandSpec {
-        name: "bzpop",
-        arity: -3,
-        flags: &[Flag::Write, Flag::Blocking],
-        handler: |context, args| pop(context, args, PackedForm::SortedSet, BlockKind::SortedSet),
-        ..CommandSpec::DEFAULT
-    },
+    declare("bzpop", -3, &[Flag::Write, Flag::Blocking], |context, args| {
+        pop(context, args, PackedForm::SortedSet, BlockKind::SortedSet)
+    }),
     // BMOVE source destination timeout
-    CommandSpec {
-        name: "bmove",
-        arity: 4,
-        flags: &[Flag::Write, Flag::Blocking],
-        handler: shift,
-        ..CommandSpec::DEFAULT
-    },
+    declare("bmove", 4, &[Flag::Write, Flag::Blocking], shift),
     // BGROUP key element timeout: waits until the element is the first; it is an error that there is no key.
-    CommandSpec {
-        name: "bgroup",
-        arity: 4,
-        flags: &[Flag::Write, Flag::Blocking],
-        handler: read_group,
-        ..CommandSpec::DEFAULT
-    },
+    declare("bgroup", 4, &[Flag::Write, Flag::Blocking], read_group),
     // BSINCE key length timeout: what is beyond that length; `$` for the present one.
-    CommandSpec {
-        name: "bsince",
-        arity: 4,
-        flags: &[Flag::ReadOnly, Flag::Blocking],
-        handler: read_since,
-        ..CommandSpec::DEFAULT
-    },
+    declare("bsince", 4, &[Flag::ReadOnly, Flag::Blocking], read_since),
     // UNIT command,argument,... [command,argument,... ...]
-    CommandSpec {
-        name: "unit",
-        arity: -2,
-        handler: unit,
-        ..CommandSpec::DEFAULT
-    },
+    declare("unit", -2, &[], unit),
 ];
 
+const fn declare(name: &'static str, arity: i16, flags: &'static [Flag], handler: Handler) -> CommandSpec {
+    CommandSpec::new(name, arity, Group::Generic, "1.0.0", handler).flags(flags)
+}
+
 /// Gives a server these commands as well.
-pub fn add_to(instance: &mut Instance) {
+pub fn add_to(state: &mut ServerState) {
     let families: Vec<_> = FAMILIES.iter().copied().chain([COMMANDS]).collect();
-    instance.commands = Registry::new(&families);
-    instance.command_stats = CommandStats::new(instance.commands.len());
+    state.commands = Registry::new(&families);
+    state.command_stats = CommandStats::new(state.commands.len());
 }
 
 fn push(context: &mut Context<'_>, args: Args<'_>, form: PackedForm) -> CommandResult {
@@ -124,12 +89,7 @@ fn check_form(value: &Value<'_>, form: PackedForm) -> CommandResult {
 }
 
 /// Takes the first element out.
-fn take(
-    keyspace: &mut Keyspace,
-    database: usize,
-    key: &[u8],
-    form: PackedForm,
-) -> Result<Option<u8>, CommandError> {
+fn take(keyspace: &mut Keyspace, database: usize, key: &[u8], form: PackedForm) -> Result<Option<u8>, CommandError> {
     let Some(mut value) = keyspace.edit(database, key) else {
         return Ok(None);
     };
@@ -144,14 +104,9 @@ fn take(
     Ok(Some(element))
 }
 
-fn pop(
-    context: &mut Context<'_>,
-    args: Args<'_>,
-    form: PackedForm,
-    kind: BlockKind,
-) -> CommandResult {
+fn pop(context: &mut Context<'_>, args: Args<'_>, form: PackedForm, kind: BlockKind) -> CommandResult {
     let last = args.len() - 1;
-    let deadline_ms = timeout::parse_seconds(args.at(last), context.instance.now_ms())?;
+    let deadline_ms = timeout::parse_seconds(args.at(last), context.state.now_ms())?;
     let keys = args.iter().skip(1).take(last - 1);
     let (keyspace, database, reply) = context.parts();
     for key in keys.clone() {
@@ -171,7 +126,7 @@ fn pop(
 }
 
 fn shift(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    let deadline_ms = timeout::parse_seconds(args.at(3), context.instance.now_ms())?;
+    let deadline_ms = timeout::parse_seconds(args.at(3), context.state.now_ms())?;
     let (keyspace, database, reply) = context.parts();
     match take(keyspace, database, args.at(1), PackedForm::List)? {
         Some(element) => {
@@ -184,7 +139,7 @@ fn shift(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 }
 
 fn read_group(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    let deadline_ms = timeout::parse_seconds(args.at(3), context.instance.now_ms())?;
+    let deadline_ms = timeout::parse_seconds(args.at(3), context.state.now_ms())?;
     let (keyspace, database, reply) = context.parts();
     let value = keyspace.edit(database, args.at(1));
     let mut value = value.ok_or(CommandError::fixed("NOGROUP No such key"))?;
@@ -200,7 +155,7 @@ fn read_group(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 }
 
 fn read_since(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    let deadline_ms = timeout::parse_seconds(args.at(3), context.instance.now_ms())?;
+    let deadline_ms = timeout::parse_seconds(args.at(3), context.state.now_ms())?;
     let (keyspace, database, reply) = context.parts();
     let value = keyspace.edit(database, args.at(1));
     let elements = value.map_or(Vec::new(), |value| value.bytes().to_vec());
@@ -222,24 +177,16 @@ fn read_since(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 /// Runs commands as EXEC and scripts do: nobody hears of their changes before the last is over, and none may wait.
 fn unit(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     context.reply.array(args.len() - 1);
-    context.instance.nesting += 1;
+    context.state.nesting += 1;
     context.session.deny_blocking = true;
     for text in args.iter().skip(1) {
         let words: Vec<&[u8]> = text.split(|byte| *byte == b',').collect();
-        let found = context
-            .instance
-            .commands
-            .resolve(words[0], words.get(1).copied());
+        let found = context.state.commands.resolve(words[0], words.get(1).copied());
         let command = found.expect("a command").id;
-        let mut inner = Context {
-            instance: context.instance,
-            session: context.session,
-            reply: context.reply,
-            command,
-        };
+        let mut inner = Context { state: context.state, session: context.session, reply: context.reply, command };
         call::call(&mut inner, Args::from_slices(&words));
     }
     context.session.deny_blocking = false;
-    context.instance.nesting -= 1;
+    context.state.nesting -= 1;
     Ok(())
 }

@@ -54,8 +54,7 @@ impl Builder {
     /// Appends up to `count` elements of another listpack, from a position on; copies their bytes as they are.
     pub fn push_run(&mut self, other: Listpack<'_>, position: Position, count: usize) {
         let (after, walked) = other.walk(position, count);
-        self.bytes
-            .extend_from_slice(&other.bytes()[position.0..after.0]);
+        self.bytes.extend_from_slice(&other.bytes()[position.0..after.0]);
         self.count += walked;
     }
 

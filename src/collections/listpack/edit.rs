@@ -5,9 +5,7 @@ use std::ops::Range;
 use smallvec::SmallVec;
 
 use super::entry::{encode, encoded_size};
-use super::{
-    COUNT_UNKNOWN, EMPTY, Element, HEADER_BYTES, Listpack, Position, write_header, write_total,
-};
+use super::{COUNT_UNKNOWN, EMPTY, Element, HEADER_BYTES, Listpack, Position, write_header, write_total};
 use crate::collections::packed::Packed;
 
 /// Bytes of new entries that are put together without an allocation.
@@ -41,21 +39,13 @@ pub fn write_pushed(bytes: &mut [u8], place: Range<usize>, element: &Element<'_>
 
 /// Puts elements before the one at a position, or before the end. The position is then that of the first of them.
 #[inline]
-pub fn insert_before<P: Packed + ?Sized>(
-    packed: &mut P,
-    position: Position,
-    elements: &[Element<'_>],
-) {
+pub fn insert_before<P: Packed + ?Sized>(packed: &mut P, position: Position, elements: &[Element<'_>]) {
     put(packed, position.0..position.0, 0, elements);
 }
 
 /// Puts elements after the one at a position. Returns the position of the first of them.
 #[inline]
-pub fn insert_after<P: Packed + ?Sized>(
-    packed: &mut P,
-    position: Position,
-    elements: &[Element<'_>],
-) -> Position {
+pub fn insert_after<P: Packed + ?Sized>(packed: &mut P, position: Position, elements: &[Element<'_>]) -> Position {
     let (after, _) = Listpack::new(packed.bytes()).walk(position, 1);
     put(packed, after.0..after.0, 0, elements);
     after
@@ -69,12 +59,7 @@ pub fn replace<P: Packed + ?Sized>(packed: &mut P, position: Position, element: 
 
 /// Puts elements in the place of up to `count` elements from a position on. The position is then that of the first of them.
 #[inline]
-pub fn replace_run<P: Packed + ?Sized>(
-    packed: &mut P,
-    position: Position,
-    count: usize,
-    elements: &[Element<'_>],
-) {
+pub fn replace_run<P: Packed + ?Sized>(packed: &mut P, position: Position, count: usize, elements: &[Element<'_>]) {
     let (after, removed) = Listpack::new(packed.bytes()).walk(position, count);
     put(packed, position.0..after.0, removed, elements);
 }
@@ -106,15 +91,11 @@ pub fn append_all<P: Packed + ?Sized>(packed: &mut P, other: Listpack<'_>) {
 #[must_use]
 pub fn split_at<P: Packed + ?Sized>(packed: &mut P, index: usize) -> Vec<u8> {
     let listpack = Listpack::new(packed.bytes());
-    let start = i64::try_from(index)
-        .ok()
-        .and_then(|index| listpack.seek(index));
+    let start = i64::try_from(index).ok().and_then(|index| listpack.seek(index));
     let Some(start) = start else {
         return EMPTY.to_vec();
     };
-    let count = listpack
-        .header_count()
-        .map_or_else(|| listpack.count_from(start), |count| count - index);
+    let count = listpack.header_count().map_or_else(|| listpack.count_from(start), |count| count - index);
     let end = listpack.end().0;
     let mut tail = Vec::with_capacity(HEADER_BYTES + listpack.byte_len() - start.0);
     tail.extend_from_slice(&EMPTY[..HEADER_BYTES]);
@@ -127,12 +108,7 @@ pub fn split_at<P: Packed + ?Sized>(packed: &mut P, index: usize) -> Vec<u8> {
 
 /// Puts elements in the place of the bytes of `removed` elements.
 #[inline]
-fn put<P: Packed + ?Sized>(
-    packed: &mut P,
-    range: Range<usize>,
-    removed: usize,
-    elements: &[Element<'_>],
-) {
+fn put<P: Packed + ?Sized>(packed: &mut P, range: Range<usize>, removed: usize, elements: &[Element<'_>]) {
     let mut scratch = SmallVec::<[u8; SCRATCH_BYTES]>::new();
     let size: usize = elements.iter().map(encoded_size).sum();
     scratch.reserve_exact(size);
@@ -144,13 +120,7 @@ fn put<P: Packed + ?Sized>(
 
 /// Puts the bytes of `added` elements in the place of the bytes of `removed` ones, and brings the header up to date. A count
 /// that is unknown remains so.
-fn put_encoded<P: Packed + ?Sized>(
-    packed: &mut P,
-    range: Range<usize>,
-    removed: usize,
-    entries: &[u8],
-    added: usize,
-) {
+fn put_encoded<P: Packed + ?Sized>(packed: &mut P, range: Range<usize>, removed: usize, entries: &[u8], added: usize) {
     if range.len() == entries.len() {
         packed.bytes_mut()[range].copy_from_slice(entries);
     } else {

@@ -111,11 +111,7 @@ pub fn parse_integer(text: &[u8]) -> Option<i64> {
         // Nineteen digits do not exceed 64 bits.
         magnitude = magnitude * 10 + u64::from(value);
     }
-    if negative {
-        0i64.checked_sub_unsigned(magnitude)
-    } else {
-        i64::try_from(magnitude).ok()
-    }
+    if negative { 0i64.checked_sub_unsigned(magnitude) } else { i64::try_from(magnitude).ok() }
 }
 
 #[cfg(test)]

@@ -193,11 +193,7 @@ pub(super) fn size_at(bytes: &[u8], at: usize) -> Option<usize> {
 /// The first byte of a text of so many bytes, if it is short enough that its length is in there.
 #[inline]
 pub(super) const fn short_text_head(length: usize) -> Option<u8> {
-    if length < 64 {
-        Some(TEXT_6 | length as u8)
-    } else {
-        None
-    }
+    if length < 64 { Some(TEXT_6 | length as u8) } else { None }
 }
 
 /// Whether what begins with a byte is a longer text or no entry.
@@ -215,9 +211,7 @@ fn long_size_at(bytes: &[u8], at: usize) -> Option<usize> {
 #[inline]
 fn long_text(bytes: &[u8]) -> Option<(usize, usize)> {
     match *bytes {
-        [first @ TEXT_12..TEXT_32, low, ..] => {
-            Some((2, usize::from(first & 0x0F) << 8 | usize::from(low)))
-        }
+        [first @ TEXT_12..TEXT_32, low, ..] => Some((2, usize::from(first & 0x0F) << 8 | usize::from(low))),
         [TEXT_32, a, b, c, d, ..] => Some((5, u32::from_le_bytes([a, b, c, d]) as usize)),
         _ => None,
     }
@@ -295,11 +289,7 @@ pub(super) fn checked_size(bytes: &[u8]) -> Result<usize, Error> {
         0..=128 => usize::from(entry[size - 1]) == size - 1,
         _ => has_right_back_length(entry),
     };
-    if right {
-        Ok(size)
-    } else {
-        Err(Error::WrongBackLength)
-    }
+    if right { Ok(size) } else { Err(Error::WrongBackLength) }
 }
 
 /// Whether the entry that takes the bytes, back length included, ends with the right back length.
@@ -381,10 +371,7 @@ mod tests {
         assert_eq!(decode(bytes, 0), Some((element, bytes.len())));
         assert_eq!(start_before(bytes, bytes.len()), Some(0));
         assert_eq!(checked_size(bytes), Ok(bytes.len()));
-        assert_eq!(
-            checked_size(&bytes[..bytes.len() - 1]),
-            Err(Error::BadEntry)
-        );
+        assert_eq!(checked_size(&bytes[..bytes.len() - 1]), Err(Error::BadEntry));
         let mut wrong = bytes.to_vec();
         if let Some(last) = wrong.last_mut() {
             *last ^= 1;
@@ -394,26 +381,13 @@ mod tests {
 
     #[test]
     fn what_is_no_entry_is_none() {
-        for bytes in [
-            &[0xF5u8, 0, 0, 0, 0, 0, 0, 0, 0, 0][..],
-            &[0xFE, 1],
-            &[0xFF],
-            &[],
-        ] {
+        for bytes in [&[0xF5u8, 0, 0, 0, 0, 0, 0, 0, 0, 0][..], &[0xFE, 1], &[0xFF], &[]] {
             assert_eq!(decode(bytes, 0), None);
             assert_eq!(size_at(bytes, 0), None);
         }
         assert_eq!(decode(&[0x85, b'a'], 0), None, "a text that is cut off");
         assert_eq!(decode(&[0xF0, 0xFF, 0xFF, 0xFF, 0xFF, 1], 0), None);
-        assert_eq!(
-            start_before(&[0x81; 6], 6),
-            None,
-            "a back length without an end"
-        );
-        assert_eq!(
-            start_before(&[9], 1),
-            None,
-            "a back length beyond the front"
-        );
+        assert_eq!(start_before(&[0x81; 6], 6), None, "a back length without an end");
+        assert_eq!(start_before(&[9], 1), None, "a back length beyond the front");
     }
 }

@@ -33,8 +33,8 @@ mod validate;
 
 pub use builder::Builder;
 pub use edit::{
-    append_all, insert_after, insert_before, push_back, push_front, remove, remove_range, replace,
-    replace_run, split_at, write_pushed,
+    append_all, insert_after, insert_before, push_back, push_front, remove, remove_range, replace, replace_run,
+    split_at, write_pushed,
 };
 pub use element::{Element, parse_integer};
 pub use entry::encoded_size;

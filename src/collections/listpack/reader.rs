@@ -70,8 +70,7 @@ impl<'a> Listpack<'a> {
     #[inline]
     #[must_use]
     pub fn len(self) -> usize {
-        self.header_count()
-            .unwrap_or_else(|| self.count_from(self.front()))
+        self.header_count().unwrap_or_else(|| self.count_from(self.front()))
     }
 
     /// Whether there are no elements.
@@ -161,11 +160,7 @@ impl<'a> Listpack<'a> {
                 self.unless_end(self.walk(self.front(), distance).0)
             };
         };
-        let from_front = if index < 0 {
-            index.checked_add(count as i64)?
-        } else {
-            index
-        };
+        let from_front = if index < 0 { index.checked_add(count as i64)? } else { index };
         let from_front = usize::try_from(from_front).ok()?;
         if from_front >= count {
             None
@@ -215,30 +210,21 @@ impl<'a> Listpack<'a> {
     #[inline]
     #[must_use]
     pub fn iter_from(self, position: Position) -> Iter<'a> {
-        Iter {
-            listpack: self,
-            position,
-        }
+        Iter { listpack: self, position }
     }
 
     /// The elements from the last to the first.
     #[inline]
     #[must_use]
     pub fn iter_back(self) -> IterBack<'a> {
-        IterBack {
-            listpack: self,
-            position: self.last(),
-        }
+        IterBack { listpack: self, position: self.last() }
     }
 
     /// The elements from the one at a position to the first.
     #[inline]
     #[must_use]
     pub fn iter_back_from(self, position: Position) -> IterBack<'a> {
-        IterBack {
-            listpack: self,
-            position: Some(position),
-        }
+        IterBack { listpack: self, position: Some(position) }
     }
 
     /// The position of the first element that is the given string, looking at the one at `start` and then at each one
@@ -259,11 +245,7 @@ impl<'a> Listpack<'a> {
     /// As [`Listpack::find`], for a string that is no integer.
     fn find_text(self, needle: &[u8], start: Position, stride: usize) -> Option<Position> {
         let Some(head) = short_text_head(needle.len()) else {
-            return self.find_where(
-                start,
-                stride,
-                |element| matches!(element, Element::Text(text) if text == needle),
-            );
+            return self.find_where(start, stride, |element| matches!(element, Element::Text(text) if text == needle));
         };
         let mut at = start.0;
         loop {
@@ -284,12 +266,7 @@ impl<'a> Listpack<'a> {
     }
 
     #[inline]
-    fn find_where(
-        self,
-        start: Position,
-        stride: usize,
-        matches: impl Fn(Element<'a>) -> bool,
-    ) -> Option<Position> {
+    fn find_where(self, start: Position, stride: usize, matches: impl Fn(Element<'a>) -> bool) -> Option<Position> {
         let mut position = start;
         loop {
             let (element, size) = decode(self.bytes, position.0)?;

@@ -20,23 +20,15 @@ fn listpack_of<T: AsRef<[u8]>>(texts: &[T]) -> Vec<u8> {
 }
 
 fn elements<T: AsRef<[u8]>>(texts: &[T]) -> Vec<Element<'_>> {
-    texts
-        .iter()
-        .map(|text| Element::of(text.as_ref()))
-        .collect()
+    texts.iter().map(|text| Element::of(text.as_ref())).collect()
 }
 
 fn texts(bytes: &[u8]) -> Vec<Vec<u8>> {
-    Listpack::new(bytes)
-        .iter()
-        .map(|element| element.to_vec())
-        .collect()
+    Listpack::new(bytes).iter().map(|element| element.to_vec()).collect()
 }
 
 fn unhex(hex: &str) -> Vec<u8> {
-    (0..hex.len() / 2)
-        .map(|index| u8::from_str_radix(&hex[2 * index..2 * index + 2], 16).expect("hex"))
-        .collect()
+    (0..hex.len() / 2).map(|index| u8::from_str_radix(&hex[2 * index..2 * index + 2], 16).expect("hex")).collect()
 }
 
 fn text() -> impl Strategy<Value = Vec<u8>> {
@@ -71,8 +63,7 @@ fn edit() -> impl Strategy<Value = Edit> {
         (any::<Index>(), some()).prop_map(|(at, texts)| Edit::InsertBefore(at, texts)),
         (any::<Index>(), some()).prop_map(|(at, texts)| Edit::InsertAfter(at, texts)),
         (any::<Index>(), text()).prop_map(|(at, text)| Edit::Replace(at, text)),
-        (any::<Index>(), 0..4usize, some())
-            .prop_map(|(at, count, texts)| Edit::ReplaceRun(at, count, texts)),
+        (any::<Index>(), 0..4usize, some()).prop_map(|(at, count, texts)| Edit::ReplaceRun(at, count, texts)),
         (any::<Index>(), 0..4usize).prop_map(|(at, count)| Edit::Remove(at, count)),
         (-12..12i64, 0..4usize).prop_map(|(index, count)| Edit::RemoveRange(index, count)),
         some().prop_map(Edit::AppendAll),
@@ -165,10 +156,7 @@ fn check(bytes: &[u8], model: &[Vec<u8>]) {
     assert_eq!(validate(bytes, true), Ok(model.len()));
     assert_eq!(validate(bytes, false), Ok(model.len()));
     let listpack = Listpack::new(bytes);
-    assert_eq!(
-        (listpack.len(), listpack.is_empty()),
-        (model.len(), model.is_empty())
-    );
+    assert_eq!((listpack.len(), listpack.is_empty()), (model.len(), model.is_empty()));
     let sizes: usize = elements(model).iter().map(encoded_size).sum();
     assert_eq!(listpack.byte_len(), EMPTY.len() + sizes);
     assert_eq!(listpack.iter().collect::<Vec<_>>(), elements(model));
@@ -183,16 +171,10 @@ fn check(bytes: &[u8], model: &[Vec<u8>]) {
         assert_eq!(listpack.seek(index as i64), Some(here));
         assert_eq!(listpack.seek(index as i64 - length), Some(here));
         assert!(listpack.at(here).eq_bytes(text));
-        assert_eq!(
-            listpack.iter_from(here).nth(1),
-            listpack.get(index as i64 + 1)
-        );
+        assert_eq!(listpack.iter_from(here).nth(1), listpack.get(index as i64 + 1));
         assert_eq!(listpack.iter_back_from(here).count(), index + 1);
         position = listpack.next(here);
-        assert_eq!(
-            listpack.previous(position.unwrap_or(listpack.end())),
-            Some(here)
-        );
+        assert_eq!(listpack.previous(position.unwrap_or(listpack.end())), Some(here));
     }
     assert_eq!(position, None);
     assert_eq!(listpack.last(), listpack.seek(-1));
@@ -319,7 +301,13 @@ fn the_bytes_are_those_of_a_genuine_server() {
         "a80100001e0080018161028b68656c6c6f20776f726c640c00017f01c08002dfff02cfff02d00002f1001003f1ffef03f1ff7f03",
         "f1008003f200800004f2ffff7f04f200008004f30000800005f3ffffff7f05f30000008005f4000000800000000009f4ffffffff",
         "ffffff7f09f4000000000000008009933932323333373230333638353437373538303814822d300382303103822b310383312e35",
-        "04bf", &"78".repeat(63), "40e040", &"79".repeat(64), "42e082", &"7a".repeat(130), "0184ff",
+        "04bf",
+        &"78".repeat(63),
+        "40e040",
+        &"79".repeat(64),
+        "42e082",
+        &"7a".repeat(130),
+        "0184ff",
     ]
     .concat();
     let genuine = unhex(&genuine);
@@ -333,16 +321,10 @@ fn the_bytes_are_those_of_a_genuine_server() {
     replace(&mut hash, port, &Element::of(b"-70000"));
     push_back(&mut hash, &elements(&["1", "2"]));
     assert_eq!(remove_range(&mut hash, 4, 2), 2);
-    assert_eq!(
-        hash,
-        unhex("250000000600846e616d6505874f6e656c6f6f700884706f727405f290eefe0401010201ff")
-    );
+    assert_eq!(hash, unhex("250000000600846e616d6505874f6e656c6f6f700884706f727405f290eefe0401010201ff"));
 
     let sorted_set = listpack_of(&["d", "-3", "a", "1", "b", "2", "c", "2.5"]);
-    assert_eq!(
-        sorted_set,
-        unhex("1f0000000800816402dffd028161020101816202020181630283322e3504ff")
-    );
+    assert_eq!(sorted_set, unhex("1f0000000800816402dffd028161020101816202020181630283322e3504ff"));
 
     let mut edited = listpack_of(&["-300", "a", "b", "c", "d", "5"]);
     let c = Listpack::new(&edited).seek(3).expect("the c");
@@ -350,10 +332,7 @@ fn the_bytes_are_those_of_a_genuine_server() {
     let a = Listpack::new(&edited).seek(1).expect("the a");
     replace(&mut edited, a, &Element::of(b"1000"));
     assert_eq!(remove_range(&mut edited, -2, 1), 1);
-    assert_eq!(
-        edited,
-        unhex("1e0000000600ded402c3e802816202876e6577206f6e65088163020501ff")
-    );
+    assert_eq!(edited, unhex("1e0000000600ded402c3e802816202876e6577206f6e65088163020501ff"));
 }
 
 /// As Redis 7.0.15 has them, too: the lengths of long texts and their back lengths.
@@ -389,10 +368,7 @@ fn a_count_of_65535_and_more_is_unknown() {
     let listpack = Listpack::new(&packed);
     assert_eq!(listpack.len(), 65_536);
     let get = |index| listpack.get(index).and_then(|element| element.integer());
-    assert_eq!(
-        [65_535, 65_534, 0, -1, -65_536].map(get),
-        [Some(3), Some(2), Some(1), Some(3), Some(1)]
-    );
+    assert_eq!([65_535, 65_534, 0, -1, -65_536].map(get), [Some(3), Some(2), Some(1), Some(3), Some(1)]);
     assert_eq!([65_536, -65_537, i64::MIN, i64::MAX].map(get), [None; 4]);
 
     let mut copy = packed.clone();
@@ -402,11 +378,7 @@ fn a_count_of_65535_and_more_is_unknown() {
     assert_eq!(tail, packed);
     assert_eq!(copy, packed);
     let tail = split_at(&mut copy, 65_534);
-    assert_eq!(
-        tail,
-        listpack_of(&["2", "3"]),
-        "the count of both is known again"
-    );
+    assert_eq!(tail, listpack_of(&["2", "3"]), "the count of both is known again");
     assert_eq!(copy[4..6], [0xFE, 0xFF]);
 
     assert_eq!(remove_range(&mut packed, 0, 65_535), 65_535);
@@ -431,11 +403,7 @@ fn digits_that_are_stored_as_a_text_are_found() {
         assert_eq!(validate(&bytes, true), Ok(2));
         let listpack = Listpack::new(&bytes);
         let first = listpack.first().expect("an element");
-        assert_eq!(
-            listpack.find(needle, first, 0),
-            listpack.last(),
-            "{entry:?}"
-        );
+        assert_eq!(listpack.find(needle, first, 0), listpack.last(), "{entry:?}");
         assert_eq!(listpack.find(b"13", first, 0), None);
     }
 }
@@ -450,36 +418,19 @@ fn each_fault_is_named() {
     };
     assert_eq!(validate(&good, true), Ok(3));
     assert_eq!(validate(&good[..6], true), Err(Error::TooShort));
-    assert_eq!(
-        validate(&good[..good.len() - 1], false),
-        Err(Error::WrongTotal)
-    );
+    assert_eq!(validate(&good[..good.len() - 1], false), Err(Error::WrongTotal));
     assert_eq!(with(good.len() - 1, 0xFE), Err(Error::NoEnd));
     assert_eq!(with(6, 0xF7), Err(Error::BadEntry));
-    assert_eq!(
-        with(6, 0xFF),
-        Err(Error::BadEntry),
-        "the end comes too early"
-    );
-    assert_eq!(
-        with(6, 0xBF),
-        Err(Error::BadEntry),
-        "it reaches beyond the end"
-    );
+    assert_eq!(with(6, 0xFF), Err(Error::BadEntry), "the end comes too early");
+    assert_eq!(with(6, 0xBF), Err(Error::BadEntry), "it reaches beyond the end");
     assert_eq!(with(6, 0xF0), Err(Error::BadEntry), "its length does so");
     assert_eq!(with(8, 3), Err(Error::WrongBackLength));
     assert_eq!(with(4, 2), Err(Error::WrongCount));
-    let messages: std::collections::HashSet<String> = [
-        Error::TooShort,
-        Error::WrongTotal,
-        Error::NoEnd,
-        Error::BadEntry,
-        Error::WrongBackLength,
-        Error::WrongCount,
-    ]
-    .iter()
-    .map(Error::to_string)
-    .collect();
+    let messages: std::collections::HashSet<String> =
+        [Error::TooShort, Error::WrongTotal, Error::NoEnd, Error::BadEntry, Error::WrongBackLength, Error::WrongCount]
+            .iter()
+            .map(Error::to_string)
+            .collect();
     assert_eq!(messages.len(), 6);
 }
 

@@ -30,12 +30,7 @@ fn place_in_leaf<'a, T: Item>(
 }
 
 /// Puts an item in at the end of a path. If the node had to be split, the item and the node that are returned belong behind it.
-fn insert<T: Item>(
-    node: &mut Node<T>,
-    steps: &[u8],
-    item: T,
-    edges: Edges,
-) -> Option<(T, Node<T>)> {
+fn insert<T: Item>(node: &mut Node<T>, steps: &[u8], item: T, edges: Edges) -> Option<(T, Node<T>)> {
     let place = usize::from(steps[0]);
     let changed = match node.edit() {
         Edit::Leaf(leaf) => {
@@ -86,11 +81,7 @@ fn remove_last<T: Item>(node: &mut Node<T>) -> T {
 }
 
 /// Changes the item at the end of a path. Gives what the sum grows by, too.
-fn update<T: Item, R>(
-    node: &mut Node<T>,
-    steps: &[u8],
-    change: impl FnOnce(&mut T) -> R,
-) -> (R, SumOf<T>) {
+fn update<T: Item, R>(node: &mut Node<T>, steps: &[u8], change: impl FnOnce(&mut T) -> R) -> (R, SumOf<T>) {
     let place = usize::from(steps[0]);
     match node.edit() {
         Edit::Leaf(leaf) => update_item(&mut leaf[place], change),
@@ -189,11 +180,7 @@ impl<T: Item> Ordered<T> {
 
     /// Changes the item for which `probe` says `Equal`, if there is one. The change must leave it in its place in the order; its
     /// weight may change. O(log n).
-    pub fn update<R>(
-        &mut self,
-        probe: impl Fn(&T) -> Ordering,
-        change: impl FnOnce(&mut T) -> R,
-    ) -> Option<R> {
+    pub fn update<R>(&mut self, probe: impl Fn(&T) -> Ordering, change: impl FnOnce(&mut T) -> R) -> Option<R> {
         let path = self.path_to(&mut Probe(probe))?;
         self.update_along(&path, change)
     }

@@ -19,13 +19,7 @@ enum Side {
 
 /// Joins a lower node, with the sum of its items, to a side of a node. If that had to be split, the item and the node that are
 /// returned belong behind it.
-fn attach<T: Item>(
-    node: &mut Node<T>,
-    side: Side,
-    item: T,
-    lower: Node<T>,
-    sum: SumOf<T>,
-) -> Option<(T, Node<T>)> {
+fn attach<T: Item>(node: &mut Node<T>, side: Side, item: T, lower: Node<T>, sum: SumOf<T>) -> Option<(T, Node<T>)> {
     let adjacent = lower.height() + 1 == node.height();
     let Edit::Inner(inner) = node.edit() else {
         unreachable!("a leaf is not higher than another node");
@@ -111,10 +105,7 @@ impl<T: Item> Ordered<T> {
     /// The tree below a node. O(node).
     fn of(node: Node<T>) -> Ordered<T> {
         let root = node.shrunk();
-        Ordered {
-            sum: root.as_ref().map(Node::sum).unwrap_or_default(),
-            root,
-        }
+        Ordered { sum: root.as_ref().map(Node::sum).unwrap_or_default(), root }
     }
 
     /// This tree, an item, and another tree. O(difference in height).
@@ -176,10 +167,7 @@ impl<T: Item> Ordered<T> {
         let indices = range::within(indices, self.len());
         if indices.len() <= FEW {
             let mut removed = Ordered::new();
-            for item in indices
-                .clone()
-                .filter_map(|_| self.remove_at(indices.start))
-            {
+            for item in indices.clone().filter_map(|_| self.remove_at(indices.start)) {
                 removed.push_back(item);
             }
             return removed;
@@ -202,7 +190,7 @@ impl<T: Item> Ordered<T> {
             {
                 leaf.push(item);
             }
-            leaf.fit();
+            leaf.shrink_to_fit();
             let leaf = Ordered::of(Node::from(leaf));
             tree = match between {
                 Some(item) => tree.joined(item, leaf),

@@ -19,17 +19,11 @@ pub struct Edges {
 
 impl Edges {
     /// The root lies at both.
-    pub const ROOT: Edges = Edges {
-        left: true,
-        right: true,
-    };
+    pub const ROOT: Edges = Edges { left: true, right: true };
 
     /// Those of a child.
     pub fn of_child(self, place: usize, children: usize) -> Edges {
-        Edges {
-            left: self.left && place == 0,
-            right: self.right && place + 1 == children,
-        }
+        Edges { left: self.left && place == 0, right: self.right && place + 1 == children }
     }
 }
 
@@ -87,14 +81,8 @@ impl<T: Item> Node<T> {
     /// The sum of all items below. O(node).
     pub fn sum(&self) -> SumOf<T> {
         match self.view() {
-            View::Leaf(items) => items
-                .iter()
-                .map(sum_of)
-                .fold(SumOf::<T>::default(), SumOf::<T>::plus),
-            View::Inner(entries) => entries
-                .iter()
-                .map(|entry| entry.sum)
-                .fold(SumOf::<T>::default(), SumOf::<T>::plus),
+            View::Leaf(items) => items.iter().map(sum_of).fold(SumOf::<T>::default(), SumOf::<T>::plus),
+            View::Inner(entries) => entries.iter().map(|entry| entry.sum).fold(SumOf::<T>::default(), SumOf::<T>::plus),
         }
     }
 
@@ -114,16 +102,8 @@ impl<T: Item> Node<T> {
         debug_assert_eq!(left.height(), right.height());
         let below = left.bytes() + right.bytes();
         let mut inner = Inner::new(2, left.height() + 1, below);
-        inner.push(Entry {
-            sum: left.sum().plus(sum_of(&item)),
-            child: left,
-            item: Some(item),
-        });
-        inner.push(Entry {
-            sum: right.sum(),
-            child: right,
-            item: None,
-        });
+        inner.push(Entry { sum: left.sum().plus(sum_of(&item)), child: left, item: Some(item) });
+        inner.push(Entry { sum: right.sum(), child: right, item: None });
         Node::from(inner)
     }
 
@@ -141,16 +121,16 @@ impl<T: Item> Node<T> {
             Edit::Leaf(leaf) => {
                 let (item, mut right) = split_leaf(leaf, cut(1));
                 if fits {
-                    leaf.fit();
-                    right.fit();
+                    leaf.shrink_to_fit();
+                    right.shrink_to_fit();
                 }
                 (item, Node::from(right))
             }
             Edit::Inner(inner) => {
                 let (item, mut right) = split_inner(inner, cut(2));
                 if fits {
-                    inner.fit();
-                    right.fit();
+                    inner.shrink_to_fit();
+                    right.shrink_to_fit();
                 }
                 (item, Node::from(right))
             }
@@ -198,7 +178,7 @@ impl<T: Item> Inner<T> {
     /// Lets a child be changed, and counts its bytes anew.
     #[inline]
     pub fn change_child<R>(&mut self, place: usize, change: impl FnOnce(&mut Node<T>) -> R) -> R {
-        self.own();
+        self.make_unique();
         let child = &mut self[place].child;
         let before = child.bytes();
         let result = change(child);
@@ -219,11 +199,7 @@ impl<T: Item> Inner<T> {
         let behind = item_behind.as_ref().map(sum_of).unwrap_or_default();
         entry.sum = entry.sum.minus(right_sum).minus(behind);
         entry.item = Some(item);
-        let new = Entry {
-            child: right,
-            sum: right_sum.plus(behind),
-            item: item_behind,
-        };
+        let new = Entry { child: right, sum: right_sum.plus(behind), item: item_behind };
         self.insert(place + 1, new);
     }
 
@@ -244,10 +220,7 @@ impl<T: Item> Inner<T> {
         };
         let split = self.change_child(left, |child| {
             child.append(item, right.child);
-            let inside = Edges {
-                left: false,
-                right: false,
-            };
+            let inside = Edges { left: false, right: false };
             child.is_overfull().then(|| child.split(inside, 0))
         });
         if let Some((item, right)) = split {

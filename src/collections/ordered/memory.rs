@@ -52,41 +52,33 @@ fn room_for(len: usize) -> usize {
 
 /// A reference to an array with a head and an extra. A write to an array with other owners copies it first.
 #[repr(transparent)]
-pub struct Run<U: Clone, X: Copy> {
+pub struct NodeArray<U: Clone, X: Copy> {
     block: NonNull<Block<U, X>>,
     owns: PhantomData<U>,
 }
 
-impl<U: Clone, X: Copy> Run<U, X> {
+impl<U: Clone, X: Copy> NodeArray<U, X> {
     const OFFSET: usize = offset_of!(Block<U, X>, elements);
 
     /// An empty array with some room.
-    pub fn new(len: usize, height: u8, extra: X) -> Run<U, X> {
-        Run::with_room(room_for(len), height, extra)
+    pub fn new(len: usize, height: u8, extra: X) -> NodeArray<U, X> {
+        NodeArray::with_room(room_for(len), height, extra)
     }
 
-    fn with_room(room: usize, height: u8, extra: X) -> Run<U, X> {
+    fn with_room(room: usize, height: u8, extra: X) -> NodeArray<U, X> {
         const {
             assert!(align_of::<Block<U, X>>() <= 8, "the heap aligns to 8 bytes");
             assert!(size_of::<U>() > 0);
         }
         assert!(room <= ROOM_MAX);
         let block = heap::allocate(Self::size(room)).cast::<Block<U, X>>();
-        let head = Head {
-            references: Cell::new(1),
-            len: 0,
-            room: room as u8,
-            height,
-        };
+        let head = Head { references: Cell::new(1), len: 0, room: room as u8, height };
         // SAFETY: the memory is new, aligned to 8 bytes and has room for the head, the extra and the elements.
         unsafe {
             (&raw mut (*block.as_ptr()).head).write(head);
             (&raw mut (*block.as_ptr()).extra).write(extra);
         }
-        Run {
-            block,
-            owns: PhantomData,
-        }
+        NodeArray { block, owns: PhantomData }
     }
 
     fn size(room: usize) -> usize {
@@ -121,7 +113,7 @@ impl<U: Clone, X: Copy> Run<U, X> {
     /// Sets what is kept with the elements. O(1) unless shared.
     #[inline]
     pub fn set_extra(&mut self, extra: X) {
-        self.own();
+        self.make_unique();
         // SAFETY: `own` made this the single owner.
         unsafe { (*self.block.as_ptr()).extra = extra };
     }
@@ -134,7 +126,7 @@ impl<U: Clone, X: Copy> Run<U, X> {
 
     /// Copies the array if it has other owners. O(1) unless it has.
     #[inline]
-    pub fn own(&mut self) {
+    pub fn make_unique(&mut self) {
         if self.head().references.get() > 1 {
             self.copy();
         }
@@ -165,7 +157,7 @@ impl<U: Clone, X: Copy> Run<U, X> {
 
     /// Moves the elements to a block with another room, at least their number.
     fn set_room(&mut self, room: usize) {
-        self.own();
+        self.make_unique();
         let len = self.len();
         assert!(room >= len);
         if room == usize::from(self.head().room) {
@@ -183,7 +175,7 @@ impl<U: Clone, X: Copy> Run<U, X> {
     }
 
     /// Gives up the room behind the elements. O(elements).
-    pub fn fit(&mut self) {
+    pub fn shrink_to_fit(&mut self) {
         self.set_room(self.len().max(1));
     }
 
@@ -203,7 +195,7 @@ impl<U: Clone, X: Copy> Run<U, X> {
     /// Puts an element in before the one at `index`. O(elements).
     #[inline]
     pub fn insert(&mut self, index: usize, element: U) {
-        self.own();
+        self.make_unique();
         let len = self.len();
         assert!(index <= len);
         if !self.has_room() {
@@ -224,7 +216,7 @@ impl<U: Clone, X: Copy> Run<U, X> {
     /// Takes an element out. O(elements).
     #[inline]
     pub fn remove(&mut self, index: usize) -> U {
-        self.own();
+        self.make_unique();
         let len = self.len();
         assert!(index < len);
         let keeps_room = self.keeps_room();
@@ -258,11 +250,11 @@ impl<U: Clone, X: Copy> Run<U, X> {
     }
 
     /// Cuts off the elements from `at` on, with a copy of the extra. O(elements).
-    pub fn split_off(&mut self, at: usize) -> Run<U, X> {
-        self.own();
+    pub fn split_off(&mut self, at: usize) -> NodeArray<U, X> {
+        self.make_unique();
         let len = self.len();
         assert!(at <= len);
-        let mut tail = Run::new(len - at, self.height(), self.extra());
+        let mut tail = NodeArray::new(len - at, self.height(), self.extra());
         // SAFETY: both blocks have a single owner; the tail has the room, and the elements are moved to it.
         unsafe {
             ptr::copy_nonoverlapping(self.elements().add(at), tail.elements(), len - at);
@@ -274,9 +266,9 @@ impl<U: Clone, X: Copy> Run<U, X> {
     }
 
     /// Moves the elements of another array to the end. O(elements).
-    pub fn append(&mut self, mut tail: Run<U, X>) {
-        self.own();
-        tail.own();
+    pub fn append(&mut self, mut tail: NodeArray<U, X>) {
+        self.make_unique();
+        tail.make_unique();
         let (len, more) = (self.len(), tail.len());
         if usize::from(self.head().room) < len + more {
             self.set_room(room_for(len + more));
@@ -291,7 +283,7 @@ impl<U: Clone, X: Copy> Run<U, X> {
     }
 }
 
-impl<U: Clone, X: Copy> Deref for Run<U, X> {
+impl<U: Clone, X: Copy> Deref for NodeArray<U, X> {
     type Target = [U];
 
     #[inline]
@@ -301,16 +293,16 @@ impl<U: Clone, X: Copy> Deref for Run<U, X> {
     }
 }
 
-impl<U: Clone, X: Copy> DerefMut for Run<U, X> {
+impl<U: Clone, X: Copy> DerefMut for NodeArray<U, X> {
     #[inline]
     fn deref_mut(&mut self) -> &mut [U] {
-        self.own();
+        self.make_unique();
         // SAFETY: as for `deref`, and `own` made this the single owner.
         unsafe { slice::from_raw_parts_mut(self.elements(), usize::from(self.head().len)) }
     }
 }
 
-impl<U: Clone, X: Copy> Drop for Run<U, X> {
+impl<U: Clone, X: Copy> Drop for NodeArray<U, X> {
     fn drop(&mut self) {
         let references = &self.head().references;
         references.set(references.get() - 1);
@@ -328,10 +320,10 @@ impl<U: Clone, X: Copy> Drop for Run<U, X> {
 }
 
 /// A leaf: items in their order.
-pub type Leaf<T> = Run<T, ()>;
+pub type Leaf<T> = NodeArray<T, ()>;
 
 /// An inner node: children and the items between them. The extra is the bytes of all nodes below.
-pub type Inner<T> = Run<Entry<T>, usize>;
+pub type Inner<T> = NodeArray<Entry<T>, usize>;
 
 /// A counted reference to a node, a leaf or an inner one; its height tells which.
 #[repr(transparent)]
@@ -471,20 +463,14 @@ impl<T: Item> Node<T> {
 impl<T: Item> From<Leaf<T>> for Node<T> {
     fn from(leaf: Leaf<T>) -> Node<T> {
         assert!(leaf.height() == 0);
-        Node {
-            head: ManuallyDrop::new(leaf).block.cast(),
-            owns: PhantomData,
-        }
+        Node { head: ManuallyDrop::new(leaf).block.cast(), owns: PhantomData }
     }
 }
 
 impl<T: Item> From<Inner<T>> for Node<T> {
     fn from(inner: Inner<T>) -> Node<T> {
         assert!(inner.height() > 0);
-        Node {
-            head: ManuallyDrop::new(inner).block.cast(),
-            owns: PhantomData,
-        }
+        Node { head: ManuallyDrop::new(inner).block.cast(), owns: PhantomData }
     }
 }
 
@@ -495,10 +481,7 @@ impl<T: Item> Clone for Node<T> {
             Some(count) => references.set(count),
             None => panic!("a node has too many owners"),
         }
-        Node {
-            head: self.head,
-            owns: PhantomData,
-        }
+        Node { head: self.head, owns: PhantomData }
     }
 }
 

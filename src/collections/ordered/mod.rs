@@ -16,19 +16,20 @@
 //! `memory` has the nodes, `sum` counts and weighs, `route` finds the way down, `inner` splits and merges, `change` inserts
 //! and removes, `cut` cuts trees and joins them, `range` walks, `reclaim` frees in slices.
 
+pub mod lazy_free;
+
 mod change;
 mod cut;
 mod inner;
 mod memory;
 mod range;
-mod reclaim;
 mod route;
 mod sum;
 #[cfg(test)]
 mod tests;
 
+pub use crate::collections::ordered::lazy_free::LazyFree;
 pub use range::Range;
-pub use reclaim::Reclaim;
 pub use sum::{Single, Weighing, Weighted};
 
 use memory::{Node, View};
@@ -91,10 +92,7 @@ impl<T: Item> Default for Ordered<T> {
 impl<T: Item> Ordered<T> {
     /// An empty tree without memory of its own.
     pub fn new() -> Ordered<T> {
-        Ordered {
-            root: None,
-            sum: Sum::default(),
-        }
+        Ordered { root: None, sum: Sum::default() }
     }
 
     /// How many items there are. O(1).
@@ -123,10 +121,7 @@ impl<T: Item> Ordered<T> {
     /// A second tree with the same items, which can be changed apart from the first. O(1); later changes to either copy the
     /// nodes that they touch, once.
     pub fn fork(&self) -> Ordered<T> {
-        Ordered {
-            root: self.root.clone(),
-            sum: self.sum,
-        }
+        Ordered { root: self.root.clone(), sum: self.sum }
     }
 
     /// The item at the end of a route.
@@ -229,11 +224,7 @@ impl<T: Item> Ordered<T> {
             return None;
         }
         let before = self.locate(&mut Offset(offset)).ok()?;
-        Some(AtWeight {
-            index: before.count,
-            item: self.at(before.count)?,
-            within: offset - before.weight(),
-        })
+        Some(AtWeight { index: before.count, item: self.at(before.count)?, within: offset - before.weight() })
     }
 
     /// The weight of the items before this index; of all, if it is the length or more. O(log n).

@@ -48,19 +48,11 @@ impl<'a, T: Item> Stretch<'a, T> {
     }
 
     fn item(item: &'a Option<T>, entries: &'a [Entry<T>]) -> Stretch<'a, T> {
-        Stretch {
-            items: item.as_slice().iter(),
-            entries,
-            in_leaf: false,
-        }
+        Stretch { items: item.as_slice().iter(), entries, in_leaf: false }
     }
 
     fn leaf(items: &'a [T], entries: &'a [Entry<T>]) -> Stretch<'a, T> {
-        Stretch {
-            items: items.iter(),
-            entries,
-            in_leaf: true,
-        }
+        Stretch { items: items.iter(), entries, in_leaf: true }
     }
 
     /// The stretch behind this one, if the node above the leaves has it.
@@ -126,13 +118,7 @@ impl<'a, T: Item> Stretch<'a, T> {
 impl<'a, T: Item> Range<'a, T> {
     /// The range must lie within the tree.
     pub(super) fn new(root: Option<&'a Node<T>>, indices: std::ops::Range<usize>) -> Range<'a, T> {
-        Range {
-            root,
-            start: indices.start,
-            end: indices.end,
-            front: Stretch::none(),
-            back: Stretch::none(),
-        }
+        Range { root, start: indices.start, end: indices.end, front: Stretch::none(), back: Stretch::none() }
     }
 
     #[cold]
@@ -218,10 +204,7 @@ impl<'a, T: Item> DoubleEndedIterator for Range<'a, T> {
 
 impl<T: Item> Clone for Stretch<'_, T> {
     fn clone(&self) -> Self {
-        Stretch {
-            items: self.items.clone(),
-            ..*self
-        }
+        Stretch { items: self.items.clone(), ..*self }
     }
 }
 

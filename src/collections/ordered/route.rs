@@ -107,11 +107,7 @@ impl<T: Item> Route<T> for Offset {
 }
 
 /// The entry within which an offset lies, or the last one. The offset becomes the one within the entry.
-fn skip<T: Item>(
-    entries: &[Entry<T>],
-    offset: &mut usize,
-    size: impl Fn(&Entry<T>) -> usize,
-) -> usize {
+fn skip<T: Item>(entries: &[Entry<T>], offset: &mut usize, size: impl Fn(&Entry<T>) -> usize) -> usize {
     for (place, entry) in entries.iter().enumerate() {
         let size = size(entry);
         if *offset < size || place + 1 == entries.len() {
@@ -195,12 +191,7 @@ impl Path {
     /// Goes down to the end of the route.
     #[inline]
     pub fn of<T: Item>(mut node: &Node<T>, route: &mut impl Route<T>) -> Path {
-        let mut path = Path {
-            places: ArrayVec::new(),
-            found: false,
-            simply_inserts: false,
-            simply_removes: false,
-        };
+        let mut path = Path { places: ArrayVec::new(), found: false, simply_inserts: false, simply_removes: false };
         let mut owned = true;
         let mut is_end = false;
         loop {
@@ -208,8 +199,7 @@ impl Path {
             let found = match node.view() {
                 View::Leaf(leaf) => {
                     path.simply_inserts = owned && leaf.has_room() && !node.is_full();
-                    path.simply_removes =
-                        owned && leaf.keeps_room() && node.len() > node.least(is_end);
+                    path.simply_removes = owned && leaf.keeps_room() && node.len() > node.least(is_end);
                     route.in_leaf(leaf)
                 }
                 View::Inner(entries) => route.in_inner(entries),

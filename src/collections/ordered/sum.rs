@@ -78,10 +78,7 @@ impl<W: Weighing> Sum<W> {
     /// One item.
     #[inline]
     pub fn one(weight: impl FnOnce() -> usize) -> Sum<W> {
-        Sum {
-            count: 1,
-            weight: W::of(weight),
-        }
+        Sum { count: 1, weight: W::of(weight) }
     }
 
     /// The weight of all.
@@ -92,17 +89,11 @@ impl<W: Weighing> Sum<W> {
 
     #[inline]
     pub fn plus(self, other: Sum<W>) -> Sum<W> {
-        Sum {
-            count: self.count.wrapping_add(other.count),
-            weight: self.weight.plus(other.weight),
-        }
+        Sum { count: self.count.wrapping_add(other.count), weight: self.weight.plus(other.weight) }
     }
 
     #[inline]
     pub fn minus(self, other: Sum<W>) -> Sum<W> {
-        Sum {
-            count: self.count.wrapping_sub(other.count),
-            weight: self.weight.minus(other.weight),
-        }
+        Sum { count: self.count.wrapping_sub(other.count), weight: self.weight.minus(other.weight) }
     }
 }

@@ -41,12 +41,7 @@ struct Source {
 
 impl Source {
     fn wide(&self, key: u32, weight: usize) -> Wide {
-        Wide {
-            key,
-            weight,
-            _alive: self.alive.clone(),
-            _room: [0; 30],
-        }
+        Wide { key, weight, _alive: self.alive.clone(), _room: [0; 30] }
     }
 }
 
@@ -69,8 +64,8 @@ fn check_node<T: Item>(node: &Node<T>) -> (SumOf<T>, usize) {
                 assert_eq!(sum.weight(), entry.child_sum().weight());
                 bytes += below;
             }
-            let own = heap::class_size(16 + size_of_val(entries));
-            assert!((own..own + 10 * size_of::<Entry<T>>()).contains(&(node.bytes() - bytes)));
+            let make_unique = heap::class_size(16 + size_of_val(entries));
+            assert!((make_unique..make_unique + 10 * size_of::<Entry<T>>()).contains(&(node.bytes() - bytes)));
             (node.sum(), node.bytes())
         }
     }
@@ -224,10 +219,7 @@ fn run_by_index(step: &Step, source: &Source, tree: &mut Ordered<Wide>, model: &
             model.insert(index, (key, weight));
             assert!(tree.remove_at(index).is_some());
             model.remove(index);
-            assert_eq!(
-                tree.replace_at(index, source.wide(key, weight)).is_some(),
-                index < model.len()
-            );
+            assert_eq!(tree.replace_at(index, source.wide(key, weight)).is_some(), index < model.len());
             if index < model.len() {
                 tree.update_at(index, |item| (item.key, item.weight) = model[index]);
             }
@@ -307,10 +299,7 @@ fn by_score(left: &Scored, right: &Scored) -> Ordering {
 }
 
 fn scored(score: f64, number: u64) -> Scored {
-    Scored {
-        score,
-        member: NonZeroU64::MIN.saturating_add(number),
-    }
+    Scored { score, member: NonZeroU64::MIN.saturating_add(number) }
 }
 
 impl Scored {
@@ -325,9 +314,7 @@ const MANY: u64 = if cfg!(miri) { 500 } else { 200_000 };
 fn random_inserts_take_a_seventh_more_than_the_items() {
     let mut random = fastrand::Rng::with_seed(1);
     let mut tree = Ordered::new();
-    let items: Vec<Scored> = (0..MANY)
-        .map(|member| scored(random.f64(), member))
-        .collect();
+    let items: Vec<Scored> = (0..MANY).map(|member| scored(random.f64(), member)).collect();
     for &item in &items {
         assert_eq!(tree.insert(item, by_score), None);
     }

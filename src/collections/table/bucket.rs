@@ -65,10 +65,7 @@ impl<E> Bucket<E> {
     /// A bucket without entries.
     pub fn empty() -> Bucket<E> {
         const { assert!(size_of::<Bucket<E>>() == 64, "an entry is one pointer") };
-        Bucket {
-            slots: [const { MaybeUninit::uninit() }; SLOTS],
-            control: 0,
-        }
+        Bucket { slots: [const { MaybeUninit::uninit() }; SLOTS], control: 0 }
     }
 
     /// The slots whose tag is `tag`.
@@ -237,10 +234,7 @@ mod tests {
             let word = random.u64(..);
             let byte = (word >> (random.u32(0..8) * 8)) as u8;
             assert_eq!(lanes::high_bits(word), portable_lanes::high_bits(word));
-            assert_eq!(
-                lanes::equal_bytes(word, byte),
-                portable_lanes::equal_bytes(word, byte)
-            );
+            assert_eq!(lanes::equal_bytes(word, byte), portable_lanes::equal_bytes(word, byte));
         }
     }
 

@@ -36,7 +36,7 @@ pub struct Directory<E> {
 }
 
 /// Where the way to a position ends: at the run of slots that hold the link of its segment.
-struct Spot<E> {
+struct SlotRun<E> {
     first: *mut Link<E>,
     length: usize,
     /// The slot that holds the link of the node with this run, unless the run is the root.
@@ -45,7 +45,7 @@ struct Spot<E> {
     depth: u32,
 }
 
-impl<E> Spot<E> {
+impl<E> SlotRun<E> {
     fn link(&self) -> Link<E> {
         // SAFETY: `Directory::spot` made it of slots that are alive.
         unsafe { *self.first }
@@ -79,11 +79,7 @@ fn run_around<E>(slots: &[Link<E>], slot: usize) -> (usize, usize) {
 impl<E> Directory<E> {
     /// A trie without segments; it has no memory of its own.
     pub const fn new() -> Directory<E> {
-        Directory {
-            root: Cell::new(Link::EMPTY),
-            bytes: 0,
-            sharing: OnceCell::new(),
-        }
+        Directory { root: Cell::new(Link::EMPTY), bytes: 0, sharing: OnceCell::new() }
     }
 
     /// Bytes of all nodes and segments. O(1).
@@ -111,14 +107,9 @@ impl<E> Directory<E> {
         link
     }
 
-    fn spot(&self, position: u64) -> Spot<E> {
+    fn spot(&self, position: u64) -> SlotRun<E> {
         let mut slot = self.root.as_ptr();
-        let mut spot = Spot {
-            first: slot,
-            length: 1,
-            node: None,
-            depth: 0,
-        };
+        let mut spot = SlotRun { first: slot, length: 1, node: None, depth: 0 };
         let mut used = 0;
         // SAFETY: `slot` is the root or a slot of a node that the trie owns.
         while let Some((depth, first)) = unsafe { *slot }.as_node() {
@@ -126,7 +117,7 @@ impl<E> Directory<E> {
             // SAFETY: as above, and nobody writes to the slots meanwhile.
             let (start, length) = run_around(unsafe { (*slot).slots() }, index);
             used += depth;
-            spot = Spot {
+            spot = SlotRun {
                 first: first.wrapping_add(start),
                 length,
                 node: Some(slot),
@@ -145,20 +136,14 @@ impl<E> Directory<E> {
     /// Whether blocks of this trie may have other owners.
     #[inline]
     pub fn is_shared(&self) -> bool {
-        self.sharing
-            .get()
-            .is_some_and(|token| Rc::strong_count(token) > 1)
+        self.sharing.get().is_some_and(|token| Rc::strong_count(token) > 1)
     }
 
     /// Another owner of the same blocks. O(1).
     pub fn fork(&self) -> Directory<E> {
         let token = self.sharing.get_or_init(|| Rc::new(()));
         self.root.get().acquire();
-        Directory {
-            root: self.root.clone(),
-            bytes: self.bytes,
-            sharing: OnceCell::from(Rc::clone(token)),
-        }
+        Directory { root: self.root.clone(), bytes: self.bytes, sharing: OnceCell::from(Rc::clone(token)) }
     }
 
     /// Puts the single-owner link of a full copy or of a changed node into a run of slots.
@@ -186,10 +171,7 @@ impl<E> Directory<E> {
     pub fn halve(&mut self, position: u64) -> u64 {
         let spot = self.spot(position);
         assert!(spot.link() == Link::EMPTY);
-        assert!(
-            spot.depth < MAX_DEPTH,
-            "a seeded hash does not collide in so many bits"
-        );
+        assert!(spot.depth < MAX_DEPTH, "a seeded hash does not collide in so many bits");
         // SAFETY: `take` unshared the way here when it made the hole.
         unsafe {
             if spot.length > 1 {
@@ -198,12 +180,7 @@ impl<E> Directory<E> {
                     let segment = SegmentBox::new(1).into_link();
                     self.bytes += segment.bytes();
                     let first = spot.first.add(index);
-                    Spot {
-                        first,
-                        length: half,
-                        ..spot
-                    }
-                    .fill(segment);
+                    SlotRun { first, length: half, ..spot }.fill(segment);
                 }
                 return 1 << (u64::BITS - 1 - spot.depth);
             }
@@ -270,12 +247,9 @@ impl<E> Directory<E> {
     }
 
     /// Gives up all blocks, to be walked for the last time. O(1).
-    pub fn unravel(&mut self) -> Unravel<E> {
+    pub fn consume(&mut self) -> Consume<E> {
         self.bytes = 0;
-        Unravel {
-            rest: vec![self.root.replace(Link::EMPTY)],
-            sharing: self.sharing.take(),
-        }
+        Consume { rest: vec![self.root.replace(Link::EMPTY)], sharing: self.sharing.take() }
     }
 }
 
@@ -350,36 +324,32 @@ impl<E: Entry> Directory<E> {
 impl<E> Drop for Directory<E> {
     fn drop(&mut self) {
         if self.root.get() != Link::EMPTY {
-            drop(self.unravel());
+            drop(self.consume());
         }
     }
 }
 
 /// Each child of a node once, with the direction left open.
 fn runs<E>(slots: &[Link<E>]) -> impl DoubleEndedIterator<Item = Link<E>> {
-    slots
-        .chunk_by(|left, right| left == right)
-        .map(|run| run[0])
+    slots.chunk_by(|left, right| left == right).map(|run| run[0])
 }
 
 /// A trie that is walked for the last time: gives its segments in the order of positions; nodes go with their last segment.
-pub struct Unravel<E> {
+pub struct Consume<E> {
     /// The links still to walk, each with a reference, the next one last.
     rest: Vec<Link<E>>,
     /// Keeps the other holders of these blocks careful until the walk is over.
     sharing: Option<Rc<()>>,
 }
 
-impl<E> Iterator for Unravel<E> {
+impl<E> Iterator for Consume<E> {
     type Item = SegmentBox<E>;
 
     fn next(&mut self) -> Option<SegmentBox<E>> {
         while let Some(link) = self.rest.pop() {
             if link.as_node().is_none() {
                 // SAFETY: the reference that the stack owned goes over to the box.
-                return link
-                    .as_segment()
-                    .map(|segment| unsafe { SegmentBox::from_owned(segment) });
+                return link.as_segment().map(|segment| unsafe { SegmentBox::from_owned(segment) });
             }
             // SAFETY: the stack owns a reference to the node. If it is the last one, those to the children go over to the
             // stack; else the children get one more owner.
@@ -398,7 +368,7 @@ impl<E> Iterator for Unravel<E> {
     }
 }
 
-impl<E> Drop for Unravel<E> {
+impl<E> Drop for Consume<E> {
     fn drop(&mut self) {
         self.for_each(drop);
     }

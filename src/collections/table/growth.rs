@@ -39,7 +39,7 @@ impl<E: Entry> Table<E> {
 
     /// Says that there will be so many entries: segments are made as large as they will have to be, once they have any entries at all,
     /// and need not be rebuilt as they fill. 0: nothing is known, as at first. It is a hint, and costs nothing by itself. O(1).
-    pub fn foresee(&mut self, entries: usize) {
+    pub fn presize(&mut self, entries: usize) {
         self.expected = entries;
     }
 
@@ -79,9 +79,8 @@ impl<E: Entry> Table<E> {
             }
         }
         let bit = self.directory.halve(position);
-        let (upper, lower): (Hashed<E>, Hashed<E>) = entries
-            .into_iter()
-            .partition(|(hash, _)| spread(*hash) & bit != 0);
+        let (upper, lower): (Hashed<E>, Hashed<E>) =
+            entries.into_iter().partition(|(hash, _)| spread(*hash) & bit != 0);
         for (position, entries) in [(position & !bit, lower), (position | bit, upper)] {
             drop(self.directory.take(position));
             self.settle(position, entries, 0);
@@ -110,10 +109,7 @@ impl<E: Entry> Table<E> {
         } else {
             segment.drain().collect()
         };
-        entries
-            .iter()
-            .take(AHEAD)
-            .for_each(|entry| prefetch(entry.address()));
+        entries.iter().take(AHEAD).for_each(|entry| prefetch(entry.address()));
         let mut hashes = Vec::with_capacity(entries.len());
         for (index, entry) in entries.iter().enumerate() {
             if let Some(later) = entries.get(index + AHEAD) {
@@ -176,9 +172,8 @@ impl<E: Entry> Table<E> {
             }
         }
         let segment = self.directory.segment(position);
-        let shrinks = |segment: &Segment<E>| {
-            smaller_size(segment.size()).is_some_and(|size| fits_shrunk(segment.count(), size))
-        };
+        let shrinks =
+            |segment: &Segment<E>| smaller_size(segment.size()).is_some_and(|size| fits_shrunk(segment.count(), size));
         if segment.is_some_and(shrinks)
             && let Some(segment) = self.directory.take(position)
         {
@@ -190,9 +185,7 @@ impl<E: Entry> Table<E> {
     }
 
     fn depth_at(&self, position: u64) -> u32 {
-        self.directory
-            .locate(position)
-            .map_or(0, |(_, depth)| depth)
+        self.directory.locate(position).map_or(0, |(_, depth)| depth)
     }
 
     fn count_at(&self, position: u64) -> usize {

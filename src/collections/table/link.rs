@@ -67,20 +67,14 @@ fn node_bytes<E>(slots: usize) -> usize {
 
 impl<E> Link<E> {
     /// The link of an empty table.
-    pub const EMPTY: Link<E> = Link {
-        tagged: ptr::null_mut(),
-        marker: PhantomData,
-    };
+    pub const EMPTY: Link<E> = Link { tagged: ptr::null_mut(), marker: PhantomData };
 
     fn new(block: NonNull<u8>, shape: usize) -> Link<E> {
         let tag = |address: usize| {
             assert!(address <= ADDRESS_MASK, "user addresses have 48 bits");
             address | shape << SHAPE_SHIFT
         };
-        Link {
-            tagged: block.as_ptr().map_addr(tag),
-            marker: PhantomData,
-        }
+        Link { tagged: block.as_ptr().map_addr(tag), marker: PhantomData }
     }
 
     /// The link to a segment with so many buckets.

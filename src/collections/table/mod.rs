@@ -29,7 +29,7 @@ mod walk;
 
 pub use ahead::look_ahead;
 pub use link::copied_bytes;
-pub use pinned::{Pinned, Reclaim};
+pub use pinned::{LazyFree, Pinned};
 pub use prefetch::prefetch;
 
 use super::hash::HashSeed;
@@ -100,13 +100,7 @@ impl<E: Entry> Table<E> {
     /// An empty table without memory of its own.
     pub fn new(seed: HashSeed) -> Table<E> {
         const { assert!(size_of::<E>() == 8 && align_of::<E>() <= 8) };
-        Table {
-            directory: Directory::new(),
-            len: 0,
-            shrink_position: 0,
-            expected: 0,
-            seed,
-        }
+        Table { directory: Directory::new(), len: 0, shrink_position: 0, expected: 0, seed }
     }
 
     /// How many entries there are. O(1).
@@ -243,12 +237,7 @@ impl<E: Entry> Table<E> {
     /// The entry of a key, or, taken out, if `is_spent` says that its time is over. O(1): a spent entry costs a second probe,
     /// any other a second look into the directory, as the borrow checker ties the probe's borrow to what is returned.
     #[inline]
-    pub fn get_or_remove(
-        &mut self,
-        hash: u64,
-        key: &[u8],
-        is_spent: impl FnOnce(&E) -> bool,
-    ) -> Result<Option<&E>, E> {
+    pub fn get_or_remove(&mut self, hash: u64, key: &[u8], is_spent: impl FnOnce(&E) -> bool) -> Result<Option<&E>, E> {
         let position = spread(hash);
         let Some(segment) = self.directory.segment(position) else {
             return Ok(None);
@@ -261,10 +250,7 @@ impl<E: Entry> Table<E> {
         {
             return Err(spent);
         }
-        Ok(self
-            .directory
-            .segment(position)
-            .map(|segment| segment.entry(place)))
+        Ok(self.directory.segment(position).map(|segment| segment.entry(place)))
     }
 
     /// Takes the entry out that has this hash and that `is_it` says yes to, as [`Table::get_where`] finds it. O(1).

@@ -1,22 +1,22 @@
 //! Owns versions of a table that are out of its hands: pinned for a walk, or given up to be freed. Never frees more than one
 //! segment at a time unless it is dropped.
 
-use super::directory::{Directory, Unravel};
+use super::directory::{Consume, Directory};
 use super::{Entry, Table};
 
 /// A table as it was when it was pinned. Later changes to the table copy what they touch, once.
 pub struct Pinned<E: Entry> {
-    segments: Unravel<E>,
+    segments: Consume<E>,
     len: usize,
 }
 
 /// What a table held before it was emptied, to be freed in slices.
-pub struct Reclaim<E: Entry> {
-    segments: Unravel<E>,
+pub struct LazyFree<E: Entry> {
+    segments: Consume<E>,
 }
 
 /// Lets go of segments until `max_entries` entries are gone or all are. Says whether there are more.
-fn release<E: Entry>(segments: &mut Unravel<E>, max_entries: usize) -> bool {
+fn release<E: Entry>(segments: &mut Consume<E>, max_entries: usize) -> bool {
     let mut released = 0;
     while released < max_entries {
         match segments.next() {
@@ -57,7 +57,7 @@ impl<E: Entry> Pinned<E> {
     }
 }
 
-impl<E: Entry> Reclaim<E> {
+impl<E: Entry> LazyFree<E> {
     /// Frees about `max_entries` entries. Says whether there are more.
     pub fn step(&mut self, max_entries: usize) -> bool {
         release(&mut self.segments, max_entries)
@@ -67,10 +67,7 @@ impl<E: Entry> Reclaim<E> {
 impl<E: Entry> Table<E> {
     /// Holds on to the table as it is now. O(1).
     pub fn pin(&self) -> Pinned<E> {
-        Pinned {
-            segments: self.directory.fork().unravel(),
-            len: self.len,
-        }
+        Pinned { segments: self.directory.fork().consume(), len: self.len }
     }
 
     /// A second table with the same entries, which can be changed apart from the first. O(1); later changes to either copy
@@ -86,12 +83,10 @@ impl<E: Entry> Table<E> {
     }
 
     /// Empties the table. O(1); the entries are freed by the steps or the drop of what it gives.
-    pub fn take(&mut self) -> Reclaim<E> {
+    pub fn take(&mut self) -> LazyFree<E> {
         self.len = 0;
         self.shrink_position = 0;
         let mut directory = std::mem::replace(&mut self.directory, Directory::new());
-        Reclaim {
-            segments: directory.unravel(),
-        }
+        LazyFree { segments: directory.consume() }
     }
 }

@@ -68,11 +68,7 @@ impl<E> Segment<E> {
     ///
     /// # Safety
     /// `segment` must lead to writable memory of its size and alignment, and `buckets` give as many as its length says.
-    pub unsafe fn initialize(
-        segment: *mut Segment<E>,
-        entries: u32,
-        buckets: impl Iterator<Item = Bucket<E>>,
-    ) {
+    pub unsafe fn initialize(segment: *mut Segment<E>, entries: u32, buckets: impl Iterator<Item = Bucket<E>>) {
         // SAFETY: the caller vouches for the memory; nothing that was there before is read or dropped.
         unsafe {
             (&raw mut (*segment).references).write(Cell::new(1));
@@ -124,20 +120,12 @@ impl<E> Segment<E> {
 
     #[inline]
     fn next(&self, bucket: usize) -> usize {
-        if bucket + 1 == self.buckets.len() {
-            0
-        } else {
-            bucket + 1
-        }
+        if bucket + 1 == self.buckets.len() { 0 } else { bucket + 1 }
     }
 
     #[inline]
     fn previous(&self, bucket: usize) -> usize {
-        if bucket == 0 {
-            self.buckets.len() - 1
-        } else {
-            bucket - 1
-        }
+        if bucket == 0 { self.buckets.len() - 1 } else { bucket - 1 }
     }
 
     /// The address of the home bucket's cache line.
@@ -287,9 +275,7 @@ impl<E> Segment<E> {
 
     /// Every entry, in the order of buckets.
     pub fn iter(&self) -> impl Iterator<Item = &E> {
-        self.buckets
-            .iter()
-            .flat_map(|bucket| bucket.occupied().map(|slot| bucket.entry(slot)))
+        self.buckets.iter().flat_map(|bucket| bucket.occupied().map(|slot| bucket.entry(slot)))
     }
 
     /// Takes every entry out, in the order of buckets.
@@ -313,10 +299,7 @@ impl<E> Segment<E> {
         loop {
             let bucket = random.usize(..self.size());
             let slot = random.usize(..SLOTS);
-            if self.buckets[bucket]
-                .occupied()
-                .any(|occupied| occupied == slot)
-            {
+            if self.buckets[bucket].occupied().any(|occupied| occupied == slot) {
                 return Some(Place { bucket, slot });
             }
         }
@@ -329,10 +312,7 @@ impl<E> Segment<E> {
 
     fn places(&self) -> impl Iterator<Item = Place> {
         self.buckets.iter().enumerate().flat_map(|(index, bucket)| {
-            let place = move |slot| Place {
-                bucket: index,
-                slot,
-            };
+            let place = move |slot| Place { bucket: index, slot };
             bucket.occupied().map(place)
         })
     }
@@ -371,10 +351,7 @@ impl<E: Entry> Segment<E> {
         let bucket = &self.buckets[index];
         for slot in bucket.displaced_matches(tag) {
             if is_it(bucket.entry(slot)) {
-                return Some(Place {
-                    bucket: index,
-                    slot,
-                });
+                return Some(Place { bucket: index, slot });
             }
         }
         None

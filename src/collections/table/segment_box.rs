@@ -19,10 +19,7 @@ impl<E> SegmentBox<E> {
         SegmentBox::from_buckets((0..buckets).map(|_| Bucket::empty()), 0)
     }
 
-    fn from_buckets(
-        buckets: impl ExactSizeIterator<Item = Bucket<E>>,
-        entries: usize,
-    ) -> SegmentBox<E> {
+    fn from_buckets(buckets: impl ExactSizeIterator<Item = Bucket<E>>, entries: usize) -> SegmentBox<E> {
         let size = buckets.len();
         let head = size_of::<Bucket<E>>();
         let block = heap::allocate(head + size * size_of::<Bucket<E>>());

@@ -31,10 +31,7 @@ struct Item(Rc<Payload>);
 impl Item {
     fn new(key: u32, value: u32) -> Item {
         LIVE.set(LIVE.get() + 1);
-        Item(Rc::new(Payload {
-            key: key.to_be_bytes(),
-            value,
-        }))
+        Item(Rc::new(Payload { key: key.to_be_bytes(), value }))
     }
 
     fn pair(&self) -> (u32, u32) {
@@ -92,9 +89,7 @@ fn contents(table: &Table<Item>) -> Model {
 
 fn pinned_contents(mut pinned: Pinned<Item>) -> Model {
     let mut model = Model::new();
-    while pinned.next_segment(|item| assert!(model.insert(item.pair().0, item.pair().1).is_none()))
-    {
-    }
+    while pinned.next_segment(|item| assert!(model.insert(item.pair().0, item.pair().1).is_none())) {}
     assert_eq!(model.len(), pinned.len());
     model
 }
@@ -117,10 +112,7 @@ fn settled(table: &Table<Item>, model: &Model) {
     seen.sort_unstable();
     let mut keys: Vec<u32> = model.keys().copied().collect();
     keys.sort_unstable();
-    assert_eq!(
-        seen, keys,
-        "a scan of an unchanging table shows each entry once"
-    );
+    assert_eq!(seen, keys, "a scan of an unchanging table shows each entry once");
 }
 
 #[derive(Clone, Debug)]
@@ -163,11 +155,7 @@ struct World {
 impl World {
     fn apply(&mut self, step: Step) {
         match step {
-            Step::Set {
-                first,
-                count,
-                value,
-            } => {
+            Step::Set { first, count, value } => {
                 for key in first..first + count {
                     set(&mut self.table, key, value);
                     self.model.insert(key, value);
@@ -218,19 +206,12 @@ fn a_table_of_many_entries_at_once_is_like_one_grown() {
         let seed = HashSeed::from_seed(11);
         let entries = (0..count).map(|key: u32| (seed.hash(&key.to_be_bytes()), Item::new(key, 1)));
         let mut table = Table::from_distinct(entries.collect(), seed);
-        assert_eq!(
-            (table.len(), table.iter().count()),
-            (count as usize, count as usize)
-        );
+        assert_eq!((table.len(), table.iter().count()), (count as usize, count as usize));
         for key in 0..count {
             let key = key.to_be_bytes();
             assert!(table.get(table.hash(&key), &key).is_some());
         }
-        assert!(
-            table.memory_bytes() <= 64 + 128 + 13 * count as usize,
-            "{}",
-            table.memory_bytes()
-        );
+        assert!(table.memory_bytes() <= 64 + 128 + 13 * count as usize, "{}", table.memory_bytes());
         for key in count..count + 1000 {
             let hash = table.hash(&key.to_be_bytes());
             table.insert(hash, Item::new(key, 2));
@@ -336,10 +317,7 @@ fn memory_per_entry_stays_even_as_the_table_grows() {
     assert!(!table.needs_shrink());
     // The entries of this test lie elsewhere, so the heap of this thread holds the table alone.
     let (counted, real) = (table.memory_bytes(), heap::allocated_bytes());
-    assert!(
-        counted <= real && real <= counted + counted / 100,
-        "{counted} {real}"
-    );
+    assert!(counted <= real && real <= counted + counted / 100, "{counted} {real}");
 }
 
 #[test]
@@ -381,10 +359,7 @@ fn a_pinned_version_of_a_deep_table_stays_as_it_was() {
         remove(&mut table, key);
     }
     while table.shrink_step(1000) {}
-    assert_eq!(
-        pinned_contents(pinned),
-        (0..300_000).map(|key| (key, key)).collect()
-    );
+    assert_eq!(pinned_contents(pinned), (0..300_000).map(|key| (key, key)).collect());
     assert_eq!(second.len(), 400_000);
     let mut reclaim = table.take();
     set(&mut table, 1, 1);
@@ -399,19 +374,9 @@ fn an_unshared_entry_is_changed_in_place_and_a_shared_one_is_not() {
     let bytes = 5u32.to_be_bytes();
     let hash = table.hash(&bytes);
     let pinned = table.pin();
-    assert_eq!(
-        table
-            .get_mut(hash, &bytes)
-            .map(|item| Rc::strong_count(&item.0)),
-        Some(2)
-    );
+    assert_eq!(table.get_mut(hash, &bytes).map(|item| Rc::strong_count(&item.0)), Some(2));
     drop(pinned);
-    assert_eq!(
-        table
-            .get_mut(hash, &bytes)
-            .map(|item| Rc::strong_count(&item.0)),
-        Some(1)
-    );
+    assert_eq!(table.get_mut(hash, &bytes).map(|item| Rc::strong_count(&item.0)), Some(1));
 }
 
 #[test]
@@ -423,10 +388,7 @@ fn random_picks_are_fair() {
         let key = table.random(&mut random).map(|item| item.pair().0);
         picks[key.unwrap_or(0) as usize] += 1;
     }
-    let squares: f64 = picks
-        .iter()
-        .map(|&count| (f64::from(count) - 100.0).powi(2) / 100.0)
-        .sum();
+    let squares: f64 = picks.iter().map(|&count| (f64::from(count) - 100.0).powi(2) / 100.0).sum();
     // Chi-square with 2999 degrees of freedom: 3000 ± 77.
     assert!(squares < 3400.0, "{squares}");
 }
@@ -438,9 +400,7 @@ fn random_picks_from_a_sparse_table_end() {
         remove(&mut table, key);
     }
     let mut random = fastrand::Rng::with_seed(3);
-    let picked: HashSet<_> = (0..300)
-        .filter_map(|_| Some(table.random(&mut random)?.pair().0))
-        .collect();
+    let picked: HashSet<_> = (0..300).filter_map(|_| Some(table.random(&mut random)?.pair().0)).collect();
     assert_eq!(picked, HashSet::from([0, 1]));
 }
 
@@ -473,7 +433,7 @@ fn a_table_may_know_how_large_it_becomes() {
     const ENTRIES: usize = 50_000;
     let grow = |expected: usize| {
         let mut table = table();
-        table.foresee(expected);
+        table.presize(expected);
         for key in 0..ENTRIES as u32 {
             let hash = table.hash(&key.to_be_bytes());
             table.insert(hash, Item::new(key, key));

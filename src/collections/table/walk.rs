@@ -32,22 +32,11 @@ impl Cursor {
         let depth = (packed >> HOME_BITS) as u32 & ((1 << DEPTH_BITS) - 1);
         let prefix = packed >> (HOME_BITS + DEPTH_BITS);
         let valid = depth <= MAX_DEPTH && prefix >> depth == 0;
-        valid.then(|| Cursor {
-            position: if depth == 0 {
-                0
-            } else {
-                prefix << (u64::BITS - depth)
-            },
-            depth,
-            point,
-        })
+        valid.then(|| Cursor { position: if depth == 0 { 0 } else { prefix << (u64::BITS - depth) }, depth, point })
     }
 
     fn pack(self) -> u64 {
-        let prefix = self
-            .position
-            .checked_shr(u64::BITS - self.depth)
-            .unwrap_or(0);
+        let prefix = self.position.checked_shr(u64::BITS - self.depth).unwrap_or(0);
         prefix << (HOME_BITS + DEPTH_BITS) | u64::from(self.depth) << HOME_BITS | self.point
     }
 }
@@ -85,11 +74,7 @@ impl<E: Entry> Table<E> {
         }
         cursor.point = 0;
         match (cursor.position | width(depth)).checked_add(1) {
-            Some(next) => Cursor {
-                position: next,
-                ..cursor
-            }
-            .pack(),
+            Some(next) => Cursor { position: next, ..cursor }.pack(),
             None => 0,
         }
     }
@@ -99,12 +84,7 @@ impl<E: Entry> Table<E> {
         let hash = random.u64(..);
         let position = spread(hash);
         match self.directory.locate(position) {
-            Some((_, depth)) => Cursor {
-                position: floor(position, depth),
-                depth,
-                point: home_point(hash),
-            }
-            .pack(),
+            Some((_, depth)) => Cursor { position: floor(position, depth), depth, point: home_point(hash) }.pack(),
             None => 0,
         }
     }
@@ -138,9 +118,8 @@ impl<E: Entry> Table<E> {
             let position = spread(random.u64(..));
             let (segment, depth) = self.directory.locate(position)?;
             let expected = self.len() as f64 * share_of(position, depth);
-            let accepted = depth == 0
-                || attempt + 1 == TRIES
-                || random.f64() * EXCESS * expected < segment.count() as f64;
+            let accepted =
+                depth == 0 || attempt + 1 == TRIES || random.f64() * EXCESS * expected < segment.count() as f64;
             if accepted && let Some(place) = segment.random(random) {
                 return Some((position, place));
             }
@@ -151,14 +130,12 @@ impl<E: Entry> Table<E> {
 
     /// The first entry of the first segment with any, from a position on.
     fn first_from(&self, start: u64) -> Option<(u64, Place)> {
-        self.segments_from(start)
-            .find_map(|(position, segment)| Some((position, segment.first_place()?)))
+        self.segments_from(start).find_map(|(position, segment)| Some((position, segment.first_place()?)))
     }
 
     /// Every entry. For small tables: O(n) at a stretch.
     pub fn iter(&self) -> impl Iterator<Item = &E> {
-        self.segments_from(0)
-            .flat_map(|(_, segment)| segment.iter())
+        self.segments_from(0).flat_map(|(_, segment)| segment.iter())
     }
 
     /// The segments from a position on, each with a position that leads to it.
@@ -187,16 +164,9 @@ mod tests {
 
     #[test]
     fn cursors_keep_what_is_packed_into_them() {
-        for (prefix, depth, point) in [
-            (0_u64, 0, 0),
-            (0, 0, 4095),
-            (5, 3, 1),
-            ((1 << 44) - 1, 44, 4095),
-        ] {
+        for (prefix, depth, point) in [(0_u64, 0, 0), (0, 0, 4095), (5, 3, 1), ((1 << 44) - 1, 44, 4095)] {
             let packed = prefix << 18 | depth << 12 | point;
-            let Some(cursor) = Cursor::unpack(packed) else {
-                panic!("valid")
-            };
+            let Some(cursor) = Cursor::unpack(packed) else { panic!("valid") };
             assert_eq!(cursor.pack(), packed);
             assert!(packed < 1 << 63);
         }

@@ -1,7 +1,9 @@
 //! ACL LOG: what was refused of late.
 
 use crate::acl::AclLogEntry;
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::command::error::{CommandError, CommandResult};
+use crate::engine::context::Context;
+use crate::resp::Args;
 use crate::resp::{Reply, number};
 
 use super::wrong_form;
@@ -16,17 +18,14 @@ pub(super) fn log(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let count = match args.get(2) {
         None => COUNT_DEFAULT,
         Some(word) if word.eq_ignore_ascii_case(b"reset") => {
-            context.instance.acl_log.reset();
+            context.state.acl_log.reset();
             context.reply.ok();
             return Ok(());
         }
         Some(count) => number::parse_i64(count).ok_or(CommandError::NOT_AN_INTEGER)?,
     };
-    let now_ms = context.instance.now_ms();
-    let entries = context
-        .instance
-        .acl_log
-        .newest(usize::try_from(count).unwrap_or(0));
+    let now_ms = context.state.now_ms();
+    let entries = context.state.acl_log.newest(usize::try_from(count).unwrap_or(0));
     context.reply.array(entries.len());
     entries.for_each(|entry| write_entry(context.reply, entry, now_ms));
     Ok(())

@@ -7,7 +7,8 @@ mod users;
 
 pub use table::COMMANDS;
 
-use crate::command::{Args, CommandError};
+use crate::command::error::CommandError;
+use crate::resp::Args;
 
 /// The error of a subcommand that has too many arguments.
 fn wrong_form(args: Args<'_>) -> CommandError {

@@ -1,8 +1,10 @@
 //! ACL GETUSER, LIST, USERS, WHOAMI, CAT, DRYRUN and GENPASS: what shows users, commands and rights.
 
 use crate::acl::{self, Selector};
+use crate::command::error::{CommandError, CommandResult};
 use crate::command::spec::Category;
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::engine::context::Context;
+use crate::resp::Args;
 use crate::resp::{Reply, number};
 
 use super::wrong_form;
@@ -14,7 +16,7 @@ const PASSWORD_BITS: i64 = 256;
 pub(super) fn getuser(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     context.session.redacted.push(2);
     let reply = &mut *context.reply;
-    let Some(user) = context.instance.users.get(args.at(2)) else {
+    let Some(user) = context.state.users.get(args.at(2)) else {
         reply.null();
         return Ok(());
     };
@@ -50,14 +52,14 @@ fn write_selector(reply: &mut Reply, selector: &Selector) {
 }
 
 pub(super) fn list(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
-    let users = context.instance.users.iter();
+    let users = context.state.users.iter();
     context.reply.array(users.len());
     users.for_each(|user| context.reply.bulk(&user.describe()));
     Ok(())
 }
 
 pub(super) fn users(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
-    let users = context.instance.users.iter();
+    let users = context.state.users.iter();
     context.reply.array(users.len());
     users.for_each(|user| context.reply.bulk(user.name()));
     Ok(())
@@ -84,45 +86,30 @@ pub(super) fn cat(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         return Err(CommandError::new(format!("ERR Unknown category '{shown}'")));
     };
     let bit = 1 << category as u32;
-    let commands = context.instance.commands.iter();
-    let members: Vec<&str> = commands
-        .filter(|command| command.categories & bit != 0)
-        .map(|command| command.full_name.as_str())
-        .collect();
+    let commands = context.state.commands.iter();
+    let members: Vec<&str> =
+        commands.filter(|command| command.categories & bit != 0).map(|command| command.full_name.as_str()).collect();
     reply.array(members.len());
-    members
-        .iter()
-        .for_each(|member| reply.bulk(member.as_bytes()));
+    members.iter().for_each(|member| reply.bulk(member.as_bytes()));
     Ok(())
 }
 
 pub(super) fn dryrun(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    let instance = &*context.instance;
+    let state = &*context.state;
     let shown = |index: usize| String::from_utf8_lossy(args.at(index)).into_owned();
-    let Some(user) = instance.users.get(args.at(2)) else {
-        return Err(CommandError::new(format!(
-            "ERR User '{}' not found",
-            shown(2)
-        )));
+    let Some(user) = state.users.get(args.at(2)) else {
+        return Err(CommandError::new(format!("ERR User '{}' not found", shown(2))));
     };
     let request = args.slice_from(3);
-    let Some(command) = instance
-        .commands
-        .resolve_strictly(request.at(0), request.get(1))
-    else {
-        return Err(CommandError::new(format!(
-            "ERR Command '{}' not found",
-            shown(3)
-        )));
+    let Some(command) = state.commands.resolve_strictly(request.at(0), request.get(1)) else {
+        return Err(CommandError::new(format!("ERR Command '{}' not found", shown(3))));
     };
     if !command.accepts(request.len()) {
         return Err(CommandError::wrong_arity(&command.full_name));
     }
     match acl::check(user, command, request) {
         Ok(()) => context.reply.ok(),
-        Err(denial) => context
-            .reply
-            .bulk(&denial.full_text(user, command, request)),
+        Err(denial) => context.reply.bulk(&denial.full_text(user, command, request)),
     }
     Ok(())
 }
@@ -141,7 +128,7 @@ pub(super) fn genpass(context: &mut Context<'_>, args: Args<'_>) -> CommandResul
         ));
     }
     let digits = (bits as usize).div_ceil(4);
-    let password = context.instance.new_passwords.hex_digits(digits);
+    let password = context.state.new_passwords.hex_digits(digits);
     context.reply.bulk(password.as_bytes());
     Ok(())
 }

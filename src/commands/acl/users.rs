@@ -2,8 +2,11 @@
 
 use std::rc::Rc;
 
-use crate::acl::{DEFAULT_USER, RulesError, User, file, guard, has_blanks};
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::acl::{DEFAULT_USER, RulesError, User, file, has_blanks};
+use crate::command::error::{CommandError, CommandResult};
+use crate::engine::context::Context;
+use crate::engine::enforcement;
+use crate::resp::Args;
 
 const NO_FILE: CommandError = CommandError::fixed(
     "ERR This Redis instance is not configured to use an ACL file. You may want to specify users via the ACL SETUSER \
@@ -15,15 +18,13 @@ pub(super) fn setuser(context: &mut Context<'_>, args: Args<'_>) -> CommandResul
     context.session.redacted.extend(2..args.len());
     let name = args.at(2);
     if has_blanks(name) {
-        return Err(CommandError::fixed(
-            "ERR Usernames can't contain spaces or null characters",
-        ));
+        return Err(CommandError::fixed("ERR Usernames can't contain spaces or null characters"));
     }
     let rules: Vec<&[u8]> = args.iter().skip(3).collect();
-    let instance = &mut *context.instance;
-    let book = guard::rulebook_of(&instance.commands, &instance.config);
-    let restricted = instance.users.set(name, &rules, book).map_err(refused)?;
-    guard::enforce_channels(context, restricted);
+    let state = &mut *context.state;
+    let book = enforcement::acl_context_of(&state.commands, &state.config);
+    let restricted = state.users.set(name, &rules, book).map_err(refused)?;
+    enforcement::enforce_channels(context, restricted);
     context.reply.ok();
     Ok(())
 }
@@ -36,10 +37,7 @@ fn refused(error: RulesError) -> CommandError {
         }
         RulesError::Rule { rule, error } => {
             let rule = String::from_utf8_lossy(&rule);
-            format!(
-                "ERR Error in ACL SETUSER modifier '{rule}': {}",
-                error.text()
-            )
+            format!("ERR Error in ACL SETUSER modifier '{rule}': {}", error.text())
         }
     })
 }
@@ -48,30 +46,27 @@ pub(super) fn deluser(context: &mut Context<'_>, args: Args<'_>) -> CommandResul
     context.session.redacted.extend(2..args.len());
     let names = args.slice_from(2);
     if names.iter().any(|name| name == DEFAULT_USER) {
-        return Err(CommandError::fixed(
-            "ERR The 'default' user cannot be removed",
-        ));
+        return Err(CommandError::fixed("ERR The 'default' user cannot be removed"));
     }
-    let users = &mut context.instance.users;
+    let users = &mut context.state.users;
     let removed: Vec<Rc<User>> = names.iter().filter_map(|name| users.remove(name)).collect();
-    guard::disconnect(context, |session| removed.contains(&session.user));
+    enforcement::disconnect(context, |session| removed.contains(&session.user));
     context.reply.integer(removed.len() as i64);
     Ok(())
 }
 
 pub(super) fn load(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
     check_file(context)?;
-    let (removed, restricted) =
-        file::load(context.instance).map_err(|text| CommandError::new(format!("ERR {text}")))?;
-    guard::disconnect(context, |session| removed.contains(&session.user));
-    guard::enforce_channels(context, restricted);
+    let (removed, restricted) = file::load(context.state).map_err(|text| CommandError::new(format!("ERR {text}")))?;
+    enforcement::disconnect(context, |session| removed.contains(&session.user));
+    enforcement::enforce_channels(context, restricted);
     context.reply.ok();
     Ok(())
 }
 
 pub(super) fn save(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
     check_file(context)?;
-    file::save(context.instance).map_err(|reason| {
+    file::save(context.state).map_err(|reason| {
         log::warn!("Writing ACL file for ACL SAVE: {reason}");
         CommandError::fixed(
             "ERR There was an error trying to save the ACLs. Please check the server logs for more information",
@@ -82,7 +77,7 @@ pub(super) fn save(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult 
 }
 
 fn check_file(context: &Context<'_>) -> CommandResult {
-    if context.instance.config.aclfile.is_empty() {
+    if context.state.config.aclfile.is_empty() {
         return Err(NO_FILE);
     }
     Ok(())

@@ -7,9 +7,11 @@ use std::ops::ControlFlow;
 
 use sha1::{Digest as _, Sha1};
 
-use crate::command::{Args, CommandResult, Context};
+use crate::command::error::CommandResult;
+use crate::engine::context::Context;
 use crate::keyspace::{Record, Value};
-use crate::types::double;
+use crate::resp::Args;
+use crate::text::double;
 use crate::types::hash::HashRef;
 use crate::types::list::{End, ListRef};
 use crate::types::object::Object;
@@ -33,10 +35,7 @@ impl Digest {
     /// Adds data in no particular order.
     fn xor(&mut self, data: &[u8]) {
         let other = Sha1::digest(data);
-        self.0
-            .iter_mut()
-            .zip(other)
-            .for_each(|(byte, with)| *byte ^= with);
+        self.0.iter_mut().zip(other).for_each(|(byte, with)| *byte ^= with);
     }
 
     /// Adds data that comes after what was added before.
@@ -111,7 +110,7 @@ impl Digest {
 
 pub(super) fn of_everything(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
     let mut total = Digest::default();
-    for (number, database) in context.instance.keyspace.databases().enumerate() {
+    for (number, database) in context.state.keyspace.databases().enumerate() {
         if database.is_empty() {
             continue;
         }

@@ -3,11 +3,13 @@
 use bytes::Bytes;
 
 use crate::collections::table::{Entry, Table};
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::command::error::{CommandError, CommandResult};
 use crate::commands::object::{shares_integers, shown_references};
+use crate::engine::context::Context;
 use crate::keyspace::{Expiry, NewValue, Record};
+use crate::resp::Args;
 use crate::resp::number;
-use crate::types::glob::{Case, glob_match};
+use crate::text::glob::{Case, glob_match};
 
 use super::lists;
 
@@ -18,10 +20,8 @@ const MATCH_ROUNDS: usize = 10_000;
 
 pub(super) fn tables(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let number = number::parse_i64(args.at(2)).ok_or(CommandError::NOT_AN_INTEGER)?;
-    let keyspace = &context.instance.keyspace;
-    let number = usize::try_from(number)
-        .ok()
-        .filter(|number| *number < keyspace.count());
+    let keyspace = &context.state.keyspace;
+    let number = usize::try_from(number).ok().filter(|number| *number < keyspace.count());
     let Some(number) = number else {
         return Err(CommandError::fixed("ERR Out of range database"));
     };
@@ -51,14 +51,14 @@ pub(super) fn table_of_key(context: &mut Context<'_>, args: Args<'_>) -> Command
     let (keyspace, database, _) = context.parts();
     match keyspace.peek(database, args.at(2)) {
         None => Err(CommandError::NO_SUCH_KEY),
-        Some(_) => Err(CommandError::fixed(
-            "ERR The value stored at the specified key is not represented using an hash table",
-        )),
+        Some(_) => {
+            Err(CommandError::fixed("ERR The value stored at the specified key is not represented using an hash table"))
+        }
     }
 }
 
 pub(super) fn object(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    let shares = shares_integers(context.instance);
+    let shares = shares_integers(context.state);
     let (keyspace, database, reply) = context.parts();
     let hash = keyspace.hash(args.at(2));
     // What has expired is shown while it is there.
@@ -113,17 +113,13 @@ fn length_bytes(length: usize) -> usize {
 pub(super) fn populate(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let positive = |text: &[u8]| {
         let number = number::parse_i64(text).and_then(|number| usize::try_from(number).ok());
-        number.ok_or(CommandError::fixed(
-            "ERR value is out of range, must be positive",
-        ))
+        number.ok_or(CommandError::fixed("ERR value is out of range, must be positive"))
     };
     let count = positive(args.at(2))?;
     let prefix = args.get(3).unwrap_or(b"key");
     let size = args.get(4).map(positive).transpose()?.unwrap_or(0);
-    if size as u64 > context.instance.config.proto_max_bulk_len {
-        return Err(CommandError::fixed(
-            "ERR string exceeds maximum allowed size (proto-max-bulk-len)",
-        ));
+    if size as u64 > context.state.config.proto_max_bulk_len {
+        return Err(CommandError::fixed("ERR string exceeds maximum allowed size (proto-max-bulk-len)"));
     }
     let (keyspace, database, reply) = context.parts();
     for number in 0..count {
@@ -145,14 +141,12 @@ pub(super) fn populate(context: &mut Context<'_>, args: Args<'_>) -> CommandResu
 
 /// Matches random patterns with random strings: it must come to an end.
 pub(super) fn match_at_random(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
-    let random = &mut context.instance.random;
+    let random = &mut context.state.random;
     for _ in 0..MATCH_ROUNDS {
         let pattern: Vec<u8> = (0..random.usize(..32)).map(|_| random.u8(..128)).collect();
         let text: Vec<u8> = (0..random.usize(..32)).map(|_| random.u8(..128)).collect();
         glob_match(&pattern, &text, Case::Sensitive);
     }
-    context
-        .reply
-        .simple("Apparently Redis did not crash: test passed");
+    context.reply.simple("Apparently Redis did not crash: test passed");
     Ok(())
 }

@@ -1,9 +1,11 @@
 //! The subcommands of DEBUG that look into lists, or say how they are stored.
 
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::command::error::{CommandError, CommandResult};
+use crate::engine::context::Context;
 use crate::keyspace::{Record, Value};
+use crate::resp::Args;
+use crate::text::memory_size;
 use crate::types::list::{BlockRef, ListRef};
-use crate::types::memory_size;
 use crate::types::object::Object;
 
 /// The most that an element may have before it gets a block of its own, whatever is asked for: a bit below 4 GiB.
@@ -18,11 +20,8 @@ pub(super) fn details(record: &Record) -> String {
         return String::new();
     }
     let limits = list.limits();
-    let (nodes, bytes) = ListRef::Large(list)
-        .blocks()
-        .fold((0, 0), |(count, bytes), block| {
-            (count + 1, bytes + plain_bytes(block))
-        });
+    let (nodes, bytes) =
+        ListRef::Large(list).blocks().fold((0, 0), |(count, bytes), block| (count + 1, bytes + plain_bytes(block)));
     format!(
         " ql_nodes:{nodes} ql_avg_node:{:.2} ql_listpack_max:{} ql_compressed:{} ql_uncompressed_size:{bytes}",
         list.len() as f64 / nodes as f64,
@@ -41,14 +40,11 @@ fn plain_bytes(block: BlockRef<'_>) -> usize {
 
 /// From how many bytes on an element has a block of its own; 0: as if nothing had been said.
 pub(super) fn set_large_bytes(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    let bytes = memory_size::parse(args.at(2))
-        .ok_or(CommandError::fixed("ERR argument must be a memory value"))?;
+    let bytes = memory_size::parse(args.at(2)).ok_or(CommandError::fixed("ERR argument must be a memory value"))?;
     if bytes > LARGE_BYTES_MAX {
-        return Err(CommandError::fixed(
-            "ERR argument must be between 1 and 4gb",
-        ));
+        return Err(CommandError::fixed("ERR argument must be between 1 and 4gb"));
     }
-    context.instance.list_large_bytes = (bytes > 0).then_some(bytes as usize);
+    context.state.list_large_bytes = (bytes > 0).then_some(bytes as usize);
     context.reply.ok();
     Ok(())
 }

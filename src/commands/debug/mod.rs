@@ -11,29 +11,19 @@ mod reload;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use crate::base::sys::faults;
+use crate::command::error::{CommandError, CommandResult};
 use crate::command::spec::{CommandSpec, Flag, Group};
-use crate::command::{Args, CommandError, CommandResult, Context, help};
+use crate::engine::context::Context;
+use crate::engine::help;
+use crate::resp::Args;
 use crate::resp::number;
-use crate::sys::faults;
 
 /// The family's command. It takes its subcommands apart by itself, so that COMMAND INFO shows none.
-pub static COMMANDS: &[CommandSpec] = &[CommandSpec {
-    name: "debug",
-    arity: -2,
-    flags: &[
-        Flag::Admin,
-        Flag::NoScript,
-        Flag::Loading,
-        Flag::Stale,
-        Flag::Debug,
-        Flag::System,
-    ],
-    group: Group::Server,
-    complexity: "That of the subcommand.",
-    summary: "Looks into the server, or harms it, for tests.",
-    handler: debug,
-    ..CommandSpec::DEFAULT
-}];
+pub static COMMANDS: &[CommandSpec] = &[CommandSpec::new("debug", -2, Group::Server, "1.0.0", debug)
+    .flags(&[Flag::Admin, Flag::NoScript, Flag::Loading, Flag::Stale, Flag::Debug, Flag::System])
+    .complexity("That of the subcommand.")
+    .summary("Looks into the server, or harms it, for tests.")];
 
 /// One subcommand.
 struct Subcommand {
@@ -119,13 +109,7 @@ static SUBCOMMANDS: &[Subcommand] = &[
         summary: "Tell how a value is stored.",
         run: inspect::object,
     },
-    Subcommand {
-        name: "panic",
-        arguments: 0..=ANY,
-        syntax: "",
-        summary: "Crash by a failed check.",
-        run: panic,
-    },
+    Subcommand { name: "panic", arguments: 0..=ANY, syntax: "", summary: "Crash by a failed check.", run: panic },
     Subcommand {
         name: "pause-cron",
         arguments: 1..=1,
@@ -235,10 +219,7 @@ fn debug(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
             .iter()
             .flat_map(|subcommand| {
                 let name = subcommand.name.to_ascii_uppercase();
-                [
-                    format!("{name}{}", subcommand.syntax),
-                    format!("    {}", subcommand.summary),
-                ]
+                [format!("{name}{}", subcommand.syntax), format!("    {}", subcommand.summary)]
             })
             .collect();
         help::reply_help(context, &lines);
@@ -246,8 +227,7 @@ fn debug(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     }
     let given = args.len() - 2;
     let fits = |subcommand: &&Subcommand| {
-        name.eq_ignore_ascii_case(subcommand.name.as_bytes())
-            && subcommand.arguments.contains(&given)
+        name.eq_ignore_ascii_case(subcommand.name.as_bytes()) && subcommand.arguments.contains(&given)
     };
     match SUBCOMMANDS.iter().find(fits) {
         Some(subcommand) => (subcommand.run)(context, args),
@@ -257,33 +237,28 @@ fn debug(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 
 /// A number as C's `atoi` reads it: what does not look like one is 0.
 fn lenient(text: &[u8]) -> i64 {
-    let digits = text
-        .iter()
-        .enumerate()
-        .take_while(|(index, byte)| byte.is_ascii_digit() || *index == 0 && **byte == b'-');
+    let digits =
+        text.iter().enumerate().take_while(|(index, byte)| byte.is_ascii_digit() || *index == 0 && **byte == b'-');
     let length = digits.count();
     number::parse_i64(&text[..length]).unwrap_or(0)
 }
 
 fn change_replication_id(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
     log::info!("Changing replication IDs after receiving change-repl-id");
-    context.instance.replication_id = context.instance.random_id();
+    context.state.replication_id = context.state.random_id();
     context.reply.ok();
     Ok(())
 }
 
 fn rewrite_all_settings(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
     let lines = super::config::state_lines(context);
-    let path = context.instance.config_file.as_deref();
+    let path = context.state.config_file.as_deref();
     let written = match path {
-        Some(path) => context.instance.config.rewrite_all(path, &lines),
+        Some(path) => context.state.config.rewrite_all(path, &lines),
         None => Err(std::io::ErrorKind::NotFound.into()),
     };
     written.map_err(|error| {
-        CommandError::new(format!(
-            "ERR CONFIG-REWRITE-FORCE-ALL failed: {}",
-            crate::config::system_reason(&error)
-        ))
+        CommandError::new(format!("ERR CONFIG-REWRITE-FORCE-ALL failed: {}", crate::config::system_reason(&error)))
     })?;
     context.reply.ok();
     Ok(())
@@ -312,14 +287,14 @@ fn panic(_context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
 }
 
 fn pause_cron(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    context.instance.cron_paused = lenient(args.at(2)) != 0;
+    context.state.cron_paused = lenient(args.at(2)) != 0;
     context.reply.ok();
     Ok(())
 }
 
 fn set_reply_buffers(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     if args.at(2).eq_ignore_ascii_case(b"resizing") {
-        context.instance.reply_buffers_stay = lenient(args.at(3)) == 0;
+        context.state.reply_buffers_stay = lenient(args.at(3)) == 0;
     } else if !args.at(2).eq_ignore_ascii_case(b"peak-reset-time") {
         return Err(CommandError::unknown_subcommand("debug", args.at(1)));
     }
@@ -329,25 +304,23 @@ fn set_reply_buffers(context: &mut Context<'_>, args: Args<'_>) -> CommandResult
 
 fn segmentation_fault(_context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
     faults::provoke_segmentation_fault();
-    Err(CommandError::fixed(
-        "ERR the forbidden access to memory was let through",
-    ))
+    Err(CommandError::fixed("ERR the forbidden access to memory was let through"))
 }
 
 fn set_active_expire(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    context.instance.keyspace.active_expiry = lenient(args.at(2)) != 0;
+    context.state.keyspace.active_expiry = lenient(args.at(2)) != 0;
     context.reply.ok();
     Ok(())
 }
 
 fn set_disable_deny_scripts(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    context.instance.scripting.allows_all = lenient(args.at(2)) != 0;
+    context.state.scripting.allows_all = lenient(args.at(2)) != 0;
     context.reply.ok();
     Ok(())
 }
 
 fn set_skip_checksum_validation(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    context.instance.serialization.skips_checksum = lenient(args.at(2)) != 0;
+    context.state.serialization.skips_checksum = lenient(args.at(2)) != 0;
     context.reply.ok();
     Ok(())
 }
@@ -355,9 +328,9 @@ fn set_skip_checksum_validation(context: &mut Context<'_>, args: Args<'_>) -> Co
 fn sleep(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let seconds = number::parse_f64(args.at(2)).unwrap_or(0.0);
     if let Ok(duration) = Duration::try_from_secs_f64(seconds) {
-        context.instance.clock.sleep(duration);
+        context.state.clock.sleep(duration);
         // What comes next, and how long this took, is seen in the light of the new time.
-        context.instance.refresh_clock();
+        context.state.refresh_clock();
     }
     context.reply.ok();
     Ok(())

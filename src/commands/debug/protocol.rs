@@ -1,6 +1,8 @@
 //! DEBUG PROTOCOL: one reply of every type, for tests of clients.
 
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::command::error::{CommandError, CommandResult};
+use crate::engine::context::Context;
+use crate::resp::Args;
 use crate::resp::Protocol;
 
 /// What Redis replies with. Not meant to be any better known number.
@@ -43,9 +45,7 @@ pub(super) fn reply(context: &mut Context<'_>, args: Args<'_>) -> CommandResult 
             reply.bulk(b"Some real reply following the attribute");
         }
         b"push" if !is_resp3 => {
-            return Err(CommandError::fixed(
-                "ERR RESP2 is not supported by this command",
-            ));
+            return Err(CommandError::fixed("ERR RESP2 is not supported by this command"));
         }
         b"push" => {
             // A push that comes up within a command is sent behind the command's reply.

@@ -1,15 +1,15 @@
 //! DEBUG RELOAD and LOADAOF: the data go to the file and come back.
 
-use crate::command::{Args, CommandError, CommandResult, Context};
-use crate::persistence::snapshot::Duplicates;
+use crate::command::error::{CommandError, CommandResult};
+use crate::engine::context::Context;
+use crate::resp::Args;
 use crate::resp::number::parse_i64;
+use crate::storage::snapshot::Duplicates;
 
 pub(super) fn reload(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    const WORD: CommandError = CommandError::fixed(
-        "ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.",
-    );
-    const LOAD_FAILED: CommandError =
-        CommandError::fixed("ERR Error trying to load the RDB dump, check server logs.");
+    const WORD: CommandError =
+        CommandError::fixed("ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.");
+    const LOAD_FAILED: CommandError = CommandError::fixed("ERR Error trying to load the RDB dump, check server logs.");
     let (mut saves, mut flushes, mut duplicates) = (true, true, Duplicates::Refuse);
     for word in args.iter().skip(2) {
         match word.to_ascii_lowercase().as_slice() {
@@ -19,13 +19,13 @@ pub(super) fn reload(context: &mut Context<'_>, args: Args<'_>) -> CommandResult
             _ => return Err(WORD),
         }
     }
-    let instance = &mut *context.instance;
-    if saves && instance.save().is_err() {
+    let state = &mut *context.state;
+    if saves && state.save().is_err() {
         return Err(CommandError::fixed("ERR"));
     }
     let loaded = match flushes {
-        true => instance.reload(duplicates),
-        false => instance.load(duplicates),
+        true => state.reload(duplicates),
+        false => state.load(duplicates),
     };
     if let Err(error) = loaded {
         log::warn!("{error}");
@@ -37,7 +37,7 @@ pub(super) fn reload(context: &mut Context<'_>, args: Args<'_>) -> CommandResult
 }
 
 pub(super) fn load_append_only(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
-    if let Err(error) = context.instance.load_append_only() {
+    if let Err(error) = context.state.load_append_only() {
         // What is in memory is neither what was nor what is in the file.
         log::warn!("{error}");
         std::process::exit(1);
@@ -49,7 +49,7 @@ pub(super) fn load_append_only(context: &mut Context<'_>, _args: Args<'_>) -> Co
 
 pub(super) fn delay_writes(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let delay_us = parse_i64(args.at(2)).ok_or(CommandError::NOT_AN_INTEGER)?;
-    context.instance.aof.write_delay_us = u64::try_from(delay_us).unwrap_or(0);
+    context.state.aof.write_delay_us = u64::try_from(delay_us).unwrap_or(0);
     context.reply.ok();
     Ok(())
 }

@@ -1,11 +1,10 @@
 //! Places on the earth: sorted sets whose scores are geohashes. Never keeps a place itself: a score is all there is of it.
 
-mod arguments;
 mod options;
 pub mod places;
 pub mod search;
 
-use crate::command::CommandError;
+use crate::command::error::CommandError;
 use crate::keyspace::Record;
 use crate::resp::Reply;
 use crate::types::geo::Place;

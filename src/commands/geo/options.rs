@@ -1,6 +1,6 @@
 //! What the search commands take as arguments: the same options, less or more of them, in any order.
 
-use crate::command::CommandError;
+use crate::command::error::CommandError;
 use crate::resp::{Args, number};
 use crate::types::geo::{Place, Search, Shape, Unit};
 
@@ -104,11 +104,7 @@ pub(super) type Places<'a> = Option<&'a dyn Fn(&[u8]) -> Option<Place>>;
 
 /// Reads the arguments of a search command. `places` tells where members are: members of a key that does not exist are not missed
 /// here. Errors: any of the syntax, values out of range, a member that is not there.
-pub(super) fn parse<'a>(
-    args: Args<'a>,
-    syntax: Syntax,
-    places: Places<'_>,
-) -> Result<Request<'a>, CommandError> {
+pub(super) fn parse<'a>(args: Args<'a>, syntax: Syntax, places: Places<'_>) -> Result<Request<'a>, CommandError> {
     let mut parser = Parser {
         args,
         syntax,
@@ -186,10 +182,7 @@ impl<'a> Parser<'a, '_> {
             }
             Syntax::RadiusByMember { .. } | Syntax::Search => {}
             Syntax::SearchStore => {
-                self.destination = Some(Destination {
-                    key: self.args.at(1),
-                    distances: false,
-                });
+                self.destination = Some(Destination { key: self.args.at(1), distances: false });
             }
         }
         Ok(())
@@ -240,11 +233,7 @@ impl<'a> Parser<'a, '_> {
                 self.by = Some(By::Box(rectangle, unit));
                 self.at += 3;
             }
-            b"bypolygon"
-                if self.has(2)
-                    && matches!(self.by, None | Some(By::Polygon(_)))
-                    && self.from.is_none() =>
-            {
+            b"bypolygon" if self.has(2) && matches!(self.by, None | Some(By::Polygon(_))) && self.from.is_none() => {
                 self.take_polygon()?;
             }
             _ => return Err(CommandError::SYNTAX),
@@ -278,16 +267,14 @@ impl<'a> Parser<'a, '_> {
 
     /// Where a member is. Nothing if the key is not there. Errors: the key is there, the member is not.
     fn member(&self, member: &[u8]) -> Result<From, CommandError> {
-        const MISSING: CommandError =
-            CommandError::fixed("ERR could not decode requested zset member");
+        const MISSING: CommandError = CommandError::fixed("ERR could not decode requested zset member");
         let place = self.places.map(|places| places(member).ok_or(MISSING));
         Ok(From::Member(place.transpose()?))
     }
 
     fn take_polygon(&mut self) -> Result<(), CommandError> {
         const INVALID_COUNT: CommandError = CommandError::fixed("ERR invalid number of vertices");
-        const TOO_FEW: CommandError =
-            CommandError::fixed("ERR GEOSEARCH BYPOLYGON must have at least 3 vertices");
+        const TOO_FEW: CommandError = CommandError::fixed("ERR GEOSEARCH BYPOLYGON must have at least 3 vertices");
         let count = number::parse_i64(self.args.at(self.at)).ok_or(INVALID_COUNT)?;
         let count = i32::try_from(count).map_err(|_| INVALID_COUNT)?;
         let count = usize::try_from(count).unwrap_or(0);
@@ -320,9 +307,7 @@ impl<'a> Parser<'a, '_> {
             return Err(self.needs_one_of("BYRADIUS and BYBOX"));
         }
         if self.any && self.count.is_none() {
-            return Err(CommandError::fixed(
-                "ERR the ANY argument requires COUNT argument",
-            ));
+            return Err(CommandError::fixed("ERR the ANY argument requires COUNT argument"));
         }
         let center = match self.from {
             Some(From::Coordinates(place) | From::Member(Some(place))) => Some(place),
@@ -349,9 +334,7 @@ impl<'a> Parser<'a, '_> {
 
     fn needs_one_of(&self, options: &str) -> CommandError {
         let command = String::from_utf8_lossy(self.args.at(0));
-        CommandError::new(format!(
-            "ERR exactly one of {options} can be specified for {command}"
-        ))
+        CommandError::new(format!("ERR exactly one of {options} can be specified for {command}"))
     }
 }
 
@@ -359,18 +342,13 @@ impl<'a> Parser<'a, '_> {
 pub(super) fn place(args: Args<'_>, index: usize) -> Result<Place, CommandError> {
     let longitude = number::parse_f64(args.at(index)).ok_or(CommandError::NOT_A_FLOAT)?;
     let latitude = number::parse_f64(args.at(index + 1)).ok_or(CommandError::NOT_A_FLOAT)?;
-    Place::new(longitude, latitude).ok_or_else(|| {
-        CommandError::new(format!(
-            "ERR invalid longitude,latitude pair {longitude:.6},{latitude:.6}"
-        ))
-    })
+    Place::new(longitude, latitude)
+        .ok_or_else(|| CommandError::new(format!("ERR invalid longitude,latitude pair {longitude:.6},{latitude:.6}")))
 }
 
 /// The unit of that name. Errors: there is none.
 pub(super) fn unit(name: &[u8]) -> Result<Unit, CommandError> {
-    Unit::parse(name).ok_or(CommandError::fixed(
-        "ERR unsupported unit provided. please use M, KM, FT, MI",
-    ))
+    Unit::parse(name).ok_or(CommandError::fixed("ERR unsupported unit provided. please use M, KM, FT, MI"))
 }
 
 /// A radius and its unit, at `index` and behind. Errors: not a number, negative, not a unit.
@@ -390,9 +368,7 @@ fn rectangle(args: Args<'_>, index: usize) -> Result<(Shape, Unit), CommandError
     let error = CommandError::fixed("ERR need numeric height");
     let height = number::parse_f64(args.at(index + 1)).ok_or(error)?;
     if width < 0.0 || height < 0.0 {
-        return Err(CommandError::fixed(
-            "ERR height or width cannot be negative",
-        ));
+        return Err(CommandError::fixed("ERR height or width cannot be negative"));
     }
     let shape = Shape::Rectangle { width, height };
     Ok((shape, unit(args.at(index + 2))?))

@@ -2,101 +2,47 @@
 
 use smallvec::SmallVec;
 
-use crate::command::spec::{
-    Argument, ArgumentFlag, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
-};
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::command::error::{CommandError, CommandResult};
+use crate::command::spec::{CommandSpec, Flag, Group, KeySpec, READ, UPDATE};
 use crate::commands::sorted_sets::update::{Additions, Options, add_elements};
+use crate::engine::context::Context;
+use crate::resp::Args;
 use crate::resp::Reply;
 use crate::types::geo::text::format_distance;
 use crate::types::geo::{Place, Unit};
 
-use super::arguments::{LATITUDE, LONGITUDE, MEMBER, UNIT};
 use super::{options, place_of, reply_place, sorted_set_of};
 
 /// Commands on members of which the caller knows the name.
 pub static COMMANDS: &[CommandSpec] = &[
-    CommandSpec {
-        name: "geoadd",
-        arity: -5,
-        flags: &[Flag::Write, Flag::DenyOom],
-        categories: &[Category::Geo],
-        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Update], 1)],
-        group: Group::Geo,
-        since: "3.2.0",
-        complexity: "O(log(N)) for each member, where N is the number of members in the key.",
-        summary: "Adds members at places, or moves them there; creates the key if need be.",
-        history: &[("6.2.0", "Took the options `CH`, `NX` and `XX`.")],
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::one_of(
-                "condition",
-                &[Argument::token("nx", "NX"), Argument::token("xx", "XX")],
-            )
-            .optional()
-            .since("6.2.0"),
-            Argument::token("change", "CH").optional().since("6.2.0"),
-            Argument::block("data", &[LONGITUDE, LATITUDE, MEMBER]).multiple(),
-        ],
-        handler: geoadd,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "geodist",
-        arity: -4,
-        flags: &[Flag::ReadOnly],
-        categories: &[Category::Geo],
-        keys: &[KeySpec::one(&[KeyFlag::Ro, KeyFlag::Access], 1)],
-        group: Group::Geo,
-        since: "3.2.0",
-        complexity: "O(1)",
-        summary: "Tells how far two members are apart.",
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("member1", ArgumentKind::String),
-            Argument::new("member2", ArgumentKind::String),
-            UNIT.optional(),
-        ],
-        handler: geodist,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "geohash",
-        arity: -2,
-        flags: &[Flag::ReadOnly],
-        categories: &[Category::Geo],
-        keys: &[KeySpec::one(&[KeyFlag::Ro, KeyFlag::Access], 1)],
-        group: Group::Geo,
-        since: "3.2.0",
-        complexity: "O(1) for each member.",
-        summary: "Gives the places of members as geohashes of eleven letters.",
-        arguments: MEMBERS,
-        handler: geohash,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "geopos",
-        arity: -2,
-        flags: &[Flag::ReadOnly],
-        categories: &[Category::Geo],
-        keys: &[KeySpec::one(&[KeyFlag::Ro, KeyFlag::Access], 1)],
-        group: Group::Geo,
-        since: "3.2.0",
-        complexity: "O(1) for each member.",
-        summary: "Gives the longitude and the latitude of members.",
-        arguments: MEMBERS,
-        handler: geopos,
-        ..CommandSpec::DEFAULT
-    },
+    CommandSpec::new("geoadd", -5, Group::Geo, "3.2.0", geoadd)
+        .flags(&[Flag::Write, Flag::DenyOom])
+        .keys(&[KeySpec::one(UPDATE, 1)])
+        .complexity("O(log(N)) for each member, where N is the number of members in the key.")
+        .summary("Adds members at places, or moves them there; creates the key if need be.")
+        .history(&[("6.2.0", "Took the options `CH`, `NX` and `XX`.")])
+        .arguments("key condition=[NX|XX]@6.2.0 [change=CH]@6.2.0 data={longitude:double latitude:double member}..."),
+    CommandSpec::new("geodist", -4, Group::Geo, "3.2.0", geodist)
+        .flags(&[Flag::ReadOnly])
+        .keys(&[KeySpec::one(READ, 1)])
+        .summary("Tells how far two members are apart.")
+        .arguments("key member1 member2 unit=[M|KM|FT|MI]"),
+    CommandSpec::new("geohash", -2, Group::Geo, "3.2.0", geohash)
+        .flags(&[Flag::ReadOnly])
+        .keys(&[KeySpec::one(READ, 1)])
+        .complexity("O(1) for each member.")
+        .summary("Gives the places of members as geohashes of eleven letters.")
+        .arguments("key [member...]"),
+    CommandSpec::new("geopos", -2, Group::Geo, "3.2.0", geopos)
+        .flags(&[Flag::ReadOnly])
+        .keys(&[KeySpec::one(READ, 1)])
+        .complexity("O(1) for each member.")
+        .summary("Gives the longitude and the latitude of members.")
+        .arguments("key [member...]"),
 ];
 
 /// Arguments of GEOADD for each member: longitude, latitude, member.
 const WORDS_EACH: usize = 3;
-
-const MEMBERS: &[Argument] = &[
-    Argument::key("key", 0),
-    MEMBER.flags(&[ArgumentFlag::Optional, ArgumentFlag::Multiple]),
-];
 
 fn geoadd(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let mut conditions = Options::default();
@@ -117,15 +63,9 @@ fn geoadd(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         return Err(CommandError::SYNTAX);
     }
     let places = (0..words.len()).step_by(WORDS_EACH);
-    let scores: Result<SmallVec<[f64; 16]>, CommandError> = places
-        .map(|index| options::place(words, index).map(Place::score))
-        .collect();
-    let additions = Additions {
-        options: conditions,
-        scores: &scores?,
-        words,
-        words_each: WORDS_EACH,
-    };
+    let scores: Result<SmallVec<[f64; 16]>, CommandError> =
+        places.map(|index| options::place(words, index).map(Place::score)).collect();
+    let additions = Additions { options: conditions, scores: &scores?, words, words_each: WORDS_EACH };
     propagate(context, args.first(at), &additions);
     add_elements(context, args.at(1), additions)
 }
@@ -135,10 +75,7 @@ fn propagate(context: &mut Context<'_>, head: Args<'_>, additions: &Additions<'_
     if !context.propagates() {
         return;
     }
-    let scores = additions
-        .scores
-        .iter()
-        .map(|score| (*score as u64).to_string());
+    let scores = additions.scores.iter().map(|score| (*score as u64).to_string());
     let scores: Vec<String> = scores.collect();
     let mut words: Vec<&[u8]> = head.iter().collect();
     words[0] = b"zadd";

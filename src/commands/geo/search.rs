@@ -1,227 +1,125 @@
 //! Finding members near a place: GEOSEARCH and those that came before it.
 
-use crate::command::spec::{
-    Argument, Begin, Category, CommandSpec, Deprecation, Find, Flag, Group, KeyFlag, KeySpec,
-};
-use crate::command::{Args, CommandResult, Context};
+use crate::command::error::CommandResult;
+use crate::command::spec::{CommandSpec, Find, Flag, Group, KeySpec, OVERWRITE, READ};
 use crate::commands::key_finders;
 use crate::commands::sorted_sets::limits;
-use crate::commands::strings::remove;
+use crate::engine::context::Context;
 use crate::keyspace::{EventClass, Keyspace};
+use crate::resp::Args;
 use crate::resp::Reply;
 use crate::types::geo::text::format_distance;
 use crate::types::geo::{Place, Search};
 use crate::types::sorted_set::{Builder, Limits, Member, ScoreInterval, SortedSetRef};
 
-use super::arguments::{
-    BY, COUNT, COUNT_SINCE_6_2, FROM, LATITUDE, LONGITUDE, MEMBER, ORDER, RADIUS, STORE, UNIT,
-    WITH_COORDINATES, WITH_DISTANCE, WITH_HASH,
-};
 use super::options::{self, Details, Order, Syntax};
 use super::{place_of, reply_place, sorted_set_of};
 
 /// Commands that look for members.
 pub static COMMANDS: &[CommandSpec] = &[
-    CommandSpec {
-        name: "geosearch",
-        arity: -7,
-        flags: &[Flag::ReadOnly],
-        keys: &[SOURCE],
-        since: "6.2.0",
-        complexity: SEARCH_COMPLEXITY,
-        summary: "Finds members within a circle, a box or a polygon.",
-        history: SEARCH_HISTORY,
-        arguments: &[
-            Argument::key("key", 0),
-            FROM,
-            BY,
-            ORDER,
-            COUNT,
-            WITH_COORDINATES,
-            WITH_DISTANCE,
-            WITH_HASH,
-        ],
-        handler: geosearch,
-        ..COMMON
-    },
-    CommandSpec {
-        name: "geosearchstore",
-        arity: -8,
-        flags: &[Flag::Write, Flag::DenyOom],
-        keys: &[
-            KeySpec::one(&[KeyFlag::Ow, KeyFlag::Update], 1),
-            KeySpec::one(&[KeyFlag::Ro, KeyFlag::Access], 2),
-        ],
-        since: "6.2.0",
-        complexity: SEARCH_COMPLEXITY,
-        summary: "Finds members within a circle, a box or a polygon, and stores them at another key.",
-        history: SEARCH_HISTORY,
-        arguments: &[
-            Argument::key("destination", 0),
-            Argument::key("source", 1),
-            FROM,
-            BY,
-            ORDER,
-            COUNT,
-            Argument::token("storedist", "STOREDIST").optional(),
-        ],
-        handler: geosearchstore,
-        ..COMMON
-    },
-    CommandSpec {
-        name: "georadius",
-        arity: -6,
-        flags: &[Flag::Write, Flag::DenyOom],
-        keys: &[
-            SOURCE,
-            stored_after("STORE", 6),
-            stored_after("STOREDIST", 6),
-        ],
-        find_keys: Some(key_finders::geo_radius),
-        summary: "Finds members around a place, and stores them at another key if wanted.",
-        deprecated: Some(Deprecation {
-            since: "6.2.0",
-            replaced_by: "`GEOSEARCH` and `GEOSEARCHSTORE` with the `BYRADIUS` argument",
-        }),
-        history: ANY_AND_UPPER_CASE,
-        arguments: &[
-            Argument::key("key", 0),
-            LONGITUDE,
-            LATITUDE,
-            RADIUS,
-            UNIT,
-            WITH_COORDINATES,
-            WITH_DISTANCE,
-            WITH_HASH,
-            COUNT_SINCE_6_2,
-            ORDER,
-            STORE,
-        ],
-        handler: georadius,
-        ..COMMON
-    },
-    CommandSpec {
-        name: "georadius_ro",
-        arity: -6,
-        flags: &[Flag::ReadOnly],
-        keys: &[SOURCE],
-        since: "3.2.10",
-        summary: "Finds members around a place.",
-        deprecated: Some(Deprecation {
-            since: "6.2.0",
-            replaced_by: "`GEOSEARCH` with the `BYRADIUS` argument",
-        }),
-        history: ANY_AND_UPPER_CASE,
-        arguments: &[
-            Argument::key("key", 0),
-            LONGITUDE,
-            LATITUDE,
-            RADIUS,
-            UNIT,
-            WITH_COORDINATES,
-            WITH_DISTANCE,
-            WITH_HASH,
-            COUNT_SINCE_6_2,
-            ORDER,
-        ],
-        handler: georadius_ro,
-        ..COMMON
-    },
-    CommandSpec {
-        name: "georadiusbymember",
-        arity: -5,
-        flags: &[Flag::Write, Flag::DenyOom],
-        keys: &[
-            SOURCE,
-            stored_after("STORE", 5),
-            stored_after("STOREDIST", 5),
-        ],
-        find_keys: Some(key_finders::geo_radius_by_member),
-        summary: "Finds members around one of them, and stores them at another key if wanted.",
-        deprecated: Some(Deprecation {
-            since: "6.2.0",
-            replaced_by: "`GEOSEARCH` and `GEOSEARCHSTORE` with the `BYRADIUS` and `FROMMEMBER` arguments",
-        }),
-        history: ANY_AND_UPPER_CASE,
-        arguments: &[
-            Argument::key("key", 0),
-            MEMBER,
-            RADIUS,
-            UNIT,
-            WITH_COORDINATES,
-            WITH_DISTANCE,
-            WITH_HASH,
-            COUNT,
-            ORDER,
-            STORE,
-        ],
-        handler: georadiusbymember,
-        ..COMMON
-    },
-    CommandSpec {
-        name: "georadiusbymember_ro",
-        arity: -5,
-        flags: &[Flag::ReadOnly],
-        keys: &[SOURCE],
-        since: "3.2.10",
-        summary: "Finds members around one of them.",
-        deprecated: Some(Deprecation {
-            since: "6.2.0",
-            replaced_by: "`GEOSEARCH` with the `BYRADIUS` and `FROMMEMBER` arguments",
-        }),
-        history: ANY_AND_UPPER_CASE,
-        arguments: &[
-            Argument::key("key", 0),
-            MEMBER,
-            RADIUS,
-            UNIT,
-            WITH_COORDINATES,
-            WITH_DISTANCE,
-            WITH_HASH,
-            COUNT,
-            ORDER,
-        ],
-        handler: georadiusbymember_ro,
-        ..COMMON
-    },
+    CommandSpec::new("geosearch", -7, Group::Geo, "6.2.0", geosearch)
+        .flags(&[Flag::ReadOnly])
+        .keys(&[KeySpec::one(READ, 1)])
+        .complexity(SEARCH_COMPLEXITY)
+        .summary("Finds members within a circle, a box or a polygon.")
+        .history(SEARCH_HISTORY)
+        .arguments(
+            "key from=[FROMMEMBER member|FROMLONLAT {longitude:double latitude:double}] \
+             by=(circle={BYRADIUS radius:double unit=(M|KM|FT|MI)}|\
+             box={BYBOX width:double height:double unit=(M|KM|FT|MI)}|\
+             polygon={BYPOLYGON num-vertices:integer vertices={longitude:double latitude:double}...}@9.0.0) \
+             order=[ASC|DESC] count-block=[COUNT count:integer [ANY]] [WITHCOORD] [WITHDIST] [WITHHASH]",
+        ),
+    CommandSpec::new("geosearchstore", -8, Group::Geo, "6.2.0", geosearchstore)
+        .flags(&[Flag::Write, Flag::DenyOom])
+        .keys(&[KeySpec::one(OVERWRITE, 1), KeySpec::one(READ, 2)])
+        .complexity(SEARCH_COMPLEXITY)
+        .summary("Finds members within a circle, a box or a polygon, and stores them at another key.")
+        .history(SEARCH_HISTORY)
+        .arguments(
+            "destination#0 source#1 from=[FROMMEMBER member|FROMLONLAT {longitude:double latitude:double}] \
+             by=(circle={BYRADIUS radius:double unit=(M|KM|FT|MI)}|\
+             box={BYBOX width:double height:double unit=(M|KM|FT|MI)}|\
+             polygon={BYPOLYGON num-vertices:integer vertices={longitude:double latitude:double}...}@9.0.0) \
+             order=[ASC|DESC] count-block=[COUNT count:integer [ANY]] [STOREDIST]",
+        ),
+    CommandSpec::new("georadius", -6, Group::Geo, "3.2.0", georadius)
+        .flags(&[Flag::Write, Flag::DenyOom])
+        .keys(&[
+            KeySpec::one(READ, 1),
+            KeySpec::after(OVERWRITE, "STORE", 6, Find::ONE),
+            KeySpec::after(OVERWRITE, "STOREDIST", 6, Find::ONE),
+        ])
+        .find_keys(key_finders::geo_radius)
+        .complexity(
+            "O(N+log(M)) where N is the number of members in the grid cells around the circle and M the number of \
+             members in the key.",
+        )
+        .summary("Finds members around a place, and stores them at another key if wanted.")
+        .deprecated("6.2.0", "`GEOSEARCH` and `GEOSEARCHSTORE` with the `BYRADIUS` argument")
+        .history(ANY_AND_UPPER_CASE)
+        .arguments(
+            "key longitude:double latitude:double radius:double unit=(M|KM|FT|MI) [WITHCOORD] [WITHDIST] [WITHHASH] \
+             count-block=[COUNT count:integer [ANY]@6.2.0] order=[ASC|DESC] \
+             store=[STORE storekey<key>#1|STOREDIST storedistkey<key>#2]",
+        ),
+    CommandSpec::new("georadius_ro", -6, Group::Geo, "3.2.10", georadius_ro)
+        .flags(&[Flag::ReadOnly])
+        .keys(&[KeySpec::one(READ, 1)])
+        .complexity(
+            "O(N+log(M)) where N is the number of members in the grid cells around the circle and M the number of \
+             members in the key.",
+        )
+        .summary("Finds members around a place.")
+        .deprecated("6.2.0", "`GEOSEARCH` with the `BYRADIUS` argument")
+        .history(ANY_AND_UPPER_CASE)
+        .arguments(
+            "key longitude:double latitude:double radius:double unit=(M|KM|FT|MI) [WITHCOORD] [WITHDIST] [WITHHASH] \
+             count-block=[COUNT count:integer [ANY]@6.2.0] order=[ASC|DESC]",
+        ),
+    CommandSpec::new("georadiusbymember", -5, Group::Geo, "3.2.0", georadiusbymember)
+        .flags(&[Flag::Write, Flag::DenyOom])
+        .keys(&[
+            KeySpec::one(READ, 1),
+            KeySpec::after(OVERWRITE, "STORE", 5, Find::ONE),
+            KeySpec::after(OVERWRITE, "STOREDIST", 5, Find::ONE),
+        ])
+        .find_keys(key_finders::geo_radius_by_member)
+        .complexity(
+            "O(N+log(M)) where N is the number of members in the grid cells around the circle and M the number of \
+             members in the key.",
+        )
+        .summary("Finds members around one of them, and stores them at another key if wanted.")
+        .deprecated("6.2.0", "`GEOSEARCH` and `GEOSEARCHSTORE` with the `BYRADIUS` and `FROMMEMBER` arguments")
+        .history(ANY_AND_UPPER_CASE)
+        .arguments(
+            "key member radius:double unit=(M|KM|FT|MI) [WITHCOORD] [WITHDIST] [WITHHASH] \
+             count-block=[COUNT count:integer [ANY]] order=[ASC|DESC] \
+             store=[STORE storekey<key>#1|STOREDIST storedistkey<key>#2]",
+        ),
+    CommandSpec::new("georadiusbymember_ro", -5, Group::Geo, "3.2.10", georadiusbymember_ro)
+        .flags(&[Flag::ReadOnly])
+        .keys(&[KeySpec::one(READ, 1)])
+        .complexity(
+            "O(N+log(M)) where N is the number of members in the grid cells around the circle and M the number of \
+             members in the key.",
+        )
+        .summary("Finds members around one of them.")
+        .deprecated("6.2.0", "`GEOSEARCH` with the `BYRADIUS` and `FROMMEMBER` arguments")
+        .history(ANY_AND_UPPER_CASE)
+        .arguments(
+            "key member radius:double unit=(M|KM|FT|MI) [WITHCOORD] [WITHDIST] [WITHHASH] \
+             count-block=[COUNT count:integer [ANY]] order=[ASC|DESC]",
+        ),
 ];
-
-/// What these commands have in common.
-const COMMON: CommandSpec = CommandSpec {
-    categories: &[Category::Geo],
-    group: Group::Geo,
-    since: "3.2.0",
-    complexity: "O(N+log(M)) where N is the number of members in the grid cells around the circle and M the number of members in the key.",
-    ..CommandSpec::DEFAULT
-};
-
-const SOURCE: KeySpec = KeySpec::one(&[KeyFlag::Ro, KeyFlag::Access], 1);
-
-/// The key behind a word, which is looked for from argument `from` on.
-const fn stored_after(word: &'static str, from: i32) -> KeySpec {
-    KeySpec {
-        flags: &[KeyFlag::Ow, KeyFlag::Update],
-        begin: Begin::Keyword { word, from },
-        find: Find::Range {
-            last: 0,
-            step: 1,
-            limit: 0,
-        },
-        notes: None,
-    }
-}
 
 const SEARCH_COMPLEXITY: &str = "O(N+log(M)) where N is the number of members in the grid cells around the shape and M the number of members in the key; for a polygon times the number of its corners.";
 
-const SEARCH_HISTORY: &[(&str, &str)] = &[
-    ("7.0.0", "Units may be in upper case."),
-    ("9.0.0", "Took the option `BYPOLYGON`, in Valkey."),
-];
+const SEARCH_HISTORY: &[(&str, &str)] =
+    &[("7.0.0", "Units may be in upper case."), ("9.0.0", "Took the option `BYPOLYGON`, in Valkey.")];
 
-const ANY_AND_UPPER_CASE: &[(&str, &str)] = &[
-    ("6.2.0", "Took the option `ANY` of `COUNT`."),
-    ("7.0.0", "Units may be in upper case."),
-];
+const ANY_AND_UPPER_CASE: &[(&str, &str)] =
+    &[("6.2.0", "Took the option `ANY` of `COUNT`."), ("7.0.0", "Units may be in upper case.")];
 
 /// A member within the shape.
 #[derive(Clone, Copy)]
@@ -243,12 +141,7 @@ fn find<'a>(set: SortedSetRef<'a>, search: &Search, limit: usize) -> Vec<Hit<'a>
             let Some(distance_meters) = search.distance_meters(place) else {
                 continue;
             };
-            hits.push(Hit {
-                member,
-                score,
-                place,
-                distance_meters,
-            });
+            hits.push(Hit { member, score, place, distance_meters });
             if hits.len() == limit {
                 return hits;
             }
@@ -266,9 +159,7 @@ fn arrange<'a>(hits: Vec<Hit<'a>>, order: Option<Order>, count: usize) -> Vec<Hi
     };
     let mut ranking: Vec<usize> = (0..hits.len()).collect();
     let compare = |left: &usize, right: &usize| {
-        let by_distance = hits[*left]
-            .distance_meters
-            .total_cmp(&hits[*right].distance_meters);
+        let by_distance = hits[*left].distance_meters.total_cmp(&hits[*right].distance_meters);
         let by_distance = match order {
             Order::NearestFirst => by_distance,
             Order::FarthestFirst => by_distance.reverse(),
@@ -285,15 +176,13 @@ fn arrange<'a>(hits: Vec<Hit<'a>>, order: Option<Order>, count: usize) -> Vec<Hi
 
 /// Carries out a search command.
 fn run(context: &mut Context<'_>, args: Args<'_>, syntax: Syntax) -> CommandResult {
-    let limits = limits(&context.instance.config);
+    let limits = limits(&context.state.config);
     let (keyspace, database, reply) = context.parts();
     let seed = keyspace.seed().clone();
     let record = keyspace.read(database, args.at(syntax.source_index()));
     let set = record.map(sorted_set_of).transpose()?;
     let place = set.map(|set| move |member: &[u8]| place_of(set, member));
-    let places = place
-        .as_ref()
-        .map(|place| place as &dyn Fn(&[u8]) -> Option<Place>);
+    let places = place.as_ref().map(|place| place as &dyn Fn(&[u8]) -> Option<Place>);
     let request = options::parse(args, syntax, places)?;
     let hits = match (set, &request.search) {
         (Some(set), Some(search)) => {
@@ -304,32 +193,18 @@ fn run(context: &mut Context<'_>, args: Args<'_>, syntax: Syntax) -> CommandResu
         // Nothing is found in a key that is not there.
         _ => Vec::new(),
     };
-    let unit_meters = request
-        .search
-        .as_ref()
-        .map_or(1.0, |search| search.unit().meters());
+    let unit_meters = request.search.as_ref().map_or(1.0, |search| search.unit().meters());
     let Some(destination) = request.destination else {
         reply_hits(reply, &hits, request.details, unit_meters);
         return Ok(());
     };
     let mut found = Builder::new(&seed);
     for hit in &hits {
-        let score = if destination.distances {
-            hit.distance_meters / unit_meters
-        } else {
-            hit.score
-        };
+        let score = if destination.distances { hit.distance_meters / unit_meters } else { hit.score };
         hit.member.with_bytes(|member| found.push(member, score));
     }
     reply.integer(found.len() as i64);
-    store(
-        keyspace,
-        database,
-        destination.key,
-        found,
-        limits,
-        syntax.event(),
-    );
+    store(keyspace, database, destination.key, found, limits, syntax.event());
     Ok(())
 }
 
@@ -357,24 +232,15 @@ fn reply_hits(reply: &mut Reply, hits: &[Hit<'_>], details: Details, unit_meters
 }
 
 /// Puts what was found at a key; nothing removes it.
-fn store(
-    keyspace: &mut Keyspace,
-    database: usize,
-    key: &[u8],
-    found: Builder,
-    limits: Limits,
-    event: &'static str,
-) {
+fn store(keyspace: &mut Keyspace, database: usize, key: &[u8], found: Builder, limits: Limits, event: &'static str) {
     if found.is_empty() {
-        remove(keyspace, database, key);
+        keyspace.delete(database, key);
         return;
     }
     let count = found.len() as u64;
     keyspace.create(database, key, found.finish(limits));
     keyspace.modified_times(database, key, count);
-    keyspace
-        .changes
-        .notify(EventClass::SortedSet, event, database, key);
+    keyspace.changes.notify(EventClass::SortedSet, event, database, key);
 }
 
 fn geosearch(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {

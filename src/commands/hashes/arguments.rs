@@ -1,6 +1,6 @@
 //! What the commands on expiring fields have in common: times, and fields after a count.
 
-use crate::command::CommandError;
+use crate::command::error::CommandError;
 use crate::resp::Args;
 use crate::resp::number::parse_i64;
 
@@ -13,8 +13,7 @@ const COUNT_MISMATCH: CommandError =
     CommandError::fixed("ERR The `numfields` parameter must match the number of arguments");
 
 /// What is said of a count of fields that is none, or not positive.
-pub const NOT_POSITIVE: CommandError =
-    CommandError::fixed("ERR Number of fields must be a positive integer");
+pub const NOT_POSITIVE: CommandError = CommandError::fixed("ERR Number of fields must be a positive integer");
 
 /// How a time is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,9 +33,7 @@ impl TimeForm {
             (b"exat", TimeForm::UnixSeconds),
             (b"pxat", TimeForm::UnixMilliseconds),
         ];
-        let found = forms
-            .iter()
-            .find(|(name, _)| word.eq_ignore_ascii_case(name));
+        let found = forms.iter().find(|(name, _)| word.eq_ignore_ascii_case(name));
         found.map(|(_, form)| *form)
     }
 
@@ -52,12 +49,8 @@ impl TimeForm {
             TimeForm::UnixSeconds => (1000, 0),
             TimeForm::UnixMilliseconds => (1, 0),
         };
-        let time_ms = amount
-            .checked_mul(unit_ms)
-            .and_then(|duration_ms| duration_ms.checked_add(base_ms));
-        time_ms
-            .filter(|time_ms| *time_ms <= LATEST_MS)
-            .ok_or_else(|| CommandError::invalid_expire_time(full_name))
+        let time_ms = amount.checked_mul(unit_ms).and_then(|duration_ms| duration_ms.checked_add(base_ms));
+        time_ms.filter(|time_ms| *time_ms <= LATEST_MS).ok_or_else(|| CommandError::invalid_expire_time(full_name))
     }
 }
 
@@ -75,9 +68,7 @@ pub fn named_fields<'a>(
     if !word.eq_ignore_ascii_case(b"fields") {
         return Err(FIELDS_MISSING);
     }
-    let count = parse_i64(count)
-        .filter(|count| *count > 0)
-        .ok_or(not_positive)?;
+    let count = parse_i64(count).filter(|count| *count > 0).ok_or(not_positive)?;
     let names = args.slice_from(first + 2);
     if i64::try_from(names.len()) != Ok(count) {
         return Err(COUNT_MISMATCH);

@@ -1,99 +1,49 @@
 //! Fields of hashes, read or set and seen to in one step: HGETDEL, HGETEX, HSETEX.
 
-use crate::command::arguments::{EXPIRY_OR_KEEP, EXPIRY_OR_PERSIST};
-use crate::command::spec::{
-    Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
-};
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::command::error::{CommandError, CommandResult};
+use crate::command::spec::{CommandSpec, Flag, Group, KeySpec, READ_AND_DELETE, READ_AND_UPDATE, UPDATE};
+use crate::engine::context::Context;
 use crate::keyspace::{EventClass, Keyspace};
+use crate::resp::Args;
 use crate::resp::Reply;
 use crate::resp::number::parse_i64;
 use crate::types::hash::{Expiry, Found, HashEditor};
 use crate::types::slot::Slot;
 
 use super::arguments::{NOT_POSITIVE, TimeForm, named_fields};
-use super::expiry::{FIELDS, check_type, note_timed};
-use super::{
-    change, create, limits, note_removed, propagate_fields, propagate_removals, remove_empty,
-    reply_text,
-};
+use super::expiry::{check_type, note_timed};
+use super::{change, create, limits, note_removed, propagate_fields, propagate_removals, reply_text};
 
 /// Commands that do two things at once.
 pub static COMMANDS: &[CommandSpec] = &[
-    CommandSpec {
-        name: "hgetdel",
-        arity: -5,
-        flags: &[Flag::Write, Flag::Fast],
-        categories: &[Category::Hash],
-        keys: &[KeySpec::one(
-            &[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Delete],
-            1,
-        )],
-        member: 4,
-        group: Group::Hash,
-        since: "8.0.0",
-        complexity: "O(N) with N the number of fields that are named.",
-        summary: "Gives the values of fields of a hash and removes the fields.",
-        arguments: &[Argument::key("key", 0), FIELDS],
-        handler: hgetdel,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "hgetex",
-        arity: -5,
-        flags: &[Flag::Write, Flag::Fast],
-        categories: &[Category::Hash],
-        keys: &[
-            KeySpec::one(&[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Update], 1)
-                .note("May change when a field expires."),
-        ],
-        member: 4,
-        group: Group::Hash,
-        since: "8.0.0",
-        complexity: "O(N) with N the number of fields that are named.",
-        summary: "Gives the values of fields of a hash and sets when the fields expire.",
-        arguments: &[Argument::key("key", 0), EXPIRY_OR_PERSIST, FIELDS],
-        handler: hgetex,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "hsetex",
-        arity: -6,
-        flags: &[Flag::Write, Flag::DenyOom, Flag::Fast],
-        categories: &[Category::Hash],
-        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Update], 1)],
-        member: 4,
-        group: Group::Hash,
-        since: "8.0.0",
-        complexity: "O(N) with N the number of fields that are set.",
-        summary: "Sets fields of a hash to values, and when the fields expire.",
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::one_of(
-                "condition",
-                &[Argument::token("fnx", "FNX"), Argument::token("fxx", "FXX")],
-            )
-            .optional(),
-            EXPIRY_OR_KEEP,
-            Argument::block(
-                "fields",
-                &[
-                    Argument::new("numfields", ArgumentKind::Integer),
-                    Argument::block(
-                        "data",
-                        &[
-                            Argument::new("field", ArgumentKind::String),
-                            Argument::new("value", ArgumentKind::String),
-                        ],
-                    )
-                    .multiple(),
-                ],
-            )
-            .after("FIELDS"),
-        ],
-        handler: hsetex,
-        ..CommandSpec::DEFAULT
-    },
+    CommandSpec::new("hgetdel", -5, Group::Hash, "8.0.0", hgetdel)
+        .flags(&[Flag::Write, Flag::Fast])
+        .keys(&[KeySpec::one(READ_AND_DELETE, 1)])
+        .member(4)
+        .complexity("O(N) with N the number of fields that are named.")
+        .summary("Gives the values of fields of a hash and removes the fields.")
+        .arguments("key FIELDS {numfields:integer field...}"),
+    CommandSpec::new("hgetex", -5, Group::Hash, "8.0.0", hgetex)
+        .flags(&[Flag::Write, Flag::Fast])
+        .keys(&[KeySpec::one(READ_AND_UPDATE, 1).note("May change when a field expires.")])
+        .member(4)
+        .complexity("O(N) with N the number of fields that are named.")
+        .summary("Gives the values of fields of a hash and sets when the fields expire.")
+        .arguments(
+            "key expiration=[EX seconds:integer|PX milliseconds:integer|EXAT unix-time-seconds:unix-time|\
+             PXAT unix-time-milliseconds:unix-time|PERSIST] FIELDS {numfields:integer field...}",
+        ),
+    CommandSpec::new("hsetex", -6, Group::Hash, "8.0.0", hsetex)
+        .flags(&[Flag::Write, Flag::DenyOom, Flag::Fast])
+        .keys(&[KeySpec::one(UPDATE, 1)])
+        .member(4)
+        .complexity("O(N) with N the number of fields that are set.")
+        .summary("Sets fields of a hash to values, and when the fields expire.")
+        .arguments(
+            "key condition=[FNX|FXX] expiration=[EX seconds:integer|PX milliseconds:integer|\
+             EXAT unix-time-seconds:unix-time|PXAT unix-time-milliseconds:unix-time|KEEPTTL] \
+             FIELDS {numfields:integer data={field value}...}",
+        ),
 ];
 
 fn reply_found(reply: &mut Reply, found: Option<Found<'_>>) {
@@ -113,7 +63,7 @@ fn hgetdel(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let (keyspace, database, _) = context.parts();
     check_type(keyspace, database, key)?;
     let names = named_fields(args, 2, context.command_name(), NOT_POSITIVE)?;
-    let limits = limits(&context.instance.config);
+    let limits = limits(&context.state.config);
     let (keyspace, database, reply) = context.parts();
     let changed = change(keyspace, database, key, limits, names.iter(), |hash| {
         reply.array(names.len());
@@ -130,7 +80,7 @@ fn hgetdel(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     };
     note_removed(keyspace, database, key, changed.result);
     if changed.is_empty {
-        remove_empty(keyspace, database, key);
+        keyspace.remove_empty(database, key);
     }
     let removal: [&[u8]; 2] = [b"HDEL", key];
     let words = removal.into_iter().chain(names.iter());
@@ -159,7 +109,7 @@ fn hgetex(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         None => (NewTime::Keep, 2),
     };
     let names = named_fields(args, fields_at, full_name, NOT_POSITIVE)?;
-    let limits = limits(&context.instance.config);
+    let limits = limits(&context.state.config);
     let (keyspace, database, reply) = context.parts();
     let mut found_names: Vec<&[u8]> = Vec::new();
     let changed = change(keyspace, database, key, limits, names.iter(), |hash| {
@@ -195,7 +145,7 @@ fn hgetex(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     note_timed(keyspace, database, key, changed.result.timed, event);
     note_removed(keyspace, database, key, changed.result.removed);
     if changed.is_empty {
-        remove_empty(keyspace, database, key);
+        keyspace.remove_empty(database, key);
     }
     Ok(())
 }
@@ -277,11 +227,7 @@ struct Setting<'a> {
 
 impl<'a> Setting<'a> {
     fn parse(args: Args<'a>, now_ms: i64, full_name: &str) -> Result<Setting<'a>, CommandError> {
-        let mut setting = Setting {
-            condition: Condition::None,
-            expiry: None,
-            pairs: args.slice_from(args.len()),
-        };
+        let mut setting = Setting { condition: Condition::None, expiry: None, pairs: args.slice_from(args.len()) };
         let mut at = 2;
         while let Some(word) = args.get(at) {
             at += 1;
@@ -311,18 +257,13 @@ impl<'a> Setting<'a> {
 
     fn set_condition(&mut self, condition: Condition) -> CommandResult {
         if self.condition != Condition::None {
-            return Err(CommandError::fixed(
-                "ERR Only one of FXX or FNX arguments can be specified",
-            ));
+            return Err(CommandError::fixed("ERR Only one of FXX or FNX arguments can be specified"));
         }
         self.condition = condition;
         Ok(())
     }
 
-    fn set_expiry(
-        &mut self,
-        expiry: impl FnOnce() -> Result<Expiry, CommandError>,
-    ) -> CommandResult {
+    fn set_expiry(&mut self, expiry: impl FnOnce() -> Result<Expiry, CommandError>) -> CommandResult {
         if self.expiry.is_some() {
             return Err(CommandError::fixed(
                 "ERR Only one of EX, PX, EXAT, PXAT or KEEPTTL arguments can be specified",
@@ -338,9 +279,7 @@ impl<'a> Setting<'a> {
 
     fn names(&self) -> impl Iterator<Item = &'a [u8]> {
         let pairs = self.pairs;
-        (0..pairs.len())
-            .step_by(2)
-            .map(move |index| pairs.at(index))
+        (0..pairs.len()).step_by(2).map(move |index| pairs.at(index))
     }
 
     /// Sets the fields, if the condition is met; tells whether it was.
@@ -380,9 +319,7 @@ impl<'a> Setting<'a> {
         let time = digits.format(time_ms).as_bytes();
         let mut words: Vec<&[u8]> = args.iter().collect();
         let options = 2..args.len() - self.pairs.len() - 2;
-        let form = options
-            .into_iter()
-            .find(|index| TimeForm::of_option(args.at(*index)).is_some());
+        let form = options.into_iter().find(|index| TimeForm::of_option(args.at(*index)).is_some());
         if let Some(form) = form.filter(|form| !words[*form].eq_ignore_ascii_case(b"pxat")) {
             words[form] = b"PXAT";
             words[form + 1] = time;
@@ -404,9 +341,7 @@ fn pairs<'a>(args: Args<'a>, at: usize, full_name: &str) -> Result<Args<'a>, Com
         return Err(wrong_arity());
     }
     let count = parse_i64(args.at(at)).and_then(|count| i32::try_from(count).ok());
-    let count = count
-        .filter(|count| *count > 0)
-        .ok_or(CommandError::fixed("ERR invalid number of fields"))?;
+    let count = count.filter(|count| *count > 0).ok_or(CommandError::fixed("ERR invalid number of fields"))?;
     if pairs.len() as u64 != 2 * u64::from(count.unsigned_abs()) {
         return Err(wrong_arity());
     }
@@ -415,30 +350,26 @@ fn pairs<'a>(args: Args<'a>, at: usize, full_name: &str) -> Result<Args<'a>, Com
 
 fn hsetex(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let key = args.at(1);
-    let limits = limits(&context.instance.config);
-    let now_ms = context.instance.keyspace.now_ms;
+    let limits = limits(&context.state.config);
+    let now_ms = context.state.keyspace.now_ms;
     let setting = Setting::parse(args, now_ms, context.command_name())?;
     let (keyspace, database, reply) = context.parts();
     let names = setting.names();
-    let changed = change(keyspace, database, key, limits, names, |hash| {
-        setting.apply(hash, now_ms)
-    })?;
+    let changed = change(keyspace, database, key, limits, names, |hash| setting.apply(hash, now_ms))?;
     let (done, is_empty) = match changed {
         Some(changed) => (changed.result, changed.is_empty),
         None if setting.condition == Condition::IfAllExist => (false, false),
         // What would be gone right away is not made.
         None if setting.is_past(now_ms) => (true, true),
-        None => create(keyspace, database, key, limits, |hash| {
-            Ok::<_, CommandError>((setting.apply(hash, now_ms), false))
-        })?,
+        None => {
+            create(keyspace, database, key, limits, |hash| Ok::<_, CommandError>((setting.apply(hash, now_ms), false)))?
+        }
     };
     if done {
         setting.propagate(keyspace, database, args);
         keyspace.modified_times(database, key, setting.len() as u64);
         let notify = |event| {
-            keyspace
-                .changes
-                .notify(EventClass::Hash, event, database, key);
+            keyspace.changes.notify(EventClass::Hash, event, database, key);
         };
         let follow_up = match setting.expiry {
             Some(Expiry::At(_)) if setting.is_past(now_ms) => Some("hdel"),
@@ -448,7 +379,7 @@ fn hsetex(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         std::iter::once("hset").chain(follow_up).for_each(notify);
     }
     if is_empty {
-        remove_empty(keyspace, database, key);
+        keyspace.remove_empty(database, key);
     }
     reply.integer(i64::from(done));
     Ok(())

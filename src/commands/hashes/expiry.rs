@@ -2,201 +2,85 @@
 
 use smallvec::SmallVec;
 
-use crate::command::spec::{
-    Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
-};
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::command::error::{CommandError, CommandResult};
+use crate::command::spec::{CommandSpec, Flag, Group, KeySpec, READ, UPDATE};
+use crate::engine::context::Context;
 use crate::keyspace::{EventClass, Keyspace};
+use crate::resp::Args;
 use crate::resp::Reply;
 use crate::types::hash::{HashEditor, HashRef};
 use crate::types::slot::Slot;
 
 use super::arguments::{NOT_POSITIVE, TimeForm, named_fields};
-use super::{
-    change, limits, note_removed, propagate_fields, propagate_removals, read, remove_empty,
-};
-
-/// The fields, in the arguments of every command here.
-pub(super) const FIELDS: Argument = Argument::block(
-    "fields",
-    &[
-        Argument::new("numfields", ArgumentKind::Integer),
-        Argument::new("field", ArgumentKind::String).multiple(),
-    ],
-)
-.after("FIELDS");
-
-/// Whether a time is to be set, in the arguments of HEXPIRE and its kin.
-const CONDITION: Argument = Argument::one_of(
-    "condition",
-    &[
-        Argument::token("nx", "NX"),
-        Argument::token("xx", "XX"),
-        Argument::token("gt", "GT"),
-        Argument::token("lt", "LT"),
-    ],
-)
-.optional();
+use super::{change, limits, note_removed, propagate_fields, propagate_removals, read};
 
 /// Commands on the expiry times of fields.
 pub static COMMANDS: &[CommandSpec] = &[
-    CommandSpec {
-        name: "hexpire",
-        arity: -6,
-        flags: &[Flag::Write, Flag::Fast],
-        categories: &[Category::Hash],
-        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Update], 1)],
-        member: 5,
-        group: Group::Hash,
-        since: "7.4.0",
-        complexity: "O(N) with N the number of fields that are named.",
-        summary: "Has fields of a hash expire in so many seconds.",
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("seconds", ArgumentKind::Integer),
-            CONDITION,
-            FIELDS,
-        ],
-        handler: hexpire,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "hpexpire",
-        arity: -6,
-        flags: &[Flag::Write, Flag::Fast],
-        categories: &[Category::Hash],
-        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Update], 1)],
-        member: 5,
-        group: Group::Hash,
-        since: "7.4.0",
-        complexity: "O(N) with N the number of fields that are named.",
-        summary: "Has fields of a hash expire in so many milliseconds.",
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("milliseconds", ArgumentKind::Integer),
-            CONDITION,
-            FIELDS,
-        ],
-        handler: hpexpire,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "hexpireat",
-        arity: -6,
-        flags: &[Flag::Write, Flag::Fast],
-        categories: &[Category::Hash],
-        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Update], 1)],
-        member: 5,
-        group: Group::Hash,
-        since: "7.4.0",
-        complexity: "O(N) with N the number of fields that are named.",
-        summary: "Has fields of a hash expire at a time in seconds since the epoch.",
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("unix-time-seconds", ArgumentKind::UnixTime),
-            CONDITION,
-            FIELDS,
-        ],
-        handler: hexpireat,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "hpexpireat",
-        arity: -6,
-        flags: &[Flag::Write, Flag::Fast],
-        categories: &[Category::Hash],
-        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Update], 1)],
-        member: 5,
-        group: Group::Hash,
-        since: "7.4.0",
-        complexity: "O(N) with N the number of fields that are named.",
-        summary: "Has fields of a hash expire at a time in milliseconds since the epoch.",
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("unix-time-milliseconds", ArgumentKind::UnixTime),
-            CONDITION,
-            FIELDS,
-        ],
-        handler: hpexpireat,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "httl",
-        arity: -5,
-        flags: &[Flag::ReadOnly, Flag::Fast],
-        categories: &[Category::Hash],
-        tips: &["nondeterministic_output"],
-        keys: &[KeySpec::one(&[KeyFlag::Ro, KeyFlag::Access], 1)],
-        member: 4,
-        group: Group::Hash,
-        since: "7.4.0",
-        complexity: "O(N) with N the number of fields that are named.",
-        summary: "Tells in how many seconds fields of a hash expire.",
-        arguments: &[Argument::key("key", 0), FIELDS],
-        handler: httl,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "hpttl",
-        arity: -5,
-        flags: &[Flag::ReadOnly, Flag::Fast],
-        categories: &[Category::Hash],
-        tips: &["nondeterministic_output"],
-        keys: &[KeySpec::one(&[KeyFlag::Ro, KeyFlag::Access], 1)],
-        member: 4,
-        group: Group::Hash,
-        since: "7.4.0",
-        complexity: "O(N) with N the number of fields that are named.",
-        summary: "Tells in how many milliseconds fields of a hash expire.",
-        arguments: &[Argument::key("key", 0), FIELDS],
-        handler: hpttl,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "hexpiretime",
-        arity: -5,
-        flags: &[Flag::ReadOnly, Flag::Fast],
-        categories: &[Category::Hash],
-        keys: &[KeySpec::one(&[KeyFlag::Ro, KeyFlag::Access], 1)],
-        member: 4,
-        group: Group::Hash,
-        since: "7.4.0",
-        complexity: "O(N) with N the number of fields that are named.",
-        summary: "Tells when fields of a hash expire, in seconds since the epoch.",
-        arguments: &[Argument::key("key", 0), FIELDS],
-        handler: hexpiretime,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "hpexpiretime",
-        arity: -5,
-        flags: &[Flag::ReadOnly, Flag::Fast],
-        categories: &[Category::Hash],
-        keys: &[KeySpec::one(&[KeyFlag::Ro, KeyFlag::Access], 1)],
-        member: 4,
-        group: Group::Hash,
-        since: "7.4.0",
-        complexity: "O(N) with N the number of fields that are named.",
-        summary: "Tells when fields of a hash expire, in milliseconds since the epoch.",
-        arguments: &[Argument::key("key", 0), FIELDS],
-        handler: hpexpiretime,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "hpersist",
-        arity: -5,
-        flags: &[Flag::Write, Flag::Fast],
-        categories: &[Category::Hash],
-        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Update], 1)],
-        member: 4,
-        group: Group::Hash,
-        since: "7.4.0",
-        complexity: "O(N) with N the number of fields that are named.",
-        summary: "Has fields of a hash expire no more.",
-        arguments: &[Argument::key("key", 0), FIELDS],
-        handler: hpersist,
-        ..CommandSpec::DEFAULT
-    },
+    CommandSpec::new("hexpire", -6, Group::Hash, "7.4.0", hexpire)
+        .flags(&[Flag::Write, Flag::Fast])
+        .keys(&[KeySpec::one(UPDATE, 1)])
+        .member(5)
+        .complexity("O(N) with N the number of fields that are named.")
+        .summary("Has fields of a hash expire in so many seconds.")
+        .arguments("key seconds:integer condition=[NX|XX|GT|LT] FIELDS {numfields:integer field...}"),
+    CommandSpec::new("hpexpire", -6, Group::Hash, "7.4.0", hpexpire)
+        .flags(&[Flag::Write, Flag::Fast])
+        .keys(&[KeySpec::one(UPDATE, 1)])
+        .member(5)
+        .complexity("O(N) with N the number of fields that are named.")
+        .summary("Has fields of a hash expire in so many milliseconds.")
+        .arguments("key milliseconds:integer condition=[NX|XX|GT|LT] FIELDS {numfields:integer field...}"),
+    CommandSpec::new("hexpireat", -6, Group::Hash, "7.4.0", hexpireat)
+        .flags(&[Flag::Write, Flag::Fast])
+        .keys(&[KeySpec::one(UPDATE, 1)])
+        .member(5)
+        .complexity("O(N) with N the number of fields that are named.")
+        .summary("Has fields of a hash expire at a time in seconds since the epoch.")
+        .arguments("key unix-time-seconds:unix-time condition=[NX|XX|GT|LT] FIELDS {numfields:integer field...}"),
+    CommandSpec::new("hpexpireat", -6, Group::Hash, "7.4.0", hpexpireat)
+        .flags(&[Flag::Write, Flag::Fast])
+        .keys(&[KeySpec::one(UPDATE, 1)])
+        .member(5)
+        .complexity("O(N) with N the number of fields that are named.")
+        .summary("Has fields of a hash expire at a time in milliseconds since the epoch.")
+        .arguments("key unix-time-milliseconds:unix-time condition=[NX|XX|GT|LT] FIELDS {numfields:integer field...}"),
+    CommandSpec::new("httl", -5, Group::Hash, "7.4.0", httl)
+        .flags(&[Flag::ReadOnly, Flag::Fast])
+        .tips(&["nondeterministic_output"])
+        .keys(&[KeySpec::one(READ, 1)])
+        .member(4)
+        .complexity("O(N) with N the number of fields that are named.")
+        .summary("Tells in how many seconds fields of a hash expire.")
+        .arguments("key FIELDS {numfields:integer field...}"),
+    CommandSpec::new("hpttl", -5, Group::Hash, "7.4.0", hpttl)
+        .flags(&[Flag::ReadOnly, Flag::Fast])
+        .tips(&["nondeterministic_output"])
+        .keys(&[KeySpec::one(READ, 1)])
+        .member(4)
+        .complexity("O(N) with N the number of fields that are named.")
+        .summary("Tells in how many milliseconds fields of a hash expire.")
+        .arguments("key FIELDS {numfields:integer field...}"),
+    CommandSpec::new("hexpiretime", -5, Group::Hash, "7.4.0", hexpiretime)
+        .flags(&[Flag::ReadOnly, Flag::Fast])
+        .keys(&[KeySpec::one(READ, 1)])
+        .member(4)
+        .complexity("O(N) with N the number of fields that are named.")
+        .summary("Tells when fields of a hash expire, in seconds since the epoch.")
+        .arguments("key FIELDS {numfields:integer field...}"),
+    CommandSpec::new("hpexpiretime", -5, Group::Hash, "7.4.0", hpexpiretime)
+        .flags(&[Flag::ReadOnly, Flag::Fast])
+        .keys(&[KeySpec::one(READ, 1)])
+        .member(4)
+        .complexity("O(N) with N the number of fields that are named.")
+        .summary("Tells when fields of a hash expire, in milliseconds since the epoch.")
+        .arguments("key FIELDS {numfields:integer field...}"),
+    CommandSpec::new("hpersist", -5, Group::Hash, "7.4.0", hpersist)
+        .flags(&[Flag::Write, Flag::Fast])
+        .keys(&[KeySpec::one(UPDATE, 1)])
+        .member(4)
+        .complexity("O(N) with N the number of fields that are named.")
+        .summary("Has fields of a hash expire no more.")
+        .arguments("key FIELDS {numfields:integer field...}"),
 ];
 
 /// What is said of each field.
@@ -265,9 +149,7 @@ impl Condition {
 /// Errors: what is at the key is no hash. That is found out before anything is said of the arguments.
 pub(super) fn check_type(keyspace: &mut Keyspace, database: usize, key: &[u8]) -> CommandResult {
     match keyspace.lookup(database, key) {
-        Some(record) if HashRef::of(record.value().stored()).is_none() => {
-            Err(CommandError::WRONG_TYPE)
-        }
+        Some(record) if HashRef::of(record.value().stored()).is_none() => Err(CommandError::WRONG_TYPE),
         _ => Ok(()),
     }
 }
@@ -283,7 +165,7 @@ fn expire(context: &mut Context<'_>, args: Args<'_>, form: TimeForm) -> CommandR
     let not_positive = CommandError::fixed("ERR Parameter `numFields` should be greater than 0");
     let names = named_fields(args, fields_at, context.command_name(), not_positive)?;
 
-    let limits = limits(&context.instance.config);
+    let limits = limits(&context.state.config);
     let (keyspace, database, reply) = context.parts();
     let changed = change(keyspace, database, key, limits, names.iter(), |hash| {
         hash.make_expiring();
@@ -294,13 +176,7 @@ fn expire(context: &mut Context<'_>, args: Args<'_>, form: TimeForm) -> CommandR
         reply_same(reply, names.len(), answer::NO_FIELD);
         return Ok(());
     };
-    let count = |wanted| {
-        changed
-            .result
-            .iter()
-            .filter(|&&given| given == wanted)
-            .count()
-    };
+    let count = |wanted| changed.result.iter().filter(|&&given| given == wanted).count();
     if keyspace.changes.propagation.is_on() {
         let named = |wanted| {
             let answers = names.iter().zip(&changed.result);
@@ -313,12 +189,7 @@ fn expire(context: &mut Context<'_>, args: Args<'_>, form: TimeForm) -> CommandR
             keyspace.changes.propagation.suppress();
         } else {
             let mut digits = itoa::Buffer::new();
-            let prefix: [&[u8]; 4] = [
-                b"HPEXPIREAT",
-                key,
-                digits.format(time_ms).as_bytes(),
-                args.at(3),
-            ];
+            let prefix: [&[u8]; 4] = [b"HPEXPIREAT", key, digits.format(time_ms).as_bytes(), args.at(3)];
             // Without the condition, if there is none.
             propagate_fields(keyspace, &prefix[..fields_at], &timed);
         }
@@ -326,7 +197,7 @@ fn expire(context: &mut Context<'_>, args: Args<'_>, form: TimeForm) -> CommandR
     note_timed(keyspace, database, key, count(answer::DONE), "hexpire");
     note_removed(keyspace, database, key, count(answer::REMOVED));
     if changed.is_empty {
-        remove_empty(keyspace, database, key);
+        keyspace.remove_empty(database, key);
     }
     reply_all(reply, &changed.result);
     Ok(())
@@ -354,18 +225,10 @@ fn expire_one<S: Slot>(
 }
 
 /// Counts fields whose expiry times were changed, and tells of it.
-pub(super) fn note_timed(
-    keyspace: &mut Keyspace,
-    database: usize,
-    key: &[u8],
-    fields: usize,
-    event: &'static str,
-) {
+pub(super) fn note_timed(keyspace: &mut Keyspace, database: usize, key: &[u8], fields: usize, event: &'static str) {
     if fields > 0 {
         keyspace.modified_times(database, key, fields as u64);
-        keyspace
-            .changes
-            .notify(EventClass::Hash, event, database, key);
+        keyspace.changes.notify(EventClass::Hash, event, database, key);
     }
 }
 
@@ -380,9 +243,7 @@ fn reply_same(reply: &mut Reply, count: usize, answer: i64) {
 }
 
 fn httl(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    reply_times(context, args, |time_ms, now_ms| {
-        (time_ms - now_ms + 999) / 1000
-    })
+    reply_times(context, args, |time_ms, now_ms| (time_ms - now_ms + 999) / 1000)
 }
 
 fn hpttl(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
@@ -398,11 +259,7 @@ fn hpexpiretime(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 }
 
 /// Replies with what `shown` makes of each field's expiry time and the present.
-fn reply_times(
-    context: &mut Context<'_>,
-    args: Args<'_>,
-    shown: impl Fn(i64, i64) -> i64,
-) -> CommandResult {
+fn reply_times(context: &mut Context<'_>, args: Args<'_>, shown: impl Fn(i64, i64) -> i64) -> CommandResult {
     let full_name = context.command_name().to_string();
     let (keyspace, database, reply) = context.parts();
     let now_ms = keyspace.now_ms;
@@ -435,7 +292,7 @@ fn hpersist(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let now_ms = keyspace.now_ms;
     check_type(keyspace, database, key)?;
     let names = named_fields(args, 2, context.command_name(), NOT_POSITIVE)?;
-    let limits = limits(&context.instance.config);
+    let limits = limits(&context.state.config);
     let (keyspace, database, reply) = context.parts();
     let nothing_due = std::iter::empty();
     let changed = change(keyspace, database, key, limits, nothing_due, |hash| {

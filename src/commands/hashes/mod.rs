@@ -10,7 +10,7 @@ pub mod walks;
 
 use smallvec::SmallVec;
 
-use crate::command::CommandError;
+use crate::command::error::CommandError;
 use crate::config::Config;
 use crate::keyspace::{EventClass, Keyspace, ValueMut};
 use crate::resp::Reply;
@@ -20,10 +20,7 @@ use crate::types::slot::OwnedSlot;
 /// Up to which size a hash is kept packed.
 pub fn limits(config: &Config) -> Limits {
     let limit = |setting: u64| usize::try_from(setting).unwrap_or(usize::MAX);
-    Limits {
-        fields: limit(config.hash_max_listpack_entries),
-        text_bytes: limit(config.hash_max_listpack_value),
-    }
+    Limits { fields: limit(config.hash_max_listpack_entries), text_bytes: limit(config.hash_max_listpack_value) }
 }
 
 /// Replies with a field's name or value.
@@ -113,15 +110,10 @@ fn create<R, E>(
 
 /// Removes those of the named fields whose time is over, and the hash if none is left.
 #[cold]
-fn remove_due<'n>(
-    keyspace: &mut Keyspace,
-    database: usize,
-    key: &[u8],
-    names: impl Iterator<Item = &'n [u8]>,
-) {
+fn remove_due<'n>(keyspace: &mut Keyspace, database: usize, key: &[u8], names: impl Iterator<Item = &'n [u8]>) {
     let changed = change(keyspace, database, key, Limits::NONE, names, |_| ());
     if changed.is_ok_and(|changed| changed.is_some_and(|changed| changed.is_empty)) {
-        remove_empty(keyspace, database, key);
+        keyspace.remove_empty(database, key);
     }
 }
 
@@ -146,16 +138,6 @@ fn propagate_fields(keyspace: &mut Keyspace, prefix: &[&[u8]], names: &[&[u8]]) 
 fn note_removed(keyspace: &mut Keyspace, database: usize, key: &[u8], fields: usize) {
     if fields > 0 {
         keyspace.modified_times(database, key, fields as u64);
-        keyspace
-            .changes
-            .notify(EventClass::Hash, "hdel", database, key);
+        keyspace.changes.notify(EventClass::Hash, "hdel", database, key);
     }
-}
-
-/// Removes a hash that has no field left.
-fn remove_empty(keyspace: &mut Keyspace, database: usize, key: &[u8]) {
-    keyspace.remove_empty(database, key);
-    keyspace
-        .changes
-        .notify(EventClass::Generic, "del", database, key);
 }

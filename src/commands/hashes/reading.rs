@@ -3,143 +3,67 @@
 //! A field whose time is over is as good as gone. Who asks for one by name removes it as well; who asks for all leaves them to
 //! the active cycle, and HLEN counts them: as in Redis.
 
-use crate::command::spec::{
-    Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
-};
-use crate::command::{Args, CommandResult, Context};
+use crate::command::error::CommandResult;
+use crate::command::spec::{CommandSpec, Flag, Group, INSPECT, KeySpec, READ};
+use crate::engine::context::Context;
+use crate::resp::Args;
 use crate::types::hash::Found;
 
 use super::{read, remove_due, reply_text};
 
 /// Commands that read.
 pub static COMMANDS: &[CommandSpec] = &[
-    CommandSpec {
-        name: "hget",
-        arity: 3,
-        flags: &[Flag::ReadOnly, Flag::Fast],
-        categories: &[Category::Hash],
-        keys: &[KeySpec::one(&[KeyFlag::Ro, KeyFlag::Access], 1)],
-        member: 2,
-        group: Group::Hash,
-        since: "2.0.0",
-        summary: "Gives the value of a field of a hash.",
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("field", ArgumentKind::String),
-        ],
-        handler: hget,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "hmget",
-        arity: -3,
-        flags: &[Flag::ReadOnly, Flag::Fast],
-        categories: &[Category::Hash],
-        keys: &[KeySpec::one(&[KeyFlag::Ro, KeyFlag::Access], 1)],
-        member: 2,
-        group: Group::Hash,
-        since: "2.0.0",
-        complexity: "O(N) with N the number of fields that are asked for.",
-        summary: "Gives the values of several fields of a hash.",
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("field", ArgumentKind::String).multiple(),
-        ],
-        handler: hmget,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "hgetall",
-        arity: 2,
-        flags: &[Flag::ReadOnly],
-        categories: &[Category::Hash],
-        tips: &["nondeterministic_output_order"],
-        keys: &[KeySpec::one(&[KeyFlag::Ro, KeyFlag::Access], 1)],
-        group: Group::Hash,
-        since: "2.0.0",
-        complexity: "O(N) with N the number of fields.",
-        summary: "Gives all fields of a hash with their values.",
-        arguments: &[Argument::key("key", 0)],
-        handler: hgetall,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "hkeys",
-        arity: 2,
-        flags: &[Flag::ReadOnly],
-        categories: &[Category::Hash],
-        tips: &["nondeterministic_output_order"],
-        keys: &[KeySpec::one(&[KeyFlag::Ro, KeyFlag::Access], 1)],
-        group: Group::Hash,
-        since: "2.0.0",
-        complexity: "O(N) with N the number of fields.",
-        summary: "Gives the names of all fields of a hash.",
-        arguments: &[Argument::key("key", 0)],
-        handler: hkeys,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "hvals",
-        arity: 2,
-        flags: &[Flag::ReadOnly],
-        categories: &[Category::Hash],
-        tips: &["nondeterministic_output_order"],
-        keys: &[KeySpec::one(&[KeyFlag::Ro, KeyFlag::Access], 1)],
-        group: Group::Hash,
-        since: "2.0.0",
-        complexity: "O(N) with N the number of fields.",
-        summary: "Gives the values of all fields of a hash.",
-        arguments: &[Argument::key("key", 0)],
-        handler: hvals,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "hlen",
-        arity: 2,
-        flags: &[Flag::ReadOnly, Flag::Fast],
-        categories: &[Category::Hash],
-        keys: &[KeySpec::one(&[KeyFlag::Ro], 1)],
-        group: Group::Hash,
-        since: "2.0.0",
-        summary: "Tells how many fields a hash has.",
-        arguments: &[Argument::key("key", 0)],
-        handler: hlen,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "hexists",
-        arity: 3,
-        flags: &[Flag::ReadOnly, Flag::Fast],
-        categories: &[Category::Hash],
-        keys: &[KeySpec::one(&[KeyFlag::Ro], 1)],
-        member: 2,
-        group: Group::Hash,
-        since: "2.0.0",
-        summary: "Tells whether a hash has a field.",
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("field", ArgumentKind::String),
-        ],
-        handler: hexists,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "hstrlen",
-        arity: 3,
-        flags: &[Flag::ReadOnly, Flag::Fast],
-        categories: &[Category::Hash],
-        keys: &[KeySpec::one(&[KeyFlag::Ro], 1)],
-        member: 2,
-        group: Group::Hash,
-        since: "3.2.0",
-        summary: "Tells how long the value of a field of a hash is.",
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("field", ArgumentKind::String),
-        ],
-        handler: hstrlen,
-        ..CommandSpec::DEFAULT
-    },
+    CommandSpec::new("hget", 3, Group::Hash, "2.0.0", hget)
+        .flags(&[Flag::ReadOnly, Flag::Fast])
+        .keys(&[KeySpec::one(READ, 1)])
+        .member(2)
+        .summary("Gives the value of a field of a hash.")
+        .arguments("key field"),
+    CommandSpec::new("hmget", -3, Group::Hash, "2.0.0", hmget)
+        .flags(&[Flag::ReadOnly, Flag::Fast])
+        .keys(&[KeySpec::one(READ, 1)])
+        .member(2)
+        .complexity("O(N) with N the number of fields that are asked for.")
+        .summary("Gives the values of several fields of a hash.")
+        .arguments("key field..."),
+    CommandSpec::new("hgetall", 2, Group::Hash, "2.0.0", hgetall)
+        .flags(&[Flag::ReadOnly])
+        .tips(&["nondeterministic_output_order"])
+        .keys(&[KeySpec::one(READ, 1)])
+        .complexity("O(N) with N the number of fields.")
+        .summary("Gives all fields of a hash with their values.")
+        .arguments("key"),
+    CommandSpec::new("hkeys", 2, Group::Hash, "2.0.0", hkeys)
+        .flags(&[Flag::ReadOnly])
+        .tips(&["nondeterministic_output_order"])
+        .keys(&[KeySpec::one(READ, 1)])
+        .complexity("O(N) with N the number of fields.")
+        .summary("Gives the names of all fields of a hash.")
+        .arguments("key"),
+    CommandSpec::new("hvals", 2, Group::Hash, "2.0.0", hvals)
+        .flags(&[Flag::ReadOnly])
+        .tips(&["nondeterministic_output_order"])
+        .keys(&[KeySpec::one(READ, 1)])
+        .complexity("O(N) with N the number of fields.")
+        .summary("Gives the values of all fields of a hash.")
+        .arguments("key"),
+    CommandSpec::new("hlen", 2, Group::Hash, "2.0.0", hlen)
+        .flags(&[Flag::ReadOnly, Flag::Fast])
+        .keys(&[KeySpec::one(INSPECT, 1)])
+        .summary("Tells how many fields a hash has.")
+        .arguments("key"),
+    CommandSpec::new("hexists", 3, Group::Hash, "2.0.0", hexists)
+        .flags(&[Flag::ReadOnly, Flag::Fast])
+        .keys(&[KeySpec::one(INSPECT, 1)])
+        .member(2)
+        .summary("Tells whether a hash has a field.")
+        .arguments("key field"),
+    CommandSpec::new("hstrlen", 3, Group::Hash, "3.2.0", hstrlen)
+        .flags(&[Flag::ReadOnly, Flag::Fast])
+        .keys(&[KeySpec::one(INSPECT, 1)])
+        .member(2)
+        .summary("Tells how long the value of a field of a hash is.")
+        .arguments("key field"),
 ];
 
 /// Shows `use_it` a field, if there is one, and removes it if its time is over.
@@ -169,7 +93,7 @@ fn read_field(
         Some(false) => {}
         Some(true) => {
             let name = std::iter::once(name);
-            remove_due(&mut context.instance.keyspace, database, key, name);
+            remove_due(&mut context.state.keyspace, database, key, name);
         }
     }
     Ok(())

@@ -3,13 +3,12 @@
 use smallvec::SmallVec;
 
 use crate::collections::element::Element;
-use crate::command::arguments::{COUNT, CURSOR, MATCH};
-use crate::command::spec::{
-    Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
-};
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::command::error::{CommandError, CommandResult};
+use crate::command::spec::{CommandSpec, Flag, Group, KeySpec, READ};
 use crate::commands::scan::{ScanOptions, parse_cursor};
+use crate::engine::context::Context;
 use crate::keyspace::Record;
+use crate::resp::Args;
 use crate::resp::number::parse_i64;
 use crate::resp::{Protocol, Reply};
 use crate::types::hash::{Field, Hash, HashRef, random};
@@ -18,54 +17,20 @@ use super::{read, reply_text};
 
 /// Commands that give some of the fields.
 pub static COMMANDS: &[CommandSpec] = &[
-    CommandSpec {
-        name: "hrandfield",
-        arity: -2,
-        flags: &[Flag::ReadOnly],
-        categories: &[Category::Hash],
-        tips: &["nondeterministic_output"],
-        keys: &[KeySpec::one(&[KeyFlag::Ro, KeyFlag::Access], 1)],
-        group: Group::Hash,
-        since: "6.2.0",
-        complexity: "O(N) with N the number of fields that are given.",
-        summary: "Gives fields of a hash that are picked at random.",
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::block(
-                "options",
-                &[
-                    Argument::new("count", ArgumentKind::Integer),
-                    Argument::token("withvalues", "WITHVALUES").optional(),
-                ],
-            )
-            .optional(),
-        ],
-        handler: hrandfield,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "hscan",
-        arity: -3,
-        flags: &[Flag::ReadOnly],
-        categories: &[Category::Hash],
-        tips: &["nondeterministic_output"],
-        keys: &[KeySpec::one(&[KeyFlag::Ro, KeyFlag::Access], 1)],
-        group: Group::Hash,
-        since: "2.8.0",
-        complexity: "O(1) for a call, O(N) for a whole walk, with N the number of fields.",
-        summary: "Walks through the fields of a hash, a few at each call.",
-        arguments: &[
-            Argument::key("key", 0),
-            CURSOR,
-            MATCH,
-            COUNT,
-            Argument::token("novalues", "NOVALUES")
-                .since("7.4.0")
-                .optional(),
-        ],
-        handler: hscan,
-        ..CommandSpec::DEFAULT
-    },
+    CommandSpec::new("hrandfield", -2, Group::Hash, "6.2.0", hrandfield)
+        .flags(&[Flag::ReadOnly])
+        .tips(&["nondeterministic_output"])
+        .keys(&[KeySpec::one(READ, 1)])
+        .complexity("O(N) with N the number of fields that are given.")
+        .summary("Gives fields of a hash that are picked at random.")
+        .arguments("key options=[count:integer [WITHVALUES]]"),
+    CommandSpec::new("hscan", -3, Group::Hash, "2.8.0", hscan)
+        .flags(&[Flag::ReadOnly])
+        .tips(&["nondeterministic_output"])
+        .keys(&[KeySpec::one(READ, 1)])
+        .complexity("O(1) for a call, O(N) for a whole walk, with N the number of fields.")
+        .summary("Walks through the fields of a hash, a few at each call.")
+        .arguments("key cursor:integer [MATCH pattern:pattern] [COUNT count:integer] [NOVALUES]@7.4.0"),
 ];
 
 /// Random picks between two looks at the size of the reply.
@@ -95,9 +60,9 @@ fn hrandfield(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         return Ok(());
     }
     // Beyond it the client is closed, whatever else it is to be told.
-    let limit_bytes = context.instance.reply_limit_bytes(context.session);
-    let rng = &mut context.instance.random;
-    let keyspace = &mut context.instance.keyspace;
+    let limit_bytes = context.state.reply_limit_bytes(context.session);
+    let rng = &mut context.state.random;
+    let keyspace = &mut context.state.keyspace;
     let (database, reply) = (context.session.database, &mut *context.reply);
     let now_ms = keyspace.now_ms;
     let found = read(keyspace, database, args.at(1), |hash| {
@@ -171,8 +136,8 @@ fn random_one(context: &mut Context<'_>, key: &[u8]) -> CommandResult {
         context.reply.null();
         return Ok(());
     }
-    let rng = &mut context.instance.random;
-    let keyspace = &mut context.instance.keyspace;
+    let rng = &mut context.state.random;
+    let keyspace = &mut context.state.keyspace;
     let (database, reply) = (context.session.database, &mut *context.reply);
     let now_ms = keyspace.now_ms;
     let found = read(keyspace, database, key, |hash| {
@@ -199,11 +164,7 @@ fn hscan(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let shown = read(keyspace, database, args.at(1), |hash| {
         // Not before: of a key that is absent or of another type the options do not matter.
         let (options, names_only) = options?;
-        let show = Show {
-            options,
-            names_only,
-            now_ms,
-        };
+        let show = Show { options, names_only, now_ms };
         match hash {
             HashRef::Large(hash) => show.some(reply, hash, cursor),
             HashRef::Packed(_) => show.all(reply, hash),
@@ -276,8 +237,6 @@ impl Show<'_> {
         reply.array(2);
         reply.bulk(itoa::Buffer::new().format(cursor).as_bytes());
         reply.array(found.len() * self.per_field());
-        found
-            .iter()
-            .for_each(|element| self.reply(reply, Field::of(element)));
+        found.iter().for_each(|element| self.reply(reply, Field::of(element)));
     }
 }

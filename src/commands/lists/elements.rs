@@ -2,168 +2,68 @@
 
 use std::ops::ControlFlow;
 
-use crate::command::spec::{
-    Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
-};
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::command::error::{CommandError, CommandResult};
+use crate::command::spec::{CommandSpec, DELETE, Flag, Group, INSERT, INSPECT, KeySpec, READ, UPDATE};
+use crate::engine::context::Context;
 use crate::keyspace::EventClass;
+use crate::resp::Args;
 use crate::resp::Reply;
 use crate::types::list::{End, ListRef};
 
 use super::{
-    GivenArgument, Remainder, bounded_argument, edit, integer_argument, length_at, limits, list_of,
-    range_of, reply_item, reversible_argument, taken_out,
+    GivenArgument, Remainder, bounded_argument, edit, integer_argument, length_at, limits, list_of, range_of,
+    reply_item, reversible_argument, taken_out,
 };
 
 /// Commands on elements anywhere.
 pub static COMMANDS: &[CommandSpec] = &[
-    CommandSpec {
-        name: "llen",
-        arity: 2,
-        flags: &[Flag::ReadOnly, Flag::Fast],
-        categories: &[Category::List],
-        keys: &[KeySpec::one(&[KeyFlag::Ro], 1)],
-        group: Group::List,
-        summary: "Tells how long a list is.",
-        arguments: &[Argument::key("key", 0)],
-        handler: llen,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "lindex",
-        arity: 3,
-        flags: &[Flag::ReadOnly],
-        categories: &[Category::List],
-        keys: &[KeySpec::one(&[KeyFlag::Ro, KeyFlag::Access], 1)],
-        group: Group::List,
-        complexity: "O(log N) where N is the length of the list, O(1) near its ends.",
-        summary: "Gives the element of a list that has an index.",
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("index", ArgumentKind::Integer),
-        ],
-        handler: lindex,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "lset",
-        arity: 4,
-        flags: &[Flag::Write, Flag::DenyOom],
-        categories: &[Category::List],
-        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Update], 1)],
-        group: Group::List,
-        complexity: "O(log N) where N is the length of the list, O(1) near its ends.",
-        summary: "Puts an element in the place of the one that has an index.",
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("index", ArgumentKind::Integer),
-            Argument::new("element", ArgumentKind::String),
-        ],
-        handler: lset,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "lrange",
-        arity: 4,
-        flags: &[Flag::ReadOnly],
-        categories: &[Category::List],
-        keys: &[KeySpec::one(&[KeyFlag::Ro, KeyFlag::Access], 1)],
-        group: Group::List,
-        complexity: "O(log N + M) where N is the length of the list and M the number of elements given.",
-        summary: "Gives the elements of a list between two indexes.",
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("start", ArgumentKind::Integer),
-            Argument::new("stop", ArgumentKind::Integer),
-        ],
-        handler: lrange,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "ltrim",
-        arity: 4,
-        flags: &[Flag::Write],
-        categories: &[Category::List],
-        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Delete], 1)],
-        group: Group::List,
-        complexity: "O(log N + M) where N is the length of the list and M the number of elements removed.",
-        summary: "Leaves nothing of a list but the elements between two indexes.",
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("start", ArgumentKind::Integer),
-            Argument::new("stop", ArgumentKind::Integer),
-        ],
-        handler: ltrim,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "lrem",
-        arity: 4,
-        flags: &[Flag::Write],
-        categories: &[Category::List],
-        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Delete], 1)],
-        group: Group::List,
-        complexity: "O(N) where N is the length of the list.",
-        summary: "Removes the elements of a list that are equal to a string.",
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("count", ArgumentKind::Integer),
-            Argument::new("element", ArgumentKind::String),
-        ],
-        handler: lrem,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "linsert",
-        arity: 5,
-        flags: &[Flag::Write, Flag::DenyOom],
-        categories: &[Category::List],
-        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Insert], 1)],
-        group: Group::List,
-        since: "2.2.0",
-        complexity: "O(N) where N is the number of elements before the place.",
-        summary: "Puts an element in before or after another one.",
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::one_of(
-                "where",
-                &[
-                    Argument::token("before", "BEFORE"),
-                    Argument::token("after", "AFTER"),
-                ],
-            ),
-            Argument::new("pivot", ArgumentKind::String),
-            Argument::new("element", ArgumentKind::String),
-        ],
-        handler: linsert,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "lpos",
-        arity: -3,
-        flags: &[Flag::ReadOnly],
-        categories: &[Category::List],
-        keys: &[KeySpec::one(&[KeyFlag::Ro, KeyFlag::Access], 1)],
-        group: Group::List,
-        since: "6.0.6",
-        complexity: "O(N) where N is the number of elements looked at.",
-        summary: "Gives the indexes of the elements of a list that are equal to a string.",
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("element", ArgumentKind::String),
-            Argument::new("rank", ArgumentKind::Integer)
-                .after("RANK")
-                .optional(),
-            Argument::new("num-matches", ArgumentKind::Integer)
-                .after("COUNT")
-                .optional(),
-            Argument::new("len", ArgumentKind::Integer)
-                .after("MAXLEN")
-                .optional(),
-        ],
-        handler: lpos,
-        ..CommandSpec::DEFAULT
-    },
+    CommandSpec::new("llen", 2, Group::List, "1.0.0", llen)
+        .flags(&[Flag::ReadOnly, Flag::Fast])
+        .keys(&[KeySpec::one(INSPECT, 1)])
+        .summary("Tells how long a list is.")
+        .arguments("key"),
+    CommandSpec::new("lindex", 3, Group::List, "1.0.0", lindex)
+        .flags(&[Flag::ReadOnly])
+        .keys(&[KeySpec::one(READ, 1)])
+        .complexity("O(log N) where N is the length of the list, O(1) near its ends.")
+        .summary("Gives the element of a list that has an index.")
+        .arguments("key index:integer"),
+    CommandSpec::new("lset", 4, Group::List, "1.0.0", lset)
+        .flags(&[Flag::Write, Flag::DenyOom])
+        .keys(&[KeySpec::one(UPDATE, 1)])
+        .complexity("O(log N) where N is the length of the list, O(1) near its ends.")
+        .summary("Puts an element in the place of the one that has an index.")
+        .arguments("key index:integer element"),
+    CommandSpec::new("lrange", 4, Group::List, "1.0.0", lrange)
+        .flags(&[Flag::ReadOnly])
+        .keys(&[KeySpec::one(READ, 1)])
+        .complexity("O(log N + M) where N is the length of the list and M the number of elements given.")
+        .summary("Gives the elements of a list between two indexes.")
+        .arguments("key start:integer stop:integer"),
+    CommandSpec::new("ltrim", 4, Group::List, "1.0.0", ltrim)
+        .flags(&[Flag::Write])
+        .keys(&[KeySpec::one(DELETE, 1)])
+        .complexity("O(log N + M) where N is the length of the list and M the number of elements removed.")
+        .summary("Leaves nothing of a list but the elements between two indexes.")
+        .arguments("key start:integer stop:integer"),
+    CommandSpec::new("lrem", 4, Group::List, "1.0.0", lrem)
+        .flags(&[Flag::Write])
+        .keys(&[KeySpec::one(DELETE, 1)])
+        .complexity("O(N) where N is the length of the list.")
+        .summary("Removes the elements of a list that are equal to a string.")
+        .arguments("key count:integer element"),
+    CommandSpec::new("linsert", 5, Group::List, "2.2.0", linsert)
+        .flags(&[Flag::Write, Flag::DenyOom])
+        .keys(&[KeySpec::one(INSERT, 1)])
+        .complexity("O(N) where N is the number of elements before the place.")
+        .summary("Puts an element in before or after another one.")
+        .arguments("key where=(BEFORE|AFTER) pivot element"),
+    CommandSpec::new("lpos", -3, Group::List, "6.0.6", lpos)
+        .flags(&[Flag::ReadOnly])
+        .keys(&[KeySpec::one(READ, 1)])
+        .complexity("O(N) where N is the number of elements looked at.")
+        .summary("Gives the indexes of the elements of a list that are equal to a string.")
+        .arguments("key element [RANK rank:integer] [COUNT num-matches:integer] [MAXLEN len:integer]"),
 ];
 
 fn llen(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
@@ -195,7 +95,7 @@ fn lindex(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 }
 
 fn lset(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    let limits = limits(context.instance);
+    let limits = limits(context.state);
     let (keyspace, database, reply) = context.parts();
     let key = args.at(1);
     let element = GivenArgument { args, index: 3 };
@@ -207,9 +107,7 @@ fn lset(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     set.ok_or(CommandError::NO_SUCH_KEY)??;
     reply.ok();
     keyspace.modified(database, key);
-    keyspace
-        .changes
-        .notify(EventClass::List, "lset", database, key);
+    keyspace.changes.notify(EventClass::List, "lset", database, key);
     Ok(())
 }
 
@@ -238,17 +136,13 @@ fn reply_range(reply: &mut Reply, list: ListRef<'_>, start: usize, count: usize)
     list.walk(start, End::Front, |item| {
         reply_item(reply, item);
         left -= 1;
-        if left == 0 {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
+        if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
 }
 
 fn ltrim(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let (start, stop) = (integer_argument(args, 2)?, integer_argument(args, 3)?);
-    let limits = limits(context.instance);
+    let limits = limits(context.state);
     let (keyspace, database, reply) = context.parts();
     let key = args.at(1);
     let Some(length) = length_at(keyspace, database, key)? else {
@@ -277,19 +171,14 @@ fn lrem(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         0 => usize::MAX,
         count => count,
     };
-    let limits = limits(context.instance);
+    let limits = limits(context.state);
     let (keyspace, database, reply) = context.parts();
     let key = args.at(1);
-    let removed = edit(keyspace, database, key, &limits, |list| {
-        (list.remove_equal(args.at(3), end, most), list.is_empty())
-    })?;
+    let removed =
+        edit(keyspace, database, key, &limits, |list| (list.remove_equal(args.at(3), end, most), list.is_empty()))?;
     let (removed, is_empty) = removed.unwrap_or_default();
     if removed > 0 {
-        let remainder = if is_empty {
-            Remainder::Nothing
-        } else {
-            Remainder::Elements
-        };
+        let remainder = if is_empty { Remainder::Nothing } else { Remainder::Elements };
         taken_out(keyspace, database, key, "lrem", removed, remainder);
     }
     reply.integer(removed as i64);
@@ -302,17 +191,16 @@ fn linsert(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         word if word.eq_ignore_ascii_case(b"before") => 0,
         _ => return Err(CommandError::SYNTAX),
     };
-    let limits = limits(context.instance);
+    let limits = limits(context.state);
     let (keyspace, database, reply) = context.parts();
     let key = args.at(1);
     let element = GivenArgument { args, index: 4 };
     let length = edit(keyspace, database, key, &limits, |list| {
         let mut found = None;
-        list.view()
-            .find(args.at(3), End::Front, usize::MAX, |index| {
-                found = Some(index);
-                ControlFlow::Break(())
-            });
+        list.view().find(args.at(3), End::Front, usize::MAX, |index| {
+            found = Some(index);
+            ControlFlow::Break(())
+        });
         list.insert(found? + behind, element);
         Some(list.len())
     })?;
@@ -321,9 +209,7 @@ fn linsert(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         Some(None) => reply.integer(-1),
         Some(Some(length)) => {
             keyspace.modified(database, key);
-            keyspace
-                .changes
-                .notify(EventClass::List, "linsert", database, key);
+            keyspace.changes.notify(EventClass::List, "linsert", database, key);
             reply.integer(length as i64);
         }
     }
@@ -343,12 +229,7 @@ struct Search {
 
 impl Search {
     fn parse(args: Args<'_>) -> Result<Search, CommandError> {
-        let mut search = Search {
-            rank: 1,
-            from: End::Front,
-            count: None,
-            among: usize::MAX,
-        };
+        let mut search = Search { rank: 1, from: End::Front, count: None, among: usize::MAX };
         let mut place = 3;
         while let Some(word) = args.get(place) {
             let value = place + 1;
@@ -399,11 +280,7 @@ impl Search {
                 found(index);
                 left -= 1;
             }
-            if left == 0 {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            }
+            if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
     }
 }

@@ -1,157 +1,68 @@
 //! The ends of lists: pushing and popping.
 
-use crate::command::arguments::{COUNT, NUMKEYS};
-use crate::command::spec::{
-    Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
-};
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::command::error::{CommandError, CommandResult};
+use crate::command::spec::{CommandSpec, Flag, Group, INSERT, KeySpec, READ_AND_DELETE};
+use crate::engine::context::Context;
 use crate::keyspace::{EventClass, Keyspace};
+use crate::resp::Args;
 use crate::resp::Reply;
 use crate::types::list::{End, Item, Limits};
 
 use super::{
-    ENDS, arguments_from, bounded_argument, create, edit, end_argument, length_at, limits,
-    push_event, reply_item, take_out, too_many_arguments,
+    arguments_from, bounded_argument, create, edit, end_argument, length_at, limits, push_event, reply_item, take_out,
+    too_many_arguments,
 };
 
 /// Commands on the ends of lists.
 pub static COMMANDS: &[CommandSpec] = &[
-    CommandSpec {
-        name: "lpush",
-        arity: -3,
-        flags: &[Flag::Write, Flag::DenyOom, Flag::Fast],
-        categories: &[Category::List],
-        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Insert], 1)],
-        group: Group::List,
-        complexity: "O(1) for each element.",
-        summary: "Puts elements in at the front of a list; creates the key if need be.",
-        history: &[("2.4.0", "Took several elements.")],
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("element", ArgumentKind::String).multiple(),
-        ],
-        handler: lpush,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "rpush",
-        arity: -3,
-        flags: &[Flag::Write, Flag::DenyOom, Flag::Fast],
-        categories: &[Category::List],
-        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Insert], 1)],
-        group: Group::List,
-        complexity: "O(1) for each element.",
-        summary: "Puts elements in at the back of a list; creates the key if need be.",
-        history: &[("2.4.0", "Took several elements.")],
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("element", ArgumentKind::String).multiple(),
-        ],
-        handler: rpush,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "lpushx",
-        arity: -3,
-        flags: &[Flag::Write, Flag::DenyOom, Flag::Fast],
-        categories: &[Category::List],
-        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Insert], 1)],
-        group: Group::List,
-        since: "2.2.0",
-        complexity: "O(1) for each element.",
-        summary: "Puts elements in at the front of a list, if there is one.",
-        history: &[("4.0.0", "Took several elements.")],
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("element", ArgumentKind::String).multiple(),
-        ],
-        handler: lpushx,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "rpushx",
-        arity: -3,
-        flags: &[Flag::Write, Flag::DenyOom, Flag::Fast],
-        categories: &[Category::List],
-        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Insert], 1)],
-        group: Group::List,
-        since: "2.2.0",
-        complexity: "O(1) for each element.",
-        summary: "Puts elements in at the back of a list, if there is one.",
-        history: &[("4.0.0", "Took several elements.")],
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("element", ArgumentKind::String).multiple(),
-        ],
-        handler: rpushx,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "lpop",
-        arity: -2,
-        flags: &[Flag::Write, Flag::Fast],
-        categories: &[Category::List],
-        keys: &[KeySpec::one(
-            &[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Delete],
-            1,
-        )],
-        group: Group::List,
-        complexity: "O(N) where N is the number of elements given.",
-        summary: "Takes elements out at the front of a list and gives them.",
-        history: &[("6.2.0", "Took `count`.")],
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("count", ArgumentKind::Integer)
-                .optional()
-                .since("6.2.0"),
-        ],
-        handler: lpop,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "rpop",
-        arity: -2,
-        flags: &[Flag::Write, Flag::Fast],
-        categories: &[Category::List],
-        keys: &[KeySpec::one(
-            &[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Delete],
-            1,
-        )],
-        group: Group::List,
-        complexity: "O(N) where N is the number of elements given.",
-        summary: "Takes elements out at the back of a list and gives them.",
-        history: &[("6.2.0", "Took `count`.")],
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("count", ArgumentKind::Integer)
-                .optional()
-                .since("6.2.0"),
-        ],
-        handler: rpop,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "lmpop",
-        arity: -4,
-        flags: &[Flag::Write],
-        categories: &[Category::List],
-        keys: &[KeySpec::counted(
-            &[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Delete],
-            1,
-        )],
-        group: Group::List,
-        since: "7.0.0",
-        complexity: "O(N+M) where N is the number of keys and M that of elements given.",
-        summary: "Takes elements out at an end of the first of several lists that has any, and gives them.",
-        arguments: &[
-            NUMKEYS,
-            Argument::key("key", 0).multiple(),
-            Argument::one_of("where", ENDS),
-            COUNT,
-        ],
-        handler: lmpop,
-        ..CommandSpec::DEFAULT
-    },
+    CommandSpec::new("lpush", -3, Group::List, "1.0.0", lpush)
+        .flags(&[Flag::Write, Flag::DenyOom, Flag::Fast])
+        .keys(&[KeySpec::one(INSERT, 1)])
+        .complexity("O(1) for each element.")
+        .summary("Puts elements in at the front of a list; creates the key if need be.")
+        .history(&[("2.4.0", "Took several elements.")])
+        .arguments("key element..."),
+    CommandSpec::new("rpush", -3, Group::List, "1.0.0", rpush)
+        .flags(&[Flag::Write, Flag::DenyOom, Flag::Fast])
+        .keys(&[KeySpec::one(INSERT, 1)])
+        .complexity("O(1) for each element.")
+        .summary("Puts elements in at the back of a list; creates the key if need be.")
+        .history(&[("2.4.0", "Took several elements.")])
+        .arguments("key element..."),
+    CommandSpec::new("lpushx", -3, Group::List, "2.2.0", lpushx)
+        .flags(&[Flag::Write, Flag::DenyOom, Flag::Fast])
+        .keys(&[KeySpec::one(INSERT, 1)])
+        .complexity("O(1) for each element.")
+        .summary("Puts elements in at the front of a list, if there is one.")
+        .history(&[("4.0.0", "Took several elements.")])
+        .arguments("key element..."),
+    CommandSpec::new("rpushx", -3, Group::List, "2.2.0", rpushx)
+        .flags(&[Flag::Write, Flag::DenyOom, Flag::Fast])
+        .keys(&[KeySpec::one(INSERT, 1)])
+        .complexity("O(1) for each element.")
+        .summary("Puts elements in at the back of a list, if there is one.")
+        .history(&[("4.0.0", "Took several elements.")])
+        .arguments("key element..."),
+    CommandSpec::new("lpop", -2, Group::List, "1.0.0", lpop)
+        .flags(&[Flag::Write, Flag::Fast])
+        .keys(&[KeySpec::one(READ_AND_DELETE, 1)])
+        .complexity("O(N) where N is the number of elements given.")
+        .summary("Takes elements out at the front of a list and gives them.")
+        .history(&[("6.2.0", "Took `count`.")])
+        .arguments("key [count:integer]@6.2.0"),
+    CommandSpec::new("rpop", -2, Group::List, "1.0.0", rpop)
+        .flags(&[Flag::Write, Flag::Fast])
+        .keys(&[KeySpec::one(READ_AND_DELETE, 1)])
+        .complexity("O(N) where N is the number of elements given.")
+        .summary("Takes elements out at the back of a list and gives them.")
+        .history(&[("6.2.0", "Took `count`.")])
+        .arguments("key [count:integer]@6.2.0"),
+    CommandSpec::new("lmpop", -4, Group::List, "7.0.0", lmpop)
+        .flags(&[Flag::Write])
+        .keys(&[KeySpec::counted(READ_AND_DELETE, 1)])
+        .complexity("O(N+M) where N is the number of keys and M that of elements given.")
+        .summary("Takes elements out at an end of the first of several lists that has any, and gives them.")
+        .arguments("numkeys:integer key... where=(LEFT|RIGHT) [COUNT count:integer]"),
 ];
 
 fn lpush(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
@@ -172,13 +83,11 @@ fn rpushx(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 
 #[inline]
 fn push(context: &mut Context<'_>, args: Args<'_>, end: End, may_create: bool) -> CommandResult {
-    let limits = limits(context.instance);
+    let limits = limits(context.state);
     let (keyspace, database, reply) = context.parts();
     let key = args.at(1);
     let elements = arguments_from(args, 2);
-    let pushed = edit(keyspace, database, key, &limits, |list| {
-        list.push(end, elements.clone())
-    })?;
+    let pushed = edit(keyspace, database, key, &limits, |list| list.push(end, elements.clone()))?;
     let length = match pushed {
         Some(length) => length,
         None if may_create => create(keyspace, database, key, &limits, end, elements.clone()),
@@ -188,9 +97,7 @@ fn push(context: &mut Context<'_>, args: Args<'_>, end: End, may_create: bool) -
         }
     };
     keyspace.modified_times(database, key, elements.len() as u64);
-    keyspace
-        .changes
-        .notify(EventClass::List, push_event(end), database, key);
+    keyspace.changes.notify(EventClass::List, push_event(end), database, key);
     reply.integer(length as i64);
     Ok(())
 }
@@ -208,7 +115,7 @@ fn pop(context: &mut Context<'_>, args: Args<'_>, end: End) -> CommandResult {
     if args.len() > 2 {
         return pop_several(context, args, end);
     }
-    let limits = limits(context.instance);
+    let limits = limits(context.state);
     let (keyspace, database, reply) = context.parts();
     let visit = |item: Item<'_>| reply_item(reply, item);
     let taken = take_out(keyspace, database, args.at(1), &limits, (end, 1), visit)?;
@@ -223,7 +130,7 @@ fn pop_several(context: &mut Context<'_>, args: Args<'_>, end: End) -> CommandRe
         return Err(too_many_arguments(context));
     }
     let count = bounded_argument(args, 2, 0, "ERR value is out of range, must be positive")?;
-    let limits = limits(context.instance);
+    let limits = limits(context.state);
     let (keyspace, database, reply) = context.parts();
     match length_at(keyspace, database, args.at(1))? {
         None => reply.null_array(),
@@ -240,7 +147,7 @@ fn pop_several(context: &mut Context<'_>, args: Args<'_>, end: End) -> CommandRe
 
 fn lmpop(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let request = PopRequest::parse(args, 1)?;
-    let limits = limits(context.instance);
+    let limits = limits(context.state);
     let (keyspace, database, reply) = context.parts();
     if !request.serve(keyspace, database, reply, &limits)? {
         reply.null_array();
@@ -282,13 +189,7 @@ impl<'a> PopRequest<'a> {
             count = Some(bounded_argument(args, place + 1, 1, least)?);
             place += 2;
         }
-        Ok(PopRequest {
-            args,
-            first_key: at + 1,
-            keys,
-            end,
-            count: count.unwrap_or(1),
-        })
+        Ok(PopRequest { args, first_key: at + 1, keys, end, count: count.unwrap_or(1) })
     }
 
     /// The keys, in order.
@@ -314,14 +215,7 @@ impl<'a> PopRequest<'a> {
             reply.bulk(key);
             reply.array(self.count.min(length));
             let visit = |item: Item<'_>| reply_item(reply, item);
-            let taken = take_out(
-                keyspace,
-                database,
-                key,
-                limits,
-                (self.end, self.count),
-                visit,
-            )?;
+            let taken = take_out(keyspace, database, key, limits, (self.end, self.count), visit)?;
             let mut digits = itoa::Buffer::new();
             let count = digits.format(taken).as_bytes();
             let propagation = &mut keyspace.changes.propagation;

@@ -8,21 +8,22 @@ pub mod moves;
 use bytes::Bytes;
 
 use crate::collections::listpack::{self, Element};
-use crate::command::spec::Argument;
-use crate::command::{Args, CommandError, Context};
-use crate::instance::Instance;
+use crate::command::error::CommandError;
+use crate::engine::context::Context;
+use crate::engine::state::ServerState;
 use crate::keyspace::{EventClass, Keyspace, Record, ValueMut};
+use crate::resp::Args;
 use crate::resp::{Reply, number};
 use crate::types::list::{End, Given, Item, Limits, ListEditor, ListRef, Taken};
 use crate::types::slot::{OwnedSlot, OwnedValue, PackedForm};
 
 /// How lists are stored at present.
 #[inline]
-pub(in crate::commands) fn limits(instance: &Instance) -> Limits {
+pub(in crate::commands) fn limits(state: &ServerState) -> Limits {
     Limits {
-        max_listpack_size: instance.config.list_max_listpack_size,
-        compress_depth: instance.config.list_compress_depth,
-        large_bytes: instance.list_large_bytes,
+        max_listpack_size: state.config.list_max_listpack_size,
+        compress_depth: state.config.list_compress_depth,
+        large_bytes: state.list_large_bytes,
     }
 }
 
@@ -33,15 +34,9 @@ fn list_of(record: &Record) -> Result<ListRef<'_>, CommandError> {
 }
 
 /// The length of the list at a key that is about to be changed, if there is one. Errors: it is not a list.
-fn length_at(
-    keyspace: &mut Keyspace,
-    database: usize,
-    key: &[u8],
-) -> Result<Option<usize>, CommandError> {
+fn length_at(keyspace: &mut Keyspace, database: usize, key: &[u8]) -> Result<Option<usize>, CommandError> {
     let record = keyspace.lookup(database, key);
-    record
-        .map(|record| list_of(record).map(ListRef::len))
-        .transpose()
+    record.map(|record| list_of(record).map(ListRef::len)).transpose()
 }
 
 /// Calls with the list at a key, to be changed, if there is one. Errors: it is not a list.
@@ -78,12 +73,6 @@ fn create<G: Given>(
     keyspace.create(database, key, slot.value);
     length
 }
-
-/// The words for the ends of a list.
-const ENDS: &[Argument] = &[
-    Argument::token("left", "LEFT"),
-    Argument::token("right", "RIGHT"),
-];
 
 /// An argument that is to become an element. A large one is shared, not copied, if it was received in a buffer of its own.
 #[derive(Clone, Copy)]
@@ -154,16 +143,12 @@ fn taken_out(
     count: usize,
     remainder: Remainder,
 ) {
-    keyspace
-        .changes
-        .notify(EventClass::List, event, database, key);
+    keyspace.changes.notify(EventClass::List, event, database, key);
     if remainder == Remainder::Nothing {
         // The removal itself counts as one.
         keyspace.changes.count(count as u64 - 1);
         keyspace.remove(database, key);
-        keyspace
-            .changes
-            .notify(EventClass::Generic, "del", database, key);
+        keyspace.changes.notify(EventClass::Generic, "del", database, key);
     } else {
         keyspace.modified_times(database, key, count as u64);
     }
@@ -192,11 +177,7 @@ fn take_out(
     let Some((taken, left)) = taken.filter(|(taken, _)| *taken > 0) else {
         return Ok(0);
     };
-    let remainder = if left == 0 {
-        Remainder::Nothing
-    } else {
-        Remainder::Elements
-    };
+    let remainder = if left == 0 { Remainder::Nothing } else { Remainder::Elements };
     taken_out(keyspace, database, key, pop_event(end), taken, remainder);
     Ok(taken)
 }
@@ -218,12 +199,7 @@ fn integer_argument(args: Args<'_>, index: usize) -> Result<i64, CommandError> {
 }
 
 /// An integer argument of at least `least`. Errors: it is not, with this text.
-fn bounded_argument(
-    args: Args<'_>,
-    index: usize,
-    least: i64,
-    error: &'static str,
-) -> Result<usize, CommandError> {
+fn bounded_argument(args: Args<'_>, index: usize, least: i64, error: &'static str) -> Result<usize, CommandError> {
     let value = number::parse_i64(args.at(index)).filter(|value| *value >= least);
     let value = value.and_then(|value| usize::try_from(value).ok());
     value.ok_or(CommandError::fixed(error))
@@ -246,11 +222,7 @@ fn reversible_argument(args: Args<'_>, index: usize) -> Result<i64, CommandError
 fn range_of(start: i64, stop: i64, length: usize) -> (usize, usize) {
     let length = length as i64;
     let from_front = |index: i64| {
-        if index < 0 {
-            index.saturating_add(length).max(-1)
-        } else {
-            index
-        }
+        if index < 0 { index.saturating_add(length).max(-1) } else { index }
     };
     let start = from_front(start).max(0);
     let stop = from_front(stop).min(length - 1);
@@ -261,10 +233,7 @@ fn range_of(start: i64, stop: i64, length: usize) -> (usize, usize) {
 }
 
 /// The arguments from that one on, as elements.
-fn arguments_from(
-    args: Args<'_>,
-    first: usize,
-) -> impl ExactSizeIterator<Item = GivenArgument<'_>> + Clone {
+fn arguments_from(args: Args<'_>, first: usize) -> impl ExactSizeIterator<Item = GivenArgument<'_>> + Clone {
     (first..args.len()).map(move |index| GivenArgument { args, index })
 }
 

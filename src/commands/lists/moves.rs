@@ -2,106 +2,40 @@
 
 use smallvec::SmallVec;
 
-use crate::command::spec::{
-    Argument, ArgumentKind, Category, CommandSpec, Deprecation, Flag, Group, KeyFlag, KeySpec,
-};
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::command::error::{CommandError, CommandResult};
+use crate::command::spec::{CommandSpec, Flag, Group, INSERT, KeySpec, READ_AND_DELETE};
+use crate::engine::context::Context;
 use crate::keyspace::{EventClass, Keyspace};
+use crate::resp::Args;
 use crate::types::list::{End, Item, Limits, Taken};
 
 use super::{
-    ENDS, Remainder, bounded_argument, create, edit, end_argument, length_at, limits, pop_event,
-    push_event, reply_taken, taken_out,
+    Remainder, bounded_argument, create, edit, end_argument, length_at, limits, pop_event, push_event, reply_taken,
+    taken_out,
 };
-
-/// How many elements LMOVEM moves, and in which order.
-pub(super) const HOW_MANY: Argument = Argument::block(
-    "how-many",
-    &[
-        Argument::one_of(
-            "selector",
-            &[
-                Argument::new("count", ArgumentKind::Integer).after("COUNT"),
-                Argument::new("exactly", ArgumentKind::Integer).after("EXACTLY"),
-            ],
-        ),
-        Argument::one_of(
-            "ordering",
-            &[
-                Argument::token("obo", "OBO"),
-                Argument::token("bulk", "BULK"),
-            ],
-        ),
-    ],
-)
-.optional();
 
 /// Commands that move elements.
 pub static COMMANDS: &[CommandSpec] = &[
-    CommandSpec {
-        name: "lmove",
-        arity: 5,
-        flags: &[Flag::Write, Flag::DenyOom],
-        categories: &[Category::List],
-        keys: &[
-            KeySpec::one(&[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Delete], 1),
-            KeySpec::one(&[KeyFlag::Rw, KeyFlag::Insert], 2),
-        ],
-        group: Group::List,
-        since: "6.2.0",
-        summary: "Takes an element out at an end of a list, puts it in at an end of another one, and gives it.",
-        arguments: &[
-            Argument::key("source", 0),
-            Argument::key("destination", 1),
-            Argument::one_of("wherefrom", ENDS),
-            Argument::one_of("whereto", ENDS),
-        ],
-        handler: lmove,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "rpoplpush",
-        arity: 3,
-        flags: &[Flag::Write, Flag::DenyOom],
-        categories: &[Category::List],
-        keys: &[
-            KeySpec::one(&[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Delete], 1),
-            KeySpec::one(&[KeyFlag::Rw, KeyFlag::Insert], 2),
-        ],
-        group: Group::List,
-        since: "1.2.0",
-        summary: "Takes the last element of a list out, puts it in at the front of another one, and gives it.",
-        deprecated: Some(Deprecation {
-            since: "6.2.0",
-            replaced_by: "`LMOVE` with the `RIGHT` and `LEFT` arguments",
-        }),
-        arguments: &[Argument::key("source", 0), Argument::key("destination", 1)],
-        handler: rpoplpush,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "lmovem",
-        arity: -5,
-        flags: &[Flag::Write, Flag::DenyOom],
-        categories: &[Category::List],
-        keys: &[
-            KeySpec::one(&[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Delete], 1),
-            KeySpec::one(&[KeyFlag::Rw, KeyFlag::Insert], 2),
-        ],
-        group: Group::List,
-        since: "8.10.0",
-        complexity: "O(N) where N is the number of elements moved.",
-        summary: "Takes elements out at an end of a list, puts them in at an end of another one, and gives them.",
-        arguments: &[
-            Argument::key("source", 0),
-            Argument::key("destination", 1),
-            Argument::one_of("wherefrom", ENDS),
-            Argument::one_of("whereto", ENDS),
-            HOW_MANY,
-        ],
-        handler: lmovem,
-        ..CommandSpec::DEFAULT
-    },
+    CommandSpec::new("lmove", 5, Group::List, "6.2.0", lmove)
+        .flags(&[Flag::Write, Flag::DenyOom])
+        .keys(&[KeySpec::one(READ_AND_DELETE, 1), KeySpec::one(INSERT, 2)])
+        .summary("Takes an element out at an end of a list, puts it in at an end of another one, and gives it.")
+        .arguments("source#0 destination#1 wherefrom=(LEFT|RIGHT) whereto=(LEFT|RIGHT)"),
+    CommandSpec::new("rpoplpush", 3, Group::List, "1.2.0", rpoplpush)
+        .flags(&[Flag::Write, Flag::DenyOom])
+        .keys(&[KeySpec::one(READ_AND_DELETE, 1), KeySpec::one(INSERT, 2)])
+        .summary("Takes the last element of a list out, puts it in at the front of another one, and gives it.")
+        .deprecated("6.2.0", "`LMOVE` with the `RIGHT` and `LEFT` arguments")
+        .arguments("source#0 destination#1"),
+    CommandSpec::new("lmovem", -5, Group::List, "8.10.0", lmovem)
+        .flags(&[Flag::Write, Flag::DenyOom])
+        .keys(&[KeySpec::one(READ_AND_DELETE, 1), KeySpec::one(INSERT, 2)])
+        .complexity("O(N) where N is the number of elements moved.")
+        .summary("Takes elements out at an end of a list, puts them in at an end of another one, and gives them.")
+        .arguments(
+            "source#0 destination#1 wherefrom=(LEFT|RIGHT) whereto=(LEFT|RIGHT) \
+             how-many=[selector=(COUNT count:integer|EXACTLY exactly:integer) ordering=(OBO|BULK)]",
+        ),
 ];
 
 fn lmove(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
@@ -137,17 +71,11 @@ pub(super) struct Ends {
 
 impl Ends {
     /// Those of RPOPLPUSH.
-    pub const RIGHT_TO_LEFT: Ends = Ends {
-        from: End::Back,
-        to: End::Front,
-    };
+    pub const RIGHT_TO_LEFT: Ends = Ends { from: End::Back, to: End::Front };
 
     /// Those that LMOVE and its kin name. Errors: other words.
     pub fn parse(args: Args<'_>) -> Result<Ends, CommandError> {
-        Ok(Ends {
-            from: end_argument(args.at(3))?,
-            to: end_argument(args.at(4))?,
-        })
+        Ok(Ends { from: end_argument(args.at(3))?, to: end_argument(args.at(4))? })
     }
 }
 
@@ -166,15 +94,9 @@ impl Amount {
     pub fn parse(args: Args<'_>, at: usize) -> Result<Amount, CommandError> {
         let is = |place: usize, word: &str| args.at(place).eq_ignore_ascii_case(word.as_bytes());
         if args.len() == at {
-            return Ok(Amount {
-                count: 1,
-                exactly: false,
-                in_bulk: true,
-            });
+            return Ok(Amount { count: 1, exactly: false, in_bulk: true });
         }
-        if args.len() != at + 3
-            || !(is(at, "count") || is(at, "exactly"))
-            || !(is(at + 2, "obo") || is(at + 2, "bulk"))
+        if args.len() != at + 3 || !(is(at, "count") || is(at, "exactly")) || !(is(at + 2, "obo") || is(at + 2, "bulk"))
         {
             return Err(CommandError::SYNTAX);
         }
@@ -198,16 +120,8 @@ impl Amount {
 type Moved = SmallVec<[Taken; 1]>;
 
 /// Moves an element and replies with it; says whether there was one. Errors: one of the keys is not a list.
-pub(super) fn move_one(
-    context: &mut Context<'_>,
-    args: Args<'_>,
-    ends: Ends,
-) -> Result<bool, CommandError> {
-    let amount = Amount {
-        count: 1,
-        exactly: false,
-        in_bulk: true,
-    };
+pub(super) fn move_one(context: &mut Context<'_>, args: Args<'_>, ends: Ends) -> Result<bool, CommandError> {
+    let amount = Amount { count: 1, exactly: false, in_bulk: true };
     let moved = move_elements(context, args, ends, amount)?;
     for element in &moved {
         reply_taken(context.reply, element);
@@ -234,13 +148,8 @@ pub(super) fn move_several(
 
 /// Moves elements from the list at the first key to that at the second one; gives them in the order in which they lie there.
 /// Errors: one of the keys is not a list.
-fn move_elements(
-    context: &mut Context<'_>,
-    args: Args<'_>,
-    ends: Ends,
-    amount: Amount,
-) -> Result<Moved, CommandError> {
-    let limits = limits(context.instance);
+fn move_elements(context: &mut Context<'_>, args: Args<'_>, ends: Ends, amount: Amount) -> Result<Moved, CommandError> {
+    let limits = limits(context.state);
     let (keyspace, database, _) = context.parts();
     let (source, destination) = (args.at(1), args.at(2));
     let Some(length) = length_at(keyspace, database, source)? else {
@@ -266,19 +175,8 @@ fn move_elements(
         }
         list.len()
     })?;
-    let remainder = if left == Some(0) {
-        Remainder::Nothing
-    } else {
-        Remainder::Elements
-    };
-    taken_out(
-        keyspace,
-        database,
-        source,
-        pop_event(ends.from),
-        count,
-        remainder,
-    );
+    let remainder = if left == Some(0) { Remainder::Nothing } else { Remainder::Elements };
+    taken_out(keyspace, database, source, pop_event(ends.from), count, remainder);
     if ends.to == End::Front {
         moved.reverse();
     }
@@ -286,24 +184,13 @@ fn move_elements(
 }
 
 /// Puts elements in at an end, one after the other. They count as changes of the list that they come from.
-fn put_in(
-    keyspace: &mut Keyspace,
-    database: usize,
-    key: &[u8],
-    limits: &Limits,
-    end: End,
-    elements: &[Taken],
-) {
+fn put_in(keyspace: &mut Keyspace, database: usize, key: &[u8], limits: &Limits, end: End, elements: &[Taken]) {
     let elements = elements.iter();
-    let pushed = edit(keyspace, database, key, limits, |list| {
-        list.push(end, elements.clone())
-    });
+    let pushed = edit(keyspace, database, key, limits, |list| list.push(end, elements.clone()));
     // The caller has seen that it is a list, if there is one.
     if let Ok(None) = pushed {
         create(keyspace, database, key, limits, end, elements);
     }
     keyspace.changes.touched(database, key);
-    keyspace
-        .changes
-        .notify(EventClass::List, push_event(end), database, key);
+    keyspace.changes.notify(EventClass::List, push_event(end), database, key);
 }

@@ -1,9 +1,9 @@
 //! The libraries as FUNCTION DUMP gives and FUNCTION RESTORE takes them.
 
-use crate::command::CommandError;
-use crate::instance::Instance;
-use crate::persistence::rdb::{Payload, Reader, VERSION, Writer};
+use crate::command::error::CommandError;
+use crate::engine::state::ServerState;
 use crate::scripting::functions::Libraries;
+use crate::storage::rdb::{Payload, Reader, VERSION, Writer};
 
 /// What stands before each library's code.
 const LIBRARY: u8 = 245;
@@ -24,20 +24,17 @@ pub fn dump(libraries: &Libraries) -> Vec<u8> {
 /// The code of the libraries in a payload.
 ///
 /// Errors: its version or checksum is wrong, or it holds something else.
-pub fn read(instance: &Instance, bytes: &[u8]) -> Result<Vec<Vec<u8>>, CommandError> {
-    const WRONG: CommandError =
-        CommandError::fixed("ERR DUMP payload version or checksum are wrong");
+pub fn read(state: &ServerState, bytes: &[u8]) -> Result<Vec<Vec<u8>>, CommandError> {
+    const WRONG: CommandError = CommandError::fixed("ERR DUMP payload version or checksum are wrong");
     const DAMAGED: CommandError = CommandError::fixed("ERR failed loading functions payload");
-    let payload = Payload::verify(bytes, !instance.serialization.skips_checksum).ok_or(WRONG)?;
+    let payload = Payload::verify(bytes, !state.serialization.skips_checksum).ok_or(WRONG)?;
     let mut reader = Reader::new(payload.body(), 0, u64::MAX);
     let mut codes = Vec::new();
     while reader.remaining() > 0 {
         match reader.byte() {
             Ok(LIBRARY) => {}
             Ok(LIBRARY_EARLY) => {
-                return Err(CommandError::fixed(
-                    "ERR Pre-release function format not supported",
-                ));
+                return Err(CommandError::fixed("ERR Pre-release function format not supported"));
             }
             _ => return Err(CommandError::fixed("ERR given type is not a function")),
         }

@@ -1,166 +1,70 @@
 //! FUNCTION: libraries of functions.
 
-use crate::command::spec::{Argument, ArgumentKind, Category, CommandSpec, Flag, Group};
-use crate::command::{Args, CommandError, CommandResult, Context, help};
+use crate::command::error::{CommandError, CommandResult};
+use crate::command::spec::{CommandSpec, Flag, Group};
+use crate::drive::script::run;
+use crate::engine::context::Context;
+use crate::engine::help;
+use crate::resp::Args;
 use crate::resp::Reply;
+use crate::scripting::Kind;
 use crate::scripting::functions::{Libraries, RestorePolicy};
-use crate::scripting::{Kind, run};
-use crate::types::glob::{Case, glob_match};
+use crate::text::glob::{Case, glob_match};
 
 use super::function_dump;
 use super::scripts::check_mode;
 
 /// The family's commands.
-pub static COMMANDS: &[CommandSpec] = &[CommandSpec {
-    name: "function",
-    arity: -2,
-    group: Group::Scripting,
-    since: "7.0.0",
-    complexity: "That of the subcommand.",
-    summary: "Manages libraries of functions.",
-    subcommands: &[
-        CommandSpec {
-            name: "delete",
-            arity: 3,
-            flags: &[Flag::Write, Flag::NoScript],
-            categories: &[Category::Scripting],
-            tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
-            group: Group::Scripting,
-            since: "7.0.0",
-            summary: "Removes a library with its functions.",
-            arguments: &[Argument::new("library-name", ArgumentKind::String)],
-            handler: delete,
-            ..CommandSpec::DEFAULT
-        },
-        CommandSpec {
-            name: "dump",
-            arity: 2,
-            flags: &[Flag::NoScript],
-            categories: &[Category::Scripting],
-            group: Group::Scripting,
-            since: "7.0.0",
-            complexity: "O(N) for N functions",
-            summary: "Gives all libraries as bytes for RESTORE.",
-            handler: dump,
-            ..CommandSpec::DEFAULT
-        },
-        CommandSpec {
-            name: "flush",
-            arity: -2,
-            flags: &[Flag::Write, Flag::NoScript],
-            categories: &[Category::Scripting],
-            tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
-            group: Group::Scripting,
-            since: "7.0.0",
-            complexity: "O(N) for N functions",
-            summary: "Removes all libraries.",
-            arguments: &[Argument::one_of(
-                "flush-type",
-                &[
-                    Argument::token("async", "ASYNC"),
-                    Argument::token("sync", "SYNC"),
-                ],
-            )
-            .optional()],
-            handler: flush,
-            ..CommandSpec::DEFAULT
-        },
-        help::subcommand(Group::Scripting, "7.0.0", &[Category::Scripting]),
-        CommandSpec {
-            name: "kill",
-            arity: 2,
-            flags: &[Flag::NoScript, Flag::AllowBusy],
-            categories: &[Category::Scripting],
-            tips: &["request_policy:all_shards", "response_policy:one_succeeded"],
-            group: Group::Scripting,
-            since: "7.0.0",
-            summary: "Ends the function that runs.",
-            handler: kill,
-            ..CommandSpec::DEFAULT
-        },
-        CommandSpec {
-            name: "list",
-            arity: -2,
-            flags: &[Flag::NoScript],
-            categories: &[Category::Scripting],
-            tips: &["nondeterministic_output_order"],
-            group: Group::Scripting,
-            since: "7.0.0",
-            complexity: "O(N) for N functions",
-            summary: "Lists libraries with their functions.",
-            arguments: &[
-                Argument::new("library-name-pattern", ArgumentKind::String)
-                    .after("LIBRARYNAME")
-                    .optional(),
-                Argument::token("withcode", "WITHCODE").optional(),
-            ],
-            handler: list,
-            ..CommandSpec::DEFAULT
-        },
-        CommandSpec {
-            name: "load",
-            arity: -3,
-            flags: &[Flag::Write, Flag::DenyOom, Flag::NoScript],
-            categories: &[Category::Scripting],
-            tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
-            group: Group::Scripting,
-            since: "7.0.0",
-            complexity: "O(1), but for compiling the code",
-            summary: "Loads a library of functions.",
-            arguments: &[
-                Argument::token("replace", "REPLACE").optional(),
-                Argument::new("function-code", ArgumentKind::String),
-            ],
-            handler: load,
-            ..CommandSpec::DEFAULT
-        },
-        CommandSpec {
-            name: "restore",
-            arity: -3,
-            flags: &[Flag::Write, Flag::DenyOom, Flag::NoScript],
-            categories: &[Category::Scripting],
-            tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
-            group: Group::Scripting,
-            since: "7.0.0",
-            complexity: "O(N) for N functions in the bytes",
-            summary: "Loads the libraries that DUMP gave.",
-            arguments: &[
-                Argument::new("serialized-value", ArgumentKind::String),
-                Argument::one_of(
-                    "policy",
-                    &[
-                        Argument::token("flush", "FLUSH"),
-                        Argument::token("append", "APPEND"),
-                        Argument::token("replace", "REPLACE"),
-                    ],
-                )
-                .optional(),
-            ],
-            handler: restore,
-            ..CommandSpec::DEFAULT
-        },
-        CommandSpec {
-            name: "stats",
-            arity: 2,
-            flags: &[Flag::NoScript, Flag::AllowBusy],
-            categories: &[Category::Scripting],
-            tips: &[
-                "nondeterministic_output",
-                "request_policy:all_shards",
-                "response_policy:special",
-            ],
-            group: Group::Scripting,
-            since: "7.0.0",
-            summary: "Tells which function runs, and what engines there are.",
-            handler: stats,
-            ..CommandSpec::DEFAULT
-        },
-    ],
-    ..CommandSpec::DEFAULT
-}];
+pub static COMMANDS: &[CommandSpec] = &[CommandSpec::container("function", Group::Scripting, "7.0.0")
+    .complexity("That of the subcommand.")
+    .summary("Manages libraries of functions.")
+    .subcommands(&[
+        CommandSpec::new("delete", 3, Group::Scripting, "7.0.0", delete)
+            .flags(&[Flag::Write, Flag::NoScript])
+            .tips(&["request_policy:all_shards", "response_policy:all_succeeded"])
+            .summary("Removes a library with its functions.")
+            .arguments("library-name"),
+        CommandSpec::new("dump", 2, Group::Scripting, "7.0.0", dump)
+            .flags(&[Flag::NoScript])
+            .complexity("O(N) for N functions")
+            .summary("Gives all libraries as bytes for RESTORE."),
+        CommandSpec::new("flush", -2, Group::Scripting, "7.0.0", flush)
+            .flags(&[Flag::Write, Flag::NoScript])
+            .tips(&["request_policy:all_shards", "response_policy:all_succeeded"])
+            .complexity("O(N) for N functions")
+            .summary("Removes all libraries.")
+            .arguments("flush-type=[ASYNC|SYNC]"),
+        help::subcommand(Group::Scripting, "7.0.0"),
+        CommandSpec::new("kill", 2, Group::Scripting, "7.0.0", kill)
+            .flags(&[Flag::NoScript, Flag::AllowBusy])
+            .tips(&["request_policy:all_shards", "response_policy:one_succeeded"])
+            .summary("Ends the function that runs."),
+        CommandSpec::new("list", -2, Group::Scripting, "7.0.0", list)
+            .flags(&[Flag::NoScript])
+            .tips(&["nondeterministic_output_order"])
+            .complexity("O(N) for N functions")
+            .summary("Lists libraries with their functions.")
+            .arguments("[LIBRARYNAME library-name-pattern] [WITHCODE]"),
+        CommandSpec::new("load", -3, Group::Scripting, "7.0.0", load)
+            .flags(&[Flag::Write, Flag::DenyOom, Flag::NoScript])
+            .tips(&["request_policy:all_shards", "response_policy:all_succeeded"])
+            .complexity("O(1), but for compiling the code")
+            .summary("Loads a library of functions.")
+            .arguments("[REPLACE] function-code"),
+        CommandSpec::new("restore", -3, Group::Scripting, "7.0.0", restore)
+            .flags(&[Flag::Write, Flag::DenyOom, Flag::NoScript])
+            .tips(&["request_policy:all_shards", "response_policy:all_succeeded"])
+            .complexity("O(N) for N functions in the bytes")
+            .summary("Loads the libraries that DUMP gave.")
+            .arguments("serialized-value policy=[FLUSH|APPEND|REPLACE]"),
+        CommandSpec::new("stats", 2, Group::Scripting, "7.0.0", stats)
+            .flags(&[Flag::NoScript, Flag::AllowBusy])
+            .tips(&["nondeterministic_output", "request_policy:all_shards", "response_policy:special"])
+            .summary("Tells which function runs, and what engines there are."),
+    ])];
 
 fn delete(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    if !context.instance.scripting.delete_library(args.at(2)) {
+    if !context.state.scripting.delete_library(args.at(2)) {
         return Err(CommandError::fixed("ERR Library not found"));
     }
     changed(context);
@@ -170,11 +74,11 @@ fn delete(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 
 /// Counts a change of the libraries, which is to be saved and replicated as one of a key is.
 fn changed(context: &mut Context<'_>) {
-    context.instance.keyspace.changes.count(1);
+    context.state.keyspace.changes.count(1);
 }
 
 fn dump(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
-    let bytes = function_dump::dump(&context.instance.scripting.functions);
+    let bytes = function_dump::dump(&context.state.scripting.functions);
     context.reply.bulk_shared(&bytes.into());
     Ok(())
 }
@@ -184,14 +88,14 @@ fn flush(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         return Err(CommandError::unknown_subcommand("function", args.at(1)));
     }
     check_mode(args, "ERR FUNCTION FLUSH only supports SYNC|ASYNC option")?;
-    context.instance.scripting.flush_functions();
+    context.state.scripting.flush_functions();
     changed(context);
     context.reply.ok();
     Ok(())
 }
 
 fn kill(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
-    run::kill(context.instance, Kind::Function)?;
+    run::kill(context.state, Kind::Function)?;
     context.reply.ok();
     Ok(())
 }
@@ -203,9 +107,7 @@ fn list(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         if !with_code && word.eq_ignore_ascii_case(b"withcode") {
             with_code = true;
         } else if pattern.is_none() && word.eq_ignore_ascii_case(b"libraryname") {
-            pattern = Some(words.next().ok_or(CommandError::fixed(
-                "ERR library name argument was not given",
-            ))?);
+            pattern = Some(words.next().ok_or(CommandError::fixed("ERR library name argument was not given"))?);
         } else {
             let word = String::from_utf8_lossy(word);
             return Err(CommandError::new(format!("ERR Unknown argument {word}")));
@@ -217,7 +119,7 @@ fn list(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     };
     let place = context.reply.begin_deferred();
     let mut count = 0;
-    let functions = &context.instance.scripting.functions;
+    let functions = &context.state.scripting.functions;
     for (name, library) in functions.iter().filter(|(name, _)| matches(name)) {
         count += 1;
         context.reply.map(if with_code { 4 } else { 3 });
@@ -263,16 +165,12 @@ fn load(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     for word in args.iter().take(last).skip(2) {
         if !word.eq_ignore_ascii_case(b"replace") {
             let word = String::from_utf8_lossy(word);
-            return Err(CommandError::new(format!(
-                "ERR Unknown option given: {word}"
-            )));
+            return Err(CommandError::new(format!("ERR Unknown option given: {word}")));
         }
         replaces = true;
     }
-    let instance = &mut *context.instance;
-    let name = instance
-        .scripting
-        .load_library(&instance.clock, args.at(last), replaces)?;
+    let state = &mut *context.state;
+    let name = state.scripting.load_library(&state.clock, args.at(last), replaces)?;
     changed(context);
     context.reply.bulk(&name);
     Ok(())
@@ -292,30 +190,28 @@ fn restore(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
             ));
         }
     };
-    let codes = function_dump::read(context.instance, args.at(2))?;
-    let instance = &mut *context.instance;
-    instance
-        .scripting
-        .restore_libraries(&instance.clock, &codes, policy)?;
+    let codes = function_dump::read(context.state, args.at(2))?;
+    let state = &mut *context.state;
+    state.scripting.restore_libraries(&state.clock, &codes, policy)?;
     changed(context);
     context.reply.ok();
     Ok(())
 }
 
 fn stats(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
-    let instance = &*context.instance;
-    if instance.scripting.busy() == Some(Kind::Script) {
+    let state = &*context.state;
+    if state.scripting.busy() == Some(Kind::Script) {
         return Err(run::busy_error(Kind::Script));
     }
     let reply = &mut *context.reply;
     reply.map(2);
     reply.bulk(b"running_script");
-    match &instance.scripting.suspended {
+    match &state.scripting.suspended {
         None => reply.null(),
         Some(suspended) => {
             let request = suspended.request.as_args();
-            let elapsed = instance.clock.ticks().saturating_sub(suspended.run.started);
-            let elapsed_ms = instance.clock.ticks_as_nanos(elapsed) / 1_000_000;
+            let elapsed = state.clock.ticks().saturating_sub(suspended.run.started);
+            let elapsed_ms = state.clock.ticks_as_nanos(elapsed) / 1_000_000;
             reply.map(3);
             reply.bulk(b"name");
             reply.bulk(suspended.run.name.as_bytes());
@@ -331,8 +227,8 @@ fn stats(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
     reply.bulk(b"LUA");
     reply.map(2);
     reply.bulk(b"libraries_count");
-    reply.integer(instance.scripting.functions.len() as i64);
+    reply.integer(state.scripting.functions.len() as i64);
     reply.bulk(b"functions_count");
-    reply.integer(instance.scripting.functions.functions() as i64);
+    reply.integer(state.scripting.functions.functions() as i64);
     Ok(())
 }

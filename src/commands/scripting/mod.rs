@@ -5,114 +5,71 @@ mod function_dump;
 pub mod functions;
 pub mod scripts;
 
-use crate::command::arguments::NUMKEYS;
-use crate::command::spec::{
-    Argument, ArgumentFlag, ArgumentKind, Category, CommandSpec, Flag, FlagSet, Group, Handler,
-    KeyFlag, KeySpec,
-};
-use crate::command::{Args, CommandError, CommandResult, Context};
-use crate::instance::Instance;
+use crate::command::error::{CommandError, CommandResult};
+use crate::command::spec::{CommandSpec, Flag, FlagSet, Group, KeySpec, READ, READ_AND_UPDATE};
+use crate::drive::script::debugger;
+use crate::drive::script::run;
+use crate::drive::script::run::{Program, count_keys};
+use crate::engine::context::Context;
+use crate::engine::session::Debugging;
+use crate::engine::state::ServerState;
+use crate::resp::Args;
+use crate::scripting::Kind;
 use crate::scripting::cache::Digest;
-use crate::scripting::run::{self, Program, count_keys};
-use crate::scripting::{Kind, debugger};
-use crate::session::Debugging;
 
-const WRITES: &[Flag] = &[
-    Flag::NoScript,
-    Flag::Stale,
-    Flag::SkipMonitor,
-    Flag::MayReplicate,
-    Flag::NoMandatoryKeys,
-];
-const READS: &[Flag] = &[
-    Flag::ReadOnly,
-    Flag::NoScript,
-    Flag::Stale,
-    Flag::SkipMonitor,
-    Flag::NoMandatoryKeys,
-];
-const WRITE_KEYS: &[KeySpec] = &[KeySpec::counted(
-    &[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Update],
-    2,
-)];
+const WRITES: &[Flag] = &[Flag::NoScript, Flag::Stale, Flag::SkipMonitor, Flag::MayReplicate, Flag::NoMandatoryKeys];
+const READS: &[Flag] = &[Flag::ReadOnly, Flag::NoScript, Flag::Stale, Flag::SkipMonitor, Flag::NoMandatoryKeys];
+
 const WRITE_KEYS_NOTED: &[KeySpec] =
-    &[
-        KeySpec::counted(&[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Update], 2)
-            .note("What a script does to its keys is not known: taken for the most."),
-    ];
-const READ_KEYS: &[KeySpec] = &[KeySpec::counted(&[KeyFlag::Ro, KeyFlag::Access], 2)];
-const READ_KEYS_NOTED: &[KeySpec] = &[KeySpec::counted(&[KeyFlag::Ro, KeyFlag::Access], 2)
-    .note("What a script does to its keys is not known: taken for the most.")];
+    &[KeySpec::counted(READ_AND_UPDATE, 2).note("What a script does to its keys is not known: taken for the most.")];
 
-/// What all that runs a program has in common: a program, keys, arguments.
-const fn runner(
-    name: &'static str,
-    arguments: &'static [Argument],
-    handler: Handler,
-) -> CommandSpec {
-    CommandSpec {
-        name,
-        arity: -3,
-        flags: WRITES,
-        categories: &[Category::Scripting],
-        keys: WRITE_KEYS_NOTED,
-        flags_of: Some(flags_of),
-        group: Group::Scripting,
-        since: "7.0.0",
-        complexity: "That of what it runs.",
-        arguments,
-        handler,
-        ..CommandSpec::DEFAULT
-    }
-}
-
-macro_rules! program_arguments {
-    ($program:literal) => {
-        &[
-            Argument::new($program, ArgumentKind::String),
-            NUMKEYS,
-            Argument::key("key", 0).flags(&[ArgumentFlag::Optional, ArgumentFlag::Multiple]),
-            Argument::new("arg", ArgumentKind::String)
-                .flags(&[ArgumentFlag::Optional, ArgumentFlag::Multiple]),
-        ]
-    };
-}
+const READ_KEYS_NOTED: &[KeySpec] =
+    &[KeySpec::counted(READ, 2).note("What a script does to its keys is not known: taken for the most.")];
 
 /// The family's commands.
 pub static COMMANDS: &[CommandSpec] = &[
-    CommandSpec {
-        since: "2.6.0",
-        summary: "Runs a Lua script.",
-        ..runner("eval", program_arguments!("script"), eval)
-    },
-    CommandSpec {
-        since: "2.6.0",
-        keys: WRITE_KEYS,
-        summary: "Runs a Lua script that is loaded, by its digest.",
-        ..runner("evalsha", program_arguments!("sha1"), evalsha)
-    },
-    CommandSpec {
-        flags: READS,
-        keys: READ_KEYS,
-        summary: "Runs a Lua script that is loaded and may not write, by its digest.",
-        ..runner("evalsha_ro", program_arguments!("sha1"), evalsha)
-    },
-    CommandSpec {
-        flags: READS,
-        keys: READ_KEYS_NOTED,
-        summary: "Runs a Lua script that may not write.",
-        ..runner("eval_ro", program_arguments!("script"), eval)
-    },
-    CommandSpec {
-        summary: "Calls a function of a library.",
-        ..runner("fcall", program_arguments!("function"), fcall)
-    },
-    CommandSpec {
-        flags: READS,
-        keys: READ_KEYS_NOTED,
-        summary: "Calls a function of a library that may not write.",
-        ..runner("fcall_ro", program_arguments!("function"), fcall)
-    },
+    CommandSpec::new("eval", -3, Group::Scripting, "2.6.0", eval)
+        .flags(WRITES)
+        .keys(WRITE_KEYS_NOTED)
+        .flags_of(flags_of)
+        .complexity("That of what it runs.")
+        .summary("Runs a Lua script.")
+        .arguments("script numkeys:integer [key...] [arg...]"),
+    CommandSpec::new("evalsha", -3, Group::Scripting, "2.6.0", evalsha)
+        .flags(WRITES)
+        .keys(&[KeySpec::counted(READ_AND_UPDATE, 2)])
+        .flags_of(flags_of)
+        .complexity("That of what it runs.")
+        .summary("Runs a Lua script that is loaded, by its digest.")
+        .arguments("sha1 numkeys:integer [key...] [arg...]"),
+    CommandSpec::new("evalsha_ro", -3, Group::Scripting, "7.0.0", evalsha)
+        .flags(READS)
+        .keys(&[KeySpec::counted(READ, 2)])
+        .flags_of(flags_of)
+        .complexity("That of what it runs.")
+        .summary("Runs a Lua script that is loaded and may not write, by its digest.")
+        .arguments("sha1 numkeys:integer [key...] [arg...]"),
+    CommandSpec::new("eval_ro", -3, Group::Scripting, "7.0.0", eval)
+        .flags(READS)
+        .keys(READ_KEYS_NOTED)
+        .flags_of(flags_of)
+        .complexity("That of what it runs.")
+        .summary("Runs a Lua script that may not write.")
+        .arguments("script numkeys:integer [key...] [arg...]"),
+    CommandSpec::new("fcall", -3, Group::Scripting, "7.0.0", fcall)
+        .flags(WRITES)
+        .keys(WRITE_KEYS_NOTED)
+        .flags_of(flags_of)
+        .complexity("That of what it runs.")
+        .summary("Calls a function of a library.")
+        .arguments("function numkeys:integer [key...] [arg...]"),
+    CommandSpec::new("fcall_ro", -3, Group::Scripting, "7.0.0", fcall)
+        .flags(READS)
+        .keys(READ_KEYS_NOTED)
+        .flags_of(flags_of)
+        .complexity("That of what it runs.")
+        .summary("Calls a function of a library that may not write.")
+        .arguments("function numkeys:integer [key...] [arg...]"),
 ];
 
 fn eval(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
@@ -121,10 +78,8 @@ fn eval(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         return debugger::start(context, args, is_read_only);
     }
     let keys = count_keys(args)?;
-    let instance = &mut *context.instance;
-    let place = instance
-        .scripting
-        .load(&instance.clock, args.at(1), false)?;
+    let state = &mut *context.state;
+    let place = state.scripting.load(&state.clock, args.at(1), false)?;
     run_script(context, args, place, keys)
 }
 
@@ -134,21 +89,16 @@ fn evalsha(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         return Err(NO_SCRIPT);
     }
     if context.session.debugging != Debugging::No {
-        return Err(CommandError::fixed(
-            "ERR Please use EVAL instead of EVALSHA for debugging",
-        ));
+        return Err(CommandError::fixed("ERR Please use EVAL instead of EVALSHA for debugging"));
     }
     let keys = count_keys(args)?;
-    let scripts = &mut context.instance.scripting.scripts;
-    let place = digest
-        .and_then(|digest| scripts.find(&digest))
-        .ok_or(NO_SCRIPT)?;
+    let scripts = &mut context.state.scripting.scripts;
+    let place = digest.and_then(|digest| scripts.find(&digest)).ok_or(NO_SCRIPT)?;
     scripts.note_use(place);
     run_script(context, args, place, keys)
 }
 
-const NO_SCRIPT: CommandError =
-    CommandError::fixed("NOSCRIPT No matching script. Please use EVAL.");
+const NO_SCRIPT: CommandError = CommandError::fixed("NOSCRIPT No matching script. Please use EVAL.");
 
 /// A digest as it is written, in whatever case.
 fn digest_of(text: &[u8]) -> Option<Digest> {
@@ -157,18 +107,11 @@ fn digest_of(text: &[u8]) -> Option<Digest> {
     Some(digest)
 }
 
-fn run_script(
-    context: &mut Context<'_>,
-    args: Args<'_>,
-    place: usize,
-    keys: usize,
-) -> CommandResult {
+fn run_script(context: &mut Context<'_>, args: Args<'_>, place: usize, keys: usize) -> CommandResult {
     let is_read_only = is_read_only(context);
-    let instance = &mut *context.instance;
-    let engine = instance
-        .scripting
-        .take_engine(Kind::Script, &instance.clock)?;
-    let script = instance.scripting.scripts.get(place);
+    let state = &mut *context.state;
+    let engine = state.scripting.take_engine(Kind::Script, &state.clock)?;
+    let script = state.scripting.scripts.get(place);
     let name = script.digest;
     let program = Program {
         kind: Kind::Script,
@@ -182,31 +125,20 @@ fn run_script(
 }
 
 fn is_read_only(context: &Context<'_>) -> bool {
-    let flags = context.instance.commands.get(context.command).flags;
+    let flags = context.state.commands.get(context.command).flags;
     flags.has(Flag::ReadOnly)
 }
 
 fn fcall(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let is_read_only = is_read_only(context);
-    let libraries = &context.instance.scripting.functions;
-    let function = libraries
-        .find(args.at(1))
-        .ok_or(CommandError::fixed("ERR Function not found"))?;
+    let libraries = &context.state.scripting.functions;
+    let function = libraries.find(args.at(1)).ok_or(CommandError::fixed("ERR Function not found"))?;
     let (function, flags) = (function.reference, function.flags);
     let keys = count_function_keys(args)?;
-    let instance = &mut *context.instance;
-    let engine = instance
-        .scripting
-        .take_engine(Kind::Function, &instance.clock)?;
+    let state = &mut *context.state;
+    let engine = state.scripting.take_engine(Kind::Function, &state.clock)?;
     let name = String::from_utf8_lossy(args.at(1));
-    let program = Program {
-        kind: Kind::Function,
-        name: &name,
-        flags,
-        is_read_only,
-        function,
-        keys,
-    };
+    let program = Program { kind: Kind::Function, name: &name, flags, is_read_only, function, keys };
     run::start(context, args, &program, engine)
 }
 
@@ -222,13 +154,10 @@ fn count_function_keys(args: Args<'_>) -> Result<usize, CommandError> {
 
 /// The flags of a request that runs a script or function: what the program says it does counts for more than what
 /// the command says.
-fn flags_of(instance: &Instance, args: Args<'_>, flags: FlagSet) -> FlagSet {
-    let scripting = &instance.scripting;
+fn flags_of(state: &ServerState, args: Args<'_>, flags: FlagSet) -> FlagSet {
+    let scripting = &state.scripting;
     let program = args.at(1);
-    let is_call = args
-        .at(0)
-        .first()
-        .is_some_and(|byte| byte.eq_ignore_ascii_case(&b'f'));
+    let is_call = args.at(0).first().is_some_and(|byte| byte.eq_ignore_ascii_case(&b'f'));
     if is_call {
         return match scripting.functions.find(program) {
             Some(function) => function.flags.applied_to(flags),

@@ -2,9 +2,11 @@
 
 use smallvec::SmallVec;
 
-use crate::command::spec::{Argument, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec};
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::command::error::{CommandError, CommandResult};
+use crate::command::spec::{CommandSpec, Flag, Group, KeySpec, OVERWRITE, READ, UPDATE};
+use crate::engine::context::Context;
 use crate::keyspace::{EventClass, Keyspace, Record};
+use crate::resp::Args;
 use crate::types::set::algebra::{self, Sets};
 use crate::types::set::{Member, SetRef};
 use crate::types::slot::OwnedValue;
@@ -14,110 +16,49 @@ use super::{limits, reply_member};
 use std::ops::ControlFlow;
 
 const TOTAL: &str = "O(N) with N the number of members of all the sets.";
-const BY_SMALLEST: &str =
-    "O(N*M) with N the number of members of the smallest set and M the number of sets.";
+const BY_SMALLEST: &str = "O(N*M) with N the number of members of the smallest set and M the number of sets.";
 
 /// Commands that join sets.
 pub static COMMANDS: &[CommandSpec] = &[
-    CommandSpec {
-        name: "sinter",
-        arity: -2,
-        flags: &[Flag::ReadOnly],
-        categories: &[Category::Set],
-        tips: &["nondeterministic_output_order"],
-        keys: &[KeySpec::range(&[KeyFlag::Ro, KeyFlag::Access], 1, -1, 1)],
-        group: Group::Set,
-        complexity: BY_SMALLEST,
-        summary: "Gives the members that several sets have in common.",
-        arguments: &[Argument::key("key", 0).multiple()],
-        handler: sinter,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "sinterstore",
-        arity: -3,
-        flags: &[Flag::Write, Flag::DenyOom],
-        categories: &[Category::Set],
-        keys: &[
-            KeySpec::one(&[KeyFlag::Rw, KeyFlag::Update], 1),
-            KeySpec::range(&[KeyFlag::Ro, KeyFlag::Access], 2, -1, 1),
-        ],
-        group: Group::Set,
-        complexity: BY_SMALLEST,
-        summary: "Makes a set of the members that several sets have in common.",
-        arguments: &[
-            Argument::key("destination", 0),
-            Argument::key("key", 1).multiple(),
-        ],
-        handler: sinterstore,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "sunion",
-        arity: -2,
-        flags: &[Flag::ReadOnly],
-        categories: &[Category::Set],
-        tips: &["nondeterministic_output_order"],
-        keys: &[KeySpec::range(&[KeyFlag::Ro, KeyFlag::Access], 1, -1, 1)],
-        group: Group::Set,
-        complexity: TOTAL,
-        summary: "Gives the members of all of several sets.",
-        arguments: &[Argument::key("key", 0).multiple()],
-        handler: sunion,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "sunionstore",
-        arity: -3,
-        flags: &[Flag::Write, Flag::DenyOom],
-        categories: &[Category::Set],
-        keys: &[
-            KeySpec::one(&[KeyFlag::Ow, KeyFlag::Update], 1),
-            KeySpec::range(&[KeyFlag::Ro, KeyFlag::Access], 2, -1, 1),
-        ],
-        group: Group::Set,
-        complexity: TOTAL,
-        summary: "Makes a set of the members of all of several sets.",
-        arguments: &[
-            Argument::key("destination", 0),
-            Argument::key("key", 1).multiple(),
-        ],
-        handler: sunionstore,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "sdiff",
-        arity: -2,
-        flags: &[Flag::ReadOnly],
-        categories: &[Category::Set],
-        tips: &["nondeterministic_output_order"],
-        keys: &[KeySpec::range(&[KeyFlag::Ro, KeyFlag::Access], 1, -1, 1)],
-        group: Group::Set,
-        complexity: TOTAL,
-        summary: "Gives the members of a set that none of the other sets has.",
-        arguments: &[Argument::key("key", 0).multiple()],
-        handler: sdiff,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "sdiffstore",
-        arity: -3,
-        flags: &[Flag::Write, Flag::DenyOom],
-        categories: &[Category::Set],
-        keys: &[
-            KeySpec::one(&[KeyFlag::Ow, KeyFlag::Update], 1),
-            KeySpec::range(&[KeyFlag::Ro, KeyFlag::Access], 2, -1, 1),
-        ],
-        group: Group::Set,
-        complexity: TOTAL,
-        summary: "Makes a set of the members of a set that none of the other sets has.",
-        arguments: &[
-            Argument::key("destination", 0),
-            Argument::key("key", 1).multiple(),
-        ],
-        handler: sdiffstore,
-        ..CommandSpec::DEFAULT
-    },
+    CommandSpec::new("sinter", -2, Group::Set, "1.0.0", sinter)
+        .flags(&[Flag::ReadOnly])
+        .tips(&["nondeterministic_output_order"])
+        .keys(&[KeySpec::range(READ, 1, -1, 1)])
+        .complexity(BY_SMALLEST)
+        .summary("Gives the members that several sets have in common.")
+        .arguments("key..."),
+    CommandSpec::new("sinterstore", -3, Group::Set, "1.0.0", sinterstore)
+        .flags(&[Flag::Write, Flag::DenyOom])
+        .keys(&[KeySpec::one(UPDATE, 1), KeySpec::range(READ, 2, -1, 1)])
+        .complexity(BY_SMALLEST)
+        .summary("Makes a set of the members that several sets have in common.")
+        .arguments("destination#0 key#1..."),
+    CommandSpec::new("sunion", -2, Group::Set, "1.0.0", sunion)
+        .flags(&[Flag::ReadOnly])
+        .tips(&["nondeterministic_output_order"])
+        .keys(&[KeySpec::range(READ, 1, -1, 1)])
+        .complexity(TOTAL)
+        .summary("Gives the members of all of several sets.")
+        .arguments("key..."),
+    CommandSpec::new("sunionstore", -3, Group::Set, "1.0.0", sunionstore)
+        .flags(&[Flag::Write, Flag::DenyOom])
+        .keys(&[KeySpec::one(OVERWRITE, 1), KeySpec::range(READ, 2, -1, 1)])
+        .complexity(TOTAL)
+        .summary("Makes a set of the members of all of several sets.")
+        .arguments("destination#0 key#1..."),
+    CommandSpec::new("sdiff", -2, Group::Set, "1.0.0", sdiff)
+        .flags(&[Flag::ReadOnly])
+        .tips(&["nondeterministic_output_order"])
+        .keys(&[KeySpec::range(READ, 1, -1, 1)])
+        .complexity(TOTAL)
+        .summary("Gives the members of a set that none of the other sets has.")
+        .arguments("key..."),
+    CommandSpec::new("sdiffstore", -3, Group::Set, "1.0.0", sdiffstore)
+        .flags(&[Flag::Write, Flag::DenyOom])
+        .keys(&[KeySpec::one(OVERWRITE, 1), KeySpec::range(READ, 2, -1, 1)])
+        .complexity(TOTAL)
+        .summary("Makes a set of the members of a set that none of the other sets has.")
+        .arguments("destination#0 key#1..."),
 ];
 
 /// What is worked out of several sets.
@@ -135,11 +76,7 @@ pub struct Sources {
 
 impl Sources {
     /// Looks the keys up. Errors: one of them, the first one, is no set.
-    pub fn read(
-        keyspace: &mut Keyspace,
-        database: usize,
-        keys: Args<'_>,
-    ) -> Result<Sources, CommandError> {
+    pub fn read(keyspace: &mut Keyspace, database: usize, keys: Args<'_>) -> Result<Sources, CommandError> {
         let mut records = SmallVec::with_capacity(keys.len());
         for key in keys.iter() {
             let record = keyspace.read(database, key).cloned();
@@ -160,9 +97,7 @@ impl Sources {
 
     /// The sets of the keys that there are, from one on.
     fn sets_from(&self, first: usize) -> Sets<'_> {
-        (first..self.records.len())
-            .filter_map(|index| self.set(index))
-            .collect()
+        (first..self.records.len()).filter_map(|index| self.set(index)).collect()
     }
 
     /// All sets; none if one of them is empty, as a key that is absent is.
@@ -188,12 +123,7 @@ impl Sources {
     }
 
     /// Shows the result of an operation, until `visit` breaks off.
-    pub fn show(
-        &self,
-        operation: Operation,
-        keyspace: &Keyspace,
-        visit: impl FnMut(Member<'_>) -> ControlFlow<()>,
-    ) {
+    pub fn show(&self, operation: Operation, keyspace: &Keyspace, visit: impl FnMut(Member<'_>) -> ControlFlow<()>) {
         let seed = keyspace.seed();
         match operation {
             Operation::Intersection => algebra::intersection(&self.all_sets(), visit),
@@ -263,7 +193,7 @@ fn reply_with(context: &mut Context<'_>, args: Args<'_>, operation: Operation) -
 }
 
 fn store(context: &mut Context<'_>, args: Args<'_>, operation: Operation) -> CommandResult {
-    let limits = limits(&context.instance.config);
+    let limits = limits(&context.state.config);
     let (keyspace, database, reply) = context.parts();
     let destination = args.at(1);
     let sources = Sources::read(keyspace, database, args.slice_from(2))?;
@@ -280,9 +210,7 @@ fn store(context: &mut Context<'_>, args: Args<'_>, operation: Operation) -> Com
         }
         Operation::Difference => {
             let others = sources.sets_from(1);
-            let result = sources
-                .set(0)
-                .map(|first| algebra::stored_difference(first, &others, limits, seed));
+            let result = sources.set(0).map(|first| algebra::stored_difference(first, &others, limits, seed));
             ("sdiffstore", result)
         }
     };
@@ -294,29 +222,17 @@ fn store(context: &mut Context<'_>, args: Args<'_>, operation: Operation) -> Com
 
 /// Puts a result at its key, whatever was there before, or removes the key if the result is empty; tells how many members it
 /// has.
-fn put(
-    keyspace: &mut Keyspace,
-    database: usize,
-    key: &[u8],
-    result: Option<OwnedValue>,
-    event: &'static str,
-) -> usize {
+fn put(keyspace: &mut Keyspace, database: usize, key: &[u8], result: Option<OwnedValue>, event: &'static str) -> usize {
     let set = result.as_ref().and_then(SetRef::of_owned);
     let count = set.map_or(0, SetRef::len);
     match result {
         Some(result) if count > 0 => {
             keyspace.create(database, key, result);
             keyspace.modified(database, key);
-            keyspace
-                .changes
-                .notify(EventClass::Set, event, database, key);
+            keyspace.changes.notify(EventClass::Set, event, database, key);
         }
         _ => {
-            if keyspace.remove(database, key) {
-                keyspace
-                    .changes
-                    .notify(EventClass::Generic, "del", database, key);
-            }
+            keyspace.delete(database, key);
         }
     }
     count

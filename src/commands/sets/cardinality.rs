@@ -4,11 +4,10 @@
 
 use std::ops::ControlFlow;
 
-use crate::command::arguments::NUMKEYS;
-use crate::command::spec::{
-    Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
-};
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::command::error::{CommandError, CommandResult};
+use crate::command::spec::{CommandSpec, Flag, Group, KeySpec, READ};
+use crate::engine::context::Context;
+use crate::resp::Args;
 use crate::resp::number::parse_i64;
 use crate::types::hyperloglog::{self, Place, Sketch};
 
@@ -16,67 +15,24 @@ use super::algebra::{Operation, Sources};
 
 /// Commands that count.
 pub static COMMANDS: &[CommandSpec] = &[
-    CommandSpec {
-        name: "sintercard",
-        arity: -3,
-        flags: &[Flag::ReadOnly],
-        categories: &[Category::Set],
-        keys: &[KeySpec::counted(&[KeyFlag::Ro, KeyFlag::Access], 1)],
-        group: Group::Set,
-        since: "7.0.0",
-        complexity: "O(N*M) with N the number of members of the smallest set and M the number of sets.",
-        summary: "Counts the members that several sets have in common.",
-        arguments: &[
-            NUMKEYS,
-            Argument::key("key", 0).multiple(),
-            Argument::new("limit", ArgumentKind::Integer)
-                .after("LIMIT")
-                .optional(),
-        ],
-        handler: sintercard,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "sunioncard",
-        arity: -3,
-        flags: &[Flag::ReadOnly],
-        categories: &[Category::Set],
-        keys: &[KeySpec::counted(&[KeyFlag::Ro, KeyFlag::Access], 1)],
-        group: Group::Set,
-        since: "8.10.0",
-        complexity: "O(N) with N the number of members of all the sets.",
-        summary: "Counts the members of all of several sets.",
-        arguments: &[
-            NUMKEYS,
-            Argument::key("key", 0).multiple(),
-            Argument::token("approx", "APPROX").optional(),
-            Argument::new("limit", ArgumentKind::Integer)
-                .after("LIMIT")
-                .optional(),
-        ],
-        handler: sunioncard,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "sdiffcard",
-        arity: -3,
-        flags: &[Flag::ReadOnly],
-        categories: &[Category::Set],
-        keys: &[KeySpec::counted(&[KeyFlag::Ro, KeyFlag::Access], 1)],
-        group: Group::Set,
-        since: "8.10.0",
-        complexity: "O(N) with N the number of members of all the sets.",
-        summary: "Counts the members of a set that none of the other sets has.",
-        arguments: &[
-            NUMKEYS,
-            Argument::key("key", 0).multiple(),
-            Argument::new("limit", ArgumentKind::Integer)
-                .after("LIMIT")
-                .optional(),
-        ],
-        handler: sdiffcard,
-        ..CommandSpec::DEFAULT
-    },
+    CommandSpec::new("sintercard", -3, Group::Set, "7.0.0", sintercard)
+        .flags(&[Flag::ReadOnly])
+        .keys(&[KeySpec::counted(READ, 1)])
+        .complexity("O(N*M) with N the number of members of the smallest set and M the number of sets.")
+        .summary("Counts the members that several sets have in common.")
+        .arguments("numkeys:integer key... [LIMIT limit:integer]"),
+    CommandSpec::new("sunioncard", -3, Group::Set, "8.10.0", sunioncard)
+        .flags(&[Flag::ReadOnly])
+        .keys(&[KeySpec::counted(READ, 1)])
+        .complexity("O(N) with N the number of members of all the sets.")
+        .summary("Counts the members of all of several sets.")
+        .arguments("numkeys:integer key... [APPROX] [LIMIT limit:integer]"),
+    CommandSpec::new("sdiffcard", -3, Group::Set, "8.10.0", sdiffcard)
+        .flags(&[Flag::ReadOnly])
+        .keys(&[KeySpec::counted(READ, 1)])
+        .complexity("O(N) with N the number of members of all the sets.")
+        .summary("Counts the members of a set that none of the other sets has.")
+        .arguments("numkeys:integer key... [LIMIT limit:integer]"),
 ];
 
 fn sintercard(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
@@ -111,11 +67,7 @@ impl<'a> Request<'a> {
         if keys > args.len() - 2 {
             return Err(TOO_MANY_KEYS);
         }
-        let mut request = Request {
-            keys: args.slice_from(2).first(keys),
-            limit: 0,
-            is_approximate: false,
-        };
+        let mut request = Request { keys: args.slice_from(2).first(keys), limit: 0, is_approximate: false };
         let mut words = args.slice_from(2 + keys).iter();
         while let Some(word) = words.next() {
             if takes_approx && word.eq_ignore_ascii_case(b"approx") {
@@ -147,11 +99,7 @@ fn count(context: &mut Context<'_>, args: Args<'_>, operation: Operation) -> Com
             let mut count = 0;
             sources.show(operation, keyspace, |_| {
                 count += 1;
-                if count < request.limit {
-                    ControlFlow::Continue(())
-                } else {
-                    ControlFlow::Break(())
-                }
+                if count < request.limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
             });
             count
         }

@@ -5,9 +5,9 @@ pub mod cardinality;
 pub mod members;
 pub mod random;
 
-use crate::command::CommandError;
+use crate::command::error::CommandError;
 use crate::config::Config;
-use crate::keyspace::{EventClass, Keyspace, ValueMut};
+use crate::keyspace::{Keyspace, ValueMut};
 use crate::resp::Reply;
 use crate::types::set::{self, Limits, SetEditor, SetRef, Text};
 use crate::types::slot::OwnedSlot;
@@ -91,12 +91,4 @@ fn create<'m>(
     let added = SetEditor::of_empty(&mut slot, limits).add_many(count, member);
     keyspace.create(database, key, slot.value);
     added
-}
-
-/// Removes a set that has no member left.
-fn remove_empty(keyspace: &mut Keyspace, database: usize, key: &[u8]) {
-    keyspace.remove_empty(database, key);
-    keyspace
-        .changes
-        .notify(EventClass::Generic, "del", database, key);
 }

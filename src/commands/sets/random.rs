@@ -3,82 +3,46 @@
 use smallvec::SmallVec;
 
 use crate::collections::element::Element;
-use crate::command::arguments::{COUNT, CURSOR, MATCH};
-use crate::command::spec::{
-    Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
-};
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::command::error::{CommandError, CommandResult};
+use crate::command::spec::{CommandSpec, Flag, Group, KeySpec, READ, READ_AND_DELETE};
 use crate::commands::scan::{ScanOptions, parse_cursor};
+use crate::engine::context::Context;
 use crate::keyspace::{EventClass, Propagation};
+use crate::resp::Args;
 use crate::resp::Reply;
 use crate::resp::number::parse_i64;
 use crate::types::set::{Set, SetRef, Text, random};
 
-use super::{change, limits, read, remove_empty, reply_member};
+use super::{change, limits, read, reply_member};
 
 /// Random picks between two looks at the size of the reply.
 const DRAWS: usize = 4096;
 
 /// Commands that give some of the members.
 pub static COMMANDS: &[CommandSpec] = &[
-    CommandSpec {
-        name: "spop",
-        arity: -2,
-        flags: &[Flag::Write, Flag::Fast],
-        categories: &[Category::Set],
-        tips: &["nondeterministic_output"],
-        keys: &[KeySpec::one(
-            &[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Delete],
-            1,
-        )],
-        group: Group::Set,
-        complexity: "O(1), with a count O(N) with N the count.",
-        summary: "Takes members that are picked at random out of a set, and gives them.",
-        history: &[("3.2.0", "Takes a `count`.")],
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("count", ArgumentKind::Integer)
-                .optional()
-                .since("3.2.0"),
-        ],
-        handler: spop,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "srandmember",
-        arity: -2,
-        flags: &[Flag::ReadOnly],
-        categories: &[Category::Set],
-        tips: &["nondeterministic_output"],
-        keys: &[KeySpec::one(&[KeyFlag::Ro, KeyFlag::Access], 1)],
-        group: Group::Set,
-        complexity: "O(1), with a count O(N) with N the count without its sign.",
-        summary: "Gives members of a set that are picked at random.",
-        history: &[("2.6.0", "Takes a `count`.")],
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("count", ArgumentKind::Integer)
-                .optional()
-                .since("2.6.0"),
-        ],
-        handler: srandmember,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "sscan",
-        arity: -3,
-        flags: &[Flag::ReadOnly],
-        categories: &[Category::Set],
-        tips: &["nondeterministic_output"],
-        keys: &[KeySpec::one(&[KeyFlag::Ro, KeyFlag::Access], 1)],
-        group: Group::Set,
-        since: "2.8.0",
-        complexity: "O(1) for a call, O(N) for a whole walk, with N the number of members.",
-        summary: "Walks through the members of a set, a few at each call.",
-        arguments: &[Argument::key("key", 0), CURSOR, MATCH, COUNT],
-        handler: sscan,
-        ..CommandSpec::DEFAULT
-    },
+    CommandSpec::new("spop", -2, Group::Set, "1.0.0", spop)
+        .flags(&[Flag::Write, Flag::Fast])
+        .tips(&["nondeterministic_output"])
+        .keys(&[KeySpec::one(READ_AND_DELETE, 1)])
+        .complexity("O(1), with a count O(N) with N the count.")
+        .summary("Takes members that are picked at random out of a set, and gives them.")
+        .history(&[("3.2.0", "Takes a `count`.")])
+        .arguments("key [count:integer]@3.2.0"),
+    CommandSpec::new("srandmember", -2, Group::Set, "1.0.0", srandmember)
+        .flags(&[Flag::ReadOnly])
+        .tips(&["nondeterministic_output"])
+        .keys(&[KeySpec::one(READ, 1)])
+        .complexity("O(1), with a count O(N) with N the count without its sign.")
+        .summary("Gives members of a set that are picked at random.")
+        .history(&[("2.6.0", "Takes a `count`.")])
+        .arguments("key [count:integer]@2.6.0"),
+    CommandSpec::new("sscan", -3, Group::Set, "2.8.0", sscan)
+        .flags(&[Flag::ReadOnly])
+        .tips(&["nondeterministic_output"])
+        .keys(&[KeySpec::one(READ, 1)])
+        .complexity("O(1) for a call, O(N) for a whole walk, with N the number of members.")
+        .summary("Walks through the members of a set, a few at each call.")
+        .arguments("key cursor:integer [MATCH pattern:pattern] [COUNT count:integer]"),
 ];
 
 fn spop(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
@@ -90,10 +54,10 @@ fn spop(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 }
 
 fn pop_one(context: &mut Context<'_>, key: &[u8]) -> CommandResult {
-    let limits = limits(&context.instance.config);
+    let limits = limits(&context.state.config);
     let (database, reply) = (context.session.database, &mut *context.reply);
-    let random = &mut context.instance.random;
-    let keyspace = &mut context.instance.keyspace;
+    let random = &mut context.state.random;
+    let keyspace = &mut context.state.keyspace;
     let propagates = keyspace.changes.propagation.is_on();
     let mut popped = Vec::new();
     let changed = change(keyspace, database, key, limits, |set| {
@@ -111,43 +75,36 @@ fn pop_one(context: &mut Context<'_>, key: &[u8]) -> CommandResult {
     keyspace.modified(database, key);
     let propagation = &mut keyspace.changes.propagation;
     propagation.replace(&[b"SREM", key, &popped]);
-    keyspace
-        .changes
-        .notify(EventClass::Set, "spop", database, key);
+    keyspace.changes.notify(EventClass::Set, "spop", database, key);
     if changed.is_empty {
-        remove_empty(keyspace, database, key);
+        keyspace.remove_empty(database, key);
     }
     Ok(())
 }
 
 fn pop_many(context: &mut Context<'_>, key: &[u8], count: &[u8]) -> CommandResult {
-    const OUT_OF_RANGE: CommandError =
-        CommandError::fixed("ERR value is out of range, must be positive");
+    const OUT_OF_RANGE: CommandError = CommandError::fixed("ERR value is out of range, must be positive");
     let count = parse_i64(count).and_then(|count| usize::try_from(count).ok());
     let count = count.ok_or(OUT_OF_RANGE)?;
-    let limits = limits(&context.instance.config);
+    let limits = limits(&context.state.config);
     let (database, reply) = (context.session.database, &mut *context.reply);
-    let random = &mut context.instance.random;
-    let keyspace = &mut context.instance.keyspace;
+    let random = &mut context.state.random;
+    let keyspace = &mut context.state.keyspace;
     let len = match keyspace.lookup(database, key) {
         None => 0,
-        Some(record) => SetRef::of(record.value().stored())
-            .ok_or(CommandError::WRONG_TYPE)?
-            .len(),
+        Some(record) => SetRef::of(record.value().stored()).ok_or(CommandError::WRONG_TYPE)?.len(),
     };
     let taken = count.min(len);
     reply.set(taken);
     if taken == 0 {
         return Ok(());
     }
-    keyspace
-        .changes
-        .notify(EventClass::Set, "spop", database, key);
+    keyspace.changes.notify(EventClass::Set, "spop", database, key);
     if taken == len {
         read(keyspace, database, key, |set| {
             set.for_each(|member| reply_member(reply, member));
         })?;
-        remove_empty(keyspace, database, key);
+        keyspace.remove_empty(database, key);
         let propagation = &mut keyspace.changes.propagation;
         propagation.replace(&[b"DEL", key]);
     } else {
@@ -168,12 +125,7 @@ fn pop_many(context: &mut Context<'_>, key: &[u8], count: &[u8]) -> CommandResul
 }
 
 /// Has SPOP passed on as the removal of what it took, in pieces of bounded size.
-fn propagate_removal(
-    propagation: &mut Propagation,
-    database: usize,
-    key: &[u8],
-    members: &[Vec<u8>],
-) {
+fn propagate_removal(propagation: &mut Propagation, database: usize, key: &[u8], members: &[Vec<u8>]) {
     const PIECE: usize = 1024;
     for piece in members.chunks(PIECE) {
         let removal: [&[u8]; 2] = [b"SREM", key];
@@ -196,9 +148,9 @@ fn srandmember(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     }
     let wanted = usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX);
     // Beyond it the client is closed, whatever else it is to be told.
-    let limit_bytes = context.instance.reply_limit_bytes(context.session);
-    let rng = &mut context.instance.random;
-    let keyspace = &mut context.instance.keyspace;
+    let limit_bytes = context.state.reply_limit_bytes(context.session);
+    let rng = &mut context.state.random;
+    let keyspace = &mut context.state.keyspace;
     let (database, reply) = (context.session.database, &mut *context.reply);
     let found = read(keyspace, database, args.at(1), |set| {
         if count >= 0 {
@@ -222,8 +174,8 @@ fn srandmember(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 }
 
 fn random_one(context: &mut Context<'_>, key: &[u8]) -> CommandResult {
-    let rng = &mut context.instance.random;
-    let keyspace = &mut context.instance.keyspace;
+    let rng = &mut context.state.random;
+    let keyspace = &mut context.state.keyspace;
     let (database, reply) = (context.session.database, &mut *context.reply);
     let found = read(keyspace, database, key, |set| {
         random::repeated(set, 1, rng, |member| reply_member(reply, member));

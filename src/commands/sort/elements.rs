@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::ops::{ControlFlow, Range};
 
-use crate::command::CommandError;
+use crate::command::error::CommandError;
 use crate::keyspace::Keyspace;
 use crate::resp::number;
 use crate::types::list::End;
@@ -54,18 +54,14 @@ impl Elements {
         };
         if options.alpha {
             match &options.by {
-                None => place(&mut order, range, |a, b| {
-                    directed(self.get(a).cmp(self.get(b)))
-                }),
+                None => place(&mut order, range, |a, b| directed(self.get(a).cmp(self.get(b)))),
                 Some(pattern) => {
                     let mut weights: Vec<Option<Vec<u8>>> = Vec::with_capacity(self.len());
                     for index in 0..self.len() {
                         let weight = |found: Option<&[u8]>| found.map(<[u8]>::to_vec);
                         weights.push(pattern.look_up(keyspace, database, self.get(index), weight));
                     }
-                    place(&mut order, range, |a, b| {
-                        directed(weights[a].cmp(&weights[b])).then(a.cmp(&b))
-                    });
+                    place(&mut order, range, |a, b| directed(weights[a].cmp(&weights[b])).then(a.cmp(&b)));
                 }
             }
             return Ok(order);
@@ -100,9 +96,9 @@ impl Elements {
             all_numbers &= score.is_some();
             scores.push(score.unwrap_or(0.0));
         }
-        all_numbers.then_some(scores).ok_or(CommandError::fixed(
-            "ERR One or more scores can't be converted into double",
-        ))
+        all_numbers
+            .then_some(scores)
+            .ok_or(CommandError::fixed("ERR One or more scores can't be converted into double"))
     }
 }
 
@@ -135,10 +131,7 @@ fn place(order: &mut [usize], range: &Range<usize>, compare: impl Fn(usize, usiz
 
 /// Takes the elements out of their collection: only those that are asked for, where they are not sorted. Gives the range of
 /// them to reply with as well.
-pub(super) fn load(
-    subject: Option<Subject<'_>>,
-    options: &Options<'_>,
-) -> (Elements, Range<usize>) {
+pub(super) fn load(subject: Option<Subject<'_>>, options: &Options<'_>) -> (Elements, Range<usize>) {
     let mut elements = Elements::default();
     let Some(subject) = subject else {
         return (elements, 0..0);

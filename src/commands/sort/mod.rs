@@ -10,13 +10,12 @@ mod elements;
 mod options;
 mod patterns;
 
+use crate::command::error::{CommandError, CommandResult};
 use crate::command::keys::KeyAccess;
-use crate::command::spec::{
-    Argument, ArgumentFlag, ArgumentKind, Begin, Category, CommandSpec, Find, Flag, Group, KeyFlag,
-    KeySpec,
-};
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::command::spec::{Category, CommandSpec, Flag, Group, KeySpec, OVERWRITE, READ};
+use crate::engine::context::Context;
 use crate::keyspace::{EventClass, Keyspace};
+use crate::resp::Args;
 use crate::resp::Reply;
 use crate::types::list::{Limits, ListBuilder};
 
@@ -25,117 +24,40 @@ use elements::Elements;
 use options::{Options, Permissions};
 use patterns::Subject;
 
-const READ: &[KeyFlag] = &[KeyFlag::Ro, KeyFlag::Access];
+const BY_AND_GET: KeySpec =
+    KeySpec::unknown(READ).note("BY and GET make up names of keys from the elements that are sorted");
 
-const BY_AND_GET: KeySpec = KeySpec {
-    flags: READ,
-    begin: Begin::Unknown,
-    find: Find::Unknown,
-    ..KeySpec::one(READ, 1)
-}
-.note("BY and GET make up names of keys from the elements that are sorted");
+const DESTINATION: KeySpec = KeySpec::unknown(OVERWRITE).note("STORE may stand anywhere among the options");
 
-const DESTINATION: KeySpec = KeySpec {
-    flags: &[KeyFlag::Ow, KeyFlag::Update],
-    begin: Begin::Unknown,
-    find: Find::Unknown,
-    ..KeySpec::one(READ, 1)
-}
-.note("STORE may stand anywhere among the options");
+const CATEGORIES: &[Category] = &[Category::Set, Category::SortedSet, Category::List, Category::Dangerous];
 
-const CATEGORIES: &[Category] = &[
-    Category::Set,
-    Category::SortedSet,
-    Category::List,
-    Category::Dangerous,
-];
-
-const COMPLEXITY: &str = "O(N+M*log(M)) where N is the number of elements and M the number of those returned; O(N) if they are not sorted.";
-
-const BY: Argument = Argument::new("by-pattern", ArgumentKind::Pattern)
-    .in_key_spec(1)
-    .after("BY")
-    .shown_as("pattern")
-    .optional();
-
-const GET_FLAGS: &[ArgumentFlag] = &[
-    ArgumentFlag::Optional,
-    ArgumentFlag::Multiple,
-    ArgumentFlag::MultipleToken,
-];
-
-const GET: Argument = Argument::new("get-pattern", ArgumentKind::Pattern)
-    .in_key_spec(1)
-    .after("GET")
-    .shown_as("pattern")
-    .flags(GET_FLAGS);
-
-const LIMIT: Argument = Argument::block(
-    "limit",
-    &[
-        Argument::new("offset", ArgumentKind::Integer),
-        Argument::new("count", ArgumentKind::Integer),
-    ],
-)
-.after("LIMIT")
-.optional();
-
-const ORDER: Argument = Argument::one_of(
-    "order",
-    &[
-        Argument::token("asc", "ASC"),
-        Argument::token("desc", "DESC"),
-    ],
-)
-.optional();
+const COMPLEXITY: &str =
+    "O(N+M*log(M)) where N is the number of elements and M the number of those returned; O(N) if they are not sorted.";
 
 /// The commands that sort.
 pub static COMMANDS: &[CommandSpec] = &[
-    CommandSpec {
-        name: "sort",
-        arity: -2,
-        flags: &[Flag::Write, Flag::DenyOom, Flag::MovableKeys],
-        categories: CATEGORIES,
-        keys: &[KeySpec::one(READ, 1), BY_AND_GET, DESTINATION],
-        find_keys: Some(key_finders::sort),
-        group: Group::Generic,
-        since: "1.0.0",
-        complexity: COMPLEXITY,
-        summary: "Sorts the elements of a list, a set or a sorted set; gives or stores them.",
-        arguments: &[
-            Argument::key("key", 0),
-            BY,
-            LIMIT,
-            GET,
-            ORDER,
-            Argument::token("sorting", "ALPHA").optional(),
-            Argument::key("destination", 2).after("STORE").optional(),
-        ],
-        handler: sort,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "sort_ro",
-        arity: -2,
-        flags: &[Flag::ReadOnly, Flag::MovableKeys],
-        categories: CATEGORIES,
-        keys: &[KeySpec::one(READ, 1), BY_AND_GET],
-        find_keys: Some(key_finders::sort_read_only),
-        group: Group::Generic,
-        since: "7.0.0",
-        complexity: COMPLEXITY,
-        summary: "Gives the sorted elements of a list, a set or a sorted set.",
-        arguments: &[
-            Argument::key("key", 0),
-            BY,
-            LIMIT,
-            GET,
-            ORDER,
-            Argument::token("sorting", "ALPHA").optional(),
-        ],
-        handler: sort_ro,
-        ..CommandSpec::DEFAULT
-    },
+    CommandSpec::new("sort", -2, Group::Generic, "1.0.0", sort)
+        .flags(&[Flag::Write, Flag::DenyOom, Flag::MovableKeys])
+        .categories(CATEGORIES)
+        .keys(&[KeySpec::one(READ, 1), BY_AND_GET, DESTINATION])
+        .find_keys(key_finders::sort)
+        .complexity(COMPLEXITY)
+        .summary("Sorts the elements of a list, a set or a sorted set; gives or stores them.")
+        .arguments(
+            "key [BY by-pattern<pattern>:pattern#1] [LIMIT {offset:integer count:integer}] \
+             [GET get-pattern<pattern>:pattern#1]... order=[ASC|DESC] [sorting=ALPHA] [STORE destination#2]",
+        ),
+    CommandSpec::new("sort_ro", -2, Group::Generic, "7.0.0", sort_ro)
+        .flags(&[Flag::ReadOnly, Flag::MovableKeys])
+        .categories(CATEGORIES)
+        .keys(&[KeySpec::one(READ, 1), BY_AND_GET])
+        .find_keys(key_finders::sort_read_only)
+        .complexity(COMPLEXITY)
+        .summary("Gives the sorted elements of a list, a set or a sorted set.")
+        .arguments(
+            "key [BY by-pattern<pattern>:pattern#1] [LIMIT {offset:integer count:integer}] \
+             [GET get-pattern<pattern>:pattern#1]... order=[ASC|DESC] [sorting=ALPHA]",
+        ),
 ];
 
 fn sort(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
@@ -147,21 +69,16 @@ fn sort_ro(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 }
 
 fn run(context: &mut Context<'_>, args: Args<'_>, may_store: bool) -> CommandResult {
-    let command = context.instance.commands.get(context.command);
+    let command = context.state.commands.get(context.command);
     let user = &context.session.user;
-    let permissions = Permissions {
-        may_store,
-        may_read_all: user.may_use_all_keys(command, args, KeyAccess::READ),
-    };
+    let permissions = Permissions { may_store, may_read_all: user.may_use_all_keys(command, args, KeyAccess::READ) };
     let mut options = Options::parse(args.slice_from(2), permissions)?;
-    let limits = lists::limits(context.instance);
+    let limits = lists::limits(context.state);
     let is_script = context.session.is_script();
     let (keyspace, database, reply) = context.parts();
     let (elements, range) = {
         let record = keyspace.read(database, args.at(1));
-        let subject = record
-            .map(|record| Subject::of(record).ok_or(CommandError::WRONG_TYPE))
-            .transpose()?;
+        let subject = record.map(|record| Subject::of(record).ok_or(CommandError::WRONG_TYPE)).transpose()?;
         options.settle_order_of(subject.as_ref(), is_script);
         elements::load(subject, &options)
     };
@@ -176,28 +93,14 @@ fn run(context: &mut Context<'_>, args: Args<'_>, may_store: bool) -> CommandRes
             }
         }
         Some(destination) => {
-            let count = store(
-                keyspace,
-                database,
-                destination,
-                &elements,
-                chosen,
-                &options,
-                &limits,
-            );
+            let count = store(keyspace, database, destination, &elements, chosen, &options, &limits);
             reply.integer(count as i64);
         }
     }
     Ok(())
 }
 
-fn answer(
-    keyspace: &mut Keyspace,
-    database: usize,
-    reply: &mut Reply,
-    element: &[u8],
-    options: &Options<'_>,
-) {
+fn answer(keyspace: &mut Keyspace, database: usize, reply: &mut Reply, element: &[u8], options: &Options<'_>) {
     if options.get.is_empty() {
         return reply.bulk(element);
     }
@@ -235,13 +138,9 @@ fn store(
     if count > 0 {
         keyspace.create(database, destination, list.finish());
         keyspace.modified_times(database, destination, count as u64);
-        keyspace
-            .changes
-            .notify(EventClass::List, "sortstore", database, destination);
+        keyspace.changes.notify(EventClass::List, "sortstore", database, destination);
     } else if keyspace.remove(database, destination) {
-        keyspace
-            .changes
-            .notify(EventClass::Generic, "del", database, destination);
+        keyspace.changes.notify(EventClass::Generic, "del", database, destination);
     }
     count
 }

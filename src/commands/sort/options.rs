@@ -1,6 +1,7 @@
 //! What SORT is asked for. Never looks at keys.
 
-use crate::command::{Args, CommandError};
+use crate::command::error::CommandError;
+use crate::resp::Args;
 use crate::resp::number;
 
 use super::patterns::{Pattern, Subject};

@@ -60,16 +60,8 @@ impl<'a> Pattern<'a> {
         };
         let (before, rest) = (&text[..place], &text[place + 1..]);
         match memmem::find(rest, b"->").filter(|arrow| arrow + 2 < rest.len()) {
-            Some(arrow) => Pattern::Key {
-                before,
-                after: &rest[..arrow],
-                field: Some(&rest[arrow + 2..]),
-            },
-            None => Pattern::Key {
-                before,
-                after: rest,
-                field: None,
-            },
+            Some(arrow) => Pattern::Key { before, after: &rest[..arrow], field: Some(&rest[arrow + 2..]) },
+            None => Pattern::Key { before, after: rest, field: None },
         }
     }
 
@@ -89,11 +81,7 @@ impl<'a> Pattern<'a> {
         let (before, after, field) = match self {
             Pattern::Element => return use_it(Some(element)),
             Pattern::Constant => return use_it(None),
-            Pattern::Key {
-                before,
-                after,
-                field,
-            } => (*before, *after, *field),
+            Pattern::Key { before, after, field } => (*before, *after, *field),
         };
         let key = [before, element, after].concat();
         let now_ms = keyspace.now_ms;

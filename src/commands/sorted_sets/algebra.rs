@@ -1,13 +1,14 @@
 //! Unions, intersections and differences of sorted sets and sets. Their declarations are in `algebra_table`.
 
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::command::error::{CommandError, CommandResult};
+use crate::engine::context::Context;
 use crate::keyspace::{Keyspace, Record};
+use crate::resp::Args;
 use crate::resp::number::{parse_f64, parse_i64};
 use crate::types::set::SetRef;
 use crate::types::slot::Stored;
 use crate::types::sorted_set::{
-    Aggregate, Builder, Collection, SortedSetRef, Source, difference, intersection,
-    intersection_size, union,
+    Aggregate, Builder, Collection, SortedSetRef, Source, difference, intersection, intersection_size, union,
 };
 
 use super::{begin_elements, limits, parse_at_least, reply_element, store};
@@ -47,18 +48,9 @@ struct Options {
 }
 
 impl Options {
-    fn parse(
-        words: Args<'_>,
-        keys: usize,
-        operation: Operation,
-        purpose: Purpose,
-    ) -> Result<Options, CommandError> {
-        let mut options = Options {
-            weights: vec![1.0; keys],
-            aggregate: Aggregate::Sum,
-            with_scores: false,
-            limit: usize::MAX,
-        };
+    fn parse(words: Args<'_>, keys: usize, operation: Operation, purpose: Purpose) -> Result<Options, CommandError> {
+        let mut options =
+            Options { weights: vec![1.0; keys], aggregate: Aggregate::Sum, with_scores: false, limit: usize::MAX };
         let joins = operation != Operation::Difference && purpose != Purpose::Count;
         let mut at = 0;
         while let Some(word) = words.get(at) {
@@ -66,8 +58,7 @@ impl Options {
             let is = |option: &str| word.eq_ignore_ascii_case(option.as_bytes());
             if joins && left > keys && is("weights") {
                 for (weight, text) in options.weights.iter_mut().zip(words.iter().skip(at + 1)) {
-                    *weight = parse_f64(text)
-                        .ok_or(CommandError::fixed("ERR weight value is not a float"))?;
+                    *weight = parse_f64(text).ok_or(CommandError::fixed("ERR weight value is not a float"))?;
                 }
                 at += 1 + keys;
             } else if joins && left >= 2 && is("aggregate") {
@@ -95,30 +86,19 @@ fn parse_aggregate(word: &[u8]) -> Result<Aggregate, CommandError> {
         ("max", Aggregate::Maximum),
         ("count", Aggregate::Count),
     ];
-    let found = names
-        .iter()
-        .find(|(name, _)| word.eq_ignore_ascii_case(name.as_bytes()));
-    found
-        .map(|(_, aggregate)| *aggregate)
-        .ok_or(CommandError::SYNTAX)
+    let found = names.iter().find(|(name, _)| word.eq_ignore_ascii_case(name.as_bytes()));
+    found.map(|(_, aggregate)| *aggregate).ok_or(CommandError::SYNTAX)
 }
 
 /// What an operation can make of a value, if it can.
 fn collection_of(stored: Stored<'_>) -> Option<Collection<'_>> {
     let set = || SetRef::of(stored).map(Collection::Set);
-    SortedSetRef::of(stored)
-        .map(Collection::SortedSet)
-        .or_else(set)
+    SortedSetRef::of(stored).map(Collection::SortedSet).or_else(set)
 }
 
 /// Looks all keys up, so that expired ones are removed and all uses are noted. Errors: one of the values is of a type that is
 /// neither.
-fn look_up(
-    keyspace: &mut Keyspace,
-    database: usize,
-    keys: Args<'_>,
-    count: usize,
-) -> CommandResult {
+fn look_up(keyspace: &mut Keyspace, database: usize, keys: Args<'_>, count: usize) -> CommandResult {
     for key in keys.iter().take(count) {
         keyspace.read_with(database, key, |record| {
             let stored = record.map(|record| record.value().stored());
@@ -132,45 +112,30 @@ fn look_up(
 }
 
 /// The values of keys that were looked up, with their weights.
-fn sources<'a>(
-    keyspace: &'a Keyspace,
-    database: usize,
-    keys: Args<'_>,
-    weights: &[f64],
-) -> Vec<Source<'a>> {
+fn sources<'a>(keyspace: &'a Keyspace, database: usize, keys: Args<'_>, weights: &[f64]) -> Vec<Source<'a>> {
     let now_ms = keyspace.now_ms;
     let source = |(key, weight): (&[u8], &f64)| {
         let record = keyspace.database(database).get(keyspace.hash(key), key);
         let record = record.filter(|record| !record.is_due(now_ms));
         let collection = record.map(Record::value).map(|value| value.stored());
         let collection = collection.and_then(collection_of);
-        Source {
-            collection: collection.unwrap_or(Collection::Absent),
-            weight: *weight,
-        }
+        Source { collection: collection.unwrap_or(Collection::Absent), weight: *weight }
     };
     keys.iter().zip(weights).map(source).collect()
 }
 
-fn run(
-    context: &mut Context<'_>,
-    args: Args<'_>,
-    operation: Operation,
-    purpose: Purpose,
-) -> CommandResult {
+fn run(context: &mut Context<'_>, args: Args<'_>, operation: Operation, purpose: Purpose) -> CommandResult {
     let number_at = purpose.number_at();
     let count = parse_i64(args.at(number_at)).ok_or(CommandError::NOT_AN_INTEGER)?;
     let Some(count) = usize::try_from(count).ok().filter(|count| *count > 0) else {
         let name = context.command_name();
-        return Err(CommandError::new(format!(
-            "ERR at least 1 input key is needed for '{name}' command"
-        )));
+        return Err(CommandError::new(format!("ERR at least 1 input key is needed for '{name}' command")));
     };
     let keys = args.slice_from(number_at + 1);
     if count > keys.len() {
         return Err(CommandError::SYNTAX);
     }
-    let limits = limits(&context.instance.config);
+    let limits = limits(&context.state.config);
     let (keyspace, database, reply) = context.parts();
     look_up(keyspace, database, keys, count)?;
     let options = Options::parse(keys.slice_from(count), count, operation, purpose)?;

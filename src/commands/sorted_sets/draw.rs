@@ -4,69 +4,34 @@ use std::collections::HashSet;
 
 use smallvec::SmallVec;
 
-use crate::command::arguments::{COUNT, CURSOR, MATCH};
-use crate::command::spec::{
-    Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
-};
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::command::error::{CommandError, CommandResult};
+use crate::command::spec::{CommandSpec, Flag, Group, KeySpec, READ};
 use crate::commands::scan::{ScanOptions, parse_cursor};
+use crate::engine::context::Context;
+use crate::resp::Args;
 use crate::resp::Reply;
 use crate::resp::number::parse_i64;
-use crate::types::double;
+use crate::text::double;
 use crate::types::sorted_set::{SharedElement, SortedSet, SortedSetRef};
 
 use super::{begin_elements, read, reply_element, reply_member};
 
 /// The family's commands.
 pub static COMMANDS: &[CommandSpec] = &[
-    CommandSpec {
-        name: "zrandmember",
-        arity: -2,
-        flags: &[Flag::ReadOnly],
-        categories: &[Category::SortedSet],
-        tips: &["nondeterministic_output"],
-        keys: &[KeySpec::one(&[KeyFlag::Ro, KeyFlag::Access], 1)],
-        group: Group::SortedSet,
-        since: "6.2.0",
-        complexity: "O(M*log(N)) with N elements in the sorted set and M drawn.",
-        summary: "Draws members of a sorted set.",
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::block(
-                "options",
-                &[
-                    Argument::new("count", ArgumentKind::Integer),
-                    Argument::token("withscores", "WITHSCORES").optional(),
-                ],
-            )
-            .optional(),
-        ],
-        handler: zrandmember,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "zscan",
-        arity: -3,
-        flags: &[Flag::ReadOnly],
-        categories: &[Category::SortedSet],
-        tips: &["nondeterministic_output"],
-        keys: &[KeySpec::one(&[KeyFlag::Ro, KeyFlag::Access], 1)],
-        group: Group::SortedSet,
-        since: "2.8.0",
-        complexity: "O(1) for a call, O(N) for a whole walk, with N elements in the sorted set.",
-        summary: "Walks through the elements of a sorted set, a few at each call.",
-        arguments: &[
-            Argument::key("key", 0),
-            CURSOR,
-            MATCH,
-            COUNT,
-            Argument::token("noscores", "NOSCORES")
-                .since("8.0.0")
-                .optional(),
-        ],
-        handler: zscan,
-        ..CommandSpec::DEFAULT
-    },
+    CommandSpec::new("zrandmember", -2, Group::SortedSet, "6.2.0", zrandmember)
+        .flags(&[Flag::ReadOnly])
+        .tips(&["nondeterministic_output"])
+        .keys(&[KeySpec::one(READ, 1)])
+        .complexity("O(M*log(N)) with N elements in the sorted set and M drawn.")
+        .summary("Draws members of a sorted set.")
+        .arguments("key options=[count:integer [WITHSCORES]]"),
+    CommandSpec::new("zscan", -3, Group::SortedSet, "2.8.0", zscan)
+        .flags(&[Flag::ReadOnly])
+        .tips(&["nondeterministic_output"])
+        .keys(&[KeySpec::one(READ, 1)])
+        .complexity("O(1) for a call, O(N) for a whole walk, with N elements in the sorted set.")
+        .summary("Walks through the elements of a sorted set, a few at each call.")
+        .arguments("key cursor:integer [MATCH pattern:pattern] [COUNT count:integer] [NOSCORES]@8.0.0"),
 ];
 
 fn zrandmember(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
@@ -87,9 +52,9 @@ fn zrandmember(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     if with_scores && count.unsigned_abs() > i64::MAX as u64 / 2 {
         return Err(CommandError::fixed("ERR value is out of range"));
     }
-    let limit_bytes = context.instance.reply_limit_bytes(context.session);
-    let random = &mut context.instance.random;
-    let keyspace = &mut context.instance.keyspace;
+    let limit_bytes = context.state.reply_limit_bytes(context.session);
+    let random = &mut context.state.random;
+    let keyspace = &mut context.state.keyspace;
     let (database, reply) = (context.session.database, &mut *context.reply);
     let found = read(keyspace, database, args.at(1), |sorted_set| {
         let wanted = usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX);
@@ -114,8 +79,8 @@ fn zrandmember(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 }
 
 fn draw_one(context: &mut Context<'_>, key: &[u8]) -> CommandResult {
-    let random = &mut context.instance.random;
-    let keyspace = &mut context.instance.keyspace;
+    let random = &mut context.state.random;
+    let keyspace = &mut context.state.keyspace;
     let (database, reply) = (context.session.database, &mut *context.reply);
     let found = read(keyspace, database, key, |sorted_set| {
         let rank = random.usize(..sorted_set.len());
@@ -174,10 +139,7 @@ fn zscan(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         // Not before: of a key that is absent or of another type the options do not matter.
         let words = args.slice_from(3);
         let (options, members_only) = ScanOptions::parse_with_flag(words, false, Some("noscores"))?;
-        let show = Show {
-            options,
-            members_only,
-        };
+        let show = Show { options, members_only };
         match sorted_set {
             SortedSetRef::Large(large) => show.some(reply, large, cursor),
             SortedSetRef::Packed(_) => show.all(reply, sorted_set),

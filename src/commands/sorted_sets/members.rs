@@ -1,146 +1,66 @@
 //! What is asked of single members, and counts: ZCARD, ZCOUNT, ZLEXCOUNT, ZMSCORE, ZRANK, ZREVRANK and ZSCORE.
 
-use crate::command::spec::{
-    Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
-};
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::command::error::{CommandError, CommandResult};
+use crate::command::spec::{CommandSpec, Flag, Group, INSPECT, KeySpec, READ};
+use crate::engine::context::Context;
+use crate::resp::Args;
 use crate::types::sorted_set::Interval;
 
 use super::{parse_members, parse_scores, read};
 
 /// The family's commands.
 pub static COMMANDS: &[CommandSpec] = &[
-    CommandSpec {
-        name: "zcard",
-        arity: 2,
-        flags: &[Flag::ReadOnly, Flag::Fast],
-        categories: &[Category::SortedSet],
-        keys: &[KeySpec::one(&[KeyFlag::Ro], 1)],
-        group: Group::SortedSet,
-        since: "1.2.0",
-        summary: "Counts the members of a sorted set.",
-        arguments: &[Argument::key("key", 0)],
-        handler: zcard,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "zcount",
-        arity: 4,
-        flags: &[Flag::ReadOnly, Flag::Fast],
-        categories: &[Category::SortedSet],
-        keys: &[KeySpec::one(&[KeyFlag::Ro, KeyFlag::Access], 1)],
-        group: Group::SortedSet,
-        since: "2.0.0",
-        complexity: "O(log(N)) with N elements in the sorted set.",
-        summary: "Counts the members whose scores lie within bounds.",
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("min", ArgumentKind::Double),
-            Argument::new("max", ArgumentKind::Double),
-        ],
-        handler: zcount,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "zlexcount",
-        arity: 4,
-        flags: &[Flag::ReadOnly, Flag::Fast],
-        categories: &[Category::SortedSet],
-        keys: &[KeySpec::one(&[KeyFlag::Ro, KeyFlag::Access], 1)],
-        group: Group::SortedSet,
-        since: "2.8.9",
-        complexity: "O(log(N)) with N elements in the sorted set.",
-        summary: "Counts the members that lie within bounds in the order of their bytes.",
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("min", ArgumentKind::String),
-            Argument::new("max", ArgumentKind::String),
-        ],
-        handler: zlexcount,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "zmscore",
-        arity: -3,
-        flags: &[Flag::ReadOnly, Flag::Fast],
-        categories: &[Category::SortedSet],
-        keys: &[KeySpec::one(&[KeyFlag::Ro, KeyFlag::Access], 1)],
-        member: 2,
-        group: Group::SortedSet,
-        since: "6.2.0",
-        complexity: "O(N) with N members asked for.",
-        summary: "Gives the scores of several members.",
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("member", ArgumentKind::String).multiple(),
-        ],
-        handler: zmscore,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "zrank",
-        arity: -3,
-        flags: &[Flag::ReadOnly, Flag::Fast],
-        categories: &[Category::SortedSet],
-        keys: &[KeySpec::one(&[KeyFlag::Ro, KeyFlag::Access], 1)],
-        member: 2,
-        group: Group::SortedSet,
-        since: "2.0.0",
-        complexity: "O(log(N))",
-        summary: "Tells how many members have lower scores than a member.",
-        history: &[("7.2.0", "`WITHSCORE`.")],
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("member", ArgumentKind::String),
-            Argument::token("withscore", "WITHSCORE").optional(),
-        ],
-        handler: zrank,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "zrevrank",
-        arity: -3,
-        flags: &[Flag::ReadOnly, Flag::Fast],
-        categories: &[Category::SortedSet],
-        keys: &[KeySpec::one(&[KeyFlag::Ro, KeyFlag::Access], 1)],
-        member: 2,
-        group: Group::SortedSet,
-        since: "2.0.0",
-        complexity: "O(log(N))",
-        summary: "Tells how many members have higher scores than a member.",
-        history: &[("7.2.0", "`WITHSCORE`.")],
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("member", ArgumentKind::String),
-            Argument::token("withscore", "WITHSCORE").optional(),
-        ],
-        handler: zrevrank,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "zscore",
-        arity: 3,
-        flags: &[Flag::ReadOnly, Flag::Fast],
-        categories: &[Category::SortedSet],
-        keys: &[KeySpec::one(&[KeyFlag::Ro, KeyFlag::Access], 1)],
-        member: 2,
-        group: Group::SortedSet,
-        since: "1.2.0",
-        summary: "Gives the score of a member.",
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("member", ArgumentKind::String),
-        ],
-        handler: zscore,
-        ..CommandSpec::DEFAULT
-    },
+    CommandSpec::new("zcard", 2, Group::SortedSet, "1.2.0", zcard)
+        .flags(&[Flag::ReadOnly, Flag::Fast])
+        .keys(&[KeySpec::one(INSPECT, 1)])
+        .summary("Counts the members of a sorted set.")
+        .arguments("key"),
+    CommandSpec::new("zcount", 4, Group::SortedSet, "2.0.0", zcount)
+        .flags(&[Flag::ReadOnly, Flag::Fast])
+        .keys(&[KeySpec::one(READ, 1)])
+        .complexity("O(log(N)) with N elements in the sorted set.")
+        .summary("Counts the members whose scores lie within bounds.")
+        .arguments("key min:double max:double"),
+    CommandSpec::new("zlexcount", 4, Group::SortedSet, "2.8.9", zlexcount)
+        .flags(&[Flag::ReadOnly, Flag::Fast])
+        .keys(&[KeySpec::one(READ, 1)])
+        .complexity("O(log(N)) with N elements in the sorted set.")
+        .summary("Counts the members that lie within bounds in the order of their bytes.")
+        .arguments("key min max"),
+    CommandSpec::new("zmscore", -3, Group::SortedSet, "6.2.0", zmscore)
+        .flags(&[Flag::ReadOnly, Flag::Fast])
+        .keys(&[KeySpec::one(READ, 1)])
+        .member(2)
+        .complexity("O(N) with N members asked for.")
+        .summary("Gives the scores of several members.")
+        .arguments("key member..."),
+    CommandSpec::new("zrank", -3, Group::SortedSet, "2.0.0", zrank)
+        .flags(&[Flag::ReadOnly, Flag::Fast])
+        .keys(&[KeySpec::one(READ, 1)])
+        .member(2)
+        .complexity("O(log(N))")
+        .summary("Tells how many members have lower scores than a member.")
+        .history(&[("7.2.0", "`WITHSCORE`.")])
+        .arguments("key member [WITHSCORE]"),
+    CommandSpec::new("zrevrank", -3, Group::SortedSet, "2.0.0", zrevrank)
+        .flags(&[Flag::ReadOnly, Flag::Fast])
+        .keys(&[KeySpec::one(READ, 1)])
+        .member(2)
+        .complexity("O(log(N))")
+        .summary("Tells how many members have higher scores than a member.")
+        .history(&[("7.2.0", "`WITHSCORE`.")])
+        .arguments("key member [WITHSCORE]"),
+    CommandSpec::new("zscore", 3, Group::SortedSet, "1.2.0", zscore)
+        .flags(&[Flag::ReadOnly, Flag::Fast])
+        .keys(&[KeySpec::one(READ, 1)])
+        .member(2)
+        .summary("Gives the score of a member.")
+        .arguments("key member"),
 ];
 
 fn zcard(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let (keyspace, database, reply) = context.parts();
-    let count = read(keyspace, database, args.at(1), |sorted_set| {
-        sorted_set.len()
-    })?;
+    let count = read(keyspace, database, args.at(1), |sorted_set| sorted_set.len())?;
     reply.integer(count.unwrap_or(0) as i64);
     Ok(())
 }
@@ -157,9 +77,7 @@ fn zlexcount(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 
 fn count_within(context: &mut Context<'_>, key: &[u8], interval: &impl Interval) -> CommandResult {
     let (keyspace, database, reply) = context.parts();
-    let count = read(keyspace, database, key, |sorted_set| {
-        sorted_set.ranks_of(interval).len()
-    })?;
+    let count = read(keyspace, database, key, |sorted_set| sorted_set.ranks_of(interval).len())?;
     reply.integer(count.unwrap_or(0) as i64);
     Ok(())
 }
@@ -202,11 +120,7 @@ fn rank(context: &mut Context<'_>, args: Args<'_>, reverse: bool) -> CommandResu
     let (keyspace, database, reply) = context.parts();
     let found = read(keyspace, database, args.at(1), |sorted_set| {
         let (rank, score) = sorted_set.rank(args.at(2))?;
-        let rank = if reverse {
-            sorted_set.len() - 1 - rank
-        } else {
-            rank
-        };
+        let rank = if reverse { sorted_set.len() - 1 - rank } else { rank };
         Some((rank, score))
     })?;
     match found.flatten() {
@@ -224,9 +138,7 @@ fn rank(context: &mut Context<'_>, args: Args<'_>, reverse: bool) -> CommandResu
 
 fn zscore(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let (keyspace, database, reply) = context.parts();
-    let score = read(keyspace, database, args.at(1), |sorted_set| {
-        sorted_set.score(args.at(2))
-    })?;
+    let score = read(keyspace, database, args.at(1), |sorted_set| sorted_set.score(args.at(2)))?;
     match score.flatten() {
         Some(score) => reply.double(score),
         None => reply.null(),

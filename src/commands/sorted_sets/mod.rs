@@ -15,7 +15,7 @@ pub use range_table::COMMANDS as RANGE_COMMANDS;
 
 use std::ops::Bound;
 
-use crate::command::CommandError;
+use crate::command::error::CommandError;
 use crate::config::Config;
 use crate::keyspace::{EventClass, Keyspace, ValueMut};
 use crate::resp::number::{parse_f64, parse_i64};
@@ -28,10 +28,7 @@ use crate::types::sorted_set::{
 /// Up to which size a sorted set is kept packed.
 pub fn limits(config: &Config) -> Limits {
     let limit = |setting: u64| usize::try_from(setting).unwrap_or(usize::MAX);
-    Limits {
-        entries: limit(config.zset_max_listpack_entries),
-        member_bytes: limit(config.zset_max_listpack_value),
-    }
+    Limits { entries: limit(config.zset_max_listpack_entries), member_bytes: limit(config.zset_max_listpack_value) }
 }
 
 /// What `use_it` makes of the sorted set at a key, if there is one. Errors: the value is of another type.
@@ -79,13 +76,7 @@ struct Removed {
 }
 
 /// Does what is to be done when elements were taken out: the key is removed with the last of them.
-fn settle_removal(
-    keyspace: &mut Keyspace,
-    database: usize,
-    key: &[u8],
-    removed: &Removed,
-    event: &'static str,
-) {
+fn settle_removal(keyspace: &mut Keyspace, database: usize, key: &[u8], removed: &Removed, event: &'static str) {
     if removed.count == 0 {
         return;
     }
@@ -104,27 +95,15 @@ fn settle_removal(
 }
 
 /// Puts a sorted set at a key, in place of what is there; one without elements removes the key.
-fn store(
-    keyspace: &mut Keyspace,
-    database: usize,
-    key: &[u8],
-    value: Option<OwnedValue>,
-    event: &'static str,
-) {
+fn store(keyspace: &mut Keyspace, database: usize, key: &[u8], value: Option<OwnedValue>, event: &'static str) {
     match value {
         Some(value) => {
             keyspace.create(database, key, value);
             keyspace.modified(database, key);
-            keyspace
-                .changes
-                .notify(EventClass::SortedSet, event, database, key);
+            keyspace.changes.notify(EventClass::SortedSet, event, database, key);
         }
         None => {
-            if keyspace.remove(database, key) {
-                keyspace
-                    .changes
-                    .notify(EventClass::Generic, "del", database, key);
-            }
+            keyspace.delete(database, key);
         }
     }
 }
@@ -162,9 +141,7 @@ fn reply_element(reply: &mut Reply, member: Member<'_>, score: f64, with_score: 
 /// Reads a whole number of at least `minimum`. Errors: it is none; the text is the caller's.
 fn parse_at_least(text: &[u8], minimum: i64, error: &'static str) -> Result<usize, CommandError> {
     let number = parse_i64(text).filter(|number| *number >= minimum);
-    number
-        .and_then(|number| usize::try_from(number).ok())
-        .ok_or(CommandError::fixed(error))
+    number.and_then(|number| usize::try_from(number).ok()).ok_or(CommandError::fixed(error))
 }
 
 /// Reads the two ends of an interval of scores.
@@ -190,10 +167,7 @@ fn parse_loosely(text: &[u8]) -> Option<f64> {
     if text.is_empty() {
         return Some(0.0);
     }
-    let spaces = text
-        .iter()
-        .take_while(|byte| matches!(byte, b' ' | b'\t'..=b'\r'))
-        .count();
+    let spaces = text.iter().take_while(|byte| matches!(byte, b' ' | b'\t'..=b'\r')).count();
     let text = &text[spaces..];
     parse_f64(text).or_else(|| {
         let number: f64 = std::str::from_utf8(text).ok()?.parse().ok()?;
@@ -202,14 +176,8 @@ fn parse_loosely(text: &[u8]) -> Option<f64> {
 }
 
 /// Reads the two ends of an interval of members.
-fn parse_members<'a>(
-    minimum: &'a [u8],
-    maximum: &'a [u8],
-) -> Result<MemberInterval<'a>, CommandError> {
-    Ok(MemberInterval {
-        minimum: parse_member_bound(minimum)?,
-        maximum: parse_member_bound(maximum)?,
-    })
+fn parse_members<'a>(minimum: &'a [u8], maximum: &'a [u8]) -> Result<MemberInterval<'a>, CommandError> {
+    Ok(MemberInterval { minimum: parse_member_bound(minimum)?, maximum: parse_member_bound(maximum)? })
 }
 
 fn parse_member_bound(text: &[u8]) -> Result<MemberBound<'_>, CommandError> {
@@ -218,9 +186,7 @@ fn parse_member_bound(text: &[u8]) -> Result<MemberBound<'_>, CommandError> {
         b"+" => Ok(MemberBound::Highest),
         [b'[', member @ ..] => Ok(MemberBound::Included(member)),
         [b'(', member @ ..] => Ok(MemberBound::Excluded(member)),
-        _ => Err(CommandError::fixed(
-            "ERR min or max not valid string range item",
-        )),
+        _ => Err(CommandError::fixed("ERR min or max not valid string range item")),
     }
 }
 

@@ -1,13 +1,12 @@
 //! Elements taken off the ends: ZPOPMIN, ZPOPMAX, ZMPOP and those that wait for elements.
 
-use crate::blocking::BlockKind;
-use crate::blocking::timeout::parse_seconds;
-use crate::command::arguments::{COUNT, NUMKEYS};
-use crate::command::spec::{
-    Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
-};
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::command::error::{CommandError, CommandResult};
+use crate::command::spec::{CommandSpec, Flag, Group, KeySpec, READ_AND_DELETE};
+use crate::command::timeout::parse_seconds;
+use crate::engine::blocking::BlockKind;
+use crate::engine::context::Context;
 use crate::keyspace::{Propagation, Record};
+use crate::resp::Args;
 use crate::resp::{Protocol, Reply};
 use crate::types::sorted_set::{End, Member, SortedSetRef};
 
@@ -15,143 +14,53 @@ use super::{Removed, change, limits, parse_at_least, reply_member, settle_remova
 
 /// The family's commands.
 pub static COMMANDS: &[CommandSpec] = &[
-    CommandSpec {
-        name: "bzmpop",
-        arity: -5,
-        flags: &[Flag::Write, Flag::Blocking],
-        categories: &[Category::SortedSet],
-        keys: &[KeySpec::counted(
-            &[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Delete],
-            2,
-        )],
-        group: Group::SortedSet,
-        since: "7.0.0",
-        complexity: "O(K) + O(M*log(N)) with K keys, N elements in the sorted set and M taken out.",
-        summary: "Takes the elements with the lowest or highest scores out of the first sorted set that has any, and waits if none has.",
-        arguments: &[
-            Argument::new("timeout", ArgumentKind::Double),
-            NUMKEYS,
-            Argument::key("key", 0).multiple(),
-            Argument::one_of(
-                "where",
-                &[Argument::token("min", "MIN"), Argument::token("max", "MAX")],
-            ),
-            COUNT,
-        ],
-        handler: bzmpop,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "bzpopmax",
-        arity: -3,
-        flags: &[Flag::Write, Flag::Blocking, Flag::Fast],
-        categories: &[Category::SortedSet],
-        keys: &[KeySpec::range(
-            &[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Delete],
-            1,
-            -2,
-            1,
-        )],
-        group: Group::SortedSet,
-        since: "5.0.0",
-        complexity: "O(log(N)) with N elements in the sorted set.",
-        summary: "Takes the element with the highest score out of the first sorted set that has any, and waits if none has.",
-        history: &[("6.0.0", "The timeout may have a fraction.")],
-        arguments: &[
-            Argument::key("key", 0).multiple(),
-            Argument::new("timeout", ArgumentKind::Double),
-        ],
-        handler: bzpopmax,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "bzpopmin",
-        arity: -3,
-        flags: &[Flag::Write, Flag::Blocking, Flag::Fast],
-        categories: &[Category::SortedSet],
-        keys: &[KeySpec::range(
-            &[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Delete],
-            1,
-            -2,
-            1,
-        )],
-        group: Group::SortedSet,
-        since: "5.0.0",
-        complexity: "O(log(N)) with N elements in the sorted set.",
-        summary: "Takes the element with the lowest score out of the first sorted set that has any, and waits if none has.",
-        history: &[("6.0.0", "The timeout may have a fraction.")],
-        arguments: &[
-            Argument::key("key", 0).multiple(),
-            Argument::new("timeout", ArgumentKind::Double),
-        ],
-        handler: bzpopmin,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "zmpop",
-        arity: -4,
-        flags: &[Flag::Write],
-        categories: &[Category::SortedSet],
-        keys: &[KeySpec::counted(
-            &[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Delete],
-            1,
-        )],
-        group: Group::SortedSet,
-        since: "7.0.0",
-        complexity: "O(K) + O(M*log(N)) with K keys, N elements in the sorted set and M taken out.",
-        summary: "Takes the elements with the lowest or highest scores out of the first sorted set that has any.",
-        arguments: &[
-            NUMKEYS,
-            Argument::key("key", 0).multiple(),
-            Argument::one_of(
-                "where",
-                &[Argument::token("min", "MIN"), Argument::token("max", "MAX")],
-            ),
-            COUNT,
-        ],
-        handler: zmpop,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "zpopmax",
-        arity: -2,
-        flags: &[Flag::Write, Flag::Fast],
-        categories: &[Category::SortedSet],
-        keys: &[KeySpec::one(
-            &[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Delete],
-            1,
-        )],
-        group: Group::SortedSet,
-        since: "5.0.0",
-        complexity: "O(log(N) + M) with N elements in the sorted set and M taken out.",
-        summary: "Takes the elements with the highest scores out of a sorted set.",
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("count", ArgumentKind::Integer).optional(),
-        ],
-        handler: zpopmax,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "zpopmin",
-        arity: -2,
-        flags: &[Flag::Write, Flag::Fast],
-        categories: &[Category::SortedSet],
-        keys: &[KeySpec::one(
-            &[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Delete],
-            1,
-        )],
-        group: Group::SortedSet,
-        since: "5.0.0",
-        complexity: "O(log(N) + M) with N elements in the sorted set and M taken out.",
-        summary: "Takes the elements with the lowest scores out of a sorted set.",
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("count", ArgumentKind::Integer).optional(),
-        ],
-        handler: zpopmin,
-        ..CommandSpec::DEFAULT
-    },
+    CommandSpec::new("bzmpop", -5, Group::SortedSet, "7.0.0", bzmpop)
+        .flags(&[Flag::Write, Flag::Blocking])
+        .keys(&[KeySpec::counted(READ_AND_DELETE, 2)])
+        .complexity("O(K) + O(M*log(N)) with K keys, N elements in the sorted set and M taken out.")
+        .summary(
+            "Takes the elements with the lowest or highest scores out of the first sorted set that has any, and \
+             waits if none has.",
+        )
+        .arguments("timeout:double numkeys:integer key... where=(MIN|MAX) [COUNT count:integer]"),
+    CommandSpec::new("bzpopmax", -3, Group::SortedSet, "5.0.0", bzpopmax)
+        .flags(&[Flag::Write, Flag::Blocking, Flag::Fast])
+        .keys(&[KeySpec::range(READ_AND_DELETE, 1, -2, 1)])
+        .complexity("O(log(N)) with N elements in the sorted set.")
+        .summary(
+            "Takes the element with the highest score out of the first sorted set that has any, and waits if none \
+             has.",
+        )
+        .history(&[("6.0.0", "The timeout may have a fraction.")])
+        .arguments("key... timeout:double"),
+    CommandSpec::new("bzpopmin", -3, Group::SortedSet, "5.0.0", bzpopmin)
+        .flags(&[Flag::Write, Flag::Blocking, Flag::Fast])
+        .keys(&[KeySpec::range(READ_AND_DELETE, 1, -2, 1)])
+        .complexity("O(log(N)) with N elements in the sorted set.")
+        .summary(
+            "Takes the element with the lowest score out of the first sorted set that has any, and waits if none \
+             has.",
+        )
+        .history(&[("6.0.0", "The timeout may have a fraction.")])
+        .arguments("key... timeout:double"),
+    CommandSpec::new("zmpop", -4, Group::SortedSet, "7.0.0", zmpop)
+        .flags(&[Flag::Write])
+        .keys(&[KeySpec::counted(READ_AND_DELETE, 1)])
+        .complexity("O(K) + O(M*log(N)) with K keys, N elements in the sorted set and M taken out.")
+        .summary("Takes the elements with the lowest or highest scores out of the first sorted set that has any.")
+        .arguments("numkeys:integer key... where=(MIN|MAX) [COUNT count:integer]"),
+    CommandSpec::new("zpopmax", -2, Group::SortedSet, "5.0.0", zpopmax)
+        .flags(&[Flag::Write, Flag::Fast])
+        .keys(&[KeySpec::one(READ_AND_DELETE, 1)])
+        .complexity("O(log(N) + M) with N elements in the sorted set and M taken out.")
+        .summary("Takes the elements with the highest scores out of a sorted set.")
+        .arguments("key [count:integer]"),
+    CommandSpec::new("zpopmin", -2, Group::SortedSet, "5.0.0", zpopmin)
+        .flags(&[Flag::Write, Flag::Fast])
+        .keys(&[KeySpec::one(READ_AND_DELETE, 1)])
+        .complexity("O(log(N) + M) with N elements in the sorted set and M taken out.")
+        .summary("Takes the elements with the lowest scores out of a sorted set.")
+        .arguments("key [count:integer]"),
 ];
 
 /// How what is taken is shown.
@@ -203,7 +112,7 @@ impl Pop {
     /// Takes elements off the sorted set at a key and replies with them. Says whether there was one. Errors: the value is of
     /// another type.
     fn run(self, context: &mut Context<'_>, key: &[u8]) -> Result<bool, CommandError> {
-        let limits = limits(&context.instance.config);
+        let limits = limits(&context.state.config);
         let (keyspace, database, reply) = context.parts();
         let mut garbage = None;
         let removed = change(keyspace, database, key, limits, |sorted_set| {
@@ -225,10 +134,7 @@ impl Pop {
                     }
                 }
             }
-            Removed {
-                count,
-                is_empty: count == length,
-            }
+            Removed { count, is_empty: count == length }
         })?;
         if let Some(garbage) = garbage {
             keyspace.discard(garbage);
@@ -275,14 +181,8 @@ impl Pop {
     }
 
     /// The same; if there is none the client waits for one of the keys.
-    fn run_or_wait(
-        self,
-        context: &mut Context<'_>,
-        args: Args<'_>,
-        keys: Keys<'_>,
-        timeout: &[u8],
-    ) -> CommandResult {
-        let deadline_ms = parse_seconds(timeout, context.instance.keyspace.now_ms)?;
+    fn run_or_wait(self, context: &mut Context<'_>, args: Args<'_>, keys: Keys<'_>, timeout: &[u8]) -> CommandResult {
+        let deadline_ms = parse_seconds(timeout, context.state.keyspace.now_ms)?;
         if self.run_first(context, keys)? {
             return Ok(());
         }
@@ -334,11 +234,7 @@ fn parse_many(args: Args<'_>, number_at: usize) -> Result<(Pop, Keys<'_>), Comma
         }
         _ => return Err(CommandError::SYNTAX),
     };
-    let pop = Pop {
-        end,
-        count: wanted,
-        shape: Shape::NestedBehindKey,
-    };
+    let pop = Pop { end, count: wanted, shape: Shape::NestedBehindKey };
     Ok((pop, Keys { args, first, count }))
 }
 
@@ -356,16 +252,8 @@ fn bzpopmin(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 }
 
 fn pop_one_or_wait(context: &mut Context<'_>, args: Args<'_>, end: End) -> CommandResult {
-    let pop = Pop {
-        end,
-        count: 1,
-        shape: Shape::FlatBehindKey,
-    };
-    let keys = Keys {
-        args,
-        first: 1,
-        count: args.len() - 2,
-    };
+    let pop = Pop { end, count: 1, shape: Shape::FlatBehindKey };
+    let keys = Keys { args, first: 1, count: args.len() - 2 };
     pop.run_or_wait(context, args, keys, args.at(args.len() - 1))
 }
 
@@ -389,16 +277,10 @@ fn pop_off(context: &mut Context<'_>, args: Args<'_>, end: End) -> CommandResult
     if args.len() > 3 {
         return Err(CommandError::SYNTAX);
     }
-    let count = args
-        .get(2)
-        .map(|count| parse_at_least(count, 0, "ERR value is out of range, must be positive"));
+    let count = args.get(2).map(|count| parse_at_least(count, 0, "ERR value is out of range, must be positive"));
     let count = count.transpose()?;
     let nested = count.is_some() && context.reply.protocol() == Protocol::Resp3;
-    let pop = Pop {
-        end,
-        count: count.unwrap_or(1),
-        shape: if nested { Shape::Nested } else { Shape::Flat },
-    };
+    let pop = Pop { end, count: count.unwrap_or(1), shape: if nested { Shape::Nested } else { Shape::Flat } };
     let key = args.at(1);
     if pop.count == 0 {
         // The type matters all the same.

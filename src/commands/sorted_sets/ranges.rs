@@ -2,7 +2,9 @@
 
 use std::ops::Range;
 
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::command::error::{CommandError, CommandResult};
+use crate::engine::context::Context;
+use crate::resp::Args;
 use crate::resp::Reply;
 use crate::resp::number::parse_i64;
 use crate::types::sorted_set::{self, MemberInterval, ScoreInterval, SortedSetRef};
@@ -27,11 +29,7 @@ struct Form {
 
 impl Form {
     const fn fixed(kind: Kind, reverse: bool) -> Form {
-        Form {
-            kind: Some(kind),
-            reverse: Some(reverse),
-            stores: false,
-        }
+        Form { kind: Some(kind), reverse: Some(reverse), stores: false }
     }
 }
 
@@ -67,12 +65,7 @@ fn integer(text: &[u8]) -> Result<i64, CommandError> {
 
 impl Options {
     fn parse(words: Args<'_>, form: Form) -> Result<Options, CommandError> {
-        let mut options = Options {
-            form,
-            with_scores: false,
-            offset: 0,
-            limit: -1,
-        };
+        let mut options = Options { form, with_scores: false, offset: 0, limit: -1 };
         let mut at = 0;
         while let Some(word) = words.get(at) {
             let is = |option: &str| word.eq_ignore_ascii_case(option.as_bytes());
@@ -109,28 +102,16 @@ impl<'a> Request<'a> {
             ));
         }
         if kind == Kind::Members && options.with_scores {
-            return Err(CommandError::fixed(
-                "ERR syntax error, WITHSCORES not supported in combination with BYLEX",
-            ));
+            return Err(CommandError::fixed("ERR syntax error, WITHSCORES not supported in combination with BYLEX"));
         }
         let (first, second) = (words.at(0), words.at(1));
-        let (minimum, maximum) = if reverse {
-            (second, first)
-        } else {
-            (first, second)
-        };
+        let (minimum, maximum) = if reverse { (second, first) } else { (first, second) };
         let bounds = match kind {
             Kind::Ranks => Bounds::Ranks(integer(first)?, integer(second)?),
             Kind::Scores => Bounds::Scores(parse_scores(minimum, maximum)?),
             Kind::Members => Bounds::Members(parse_members(minimum, maximum)?),
         };
-        Ok(Request {
-            bounds,
-            reverse,
-            with_scores: options.with_scores,
-            offset: options.offset,
-            limit: options.limit,
-        })
+        Ok(Request { bounds, reverse, with_scores: options.with_scores, offset: options.offset, limit: options.limit })
     }
 
     /// The ranks of what is asked for, counted from the lowest score.
@@ -139,11 +120,7 @@ impl<'a> Request<'a> {
             Bounds::Ranks(first, last) => {
                 let length = sorted_set.len();
                 let ranks = ranks_within(*first, *last, length);
-                return if self.reverse {
-                    length - ranks.end..length - ranks.start
-                } else {
-                    ranks
-                };
+                return if self.reverse { length - ranks.end..length - ranks.start } else { ranks };
             }
             Bounds::Scores(interval) => sorted_set.ranks_of(interval),
             Bounds::Members(interval) => sorted_set.ranks_of(interval),
@@ -182,11 +159,7 @@ impl<'a> Request<'a> {
 pub(super) fn ranks_within(first: i64, last: i64, length: usize) -> Range<usize> {
     let count = length as i64;
     let from_start = |rank: i64| {
-        if rank < 0 {
-            rank.saturating_add(count)
-        } else {
-            rank
-        }
+        if rank < 0 { rank.saturating_add(count) } else { rank }
     };
     let first = from_start(first).max(0);
     let last = from_start(last).min(count - 1);
@@ -210,11 +183,7 @@ fn reply_range(context: &mut Context<'_>, args: Args<'_>, form: Form) -> Command
 }
 
 pub(super) fn zrange(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    let form = Form {
-        kind: None,
-        reverse: None,
-        stores: false,
-    };
+    let form = Form { kind: None, reverse: None, stores: false };
     reply_range(context, args, form)
 }
 
@@ -227,13 +196,9 @@ pub(super) fn zrangebyscore(context: &mut Context<'_>, args: Args<'_>) -> Comman
 }
 
 pub(super) fn zrangestore(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    let form = Form {
-        kind: None,
-        reverse: None,
-        stores: true,
-    };
+    let form = Form { kind: None, reverse: None, stores: true };
     let request = Request::parse(args.slice_from(3), form)?;
-    let limits = limits(&context.instance.config);
+    let limits = limits(&context.state.config);
     let (keyspace, database, reply) = context.parts();
     let seed = keyspace.seed().clone();
     let found = read(keyspace, database, args.at(2), |sorted_set| {

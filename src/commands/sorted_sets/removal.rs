@@ -2,10 +2,10 @@
 
 use std::ops::Range;
 
-use crate::command::spec::{
-    Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
-};
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::command::error::{CommandError, CommandResult};
+use crate::command::spec::{CommandSpec, DELETE, Flag, Group, KeySpec};
+use crate::engine::context::Context;
+use crate::resp::Args;
 use crate::resp::number::parse_i64;
 use crate::types::sorted_set::SortedSetRef;
 
@@ -14,82 +14,40 @@ use super::{Removed, change, limits, parse_members, parse_scores, settle_removal
 
 /// The family's commands.
 pub static COMMANDS: &[CommandSpec] = &[
-    CommandSpec {
-        name: "zremrangebylex",
-        arity: 4,
-        flags: &[Flag::Write],
-        categories: &[Category::SortedSet],
-        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Delete], 1)],
-        group: Group::SortedSet,
-        since: "2.8.9",
-        complexity: "O(log(N) + M) with N elements in the sorted set and M taken out.",
-        summary: "Takes the members out that lie within bounds in the order of their bytes.",
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("min", ArgumentKind::String),
-            Argument::new("max", ArgumentKind::String),
-        ],
-        handler: zremrangebylex,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "zremrangebyrank",
-        arity: 4,
-        flags: &[Flag::Write],
-        categories: &[Category::SortedSet],
-        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Delete], 1)],
-        group: Group::SortedSet,
-        since: "2.0.0",
-        complexity: "O(log(N) + M) with N elements in the sorted set and M taken out.",
-        summary: "Takes the elements with ranks within bounds out.",
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("start", ArgumentKind::Integer),
-            Argument::new("stop", ArgumentKind::Integer),
-        ],
-        handler: zremrangebyrank,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "zremrangebyscore",
-        arity: 4,
-        flags: &[Flag::Write],
-        categories: &[Category::SortedSet],
-        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Delete], 1)],
-        group: Group::SortedSet,
-        since: "1.2.0",
-        complexity: "O(log(N) + M) with N elements in the sorted set and M taken out.",
-        summary: "Takes the elements with scores within bounds out.",
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("min", ArgumentKind::Double),
-            Argument::new("max", ArgumentKind::Double),
-        ],
-        handler: zremrangebyscore,
-        ..CommandSpec::DEFAULT
-    },
+    CommandSpec::new("zremrangebylex", 4, Group::SortedSet, "2.8.9", zremrangebylex)
+        .flags(&[Flag::Write])
+        .keys(&[KeySpec::one(DELETE, 1)])
+        .complexity("O(log(N) + M) with N elements in the sorted set and M taken out.")
+        .summary("Takes the members out that lie within bounds in the order of their bytes.")
+        .arguments("key min max"),
+    CommandSpec::new("zremrangebyrank", 4, Group::SortedSet, "2.0.0", zremrangebyrank)
+        .flags(&[Flag::Write])
+        .keys(&[KeySpec::one(DELETE, 1)])
+        .complexity("O(log(N) + M) with N elements in the sorted set and M taken out.")
+        .summary("Takes the elements with ranks within bounds out.")
+        .arguments("key start:integer stop:integer"),
+    CommandSpec::new("zremrangebyscore", 4, Group::SortedSet, "1.2.0", zremrangebyscore)
+        .flags(&[Flag::Write])
+        .keys(&[KeySpec::one(DELETE, 1)])
+        .complexity("O(log(N) + M) with N elements in the sorted set and M taken out.")
+        .summary("Takes the elements with scores within bounds out.")
+        .arguments("key min:double max:double"),
 ];
 
 fn zremrangebylex(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let interval = parse_members(args.at(2), args.at(3))?;
-    remove(context, args.at(1), "zremrangebylex", |sorted_set| {
-        sorted_set.ranks_of(&interval)
-    })
+    remove(context, args.at(1), "zremrangebylex", |sorted_set| sorted_set.ranks_of(&interval))
 }
 
 fn zremrangebyrank(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let rank = |text: &[u8]| parse_i64(text).ok_or(CommandError::NOT_AN_INTEGER);
     let (first, last) = (rank(args.at(2))?, rank(args.at(3))?);
-    remove(context, args.at(1), "zremrangebyrank", |sorted_set| {
-        ranks_within(first, last, sorted_set.len())
-    })
+    remove(context, args.at(1), "zremrangebyrank", |sorted_set| ranks_within(first, last, sorted_set.len()))
 }
 
 fn zremrangebyscore(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let interval = parse_scores(args.at(2), args.at(3))?;
-    remove(context, args.at(1), "zremrangebyscore", |sorted_set| {
-        sorted_set.ranks_of(&interval)
-    })
+    remove(context, args.at(1), "zremrangebyscore", |sorted_set| sorted_set.ranks_of(&interval))
 }
 
 /// Takes the elements out whose ranks `select` gives.
@@ -99,15 +57,12 @@ fn remove(
     event: &'static str,
     select: impl FnOnce(SortedSetRef<'_>) -> Range<usize>,
 ) -> CommandResult {
-    let limits = limits(&context.instance.config);
+    let limits = limits(&context.state.config);
     let (keyspace, database, reply) = context.parts();
     let mut garbage = None;
     let removed = change(keyspace, database, key, limits, |sorted_set| {
         let ranks = select(sorted_set.view());
-        let removed = Removed {
-            count: ranks.len(),
-            is_empty: ranks.len() == sorted_set.view().len(),
-        };
+        let removed = Removed { count: ranks.len(), is_empty: ranks.len() == sorted_set.view().len() };
         // With all elements goes the key, and the whole value at once.
         if removed.count > 0 && !removed.is_empty {
             garbage = sorted_set.remove_ranks(ranks);

@@ -2,11 +2,11 @@
 
 use smallvec::SmallVec;
 
-use crate::command::spec::{
-    Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
-};
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::command::error::{CommandError, CommandResult};
+use crate::command::spec::{CommandSpec, DELETE, Flag, Group, KeySpec, READ_AND_UPDATE, UPDATE};
+use crate::engine::context::Context;
 use crate::keyspace::EventClass;
+use crate::resp::Args;
 use crate::resp::number::parse_f64;
 use crate::types::slot::{OwnedSlot, Slot};
 use crate::types::sorted_set::{Change, SortedSetMut};
@@ -15,93 +15,36 @@ use super::{Removed, change, limits, settle_removal};
 
 /// The family's commands.
 pub static COMMANDS: &[CommandSpec] = &[
-    CommandSpec {
-        name: "zadd",
-        arity: -4,
-        flags: &[Flag::Write, Flag::DenyOom, Flag::Fast],
-        categories: &[Category::SortedSet],
-        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Update], 1)],
-        member: 3,
-        group: Group::SortedSet,
-        since: "1.2.0",
-        complexity: "O(log(N)) for each element, with N elements in the sorted set.",
-        summary: "Adds members to a sorted set, or gives them other scores.",
-        history: &[
+    CommandSpec::new("zadd", -4, Group::SortedSet, "1.2.0", zadd)
+        .flags(&[Flag::Write, Flag::DenyOom, Flag::Fast])
+        .keys(&[KeySpec::one(UPDATE, 1)])
+        .member(3)
+        .complexity("O(log(N)) for each element, with N elements in the sorted set.")
+        .summary("Adds members to a sorted set, or gives them other scores.")
+        .history(&[
             ("2.4.0", "Takes several elements."),
             ("3.0.2", "`XX`, `NX`, `CH` and `INCR`."),
             ("6.2.0", "`GT` and `LT`."),
-        ],
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::one_of(
-                "condition",
-                &[Argument::token("nx", "NX"), Argument::token("xx", "XX")],
-            )
-            .optional()
-            .since("3.0.2"),
-            Argument::one_of(
-                "comparison",
-                &[Argument::token("gt", "GT"), Argument::token("lt", "LT")],
-            )
-            .optional()
-            .since("6.2.0"),
-            Argument::token("change", "CH").optional().since("3.0.2"),
-            Argument::token("increment", "INCR")
-                .optional()
-                .since("3.0.2"),
-            Argument::block(
-                "data",
-                &[
-                    Argument::new("score", ArgumentKind::Double),
-                    Argument::new("member", ArgumentKind::String),
-                ],
-            )
-            .multiple(),
-        ],
-        handler: zadd,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "zincrby",
-        arity: 4,
-        flags: &[Flag::Write, Flag::DenyOom, Flag::Fast],
-        categories: &[Category::SortedSet],
-        keys: &[KeySpec::one(
-            &[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Update],
-            1,
-        )],
-        member: 3,
-        group: Group::SortedSet,
-        since: "1.2.0",
-        complexity: "O(log(N)) with N elements in the sorted set.",
-        summary: "Adds to the score of a member.",
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("increment", ArgumentKind::Integer),
-            Argument::new("member", ArgumentKind::String),
-        ],
-        handler: zincrby,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "zrem",
-        arity: -3,
-        flags: &[Flag::Write, Flag::Fast],
-        categories: &[Category::SortedSet],
-        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Delete], 1)],
-        member: 2,
-        group: Group::SortedSet,
-        since: "1.2.0",
-        complexity: "O(M*log(N)) with N elements in the sorted set and M taken out.",
-        summary: "Takes members out of a sorted set.",
-        history: &[("2.4.0", "Takes several members.")],
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("member", ArgumentKind::String).multiple(),
-        ],
-        handler: zrem,
-        ..CommandSpec::DEFAULT
-    },
+        ])
+        .arguments(
+            "key condition=[NX|XX]@3.0.2 comparison=[GT|LT]@6.2.0 [change=CH]@3.0.2 [increment=INCR]@3.0.2 \
+             data={score:double member}...",
+        ),
+    CommandSpec::new("zincrby", 4, Group::SortedSet, "1.2.0", zincrby)
+        .flags(&[Flag::Write, Flag::DenyOom, Flag::Fast])
+        .keys(&[KeySpec::one(READ_AND_UPDATE, 1)])
+        .member(3)
+        .complexity("O(log(N)) with N elements in the sorted set.")
+        .summary("Adds to the score of a member.")
+        .arguments("key increment:integer member"),
+    CommandSpec::new("zrem", -3, Group::SortedSet, "1.2.0", zrem)
+        .flags(&[Flag::Write, Flag::Fast])
+        .keys(&[KeySpec::one(DELETE, 1)])
+        .member(2)
+        .complexity("O(M*log(N)) with N elements in the sorted set and M taken out.")
+        .summary("Takes members out of a sorted set.")
+        .history(&[("2.4.0", "Takes several members.")])
+        .arguments("key member..."),
 ];
 
 const NOT_A_NUMBER: CommandError = CommandError::fixed("ERR resulting score is not a number (NaN)");
@@ -126,10 +69,7 @@ pub struct Options {
 impl Options {
     /// Reads the options in front of the first score; gives them and how many there are.
     fn parse(args: Args<'_>, increment: bool) -> (Options, usize) {
-        let mut options = Options {
-            increment,
-            ..Options::default()
-        };
+        let mut options = Options { increment, ..Options::default() };
         let words = args.iter().take_while(|word| options.take(word));
         let count = words.count();
         (options, count)
@@ -156,20 +96,14 @@ impl Options {
             return Err(CommandError::SYNTAX);
         }
         if self.only_new && self.only_present {
-            return Err(CommandError::fixed(
-                "ERR XX and NX options at the same time are not compatible",
-            ));
+            return Err(CommandError::fixed("ERR XX and NX options at the same time are not compatible"));
         }
         let one_way = self.only_greater || self.only_less;
         if self.only_new && one_way || self.only_greater && self.only_less {
-            return Err(CommandError::fixed(
-                "ERR GT, LT, and/or NX options at the same time are not compatible",
-            ));
+            return Err(CommandError::fixed("ERR GT, LT, and/or NX options at the same time are not compatible"));
         }
         if self.increment && words > 2 {
-            return Err(CommandError::fixed(
-                "ERR INCR option supports a single increment-element pair",
-            ));
+            return Err(CommandError::fixed("ERR INCR option supports a single increment-element pair"));
         }
         Ok(())
     }
@@ -183,11 +117,7 @@ impl Options {
         if self.only_new {
             return None;
         }
-        let score = if self.increment {
-            current + given
-        } else {
-            given
-        };
+        let score = if self.increment { current + given } else { given };
         let refused = self.only_less && score >= current || self.only_greater && score <= current;
         (!refused).then_some(score)
     }
@@ -221,11 +151,7 @@ impl<'a> Additions<'a> {
     fn add_to<S: Slot>(&self, sorted_set: &mut SortedSetMut<'_, S>) -> Outcome {
         let mut outcome = Outcome::default();
         sorted_set.prepare_for(self.scores.len());
-        let Outcome {
-            added,
-            updated,
-            score: decided,
-        } = &mut outcome;
+        let Outcome { added, updated, score: decided } = &mut outcome;
         sorted_set.upsert_many(
             self.scores.len(),
             |index| self.member(index),
@@ -259,28 +185,17 @@ fn add(context: &mut Context<'_>, args: Args<'_>, increment: bool) -> CommandRes
     for index in (0..pairs.len()).step_by(2) {
         scores.push(parse_f64(pairs.at(index)).ok_or(CommandError::NOT_A_FLOAT)?);
     }
-    let additions = Additions {
-        options,
-        scores: &scores,
-        words: pairs,
-        words_each: 2,
-    };
+    let additions = Additions { options, scores: &scores, words: pairs, words_each: 2 };
     add_elements(context, args.at(1), additions)
 }
 
 /// Adds elements to the sorted set at a key, which is created if need be, and replies how many. Errors: the value there is of another
 /// type; a score would not be a number.
-pub fn add_elements(
-    context: &mut Context<'_>,
-    key: &[u8],
-    additions: Additions<'_>,
-) -> CommandResult {
+pub fn add_elements(context: &mut Context<'_>, key: &[u8], additions: Additions<'_>) -> CommandResult {
     let options = additions.options;
-    let limits = limits(&context.instance.config);
+    let limits = limits(&context.state.config);
     let (keyspace, database, reply) = context.parts();
-    let changed = change(keyspace, database, key, limits, |sorted_set| {
-        additions.add_to(sorted_set)
-    })?;
+    let changed = change(keyspace, database, key, limits, |sorted_set| additions.add_to(sorted_set))?;
     let outcome = match changed {
         Some(outcome) => outcome,
         None if options.only_present => Outcome::default(),
@@ -288,8 +203,7 @@ pub fn add_elements(
             let (count, length) = (additions.scores.len(), additions.member(0).len());
             let value = limits.empty_for(count, length, keyspace.seed());
             let mut slot = OwnedSlot::new(value, keyspace.seed());
-            let outcome = SortedSetMut::of(&mut slot, limits)
-                .map(|mut sorted_set| additions.add_to(&mut sorted_set));
+            let outcome = SortedSetMut::of(&mut slot, limits).map(|mut sorted_set| additions.add_to(&mut sorted_set));
             keyspace.create(database, key, slot.value);
             outcome.unwrap_or_default()
         }
@@ -298,9 +212,7 @@ pub fn add_elements(
     if changes > 0 {
         keyspace.modified_times(database, key, changes as u64);
         let event = if options.increment { "zincr" } else { "zadd" };
-        keyspace
-            .changes
-            .notify(EventClass::SortedSet, event, database, key);
+        keyspace.changes.notify(EventClass::SortedSet, event, database, key);
     }
     match outcome.score {
         Some(score) if score.is_nan() => return Err(NOT_A_NUMBER),
@@ -313,7 +225,7 @@ pub fn add_elements(
 }
 
 fn zrem(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    let limits = limits(&context.instance.config);
+    let limits = limits(&context.state.config);
     let (keyspace, database, reply) = context.parts();
     let key = args.at(1);
     let removed = change(keyspace, database, key, limits, |sorted_set| Removed {

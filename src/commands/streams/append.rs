@@ -2,175 +2,55 @@
 
 use smallvec::SmallVec;
 
-use crate::command::spec::{
-    Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
-};
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::command::error::{CommandError, CommandResult};
+use crate::command::spec::{CommandSpec, DELETE, Flag, Group, KeySpec, UPDATE};
 use crate::config::Config;
+use crate::engine::context::Context;
 use crate::keyspace::Keyspace;
+use crate::resp::Args;
 use crate::types::object::Object;
 use crate::types::slot::OwnedValue;
-use crate::types::stream::{
-    AppendError, Entries, Field, Given, Id, NodeLimits, Stream, Threshold, Trim, Trimmed,
-};
+use crate::types::stream::{AppendError, Entries, Field, Given, Id, NodeLimits, Stream, Threshold, Trim, Trimmed};
 
 use super::trim_options::{Options, Syntax};
 use super::{edit, limits, notify, parse_id, parse_integer, read, write_id};
 
 /// The family's commands.
 pub static COMMANDS: &[CommandSpec] = &[
-    CommandSpec {
-        name: "xadd",
-        arity: -5,
-        flags: &[Flag::Write, Flag::DenyOom, Flag::Fast],
-        categories: &[Category::Stream],
-        tips: &["nondeterministic_output"],
-        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Update], 1)
-            .note("Not `insert`, since it may trim as well.")],
-        group: Group::Stream,
-        since: "5.0.0",
-        complexity: "O(1) for the entry, O(N) for N entries that are trimmed; blocks that go as a whole count as one.",
-        summary: "Adds an entry to a stream, and makes the stream if there is none.",
-        history: &[
+    CommandSpec::new("xadd", -5, Group::Stream, "5.0.0", add)
+        .flags(&[Flag::Write, Flag::DenyOom, Flag::Fast])
+        .tips(&["nondeterministic_output"])
+        .keys(&[KeySpec::one(UPDATE, 1).note("Not `insert`, since it may trim as well.")])
+        .complexity("O(1) for the entry, O(N) for N entries that are trimmed; blocks that go as a whole count as one.")
+        .summary("Adds an entry to a stream, and makes the stream if there is none.")
+        .history(&[
             ("6.2.0", "Takes `NOMKSTREAM`, `MINID` and `LIMIT`."),
             ("7.0.0", "Takes IDs of the form `<ms>-*`."),
             ("8.2.0", "Takes `KEEPREF`, `DELREF` and `ACKED`."),
-        ],
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::token("nomkstream", "NOMKSTREAM")
-                .optional()
-                .since("6.2.0"),
-            CONDITION,
-            Argument::block(
-                "trim",
-                &[
-                    Argument::one_of(
-                        "strategy",
-                        &[
-                            Argument::token("maxlen", "MAXLEN"),
-                            Argument::token("minid", "MINID").since("6.2.0"),
-                        ],
-                    ),
-                    Argument::one_of(
-                        "operator",
-                        &[
-                            Argument::token("equal", "="),
-                            Argument::token("approximately", "~"),
-                        ],
-                    )
-                    .optional(),
-                    Argument::new("threshold", ArgumentKind::String),
-                    Argument::new("count", ArgumentKind::Integer)
-                        .after("LIMIT")
-                        .optional()
-                        .since("6.2.0"),
-                ],
-            )
-            .optional(),
-            Argument::one_of(
-                "id-selector",
-                &[
-                    Argument::token("auto-id", "*"),
-                    Argument::new("id", ArgumentKind::String),
-                ],
-            ),
-            Argument::block(
-                "data",
-                &[
-                    Argument::new("field", ArgumentKind::String),
-                    Argument::new("value", ArgumentKind::String),
-                ],
-            )
-            .multiple(),
-        ],
-        handler: add,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "xtrim",
-        arity: -4,
-        flags: &[Flag::Write],
-        categories: &[Category::Stream],
-        tips: &["nondeterministic_output"],
-        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Delete], 1)],
-        group: Group::Stream,
-        since: "5.0.0",
-        complexity: "O(N) for N entries that go; blocks that go as a whole count as one.",
-        summary: "Removes the oldest entries of a stream; tells how many.",
-        history: &[
-            ("6.2.0", "Takes `MINID` and `LIMIT`."),
-            ("8.2.0", "Takes `KEEPREF`, `DELREF` and `ACKED`."),
-        ],
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::block(
-                "trim",
-                &[
-                    Argument::one_of(
-                        "strategy",
-                        &[
-                            Argument::token("maxlen", "MAXLEN"),
-                            Argument::token("minid", "MINID").since("6.2.0"),
-                        ],
-                    ),
-                    Argument::one_of(
-                        "operator",
-                        &[
-                            Argument::token("equal", "="),
-                            Argument::token("approximately", "~"),
-                        ],
-                    )
-                    .optional(),
-                    Argument::new("threshold", ArgumentKind::String),
-                    Argument::new("count", ArgumentKind::Integer)
-                        .after("LIMIT")
-                        .optional()
-                        .since("6.2.0"),
-                    CONDITION,
-                ],
-            ),
-        ],
-        handler: trim,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "xsetid",
-        arity: -3,
-        flags: &[Flag::Write, Flag::DenyOom, Flag::Fast],
-        categories: &[Category::Stream],
-        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Update], 1)],
-        group: Group::Stream,
-        since: "5.0.0",
-        summary: "Sets the last ID of a stream: for the server's own use.",
-        history: &[("7.0.0", "Takes `ENTRIESADDED` and `MAXDELETEDID`.")],
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("last-id", ArgumentKind::String),
-            Argument::new("entries-added", ArgumentKind::Integer)
-                .after("ENTRIESADDED")
-                .optional()
-                .since("7.0.0"),
-            Argument::new("max-deleted-id", ArgumentKind::String)
-                .after("MAXDELETEDID")
-                .optional()
-                .since("7.0.0"),
-        ],
-        handler: set_id,
-        ..CommandSpec::DEFAULT
-    },
+        ])
+        .arguments(
+            "key [NOMKSTREAM]@6.2.0 condition=[KEEPREF|DELREF|ACKED] trim=[strategy=(MAXLEN|MINID@6.2.0) \
+             operator=[equal='='|approximately='~'] threshold [LIMIT count:integer]@6.2.0] \
+             id-selector=(auto-id='*'|id) data={field value}...",
+        ),
+    CommandSpec::new("xtrim", -4, Group::Stream, "5.0.0", trim)
+        .flags(&[Flag::Write])
+        .tips(&["nondeterministic_output"])
+        .keys(&[KeySpec::one(DELETE, 1)])
+        .complexity("O(N) for N entries that go; blocks that go as a whole count as one.")
+        .summary("Removes the oldest entries of a stream; tells how many.")
+        .history(&[("6.2.0", "Takes `MINID` and `LIMIT`."), ("8.2.0", "Takes `KEEPREF`, `DELREF` and `ACKED`.")])
+        .arguments(
+            "key trim={strategy=(MAXLEN|MINID@6.2.0) operator=[equal='='|approximately='~'] threshold \
+             [LIMIT count:integer]@6.2.0 condition=[KEEPREF|DELREF|ACKED]}",
+        ),
+    CommandSpec::new("xsetid", -3, Group::Stream, "5.0.0", set_id)
+        .flags(&[Flag::Write, Flag::DenyOom, Flag::Fast])
+        .keys(&[KeySpec::one(UPDATE, 1)])
+        .summary("Sets the last ID of a stream: for the server's own use.")
+        .history(&[("7.0.0", "Takes `ENTRIESADDED` and `MAXDELETEDID`.")])
+        .arguments("key last-id [ENTRIESADDED entries-added:integer]@7.0.0 [MAXDELETEDID max-deleted-id]@7.0.0"),
 ];
-
-/// What becomes of what the groups know of entries that go.
-pub(super) const CONDITION: Argument = Argument::one_of(
-    "condition",
-    &[
-        Argument::token("keepref", "KEEPREF"),
-        Argument::token("delref", "DELREF"),
-        Argument::token("acked", "ACKED"),
-    ],
-)
-.optional();
 
 /// A new entry that has yet to get its ID.
 struct NewEntry<F> {
@@ -191,9 +71,7 @@ impl<'f, F: ExactSizeIterator<Item = Field<'f>> + Clone> NewEntry<F> {
         let id = match self.given {
             None => last.following(self.now_ms),
             Some(Given::Full(id)) => Some(id),
-            Some(Given::Time(ms)) if ms == last.ms => {
-                last.seq.checked_add(1).map(|seq| Id::new(ms, seq))
-            }
+            Some(Given::Time(ms)) if ms == last.ms => last.seq.checked_add(1).map(|seq| Id::new(ms, seq)),
             Some(Given::Time(ms)) => Some(Id::new(ms, 0)),
         };
         id.ok_or(NOT_GREATER)
@@ -205,30 +83,25 @@ impl<'f, F: ExactSizeIterator<Item = Field<'f>> + Clone> NewEntry<F> {
         match stream.entries.append(id, self.fields, self.limits) {
             Ok(()) => Ok(id),
             Err(AppendError::NotGreater) => Err(NOT_GREATER),
-            Err(AppendError::TooLarge) => Err(CommandError::fixed(
-                "ERR Elements are too large to be stored",
-            )),
+            Err(AppendError::TooLarge) => Err(CommandError::fixed("ERR Elements are too large to be stored")),
         }
     }
 }
 
-const NOT_GREATER: CommandError = CommandError::fixed(
-    "ERR The ID specified in XADD is equal or smaller than the target stream top item",
-);
+const NOT_GREATER: CommandError =
+    CommandError::fixed("ERR The ID specified in XADD is equal or smaller than the target stream top item");
 
 fn add(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    let config: &Config = &context.instance.config;
-    let is_obeyed = context.session.is_obeyed;
-    let options = Options::parse(args, Syntax::Add, config, is_obeyed)?;
+    let config: &Config = &context.state.config;
+    let from_primary = context.session.from_primary;
+    let options = Options::parse(args, Syntax::Add, config, from_primary)?;
     let limits = limits(config);
     let arguments = args.len().saturating_sub(options.rest);
     if arguments < 2 || arguments % 2 == 1 {
         return Err(CommandError::wrong_arity(context.command_name()));
     }
     if options.id == Some(Given::Full(Id::MIN)) {
-        return Err(CommandError::fixed(
-            "ERR The ID specified in XADD must be greater than 0-0",
-        ));
+        return Err(CommandError::fixed("ERR The ID specified in XADD must be greater than 0-0"));
     }
     let (keyspace, database, reply) = context.parts();
     let (key, rest) = (args.at(1), args.slice_from(options.rest));
@@ -320,20 +193,18 @@ fn create<'f, F: ExactSizeIterator<Item = Field<'f>> + Clone>(
 
 /// Has what was trimmed freed; gives its number.
 fn settle_trim(keyspace: &mut Keyspace, trimmed: Trimmed) -> usize {
-    if trimmed.garbage.burden() > 0 {
+    if trimmed.garbage.free_effort() > 0 {
         keyspace.discard(Box::new(Object::Stream(trimmed.garbage)));
     }
     trimmed.entries
 }
 
 fn trim(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    let config = &context.instance.config;
-    let options = Options::parse(args, Syntax::Trim, config, context.session.is_obeyed)?;
+    let config = &context.state.config;
+    let options = Options::parse(args, Syntax::Trim, config, context.session.from_primary)?;
     let (keyspace, database, reply) = context.parts();
     let key = args.at(1);
-    let trimmed = edit(keyspace, database, key, |stream| {
-        options.trim.map(|trim| stream.trim(&trim))
-    })?;
+    let trimmed = edit(keyspace, database, key, |stream| options.trim.map(|trim| stream.trim(&trim)))?;
     let trimmed = trimmed.flatten();
     let count = trimmed.map_or(0, |trimmed| settle_trim(keyspace, trimmed));
     if count > 0 {
@@ -356,11 +227,7 @@ struct NewHistory {
 
 impl NewHistory {
     fn parse(args: Args<'_>) -> Result<NewHistory, CommandError> {
-        let mut new = NewHistory {
-            last_id: parse_id(args.at(2))?,
-            added: None,
-            max_deleted_id: None,
-        };
+        let mut new = NewHistory { last_id: parse_id(args.at(2))?, added: None, max_deleted_id: None };
         let mut at = 3;
         while let Some(option) = args.get(at) {
             match args.get(at + 1) {
@@ -400,10 +267,7 @@ impl NewHistory {
                     "ERR The ID specified in XSETID is smaller than the target stream top item",
                 ));
             }
-            if self
-                .added
-                .is_some_and(|added| (added as usize) < entries.len())
-            {
+            if self.added.is_some_and(|added| (added as usize) < entries.len()) {
                 return Err(CommandError::fixed(
                     "ERR The entries_added specified in XSETID is smaller than the target stream length",
                 ));

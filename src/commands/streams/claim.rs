@@ -1,82 +1,41 @@
 //! Taking over what others have pending: XCLAIM and XAUTOCLAIM.
 
-use crate::command::arguments::COUNT;
-use crate::command::spec::{
-    Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
-};
+use crate::command::spec::{CommandSpec, DELETE, Flag, Group, KeySpec, UPDATE};
 use smallvec::SmallVec;
 
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::command::error::{CommandError, CommandResult};
+use crate::engine::context::Context;
 use crate::keyspace::Keyspace;
+use crate::resp::Args;
 use crate::resp::{Reply, number};
 use crate::types::stream::{Entries, Group as ConsumerGroup, Id, Stream};
 
-use super::passing::Passing;
-use super::{
-    Ids, edit, no_group, notify, parse_id, parse_start, quoted, read, write_entry, write_id,
-};
+use super::passing::GroupPropagation;
+use super::{Ids, edit, no_group, notify, parse_id, parse_start, quoted, read, write_entry, write_id};
 
 /// The family's commands.
 pub static COMMANDS: &[CommandSpec] = &[
-    CommandSpec {
-        name: "xclaim",
-        arity: -6,
-        flags: &[Flag::Write, Flag::Fast],
-        categories: &[Category::Stream],
-        tips: &["nondeterministic_output"],
-        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Update], 1)],
-        group: Group::Stream,
-        since: "5.0.0",
-        complexity: "O(log N) for each ID, with N entries pending in the group.",
-        summary: "Gives entries that are pending to another consumer.",
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("group", ArgumentKind::String),
-            Argument::new("consumer", ArgumentKind::String),
-            Argument::new("min-idle-time", ArgumentKind::String),
-            Argument::new("id", ArgumentKind::String).multiple(),
-            Argument::new("ms", ArgumentKind::Integer)
-                .after("IDLE")
-                .optional(),
-            Argument::new("unix-time-milliseconds", ArgumentKind::UnixTime)
-                .after("TIME")
-                .optional(),
-            Argument::new("count", ArgumentKind::Integer)
-                .after("RETRYCOUNT")
-                .optional(),
-            Argument::token("force", "FORCE").optional(),
-            Argument::token("justid", "JUSTID").optional(),
-            Argument::new("lastid", ArgumentKind::String)
-                .after("LASTID")
-                .optional(),
-        ],
-        handler: claim,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "xautoclaim",
-        arity: -6,
-        flags: &[Flag::Write, Flag::Fast],
-        categories: &[Category::Stream],
-        tips: &["nondeterministic_output"],
-        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Delete], 1)],
-        group: Group::Stream,
-        since: "6.2.0",
-        complexity: "O(1) for a small COUNT.",
-        summary: "Gives entries that were pending for long to another consumer, going through all of them piece by piece.",
-        history: &[("7.0.0", "Tells which entries are no longer there.")],
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("group", ArgumentKind::String),
-            Argument::new("consumer", ArgumentKind::String),
-            Argument::new("min-idle-time", ArgumentKind::String),
-            Argument::new("start", ArgumentKind::String),
-            COUNT,
-            Argument::token("justid", "JUSTID").optional(),
-        ],
-        handler: claim_idle,
-        ..CommandSpec::DEFAULT
-    },
+    CommandSpec::new("xclaim", -6, Group::Stream, "5.0.0", claim)
+        .flags(&[Flag::Write, Flag::Fast])
+        .tips(&["nondeterministic_output"])
+        .keys(&[KeySpec::one(UPDATE, 1)])
+        .complexity("O(log N) for each ID, with N entries pending in the group.")
+        .summary("Gives entries that are pending to another consumer.")
+        .arguments(
+            "key group consumer min-idle-time id... [IDLE ms:integer] [TIME unix-time-milliseconds:unix-time] \
+             [RETRYCOUNT count:integer] [FORCE] [JUSTID] [LASTID lastid]",
+        ),
+    CommandSpec::new("xautoclaim", -6, Group::Stream, "6.2.0", claim_idle)
+        .flags(&[Flag::Write, Flag::Fast])
+        .tips(&["nondeterministic_output"])
+        .keys(&[KeySpec::one(DELETE, 1)])
+        .complexity("O(1) for a small COUNT.")
+        .summary(
+            "Gives entries that were pending for long to another consumer, going through all of them piece by \
+             piece.",
+        )
+        .history(&[("7.0.0", "Tells which entries are no longer there.")])
+        .arguments("key group consumer min-idle-time start [COUNT count:integer] [JUSTID]"),
 ];
 
 /// How entries are taken over.
@@ -103,13 +62,7 @@ enum Claim {
 
 impl Terms<'_> {
     /// Takes one entry over, if the terms allow it.
-    fn claim(
-        &self,
-        entries: &Entries,
-        group: &mut ConsumerGroup,
-        passing: &mut Passing<'_>,
-        id: Id,
-    ) -> Claim {
+    fn claim(&self, entries: &Entries, group: &mut ConsumerGroup, passing: &mut GroupPropagation<'_>, id: Id) -> Claim {
         let exists = entries.contains(id);
         let deliveries = match group.pending_entry(id) {
             Some(_) if !exists => {
@@ -120,8 +73,7 @@ impl Terms<'_> {
             Some(pending) => {
                 // What nobody has is to be had at once.
                 let idle_ms = pending.idle_ms(self.now_ms);
-                if self.min_idle_ms > 0 && idle_ms.is_some_and(|idle_ms| idle_ms < self.min_idle_ms)
-                {
+                if self.min_idle_ms > 0 && idle_ms.is_some_and(|idle_ms| idle_ms < self.min_idle_ms) {
                     return Claim::Left;
                 }
                 match self.just_ids {
@@ -148,12 +100,7 @@ impl Terms<'_> {
 }
 
 /// The group of a command, or the error that there is none.
-fn check_group(
-    keyspace: &mut Keyspace,
-    database: usize,
-    key: &[u8],
-    group: &[u8],
-) -> CommandResult {
+fn check_group(keyspace: &mut Keyspace, database: usize, key: &[u8], group: &[u8]) -> CommandResult {
     let stream = read(keyspace, database, key)?;
     match stream.and_then(|stream| stream.groups.get(group)) {
         Some(_) => Ok(()),
@@ -187,12 +134,7 @@ fn claim_in(
 }
 
 /// Tells of what claiming changed.
-fn settle(
-    keyspace: &mut Keyspace,
-    database: usize,
-    passing: Passing<'_>,
-    changes: Option<Changes>,
-) {
+fn settle(keyspace: &mut Keyspace, database: usize, passing: GroupPropagation<'_>, changes: Option<Changes>) {
     let changes = changes.unwrap_or_default();
     let key = passing.key();
     passing.pass_on(keyspace, database);
@@ -250,9 +192,7 @@ impl Options {
                 }
                 _ => {
                     let option = quoted(option);
-                    return Err(CommandError::new(format!(
-                        "ERR Unrecognized XCLAIM option '{option}'"
-                    )));
+                    return Err(CommandError::new(format!("ERR Unrecognized XCLAIM option '{option}'")));
                 }
             }
         }
@@ -278,14 +218,12 @@ fn claim(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
             Some(time_ms) if (0..=now_ms).contains(&time_ms) => time_ms,
             _ => now_ms,
         },
-        retry_count: options
-            .retry_count
-            .and_then(|count| u64::try_from(count).ok()),
+        retry_count: options.retry_count.and_then(|count| u64::try_from(count).ok()),
         force: options.force,
         just_ids: options.just_ids,
         now_ms,
     };
-    let mut passing = Passing::new(keyspace, key, group);
+    let mut passing = GroupPropagation::new(keyspace, key, group);
     let changes = edit(keyspace, database, key, |stream| {
         claim_in(stream, group, &terms, |entries, group, changes| {
             let is_last_id_new = options.last_id > group.last_id;
@@ -364,11 +302,10 @@ fn claim_idle(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         just_ids,
         now_ms,
     };
-    let mut passing = Passing::new(keyspace, key, group);
+    let mut passing = GroupPropagation::new(keyspace, key, group);
     let changes = edit(keyspace, database, key, |stream| {
         claim_in(stream, group, &terms, |entries, group, changes| {
-            let mut claim =
-                |group: &mut ConsumerGroup, id| terms.claim(entries, group, &mut passing, id);
+            let mut claim = |group: &mut ConsumerGroup, id| terms.claim(entries, group, &mut passing, id);
             let (next, taken, forgotten) = claim_some(group, start, count, &mut claim);
             reply.array(3);
             write_id(reply, next);

@@ -1,9 +1,10 @@
 //! Consumer groups: XGROUP.
 
-use crate::command::spec::{
-    Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
-};
-use crate::command::{Args, CommandError, CommandResult, Context, help};
+use crate::command::error::{CommandError, CommandResult};
+use crate::command::spec::{CommandSpec, DELETE, Flag, Group, INSERT, KeySpec, UPDATE};
+use crate::engine::context::Context;
+use crate::engine::help;
+use crate::resp::Args;
 use crate::types::object::Object;
 use crate::types::slot::OwnedValue;
 use crate::types::stream::{Id, Stream};
@@ -11,126 +12,42 @@ use crate::types::stream::{Id, Stream};
 use super::{edit, notify, parse_id, parse_integer, quoted};
 
 /// The family's commands.
-pub static COMMANDS: &[CommandSpec] = &[CommandSpec {
-    name: "xgroup",
-    arity: -2,
-    group: Group::Stream,
-    since: "5.0.0",
-    complexity: "That of the subcommand.",
-    summary: "Consumer groups.",
-    subcommands: &[
-        CommandSpec {
-            name: "create",
-            arity: -5,
-            flags: &[Flag::Write, Flag::DenyOom],
-            categories: &[Category::Stream],
-            keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Insert], 2)],
-            group: Group::Stream,
-            since: "5.0.0",
-            summary: "Makes a consumer group.",
-            history: &[("7.0.0", "Takes `ENTRIESREAD`.")],
-            arguments: &[
-                Argument::key("key", 0),
-                Argument::new("group", ArgumentKind::String),
-                Argument::one_of(
-                    "id-selector",
-                    &[
-                        Argument::new("id", ArgumentKind::String),
-                        Argument::token("new-id", "$"),
-                    ],
-                ),
-                Argument::token("mkstream", "MKSTREAM").optional(),
-                Argument::new("entriesread", ArgumentKind::Integer)
-                    .after("ENTRIESREAD")
-                    .shown_as("entries-read")
-                    .optional(),
-            ],
-            handler: create,
-            ..CommandSpec::DEFAULT
-        },
-        CommandSpec {
-            name: "createconsumer",
-            arity: 5,
-            flags: &[Flag::Write, Flag::DenyOom],
-            categories: &[Category::Stream],
-            keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Insert], 2)],
-            group: Group::Stream,
-            since: "6.2.0",
-            summary: "Adds a consumer to a group.",
-            arguments: &[
-                Argument::key("key", 0),
-                Argument::new("group", ArgumentKind::String),
-                Argument::new("consumer", ArgumentKind::String),
-            ],
-            handler: create_consumer,
-            ..CommandSpec::DEFAULT
-        },
-        CommandSpec {
-            name: "delconsumer",
-            arity: 5,
-            flags: &[Flag::Write],
-            categories: &[Category::Stream],
-            keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Delete], 2)],
-            group: Group::Stream,
-            since: "5.0.0",
-            summary: "Removes a consumer from a group, with what it has pending.",
-            arguments: &[
-                Argument::key("key", 0),
-                Argument::new("group", ArgumentKind::String),
-                Argument::new("consumer", ArgumentKind::String),
-            ],
-            handler: delete_consumer,
-            ..CommandSpec::DEFAULT
-        },
-        CommandSpec {
-            name: "destroy",
-            arity: 4,
-            flags: &[Flag::Write],
-            categories: &[Category::Stream],
-            keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Delete], 2)],
-            group: Group::Stream,
-            since: "5.0.0",
-            complexity: "O(1); what many pending entries take is freed later, in the background.",
-            summary: "Removes a consumer group.",
-            arguments: &[
-                Argument::key("key", 0),
-                Argument::new("group", ArgumentKind::String),
-            ],
-            handler: destroy,
-            ..CommandSpec::DEFAULT
-        },
-        help::subcommand(Group::Stream, "5.0.0", &[Category::Stream]),
-        CommandSpec {
-            name: "setid",
-            arity: -5,
-            flags: &[Flag::Write],
-            categories: &[Category::Stream],
-            keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Update], 2)],
-            group: Group::Stream,
-            since: "5.0.0",
-            summary: "Sets which entry a group has been given last.",
-            history: &[("7.0.0", "Takes `ENTRIESREAD`.")],
-            arguments: &[
-                Argument::key("key", 0),
-                Argument::new("group", ArgumentKind::String),
-                Argument::one_of(
-                    "id-selector",
-                    &[
-                        Argument::new("id", ArgumentKind::String),
-                        Argument::token("new-id", "$"),
-                    ],
-                ),
-                Argument::new("entriesread", ArgumentKind::Integer)
-                    .after("ENTRIESREAD")
-                    .shown_as("entries-read")
-                    .optional(),
-            ],
-            handler: set_id,
-            ..CommandSpec::DEFAULT
-        },
-    ],
-    ..CommandSpec::DEFAULT
-}];
+pub static COMMANDS: &[CommandSpec] = &[CommandSpec::container("xgroup", Group::Stream, "5.0.0")
+    .complexity("That of the subcommand.")
+    .summary("Consumer groups.")
+    .subcommands(&[
+        CommandSpec::new("create", -5, Group::Stream, "5.0.0", create)
+            .flags(&[Flag::Write, Flag::DenyOom])
+            .keys(&[KeySpec::one(INSERT, 2)])
+            .summary("Makes a consumer group.")
+            .history(&[("7.0.0", "Takes `ENTRIESREAD`.")])
+            .arguments(
+                "key group id-selector=(id|new-id='$') [MKSTREAM] [ENTRIESREAD entriesread<entries-read>:integer]",
+            ),
+        CommandSpec::new("createconsumer", 5, Group::Stream, "6.2.0", create_consumer)
+            .flags(&[Flag::Write, Flag::DenyOom])
+            .keys(&[KeySpec::one(INSERT, 2)])
+            .summary("Adds a consumer to a group.")
+            .arguments("key group consumer"),
+        CommandSpec::new("delconsumer", 5, Group::Stream, "5.0.0", delete_consumer)
+            .flags(&[Flag::Write])
+            .keys(&[KeySpec::one(DELETE, 2)])
+            .summary("Removes a consumer from a group, with what it has pending.")
+            .arguments("key group consumer"),
+        CommandSpec::new("destroy", 4, Group::Stream, "5.0.0", destroy)
+            .flags(&[Flag::Write])
+            .keys(&[KeySpec::one(DELETE, 2)])
+            .complexity("O(1); what many pending entries take is freed later, in the background.")
+            .summary("Removes a consumer group.")
+            .arguments("key group"),
+        help::subcommand(Group::Stream, "5.0.0"),
+        CommandSpec::new("setid", -5, Group::Stream, "5.0.0", set_id)
+            .flags(&[Flag::Write])
+            .keys(&[KeySpec::one(UPDATE, 2)])
+            .summary("Sets which entry a group has been given last.")
+            .history(&[("7.0.0", "Takes `ENTRIESREAD`.")])
+            .arguments("key group id-selector=(id|new-id='$') [ENTRIESREAD entriesread<entries-read>:integer]"),
+    ])];
 
 /// The options of CREATE and SETID.
 #[derive(Default)]
@@ -153,9 +70,7 @@ impl Options {
                 Some(read) if option.eq_ignore_ascii_case(b"ENTRIESREAD") => {
                     let read = parse_integer(read)?;
                     if read < -1 {
-                        return Err(CommandError::fixed(
-                            "ERR value for ENTRIESREAD must be positive or -1",
-                        ));
+                        return Err(CommandError::fixed("ERR value for ENTRIESREAD must be positive or -1"));
                     }
                     options.entries_read = Some(read).filter(|read| *read >= 0);
                     at += 2;
@@ -183,9 +98,7 @@ fn no_key() -> CommandError {
 fn no_such_group(args: Args<'_>) -> CommandError {
     let key = quoted(args.at(2));
     let group = quoted(args.at(3));
-    CommandError::new(format!(
-        "NOGROUP No such consumer group '{group}' for key name '{key}'"
-    ))
+    CommandError::new(format!("NOGROUP No such consumer group '{group}' for key name '{key}'"))
 }
 
 /// Changes a stream that must be there.
@@ -209,11 +122,7 @@ fn tell(context: &mut Context<'_>, args: Args<'_>, event: &'static str) {
 }
 
 /// The ID after which a group is to read: `$` is the stream's last one.
-fn parse_position(
-    text: &[u8],
-    last_id: Id,
-    parse: fn(&[u8]) -> Result<Id, CommandError>,
-) -> Result<Id, CommandError> {
+fn parse_position(text: &[u8], last_id: Id, parse: fn(&[u8]) -> Result<Id, CommandError>) -> Result<Id, CommandError> {
     match text {
         b"$" => Ok(last_id),
         text => parse(text),
@@ -225,9 +134,7 @@ fn create(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let (key, name) = (args.at(2), args.at(3));
     let (keyspace, database, _) = context.parts();
     let found = keyspace.lookup(database, key);
-    let last_id = found
-        .map(|record| super::stream_of(record).map(|stream| stream.entries.last_id))
-        .transpose()?;
+    let last_id = found.map(|record| super::stream_of(record).map(|stream| stream.entries.last_id)).transpose()?;
     if last_id.is_none() && !options.make_stream {
         return Err(no_key());
     }
@@ -244,9 +151,7 @@ fn create(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         }
     };
     if is_new != Some(true) {
-        return Err(CommandError::fixed(
-            "BUSYGROUP Consumer Group name already exists",
-        ));
+        return Err(CommandError::fixed("BUSYGROUP Consumer Group name already exists"));
     }
     tell(context, args, "xgroup-create");
     context.reply.ok();
@@ -257,10 +162,7 @@ fn set_id(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let options = Options::parse(args, false)?;
     change(context, args, |stream| {
         let last_id = stream.entries.last_id;
-        stream
-            .groups
-            .get(args.at(3))
-            .ok_or_else(|| no_such_group(args))?;
+        stream.groups.get(args.at(3)).ok_or_else(|| no_such_group(args))?;
         let position = parse_position(args.at(4), last_id, parse_any_id)?;
         stream.groups.edit(args.at(3), |group| {
             group.last_id = position;
@@ -297,11 +199,9 @@ fn destroy(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 }
 
 fn create_consumer(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    let now_ms = context.instance.keyspace.now_ms;
+    let now_ms = context.state.keyspace.now_ms;
     let is_new = change(context, args, |stream| {
-        let created = stream.groups.edit(args.at(3), |group| {
-            group.create_consumer(args.at(4), now_ms)
-        });
+        let created = stream.groups.edit(args.at(3), |group| group.create_consumer(args.at(4), now_ms));
         created.ok_or_else(|| no_such_group(args))
     })?;
     if is_new {
@@ -313,9 +213,7 @@ fn create_consumer(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 
 fn delete_consumer(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let pending = change(context, args, |stream| {
-        let removed = stream
-            .groups
-            .edit(args.at(3), |group| group.remove_consumer(args.at(4)));
+        let removed = stream.groups.edit(args.at(3), |group| group.remove_consumer(args.at(4)));
         removed.ok_or_else(|| no_such_group(args))
     })?;
     if pending.is_some() {

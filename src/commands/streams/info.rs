@@ -1,90 +1,49 @@
 //! What is known of streams: XINFO.
 
-use crate::command::arguments::COUNT;
-use crate::command::spec::{
-    Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
-};
-use crate::command::{Args, CommandError, CommandResult, Context, help};
+use crate::command::error::{CommandError, CommandResult};
+use crate::command::spec::{CommandSpec, Flag, Group, KeySpec, READ};
+use crate::engine::context::Context;
+use crate::engine::help;
+use crate::resp::Args;
 use crate::resp::Reply;
 use crate::types::stream::{Consumer, Group as ConsumerGroup, Id, Stream};
 
 use super::{parse_integer, quoted, read, write_entries, write_entry, write_id};
 
 /// The family's commands.
-pub static COMMANDS: &[CommandSpec] = &[CommandSpec {
-    name: "xinfo",
-    arity: -2,
-    group: Group::Stream,
-    since: "5.0.0",
-    complexity: "That of the subcommand.",
-    summary: "What is known of streams, their groups and consumers.",
-    subcommands: &[
-        CommandSpec {
-            name: "consumers",
-            arity: 4,
-            flags: &[Flag::ReadOnly],
-            categories: &[Category::Stream],
-            tips: &["nondeterministic_output"],
-            keys: &[KeySpec::one(&[KeyFlag::Ro, KeyFlag::Access], 2)],
-            group: Group::Stream,
-            since: "5.0.0",
-            summary: "Lists the consumers of a group.",
-            history: &[(
-                "7.2.0",
-                "Gives `inactive` too; `idle` counts from the last attempt.",
-            )],
-            arguments: &[
-                Argument::key("key", 0),
-                Argument::new("group", ArgumentKind::String),
-            ],
-            handler: consumers,
-            ..CommandSpec::DEFAULT
-        },
-        CommandSpec {
-            name: "groups",
-            arity: 3,
-            flags: &[Flag::ReadOnly],
-            categories: &[Category::Stream],
-            keys: &[KeySpec::one(&[KeyFlag::Ro, KeyFlag::Access], 2)],
-            group: Group::Stream,
-            since: "5.0.0",
-            summary: "Lists the groups of a stream.",
-            history: &[("7.0.0", "Gives `entries-read` and `lag` too.")],
-            arguments: &[Argument::key("key", 0)],
-            handler: groups,
-            ..CommandSpec::DEFAULT
-        },
-        help::subcommand(Group::Stream, "5.0.0", &[Category::Stream]),
-        CommandSpec {
-            name: "stream",
-            arity: -3,
-            flags: &[Flag::ReadOnly],
-            categories: &[Category::Stream],
-            keys: &[KeySpec::one(&[KeyFlag::Ro, KeyFlag::Access], 2)],
-            group: Group::Stream,
-            since: "5.0.0",
-            summary: "Tells what is known of a stream.",
-            history: &[
+pub static COMMANDS: &[CommandSpec] = &[CommandSpec::container("xinfo", Group::Stream, "5.0.0")
+    .complexity("That of the subcommand.")
+    .summary("What is known of streams, their groups and consumers.")
+    .subcommands(&[
+        CommandSpec::new("consumers", 4, Group::Stream, "5.0.0", consumers)
+            .flags(&[Flag::ReadOnly])
+            .tips(&["nondeterministic_output"])
+            .keys(&[KeySpec::one(READ, 2)])
+            .summary("Lists the consumers of a group.")
+            .history(&[("7.2.0", "Gives `inactive` too; `idle` counts from the last attempt.")])
+            .arguments("key group"),
+        CommandSpec::new("groups", 3, Group::Stream, "5.0.0", groups)
+            .flags(&[Flag::ReadOnly])
+            .keys(&[KeySpec::one(READ, 2)])
+            .summary("Lists the groups of a stream.")
+            .history(&[("7.0.0", "Gives `entries-read` and `lag` too.")])
+            .arguments("key"),
+        help::subcommand(Group::Stream, "5.0.0"),
+        CommandSpec::new("stream", -3, Group::Stream, "5.0.0", stream)
+            .flags(&[Flag::ReadOnly])
+            .keys(&[KeySpec::one(READ, 2)])
+            .summary("Tells what is known of a stream.")
+            .history(&[
                 ("6.0.0", "Takes `FULL`."),
                 (
                     "7.0.0",
-                    "Gives `max-deleted-entry-id`, `entries-added`, `recorded-first-entry-id`, `entries-read` and `lag` too.",
+                    "Gives `max-deleted-entry-id`, `entries-added`, `recorded-first-entry-id`, `entries-read` and \
+                     `lag` too.",
                 ),
-                (
-                    "7.2.0",
-                    "Gives `active-time` too; `seen-time` is that of the last attempt.",
-                ),
-            ],
-            arguments: &[
-                Argument::key("key", 0),
-                Argument::block("full-block", &[Argument::token("full", "FULL"), COUNT]).optional(),
-            ],
-            handler: stream,
-            ..CommandSpec::DEFAULT
-        },
-    ],
-    ..CommandSpec::DEFAULT
-}];
+                ("7.2.0", "Gives `active-time` too; `seen-time` is that of the last attempt."),
+            ])
+            .arguments("key full-block=[FULL [COUNT count:integer]]"),
+    ])];
 
 /// The stream at a key. Errors: there is none; the value is of another type.
 fn existing<'a>(
@@ -119,9 +78,7 @@ fn consumers(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let Some(group) = stream.groups.get(args.at(3)) else {
         let key = quoted(args.at(2));
         let group = quoted(args.at(3));
-        return Err(CommandError::new(format!(
-            "NOGROUP No such consumer group '{group}' for key name '{key}'"
-        )));
+        return Err(CommandError::new(format!("NOGROUP No such consumer group '{group}' for key name '{key}'")));
     };
     reply.array(group.consumers().len());
     for consumer in group.consumers() {
@@ -195,10 +152,7 @@ fn stream(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     match full {
         None => {
             write_field(reply, "groups", stream.groups.len());
-            for (name, entry) in [
-                ("first-entry", entries.iter().next()),
-                ("last-entry", entries.iter().next_back()),
-            ] {
+            for (name, entry) in [("first-entry", entries.iter().next()), ("last-entry", entries.iter().next_back())] {
                 reply.bulk(name.as_bytes());
                 match entry {
                     Some(entry) => write_entry(reply, entry),
@@ -248,12 +202,7 @@ fn write_full_group(reply: &mut Reply, stream: &Stream, group: &ConsumerGroup, s
     }
 }
 
-fn write_full_consumer(
-    reply: &mut Reply,
-    group: &ConsumerGroup,
-    consumer: &Consumer,
-    shown: usize,
-) {
+fn write_full_consumer(reply: &mut Reply, group: &ConsumerGroup, consumer: &Consumer, shown: usize) {
     reply.map(5);
     reply.bulk(b"name");
     reply.bulk(consumer.name());

@@ -17,7 +17,7 @@ use std::borrow::Cow;
 
 use smallvec::SmallVec;
 
-use crate::command::CommandError;
+use crate::command::error::CommandError;
 use crate::config::Config;
 use crate::keyspace::{EventClass, Keyspace, Record, Value};
 use crate::resp::{Args, Reply, number};
@@ -25,8 +25,7 @@ use crate::types::object::Object;
 use crate::types::slot::Slot;
 use crate::types::stream::{Entry, Id, NodeLimits, Stream};
 
-const INVALID_ID: CommandError =
-    CommandError::fixed("ERR Invalid stream ID specified as stream command argument");
+const INVALID_ID: CommandError = CommandError::fixed("ERR Invalid stream ID specified as stream command argument");
 
 /// The IDs of a command.
 type Ids = SmallVec<[Id; 8]>;
@@ -42,11 +41,7 @@ fn stream_of(record: &Record) -> Result<&Stream, CommandError> {
 
 /// The stream at a key, to be read, if there is one. Errors: the value is of another type.
 #[inline]
-fn read<'a>(
-    keyspace: &'a mut Keyspace,
-    database: usize,
-    key: &[u8],
-) -> Result<Option<&'a Stream>, CommandError> {
+fn read<'a>(keyspace: &'a mut Keyspace, database: usize, key: &[u8]) -> Result<Option<&'a Stream>, CommandError> {
     keyspace.read(database, key).map(stream_of).transpose()
 }
 
@@ -69,9 +64,7 @@ fn edit<R>(
 
 /// Tells of something that happened to a stream.
 fn notify(keyspace: &mut Keyspace, event: &'static str, database: usize, key: &[u8]) {
-    keyspace
-        .changes
-        .notify(EventClass::Stream, event, database, key);
+    keyspace.changes.notify(EventClass::Stream, event, database, key);
 }
 
 /// How large blocks get, by the settings.
@@ -154,11 +147,7 @@ fn write_entry_parts(reply: &mut Reply, entry: Entry<'_>) {
 }
 
 /// Writes entries, so many at most; 0: all.
-fn write_entries<'a>(
-    reply: &mut Reply,
-    entries: impl Iterator<Item = Entry<'a>>,
-    count: usize,
-) -> usize {
+fn write_entries<'a>(reply: &mut Reply, entries: impl Iterator<Item = Entry<'a>>, count: usize) -> usize {
     let place = reply.begin_deferred();
     let mut written = 0;
     for entry in entries {
@@ -181,7 +170,5 @@ fn quoted(name: &[u8]) -> Cow<'_, str> {
 /// The error of a command that needs a group where there is none, or no key.
 fn no_group(key: &[u8], group: &[u8]) -> CommandError {
     let (key, group) = (quoted(key), quoted(group));
-    CommandError::new(format!(
-        "NOGROUP No such key '{key}' or consumer group '{group}'"
-    ))
+    CommandError::new(format!("NOGROUP No such key '{key}' or consumer group '{group}'"))
 }

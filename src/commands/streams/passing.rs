@@ -4,7 +4,7 @@ use crate::keyspace::Keyspace;
 use crate::types::stream::{Group, Id, Pending};
 
 /// Entries that a consumer got, or that are pending no more.
-pub(super) struct Passing<'a> {
+pub(super) struct GroupPropagation<'a> {
     key: &'a [u8],
     group: &'a [u8],
     is_on: bool,
@@ -23,16 +23,10 @@ struct Claimed {
     last_id: Id,
 }
 
-impl<'a> Passing<'a> {
+impl<'a> GroupPropagation<'a> {
     /// Nothing so far.
-    pub fn new(keyspace: &Keyspace, key: &'a [u8], group: &'a [u8]) -> Passing<'a> {
-        Passing {
-            key,
-            group,
-            is_on: keyspace.changes.propagation.is_on(),
-            claims: Vec::new(),
-            position: None,
-        }
+    pub fn new(keyspace: &Keyspace, key: &'a [u8], group: &'a [u8]) -> GroupPropagation<'a> {
+        GroupPropagation { key, group, is_on: keyspace.changes.propagation.is_on(), claims: Vec::new(), position: None }
     }
 
     /// The stream's key.

@@ -1,69 +1,33 @@
 //! What was given to a group and not yet acknowledged: XACK and XPENDING.
 
-use crate::command::spec::{
-    Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
-};
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::command::error::{CommandError, CommandResult};
+use crate::command::spec::{CommandSpec, Flag, Group, KeySpec, READ, UPDATE};
+use crate::engine::context::Context;
+use crate::resp::Args;
 use crate::resp::Reply;
 use crate::types::stream::{Group as ConsumerGroup, Id, Pending};
 
-use super::{
-    edit, no_group, parse_count, parse_ids, parse_integer, parse_start, parse_stop, read, write_id,
-};
+use super::{edit, no_group, parse_count, parse_ids, parse_integer, parse_start, parse_stop, read, write_id};
 
 /// The family's commands.
 pub static COMMANDS: &[CommandSpec] = &[
-    CommandSpec {
-        name: "xack",
-        arity: -4,
-        flags: &[Flag::Write, Flag::Fast],
-        categories: &[Category::Stream],
-        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Update], 1)],
-        group: Group::Stream,
-        since: "5.0.0",
-        complexity: "O(1) for each ID.",
-        summary: "Acknowledges entries that were given to a consumer of a group; tells how many.",
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("group", ArgumentKind::String),
-            Argument::new("id", ArgumentKind::String).multiple(),
-        ],
-        handler: acknowledge,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "xpending",
-        arity: -3,
-        flags: &[Flag::ReadOnly],
-        categories: &[Category::Stream],
-        tips: &["nondeterministic_output"],
-        keys: &[KeySpec::one(&[KeyFlag::Ro, KeyFlag::Access], 1)],
-        group: Group::Stream,
-        since: "5.0.0",
-        complexity: "O(N) for N entries in the reply, O(M) for M entries looked at with IDLE; the summary is O(N) for N consumers.",
-        summary: "Lists the entries of a group that are pending, or sums them up.",
-        history: &[("6.2.0", "Takes `IDLE`, and ranges without their ends.")],
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("group", ArgumentKind::String),
-            Argument::block(
-                "filters",
-                &[
-                    Argument::new("min-idle-time", ArgumentKind::Integer)
-                        .after("IDLE")
-                        .optional()
-                        .since("6.2.0"),
-                    Argument::new("start", ArgumentKind::String),
-                    Argument::new("end", ArgumentKind::String),
-                    Argument::new("count", ArgumentKind::Integer),
-                    Argument::new("consumer", ArgumentKind::String).optional(),
-                ],
-            )
-            .optional(),
-        ],
-        handler: pending,
-        ..CommandSpec::DEFAULT
-    },
+    CommandSpec::new("xack", -4, Group::Stream, "5.0.0", acknowledge)
+        .flags(&[Flag::Write, Flag::Fast])
+        .keys(&[KeySpec::one(UPDATE, 1)])
+        .complexity("O(1) for each ID.")
+        .summary("Acknowledges entries that were given to a consumer of a group; tells how many.")
+        .arguments("key group id..."),
+    CommandSpec::new("xpending", -3, Group::Stream, "5.0.0", pending)
+        .flags(&[Flag::ReadOnly])
+        .tips(&["nondeterministic_output"])
+        .keys(&[KeySpec::one(READ, 1)])
+        .complexity(
+            "O(N) for N entries in the reply, O(M) for M entries looked at with IDLE; the summary is O(N) for \
+             N consumers.",
+        )
+        .summary("Lists the entries of a group that are pending, or sums them up.")
+        .history(&[("6.2.0", "Takes `IDLE`, and ranges without their ends.")])
+        .arguments("key group filters=[[IDLE min-idle-time:integer]@6.2.0 start end count:integer [consumer]]"),
 ];
 
 fn acknowledge(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
@@ -185,13 +149,8 @@ fn write_pending(reply: &mut Reply, group: &ConsumerGroup, filter: &Filter<'_>, 
     if filter.count > 0 && filter.start <= filter.stop {
         match filter.consumer {
             None => {
-                let first = group
-                    .pending()
-                    .lower_bound(|pending| pending.id.cmp(&filter.start));
-                let mut within = group
-                    .pending()
-                    .range(first..)
-                    .take_while(|pending| pending.id <= filter.stop);
+                let first = group.pending().lower_bound(|pending| pending.id.cmp(&filter.start));
+                let mut within = group.pending().range(first..).take_while(|pending| pending.id <= filter.stop);
                 while within.next().is_some_and(&mut write) {}
             }
             Some(name) => {
@@ -201,10 +160,8 @@ fn write_pending(reply: &mut Reply, group: &ConsumerGroup, filter: &Filter<'_>, 
                 };
                 let ids = consumer.pending();
                 let first = ids.lower_bound(|id| id.cmp(&filter.start));
-                let mut within = ids
-                    .range(first..)
-                    .take_while(|id| **id <= filter.stop)
-                    .filter_map(|id| group.pending_entry(*id));
+                let mut within =
+                    ids.range(first..).take_while(|id| **id <= filter.stop).filter_map(|id| group.pending_entry(*id));
                 while within.next().is_some_and(&mut write) {}
             }
         }

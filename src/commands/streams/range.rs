@@ -1,68 +1,33 @@
 //! Reading by ID: XLEN, XRANGE and XREVRANGE.
 
-use crate::command::arguments::COUNT;
-use crate::command::spec::{
-    Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
-};
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::command::error::{CommandError, CommandResult};
+use crate::command::spec::{CommandSpec, Flag, Group, INSPECT, KeySpec, READ};
+use crate::engine::context::Context;
+use crate::resp::Args;
 
 use super::{parse_count, parse_start, parse_stop, read, write_entries};
 
 /// The family's commands.
 pub static COMMANDS: &[CommandSpec] = &[
-    CommandSpec {
-        name: "xlen",
-        arity: 2,
-        flags: &[Flag::ReadOnly, Flag::Fast],
-        categories: &[Category::Stream],
-        keys: &[KeySpec::one(&[KeyFlag::Ro], 1)],
-        group: Group::Stream,
-        since: "5.0.0",
-        summary: "Counts the entries of a stream.",
-        arguments: &[Argument::key("key", 0)],
-        handler: length,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "xrange",
-        arity: -4,
-        flags: &[Flag::ReadOnly],
-        categories: &[Category::Stream],
-        keys: &[KeySpec::one(&[KeyFlag::Ro, KeyFlag::Access], 1)],
-        group: Group::Stream,
-        since: "5.0.0",
-        complexity: "O(N) for N entries in the reply, so O(1) with a small COUNT.",
-        summary: "Gives the entries within a range of IDs.",
-        history: &[("6.2.0", "Takes ranges without their ends.")],
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("start", ArgumentKind::String),
-            Argument::new("end", ArgumentKind::String),
-            COUNT,
-        ],
-        handler: range,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "xrevrange",
-        arity: -4,
-        flags: &[Flag::ReadOnly],
-        categories: &[Category::Stream],
-        keys: &[KeySpec::one(&[KeyFlag::Ro, KeyFlag::Access], 1)],
-        group: Group::Stream,
-        since: "5.0.0",
-        complexity: "O(N) for N entries in the reply, so O(1) with a small COUNT.",
-        summary: "Gives the entries within a range of IDs, the last one first.",
-        history: &[("6.2.0", "Takes ranges without their ends.")],
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("end", ArgumentKind::String),
-            Argument::new("start", ArgumentKind::String),
-            COUNT,
-        ],
-        handler: reverse_range,
-        ..CommandSpec::DEFAULT
-    },
+    CommandSpec::new("xlen", 2, Group::Stream, "5.0.0", length)
+        .flags(&[Flag::ReadOnly, Flag::Fast])
+        .keys(&[KeySpec::one(INSPECT, 1)])
+        .summary("Counts the entries of a stream.")
+        .arguments("key"),
+    CommandSpec::new("xrange", -4, Group::Stream, "5.0.0", range)
+        .flags(&[Flag::ReadOnly])
+        .keys(&[KeySpec::one(READ, 1)])
+        .complexity("O(N) for N entries in the reply, so O(1) with a small COUNT.")
+        .summary("Gives the entries within a range of IDs.")
+        .history(&[("6.2.0", "Takes ranges without their ends.")])
+        .arguments("key start end [COUNT count:integer]"),
+    CommandSpec::new("xrevrange", -4, Group::Stream, "5.0.0", reverse_range)
+        .flags(&[Flag::ReadOnly])
+        .keys(&[KeySpec::one(READ, 1)])
+        .complexity("O(N) for N entries in the reply, so O(1) with a small COUNT.")
+        .summary("Gives the entries within a range of IDs, the last one first.")
+        .history(&[("6.2.0", "Takes ranges without their ends.")])
+        .arguments("key end start [COUNT count:integer]"),
 ];
 
 fn length(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {

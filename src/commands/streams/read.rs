@@ -2,13 +2,13 @@
 
 use smallvec::SmallVec;
 
-use crate::blocking::{BlockKind, timeout};
-use crate::command::arguments::COUNT;
-use crate::command::spec::{
-    Argument, ArgumentKind, Begin, Category, CommandSpec, Find, Flag, Group, KeyFlag, KeySpec,
-};
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::command::error::{CommandError, CommandResult};
+use crate::command::spec::{CommandSpec, Find, Flag, Group, KeySpec, READ};
+use crate::command::timeout;
+use crate::engine::blocking::BlockKind;
+use crate::engine::context::Context;
 use crate::keyspace::Keyspace;
+use crate::resp::Args;
 use crate::resp::{Protocol, Reply, number};
 use crate::types::stream::{Entries, Id, Stream};
 
@@ -17,95 +17,26 @@ use super::{parse_count, parse_id, quoted, read as read_stream, write_entries};
 
 /// The family's commands.
 pub static COMMANDS: &[CommandSpec] = &[
-    CommandSpec {
-        name: "xread",
-        arity: -4,
-        flags: &[Flag::ReadOnly, Flag::Blocking],
-        categories: &[Category::Stream],
-        keys: &[KeySpec {
-            flags: &[KeyFlag::Ro, KeyFlag::Access],
-            begin: Begin::Keyword {
-                word: "STREAMS",
-                from: 1,
-            },
-            find: Find::Range {
-                last: -1,
-                step: 1,
-                limit: 2,
-            },
-            notes: None,
-        }],
-        group: Group::Stream,
-        since: "5.0.0",
-        summary: "Gives the entries of streams behind given ones; waits for such if it is told to.",
-        arguments: &[
-            COUNT,
-            Argument::new("milliseconds", ArgumentKind::Integer)
-                .after("BLOCK")
-                .optional(),
-            Argument::block(
-                "streams",
-                &[
-                    Argument::key("key", 0).multiple(),
-                    Argument::new("id", ArgumentKind::String).multiple(),
-                ],
-            )
-            .after("STREAMS"),
-        ],
-        handler: read,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "xreadgroup",
-        arity: -7,
-        flags: &[Flag::Write, Flag::Blocking],
-        categories: &[Category::Stream],
-        keys: &[KeySpec {
-            flags: &[KeyFlag::Ro, KeyFlag::Access],
-            begin: Begin::Keyword {
-                word: "STREAMS",
-                from: 4,
-            },
-            find: Find::Range {
-                last: -1,
-                step: 1,
-                limit: 2,
-            },
-            notes: None,
-        }],
-        group: Group::Stream,
-        since: "5.0.0",
-        complexity: "O(M) for each stream, with M entries in the reply, so O(1) with a small COUNT. Who waits is served by the XADD: O(N) for N waiting clients.",
-        summary: "Gives the entries of streams that their group has yet to read, or those that the consumer has pending; waits for such if it is told to.",
-        arguments: &[
-            Argument::block(
-                "group-block",
-                &[
-                    Argument::new("group", ArgumentKind::String),
-                    Argument::new("consumer", ArgumentKind::String),
-                ],
-            )
-            .after("GROUP"),
-            COUNT,
-            Argument::new("milliseconds", ArgumentKind::Integer)
-                .after("BLOCK")
-                .optional(),
-            Argument::new("min-idle-time", ArgumentKind::Integer)
-                .after("CLAIM")
-                .optional(),
-            Argument::token("noack", "NOACK").optional(),
-            Argument::block(
-                "streams",
-                &[
-                    Argument::key("key", 0).multiple(),
-                    Argument::new("id", ArgumentKind::String).multiple(),
-                ],
-            )
-            .after("STREAMS"),
-        ],
-        handler: read_group,
-        ..CommandSpec::DEFAULT
-    },
+    CommandSpec::new("xread", -4, Group::Stream, "5.0.0", read)
+        .flags(&[Flag::ReadOnly, Flag::Blocking])
+        .keys(&[KeySpec::after(READ, "STREAMS", 1, Find::Range { last: -1, step: 1, limit: 2 })])
+        .summary("Gives the entries of streams behind given ones; waits for such if it is told to.")
+        .arguments("[COUNT count:integer] [BLOCK milliseconds:integer] STREAMS {key... id...}"),
+    CommandSpec::new("xreadgroup", -7, Group::Stream, "5.0.0", read_group)
+        .flags(&[Flag::Write, Flag::Blocking])
+        .keys(&[KeySpec::after(READ, "STREAMS", 4, Find::Range { last: -1, step: 1, limit: 2 })])
+        .complexity(
+            "O(M) for each stream, with M entries in the reply, so O(1) with a small COUNT. Who waits is served by \
+             the XADD: O(N) for N waiting clients.",
+        )
+        .summary(
+            "Gives the entries of streams that their group has yet to read, or those that the consumer has pending; \
+             waits for such if it is told to.",
+        )
+        .arguments(
+            "GROUP group-block={group consumer} [COUNT count:integer] [BLOCK milliseconds:integer] \
+             [CLAIM min-idle-time:integer] [NOACK] STREAMS {key... id...}",
+        ),
 ];
 
 /// From where on a stream is to be read.
@@ -135,14 +66,7 @@ struct Request<'a> {
 impl<'a> Request<'a> {
     /// Reads the options. Errors: all that can be wrong with them.
     fn parse(args: Args<'a>, is_group: bool, now_ms: i64) -> Result<Request<'a>, CommandError> {
-        let mut request = Request {
-            args,
-            count: 0,
-            block: None,
-            reader: None,
-            first_key: 0,
-            streams: 0,
-        };
+        let mut request = Request { args, count: 0, block: None, reader: None, first_key: 0, streams: 0 };
         let (mut no_ack, mut claim_idle_ms) = (false, None);
         let mut at = 1;
         while let Some(option) = args.get(at) {
@@ -187,9 +111,7 @@ impl<'a> Request<'a> {
                 reader.claim_idle_ms = claim_idle_ms;
             }
             None if is_group => {
-                return Err(CommandError::fixed(
-                    "ERR Missing GROUP option for XREADGROUP",
-                ));
+                return Err(CommandError::fixed("ERR Missing GROUP option for XREADGROUP"));
             }
             None => {}
         }
@@ -199,11 +121,7 @@ impl<'a> Request<'a> {
     fn set_streams(&mut self, first_key: usize, is_group: bool) -> CommandResult {
         let arguments = self.args.len() - first_key;
         if arguments % 2 == 1 {
-            let (name, symbol) = if is_group {
-                ("xreadgroup", ">")
-            } else {
-                ("xread", "$")
-            };
+            let (name, symbol) = if is_group { ("xreadgroup", ">") } else { ("xread", "$") };
             return Err(CommandError::new(format!(
                 "ERR Unbalanced '{name}' list of streams: for each stream key an ID or '{symbol}' must be specified."
             )));
@@ -224,11 +142,7 @@ impl<'a> Request<'a> {
     }
 
     /// From where on each stream is to be read. Errors: a key holds something else, there is no such group, or an ID is none.
-    fn positions(
-        &self,
-        keyspace: &mut Keyspace,
-        database: usize,
-    ) -> Result<SmallVec<[From; 4]>, CommandError> {
+    fn positions(&self, keyspace: &mut Keyspace, database: usize) -> Result<SmallVec<[From; 4]>, CommandError> {
         let numbers = 0..self.streams;
         numbers
             .map(|number| {
@@ -270,12 +184,8 @@ impl<'a> Request<'a> {
 fn parse_min_idle(text: &[u8]) -> Result<i64, CommandError> {
     match number::parse_i64(text) {
         Some(idle_ms @ 0..) => Ok(idle_ms),
-        Some(_) => Err(CommandError::fixed(
-            "ERR min-idle-time must be a positive integer",
-        )),
-        None => Err(CommandError::fixed(
-            "ERR min-idle-time is not an integer or out of range",
-        )),
+        Some(_) => Err(CommandError::fixed("ERR min-idle-time must be a positive integer")),
+        None => Err(CommandError::fixed("ERR min-idle-time is not an integer or out of range")),
     }
 }
 
@@ -306,12 +216,7 @@ fn position(stream: Option<&Stream>, id: &[u8]) -> Result<From, CommandError> {
     })
 }
 
-fn position_in_group(
-    stream: Option<&Stream>,
-    key: &[u8],
-    group: &[u8],
-    id: &[u8],
-) -> Result<From, CommandError> {
+fn position_in_group(stream: Option<&Stream>, key: &[u8], group: &[u8], id: &[u8]) -> Result<From, CommandError> {
     if stream.is_none_or(|stream| stream.groups.get(group).is_none()) {
         let (key, group) = (quoted(key), quoted(group));
         return Err(CommandError::new(format!(
@@ -360,12 +265,7 @@ fn serve(context: &mut Context<'_>, args: Args<'_>, is_group: bool) -> CommandRe
         let is_served = match request.reader {
             None => serve_stream(keyspace, database, key, *from, request.count, reply)?,
             Some(reader) => {
-                let wish = Wish {
-                    reader,
-                    from: *from,
-                    count: request.count,
-                    now_ms: keyspace.now_ms,
-                };
+                let wish = Wish { reader, from: *from, count: request.count, now_ms: keyspace.now_ms };
                 let service = serve_group(keyspace, database, key, &wish, reply)?;
                 look_ms = look_ms.into_iter().chain(service.look_ms).min();
                 service.is_served

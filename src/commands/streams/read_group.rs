@@ -2,12 +2,12 @@
 
 use smallvec::SmallVec;
 
-use crate::command::CommandError;
+use crate::command::error::CommandError;
 use crate::keyspace::Keyspace;
 use crate::resp::Reply;
 use crate::types::stream::{Entries, Entry, Group, Id, Stream};
 
-use super::passing::Passing;
+use super::passing::GroupPropagation;
 use super::read::{From, begin_stream, has_entries_behind};
 use super::{edit, notify, write_entry, write_entry_parts, write_id};
 
@@ -50,7 +50,7 @@ pub(super) fn serve_group(
     wish: &Wish<'_>,
     reply: &mut Reply,
 ) -> Result<Service, CommandError> {
-    let mut passing = Passing::new(keyspace, key, wish.reader.group);
+    let mut passing = GroupPropagation::new(keyspace, key, wish.reader.group);
     let served = edit(keyspace, database, key, |stream| {
         let Stream { entries, groups } = stream;
         groups.edit(wish.reader.group, |group| {
@@ -84,7 +84,7 @@ impl Wish<'_> {
         &self,
         entries: &Entries,
         group: &mut Group,
-        passing: &mut Passing<'_>,
+        passing: &mut GroupPropagation<'_>,
         reply: &mut Reply,
     ) -> Service {
         let key = passing.key();
@@ -125,12 +125,7 @@ impl Wish<'_> {
 
     /// The entries that the consumer may claim, in the order in which they are to be had. Those that the stream has no more
     /// are passed over.
-    fn claimable(
-        &self,
-        entries: &Entries,
-        group: &mut Group,
-        min_idle_ms: i64,
-    ) -> SmallVec<[Claimable; 16]> {
+    fn claimable(&self, entries: &Entries, group: &mut Group, min_idle_ms: i64) -> SmallVec<[Claimable; 16]> {
         let pending = group.in_turn().map(|pending| Claimable {
             id: pending.id,
             // One that nobody has counts from the epoch.
@@ -161,7 +156,7 @@ impl Wish<'_> {
         entries: &Entries,
         group: &mut Group,
         claimable: &[Claimable],
-        passing: &mut Passing<'_>,
+        passing: &mut GroupPropagation<'_>,
         reply: &mut Reply,
     ) {
         let place = reply.begin_deferred();

@@ -2,53 +2,22 @@
 
 use std::ops::Range;
 
-use crate::command::spec::{
-    Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
-};
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::command::error::{CommandError, CommandResult};
+use crate::command::spec::{CommandSpec, Flag, Group, KeySpec, UPDATE};
+use crate::engine::context::Context;
+use crate::resp::Args;
 use crate::resp::number;
 use crate::types::stream::{DELIVERIES_MAX, Entries, Group as ConsumerGroup, Id, Stream};
 
 use super::{Ids, edit, no_group, parse_id, parse_integer, quoted, read};
 
 /// The family's commands.
-pub static COMMANDS: &[CommandSpec] = &[CommandSpec {
-    name: "xnack",
-    arity: -7,
-    flags: &[Flag::Write, Flag::Fast],
-    categories: &[Category::Stream],
-    keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Update], 1)],
-    group: Group::Stream,
-    since: "8.8.0",
-    complexity: "O(log N) for each ID, with N entries pending in the group.",
-    summary: "Gives entries that are pending back to their group, for others to claim at once.",
-    arguments: &[
-        Argument::key("key", 0),
-        Argument::new("group", ArgumentKind::String),
-        Argument::one_of(
-            "mode",
-            &[
-                Argument::token("silent", "SILENT"),
-                Argument::token("fail", "FAIL"),
-                Argument::token("fatal", "FATAL"),
-            ],
-        ),
-        Argument::block(
-            "ids",
-            &[
-                Argument::new("numids", ArgumentKind::Integer),
-                Argument::new("id", ArgumentKind::String).multiple(),
-            ],
-        )
-        .after("IDS"),
-        Argument::new("count", ArgumentKind::Integer)
-            .after("RETRYCOUNT")
-            .optional(),
-        Argument::token("force", "FORCE").optional(),
-    ],
-    handler: release,
-    ..CommandSpec::DEFAULT
-}];
+pub static COMMANDS: &[CommandSpec] = &[CommandSpec::new("xnack", -7, Group::Stream, "8.8.0", release)
+    .flags(&[Flag::Write, Flag::Fast])
+    .keys(&[KeySpec::one(UPDATE, 1)])
+    .complexity("O(log N) for each ID, with N entries pending in the group.")
+    .summary("Gives entries that are pending back to their group, for others to claim at once.")
+    .arguments("key group mode=(SILENT|FAIL|FATAL) IDS {numids:integer id...} [RETRYCOUNT count:integer] [FORCE]")];
 
 /// Why entries are given back, and so how often they count as given out.
 #[derive(Clone, Copy)]
@@ -70,9 +39,7 @@ impl Mode {
         } else if is("FATAL") {
             Ok(Mode::Fatal)
         } else {
-            Err(CommandError::fixed(
-                "ERR mode must be SILENT, FAIL, or FATAL",
-            ))
+            Err(CommandError::fixed("ERR mode must be SILENT, FAIL, or FATAL"))
         }
     }
 
@@ -113,29 +80,19 @@ impl Terms {
                 _ if is("FORCE") => force = true,
                 Some(count) if is("RETRYCOUNT") => {
                     let count = u64::try_from(parse_integer(count)?);
-                    retry_count = Some(count.map_err(|_| {
-                        CommandError::fixed("ERR Invalid RETRYCOUNT value, must be >= 0")
-                    })?);
+                    retry_count =
+                        Some(count.map_err(|_| CommandError::fixed("ERR Invalid RETRYCOUNT value, must be >= 0"))?);
                     at += 1;
                 }
                 _ => {
                     let option = quoted(option);
-                    return Err(CommandError::new(format!(
-                        "ERR Unrecognized XNACK option '{option}'"
-                    )));
+                    return Err(CommandError::new(format!("ERR Unrecognized XNACK option '{option}'")));
                 }
             }
         }
-        let ids = ids.ok_or(CommandError::fixed(
-            "ERR syntax error, expected IDS keyword",
-        ))?;
+        let ids = ids.ok_or(CommandError::fixed("ERR syntax error, expected IDS keyword"))?;
         let ids: Result<Ids, CommandError> = ids.map(|at| parse_id(args.at(at))).collect();
-        Ok(Terms {
-            mode,
-            retry_count,
-            force,
-            ids: ids?,
-        })
+        Ok(Terms { mode, retry_count, force, ids: ids? })
     }
 
     /// Gives one entry back; tells whether it was, or now is, pending.
@@ -159,9 +116,7 @@ fn counted_ids(args: Args<'_>, count: &[u8], first: usize) -> Result<Range<usize
     let count = number::parse_i64(count).filter(|count| (1..=i64::from(i32::MAX)).contains(count));
     let count = count.ok_or(CommandError::fixed("ERR numids must be a positive integer"))? as usize;
     if count > args.len() - first {
-        return Err(CommandError::fixed(
-            "ERR number of IDs doesn't match numids",
-        ));
+        return Err(CommandError::fixed("ERR number of IDs doesn't match numids"));
     }
     Ok(first..first + count)
 }

@@ -2,90 +2,36 @@
 
 use std::ops::Range;
 
-use crate::command::spec::{
-    Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
-};
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::command::error::{CommandError, CommandResult};
+use crate::command::spec::{CommandSpec, DELETE, Flag, Group, KeyFlag, KeySpec};
+use crate::engine::context::Context;
+use crate::resp::Args;
 use crate::resp::{Reply, number};
 use crate::types::stream::{Deletion, Id, References, Stream};
 
-use super::append::CONDITION;
 use super::trim_options::parse_references;
 use super::{Ids, edit, notify, parse_id, parse_ids, read};
 
 /// The family's commands.
 pub static COMMANDS: &[CommandSpec] = &[
-    CommandSpec {
-        name: "xdel",
-        arity: -3,
-        flags: &[Flag::Write, Flag::Fast],
-        categories: &[Category::Stream],
-        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Delete], 1)],
-        group: Group::Stream,
-        since: "5.0.0",
-        complexity: "O(1) for each ID, whatever the length of the stream.",
-        summary: "Deletes entries; tells how many.",
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("id", ArgumentKind::String).multiple(),
-        ],
-        handler: delete,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "xdelex",
-        arity: -5,
-        flags: &[Flag::Write, Flag::Fast],
-        categories: &[Category::Stream],
-        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Delete], 1)],
-        group: Group::Stream,
-        since: "8.2.0",
-        complexity: "O(1) for each ID, whatever the length of the stream; O(N) for N groups with DELREF and ACKED.",
-        summary: "Deletes entries, and tells of each whether it was; may consider what the groups know of it.",
-        arguments: &[
-            Argument::key("key", 0),
-            CONDITION,
-            Argument::block(
-                "ids",
-                &[
-                    Argument::new("numids", ArgumentKind::Integer),
-                    Argument::new("id", ArgumentKind::String).multiple(),
-                ],
-            )
-            .after("IDS"),
-        ],
-        handler: delete_explained,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "xackdel",
-        arity: -6,
-        flags: &[Flag::Write, Flag::Fast],
-        categories: &[Category::Stream],
-        keys: &[KeySpec::one(
-            &[KeyFlag::Rw, KeyFlag::Update, KeyFlag::Delete],
-            1,
-        )],
-        group: Group::Stream,
-        since: "8.2.0",
-        complexity: "O(1) for each ID, whatever the length of the stream; O(N) for N groups with DELREF and ACKED.",
-        summary: "Acknowledges entries of a group and deletes them; tells of each what became of it.",
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("group", ArgumentKind::String),
-            CONDITION,
-            Argument::block(
-                "ids",
-                &[
-                    Argument::new("numids", ArgumentKind::Integer),
-                    Argument::new("id", ArgumentKind::String).multiple(),
-                ],
-            )
-            .after("IDS"),
-        ],
-        handler: acknowledge_and_delete,
-        ..CommandSpec::DEFAULT
-    },
+    CommandSpec::new("xdel", -3, Group::Stream, "5.0.0", delete)
+        .flags(&[Flag::Write, Flag::Fast])
+        .keys(&[KeySpec::one(DELETE, 1)])
+        .complexity("O(1) for each ID, whatever the length of the stream.")
+        .summary("Deletes entries; tells how many.")
+        .arguments("key id..."),
+    CommandSpec::new("xdelex", -5, Group::Stream, "8.2.0", delete_explained)
+        .flags(&[Flag::Write, Flag::Fast])
+        .keys(&[KeySpec::one(DELETE, 1)])
+        .complexity("O(1) for each ID, whatever the length of the stream; O(N) for N groups with DELREF and ACKED.")
+        .summary("Deletes entries, and tells of each whether it was; may consider what the groups know of it.")
+        .arguments("key condition=[KEEPREF|DELREF|ACKED] IDS {numids:integer id...}"),
+    CommandSpec::new("xackdel", -6, Group::Stream, "8.2.0", acknowledge_and_delete)
+        .flags(&[Flag::Write, Flag::Fast])
+        .keys(&[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Update, KeyFlag::Delete], 1)])
+        .complexity("O(1) for each ID, whatever the length of the stream; O(N) for N groups with DELREF and ACKED.")
+        .summary("Acknowledges entries of a group and deletes them; tells of each what became of it.")
+        .arguments("key group condition=[KEEPREF|DELREF|ACKED] IDS {numids:integer id...}"),
 ];
 
 fn delete(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
@@ -128,10 +74,7 @@ impl Options {
                 return Err(CommandError::SYNTAX);
             }
         }
-        Ok(Options {
-            references: references.unwrap_or_default(),
-            ids: ids.ok_or(CommandError::SYNTAX)?,
-        })
+        Ok(Options { references: references.unwrap_or_default(), ids: ids.ok_or(CommandError::SYNTAX)? })
     }
 
     /// Reads the IDs. Errors: one is none.
@@ -144,16 +87,12 @@ impl Options {
 fn counted_ids(args: Args<'_>, at: usize) -> Result<Range<usize>, CommandError> {
     let count = args.get(at).ok_or(CommandError::SYNTAX)?;
     let count = number::parse_i64(count).filter(|count| *count > 0);
-    let count = count.ok_or(CommandError::fixed(
-        "ERR Number of IDs must be a positive integer",
-    ))?;
+    let count = count.ok_or(CommandError::fixed("ERR Number of IDs must be a positive integer"))?;
     let first = at + 1;
     let count = usize::try_from(count).ok();
     match count.filter(|count| *count <= args.len() - first) {
         Some(count) => Ok(first..first + count),
-        None => Err(CommandError::fixed(
-            "ERR The `numids` parameter must match the number of arguments",
-        )),
+        None => Err(CommandError::fixed("ERR The `numids` parameter must match the number of arguments")),
     }
 }
 

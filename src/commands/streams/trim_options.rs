@@ -1,6 +1,6 @@
 //! The options that XADD and XTRIM share: how much to trim, and what becomes of what the groups know.
 
-use crate::command::CommandError;
+use crate::command::error::CommandError;
 use crate::config::Config;
 use crate::resp::Args;
 use crate::types::stream::{Given, Id, References, Threshold, Trim};
@@ -45,11 +45,7 @@ fn is_word(argument: &[u8], word: &str) -> bool {
 }
 
 fn references(option: &[u8]) -> Option<References> {
-    let policies = [
-        ("KEEPREF", References::Keep),
-        ("DELREF", References::Delete),
-        ("ACKED", References::Acknowledged),
-    ];
+    let policies = [("KEEPREF", References::Keep), ("DELREF", References::Delete), ("ACKED", References::Acknowledged)];
     let found = policies.iter().find(|(word, _)| is_word(option, word));
     found.map(|(_, references)| *references)
 }
@@ -68,20 +64,9 @@ pub(super) fn parse_references(argument: &[u8], given: &mut Option<References>) 
 impl Options {
     /// Reads the options of a command. Errors: all that can be wrong with them. A command that is obeyed was trimmed already where
     /// it comes from, and its limits are exact: LIMIT does not matter then.
-    pub fn parse(
-        args: Args<'_>,
-        syntax: Syntax,
-        config: &Config,
-        is_obeyed: bool,
-    ) -> Result<Options, CommandError> {
+    pub fn parse(args: Args<'_>, syntax: Syntax, config: &Config, from_primary: bool) -> Result<Options, CommandError> {
         let mut gathered = Gathered::default();
-        let mut options = Options {
-            trim: None,
-            create: true,
-            id: None,
-            approximate_at: None,
-            rest: args.len() + 1,
-        };
+        let mut options = Options { trim: None, create: true, id: None, approximate_at: None, rest: args.len() + 1 };
         let mut at = 2;
         while let Some(option) = args.get(at) {
             let is_last = at + 1 == args.len();
@@ -106,7 +91,7 @@ impl Options {
             }
             at += 1;
         }
-        if is_obeyed {
+        if from_primary {
             gathered.limit = gathered.is_approximate.then_some(0);
         }
         options.trim = gathered.finish(syntax, config)?;
@@ -129,17 +114,14 @@ impl Gathered {
             Threshold::Below(parse_id(&args[operand])?)
         } else {
             let length = usize::try_from(parse_integer(&args[operand])?);
-            Threshold::Length(
-                length.map_err(|_| CommandError::fixed("ERR The MAXLEN argument must be >= 0."))?,
-            )
+            Threshold::Length(length.map_err(|_| CommandError::fixed("ERR The MAXLEN argument must be >= 0."))?)
         });
         Ok(operand)
     }
 
     fn parse_limit(&mut self, text: &[u8]) -> Result<(), CommandError> {
         let limit = usize::try_from(parse_integer(text)?);
-        self.limit =
-            Some(limit.map_err(|_| CommandError::fixed("ERR The LIMIT argument must be >= 0."))?);
+        self.limit = Some(limit.map_err(|_| CommandError::fixed("ERR The LIMIT argument must be >= 0."))?);
         Ok(())
     }
 
@@ -150,14 +132,10 @@ impl Gathered {
             ));
         }
         if self.threshold.is_none() && syntax == Syntax::Trim {
-            return Err(CommandError::fixed(
-                "ERR syntax error, XTRIM must be called with a trimming strategy",
-            ));
+            return Err(CommandError::fixed("ERR syntax error, XTRIM must be called with a trimming strategy"));
         }
         if self.limit.is_some() && !self.is_approximate {
-            return Err(CommandError::fixed(
-                "ERR syntax error, LIMIT cannot be used without the special ~ option",
-            ));
+            return Err(CommandError::fixed("ERR syntax error, LIMIT cannot be used without the special ~ option"));
         }
         let default_limit = match self.is_approximate {
             true => approximate_limit(config),

@@ -1,77 +1,35 @@
 //! Comparing a string before something is done to it: DIGEST, DELEX, DELIFEQ and the conditions of SET.
 
-use crate::command::spec::{
-    Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
-};
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::command::error::{CommandError, CommandResult};
+use crate::command::spec::{CommandSpec, Flag, Group, KeyFlag, KeySpec, READ, REMOVE};
 use crate::commands::key_finders;
+use crate::engine::context::Context;
 use crate::keyspace::Text;
+use crate::resp::Args;
 use crate::types::string::{DIGEST_LENGTH, digest as digest_of};
 
-use super::{remove, text_of};
+use super::text_of;
 
 /// Commands that compare.
 pub static COMMANDS: &[CommandSpec] = &[
-    CommandSpec {
-        name: "digest",
-        arity: 2,
-        flags: &[Flag::ReadOnly, Flag::Fast],
-        categories: &[Category::String],
-        keys: &[KeySpec::one(&[KeyFlag::Ro, KeyFlag::Access], 1)],
-        group: Group::String,
-        since: "8.4.0",
-        complexity: "O(N) where N is the length of the string.",
-        summary: "Gives the digest of the string at a key, as hexadecimal digits.",
-        arguments: &[Argument::key("key", 0)],
-        handler: digest,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "delex",
-        arity: -2,
-        flags: &[Flag::Write, Flag::Fast],
-        categories: &[Category::String],
-        keys: &[KeySpec::one(
-            &[KeyFlag::Rw, KeyFlag::Delete, KeyFlag::VariableFlags],
-            1,
-        )],
-        find_keys: Some(key_finders::delex),
-        group: Group::String,
-        since: "8.4.0",
-        complexity: "O(1) for IFEQ and IFNE, O(N) for IFDEQ and IFDNE where N is the length of the string.",
-        summary: "Removes a key, if asked for only when its value meets a condition.",
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::one_of(
-                "condition",
-                &[
-                    Argument::new("ifeq-value", ArgumentKind::String).after("IFEQ"),
-                    Argument::new("ifne-value", ArgumentKind::String).after("IFNE"),
-                    Argument::new("ifdeq-digest", ArgumentKind::String).after("IFDEQ"),
-                    Argument::new("ifdne-digest", ArgumentKind::String).after("IFDNE"),
-                ],
-            )
-            .optional(),
-        ],
-        handler: delex,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "delifeq",
-        arity: 3,
-        flags: &[Flag::Write, Flag::Fast],
-        categories: &[Category::String],
-        keys: &[KeySpec::one(&[KeyFlag::Rm, KeyFlag::Delete], 1)],
-        group: Group::String,
-        since: "9.0.0",
-        summary: "Removes a key if it holds exactly this string.",
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("value", ArgumentKind::String),
-        ],
-        handler: delifeq,
-        ..CommandSpec::DEFAULT
-    },
+    CommandSpec::new("digest", 2, Group::String, "8.4.0", digest)
+        .flags(&[Flag::ReadOnly, Flag::Fast])
+        .keys(&[KeySpec::one(READ, 1)])
+        .complexity("O(N) where N is the length of the string.")
+        .summary("Gives the digest of the string at a key, as hexadecimal digits.")
+        .arguments("key"),
+    CommandSpec::new("delex", -2, Group::String, "8.4.0", delex)
+        .flags(&[Flag::Write, Flag::Fast])
+        .keys(&[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Delete, KeyFlag::VariableFlags], 1)])
+        .find_keys(key_finders::delex)
+        .complexity("O(1) for IFEQ and IFNE, O(N) for IFDEQ and IFDNE where N is the length of the string.")
+        .summary("Removes a key, if asked for only when its value meets a condition.")
+        .arguments("key condition=[IFEQ ifeq-value|IFNE ifne-value|IFDEQ ifdeq-digest|IFDNE ifdne-digest]"),
+    CommandSpec::new("delifeq", 3, Group::String, "9.0.0", delifeq)
+        .flags(&[Flag::Write, Flag::Fast])
+        .keys(&[KeySpec::one(REMOVE, 1)])
+        .summary("Removes a key if it holds exactly this string.")
+        .arguments("key value"),
 ];
 
 /// A condition on the string at a key.
@@ -116,18 +74,13 @@ impl<'a> Comparison<'a> {
 
     /// Whether it holds for a key that does not exist: such a key equals nothing.
     pub(super) fn holds_for_absent(self) -> bool {
-        matches!(
-            self,
-            Comparison::NotEqual(_) | Comparison::DigestNotEqual(_)
-        )
+        matches!(self, Comparison::NotEqual(_) | Comparison::DigestNotEqual(_))
     }
 }
 
 fn digest_is(text: Text<'_>, operand: &[u8]) -> Result<bool, CommandError> {
     if operand.len() != DIGEST_LENGTH {
-        return Err(CommandError::fixed(
-            "ERR must be exactly 16 hexadecimal characters",
-        ));
+        return Err(CommandError::fixed("ERR must be exactly 16 hexadecimal characters"));
     }
     Ok(text.with_bytes(digest_of).eq_ignore_ascii_case(operand))
 }
@@ -155,12 +108,12 @@ fn delex(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         context.reply.integer(0);
         return Ok(());
     };
-    let text = record.value().text().ok_or(CommandError::fixed(
-        "ERR Key should be of string type if conditions are specified",
-    ))?;
-    let comparison = Comparison::of_option(name, args.at(3)).ok_or(CommandError::fixed(
-        "ERR Invalid condition. Use IFEQ, IFNE, IFDEQ, or IFDNE",
-    ))?;
+    let text = record
+        .value()
+        .text()
+        .ok_or(CommandError::fixed("ERR Key should be of string type if conditions are specified"))?;
+    let comparison = Comparison::of_option(name, args.at(3))
+        .ok_or(CommandError::fixed("ERR Invalid condition. Use IFEQ, IFNE, IFDEQ, or IFDNE"))?;
     let holds = comparison.holds(text)?;
     remove_and_count(context, key, holds)
 }
@@ -178,7 +131,7 @@ fn delifeq(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 /// Removes a key if it is to be, and replies with the number of keys removed.
 fn remove_and_count(context: &mut Context<'_>, key: &[u8], wanted: bool) -> CommandResult {
     let (keyspace, database, reply) = context.parts();
-    let removed = wanted && remove(keyspace, database, key);
+    let removed = wanted && keyspace.delete(database, key);
     keyspace.changes.propagation.replace(&[b"DEL", key]);
     reply.integer(i64::from(removed));
     Ok(())

@@ -2,55 +2,27 @@
 //!
 //! As in Redis 8.8; NX and XX are Valkey's (9.2).
 
-use crate::command::arguments::{EXPIRY_OR_PERSIST, NX_OR_XX};
-use crate::command::spec::{
-    Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
-};
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::command::error::{CommandError, CommandResult};
+use crate::command::spec::{CommandSpec, Flag, Group, KeySpec, READ_AND_UPDATE};
+use crate::engine::context::Context;
 use crate::keyspace::{EventClass, Expiry, Keyspace, NewValue, Text};
+use crate::resp::Args;
 use crate::resp::{Protocol, Reply};
-use crate::types::long_double::LongDouble;
+use crate::text::long_double::LongDouble;
 
 use super::options::{Condition, ExpiryOption, TimeForm};
-use super::{propagate_removal, propagate_with_expiry, remove, text_of};
+use super::{propagate_removal, propagate_with_expiry, text_of};
 
 /// The command that counts within bounds.
-pub static COMMANDS: &[CommandSpec] = &[CommandSpec {
-    name: "increx",
-    arity: -2,
-    flags: &[Flag::Write, Flag::DenyOom, Flag::Fast],
-    categories: &[Category::String],
-    keys: &[KeySpec::one(
-        &[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Update],
-        1,
-    )],
-    group: Group::String,
-    since: "8.8.0",
-    summary: "Adds to the number at a key within bounds and sets its expiry time, in one step.",
-    arguments: &[
-        Argument::key("key", 0),
-        NX_OR_XX,
-        Argument::one_of(
-            "increment",
-            &[
-                Argument::new("float", ArgumentKind::Double).after("BYFLOAT"),
-                Argument::new("integer", ArgumentKind::Integer).after("BYINT"),
-            ],
-        )
-        .optional(),
-        Argument::token("saturate", "SATURATE").optional(),
-        Argument::new("lowerbound", ArgumentKind::String)
-            .after("LBOUND")
-            .optional(),
-        Argument::new("upperbound", ArgumentKind::String)
-            .after("UBOUND")
-            .optional(),
-        EXPIRY_OR_PERSIST,
-        Argument::token("enx", "ENX").optional(),
-    ],
-    handler: increx,
-    ..CommandSpec::DEFAULT
-}];
+pub static COMMANDS: &[CommandSpec] = &[CommandSpec::new("increx", -2, Group::String, "8.8.0", increx)
+    .flags(&[Flag::Write, Flag::DenyOom, Flag::Fast])
+    .keys(&[KeySpec::one(READ_AND_UPDATE, 1)])
+    .summary("Adds to the number at a key within bounds and sets its expiry time, in one step.")
+    .arguments(
+        "key condition=[NX|XX] increment=[BYFLOAT float:double|BYINT integer:integer] [SATURATE] [LBOUND lowerbound] \
+         [UBOUND upperbound] expiration=[EX seconds:integer|PX milliseconds:integer|EXAT unix-time-seconds:unix-time|\
+         PXAT unix-time-milliseconds:unix-time|PERSIST] [ENX]",
+    )];
 
 /// What it counts in.
 trait Number: Copy + PartialOrd {
@@ -71,8 +43,7 @@ trait Number: Copy + PartialOrd {
     fn store(self, set: impl FnOnce(NewValue<'_>));
 
     fn of_argument(argument: &[u8], name: &str) -> Result<Self, CommandError> {
-        Self::of_text(Text::Inline(argument))
-            .ok_or_else(|| CommandError::new(format!("ERR {name} {}", Self::REFUSAL)))
+        Self::of_text(Text::Inline(argument)).ok_or_else(|| CommandError::new(format!("ERR {name} {}", Self::REFUSAL)))
     }
 }
 
@@ -100,17 +71,12 @@ impl Number for i64 {
     }
 
     fn plus(self, increment: i64) -> Result<i64, Side> {
-        let side = if increment < 0 {
-            Side::Below
-        } else {
-            Side::Above
-        };
+        let side = if increment < 0 { Side::Below } else { Side::Above };
         self.checked_add(increment).ok_or(side)
     }
 
     fn minus(self, other: i64) -> Result<i64, CommandError> {
-        self.checked_sub(other)
-            .ok_or(CommandError::fixed("ERR applied increment would overflow"))
+        self.checked_sub(other).ok_or(CommandError::fixed("ERR applied increment would overflow"))
     }
 
     fn reply(self, reply: &mut Reply) {
@@ -139,22 +105,14 @@ impl Number for LongDouble {
     }
 
     fn plus(self, increment: LongDouble) -> Result<LongDouble, Side> {
-        let side = if increment < LongDouble::ZERO {
-            Side::Below
-        } else {
-            Side::Above
-        };
-        Some(self + increment)
-            .filter(|sum| sum.is_finite())
-            .ok_or(side)
+        let side = if increment < LongDouble::ZERO { Side::Below } else { Side::Above };
+        Some(self + increment).filter(|sum| sum.is_finite()).ok_or(side)
     }
 
     fn minus(self, other: LongDouble) -> Result<LongDouble, CommandError> {
         let difference = self - other;
         let error = CommandError::fixed("ERR applied increment would be Infinity");
-        Some(difference)
-            .filter(|difference| difference.is_finite())
-            .ok_or(error)
+        Some(difference).filter(|difference| difference.is_finite()).ok_or(error)
     }
 
     fn reply(self, reply: &mut Reply) {
@@ -206,9 +164,7 @@ impl<'a> Options<'a> {
         }
         let has_time = matches!(options.expiry, ExpiryOption::Time(..));
         let persists = options.expiry == ExpiryOption::Persist;
-        if options.integer.is_some() && options.float.is_some()
-            || options.only_if_lasting && persists
-        {
+        if options.integer.is_some() && options.float.is_some() || options.only_if_lasting && persists {
             return Err(CommandError::SYNTAX);
         }
         if options.only_if_lasting && !has_time {
@@ -266,45 +222,31 @@ fn increx(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         Some(argument) => {
             let increment = LongDouble::of_argument(argument, "Increment")?;
             if increment.is_infinite() {
-                return Err(CommandError::fixed(
-                    "ERR BYFLOAT increment cannot be Infinity",
-                ));
+                return Err(CommandError::fixed("ERR BYFLOAT increment cannot be Infinity"));
             }
             count(context, args.at(1), increment, &options)
         }
     }
 }
 
-fn count<N: Number>(
-    context: &mut Context<'_>,
-    key: &[u8],
-    increment: N,
-    options: &Options<'_>,
-) -> CommandResult {
-    let bound = |argument: Option<&[u8]>, name: &str| {
-        argument
-            .map(|argument| N::of_argument(argument, name))
-            .transpose()
-    };
+fn count<N: Number>(context: &mut Context<'_>, key: &[u8], increment: N, options: &Options<'_>) -> CommandResult {
+    let bound =
+        |argument: Option<&[u8]>, name: &str| argument.map(|argument| N::of_argument(argument, name)).transpose();
     let lower = bound(options.lower, "LBOUND")?.unwrap_or(N::lowest());
     let upper = bound(options.upper, "UBOUND")?.unwrap_or(N::highest());
     if lower > upper {
-        return Err(CommandError::fixed(
-            "ERR LBOUND can't be greater than UBOUND",
-        ));
+        return Err(CommandError::fixed("ERR LBOUND can't be greater than UBOUND"));
     }
     let expiry = options.expiry.for_set(context)?;
     let (keyspace, database, _) = context.parts();
     let record = keyspace.lookup(database, key);
-    let (exists, lasts) = (
-        record.is_some(),
-        record.is_none_or(|record| record.expiry_ms().is_none()),
-    );
+    let (exists, lasts) = (record.is_some(), record.is_none_or(|record| record.expiry_ms().is_none()));
     let zero = increment.minus(increment)?;
     let before = match record {
         None => zero,
-        Some(record) => N::of_text(text_of(record)?)
-            .ok_or_else(|| CommandError::new(format!("ERR value {}", N::REFUSAL)))?,
+        Some(record) => {
+            N::of_text(text_of(record)?).ok_or_else(|| CommandError::new(format!("ERR value {}", N::REFUSAL)))?
+        }
     };
     if before.minus(before).is_err() {
         return Err(CommandError::fixed("ERR value cannot be Infinity"));
@@ -324,14 +266,8 @@ fn count<N: Number>(
         _ => return reply_pair(context, before, zero),
     };
     let applied = after.minus(before)?;
-    let keeps =
-        matches!(options.expiry, ExpiryOption::Unspecified) || options.only_if_lasting && !lasts;
-    apply(
-        context,
-        key,
-        after,
-        if keeps { Expiry::Keep } else { expiry },
-    );
+    let keeps = matches!(options.expiry, ExpiryOption::Unspecified) || options.only_if_lasting && !lasts;
+    apply(context, key, after, if keeps { Expiry::Keep } else { expiry });
     reply_pair(context, after, applied)
 }
 
@@ -354,7 +290,7 @@ fn apply<N: Number>(context: &mut Context<'_>, key: &[u8], number: N, expiry: Ex
     if let Expiry::At(moment_ms) = expiry
         && moment_ms <= keyspace.now_ms
     {
-        remove(keyspace, database, key);
+        keyspace.delete(database, key);
         propagate_removal(keyspace, key);
         return;
     }
@@ -364,17 +300,11 @@ fn apply<N: Number>(context: &mut Context<'_>, key: &[u8], number: N, expiry: Ex
         propagate_number(keyspace, key, &value, expiry);
         keyspace.set(database, key, value, expiry);
     });
-    keyspace
-        .changes
-        .notify(EventClass::String, N::EVENT, database, key);
+    keyspace.changes.notify(EventClass::String, N::EVENT, database, key);
     match expiry {
-        Expiry::At(_) => keyspace
-            .changes
-            .notify(EventClass::Generic, "expire", database, key),
+        Expiry::At(_) => keyspace.changes.notify(EventClass::Generic, "expire", database, key),
         Expiry::Clear if expired_before => {
-            keyspace
-                .changes
-                .notify(EventClass::Generic, "persist", database, key);
+            keyspace.changes.notify(EventClass::Generic, "persist", database, key);
         }
         Expiry::Clear | Expiry::Keep => {}
     }

@@ -1,36 +1,19 @@
 //! LCS: what two strings have in common.
 
-use crate::command::spec::{
-    Argument, ArgumentKind, Category, CommandSpec, Flag, Group, KeyFlag, KeySpec,
-};
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::command::error::{CommandError, CommandResult};
+use crate::command::spec::{CommandSpec, Flag, Group, KeySpec, READ};
+use crate::engine::context::Context;
+use crate::resp::Args;
 use crate::resp::{Reply, number};
 use crate::types::lcs::{self, Match};
 
 /// The command on two strings.
-pub static COMMANDS: &[CommandSpec] = &[CommandSpec {
-    name: "lcs",
-    arity: -3,
-    flags: &[Flag::ReadOnly],
-    categories: &[Category::String],
-    keys: &[KeySpec::range(&[KeyFlag::Ro, KeyFlag::Access], 1, 2, 1)],
-    group: Group::String,
-    since: "7.0.0",
-    complexity: "O(N*M) where N and M are the lengths of the strings.",
-    summary: "Finds the longest common subsequence of the strings at two keys.",
-    arguments: &[
-        Argument::key("key1", 0),
-        Argument::key("key2", 0),
-        Argument::token("len", "LEN").optional(),
-        Argument::token("idx", "IDX").optional(),
-        Argument::new("min-match-len", ArgumentKind::Integer)
-            .after("MINMATCHLEN")
-            .optional(),
-        Argument::token("withmatchlen", "WITHMATCHLEN").optional(),
-    ],
-    handler: lcs,
-    ..CommandSpec::DEFAULT
-}];
+pub static COMMANDS: &[CommandSpec] = &[CommandSpec::new("lcs", -3, Group::String, "7.0.0", lcs)
+    .flags(&[Flag::ReadOnly])
+    .keys(&[KeySpec::range(READ, 1, 2, 1)])
+    .complexity("O(N*M) where N and M are the lengths of the strings.")
+    .summary("Finds the longest common subsequence of the strings at two keys.")
+    .arguments("key1#0 key2#0 [LEN] [IDX] [MINMATCHLEN min-match-len:integer] [WITHMATCHLEN]")];
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug, Default)]
@@ -55,8 +38,7 @@ impl Options {
                 options.with_match_length = true;
             } else if is("MINMATCHLEN") && index + 1 < args.len() {
                 index += 1;
-                let length =
-                    number::parse_i64(args.at(index)).ok_or(CommandError::NOT_AN_INTEGER)?;
+                let length = number::parse_i64(args.at(index)).ok_or(CommandError::NOT_AN_INTEGER)?;
                 options.min_match_length = length.max(0) as usize;
             } else {
                 return Err(CommandError::SYNTAX);
@@ -64,9 +46,7 @@ impl Options {
             index += 1;
         }
         if options.indexes && options.length {
-            return Err(CommandError::fixed(
-                "ERR If you want both the length and indexes, please just use IDX.",
-            ));
+            return Err(CommandError::fixed("ERR If you want both the length and indexes, please just use IDX."));
         }
         Ok(options)
     }
@@ -86,10 +66,7 @@ fn lcs(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     if options.indexes {
         reply_indexes(reply, &matches, options);
     } else {
-        let parts = matches
-            .iter()
-            .rev()
-            .map(|found| &first[found.first.clone()]);
+        let parts = matches.iter().rev().map(|found| &first[found.first.clone()]);
         reply.bulk(&parts.collect::<Vec<_>>().concat());
     }
     Ok(())
@@ -102,9 +79,7 @@ fn text_at(context: &mut Context<'_>, key: &[u8]) -> Result<Vec<u8>, CommandErro
         None => Ok(Vec::new()),
         Some(record) => match record.value().text() {
             Some(text) => Ok(text.with_bytes(<[u8]>::to_vec)),
-            None => Err(CommandError::fixed(
-                "ERR The specified keys must contain string values",
-            )),
+            None => Err(CommandError::fixed("ERR The specified keys must contain string values")),
         },
     })
 }
@@ -116,7 +91,7 @@ fn check_size(context: &Context<'_>, first: usize, second: usize) -> CommandResu
         return Err(CommandError::fixed("ERR String too long for LCS"));
     }
     let cells = (first as u64 + 1).saturating_mul(second as u64 + 1);
-    if cells.saturating_mul(4) > context.instance.config.proto_max_bulk_len {
+    if cells.saturating_mul(4) > context.state.config.proto_max_bulk_len {
         return Err(CommandError::fixed(
             "ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len",
         ));

@@ -1,12 +1,11 @@
 //! Several strings at once: MGET, MSET and their kin.
 
-use crate::command::arguments::{EXPIRY_OR_KEEP, NUMKEYS, NX_OR_XX};
-use crate::command::lookahead::for_each_key;
-use crate::command::spec::{
-    Argument, ArgumentKind, Begin, Category, CommandSpec, Find, Flag, Group, KeyFlag, KeySpec,
-};
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::command::error::{CommandError, CommandResult};
+use crate::command::spec::{Begin, CREATE, CommandSpec, Find, Flag, Group, KeySpec, OVERWRITE, READ};
+use crate::engine::context::Context;
+use crate::engine::lookahead::for_each_key;
 use crate::keyspace::{Expiry, Keyspace, NewValue, Propagation};
+use crate::resp::Args;
 use crate::resp::number;
 
 use super::options::{Condition, Options, Syntax};
@@ -14,102 +13,35 @@ use super::{reply_text, store};
 
 /// Commands on several strings.
 pub static COMMANDS: &[CommandSpec] = &[
-    CommandSpec {
-        name: "mget",
-        arity: -2,
-        flags: &[Flag::ReadOnly, Flag::Fast],
-        categories: &[Category::String],
-        tips: &["request_policy:multi_shard"],
-        keys: &[KeySpec::range(&[KeyFlag::Ro, KeyFlag::Access], 1, -1, 1)],
-        group: Group::String,
-        since: "1.0.0",
-        complexity: "O(N) where N is the number of keys.",
-        summary: "Gives the strings at several keys.",
-        arguments: &[Argument::key("key", 0).multiple()],
-        handler: mget,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "mset",
-        arity: -3,
-        flags: &[Flag::Write, Flag::DenyOom],
-        categories: &[Category::String],
-        tips: &[
-            "request_policy:multi_shard",
-            "response_policy:all_succeeded",
-        ],
-        keys: &[KeySpec::range(&[KeyFlag::Ow, KeyFlag::Update], 1, -1, 2)],
-        group: Group::String,
-        since: "1.0.1",
-        complexity: "O(N) where N is the number of keys.",
-        summary: "Sets several keys to strings in one step.",
-        arguments: &[Argument::block(
-            "data",
-            &[
-                Argument::key("key", 0),
-                Argument::new("value", ArgumentKind::String),
-            ],
-        )
-        .multiple()],
-        handler: mset,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "msetnx",
-        arity: -3,
-        flags: &[Flag::Write, Flag::DenyOom],
-        categories: &[Category::String],
-        keys: &[KeySpec::range(&[KeyFlag::Ow, KeyFlag::Insert], 1, -1, 2)],
-        group: Group::String,
-        since: "1.0.1",
-        complexity: "O(N) where N is the number of keys.",
-        summary: "Sets several keys to strings if none of them exists.",
-        arguments: &[Argument::block(
-            "data",
-            &[
-                Argument::key("key", 0),
-                Argument::new("value", ArgumentKind::String),
-            ],
-        )
-        .multiple()],
-        handler: msetnx,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "msetex",
-        arity: -4,
-        flags: &[Flag::Write, Flag::DenyOom],
-        categories: &[Category::String],
-        keys: &[KeySpec {
-            flags: &[KeyFlag::Ow, KeyFlag::Update],
-            begin: Begin::Index(1),
-            find: Find::Count {
-                index: 0,
-                first: 1,
-                step: 2,
-            },
-            notes: None,
-        }],
-        group: Group::String,
-        since: "8.4.0",
-        complexity: "O(N) where N is the number of keys.",
-        summary: "Sets several keys to strings with one expiry time, with a condition on all of them if asked for.",
-        arguments: &[
-            NUMKEYS,
-            Argument::block(
-                "data",
-                &[
-                    Argument::key("key", 0),
-                    Argument::new("value", ArgumentKind::String),
-                ],
-            )
-            .multiple(),
-            NX_OR_XX,
-            EXPIRY_OR_KEEP,
-        ],
-        handler: msetex,
-        ..CommandSpec::DEFAULT
-    },
+    CommandSpec::new("mget", -2, Group::String, "1.0.0", mget)
+        .flags(&[Flag::ReadOnly, Flag::Fast])
+        .tips(&["request_policy:multi_shard"])
+        .keys(&[KeySpec::range(READ, 1, -1, 1)])
+        .complexity("O(N) where N is the number of keys.")
+        .summary("Gives the strings at several keys.")
+        .arguments("key..."),
+    CommandSpec::new("mset", -3, Group::String, "1.0.1", mset)
+        .flags(&[Flag::Write, Flag::DenyOom])
+        .tips(&["request_policy:multi_shard", "response_policy:all_succeeded"])
+        .keys(&[KeySpec::range(OVERWRITE, 1, -1, 2)])
+        .complexity("O(N) where N is the number of keys.")
+        .summary("Sets several keys to strings in one step.")
+        .arguments("data={key value}..."),
+    CommandSpec::new("msetnx", -3, Group::String, "1.0.1", msetnx)
+        .flags(&[Flag::Write, Flag::DenyOom])
+        .keys(&[KeySpec::range(CREATE, 1, -1, 2)])
+        .complexity("O(N) where N is the number of keys.")
+        .summary("Sets several keys to strings if none of them exists.")
+        .arguments("data={key value}..."),
+    CommandSpec::new("msetex", -4, Group::String, "8.4.0", msetex)
+        .flags(&[Flag::Write, Flag::DenyOom])
+        .keys(&[KeySpec::new(OVERWRITE, Begin::Index(1), Find::Count { index: 0, first: 1, step: 2 })])
+        .complexity("O(N) where N is the number of keys.")
+        .summary("Sets several keys to strings with one expiry time, with a condition on all of them if asked for.")
+        .arguments(
+            "numkeys:integer data={key value}... condition=[NX|XX] expiration=[EX seconds:integer|\
+             PX milliseconds:integer|EXAT unix-time-seconds:unix-time|PXAT unix-time-milliseconds:unix-time|KEEPTTL]",
+        ),
 ];
 
 /// The keys and values of a command: they alternate from argument `first` to before `end`.
@@ -164,20 +96,12 @@ impl Pairs<'_> {
 fn mget(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let (keyspace, database, reply) = context.parts();
     reply.array(args.len() - 1);
-    for_each_key(
-        keyspace,
-        database,
-        args,
-        (1..args.len()).step_by(1),
-        |keyspace, index| {
-            keyspace.read_with(database, args.at(index), |record| {
-                match record.and_then(|record| record.value().text()) {
-                    Some(text) => reply_text(reply, text),
-                    None => reply.null(),
-                }
-            });
-        },
-    );
+    for_each_key(keyspace, database, args, (1..args.len()).step_by(1), |keyspace, index| {
+        keyspace.read_with(database, args.at(index), |record| match record.and_then(|record| record.value().text()) {
+            Some(text) => reply_text(reply, text),
+            None => reply.null(),
+        });
+    });
     Ok(())
 }
 
@@ -186,11 +110,7 @@ fn all_pairs<'a>(context: &Context<'_>, args: Args<'a>) -> Result<Pairs<'a>, Com
     if args.len().is_multiple_of(2) {
         return Err(CommandError::wrong_arity(context.command_name()));
     }
-    Ok(Pairs {
-        args,
-        first: 1,
-        end: args.len(),
-    })
+    Ok(Pairs { args, first: 1, end: args.len() })
 }
 
 fn mset(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
@@ -223,11 +143,7 @@ fn msetex(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     }
     let options = Options::parse(args.slice_from(end), Syntax::MSetEx)?;
     let expiry = options.expiry.for_set(context)?;
-    let pairs = Pairs {
-        args,
-        first: 2,
-        end,
-    };
+    let pairs = Pairs { args, first: 2, end };
     let (keyspace, database, reply) = context.parts();
     let holds = match options.condition {
         Condition::Absent => pairs.existing(keyspace, database) == 0,

@@ -9,7 +9,8 @@ mod options;
 pub mod parts;
 pub mod values;
 
-use crate::command::{CommandError, CommandResult, Context};
+use crate::command::error::{CommandError, CommandResult};
+use crate::engine::context::Context;
 use crate::keyspace::{EventClass, Expiry, Keyspace, NewValue, Record, Text};
 use crate::resp::{Args, Reply, number};
 
@@ -20,15 +21,9 @@ pub(super) fn text_of(record: &Record) -> Result<Text<'_>, CommandError> {
 }
 
 /// The length of the string at a key that is about to be changed, if there is one. Errors: it is not a string.
-pub(super) fn length_at(
-    keyspace: &mut Keyspace,
-    database: usize,
-    key: &[u8],
-) -> Result<Option<usize>, CommandError> {
+pub(super) fn length_at(keyspace: &mut Keyspace, database: usize, key: &[u8]) -> Result<Option<usize>, CommandError> {
     let record = keyspace.lookup(database, key);
-    record
-        .map(|record| text_of(record).map(Text::length))
-        .transpose()
+    record.map(|record| text_of(record).map(Text::length)).transpose()
 }
 
 /// Replies with the string in a record, or null. Errors: the value is of another type.
@@ -53,33 +48,12 @@ fn reply_text(reply: &mut Reply, text: Text<'_>) {
 
 /// Sets a key to a string and tells those who listen.
 #[inline]
-fn store(
-    keyspace: &mut Keyspace,
-    database: usize,
-    key: &[u8],
-    value: NewValue<'_>,
-    expiry: Expiry,
-) {
+fn store(keyspace: &mut Keyspace, database: usize, key: &[u8], value: NewValue<'_>, expiry: Expiry) {
     keyspace.set(database, key, value, expiry);
-    keyspace
-        .changes
-        .notify(EventClass::String, "set", database, key);
+    keyspace.changes.notify(EventClass::String, "set", database, key);
     if matches!(expiry, Expiry::At(_)) {
-        keyspace
-            .changes
-            .notify(EventClass::Generic, "expire", database, key);
+        keyspace.changes.notify(EventClass::Generic, "expire", database, key);
     }
-}
-
-/// Removes a key and tells those who listen; tells whether it was there.
-pub(super) fn remove(keyspace: &mut Keyspace, database: usize, key: &[u8]) -> bool {
-    let removed = keyspace.remove(database, key);
-    if removed {
-        keyspace
-            .changes
-            .notify(EventClass::Generic, "del", database, key);
-    }
-    removed
 }
 
 /// Has a command passed on as what sets a key to a string with that expiry time.

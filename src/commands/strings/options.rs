@@ -1,6 +1,7 @@
 //! The options that SET, GETEX and MSETEX share: conditions, expiry times, GET.
 
-use crate::command::{CommandError, Context};
+use crate::command::error::CommandError;
+use crate::engine::context::Context;
 use crate::keyspace::Expiry;
 use crate::resp::{Args, number};
 
@@ -45,9 +46,7 @@ impl TimeForm {
             (b"EXAT", TimeForm::UnixSeconds),
             (b"PXAT", TimeForm::UnixMilliseconds),
         ];
-        let found = forms
-            .iter()
-            .find(|(name, _)| option.eq_ignore_ascii_case(name));
+        let found = forms.iter().find(|(name, _)| option.eq_ignore_ascii_case(name));
         found.map(|(_, form)| *form)
     }
 
@@ -59,7 +58,7 @@ impl TimeForm {
     /// The moment that `text` stands for, in ms since the epoch. Errors: not an integer, not positive, out of range.
     pub(super) fn moment_ms(self, text: &[u8], context: &Context<'_>) -> Result<i64, CommandError> {
         let amount = number::parse_i64(text).ok_or(CommandError::NOT_AN_INTEGER)?;
-        let now_ms = context.instance.keyspace.now_ms;
+        let now_ms = context.state.keyspace.now_ms;
         let factor = match self {
             TimeForm::Seconds | TimeForm::UnixSeconds => 1000,
             TimeForm::Milliseconds | TimeForm::UnixMilliseconds => 1,
@@ -114,11 +113,7 @@ pub(super) struct Options<'a> {
 impl<'a> Options<'a> {
     /// Reads options. Errors: an unknown one, one that lacks its argument, or two that exclude each other.
     pub(super) fn parse(args: Args<'a>, syntax: Syntax) -> Result<Options<'a>, CommandError> {
-        let mut options = Options {
-            condition: Condition::Always,
-            get: false,
-            expiry: ExpiryOption::Unspecified,
-        };
+        let mut options = Options { condition: Condition::Always, get: false, expiry: ExpiryOption::Unspecified };
         let mut index = 0;
         while index < args.len() {
             index += options.take(args.at(index), args.get(index + 1), syntax)?;
@@ -127,12 +122,7 @@ impl<'a> Options<'a> {
     }
 
     /// Takes one option in; tells how many words it took.
-    fn take(
-        &mut self,
-        option: &[u8],
-        next: Option<&'a [u8]>,
-        syntax: Syntax,
-    ) -> Result<usize, CommandError> {
+    fn take(&mut self, option: &[u8], next: Option<&'a [u8]>, syntax: Syntax) -> Result<usize, CommandError> {
         let is = |name: &str| option.eq_ignore_ascii_case(name.as_bytes());
         if syntax != Syntax::GetEx {
             if is("NX") {
@@ -157,9 +147,7 @@ impl<'a> Options<'a> {
             return self.expiry(ExpiryOption::Time(form, next), 2);
         }
         match Comparison::of_option(option, next) {
-            Some(comparison) if syntax == Syntax::Set => {
-                self.condition(Condition::Compare(comparison), 2)
-            }
+            Some(comparison) if syntax == Syntax::Set => self.condition(Condition::Compare(comparison), 2),
             _ => Err(CommandError::SYNTAX),
         }
     }
@@ -171,20 +159,12 @@ impl<'a> Options<'a> {
             (before, after) => before == after,
         };
         self.condition = condition;
-        if fits {
-            Ok(words)
-        } else {
-            Err(CommandError::SYNTAX)
-        }
+        if fits { Ok(words) } else { Err(CommandError::SYNTAX) }
     }
 
     fn expiry(&mut self, expiry: ExpiryOption<'a>, words: usize) -> Result<usize, CommandError> {
         let fits = self.expiry.admits(expiry);
         self.expiry = expiry;
-        if fits {
-            Ok(words)
-        } else {
-            Err(CommandError::SYNTAX)
-        }
+        if fits { Ok(words) } else { Err(CommandError::SYNTAX) }
     }
 }

@@ -1,112 +1,52 @@
 //! Parts of strings: APPEND, GETRANGE, SETRANGE and their kin.
 
-use crate::command::spec::{
-    Argument, ArgumentKind, Category, CommandSpec, Deprecation, Flag, Group, KeyFlag, KeySpec,
-};
-use crate::command::{Args, CommandError, CommandResult, Context};
+use crate::command::error::{CommandError, CommandResult};
+use crate::command::spec::{CommandSpec, Flag, Group, INSERT, INSPECT, KeySpec, READ, UPDATE};
+use crate::engine::context::Context;
 use crate::keyspace::{EventClass, Expiry, NewValue, Text};
+use crate::resp::Args;
 use crate::types::string::part;
 
 use super::{integer_argument, length_at, text_of};
 
 /// Commands on parts of a string.
 pub static COMMANDS: &[CommandSpec] = &[
-    CommandSpec {
-        name: "append",
-        arity: 3,
-        flags: &[Flag::Write, Flag::DenyOom, Flag::Fast],
-        categories: &[Category::String],
-        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Insert], 1)],
-        group: Group::String,
-        since: "2.0.0",
-        complexity: "O(N) where N is the length of what is appended, over many calls.",
-        summary: "Adds to the end of the string at a key; creates the key if need be.",
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("value", ArgumentKind::String),
-        ],
-        handler: append,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "strlen",
-        arity: 2,
-        flags: &[Flag::ReadOnly, Flag::Fast],
-        categories: &[Category::String],
-        keys: &[KeySpec::one(&[KeyFlag::Ro], 1)],
-        group: Group::String,
-        since: "2.2.0",
-        summary: "Gives the length of the string at a key.",
-        arguments: &[Argument::key("key", 0)],
-        handler: strlen,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "getrange",
-        arity: 4,
-        flags: &[Flag::ReadOnly],
-        categories: &[Category::String],
-        keys: &[KeySpec::one(&[KeyFlag::Ro, KeyFlag::Access], 1)],
-        group: Group::String,
-        since: "2.4.0",
-        complexity: "O(N) where N is the length of the part.",
-        summary: "Gives a part of the string at a key.",
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("start", ArgumentKind::Integer),
-            Argument::new("end", ArgumentKind::Integer),
-        ],
-        handler: getrange,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "substr",
-        arity: 4,
-        flags: &[Flag::ReadOnly],
-        categories: &[Category::String],
-        keys: &[KeySpec::one(&[KeyFlag::Ro, KeyFlag::Access], 1)],
-        group: Group::String,
-        since: "1.0.0",
-        complexity: "O(N) where N is the length of the part.",
-        summary: "Gives a part of the string at a key.",
-        deprecated: Some(Deprecation {
-            since: "2.0.0",
-            replaced_by: "`GETRANGE`",
-        }),
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("start", ArgumentKind::Integer),
-            Argument::new("end", ArgumentKind::Integer),
-        ],
-        handler: substr,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "setrange",
-        arity: 4,
-        flags: &[Flag::Write, Flag::DenyOom],
-        categories: &[Category::String],
-        keys: &[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Update], 1)],
-        group: Group::String,
-        since: "2.2.0",
-        complexity: "O(N) where N is the length of what is written or added.",
-        summary: "Overwrites a part of the string at a key, which grows if need be.",
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("offset", ArgumentKind::Integer),
-            Argument::new("value", ArgumentKind::String),
-        ],
-        handler: setrange,
-        ..CommandSpec::DEFAULT
-    },
+    CommandSpec::new("append", 3, Group::String, "2.0.0", append)
+        .flags(&[Flag::Write, Flag::DenyOom, Flag::Fast])
+        .keys(&[KeySpec::one(INSERT, 1)])
+        .complexity("O(N) where N is the length of what is appended, over many calls.")
+        .summary("Adds to the end of the string at a key; creates the key if need be.")
+        .arguments("key value"),
+    CommandSpec::new("strlen", 2, Group::String, "2.2.0", strlen)
+        .flags(&[Flag::ReadOnly, Flag::Fast])
+        .keys(&[KeySpec::one(INSPECT, 1)])
+        .summary("Gives the length of the string at a key.")
+        .arguments("key"),
+    CommandSpec::new("getrange", 4, Group::String, "2.4.0", getrange)
+        .flags(&[Flag::ReadOnly])
+        .keys(&[KeySpec::one(READ, 1)])
+        .complexity("O(N) where N is the length of the part.")
+        .summary("Gives a part of the string at a key.")
+        .arguments("key start:integer end:integer"),
+    CommandSpec::new("substr", 4, Group::String, "1.0.0", substr)
+        .flags(&[Flag::ReadOnly])
+        .keys(&[KeySpec::one(READ, 1)])
+        .complexity("O(N) where N is the length of the part.")
+        .summary("Gives a part of the string at a key.")
+        .deprecated("2.0.0", "`GETRANGE`")
+        .arguments("key start:integer end:integer"),
+    CommandSpec::new("setrange", 4, Group::String, "2.2.0", setrange)
+        .flags(&[Flag::Write, Flag::DenyOom])
+        .keys(&[KeySpec::one(UPDATE, 1)])
+        .complexity("O(N) where N is the length of what is written or added.")
+        .summary("Overwrites a part of the string at a key, which grows if need be.")
+        .arguments("key offset:integer value"),
 ];
 
 /// Checks that a string may become so long. `length` may be far beyond what memory holds.
 fn check_length(context: &Context<'_>, length: u64) -> CommandResult {
-    if length > context.instance.config.proto_max_bulk_len {
-        return Err(CommandError::fixed(
-            "ERR string exceeds maximum allowed size (proto-max-bulk-len)",
-        ));
+    if length > context.state.config.proto_max_bulk_len {
+        return Err(CommandError::fixed("ERR string exceeds maximum allowed size (proto-max-bulk-len)"));
     }
     Ok(())
 }
@@ -130,18 +70,15 @@ fn append(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         }
     };
     let (keyspace, database, reply) = context.parts();
-    keyspace
-        .changes
-        .notify(EventClass::String, "append", database, key);
+    keyspace.changes.notify(EventClass::String, "append", database, key);
     reply.integer(length as i64);
     Ok(())
 }
 
 fn strlen(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let (keyspace, database, reply) = context.parts();
-    let length = keyspace.read_with(database, args.at(1), |record| {
-        record.map_or(Ok(0), |record| text_of(record).map(Text::length))
-    })?;
+    let length = keyspace
+        .read_with(database, args.at(1), |record| record.map_or(Ok(0), |record| text_of(record).map(Text::length)))?;
     reply.integer(length as i64);
     Ok(())
 }
@@ -171,8 +108,8 @@ fn substr(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 
 fn setrange(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let (key, written) = (args.at(1), args.at(3));
-    let offset = u64::try_from(integer_argument(args, 2)?)
-        .map_err(|_| CommandError::fixed("ERR offset is out of range"))?;
+    let offset =
+        u64::try_from(integer_argument(args, 2)?).map_err(|_| CommandError::fixed("ERR offset is out of range"))?;
     let (keyspace, database, _) = context.parts();
     let before = length_at(keyspace, database, key)?.unwrap_or(0);
     if written.is_empty() {
@@ -186,9 +123,7 @@ fn setrange(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     keyspace.edit_string(database, key, end, |bytes| {
         bytes[offset..end].copy_from_slice(written);
     });
-    keyspace
-        .changes
-        .notify(EventClass::String, "setrange", database, key);
+    keyspace.changes.notify(EventClass::String, "setrange", database, key);
     reply.integer(before.max(end) as i64);
     Ok(())
 }

@@ -1,225 +1,80 @@
 //! Strings as a whole: SET, GET and their kin.
 
-use crate::command::arguments::EXPIRY_OR_PERSIST;
+use crate::command::error::{CommandError, CommandResult};
 use crate::command::spec::{
-    Argument, ArgumentKind, Category, CommandSpec, Deprecation, Flag, Group, KeyFlag, KeySpec,
+    CREATE, CommandSpec, Flag, Group, KeyFlag, KeySpec, OVERWRITE, READ, READ_AND_DELETE, READ_AND_UPDATE,
 };
-use crate::command::{Args, CommandError, CommandResult, Context};
 use crate::commands::key_finders;
+use crate::engine::context::Context;
 use crate::keyspace::{EventClass, Expiry, Keyspace, NewValue, Propagation};
+use crate::resp::Args;
 
 use super::options::{Condition, ExpiryOption, Options, Syntax, TimeForm};
-use super::{propagate_removal, propagate_with_expiry, remove, reply_record, store};
+use super::{propagate_removal, propagate_with_expiry, reply_record, store};
 
 /// Commands on one string as a whole.
 pub static COMMANDS: &[CommandSpec] = &[
-    CommandSpec {
-        name: "set",
-        arity: -3,
-        flags: &[Flag::Write, Flag::DenyOom],
-        categories: &[Category::String],
-        keys: &[KeySpec::one(
-            &[
-                KeyFlag::Rw,
-                KeyFlag::Access,
-                KeyFlag::Update,
-                KeyFlag::VariableFlags,
-            ],
-            1,
-        )
-        .note("GET reads the key, too.")],
-        find_keys: Some(key_finders::set),
-        group: Group::String,
-        since: "1.0.0",
-        summary: "Sets a key to a string, with conditions and an expiry time if asked for.",
-        history: &[
+    CommandSpec::new("set", -3, Group::String, "1.0.0", set)
+        .flags(&[Flag::Write, Flag::DenyOom])
+        .keys(&[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Update, KeyFlag::VariableFlags], 1)
+            .note("GET reads the key, too.")])
+        .find_keys(key_finders::set)
+        .summary("Sets a key to a string, with conditions and an expiry time if asked for.")
+        .history(&[
             ("2.6.12", "Took the options `EX`, `PX`, `NX` and `XX`."),
             ("6.0.0", "Took the option `KEEPTTL`."),
             ("6.2.0", "Took the options `GET`, `EXAT` and `PXAT`."),
             ("7.0.0", "`NX` and `GET` may stand together."),
-            (
-                "8.4.0",
-                "Took the options `IFEQ`, `IFNE`, `IFDEQ` and `IFDNE`.",
-            ),
-        ],
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("value", ArgumentKind::String),
-            Argument::one_of(
-                "condition",
-                &[
-                    Argument::token("nx", "NX"),
-                    Argument::token("xx", "XX"),
-                    Argument::new("ifeq-value", ArgumentKind::String)
-                        .after("IFEQ")
-                        .since("8.4.0"),
-                    Argument::new("ifne-value", ArgumentKind::String)
-                        .after("IFNE")
-                        .since("8.4.0"),
-                    Argument::new("ifdeq-digest", ArgumentKind::String)
-                        .after("IFDEQ")
-                        .since("8.4.0"),
-                    Argument::new("ifdne-digest", ArgumentKind::String)
-                        .after("IFDNE")
-                        .since("8.4.0"),
-                ],
-            )
-            .optional()
-            .since("2.6.12"),
-            Argument::token("get", "GET").optional().since("6.2.0"),
-            Argument::one_of(
-                "expiration",
-                &[
-                    Argument::new("seconds", ArgumentKind::Integer)
-                        .after("EX")
-                        .since("2.6.12"),
-                    Argument::new("milliseconds", ArgumentKind::Integer)
-                        .after("PX")
-                        .since("2.6.12"),
-                    Argument::new("unix-time-seconds", ArgumentKind::UnixTime)
-                        .after("EXAT")
-                        .since("6.2.0"),
-                    Argument::new("unix-time-milliseconds", ArgumentKind::UnixTime)
-                        .after("PXAT")
-                        .since("6.2.0"),
-                    Argument::token("keepttl", "KEEPTTL").since("6.0.0"),
-                ],
-            )
-            .optional(),
-        ],
-        handler: set,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "get",
-        arity: 2,
-        flags: &[Flag::ReadOnly, Flag::Fast],
-        categories: &[Category::String],
-        keys: &[KeySpec::one(&[KeyFlag::Ro, KeyFlag::Access], 1)],
-        group: Group::String,
-        since: "1.0.0",
-        summary: "Gives the string at a key.",
-        arguments: &[Argument::key("key", 0)],
-        handler: get,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "getset",
-        arity: 3,
-        flags: &[Flag::Write, Flag::DenyOom, Flag::Fast],
-        categories: &[Category::String],
-        keys: &[KeySpec::one(
-            &[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Update],
-            1,
-        )],
-        group: Group::String,
-        since: "1.0.0",
-        summary: "Sets a key to a string and gives the one that was there.",
-        deprecated: Some(Deprecation {
-            since: "6.2.0",
-            replaced_by: "`SET` with the `!GET` argument",
-        }),
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("value", ArgumentKind::String),
-        ],
-        handler: getset,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "getdel",
-        arity: 2,
-        flags: &[Flag::Write, Flag::Fast],
-        categories: &[Category::String],
-        keys: &[KeySpec::one(
-            &[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Delete],
-            1,
-        )],
-        group: Group::String,
-        since: "6.2.0",
-        summary: "Gives the string at a key and removes the key.",
-        arguments: &[Argument::key("key", 0)],
-        handler: getdel,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "getex",
-        arity: -2,
-        flags: &[Flag::Write, Flag::Fast],
-        categories: &[Category::String],
-        keys: &[
-            KeySpec::one(&[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Update], 1)
-                .note("May change when the key expires."),
-        ],
-        group: Group::String,
-        since: "6.2.0",
-        summary: "Gives the string at a key and sets or clears its expiry time.",
-        arguments: &[Argument::key("key", 0), EXPIRY_OR_PERSIST],
-        handler: getex,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "setnx",
-        arity: 3,
-        flags: &[Flag::Write, Flag::DenyOom, Flag::Fast],
-        categories: &[Category::String],
-        keys: &[KeySpec::one(&[KeyFlag::Ow, KeyFlag::Insert], 1)],
-        group: Group::String,
-        since: "1.0.0",
-        summary: "Sets a key to a string if the key does not exist.",
-        deprecated: Some(Deprecation {
-            since: "2.6.12",
-            replaced_by: "`SET` with the `NX` argument",
-        }),
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("value", ArgumentKind::String),
-        ],
-        handler: setnx,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "setex",
-        arity: 4,
-        flags: &[Flag::Write, Flag::DenyOom],
-        categories: &[Category::String],
-        keys: &[KeySpec::one(&[KeyFlag::Ow, KeyFlag::Update], 1)],
-        group: Group::String,
-        since: "2.0.0",
-        summary: "Sets a key to a string that expires after so many seconds.",
-        deprecated: Some(Deprecation {
-            since: "2.6.12",
-            replaced_by: "`SET` with the `EX` argument",
-        }),
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("seconds", ArgumentKind::Integer),
-            Argument::new("value", ArgumentKind::String),
-        ],
-        handler: setex,
-        ..CommandSpec::DEFAULT
-    },
-    CommandSpec {
-        name: "psetex",
-        arity: 4,
-        flags: &[Flag::Write, Flag::DenyOom],
-        categories: &[Category::String],
-        keys: &[KeySpec::one(&[KeyFlag::Ow, KeyFlag::Update], 1)],
-        group: Group::String,
-        since: "2.6.0",
-        summary: "Sets a key to a string that expires after so many milliseconds.",
-        deprecated: Some(Deprecation {
-            since: "2.6.12",
-            replaced_by: "`SET` with the `PX` argument",
-        }),
-        arguments: &[
-            Argument::key("key", 0),
-            Argument::new("milliseconds", ArgumentKind::Integer),
-            Argument::new("value", ArgumentKind::String),
-        ],
-        handler: psetex,
-        ..CommandSpec::DEFAULT
-    },
+            ("8.4.0", "Took the options `IFEQ`, `IFNE`, `IFDEQ` and `IFDNE`."),
+        ])
+        .arguments(
+            "key value condition=[NX|XX|IFEQ ifeq-value@8.4.0|IFNE ifne-value@8.4.0|IFDEQ ifdeq-digest@8.4.0|\
+             IFDNE ifdne-digest@8.4.0]@2.6.12 [GET]@6.2.0 expiration=[EX seconds:integer@2.6.12|\
+             PX milliseconds:integer@2.6.12|EXAT unix-time-seconds:unix-time@6.2.0|\
+             PXAT unix-time-milliseconds:unix-time@6.2.0|KEEPTTL@6.0.0]",
+        ),
+    CommandSpec::new("get", 2, Group::String, "1.0.0", get)
+        .flags(&[Flag::ReadOnly, Flag::Fast])
+        .keys(&[KeySpec::one(READ, 1)])
+        .summary("Gives the string at a key.")
+        .arguments("key"),
+    CommandSpec::new("getset", 3, Group::String, "1.0.0", getset)
+        .flags(&[Flag::Write, Flag::DenyOom, Flag::Fast])
+        .keys(&[KeySpec::one(READ_AND_UPDATE, 1)])
+        .summary("Sets a key to a string and gives the one that was there.")
+        .deprecated("6.2.0", "`SET` with the `!GET` argument")
+        .arguments("key value"),
+    CommandSpec::new("getdel", 2, Group::String, "6.2.0", getdel)
+        .flags(&[Flag::Write, Flag::Fast])
+        .keys(&[KeySpec::one(READ_AND_DELETE, 1)])
+        .summary("Gives the string at a key and removes the key.")
+        .arguments("key"),
+    CommandSpec::new("getex", -2, Group::String, "6.2.0", getex)
+        .flags(&[Flag::Write, Flag::Fast])
+        .keys(&[KeySpec::one(READ_AND_UPDATE, 1).note("May change when the key expires.")])
+        .summary("Gives the string at a key and sets or clears its expiry time.")
+        .arguments(
+            "key expiration=[EX seconds:integer|PX milliseconds:integer|EXAT unix-time-seconds:unix-time|\
+             PXAT unix-time-milliseconds:unix-time|PERSIST]",
+        ),
+    CommandSpec::new("setnx", 3, Group::String, "1.0.0", setnx)
+        .flags(&[Flag::Write, Flag::DenyOom, Flag::Fast])
+        .keys(&[KeySpec::one(CREATE, 1)])
+        .summary("Sets a key to a string if the key does not exist.")
+        .deprecated("2.6.12", "`SET` with the `NX` argument")
+        .arguments("key value"),
+    CommandSpec::new("setex", 4, Group::String, "2.0.0", setex)
+        .flags(&[Flag::Write, Flag::DenyOom])
+        .keys(&[KeySpec::one(OVERWRITE, 1)])
+        .summary("Sets a key to a string that expires after so many seconds.")
+        .deprecated("2.6.12", "`SET` with the `EX` argument")
+        .arguments("key seconds:integer value"),
+    CommandSpec::new("psetex", 4, Group::String, "2.6.0", psetex)
+        .flags(&[Flag::Write, Flag::DenyOom])
+        .keys(&[KeySpec::one(OVERWRITE, 1)])
+        .summary("Sets a key to a string that expires after so many milliseconds.")
+        .deprecated("2.6.12", "`SET` with the `PX` argument")
+        .arguments("key milliseconds:integer value"),
 ];
 
 fn set(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
@@ -227,13 +82,7 @@ fn set(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         return set_with_options(context, args);
     }
     let (keyspace, database, reply) = context.parts();
-    store(
-        keyspace,
-        database,
-        args.at(1),
-        NewValue::argument(args, 2),
-        Expiry::Clear,
-    );
+    store(keyspace, database, args.at(1), NewValue::argument(args, 2), Expiry::Clear);
     reply.ok();
     Ok(())
 }
@@ -263,12 +112,7 @@ fn set_with_options(context: &mut Context<'_>, args: Args<'_>) -> CommandResult 
 }
 
 /// A SET that is run later must set the same expiry time, and need not reply.
-fn propagate_set(
-    propagation: &mut Propagation,
-    args: Args<'_>,
-    options: &Options<'_>,
-    expiry: Expiry,
-) {
+fn propagate_set(propagation: &mut Propagation, args: Args<'_>, options: &Options<'_>, expiry: Expiry) {
     match (options.expiry, expiry) {
         (ExpiryOption::Time(TimeForm::UnixMilliseconds, _), _) => {}
         (_, Expiry::At(moment_ms)) => {
@@ -288,12 +132,7 @@ fn propagate_set(
 }
 
 /// Whether a key may be set. Errors: what is to be compared is not a string, or not a digest.
-fn holds(
-    condition: Condition<'_>,
-    keyspace: &mut Keyspace,
-    database: usize,
-    key: &[u8],
-) -> Result<bool, CommandError> {
+fn holds(condition: Condition<'_>, keyspace: &mut Keyspace, database: usize, key: &[u8]) -> Result<bool, CommandError> {
     let comparison = match condition {
         Condition::Always => return Ok(true),
         Condition::Absent => return Ok(keyspace.lookup(database, key).is_none()),
@@ -315,13 +154,7 @@ fn getset(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let (keyspace, database, reply) = context.parts();
     let key = args.at(1);
     keyspace.read_with(database, key, |record| reply_record(reply, record))?;
-    store(
-        keyspace,
-        database,
-        key,
-        NewValue::argument(args, 2),
-        Expiry::Clear,
-    );
+    store(keyspace, database, key, NewValue::argument(args, 2), Expiry::Clear);
     propagate_with_expiry(keyspace, key, args.at(2), Expiry::Clear);
     Ok(())
 }
@@ -330,7 +163,7 @@ fn getdel(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let (keyspace, database, reply) = context.parts();
     let key = args.at(1);
     keyspace.read_with(database, key, |record| reply_record(reply, record))?;
-    remove(keyspace, database, key);
+    keyspace.delete(database, key);
     context.propagate_as(&[b"DEL", key]);
     Ok(())
 }
@@ -340,9 +173,7 @@ fn getex(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let key = args.at(1);
     let mark = context.reply.mark();
     let (keyspace, database, reply) = context.parts();
-    let found = keyspace.read_with(database, key, |record| {
-        reply_record(reply, record).map(|()| record.is_some())
-    })?;
+    let found = keyspace.read_with(database, key, |record| reply_record(reply, record).map(|()| record.is_some()))?;
     if !found {
         return Ok(());
     }
@@ -364,7 +195,7 @@ fn getex(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 fn expire_at(context: &mut Context<'_>, key: &[u8], form: TimeForm, moment_ms: i64) {
     let (keyspace, database, _) = context.parts();
     if form.is_absolute() && moment_ms <= keyspace.now_ms {
-        remove(keyspace, database, key);
+        keyspace.delete(database, key);
         propagate_removal(keyspace, key);
     } else {
         keyspace.set_expiry(database, key, Some(moment_ms));
@@ -374,9 +205,7 @@ fn expire_at(context: &mut Context<'_>, key: &[u8], form: TimeForm, moment_ms: i
             let command: [&[u8]; 3] = [b"PEXPIREAT", key, moment];
             keyspace.changes.propagation.replace(&command);
         }
-        keyspace
-            .changes
-            .notify(EventClass::Generic, "expire", database, key);
+        keyspace.changes.notify(EventClass::Generic, "expire", database, key);
     }
 }
 
@@ -387,9 +216,7 @@ fn persist(context: &mut Context<'_>, key: &[u8]) {
     if record.is_some_and(|record| record.expiry_ms().is_some()) {
         keyspace.set_expiry(database, key, None);
         keyspace.changes.propagation.replace(&[b"PERSIST", key]);
-        keyspace
-            .changes
-            .notify(EventClass::Generic, "persist", database, key);
+        keyspace.changes.notify(EventClass::Generic, "persist", database, key);
     }
 }
 
@@ -398,13 +225,7 @@ fn setnx(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let key = args.at(1);
     let absent = keyspace.lookup(database, key).is_none();
     if absent {
-        store(
-            keyspace,
-            database,
-            key,
-            NewValue::argument(args, 2),
-            Expiry::Clear,
-        );
+        store(keyspace, database, key, NewValue::argument(args, 2), Expiry::Clear);
     }
     reply.integer(i64::from(absent));
     Ok(())
@@ -421,13 +242,7 @@ fn psetex(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 fn set_expiring(context: &mut Context<'_>, args: Args<'_>, form: TimeForm) -> CommandResult {
     let expiry = Expiry::At(form.moment_ms(args.at(2), context)?);
     let (keyspace, database, reply) = context.parts();
-    store(
-        keyspace,
-        database,
-        args.at(1),
-        NewValue::argument(args, 3),
-        expiry,
-    );
+    store(keyspace, database, args.at(1), NewValue::argument(args, 3), expiry);
     propagate_with_expiry(keyspace, args.at(1), args.at(3), expiry);
     reply.ok();
     Ok(())

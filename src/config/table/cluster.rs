@@ -6,13 +6,7 @@ use super::super::values::EndpointType;
 
 /// Cluster: sharing the keys among several servers.
 pub(super) const DIRECTIVES: &[Directive] = &[
-    Directive::new(
-        "cluster-enabled",
-        "no",
-        boolean!(cluster_enabled),
-        "Run as a node of a cluster.",
-    )
-    .immutable(),
+    Directive::new("cluster-enabled", "no", boolean!(cluster_enabled), "Run as a node of a cluster.").immutable(),
     Directive::new(
         "cluster-config-file",
         "nodes.conf",
@@ -94,11 +88,7 @@ pub(super) const DIRECTIVES: &[Directive] = &[
     Directive::new(
         "cluster-announce-human-nodename",
         "",
-        text!(
-            cluster_announce_human_nodename,
-            Unset,
-            Some(checks::node_name)
-        ),
+        text!(cluster_announce_human_nodename, Unset, Some(checks::node_name)),
         "Name of the node for people to read in logs.",
     ),
     Directive::new(

@@ -6,13 +6,8 @@ use super::super::values::{LogLevel, OomScoreAdjust, Supervision, SyslogFacility
 
 /// General: the process itself.
 pub(super) const DIRECTIVES: &[Directive] = &[
-    Directive::new(
-        "daemonize",
-        "no",
-        boolean!(daemonize),
-        "Detach from the terminal and run in the background.",
-    )
-    .immutable(),
+    Directive::new("daemonize", "no", boolean!(daemonize), "Detach from the terminal and run in the background.")
+        .immutable(),
     Directive::new(
         "supervised",
         "no",
@@ -44,20 +39,8 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "File to append the log to. Empty: standard output, or nowhere when daemonized.",
     )
     .immutable(),
-    Directive::new(
-        "syslog-enabled",
-        "no",
-        boolean!(syslog_enabled),
-        "Send the log to syslog as well.",
-    )
-    .immutable(),
-    Directive::new(
-        "syslog-ident",
-        "redis",
-        text!(syslog_ident, Value),
-        "Name of the program in syslog.",
-    )
-    .immutable(),
+    Directive::new("syslog-enabled", "no", boolean!(syslog_enabled), "Send the log to syslog as well.").immutable(),
+    Directive::new("syslog-ident", "redis", text!(syslog_ident, Value), "Name of the program in syslog.").immutable(),
     Directive::new(
         "syslog-facility",
         "local0",
@@ -120,12 +103,7 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         boolean!(dynamic_hz),
         "Run the periodic work more often while very many clients are connected.",
     ),
-    Directive::new(
-        "crash-log-enabled",
-        "yes",
-        boolean!(crash_log_enabled),
-        "Log a report when the server crashes.",
-    ),
+    Directive::new("crash-log-enabled", "yes", boolean!(crash_log_enabled), "Log a report when the server crashes."),
     Directive::new(
         "crash-memcheck-enabled",
         "yes",

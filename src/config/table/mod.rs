@@ -33,61 +33,25 @@ pub static GROUPS: &[Group] = &[
         summary: "where the server listens and how it treats connections",
         directives: network::DIRECTIVES,
     },
-    Group {
-        title: "General",
-        summary: "the process itself",
-        directives: general::DIRECTIVES,
-    },
-    Group {
-        title: "Security",
-        summary: "users and what they may do",
-        directives: security::DIRECTIVES,
-    },
-    Group {
-        title: "Memory",
-        summary: "how much is used and what gives way",
-        directives: memory::DIRECTIVES,
-    },
+    Group { title: "General", summary: "the process itself", directives: general::DIRECTIVES },
+    Group { title: "Security", summary: "users and what they may do", directives: security::DIRECTIVES },
+    Group { title: "Memory", summary: "how much is used and what gives way", directives: memory::DIRECTIVES },
     Group {
         title: "Clients and requests",
         summary: "limits of what one client may use",
         directives: clients::DIRECTIVES,
     },
-    Group {
-        title: "Observation",
-        summary: "the slow log and latencies",
-        directives: observation::DIRECTIVES,
-    },
+    Group { title: "Observation", summary: "the slow log and latencies", directives: observation::DIRECTIVES },
     Group {
         title: "Encodings",
         summary: "up to which size a value is kept compact",
         directives: encodings::DIRECTIVES,
     },
-    Group {
-        title: "Snapshots",
-        summary: "saving the data set to a file",
-        directives: snapshots::DIRECTIVES,
-    },
-    Group {
-        title: "Append-only file",
-        summary: "logging every write",
-        directives: append_only::DIRECTIVES,
-    },
-    Group {
-        title: "Replication",
-        summary: "following another server",
-        directives: replication::DIRECTIVES,
-    },
-    Group {
-        title: "Cluster",
-        summary: "sharing the keys among several servers",
-        directives: cluster::DIRECTIVES,
-    },
-    Group {
-        title: "TLS",
-        summary: "encrypted connections",
-        directives: tls::DIRECTIVES,
-    },
+    Group { title: "Snapshots", summary: "saving the data set to a file", directives: snapshots::DIRECTIVES },
+    Group { title: "Append-only file", summary: "logging every write", directives: append_only::DIRECTIVES },
+    Group { title: "Replication", summary: "following another server", directives: replication::DIRECTIVES },
+    Group { title: "Cluster", summary: "sharing the keys among several servers", directives: cluster::DIRECTIVES },
+    Group { title: "TLS", summary: "encrypted connections", directives: tls::DIRECTIVES },
 ];
 
 /// All directives.
@@ -104,8 +68,7 @@ impl Default for Config {
     fn default() -> Config {
         let mut config = Config::blank();
         for directive in directives() {
-            let stored =
-                directive.store(&mut config, &directive.split(directive.default.as_bytes()));
+            let stored = directive.store(&mut config, &directive.split(directive.default.as_bytes()));
             debug_assert!(stored.is_ok(), "default of {}: {stored:?}", directive.name);
         }
         config

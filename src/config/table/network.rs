@@ -19,12 +19,7 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "Local address that outgoing connections (to a primary, for instance) are made from. \
          Empty leaves the choice to the system.",
     ),
-    Directive::new(
-        "port",
-        "6379",
-        integer!(port, 0, u16::MAX),
-        "TCP port to listen on; 0 turns the TCP listener off.",
-    ),
+    Directive::new("port", "6379", integer!(port, 0, u16::MAX), "TCP port to listen on; 0 turns the TCP listener off."),
     Directive::new(
         "tcp-backlog",
         "511",

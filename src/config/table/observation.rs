@@ -11,12 +11,7 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "Commands that take so many microseconds go into the slow log; 0 logs every one, a \
          negative number none.",
     ),
-    Directive::new(
-        "slowlog-max-len",
-        "128",
-        integer!(slowlog_max_len, 0, i64::MAX),
-        "Entries kept in the slow log.",
-    ),
+    Directive::new("slowlog-max-len", "128", integer!(slowlog_max_len, 0, i64::MAX), "Entries kept in the slow log."),
     Directive::new(
         "latency-monitor-threshold",
         "0",

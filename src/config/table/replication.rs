@@ -1,8 +1,6 @@
 //! Directives of the group "Replication": following another server.
 
-use super::super::directive::{
-    Directive, Mutability, boolean, bytes, integer, special, text, word,
-};
+use super::super::directive::{Directive, Mutability, boolean, bytes, integer, special, text, word};
 use super::super::values::{PropagationErrorBehavior, ReplicaDisklessLoad};
 
 /// Replication: following another server.
@@ -16,20 +14,9 @@ pub(super) const DIRECTIVES: &[Directive] = &[
     )
     .alias("slaveof")
     .immutable(),
-    Directive::new(
-        "masterauth",
-        "",
-        bytes!(masterauth),
-        "Password to give the primary. Empty: none.",
-    )
-    .sensitive(),
-    Directive::new(
-        "masteruser",
-        "",
-        bytes!(masteruser),
-        "User name to give the primary. Empty: the default user.",
-    )
-    .sensitive(),
+    Directive::new("masterauth", "", bytes!(masterauth), "Password to give the primary. Empty: none.").sensitive(),
+    Directive::new("masteruser", "", bytes!(masteruser), "User name to give the primary. Empty: the default user.")
+        .sensitive(),
     Directive::new(
         "replica-serve-stale-data",
         "yes",
@@ -38,13 +25,8 @@ pub(super) const DIRECTIVES: &[Directive] = &[
          MASTERDOWN.",
     )
     .alias("slave-serve-stale-data"),
-    Directive::new(
-        "replica-read-only",
-        "yes",
-        boolean!(replica_read_only),
-        "Refuse writes of clients on a replica.",
-    )
-    .alias("slave-read-only"),
+    Directive::new("replica-read-only", "yes", boolean!(replica_read_only), "Refuse writes of clients on a replica.")
+        .alias("slave-read-only"),
     Directive::new(
         "repl-diskless-sync",
         "yes",

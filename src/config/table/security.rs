@@ -13,12 +13,7 @@ pub(super) const DIRECTIVES: &[Directive] = &[
          file are used. One of the two only.",
     )
     .immutable(),
-    Directive::new(
-        "acllog-max-len",
-        "128",
-        integer!(acllog_max_len, 0, i64::MAX),
-        "Entries kept by ACL LOG.",
-    ),
+    Directive::new("acllog-max-len", "128", integer!(acllog_max_len, 0, i64::MAX), "Entries kept by ACL LOG."),
     Directive::new(
         "acl-pubsub-default",
         "resetchannels",

@@ -20,12 +20,7 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         boolean!(stop_writes_on_bgsave_error),
         "Refuse writes after a save by itself has failed, so that the fault is noticed.",
     ),
-    Directive::new(
-        "rdbcompression",
-        "yes",
-        boolean!(rdbcompression),
-        "Compress longer strings in snapshots.",
-    ),
+    Directive::new("rdbcompression", "yes", boolean!(rdbcompression), "Compress longer strings in snapshots."),
     Directive::new(
         "rdbchecksum",
         "yes",

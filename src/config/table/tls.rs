@@ -11,20 +11,8 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         integer!(tls_port, 0, u16::MAX),
         "Port for TLS connections; 0 turns TLS listening off.",
     ),
-    Directive::new(
-        "tls-cert-file",
-        "",
-        text!(tls_cert_file, Unset),
-        "Certificate of the server (PEM).",
-    )
-    .file(),
-    Directive::new(
-        "tls-key-file",
-        "",
-        text!(tls_key_file, Unset),
-        "Private key of the certificate (PEM).",
-    )
-    .file(),
+    Directive::new("tls-cert-file", "", text!(tls_cert_file, Unset), "Certificate of the server (PEM).").file(),
+    Directive::new("tls-key-file", "", text!(tls_key_file, Unset), "Private key of the certificate (PEM).").file(),
     Directive::new(
         "tls-key-file-pass",
         "",
@@ -88,18 +76,8 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "Which user a client is by its certificate, without a password: off (none), or CN (the one of \
          that name, if it is on).",
     ),
-    Directive::new(
-        "tls-replication",
-        "no",
-        boolean!(tls_replication),
-        "Connect to the primary by TLS.",
-    ),
-    Directive::new(
-        "tls-cluster",
-        "no",
-        boolean!(tls_cluster),
-        "Use TLS on the cluster bus.",
-    ),
+    Directive::new("tls-replication", "no", boolean!(tls_replication), "Connect to the primary by TLS."),
+    Directive::new("tls-cluster", "no", boolean!(tls_cluster), "Use TLS on the cluster bus."),
     Directive::new(
         "tls-protocols",
         "",

@@ -2,7 +2,7 @@
 
 use super::Loader;
 use crate::config::{Config, SetContext, directives};
-use crate::types::quoting::quote;
+use crate::text::quoting::quote;
 
 const ROUNDS: usize = 3000;
 /// No `include` among them: what it finds depends on the machine.
@@ -54,9 +54,7 @@ fn text(random: &mut fastrand::Rng, names: &[&str]) -> Vec<u8> {
 
 #[test]
 fn any_text_loads_or_is_refused() {
-    let names: Vec<&str> = directives()
-        .flat_map(|directive| [directive.name, " "])
-        .collect();
+    let names: Vec<&str> = directives().flat_map(|directive| [directive.name, " "]).collect();
     let mut random = fastrand::Rng::with_seed(7);
     for _ in 0..ROUNDS {
         let text = text(&mut random, &names);
@@ -70,18 +68,14 @@ fn any_text_loads_or_is_refused() {
         // What was accepted can be written and loaded again.
         let mut again = Loader::new();
         again.config.dir.clone_from(&loader.config.dir);
-        again
-            .load(&rewritten, 0)
-            .unwrap_or_else(|error| panic!("{}\n{error}", rewritten.escape_ascii()));
+        again.load(&rewritten, 0).unwrap_or_else(|error| panic!("{}\n{error}", rewritten.escape_ascii()));
     }
 }
 
 /// Lines that may well be valid: each accepted text must survive being written and loaded.
 #[test]
 fn what_loads_is_the_same_after_rewriting() {
-    let all: Vec<_> = directives()
-        .filter(|directive| !["dir", "hz"].contains(&directive.name))
-        .collect();
+    let all: Vec<_> = directives().filter(|directive| !["dir", "hz"].contains(&directive.name)).collect();
     let mut random = fastrand::Rng::with_seed(13);
     let mut accepted_count = 0;
     for _ in 0..ROUNDS {
@@ -89,12 +83,7 @@ fn what_loads_is_the_same_after_rewriting() {
         for _ in 0..random.usize(..4) {
             let directive = all[random.usize(..all.len())];
             let piece = PIECES[random.usize(..PIECES.len())];
-            let value = if random.bool() {
-                piece
-            } else {
-                directive.default
-            }
-            .as_bytes();
+            let value = if random.bool() { piece } else { directive.default }.as_bytes();
             text.extend(format!("{} {}\n", directive.name, quote(value)).into_bytes());
         }
         let mut loader = Loader::new();
@@ -120,13 +109,7 @@ fn any_value_is_set_or_refused() {
         let directive = all[random.usize(..all.len())];
         let value = text(&mut random, &["", "normal 1 2 3", "1 2"]);
         let before = config.clone();
-        if config
-            .set(
-                &[(directive.name.as_bytes(), &value)],
-                SetContext::default(),
-            )
-            .is_err()
-        {
+        if config.set(&[(directive.name.as_bytes(), &value)], SetContext::default()).is_err() {
             assert_eq!(config, before);
         }
     }

@@ -8,26 +8,15 @@ use crate::config::{Config, Effect, Mutability, directives, find};
 const FACTS: &str = include_str!("../../../tests/data/config-7.2.tsv");
 const EXAMPLE: &str = include_str!("../../../redis.conf.example");
 /// The facts were taken from a server that was started with these changed.
-const NOT_AT_DEFAULT: [(&str, &str); 3] = [
-    ("enable-debug-command", "no"),
-    ("save", "3600 1 300 100 60 10000"),
-    ("dir", "./"),
-];
+const NOT_AT_DEFAULT: [(&str, &str); 3] =
+    [("enable-debug-command", "no"), ("save", "3600 1 300 100 60 10000"), ("dir", "./")];
 /// Directives that this server knows beyond those of Redis 7.2.
-const BEYOND: [&str; 5] = [
-    "hide-user-data-from-log",
-    "metrics-bind",
-    "metrics-port",
-    "snapshot-loop-share",
-    "tls-auth-clients-user",
-];
+const BEYOND: [&str; 5] =
+    ["hide-user-data-from-log", "metrics-bind", "metrics-port", "snapshot-loop-share", "tls-auth-clients-user"];
 
 /// Name, default and whether it is mutable.
 fn facts() -> impl Iterator<Item = (&'static str, &'static str, bool)> {
-    let rows = FACTS
-        .lines()
-        .skip_while(|line| !line.starts_with("name\t"))
-        .skip(1);
+    let rows = FACTS.lines().skip_while(|line| !line.starts_with("name\t")).skip(1);
     rows.map(|row| {
         let columns: Vec<&str> = row.split('\t').collect();
         (columns[0], columns[1], columns[2] == "mutable")
@@ -71,23 +60,12 @@ fn every_entry_is_whole() {
     for directive in directives() {
         let name = directive.name;
         assert_eq!(fields.insert(name, ()), None, "{name} twice");
-        assert_eq!(
-            find(name.to_uppercase().as_bytes()).map(|found| found.name),
-            Some(name)
-        );
+        assert_eq!(find(name.to_uppercase().as_bytes()).map(|found| found.name), Some(name));
         if let Some(alias) = directive.alias {
             assert_eq!(find(alias.as_bytes()).map(|found| found.name), Some(name));
         }
-        assert!(
-            directive.documentation.ends_with('.'),
-            "{name}: {}",
-            directive.documentation
-        );
-        assert!(
-            !directive.documentation.contains("  "),
-            "{name}: {}",
-            directive.documentation
-        );
+        assert!(directive.documentation.ends_with('.'), "{name}: {}", directive.documentation);
+        assert!(!directive.documentation.contains("  "), "{name}: {}", directive.documentation);
     }
 }
 
@@ -123,27 +101,14 @@ fn each_entry_reads_the_field_it_writes() {
         ];
         let is_changed_by = |candidate: &&&[u8]| {
             let mut config = before.clone();
-            directive
-                .store(&mut config, &directive.split(candidate))
-                .is_ok()
+            directive.store(&mut config, &directive.split(candidate)).is_ok()
                 && directive.value(&config) != directive.value(&before)
         };
-        let candidate = candidates
-            .iter()
-            .find(is_changed_by)
-            .unwrap_or_else(|| panic!("{}", directive.name));
+        let candidate = candidates.iter().find(is_changed_by).unwrap_or_else(|| panic!("{}", directive.name));
         let mut after = before.clone();
-        directive
-            .store(&mut after, &directive.split(candidate))
-            .expect("it was stored before");
+        directive.store(&mut after, &directive.split(candidate)).expect("it was stored before");
         for other in directives().filter(|other| other.name != directive.name) {
-            assert_eq!(
-                other.value(&after),
-                other.value(&before),
-                "{} changed {}",
-                directive.name,
-                other.name
-            );
+            assert_eq!(other.value(&after), other.value(&before), "{} changed {}", directive.name, other.name);
         }
         assert_ne!(after, before, "{}", directive.name);
     }
@@ -151,42 +116,25 @@ fn each_entry_reads_the_field_it_writes() {
 
 /// The lines of the example that set directives, without the `#` before optional ones.
 fn example_settings() -> Vec<&'static str> {
-    let lines = EXAMPLE
-        .lines()
-        .map(|line| line.strip_prefix('#').unwrap_or(line));
-    lines
-        .filter(|line| line.starts_with(|first: char| first.is_ascii_lowercase()))
-        .collect()
+    let lines = EXAMPLE.lines().map(|line| line.strip_prefix('#').unwrap_or(line));
+    lines.filter(|line| line.starts_with(|first: char| first.is_ascii_lowercase())).collect()
 }
 
 #[test]
 fn example_names_every_directive_with_its_default() {
     let settings = example_settings();
     for directive in directives().filter(|directive| !directive.is_hidden) {
-        let lines: Vec<&str> = settings
-            .iter()
-            .filter(|line| line.split(' ').next() == Some(directive.name))
-            .copied()
-            .collect();
+        let lines: Vec<&str> =
+            settings.iter().filter(|line| line.split(' ').next() == Some(directive.name)).copied().collect();
         assert!(!lines.is_empty(), "{} is missing", directive.name);
         // Uncommented, they must all load, and to the default.
         let config = load(&lines.join("\n")).expect(directive.name).0;
         if directive.name != "dir" && directive.name != "replicaof" {
             let shown = directive.value(&config);
-            assert_eq!(
-                String::from_utf8_lossy(&shown),
-                directive.default,
-                "{}",
-                directive.name
-            );
+            assert_eq!(String::from_utf8_lossy(&shown), directive.default, "{}", directive.name);
         }
         let marked = EXAMPLE.contains(&format!("# {} (without effect here)", directive.name));
-        assert_eq!(
-            marked,
-            directive.effect == Effect::WithoutEffect,
-            "{}",
-            directive.name
-        );
+        assert_eq!(marked, directive.effect == Effect::WithoutEffect, "{}", directive.name);
     }
 }
 

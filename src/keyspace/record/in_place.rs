@@ -15,9 +15,7 @@ impl Record {
     /// shared or if the value lies elsewhere.
     fn inline_mut(&mut self) -> Option<(Kind, &mut [u8])> {
         let kind = self.header().kind;
-        if self.header().references != 1
-            || matches!(kind, Kind::Integer | Kind::Large | Kind::Object)
-        {
+        if self.header().references != 1 || matches!(kind, Kind::Integer | Kind::Large | Kind::Object) {
             return None;
         }
         let prefix = kind.prefix_bytes(self.flags() & FLAG_LONG_VALUE != 0);
@@ -32,14 +30,12 @@ impl Record {
 
     /// The bytes of an unshared in-record string of kind `Raw`, to change in place.
     pub fn raw_mut(&mut self) -> Option<&mut [u8]> {
-        self.inline_mut()
-            .and_then(|(kind, bytes)| (kind == Kind::Raw).then_some(bytes))
+        self.inline_mut().and_then(|(kind, bytes)| (kind == Kind::Raw).then_some(bytes))
     }
 
     /// The bytes of an unshared packed collection, to change in place.
     pub fn packed_mut(&mut self) -> Option<&mut [u8]> {
-        self.inline_mut()
-            .and_then(|(kind, bytes)| kind.packed_form().map(|_| bytes))
+        self.inline_mut().and_then(|(kind, bytes)| kind.packed_form().map(|_| bytes))
     }
 
     /// Whether the bytes that lie in the record may become so long in place: nobody shares the record, and the block's size
@@ -67,8 +63,7 @@ impl Record {
             let at = self.base().add(self.value_offset());
             write_length(at, kind, is_long, length);
             if length > before {
-                at.add(kind.prefix_bytes(is_long) + before)
-                    .write_bytes(0, length - before);
+                at.add(kind.prefix_bytes(is_long) + before).write_bytes(0, length - before);
             }
         }
     }
@@ -119,11 +114,7 @@ impl Record {
         let length = head.len() + with.len() + tail.len();
         let is_long = kind.is_long(length);
         let prefix = kind.prefix_bytes(is_long);
-        let blank = Blank {
-            kind,
-            is_long,
-            payload_bytes: prefix + length,
-        };
+        let blank = Blank { kind, is_long, payload_bytes: prefix + length };
         let record = Record::blank(self.key(), blank, self.expiry_ms(), self.access());
         // SAFETY: the record was made with room for the length field and the three parts.
         unsafe {

@@ -26,7 +26,7 @@ use crate::collections::table::Entry;
 use crate::types::hash::HashRef;
 use crate::types::object::Object;
 
-use super::condemned;
+use crate::keyspace::lazy_free;
 
 mod in_place;
 mod value;
@@ -58,7 +58,7 @@ thread_local! {
 }
 
 /// Bytes of all records so far that were replaced or removed while a version shared them.
-pub fn displaced_bytes() -> u64 {
+pub fn cow_bytes() -> u64 {
     DISPLACED_BYTES.get()
 }
 
@@ -92,11 +92,7 @@ struct Blank {
 impl Record {
     /// Makes a record with one reference. `access` is what the eviction policy keeps (28 bits).
     pub fn new(key: &[u8], value: NewValue<'_>, expiry_ms: Option<i64>, access: u32) -> Record {
-        let blank = Blank {
-            kind: value.kind(),
-            is_long: value.is_long(),
-            payload_bytes: value.payload_bytes(),
-        };
+        let blank = Blank { kind: value.kind(), is_long: value.is_long(), payload_bytes: value.payload_bytes() };
         let record = Record::blank(key, blank, expiry_ms, access);
         record.write_value(record.value_offset(), value);
         record
@@ -118,12 +114,8 @@ impl Record {
             flags |= FLAG_LONG_VALUE;
         }
         let block = heap::allocate(key_at + key.len() + blank.payload_bytes);
-        let header = Header {
-            references: 1,
-            kind: blank.kind,
-            key_size,
-            access: access << FLAG_BITS | u32::from(flags),
-        };
+        let header =
+            Header { references: 1, kind: blank.kind, key_size, access: access << FLAG_BITS | u32::from(flags) };
         // SAFETY: the block has room for all parts and is aligned to eight; every write below stays
         // within the parts that were summed up.
         unsafe {
@@ -136,13 +128,9 @@ impl Record {
                 let length = key.len() as u32;
                 base.add(key_at - 4).cast::<u32>().write_unaligned(length);
             }
-            base.add(key_at)
-                .copy_from_nonoverlapping(key.as_ptr(), key.len());
+            base.add(key_at).copy_from_nonoverlapping(key.as_ptr(), key.len());
         }
-        Record {
-            header: block.cast(),
-            _not_send: PhantomData,
-        }
+        Record { header: block.cast(), _not_send: PhantomData }
     }
 
     /// Writes the value's bytes; the caller has made room and set kind and flags.
@@ -155,17 +143,14 @@ impl Record {
             match value {
                 NewValue::Integer(number) => at.cast::<i64>().write_unaligned(number),
                 NewValue::Large(bytes) => {
-                    at.cast::<*mut Bytes>()
-                        .write_unaligned(Box::into_raw(Box::new(bytes)));
+                    at.cast::<*mut Bytes>().write_unaligned(Box::into_raw(Box::new(bytes)));
                 }
                 NewValue::Object(object) => {
-                    at.cast::<*mut Object>()
-                        .write_unaligned(Box::into_raw(object));
+                    at.cast::<*mut Object>().write_unaligned(Box::into_raw(object));
                 }
                 NewValue::Embedded(bytes) | NewValue::Raw(bytes) | NewValue::Packed(_, bytes) => {
                     write_length(at, kind, is_long, bytes.len());
-                    at.add(kind.prefix_bytes(is_long))
-                        .copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
+                    at.add(kind.prefix_bytes(is_long)).copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
                 }
             }
         }
@@ -191,11 +176,7 @@ impl Record {
     #[inline]
     fn key_offset(&self) -> usize {
         let volatile = usize::from(self.flags() & FLAG_VOLATILE) * 8;
-        let long = if self.header().key_size == LONG_KEY {
-            4
-        } else {
-            0
-        };
+        let long = if self.header().key_size == LONG_KEY { 4 } else { 0 };
         HEADER_BYTES + volatile + long
     }
 
@@ -204,12 +185,7 @@ impl Record {
         match self.header().key_size {
             LONG_KEY => {
                 // SAFETY: a long key's length stands in the four bytes before the key.
-                unsafe {
-                    self.base()
-                        .add(self.key_offset() - 4)
-                        .cast::<u32>()
-                        .read_unaligned() as usize
-                }
+                unsafe { self.base().add(self.key_offset() - 4).cast::<u32>().read_unaligned() as usize }
             }
             short => usize::from(short),
         }
@@ -242,9 +218,7 @@ impl Record {
     #[inline]
     pub fn next_field_expiry_ms(&self) -> Option<i64> {
         match self.header().kind {
-            Kind::PackedHashExpiring | Kind::Object => {
-                HashRef::of(self.value().stored())?.next_expiry_ms()
-            }
+            Kind::PackedHashExpiring | Kind::Object => HashRef::of(self.value().stored())?.next_expiry_ms(),
             _ => None,
         }
     }
@@ -302,7 +276,7 @@ impl Record {
 
     /// Says that the record leaves the live table: if a version still shares it, it is there for that one only.
     #[inline]
-    pub fn leave(&self) {
+    pub fn mark_snapshot_only(&self) {
         if self.header().references > 1 {
             self.note_displaced();
             self.set_held(true);
@@ -311,7 +285,7 @@ impl Record {
 
     /// Says that nothing holds the record back any more: it is live again, or about to be freed.
     #[inline]
-    pub fn enter(&self) {
+    pub fn mark_live(&self) {
         if self.flags() & FLAG_HELD != 0 {
             self.set_held(false);
         }
@@ -325,11 +299,7 @@ impl Record {
         let bytes = self.memory_bytes();
         // SAFETY: one thread; no reference to the field outlives the calls that read it.
         unsafe { (*self.header.as_ptr()).access ^= u32::from(FLAG_HELD) };
-        HELD_BYTES.set(if is_held {
-            HELD_BYTES.get() + bytes
-        } else {
-            HELD_BYTES.get().saturating_sub(bytes)
-        });
+        HELD_BYTES.set(if is_held { HELD_BYTES.get() + bytes } else { HELD_BYTES.get().saturating_sub(bytes) });
     }
 
     /// How many references there are.
@@ -340,11 +310,7 @@ impl Record {
     /// Puts another value (and the same presence of an expiry time) in place if nobody shares the
     /// record and the block's size class stays the same; gives the value back if not.
     #[inline]
-    pub fn overwrite<'v>(
-        &mut self,
-        value: NewValue<'v>,
-        expiry_ms: Option<i64>,
-    ) -> Result<(), NewValue<'v>> {
+    pub fn overwrite<'v>(&mut self, value: NewValue<'v>, expiry_ms: Option<i64>) -> Result<(), NewValue<'v>> {
         let volatile = self.flags() & FLAG_VOLATILE != 0;
         if self.header().references != 1 || volatile != expiry_ms.is_some() {
             return Err(value);
@@ -398,9 +364,7 @@ impl Record {
 
     /// A reference that does not count, for the index of volatile keys.
     pub fn volatile_reference(&self) -> VolatileReference {
-        VolatileReference {
-            header: self.header,
-        }
+        VolatileReference { header: self.header }
     }
 
     /// Where the value begins.
@@ -431,10 +395,10 @@ impl Record {
             let at = self.base().add(self.value_offset());
             if kind == Kind::Large {
                 let string = Box::from_raw(at.cast::<*mut Bytes>().read_unaligned());
-                condemned::dispose(*string);
+                lazy_free::free_lazily(*string);
             } else {
                 let object = Box::from_raw(at.cast::<*mut Object>().read_unaligned());
-                condemned::dispose_object(object);
+                lazy_free::free_object_lazily(object);
             }
         }
     }
@@ -481,10 +445,7 @@ impl Clone for Record {
         let references = references.expect("a record has fewer than 65,536 versions");
         // SAFETY: one thread, and no reference to the field is held.
         unsafe { (*self.header.as_ptr()).references = references };
-        Record {
-            header: self.header,
-            _not_send: PhantomData,
-        }
+        Record { header: self.header, _not_send: PhantomData }
     }
 }
 
@@ -497,7 +458,7 @@ impl Drop for Record {
             unsafe { (*self.header.as_ptr()).references = references };
             return;
         }
-        self.enter();
+        self.mark_live();
         let total = self.total_bytes();
         self.drop_payload();
         // SAFETY: the block was allocated with a size of the same class, and this was the last
@@ -531,14 +492,7 @@ impl VolatileReference {
     pub fn expiry_ms(&self) -> i64 {
         // SAFETY: only records with an expiry time are indexed, and the database keeps the
         // reference only as long as the record lives.
-        unsafe {
-            self.header
-                .as_ptr()
-                .cast::<u8>()
-                .add(HEADER_BYTES)
-                .cast::<i64>()
-                .read()
-        }
+        unsafe { self.header.as_ptr().cast::<u8>().add(HEADER_BYTES).cast::<i64>().read() }
     }
 }
 
@@ -554,10 +508,7 @@ impl VolatileReference {
 impl Entry for VolatileReference {
     #[inline]
     fn key(&self) -> &[u8] {
-        let record = std::mem::ManuallyDrop::new(Record {
-            header: self.header,
-            _not_send: PhantomData,
-        });
+        let record = std::mem::ManuallyDrop::new(Record { header: self.header, _not_send: PhantomData });
         let key: *const [u8] = record.key();
         // SAFETY: the database keeps the reference only as long as the record lives; the key's
         // bytes do not move while it does.

@@ -92,9 +92,7 @@ impl<'a> Value<'a> {
         match self {
             Value::Packed(form, bytes) => Stored::Packed(form, bytes),
             Value::Object(object) => Stored::Object(object),
-            Value::Integer(_) | Value::Embedded(_) | Value::Raw(_) | Value::Large(_) => {
-                Stored::String
-            }
+            Value::Integer(_) | Value::Embedded(_) | Value::Raw(_) | Value::Large(_) => Stored::String,
         }
     }
 
@@ -160,9 +158,7 @@ impl<'a> NewValue<'a> {
     #[inline]
     pub(super) fn inline(&self) -> Option<&'a [u8]> {
         match self {
-            NewValue::Embedded(bytes) | NewValue::Raw(bytes) | NewValue::Packed(_, bytes) => {
-                Some(bytes)
-            }
+            NewValue::Embedded(bytes) | NewValue::Raw(bytes) | NewValue::Packed(_, bytes) => Some(bytes),
             NewValue::Integer(_) | NewValue::Large(_) | NewValue::Object(_) => None,
         }
     }
@@ -170,8 +166,7 @@ impl<'a> NewValue<'a> {
     /// Whether its length field takes four bytes.
     #[inline]
     pub(super) fn is_long(&self) -> bool {
-        self.inline()
-            .is_some_and(|bytes| self.kind().is_long(bytes.len()))
+        self.inline().is_some_and(|bytes| self.kind().is_long(bytes.len()))
     }
 
     /// Bytes behind the key.

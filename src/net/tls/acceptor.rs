@@ -29,10 +29,7 @@ impl Acceptor {
         refuse_what_is_missing(config)?;
         let suites = ciphers::allowed(&config.tls_ciphersuites, &config.tls_ciphers)?;
         let versions = ciphers::protocols(&config.tls_protocols)?;
-        let provider = Arc::new(CryptoProvider {
-            cipher_suites: suites,
-            ..ring::default_provider()
-        });
+        let provider = Arc::new(CryptoProvider { cipher_suites: suites, ..ring::default_provider() });
         let identity = identity(config, &provider)?;
         let time = Arc::new(AcceptTime::default());
         let builder = ServerConfig::builder_with_details(provider.clone(), time.clone())
@@ -56,10 +53,7 @@ impl Acceptor {
             server.session_storage = Arc::new(NoServerSessionStorage {});
             server.send_tls13_tickets = 0;
         }
-        Ok(Acceptor {
-            config: Arc::new(server),
-            time,
-        })
+        Ok(Acceptor { config: Arc::new(server), time })
     }
 
     /// The session of a connection that has just been accepted, at that time in s since the epoch.
@@ -79,9 +73,7 @@ fn refuse_what_is_missing(config: &Config) -> Result<(), String> {
         return Err("No tls-key-file configured!".to_string());
     }
     if !config.tls_dh_params_file.is_empty() {
-        log::warn!(
-            "Warning: 'tls-dh-params-file' has no effect: keys are agreed on by elliptic curves only."
-        );
+        log::warn!("Warning: 'tls-dh-params-file' has no effect: keys are agreed on by elliptic curves only.");
     }
     Ok(())
 }
@@ -89,16 +81,8 @@ fn refuse_what_is_missing(config: &Config) -> Result<(), String> {
 fn identity(config: &Config, provider: &CryptoProvider) -> Result<CertifiedKey, String> {
     let chain = files::certificate_chain(&config.tls_cert_file)?;
     let key = files::private_key(&config.tls_key_file, &config.tls_key_file_pass)?;
-    let failed = |error: Error| {
-        format!(
-            "Failed to load private key: {}: {error}",
-            config.tls_key_file
-        )
-    };
-    let key = provider
-        .key_provider
-        .load_private_key(key)
-        .map_err(failed)?;
+    let failed = |error: Error| format!("Failed to load private key: {}: {error}", config.tls_key_file);
+    let key = provider.key_provider.load_private_key(key).map_err(failed)?;
     let identity = CertifiedKey::new(chain, key);
     match identity.keys_match() {
         Err(error @ Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) => Err(failed(error)),
@@ -117,18 +101,14 @@ fn client_verifier(
         return Ok(None);
     }
     if file.is_empty() && folder.is_empty() {
-        return Err(
-            "Either tls-ca-cert-file or tls-ca-cert-dir must be specified when tls-auth-clients is enabled!"
-                .to_string(),
-        );
+        return Err("Either tls-ca-cert-file or tls-ca-cert-dir must be specified when tls-auth-clients is enabled!"
+            .to_string());
     }
     let authorities = Arc::new(files::authorities(file, folder)?);
     let mut builder = WebPkiClientVerifier::builder_with_provider(authorities, provider.clone());
     if config.tls_auth_clients == AuthClients::Optional {
         builder = builder.allow_unauthenticated();
     }
-    let verifier = builder
-        .build()
-        .map_err(|error| format!("Failed to configure CA certificate(s): {error}"))?;
+    let verifier = builder.build().map_err(|error| format!("Failed to configure CA certificate(s): {error}"))?;
     Ok(Some(verifier))
 }

@@ -8,46 +8,19 @@ type Named = (&'static str, SupportedCipherSuite);
 
 /// Up to TLS 1.2, in the order of preference.
 static CIPHERS: &[Named] = &[
-    (
-        "ECDHE-ECDSA-AES256-GCM-SHA384",
-        cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
-    ),
-    (
-        "ECDHE-ECDSA-AES128-GCM-SHA256",
-        cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
-    ),
-    (
-        "ECDHE-ECDSA-CHACHA20-POLY1305",
-        cipher_suite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
-    ),
-    (
-        "ECDHE-RSA-AES256-GCM-SHA384",
-        cipher_suite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
-    ),
-    (
-        "ECDHE-RSA-AES128-GCM-SHA256",
-        cipher_suite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
-    ),
-    (
-        "ECDHE-RSA-CHACHA20-POLY1305",
-        cipher_suite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
-    ),
+    ("ECDHE-ECDSA-AES256-GCM-SHA384", cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384),
+    ("ECDHE-ECDSA-AES128-GCM-SHA256", cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256),
+    ("ECDHE-ECDSA-CHACHA20-POLY1305", cipher_suite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256),
+    ("ECDHE-RSA-AES256-GCM-SHA384", cipher_suite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384),
+    ("ECDHE-RSA-AES128-GCM-SHA256", cipher_suite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256),
+    ("ECDHE-RSA-CHACHA20-POLY1305", cipher_suite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256),
 ];
 
 /// Of TLS 1.3, in the order of preference.
 static SUITES: &[Named] = &[
-    (
-        "TLS_AES_256_GCM_SHA384",
-        cipher_suite::TLS13_AES_256_GCM_SHA384,
-    ),
-    (
-        "TLS_AES_128_GCM_SHA256",
-        cipher_suite::TLS13_AES_128_GCM_SHA256,
-    ),
-    (
-        "TLS_CHACHA20_POLY1305_SHA256",
-        cipher_suite::TLS13_CHACHA20_POLY1305_SHA256,
-    ),
+    ("TLS_AES_256_GCM_SHA384", cipher_suite::TLS13_AES_256_GCM_SHA384),
+    ("TLS_AES_128_GCM_SHA256", cipher_suite::TLS13_AES_128_GCM_SHA256),
+    ("TLS_CHACHA20_POLY1305_SHA256", cipher_suite::TLS13_CHACHA20_POLY1305_SHA256),
 ];
 
 /// Words that stand for all ciphers, since all that there are here are strong.
@@ -63,14 +36,11 @@ pub(super) fn protocols(text: &str) -> Result<Vec<&'static SupportedProtocolVers
             "tlsv1.2" => versions.push(&TLS12),
             "tlsv1.3" => versions.push(&TLS13),
             "tlsv1" | "tlsv1.1" => {
-                return Err(format!(
-                    "tls-protocols: {word} is not supported, only TLSv1.2 and TLSv1.3 are"
-                ));
+                return Err(format!("tls-protocols: {word} is not supported, only TLSv1.2 and TLSv1.3 are"));
             }
             _ => {
                 return Err(
-                    "Invalid tls-protocols specified. Use a combination of 'TLSv1.2' and 'TLSv1.3'."
-                        .to_string(),
+                    "Invalid tls-protocols specified. Use a combination of 'TLSv1.2' and 'TLSv1.3'.".to_string()
                 );
             }
         }
@@ -91,9 +61,7 @@ pub(super) fn allowed(suites: &str, ciphers: &str) -> Result<Vec<SupportedCipher
 }
 
 fn find(table: &[Named], name: &str) -> Option<SupportedCipherSuite> {
-    let entry = table
-        .iter()
-        .find(|(known, _)| known.eq_ignore_ascii_case(name));
+    let entry = table.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
     entry.map(|(_, suite)| *suite)
 }
 
@@ -103,10 +71,7 @@ fn all(table: &[Named]) -> Vec<SupportedCipherSuite> {
 
 fn refusal(directive: &str, name: &str, table: &[Named]) -> String {
     let names: Vec<_> = table.iter().map(|(name, _)| *name).collect();
-    format!(
-        "{directive}: '{name}' is not supported. These are: {}",
-        names.join(", ")
-    )
+    format!("{directive}: '{name}' is not supported. These are: {}", names.join(", "))
 }
 
 /// A list of names with colons between them.
@@ -115,9 +80,7 @@ fn suites_of(text: &str) -> Result<Vec<SupportedCipherSuite>, String> {
         return Ok(all(SUITES));
     }
     let names = text.split(':').filter(|name| !name.is_empty());
-    names
-        .map(|name| find(SUITES, name).ok_or_else(|| refusal("tls-ciphersuites", name, SUITES)))
-        .collect()
+    names.map(|name| find(SUITES, name).ok_or_else(|| refusal("tls-ciphersuites", name, SUITES))).collect()
 }
 
 /// OpenSSL's cipher list, as far as it is used: names and words for all, separated by colons, commas or
@@ -150,8 +113,7 @@ fn ciphers_of(text: &str) -> Result<Vec<SupportedCipherSuite>, String> {
                 }
             }
             b'+' => {
-                let (moved, mut stay): (Vec<_>, _) =
-                    chosen.into_iter().partition(|suite| meant.contains(suite));
+                let (moved, mut stay): (Vec<_>, _) = chosen.into_iter().partition(|suite| meant.contains(suite));
                 stay.extend(moved);
                 chosen = stay;
             }
@@ -176,9 +138,7 @@ mod tests {
     fn names(chosen: &[SupportedCipherSuite]) -> Vec<&'static str> {
         let name = |suite: &SupportedCipherSuite| {
             let mut table = CIPHERS.iter().chain(SUITES);
-            table
-                .find(|(_, known)| known == suite)
-                .map(|(name, _)| *name)
+            table.find(|(_, known)| known == suite).map(|(name, _)| *name)
         };
         chosen.iter().filter_map(name).collect()
     }
@@ -197,16 +157,10 @@ mod tests {
     fn cipher_lists_add_and_take_away() {
         let list = |text| ciphers_of(text).map(|chosen| names(&chosen));
         assert_eq!(list("").map(|names| names.len()), Ok(6));
-        assert_eq!(
-            list("DEFAULT:-AES128-SHA256").map(|names| names.len()),
-            Ok(6)
-        );
+        assert_eq!(list("DEFAULT:-AES128-SHA256").map(|names| names.len()), Ok(6));
         assert_eq!(
             list("ecdhe-rsa-aes128-gcm-sha256:ECDHE-RSA-AES256-GCM-SHA384"),
-            Ok(vec![
-                "ECDHE-RSA-AES128-GCM-SHA256",
-                "ECDHE-RSA-AES256-GCM-SHA384"
-            ])
+            Ok(vec!["ECDHE-RSA-AES128-GCM-SHA256", "ECDHE-RSA-AES256-GCM-SHA384"])
         );
         let without = list("!ECDHE-RSA-CHACHA20-POLY1305:HIGH:@SECLEVEL=2:!aNULL").expect("five");
         assert!(without.len() == 5 && !without.contains(&"ECDHE-RSA-CHACHA20-POLY1305"));
@@ -222,10 +176,7 @@ mod tests {
     fn suites_of_tls_1_3() {
         let list = |text| suites_of(text).map(|chosen| names(&chosen));
         assert_eq!(list("").map(|names| names.len()), Ok(3));
-        assert_eq!(
-            list("TLS_CHACHA20_POLY1305_SHA256"),
-            Ok(vec!["TLS_CHACHA20_POLY1305_SHA256"])
-        );
+        assert_eq!(list("TLS_CHACHA20_POLY1305_SHA256"), Ok(vec!["TLS_CHACHA20_POLY1305_SHA256"]));
         assert!(list("TLS_AES_128_CCM_SHA256").is_err_and(|error| error.contains("_CCM_")));
     }
 }

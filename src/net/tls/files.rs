@@ -24,9 +24,7 @@ pub(super) fn certificate_chain(path: &str) -> Result<Vec<CertificateDer<'static
 
 fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let text = fs::read(path).map_err(|error| error.to_string())?;
-    CertificateDer::pem_slice_iter(&text)
-        .collect::<Result<_, _>>()
-        .map_err(|error| error.to_string())
+    CertificateDer::pem_slice_iter(&text).collect::<Result<_, _>>().map_err(|error| error.to_string())
 }
 
 /// The private key of a file, decrypted with the passphrase if it is encrypted.
@@ -50,27 +48,20 @@ fn decrypt(text: &str, passphrase: &str) -> Result<PrivateKeyDer<'static>, Strin
         return Err("it is encrypted, and tls-key-file-pass is not set".to_string());
     }
     let (_, document) = pkcs8::SecretDocument::from_pem(text).map_err(|error| error.to_string())?;
-    let encrypted = pkcs8::EncryptedPrivateKeyInfoRef::try_from(document.as_bytes())
-        .map_err(|error| error.to_string())?;
-    let plain = encrypted
-        .decrypt(passphrase)
-        .map_err(|error| error.to_string())?;
+    let encrypted =
+        pkcs8::EncryptedPrivateKeyInfoRef::try_from(document.as_bytes()).map_err(|error| error.to_string())?;
+    let plain = encrypted.decrypt(passphrase).map_err(|error| error.to_string())?;
     Ok(PrivatePkcs8KeyDer::from(plain.as_bytes().to_vec()).into())
 }
 
 /// Those who may vouch for clients: of a file, of a folder, or of both; an empty name stands for none.
 pub(super) fn authorities(file: &str, folder: &str) -> Result<RootCertStore, String> {
-    let failed = |path: &str, reason: String| {
-        format!("Failed to configure CA certificate(s) file/directory: {path}: {reason}")
-    };
+    let failed =
+        |path: &str, reason: String| format!("Failed to configure CA certificate(s) file/directory: {path}: {reason}");
     let mut store = RootCertStore::empty();
     if !file.is_empty() {
-        for certificate in
-            read_certificates(Path::new(file)).map_err(|reason| failed(file, reason))?
-        {
-            store
-                .add(certificate)
-                .map_err(|error| failed(file, error.to_string()))?;
+        for certificate in read_certificates(Path::new(file)).map_err(|reason| failed(file, reason))? {
+            store.add(certificate).map_err(|error| failed(file, error.to_string()))?;
         }
     }
     if !folder.is_empty() {

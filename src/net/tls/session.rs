@@ -31,11 +31,7 @@ impl TlsSession {
     ///
     /// Errors: those of rustls.
     pub fn new(config: Arc<ServerConfig>) -> Result<Box<TlsSession>, rustls::Error> {
-        Ok(Box::new(TlsSession {
-            connection: ServerConnection::new(config)?,
-            begun: false,
-            ended: false,
-        }))
+        Ok(Box::new(TlsSession { connection: ServerConnection::new(config)?, begun: false, ended: false }))
     }
 
     /// Whether the peer may not yet send or be sent anything of its own.

@@ -27,9 +27,7 @@ impl AcceptTime {
 
 impl TimeProvider for AcceptTime {
     fn current_time(&self) -> Option<UnixTime> {
-        Some(UnixTime::since_unix_epoch(Duration::from_secs(
-            self.now_s(),
-        )))
+        Some(UnixTime::since_unix_epoch(Duration::from_secs(self.now_s())))
     }
 }
 
@@ -59,12 +57,7 @@ struct Stored {
 impl SessionCache {
     /// One for at most so many sessions (0: any number), each for so many seconds.
     pub fn new(time: Arc<AcceptTime>, most: usize, life_s: u64) -> SessionCache {
-        SessionCache {
-            time,
-            most: if most == 0 { usize::MAX } else { most },
-            life_s,
-            kept: Mutex::default(),
-        }
+        SessionCache { time, most: if most == 0 { usize::MAX } else { most }, life_s, kept: Mutex::default() }
     }
 
     fn with<T>(&self, work: impl FnOnce(&mut Kept, u64) -> T) -> T {

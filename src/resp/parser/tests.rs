@@ -21,14 +21,7 @@ struct Feed {
 impl Feed {
     fn new(limits: Limits) -> Feed {
         let parser = Parser::new();
-        Feed {
-            parser,
-            batch: Batch::new(),
-            limits,
-            leftover: Vec::new(),
-            requests: Vec::new(),
-            held_max: 0,
-        }
+        Feed { parser, batch: Batch::new(), limits, leftover: Vec::new(), requests: Vec::new(), held_max: 0 }
     }
 
     /// Takes one read's bytes; with `direct` those of a big argument go straight into its
@@ -50,8 +43,7 @@ impl Feed {
             at += self.parser.parse(input, &self.limits, &mut self.batch)?;
             for index in 0..self.batch.len() {
                 let args = self.batch.args(index, input);
-                self.requests
-                    .push(args.iter().map(<[u8]>::to_vec).collect());
+                self.requests.push(args.iter().map(<[u8]>::to_vec).collect());
                 assert!(!args.is_empty());
                 check_views(args);
             }
@@ -61,9 +53,7 @@ impl Feed {
             }
         }
         self.leftover.drain(..at);
-        self.held_max = self
-            .held_max
-            .max(self.leftover.len() + self.parser.pending_bytes());
+        self.held_max = self.held_max.max(self.leftover.len() + self.parser.pending_bytes());
         Ok(())
     }
 }
@@ -82,10 +72,7 @@ fn check_views(args: crate::resp::Args<'_>) {
     }
     assert_eq!(args.get(args.len()), None);
     assert!(args.slice_from(args.len() + 1).is_empty());
-    assert_eq!(
-        args.total_bytes(),
-        args.iter().map(<[u8]>::len).sum::<usize>()
-    );
+    assert_eq!(args.total_bytes(), args.iter().map(<[u8]>::len).sum::<usize>());
 }
 
 fn parse_all(input: &[u8], limits: Limits) -> (Requests, Result<(), ProtocolError>) {
@@ -110,12 +97,7 @@ fn encode(arguments: &[Vec<u8>]) -> Vec<u8> {
 
 #[track_caller]
 fn assert_parses(input: &[u8], words: &[&[u8]]) {
-    assert_eq!(
-        parse_all(input, Limits::default()),
-        (vec![request(words)], Ok(())),
-        "{}",
-        input.escape_ascii()
-    );
+    assert_eq!(parse_all(input, Limits::default()), (vec![request(words)], Ok(())), "{}", input.escape_ascii());
 }
 
 /// What Redis 7.0.15 and 8.2 both take, though a stricter reader would not.
@@ -150,10 +132,7 @@ fn lenient_framing_is_taken() {
 fn inline_words_are_unquoted() {
     assert_parses(b"PING\x0b\x0cx\r\n", &[b"PING\x0b\x0cx"]);
     assert_parses(b"\x0b\x0cPING\r\n", &[b"PING"]);
-    assert_parses(
-        b"ECHO \"a\\x41\\n\\r\\t\\b\\a\\q\\xZZ\"\r\n",
-        &[b"ECHO", b"aA\n\r\t\x08\x07qxZZ"],
-    );
+    assert_parses(b"ECHO \"a\\x41\\n\\r\\t\\b\\a\\q\\xZZ\"\r\n", &[b"ECHO", b"aA\n\r\t\x08\x07qxZZ"]);
     assert_parses(b"ECHO 'a\\'b\\n'\r\n", &[b"ECHO", b"a'b\\n"]);
     assert_parses(b"ECHO a\"b c\"\r\n", &[b"ECHO", b"ab c"]);
     assert_parses(b"ECHO a'b'\r\n", &[b"ECHO", b"ab"]);
@@ -169,12 +148,7 @@ fn assert_error(input: &[u8], limits: Limits, reply: &[u8]) {
     let (requests, result) = parse_all(input, limits);
     let text = result.expect_err("it is taken").reply_text();
     let start = &input[..input.len().min(40)];
-    assert_eq!(
-        text.escape_ascii().to_string(),
-        reply.escape_ascii().to_string(),
-        "{}",
-        start.escape_ascii()
-    );
+    assert_eq!(text.escape_ascii().to_string(), reply.escape_ascii().to_string(), "{}", start.escape_ascii());
     assert_eq!(requests.len(), 0);
 }
 
@@ -198,31 +172,12 @@ fn errors_are_those_of_redis() {
         assert_error(input.as_bytes(), Limits::default(), count);
     }
     let length = b"ERR Protocol error: invalid bulk length";
-    for input in [
-        "$-1",
-        "$536870913",
-        "$abc",
-        "$",
-        "$-0",
-        "$04",
-        "$+4",
-        "$00",
-        "$1\n",
-    ] {
-        assert_error(
-            format!("*1\r\n{input}\r\n").as_bytes(),
-            Limits::default(),
-            length,
-        );
+    for input in ["$-1", "$536870913", "$abc", "$", "$-0", "$04", "$+4", "$00", "$1\n"] {
+        assert_error(format!("*1\r\n{input}\r\n").as_bytes(), Limits::default(), length);
     }
     for byte in [b'+', 1, 0xff, b'\'', b'\r', b'\n'] {
         let input = [b"*1\r\n", &[byte][..], b"\r\n"].concat();
-        let text = [
-            b"ERR Protocol error: expected '$', got '",
-            &[byte][..],
-            b"'",
-        ]
-        .concat();
+        let text = [b"ERR Protocol error: expected '$', got '", &[byte][..], b"'"].concat();
         assert_error(&input, Limits::default(), &text);
     }
     let quotes = b"ERR Protocol error: unbalanced quotes in request";
@@ -264,38 +219,14 @@ fn lines_without_end_are_waited_for_up_to_64_kib() {
 
 #[test]
 fn before_authentication_little_is_taken() {
-    let limits = Limits {
-        authenticated: false,
-        ..Limits::default()
-    };
-    assert_error(
-        b"*11\r\n",
-        limits,
-        b"ERR Protocol error: unauthenticated multibulk length",
-    );
-    assert_error(
-        b"*1\r\n$16385\r\n",
-        limits,
-        b"ERR Protocol error: unauthenticated bulk length",
-    );
-    assert_error(
-        b"*2147483648\r\n",
-        limits,
-        b"ERR Protocol error: invalid multibulk length",
-    );
-    assert_error(
-        b"*1\r\n$536870913\r\n",
-        limits,
-        b"ERR Protocol error: invalid bulk length",
-    );
+    let limits = Limits { authenticated: false, ..Limits::default() };
+    assert_error(b"*11\r\n", limits, b"ERR Protocol error: unauthenticated multibulk length");
+    assert_error(b"*1\r\n$16385\r\n", limits, b"ERR Protocol error: unauthenticated bulk length");
+    assert_error(b"*2147483648\r\n", limits, b"ERR Protocol error: invalid multibulk length");
+    assert_error(b"*1\r\n$536870913\r\n", limits, b"ERR Protocol error: invalid bulk length");
     let ten = encode(&vec![vec![b'x'; 16384]; 10]);
     assert_eq!(parse_all(&ten, limits).0.len(), 1);
-    assert_eq!(
-        parse_all(b"PING a b c d e f g h i j k l\r\n", limits)
-            .0
-            .len(),
-        1
-    );
+    assert_eq!(parse_all(b"PING a b c d e f g h i j k l\r\n", limits).0.len(), 1);
 }
 
 /// AUTH in a pipeline: what it lets through stands behind it, so it may not be refused ahead of
@@ -305,20 +236,14 @@ fn requests_in_front_of_an_error_come_first() {
     let mut input = encode(&request(&[b"AUTH", b"secret"]));
     let auth_len = input.len();
     input.extend(encode(&vec![b"x".to_vec(); 11]));
-    let mut limits = Limits {
-        authenticated: false,
-        ..Limits::default()
-    };
+    let mut limits = Limits { authenticated: false, ..Limits::default() };
     let (mut parser, mut batch) = (Parser::new(), Batch::new());
     assert_eq!(parser.parse(&input, &limits, &mut batch), Ok(auth_len));
     assert_eq!((batch.len(), batch.end(0)), (1, auth_len));
     let refused = parser.parse(&input[auth_len..], &limits, &mut batch);
     assert_eq!(refused, Err(ProtocolError::UnauthenticatedMultibulkLength));
     limits.authenticated = true;
-    assert_eq!(
-        parser.parse(&input[auth_len..], &limits, &mut batch),
-        Ok(input.len() - auth_len)
-    );
+    assert_eq!(parser.parse(&input[auth_len..], &limits, &mut batch), Ok(input.len() - auth_len));
     assert_eq!(batch.args(0, &input[auth_len..]).len(), 11);
 }
 
@@ -327,29 +252,17 @@ fn a_batch_holds_so_many_requests() {
     let input = b"*1\r\n$4\r\nPING\r\n".repeat(BATCH_MAX + 8);
     let (mut parser, mut batch) = (Parser::new(), Batch::new());
     let full_bytes = BATCH_MAX * 14;
-    assert_eq!(
-        parser.parse(&input, &Limits::default(), &mut batch),
-        Ok(full_bytes)
-    );
+    assert_eq!(parser.parse(&input, &Limits::default(), &mut batch), Ok(full_bytes));
     assert!(batch.is_full());
     assert_eq!(batch.end(BATCH_MAX - 1), full_bytes);
-    assert_eq!(
-        parser.parse(&input[full_bytes..], &Limits::default(), &mut batch),
-        Ok(8 * 14)
-    );
+    assert_eq!(parser.parse(&input[full_bytes..], &Limits::default(), &mut batch), Ok(8 * 14));
     assert_eq!(batch.len(), 8);
 }
 
 #[test]
 fn a_big_argument_is_received_in_its_own_buffer() {
     let value: Vec<u8> = (0..3_000_000u32).map(|index| index as u8).collect();
-    let words = vec![
-        b"SET".to_vec(),
-        b"key".to_vec(),
-        value,
-        b"EX".to_vec(),
-        b"9".to_vec(),
-    ];
+    let words = vec![b"SET".to_vec(), b"key".to_vec(), value, b"EX".to_vec(), b"9".to_vec()];
     let encoded = encode(&words);
     for direct in [false, true] {
         let mut feed = Feed::new(Limits::default());
@@ -362,10 +275,7 @@ fn a_big_argument_is_received_in_its_own_buffer() {
     }
     // The buffer is handed on without a copy and is exactly as large as the value.
     let (mut parser, mut batch) = (Parser::new(), Batch::new());
-    assert_eq!(
-        parser.parse(&encoded[..100], &Limits::default(), &mut batch),
-        Ok(100)
-    );
+    assert_eq!(parser.parse(&encoded[..100], &Limits::default(), &mut batch), Ok(100));
     let mut at = 100;
     while let Some(target) = parser.big_target() {
         let spare = target.spare();
@@ -374,9 +284,7 @@ fn a_big_argument_is_received_in_its_own_buffer() {
         target.advance(count);
         at += count;
     }
-    parser
-        .parse(&encoded[at..], &Limits::default(), &mut batch)
-        .unwrap();
+    parser.parse(&encoded[at..], &Limits::default(), &mut batch).unwrap();
     let args = batch.args(0, &encoded[at..]);
     assert_eq!(args.bytes(2).as_ptr(), args[2].as_ptr());
     assert_eq!(args.to_owned().as_args()[2].as_ptr(), args[2].as_ptr());
@@ -387,8 +295,7 @@ fn a_big_argument_is_received_in_its_own_buffer() {
 #[test]
 fn announcements_cost_nothing() {
     let mut feed = Feed::new(Limits::default());
-    feed.read(b"*2147483647\r\n$3\r\nSET\r\n$536870912\r\nabc", false)
-        .unwrap();
+    feed.read(b"*2147483647\r\n$3\r\nSET\r\n$536870912\r\nabc", false).unwrap();
     assert!(feed.held_max < 1024, "{}", feed.held_max);
     let target = feed.parser.big_target().unwrap();
     assert_eq!(target.remaining(), 536_870_909);
@@ -398,9 +305,7 @@ fn announcements_cost_nothing() {
 /// connection.
 #[test]
 fn many_arguments_arrive_byte_by_byte() {
-    let words: Vec<Vec<u8>> = (0..20_000)
-        .map(|index| format!("argument {index}").into_bytes())
-        .collect();
+    let words: Vec<Vec<u8>> = (0..20_000).map(|index| format!("argument {index}").into_bytes()).collect();
     let encoded = encode(&words);
     let mut feed = Feed::new(Limits::default());
     for byte in &encoded {
@@ -414,23 +319,15 @@ fn many_arguments_arrive_byte_by_byte() {
 /// parsed again.
 #[test]
 fn a_batch_may_be_left_in_the_middle() {
-    let mut input =
-        b"*1\r\n$1\r\na\r\n*1\r\n$1\r\nb\r\nc d\r\n*2\r\n$1\r\ne\r\n$50000\r\n".to_vec();
+    let mut input = b"*1\r\n$1\r\na\r\n*1\r\n$1\r\nb\r\nc d\r\n*2\r\n$1\r\ne\r\n$50000\r\n".to_vec();
     input.resize(input.len() + 50_002, b'x');
     let cut = input.len() - 20_000;
     let (mut parser, mut batch) = (Parser::new(), Batch::new());
-    parser
-        .parse(&input[..cut], &Limits::default(), &mut batch)
-        .unwrap();
+    parser.parse(&input[..cut], &Limits::default(), &mut batch).unwrap();
     assert_eq!(batch.len(), 3);
     let rest = &input[batch.end(0)..];
-    assert_eq!(
-        parser.parse(rest, &Limits::default(), &mut batch),
-        Ok(rest.len())
-    );
-    let names: Vec<_> = (0..batch.len())
-        .map(|index| batch.args(index, rest)[0].to_vec())
-        .collect();
+    assert_eq!(parser.parse(rest, &Limits::default(), &mut batch), Ok(rest.len()));
+    let names: Vec<_> = (0..batch.len()).map(|index| batch.args(index, rest)[0].to_vec()).collect();
     assert_eq!(names, [b"b", b"c", b"e"]);
 }
 
@@ -439,17 +336,11 @@ fn the_batch_lets_go_of_unusual_memory() {
     let words = vec![vec![b'x'; 100]; 20_000];
     let encoded = encode(&words);
     let (mut parser, mut batch) = (Parser::new(), Batch::new());
-    let at = parser
-        .parse(&encoded[..2_000_000], &Limits::default(), &mut batch)
-        .unwrap();
-    parser
-        .parse(&encoded[at..], &Limits::default(), &mut batch)
-        .unwrap();
+    let at = parser.parse(&encoded[..2_000_000], &Limits::default(), &mut batch).unwrap();
+    parser.parse(&encoded[at..], &Limits::default(), &mut batch).unwrap();
     assert_eq!(batch.args(0, &encoded[at..]).len(), 20_000);
     batch.clear();
-    assert!(
-        batch.spans.capacity() * size_of::<Span>() + batch.scratch.capacity() <= 3 * LINE_MAX_BYTES
-    );
+    assert!(batch.spans.capacity() * size_of::<Span>() + batch.scratch.capacity() <= 3 * LINE_MAX_BYTES);
 }
 
 fn argument() -> impl Strategy<Value = Vec<u8>> {
@@ -459,14 +350,10 @@ fn argument() -> impl Strategy<Value = Vec<u8>> {
 
 /// A request as bytes, and what it means (nothing for an empty one).
 fn any_request() -> impl Strategy<Value = (Vec<u8>, Option<Vec<Vec<u8>>>)> {
-    let multibulk =
-        prop::collection::vec(argument(), 1..8).prop_map(|words| (encode(&words), Some(words)));
+    let multibulk = prop::collection::vec(argument(), 1..8).prop_map(|words| (encode(&words), Some(words)));
     let inline = prop::collection::vec("[a-z]{1,9}", 1..5).prop_map(|words| {
         let line = words.join(" ") + "\r\n";
-        (
-            line.into_bytes(),
-            Some(words.into_iter().map(String::into_bytes).collect()),
-        )
+        (line.into_bytes(), Some(words.into_iter().map(String::into_bytes).collect()))
     });
     let empty = prop::sample::select(vec!["*0\r\n", "*-1\r\n", "\r\n", "\n", " \t\r\n"]);
     prop_oneof![8 => multibulk, 2 => inline, 1 => empty.prop_map(|text| (text.into(), None))]
@@ -534,10 +421,7 @@ fn garbage_is_survived() {
 }
 
 fn check_garbage(stream: &[u8], random: &mut fastrand::Rng) {
-    let limits = Limits {
-        authenticated: random.bool(),
-        ..Limits::default()
-    };
+    let limits = Limits { authenticated: random.bool(), ..Limits::default() };
     let whole = parse_all(stream, limits);
     let mut feed = Feed::new(limits);
     let mut rest = stream;
@@ -547,12 +431,7 @@ fn check_garbage(stream: &[u8], random: &mut fastrand::Rng) {
         result = feed.read(read, random.bool());
         rest = after;
     }
-    assert!(
-        feed.held_max <= 40 * stream.len() + 1024,
-        "{} of {}",
-        feed.held_max,
-        stream.len()
-    );
+    assert!(feed.held_max <= 40 * stream.len() + 1024, "{} of {}", feed.held_max, stream.len());
     // Only a line beyond 64 KiB is taken or refused depending on how much of it is seen at
     // once.
     if stream.len() <= LINE_MAX_BYTES {
@@ -563,17 +442,11 @@ fn check_garbage(stream: &[u8], random: &mut fastrand::Rng) {
 /// Lengths of keys are kept in `u32`, whatever `proto-max-bulk-len` allows.
 #[test]
 fn no_argument_is_longer_than_four_gigabytes() {
-    let limits = Limits {
-        max_bulk_bytes: i64::MAX as u64,
-        ..Limits::default()
-    };
+    let limits = Limits { max_bulk_bytes: i64::MAX as u64, ..Limits::default() };
     let announce = |length: u64| {
         let input = format!("*2\r\n$3\r\nGET\r\n${length}\r\n");
         Parser::new().parse(input.as_bytes(), &limits, &mut Batch::new())
     };
     assert!(announce(u64::from(u32::MAX)).is_ok());
-    assert_eq!(
-        announce(u64::from(u32::MAX) + 1),
-        Err(ProtocolError::InvalidBulkLength)
-    );
+    assert_eq!(announce(u64::from(u32::MAX) + 1), Err(ProtocolError::InvalidBulkLength));
 }

@@ -28,9 +28,7 @@ pub fn text(stack: &Stack, index: i32) -> Result<Cow<'_, [u8]>, Raise> {
 ///
 /// Errors: it is something else.
 pub fn number(stack: &Stack, index: i32) -> Result<f64, Raise> {
-    stack
-        .to_number(index)
-        .ok_or_else(|| expected(stack, index, "number"))
+    stack.to_number(index).ok_or_else(|| expected(stack, index, "number"))
 }
 
 /// A number without its fraction.

@@ -47,13 +47,7 @@ const BYTES: usize = 24;
 impl Settings {
     fn to_bytes(self) -> [u8; BYTES] {
         let mut bytes = [0; BYTES];
-        let numbers = [
-            self.sparse_ratio,
-            self.sparse_safe,
-            self.encode_depth,
-            self.decode_depth,
-            self.precision,
-        ];
+        let numbers = [self.sparse_ratio, self.sparse_safe, self.encode_depth, self.decode_depth, self.precision];
         for (place, number) in bytes.chunks_exact_mut(4).zip(numbers) {
             place.copy_from_slice(&number.to_le_bytes());
         }
@@ -120,10 +114,7 @@ pub fn push_table(stack: &mut Stack) {
     stack.pop(1);
     stack.push_null();
     stack.set_field(table, b"null");
-    for (name, text) in [
-        (b"_NAME" as &[u8], b"cjson" as &[u8]),
-        (b"_VERSION", b"2.1.0"),
-    ] {
+    for (name, text) in [(b"_NAME" as &[u8], b"cjson" as &[u8]), (b"_VERSION", b"2.1.0")] {
         stack.push_bytes(text);
         stack.set_field(table, name);
     }
@@ -151,10 +142,7 @@ fn new(stack: &mut Stack) -> Outcome {
 /// Takes so many arguments, nil where there is none.
 fn take_arguments(stack: &mut Stack, count: i32) -> Result<Settings, Raise> {
     if stack.len() > count {
-        return Err(Raise::Argument(
-            count + 1,
-            "found too many arguments".to_string(),
-        ));
+        return Err(Raise::Argument(count + 1, "found too many arguments".to_string()));
     }
     while stack.len() < count {
         stack.push_nil();

@@ -18,14 +18,7 @@ pub fn decode(stack: &mut Stack) -> Outcome {
         let text = "JSON parser does not support UTF-16 or UTF-32";
         return Err(Raise::Text(text.to_string()));
     }
-    let mut decoder = Decoder {
-        text: &text,
-        settings,
-        at: 0,
-        depth: 0,
-        unescaped: Vec::new(),
-        pace: Pace::default(),
-    };
+    let mut decoder = Decoder { text: &text, settings, at: 0, depth: 0, unescaped: Vec::new(), pace: Pace::default() };
     let token = decoder.next();
     decoder.value(stack, token)?;
     let token = decoder.next();
@@ -83,9 +76,7 @@ struct Token {
 
 fn unexpected(expected: &str, token: &Token) -> Raise {
     let (found, place) = (token.kind.name(), token.start + 1);
-    Raise::Text(format!(
-        "Expected {expected} but found {found} at character {place}"
-    ))
+    Raise::Text(format!("Expected {expected} but found {found} at character {place}"))
 }
 
 struct Decoder<'a> {
@@ -226,10 +217,7 @@ impl Decoder<'_> {
     /// Infinity, NaN, or a number with a plus: none of them JSON's.
     fn is_named_number(&self) -> bool {
         let rest = &self.text[self.at..];
-        let is = |name: &[u8]| {
-            rest.get(..3)
-                .is_some_and(|word| word.eq_ignore_ascii_case(name))
-        };
+        let is = |name: &[u8]| rest.get(..3).is_some_and(|word| word.eq_ignore_ascii_case(name));
         self.settings.decodes_invalid && (rest[0] == b'+' || is(b"inf") || is(b"nan"))
     }
 
@@ -266,26 +254,17 @@ impl Decoder<'_> {
             match rest.get(stop) {
                 Some(b'"') => {
                     self.at += 1;
-                    return Token {
-                        kind: Kind::Escaped,
-                        start,
-                    };
+                    return Token { kind: Kind::Escaped, start };
                 }
                 Some(b'\\') => {
                     if let Err(reason) = self.escape() {
                         let kind = Kind::Error(reason);
-                        return Token {
-                            kind,
-                            start: self.at,
-                        };
+                        return Token { kind, start: self.at };
                     }
                 }
                 _ => {
                     let kind = Kind::Error("unexpected end of string");
-                    return Token {
-                        kind,
-                        start: self.at,
-                    };
+                    return Token { kind, start: self.at };
                 }
             }
         }
@@ -303,8 +282,7 @@ impl Decoder<'_> {
             b'u' => {
                 let (point, len) = self.code_point().ok_or("invalid unicode escape code")?;
                 let mut buffer = [0; 4];
-                self.unescaped
-                    .extend_from_slice(point.encode_utf8(&mut buffer).as_bytes());
+                self.unescaped.extend_from_slice(point.encode_utf8(&mut buffer).as_bytes());
                 self.at += len;
                 return Ok(());
             }
@@ -321,8 +299,7 @@ impl Decoder<'_> {
         if !(0xd800..0xe000).contains(&high) {
             return Some((char::from_u32(high)?, 6));
         }
-        let is_pair =
-            high < 0xdc00 && self.byte(self.at + 6) == b'\\' && self.byte(self.at + 7) == b'u';
+        let is_pair = high < 0xdc00 && self.byte(self.at + 6) == b'\\' && self.byte(self.at + 7) == b'u';
         let low = self.four_digits(self.at + 8).filter(|_| is_pair)?;
         if !(0xdc00..0xe000).contains(&low) {
             return None;
@@ -367,11 +344,7 @@ fn leading_number(rest: &[u8]) -> Option<(f64, usize)> {
 }
 
 fn named(body: &[u8]) -> Option<(f64, usize)> {
-    let names = [
-        ("infinity", f64::INFINITY),
-        ("inf", f64::INFINITY),
-        ("nan", f64::NAN),
-    ];
+    let names = [("infinity", f64::INFINITY), ("inf", f64::INFINITY), ("nan", f64::NAN)];
     let starts = |name: &str| {
         let word = body.get(..name.len());
         word.is_some_and(|word| word.eq_ignore_ascii_case(name.as_bytes()))
@@ -381,10 +354,7 @@ fn named(body: &[u8]) -> Option<(f64, usize)> {
 }
 
 fn digits(bytes: &[u8]) -> usize {
-    bytes
-        .iter()
-        .take_while(|byte| byte.is_ascii_digit())
-        .count()
+    bytes.iter().take_while(|byte| byte.is_ascii_digit()).count()
 }
 
 fn decimal(body: &[u8]) -> Option<(f64, usize)> {
@@ -397,9 +367,7 @@ fn decimal(body: &[u8]) -> Option<(f64, usize)> {
         }
         len += 1 + fraction;
     } else if whole <= 15 && whole > 0 && !matches!(body.get(len), Some(b'e' | b'E')) {
-        let value = body[..len]
-            .iter()
-            .fold(0u64, |value, byte| 10 * value + u64::from(byte - b'0'));
+        let value = body[..len].iter().fold(0u64, |value, byte| 10 * value + u64::from(byte - b'0'));
         return Some((value as f64, len));
     }
     if len == 0 {
@@ -443,11 +411,8 @@ fn hexadecimal(body: &[u8]) -> (f64, usize) {
         let len = digits(body.get(start..).unwrap_or_default());
         if len > 0 {
             let text = body[start..start + len].iter();
-            let exponent = text.fold(0i32, |value, byte| {
-                value
-                    .saturating_mul(10)
-                    .saturating_add(i32::from(byte - b'0'))
-            });
+            let exponent =
+                text.fold(0i32, |value, byte| value.saturating_mul(10).saturating_add(i32::from(byte - b'0')));
             let is_negative = body.get(at + 1) == Some(&b'-');
             scale = scale.saturating_add(if is_negative { -exponent } else { exponent });
             at = start + len;

@@ -11,11 +11,7 @@ pub fn encode(stack: &mut Stack) -> Outcome {
     if stack.len() != 1 {
         return Err(Raise::Argument(1, "expected 1 argument".to_string()));
     }
-    let mut encoder = Encoder {
-        settings: Settings::read(stack),
-        out: Vec::with_capacity(64),
-        pace: Pace::default(),
-    };
+    let mut encoder = Encoder { settings: Settings::read(stack), out: Vec::with_capacity(64), pace: Pace::default() };
     encoder.value(stack, 0)?;
     stack.push_bytes(&encoder.out);
     Ok(1)
@@ -67,9 +63,7 @@ impl Encoder {
         let (mut max, mut items) = (0.0f64, 0i64);
         stack.push_nil();
         while stack.next(-2) {
-            let key = stack
-                .number(-2)
-                .filter(|key| key.floor() == *key && *key >= 1.0);
+            let key = stack.number(-2).filter(|key| key.floor() == *key && *key >= 1.0);
             let Some(key) = key else {
                 stack.pop(2);
                 return Ok(Shape::Object);
@@ -79,14 +73,9 @@ impl Encoder {
             stack.pop(1);
             self.pace.step(stack)?;
         }
-        let Settings {
-            sparse_ratio,
-            sparse_safe,
-            ..
-        } = self.settings;
-        let is_sparse = sparse_ratio > 0
-            && max > (items * i64::from(sparse_ratio)) as f64
-            && max > f64::from(sparse_safe);
+        let Settings { sparse_ratio, sparse_safe, .. } = self.settings;
+        let is_sparse =
+            sparse_ratio > 0 && max > (items * i64::from(sparse_ratio)) as f64 && max > f64::from(sparse_safe);
         if is_sparse && !self.settings.sparse_convert {
             return Err(refusal(stack, -1, "excessively sparse array"));
         }
@@ -141,8 +130,7 @@ impl Encoder {
         let is_plain = value.fract() == 0.0 && value.abs() < 1e14 && self.settings.precision == 14;
         if is_plain && (value != 0.0 || value.is_sign_positive()) {
             let mut buffer = itoa::Buffer::new();
-            self.out
-                .extend_from_slice(buffer.format(value as i64).as_bytes());
+            self.out.extend_from_slice(buffer.format(value as i64).as_bytes());
             return Ok(());
         }
         match self.settings.encode_invalid {
@@ -191,8 +179,7 @@ impl Encoder {
             _ => {
                 let digit = |value: u8| b"0123456789abcdef"[usize::from(value)];
                 self.out.extend_from_slice(b"\\u00");
-                self.out
-                    .extend_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
+                self.out.extend_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
                 return;
             }
         };

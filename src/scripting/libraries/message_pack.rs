@@ -9,12 +9,8 @@ const NESTING_MAX: usize = 16;
 
 /// Pushes the table.
 pub fn push_table(stack: &mut Stack) {
-    const FUNCTIONS: &[(&[u8], Native)] = &[
-        (b"pack", pack),
-        (b"unpack", unpack),
-        (b"unpack_one", unpack_one),
-        (b"unpack_limit", unpack_limit),
-    ];
+    const FUNCTIONS: &[(&[u8], Native)] =
+        &[(b"pack", pack), (b"unpack", unpack), (b"unpack_one", unpack_one), (b"unpack_limit", unpack_limit)];
     const TEXTS: &[(&[u8], &[u8])] = &[
         (b"_NAME", b"cmsgpack"),
         (b"_VERSION", b"lua-cmsgpack 0.4.0"),
@@ -33,16 +29,10 @@ pub fn push_table(stack: &mut Stack) {
 fn pack(stack: &mut Stack) -> Outcome {
     let count = stack.len();
     if count == 0 {
-        return Err(Raise::Argument(
-            0,
-            "MessagePack pack needs input.".to_string(),
-        ));
+        return Err(Raise::Argument(0, "MessagePack pack needs input.".to_string()));
     }
     if !stack.reserve(8) {
-        return Err(Raise::Argument(
-            0,
-            "Too many arguments for MessagePack pack.".to_string(),
-        ));
+        return Err(Raise::Argument(0, "Too many arguments for MessagePack pack.".to_string()));
     }
     let mut packer = Packer::default();
     for index in 1..=count {
@@ -225,17 +215,11 @@ fn unpack_some(stack: &mut Stack, limit: i64, offset: i64) -> Outcome {
         )));
     }
     if offset > len as i64 {
-        return Err(Raise::Text(format!(
-            "Start offset {} greater than input length {}.",
-            offset as i32, len as i32
-        )));
+        return Err(Raise::Text(format!("Start offset {} greater than input length {}.", offset as i32, len as i32)));
     }
     let is_whole = limit == 0 && offset == 0;
     let limit = if is_whole { i64::from(i32::MAX) } else { limit };
-    let mut unpacker = Unpacker {
-        rest: &bytes[offset as usize..],
-        pace: Pace::default(),
-    };
+    let mut unpacker = Unpacker { rest: &bytes[offset as usize..], pace: Pace::default() };
     stack.truncate(1.min(stack.len()));
     let mut count = 0;
     while !unpacker.rest.is_empty() && i64::from(count) < limit {
@@ -247,11 +231,7 @@ fn unpack_some(stack: &mut Stack, limit: i64, offset: i64) -> Outcome {
             return Err(overflow("in function mp_unpack_full"));
         }
         let next = len - unpacker.rest.len();
-        stack.push_number(if unpacker.rest.is_empty() {
-            -1.0
-        } else {
-            next as f64
-        });
+        stack.push_number(if unpacker.rest.is_empty() { -1.0 } else { next as f64 });
         stack.insert(2);
         count += 1;
     }
@@ -274,9 +254,7 @@ impl<'a> Unpacker<'a> {
     /// A big-endian number of so many bytes.
     fn unsigned(&mut self, bytes: usize) -> Result<u64, Raise> {
         let taken = self.take(bytes)?;
-        Ok(taken
-            .iter()
-            .fold(0, |number, byte| number << 8 | u64::from(*byte)))
+        Ok(taken.iter().fold(0, |number, byte| number << 8 | u64::from(*byte)))
     }
 
     fn signed(&mut self, bytes: usize) -> Result<i64, Raise> {
@@ -294,9 +272,7 @@ impl<'a> Unpacker<'a> {
         self.pace.step(stack)?;
         let marker = self.take(1)?[0];
         if !stack.reserve(4) {
-            return Err(overflow(
-                "too many return values at once; use unpack_one or unpack_limit instead.",
-            ));
+            return Err(overflow("too many return values at once; use unpack_one or unpack_limit instead."));
         }
         match marker {
             0x00..=0x7f => stack.push_number(f64::from(marker)),

@@ -1,13 +1,13 @@
 //! The libraries that scripts have beside Lua's own: cjson, cmsgpack and struct; and the searches of `string`, done anew. Never asks the server for anything.
 
-mod arguments;
-mod json;
-mod json_decode;
-mod json_encode;
-mod message_pack;
-mod patterns;
-mod strings;
-mod structs;
+pub mod arguments;
+pub mod json;
+pub mod json_decode;
+pub mod json_encode;
+pub mod message_pack;
+pub mod patterns;
+pub mod strings;
+pub mod structs;
 #[cfg(test)]
 mod tests;
 

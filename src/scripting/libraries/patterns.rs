@@ -50,15 +50,7 @@ fn malformed<T>(text: &str) -> Result<T, Raise> {
 impl<'a> Matcher<'a> {
     /// A search on behalf of a native function with this stack.
     pub fn new(stack: &'a Stack, text: &'a [u8], pattern: &'a [u8]) -> Matcher<'a> {
-        Matcher {
-            stack,
-            text,
-            pattern,
-            captures: [(0, Extent::Open); CAPTURES_MAX],
-            level: 0,
-            nesting: 0,
-            steps: 0,
-        }
+        Matcher { stack, text, pattern, captures: [(0, Extent::Open); CAPTURES_MAX], level: 0, nesting: 0, steps: 0 }
     }
 
     /// The end of the match that begins right there.
@@ -72,11 +64,7 @@ impl<'a> Matcher<'a> {
     /// The first match that begins there or, unless it must begin right there, later: its start and its end.
     ///
     /// Errors: those of `match_at`.
-    pub fn search(
-        &mut self,
-        start: usize,
-        is_anchored: bool,
-    ) -> Result<Option<(usize, usize)>, Raise> {
+    pub fn search(&mut self, start: usize, is_anchored: bool) -> Result<Option<(usize, usize)>, Raise> {
         let last = if is_anchored { start } else { self.text.len() };
         for start in start..=last {
             if let Some(end) = self.match_at(start)? {
@@ -198,10 +186,7 @@ impl<'a> Matcher<'a> {
 
     fn close(&mut self, at: usize, item: usize) -> Found {
         let captures = self.captures[..self.level].iter();
-        let Some(index) = captures
-            .rev()
-            .position(|(_, extent)| *extent == Extent::Open)
-        else {
+        let Some(index) = captures.rev().position(|(_, extent)| *extent == Extent::Open) else {
             return malformed("invalid pattern capture");
         };
         let index = self.level - 1 - index;
@@ -275,8 +260,7 @@ impl<'a> Matcher<'a> {
         let end = self.item_end(item)?;
         let before = if at == 0 { 0 } else { self.text[at - 1] };
         let next = self.text.get(at).copied().unwrap_or(0);
-        let is_frontier =
-            !self.is_in_set(before, item, end - 1) && self.is_in_set(next, item, end - 1);
+        let is_frontier = !self.is_in_set(before, item, end - 1) && self.is_in_set(next, item, end - 1);
         Ok(is_frontier.then_some(end))
     }
 
@@ -299,9 +283,7 @@ impl<'a> Matcher<'a> {
     /// Where a single item ends.
     fn item_end(&self, item: usize) -> Result<usize, Raise> {
         match self.pattern[item] {
-            b'%' if item + 1 == self.pattern.len() => {
-                malformed("malformed pattern (ends with '%')")
-            }
+            b'%' if item + 1 == self.pattern.len() => malformed("malformed pattern (ends with '%')"),
             b'%' => Ok(item + 2),
             b'[' => {
                 let mut at = item + 1;

@@ -8,13 +8,8 @@ use super::{arguments, check_len, set_functions};
 
 /// Pushes the table of them. `search` and `walk` are for the sandbox to make functions of.
 pub fn push_table(stack: &mut Stack) {
-    const FUNCTIONS: &[(&[u8], Native)] = &[
-        (b"find", find),
-        (b"match", match_),
-        (b"gsub", gsub),
-        (b"search", search),
-        (b"walk", walk),
-    ];
+    const FUNCTIONS: &[(&[u8], Native)] =
+        &[(b"find", find), (b"match", match_), (b"gsub", gsub), (b"search", search), (b"walk", walk)];
     stack.push_table(0, 5);
     set_functions(stack, FUNCTIONS);
 }
@@ -22,11 +17,7 @@ pub fn push_table(stack: &mut Stack) {
 /// Where a search begins, from zero: negative numbers count from the end.
 fn start(stack: &Stack, index: i32, len: usize) -> Result<usize, Raise> {
     let given = arguments::optional_integer(stack, index)?.unwrap_or(1);
-    let from_one = if given < 0 {
-        given.saturating_add(len as i64 + 1)
-    } else {
-        given
-    };
+    let from_one = if given < 0 { given.saturating_add(len as i64 + 1) } else { given };
     Ok(usize::try_from(from_one - 1).unwrap_or(0).min(len))
 }
 
@@ -53,9 +44,7 @@ fn push_capture(stack: &Stack, capture: Capture<'_>) {
 fn push_captures(stack: &Stack, matcher: &Matcher<'_>, start: usize, end: usize) -> Outcome {
     let count = matcher.capture_count();
     if !stack.reserve(count as i32 + 2) {
-        return Err(Raise::Text(
-            "stack overflow (too many captures)".to_string(),
-        ));
+        return Err(Raise::Text("stack overflow (too many captures)".to_string()));
     }
     for index in 0..count {
         push_capture(stack, matcher.capture(index, start, end)?);

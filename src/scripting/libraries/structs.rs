@@ -36,12 +36,7 @@ impl Format {
         // As in C a zero byte ends it.
         let end = text.iter().position(|byte| *byte == 0);
         text.truncate(end.unwrap_or(text.len()));
-        Ok(Format {
-            text,
-            at: 0,
-            is_big_endian: false,
-            alignment: 1,
-        })
+        Ok(Format { text, at: 0, is_big_endian: false, alignment: 1 })
     }
 
     fn next(&mut self) -> Result<Option<Item>, Raise> {
@@ -58,8 +53,7 @@ impl Format {
             b'i' | b'I' => {
                 let size = self.number(4)?;
                 if size > INTEGER_MAX_BYTES {
-                    let text =
-                        format!("integral size {size} is larger than limit of {INTEGER_MAX_BYTES}");
+                    let text = format!("integral size {size} is larger than limit of {INTEGER_MAX_BYTES}");
                     return Err(Raise::Text(text));
                 }
                 size as usize
@@ -71,18 +65,15 @@ impl Format {
 
     /// The number that stands there, or the default.
     fn number(&mut self, default: i32) -> Result<i32, Raise> {
-        let digits = self.text[self.at..]
-            .iter()
-            .take_while(|byte| byte.is_ascii_digit());
+        let digits = self.text[self.at..].iter().take_while(|byte| byte.is_ascii_digit());
         let digits = digits.count();
         if digits == 0 {
             return Ok(default);
         }
         let text = &self.text[self.at..self.at + digits];
         self.at += digits;
-        let number = text.iter().try_fold(0i32, |number, byte| {
-            number.checked_mul(10)?.checked_add(i32::from(byte - b'0'))
-        });
+        let number =
+            text.iter().try_fold(0i32, |number, byte| number.checked_mul(10)?.checked_add(i32::from(byte - b'0')));
         number.ok_or_else(|| Raise::Text("integral size overflow".to_string()))
     }
 
@@ -131,11 +122,7 @@ impl Format {
     fn get(&self, bytes: &[u8]) -> [u8; 8] {
         let mut first = [0; 8];
         for (index, place) in first.iter_mut().enumerate().take(bytes.len()) {
-            *place = if self.is_big_endian {
-                bytes[bytes.len() - 1 - index]
-            } else {
-                bytes[index]
-            };
+            *place = if self.is_big_endian { bytes[bytes.len() - 1 - index] } else { bytes[index] };
         }
         first
     }
@@ -179,11 +166,7 @@ fn pack(stack: &mut Stack) -> Outcome {
             }
             b'c' | b's' => {
                 let text = arguments::text(stack, index)?;
-                let size = if item.size == 0 {
-                    text.len()
-                } else {
-                    item.size
-                };
+                let size = if item.size == 0 { text.len() } else { item.size };
                 let Some(text) = text.get(..size) else {
                     // Redis has moved on to the next argument by then.
                     return Err(Raise::Argument(index + 1, "string too short".to_string()));
@@ -207,27 +190,16 @@ fn pack(stack: &mut Stack) -> Outcome {
 
 /// Whether a letter stands for an argument.
 fn is_value(letter: u8) -> bool {
-    matches!(
-        letter,
-        b'b' | b'B' | b'h' | b'H' | b'l' | b'L' | b'T' | b'i' | b'I' | b'f' | b'd' | b'c' | b's'
-    )
+    matches!(letter, b'b' | b'B' | b'h' | b'H' | b'l' | b'L' | b'T' | b'i' | b'I' | b'f' | b'd' | b'c' | b's')
 }
 
 /// A number as C on x86-64 makes an integer of it.
 fn integer_of(value: f64) -> u64 {
     const HALF: f64 = 9_223_372_036_854_775_808.0;
     let cut = |value: f64| {
-        if (-HALF..HALF).contains(&value) {
-            value as i64
-        } else {
-            i64::MIN
-        }
+        if (-HALF..HALF).contains(&value) { value as i64 } else { i64::MIN }
     };
-    if value >= HALF {
-        cut(value - HALF) as u64 ^ 1 << 63
-    } else {
-        cut(value) as u64
-    }
+    if value >= HALF { cut(value - HALF) as u64 ^ 1 << 63 } else { cut(value) as u64 }
 }
 
 fn unpack(stack: &mut Stack) -> Outcome {
@@ -235,10 +207,7 @@ fn unpack(stack: &mut Stack) -> Outcome {
     let data = arguments::text(stack, 2)?.into_owned();
     let offset = arguments::optional_integer(stack, 3)?.unwrap_or(1);
     if offset == 0 {
-        return Err(Raise::Argument(
-            3,
-            "offset must be 1 or greater".to_string(),
-        ));
+        return Err(Raise::Argument(3, "offset must be 1 or greater".to_string()));
     }
     // What is negative is beyond the end, wherever that is.
     let mut position = offset as usize - 1;
@@ -248,10 +217,7 @@ fn unpack(stack: &mut Stack) -> Outcome {
         pace.step(stack)?;
         position = position.saturating_add(format.padding(position, &item));
         let mut size = item.size;
-        let rest = data
-            .get(position..)
-            .filter(|rest| rest.len() >= size)
-            .ok_or_else(too_short)?;
+        let rest = data.get(position..).filter(|rest| rest.len() >= size).ok_or_else(too_short)?;
         if !stack.reserve(2) {
             return Err(Raise::Text("stack overflow (too many results)".to_string()));
         }
@@ -281,11 +247,7 @@ fn unpack(stack: &mut Stack) -> Outcome {
                 size = len + 1;
             }
             letter if is_value(letter) => {
-                stack.push_number(number_of(
-                    format.get(bytes),
-                    size,
-                    letter.is_ascii_lowercase(),
-                ));
+                stack.push_number(number_of(format.get(bytes), size, letter.is_ascii_lowercase()));
             }
             letter => format.control(letter)?,
         }
@@ -303,11 +265,7 @@ fn number_of(bytes: [u8; 8], size: usize, is_signed: bool) -> f64 {
     }
     // Beyond eight bytes the sign is the eighth one's, as C on x86-64 shifts.
     let mask = u64::MAX.wrapping_shl((size as u32 * 8).wrapping_sub(1));
-    let extended = if value & mask != 0 {
-        value | mask
-    } else {
-        value
-    };
+    let extended = if value & mask != 0 { value | mask } else { value };
     extended as i64 as f64
 }
 

@@ -2,8 +2,8 @@
 
 use proptest::prelude::*;
 
+use crate::base::clock::Clock;
 use crate::scripting::lua::{Host, Lua, Order, Outcome, Progress, Stack};
-use crate::server::clock::Clock;
 
 /// Nothing is asked of it.
 struct Nobody;
@@ -55,8 +55,7 @@ fn json() -> impl Strategy<Value = String> {
     ];
     leaf.prop_recursive(4, 32, 4, |inner| {
         prop_oneof![
-            prop::collection::vec(inner.clone(), 1..4)
-                .prop_map(|parts| format!("[{}]", parts.join(","))),
+            prop::collection::vec(inner.clone(), 1..4).prop_map(|parts| format!("[{}]", parts.join(","))),
             // One field: the order of several is nobody's business.
             ("[a-z]{0,4}", inner).prop_map(|(name, value)| format!("{{\"{name}\":{value}}}")),
         ]

@@ -8,7 +8,7 @@ use std::ptr::{self, NonNull};
 use corosensei::Yielder;
 use mlua_sys::{lua_Debug, lua_State, lua_error, lua_getallocf};
 
-use crate::server::clock::Ticks;
+use crate::base::clock::Ticks;
 
 use super::Raise;
 use super::interrupt::rehook;
@@ -31,8 +31,8 @@ pub trait Host {
     /// the values below are the script's.
     ///
     /// Errors: what is to be raised in the script.
-    fn follow(&mut self, _stack: &mut Stack, _moment: Moment) -> Result<Halt, Raise> {
-        Ok(Halt::No)
+    fn follow(&mut self, _stack: &mut Stack, _moment: Moment) -> Result<HookAction, Raise> {
+        Ok(HookAction::No)
     }
 }
 
@@ -51,7 +51,7 @@ pub enum Moment {
 
 /// What a script is to do now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Halt {
+pub enum HookAction {
     /// Go on.
     No,
     /// Stand still.
@@ -104,7 +104,7 @@ pub(super) struct Control {
     /// When the script is to stand still; `u64::MAX` if never.
     pub deadline: Cell<u64>,
     /// How often the clock may yet be looked at before the script stands still, whatever it says.
-    pub patience: Cell<u64>,
+    pub step_budget: Cell<u64>,
     /// How the script is interrupted.
     pub interruption: Cell<Interruption>,
     /// With which message the script is to end, wherever it is.
@@ -127,7 +127,7 @@ impl Control {
             yielder: Cell::new(None),
             ticks: RefCell::new(None),
             deadline: Cell::new(u64::MAX),
-            patience: Cell::new(u64::MAX),
+            step_budget: Cell::new(u64::MAX),
             interruption: Cell::new(Interruption::Counted),
             killed: RefCell::new(None),
             lines: RefCell::new(None),
@@ -143,9 +143,9 @@ impl Control {
 
     /// Whether the script has run for as long as it may for now.
     pub fn is_time_up(&self) -> bool {
-        let patience = self.patience.get();
-        self.patience.set(patience.saturating_sub(1));
-        if patience == 0 {
+        let step_budget = self.step_budget.get();
+        self.step_budget.set(step_budget.saturating_sub(1));
+        if step_budget == 0 {
             return true;
         }
         let deadline = self.deadline.get();
@@ -302,12 +302,12 @@ fn follow(control: &Control, stack: &mut Stack, mut moment: Moment) -> bool {
         // called only between two questions.
         let answer = unsafe { host.as_mut() }.follow(stack, moment);
         moment = match answer {
-            Ok(Halt::No) => return false,
-            Ok(Halt::Yes) => {
+            Ok(HookAction::No) => return false,
+            Ok(HookAction::Yes) => {
                 control.pause();
                 Moment::Resumed
             }
-            Ok(Halt::Call(arguments)) => {
+            Ok(HookAction::Call(arguments)) => {
                 control.is_within_hook.set(true);
                 control.exempt.set(false);
                 let progress = stack.call_within_hook(arguments);

@@ -40,11 +40,7 @@ impl Lines {
         let comes_back = std::mem::replace(&mut self.state, frame.state) != frame.state;
         let before = self.seen.iter_mut().rev().find(|seen| seen.frame == frame);
         let Some(before) = before else {
-            self.seen.push(Seen {
-                frame,
-                line,
-                has_called: false,
-            });
+            self.seen.push(Seen { frame, line, has_called: false });
             return true;
         };
         let comes_back = std::mem::take(&mut before.has_called) || comes_back;
@@ -84,10 +80,7 @@ mod tests {
         lines.enter(coroutine);
         assert!(lines.is_new(coroutine, 1));
         assert!(lines.is_new(main, 2), "another line");
-        assert!(
-            !lines.is_new(coroutine, 1),
-            "it goes on where it has yielded"
-        );
+        assert!(!lines.is_new(coroutine, 1), "it goes on where it has yielded");
         assert!(!lines.is_new(main, 2));
     }
 }

@@ -11,18 +11,18 @@
 //!
 //! Never knows a command, a client or a reply: what scripts ask of the server goes to a [`Host`].
 
-mod control;
-mod inspect;
-mod interrupt;
-mod lines;
-mod native;
-mod stack;
-mod state;
+pub mod control;
+pub mod inspect;
+pub mod interrupt;
+pub mod lines;
+pub mod native;
+pub mod stack;
+pub mod state;
 
 /// The name of the chunk whose functions stand between scripts and natives: no place in it is told of in messages.
 pub const INTERNAL: &str = "=sandbox";
 
-pub use control::{Halt, Host, Interruption, Moment, Order};
+pub use control::{HookAction, Host, Interruption, Moment, Order};
 pub use native::{Native, Outcome, Raise};
 pub use stack::{Kind, Reference, Stack};
 pub use state::{Lua, Progress};

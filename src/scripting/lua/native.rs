@@ -3,8 +3,8 @@
 use std::ffi::c_int;
 
 use mlua_sys::{
-    lua_State, lua_error, lua_insert, lua_pushcclosure, lua_pushlightuserdata, lua_pushvalue,
-    lua_touserdata, lua_upvalueindex,
+    lua_State, lua_error, lua_insert, lua_pushcclosure, lua_pushlightuserdata, lua_pushvalue, lua_touserdata,
+    lua_upvalueindex,
 };
 
 use super::control::control_of;
@@ -153,9 +153,7 @@ pub(super) fn raise(stack: &Stack, error: Raise) {
         Raise::Value => {}
         Raise::Text(text) => {
             let mut places = (1..3).map_while(|level| stack.place(level));
-            let place = places
-                .find(|place| place.source != super::INTERNAL)
-                .map(|place| place.prefix());
+            let place = places.find(|place| place.source != super::INTERNAL).map(|place| place.prefix());
             stack.push_bytes(format!("{}{text}", place.unwrap_or_default()).as_bytes());
         }
         Raise::Bare(text) => stack.push_bytes(text.as_bytes()),

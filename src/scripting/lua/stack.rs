@@ -103,11 +103,7 @@ impl Stack {
     #[inline]
     fn checked(&self, index: i32) -> i32 {
         let len = self.len();
-        if index < 0 && -index > len {
-            len + 1
-        } else {
-            index
-        }
+        if index < 0 && -index > len { len + 1 } else { index }
     }
 
     /// What the value at this place is.
@@ -149,19 +145,14 @@ impl Stack {
     pub fn number(&self, index: i32) -> Option<f64> {
         let index = self.checked(index);
         // SAFETY: the place is one that may be asked for.
-        unsafe {
-            (ffi::lua_type(self.raw, index) == ffi::LUA_TNUMBER)
-                .then(|| ffi::lua_tonumber(self.raw, index))
-        }
+        unsafe { (ffi::lua_type(self.raw, index) == ffi::LUA_TNUMBER).then(|| ffi::lua_tonumber(self.raw, index)) }
     }
 
     /// The number, or the one that a string spells.
     pub fn to_number(&self, index: i32) -> Option<f64> {
         let index = self.checked(index);
         // SAFETY: the place is one that may be asked for.
-        unsafe {
-            (ffi::lua_isnumber(self.raw, index) != 0).then(|| ffi::lua_tonumber(self.raw, index))
-        }
+        unsafe { (ffi::lua_isnumber(self.raw, index) != 0).then(|| ffi::lua_tonumber(self.raw, index)) }
     }
 
     /// Whether the value counts as true: it is neither false nor nil.
@@ -178,11 +169,7 @@ impl Stack {
 
     /// The same place counted from the bottom.
     pub fn absolute(&self, index: i32) -> i32 {
-        if (-1_000_000..0).contains(&index) {
-            self.len() + 1 + index
-        } else {
-            index
-        }
+        if (-1_000_000..0).contains(&index) { self.len() + 1 + index } else { index }
     }
 
     /// Where the function that many levels up the call stack is (0: the one that runs).
@@ -262,8 +249,7 @@ impl Stack {
     pub fn is_null(&self, index: i32) -> bool {
         // SAFETY: both take any place.
         unsafe {
-            ffi::lua_type(self.raw, index) == ffi::LUA_TLIGHTUSERDATA
-                && ffi::lua_touserdata(self.raw, index).is_null()
+            ffi::lua_type(self.raw, index) == ffi::LUA_TLIGHTUSERDATA && ffi::lua_touserdata(self.raw, index).is_null()
         }
     }
 
@@ -289,10 +275,7 @@ impl Stack {
     /// Takes all values off but the lowest. Panics if there are fewer.
     #[inline]
     pub fn truncate(&mut self, len: i32) {
-        assert!(
-            0 <= len && len <= self.len(),
-            "only what is there is taken off"
-        );
+        assert!(0 <= len && len <= self.len(), "only what is there is taken off");
         // SAFETY: there are so many.
         unsafe { ffi::lua_settop(self.raw, len) }
     }

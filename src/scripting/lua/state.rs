@@ -8,12 +8,10 @@ use corosensei::{Coroutine, CoroutineResult};
 use mlua_sys as ffi;
 use mlua_sys::lua_State;
 
-use crate::server::clock::Ticks;
-use crate::sys::alarm;
+use crate::base::clock::Ticks;
+use crate::base::sys::alarm;
 
-use super::control::{
-    Control, Event, HOOK_INSTRUCTIONS, Host, Interruption, Order, allocate, hook,
-};
+use super::control::{Control, Event, HOOK_INSTRUCTIONS, Host, Interruption, Order, allocate, hook};
 use super::interrupt;
 use super::lines::Lines;
 use super::stack::{Reference, Stack};
@@ -79,10 +77,7 @@ impl Lua {
 
     /// The stack, on which a function and its arguments are put before a call and results are found after it.
     pub fn stack(&mut self) -> &mut Stack {
-        assert!(
-            !self.is_paused,
-            "the stack is the script's own while one is under way"
-        );
+        assert!(!self.is_paused, "the stack is the script's own while one is under way");
         &mut self.stack
     }
 
@@ -97,19 +92,15 @@ impl Lua {
     }
 
     /// Until when (in ticks) a call may take, and how often the clock may be looked at meanwhile.
-    pub fn set_deadline(&mut self, deadline: u64, patience: u64) {
+    pub fn set_deadline(&mut self, deadline: u64, step_budget: u64) {
         self.control.deadline.set(deadline);
-        self.control.patience.set(patience);
+        self.control.step_budget.set(step_budget);
     }
 
     /// What interrupts the script from now on. Where there are no signals its instructions are counted.
     pub fn set_interruption(&mut self, wanted: Interruption) {
         let has_alarm = wanted != Interruption::Counted && alarm::arm(interrupt::ring);
-        let chosen = if has_alarm {
-            wanted
-        } else {
-            Interruption::Counted
-        };
+        let chosen = if has_alarm { wanted } else { Interruption::Counted };
         let before = self.control.interruption.replace(chosen);
         if before == chosen || self.control.killed.borrow().is_some() {
             return;
@@ -136,19 +127,10 @@ impl Lua {
     /// Whether the host is to be asked at each line.
     pub fn follow_lines(&mut self, follows: bool) {
         *self.control.lines.borrow_mut() = follows.then(Lines::default);
-        let lines = if follows {
-            ffi::LUA_MASKLINE | ffi::LUA_MASKCALL
-        } else {
-            0
-        };
+        let lines = if follows { ffi::LUA_MASKLINE | ffi::LUA_MASKCALL } else { 0 };
         // SAFETY: as above.
         unsafe {
-            ffi::lua_sethook(
-                self.stack.raw(),
-                Some(hook),
-                ffi::LUA_MASKCOUNT | lines,
-                HOOK_INSTRUCTIONS,
-            );
+            ffi::lua_sethook(self.stack.raw(), Some(hook), ffi::LUA_MASKCOUNT | lines, HOOK_INSTRUCTIONS);
         }
     }
 
@@ -156,11 +138,7 @@ impl Lua {
     /// right below it; `Order::Continue` goes on with one that was paused. Afterwards, unless it is paused again, its result or
     /// error has taken the place of the function and its arguments.
     pub fn run(&mut self, host: &mut dyn Host, order: Order) -> Progress {
-        assert_eq!(
-            self.is_paused,
-            order == Order::Continue,
-            "a call goes on when it was paused"
-        );
+        assert_eq!(self.is_paused, order == Order::Continue, "a call goes on when it was paused");
         let host: NonNull<dyn Host + '_> = NonNull::from(host);
         // SAFETY: only the lifetime is changed. The pointer is used by natives that run within this function, and taken
         // back before it returns.
@@ -198,11 +176,7 @@ impl Lua {
         // SAFETY: the function and its argument lie on the stack, and the call catches whatever is raised.
         let status = unsafe { ffi::lua_pcall(self.stack.raw(), 1, 3, 0) };
         let message = self.stack.bytes(-1).unwrap_or_default();
-        assert!(
-            status == ffi::LUA_OK,
-            "{}",
-            String::from_utf8_lossy(message)
-        );
+        assert!(status == ffi::LUA_OK, "{}", String::from_utf8_lossy(message));
     }
 
     /// As [`Stack::load`].

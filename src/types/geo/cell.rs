@@ -17,15 +17,9 @@ pub struct Grid {
 
 impl Grid {
     /// The one of the scores.
-    pub const SCORES: Grid = Grid {
-        longitude_max: LONGITUDE_MAX,
-        latitude_max: LATITUDE_MAX,
-    };
+    pub const SCORES: Grid = Grid { longitude_max: LONGITUDE_MAX, latitude_max: LATITUDE_MAX };
     /// The one of geohashes as text.
-    pub const STANDARD: Grid = Grid {
-        longitude_max: LONGITUDE_MAX,
-        latitude_max: 90.0,
-    };
+    pub const STANDARD: Grid = Grid { longitude_max: LONGITUDE_MAX, latitude_max: 90.0 };
 }
 
 /// The sides of a cell, or of what is searched for, in degrees.
@@ -62,10 +56,7 @@ impl Cell {
     }
 
     fn of(column: u32, row: u32, step: u32) -> Cell {
-        Cell {
-            bits: spread(column) << 1 | spread(row),
-            step,
-        }
+        Cell { bits: spread(column) << 1 | spread(row), step }
     }
 
     /// The halves taken, the first in the highest of `2 * step` bits.
@@ -104,11 +95,7 @@ impl Cell {
             0 => index,
             _ => index.wrapping_add_signed(distance) & mask,
         };
-        Cell::of(
-            moved(self.column(), columns),
-            moved(self.row(), rows),
-            self.step,
-        )
+        Cell::of(moved(self.column(), columns), moved(self.row(), rows), self.step)
     }
 
     /// The scores of all places in it.
@@ -170,18 +157,12 @@ mod tests {
 
     #[test]
     fn a_cell_is_a_range_of_scores() {
-        let place = Place {
-            longitude: 2.35,
-            latitude: 48.85,
-        };
+        let place = Place { longitude: 2.35, latitude: 48.85 };
         for step in 1..=FINEST {
             let cell = Cell::at(place, step, &Grid::SCORES);
             let scores = cell.scores();
             assert!(scores.contains(&place.score()));
-            assert_eq!(
-                scores.end - scores.start,
-                (1u64 << (SCORE_BITS - 2 * step)) as f64
-            );
+            assert_eq!(scores.end - scores.start, (1u64 << (SCORE_BITS - 2 * step)) as f64);
             let area = cell.area();
             assert!((area.west..area.east).contains(&place.longitude));
             assert!((area.south..area.north).contains(&place.latitude));

@@ -16,17 +16,7 @@ use super::{LATITUDE_MAX, LONGITUDE_MAX, Place};
 const MAP_HALF_METERS: f64 = 20_037_726.37;
 
 /// Columns to the east and rows to the north of the middle, in the order in which the cells are looked through.
-const ORDER: [(i32, i32); 9] = [
-    (0, 0),
-    (0, 1),
-    (0, -1),
-    (1, 0),
-    (-1, 0),
-    (1, 1),
-    (-1, 1),
-    (1, -1),
-    (-1, -1),
-];
+const ORDER: [(i32, i32); 9] = [(0, 0), (0, 1), (0, -1), (1, 0), (-1, 0), (1, 1), (-1, 1), (1, -1), (-1, -1)];
 
 impl Search {
     /// Ranges of scores, none of which overlap, that hold every place within the shape (and others). O(1), of a polygon O(corners).
@@ -57,9 +47,7 @@ impl Search {
         match self.shape {
             Shape::Circle { .. } | Shape::Rectangle { .. } => center,
             Shape::Polygon { .. } => Place {
-                longitude: center
-                    .longitude
-                    .clamp(-LONGITUDE_MAX, LONGITUDE_MAX * INSIDE),
+                longitude: center.longitude.clamp(-LONGITUDE_MAX, LONGITUDE_MAX * INSIDE),
                 latitude: center.latitude.clamp(-LATITUDE_MAX, LATITUDE_MAX * INSIDE),
             },
         }
@@ -95,11 +83,8 @@ impl Search {
         let center = self.origin.place;
         let latitude_delta = degrees(height / EARTH_RADIUS_METERS);
         // A parallel is the shorter the further it is from the equator: that side has the wider angle.
-        let widest = if center.latitude < 0.0 {
-            center.latitude - latitude_delta
-        } else {
-            center.latitude + latitude_delta
-        };
+        let widest =
+            if center.latitude < 0.0 { center.latitude - latitude_delta } else { center.latitude + latitude_delta };
         let longitude_delta = degrees(width / EARTH_RADIUS_METERS / radians(widest).cos());
         Area {
             west: center.longitude - longitude_delta,
@@ -125,12 +110,8 @@ impl Search {
                     (bounds.west, bounds.south),
                     (bounds.east, bounds.south),
                 ];
-                let distances = corners.map(|(longitude, latitude)| {
-                    self.origin.distance(Place {
-                        longitude,
-                        latitude,
-                    })
-                });
+                let distances =
+                    corners.map(|(longitude, latitude)| self.origin.distance(Place { longitude, latitude }));
                 distances.into_iter().fold(0.0, f64::max)
             }
         }
@@ -138,12 +119,7 @@ impl Search {
 }
 
 fn bounds_of(corners: &[Place]) -> Area {
-    let mut bounds = Area {
-        west: LONGITUDE_MAX,
-        south: LATITUDE_MAX,
-        east: -LONGITUDE_MAX,
-        north: -LATITUDE_MAX,
-    };
+    let mut bounds = Area { west: LONGITUDE_MAX, south: LATITUDE_MAX, east: -LONGITUDE_MAX, north: -LATITUDE_MAX };
     for corner in corners {
         bounds.west = bounds.west.min(corner.longitude);
         bounds.east = bounds.east.max(corner.longitude);

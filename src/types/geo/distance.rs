@@ -78,11 +78,7 @@ impl Origin {
             meters_of(haversine)
         };
         // Not a number is not beyond the limit.
-        if meters > limit.meters {
-            None
-        } else {
-            Some(meters)
-        }
+        if meters > limit.meters { None } else { Some(meters) }
     }
 
     #[inline]
@@ -117,10 +113,6 @@ impl Limit {
         const SLACK: f64 = 1.0 + 1e-6;
         let angle_radians = meters / EARTH_RADIUS_METERS;
         let half_chord = (angle_radians.min(std::f64::consts::PI) / 2.0).sin();
-        Limit {
-            meters,
-            angle_radians: angle_radians * SLACK,
-            haversine: half_chord * half_chord * SLACK,
-        }
+        Limit { meters, angle_radians: angle_radians * SLACK, haversine: half_chord * half_chord * SLACK }
     }
 }

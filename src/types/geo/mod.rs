@@ -71,12 +71,9 @@ pub struct Place {
 impl Place {
     /// A place within the limits; nothing beyond them.
     pub fn new(longitude: f64, latitude: f64) -> Option<Place> {
-        let is_within = (-LONGITUDE_MAX..=LONGITUDE_MAX).contains(&longitude)
-            && (-LATITUDE_MAX..=LATITUDE_MAX).contains(&latitude);
-        is_within.then_some(Place {
-            longitude,
-            latitude,
-        })
+        let is_within =
+            (-LONGITUDE_MAX..=LONGITUDE_MAX).contains(&longitude) && (-LATITUDE_MAX..=LATITUDE_MAX).contains(&latitude);
+        is_within.then_some(Place { longitude, latitude })
     }
 
     /// The score of the finest cell that it lies in. Only on the very eastern or northern limit it is 2⁵² or more.
@@ -116,17 +113,9 @@ impl Place {
 fn truncated(score: f64) -> u64 {
     const HALF: f64 = (1u64 << 63) as f64;
     let convert = |value: f64| {
-        if (-HALF..HALF).contains(&value) {
-            value as i64 as u64
-        } else {
-            1 << 63
-        }
+        if (-HALF..HALF).contains(&value) { value as i64 as u64 } else { 1 << 63 }
     };
-    if score < HALF {
-        convert(score)
-    } else {
-        convert(score - HALF) ^ 1 << 63
-    }
+    if score < HALF { convert(score) } else { convert(score - HALF) ^ 1 << 63 }
 }
 
 #[cfg(test)]

@@ -37,12 +37,7 @@ impl Search {
             Shape::Circle { radius } => radius * unit.meters(),
             Shape::Rectangle { .. } | Shape::Polygon { .. } => f64::INFINITY,
         };
-        Search {
-            origin: Origin::new(center),
-            unit,
-            shape,
-            limit: Limit::new(reach),
-        }
+        Search { origin: Origin::new(center), unit, shape, limit: Limit::new(reach) }
     }
 
     /// A polygon. Distances are measured in meters from the middle of its corners on the sphere. O(corners).
@@ -76,10 +71,7 @@ impl Search {
         if distance::along_meridian(place.latitude, center.latitude) > height * unit / 2.0 {
             return false;
         }
-        let beside = Place {
-            longitude: center.longitude,
-            latitude: place.latitude,
-        };
+        let beside = Place { longitude: center.longitude, latitude: place.latitude };
         let is_beyond = distance::between(place, beside) > width * unit / 2.0;
         !is_beyond
     }
@@ -89,18 +81,12 @@ impl Search {
 fn middle(corners: &[Place]) -> Place {
     let (mut x, mut y, mut z) = (0.0, 0.0, 0.0);
     for corner in corners {
-        let (longitude, latitude) = (
-            distance::radians(corner.longitude),
-            distance::radians(corner.latitude),
-        );
+        let (longitude, latitude) = (distance::radians(corner.longitude), distance::radians(corner.latitude));
         x += latitude.cos() * longitude.cos();
         y += latitude.cos() * longitude.sin();
         z += latitude.sin();
     }
-    Place {
-        longitude: distance::degrees(y.atan2(x)),
-        latitude: distance::degrees(z.atan2((x * x + y * y).sqrt())),
-    }
+    Place { longitude: distance::degrees(y.atan2(x)), latitude: distance::degrees(z.atan2((x * x + y * y).sqrt())) }
 }
 
 /// Whether a line from the place to the east crosses an odd number of sides.
@@ -114,8 +100,7 @@ fn is_in_polygon(place: Place, corners: &[Place]) -> bool {
     for corner in corners {
         let is_across = (corner.latitude > place.latitude) != (previous.latitude > place.latitude);
         if is_across {
-            let crossing = (previous.longitude - corner.longitude)
-                * (place.latitude - corner.latitude)
+            let crossing = (previous.longitude - corner.longitude) * (place.latitude - corner.latitude)
                 / (previous.latitude - corner.latitude)
                 + corner.longitude;
             is_inside ^= place.longitude < crossing;

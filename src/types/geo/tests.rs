@@ -81,24 +81,16 @@ fn any_score_is_some_place() {
         (12297829382473034410.0, EAST, SOUTH),
     ];
     for (score, longitude, latitude) in recorded {
-        let expected = Place {
-            longitude,
-            latitude,
-        };
+        let expected = Place { longitude, latitude };
         assert_eq!(Place::of_score(score), expected, "{score}");
     }
 }
 
 #[test]
 fn places_beyond_the_limits_are_none() {
-    for (longitude, latitude) in [
-        (180.1, 0.0),
-        (-180.00001, 0.0),
-        (0.0, 85.06),
-        (0.0, -90.0),
-        (f64::INFINITY, 0.0),
-        (0.0, f64::NAN),
-    ] {
+    for (longitude, latitude) in
+        [(180.1, 0.0), (-180.00001, 0.0), (0.0, 85.06), (0.0, -90.0), (f64::INFINITY, 0.0), (0.0, f64::NAN)]
+    {
         assert_eq!(Place::new(longitude, latitude), None);
     }
 }
@@ -149,14 +141,7 @@ fn distances_are_those_of_redis() {
 
 /// Places all over the map, more of them around some of its odd corners.
 fn places(random: &mut fastrand::Rng) -> Vec<Place> {
-    let centers = [
-        (0.0, 0.0),
-        (179.99, 10.0),
-        (-179.9, -40.0),
-        (12.0, 84.9),
-        (-100.0, -84.5),
-        (11.2, 48.1),
-    ];
+    let centers = [(0.0, 0.0), (179.99, 10.0), (-179.9, -40.0), (12.0, 84.9), (-100.0, -84.5), (11.2, 48.1)];
     let mut places = Vec::new();
     for number in 0..6000 {
         let (longitude, latitude) = if number % 2 == 0 {
@@ -164,17 +149,11 @@ fn places(random: &mut fastrand::Rng) -> Vec<Place> {
         } else {
             let (longitude, latitude) = centers[number / 2 % centers.len()];
             let spread = 10f64.powi(random.i32(-4..2));
-            (
-                longitude + (random.f64() - 0.5) * spread,
-                latitude + (random.f64() - 0.5) * spread,
-            )
+            (longitude + (random.f64() - 0.5) * spread, latitude + (random.f64() - 0.5) * spread)
         };
         places.extend(Place::new(longitude, latitude));
     }
-    places
-        .iter()
-        .map(|place| Place::of_score(place.score()))
-        .collect()
+    places.iter().map(|place| Place::of_score(place.score())).collect()
 }
 
 /// Checks that the ranges of scores hold all that lies within the shape, none of it twice.
@@ -186,16 +165,11 @@ fn check_ranges(search: &Search, places: &[Place]) -> usize {
             assert!(range.end <= other.start || other.end <= range.start);
         }
     }
-    let inside = places
-        .iter()
-        .filter(|place| search.distance_meters(**place).is_some());
+    let inside = places.iter().filter(|place| search.distance_meters(**place).is_some());
     let mut found = 0;
     for place in inside {
         let score = place.score();
-        assert!(
-            ranges.iter().any(|range| range.contains(&score)),
-            "{place:?} of {search:?}"
-        );
+        assert!(ranges.iter().any(|range| range.contains(&score)), "{place:?} of {search:?}");
         found += 1;
     }
     found
@@ -216,10 +190,7 @@ fn no_place_within_a_shape_is_missed() {
             Shape::Circle { radius: size }
         } else {
             let height = size * 10f64.powf(-random.f64() * 2.0);
-            Shape::Rectangle {
-                width: size,
-                height,
-            }
+            Shape::Rectangle { width: size, height }
         };
         found += check_ranges(&Search::around(center, shape, Unit::Meter), &places);
     }
@@ -237,14 +208,9 @@ fn no_place_within_a_polygon_is_missed() {
         let mut corner = || {
             let longitude = center.longitude + (random.f64() - 0.5) * size;
             let latitude = center.latitude + (random.f64() - 0.5) * size;
-            place(
-                longitude.clamp(-LONGITUDE_MAX, LONGITUDE_MAX),
-                latitude.clamp(-LATITUDE_MAX, LATITUDE_MAX),
-            )
+            place(longitude.clamp(-LONGITUDE_MAX, LONGITUDE_MAX), latitude.clamp(-LATITUDE_MAX, LATITUDE_MAX))
         };
-        let corners = (0..3 + corner().longitude.to_bits() % 5)
-            .map(|_| corner())
-            .collect();
+        let corners = (0..3 + corner().longitude.to_bits() % 5).map(|_| corner()).collect();
         found += check_ranges(&Search::polygon(corners), &places);
     }
     assert!(found > 20_000, "{found}");

@@ -10,11 +10,7 @@ pub fn format_distance(distance: f64, out: &mut Vec<u8>) {
     const UNIT: u64 = 10_000;
     let scaled = (distance * UNIT as f64).round_ties_even();
     // Out of range counts as the lowest integer: so does x86.
-    let scaled = if scaled.abs() < i64::MAX as f64 {
-        scaled as i64
-    } else {
-        i64::MIN
-    };
+    let scaled = if scaled.abs() < i64::MAX as f64 { scaled as i64 } else { i64::MIN };
     if scaled < 0 {
         out.push(b'-');
     }
@@ -36,12 +32,7 @@ pub fn format_degrees(degrees: f64, out: &mut Vec<u8>) {
     if degrees < 0.0 && scaled > 0 {
         out.push(b'-');
     }
-    push_fixed(
-        scaled / DECIMAL_UNIT,
-        scaled % DECIMAL_UNIT,
-        DECIMAL_UNIT,
-        out,
-    );
+    push_fixed(scaled / DECIMAL_UNIT, scaled % DECIMAL_UNIT, DECIMAL_UNIT, out);
     while let Some(b'0') = out.last() {
         out.pop();
     }

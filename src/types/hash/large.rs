@@ -8,9 +8,9 @@ use crate::collections::hash::HashSeed;
 use crate::collections::ordered;
 use crate::collections::table::{self, Slot, Table};
 
-use super::due::{Due, DueFields};
-use super::editing::{Expiry, NewText};
-use super::reading::Found;
+use crate::types::hash::editor::{Expiry, NewText};
+use crate::types::hash::field_expiry::{DueFields, FieldExpiry};
+use crate::types::hash::view::Found;
 
 /// Entries that are moved together at each removal while the table is much too large.
 const SHRINK_ENTRIES: usize = 16;
@@ -22,23 +22,18 @@ pub struct Hash {
     element_bytes: usize,
     due: DueFields,
     /// What is left of a hash that is being freed.
-    remains: Option<Box<Remains>>,
+    lazy_free: Option<Box<LazyFreeParts>>,
 }
 
-struct Remains {
-    fields: table::Reclaim<Element>,
-    due: ordered::Reclaim<Due>,
+struct LazyFreeParts {
+    fields: table::LazyFree<Element>,
+    due: ordered::LazyFree<FieldExpiry>,
 }
 
 impl Hash {
     /// A hash without fields.
     pub fn new(seed: &HashSeed) -> Hash {
-        Hash {
-            fields: Table::new(seed.clone()),
-            element_bytes: 0,
-            due: DueFields::default(),
-            remains: None,
-        }
+        Hash { fields: Table::new(seed.clone()), element_bytes: 0, due: DueFields::default(), lazy_free: None }
     }
 
     /// How many fields there are, those whose time is over included. O(1).
@@ -55,31 +50,20 @@ impl Hash {
     /// Another one with the same elements, to be changed apart from this one. O(1): later changes to either copy what they
     /// touch, once.
     pub fn fork(&self) -> Hash {
-        Hash {
-            fields: self.fields.fork(),
-            element_bytes: self.element_bytes,
-            due: self.due.fork(),
-            remains: None,
-        }
+        Hash { fields: self.fields.fork(), element_bytes: self.element_bytes, due: self.due.fork(), lazy_free: None }
     }
 
     /// Bytes that it takes, its own structure included. O(1).
     pub fn memory_bytes(&self) -> usize {
-        size_of::<Hash>()
-            + self.fields.memory_bytes()
-            + self.element_bytes
-            + self.due.memory_bytes()
+        size_of::<Hash>() + self.fields.memory_bytes() + self.element_bytes + self.due.memory_bytes()
     }
 
     /// Frees about so many elements of one that nobody uses any more. Says whether there are more.
     pub fn reclaim_step(&mut self, elements: usize) -> bool {
-        let remains = self.remains.get_or_insert_with(|| {
-            Box::new(Remains {
-                fields: self.fields.take(),
-                due: self.due.take(),
-            })
-        });
-        remains.fields.step(elements) || remains.due.step(elements)
+        let lazy_free = self
+            .lazy_free
+            .get_or_insert_with(|| Box::new(LazyFreeParts { fields: self.fields.take(), due: self.due.take() }));
+        lazy_free.fields.step(elements) || lazy_free.due.step(elements)
     }
 
     /// The hash of a field's name.
@@ -188,10 +172,10 @@ impl Hash {
             return;
         }
         if let Some(time_ms) = before_ms {
-            self.due.remove(Due { time_ms, hash });
+            self.due.remove(FieldExpiry { time_ms, hash });
         }
         if let Some(time_ms) = after_ms {
-            self.due.insert(Due { time_ms, hash });
+            self.due.insert(FieldExpiry { time_ms, hash });
         }
     }
 
@@ -228,20 +212,14 @@ impl Hash {
     }
 
     /// Removes up to `max_fields` fields that expire before a time, those first whose times are first. O(log n) for each.
-    pub fn remove_due(
-        &mut self,
-        time_ms: i64,
-        max_fields: usize,
-        mut show: impl FnMut(&[u8]),
-    ) -> usize {
+    pub fn remove_due(&mut self, time_ms: i64, max_fields: usize, mut show: impl FnMut(&[u8])) -> usize {
         let mut removed = 0;
         while removed < max_fields
             && let Some(due) = self.due.first()
             && due.time_ms < time_ms
         {
             let is_it = |element: &Element| {
-                element.expiry_ms() == Some(due.time_ms)
-                    && self.fields.hash(element.key()) == due.hash
+                element.expiry_ms() == Some(due.time_ms) && self.fields.hash(element.key()) == due.hash
             };
             let found = self.fields.get_where(due.hash, is_it).cloned();
             // INVARIANT: a field is in the index as long as it has an expiry time.
@@ -310,10 +288,7 @@ pub fn look_ahead<'n, H: Deref<Target = Hash>>(
         if let Some(visited) = index.checked_sub(WINDOW) {
             visit(&mut hash, visited, hashes[visited % WINDOW]);
         }
-        if let Some(arrived) = index
-            .checked_sub(DISTANCE)
-            .filter(|arrived| *arrived < count)
-        {
+        if let Some(arrived) = index.checked_sub(DISTANCE).filter(|arrived| *arrived < count) {
             hash.prefetch_entry(hashes[arrived % WINDOW]);
         }
         if index < count {

@@ -7,20 +7,21 @@
 //!
 //! A field whose time is over stays until it is removed; whoever reads asks [`Found::is_due`] or hands the time in.
 
-mod due;
-mod editing;
+pub mod editor;
+pub mod field_expiry;
+pub mod view;
+
 mod large;
 mod packed;
 pub mod random;
-mod reading;
 #[cfg(test)]
 mod tests;
 
-pub use due::{Due, DueFields};
-pub use editing::{Expiry, HashEditor, NewText, adopt, empty, from_fields};
+pub use crate::types::hash::editor::{Expiry, HashEditor, NewText, adopt, empty, from_fields};
+pub use crate::types::hash::field_expiry::{DueFields, FieldExpiry};
+pub use crate::types::hash::view::{Field, Found, HashRef};
 pub use large::Hash;
 pub use packed::Pairs;
-pub use reading::{Field, Found, HashRef};
 
 /// The text of a field or a value, as it lies in the hash: packed ones may be integers.
 pub use crate::collections::listpack::Element as Text;
@@ -35,10 +36,7 @@ pub struct Limits {
 
 impl Limits {
     /// No limits: for changes that add nothing.
-    pub const NONE: Limits = Limits {
-        fields: usize::MAX,
-        text_bytes: usize::MAX,
-    };
+    pub const NONE: Limits = Limits { fields: usize::MAX, text_bytes: usize::MAX };
 
     /// Whether a text may be in a packed hash.
     #[inline]

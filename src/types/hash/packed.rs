@@ -11,8 +11,8 @@ use crate::collections::packed::Packed;
 use crate::types::slot::PackedForm;
 
 use super::Text;
-use super::editing::Expiry;
-use super::reading::{Field, Found};
+use crate::types::hash::editor::Expiry;
+use crate::types::hash::view::{Field, Found};
 
 /// The time of a field that does not expire.
 const NEVER: i64 = 0;
@@ -34,10 +34,7 @@ impl<'a> Pairs<'a> {
             PackedForm::HashExpiring => true,
             _ => return None,
         };
-        Some(Pairs {
-            texts: Listpack::new(bytes),
-            timed,
-        })
+        Some(Pairs { texts: Listpack::new(bytes), timed })
     }
 
     /// How many texts a field takes.
@@ -73,11 +70,7 @@ impl<'a> Pairs<'a> {
     fn found_at(self, place: Position) -> Option<Found<'a>> {
         let mut texts = self.texts.iter_from(place);
         let value = texts.nth(1)?;
-        let expiry_ms = if self.timed {
-            time_of(texts.next())
-        } else {
-            None
-        };
+        let expiry_ms = if self.timed { time_of(texts.next()) } else { None };
         Some(Found { value, expiry_ms })
     }
 
@@ -100,11 +93,7 @@ impl<'a> Pairs<'a> {
         let mut texts = self.texts.iter();
         std::iter::from_fn(move || {
             let (name, value) = (texts.next()?, texts.next()?);
-            let expiry_ms = if self.timed {
-                time_of(texts.next())
-            } else {
-                None
-            };
+            let expiry_ms = if self.timed { time_of(texts.next()) } else { None };
             let found = Found { value, expiry_ms };
             Some(Field { name, found })
         })
@@ -160,17 +149,8 @@ pub fn bytes_for(name: &[u8], value: &[u8]) -> usize {
 
 /// Sets a field; one with a time only in timed bytes. Given a time it moves to its place in the order, even if the time is what
 /// it was. O(length). Tells whether it was there.
-pub fn set<P: Packed + ?Sized>(
-    packed: &mut P,
-    timed: bool,
-    name: &[u8],
-    value: &[u8],
-    expiry: Expiry,
-) -> bool {
-    let pairs = Pairs {
-        texts: Listpack::new(packed.bytes()),
-        timed,
-    };
+pub fn set<P: Packed + ?Sized>(packed: &mut P, timed: bool, name: &[u8], value: &[u8], expiry: Expiry) -> bool {
+    let pairs = Pairs { texts: Listpack::new(packed.bytes()), timed };
     let Some(place) = pairs.place(name) else {
         let time_ms = expiry.after(None).unwrap_or(NEVER);
         insert(packed, timed, Text::of(name), Text::of(value), time_ms);
@@ -190,18 +170,9 @@ pub fn set<P: Packed + ?Sized>(
     true
 }
 
-fn insert<P: Packed + ?Sized>(
-    packed: &mut P,
-    timed: bool,
-    name: Text<'_>,
-    value: Text<'_>,
-    time_ms: i64,
-) {
+fn insert<P: Packed + ?Sized>(packed: &mut P, timed: bool, name: Text<'_>, value: Text<'_>, time_ms: i64) {
     if timed {
-        let pairs = Pairs {
-            texts: Listpack::new(packed.bytes()),
-            timed,
-        };
+        let pairs = Pairs { texts: Listpack::new(packed.bytes()), timed };
         let place = pairs.place_for(time_ms);
         listpack::insert_before(packed, place, &[name, value, Text::Integer(time_ms)]);
     } else {
@@ -212,20 +183,12 @@ fn insert<P: Packed + ?Sized>(
 /// Sets a field's time in timed bytes: it moves to its place in the order, even if the time is what it was. Tells whether the
 /// field is there. O(length).
 pub fn set_expiry<P: Packed + ?Sized>(packed: &mut P, name: &[u8], expiry_ms: Option<i64>) -> bool {
-    let pairs = Pairs {
-        texts: Listpack::new(packed.bytes()),
-        timed: true,
-    };
-    let Some((place, found)) = pairs
-        .place(name)
-        .and_then(|place| Some((place, pairs.found_at(place)?)))
-    else {
+    let pairs = Pairs { texts: Listpack::new(packed.bytes()), timed: true };
+    let Some((place, found)) = pairs.place(name).and_then(|place| Some((place, pairs.found_at(place)?))) else {
         return false;
     };
     let mut value = SmallVec::<[u8; 64]>::new();
-    found
-        .value
-        .with_bytes(|bytes| value.extend_from_slice(bytes));
+    found.value.with_bytes(|bytes| value.extend_from_slice(bytes));
     listpack::remove(packed, place, 3);
     let time_ms = expiry_ms.unwrap_or(NEVER);
     insert(packed, true, Text::of(name), Text::of(&value), time_ms);
@@ -234,10 +197,7 @@ pub fn set_expiry<P: Packed + ?Sized>(packed: &mut P, name: &[u8], expiry_ms: Op
 
 /// Removes a field; tells whether it was there. O(length).
 pub fn remove<P: Packed + ?Sized>(packed: &mut P, timed: bool, name: &[u8]) -> bool {
-    let pairs = Pairs {
-        texts: Listpack::new(packed.bytes()),
-        timed,
-    };
+    let pairs = Pairs { texts: Listpack::new(packed.bytes()), timed };
     let Some(place) = pairs.place(name) else {
         return false;
     };

@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use crate::collections::element::Element;
 use crate::collections::table::Entry;
 
-use super::reading::{Field, HashRef};
 use super::{Hash, Pairs};
+use crate::types::hash::view::{Field, HashRef};
 
 /// Fewer times as many fields as are asked for are gone through one by one; of more some are picked.
 const PICK_FACTOR: usize = 3;
@@ -25,9 +25,7 @@ pub fn distinct(
 ) {
     let alive = hash.live_len(now_ms);
     match hash {
-        HashRef::Large(large)
-            if count.saturating_mul(PICK_FACTOR) <= alive && alive * 2 > large.len() =>
-        {
+        HashRef::Large(large) if count.saturating_mul(PICK_FACTOR) <= alive && alive * 2 > large.len() => {
             let mut seen = HashSet::with_capacity(count);
             while seen.len() < count {
                 let Some(element) = pick(large, now_ms, random) else {
@@ -72,10 +70,7 @@ pub fn repeated(
             pairs.at(place).into_iter().for_each(visit);
         }
         HashRef::Packed(pairs) => {
-            let fields: Vec<Field<'_>> = pairs
-                .iter()
-                .filter(|field| !field.found.is_due(now_ms))
-                .collect();
+            let fields: Vec<Field<'_>> = pairs.iter().filter(|field| !field.found.is_due(now_ms)).collect();
             (0..count).for_each(|_| visit(fields[random.usize(..fields.len())]));
         }
         HashRef::Large(large) => {

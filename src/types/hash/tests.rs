@@ -13,10 +13,7 @@ use crate::types::slot::{OwnedSlot, OwnedValue, PackedForm, Slot, Stored};
 
 type Model = BTreeMap<Vec<u8>, (Vec<u8>, Option<i64>)>;
 
-const LIMITS: Limits = Limits {
-    fields: 12,
-    text_bytes: 20,
-};
+const LIMITS: Limits = Limits { fields: 12, text_bytes: 20 };
 
 fn seed() -> HashSeed {
     HashSeed::from_seed(3)
@@ -48,11 +45,7 @@ fn check(hash: HashRef<'_>, model: &Model) {
         assert_eq!(found.expiry_ms, *expiry_ms);
     }
     assert!(hash.get(b"no such field").is_none());
-    let names: Vec<&[u8]> = model
-        .keys()
-        .map(Vec::as_slice)
-        .chain([&b"none"[..]])
-        .collect();
+    let names: Vec<&[u8]> = model.keys().map(Vec::as_slice).chain([&b"none"[..]]).collect();
     let mut seen = 0;
     hash.get_many(
         names.len(),
@@ -106,20 +99,14 @@ fn step() -> impl Strategy<Value = Step> {
 
 /// Some names read as integers.
 fn name(number: u8) -> Vec<u8> {
-    if number.is_multiple_of(3) {
-        number.to_string().into_bytes()
-    } else {
-        format!("field-{number}").into_bytes()
-    }
+    if number.is_multiple_of(3) { number.to_string().into_bytes() } else { format!("field-{number}").into_bytes() }
 }
 
 fn apply(editor: &mut HashEditor<'_, OwnedSlot>, model: &mut Model, step: Step) {
     match step {
         Step::Set(pairs, expiry) => {
-            let pairs: Vec<(Vec<u8>, Vec<u8>)> = pairs
-                .into_iter()
-                .map(|(number, value)| (name(number), value))
-                .collect();
+            let pairs: Vec<(Vec<u8>, Vec<u8>)> =
+                pairs.into_iter().map(|(number, value)| (name(number), value)).collect();
             let pair = |index: usize| (pairs[index].0.as_slice(), pairs[index].1.as_slice());
             let created = editor.set_many(pairs.len(), pair, expiry);
             let before = model.len();
@@ -229,16 +216,10 @@ fn packed_fields_lie_in_the_order_of_their_times() {
             panic!("it is small");
         };
         let pairs = Pairs::of(form, bytes).expect("a hash");
-        pairs
-            .iter()
-            .for_each(|field| names += &String::from_utf8_lossy(&field.name.to_vec()));
+        pairs.iter().for_each(|field| names += &String::from_utf8_lossy(&field.name.to_vec()));
         names
     };
-    assert_eq!(
-        order(&slot),
-        "cfebad",
-        "of those with one time the latest first"
-    );
+    assert_eq!(order(&slot), "cfebad", "of those with one time the latest first");
     let mut editor = HashEditor::of(&mut slot, LIMITS).expect("a hash");
     editor.set(b"f", b"other", Expiry::Keep);
     editor.set_expiry(b"a", Some(6));
@@ -250,13 +231,9 @@ fn packed_fields_lie_in_the_order_of_their_times() {
 #[test]
 fn a_packed_hash_becomes_large_just_beyond_its_limits() {
     let is_packed = |fields: usize, name_bytes: usize, value_bytes: usize| {
-        let names: Vec<Vec<u8>> = (0..fields)
-            .map(|index| format!("{index:0name_bytes$}").into_bytes())
-            .collect();
+        let names: Vec<Vec<u8>> = (0..fields).map(|index| format!("{index:0name_bytes$}").into_bytes()).collect();
         let value = vec![b'v'; value_bytes];
-        let fields = names
-            .iter()
-            .map(|name| (name.as_slice(), value.as_slice(), None));
+        let fields = names.iter().map(|name| (name.as_slice(), value.as_slice(), None));
         let value = from_fields(fields, LIMITS, &seed());
         matches!(value, OwnedValue::Packed(PackedForm::Hash, _))
     };
@@ -268,23 +245,10 @@ fn a_packed_hash_becomes_large_just_beyond_its_limits() {
 
 #[test]
 fn packed_bytes_are_adopted_as_they_are_or_made_large() {
-    let fields: Vec<(Vec<u8>, Option<i64>)> = (0..20)
-        .map(|index| {
-            (
-                name(index),
-                (index % 2 == 0).then_some(50 - i64::from(index)),
-            )
-        })
-        .collect();
-    let pairs = || {
-        fields
-            .iter()
-            .map(|(name, expiry_ms)| (name.as_slice(), &b"17"[..], *expiry_ms))
-    };
-    let wide = Limits {
-        fields: 100,
-        ..LIMITS
-    };
+    let fields: Vec<(Vec<u8>, Option<i64>)> =
+        (0..20).map(|index| (name(index), (index % 2 == 0).then_some(50 - i64::from(index)))).collect();
+    let pairs = || fields.iter().map(|(name, expiry_ms)| (name.as_slice(), &b"17"[..], *expiry_ms));
+    let wide = Limits { fields: 100, ..LIMITS };
     let OwnedValue::Packed(form, bytes) = from_fields(pairs(), wide, &seed()) else {
         panic!("it is small");
     };
@@ -338,10 +302,7 @@ fn memory_is_counted_through_every_kind_of_change() {
     }
     let due = hash.remove_due(900, usize::MAX, |_| {});
     assert_eq!(due, 300);
-    assert_eq!(
-        hash.memory_bytes() - size_of::<Hash>(),
-        heap::allocated_bytes() - before
-    );
+    assert_eq!(hash.memory_bytes() - size_of::<Hash>(), heap::allocated_bytes() - before);
     while hash.reclaim_step(100) {}
     drop(hash);
     assert_eq!(heap::allocated_bytes(), before);
@@ -354,11 +315,7 @@ fn ten_thousand_fields_with_one_time_go_in_steps() {
         let name = format!("field:{index:010}");
         assert!(hash.set_expiry(name.as_bytes(), Some(5)));
     }
-    assert_eq!(
-        hash.remove_due(5, usize::MAX, |_| {}),
-        0,
-        "they live through it"
-    );
+    assert_eq!(hash.remove_due(5, usize::MAX, |_| {}), 0, "they live through it");
     let mut steps = 0;
     while hash.remove_due(6, 64, |_| {}) > 0 {
         steps += 1;
@@ -391,16 +348,12 @@ fn distinct_picks_are_distinct_alive_and_fair() {
                     assert!(once.insert(field.name.to_vec()));
                 });
                 assert_eq!(once.len(), count.min(alive));
-                once.into_iter()
-                    .for_each(|name| *picked.entry(name).or_default() += 1);
+                once.into_iter().for_each(|name| *picked.entry(name).or_default() += 1);
             }
             let expected = ROUNDS * count.min(alive) / alive;
             assert_eq!(picked.len(), alive);
             for times in picked.values() {
-                assert!(
-                    times.abs_diff(expected) < expected / 2 + 40,
-                    "{times} of {expected}"
-                );
+                assert!(times.abs_diff(expected) < expected / 2 + 40, "{times} of {expected}");
             }
         }
         let mut picked: BTreeMap<Vec<u8>, usize> = BTreeMap::new();

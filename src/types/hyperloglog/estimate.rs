@@ -38,11 +38,7 @@ impl Histogram {
         sum += registers * sigma(f64::from(self.0[0]) / registers);
         let estimate = (ALPHA * registers * registers / sum).round();
         // With no possible value at all the estimate has no bounds. Redis then stores what x86 makes of infinity.
-        if estimate < i64::MAX as f64 {
-            estimate as u64
-        } else {
-            1 << 63
-        }
+        if estimate < i64::MAX as f64 { estimate as u64 } else { 1 << 63 }
     }
 }
 

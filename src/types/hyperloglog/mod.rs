@@ -74,10 +74,7 @@ impl Place {
     pub fn of(element: &[u8]) -> Place {
         let hash = hash::murmur_64a(element, SEED);
         let rest = hash >> INDEX_BITS | 1 << RANK_BITS;
-        Place {
-            index: hash as usize & (REGISTERS - 1),
-            rank: rest.trailing_zeros() as u8 + 1,
-        }
+        Place { index: hash as usize & (REGISTERS - 1), rank: rest.trailing_zeros() as u8 + 1 }
     }
 }
 
@@ -105,15 +102,9 @@ impl Registers {
 
     /// Writes the registers over those of a HyperLogLog that has none of a higher value. It stays sparse if it is and `dense` is not
     /// asked for and it does not grow beyond `sparse_max_bytes`. Errors: it is corrupted; it may have changed in part.
-    pub fn write_to(
-        &self,
-        bytes: &mut Vec<u8>,
-        dense: bool,
-        sparse_max_bytes: usize,
-    ) -> Result<(), Corrupted> {
-        let stays_sparse = !dense
-            && encoding(bytes) == Some(Encoding::Sparse)
-            && self.write_sparse(bytes, sparse_max_bytes)?;
+    pub fn write_to(&self, bytes: &mut Vec<u8>, dense: bool, sparse_max_bytes: usize) -> Result<(), Corrupted> {
+        let stays_sparse =
+            !dense && encoding(bytes) == Some(Encoding::Sparse) && self.write_sparse(bytes, sparse_max_bytes)?;
         if !stays_sparse {
             let mut new = dense::empty(&bytes[..HEADER_BYTES]);
             dense::pack(&self.0, &mut new);
@@ -207,9 +198,7 @@ impl<'a> Sketch<'a> {
             Encoding::Sparse => sparse::for_each_run(self.body(), |first, length, other| {
                 if other > 0 {
                     let values = &mut registers.0[first..first + length];
-                    values
-                        .iter_mut()
-                        .for_each(|value| *value = (*value).max(other));
+                    values.iter_mut().for_each(|value| *value = (*value).max(other));
                 }
             }),
         }

@@ -49,19 +49,11 @@ impl Run {
         } else if first & 0x40 != 0 {
             let second = bytes.get(1).copied().unwrap_or(0);
             let length = u16::from_be_bytes([first & 0x3f, second]);
-            return Run {
-                form: Form::LongZero,
-                length: usize::from(length) + 1,
-                value: 0,
-            };
+            return Run { form: Form::LongZero, length: usize::from(length) + 1, value: 0 };
         } else {
             (Form::Zero, first, 0)
         };
-        Run {
-            form,
-            length: usize::from(length) + 1,
-            value,
-        }
+        Run { form, length: usize::from(length) + 1, value }
     }
 
     /// Bytes of the opcode.
@@ -93,10 +85,7 @@ pub fn push_run(bytes: &mut impl Extend<u8>, length: usize, value: u8) {
 
 /// Hands every run to `visit`: its first register, its length, its value. Never hands over registers that there are not.
 /// Errors: the runs are not those of all registers.
-pub fn for_each_run(
-    mut body: &[u8],
-    mut visit: impl FnMut(usize, usize, u8),
-) -> Result<(), Corrupted> {
+pub fn for_each_run(mut body: &[u8], mut visit: impl FnMut(usize, usize, u8)) -> Result<(), Corrupted> {
     let mut first = 0;
     while !body.is_empty() {
         let run = Run::decode(body);
@@ -107,11 +96,7 @@ pub fn for_each_run(
         first += run.length;
         body = body.get(run.size()..).unwrap_or_default();
     }
-    if first == REGISTERS {
-        Ok(())
-    } else {
-        Err(Corrupted)
-    }
+    if first == REGISTERS { Ok(()) } else { Err(Corrupted) }
 }
 
 /// The opcodes in the words of PFDEBUG DECODE, whether they are proper or not.
@@ -155,11 +140,7 @@ pub struct Cursor {
 
 impl Cursor {
     /// The first opcode.
-    pub const START: Cursor = Cursor {
-        at: HEADER_BYTES,
-        first: 0,
-        before: None,
-    };
+    pub const START: Cursor = Cursor { at: HEADER_BYTES, first: 0, before: None };
 
     /// Finds a register from here on: the opcode that covers it, and the cursor for registers behind it. What is behind the
     /// opcode is not looked at. Errors: no opcode covers it.
@@ -176,23 +157,14 @@ impl Cursor {
                 return Ok((here, Run::decode(&bytes[here.at..]), previous));
             }
             previous = here;
-            here = Cursor {
-                at: here.at + size,
-                first: here.first + length,
-                before: Some(here.at),
-            };
+            here = Cursor { at: here.at + size, first: here.first + length, before: Some(here.at) };
         }
         Err(Corrupted)
     }
 
     /// Raises a register, which must lie behind those raised through this cursor before. O(length), over all registers together
     /// as well. Errors: no opcode covers it, or half an opcode does.
-    pub fn raise(
-        &mut self,
-        bytes: &mut Vec<u8>,
-        place: Place,
-        size_max: usize,
-    ) -> Result<Outcome, Corrupted> {
+    pub fn raise(&mut self, bytes: &mut Vec<u8>, place: Place, size_max: usize) -> Result<Outcome, Corrupted> {
         let Place { index, rank } = place;
         if rank > VALUE_MAX {
             return Ok(Outcome::TooLarge);
@@ -217,11 +189,7 @@ impl Cursor {
         bytes.splice(here.at..end, split);
         join(bytes, here.before.unwrap_or(HEADER_BYTES));
         // Where the cursor's own run was split, joining may have begun before the cursor.
-        *self = if here == *self {
-            Cursor::START
-        } else {
-            previous
-        };
+        *self = if here == *self { Cursor::START } else { previous };
         Ok(Outcome::Raised)
     }
 }
@@ -242,11 +210,7 @@ fn join(bytes: &mut Vec<u8>, mut at: usize) {
         let next = bytes.get(at + 1..).filter(|rest| !rest.is_empty());
         let next = next.map(Run::decode);
         match next {
-            Some(next)
-                if run.value > 0
-                    && run.value == next.value
-                    && run.length + next.length <= VALUE_RUN_MAX =>
-            {
+            Some(next) if run.value > 0 && run.value == next.value && run.length + next.length <= VALUE_RUN_MAX => {
                 bytes[at + 1] = value_opcode(run.length + next.length, run.value);
                 bytes.remove(at);
             }

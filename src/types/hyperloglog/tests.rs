@@ -9,9 +9,7 @@ const SPARSE_MAX: usize = 3000;
 fn values(bytes: &[u8]) -> Registers {
     let mut registers = Registers::default();
     let sketch = Sketch::of(bytes).expect("a proper header");
-    sketch
-        .merge_into(&mut registers)
-        .expect("a proper HyperLogLog");
+    sketch.merge_into(&mut registers).expect("a proper HyperLogLog");
     registers
 }
 
@@ -47,8 +45,7 @@ fn registers_do_not_touch_each_other() {
     for index in order {
         dense::set(&mut bytes[HEADER_BYTES..], index, expected[index]);
     }
-    let one_by_one =
-        (0..REGISTERS).all(|index| dense::get(&bytes[HEADER_BYTES..], index) == expected[index]);
+    let one_by_one = (0..REGISTERS).all(|index| dense::get(&bytes[HEADER_BYTES..], index) == expected[index]);
     assert!(one_by_one);
     let registers = values(&bytes);
     assert_eq!(registers.values()[..], expected[..]);
@@ -75,9 +72,7 @@ fn the_cursor_changes_nothing() {
             *value = (*value).max(random.u8(1..5));
         }
         let mut quick = base.clone();
-        registers
-            .write_to(&mut quick, false, usize::MAX)
-            .expect("not corrupted");
+        registers.write_to(&mut quick, false, usize::MAX).expect("not corrupted");
         for (index, &rank) in registers.0.iter().enumerate() {
             add(&mut base, Place { index, rank }, usize::MAX).expect("not corrupted");
         }

@@ -158,10 +158,7 @@ pub(super) struct Link {
 impl Link {
     /// A link to this block.
     pub fn new(block: Rc<Block>) -> Link {
-        Link {
-            count: block.len() as u32,
-            block,
-        }
+        Link { count: block.len() as u32, block }
     }
 }
 

@@ -67,20 +67,11 @@ impl List {
     pub(super) fn locate(&self, index: usize) -> Place {
         let at_front = self.front.len();
         if index < at_front {
-            return Place {
-                block: 0,
-                within: index,
-            };
+            return Place { block: 0, within: index };
         }
         match self.middle.at_weight(index - at_front) {
-            Some(found) => Place {
-                block: 1 + found.index,
-                within: found.within,
-            },
-            None => Place {
-                block: self.block_count() - 1,
-                within: index - at_front - self.middle.weight(),
-            },
+            Some(found) => Place { block: 1 + found.index, within: found.within },
+            None => Place { block: self.block_count() - 1, within: index - at_front - self.middle.weight() },
         }
     }
 
@@ -202,11 +193,7 @@ impl List {
 
     /// Changes the block of that number, which must exist and must not become empty by it. O(log n), O(block) if it is shared
     /// or compressed.
-    pub(super) fn change_block<R>(
-        &mut self,
-        number: usize,
-        change: impl FnOnce(&mut Block) -> R,
-    ) -> R {
+    pub(super) fn change_block<R>(&mut self, number: usize, change: impl FnOnce(&mut Block) -> R) -> R {
         let is_inner = self.is_compressed_at(number);
         let mut bytes = (0, 0);
         let mut lengths = (0, 0);

@@ -24,10 +24,7 @@ pub struct ListBuilder {
 impl ListBuilder {
     /// A list without elements yet.
     pub fn new(limits: &Limits) -> ListBuilder {
-        ListBuilder {
-            list: List::new(*limits),
-            limits: *limits,
-        }
+        ListBuilder { list: List::new(*limits), limits: *limits }
     }
 
     /// Appends an element. Amortised O(bytes).
@@ -43,9 +40,7 @@ impl ListBuilder {
             return;
         }
         if listpack.len() <= BLOCK_BYTES_MAX {
-            return self
-                .list
-                .push_block(End::Back, Block::Run(Run::new(&listpack)));
+            return self.list.push_block(End::Back, Block::Run(Run::new(&listpack)));
         }
         for element in view.iter() {
             element.with_bytes(|bytes| self.push(&bytes));

@@ -92,11 +92,7 @@ impl List {
             self.part(place.block, place.within);
         }
         // Now the place is between two blocks.
-        let behind = if place.within > 0 {
-            place.block + 1
-        } else {
-            place.block
-        };
+        let behind = if place.within > 0 { place.block + 1 } else { place.block };
         if behind > 0 && self.admits(behind - 1, text) {
             let last = self.block(behind - 1).len();
             self.put(behind - 1, last, text);
@@ -171,9 +167,7 @@ impl List {
     /// Whether a block takes one more element.
     fn admits(&self, number: usize, text: &[u8]) -> bool {
         match self.block(number).open() {
-            Open::Run(bytes) => {
-                self.is_compact || self.limits.admit(Listpack::new(&bytes), text.len())
-            }
+            Open::Run(bytes) => self.is_compact || self.limits.admit(Listpack::new(&bytes), text.len()),
             Open::Large(_) => false,
         }
     }
@@ -233,12 +227,7 @@ impl Block {
 }
 
 /// The listpack without up to so many elements equal to a string, from an end on, and how many those are. O(n).
-fn without(
-    listpack: Listpack<'_>,
-    needle: &Needle<'_>,
-    from: End,
-    count: usize,
-) -> (Without, usize) {
+fn without(listpack: Listpack<'_>, needle: &Needle<'_>, from: End, count: usize) -> (Without, usize) {
     let is_equal = |element: &Element<'_>| needle.is(Item::Packed(*element));
     let found = listpack.iter().filter(is_equal).count();
     let removed = found.min(count);

@@ -3,7 +3,8 @@
 use std::cell::RefCell;
 
 use crate::collections::buffer::Buffer;
-use crate::types::lzf::{self, Compressor};
+use crate::text::lzf;
+use crate::text::lzf::Compressor;
 
 /// Blocks shorter than this stay as they are, in bytes.
 const PLAIN_BYTES_MIN: usize = 48;

@@ -34,10 +34,7 @@ impl<'a, S: Slot> ListEditor<'a, S> {
     #[inline]
     pub fn of(slot: &'a mut S, limits: &Limits) -> Option<ListEditor<'a, S>> {
         ListRef::of(slot.stored())?;
-        Some(ListEditor {
-            slot,
-            limits: *limits,
-        })
+        Some(ListEditor { slot, limits: *limits })
     }
 
     /// The list, to be read.
@@ -178,9 +175,7 @@ impl<'a, S: Slot> ListEditor<'a, S> {
     fn grow_for<G: Given>(&mut self, elements: impl Iterator<Item = G>) {
         let limits = self.limits;
         let added = |elements: &mut dyn Iterator<Item = G>| {
-            elements.fold((0, 0), |(bytes, count), given| {
-                (bytes + given.text().len(), count + 1)
-            })
+            elements.fold((0, 0), |(bytes, count), given| (bytes + given.text().len(), count + 1))
         };
         let mut elements = elements;
         if let Some(list) = self.large() {
@@ -217,8 +212,7 @@ impl<'a, S: Slot> ListEditor<'a, S> {
             && list.block_count() == 1
             && let Some(packed) = list.shrink(&limits)
         {
-            self.slot
-                .replace(OwnedValue::Packed(PackedForm::List, packed));
+            self.slot.replace(OwnedValue::Packed(PackedForm::List, packed));
         }
     }
 }

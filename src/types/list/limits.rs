@@ -24,11 +24,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits {
-            max_listpack_size: -2,
-            compress_depth: 0,
-            large_bytes: None,
-        }
+        Limits { max_listpack_size: -2, compress_depth: 0, large_bytes: None }
     }
 }
 

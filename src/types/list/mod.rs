@@ -94,22 +94,13 @@ impl List {
 
     /// The name of the representation, as OBJECT ENCODING gives it. O(1).
     pub fn encoding_name(&self) -> &'static str {
-        if self.is_compact {
-            "listpack"
-        } else {
-            "quicklist"
-        }
+        if self.is_compact { "listpack" } else { "quicklist" }
     }
 
     /// Another one with the same elements, to be changed apart from this one. O(1): later changes to either copy what they
     /// touch, once.
     pub fn fork(&self) -> List {
-        List {
-            front: Rc::clone(&self.front),
-            middle: self.middle.fork(),
-            back: self.back.clone(),
-            ..*self
-        }
+        List { front: Rc::clone(&self.front), middle: self.middle.fork(), back: self.back.clone(), ..*self }
     }
 
     /// Bytes that it takes, its own structure included. O(1).

@@ -62,11 +62,7 @@ impl Clone for Run {
 impl Run {
     /// A run of these bytes, which are a listpack, without room.
     pub fn new(listpack: &[u8]) -> Run {
-        Run {
-            start: 0,
-            end: listpack.len() as u32,
-            buffer: Buffer::from(listpack),
-        }
+        Run { start: 0, end: listpack.len() as u32, buffer: Buffer::from(listpack) }
     }
 
     /// An empty run in a buffer of at least so many bytes, with all the room at one end.
@@ -121,8 +117,7 @@ impl Run {
         let free = self.buffer.len() - length;
         if free >= bytes.max(length / 4) {
             let start = if at == End::Front { free } else { 0 };
-            self.buffer
-                .copy_within(self.start as usize..self.end as usize, start);
+            self.buffer.copy_within(self.start as usize..self.end as usize, start);
             (self.start, self.end) = (start as u32, (start + length) as u32);
             return;
         }
@@ -158,11 +153,7 @@ impl Run {
         let capacity = Buffer::full_length(capacity);
         let mut buffer = Buffer::zeroed(capacity);
         let length = self.length();
-        let start = if room_at == End::Front {
-            capacity - length
-        } else {
-            0
-        };
+        let start = if room_at == End::Front { capacity - length } else { 0 };
         buffer[start..start + length].copy_from_slice(self.bytes());
         self.buffer = buffer;
         (self.start, self.end) = (start as u32, (start + length) as u32);
@@ -205,18 +196,9 @@ impl Packed for Run {
         let length = self.length();
         let before = range.start;
         let behind = length - range.end;
-        let side = if before < behind {
-            End::Front
-        } else {
-            End::Back
-        };
+        let side = if before < behind { End::Front } else { End::Back };
         if with.len() > range.len() {
-            self.make_room(
-                side,
-                with.len() - range.len(),
-                length / SLACK_DIVISOR,
-                usize::MAX,
-            );
+            self.make_room(side, with.len() - range.len(), length / SLACK_DIVISOR, usize::MAX);
         }
         let start = self.start as usize;
         let at = match side {

@@ -43,29 +43,17 @@ fn check(list: &List) {
     let count = list.block_count();
     let blocks: Vec<&block::Block> = list.blocks(0..count).collect();
     assert_eq!(blocks.len(), count);
-    assert_eq!(
-        blocks.iter().map(|block| block.len()).sum::<usize>(),
-        list.len()
-    );
+    assert_eq!(blocks.iter().map(|block| block.len()).sum::<usize>(), list.len());
     let bytes: usize = blocks.iter().map(|block| block.memory_bytes()).sum();
-    assert_eq!(
-        bytes, list.block_bytes,
-        "the bytes of the blocks are counted"
-    );
+    assert_eq!(bytes, list.block_bytes, "the bytes of the blocks are counted");
     if !list.is_empty() {
-        assert!(
-            blocks.iter().all(|block| block.len() > 0),
-            "no block is empty"
-        );
+        assert!(blocks.iter().all(|block| block.len() > 0), "no block is empty");
     }
     assert!(list.middle.is_empty() || list.back.is_some());
     let depth = list.limits.compress_depth as usize;
     for (number, block) in blocks.iter().enumerate() {
         let inner = depth > 0 && number >= depth && number + depth < count;
-        assert!(
-            inner || !block.is_compressed(),
-            "block {number} of {count} is plain"
-        );
+        assert!(inner || !block.is_compressed(), "block {number} of {count} is plain");
         let is_worth_it = || match block.open() {
             block::Open::Run(bytes) => compress::pack(&bytes).is_some(),
             block::Open::Large(bytes) => compress::pack(&bytes).is_some(),
@@ -127,9 +115,7 @@ fn end(is_back: bool) -> End {
 }
 
 fn remove_equal(model: &mut VecDeque<Vec<u8>>, from: End, text: &[u8], count: usize) -> usize {
-    let mut places: Vec<usize> = (0..model.len())
-        .filter(|index| model[*index] == text)
-        .collect();
+    let mut places: Vec<usize> = (0..model.len()).filter(|index| model[*index] == text).collect();
     if from == End::Back {
         places.reverse();
     }
@@ -154,9 +140,7 @@ fn apply(step: &Step, slot: &mut OwnedSlot, model: &mut VecDeque<Vec<u8>>, limit
         }
         Step::Pop(at, count) => {
             let mut popped = Vec::new();
-            list.pop(end(*at), *count, |item| {
-                popped.push(item.with_bytes(<[u8]>::to_vec))
-            });
+            list.pop(end(*at), *count, |item| popped.push(item.with_bytes(<[u8]>::to_vec)));
             let expected = (0..*count).map_while(|_| match end(*at) {
                 End::Front => model.pop_front(),
                 End::Back => model.pop_back(),
@@ -313,27 +297,16 @@ fn large(count: usize, limits: &Limits) -> List {
 fn a_million_elements_take_little_more_than_their_bytes() {
     let mut slot = empty();
     let limits = Limits::default();
-    push_all(
-        &mut slot,
-        &limits,
-        (0..100_000).map(|number| format!("{number:032}")),
-    );
+    push_all(&mut slot, &limits, (0..100_000).map(|number| format!("{number:032}")));
     let Stored::Object(object) = slot.stored() else {
         panic!("it is large");
     };
-    assert!(
-        object.memory_bytes() < 3_500_000,
-        "{}",
-        object.memory_bytes()
-    );
+    assert!(object.memory_bytes() < 3_500_000, "{}", object.memory_bytes());
 }
 
 #[test]
 fn inner_blocks_are_compressed_as_deep_as_asked_for() {
-    let limits = Limits {
-        compress_depth: 1,
-        ..Limits::default()
-    };
+    let limits = Limits { compress_depth: 1, ..Limits::default() };
     let list = large(10_000, &limits);
     check(&list);
     assert!(list.memory_bytes() < 100_000, "{}", list.memory_bytes());
@@ -342,11 +315,7 @@ fn inner_blocks_are_compressed_as_deep_as_asked_for() {
 
 #[test]
 fn a_block_that_is_cut_in_two_stays_compressed() {
-    let limits = Limits {
-        max_listpack_size: 40,
-        compress_depth: 1,
-        large_bytes: None,
-    };
+    let limits = Limits { max_listpack_size: 40, compress_depth: 1, large_bytes: None };
     let mut list = large(40 * 13, &limits);
     for index in [40 * 6 + 20, 40 * 2 + 1, 40 * 11 + 39] {
         list.insert(index, &b"between".as_slice(), false);

@@ -84,13 +84,7 @@ impl<'a> ListRef<'a> {
 
     /// The indexes of the elements equal to a string, looked for from an end on among up to so many elements; each is handed
     /// to `visit` until it breaks off. O(n).
-    pub fn find(
-        self,
-        text: &[u8],
-        from: End,
-        among: usize,
-        mut visit: impl FnMut(usize) -> ControlFlow<()>,
-    ) {
+    pub fn find(self, text: &[u8], from: End, among: usize, mut visit: impl FnMut(usize) -> ControlFlow<()>) {
         let needle = Needle::new(text);
         let last = self.len().saturating_sub(1);
         let mut seen = 0;
@@ -116,9 +110,7 @@ impl<'a> ListRef<'a> {
             ListRef::Packed(listpack) => (Some(BlockRef::Run(listpack)), None),
             ListRef::Large(list) => (None, Some(list)),
         };
-        let blocks = list
-            .into_iter()
-            .flat_map(|list| list.blocks(0..list.block_count()));
+        let blocks = list.into_iter().flat_map(|list| list.blocks(0..list.block_count()));
         packed.into_iter().chain(blocks.map(Block::stored))
     }
 }
@@ -142,11 +134,7 @@ impl List {
         let back = self.back.as_ref().filter(|_| numbers.end == count);
         let middle = numbers.start.saturating_sub(1)..numbers.end.saturating_sub(1);
         let middle = self.middle.range(middle).map(|link| &link.block);
-        front
-            .into_iter()
-            .chain(middle)
-            .chain(back)
-            .map(|block| &**block)
+        front.into_iter().chain(middle).chain(back).map(|block| &**block)
     }
 
     fn walk(&self, start: usize, from: End, mut visit: impl FnMut(Item<'_>) -> ControlFlow<()>) {
@@ -154,13 +142,8 @@ impl List {
         let mut within = Some(place.within);
         let mut walk = |block: &Block| walk_block(block, within.take(), from, &mut visit);
         let flow = match from {
-            End::Front => self
-                .blocks(place.block..self.block_count())
-                .try_for_each(&mut walk),
-            End::Back => self
-                .blocks(0..place.block + 1)
-                .rev()
-                .try_for_each(&mut walk),
+            End::Front => self.blocks(place.block..self.block_count()).try_for_each(&mut walk),
+            End::Back => self.blocks(0..place.block + 1).rev().try_for_each(&mut walk),
         };
         let (ControlFlow::Continue(()) | ControlFlow::Break(())) = flow;
     }

@@ -14,8 +14,8 @@ use crate::types::object::Object;
 use crate::types::slot::{OwnedSlot, OwnedValue, PackedForm};
 
 use super::chunk::{Chunk, for_each_chunk};
-use super::editing::{SetEditor, empty_intset, empty_listpack};
 use super::{Limits, Member, Set, SetRef};
+use crate::types::set::editor::{SetEditor, empty_intset, empty_listpack};
 
 /// The sets that an operation works on.
 pub type Sets<'a> = SmallVec<[SetRef<'a>; 4]>;
@@ -41,17 +41,12 @@ fn distinct<'a>(sets: impl IntoIterator<Item = SetRef<'a>>) -> Sets<'a> {
 
 /// The seed to hash members with that are to be looked up in these sets, if any is large.
 fn seed_for<'a>(sets: &[SetRef<'a>]) -> Option<&'a HashSeed> {
-    sets.iter()
-        .find_map(|set| set.large())
-        .map(|set| set.table().seed())
+    sets.iter().find_map(|set| set.large()).map(|set| set.table().seed())
 }
 
 /// Shows the members of a chunk as long as `visit` goes on; tells whether it does.
 fn show(chunk: &Chunk<'_>, visit: &mut impl FnMut(Member<'_>) -> ControlFlow<()>) -> bool {
-    chunk
-        .members()
-        .iter()
-        .all(|hashed| visit(hashed.member).is_continue())
+    chunk.members().iter().all(|hashed| visit(hashed.member).is_continue())
 }
 
 /// Shows what is in all of the sets, until `visit` breaks off. O(members of the smallest × sets).
@@ -106,11 +101,7 @@ fn intset_of(mut integers: Vec<i64>) -> OwnedValue {
 }
 
 /// Shows what is in any of the sets, each member once, until `visit` breaks off. O(members of all).
-pub fn union(
-    sets: &[SetRef<'_>],
-    seed: &HashSeed,
-    mut visit: impl FnMut(Member<'_>) -> ControlFlow<()>,
-) {
+pub fn union(sets: &[SetRef<'_>], seed: &HashSeed, mut visit: impl FnMut(Member<'_>) -> ControlFlow<()>) {
     let mut sets = distinct(sets.iter().copied());
     sets.sort_by_key(|set| Reverse(set.len()));
     let Some((largest, others)) = sets.split_first() else {
@@ -197,11 +188,7 @@ impl<'a> Difference<'a> {
         let members: usize = others.iter().map(|set| set.len()).sum();
         let mut others = distinct(others.iter().copied());
         others.sort_by_key(|set| Reverse(set.len()));
-        Some(Difference {
-            first,
-            others,
-            by_removal: lookups > first.len() + members,
-        })
+        Some(Difference { first, others, by_removal: lookups > first.len() + members })
     }
 
     /// Looks the members of the first set up in the others.
@@ -242,12 +229,7 @@ pub fn difference(
 }
 
 /// What is in the first set and in none of the others, as a value. As costly as `difference`.
-pub fn stored_difference(
-    first: SetRef<'_>,
-    others: &[SetRef<'_>],
-    limits: Limits,
-    seed: &HashSeed,
-) -> OwnedValue {
+pub fn stored_difference(first: SetRef<'_>, others: &[SetRef<'_>], limits: Limits, seed: &HashSeed) -> OwnedValue {
     let mut slot = OwnedSlot::new(empty_intset(), seed);
     let Some(difference) = Difference::of(first, others) else {
         return slot.value;
@@ -260,10 +242,7 @@ pub fn stored_difference(
     let mut editor = SetEditor::of_empty(&mut slot, limits);
     if difference.by_removal {
         editor.add_set(first);
-        difference
-            .others
-            .iter()
-            .for_each(|set| editor.remove_set(*set));
+        difference.others.iter().for_each(|set| editor.remove_set(*set));
     } else {
         difference.look_up(|member| {
             editor.add_member(member);

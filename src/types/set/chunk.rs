@@ -61,15 +61,13 @@ impl<'a> Chunk<'a> {
                 self.fetch(set);
                 self.members.retain(|hashed| {
                     let hash = hashed.hash;
-                    let found = hashed
-                        .member
-                        .with_bytes(|bytes| set.contains_hashed(hash, bytes));
+                    let found = hashed.member.with_bytes(|bytes| set.contains_hashed(hash, bytes));
                     found == those_within
                 });
             }
-            SetRef::IntSet(_) | SetRef::Listpack(_) => self
-                .members
-                .retain(|hashed| set.contains_text(hashed.member.text()) == those_within),
+            SetRef::IntSet(_) | SetRef::Listpack(_) => {
+                self.members.retain(|hashed| set.contains_text(hashed.member.text()) == those_within)
+            }
         }
     }
 
@@ -94,20 +92,14 @@ impl<'a> Chunk<'a> {
         self.fetch(set);
         for hashed in &self.members {
             let hash = hashed.hash;
-            hashed
-                .member
-                .with_bytes(|bytes| set.remove_hashed(hash, bytes));
+            hashed.member.with_bytes(|bytes| set.remove_hashed(hash, bytes));
         }
     }
 }
 
 /// Shows all members of a set in chunks, as long as `visit` says that it goes on; hashed if a seed is given: that of all large
 /// sets that they are looked up in, which those of one keyspace share.
-pub fn for_each_chunk<'a>(
-    set: SetRef<'a>,
-    seed: Option<&HashSeed>,
-    mut visit: impl FnMut(&mut Chunk<'a>) -> bool,
-) {
+pub fn for_each_chunk<'a>(set: SetRef<'a>, seed: Option<&HashSeed>, mut visit: impl FnMut(&mut Chunk<'a>) -> bool) {
     let hash_and_visit = |chunk: &mut Chunk<'a>| {
         if let Some(seed) = seed {
             chunk.hash_with(seed);
@@ -122,10 +114,7 @@ pub fn for_each_chunk<'a>(
     }
 }
 
-fn in_chunks<'a>(
-    mut members: impl Iterator<Item = Member<'a>>,
-    mut visit: impl FnMut(&mut Chunk<'a>) -> bool,
-) {
+fn in_chunks<'a>(mut members: impl Iterator<Item = Member<'a>>, mut visit: impl FnMut(&mut Chunk<'a>) -> bool) {
     let mut chunk = Chunk::default();
     loop {
         chunk.fill(&mut members);

@@ -13,17 +13,13 @@ pub struct Set {
     /// Bytes of all elements.
     element_bytes: usize,
     /// What is left of a set that is being freed.
-    remains: Option<table::Reclaim<Element>>,
+    lazy_free: Option<table::LazyFree<Element>>,
 }
 
 impl Set {
     /// A set without members.
     pub fn new(seed: &HashSeed) -> Set {
-        Set {
-            members: Table::new(seed.clone()),
-            element_bytes: 0,
-            remains: None,
-        }
+        Set { members: Table::new(seed.clone()), element_bytes: 0, lazy_free: None }
     }
 
     /// How many members there are. O(1).
@@ -41,11 +37,7 @@ impl Set {
     /// Another one with the same elements, to be changed apart from this one. O(1): later changes to either copy what they
     /// touch, once.
     pub fn fork(&self) -> Set {
-        Set {
-            members: self.members.fork(),
-            element_bytes: self.element_bytes,
-            remains: None,
-        }
+        Set { members: self.members.fork(), element_bytes: self.element_bytes, lazy_free: None }
     }
 
     /// Bytes that it takes, its own structure included. O(1).
@@ -56,8 +48,8 @@ impl Set {
     /// Frees about so many elements of one that nobody uses any more. Says whether there are more.
     pub fn reclaim_step(&mut self, elements: usize) -> bool {
         let members = &mut self.members;
-        let remains = self.remains.get_or_insert_with(|| members.take());
-        remains.step(elements)
+        let lazy_free = self.lazy_free.get_or_insert_with(|| members.take());
+        lazy_free.step(elements)
     }
 
     /// The table of the members, for walks with the next ones on their way (`look_ahead`).

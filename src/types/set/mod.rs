@@ -5,18 +5,19 @@
 //! one when it passes the [`Limits`] (`editing`); it never makes a small one of a large one, but for `pop_many`. `algebra` is
 //! intersections, unions and differences, `random` picks.
 
+pub mod editor;
+pub mod view;
+
 pub mod algebra;
 mod chunk;
-mod editing;
 mod large;
 pub mod random;
-mod reading;
 #[cfg(test)]
 mod tests;
 
-pub use editing::{SetEditor, adopt, empty_for, from_members};
+pub use crate::types::set::editor::{SetEditor, adopt, empty_for, from_members};
+pub use crate::types::set::view::{Member, SetRef};
 pub use large::Set;
-pub use reading::{Member, SetRef};
 
 /// The text of a member, as it lies in a packed set: perhaps an integer.
 pub use crate::collections::listpack::Element as Text;

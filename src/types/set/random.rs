@@ -11,12 +11,7 @@ const PICK_FACTOR: usize = 3;
 
 /// Shows `count` different members, as many as there are at most, each with the same chance, in no particular order. O(count),
 /// O(n) if that is more than a third of all or the set is packed.
-pub fn distinct(
-    set: SetRef<'_>,
-    count: usize,
-    random: &mut fastrand::Rng,
-    mut visit: impl FnMut(Text<'_>),
-) {
+pub fn distinct(set: SetRef<'_>, count: usize, random: &mut fastrand::Rng, mut visit: impl FnMut(Text<'_>)) {
     let len = set.len();
     match set {
         SetRef::Large(large) if count.saturating_mul(PICK_FACTOR) <= len => {
@@ -45,12 +40,7 @@ pub fn distinct(
 }
 
 /// Shows `count` members, each time any with the same chance; the set must not be empty. O(count), O(count + n) for a listpack.
-pub fn repeated(
-    set: SetRef<'_>,
-    count: usize,
-    random: &mut fastrand::Rng,
-    mut visit: impl FnMut(Text<'_>),
-) {
+pub fn repeated(set: SetRef<'_>, count: usize, random: &mut fastrand::Rng, mut visit: impl FnMut(Text<'_>)) {
     match set {
         SetRef::IntSet(integers) => {
             (0..count).for_each(|_| {

@@ -5,26 +5,16 @@ use std::ops::ControlFlow;
 
 use proptest::prelude::*;
 
-use super::algebra::{
-    difference, intersection, stored_difference, stored_intersection, stored_union, union,
-};
+use super::algebra::{difference, intersection, stored_difference, stored_intersection, stored_union, union};
 use super::*;
 use crate::collections::hash::HashSeed;
 use crate::types::object::Object;
 use crate::types::slot::{OwnedSlot, OwnedValue, PackedForm, Slot};
 
-const SMALL: Limits = Limits {
-    integers: 12,
-    members: 8,
-    text_bytes: 6,
-};
+const SMALL: Limits = Limits { integers: 12, members: 8, text_bytes: 6 };
 
 /// More members than a chunk has, so that the walks have several.
-const WIDE: Limits = Limits {
-    integers: 512,
-    members: 128,
-    text_bytes: 64,
-};
+const WIDE: Limits = Limits { integers: 512, members: 128, text_bytes: 64 };
 
 type Model = BTreeSet<Vec<u8>>;
 
@@ -83,18 +73,12 @@ struct Rules {
 
 impl Rules {
     fn new(form: &'static str, limits: Limits) -> Rules {
-        Rules {
-            members: Model::new(),
-            form,
-            limits,
-        }
+        Rules { members: Model::new(), form, limits }
     }
 
     fn expect(&mut self, count: usize) {
         let (limits, form) = (self.limits, self.form);
-        if form == "listpack" && count > limits.members
-            || form == "intset" && count > limits.integers
-        {
+        if form == "listpack" && count > limits.members || form == "intset" && count > limits.integers {
             self.form = "hashtable";
         }
     }
@@ -163,11 +147,7 @@ fn pop_many(editor: &mut SetEditor<'_, OwnedSlot>, rules: &mut Rules, count: usi
     assert_eq!(popped.len(), count);
     assert!(popped.iter().all(|member| rules.members.remove(member)));
     if (before - count) * 5 <= count {
-        let start = if form == "intset" {
-            "intset"
-        } else {
-            "listpack"
-        };
+        let start = if form == "intset" { "intset" } else { "listpack" };
         let mut kept = Rules::new(start, rules.limits);
         editor.read().for_each(|member| {
             kept.add(&member.to_vec());
@@ -188,9 +168,7 @@ fn take(editor: &mut SetEditor<'_, OwnedSlot>, rules: &mut Rules, step: &Step) {
         Step::Remove(member) => assert_eq!(editor.remove(member), rules.members.remove(member)),
         Step::RemoveMany(members) => {
             let removed = editor.remove_many(members.len(), |index| &members[index]);
-            let expected = members
-                .iter()
-                .filter(|member| rules.members.remove(*member));
+            let expected = members.iter().filter(|member| rules.members.remove(*member));
             assert_eq!(removed, expected.count());
         }
         Step::Pop => {
@@ -287,11 +265,8 @@ fn check_algebra(sets: &[SetRef<'_>]) {
     let all = models.iter().flatten().cloned().collect::<Model>();
     let within = |member: &&Vec<u8>| models.iter().all(|model| model.contains(*member));
     let common: Model = all.iter().filter(within).cloned().collect();
-    let left: Model = models[0]
-        .iter()
-        .filter(|member| !models[1..].iter().any(|model| model.contains(*member)))
-        .cloned()
-        .collect();
+    let left: Model =
+        models[0].iter().filter(|member| !models[1..].iter().any(|model| model.contains(*member))).cloned().collect();
     let seed = seed();
     assert_eq!(shown(|visit| intersection(sets, visit)), common);
     assert_eq!(shown(|visit| union(sets, &seed, visit)), all);
@@ -350,18 +325,13 @@ fn form_of_difference(first: SetRef<'_>, others: &[SetRef<'_>], limits: Limits) 
 }
 
 fn numbered(range: std::ops::Range<usize>) -> Vec<Vec<u8>> {
-    range
-        .map(|number| format!("member:{number}").into_bytes())
-        .collect()
+    range.map(|number| format!("member:{number}").into_bytes()).collect()
 }
 
 #[test]
 fn the_limits_are_those_of_redis() {
-    let integers = |count: usize| -> Vec<Vec<u8>> {
-        (0..count)
-            .map(|number| number.to_string().into_bytes())
-            .collect()
-    };
+    let integers =
+        |count: usize| -> Vec<Vec<u8>> { (0..count).map(|number| number.to_string().into_bytes()).collect() };
     let joined = |mut members: Vec<Vec<u8>>, more: &[&str]| {
         members.extend(more.iter().map(|text| text.as_bytes().to_vec()));
         members
@@ -382,14 +352,8 @@ fn the_limits_are_those_of_redis() {
     assert_eq!(form_name(&build(&numbered(0..129), WIDE)), "hashtable");
     assert_eq!(added(numbered(0..128), "x"), "hashtable");
     // The integers come first: an intset until the other member comes, which is one too many.
-    assert_eq!(
-        form_name(&build(&joined(integers(128), &["x"]), WIDE)),
-        "hashtable"
-    );
-    assert_eq!(
-        form_name(&build(&joined(integers(127), &["x"]), WIDE)),
-        "listpack"
-    );
+    assert_eq!(form_name(&build(&joined(integers(128), &["x"]), WIDE)), "hashtable");
+    assert_eq!(form_name(&build(&joined(integers(127), &["x"]), WIDE)), "listpack");
     // Members that are to be added count though they are there already.
     let mut slot = OwnedSlot::new(build(&numbered(0..1), WIDE), &seed());
     let again = SetEditor::of_empty(&mut slot, WIDE).add_many(129, |_| b"member:0");
@@ -420,20 +384,13 @@ fn large_sets_join_in_many_chunks() {
 
 #[test]
 fn walks_break_off() {
-    let (left, right) = (
-        build_large(&numbered(0..500)),
-        build_large(&numbered(300..900)),
-    );
+    let (left, right) = (build_large(&numbered(0..500)), build_large(&numbered(300..900)));
     let sets = [view(&left), view(&right)];
     let count_to = |limit: usize, walk: &Walk<'_>| {
         let mut count = 0;
         walk(&mut || {
             count += 1;
-            if count < limit {
-                ControlFlow::Continue(())
-            } else {
-                ControlFlow::Break(())
-            }
+            if count < limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         });
         count
     };
@@ -452,19 +409,14 @@ fn walks_break_off() {
 
 #[test]
 fn a_union_shares_the_elements_and_changes_apart() {
-    let (left, right) = (
-        build_large(&numbered(0..1000)),
-        build_large(&numbered(990..1010)),
-    );
+    let (left, right) = (build_large(&numbered(0..1000)), build_large(&numbered(990..1010)));
     let stored = stored_union(&[view(&left), view(&right)], WIDE, &seed());
     let mut slot = OwnedSlot::new(stored, &seed());
     let address = |value: &OwnedValue| {
         use crate::collections::table::Entry;
         let set = view(value).large().expect("a large set");
         let hash = set.hash(b"member:7");
-        set.table()
-            .get(hash, b"member:7")
-            .map(|element| element.address())
+        set.table().get(hash, b"member:7").map(|element| element.address())
     };
     assert!(address(&left).is_some());
     assert_eq!(address(&left), address(&slot.value));
@@ -485,9 +437,7 @@ fn check_fairness(
     let mut random = fastrand::Rng::with_seed(9);
     let mut counts: BTreeMap<Vec<u8>, usize> = BTreeMap::new();
     for _ in 0..rounds {
-        pick(&mut random, &mut |member| {
-            *counts.entry(member.to_vec()).or_default() += 1
-        });
+        pick(&mut random, &mut |member| *counts.entry(member.to_vec()).or_default() += 1);
     }
     let expected = (rounds * picks) as f64 / members as f64;
     assert_eq!(counts.values().sum::<usize>(), rounds * picks);
@@ -500,9 +450,7 @@ fn check_fairness(
 
 #[test]
 fn every_member_has_the_same_chance() {
-    let integers: Vec<Vec<u8>> = (0..40)
-        .map(|number: i32| number.to_string().into_bytes())
-        .collect();
+    let integers: Vec<Vec<u8>> = (0..40).map(|number: i32| number.to_string().into_bytes()).collect();
     for value in [
         build(&integers, WIDE),
         build(&numbered(0..40), WIDE),
@@ -511,16 +459,10 @@ fn every_member_has_the_same_chance() {
     ] {
         let set = view(&value);
         let len = set.len();
-        check_fairness(len, 3 * len, 40, |rng, visit| {
-            random::repeated(set, 40, rng, visit)
-        });
-        check_fairness(len, 8 * len, 1, |rng, visit| {
-            random::repeated(set, 1, rng, visit)
-        });
+        check_fairness(len, 3 * len, 40, |rng, visit| random::repeated(set, 40, rng, visit));
+        check_fairness(len, 8 * len, 1, |rng, visit| random::repeated(set, 1, rng, visit));
         for count in [len / 5, len / 2] {
-            check_fairness(len, 400, count, |rng, visit| {
-                random::distinct(set, count, rng, visit)
-            });
+            check_fairness(len, 400, count, |rng, visit| random::distinct(set, count, rng, visit));
         }
         check_fairness(len, 8 * len, 1, |rng, visit| {
             let copy = match &value {
@@ -556,11 +498,7 @@ fn a_set_that_is_emptied_gives_its_memory_back() {
     while set.len() > 100 {
         assert!(set.pop(&mut rng).is_some());
     }
-    assert!(
-        set.memory_bytes() < full / 50,
-        "{} of {full} bytes",
-        set.memory_bytes()
-    );
+    assert!(set.memory_bytes() < full / 50, "{} of {full} bytes", set.memory_bytes());
     let mut rounds = 0;
     while set.reclaim_step(10) {
         rounds += 1;
@@ -587,19 +525,13 @@ fn values_are_built_and_adopted_in_the_form_that_suits() {
     assert_eq!(form_name(&adopted), "listpack");
     let adopted = adopt(form, bytes.clone(), SMALL, &seed()).expect("a set");
     assert_eq!(form_name(&adopted), "hashtable");
-    assert_eq!(
-        model_of(view(&adopted)),
-        texts[..100].iter().cloned().collect()
-    );
+    assert_eq!(model_of(view(&adopted)), texts[..100].iter().cloned().collect());
     assert!(adopt(PackedForm::Hash, bytes, WIDE, &seed()).is_none());
 }
 
 #[test]
 fn a_set_is_told_from_other_types() {
-    let mut other = OwnedSlot::new(
-        OwnedValue::Packed(PackedForm::List, vec![7, 0, 0, 0, 0, 0, 255]),
-        &seed(),
-    );
+    let mut other = OwnedSlot::new(OwnedValue::Packed(PackedForm::List, vec![7, 0, 0, 0, 0, 0, 255]), &seed());
     assert!(SetRef::of(other.stored()).is_none());
     assert!(SetEditor::of(&mut other, WIDE).is_none());
 }

@@ -155,8 +155,7 @@ pub fn union(sources: &mut [Source<'_>], aggregate: Aggregate, seed: &HashSeed) 
 fn join(found: &mut Vec<(u64, Element)>, aggregate: Aggregate) {
     // Stable, so the same members come together in their order.
     found.sort_by(|(hash, element), (other_hash, other)| {
-        hash.cmp(other_hash)
-            .then_with(|| element.key().cmp(other.key()))
+        hash.cmp(other_hash).then_with(|| element.key().cmp(other.key()))
     });
     found.dedup_by(|(hash, element), (kept_hash, kept)| {
         let is_same = hash == kept_hash && element.key() == kept.key();
@@ -222,10 +221,7 @@ pub fn difference(sources: &[Source<'_>], seed: &HashSeed) -> Builder {
     first.collection.visit(|entry| {
         entry.with_member(|member| {
             let hash = seed.hash(member);
-            if others
-                .iter()
-                .all(|other| other.score(hash, member).is_none())
-            {
+            if others.iter().all(|other| other.score(hash, member).is_none()) {
                 result.push_distinct(hash, entry.element(member, entry.score()));
             }
         });

@@ -43,12 +43,7 @@ impl Builder {
     }
 
     fn of(members: Members) -> Builder {
-        Builder {
-            members,
-            items: Vec::new(),
-            longest_member: 0,
-            element_bytes: 0,
-        }
+        Builder { members, items: Vec::new(), longest_member: 0, element_bytes: 0 }
     }
 
     #[inline]
@@ -114,9 +109,7 @@ impl Builder {
 
     /// The sorted set in its large form. O(n log n), see `sorted`.
     pub fn into_large(self) -> SortedSet {
-        let Builder {
-            members, mut items, ..
-        } = self;
+        let Builder { members, mut items, .. } = self;
         let members = match members {
             Members::Table(members) => members,
             Members::Hashes(hashes, seed) => {
@@ -147,9 +140,7 @@ pub fn adopt(bytes: Vec<u8>, limits: Limits, seed: &HashSeed) -> Option<OwnedVal
         return None;
     }
     let mut pairs = packed.range(0..packed.len());
-    if limits.entries >= packed.len()
-        && pairs.all(|(member, _)| member.len() <= limits.member_bytes)
-    {
+    if limits.entries >= packed.len() && pairs.all(|(member, _)| member.len() <= limits.member_bytes) {
         return Some(OwnedValue::Packed(PackedForm::SortedSet, bytes));
     }
     let mut builder = Builder::new(seed);

@@ -95,11 +95,7 @@ impl<'a, S: Slot> SortedSetMut<'a, S> {
     /// Asks `decide` for the score that a member is to have, telling that which it has: none if it is absent. No answer leaves
     /// everything as it is; the answer must not be NaN. O(log n), O(n) if packed.
     #[inline]
-    pub fn upsert(
-        &mut self,
-        member: &[u8],
-        decide: impl FnOnce(Option<f64>) -> Option<f64>,
-    ) -> Change {
+    pub fn upsert(&mut self, member: &[u8], decide: impl FnOnce(Option<f64>) -> Option<f64>) -> Change {
         match self.large() {
             Some(large) => large.upsert(member, decide),
             None => self.upsert_packed(member, decide),
@@ -116,16 +112,10 @@ impl<'a, S: Slot> SortedSetMut<'a, S> {
         mut visit: impl FnMut(Change),
     ) {
         match self.large() {
-            Some(large) if count > 1 => look_ahead(
-                large,
-                SortedSet::members,
-                count,
-                &member,
-                |large, index, hash| {
-                    let decide = |current| decide(index, current);
-                    visit(large.upsert_hashed(hash, member(index), decide));
-                },
-            ),
+            Some(large) if count > 1 => look_ahead(large, SortedSet::members, count, &member, |large, index, hash| {
+                let decide = |current| decide(index, current);
+                visit(large.upsert_hashed(hash, member(index), decide));
+            }),
             _ => {
                 for index in 0..count {
                     visit(self.upsert(member(index), |current| decide(index, current)));
@@ -134,11 +124,7 @@ impl<'a, S: Slot> SortedSetMut<'a, S> {
         }
     }
 
-    fn upsert_packed(
-        &mut self,
-        member: &[u8],
-        decide: impl FnOnce(Option<f64>) -> Option<f64>,
-    ) -> Change {
+    fn upsert_packed(&mut self, member: &[u8], decide: impl FnOnce(Option<f64>) -> Option<f64>) -> Change {
         let bytes = self.slot.bytes();
         let packed = PackedSortedSet::new(bytes);
         if let Some(found) = packed.find(member) {
@@ -184,15 +170,9 @@ impl<'a, S: Slot> SortedSetMut<'a, S> {
     pub fn remove_many<'m>(&mut self, count: usize, member: impl Fn(usize) -> &'m [u8]) -> usize {
         let mut removed = 0;
         match self.large() {
-            Some(large) if count > 1 => look_ahead(
-                large,
-                SortedSet::members,
-                count,
-                &member,
-                |large, index, hash| {
-                    removed += usize::from(large.remove_hashed(hash, member(index)).is_some());
-                },
-            ),
+            Some(large) if count > 1 => look_ahead(large, SortedSet::members, count, &member, |large, index, hash| {
+                removed += usize::from(large.remove_hashed(hash, member(index)).is_some());
+            }),
             _ => {
                 for index in 0..count {
                     removed += usize::from(self.remove(member(index)).is_some());
@@ -204,12 +184,7 @@ impl<'a, S: Slot> SortedSetMut<'a, S> {
 
     /// Takes so many elements off an end, all of which there are, and shows them as it goes. What it gives is memory to be
     /// freed in steps. O(k log n) for k elements, O(n) if packed.
-    pub fn pop(
-        &mut self,
-        end: End,
-        count: usize,
-        mut show: impl FnMut(Member<'_>, f64),
-    ) -> Option<Box<Object>> {
+    pub fn pop(&mut self, end: End, count: usize, mut show: impl FnMut(Member<'_>, f64)) -> Option<Box<Object>> {
         /// Up to so many elements a large sorted set gives them away one by one.
         const FEW: usize = 64;
         if let Some(large) = self.large()
@@ -229,9 +204,7 @@ impl<'a, S: Slot> SortedSetMut<'a, S> {
         let elements = self.view().range(ranks.clone());
         match end {
             End::Lowest => elements.for_each(|(member, score)| show(member, score)),
-            End::Highest => elements
-                .rev()
-                .for_each(|(member, score)| show(member, score)),
+            End::Highest => elements.rev().for_each(|(member, score)| show(member, score)),
         }
         self.remove_ranks(ranks)
     }

@@ -24,18 +24,12 @@ pub struct ScoreInterval {
 impl ScoreInterval {
     /// The scores from `minimum` to `maximum`, both included.
     pub fn inclusive(minimum: f64, maximum: f64) -> ScoreInterval {
-        ScoreInterval {
-            minimum: Bound::Included(minimum),
-            maximum: Bound::Included(maximum),
-        }
+        ScoreInterval { minimum: Bound::Included(minimum), maximum: Bound::Included(maximum) }
     }
 
     /// The scores from `minimum` to below `maximum`.
     pub fn half_open(minimum: f64, maximum: f64) -> ScoreInterval {
-        ScoreInterval {
-            minimum: Bound::Included(minimum),
-            maximum: Bound::Excluded(maximum),
-        }
+        ScoreInterval { minimum: Bound::Included(minimum), maximum: Bound::Excluded(maximum) }
     }
 
     /// Where a score lies.
@@ -142,10 +136,7 @@ mod tests {
 
     #[test]
     fn scores_lie_before_in_or_behind_an_interval() {
-        let interval = ScoreInterval {
-            minimum: Bound::Excluded(1.0),
-            maximum: Bound::Included(2.0),
-        };
+        let interval = ScoreInterval { minimum: Bound::Excluded(1.0), maximum: Bound::Included(2.0) };
         let located = [0.5, 1.0, 1.5, 2.0, 2.5].map(|score| interval.locate_score(score) as i8);
         assert_eq!(located, [-1, -1, 0, 0, 1]);
         let zero = ScoreInterval::inclusive(0.0, 0.0);
@@ -174,19 +165,13 @@ mod tests {
 
     #[test]
     fn members_lie_before_in_or_behind_an_interval() {
-        let interval = MemberInterval {
-            minimum: MemberBound::Included(b"10"),
-            maximum: MemberBound::Excluded(b"b"),
-        };
+        let interval = MemberInterval { minimum: MemberBound::Included(b"10"), maximum: MemberBound::Excluded(b"b") };
         let locate = |member| interval.locate(0.0, &member) as i8;
         assert_eq!(locate(Member::Integer(1)), -1);
         assert_eq!(locate(Member::Integer(10)), 0);
         assert_eq!(locate(Member::Integer(9)), 0);
         assert_eq!(locate(Member::Text(b"b")), 1);
-        let all = MemberInterval {
-            minimum: MemberBound::Lowest,
-            maximum: MemberBound::Highest,
-        };
+        let all = MemberInterval { minimum: MemberBound::Lowest, maximum: MemberBound::Highest };
         assert_eq!(all.locate(0.0, &Member::Text(b"")), Ordering::Equal);
     }
 }

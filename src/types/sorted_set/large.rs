@@ -36,10 +36,7 @@ pub(super) struct Scored {
 
 impl Scored {
     pub fn of(element: Element) -> Scored {
-        Scored {
-            score: element.score(),
-            element,
-        }
+        Scored { score: element.score(), element }
     }
 
     #[inline]
@@ -49,10 +46,7 @@ impl Scored {
 
     #[inline]
     pub fn compare(&self, other: &Scored) -> Ordering {
-        compare(
-            (self.score, self.element.key()),
-            (other.score, other.element.key()),
-        )
+        compare((self.score, self.element.key()), (other.score, other.element.key()))
     }
 }
 
@@ -76,13 +70,13 @@ pub struct SortedSet {
     order: Ordered<Scored>,
     /// Of all elements' blocks.
     element_bytes: usize,
-    remains: Option<Box<Remains>>,
+    lazy_free: Option<Box<LazyFreeParts>>,
 }
 
 /// A sorted set that is being freed.
-struct Remains {
-    members: table::Reclaim<Element>,
-    order: ordered::Reclaim<Scored>,
+struct LazyFreeParts {
+    members: table::LazyFree<Element>,
+    order: ordered::LazyFree<Scored>,
 }
 
 impl SortedSet {
@@ -91,17 +85,8 @@ impl SortedSet {
         SortedSet::of_parts(Table::new(seed), Ordered::new(), 0)
     }
 
-    pub(super) fn of_parts(
-        members: Table<Element>,
-        order: Ordered<Scored>,
-        element_bytes: usize,
-    ) -> SortedSet {
-        SortedSet {
-            members,
-            order,
-            element_bytes,
-            remains: None,
-        }
+    pub(super) fn of_parts(members: Table<Element>, order: Ordered<Scored>, element_bytes: usize) -> SortedSet {
+        SortedSet { members, order, element_bytes, lazy_free: None }
     }
 
     /// How many elements there are. O(1).
@@ -124,23 +109,17 @@ impl SortedSet {
 
     /// Bytes that it takes, its own structure included. O(1).
     pub fn memory_bytes(&self) -> usize {
-        size_of::<SortedSet>()
-            + self.members.memory_bytes()
-            + self.order.memory_bytes()
-            + self.element_bytes
+        size_of::<SortedSet>() + self.members.memory_bytes() + self.order.memory_bytes() + self.element_bytes
     }
 
     /// Frees about so many elements of one that nobody uses any more. Says whether there are more.
     pub fn reclaim_step(&mut self, elements: usize) -> bool {
         self.element_bytes = 0;
         let SortedSet { members, order, .. } = self;
-        let remains = self.remains.get_or_insert_with(|| {
-            Box::new(Remains {
-                members: members.take(),
-                order: order.take(),
-            })
-        });
-        remains.members.step(elements) || remains.order.step(elements)
+        let lazy_free = self
+            .lazy_free
+            .get_or_insert_with(|| Box::new(LazyFreeParts { members: members.take(), order: order.take() }));
+        lazy_free.members.step(elements) || lazy_free.order.step(elements)
     }
 
     /// The hash of a member, for the methods that fetch ahead.
@@ -217,11 +196,7 @@ impl SortedSet {
 
     /// Asks `decide` for the score that a member is to have, telling that which it has: none if it is absent. No answer leaves
     /// everything as it is. O(log n).
-    pub fn upsert(
-        &mut self,
-        member: &[u8],
-        decide: impl FnOnce(Option<f64>) -> Option<f64>,
-    ) -> Change {
+    pub fn upsert(&mut self, member: &[u8], decide: impl FnOnce(Option<f64>) -> Option<f64>) -> Change {
         self.upsert_hashed(self.members.hash(member), member, decide)
     }
 
@@ -244,10 +219,7 @@ impl SortedSet {
                 // Once the order has let go of it, the element is this version's alone unless a fork holds it.
                 self.order.remove(probe(current, member));
                 element.set_score(score);
-                let item = Scored {
-                    score,
-                    element: element.clone(),
-                };
+                let item = Scored { score, element: element.clone() };
                 self.order.insert(item, Scored::compare);
                 Change::Updated
             }
@@ -255,8 +227,7 @@ impl SortedSet {
                 let element = Element::with_score(member, score);
                 self.element_bytes += element.memory_bytes();
                 vacant.insert(element.clone());
-                self.order
-                    .insert(Scored { score, element }, Scored::compare);
+                self.order.insert(Scored { score, element }, Scored::compare);
                 Change::Added
             }
             (Slot::Occupied(_), None) => unreachable!("what is there has a score"),

@@ -18,9 +18,7 @@ use std::cmp::Ordering;
 
 pub use crate::collections::element::Element as SharedElement;
 pub use crate::collections::listpack::Element as Member;
-pub use algebra::{
-    Aggregate, Collection, Source, difference, intersection, intersection_size, union,
-};
+pub use algebra::{Aggregate, Collection, Source, difference, intersection, intersection_size, union};
 pub use builder::{Builder, adopt, is_valid, part};
 pub use editor::{Limits, SortedSetMut};
 pub use interval::{Interval, MemberBound, MemberInterval, ScoreInterval};

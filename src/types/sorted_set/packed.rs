@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use crate::collections::listpack::{self, Builder, Listpack, Position};
 use crate::collections::packed::Packed;
-use crate::types::double;
+use crate::text::double;
 
 use super::{Interval, Member, compare};
 
@@ -118,11 +118,7 @@ impl<'a> PackedSortedSet<'a> {
         Pairs {
             listpack: self.0,
             left,
-            front: if left == 0 {
-                self.0.end()
-            } else {
-                at(ranks.start)
-            },
+            front: if left == 0 { self.0.end() } else { at(ranks.start) },
             // The end is looked for when somebody goes backwards.
             back: (ranks.end == count).then(|| self.0.end()),
             end_rank: ranks.end,
@@ -220,12 +216,7 @@ pub(super) fn insert<P: Packed + ?Sized>(packed: &mut P, member: &[u8], score: f
 }
 
 /// Gives the element at a position another score. O(n).
-pub(super) fn update<P: Packed + ?Sized>(
-    packed: &mut P,
-    position: Position,
-    member: &[u8],
-    score: f64,
-) {
+pub(super) fn update<P: Packed + ?Sized>(packed: &mut P, position: Position, member: &[u8], score: f64) {
     if keeps_place(packed.bytes(), position, member, score) {
         let at = Listpack::new(packed.bytes()).next(position);
         if let Some(at) = at {
@@ -247,9 +238,7 @@ fn keeps_place(bytes: &[u8], position: Position, member: &[u8], score: f64) -> b
     let mut behind = listpack.iter_from(position).skip(2);
     let behind = behind.next().zip(behind.next());
     before.is_none_or(|before| precedes(before, score, member))
-        && behind.is_none_or(|(other, other_score)| {
-            !precedes((other, score_of(other_score)), score, member)
-        })
+        && behind.is_none_or(|(other, other_score)| !precedes((other, score_of(other_score)), score, member))
 }
 
 /// Takes out the element at a position. O(n).

@@ -11,18 +11,9 @@ use crate::types::object::Object;
 use crate::types::set::SetRef;
 use crate::types::slot::{OwnedSlot, OwnedValue, PackedForm};
 
-const SMALL: Limits = Limits {
-    entries: 8,
-    member_bytes: 6,
-};
-const NEVER_PACKED: Limits = Limits {
-    entries: 0,
-    member_bytes: 64,
-};
-const ALWAYS_PACKED: Limits = Limits {
-    entries: 1000,
-    member_bytes: 64,
-};
+const SMALL: Limits = Limits { entries: 8, member_bytes: 6 };
+const NEVER_PACKED: Limits = Limits { entries: 0, member_bytes: 64 };
+const ALWAYS_PACKED: Limits = Limits { entries: 1000, member_bytes: 64 };
 
 fn seed() -> HashSeed {
     HashSeed::from_seed(3)
@@ -44,9 +35,7 @@ type Elements = Vec<(Vec<u8>, f64)>;
 
 fn elements(sorted_set: SortedSetRef<'_>) -> Elements {
     let pairs = sorted_set.iter();
-    pairs
-        .map(|(member, score)| (member.to_vec(), score))
-        .collect()
+    pairs.map(|(member, score)| (member.to_vec(), score)).collect()
 }
 
 #[derive(Clone, Debug, Default)]
@@ -55,9 +44,8 @@ struct Model(BTreeMap<Vec<u8>, f64>);
 impl Model {
     fn sorted(&self) -> Elements {
         let mut elements: Elements = self.0.clone().into_iter().collect();
-        elements.sort_by(|(left, left_score), (right, right_score)| {
-            compare((*left_score, left), (*right_score, right))
-        });
+        elements
+            .sort_by(|(left, left_score), (right, right_score)| compare((*left_score, left), (*right_score, right)));
         elements
     }
 }
@@ -143,11 +131,7 @@ fn check(sorted_set: SortedSetRef<'_>, model: &Model) {
     let sorted = model.sorted();
     assert_eq!(elements(sorted_set), sorted);
     assert_eq!(sorted_set.len(), sorted.len());
-    let mut backwards: Elements = sorted_set
-        .iter()
-        .rev()
-        .map(|(member, score)| (member.to_vec(), score))
-        .collect();
+    let mut backwards: Elements = sorted_set.iter().rev().map(|(member, score)| (member.to_vec(), score)).collect();
     backwards.reverse();
     assert_eq!(backwards, sorted);
     for (rank, (member, score)) in sorted.iter().enumerate() {
@@ -218,9 +202,7 @@ fn scores_are_packed_as_redis_packs_them() {
     for (member, score) in [("a", -0.0), ("b", 3.0), ("c", 0.5), ("d", f64::INFINITY)] {
         editor(&mut slot, ALWAYS_PACKED).insert(member.as_bytes(), score);
     }
-    let OwnedValue::Packed(PackedForm::SortedSet, bytes) = &slot.value else {
-        panic!("packed")
-    };
+    let OwnedValue::Packed(PackedForm::SortedSet, bytes) = &slot.value else { panic!("packed") };
     let listpack = crate::collections::listpack::Listpack::new(bytes);
     let stored: Vec<Vec<u8>> = listpack.iter().map(|element| element.to_vec()).collect();
     let expected = ["a", "0", "c", "0.5", "b", "3", "d", "inf"].map(|text| text.as_bytes());
@@ -317,9 +299,7 @@ fn foreign_bytes_are_taken_over() {
     assert!(builder.push(b"b", 2.0) && builder.push(b"a", 1.5));
     assert!(!builder.push(b"b", 3.0), "it is there");
     assert!(!builder.push(b"c", f64::NAN));
-    let OwnedValue::Packed(_, bytes) = builder.finish(SMALL) else {
-        panic!("packed")
-    };
+    let OwnedValue::Packed(_, bytes) = builder.finish(SMALL) else { panic!("packed") };
     assert!(is_valid(&bytes));
     let expected = vec![(b"a".to_vec(), 1.5), (b"b".to_vec(), 2.0)];
     for limits in [SMALL, NEVER_PACKED] {
@@ -396,10 +376,7 @@ fn sorted_sets_and_sets_are_joined() {
     let mut none = [first, source(Collection::Absent, 1.0)];
     assert_eq!(shown(intersection(&mut none, Aggregate::Sum, &seed())), "");
     let [first, ..] = all();
-    let mut zero = [Source {
-        weight: 0.0,
-        ..first
-    }];
+    let mut zero = [Source { weight: 0.0, ..first }];
     let zeros = shown(super::union(&mut zero, Aggregate::Sum, &seed()));
     assert_eq!(zeros, "7=0 a=0 b=0 c=0");
 }
@@ -407,12 +384,7 @@ fn sorted_sets_and_sets_are_joined() {
 #[test]
 fn what_is_stored_shares_blocks_and_changes_apart() {
     let origin = OwnedValue::object(Object::SortedSet(numbered(300)));
-    let sources = || {
-        [Source {
-            collection: Collection::SortedSet(view(&origin)),
-            weight: 1.0,
-        }]
-    };
+    let sources = || [Source { collection: Collection::SortedSet(view(&origin)), weight: 1.0 }];
     let copy = union(&mut sources(), Aggregate::Sum, &seed()).finish(SMALL);
     let mut slot = OwnedSlot::new(copy, &seed());
     editor(&mut slot, SMALL).insert(b"m5", 1000.5);

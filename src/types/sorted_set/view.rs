@@ -24,9 +24,7 @@ impl<'a> SortedSetRef<'a> {
     #[inline]
     pub fn of(stored: Stored<'a>) -> Option<SortedSetRef<'a>> {
         match stored {
-            Stored::Packed(PackedForm::SortedSet, bytes) => {
-                Some(SortedSetRef::Packed(PackedSortedSet::new(bytes)))
-            }
+            Stored::Packed(PackedForm::SortedSet, bytes) => Some(SortedSetRef::Packed(PackedSortedSet::new(bytes))),
             Stored::Object(Object::SortedSet(sorted_set)) => Some(SortedSetRef::Large(sorted_set)),
             _ => None,
         }
@@ -56,12 +54,7 @@ impl<'a> SortedSetRef<'a> {
     }
 
     /// The scores of several members, in their order. The cost of a `score` for each, in a large sorted set less.
-    pub fn scores<'m>(
-        self,
-        count: usize,
-        member: impl Fn(usize) -> &'m [u8],
-        mut visit: impl FnMut(Option<f64>),
-    ) {
+    pub fn scores<'m>(self, count: usize, member: impl Fn(usize) -> &'m [u8], mut visit: impl FnMut(Option<f64>)) {
         match self {
             SortedSetRef::Packed(_) => {
                 (0..count).for_each(|index| visit(self.score(member(index))));
@@ -138,9 +131,7 @@ impl<'a> Elements<'a> {
     #[inline]
     pub(super) fn entries(mut self) -> impl Iterator<Item = Entry<'a>> {
         std::iter::from_fn(move || match &mut self.0 {
-            Form::Packed(pairs) => pairs
-                .next()
-                .map(|(member, score)| Entry::Pair(member, score)),
+            Form::Packed(pairs) => pairs.next().map(|(member, score)| Entry::Pair(member, score)),
             Form::Large(range) => next_fetched(range).map(Entry::Shared),
         })
     }

@@ -32,11 +32,7 @@ impl Item for Block {
 
 impl Block {
     pub(super) fn new(first: Id, bytes: &[u8]) -> Block {
-        Block {
-            first,
-            live: Node::new(first, bytes).master().live as u32,
-            bytes: Element::new(bytes),
-        }
+        Block { first, live: Node::new(first, bytes).master().live as u32, bytes: Element::new(bytes) }
     }
 
     #[inline]
@@ -125,11 +121,7 @@ impl Entries {
     }
 
     pub(super) fn fork(&self) -> Entries {
-        Entries {
-            blocks: self.blocks.fork(),
-            tail: self.tail.clone(),
-            ..*self
-        }
+        Entries { blocks: self.blocks.fork(), tail: self.tail.clone(), ..*self }
     }
 
     /// How many blocks there are. O(1).
@@ -171,10 +163,7 @@ impl Entries {
                 }
             }
             None => {
-                self.tail = Some(Tail {
-                    first: id,
-                    bytes: begun(fields),
-                });
+                self.tail = Some(Tail { first: id, bytes: begun(fields) });
             }
         }
         self.length += 1;
@@ -191,10 +180,7 @@ impl Entries {
         if self.tail.is_none()
             && let Some(last) = self.blocks.pop_back()
         {
-            self.tail = Some(Tail {
-                first: last.first,
-                bytes: Rc::new(last.bytes.key().to_vec()),
-            });
+            self.tail = Some(Tail { first: last.first, bytes: Rc::new(last.bytes.key().to_vec()) });
         }
     }
 

@@ -24,11 +24,7 @@ pub struct Consumer {
 
 impl Clone for Consumer {
     fn clone(&self) -> Consumer {
-        Consumer {
-            name: self.name.clone(),
-            pending: self.pending.fork(),
-            ..*self
-        }
+        Consumer { name: self.name.clone(), pending: self.pending.fork(), ..*self }
     }
 }
 
@@ -39,12 +35,7 @@ impl Item for Rc<Consumer> {
 impl Consumer {
     /// A consumer that has got nothing yet.
     pub(super) fn new(name: &[u8], seen_ms: i64, active_ms: Option<i64>) -> Consumer {
-        Consumer {
-            name: Name::new(name),
-            seen_ms,
-            active_ms,
-            pending: Ordered::new(),
-        }
+        Consumer { name: Name::new(name), seen_ms, active_ms, pending: Ordered::new() }
     }
 
     pub fn name(&self) -> &[u8] {
@@ -80,12 +71,7 @@ pub struct Group {
 
 impl Clone for Group {
     fn clone(&self) -> Group {
-        Group {
-            name: self.name.clone(),
-            pending: self.pending.clone(),
-            consumers: self.consumers.fork(),
-            ..*self
-        }
+        Group { name: self.name.clone(), pending: self.pending.clone(), consumers: self.consumers.fork(), ..*self }
     }
 }
 
@@ -95,13 +81,7 @@ impl Item for Rc<Group> {
 
 impl Group {
     pub(super) fn new(name: &[u8], last_id: Id, entries_read: Option<i64>) -> Group {
-        Group {
-            name: name.into(),
-            last_id,
-            entries_read,
-            pending: PendingEntries::new(),
-            consumers: Ordered::new(),
-        }
+        Group { name: name.into(), last_id, entries_read, pending: PendingEntries::new(), consumers: Ordered::new() }
     }
 
     pub fn name(&self) -> &[u8] {
@@ -157,9 +137,7 @@ impl Group {
     }
 
     pub(super) fn add_consumer(&mut self, consumer: Consumer) -> bool {
-        let place = self
-            .consumers
-            .search(|other| other.name().cmp(consumer.name()));
+        let place = self.consumers.search(|other| other.name().cmp(consumer.name()));
         match place {
             Ok(_) => false,
             Err(index) => {
@@ -169,14 +147,9 @@ impl Group {
         }
     }
 
-    fn edit_consumer<R>(
-        &mut self,
-        name: &[u8],
-        edit: impl FnOnce(&mut Consumer) -> R,
-    ) -> Option<R> {
+    fn edit_consumer<R>(&mut self, name: &[u8], edit: impl FnOnce(&mut Consumer) -> R) -> Option<R> {
         let probe = |consumer: &Rc<Consumer>| consumer.name().cmp(name);
-        self.consumers
-            .update(probe, |consumer| edit(Rc::make_mut(consumer)))
+        self.consumers.update(probe, |consumer| edit(Rc::make_mut(consumer)))
     }
 
     /// Notes that a consumer tries something now; adds it if the name is new, and tells whether it is. O(log n).
@@ -211,9 +184,7 @@ impl Group {
     /// Takes an entry that was pending off its consumer's list, if it has a consumer.
     fn take_from(&mut self, pending: &Pending) {
         if let Holder::Consumer { name, .. } = &pending.holder {
-            self.edit_consumer(name, |consumer| {
-                consumer.pending.remove(|other| other.cmp(&pending.id))
-            });
+            self.edit_consumer(name, |consumer| consumer.pending.remove(|other| other.cmp(&pending.id)));
         }
     }
 
@@ -234,10 +205,7 @@ impl Group {
             self.pending.insert(Pending {
                 id: *id,
                 deliveries: 1,
-                holder: Holder::Consumer {
-                    name: name.clone(),
-                    delivered_ms: now_ms,
-                },
+                holder: Holder::Consumer { name: name.clone(), delivered_ms: now_ms },
             });
         }
         self.edit_consumer(consumer, |consumer| {
@@ -256,10 +224,7 @@ impl Group {
         let before = self.pending.insert(Pending {
             id,
             deliveries,
-            holder: Holder::Consumer {
-                name: owner.name.clone(),
-                delivered_ms,
-            },
+            holder: Holder::Consumer { name: owner.name.clone(), delivered_ms },
         });
         if let Some(before) = before {
             if !before.is_released() && before.consumer() == consumer {
@@ -273,11 +238,7 @@ impl Group {
     /// Makes an entry pending with nobody, whoever had it before: it comes behind those that were given back before. O(log n).
     pub fn release(&mut self, id: Id, deliveries: u64) {
         let number = self.pending.take_number();
-        let before = self.pending.insert(Pending {
-            id,
-            deliveries,
-            holder: Holder::Released { number },
-        });
+        let before = self.pending.insert(Pending { id, deliveries, holder: Holder::Released { number } });
         if let Some(before) = before {
             self.take_from(&before);
         }
@@ -292,10 +253,7 @@ impl Group {
             let again = Pending {
                 id,
                 deliveries: pending.deliveries_after_next(),
-                holder: Holder::Consumer {
-                    name: name.clone(),
-                    delivered_ms: now_ms,
-                },
+                holder: Holder::Consumer { name: name.clone(), delivered_ms: now_ms },
             };
             self.pending.insert(again);
         }
@@ -305,9 +263,10 @@ impl Group {
     pub(super) fn memory_bytes(&self) -> usize {
         const SAMPLES: usize = 8;
         let own = size_of::<Group>() + self.name.len() + self.pending.memory_bytes();
-        let sampled = self.consumers().take(SAMPLES).map(|consumer| {
-            size_of::<Consumer>() + consumer.name.len() + consumer.pending.memory_bytes()
-        });
+        let sampled = self
+            .consumers()
+            .take(SAMPLES)
+            .map(|consumer| size_of::<Consumer>() + consumer.name.len() + consumer.pending.memory_bytes());
         let (count, bytes) = sampled.fold((0, 0), |(count, sum), bytes| (count + 1, sum + bytes));
         let consumers = bytes * self.consumers.len() / count.max(1);
         own + self.consumers.memory_bytes() + consumers
@@ -356,9 +315,7 @@ impl Groups {
     }
 
     pub(super) fn fork(&self) -> Groups {
-        Groups {
-            groups: self.groups.fork(),
-        }
+        Groups { groups: self.groups.fork() }
     }
 
     /// All in the order of their names.
@@ -412,8 +369,7 @@ impl Groups {
         for index in 0..self.groups.len() {
             let group = self.groups.at(index);
             if group.is_some_and(|group| group.pending_entry(id).is_some()) {
-                self.groups
-                    .update_at(index, |group| Rc::make_mut(group).acknowledge(id));
+                self.groups.update_at(index, |group| Rc::make_mut(group).acknowledge(id));
                 was_pending = true;
             }
         }
@@ -422,8 +378,7 @@ impl Groups {
 
     /// Whether a group has yet to read an entry, or to acknowledge it. O(groups).
     pub fn need(&self, id: Id) -> bool {
-        self.iter()
-            .any(|group| group.last_id < id || group.pending_entry(id).is_some())
+        self.iter().any(|group| group.last_id < id || group.pending_entry(id).is_some())
     }
 
     /// Pending entries of all groups. O(groups).

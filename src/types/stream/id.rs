@@ -30,10 +30,7 @@ impl Id {
     /// The least one. No entry has it.
     pub const MIN: Id = Id { ms: 0, seq: 0 };
     /// The greatest one.
-    pub const MAX: Id = Id {
-        ms: u64::MAX,
-        seq: u64::MAX,
-    };
+    pub const MAX: Id = Id { ms: u64::MAX, seq: u64::MAX };
 
     /// An ID of these parts.
     #[inline]
@@ -62,29 +59,19 @@ impl Id {
     /// greatest.
     #[inline]
     pub fn following(self, now_ms: u64) -> Option<Id> {
-        if now_ms > self.ms {
-            Some(Id::new(now_ms, 0))
-        } else {
-            self.next()
-        }
+        if now_ms > self.ms { Some(Id::new(now_ms, 0)) } else { self.next() }
     }
 
     /// The ID at such a distance from `first`, as blocks store it: the parts apart, in wrapping numbers.
     #[inline]
     pub(super) fn at_distance(first: Id, ms: i64, seq: i64) -> Id {
-        Id {
-            ms: first.ms.wrapping_add(ms as u64),
-            seq: first.seq.wrapping_add(seq as u64),
-        }
+        Id { ms: first.ms.wrapping_add(ms as u64), seq: first.seq.wrapping_add(seq as u64) }
     }
 
     /// The distance from `first`: the opposite of `at_distance`.
     #[inline]
     pub(super) fn distance_from(self, first: Id) -> (i64, i64) {
-        (
-            self.ms.wrapping_sub(first.ms) as i64,
-            self.seq.wrapping_sub(first.seq) as i64,
-        )
+        (self.ms.wrapping_sub(first.ms) as i64, self.seq.wrapping_sub(first.seq) as i64)
     }
 
     /// Reads `ms-seq`, or `ms` alone, to which `missing_seq` is added then.
@@ -175,11 +162,9 @@ mod tests {
 
     #[test]
     fn texts_are_read_and_written() {
-        for (text, id) in [
-            ("0-0", Id::MIN),
-            ("5-7", Id::new(5, 7)),
-            ("18446744073709551615-18446744073709551615", Id::MAX),
-        ] {
+        for (text, id) in
+            [("0-0", Id::MIN), ("5-7", Id::new(5, 7)), ("18446744073709551615-18446744073709551615", Id::MAX)]
+        {
             assert_eq!(Id::parse(text.as_bytes(), 9), Some(id));
             assert_eq!(id.text().as_slice(), text.as_bytes());
         }

@@ -48,14 +48,11 @@ impl Stream {
     /// Another one with the same entries and groups, to be changed apart from this one. O(1): later changes to either copy what
     /// they touch, once.
     pub fn fork(&self) -> Stream {
-        Stream {
-            entries: self.entries.fork(),
-            groups: self.groups.fork(),
-        }
+        Stream { entries: self.entries.fork(), groups: self.groups.fork() }
     }
 
     /// How much there is to free, in entries: those of the stream, and those that the groups have pending. O(groups).
-    pub fn burden(&self) -> usize {
+    pub fn free_effort(&self) -> usize {
         self.entries.len().max(self.entries.blocks()) + self.groups.pending()
     }
 
@@ -90,10 +87,7 @@ impl Stream {
 
     /// A stream whose only content are groups that nobody needs any more.
     pub fn of_garbage_groups(groups: Groups) -> Stream {
-        Stream {
-            groups,
-            ..Stream::default()
-        }
+        Stream { groups, ..Stream::default() }
     }
 }
 

@@ -110,10 +110,7 @@ impl<'a> Place<'a> {
     /// The entry as others see it.
     #[inline]
     pub fn entry(self) -> Entry<'a> {
-        Entry {
-            id: self.id,
-            pairs: self.pairs,
-        }
+        Entry { id: self.id, pairs: self.pairs }
     }
 }
 
@@ -131,10 +128,7 @@ fn count(iter: &mut Iter<'_>) -> usize {
 impl<'a> Node<'a> {
     #[inline]
     pub fn new(first: Id, bytes: &'a [u8]) -> Node<'a> {
-        Node {
-            first,
-            listpack: Listpack::new(bytes),
-        }
+        Node { first, listpack: Listpack::new(bytes) }
     }
 
     /// What it says of itself. O(its fields).
@@ -145,34 +139,20 @@ impl<'a> Node<'a> {
         let fields = count(&mut iter);
         let names = iter.position();
         iter.nth(fields);
-        Master {
-            live,
-            deleted,
-            fields,
-            names,
-            entries: iter.position(),
-        }
+        Master { live, deleted, fields, names, entries: iter.position() }
     }
 
     /// Its entries from the first on.
     #[inline]
     pub fn forward(self) -> Forward<'a> {
         let master = self.master();
-        Forward {
-            iter: self.listpack.iter_from(master.entries),
-            node: self,
-            master,
-        }
+        Forward { iter: self.listpack.iter_from(master.entries), node: self, master }
     }
 
     /// Its entries from the last on.
     #[inline]
     pub fn backward(self) -> Backward<'a> {
-        Backward {
-            node: self,
-            master: self.master(),
-            behind: self.listpack.end(),
-        }
+        Backward { node: self, master: self.master(), behind: self.listpack.end() }
     }
 
     /// The entry at the iterator, and where the next one is.
@@ -194,11 +174,7 @@ impl<'a> Node<'a> {
             id: Id::at_distance(self.first, ms, seq),
             is_deleted: flags & DELETED != 0,
             position,
-            pairs: Pairs {
-                names,
-                values,
-                left: fields,
-            },
+            pairs: Pairs { names, values, left: fields },
         })
     }
 
@@ -215,11 +191,7 @@ impl<'a> Node<'a> {
 
     /// Whether the fields are those of the master entry.
     #[inline]
-    fn has_fields<'f>(
-        self,
-        master: &Master,
-        fields: impl ExactSizeIterator<Item = Field<'f>>,
-    ) -> bool {
+    fn has_fields<'f>(self, master: &Master, fields: impl ExactSizeIterator<Item = Field<'f>>) -> bool {
         if fields.len() != master.fields {
             return false;
         }
@@ -292,10 +264,7 @@ impl<'a> Iterator for Backward<'a> {
 type Elements<'a> = SmallVec<[Element<'a>; 16]>;
 
 /// Begins a block with an entry, in a buffer that is emptied.
-pub(super) fn begin<'f>(
-    buffer: &mut Vec<u8>,
-    fields: impl ExactSizeIterator<Item = Field<'f>> + Clone,
-) {
+pub(super) fn begin<'f>(buffer: &mut Vec<u8>, fields: impl ExactSizeIterator<Item = Field<'f>> + Clone) {
     buffer.clear();
     buffer.extend_from_slice(&listpack::EMPTY);
     let count = fields.len();

@@ -96,20 +96,14 @@ impl Entries {
             let is_tail = index == self.blocks.len();
             self.tail.as_ref().filter(|_| is_tail).map(Tail::node)
         })?;
-        Some(BlockRef {
-            first: node.first,
-            bytes: node.listpack.bytes(),
-        })
+        Some(BlockRef { first: node.first, bytes: node.listpack.bytes() })
     }
 
     /// The blocks, as they are, in order.
     pub fn iter_blocks(&self) -> impl Iterator<Item = BlockRef<'_>> {
         let full = self.blocks.iter().map(Block::node);
         let tail = self.tail.iter().map(Tail::node);
-        full.chain(tail).map(|node: Node<'_>| BlockRef {
-            first: node.first,
-            bytes: node.listpack.bytes(),
-        })
+        full.chain(tail).map(|node: Node<'_>| BlockRef { first: node.first, bytes: node.listpack.bytes() })
     }
 
     /// What it knows besides the entries.
@@ -205,27 +199,18 @@ impl Group {
             let consumer = Consumer::from_parts(one);
             let name = consumer.shared_name();
             for id in &one.pending {
-                hold(*id, &|delivered_ms| Holder::Consumer {
-                    name: name.clone(),
-                    delivered_ms,
-                })?;
+                hold(*id, &|delivered_ms| Holder::Consumer { name: name.clone(), delivered_ms })?;
             }
             if !group.add_consumer(consumer) {
                 return Err(PartsError::DuplicateName);
             }
         }
         for (number, id) in parts.released.iter().enumerate() {
-            hold(*id, &|_| Holder::Released {
-                number: number as u64,
-            })?;
+            hold(*id, &|_| Holder::Released { number: number as u64 })?;
         }
         let pending = parts.pending.iter().zip(holders);
         group.set_pending(pending.filter_map(|((id, _, deliveries), holder)| {
-            Some(Pending {
-                id: *id,
-                deliveries: *deliveries,
-                holder: holder?,
-            })
+            Some(Pending { id: *id, deliveries: *deliveries, holder: holder? })
         }));
         Ok(group)
     }

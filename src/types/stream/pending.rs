@@ -136,11 +136,7 @@ pub(super) struct PendingEntries {
 
 impl Clone for PendingEntries {
     fn clone(&self) -> PendingEntries {
-        PendingEntries {
-            entries: self.entries.fork(),
-            turns: self.turns.as_ref().map(Ordered::fork),
-            ..*self
-        }
+        PendingEntries { entries: self.entries.fork(), turns: self.turns.as_ref().map(Ordered::fork), ..*self }
     }
 }
 
@@ -157,15 +153,9 @@ impl PendingEntries {
             Holder::Released { number } => Some(number),
             Holder::Consumer { .. } => None,
         });
-        let (released, next_number) = numbers.fold((0, 0), |(count, next), number| {
-            (count + 1, next.max(number.wrapping_add(1)))
-        });
-        PendingEntries {
-            entries,
-            turns: None,
-            released,
-            next_number,
-        }
+        let (released, next_number) =
+            numbers.fold((0, 0), |(count, next), number| (count + 1, next.max(number.wrapping_add(1))));
+        PendingEntries { entries, turns: None, released, next_number }
     }
 
     /// All, in the order of their IDs.
@@ -192,9 +182,7 @@ impl PendingEntries {
             turns.sort_unstable();
             Ordered::from_sorted(turns)
         });
-        turns
-            .iter()
-            .filter_map(|turn| entries.get(|pending| pending.id.cmp(&turn.id)))
+        turns.iter().filter_map(|turn| entries.get(|pending| pending.id.cmp(&turn.id)))
     }
 
     /// Puts an entry in the place of the one with its ID, which is given if there is one. O(log n).
@@ -293,19 +281,10 @@ mod tests {
                 entries.remove(id);
                 return;
             }
-            1 => Holder::Released {
-                number: entries.take_number(),
-            },
-            _ => Holder::Consumer {
-                name: Name::new(b"c"),
-                delivered_ms: random.i64(-5..50),
-            },
+            1 => Holder::Released { number: entries.take_number() },
+            _ => Holder::Consumer { name: Name::new(b"c"), delivered_ms: random.i64(-5..50) },
         };
-        entries.insert(Pending {
-            id,
-            deliveries: 1,
-            holder,
-        });
+        entries.insert(Pending { id, deliveries: 1, holder });
     }
 
     #[test]
@@ -328,9 +307,11 @@ mod tests {
         let last = in_turn(&mut entries)[entries.released() - 1];
         let mut loaded = PendingEntries::from_sorted(all);
         let number = loaded.take_number();
-        assert!(loaded.get(last).is_some_and(
-            |one| matches!(one.holder, Holder::Released { number: last } if last < number)
-        ));
+        assert!(
+            loaded
+                .get(last)
+                .is_some_and(|one| matches!(one.holder, Holder::Released { number: last } if last < number))
+        );
         assert_eq!(in_turn(&mut loaded), in_turn(&mut entries));
         while loaded.reclaim_step(10) {}
         assert!(loaded.by_id().is_empty());

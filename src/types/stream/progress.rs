@@ -43,9 +43,7 @@ impl Entries {
         if self.added == 0 {
             return Some(0);
         }
-        let counted = group
-            .entries_read
-            .filter(|_| !self.has_gaps_from(group.last_id));
+        let counted = group.entries_read.filter(|_| !self.has_gaps_from(group.last_id));
         let read = counted.or_else(|| self.distance_from_first_ever(group.last_id))?;
         Some((self.added as i64).wrapping_sub(read))
     }

@@ -82,9 +82,7 @@ mod tests {
     /// As XINFO STREAM of Redis 7.0.15 tells, with one entry a block.
     #[test]
     fn nodes_are_counted_as_in_a_radix_tree() {
-        let ids = |ids: &[(u64, u64)]| -> Vec<Id> {
-            ids.iter().map(|(ms, seq)| Id::new(*ms, *seq)).collect()
-        };
+        let ids = |ids: &[(u64, u64)]| -> Vec<Id> { ids.iter().map(|(ms, seq)| Id::new(*ms, *seq)).collect() };
         assert_eq!(nodes_of(&[]), 1);
         assert_eq!(nodes_of(&ids(&[(1, 0)])), 2);
         assert_eq!(nodes_of(&ids(&[(1, 0), (3, 0)])), 6);

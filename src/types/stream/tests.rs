@@ -5,12 +5,9 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::persistence::rdb::check_stream_node;
+use crate::storage::rdb::check_stream_node;
 
-const LIMITS: NodeLimits = NodeLimits {
-    bytes: 300,
-    entries: 5,
-};
+const LIMITS: NodeLimits = NodeLimits { bytes: 300, entries: 5 };
 
 /// Whether a file's reader takes the block.
 fn is_sound(first: Id, bytes: &[u8]) -> bool {
@@ -20,9 +17,7 @@ fn is_sound(first: Id, bytes: &[u8]) -> bool {
 type Fields = Vec<(Vec<u8>, Vec<u8>)>;
 
 fn append(stream: &mut Stream, id: Id, fields: &Fields, limits: NodeLimits) -> bool {
-    let fields = fields
-        .iter()
-        .map(|(name, value)| (name.as_slice(), value.as_slice()));
+    let fields = fields.iter().map(|(name, value)| (name.as_slice(), value.as_slice()));
     stream.entries.append(id, fields, limits).is_ok()
 }
 
@@ -61,11 +56,7 @@ enum Step {
 }
 
 fn fields() -> impl Strategy<Value = Fields> {
-    let name = prop_oneof![
-        Just(b"field".to_vec()),
-        Just(b"12".to_vec()),
-        Just(Vec::new())
-    ];
+    let name = prop_oneof![Just(b"field".to_vec()), Just(b"12".to_vec()), Just(Vec::new())];
     let value = prop_oneof![
         any::<i64>().prop_map(|number| number.to_string().into_bytes()),
         prop::collection::vec(any::<u8>(), 0..80),
@@ -117,11 +108,7 @@ impl Pair {
                 }
             }
             Step::Trim(threshold, is_approximate, limit) => {
-                self.trim(
-                    threshold,
-                    is_approximate,
-                    limit * usize::from(is_approximate),
-                );
+                self.trim(threshold, is_approximate, limit * usize::from(is_approximate));
             }
             Step::Range(start, end) => {
                 let (start, end) = (Id::new(start, 1), Id::new(end, 1));
@@ -148,12 +135,7 @@ impl Pair {
     }
 
     fn trim(&mut self, threshold: Threshold, is_approximate: bool, limit: usize) {
-        let trim = Trim {
-            threshold,
-            is_approximate,
-            limit,
-            references: References::Keep,
-        };
+        let trim = Trim { threshold, is_approximate, limit, references: References::Keep };
         let exact = match threshold {
             Threshold::Length(length) => self.model.len().saturating_sub(length),
             Threshold::Below(id) => self.model.keys().filter(|key| **key < id).count(),
@@ -173,23 +155,14 @@ impl Pair {
     fn check(&self) {
         let entries = &self.stream.entries;
         assert_eq!(entries.len(), self.model.len());
-        assert_eq!(
-            entries.first_id(),
-            self.model.keys().next().copied().unwrap_or_default()
-        );
+        assert_eq!(entries.first_id(), self.model.keys().next().copied().unwrap_or_default());
         assert_eq!(entries.last_live_id(), self.model.keys().last().copied());
-        let expected: Vec<(Id, Fields)> = self
-            .model
-            .iter()
-            .map(|(id, fields)| (*id, fields.clone()))
-            .collect();
+        let expected: Vec<(Id, Fields)> = self.model.iter().map(|(id, fields)| (*id, fields.clone())).collect();
         assert_eq!(all(&self.stream), expected);
         for block in entries.iter_blocks() {
             assert!(is_sound(block.first, block.bytes));
         }
-        let blocks = entries
-            .iter_blocks()
-            .map(|block| (block.first, block.bytes));
+        let blocks = entries.iter_blocks().map(|block| (block.first, block.bytes));
         let again = Stream::from_parts(blocks, &entries.history()).expect("its own parts");
         assert_eq!(all(&again), expected);
         assert_eq!(again.entries.history(), entries.history());
@@ -243,17 +216,11 @@ fn blocks_hold_what_the_limits_say() {
     let mut stream = Stream::default();
     let fields = vec![(b"f".to_vec(), vec![b'x'; 200])];
     for ms in 1..=4 {
-        let limits = NodeLimits {
-            bytes: 300,
-            entries: 0,
-        };
+        let limits = NodeLimits { bytes: 300, entries: 0 };
         assert!(append(&mut stream, Id::new(ms, 0), &fields, limits));
     }
     assert_eq!(stream.entries.blocks(), 4);
-    let limits = NodeLimits {
-        bytes: 0,
-        entries: 0,
-    };
+    let limits = NodeLimits { bytes: 0, entries: 0 };
     assert!(append(&mut stream, Id::new(5, 0), &fields, limits));
     assert_eq!(stream.entries.blocks(), 4, "the last block is open still");
 }
@@ -262,11 +229,7 @@ fn blocks_hold_what_the_limits_say() {
 #[test]
 fn a_block_has_the_bytes_that_redis_writes() {
     let mut stream = Stream::default();
-    for (id, name, value) in [
-        (Id::new(1, 1), "a", "1"),
-        (Id::new(1, 2), "a", "x"),
-        (Id::new(3, 0), "b", "300"),
-    ] {
+    for (id, name, value) in [(Id::new(1, 1), "a", "1"), (Id::new(1, 2), "a", "x"), (Id::new(3, 0), "b", "300")] {
         let fields = vec![(name.as_bytes().to_vec(), value.as_bytes().to_vec())];
         assert!(append(&mut stream, id, &fields, LIMITS));
     }
@@ -279,9 +242,7 @@ fn a_block_has_the_bytes_that_redis_writes() {
         &[2, 1, 1, 1, 1, 1, 0x81, b'a', 2, 0, 1],
         &[2, 1, 0, 1, 0, 1, 1, 1, 4, 1],
         &[3, 1, 0, 1, 1, 1, 0x81, b'x', 2, 4, 1],
-        &[
-            0, 1, 2, 1, 0xDF, 0xFF, 2, 1, 1, 0x81, b'b', 2, 0xC1, 0x2C, 2, 6, 1,
-        ],
+        &[0, 1, 2, 1, 0xDF, 0xFF, 2, 1, 1, 0x81, b'b', 2, 0xC1, 0x2C, 2, 6, 1],
         &[0xFF],
     ];
     assert_eq!(block.bytes, expected.concat());
@@ -324,9 +285,7 @@ fn groups_and_consumers_are_kept_apart_by_forks() {
     let pending = |stream: &Stream, name: &[u8]| -> Vec<u64> {
         let group = stream.groups.get(b"g").expect("the group");
         let consumer = group.consumer(name);
-        consumer.map_or(Vec::new(), |consumer| {
-            consumer.pending().iter().map(|id| id.ms).collect()
-        })
+        consumer.map_or(Vec::new(), |consumer| consumer.pending().iter().map(|id| id.ms).collect())
     };
     assert_eq!(pending(&stream, b"c"), [2, 4]);
     assert_eq!(pending(&stream, b"d"), [1, 5, 6, 7, 8, 9, 10]);
@@ -365,54 +324,30 @@ fn groups_are_put_together_from_parts() {
     let group = stream.groups.get(b"g").expect("the group");
     let owner = group.pending_entry(Id::new(3, 0)).expect("pending");
     assert_eq!((owner.consumer(), owner.deliveries), (&b"a"[..], 3));
-    assert_eq!(
-        stream.add_group(group_parts()),
-        Err(PartsError::DuplicateName)
-    );
+    assert_eq!(stream.add_group(group_parts()), Err(PartsError::DuplicateName));
     let wrong = |change: fn(&mut GroupParts)| {
         let mut parts = group_parts();
         parts.name = b"h".to_vec();
         change(&mut parts);
         stream_of(5).add_group(parts)
     };
-    assert_eq!(
-        wrong(|parts| parts.pending.swap(0, 1)),
-        Err(PartsError::PendingOrder)
-    );
-    assert_eq!(
-        wrong(|parts| parts.consumers[0].pending.swap(0, 1)),
-        Err(PartsError::PendingOrder)
-    );
+    assert_eq!(wrong(|parts| parts.pending.swap(0, 1)), Err(PartsError::PendingOrder));
+    assert_eq!(wrong(|parts| parts.consumers[0].pending.swap(0, 1)), Err(PartsError::PendingOrder));
     let released = wrong(|parts| {
         parts.released = parts.consumers.pop().expect("a consumer").pending;
     });
     assert_eq!(released, Ok(()));
-    assert_eq!(
-        wrong(|parts| drop(parts.consumers.pop())),
-        Err(PartsError::WrongOwner)
-    );
-    assert_eq!(
-        wrong(|parts| parts.consumers[1].pending[0] = Id::new(3, 0)),
-        Err(PartsError::WrongOwner)
-    );
-    assert_eq!(
-        wrong(|parts| parts.consumers[1].pending[0] = Id::new(4, 0)),
-        Err(PartsError::NotGivenOut)
-    );
-    assert_eq!(
-        wrong(|parts| parts.consumers[1].name = b"a".to_vec()),
-        Err(PartsError::DuplicateName)
-    );
+    assert_eq!(wrong(|parts| drop(parts.consumers.pop())), Err(PartsError::WrongOwner));
+    assert_eq!(wrong(|parts| parts.consumers[1].pending[0] = Id::new(3, 0)), Err(PartsError::WrongOwner));
+    assert_eq!(wrong(|parts| parts.consumers[1].pending[0] = Id::new(4, 0)), Err(PartsError::NotGivenOut));
+    assert_eq!(wrong(|parts| parts.consumers[1].name = b"a".to_vec()), Err(PartsError::DuplicateName));
 }
 
 #[test]
 fn blocks_out_of_order_make_no_stream() {
     let stream = stream_of(10);
-    let mut blocks: Vec<(Id, Vec<u8>)> = stream
-        .entries
-        .iter_blocks()
-        .map(|block| (block.first, block.bytes.to_vec()))
-        .collect();
+    let mut blocks: Vec<(Id, Vec<u8>)> =
+        stream.entries.iter_blocks().map(|block| (block.first, block.bytes.to_vec())).collect();
     blocks.reverse();
     let result = Stream::from_parts(blocks, &stream.entries.history());
     assert_eq!(result.err(), Some(PartsError::BlockOrder));
@@ -427,14 +362,14 @@ fn a_stream_is_freed_in_steps() {
         group.see_consumer(b"c", 0);
         group.deliver(&ids, b"c", 0);
     });
-    assert_eq!(stream.burden(), 4000);
+    assert_eq!(stream.free_effort(), 4000);
     assert!(stream.memory_bytes() > 2000 * 60);
     let mut steps = 1;
     while stream.reclaim_step(128) {
         steps += 1;
     }
     assert!((30..600).contains(&steps), "{steps}");
-    assert_eq!(stream.burden(), 2000, "only the number is left");
+    assert_eq!(stream.free_effort(), 2000, "only the number is left");
 }
 
 /// The examples of Redis's documentation and of its tests on lag.
@@ -478,12 +413,7 @@ fn references_decide_what_is_trimmed_and_deleted() {
         });
         stream
     };
-    let trim = |references| Trim {
-        threshold: Threshold::Length(3),
-        is_approximate: false,
-        limit: 0,
-        references,
-    };
+    let trim = |references| Trim { threshold: Threshold::Length(3), is_approximate: false, limit: 0, references };
     let mut stream = with_group();
     assert_eq!(stream.trim(&trim(References::Acknowledged)).entries, 1);
     assert_eq!(ids(&stream), [1, 2, 4, 5, 6, 7, 8]);

@@ -53,10 +53,7 @@ pub struct Trimmed {
 impl Stream {
     /// Removes the oldest entries. O(log n + block) if what the groups know is kept, else O(entries looked at).
     pub fn trim(&mut self, trim: &Trim) -> Trimmed {
-        let mut trimmed = Trimmed {
-            entries: 0,
-            garbage: Stream::default(),
-        };
+        let mut trimmed = Trimmed { entries: 0, garbage: Stream::default() };
         if trim.references != References::Keep {
             // As in Redis 8.2: approximate trimming removes whole blocks, and no whole block is ever removed here.
             if !trim.is_approximate {
@@ -93,12 +90,7 @@ impl Stream {
             let Some(end) = end.filter(|_| excess > 0) else {
                 break;
             };
-            let ids: Vec<Id> = self
-                .entries
-                .range(start, end)
-                .map(|entry| entry.id)
-                .take(BATCH)
-                .collect();
+            let ids: Vec<Id> = self.entries.range(start, end).map(|entry| entry.id).take(BATCH).collect();
             next = ids.last().and_then(|last| last.next());
             let mut left = excess;
             for id in ids {

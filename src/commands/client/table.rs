@@ -1,0 +1,104 @@
+//! The table of the subcommands of CLIENT.
+
+use crate::command::spec::{CommandSpec, Flag, Group};
+
+use crate::commands::client;
+use crate::commands::client::{kill, list, tracking};
+
+/// The subcommands of CLIENT.
+pub static SUBCOMMANDS: &[CommandSpec] = &[
+    CommandSpec::new("caching", 3, Group::Connection, "6.0.0", tracking::caching)
+        .flags(&[Flag::NoScript, Flag::Loading, Flag::Stale])
+        .summary("Says whether the keys that the next command reads are tracked.")
+        .arguments("mode=(YES|NO)"),
+    CommandSpec::new("getname", 2, Group::Connection, "2.6.9", client::getname)
+        .flags(&[Flag::NoScript, Flag::Loading, Flag::Stale])
+        .summary("Gives the connection's name."),
+    CommandSpec::new("getredir", 2, Group::Connection, "6.0.0", tracking::getredir)
+        .flags(&[Flag::NoScript, Flag::Loading, Flag::Stale])
+        .summary("Tells which client gets the invalidation messages meant for this one."),
+    CommandSpec::new("help", 2, Group::Connection, "5.0.0", client::help)
+        .flags(&[Flag::Loading, Flag::Stale])
+        .summary("Tells about the subcommands."),
+    CommandSpec::new("id", 2, Group::Connection, "5.0.0", client::id)
+        .flags(&[Flag::NoScript, Flag::Loading, Flag::Stale])
+        .summary("Gives the connection's number, never used twice."),
+    CommandSpec::new("info", 2, Group::Connection, "6.2.0", list::info)
+        .flags(&[Flag::NoScript, Flag::Loading, Flag::Stale])
+        .tips(&["nondeterministic_output"])
+        .summary("Describes the own connection."),
+    CommandSpec::new("kill", -3, Group::Connection, "2.4.0", kill::kill)
+        .flags(&[Flag::Admin, Flag::NoScript, Flag::Loading, Flag::Stale])
+        .complexity("O(N), N being the number of clients")
+        .summary("Closes connections that match.")
+        .history(&[
+            ("2.8.12", "Filters with names and values."),
+            ("2.8.12", "The filter `ID`."),
+            ("3.2.0", "The type `master`."),
+            ("5.0.0", "The type `replica`; `slave` still means the same."),
+            ("6.2.0", "The filter `LADDR`."),
+        ])
+        .arguments(
+            "filter=(old-format<ip:port>!2.8.12|new-format=([ID client-id:integer]@2.8.12|\
+             [TYPE client-type=(NORMAL|MASTER@3.2.0|SLAVE|REPLICA@5.0.0|PUBSUB)]@2.8.12|[USER username]|\
+             [ADDR addr<ip:port>]|[LADDR laddr<ip:port>]@6.2.0|[SKIPME (YES|NO)])...)",
+        ),
+    CommandSpec::new("list", -2, Group::Connection, "2.4.0", list::list)
+        .flags(&[Flag::Admin, Flag::NoScript, Flag::Loading, Flag::Stale])
+        .tips(&["nondeterministic_output"])
+        .complexity("O(N), N being the number of clients")
+        .summary("Describes every connection, or those asked for.")
+        .history(&[
+            ("2.8.12", "The field `id`."),
+            ("5.0.0", "The filter `TYPE`."),
+            ("6.0.0", "The field `user`."),
+            ("6.2.0", "The fields `argv-mem`, `tot-mem`, `laddr` and `redir`; the filter `ID`."),
+            ("7.0.0", "The fields `resp`, `multi-mem`, `rbs` and `rbp`."),
+            ("7.0.3", "The field `ssub`."),
+            ("7.2.0", "The fields `lib-name` and `lib-ver`."),
+        ])
+        .arguments("[TYPE client-type=(NORMAL|MASTER|REPLICA|PUBSUB)]@5.0.0 [ID client-id:integer...]@6.2.0"),
+    CommandSpec::new("no-evict", 3, Group::Connection, "7.0.0", client::no_evict)
+        .flags(&[Flag::Admin, Flag::NoScript, Flag::Loading, Flag::Stale])
+        .summary("Spares the connection when clients are closed to free memory.")
+        .arguments("enabled=(ON|OFF)"),
+    CommandSpec::new("no-touch", 3, Group::Connection, "7.2.0", client::no_touch)
+        .flags(&[Flag::NoScript, Flag::Loading, Flag::Stale])
+        .summary("Lets the client's reads leave the keys' access times alone.")
+        .arguments("enabled=(ON|OFF)"),
+    CommandSpec::new("pause", -3, Group::Connection, "3.0.0", client::pause)
+        .flags(&[Flag::Admin, Flag::NoScript, Flag::Loading, Flag::Stale])
+        .summary("Holds the commands of all clients back for a while, or only those that write.")
+        .history(&[("6.2.0", "The modes `WRITE` and `ALL`.")])
+        .arguments("timeout:integer mode=[WRITE|ALL]@6.2.0"),
+    CommandSpec::new("reply", 3, Group::Connection, "3.2.0", client::reply)
+        .flags(&[Flag::NoScript, Flag::Loading, Flag::Stale])
+        .summary("Turns the replies to this client on or off, or leaves the next one out.")
+        .arguments("action=(ON|OFF|SKIP)"),
+    CommandSpec::new("setinfo", 4, Group::Connection, "7.2.0", client::setinfo)
+        .flags(&[Flag::NoScript, Flag::Loading, Flag::Stale])
+        .tips(&["request_policy:all_nodes", "response_policy:all_succeeded"])
+        .summary("Notes the name or version of the client's library.")
+        .arguments("attr=(LIB-NAME libname|LIB-VER libver)"),
+    CommandSpec::new("setname", 3, Group::Connection, "2.6.9", client::setname)
+        .flags(&[Flag::NoScript, Flag::Loading, Flag::Stale])
+        .tips(&["request_policy:all_nodes", "response_policy:all_succeeded"])
+        .summary("Names the connection.")
+        .arguments("connection-name"),
+    CommandSpec::new("tracking", -3, Group::Connection, "6.0.0", tracking::tracking)
+        .flags(&[Flag::NoScript, Flag::Loading, Flag::Stale])
+        .complexity("O(1), plus O(N) where N is the number of prefixes.")
+        .summary("Whether and how the client is told that keys it has read were changed.")
+        .arguments("status=(ON|OFF) [REDIRECT client-id:integer] [PREFIX prefix]... [BCAST] [OPTIN] [OPTOUT] [NOLOOP]"),
+    CommandSpec::new("trackinginfo", 2, Group::Connection, "6.2.0", tracking::trackinginfo)
+        .flags(&[Flag::NoScript, Flag::Loading, Flag::Stale])
+        .summary("Tells whether and how the client tracks keys."),
+    CommandSpec::new("unblock", -3, Group::Connection, "5.0.0", client::unblock)
+        .flags(&[Flag::Admin, Flag::NoScript, Flag::Loading, Flag::Stale])
+        .summary("Ends another client's wait in a blocking command.")
+        .arguments("client-id:integer unblock-type=[TIMEOUT|ERROR]"),
+    CommandSpec::new("unpause", 2, Group::Connection, "6.2.0", client::unpause)
+        .flags(&[Flag::Admin, Flag::NoScript, Flag::Loading, Flag::Stale])
+        .complexity("O(N), N being the number of clients held back")
+        .summary("Ends a pause and serves those that it held back."),
+];

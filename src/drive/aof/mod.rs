@@ -1,0 +1,7 @@
+//! ROOM drive::aof. Never
+
+pub mod base;
+pub mod load;
+pub mod rewrite;
+pub mod start;
+pub mod switching;

@@ -1,0 +1,206 @@
+//! What goes over the wire when keys move to another server: requests, made key by key as the socket takes them, and what
+//! the replies to them mean. No I/O.
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use crate::keyspace::propagation::encode;
+use crate::keyspace::{EventClass, Keyspace};
+use crate::storage::values::Serialization;
+
+/// Requests are made while fewer bytes than this wait to be sent: but for a single large value, this is what a transfer of any
+/// number of keys takes.
+const OUTPUT_BYTES: usize = 64 * 1024;
+/// Longest reply that is taken for one, in bytes: they are `+OK` and errors.
+const LINE_MAX_BYTES: usize = 64 * 1024;
+/// How much of an error is told on, in bytes.
+const ERROR_MAX_BYTES: usize = 1023;
+
+/// What MIGRATE asks for.
+pub struct Order {
+    pub host: String,
+    pub port: u16,
+    /// The database of the keys.
+    pub database: usize,
+    /// Where they are to go.
+    pub target_database: i64,
+    /// How long the other side may take for the next step, in ms.
+    pub timeout_ms: u64,
+    /// The keys stay here as well.
+    pub copies: bool,
+    /// The keys take the place of those there.
+    pub replaces: bool,
+    pub login: Option<Login>,
+    pub keys: Vec<Rc<[u8]>>,
+}
+
+/// Who to be over there.
+pub struct Login {
+    pub user: Option<Vec<u8>>,
+    pub password: Vec<u8>,
+}
+
+/// One attempt to move the keys.
+#[derive(Default)]
+pub struct MigrateProtocol {
+    /// Requests, of which so many bytes have been sent.
+    output: Vec<u8>,
+    sent_bytes: usize,
+    /// The first key without a request.
+    next_key: usize,
+    /// The keys whose requests have no reply yet.
+    unanswered: VecDeque<usize>,
+    awaits_login: bool,
+    awaits_selection: bool,
+    /// Why no request of this connection can have been carried out.
+    refusal: Option<String>,
+    /// The first error of the other side.
+    pub error: Option<String>,
+    /// Number of keys of which it is known what has become of them.
+    pub answered: usize,
+    /// A reply that has come in part.
+    line: Vec<u8>,
+    /// The keys whose removal is yet to be passed on.
+    removed: Vec<usize>,
+}
+
+impl MigrateProtocol {
+    /// An attempt over a connection that has this database selected.
+    pub fn new(order: &Order, selected: i64) -> MigrateProtocol {
+        let mut transfer = MigrateProtocol::default();
+        if let Some(login) = &order.login {
+            let user = login.user.as_deref();
+            let words = [Some(&b"AUTH"[..]), user, Some(&login.password)];
+            let words: Vec<&[u8]> = words.into_iter().flatten().collect();
+            write_request(&mut transfer.output, &words);
+            transfer.awaits_login = true;
+        }
+        if selected != order.target_database {
+            let database = order.target_database.to_string();
+            write_request(&mut transfer.output, &[b"SELECT", database.as_bytes()]);
+            transfer.awaits_selection = true;
+        }
+        transfer
+    }
+
+    /// Makes requests until enough bytes wait to be sent, or there are no more keys. O(bytes).
+    pub fn make_requests(
+        &mut self,
+        order: &Order,
+        keyspace: &mut Keyspace,
+        serialization: &mut Serialization,
+        compresses: bool,
+    ) {
+        while self.pending().len() < OUTPUT_BYTES && self.next_key < order.keys.len() {
+            let number = self.next_key;
+            self.next_key += 1;
+            let now_ms = keyspace.now_ms;
+            let Some(record) = keyspace.peek(order.database, &order.keys[number]) else {
+                // Its time was over meanwhile.
+                continue;
+            };
+            let payload = serialization.payload_of(record, compresses);
+            let ttl_ms = record.expiry_ms().map_or(0, |expiry_ms| (expiry_ms - now_ms).max(1));
+            let mut digits = itoa::Buffer::new();
+            let words: [&[u8]; 5] =
+                [b"RESTORE", &order.keys[number], digits.format(ttl_ms).as_bytes(), &payload, b"REPLACE"];
+            let count = 4 + usize::from(order.replaces);
+            write_request(&mut self.output, &words[..count]);
+            self.unanswered.push_back(number);
+        }
+    }
+
+    /// What waits to be sent.
+    pub fn pending(&self) -> &[u8] {
+        &self.output[self.sent_bytes..]
+    }
+
+    /// So much of it was.
+    pub fn sent(&mut self, bytes: usize) {
+        self.sent_bytes += bytes;
+        if self.sent_bytes == self.output.len() {
+            self.output.clear();
+            self.output.shrink_to(2 * OUTPUT_BYTES);
+            self.sent_bytes = 0;
+        }
+    }
+
+    /// Whether every request was made and sent.
+    pub fn is_sent(&self, order: &Order) -> bool {
+        self.next_key == order.keys.len() && self.pending().is_empty()
+    }
+
+    /// Whether that is so and all replies are there.
+    pub fn is_complete(&self, order: &Order) -> bool {
+        let awaits = self.awaits_login || self.awaits_selection || !self.unanswered.is_empty();
+        self.is_sent(order) && !awaits
+    }
+
+    /// Whether nothing has come that was not asked for.
+    pub fn is_clean(&self) -> bool {
+        self.line.is_empty()
+    }
+
+    /// Takes what has come in. Keys that have arrived are removed here, unless they are to stay, and their removal is passed
+    /// on. Tells whether it can be what was asked for.
+    pub fn receive(&mut self, bytes: &[u8], order: &Order, keyspace: &mut Keyspace) -> bool {
+        let is_sound = self.take_replies(bytes, order, keyspace);
+        if !self.removed.is_empty() {
+            let removed = self.removed.drain(..);
+            let keys = removed.map(|number| &*order.keys[number]);
+            let deletion: &[u8] = b"DEL";
+            let (database, count) = (order.database, keys.len() + 1);
+            let words = std::iter::once(deletion).chain(keys);
+            keyspace.changes.propagation.add_with(database, count, words);
+        }
+        is_sound
+    }
+
+    fn take_replies(&mut self, mut bytes: &[u8], order: &Order, keyspace: &mut Keyspace) -> bool {
+        while let Some(end) = memchr::memchr(b'\n', bytes) {
+            self.line.extend_from_slice(&bytes[..end]);
+            bytes = &bytes[end + 1..];
+            let mut line = std::mem::take(&mut self.line);
+            if !self.take_reply(line.trim_ascii_end(), order, keyspace) {
+                return false;
+            }
+            line.clear();
+            self.line = line;
+        }
+        self.line.extend_from_slice(bytes);
+        self.line.len() <= LINE_MAX_BYTES
+    }
+
+    fn take_reply(&mut self, reply: &[u8], order: &Order, keyspace: &mut Keyspace) -> bool {
+        let error = reply.strip_prefix(b"-").map(|text| {
+            let shown = &text[..text.len().min(ERROR_MAX_BYTES)];
+            String::from_utf8_lossy(shown).into_owned()
+        });
+        if std::mem::take(&mut self.awaits_login) || std::mem::take(&mut self.awaits_selection) {
+            self.refusal = self.refusal.take().or(error);
+            return true;
+        }
+        let Some(number) = self.unanswered.pop_front() else {
+            return false;
+        };
+        self.answered += 1;
+        if let Some(error) = self.refusal.clone().or(error) {
+            self.error.get_or_insert(error);
+        } else if !order.copies && remove(keyspace, order.database, &order.keys[number]) {
+            self.removed.push(number);
+        }
+        true
+    }
+}
+
+fn remove(keyspace: &mut Keyspace, database: usize, key: &[u8]) -> bool {
+    let is_gone = keyspace.remove(database, key);
+    if is_gone {
+        keyspace.changes.notify(EventClass::Generic, "del", database, key);
+    }
+    is_gone
+}
+
+fn write_request(output: &mut Vec<u8>, words: &[&[u8]]) {
+    encode(output, words.len(), words.iter().copied());
+}

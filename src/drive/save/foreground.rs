@@ -1,0 +1,72 @@
+//! Saving while everybody waits: SAVE, DEBUG RELOAD, and the end of the server.
+
+use std::path::Path;
+use std::time::Duration;
+
+use crate::engine::state::ServerState;
+use crate::storage::file::new_file::{NewFile, StepFailed};
+use crate::storage::snapshot::{Origin, Progress, Snapshot};
+
+use super::log_failure;
+
+/// Written at a time, in bytes.
+const CHUNK_BYTES: usize = 256 * 1024;
+
+/// The data set could not be saved; the log tells why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SaveFailed;
+
+impl ServerState {
+    /// Saves the data set. O(bytes).
+    ///
+    /// # Errors
+    ///
+    /// The system's reason is in the log. The file is as it was before.
+    pub fn save(&mut self) -> Result<(), SaveFailed> {
+        let settings = self.snapshot_settings(Origin::Plain);
+        let snapshot = Snapshot::pin(&self.keyspace, settings);
+        let changes = self.keyspace.changes.total();
+        let (target, temporary) = (self.snapshot_path(), self.foreground_snapshot_path());
+        let file = NewFile::create(&self.disk, &temporary, self.config.rdb_save_incremental_fsync);
+        let delay_us = u64::try_from(self.config.rdb_key_save_delay).unwrap_or(0);
+        let clock = &mut self.clock;
+        let pause = || {
+            if delay_us > 0 {
+                clock.sleep(Duration::from_micros(delay_us));
+            }
+        };
+        let saved = file.and_then(|file| write_all(snapshot, file, &target, pause));
+        self.saving.stats.saves += 1;
+        match saved {
+            Ok(()) => {
+                self.note_saved(changes);
+                Ok(())
+            }
+            Err(failed) => {
+                log_failure(&failed, &temporary, &target);
+                Err(SaveFailed)
+            }
+        }
+    }
+}
+
+/// Writes a snapshot to its end; pauses after each step.
+fn write_all(
+    mut snapshot: Snapshot,
+    mut file: NewFile,
+    target: &Path,
+    mut pause: impl FnMut(),
+) -> Result<(), StepFailed> {
+    let mut chunk = Vec::new();
+    loop {
+        let progress = snapshot.step();
+        pause();
+        if snapshot.buffered_bytes() >= CHUNK_BYTES || progress == Progress::Done {
+            chunk = snapshot.take(chunk);
+            file.write(&chunk)?;
+        }
+        if progress == Progress::Done {
+            return file.publish(target);
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! Saving the data set to its file: at once, in the background, and by itself when enough has changed.
+//!
+//! [`Saving`] is what the server knows of it; the methods are `ServerState`'s: `foreground` saves while everybody waits, `background`
+//! does it in slices between polls, `points` decides when it is time. `loading` is the way back. Nothing forks: a background save
+//! writes a pinned version of the keyspace. Never waits for the disk but in the foreground.
+
+pub mod save_points;
+
+pub mod background;
+pub mod foreground;
+pub mod loading;
+
+pub use background::{BackgroundProgress, BackgroundStart};
+pub use loading::{Loading, LoadingStats, LoadingStep};
+
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+
+use crate::REDIS_VERSION;
+use crate::config::{Named, system_reason};
+use crate::engine::state::ServerState;
+use crate::storage::file::new_file::{StepFailed, WriteStep};
+use crate::storage::snapshot::{AccessNote, Origin, Snapshot, SnapshotSettings};
+
+use background::Background;
+
+/// What who wants to change anything is told while saving fails.
+pub const SAVE_FAILED: &str = "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to \
+    persist to disk. Commands that may modify the data set are disabled, because this instance is configured to report \
+    errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis logs for \
+    details about the RDB error.";
+
+/// What the server knows of its saving.
+#[derive(Default)]
+pub struct Saving {
+    pub stats: SaveStats,
+    background: Option<Background>,
+    /// Snapshots that were given up; they are let go of in slices.
+    abandoned: Vec<Snapshot>,
+    /// Something was begun or given up that the job has not heard of.
+    has_begun: bool,
+    /// Whether a background save is to begin when it may (BGSAVE SCHEDULE).
+    pub is_scheduled: bool,
+    /// Number of files begun, for their temporary names.
+    files: u64,
+}
+
+/// What INFO shows of saving and loading.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SaveStats {
+    /// Changes that had been made when the data set was last saved.
+    pub saved_changes: u64,
+    /// When it was last saved, in seconds since the epoch; at first when the server was started.
+    pub last_save_seconds: i64,
+    /// When a background save was last begun.
+    pub last_try_seconds: i64,
+    /// Whether the last background save failed.
+    pub last_failed: bool,
+    /// How long the last background save took.
+    pub last_duration_seconds: Option<i64>,
+    /// Bytes that the last background save had copied because they were changed meanwhile.
+    pub last_copied_bytes: u64,
+    pub saves: u64,
+    pub keys_loaded: u64,
+    pub keys_expired: u64,
+}
+
+impl Saving {
+    /// Whether something was begun or given up since the last time.
+    #[inline]
+    pub fn take_beginning(&mut self) -> bool {
+        std::mem::take(&mut self.has_begun)
+    }
+
+    /// Whether a background save is going on.
+    pub fn is_active(&self) -> bool {
+        self.background.is_some()
+    }
+}
+
+impl ServerState {
+    /// Changes since the data set was last saved.
+    pub fn unsaved_changes(&self) -> u64 {
+        let total = self.keyspace.changes.total();
+        total.saturating_sub(self.saving.stats.saved_changes)
+    }
+
+    /// How a snapshot of the present is to be written.
+    pub fn snapshot_settings(&self, origin: Origin) -> SnapshotSettings {
+        let policy = self.config.maxmemory_policy;
+        SnapshotSettings {
+            compresses: self.config.rdbcompression,
+            has_checksum: self.config.rdbchecksum,
+            now_ms: self.now_ms(),
+            used_memory: self.used_memory(),
+            server_version: REDIS_VERSION,
+            origin,
+            access: match policy.name() {
+                name if name.ends_with("lru") => AccessNote::Idle,
+                name if name.ends_with("lfu") => AccessNote::Frequency,
+                _ => AccessNote::Nothing,
+            },
+            functions: self.libraries(),
+            keys_per_step: usize::from(self.config.rdb_key_save_delay > 0),
+        }
+    }
+
+    /// The code of the libraries of functions.
+    fn libraries(&self) -> Vec<Bytes> {
+        let libraries = self.scripting.functions.iter();
+        libraries.map(|(_, library)| Bytes::copy_from_slice(&library.code)).collect()
+    }
+
+    /// Whether a test slows saving or loading down, so that there is something to do every moment.
+    pub fn is_paced(&self) -> bool {
+        let is_busy = self.saving.is_active() || self.aof.is_rewriting();
+        let saves = is_busy && self.config.rdb_key_save_delay > 0;
+        saves || self.loading.as_ref().is_some_and(|loading| loading.is_paced())
+    }
+
+    /// Where the data set is saved. The folder is looked up now: it may be another one when a save is over.
+    fn snapshot_path(&self) -> PathBuf {
+        let folder = std::env::current_dir().unwrap_or_default();
+        folder.join(&self.config.dbfilename)
+    }
+
+    /// The name of a snapshot that is being written while everybody waits.
+    pub fn foreground_snapshot_path(&self) -> PathBuf {
+        let name = format!("temp-{}.rdb", std::process::id());
+        self.snapshot_path().with_file_name(name)
+    }
+
+    /// A name for a snapshot that is written in the background, in the same folder.
+    fn background_snapshot_path(&mut self) -> PathBuf {
+        self.saving.files += 1;
+        let name = format!("temp-{}.{}.rdb", std::process::id(), self.saving.files);
+        self.snapshot_path().with_file_name(name)
+    }
+
+    /// Notes that the data set is saved, as it was after so many changes.
+    fn note_saved(&mut self, changes: u64) {
+        log::info!("DB saved on disk");
+        let now_seconds = self.now_ms() / 1000;
+        let stats = &mut self.saving.stats;
+        stats.saved_changes = changes;
+        stats.last_save_seconds = now_seconds;
+        self.set_save_failed(false);
+    }
+
+    /// Notes how the last save ended, which decides whether writes are taken.
+    fn set_save_failed(&mut self, failed: bool) {
+        self.saving.stats.last_failed = failed;
+        self.update_restrictions();
+    }
+
+    /// Whether writes are refused because saving fails.
+    pub fn refuses_writes_for_failed_save(&self) -> bool {
+        let config = &self.config;
+        self.saving.stats.last_failed && config.stop_writes_on_bgsave_error && !config.save.is_empty()
+    }
+}
+
+/// Tells in the log why a snapshot could not be written.
+fn log_failure(failed: &StepFailed, temporary: &Path, target: &Path) {
+    let name = |path: &Path| path.file_name().map_or(String::new(), |name| name.to_string_lossy().into_owned());
+    let folder = target.parent().unwrap_or(Path::new("."));
+    let (folder, reason) = (folder.display(), system_reason(&failed.error));
+    let (temporary, target) = (name(temporary), name(target));
+    match failed.step {
+        WriteStep::Create => log::warn!(
+            "Failed opening the temp RDB file {temporary} (in server root dir {folder}) for saving: {reason}"
+        ),
+        WriteStep::Write => log::warn!("Write error saving DB on disk: {reason}"),
+        WriteStep::Publish | WriteStep::SyncFolder => log::warn!(
+            "Error moving temp DB file {temporary} on the final destination {target} \
+             (in server root dir {folder}): {reason}"
+        ),
+    }
+}

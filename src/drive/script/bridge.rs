@@ -1,0 +1,420 @@
+//! From a running script to the server and back.
+
+use crate::engine::enforcement;
+use smallvec::SmallVec;
+
+use crate::acl::{self, AclError, Scene};
+use crate::command::error::CommandError;
+use crate::command::registry::CommandId;
+use crate::command::spec::{Flag, FlagSet};
+use crate::drive::save::SAVE_FAILED;
+use crate::engine::call;
+use crate::engine::context::Context;
+use crate::engine::session::Session;
+use crate::engine::state::ServerState;
+use crate::resp::Args;
+use crate::resp::Reply;
+use crate::resp::reply::Protocol;
+
+use super::debugger::Console;
+use super::run::Run;
+use crate::scripting::failure;
+use crate::scripting::into_lua;
+use crate::scripting::into_lua::Pushed;
+use crate::scripting::lua::{HookAction, Host, Kind, Moment, Outcome, Raise, Stack};
+use crate::scripting::numbers;
+use crate::scripting::numbers::Random48;
+use crate::scripting::service;
+use crate::scripting::service::Service;
+
+/// Commands that scripts which may not write may not call.
+const CHANGES: FlagSet = FlagSet::of(&[Flag::Write, Flag::MayReplicate]);
+
+/// What a running script works with.
+pub struct Bridge<'a> {
+    pub state: &'a mut ServerState,
+    /// The session in whose name the script's commands run.
+    pub session: &'a mut Session,
+    /// What they reply.
+    pub reply: &'a mut Reply,
+    pub run: &'a mut Run,
+    /// What it is debugged with, if it is.
+    pub console: Option<&'a mut Console>,
+}
+
+impl Host for Bridge<'_> {
+    #[inline]
+    fn serve(&mut self, service: u32, stack: &mut Stack) -> Outcome {
+        let service = Service::of(service);
+        if self.console.is_some() {
+            return self.serve_and_show(service, stack);
+        }
+        self.serve_any(service, stack)
+    }
+
+    fn follow(&mut self, stack: &mut Stack, moment: Moment) -> Result<HookAction, Raise> {
+        let is_overdue = moment == Moment::Passed && self.is_overdue();
+        match &mut self.console {
+            Some(console) => console.follow(stack, moment, is_overdue),
+            None => Ok(HookAction::No),
+        }
+    }
+}
+
+impl Bridge<'_> {
+    #[inline]
+    fn serve_any(&mut self, service: Service, stack: &mut Stack) -> Outcome {
+        match service {
+            Service::Call => self.call(stack, true),
+            Service::ProtectedCall => self.call(stack, false),
+            Service::Log => log(stack),
+            Service::SetProtocol => self.set_protocol(stack),
+            Service::SetReplication => self.set_replication(stack),
+            Service::CheckAcl => self.check_acl(stack),
+            Service::Breakpoint => {
+                stack.push_bool(false);
+                Ok(1)
+            }
+            Service::Debug => Ok(0),
+            Service::ErrorReply => service::error_reply(stack),
+            Service::StatusReply => service::status_reply(stack),
+            Service::Random => random(&mut self.run.random, stack),
+            Service::RandomSeed => random_seed(&mut self.run.random, stack),
+            Service::RegisterFunction => {
+                failure::misuse(stack, "redis.register_function can only be called on FUNCTION LOAD command")
+            }
+        }
+    }
+}
+
+/// While the script is debugged.
+impl Bridge<'_> {
+    /// Does what a script asks for, and shows what is of interest.
+    #[cold]
+    fn serve_and_show(&mut self, service: Service, stack: &mut Stack) -> Outcome {
+        let Some(console) = &mut self.console else {
+            return self.serve_any(service, stack);
+        };
+        let is_call = matches!(service, Service::Call | Service::ProtectedCall);
+        let shows = console.shows_commands();
+        match service {
+            Service::Breakpoint => {
+                console.ask();
+                stack.push_bool(true);
+                return Ok(1);
+            }
+            Service::Debug => {
+                console.show_values(stack);
+                return Ok(0);
+            }
+            Service::Call | Service::ProtectedCall if shows => {
+                // What cannot be a command is told of as an error.
+                let _ = with_arguments(stack, |arguments| console.show_command(arguments));
+            }
+            _ => {}
+        }
+        // As it was given: without the code that it may lack.
+        let given =
+            (service == Service::ErrorReply && stack.len() == 1).then(|| stack.bytes(1).map(failure::lossy)).flatten();
+        self.reply.clear();
+        let outcome = self.serve_any(service, stack);
+        let Some(console) = self.console.as_mut().filter(|_| shows) else {
+            return outcome;
+        };
+        if is_call && !self.reply.is_empty() {
+            console.show_reply(&self.reply.to_vec());
+        } else if let Some(given) = given {
+            console.show_error(format!("-{}", given.trim_start_matches('-')).as_bytes());
+        } else if is_call || outcome == Err(Raise::Value) || is_error(stack) {
+            let text = failure::read(stack, -1).text;
+            console.show_error(text.strip_prefix("ERR ").unwrap_or(&text).as_bytes());
+        }
+        outcome
+    }
+
+    /// Whether it has run for longer than a script should since it stopped last.
+    fn is_overdue(&self) -> bool {
+        /// In ms, where scripts may run as long as they like.
+        const UNLIMITED_MS: u64 = 5000;
+        let limit_ms = match self.state.config.busy_reply_threshold {
+            0 => UNLIMITED_MS,
+            limit_ms => limit_ms,
+        };
+        let clock = &self.state.clock;
+        let elapsed = clock.ticks().saturating_sub(self.run.started);
+        clock.ticks_as_nanos(elapsed) / 1_000_000 >= limit_ms
+    }
+}
+
+/// Whether a table with a field `err` is on top.
+fn is_error(stack: &mut Stack) -> bool {
+    if stack.kind(-1) != Kind::Table {
+        return false;
+    }
+    stack.push_field(-1, b"err");
+    let is_error = stack.kind(-1) == Kind::String;
+    stack.pop(1);
+    is_error
+}
+
+/// The arguments of a command, as a script gives them: numbers become texts.
+fn with_arguments<T>(stack: &Stack, work: impl FnOnce(&[&[u8]]) -> T) -> Result<T, &'static str> {
+    let count = stack.len();
+    if count == 0 {
+        return Err("Please specify at least one argument for this redis lib call");
+    }
+    let mut numbers: SmallVec<[Vec<u8>; 4]> = SmallVec::new();
+    for index in 1..=count {
+        match stack.kind(index) {
+            Kind::String => {}
+            Kind::Number => {
+                let mut text = Vec::new();
+                numbers::write_argument(stack.number(index).unwrap_or_default(), &mut text);
+                numbers.push(text);
+            }
+            _ => return Err("Lua redis lib command arguments must be strings or integers"),
+        }
+    }
+    let mut numbers = numbers.iter();
+    let arguments: SmallVec<[&[u8]; 16]> = (1..=count)
+        .filter_map(|index| {
+            let string = stack.bytes(index);
+            string.or_else(|| numbers.next().map(Vec::as_slice))
+        })
+        .collect();
+    Ok(work(&arguments))
+}
+
+impl Bridge<'_> {
+    /// `redis.call` and `redis.pcall`: runs a command and pushes its reply as a value.
+    fn call(&mut self, stack: &mut Stack, raises: bool) -> Outcome {
+        self.reply.clear();
+        let done = with_arguments(stack, |arguments| self.execute(Args::from_slices(arguments)));
+        let pushed = match done {
+            Ok(Ok(())) => self.push_reply(stack),
+            Ok(Err(refusal)) => {
+                failure::push(stack, &refusal, true);
+                Pushed::Error
+            }
+            Err(misuse) => {
+                failure::push(stack, &format!("ERR {misuse}"), false);
+                Pushed::Error
+            }
+        };
+        if pushed == Pushed::Error && raises {
+            return Err(Raise::Value);
+        }
+        Ok(1)
+    }
+
+    fn push_reply(&mut self, stack: &mut Stack) -> Pushed {
+        match self.reply.contiguous() {
+            Some(encoded) => into_lua::push(stack, encoded),
+            None => into_lua::push(stack, &self.reply.to_vec()),
+        }
+    }
+
+    /// Runs a command, or says why not; what it replies is in `reply`.
+    #[inline]
+    fn execute(&mut self, args: Args<'_>) -> Result<(), String> {
+        let resolved = self.state.commands.resolve(args.at(0), args.get(1));
+        let found = resolved.map(|command| command.id);
+        let command = match self.admit(found, args) {
+            Ok(command) => command,
+            Err(text) => {
+                self.state.error_stats.record(&text);
+                if let Some(command) = found {
+                    self.state.command_stats.record_rejected(command);
+                }
+                return Err(text);
+            }
+        };
+        self.state.keyspace.forget_hash();
+        call::call(&mut Context { state: self.state, session: self.session, reply: self.reply, command }, args);
+        // Whatever the command took to do: time stands still.
+        self.state.keyspace.now_ms = self.run.now_ms;
+        Ok(())
+    }
+
+    /// Every reason to refuse a script a command, in the order in which Redis gives them.
+    #[inline]
+    fn admit(&mut self, found: Option<CommandId>, args: Args<'_>) -> Result<CommandId, String> {
+        let error = |text: &str| Err(format!("ERR {text}"));
+        let Some(id) = found else {
+            return error("Unknown Redis command called from script");
+        };
+        let command = self.state.commands.get(id);
+        if !command.subcommands.is_empty() && args.len() >= 2 {
+            return error("Unknown Redis command called from script");
+        }
+        if !command.accepts(args.len()) {
+            return error("Wrong number of args calling Redis command from script");
+        }
+        if command.flags.has(Flag::NoScript) && !self.state.scripting.allows_all {
+            return error("This Redis command is not allowed from script");
+        }
+        if let Err(denial) = acl::check(&self.session.user, command, args) {
+            let reason = denial.text(&self.session.user, command);
+            self.note_denial(id, args, denial);
+            return Err(format!("ERR ACL failure in script: {reason}"));
+        }
+        if self.run.is_read_only && command.flags.intersects(CHANGES) {
+            return error("Write commands are not allowed from read-only scripts.");
+        }
+        // Who has written already is not stopped halfway.
+        let may_fill = self.run.allows_oom || self.run.has_written;
+        if !may_fill && command.flags.has(Flag::DenyOom) && self.state.memory.is_full() {
+            return Err(CommandError::OUT_OF_MEMORY.text().to_string());
+        }
+        if command.flags.has(Flag::Write) {
+            // What has been begun is brought to its end.
+            if !self.run.has_written && self.state.refuses_writes_for_failed_save() {
+                return Err(SAVE_FAILED.to_string());
+            }
+            self.run.has_written = true;
+        }
+        Ok(id)
+    }
+
+    #[cold]
+    fn note_denial(&mut self, command: CommandId, args: Args<'_>, denial: AclError) {
+        let mut context = Context { state: self.state, session: self.session, reply: self.reply, command };
+        enforcement::note_denial(&mut context, args, denial, Scene::Script);
+    }
+
+    fn set_protocol(&mut self, stack: &mut Stack) -> Outcome {
+        if stack.len() != 1 {
+            return failure::misuse(stack, "redis.setresp() requires one argument.");
+        }
+        let protocol = match stack.to_number(1) {
+            Some(2.0) => Protocol::Resp2,
+            Some(3.0) => Protocol::Resp3,
+            _ => return failure::misuse(stack, "RESP version must be 2 or 3."),
+        };
+        self.run.protocol = protocol;
+        self.reply.set_protocol(protocol);
+        Ok(0)
+    }
+
+    fn set_replication(&mut self, stack: &mut Stack) -> Outcome {
+        if stack.len() != 1 {
+            return failure::misuse(stack, "redis.set_repl() requires one argument.");
+        }
+        let chosen = stack.to_number(1).unwrap_or_default();
+        if !(0.0..=3.0).contains(&chosen) {
+            return failure::misuse(
+                stack,
+                "Invalid replication flags. Use REPL_AOF, REPL_REPLICA, REPL_ALL or REPL_NONE.",
+            );
+        }
+        self.run.replication = Replication { append_only_file: chosen as u8 & 1 != 0, replicas: chosen as u8 & 2 != 0 };
+        Ok(0)
+    }
+
+    fn check_acl(&mut self, stack: &mut Stack) -> Outcome {
+        let allowed = with_arguments(stack, |arguments| {
+            let (name, second) = (arguments[0], arguments.get(1).copied());
+            let command = self.state.commands.resolve_strictly(name, second)?;
+            let args = Args::from_slices(arguments);
+            Some(acl::check(&self.session.user, command, args).is_ok())
+        });
+        match allowed {
+            Ok(Some(allowed)) => {
+                stack.push_bool(allowed);
+                Ok(1)
+            }
+            Ok(None) => failure::misuse(stack, "Invalid command passed to redis.acl_check_cmd()"),
+            Err(text) => failure::misuse(stack, text),
+        }
+    }
+}
+
+/// To whom the effects of a script's commands go (`redis.set_repl`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Replication {
+    pub append_only_file: bool,
+    pub replicas: bool,
+}
+
+impl Replication {
+    /// Everybody.
+    pub const ALL: Replication = Replication { append_only_file: true, replicas: true };
+}
+
+/// Of what a script logs at once no more strings are shown than this.
+const LOG_LINE_MAX_BYTES: usize = 1 << 20;
+
+/// `redis.log`: a line in the server's log.
+pub fn log(stack: &mut Stack) -> Outcome {
+    if stack.len() < 2 {
+        return failure::misuse(stack, "redis.log() requires two arguments or more.");
+    }
+    let Some(level) = stack.number(1) else {
+        return failure::misuse(stack, "First argument must be a number (log level).");
+    };
+    let level = match level as i64 {
+        0 => log::Level::Trace,
+        1 => log::Level::Debug,
+        2 => log::Level::Info,
+        3 => log::Level::Warn,
+        _ => return failure::misuse(stack, "Invalid log level."),
+    };
+    let mut words = Vec::new();
+    let mut room = LOG_LINE_MAX_BYTES;
+    for index in 2..=stack.len() {
+        match (stack.bytes(index), stack.number(index)) {
+            (Some(bytes), _) => {
+                let shown = &bytes[..bytes.len().min(room)];
+                room -= shown.len();
+                words.push(failure::lossy(shown));
+            }
+            (None, Some(number)) => words.push(numbers::format_short(number)),
+            (None, None) => {}
+        }
+    }
+    log::log!(target: "oneloop::script", level, "{}", words.join(" "));
+    Ok(0)
+}
+
+/// `math.random` on the generator that is the same for every script.
+pub fn random(random: &mut Random48, stack: &mut Stack) -> Outcome {
+    let fraction = random.fraction();
+    let bound = |index: i32| {
+        let number = stack.to_number(index).ok_or_else(|| {
+            let got = stack.kind(index).name();
+            Raise::Argument(index, format!("number expected, got {got}"))
+        });
+        number.map(|number| number as i32 as f64)
+    };
+    let empty = |index| Err(Raise::Argument(index, "interval is empty".to_string()));
+    let result = match stack.len() {
+        0 => fraction,
+        1 => {
+            let upper = bound(1)?;
+            if upper < 1.0 {
+                return empty(1);
+            }
+            (fraction * upper).floor() + 1.0
+        }
+        2 => {
+            let (lower, upper) = (bound(1)?, bound(2)?);
+            if lower > upper {
+                return empty(2);
+            }
+            (fraction * (upper - lower + 1.0)).floor() + lower
+        }
+        _ => return Err(Raise::Text("wrong number of arguments".to_string())),
+    };
+    stack.push_number(result);
+    Ok(1)
+}
+
+/// `math.randomseed`.
+pub fn random_seed(random: &mut Random48, stack: &mut Stack) -> Outcome {
+    let Some(seed) = stack.to_number(1) else {
+        let got = stack.kind(1).name();
+        return Err(Raise::Argument(1, format!("number expected, got {got}")));
+    };
+    *random = Random48::new(seed as i64 as i32);
+    Ok(0)
+}

@@ -1,0 +1,5 @@
+//! ROOM drive::script. Never
+
+pub mod bridge;
+pub mod debugger;
+pub mod run;

@@ -1,0 +1,253 @@
+//! Clients that wait for keys: who waits for what, in which order, and until when.
+//!
+//! ```text
+//! a handler finds nothing    Context::block_on_keys → Blocking::add      a place before each key, a deadline
+//! a command changes a key    Changes → effects::changes → Blocking::signal
+//! that command is over       effects::changes → wake::serve_key          the first in the queue is served first:
+//!                              → call::resume                            its request runs again
+//! the deadline passes        wake::run_timeouts → wake::end              likewise CLIENT UNBLOCK
+//! time alone may serve it    Context::look_again_at → Blocking::look_again_at, wake::run_timeouts → call::resume
+//! ```
+//!
+//! A request that runs again either is served, and the client leaves all its queues, or finds nothing again: then the client
+//! keeps its places and its deadline. Never decides what a request is to get: the command's own handler does.
+
+pub mod queue;
+
+use crate::engine::wake;
+use std::collections::{BTreeMap, VecDeque};
+
+use smallvec::SmallVec;
+
+use crate::command::registry::CommandId;
+use crate::engine::session::{Session, Token};
+use crate::keyspace::{Changes, ObservedKeyId};
+use crate::resp::OwnedArgs;
+use queue::Queues;
+
+/// What a client waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum BlockKind {
+    List,
+    SortedSet,
+    Stream,
+    /// A stream, through one of its consumer groups: to be told as well when the key goes or becomes something else.
+    StreamGroup,
+    /// No key: what was written is to be on the disk.
+    Disk,
+}
+
+impl BlockKind {
+    const ALL: [BlockKind; 5] =
+        [BlockKind::List, BlockKind::SortedSet, BlockKind::Stream, BlockKind::StreamGroup, BlockKind::Disk];
+    const COUNT: usize = BlockKind::ALL.len();
+
+    /// Whether those who wait for this have their request run again when a key of this type is there (`None`: no key).
+    fn takes(self, type_name: Option<&str>) -> bool {
+        match self {
+            BlockKind::List => type_name == Some("list"),
+            BlockKind::SortedSet => type_name == Some("zset"),
+            BlockKind::Stream => type_name == Some("stream"),
+            BlockKind::StreamGroup => true,
+            BlockKind::Disk => false,
+        }
+    }
+}
+
+/// A client's unfinished request, and where it waits.
+pub struct BlockedState {
+    /// Empty while it runs.
+    pub request: OwnedArgs,
+    pub command: CommandId,
+    /// In ms since the epoch; none: for ever.
+    pub deadline_ms: Option<i64>,
+    /// When it runs again though no key has changed, in ms since the epoch.
+    look_ms: Option<i64>,
+    /// Time spent on running it so far.
+    ticks: u64,
+    has_run: bool,
+    /// Whether its command replies with what there is when its time is over, and not with nothing.
+    pub answers_late: bool,
+    places: SmallVec<[u32; 1]>,
+}
+
+impl BlockedState {
+    /// Memory that it takes, in bytes.
+    pub fn memory(&self) -> usize {
+        size_of::<BlockedState>() + self.request.memory() + self.places.len() * size_of::<u32>()
+    }
+
+    /// Adds a run of the request that took so many ticks; gives those of all runs, and whether this one was the first.
+    pub fn note_run(&mut self, ticks: u64) -> (u64, bool) {
+        self.ticks += ticks;
+        (self.ticks, !std::mem::replace(&mut self.has_run, true))
+    }
+}
+
+/// What a client waits for, in the order in which it names them, and how long.
+pub struct BlockRequest<K> {
+    pub database: usize,
+    pub keys: K,
+    pub kind: BlockKind,
+    pub request: OwnedArgs,
+    pub command: CommandId,
+    /// In ms since the epoch; none: for ever.
+    pub deadline_ms: Option<i64>,
+}
+
+/// Everybody who waits for keys.
+#[derive(Default)]
+pub struct Blocking {
+    pub(crate) queues: Queues,
+    /// Keys to be served, in the order in which they became ready.
+    pub(crate) ready: VecDeque<ObservedKeyId>,
+    /// By deadline and the client's number.
+    pub(crate) deadlines: BTreeMap<(i64, u64), Token>,
+    /// Likewise, those whose requests run again at a time.
+    pub(crate) looks: BTreeMap<(i64, u64), Token>,
+    /// Those who wait for the disk; some may have gone.
+    pub(crate) for_disk: Vec<Token>,
+    /// What was on the disk when they were last looked at, and whether anything is appended to the file there.
+    pub(crate) seen_disk: (u64, bool),
+}
+
+impl Blocking {
+    /// Has a client wait. O(keys); O(log clients) with a deadline.
+    pub fn add<'k>(
+        &mut self,
+        changes: &mut Changes,
+        session: &mut Session,
+        wish: BlockRequest<impl IntoIterator<Item = &'k [u8]>>,
+    ) {
+        let mut places = SmallVec::new();
+        for key in wish.keys {
+            let id = changes.acquire_interest(wish.database, key);
+            // Whoever names a key twice stands before it once.
+            if self.queues.last(id) == Some(session.token) {
+                changes.release_interest(id);
+                continue;
+            }
+            places.push(self.queues.append(id, session.token, wish.kind));
+        }
+        if let Some(deadline_ms) = wish.deadline_ms {
+            self.deadlines.insert((deadline_ms, session.id), session.token);
+        }
+        session.waiting = Some(Box::new(BlockedState {
+            request: wish.request,
+            command: wish.command,
+            deadline_ms: wish.deadline_ms,
+            look_ms: None,
+            ticks: 0,
+            has_run: false,
+            answers_late: wish.kind == BlockKind::Disk,
+            places,
+        }));
+    }
+
+    /// Has the request of a client that waits run again at this time, in ms since the epoch, whatever it was before (none: only
+    /// when a key changes). O(log clients).
+    pub fn look_again_at(&mut self, session: &mut Session, look_ms: Option<i64>) {
+        let Some(waiting) = &mut session.waiting else {
+            return;
+        };
+        if let Some(before_ms) = std::mem::replace(&mut waiting.look_ms, look_ms) {
+            self.looks.remove(&(before_ms, session.id));
+        }
+        if let Some(look_ms) = look_ms {
+            self.looks.insert((look_ms, session.id), session.token);
+        }
+    }
+
+    /// Has the request of a client that waits run again when more is on the disk.
+    pub fn wait_for_disk(&mut self, session: &Session) {
+        self.for_disk.push(session.token);
+    }
+
+    /// Whether those who wait for the disk are to be looked at: more is on it than before, or nothing more will be. `disk`: what is
+    /// there, and whether anything is appended.
+    #[inline]
+    pub fn is_disk_due(&self, disk: (u64, bool)) -> bool {
+        !self.for_disk.is_empty() && disk != self.seen_disk
+    }
+
+    /// Takes a client out of all its queues; gives what it waited with. O(its keys).
+    pub fn remove(&mut self, changes: &mut Changes, session: &mut Session) -> Option<Box<BlockedState>> {
+        let waiting = session.waiting.take()?;
+        for place in &waiting.places {
+            changes.release_interest(self.queues.remove(*place));
+        }
+        if let Some(deadline_ms) = waiting.deadline_ms {
+            self.deadlines.remove(&(deadline_ms, session.id));
+        }
+        if let Some(look_ms) = waiting.look_ms {
+            self.looks.remove(&(look_ms, session.id));
+        }
+        Some(waiting)
+    }
+
+    /// A wanted key has changed: those who wait for it may be served.
+    pub fn signal(&mut self, key: ObservedKeyId) {
+        if self.queues.signal(key) {
+            self.ready.push_back(key);
+        }
+    }
+
+    /// The same for every key that somebody waits for. O(those).
+    pub(crate) fn signal_all(&mut self) {
+        let keys: Vec<ObservedKeyId> = self.queues.waited_for().map(|(key, _)| key).collect();
+        keys.into_iter().for_each(|key| self.signal(key));
+    }
+
+    /// Whether any key is to be served.
+    #[inline]
+    pub fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    /// The next key to be served; `served` says that it has been.
+    pub fn next_ready(&mut self) -> Option<ObservedKeyId> {
+        self.ready.pop_front()
+    }
+
+    /// A key has been served, and its changes up to now are known.
+    pub fn served(&mut self, key: ObservedKeyId) {
+        self.queues.forget_signal(key);
+    }
+
+    /// When there is something to do next because of the time, in ms since the epoch.
+    pub fn next_deadline_ms(&self) -> Option<i64> {
+        let first = |times: &BTreeMap<(i64, u64), Token>| Some(times.first_key_value()?.0.0);
+        let times_ms = [first(&self.deadlines), first(&self.looks)];
+        times_ms.into_iter().flatten().min()
+    }
+
+    /// Those whose requests are to run again by now. O(those).
+    pub(crate) fn due_looks(&self, now_ms: i64) -> Vec<Token> {
+        let due = self.looks.range(..=(now_ms, u64::MAX));
+        due.map(|(_, token)| *token).collect()
+    }
+
+    /// A client whose deadline has passed, which is forgotten. O(log clients).
+    pub(crate) fn next_overdue(&mut self, now_ms: i64) -> Option<Token> {
+        let first = self.deadlines.first_entry()?;
+        // In the millisecond of the deadline the time is not over: it may have begun late in one.
+        (first.key().0 < now_ms).then(|| first.remove())
+    }
+
+    /// Number of clients with a deadline.
+    pub fn deadlines(&self) -> usize {
+        self.deadlines.len()
+    }
+
+    /// Number of keys that somebody waits for, and of those among them whose going would be told of. O(those).
+    pub fn keys(&self) -> (usize, usize) {
+        let told_of_going = |counts: &[u32; BlockKind::COUNT]| {
+            let kinds = BlockKind::ALL.iter().filter(|kind| counts[**kind as usize] > 0);
+            kinds.into_iter().any(|kind| kind.takes(None))
+        };
+        self.queues
+            .waited_for()
+            .fold((0, 0), |(all, told), (_, counts)| (all + 1, told + usize::from(told_of_going(counts))))
+    }
+}

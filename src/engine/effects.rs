@@ -1,0 +1,115 @@
+//! Who must hear of what a command did: monitors, the slow log, the latency monitor, clients that watch keys, wait for them or
+//! cache them, and those who listen to keyspace events.
+//!
+//! Never decides whether a command may run.
+
+use crate::command::keys;
+use crate::command::registry::CommandId;
+use crate::command::spec::{Category, Flag, FlagSet};
+use crate::engine::keyspace_events;
+use crate::engine::session::Session;
+use crate::engine::state::{SLOW_US, ServerState};
+use crate::engine::transactions::Found;
+use crate::engine::wake;
+use crate::keyspace::{Change, ObservedKeyId};
+use crate::resp::Args;
+
+/// Notes a command that took so many ticks: at least `slow_ticks`, the least that anybody asks for.
+#[cold]
+pub fn slow_command(state: &mut ServerState, session: &Session, args: Args<'_>, flags: FlagSet, ticks: u64) {
+    let elapsed_us = state.clock.ticks_as_nanos(ticks) / 1000;
+    state.was_slow |= elapsed_us >= SLOW_US;
+    let threshold_us = state.config.slowlog_log_slower_than;
+    if threshold_us >= 0 && elapsed_us >= threshold_us as u64 && !flags.has(Flag::SkipSlowlog) {
+        let now_ms = state.now_ms();
+        state.slowlog.push(session, args, flags, elapsed_us, now_ms);
+    }
+    let event = if flags.has(Flag::Fast) { "fast-command" } else { "command" };
+    state.note_latency(event, elapsed_us / 1000);
+}
+
+/// Whether an argument of the command that has just run is a secret.
+fn is_secret(session: &Session, flags: FlagSet, index: usize) -> bool {
+    session.redacted.contains(&index) || (index > 0 && flags.has(Flag::Secret))
+}
+
+/// Tells of the changes of the command that has just run. Those who wait for a key are served when the outermost one is over.
+#[cold]
+pub fn after_command(state: &mut ServerState, actor: &Session) {
+    if state.is_sandboxed {
+        return;
+    }
+    state.close_over_output_limit();
+    tell(state, Some(actor.actor));
+    if state.nesting == 0 {
+        serve_ready(state);
+    }
+}
+
+/// Tells of changes that no command has made: keys whose time was over, for the most part.
+pub fn changes(state: &mut ServerState) {
+    tell(state, None);
+    serve_ready(state);
+}
+
+/// Serves the clients that waited for keys which have changed, which changes keys in its turn. One after the other, so that a
+/// chain of them of any length needs no stack.
+fn serve_ready(state: &mut ServerState) {
+    state.nesting += 1;
+    while let Some(key) = state.blocking.next_ready() {
+        wake::serve_key(state, key);
+        tell(state, None);
+        state.blocking.served(key);
+    }
+    state.nesting -= 1;
+}
+
+/// Hands the log to those who must hear of it; `actor` is the number of the client whose command has just run.
+fn tell(state: &mut ServerState, actor: Option<u64>) {
+    let mut is_flushed = false;
+    for change in state.keyspace.changes.take() {
+        match change {
+            Change::Observed(key) => tell_of_wanted(state, key),
+            Change::Modified { key, has_expired, .. } => {
+                let by = actor.filter(|_| !has_expired);
+                let clients = &mut state.clients;
+                state.tracking.invalidate(clients, &key, actor, by);
+            }
+            Change::Event { event, database, key, .. } => keyspace_events::publish(state, event, database, &key),
+            // However many databases one command empties, it is told once.
+            Change::Flushed { .. } if is_flushed => {}
+            Change::Flushed { .. } => {
+                is_flushed = true;
+                state.tracking.invalidate_all(&mut state.clients);
+            }
+            // The clients' caches do not tell databases apart.
+            Change::Swapped { .. } => {}
+        }
+    }
+}
+
+/// Remembers what a client that tracks has read by the command that has just run.
+#[cold]
+pub fn track(state: &mut ServerState, session: &Session, command: CommandId, args: Args<'_>) {
+    let command = state.commands.get(command);
+    let is_script = command.categories & 1 << Category::Scripting as u32 != 0;
+    let reads = command.flags.has(Flag::ReadOnly) && !is_script;
+    if reads && state.tracking.wants_keys(session.actor) {
+        for key in keys::keys_of(command, args) {
+            let clients = &mut state.clients;
+            state.tracking.remember(clients, session.actor, args.at(key.index));
+        }
+    }
+}
+
+/// Tells those who wait for a key or watch it that it has changed.
+fn tell_of_wanted(state: &mut ServerState, id: ObservedKeyId) {
+    state.blocking.signal(id);
+    let watches = &mut state.transactions.watches;
+    if watches.is_watched(id)
+        && let Some((database, key)) = state.keyspace.changes.observed_keys().key(id)
+    {
+        let now = Found::at(&state.keyspace, database, &key);
+        watches.touch(&mut state.keyspace.changes, id, now);
+    }
+}

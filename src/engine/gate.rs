@@ -1,0 +1,245 @@
+//! The admission of a request: every reason to refuse one, in the order in which Redis gives them.
+
+use crate::acl::{self, AclError};
+use crate::drive::save::SAVE_FAILED;
+use crate::drive::script::run;
+use crate::engine::session::{Mode, Session};
+use crate::engine::state::ServerState;
+use crate::resp::Protocol;
+use crate::scripting;
+
+use crate::command::error::CommandError;
+use crate::command::registry::{Command, CommandId};
+use crate::command::spec::{Flag, FlagSet};
+use crate::resp::Args;
+
+/// Longest part of a request that the error for an unknown command quotes, in bytes.
+const QUOTED_MAX: usize = 128;
+
+/// What is to be done with a request.
+pub enum Verdict {
+    Run(CommandId),
+    /// Keep it for EXEC, with what this request may do.
+    Queue(CommandId, FlagSet),
+    Refuse(CommandError),
+    /// The user may not.
+    Deny(CommandId, AclError),
+    /// Keep it for later.
+    Pause,
+    /// It is HTTP: a browser was led here. Close without a word.
+    Abort,
+}
+
+/// Decides whether a request may run now.
+#[inline]
+pub fn admit(
+    state: &ServerState,
+    session: &Session,
+    protocol: Protocol,
+    args: Args<'_>,
+    resolved: Option<CommandId>,
+) -> Verdict {
+    let Some(id) = resolved else {
+        return admit_unknown(args);
+    };
+    let command = state.commands.get(id);
+    let shape = check_shape(command, args);
+    if let Err(error) = shape.and_then(|()| check_permission(state, session, command)) {
+        return Verdict::Refuse(error);
+    }
+    if !session.authenticated && state.authentication_required() && !command.flags.has(Flag::NoAuth) {
+        return Verdict::Refuse(CommandError::fixed("NOAUTH Authentication required."));
+    }
+    if session.transaction.is_some() && command.flags.has(Flag::NoMulti) {
+        return Verdict::Refuse(CommandError::fixed("ERR Command not allowed inside a transaction"));
+    }
+    if let Err(denial) = acl::check(&session.user, command, args) {
+        return Verdict::Deny(id, denial);
+    }
+    admit_now(state, session, protocol, args, command)
+}
+
+/// Decides whether a request that its client may make may run in the state in which the server is.
+#[inline]
+fn admit_now(state: &ServerState, session: &Session, protocol: Protocol, args: Args<'_>, command: &Command) -> Verdict {
+    let id = command.id;
+    let is_queuing = session.transaction.is_some();
+    let mut flags = command.flags;
+    if is_queuing || state.pause.is_active() || state.memory.is_full() || state.is_restricted {
+        flags = flags_of(state, session, command, args);
+    }
+    let needs_memory = flags.has(Flag::DenyOom) || is_queuing && !flags.has(Flag::NotQueued);
+    if needs_memory && state.memory.is_full() {
+        return Verdict::Refuse(CommandError::OUT_OF_MEMORY);
+    }
+    if session.subscriptions.is_some() && !flags.has(Flag::WhileSubscribed) && protocol == Protocol::Resp2 {
+        return Verdict::Refuse(refused_to_subscriber(command));
+    }
+    if let Err(error) = check_state(state, command, flags) {
+        return Verdict::Refuse(error);
+    }
+    if state.scripting.debugged.is_exclusive() {
+        return Verdict::Pause;
+    }
+    if session.mode == Mode::Monitor {
+        return for_monitor(id, flags);
+    }
+    if state.pause.is_active() && state.pause.holds(flags, state.now_ms()) {
+        return Verdict::Pause;
+    }
+    if is_queuing && !flags.has(Flag::NotQueued) {
+        return Verdict::Queue(id, flags);
+    }
+    if state.is_restricted && state.migrations.holds(state, session, command, flags, args) {
+        return Verdict::Pause;
+    }
+    Verdict::Run(id)
+}
+
+#[cold]
+fn admit_unknown(args: Args<'_>) -> Verdict {
+    match is_http(args.at(0)) {
+        true => Verdict::Abort,
+        false => Verdict::Refuse(unknown_command(args)),
+    }
+}
+
+/// Keys are of no use to a monitor, and no pause holds one back: as in Redis, where it is half a replica.
+#[cold]
+fn for_monitor(id: CommandId, flags: FlagSet) -> Verdict {
+    if flags.intersects(KEYSPACE_ACCESS) {
+        return Verdict::Refuse(CommandError::fixed("ERR Replica can't interact with the keyspace"));
+    }
+    Verdict::Run(id)
+}
+
+/// What a request may do: for a script that depends on the script, for EXEC on what is queued.
+#[cold]
+fn flags_of(state: &ServerState, session: &Session, command: &Command, args: Args<'_>) -> FlagSet {
+    let flags = match command.spec.flags_of {
+        Some(flags_of) => flags_of(state, args, command.flags),
+        None => command.flags,
+    };
+    match &session.transaction {
+        Some(transaction) if flags.has(Flag::RunsQueue) => flags.union(transaction.flags()),
+        _ => flags,
+    }
+}
+
+/// Commands that need a permission of their own.
+const GUARDED: FlagSet = FlagSet::of(&[Flag::Debug, Flag::Modules]);
+
+/// Commands that look at keys or change them.
+const KEYSPACE_ACCESS: FlagSet = FlagSet::of(&[Flag::ReadOnly, Flag::Write, Flag::MayReplicate]);
+
+/// Whether a subcommand is there where one must be, and the number of arguments fits.
+#[inline]
+fn check_shape(command: &Command, args: Args<'_>) -> Result<(), CommandError> {
+    if !command.subcommands.is_empty() && args.len() >= 2 {
+        return Err(unknown_subcommand(command, &args[1]));
+    }
+    if !command.accepts(args.len()) {
+        return Err(CommandError::wrong_arity(&command.full_name));
+    }
+    Ok(())
+}
+
+/// Whether a command that needs a permission of its own has it.
+#[inline]
+fn check_permission(state: &ServerState, session: &Session, command: &Command) -> Result<(), CommandError> {
+    match command.flags.intersects(GUARDED) {
+        true => check_guarded(state, session, command),
+        false => Ok(()),
+    }
+}
+
+#[cold]
+fn check_guarded(state: &ServerState, session: &Session, command: &Command) -> Result<(), CommandError> {
+    let config = &state.config;
+    let (permission, refusal) = match command.flags.has(Flag::Debug) {
+        true => (
+            config.enable_debug_command,
+            "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", \
+             you can run it from a local connection, otherwise you need to set this option in the \
+             configuration file, and then restart the server.",
+        ),
+        false => (
+            config.enable_module_command,
+            "ERR MODULE command not allowed. If the enable-module-command option is set to \"local\", \
+             you can run it from a local connection, otherwise you need to set this option in the \
+             configuration file, and then restart the server.",
+        ),
+    };
+    match permission.allows(session.address.is_local()) {
+        true => Ok(()),
+        false => Err(CommandError::fixed(refusal)),
+    }
+}
+
+/// Whether the state of the server lets a command with these flags run: no script holds it up, and data are there and can be saved.
+#[inline]
+fn check_state(state: &ServerState, command: &Command, flags: FlagSet) -> Result<(), CommandError> {
+    if state.is_restricted {
+        check_restrictions(state, command, flags)?;
+    }
+    match state.scripting.busy() {
+        Some(kind) if !command.flags.has(Flag::AllowBusy) => Err(run::busy_error(kind)),
+        _ => Ok(()),
+    }
+}
+
+/// What is refused while data are being loaded, or cannot be saved.
+#[cold]
+fn check_restrictions(state: &ServerState, command: &Command, flags: FlagSet) -> Result<(), CommandError> {
+    let changes = flags.has(Flag::Write) || command.spec.name == "ping";
+    if changes && state.refuses_writes_for_failed_save() {
+        return Err(CommandError::fixed(SAVE_FAILED));
+    }
+    if changes && let Some(reason) = state.aof.denial() {
+        return Err(CommandError::new(format!("MISCONF Errors writing to the AOF file: {reason}")));
+    }
+    if state.is_loading() && !command.flags.has(Flag::Loading) {
+        return Err(CommandError::fixed("LOADING Redis is loading the dataset in memory"));
+    }
+    Ok(())
+}
+
+/// Whether the request is a line of an HTTP request. A web page can have a browser send one to this
+/// port, with commands in its body. (`GET` is a command, but the line `Host:` follows it.)
+#[cold]
+fn is_http(name: &[u8]) -> bool {
+    name.eq_ignore_ascii_case(b"post") || name.eq_ignore_ascii_case(b"host:")
+}
+
+/// In RESP2 a reply could not be told from a message.
+#[cold]
+fn refused_to_subscriber(command: &Command) -> CommandError {
+    CommandError::new(format!(
+        "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context",
+        command.full_name
+    ))
+}
+
+#[cold]
+fn unknown_command(args: Args<'_>) -> CommandError {
+    let mut quoted = String::new();
+    for arg in args.iter().skip(1) {
+        if quoted.len() >= QUOTED_MAX {
+            break;
+        }
+        let room = QUOTED_MAX - quoted.len();
+        let part = &arg[..arg.len().min(room)];
+        quoted.push_str(&format!("'{}' ", String::from_utf8_lossy(part)));
+    }
+    let name = &args[0][..args[0].len().min(QUOTED_MAX)];
+    let name = String::from_utf8_lossy(name);
+    CommandError::new(format!("ERR unknown command '{name}', with args beginning with: {quoted}"))
+}
+
+#[cold]
+fn unknown_subcommand(command: &Command, subcommand: &[u8]) -> CommandError {
+    let shown = &subcommand[..subcommand.len().min(QUOTED_MAX)];
+    let shown = String::from_utf8_lossy(shown);
+    let name = command.spec.name.to_ascii_uppercase();
+    CommandError::new(format!("ERR unknown subcommand '{shown}'. Try {name} HELP."))
+}

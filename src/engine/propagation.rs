@@ -1,0 +1,69 @@
+//! Passing on what commands did, unit by unit, to the append-only file.
+
+use crate::command::spec::{Flag, FlagSet};
+use crate::engine::session::{Session, Token};
+use crate::engine::state::ServerState;
+use crate::resp::Args;
+
+/// Commands whose changes are passed on.
+const PASSED_ON: FlagSet = FlagSet::of(&[Flag::Write, Flag::MayReplicate]);
+
+/// A command is over. It is gathered if it changed something; if it is the outermost one so is its unit.
+#[inline(never)]
+pub fn command_done(state: &mut ServerState, session: &mut Session, args: Args<'_>, flags: FlagSet) {
+    let changes = &mut state.keyspace.changes;
+    let total = changes.total();
+    if flags.intersects(PASSED_ON) {
+        changes.propagation.finish(total, session.database, args.len(), args.iter());
+    } else {
+        changes.propagation.skip(total);
+    }
+    if state.nesting == 0 {
+        let belong_together = !flags.has(Flag::TouchesArbitraryKeys);
+        match flags.intersects(PASSED_ON) {
+            true => end_unit_of(state, session, belong_together),
+            // All it can have done is to find keys expired.
+            false => end_unit(state, belong_together),
+        }
+    }
+}
+
+/// The same as `end_unit` for what a client has done: it may ask later whether it is on the disk.
+pub fn end_unit_of(state: &mut ServerState, session: &mut Session, belong_together: bool) {
+    if !state.keyspace.changes.propagation.is_empty() {
+        end_unit(state, belong_together);
+        note_writer(state, session);
+    }
+}
+
+/// The same for what a client has begun some turns of the loop ago; it may be gone.
+pub fn end_late_unit(state: &mut ServerState, client: Token) {
+    if state.keyspace.changes.propagation.is_empty() {
+        return;
+    }
+    end_unit(state, true);
+    if let Some(mut session) = state.clients.checkout(client) {
+        note_writer(state, &mut session);
+        state.clients.checkin(session);
+    }
+}
+
+/// A unit is over: its commands are passed on, as a transaction if there are several that belong together.
+pub fn end_unit(state: &mut ServerState, belong_together: bool) {
+    let propagation = &mut state.keyspace.changes.propagation;
+    if propagation.is_empty() {
+        return;
+    }
+    let now_s = state.keyspace.now_ms.div_euclid(1000);
+    state.aof.feed(propagation, belong_together, now_s);
+    propagation.clear();
+}
+
+/// A client's unit was passed on. It may ask later whether that is on the disk.
+fn note_writer(state: &mut ServerState, session: &mut Session) {
+    session.write_offset = state.aof.appended();
+    if state.has_unflushed() {
+        session.sees_unflushed = true;
+        state.note_unflushed();
+    }
+}

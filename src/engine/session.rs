@@ -1,0 +1,321 @@
+//! What one client is, whether or not a socket is behind it.
+
+use std::rc::Rc;
+
+use crate::acl::User;
+use crate::command::registry::CommandId;
+use crate::engine::blocking::BlockedState;
+use crate::engine::pubsub::Subscriptions;
+use crate::engine::transactions::Transaction;
+use crate::net::address::Address;
+use crate::resp::{Protocol, Reply};
+
+/// A client's place in the slab, good only for as long as that client lives: the generation tells
+/// a successor in the same place apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Token {
+    pub slot: u32,
+    pub generation: u32,
+}
+
+impl Token {
+    /// That of the session in whose name scripts run commands, which is no client's.
+    pub const SCRIPT: Token = Token { slot: u32::MAX, generation: u32::MAX };
+}
+
+/// Whether replies are sent (CLIENT REPLY).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ReplyMode {
+    #[default]
+    On,
+    Off,
+    /// The next command's reply is left out.
+    SkipNext,
+    /// The present command's reply is left out.
+    Skipping,
+}
+
+/// What a client does besides asking and being answered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    #[default]
+    Normal,
+    Monitor,
+    /// It debugs a script: what it asks is for the debugger.
+    Debugging,
+}
+
+/// Whether the client's scripts are debugged (SCRIPT DEBUG).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Debugging {
+    #[default]
+    No,
+    /// On a branch of the databases, which is forgotten.
+    Forked,
+    /// While all others wait.
+    Sync,
+}
+
+/// Why a client waits instead of being served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blocked {
+    /// CLIENT PAUSE holds its next command back.
+    Paused,
+    /// SHUTDOWN waits for what must be done first.
+    Shutdown,
+    /// Its command waits for a key.
+    Keys,
+    /// Its script is suspended.
+    Script,
+    /// Its keys are on their way to another server.
+    Migration,
+}
+
+/// The types of clients that CLIENT LIST and CLIENT KILL tell apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientKind {
+    Normal,
+    Replica,
+    Pubsub,
+    /// This server's primary, which it follows.
+    Primary,
+}
+
+impl ClientKind {
+    /// The kind that a word means, whatever its case.
+    pub fn from_name(word: &[u8]) -> Option<ClientKind> {
+        match word.to_ascii_lowercase().as_slice() {
+            b"normal" => Some(ClientKind::Normal),
+            b"replica" | b"slave" => Some(ClientKind::Replica),
+            b"pubsub" => Some(ClientKind::Pubsub),
+            b"master" => Some(ClientKind::Primary),
+            _ => None,
+        }
+    }
+}
+
+/// When a client's connection is to be closed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Close {
+    #[default]
+    No,
+    /// After the replies written so far have been sent.
+    AfterReply,
+    /// At once.
+    Now,
+}
+
+/// Figures that the connection keeps up to date for CLIENT LIST and the limits.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Traffic {
+    pub input_bytes: u64,
+    pub output_bytes: u64,
+    pub commands: u64,
+    /// Bytes of requests received but not run yet.
+    pub query_bytes: usize,
+    /// Room beyond them in the client's own query buffer.
+    pub query_free_bytes: usize,
+    /// Bytes of the arguments of a request that is not complete.
+    pub argument_bytes: usize,
+}
+
+/// Replies that wait until what they tell of is on the disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Hold {
+    /// The offset of the append-only file that must be settled; 0: nothing waits.
+    pub barrier: u64,
+    /// Bytes of replies that wait for that; what comes behind them waits for more.
+    pub bytes: usize,
+    /// Whether the loop looks at the client whenever more is settled.
+    pub is_listed: bool,
+}
+
+/// One client's state.
+pub struct Session {
+    pub id: u64,
+    /// The number of the client in whose name it acts: its own, but for a script's session.
+    pub actor: u64,
+    pub token: Token,
+    pub database: usize,
+    pub address: Address,
+    /// File descriptor, for CLIENT LIST; -1 without a socket.
+    pub descriptor: i32,
+    pub name: Vec<u8>,
+    pub library_name: Vec<u8>,
+    pub library_version: Vec<u8>,
+    /// Whose rights it has.
+    pub user: Rc<User>,
+    pub authenticated: bool,
+    /// Whether the peer has yet to agree on how to encrypt; never on a plain connection.
+    pub handshaking: bool,
+    pub mode: Mode,
+    pub debugging: Debugging,
+    pub reply_mode: ReplyMode,
+    pub close: Close,
+    pub blocked: Option<Blocked>,
+    /// The request that waits for a key; while it runs again, the one that did.
+    pub waiting: Option<Box<BlockedState>>,
+    /// Whether no command may wait: it is one of several that run as a unit.
+    pub deny_blocking: bool,
+    /// Whether what it sends was decided elsewhere and is carried out as it stands: it replays the append-only file.
+    pub from_primary: bool,
+    /// What it has queued since MULTI.
+    pub transaction: Option<Box<Transaction>>,
+    /// What it had queued, while EXEC runs it.
+    pub executing: Option<Executing>,
+    /// Its number among those who watch keys.
+    pub watcher: Option<u32>,
+    /// What it listens to, if it does to anything.
+    pub subscriptions: Option<Box<Subscriptions>>,
+    /// Whether it is told when keys change that it has read (`Tracking` knows how).
+    pub is_tracking: bool,
+    /// Memory of the keys that it watches, and of the prefixes that it tracks, in bytes.
+    pub watch_bytes: usize,
+    pub tracking_bytes: usize,
+    pub no_evict: bool,
+    pub no_touch: bool,
+    pub created_ms: i64,
+    pub last_interaction_ms: i64,
+    pub last_command: Option<CommandId>,
+    pub traffic: Traffic,
+    /// Which arguments of the present command are secret: MONITOR and the slow log leave them out.
+    pub redacted: Vec<usize>,
+    /// Replies that wait to be sent.
+    pub reply: Reply,
+    /// What it was last counted with against the limit of all clients' memory, in bytes; 0 while there is no limit.
+    pub counted_bytes: usize,
+    /// Whether it might have been evicted then.
+    pub counted_evictable: bool,
+    /// Most bytes of replies that waited to be sent at once, of late.
+    pub reply_peak_bytes: usize,
+    /// How much of them may not leave yet, and until when.
+    pub hold: Hold,
+    /// Whether they may tell of what cannot be written at present.
+    pub sees_unflushed: bool,
+    /// Offset of the append-only file behind the last of its commands that was passed on.
+    pub write_offset: u64,
+    /// Whether the loop knows that there is something to send.
+    pub flush_queued: bool,
+    /// Since when the replies have been over the soft limit, in ms; 0 if they are not.
+    pub soft_limit_since_ms: i64,
+}
+
+/// The size of the transaction that EXEC runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Executing {
+    pub commands: usize,
+    /// Memory of what was queued, in bytes.
+    pub bytes: usize,
+}
+
+impl Session {
+    /// Whether it is a script that runs commands.
+    pub fn is_script(&self) -> bool {
+        self.token == Token::SCRIPT
+    }
+
+    /// A client that has just come.
+    pub fn new(id: u64, token: Token, address: Address, now_ms: i64, user: Rc<User>) -> Session {
+        Session {
+            id,
+            actor: id,
+            token,
+            database: 0,
+            address,
+            descriptor: -1,
+            name: Vec::new(),
+            library_name: Vec::new(),
+            library_version: Vec::new(),
+            user,
+            authenticated: false,
+            handshaking: false,
+            mode: Mode::Normal,
+            debugging: Debugging::No,
+            reply_mode: ReplyMode::On,
+            close: Close::No,
+            blocked: None,
+            waiting: None,
+            deny_blocking: false,
+            executing: None,
+            from_primary: false,
+            transaction: None,
+            watcher: None,
+            subscriptions: None,
+            is_tracking: false,
+            watch_bytes: 0,
+            tracking_bytes: 0,
+            no_evict: false,
+            no_touch: false,
+            created_ms: now_ms,
+            last_interaction_ms: now_ms,
+            last_command: None,
+            traffic: Traffic::default(),
+            redacted: Vec::new(),
+            reply: Reply::new(Protocol::Resp2),
+            counted_bytes: 0,
+            counted_evictable: false,
+            reply_peak_bytes: 0,
+            hold: Hold::default(),
+            sees_unflushed: false,
+            write_offset: 0,
+            flush_queued: false,
+            soft_limit_since_ms: 0,
+        }
+    }
+
+    /// Back to the state after connecting, but for the connection itself, the login and whom the
+    /// server keeps in lists of its own (RESET). What the client said of its library stays true.
+    pub fn reset(&mut self) {
+        self.database = 0;
+        self.name.clear();
+        self.reply_mode = ReplyMode::On;
+        self.debugging = Debugging::No;
+        self.no_evict = false;
+        self.no_touch = false;
+    }
+
+    /// The type of client. One that monitors is a normal client.
+    pub fn kind(&self) -> ClientKind {
+        match self.subscriptions {
+            Some(_) => ClientKind::Pubsub,
+            None => ClientKind::Normal,
+        }
+    }
+
+    /// Seconds since the client came, by the calendar's seconds.
+    pub fn age_s(&self, now_ms: i64) -> i64 {
+        now_ms.div_euclid(1000) - self.created_ms.div_euclid(1000)
+    }
+
+    /// Memory held for the client, in bytes; values that its replies share with the keyspace count in full.
+    pub fn total_memory(&self) -> usize {
+        self.memory() + self.reply.memory()
+    }
+
+    /// The transaction that it queues, or that EXEC runs for it.
+    pub fn unit(&self) -> Option<Executing> {
+        let queued = self
+            .transaction
+            .as_ref()
+            .map(|transaction| Executing { commands: transaction.len(), bytes: transaction.memory() });
+        queued.or(self.executing)
+    }
+
+    /// Memory held for the client but for its replies, in bytes.
+    pub fn memory(&self) -> usize {
+        let texts = [&self.name, &self.library_name, &self.library_version];
+        size_of::<Session>()
+            + texts.iter().map(|text| text.capacity()).sum::<usize>()
+            + self.address.peer.capacity()
+            + self.address.local.capacity()
+            + self.redacted.capacity() * size_of::<usize>()
+            + self.subscriptions.as_ref().map_or(0, |subscriptions| subscriptions.memory())
+            + self.unit().map_or(0, |unit| unit.bytes)
+            + self.waiting.as_ref().map_or(0, |waiting| waiting.memory())
+            + self.watch_bytes
+            + self.tracking_bytes
+            + self.traffic.query_bytes
+            + self.traffic.query_free_bytes
+            + self.traffic.argument_bytes
+    }
+}

@@ -1,0 +1,706 @@
+//! Everything that one server process knows, but for the sockets: what commands work on.
+
+use crate::engine::propagation;
+use std::io;
+use std::path::PathBuf;
+use std::rc::Rc;
+
+use crate::acl::{AclLog, PasswordSource, User, Users};
+use crate::base::clock::Clock;
+use crate::base::logging;
+use crate::base::sys::oom_score::Adjustment;
+use crate::base::wake::Wake;
+use crate::collections::hash::HashSeed;
+use crate::collections::heap;
+use crate::command::registry::Registry;
+use crate::command::spec::{Flag, FlagSet};
+use crate::commands;
+use crate::config::{Config, OomScoreAdjust, OutputBufferLimit};
+use crate::drive::aof::load::Replay;
+use crate::drive::metrics::Metrics;
+use crate::drive::migrate::Migrations;
+use crate::drive::save::Saving;
+use crate::drive::save::loading::{Loading, LoadingStats};
+use crate::drive::script::debugger;
+use crate::engine::blocking::{BlockedState, Blocking};
+use crate::engine::clients::Clients;
+use crate::engine::effects;
+use crate::engine::enforcement;
+use crate::engine::memory_limit::Memory;
+use crate::engine::pubsub::PubSub;
+use crate::engine::session::{ClientKind, Close, Mode, Session, Token};
+use crate::engine::tracking::Tracking;
+use crate::engine::transactions::Transactions;
+use crate::engine::wake;
+use crate::keyspace::{EventClass, Keyspace};
+use crate::net::address::Address;
+use crate::net::listener::Listeners;
+use crate::observe::command_stats::{CommandStats, ErrorStats};
+use crate::observe::latency::LatencyMonitor;
+use crate::observe::loop_stats::LoopStats;
+use crate::observe::slowlog::Slowlog;
+use crate::scripting::Scripting;
+use crate::storage::aof::append_only::AppendOnly;
+use crate::storage::file::operations::Disk;
+use crate::storage::values::Serialization;
+
+/// The state of the server.
+pub struct ServerState {
+    pub commands: Registry,
+    pub keyspace: Keyspace,
+    pub config: Config,
+    pub clock: Clock,
+    pub random: fastrand::Rng,
+    pub clients: Clients,
+    pub memory: Memory,
+    pub migrations: Migrations,
+    pub users: Users,
+    pub acl_log: AclLog,
+    /// Where ACL GENPASS takes passwords from.
+    pub new_passwords: PasswordSource,
+    pub stats: Stats,
+    pub command_stats: CommandStats,
+    pub error_stats: ErrorStats,
+    pub slowlog: Slowlog,
+    pub latency: LatencyMonitor,
+    pub pause: Pause,
+    pub serialization: Serialization,
+    pub blocking: Blocking,
+    pub aof: AppendOnly,
+    /// The append-only file that is being loaded.
+    pub replay: Option<Box<Replay>>,
+    pub saving: Saving,
+    /// The data set that is being loaded.
+    pub loading: Option<Box<Loading>>,
+    /// How helper threads wake the loop.
+    pub wake: Wake,
+    /// Where files are.
+    pub disk: Disk,
+    /// A signal asks for the end, which the cron brings about (SHUTDOWN ABORT).
+    pub shutdown_scheduled: bool,
+    /// Whether some commands are refused, or held back, that would be run else: data are being loaded, saving fails, keys move.
+    pub is_restricted: bool,
+    pub transactions: Transactions,
+    pub pubsub: PubSub,
+    pub tracking: Tracking,
+    pub scripting: Scripting,
+    /// How deep the present command is nested in others, whose end those wait for who must hear of its changes.
+    pub nesting: u32,
+    /// Whether nobody is to hear of what runs now: its changes will be forgotten.
+    pub is_sandboxed: bool,
+    /// What the loop is asked to do once the present command is over.
+    pub requests: Vec<LoopRequest>,
+    /// The stopwatch's counter at the end of the last command of a batch, or at its start.
+    lap_started: u64,
+    /// Time in ticks from which on a command is looked at by slow log and latency monitor, or
+    /// others go before its client's next one.
+    pub slow_ticks: u64,
+    /// Whether a command took `SLOW_US` or more since the loop looked last.
+    pub was_slow: bool,
+    /// 40 hexadecimal digits, another for every start.
+    pub run_id: String,
+    pub started_ms: i64,
+    pub loop_stats: LoopStats,
+    pub metrics: Metrics,
+    /// What clients connect to; none when driven in-process.
+    pub listeners: Option<Listeners>,
+    pub config_file: Option<PathBuf>,
+    pub executable: PathBuf,
+    /// The pid file that is to be removed at the end.
+    pub pid_file: Option<PathBuf>,
+    /// 40 hexadecimal digits that name the history of writes.
+    pub replication_id: String,
+    /// Bytes allocated when the server was ready.
+    pub startup_memory_bytes: usize,
+    /// Who supervises the process, as INFO names it.
+    pub supervised: &'static str,
+    /// When the log last told of an attack, in ms since the epoch.
+    pub attack_logged_ms: i64,
+    /// When the log last told of a TLS handshake that failed, in ms since the epoch.
+    pub handshake_logged_ms: i64,
+    /// Whether the cron stands still (DEBUG PAUSE-CRON).
+    pub cron_paused: bool,
+    /// Whether idle clients keep room for replies (DEBUG REPLYBUFFER).
+    pub reply_buffers_stay: bool,
+    /// From how many bytes on an element has a block of its own in its list (DEBUG QUICKLIST-PACKED-THRESHOLD).
+    pub list_large_bytes: Option<usize>,
+    /// Whether the replies of ordinary clients are limited.
+    output_limited: bool,
+}
+
+/// What a command asks the loop to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LoopRequest {
+    /// SHUTDOWN, and who asked for it.
+    Shutdown { options: ShutdownOptions, requester: Option<Token> },
+    /// SHUTDOWN ABORT: the next signal is a fresh request.
+    ForgetShutdown,
+    /// CLIENT UNPAUSE, or the end of a pause.
+    ServePaused,
+    /// The process title is to be shown anew.
+    ShowTitle,
+}
+
+/// The options of SHUTDOWN.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ShutdownOptions {
+    pub save: bool,
+    pub no_save: bool,
+    pub now: bool,
+    pub force: bool,
+}
+
+/// What is counted, for INFO.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Stats {
+    pub connections: u64,
+    pub rejected_connections: u64,
+    pub commands: u64,
+    pub input_bytes: u64,
+    pub output_bytes: u64,
+    pub reads: u64,
+    pub writes: u64,
+    pub client_query_buffer_limit_disconnections: u64,
+    pub client_output_buffer_limit_disconnections: u64,
+    pub evicted_clients: u64,
+    /// Packed collections that were checked in full because `sanitize-dump-payload` asked for it.
+    pub sanitized_payloads: u64,
+    /// Attempts to log in that failed.
+    pub denied_logins: u64,
+    /// Certificates of TLS clients that name no user whom they could be.
+    pub denied_certificates: u64,
+    /// Requests refused because of the command, a key or a channel.
+    pub denied_commands: u64,
+    pub denied_keys: u64,
+    pub denied_channels: u64,
+    pub recent_input_bytes: usize,
+    pub recent_output_bytes: usize,
+    pub peak_memory_bytes: usize,
+    pub resident_bytes: usize,
+}
+
+/// CLIENT PAUSE.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pause {
+    /// Until when, in ms since the epoch; 0: no pause.
+    pub until_ms: i64,
+    /// All commands, or those that write alone.
+    pub all: bool,
+}
+
+/// With more clients than this for each tick of a second, `dynamic-hz` makes the ticks more frequent.
+const CLIENTS_PER_TICK_MAX: usize = 200;
+/// A command that takes so long, in µs, is its client's last in this turn.
+pub const SLOW_US: u64 = 100;
+/// Most ticks a second.
+const HZ_MAX: u32 = 500;
+
+/// Commands that a pause of writes holds back.
+const PAUSED_BY_WRITE: FlagSet = FlagSet::of(&[Flag::Write, Flag::MayReplicate]);
+
+impl Pause {
+    /// Whether a pause was called for that is not over as far as is known.
+    #[inline]
+    pub fn is_active(&self) -> bool {
+        self.until_ms != 0
+    }
+
+    /// Whether a command with these flags has to wait.
+    pub fn holds(&self, flags: FlagSet, now_ms: i64) -> bool {
+        let concerned = self.all || flags.intersects(PAUSED_BY_WRITE);
+        now_ms < self.until_ms && concerned
+    }
+}
+
+/// Empty databases; everything random in them follows from the seeds drawn.
+fn seeded_keyspace(config: &Config, random: &mut fastrand::Rng) -> Keyspace {
+    let hash_seed = HashSeed::from_seed(random.u64(..));
+    let mut keyspace = Keyspace::new(config.databases as usize, hash_seed);
+    keyspace.access.seed(random.u64(..));
+    keyspace.seed_eviction(random.u64(..));
+    keyspace
+}
+
+impl ServerState {
+    /// A server with these settings, without clients. Everything random follows from the seed.
+    pub fn new(config: Config, clock: Clock, seed: u64) -> ServerState {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let commands = Registry::new(commands::FAMILIES);
+        let keyspace = seeded_keyspace(&config, &mut random);
+        let secret = std::array::from_fn(|_| random.u8(..));
+        let users = first_users(&commands, &config);
+        let mut state = ServerState {
+            command_stats: CommandStats::new(commands.len()),
+            commands,
+            keyspace,
+            started_ms: unix_ms(&clock),
+            config,
+            clock,
+            run_id: random_digits(&mut random),
+            replication_id: random_digits(&mut random),
+            random,
+            clients: Clients::default(),
+            memory: Memory::default(),
+            migrations: Migrations::default(),
+            users,
+            acl_log: AclLog::default(),
+            new_passwords: PasswordSource::new(secret),
+            stats: Stats::default(),
+            error_stats: ErrorStats::default(),
+            slowlog: Slowlog::default(),
+            latency: LatencyMonitor::default(),
+            pause: Pause::default(),
+            serialization: Serialization::default(),
+            blocking: Blocking::default(),
+            aof: AppendOnly::default(),
+            replay: None,
+            saving: Saving::default(),
+            loading: None,
+            wake: Wake::default(),
+            disk: Disk::default(),
+            shutdown_scheduled: false,
+            is_restricted: false,
+            transactions: Transactions::default(),
+            pubsub: PubSub::default(),
+            tracking: Tracking::default(),
+            scripting: Scripting::new(),
+            nesting: 0,
+            is_sandboxed: false,
+            requests: Vec::new(),
+            lap_started: 0,
+            slow_ticks: u64::MAX,
+            was_slow: false,
+            loop_stats: LoopStats::default(),
+            metrics: Metrics::default(),
+            listeners: None,
+            config_file: None,
+            executable: PathBuf::new(),
+            pid_file: None,
+            startup_memory_bytes: 0,
+            supervised: "no",
+            attack_logged_ms: 0,
+            handshake_logged_ms: 0,
+            cron_paused: false,
+            reply_buffers_stay: false,
+            list_large_bytes: None,
+            output_limited: false,
+        };
+        state.startup_memory_bytes = state.used_memory();
+        state.refresh_clock();
+        state.saving.stats.last_save_seconds = state.started_ms / 1000;
+        state.apply_config();
+        state
+    }
+
+    /// Reads the clock and tells the keyspace.
+    #[inline]
+    pub fn refresh_clock(&mut self) {
+        self.clock.refresh();
+        let now_ms = unix_ms(&self.clock);
+        if now_ms != self.keyspace.now_ms {
+            self.keyspace.now_ms = now_ms;
+            self.keyspace.access.set_now(now_ms);
+            // Nothing can become due while the time stands still, so this is early enough.
+            self.keyspace.hold_expired = now_ms < self.pause.until_ms;
+        }
+    }
+
+    /// Brings what is derived from the settings up to date; called after every change of them.
+    pub fn apply_config(&mut self) {
+        let config = &self.config;
+        logging::set_user_data_hidden(config.hide_user_data_from_log);
+        self.aof.configure(config);
+        let lazily = config.lazyfree_lazy_expire;
+        self.keyspace.changes.propagation.set_lazy(lazily);
+        let slowlog_us = u64::try_from(config.slowlog_log_slower_than).unwrap_or(u64::MAX);
+        let latency_us = match config.latency_monitor_threshold {
+            0 => u64::MAX,
+            threshold_ms => threshold_ms.saturating_mul(1000),
+        };
+        self.slow_ticks = self.clock.nanos_as_ticks(slowlog_us.min(latency_us).min(SLOW_US).saturating_mul(1000));
+        let classes = EventClass::logged(self.config.notify_keyspace_events);
+        self.keyspace.changes.set_event_classes(classes);
+        self.slowlog.capacity = config.slowlog_max_len as usize;
+        self.keyspace.access.frequency = config.maxmemory_policy.is_lfu();
+        self.keyspace.access.log_factor = config.lfu_log_factor;
+        self.keyspace.access.decay_minutes = config.lfu_decay_time;
+        let limit = config.client_output_buffer_limit.normal;
+        self.output_limited = limit.hard_bytes > 0 || limit.soft_bytes > 0;
+        self.apply_memory_limit();
+        self.update_restrictions();
+    }
+
+    /// Has the kernel judge the process as the settings say when memory runs out.
+    ///
+    /// Errors: the system's; a score below that of the parent needs a right of its own.
+    pub fn adjust_oom_score(&mut self) -> io::Result<()> {
+        let [primary, ..] = self.config.oom_score_adj_values;
+        self.memory.oom_score.adjust(match self.config.oom_score_adj {
+            OomScoreAdjust::No => Adjustment::Undone,
+            OomScoreAdjust::Relative => Adjustment::Relative(primary),
+            OomScoreAdjust::Absolute => Adjustment::Absolute(primary),
+        })
+    }
+
+    /// Notes whether some commands are refused, or held back, at present.
+    pub fn update_restrictions(&mut self) {
+        self.is_restricted = self.is_loading()
+            || self.refuses_writes_for_failed_save()
+            || self.aof.denial().is_some()
+            || !self.migrations.is_empty();
+    }
+
+    /// Whether the data set is being loaded.
+    pub fn is_loading(&self) -> bool {
+        self.loading.is_some() || self.replay.is_some()
+    }
+
+    /// How far loading has come.
+    pub fn loading_figures(&self) -> Option<LoadingStats> {
+        let now_ms = self.now_ms();
+        match (&self.loading, &self.replay) {
+            (Some(loading), _) => Some(loading.stats(now_ms)),
+            (_, Some(replay)) => Some(replay.stats(now_ms)),
+            (None, None) => None,
+        }
+    }
+
+    /// Notes that something took so long, if the latency monitor wants to know.
+    pub fn note_latency(&mut self, event: &'static str, latency_ms: u64) {
+        let threshold_ms = self.config.latency_monitor_threshold;
+        if threshold_ms > 0 && latency_ms >= threshold_ms {
+            self.latency.add(event, latency_ms, self.now_ms());
+        }
+    }
+
+    /// Starts timing commands: before a batch, or before a lone one.
+    #[inline]
+    pub fn start_stopwatch(&mut self) {
+        self.lap_started = self.clock.ticks();
+    }
+
+    /// Ticks since the stopwatch was started or last read: one reading ends a command and begins
+    /// the next, because on short commands the reading itself is felt.
+    #[inline]
+    pub fn lap_ticks(&mut self) -> u64 {
+        let now = self.clock.ticks();
+        let elapsed = now.saturating_sub(self.lap_started);
+        self.lap_started = now;
+        elapsed
+    }
+
+    /// When the present command began, in ticks: for one that runs others within it.
+    pub fn lap_start(&self) -> u64 {
+        self.lap_started
+    }
+
+    /// Goes on timing the command that began then.
+    pub fn set_lap_start(&mut self, started: u64) {
+        self.lap_started = started;
+    }
+
+    /// Milliseconds since the epoch, as of the present turn of the loop.
+    #[inline]
+    pub fn now_ms(&self) -> i64 {
+        self.keyspace.now_ms
+    }
+
+    /// Whether clients must log in.
+    #[inline]
+    pub fn authentication_required(&self) -> bool {
+        self.users.need_login()
+    }
+
+    /// The user that clients are before they log in.
+    pub fn default_user(&self) -> Rc<User> {
+        Rc::clone(self.users.default_user())
+    }
+
+    /// Whether protected mode keeps such a client out: it comes from elsewhere, and nothing else protects the data.
+    pub fn protects_from(&self, address: &Address) -> bool {
+        let open = self.users.default_is_open();
+        self.config.protected_mode && open && !address.is_local()
+    }
+
+    /// Whether there is a user of that name.
+    pub fn knows_user(&self, name: &[u8]) -> bool {
+        self.users.get(name).is_some()
+    }
+
+    /// Takes a new client in.
+    pub fn add_client(&mut self, address: Address) -> Token {
+        let now_ms = self.now_ms();
+        let token = self.clients.add(address, now_ms, self.default_user());
+        let open = !self.authentication_required();
+        if let Some(session) = self.clients.get_mut(token) {
+            session.authenticated = open;
+        }
+        token
+    }
+
+    /// Forgets a client.
+    pub fn remove_client(&mut self, token: Token) {
+        if let Some(mut session) = self.clients.remove(token) {
+            self.stop_waiting(&mut session);
+            self.abandon_transaction(&mut session);
+            self.pubsub.remove(&mut session);
+            self.stop_tracking(&mut session);
+            if session.mode == Mode::Debugging {
+                debugger::leave(self, token);
+            }
+        }
+    }
+
+    /// Forgets what a client has queued, if it has begun a transaction, and what it watches.
+    pub fn abandon_transaction(&mut self, session: &mut Session) {
+        if let Some(transaction) = session.transaction.take() {
+            self.transactions.end(transaction);
+        }
+        self.forget_watches(session);
+    }
+
+    /// A client is no longer told of keys that it has read.
+    pub fn stop_tracking(&mut self, session: &mut Session) {
+        session.tracking_bytes = 0;
+        if std::mem::take(&mut session.is_tracking) {
+            self.tracking.disable(session.id);
+            self.observe_changes();
+        }
+    }
+
+    /// Forgets tracked keys beyond `tracking-table-max-keys`, so many at most.
+    pub fn limit_tracking(&mut self, effort: usize) {
+        let most = self.config.tracking_table_max_keys;
+        self.tracking.limit(&mut self.clients, &mut self.random, most, effort);
+    }
+
+    /// Has all changes of keys logged while any client tracks.
+    pub fn observe_changes(&mut self) {
+        let observed = !self.tracking.is_empty();
+        self.keyspace.changes.set_observed(observed);
+    }
+
+    /// A client no longer watches any key.
+    pub fn forget_watches(&mut self, session: &mut Session) {
+        if session.watcher.is_some() {
+            let changes = &mut self.keyspace.changes;
+            self.transactions.watches.remove(changes, session);
+        }
+    }
+
+    /// A client no longer waits for keys; gives what it waited with, if it did.
+    pub fn stop_waiting(&mut self, session: &mut Session) -> Option<Box<BlockedState>> {
+        let waiting = self.blocking.remove(&mut self.keyspace.changes, session)?;
+        session.blocked = None;
+        Some(waiting)
+    }
+
+    /// Whether the last command has left something to be told of or to be done.
+    #[inline]
+    pub fn has_effects(&self) -> bool {
+        !self.keyspace.changes.is_empty() || self.blocking.has_ready() || self.clients.has_over_output_limit()
+    }
+
+    /// Serves the clients that a pause has held back; gives those whose requests were not even begun.
+    pub fn end_pause(&mut self) -> Vec<Token> {
+        wake::serve_all(self);
+        let mut paused = self.clients.take_paused();
+        paused.retain(|token| match self.clients.get_mut(*token) {
+            Some(session) => {
+                session.blocked = None;
+                true
+            }
+            None => false,
+        });
+        paused
+    }
+
+    /// Begins CLIENT PAUSE. One that is on already is at most made longer and stricter.
+    pub fn pause_clients(&mut self, until_ms: i64, all: bool) {
+        let before = self.pause;
+        let is_on = before.until_ms > self.now_ms();
+        self.pause.all = all || (is_on && before.all);
+        self.pause.until_ms = before.until_ms.max(until_ms);
+    }
+
+    /// Ends CLIENT PAUSE and has the clients served that it held back.
+    pub fn unpause(&mut self) {
+        self.pause = Pause::default();
+        self.keyspace.hold_expired = false;
+        self.requests.push(LoopRequest::ServePaused);
+    }
+
+    /// Whether nothing may change behind the clients' backs: a pause is on, a script is suspended or debugged
+    /// while all wait, or the data are not complete yet.
+    pub fn keyspace_paused(&self) -> bool {
+        self.pause.is_active()
+            || self.scripting.busy().is_some()
+            || self.scripting.debugged.is_exclusive()
+            || self.is_loading()
+    }
+
+    /// Whether a client's output has a limit that `output_limit_reached` should look at.
+    #[inline]
+    pub fn output_limited(&self) -> bool {
+        self.output_limited
+    }
+
+    /// Bytes of replies from which on a client is closed in any case; no limit for what runs within a unit, whose replies are
+    /// not the client's yet.
+    pub fn reply_limit_bytes(&self, session: &Session) -> usize {
+        let hard_bytes = self.output_limit_of(session).hard_bytes;
+        match hard_bytes {
+            0 => usize::MAX,
+            _ if self.nesting > 0 => usize::MAX,
+            limited => usize::try_from(limited).unwrap_or(usize::MAX),
+        }
+    }
+
+    fn output_limit_of(&self, session: &Session) -> OutputBufferLimit {
+        let limits = &self.config.client_output_buffer_limit;
+        let normal = limits.normal;
+        // What a monitor is told cannot be held back as a pipeline's replies can. Where ordinary clients
+        // have no limit it has that of subscribers, to whom the same applies.
+        match (session.kind(), session.mode) {
+            (ClientKind::Pubsub, _) => limits.pubsub,
+            (_, Mode::Monitor) if normal.hard_bytes == 0 && normal.soft_bytes == 0 => limits.pubsub,
+            (_, Mode::Monitor | Mode::Normal | Mode::Debugging) => normal,
+        }
+    }
+
+    /// Whether the replies that wait for a client, of so many bytes, are over the hard limit, or
+    /// over the soft one for too long.
+    pub fn output_limit_reached(&mut self, session: &mut Session, pending_bytes: usize) -> bool {
+        let limit = self.output_limit_of(session);
+        let pending_bytes = pending_bytes as u64;
+        let hard = limit.hard_bytes > 0 && pending_bytes >= limit.hard_bytes;
+        let soft = limit.soft_bytes > 0 && pending_bytes >= limit.soft_bytes;
+        let overstayed = if !soft {
+            session.soft_limit_since_ms = 0;
+            false
+        } else if session.soft_limit_since_ms == 0 {
+            session.soft_limit_since_ms = self.keyspace.now_ms;
+            false
+        } else {
+            // By the calendar's seconds, as in Redis: never earlier, and up to a second later.
+            let second = |time_ms: i64| time_ms.div_euclid(1000);
+            let over_s = second(self.keyspace.now_ms) - second(session.soft_limit_since_ms);
+            over_s > i64::try_from(limit.soft_seconds).unwrap_or(i64::MAX)
+        };
+        if hard || overstayed {
+            self.stats.client_output_buffer_limit_disconnections += 1;
+            log::warn!(
+                "Client id={} addr={} closed for overcoming of output buffer limits.",
+                session.id,
+                session.address.peer
+            );
+        }
+        hard || overstayed
+    }
+
+    /// Closes the clients whose replies have grown beyond the limit by what they were told.
+    pub fn close_over_output_limit(&mut self) {
+        for token in self.clients.take_over_output_limit() {
+            let Some(mut session) = self.clients.checkout(token) else {
+                continue;
+            };
+            let pending_bytes = session.reply.len();
+            if session.close == Close::No && self.output_limit_reached(&mut session, pending_bytes) {
+                session.close = Close::Now;
+                session.reply.clear();
+                self.clients.queue_close(token);
+            }
+            self.clients.checkin(session);
+        }
+    }
+
+    /// Removes keys that are due until `deadline` (in ticks); tells whether there are more.
+    pub fn expire_slice(&mut self, deadline: u64) -> bool {
+        if !self.keyspace.active_expiry || self.keyspace_paused() {
+            return false;
+        }
+        // With more effort, a smaller share of expired keys is put up with (Redis's own figures).
+        let effort = self.config.active_expire_effort as usize;
+        let acceptable_percent = 10usize.saturating_sub(effort.saturating_sub(1)).max(1);
+        let clock = &self.clock;
+        let more = self.keyspace.expire_cycle(acceptable_percent, || clock.ticks() >= deadline);
+        propagation::end_unit(self, false);
+        if !self.keyspace.changes.is_empty() {
+            effects::changes(self);
+        }
+        more
+    }
+
+    /// Removes some fields of hashes that are due; tells whether there are more.
+    pub fn expire_fields_step(&mut self, max_fields: usize) -> bool {
+        if !self.keyspace.active_expiry || self.keyspace_paused() {
+            return false;
+        }
+        let more = self.keyspace.expire_fields_step(max_fields);
+        propagation::end_unit(self, false);
+        if !self.keyspace.changes.is_empty() {
+            effects::changes(self);
+        }
+        more
+    }
+
+    /// 40 random hexadecimal digits.
+    pub fn random_id(&mut self) -> String {
+        random_digits(&mut self.random)
+    }
+
+    /// Ticks of the cron a second: `hz`, and more with very many clients under `dynamic-hz`.
+    pub fn effective_hz(&self) -> u32 {
+        let mut hz = self.config.hz.max(1);
+        if self.config.dynamic_hz {
+            while self.clients.len() / hz as usize > CLIENTS_PER_TICK_MAX && hz < HZ_MAX {
+                hz = (hz * 2).min(HZ_MAX);
+            }
+        }
+        hz
+    }
+
+    /// Sets to zero what CONFIG RESETSTAT does; figures of the present state stay.
+    pub fn reset_stats(&mut self) {
+        self.stats = Stats {
+            recent_input_bytes: self.stats.recent_input_bytes,
+            recent_output_bytes: self.stats.recent_output_bytes,
+            peak_memory_bytes: self.stats.peak_memory_bytes,
+            resident_bytes: self.stats.resident_bytes,
+            ..Stats::default()
+        };
+        self.loop_stats = LoopStats::default();
+        self.memory.reset_stats();
+        self.keyspace.reset_stats();
+        self.command_stats.reset();
+        self.error_stats.reset();
+    }
+
+    /// Notes how much memory is in use, for the peak.
+    #[inline]
+    pub fn note_peak(&mut self) {
+        let used_bytes = self.used_memory();
+        self.stats.peak_memory_bytes = self.stats.peak_memory_bytes.max(used_bytes);
+    }
+
+    /// Bytes allocated by the process. Large blocks of the heap come from the allocator, and count there.
+    pub fn used_memory(&self) -> usize {
+        let records = heap::allocated_bytes() - heap::large_bytes();
+        crate::base::sys::allocator::allocated_bytes() + records
+    }
+}
+
+/// The default user alone.
+fn first_users(commands: &Registry, config: &Config) -> Users {
+    let mut users = Users::new(enforcement::acl_context_of(commands, config));
+    users.set_default_password(&config.requirepass);
+    users
+}
+
+fn random_digits(random: &mut fastrand::Rng) -> String {
+    (0..40).map(|_| char::from_digit(random.u32(..16), 16).unwrap_or('0')).collect()
+}
+
+fn unix_ms(clock: &Clock) -> i64 {
+    i64::try_from(clock.now_ms()).unwrap_or(i64::MAX)
+}

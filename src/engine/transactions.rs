@@ -1,0 +1,303 @@
+//! Transactions: the commands that a client has queued, and the keys that clients watch.
+//!
+//! ```text
+//! MULTI            Transactions::begin → session.transaction     a spare one, so that nothing is allocated
+//! any command      gate: Verdict::Queue → Transaction::push      or, if it is refused, the transaction is doomed
+//! EXEC             the handler runs what is queued; Transactions::end gives the buffers back
+//! WATCH            Watches::add                                  the key becomes a wanted one
+//! its change       Changes → effects::tell → Watches::touch      the client's EXEC will do nothing
+//! ```
+//!
+//! Never runs a command.
+
+use std::rc::Rc;
+
+use ahash::AHashMap;
+use slab::Slab;
+use smallvec::SmallVec;
+
+use crate::acl::User;
+use crate::command::registry::{Command, CommandId};
+use crate::command::spec::FlagSet;
+use crate::engine::session::Session;
+use crate::keyspace::{Changes, Keyspace, ObservedKeyId};
+use crate::resp::Args;
+use crate::resp::Reply;
+use crate::resp::RequestQueue;
+
+/// Transactions kept for the next client that begins one.
+const SPARE_MAX: usize = 16;
+/// Capacity that each buffer of such a one keeps, in bytes.
+const SPARE_BYTES: usize = 16 * 1024;
+
+/// One queued command, apart from its arguments.
+#[derive(Clone, Copy, Debug)]
+pub struct Queued {
+    pub command: CommandId,
+    /// Which argument is its first key; 0 for none.
+    pub key: u8,
+    /// The hash of that key.
+    pub hash: u64,
+}
+
+/// What a client has queued since MULTI.
+#[derive(Debug, Default)]
+pub struct Transaction {
+    requests: RequestQueue,
+    queued: Vec<Queued>,
+    /// The flags of all queued commands.
+    flags: FlagSet,
+    is_doomed: bool,
+}
+
+impl Transaction {
+    /// Adds a command, of which this request may do what the flags say. O(bytes).
+    pub fn push(&mut self, command: &Command, flags: FlagSet, args: Args<'_>, keyspace: &Keyspace) {
+        self.flags = self.flags.union(flags);
+        // Whoever cannot run needs no memory.
+        if self.is_doomed {
+            return;
+        }
+        let (key, hash) = match args.get(command.first_key as usize) {
+            Some(key) if command.first_key > 0 => (command.first_key, keyspace.hash(key)),
+            _ => (0, 0),
+        };
+        self.requests.push(args);
+        self.queued.push(Queued { command: command.id, key, hash });
+    }
+
+    /// A command was refused: the transaction will not run.
+    pub fn mark_dirty_exec(&mut self) {
+        self.is_doomed = true;
+    }
+
+    /// Whether a command was refused.
+    pub fn is_doomed(&self) -> bool {
+        self.is_doomed
+    }
+
+    /// The flags of all queued commands.
+    pub fn flags(&self) -> FlagSet {
+        self.flags
+    }
+
+    /// Number of queued commands.
+    pub fn len(&self) -> usize {
+        self.queued.len()
+    }
+
+    /// Whether none is queued.
+    pub fn is_empty(&self) -> bool {
+        self.queued.is_empty()
+    }
+
+    /// The queued commands with their arguments, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (Queued, Args<'_>)> {
+        let queued = self.queued.iter().enumerate();
+        queued.map(|(index, queued)| (*queued, self.requests.args(index)))
+    }
+
+    /// The queued commands alone, in order.
+    pub fn queued(&self) -> &[Queued] {
+        &self.queued
+    }
+
+    /// Total length of the queued arguments, in bytes.
+    pub fn argument_bytes(&self) -> usize {
+        self.requests.total_bytes()
+    }
+
+    /// Memory held, in bytes.
+    pub fn memory(&self) -> usize {
+        size_of::<Transaction>() + self.requests.memory() + self.queued.capacity() * size_of::<Queued>()
+    }
+
+    fn clear(&mut self) {
+        self.requests.clear(SPARE_BYTES);
+        self.queued.clear();
+        self.queued.shrink_to(SPARE_BYTES / size_of::<Queued>());
+        self.flags = FlagSet::default();
+        self.is_doomed = false;
+    }
+}
+
+/// What is left of a transaction while a script in it is suspended.
+pub struct Rest {
+    pub transaction: Box<Transaction>,
+    /// The number of the command that comes next.
+    pub next: usize,
+    /// The replies so far, held back: nothing may come in between.
+    pub replies: Reply,
+    /// The command that runs it.
+    pub exec: CommandId,
+    pub database: usize,
+    /// In whose name it runs.
+    pub user: Rc<User>,
+    /// Time that was spent on it, that of the suspended script apart.
+    pub ticks: u64,
+}
+
+/// What transactions need of the server.
+#[derive(Default)]
+pub struct Transactions {
+    pub watches: Watches,
+    #[allow(clippy::vec_box)] // A session takes the box as it is.
+    spare: Vec<Box<Transaction>>,
+}
+
+impl Transactions {
+    /// An empty transaction.
+    pub fn begin(&mut self) -> Box<Transaction> {
+        self.spare.pop().unwrap_or_default()
+    }
+
+    /// Takes a transaction back that is over.
+    pub fn end(&mut self, mut transaction: Box<Transaction>) {
+        if self.spare.len() < SPARE_MAX {
+            transaction.clear();
+            self.spare.push(transaction);
+        }
+    }
+}
+
+/// What is at a watched key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    Nothing,
+    /// A record whose time is over, and which nobody has looked at since.
+    Expired,
+    Record,
+}
+
+impl Found {
+    /// What is at a key, which is not touched by this.
+    pub fn at(keyspace: &Keyspace, database: usize, key: &[u8]) -> Found {
+        let record = keyspace.database(database).get(keyspace.hash(key), key);
+        match record {
+            None => Found::Nothing,
+            Some(record) if record.is_due(keyspace.now_ms) => Found::Expired,
+            Some(_) => Found::Record,
+        }
+    }
+}
+
+struct Watch {
+    watcher: u32,
+    found: Found,
+}
+
+/// One client that watches keys.
+#[derive(Default)]
+struct Watcher {
+    /// Whether one of the keys has changed. They are watched no longer then.
+    is_touched: bool,
+    /// By key, the place among its watches.
+    keys: AHashMap<ObservedKeyId, u32>,
+}
+
+/// Who watches which keys. A session holds its watcher's number.
+#[derive(Default)]
+pub struct Watches {
+    /// Parallel to the wanted keys.
+    keys: Vec<SmallVec<[Watch; 1]>>,
+    watchers: Slab<Watcher>,
+    /// Number of watched keys, each counted once.
+    watched_keys: usize,
+}
+
+/// What a watched key costs besides its name: its places in the tables of wanted keys and of watches, in bytes.
+const WATCH_BYTES: usize = 128;
+
+impl Watches {
+    /// Has a client watch a key of its database, at which this was found. O(1).
+    pub fn add(&mut self, changes: &mut Changes, session: &mut Session, key: &[u8], found: Found) {
+        let number = *session.watcher.get_or_insert_with(|| self.watchers.insert(Watcher::default()) as u32);
+        let id = changes.acquire_interest(session.database, key);
+        if self.watchers[number as usize].keys.contains_key(&id) {
+            return changes.release_interest(id);
+        }
+        if self.keys.len() <= id.index() {
+            self.keys.resize_with(id.index() + 1, SmallVec::new);
+        }
+        let watches = &mut self.keys[id.index()];
+        let place = watches.len() as u32;
+        self.watchers[number as usize].keys.insert(id, place);
+        self.watched_keys += usize::from(watches.is_empty());
+        session.watch_bytes += key.len() + WATCH_BYTES;
+        watches.push(Watch { watcher: number, found });
+    }
+
+    /// A client no longer watches anything. O(its keys).
+    pub fn remove(&mut self, changes: &mut Changes, session: &mut Session) {
+        session.watch_bytes = 0;
+        if let Some(number) = session.watcher.take() {
+            self.forget_keys(changes, number);
+            self.watchers.remove(number as usize);
+        }
+    }
+
+    fn forget_keys(&mut self, changes: &mut Changes, number: u32) {
+        for (id, place) in std::mem::take(&mut self.watchers[number as usize].keys) {
+            let watches = &mut self.keys[id.index()];
+            watches.swap_remove(place as usize);
+            self.watched_keys -= usize::from(watches.is_empty());
+            if let Some(moved) = watches.get(place as usize) {
+                let moved = &mut self.watchers[moved.watcher as usize];
+                moved.keys.insert(id, place);
+            }
+            changes.release_interest(id);
+        }
+    }
+
+    /// Whether somebody watches this key.
+    #[inline]
+    pub fn is_watched(&self, id: ObservedKeyId) -> bool {
+        let watches = self.keys.get(id.index());
+        watches.is_some_and(|watches| !watches.is_empty())
+    }
+
+    /// A key was changed; this is there now. O(its watchers, and their keys).
+    pub fn touch(&mut self, changes: &mut Changes, id: ObservedKeyId, now: Found) {
+        let mut touched = Vec::new();
+        for watch in self.keys.get_mut(id.index()).into_iter().flatten() {
+            match (watch.found, now) {
+                // What had expired is removed at last, or SWAPDB puts it where nothing was: to clients nothing has changed.
+                (Found::Expired, Found::Nothing | Found::Expired) | (Found::Nothing, Found::Expired) => {
+                    watch.found = now
+                }
+                _ => touched.push(watch.watcher),
+            }
+        }
+        for number in touched {
+            self.watchers[number as usize].is_touched = true;
+            self.forget_keys(changes, number);
+        }
+    }
+
+    /// Whether a key that the client watches was changed.
+    #[inline]
+    pub fn is_touched(&self, session: &Session) -> bool {
+        let watcher = session.watcher.map(|number| &self.watchers[number as usize]);
+        watcher.is_some_and(|watcher| watcher.is_touched)
+    }
+
+    /// Whether a key that the client watches has expired since, though nobody has looked at it. O(its keys).
+    pub fn has_expired(&self, keyspace: &Keyspace, session: &Session) -> bool {
+        let Some(number) = session.watcher else {
+            return false;
+        };
+        let keys = &self.watchers[number as usize].keys;
+        keys.iter().any(|(id, place)| {
+            let watch = &self.keys[id.index()][*place as usize];
+            let key = keyspace.changes.observed_keys().key(*id);
+            watch.found != Found::Expired
+                && key.is_some_and(|(database, key)| Found::at(keyspace, database, &key) == Found::Expired)
+        })
+    }
+
+    /// Number of clients that watch, and of keys that are watched.
+    pub fn counts(&self) -> (usize, usize) {
+        let watching = self.watchers.iter().filter(|(_, w)| !w.keys.is_empty());
+        (watching.count(), self.watched_keys)
+    }
+}

@@ -1,0 +1,131 @@
+//! Waking clients that wait: a key is ready, the deadline has passed, or somebody says so.
+
+use crate::command::error::CommandError;
+use crate::engine::call;
+use crate::engine::effects;
+use crate::engine::propagation;
+use crate::engine::session::{Blocked, Close, Session, Token};
+use crate::engine::state::ServerState;
+use crate::keyspace::ObservedKeyId;
+
+/// Why a client stops waiting without having been served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnblockReason {
+    /// It gets what its command replies when the time is over.
+    TimedOut,
+    /// CLIENT UNBLOCK with ERROR.
+    Unblocked,
+}
+
+/// Runs the requests of those who wait for a key again, the first come first, for as long as the key has what they wait for.
+///
+/// What they change is in the log afterwards. A change of this very key calls for no second round: whoever was passed over
+/// had looked at a key of another type, or wants more than such a request can bring.
+pub fn serve_key(state: &mut ServerState, id: ObservedKeyId) {
+    let Some((database, key)) = state.keyspace.changes.observed_keys().key(id) else {
+        return;
+    };
+    state.blocking.queues.begin(id);
+    loop {
+        // Asked again for each: the one before may have taken the last element.
+        let record = state.keyspace.peek(database, &key);
+        let type_name = record.map(|record| record.value().type_name());
+        let Some(token) = state.blocking.queues.next(id, type_name) else {
+            return;
+        };
+        if let Some(mut session) = state.clients.checkout(token) {
+            // To one that is being closed nobody could deliver what is taken out for it.
+            if session.close == Close::No {
+                run_again(state, &mut session);
+                propagation::end_unit_of(state, &mut session, true);
+            }
+            state.clients.checkin(session);
+        }
+    }
+}
+
+fn run_again(state: &mut ServerState, session: &mut Session) {
+    let mut reply = std::mem::take(&mut session.reply);
+    call::resume(state, session, &mut reply);
+    session.reply = reply;
+    if session.blocked != Some(Blocked::Keys) {
+        go_on(state, session);
+    }
+}
+
+/// Has the client's reply sent, and what it has asked for meanwhile served.
+pub fn go_on(state: &mut ServerState, session: &mut Session) {
+    state.clients.queue_flush(session);
+    state.clients.queue_resume(session.token);
+    if session.close != Close::No {
+        state.clients.queue_close(session.token);
+    }
+}
+
+/// Serves every key that somebody waits for: for the end of CLIENT PAUSE, which may have kept some from being served.
+pub fn serve_all(state: &mut ServerState) {
+    state.blocking.signal_all();
+    effects::changes(state);
+}
+
+/// Runs a client's request again because it is time to; it asks for another time if it finds nothing.
+fn look_again(state: &mut ServerState, token: Token) {
+    let Some(mut session) = state.clients.checkout(token) else {
+        return;
+    };
+    state.blocking.look_again_at(&mut session, None);
+    if session.waiting.is_some() && session.close == Close::No {
+        // What it changes is told of when it is back among the others.
+        state.nesting += 1;
+        run_again(state, &mut session);
+        state.nesting -= 1;
+        propagation::end_unit_of(state, &mut session, true);
+    }
+    state.clients.checkin(session);
+    effects::changes(state);
+}
+
+/// Runs the requests of those again who wait for the disk, on which more is now.
+pub fn look_at_disk(state: &mut ServerState) {
+    state.blocking.seen_disk = state.aof.on_disk();
+    let waiting = std::mem::take(&mut state.blocking.for_disk);
+    waiting.iter().for_each(|token| look_again(state, *token));
+    let waits = |token: &Token| {
+        let session = state.clients.get(*token);
+        session.is_some_and(|session| session.waiting.is_some())
+    };
+    let still: Vec<Token> = waiting.into_iter().filter(waits).collect();
+    state.blocking.for_disk.extend(still);
+}
+
+/// Ends a client's wait without serving it; tells whether it waited for keys.
+pub fn end(state: &mut ServerState, token: Token, ending: UnblockReason) -> bool {
+    let Some(mut session) = state.clients.checkout(token) else {
+        return false;
+    };
+    let waiting = match session.close {
+        Close::No => state.stop_waiting(&mut session),
+        Close::AfterReply | Close::Now => None,
+    };
+    let waited = waiting.is_some();
+    if let Some(waiting) = waiting {
+        let error = (ending == UnblockReason::Unblocked)
+            .then_some(CommandError::fixed("UNBLOCKED client unblocked via CLIENT UNBLOCK"));
+        let mut reply = std::mem::take(&mut session.reply);
+        call::conclude(state, &mut session, &mut reply, *waiting, error);
+        session.reply = reply;
+        go_on(state, &mut session);
+    }
+    state.clients.checkin(session);
+    waited
+}
+
+/// Runs the requests again that wait for a time, and ends the waits whose deadlines have passed.
+pub fn run_timeouts(state: &mut ServerState) {
+    for token in state.blocking.due_looks(state.now_ms()) {
+        look_again(state, token);
+    }
+    while let Some(token) = state.blocking.next_overdue(state.now_ms()) {
+        end(state, token, UnblockReason::TimedOut);
+    }
+}

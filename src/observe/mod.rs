@@ -1,0 +1,6 @@
+//! ROOM observe. Never
+
+pub mod command_stats;
+pub mod latency;
+pub mod loop_stats;
+pub mod slowlog;

@@ -1,0 +1,576 @@
+//! The loop: wait for readiness, serve and answer whoever is ready, do other work within a budget.
+//!
+//! ```text
+//! run:   poll (as long as poll_timeout allows) → turn → poll → …
+//! turn:  serve_ready     those that were stopped early in the turn before
+//!        dispatch        one event each: serve a client, note a listener, take a signal
+//!        accept_waiting  new connections, so many a turn
+//!        run_timers      the cron, the end of a pause, the deadlines of those who wait
+//!        jobs.run        background work, so long a turn
+//!        before_sleep    what commands asked of the loop, what was pushed to others, the closing
+//! ```
+//!
+//! It owns the sockets, in a slab under the same tokens as the sessions. Readiness is edge-triggered
+//! and each connection is registered once; whoever is stopped before its socket is drained goes on
+//! the ready list, and while that list or the jobs have work the poll does not wait.
+
+use std::io;
+use std::time::Duration;
+
+use log::{debug, info, warn};
+use mio::event::Event;
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Token as PollToken, Waker};
+use slab::Slab;
+
+use crate::base::sys::signals::Signals;
+use crate::base::wake::Wake;
+use crate::drive::migrate;
+use crate::engine::session::{Close, Session, Token};
+use crate::engine::state::{LoopRequest, ServerState};
+use crate::engine::tracking;
+use crate::engine::wake;
+use crate::net::address::Address;
+use crate::net::connection::Connection;
+use crate::net::listener::{Accepted, Listeners};
+use crate::resp::Batch;
+
+use super::cron::Cron;
+use super::jobs::Jobs;
+use super::serve::{SHARE_NS, SHARED_BUFFER_BYTES};
+use super::shutdown::Shutdown;
+use super::title::TitleBar;
+use crate::observe::loop_stats::Phase;
+use crate::reactor::metrics_port::MetricsService;
+
+/// Readiness events taken from one poll.
+pub(crate) const EVENTS_MAX: usize = 1024;
+/// Connections accepted in one turn: a flood of them must not keep the others waiting.
+const ACCEPTS_MAX: usize = 256;
+/// How long the poll waits where a test slows saving or loading down, in µs.
+const PACED_WAIT_US: u64 = 500;
+/// Steps of TLS handshakes in one turn: one with a signature takes about half a millisecond.
+const HANDSHAKES_MAX: u32 = 4;
+/// Time between two warnings that accepting fails, in µs.
+const ACCEPT_WARNING_PERIOD_US: u64 = 1_000_000;
+/// The tokens from the top down are not clients': see `encode`.
+const SIGNAL_TOKEN: PollToken = PollToken(usize::MAX);
+/// Of the helper threads.
+const WAKE_TOKEN: PollToken = PollToken(usize::MAX - 1);
+const FIRST_LISTENER_TOKEN: usize = usize::MAX - 2;
+
+/// The reactor with everything it owns.
+pub struct EventLoop {
+    pub(crate) poll: Poll,
+    pub(crate) state: ServerState,
+    pub(crate) connections: Slab<Connection>,
+    /// Lent to each connection for the time it is served.
+    pub(crate) shared: Box<[u8]>,
+    pub(crate) batch: Batch,
+    /// How long one connection is served in one turn.
+    pub(crate) share_ticks: u64,
+    /// How many more steps of TLS handshakes this turn allows.
+    pub(crate) handshakes_left: u32,
+    /// Connections to serve without waiting for an event.
+    pub(crate) ready: Vec<Token>,
+    pub(crate) shutdown: Shutdown,
+    title: Option<TitleBar>,
+    pub(crate) signals: Signals,
+    cron: Cron,
+    jobs: Jobs,
+    pub(crate) flushing: Vec<Token>,
+    /// Clients whose replies wait for the disk.
+    pub(crate) held: Vec<Token>,
+    accepting: Vec<usize>,
+    /// Listeners on which accepting failed, most likely for want of file descriptors. The next tick
+    /// of the cron tries them again.
+    stalled: Vec<usize>,
+    /// Why the data set could not be loaded.
+    pub(crate) load_error: Option<String>,
+    /// Loading waits for the disk.
+    pub(crate) load_waits: bool,
+    /// When the log may tell of such a failure again, on the monotonic clock.
+    accept_warning_due_us: u64,
+    /// When the last turn ended, in ticks.
+    turn_ended: u64,
+    /// Who asks for metrics.
+    metrics: MetricsService,
+}
+
+/// How long those that are served without an event may take in one turn, in shares of one connection.
+const READY_SHARES: u64 = 4;
+
+impl EventLoop {
+    /// Opens the listeners and registers the signals.
+    ///
+    /// Errors: the text to log before giving up.
+    pub fn new(mut state: ServerState, signals: Signals, title: Option<TitleBar>) -> Result<EventLoop, String> {
+        let poll = Poll::new().map_err(|error| format!("Can't create the poll: {error}"))?;
+        let text = |error: io::Error| format!("Can't register with the poll: {error}");
+        let registry = poll.registry().try_clone().map_err(text)?;
+        let metrics_registry = poll.registry().try_clone().map_err(text)?;
+        state.listeners = Some(Listeners::open(registry, FIRST_LISTENER_TOKEN, &state.config)?);
+        let mut source = SourceFd(&signals.source_fd());
+        poll.registry().register(&mut source, SIGNAL_TOKEN, Interest::READABLE).map_err(text)?;
+        let registry = poll.registry().try_clone().map_err(text)?;
+        state.migrations.use_registry(registry);
+        let waker = Waker::new(poll.registry(), WAKE_TOKEN).map_err(text)?;
+        state.wake = Wake::of(waker);
+        state.aof.attach(state.disk.clone(), state.wake.clone());
+        let shared = vec![0; SHARED_BUFFER_BYTES].into_boxed_slice();
+        state.startup_memory_bytes = state.used_memory();
+        let turn_ended = state.clock.ticks();
+        Ok(EventLoop {
+            poll,
+            cron: Cron::new(&state),
+            share_ticks: state.clock.nanos_as_ticks(SHARE_NS),
+            handshakes_left: 0,
+            state,
+            connections: Slab::new(),
+            shared,
+            batch: Batch::new(),
+            ready: Vec::new(),
+            shutdown: Shutdown::default(),
+            title,
+            signals,
+            jobs: Jobs::default(),
+            flushing: Vec::new(),
+            held: Vec::new(),
+            accepting: Vec::new(),
+            stalled: Vec::new(),
+            load_error: None,
+            load_waits: false,
+            accept_warning_due_us: 0,
+            turn_ended,
+            metrics: MetricsService::new(metrics_registry),
+        })
+    }
+
+    /// The server's state, to look at before the loop runs.
+    pub fn state(&self) -> &ServerState {
+        &self.state
+    }
+
+    /// Shows the process title, if this process has one.
+    pub fn show_title(&mut self) {
+        if let Some(title) = &mut self.title {
+            title.show(&self.state.config, self.state.config_file.as_deref());
+        }
+    }
+
+    /// Runs until the server is to end.
+    ///
+    /// Errors: the poll's own, none of which is expected.
+    pub fn run(&mut self) -> io::Result<()> {
+        let mut events = Events::with_capacity(EVENTS_MAX);
+        while !self.shutdown.is_complete() {
+            let timeout = self.poll_timeout();
+            match self.poll.poll(&mut events, timeout) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                result => result?,
+            }
+            self.turn(&events);
+        }
+        Ok(())
+    }
+
+    /// One turn: everything between two polls.
+    pub(crate) fn turn(&mut self, events: &Events) {
+        self.state.refresh_clock();
+        self.state.memory.begin_turn(self.flushing.is_empty());
+        let started = self.state.clock.ticks();
+        let commands_before = self.state.stats.commands;
+        self.handshakes_left = HANDSHAKES_MAX;
+        self.serve_ready();
+        for event in events {
+            self.dispatch(event);
+        }
+        self.accept_waiting();
+        let served = self.state.clock.ticks();
+        self.run_timers();
+        let mut loaded = self.state.clock.ticks();
+        let timed = loaded;
+        if self.state.is_loading() {
+            self.load_slice();
+            loaded = self.state.clock.ticks();
+        }
+        self.jobs.run(&mut self.state, served.saturating_sub(started));
+        let jobs_done = self.state.clock.ticks();
+        self.metrics.answer(&mut self.state.metrics);
+        self.before_sleep();
+        self.note_turn([started, served, timed, loaded, jobs_done], commands_before);
+    }
+
+    /// How long the poll may wait: not at all while there is work, else until the next timer.
+    pub(crate) fn poll_timeout(&mut self) -> Option<Duration> {
+        let busy = !self.ready.is_empty()
+            || !self.accepting.is_empty()
+            || self.jobs.have_work()
+            || self.metrics.has_work()
+            || !self.flushing.is_empty()
+            || self.state.scripting.busy().is_some()
+            || migrate::can_go_on(&self.state)
+            || self.state.clients.has_to_flush()
+            || self.state.is_loading() && !self.load_waits;
+        if busy {
+            return Some(Duration::ZERO);
+        }
+        let now_us = self.state.clock.monotonic_us();
+        let mut wait_us = self.cron.due_us().saturating_sub(now_us);
+        if let Some(due_us) = self.state.aof.due_us() {
+            wait_us = wait_us.min(due_us.saturating_sub(now_us));
+        }
+        if self.state.is_paced() {
+            wait_us = wait_us.min(PACED_WAIT_US);
+        }
+        if self.state.pause.is_active() {
+            let left_ms = self.state.pause.until_ms - self.state.now_ms();
+            wait_us = wait_us.min((left_ms.max(0) as u64).saturating_mul(1000));
+        }
+        let migrations = migrate::next_deadline_ms(&self.state);
+        let deadlines = [self.state.blocking.next_deadline_ms(), migrations];
+        if let Some(deadline_ms) = deadlines.into_iter().flatten().min() {
+            // The turn may have taken longer than is left.
+            self.state.clock.refresh();
+            let due_us = (deadline_ms.max(0) as u64).saturating_add(1).saturating_mul(1000);
+            wait_us = wait_us.min(due_us.saturating_sub(self.state.clock.now_us()));
+        }
+        Some(Duration::from_micros(wait_us))
+    }
+
+    /// Tells by its token whom an event is for.
+    fn dispatch(&mut self, event: &Event) {
+        let token = event.token();
+        if is_client(token) {
+            self.dispatch_client(event, decode(token));
+        } else if token == SIGNAL_TOKEN {
+            self.take_signals();
+        } else if token == WAKE_TOKEN {
+            self.jobs.wake_saving(&self.state);
+            self.state.migrations.note_lookups();
+        } else if self.state.migrations.note_ready(token) {
+            // Is gone on with after the clients were served.
+        } else if let Some(index) = self.listener_index(token) {
+            if !self.accepting.contains(&index) && !self.stalled.contains(&index) {
+                self.accepting.push(index);
+            }
+        } else {
+            self.metrics.dispatch(event, &mut self.state.metrics);
+        }
+    }
+
+    fn listener_index(&self, token: PollToken) -> Option<usize> {
+        self.state.listeners.as_ref()?.index_of(token)
+    }
+
+    #[inline]
+    fn dispatch_client(&mut self, event: &Event, token: Token) {
+        // An event may be of a client that went earlier in this turn, and whose place another has
+        // taken: the generation tells them apart.
+        if !self.state.clients.contains(token) {
+            return;
+        }
+        let connection = &mut self.connections[token.slot as usize];
+        if event.is_read_closed() || event.is_error() {
+            connection.hung_up = true;
+        }
+        let (output_blocked, ready) = (connection.output_blocked, connection.ready);
+        if event.is_readable() || connection.hung_up {
+            connection.readable = true;
+        }
+        if event.is_writable() && output_blocked {
+            self.flush_client(token);
+        }
+        if ready {
+            // Was served in this turn already and had its share: the next turn serves it.
+        } else if event.is_readable() || event.is_read_closed() || event.is_error() {
+            self.serve(token);
+        } else if event.is_writable() && !output_blocked {
+            self.flush_client(token);
+        }
+    }
+
+    /// Serves those that were stopped before their sockets were drained, as many as the budget allows; the others come first in
+    /// the next turn. So whoever asks for little does not wait for all who ask for much.
+    fn serve_ready(&mut self) {
+        let ready = std::mem::take(&mut self.ready);
+        let deadline = self.state.clock.ticks() + READY_SHARES * self.share_ticks;
+        let mut served = 0;
+        for token in &ready {
+            if served > 0 && self.state.clock.ticks() >= deadline {
+                break;
+            }
+            served += 1;
+            if self.state.clients.contains(*token) {
+                self.connections[token.slot as usize].ready = false;
+                self.serve(*token);
+            }
+        }
+        self.ready.splice(..0, ready[served..].iter().copied());
+    }
+
+    /// Has a connection served in the next turn without an event.
+    pub(crate) fn schedule(&mut self, token: Token) {
+        let connection = &mut self.connections[token.slot as usize];
+        if !connection.ready {
+            connection.ready = true;
+            self.ready.push(token);
+        }
+    }
+
+    /// Has a client served that no longer waits, if it has asked for something meanwhile.
+    fn resume(&mut self, token: Token) {
+        if self.state.clients.contains(token) {
+            let connection = &self.connections[token.slot as usize];
+            if connection.readable || !connection.input.is_empty() {
+                self.schedule(token);
+            }
+        }
+    }
+
+    /// Takes in the connections that wait at the listeners, as many as one turn allows. A listener
+    /// is reported once for all of them, so it is remembered until it has no more.
+    fn accept_waiting(&mut self) {
+        let mut room = ACCEPTS_MAX;
+        while let Some(index) = self.accepting.last().copied() {
+            if room == 0 {
+                return;
+            }
+            room -= 1;
+            let Some(listeners) = &self.state.listeners else {
+                return self.accepting.clear();
+            };
+            if index >= listeners.len() {
+                self.accepting.pop();
+                continue;
+            }
+            match listeners.accept(index, self.state.clock.now_ms() / 1000) {
+                Ok(Accepted::Client(connection)) => {
+                    let path = listeners.unix_path().unwrap_or_default().to_string();
+                    self.accept_client(connection, &path);
+                }
+                Ok(Accepted::Metrics(stream)) => {
+                    self.metrics.admit(stream, self.state.clock.monotonic_us());
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.accepting.pop();
+                }
+                // The peer was gone before we came to it; the next one may be there.
+                Err(error) if matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted) => {
+                }
+                Err(error) => {
+                    self.warn_of_accepting(&error);
+                    self.stalled.extend(self.accepting.pop());
+                }
+            }
+        }
+    }
+
+    /// Once a second is enough: without file descriptors every attempt fails.
+    fn warn_of_accepting(&mut self, error: &io::Error) {
+        let now_us = self.state.clock.monotonic_us();
+        if now_us >= self.accept_warning_due_us {
+            self.accept_warning_due_us = now_us + ACCEPT_WARNING_PERIOD_US;
+            warn!("Accepting client connection: {error}");
+        }
+    }
+
+    /// Takes a new connection in, or sends it away with the reason.
+    pub(crate) fn accept_client(&mut self, mut connection: Connection, unix_path: &str) {
+        self.state.stats.connections += 1;
+        let address = connection.stream.address(unix_path);
+        if let Some(reason) = self.reason_to_refuse(&address, &connection) {
+            self.state.stats.rejected_connections += 1;
+            if !connection.is_encrypted() {
+                // A peer that does not take even this line is closed all the same.
+                let _ = io::Write::write(&mut connection.stream, reason.as_bytes());
+            }
+            return;
+        }
+        if let Err(error) = connection.stream.set_options(self.state.config.tcp_keepalive) {
+            debug!("Can't set socket options for {}: {error}", address.peer);
+        }
+        let descriptor = connection.stream.descriptor();
+        let handshaking = connection.is_handshaking();
+        let key = self.connections.vacant_key();
+        let token = self.state.add_client(address);
+        // INVARIANT: sessions and connections come and go together, so both slabs choose alike.
+        assert_eq!(key, token.slot as usize, "a session and its connection share a slot");
+        if let Err(error) = connection.stream.register(self.poll.registry(), encode(token)) {
+            warn!("Error registering fd event for the new client: {error}");
+            self.state.clients.remove(token);
+            return;
+        }
+        self.connections.insert(connection);
+        if let Some(session) = self.state.clients.get_mut(token) {
+            session.descriptor = descriptor;
+            session.handshaking = handshaking;
+        }
+    }
+
+    fn reason_to_refuse(&self, address: &Address, connection: &Connection) -> Option<&'static str> {
+        if self.state.clients.len() >= self.state.config.maxclients as usize {
+            return Some("-ERR max number of clients reached\r\n");
+        }
+        // One that is to be encrypted is told once it can be: see `Server::meet`.
+        let refused = !connection.is_encrypted() && self.state.protects_from(address);
+        refused.then_some(PROTECTED_MODE_ERROR)
+    }
+
+    /// Closes the largest clients while all together hold more memory than they may.
+    #[inline]
+    pub(crate) fn evict_clients(&mut self) {
+        for token in self.state.clients_to_evict() {
+            self.close(token);
+        }
+    }
+
+    /// Whether all that a client is to be sent is on its way.
+    fn is_flushed(&self, session: &Session) -> bool {
+        let connection = &self.connections[session.token.slot as usize];
+        session.reply.is_empty() && !connection.holds_output()
+    }
+
+    /// Closes a connection and forgets its client.
+    pub(crate) fn close(&mut self, token: Token) {
+        if !self.state.clients.contains(token) {
+            return;
+        }
+        self.state.remove_client(token);
+        let mut connection = self.connections.remove(token.slot as usize);
+        // The peer may have been faster.
+        let _ = connection.stream.deregister(self.poll.registry());
+        connection.end();
+    }
+
+    /// A signal handler has written to the pair of sockets that the poll watches.
+    fn take_signals(&mut self) {
+        while let Some(signal) = self.signals.drain() {
+            super::startup::log_signal(signal);
+            self.shutdown.schedule(signal);
+            self.state.shutdown_scheduled = true;
+        }
+    }
+
+    fn run_timers(&mut self) {
+        if self.cron.is_due(&self.state) {
+            self.cron_tick();
+        }
+        let pause = self.state.pause;
+        let is_busy = self.state.scripting.busy().is_some();
+        if pause.is_active() && pause.until_ms <= self.state.now_ms() && !is_busy {
+            self.state.unpause();
+        }
+        wake::run_timeouts(&mut self.state);
+        migrate::run(&mut self.state);
+    }
+
+    fn cron_tick(&mut self) {
+        // No event tells of those that wait already.
+        self.accepting.append(&mut self.stalled);
+        let overdue = self.cron.tick(&mut self.state, &mut self.jobs);
+        for token in overdue {
+            self.close(token);
+        }
+        self.metrics.close_overdue(self.state.clock.monotonic_us());
+        self.begin_scheduled_shutdown();
+    }
+
+    /// The last thing before the poll: what commands asked of the loop, then what was pushed to
+    /// clients that were not being served (those that were have been answered), then the closing.
+    fn before_sleep(&mut self) {
+        for request in std::mem::take(&mut self.state.requests) {
+            self.fulfil(request);
+        }
+        for token in self.state.clients.take_to_resume() {
+            self.resume(token);
+        }
+        tracking::broadcast(&mut self.state);
+        self.state.collect_work();
+        if self.state.aof.has_log() || !self.held.is_empty() {
+            let began = self.state.clock.ticks();
+            self.settle_appended();
+            let clock = &self.state.clock;
+            let taken_ns = clock.ticks_as_nanos(clock.ticks().saturating_sub(began));
+            self.state.loop_stats.appending_ns += taken_ns;
+        }
+        let disk = self.state.aof.on_disk();
+        if self.state.blocking.is_disk_due(disk) {
+            wake::look_at_disk(&mut self.state);
+        }
+        self.flush_told();
+        self.evict_clients();
+        for token in self.state.clients.take_to_close() {
+            self.close_if_asked(token);
+        }
+    }
+
+    fn close_if_asked(&mut self, token: Token) {
+        let Some(session) = self.state.clients.get(token) else {
+            return;
+        };
+        match session.close {
+            Close::Now => self.close(token),
+            Close::AfterReply if self.is_flushed(session) => self.close(token),
+            Close::AfterReply | Close::No => {}
+        }
+    }
+
+    fn fulfil(&mut self, request: LoopRequest) {
+        match request {
+            LoopRequest::Shutdown { options, requester } => self.begin_shutdown(options, requester),
+            LoopRequest::ForgetShutdown => self.forget_shutdown(),
+            LoopRequest::ShowTitle => self.show_title(),
+            LoopRequest::ServePaused => {
+                for token in self.state.end_pause() {
+                    self.schedule(token);
+                }
+            }
+        }
+    }
+
+    /// Notes what the turn took; gets the times at which its phases began, in ticks.
+    fn note_turn(&mut self, begun: [u64; Phase::ALL.len()], commands_before: u64) {
+        let clock = &self.state.clock;
+        let ended = clock.ticks();
+        let mut phases_ns = [0; Phase::ALL.len()];
+        for (index, began) in begun.iter().enumerate() {
+            let next = begun.get(index + 1).copied().unwrap_or(ended);
+            phases_ns[index] = clock.ticks_as_nanos(next.saturating_sub(*began));
+        }
+        let waited_ns = clock.ticks_as_nanos(begun[0].saturating_sub(self.turn_ended));
+        self.turn_ended = ended;
+        let commands = self.state.stats.commands.saturating_sub(commands_before);
+        self.state.loop_stats.note_turn(waited_ns, phases_ns, commands);
+    }
+}
+
+impl Drop for EventLoop {
+    fn drop(&mut self) {
+        info!("{} clients were connected at the end", self.connections.len());
+    }
+}
+
+/// A client's token as the poll keeps it: 31 bits of generation above 32 bits of slot, which leaves
+/// the upper half of all numbers to migrations, those who ask for metrics, listeners and signals.
+fn encode(token: Token) -> PollToken {
+    PollToken((token.generation as usize & 0x7fff_ffff) << 32 | token.slot as usize)
+}
+
+/// Whether an event's token is a client's.
+fn is_client(token: PollToken) -> bool {
+    token.0 >> (usize::BITS - 1) == 0
+}
+
+/// The client's token that was encoded.
+fn decode(token: PollToken) -> Token {
+    Token { slot: token.0 as u32, generation: (token.0 >> 32) as u32 }
+}
+
+/// What a client from elsewhere is told while nothing protects the data.
+pub(crate) const PROTECTED_MODE_ERROR: &str = "-DENIED Oneloop is running in protected mode because protected \
+mode is enabled and no password is set for the default user. In this mode connections are only \
+accepted from the loopback interface. To let other hosts connect: 1) turn protected mode off with \
+'CONFIG SET protected-mode no' from this machine, if the server is not reachable from the internet; \
+2) set 'protected-mode no' in the configuration file and restart; 3) start the server with \
+'--protected-mode no'; or 4) set a password for the default user.\r\n";

@@ -1,0 +1,155 @@
+//! Background work between polls, in slices under one time budget.
+//!
+//! Everything that is not a user's command is a job. A job does a small step, tells whether there is
+//! more, and is asked again while the budget lasts. The budget follows the load: idle, a turn may
+//! spend up to half a millisecond on jobs; busy, about as much as it spent on clients, so that jobs
+//! neither starve nor double a client's wait.
+
+use crate::collections::heap;
+use crate::drive::script::{debugger, run};
+use crate::engine::state::ServerState;
+
+use crate::observe::loop_stats::Job;
+
+/// Longest and shortest time for the jobs of one turn, in ns.
+const BUDGET_MAX_NS: u64 = 500_000;
+const BUDGET_MIN_NS: u64 = 100_000;
+/// How long one step of eviction takes, in ns.
+const STEP_NS: u64 = 50_000;
+/// Elements freed, or moved, in one step: some ten microseconds' worth.
+const STEP_ELEMENTS: usize = 256;
+
+/// Fields of hashes removed in one step: each costs about a microsecond, or several.
+const STEP_FIELDS: usize = 32;
+
+/// Memory not in use that is kept at least, and the part of the memory in use that is kept beyond:
+/// giving back what is wanted again soon would cost more than it saves.
+const IDLE_MIN_BYTES: usize = 4 << 20;
+const IDLE_PART: usize = 8;
+
+/// How long snapshots may be written in a turn that has spent so much time on clients, if they may have that share of both, in
+/// percent.
+fn saving_budget_ns(share_percent: u32, served_ns: u64) -> u64 {
+    if served_ns < BUDGET_MIN_NS / 10 {
+        return BUDGET_MAX_NS;
+    }
+    let share = u64::from(share_percent.clamp(1, 99));
+    let [least_ns, wanted_ns] = [BUDGET_MIN_NS, served_ns].map(|ns| ns * share / (100 - share));
+    wanted_ns.clamp(least_ns.min(BUDGET_MAX_NS), BUDGET_MAX_NS)
+}
+
+/// Which jobs have work, and whose turn it is.
+#[derive(Default)]
+pub struct Jobs {
+    has_work: [bool; Job::ALL.len()],
+    next: usize,
+}
+
+impl Jobs {
+    /// Whether any job has something left to do.
+    pub fn have_work(&self) -> bool {
+        self.has_work.iter().any(|has_work| *has_work)
+    }
+
+    /// Asks every job to look for work; the cron does this a few times a second.
+    pub fn wake(&mut self) {
+        self.has_work = [true; Job::ALL.len()];
+    }
+
+    /// Asks for a snapshot to be gone on with: the disk is ready for more.
+    pub fn wake_saving(&mut self, state: &ServerState) {
+        if state.has_saving_to_do() {
+            self.has_work[Job::Save as usize] = true;
+        }
+        if state.aof.has_rewriting_to_do() {
+            self.has_work[Job::Rewrite as usize] = true;
+        }
+    }
+
+    /// Asks for what commands have left: memory to be freed, a script to be taken further.
+    fn wake_for_commands(&mut self, state: &ServerState) {
+        self.has_work[Job::Script as usize] |=
+            state.scripting.busy().is_some() || state.scripting.debugged.has_running();
+        if state.keyspace.has_garbage() || state.tracking.has_garbage() {
+            self.has_work[Job::LazyFree as usize] = true;
+        }
+        if state.wants_eviction() {
+            self.has_work[Job::Evict as usize] = true;
+        }
+        self.has_work[Job::Metrics as usize] |= state.metrics.is_writing();
+    }
+
+    /// Runs jobs, in turns, until none has work or the budget is spent. `served_ticks` is what the
+    /// turn has spent on clients.
+    pub fn run(&mut self, state: &mut ServerState, served_ticks: u64) {
+        self.wake_for_commands(state);
+        let has_begun = state.saving.take_beginning() | state.aof.take_beginning();
+        if has_begun || state.is_paced() {
+            self.wake_saving(state);
+        }
+        if !self.have_work() {
+            return;
+        }
+        let started = state.clock.ticks();
+        let served_ns = state.clock.ticks_as_nanos(served_ticks);
+        let saving_ns = saving_budget_ns(state.config.snapshot_loop_share, served_ns);
+        let budget_ns =
+            if served_ns < BUDGET_MIN_NS / 10 { BUDGET_MAX_NS } else { served_ns.clamp(BUDGET_MIN_NS, BUDGET_MAX_NS) };
+        let deadline = started + state.clock.nanos_as_ticks(budget_ns);
+        let saving_deadline = started + state.clock.nanos_as_ticks(saving_ns);
+        let expiry_before_ns = state.loop_stats.job(Job::Expiry).sum_ns;
+        let mut now = started;
+        while let Some(job) = self.next_job(now < deadline, now < saving_deadline) {
+            self.has_work[job as usize] = step(job, state, deadline);
+            let ended = state.clock.ticks();
+            let step_ns = state.clock.ticks_as_nanos(ended.saturating_sub(now));
+            state.loop_stats.note_step(job, step_ns);
+            now = ended;
+        }
+        let elapsed_ns = state.clock.ticks_as_nanos(now.saturating_sub(started));
+        let budget_ns = budget_ns.max(saving_ns);
+        let stats = &mut state.loop_stats;
+        stats.longest_jobs_ns = stats.longest_jobs_ns.max(elapsed_ns);
+        stats.job_overruns += u64::from(elapsed_ns > budget_ns + budget_ns / 2);
+        let expiry_ns = stats.job(Job::Expiry).sum_ns - expiry_before_ns;
+        state.note_latency("expire-cycle", expiry_ns / 1_000_000);
+    }
+
+    /// The job whose turn it is, of those that have time left.
+    fn next_job(&mut self, has_time: bool, has_time_to_save: bool) -> Option<Job> {
+        for _ in 0..Job::ALL.len() {
+            let job = Job::ALL[self.next];
+            self.next = (self.next + 1) % Job::ALL.len();
+            let may_run = match job {
+                Job::Save | Job::Rewrite => has_time_to_save,
+                _ => has_time,
+            };
+            if self.has_work[job as usize] && may_run {
+                return Some(job);
+            }
+        }
+        None
+    }
+}
+
+/// One step of a job; tells whether there is more to do.
+fn step(job: Job, state: &mut ServerState, deadline: u64) -> bool {
+    match job {
+        Job::Script => run::resume(state) | debugger::resume(state),
+        Job::Evict => {
+            let step_ticks = state.clock.nanos_as_ticks(STEP_NS);
+            state.evict_slice(deadline.min(state.clock.ticks() + step_ticks))
+        }
+        Job::LazyFree => state.keyspace.reclaim_step(STEP_ELEMENTS) | state.tracking.reclaim_step(STEP_ELEMENTS),
+        Job::Shrink => state.keyspace.shrink_step(STEP_ELEMENTS),
+        Job::Trim => {
+            let allocated_bytes = heap::allocated_bytes();
+            heap::trim_step(IDLE_MIN_BYTES + allocated_bytes / IDLE_PART)
+        }
+        Job::Save => state.save_step(),
+        Job::Rewrite => state.rewrite_step(),
+        Job::FieldExpiry => state.expire_fields_step(STEP_FIELDS),
+        Job::Expiry => state.expire_slice(deadline),
+        Job::Metrics => state.metrics_step(),
+    }
+}

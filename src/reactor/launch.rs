@@ -1,0 +1,306 @@
+//! From the command line to the running loop, and out again.
+
+use crate::reactor::tools::check_aof;
+use std::collections::HashSet;
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::ExitCode;
+
+use crate::REDIS_VERSION;
+use crate::acl;
+use crate::acl::{PasswordSource, Users};
+use crate::base::crash;
+use crate::base::crash::CrashSettings;
+use crate::base::logging;
+use crate::base::logging::{LogLevel, LogSettings};
+use crate::base::sys::entropy;
+use crate::base::sys::process;
+use crate::base::sys::process::ProcessTitle;
+use crate::base::sys::signals::Signals;
+use crate::command::registry::Registry;
+use crate::command::registry::RenameError;
+use crate::commands;
+use crate::config::{Config, ConfigError, Named, StartInfo};
+use crate::drive::info;
+use crate::engine::enforcement;
+use crate::engine::state::ServerState;
+use crate::net::listener::Transport;
+use crate::storage::aof::append_only;
+
+use super::event_loop::EventLoop;
+use super::startup::{self, Banner, ConfigurationSource};
+use super::supervision::{Supervisor, SupervisorEnvironment};
+use super::title::TitleBar;
+use crate::base::clock::Clock;
+use crate::reactor::tools::check_rdb;
+
+const USAGE: &str = "\
+Usage: oneloop [FILE | -] [--DIRECTIVE VALUE ...]
+       oneloop check-rdb FILE
+       oneloop check-aof [--fix | --truncate-to-timestamp SECONDS] FILE
+       oneloop -v | --version
+       oneloop -h | --help
+
+FILE is a configuration file in the format of redis.conf; - reads it from standard input.
+Directives on the command line come after those of the file, and win.
+
+Examples:
+       oneloop                                 on port 6379, with the defaults
+       oneloop /etc/oneloop.conf
+       oneloop --port 7777 --databases 4
+       echo 'maxclients 100' | oneloop - --loglevel verbose
+";
+
+/// Does what the command line asks for. `arguments` begins with the program's name.
+pub fn main(arguments: &[OsString]) -> ExitCode {
+    if let Some(exit) = run_tool(arguments) {
+        return exit;
+    }
+    match arguments.get(1).and_then(|word| word.to_str()) {
+        Some("-v" | "--version") => {
+            println!("{}", version_line());
+            return ExitCode::SUCCESS;
+        }
+        Some("-h" | "--help") => {
+            print!("{USAGE}");
+            return ExitCode::SUCCESS;
+        }
+        _ => {}
+    }
+    match Config::parse_command_line(arguments) {
+        Ok((config, start)) => {
+            let named = named_commands(&start).and_then(|commands| {
+                let users = declared_users(&start, &config, &commands)?;
+                Ok(Declared { commands, users })
+            });
+            match named {
+                Ok(declared) => serve(arguments, config, start, declared),
+                Err(error) => report(&error),
+            }
+        }
+        Err(error) => report(&error),
+    }
+}
+
+/// Does the work of the tool that the program's name or the first argument asks for, if it is one.
+fn run_tool(arguments: &[OsString]) -> Option<ExitCode> {
+    let words = arguments.iter().map(|word| word.to_string_lossy());
+    let words: Vec<String> = words.map(std::borrow::Cow::into_owned).collect();
+    let (program, rest) = words.split_first()?;
+    if Path::new(program).ends_with("redis-check-rdb") {
+        return Some(check_rdb::main(program, rest));
+    }
+    if Path::new(program).ends_with("redis-check-aof") {
+        return Some(check_append_only(program, &arguments[1..]));
+    }
+    match rest.split_first() {
+        Some((name, _)) if name == "check-aof" => {
+            let name = format!("{program} check-aof");
+            Some(check_append_only(&name, &arguments[2..]))
+        }
+        Some((name, rest)) if name == "check-rdb" => Some(check_rdb::main(&format!("{program} check-rdb"), rest)),
+        _ => None,
+    }
+}
+
+fn check_append_only(name: &str, arguments: &[OsString]) -> ExitCode {
+    let (mut input, mut out) = (std::io::stdin().lock(), std::io::stdout().lock());
+    match check_aof::run(name, arguments, &mut input, &mut out) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+/// What only the lines of the configuration tell.
+struct Declared {
+    commands: Registry,
+    users: Users,
+}
+
+/// The table of commands, under the names that `rename-command` gives them.
+fn named_commands(start: &StartInfo) -> Result<Registry, ConfigError> {
+    let mut commands = Registry::new(commands::FAMILIES);
+    for statement in &start.statements.renamed_commands {
+        let [old, new] = statement.arguments.as_slice() else {
+            return Err(statement.refused("Bad directive or wrong number of arguments"));
+        };
+        commands.rename(old, new).map_err(|error| {
+            statement.refused(match error {
+                RenameError::NoSuchCommand => "No such command in rename-command",
+                RenameError::NameTaken => "Target command name already exists",
+            })
+        })?;
+    }
+    Ok(commands)
+}
+
+/// The users: the default one, with the password that `requirepass` gives it, and those that `user` lines declare.
+fn declared_users(start: &StartInfo, config: &Config, commands: &Registry) -> Result<Users, ConfigError> {
+    let book = enforcement::acl_context_of(commands, config);
+    let mut users = Users::new(book);
+    users.set_default_password(&config.requirepass);
+    let mut declared = HashSet::new();
+    for statement in &start.statements.users {
+        let words: Vec<&[u8]> = statement.arguments.iter().map(Vec::as_slice).collect();
+        let name = words.first().copied().unwrap_or_default();
+        if !declared.insert(name) {
+            let name = String::from_utf8_lossy(name);
+            return Err(statement.refused(format!(
+                "Error in user declaration '{name}': Duplicate user found. A user can only be defined once in config files"
+            )));
+        }
+        users.declare(&words, book).map_err(|reason| statement.refused(reason))?;
+    }
+    Ok(users)
+}
+
+fn report(error: &ConfigError) -> ExitCode {
+    eprint!("{error}");
+    ExitCode::FAILURE
+}
+
+/// The line that `--version` prints: tools look for `v=` and the number.
+fn version_line() -> String {
+    format!(
+        "Redis server v={REDIS_VERSION} sha=00000000:0 malloc=mimalloc bits={} build=oneloop-{}",
+        usize::BITS,
+        env!("CARGO_PKG_VERSION")
+    )
+}
+
+fn serve(arguments: &[OsString], config: Config, start: StartInfo, declared: Declared) -> ExitCode {
+    let program = arguments.first().map_or("oneloop".into(), |word| word.to_string_lossy());
+    let process_title = if config.set_proc_title { ProcessTitle::claim() } else { None };
+    let title = process_title.map(|process_title| TitleBar { process_title, program: program.to_string() });
+    let supervisor = Supervisor::find(config.supervised, &SupervisorEnvironment::of_process());
+    let in_background = config.daemonize && !supervisor.is_present();
+    if let Err(error) = start_logging(&config) {
+        eprintln!("{error}");
+        return ExitCode::FAILURE;
+    }
+    let source = match (&start.config_file, arguments.len()) {
+        (None, 1) => ConfigurationSource::Defaults { program: &program },
+        _ => ConfigurationSource::Given,
+    };
+    startup::log_starting(REDIS_VERSION, source);
+    if in_background && let Err(error) = process::daemonize() {
+        log::warn!("Can't go to the background: {error}");
+        return ExitCode::FAILURE;
+    }
+    match run(config, start, declared, in_background, title, &supervisor) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            log::warn!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start_logging(config: &Config) -> std::io::Result<()> {
+    logging::init(&LogSettings {
+        level: LogLevel::from_name(config.loglevel.name()).unwrap_or(LogLevel::Notice),
+        file: config.logfile.clone().into(),
+        syslog_enabled: config.syslog_enabled,
+        syslog_ident: config.syslog_ident.clone(),
+        syslog_facility: config.syslog_facility.name().to_string(),
+    })
+}
+
+/// Says which settings promise what this version does not keep: nobody should find out by losing
+/// data.
+fn warn_of_what_is_missing(config: &Config) {
+    let promises = [
+        ("replicaof", config.replicaof.is_some(), "no primary is followed"),
+        ("cluster-enabled", config.cluster_enabled, "this server stands alone"),
+        ("tls-replication", config.tls_replication, "no primary is followed"),
+        ("tls-cluster", config.tls_cluster, "this server stands alone"),
+    ];
+    for (name, is_set, truth) in promises {
+        if is_set {
+            log::warn!("Warning: '{name}' is set but has no effect in this version: {truth}.");
+        }
+    }
+}
+
+/// Builds the server and runs the loop to its end.
+fn run(
+    mut config: Config,
+    start: StartInfo,
+    declared: Declared,
+    in_background: bool,
+    title: Option<TitleBar>,
+    supervisor: &Supervisor,
+) -> Result<(), String> {
+    let text = |error: std::io::Error| error.to_string();
+    let admitted = startup::admit_clients(config.maxclients.into())?;
+    config.maxclients = u32::try_from(admitted).unwrap_or(u32::MAX);
+    if !config.dir.is_empty() {
+        std::env::set_current_dir(&config.dir).map_err(|error| format!("Can't chdir to '{}': {error}", config.dir))?;
+    }
+    let _dump = startup::note_dump_in_use(&config.dbfilename);
+    let pid_file = startup::pid_file_path(&config.pidfile, in_background);
+    if let Some(path) = &pid_file {
+        startup::write_pid_file(path);
+    }
+    crash::install(CrashSettings {
+        version: REDIS_VERSION,
+        enabled: config.crash_log_enabled,
+        exit_on_panic: config.use_exit_on_panic,
+        pid_file: pid_file.clone(),
+    })
+    .map_err(text)?;
+    let signals = Signals::install(startup::log_insistence).map_err(text)?;
+    startup::log_banner(&Banner {
+        version: REDIS_VERSION,
+        mode: "standalone",
+        port: config.main_port(),
+        always_draw: config.always_show_logo,
+        log_is_stdout_only: config.logfile.is_empty() && !config.syslog_enabled,
+    });
+    startup::check_backlog(config.tcp_backlog);
+    warn_of_what_is_missing(&config);
+    let mut state = ServerState::new(config, Clock::system(), fastrand::u64(..));
+    state.scripting.uses_alarm = true;
+    state.config_file = start.config_file;
+    state.executable = start.executable;
+    state.pid_file = pid_file;
+    state.supervised = supervisor.name();
+    info::crash::remember_names(&declared.commands);
+    crash::set_context_provider(info::crash::section);
+    state.commands = declared.commands;
+    state.users = declared.users;
+    state.new_passwords = PasswordSource::new(entropy::secret().map_err(text)?);
+    if !state.config.aclfile.is_empty() {
+        acl::file::load(&mut state)
+            .map_err(|error| format!("Aborting Redis startup because of ACL errors: {error}"))?;
+    }
+    if let Err(error) = state.adjust_oom_score() {
+        log::warn!("Unable to write oom_score_adj: {error}");
+    }
+    logging::set_role(logging::Role::Primary);
+    let mut event_loop = EventLoop::new(state, signals, title)?;
+    event_loop.show_title();
+    startup::log_initialized();
+    event_loop.load()?;
+    announce(event_loop.state());
+    supervisor.tell_ready(false);
+    let ended = event_loop.run().map_err(text);
+    // The system takes all memory back at once; to free it key by key takes seconds.
+    std::mem::forget(event_loop);
+    ended
+}
+
+fn announce(state: &ServerState) {
+    let Some(listeners) = &state.listeners else {
+        return;
+    };
+    if listeners.count(Transport::Plain) > 0 {
+        startup::log_ready(Transport::Plain.name());
+    }
+    if listeners.unix_path().is_some() {
+        startup::log_ready("unix");
+    }
+    if listeners.count(Transport::Tls) > 0 {
+        startup::log_ready(Transport::Tls.name());
+    }
+}

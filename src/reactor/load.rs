@@ -1,0 +1,92 @@
+//! Loading the data set at the start, with the loop running: a slice of every turn.
+
+use std::io;
+
+use log::warn;
+use mio::Events;
+
+use crate::config::system_reason;
+use crate::drive::save::loading::LoadingStep;
+
+use super::event_loop::{EVENTS_MAX, EventLoop};
+
+/// How long one turn loads data, in ns: few clients have anything to ask meanwhile.
+const LOAD_SHARE_NS: u64 = 1_000_000;
+
+impl EventLoop {
+    /// Loads the data set, if there is one, with the loop running: clients are told to wait.
+    ///
+    /// Errors: the text to log before giving up.
+    pub fn load(&mut self) -> Result<(), String> {
+        if self.state.config.appendonly {
+            return self.load_append_only();
+        }
+        let found = self.state.begin_loading();
+        found.map_err(|error| {
+            warn!("Can't open the snapshot: {}", system_reason(&error));
+            "Fatal error loading the DB, check server logs. Exiting.".to_string()
+        })?;
+        self.run_until_loaded()?;
+        if let Some(error) = self.load_error.take() {
+            warn!("{error}");
+            warn!("Terminating server after rdb file reading failure.");
+            return Err(format!("Fatal error loading the DB: {error}"));
+        }
+        Ok(())
+    }
+
+    /// The same for the append-only file, to which everything is appended from then on.
+    fn load_append_only(&mut self) -> Result<(), String> {
+        if self.state.begin_replay()? {
+            self.run_until_loaded()?;
+        }
+        if let Some(error) = self.load_error.take() {
+            return Err(error);
+        }
+        match self.shutdown.is_complete() {
+            true => Ok(()),
+            false => self.state.open_append_only(),
+        }
+    }
+
+    fn run_until_loaded(&mut self) -> Result<(), String> {
+        let mut events = Events::with_capacity(EVENTS_MAX);
+        while self.state.is_loading() && self.load_error.is_none() && !self.shutdown.is_complete() {
+            let timeout = self.poll_timeout();
+            match self.poll.poll(&mut events, timeout) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                result => result.map_err(|error| error.to_string())?,
+            }
+            self.turn(&events);
+        }
+        Ok(())
+    }
+
+    /// Loads for as long as one turn may take.
+    pub(crate) fn load_slice(&mut self) {
+        if !self.state.is_loading() || self.load_error.is_some() {
+            return;
+        }
+        let clock = &self.state.clock;
+        let deadline = clock.ticks() + clock.nanos_as_ticks(LOAD_SHARE_NS);
+        self.load_waits = false;
+        while self.state.clock.ticks() < deadline {
+            let step = match self.state.replay.is_some() {
+                true => self.state.replay_step(),
+                false => self.state.loading_step(),
+            };
+            match step {
+                Ok(LoadingStep::More) => {}
+                Ok(LoadingStep::Waits) => {
+                    self.load_waits = true;
+                    return;
+                }
+                Ok(LoadingStep::Done) => return,
+                Err(error) => {
+                    self.load_error = Some(error);
+                    return;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! The reactor: one poll loop that owns every connection and drives everything else.
+//!
+//! Never interprets a command's arguments; never blocks but in `poll`.
+
+pub mod metrics_port;
+pub mod tools;
+
+pub mod cron;
+pub mod event_loop;
+pub mod jobs;
+pub mod launch;
+mod load;
+mod output;
+mod prepare;
+pub mod serve;
+pub mod shutdown;
+pub mod startup;
+pub mod stepping;
+pub mod supervision;
+pub mod title;

@@ -1,0 +1,454 @@
+//! Serving one connection: read, parse a batch, prefetch what it needs, run it, answer.
+//!
+//! ```text
+//! EventLoop::serve        lends the session out, hands the replies to the socket afterwards
+//!   Server::serve         a few reads at most: a busy client must not keep the others waiting
+//!     run_input           parses batch after batch
+//!       run_batch         prepares all requests of a batch, then runs them in order
+//! ```
+//!
+//! The batch is what hides the memory's latency: while the first request's bucket travels from
+//! memory, the buckets of the other requests travel with it, and their records after them.
+
+use std::io;
+
+use log::{debug, warn};
+
+use crate::config::CertificateUser;
+use crate::engine::call;
+use crate::engine::call::Flow;
+use crate::engine::enforcement;
+use crate::engine::session::{Blocked, Close, Session, Token};
+use crate::engine::state::ServerState;
+use crate::net::connection::{Connection, Fill};
+use crate::resp::{BATCH_MAX, Batch, Limits, OwnedArgs, Reply};
+
+use super::event_loop::{EventLoop, PROTECTED_MODE_ERROR};
+use super::prepare::{Plan, prepare};
+
+/// Size of the buffer that all connections read into.
+pub const SHARED_BUFFER_BYTES: usize = 64 * 1024;
+/// Reads from one connection in one turn; what is left waits for the next turn, and so behind the
+/// others.
+const READS_MAX: usize = 4;
+/// Time for the requests of one connection in one turn, in ns: what is left of a longer pipeline
+/// waits as well.
+pub const SHARE_NS: u64 = 500_000;
+/// Replies pending for a client whose output has no limit, from which on no more requests are read
+/// from it until they are sent.
+const BACKPRESSURE_BYTES: usize = 32 * 1024 * 1024;
+/// The same for a client that has not logged in: anybody can open very many of these.
+const UNAUTHENTICATED_BACKPRESSURE_BYTES: usize = 64 * 1024;
+
+/// How serving a piece of input ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ended {
+    /// All whole requests were run.
+    InputUsed,
+    /// The rest must wait: for the end of a pause, or until replies are sent.
+    Held,
+    /// The connection has had its share of the turn; it is served again in the next one.
+    Yielded,
+    /// The connection is to be closed.
+    Closing,
+}
+
+impl EventLoop {
+    /// Reads what a connection has to say and runs the requests in it.
+    #[inline]
+    pub(crate) fn serve(&mut self, token: Token) {
+        let Some(mut session) = self.state.clients.checkout(token) else {
+            return;
+        };
+        if session.handshaking && !self.may_shake_hands(token) {
+            return self.state.clients.checkin(session);
+        }
+        let mut reply = std::mem::take(&mut session.reply);
+        let connection = &mut self.connections[token.slot as usize];
+        let mut server = Server {
+            state: &mut self.state,
+            batch: &mut self.batch,
+            shared: &mut self.shared,
+            share_ticks: self.share_ticks,
+            deadline: 0,
+        };
+        let ended = server.serve(connection, &mut session, &mut reply);
+        session.reply = reply;
+        note_query_buffer(connection, &mut session);
+        // Nobody is left to wait for what a blocked client waits for. Its requests go with it.
+        if session.blocked.is_some() && connection.hung_up {
+            session.close = Close::Now;
+        }
+        let more = match ended {
+            Ended::InputUsed => connection.readable,
+            Ended::Yielded => true,
+            Ended::Held | Ended::Closing => false,
+        };
+        let closing = ended == Ended::Closing || session.close != Close::No;
+        if closing {
+            self.state.clients.queue_close(token);
+        }
+        let pending = !session.reply.is_empty() || connection.holds_output();
+        let answered = pending && session.close != Close::Now;
+        if more && !closing {
+            self.schedule(token);
+        }
+        self.state.note_peak();
+        self.state.clients.count_memory_of(&mut session);
+        if answered && !self.state.aof.is_settled() {
+            // What it tells of must be written first.
+            self.state.clients.queue_flush(&mut session);
+            self.state.clients.checkin(session);
+            return;
+        }
+        self.state.clients.checkin(session);
+        // Now, not before the poll: the socket is still in the cache, which saves a tenth of what a
+        // lone request costs.
+        if answered {
+            self.flush_client(token);
+        }
+        self.evict_clients();
+    }
+}
+
+impl EventLoop {
+    /// Whether this turn has time for one more step of a handshake; if not, the next one serves the client.
+    #[cold]
+    fn may_shake_hands(&mut self, token: Token) -> bool {
+        if self.handshakes_left == 0 {
+            self.schedule(token);
+            return false;
+        }
+        self.handshakes_left -= 1;
+        true
+    }
+}
+
+/// Copies the connection's figures to its session, for CLIENT LIST.
+fn note_query_buffer(connection: &Connection, session: &mut Session) {
+    // What an argument has received counts as an argument once it is complete, as clients know it from Redis.
+    let receiving_bytes = connection.parser.receiving_bytes();
+    session.traffic.query_bytes = connection.input.len() + receiving_bytes;
+    session.traffic.query_free_bytes =
+        connection.input.capacity() - connection.input.len() + connection.parser.reserved_bytes();
+    session.traffic.argument_bytes = connection.parser.pending_bytes() - receiving_bytes;
+}
+
+/// What serving needs of the loop, apart from the connection.
+struct Server<'a> {
+    state: &'a mut ServerState,
+    batch: &'a mut Batch,
+    shared: &'a mut [u8],
+    /// How long a connection is served in one turn.
+    share_ticks: u64,
+    /// When that is over; 0 until somebody asks.
+    deadline: u64,
+}
+
+impl Server<'_> {
+    /// Runs what the connection has kept, then what its socket brings, until one of the reasons to
+    /// stop comes up.
+    fn serve(&mut self, connection: &mut Connection, session: &mut Session, reply: &mut Reply) -> Ended {
+        if session.close != Close::No {
+            return Ended::Closing;
+        }
+        if session.blocked.is_some() || connection.output_blocked {
+            return Ended::Held;
+        }
+        if connection.paused.is_some() {
+            let ended = self.run_paused(&mut connection.paused, session, reply);
+            if ended != Ended::InputUsed {
+                connection.output_blocked = ended == Ended::Held && session.blocked.is_none();
+                return ended;
+            }
+        }
+        if !connection.input.is_empty() {
+            let ended = self.run_kept_input(connection, session, reply, 0);
+            if ended != Ended::InputUsed {
+                return ended;
+            }
+        }
+        for number in 0..READS_MAX {
+            if number > 0 && self.share_is_used() {
+                return Ended::Yielded;
+            }
+            let filled = match connection.fill(self.shared) {
+                Ok(filled) => filled,
+                Err(error) => {
+                    self.log_read_error(session, &error);
+                    session.close = Close::Now;
+                    return Ended::Closing;
+                }
+            };
+            let (shared, total, drained) = match filled {
+                Fill::More { shared, total } => (shared, total, false),
+                Fill::Drained { shared, total } => (shared, total, true),
+                Fill::Closed => {
+                    debug!("Client closed connection");
+                    // One that closed only its own end still gets what it asked for.
+                    session.close = if reply.is_empty() { Close::Now } else { Close::AfterReply };
+                    return Ended::Closing;
+                }
+            };
+            if session.handshaking && !self.meet(connection, session, reply) {
+                return Ended::Closing;
+            }
+            self.state.stats.reads += u64::from(total > 0);
+            self.state.stats.input_bytes += total as u64;
+            session.traffic.input_bytes += total as u64;
+            session.last_interaction_ms = self.state.now_ms();
+            if self.is_too_large(connection, session) {
+                connection.input.extend_from_slice(&self.shared[..shared]);
+                return Ended::Yielded;
+            }
+            let ended = self.take_input(connection, session, reply, shared);
+            if ended != Ended::InputUsed || drained {
+                return ended;
+            }
+        }
+        Ended::InputUsed
+    }
+
+    /// Whether what was received of a large request brings all clients over the limit of their memory: then some are to be
+    /// closed, perhaps this one, before it is run.
+    fn is_too_large(&mut self, connection: &Connection, session: &mut Session) -> bool {
+        if !self.state.clients.has_memory_limit() || !connection.parser.is_mid_request() {
+            return false;
+        }
+        note_query_buffer(connection, session);
+        self.state.clients.count_memory_of(session);
+        self.state.clients.memory_limit_reached()
+    }
+
+    /// Looks whether the handshake is over; if so, whether the client may stay, and as whom.
+    #[cold]
+    fn meet(&mut self, connection: &Connection, session: &mut Session, reply: &mut Reply) -> bool {
+        session.handshaking = connection.is_handshaking();
+        if session.handshaking {
+            return true;
+        }
+        if !self.state.protects_from(&session.address) {
+            if self.state.config.tls_auth_clients_user == CertificateUser::CommonName
+                && let Some(name) = connection.common_name()
+            {
+                enforcement::log_in_by_certificate(self.state, session, &name);
+            }
+            return true;
+        }
+        self.state.stats.rejected_connections += 1;
+        reply.raw(PROTECTED_MODE_ERROR.as_bytes());
+        session.close = Close::AfterReply;
+        false
+    }
+
+    /// Handshakes that fail are told of where everybody sees it, but once a second at most: anybody can fail.
+    #[cold]
+    fn log_read_error(&mut self, session: &Session, error: &io::Error) {
+        let now_ms = self.state.now_ms();
+        if session.handshaking && now_ms - self.state.handshake_logged_ms >= 1000 {
+            self.state.handshake_logged_ms = now_ms;
+            warn!(
+                "Error accepting a client connection: {error} (addr={} laddr={})",
+                session.address.peer, session.address.local
+            );
+        } else {
+            debug!("Reading from client: {error}");
+        }
+    }
+
+    /// Runs what was read: straight from the shared buffer, unless earlier bytes come before it.
+    fn take_input(
+        &mut self,
+        connection: &mut Connection,
+        session: &mut Session,
+        reply: &mut Reply,
+        count: usize,
+    ) -> Ended {
+        if !connection.input.is_empty() {
+            return self.run_kept_input(connection, session, reply, count);
+        }
+        let shared = std::mem::take(&mut self.shared);
+        let (used, ended) = self.run_input(connection, session, reply, &shared[..count]);
+        connection.input.extend_from_slice(&shared[used..count]);
+        self.shared = shared;
+        self.check_query_limit(connection, session, ended)
+    }
+
+    /// Runs the connection's own bytes, with `count` more from the shared buffer behind them.
+    fn run_kept_input(
+        &mut self,
+        connection: &mut Connection,
+        session: &mut Session,
+        reply: &mut Reply,
+        count: usize,
+    ) -> Ended {
+        let mut input = std::mem::take(&mut connection.input);
+        input.extend_from_slice(&self.shared[..count]);
+        let (used, ended) = self.run_input(connection, session, reply, &input);
+        if used < input.len() {
+            input.drain(..used);
+            connection.input = input;
+        }
+        self.check_query_limit(connection, session, ended)
+    }
+
+    /// Parses and runs whole requests; tells how many bytes were used.
+    fn run_input(
+        &mut self,
+        connection: &mut Connection,
+        session: &mut Session,
+        reply: &mut Reply,
+        input: &[u8],
+    ) -> (usize, Ended) {
+        let mut used = 0;
+        session.traffic.query_bytes = input.len();
+        loop {
+            let limits = Limits {
+                authenticated: session.authenticated || !self.state.authentication_required(),
+                max_bulk_bytes: self.state.config.proto_max_bulk_len,
+            };
+            let rest = &input[used..];
+            let parsed = match connection.parser.parse(rest, &limits, self.batch) {
+                Ok(parsed) => parsed,
+                Err(error) => {
+                    debug!("Protocol error from client {}: {error}", session.address.peer);
+                    let text = error.reply_text();
+                    self.state.error_stats.record(&String::from_utf8_lossy(&text));
+                    reply.error(&text);
+                    session.close = Close::AfterReply;
+                    return (input.len(), Ended::Closing);
+                }
+            };
+            if self.batch.is_empty() {
+                return (used + parsed, Ended::InputUsed);
+            }
+            let (ran, ended) = self.run_batch(&mut connection.paused, session, reply, rest);
+            self.state.keyspace.forget_hash();
+            if ended != Ended::InputUsed {
+                if ended == Ended::Held {
+                    connection.output_blocked = session.blocked.is_none();
+                }
+                return (used + ran, ended);
+            }
+            used += parsed;
+            if used < input.len() && self.share_is_used() {
+                return (used, Ended::Yielded);
+            }
+        }
+    }
+
+    /// Whether the connection was served for long enough. To be asked where there is more to do: the
+    /// time runs from the first asking on, so that whoever sends little costs no look at the clock.
+    fn share_is_used(&mut self) -> bool {
+        let now = self.state.clock.ticks();
+        if self.deadline == 0 {
+            self.deadline = now.saturating_add(self.share_ticks);
+        }
+        now >= self.deadline
+    }
+
+    /// Runs the requests of the batch; tells how far into the input those reach that were run.
+    fn run_batch(
+        &mut self,
+        paused: &mut Option<OwnedArgs>,
+        session: &mut Session,
+        reply: &mut Reply,
+        input: &[u8],
+    ) -> (usize, Ended) {
+        let count = self.batch.len();
+        let mut plans = [Plan::default(); BATCH_MAX];
+        prepare(self.state, session, self.batch, input, &mut plans[..count]);
+        let mut done = 0;
+        self.state.start_stopwatch();
+        for (index, plan) in plans[..count].iter().enumerate() {
+            let args = self.batch.args(index, input);
+            if plan.has_key {
+                self.state.keyspace.remember_hash(args.at(plan.key as usize), plan.hash);
+            }
+            let flow = call::execute_resolved(self.state, session, reply, args, plan.command);
+            done = self.batch.end(index);
+            if flow == Flow::Paused {
+                // The parser may have let go of its bytes.
+                *paused = Some(args.to_owned());
+                return (done, self.pause(session));
+            }
+            let ended = self.look_after_request(session, reply);
+            if ended != Ended::InputUsed {
+                return (done, ended);
+            }
+        }
+        (done, Ended::InputUsed)
+    }
+
+    /// Runs the request that was put off, unless it must wait again.
+    fn run_paused(&mut self, paused: &mut Option<OwnedArgs>, session: &mut Session, reply: &mut Reply) -> Ended {
+        let Some(request) = paused.take() else {
+            return Ended::InputUsed;
+        };
+        if call::execute(self.state, session, reply, request.as_args()) == Flow::Paused {
+            *paused = Some(request);
+            return self.pause(session);
+        }
+        self.look_after_request(session, reply)
+    }
+
+    /// Has the client wait for the end of a pause.
+    fn pause(&mut self, session: &mut Session) -> Ended {
+        session.blocked = Some(Blocked::Paused);
+        self.state.clients.pause(session.token);
+        Ended::Held
+    }
+
+    /// Whether the client's next request may run at once.
+    #[inline]
+    fn look_after_request(&mut self, session: &mut Session, reply: &Reply) -> Ended {
+        if session.close != Close::No {
+            return Ended::Closing;
+        }
+        if session.blocked.is_some() {
+            return Ended::Held;
+        }
+        if reply.len() > UNAUTHENTICATED_BACKPRESSURE_BYTES || self.state.output_limited() || self.state.was_slow {
+            return self.check_client_limits(session, reply);
+        }
+        Ended::InputUsed
+    }
+
+    /// What the replies that wait, and a slow request, allow: go on, wait, or give the client up.
+    #[cold]
+    fn check_client_limits(&mut self, session: &mut Session, reply: &Reply) -> Ended {
+        let was_slow = std::mem::take(&mut self.state.was_slow);
+        let backpressure_bytes =
+            if session.authenticated { BACKPRESSURE_BYTES } else { UNAUTHENTICATED_BACKPRESSURE_BYTES };
+        if self.state.output_limit_reached(session, reply.len()) {
+            session.close = Close::Now;
+            Ended::Closing
+        } else if reply.len() > backpressure_bytes {
+            Ended::Held
+        } else if was_slow {
+            Ended::Yielded
+        } else {
+            Ended::InputUsed
+        }
+    }
+
+    /// Gives a client up whose unfinished request, with those that it has queued, has grown beyond the limit.
+    fn check_query_limit(&mut self, connection: &Connection, session: &mut Session, ended: Ended) -> Ended {
+        let limit = self.state.config.client_query_buffer_limit;
+        let queued = match &session.transaction {
+            Some(transaction) => transaction.memory(),
+            None if connection.input.is_empty() && !connection.parser.is_mid_request() => {
+                return ended;
+            }
+            None => 0,
+        };
+        let held = connection.input.len() + connection.parser.pending_bytes() + queued;
+        if held as u64 <= limit || ended == Ended::Held {
+            return ended;
+        }
+        warn!("Closing client that reached max query buffer length: {}", session.address.peer);
+        self.state.stats.client_query_buffer_limit_disconnections += 1;
+        session.close = Close::Now;
+        Ended::Closing
+    }
+}

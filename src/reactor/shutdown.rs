@@ -1,0 +1,155 @@
+//! The end of the server: asked for by SHUTDOWN or by a signal, then carried out by the loop.
+
+use log::{info, warn};
+
+use crate::base::sys::signals::{Signal, remove_when_insisted};
+use crate::config::system_reason;
+use crate::drive::aof::rewrite::State;
+use crate::engine::session::Token;
+use crate::engine::state::ShutdownOptions;
+
+use super::event_loop::EventLoop;
+use super::startup;
+
+/// How far the end has come.
+#[derive(Default)]
+pub struct Shutdown {
+    complete: bool,
+    /// The signal that asked for it.
+    scheduled: Option<Signal>,
+}
+
+impl Shutdown {
+    /// Whether the loop is to end.
+    pub fn is_complete(&self) -> bool {
+        self.complete
+    }
+
+    /// Notes that a signal asks for the end.
+    pub fn schedule(&mut self, signal: Signal) {
+        self.scheduled = Some(signal);
+    }
+}
+
+impl EventLoop {
+    /// Ends the server if a signal has asked for it.
+    pub(crate) fn begin_scheduled_shutdown(&mut self) {
+        // What a script has done is saved as a whole.
+        if !self.state.cron_paused
+            && self.state.nesting == 0
+            && let Some(signal) = self.shutdown.scheduled.take()
+        {
+            self.state.shutdown_scheduled = false;
+            self.begin_shutdown_by_signal(signal);
+        }
+    }
+
+    /// Stays, though a signal has asked for the end.
+    pub(crate) fn forget_shutdown(&mut self) {
+        self.shutdown.scheduled = None;
+        self.signals.forget_request();
+    }
+
+    /// A signal asks for the end; its options are those of the settings.
+    fn begin_shutdown_by_signal(&mut self, signal: Signal) {
+        let flags = match signal {
+            Signal::Terminate => self.state.config.shutdown_on_sigterm,
+            Signal::Interrupt => self.state.config.shutdown_on_sigint,
+        };
+        let options = ShutdownOptions { save: flags.save, no_save: flags.nosave, now: flags.now, force: flags.force };
+        self.begin_shutdown(options, None);
+    }
+
+    /// Ends the server, unless the data are to be saved and cannot be. Clients get what was written for them so far.
+    pub(crate) fn begin_shutdown(&mut self, options: ShutdownOptions, requester: Option<Token>) {
+        warn!("User requested shutdown...");
+        if !self.save_at_the_end(options) {
+            return self.give_up_shutdown(requester);
+        }
+        for token in std::mem::take(&mut self.held) {
+            self.flush_client(token);
+        }
+        while self.state.clients.has_to_flush() {
+            let mut flushing = Vec::new();
+            self.state.clients.take_to_flush(&mut flushing);
+            for token in flushing {
+                self.flush_client(token);
+            }
+        }
+        if let Some(listeners) = &mut self.state.listeners {
+            listeners.close();
+        }
+        if let Some(pid_file) = self.state.pid_file.take() {
+            startup::remove_pid_file(&pid_file);
+        }
+        startup::log_exit();
+        self.shutdown.complete = true;
+    }
+
+    /// Saves the data if that is asked for, or if there are save points and nobody asks for the contrary. Says whether the server
+    /// may end.
+    fn save_at_the_end(&mut self, options: ShutdownOptions) -> bool {
+        if self.state.cancel_background_save() {
+            warn!("There is a child saving an .rdb. Killing it!");
+        }
+        if !self.finish_appending(options) {
+            return false;
+        }
+        let has_points = !self.state.config.save.is_empty();
+        let saves = options.save || has_points && !options.no_save;
+        // What has been loaded so far must not take the place of what is in the file.
+        if !saves || self.state.is_loading() {
+            return true;
+        }
+        info!("Saving the final RDB snapshot before exiting.");
+        remove_when_insisted(&self.state.foreground_snapshot_path());
+        if self.state.save().is_ok() {
+            return true;
+        }
+        if options.force {
+            warn!("Error trying to save the DB. Exit anyway.");
+        } else {
+            warn!("Error trying to save the DB, can't exit.");
+        }
+        options.force
+    }
+
+    /// Brings what was appended to the disk. Says whether the server may end: not while nothing but the first base, which is not
+    /// complete, holds the data.
+    fn finish_appending(&mut self, options: ShutdownOptions) -> bool {
+        // The base may wait for a script that does not end, and whoever does not want to save anything knows what is lost.
+        let waits_for_script = self.state.scripting.busy().is_some() && options.no_save;
+        match self.state.aof.state() {
+            State::Off => return true,
+            State::Starting if !options.force && !waits_for_script => {
+                warn!("Writing initial AOF, can't exit.");
+                return false;
+            }
+            State::Starting => warn!("Writing initial AOF. Exit anyway."),
+            State::On => {}
+        }
+        if self.state.cancel_rewrite() {
+            warn!("There is a child rewriting the append only file. Killing it!");
+        }
+        info!("Calling fsync() on the AOF file.");
+        if let Err(error) = self.state.aof.finish() {
+            warn!("Fail to fsync the AOF file: {}.", system_reason(&error));
+        }
+        true
+    }
+
+    /// Stays, and tells who asked for the end that it does not come.
+    fn give_up_shutdown(&mut self, requester: Option<Token>) {
+        warn!("Errors trying to shut down the server. Check the logs for more information.");
+        self.signals.forget_request();
+        if let Some(token) = requester
+            && let Some(session) = self.state.clients.get_mut(token)
+        {
+            session.blocked = None;
+            self.state.clients.push(token, |session| {
+                session.reply.error(b"ERR Errors trying to SHUTDOWN. Check logs.");
+            });
+            self.state.clients.queue_resume(token);
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! Telling systemd or upstart how the server fares.
+
+use std::ffi::OsString;
+use std::io;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
+
+use crate::base::logging::system_text;
+use crate::base::sys::process;
+use crate::config::Supervision;
+
+/// What a supervisor left in the environment.
+#[derive(Clone, Debug, Default)]
+pub struct SupervisorEnvironment {
+    /// `NOTIFY_SOCKET`: systemd's datagram socket, abstract when it starts with `@`.
+    pub notify_socket: Option<OsString>,
+    /// Whether `UPSTART_JOB` is set.
+    pub upstart_job: bool,
+}
+
+impl SupervisorEnvironment {
+    /// Reads the process's environment.
+    pub fn of_process() -> SupervisorEnvironment {
+        SupervisorEnvironment {
+            notify_socket: std::env::var_os("NOTIFY_SOCKET"),
+            upstart_job: std::env::var_os("UPSTART_JOB").is_some(),
+        }
+    }
+}
+
+/// The supervisor found, if any.
+#[derive(Clone, Debug)]
+pub enum Supervisor {
+    /// There is none.
+    Nobody,
+    /// Upstart; it was told at start-up and hears no more.
+    Upstart,
+    /// systemd, and the socket to tell it over.
+    Systemd(OsString),
+}
+
+impl Supervisor {
+    /// Finds the supervisor and tells it that start-up goes on (upstart: that the process is up, by stopping it).
+    /// A supervisor that is asked for but not there is logged as a warning, and then there is none.
+    pub fn find(mode: Supervision, environment: &SupervisorEnvironment) -> Supervisor {
+        match detect(mode, environment) {
+            Supervision::Upstart => upstart(environment),
+            Supervision::Systemd => systemd(environment),
+            Supervision::No | Supervision::Auto => Supervisor::Nobody,
+        }
+    }
+
+    /// Whether there is one; the server must then not go into the background.
+    pub fn is_present(&self) -> bool {
+        !matches!(self, Supervisor::Nobody)
+    }
+
+    /// The word for INFO's `process_supervised` field.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Supervisor::Nobody => "no",
+            Supervisor::Upstart => "upstart",
+            Supervisor::Systemd(_) => "systemd",
+        }
+    }
+
+    /// Clients are served from now on; `is_replica` when the data may still be waiting for a primary's.
+    pub fn tell_ready(&self, is_replica: bool) {
+        self.notify(match is_replica {
+            true => "STATUS=Ready to accept connections in read-only mode. Waiting for MASTER <-> REPLICA sync\n",
+            false => "STATUS=Ready to accept connections\n",
+        });
+        self.notify("READY=1\n");
+    }
+
+    /// Shows one line as the service's state.
+    pub fn tell_status(&self, status: &str) {
+        self.notify(&format!("STATUS={status}\n"));
+    }
+
+    /// The server is about to end.
+    pub fn tell_stopping(&self) {
+        self.notify("STOPPING=1\n");
+    }
+
+    fn notify(&self, message: &str) {
+        if let Supervisor::Systemd(socket) = self
+            && let Err(error) = send(socket, message)
+        {
+            log::warn!("systemd supervision error: sendmsg(): {}", system_text(&error));
+        }
+    }
+}
+
+fn detect(mode: Supervision, environment: &SupervisorEnvironment) -> Supervision {
+    if mode != Supervision::Auto {
+        return mode;
+    }
+    if environment.upstart_job {
+        log::info!("Upstart supervision detected.");
+        return Supervision::Upstart;
+    }
+    if environment.notify_socket.is_some() {
+        log::info!("Systemd supervision detected.");
+        return Supervision::Systemd;
+    }
+    Supervision::No
+}
+
+fn upstart(environment: &SupervisorEnvironment) -> Supervisor {
+    if !environment.upstart_job {
+        log::warn!("Upstart supervision requested, but UPSTART_JOB not found!");
+        return Supervisor::Nobody;
+    }
+    log::info!("Supervised by upstart, will stop to signal readiness.");
+    process::stop_self();
+    Supervisor::Upstart
+}
+
+fn systemd(environment: &SupervisorEnvironment) -> Supervisor {
+    let Some(socket) = &environment.notify_socket else {
+        log::warn!("systemd supervision error: NOTIFY_SOCKET not found!");
+        return Supervisor::Nobody;
+    };
+    log::info!(
+        "Supervised by systemd. Please make sure you set appropriate values for TimeoutStartSec and TimeoutStopSec \
+         in your service unit."
+    );
+    let supervisor = Supervisor::Systemd(socket.clone());
+    supervisor.tell_status("Oneloop is loading...");
+    supervisor
+}
+
+/// The protocol of `sd_notify(3)`: one datagram of `NAME=value` lines.
+fn send(socket: &OsString, message: &str) -> io::Result<()> {
+    let address = match socket.as_bytes().strip_prefix(b"@") {
+        Some(name) => SocketAddr::from_abstract_name(name)?,
+        None => SocketAddr::from_pathname(socket)?,
+    };
+    UnixDatagram::unbound()?.send_to_addr(message.as_bytes(), &address)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn received(socket: &UnixDatagram) -> String {
+        let mut buffer = [0_u8; 256];
+        let length = socket.recv(&mut buffer).unwrap();
+        String::from_utf8_lossy(&buffer[..length]).into_owned()
+    }
+
+    fn follow_life(name: &str, socket: &UnixDatagram) {
+        let environment = SupervisorEnvironment { notify_socket: Some(name.into()), upstart_job: false };
+        let supervisor = Supervisor::find(Supervision::Auto, &environment);
+        assert!(supervisor.is_present());
+        assert_eq!(received(socket), "STATUS=Oneloop is loading...\n");
+        supervisor.tell_ready(false);
+        assert_eq!(received(socket), "STATUS=Ready to accept connections\n");
+        assert_eq!(received(socket), "READY=1\n");
+        supervisor.tell_stopping();
+        assert_eq!(received(socket), "STOPPING=1\n");
+    }
+
+    #[test]
+    fn systemd_hears_over_an_abstract_socket() {
+        let name = format!("oneloop-notify-{}", std::process::id());
+        let address = SocketAddr::from_abstract_name(&name).unwrap();
+        follow_life(&format!("@{name}"), &UnixDatagram::bind_addr(&address).unwrap());
+    }
+
+    #[test]
+    fn systemd_hears_over_a_socket_file() {
+        let path = std::env::temp_dir().join(format!("oneloop-notify-{}", std::process::id()));
+        let socket = UnixDatagram::bind(&path).unwrap();
+        follow_life(path.to_str().unwrap(), &socket);
+        std::fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn without_a_supervisor_there_is_nobody_to_tell() {
+        let nothing = SupervisorEnvironment::default();
+        for mode in [Supervision::No, Supervision::Auto, Supervision::Systemd, Supervision::Upstart] {
+            let supervisor = Supervisor::find(mode, &nothing);
+            assert_eq!(supervisor.name(), "no");
+            supervisor.tell_ready(true);
+        }
+    }
+}

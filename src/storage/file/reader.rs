@@ -1,0 +1,144 @@
+//! A file that a thread reads ahead.
+
+use std::io;
+use std::path::Path;
+use std::sync::mpsc::{Receiver, Sender, SyncSender, TryRecvError, channel, sync_channel};
+use std::thread;
+
+use super::operations::{Disk, DiskFile, FileOperations};
+use crate::base::wake::Wake;
+
+/// Read in one go, in bytes.
+const CHUNK_BYTES: usize = 512 * 1024;
+/// So many chunks wait at most.
+const CHUNKS_AHEAD: usize = 4;
+
+/// A file that is being read from its beginning to its end.
+pub struct FileReader {
+    chunks: Receiver<io::Result<Vec<u8>>>,
+    used: Sender<Vec<u8>>,
+    length: u64,
+}
+
+/// What there is of a file.
+#[derive(Debug)]
+pub enum Read {
+    /// The next bytes.
+    Chunk(Vec<u8>),
+    /// Nothing yet: the loop is woken when there is.
+    NotYet,
+    /// All has been read.
+    End,
+    Failed(io::Error),
+}
+
+impl FileReader {
+    /// Opens a file and starts a thread that reads it.
+    ///
+    /// # Errors
+    ///
+    /// There is no such file, or it cannot be read, or no thread could be started.
+    pub fn open(disk: &Disk, path: &Path, wake: Wake) -> io::Result<FileReader> {
+        let file = disk.files().open(path)?;
+        let length = file.length()?;
+        let (sender, chunks) = sync_channel(CHUNKS_AHEAD);
+        let (used, buffers) = channel();
+        if let Disk::Simulated(_) = disk {
+            // There are no threads: all of it is there at once.
+            let mut whole = Vec::new();
+            let read = file.read(&mut whole, usize::MAX);
+            // INVARIANT: there is room for one chunk, and the receiver is at hand.
+            let _ = sender.send(read.map(|_| whole));
+            return Ok(FileReader { chunks, used, length });
+        }
+        thread::Builder::new().name("file reader".into()).spawn(move || {
+            read_all(file, &sender, &buffers, &wake);
+            // Only now it is known to be the end.
+            drop(sender);
+            wake.wake();
+        })?;
+        Ok(FileReader { chunks, used, length })
+    }
+
+    /// Bytes of the file when it was opened.
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// The next bytes, if they are there already.
+    pub fn read(&self) -> Read {
+        match self.chunks.try_recv() {
+            Ok(Ok(chunk)) => Read::Chunk(chunk),
+            Ok(Err(error)) => Read::Failed(error),
+            Err(TryRecvError::Empty) => Read::NotYet,
+            Err(TryRecvError::Disconnected) => Read::End,
+        }
+    }
+
+    /// The next bytes, waited for.
+    pub fn wait(&self) -> Read {
+        match self.chunks.recv() {
+            Ok(Ok(chunk)) => Read::Chunk(chunk),
+            Ok(Err(error)) => Read::Failed(error),
+            Err(_) => Read::End,
+        }
+    }
+
+    /// Gives a chunk's buffer back, to be used again.
+    pub fn give_back(&self, chunk: Vec<u8>) {
+        // The thread may be through.
+        let _ = self.used.send(chunk);
+    }
+}
+
+/// Reads until the end, an error, or nobody listens.
+fn read_all(file: DiskFile, sender: &SyncSender<io::Result<Vec<u8>>>, buffers: &Receiver<Vec<u8>>, wake: &Wake) {
+    loop {
+        let mut chunk = buffers.try_recv().unwrap_or_default();
+        chunk.clear();
+        chunk.reserve_exact(CHUNK_BYTES);
+        let part = file.read(&mut chunk, CHUNK_BYTES);
+        let goes_on = match part {
+            Ok(0) => break,
+            Ok(_) => sender.send(Ok(chunk)).is_ok(),
+            Err(error) => {
+                // Whether anybody listens or not, this is the end.
+                let _ = sender.send(Err(error));
+                false
+            }
+        };
+        if !goes_on {
+            return;
+        }
+        wake.wake();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_comes_whole() {
+        let path = std::env::temp_dir().join(format!("oneloop-reader-{}", std::process::id()));
+        let bytes: Vec<u8> = (0..3_000_000u32).map(|number| (number / 7) as u8).collect();
+        std::fs::write(&path, &bytes).unwrap();
+        let reader = FileReader::open(&Disk::System, &path, Wake::default()).unwrap();
+        assert_eq!(reader.length(), 3_000_000);
+        let mut found = Vec::new();
+        loop {
+            match reader.wait() {
+                Read::Chunk(chunk) => {
+                    found.extend_from_slice(&chunk);
+                    reader.give_back(chunk);
+                }
+                Read::End => break,
+                other => panic!("{other:?}"),
+            }
+        }
+        assert!(found == bytes);
+        assert!(matches!(reader.read(), Read::End));
+        std::fs::remove_file(&path).unwrap();
+        assert!(FileReader::open(&Disk::System, &path, Wake::default()).is_err());
+    }
+}

@@ -1,0 +1,85 @@
+//! What a snapshot says besides its keys.
+
+use crate::storage::rdb::{Fault, FormatError, Reader};
+
+/// What was said so far.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AuxFields {
+    /// The version of the server that wrote it.
+    pub server_version: Option<String>,
+    /// When it was written, in seconds since the epoch.
+    pub created_seconds: Option<i64>,
+    /// Bytes that were in use then.
+    pub used_memory: Option<u64>,
+    /// Whether it is the base of an append-only log.
+    pub is_log_base: bool,
+    /// The history of writes that it belongs to.
+    pub replication_id: Option<String>,
+    /// How far that had come.
+    pub replication_offset: Option<i64>,
+    /// The database that the next write was for, if that was known.
+    pub replication_database: Option<i64>,
+    /// The code of libraries of functions; whoever loads them takes them out.
+    pub functions: Vec<Vec<u8>>,
+    /// All that was noted, with its name: so much as one wants to read.
+    pub all: Vec<(String, String)>,
+    /// The numbers of modules whose data were skipped.
+    pub modules_skipped: Vec<u64>,
+}
+
+impl AuxFields {
+    /// Takes in a note. Names that are not known are passed over.
+    pub fn note(&mut self, name: &[u8], value: &[u8]) {
+        /// More notes than this nobody reads.
+        const NOTES_MAX: usize = 64;
+        let text = || String::from_utf8_lossy(value).into_owned();
+        if self.all.len() < NOTES_MAX {
+            let name = String::from_utf8_lossy(name).into_owned();
+            self.all.push((name, text()));
+        }
+        match name {
+            b"redis-ver" | b"valkey-ver" => self.server_version = Some(text()),
+            b"ctime" => self.created_seconds = text().parse().ok(),
+            b"used-mem" => self.used_memory = text().parse().ok(),
+            b"aof-base" | b"aof-preamble" => self.is_log_base |= value == b"1",
+            b"repl-id" => self.replication_id = Some(text()),
+            b"repl-offset" => self.replication_offset = text().parse().ok(),
+            b"repl-stream-db" => self.replication_database = text().parse().ok(),
+            _ => {}
+        }
+    }
+}
+
+/// Passes over what a module wrote before or after the keys, behind the module's number: a number that says which of the two it
+/// is, and a row of values, each with its type in front.
+pub fn skip_module_data(reader: &mut Reader<'_>) -> Result<(), FormatError> {
+    const END: u64 = 0;
+    const SIGNED: u64 = 1;
+    const UNSIGNED: u64 = 2;
+    const FLOAT: u64 = 3;
+    const DOUBLE: u64 = 4;
+    const STRING: u64 = 5;
+    let kind = reader.length()?;
+    reader.length()?;
+    if kind != UNSIGNED {
+        return Err(reader.error(Fault::Corrupt("a module's data do not say where they belong")));
+    }
+    loop {
+        match reader.length()? {
+            END => return Ok(()),
+            SIGNED | UNSIGNED => {
+                reader.length()?;
+            }
+            FLOAT => {
+                reader.bytes(4)?;
+            }
+            DOUBLE => {
+                reader.bytes(8)?;
+            }
+            STRING => {
+                reader.string()?;
+            }
+            _ => return Err(reader.error(Fault::Corrupt("a module's value of an unknown type"))),
+        }
+    }
+}

@@ -1,0 +1,555 @@
+//! Reads a snapshot in slices: bytes, fed chunk by chunk, become keys in a keyspace.
+
+use crate::base::logging;
+use crate::keyspace::{Keyspace, NewValue, Record};
+use crate::storage::rdb::{
+    Checksum, Fault, FormatError, Reader, SanitizeLevel, Text, ValueDecoder, ValueKind, is_readable_version,
+};
+use crate::storage::values::{LoadBuffer, LoadSettings, ValueBuilder};
+
+use super::mark;
+use crate::storage::snapshot::aux_fields::{AuxFields, skip_module_data};
+
+/// A step ends once it has dealt with so many bytes.
+const STEP_BYTES: usize = 32 * 1024;
+/// Keys whose places are fetched into the cache before they are put there.
+const BATCH_KEYS: usize = 32;
+/// `REDIS0011`.
+const HEADER_BYTES: u64 = 9;
+/// Snapshots from this version on end with a checksum.
+const CHECKSUM_VERSION_MIN: u16 = 5;
+/// Longest string: longer ones no server holds.
+const STRING_MAX_BYTES: u64 = u32::MAX as u64;
+
+/// Whether bytes are the beginning of a snapshot, of Redis or, from version 80 on, of Valkey.
+pub fn begins_snapshot(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"REDIS") || bytes.starts_with(b"VALKEY")
+}
+
+/// How a snapshot is read.
+#[derive(Clone, Debug)]
+pub struct LoaderSettings {
+    pub values: LoadSettings,
+    pub scrutiny: SanitizeLevel,
+    /// Whether the checksum at the end must be right (`rdbchecksum`).
+    pub checks_sum: bool,
+    /// Keys that expired before this time, in ms since the epoch, are left out; nothing if they are to be kept.
+    pub expires_before_ms: Option<i64>,
+    pub duplicates: Duplicates,
+    /// So many keys are read in a step at most; 0: no matter how many. For tests.
+    pub keys_per_step: usize,
+    pub purpose: Purpose,
+    /// Length of the snapshot, if it is known, else 0: what it says of the number of keys is only believed as far as that goes.
+    pub input_bytes: u64,
+}
+
+/// What a snapshot is read for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Its keys are put into the keyspace.
+    Load,
+    /// Whether it is sound: nothing is kept.
+    Check,
+}
+
+/// What becomes of a key that is there already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Duplicates {
+    /// The snapshot is refused: no server writes a key twice.
+    Refuse,
+    /// The key that comes takes the place of the one that is there.
+    Replace,
+}
+
+/// What a step has come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LoadStep {
+    More,
+    /// More bytes are to be fed, or the end of the input declared.
+    NeedsInput,
+    /// The snapshot is complete. What was fed beyond it is in [`Loader::rest`].
+    Done,
+}
+
+/// What was found in a snapshot so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LoadFigures {
+    pub keys: u64,
+    /// Keys with an expiry time.
+    pub volatile: u64,
+    /// Keys left out because their time was over.
+    pub expired: u64,
+    /// Collections without elements, left out.
+    pub empty: u64,
+    /// Packed collections that were looked at closely because the settings ask for it.
+    pub sanitized: u64,
+}
+
+impl LoadFigures {
+    fn seen(&self) -> u64 {
+        self.keys + self.expired + self.empty
+    }
+}
+
+enum Stage {
+    Header,
+    /// A mark or a key.
+    Item,
+    Value(Box<PartialKey>),
+    Footer,
+    Done,
+}
+
+/// A key whose value is being read.
+struct PartialKey {
+    key: Vec<u8>,
+    decoder: ValueDecoder,
+    builder: ValueBuilder,
+}
+
+/// What was said of the next key.
+#[derive(Clone, Copy, Default)]
+struct KeyNotes {
+    expiry_ms: Option<i64>,
+    idle_seconds: Option<i64>,
+    frequency: Option<u8>,
+}
+
+/// A snapshot that is being read.
+pub struct Loader {
+    settings: LoaderSettings,
+    stage: Stage,
+    version: u16,
+    /// What was fed and has not been read, from `start` on.
+    buffer: Vec<u8>,
+    start: usize,
+    /// Where in the whole that is.
+    offset: u64,
+    /// No step is of use before so many bytes are there.
+    wanted: usize,
+    input_ended: bool,
+    checksum: Checksum,
+    database: usize,
+    next_key: KeyNotes,
+    /// Records that are to be put in their places, with their hashes.
+    batch: Vec<(u64, Record)>,
+    load_buffer: LoadBuffer,
+    has_checksum: bool,
+    /// Whose value could not be read.
+    failed_key: Option<Vec<u8>>,
+    pub stats: LoadFigures,
+    /// What else the snapshot said.
+    pub notes: AuxFields,
+}
+
+impl Loader {
+    /// Nothing read yet.
+    pub fn new(settings: LoaderSettings) -> Loader {
+        let values = LoadSettings { string_max_bytes: STRING_MAX_BYTES, ..settings.values };
+        Loader {
+            settings: LoaderSettings { values, ..settings },
+            stage: Stage::Header,
+            version: 0,
+            buffer: Vec::new(),
+            start: 0,
+            offset: 0,
+            wanted: 0,
+            input_ended: false,
+            checksum: Checksum::new(),
+            database: 0,
+            next_key: KeyNotes::default(),
+            batch: Vec::with_capacity(BATCH_KEYS),
+            load_buffer: LoadBuffer::default(),
+            has_checksum: false,
+            failed_key: None,
+            stats: LoadFigures::default(),
+            notes: AuxFields::default(),
+        }
+    }
+
+    /// Takes in more of the snapshot. O(bytes), besides what is left of earlier ones.
+    pub fn feed(&mut self, chunk: &[u8]) {
+        self.buffer.drain(..self.start);
+        self.start = 0;
+        // All that is wanted at once, if the chunks are of a known whole: a buffer that grows by doubling is moved.
+        self.buffer.reserve(chunk.len());
+        self.buffer.extend_from_slice(chunk);
+    }
+
+    /// Says that there is no more to feed.
+    pub fn end_input(&mut self) {
+        self.input_ended = true;
+    }
+
+    /// How many bytes of the snapshot have been read.
+    pub fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// The version of the format, once it is known.
+    pub fn version(&self) -> u16 {
+        self.version
+    }
+
+    /// Whether a checksum stood at the end.
+    pub fn has_checksum(&self) -> bool {
+        self.has_checksum
+    }
+
+    /// The key whose value could not be read, if it was one that made a step fail.
+    pub fn failed_key(&self) -> Option<&[u8]> {
+        self.failed_key.as_deref()
+    }
+
+    /// What was fed and not read: behind the end of the snapshot, what follows it.
+    pub fn rest(&self) -> &[u8] {
+        &self.buffer[self.start..]
+    }
+
+    /// Reads a piece: some ten microseconds' worth, or one string. Keys are in the keyspace when the step is over.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the snapshot. Keys that were read before stay in the keyspace.
+    pub fn step(&mut self, keyspace: &mut Keyspace) -> Result<LoadStep, FormatError> {
+        if self.buffer.len() - self.start < self.wanted && !self.input_ended {
+            return Ok(LoadStep::NeedsInput);
+        }
+        let buffer = std::mem::take(&mut self.buffer);
+        let mut reader = Reader::new(&buffer[self.start..], self.offset, STRING_MAX_BYTES);
+        let was_footer = matches!(self.stage, Stage::Footer);
+        let mut result = self.read(&mut reader, keyspace);
+        // A key that is there twice is one, also where the input ends for now.
+        if let Err(fault) = self.flush(keyspace) {
+            result = Err(reader.error(fault));
+        }
+        let taken = reader.position();
+        if self.settings.checks_sum && !was_footer {
+            self.checksum.update(&buffer[self.start..self.start + taken]);
+        }
+        self.start += taken;
+        self.offset += taken as u64;
+        let left = buffer.len() - self.start;
+        self.buffer = buffer;
+        match result {
+            Err(FormatError { fault: Fault::Truncated { missing }, .. }) if !self.input_ended => {
+                self.wanted = left.saturating_add(usize::try_from(missing).unwrap_or(usize::MAX));
+                Ok(LoadStep::NeedsInput)
+            }
+            Err(error) => Err(error),
+            Ok(()) if matches!(self.stage, Stage::Done) => Ok(LoadStep::Done),
+            Ok(()) => {
+                self.wanted = 0;
+                Ok(LoadStep::More)
+            }
+        }
+    }
+
+    fn read(&mut self, reader: &mut Reader<'_>, keyspace: &mut Keyspace) -> Result<(), FormatError> {
+        match self.stage {
+            Stage::Header => return self.header(reader),
+            Stage::Footer => return self.footer(reader),
+            Stage::Done => return Ok(()),
+            Stage::Item | Stage::Value(_) => {}
+        }
+        let keys_end = match self.settings.keys_per_step {
+            0 => u64::MAX,
+            keys => self.stats.seen() + keys as u64,
+        };
+        while reader.position() < STEP_BYTES && self.stats.seen() < keys_end {
+            match std::mem::replace(&mut self.stage, Stage::Item) {
+                Stage::Value(partial) => self.go_on_with(partial, reader, keyspace)?,
+                Stage::Item => {
+                    let start = reader.position();
+                    let result = self.item(reader, keyspace);
+                    if let Err(error) = &result
+                        && matches!(error.fault, Fault::Truncated { .. })
+                        && matches!(self.stage, Stage::Item)
+                    {
+                        reader.rewind(start);
+                    }
+                    result?;
+                }
+                other => {
+                    // The checksum is of all bytes before it: they are counted at the end of this step.
+                    self.stage = other;
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn header(&mut self, reader: &mut Reader<'_>) -> Result<(), FormatError> {
+        let header = reader.bytes(HEADER_BYTES)?;
+        let digits = match header {
+            [b'R', b'E', b'D', b'I', b'S', digits @ ..] => digits,
+            [b'V', b'A', b'L', b'K', b'E', b'Y', digits @ ..] => digits,
+            _ => {
+                return Err(reader.error(Fault::Corrupt("Wrong signature trying to load DB from file")));
+            }
+        };
+        let digits = std::str::from_utf8(digits).unwrap_or_default();
+        self.version = digits.parse().unwrap_or(0);
+        if !is_readable_version(self.version) {
+            return Err(reader.error(Fault::Unsupported("RDB format version of another server")));
+        }
+        self.stage = Stage::Item;
+        Ok(())
+    }
+
+    fn footer(&mut self, reader: &mut Reader<'_>) -> Result<(), FormatError> {
+        if self.version >= CHECKSUM_VERSION_MIN {
+            let checksum = reader.u64()?;
+            self.has_checksum = checksum != 0;
+            let is_right = checksum == 0 || checksum == self.checksum.value();
+            if self.settings.checks_sum && !is_right {
+                return Err(reader.error(Fault::Corrupt("RDB CRC error")));
+            }
+        }
+        self.stage = Stage::Done;
+        Ok(())
+    }
+
+    /// Reads a mark with what belongs to it, or a key, of which a large value may be left.
+    fn item(&mut self, reader: &mut Reader<'_>, keyspace: &mut Keyspace) -> Result<(), FormatError> {
+        match reader.byte()? {
+            mark::EXPIRY_MS => self.next_key.expiry_ms = Some(reader.time_ms()?),
+            mark::EXPIRY_SECONDS => {
+                let seconds = reader.i32()?;
+                self.next_key.expiry_ms = Some(i64::from(seconds) * 1000);
+            }
+            mark::IDLE_SECONDS => {
+                let seconds = i64::try_from(reader.length()?).unwrap_or(i64::MAX);
+                self.next_key.idle_seconds = Some(seconds);
+            }
+            mark::FREQUENCY => self.next_key.frequency = Some(reader.byte()?),
+            mark::DATABASE => {
+                let number = reader.length()?;
+                let is_kept = self.settings.purpose == Purpose::Load;
+                if is_kept && number >= keyspace.count() as u64 {
+                    return Err(
+                        reader.error(Fault::Unsupported("a database with a number beyond what `databases` allows"))
+                    );
+                }
+                self.change_database(number as usize, keyspace).map_err(|fault| reader.error(fault))?;
+            }
+            mark::SIZES => {
+                let (keys, volatile) = (reader.length()?, reader.length()?);
+                self.presize(keys, volatile, keyspace);
+            }
+            mark::AUXILIARY => {
+                let (name, value) = (reader.string()?, reader.string()?);
+                self.notes.note(&name, &value);
+            }
+            mark::FUNCTION => {
+                let code = reader.string()?;
+                self.notes.functions.push(code.into_vec());
+            }
+            other @ (mark::FUNCTION_PRE_RELEASE | mark::MODULE_AUXILIARY | mark::SLOT_SIZES | mark::SLOT_IMPORT) => {
+                self.pass_over(other, reader)?
+            }
+            mark::END => {
+                self.forget_expected(keyspace);
+                self.stage = Stage::Footer;
+            }
+            number => {
+                let kind = ValueKind::of(number, self.version);
+                let kind = kind.ok_or_else(|| reader.error(Fault::UnknownType(number)))?;
+                self.key(kind, reader, keyspace)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Passes over what belongs to a mark that is of no use here.
+    fn pass_over(&mut self, mark: u8, reader: &mut Reader<'_>) -> Result<(), FormatError> {
+        match mark {
+            mark::MODULE_AUXILIARY => {
+                let module = reader.length()?;
+                skip_module_data(reader)?;
+                self.notes.modules_skipped.push(module);
+            }
+            mark::SLOT_SIZES => {
+                for _ in 0..3 {
+                    reader.length()?;
+                }
+            }
+            mark::SLOT_IMPORT => {
+                reader.string()?;
+                for _ in 0..reader.length()? {
+                    reader.length()?;
+                    reader.length()?;
+                }
+            }
+            _ => {
+                return Err(reader.error(Fault::Unsupported("functions in the format of release candidates")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes a number of keys for true as far as the snapshot is long enough for them.
+    fn presize(&self, keys: u64, volatile: u64, keyspace: &mut Keyspace) {
+        /// What a key takes in a snapshot at the least, in bytes: shorter ones are few.
+        const KEY_BYTES: u64 = 8;
+        if self.settings.purpose == Purpose::Load {
+            let most = self.settings.input_bytes / KEY_BYTES;
+            let [keys, volatile] = [keys, volatile].map(|count| usize::try_from(count.min(most)).unwrap_or(0));
+            keyspace.presize(self.database, keys, volatile);
+        }
+    }
+
+    fn change_database(&mut self, number: usize, keyspace: &mut Keyspace) -> Result<(), Fault> {
+        self.flush(keyspace)?;
+        self.forget_expected(keyspace);
+        self.database = number;
+        Ok(())
+    }
+
+    /// Reads a key with its value, of which a part may be left for later.
+    fn key(&mut self, kind: ValueKind, reader: &mut Reader<'_>, keyspace: &mut Keyspace) -> Result<(), FormatError> {
+        let key = reader.string()?;
+        if kind == ValueKind::String {
+            let text = reader.string();
+            if text.is_err() {
+                self.failed_key = Some(key.to_vec());
+            }
+            let text = text?;
+            if self.is_wanted() {
+                let large = || text.to_vec().into();
+                let value = match text {
+                    Text::Integer(number, _) => NewValue::Integer(number.into()),
+                    _ => NewValue::text(&text, large),
+                };
+                let record = self.record(&key, value, keyspace);
+                self.put(record, keyspace).map_err(|fault| reader.error(fault))?;
+            }
+            self.next_key = KeyNotes::default();
+            return Ok(());
+        }
+        let partial = PartialKey {
+            key: key.into_vec(),
+            decoder: ValueDecoder::new(kind, self.settings.scrutiny),
+            builder: ValueBuilder::new(kind, &self.settings.values, keyspace.seed()),
+        };
+        self.go_on_with(Box::new(partial), reader, keyspace)
+    }
+
+    /// Reads more of a value: all of it, or a bounded piece.
+    fn go_on_with(
+        &mut self,
+        mut partial: Box<PartialKey>,
+        reader: &mut Reader<'_>,
+        keyspace: &mut Keyspace,
+    ) -> Result<(), FormatError> {
+        let end = reader.position() + STEP_BYTES;
+        loop {
+            match partial.decoder.next(reader) {
+                Ok(Some(piece)) => {
+                    let added = partial.builder.add(piece);
+                    added.map_err(|fault| reader.error(fault))?;
+                }
+                Ok(None) => break,
+                Err(error) => {
+                    match error.fault {
+                        Fault::Truncated { .. } => self.stage = Stage::Value(partial),
+                        Fault::Empty => {
+                            self.skip_empty(&partial.key);
+                            return Ok(());
+                        }
+                        _ => self.failed_key = Some(partial.key),
+                    }
+                    return Err(error);
+                }
+            }
+            if reader.position() >= end {
+                self.stage = Stage::Value(partial);
+                return Ok(());
+            }
+        }
+        if self.settings.scrutiny == SanitizeLevel::Full {
+            self.stats.sanitized += partial.builder.packed_blocks();
+        }
+        let loaded = partial.builder.finish();
+        let loaded = loaded.map_err(|fault| reader.error(fault))?;
+        if self.is_wanted() {
+            let mut buffer = std::mem::take(&mut self.load_buffer);
+            let value = loaded.into_new(&mut buffer);
+            let record = self.record(&partial.key, value, keyspace);
+            self.load_buffer = buffer;
+            self.put(record, keyspace).map_err(|fault| reader.error(fault))?;
+        }
+        self.next_key = KeyNotes::default();
+        Ok(())
+    }
+
+    /// What was said of the number of keys is of no use any more.
+    fn forget_expected(&self, keyspace: &mut Keyspace) {
+        if self.settings.purpose == Purpose::Load {
+            keyspace.presize(self.database, 0, 0);
+        }
+    }
+
+    fn skip_empty(&mut self, key: &[u8]) {
+        /// So many of them are named in the log.
+        const NAMED_MAX: u64 = 10;
+        if self.stats.empty < NAMED_MAX {
+            let key = logging::user_data(key);
+            log::info!("rdbLoadObject: skipping empty key: {key}");
+        }
+        self.stats.empty += 1;
+        self.next_key = KeyNotes::default();
+    }
+
+    /// Whether the key is to be put into the keyspace; counts it.
+    fn is_wanted(&mut self) -> bool {
+        let expiry_ms = self.next_key.expiry_ms;
+        self.stats.volatile += u64::from(expiry_ms.is_some());
+        let is_over = match (expiry_ms, self.settings.expires_before_ms) {
+            (Some(expiry_ms), Some(now_ms)) => expiry_ms < now_ms,
+            _ => false,
+        };
+        match is_over {
+            true => self.stats.expired += 1,
+            false => self.stats.keys += 1,
+        }
+        !is_over && self.settings.purpose == Purpose::Load
+    }
+
+    fn record(&self, key: &[u8], value: NewValue<'_>, keyspace: &Keyspace) -> Record {
+        let access = match (self.next_key.idle_seconds, self.next_key.frequency) {
+            (Some(seconds), _) => keyspace.access.of_idle(seconds),
+            (_, Some(frequency)) => keyspace.access.of_frequency(frequency),
+            _ => keyspace.access.of_new(),
+        };
+        Record::new(key, value, self.next_key.expiry_ms, access)
+    }
+
+    fn put(&mut self, record: Record, keyspace: &mut Keyspace) -> Result<(), Fault> {
+        let hash = keyspace.seed().hash(record.key());
+        keyspace.prefetch_bucket(self.database, hash);
+        self.batch.push((hash, record));
+        match self.batch.len() {
+            BATCH_KEYS.. => self.flush(keyspace),
+            _ => Ok(()),
+        }
+    }
+
+    /// Puts the records of the batch in their places.
+    fn flush(&mut self, keyspace: &mut Keyspace) -> Result<(), Fault> {
+        for (hash, record) in self.batch.drain(..) {
+            match self.settings.duplicates {
+                Duplicates::Replace => keyspace.load_over(self.database, hash, record),
+                Duplicates::Refuse => {
+                    if let Err(record) = keyspace.load_new(self.database, hash, record) {
+                        let key = logging::user_data(record.key());
+                        log::warn!("RDB has duplicated key '{key}' in DB {}", self.database);
+                        return Err(Fault::Corrupt("a key comes twice"));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,38 @@
+//! Values between the keyspace and the snapshot format: `save` writes one as Redis would (`ValueCursor` in
+//! bounded pieces), `load` builds one of its pieces.
+//!
+//! Never changes the keyspace, and never trusts a piece further than the format's reader vouches for it.
+
+pub mod cursor;
+pub mod load;
+pub mod long_text;
+pub mod save;
+pub mod streams;
+
+pub use cursor::ValueCursor;
+pub use load::{LoadBuffer, LoadSettings, Loaded, ValueBuilder, load};
+pub use save::{Saved, kind_of, save, save_key};
+
+use super::rdb::Writer;
+use crate::keyspace::Record;
+use crate::text::lzf::Compressor;
+
+/// What commands share that write and read values.
+#[derive(Default)]
+pub struct Serialization {
+    /// Compresses longer strings.
+    pub compressor: Compressor,
+    /// Whether payloads with a wrong checksum are taken (DEBUG SET-SKIP-CHECKSUM-VALIDATION).
+    pub skips_checksum: bool,
+}
+
+impl Serialization {
+    /// What DUMP gives of a value, and RESTORE takes. O(bytes).
+    pub fn payload_of(&mut self, record: &Record, compresses: bool) -> Vec<u8> {
+        let compressor = compresses.then_some(&mut self.compressor);
+        let mut writer = Writer::new(Vec::new(), compressor);
+        let version = save(record, &mut writer);
+        writer.footer(version);
+        writer.into_bytes()
+    }
+}

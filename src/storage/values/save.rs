@@ -1,0 +1,145 @@
+//! Writes values in the form that Redis 7.2 gives them. Small ones at once; large ones are walked by a [`ValueCursor`].
+
+use crate::collections::listpack::Builder;
+use crate::keyspace::{Record, Value};
+use crate::storage::rdb::{VERSION, VERSION_OF_TIMES, ValueKind, Writer};
+use crate::types::hash::HashRef;
+use crate::types::object::Object;
+use crate::types::slot::PackedForm;
+
+use super::cursor::ValueCursor;
+use super::long_text::LONG_TEXT_BYTES;
+
+/// How the blocks of a list are told apart.
+pub(crate) const LARGE_ELEMENT: u64 = 1;
+pub(crate) const LISTPACK: u64 = 2;
+
+/// The type under which a value is written. O(1).
+pub fn kind_of(value: Value<'_>) -> ValueKind {
+    match value {
+        Value::Integer(_) | Value::Embedded(_) | Value::Raw(_) | Value::Large(_) => ValueKind::String,
+        Value::Packed(form, _) => match form {
+            PackedForm::List => ValueKind::ListListpacks,
+            PackedForm::Set => ValueKind::SetListpack,
+            PackedForm::IntSet => ValueKind::SetIntset,
+            PackedForm::Hash => ValueKind::HashListpack,
+            // One without any time is written as an ordinary one, which more servers can read.
+            PackedForm::HashExpiring => match times_of(value) {
+                Some(_) => ValueKind::HashTimesListpack,
+                None => ValueKind::HashListpack,
+            },
+            PackedForm::SortedSet => ValueKind::SortedSetListpack,
+        },
+        Value::Object(object) => match object {
+            Object::List(_) => ValueKind::ListListpacks,
+            Object::Set(_) => ValueKind::Set,
+            Object::Hash(hash) => match hash.next_expiry_ms() {
+                Some(_) => ValueKind::HashTimes,
+                None => ValueKind::Hash,
+            },
+            Object::SortedSet(_) => ValueKind::SortedSet,
+            Object::Stream(_) => ValueKind::Stream3,
+        },
+    }
+}
+
+/// When the first field of a hash expires, in ms since the epoch.
+fn times_of(value: Value<'_>) -> Option<i64> {
+    HashRef::of(value.stored())?.next_expiry_ms()
+}
+
+/// Whether a value is so small that it is written at once.
+pub(crate) fn is_small(value: Value<'_>) -> bool {
+    value.object().is_none() && text_bytes(value) <= LONG_TEXT_BYTES
+}
+
+/// What became of a key that was to be written.
+pub enum Saved {
+    /// It is written.
+    Whole,
+    /// Only its type is: this writes the rest.
+    Begun(Box<ValueCursor>),
+}
+
+/// Writes the type of a value, its key, and the value: at once if both are small. O(1).
+pub fn save_key(record: &Record, writer: &mut Writer<'_>) -> Saved {
+    let (key, value) = (record.key(), record.value());
+    writer.kind(kind_of(value));
+    if key.len() > LONG_TEXT_BYTES || !is_small(value) {
+        let cursor = ValueCursor::of_key_and_value(record.clone());
+        return Saved::Begun(Box::new(cursor));
+    }
+    writer.string(key);
+    save_small(value, writer);
+    Saved::Whole
+}
+
+/// Bytes of a value that is no object.
+fn text_bytes(value: Value<'_>) -> usize {
+    match value {
+        Value::Embedded(text) | Value::Raw(text) | Value::Packed(_, text) => text.len(),
+        Value::Large(text) => text.len(),
+        Value::Integer(_) | Value::Object(_) => 0,
+    }
+}
+
+/// Writes a value with its type in front; gives the version of the format that it takes. O(bytes).
+pub fn save(record: &Record, writer: &mut Writer<'_>) -> u16 {
+    let kind = kind_of(record.value());
+    writer.kind(kind);
+    let mut cursor = ValueCursor::of_value(record.clone());
+    while cursor.step(writer) {}
+    match kind {
+        ValueKind::HashTimes | ValueKind::HashTimesListpack => VERSION_OF_TIMES,
+        _ => VERSION,
+    }
+}
+
+/// Writes a value that is no object, without its type. O(bytes).
+pub(crate) fn save_small(value: Value<'_>, writer: &mut Writer<'_>) {
+    save_head(value, writer);
+    match value {
+        Value::Integer(number) => writer.integer(number),
+        Value::Embedded(text) | Value::Raw(text) => writer.string(text),
+        Value::Large(text) => writer.string(text),
+        Value::Packed(PackedForm::HashExpiring, bytes) if times_of(value).is_none() => {
+            writer.string(&without_times(value, bytes));
+        }
+        Value::Packed(_, bytes) => writer.string(bytes),
+        Value::Object(_) => {}
+    }
+}
+
+/// Writes what stands between the type of a value that is no object and its only string.
+pub(crate) fn save_head(value: Value<'_>, writer: &mut Writer<'_>) {
+    match value {
+        Value::Packed(PackedForm::List, _) => {
+            // As a row of one block.
+            writer.length(1);
+            writer.length(LISTPACK);
+        }
+        Value::Packed(PackedForm::HashExpiring, _) => {
+            if let Some(first_ms) = times_of(value) {
+                writer.time_ms(first_ms);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Whether the bytes of a value are not written as they lie: a packed hash with room for times, but without any.
+pub(crate) fn is_converted(value: Value<'_>) -> bool {
+    matches!(value, Value::Packed(PackedForm::HashExpiring, _)) && times_of(value).is_none()
+}
+
+/// A packed hash with room for times, as an ordinary one.
+fn without_times(value: Value<'_>, bytes: &[u8]) -> Vec<u8> {
+    let mut pairs = Builder::with_capacity(bytes.len());
+    if let Some(hash) = HashRef::of(value.stored()) {
+        hash.for_each(|field| {
+            pairs.push(&field.name);
+            pairs.push(&field.found.value);
+        });
+    }
+    pairs.finish()
+}
