@@ -286,6 +286,62 @@ fn the_end_of_the_server_forces_what_was_appended_to_the_disk() {
     assert!(log.contains("Writing initial AOF. Exit anyway."), "{log}");
 }
 
+/// While a script runs on that has written, nothing but a lost first base would ever let the server end: who wants nothing saved is heard.
+#[test]
+fn a_script_that_does_not_end_keeps_the_end_of_the_server_back_no_longer_than_asked() {
+    let mut server = Server::start(&["--rdb-key-save-delay", "10000000", "--lua-time-limit", "50"]);
+    let mut client = server.connect();
+    client.ask("SET a b", "+OK\r\n");
+    client.ask("CONFIG SET appendonly yes", "+OK\r\n");
+    let mut script = server.connect();
+    script.send("EVAL \"redis.call('set','a',1) while true do end\" 0\r\n");
+    while {
+        client.send("PING\r\n");
+        !client.line().contains("BUSY")
+    } {}
+    client
+        .ask("SHUTDOWN", "-BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.\r\n");
+    client.send("SHUTDOWN NOSAVE\r\n");
+    let (status, log) = server.wait();
+    assert!(status.success());
+    let log = log.join("\n");
+    assert!(log.contains("Writing initial AOF. Exit anyway."), "{log}");
+}
+
+/// Two servers with one folder for their append-only files would remove each other's.
+#[test]
+fn a_second_server_does_not_touch_the_append_only_folder_of_another() {
+    let options = ["--appendonly", "yes"];
+    let first = Server::start(&options);
+    let pid = first.process();
+    first.connect().ask("SET a b", "+OK\r\n");
+    let taken = format!("The append-only dir appendonlydir is in use by another server (pid {pid})");
+    let (status, log) = first.launch_beside(&options).wait();
+    assert!(!status.success());
+    let log = log.join("\n");
+    assert!(log.contains(&taken), "{log}");
+    // Without the file it may share the folder, and is warned of the snapshot.
+    let mut second = first.launch_beside(&[]);
+    second.wait_for_any(&["uses the same dbfilename 'dump.rdb'"]);
+    second.wait_for_any(&["Ready to accept"]);
+    let mut client = second.connect();
+    client.ask(
+        "CONFIG SET appendonly yes",
+        &format!("-ERR CONFIG SET failed (possibly related to argument 'appendonly') - {taken}\r\n"),
+    );
+    first.connect().ask("CONFIG SET appendonly no", "+OK\r\n");
+    // The lock goes once the thread that removes files has come to it.
+    while {
+        client.send("CONFIG SET appendonly yes\r\n");
+        client.line() != "+OK"
+    } {}
+    // What is no longer used by a server that has been killed is free.
+    second.signal("KILL");
+    drop(second);
+    first.connect().ask("CONFIG SET appendonly yes", "+OK\r\n");
+    first.connect().ask("GET a", "$1\r\nb\r\n");
+}
+
 /// Where Redis is left with what it has read up to the damage.
 #[test]
 fn a_damaged_snapshot_is_not_loaded_in_place_of_the_data() {
@@ -479,6 +535,8 @@ fn a_file_cut_anywhere_gives_what_was_whole() {
         let length: usize = list[1..].split("\r\n").next().and_then(|text| text.parse().ok()).expect("a length");
         assert!(length >= last, "cut at {cut}: less than before");
         last = length;
+        // Two servers cannot have one folder.
+        drop(server);
         let left = fs::metadata(folder.0.join("appendonly.aof.1.incr.aof")).expect("it is there");
         folder.write(&bytes[..left.len() as usize]);
         assert!(loaded(&folder.0, false).is_ok(), "cut at {cut}: what is left is whole");

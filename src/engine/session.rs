@@ -119,6 +119,8 @@ pub struct Hold {
     pub barrier: u64,
     /// Bytes of replies that wait for that; what comes behind them waits for more.
     pub bytes: usize,
+    /// Whether the loop looks at the client whenever more is settled.
+    pub is_listed: bool,
 }
 
 /// One client's state.

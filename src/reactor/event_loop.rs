@@ -27,15 +27,14 @@ use slab::Slab;
 use crate::base::sys::signals::Signals;
 use crate::base::wake::Wake;
 use crate::drive::migrate;
-use crate::engine::session::{Close, Hold, Session, Token};
+use crate::engine::session::{Close, Session, Token};
 use crate::engine::state::{LoopRequest, ServerState};
 use crate::engine::wake;
 use crate::net::address::Address;
-use crate::net::connection::{Connection, Sent};
+use crate::net::connection::Connection;
 use crate::net::listener::{Accepted, Listeners};
 use crate::net::poll_target::PollTarget;
 use crate::resp::Batch;
-use crate::storage::aof::append_only;
 
 use super::cron::Cron;
 use super::jobs::Jobs;
@@ -52,8 +51,6 @@ const ACCEPTS_MAX: usize = 256;
 const PACED_WAIT_US: u64 = 500;
 /// Steps of TLS handshakes in one turn: one with a signature takes about half a millisecond.
 const HANDSHAKES_MAX: u32 = 4;
-/// Clients that are sent something between two looks at the clock.
-const FLUSHES_BETWEEN_LOOKS: usize = 16;
 /// Time between two warnings that accepting fails, in µs.
 const ACCEPT_WARNING_PERIOD_US: u64 = 1_000_000;
 
@@ -75,7 +72,7 @@ pub struct EventLoop {
     pub(crate) signals: Signals,
     cron: Cron,
     jobs: Jobs,
-    flushing: Vec<Token>,
+    pub(crate) flushing: Vec<Token>,
     /// Clients whose replies wait for the disk.
     pub(crate) held: Vec<Token>,
     accepting: Vec<usize>,
@@ -113,7 +110,7 @@ impl EventLoop {
         state.migrations.use_registry(registry);
         let waker = Waker::new(poll.registry(), PollTarget::Waker.token()).map_err(text)?;
         state.wake = Wake::of(waker);
-        state.aof.attach(state.wake.clone());
+        state.aof.attach(state.disk.clone(), state.wake.clone());
         let shared = vec![0; SHARED_BUFFER_BYTES].into_boxed_slice();
         state.startup_memory_bytes = state.used_memory();
         let turn_ended = state.clock.ticks();
@@ -363,7 +360,7 @@ impl EventLoop {
     }
 
     /// Takes a new connection in, or sends it away with the reason.
-    fn accept_client(&mut self, mut connection: Connection, unix_path: &str) {
+    pub(crate) fn accept_client(&mut self, mut connection: Connection, unix_path: &str) {
         self.state.stats.connections += 1;
         let address = connection.stream.address(unix_path);
         if let Some(reason) = self.reason_to_refuse(&address, &connection) {
@@ -402,82 +399,6 @@ impl EventLoop {
         // One that is to be encrypted is told once it can be: see `Server::meet`.
         let refused = !connection.is_encrypted() && self.state.protects_from(address);
         refused.then_some(PROTECTED_MODE_ERROR)
-    }
-
-    /// Sends a client what waits for it, as far as its socket takes it.
-    pub(crate) fn flush_client(&mut self, token: Token) {
-        let Some(session) = self.state.clients.get_mut(token) else {
-            return;
-        };
-        session.flush_queued = false;
-        let most_bytes = match session.hold {
-            Hold { barrier: 0, .. } => usize::MAX,
-            hold if self.state.aof.settled() < hold.barrier => return,
-            hold => hold.bytes,
-        };
-        let connection = &mut self.connections[token.slot as usize];
-        let pending_bytes = session.reply.len();
-        session.reply_peak_bytes = session.reply_peak_bytes.max(pending_bytes);
-        self.state.stats.writes += u64::from(pending_bytes > 0);
-        match connection.flush(&mut session.reply, most_bytes) {
-            Ok((sent, count)) => {
-                session.hold.bytes = session.hold.bytes.saturating_sub(count);
-                self.state.stats.output_bytes += count as u64;
-                session.traffic.output_bytes += count as u64;
-                if count > 0 {
-                    session.last_interaction_ms = self.state.keyspace.now_ms;
-                }
-                match sent {
-                    Sent::All if !session.reply.is_empty() => self.hold(token),
-                    Sent::All => self.flushed(token),
-                    Sent::Blocked => self.check_output_limit(token),
-                    Sent::Paused => {
-                        // Goes on in the next turn, if it is still there then.
-                        self.state.clients.push(token, |_| {});
-                        self.check_output_limit(token);
-                    }
-                }
-                self.state.clients.count_memory(token);
-            }
-            Err(error) => {
-                debug!("Error writing to client: {error}");
-                self.close(token);
-            }
-        }
-    }
-
-    fn check_output_limit(&mut self, token: Token) {
-        let Some(mut session) = self.state.clients.checkout(token) else {
-            return;
-        };
-        let pending_bytes = session.reply.len();
-        let reached = self.state.output_limit_reached(&mut session, pending_bytes);
-        self.state.clients.checkin(session);
-        if reached {
-            self.close(token);
-        }
-    }
-
-    /// Everything is sent: the buffer goes, and what waited for this goes on.
-    fn flushed(&mut self, token: Token) {
-        let stays = self.state.reply_buffers_stay;
-        let Some(session) = self.state.clients.get_mut(token) else {
-            return;
-        };
-        session.soft_limit_since_ms = 0;
-        session.hold = Hold::default();
-        session.sees_unflushed = false;
-        if !stays {
-            session.reply.shrink();
-        }
-        if session.close == Close::AfterReply {
-            return self.close(token);
-        }
-        let connection = &mut self.connections[token.slot as usize];
-        if connection.output_blocked {
-            connection.output_blocked = false;
-            self.schedule(token);
-        }
     }
 
     /// Closes the largest clients while all together hold more memory than they may.
@@ -539,75 +460,6 @@ impl EventLoop {
         self.begin_scheduled_shutdown();
     }
 
-    /// Has a client's replies wait until what is appended by now is settled. What came behind those that wait already waits on.
-    fn hold(&mut self, token: Token) {
-        let Some(session) = self.state.clients.get_mut(token) else {
-            return;
-        };
-        if session.hold.bytes == 0 {
-            session.hold = Hold { barrier: self.state.aof.barrier(session.sees_unflushed), bytes: session.reply.len() };
-            self.held.push(token);
-        }
-    }
-
-    /// Writes what was appended, and sends what waited for what is settled by now.
-    fn settle_appended(&mut self) {
-        let now_us = self.state.clock.monotonic_us();
-        let busy = self.state.aof.is_rewriting() || self.state.saving.is_active();
-        let suspended = busy && self.state.config.no_appendfsync_on_rewrite;
-        self.state.aof.suspend_syncs(suspended);
-        self.write_appended(now_us, busy);
-        self.state.aof.tend(now_us, self.held.len());
-        if let Some(sync_us) = self.state.aof.take_awaited_sync_us() {
-            self.state.note_latency("aof-fsync-always", sync_us / 1000);
-        }
-        if self.state.aof.take_denial_change() {
-            self.state.update_restrictions();
-            self.state.note_unflushed();
-        }
-        if self.held.is_empty() {
-            return;
-        }
-        let settled = self.state.aof.settled();
-        for token in std::mem::take(&mut self.held) {
-            match self.state.clients.get_mut(token) {
-                Some(session) if session.hold.barrier > settled => self.held.push(token),
-                Some(_) => self.flush_client(token),
-                None => {}
-            }
-        }
-    }
-
-    /// Writes what was appended. The latency monitor hears of it twice, as from Redis: by what else the disk was busy with, too.
-    fn write_appended(&mut self, now_us: u64, is_saving: bool) {
-        let event = match (self.state.aof.is_syncing(), is_saving) {
-            (true, _) => "aof-write-pending-fsync",
-            (false, true) => "aof-write-active-child",
-            (false, false) => "aof-write-alone",
-        };
-        let began = self.state.clock.ticks();
-        self.state.aof.write(now_us);
-        let clock = &self.state.clock;
-        let taken_ms = clock.ticks_as_nanos(clock.ticks().saturating_sub(began)) / 1_000_000;
-        self.state.note_latency(event, taken_ms);
-        self.state.note_latency("aof-write", taken_ms);
-    }
-
-    /// Sends what was pushed to a client, or has it wait for what was appended.
-    pub(crate) fn flush_or_hold(&mut self, token: Token) {
-        if self.state.aof.is_settled() {
-            return self.flush_client(token);
-        }
-        if let Some(session) = self.state.clients.get_mut(token) {
-            session.flush_queued = false;
-            if !session.reply.is_empty() {
-                self.hold(token);
-            }
-        }
-        // With `no` and `everysec` it is settled once it is written: only what cannot be written waits, and not for long.
-        self.flush_client(token);
-    }
-
     /// The last thing before the poll: what commands asked of the loop, then what was pushed to
     /// clients that were not being served (those that were have been answered), then the closing.
     fn before_sleep(&mut self) {
@@ -619,7 +471,7 @@ impl EventLoop {
         }
         self.state.tracking.broadcast(&mut self.state.clients);
         self.state.collect_work();
-        if self.state.aof.state() != append_only::State::Off {
+        if self.state.aof.has_log() || !self.held.is_empty() {
             let began = self.state.clock.ticks();
             self.settle_appended();
             let clock = &self.state.clock;
@@ -635,27 +487,6 @@ impl EventLoop {
         for token in self.state.clients.take_to_close() {
             self.close_if_asked(token);
         }
-    }
-
-    /// Sends what was pushed to clients, to as many as the budget allows; the others come first in the next turn. A message
-    /// to ten thousand subscribers takes ten thousand system calls.
-    fn flush_told(&mut self) {
-        self.state.clients.take_to_flush(&mut self.flushing);
-        if self.flushing.is_empty() {
-            return;
-        }
-        let mut flushing = std::mem::take(&mut self.flushing);
-        let deadline = self.state.clock.ticks() + self.share_ticks;
-        let mut sent = 0;
-        for some in flushing.chunks(FLUSHES_BETWEEN_LOOKS) {
-            some.iter().for_each(|token| self.flush_or_hold(*token));
-            sent += some.len();
-            if self.state.clock.ticks() >= deadline {
-                break;
-            }
-        }
-        flushing.drain(..sent);
-        self.flushing = flushing;
     }
 
     fn close_if_asked(&mut self, token: Token) {

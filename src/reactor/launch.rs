@@ -250,6 +250,7 @@ fn run(
         std::env::set_current_dir(&config.dir)
             .map_err(|error| format!("Can't chdir to '{}': {}", config.dir, system_reason(&error)))?;
     }
+    let _dump = startup::note_dump_in_use(&config.dbfilename);
     let pid_file = startup::pid_file_path(&config.pidfile, in_background);
     if let Some(path) = &pid_file {
         startup::write_pid_file(path);

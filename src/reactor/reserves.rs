@@ -29,7 +29,7 @@ impl Reserves {
             return;
         }
         if self.worker.is_none() {
-            match Worker::start("memory", Wake::default()) {
+            match Worker::start(&state.disk, "memory", Wake::default()) {
                 Ok(worker) => self.worker = Some(worker),
                 Err(error) => return log::warn!("Can't start a thread: {error}"),
             }

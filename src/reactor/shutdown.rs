@@ -4,9 +4,9 @@ use log::{info, warn};
 
 use crate::base::sys::signals::{Signal, remove_when_insisted};
 use crate::config::system_reason;
+use crate::drive::aof::rewrite::State;
 use crate::engine::session::Token;
 use crate::engine::state::ShutdownOptions;
-use crate::storage::aof::append_only::State;
 
 use super::event_loop::EventLoop;
 use super::startup;
@@ -82,7 +82,7 @@ impl EventLoop {
             let mut flushing = Vec::new();
             self.state.clients.take_to_flush(&mut flushing);
             for token in flushing {
-                self.flush_or_hold(token);
+                self.flush_client(token);
             }
         }
         if let Some(listeners) = &mut self.state.listeners {
@@ -126,9 +126,11 @@ impl EventLoop {
     /// Brings what was appended to the disk. Says whether the server may end: not while nothing but the first base, which is not
     /// complete, holds the data.
     fn finish_appending(&mut self, options: ShutdownOptions) -> bool {
+        // The base may wait for a script that does not end, and whoever does not want to save anything knows what is lost.
+        let waits_for_script = self.state.scripting.busy().is_some() && options.no_save;
         match self.state.aof.state() {
             State::Off => return true,
-            State::Starting if !options.force => {
+            State::Starting if !options.force && !waits_for_script => {
                 warn!("Writing initial AOF, can't exit.");
                 return false;
             }

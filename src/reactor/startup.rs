@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use crate::base::clock::MONOTONIC_CLOCK_NAME;
 use crate::base::logging;
 use crate::base::logging::system_text;
+use crate::base::sys::lock::NameInUse;
 use crate::base::sys::signals::Signal;
 use crate::base::sys::{process, resources};
 
@@ -194,6 +195,19 @@ pub fn pid_file_path(configured: &str, in_background: bool) -> Option<PathBuf> {
         ("", true) => Some(PathBuf::from(DEFAULT_PID_FILE)),
         (path, _) => Some(PathBuf::from(path)),
     }
+}
+
+/// Warns if another server in this folder saves to the same file. What is given back keeps the file noted as in use.
+pub fn note_dump_in_use(name: &str) -> Option<NameInUse> {
+    // Where the file system has no locks nobody can tell.
+    let (dump, is_used) = NameInUse::note(Path::new("."), name).ok()?;
+    if is_used {
+        log::warn!(
+            "WARNING: another running server in this directory uses the same dbfilename '{name}': each save of one replaces the \
+             other's."
+        );
+    }
+    Some(dump)
 }
 
 /// Writes this process's id to the file; a failure is logged, and the server goes on.

@@ -62,6 +62,13 @@ impl Server {
         Server::launch_in(std::mem::take(&mut self.folder), free_port(), options)
     }
 
+    /// Starts another one in the same folder, beside this one, without waiting for anything. The folder goes with this one.
+    pub fn launch_beside(&self, options: &[&str]) -> Server {
+        let mut other = Server::launch_in(self.folder.clone(), free_port(), options);
+        other.folder = PathBuf::new();
+        other
+    }
+
     /// Lets no file grow beyond so many bytes; without a number there is no limit.
     pub fn limit_files(&self, bytes: Option<u64>) {
         let pid = self.child.id().to_string();

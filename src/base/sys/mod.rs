@@ -1,10 +1,12 @@
-//! Everything that talks to libc directly: signals, faults, process state, resource counters, the OOM score, syslog, the time zone, locales.
+//! Everything that talks to libc directly: signals, faults, process state, resource counters, the OOM score, locks, syslog, the time
+//! zone, locales.
 //! Never knows what a client, a key or a directive is.
 
 pub mod allocator;
 pub mod entropy;
 pub mod faults;
 pub mod locale;
+pub mod lock;
 pub mod memory;
 pub mod oom_score;
 pub mod process;

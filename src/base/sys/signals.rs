@@ -70,6 +70,15 @@ impl Signals {
         Ok(Signals { receiver, terminate, interrupt, ending })
     }
 
+    /// A receiver that no signal is handled by: for a loop that is stepped by hand.
+    ///
+    /// Errors: the socket pair cannot be made.
+    pub fn unattached() -> io::Result<Signals> {
+        let (receiver, _) = UnixStream::pair()?;
+        receiver.set_nonblocking(true)?;
+        Ok(Signals { receiver, terminate: Arc::default(), interrupt: Arc::default(), ending: Arc::default() })
+    }
+
     /// The descriptor to watch for readability (`mio::unix::SourceFd`).
     pub fn source_fd(&self) -> RawFd {
         self.receiver.as_raw_fd()

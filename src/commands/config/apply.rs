@@ -45,7 +45,7 @@ static APPLIERS: &[(&str, Apply)] = &[
     ("dir", |state, _| enter_folder(state)),
     ("aof-disable-auto-gc", |state, _| {
         if !state.config.aof_disable_auto_gc {
-            state.remove_history_now();
+            state.remove_history();
         }
         Ok(())
     }),
@@ -168,10 +168,7 @@ fn switch_append_only(state: &mut ServerState) -> Result<(), String> {
         state.turn_off_append_only();
         return Ok(());
     }
-    state.turn_on_append_only().map_err(|error| {
-        log::warn!("Can't turn the append-only file on: {}", system_reason(&error));
-        "Unable to turn on AOF. Check server logs.".to_string()
-    })
+    state.turn_on_append_only()
 }
 
 fn set_log_level(state: &ServerState) -> Result<(), String> {

@@ -70,8 +70,8 @@ impl Replay {
         let mut sizes = Vec::new();
         for part in manifest.parts() {
             let path = places.part(&part.name);
-            match std::fs::metadata(&path) {
-                Ok(metadata) => sizes.push(metadata.len()),
+            match state.disk.files().length(&path) {
+                Ok(bytes) => sizes.push(bytes),
                 Err(error) => {
                     return Err(format!(
                         "Unable to obtain the AOF file {} length. stat: {}",
@@ -173,7 +173,7 @@ impl Replay {
             return Ok(LoadingStep::Done);
         };
         let path = self.places.part(&part.name);
-        let file = FileReader::open(&path, self.wake.clone()).map_err(|error| {
+        let file = FileReader::open(&state.disk, &path, self.wake.clone()).map_err(|error| {
             format!(
                 "Fatal error: can't open the append log file {} for reading: {}",
                 logging::whole_path(&path),
@@ -405,21 +405,24 @@ impl Replay {
     fn end_part(&mut self, state: &mut ServerState, mut open: Open) -> Result<(), String> {
         open.size_estimator.end(&mut state.keyspace);
         self.done_bytes += open.file.length();
-        let is_last = self.parts.is_empty();
+        // What a rewrite has listed and not begun to append to when the server ended is empty, and may stand behind it.
+        let behind = self.sizes.len() - self.parts.len();
+        let is_last = self.sizes[behind..].iter().all(|size| *size == 0);
         if open.is_torn(self.transaction.take().is_some()) {
-            open.cut_off_torn(state.config.aof_load_truncated)?;
-            if !is_last {
+            let may_cut = state.config.aof_load_truncated;
+            if !is_last && may_cut {
                 return Err("Fatal error: the truncated file is not the last file".to_string());
             }
-            self.note_cut(&open);
+            open.cut_off_torn(&state.disk, may_cut)?;
+            self.note_cut(behind, &open);
         } else if is_last && open.ends_in_annotation() {
             log::warn!(
                 "Cutting an annotation without a line end off the AOF {} at offset {}",
                 open.part.name,
                 open.valid
             );
-            open.cut_off()?;
-            self.note_cut(&open);
+            open.cut_off(&state.disk)?;
+            self.note_cut(behind, &open);
         }
         let elapsed_us = state.clock.monotonic_us() - open.started_us;
         log::info!(
@@ -431,9 +434,9 @@ impl Replay {
         Ok(())
     }
 
-    /// The last part is shorter now.
-    fn note_cut(&mut self, open: &Open) {
-        if let Some(size) = self.sizes.last_mut() {
+    /// The part in front of the place `behind` is shorter now.
+    fn note_cut(&mut self, behind: usize, open: &Open) {
+        if let Some(size) = behind.checked_sub(1).and_then(|at| self.sizes.get_mut(at)) {
             *size = open.valid;
         }
     }

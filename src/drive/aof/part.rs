@@ -1,6 +1,5 @@
 //! A part of the append-only file that is being loaded: what it is, how it is read, and what becomes of its end if it is torn.
 
-use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::PathBuf;
 
@@ -8,6 +7,7 @@ use crate::base::logging;
 use crate::config::system_reason;
 use crate::engine::state::ServerState;
 use crate::storage::aof::{AppendedReader, Malformed};
+use crate::storage::file::operations::{Disk, FileOperations};
 use crate::storage::file::reader::FileReader;
 use crate::storage::snapshot::{Duplicates, Loader, begins_snapshot};
 
@@ -98,7 +98,7 @@ impl Open {
     /// Cuts off the command or the transaction that is not whole at the end of the file.
     ///
     /// Errors: the text for the log: it is not allowed, or cannot be done.
-    pub fn cut_off_torn(&self, is_allowed: bool) -> Result<(), String> {
+    pub fn cut_off_torn(&self, disk: &Disk, is_allowed: bool) -> Result<(), String> {
         let name = &self.part.name;
         if !is_allowed {
             return Err(format!(
@@ -109,7 +109,7 @@ impl Open {
         }
         log::warn!("!!! Warning: short read while loading the AOF file {name}!!!");
         log::warn!("!!! Truncating the AOF {name} at offset {} !!!", self.valid);
-        self.cut_off()?;
+        self.cut_off(disk)?;
         log::warn!("AOF {name} loaded anyway because aof-load-truncated is enabled");
         Ok(())
     }
@@ -117,10 +117,9 @@ impl Open {
     /// Cuts off what follows the last whole unit.
     ///
     /// Errors: the text for the log.
-    pub fn cut_off(&self) -> Result<(), String> {
-        let cut = |file: File| file.set_len(self.valid).and_then(|()| file.sync_all());
-        let opened = OpenOptions::new().write(true).open(&self.path);
-        let done: io::Result<()> = opened.and_then(cut);
+    pub fn cut_off(&self, disk: &Disk) -> Result<(), String> {
+        let file = disk.files().open_to_append(&self.path);
+        let done: io::Result<()> = file.and_then(|file| file.set_length(self.valid).and_then(|()| file.sync()));
         done.map_err(|error| {
             let reason = system_reason(&error);
             format!("Error truncating the AOF file {}: {reason}", logging::whole_path(&self.path))

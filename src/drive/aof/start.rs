@@ -7,11 +7,13 @@ use crate::drive::save::loading::LoadingStep;
 use crate::engine::state::ServerState;
 use crate::storage::aof::{BaseFormat, Manifest};
 use crate::storage::file::new_file::{NewFile, StepFailed};
+use crate::storage::file::operations::FileOperations;
 
+use super::base::CHUNK_BYTES;
 use super::load::Replay;
-use super::rewrite::CHUNK_BYTES;
-use crate::storage::aof::append_only::{AppendOnly, State};
+use crate::storage::aof::append_only::AppendOnly;
 use crate::storage::aof::log_file::LogFile;
+use crate::storage::aof::paths;
 use crate::storage::aof::paths::{AofPaths, ListError};
 
 /// Elements freed at a time while a file is loaded at once.
@@ -25,8 +27,11 @@ impl ServerState {
     /// The text for the log: the list of its parts makes no sense, or one of them is not there.
     pub fn begin_replay(&mut self) -> Result<bool, String> {
         let places = self.aof.settings.places.clone();
-        let manifest = places.list().map_err(|error| describe(&places, &error))?;
-        let manifest = places.take_over_old_file(manifest).map_err(|error| {
+        self.aof.enter_folder()?;
+        let manifest = self.aof.machine.manifest().clone();
+        let version = self.aof.machine.next_version();
+        let taken_over = places.take_over_old_file(&self.disk, &self.aof.store, version, manifest);
+        let manifest = taken_over.map_err(|error| {
             format!(
                 "Error trying to move the old AOF file {} into dir {}: {}",
                 places.file_name,
@@ -34,11 +39,12 @@ impl ServerState {
                 system_reason(&error)
             )
         })?;
-        self.aof.manifest = manifest;
-        if self.aof.manifest.is_empty() {
+        self.aof.machine.adopt(manifest.clone());
+        if manifest.is_empty() {
             return Ok(false);
         }
-        let replay = Replay::new(self, places, &self.aof.manifest, self.wake.clone())?;
+        self.aof.discard_behind_loss(&manifest, self.config.aof_load_truncated)?;
+        let replay = Replay::new(self, places, &manifest, self.wake.clone())?;
         self.replay = Some(Box::new(replay));
         self.update_restrictions();
         Ok(true)
@@ -70,14 +76,9 @@ impl ServerState {
     /// The text for the log: a file cannot be created or written.
     pub fn open_append_only(&mut self) -> Result<(), String> {
         let places = self.aof.settings.places.clone();
-        places.create_folder().map_err(|error| {
-            format!(
-                "Can't open or create append-only dir {}: {}",
-                logging::whole_path(&places.folder),
-                system_reason(&error)
-            )
-        })?;
-        let mut manifest = std::mem::take(&mut self.aof.manifest);
+        self.aof.enter_folder()?;
+        let mut manifest = self.aof.machine.manifest().clone();
+        self.aof.sync_parts(&manifest)?;
         let before = manifest.text();
         if manifest.is_empty() {
             self.write_first_base(&mut manifest)?;
@@ -89,22 +90,29 @@ impl ServerState {
         // INVARIANT: one was added if there was none.
         let name = manifest.increments.last().map(|part| part.name.clone());
         let name = name.unwrap_or_default();
+        if is_new {
+            // What has the name is in no list: it was left behind.
+            paths::remove(&self.disk, &[places.part(&name)]);
+        }
         let path = places.part(&name);
-        let log = LogFile::open(&path, false).map_err(|error| {
+        let log = LogFile::open(&self.disk, &path).map_err(|error| {
             format!("Can't open the append-only file {}: {}", logging::whole_path(&path), system_reason(&error))
         })?;
         if manifest.text() != before {
-            places.store(&manifest.text()).map_err(|error| {
+            let version = self.aof.machine.next_version();
+            let store = &self.aof.store;
+            let stored = store.write(&self.disk, &places, version, &manifest);
+            stored.map_err(|failed| {
                 format!(
                     "Error trying to write the AOF manifest {}: {}",
                     logging::whole_path(&places.manifest()),
-                    system_reason(&error)
+                    system_reason(&failed.error)
                 )
             })?;
         }
         let what = if is_new { "Creating" } else { "Opening" };
         log::info!("{what} AOF incr file {name} on server start");
-        self.aof.manifest = manifest;
+        self.aof.machine.adopt(manifest);
         self.aof.begin(log, is_new);
         self.keyspace.changes.propagation.set_on(true);
         Ok(())
@@ -125,7 +133,7 @@ impl ServerState {
             let path = logging::whole_path(&path);
             format!("Can't write the AOF base file {path}: {failed}")
         })?;
-        let bytes = std::fs::metadata(&path).map_or(0, |metadata| metadata.len());
+        let bytes = self.disk.files().length(&path).unwrap_or(0);
         self.aof.note_sizes(&[bytes]);
         log::info!("Creating AOF base file {name} on server start");
         Ok(())
@@ -134,7 +142,9 @@ impl ServerState {
     /// Writes a base under a temporary name, waiting for the disk. O(bytes).
     fn write_base(&self, format: BaseFormat) -> Result<NewFile, StepFailed> {
         let mut source = self.rewrite_source(format);
-        let mut file = NewFile::create(&self.aof.settings.places.temporary_base(), true)?;
+        let places = &self.aof.settings.places;
+        let temporary = places.part(&places.temporary_name(0, "base"));
+        let mut file = NewFile::create_alone(&self.disk, &temporary, true)?;
         let mut chunk = Vec::new();
         loop {
             let has_more = source.step();
@@ -159,7 +169,8 @@ impl ServerState {
         self.keyspace.changes.propagation.set_on(false);
         self.forget_all();
         let places = self.aof.settings.places.clone();
-        let manifest = places.list().map_err(|error| describe(&places, &error))?;
+        let listed = places.list(&self.disk);
+        let manifest = listed.map_err(|error| describe(&places, &error))?;
         let replay = Replay::new(self, places, &manifest, Wake::default());
         let loaded = replay.and_then(|replay| self.replay_at_once(replay));
         self.keyspace.changes.propagation.set_on(is_on);
@@ -176,6 +187,38 @@ impl ServerState {
 }
 
 impl AppendOnly {
+    /// Reads the list of parts, unless that was done before, and removes what an earlier process has left behind.
+    ///
+    /// Errors: the text for the log.
+    pub(crate) fn learn_list(&mut self) -> Result<(), String> {
+        if !self.knows_list {
+            let places = &self.settings.places;
+            places.remove_leftovers(&self.disk);
+            let manifest = places.list(&self.disk);
+            let manifest = manifest.map_err(|error| describe(places, &error))?;
+            self.machine.adopt(manifest);
+            self.knows_list = true;
+        }
+        Ok(())
+    }
+
+    /// Brings to the disk what was loaded. A process that was killed may have left all of it in the system's cache: the files, and
+    /// their names.
+    fn sync_parts(&self, manifest: &Manifest) -> Result<(), String> {
+        let (places, files) = (&self.settings.places, self.disk.files());
+        let text = |name: &str, error: &std::io::Error| {
+            let reason = system_reason(error);
+            format!("Can't bring {name} of the append-only file to the disk: {reason}")
+        };
+        for part in manifest.parts() {
+            let file = files.open_to_append(&places.part(&part.name));
+            let synced = file.and_then(|file| file.sync());
+            synced.map_err(|error| text(&part.name, &error))?;
+        }
+        let synced = files.sync_folder(&places.folder);
+        synced.map_err(|error| text("the folder", &error))
+    }
+
     /// Appends to this file from now on.
     fn begin(&mut self, log: LogFile, is_new: bool) {
         if !is_new {
@@ -183,7 +226,7 @@ impl AppendOnly {
             self.other_bytes = self.other_bytes.saturating_sub(log.length());
         }
         self.log = Some(log);
-        self.state = State::On;
+        self.machine.begin_on();
         self.feeder.begin_file();
         self.note_settled();
     }

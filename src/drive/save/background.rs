@@ -6,7 +6,7 @@ use crate::collections::table;
 use crate::engine::state::ServerState;
 use crate::keyspace;
 use crate::storage::file::new_file::StepFailed;
-use crate::storage::file::writer::{FileWriter, WriterState};
+use crate::storage::file::writer::{FileWriter, WriterOptions, WriterState};
 use crate::storage::snapshot::{Origin, Progress, Snapshot};
 
 use super::log_failure;
@@ -59,8 +59,9 @@ impl ServerState {
         let now_ms = self.now_ms();
         self.saving.stats.saves += 1;
         self.saving.stats.last_try_seconds = now_ms / 1000;
-        let in_pieces = self.config.rdb_save_incremental_fsync;
-        let writer = match FileWriter::start(&temporary, in_pieces, self.wake.clone()) {
+        let options = WriterOptions { syncs_in_pieces: self.config.rdb_save_incremental_fsync, is_alone: false };
+        let writer = FileWriter::start(&self.disk, &temporary, options, self.wake.clone());
+        let writer = match writer {
             Ok(writer) => writer,
             Err(error) => {
                 log::warn!("Can't save in background: {error}");
@@ -129,7 +130,7 @@ impl ServerState {
         };
         match background.writer.state() {
             WriterState::Writing => {}
-            WriterState::Published => {
+            WriterState::Complete => {
                 self.end_background_save(Ok(()));
                 return true;
             }

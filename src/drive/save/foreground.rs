@@ -27,7 +27,7 @@ impl ServerState {
         let snapshot = Snapshot::pin(&self.keyspace, settings);
         let changes = self.keyspace.changes.total();
         let (target, temporary) = (self.snapshot_path(), self.foreground_snapshot_path());
-        let file = NewFile::create(&temporary, self.config.rdb_save_incremental_fsync);
+        let file = NewFile::create(&self.disk, &temporary, self.config.rdb_save_incremental_fsync);
         let delay_us = u64::try_from(self.config.rdb_key_save_delay).unwrap_or(0);
         let clock = &mut self.clock;
         let pause = || {

@@ -74,7 +74,7 @@ impl ServerState {
     /// The file cannot be read.
     pub fn begin_loading(&mut self) -> io::Result<bool> {
         let path = self.snapshot_path();
-        let reader = match FileReader::open(&path, self.wake.clone()) {
+        let reader = match FileReader::open(&self.disk, &path, self.wake.clone()) {
             Ok(reader) => reader,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
             Err(error) => return Err(error),
@@ -229,7 +229,7 @@ impl ServerState {
     /// The text for the log. What was loaded before the damage stays in the keyspace.
     pub fn load(&mut self, duplicates: Duplicates) -> Result<(), String> {
         let path = self.snapshot_path();
-        let reader = FileReader::open(&path, Wake::default());
+        let reader = FileReader::open(&self.disk, &path, Wake::default());
         let reader = reader.map_err(|error| describe_unreadable(&path, &error))?;
         let mut loader = Loader::new(self.loader_settings(duplicates, reader.length()));
         loop {

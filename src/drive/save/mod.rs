@@ -166,7 +166,7 @@ fn log_failure(failed: &StepFailed, temporary: &Path, target: &Path) {
             "Failed opening the temp RDB file {temporary} (in server root dir {folder}) for saving: {reason}"
         ),
         WriteStep::Write => log::warn!("Write error saving DB on disk: {reason}"),
-        WriteStep::Publish => log::warn!(
+        WriteStep::Publish | WriteStep::SyncFolder => log::warn!(
             "Error moving temp DB file {temporary} on the final destination {target} \
              (in server root dir {folder}): {reason}"
         ),

@@ -38,6 +38,7 @@ use crate::observe::latency::LatencyMonitor;
 use crate::observe::loop_stats::LoopStats;
 use crate::observe::slowlog::Slowlog;
 use crate::storage::aof::append_only::AppendOnly;
+use crate::storage::file::operations::Disk;
 use crate::storage::values::Serialization;
 
 use program::{Program, Runs};
@@ -75,6 +76,8 @@ pub struct ServerState {
     pub loading: Option<Box<Loading>>,
     /// How helper threads wake the loop.
     pub wake: Wake,
+    /// Where files are.
+    pub disk: Disk,
     /// A signal asks for the end, which the cron brings about (SHUTDOWN ABORT).
     pub shutdown_scheduled: bool,
     /// Whether some commands are refused, or held back, that would be run else: data are being loaded, saving fails, keys move.
@@ -257,6 +260,7 @@ impl ServerState {
             saving: Saving::default(),
             loading: None,
             wake: Wake::default(),
+            disk: Disk::default(),
             shutdown_scheduled: false,
             is_restricted: false,
             transactions: Transactions::default(),

@@ -14,22 +14,28 @@
 //!
 //! Never runs a command, and never touches a client: the loop holds the replies.
 
+use std::collections::VecDeque;
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use crate::base::logging::system_text;
+use crate::base::sys::lock::FolderLock;
 use crate::base::wake::Wake;
 use crate::config::{AppendFsync, Config};
 use crate::keyspace::Propagation;
-use crate::storage::aof::{Feeder, Manifest};
+use crate::storage::aof::Feeder;
+use crate::storage::file::operations::{Disk, DiskFile, FileOperations};
 use crate::storage::file::worker::Worker;
 
 pub use crate::drive::aof::load::Replay;
-use crate::drive::aof::rewrite::{Rewrite, Source};
-pub use crate::drive::aof::rewrite::{RewriteStart, RewriteStats};
+use crate::drive::aof::rewrite::{Machine, Source, Writing};
+pub use crate::drive::aof::rewrite::{RewriteStart, RewriteStats, State};
 use crate::engine::unflushed_keys::UnflushedKeys;
 use crate::storage::aof::log_file::LogFile;
+use crate::storage::aof::paths::ManifestStore;
 pub use crate::storage::aof::paths::{AofPaths, ListError};
 
 /// Time between two attempts to write after one that failed, in µs.
@@ -42,21 +48,21 @@ const SYNC_PERIOD_US: u64 = 1_000_000;
 /// writes then go with the same sync as those of the others, and not with the next one.
 const GATHERING_PART: u64 = 4;
 
-/// Whether anything is appended.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum State {
-    #[default]
-    Off,
-    On,
-    /// It was turned on and its first base is being written.
-    Starting,
-}
-
 /// A sync that a thread is busy with.
 pub(crate) struct Sync {
+    pub(crate) number: u64,
+    /// The log that it is of, as `AppendOnly::log_number` counts them.
+    pub(crate) log_number: u64,
     /// What is on the disk once it is done.
     pub(crate) offset: u64,
     pub(crate) started_us: u64,
+}
+
+/// The file that was appended to before the present one, until it is known to be on the disk.
+pub(crate) struct Previous {
+    pub(crate) file: DiskFile,
+    /// Offset at which it ends.
+    pub(crate) end: u64,
 }
 
 /// Why nothing can be written at present.
@@ -79,18 +85,25 @@ pub(crate) struct Settings {
 /// The append-only file.
 #[derive(Default)]
 pub struct AppendOnly {
-    pub(crate) state: State,
+    pub(crate) machine: Machine,
+    /// Whether the list of parts was read from the disk.
+    pub(crate) knows_list: bool,
     pub(crate) settings: Settings,
+    pub(crate) disk: Disk,
     pub(crate) feeder: Feeder,
-    pub(crate) manifest: Manifest,
+    pub(crate) store: ManifestStore,
     pub(crate) log: Option<LogFile>,
+    /// Counts the logs that were given up: what threads say of one of those does not matter.
+    pub(crate) log_number: u64,
+    pub(crate) previous: Option<Previous>,
     /// Offset up to which all is in the file.
     pub(crate) written: u64,
     /// Offset up to which all is on the disk.
     pub(crate) synced: u64,
     /// Whether a reply may have to wait: something is not written or, with `always`, not on the disk.
     pub(crate) is_unsettled: bool,
-    pub(crate) sync: Option<Sync>,
+    pub(crate) syncs: VecDeque<Sync>,
+    pub(crate) syncs_begun: u64,
     pub(crate) is_suspended: bool,
     /// When the next sync may begin.
     pub(crate) sync_due_us: u64,
@@ -105,10 +118,24 @@ pub struct AppendOnly {
     pub(crate) unflushed: Option<UnflushedKeys>,
     /// Why the last sync failed.
     pub(crate) sync_failure: Option<String>,
+    /// Why the first base is not worth being written: what is appended meanwhile cannot be brought to the disk.
+    pub(crate) start_failure: Option<String>,
     pub(crate) wake: Wake,
     pub(crate) syncer: Option<Worker>,
     pub(crate) worker: Option<Worker>,
-    pub(crate) rewrite: Option<Rewrite>,
+    /// What the thread for chores has done and nobody has looked at yet.
+    pub(crate) outcomes: VecDeque<(u64, io::Result<()>)>,
+    /// Rewrites up to this generation are over or given up; the thread for chores looks at it.
+    pub(crate) given_up: Arc<AtomicU64>,
+    /// The base that is being written.
+    pub(crate) writing: Option<Box<Writing>>,
+    /// When the present rewrite began, in ms since the epoch, and what had been copied by then.
+    pub(crate) rewrite_began: (i64, u64),
+    /// Bytes of the base that was written last.
+    pub(crate) written_base_bytes: u64,
+    pub(crate) lock: Option<Arc<FolderLock>>,
+    /// A lock that goes once the thread for chores has done what it was told before.
+    pub(crate) released_lock: std::sync::Weak<FolderLock>,
     /// What rewrites that are over held on to; it is let go of in slices.
     pub(crate) abandoned: Vec<Source>,
     /// Whether a rewrite is to begin when it may.
@@ -153,21 +180,27 @@ impl AppendOnly {
         self.note_settled();
     }
 
-    /// Tells how threads wake the loop.
-    pub fn attach(&mut self, wake: Wake) {
+    /// Tells where files are, and how threads wake the loop.
+    pub fn attach(&mut self, disk: Disk, wake: Wake) {
+        self.disk = disk;
         self.wake = wake;
     }
 
     /// Whether anything is appended.
     pub fn state(&self) -> State {
-        self.state
+        self.machine.state()
+    }
+
+    /// Whether there is a file that is appended to.
+    pub fn has_log(&self) -> bool {
+        self.log.is_some()
     }
 
     /// A unit is over: its commands are gathered.
     pub fn feed(&mut self, unit: &Propagation, belong_together: bool, now_s: i64) {
         let time = self.settings.has_times.then_some(now_s);
         self.feeder.append(unit, belong_together, time);
-        self.is_unsettled = true;
+        self.note_settled();
     }
 
     /// Takes what was gathered, for who has no file.
@@ -195,15 +228,16 @@ impl AppendOnly {
         }
     }
 
-    /// Offset up to which replies may leave.
+    /// Offset up to which replies may leave. Without a log nothing is promised.
     pub fn settled(&self) -> u64 {
-        match (self.state, self.settings.policy) {
-            (State::On, AppendFsync::Always) if !self.is_suspended => self.synced,
-            (State::On | State::Starting, _) => self.written,
-            (State::Off, _) => u64::MAX,
+        match self.settings.policy {
+            _ if self.log.is_none() => u64::MAX,
+            AppendFsync::Always if !self.is_suspended => self.synced,
+            _ => self.written,
         }
     }
 
+    #[inline]
     pub(crate) fn note_settled(&mut self) {
         self.is_unsettled = self.settled() < self.appended();
     }
@@ -269,23 +303,23 @@ impl AppendOnly {
     /// Looks after syncs: takes in what threads have done, and begins the next sync if it is due. `held` replies wait for one.
     pub fn tend(&mut self, now_us: u64, held: usize) {
         self.collect(now_us, held);
-        if self.state == State::Off || self.written == self.synced || self.is_suspended {
+        if self.log.is_none() || self.written == self.synced || self.is_suspended {
             return;
         }
         match self.settings.policy {
-            AppendFsync::No => {}
-            AppendFsync::EverySec if now_us < self.sync_due_us => {}
-            AppendFsync::EverySec if self.sync.is_some() => {
+            AppendFsync::No if self.sync_failure.is_none() => {}
+            AppendFsync::No | AppendFsync::EverySec if now_us < self.sync_due_us => {}
+            AppendFsync::No | AppendFsync::EverySec if self.is_syncing() => {
                 self.stats.delayed_syncs += 1;
                 self.sync_due_us = now_us + SYNC_PERIOD_US;
             }
-            AppendFsync::EverySec => {
+            AppendFsync::No | AppendFsync::EverySec => {
                 self.sync_due_us = now_us + SYNC_PERIOD_US;
                 self.begin_sync(now_us);
             }
             AppendFsync::Always => {
                 let all_are_back = held >= self.released;
-                if self.sync.is_none() && (all_are_back || now_us >= self.sync_due_us) {
+                if !self.is_syncing() && (all_are_back || now_us >= self.sync_due_us) {
                     self.begin_sync(now_us);
                 }
             }
@@ -294,11 +328,9 @@ impl AppendOnly {
 
     /// When the next sync is to begin though nothing happens, on the monotonic clock.
     pub fn due_us(&self) -> Option<u64> {
-        let waits = self.state != State::Off
-            && self.settings.policy != AppendFsync::No
-            && self.sync.is_none()
-            && !self.is_suspended
-            && self.written > self.synced;
+        let is_wanted = self.settings.policy != AppendFsync::No || self.sync_failure.is_some();
+        let waits =
+            self.log.is_some() && is_wanted && !self.is_syncing() && !self.is_suspended && self.written > self.synced;
         waits.then_some(self.sync_due_us)
     }
 
@@ -307,16 +339,28 @@ impl AppendOnly {
             return;
         };
         if self.syncer.is_none() {
-            match Worker::start("aof sync", self.wake.clone()) {
+            match Worker::start(&self.disk, "aof sync", self.wake.clone()) {
                 Ok(worker) => self.syncer = Some(worker),
                 Err(error) => return ::log::warn!("Can't start a thread: {error}"),
             }
         }
         let file = log.file();
+        let previous = self.previous.as_ref();
+        let previous = previous.map(|previous| previous.file.clone());
+        self.syncs_begun += 1;
         if let Some(worker) = &self.syncer {
-            worker.submit(self.written, Box::new(move || file.sync_data()));
+            let sync = move || {
+                previous.map_or(Ok(()), |previous| previous.sync())?;
+                file.sync()
+            };
+            worker.submit(self.syncs_begun, Box::new(sync));
         }
-        self.sync = Some(Sync { offset: self.written, started_us: now_us });
+        self.syncs.push_back(Sync {
+            number: self.syncs_begun,
+            log_number: self.log_number,
+            offset: self.written,
+            started_us: now_us,
+        });
     }
 
     /// How long the last sync took that replies waited for, in µs; once.
@@ -326,23 +370,28 @@ impl AppendOnly {
 
     /// Takes in what threads have done.
     pub(crate) fn collect(&mut self, now_us: u64, held: usize) {
-        while let Some((ticket, outcome)) = self.syncer.as_ref().and_then(Worker::next_outcome) {
-            self.sync_done(ticket, outcome, now_us);
-            self.released = held;
+        while let Some((number, outcome)) = self.syncer.as_ref().and_then(Worker::next_outcome) {
+            let is_it = self.syncs.front().map(|sync| sync.number) == Some(number);
+            if is_it
+                && let Some(sync) = self.syncs.pop_front()
+                && sync.log_number == self.log_number
+            {
+                self.sync_done(&sync, outcome, now_us);
+                self.released = held;
+            }
         }
     }
 
-    pub(crate) fn sync_done(&mut self, offset: u64, outcome: io::Result<()>, now_us: u64) {
-        if let Some(sync) = self.sync.take_if(|sync| sync.offset == offset) {
-            self.sync_us = now_us.saturating_sub(sync.started_us);
-        }
+    pub(crate) fn sync_done(&mut self, sync: &Sync, outcome: io::Result<()>, now_us: u64) {
+        self.sync_us = now_us.saturating_sub(sync.started_us);
         if self.settings.policy == AppendFsync::Always {
             self.sync_due_us = now_us + self.sync_us / GATHERING_PART;
             self.awaited_sync_us = Some(self.sync_us);
         }
         match outcome {
             Ok(()) => {
-                self.synced = self.synced.max(offset);
+                self.synced = self.synced.max(sync.offset);
+                self.previous.take_if(|previous| previous.end <= sync.offset);
                 if self.sync_failure.take().is_some() {
                     self.has_denial_changed = true;
                     ::log::warn!("AOF sync error looks solved. The server can write again.");
@@ -356,12 +405,18 @@ impl AppendOnly {
     #[cold]
     pub(crate) fn sync_failed(&mut self, error: &io::Error) {
         let reason = system_text(error);
-        if self.settings.policy == AppendFsync::Always {
+        let is_strict = self.settings.policy == AppendFsync::Always;
+        if is_strict && self.state() == State::Starting {
+            // Nothing that was appended so far has been promised to be there after a crash.
+            self.start_failure = Some(reason);
+            return;
+        }
+        if is_strict {
             // The system may have dropped what it could not write: what is in the file is known to nobody.
             ::log::warn!(
                 "Can't persist AOF for fsync error when the AOF fsync policy is 'always': {reason}. Exiting..."
             );
-            std::process::exit(1);
+            return self.disk.files().end_process();
         }
         ::log::warn!("Fail to fsync the AOF file: {reason}");
         self.has_denial_changed = true;
@@ -377,11 +432,15 @@ impl AppendOnly {
         let Some(log) = &mut self.log else {
             return Ok(());
         };
+        if let Some(previous) = &self.previous {
+            previous.file.sync()?;
+            self.previous = None;
+        }
         log.append(self.feeder.bytes())?;
         let count = self.feeder.bytes().len();
         self.feeder.written(count);
         self.written += count as u64;
-        log.file().sync_data()?;
+        log.file().sync()?;
         self.synced = self.written;
         self.note_settled();
         Ok(())
@@ -402,13 +461,14 @@ impl AppendOnly {
         self.feeder.bytes().len()
     }
 
-    /// Whether a thread is busy with a sync.
+    /// Whether a thread is busy with a sync of the present log.
     pub fn is_syncing(&self) -> bool {
-        self.sync.is_some()
+        let last = self.syncs.back();
+        last.is_some_and(|sync| sync.log_number == self.log_number)
     }
 
     /// Offset up to which all is on the disk, and whether what lies there is all: while the first base is being written it is not.
     pub fn on_disk(&self) -> (u64, bool) {
-        (self.synced, self.state == State::On)
+        (self.synced, self.state() == State::On)
     }
 }

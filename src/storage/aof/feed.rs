@@ -52,6 +52,11 @@ impl Feeder {
         self.told_s = 0;
     }
 
+    /// Appends a line that is no command.
+    pub fn annotate(&mut self, line: &[u8]) {
+        self.bytes.extend_from_slice(line);
+    }
+
     /// What is to be written.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes

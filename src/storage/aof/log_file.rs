@@ -1,13 +1,13 @@
 //! The file that is appended to: whole batches, or nothing of them.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
-use std::sync::Arc;
+
+use crate::storage::file::operations::{Disk, DiskFile, FileOperations};
 
 /// An open file and how long it is.
 pub(crate) struct LogFile {
-    file: Arc<File>,
+    file: DiskFile,
     /// Bytes of whole batches.
     length: u64,
     /// Whether a torn batch may lie behind them, which could not be cut off so far.
@@ -15,18 +15,14 @@ pub(crate) struct LogFile {
 }
 
 impl LogFile {
-    /// Opens a file to append to, or creates it; with `anew` it is emptied.
+    /// Opens a file to append to, or creates it.
     ///
     /// # Errors
     ///
     /// The system's.
-    pub fn open(path: &Path, anew: bool) -> io::Result<LogFile> {
-        let file = OpenOptions::new().append(true).create(true).open(path)?;
-        if anew {
-            file.set_len(0)?;
-        }
-        let length = file.metadata()?.len();
-        Ok(LogFile { file: Arc::new(file), length, is_torn: false })
+    pub fn open(disk: &Disk, path: &Path) -> io::Result<LogFile> {
+        let file = disk.files().open_to_append(path)?;
+        Ok(LogFile { length: file.length()?, file, is_torn: false })
     }
 
     /// Bytes in the file.
@@ -34,9 +30,14 @@ impl LogFile {
         self.length
     }
 
+    /// Whether something that was not written whole may lie at the end of the file.
+    pub fn is_torn(&self) -> bool {
+        self.is_torn
+    }
+
     /// The file, to be forced to the disk by a thread.
-    pub fn file(&self) -> Arc<File> {
-        Arc::clone(&self.file)
+    pub fn file(&self) -> DiskFile {
+        self.file.clone()
     }
 
     /// Appends a batch. If that fails nothing of it stays in the file, or what does is cut off before the next one.
@@ -50,7 +51,7 @@ impl LogFile {
         }
         let mut rest = batch;
         while !rest.is_empty() {
-            match (&*self.file).write(rest) {
+            match self.file.write(rest) {
                 Ok(0) => return Err(self.tear(io::ErrorKind::WriteZero.into(), rest, batch)),
                 Ok(count) => rest = &rest[count..],
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -78,7 +79,7 @@ impl LogFile {
     }
 
     fn cut_off(&mut self) -> io::Result<()> {
-        self.file.set_len(self.length)?;
+        self.file.set_length(self.length)?;
         self.is_torn = false;
         Ok(())
     }

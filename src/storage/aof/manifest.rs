@@ -111,7 +111,7 @@ impl Manifest {
                 return Err("Found duplicate base file information");
             }
             PartKind::Base => {
-                self.base_sequence = part.sequence;
+                self.base_sequence = self.base_sequence.max(part.sequence);
                 self.base = Some(part);
             }
             PartKind::Increment if part.sequence <= *last_sequence => {
@@ -119,10 +119,18 @@ impl Manifest {
             }
             PartKind::Increment => {
                 *last_sequence = part.sequence;
-                self.increment_sequence = part.sequence;
+                self.increment_sequence = self.increment_sequence.max(part.sequence);
                 self.increments.push(part);
             }
-            PartKind::History => self.history.push(part),
+            PartKind::History => {
+                // As long as it is there no other file may have its name.
+                let sequence = match part.name.contains(".base.") {
+                    true => &mut self.base_sequence,
+                    false => &mut self.increment_sequence,
+                };
+                *sequence = (*sequence).max(part.sequence);
+                self.history.push(part);
+            }
         }
         Ok(())
     }
@@ -182,6 +190,12 @@ impl Manifest {
             kind: PartKind::Increment,
         });
         &self.increments[self.increments.len() - 1]
+    }
+
+    /// The numbers that another list has given to files are not given again.
+    pub fn skip_numbers_of(&mut self, other: &Manifest) {
+        self.base_sequence = self.base_sequence.max(other.base_sequence);
+        self.increment_sequence = self.increment_sequence.max(other.increment_sequence);
     }
 
     /// Whether there is nothing to load.
@@ -249,6 +263,16 @@ mod tests {
              file \"a b.aof.1.base.rdb\" seq 1 type h\nfile x.2.incr.aof seq 2 type i\n"
         );
         assert_eq!(Manifest::parse(manifest.text().as_bytes()), Ok(manifest));
+    }
+
+    /// What is history may still be there, under a name that another file would share.
+    #[test]
+    fn the_numbers_of_history_are_not_given_again() {
+        let text = b"file a.2.base.rdb seq 2 type b\nfile a.3.base.rdb seq 3 type h\nfile a.2.incr.aof seq 2 type h\n";
+        let mut manifest = Manifest::parse(text).unwrap();
+        assert_eq!(manifest.add_increment("a").name, "a.3.incr.aof");
+        let base = manifest.replace_base("a", BaseFormat::Snapshot, true);
+        assert_eq!(base.name, "a.4.base.rdb");
     }
 
     #[test]

@@ -4,6 +4,9 @@
 
 pub mod append_only;
 pub mod log_file;
+pub mod loss;
+pub mod machine;
+pub mod orders;
 pub mod paths;
 pub mod size_estimator;
 

@@ -1,11 +1,12 @@
 //! Where the parts of the append-only file lie, and how their list is kept.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::storage::aof::{Manifest, ManifestError};
-use crate::storage::file::new_file::NewFile;
+use crate::storage::file::new_file::{NewFile, StepFailed, WriteStep};
+use crate::storage::file::operations::Disk;
 
 /// Begins the names of files that are not complete.
 const TEMPORARY_PREFIX: &str = "temp-";
@@ -37,26 +38,34 @@ impl AofPaths {
         self.folder.join(format!("{}.manifest", self.file_name))
     }
 
-    /// The path of a base that is being written.
-    pub fn temporary_base(&self) -> PathBuf {
-        let process = std::process::id();
-        PathBuf::from(format!("{TEMPORARY_PREFIX}rewriteaof-bg-{process}.aof"))
+    /// The name of something that is not complete: `what` it is, and the number of the attempt, which has no other of that name.
+    pub fn temporary_name(&self, attempt: u64, what: &str) -> String {
+        format!("{TEMPORARY_PREFIX}{}.{attempt}.{what}", self.file_name)
     }
 
-    /// The path of what is appended while the first base is being written.
-    pub fn temporary_increment(&self) -> PathBuf {
-        self.folder.join(format!("{TEMPORARY_PREFIX}{}.incr", self.file_name))
-    }
-
-    /// Creates the folder if need be.
+    /// Creates the folder if need be, and brings its name to the disk.
     ///
     /// # Errors
     ///
     /// The system's.
-    pub fn create_folder(&self) -> io::Result<()> {
-        match fs::create_dir(&self.folder) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && self.folder.is_dir() => Ok(()),
-            result => result,
+    pub fn create_folder(&self, disk: &Disk) -> io::Result<()> {
+        match disk.files().create_folder(&self.folder) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && disk.files().is_folder(&self.folder) => {
+                Ok(())
+            }
+            Err(error) => Err(error),
+            Ok(()) => disk.files().sync_folder(Path::new(".")),
+        }
+    }
+
+    /// Removes what attempts of an earlier process have left behind.
+    pub fn remove_leftovers(&self, disk: &Disk) {
+        let prefix = format!("{TEMPORARY_PREFIX}{}.", self.file_name);
+        // Where the folder cannot be read, what follows says so.
+        for name in disk.files().list(&self.folder).unwrap_or_default() {
+            if name.starts_with(&prefix) {
+                remove(disk, &[self.part(&name)]);
+            }
         }
     }
 
@@ -65,25 +74,12 @@ impl AofPaths {
     /// # Errors
     ///
     /// It cannot be read, or makes no sense.
-    pub fn list(&self) -> Result<Manifest, ListError> {
-        match fs::read(self.manifest()) {
+    pub fn list(&self, disk: &Disk) -> Result<Manifest, ListError> {
+        match disk.read(&self.manifest()) {
             Ok(text) => Manifest::parse(&text).map_err(ListError::Format),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Manifest::default()),
             Err(error) => Err(ListError::System(error)),
         }
-    }
-
-    /// Writes the list of the parts, in place of any that is there. After that a crash of the system finds the new one. Waits for the
-    /// disk.
-    ///
-    /// # Errors
-    ///
-    /// The system's.
-    pub fn store(&self, text: &str) -> io::Result<()> {
-        let temporary = format!("{TEMPORARY_PREFIX}{}.manifest", self.file_name);
-        let mut file = NewFile::create(&self.folder.join(temporary), false).map_err(|failed| failed.error)?;
-        file.write(text.as_bytes()).map_err(|failed| failed.error)?;
-        file.publish(&self.manifest()).map_err(|failed| failed.error)
     }
 
     /// Takes over a file of before there were parts, if there is one and the manifest does not say otherwise. Gives the list.
@@ -91,25 +87,33 @@ impl AofPaths {
     /// # Errors
     ///
     /// The system's.
-    pub fn take_over_old_file(&self, manifest: Manifest) -> io::Result<Manifest> {
+    pub fn take_over_old_file(
+        &self,
+        disk: &Disk,
+        store: &ManifestStore,
+        version: u64,
+        manifest: Manifest,
+    ) -> io::Result<Manifest> {
         let old = Path::new(&self.file_name);
         let is_interrupted =
             manifest.base.as_ref().is_some_and(|base| base.name == self.file_name) && manifest.increments.is_empty();
-        let has_list = self.manifest().exists();
-        let goes_on = is_interrupted && !self.part(&self.file_name).exists();
-        if !old.exists() || has_list && !goes_on {
+        let has_list = disk.files().exists(&self.manifest());
+        let goes_on = is_interrupted && !disk.files().exists(&self.part(&self.file_name));
+        if !disk.files().exists(old) || has_list && !goes_on {
             return Ok(manifest);
         }
-        self.create_folder()?;
+        self.create_folder(disk)?;
         let manifest = match has_list {
             true => manifest,
             false => {
                 let manifest = Manifest::of_old_file(&self.file_name);
-                self.store(&manifest.text())?;
+                let stored = store.write(disk, self, version, &manifest);
+                stored.map_err(|failed| failed.error)?;
                 manifest
             }
         };
-        fs::rename(old, self.part(&self.file_name))?;
+        disk.files().rename(old, &self.part(&self.file_name))?;
+        disk.files().sync_folder(&self.folder)?;
         log::info!(
             "Successfully migrated an old-style AOF file ({}) into the AOF directory ({}).",
             self.file_name,
@@ -119,10 +123,40 @@ impl AofPaths {
     }
 }
 
+/// The one way to write the list of the parts. Each list has a version, and none is written once a newer one has been.
+#[derive(Clone, Debug, Default)]
+pub struct ManifestStore {
+    latest: Arc<Mutex<u64>>,
+}
+
+impl ManifestStore {
+    /// Writes a list, in place of any that is there. After that a crash of the system finds the new one. Waits for the disk.
+    ///
+    /// # Errors
+    ///
+    /// The system's. The list before is still there, unless only the folder could not be brought to the disk: then either may be.
+    pub fn write(&self, disk: &Disk, places: &AofPaths, version: u64, manifest: &Manifest) -> Result<(), StepFailed> {
+        let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        if version <= *latest {
+            return Err(StepFailed {
+                step: WriteStep::Create,
+                error: io::Error::other("a newer manifest has been written"),
+            });
+        }
+        *latest = version;
+        let temporary = places.part(&places.temporary_name(version, "manifest"));
+        let mut file = NewFile::create_alone(disk, &temporary, false)?;
+        file.write(manifest.text().as_bytes())?;
+        file.publish(&places.manifest())
+    }
+}
+
 /// Removes files nobody needs; what cannot be removed does no harm.
-pub(crate) fn remove(paths: &[PathBuf]) {
+pub(crate) fn remove(disk: &Disk, paths: &[PathBuf]) {
     for path in paths {
-        if let Err(error) = fs::remove_file(path) {
+        if let Err(error) = disk.files().remove(path)
+            && error.kind() != io::ErrorKind::NotFound
+        {
             log::warn!("Can't remove {}: {error}", path.display());
         }
     }

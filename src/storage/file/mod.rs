@@ -2,15 +2,20 @@
 //! and wake the loop.
 //!
 //! A file that is to take the place of another is written under a temporary name ([`NewFile`]), by whoever wants to wait for it or,
-//! in order, by a thread ([`FileWriter`]); a thread reads a file ahead ([`FileReader`]). Never knows what the bytes mean.
+//! in order, by a thread ([`FileWriter`]); a thread reads a file ahead ([`FileReader`]). Everything goes through [`Disk`]: the system's
+//! files, or, under test, a disk in memory that fails, delays and forgets ([`simulated`]); there, what threads do is stepped through.
+//! Never knows what the bytes mean.
 
 pub mod new_file;
+pub mod operations;
 pub mod reader;
+pub mod simulated;
 pub mod worker;
 pub mod writer;
 
 pub use crate::base::wake::Wake;
 pub use new_file::{NewFile, StepFailed, WriteStep};
+pub use operations::{Disk, DiskFile, DiskOperations, FileOperations};
 pub use reader::{FileReader, Read};
 pub use worker::{Task, Worker};
-pub use writer::{FileWriter, WriterState};
+pub use writer::{FileWriter, WriterOptions, WriterState};

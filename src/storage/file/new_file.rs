@@ -1,10 +1,10 @@
 //! A file that takes the place of another once it is complete, or never.
 
 use std::fmt;
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
+use super::operations::{Disk, DiskFile, FileOperations, folder_of};
 use crate::config::system_reason;
 
 /// Written data are brought to the disk in pieces of so many bytes, if they are: else the end would bring all of it at once, and
@@ -17,6 +17,8 @@ pub enum WriteStep {
     Create,
     Write,
     Publish,
+    /// The file has its name, but a crash of the system may undo that.
+    SyncFolder,
 }
 
 /// A step that failed, with the system's reason.
@@ -32,6 +34,7 @@ impl fmt::Display for StepFailed {
             WriteStep::Create => "creating the file",
             WriteStep::Write => "writing",
             WriteStep::Publish => "moving the file to its place",
+            WriteStep::SyncFolder => "bringing the folder to the disk",
         };
         write!(formatter, "{what}: {}", system_reason(&self.error))
     }
@@ -44,10 +47,11 @@ fn during(step: WriteStep) -> impl Fn(io::Error) -> StepFailed {
     move |error| StepFailed { step, error }
 }
 
-/// A file under a temporary name, which is removed unless it is published.
+/// A file under a temporary name, which is removed unless it is published or kept.
 #[derive(Debug)]
 pub struct NewFile {
-    file: File,
+    disk: Disk,
+    file: DiskFile,
     path: PathBuf,
     is_published: bool,
     unsynced_bytes: u64,
@@ -55,14 +59,36 @@ pub struct NewFile {
 }
 
 impl NewFile {
-    /// Creates it. With `syncs_in_pieces` what is written goes to the disk every few megabytes.
+    /// Creates it, in place of what an earlier process left under that name. With `syncs_in_pieces` what is written goes to the disk
+    /// every few megabytes.
     ///
     /// # Errors
     ///
     /// The system's.
-    pub fn create(path: &Path, syncs_in_pieces: bool) -> Result<NewFile, StepFailed> {
-        let file = File::create(path).map_err(during(WriteStep::Create))?;
-        Ok(NewFile { file, path: path.to_path_buf(), is_published: false, unsynced_bytes: 0, syncs_in_pieces })
+    pub fn create(disk: &Disk, path: &Path, syncs_in_pieces: bool) -> Result<NewFile, StepFailed> {
+        let file = disk.files().create(path);
+        NewFile::of(disk, file, path, syncs_in_pieces)
+    }
+
+    /// Creates it under a name that nothing has yet.
+    ///
+    /// # Errors
+    ///
+    /// Something has the name, or the system's.
+    pub fn create_alone(disk: &Disk, path: &Path, syncs_in_pieces: bool) -> Result<NewFile, StepFailed> {
+        let file = disk.files().create_new(path);
+        NewFile::of(disk, file, path, syncs_in_pieces)
+    }
+
+    fn of(disk: &Disk, file: io::Result<DiskFile>, path: &Path, syncs_in_pieces: bool) -> Result<NewFile, StepFailed> {
+        Ok(NewFile {
+            disk: disk.clone(),
+            file: file.map_err(during(WriteStep::Create))?,
+            path: path.to_path_buf(),
+            is_published: false,
+            unsynced_bytes: 0,
+            syncs_in_pieces,
+        })
     }
 
     /// Appends bytes.
@@ -75,7 +101,7 @@ impl NewFile {
         self.unsynced_bytes += bytes.len() as u64;
         if self.syncs_in_pieces && self.unsynced_bytes >= SYNC_BYTES {
             self.unsynced_bytes = 0;
-            self.file.sync_data().map_err(during(WriteStep::Write))?;
+            self.file.sync().map_err(during(WriteStep::Write))?;
         }
         Ok(())
     }
@@ -85,12 +111,45 @@ impl NewFile {
     ///
     /// # Errors
     ///
-    /// The system's; the old file is still there unless only the folder could not be brought to the disk.
-    pub fn publish(mut self, name: &Path) -> Result<(), StepFailed> {
-        self.file.sync_all().map_err(during(WriteStep::Write))?;
-        fs::rename(&self.path, name).map_err(during(WriteStep::Publish))?;
+    /// The system's; the old file is still there unless only the folder could not be brought to the disk (`WriteStep::SyncFolder`).
+    pub fn publish(self, name: &Path) -> Result<(), StepFailed> {
+        self.publish_if(name, |rename| rename())
+    }
+
+    /// The same, where the new name is given by way of `guard`, which may leave it: then the file is removed.
+    ///
+    /// # Errors
+    ///
+    /// As above.
+    pub fn publish_if(
+        mut self,
+        name: &Path,
+        guard: impl FnOnce(&mut dyn FnMut() -> io::Result<()>) -> io::Result<()>,
+    ) -> Result<(), StepFailed> {
+        self.file.sync().map_err(during(WriteStep::Write))?;
+        let (disk, path, is_published) = (&self.disk, &self.path, &mut self.is_published);
+        guard(&mut || {
+            disk.files().rename(path, name)?;
+            *is_published = true;
+            Ok(())
+        })
+        .map_err(during(WriteStep::Publish))?;
+        if !self.is_published {
+            return Ok(());
+        }
+        let synced = self.disk.files().sync_folder(&folder_of(name));
+        synced.map_err(during(WriteStep::SyncFolder))
+    }
+
+    /// Brings everything to the disk under the temporary name, which somebody else will change.
+    ///
+    /// # Errors
+    ///
+    /// The system's; the file is removed.
+    pub fn keep(mut self) -> Result<(), StepFailed> {
+        self.file.sync().map_err(during(WriteStep::Write))?;
         self.is_published = true;
-        sync_folder(name).map_err(during(WriteStep::Publish))
+        Ok(())
     }
 }
 
@@ -98,43 +157,41 @@ impl Drop for NewFile {
     fn drop(&mut self) {
         if !self.is_published {
             // Nobody needs it, and whoever cleans the folder finds it by its name.
-            let _ = fs::remove_file(&self.path);
+            let _ = self.disk.files().remove(&self.path);
         }
-    }
-}
-
-/// Brings the names in the folder of a file to the disk.
-fn sync_folder(path: &Path) -> io::Result<()> {
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => File::open(folder)?.sync_all(),
-        _ => File::open(".")?.sync_all(),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     #[test]
     fn a_file_is_published_whole_or_not_at_all() {
         let folder = std::env::temp_dir().join(format!("oneloop-new-file-{}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
         let (temporary, name) = (folder.join("temporary"), folder.join("name"));
-        let mut file = NewFile::create(&temporary, true).unwrap();
+        let mut file = NewFile::create(&Disk::System, &temporary, true).unwrap();
         file.write(b"lost").unwrap();
         drop(file);
         assert!(!temporary.exists() && !name.exists());
-        let mut file = NewFile::create(&temporary, true).unwrap();
+        let mut file = NewFile::create(&Disk::System, &temporary, true).unwrap();
         file.write(&[1; 5 << 20]).unwrap();
         file.publish(&name).unwrap();
         assert!(!temporary.exists());
         assert_eq!(fs::metadata(&name).unwrap().len(), 5 << 20);
-        let file = NewFile::create(&temporary, false).unwrap();
+        let file = NewFile::create(&Disk::System, &temporary, false).unwrap();
         let failed = file.publish(&folder).unwrap_err();
         assert_eq!(failed.step, WriteStep::Publish);
         assert!(!temporary.exists(), "it is removed where it cannot be moved");
-        let failed = NewFile::create(&folder, false).unwrap_err();
+        let failed = NewFile::create(&Disk::System, &folder, false).unwrap_err();
         assert_eq!(failed.step, WriteStep::Create);
+        let file = NewFile::create_alone(&Disk::System, &temporary, false).unwrap();
+        let failed = NewFile::create_alone(&Disk::System, &temporary, false).unwrap_err();
+        assert_eq!(failed.step, WriteStep::Create);
+        file.keep().unwrap();
+        assert!(temporary.exists());
         fs::remove_dir_all(&folder).unwrap();
     }
 }

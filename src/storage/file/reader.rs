@@ -1,11 +1,11 @@
 //! A file that a thread reads ahead.
 
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, TryRecvError, channel, sync_channel};
 use std::thread;
 
+use super::operations::{Disk, DiskFile, FileOperations};
 use crate::base::wake::Wake;
 
 /// Read in one go, in bytes.
@@ -38,11 +38,19 @@ impl FileReader {
     /// # Errors
     ///
     /// There is no such file, or it cannot be read, or no thread could be started.
-    pub fn open(path: &Path, wake: Wake) -> io::Result<FileReader> {
-        let file = File::open(path)?;
-        let length = file.metadata()?.len();
+    pub fn open(disk: &Disk, path: &Path, wake: Wake) -> io::Result<FileReader> {
+        let file = disk.files().open(path)?;
+        let length = file.length()?;
         let (sender, chunks) = sync_channel(CHUNKS_AHEAD);
         let (used, buffers) = channel();
+        if let Disk::Simulated(_) = disk {
+            // There are no threads: all of it is there at once.
+            let mut whole = Vec::new();
+            let read = file.read(&mut whole, usize::MAX);
+            // INVARIANT: there is room for one chunk, and the receiver is at hand.
+            let _ = sender.send(read.map(|_| whole));
+            return Ok(FileReader { chunks, used, length });
+        }
         thread::Builder::new().name("file reader".into()).spawn(move || {
             read_all(file, &sender, &buffers, &wake);
             // Only now it is known to be the end.
@@ -84,12 +92,12 @@ impl FileReader {
 }
 
 /// Reads until the end, an error, or nobody listens.
-fn read_all(mut file: File, sender: &SyncSender<io::Result<Vec<u8>>>, buffers: &Receiver<Vec<u8>>, wake: &Wake) {
+fn read_all(file: DiskFile, sender: &SyncSender<io::Result<Vec<u8>>>, buffers: &Receiver<Vec<u8>>, wake: &Wake) {
     loop {
         let mut chunk = buffers.try_recv().unwrap_or_default();
         chunk.clear();
         chunk.reserve_exact(CHUNK_BYTES);
-        let part = (&mut file).take(CHUNK_BYTES as u64).read_to_end(&mut chunk);
+        let part = file.read(&mut chunk, CHUNK_BYTES);
         let goes_on = match part {
             Ok(0) => break,
             Ok(_) => sender.send(Ok(chunk)).is_ok(),
@@ -115,7 +123,7 @@ mod tests {
         let path = std::env::temp_dir().join(format!("oneloop-reader-{}", std::process::id()));
         let bytes: Vec<u8> = (0..3_000_000u32).map(|number| (number / 7) as u8).collect();
         std::fs::write(&path, &bytes).unwrap();
-        let reader = FileReader::open(&path, Wake::default()).unwrap();
+        let reader = FileReader::open(&Disk::System, &path, Wake::default()).unwrap();
         assert_eq!(reader.length(), 3_000_000);
         let mut found = Vec::new();
         loop {
@@ -131,6 +139,6 @@ mod tests {
         assert!(found == bytes);
         assert!(matches!(reader.read(), Read::End));
         std::fs::remove_file(&path).unwrap();
-        assert!(FileReader::open(&path, Wake::default()).is_err());
+        assert!(FileReader::open(&Disk::System, &path, Wake::default()).is_err());
     }
 }

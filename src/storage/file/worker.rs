@@ -4,6 +4,8 @@ use std::io;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
+use super::operations::Disk;
+use super::simulated::SimulatedDisk;
 use crate::base::wake::Wake;
 
 /// What is to be done.
@@ -11,8 +13,20 @@ pub type Task = Box<dyn FnOnce() -> io::Result<()> + Send>;
 
 /// The thread. It ends when this is dropped and all tasks are done.
 pub struct Worker {
-    orders: Sender<(u64, Task)>,
+    orders: Orders,
     outcomes: Receiver<(u64, io::Result<()>)>,
+}
+
+/// Where tasks go.
+enum Orders {
+    Thread(Sender<(u64, Task)>),
+    /// The test decides when a task is done.
+    Stepped {
+        disk: SimulatedDisk,
+        helper: usize,
+        report: Sender<(u64, io::Result<()>)>,
+        wake: Wake,
+    },
 }
 
 impl Worker {
@@ -21,23 +35,32 @@ impl Worker {
     /// # Errors
     ///
     /// No thread could be started.
-    pub fn start(name: &str, wake: Wake) -> io::Result<Worker> {
-        let (orders, incoming) = channel::<(u64, Task)>();
+    pub fn start(disk: &Disk, name: &str, wake: Wake) -> io::Result<Worker> {
         let (report, outcomes) = channel();
-        thread::Builder::new().name(name.into()).spawn(move || {
-            for (ticket, task) in incoming {
-                // Where nobody listens any more, nobody wants to know.
-                let _ = report.send((ticket, task()));
-                wake.wake();
-            }
-        })?;
+        let orders = match disk {
+            Disk::System => Orders::Thread(start_thread(name, report, wake)?),
+            Disk::Simulated(disk) => Orders::Stepped { disk: disk.clone(), helper: disk.start_helper(), report, wake },
+        };
         Ok(Worker { orders, outcomes })
     }
 
     /// Hands a task over; its outcome comes with the ticket. O(1).
     pub fn submit(&self, ticket: u64, task: Task) {
-        // The thread lives as long as this.
-        let _ = self.orders.send((ticket, task));
+        match &self.orders {
+            Orders::Thread(orders) => {
+                // The thread lives as long as this.
+                let _ = orders.send((ticket, task));
+            }
+            Orders::Stepped { disk, helper, report, wake } => {
+                let (report, wake) = (report.clone(), wake.clone());
+                let step = move || {
+                    // Where nobody listens any more, nobody wants to know.
+                    let _ = report.send((ticket, task()));
+                    wake.wake();
+                };
+                disk.give(*helper, Box::new(step));
+            }
+        }
     }
 
     /// The outcome of the next task that is done, if one is.
@@ -47,8 +70,24 @@ impl Worker {
 
     /// The same, waited for.
     pub fn wait_outcome(&self) -> Option<(u64, io::Result<()>)> {
+        if let Orders::Stepped { disk, helper, .. } = &self.orders {
+            disk.run_helper(*helper);
+            return self.next_outcome();
+        }
         self.outcomes.recv().ok()
     }
+}
+
+fn start_thread(name: &str, report: Sender<(u64, io::Result<()>)>, wake: Wake) -> io::Result<Sender<(u64, Task)>> {
+    let (orders, incoming) = channel::<(u64, Task)>();
+    thread::Builder::new().name(name.into()).spawn(move || {
+        for (ticket, task) in incoming {
+            // Where nobody listens any more, nobody wants to know.
+            let _ = report.send((ticket, task()));
+            wake.wake();
+        }
+    })?;
+    Ok(orders)
 }
 
 #[cfg(test)]
@@ -57,7 +96,7 @@ mod tests {
 
     #[test]
     fn tasks_are_done_in_order() {
-        let worker = Worker::start("test", Wake::default()).unwrap();
+        let worker = Worker::start(&Disk::System, "test", Wake::default()).unwrap();
         for ticket in 0..3 {
             worker.submit(
                 ticket,

@@ -1,12 +1,17 @@
 //! A file that a thread writes: bytes are handed over, and the loop is woken when there is room for more, and at the end.
+//!
+//! A writer that is dropped before it has said what became of its file is given up: its thread gives no file a name any more, whatever
+//! it has been told before. The name is given under a lock that giving up takes as well, so there is no moment in between.
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
+use super::operations::Disk;
+use super::simulated::SimulatedDisk;
 use crate::base::wake::Wake;
 use crate::storage::file::new_file::{NewFile, StepFailed, WriteStep};
 
@@ -14,15 +19,38 @@ enum Order {
     Write(Vec<u8>),
     /// Give the file this name.
     Publish(PathBuf),
+    /// Bring it to the disk under its temporary name.
+    Keep,
 }
 
-/// A new file that a thread writes. Dropped before it is published, it is removed.
+/// A new file that a thread writes. Dropped before it is complete, it is removed.
 pub struct FileWriter {
-    orders: Sender<Order>,
+    orders: Orders,
     outcome: Receiver<Result<(), StepFailed>>,
     used: Receiver<Vec<u8>>,
     /// Bytes handed over and not written yet.
     pending_bytes: Arc<AtomicUsize>,
+    is_given_up: Arc<Mutex<bool>>,
+}
+
+/// Where orders go.
+enum Orders {
+    Thread(Sender<Order>),
+    /// The test decides when an order is carried out.
+    Stepped {
+        disk: SimulatedDisk,
+        helper: usize,
+        job: Arc<Mutex<Job>>,
+    },
+}
+
+/// How a file is to be written.
+#[derive(Clone, Copy, Debug)]
+pub struct WriterOptions {
+    /// Whether what is written goes to the disk every few megabytes.
+    pub syncs_in_pieces: bool,
+    /// Whether nothing may have the temporary name yet.
+    pub is_alone: bool,
 }
 
 /// What has become of a file.
@@ -30,10 +58,14 @@ pub struct FileWriter {
 pub enum WriterState {
     /// It is being written.
     Writing,
-    /// It is on the disk, under its name.
-    Published,
+    /// It is on the disk, under the name that was asked for.
+    Complete,
     /// It is given up. What else is handed over is thrown away.
     Failed(StepFailed),
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl FileWriter {
@@ -42,39 +74,62 @@ impl FileWriter {
     /// # Errors
     ///
     /// No thread could be started.
-    pub fn start(path: &Path, syncs_in_pieces: bool, wake: Wake) -> io::Result<FileWriter> {
-        let (orders, incoming) = channel();
+    pub fn start(disk: &Disk, path: &Path, options: WriterOptions, wake: Wake) -> io::Result<FileWriter> {
         let (report, outcome) = channel();
         let (give_back, used) = channel();
         let pending_bytes = Arc::new(AtomicUsize::new(0));
-        let thread = Thread {
+        let is_given_up = Arc::new(Mutex::new(false));
+        let job = Job {
+            disk: disk.clone(),
             path: path.to_path_buf(),
-            syncs_in_pieces,
-            incoming,
+            options,
+            file: None,
+            is_over: false,
+            report,
             give_back,
             pending_bytes: Arc::clone(&pending_bytes),
-            wake: wake.clone(),
+            is_given_up: Arc::clone(&is_given_up),
+            wake,
         };
-        thread::Builder::new().name("file writer".into()).spawn(move || {
-            if let Some(result) = thread.run() {
-                // Where nobody listens any more, nobody wants to know.
-                let _ = report.send(result);
-                wake.wake();
+        let orders = match disk {
+            Disk::System => Orders::Thread(start_thread(job)?),
+            Disk::Simulated(disk) => {
+                let (helper, job) = (disk.start_helper(), Arc::new(Mutex::new(job)));
+                let stepped = Arc::clone(&job);
+                disk.give(helper, Box::new(move || lock(&stepped).create()));
+                Orders::Stepped { disk: disk.clone(), helper, job }
             }
-        })?;
-        Ok(FileWriter { orders, outcome, used, pending_bytes })
+        };
+        Ok(FileWriter { orders, outcome, used, pending_bytes, is_given_up })
+    }
+
+    fn order(&self, order: Order) {
+        match &self.orders {
+            Orders::Thread(orders) => {
+                // A thread that has failed has said so.
+                let _ = orders.send(order);
+            }
+            Orders::Stepped { disk, helper, job } => {
+                let job = Arc::clone(job);
+                disk.give(*helper, Box::new(move || lock(&job).carry_out(order)));
+            }
+        }
     }
 
     /// Hands bytes over. O(1).
     pub fn write(&self, bytes: Vec<u8>) {
         self.pending_bytes.fetch_add(bytes.len(), Ordering::Relaxed);
-        // A thread that has failed has said so.
-        let _ = self.orders.send(Order::Write(bytes));
+        self.order(Order::Write(bytes));
     }
 
     /// Says that all was handed over: the file is to be brought to the disk and to get its name. O(1).
     pub fn publish(&self, name: &Path) {
-        let _ = self.orders.send(Order::Publish(name.to_path_buf()));
+        self.order(Order::Publish(name.to_path_buf()));
+    }
+
+    /// Says that all was handed over: the file is to be brought to the disk, and keeps its temporary name. O(1).
+    pub fn keep(&self) {
+        self.order(Order::Keep);
     }
 
     /// Bytes that were handed over and are not written yet.
@@ -90,7 +145,7 @@ impl FileWriter {
     /// What has become of the file; the end is told once.
     pub fn state(&self) -> WriterState {
         match self.outcome.try_recv() {
-            Ok(Ok(())) => WriterState::Published,
+            Ok(Ok(())) => WriterState::Complete,
             Ok(Err(failed)) => WriterState::Failed(failed),
             Err(TryRecvError::Empty) => WriterState::Writing,
             Err(TryRecvError::Disconnected) => WriterState::Failed(StepFailed {
@@ -101,37 +156,104 @@ impl FileWriter {
     }
 }
 
+impl Drop for FileWriter {
+    fn drop(&mut self) {
+        *lock(&self.is_given_up) = true;
+        if let Orders::Stepped { disk, helper, job } = &self.orders {
+            let job = Arc::clone(job);
+            disk.give(*helper, Box::new(move || lock(&job).end()));
+        }
+    }
+}
+
 /// What the thread works on.
-struct Thread {
+struct Job {
+    disk: Disk,
     path: PathBuf,
-    syncs_in_pieces: bool,
-    incoming: Receiver<Order>,
+    options: WriterOptions,
+    file: Option<NewFile>,
+    is_over: bool,
+    report: Sender<Result<(), StepFailed>>,
     give_back: Sender<Vec<u8>>,
     pending_bytes: Arc<AtomicUsize>,
+    is_given_up: Arc<Mutex<bool>>,
     wake: Wake,
 }
 
-impl Thread {
-    /// Writes until the file is published, fails, or is given up, which has no outcome.
-    fn run(&self) -> Option<Result<(), StepFailed>> {
-        let mut file = match NewFile::create(&self.path, self.syncs_in_pieces) {
-            Ok(file) => file,
-            Err(failed) => return Some(Err(failed)),
-        };
-        while let Ok(order) = self.incoming.recv() {
-            match order {
-                Order::Publish(name) => return Some(file.publish(&name)),
-                Order::Write(bytes) => {
-                    if let Err(failed) = file.write(&bytes) {
-                        return Some(Err(failed));
-                    }
-                    self.pending_bytes.fetch_sub(bytes.len(), Ordering::Relaxed);
-                    let _ = self.give_back.send(bytes);
-                    self.wake.wake();
-                }
+fn start_thread(mut job: Job) -> io::Result<Sender<Order>> {
+    let (orders, incoming) = channel();
+    thread::Builder::new().name("file writer".into()).spawn(move || {
+        job.create();
+        while let Ok(order) = incoming.recv() {
+            job.carry_out(order);
+            if job.is_over {
+                break;
             }
         }
-        None
+        job.end();
+    })?;
+    Ok(orders)
+}
+
+impl Job {
+    fn create(&mut self) {
+        if *lock(&self.is_given_up) {
+            return self.end();
+        }
+        let in_pieces = self.options.syncs_in_pieces;
+        let file = match self.options.is_alone {
+            true => NewFile::create_alone(&self.disk, &self.path, in_pieces),
+            false => NewFile::create(&self.disk, &self.path, in_pieces),
+        };
+        match file {
+            Ok(file) => self.file = Some(file),
+            Err(failed) => self.tell(Err(failed)),
+        }
+    }
+
+    fn carry_out(&mut self, order: Order) {
+        if *lock(&self.is_given_up) {
+            return self.end();
+        }
+        let Some(mut file) = self.file.take() else {
+            return;
+        };
+        match order {
+            Order::Publish(name) => {
+                let is_given_up = Arc::clone(&self.is_given_up);
+                let published = file.publish_if(&name, |rename| match lock(&is_given_up) {
+                    is_given_up if *is_given_up => Ok(()),
+                    _held => rename(),
+                });
+                self.tell(published);
+            }
+            Order::Keep => {
+                let kept = file.keep();
+                self.tell(kept);
+            }
+            Order::Write(bytes) => {
+                if let Err(failed) = file.write(&bytes) {
+                    return self.tell(Err(failed));
+                }
+                self.file = Some(file);
+                self.pending_bytes.fetch_sub(bytes.len(), Ordering::Relaxed);
+                let _ = self.give_back.send(bytes);
+                self.wake.wake();
+            }
+        }
+    }
+
+    /// The end; where nobody listens any more, nobody wants to know.
+    fn tell(&mut self, outcome: Result<(), StepFailed>) {
+        self.is_over = true;
+        let _ = self.report.send(outcome);
+        self.wake.wake();
+    }
+
+    /// The file goes unless it is complete.
+    fn end(&mut self) {
+        self.is_over = true;
+        self.file = None;
     }
 }
 
@@ -139,6 +261,12 @@ impl Thread {
 mod tests {
     use super::*;
     use std::fs;
+
+    const OPTIONS: WriterOptions = WriterOptions { syncs_in_pieces: true, is_alone: false };
+
+    fn start(path: &Path) -> io::Result<FileWriter> {
+        FileWriter::start(&Disk::System, path, OPTIONS, Wake::default())
+    }
 
     fn outcome(writer: &FileWriter) -> WriterState {
         loop {
@@ -154,22 +282,41 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("oneloop-writer-{}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
         let name = folder.join("name");
-        let writer = FileWriter::start(&folder.join("temporary"), true, Wake::default()).unwrap();
+        let writer = start(&folder.join("temporary")).unwrap();
         for number in 0..100 {
             writer.write(vec![number; 1000]);
         }
         writer.publish(&name);
-        assert!(matches!(outcome(&writer), WriterState::Published));
+        assert!(matches!(outcome(&writer), WriterState::Complete));
         assert_eq!(writer.pending_bytes(), 0);
         assert_eq!(writer.used_buffer().len(), 1000);
         let expected: Vec<u8> = (0..100).flat_map(|number| [number; 1000]).collect();
         assert_eq!(fs::read(&name).unwrap(), expected);
-        let writer = FileWriter::start(&folder, true, Wake::default()).unwrap();
+        let writer = start(&folder).unwrap();
         writer.write(vec![1]);
         let WriterState::Failed(failed) = outcome(&writer) else {
             panic!("a folder is no file");
         };
         assert_eq!(failed.step, WriteStep::Create);
         fs::remove_dir_all(&folder).unwrap();
+    }
+
+    /// It was told to give the file its name, and is given up while it works on that.
+    #[test]
+    fn a_writer_that_is_given_up_gives_no_name_any_more() {
+        for steps in 0..3 {
+            let simulated = SimulatedDisk::new(1);
+            let disk = Disk::Simulated(simulated.clone());
+            let (temporary, name) = (Path::new("temporary"), Path::new("name"));
+            let writer = FileWriter::start(&disk, temporary, OPTIONS, Wake::default()).unwrap();
+            writer.write(vec![1]);
+            writer.publish(name);
+            for _ in 0..steps {
+                assert!(simulated.run_helper(0));
+            }
+            drop(writer);
+            while simulated.run_helper(0) {}
+            assert!(disk.files().list(Path::new(".")).unwrap().is_empty());
+        }
     }
 }

@@ -1,0 +1,199 @@
+//! Replies on their way out: one gate, which decides whether they may leave yet, and one flush.
+//!
+//! ```text
+//! flush_client      bytes_to_leave   all, those that are settled, or none: then the client is held
+//!                   Connection::flush
+//! settle_appended   writes what was appended, looks after syncs, and flushes whoever is held no longer
+//! flush_told        whoever was told something, to as many as the budget of a turn allows
+//! ```
+
+use log::debug;
+
+use crate::engine::session::{Close, Hold, Token};
+use crate::net::connection::Sent;
+
+use super::event_loop::EventLoop;
+
+/// Clients that are sent something between two looks at the clock.
+const FLUSHES_BETWEEN_LOOKS: usize = 16;
+
+impl EventLoop {
+    /// How many bytes of a client's replies may leave now; none at all while what they tell of is not settled. Whatever sends comes by
+    /// here, so no reply leaves before its write is where `appendfsync` promises it to be.
+    fn bytes_to_leave(&mut self, token: Token) -> Option<usize> {
+        let session = self.state.clients.get_mut(token)?;
+        session.flush_queued = false;
+        let is_free = session.hold.barrier == 0;
+        if is_free && (self.state.aof.is_settled() || session.reply.is_empty()) {
+            return Some(usize::MAX);
+        }
+        if is_free {
+            // With `no` and `everysec` it is settled once it is written: only what cannot be written waits, and not for long.
+            self.hold(token);
+        }
+        let hold = &mut self.state.clients.get_mut(token)?.hold;
+        if self.state.aof.settled() >= hold.barrier {
+            return Some(hold.bytes);
+        }
+        // A part of it may have left when less was asked of the disk, and the socket tells only once that it takes more.
+        if !std::mem::replace(&mut hold.is_listed, true) {
+            self.held.push(token);
+        }
+        None
+    }
+
+    /// Sends a client what waits for it, as far as its socket takes it.
+    pub(crate) fn flush_client(&mut self, token: Token) {
+        let Some(most_bytes) = self.bytes_to_leave(token) else {
+            return;
+        };
+        let Some(session) = self.state.clients.get_mut(token) else {
+            return;
+        };
+        let connection = &mut self.connections[token.slot as usize];
+        let pending_bytes = session.reply.len();
+        session.reply_peak_bytes = session.reply_peak_bytes.max(pending_bytes);
+        self.state.stats.writes += u64::from(pending_bytes > 0);
+        match connection.flush(&mut session.reply, most_bytes) {
+            Ok((sent, count)) => {
+                session.hold.bytes = session.hold.bytes.saturating_sub(count);
+                self.state.stats.output_bytes += count as u64;
+                session.traffic.output_bytes += count as u64;
+                if count > 0 {
+                    session.last_interaction_ms = self.state.keyspace.now_ms;
+                }
+                match sent {
+                    Sent::All if !session.reply.is_empty() => self.hold(token),
+                    Sent::All => self.flushed(token),
+                    Sent::Blocked => self.check_output_limit(token),
+                    Sent::Paused => {
+                        // Goes on in the next turn, if it is still there then.
+                        self.state.clients.push(token, |_| {});
+                        self.check_output_limit(token);
+                    }
+                }
+                self.state.clients.count_memory(token);
+            }
+            Err(error) => {
+                debug!("Error writing to client: {error}");
+                self.close(token);
+            }
+        }
+    }
+
+    fn check_output_limit(&mut self, token: Token) {
+        let Some(mut session) = self.state.clients.checkout(token) else {
+            return;
+        };
+        let pending_bytes = session.reply.len();
+        let reached = self.state.output_limit_reached(&mut session, pending_bytes);
+        self.state.clients.checkin(session);
+        if reached {
+            self.close(token);
+        }
+    }
+
+    /// Everything is sent: the buffer goes, and what waited for this goes on.
+    fn flushed(&mut self, token: Token) {
+        let stays = self.state.reply_buffers_stay;
+        let Some(session) = self.state.clients.get_mut(token) else {
+            return;
+        };
+        session.soft_limit_since_ms = 0;
+        session.hold = Hold::default();
+        session.sees_unflushed = false;
+        if !stays {
+            session.reply.shrink();
+        }
+        if session.close == Close::AfterReply {
+            return self.close(token);
+        }
+        let connection = &mut self.connections[token.slot as usize];
+        if connection.output_blocked {
+            connection.output_blocked = false;
+            self.schedule(token);
+        }
+    }
+
+    /// Has a client's replies wait until what is appended by now is settled. What came behind those that wait already waits on.
+    fn hold(&mut self, token: Token) {
+        let Some(session) = self.state.clients.get_mut(token) else {
+            return;
+        };
+        if session.hold.bytes == 0 {
+            session.hold = Hold {
+                barrier: self.state.aof.barrier(session.sees_unflushed),
+                bytes: session.reply.len(),
+                is_listed: true,
+            };
+            self.held.push(token);
+        }
+    }
+
+    /// Writes what was appended, and sends what waited for what is settled by now.
+    pub(crate) fn settle_appended(&mut self) {
+        let now_us = self.state.clock.monotonic_us();
+        let busy = self.state.aof.is_rewriting() || self.state.saving.is_active();
+        let suspended = busy && self.state.config.no_appendfsync_on_rewrite;
+        self.state.aof.suspend_syncs(suspended);
+        self.write_appended(now_us, busy);
+        self.state.aof.tend(now_us, self.held.len());
+        if let Some(sync_us) = self.state.aof.take_awaited_sync_us() {
+            self.state.note_latency("aof-fsync-always", sync_us / 1000);
+        }
+        if self.state.aof.take_denial_change() {
+            self.state.update_restrictions();
+            self.state.note_unflushed();
+        }
+        if self.held.is_empty() {
+            return;
+        }
+        let settled = self.state.aof.settled();
+        for token in std::mem::take(&mut self.held) {
+            match self.state.clients.get_mut(token) {
+                Some(session) if session.hold.barrier > settled => self.held.push(token),
+                Some(session) => {
+                    session.hold.is_listed = false;
+                    self.flush_client(token);
+                }
+                None => {}
+            }
+        }
+    }
+
+    /// Writes what was appended. The latency monitor hears of it twice, as from Redis: by what else the disk was busy with, too.
+    fn write_appended(&mut self, now_us: u64, is_saving: bool) {
+        let event = match (self.state.aof.is_syncing(), is_saving) {
+            (true, _) => "aof-write-pending-fsync",
+            (false, true) => "aof-write-active-child",
+            (false, false) => "aof-write-alone",
+        };
+        let began = self.state.clock.ticks();
+        self.state.aof.write(now_us);
+        let clock = &self.state.clock;
+        let taken_ms = clock.ticks_as_nanos(clock.ticks().saturating_sub(began)) / 1_000_000;
+        self.state.note_latency(event, taken_ms);
+        self.state.note_latency("aof-write", taken_ms);
+    }
+
+    /// Sends what was pushed to clients, to as many as the budget allows; the others come first in the next turn. A message
+    /// to ten thousand subscribers takes ten thousand system calls.
+    pub(crate) fn flush_told(&mut self) {
+        self.state.clients.take_to_flush(&mut self.flushing);
+        if self.flushing.is_empty() {
+            return;
+        }
+        let mut flushing = std::mem::take(&mut self.flushing);
+        let deadline = self.state.clock.ticks() + self.share_ticks;
+        let mut sent = 0;
+        for some in flushing.chunks(FLUSHES_BETWEEN_LOOKS) {
+            some.iter().for_each(|token| self.flush_client(*token));
+            sent += some.len();
+            if self.state.clock.ticks() >= deadline {
+                break;
+            }
+        }
+        flushing.drain(..sent);
+        self.flushing = flushing;
+    }
+}

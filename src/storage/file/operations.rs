@@ -1,0 +1,326 @@
+//! What the server asks of the disk, and who answers: the system, or a simulated disk that loses, delays and refuses.
+//!
+//! [`Disk`] is an enum, so that nothing in the server has a type parameter for it; each variant answers by the same two traits. All
+//! calls but `write` are rare, and a write is a system call for all that a turn has gathered, so the dispatch costs nothing that can be
+//! measured.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::base::sys::lock::{FolderLock, LockError};
+
+use super::simulated::{SimulatedDisk, SimulatedFile};
+
+/// Files by their names.
+pub trait DiskOperations {
+    /// Creates a file that is not there yet.
+    ///
+    /// # Errors
+    ///
+    /// There is one of that name, or the system's.
+    fn create_new(&self, path: &Path) -> io::Result<DiskFile>;
+
+    /// Creates a file, or empties the one that has the name.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    fn create(&self, path: &Path) -> io::Result<DiskFile>;
+
+    /// Opens a file to append to; creates it if need be.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    fn open_to_append(&self, path: &Path) -> io::Result<DiskFile>;
+
+    /// Opens a file to read it from its beginning.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    fn open(&self, path: &Path) -> io::Result<DiskFile>;
+
+    /// Gives a file another name, in place of any file that has it.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Removes a file.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    fn remove(&self, path: &Path) -> io::Result<()>;
+
+    /// Creates a folder.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    fn create_folder(&self, path: &Path) -> io::Result<()>;
+
+    /// Whether there is a folder of this name.
+    fn is_folder(&self, path: &Path) -> bool;
+
+    /// Whether anything has this name.
+    fn exists(&self, path: &Path) -> bool;
+
+    /// Bytes of a file.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    fn length(&self, path: &Path) -> io::Result<u64>;
+
+    /// The names in a folder.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    fn list(&self, folder: &Path) -> io::Result<Vec<String>>;
+
+    /// Brings the names in a folder to the disk.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    fn sync_folder(&self, folder: &Path) -> io::Result<()>;
+
+    /// Keeps other processes from locking a folder.
+    ///
+    /// # Errors
+    ///
+    /// Another process has locked it, or the system's.
+    fn lock_folder(&self, folder: &Path) -> Result<Option<FolderLock>, LockError>;
+
+    /// Ends the process at once, as a failure.
+    fn end_process(&self);
+}
+
+/// One open file.
+pub trait FileOperations {
+    /// Writes bytes at the end; says how many it took.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    fn write(&self, bytes: &[u8]) -> io::Result<usize>;
+
+    /// Appends what comes next to `into`, so many bytes at most; says how many there were.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    fn read(&self, into: &mut Vec<u8>, most_bytes: usize) -> io::Result<usize>;
+
+    /// Cuts the file to a length.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    fn set_length(&self, bytes: u64) -> io::Result<()>;
+
+    /// Brings what was written to the disk.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    fn sync(&self) -> io::Result<()>;
+
+    /// Bytes in the file.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    fn length(&self) -> io::Result<u64>;
+}
+
+/// Where files are.
+#[derive(Clone, Debug, Default)]
+pub enum Disk {
+    #[default]
+    System,
+    Simulated(SimulatedDisk),
+}
+
+/// An open file; a clone is the same one.
+#[derive(Clone, Debug)]
+pub enum DiskFile {
+    System(Arc<File>),
+    Simulated(SimulatedFile),
+}
+
+impl Disk {
+    /// Files by their names.
+    pub fn files(&self) -> &dyn DiskOperations {
+        match self {
+            Disk::System => &SystemDisk,
+            Disk::Simulated(disk) => disk,
+        }
+    }
+
+    /// A whole file.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    pub fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        let file = self.files().open(path)?;
+        let mut bytes = Vec::new();
+        while file.read(&mut bytes, usize::MAX)? > 0 {}
+        Ok(bytes)
+    }
+}
+
+impl DiskFile {
+    fn operations(&self) -> &dyn FileOperations {
+        match self {
+            DiskFile::System(file) => file.as_ref(),
+            DiskFile::Simulated(file) => file,
+        }
+    }
+
+    /// Writes all bytes at the end.
+    ///
+    /// # Errors
+    ///
+    /// The system's; some of them may have been written.
+    pub fn write_all(&self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            match self.write(bytes) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(count) => bytes = &bytes[count..],
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl FileOperations for DiskFile {
+    fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        self.operations().write(bytes)
+    }
+
+    fn read(&self, into: &mut Vec<u8>, most_bytes: usize) -> io::Result<usize> {
+        self.operations().read(into, most_bytes)
+    }
+
+    fn set_length(&self, bytes: u64) -> io::Result<()> {
+        self.operations().set_length(bytes)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.operations().sync()
+    }
+
+    fn length(&self) -> io::Result<u64> {
+        self.operations().length()
+    }
+}
+
+/// The folder that a name is in.
+pub(crate) fn folder_of(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder.to_path_buf(),
+        _ => PathBuf::from("."),
+    }
+}
+
+/// The system's files.
+struct SystemDisk;
+
+fn open_file(file: File) -> DiskFile {
+    DiskFile::System(Arc::new(file))
+}
+
+impl DiskOperations for SystemDisk {
+    fn create_new(&self, path: &Path) -> io::Result<DiskFile> {
+        let mut options = OpenOptions::new();
+        options.append(true).create_new(true);
+        options.open(path).map(open_file)
+    }
+
+    fn create(&self, path: &Path) -> io::Result<DiskFile> {
+        File::create(path).map(open_file)
+    }
+
+    fn open_to_append(&self, path: &Path) -> io::Result<DiskFile> {
+        let mut options = OpenOptions::new();
+        options.append(true).create(true);
+        options.open(path).map(open_file)
+    }
+
+    fn open(&self, path: &Path) -> io::Result<DiskFile> {
+        File::open(path).map(open_file)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
+    }
+
+    fn create_folder(&self, path: &Path) -> io::Result<()> {
+        fs::create_dir(path)
+    }
+
+    fn is_folder(&self, path: &Path) -> bool {
+        path.is_dir()
+    }
+
+    fn exists(&self, path: &Path) -> bool {
+        path.exists()
+    }
+
+    fn length(&self, path: &Path) -> io::Result<u64> {
+        fs::metadata(path).map(|metadata| metadata.len())
+    }
+
+    fn list(&self, folder: &Path) -> io::Result<Vec<String>> {
+        let entries = fs::read_dir(folder)?;
+        entries.map(|entry| entry.map(|entry| entry.file_name().to_string_lossy().into_owned())).collect()
+    }
+
+    fn sync_folder(&self, folder: &Path) -> io::Result<()> {
+        File::open(folder)?.sync_all()
+    }
+
+    fn lock_folder(&self, folder: &Path) -> Result<Option<FolderLock>, LockError> {
+        FolderLock::take(folder).map(Some)
+    }
+
+    fn end_process(&self) {
+        std::process::exit(1)
+    }
+}
+
+impl FileOperations for File {
+    fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        Write::write(&mut &*self, bytes)
+    }
+
+    fn read(&self, into: &mut Vec<u8>, most_bytes: usize) -> io::Result<usize> {
+        Read::take(self, most_bytes as u64).read_to_end(into)
+    }
+
+    fn set_length(&self, bytes: u64) -> io::Result<()> {
+        self.set_len(bytes)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.sync_data()
+    }
+
+    fn length(&self) -> io::Result<u64> {
+        self.metadata().map(|metadata| metadata.len())
+    }
+}
