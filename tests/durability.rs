@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use genuine::Genuine;
 use oneloop::config::Config;
-use oneloop::drive::save::loading::LoadingStep;
+use oneloop::engine::loading::LoadingStep;
 use server::Server;
 use support::Harness;
 

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use oneloop::config::{Config, ProtectedAction};
-use oneloop::drive::save::loading::LoadingStep;
+use oneloop::engine::loading::LoadingStep;
 use server::{Server, free_port};
 use support::Harness;
 

@@ -2,10 +2,10 @@
 
 use crate::command::error::{CommandError, CommandResult};
 use crate::command::spec::{Flag, Group};
-use crate::drive::aof::rewrite::RewriteStart;
 use crate::engine::context::Context;
 use crate::engine::state::program::CommandSpec;
 use crate::resp::Args;
+use crate::storage::aof::rewrite_stats::RewriteStart;
 
 /// The family's commands.
 pub static COMMANDS: &[CommandSpec] = &[CommandSpec::new("bgrewriteaof", 1, Group::Server, "1.0.0", rewrite)

@@ -2,8 +2,8 @@
 
 use crate::command::error::{CommandError, CommandResult};
 use crate::command::spec::{Category, Flag, Group};
-use crate::drive::save::background::BackgroundStart;
 use crate::engine::context::Context;
+use crate::engine::saving::BackgroundStart;
 use crate::engine::state::program::CommandSpec;
 use crate::resp::Args;
 

@@ -3,13 +3,13 @@
 use crate::command::error::{CommandError, CommandResult};
 use crate::command::spec::{Category, Flag, Group};
 use crate::command::timeout;
-use crate::drive::aof::rewrite::State;
 use crate::engine::context::Context;
 use crate::engine::session::Session;
 use crate::engine::state::ServerState;
 use crate::engine::state::program::CommandSpec;
 use crate::resp::Args;
 use crate::resp::number::parse_i64;
+use crate::storage::aof::append_only::State;
 
 /// The family's commands.
 pub static COMMANDS: &[CommandSpec] = &[

@@ -6,12 +6,9 @@
 use ahash::AHashSet;
 
 use crate::command::keys;
-use crate::command::registry::{Command, CommandId};
+use crate::command::registry::Command;
 use crate::command::spec::{Begin, Category, Flag, FlagSet, KeyFlag};
-use crate::engine::session::Session;
-use crate::engine::state::ServerState;
 use crate::resp::Args;
-use crate::storage::aof::{AppendedReader, Found};
 
 /// Keys that were changed, and whether it can be any. Databases are not told apart.
 #[derive(Default)]
@@ -19,11 +16,11 @@ pub(crate) struct UnflushedKeys {
     keys: AHashSet<Vec<u8>>,
     has_any: bool,
     /// Bytes that were gathered and are looked at.
-    seen: usize,
+    pub(super) seen: usize,
 }
 
 impl UnflushedKeys {
-    fn note(&mut self, command: &Command, args: Args<'_>) {
+    pub(super) fn note(&mut self, command: &Command, args: Args<'_>) {
         let named = keys::keys_of(command, args);
         for key in &named {
             self.keys.insert(args.at(key.index).to_vec());
@@ -32,7 +29,7 @@ impl UnflushedKeys {
     }
 
     /// Whether the reply to a request may tell of it.
-    fn shows_in(&self, command: &Command, args: Args<'_>) -> bool {
+    pub(super) fn shows_in(&self, command: &Command, args: Args<'_>) -> bool {
         const LOOK_ANYWHERE: FlagSet = FlagSet::of(&[Flag::RunsQueue, Flag::TouchesArbitraryKeys, Flag::Debug]);
         const ACCESS: FlagSet = FlagSet::of(&[Flag::ReadOnly, Flag::Write, Flag::MayReplicate]);
         let named = keys::keys_of(command, args);
@@ -54,84 +51,4 @@ impl UnflushedKeys {
 
 fn is_of(command: &Command, category: Category) -> bool {
     command.categories & 1 << category as u32 != 0
-}
-
-impl ServerState {
-    /// Looks at what was gathered and cannot be written. O(bytes of that that are new).
-    #[cold]
-    pub fn note_unflushed(&mut self) {
-        if self.aof.failure.is_none() {
-            self.aof.unflushed = None;
-            return;
-        }
-        let mut unflushed = self.aof.unflushed.take().unwrap_or_default();
-        let bytes = self.aof.feeder.bytes();
-        let mut reader = AppendedReader::default();
-        reader.feed(bytes.get(unflushed.seen..).unwrap_or_default());
-        // INVARIANT: whole commands were gathered.
-        while let Ok(found) = reader.advance() {
-            match found {
-                Found::Incomplete => break,
-                Found::Time(_) | Found::BadTime | Found::Annotation => {}
-                Found::Command => {
-                    let words: Vec<&[u8]> = reader.arguments().collect();
-                    let args = Args::from_slices(&words);
-                    if let Some(command) = self.commands.resolve(args.at(0), args.get(1)) {
-                        unflushed.note(command, args);
-                    }
-                }
-            }
-        }
-        unflushed.seen = bytes.len();
-        self.aof.unflushed = Some(unflushed);
-    }
-
-    /// Whether something was changed and cannot be written at present.
-    #[inline]
-    pub fn has_unflushed(&self) -> bool {
-        self.aof.unflushed.is_some()
-    }
-
-    /// A client makes a request: if the reply may tell of what cannot be written it is to wait for that.
-    #[cold]
-    pub fn note_dependence(&self, session: &mut Session, args: Args<'_>, resolved: Option<CommandId>) {
-        let (Some(unflushed), Some(command)) = (&self.aof.unflushed, resolved) else {
-            return;
-        };
-        let command = self.commands.get(command);
-        let is_queued = session.transaction.is_some() && !command.flags.has(Flag::RunsQueue);
-        if !is_queued && unflushed.shows_in(command, args) {
-            session.sees_unflushed = true;
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::command::registry::Registry;
-    use crate::commands::FAMILIES;
-
-    /// Whether the reply to the one request may tell of the change that the other made.
-    fn shows(change: &str, request: &str) -> bool {
-        let registry = Registry::new(FAMILIES);
-        let mut unflushed = UnflushedKeys::default();
-        let words = [change, request].map(|text| text.split(' ').map(str::as_bytes).collect::<Vec<_>>());
-        let command = |at: usize| {
-            let found = registry.resolve(words[at][0], words[at].get(1).copied());
-            found.expect("there is such a command")
-        };
-        unflushed.note(command(0), Args::from_slices(&words[0]));
-        unflushed.shows_in(command(1), Args::from_slices(&words[1]))
-    }
-
-    #[test]
-    fn a_change_shows_where_its_key_is_read() {
-        assert!(shows("set a 1", "get a"));
-        assert!(!shows("set a 1", "get b"));
-        assert!(shows("msetex 2 b 1 a 1", "get a"));
-        assert!(shows("set a 1", "sort b by nosort get a"));
-        assert!(shows("set STREAMS 1", "xread count 1 streams STREAMS 0"));
-        assert!(!shows("set c 1", "xreadgroup group g c streams s >"));
-    }
 }

@@ -6,7 +6,7 @@ use log::{info, warn};
 use mio::Events;
 
 use crate::config::system_reason;
-use crate::drive::save::loading::LoadingStep;
+use crate::engine::loading::LoadingStep;
 
 use super::event_loop::{EVENTS_MAX, EventLoop};
 

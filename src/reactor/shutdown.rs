@@ -4,9 +4,9 @@ use log::{info, warn};
 
 use crate::base::sys::signals::{Signal, remove_when_insisted};
 use crate::config::system_reason;
-use crate::drive::aof::rewrite::State;
 use crate::engine::session::Token;
 use crate::engine::state::ShutdownOptions;
+use crate::storage::aof::append_only::State;
 
 use super::event_loop::EventLoop;
 use super::startup;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use oneloop::config::AppendFsync;
-use oneloop::drive::aof::rewrite::State;
+use oneloop::storage::aof::append_only::State;
 use oneloop::storage::file::operations::{DiskOperations as _, FileOperations as _};
 use oneloop::storage::file::simulated::PowerCut;
 

@@ -7,7 +7,7 @@
 //! `ONELOOP_STORIES` sets how many stories are played (200 by default), `ONELOOP_STORY` plays that one alone and tells it.
 
 use oneloop::config::{AppendFsync, Config};
-use oneloop::drive::aof::rewrite::State;
+use oneloop::storage::aof::append_only::State;
 use oneloop::storage::file::simulated::{Operation, PowerCut};
 
 use crate::world::{World, settings};

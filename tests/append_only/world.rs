@@ -7,7 +7,6 @@ use std::path::Path;
 
 use oneloop::base::clock::Clock;
 use oneloop::config::{AppendFsync, Config};
-use oneloop::drive::aof::rewrite::State;
 use oneloop::engine::context::Context;
 use oneloop::engine::session::{Session, Token};
 use oneloop::engine::state::ServerState;
@@ -15,6 +14,7 @@ use oneloop::net::address::Address;
 use oneloop::net::stream::Stream;
 use oneloop::reactor::stepping::SteppedLoop;
 use oneloop::resp::{Args, Protocol, Reply};
+use oneloop::storage::aof::append_only::State;
 use oneloop::storage::file::operations::{Disk, DiskOperations as _};
 use oneloop::storage::file::simulated::{PowerCut, SimulatedDisk};
 

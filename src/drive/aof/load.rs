@@ -14,20 +14,21 @@ use crate::base::wake::Wake;
 use crate::command::registry::CommandId;
 use crate::command::spec::Group;
 use crate::config::system_reason;
-use crate::drive::save::loading::{LoadingStats, LoadingStep};
 use crate::drive::script::run;
 use crate::engine::context::Context;
 use crate::engine::effects;
 use crate::engine::enforcement;
+use crate::engine::loading::LoadingStep;
+use crate::engine::loading::Replay;
 use crate::engine::session::{Session, Token};
 use crate::engine::state::ServerState;
 use crate::net::address::Address;
-use crate::resp::{Args, OwnedArgs, Protocol, Reply};
+use crate::resp::{Args, Protocol, Reply};
 use crate::storage::aof::{AppendedReader, Found, Manifest};
 use crate::storage::file::reader::{FileReader, Read};
 use crate::storage::snapshot::{Duplicates, LoadStep, Loader};
 
-use super::part::{Content, Open, PartToLoad};
+use crate::storage::aof::part::{Content, Open, PartToLoad};
 use crate::storage::aof::paths::AofPaths;
 use crate::storage::aof::size_estimator::SizeEstimator;
 
@@ -37,28 +38,6 @@ const STEP_COMMANDS: usize = 32;
 const NOBODY: Token = Token { slot: u32::MAX, generation: 0 };
 /// Arguments of a command that need no allocation.
 const WORDS_INLINE: usize = 16;
-
-/// An append-only file that is being loaded.
-pub struct Replay {
-    places: AofPaths,
-    parts: VecDeque<PartToLoad>,
-    open: Option<Open>,
-    session: Box<Session>,
-    reply: Reply,
-    /// The commands since MULTI.
-    transaction: Option<Vec<OwnedArgs>>,
-    /// Commands that wait for a script that takes long.
-    pending: VecDeque<OwnedArgs>,
-    wake: Wake,
-    started_ms: i64,
-    started_us: u64,
-    total_bytes: u64,
-    /// Bytes of the parts that are loaded.
-    done_bytes: u64,
-    used_memory: u64,
-    /// Bytes of each part that was there, in order: what the base takes is the first one.
-    sizes: Vec<u64>,
-}
 
 impl Replay {
     /// What the manifest lists is to be loaded.
@@ -113,17 +92,6 @@ impl Replay {
     /// Bytes of each part.
     pub fn sizes(&self) -> &[u64] {
         &self.sizes
-    }
-
-    /// How far it has come.
-    pub fn stats(&self, now_ms: i64) -> LoadingStats {
-        LoadingStats {
-            started_seconds: self.started_ms / 1000,
-            total_bytes: self.total_bytes,
-            loaded_bytes: self.done_bytes + self.open.as_ref().map_or(0, Open::offset),
-            used_memory: self.used_memory,
-            elapsed_seconds: (now_ms - self.started_ms) / 1000,
-        }
     }
 
     /// Loads a piece: some ten microseconds' worth, or one command. With `waits` it waits for the disk rather than saying so.
@@ -202,7 +170,8 @@ impl Replay {
             Read::NotYet => return Ok(false),
             Read::Chunk(chunk) => {
                 if let Content::Unknown = open.content {
-                    open.content = open.content_of(state, &chunk);
+                    let input_bytes = open.file.length();
+                    open.content = Open::content_of(&chunk, || state.loader_settings(Duplicates::Refuse, input_bytes));
                 }
                 match &mut open.content {
                     Content::Unknown => {}

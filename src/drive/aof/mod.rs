@@ -1,8 +1,8 @@
-//! ROOM drive::aof. Never
+//! The append-only file and the whole state: loading it, rewriting it, turning it on and off.
+//!
+//! Never decides what a rewrite does next: the machine in `storage::aof` does.
 
-pub mod base;
 pub mod load;
-pub mod part;
 pub mod rewrite;
 pub mod start;
 pub mod switching;

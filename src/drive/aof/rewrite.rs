@@ -15,47 +15,17 @@ use crate::config::system_reason;
 use crate::engine::state::ServerState;
 use crate::keyspace;
 use crate::storage::aof::BaseFormat;
+use crate::storage::aof::CommandDump;
 use crate::storage::file::writer::{FileWriter, WriterOptions};
 
-pub(crate) use crate::drive::aof::base::{Source, Writing};
 use crate::storage::aof::append_only::AppendOnly;
-pub(crate) use crate::storage::aof::machine::Machine;
-pub use crate::storage::aof::machine::State;
-
-use crate::drive::aof::base::Written;
-use crate::storage::aof::machine::{Action, Event};
-
-/// So many failures in a row, and the next attempts wait longer and longer.
-const FAILURES_FREE: u32 = 3;
-/// Longest such wait, in minutes.
-const WAIT_MINUTES_MAX: i64 = 60;
-
-/// What became of the wish for a rewrite.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RewriteStart {
-    Started,
-    /// It begins once the save that is going on is over.
-    Scheduled,
-    /// One is going on already.
-    InProgress,
-    /// No thread could be started.
-    Failed,
-}
+use crate::storage::aof::base::{Source, Writing, Written};
+use crate::storage::aof::machine::{Action, Event, State};
+use crate::storage::aof::rewrite_stats::RewriteStart;
+use crate::storage::snapshot::{Origin, Snapshot};
 
 /// A rewrite could not even be begun; the log tells why.
 pub(crate) struct RewriteFailed;
-
-/// What INFO shows of rewrites.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct RewriteStats {
-    pub rewrites: u64,
-    pub failures_in_a_row: u32,
-    pub last_seconds: Option<i64>,
-    pub last_failed: bool,
-    pub last_copied_bytes: u64,
-    /// When the next one may begin by itself, in ms since the epoch.
-    pub(crate) retry_ms: i64,
-}
 
 fn copied_bytes() -> u64 {
     table::copied_bytes() + keyspace::cow_bytes()
@@ -321,18 +291,24 @@ impl ServerState {
     }
 }
 
-impl RewriteStats {
-    /// After several failures in a row the next attempt waits: a minute, then twice as long each time.
-    fn note_wait(&mut self, now_ms: i64) {
-        if self.failures_in_a_row < FAILURES_FREE {
-            self.retry_ms = now_ms;
-            return;
+impl ServerState {
+    /// Pins the data as they are now.
+    pub(crate) fn rewrite_source(&self, format: BaseFormat) -> Source {
+        match format {
+            BaseFormat::Snapshot => {
+                let settings = self.snapshot_settings(Origin::LogBase);
+                Source::Snapshot(Box::new(Snapshot::pin(&self.keyspace, settings)))
+            }
+            BaseFormat::Commands => {
+                let time_s = self.config.aof_timestamp_enabled;
+                let time_s = time_s.then(|| self.now_ms().div_euclid(1000));
+                let is_slow = self.config.rdb_key_save_delay > 0;
+                let mut dump = CommandDump::pin(&self.keyspace, time_s, is_slow);
+                for (_, library) in self.scripting.functions.iter() {
+                    dump.library(&library.code);
+                }
+                Source::Commands(Box::new(dump))
+            }
         }
-        let doubled = self.failures_in_a_row - FAILURES_FREE;
-        let minutes = 1i64.checked_shl(doubled).unwrap_or(WAIT_MINUTES_MAX).clamp(1, WAIT_MINUTES_MAX);
-        self.retry_ms = now_ms + minutes * 60_000;
-        log::warn!(
-            "Background AOF rewrite has repeatedly failed and triggered the limit, will retry in {minutes} minutes"
-        );
     }
 }

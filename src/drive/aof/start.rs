@@ -3,15 +3,15 @@
 use crate::base::logging;
 use crate::base::wake::Wake;
 use crate::config::system_reason;
-use crate::drive::save::loading::LoadingStep;
+use crate::engine::loading::LoadingStep;
 use crate::engine::state::ServerState;
 use crate::storage::aof::{BaseFormat, Manifest};
 use crate::storage::file::new_file::{NewFile, StepFailed};
 use crate::storage::file::operations::FileOperations;
 
-use super::base::CHUNK_BYTES;
-use super::load::Replay;
+use crate::engine::loading::Replay;
 use crate::storage::aof::append_only::AppendOnly;
+use crate::storage::aof::base::CHUNK_BYTES;
 use crate::storage::aof::log_file::LogFile;
 use crate::storage::aof::paths;
 use crate::storage::aof::paths::{AofPaths, ListError};

@@ -63,6 +63,7 @@ impl ServerState {
         self.drive_rewrite(Event::TurnOff);
         self.aof.is_scheduled = false;
         self.aof.drop_log();
+        self.unflushed = None;
         self.follow_log();
         self.update_restrictions();
     }
@@ -72,6 +73,7 @@ impl ServerState {
         if self.aof.log.is_some() {
             log::info!("Removing the temp incr aof file in the background");
             self.aof.drop_log();
+            self.unflushed = None;
             self.update_restrictions();
         }
     }
@@ -140,7 +142,6 @@ impl AppendOnly {
         self.synced = self.written;
         self.feeder.take();
         self.failure = None;
-        self.unflushed = None;
         self.sync_failure = None;
         self.start_failure = None;
         self.has_denial_changed = true;

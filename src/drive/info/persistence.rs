@@ -1,9 +1,9 @@
 //! The sections on saving, replicas and the cluster: Persistence, Replication, Cluster.
 
-use crate::drive::aof::rewrite::State;
-use crate::drive::save::SaveStats;
-use crate::drive::save::background::BackgroundProgress;
+use crate::engine::saving::BackgroundProgress;
+use crate::engine::saving::SaveStats;
 use crate::storage::aof::append_only::AppendOnly;
+use crate::storage::aof::append_only::State;
 
 use super::Field;
 use crate::drive::info::snapshot::InfoSnapshot;

@@ -7,12 +7,12 @@ use crate::base::sys::resources;
 use crate::base::sys::resources::{ProcessorTime, Whose};
 use crate::command::registry::Command;
 use crate::config::Named;
-use crate::drive::aof::rewrite::State;
 use crate::engine::memory_limit;
 use crate::engine::pubsub::ChannelKind;
 use crate::engine::state::ServerState;
 use crate::observe::command_stats::CommandCounts;
 use crate::observe::loop_stats::{Job, LoopStats, Phase, TURN_CLASSES};
+use crate::storage::aof::append_only::State;
 
 use super::View;
 use super::text::{Kind, Text, seconds};

@@ -1,48 +1,19 @@
 //! Saving in slices between polls. The loop makes the bytes and hands them to a thread that waits for the disk.
 
-use std::path::PathBuf;
-
 use crate::collections::table;
+use crate::engine::saving::{Background, BackgroundProgress, BackgroundStart};
 use crate::engine::state::ServerState;
 use crate::keyspace;
 use crate::storage::file::new_file::StepFailed;
 use crate::storage::file::writer::{FileWriter, WriterOptions, WriterState};
-use crate::storage::snapshot::{Origin, Progress, Snapshot};
+use crate::storage::snapshot::{Origin, Snapshot};
 
 use super::log_failure;
 
-/// Handed over at a time, in bytes.
-const CHUNK_BYTES: usize = 256 * 1024;
 /// The loop stops making bytes while so many wait for the disk.
 const PENDING_BYTES_MAX: usize = 4 << 20;
 /// Records let go of in one step.
 const RELEASE_RECORDS: usize = 256;
-
-/// A save that is going on.
-pub(crate) struct Background {
-    snapshot: Snapshot,
-    writer: FileWriter,
-    temporary: PathBuf,
-    target: PathBuf,
-    /// Changes when it began.
-    changes: u64,
-    started_ms: i64,
-    /// Bytes that had been copied for the sake of pinned versions when it began.
-    copied_before: u64,
-    is_written: bool,
-    /// For tests: no key is written before this time, in ticks.
-    paused_until: u64,
-}
-
-/// What became of the wish to save in the background.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BackgroundStart {
-    Started,
-    /// One is going on already.
-    InProgress,
-    /// No thread could be started.
-    Failed,
-}
 
 /// Bytes that were copied so far because they were changed while a version shared them.
 fn copied_bytes() -> u64 {
@@ -184,29 +155,5 @@ impl ServerState {
             seconds: (self.now_ms() - background.started_ms) / 1000,
             copied_bytes: copied_bytes() - background.copied_before,
         })
-    }
-}
-
-/// How far a background save has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BackgroundProgress {
-    pub keys: usize,
-    pub keys_written: usize,
-    /// Since it began.
-    pub seconds: i64,
-    /// Copied because they were changed meanwhile.
-    pub copied_bytes: u64,
-}
-
-impl Background {
-    fn step(&mut self) {
-        let progress = self.snapshot.step();
-        if self.snapshot.buffered_bytes() >= CHUNK_BYTES || progress == Progress::Done {
-            self.writer.write(self.snapshot.take(self.writer.used_buffer()));
-        }
-        if progress == Progress::Done {
-            self.writer.publish(&self.target);
-            self.is_written = true;
-        }
     }
 }

@@ -1,10 +1,11 @@
 //! Loading the data set from its file: in slices while the loop runs, at the start; at once for DEBUG RELOAD.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::base::wake::Wake;
 use crate::config::{DumpSanitizing, system_reason};
+use crate::engine::loading::{Loading, LoadingStep};
 use crate::engine::state::ServerState;
 use crate::scripting::functions::RestorePolicy;
 use crate::storage::file::reader::{FileReader, Read};
@@ -14,39 +15,6 @@ use crate::storage::values::LoadSettings;
 
 /// Time between two lines on the progress in the log, in ms.
 const PROGRESS_PERIOD_MS: i64 = 5000;
-
-/// A data set that is being loaded.
-pub struct Loading {
-    reader: FileReader,
-    loader: Loader,
-    path: PathBuf,
-    started_ms: i64,
-    started_us: u64,
-    progress_due_ms: i64,
-    /// For tests: nothing more is loaded before this time, in ticks.
-    paused_until: u64,
-}
-
-/// What INFO shows while the data set is being loaded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LoadingStats {
-    /// In seconds since the epoch.
-    pub started_seconds: i64,
-    pub total_bytes: u64,
-    pub loaded_bytes: u64,
-    /// Memory in use when the snapshot was written, if it tells.
-    pub used_memory: u64,
-    pub elapsed_seconds: i64,
-}
-
-/// What a step of loading has come to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LoadingStep {
-    More,
-    /// The disk is slower; the loop is woken when there is more.
-    Waits,
-    Done,
-}
 
 impl ServerState {
     pub(crate) fn loader_settings(&self, duplicates: Duplicates, input_bytes: u64) -> LoaderSettings {
@@ -253,17 +221,6 @@ impl ServerState {
 }
 
 impl Loading {
-    /// How far it has come.
-    pub fn stats(&self, now_ms: i64) -> LoadingStats {
-        LoadingStats {
-            started_seconds: self.started_ms / 1000,
-            total_bytes: self.reader.length(),
-            loaded_bytes: self.loader.offset(),
-            used_memory: self.loader.notes.used_memory.unwrap_or(0),
-            elapsed_seconds: (now_ms - self.started_ms) / 1000,
-        }
-    }
-
     /// Whether it is held up on purpose, for tests.
     pub fn is_paced(&self) -> bool {
         self.paused_until > 0

@@ -10,9 +10,6 @@ pub mod background;
 pub mod foreground;
 pub mod loading;
 
-pub use background::{BackgroundProgress, BackgroundStart};
-pub use loading::{Loading, LoadingStats, LoadingStep};
-
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -21,57 +18,7 @@ use crate::REDIS_VERSION;
 use crate::config::{Named, system_reason};
 use crate::engine::state::ServerState;
 use crate::storage::file::new_file::{StepFailed, WriteStep};
-use crate::storage::snapshot::{AccessNote, Origin, Snapshot, SnapshotSettings};
-
-use background::Background;
-
-/// What the server knows of its saving.
-#[derive(Default)]
-pub struct Saving {
-    pub stats: SaveStats,
-    background: Option<Background>,
-    /// Snapshots that were given up; they are let go of in slices.
-    abandoned: Vec<Snapshot>,
-    /// Something was begun or given up that the job has not heard of.
-    has_begun: bool,
-    /// Whether a background save is to begin when it may (BGSAVE SCHEDULE).
-    pub is_scheduled: bool,
-    /// Number of files begun, for their temporary names.
-    files: u64,
-}
-
-/// What INFO shows of saving and loading.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct SaveStats {
-    /// Changes that had been made when the data set was last saved.
-    pub saved_changes: u64,
-    /// When it was last saved, in seconds since the epoch; at first when the server was started.
-    pub last_save_seconds: i64,
-    /// When a background save was last begun.
-    pub last_try_seconds: i64,
-    /// Whether the last background save failed.
-    pub last_failed: bool,
-    /// How long the last background save took.
-    pub last_duration_seconds: Option<i64>,
-    /// Bytes that the last background save had copied because they were changed meanwhile.
-    pub last_copied_bytes: u64,
-    pub saves: u64,
-    pub keys_loaded: u64,
-    pub keys_expired: u64,
-}
-
-impl Saving {
-    /// Whether something was begun or given up since the last time.
-    #[inline]
-    pub fn take_beginning(&mut self) -> bool {
-        std::mem::take(&mut self.has_begun)
-    }
-
-    /// Whether a background save is going on.
-    pub fn is_active(&self) -> bool {
-        self.background.is_some()
-    }
-}
+use crate::storage::snapshot::{AccessNote, Origin, SnapshotSettings};
 
 impl ServerState {
     /// Changes since the data set was last saved.

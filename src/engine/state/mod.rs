@@ -17,18 +17,19 @@ use crate::collections::heap;
 use crate::command::registry::Registry;
 use crate::command::spec::{Flag, FlagSet};
 use crate::config::{Config, OomScoreAdjust, OutputBufferLimit};
-use crate::drive::aof::load::Replay;
-use crate::drive::save::Saving;
-use crate::drive::save::loading::{Loading, LoadingStats};
 use crate::engine::blocking::{BlockedState, Blocking};
 use crate::engine::clients::Clients;
+use crate::engine::loading::Replay;
+use crate::engine::loading::{Loading, LoadingStats};
 use crate::engine::memory::Memory;
 use crate::engine::pubsub::PubSub;
+use crate::engine::saving::Saving;
 use crate::engine::scripts::Scripting;
 use crate::engine::session::{ClientKind, Close, Mode, Session, Token, UNAUTHENTICATED_OUTPUT_MAX_BYTES};
 use crate::engine::title::TitleBar;
 use crate::engine::tracking::Tracking;
 use crate::engine::transactions::Transactions;
+use crate::engine::unflushed_keys::UnflushedKeys;
 use crate::keyspace::{EventClass, Keyspace};
 use crate::migrate::Migrations;
 use crate::net::address::Address;
@@ -69,6 +70,8 @@ pub struct ServerState {
     pub serialization: Serialization,
     pub blocking: Blocking,
     pub aof: AppendOnly,
+    /// What was changed and cannot be written at present.
+    pub(crate) unflushed: Option<UnflushedKeys>,
     /// The append-only file that is being loaded.
     pub replay: Option<Box<Replay>>,
     pub saving: Saving,
@@ -255,6 +258,7 @@ impl ServerState {
             pause: Pause::default(),
             serialization: Serialization::default(),
             blocking: Blocking::default(),
+            unflushed: None,
             aof: AppendOnly::default(),
             replay: None,
             saving: Saving::default(),
@@ -410,6 +414,12 @@ impl ServerState {
     /// Goes on timing the command that began then.
     pub fn set_lap_start(&mut self, started: u64) {
         self.lap_started = started;
+    }
+
+    /// Whether something was changed and cannot be written at present.
+    #[inline]
+    pub fn has_unflushed(&self) -> bool {
+        self.unflushed.is_some()
     }
 
     /// Milliseconds since the epoch, as of the present turn of the loop.

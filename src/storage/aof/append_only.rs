@@ -30,13 +30,13 @@ use crate::storage::aof::Feeder;
 use crate::storage::file::operations::{Disk, DiskFile, FileOperations};
 use crate::storage::file::worker::Worker;
 
-pub use crate::drive::aof::load::Replay;
-use crate::drive::aof::rewrite::{Machine, Source, Writing};
-pub use crate::drive::aof::rewrite::{RewriteStart, RewriteStats, State};
-use crate::engine::unflushed_keys::UnflushedKeys;
+use crate::storage::aof::base::{Source, Writing};
 use crate::storage::aof::log_file::LogFile;
+use crate::storage::aof::machine::Machine;
+pub use crate::storage::aof::machine::State;
 use crate::storage::aof::paths::ManifestStore;
 pub use crate::storage::aof::paths::{AofPaths, ListError};
+pub use crate::storage::aof::rewrite_stats::{RewriteStart, RewriteStats};
 
 /// Time between two attempts to write after one that failed, in µs.
 const RETRY_PERIOD_US: u64 = 100_000;
@@ -114,8 +114,6 @@ pub struct AppendOnly {
     /// The same of one that replies waited for, until somebody asks.
     pub(crate) awaited_sync_us: Option<u64>,
     pub(crate) failure: Option<Failure>,
-    /// What cannot be written for that.
-    pub(crate) unflushed: Option<UnflushedKeys>,
     /// Why the last sync failed.
     pub(crate) sync_failure: Option<String>,
     /// Why the first base is not worth being written: what is appended meanwhile cannot be brought to the disk.

@@ -3,11 +3,14 @@
 //! Never touches a file, and never runs a command.
 
 pub mod append_only;
+pub mod base;
 pub mod log_file;
 pub mod loss;
 pub mod machine;
 pub mod orders;
+pub mod part;
 pub mod paths;
+pub mod rewrite_stats;
 pub mod size_estimator;
 
 pub mod command;

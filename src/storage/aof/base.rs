@@ -1,10 +1,9 @@
 //! The base that is being written: where its bytes come from, and the thread that they go to.
 
-use crate::engine::state::ServerState;
-use crate::storage::aof::{BaseFormat, CommandDump};
+use crate::storage::aof::CommandDump;
 use crate::storage::file::new_file::StepFailed;
 use crate::storage::file::writer::{FileWriter, WriterState};
-use crate::storage::snapshot::{Origin, Progress, Snapshot};
+use crate::storage::snapshot::{Progress, Snapshot};
 
 /// Handed over at a time, in bytes.
 pub(crate) const CHUNK_BYTES: usize = 256 * 1024;
@@ -102,28 +101,6 @@ impl Writing {
         if !more {
             self.writer.keep();
             self.is_complete = true;
-        }
-    }
-}
-
-impl ServerState {
-    /// Pins the data as they are now.
-    pub(crate) fn rewrite_source(&self, format: BaseFormat) -> Source {
-        match format {
-            BaseFormat::Snapshot => {
-                let settings = self.snapshot_settings(Origin::LogBase);
-                Source::Snapshot(Box::new(Snapshot::pin(&self.keyspace, settings)))
-            }
-            BaseFormat::Commands => {
-                let time_s = self.config.aof_timestamp_enabled;
-                let time_s = time_s.then(|| self.now_ms().div_euclid(1000));
-                let is_slow = self.config.rdb_key_save_delay > 0;
-                let mut dump = CommandDump::pin(&self.keyspace, time_s, is_slow);
-                for (_, library) in self.scripting.functions.iter() {
-                    dump.library(&library.code);
-                }
-                Source::Commands(Box::new(dump))
-            }
         }
     }
 }

@@ -5,11 +5,10 @@ use std::path::PathBuf;
 
 use crate::base::logging;
 use crate::config::system_reason;
-use crate::engine::state::ServerState;
 use crate::storage::aof::{AppendedReader, Malformed};
 use crate::storage::file::operations::{Disk, FileOperations};
 use crate::storage::file::reader::FileReader;
-use crate::storage::snapshot::{Duplicates, Loader, begins_snapshot};
+use crate::storage::snapshot::{Loader, LoaderSettings, begins_snapshot};
 
 use crate::storage::aof::size_estimator::SizeEstimator;
 
@@ -60,13 +59,12 @@ impl Open {
     }
 
     /// How the file is to be read, by its first bytes.
-    pub fn content_of(&self, state: &ServerState, chunk: &[u8]) -> Content {
+    pub fn content_of(chunk: &[u8], settings: impl FnOnce() -> LoaderSettings) -> Content {
         if !begins_snapshot(chunk) {
             return Content::Commands(Box::default());
         }
         log::info!("Reading RDB base file on AOF loading...");
-        let mut settings = state.loader_settings(Duplicates::Refuse, self.file.length());
-        settings.expires_before_ms = None;
+        let settings = LoaderSettings { expires_before_ms: None, ..settings() };
         Content::Snapshot(Box::new(Loader::new(settings)))
     }
 
