@@ -1,5 +1,8 @@
 //! What once crashed Redis's Lua, let it read or write outside its memory, or went around the sandbox: each input, and the reply
 //! of a server that has the fix. The named CVEs are Redis's; a group without one is a fix from its release notes.
+//!
+//! Not here: CVE-2021-32672 (the debugger's own request parser; ours reads requests with the server's parser), CVE-2023-41056
+//! (buffers of the server, not Lua), and CVE-2022-24834 at its original size (strings of more than 2 GiB).
 
 use crate::support::Harness;
 

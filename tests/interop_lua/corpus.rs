@@ -6,7 +6,8 @@
 //! | `= a, b` | a case: a list of expressions, each shown with its type and value |
 //! | anything else | a case: the whole script; `⏎` stands for a line feed |
 //! | `with: 1 k a "b\x00"` | the next case's number of keys, keys and arguments (0 without this line) |
-//! | `as: eval_ro`, `as: library` | the next case's command; a library is loaded, and then `with:` is what FCALL gets |
+//! | `as: eval_ro`, `as: library` | the next case's command (EVAL without this line); a library is loaded, and then `with:` is what FCALL gets |
+//! | `as: twice` | the next case is run twice, and both replies count: what one script leaves to the next |
 //! | `7.2: "+OK\r\n"` | the next case's reply in 7.2, where genuine servers at hand (7.0, 8.0) differ from it or crash |
 //! | `7.2 RESP3: "_\r\n"` | the same for RESP3, where that differs from RESP2 |
 
@@ -80,8 +81,11 @@ impl Case {
             }
             return commands;
         }
-        let start = vec![self.command.to_uppercase().into_bytes(), self.script.clone()];
-        vec![[start, self.words.clone()].concat()]
+        let twice = self.command == "twice";
+        let command = if twice { "eval" } else { &self.command };
+        let start = vec![command.to_uppercase().into_bytes(), self.script.clone()];
+        let run = [start, self.words.clone()].concat();
+        vec![run; if twice { 2 } else { 1 }]
     }
 }
 

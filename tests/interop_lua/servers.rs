@@ -20,7 +20,7 @@ struct Genuine {
 }
 
 impl Genuine {
-    /// None, and a loud word, where there is no such program.
+    /// Starts one; `None`, with a SKIP line, where the program is missing.
     fn start() -> Option<Genuine> {
         let program = std::env::var("ORACLE_REDIS_SERVER").unwrap_or_else(|_| "redis-server".into());
         let number = STARTED.fetch_add(1, Ordering::Relaxed);
@@ -70,7 +70,8 @@ pub enum Answer {
 }
 
 impl Answer {
-    /// With addresses replaced: `table: 0x55…` and the like are another at every start.
+    /// With addresses cut out: `table: 0x55…`, `function: …`, `thread: …` and `userdata: …` differ from start to start. This is all
+    /// that is masked.
     pub fn masked(self) -> Answer {
         let Answer::Reply(bytes) = self else {
             return self;
@@ -95,7 +96,7 @@ impl Answer {
     }
 }
 
-/// An address may have fewer digits than another, and the length before it is another then.
+/// Addresses may differ in their number of digits, and so may the length of a bulk string that holds one.
 fn without_lengths_of_addresses(bytes: Vec<u8>) -> Vec<u8> {
     let holds_address = bytes.windows(4).any(|window| window == b": 0x");
     if !holds_address || !bytes.starts_with(b"$") {
@@ -130,7 +131,8 @@ impl Client {
         replies.map_or(Answer::Ended, Answer::Reply)
     }
 
-    /// Sends commands and then a mark, and reads up to the mark: a reply that breaks the protocol is seen and does no more harm.
+    /// Sends commands and then a mark, and reads up to the mark: a reply that breaks the protocol is seen as it is, and does not
+    /// shift the replies that follow.
     fn exchange(&mut self, commands: &[Vec<Vec<u8>>]) -> Option<Vec<u8>> {
         self.sent += 1;
         let mark = format!("mark-{}-of-the-test", self.sent);

@@ -3,6 +3,8 @@
 //!
 //! A recursive matcher, as Lua's is: an item that may be repeated tries the rest of the pattern behind each number of repetitions.
 
+use arrayvec::ArrayVec;
+
 use crate::scripting::lua::{Raise, Stack};
 
 /// Captures in a pattern.
@@ -27,8 +29,7 @@ pub struct Matcher<'a> {
     stack: &'a Stack,
     text: &'a [u8],
     pattern: &'a [u8],
-    captures: [(usize, Extent); CAPTURES_MAX],
-    level: usize,
+    captures: ArrayVec<(usize, Extent), CAPTURES_MAX>,
     nesting: usize,
     steps: u32,
 }
@@ -50,14 +51,14 @@ fn malformed<T>(text: &str) -> Result<T, Raise> {
 impl<'a> Matcher<'a> {
     /// A search on behalf of a native function with this stack.
     pub fn new(stack: &'a Stack, text: &'a [u8], pattern: &'a [u8]) -> Matcher<'a> {
-        Matcher { stack, text, pattern, captures: [(0, Extent::Open); CAPTURES_MAX], level: 0, nesting: 0, steps: 0 }
+        Matcher { stack, text, pattern, captures: ArrayVec::new(), nesting: 0, steps: 0 }
     }
 
     /// The end of the match that begins right there.
     ///
     /// Errors: the pattern is wrong, or the script is to end.
     pub fn match_at(&mut self, start: usize) -> Found {
-        self.level = 0;
+        self.captures.clear();
         self.matches(start, 0)
     }
 
@@ -76,12 +77,12 @@ impl<'a> Matcher<'a> {
 
     /// Number of captures of the last match; without any the match itself is one.
     pub fn capture_count(&self) -> usize {
-        self.level.max(1)
+        self.captures.len().max(1)
     }
 
     /// Whether the pattern has captures.
     pub fn has_captures(&self) -> bool {
-        self.level > 0
+        !self.captures.is_empty()
     }
 
     /// The text of a match.
@@ -93,7 +94,7 @@ impl<'a> Matcher<'a> {
     ///
     /// Errors: there is none of that number, or it is not closed.
     pub fn capture(&self, index: usize, start: usize, end: usize) -> Result<Capture<'a>, Raise> {
-        if index >= self.level {
+        if index >= self.captures.len() {
             if index == 0 {
                 return Ok(Capture::Text(&self.text[start..end]));
             }
@@ -172,24 +173,23 @@ impl<'a> Matcher<'a> {
     }
 
     fn open(&mut self, at: usize, item: usize, extent: Extent) -> Found {
-        if self.level == CAPTURES_MAX {
+        if self.captures.is_full() {
             return malformed("too many captures");
         }
-        self.captures[self.level] = (at, extent);
-        self.level += 1;
+        self.captures.push((at, extent));
         let found = self.matches(at, item)?;
         if found.is_none() {
-            self.level -= 1;
+            self.captures.pop();
         }
         Ok(found)
     }
 
     fn close(&mut self, at: usize, item: usize) -> Found {
-        let captures = self.captures[..self.level].iter();
+        let captures = self.captures.iter();
         let Some(index) = captures.rev().position(|(_, extent)| *extent == Extent::Open) else {
             return malformed("invalid pattern capture");
         };
-        let index = self.level - 1 - index;
+        let index = self.captures.len() - 1 - index;
         let start = self.captures[index].0;
         self.captures[index].1 = Extent::Len(at - start);
         let found = self.matches(at, item)?;
@@ -267,7 +267,7 @@ impl<'a> Matcher<'a> {
     /// `%1`: what a capture holds, once more.
     fn again(&mut self, at: usize, digit: u8) -> Found {
         let index = usize::from(digit).wrapping_sub(usize::from(b'1'));
-        if index >= self.level {
+        if index >= self.captures.len() {
             return malformed("invalid capture index");
         }
         let (start, len) = match self.captures[index] {

@@ -2,7 +2,7 @@
 
 use std::alloc::{Layout, alloc, dealloc, realloc};
 use std::cell::{Cell, RefCell};
-use std::ffi::c_void;
+use std::ffi::{c_int, c_void};
 use std::ptr::{self, NonNull};
 
 use corosensei::Yielder;
@@ -15,6 +15,9 @@ use super::native::{Outcome, raise};
 use super::pace::Pace;
 use super::stack::Stack;
 use super::state::Progress;
+
+/// What the pause and the steps of Lua's collector are to begin with, in percent.
+const COLLECTOR_PERCENT: c_int = 200;
 
 /// Alignment of Lua's blocks, in bytes.
 const ALIGNMENT: usize = 16;
@@ -94,6 +97,8 @@ pub(super) struct Control {
     pub pace: Pace,
     /// With which message the script is to end, wherever it is.
     pub killed: RefCell<Option<String>>,
+    /// What scripts have set the pause and the steps of the collector to, which has no effect. In percent.
+    pub collector: [Cell<c_int>; 2],
     /// Whether a function that the host has asked for runs within the hook: its lines are not followed.
     pub is_within_hook: Cell<bool>,
 }
@@ -111,6 +116,7 @@ impl Control {
             step_budget: Cell::new(u64::MAX),
             pace: Pace::new(),
             killed: RefCell::new(None),
+            collector: [Cell::new(COLLECTOR_PERCENT), Cell::new(COLLECTOR_PERCENT)],
             is_within_hook: Cell::new(false),
         })
     }

@@ -337,7 +337,7 @@ unsafe extern "C-unwind" fn unpack(raw: *mut lua_State) -> c_int {
     }
 }
 
-/// The pace of the collection is the server's own matter: what would change it only says what it is to begin with.
+/// The pace of the collection is the server's own matter: what would change it only says what it was set to before.
 unsafe extern "C-unwind" fn collect(raw: *mut lua_State) -> c_int {
     const OPTIONS: [*const c_char; 8] = [
         c"stop".as_ptr(),
@@ -349,16 +349,16 @@ unsafe extern "C-unwind" fn collect(raw: *mut lua_State) -> c_int {
         c"step".as_ptr(),
         ptr::null(),
     ];
-    const PERCENT: f64 = 200.0;
     // SAFETY: as above; the list ends with null.
     unsafe {
         let option = ffi::luaL_checkoption(raw, 1, c"collect".as_ptr(), OPTIONS.as_ptr().cast());
-        ffi::luaL_optinteger(raw, 2, 0);
-        match option {
-            0 | 1 => ffi::lua_pushnumber(raw, 0.0),
-            2 | 3 => ffi::lua_pushnumber(raw, PERCENT),
+        let number = ffi::luaL_optinteger(raw, 2, 0) as c_int;
+        let before = match option {
+            0 | 1 => 0,
+            2 | 3 => control_of(raw).collector[option as usize - 2].replace(number),
             _ => return go_on(raw),
-        }
+        };
+        ffi::lua_pushnumber(raw, f64::from(before));
         1
     }
 }
