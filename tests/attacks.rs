@@ -334,7 +334,7 @@ fn scripts_that_want_too_much() {
     for script in [
         // Memory.
         "local t = {} for i = 1, 1e9 do t[i] = string.rep('x', 1e6) .. i end",
-        "return string.rep('x', 1e9)",
+        "return string.rep('x', 2e9)",
         "local s = 'x' while true do s = s .. s end",
         "return cjson.encode(setmetatable({}, {__index = function() return 1 end}), ('x'):rep(2^31))",
         "local t = {} t[1] = t return cjson.encode(t)",

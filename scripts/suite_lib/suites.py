@@ -97,6 +97,7 @@ LATER_CLI = [
     "/Interactive CLI: (should (be ok if there is no result|find |exit reverse|disable and persist)|upon submitting search)",
 ]
 
+
 # Tests that are left out, whatever the server is, by suite and file; /… is a pattern.
 LEFT_OUT = {
     ("redis-8.0", "unit/expire"): NEEDS_REPLICA,

@@ -8,6 +8,7 @@ use crate::engine::monitor;
 use crate::engine::propagation;
 use crate::engine::session::{Blocked, Close, Mode, ReplyMode, Session};
 use crate::engine::state::ServerState;
+use crate::engine::unflushed;
 use crate::observe::crash_context;
 use crate::resp::reply::{Mark, Reply};
 
@@ -127,7 +128,7 @@ pub fn run(
     }
     memory_limit::make_room(state);
     if state.is_restricted {
-        state.note_dependence(session, args, resolved);
+        unflushed::note_dependence(state, session, args, resolved);
     }
     match gate::admit(state, session, reply.protocol(), args, resolved) {
         Verdict::Run(command) => {

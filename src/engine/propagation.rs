@@ -3,6 +3,7 @@
 use crate::command::spec::{Flag, FlagSet};
 use crate::engine::session::{Session, Token};
 use crate::engine::state::ServerState;
+use crate::engine::unflushed;
 use crate::resp::Args;
 
 /// Commands whose changes are passed on.
@@ -64,6 +65,6 @@ fn note_writer(state: &mut ServerState, session: &mut Session) {
     session.write_offset = state.aof.appended();
     if state.has_unflushed() {
         session.sees_unflushed = true;
-        state.note_unflushed();
+        unflushed::note_unflushed(state);
     }
 }

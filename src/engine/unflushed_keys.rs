@@ -52,3 +52,33 @@ impl UnflushedKeys {
 fn is_of(command: &Command, category: Category) -> bool {
     command.categories & 1 << category as u32 != 0
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::registry::Registry;
+    use crate::commands::FAMILIES;
+
+    /// Whether the reply to the one request may tell of the change that the other made.
+    fn shows(change: &str, request: &str) -> bool {
+        let registry = Registry::new(FAMILIES);
+        let mut unflushed = UnflushedKeys::default();
+        let words = [change, request].map(|text| text.split(' ').map(str::as_bytes).collect::<Vec<_>>());
+        let command = |at: usize| {
+            let found = registry.resolve(words[at][0], words[at].get(1).copied());
+            found.expect("there is such a command")
+        };
+        unflushed.note(command(0), Args::from_slices(&words[0]));
+        unflushed.shows_in(command(1), Args::from_slices(&words[1]))
+    }
+
+    #[test]
+    fn a_change_shows_where_its_key_is_read() {
+        assert!(shows("set a 1", "get a"));
+        assert!(!shows("set a 1", "get b"));
+        assert!(shows("msetex 2 b 1 a 1", "get a"));
+        assert!(shows("set a 1", "sort b by nosort get a"));
+        assert!(shows("set STREAMS 1", "xread count 1 streams STREAMS 0"));
+        assert!(!shows("set c 1", "xreadgroup group g c streams s >"));
+    }
+}

@@ -7,6 +7,7 @@
 //! flush_told        whoever was told something, to as many as the budget of a turn allows
 //! ```
 
+use crate::engine::unflushed;
 use log::debug;
 
 use crate::engine::session::{Close, Hold, Token};
@@ -143,7 +144,7 @@ impl EventLoop {
         }
         if self.state.aof.take_denial_change() {
             self.state.update_restrictions();
-            self.state.note_unflushed();
+            unflushed::note_unflushed(&mut self.state);
         }
         if self.held.is_empty() {
             return;

@@ -6,6 +6,7 @@
 use crate::base::sys::allocator;
 use crate::base::wake::Wake;
 use crate::engine::state::ServerState;
+use crate::storage::file::operations::Disk;
 use crate::storage::file::worker::Worker;
 
 /// Memory not in use that is not worth the work, in bytes, and the part of the memory in use that is not either.
@@ -29,7 +30,8 @@ impl Reserves {
             return;
         }
         if self.worker.is_none() {
-            match Worker::start(&state.disk, "memory", Wake::default()) {
+            // A thread of the machine also where a test has a disk of its own: it waits for no disk.
+            match Worker::start(&Disk::default(), "memory", Wake::default()) {
                 Ok(worker) => self.worker = Some(worker),
                 Err(error) => return log::warn!("Can't start a thread: {error}"),
             }
