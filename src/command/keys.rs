@@ -3,127 +3,14 @@
 use std::iter::StepBy;
 use std::ops::RangeInclusive;
 
-use smallvec::SmallVec;
-
 use crate::resp::Args;
 use crate::resp::number::parse_i64;
 
 use super::registry::Command;
-use super::spec::{Begin, Declaration, Find, Flag, KeyFlag, KeySpec};
+use super::spec::{Begin, Find, Flag, KeySpec};
 
-/// One key of a request: which argument it is and what the command does to it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct KeyReference {
-    pub index: usize,
-    pub flags: &'static [KeyFlag],
-}
-
-impl KeyReference {
-    /// A key whose value is read.
-    pub fn read(index: usize) -> KeyReference {
-        let flags = &[KeyFlag::Ro, KeyFlag::Access];
-        KeyReference { index, flags }
-    }
-
-    /// A key that gets a new value whatever it holds.
-    pub fn overwrite(index: usize) -> KeyReference {
-        let flags = &[KeyFlag::Ow, KeyFlag::Update];
-        KeyReference { index, flags }
-    }
-
-    /// A key whose value is read and changed.
-    pub fn read_and_update(index: usize) -> KeyReference {
-        let flags = &[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Update];
-        KeyReference { index, flags }
-    }
-
-    /// A key that is removed unseen.
-    pub fn remove(index: usize) -> KeyReference {
-        let flags = &[KeyFlag::Rm, KeyFlag::Delete];
-        KeyReference { index, flags }
-    }
-
-    /// A key whose value is read and that is removed.
-    pub fn take_away(index: usize) -> KeyReference {
-        let flags = &[KeyFlag::Rw, KeyFlag::Access, KeyFlag::Delete];
-        KeyReference { index, flags }
-    }
-}
-
-/// The keys of one request, in the order of the command's declarations.
-pub type KeyList = SmallVec<[KeyReference; 4]>;
-
-/// What is done to a key as far as permissions tell it apart: reading what is in it, changing it, or both.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct KeyAccess(u8);
-
-impl KeyAccess {
-    /// Neither: whether it is there may be seen, and the like.
-    pub const NONE: KeyAccess = KeyAccess(0);
-    pub const READ: KeyAccess = KeyAccess(1);
-    pub const WRITE: KeyAccess = KeyAccess(2);
-    pub const ALL: KeyAccess = KeyAccess(3);
-
-    /// What a command with these flags does to its key.
-    pub fn of(flags: &[KeyFlag]) -> KeyAccess {
-        flags.iter().fold(KeyAccess::NONE, |access, flag| {
-            access.union(match flag {
-                KeyFlag::Access => KeyAccess::READ,
-                KeyFlag::Insert | KeyFlag::Delete | KeyFlag::Update => KeyAccess::WRITE,
-                _ => KeyAccess::NONE,
-            })
-        })
-    }
-
-    /// What either does.
-    pub fn union(self, other: KeyAccess) -> KeyAccess {
-        KeyAccess(self.0 | other.0)
-    }
-
-    /// Whether the other does nothing beyond this.
-    #[inline]
-    pub fn includes(self, other: KeyAccess) -> bool {
-        self.0 & other.0 == other.0
-    }
-}
-
-/// The only key of a command that always has exactly one, at a fixed place: most commands are such.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LoneKey {
-    /// Which argument.
-    pub index: u8,
-    /// What the command does to it, or may do at most.
-    pub access: KeyAccess,
-    /// Whether it always does that; if not, `keys_of` tells what a request does.
-    pub is_certain: bool,
-}
-
-impl LoneKey {
-    /// The only key of a command, as it declares it.
-    pub(super) fn of(spec: &Declaration) -> Option<LoneKey> {
-        let [key] = spec.keys else {
-            return None;
-        };
-        let at_one_place = matches!(key.find, Find::Range { last: 0, .. });
-        let (Begin::Index(index), true) = (key.begin, at_one_place) else {
-            return None;
-        };
-        let has = |flag| key.flags.contains(&flag);
-        let varies = has(KeyFlag::VariableFlags);
-        if has(KeyFlag::NotKey) || (spec.find_keys.is_some() && !varies) {
-            return None;
-        }
-        let declared = KeyAccess::of(key.flags);
-        Some(LoneKey {
-            index: u8::try_from(index).ok()?,
-            access: if varies { KeyAccess::ALL } else { declared },
-            is_certain: !varies,
-        })
-    }
-}
-
-/// A command's own way to find its keys.
-pub type KeyFinder = for<'a> fn(Args<'a>) -> KeyList;
+pub use super::key_list::{KeyAccess, KeyFinder, KeyFlag, KeyList, KeyReference};
+pub use super::lone_key::LoneKey;
 
 /// The keys that a request names. None where it names none or where its syntax is so wrong that they
 /// cannot be told: the command itself then replies with the error. O(number of arguments).

@@ -6,7 +6,10 @@ pub mod timeout;
 
 pub mod arguments;
 pub mod error;
+pub mod id;
+pub mod key_list;
 pub mod keys;
+pub mod lone_key;
 pub mod names;
 pub mod options;
 pub mod registry;

@@ -1,30 +1,10 @@
 //! The table of all commands: built once from the families' slices, looked up for every request.
 
-use super::keys::LoneKey;
+use super::lone_key::LoneKey;
+
+pub use super::id::CommandId;
 use super::names::Names;
 use super::spec::{Begin, Category, Declaration, Find, Flag, FlagSet, KeyFlag, KeySpec};
-
-/// Which command: an index into the registry, stable for the life of the process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct CommandId(u16);
-
-impl CommandId {
-    /// The place in tables that run parallel to the registry.
-    pub fn index(self) -> usize {
-        usize::from(self.0)
-    }
-
-    /// The same as a number of two bytes.
-    #[inline]
-    pub fn number(self) -> u16 {
-        self.0
-    }
-
-    /// The command at that place; the families declare a few hundred.
-    pub(super) const fn at(index: usize) -> CommandId {
-        CommandId(index as u16)
-    }
-}
 
 /// A command with what is derived from its declaration.
 pub struct Command {

@@ -1,7 +1,9 @@
 //! What a command declares about itself, once; everything else that speaks of commands derives from it.
 
 use super::arguments::{self, Argument};
-use super::keys::KeyFinder;
+use super::key_list::KeyFinder;
+
+pub use super::key_list::KeyFlag;
 
 /// Everything that one command or subcommand says of itself, but for the function that runs it.
 pub struct Declaration {
@@ -369,42 +371,6 @@ pub enum Channels {
     AllPatterns,
     /// Those that are declared as keys that are none (`NotKey`).
     Declared,
-}
-
-/// What a command does to a key, named as COMMAND INFO names it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum KeyFlag {
-    Ro,
-    Rw,
-    Ow,
-    Rm,
-    Access,
-    Update,
-    Insert,
-    Delete,
-    NotKey,
-    Incomplete,
-    VariableFlags,
-}
-
-impl KeyFlag {
-    /// The name in COMMAND INFO and COMMAND GETKEYSANDFLAGS.
-    pub fn name(self) -> &'static str {
-        match self {
-            KeyFlag::Ro => "RO",
-            KeyFlag::Rw => "RW",
-            KeyFlag::Ow => "OW",
-            KeyFlag::Rm => "RM",
-            KeyFlag::Access => "access",
-            KeyFlag::Update => "update",
-            KeyFlag::Insert => "insert",
-            KeyFlag::Delete => "delete",
-            KeyFlag::NotKey => "not_key",
-            KeyFlag::Incomplete => "incomplete",
-            KeyFlag::VariableFlags => "variable_flags",
-        }
-    }
 }
 
 // What commands usually do to a key.

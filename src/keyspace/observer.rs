@@ -26,7 +26,7 @@ mod noting {
         (result, SEEN.take().unwrap_or_default())
     }
 
-    pub(in crate::keyspace) fn note(key: &[u8], is_change: bool) {
+    pub(crate) fn note(key: &[u8], is_change: bool) {
         SEEN.with_borrow_mut(|seen| {
             if let Some(seen) = seen {
                 let key = key.to_vec();

@@ -37,12 +37,16 @@ use crate::net::poll_target::PollTarget;
 use crate::resp::Batch;
 
 use super::cron::Cron;
+use super::ending::Shutdown;
 use super::jobs::Jobs;
-use super::serve::{SHARE_NS, SHARED_BUFFER_BYTES};
-use super::shutdown::Shutdown;
 use crate::observe::loop_stats::Phase;
 use crate::reactor::metrics_port::MetricsService;
 
+/// Size of the buffer that all connections read into.
+pub const SHARED_BUFFER_BYTES: usize = 64 * 1024;
+/// Time for the requests of one connection in one turn, in ns: what is left of a longer pipeline
+/// waits as well.
+pub const SHARE_NS: u64 = 500_000;
 /// Readiness events taken from one poll.
 pub(crate) const EVENTS_MAX: usize = 1024;
 /// Connections accepted in one turn: a flood of them must not keep the others waiting.

@@ -6,6 +6,7 @@ pub mod metrics_port;
 pub mod tools;
 
 pub mod cron;
+pub mod ending;
 pub mod event_loop;
 mod hints;
 pub mod jobs;

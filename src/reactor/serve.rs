@@ -26,14 +26,9 @@ use crate::resp::{BATCH_MAX, Batch, Limits, OwnedArgs, Reply};
 use super::event_loop::{EventLoop, PROTECTED_MODE_ERROR};
 use super::prepare::{Plan, prepare};
 
-/// Size of the buffer that all connections read into.
-pub const SHARED_BUFFER_BYTES: usize = 64 * 1024;
 /// Reads from one connection in one turn; what is left waits for the next turn, and so behind the
 /// others.
 const READS_MAX: usize = 4;
-/// Time for the requests of one connection in one turn, in ns: what is left of a longer pipeline
-/// waits as well.
-pub const SHARE_NS: u64 = 500_000;
 /// Replies pending for a client whose output has no limit, from which on no more requests are read
 /// from it until they are sent.
 const BACKPRESSURE_BYTES: usize = 32 * 1024 * 1024;

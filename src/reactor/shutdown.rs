@@ -12,28 +12,6 @@ use super::event_loop::EventLoop;
 use super::startup;
 use super::supervision::Supervisor;
 
-/// How far the end has come.
-#[derive(Default)]
-pub struct Shutdown {
-    complete: bool,
-    /// The signal that asked for it.
-    scheduled: Option<Signal>,
-    /// Is told when the end begins.
-    supervisor: Supervisor,
-}
-
-impl Shutdown {
-    /// Whether the loop is to end.
-    pub fn is_complete(&self) -> bool {
-        self.complete
-    }
-
-    /// Notes that a signal asks for the end.
-    pub fn schedule(&mut self, signal: Signal) {
-        self.scheduled = Some(signal);
-    }
-}
-
 impl EventLoop {
     /// Names the supervisor to tell when the end begins.
     pub fn set_supervisor(&mut self, supervisor: Supervisor) {

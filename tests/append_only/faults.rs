@@ -4,8 +4,8 @@ use std::path::Path;
 
 use oneloop::config::AppendFsync;
 use oneloop::storage::aof::append_only::State;
+use oneloop::storage::file::operations::simulated::PowerCut;
 use oneloop::storage::file::operations::{DiskOperations as _, FileOperations as _};
-use oneloop::storage::file::simulated::PowerCut;
 
 use crate::world::{World, settings};
 

@@ -8,7 +8,7 @@
 
 use oneloop::config::{AppendFsync, Config};
 use oneloop::storage::aof::append_only::State;
-use oneloop::storage::file::simulated::{Operation, PowerCut};
+use oneloop::storage::file::operations::simulated::{Operation, PowerCut};
 
 use crate::world::{World, settings};
 

@@ -15,8 +15,8 @@ use oneloop::net::stream::Stream;
 use oneloop::reactor::stepping::SteppedLoop;
 use oneloop::resp::{Args, Protocol, Reply};
 use oneloop::storage::aof::append_only::State;
+use oneloop::storage::file::operations::simulated::{PowerCut, SimulatedDisk};
 use oneloop::storage::file::operations::{Disk, DiskOperations as _};
-use oneloop::storage::file::simulated::{PowerCut, SimulatedDisk};
 
 const START_MS: u64 = 1_700_000_000_000;
 /// Turns in which everything that is not broken has come to rest, but for long replies, which take more.

@@ -6,6 +6,7 @@ pub mod groups;
 pub mod info;
 mod passing;
 pub mod pending;
+mod position;
 pub mod range;
 pub mod read;
 mod read_group;

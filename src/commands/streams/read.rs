@@ -1,5 +1,6 @@
 //! Reading what comes after an entry, waiting for it if there is nothing: XREAD and XREADGROUP.
 
+use super::position::{From, begin_stream, has_entries_behind};
 use smallvec::SmallVec;
 
 use crate::command::error::{CommandError, CommandResult};
@@ -43,17 +44,6 @@ pub static COMMANDS: &[CommandSpec] = &[
              [CLAIM min-idle-time:integer] [NOACK] STREAMS {key... id...}",
         ),
 ];
-
-/// From where on a stream is to be read.
-#[derive(Clone, Copy)]
-pub(super) enum From {
-    /// Behind this ID. For a group: of what the consumer has pending.
-    After(Id),
-    /// Behind this ID, which `$` or `+` stand for at this moment.
-    Resolved(Id),
-    /// What the group has yet to read.
-    New,
-}
 
 /// An option of XREADGROUP. XREAD knows those of a group too, to say that it does not take them.
 #[derive(Clone, Copy)]
@@ -333,14 +323,6 @@ fn serve(context: &mut Context<'_>, args: Args<'_>, is_group: bool) -> CommandRe
     Ok(())
 }
 
-/// Begins the part of the reply that is of one stream.
-pub(super) fn begin_stream(reply: &mut Reply, key: &[u8]) {
-    if reply.protocol() == Protocol::Resp2 {
-        reply.array(2);
-    }
-    reply.bulk(key);
-}
-
 /// Writes the entries of a stream behind an ID, if there are any.
 fn serve_stream(
     keyspace: &mut Keyspace,
@@ -363,8 +345,4 @@ fn serve_stream(
     begin_stream(reply, key);
     write_entries(reply, entries.range(start, Id::MAX), count);
     Ok(true)
-}
-
-pub(super) fn has_entries_behind(entries: &Entries, id: Id) -> bool {
-    entries.last_id > id && entries.last_live_id().is_some_and(|last| last > id)
 }

@@ -8,7 +8,7 @@ use crate::resp::Reply;
 use crate::types::stream::{Entries, Entry, Group, Id, Stream};
 
 use super::passing::GroupPropagation;
-use super::read::{From, begin_stream, has_entries_behind};
+use super::position::{From, begin_stream, has_entries_behind};
 use super::{edit, notify, write_entry, write_entry_parts, write_id};
 
 /// Who claims and finds nothing pending looks again after this time at least: entries become pending in ways that wake nobody.

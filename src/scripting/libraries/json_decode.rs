@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::scripting::lua::{Outcome, Raise, Stack};
 
-use super::json::Settings;
+use super::json_settings::Settings;
 use super::{Pace, arguments};
 
 /// The function itself.

@@ -3,7 +3,7 @@
 use crate::scripting::lua::{Kind, Outcome, Raise, Stack};
 use crate::scripting::numbers::format_significant;
 
-use super::json::{InvalidNumbers, Settings};
+use super::json_settings::{InvalidNumbers, Settings};
 use super::{Pace, check_len};
 
 /// The function itself.

@@ -6,6 +6,7 @@ pub mod bits;
 pub mod json;
 pub mod json_decode;
 pub mod json_encode;
+mod json_settings;
 pub mod message_pack;
 pub mod patterns;
 pub mod strings;

@@ -10,11 +10,10 @@ use mlua_sys::{lua_Debug, lua_State, lua_error, lua_getallocf, lua_gethookcount,
 
 use crate::base::clock::Ticks;
 
-use super::Raise;
-use super::native::{Outcome, raise};
 use super::pace::Pace;
+use super::progress::Progress;
+use super::raise::{Outcome, Raise, raise};
 use super::stack::Stack;
-use super::state::Progress;
 
 /// What the pause and the steps of Lua's collector are to begin with, in percent.
 const COLLECTOR_PERCENT: c_int = 200;

@@ -5,6 +5,7 @@
 //! What is called in the end is Lua's own function, with the script's own arguments and in the place of this one: so results, messages
 //! and the places in them are Lua's.
 
+use super::behind::{BEHIND, FEW, go_on, look_behind, push_hidden};
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ptr;
 
@@ -19,8 +20,6 @@ use super::{Native, load, tables};
 /// What an attempt to change a proxy, or what is behind it, ends with.
 const READ_ONLY: &CStr = c"Attempt to modify a readonly table";
 
-/// Where a metatable says what is behind its proxy, and what scripts see in its place. No script can name such keys.
-static BEHIND: u8 = 0;
 static SHOWN: u8 = 1;
 
 /// What goes before a function of Lua's.
@@ -139,24 +138,6 @@ impl Stack {
     }
 }
 
-/// Pushes what a hidden field of a value's metatable holds, unless there is none.
-unsafe fn push_hidden(raw: *mut lua_State, index: c_int, key: *const u8) -> bool {
-    // SAFETY: functions have room for some values more than their arguments.
-    unsafe {
-        if ffi::lua_getmetatable(raw, index) == 0 {
-            return false;
-        }
-        ffi::lua_pushlightuserdata(raw, key.cast_mut().cast());
-        ffi::lua_rawget_(raw, -2);
-        ffi::lua_remove(raw, -2);
-        if ffi::lua_isnil(raw, -1) != 0 {
-            ffi::lua_settop(raw, -2);
-            return false;
-        }
-        true
-    }
-}
-
 /// Whether the first argument is a proxy.
 unsafe fn is_proxy(raw: *mut lua_State) -> bool {
     // SAFETY: as for `push_hidden`.
@@ -166,16 +147,6 @@ unsafe fn is_proxy(raw: *mut lua_State) -> bool {
             ffi::lua_settop(raw, -2);
         }
         is_proxy
-    }
-}
-
-/// Calls the function itself, in place of the one that runs.
-pub(super) unsafe fn go_on(raw: *mut lua_State) -> c_int {
-    // SAFETY: only `wrap` makes closures of the functions below, with the address of a function as their first value.
-    unsafe {
-        let address = ffi::lua_touserdata(raw, ffi::lua_upvalueindex(1));
-        let function: lua_CFunction = std::mem::transmute(address);
-        function(raw)
     }
 }
 
@@ -208,16 +179,6 @@ unsafe extern "C-unwind" fn read(raw: *mut lua_State) -> c_int {
     unsafe {
         look_behind(raw);
         go_on(raw)
-    }
-}
-
-/// Puts what is behind a proxy in the place of the first argument.
-pub(super) unsafe fn look_behind(raw: *mut lua_State) {
-    // SAFETY: as above.
-    unsafe {
-        if push_hidden(raw, 1, &raw const BEHIND) {
-            ffi::lua_replace(raw, 1);
-        }
     }
 }
 
@@ -268,9 +229,6 @@ unsafe extern "C-unwind" fn get_metatable(raw: *mut lua_State) -> c_int {
         go_on(raw)
     }
 }
-
-/// Elements that are moved or joined by Lua itself; more than these take long.
-pub(super) const FEW: i64 = 1000;
 
 /// An argument as C's `int`, as Lua cuts it down.
 unsafe fn integer(raw: *mut lua_State, index: c_int) -> c_int {

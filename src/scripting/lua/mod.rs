@@ -31,6 +31,7 @@
 //!
 //! Never knows a command, a client or a reply: what scripts ask of the server goes to a [`Host`].
 
+mod behind;
 pub mod control;
 pub mod genuine;
 pub mod inspect;
@@ -38,6 +39,8 @@ pub mod intern;
 pub mod load;
 pub mod native;
 pub mod pace;
+mod progress;
+mod raise;
 pub mod stack;
 pub mod state;
 pub mod tables;

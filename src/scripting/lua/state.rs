@@ -14,21 +14,12 @@ use super::control::{Control, Event, Host, Order, allocate, hook};
 use super::pace;
 use super::stack::{Reference, Stack};
 
+pub use super::progress::Progress;
+
 /// Size of the machine stack that scripts run on, in bytes. Native functions call Lua functions, which call natives; Lua's own stack
 /// bounds that to some thousand levels, each of which may need some thousand bytes. What the libraries take apart may have as many levels.
 /// Only what is used takes memory.
 const MACHINE_STACK_BYTES: usize = 64 << 20;
-
-/// How far a call has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Progress {
-    /// The function has returned; its one result is on the stack.
-    Returned,
-    /// It has failed; what the error handler made of the error is on the stack.
-    Failed,
-    /// Its time was up. It can go on.
-    Paused,
-}
 
 type Fiber = Coroutine<Order, Event, (), DefaultStack>;
 

@@ -8,7 +8,7 @@ use std::ffi::c_int;
 use mlua_sys as ffi;
 use mlua_sys::lua_State;
 
-use super::genuine::{FEW, go_on, look_behind};
+use super::behind::{FEW, go_on, look_behind};
 use super::native::breathe_or_raise;
 
 /// Comparisons, or calls, between two looks at the clock.

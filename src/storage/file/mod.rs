@@ -9,7 +9,6 @@
 pub mod new_file;
 pub mod operations;
 pub mod reader;
-pub mod simulated;
 pub mod worker;
 pub mod writer;
 

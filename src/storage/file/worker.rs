@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
 use super::operations::Disk;
-use super::simulated::SimulatedDisk;
+use super::operations::simulated::SimulatedDisk;
 use crate::base::wake::Wake;
 
 /// What is to be done.

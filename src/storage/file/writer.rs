@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use super::operations::Disk;
-use super::simulated::SimulatedDisk;
+use super::operations::simulated::SimulatedDisk;
 use crate::base::wake::Wake;
 use crate::storage::file::new_file::{NewFile, StepFailed, WriteStep};
 

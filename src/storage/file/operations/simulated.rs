@@ -20,7 +20,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::base::sys::lock::{FolderLock, LockError};
 
-use super::operations::{DiskFile, DiskOperations, FileOperations, folder_of};
+use super::{DiskFile, DiskOperations, FileOperations, folder_of};
 
 /// What can be asked of the disk, as far as it can fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -4,6 +4,8 @@
 //! calls but `write` are rare, and a write is a system call for all that a turn has gathered, so the dispatch costs nothing that can be
 //! measured.
 
+pub mod simulated;
+
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -11,7 +13,7 @@ use std::sync::Arc;
 
 use crate::base::sys::lock::{FolderLock, LockError};
 
-use super::simulated::{SimulatedDisk, SimulatedFile};
+use simulated::{SimulatedDisk, SimulatedFile};
 
 /// Files by their names.
 pub trait DiskOperations {
