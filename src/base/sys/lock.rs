@@ -10,7 +10,7 @@ use std::path::Path;
 /// A folder that no other process locks as long as this lives.
 #[derive(Debug)]
 pub struct FolderLock {
-    _folder: File,
+    folder: File,
 }
 
 /// Why a folder could not be locked.
@@ -32,14 +32,22 @@ impl FolderLock {
         // SAFETY: the descriptor is open as long as `folder` lives, and the call touches no memory of ours.
         let result = unsafe { libc::flock(folder.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) };
         if result == 0 {
-            return Ok(FolderLock { _folder: folder });
+            return Ok(FolderLock { folder });
         }
         let error = io::Error::last_os_error();
         match error.raw_os_error() {
             Some(libc::EWOULDBLOCK) => Err(LockError::Taken(owner_of(&folder))),
-            Some(libc::ENOLCK | libc::EOPNOTSUPP | libc::ENOSYS | libc::EINVAL) => Ok(FolderLock { _folder: folder }),
+            Some(libc::ENOLCK | libc::EOPNOTSUPP | libc::ENOSYS | libc::EINVAL) => Ok(FolderLock { folder }),
             _ => Err(LockError::System(error)),
         }
+    }
+}
+
+impl Drop for FolderLock {
+    fn drop(&mut self) {
+        // To close the descriptor is not enough where a process that is being started still has a copy of it.
+        // SAFETY: the descriptor is open, and the call touches no memory of ours.
+        unsafe { libc::flock(self.folder.as_raw_fd(), libc::LOCK_UN) };
     }
 }
 
