@@ -248,8 +248,8 @@ fn longest_source(
 /// The bytes of a source that was read before; empty if there is none.
 fn source<'a>(keyspace: &'a Keyspace, database: usize, key: &[u8]) -> Cow<'a, [u8]> {
     let record = keyspace.database(database).get(keyspace.hash(key), key);
-    // An expired one is still there while CLIENT PAUSE holds changes back.
-    let record = record.filter(|record| !record.is_due(keyspace.now_ms));
+    // An expired one is still there while `ExpiryMode` hides it.
+    let record = record.filter(|record| !record.is_due(keyspace.read_horizon_ms()));
     match record.and_then(|record| record.value().text()) {
         None => Cow::Borrowed(b""),
         Some(Text::Inline(bytes)) => Cow::Borrowed(bytes),

@@ -133,7 +133,7 @@ fn restore(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     };
     let loaded = load_payload(context, args.at(3))?;
     let (keyspace, database, reply) = context.parts();
-    if expiry_ms.is_some_and(|time_ms| time_ms <= now_ms) {
+    if expiry_ms.is_some_and(|time_ms| keyspace.is_past(time_ms)) {
         if present && keyspace.remove(database, key) {
             propagate_removal(keyspace, key);
             keyspace.changes.notify(EventClass::Generic, "del", database, key);

@@ -169,7 +169,7 @@ fn expire(context: &mut Context<'_>, args: Args<'_>, unit: Unit, base: Base) -> 
         reply.integer(0);
         return Ok(());
     }
-    let event = if time_ms <= now_ms {
+    let event = if keyspace.is_past(time_ms) {
         keyspace.remove(database, key);
         propagate_removal(keyspace, key);
         "del"

@@ -32,11 +32,11 @@ pub static COMMANDS: &[CommandSpec] = &[
 fn keys(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let pattern = args.at(1);
     let (keyspace, database, reply) = context.parts();
-    let now_ms = keyspace.now_ms;
+    let horizon_ms = keyspace.read_horizon_ms();
     let space = keyspace.database(database);
     if !pattern.iter().any(|byte| b"*?[\\".contains(byte)) {
         let found = space.get(keyspace.hash(pattern), pattern);
-        let found = found.filter(|record| !record.is_due(now_ms));
+        let found = found.filter(|record| !record.is_due(horizon_ms));
         reply.array(usize::from(found.is_some()));
         found.into_iter().for_each(|record| reply.bulk(record.key()));
         return Ok(());
@@ -48,7 +48,7 @@ fn keys(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let mut version = space.pin();
     while version.next_segment(|record| {
         let matches = all || glob_match(pattern, record.key(), Case::Sensitive);
-        if matches && !record.is_due(now_ms) {
+        if matches && !record.is_due(horizon_ms) {
             reply.bulk(record.key());
             count += 1;
         }
@@ -164,7 +164,7 @@ fn scan(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 /// Whether a key that a walk came upon is alive (it is removed if not) and of the type asked for.
 fn is_wanted(keyspace: &mut Keyspace, database: usize, record: &Record, type_name: Option<&[u8]>) -> bool {
     let Some(type_name) = type_name else {
-        return !record.is_due(keyspace.now_ms) || keyspace.exists(database, record.key());
+        return !record.is_due(keyspace.read_horizon_ms()) || keyspace.exists(database, record.key());
     };
     // Redis 7.2 looks the key up for this, which counts as a hit or a miss.
     let alive = keyspace.inspect(database, record.key()).is_some();

@@ -5,7 +5,7 @@ use crate::command::error::CommandError;
 use crate::command::registry::CommandId;
 use crate::engine::session::{Session, Token};
 use crate::engine::transaction::Rest;
-use crate::keyspace::KeyspaceFork;
+use crate::keyspace::{ExpiryMode, KeyspaceFork};
 use crate::resp::reply::Protocol;
 use crate::resp::{OwnedArgs, Reply};
 use crate::scripting::cache::{Script, ScriptCache};
@@ -137,7 +137,9 @@ pub struct Run {
     pub random: Random48,
     /// When it began: for its commands time stands still. In ms since the epoch.
     pub now_ms: i64,
-    /// The same in ticks.
+    /// What became of expired keys then. A script that is suspended goes on with it.
+    pub expiry_mode: ExpiryMode,
+    /// The same as `now_ms`, in ticks.
     pub started: u64,
 }
 

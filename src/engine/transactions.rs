@@ -59,7 +59,7 @@ impl Found {
         let record = keyspace.database(database).get(keyspace.hash(key), key);
         match record {
             None => Found::Nothing,
-            Some(record) if record.is_due(keyspace.now_ms) => Found::Expired,
+            Some(record) if record.is_due(keyspace.read_horizon_ms()) => Found::Expired,
             Some(_) => Found::Record,
         }
     }

@@ -51,11 +51,6 @@ pub struct Sample {
     pub expired: usize,
 }
 
-/// The time before which a key must have been due to count as expired; none has while expired keys are held.
-pub(super) fn horizon(hold_expired: bool, now_ms: i64) -> i64 {
-    if hold_expired { i64::MIN } else { now_ms }
-}
-
 impl KeyspaceStats {
     /// Counts and tells that this record was removed because its time was over. Gives what a lookup then finds: nothing.
     #[cold]

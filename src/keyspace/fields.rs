@@ -10,12 +10,6 @@ use super::record::Record;
 use super::{Database, EventClass, Keyspace, ValueMut};
 
 impl Keyspace {
-    /// The time before which what expires must have been due to count as expired, in ms since the epoch.
-    #[inline]
-    pub fn horizon_ms(&self) -> i64 {
-        super::expiry::horizon(self.hold_expired, self.now_ms)
-    }
-
     /// Says when the next field of a hash expired before a change in its place, and when it does now.
     #[inline]
     pub fn note_field_expiry(&mut self, database: usize, key: &[u8], before_ms: Option<i64>, after_ms: Option<i64>) {

@@ -13,6 +13,7 @@ pub mod changes;
 pub mod database;
 pub mod eviction;
 pub mod expiry;
+mod expiry_mode;
 mod fields;
 mod naming;
 pub mod observer;
@@ -28,6 +29,7 @@ pub use crate::keyspace::observed_keys::{ObservedKeyId, ObservedKeys};
 pub use access::AccessPolicy;
 pub use changes::{Change, Changes, EventClass};
 pub use database::{Database, Expiry};
+pub use expiry_mode::{ExpiryMode, OuterExpiryMode};
 pub use propagation::Propagation;
 pub use record::{NewValue, Record, Value, cow_bytes, held_bytes};
 pub use text::Text;
@@ -38,6 +40,7 @@ use crate::collections::hash::HashSeed;
 use crate::keyspace::lazy_free_queue::LazyFreeQueue;
 use crate::types::object::Object;
 use database::{Before, Setting};
+use expiry_mode::ExpiryModes;
 
 /// What the keyspace counts, for INFO.
 #[derive(Clone, Copy, Debug, Default)]
@@ -72,8 +75,7 @@ pub struct Keyspace {
     pub changes: Changes,
     /// Whether the active cycle removes expired keys (DEBUG SET-ACTIVE-EXPIRE).
     pub active_expiry: bool,
-    /// Whether expired keys are only hidden, not removed: while CLIENT PAUSE holds changes back.
-    pub hold_expired: bool,
+    expiry_modes: ExpiryModes,
     pub expiry_stats: expiry::ExpiryStats,
     eviction: eviction::Eviction,
     garbage: LazyFreeQueue,
@@ -92,7 +94,7 @@ impl Keyspace {
             stats: KeyspaceStats::default(),
             changes: Changes::default(),
             active_expiry: true,
-            hold_expired: false,
+            expiry_modes: ExpiryModes::default(),
             expiry_stats: expiry::ExpiryStats::default(),
             eviction: eviction::Eviction::default(),
             garbage: LazyFreeQueue::default(),
@@ -141,8 +143,8 @@ impl Keyspace {
     #[inline]
     pub fn read(&mut self, database: usize, key: &[u8]) -> Option<&Record> {
         let hash = self.hash(key);
-        if self.hold_expired {
-            return self.read_held(database, hash, key);
+        if self.expiry_mode() != ExpiryMode::Delete {
+            return self.read_keeping(database, hash, key);
         }
         let Keyspace { databases, stats, changes, .. } = self;
         let found = databases[database].get_live(hash, key, self.now_ms);
@@ -163,9 +165,10 @@ impl Keyspace {
     }
 
     #[cold]
-    fn read_held(&mut self, database: usize, hash: u64, key: &[u8]) -> Option<&Record> {
+    fn read_keeping(&mut self, database: usize, hash: u64, key: &[u8]) -> Option<&Record> {
+        let horizon_ms = self.read_horizon_ms();
         let found = self.databases[database].get(hash, key);
-        let record = found.filter(|record| !record.is_due(self.now_ms));
+        let record = found.filter(|record| !record.is_due(horizon_ms));
         self.stats.hits += u64::from(record.is_some());
         self.stats.misses += u64::from(record.is_none());
         record
@@ -196,8 +199,9 @@ impl Keyspace {
     #[inline]
     pub fn lookup(&mut self, database: usize, key: &[u8]) -> Option<&Record> {
         let hash = self.hash(key);
+        let horizon_ms = self.removal_horizon_ms();
         let Keyspace { databases, stats, changes, .. } = self;
-        let found = databases[database].get_live(hash, key, expiry::horizon(self.hold_expired, self.now_ms));
+        let found = databases[database].get_live(hash, key, horizon_ms);
         let record = found.unwrap_or_else(|expired| stats.note_expired(changes, database, &expired))?;
         if !self.no_touch {
             self.access.touch(record);
@@ -214,12 +218,12 @@ impl Keyspace {
 
     #[inline]
     fn peek_hashed(&mut self, database: usize, hash: u64, key: &[u8]) -> Option<&Record> {
-        let now_ms = self.now_ms;
-        if self.hold_expired {
+        if self.expiry_mode() != ExpiryMode::Delete {
+            let horizon_ms = self.read_horizon_ms();
             let found = self.databases[database].get(hash, key);
-            return found.filter(|record| !record.is_due(now_ms));
+            return found.filter(|record| !record.is_due(horizon_ms));
         }
-        let found = self.databases[database].get_live(hash, key, now_ms);
+        let found = self.databases[database].get_live(hash, key, self.now_ms);
         found.unwrap_or_else(|expired| self.stats.note_expired(&mut self.changes, database, &expired))
     }
 
@@ -253,7 +257,7 @@ impl Keyspace {
     #[inline]
     pub fn set(&mut self, database: usize, key: &[u8], value: NewValue<'_>, expiry: Expiry) {
         let hash = self.hash(key);
-        let now_ms = expiry::horizon(self.hold_expired, self.now_ms);
+        let now_ms = self.removal_horizon_ms();
         let access =
             if self.access.frequency { self.frequency_after_set(database, hash, key) } else { self.access.of_new() };
         let setting = Setting { expiry, access, now_ms };
@@ -305,7 +309,7 @@ impl Keyspace {
     pub fn take(&mut self, database: usize, key: &[u8]) -> Option<Record> {
         let hash = self.hash(key);
         let record = self.databases[database].remove(hash, key)?;
-        if record.is_due(expiry::horizon(self.hold_expired, self.now_ms)) {
+        if record.is_due(self.removal_horizon_ms()) {
             self.stats.note_expired(&mut self.changes, database, &record);
             return None;
         }
@@ -326,7 +330,7 @@ impl Keyspace {
     /// Sets or clears a key's expiry time; tells whether the key exists.
     pub fn set_expiry(&mut self, database: usize, key: &[u8], expiry_ms: Option<i64>) -> bool {
         let hash = self.hash(key);
-        let now_ms = expiry::horizon(self.hold_expired, self.now_ms);
+        let now_ms = self.removal_horizon_ms();
         let exists = self.databases[database].set_expiry(hash, key, expiry_ms, now_ms);
         if exists {
             self.changes.modified(database, key);
@@ -359,14 +363,15 @@ impl Keyspace {
 
     /// A random key that has not expired, or none. O(1); expired keys that it meets are removed.
     pub fn random_key(&mut self, database: usize, random: &mut fastrand::Rng) -> Option<Vec<u8>> {
-        /// While expired keys are only hidden there may be nothing else to find; then one of them it is.
-        const HELD_TRIES: usize = 100;
+        /// While expired keys are hidden there may be no others: after so many tries one of them is the answer.
+        const HIDDEN_TRIES: usize = 100;
         let mut tries = 0;
         loop {
             let record = self.databases[database].records().random(random)?;
             let key = record.key().to_vec();
             tries += 1;
-            if !record.is_due(self.now_ms) || self.hold_expired && tries == HELD_TRIES {
+            let gives_up = self.expiry_mode() == ExpiryMode::Hide && tries == HIDDEN_TRIES;
+            if gives_up || !record.is_due(self.read_horizon_ms()) {
                 return Some(key);
             }
             self.peek(database, &key);

@@ -9,7 +9,7 @@ use crate::types::object::Object;
 use crate::types::slot::{OwnedValue, Slot, Stored};
 
 use super::record::{NewValue, Record, Value, VolatileReference};
-use super::{EventClass, Keyspace, expiry};
+use super::{EventClass, Keyspace};
 
 /// The record of a key, borrowed for a change of its value. The key and its expiry time stay as they are.
 pub struct ValueMut<'a> {
@@ -107,7 +107,7 @@ impl Keyspace {
     #[inline]
     pub fn edit(&mut self, database: usize, key: &[u8]) -> Option<ValueMut<'_>> {
         let hash = self.hash(key);
-        let horizon_ms = expiry::horizon(self.hold_expired, self.now_ms);
+        let horizon_ms = self.removal_horizon_ms();
         let Keyspace { databases, stats, changes, seed, access, .. } = self;
         if let Err(expired) = databases[database].get_live(hash, key, horizon_ms) {
             stats.note_expired(changes, database, &expired);

@@ -112,6 +112,7 @@ fn hgetex(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let names = named_fields(args, fields_at, full_name, NOT_POSITIVE)?;
     let limits = limits(&context.state.config);
     let (keyspace, database, reply) = context.parts();
+    let is_past = matches!(new_time, NewTime::At(time_ms) if keyspace.is_past(time_ms));
     let mut found_names: Vec<&[u8]> = Vec::new();
     let changed = change(keyspace, database, key, limits, names.iter(), |hash| {
         if new_time != NewTime::Keep {
@@ -124,10 +125,10 @@ fn hgetex(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
             let expiry_ms = found.map(|found| found.expiry_ms);
             reply_found(reply, found);
             if let Some(before_ms) = expiry_ms {
-                if matches!(new_time, NewTime::At(time_ms) if time_ms <= now_ms) {
+                if is_past {
                     found_names.push(name);
                 }
-                counts.apply(hash, name, before_ms, new_time, now_ms);
+                counts.apply(hash, name, before_ms, new_time, is_past);
             }
         }
         counts
@@ -161,7 +162,7 @@ fn propagate_times(
 ) {
     let names: Vec<&[u8]> = names.iter().collect();
     match new_time {
-        NewTime::At(time_ms) if time_ms <= keyspace.now_ms => {
+        NewTime::At(time_ms) if keyspace.is_past(time_ms) => {
             propagate_removals(keyspace, database, key, found);
             keyspace.changes.propagation.suppress();
         }
@@ -190,10 +191,10 @@ impl Counts {
         name: &[u8],
         before_ms: Option<i64>,
         new_time: NewTime,
-        now_ms: i64,
+        is_past: bool,
     ) {
         match new_time {
-            NewTime::At(time_ms) if time_ms <= now_ms => {
+            NewTime::At(_) if is_past => {
                 hash.remove(name);
                 self.removed += 1;
             }
@@ -284,7 +285,7 @@ impl<'a> Setting<'a> {
     }
 
     /// Sets the fields, if the condition is met; tells whether it was.
-    fn apply<S: Slot>(&self, hash: &mut HashEditor<'_, S>, now_ms: i64) -> bool {
+    fn apply<S: Slot>(&self, hash: &mut HashEditor<'_, S>, is_past: bool) -> bool {
         let exists = |name| hash.read().get(name).is_some();
         let is_met = match self.condition {
             Condition::None => true,
@@ -295,7 +296,7 @@ impl<'a> Setting<'a> {
             let expiry = self.expiry.unwrap_or(Expiry::Clear);
             let pair = |index| (self.pairs.at(2 * index), self.pairs.at(2 * index + 1));
             hash.set_many(self.len(), pair, expiry);
-            if self.is_past(now_ms) {
+            if is_past {
                 hash.remove_many(self.len(), |index| self.pairs.at(2 * index));
             }
         }
@@ -307,7 +308,7 @@ impl<'a> Setting<'a> {
         if !keyspace.changes.propagation.is_on() {
             return;
         }
-        if self.is_past(keyspace.now_ms) {
+        if self.is_past(keyspace) {
             let names: Vec<&[u8]> = self.names().collect();
             propagate_removals(keyspace, database, args.at(1), &names);
             keyspace.changes.propagation.suppress();
@@ -329,8 +330,8 @@ impl<'a> Setting<'a> {
     }
 
     /// Whether the fields are to be gone right away.
-    fn is_past(&self, now_ms: i64) -> bool {
-        matches!(self.expiry, Some(Expiry::At(time_ms)) if time_ms <= now_ms)
+    fn is_past(&self, keyspace: &Keyspace) -> bool {
+        matches!(self.expiry, Some(Expiry::At(time_ms)) if keyspace.is_past(time_ms))
     }
 }
 
@@ -355,15 +356,16 @@ fn hsetex(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let now_ms = context.state.keyspace.now_ms;
     let setting = Setting::parse(args, now_ms, context.command_name())?;
     let (keyspace, database, reply) = context.parts();
+    let is_past = setting.is_past(keyspace);
     let names = setting.names();
-    let changed = change(keyspace, database, key, limits, names, |hash| setting.apply(hash, now_ms))?;
+    let changed = change(keyspace, database, key, limits, names, |hash| setting.apply(hash, is_past))?;
     let (done, is_empty) = match changed {
         Some(changed) => (changed.result, changed.is_empty),
         None if setting.condition == Condition::IfAllExist => (false, false),
         // What would be gone right away is not made.
-        None if setting.is_past(now_ms) => (true, true),
+        None if is_past => (true, true),
         None => {
-            create(keyspace, database, key, limits, |hash| Ok::<_, CommandError>((setting.apply(hash, now_ms), false)))?
+            create(keyspace, database, key, limits, |hash| Ok::<_, CommandError>((setting.apply(hash, is_past), false)))?
         }
     };
     if done {
@@ -373,7 +375,7 @@ fn hsetex(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
             keyspace.changes.notify(EventClass::Hash, event, database, key);
         };
         let follow_up = match setting.expiry {
-            Some(Expiry::At(_)) if setting.is_past(now_ms) => Some("hdel"),
+            Some(Expiry::At(_)) if is_past => Some("hdel"),
             Some(Expiry::At(_)) => Some("hexpire"),
             _ => None,
         };

@@ -168,9 +168,10 @@ fn expire(context: &mut Context<'_>, args: Args<'_>, form: TimeForm) -> CommandR
 
     let limits = limits(&context.state.config);
     let (keyspace, database, reply) = context.parts();
+    let is_past = keyspace.is_past(time_ms);
     let changed = change(keyspace, database, key, limits, names.iter(), |hash| {
         hash.make_expiring();
-        let answer = |name| expire_one(hash, name, condition, time_ms, time_ms <= now_ms);
+        let answer = |name| expire_one(hash, name, condition, time_ms, is_past);
         names.iter().map(answer).collect::<Answers>()
     })?;
     let Some(changed) = changed else {
@@ -244,11 +245,11 @@ fn reply_same(reply: &mut Reply, count: usize, answer: i64) {
 }
 
 fn httl(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    reply_times(context, args, |time_ms, now_ms| (time_ms - now_ms + 999) / 1000)
+    reply_times(context, args, |time_ms, now_ms| ((time_ms - now_ms).max(0) + 999) / 1000)
 }
 
 fn hpttl(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    reply_times(context, args, |time_ms, now_ms| time_ms - now_ms)
+    reply_times(context, args, |time_ms, now_ms| (time_ms - now_ms).max(0))
 }
 
 fn hexpiretime(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
@@ -263,13 +264,13 @@ fn hpexpiretime(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 fn reply_times(context: &mut Context<'_>, args: Args<'_>, shown: impl Fn(i64, i64) -> i64) -> CommandResult {
     let full_name = context.command_name().to_string();
     let (keyspace, database, reply) = context.parts();
-    let now_ms = keyspace.now_ms;
+    let (now_ms, horizon_ms) = (keyspace.now_ms, keyspace.read_horizon_ms());
     let names = || named_fields(args, 2, &full_name, NOT_POSITIVE);
     let found = read(keyspace, database, args.at(1), |hash| {
         let names = names()?;
         reply.array(names.len());
         for name in names.iter() {
-            let alive = hash.get(name).filter(|found| !found.is_due(now_ms));
+            let alive = hash.get(name).filter(|found| !found.is_due(horizon_ms));
             reply.integer(match alive.map(|found| found.expiry_ms) {
                 None => answer::NO_FIELD,
                 Some(None) => answer::NO_TIME,
@@ -290,7 +291,7 @@ fn reply_times(context: &mut Context<'_>, args: Args<'_>, shown: impl Fn(i64, i6
 fn hpersist(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let key = args.at(1);
     let (keyspace, database, _) = context.parts();
-    let now_ms = keyspace.now_ms;
+    let horizon_ms = keyspace.read_horizon_ms();
     check_type(keyspace, database, key)?;
     let names = named_fields(args, 2, context.command_name(), NOT_POSITIVE)?;
     let limits = limits(&context.state.config);
@@ -298,7 +299,7 @@ fn hpersist(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let nothing_due = std::iter::empty();
     let changed = change(keyspace, database, key, limits, nothing_due, |hash| {
         let persist = |name| {
-            let alive = hash.read().get(name).filter(|found| !found.is_due(now_ms));
+            let alive = hash.read().get(name).filter(|found| !found.is_due(horizon_ms));
             match alive.map(|found| found.expiry_ms) {
                 None => answer::NO_FIELD,
                 Some(None) => answer::NO_TIME,

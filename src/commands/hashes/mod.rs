@@ -69,7 +69,7 @@ fn change<'n, R>(
     names: impl Iterator<Item = &'n [u8]>,
     change: impl FnOnce(&mut HashEditor<'_, ValueMut<'_>>) -> R,
 ) -> Result<Option<Changed<R>>, CommandError> {
-    let horizon_ms = keyspace.horizon_ms();
+    let horizon_ms = keyspace.removal_horizon_ms();
     let Some(mut value) = keyspace.edit(database, key) else {
         return Ok(None);
     };

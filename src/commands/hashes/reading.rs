@@ -76,7 +76,7 @@ fn read_field(
 ) -> CommandResult {
     let (keyspace, database, reply) = context.parts();
     let (key, name) = (args.at(1), args.at(2));
-    let now_ms = keyspace.now_ms;
+    let horizon_ms = keyspace.read_horizon_ms();
     let mut use_it = Some(use_it);
     let mut show = |reply: &mut crate::resp::Reply, found: Option<Found<'_>>| {
         if let Some(use_it) = use_it.take() {
@@ -85,7 +85,7 @@ fn read_field(
     };
     let due = read(keyspace, database, key, |hash| {
         let found = hash.get(name);
-        let alive = found.filter(|found| !found.is_due(now_ms));
+        let alive = found.filter(|found| !found.is_due(horizon_ms));
         show(reply, alive);
         found.is_some() && alive.is_none()
     })?;
@@ -110,7 +110,7 @@ fn hget(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 fn hmget(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let (keyspace, database, reply) = context.parts();
     let (key, names) = (args.at(1), args.slice_from(2));
-    let now_ms = keyspace.now_ms;
+    let horizon_ms = keyspace.read_horizon_ms();
     let due = read(keyspace, database, key, |hash| {
         let mut due = 0;
         reply.array(names.len());
@@ -118,7 +118,7 @@ fn hmget(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
             names.len(),
             |index| names.at(index),
             |_, found| match found {
-                Some(found) if !found.is_due(now_ms) => reply_text(reply, found.value),
+                Some(found) if !found.is_due(horizon_ms) => reply_text(reply, found.value),
                 found => {
                     due += usize::from(found.is_some());
                     reply.null();
@@ -162,15 +162,15 @@ fn hvals(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 
 fn reply_all(context: &mut Context<'_>, key: &[u8], part: Part) -> CommandResult {
     let (keyspace, database, reply) = context.parts();
-    let now_ms = keyspace.now_ms;
+    let horizon_ms = keyspace.read_horizon_ms();
     let found = read(keyspace, database, key, |hash| {
-        let count = hash.live_len(now_ms);
+        let count = hash.live_len(horizon_ms);
         match part {
             Part::Both => reply.map(count),
             Part::Names | Part::Values => reply.array(count),
         }
         hash.for_each(|field| {
-            if field.found.is_due(now_ms) {
+            if field.found.is_due(horizon_ms) {
                 return;
             }
             if part != Part::Values {

@@ -65,9 +65,9 @@ fn hrandfield(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let rng = &mut context.state.random;
     let keyspace = &mut context.state.keyspace;
     let (database, reply) = (context.session.database, &mut *context.reply);
-    let now_ms = keyspace.now_ms;
+    let horizon_ms = keyspace.read_horizon_ms();
     let found = read(keyspace, database, args.at(1), |hash| {
-        let alive = hash.live_len(now_ms);
+        let alive = hash.live_len(horizon_ms);
         let wanted = usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX);
         if alive == 0 || count == 0 {
             return reply.array(0);
@@ -76,14 +76,14 @@ fn hrandfield(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         begin(reply, wanted, with_values);
         if count > 0 {
             let visit = |field: Field<'_>| reply_field(reply, field, with_values);
-            random::distinct(hash, wanted, now_ms, rng, visit);
+            random::distinct(hash, wanted, horizon_ms, rng, visit);
         } else {
             let mut left = wanted;
             while left > 0 && reply.len() < limit_bytes {
                 let some = left.min(DRAWS);
                 left -= some;
                 let visit = |field: Field<'_>| reply_field(reply, field, with_values);
-                random::repeated(hash, some, now_ms, rng, visit);
+                random::repeated(hash, some, horizon_ms, rng, visit);
             }
         }
     })?;
@@ -99,7 +99,7 @@ fn remove_all_due(context: &mut Context<'_>, key: &[u8]) -> bool {
     /// Some hundred microseconds' worth.
     const FIELDS_MAX: usize = 512;
     let (keyspace, database, _) = context.parts();
-    let horizon_ms = keyspace.horizon_ms();
+    let horizon_ms = keyspace.removal_horizon_ms();
     let record = keyspace.peek(database, key);
     let next_ms = record.and_then(Record::next_field_expiry_ms);
     let is_due = next_ms.is_some_and(|time_ms| time_ms < horizon_ms);
@@ -140,11 +140,11 @@ fn random_one(context: &mut Context<'_>, key: &[u8]) -> CommandResult {
     let rng = &mut context.state.random;
     let keyspace = &mut context.state.keyspace;
     let (database, reply) = (context.session.database, &mut *context.reply);
-    let now_ms = keyspace.now_ms;
+    let horizon_ms = keyspace.read_horizon_ms();
     let found = read(keyspace, database, key, |hash| {
         let mut found = false;
-        if hash.live_len(now_ms) > 0 {
-            random::repeated(hash, 1, now_ms, rng, |field| {
+        if hash.live_len(horizon_ms) > 0 {
+            random::repeated(hash, 1, horizon_ms, rng, |field| {
                 found = true;
                 reply_text(reply, field.name);
             });
@@ -160,12 +160,12 @@ fn random_one(context: &mut Context<'_>, key: &[u8]) -> CommandResult {
 fn hscan(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let cursor = parse_cursor(args.at(2))?;
     let (keyspace, database, reply) = context.parts();
-    let now_ms = keyspace.now_ms;
+    let horizon_ms = keyspace.read_horizon_ms();
     let options = ScanOptions::parse_with_flag(args.slice_from(3), false, Some("novalues"));
     let shown = read(keyspace, database, args.at(1), |hash| {
         // Not before: of a key that is absent or of another type the options do not matter.
         let (options, names_only) = options?;
-        let show = Show { options, names_only, now_ms };
+        let show = Show { options, names_only, horizon_ms };
         match hash {
             HashRef::Large(hash) => show.some(reply, hash, cursor),
             HashRef::Packed(_) => show.all(reply, hash),
@@ -184,12 +184,12 @@ fn hscan(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 struct Show<'a> {
     options: ScanOptions<'a>,
     names_only: bool,
-    now_ms: i64,
+    horizon_ms: i64,
 }
 
 impl Show<'_> {
     fn wants(&self, field: &Field<'_>) -> bool {
-        !field.found.is_due(self.now_ms) && field.name.with_bytes(|name| self.options.matches(name))
+        !field.found.is_due(self.horizon_ms) && field.name.with_bytes(|name| self.options.matches(name))
     }
 
     fn reply(&self, reply: &mut Reply, field: Field<'_>) {

@@ -84,7 +84,7 @@ impl<'a> Pattern<'a> {
             Pattern::Key { before, after, field } => (*before, *after, *field),
         };
         let key = [before, element, after].concat();
-        let now_ms = keyspace.now_ms;
+        let horizon_ms = keyspace.read_horizon_ms();
         let Some(record) = keyspace.read(database, &key) else {
             return use_it(None);
         };
@@ -96,7 +96,7 @@ impl<'a> Pattern<'a> {
             Some(field) => {
                 let hash = HashRef::of(record.value().stored());
                 let found = hash.and_then(|hash| hash.get(field));
-                match found.filter(|found| !found.is_due(now_ms)) {
+                match found.filter(|found| !found.is_due(horizon_ms)) {
                     Some(found) => found.value.with_bytes(|bytes| use_it(Some(bytes))),
                     None => use_it(None),
                 }

@@ -113,10 +113,10 @@ fn look_up(keyspace: &mut Keyspace, database: usize, keys: Args<'_>, count: usiz
 
 /// The values of keys that were looked up, with their weights.
 fn sources<'a>(keyspace: &'a Keyspace, database: usize, keys: Args<'_>, weights: &[f64]) -> Vec<Source<'a>> {
-    let now_ms = keyspace.now_ms;
+    let horizon_ms = keyspace.read_horizon_ms();
     let source = |(key, weight): (&[u8], &f64)| {
         let record = keyspace.database(database).get(keyspace.hash(key), key);
-        let record = record.filter(|record| !record.is_due(now_ms));
+        let record = record.filter(|record| !record.is_due(horizon_ms));
         let collection = record.map(Record::value).map(|value| value.stored());
         let collection = collection.and_then(collection_of);
         Source { collection: collection.unwrap_or(Collection::Absent), weight: *weight }

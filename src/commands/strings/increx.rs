@@ -289,7 +289,7 @@ fn bounded<N: Number>(before: N, increment: N, lower: N, upper: N) -> Result<N, 
 fn apply<N: Number>(context: &mut Context<'_>, key: &[u8], number: N, expiry: Expiry) {
     let (keyspace, database, _) = context.parts();
     if let Expiry::At(moment_ms) = expiry
-        && moment_ms <= keyspace.now_ms
+        && keyspace.is_past(moment_ms)
     {
         keyspace.delete(database, key);
         propagate_removal(keyspace, key);

@@ -192,7 +192,7 @@ fn getex(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 /// Sets the expiry time of a key that exists. One given as a moment that is over already removes the key.
 fn expire_at(context: &mut Context<'_>, key: &[u8], form: TimeForm, moment_ms: i64) {
     let (keyspace, database, _) = context.parts();
-    if form.is_absolute() && moment_ms <= keyspace.now_ms {
+    if form.is_absolute() && keyspace.is_past(moment_ms) {
         keyspace.delete(database, key);
         propagate_removal(keyspace, key);
     } else {

@@ -12,7 +12,6 @@ use crate::acl::Users;
 use crate::base::logging;
 use crate::base::wake::Wake;
 use crate::command::registry::CommandId;
-use crate::command::spec::Group;
 use crate::config::system_reason;
 use crate::drive::script::run;
 use crate::engine::context::Context;
@@ -22,6 +21,7 @@ use crate::engine::loading::LoadingStep;
 use crate::engine::loading::Replay;
 use crate::engine::session::{Session, Token};
 use crate::engine::state::ServerState;
+use crate::keyspace::ExpiryMode;
 use crate::net::address::Address;
 use crate::resp::{Args, Protocol, Reply};
 use crate::storage::aof::{AppendedReader, Found, Manifest};
@@ -354,9 +354,9 @@ impl Replay {
                 part.name
             ));
         };
-        let (id, group) = (command.id, command.spec.group);
+        let id = command.id;
         let handler = state.runs.of(id).handler;
-        let result = with_time_held(state, group, |state| {
+        let result = state.with_expiry_mode(ExpiryMode::Ignore, |state| {
             let mut context = Context { state, session: &mut self.session, reply: &mut self.reply, command: id };
             handler(&mut context, args)
         });
@@ -427,19 +427,6 @@ enum Stepped {
     /// A script must come to its end first.
     NeedsScript,
     SnapshotDone,
-}
-
-/// Runs something while no key is over. Streams keep the time, which they note of their consumers.
-fn with_time_held<R>(state: &mut ServerState, group: Group, run: impl FnOnce(&mut ServerState) -> R) -> R {
-    let (now_ms, hold_expired) = (state.keyspace.now_ms, state.keyspace.hold_expired);
-    match group {
-        Group::Stream => state.keyspace.hold_expired = true,
-        _ => state.keyspace.now_ms = 0,
-    }
-    let result = run(state);
-    state.keyspace.now_ms = now_ms;
-    state.keyspace.hold_expired = hold_expired;
-    result
 }
 
 /// A command that failed has failed when it was first carried out, or is of another version.

@@ -168,6 +168,7 @@ fn begin(state: &ServerState, program: &Program<'_>) -> Run {
         protocol: Protocol::Resp2,
         random: state.scripting.random,
         now_ms: state.now_ms(),
+        expiry_mode: state.keyspace.expiry_mode(),
         started: state.clock.ticks(),
     }
 }
@@ -231,6 +232,8 @@ fn set_deadline(state: &ServerState, suspended: &mut Suspended) {
 /// Lets the script run until it ends or its time is up.
 pub(crate) fn advance(state: &mut ServerState, suspended: &mut Suspended, order: Order) -> Progress {
     let now_ms = std::mem::replace(&mut state.keyspace.now_ms, suspended.run.now_ms);
+    let expiry_mode = suspended.run.expiry_mode.max(state.keyspace.expiry_mode());
+    let outer_mode = state.keyspace.enter_expiry_mode(expiry_mode);
     let mut bridge = Bridge {
         state,
         session: &mut suspended.session,
@@ -239,6 +242,7 @@ pub(crate) fn advance(state: &mut ServerState, suspended: &mut Suspended, order:
         console: suspended.console.as_deref_mut(),
     };
     let progress = suspended.engine.lua.run(&mut bridge, order);
+    state.keyspace.leave_expiry_mode(outer_mode);
     state.keyspace.now_ms = now_ms;
     progress
 }

@@ -1,6 +1,7 @@
 //! Everything that one server process knows, but for the sockets: what commands work on.
 
 pub mod program;
+mod scopes;
 
 use crate::acl::AclContext;
 use std::io;
@@ -308,7 +309,7 @@ impl ServerState {
             self.keyspace.now_ms = now_ms;
             self.keyspace.access.set_now(now_ms);
             // Nothing can become due while the time stands still, so this is early enough.
-            self.keyspace.hold_expired = now_ms < self.pause.until_ms;
+            self.update_expiry_mode();
         }
     }
 
@@ -540,7 +541,7 @@ impl ServerState {
     /// Ends CLIENT PAUSE and has the clients served that it held back.
     pub fn unpause(&mut self) {
         self.pause = Pause::default();
-        self.keyspace.hold_expired = false;
+        self.update_expiry_mode();
         self.requests.push(LoopRequest::ServePaused);
     }
 

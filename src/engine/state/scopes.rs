@@ -1,0 +1,20 @@
+//! Scopes of the state: what is in force from their beginning to their end.
+
+use super::ServerState;
+use crate::keyspace::ExpiryMode;
+
+impl ServerState {
+    /// Runs something with an expiry mode of its own; the one before is in force again afterwards.
+    pub fn with_expiry_mode<R>(&mut self, mode: ExpiryMode, run: impl FnOnce(&mut ServerState) -> R) -> R {
+        let outer = self.keyspace.enter_expiry_mode(mode);
+        let result = run(self);
+        self.keyspace.leave_expiry_mode(outer);
+        result
+    }
+
+    /// Sets the expiry mode outside of every scope: expired keys are hidden as long as clients are paused.
+    pub(super) fn update_expiry_mode(&mut self) {
+        let is_paused = self.now_ms() < self.pause.until_ms;
+        self.keyspace.set_expiry_mode(if is_paused { ExpiryMode::Hide } else { ExpiryMode::Delete });
+    }
+}
