@@ -35,7 +35,7 @@ fn save_in_background(context: &mut Context<'_>, args: Args<'_>) -> CommandResul
         Some(b"cancel") if args.len() == 2 => return cancel(context),
         Some(_) => return Err(CommandError::SYNTAX),
     };
-    let is_busy = context.state.aof.is_rewriting() || context.state.nesting > 0;
+    let is_busy = context.state.aof.is_rewriting() || context.state.is_amid_unit();
     if is_busy && !context.state.saving.is_active() {
         return save_later(context, schedules);
     }
@@ -53,7 +53,7 @@ fn save_later(context: &mut Context<'_>, schedules: bool) -> CommandResult {
         "ERR Another child process is active (AOF?): can't BGSAVE right now. Use BGSAVE SCHEDULE in order to schedule a BGSAVE \
          whenever possible.",
     );
-    if !schedules && context.state.nesting == 0 {
+    if !schedules && !context.state.is_amid_unit() {
         return Err(REWRITING);
     }
     context.state.saving.is_scheduled = true;

@@ -6,6 +6,7 @@ use crate::command::error::{CommandError, CommandResult};
 use crate::command::spec::{Flag, Group, INSPECT, KeySpec};
 use crate::drive::transaction;
 use crate::engine::context::Context;
+use crate::engine::nesting::NestingReason;
 use crate::engine::session::Blocked;
 use crate::engine::state::program::CommandSpec;
 use crate::engine::transactions::{Found, Rest, Transaction};
@@ -81,7 +82,7 @@ fn run(context: &mut Context<'_>, transaction: Box<Transaction>) {
     context.reply.array(transaction.len());
     context.state.start_stopwatch();
     let started = context.state.lap_start();
-    context.state.nesting += 1;
+    let unit = context.state.nesting.begin(NestingReason::Transaction);
     let next = transaction::run_from(context, &transaction, 0);
     context.state.keyspace.forget_hash();
     // EXEC's own time is that of all.
@@ -96,11 +97,12 @@ fn run(context: &mut Context<'_>, transaction: Box<Transaction>) {
             exec: context.command,
             database: context.session.database,
             user: Rc::clone(&context.session.user),
+            unit,
             ticks,
         };
         return context.state.scripting.keep_rest(Box::new(rest));
     }
-    context.state.nesting -= 1;
+    context.state.nesting.end(unit);
     context.state.transactions.end(transaction);
 }
 

@@ -59,7 +59,7 @@ pub fn go_on(state: &mut ServerState, session: &mut Session, mut rest: Box<Rest>
     if session.blocked == Some(Blocked::Script) {
         return Some(rest);
     }
-    let Rest { transaction, replies, exec, ticks, .. } = *rest;
+    let Rest { transaction, replies, exec, ticks, unit, .. } = *rest;
     let mut reply = std::mem::take(&mut session.reply);
     let mark = reply.mark();
     reply.append(&replies);
@@ -68,6 +68,6 @@ pub fn go_on(state: &mut ServerState, session: &mut Session, mut rest: Box<Rest>
     call::conclude_suspended(state, session, &mut reply, done);
     session.reply = reply;
     state.transactions.end(transaction);
-    state.nesting -= 1;
+    state.nesting.end(unit);
     None
 }

@@ -40,7 +40,7 @@ pub fn execute_resolved(
     if flow == Flow::Done {
         call::leave_out(session, reply, mark);
     }
-    if state.nesting == 0 && state.blocking.has_ready() {
+    if !state.is_amid_unit() && state.blocking.has_ready() {
         wake::serve_ready(state);
     }
     if session.is_tracking && session.transaction.is_none() {

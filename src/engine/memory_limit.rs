@@ -66,9 +66,9 @@ pub fn make_room(state: &mut ServerState) {
 
 #[cold]
 fn make_room_slowly(state: &mut ServerState) {
-    if state.nesting > 0 || state.keyspace_paused() {
+    if state.is_amid_unit() || state.keyspace_paused() {
         // A unit is begun with what room there was; and nothing changes while clients are paused.
-        state.memory.is_full &= state.nesting > 0;
+        state.memory.is_full &= state.is_amid_unit();
         return;
     }
     let started = state.clock.ticks();
@@ -147,7 +147,7 @@ fn note_memory(state: &mut ServerState, outcome: Outcome) {
 
 /// Tells of what was evicted.
 fn finish_slice(state: &mut ServerState, spent_ticks: u64) {
-    if state.nesting == 0 {
+    if !state.is_amid_unit() {
         propagation::end_unit(state, false);
     }
     if !state.keyspace.changes.is_empty() {

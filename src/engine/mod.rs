@@ -21,6 +21,7 @@ pub mod lookahead;
 pub mod memory;
 pub mod memory_limit;
 pub mod monitor;
+pub mod nesting;
 pub mod propagation;
 pub mod pubsub;
 pub mod saving;

@@ -19,7 +19,7 @@ pub fn command_done(state: &mut ServerState, session: &mut Session, args: Args<'
     } else {
         changes.propagation.skip(total);
     }
-    if state.nesting == 0 {
+    if !state.is_amid_unit() {
         let belong_together = !flags.has(Flag::TouchesArbitraryKeys);
         match flags.intersects(PASSED_ON) {
             true => end_unit_of(state, session, belong_together),

@@ -3,6 +3,7 @@
 use crate::base::clock::Clock;
 use crate::command::error::CommandError;
 use crate::command::registry::CommandId;
+use crate::engine::nesting::OpenUnit;
 use crate::engine::session::{Session, Token};
 use crate::engine::transaction::Rest;
 use crate::keyspace::{ExpiryMode, KeyspaceFork};
@@ -167,6 +168,8 @@ pub struct Suspended {
     pub(crate) command: CommandId,
     pub request: OwnedArgs,
     pub(crate) ticks: u64,
+    /// The unit that all its commands are; none while it is debugged, where the session has it.
+    pub(crate) unit: Option<OpenUnit>,
     /// The transaction that it is part of.
     pub rest: Option<Box<Rest>>,
 }
@@ -202,6 +205,8 @@ pub struct Debugged {
     pub(crate) suspended: Box<Suspended>,
     /// What it changes, if that is for it alone.
     pub(crate) fork: Option<KeyspaceFork>,
+    /// The unit that all of a session is which works on what all clients use.
+    pub(crate) unit: Option<OpenUnit>,
     /// How it goes on.
     pub(crate) order: Order,
 }

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use crate::acl::User;
 use crate::command::registry::{Command, CommandId};
 use crate::command::spec::FlagSet;
+use crate::engine::nesting::OpenUnit;
 use crate::keyspace::Keyspace;
 use crate::resp::{Args, Reply, RequestQueue};
 
@@ -115,6 +116,8 @@ pub struct Rest {
     pub database: usize,
     /// In whose name it runs.
     pub user: Rc<User>,
+    /// The unit that all its commands are.
+    pub unit: OpenUnit,
     /// Time that was spent on it, that of the suspended script apart.
     pub ticks: u64,
 }

@@ -3,6 +3,7 @@
 use crate::command::error::CommandError;
 use crate::engine::call;
 use crate::engine::effects;
+use crate::engine::nesting::NestingReason;
 use crate::engine::propagation;
 use crate::engine::session::{Blocked, Close, Session, Token};
 use crate::engine::state::ServerState;
@@ -26,13 +27,13 @@ pub fn changes(state: &mut ServerState) {
 /// Serves the clients that waited for keys which have changed, which changes keys in its turn. One after the other, so that a
 /// chain of them of any length needs no stack.
 pub fn serve_ready(state: &mut ServerState) {
-    state.nesting += 1;
-    while let Some(key) = state.blocking.next_ready() {
-        serve_key(state, key);
-        effects::tell(state, None);
-        state.blocking.served(key);
-    }
-    state.nesting -= 1;
+    state.within(NestingReason::Waking, |state| {
+        while let Some(key) = state.blocking.next_ready() {
+            serve_key(state, key);
+            effects::tell(state, None);
+            state.blocking.served(key);
+        }
+    });
 }
 
 /// Runs the requests of those who wait for a key again, the first come first, for as long as the key has what they wait for.
@@ -94,9 +95,7 @@ fn look_again(state: &mut ServerState, token: Token) {
     state.blocking.look_again_at(&mut session, None);
     if session.waiting.is_some() && session.close == Close::No {
         // What it changes is told of when it is back among the others.
-        state.nesting += 1;
-        run_again(state, &mut session);
-        state.nesting -= 1;
+        state.within(NestingReason::Waking, |state| run_again(state, &mut session));
         propagation::end_unit_of(state, &mut session, true);
     }
     state.clients.checkin(session);

@@ -22,7 +22,7 @@ impl EventLoop {
     pub(crate) fn begin_scheduled_shutdown(&mut self) {
         // What a script has done is saved as a whole.
         if !self.state.cron_paused
-            && self.state.nesting == 0
+            && !self.state.is_amid_unit()
             && let Some(signal) = self.shutdown.scheduled.take()
         {
             self.state.shutdown_scheduled = false;

@@ -112,7 +112,7 @@ fn a_debugged_script_is_passed_on_if_it_works_on_what_all_use() {
         assert_eq!(taken(&mut server), "", "{mode}: it stands still");
         ask(&mut server, client, &["c"]);
         assert_eq!(taken(&mut server), appended, "{mode}");
-        assert_eq!(server.state.nesting, 0);
+        assert!(!server.state.is_amid_unit());
     }
     server.run("SET b 1");
     assert_eq!(taken(&mut server), "SET b 1");

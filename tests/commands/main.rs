@@ -38,6 +38,8 @@ mod memory;
 mod memory_limit;
 mod migrate;
 mod modules;
+#[cfg(debug_assertions)]
+mod nesting;
 mod pubsub;
 mod scripting;
 mod server;

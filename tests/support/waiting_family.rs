@@ -11,6 +11,7 @@ use oneloop::commands::FAMILIES;
 use oneloop::engine::blocking::BlockKind;
 use oneloop::engine::call;
 use oneloop::engine::context::Context;
+use oneloop::engine::nesting::NestingReason;
 use oneloop::engine::state::ServerState;
 use oneloop::engine::state::program::{CommandSpec, Handler, Runs};
 use oneloop::keyspace::{Keyspace, Value};
@@ -179,7 +180,7 @@ fn read_since(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
 /// Runs commands as EXEC and scripts do: nobody hears of their changes before the last is over, and none may wait.
 fn unit(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     context.reply.array(args.len() - 1);
-    context.state.nesting += 1;
+    let unit = context.state.nesting.begin(NestingReason::Transaction);
     context.session.deny_blocking = true;
     for text in args.iter().skip(1) {
         let words: Vec<&[u8]> = text.split(|byte| *byte == b',').collect();
@@ -189,6 +190,6 @@ fn unit(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         call::call(&mut inner, Args::from_slices(&words));
     }
     context.session.deny_blocking = false;
-    context.state.nesting -= 1;
+    context.state.nesting.end(unit);
     Ok(())
 }

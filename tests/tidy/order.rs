@@ -36,6 +36,7 @@ const ENGINE: &[&str] = &[
     "blocked_state",
     "lookahead",
     "memory",
+    "nesting",
     "saving",
     "subscriptions",
     "title",

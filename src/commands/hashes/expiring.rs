@@ -364,9 +364,9 @@ fn hsetex(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         None if setting.condition == Condition::IfAllExist => (false, false),
         // What would be gone right away is not made.
         None if is_past => (true, true),
-        None => {
-            create(keyspace, database, key, limits, |hash| Ok::<_, CommandError>((setting.apply(hash, is_past), false)))?
-        }
+        None => create(keyspace, database, key, limits, |hash| {
+            Ok::<_, CommandError>((setting.apply(hash, is_past), false))
+        })?,
     };
     if done {
         setting.propagate(keyspace, database, args);

@@ -143,7 +143,7 @@ impl ServerState {
         if self.aof.is_rewriting() {
             return RewriteStart::InProgress;
         }
-        if self.saving.is_active() || self.nesting > 0 {
+        if self.saving.is_active() || self.is_amid_unit() {
             self.aof.is_scheduled = true;
             self.aof.rewrites.failures_in_a_row = 0;
             self.aof.rewrites.retry_ms = 0;
@@ -183,7 +183,7 @@ impl ServerState {
         self.aof.take_outcomes();
         while let Some((number, _)) = self.aof.outcomes.front() {
             // What a script has done so far is not to be in the base, and all that it does in the file after it.
-            let is_amid_unit = self.nesting > 0 || self.aof.previous.is_some();
+            let is_amid_unit = self.is_amid_unit() || self.aof.previous.is_some();
             if is_amid_unit && self.aof.machine.begins_file(*number) {
                 return;
             }

@@ -10,7 +10,7 @@ impl ServerState {
     pub fn save_if_due(&mut self) {
         let is_busy = self.saving.is_active() || self.is_loading() || self.aof.is_rewriting();
         // A snapshot holds whole units: not half of what a script does.
-        if is_busy || self.nesting > 0 {
+        if is_busy || self.is_amid_unit() {
             return;
         }
         let stats = self.saving.stats;

@@ -15,6 +15,7 @@ use crate::command::error::{CommandError, CommandResult};
 use crate::engine::call;
 use crate::engine::context::Context;
 use crate::engine::enforcement;
+use crate::engine::nesting::NestingReason;
 use crate::engine::propagation;
 use crate::engine::session::{Blocked, Close, Debugging, Mode, Session, Token};
 use crate::engine::state::{LoopRequest, ServerState};
@@ -38,7 +39,7 @@ const SESSIONS_MAX: usize = 64;
 ///
 /// Errors: what EVAL says too; there are too many sessions, or the client is in a transaction.
 pub fn start(context: &mut Context<'_>, args: Args<'_>, is_read_only: bool) -> CommandResult {
-    let debugged = match prepare(context, args, is_read_only) {
+    let mut debugged = match prepare(context, args, is_read_only) {
         Ok(debugged) => debugged,
         Err(error) => {
             context.reply.raw(b"*1\r\n+<endsession>\r\n");
@@ -50,7 +51,7 @@ pub fn start(context: &mut Context<'_>, args: Args<'_>, is_read_only: bool) -> C
     session.mode = Mode::Debugging;
     if debugged.fork.is_none() {
         log::warn!("Synchronous session of the script debugger started");
-        state.nesting += 1;
+        debugged.unit = Some(state.nesting.begin(NestingReason::Debugging));
         state.scripting.debugged.is_exclusive = true;
     }
     let lap_started = state.lap_start();
@@ -97,6 +98,7 @@ fn prepare(context: &mut Context<'_>, args: Args<'_>, is_read_only: bool) -> Res
     Ok(Debugged {
         suspended: Box::new(suspended),
         fork: (!is_sync).then(|| context.state.keyspace.fork()),
+        unit: None,
         order: Order::Call(count),
     })
 }
@@ -178,11 +180,9 @@ fn advance(state: &mut ServerState, debugged: &mut Debugged) -> Progress {
         return run::advance(state, suspended, order);
     };
     state.keyspace.enter_branch(fork);
-    state.nesting += 1;
     state.is_sandboxed = true;
-    let progress = run::advance(state, suspended, order);
+    let progress = state.within(NestingReason::Debugging, |state| run::advance(state, suspended, order));
     state.is_sandboxed = false;
-    state.nesting -= 1;
     state.keyspace.leave_branch(fork);
     progress
 }
@@ -224,9 +224,11 @@ fn put_away(state: &mut ServerState, debugged: Debugged) {
     }
     log::warn!("Synchronous session of the script debugger ended");
     state.scripting.debugged.is_exclusive = false;
-    state.nesting -= 1;
+    if let Some(unit) = debugged.unit {
+        state.nesting.end(unit);
+    }
     state.requests.push(LoopRequest::ServePaused);
-    if state.nesting > 0 {
+    if state.is_amid_unit() {
         return;
     }
     propagation::end_late_unit(state, caller);

@@ -8,11 +8,12 @@
 //! kill        SCRIPT KILL, FUNCTION KILL: it ends with an error at its next instruction
 //! ```
 //!
-//! What all its commands change is one unit: `ServerState::nesting` stays raised from the first to the last, so nobody hears of
+//! What all its commands change is one unit, open from the first to the last (`NestingReason::Script`), so nobody hears of
 //! changes before the script is over.
 
 use crate::engine::enforcement;
 use crate::engine::monitor;
+use crate::engine::nesting::NestingReason;
 use crate::engine::propagation;
 use std::rc::Rc;
 
@@ -121,6 +122,7 @@ pub(crate) fn make_ready(
         command: context.command,
         request: OwnedArgs::default(),
         ticks: 0,
+        unit: None,
         rest: None,
     };
     (suspended, count)
@@ -137,13 +139,14 @@ pub fn start(context: &mut Context<'_>, args: Args<'_>, program: &Program<'_>, e
     feed_monitors(context, args);
     let lap_started = context.state.lap_start();
     let (mut suspended, count) = make_ready(context, args, program, engine);
-    context.state.nesting += 1;
+    let unit = context.state.nesting.begin(NestingReason::Script);
     set_deadline(context.state, &mut suspended);
     let progress = advance(context.state, &mut suspended, Order::Call(count));
     context.state.set_lap_start(lap_started);
     enforcement::sign_log(context.state, Some(context.session));
     if progress == Progress::Paused {
         warn_of(context.state, &suspended.run);
+        suspended.unit = Some(unit);
         suspended.request = args.to_owned();
         suspended.ticks = context.state.lap_ticks();
         context.session.blocked = Some(Blocked::Script);
@@ -151,7 +154,7 @@ pub fn start(context: &mut Context<'_>, args: Args<'_>, program: &Program<'_>, e
         return Ok(());
     }
     let result = finish(context.state, &mut suspended, progress, context.reply);
-    context.state.nesting -= 1;
+    context.state.nesting.end(unit);
     put_away(&mut context.state.scripting, suspended);
     result
 }
@@ -207,6 +210,13 @@ fn session_for(context: &mut Context<'_>) -> Box<Session> {
         session.user = Rc::clone(&caller.user);
     }
     session
+}
+
+/// Ends the unit that a script has kept open while it was suspended.
+fn end_unit(state: &mut ServerState, suspended: &mut Suspended) {
+    if let Some(unit) = suspended.unit.take() {
+        state.nesting.end(unit);
+    }
 }
 
 /// Gives the parts back that are used again and again.
@@ -311,14 +321,14 @@ fn conclude(state: &mut ServerState, mut suspended: Suspended, progress: Progres
                 // Nobody is there any more to be told what came of it.
                 let _ = finish(state, &mut suspended, progress, &mut Reply::default());
             }
-            state.nesting -= 1;
+            end_unit(state, &mut suspended);
             put_away(&mut state.scripting, suspended);
         }
     }
-    if state.nesting == 0 {
+    if !state.is_amid_unit() {
         propagation::end_late_unit(state, token);
     }
-    if state.nesting == 0 && state.has_effects() {
+    if !state.is_amid_unit() && state.has_effects() {
         wake::changes(state);
     }
 }
@@ -341,7 +351,7 @@ fn conclude_within(
     let mut replies = std::mem::take(&mut rest.replies);
     reply_to(state, &mut suspended, progress, &mut session, &mut replies, None);
     rest.replies = replies;
-    state.nesting -= 1;
+    end_unit(state, &mut suspended);
     put_away(&mut state.scripting, suspended);
     if let Some(rest) = transaction::go_on(state, &mut session, rest) {
         state.scripting.keep_rest(rest);

@@ -23,6 +23,7 @@ use crate::engine::clients::Clients;
 use crate::engine::loading::Replay;
 use crate::engine::loading::{Loading, LoadingStats};
 use crate::engine::memory::Memory;
+use crate::engine::nesting::Nesting;
 use crate::engine::pubsub::PubSub;
 use crate::engine::saving::Saving;
 use crate::engine::scripts::Scripting;
@@ -90,8 +91,8 @@ pub struct ServerState {
     pub pubsub: PubSub,
     pub tracking: Tracking,
     pub scripting: Scripting,
-    /// How deep the present command is nested in others, whose end those wait for who must hear of its changes.
-    pub nesting: u32,
+    /// The units of work that the present command is part of.
+    pub nesting: Nesting,
     /// Whether nobody is to hear of what runs now: its changes will be forgotten.
     pub is_sandboxed: bool,
     /// What the loop is asked to do once the present command is over.
@@ -272,7 +273,7 @@ impl ServerState {
             pubsub: PubSub::default(),
             tracking: Tracking::default(),
             scripting: Scripting::new(),
-            nesting: 0,
+            nesting: Nesting::default(),
             is_sandboxed: false,
             requests: Vec::new(),
             lap_started: 0,
@@ -566,7 +567,7 @@ impl ServerState {
         let hard_bytes = self.output_limit_of(session).hard_bytes;
         match hard_bytes {
             0 => usize::MAX,
-            _ if self.nesting > 0 => usize::MAX,
+            _ if self.is_amid_unit() => usize::MAX,
             limited => usize::try_from(limited).unwrap_or(usize::MAX),
         }
     }

@@ -1,9 +1,24 @@
 //! Scopes of the state: what is in force from their beginning to their end.
 
 use super::ServerState;
+use crate::engine::nesting::NestingReason;
 use crate::keyspace::ExpiryMode;
 
 impl ServerState {
+    /// Whether a unit of work is under way, whose effects are passed on when it is over.
+    #[inline]
+    pub fn is_amid_unit(&self) -> bool {
+        self.nesting.is_open()
+    }
+
+    /// Runs something as a unit of work.
+    pub fn within<R>(&mut self, reason: NestingReason, run: impl FnOnce(&mut ServerState) -> R) -> R {
+        let unit = self.nesting.begin(reason);
+        let result = run(self);
+        self.nesting.end(unit);
+        result
+    }
+
     /// Runs something with an expiry mode of its own; the one before is in force again afterwards.
     pub fn with_expiry_mode<R>(&mut self, mode: ExpiryMode, run: impl FnOnce(&mut ServerState) -> R) -> R {
         let outer = self.keyspace.enter_expiry_mode(mode);
