@@ -10,7 +10,7 @@ use crate::engine::state::program::CommandSpec;
 
 use crate::engine::context::Context;
 use crate::engine::session::Blocked;
-use crate::engine::state::{LoopRequest, ShutdownOptions};
+use crate::engine::loop_request::{LoopRequest, ShutdownOptions};
 use crate::resp::Args;
 use crate::resp::number;
 

@@ -3,6 +3,7 @@
 //!
 //! Never decides whether a command may run.
 
+use crate::engine::output_limits;
 use crate::command::keys;
 use crate::command::registry::CommandId;
 use crate::command::spec::{Category, Flag, FlagSet};
@@ -36,14 +37,14 @@ pub fn after_command(state: &mut ServerState, actor: &Session) {
     if state.is_sandboxed {
         return;
     }
-    state.close_over_output_limit();
+    output_limits::close_over_output_limit(state);
     tell(state, Some(actor.actor));
 }
 
 /// Publishes the changes of a command of an append-only file that is being loaded, so that the log of changes stays short.
 /// Clients that wait for keys are served when loading is over.
 pub fn after_replayed_command(state: &mut ServerState) {
-    state.close_over_output_limit();
+    output_limits::close_over_output_limit(state);
     tell(state, None);
 }
 

@@ -36,3 +36,8 @@ pub mod transactions;
 pub mod unflushed;
 pub mod unflushed_keys;
 pub mod wake;
+pub mod stats;
+pub mod pause;
+pub mod loop_request;
+pub mod process_facts;
+pub mod output_limits;

@@ -1,5 +1,6 @@
 //! Housekeeping, `hz` times a second: clients, rates, and asking the jobs to look for work.
 
+use crate::engine::output_limits;
 use std::collections::VecDeque;
 
 use log::debug;
@@ -70,7 +71,7 @@ impl Cron {
     pub fn tick(&mut self, state: &mut ServerState, jobs: &mut Jobs) -> Vec<Token> {
         let now_us = state.clock.monotonic_us();
         self.due_us = now_us + 1_000_000 / u64::from(state.effective_hz());
-        if state.cron_paused {
+        if state.debug.cron_paused {
             return Vec::new();
         }
         let started = state.clock.ticks();
@@ -123,7 +124,7 @@ impl Cron {
             let pending_bytes = session.reply.len();
             session.reply_peak_bytes = pending_bytes;
             self.peaks.note(&session);
-            if state.output_limit_reached(&mut session, pending_bytes) {
+            if output_limits::output_limit_reached(state, &mut session, pending_bytes) {
                 overdue.push(token);
             }
             if session.handshaking && now_ms - session.created_ms > HANDSHAKE_TIMEOUT_MS {

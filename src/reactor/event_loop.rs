@@ -28,7 +28,8 @@ use crate::base::sys::signals::Signals;
 use crate::base::wake::Wake;
 use crate::drive::migrate;
 use crate::engine::session::{Close, Session, Token};
-use crate::engine::state::{LoopRequest, ServerState};
+use crate::engine::state::ServerState;
+use crate::engine::loop_request::LoopRequest;
 use crate::engine::wake;
 use crate::net::address::Address;
 use crate::net::connection::Connection;
@@ -116,7 +117,7 @@ impl EventLoop {
         state.wake = Wake::of(waker);
         state.aof.attach(state.disk.clone(), state.wake.clone());
         let shared = vec![0; SHARED_BUFFER_BYTES].into_boxed_slice();
-        state.startup_memory_bytes = state.used_memory();
+        state.process.startup_memory_bytes = state.used_memory();
         let turn_ended = state.clock.ticks();
         Ok(EventLoop {
             poll,

@@ -5,7 +5,7 @@ use log::{info, warn};
 use crate::base::sys::signals::{Signal, remove_when_insisted};
 use crate::config::system_reason;
 use crate::engine::session::Token;
-use crate::engine::state::ShutdownOptions;
+use crate::engine::loop_request::ShutdownOptions;
 use crate::storage::aof::append_only::State;
 
 use super::event_loop::EventLoop;
@@ -21,7 +21,7 @@ impl EventLoop {
     /// Ends the server if a signal has asked for it.
     pub(crate) fn begin_scheduled_shutdown(&mut self) {
         // What a script has done is saved as a whole.
-        if !self.state.cron_paused
+        if !self.state.debug.cron_paused
             && self.state.nesting == 0
             && let Some(signal) = self.shutdown.scheduled.take()
         {
@@ -66,7 +66,7 @@ impl EventLoop {
         if let Some(listeners) = &mut self.state.listeners {
             listeners.close();
         }
-        if let Some(pid_file) = self.state.pid_file.take() {
+        if let Some(pid_file) = self.state.process.pid_file.take() {
             startup::remove_pid_file(&pid_file);
         }
         startup::log_exit();

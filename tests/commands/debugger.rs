@@ -2,7 +2,7 @@
 
 use oneloop::drive::script::debugger;
 use oneloop::engine::session::{Close, Token};
-use oneloop::engine::state::LoopRequest;
+use oneloop::engine::loop_request::LoopRequest;
 
 use crate::support::Harness;
 

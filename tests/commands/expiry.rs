@@ -1,7 +1,7 @@
 //! When keys expire: the commands, and the cycle that removes what is due.
 
 use oneloop::engine::background;
-use oneloop::engine::state::Pause;
+use oneloop::engine::pause::Pause;
 use oneloop::keyspace::{Expiry, NewValue};
 
 use crate::support::{Harness, START_MS};

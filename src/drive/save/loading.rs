@@ -19,7 +19,7 @@ const PROGRESS_PERIOD_MS: i64 = 5000;
 impl ServerState {
     pub(crate) fn loader_settings(&self, duplicates: Duplicates, input_bytes: u64) -> LoaderSettings {
         let mut values = LoadSettings::of(&self.config);
-        values.lists.large_bytes = self.list_large_bytes;
+        values.lists.large_bytes = self.debug.list_large_bytes;
         LoaderSettings {
             values,
             scrutiny: match self.config.sanitize_dump_payload {
