@@ -7,14 +7,12 @@ use crate::engine::loading::LoadingStep;
 use crate::engine::state::ServerState;
 use crate::storage::aof::{BaseFormat, Manifest};
 use crate::storage::file::new_file::{NewFile, StepFailed};
-use crate::storage::file::operations::FileOperations;
 
 use crate::engine::loading::Replay;
-use crate::storage::aof::append_only::AppendOnly;
 use crate::storage::aof::base::CHUNK_BYTES;
 use crate::storage::aof::log_file::LogFile;
+use crate::storage::aof::switching::describe;
 use crate::storage::aof::paths;
-use crate::storage::aof::paths::{AofPaths, ListError};
 
 /// Elements freed at a time while a file is loaded at once.
 const RECLAIM_ELEMENTS: usize = 256;
@@ -183,75 +181,5 @@ impl ServerState {
             while self.keyspace.reclaim_step(RECLAIM_ELEMENTS) {}
         }
         Ok(())
-    }
-}
-
-impl AppendOnly {
-    /// Reads the list of parts, unless that was done before, and removes what an earlier process has left behind.
-    ///
-    /// Errors: the text for the log.
-    pub(crate) fn learn_list(&mut self) -> Result<(), String> {
-        if !self.knows_list {
-            let places = &self.settings.places;
-            places.remove_leftovers(&self.disk);
-            let manifest = places.list(&self.disk);
-            let manifest = manifest.map_err(|error| describe(places, &error))?;
-            self.machine.adopt(manifest);
-            self.knows_list = true;
-        }
-        Ok(())
-    }
-
-    /// Brings to the disk what was loaded. A process that was killed may have left all of it in the system's cache: the files, and
-    /// their names.
-    fn sync_parts(&self, manifest: &Manifest) -> Result<(), String> {
-        let (places, files) = (&self.settings.places, self.disk.files());
-        let text = |name: &str, error: &std::io::Error| {
-            let reason = system_reason(error);
-            format!("Can't bring {name} of the append-only file to the disk: {reason}")
-        };
-        for part in manifest.parts() {
-            let file = files.open_to_append(&places.part(&part.name));
-            let synced = file.and_then(|file| file.sync());
-            synced.map_err(|error| text(&part.name, &error))?;
-        }
-        let synced = files.sync_folder(&places.folder);
-        synced.map_err(|error| text("the folder", &error))
-    }
-
-    /// Appends to this file from now on.
-    fn begin(&mut self, log: LogFile, is_new: bool) {
-        if !is_new {
-            // What it holds was counted with the others.
-            self.other_bytes = self.other_bytes.saturating_sub(log.length());
-        }
-        self.log = Some(log);
-        self.machine.begin_on();
-        self.feeder.begin_file();
-        self.note_settled();
-    }
-
-    fn note_sizes(&mut self, sizes: &[u64]) {
-        self.other_bytes = sizes.iter().sum();
-        self.base_bytes = self.other_bytes;
-    }
-}
-
-/// Tells in the log why there is no list of parts; gives the last line.
-fn describe(places: &AofPaths, error: &ListError) -> String {
-    match error {
-        ListError::System(error) => format!(
-            "Fatal error: can't open the AOF manifest {} for reading: {}",
-            logging::whole_path(&places.manifest()),
-            system_reason(error)
-        ),
-        ListError::Format(error) => {
-            log::warn!("\n*** FATAL AOF MANIFEST FILE ERROR ***\n");
-            if error.line_number > 0 {
-                log::warn!("Reading the manifest file, at line {}\n", error.line_number);
-                log::warn!(">>> '{}'\n", error.line);
-            }
-            error.reason.to_string()
-        }
     }
 }

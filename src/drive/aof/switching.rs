@@ -1,17 +1,11 @@
 //! Turning the append-only file on and off, and going from one log to the next.
 
-use std::io;
-use std::sync::Arc;
 
-use crate::base::sys::lock::LockError;
 use crate::config::system_reason;
 use crate::engine::state::ServerState;
 
-use crate::storage::aof::append_only::{AppendOnly, Previous};
-use crate::storage::aof::log_file::LogFile;
-use crate::storage::aof::loss;
+use crate::storage::aof::switching::FolderError;
 use crate::storage::aof::machine::{Event, State};
-use crate::storage::aof::paths::AofPaths;
 
 impl ServerState {
     /// CONFIG SET appendonly yes. What is appended from the moment on at which the data are held on to.
@@ -75,111 +69,6 @@ impl ServerState {
             self.aof.drop_log();
             self.unflushed = None;
             self.update_restrictions();
-        }
-    }
-}
-
-impl AppendOnly {
-    /// Sees to it that the folder is there, that no other process uses it, and that its list is known.
-    ///
-    /// Errors: the text for the log.
-    pub(crate) fn enter_folder(&mut self) -> Result<(), FolderError> {
-        let places = self.settings.places.clone();
-        let created = places.create_folder(&self.disk);
-        created.map_err(|error| {
-            FolderError::Other(format!(
-                "Can't open or create append-only dir {}: {}",
-                places.folder.display(),
-                system_reason(&error)
-            ))
-        })?;
-        if self.lock.is_some() {
-            return Ok(());
-        }
-        if let Some(lock) = self.released_lock.upgrade() {
-            self.lock = Some(lock);
-            return Ok(());
-        }
-        let lock = self.disk.files().lock_folder(&places.folder);
-        let lock = lock.map_err(|error| describe_lock(&error, &places))?;
-        self.lock = lock.map(Arc::new);
-        self.learn_list().map_err(FolderError::Other)
-    }
-
-    /// Appends to another file from now on. What is gathered goes to the one before, which is forced to the disk as well.
-    pub(crate) fn switch_log(&mut self, name: &str, now_us: u64) -> io::Result<()> {
-        self.write(now_us);
-        if self.log.is_some() && !self.feeder.is_empty() {
-            return Err(io::Error::other("what was appended cannot be written"));
-        }
-        if self.log.as_ref().is_some_and(LogFile::is_torn) {
-            return Err(io::Error::other("a torn write cannot be cut off"));
-        }
-        let path = self.settings.places.part(name);
-        let next = LogFile::open(&self.disk, &path)?;
-        let is_synced = self.written == self.synced;
-        if !is_synced {
-            self.begin_sync(now_us);
-        }
-        self.feeder.begin_file();
-        if let Some(before) = self.log.replace(next) {
-            self.other_bytes += before.length();
-            if !is_synced {
-                self.feeder.annotate(&loss::note(before.length()));
-                self.previous = Some(Previous { file: before.file(), end: self.written });
-                self.note_settled();
-            }
-        }
-        Ok(())
-    }
-
-    /// Nothing is appended any more, and nobody waits for what was.
-    pub(crate) fn drop_log(&mut self) {
-        self.log = None;
-        self.log_number += 1;
-        self.previous = None;
-        self.written = self.appended();
-        self.synced = self.written;
-        self.feeder.take();
-        self.failure = None;
-        self.sync_failure = None;
-        self.start_failure = None;
-        self.has_denial_changed = true;
-        self.note_settled();
-    }
-}
-
-/// Why the folder of the parts cannot be used: the text for the log.
-#[derive(Debug)]
-pub(crate) enum FolderError {
-    /// Another server uses it.
-    Taken(String),
-    Other(String),
-}
-
-impl FolderError {
-    pub fn text(&self) -> &str {
-        match self {
-            FolderError::Taken(text) | FolderError::Other(text) => text,
-        }
-    }
-}
-
-impl From<FolderError> for String {
-    fn from(error: FolderError) -> String {
-        error.text().to_string()
-    }
-}
-
-fn describe_lock(error: &LockError, places: &AofPaths) -> FolderError {
-    let folder = places.folder.display();
-    match error {
-        LockError::Taken(owner) => {
-            let owner = owner.map_or(String::new(), |pid| format!(" (pid {pid})"));
-            FolderError::Taken(format!("The append-only dir {folder} is in use by another server{owner}"))
-        }
-        LockError::System(error) => {
-            FolderError::Other(format!("Can't lock the append-only dir {folder}: {}", system_reason(error)))
         }
     }
 }

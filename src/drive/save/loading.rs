@@ -220,13 +220,6 @@ impl ServerState {
     }
 }
 
-impl Loading {
-    /// Whether it is held up on purpose, for tests.
-    pub fn is_paced(&self) -> bool {
-        self.paused_until > 0
-    }
-}
-
 fn describe(path: &Path, error: &FormatError) -> String {
     match error.fault {
         Fault::Version(_) | Fault::ModuleValue(_) | Fault::ModuleAuxiliary(_) => error.reason(),

@@ -21,12 +21,6 @@ use crate::storage::file::new_file::{StepFailed, WriteStep};
 use crate::storage::snapshot::{AccessNote, Origin, SnapshotSettings};
 
 impl ServerState {
-    /// Changes since the data set was last saved.
-    pub fn unsaved_changes(&self) -> u64 {
-        let total = self.keyspace.changes.total();
-        total.saturating_sub(self.saving.stats.saved_changes)
-    }
-
     /// How a snapshot of the present is to be written.
     pub fn snapshot_settings(&self, origin: Origin) -> SnapshotSettings {
         let policy = self.config.maxmemory_policy;
@@ -51,13 +45,6 @@ impl ServerState {
     fn libraries(&self) -> Vec<Bytes> {
         let libraries = self.scripting.functions.iter();
         libraries.map(|(_, library)| Bytes::copy_from_slice(&library.code)).collect()
-    }
-
-    /// Whether a test slows saving or loading down, so that there is something to do every moment.
-    pub fn is_paced(&self) -> bool {
-        let is_busy = self.saving.is_active() || self.aof.is_rewriting();
-        let saves = is_busy && self.config.rdb_key_save_delay > 0;
-        saves || self.loading.as_ref().is_some_and(|loading| loading.is_paced())
     }
 
     /// Where the data set is saved. The folder is looked up now: it may be another one when a save is over.
@@ -89,17 +76,6 @@ impl ServerState {
         self.set_save_failed(false);
     }
 
-    /// Notes how the last save ended, which decides whether writes are taken.
-    fn set_save_failed(&mut self, failed: bool) {
-        self.saving.stats.last_failed = failed;
-        self.update_restrictions();
-    }
-
-    /// Whether writes are refused because saving fails.
-    pub fn refuses_writes_for_failed_save(&self) -> bool {
-        let config = &self.config;
-        self.saving.stats.last_failed && config.stop_writes_on_bgsave_error && !config.save.is_empty()
-    }
 }
 
 /// Tells in the log why a snapshot could not be written.

@@ -273,6 +273,31 @@ impl ServerState {
             || !self.migrations.is_empty();
     }
 
+    /// Changes since the data set was last saved.
+    pub fn unsaved_changes(&self) -> u64 {
+        let total = self.keyspace.changes.total();
+        total.saturating_sub(self.saving.stats.saved_changes)
+    }
+
+    /// Whether a test slows saving or loading down, so that there is something to do every moment.
+    pub fn is_paced(&self) -> bool {
+        let is_busy = self.saving.is_active() || self.aof.is_rewriting();
+        let saves = is_busy && self.config.rdb_key_save_delay > 0;
+        saves || self.loading.as_ref().is_some_and(|loading| loading.is_paced())
+    }
+
+    /// Notes how the last save ended, which decides whether writes are taken.
+    pub fn set_save_failed(&mut self, failed: bool) {
+        self.saving.stats.last_failed = failed;
+        self.update_restrictions();
+    }
+
+    /// Whether writes are refused because saving fails.
+    pub fn refuses_writes_for_failed_save(&self) -> bool {
+        let config = &self.config;
+        self.saving.stats.last_failed && config.stop_writes_on_bgsave_error && !config.save.is_empty()
+    }
+
     /// Whether the data set is being loaded.
     pub fn is_loading(&self) -> bool {
         self.loading.is_some() || self.replay.is_some()
