@@ -3,11 +3,11 @@
 //!
 //! Never decides whether a command may run.
 
-use crate::engine::output_limits;
 use crate::command::keys;
 use crate::command::registry::CommandId;
 use crate::command::spec::{Category, Flag, FlagSet};
 use crate::engine::keyspace_events;
+use crate::engine::output_limits;
 use crate::engine::session::Session;
 use crate::engine::state::{SLOW_US, ServerState};
 use crate::engine::transactions::Found;

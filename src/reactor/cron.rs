@@ -1,5 +1,7 @@
 //! Housekeeping, `hz` times a second: clients, rates, and asking the jobs to look for work.
 
+use crate::drive::aof::rewrite;
+use crate::drive::save::save_points;
 use crate::engine::output_limits;
 use std::collections::VecDeque;
 
@@ -81,8 +83,8 @@ impl Cron {
         if !state.keyspace_paused() {
             jobs.wake();
         }
-        state.save_if_due();
-        state.rewrite_if_due();
+        save_points::save_if_due(state);
+        rewrite::rewrite_if_due(state);
         let now_ms = state.now_ms();
         state.migrations.close_idle_sockets(now_ms);
         if now_us >= self.trim_due_us {

@@ -14,6 +14,7 @@
 //! and each connection is registered once; whoever is stopped before its socket is drained goes on
 //! the ready list, and while that list or the jobs have work the poll does not wait.
 
+use crate::drive::aof::rewrite;
 use crate::engine::client_memory;
 use std::io;
 use std::time::Duration;
@@ -27,9 +28,9 @@ use slab::Slab;
 use crate::base::sys::signals::Signals;
 use crate::base::wake::Wake;
 use crate::drive::migrate;
+use crate::engine::loop_request::LoopRequest;
 use crate::engine::session::{Close, Session, Token};
 use crate::engine::state::ServerState;
-use crate::engine::loop_request::LoopRequest;
 use crate::engine::wake;
 use crate::net::address::Address;
 use crate::net::connection::Connection;
@@ -475,7 +476,7 @@ impl EventLoop {
             self.resume(token);
         }
         self.state.tracking.broadcast(&mut self.state.clients);
-        self.state.collect_work();
+        rewrite::collect_work(&mut self.state);
         if self.state.aof.has_log() || !self.held.is_empty() {
             let began = self.state.clock.ticks();
             self.settle_appended();

@@ -1,11 +1,15 @@
 //! The end of the server: asked for by SHUTDOWN or by a signal, then carried out by the loop.
 
+use crate::drive::aof::rewrite;
+use crate::drive::save;
+use crate::drive::save::background;
+use crate::drive::save::foreground;
 use log::{info, warn};
 
 use crate::base::sys::signals::{Signal, remove_when_insisted};
 use crate::config::system_reason;
-use crate::engine::session::Token;
 use crate::engine::loop_request::ShutdownOptions;
+use crate::engine::session::Token;
 use crate::storage::aof::append_only::State;
 
 use super::event_loop::EventLoop;
@@ -76,7 +80,7 @@ impl EventLoop {
     /// Saves the data if that is asked for, or if there are save points and nobody asks for the contrary. Says whether the server
     /// may end.
     fn save_at_the_end(&mut self, options: ShutdownOptions) -> bool {
-        if self.state.cancel_background_save() {
+        if background::cancel_background_save(&mut self.state) {
             warn!("There is a child saving an .rdb. Killing it!");
         }
         if !self.finish_appending(options) {
@@ -89,8 +93,8 @@ impl EventLoop {
             return true;
         }
         info!("Saving the final RDB snapshot before exiting.");
-        remove_when_insisted(&self.state.foreground_snapshot_path());
-        if self.state.save().is_ok() {
+        remove_when_insisted(&save::foreground_snapshot_path(&mut self.state));
+        if foreground::save(&mut self.state).is_ok() {
             return true;
         }
         if options.force {
@@ -115,7 +119,7 @@ impl EventLoop {
             State::Starting => warn!("Writing initial AOF. Exit anyway."),
             State::On => {}
         }
-        if self.state.cancel_rewrite() {
+        if rewrite::cancel_rewrite(&mut self.state) {
             warn!("There is a child rewriting the append only file. Killing it!");
         }
         info!("Calling fsync() on the AOF file.");

@@ -33,6 +33,10 @@ const ROOMS: &[&str] = &[
 
 /// The files of `engine/` from the ground up; a folder stands for its files.
 const ENGINE: &[&str] = &[
+    "stats",
+    "pause",
+    "loop_request",
+    "process_facts",
     "blocked_state",
     "lookahead",
     "memory",
@@ -51,6 +55,7 @@ const ENGINE: &[&str] = &[
     "script_libraries",
     "tracking",
     "state",
+    "output_limits",
     "context",
     "client_memory",
     "gate",
@@ -65,7 +70,7 @@ const ENGINE: &[&str] = &[
     "memory_limit",
     "call",
     "wake",
-    "background",
+    "removal",
     "execute",
 ];
 
