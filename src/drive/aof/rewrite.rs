@@ -12,7 +12,6 @@ use std::sync::atomic::Ordering;
 
 use crate::collections::table;
 use crate::config::system_reason;
-use crate::drive::aof::switching;
 use crate::drive::save;
 use crate::engine::state::ServerState;
 use crate::keyspace;
@@ -72,7 +71,7 @@ fn carry_out(state: &mut ServerState, action: Action) -> Option<Event> {
             });
         }
         Action::DropBase => state.aof.drop_base(),
-        Action::DropLog => switching::drop_first_log(state),
+        Action::DropLog => drop_first_log(state),
         Action::Remove(names) => state.aof.remove_later(&names),
         Action::NoteFailure(reason) => note_rewrite_failed(state, &reason),
         Action::NoteSuccess => note_rewritten(state),
@@ -267,5 +266,15 @@ pub(crate) fn rewrite_source(state: &ServerState, format: BaseFormat) -> Source 
             }
             Source::Commands(Box::new(dump))
         }
+    }
+}
+
+/// What was appended while the first base was being written is not wanted.
+pub(crate) fn drop_first_log(state: &mut ServerState) {
+    if state.aof.log.is_some() {
+        log::info!("Removing the temp incr aof file in the background");
+        state.aof.drop_log();
+        state.unflushed = None;
+        state.update_restrictions();
     }
 }

@@ -60,13 +60,3 @@ pub fn turn_off_append_only(state: &mut ServerState) {
     rewrite::follow_log(state);
     state.update_restrictions();
 }
-
-/// What was appended while the first base was being written is not wanted.
-pub(crate) fn drop_first_log(state: &mut ServerState) {
-    if state.aof.log.is_some() {
-        log::info!("Removing the temp incr aof file in the background");
-        state.aof.drop_log();
-        state.unflushed = None;
-        state.update_restrictions();
-    }
-}

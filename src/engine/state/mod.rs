@@ -198,11 +198,16 @@ impl ServerState {
             debug: DebugSwitches::default(),
             output_limited: false,
         };
-        state.process.startup_memory_bytes = state.used_memory();
-        state.refresh_clock();
-        state.saving.stats.last_save_seconds = state.process.started_ms / 1000;
-        state.apply_config();
+        state.begin();
         state
+    }
+
+    /// Notes what follows from the start, and from the settings.
+    fn begin(&mut self) {
+        self.process.startup_memory_bytes = self.used_memory();
+        self.refresh_clock();
+        self.saving.stats.last_save_seconds = self.process.started_ms / 1000;
+        self.apply_config();
     }
 
     /// Reads the clock and tells the keyspace.
