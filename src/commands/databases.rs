@@ -87,7 +87,7 @@ fn flush_one(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     check_flush_type(args)?;
     let (keyspace, database, reply) = context.parts();
     keyspace.flush(database);
-    // An empty database may have been a full one to whoever is behind.
+    // An empty database may have been a full one to a replica that is behind.
     keyspace.changes.propagation.force();
     reply.ok();
     Ok(())

@@ -52,7 +52,7 @@ impl EventLoop {
         Ok(is_there)
     }
 
-    /// The same for the append-only file, to which everything is appended from then on.
+    /// Loads the append-only file; from then on every change is appended to it.
     fn load_append_only(&mut self) -> Result<(), String> {
         if start::begin_replay(&mut self.state)? {
             self.run_until_loaded()?;

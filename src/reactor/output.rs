@@ -3,8 +3,8 @@
 //! ```text
 //! flush_client      bytes_to_leave   all, those that are settled, or none: then the client is held
 //!                   Connection::flush
-//! settle_appended   writes what was appended, looks after syncs, and flushes whoever is held no longer
-//! flush_told        whoever was told something, to as many as the budget of a turn allows
+//! settle_appended   writes what was appended, looks after syncs, and flushes the clients that are held no longer
+//! flush_told        the clients with pushed replies, as many as the budget of a turn allows
 //! ```
 
 use crate::engine::output_limits;

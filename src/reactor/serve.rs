@@ -332,7 +332,7 @@ impl Server<'_> {
     }
 
     /// Whether the connection was served for long enough. To be asked where there is more to do: the
-    /// time runs from the first asking on, so that whoever sends little costs no look at the clock.
+    /// time runs from the first asking on, so that a client that sends little costs no look at the clock.
     fn share_is_used(&mut self) -> bool {
         let now = self.state.clock.ticks();
         if self.deadline == 0 {

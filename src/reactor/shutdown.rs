@@ -108,7 +108,7 @@ impl EventLoop {
     /// Brings what was appended to the disk. Says whether the server may end: not while nothing but the first base, which is not
     /// complete, holds the data.
     fn finish_appending(&mut self, options: ShutdownOptions) -> bool {
-        // The base may wait for a script that does not end, and whoever does not want to save anything knows what is lost.
+        // The base may wait for a script that does not end, and a user who wants nothing saved knows what is lost.
         let waits_for_script = self.state.scripting.busy().is_some() && options.no_save;
         match self.state.aof.state() {
             State::Off => return true,

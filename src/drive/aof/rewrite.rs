@@ -211,7 +211,7 @@ fn note_rewrite_failed(state: &mut ServerState, reason: &str) {
     stats.failures_in_a_row += 1;
     stats.note_wait(now_ms);
     if state.aof.state() == State::Starting {
-        // Whoever turned it on wants it on.
+        // The user wants it on.
         state.aof.is_scheduled = true;
     }
 }

@@ -46,11 +46,11 @@ pub fn turn_off_append_only(state: &mut ServerState) {
         return;
     }
     if state.aof.is_rewriting() {
-        // As Redis says it: whoever reads logs knows it so.
+        // Redis's words: tools look for them in logs.
         log::info!("Killing AOF child");
     }
     if let Err(error) = state.aof.finish() {
-        // Whoever turns it off may do so because of that.
+        // The user may turn it off for that very reason.
         log::warn!("Fail to fsync the AOF file: {}", system_reason(&error));
     }
     rewrite::drive_rewrite(state, Event::TurnOff);
