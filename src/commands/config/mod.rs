@@ -1,4 +1,4 @@
-//! CONFIG: reading, changing and keeping the settings while the server runs.
+//! CONFIG: reading, changing and keeping the settings while the server runs. Never parses a value: `config/` does.
 
 pub mod apply;
 

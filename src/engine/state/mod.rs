@@ -1,4 +1,5 @@
-//! Everything that one server process knows, but for the sockets: what commands work on.
+//! Everything that one server process knows, but for the sockets: what commands work on. Never runs a command or serves a
+//! connection.
 
 pub mod program;
 
