@@ -4,6 +4,7 @@
 mod server;
 mod support;
 
+use oneloop::drive::aof::start;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -42,8 +43,8 @@ fn harness(folder: &Path) -> Harness {
 
 /// Loads the append-only file, looking at the server after each step.
 fn replay(server: &mut Harness, mut look: impl FnMut(&mut Harness)) -> Result<(), String> {
-    assert!(server.state.begin_replay()?, "there is a file");
-    while server.state.replay_step()? != LoadingStep::Done {
+    assert!(start::begin_replay(&mut server.state)?, "there is a file");
+    while start::replay_step(&mut server.state)? != LoadingStep::Done {
         look(server);
     }
     Ok(())

@@ -35,9 +35,9 @@ pub fn serve_ready(state: &mut ServerState) {
     state.nesting -= 1;
 }
 
-/// Runs the requests of those who wait for a key again, the first come first, for as long as the key has what they wait for.
+/// Runs the requests of the clients that wait for a key again, the first come first, for as long as the key has what they wait for.
 ///
-/// What they change is in the log afterwards. A change of this very key calls for no second round: whoever was passed over
+/// What they change is in the log afterwards. A change of this very key calls for no second round: a client that was passed over
 /// had looked at a key of another type, or wants more than such a request can bring.
 pub fn serve_key(state: &mut ServerState, id: ObservedKeyId) {
     let Some((database, key)) = state.keyspace.changes.observed_keys().key(id) else {
@@ -93,7 +93,7 @@ fn look_again(state: &mut ServerState, token: Token) {
     };
     state.blocking.look_again_at(&mut session, None);
     if session.waiting.is_some() && session.close == Close::No {
-        // What it changes is told of when it is back among the others.
+        // What it changes is published once the session is checked in.
         state.nesting += 1;
         run_again(state, &mut session);
         state.nesting -= 1;

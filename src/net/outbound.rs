@@ -8,7 +8,7 @@ use crate::net::stream::Stream;
 const SOCKETS_MAX: usize = 64;
 /// How long one is kept without being used, in ms.
 const IDLE_MAX_MS: i64 = 10_000;
-/// The database of a connection of which it is not known. Whoever asks for a database of this number asks for none.
+/// The database of a connection of which it is not known. A request for a database of this number asks for none.
 pub const NO_DATABASE: i64 = -1;
 
 struct Kept {

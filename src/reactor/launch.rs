@@ -273,10 +273,10 @@ fn run(
     startup::check_backlog(config.tcp_backlog);
     warn_of_what_is_missing(&config);
     let mut state = ServerState::new(&crate::commands::PROGRAM, config, Clock::system(), fastrand::u64(..));
-    state.config_file = start.config_file;
-    state.executable = start.executable;
-    state.pid_file = pid_file;
-    state.supervised = supervisor.name();
+    state.process.config_file = start.config_file;
+    state.process.executable = start.executable;
+    state.process.pid_file = pid_file;
+    state.process.supervised = supervisor.name();
     crash_context::remember_names(&declared.commands);
     crash::set_context_provider(crash_context::section);
     state.commands = declared.commands;

@@ -205,7 +205,7 @@ impl Reply {
         }
     }
 
-    /// The same for a number of at most eight digits: all are made side by side, in the lanes of one word.
+    /// Writes the header for a number of at most eight digits: all are made side by side, in the lanes of one word.
     fn eight_digit_header(&mut self, marker: u8, value: u64) {
         let fours = (value / 10_000) | ((value % 10_000) << 32);
         // 10486 / 2^20 is a hundredth of any number of four digits, 103 / 2^10 a tenth of any number of two.

@@ -64,7 +64,7 @@ fn owner_of(folder: &File) -> Option<u32> {
     })
 }
 
-/// The use of a file's name in a folder, which several processes may share: whoever comes later can tell.
+/// The use of a file's name in a folder, which several processes may share: a later one can tell.
 #[derive(Debug)]
 pub struct NameInUse {
     _folder: File,

@@ -87,12 +87,12 @@ pub(crate) static FAMILIES: &[Family] = &[
     gauge(
         "redis_start_time_seconds",
         "When the server was started, since the epoch.",
-        Samples::Number(|view| view.state.started_ms as f64 / 1000.0),
+        Samples::Number(|view| view.state.process.started_ms as f64 / 1000.0),
     ),
     gauge(
         "redis_uptime_in_seconds",
         "Seconds since the start.",
-        Samples::Count(|view| ((view.state.now_ms() - view.state.started_ms).max(0) / 1000) as u64),
+        Samples::Count(|view| ((view.state.now_ms() - view.state.process.started_ms).max(0) / 1000) as u64),
     ),
     counter(
         "redis_cpu_user_seconds_total",
@@ -190,7 +190,7 @@ pub(crate) static FAMILIES: &[Family] = &[
     gauge(
         "redis_memory_used_startup_bytes",
         "Memory allocated when the server was ready.",
-        Samples::Count(|view| view.state.startup_memory_bytes as u64),
+        Samples::Count(|view| view.state.process.startup_memory_bytes as u64),
     ),
     gauge(
         "redis_memory_used_rss_bytes",
@@ -536,7 +536,7 @@ fn write_instance(view: &View<'_>, name: &str, text: &mut Text) {
         ("os", &resources::operating_system()),
         ("maxmemory_policy", state.config.maxmemory_policy.name()),
         ("tcp_port", &port),
-        ("run_id", &state.run_id),
+        ("run_id", &state.process.run_id),
         ("process_id", &std::process::id().to_string()),
     ];
     text.sample(name, &labels, 1);

@@ -102,7 +102,7 @@ impl<'a, S: Slot> SortedSetMut<'a, S> {
         }
     }
 
-    /// The same for several members, in their order; `visit` hears what became of each. In a large sorted set the elements
+    /// Adds or updates several members, in their order; `visit` hears what became of each. In a large sorted set the elements
     /// are fetched ahead.
     pub fn upsert_many<'m>(
         &mut self,
