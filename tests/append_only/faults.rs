@@ -321,7 +321,7 @@ fn what_is_history_is_not_appended_to() {
 fn a_temporary_list_that_cannot_be_removed_keeps_no_later_list_from_being_written() {
     let mut world = world(true, AppendFsync::EverySec);
     world.append(0);
-    for operation in [Operation::Write, Operation::Rename, Operation::Sync] {
+    for operation in [Operation::Rename, Operation::Sync] {
         world.disk.set_fault(operation, 100);
         world.disk.set_fault(Operation::Remove, 100);
         world.look(&["BGREWRITEAOF"]);
@@ -334,41 +334,4 @@ fn a_temporary_list_that_cannot_be_removed_keeps_no_later_list_from_being_writte
         assert!(!world.server.state().aof.rewrites.last_failed, "after {operation:?}");
     }
     assert_all_is_there(&mut world, None);
-}
-
-/// While a script ran that had written, the base was never listed: the file that was turned on was not on, and nothing could end.
-#[test]
-fn the_base_is_listed_while_a_script_runs_that_has_written() {
-    let mut world = world(false, AppendFsync::EverySec);
-    for _ in 0..5 {
-        world.append(0);
-    }
-    assert_eq!(world.ask(0, "CONFIG SET appendonly yes"), "+OK");
-    // The next increment is begun: what the script writes goes there, and is not in the base.
-    for _ in 0..100 {
-        if world.server.state().aof.has_log() {
-            break;
-        }
-        let busy = world.disk.busy_helpers();
-        world.disk.run_helper(*busy.first().expect("the increment is being created"));
-        world.turn();
-    }
-    assert_eq!(world.state(), State::Starting);
-    // Each slice of the script is as short as can be.
-    world.server.state().scripting.set_patience(0);
-    world.clients[0].ask("EVAL \"redis.call('incr','spun') while true do end\" 0");
-    world.turn();
-    for _ in 0..200 {
-        world.run_helpers();
-        world.advance_ms(10);
-        world.turn();
-    }
-    assert!(world.server.state().nesting > 0, "the script runs on");
-    assert_eq!(world.state(), State::On);
-    let text = world.manifest();
-    assert!(text.contains("type b") && text.contains("type i"), "{text}");
-    let on = settings(true, AppendFsync::EverySec);
-    world.crash(None, &on).expect("the file is loaded");
-    assert_eq!(world.numbers(), [1, 2, 3, 4, 5]);
-    assert_eq!(world.look(&["EXISTS", "spun"]), [":0"], "it had not come to its end");
 }
