@@ -130,6 +130,18 @@ mod tests {
         fs::remove_dir_all(&path).unwrap();
     }
 
+    /// A process that is being started has a copy of every descriptor until its program runs.
+    #[test]
+    fn a_lock_ends_though_a_copy_of_its_descriptor_is_open() {
+        let path = folder("lock-copied");
+        let lock = FolderLock::take(&path).unwrap();
+        let copy = lock.folder.try_clone().unwrap();
+        drop(lock);
+        FolderLock::take(&path).unwrap();
+        drop(copy);
+        fs::remove_dir_all(&path).unwrap();
+    }
+
     #[test]
     fn the_second_user_of_a_name_can_tell() {
         let path = folder("name-in-use");
