@@ -14,6 +14,7 @@
 //!
 //! The fields behind the header are unaligned. A record is shared by counting references, for the
 //! pinned versions of the table; a change of a record that is shared makes another.
+//! Never knows in which database it lies.
 
 use std::cell::Cell;
 use std::marker::PhantomData;
