@@ -33,11 +33,7 @@ impl EventLoop {
     /// Loads the snapshot; says whether there is one.
     fn load_snapshot(&mut self) -> Result<bool, String> {
         let is_there = loading::begin_loading(&mut self.state).map_err(|error| {
-            warn!(
-                "Can't open the snapshot {}: {}",
-                save::snapshot_path(&mut self.state).display(),
-                system_reason(&error)
-            );
+            warn!("Can't open the snapshot {}: {}", save::snapshot_path(&self.state).display(), system_reason(&error));
             LOAD_FAILED.to_string()
         })?;
         self.run_until_loaded()?;
@@ -45,7 +41,7 @@ impl EventLoop {
             warn!("{error}");
             warn!(
                 "Terminating server after rdb file reading failure. To check the file, use oneloop check-rdb {}",
-                save::snapshot_path(&mut self.state).display()
+                save::snapshot_path(&self.state).display()
             );
             return Err(LOAD_FAILED.to_string());
         }
@@ -74,7 +70,7 @@ impl EventLoop {
         if self.load_snapshot()? {
             info!(
                 "The append-only file is on and there is none yet: its first base is written from the data of the snapshot {}",
-                save::snapshot_path(&mut self.state).display()
+                save::snapshot_path(&self.state).display()
             );
         }
         Ok(())

@@ -412,7 +412,7 @@ impl Server<'_> {
     #[cold]
     fn check_client_limits(&mut self, session: &mut Session, reply: &Reply) -> Ended {
         let was_slow = std::mem::take(&mut self.state.was_slow);
-        if output_limits::output_limit_reached(&mut self.state, session, reply.len()) {
+        if output_limits::output_limit_reached(self.state, session, reply.len()) {
             session.close = Close::Now;
             Ended::Closing
         } else if reply.len() > BACKPRESSURE_BYTES {

@@ -93,7 +93,7 @@ impl EventLoop {
             return true;
         }
         info!("Saving the final RDB snapshot before exiting.");
-        remove_when_insisted(&save::foreground_snapshot_path(&mut self.state));
+        remove_when_insisted(&save::foreground_snapshot_path(&self.state));
         if foreground::save(&mut self.state).is_ok() {
             return true;
         }
