@@ -1,4 +1,4 @@
-//! The echo loop as a process: what it prints, and that it survives running out of file descriptors.
+//! The echo loops as processes: what they print, and that they survive running out of file descriptors.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -14,11 +14,11 @@ struct Echo {
 }
 
 impl Echo {
-    /// Starts one that may have so many files open.
-    fn start(files_max: u32) -> Echo {
+    /// Starts a program that may have so many files open.
+    fn start(program: &str, files_max: u32) -> Echo {
         let mut child = Command::new("prlimit")
             .arg(format!("--nofile={files_max}:{files_max}"))
-            .arg(env!("CARGO_BIN_EXE_echo"))
+            .arg(program)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -46,27 +46,32 @@ impl Drop for Echo {
     }
 }
 
-fn ask(stream: &mut TcpStream) {
+fn ask(stream: &mut TcpStream, expected: &str) {
     stream.write_all(b"PING\r\n").expect("it reads");
-    let mut reply = [0; 5];
+    let mut reply = vec![0; expected.len()];
     stream.read_exact(&mut reply).expect("a reply");
-    assert_eq!(&reply, b"+OK\r\n");
+    assert_eq!(String::from_utf8_lossy(&reply), expected);
 }
 
 #[test]
 fn clients_wait_while_file_descriptors_have_run_out() {
-    let mut echo = Echo::start(16);
+    let programs = [(env!("CARGO_BIN_EXE_echo"), "+OK\r\n"), (env!("CARGO_BIN_EXE_fair-loop"), "PING\r\n")];
+    programs.into_iter().for_each(|(program, reply)| clients_wait_for_file_descriptors(program, reply));
+}
+
+fn clients_wait_for_file_descriptors(program: &str, reply: &str) {
+    let mut echo = Echo::start(program, 16);
     let mut first: Vec<TcpStream> = (0..32).map(|_| echo.connect()).collect();
-    ask(&mut first[0]);
+    ask(&mut first[0], reply);
     let mut errors = BufReader::new(echo.child.stderr.take().expect("its errors are piped"));
     let mut line = String::new();
     errors.read_line(&mut line).expect("it prints text");
     assert!(line.contains("cannot accept a connection"), "{line}");
     // Each that leaves makes room for one that waits, though the kernel reports nothing for the latter.
     while let Some(mut stream) = (!first.is_empty()).then(|| first.remove(0)) {
-        ask(&mut stream);
+        ask(&mut stream, reply);
     }
-    ask(&mut echo.connect());
+    ask(&mut echo.connect(), reply);
     assert!(echo.child.try_wait().expect("it is a child").is_none());
 }
 
@@ -79,4 +84,6 @@ fn help_is_given_and_nonsense_refused() {
     let refused = run("seven");
     assert_eq!(refused.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&refused.stderr).contains("Usage: echo [PORT]"));
+    let fair = Command::new(env!("CARGO_BIN_EXE_fair-loop")).arg("seven").output().expect("it runs");
+    assert_eq!((fair.status.code(), fair.stderr), (Some(2), b"Usage: fair-loop [PORT]\n".to_vec()));
 }

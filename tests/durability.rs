@@ -9,6 +9,7 @@ mod genuine;
 mod server;
 mod support;
 
+use oneloop::drive::aof::start;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -489,8 +490,8 @@ fn loaded(folder: &Path, cuts: bool) -> Result<Harness, String> {
         ..Config::default()
     });
     server.set_clock_to_now();
-    if server.state.begin_replay()? {
-        while server.state.replay_step()? != LoadingStep::Done {}
+    if start::begin_replay(&mut server.state)? {
+        while start::replay_step(&mut server.state)? != LoadingStep::Done {}
     }
     Ok(server)
 }

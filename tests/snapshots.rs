@@ -8,6 +8,7 @@ mod oracle;
 #[path = "support/mod.rs"]
 mod support;
 
+use oneloop::drive::save;
 use oneloop::storage::rdb::{Fault, FormatError, SanitizeLevel};
 use oneloop::storage::snapshot::{Duplicates, LoadStep, Loader, LoaderSettings, Origin, Progress, Purpose, Snapshot};
 use oneloop::storage::values::LoadSettings;
@@ -31,7 +32,7 @@ fn digest(harness: &mut Harness) -> String {
 
 /// Pins the data of a server.
 fn pin(harness: &Harness) -> Snapshot {
-    let settings = harness.state.snapshot_settings(Origin::Plain);
+    let settings = save::snapshot_settings(&harness.state, Origin::Plain);
     Snapshot::pin(&harness.state.keyspace, settings)
 }
 

@@ -13,6 +13,7 @@ const UNSAFE_ALLOWED: &[&str] = &[
     "src/base/sys/",
     "src/collections/table/",
     "src/collections/buffer.rs",
+    "src/collections/deferred_free.rs",
     "src/collections/element.rs",
     "src/collections/heap",
     "src/keyspace/record/",

@@ -19,6 +19,7 @@ FUZZ = ROOT / "tests" / "fuzz"
 
 def stage_fmt(outcome):
     run(["cargo", "fmt", "--all", "--check"], outcome)
+    run(["scripts/draw", "--check"], outcome)
 
 
 def stage_clippy(outcome):

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 /// Refusals that are alike count as one if no more than this time lies between them, in ms.
 const GROUPING_MS: u64 = 60_000;
-/// Of longer texts only the beginning is kept, in bytes: whoever is refused something must not fill the memory with its name.
+/// Of longer texts only the beginning is kept, in bytes: a refused client must not fill the memory with a name.
 const TEXT_MAX_BYTES: usize = 1024;
 /// How many of the newest entries are searched for one that is alike.
 const SEARCHED_MAX: usize = 10;

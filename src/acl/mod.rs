@@ -3,7 +3,7 @@
 //! ```text
 //! Users ── by name ──► User ── Rights ──► Selector: commands (a bit each), keys and channels (patterns)
 //!                        ▲                (the user's own rules, and any number of others: one that allows is enough)
-//!                        └── shared by the sessions of those who have logged in as that user
+//!                        └── shared by the sessions that have logged in as that user
 //! ```
 //!
 //! Who may do everything, as the default user of a new server, costs one test of a flag. For others the command's bit is

@@ -225,7 +225,7 @@ impl Selector {
         self.count(registry);
     }
 
-    /// The same for all commands of a category.
+    /// Allows all commands of a category, or forbids them.
     pub(super) fn set_category(&mut self, registry: &Registry, category: Category, allows: bool) {
         let name = Category::ALL.iter().find(|(known, _)| *known == category);
         self.note_rule(format!("@{}", name.map_or("", |(_, name)| name)).as_bytes(), allows);
@@ -240,7 +240,7 @@ impl Selector {
         let rule = [command.full_name.as_bytes(), word].join(&b'|');
         self.note_rule(&rule, true);
         let first = FirstArgument { command: command.id, word: word.to_ascii_lowercase() };
-        // In an order of their own: whoever has the same rights is equal.
+        // In an order of their own: users with the same rights are equal.
         if let Err(place) = self.first_arguments.binary_search(&first) {
             self.first_arguments.insert(place, first);
         }

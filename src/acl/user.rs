@@ -1,4 +1,4 @@
-//! A user: a name, and what whoever bears it may do.
+//! A user: a name, and what clients logged in under it may do.
 
 use std::cell::{Cell, Ref, RefCell};
 use std::fmt;

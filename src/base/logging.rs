@@ -127,7 +127,7 @@ pub fn init(settings: &LogSettings) -> io::Result<()> {
     let mut builder = env_logger::Builder::new();
     match std::env::var("RUST_LOG") {
         Ok(rules) => builder.parse_filters(&rules),
-        // Our own lines only: the libraries' are not for whoever runs a server.
+        // Our own lines only: the libraries' are of no use to an operator.
         Err(_) => builder.filter_module(env!("CARGO_PKG_NAME"), LevelFilter::Trace),
     };
     builder.format(move |sink, record| {

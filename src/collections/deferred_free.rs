@@ -1,6 +1,6 @@
 //! Owns large blocks of the heap that wait to be freed. Never frees more than a piece at a time.
 //!
-//! To free a block of half a gigabyte takes the system some ten milliseconds, in which it tears the pages down. So whoever lets
+//! To free a block of half a gigabyte takes the system some ten milliseconds, in which it tears the pages down. So code that lets
 //! go of a large block leaves it here, and a job gives its pages back a piece at a time, before the then empty range.
 
 use std::cell::RefCell;
@@ -75,7 +75,7 @@ pub fn step() -> bool {
             if waiting.released_bytes == waiting.size
                 && let Some(waiting) = queue.pop()
             {
-                // SAFETY: whoever put it in vouched for the block; it is freed once.
+                // SAFETY: the caller of `free` vouched for the block; it is freed once.
                 unsafe { heap::free(waiting.block, waiting.size) };
             }
         }

@@ -13,7 +13,7 @@ pub fn parse_seconds(text: &[u8], now_ms: i64) -> Result<Option<i64>, CommandErr
     deadline(seconds.times_rounded_up(1000).ok_or(OUT_OF_RANGE)?, now_ms)
 }
 
-/// The same for a timeout in milliseconds, a whole number.
+/// The deadline of a timeout in milliseconds, a whole number; none for a timeout of 0.
 ///
 /// Errors: it is no whole number, negative, or too large.
 pub fn parse_milliseconds(text: &[u8], now_ms: i64) -> Result<Option<i64>, CommandError> {

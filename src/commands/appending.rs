@@ -2,6 +2,7 @@
 
 use crate::command::error::{CommandError, CommandResult};
 use crate::command::spec::{Flag, Group};
+use crate::drive::aof::rewrite;
 use crate::engine::context::Context;
 use crate::engine::state::program::CommandSpec;
 use crate::resp::Args;
@@ -13,7 +14,7 @@ pub static COMMANDS: &[CommandSpec] = &[CommandSpec::new("bgrewriteaof", 1, Grou
     .summary("Writes the append-only file anew while the server goes on.")];
 
 fn rewrite(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
-    match context.state.request_rewrite() {
+    match rewrite::request_rewrite(context.state) {
         RewriteStart::Started => context.reply.simple("Background append only file rewriting started"),
         RewriteStart::Scheduled => context.reply.simple("Background append only file rewriting scheduled"),
         RewriteStart::InProgress => {

@@ -2,6 +2,7 @@
 
 use crate::command::error::{CommandError, CommandResult};
 use crate::command::spec::{Category, Flag, Group};
+use crate::drive::save::background;
 use crate::engine::context::Context;
 use crate::engine::state::program::CommandSpec;
 use crate::resp::Args;
@@ -86,7 +87,7 @@ fn flush_one(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     check_flush_type(args)?;
     let (keyspace, database, reply) = context.parts();
     keyspace.flush(database);
-    // An empty database may have been a full one to whoever is behind.
+    // An empty database may have been a full one to a replica that is behind.
     keyspace.changes.propagation.force();
     reply.ok();
     Ok(())
@@ -98,7 +99,7 @@ fn flush_all(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     for database in 0..keyspace.count() {
         keyspace.flush(database);
     }
-    context.state.save_after_flush();
+    background::save_after_flush(context.state);
     let propagation = &mut context.state.keyspace.changes.propagation;
     propagation.force();
     context.reply.ok();

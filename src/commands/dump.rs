@@ -172,7 +172,7 @@ fn load_payload(context: &mut Context<'_>, bytes: &[u8]) -> Result<Loaded, Comma
     let state = &mut *context.state;
     let payload = Payload::verify(bytes, !state.serialization.skips_checksum).ok_or(WRONG)?;
     let mut settings = LoadSettings::of(&state.config);
-    settings.lists.large_bytes = state.list_large_bytes;
+    settings.lists.large_bytes = state.debug.list_large_bytes;
     let (loaded, packed_blocks) = load(&payload, &settings, state.keyspace.seed()).map_err(|error| {
         log::warn!("Bad data format in RESTORE: {error}");
         DAMAGED

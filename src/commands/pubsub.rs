@@ -1,4 +1,4 @@
-//! SUBSCRIBE, PUBLISH and their kin: messages to whoever listens.
+//! SUBSCRIBE, PUBLISH and their kin: messages to subscribers.
 
 use crate::command::error::{CommandError, CommandResult};
 use crate::command::spec::{Channels, Flag, Group, KeySpec, NO_KEY};
@@ -11,7 +11,7 @@ use crate::engine::state::program::CommandSpec;
 use crate::resp::Args;
 use crate::resp::Reply;
 
-/// Messages of this size or more are shared between those who get them, in bytes.
+/// Messages of this size or more are shared between their receivers, in bytes.
 const SHARED_BYTES: usize = 16 * 1024;
 
 /// The flags of what changes subscriptions.

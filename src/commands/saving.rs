@@ -2,6 +2,8 @@
 
 use crate::command::error::{CommandError, CommandResult};
 use crate::command::spec::{Category, Flag, Group};
+use crate::drive::save::background;
+use crate::drive::save::foreground;
 use crate::engine::context::Context;
 use crate::engine::saving::BackgroundStart;
 use crate::engine::state::program::CommandSpec;
@@ -39,7 +41,7 @@ fn save_in_background(context: &mut Context<'_>, args: Args<'_>) -> CommandResul
     if is_busy && !context.state.saving.is_active() {
         return save_later(context, schedules);
     }
-    match context.state.begin_background_save() {
+    match background::begin_background_save(context.state) {
         BackgroundStart::Started => context.reply.simple("Background saving started"),
         BackgroundStart::InProgress => return Err(IN_PROGRESS),
         BackgroundStart::Failed => return Err(CommandError::fixed("ERR")),
@@ -70,7 +72,7 @@ fn cancel(context: &mut Context<'_>) -> CommandResult {
         context.reply.simple("Scheduled background saving cancelled");
         return Ok(());
     }
-    if !context.state.cancel_background_save() {
+    if !background::cancel_background_save(context.state) {
         return Err(NOTHING);
     }
     log::info!("Background saving will be aborted due to user request");
@@ -88,7 +90,7 @@ fn save(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
     if context.state.saving.is_active() {
         return Err(IN_PROGRESS);
     }
-    match context.state.save() {
+    match foreground::save(context.state) {
         Ok(()) => {
             context.reply.ok();
             Ok(())

@@ -9,8 +9,8 @@ use crate::drive::info::snapshot::InfoSnapshot;
 use crate::engine::state::program::CommandSpec;
 
 use crate::engine::context::Context;
+use crate::engine::loop_request::{LoopRequest, ShutdownOptions};
 use crate::engine::session::Blocked;
-use crate::engine::state::{LoopRequest, ShutdownOptions};
 use crate::resp::Args;
 use crate::resp::number;
 

@@ -7,7 +7,7 @@
 //! its end      end          the client gets its reply, and those go on who were held back
 //! ```
 //!
-//! While keys move, whoever names one of them waits, and so does whatever writes without saying where (`Migrations::holds`): so
+//! While keys move, a request that names one of them waits, and so does one that writes without saying where (`Migrations::holds`): so
 //! a key is the same from its request to its removal, though only one key at a time is in memory twice. Redis holds up everybody.
 //! Within a transaction or a script nobody can be served in between: there all wait, as in Redis (`run_to_end`).
 //!
@@ -22,9 +22,10 @@ use mio::{Events, Poll, Registry};
 use crate::command::error::{CommandError, CommandResult};
 use crate::engine::call;
 use crate::engine::context::Context;
+use crate::engine::loop_request::LoopRequest;
 use crate::engine::propagation;
 use crate::engine::session::Blocked;
-use crate::engine::state::{LoopRequest, ServerState};
+use crate::engine::state::ServerState;
 use crate::engine::wake;
 use crate::migrate::UnderWay;
 use crate::migrate::client::{MigrateClient, MigrateEnv, Step};

@@ -183,7 +183,7 @@ pub fn call(context: &mut Context<'_>, args: Args<'_>) {
     settle(context, args, flags, elapsed, failed);
 }
 
-/// Counts and logs a command that has run, then tells those who must hear of its changes. One that waits counts when it is
+/// Counts and logs a command that has run, then publishes its changes. One that waits counts when it is
 /// over, with the time of all its runs, and monitors hear of the first.
 #[inline]
 fn settle(context: &mut Context<'_>, args: Args<'_>, flags: FlagSet, elapsed: u64, failed: bool) {
@@ -289,7 +289,7 @@ fn abort(state: &mut ServerState, session: &mut Session) {
     session.close = Close::Now;
     let now_ms = state.now_ms();
     let since_ms = now_ms.saturating_sub(state.attack_logged_ms);
-    // Whoever attacks must not fill the disk with this.
+    // An attacker must not fill the disk with log lines.
     if since_ms.unsigned_abs() > ATTACK_LOG_PERIOD_MS {
         state.attack_logged_ms = now_ms;
         log::warn!(

@@ -119,7 +119,7 @@ impl Clients {
         self.slots.is_empty()
     }
 
-    /// Lends a session out to be served; until `restore`, whoever looks for it finds none.
+    /// Checks a session out to be served; until `checkin` a search for it finds none.
     #[inline]
     pub fn checkout(&mut self, token: Token) -> Option<Box<Session>> {
         self.slot_mut(token)?.session.take()
@@ -237,7 +237,7 @@ impl Clients {
         }
     }
 
-    /// The same for a client that is on loan.
+    /// Counts the memory of a client that is checked out. O(1).
     #[inline]
     pub fn count_memory_of(&mut self, session: &mut Session) {
         if self.memory_limit_bytes > 0 {

@@ -1,5 +1,5 @@
 //! Who must hear of what a command did: monitors, the slow log, the latency monitor, clients that watch keys, wait for them or
-//! cache them, and those who listen to keyspace events.
+//! cache them, and clients that listen to keyspace events.
 //!
 //! Never decides whether a command may run.
 
@@ -7,6 +7,7 @@ use crate::command::keys;
 use crate::command::registry::CommandId;
 use crate::command::spec::{Category, Flag, FlagSet};
 use crate::engine::keyspace_events;
+use crate::engine::output_limits;
 use crate::engine::session::Session;
 use crate::engine::state::{SLOW_US, ServerState};
 use crate::engine::transactions::Found;
@@ -36,18 +37,18 @@ pub fn after_command(state: &mut ServerState, actor: &Session) {
     if state.is_sandboxed {
         return;
     }
-    state.close_over_output_limit();
+    output_limits::close_over_output_limit(state);
     tell(state, Some(actor.actor));
 }
 
 /// Publishes the changes of a command of an append-only file that is being loaded, so that the log of changes stays short.
 /// Clients that wait for keys are served when loading is over.
 pub fn after_replayed_command(state: &mut ServerState) {
-    state.close_over_output_limit();
+    output_limits::close_over_output_limit(state);
     tell(state, None);
 }
 
-/// Hands the log to those who must hear of it; `actor` is the number of the client whose command has just run.
+/// Hands the log to blocked, watching, tracking and listening clients; `actor` is the number of the client whose command has just run.
 pub fn tell(state: &mut ServerState, actor: Option<u64>) {
     let mut is_flushed = false;
     for change in state.keyspace.changes.take() {
@@ -85,7 +86,7 @@ pub fn track(state: &mut ServerState, session: &Session, command: CommandId, arg
     }
 }
 
-/// Tells those who wait for a key or watch it that it has changed.
+/// Signals the clients that wait for a key or watch it that it has changed.
 fn tell_of_wanted(state: &mut ServerState, id: ObservedKeyId) {
     state.blocking.signal(id);
     let watches = &mut state.transactions.watches;

@@ -18,7 +18,7 @@ pub fn execute(state: &mut ServerState, session: &mut Session, reply: &mut Reply
     execute_resolved(state, session, reply, args, resolved)
 }
 
-/// The same for a request whose command is already known (or known to be none), and whose time
+/// Carries out a request whose command is already known (or known to be none), and whose time
 /// runs since the last request's end or since `ServerState::start_stopwatch`.
 #[inline]
 pub fn execute_resolved(

@@ -1,4 +1,4 @@
-//! Keyspace events: what happens to keys, published for whoever listens.
+//! Keyspace events: what happens to keys, published to the clients that listen.
 
 use crate::config::EventClass;
 use crate::engine::pubsub::Payload;

@@ -24,6 +24,11 @@ pub struct Loading {
 }
 
 impl Loading {
+    /// Whether it is held up on purpose, for tests.
+    pub fn is_paced(&self) -> bool {
+        self.paused_until > 0
+    }
+
     /// How far it has come.
     pub fn stats(&self, now_ms: i64) -> LoadingStats {
         LoadingStats {

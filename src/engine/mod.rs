@@ -2,7 +2,6 @@
 //!
 //! Never touches a socket or a file, and never knows a command by name: handlers are reached through the table of commands.
 
-pub mod background;
 pub mod blocked_state;
 pub mod blocking;
 pub mod call;
@@ -18,17 +17,23 @@ pub mod help;
 pub mod keyspace_events;
 pub mod loading;
 pub mod lookahead;
+pub mod loop_request;
 pub mod memory;
 pub mod memory_limit;
 pub mod monitor;
 pub mod nesting;
+pub mod output_limits;
+pub mod pause;
+pub mod process_facts;
 pub mod propagation;
 pub mod pubsub;
+pub mod removal;
 pub mod saving;
 pub mod script_libraries;
 pub mod scripts;
 pub mod session;
 pub mod state;
+pub mod stats;
 pub mod subscriptions;
 pub mod title;
 pub mod tracking;

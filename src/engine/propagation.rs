@@ -37,7 +37,7 @@ pub fn end_unit_of(state: &mut ServerState, session: &mut Session, belong_togeth
     }
 }
 
-/// The same for what a client has begun some turns of the loop ago; it may be gone.
+/// Ends the unit that a client began some turns of the loop ago; the client may be gone.
 pub fn end_late_unit(state: &mut ServerState, client: Token) {
     if state.keyspace.changes.propagation.is_empty() {
         return;

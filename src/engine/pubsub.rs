@@ -232,7 +232,7 @@ impl PubSub {
         names.filter(move |name| pattern.is_none_or(|pattern| glob_match(pattern, name, Case::Sensitive)))
     }
 
-    /// Tells those who listen to a channel, or to a pattern that it matches; gives the number of messages.
+    /// Sends a message to the subscribers of a channel and of the patterns that match it; gives the number of messages.
     pub fn publish(&self, clients: &mut Clients, channel: &[u8], message: &Payload<'_>) -> usize {
         let mut told = 0;
         if let Some(members) = self.channels.get(channel) {
@@ -259,7 +259,7 @@ impl PubSub {
         told
     }
 
-    /// Tells those who listen to a shard's channel; gives their number.
+    /// Sends a message to the subscribers of a shard's channel; gives their number.
     pub fn publish_to_shard(&self, clients: &mut Clients, channel: &[u8], message: &Payload<'_>) -> usize {
         let Some(members) = self.shard_channels.get(channel) else {
             return 0;

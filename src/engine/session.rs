@@ -156,7 +156,7 @@ pub struct Session {
     pub transaction: Option<Box<Transaction>>,
     /// What it had queued, while EXEC runs it.
     pub executing: Option<Executing>,
-    /// Its number among those who watch keys.
+    /// Its number among the clients that watch keys.
     pub watcher: Option<u32>,
     /// What it listens to, if it does to anything.
     pub subscriptions: Option<Box<Subscriptions>>,

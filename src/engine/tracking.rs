@@ -23,7 +23,7 @@ use crate::resp::{Protocol, Reply};
 /// The channel on which clients of RESP2 are told, through another connection that listens to it.
 const CHANNEL: &[u8] = b"__redis__:invalidate";
 
-/// Which keys of what it reads a client is told of.
+/// Which of the keys that a client reads it is sent invalidations for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TrackingMode {
     /// All of them.
@@ -349,7 +349,7 @@ impl Tracking {
         }
     }
 
-    /// A key has changed: whoever has read it is told, and it is forgotten. `actor` is who runs a command just now, `by` who
+    /// A key has changed: the clients that have read it are told, and the key is forgotten. `actor` is who runs a command just now, `by` who
     /// has changed it.
     pub fn invalidate(&mut self, clients: &mut Clients, key: &[u8], actor: Option<u64>, by: Option<u64>) {
         self.note_change(key, by);
@@ -409,14 +409,14 @@ impl Tracking {
         }
     }
 
-    /// Tells those who broadcast by prefixes which keys have changed since they were told last.
+    /// Tells the clients that track by prefixes which keys have changed since they were told last.
     pub fn broadcast(&mut self, clients: &mut Clients) {
         for prefix in std::mem::take(&mut self.to_broadcast) {
             let Some(entry) = self.prefixes.get_mut(&prefix) else {
                 continue;
             };
             let changed = std::mem::take(&mut entry.changed);
-            // Encoded once for all but those who do not want to hear of their own changes.
+            // Encoded once for all clients but those with NOLOOP that have changed one of the keys.
             let all = keys(changed.keys());
             for id in entry.clients.iter().copied().collect::<Vec<_>>() {
                 let no_loop = self.tracker(id).is_some_and(|tracker| tracker.no_loop);

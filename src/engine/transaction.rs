@@ -36,7 +36,7 @@ impl Transaction {
     /// Adds a command, of which this request may do what the flags say. O(bytes).
     pub fn push(&mut self, command: &Command, flags: FlagSet, args: Args<'_>, keyspace: &Keyspace) {
         self.flags = self.flags.union(flags);
-        // Whoever cannot run needs no memory.
+        // A transaction that cannot run needs no memory.
         if self.is_doomed {
             return;
         }

@@ -36,9 +36,9 @@ pub fn serve_ready(state: &mut ServerState) {
     });
 }
 
-/// Runs the requests of those who wait for a key again, the first come first, for as long as the key has what they wait for.
+/// Runs the requests of the clients that wait for a key again, the first come first, for as long as the key has what they wait for.
 ///
-/// What they change is in the log afterwards. A change of this very key calls for no second round: whoever was passed over
+/// What they change is in the log afterwards. A change of this very key calls for no second round: a client that was passed over
 /// had looked at a key of another type, or wants more than such a request can bring.
 pub fn serve_key(state: &mut ServerState, id: ObservedKeyId) {
     let Some((database, key)) = state.keyspace.changes.observed_keys().key(id) else {
@@ -94,7 +94,7 @@ fn look_again(state: &mut ServerState, token: Token) {
     };
     state.blocking.look_again_at(&mut session, None);
     if session.waiting.is_some() && session.close == Close::No {
-        // What it changes is told of when it is back among the others.
+        // What it changes is published once the session is checked in.
         state.within(NestingReason::Waking, |state| run_again(state, &mut session));
         propagation::end_unit_of(state, &mut session, true);
     }

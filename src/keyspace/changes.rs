@@ -1,4 +1,4 @@
-//! The log of what a command changed, for those who must hear of it after the command.
+//! The log of what a command changed, to be published after the command.
 
 use crate::config::{self, KeyspaceEvents};
 
@@ -116,7 +116,7 @@ impl Changes {
         self.observed_keys.acquire(database, key)
     }
 
-    /// One of those who want to hear of a key no longer does. O(1).
+    /// One observer of a key is gone. O(1).
     pub fn release_interest(&mut self, id: ObservedKeyId) {
         self.observed_keys.release(id);
         self.listens = self.observed || !self.observed_keys.is_empty();

@@ -74,7 +74,7 @@ impl Keyspace {
         let mut total = Sample::default();
         let mut stopped = false;
         for _ in 0..self.databases.len() {
-            // Moved on at once: whoever runs out of time in this database goes on in the next one.
+            // Moved on at once: a cycle that runs out of time in this database goes on in the next one.
             let database = self.expiry_stats.next_database % self.databases.len();
             self.expiry_stats.next_database = database + 1;
             while !stopped && self.databases[database].volatile_len() > 0 {

@@ -174,7 +174,7 @@ impl Keyspace {
         record
     }
 
-    /// The same for reads that need no reference to outlive them: what `use_it` makes of the record.
+    /// Looks a key up for a read that needs no reference afterwards: what `use_it` makes of the record.
     #[inline]
     pub fn read_with<R>(&mut self, database: usize, key: &[u8], use_it: impl FnOnce(Option<&Record>) -> R) -> R {
         let hash = self.hash(key);

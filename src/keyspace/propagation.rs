@@ -65,7 +65,7 @@ const ROOM_MAX: usize = 64 * 1024;
 const ARGUMENT_OVERHEAD: usize = 25;
 
 impl Propagation {
-    /// Whether anybody listens. Whoever has to work for another form asks first.
+    /// Whether changes are propagated. A handler that has to work for another form asks first.
     #[inline]
     pub fn is_on(&self) -> bool {
         self.is_on
@@ -102,7 +102,7 @@ impl Propagation {
         }
     }
 
-    /// The same for arguments that are not at hand side by side.
+    /// The present command is passed on in this form, whose arguments come one by one.
     pub fn replace_with<'a>(&mut self, count: usize, arguments: impl Iterator<Item = &'a [u8]>) {
         if self.is_on {
             self.form = Form::Replaced;
@@ -116,7 +116,7 @@ impl Propagation {
         self.add_with(database, arguments.len(), arguments.iter().copied());
     }
 
-    /// The same for arguments that are not at hand side by side.
+    /// A command, whose arguments come one by one, is passed on before the present one.
     pub fn add_with<'a>(&mut self, database: usize, count: usize, arguments: impl Iterator<Item = &'a [u8]>) {
         if self.is_on {
             encode(&mut self.bytes, count, arguments);

@@ -78,7 +78,7 @@ impl<'a> NewValue<'a> {
         NewValue::plain_text(text, large)
     }
 
-    /// The same for a string that is not kept as an integer even if it could be.
+    /// A new string that is not kept as an integer even if it could be.
     #[inline]
     pub fn plain_text(text: &'a [u8], large: impl FnOnce() -> Bytes) -> NewValue<'a> {
         if text.len() <= EMBEDDED_STRING_MAX {
@@ -90,7 +90,7 @@ impl<'a> NewValue<'a> {
         }
     }
 
-    /// The same for a string that is made to be changed. Takes the buffer where that saves a copy.
+    /// A new string that is made to be changed. Takes the buffer where that saves a copy.
     pub fn raw(buffer: &'a mut BytesMut) -> NewValue<'a> {
         if buffer.len() > INLINE_STRING_MAX {
             NewValue::Large(std::mem::take(buffer).freeze())
@@ -115,7 +115,7 @@ impl Keyspace {
         self.changes.modified(database, key);
     }
 
-    /// The same for a change that may turn out to be none: the caller calls `modified` if it was one.
+    /// Changes a string in place where the change may turn out to be none: the caller calls `modified` if it was one.
     pub fn prepare_string(&mut self, database: usize, key: &[u8], length: usize, change: impl FnOnce(&mut [u8])) {
         let hash = self.hash(key);
         let space = &mut self.databases[database];

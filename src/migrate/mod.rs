@@ -64,7 +64,7 @@ impl Migrations {
 
     /// Number of connections that are kept for later.
     pub fn kept_sockets(&self) -> usize {
-        self.sockets.len()
+        self.sockets.count()
     }
 
     /// Closes connections that nobody has used for long.

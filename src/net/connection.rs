@@ -1,7 +1,7 @@
 //! One connection: a socket, the parser of its requests, and what it keeps between readiness events.
 //!
 //! The pattern: readiness is edge-triggered, so a connection is read until a *short read* says that
-//! the socket is drained, and written until the socket takes no more. Whoever stops earlier, for
+//! the socket is drained, and written until the socket takes no more. A caller that stops earlier, for
 //! fairness, must come back without being told. An idle connection holds no buffer at all: the loop
 //! lends it one for the time it is served.
 

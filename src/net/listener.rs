@@ -22,7 +22,7 @@ use super::tls::Acceptor;
 pub enum Transport {
     Plain,
     Tls,
-    /// HTTP, for metrics: those who come there are no clients.
+    /// HTTP, for metrics: its connections are no clients.
     Metrics,
 }
 

@@ -1,4 +1,4 @@
-//! The addresses that a host's name stands for. Whoever asks for them waits for other machines, so a thread does; one that is
+//! The addresses that a host's name stands for. Looking them up waits for other machines, so a thread does; one that is
 //! an address already needs none.
 
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};

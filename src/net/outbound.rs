@@ -8,7 +8,7 @@ use crate::net::stream::Stream;
 const SOCKETS_MAX: usize = 64;
 /// How long one is kept without being used, in ms.
 const IDLE_MAX_MS: i64 = 10_000;
-/// The database of a connection of which it is not known. Whoever asks for a database of this number asks for none.
+/// The database of a connection of which it is not known. A request for a database of this number asks for none.
 pub const NO_DATABASE: i64 = -1;
 
 struct Kept {
@@ -49,7 +49,7 @@ impl Sockets {
     }
 
     /// Number of connections.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.by_host.len()
     }
 }
@@ -72,15 +72,15 @@ mod tests {
         for port in 0..70 {
             sockets.put("host", port, stream(&listener), 3, i64::from(port));
         }
-        assert_eq!(sockets.len(), 64);
+        assert_eq!(sockets.count(), 64);
         assert!(sockets.take("host", 5).is_none());
         assert_eq!(sockets.take("host", 6).expect("it is kept").1, 3);
         assert!(sockets.take("host", 6).is_none(), "it is in use");
         sockets.put("host", 69, stream(&listener), 1, 100);
-        assert_eq!(sockets.len(), 63);
+        assert_eq!(sockets.count(), 63);
         sockets.close_idle(10_068);
-        assert_eq!(sockets.len(), 2, "those of 68 and 69");
+        assert_eq!(sockets.count(), 2, "those of 68 and 69");
         sockets.close_idle(10_101);
-        assert_eq!(sockets.len(), 0);
+        assert_eq!(sockets.count(), 0);
     }
 }

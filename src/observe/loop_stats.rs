@@ -118,7 +118,7 @@ pub struct LoopStats {
     pub job_overruns: u64,
     /// The housekeeping.
     pub cron_ns: u64,
-    /// Writing to the append-only file, and answering those who waited for that.
+    /// Writing to the append-only file, and answering the clients that waited for that.
     pub appending_ns: u64,
     /// Most commands run in one turn.
     pub most_commands: u64,

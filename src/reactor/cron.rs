@@ -1,5 +1,8 @@
 //! Housekeeping, `hz` times a second: clients, rates, and asking the jobs to look for work.
 
+use crate::drive::aof::rewrite;
+use crate::drive::save::save_points;
+use crate::engine::output_limits;
 use std::collections::VecDeque;
 
 use log::debug;
@@ -70,7 +73,7 @@ impl Cron {
     pub fn tick(&mut self, state: &mut ServerState, jobs: &mut Jobs) -> Vec<Token> {
         let now_us = state.clock.monotonic_us();
         self.due_us = now_us + 1_000_000 / u64::from(state.effective_hz());
-        if state.cron_paused {
+        if state.debug.cron_paused {
             return Vec::new();
         }
         let started = state.clock.ticks();
@@ -80,8 +83,8 @@ impl Cron {
         if !state.keyspace_paused() {
             jobs.wake();
         }
-        state.save_if_due();
-        state.rewrite_if_due();
+        save_points::save_if_due(state);
+        rewrite::rewrite_if_due(state);
         let now_ms = state.now_ms();
         state.migrations.close_idle_sockets(now_ms);
         if now_us >= self.trim_due_us {
@@ -123,7 +126,7 @@ impl Cron {
             let pending_bytes = session.reply.len();
             session.reply_peak_bytes = pending_bytes;
             self.peaks.note(&session);
-            if state.output_limit_reached(&mut session, pending_bytes) {
+            if output_limits::output_limit_reached(state, &mut session, pending_bytes) {
                 overdue.push(token);
             }
             if session.handshaking && now_ms - session.created_ms > HANDSHAKE_TIMEOUT_MS {

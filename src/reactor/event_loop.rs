@@ -1,19 +1,20 @@
-//! The loop: wait for readiness, serve and answer whoever is ready, do other work within a budget.
+//! The loop: wait for readiness, serve and answer the ready clients, do other work within a budget.
 //!
 //! ```text
 //! run:   poll (as long as poll_timeout allows) → turn → poll → …
 //! turn:  serve_ready     those that were stopped early in the turn before
 //!        dispatch        one event each: serve a client, note a listener, take a signal
 //!        accept_waiting  new connections, so many a turn
-//!        run_timers      the cron, the end of a pause, the deadlines of those who wait
+//!        run_timers      the cron, the end of a pause, the deadlines of blocked clients
 //!        jobs.run        background work, so long a turn
 //!        before_sleep    what commands asked of the loop, what was pushed to others, the closing
 //! ```
 //!
 //! It owns the sockets, in a slab under the same tokens as the sessions. Readiness is edge-triggered
-//! and each connection is registered once; whoever is stopped before its socket is drained goes on
+//! and each connection is registered once; a client that is stopped before its socket is drained goes on
 //! the ready list, and while that list or the jobs have work the poll does not wait.
 
+use crate::drive::aof::rewrite;
 use crate::engine::client_memory;
 use std::io;
 use std::time::Duration;
@@ -27,8 +28,9 @@ use slab::Slab;
 use crate::base::sys::signals::Signals;
 use crate::base::wake::Wake;
 use crate::drive::migrate;
+use crate::engine::loop_request::LoopRequest;
 use crate::engine::session::{Close, Session, Token};
-use crate::engine::state::{LoopRequest, ServerState};
+use crate::engine::state::ServerState;
 use crate::engine::wake;
 use crate::net::address::Address;
 use crate::net::connection::Connection;
@@ -116,7 +118,7 @@ impl EventLoop {
         state.wake = Wake::of(waker);
         state.aof.attach(state.disk.clone(), state.wake.clone());
         let shared = vec![0; SHARED_BUFFER_BYTES].into_boxed_slice();
-        state.startup_memory_bytes = state.used_memory();
+        state.process.startup_memory_bytes = state.used_memory();
         let turn_ended = state.clock.ticks();
         Ok(EventLoop {
             poll,
@@ -279,7 +281,7 @@ impl EventLoop {
     }
 
     /// Serves those that were stopped before their sockets were drained, as many as the budget allows; the others come first in
-    /// the next turn. So whoever asks for little does not wait for all who ask for much.
+    /// the next turn. So a client with few requests does not wait for all clients with many.
     fn serve_ready(&mut self) {
         let ready = std::mem::take(&mut self.ready);
         let deadline = self.state.clock.ticks() + READY_SHARES * self.share_ticks;
@@ -474,7 +476,7 @@ impl EventLoop {
             self.resume(token);
         }
         self.state.tracking.broadcast(&mut self.state.clients);
-        self.state.collect_work();
+        rewrite::collect_work(&mut self.state);
         if self.state.aof.has_log() || !self.held.is_empty() {
             let began = self.state.clock.ticks();
             self.settle_appended();

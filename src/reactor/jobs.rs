@@ -6,10 +6,12 @@
 //! neither starve nor double a client's wait.
 
 use crate::collections::heap;
+use crate::drive::aof::rewrite;
 use crate::drive::metrics::Metrics;
+use crate::drive::save::background;
 use crate::drive::script::{debugger, run};
-use crate::engine::background;
 use crate::engine::memory_limit;
+use crate::engine::removal;
 use crate::engine::state::ServerState;
 
 use crate::observe::loop_stats::Job;
@@ -63,7 +65,7 @@ impl Jobs {
 
     /// Asks for a snapshot to be gone on with: the disk is ready for more.
     pub fn wake_saving(&mut self, state: &ServerState) {
-        if state.has_saving_to_do() {
+        if background::has_saving_to_do(state) {
             self.has_work[Job::Save as usize] = true;
         }
         if state.aof.has_rewriting_to_do() {
@@ -142,7 +144,7 @@ impl Jobs {
             Job::Script => run::resume(state) | debugger::resume(state),
             Job::Evict => {
                 let step_ticks = state.clock.nanos_as_ticks(STEP_NS);
-                background::evict_slice(state, deadline.min(state.clock.ticks() + step_ticks))
+                removal::evict_slice(state, deadline.min(state.clock.ticks() + step_ticks))
             }
             Job::LazyFree => state.keyspace.reclaim_step(STEP_ELEMENTS) | state.tracking.reclaim_step(STEP_ELEMENTS),
             Job::Shrink => state.keyspace.shrink_step(STEP_ELEMENTS),
@@ -150,11 +152,11 @@ impl Jobs {
                 let allocated_bytes = heap::allocated_bytes();
                 heap::trim_step(IDLE_MIN_BYTES + allocated_bytes / IDLE_PART)
             }
-            Job::Save => state.save_step(),
-            Job::Rewrite => state.rewrite_step(),
-            Job::FieldExpiry => background::expire_fields_step(state, STEP_FIELDS),
+            Job::Save => background::save_step(state),
+            Job::Rewrite => rewrite::rewrite_step(state),
+            Job::FieldExpiry => removal::expire_fields_step(state, STEP_FIELDS),
             Job::Metrics => self.metrics.step(state),
-            Job::Expiry => background::expire_slice(state, deadline),
+            Job::Expiry => removal::expire_slice(state, deadline),
         }
     }
 }

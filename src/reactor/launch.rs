@@ -4,7 +4,7 @@ use crate::acl::AclContext;
 use crate::reactor::tools::check_aof;
 use std::collections::HashSet;
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::REDIS_VERSION;
@@ -272,20 +272,7 @@ fn run(
     });
     startup::check_backlog(config.tcp_backlog);
     warn_of_what_is_missing(&config);
-    let mut state = ServerState::new(&crate::commands::PROGRAM, config, Clock::system(), fastrand::u64(..));
-    state.config_file = start.config_file;
-    state.executable = start.executable;
-    state.pid_file = pid_file;
-    state.supervised = supervisor.name();
-    crash_context::remember_names(&declared.commands);
-    crash::set_context_provider(crash_context::section);
-    state.commands = declared.commands;
-    state.users = declared.users;
-    state.new_passwords = PasswordSource::new(entropy::secret().map_err(text)?);
-    if !state.config.aclfile.is_empty() {
-        enforcement::load_acl_file(&mut state)
-            .map_err(|error| format!("Aborting Redis startup because of ACL errors: {error}"))?;
-    }
+    let mut state = new_state(config, start, declared, pid_file, supervisor)?;
     if let Err(error) = state.adjust_oom_score() {
         log::warn!("Unable to write oom_score_adj: {error}");
     }
@@ -302,6 +289,31 @@ fn run(
     // The system takes all memory back at once; to free it key by key takes seconds.
     std::mem::forget(event_loop);
     ended
+}
+
+/// The server's state as the configuration has it, without keys.
+fn new_state(
+    config: Config,
+    start: StartInfo,
+    declared: Declared,
+    pid_file: Option<PathBuf>,
+    supervisor: &Supervisor,
+) -> Result<ServerState, String> {
+    let mut state = ServerState::new(&crate::commands::PROGRAM, config, Clock::system(), fastrand::u64(..));
+    state.process.config_file = start.config_file;
+    state.process.executable = start.executable;
+    state.process.pid_file = pid_file;
+    state.process.supervised = supervisor.name();
+    crash_context::remember_names(&declared.commands);
+    crash::set_context_provider(crash_context::section);
+    state.commands = declared.commands;
+    state.users = declared.users;
+    state.new_passwords = PasswordSource::new(entropy::secret().map_err(|error| error.to_string())?);
+    if !state.config.aclfile.is_empty() {
+        enforcement::load_acl_file(&mut state)
+            .map_err(|error| format!("Aborting Redis startup because of ACL errors: {error}"))?;
+    }
+    Ok(state)
 }
 
 fn announce(state: &ServerState) {

@@ -1,5 +1,8 @@
 //! Loading the data set at the start, with the loop running: a slice of every turn.
 
+use crate::drive::aof::start;
+use crate::drive::save;
+use crate::drive::save::loading;
 use std::io;
 
 use log::{info, warn};
@@ -29,8 +32,8 @@ impl EventLoop {
 
     /// Loads the snapshot; says whether there is one.
     fn load_snapshot(&mut self) -> Result<bool, String> {
-        let is_there = self.state.begin_loading().map_err(|error| {
-            warn!("Can't open the snapshot {}: {}", self.state.snapshot_path().display(), system_reason(&error));
+        let is_there = loading::begin_loading(&mut self.state).map_err(|error| {
+            warn!("Can't open the snapshot {}: {}", save::snapshot_path(&self.state).display(), system_reason(&error));
             LOAD_FAILED.to_string()
         })?;
         self.run_until_loaded()?;
@@ -38,16 +41,16 @@ impl EventLoop {
             warn!("{error}");
             warn!(
                 "Terminating server after rdb file reading failure. To check the file, use oneloop check-rdb {}",
-                self.state.snapshot_path().display()
+                save::snapshot_path(&self.state).display()
             );
             return Err(LOAD_FAILED.to_string());
         }
         Ok(is_there)
     }
 
-    /// The same for the append-only file, to which everything is appended from then on.
+    /// Loads the append-only file; from then on every change is appended to it.
     fn load_append_only(&mut self) -> Result<(), String> {
-        if self.state.begin_replay()? {
+        if start::begin_replay(&mut self.state)? {
             self.run_until_loaded()?;
         } else {
             self.load_snapshot_for_first_base()?;
@@ -57,7 +60,7 @@ impl EventLoop {
         }
         match self.shutdown.is_complete() {
             true => Ok(()),
-            false => self.state.open_append_only(),
+            false => start::open_append_only(&mut self.state),
         }
     }
 
@@ -67,7 +70,7 @@ impl EventLoop {
         if self.load_snapshot()? {
             info!(
                 "The append-only file is on and there is none yet: its first base is written from the data of the snapshot {}",
-                self.state.snapshot_path().display()
+                save::snapshot_path(&self.state).display()
             );
         }
         Ok(())
@@ -96,8 +99,8 @@ impl EventLoop {
         self.load_waits = false;
         while self.state.clock.ticks() < deadline {
             let step = match self.state.replay.is_some() {
-                true => self.state.replay_step(),
-                false => self.state.loading_step(),
+                true => start::replay_step(&mut self.state),
+                false => loading::loading_step(&mut self.state),
             };
             match step {
                 Ok(LoadingStep::More) => {}

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! All who wait get the same text, so that a flood of requests costs no more than one after the other. Every phase has a
-//! deadline, and there are few places: whoever has said nothing for the longest time makes room for the next.
+//! deadline, and there are few places: the connection that has been silent longest makes room for the next.
 
 use std::io::{self, Read, Write};
 use std::rc::Rc;
@@ -188,7 +188,7 @@ impl MetricsService {
         }
     }
 
-    /// Sends what is there to be sent, to those who wait for the text once it is written. To be called once a turn.
+    /// Sends what is there to be sent, to the connections that wait for the text once it is written. To be called once a turn.
     pub fn answer(&mut self, metrics: &mut Metrics) {
         self.room_bytes = SEND_MAX_BYTES;
         for token in std::mem::take(&mut self.paused) {

@@ -3,10 +3,11 @@
 //! ```text
 //! flush_client      bytes_to_leave   all, those that are settled, or none: then the client is held
 //!                   Connection::flush
-//! settle_appended   writes what was appended, looks after syncs, and flushes whoever is held no longer
-//! flush_told        whoever was told something, to as many as the budget of a turn allows
+//! settle_appended   writes what was appended, looks after syncs, and flushes the clients that are held no longer
+//! flush_told        the clients with pushed replies, as many as the budget of a turn allows
 //! ```
 
+use crate::engine::output_limits;
 use crate::engine::unflushed;
 use log::debug;
 
@@ -87,7 +88,7 @@ impl EventLoop {
             return;
         };
         let pending_bytes = session.reply.len();
-        let reached = self.state.output_limit_reached(&mut session, pending_bytes);
+        let reached = output_limits::output_limit_reached(&mut self.state, &mut session, pending_bytes);
         self.state.clients.checkin(session);
         if reached {
             self.close(token);
@@ -96,7 +97,7 @@ impl EventLoop {
 
     /// Everything is sent: the buffer goes, and what waited for this goes on.
     fn flushed(&mut self, token: Token) {
-        let stays = self.state.reply_buffers_stay;
+        let stays = self.state.debug.reply_buffers_stay;
         let Some(session) = self.state.clients.get_mut(token) else {
             return;
         };

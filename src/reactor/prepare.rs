@@ -62,7 +62,7 @@ pub fn prepare(state: &ServerState, session: &Session, batch: &Batch, input: &[u
     }
 }
 
-/// The same for the members that are looked up in large collections.
+/// Prefetches the members that the requests look up in large collections.
 fn prepare_members(state: &ServerState, session: &Session, batch: &Batch, input: &[u8], plans: &[Plan]) {
     let keyspace = state.keyspace.database(session.database);
     let mut found = arrayvec::ArrayVec::<_, { crate::resp::BATCH_MAX }>::new();

@@ -10,6 +10,7 @@
 //! The batch is what hides the memory's latency: while the first request's bucket travels from
 //! memory, the buckets of the other requests travel with it, and their records after them.
 
+use crate::engine::output_limits;
 use std::io;
 
 use log::{debug, warn};
@@ -331,7 +332,7 @@ impl Server<'_> {
     }
 
     /// Whether the connection was served for long enough. To be asked where there is more to do: the
-    /// time runs from the first asking on, so that whoever sends little costs no look at the clock.
+    /// time runs from the first asking on, so that a client that sends little costs no look at the clock.
     fn share_is_used(&mut self) -> bool {
         let now = self.state.clock.ticks();
         if self.deadline == 0 {
@@ -411,7 +412,7 @@ impl Server<'_> {
     #[cold]
     fn check_client_limits(&mut self, session: &mut Session, reply: &Reply) -> Ended {
         let was_slow = std::mem::take(&mut self.state.was_slow);
-        if self.state.output_limit_reached(session, reply.len()) {
+        if output_limits::output_limit_reached(self.state, session, reply.len()) {
             session.close = Close::Now;
             Ended::Closing
         } else if reply.len() > BACKPRESSURE_BYTES {

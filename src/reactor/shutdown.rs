@@ -1,11 +1,15 @@
 //! The end of the server: asked for by SHUTDOWN or by a signal, then carried out by the loop.
 
+use crate::drive::aof::rewrite;
+use crate::drive::save;
+use crate::drive::save::background;
+use crate::drive::save::foreground;
 use log::{info, warn};
 
 use crate::base::sys::signals::{Signal, remove_when_insisted};
 use crate::config::system_reason;
+use crate::engine::loop_request::ShutdownOptions;
 use crate::engine::session::Token;
-use crate::engine::state::ShutdownOptions;
 use crate::storage::aof::append_only::State;
 
 use super::event_loop::EventLoop;
@@ -21,7 +25,7 @@ impl EventLoop {
     /// Ends the server if a signal has asked for it.
     pub(crate) fn begin_scheduled_shutdown(&mut self) {
         // What a script has done is saved as a whole.
-        if !self.state.cron_paused
+        if !self.state.debug.cron_paused
             && !self.state.is_amid_unit()
             && let Some(signal) = self.shutdown.scheduled.take()
         {
@@ -66,7 +70,7 @@ impl EventLoop {
         if let Some(listeners) = &mut self.state.listeners {
             listeners.close();
         }
-        if let Some(pid_file) = self.state.pid_file.take() {
+        if let Some(pid_file) = self.state.process.pid_file.take() {
             startup::remove_pid_file(&pid_file);
         }
         startup::log_exit();
@@ -76,7 +80,7 @@ impl EventLoop {
     /// Saves the data if that is asked for, or if there are save points and nobody asks for the contrary. Says whether the server
     /// may end.
     fn save_at_the_end(&mut self, options: ShutdownOptions) -> bool {
-        if self.state.cancel_background_save() {
+        if background::cancel_background_save(&mut self.state) {
             warn!("There is a child saving an .rdb. Killing it!");
         }
         if !self.finish_appending(options) {
@@ -89,8 +93,8 @@ impl EventLoop {
             return true;
         }
         info!("Saving the final RDB snapshot before exiting.");
-        remove_when_insisted(&self.state.foreground_snapshot_path());
-        if self.state.save().is_ok() {
+        remove_when_insisted(&save::foreground_snapshot_path(&self.state));
+        if foreground::save(&mut self.state).is_ok() {
             return true;
         }
         if options.force {
@@ -104,7 +108,7 @@ impl EventLoop {
     /// Brings what was appended to the disk. Says whether the server may end: not while nothing but the first base, which is not
     /// complete, holds the data.
     fn finish_appending(&mut self, options: ShutdownOptions) -> bool {
-        // The base may wait for a script that does not end, and whoever does not want to save anything knows what is lost.
+        // The base may wait for a script that does not end, and a user who wants nothing saved knows what is lost.
         let waits_for_script = self.state.scripting.busy().is_some() && options.no_save;
         match self.state.aof.state() {
             State::Off => return true,
@@ -115,7 +119,7 @@ impl EventLoop {
             State::Starting => warn!("Writing initial AOF. Exit anyway."),
             State::On => {}
         }
-        if self.state.cancel_rewrite() {
+        if rewrite::cancel_rewrite(&mut self.state) {
             warn!("There is a child rewriting the append only file. Killing it!");
         }
         info!("Calling fsync() on the AOF file.");

@@ -1,4 +1,4 @@
-//! The loop turned by hand: no waiting, no listeners, no signals; whoever steps it decides what is ready, and when.
+//! The loop turned by hand: no waiting, no listeners, no signals; the test decides what is ready, and when.
 
 use std::io;
 use std::time::Duration;

@@ -103,7 +103,7 @@ impl Batch {
         Args(Source::Parsed { base, spans, big: &self.big })
     }
 
-    /// Offset in the input of the first byte after request `index`: whoever stops after that
+    /// Offset in the input of the first byte after request `index`: a caller that stops after that
     /// request (a client that became blocked) keeps the input from here and has it parsed again
     /// later.
     #[inline]

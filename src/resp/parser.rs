@@ -19,7 +19,7 @@
 //! still arriving gets a buffer of its own, [`BigArgument`], into which the socket is read
 //! directly.
 //!
-//! *Invariant:* the parser holds a request only after a call that left the batch empty. So whoever
+//! *Invariant:* the parser holds a request only after a call that left the batch empty. So a caller that
 //! stops in the middle of a batch may come back later with the input from [`Batch::end`], under
 //! other [`Limits`] if need be (AUTH in a pipeline). For the same reason an error behind complete
 //! requests is reported by the next call.

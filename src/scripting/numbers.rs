@@ -71,7 +71,7 @@ impl Random48 {
     }
 
     /// The next number of 31 bits.
-    pub fn next(&mut self) -> u32 {
+    pub fn next_bits(&mut self) -> u32 {
         self.0 = self.0.wrapping_mul(0x5_deec_e66d).wrapping_add(0xb) & ((1 << 48) - 1);
         (self.0 >> 17) as u32
     }
@@ -79,7 +79,7 @@ impl Random48 {
     /// The next number from 0 up to, but without, 1.
     pub fn fraction(&mut self) -> f64 {
         let max = i32::MAX as u32;
-        f64::from(self.next() % max) / f64::from(max)
+        f64::from(self.next_bits() % max) / f64::from(max)
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use oneloop::config::AppendFsync;
 use oneloop::storage::aof::append_only::State;
-use oneloop::storage::file::operations::simulated::PowerCut;
+use oneloop::storage::file::operations::simulated::{Operation, PowerCut};
 use oneloop::storage::file::operations::{DiskOperations as _, FileOperations as _};
 
 use crate::world::{World, settings};
@@ -313,5 +313,25 @@ fn what_is_history_is_not_appended_to() {
     assert_all_is_there(&mut world, None);
     world.append(0);
     world.rest();
+    assert_all_is_there(&mut world, None);
+}
+
+/// The list that was written with its predecessor's temporary name failed for as long as something had that name.
+#[test]
+fn a_temporary_list_that_cannot_be_removed_keeps_no_later_list_from_being_written() {
+    let mut world = world(true, AppendFsync::EverySec);
+    world.append(0);
+    for operation in [Operation::Rename, Operation::Sync] {
+        world.disk.set_fault(operation, 100);
+        world.disk.set_fault(Operation::Remove, 100);
+        world.look(&["BGREWRITEAOF"]);
+        world.run_helpers();
+        world.turn();
+        assert!(world.server.state().aof.rewrites.last_failed, "{operation:?}");
+        world.disk.mend();
+        world.look(&["BGREWRITEAOF"]);
+        run_all_but(&mut world, None);
+        assert!(!world.server.state().aof.rewrites.last_failed, "after {operation:?}");
+    }
     assert_all_is_there(&mut world, None);
 }

@@ -4,6 +4,8 @@
 //! of what the server had, and nothing may be there twice. Meanwhile the file is turned on and off and written anew, the disk fails,
 //! helper threads come late, clients leave their replies unread, and the process is killed or the power is cut, often amid an operation.
 //!
+//! Stories differ by what their users do most (`Users`), and by whether the disk may fail at all: where it may not, no rewrite may.
+//!
 //! `ONELOOP_STORIES` sets how many stories are played (200 by default), `ONELOOP_STORY` plays that one alone and tells it.
 
 use oneloop::config::{AppendFsync, Config};
@@ -16,7 +18,7 @@ use crate::world::{World, settings};
 const STEPS: usize = 250;
 const CLIENTS: usize = 3;
 /// What may fail.
-const OPERATIONS: [Operation; 7] = [
+const OPERATIONS: [Operation; 8] = [
     Operation::Create,
     Operation::Open,
     Operation::Write,
@@ -24,7 +26,19 @@ const OPERATIONS: [Operation; 7] = [
     Operation::Sync,
     Operation::SyncFolder,
     Operation::Rename,
+    Operation::Remove,
 ];
+
+/// What the users of a story do most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Users {
+    /// A little of everything.
+    Any,
+    /// They turn the file on and off, often before the disk has done what the time before had asked of it.
+    Undecided,
+    /// They write the file anew, and keep or remove history meanwhile.
+    Tidy,
+}
 
 /// What must be found after a crash, as numbers of the list.
 #[derive(Clone, Copy, Debug, Default)]
@@ -43,6 +57,11 @@ struct Story {
     /// Whether all replies have waited for the disk ever since the file was turned on.
     was_strict: bool,
     is_told: bool,
+    users: Users,
+    /// Whether the disk may fail.
+    may_fail: bool,
+    /// A helper thread that does nothing until this step.
+    late: Option<(usize, usize)>,
 }
 
 fn policy_of(random: &mut fastrand::Rng) -> AppendFsync {
@@ -60,12 +79,26 @@ impl Story {
         let begins_on = random.bool();
         let mut config = settings(begins_on, policy);
         config.aof_use_rdb_preamble = random.bool();
+        let users = [Users::Any, Users::Undecided, Users::Tidy][(seed % 3) as usize];
+        let may_fail = users == Users::Any || random.u8(0..3) == 0;
         let mut world = World::new(seed, &config, CLIENTS);
         // From then on a crash is followed by a start with the file.
         config.appendonly = true;
         world.look(&["SETRANGE", "much", "60000", "x"]);
         let state = world.state();
-        Story { seed, random, world, config, promised: Promised::default(), state, was_strict: false, is_told }
+        Story {
+            seed,
+            random,
+            world,
+            config,
+            promised: Promised::default(),
+            state,
+            was_strict: false,
+            is_told,
+            users,
+            may_fail,
+            late: None,
+        }
     }
 
     fn tell(&self, text: impl FnOnce() -> String) {
@@ -76,16 +109,17 @@ impl Story {
 
     fn play(mut self) {
         for step in 0..STEPS {
-            let kind = match self.random.u8(0..100) {
-                // Some users cannot make up their minds.
-                kind @ 0..=5 if self.seed.is_multiple_of(3) => [73, 78][usize::from(kind % 2)],
-                kind => kind,
-            };
+            self.late.take_if(|(_, until)| *until <= step);
+            let kind = self.random.u8(0..100);
             self.tell(|| format!("{step}: {kind}"));
             if kind >= 97 {
                 self.end_process(step);
             }
-            self.act(kind);
+            match self.users {
+                Users::Undecided if self.random.u8(0..100) < 15 => self.change_mind(step),
+                Users::Tidy if self.random.u8(0..100) < 20 => self.tidy(step),
+                _ => self.act(kind),
+            }
             self.world.turn();
             if self.world.disk.is_cut_off() {
                 self.end_process(step);
@@ -103,13 +137,7 @@ impl Story {
             0..=25 => self.world.append(client),
             26..=29 => self.world.clients[client].ask_much(),
             30..=44 => self.world.clients[client].read(),
-            45..=64 => {
-                let busy = self.world.disk.busy_helpers();
-                if !busy.is_empty() {
-                    let helper = busy[self.random.usize(0..busy.len())];
-                    self.world.disk.run_helper(helper);
-                }
-            }
+            45..=64 => self.run_helper(),
             65..=72 => self.world.advance_ms(self.random.u64(1..700)),
             73 => {
                 for word in ["yes", "no", "yes"] {
@@ -120,7 +148,7 @@ impl Story {
             76..=78 => self.ask(client, "CONFIG SET appendonly no"),
             79..=82 => self.ask(client, "BGREWRITEAOF"),
             83..=84 => self.ask(client, "BGSAVE"),
-            85..=86 => {
+            85..=86 if self.may_fail => {
                 let operation = OPERATIONS[self.random.usize(0..OPERATIONS.len())];
                 let percent = [10, 50, 100][self.random.usize(0..3)];
                 self.tell(|| format!("  {operation:?} fails, {percent} %"));
@@ -144,6 +172,67 @@ impl Story {
             96 => self.rest(),
             _ => {}
         }
+    }
+
+    /// Some helper thread does the next thing that it has to do.
+    fn run_helper(&mut self) {
+        let late = self.late.map(|(helper, _)| helper);
+        let mut busy = self.world.disk.busy_helpers();
+        busy.retain(|helper| Some(*helper) != late);
+        if !busy.is_empty() {
+            let helper = busy[self.random.usize(0..busy.len())];
+            self.world.disk.run_helper(helper);
+        }
+    }
+
+    /// Often something has just been done that the loop has not heard of, or is not done for long.
+    fn move_disk(&mut self, step: usize) {
+        match self.random.u8(0..4) {
+            0..=1 => self.run_helper(),
+            2 => {
+                let busy = self.world.disk.busy_helpers();
+                if !busy.is_empty() {
+                    let helper = busy[self.random.usize(0..busy.len())];
+                    self.late = Some((helper, step + self.random.usize(2..20)));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn change_mind(&mut self, step: usize) {
+        self.move_disk(step);
+        let client = self.random.usize(0..CLIENTS);
+        let words: &[&str] = match self.random.u8(0..6) {
+            0..=1 => &["yes", "no", "yes"],
+            2..=3 => &["no", "yes"],
+            4 => &["no"],
+            _ => &["yes"],
+        };
+        for word in words {
+            self.ask(client, &format!("CONFIG SET appendonly {word}"));
+        }
+        self.world.append(client);
+    }
+
+    fn tidy(&mut self, step: usize) {
+        const KEEP: &str = "CONFIG SET aof-disable-auto-gc yes";
+        const REMOVE: &str = "CONFIG SET aof-disable-auto-gc no";
+        const REWRITE: &str = "BGREWRITEAOF";
+        self.move_disk(step);
+        let client = self.random.usize(0..CLIENTS);
+        let requests: &[&str] = match self.random.u8(0..6) {
+            0 => &[KEEP],
+            1 => &[REMOVE],
+            2 => &[REWRITE],
+            3 => &[KEEP, REWRITE],
+            4 => &[REWRITE, REMOVE],
+            _ => &[REWRITE, REMOVE, KEEP],
+        };
+        for request in requests {
+            self.ask(client, request);
+        }
+        self.world.append(client);
     }
 
     fn ask(&mut self, client: usize, request: &str) {
@@ -179,6 +268,7 @@ impl Story {
         let was_strict = self.was_strict || state == State::Starting && self.state == State::Off;
         self.was_strict = was_strict && is_strict;
         self.state = state;
+        self.check_log();
         let acknowledged = self.world.clients.iter().map(|client| client.acknowledged);
         let acknowledged = acknowledged.max().unwrap_or(0);
         if state != State::On {
@@ -189,6 +279,14 @@ impl Story {
         if self.was_strict {
             promised.after_power_cut = promised.after_power_cut.max(acknowledged);
         }
+    }
+
+    /// What is on is appended to, and nothing fails by itself.
+    fn check_log(&mut self) {
+        let seed = self.seed;
+        let aof = &self.world.server.state().aof;
+        assert!(aof.state() != State::On || aof.has_log(), "story {seed}: on, and appended to nothing");
+        assert!(self.may_fail || !aof.rewrites.last_failed, "story {seed}: a rewrite failed on a sound disk");
     }
 
     /// Everything comes to rest, with a disk that works: each reply has come, and the file is what INFO says it is.
@@ -227,7 +325,7 @@ impl Story {
         let files = self.world.files();
         let is_left = |name: &&String| name.starts_with("temp-");
         let left: Vec<_> = files.iter().filter(is_left).collect();
-        assert!(left.is_empty(), "story {seed}: {left:?} are left behind");
+        assert!(left.is_empty() || self.world.disk.has_kept_file(), "story {seed}: {left:?} are left behind");
     }
 
     /// The process or the whole machine ends, and another one begins.
@@ -264,6 +362,7 @@ impl Story {
         let counted = self.world.look(&["GET", "count"]);
         let counted = counted.first().map_or(0, |count| count.parse().unwrap());
         assert_eq!(counted, odd, "story {seed}, step {step}: applied twice");
+        self.late = None;
         self.promised = Promised { after_kill: found.len(), after_power_cut: found.len() };
         self.was_strict = self.is_strict();
         self.state = self.world.state();

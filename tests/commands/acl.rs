@@ -517,7 +517,7 @@ fn the_configuration_file_keeps_the_users() {
     let mut server = Harness::new();
     let path = folder.0.join("a.conf");
     fs::write(&path, "user old on\nhz 15\n").expect("a file can be written");
-    server.state.config_file = Some(path.clone());
+    server.state.process.config_file = Some(path.clone());
     server.run("acl setuser u on ~a\"b (+get ~c)");
     server.expect("config rewrite", "+OK\r\n");
     let text = fs::read_to_string(&path).expect("the file is there");

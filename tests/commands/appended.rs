@@ -1,7 +1,7 @@
 //! What is passed on to the append-only file where several things meet: scripts that take long, debuggers, eviction, users, waits.
 
 use oneloop::drive::script::run;
-use oneloop::engine::background;
+use oneloop::engine::removal;
 use oneloop::engine::session::Token;
 use oneloop::engine::wake;
 
@@ -51,7 +51,7 @@ fn a_long_script_is_one_unit_and_nothing_of_it_is_written_before_its_end() {
     assert_eq!(eval(&mut server, script), "", "it is suspended");
     assert_eq!(taken(&mut server), "");
     // Neither jobs nor anybody else end the unit.
-    assert!(!background::expire_slice(&mut server.state, u64::MAX));
+    assert!(!removal::expire_slice(&mut server.state, u64::MAX));
     while run::resume(&mut server.state) {}
     assert_eq!(taken(&mut server), "MULTI\nset a 1\nincr a\nEXEC");
     let session = server.state.clients.get(server.client);

@@ -1,6 +1,6 @@
 //! Clients that wait for keys, whatever the command: order, chains, deadlines, and all that may happen to them meanwhile.
 
-use oneloop::engine::background;
+use oneloop::engine::removal;
 use oneloop::engine::session::{Blocked, Token};
 use oneloop::engine::wake;
 use oneloop::resp::Protocol;
@@ -264,7 +264,7 @@ fn a_group_is_told_when_its_key_expires() {
     let client = waiter(&mut server, "BGROUP key b 0");
     pass_ms(&mut server, 11);
     assert!(is_waiting(&server, client));
-    background::expire_slice(&mut server.state, u64::MAX);
+    removal::expire_slice(&mut server.state, u64::MAX);
     assert_eq!(got(&mut server, client), "-NOGROUP No such key\r\n");
     // And on access, by whoever finds it.
     server.run("PUSH key a");

@@ -104,13 +104,13 @@ fn rewrite_keeps_the_file_and_its_comments() {
     let folder = Folder::new("rewrite");
     let path = folder.0.join("a.conf");
     fs::write(&path, "# mine\nhz 15\n").expect("a file can be written");
-    server.state.config_file = Some(path.clone());
+    server.state.process.config_file = Some(path.clone());
     server.run("config set hz 33");
     server.expect("config rewrite", "+OK\r\n");
     let text = fs::read_to_string(&path).expect("the file is there");
     assert!(text.starts_with("# mine\nhz 33\n"), "{text}");
     assert!(!text.contains("tcp-backlog"), "{text}");
-    server.state.config_file = Some(folder.0.join("none/a.conf"));
+    server.state.process.config_file = Some(folder.0.join("none/a.conf"));
     server.expect("config rewrite", "-ERR Rewriting config file: No such file or directory\r\n");
 }
 

@@ -69,7 +69,7 @@ fn switches_are_turned() {
     server.run("debug set-active-expire 1");
     assert!(server.state.keyspace.active_expiry);
     server.expect("debug pause-cron 1", "+OK\r\n");
-    assert!(server.state.cron_paused);
+    assert!(server.state.debug.cron_paused);
     let before = server.state.replication_id.clone();
     server.expect("debug change-repl-id", "+OK\r\n");
     assert_ne!(server.state.replication_id, before);

@@ -1,8 +1,8 @@
 //! SCRIPT DEBUG: the script debugger. What it says is as Redis 7.0.15's (`tests/interop_debugger.rs` compares them).
 
 use oneloop::drive::script::debugger;
+use oneloop::engine::loop_request::LoopRequest;
 use oneloop::engine::session::{Close, Token};
-use oneloop::engine::state::LoopRequest;
 
 use crate::support::Harness;
 

@@ -1,7 +1,7 @@
 //! When keys expire: the commands, and the cycle that removes what is due.
 
-use oneloop::engine::background;
-use oneloop::engine::state::Pause;
+use oneloop::engine::pause::Pause;
+use oneloop::engine::removal;
 use oneloop::keyspace::{Expiry, NewValue};
 
 use crate::support::{Harness, START_MS};
@@ -197,17 +197,17 @@ fn a_storm_of_expiring_keys_is_removed_in_few_slices() {
     const KEYS: usize = 100_000;
     let mut server = Harness::new();
     fill(&mut server, 0, KEYS, |number| NOW_MS + (number % 1000) as i64);
-    assert!(!background::expire_slice(&mut server.state, NEVER), "nothing is due");
+    assert!(!removal::expire_slice(&mut server.state, NEVER), "nothing is due");
     assert_eq!(server.state.keyspace.stats.expired_keys, 0);
     server.advance_ms(1000);
     let mut slices = 0;
-    while background::expire_slice(&mut server.state, AT_ONCE) && !server.state.keyspace.database(0).is_empty() {
+    while removal::expire_slice(&mut server.state, AT_ONCE) && !server.state.keyspace.database(0).is_empty() {
         slices += 1;
     }
     assert!(slices <= KEYS / 20 + 1, "{slices} samples of at least 20 keys each");
     server.expect("dbsize", ":0\r\n");
     assert_eq!(server.state.keyspace.stats.expired_keys, KEYS as u64);
-    assert!(!background::expire_slice(&mut server.state, NEVER));
+    assert!(!removal::expire_slice(&mut server.state, NEVER));
 }
 
 #[test]
@@ -216,7 +216,7 @@ fn a_storm_is_removed_in_one_slice_if_there_is_time() {
     fill(&mut server, 0, 20_000, |_| NOW_MS);
     fill(&mut server, 5, 20_000, |_| NOW_MS);
     server.advance_ms(1);
-    assert!(!background::expire_slice(&mut server.state, NEVER));
+    assert!(!removal::expire_slice(&mut server.state, NEVER));
     let left: usize = server.state.keyspace.databases().map(|database| database.len()).sum();
     assert_eq!(left, 0);
 }
@@ -228,7 +228,7 @@ fn a_storm_in_one_database_does_not_keep_others_waiting() {
     fill(&mut server, 9, 100, |_| NOW_MS);
     server.advance_ms(1);
     for _ in 0..20 {
-        background::expire_slice(&mut server.state, AT_ONCE);
+        removal::expire_slice(&mut server.state, AT_ONCE);
     }
     assert_eq!(server.state.keyspace.database(9).len(), 0);
     assert!(server.state.keyspace.database(0).len() > 9_000);
@@ -258,7 +258,7 @@ fn no_more_than_a_tenth_of_the_keys_is_left_expired() {
         let time_ms = |number: usize| NOW_MS + if number % 10 < due_of_ten { 0 } else { 100_000 };
         fill(&mut server, 0, 20_000, time_ms);
         server.advance_ms(1);
-        while background::expire_slice(&mut server.state, NEVER) {}
+        while removal::expire_slice(&mut server.state, NEVER) {}
         let stay = 20_000 - 2_000 * due_of_ten;
         let left = server.state.keyspace.database(0).len();
         let expired = left - stay;
@@ -272,14 +272,14 @@ fn the_cycle_is_off_when_debug_says_so_and_while_clients_are_paused() {
     fill(&mut server, 0, 100, |_| NOW_MS);
     server.advance_ms(1);
     server.state.keyspace.active_expiry = false;
-    assert!(!background::expire_slice(&mut server.state, NEVER));
+    assert!(!removal::expire_slice(&mut server.state, NEVER));
     server.expect("dbsize", ":100\r\n");
     server.state.keyspace.active_expiry = true;
     server.state.pause = Pause { until_ms: NOW_MS + 1000, all: false };
-    assert!(!background::expire_slice(&mut server.state, NEVER));
+    assert!(!removal::expire_slice(&mut server.state, NEVER));
     server.expect("dbsize", ":100\r\n");
     server.state.unpause();
-    assert!(!background::expire_slice(&mut server.state, NEVER));
+    assert!(!removal::expire_slice(&mut server.state, NEVER));
     server.expect("dbsize", ":0\r\n");
 }
 
@@ -306,7 +306,7 @@ fn a_pause_hides_expired_keys_without_removing_them() {
 fn the_mean_time_to_live_is_estimated() {
     let mut server = Harness::new();
     fill(&mut server, 0, 1000, |_| NOW_MS + 10_000);
-    background::expire_slice(&mut server.state, NEVER);
+    removal::expire_slice(&mut server.state, NEVER);
     assert_eq!(server.state.keyspace.average_ttl_ms(0), 10_000);
     server.run("flushall");
     assert_eq!(server.state.keyspace.average_ttl_ms(0), 0);

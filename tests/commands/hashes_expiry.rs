@@ -1,6 +1,6 @@
 //! Fields of hashes that expire. Replies, errors, events and counts of changes were recorded from Redis 8.2.
 
-use oneloop::engine::background;
+use oneloop::engine::removal;
 use proptest::prelude::*;
 
 use crate::hashes::{array, encoding, with_small_limits};
@@ -395,11 +395,11 @@ fn the_active_cycle_removes_what_is_due_and_no_more() {
         }
         server.run("hsetex gone px 5 fields 2 a 1 b 2");
         assert!(server.run("info keyspace").contains("keys=41,expires=0,avg_ttl=0,subexpiry=41"));
-        assert!(!background::expire_fields_step(&mut server.state, 1000), "nothing is due");
+        assert!(!removal::expire_fields_step(&mut server.state, 1000), "nothing is due");
         server.advance_ms(20);
         // 5, and 10 to 19.
         let mut steps = 0;
-        while background::expire_fields_step(&mut server.state, 2) {
+        while removal::expire_fields_step(&mut server.state, 2) {
             steps += 1;
         }
         assert!((5..12).contains(&steps), "{steps}");
@@ -409,9 +409,9 @@ fn the_active_cycle_removes_what_is_due_and_no_more() {
         assert_eq!(server.run("hlen h10"), ":2\r\n");
         server.state.keyspace.active_expiry = false;
         server.advance_ms(1000);
-        assert!(!background::expire_fields_step(&mut server.state, 1000));
+        assert!(!removal::expire_fields_step(&mut server.state, 1000));
         server.state.keyspace.active_expiry = true;
-        while background::expire_fields_step(&mut server.state, 1000) {}
+        while removal::expire_fields_step(&mut server.state, 1000) {}
         assert!(server.run("info keyspace").ends_with("keys=40,expires=0,avg_ttl=0\r\n\r\n"));
         assert_eq!(server.run("hgetall h39"), array(&["b", "2"]));
     }
@@ -448,7 +448,7 @@ fn a_hash_of_many_due_fields_is_cleared_in_small_steps() {
     }
     server.advance_ms(11);
     let mut steps = 0;
-    while background::expire_fields_step(&mut server.state, 32) {
+    while removal::expire_fields_step(&mut server.state, 32) {
         steps += 1;
         let expected = 3000 - 32 * steps;
         assert_eq!(server.run("hlen h"), format!(":{expected}\r\n"));
@@ -464,7 +464,7 @@ fn a_pause_of_writes_hides_expired_fields_and_removes_none() {
     server.advance_ms(1);
     assert_eq!(server.run("hget h a"), "$-1\r\n");
     assert_eq!(server.run("hmget h a c"), "*2\r\n$-1\r\n$1\r\n3\r\n");
-    assert!(!background::expire_fields_step(&mut server.state, 100));
+    assert!(!removal::expire_fields_step(&mut server.state, 100));
     assert_eq!(server.run("hlen h"), ":3\r\n");
     server.run("client unpause");
     assert_eq!(server.run("hget h a"), "$-1\r\n");
@@ -527,13 +527,13 @@ proptest! {
         for command in commands {
             match command.as_str() {
                 "advance" => server.advance_ms(7),
-                "step" => drop(background::expire_fields_step(&mut server.state, 3)),
+                "step" => drop(removal::expire_fields_step(&mut server.state, 3)),
                 command => drop(server.run(command)),
             }
             check_index(&server);
         }
         server.advance_ms(1000);
-        while background::expire_fields_step(&mut server.state, 10) {}
+        while removal::expire_fields_step(&mut server.state, 10) {}
         check_index(&server);
         prop_assert!(server.state.keyspace.databases().all(|database| database.expiring_hashes() == 0));
     }

@@ -212,7 +212,7 @@ fn a_lowered_limit_is_reached_in_slices_and_memory_never_grows_meanwhile() {
         assert!(server.state.used_memory() <= ceiling + 2000);
         ceiling = ceiling.min(server.state.used_memory());
     }
-    assert!(memory_limit::wants_eviction(&mut server.state));
+    assert!(memory_limit::wants_eviction(&server.state));
     server.advance_ms(7000);
     assert_eq!(info(&mut server, "current_eviction_exceeded_time"), 7000);
     let mut slices = 0;
@@ -220,7 +220,7 @@ fn a_lowered_limit_is_reached_in_slices_and_memory_never_grows_meanwhile() {
         slices += 1;
     }
     assert!(slices > 300, "{slices}");
-    assert!(!memory_limit::wants_eviction(&mut server.state));
+    assert!(!memory_limit::wants_eviction(&server.state));
     assert!(server.state.used_memory() <= (start + full) / 2);
     let left = size(&mut server);
     assert!((4000..6000).contains(&left), "{left}");
@@ -290,7 +290,7 @@ fn values_that_replies_share_count_as_copies() {
     // They no longer do once they are sent.
     server.pushed(slow);
     server.run("ping");
-    assert!(!memory_limit::wants_eviction(&mut server.state));
+    assert!(!memory_limit::wants_eviction(&server.state));
 }
 
 /// Leaves so many bytes unsent to a new client.
@@ -390,7 +390,7 @@ fn evicted_before_trackers(at_once: bool) -> u64 {
         server.run("config set maxmemory-eviction-tenacity 100");
         server.run("get nothing");
     }
-    while memory_limit::wants_eviction(&mut server.state) {
+    while memory_limit::wants_eviction(&server.state) {
         memory_limit::evict_slice(&mut server.state, 0);
     }
     let evicted = info(&mut server, "evicted_keys");
@@ -457,5 +457,5 @@ fn a_snapshot_does_not_have_all_keys_evicted() {
     assert!(server.state.used_memory() > start + 40_000);
     drop(version);
     assert_eq!(info(&mut server, "mem_not_counted_for_evict"), 0);
-    assert!(!memory_limit::wants_eviction(&mut server.state));
+    assert!(!memory_limit::wants_eviction(&server.state));
 }

@@ -1,6 +1,6 @@
 //! SUBSCRIBE, PUBLISH and their kin, and keyspace events.
 
-use oneloop::engine::background;
+use oneloop::engine::removal;
 use oneloop::engine::session::Token;
 use oneloop::resp::Protocol;
 
@@ -252,7 +252,7 @@ fn keyspace_events_are_told_by_key_and_by_event() {
     server.run("set a 1 px 1");
     events(&mut server, listener);
     server.advance_ms(2);
-    background::expire_slice(&mut server.state, u64::MAX);
+    removal::expire_slice(&mut server.state, u64::MAX);
     assert_eq!(events(&mut server, listener), ["space@3__:a expired", "event@3__:expired a"]);
 }
 

@@ -1,6 +1,6 @@
 //! TIME, LOLWUT and SHUTDOWN.
 
-use oneloop::engine::state::{LoopRequest, ShutdownOptions};
+use oneloop::engine::loop_request::{LoopRequest, ShutdownOptions};
 
 use crate::support::Harness;
 

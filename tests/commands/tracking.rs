@@ -1,6 +1,6 @@
 //! CLIENT TRACKING and its kin.
 
-use oneloop::engine::background;
+use oneloop::engine::removal;
 use oneloop::engine::session::Token;
 use oneloop::resp::Protocol;
 
@@ -98,7 +98,7 @@ fn keys_that_expire_or_are_flushed_are_told() {
     server.advance_ms(11);
     say(&mut server, other, "get a");
     assert_eq!(told(&mut server, client), invalid(&["a"]));
-    background::expire_slice(&mut server.state, u64::MAX);
+    removal::expire_slice(&mut server.state, u64::MAX);
     assert_eq!(told(&mut server, client), invalid(&["b"]));
     let flushed = ">2\r\n$10\r\ninvalidate\r\n_\r\n";
     say(&mut server, other, "flushall");

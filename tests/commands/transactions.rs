@@ -1,6 +1,6 @@
 //! MULTI, EXEC, DISCARD, WATCH, UNWATCH.
 
-use oneloop::engine::background;
+use oneloop::engine::removal;
 use oneloop::engine::session::Token;
 use oneloop::resp::Protocol;
 
@@ -214,7 +214,7 @@ fn a_key_that_expires_after_watch_has_changed() {
     server.run("set a 1 px 100");
     server.run("watch a");
     server.advance_ms(101);
-    background::expire_slice(&mut server.state, u64::MAX);
+    removal::expire_slice(&mut server.state, u64::MAX);
     assert_eq!(server.state.keyspace.database(0).len(), 0);
     server.run("multi");
     server.expect("exec", "*-1\r\n");

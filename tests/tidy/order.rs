@@ -33,6 +33,10 @@ const ROOMS: &[&str] = &[
 
 /// The files of `engine/` from the ground up; a folder stands for its files.
 const ENGINE: &[&str] = &[
+    "stats",
+    "pause",
+    "loop_request",
+    "process_facts",
     "blocked_state",
     "lookahead",
     "memory",
@@ -52,6 +56,7 @@ const ENGINE: &[&str] = &[
     "script_libraries",
     "tracking",
     "state",
+    "output_limits",
     "context",
     "client_memory",
     "gate",
@@ -66,7 +71,7 @@ const ENGINE: &[&str] = &[
     "memory_limit",
     "call",
     "wake",
-    "background",
+    "removal",
     "execute",
 ];
 
@@ -98,15 +103,19 @@ fn use_statements(code: &str) -> (Vec<String>, Vec<String>) {
     let (mut uses, mut exports) = (Vec::new(), Vec::new());
     let mut rest = code;
     while let Some(at) = rest.find("use ") {
-        let head = rest[..at].rsplit('\n').next().unwrap_or_default().trim();
+        let head = rest[..at].rsplit('\n').next().unwrap_or_default();
         let after = &rest[at + 4..];
         let end = after.find(';').unwrap_or(after.len());
-        match head {
-            "" => uses.push(after[..end].to_string()),
-            _ if head.starts_with("pub") => exports.push(after[..end].to_string()),
-            _ => {}
+        let is_export = head.starts_with("pub") && head.ends_with(' ') && head.split_whitespace().count() == 1;
+        if head.trim().is_empty() {
+            uses.push(after[..end].to_string());
+            rest = &after[end..];
+        } else if is_export {
+            exports.push(after[..end].to_string());
+            rest = &after[end..];
+        } else {
+            rest = after;
         }
-        rest = &after[if head.is_empty() || head.starts_with("pub") { end } else { 0 }..];
     }
     (uses, exports)
 }
@@ -326,7 +335,7 @@ fn paths_are_read_as_the_compiler_does() {
     leaves("crate::a::{self, b::{C, d as e}}", "", &mut found);
     let shown: Vec<String> = found.iter().map(|(path, name)| format!("{} as {name}", path.join("::"))).collect();
     assert_eq!(shown, ["crate::a as a", "crate::a::b::C as C", "crate::a::b::d as e"]);
-    let (uses, exports) = use_statements("use a::b;\npub use c::D;\nfn because() {}\n");
+    let (uses, exports) = use_statements("use a::b;\npub use c::D;\npub struct Pause {}\nfn because() {}\n");
     assert_eq!((uses, exports), (vec!["a::b".to_string()], vec!["c::D".to_string()]));
     assert_eq!(inline_paths("let x = crate::a::b(super::c::D) + std::mem::size_of();").len(), 2);
 }

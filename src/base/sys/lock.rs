@@ -64,7 +64,7 @@ fn owner_of(folder: &File) -> Option<u32> {
     })
 }
 
-/// The use of a file's name in a folder, which several processes may share: whoever comes later can tell.
+/// The use of a file's name in a folder, which several processes may share: a later one can tell.
 #[derive(Debug)]
 pub struct NameInUse {
     _folder: File,
@@ -127,6 +127,18 @@ mod tests {
         drop(lock);
         FolderLock::take(&path).unwrap();
         assert_eq!(fs::read_dir(&path).unwrap().count(), 0, "no file is left");
+        fs::remove_dir_all(&path).unwrap();
+    }
+
+    /// A process that is being started has a copy of every descriptor until its program runs.
+    #[test]
+    fn a_lock_ends_though_a_copy_of_its_descriptor_is_open() {
+        let path = folder("lock-copied");
+        let lock = FolderLock::take(&path).unwrap();
+        let copy = lock.folder.try_clone().unwrap();
+        drop(lock);
+        FolderLock::take(&path).unwrap();
+        drop(copy);
         fs::remove_dir_all(&path).unwrap();
     }
 

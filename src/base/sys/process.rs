@@ -70,7 +70,7 @@ impl ProcessTitle {
 
     /// Shows `title`, cut to the room there is.
     pub fn set(&mut self, title: &str) {
-        // The last byte stays NUL, for the kernel and whoever reads the arguments look for one.
+        // The last byte stays NUL, since the kernel and tools that read the arguments look for one.
         let length = title.len().min(self.capacity - 1);
         // SAFETY: `start..start + capacity` is the process's own writable stack memory, which nothing borrows: the
         // arguments are read through raw pointers alone, and the environment was moved away.

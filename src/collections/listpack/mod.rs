@@ -20,12 +20,13 @@
 //! | `0xFF`                | the end                                                 |
 //!
 //! `element` is what an entry means, `entry` its bytes, `reader` walks and searches, `edit` changes in place, `builder` makes
-//! a listpack from front to back, `validate` checks foreign bytes.
+//! a listpack from front to back, `validate` checks foreign bytes and `error` says what is wrong with them.
 
 mod builder;
 mod edit;
 mod element;
 mod entry;
+mod error;
 mod reader;
 #[cfg(test)]
 mod tests;
@@ -38,8 +39,9 @@ pub use edit::{
 };
 pub use element::{Element, parse_integer};
 pub use entry::encoded_size;
+pub use error::Error;
 pub use reader::{Iter, IterBack, Listpack, Position};
-pub use validate::{Error, validate};
+pub use validate::validate;
 
 /// A listpack without elements.
 pub const EMPTY: [u8; 7] = [7, 0, 0, 0, 0, 0, END];

@@ -1,10 +1,11 @@
 //! Owns changes to single items: first the way to the item is found, then the nodes on it are changed. Never touches others, but
 //! for a neighbour to merge with.
 
+use super::Ordered;
 use super::inner::Edges;
+use super::item::{Item, SumOf, sum_of};
 use super::memory::{Edit, Leaf, Node};
 use super::route::{At, Back, First, Front, Gap, Last, Path, Probe, Route};
-use super::{Item, Ordered, SumOf, sum_of};
 use std::cmp::Ordering;
 use std::mem;
 

@@ -2,9 +2,10 @@
 //! along the cuts.
 
 use super::inner::Edges;
-use super::memory::{Edit, Inner, Leaf, Node, Parts};
+use super::item::{Item, SumOf, sum_of};
+use super::memory::{Edit, Entry, Inner, Leaf, Node, Parts};
 use super::route::{Gap, Route};
-use super::{Entry, Item, Ordered, SumOf, range, sum_of};
+use super::{Ordered, range};
 use std::mem;
 use std::ops::RangeBounds;
 

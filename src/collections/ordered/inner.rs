@@ -1,7 +1,7 @@
 //! Owns splitting and merging nodes. Never looks for an item.
 
-use super::memory::{Edit, Inner, Leaf, Node, Parts, View};
-use super::{Entry, Item, SumOf, sum_of};
+use super::item::{Item, SumOf, sum_of};
+use super::memory::{Edit, Entry, Inner, Leaf, Node, Parts, View};
 use std::mem;
 
 /// Leaves have about this many bytes. More would make inserts and copies dearer, fewer the tree deeper.

@@ -8,7 +8,7 @@
 //! array of fixed size would make leaves 1.4 times as large after random insertions (they are 70 % full), and `Rc<Vec>` would
 //! add a pointer to follow at each level, a second header, and the rounding of the general allocator.
 
-use super::{Entry, Item};
+use super::item::{Item, SumOf, sum_of};
 use crate::collections::heap;
 use crate::collections::table::prefetch;
 use std::cell::Cell;
@@ -316,6 +316,27 @@ impl<U: Clone, X: Copy> Drop for NodeArray<U, X> {
             ptr::drop_in_place(ptr::slice_from_raw_parts_mut(self.elements(), len));
             heap::free(self.block.cast(), Self::size(room));
         }
+    }
+}
+
+/// A child, and the item behind it unless it is the last child.
+#[derive(Clone)]
+pub struct Entry<T: Item> {
+    pub child: Node<T>,
+    /// Of the child's items and the item.
+    pub sum: SumOf<T>,
+    pub item: Option<T>,
+}
+
+impl<T: Item> Entry<T> {
+    /// Of the item alone.
+    pub fn item_sum(&self) -> SumOf<T> {
+        self.item.as_ref().map(sum_of).unwrap_or_default()
+    }
+
+    /// Of the child's items alone.
+    pub fn child_sum(&self) -> SumOf<T> {
+        self.sum.minus(self.item_sum())
     }
 }
 

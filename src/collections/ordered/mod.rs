@@ -13,14 +13,15 @@
 //! own memory can be held by value. Items are found by a probe (how does an item compare with what is looked for?), by index,
 //! or by an offset in units of weight. A position is an index; it is good until the tree changes.
 //!
-//! `memory` has the nodes, `sum` counts and weighs, `route` finds the way down, `inner` splits and merges, `change` inserts
-//! and removes, `cut` cuts trees and joins them, `range` walks, `reclaim` frees in slices.
+//! `item` is what a tree holds, `memory` has the nodes, `sum` counts and weighs, `route` finds the way down, `inner` splits and
+//! merges, `change` inserts and removes, `cut` cuts trees and joins them, `range` walks, `lazy_free` frees in slices.
 
 pub mod lazy_free;
 
 mod change;
 mod cut;
 mod inner;
+mod item;
 mod memory;
 mod range;
 mod route;
@@ -29,53 +30,16 @@ mod sum;
 mod tests;
 
 pub use crate::collections::ordered::lazy_free::LazyFree;
+pub use item::Item;
 pub use range::Range;
 pub use sum::{Single, Weighing, Weighted};
 
+use item::{SumOf, sum_of};
 use memory::{Node, View};
 use route::{At, Offset, Probe, Route};
 use std::cmp::Ordering;
 use std::ops::RangeBounds;
 use sum::Sum;
-
-/// What a tree holds. A clone should be cheap, as a counted reference is: a write to a node with other owners clones up to
-/// 127 items (63 if they take 16 bytes). Alignment at most 8, size best at most 64 bytes.
-pub trait Item: Clone {
-    /// How weights are summed up: [`Single`] if all are 1, else [`Weighted`].
-    type Weight: Weighing;
-
-    /// The weight, for [`Weighted`] items. It may change by `update` only. It should be at hand in the item itself, since
-    /// all items of a leaf are weighed to find an offset.
-    fn weight(&self) -> usize {
-        1
-    }
-}
-
-type SumOf<T> = Sum<<T as Item>::Weight>;
-
-#[inline]
-fn sum_of<T: Item>(item: &T) -> SumOf<T> {
-    Sum::one(|| item.weight())
-}
-
-/// A child, and the item behind it unless it is the last child.
-#[derive(Clone)]
-struct Entry<T: Item> {
-    child: Node<T>,
-    /// Of the child's items and the item.
-    sum: SumOf<T>,
-    item: Option<T>,
-}
-
-impl<T: Item> Entry<T> {
-    fn item_sum(&self) -> SumOf<T> {
-        self.item.as_ref().map(sum_of).unwrap_or_default()
-    }
-
-    fn child_sum(&self) -> SumOf<T> {
-        self.sum.minus(self.item_sum())
-    }
-}
 
 /// A sequence of items, in an order that the caller keeps.
 pub struct Ordered<T: Item> {

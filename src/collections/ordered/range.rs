@@ -1,8 +1,8 @@
 //! Owns walking over items by index, from either end. Never changes the tree.
 
-use super::memory::{Node, View};
+use super::item::Item;
+use super::memory::{Entry, Node, View};
 use super::route::{At, Route};
-use super::{Entry, Item};
 use std::iter::FusedIterator;
 use std::ops::{Bound, RangeBounds};
 use std::slice;

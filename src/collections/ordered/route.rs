@@ -1,7 +1,7 @@
 //! Owns the ways down the tree: by a probe, an index, a weight, or to an end. Never changes anything.
 
-use super::memory::{Node, View};
-use super::{Entry, Item, sum_of};
+use super::item::{Item, sum_of};
+use super::memory::{Entry, Node, View};
 use arrayvec::ArrayVec;
 use std::cmp::Ordering;
 

@@ -1,6 +1,6 @@
 //! Tests against plain vectors: of all operations at random, of forks, of memory and of freeing in slices.
 
-use super::memory::{Node, View};
+use super::memory::{Entry, Node, View};
 use super::*;
 use crate::collections::heap;
 use proptest::prelude::*;
@@ -64,8 +64,8 @@ fn check_node<T: Item>(node: &Node<T>) -> (SumOf<T>, usize) {
                 assert_eq!(sum.weight(), entry.child_sum().weight());
                 bytes += below;
             }
-            let make_unique = heap::class_size(16 + size_of_val(entries));
-            assert!((make_unique..make_unique + 10 * size_of::<Entry<T>>()).contains(&(node.bytes() - bytes)));
+            let own = heap::class_size(16 + size_of_val(entries));
+            assert!((own..own + 10 * size_of::<Entry<T>>()).contains(&(node.bytes() - bytes)));
             (node.sum(), node.bytes())
         }
     }

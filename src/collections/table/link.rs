@@ -41,7 +41,7 @@ pub fn note_copy(bytes: usize) {
     COPIED_BYTES.set(COPIED_BYTES.get() + bytes as u64);
 }
 
-/// A pointer to a block, or to nothing. Copying it does not count; whoever stores one must own a reference.
+/// A pointer to a block, or to nothing. Copying it does not count; code that stores one must own a reference.
 pub struct Link<E> {
     tagged: *mut u8,
     marker: PhantomData<*mut Segment<E>>,

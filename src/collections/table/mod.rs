@@ -6,9 +6,9 @@
 //!                    high bits                                            bits 7..19      bits 0..7
 //! ```
 //!
-//! `directory` finds the segment, `segment` places entries in its buckets, `growth` splits and merges segments, `walk` goes
-//! through tables (SCAN, random picks), `ahead` through many keys of one, `pinned` holds versions and reclaims them; `link`, `segment_box` and `bucket` keep
-//! the memory.
+//! `entry` is what a table holds, `directory` finds the segment, `segment` places entries in its buckets, `growth` splits and
+//! merges segments, `walk` goes through tables (SCAN, random picks), `ahead` through many keys of one, `pinned` holds versions
+//! and reclaims them; `link`, `segment_box` and `bucket` keep the memory.
 //!
 //! Segments of a plain hash would all fill up and split at the same time, and the memory per entry would jump. So the
 //! position is the hash bent a little (see [`spread`]): half as dense at one end as at the other. Then segments are at all
@@ -17,6 +17,7 @@
 mod ahead;
 mod bucket;
 mod directory;
+mod entry;
 mod growth;
 mod link;
 mod occupancy;
@@ -29,6 +30,7 @@ mod tests;
 mod walk;
 
 pub use ahead::look_ahead;
+pub use entry::Entry;
 pub use link::copied_bytes;
 pub use occupancy::Occupancy;
 pub use pinned::{LazyFree, Pinned};
@@ -36,15 +38,6 @@ pub use prefetch::prefetch;
 
 use super::hash::HashSeed;
 use directory::Directory;
-
-/// What a table holds: one pointer-sized owned handle. A clone is one more reference to the same allocation.
-pub trait Entry: Clone {
-    /// The key. It must not change while the entry is in a table.
-    fn key(&self) -> &[u8];
-
-    /// Where the allocation begins, for prefetching. The key should be near it.
-    fn address(&self) -> *const u8;
-}
 
 /// A hash table of entries with distinct keys. Hashes are computed by the caller with the table's seed.
 pub struct Table<E: Entry> {

@@ -1,4 +1,5 @@
-//! CLIENT: what a client says of itself, and what is done to all of them.
+//! CLIENT: what a client says of itself, and what is done to all of them. Never closes a socket: a session is
+//! marked, and the loop closes its connection.
 
 pub mod kill;
 pub mod list;

@@ -7,6 +7,8 @@ use crate::base::logging;
 use crate::base::logging::LogLevel;
 use crate::base::sys::resources;
 use crate::config::{Config, Named, SetContext, SetError, system_reason};
+use crate::drive::aof::rewrite;
+use crate::drive::aof::switching;
 use crate::engine::state::ServerState;
 use crate::net::listener::Transport;
 
@@ -45,7 +47,7 @@ static APPLIERS: &[(&str, Apply)] = &[
     ("dir", |state, _| enter_folder(state)),
     ("aof-disable-auto-gc", |state, _| {
         if !state.config.aof_disable_auto_gc {
-            state.remove_history();
+            rewrite::remove_history(state);
         }
         Ok(())
     }),
@@ -165,10 +167,10 @@ fn enter_folder(state: &ServerState) -> Result<(), String> {
 
 fn switch_append_only(state: &mut ServerState) -> Result<(), String> {
     if !state.config.appendonly {
-        state.turn_off_append_only();
+        switching::turn_off_append_only(state);
         return Ok(());
     }
-    state.turn_on_append_only()
+    switching::turn_on_append_only(state)
 }
 
 fn set_log_level(state: &ServerState) -> Result<(), String> {

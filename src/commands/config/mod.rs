@@ -1,4 +1,4 @@
-//! CONFIG: reading, changing and keeping the settings while the server runs.
+//! CONFIG: reading, changing and keeping the settings while the server runs. Never parses a value: `config/` does.
 
 pub mod apply;
 
@@ -61,7 +61,7 @@ fn reset_stat(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
 
 fn rewrite(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
     let state_lines = state_lines(context);
-    let Some(path) = &context.state.config_file else {
+    let Some(path) = &context.state.process.config_file else {
         return Err(CommandError::fixed("ERR The server is running without a config file"));
     };
     if let Err(error) = context.state.config.rewrite(path, &state_lines) {

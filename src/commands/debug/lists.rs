@@ -44,7 +44,7 @@ pub(super) fn set_large_bytes(context: &mut Context<'_>, args: Args<'_>) -> Comm
     if bytes > LARGE_BYTES_MAX {
         return Err(CommandError::fixed("ERR argument must be between 1 and 4gb"));
     }
-    context.state.list_large_bytes = (bytes > 0).then_some(bytes as usize);
+    context.state.debug.list_large_bytes = (bytes > 0).then_some(bytes as usize);
     context.reply.ok();
     Ok(())
 }

@@ -254,7 +254,7 @@ fn change_replication_id(context: &mut Context<'_>, _args: Args<'_>) -> CommandR
 
 fn rewrite_all_settings(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
     let lines = super::config::state_lines(context);
-    let path = context.state.config_file.as_deref();
+    let path = context.state.process.config_file.as_deref();
     let written = match path {
         Some(path) => context.state.config.rewrite_all(path, &lines),
         None => Err(std::io::ErrorKind::NotFound.into()),
@@ -289,14 +289,14 @@ fn panic(_context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
 }
 
 fn pause_cron(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
-    context.state.cron_paused = lenient(args.at(2)) != 0;
+    context.state.debug.cron_paused = lenient(args.at(2)) != 0;
     context.reply.ok();
     Ok(())
 }
 
 fn set_reply_buffers(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     if args.at(2).eq_ignore_ascii_case(b"resizing") {
-        context.state.reply_buffers_stay = lenient(args.at(3)) == 0;
+        context.state.debug.reply_buffers_stay = lenient(args.at(3)) == 0;
     } else if !args.at(2).eq_ignore_ascii_case(b"peak-reset-time") {
         return Err(CommandError::unknown_subcommand("debug", args.at(1)));
     }

@@ -1,6 +1,9 @@
 //! DEBUG RELOAD and LOADAOF: the data go to the file and come back.
 
 use crate::command::error::{CommandError, CommandResult};
+use crate::drive::aof::start;
+use crate::drive::save::foreground;
+use crate::drive::save::loading;
 use crate::engine::context::Context;
 use crate::resp::Args;
 use crate::resp::number::parse_i64;
@@ -20,12 +23,12 @@ pub(super) fn reload(context: &mut Context<'_>, args: Args<'_>) -> CommandResult
         }
     }
     let state = &mut *context.state;
-    if saves && state.save().is_err() {
+    if saves && foreground::save(state).is_err() {
         return Err(CommandError::fixed("ERR"));
     }
     let loaded = match flushes {
-        true => state.reload(duplicates),
-        false => state.load(duplicates),
+        true => loading::reload(state, duplicates),
+        false => loading::load(state, duplicates),
     };
     if let Err(error) = loaded {
         log::warn!("{error}");
@@ -37,7 +40,7 @@ pub(super) fn reload(context: &mut Context<'_>, args: Args<'_>) -> CommandResult
 }
 
 pub(super) fn load_append_only(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
-    if let Err(error) = context.state.load_append_only() {
+    if let Err(error) = start::load_append_only(context.state) {
         // What is in memory is neither what was nor what is in the file.
         log::warn!("{error}");
         std::process::exit(1);

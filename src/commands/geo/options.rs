@@ -131,7 +131,7 @@ pub(super) enum Order {
     FarthestFirst,
 }
 
-/// What is told of each member found.
+/// What the reply says of each member found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Details {
     pub(super) distance: bool,

@@ -1,5 +1,6 @@
 //! Some of the fields of a hash: HRANDFIELD and HSCAN.
 
+use crate::engine::output_limits;
 use smallvec::SmallVec;
 
 use crate::collections::element::Element;
@@ -61,7 +62,7 @@ fn hrandfield(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         return Ok(());
     }
     // Beyond it the client is closed, whatever else it is to be told.
-    let limit_bytes = context.state.reply_limit_bytes(context.session);
+    let limit_bytes = output_limits::reply_limit_bytes(context.state, context.session);
     let rng = &mut context.state.random;
     let keyspace = &mut context.state.keyspace;
     let (database, reply) = (context.session.database, &mut *context.reply);

@@ -23,7 +23,7 @@ pub(in crate::commands) fn limits(state: &ServerState) -> Limits {
     Limits {
         max_listpack_size: state.config.list_max_listpack_size,
         compress_depth: state.config.list_compress_depth,
-        large_bytes: state.list_large_bytes,
+        large_bytes: state.debug.list_large_bytes,
     }
 }
 

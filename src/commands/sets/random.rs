@@ -1,5 +1,6 @@
 //! Some of the members of a set: SPOP, SRANDMEMBER and SSCAN.
 
+use crate::engine::output_limits;
 use smallvec::SmallVec;
 
 use crate::collections::element::Element;
@@ -149,7 +150,7 @@ fn srandmember(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     }
     let wanted = usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX);
     // Beyond it the client is closed, whatever else it is to be told.
-    let limit_bytes = context.state.reply_limit_bytes(context.session);
+    let limit_bytes = output_limits::reply_limit_bytes(context.state, context.session);
     let rng = &mut context.state.random;
     let keyspace = &mut context.state.keyspace;
     let (database, reply) = (context.session.database, &mut *context.reply);

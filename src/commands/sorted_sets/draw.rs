@@ -1,5 +1,6 @@
 //! Elements drawn at random and walks: ZRANDMEMBER and ZSCAN.
 
+use crate::engine::output_limits;
 use std::collections::HashSet;
 
 use smallvec::SmallVec;
@@ -53,7 +54,7 @@ fn zrandmember(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     if with_scores && count.unsigned_abs() > i64::MAX as u64 / 2 {
         return Err(CommandError::fixed("ERR value is out of range"));
     }
-    let limit_bytes = context.state.reply_limit_bytes(context.session);
+    let limit_bytes = output_limits::reply_limit_bytes(context.state, context.session);
     let random = &mut context.state.random;
     let keyspace = &mut context.state.keyspace;
     let (database, reply) = (context.session.database, &mut *context.reply);

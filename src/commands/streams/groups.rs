@@ -192,7 +192,7 @@ fn destroy(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
         let (keyspace, database, _) = context.parts();
         let garbage = Object::Stream(Stream::of_garbage_groups(groups));
         keyspace.discard(Box::new(garbage));
-        // For those who wait for what the group is to read.
+        // For clients that wait for entries that the group has yet to read.
         keyspace.changes.touched(database, args.at(2));
         tell(context, args, "xgroup-destroy");
     }

@@ -140,7 +140,7 @@ fn release(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let released = released.flatten().unwrap_or(0);
     if released > 0 {
         keyspace.changes.count(released as u64);
-        // For those who wait for what they may claim.
+        // For clients that wait for entries to claim.
         keyspace.changes.touched(database, key);
     }
     reply.integer(released as i64);

@@ -46,7 +46,7 @@ fn reply_text(reply: &mut Reply, text: Text<'_>) {
     }
 }
 
-/// Sets a key to a string and tells those who listen.
+/// Sets a key to a string and notifies of it.
 #[inline]
 fn store(keyspace: &mut Keyspace, database: usize, key: &[u8], value: NewValue<'_>, expiry: Expiry) {
     keyspace.set(database, key, value, expiry);

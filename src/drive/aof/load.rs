@@ -3,6 +3,7 @@
 //! Nothing expires meanwhile: what had expired was passed on as removed, and what had not yet was still there for the commands that
 //! follow.
 
+use crate::drive::save::loading;
 use std::collections::VecDeque;
 use std::ops::Range;
 
@@ -171,7 +172,8 @@ impl Replay {
             Read::Chunk(chunk) => {
                 if let Content::Unknown = open.content {
                     let input_bytes = open.file.length();
-                    open.content = Open::content_of(&chunk, || state.loader_settings(Duplicates::Refuse, input_bytes));
+                    open.content =
+                        Open::content_of(&chunk, || loading::loader_settings(state, Duplicates::Refuse, input_bytes));
                 }
                 match &mut open.content {
                     Content::Unknown => {}
@@ -212,7 +214,7 @@ impl Replay {
             LoadStep::NeedsInput => Stepped::NeedsInput,
             LoadStep::Done => {
                 self.used_memory = loader.notes.used_memory.unwrap_or(0);
-                state.note_loaded(loader, Duplicates::Refuse)?;
+                loading::note_loaded(state, loader, Duplicates::Refuse)?;
                 Stepped::SnapshotDone
             }
         })

@@ -3,255 +3,183 @@
 use crate::base::logging;
 use crate::base::wake::Wake;
 use crate::config::system_reason;
+use crate::drive::aof::rewrite;
+use crate::drive::save::loading;
 use crate::engine::loading::LoadingStep;
 use crate::engine::state::ServerState;
 use crate::storage::aof::{BaseFormat, Manifest};
 use crate::storage::file::new_file::{NewFile, StepFailed};
-use crate::storage::file::operations::FileOperations;
 
 use crate::engine::loading::Replay;
-use crate::storage::aof::append_only::AppendOnly;
 use crate::storage::aof::base::CHUNK_BYTES;
 use crate::storage::aof::log_file::LogFile;
 use crate::storage::aof::paths;
-use crate::storage::aof::paths::{AofPaths, ListError};
+use crate::storage::aof::switching::describe;
 
 /// Elements freed at a time while a file is loaded at once.
 const RECLAIM_ELEMENTS: usize = 256;
 
-impl ServerState {
-    /// Begins to load the append-only file; says whether there is anything to load.
-    ///
-    /// # Errors
-    ///
-    /// The text for the log: the list of its parts makes no sense, or one of them is not there.
-    pub fn begin_replay(&mut self) -> Result<bool, String> {
-        let places = self.aof.settings.places.clone();
-        self.aof.enter_folder()?;
-        let manifest = self.aof.machine.manifest().clone();
-        let version = self.aof.machine.next_version();
-        let taken_over = places.take_over_old_file(&self.disk, &self.aof.store, version, manifest);
-        let manifest = taken_over.map_err(|error| {
+/// Begins to load the append-only file; says whether there is anything to load.
+///
+/// # Errors
+///
+/// The text for the log: the list of its parts makes no sense, or one of them is not there.
+pub fn begin_replay(state: &mut ServerState) -> Result<bool, String> {
+    let places = state.aof.settings.places.clone();
+    state.aof.enter_folder()?;
+    let manifest = state.aof.machine.manifest().clone();
+    let version = state.aof.machine.next_version();
+    let taken_over = places.take_over_old_file(&state.disk, &state.aof.store, version, manifest);
+    let manifest = taken_over.map_err(|error| {
+        format!(
+            "Error trying to move the old AOF file {} into dir {}: {}",
+            places.file_name,
+            logging::whole_path(&places.folder),
+            system_reason(&error)
+        )
+    })?;
+    state.aof.machine.adopt(manifest.clone());
+    if manifest.is_empty() {
+        return Ok(false);
+    }
+    state.aof.discard_behind_loss(&manifest, state.config.aof_load_truncated)?;
+    let replay = Replay::new(state, places, &manifest, state.wake.clone())?;
+    state.replay = Some(Box::new(replay));
+    state.update_restrictions();
+    Ok(true)
+}
+
+/// Loads a piece of the append-only file: some ten microseconds' worth, or one command.
+///
+/// # Errors
+///
+/// The text for the log. What was loaded before stays in the keyspace.
+pub fn replay_step(state: &mut ServerState) -> Result<LoadingStep, String> {
+    let Some(mut replay) = state.replay.take() else {
+        return Ok(LoadingStep::Done);
+    };
+    let step = replay.step(state, false)?;
+    if step == LoadingStep::Done {
+        state.aof.note_sizes(replay.sizes());
+        state.update_restrictions();
+    } else {
+        state.replay = Some(replay);
+    }
+    Ok(step)
+}
+
+/// Begins to append. What is in the keyspace is what the files have, or there are none.
+///
+/// # Errors
+///
+/// The text for the log: a file cannot be created or written.
+pub fn open_append_only(state: &mut ServerState) -> Result<(), String> {
+    let places = state.aof.settings.places.clone();
+    state.aof.enter_folder()?;
+    let mut manifest = state.aof.machine.manifest().clone();
+    state.aof.sync_parts(&manifest)?;
+    let before = manifest.text();
+    if manifest.is_empty() {
+        write_first_base(state, &mut manifest)?;
+    }
+    let is_new = manifest.increments.is_empty();
+    if is_new {
+        manifest.add_increment(&places.file_name);
+    }
+    // INVARIANT: one was added if there was none.
+    let name = manifest.increments.last().map(|part| part.name.clone());
+    let name = name.unwrap_or_default();
+    if is_new {
+        // What has the name is in no list: it was left behind.
+        paths::remove(&state.disk, &[places.part(&name)]);
+    }
+    let path = places.part(&name);
+    let log = LogFile::open(&state.disk, &path).map_err(|error| {
+        format!("Can't open the append-only file {}: {}", logging::whole_path(&path), system_reason(&error))
+    })?;
+    if manifest.text() != before {
+        let version = state.aof.machine.next_version();
+        let store = &state.aof.store;
+        let stored = store.write(&state.disk, &places, version, &manifest);
+        stored.map_err(|failed| {
             format!(
-                "Error trying to move the old AOF file {} into dir {}: {}",
-                places.file_name,
-                logging::whole_path(&places.folder),
-                system_reason(&error)
+                "Error trying to write the AOF manifest {}: {}",
+                logging::whole_path(&places.manifest()),
+                system_reason(&failed.error)
             )
         })?;
-        self.aof.machine.adopt(manifest.clone());
-        if manifest.is_empty() {
-            return Ok(false);
-        }
-        self.aof.discard_behind_loss(&manifest, self.config.aof_load_truncated)?;
-        let replay = Replay::new(self, places, &manifest, self.wake.clone())?;
-        self.replay = Some(Box::new(replay));
-        self.update_restrictions();
-        Ok(true)
     }
+    let what = if is_new { "Creating" } else { "Opening" };
+    log::info!("{what} AOF incr file {name} on server start");
+    state.aof.machine.adopt(manifest);
+    state.aof.begin(log, is_new);
+    state.keyspace.changes.propagation.set_on(true);
+    Ok(())
+}
 
-    /// Loads a piece of the append-only file: some ten microseconds' worth, or one command.
-    ///
-    /// # Errors
-    ///
-    /// The text for the log. What was loaded before stays in the keyspace.
-    pub fn replay_step(&mut self) -> Result<LoadingStep, String> {
-        let Some(mut replay) = self.replay.take() else {
-            return Ok(LoadingStep::Done);
-        };
-        let step = replay.step(self, false)?;
-        if step == LoadingStep::Done {
-            self.aof.note_sizes(replay.sizes());
-            self.update_restrictions();
-        } else {
-            self.replay = Some(replay);
-        }
-        Ok(step)
-    }
+/// Writes the data that are there as the first base.
+fn write_first_base(state: &mut ServerState, manifest: &mut Manifest) -> Result<(), String> {
+    let places = state.aof.settings.places.clone();
+    let format = match state.config.aof_use_rdb_preamble {
+        true => BaseFormat::Snapshot,
+        false => BaseFormat::Commands,
+    };
+    let name = manifest.replace_base(&places.file_name, format, false).name.clone();
+    let path = places.part(&name);
+    let written = write_base(state, format);
+    let published = written.and_then(|file| file.publish(&path));
+    published.map_err(|failed| {
+        let path = logging::whole_path(&path);
+        format!("Can't write the AOF base file {path}: {failed}")
+    })?;
+    let bytes = state.disk.files().length(&path).unwrap_or(0);
+    state.aof.note_sizes(&[bytes]);
+    log::info!("Creating AOF base file {name} on server start");
+    Ok(())
+}
 
-    /// Begins to append. What is in the keyspace is what the files have, or there are none.
-    ///
-    /// # Errors
-    ///
-    /// The text for the log: a file cannot be created or written.
-    pub fn open_append_only(&mut self) -> Result<(), String> {
-        let places = self.aof.settings.places.clone();
-        self.aof.enter_folder()?;
-        let mut manifest = self.aof.machine.manifest().clone();
-        self.aof.sync_parts(&manifest)?;
-        let before = manifest.text();
-        if manifest.is_empty() {
-            self.write_first_base(&mut manifest)?;
+/// Writes a base under a temporary name, waiting for the disk. O(bytes).
+fn write_base(state: &ServerState, format: BaseFormat) -> Result<NewFile, StepFailed> {
+    let mut source = rewrite::rewrite_source(state, format);
+    let places = &state.aof.settings.places;
+    let temporary = places.part(&places.temporary_name(0, "base"));
+    let mut file = NewFile::create_alone(&state.disk, &temporary, true)?;
+    let mut chunk = Vec::new();
+    loop {
+        let has_more = source.step();
+        if !has_more || source.buffered_bytes() >= CHUNK_BYTES {
+            chunk = source.take(chunk);
+            file.write(&chunk)?;
         }
-        let is_new = manifest.increments.is_empty();
-        if is_new {
-            manifest.add_increment(&places.file_name);
+        if !has_more {
+            return Ok(file);
         }
-        // INVARIANT: one was added if there was none.
-        let name = manifest.increments.last().map(|part| part.name.clone());
-        let name = name.unwrap_or_default();
-        if is_new {
-            // What has the name is in no list: it was left behind.
-            paths::remove(&self.disk, &[places.part(&name)]);
-        }
-        let path = places.part(&name);
-        let log = LogFile::open(&self.disk, &path).map_err(|error| {
-            format!("Can't open the append-only file {}: {}", logging::whole_path(&path), system_reason(&error))
-        })?;
-        if manifest.text() != before {
-            let version = self.aof.machine.next_version();
-            let store = &self.aof.store;
-            let stored = store.write(&self.disk, &places, version, &manifest);
-            stored.map_err(|failed| {
-                format!(
-                    "Error trying to write the AOF manifest {}: {}",
-                    logging::whole_path(&places.manifest()),
-                    system_reason(&failed.error)
-                )
-            })?;
-        }
-        let what = if is_new { "Creating" } else { "Opening" };
-        log::info!("{what} AOF incr file {name} on server start");
-        self.aof.machine.adopt(manifest);
-        self.aof.begin(log, is_new);
-        self.keyspace.changes.propagation.set_on(true);
-        Ok(())
-    }
-
-    /// Writes the data that are there as the first base.
-    fn write_first_base(&mut self, manifest: &mut Manifest) -> Result<(), String> {
-        let places = self.aof.settings.places.clone();
-        let format = match self.config.aof_use_rdb_preamble {
-            true => BaseFormat::Snapshot,
-            false => BaseFormat::Commands,
-        };
-        let name = manifest.replace_base(&places.file_name, format, false).name.clone();
-        let path = places.part(&name);
-        let written = self.write_base(format);
-        let published = written.and_then(|file| file.publish(&path));
-        published.map_err(|failed| {
-            let path = logging::whole_path(&path);
-            format!("Can't write the AOF base file {path}: {failed}")
-        })?;
-        let bytes = self.disk.files().length(&path).unwrap_or(0);
-        self.aof.note_sizes(&[bytes]);
-        log::info!("Creating AOF base file {name} on server start");
-        Ok(())
-    }
-
-    /// Writes a base under a temporary name, waiting for the disk. O(bytes).
-    fn write_base(&self, format: BaseFormat) -> Result<NewFile, StepFailed> {
-        let mut source = self.rewrite_source(format);
-        let places = &self.aof.settings.places;
-        let temporary = places.part(&places.temporary_name(0, "base"));
-        let mut file = NewFile::create_alone(&self.disk, &temporary, true)?;
-        let mut chunk = Vec::new();
-        loop {
-            let has_more = source.step();
-            if !has_more || source.buffered_bytes() >= CHUNK_BYTES {
-                chunk = source.take(chunk);
-                file.write(&chunk)?;
-            }
-            if !has_more {
-                return Ok(file);
-            }
-        }
-    }
-
-    /// DEBUG LOADAOF: forgets all data and loads the append-only file at once.
-    ///
-    /// # Errors
-    ///
-    /// The text for the log.
-    pub fn load_append_only(&mut self) -> Result<(), String> {
-        let is_on = self.keyspace.changes.propagation.is_on();
-        self.aof.finish().map_err(|error| format!("Can't write the AOF: {}", system_reason(&error)))?;
-        self.keyspace.changes.propagation.set_on(false);
-        self.forget_all();
-        let places = self.aof.settings.places.clone();
-        let listed = places.list(&self.disk);
-        let manifest = listed.map_err(|error| describe(&places, &error))?;
-        let replay = Replay::new(self, places, &manifest, Wake::default());
-        let loaded = replay.and_then(|replay| self.replay_at_once(replay));
-        self.keyspace.changes.propagation.set_on(is_on);
-        loaded
-    }
-
-    fn replay_at_once(&mut self, mut replay: Replay) -> Result<(), String> {
-        while replay.step(self, true)? != LoadingStep::Done {
-            // No job runs meanwhile that frees what the commands have deleted.
-            while self.keyspace.reclaim_step(RECLAIM_ELEMENTS) {}
-        }
-        Ok(())
     }
 }
 
-impl AppendOnly {
-    /// Reads the list of parts, unless that was done before, and removes what an earlier process has left behind.
-    ///
-    /// Errors: the text for the log.
-    pub(crate) fn learn_list(&mut self) -> Result<(), String> {
-        if !self.knows_list {
-            let places = &self.settings.places;
-            places.remove_leftovers(&self.disk);
-            let manifest = places.list(&self.disk);
-            let manifest = manifest.map_err(|error| describe(places, &error))?;
-            self.machine.adopt(manifest);
-            self.knows_list = true;
-        }
-        Ok(())
-    }
-
-    /// Brings to the disk what was loaded. A process that was killed may have left all of it in the system's cache: the files, and
-    /// their names.
-    fn sync_parts(&self, manifest: &Manifest) -> Result<(), String> {
-        let (places, files) = (&self.settings.places, self.disk.files());
-        let text = |name: &str, error: &std::io::Error| {
-            let reason = system_reason(error);
-            format!("Can't bring {name} of the append-only file to the disk: {reason}")
-        };
-        for part in manifest.parts() {
-            let file = files.open_to_append(&places.part(&part.name));
-            let synced = file.and_then(|file| file.sync());
-            synced.map_err(|error| text(&part.name, &error))?;
-        }
-        let synced = files.sync_folder(&places.folder);
-        synced.map_err(|error| text("the folder", &error))
-    }
-
-    /// Appends to this file from now on.
-    fn begin(&mut self, log: LogFile, is_new: bool) {
-        if !is_new {
-            // What it holds was counted with the others.
-            self.other_bytes = self.other_bytes.saturating_sub(log.length());
-        }
-        self.log = Some(log);
-        self.machine.begin_on();
-        self.feeder.begin_file();
-        self.note_settled();
-    }
-
-    fn note_sizes(&mut self, sizes: &[u64]) {
-        self.other_bytes = sizes.iter().sum();
-        self.base_bytes = self.other_bytes;
-    }
+/// DEBUG LOADAOF: forgets all data and loads the append-only file at once.
+///
+/// # Errors
+///
+/// The text for the log.
+pub fn load_append_only(state: &mut ServerState) -> Result<(), String> {
+    let is_on = state.keyspace.changes.propagation.is_on();
+    state.aof.finish().map_err(|error| format!("Can't write the AOF: {}", system_reason(&error)))?;
+    state.keyspace.changes.propagation.set_on(false);
+    loading::forget_all(state);
+    let places = state.aof.settings.places.clone();
+    let listed = places.list(&state.disk);
+    let manifest = listed.map_err(|error| describe(&places, &error))?;
+    let replay = Replay::new(state, places, &manifest, Wake::default());
+    let loaded = replay.and_then(|replay| replay_at_once(state, replay));
+    state.keyspace.changes.propagation.set_on(is_on);
+    loaded
 }
 
-/// Tells in the log why there is no list of parts; gives the last line.
-fn describe(places: &AofPaths, error: &ListError) -> String {
-    match error {
-        ListError::System(error) => format!(
-            "Fatal error: can't open the AOF manifest {} for reading: {}",
-            logging::whole_path(&places.manifest()),
-            system_reason(error)
-        ),
-        ListError::Format(error) => {
-            log::warn!("\n*** FATAL AOF MANIFEST FILE ERROR ***\n");
-            if error.line_number > 0 {
-                log::warn!("Reading the manifest file, at line {}\n", error.line_number);
-                log::warn!(">>> '{}'\n", error.line);
-            }
-            error.reason.to_string()
-        }
+fn replay_at_once(state: &mut ServerState, mut replay: Replay) -> Result<(), String> {
+    while replay.step(state, true)? != LoadingStep::Done {
+        // No job runs meanwhile that frees what the commands have deleted.
+        while state.keyspace.reclaim_step(RECLAIM_ELEMENTS) {}
     }
+    Ok(())
 }

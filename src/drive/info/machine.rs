@@ -35,8 +35,8 @@ pub(crate) static SERVER: &[Field] = &[
     Field::fixed("atomicvar_api", "none"),
     Field::fixed("gcc_version", "0.0.0"),
     Field::of("process_id", |_| std::process::id().to_string()),
-    Field::of("process_supervised", |info| info.state.supervised.to_string()),
-    Field::of("run_id", |info| info.state.run_id.clone()),
+    Field::of("process_supervised", |info| info.state.process.supervised.to_string()),
+    Field::of("run_id", |info| info.state.process.run_id.clone()),
     Field::of("tcp_port", |info| info.state.config.main_port().to_string()),
     Field::of("server_time_usec", |info| info.state.clock.now_us().to_string()),
     Field::of("uptime_in_seconds", |info| uptime_s(info).to_string()),
@@ -44,8 +44,8 @@ pub(crate) static SERVER: &[Field] = &[
     Field::of("hz", |info| info.state.effective_hz().to_string()),
     Field::of("configured_hz", |info| info.state.config.hz.to_string()),
     Field::of("lru_clock", |info| ((info.state.now_ms() / 1000) & LRU_CLOCK_MASK).to_string()),
-    Field::of("executable", |info| lossy(info.state.executable.to_string_lossy())),
-    Field::of("config_file", |info| match &info.state.config_file {
+    Field::of("executable", |info| lossy(info.state.process.executable.to_string_lossy())),
+    Field::of("config_file", |info| match &info.state.process.config_file {
         Some(path) => lossy(path.to_string_lossy()),
         None => String::new(),
     }),
@@ -63,7 +63,7 @@ fn build_id() -> String {
 }
 
 fn uptime_s(info: &InfoSnapshot<'_>) -> i64 {
-    (info.state.now_ms() - info.state.started_ms) / 1000
+    (info.state.now_ms() - info.state.process.started_ms) / 1000
 }
 
 /// The lines of the listeners: `listener0:name=tcp,bind=*,bind=-::*,port=6379`.

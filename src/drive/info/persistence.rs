@@ -1,5 +1,6 @@
 //! The sections on saving, replicas and the cluster: Persistence, Replication, Cluster.
 
+use crate::drive::save::background;
 use crate::engine::saving::BackgroundProgress;
 use crate::engine::saving::SaveStats;
 use crate::storage::aof::append_only::AppendOnly;
@@ -102,7 +103,7 @@ fn saving<'a>(info: &'a InfoSnapshot<'_>) -> &'a SaveStats {
 
 /// What is to be shown of the background save that is going on, or what is shown if there is none.
 fn of_save(info: &InfoSnapshot<'_>, show: impl Fn(&BackgroundProgress) -> String, otherwise: &str) -> String {
-    let progress = info.state.background_save_progress();
+    let progress = background::background_save_progress(info.state);
     progress.map_or(otherwise.to_string(), |progress| show(&progress))
 }
 

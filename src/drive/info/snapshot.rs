@@ -74,7 +74,7 @@ impl<'a> InfoSnapshot<'a> {
         let mut stats = MemoryFigures {
             used,
             peak: used.max(state.stats.peak_memory_bytes as u64),
-            startup: state.startup_memory_bytes as u64,
+            startup: state.process.startup_memory_bytes as u64,
             resident,
             clients: self.sessions().map(|session| session.total_memory() as u64).sum(),
             shared_replies: reply::shared_bytes() as u64,

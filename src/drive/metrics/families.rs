@@ -1,21 +1,20 @@
 //! The table of metrics. Where the widely used `redis_exporter` has a name for a figure it has that name here, so that
 //! existing dashboards and alerts work; what no other server has begins with `oneloop_`.
 
-use crate::REDIS_VERSION;
 use crate::base::clock::Clock;
 use crate::base::sys::resources;
 use crate::base::sys::resources::{ProcessorTime, Whose};
-use crate::command::registry::Command;
-use crate::config::Named;
 use crate::engine::memory_limit;
 use crate::engine::pubsub::ChannelKind;
-use crate::engine::state::ServerState;
 use crate::observe::command_stats::CommandCounts;
-use crate::observe::loop_stats::{Job, LoopStats, Phase, TURN_CLASSES};
 use crate::storage::aof::append_only::State;
 
-use super::View;
+use super::samples::{
+    write_errors, write_expiring_keys, write_instance, write_job_steps, write_job_times, write_keys,
+    write_longest_steps, write_phases, write_spike_times, write_spikes, write_times_to_live, write_turns,
+};
 use super::text::{Kind, Text, seconds};
+use super::view::View;
 
 /// A family of metrics: one name, and one sample or several that differ in their labels.
 pub(crate) struct Family {
@@ -41,33 +40,6 @@ pub(crate) enum Samples {
     Latencies,
 }
 
-/// Upper bounds of the classes of commands' times, in ns.
-const LATENCY_BOUNDS_NS: [u64; 20] = [
-    500,
-    1_000,
-    2_000,
-    5_000,
-    10_000,
-    20_000,
-    50_000,
-    100_000,
-    200_000,
-    500_000,
-    1_000_000,
-    2_000_000,
-    5_000_000,
-    10_000_000,
-    20_000_000,
-    50_000_000,
-    100_000_000,
-    200_000_000,
-    500_000_000,
-    1_000_000_000,
-];
-
-/// Lengths of turns that are told apart in the metrics: the classes of 1 µs to 1 s.
-const SHOWN_TURN_CLASSES: std::ops::RangeInclusive<usize> = 10..=30;
-
 const fn counter(name: &'static str, help: &'static str, samples: Samples) -> Family {
     Family { name, kind: Kind::Counter, help, samples }
 }
@@ -87,12 +59,12 @@ pub(crate) static FAMILIES: &[Family] = &[
     gauge(
         "redis_start_time_seconds",
         "When the server was started, since the epoch.",
-        Samples::Number(|view| view.state.started_ms as f64 / 1000.0),
+        Samples::Number(|view| view.state.process.started_ms as f64 / 1000.0),
     ),
     gauge(
         "redis_uptime_in_seconds",
         "Seconds since the start.",
-        Samples::Count(|view| ((view.state.now_ms() - view.state.started_ms).max(0) / 1000) as u64),
+        Samples::Count(|view| ((view.state.now_ms() - view.state.process.started_ms).max(0) / 1000) as u64),
     ),
     counter(
         "redis_cpu_user_seconds_total",
@@ -190,7 +162,7 @@ pub(crate) static FAMILIES: &[Family] = &[
     gauge(
         "redis_memory_used_startup_bytes",
         "Memory allocated when the server was ready.",
-        Samples::Count(|view| view.state.startup_memory_bytes as u64),
+        Samples::Count(|view| view.state.process.startup_memory_bytes as u64),
     ),
     gauge(
         "redis_memory_used_rss_bytes",
@@ -474,8 +446,8 @@ pub(crate) static FAMILIES: &[Family] = &[
         "Writes to clients' sockets.",
         Samples::Count(|view| view.state.stats.writes),
     ),
-    counter("oneloop_loop_iterations_total", "Turns of the loop.", Samples::Count(|view| stats(view).turns)),
-    counter("oneloop_loop_waiting_seconds_total", "Time within poll.", Samples::Seconds(|view| stats(view).waiting_ns)),
+    counter("oneloop_loop_iterations_total", "Turns of the loop.", Samples::Count(|view| view.turns.turns)),
+    counter("oneloop_loop_waiting_seconds_total", "Time within poll.", Samples::Seconds(|view| view.turns.waiting_ns)),
     counter(
         "oneloop_loop_phase_seconds_total",
         "Time outside of poll, by the phase of the turn.",
@@ -489,12 +461,12 @@ pub(crate) static FAMILIES: &[Family] = &[
     gauge(
         "oneloop_loop_longest_iteration_seconds",
         "The longest turn.",
-        Samples::Seconds(|view| stats(view).longest_turn_ns),
+        Samples::Seconds(|view| view.turns.longest_turn_ns),
     ),
     gauge(
         "oneloop_loop_most_commands",
         "The most commands run in one turn.",
-        Samples::Count(|view| stats(view).most_commands),
+        Samples::Count(|view| view.turns.most_commands),
     ),
     counter("oneloop_job_seconds_total", "Time of background work, by the job.", Samples::Several(write_job_times)),
     counter("oneloop_job_steps_total", "Steps of background work, by the job.", Samples::Several(write_job_steps)),
@@ -502,154 +474,21 @@ pub(crate) static FAMILIES: &[Family] = &[
     counter(
         "oneloop_job_budget_overruns_total",
         "Turns in which jobs overran their budget by more than half.",
-        Samples::Count(|view| stats(view).job_overruns),
+        Samples::Count(|view| view.turns.job_overruns),
     ),
     gauge(
         "oneloop_job_longest_slice_seconds",
         "The longest time that jobs took in one turn.",
-        Samples::Seconds(|view| stats(view).longest_jobs_ns),
+        Samples::Seconds(|view| view.turns.longest_jobs_ns),
     ),
     counter(
         "oneloop_appending_seconds_total",
         "Time of writing to the append-only file, within the phase `finishing`.",
-        Samples::Seconds(|view| stats(view).appending_ns),
+        Samples::Seconds(|view| view.turns.appending_ns),
     ),
-    counter("oneloop_cron_seconds_total", "Time of the housekeeping.", Samples::Seconds(|view| stats(view).cron_ns)),
+    counter("oneloop_cron_seconds_total", "Time of the housekeeping.", Samples::Seconds(|view| view.turns.cron_ns)),
 ];
-
-fn stats<'a>(view: &'a View<'_>) -> &'a LoopStats {
-    view.turns
-}
 
 fn processor() -> ProcessorTime {
     resources::processor_time(Whose::Process)
-}
-
-fn write_instance(view: &View<'_>, name: &str, text: &mut Text) {
-    let state = view.state;
-    let port = state.config.main_port().to_string();
-    let labels = [
-        ("role", "master"),
-        ("redis_version", REDIS_VERSION),
-        ("redis_mode", "standalone"),
-        ("oneloop_version", env!("CARGO_PKG_VERSION")),
-        ("os", &resources::operating_system()),
-        ("maxmemory_policy", state.config.maxmemory_policy.name()),
-        ("tcp_port", &port),
-        ("run_id", &state.run_id),
-        ("process_id", &std::process::id().to_string()),
-    ];
-    text.sample(name, &labels, 1);
-}
-
-/// A sample of each database with keys: what INFO's Keyspace shows.
-fn write_databases(view: &View<'_>, name: &str, text: &mut Text, figure: impl Fn(&ServerState, usize) -> String) {
-    let databases = view.state.keyspace.databases().enumerate();
-    for (number, _) in databases.filter(|(_, database)| !database.is_empty()) {
-        let label = format!("db{number}");
-        text.sample(name, &[("db", &label)], figure(view.state, number));
-    }
-}
-
-fn write_keys(view: &View<'_>, name: &str, text: &mut Text) {
-    write_databases(view, name, text, |state, number| state.keyspace.database(number).len().to_string());
-}
-
-fn write_expiring_keys(view: &View<'_>, name: &str, text: &mut Text) {
-    write_databases(view, name, text, |state, number| state.keyspace.database(number).volatile_len().to_string());
-}
-
-fn write_times_to_live(view: &View<'_>, name: &str, text: &mut Text) {
-    write_databases(view, name, text, |state, number| {
-        let average_ms = state.keyspace.average_ttl_ms(number);
-        (average_ms as f64 / 1000.0).to_string()
-    });
-}
-
-/// One line for each kind of error. A kind may come from a script, so there is a bound to their number, but none to their letters.
-fn write_errors(view: &View<'_>, name: &str, text: &mut Text) {
-    for (kind, count) in view.state.error_stats.kinds() {
-        text.sample(name, &[("err", kind)], count);
-    }
-}
-
-fn write_spike_times(view: &View<'_>, name: &str, text: &mut Text) {
-    for (event, series) in &view.state.latency.events {
-        let last_s = series.samples.back().map_or(0, |sample| sample.time_s);
-        text.sample(name, &[("event_name", event)], last_s);
-    }
-}
-
-fn write_spikes(view: &View<'_>, name: &str, text: &mut Text) {
-    for (event, series) in &view.state.latency.events {
-        let last_ms = series.samples.back().map_or(0, |sample| sample.latency_ms);
-        let shown = seconds(last_ms.saturating_mul(1_000_000));
-        text.sample(name, &[("event_name", event)], shown);
-    }
-}
-
-fn write_phases(view: &View<'_>, name: &str, text: &mut Text) {
-    for phase in Phase::ALL {
-        let labels = [("phase", phase.name())];
-        text.sample(name, &labels, seconds(stats(view).phase_ns(phase)));
-    }
-}
-
-fn write_turns(view: &View<'_>, name: &str, text: &mut Text) {
-    let stats = stats(view);
-    let bound = |class: usize| match class {
-        class if class < *SHOWN_TURN_CLASSES.start() => Some(1 << SHOWN_TURN_CLASSES.start()),
-        class if SHOWN_TURN_CLASSES.contains(&class) => Some(1 << class),
-        _ => None,
-    };
-    // What is below the first bound is shown with it.
-    let (below, shown) = stats.turn_classes.split_at(*SHOWN_TURN_CLASSES.start());
-    let mut below: u64 = below.iter().sum();
-    let classes = (*SHOWN_TURN_CLASSES.start()..TURN_CLASSES).zip(shown);
-    let classes = classes.map(|(class, count)| (bound(class), count + std::mem::take(&mut below)));
-    text.histogram(name, &[], classes, stats.busy_ns);
-}
-
-fn write_job_times(view: &View<'_>, name: &str, text: &mut Text) {
-    for job in Job::ALL {
-        let labels = [("job", job.name())];
-        text.sample(name, &labels, seconds(stats(view).job(job).sum_ns));
-    }
-}
-
-fn write_job_steps(view: &View<'_>, name: &str, text: &mut Text) {
-    for job in Job::ALL {
-        text.sample(name, &[("job", job.name())], stats(view).job(job).steps);
-    }
-}
-
-fn write_longest_steps(view: &View<'_>, name: &str, text: &mut Text) {
-    for job in Job::ALL {
-        let labels = [("job", job.name())];
-        text.sample(name, &labels, seconds(stats(view).job(job).longest_step_ns));
-    }
-}
-
-/// The histogram of a command's times; tells whether there is one. Its classes are those of the recorded times, about a hundredth
-/// of them wide, so that a time is counted with the bound that it is just above of by less than that.
-pub(crate) fn write_latencies(state: &ServerState, command: &Command, name: &str, text: &mut Text) -> bool {
-    let Some(recorded) = &state.command_stats.get(command.id).latency else {
-        return false;
-    };
-    let mut counts = [0u64; LATENCY_BOUNDS_NS.len() + 1];
-    let (mut class, mut sum_ns) = (0, 0u64);
-    for step in recorded.iter_recorded() {
-        let (ticks, count) = (step.value_iterated_to(), step.count_at_value());
-        let nanos = state.clock.ticks_as_nanos(recorded.median_equivalent(ticks));
-        while LATENCY_BOUNDS_NS.get(class).is_some_and(|bound| nanos > *bound) {
-            class += 1;
-        }
-        counts[class] += count;
-        sum_ns = sum_ns.saturating_add(nanos.saturating_mul(count));
-    }
-    let bounds = LATENCY_BOUNDS_NS.iter().map(|bound| Some(*bound));
-    let classes = bounds.chain([None]).zip(counts);
-    let labels = [("cmd", command.full_name.as_str())];
-    text.histogram(name, &labels, classes, sum_ns);
-    true
 }

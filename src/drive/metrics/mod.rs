@@ -2,9 +2,14 @@
 //!
 //! Never counts anything, as INFO does not, and never holds the loop: the text is written by a job in steps of some
 //! microseconds, since clients and commands may be many.
+//!
+//! `families` is the table of metrics, `samples` writes those with labels, `view` is what figures are taken from, `text` is the
+//! format.
 
 pub mod families;
+mod samples;
 pub mod text;
+mod view;
 
 use std::rc::Rc;
 
@@ -15,6 +20,7 @@ use crate::observe::loop_stats::LoopStats;
 
 use families::{FAMILIES, Samples};
 use text::Text;
+use view::{ClientFigures, View};
 
 /// The type of the text, as HTTP names it.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -87,20 +93,6 @@ enum Next {
     Commands { family: usize, index: usize },
 }
 
-/// Sums over all clients.
-#[derive(Clone, Copy, Debug, Default)]
-struct ClientFigures {
-    blocked: u64,
-    memory_bytes: u64,
-}
-
-/// What figures are taken from.
-pub struct View<'a> {
-    state: &'a ServerState,
-    clients: ClientFigures,
-    turns: &'a LoopStats,
-}
-
 impl Writing {
     fn step(&mut self, state: &ServerState) -> bool {
         match self.next {
@@ -164,7 +156,7 @@ impl Writing {
                 }
                 _ => {
                     // A histogram has thousands of classes: one is a step.
-                    if families::write_latencies(state, command, family.name, &mut self.text) {
+                    if samples::write_latencies(state, command, family.name, &mut self.text) {
                         break;
                     }
                 }
@@ -234,7 +226,7 @@ mod tests {
         metrics.begin();
         let (mut steps, mut length) = (0, 0);
         while metrics.step(&state) {
-            let now = metrics.writing.as_ref().map_or(0, |writing| writing.text.len());
+            let now = metrics.writing.as_ref().map_or(0, |writing| writing.text.byte_len());
             assert!(now - length < 8 * 1024, "{} bytes in step {steps}", now - length);
             length = now;
             steps += 1;

@@ -93,7 +93,7 @@ impl Text {
 
     /// Bytes written so far.
     #[cfg(test)]
-    pub fn len(&self) -> usize {
+    pub fn byte_len(&self) -> usize {
         self.text.len()
     }
 

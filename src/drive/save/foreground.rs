@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use crate::drive::save;
 use crate::engine::state::ServerState;
 use crate::storage::file::new_file::{NewFile, StepFailed};
 use crate::storage::snapshot::{Origin, Progress, Snapshot};
@@ -16,36 +17,34 @@ const CHUNK_BYTES: usize = 256 * 1024;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SaveFailed;
 
-impl ServerState {
-    /// Saves the data set. O(bytes).
-    ///
-    /// # Errors
-    ///
-    /// The system's reason is in the log. The file is as it was before.
-    pub fn save(&mut self) -> Result<(), SaveFailed> {
-        let settings = self.snapshot_settings(Origin::Plain);
-        let snapshot = Snapshot::pin(&self.keyspace, settings);
-        let changes = self.keyspace.changes.total();
-        let (target, temporary) = (self.snapshot_path(), self.foreground_snapshot_path());
-        let file = NewFile::create(&self.disk, &temporary, self.config.rdb_save_incremental_fsync);
-        let delay_us = u64::try_from(self.config.rdb_key_save_delay).unwrap_or(0);
-        let clock = &mut self.clock;
-        let pause = || {
-            if delay_us > 0 {
-                clock.sleep(Duration::from_micros(delay_us));
-            }
-        };
-        let saved = file.and_then(|file| write_all(snapshot, file, &target, pause));
-        self.saving.stats.saves += 1;
-        match saved {
-            Ok(()) => {
-                self.note_saved(changes);
-                Ok(())
-            }
-            Err(failed) => {
-                log_failure(&failed, &temporary, &target);
-                Err(SaveFailed)
-            }
+/// Saves the data set. O(bytes).
+///
+/// # Errors
+///
+/// The system's reason is in the log. The file is as it was before.
+pub fn save(state: &mut ServerState) -> Result<(), SaveFailed> {
+    let settings = save::snapshot_settings(state, Origin::Plain);
+    let snapshot = Snapshot::pin(&state.keyspace, settings);
+    let changes = state.keyspace.changes.total();
+    let (target, temporary) = (save::snapshot_path(state), save::foreground_snapshot_path(state));
+    let file = NewFile::create(&state.disk, &temporary, state.config.rdb_save_incremental_fsync);
+    let delay_us = u64::try_from(state.config.rdb_key_save_delay).unwrap_or(0);
+    let clock = &mut state.clock;
+    let pause = || {
+        if delay_us > 0 {
+            clock.sleep(Duration::from_micros(delay_us));
+        }
+    };
+    let saved = file.and_then(|file| write_all(snapshot, file, &target, pause));
+    state.saving.stats.saves += 1;
+    match saved {
+        Ok(()) => {
+            save::note_saved(state, changes);
+            Ok(())
+        }
+        Err(failed) => {
+            log_failure(&failed, &temporary, &target);
+            Err(SaveFailed)
         }
     }
 }

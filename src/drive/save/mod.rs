@@ -20,86 +20,59 @@ use crate::engine::state::ServerState;
 use crate::storage::file::new_file::{StepFailed, WriteStep};
 use crate::storage::snapshot::{AccessNote, Origin, SnapshotSettings};
 
-impl ServerState {
-    /// Changes since the data set was last saved.
-    pub fn unsaved_changes(&self) -> u64 {
-        let total = self.keyspace.changes.total();
-        total.saturating_sub(self.saving.stats.saved_changes)
+/// How a snapshot of the present is to be written.
+pub fn snapshot_settings(state: &ServerState, origin: Origin) -> SnapshotSettings {
+    let policy = state.config.maxmemory_policy;
+    SnapshotSettings {
+        compresses: state.config.rdbcompression,
+        has_checksum: state.config.rdbchecksum,
+        now_ms: state.now_ms(),
+        used_memory: state.used_memory(),
+        server_version: REDIS_VERSION,
+        origin,
+        access: match policy.name() {
+            name if name.ends_with("lru") => AccessNote::Idle,
+            name if name.ends_with("lfu") => AccessNote::Frequency,
+            _ => AccessNote::Nothing,
+        },
+        functions: libraries(state),
+        keys_per_step: usize::from(state.config.rdb_key_save_delay > 0),
     }
+}
 
-    /// How a snapshot of the present is to be written.
-    pub fn snapshot_settings(&self, origin: Origin) -> SnapshotSettings {
-        let policy = self.config.maxmemory_policy;
-        SnapshotSettings {
-            compresses: self.config.rdbcompression,
-            has_checksum: self.config.rdbchecksum,
-            now_ms: self.now_ms(),
-            used_memory: self.used_memory(),
-            server_version: REDIS_VERSION,
-            origin,
-            access: match policy.name() {
-                name if name.ends_with("lru") => AccessNote::Idle,
-                name if name.ends_with("lfu") => AccessNote::Frequency,
-                _ => AccessNote::Nothing,
-            },
-            functions: self.libraries(),
-            keys_per_step: usize::from(self.config.rdb_key_save_delay > 0),
-        }
-    }
+/// The code of the libraries of functions.
+fn libraries(state: &ServerState) -> Vec<Bytes> {
+    let libraries = state.scripting.functions.iter();
+    libraries.map(|(_, library)| Bytes::copy_from_slice(&library.code)).collect()
+}
 
-    /// The code of the libraries of functions.
-    fn libraries(&self) -> Vec<Bytes> {
-        let libraries = self.scripting.functions.iter();
-        libraries.map(|(_, library)| Bytes::copy_from_slice(&library.code)).collect()
-    }
+/// Where the data set is saved. The folder is looked up now: it may be another one when a save is over.
+pub fn snapshot_path(state: &ServerState) -> PathBuf {
+    let folder = std::env::current_dir().unwrap_or_default();
+    folder.join(&state.config.dbfilename)
+}
 
-    /// Whether a test slows saving or loading down, so that there is something to do every moment.
-    pub fn is_paced(&self) -> bool {
-        let is_busy = self.saving.is_active() || self.aof.is_rewriting();
-        let saves = is_busy && self.config.rdb_key_save_delay > 0;
-        saves || self.loading.as_ref().is_some_and(|loading| loading.is_paced())
-    }
+/// The name of a snapshot that is being written while everybody waits.
+pub fn foreground_snapshot_path(state: &ServerState) -> PathBuf {
+    let name = format!("temp-{}.rdb", std::process::id());
+    snapshot_path(state).with_file_name(name)
+}
 
-    /// Where the data set is saved. The folder is looked up now: it may be another one when a save is over.
-    pub fn snapshot_path(&self) -> PathBuf {
-        let folder = std::env::current_dir().unwrap_or_default();
-        folder.join(&self.config.dbfilename)
-    }
+/// A name for a snapshot that is written in the background, in the same folder.
+fn background_snapshot_path(state: &mut ServerState) -> PathBuf {
+    state.saving.files += 1;
+    let name = format!("temp-{}.{}.rdb", std::process::id(), state.saving.files);
+    snapshot_path(state).with_file_name(name)
+}
 
-    /// The name of a snapshot that is being written while everybody waits.
-    pub fn foreground_snapshot_path(&self) -> PathBuf {
-        let name = format!("temp-{}.rdb", std::process::id());
-        self.snapshot_path().with_file_name(name)
-    }
-
-    /// A name for a snapshot that is written in the background, in the same folder.
-    fn background_snapshot_path(&mut self) -> PathBuf {
-        self.saving.files += 1;
-        let name = format!("temp-{}.{}.rdb", std::process::id(), self.saving.files);
-        self.snapshot_path().with_file_name(name)
-    }
-
-    /// Notes that the data set is saved, as it was after so many changes.
-    fn note_saved(&mut self, changes: u64) {
-        log::info!("DB saved on disk");
-        let now_seconds = self.now_ms() / 1000;
-        let stats = &mut self.saving.stats;
-        stats.saved_changes = changes;
-        stats.last_save_seconds = now_seconds;
-        self.set_save_failed(false);
-    }
-
-    /// Notes how the last save ended, which decides whether writes are taken.
-    fn set_save_failed(&mut self, failed: bool) {
-        self.saving.stats.last_failed = failed;
-        self.update_restrictions();
-    }
-
-    /// Whether writes are refused because saving fails.
-    pub fn refuses_writes_for_failed_save(&self) -> bool {
-        let config = &self.config;
-        self.saving.stats.last_failed && config.stop_writes_on_bgsave_error && !config.save.is_empty()
-    }
+/// Notes that the data set is saved, as it was after so many changes.
+fn note_saved(state: &mut ServerState, changes: u64) {
+    log::info!("DB saved on disk");
+    let now_seconds = state.now_ms() / 1000;
+    let stats = &mut state.saving.stats;
+    stats.saved_changes = changes;
+    stats.last_save_seconds = now_seconds;
+    state.set_save_failed(false);
 }
 
 /// Tells in the log why a snapshot could not be written.

@@ -108,7 +108,7 @@ impl Bridge<'_> {
                 return Ok(0);
             }
             Service::Call | Service::ProtectedCall if shows => {
-                // What cannot be a command is told of as an error.
+                // What cannot be a command is an error.
                 let _ = with_arguments(stack, |arguments| console.show_command(arguments));
             }
             _ => {}

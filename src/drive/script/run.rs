@@ -304,7 +304,7 @@ pub fn resume(state: &mut ServerState) -> bool {
     state.scripting.suspended.is_some()
 }
 
-/// Replies to the one who waited for the script, and tells those who must hear of what it changed.
+/// Replies to the client that waited for the script, and publishes what the script changed.
 fn conclude(state: &mut ServerState, mut suspended: Suspended, progress: Progress) {
     let token = suspended.caller;
     let caller = state.clients.checkout(token);
@@ -333,7 +333,7 @@ fn conclude(state: &mut ServerState, mut suspended: Suspended, progress: Progres
     }
 }
 
-/// The same for a script within a transaction, the rest of which is then run, whether or not somebody waits for it.
+/// Ends a script within a transaction and runs the rest of the transaction, whether or not its client is still there.
 fn conclude_within(
     state: &mut ServerState,
     mut suspended: Suspended,

@@ -52,7 +52,7 @@ impl Blocking {
         let mut places = SmallVec::new();
         for key in wish.keys {
             let id = changes.acquire_interest(wish.database, key);
-            // Whoever names a key twice stands before it once.
+            // A client that names a key twice stands in its queue once.
             if self.queues.last(id) == Some(session.token) {
                 changes.release_interest(id);
                 continue;
@@ -93,7 +93,7 @@ impl Blocking {
         self.for_disk.push(session.token);
     }
 
-    /// Whether those who wait for the disk are to be looked at: more is on it than before, or nothing more will be. `disk`: what is
+    /// Whether clients that wait for the disk are to be looked at: more is on it than before, or nothing more will be. `disk`: what is
     /// there, and whether anything is appended.
     #[inline]
     pub fn is_disk_due(&self, disk: (u64, bool)) -> bool {
@@ -115,14 +115,14 @@ impl Blocking {
         Some(waiting)
     }
 
-    /// A wanted key has changed: those who wait for it may be served.
+    /// An observed key has changed: clients that wait for it may be served.
     pub fn signal(&mut self, key: ObservedKeyId) {
         if self.queues.signal(key) {
             self.ready.push_back(key);
         }
     }
 
-    /// The same for every key that somebody waits for. O(those).
+    /// Signals every key that a client waits for. O(those keys).
     pub(crate) fn signal_all(&mut self) {
         let keys: Vec<ObservedKeyId> = self.queues.waited_for().map(|(key, _)| key).collect();
         keys.into_iter().for_each(|key| self.signal(key));

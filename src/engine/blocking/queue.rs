@@ -107,7 +107,7 @@ impl Queues {
         queue.next_served = queue.first;
     }
 
-    /// The next of those who wait for what a key of this type (`None`: no key) has. O(1) if nobody does, else O(those passed over).
+    /// The next client that waits for what a key of this type (`None`: no key) has. O(1) if there is none, else O(clients passed over).
     pub fn next(&mut self, key: ObservedKeyId, type_name: Option<&str>) -> Option<Token> {
         let queue = &mut self.queues[key.index()];
         let waits = |kind: &BlockKind| queue.counts[*kind as usize] > 0 && kind.takes(type_name);

@@ -1,11 +1,11 @@
-//! Everything that one server process knows, but for the sockets: what commands work on.
+//! Everything that one server process knows, but for the sockets: what commands work on. Never runs a command or serves a
+//! connection.
 
 pub mod program;
 mod scopes;
 
 use crate::acl::AclContext;
 use std::io;
-use std::path::PathBuf;
 use std::rc::Rc;
 
 use crate::acl::{AclLog, PasswordSource, User, Users};
@@ -16,18 +16,21 @@ use crate::base::wake::Wake;
 use crate::collections::hash::HashSeed;
 use crate::collections::heap;
 use crate::command::registry::Registry;
-use crate::command::spec::{Flag, FlagSet};
-use crate::config::{Config, OomScoreAdjust, OutputBufferLimit};
+use crate::config::{Config, OomScoreAdjust};
 use crate::engine::blocking::{BlockedState, Blocking};
 use crate::engine::clients::Clients;
 use crate::engine::loading::Replay;
 use crate::engine::loading::{Loading, LoadingStats};
+use crate::engine::loop_request::LoopRequest;
 use crate::engine::memory::Memory;
 use crate::engine::nesting::Nesting;
+use crate::engine::pause::Pause;
+use crate::engine::process_facts::{DebugSwitches, ProcessFacts};
 use crate::engine::pubsub::PubSub;
 use crate::engine::saving::Saving;
 use crate::engine::scripts::Scripting;
-use crate::engine::session::{ClientKind, Close, Mode, Session, Token, UNAUTHENTICATED_OUTPUT_MAX_BYTES};
+use crate::engine::session::{Mode, Session, Token};
+use crate::engine::stats::Stats;
 use crate::engine::title::TitleBar;
 use crate::engine::tracking::Tracking;
 use crate::engine::transactions::Transactions;
@@ -104,94 +107,23 @@ pub struct ServerState {
     pub slow_ticks: u64,
     /// Whether a command took `SLOW_US` or more since the loop looked last.
     pub was_slow: bool,
-    /// 40 hexadecimal digits, another for every start.
-    pub run_id: String,
-    pub started_ms: i64,
+    /// What is known of the process.
+    pub process: ProcessFacts,
     pub loop_stats: LoopStats,
     /// What `ps` shows, if this process may set it.
     pub title: Option<TitleBar>,
     /// What clients connect to; none when driven in-process.
     pub listeners: Option<Listeners>,
-    pub config_file: Option<PathBuf>,
-    pub executable: PathBuf,
-    /// The pid file that is to be removed at the end.
-    pub pid_file: Option<PathBuf>,
     /// 40 hexadecimal digits that name the history of writes.
     pub replication_id: String,
-    /// Bytes allocated when the server was ready.
-    pub startup_memory_bytes: usize,
-    /// Who supervises the process, as INFO names it.
-    pub supervised: &'static str,
     /// When the log last told of an attack, in ms since the epoch.
     pub attack_logged_ms: i64,
     /// When the log last told of a TLS handshake that failed, in ms since the epoch.
     pub handshake_logged_ms: i64,
-    /// Whether the cron stands still (DEBUG PAUSE-CRON).
-    pub cron_paused: bool,
-    /// Whether idle clients keep room for replies (DEBUG REPLYBUFFER).
-    pub reply_buffers_stay: bool,
-    /// From how many bytes on an element has a block of its own in its list (DEBUG QUICKLIST-PACKED-THRESHOLD).
-    pub list_large_bytes: Option<usize>,
+    /// What DEBUG has switched.
+    pub debug: DebugSwitches,
     /// Whether the replies of ordinary clients are limited.
     output_limited: bool,
-}
-
-/// What a command asks the loop to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum LoopRequest {
-    /// SHUTDOWN, and who asked for it.
-    Shutdown { options: ShutdownOptions, requester: Option<Token> },
-    /// SHUTDOWN ABORT: the next signal is a fresh request.
-    ForgetShutdown,
-    /// CLIENT UNPAUSE, or the end of a pause.
-    ServePaused,
-}
-
-/// The options of SHUTDOWN.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ShutdownOptions {
-    pub save: bool,
-    pub no_save: bool,
-    pub now: bool,
-    pub force: bool,
-}
-
-/// What is counted, for INFO.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Stats {
-    pub connections: u64,
-    pub rejected_connections: u64,
-    pub commands: u64,
-    pub input_bytes: u64,
-    pub output_bytes: u64,
-    pub reads: u64,
-    pub writes: u64,
-    pub client_query_buffer_limit_disconnections: u64,
-    pub client_output_buffer_limit_disconnections: u64,
-    pub evicted_clients: u64,
-    /// Packed collections that were checked in full because `sanitize-dump-payload` asked for it.
-    pub sanitized_payloads: u64,
-    /// Attempts to log in that failed.
-    pub denied_logins: u64,
-    /// Certificates of TLS clients that name no user whom they could be.
-    pub denied_certificates: u64,
-    /// Requests refused because of the command, a key or a channel.
-    pub denied_commands: u64,
-    pub denied_keys: u64,
-    pub denied_channels: u64,
-    pub recent_input_bytes: usize,
-    pub recent_output_bytes: usize,
-    pub peak_memory_bytes: usize,
-    pub resident_bytes: usize,
-}
-
-/// CLIENT PAUSE.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Pause {
-    /// Until when, in ms since the epoch; 0: no pause.
-    pub until_ms: i64,
-    /// All commands, or those that write alone.
-    pub all: bool,
 }
 
 /// With more clients than this for each tick of a second, `dynamic-hz` makes the ticks more frequent.
@@ -200,23 +132,6 @@ const CLIENTS_PER_TICK_MAX: usize = 200;
 pub const SLOW_US: u64 = 100;
 /// Most ticks a second.
 const HZ_MAX: u32 = 500;
-
-/// Commands that a pause of writes holds back.
-const PAUSED_BY_WRITE: FlagSet = FlagSet::of(&[Flag::Write, Flag::MayReplicate]);
-
-impl Pause {
-    /// Whether a pause was called for that is not over as far as is known.
-    #[inline]
-    pub fn is_active(&self) -> bool {
-        self.until_ms != 0
-    }
-
-    /// Whether a command with these flags has to wait.
-    pub fn holds(&self, flags: FlagSet, now_ms: i64) -> bool {
-        let concerned = self.all || flags.intersects(PAUSED_BY_WRITE);
-        now_ms < self.until_ms && concerned
-    }
-}
 
 /// Empty databases; everything random in them follows from the seeds drawn.
 fn seeded_keyspace(config: &Config, random: &mut fastrand::Rng) -> Keyspace {
@@ -241,10 +156,9 @@ impl ServerState {
             command_stats: CommandStats::new(commands.len()),
             commands,
             keyspace,
-            started_ms: unix_ms(&clock),
+            process: ProcessFacts::new(random_digits(&mut random), unix_ms(&clock)),
             config,
             clock,
-            run_id: random_digits(&mut random),
             replication_id: random_digits(&mut random),
             random,
             clients: Clients::default(),
@@ -281,24 +195,22 @@ impl ServerState {
             was_slow: false,
             loop_stats: LoopStats::default(),
             listeners: None,
-            config_file: None,
-            executable: PathBuf::new(),
             title: None,
-            pid_file: None,
-            startup_memory_bytes: 0,
-            supervised: "no",
             attack_logged_ms: 0,
             handshake_logged_ms: 0,
-            cron_paused: false,
-            reply_buffers_stay: false,
-            list_large_bytes: None,
+            debug: DebugSwitches::default(),
             output_limited: false,
         };
-        state.startup_memory_bytes = state.used_memory();
-        state.refresh_clock();
-        state.saving.stats.last_save_seconds = state.started_ms / 1000;
-        state.apply_config();
+        state.begin();
         state
+    }
+
+    /// Notes what follows from the start, and from the settings.
+    fn begin(&mut self) {
+        self.process.startup_memory_bytes = self.used_memory();
+        self.refresh_clock();
+        self.saving.stats.last_save_seconds = self.process.started_ms / 1000;
+        self.apply_config();
     }
 
     /// Reads the clock and tells the keyspace.
@@ -345,7 +257,7 @@ impl ServerState {
     /// Shows the process title, if this process has one.
     pub fn show_title(&mut self) {
         if let Some(title) = &mut self.title {
-            title.show(&self.config, self.config_file.as_deref());
+            title.show(&self.config, self.process.config_file.as_deref());
         }
     }
 
@@ -367,6 +279,31 @@ impl ServerState {
             || self.refuses_writes_for_failed_save()
             || self.aof.denial().is_some()
             || !self.migrations.is_empty();
+    }
+
+    /// Changes since the data set was last saved.
+    pub fn unsaved_changes(&self) -> u64 {
+        let total = self.keyspace.changes.total();
+        total.saturating_sub(self.saving.stats.saved_changes)
+    }
+
+    /// Whether a test slows saving or loading down, so that there is something to do every moment.
+    pub fn is_paced(&self) -> bool {
+        let is_busy = self.saving.is_active() || self.aof.is_rewriting();
+        let saves = is_busy && self.config.rdb_key_save_delay > 0;
+        saves || self.loading.as_ref().is_some_and(|loading| loading.is_paced())
+    }
+
+    /// Notes how the last save ended, which decides whether writes are taken.
+    pub fn set_save_failed(&mut self, failed: bool) {
+        self.saving.stats.last_failed = failed;
+        self.update_restrictions();
+    }
+
+    /// Whether writes are refused because saving fails.
+    pub fn refuses_writes_for_failed_save(&self) -> bool {
+        let config = &self.config;
+        self.saving.stats.last_failed && config.stop_writes_on_bgsave_error && !config.save.is_empty()
     }
 
     /// Whether the data set is being loaded.
@@ -559,76 +496,6 @@ impl ServerState {
     #[inline]
     pub fn output_limited(&self) -> bool {
         self.output_limited
-    }
-
-    /// Bytes of replies from which on a client is closed in any case; no limit for what runs within a unit, whose replies are
-    /// not the client's yet.
-    pub fn reply_limit_bytes(&self, session: &Session) -> usize {
-        let hard_bytes = self.output_limit_of(session).hard_bytes;
-        match hard_bytes {
-            0 => usize::MAX,
-            _ if self.is_amid_unit() => usize::MAX,
-            limited => usize::try_from(limited).unwrap_or(usize::MAX),
-        }
-    }
-
-    fn output_limit_of(&self, session: &Session) -> OutputBufferLimit {
-        let limits = &self.config.client_output_buffer_limit;
-        let normal = limits.normal;
-        // What a monitor is told cannot be held back as a pipeline's replies can. Where ordinary clients
-        // have no limit it has that of subscribers, to whom the same applies.
-        match (session.kind(), session.mode) {
-            (ClientKind::Pubsub, _) => limits.pubsub,
-            (_, Mode::Monitor) if normal.hard_bytes == 0 && normal.soft_bytes == 0 => limits.pubsub,
-            (_, Mode::Monitor | Mode::Normal | Mode::Debugging) => normal,
-        }
-    }
-
-    /// Whether the replies that wait for a client, of so many bytes, are over the hard limit, or
-    /// over the soft one for too long.
-    pub fn output_limit_reached(&mut self, session: &mut Session, pending_bytes: usize) -> bool {
-        let limit = self.output_limit_of(session);
-        let pending_bytes = pending_bytes as u64;
-        let hard = limit.hard_bytes > 0 && pending_bytes >= limit.hard_bytes
-            || pending_bytes > UNAUTHENTICATED_OUTPUT_MAX_BYTES && self.must_log_in(session);
-        let soft = limit.soft_bytes > 0 && pending_bytes >= limit.soft_bytes;
-        let overstayed = if !soft {
-            session.soft_limit_since_ms = 0;
-            false
-        } else if session.soft_limit_since_ms == 0 {
-            session.soft_limit_since_ms = self.keyspace.now_ms;
-            false
-        } else {
-            // By the calendar's seconds, as in Redis: never earlier, and up to a second later.
-            let second = |time_ms: i64| time_ms.div_euclid(1000);
-            let over_s = second(self.keyspace.now_ms) - second(session.soft_limit_since_ms);
-            over_s > i64::try_from(limit.soft_seconds).unwrap_or(i64::MAX)
-        };
-        if hard || overstayed {
-            self.stats.client_output_buffer_limit_disconnections += 1;
-            log::warn!(
-                "Client id={} addr={} closed for overcoming of output buffer limits.",
-                session.id,
-                session.address.peer
-            );
-        }
-        hard || overstayed
-    }
-
-    /// Closes the clients whose replies have grown beyond the limit by what they were told.
-    pub fn close_over_output_limit(&mut self) {
-        for token in self.clients.take_over_output_limit() {
-            let Some(mut session) = self.clients.checkout(token) else {
-                continue;
-            };
-            let pending_bytes = session.reply.len();
-            if session.close == Close::No && self.output_limit_reached(&mut session, pending_bytes) {
-                session.close = Close::Now;
-                session.reply.clear();
-                self.clients.queue_close(token);
-            }
-            self.clients.checkin(session);
-        }
     }
 
     /// 40 random hexadecimal digits.

@@ -13,7 +13,8 @@
 //! ```
 //!
 //! The fields behind the header are unaligned. A record is shared by counting references, for the
-//! pinned versions of the table; whoever wants to change one that is shared makes another.
+//! pinned versions of the table; a change of a record that is shared makes another.
+//! Never knows in which database it lies.
 
 use std::cell::Cell;
 use std::marker::PhantomData;

@@ -452,7 +452,7 @@ impl Console {
 
     fn set_limit(&mut self, limit: Option<&&[u8]>) {
         if let Some(limit) = limit {
-            // Whoever says this knows of it.
+            // The client has asked for it.
             self.has_hinted = true;
             self.limit_bytes = match leading_number(limit) {
                 0 => 0,

@@ -11,7 +11,7 @@ use super::state::Progress;
 impl Stack {
     /// Pushes a value that was kept.
     pub fn push_kept(&self, reference: &Reference) {
-        // SAFETY: there is room, as whoever pushes sees to.
+        // SAFETY: the caller has made sure that there is room.
         unsafe { ffi::lua_rawgeti_(self.raw(), ffi::LUA_REGISTRYINDEX, reference.0) }
     }
 
@@ -50,7 +50,7 @@ impl Stack {
     pub(super) fn call_within_hook(&mut self, arguments: i32) -> Progress {
         let raw = self.raw();
         // SAFETY: the function and its arguments are moved to the new coroutine, which stays on the stack while it runs; there is room for
-        // all, as whoever pushed them has seen to. Resuming catches what is raised.
+        // all, as the caller has made sure. Resuming catches what is raised.
         unsafe {
             let control = control_of(raw);
             let coroutine = ffi::lua_newthread(raw);

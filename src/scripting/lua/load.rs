@@ -50,7 +50,7 @@ unsafe extern "C-unwind" fn read_text(_raw: *mut lua_State, data: *mut c_void, b
     unsafe { (*data.cast::<Text>()).next(bytes) }
 }
 
-/// The same for a script's text, which may take long.
+/// Compiles a script's text, which may take long.
 unsafe extern "C-unwind" fn read_text_slowly(
     raw: *mut lua_State,
     data: *mut c_void,

@@ -218,7 +218,7 @@ impl Stack {
 impl Stack {
     /// Pushes nil.
     pub fn push_nil(&self) {
-        // SAFETY: there is room, as whoever pushes sees to; the same for the calls below.
+        // SAFETY: the caller has made sure that there is room, for this call and those below.
         unsafe { ffi::lua_pushnil(self.raw) }
     }
 

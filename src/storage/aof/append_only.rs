@@ -44,7 +44,7 @@ const RETRY_PERIOD_US: u64 = 100_000;
 const FAILURE_LOG_PERIOD_US: u64 = 30_000_000;
 /// Time between two syncs with `everysec`, in µs.
 const SYNC_PERIOD_US: u64 = 1_000_000;
-/// What a sync waits for those who have just got their replies to come back, as a part of what the last sync took: their next
+/// How long a sync waits for the clients that have just got their replies to come back, as a part of what the last sync took: their next
 /// writes then go with the same sync as those of the others, and not with the next one.
 const GATHERING_PART: u64 = 4;
 

@@ -11,7 +11,9 @@ pub mod orders;
 pub mod part;
 pub mod paths;
 pub mod rewrite_stats;
+pub mod rewriting;
 pub mod size_estimator;
+pub mod switching;
 
 pub mod command;
 pub mod dump;

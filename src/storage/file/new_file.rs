@@ -156,7 +156,7 @@ impl NewFile {
 impl Drop for NewFile {
     fn drop(&mut self) {
         if !self.is_published {
-            // Nobody needs it, and whoever cleans the folder finds it by its name.
+            // It is not needed, and its name shows that to a user who cleans the folder.
             let _ = self.disk.files().remove(&self.path);
         }
     }

@@ -1,7 +1,7 @@
 //! Takes a serialized value apart, piece by piece.
 //!
 //! A value is a row of pieces, none of which is larger than one string or block: so a value of any size is loaded in slices, from
-//! data of which only a part is at hand. The pieces are independent of how the types keep their elements; whoever builds a value
+//! data of which only a part is at hand. The pieces are independent of how the types keep their elements; code that builds a value
 //! of them finds elements that come twice.
 
 use crate::types::slot::PackedForm;

@@ -21,7 +21,7 @@ pub enum Fault {
         /// Bytes that are missing at least.
         missing: u64,
     },
-    /// A collection without elements. The reader stands behind it: whoever loads a file may go on.
+    /// A collection without elements. The reader stands behind it: loading may go on.
     Empty,
     /// No type of value has this number.
     UnknownType(u8),

@@ -104,7 +104,7 @@ impl<'a> Reader<'a> {
         result.map_err(|fault| self.error(fault))
     }
 
-    /// The same for a fault that a named check of a packed collection found; an empty one is none.
+    /// Attributes a fault that a named check of a packed collection found; an empty one is none.
     pub(crate) fn checked_block<T>(&self, check: &'static str, result: Checked<T>) -> Result<T, FormatError> {
         result
             .map_err(|fault| FormatError { check: Some(check).filter(|_| fault != Fault::Empty), ..self.error(fault) })

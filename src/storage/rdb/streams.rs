@@ -63,7 +63,7 @@ pub enum StreamPiece<'a> {
         /// When it last got an entry, in ms since the epoch; -1 if never.
         active_time_ms: i64,
     },
-    /// One of the group's pending entries that is the consumer's. Whoever builds the stream must find it among them.
+    /// One of the group's pending entries that is the consumer's. It must be among the group's when the stream is built.
     ConsumerPending {
         /// Its ID.
         id: StreamId,

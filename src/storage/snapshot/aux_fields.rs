@@ -19,7 +19,7 @@ pub struct AuxFields {
     pub replication_offset: Option<i64>,
     /// The database that the next write was for, if that was known.
     pub replication_database: Option<i64>,
-    /// The code of libraries of functions; whoever loads them takes them out.
+    /// The code of libraries of functions; the caller that loads them takes them out.
     pub functions: Vec<Vec<u8>>,
     /// What a check tells of besides, and where.
     pub remarks: Vec<(u64, String)>,

@@ -1,4 +1,4 @@
-//! Writes a value in bounded pieces, however large it is. What it holds is a reference to the record: whoever changes the key
+//! Writes a value in bounded pieces, however large it is. What it holds is a reference to the record: a change of the key
 //! meanwhile makes another record, and forks what is large.
 
 use std::collections::VecDeque;

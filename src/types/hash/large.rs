@@ -94,7 +94,7 @@ impl Hash {
         self.get_hashed(self.fields.hash(name), name)
     }
 
-    /// The same for who knows the hash of the name.
+    /// A field with its value, by the hash of its name. O(1).
     #[inline]
     pub fn get_hashed(&self, hash: u64, name: &[u8]) -> Option<&Element> {
         self.fields.get(hash, name)
@@ -135,7 +135,7 @@ impl Hash {
         self.set_hashed(self.fields.hash(name), name, value, expiry)
     }
 
-    /// The same for who knows the hash of the name.
+    /// Sets a field by the hash of its name; tells whether it was there. O(1), O(log n) if it expires.
     pub fn set_hashed(&mut self, hash: u64, name: &[u8], value: &[u8], expiry: Expiry) -> bool {
         let (was_there, before_ms, expiry_ms) = match self.fields.entry(hash, name) {
             Slot::Occupied(element) => {
@@ -188,7 +188,7 @@ impl Hash {
         self.remove_hashed(self.fields.hash(name), name)
     }
 
-    /// The same for who knows the hash of the name.
+    /// As above, by the hash of the name.
     pub fn remove_hashed(&mut self, hash: u64, name: &[u8]) -> Option<Element> {
         let element = self.fields.remove(hash, name)?;
         self.reindex(hash, element.expiry_ms(), None);

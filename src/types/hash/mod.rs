@@ -5,7 +5,7 @@
 //! (`large`, `field_expiry`). [`HashRef`] reads either (`view`), [`HashEditor`] changes either and makes a large one of a small one
 //! when it passes the [`Limits`] (`editor`).
 //!
-//! A field whose time is over stays until it is removed; whoever reads asks [`Found::is_due`] or hands the time in.
+//! A field whose time is over stays until it is removed; a reader asks [`Found::is_due`] or hands the time in.
 
 pub mod editor;
 pub mod field;

@@ -32,7 +32,7 @@ pub(super) struct Compressed {
     is_large: bool,
 }
 
-/// A block as it is stored, for those who write it elsewhere.
+/// A block as it is stored, for code that writes it elsewhere.
 #[derive(Clone, Copy, Debug)]
 pub enum BlockRef<'a> {
     /// Elements.
@@ -151,7 +151,7 @@ impl Block {
 #[derive(Clone)]
 pub(super) struct Link {
     pub block: Rc<Block>,
-    /// The block's elements, at hand for those who look for a position.
+    /// The block's elements, at hand for a search by position.
     pub count: u32,
 }
 

@@ -113,7 +113,7 @@ impl<'s, S: Slot> SetEditor<'s, S> {
         }
     }
 
-    /// The same for a member that comes from another set; two large sets share the element then.
+    /// Adds a member that comes from another set; two large sets share the element then.
     pub fn add_member(&mut self, member: Member<'_>) -> bool {
         match (self.form(), member) {
             (Form::Large, Member::Element(element)) => {

@@ -82,7 +82,7 @@ impl Set {
         self.contains_hashed(self.members.hash(member), member)
     }
 
-    /// The same for who knows the hash of the member.
+    /// Whether a member is there, by its hash. O(1).
     #[inline]
     pub fn contains_hashed(&self, hash: u64, member: &[u8]) -> bool {
         self.members.get(hash, member).is_some()
@@ -94,13 +94,13 @@ impl Set {
         self.add_hashed(self.members.hash(member), member)
     }
 
-    /// The same for who knows the hash of the member.
+    /// Adds a member by its hash; tells whether it is new. O(1).
     #[inline]
     pub fn add_hashed(&mut self, hash: u64, member: &[u8]) -> bool {
         self.add_made(hash, member, || Element::new(member))
     }
 
-    /// The same for a member that is in another set too: both share the element.
+    /// Adds a member that is in another set too: both sets share the element. Tells whether it is new.
     #[inline]
     pub fn add_shared(&mut self, hash: u64, element: &Element) -> bool {
         self.add_made(hash, element.key(), || element.clone())
@@ -124,7 +124,7 @@ impl Set {
         self.remove_hashed(self.members.hash(member), member)
     }
 
-    /// The same for who knows the hash of the member.
+    /// Removes a member by its hash; tells whether it was there. O(1).
     pub fn remove_hashed(&mut self, hash: u64, member: &[u8]) -> bool {
         match self.members.remove(hash, member) {
             Some(element) => {

@@ -93,7 +93,7 @@ impl<'a> SetRef<'a> {
         }
     }
 
-    /// The same for a member that comes from another set.
+    /// Whether a member of another set is in this one.
     #[inline]
     pub fn contains_text(self, member: Text<'_>) -> bool {
         match self {

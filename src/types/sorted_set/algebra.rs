@@ -29,7 +29,7 @@ impl Aggregate {
         }
     }
 
-    /// The same for the first source that has the member.
+    /// The score of a member in the first source that has it.
     #[inline]
     fn first(self, score: f64, weight: f64) -> f64 {
         let weighed = self.weighed(score, weight);

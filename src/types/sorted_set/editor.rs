@@ -3,40 +3,13 @@
 
 use std::ops::Range;
 
-use crate::collections::hash::HashSeed;
 use crate::collections::listpack;
 use crate::collections::table::look_ahead;
 use crate::types::object::Object;
-use crate::types::slot::{OwnedValue, PackedForm, Slot, Stored};
+use crate::types::slot::{OwnedValue, Slot, Stored};
 
 use super::packed::{self, PackedSortedSet};
-use super::{Builder, Change, End, Member, SortedSet, SortedSetRef};
-
-/// Up to where a sorted set is packed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Most elements.
-    pub entries: usize,
-    /// Longest member, in bytes.
-    pub member_bytes: usize,
-}
-
-impl Limits {
-    /// Whether so many elements with members of up to so many bytes are packed.
-    #[inline]
-    pub fn allow(&self, entries: usize, member_bytes: usize) -> bool {
-        entries <= self.entries && member_bytes <= self.member_bytes
-    }
-
-    /// An empty sorted set, in the form that suits so many elements whose members are of about that length.
-    pub fn empty_for(&self, entries: usize, member_bytes: usize, seed: &HashSeed) -> OwnedValue {
-        if self.allow(entries, member_bytes) {
-            OwnedValue::Packed(PackedForm::SortedSet, listpack::create())
-        } else {
-            OwnedValue::object(Object::SortedSet(SortedSet::new(seed.clone())))
-        }
-    }
-}
+use super::{Builder, Change, End, Limits, Member, SortedSet, SortedSetRef};
 
 /// The sorted set in a slot, to be changed.
 pub struct SortedSetMut<'a, S: Slot> {
@@ -102,7 +75,7 @@ impl<'a, S: Slot> SortedSetMut<'a, S> {
         }
     }
 
-    /// The same for several members, in their order; `visit` hears what became of each. In a large sorted set the elements
+    /// Adds or updates several members, in their order; `visit` hears what became of each. In a large sorted set the elements
     /// are fetched ahead.
     pub fn upsert_many<'m>(
         &mut self,

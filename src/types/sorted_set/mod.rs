@@ -9,6 +9,7 @@ mod builder;
 mod editor;
 mod interval;
 mod large;
+mod limits;
 mod packed;
 #[cfg(test)]
 mod tests;
@@ -20,9 +21,10 @@ pub use crate::collections::element::Element as SharedElement;
 pub use crate::collections::listpack::Element as Member;
 pub use algebra::{Aggregate, Collection, Source, difference, intersection, intersection_size, union};
 pub use builder::{Builder, adopt, is_valid, part};
-pub use editor::{Limits, SortedSetMut};
+pub use editor::SortedSetMut;
 pub use interval::{Interval, MemberBound, MemberInterval, ScoreInterval};
 pub use large::SortedSet;
+pub use limits::Limits;
 pub use view::{Elements, SortedSetRef};
 
 /// One of the two ends of the order.

@@ -216,7 +216,7 @@ impl Group {
         });
     }
 
-    /// Gives an entry to a consumer, which must exist, whoever had it before. O(log n).
+    /// Gives an entry to a consumer, which must exist, whichever consumer had it before. O(log n).
     pub fn assign(&mut self, id: Id, consumer: &[u8], delivered_ms: i64, deliveries: u64) {
         let Some(owner) = self.consumer(consumer) else {
             return;
@@ -235,7 +235,7 @@ impl Group {
         self.edit_consumer(consumer, |consumer| give(&mut consumer.pending, id));
     }
 
-    /// Makes an entry pending with nobody, whoever had it before: it comes behind those that were given back before. O(log n).
+    /// Makes an entry pending with no consumer, whichever had it before: it comes behind those that were given back before. O(log n).
     pub fn release(&mut self, id: Id, deliveries: u64) {
         let number = self.pending.take_number();
         let before = self.pending.insert(Pending { id, deliveries, holder: Holder::Released { number } });

@@ -85,7 +85,7 @@ impl Id {
         Some(Id { ms, seq })
     }
 
-    /// The same for a new entry's ID: a missing number is 0, and `*` may stand in its place.
+    /// Reads the ID given for a new entry: a missing number is 0, and `*` may stand in its place.
     pub fn parse_given(text: &[u8]) -> Option<Given> {
         match split(text)? {
             (ms, Some(b"*")) => Some(Given::Time(parse_part(ms)?)),

@@ -9,6 +9,9 @@
 //! the last write torn; the lists do not know of each other, as the system writes files back in any order. Cutting a process off loses
 //! nothing but its open files and its threads.
 //!
+//! A failed sync leaves what was to be synced for the next one, or drops it, as Linux does: the cache still shows the bytes, later
+//! syncs succeed, and a power cut finds zeros in their place.
+//!
 //! Helper threads are tasks here that the test steps through, in the order that it likes ([`SimulatedDisk::run_helper`]). Any operation
 //! can be made to fail or to write short, and the whole process can be ended before any of them: then nothing that it does afterwards
 //! has an effect.
@@ -55,6 +58,13 @@ enum Change {
 }
 
 impl Change {
+    /// The system keeps the length alone.
+    fn drop_bytes(&mut self) {
+        if let Change::Append(bytes) = self {
+            bytes.fill(0);
+        }
+    }
+
     fn apply(&self, bytes: &mut Vec<u8>) {
         match self {
             Change::Append(more) => bytes.extend_from_slice(more),
@@ -105,6 +115,10 @@ struct State {
     unsynced_names: BTreeMap<PathBuf, Vec<NameChange>>,
     /// In percent.
     faults: BTreeMap<Operation, u8>,
+    /// Whether a failed sync drops what it was to bring to the disk.
+    drops_unsynced: bool,
+    /// Whether an injected fault has refused the removal of a file since the process began.
+    has_kept_file: bool,
     /// Operations that the process still gets done; then it is cut off.
     operations_left: Option<u64>,
     /// Counts the processes: files of an earlier one are closed.
@@ -153,6 +167,7 @@ impl State {
         }
         let percent = self.faults.get(&operation).copied().unwrap_or(0);
         if percent > 0 && self.random.u8(0..100) < percent {
+            self.has_kept_file |= operation == Operation::Remove;
             return Err(match operation {
                 Operation::Write | Operation::Create => io::ErrorKind::StorageFull.into(),
                 _ => io::Error::other("injected fault"),
@@ -232,6 +247,8 @@ impl SimulatedDisk {
                 durable_names: BTreeMap::new(),
                 unsynced_names: BTreeMap::new(),
                 faults: BTreeMap::new(),
+                drops_unsynced: false,
+                has_kept_file: false,
                 operations_left: None,
                 process: 0,
                 is_cut_off: false,
@@ -252,6 +269,16 @@ impl SimulatedDisk {
     /// Has nothing fail any more.
     pub fn mend(&self) {
         self.state().faults.clear();
+    }
+
+    /// Has each failed sync drop what it was to bring to the disk.
+    pub fn drop_unsynced(&self) {
+        self.state().drops_unsynced = true;
+    }
+
+    /// Whether an injected fault has refused the removal of a file since the process began.
+    pub fn has_kept_file(&self) -> bool {
+        self.state().has_kept_file
     }
 
     /// Cuts the process off after so many more operations.
@@ -275,6 +302,7 @@ impl SimulatedDisk {
         let mut state = self.state();
         state.process += 1;
         state.is_cut_off = false;
+        state.has_kept_file = false;
         state.operations_left = None;
         if let Some(kept) = power_cut {
             state.cut_power(kept);
@@ -511,10 +539,17 @@ impl FileOperations for SimulatedFile {
     }
 
     fn sync(&self) -> io::Result<()> {
-        let mut state = self.begin(Operation::Sync)?;
+        let mut state = self.disk.state();
+        let begun = state.begin(Operation::Sync, self.process);
+        let is_dropped = begun.is_err() && state.drops_unsynced && !state.is_cut_off && self.process == state.process;
         let content = &mut state.contents[self.content];
-        content.durable = content.cached.clone();
-        content.unsynced.clear();
+        if is_dropped {
+            content.unsynced.iter_mut().for_each(Change::drop_bytes);
+        }
+        begun?;
+        for change in std::mem::take(&mut content.unsynced) {
+            change.apply(&mut content.durable);
+        }
         Ok(())
     }
 

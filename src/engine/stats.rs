@@ -1,0 +1,30 @@
+//! What the server counts of its clients, requests and memory, for INFO and the metrics.
+
+/// What is counted, for INFO.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Stats {
+    pub connections: u64,
+    pub rejected_connections: u64,
+    pub commands: u64,
+    pub input_bytes: u64,
+    pub output_bytes: u64,
+    pub reads: u64,
+    pub writes: u64,
+    pub client_query_buffer_limit_disconnections: u64,
+    pub client_output_buffer_limit_disconnections: u64,
+    pub evicted_clients: u64,
+    /// Packed collections that were checked in full because `sanitize-dump-payload` asked for it.
+    pub sanitized_payloads: u64,
+    /// Attempts to log in that failed.
+    pub denied_logins: u64,
+    /// Certificates of TLS clients that name no user whom they could be.
+    pub denied_certificates: u64,
+    /// Requests refused because of the command, a key or a channel.
+    pub denied_commands: u64,
+    pub denied_keys: u64,
+    pub denied_channels: u64,
+    pub recent_input_bytes: usize,
+    pub recent_output_bytes: usize,
+    pub peak_memory_bytes: usize,
+    pub resident_bytes: usize,
+}
