@@ -51,7 +51,7 @@ impl Scripting {
     }
 
     /// Has scripts be suspended after so many looks at the clock.
-    pub fn set_patience(&mut self, looks: u64) {
+    pub fn set_step_budget(&mut self, looks: u64) {
         self.step_budget = looks;
     }
 

@@ -46,7 +46,7 @@ fn eval(server: &mut Harness, script: &str) -> String {
 #[test]
 fn a_long_script_is_one_unit_and_nothing_of_it_is_written_before_its_end() {
     let mut server = server();
-    server.state.scripting.set_patience(0);
+    server.state.scripting.set_step_budget(0);
     let script = "redis.call('set','a',1) for i = 1, 100000 do end return redis.call('incr','a')";
     assert_eq!(eval(&mut server, script), "", "it is suspended");
     assert_eq!(taken(&mut server), "");
@@ -62,7 +62,7 @@ fn a_long_script_is_one_unit_and_nothing_of_it_is_written_before_its_end() {
 #[test]
 fn a_transaction_with_long_scripts_is_one_unit() {
     let mut server = server();
-    server.state.scripting.set_patience(0);
+    server.state.scripting.set_step_budget(0);
     let script = "for i = 1, 100000 do end return redis.call('incr',KEYS[1])";
     server.run("MULTI");
     server.run("SET k 1");
@@ -85,7 +85,7 @@ fn a_transaction_with_long_scripts_is_one_unit() {
 fn a_killed_script_in_a_transaction_leaves_what_the_others_did() {
     let mut server = server();
     let other = server.connect();
-    server.state.scripting.set_patience(0);
+    server.state.scripting.set_step_budget(0);
     server.run("MULTI");
     server.run("SET k 1");
     eval(&mut server, "while true do end");

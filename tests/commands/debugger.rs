@@ -233,7 +233,7 @@ fn a_synchronous_session_has_all_others_wait() {
 #[test]
 fn what_does_not_end_is_stopped() {
     let mut server = Harness::new();
-    server.state.scripting.set_patience(0);
+    server.state.scripting.set_step_budget(0);
     let client = debugging(&mut server, "yes");
     begin(&mut server, client, "local n = 0\nwhile true do n = n + 1 end");
     assert_eq!(ask(&mut server, client, &["c"]), "", "it runs");
@@ -268,7 +268,7 @@ fn a_client_that_goes_leaves_a_whole_script() {
     while debugger::resume(&mut server.state) {}
     server.expect("MGET a b", "*2\r\n$1\r\n1\r\n$1\r\n2\r\n");
 
-    server.state.scripting.set_patience(0);
+    server.state.scripting.set_step_budget(0);
     for (script, evaluated) in [
         ("while true do end", None),
         ("while true do pcall(function() while true do end end) end", None),
@@ -290,7 +290,7 @@ fn a_client_that_goes_leaves_a_whole_script() {
         assert!(!server.state.scripting.debugged.is_exclusive());
         assert!(!server.state.is_amid_unit());
     }
-    server.state.scripting.set_patience(u64::MAX);
+    server.state.scripting.set_step_budget(u64::MAX);
     server.expect("EVAL return\t7 0", ":7\r\n");
 }
 

@@ -156,7 +156,7 @@ fn a_function_that_runs_is_told_of_and_killed() {
     let mut server = Harness::new();
     let other = server.connect();
     load(&mut server, "lib", "redis.register_function('f', function() while true do end end)");
-    server.state.scripting.set_patience(0);
+    server.state.scripting.set_step_budget(0);
     assert_eq!(server.run("FCALL f 1 k"), "");
     let stats = server.run_as(other, &[b"FUNCTION", b"STATS"]);
     let stats = String::from_utf8_lossy(&stats);

@@ -628,7 +628,7 @@ fn searches_are_those_of_lua_5_1() {
 fn busy(script: &str) -> (Harness, Token) {
     let mut server = Harness::new();
     let other = server.connect();
-    server.state.scripting.set_patience(0);
+    server.state.scripting.set_step_budget(0);
     assert_eq!(eval(&mut server, script), "", "{script} is suspended");
     (server, other)
 }
@@ -686,7 +686,7 @@ fn an_endless_script_is_killed() {
         assert_eq!(server.run_as(other, &[b"SCRIPT", b"KILL"]), b"+OK\r\n", "{script}");
         let reply = finish(&mut server);
         assert!(reply.contains("Script killed by user with SCRIPT KILL"), "{script}: {reply}");
-        server.state.scripting.set_patience(u64::MAX);
+        server.state.scripting.set_step_budget(u64::MAX);
         assert_eq!(eval(&mut server, "return 7"), ":7\r\n", "{script}");
     }
 }
@@ -695,7 +695,7 @@ fn an_endless_script_is_killed() {
 fn busy_transaction(script: &str) -> (Harness, Token) {
     let mut server = Harness::new();
     let other = server.connect();
-    server.state.scripting.set_patience(0);
+    server.state.scripting.set_step_budget(0);
     server.run("MULTI");
     server.run("SET k 1");
     eval(&mut server, script);
@@ -759,7 +759,7 @@ fn those_who_wait_for_a_suspended_scripts_keys_are_served() {
     let mut server = Harness::new();
     let waiting = server.connect();
     assert_eq!(server.run_as(waiting, &[b"BLPOP", b"l", b"0"]), b"");
-    server.state.scripting.set_patience(0);
+    server.state.scripting.set_step_budget(0);
     let script = "redis.call('rpush','l','x') for i = 1, 100000 do end";
     assert_eq!(eval(&mut server, script), "", "it is suspended");
     while oneloop::drive::script::run::resume(&mut server.state) {

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use oneloop::persistence::aof::{AppendedReader, Found, Manifest};
+use oneloop::storage::aof::{AppendedReader, Found, Manifest};
 
 /// What is found, and where it ends or goes wrong.
 fn read(chunks: &[&[u8]]) -> (Vec<Vec<u8>>, u64, bool) {
@@ -15,7 +15,7 @@ fn read(chunks: &[&[u8]]) -> (Vec<Vec<u8>>, u64, bool) {
                 Ok(Found::Incomplete) => break,
                 Ok(Found::Command) => found.extend(reader.arguments().map(<[u8]>::to_vec)),
                 Ok(Found::Time(time_s)) => found.push(time_s.to_string().into_bytes()),
-                Ok(Found::Annotation) => {}
+                Ok(Found::Annotation | Found::BadTime) => {}
                 Err(malformed) => return (found, malformed.offset, true),
             }
         }

@@ -31,7 +31,7 @@ const SCRIPTS: &[&str] = &[
 ];
 
 /// Looks at the clock after which a script that goes on is ended: some million instructions.
-const PATIENCE: u64 = 300;
+const STEP_BUDGET: u64 = 300;
 
 thread_local! {
     static SERVER: RefCell<Harness> = RefCell::new(Harness::new());
@@ -41,13 +41,13 @@ fuzz_target!(|data: &[u8]| {
     let Some((&first, bytes)) = data.split_first() else { return };
     let script = SCRIPTS[usize::from(first) % SCRIPTS.len()];
     SERVER.with_borrow_mut(|server| {
-        server.instance.scripting.set_patience(PATIENCE);
+        server.state.scripting.set_step_budget(STEP_BUDGET);
         let reply = server.run_args(&[b"eval", script.as_bytes(), b"0", bytes]);
         if reply.is_empty() {
             let other = server.connect();
             assert_eq!(server.run_as(other, &[b"script", b"kill"]), b"+OK\r\n");
-            while oneloop::scripting::run::resume(&mut server.instance) {}
-            server.instance.remove_client(other);
+            while oneloop::drive::script::run::resume(&mut server.state) {}
+            server.state.remove_client(other);
             server.pushed(server.client);
             return;
         }

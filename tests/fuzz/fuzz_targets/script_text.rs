@@ -10,7 +10,7 @@ use libfuzzer_sys::fuzz_target;
 use support::Harness;
 
 /// Looks at the clock after which a script is suspended, and then ended.
-const PATIENCE: u64 = 20;
+const STEP_BUDGET: u64 = 20;
 
 thread_local! {
     static SERVER: RefCell<Harness> = RefCell::new(Harness::new());
@@ -20,14 +20,14 @@ fuzz_target!(|text: &[u8]| {
     SERVER.with_borrow_mut(|server| {
         let loaded = server.run_args(&[b"script", b"load", text]);
         assert!(loaded.starts_with("$40\r\n") || loaded.starts_with("-ERR "), "{loaded}");
-        server.instance.scripting.set_patience(PATIENCE);
+        server.state.scripting.set_step_budget(STEP_BUDGET);
         let mut reply = server.run_args(&[b"eval", text, b"1", b"key", b"argument"]);
         if reply.is_empty() {
             let other = server.connect();
             // One that has written is not killed: it goes on, but not for ever.
             server.run_as(other, &[b"script", b"kill"]);
             let mut slices = 0;
-            while oneloop::scripting::run::resume(&mut server.instance) {
+            while oneloop::drive::script::run::resume(&mut server.state) {
                 slices += 1;
                 if slices == 1000 {
                     // A server is cheaper than such a script.
@@ -35,11 +35,11 @@ fuzz_target!(|text: &[u8]| {
                     return;
                 }
             }
-            server.instance.remove_client(other);
+            server.state.remove_client(other);
             reply = String::from_utf8_lossy(&server.pushed(server.client)).into_owned();
         }
         assert!(!reply.is_empty());
         server.run("flushall");
-        server.instance.scripting.flush_scripts();
+        server.state.scripting.flush_scripts();
     });
 });

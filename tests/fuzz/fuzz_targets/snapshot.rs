@@ -6,11 +6,11 @@ use libfuzzer_sys::fuzz_target;
 use oneloop::collections::hash::HashSeed;
 use oneloop::config::Config;
 use oneloop::keyspace::Keyspace;
-use oneloop::persistence::rdb::Scrutiny;
-use oneloop::persistence::snapshot::{
+use oneloop::storage::rdb::SanitizeLevel;
+use oneloop::storage::snapshot::{
     Duplicates, LoadStep, Loader, LoaderSettings, Progress, Purpose, Snapshot, SnapshotSettings,
 };
-use oneloop::persistence::values::LoadSettings;
+use oneloop::storage::values::LoadSettings;
 
 fuzz_target!(|data: &[u8]| {
     // Most bytes fail at the header: give them a right one.
@@ -30,7 +30,7 @@ fn load(bytes: &[u8], chunk_bytes: usize) -> Option<Keyspace> {
     let mut keyspace = Keyspace::new(16, HashSeed::from_seed(1));
     let mut loader = Loader::new(LoaderSettings {
         values: LoadSettings::of(&Config::default()),
-        scrutiny: Scrutiny::Full,
+        scrutiny: SanitizeLevel::Full,
         checks_sum: false,
         expires_before_ms: None,
         duplicates: Duplicates::Refuse,
