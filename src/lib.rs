@@ -18,6 +18,9 @@ pub mod engine;
 /// Keys on their way to another server: the client and its protocol.
 pub mod migrate;
 
+/// Replication's protocol, without I/O.
+pub mod replication;
+
 /// The Lua machine.
 pub mod scripting;
 

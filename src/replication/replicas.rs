@@ -1,0 +1,277 @@
+//! A primary's replicas: what each has announced, how far it is, and when the next snapshot for them begins.
+//!
+//! ```text
+//!           snapshot pinned        last byte out              first ACK
+//! Waiting ─────────────────► Sending ──────────► AwaitingAck ───────────► Online     (form with a mark)
+//!                               └───────────────────────────────────────► Online     (form with a length)
+//! ```
+//!
+//! The position of a replica in the log of changes is taken in the turn in which its snapshot is pinned. The stream that it
+//! lacks is kept by the log alone; nothing is buffered for one replica.
+
+use crate::net::token::Token;
+
+/// What a replica has said of itself with REPLCONF.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Announced {
+    /// Where it can be reached; 0 unless it has said so.
+    pub port: u16,
+    /// Its address, if that is not the one that it has connected from.
+    pub address: Option<String>,
+    /// It takes data whose length is not known when they begin.
+    pub takes_mark: bool,
+    /// It follows a primary whose history gets a new id.
+    pub follows_new_id: bool,
+    /// It wants the data alone, and no stream after them.
+    pub data_only: bool,
+    /// Of the data it wants the functions alone.
+    pub functions_only: bool,
+}
+
+/// How far a replica is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ReplicaState {
+    /// It waits for a snapshot to begin.
+    #[default]
+    Waiting,
+    /// A snapshot is being sent.
+    Sending {
+        /// In the form with a mark.
+        is_marked: bool,
+    },
+    /// The snapshot has been sent; the stream begins once the replica has loaded it, and says so.
+    AwaitingAck,
+    /// It is sent the stream.
+    Online,
+}
+
+/// One replica.
+#[derive(Clone, Debug)]
+pub struct Replica {
+    pub client: Token,
+    pub announced: Announced,
+    pub state: ReplicaState,
+    /// It has applied the stream up to this byte.
+    pub acked_offset: u64,
+    /// Of that it has this much on its disk.
+    pub fsynced_offset: u64,
+    /// When it last acknowledged anything, in ms since the epoch.
+    pub acked_ms: i64,
+    /// When it began to wait, in ms since the epoch.
+    pub waiting_since_ms: i64,
+}
+
+/// When a snapshot for waiting replicas begins.
+#[derive(Clone, Copy, Debug)]
+pub struct SnapshotDelay {
+    /// The first that waits is kept waiting so long, so that others can share its snapshot.
+    pub delay_ms: i64,
+    /// Unless so many wait; 0 for any number.
+    pub replicas_max: usize,
+}
+
+/// All replicas of this server, in the order in which they came.
+#[derive(Debug, Default)]
+pub struct Replicas {
+    all: Vec<Replica>,
+}
+
+impl Replicas {
+    /// A client has become a replica that needs all data.
+    pub fn add_waiting(&mut self, client: Token, announced: Announced, now_ms: i64) {
+        self.add(client, announced, ReplicaState::Waiting, now_ms);
+    }
+
+    /// A client has become a replica that goes on with the stream.
+    pub fn add_online(&mut self, client: Token, announced: Announced, now_ms: i64) {
+        self.add(client, announced, ReplicaState::Online, now_ms);
+    }
+
+    fn add(&mut self, client: Token, announced: Announced, state: ReplicaState, now_ms: i64) {
+        self.all.push(Replica {
+            client,
+            announced,
+            state,
+            acked_offset: 0,
+            fsynced_offset: 0,
+            acked_ms: now_ms,
+            waiting_since_ms: now_ms,
+        });
+    }
+
+    /// A client is gone. O(replicas).
+    pub fn remove(&mut self, client: Token) -> Option<Replica> {
+        let index = self.all.iter().position(|replica| replica.client == client)?;
+        Some(self.all.remove(index))
+    }
+
+    /// The replica that this client is. O(replicas).
+    pub fn get_mut(&mut self, client: Token) -> Option<&mut Replica> {
+        self.all.iter_mut().find(|replica| replica.client == client)
+    }
+
+    /// All of them, in the order in which they came.
+    pub fn iter(&self) -> impl Iterator<Item = &Replica> {
+        self.all.iter()
+    }
+
+    /// Number of them.
+    pub fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    /// A replica has applied the stream up to an offset, and may have it on its disk up to another. Says whether it comes
+    /// online by this. Neither offset ever goes back.
+    pub fn on_ack(&mut self, client: Token, offset: u64, fsynced: Option<u64>, now_ms: i64) -> bool {
+        let Some(replica) = self.get_mut(client) else { return false };
+        replica.acked_offset = replica.acked_offset.max(offset);
+        replica.fsynced_offset = replica.fsynced_offset.max(fsynced.unwrap_or(0));
+        replica.acked_ms = now_ms;
+        let comes_online = replica.state == ReplicaState::AwaitingAck;
+        if comes_online {
+            replica.state = ReplicaState::Online;
+        }
+        comes_online
+    }
+
+    /// A snapshot has been sent to a replica in full. Says whether it is online now.
+    pub fn on_sent(&mut self, client: Token, now_ms: i64) -> bool {
+        let Some(replica) = self.get_mut(client) else { return false };
+        let ReplicaState::Sending { is_marked } = replica.state else { return false };
+        replica.acked_ms = now_ms;
+        replica.state = if is_marked { ReplicaState::AwaitingAck } else { ReplicaState::Online };
+        !is_marked
+    }
+
+    /// Those for whom a snapshot is to begin now, none unless it is time. Replicas that want different data get snapshots of
+    /// their own: these are all that want what the one that has waited longest wants. O(replicas).
+    pub fn due_for_snapshot(&self, delay: SnapshotDelay, now_ms: i64) -> Vec<Token> {
+        let waiting = || self.all.iter().filter(|replica| replica.state == ReplicaState::Waiting);
+        let Some(first) = waiting().min_by_key(|replica| replica.waiting_since_ms) else {
+            return Vec::new();
+        };
+        let are_enough = delay.replicas_max > 0 && waiting().count() >= delay.replicas_max;
+        if now_ms - first.waiting_since_ms < delay.delay_ms && !are_enough {
+            return Vec::new();
+        }
+        let wants = |replica: &&Replica| replica.announced.functions_only == first.announced.functions_only;
+        waiting().filter(wants).map(|replica| replica.client).collect()
+    }
+
+    /// Online replicas that have been heard of within so many ms.
+    pub fn good(&self, lag_max_ms: i64, now_ms: i64) -> usize {
+        self.online().filter(|replica| now_ms - replica.acked_ms <= lag_max_ms).count()
+    }
+
+    /// Online replicas that have applied the stream up to this offset.
+    pub fn acked(&self, offset: u64) -> usize {
+        self.online().filter(|replica| replica.acked_offset >= offset).count()
+    }
+
+    /// Online replicas that have the stream up to this offset on their disks.
+    pub fn fsynced(&self, offset: u64) -> usize {
+        self.online().filter(|replica| replica.fsynced_offset >= offset).count()
+    }
+
+    /// Online replicas.
+    pub fn online(&self) -> impl Iterator<Item = &Replica> {
+        self.all.iter().filter(|replica| replica.state == ReplicaState::Online)
+    }
+
+    /// Replicas of which nothing has been heard for so long, and which are therefore lost.
+    pub fn silent(&self, timeout_ms: i64, now_ms: i64) -> Vec<Token> {
+        let silent = self.online().filter(|replica| now_ms - replica.acked_ms > timeout_ms);
+        silent.map(|replica| replica.client).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn token(slot: u32) -> Token {
+        Token { slot, generation: 1 }
+    }
+
+    fn waiting(since: &[i64]) -> Replicas {
+        let mut replicas = Replicas::default();
+        for (slot, since_ms) in (0..).zip(since) {
+            replicas.add_waiting(token(slot), Announced::default(), *since_ms);
+        }
+        replicas
+    }
+
+    fn begin(replicas: &mut Replicas, client: Token, is_marked: bool) {
+        replicas.get_mut(client).expect("it is there").state = ReplicaState::Sending { is_marked };
+    }
+
+    #[test]
+    fn with_a_mark_the_first_ack_brings_a_replica_online() {
+        let mut replicas = waiting(&[0]);
+        begin(&mut replicas, token(0), true);
+        assert!(!replicas.on_ack(token(0), 0, None, 1), "it is not loaded yet");
+        assert!(!replicas.on_sent(token(0), 2));
+        assert_eq!(replicas.online().count(), 0);
+        assert!(replicas.on_ack(token(0), 5, None, 3));
+        assert!(!replicas.on_ack(token(0), 6, None, 4), "it has been online before");
+        assert_eq!((replicas.acked(6), replicas.acked(7)), (1, 0));
+    }
+
+    #[test]
+    fn with_a_length_the_last_byte_brings_a_replica_online() {
+        let mut replicas = waiting(&[0]);
+        begin(&mut replicas, token(0), false);
+        assert!(replicas.on_sent(token(0), 2));
+        assert!(!replicas.on_sent(token(0), 3));
+    }
+
+    #[test]
+    fn acknowledged_offsets_never_go_back() {
+        let mut replicas = Replicas::default();
+        replicas.add_online(token(1), Announced::default(), 0);
+        replicas.on_ack(token(1), 10, Some(8), 1);
+        replicas.on_ack(token(1), 9, Some(3), 2);
+        replicas.on_ack(token(2), 90, Some(90), 2);
+        assert_eq!((replicas.acked(10), replicas.acked(11), replicas.fsynced(8), replicas.fsynced(9)), (1, 0, 1, 0));
+    }
+
+    #[test]
+    fn the_first_replica_waits_for_others_but_not_for_ever() {
+        let delay = SnapshotDelay { delay_ms: 5000, replicas_max: 3 };
+        let replicas = waiting(&[1000, 4000]);
+        assert_eq!(replicas.due_for_snapshot(delay, 5999), []);
+        assert_eq!(replicas.due_for_snapshot(delay, 6000), [token(0), token(1)]);
+        assert_eq!(waiting(&[1000, 2000, 2000]).due_for_snapshot(delay, 2000).len(), 3);
+        let none_are_enough = SnapshotDelay { replicas_max: 0, ..delay };
+        assert_eq!(waiting(&[1000, 2000, 2000]).due_for_snapshot(none_are_enough, 2000), []);
+        assert_eq!(Replicas::default().due_for_snapshot(delay, 9000), []);
+    }
+
+    #[test]
+    fn replicas_share_a_snapshot_of_the_same_data_only() {
+        let mut replicas = waiting(&[0]);
+        let functions = Announced { functions_only: true, ..Announced::default() };
+        replicas.add_waiting(token(7), functions, 1);
+        let delay = SnapshotDelay { delay_ms: 0, replicas_max: 0 };
+        assert_eq!(replicas.due_for_snapshot(delay, 5), [token(0)]);
+        begin(&mut replicas, token(0), true);
+        assert_eq!(replicas.due_for_snapshot(delay, 5), [token(7)]);
+    }
+
+    #[test]
+    fn only_replicas_that_are_heard_of_are_good() {
+        let mut replicas = waiting(&[0]);
+        replicas.add_online(token(1), Announced::default(), 0);
+        assert_eq!((replicas.good(10, 10), replicas.good(10, 11)), (1, 0));
+        assert_eq!((replicas.silent(10, 10), replicas.silent(10, 11)), (vec![], vec![token(1)]));
+        replicas.on_ack(token(1), 0, None, 11);
+        assert_eq!(replicas.good(10, 21), 1);
+        assert_eq!(replicas.remove(token(1)).map(|replica| replica.acked_ms), Some(11));
+        assert_eq!((replicas.len(), replicas.is_empty(), replicas.good(10, 11)), (1, false, 0));
+    }
+}
