@@ -10,7 +10,7 @@ use crate::config::{Config, Named, SetContext, SetError, system_reason};
 use crate::drive::aof::rewrite;
 use crate::drive::aof::switching;
 use crate::engine::state::ServerState;
-use crate::net::listener::Transport;
+use crate::net::listener::{Transport, check_exposure};
 
 /// Brings about what changed settings ask for; gets the settings of before. Errors: the reason, in Redis's words.
 type Apply = fn(&mut ServerState, &Config) -> Result<(), String>;
@@ -27,8 +27,9 @@ static APPLIERS: &[(&str, Apply)] = &[
         configure_tls(state)?;
         listen_anew(state, &[Transport::Tls], PORT_REFUSAL)
     }),
-    ("metrics-port", |state, _| listen_anew(state, &[Transport::Metrics], PORT_REFUSAL)),
-    ("metrics-bind", |state, _| listen_anew(state, &[Transport::Metrics], "Failed to bind to specified addresses.")),
+    ("http-port", |state, _| listen_to_http(state, PORT_REFUSAL)),
+    ("http-bind", |state, _| listen_to_http(state, "Failed to bind to specified addresses.")),
+    ("http-token", |state, _| check_exposure(&state.config)),
     ("tls-cert-file", |state, _| configure_tls(state)),
     ("tls-key-file", |state, _| configure_tls(state)),
     ("tls-key-file-pass", |state, _| configure_tls(state)),
@@ -125,6 +126,11 @@ fn listen_anew(state: &mut ServerState, transports: &[Transport], refusal: &str)
         log::warn!("{reason}");
         refusal.to_string()
     })
+}
+
+fn listen_to_http(state: &mut ServerState, refusal: &str) -> Result<(), String> {
+    check_exposure(&state.config)?;
+    listen_anew(state, &[Transport::Http], refusal)
 }
 
 /// Reads certificates, keys and all else of TLS anew, for the connections to come.
