@@ -39,8 +39,11 @@ pub fn resume(state: &mut ServerState, session: &mut Session, reply: &mut Reply)
     let command = waiting.command;
     let mark = reply.mark();
     session.blocked = None;
+    // It is no request of the batch that has woken it.
+    let longest = state.recorder.longest;
     state.start_stopwatch();
     let flow = run(state, session, reply, request.as_args(), Some(command));
+    state.recorder.longest = longest;
     if flow == Flow::Paused {
         // At the end of the pause every key that somebody waits for is looked at.
         session.blocked = Some(Blocked::Keys);
@@ -228,8 +231,9 @@ fn account(
     state.stats.commands += 1;
     let tracking = state.config.latency_tracking && !flags.has(Flag::NoLatency);
     state.command_stats.record(command, ticks, failed, tracking);
+    state.recorder.note_command(command, ticks);
     if ticks >= state.slow_ticks {
-        effects::slow_command(state, session, args, flags, ticks);
+        effects::slow_command(state, session, command, args, ticks);
     }
 }
 

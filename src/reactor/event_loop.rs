@@ -36,13 +36,16 @@ use crate::net::address::Address;
 use crate::net::connection::Connection;
 use crate::net::listener::{Accepted, Listeners};
 use crate::net::poll_target::PollTarget;
-use crate::resp::Batch;
+use crate::resp::{BATCH_MAX, Batch};
 
 use super::cron::Cron;
 use super::ending::Shutdown;
 use super::jobs::Jobs;
+use super::prepare::Plan;
 use crate::observe::loop_stats::Phase;
-use crate::reactor::metrics_port::MetricsService;
+use crate::observe::recorder::TurnFacts;
+use crate::observe::turn::{Part, TurnEnd};
+use crate::reactor::http::HttpService;
 
 /// Size of the buffer that all connections read into.
 pub const SHARED_BUFFER_BYTES: usize = 64 * 1024;
@@ -68,6 +71,7 @@ pub struct EventLoop {
     /// Lent to each connection for the time it is served.
     pub(crate) shared: Box<[u8]>,
     pub(crate) batch: Batch,
+    pub(crate) plans: Box<[Plan; BATCH_MAX]>,
     /// How long one connection is served in one turn.
     pub(crate) share_ticks: u64,
     /// How many more steps of TLS handshakes this turn allows.
@@ -93,8 +97,8 @@ pub struct EventLoop {
     accept_warning_due_us: u64,
     /// When the last turn ended, in ticks.
     turn_ended: u64,
-    /// Who asks for metrics.
-    metrics: MetricsService,
+    /// The HTTP port.
+    http: HttpService,
 }
 
 /// How long those that are served without an event may take in one turn, in shares of one connection.
@@ -108,7 +112,7 @@ impl EventLoop {
         let poll = Poll::new().map_err(|error| format!("Can't create the poll: {error}"))?;
         let text = |error: io::Error| format!("Can't register with the poll: {error}");
         let registry = poll.registry().try_clone().map_err(text)?;
-        let metrics_registry = poll.registry().try_clone().map_err(text)?;
+        let http_registry = poll.registry().try_clone().map_err(text)?;
         state.listeners = Some(Listeners::open(registry, &state.config)?);
         let mut source = SourceFd(&signals.source_fd());
         poll.registry().register(&mut source, PollTarget::Signals.token(), Interest::READABLE).map_err(text)?;
@@ -129,6 +133,7 @@ impl EventLoop {
             connections: Slab::new(),
             shared,
             batch: Batch::new(),
+            plans: Box::new([Plan::default(); BATCH_MAX]),
             ready: Vec::new(),
             shutdown: Shutdown::default(),
             signals,
@@ -141,7 +146,7 @@ impl EventLoop {
             load_waits: false,
             accept_warning_due_us: 0,
             turn_ended,
-            metrics: MetricsService::new(metrics_registry),
+            http: HttpService::new(http_registry),
         })
     }
 
@@ -171,24 +176,29 @@ impl EventLoop {
         self.state.refresh_clock();
         self.state.memory.begin_turn(self.flushing.is_empty());
         let started = self.state.clock.ticks();
+        self.state.recorder.begin_turn(started);
         let commands_before = self.state.stats.commands;
         self.handshakes_left = HANDSHAKES_MAX;
         self.serve_ready();
         for event in events {
+            self.state.recorder.note_event();
             self.dispatch(event);
         }
         self.accept_waiting();
         let served = self.state.clock.ticks();
+        self.state.recorder.mark(Part::Read, served);
         self.run_timers();
         let mut loaded = self.state.clock.ticks();
         let timed = loaded;
+        self.state.recorder.mark(Part::Timers, timed);
         if self.state.is_loading() {
             self.load_slice();
             loaded = self.state.clock.ticks();
+            self.state.recorder.mark(Part::Loading, loaded);
         }
         self.jobs.run(&mut self.state, served.saturating_sub(started));
         let jobs_done = self.state.clock.ticks();
-        self.metrics.answer(&mut self.jobs.metrics);
+        self.http.answer(&mut self.jobs.documents, &self.state);
         self.before_sleep();
         self.note_turn([started, served, timed, loaded, jobs_done], commands_before);
     }
@@ -198,7 +208,7 @@ impl EventLoop {
         let busy = !self.ready.is_empty()
             || !self.accepting.is_empty()
             || self.jobs.have_work()
-            || self.metrics.has_work()
+            || self.http.has_work()
             || !self.flushing.is_empty()
             || self.state.scripting.busy().is_some()
             || migrate::can_go_on(&self.state)
@@ -209,6 +219,9 @@ impl EventLoop {
         }
         let now_us = self.state.clock.monotonic_us();
         let mut wait_us = self.cron.due_us().saturating_sub(now_us);
+        if let Some(due_us) = self.http.due_us(&self.jobs.documents) {
+            wait_us = wait_us.min(due_us.saturating_sub(now_us));
+        }
         if let Some(due_us) = self.state.aof.due_us() {
             wait_us = wait_us.min(due_us.saturating_sub(now_us));
         }
@@ -242,7 +255,7 @@ impl EventLoop {
             // Goes on after the clients were served.
             PollTarget::Outbound(number) => self.state.migrations.note_ready(number as usize),
             PollTarget::Listener(number) => self.note_listener(number as usize),
-            PollTarget::HttpPeer(peer) => self.metrics.dispatch(peer, &mut self.jobs.metrics),
+            PollTarget::HttpPeer(peer) => self.http.dispatch(peer, &mut self.jobs.documents, &self.state),
         }
     }
 
@@ -321,6 +334,15 @@ impl EventLoop {
     /// Takes in the connections that wait at the listeners, as many as one turn allows. A listener
     /// is reported once for all of them, so it is remembered until it has no more.
     fn accept_waiting(&mut self) {
+        if self.accepting.is_empty() {
+            return;
+        }
+        self.state.recorder.mark(Part::Read, self.state.clock.ticks());
+        self.accept_some();
+        self.state.recorder.mark(Part::Accept, self.state.clock.ticks());
+    }
+
+    fn accept_some(&mut self) {
         let mut room = ACCEPTS_MAX;
         while let Some(index) = self.accepting.last().copied() {
             if room == 0 {
@@ -339,8 +361,8 @@ impl EventLoop {
                     let path = listeners.unix_path().unwrap_or_default().to_string();
                     self.accept_client(connection, &path);
                 }
-                Ok(Accepted::Metrics(stream)) => {
-                    self.metrics.admit(stream, self.state.clock.monotonic_us());
+                Ok(Accepted::Http(stream)) => {
+                    self.http.admit(stream, self.state.clock.monotonic_us());
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.accepting.pop();
@@ -462,7 +484,7 @@ impl EventLoop {
         for token in overdue {
             self.close(token);
         }
-        self.metrics.close_overdue(self.state.clock.monotonic_us());
+        self.http.close_overdue(&mut self.jobs.documents, self.state.clock.monotonic_us());
         self.begin_scheduled_shutdown();
     }
 
@@ -518,6 +540,21 @@ impl EventLoop {
         }
     }
 
+    /// Why the turn is over: what is left for the next one.
+    fn turn_end(&self) -> TurnEnd {
+        if !self.ready.is_empty() {
+            TurnEnd::ClientsLeft
+        } else if !self.accepting.is_empty() {
+            TurnEnd::AcceptsLeft
+        } else if !self.flushing.is_empty() {
+            TurnEnd::RepliesLeft
+        } else if self.jobs.have_work() {
+            TurnEnd::JobsLeft
+        } else {
+            TurnEnd::Done
+        }
+    }
+
     /// Notes what the turn took; gets the times at which its phases began, in ticks.
     fn note_turn(&mut self, begun: [u64; Phase::ALL.len()], commands_before: u64) {
         let clock = &self.state.clock;
@@ -528,6 +565,11 @@ impl EventLoop {
             phases_ns[index] = clock.ticks_as_nanos(next.saturating_sub(*began));
         }
         let waited_ns = clock.ticks_as_nanos(begun[0].saturating_sub(self.turn_ended));
+        let stats = &self.state.stats;
+        let (input_bytes, output_bytes) = (stats.input_bytes, stats.output_bytes);
+        let facts = TurnFacts { last_ended: self.turn_ended, input_bytes, output_bytes, end: self.turn_end() };
+        self.state.recorder.mark(Part::Finish, ended);
+        self.state.recorder.end_turn(&self.state.clock, &facts);
         self.turn_ended = ended;
         let commands = self.state.stats.commands.saturating_sub(commands_before);
         self.state.loop_stats.note_turn(waited_ns, phases_ns, commands);

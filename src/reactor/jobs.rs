@@ -7,7 +7,7 @@
 
 use crate::collections::heap;
 use crate::drive::aof::rewrite;
-use crate::drive::metrics::Metrics;
+use crate::drive::page::Documents;
 use crate::drive::save::background;
 use crate::drive::script::{debugger, run};
 use crate::engine::memory_limit;
@@ -15,6 +15,7 @@ use crate::engine::removal;
 use crate::engine::state::ServerState;
 
 use crate::observe::loop_stats::Job;
+use crate::observe::turn::Part;
 
 /// Longest and shortest time for the jobs of one turn, in ns.
 const BUDGET_MAX_NS: u64 = 500_000;
@@ -48,8 +49,8 @@ fn saving_budget_ns(share_percent: u32, served_ns: u64) -> u64 {
 pub struct Jobs {
     has_work: [bool; Job::ALL.len()],
     next: usize,
-    /// The text of the metrics, which one of the jobs writes.
-    pub(crate) metrics: Metrics,
+    /// What the HTTP port serves, which one of the jobs writes.
+    pub(crate) documents: Documents,
 }
 
 impl Jobs {
@@ -83,7 +84,7 @@ impl Jobs {
         if memory_limit::wants_eviction(state) {
             self.has_work[Job::Evict as usize] = true;
         }
-        self.has_work[Job::Metrics as usize] |= self.metrics.is_writing();
+        self.has_work[Job::Metrics as usize] |= self.documents.are_being_written();
     }
 
     /// Runs jobs, in turns, until none has work or the budget is spent. `served_ticks` is what the
@@ -98,6 +99,7 @@ impl Jobs {
             return;
         }
         let started = state.clock.ticks();
+        state.recorder.mark(Part::Timers, started);
         let served_ns = state.clock.ticks_as_nanos(served_ticks);
         let saving_ns = saving_budget_ns(state.config.snapshot_loop_share, served_ns);
         let budget_ns =
@@ -111,8 +113,10 @@ impl Jobs {
             let ended = state.clock.ticks();
             let step_ns = state.clock.ticks_as_nanos(ended.saturating_sub(now));
             state.loop_stats.note_step(job, step_ns);
+            state.recorder.note_job(job, step_ns);
             now = ended;
         }
+        state.recorder.mark_jobs(now);
         let elapsed_ns = state.clock.ticks_as_nanos(now.saturating_sub(started));
         let budget_ns = budget_ns.max(saving_ns);
         let stats = &mut state.loop_stats;
@@ -155,7 +159,7 @@ impl Jobs {
             Job::Save => background::save_step(state),
             Job::Rewrite => rewrite::rewrite_step(state),
             Job::FieldExpiry => removal::expire_fields_step(state, STEP_FIELDS),
-            Job::Metrics => self.metrics.step(state),
+            Job::Metrics => self.documents.step(state),
             Job::Expiry => removal::expire_slice(state, deadline),
         }
     }

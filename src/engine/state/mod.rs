@@ -1,6 +1,7 @@
 //! Everything that one server process knows, but for the sockets: what commands work on. Never runs a command or serves a
 //! connection.
 
+mod books;
 pub mod program;
 mod scopes;
 
@@ -42,6 +43,7 @@ use crate::net::listener::Listeners;
 use crate::observe::command_stats::{CommandStats, ErrorStats};
 use crate::observe::latency::LatencyMonitor;
 use crate::observe::loop_stats::LoopStats;
+use crate::observe::recorder::LoopRecorder;
 use crate::observe::slowlog::Slowlog;
 use crate::storage::aof::append_only::AppendOnly;
 use crate::storage::file::operations::Disk;
@@ -110,6 +112,7 @@ pub struct ServerState {
     /// What is known of the process.
     pub process: ProcessFacts,
     pub loop_stats: LoopStats,
+    pub recorder: LoopRecorder,
     /// What `ps` shows, if this process may set it.
     pub title: Option<TitleBar>,
     /// What clients connect to; none when driven in-process.
@@ -194,6 +197,7 @@ impl ServerState {
             slow_ticks: u64::MAX,
             was_slow: false,
             loop_stats: LoopStats::default(),
+            recorder: LoopRecorder::default(),
             listeners: None,
             title: None,
             attack_logged_ms: 0,
@@ -242,6 +246,7 @@ impl ServerState {
         let classes = EventClass::logged(self.config.notify_keyspace_events);
         self.keyspace.changes.set_event_classes(classes);
         self.slowlog.capacity = config.slowlog_max_len as usize;
+        self.recorder.set_size(config.loop_recorder_size, config.databases as usize);
         self.keyspace.access.frequency = config.maxmemory_policy.is_lfu();
         self.keyspace.access.log_factor = config.lfu_log_factor;
         self.keyspace.access.decay_minutes = config.lfu_decay_time;
@@ -524,6 +529,8 @@ impl ServerState {
             ..Stats::default()
         };
         self.loop_stats = LoopStats::default();
+        self.recorder.reset_stats();
+        self.users.reset_usage();
         self.memory.reset_stats();
         self.keyspace.reset_stats();
         self.command_stats.reset();

@@ -102,7 +102,7 @@ impl HttpService {
 
     /// Connections that watch `/events`.
     fn viewers(&self) -> usize {
-        self.peers.iter().filter(|(_, peer)| peer.phase == Phase::Watching).count()
+        self.peers.iter().filter(|(_, peer)| peer.is_viewer()).count()
     }
 
     /// Closes the connection that has kept a place without asking for the longest time, if there is one.

@@ -33,6 +33,8 @@ pub(super) enum Phase {
     Waiting { head_only: bool },
     /// The answer goes out.
     Writing,
+    /// It gets the history next, and then frames.
+    Joining,
     /// It gets a frame now and then.
     Watching,
     /// The answer has gone out; what still comes in is thrown away.
@@ -112,10 +114,15 @@ impl Peer {
             Phase::Reading if self.is_known && self.input.is_empty() => IDLE_MAX_US,
             Phase::Reading => READING_MAX_US,
             Phase::Watching if self.is_all_sent() => return false,
-            Phase::Waiting { .. } | Phase::Writing | Phase::Watching => ANSWERING_MAX_US,
+            Phase::Waiting { .. } | Phase::Writing | Phase::Joining | Phase::Watching => ANSWERING_MAX_US,
             Phase::Draining => DRAINING_MAX_US,
         };
         now_us.saturating_sub(self.since_us) > most_us
+    }
+
+    /// Whether it has, or waits for, the place of a viewer.
+    pub(super) fn is_viewer(&self) -> bool {
+        matches!(self.phase, Phase::Joining | Phase::Watching)
     }
 
     /// Whether it watches and has taken all frames so far.
@@ -149,7 +156,7 @@ impl Peer {
                     }
                     self.finish_answer(now_us)?;
                 }
-                Phase::Watching => {
+                Phase::Joining | Phase::Watching => {
                     let fate = self.send(room_bytes)?.unwrap_or(Fate::Stays);
                     return match self.drain()? {
                         Fate::Ends => Ok(Fate::Ends),
@@ -207,7 +214,7 @@ impl Peer {
             }
             Answer::Events => {
                 self.watch(now_us);
-                None
+                Some(Document::History)
             }
             answer => {
                 self.answer_at_once(&answer, head_only, now_us);
@@ -216,12 +223,12 @@ impl Peer {
         }
     }
 
-    /// Begins to send frames; the first comes with the next one that is written.
+    /// Begins to send frames, after the history that is asked for.
     fn watch(&mut self, now_us: u64) {
         self.keeps_alive = false;
         self.set_head(Status::Ok, EVENTS_TYPE, None, "");
         self.drained_bytes = 0;
-        self.enter(Phase::Watching, now_us);
+        self.enter(Phase::Joining, now_us);
     }
 
     /// Answers what cannot be understood; nothing more is read from there.
@@ -254,13 +261,20 @@ impl Peer {
                 self.body = if head_only { Body::None } else { Body::Written(Rc::clone(text)) };
                 self.enter(Phase::Writing, now_us);
             }
-            Phase::Watching => {
+            Phase::Joining => {
+                // The head may be on its way still.
+                self.head.drain(..self.sent);
+                self.body = Body::Written(Rc::clone(text));
+                self.sent = 0;
+                self.enter(Phase::Watching, now_us);
+            }
+            Phase::Watching if self.is_all_sent() => {
                 self.head = Vec::new();
                 self.body = Body::Written(Rc::clone(text));
                 self.sent = 0;
                 self.since_us = now_us;
             }
-            Phase::Reading | Phase::Writing | Phase::Draining => {}
+            Phase::Watching | Phase::Reading | Phase::Writing | Phase::Draining => {}
         }
     }
 
