@@ -23,7 +23,16 @@ pub struct Explanation {
     pub turn: u64,
     /// When it began, in ns since the start of the clock.
     pub at_ns: u64,
+    /// When the turn ended.
+    ended_ns: u64,
     pub sentence: String,
+}
+
+impl Explanation {
+    /// Whether the late reply is one to a request of that turn.
+    fn covers(&self, late: &LateReply) -> bool {
+        (self.at_ns..=self.ended_ns).contains(&late.since_ns)
+    }
 }
 
 /// What sentences are made of.
@@ -49,11 +58,11 @@ impl Explainer<'_> {
         let mut last_ns = u64::MAX;
         for late in self.recorder.late.newest() {
             let is_slow = late.disk_ns.max(late.socket_ns) >= SLOW_NS;
-            let is_told = found.iter().any(|known: &Explanation| known.at_ns.abs_diff(late.since_ns) < SLOW_NS);
+            let is_told = found.iter().any(|known: &Explanation| known.covers(late));
             // One for each tenth of a second: what waits for a slow disk comes in crowds.
             if is_slow && !is_told && last_ns.abs_diff(late.since_ns) >= 100 * SLOW_NS {
                 last_ns = late.since_ns;
-                found.push(Explanation { turn: 0, at_ns: late.since_ns, sentence: self.of_late(late) });
+                found.push(self.late_moment(late));
             }
         }
         found.sort_by_key(|explanation| std::cmp::Reverse(explanation.at_ns));
@@ -78,9 +87,8 @@ impl Explainer<'_> {
             }
         }
         for late in self.recorder.late.newest().filter(|late| late.client == client) {
-            let is_told = |known: &Explanation| (known.at_ns..known.at_ns + SLOW_NS * 100).contains(&late.since_ns);
-            if !found.iter().any(is_told) {
-                found.push(Explanation { turn: 0, at_ns: late.since_ns, sentence: self.of_late(late) });
+            if !found.iter().any(|known| known.covers(late)) {
+                found.push(self.late_moment(late));
             }
         }
         found.sort_by_key(|explanation| std::cmp::Reverse(explanation.at_ns));
@@ -107,7 +115,13 @@ impl Explainer<'_> {
     }
 
     fn explanation(&self, turn: &Turn, sentence: String) -> Explanation {
-        Explanation { turn: turn.number, at_ns: turn.began_ns, sentence }
+        Explanation { turn: turn.number, at_ns: turn.began_ns, ended_ns: ended_ns(turn), sentence }
+    }
+
+    /// A wait that belongs to no turn that is told of.
+    fn late_moment(&self, late: &LateReply) -> Explanation {
+        let at_ns = late.since_ns;
+        Explanation { turn: 0, at_ns, ended_ns: at_ns, sentence: self.of_late(late) }
     }
 
     /// What made a turn long: a request, behind which others waited, or another part.
@@ -195,10 +209,7 @@ impl Explainer<'_> {
     }
 
     fn late_of(&self, turn: &Turn, client: u64) -> Option<&LateReply> {
-        // The length of a turn is rounded; no other turn is so near.
-        const ROUNDED_NS: u64 = 1000;
-        let ended_ns = turn.began_ns + turn.busy_ns() as u64 + ROUNDED_NS;
-        self.recorder.late.find(client, turn.began_ns, ended_ns)
+        self.recorder.late.find(client, turn.began_ns, ended_ns(turn))
     }
 
     /// A request by its command, and its key if that is known.
@@ -218,6 +229,13 @@ impl Explainer<'_> {
             None => "an unknown command".to_string(),
         }
     }
+}
+
+/// When a turn ended, in ns since the start of the clock.
+fn ended_ns(turn: &Turn) -> u64 {
+    // The length of a turn is rounded; no other turn is so near.
+    const ROUNDED_NS: u64 = 1000;
+    turn.began_ns + turn.busy_ns() as u64 + ROUNDED_NS
 }
 
 /// The place of the visit with the longest request, of those before a place.

@@ -26,7 +26,7 @@ use crate::command::registry::CommandId;
 const SLOW_MAX: usize = 2048;
 /// Bytes kept of a key.
 const KEY_BYTES_MAX: usize = 64;
-/// A turn in which nothing happened and that was shorter, in ns, gets no record.
+/// A turn without requests and bytes that was shorter, in ns, gets no record.
 const IDLE_TURN_NS: f32 = 100_000.0;
 
 /// A request that was slow enough to keep its key.
@@ -299,7 +299,8 @@ impl LoopRecorder {
             return;
         }
         let busy_ns = turn.busy_ns();
-        if turn.requests == 0 && turn.events == 0 && busy_ns < IDLE_TURN_NS {
+        let bytes = turn.input_bytes | turn.output_bytes;
+        if turn.requests == 0 && bytes == 0 && busy_ns < IDLE_TURN_NS {
             return;
         }
         self.turns.push(turn);

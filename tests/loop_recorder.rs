@@ -1,0 +1,264 @@
+//! The recorder of the loop, over real sockets in a loop that is stepped by hand, under a virtual clock: so every time is exact.
+
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::net::UnixStream;
+
+use oneloop::base::clock::Clock;
+use oneloop::config::{AppendFsync, Config, ProtectedAction};
+use oneloop::engine::state::ServerState;
+use oneloop::net::stream::Stream;
+use oneloop::reactor::stepping::SteppedLoop;
+use oneloop::storage::file::operations::Disk;
+use oneloop::storage::file::operations::simulated::SimulatedDisk;
+
+const START_MS: u64 = 1_700_000_000_000;
+
+/// A server with some clients, the first of which has number 1.
+struct World {
+    server: SteppedLoop,
+    disk: SimulatedDisk,
+    clients: Vec<UnixStream>,
+}
+
+impl World {
+    fn new(clients: usize, change: impl FnOnce(&mut Config)) -> World {
+        let mut config = Config { port: 0, enable_debug_command: ProtectedAction::Yes, ..Config::default() };
+        config.save.clear();
+        change(&mut config);
+        let disk = SimulatedDisk::new(1);
+        let mut state = ServerState::new(&oneloop::commands::PROGRAM, config, Clock::virtual_at(START_MS), 42);
+        state.disk = Disk::Simulated(disk.clone());
+        let mut server = SteppedLoop::new(state).expect("a loop");
+        server.load().expect("an empty disk");
+        let mut world = World { server, disk, clients: Vec::new() };
+        for _ in 0..clients {
+            let (stream, other) = UnixStream::pair().expect("a pair of sockets");
+            [&stream, &other].map(|end| end.set_nonblocking(true).expect("a socket"));
+            world.server.connect(Stream::Unix(mio::net::UnixStream::from_std(other)));
+            world.clients.push(stream);
+        }
+        world.turn();
+        world.advance_ms(1);
+        world
+    }
+
+    /// Sends requests of a client, without a turn.
+    fn send(&mut self, client: usize, requests: &str) {
+        self.clients[client - 1].write_all(requests.as_bytes()).expect("requests are short");
+    }
+
+    fn turn(&mut self) {
+        self.server.turn().expect("a poll");
+    }
+
+    fn advance_ms(&mut self, duration_ms: u64) {
+        self.server.state().clock.advance_virtual(duration_ms);
+    }
+
+    /// What a client has received.
+    fn received(&mut self, client: usize) -> String {
+        let (mut bytes, mut buffer) = (Vec::new(), [0; 65536]);
+        loop {
+            match self.clients[client - 1].read(&mut buffer) {
+                Ok(0) => break,
+                Ok(count) => bytes.extend_from_slice(&buffer[..count]),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) => panic!("{error}"),
+            }
+        }
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// The reply to a request, after as many turns as it takes.
+    fn ask(&mut self, client: usize, request: &str) -> String {
+        self.received(client);
+        self.send(client, &format!("{request}\r\n"));
+        let mut reply = String::new();
+        for _ in 0..20 {
+            self.turn();
+            reply += &self.received(client);
+        }
+        reply
+    }
+
+    /// The sentences of LOOP EXPLAIN.
+    fn explain(&mut self, client: usize, what: &str) -> Vec<String> {
+        let reply = self.ask(client, &format!("LOOP EXPLAIN{what}"));
+        assert!(reply.starts_with('*'), "{reply}");
+        let lines: Vec<&str> = reply.split("\r\n").collect();
+        let explanations = lines.windows(5).filter(|lines| lines[0] == "*3");
+        explanations.map(|lines| lines[4].to_string()).collect()
+    }
+}
+
+#[test]
+fn a_request_that_waited_behind_another_is_explained() {
+    let mut world = World::new(3, |_| {});
+    world.send(1, "DEBUG SLEEP 0.0038\r\n");
+    world.send(2, "SET key value\r\n");
+    world.turn();
+    let sentence = "SET of client 2 waited 3.8 ms behind DEBUG (3.8 ms) of client 1";
+    assert_eq!(world.explain(3, ""), [sentence]);
+    assert_eq!(world.explain(3, " CLIENT 2"), [sentence]);
+    assert_eq!(world.explain(3, " CLIENT 1"), [""; 0]);
+    let number = world.server.state().recorder.aggregates.moments().next().map(|moment| moment.aggregate.worst.number);
+    let number = number.expect("a worst turn");
+    assert_eq!(world.explain(3, &format!(" TURN {number}")), [sentence]);
+    assert_eq!(world.ask(3, "LOOP EXPLAIN TURN 999999"), "-ERR that turn is not recorded\r\n");
+}
+
+#[test]
+fn others_that_waited_are_counted_and_keys_are_named() {
+    let mut world = World::new(4, |_| {});
+    world.ask(4, "RPUSH big:list a");
+    world.ask(4, "EVAL \"redis.setresp(2) return redis.call('debug', 'sleep', '0')\" 0");
+    // A client that waits for a key is served within the request of another one, whose time is its own.
+    world.advance_ms(200);
+    world.send(1, "DEBUG SLEEP 0.002\r\n");
+    world.send(2, "GET a\r\nGET b\r\n");
+    world.send(3, "LLEN big:list\r\n");
+    world.turn();
+    let sentences = world.explain(4, "");
+    let behind = "GET of client 2 (in a batch of 2 requests) waited 2.0 ms behind DEBUG (2.0 ms) of client 1";
+    assert_eq!(sentences, [format!("{behind}, as did 1 other client")]);
+    let client_3 = world.explain(4, " CLIENT 3");
+    assert_eq!(client_3, ["LLEN of client 3 waited 2.0 ms behind DEBUG (2.0 ms) of client 1, as did 1 other client"]);
+}
+
+#[test]
+fn a_slow_request_alone_and_a_slow_wait_for_many_are_told_apart() {
+    let mut world = World::new(5, |_| {});
+    world.send(1, "DEBUG SLEEP 0.0025\r\n");
+    world.turn();
+    let alone = "DEBUG of client 1 took 2.5 ms; no other client waited behind it in that turn";
+    assert_eq!(world.explain(5, ""), [alone]);
+    world.advance_ms(200);
+    for client in 1..=3 {
+        world.send(client, "DEBUG SLEEP 0.001\r\n");
+    }
+    world.send(4, "PING\r\n");
+    world.turn();
+    let many = "turn 24 took 3.0 ms, most of it for running 4 requests (3.0 ms)";
+    let explained = world.explain(5, "");
+    assert_eq!(explained[1], alone);
+    assert!(explained[0].ends_with(&many[7..]), "{explained:?}");
+    let waited = "PING of client 4 waited 3.0 ms behind 3 requests of 3 clients, which ran for 3.0 ms, the longest of them \
+                  DEBUG (1.0 ms) of client 3";
+    assert_eq!(world.explain(5, " CLIENT 4"), [waited]);
+}
+
+#[test]
+fn the_disk_is_a_wait_of_its_own() {
+    let mut world = World::new(3, |config| {
+        config.appendonly = true;
+        config.appendfsync = AppendFsync::Always;
+    });
+    for _ in 0..20 {
+        while let Some(helper) = world.disk.busy_helpers().first().copied() {
+            world.disk.run_helper(helper);
+        }
+        world.turn();
+    }
+    world.send(1, "DEBUG SLEEP 0.0038\r\n");
+    world.send(2, "SET key value\r\n");
+    world.turn();
+    assert_eq!(world.received(2), "");
+    world.advance_ms(4);
+    while let Some(helper) = world.disk.busy_helpers().first().copied() {
+        world.disk.run_helper(helper);
+    }
+    world.turn();
+    world.turn();
+    assert_eq!(world.received(2), "+OK\r\n");
+    let sentence = "SET of client 2 waited 3.8 ms behind DEBUG (3.8 ms) of client 1, then 4.0 ms for the disk";
+    assert_eq!(world.explain(3, ""), [sentence]);
+    let disk = world.server.state().recorder.disk;
+    assert_eq!((disk.longest_ns, disk.sum_ns), (4_000_000, 4_000_000));
+}
+
+#[test]
+fn a_socket_that_takes_no_more_is_a_wait_too() {
+    let mut world = World::new(2, |_| {});
+    world.ask(2, &format!("SET big {}", "x".repeat(4000)));
+    let requests = "GET big\r\n".repeat(1000);
+    world.send(1, &requests);
+    for _ in 0..10 {
+        world.turn();
+    }
+    world.advance_ms(1500);
+    let mut received = 0;
+    for _ in 0..2000 {
+        received += world.received(1).len();
+        world.turn();
+    }
+    assert_eq!(received, 1000 * 4009);
+    assert_eq!(world.explain(2, " CLIENT 1"), ["GET of client 1 waited 1.50 s for its socket"]);
+    assert_eq!(world.server.state().recorder.leaving.longest_ns, 1_500_000_000);
+}
+
+#[test]
+fn parts_add_up_to_the_turn_and_waits_are_counted_by_command() {
+    let mut world = World::new(3, |_| {});
+    world.send(1, "DEBUG SLEEP 0.002\r\n");
+    world.send(2, "SELECT 3\r\nGET a\r\nGET a\r\n");
+    world.turn();
+    let state = world.server.state();
+    let turn = state.recorder.turns.iter().next_back().copied().expect("a turn");
+    assert_eq!((turn.busy_ns(), turn.requests, turn.visits), (2e6, 4, 2));
+    assert_eq!((turn.longest_ns, turn.longest_client), (2e6, 1));
+    let waiting = |name: &str| {
+        let command = state.commands.find_full(name.as_bytes()).expect("a command");
+        state.command_stats.get(command.id).waiting
+    };
+    assert_eq!(
+        (waiting("get").requests, waiting("get").ticks, waiting("get").longest_ticks),
+        (2, 4_000_000, 2_000_000)
+    );
+    assert_eq!((waiting("select").requests, waiting("select").ticks), (1, 2_000_000));
+    assert_eq!(state.recorder.databases[0].ticks, 2_000_000);
+    assert_eq!(state.recorder.databases[3].requests, 3);
+    assert_eq!(state.users.default_user().usage().longest_ticks, 2_000_000);
+    assert_eq!(state.recorder.waiting.sum_ns, 6_000_000);
+    let parts: u64 = state.recorder.parts_ns.iter().sum();
+    let jobs: u64 = oneloop::observe::loop_stats::Job::ALL.iter().map(|job| state.loop_stats.job(*job).sum_ns).sum();
+    assert_eq!(parts + jobs, state.loop_stats.busy_ns);
+}
+
+#[test]
+fn the_recorder_takes_memory_as_it_fills_and_none_when_off() {
+    let mut world = World::new(1, |_| {});
+    let bytes = world.server.state().recorder.memory_bytes();
+    assert!(bytes < 256 * 1024, "{bytes}");
+    assert_eq!(world.ask(1, "CONFIG SET loop-recorder-size 0"), "+OK\r\n");
+    assert_eq!(world.server.state().recorder.memory_bytes(), 0);
+    assert_eq!(world.ask(1, "LOOP TURNS"), "*0\r\n");
+    assert_eq!(world.ask(1, "CONFIG SET loop-recorder-size 1mb"), "+OK\r\n");
+    world.ask(1, "PING");
+    let turns = world.ask(1, "LOOP TURNS COUNT 2");
+    assert!(turns.starts_with("*2\r\n*26\r\n$6\r\nnumber\r\n"), "{turns}");
+}
+
+#[test]
+fn idle_turns_take_no_record() {
+    let mut world = World::new(1, |_| {});
+    let before = world.server.state().recorder.turns.fill().0;
+    for _ in 0..100 {
+        world.advance_ms(100);
+        world.turn();
+    }
+    assert_eq!(world.server.state().recorder.turns.fill().0, before);
+}
+
+#[test]
+fn the_slow_log_tells_how_long_a_command_waited_if_asked() {
+    let mut world = World::new(2, |_| {});
+    world.ask(2, "CONFIG SET slowlog-log-slower-than 1000");
+    world.send(1, "DEBUG SLEEP 0.002\r\n");
+    world.send(2, "DEBUG SLEEP 0.003\r\n");
+    world.turn();
+    let entry = world.ask(1, "SLOWLOG GET 1");
+    assert!(entry.starts_with("*1\r\n*6\r\n:1\r\n") && entry.contains("\r\n:3000\r\n"), "{entry}");
+    world.ask(1, "CONFIG SET slowlog-log-waiting yes");
+    let entry = world.ask(1, "SLOWLOG GET 1");
+    assert!(entry.starts_with("*1\r\n*7\r\n:1\r\n") && entry.ends_with("\r\n:2000\r\n"), "{entry}");
+}
