@@ -222,7 +222,8 @@ fn write_worst(json: &mut Json, state: &ServerState) {
     let turn = &piece.worst;
     let visits = recorder.aggregates.visits_of(piece);
     let address = state.clients.find(turn.longest_client).and_then(|token| state.clients.get(token));
-    let culprit = visits.iter().position(|visit| visit.client == turn.longest_client && visit.longest_ns == turn.longest_ns);
+    let culprit =
+        visits.iter().position(|visit| visit.client == turn.longest_client && visit.longest_ns == turn.longest_ns);
     let behind = culprit.map_or(&[][..], |place| &visits[place + 1..]);
     let mut held: Vec<u64> = behind.iter().map(|visit| visit.client).collect();
     held.sort_unstable();

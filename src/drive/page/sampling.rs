@@ -11,7 +11,7 @@ use crate::keyspace::Record;
 use crate::text::json::Json;
 
 /// Keys drawn in one step.
-const STEP_KEYS: usize = 32;
+const STEP_KEYS: usize = 64;
 /// Keys of one sample.
 const SAMPLE_KEYS: u64 = 4096;
 /// Groups that are told apart; the keys of all others are counted together.
@@ -32,6 +32,8 @@ pub(super) struct Sampling {
     prefixes: HashMap<Vec<u8>, Sum>,
     largest: Vec<(usize, Vec<u8>, &'static str)>,
     told: Option<String>,
+    /// Whether a whole sample has been told.
+    is_told_whole: bool,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -78,12 +80,14 @@ impl Sampling {
             }
         }
         self.random = Some(random);
-        // The first sample is told early, so that a viewer need not wait for it.
-        if self.drawn >= SAMPLE_KEYS || self.told.is_none() {
+        let is_complete = self.drawn >= SAMPLE_KEYS;
+        // The first sample is told as it grows, so that a viewer need not wait for it.
+        if is_complete || !self.is_told_whole {
             self.told = Some(self.text(keys));
         }
-        if self.drawn >= SAMPLE_KEYS {
-            *self = Sampling { random: self.random.take(), told: self.told.take(), ..Sampling::default() };
+        if is_complete {
+            let (random, told) = (self.random.take(), self.told.take());
+            *self = Sampling { random, told, is_told_whole: true, ..Sampling::default() };
         }
     }
 

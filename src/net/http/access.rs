@@ -128,7 +128,9 @@ mod tests {
         let mut request = request("oneloop.example.com:8080");
         assert_eq!(check(&request, Guard::Open, TOKEN), Ok(()));
         assert_eq!(check(&request, Guard::Data, TOKEN), Err(Status::Unauthorized));
-        for (shown, expected) in [(TOKEN, Ok(())), ("0123456789abcdeF", Err(Status::Unauthorized)), ("", Err(Status::Unauthorized))] {
+        for (shown, expected) in
+            [(TOKEN, Ok(())), ("0123456789abcdeF", Err(Status::Unauthorized)), ("", Err(Status::Unauthorized))]
+        {
             request.token = Some(shown.to_string());
             assert_eq!(check(&request, Guard::Data, TOKEN), expected, "{shown}");
         }

@@ -10,7 +10,6 @@ use super::*;
 use crate::base::clock::Clock;
 use crate::config::Config;
 
-
 /// A service with the poll that drives it, and a listener to come by.
 struct Bench {
     poll: Poll,
