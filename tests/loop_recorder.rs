@@ -219,7 +219,7 @@ fn parts_add_up_to_the_turn_and_waits_are_counted_by_command() {
     assert_eq!(state.recorder.databases[3].requests, 3);
     assert_eq!(state.users.default_user().usage().longest_ticks, 2_000_000);
     assert_eq!(state.recorder.waiting.sum_ns, 6_000_000);
-    let parts: u64 = state.recorder.parts_ns.iter().sum();
+    let parts = state.recorder.parts_ns.iter().sum::<f64>() as u64;
     let jobs: u64 = oneloop::observe::loop_stats::Job::ALL.iter().map(|job| state.loop_stats.job(*job).sum_ns).sum();
     assert_eq!(parts + jobs, state.loop_stats.busy_ns);
 }

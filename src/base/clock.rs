@@ -110,6 +110,12 @@ impl Clock {
         self.ticks.nanos_between(0, ticks)
     }
 
+    /// How long a tick is, in ns: to convert many times at the cost of a multiplication each.
+    pub fn nanos_per_tick(&self) -> f64 {
+        const SAMPLE_TICKS: u64 = 1 << 40;
+        self.ticks_as_nanos(SAMPLE_TICKS) as f64 / SAMPLE_TICKS as f64
+    }
+
     /// How many ticks so many ns are.
     pub fn nanos_as_ticks(&self, nanos: u64) -> u64 {
         const SAMPLE_TICKS: u64 = 1 << 32;

@@ -177,7 +177,7 @@ fn stats(context: &mut Context<'_>, _args: Args<'_>) -> CommandResult {
     pair(reply, "busy-ns", loop_stats.busy_ns);
     reply.bulk(b"parts-ns");
     reply.map(Part::ALL.len());
-    Part::ALL.iter().for_each(|part| pair(reply, part.name(), recorder.parts_ns[*part as usize]));
+    Part::ALL.iter().for_each(|part| pair(reply, part.name(), recorder.parts_ns[*part as usize] as u64));
     reply.bulk(b"jobs-ns");
     reply.map(Job::ALL.len());
     Job::ALL.iter().for_each(|job| pair(reply, job.name(), loop_stats.job(*job).sum_ns));

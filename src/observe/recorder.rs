@@ -68,26 +68,25 @@ pub struct BatchTimes {
     pub longest: u64,
 }
 
-/// The turn that goes on. Times are in ticks.
+/// The turn that goes on. Times are in ticks, and become nanoseconds at its end.
 #[derive(Default)]
 struct LiveTurn {
-    number: u64,
+    record: Turn,
     began: u64,
     /// Up to when it is known what the time was spent on.
     marked: u64,
-    parts: [u64; Part::ALL.len()],
-    jobs_ns: [u64; Job::ALL.len()],
     events: u32,
-    requests: u64,
-    batches: u32,
+    visits: u32,
     batch_began: u64,
-    longest: LiveVisit,
+    longest: u64,
 }
 
 /// The recorder.
 #[derive(Default)]
 pub struct LoopRecorder {
     size_bytes: usize,
+    /// How long a tick of the clock is.
+    nanos_per_tick: f64,
     live: LiveTurn,
     /// The first visits of the present turn, and among them every one that was its longest when it came.
     visits: Vec<LiveVisit>,
@@ -106,12 +105,23 @@ pub struct LoopRecorder {
     /// From the end of a batch until the append-only file was where `appendfsync` wants it.
     pub disk: Distribution,
     /// Time of each part over all turns, in ns.
-    pub parts_ns: [u64; Part::ALL.len()],
+    pub parts_ns: [f64; Part::ALL.len()],
     /// What each database's requests took.
     pub databases: Vec<Usage>,
 }
 
 impl LoopRecorder {
+    /// Measures with this clock.
+    pub fn set_clock(&mut self, clock: &Clock) {
+        self.nanos_per_tick = clock.nanos_per_tick();
+    }
+
+    #[inline]
+    fn nanos(&self, ticks: u64) -> u64 {
+        // A signed number is what the processor converts by itself; no time is that long.
+        (ticks as i64 as f64 * self.nanos_per_tick) as i64 as u64
+    }
+
     /// Sets the memory for turns: a half for the ring of turns, a half for the aggregates. 0 keeps none. A new size forgets all.
     pub fn set_size(&mut self, bytes: u64, databases: usize) {
         let size_bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
@@ -146,7 +156,7 @@ impl LoopRecorder {
 
     /// The number of the turn that goes on.
     pub fn turn_number(&self) -> u64 {
-        self.live.number
+        self.live.record.number
     }
 
     /// How long a request has waited that began to run then, in ticks.
@@ -157,14 +167,15 @@ impl LoopRecorder {
     /// Begins a turn.
     #[inline]
     pub fn begin_turn(&mut self, now: u64) {
-        self.live = LiveTurn { number: self.live.number + 1, began: now, marked: now, ..LiveTurn::default() };
+        let record = Turn { number: self.live.record.number + 1, ..Turn::default() };
+        self.live = LiveTurn { record, began: now, marked: now, ..LiveTurn::default() };
         self.visits.clear();
     }
 
     /// The time since the last mark was spent on this part.
     #[inline]
     pub fn mark(&mut self, part: Part, now: u64) {
-        self.live.parts[part as usize] += now.saturating_sub(self.live.marked);
+        self.live.record.parts_ns[part as usize] += now.saturating_sub(self.live.marked) as i64 as f32;
         self.live.marked = now;
     }
 
@@ -185,10 +196,10 @@ impl LoopRecorder {
         self.live.events += 1;
     }
 
-    /// A step of a job took so long.
+    /// A step of a job took so many ticks.
     #[inline]
-    pub fn note_job(&mut self, job: Job, step_ns: u64) {
-        self.live.jobs_ns[job as usize] += step_ns;
+    pub fn note_job(&mut self, job: Job, ticks: u64) {
+        self.live.record.jobs_ns[job as usize] += ticks as i64 as f32;
     }
 
     /// A client's requests begin to run, the first of them this command.
@@ -209,25 +220,26 @@ impl LoopRecorder {
 
     /// A client's requests have run.
     #[inline]
-    pub fn end_batch(&mut self, clock: &Clock, client: u64, now: u64, requests: usize) -> BatchTimes {
+    pub fn end_batch(&mut self, client: u64, now: u64, requests: usize) -> BatchTimes {
         self.mark(Part::Run, now);
         let live = &mut self.live;
         let began = live.batch_began;
         let Longest { ticks: longest, command } = self.longest;
-        let visit = LiveVisit { client, began, ended: now, longest, command, requests: requests as u16 };
-        live.batches += 1;
-        live.requests += requests as u64;
-        if longest > live.longest.longest || live.batches == 1 {
-            live.longest = visit;
-            if self.visits.len() == VISITS_MAX {
-                self.visits.pop();
-            }
+        live.visits += 1;
+        live.record.requests += requests as u32;
+        let is_longest = longest > live.longest || live.visits == 1;
+        if is_longest {
+            live.longest = longest;
+            live.record.longest_command = command;
+            live.record.longest_client = client;
         }
-        if self.visits.len() < VISITS_MAX && self.size_bytes > 0 {
-            self.visits.push(visit);
+        if self.size_bytes > 0 && (is_longest || self.visits.len() < VISITS_MAX) {
+            self.visits.truncate(VISITS_MAX - 1);
+            self.visits.push(LiveVisit { client, began, ended: now, longest, command, requests: requests as u16 });
         }
-        let waiting = began.saturating_sub(live.began);
-        self.waiting.record(clock.ticks_as_nanos(waiting), requests as u64);
+        let waiting = began.saturating_sub(self.live.began);
+        let waiting_ns = self.nanos(waiting);
+        self.waiting.record(waiting_ns, requests as u64);
         BatchTimes { waiting, run: now.saturating_sub(began), longest }
     }
 
@@ -242,7 +254,7 @@ impl LoopRecorder {
     /// A client's socket has taken all its replies; they were free to leave since then.
     #[inline]
     pub fn note_sent(&mut self, clock: &Clock, client: u64, since: u64, now: u64, command: Option<CommandId>) {
-        let socket_ns = clock.ticks_as_nanos(now.saturating_sub(since));
+        let socket_ns = self.nanos(now.saturating_sub(since));
         self.leaving.record(socket_ns, 1);
         if socket_ns >= LateReplies::LATE_NS {
             let [since_ns, until_ns] = [since, now].map(|ticks| clock.nanos_at(ticks));
@@ -260,7 +272,7 @@ impl LoopRecorder {
             self.slow.pop_front();
         }
         let key = key[..key.len().min(KEY_BYTES_MAX)].into();
-        self.slow.push_back(SlowRequest { turn: self.live.number, client, command, key });
+        self.slow.push_back(SlowRequest { turn: self.live.record.number, client, command, key });
     }
 
     /// The key of a slow request, if it is known. O(slow requests).
@@ -271,42 +283,35 @@ impl LoopRecorder {
 
     /// Ends the turn, all of whose time is marked, and records it.
     pub fn end_turn(&mut self, clock: &Clock, facts: &TurnFacts) {
-        let live = &self.live;
-        let nanos = |ticks: u64| clock.ticks_as_nanos(ticks);
-        let mut turn = Turn {
-            number: live.number,
-            began_ns: clock.nanos_at(live.began),
-            waited_ns: nanos(live.began.saturating_sub(facts.last_ended)) as f32,
-            jobs_ns: live.jobs_ns.map(|step_ns| step_ns as f32),
-            requests: u32::try_from(live.requests).unwrap_or(u32::MAX),
-            input_bytes: difference(facts.input_bytes, self.bytes_before.0),
-            output_bytes: difference(facts.output_bytes, self.bytes_before.1),
-            events: u16::try_from(live.events).unwrap_or(u16::MAX),
-            visits: u16::try_from(live.batches).unwrap_or(u16::MAX),
-            longest_ns: nanos(live.longest.longest) as f32,
-            longest_command: live.longest.command,
-            longest_client: live.longest.client,
-            end: facts.end,
-            ..Turn::default()
-        };
-        self.bytes_before = (facts.input_bytes, facts.output_bytes);
-        for (part, ticks) in live.parts.iter().enumerate() {
-            let part_ns = nanos(*ticks);
-            self.parts_ns[part] += part_ns;
-            turn.parts_ns[part] = part_ns as f32;
+        let mut turn = self.live.record;
+        let scale = self.nanos_per_tick as f32;
+        turn.jobs_ns.iter_mut().for_each(|ticks| *ticks *= scale);
+        turn.parts_ns.iter_mut().for_each(|ticks| *ticks *= scale);
+        for (sum_ns, part_ns) in self.parts_ns.iter_mut().zip(turn.parts_ns) {
+            *sum_ns += f64::from(part_ns);
         }
+        turn.input_bytes = difference(facts.input_bytes, self.bytes_before.0);
+        turn.output_bytes = difference(facts.output_bytes, self.bytes_before.1);
+        self.bytes_before = (facts.input_bytes, facts.output_bytes);
         if self.size_bytes == 0 {
             return;
         }
-        let busy_ns = turn.busy_ns();
+        let live = &self.live;
+        let busy_ns = live.marked.saturating_sub(live.began) as i64 as f32 * scale;
         let bytes = turn.input_bytes | turn.output_bytes;
         if turn.requests == 0 && bytes == 0 && busy_ns < IDLE_TURN_NS {
             return;
         }
+        turn.began_ns = clock.nanos_at(live.began);
+        turn.waited_ns = live.began.saturating_sub(facts.last_ended) as i64 as f32 * scale;
+        turn.longest_ns = live.longest as i64 as f32 * scale;
+        turn.events = live.events.min(u32::from(u16::MAX)) as u16;
+        turn.visits = live.visits.min(u32::from(u16::MAX)) as u16;
+        turn.end = facts.end;
         self.turns.push(turn);
-        let (visits, began) = (&self.visits, live.began);
+        let (visits, began, nanos_per_tick) = (&self.visits, live.began, self.nanos_per_tick);
         self.aggregates.push(&turn, busy_ns, |kept| {
-            kept.extend(visits.iter().map(|visit| visit.settled(clock, began)));
+            kept.extend(visits.iter().map(|visit| visit.settled(nanos_per_tick, began)));
         });
     }
 }

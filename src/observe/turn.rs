@@ -1,9 +1,8 @@
 //! One turn of the loop, as it is remembered: when, how long, on what, and whose requests it ran.
 //!
-//! Times of a record are `f32` numbers of nanoseconds: exact up to 16 ms, and to seven digits beyond.
+//! Times of a record are `f32` numbers of nanoseconds, exact to seven digits.
 
 use super::loop_stats::Job;
-use crate::base::clock::Clock;
 use crate::command::registry::CommandId;
 
 /// What the loop does with its time, jobs aside. The parts and the jobs of a turn add up to its length.
@@ -153,9 +152,9 @@ pub struct LiveVisit {
 }
 
 impl LiveVisit {
-    /// The visit as it is remembered of a turn that began at `turn_began`, in ticks.
-    pub fn settled(&self, clock: &Clock, turn_began: u64) -> Visit {
-        let nanos = |ticks: u64| clock.ticks_as_nanos(ticks) as f32;
+    /// The visit as it is remembered of a turn that began at `turn_began`, in ticks of so many ns.
+    pub fn settled(&self, nanos_per_tick: f64, turn_began: u64) -> Visit {
+        let nanos = |ticks: u64| (ticks as f64 * nanos_per_tick) as f32;
         Visit {
             client: self.client,
             began_ns: nanos(self.began.saturating_sub(turn_began)),

@@ -40,8 +40,10 @@ pub struct Moment<'a> {
 pub struct TurnAggregates {
     pieces: ChunkedRing<Aggregate>,
     visits: ChunkedRing<Visit>,
-    /// The piece that goes on, with the visits of its worst turn so far.
+    /// The piece that goes on, when it ends, how long its worst turn was, and that turn's visits.
     open: Aggregate,
+    open_until_ns: u64,
+    open_worst_ns: f32,
     open_visits: Vec<Visit>,
 }
 
@@ -54,20 +56,24 @@ impl TurnAggregates {
             pieces: ChunkedRing::with_capacity(pieces),
             visits: ChunkedRing::with_capacity(left_bytes / size_of::<Visit>()),
             open: Aggregate::default(),
+            open_until_ns: 0,
+            open_worst_ns: 0.0,
             open_visits: Vec::new(),
         }
     }
 
     /// Adds a turn; `visits` writes down its visits, and is called only if this is the worst turn of its piece so far.
     pub fn push(&mut self, turn: &Turn, busy_ns: f32, visits: impl FnOnce(&mut Vec<Visit>)) {
-        let is_new = self.open.turns == 0 || turn.began_ns / PERIOD_NS != self.open.piece();
+        let is_new = turn.began_ns >= self.open_until_ns;
         if is_new {
             self.seal();
+            self.open_until_ns = (turn.began_ns / PERIOD_NS + 1) * PERIOD_NS;
         }
         self.open.turns += 1;
         self.open.requests = self.open.requests.saturating_add(turn.requests);
         self.open.busy_ns += busy_ns;
-        if is_new || busy_ns > self.open.worst.busy_ns() {
+        if is_new || busy_ns > self.open_worst_ns {
+            self.open_worst_ns = busy_ns;
             self.open.worst = *turn;
             self.open_visits.clear();
             visits(&mut self.open_visits);

@@ -113,7 +113,7 @@ impl Jobs {
             let ended = state.clock.ticks();
             let step_ns = state.clock.ticks_as_nanos(ended.saturating_sub(now));
             state.loop_stats.note_step(job, step_ns);
-            state.recorder.note_job(job, step_ns);
+            state.recorder.note_job(job, ended.saturating_sub(now));
             now = ended;
         }
         state.recorder.mark_jobs(now);

@@ -6,10 +6,10 @@ use std::cmp::Reverse;
 
 use super::event;
 use super::sampling::Sampling;
-use crate::command::registry::Command;
+use crate::command::registry::{Command, CommandId};
 use crate::drive::save::background;
 use crate::engine::session::{Blocked, Session};
-use crate::engine::state::ServerState;
+use crate::engine::state::{SLOW_US, ServerState};
 use crate::observe::explain::Explainer;
 use crate::observe::loop_stats::Job;
 use crate::observe::turn::{Part, Turn, Visit};
@@ -159,6 +159,15 @@ fn micros(nanos: f32) -> f64 {
     (f64::from(nanos) / 100.0).round() / 10.0
 }
 
+/// A request by its command, and by its key if it was slow enough for that to be kept: looking for it takes a while.
+fn name_of(explainer: &Explainer<'_>, turn: &Turn, client: u64, command: Option<CommandId>, took_ns: f32) -> String {
+    match command {
+        Some(_) if took_ns >= SLOW_US as f32 * 1000.0 => explainer.request(turn, client, command),
+        Some(command) => explainer.commands.get(command).full_name.to_ascii_uppercase(),
+        None => String::new(),
+    }
+}
+
 /// `[number, began µs, waited µs, [part µs …], [job µs …], requests, longest µs, request, client, end]`
 fn write_turn(json: &mut Json, explainer: &Explainer<'_>, turn: &Turn) {
     json.array(|row| {
@@ -169,10 +178,7 @@ fn write_turn(json: &mut Json, explainer: &Explainer<'_>, turn: &Turn) {
         row.array(|row| turn.jobs_ns.iter().for_each(|nanos| row.number(micros(*nanos))));
         row.number(turn.requests);
         row.number(micros(turn.longest_ns));
-        match turn.longest_command {
-            Some(_) => row.string(explainer.request(turn, turn.longest_client, turn.longest_command).as_bytes()),
-            None => row.string(b""),
-        }
+        row.string(name_of(explainer, turn, turn.longest_client, turn.longest_command, turn.longest_ns).as_bytes());
         row.number(turn.longest_client);
         row.string(turn.end.name().as_bytes());
     });
@@ -203,7 +209,7 @@ fn write_piece(json: &mut Json, explainer: &Explainer<'_>, piece: &Aggregate) {
 fn write_visit(json: &mut Json, explainer: &Explainer<'_>, turn: &Turn, visit: &Visit) {
     json.array(|row| {
         row.number(visit.client);
-        row.string(explainer.request(turn, visit.client, visit.longest_command).as_bytes());
+        row.string(name_of(explainer, turn, visit.client, visit.longest_command, visit.longest_ns).as_bytes());
         row.number(visit.requests);
         row.number(micros(visit.began_ns));
         row.number(micros(visit.run_ns));

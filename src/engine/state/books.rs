@@ -21,7 +21,7 @@ impl ServerState {
     /// The requests of a batch have run; gives how long they waited since the turn's beginning, in ticks.
     #[inline]
     pub fn end_batch(&mut self, session: &mut Session, requests: usize) -> u64 {
-        let times = self.recorder.end_batch(&self.clock, session.id, self.lap_started, requests);
+        let times = self.recorder.end_batch(session.id, self.lap_started, requests);
         let count = requests as u64;
         session.usage.add(count, times.run, times.longest);
         session.user.note_usage(count, times.run, times.longest);

@@ -212,6 +212,7 @@ impl ServerState {
     /// Notes what follows from the start, and from the settings.
     fn begin(&mut self) {
         self.process.startup_memory_bytes = self.used_memory();
+        self.recorder.set_clock(&self.clock);
         self.refresh_clock();
         self.saving.stats.last_save_seconds = self.process.started_ms / 1000;
         self.apply_config();
