@@ -150,6 +150,10 @@ class PageTest(unittest.TestCase):
             self.assertIn("worker-", self.browser.text("#clients"))
             self.assertIn("session:", self.browser.text("#prefixes"))
             self.assertIn("±", self.browser.text("#types"))
+            with server.connect() as client:
+                for _ in range(3000):
+                    ask(client, "GET", "hot:key")
+            self.browser.wait_for("/hot:key/.test($('hot').textContent)")
 
     def test_a_slow_command_is_shown_within_a_second(self):
         with Server() as server, Load(server):
@@ -171,6 +175,7 @@ class PageTest(unittest.TestCase):
             self.browser.click("#freeze")
             self.browser.wait_for("document.body.dataset.state === 'frozen'")
             frames = "store.sums.at(-1).nowUs"
+            self.browser.wait_for("endOfView() === view.endUs && $('strip-text').textContent.includes(clockTime(view.endUs))")
             before, shown = self.browser.evaluate(frames), self.browser.text("#strip-text")
             self.browser.wait_for(f"{frames} > {before} + 700000")
             self.assertEqual(self.browser.text("#strip-text"), shown)

@@ -29,6 +29,8 @@ const TOLD_NS: f32 = 100_000.0;
 const STEP_CLIENTS: usize = 64;
 /// Clients, users and commands that are told.
 const SHOWN_MAX: usize = 20;
+/// Hot keys that are told.
+const HOT_KEYS_MAX: usize = 12;
 /// Pieces of time in which the worst turn is looked for: a minute.
 const WORST_PIECES: u64 = 600;
 
@@ -119,6 +121,7 @@ impl Frames {
                 json.name("sample");
                 json.number(sample);
             }
+            write_hot_keys(json, state);
             write_persistence(json, state);
         });
         json.into_text()
@@ -404,6 +407,25 @@ fn write_memory(json: &mut Json, state: &ServerState) {
         json.number_field("max", state.config.maxmemory);
         json.number_field("expired", stats.expired_keys);
         json.number_field("evicted", stats.evicted_keys);
+    });
+}
+
+/// Of a sample of the requests: `[key, database, times seen, by how much that may be too large]`.
+fn write_hot_keys(json: &mut Json, state: &ServerState) {
+    json.name("hot");
+    json.object(|json| {
+        json.number_field("seen", state.hot_keys.seen());
+        json.name("rows");
+        json.array(|json| {
+            for hot in state.hot_keys.hottest(HOT_KEYS_MAX) {
+                json.array(|row| {
+                    row.string(&hot.key);
+                    row.number(hot.database);
+                    row.number(hot.count);
+                    row.number(hot.excess);
+                });
+            }
+        });
     });
 }
 
