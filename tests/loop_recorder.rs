@@ -1,12 +1,21 @@
 //! The recorder of the loop, over real sockets in a loop that is stepped by hand, under a virtual clock: so every time is exact.
 
+#[path = "support/json.rs"]
+mod json;
+
+use json::Json;
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 
 use oneloop::base::clock::Clock;
+use oneloop::command::registry::Registry;
 use oneloop::config::{AppendFsync, Config, ProtectedAction};
 use oneloop::engine::state::ServerState;
 use oneloop::net::stream::Stream;
+use oneloop::observe::explain::Explainer;
+use oneloop::observe::loop_stats::Job;
+use oneloop::observe::recorder::{LoopRecorder, TurnFacts};
+use oneloop::observe::turn::Part;
 use oneloop::reactor::stepping::SteppedLoop;
 use oneloop::storage::file::operations::Disk;
 use oneloop::storage::file::operations::simulated::SimulatedDisk;
@@ -108,12 +117,8 @@ fn a_request_that_waited_behind_another_is_explained() {
 }
 
 #[test]
-fn others_that_waited_are_counted_and_keys_are_named() {
+fn others_that_waited_are_counted() {
     let mut world = World::new(4, |_| {});
-    world.ask(4, "RPUSH big:list a");
-    world.ask(4, "EVAL \"redis.setresp(2) return redis.call('debug', 'sleep', '0')\" 0");
-    // A client that waits for a key is served within the request of another one, whose time is its own.
-    world.advance_ms(200);
     world.send(1, "DEBUG SLEEP 0.002\r\n");
     world.send(2, "GET a\r\nGET b\r\n");
     world.send(3, "LLEN big:list\r\n");
@@ -196,6 +201,164 @@ fn a_socket_that_takes_no_more_is_a_wait_too() {
     assert_eq!(world.server.state().recorder.leaving.longest_ns, 1_500_000_000);
 }
 
+/// Checks a trace against what Chrome's format asks for and what this server writes; gives the events that have a length.
+fn check_trace(text: &str) -> Vec<Json> {
+    let trace = Json::parse(text);
+    assert_eq!(trace.names(), ["displayTimeUnit", "traceEvents"]);
+    assert_eq!(trace.member("displayTimeUnit").text(), "ms");
+    let mut spans: Vec<Json> = Vec::new();
+    for event in trace.member("traceEvents").elements() {
+        assert_eq!(event.member("pid").number(), 1.0);
+        assert!([1.0, 2.0].contains(&event.member("tid").number()));
+        match event.member("ph").text() {
+            "M" => {
+                assert_eq!(event.names(), ["args", "name", "ph", "pid", "tid"]);
+                assert!(["process_name", "thread_name"].contains(&event.member("name").text()));
+                assert!(!event.member("args").member("name").text().is_empty());
+            }
+            "X" => {
+                assert_eq!(event.names(), ["args", "cat", "dur", "name", "ph", "pid", "tid", "ts"]);
+                let arguments = event.member("args").names();
+                match event.member("cat").text() {
+                    "turn" => {
+                        let expected = [
+                            "end",
+                            "events",
+                            "input_bytes",
+                            "number",
+                            "output_bytes",
+                            "requests",
+                            "visits",
+                            "waited_us",
+                        ];
+                        assert_eq!(arguments, expected);
+                        assert!(
+                            ["done", "clients-left", "accepts-left", "replies-left", "jobs-left"]
+                                .contains(&event.member("args").member("end").text())
+                        );
+                    }
+                    "part" | "job" => assert_eq!(arguments, [""; 0]),
+                    "visit" => assert_eq!(arguments, ["client", "requests", "waited_us"]),
+                    other => panic!("an unknown category: {other}"),
+                }
+                spans.push(event.clone());
+            }
+            other => panic!("an unknown kind of event: {other}"),
+        }
+    }
+    check_nesting(&spans);
+    spans
+}
+
+/// Turns do not overlap, and their pieces fill them.
+fn check_nesting(spans: &[Json]) {
+    let (mut turn_end, mut piece_end) = (0, 0);
+    for span in spans {
+        let (began, length) = (span.member("ts").thousandths(), span.member("dur").thousandths());
+        match span.member("cat").text() {
+            "turn" => {
+                assert!(began >= turn_end && piece_end == turn_end, "{span:?}");
+                (turn_end, piece_end) = (began + length, began);
+            }
+            "part" | "job" => {
+                assert!(began == piece_end && began + length <= turn_end, "{span:?}");
+                piece_end += length;
+            }
+            _ => assert!(began + length <= turn_end + 1, "{span:?}"),
+        }
+    }
+    assert_eq!(piece_end, turn_end);
+}
+
+#[test]
+fn a_trace_is_strict_json_in_chromes_form() {
+    let mut world = World::new(3, |_| {});
+    world.send(1, "EVAL \"for i = 1, 3000 do redis.call('set', 'a', i) end\" 1 \"we\\\"i\\x01\\xc3\\xa9rd\"\r\n");
+    world.turn();
+    world.advance_ms(150);
+    world.send(1, "DEBUG SLEEP 0.0038\r\n");
+    world.send(2, "SET key value\r\n");
+    world.turn();
+    world.advance_ms(150);
+    let reply = world.ask(3, "LOOP TRACE");
+    let text = reply.split_once("\r\n").expect("a bulk string").1.trim_end_matches("\r\n");
+    let spans = check_trace(text);
+    let slow = spans.iter().find(|span| span.member("name").text() == "DEBUG").expect("the slow request");
+    assert_eq!((slow.member("dur").thousandths(), slow.member("args").member("client").number()), (3_800_000, 1.0));
+    let waited = spans.iter().find(|span| span.member("name").text() == "SET").expect("the one that waited");
+    assert_eq!(waited.member("args").member("waited_us").number(), 3800.0);
+    let one = world.ask(3, "LOOP TRACE COUNT 1");
+    let text = one.split_once("\r\n").expect("a bulk string").1.trim_end_matches("\r\n");
+    assert_eq!(check_trace(text).iter().filter(|span| span.member("cat").text() == "turn").count(), 1);
+    assert_eq!(world.ask(3, "LOOP TRACE COUNT 10001"), "-ERR a trace has at most 10000 turns\r\n");
+    world.ask(3, "CONFIG SET loop-recorder-size 0");
+    let none = world.ask(3, "LOOP TRACE");
+    let text = none.split_once("\r\n").expect("a bulk string").1.trim_end_matches("\r\n");
+    assert!(check_trace(text).is_empty());
+}
+
+#[test]
+fn statistics_and_clients_have_a_form_in_each_protocol() {
+    let mut world = World::new(2, |_| {});
+    world.send(1, "DEBUG SLEEP 0.002\r\n");
+    world.turn();
+    for (hello, marker, stats, client) in [("2", "*", 24, 16), ("3", "%", 12, 8)] {
+        world.ask(2, &format!("HELLO {hello}"));
+        let text = world.ask(2, "LOOP STATS");
+        assert!(text.starts_with(&format!("{marker}{stats}\r\n$5\r\nturns\r\n:")), "{text}");
+        for name in ["parts-ns", "jobs-ns", "waiting", "leaving", "disk", "waiting-commands", "users", "databases"] {
+            assert!(text.contains(&format!("\r\n{name}\r\n{marker}")), "{name} in {text}");
+        }
+        let text = world.ask(2, "LOOP CLIENTS COUNT 1");
+        assert!(text.starts_with(&format!("*1\r\n{marker}{client}\r\n$2\r\nid\r\n:1\r\n")), "{text}");
+        assert!(text.contains("\r\nlongest-ns\r\n:2000000\r\n"), "{text}");
+    }
+    world.ask(2, "CONFIG RESETSTAT");
+    let recorder = &world.server.state().recorder;
+    assert!(recorder.waiting.count < 3 && recorder.databases[0].longest_ticks == 0);
+}
+
+#[test]
+fn turns_are_chosen_by_number_length_and_date() {
+    let mut world = World::new(2, |_| {});
+    for sleep_ms in [2, 5, 3] {
+        world.send(1, &format!("DEBUG SLEEP 0.00{sleep_ms}\r\n"));
+        world.turn();
+        world.advance_ms(1000);
+    }
+    let busy = |reply: &str| -> Vec<u64> {
+        let lines: Vec<&str> = reply.split("\r\n").collect();
+        let found = lines.windows(2).filter(|pair| pair[0] == "busy-ns");
+        found.map(|pair| pair[1][1..].parse().expect("a number")).collect()
+    };
+    assert_eq!(busy(&world.ask(2, "LOOP TURNS")), [3_000_000, 5_000_000, 2_000_000]);
+    assert_eq!(busy(&world.ask(2, "LOOP TURNS SLOWEST 2")), [5_000_000, 3_000_000]);
+    let since_ms = START_MS + 1 + 2 + 1000;
+    let reply = world.ask(2, &format!("LOOP TURNS SLOWEST 9 SINCE {since_ms} COUNT 2"));
+    assert_eq!(busy(&reply), [5_000_000, 3_000_000]);
+    let since_ms = since_ms + 5 + 1000;
+    assert_eq!(busy(&world.ask(2, &format!("LOOP TURNS SINCE {since_ms} SLOWEST 1"))), [3_000_000]);
+    for (request, error) in [
+        ("LOOP TURNS COUNT", "-ERR syntax error\r\n"),
+        ("LOOP TURNS COUNT x", "-ERR value is not an integer or out of range\r\n"),
+        ("LOOP TURNS COUNT -1", "-ERR value must not be negative\r\n"),
+        ("LOOP EXPLAIN CLIENT 1 TURN 2", "-ERR syntax error\r\n"),
+    ] {
+        assert_eq!(world.ask(2, request), error, "{request}");
+    }
+    assert!(world.ask(2, "LOOP HELP").contains("EXPLAIN [CLIENT <client-id>"));
+    let doctor = world.ask(2, "LATENCY DOCTOR");
+    assert!(doctor.contains("3s ago: DEBUG of client 1 took 2.0 ms"), "{doctor}");
+}
+
+#[test]
+fn only_administrators_see_the_loop() {
+    let mut world = World::new(1, |_| {});
+    world.ask(1, "ACL SETUSER alice on nopass ~* &* +@all -@admin");
+    world.ask(1, "AUTH alice x");
+    assert!(world.ask(1, "LOOP STATS").starts_with("-NOPERM"));
+}
+
 #[test]
 fn parts_add_up_to_the_turn_and_waits_are_counted_by_command() {
     let mut world = World::new(3, |_| {});
@@ -261,4 +424,46 @@ fn the_slow_log_tells_how_long_a_command_waited_if_asked() {
     world.ask(1, "CONFIG SET slowlog-log-waiting yes");
     let entry = world.ask(1, "SLOWLOG GET 1");
     assert!(entry.starts_with("*1\r\n*7\r\n:1\r\n") && entry.ends_with("\r\n:2000\r\n"), "{entry}");
+}
+
+/// The sentence of the README, from what the loop tells the recorder.
+#[test]
+fn a_key_is_named_and_the_disk_comes_after_the_culprit() {
+    let clock = Clock::virtual_at(START_MS);
+    let registry = Registry::new(oneloop::commands::FAMILIES);
+    let command = |name: &str| registry.find(name.as_bytes()).expect("a command").id;
+    let mut recorder = LoopRecorder::default();
+    recorder.set_clock(&clock);
+    recorder.set_size(1 << 20, 16);
+    recorder.begin_turn(1_000_000);
+    let mut now = 1_100_000;
+    for (client, name, took) in [(12, "smembers", 3_800_000), (7, "set", 10_000), (8, "get", 5_000)] {
+        recorder.begin_batch(now, Some(command(name)));
+        now += took;
+        recorder.note_command(command(name), took);
+        if took > 100_000 {
+            recorder.note_slow(client, command(name), b"big:set");
+        }
+        recorder.end_batch(client, now, 1);
+    }
+    recorder.mark(Part::Finish, now + 1000);
+    recorder.end_turn(&clock, &TurnFacts::default());
+    let explain = |recorder: &LoopRecorder| {
+        let explainer = Explainer { recorder, commands: &registry };
+        explainer.slow_moments(10).into_iter().map(|moment| moment.sentence).collect::<Vec<_>>()
+    };
+    let waited = "SET of client 7 waited 3.9 ms behind SMEMBERS big:set (3.8 ms) of client 12";
+    assert_eq!(explain(&recorder), [format!("{waited}, as did 1 other client")]);
+    recorder.note_on_disk(&clock, 7, 4_910_000, 5_310_000, Some(command("set")));
+    assert_eq!(explain(&recorder), [format!("{waited}, as did 1 other client, then 0.4 ms for the disk")]);
+    recorder.note_sent(&clock, 7, 5_310_000, 7_310_000, Some(command("set")));
+    let with_socket = format!("{waited}, as did 1 other client, then 0.4 ms for the disk, then 2.0 ms for its socket");
+    assert_eq!(explain(&recorder), [with_socket]);
+    // A turn that no request made long, and one whose visits are gone.
+    recorder.begin_turn(200_000_000);
+    recorder.note_job(Job::Save, 4_000_000);
+    recorder.mark_jobs(204_000_000);
+    recorder.mark(Part::Append, 205_000_000);
+    recorder.end_turn(&clock, &TurnFacts::default());
+    assert_eq!(explain(&recorder)[0], "turn 2 took 5.0 ms, most of it for the job save (4.0 ms)");
 }

@@ -26,7 +26,7 @@ pub enum Transport {
     Http,
 }
 
-/// Somebody who has connected.
+/// An accepted connection.
 pub enum Accepted {
     Client(Connection),
     Http(Stream),

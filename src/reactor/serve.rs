@@ -71,7 +71,7 @@ impl EventLoop {
         let ended = server.serve(connection, &mut session, &mut reply);
         session.reply = reply;
         note_query_buffer(connection, &mut session);
-        // Nobody is left to wait for what a blocked client waits for. Its requests go with it.
+        // A blocked client that is gone waits for nothing any more. Its requests go with it.
         if session.blocked.is_some() && connection.hung_up {
             session.close = Close::Now;
         }
@@ -95,7 +95,7 @@ impl EventLoop {
         self.state.note_peak();
         self.state.clients.count_memory_of(&mut session);
         if answered && !self.state.aof.is_settled() {
-            // What it tells of must be written first.
+            // The changes that it reports must be written first.
             self.state.clients.queue_flush(&mut session);
             self.state.clients.checkin(session);
             return;
@@ -142,7 +142,7 @@ struct Server<'a> {
     shared: &'a mut [u8],
     /// How long a connection is served in one turn.
     share_ticks: u64,
-    /// When that is over; 0 until somebody asks.
+    /// The deadline; 0 until it is first needed.
     deadline: u64,
 }
 
@@ -173,7 +173,7 @@ impl Server<'_> {
             if number > 0 && self.share_is_used() {
                 return Ended::Yielded;
             }
-            let filled = match connection.fill(self.shared) {
+            let filled = match self.fill(connection) {
                 Ok(filled) => filled,
                 Err(error) => {
                     self.log_read_error(session, &error);
@@ -191,7 +191,6 @@ impl Server<'_> {
                     return Ended::Closing;
                 }
             };
-            self.state.recorder.mark(Part::Read, self.state.clock.ticks());
             if session.handshaking && !self.meet(connection, session, reply) {
                 return Ended::Closing;
             }
@@ -209,6 +208,14 @@ impl Server<'_> {
             }
         }
         Ended::InputUsed
+    }
+
+    /// Reads once from the connection's socket.
+    #[inline]
+    fn fill(&mut self, connection: &mut Connection) -> io::Result<Fill> {
+        let filled = connection.fill(self.shared);
+        self.state.recorder.mark(Part::Read, self.state.clock.ticks());
+        filled
     }
 
     /// Whether what was received of a large request brings all clients over the limit of their memory: then some are to be
