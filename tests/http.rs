@@ -317,7 +317,7 @@ fn the_port_is_opened_and_closed_at_run_time() {
     let mut client = server.connect();
     let port = loop {
         let port = free_port();
-        client.send(format!("CONFIG SET metrics-port {port}\r\n"));
+        client.send(format!("CONFIG SET http-port {port}\r\n"));
         if client.line() == "+OK" {
             break port;
         }
@@ -339,16 +339,16 @@ fn the_port_is_opened_and_closed_at_run_time() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("some port is free");
     let taken_port = taken.local_addr().expect("it is bound").port();
     client.ask(
-        &format!("CONFIG SET metrics-port {taken_port}"),
-        "-ERR CONFIG SET failed (possibly related to argument 'metrics-port') - Unable to listen on this port. Check server logs.\r\n",
+        &format!("CONFIG SET http-port {taken_port}"),
+        "-ERR CONFIG SET failed (possibly related to argument 'http-port') - Unable to listen on this port. Check server logs.\r\n",
     );
     let mut kept = connect(port);
     get(&mut kept);
-    client.ask("CONFIG SET metrics-bind \"\"", "+OK\r\n");
+    client.ask("CONFIG SET http-bind \"\"", "+OK\r\n");
     assert!(TcpStream::connect(("127.0.0.1", port)).is_err());
-    client.ask("CONFIG SET metrics-bind 127.0.0.1", "+OK\r\n");
+    client.ask("CONFIG SET http-bind 127.0.0.1", "+OK\r\n");
     get(&mut connect(port));
-    client.ask("CONFIG SET metrics-port 0", "+OK\r\n");
+    client.ask("CONFIG SET http-port 0", "+OK\r\n");
     assert!(TcpStream::connect(("127.0.0.1", port)).is_err());
     // Whoever is there may stay.
     get(&mut kept);
@@ -490,7 +490,7 @@ fn viewers_are_shown_who_held_up_whom() {
         let (name, data) = read_event(&mut viewer);
         assert_eq!(name, "frame");
         assert!(data.starts_with("{\"now_us\":") && data.ends_with('}'), "{data}");
-        if data.contains("\"request\":\"DEBUG\"") {
+        if data.contains("DEBUG of client") {
             assert!(data.contains("\"prefixes\":[[\"a:\",") && data.contains("[\"set\",1,"), "{data}");
             break;
         }

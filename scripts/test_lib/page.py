@@ -131,10 +131,10 @@ class PageTest(unittest.TestCase):
     def wait_until_live(self):
         self.browser.wait_for("document.body.dataset.state === 'live' && $('sentence').textContent.startsWith('Busy')")
 
-    def sleep_behind(self, server):
+    def sleep_behind(self, server, seconds=SLEEP_S):
         """One client sleeps in the loop, and another waits for it."""
         with server.connect() as slow, server.connect() as held:
-            words = ["DEBUG", "SLEEP", str(SLEEP_S)]
+            words = ["DEBUG", "SLEEP", str(seconds)]
             slow.sendall(b"*3\r\n" + b"".join(b"$%d\r\n%s\r\n" % (len(word), word.encode()) for word in words))
             ask(held, "PING")
             slow.recv(100)
@@ -160,10 +160,13 @@ class PageTest(unittest.TestCase):
             self.open(server)
             self.wait_until_live()
             self.sleep_behind(server)
-            _, elapsed_s = self.browser.wait_for("/DEBUG.* held [1-9]/.test($('sentence').textContent)")
+            _, elapsed_s = self.browser.wait_for("/DEBUG/.test($('longest').textContent)")
             self.assertLess(elapsed_s, 1.0)
-            self.assertRegex(self.browser.text("#sentence"), r"worst turn of the last minute (5\d|[6-9]\d)\.\d ms: DEBUG")
-            self.assertRegex(self.browser.text("#longest"), r"(5\d|[6-9]\d)\.\d ms")
+            # On a busy machine another turn may have been longer; this one is not.
+            self.sleep_behind(server, 0.4)
+            _, elapsed_s = self.browser.wait_for("/DEBUG of .* held [1-9]/.test($('sentence').textContent)")
+            self.assertLess(elapsed_s, 1.0)
+            self.assertRegex(self.browser.text("#sentence"), r"worst turn of the last minute [4-9]\d\d ms: DEBUG")
             self.assertEqual(self.browser.complaints(), [])
 
     def test_it_freezes_and_zooms_to_one_turn(self):
@@ -179,7 +182,7 @@ class PageTest(unittest.TestCase):
             before, shown = self.browser.evaluate(frames), self.browser.text("#strip-text")
             self.browser.wait_for(f"{frames} > {before} + 700000")
             self.assertEqual(self.browser.text("#strip-text"), shown)
-            self.browser.click("#longest tbody button")
+            self.browser.evaluate("[...$('longest').rows].find((row) => /DEBUG/.test(row.textContent)).querySelector('button').click()")
             self.assertRegex(self.browser.text("#turn-title"), r"^Turn \d+, .*: (5\d|[6-9]\d)\.\d ms")
             self.assertRegex(self.browser.text("#turn-sentence"), r"waited \d+\.\d ms behind DEBUG")
             self.assertIn("run", self.browser.text("#turn-parts"))

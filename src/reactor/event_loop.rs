@@ -199,7 +199,7 @@ impl EventLoop {
         self.jobs.run(&mut self.state, served.saturating_sub(started));
         let jobs_done = self.state.clock.ticks();
         self.http.answer(&mut self.jobs.documents, &self.state);
-        self.state.hot_keys.set_on(self.jobs.documents.is_watched());
+        self.state.recorder.hot_keys.set_on(self.jobs.documents.is_watched());
         self.before_sleep();
         self.note_turn([started, served, timed, loaded, jobs_done], commands_before);
     }

@@ -366,7 +366,7 @@ impl Server<'_> {
     ) -> (usize, Ended) {
         let count = self.batch.len();
         prepare(self.state, session, self.batch, input, &mut self.plans[..count]);
-        if self.state.hot_keys.is_on() {
+        if self.state.recorder.hot_keys.is_on() {
             self.sample_keys(session.database, input, count);
         }
         self.state.begin_batch(self.plans[0].command);
@@ -384,9 +384,9 @@ impl Server<'_> {
     #[cold]
     fn sample_keys(&mut self, database: usize, input: &[u8], count: usize) {
         for (index, plan) in self.plans[..count].iter().enumerate().filter(|(_, plan)| plan.has_key) {
-            if self.state.hot_keys.wants_next() {
+            if self.state.recorder.hot_keys.wants_next() {
                 let key = self.batch.args(index, input).at(plan.key as usize);
-                self.state.hot_keys.add(plan.hash, database, key);
+                self.state.recorder.hot_keys.add(plan.hash, database, key);
             }
         }
     }

@@ -4,7 +4,7 @@
 
 use std::cmp::Reverse;
 
-use super::event;
+use super::event::event;
 use super::sampling::Sampling;
 use crate::command::registry::{Command, CommandId};
 use crate::drive::save::background;
@@ -414,10 +414,10 @@ fn write_memory(json: &mut Json, state: &ServerState) {
 fn write_hot_keys(json: &mut Json, state: &ServerState) {
     json.name("hot");
     json.object(|json| {
-        json.number_field("seen", state.hot_keys.seen());
+        json.number_field("seen", state.recorder.hot_keys.seen());
         json.name("rows");
         json.array(|json| {
-            for hot in state.hot_keys.hottest(HOT_KEYS_MAX) {
+            for hot in state.recorder.hot_keys.hottest(HOT_KEYS_MAX) {
                 json.array(|row| {
                     row.string(&hot.key);
                     row.number(hot.database);

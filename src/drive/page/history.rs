@@ -1,6 +1,6 @@
 //! The last hour, second by second, for a viewer that has just come.
 
-use super::event;
+use super::event::event;
 use crate::engine::state::ServerState;
 use crate::observe::explain::Explainer;
 use crate::observe::turn_aggregates::Aggregate;

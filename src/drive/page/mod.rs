@@ -5,6 +5,7 @@
 //! `frame` is the state of the loop a few times a second, `history` the last hour for a viewer that has just come, `sampling`
 //! estimates which keys take the memory, `trace` the last turns for Perfetto.
 
+mod event;
 mod frame;
 mod history;
 mod sampling;
@@ -134,9 +135,4 @@ impl Documents {
     pub fn take_written(&mut self, document: Document) -> Option<Rc<[u8]>> {
         self.written[document as usize].take()
     }
-}
-
-/// An event of a stream of server-sent events.
-fn event(name: &str, json: &str) -> String {
-    format!("event: {name}\ndata: {json}\n\n")
 }

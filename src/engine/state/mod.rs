@@ -41,7 +41,6 @@ use crate::migrate::Migrations;
 use crate::net::address::Address;
 use crate::net::listener::Listeners;
 use crate::observe::command_stats::{CommandStats, ErrorStats};
-use crate::observe::hot_keys::HotKeys;
 use crate::observe::latency::LatencyMonitor;
 use crate::observe::loop_stats::LoopStats;
 use crate::observe::recorder::LoopRecorder;
@@ -114,8 +113,6 @@ pub struct ServerState {
     pub process: ProcessFacts,
     pub loop_stats: LoopStats,
     pub recorder: LoopRecorder,
-    /// Which keys are asked for most, while the page is watched.
-    pub hot_keys: HotKeys,
     /// What `ps` shows, if this process may set it.
     pub title: Option<TitleBar>,
     /// What clients connect to; none when driven in-process.
@@ -201,7 +198,6 @@ impl ServerState {
             was_slow: false,
             loop_stats: LoopStats::default(),
             recorder: LoopRecorder::default(),
-            hot_keys: HotKeys::default(),
             listeners: None,
             title: None,
             attack_logged_ms: 0,

@@ -1,4 +1,6 @@
-//! As much of HTTP/1.1 (RFC 9112) as answering a question takes, without I/O. `access` says which requests are refused.
+//! As much of HTTP/1.1 (RFC 9112) as answering a question takes. `access` says which requests are refused.
+//!
+//! Never does I/O, and never knows what is served.
 
 pub mod access;
 

@@ -10,7 +10,7 @@
 //!
 //! `peer` is one connection, `routes` decides what a request is answered with, `page` is the page.
 //!
-//! Everything is GET and changes nothing. All clients that wait for a text get the same one, so a flood of requests costs no
+//! Never changes anything: a request is GET or HEAD. All clients that wait for a text get the same one, so a flood of requests costs no
 //! more than one after the other. Every phase has a deadline, and there are few places: the connection that has been silent
 //! longest makes room for the next. Viewers of `/events` have places of their own. A viewer that is slow skips frames.
 
