@@ -462,11 +462,16 @@ fn it_is_ready_once_the_data_are_loaded() {
 /// Reads an event of /events: its name and its data.
 #[track_caller]
 fn read_event(client: &mut Raw<TcpStream>) -> (String, String) {
-    let name = client.line();
-    let data = client.line();
-    assert_eq!(client.line(), "");
+    // Lines of events end without a carriage return.
+    let mut lines = String::new();
+    while !lines.ends_with("\n\n") {
+        let mut byte = [0];
+        client.stream.read_exact(&mut byte).expect("an event");
+        lines.push(char::from(byte[0]));
+    }
+    let (name, data) = lines.trim_end().split_once('\n').expect("two lines");
     let part = |line: &str, field: &str| line.strip_prefix(field).expect("a field").to_string();
-    (part(&name, "event: "), part(&data, "data: "))
+    (part(name, "event: "), part(data, "data: "))
 }
 
 /// A viewer whose answer has begun.

@@ -356,15 +356,18 @@ def draw(path):
     with Server() as server, Browser(find_browser()) as browser, Load(server, clients=40, pause_s=0.02), \
             server.connect() as client:
         fill(client)
+        for start in range(60_000, 600_000, 2000):
+            ask(client, "SADD", "big:set", *range(start, start + 2000))
         browser.look("light", 1100, 900)
         browser.open(server.url)
+        browser.wait_for("document.readyState === 'complete'")
         browser.wait_for("document.body.dataset.state === 'live' && store.columns.length > 4")
         browser.click("[data-span='60']")
-        for _ in range(4):
+        for _ in range(3):
             with server.connect() as slow:
                 slow.sendall(b"SMEMBERS big:set\r\n")
                 size = 0
-                while size < 600_000:
+                while size < 6_000_000:
                     size += len(slow.recv(1 << 16))
             time.sleep(2)
         browser.wait_for("/SMEMBERS big:set/.test($('sentence').textContent)")

@@ -51,7 +51,10 @@ enum Writing {
     Sampling,
     /// The clients from this place on, and those with the most time so far.
     Clients(usize, Clients),
-    Text(Clients),
+    /// What the loop has done.
+    Loop(Clients),
+    /// How the server is, behind what is written already.
+    Server(Clients, Json),
 }
 
 #[derive(Default)]
@@ -96,36 +99,47 @@ impl Frames {
                 clients.look_at(state, place..end);
                 self.writing = Some(match end < state.clients.places() {
                     true => Writing::Clients(end, clients),
-                    false => Writing::Text(clients),
+                    false => Writing::Loop(clients),
                 });
                 None
             }
-            Writing::Text(clients) => Some(event("frame", &self.text(state, &clients))),
+            Writing::Loop(clients) => {
+                let json = self.begun(state);
+                self.writing = Some(Writing::Server(clients, json));
+                None
+            }
+            Writing::Server(clients, json) => Some(event("frame", &self.ended(state, &clients, json))),
         }
     }
 
-    fn text(&mut self, state: &ServerState, clients: &Clients) -> String {
+    /// What the loop has done since the frame before.
+    fn begun(&mut self, state: &ServerState) -> Json {
         let mut json = Json::default();
-        json.object(|json| {
-            json.number_field("now_us", state.clock.monotonic_us());
-            json.number_field("unix_ms", state.now_ms());
-            write_server(json, state);
-            write_loop(json, state);
-            self.write_turns(json, state);
-            self.write_pieces(json, state);
-            write_worst(json, state);
-            write_distributions(json, state);
-            write_commands(json, state);
-            write_users(json, state);
-            clients.write(json, state);
-            write_memory(json, state);
-            if let Some(sample) = self.sampling.told() {
-                json.name("sample");
-                json.number(sample);
-            }
-            write_hot_keys(json, state);
-            write_persistence(json, state);
-        });
+        json.raw("{");
+        json.number_field("now_us", state.clock.monotonic_us());
+        json.number_field("unix_ms", state.now_ms());
+        write_server(&mut json, state);
+        write_loop(&mut json, state);
+        self.write_turns(&mut json, state);
+        self.write_pieces(&mut json, state);
+        json
+    }
+
+    /// How the server is.
+    fn ended(&self, state: &ServerState, clients: &Clients, mut json: Json) -> String {
+        write_worst(&mut json, state);
+        write_distributions(&mut json, state);
+        write_commands(&mut json, state);
+        write_users(&mut json, state);
+        clients.write(&mut json, state);
+        write_memory(&mut json, state);
+        if let Some(sample) = self.sampling.told() {
+            json.name("sample");
+            json.number(sample);
+        }
+        write_hot_keys(&mut json, state);
+        write_persistence(&mut json, state);
+        json.raw("}");
         json.into_text()
     }
 
