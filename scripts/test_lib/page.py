@@ -188,7 +188,7 @@ class PageTest(unittest.TestCase):
             self.browser.evaluate("[...$('longest').rows].find((row) => /DEBUG/.test(row.textContent)).querySelector('button').click()")
             self.assertRegex(self.browser.text("#turn-title"), r"^Turn \d+, .*: (5\d|[6-9]\d)\.\d ms")
             self.assertRegex(self.browser.text("#turn-sentence"), r"waited \d+\.\d ms behind DEBUG")
-            self.assertIn("run", self.browser.text("#turn-parts"))
+            self.assertRegex(self.browser.text("#turn-parts"), r"Share\s+run\s+(5\d|[6-9]\d)")
             self.assertIn("DEBUG", self.browser.text("#turn-visits"))
             self.browser.click("#turn-zoom")
             self.browser.wait_for("view.spanUs < 200000")

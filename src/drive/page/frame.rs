@@ -193,8 +193,8 @@ fn write_turn(json: &mut Json, explainer: &Explainer<'_>, turn: &Turn) {
         row.number(turn.number);
         row.number(turn.began_ns / 1000);
         row.number(micros(turn.waited_ns));
-        row.array(|row| turn.parts_ns.iter().for_each(|nanos| row.number(micros(*nanos))));
-        row.array(|row| turn.jobs_ns.iter().for_each(|nanos| row.number(micros(*nanos))));
+        row.array(|row| Part::ALL.iter().for_each(|part| row.number(micros(turn.part_ns(*part)))));
+        row.array(|row| Job::ALL.iter().for_each(|job| row.number(micros(turn.jobs_ns[*job as usize]))));
         row.number(turn.requests);
         row.number(micros(turn.longest_ns));
         row.string(name_of(explainer, turn, turn.longest_client, turn.longest_command, turn.longest_ns).as_bytes());
