@@ -32,8 +32,7 @@ pub enum Flow {
 /// policy says.
 ///
 /// Errors: why it was refused. Nothing was replied.
-// Out of line, its arguments and its result would cost a short request 2 % of its instructions.
-#[inline(always)]
+#[inline]
 pub fn apply(
     state: &mut ServerState,
     session: &mut Session,
