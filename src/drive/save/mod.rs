@@ -18,12 +18,14 @@ use crate::REDIS_VERSION;
 use crate::config::{Named, system_reason};
 use crate::engine::state::ServerState;
 use crate::storage::file::new_file::{StepFailed, WriteStep};
+use crate::storage::rdb::RdbVersion;
 use crate::storage::snapshot::{AccessNote, Origin, SnapshotSettings};
 
 /// How a snapshot of the present is to be written.
 pub fn snapshot_settings(state: &ServerState, origin: Origin) -> SnapshotSettings {
     let policy = state.config.maxmemory_policy;
     SnapshotSettings {
+        version: RdbVersion::default(),
         compresses: state.config.rdbcompression,
         has_checksum: state.config.rdbchecksum,
         now_ms: state.now_ms(),
