@@ -68,7 +68,7 @@ impl Jobs {
         if background::has_saving_to_do(state) {
             self.has_work[Job::Save as usize] = true;
         }
-        if state.aof.has_rewriting_to_do() {
+        if state.aof.is_rewriting() {
             self.has_work[Job::Rewrite as usize] = true;
         }
     }
@@ -153,7 +153,12 @@ impl Jobs {
                 heap::trim_step(IDLE_MIN_BYTES + allocated_bytes / IDLE_PART)
             }
             Job::Save => background::save_step(state),
-            Job::Rewrite => rewrite::rewrite_step(state),
+            Job::Rewrite => {
+                let goes_on = rewrite::rewrite_step(state);
+                // A base that is complete or cancelled leaves a version to be released.
+                self.has_work[Job::Save as usize] |= state.saving.has_abandoned();
+                goes_on
+            }
             Job::FieldExpiry => removal::expire_fields_step(state, STEP_FIELDS),
             Job::Metrics => self.metrics.step(state),
             Job::Expiry => removal::expire_slice(state, deadline),

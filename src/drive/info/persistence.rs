@@ -1,10 +1,10 @@
 //! The sections on saving, replicas and the cluster: Persistence, Replication, Cluster.
 
 use crate::drive::save::background;
-use crate::engine::saving::BackgroundProgress;
 use crate::engine::saving::SaveStats;
 use crate::storage::aof::append_only::AppendOnly;
 use crate::storage::aof::append_only::State;
+use crate::storage::save::SaveProgress;
 
 use super::Field;
 use crate::drive::info::snapshot::InfoSnapshot;
@@ -20,7 +20,7 @@ pub(crate) static PERSISTENCE: &[Field] = &[
     Field::of("current_cow_size", |info| of_save(info, |save| save.copied_bytes.to_string(), "0")),
     Field::fixed("current_cow_size_age", "0"),
     Field::of("current_fork_perc", |info| {
-        let share = |save: &BackgroundProgress| save.keys_written as f64 * 100.0 / save.keys.max(1) as f64;
+        let share = |save: &SaveProgress| save.keys_written as f64 * 100.0 / save.keys.max(1) as f64;
         of_save(info, |save| format!("{:.2}", share(save)), "0.00")
     }),
     Field::of("current_save_keys_processed", |info| of_save(info, |save| save.keys_written.to_string(), "0")),
@@ -102,7 +102,7 @@ fn saving<'a>(info: &'a InfoSnapshot<'_>) -> &'a SaveStats {
 }
 
 /// What is to be shown of the background save that is going on, or what is shown if there is none.
-fn of_save(info: &InfoSnapshot<'_>, show: impl Fn(&BackgroundProgress) -> String, otherwise: &str) -> String {
+fn of_save(info: &InfoSnapshot<'_>, show: impl Fn(&SaveProgress) -> String, otherwise: &str) -> String {
     let progress = background::background_save_progress(info.state);
     progress.map_or(otherwise.to_string(), |progress| show(&progress))
 }
