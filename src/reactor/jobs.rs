@@ -165,3 +165,31 @@ impl Jobs {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn saves_wait_once_their_share_of_a_turn_is_spent() {
+        let mut jobs = Jobs::default();
+        jobs.wake();
+        let is_save = |job: Job| matches!(job, Job::Save | Job::Rewrite);
+        for _ in 0..Job::ALL.len() {
+            assert!(!is_save(jobs.next_job(true, false).expect("the others go on")));
+        }
+        for _ in 0..Job::ALL.len() {
+            assert!(is_save(jobs.next_job(false, true).expect("saves go on")));
+        }
+        assert!(jobs.next_job(false, false).is_none());
+    }
+
+    #[test]
+    fn the_share_of_saves_follows_the_load() {
+        assert_eq!(saving_budget_ns(50, 0), BUDGET_MAX_NS, "nobody waits");
+        assert_eq!(saving_budget_ns(50, BUDGET_MIN_NS / 2), BUDGET_MIN_NS, "they come to their end");
+        assert_eq!(saving_budget_ns(50, 200_000), 200_000);
+        assert_eq!(saving_budget_ns(20, 400_000), 100_000);
+        assert_eq!(saving_budget_ns(50, 10 * BUDGET_MAX_NS), BUDGET_MAX_NS, "clients wait no longer");
+    }
+}

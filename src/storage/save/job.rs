@@ -89,6 +89,11 @@ impl SaveJob {
         if !self.chunk.is_empty() {
             return self.hand_over(sink);
         }
+        if self.is_made {
+            sink.finish();
+            self.is_finished = true;
+            return SaveStep::More;
+        }
         if pace.pause > 0 {
             if pace.now < self.paused_until {
                 return SaveStep::Waits;
@@ -110,14 +115,7 @@ impl SaveJob {
         }
         let left = self.chunk.rest().len();
         self.taken_bytes += (offered - left) as u64;
-        if left > 0 {
-            return if left < offered { SaveStep::More } else { SaveStep::Waits };
-        }
-        if self.is_made {
-            sink.finish();
-            self.is_finished = true;
-        }
-        SaveStep::More
+        if left > 0 && left == offered { SaveStep::Waits } else { SaveStep::More }
     }
 
     /// Bytes that the sink has taken.

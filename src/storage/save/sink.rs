@@ -18,7 +18,7 @@ pub trait SaveSink {
     /// Takes as much of the chunk as it has room for. What it leaves is offered again at the next step.
     fn write(&mut self, chunk: &mut Chunk);
 
-    /// All bytes were taken: what is left to do is to complete them. Called once.
+    /// All bytes were taken, and the sink is open: what is left to do is to complete them. Called once.
     fn finish(&mut self);
 
     /// Bytes that are collected before they are handed over; only the last chunk has fewer.
