@@ -1,4 +1,4 @@
-//! The job that moves the bytes of a source into a sink, and what becomes of a version that is no longer wanted.
+//! The job that moves the bytes of a source into a sink, and the release of versions that are no longer needed.
 
 use crate::collections::table;
 use crate::keyspace;
@@ -43,7 +43,7 @@ pub enum SaveStep<E> {
     More,
     /// It waits for the sink, or for a time.
     Waits,
-    /// The sink has everything, and has completed it. This is told once.
+    /// The sink has everything and has completed it. Reported once.
     Complete,
     /// The sink has failed.
     Failed(E),
@@ -139,15 +139,15 @@ impl SaveJob {
     }
 }
 
-/// Jobs that are over or were cancelled. Their versions are released in steps: each may be the last that holds on to what was
-/// changed or deleted meanwhile.
+/// Jobs that are over or were cancelled. Their versions are released in steps, since a version may be the last owner of many records
+/// that were changed or deleted meanwhile.
 #[derive(Default)]
 pub struct AbandonedSaves {
     sources: Vec<SaveSource>,
 }
 
 impl AbandonedSaves {
-    /// Takes a job that is not gone on with. O(1).
+    /// Takes a job that is over or cancelled. O(1).
     pub fn add(&mut self, job: SaveJob) {
         self.sources.push(job.source);
     }

@@ -5,14 +5,15 @@ const CHUNK_BYTES: usize = 256 * 1024;
 
 /// Takes the bytes of a save, as far as it has room for them, and never waits.
 ///
-/// The job asks for the state before each piece, and hands the sink to nobody else: so a sink may be something that lasts (a file
-/// with its thread), or be made anew for each step from what belongs to others (a connection and its output buffer). What frames
-/// the bytes is the matter of the sink's owner: a header goes out before the first step, a trailer in [`SaveSink::finish`].
+/// The job keeps no sink between two steps: a sink may be an object of its own (a file with its thread), or be made anew for each
+/// step from a borrowed connection and its output buffer. The sink's owner frames the bytes: it sends a header before the first
+/// step and a trailer in [`SaveSink::finish`].
 pub trait SaveSink {
     /// Why it has failed.
     type Error;
 
-    /// Whether it takes more, is complete, or has failed. A sink that is full wakes the loop once it has room.
+    /// Whether the sink takes more, is complete, or has failed. The job asks before each piece. A sink that was full wakes the loop
+    /// once it has room.
     fn state(&mut self) -> SinkState<Self::Error>;
 
     /// Takes as much of the chunk as it has room for. What it leaves is offered again at the next step.
@@ -34,7 +35,7 @@ pub enum SinkState<E> {
     Open,
     /// It has no room at present.
     Full,
-    /// All is where it was wanted. Only after [`SaveSink::finish`].
+    /// All bytes have arrived. Only after [`SaveSink::finish`].
     Complete,
     Failed(E),
 }

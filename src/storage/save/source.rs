@@ -64,7 +64,7 @@ impl SaveSource {
         }
     }
 
-    /// Releases about so many records of a version that nobody wants any more; says whether there are more.
+    /// Releases about so many records of a version that is no longer needed; says whether there are more.
     pub fn release_step(&mut self, records: usize) -> bool {
         match self {
             SaveSource::Snapshot(snapshot) => snapshot.release_step(records),
