@@ -1,5 +1,6 @@
-//! The job behind a background save, a rewrite and a full sync: whatever the sink takes, and whenever it blocks, fails or is not wanted
-//! any more, the bytes are those of one instant, no more is made than there is room for, and nothing stays pinned.
+//! The job behind a background save, a rewrite and a full sync: whatever the sink takes, and whenever it blocks, fails
+//! or is not wanted any more, the bytes are those of one instant, no more is made than there is room for, and nothing
+//! stays pinned.
 
 #[path = "support/mod.rs"]
 mod support;
@@ -432,7 +433,8 @@ fn abandoned_jobs_are_released_step_by_step() {
     assert_nothing_is_pinned(&mut harness);
 }
 
-/// A replica that comes while another is being served takes a version of its own; each gets the data of its own instant.
+/// A replica that comes while another is being served takes a version of its own; each gets the data of its own
+/// instant.
 #[test]
 fn two_versions_at_a_time_are_two_instants() {
     let mut harness = filled();
@@ -510,7 +512,8 @@ fn a_pause_lies_between_pieces() {
     }
 }
 
-/// As `$EOF:` frames a full sync whose length is not known: the owner of the sink writes header and mark, and the job knows neither.
+/// As `$EOF:` frames a full sync whose length is not known: the owner of the sink writes header and mark, and the job
+/// knows neither.
 #[test]
 fn the_owner_of_a_sink_frames_the_bytes() {
     let harness = filled();

@@ -65,8 +65,8 @@ pub fn has_saving_to_do(state: &ServerState) -> bool {
     state.saving.is_active() || state.saving.has_abandoned()
 }
 
-/// Does a piece of the background save, or releases one of a save that is over: some ten microseconds' worth. Says whether it could
-/// go on at once. Else it waits for the disk, and the loop is woken when it has done something.
+/// Does a piece of the background save, or releases one of a save that is over: some ten microseconds' worth. Says
+/// whether it could go on at once. Else it waits for the disk, and the loop is woken when it has done something.
 pub fn save_step(state: &mut ServerState) -> bool {
     if state.saving.abandoned.release_step() {
         return true;

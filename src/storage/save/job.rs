@@ -13,7 +13,8 @@ fn copied_bytes() -> u64 {
     table::copied_bytes() + keyspace::cow_bytes()
 }
 
-/// A save that is going on. Once it is over or cancelled it goes to [`AbandonedSaves`]: dropping it would release its version at once.
+/// A save that is going on. Once it is over or cancelled it goes to [`AbandonedSaves`]: dropping it would release its
+/// version at once.
 pub struct SaveJob {
     source: SaveSource,
     /// What was made and not taken by the sink.
@@ -75,7 +76,8 @@ impl SaveJob {
         }
     }
 
-    /// Does a piece: some ten microseconds' worth. The sink has to be the same one each time, or stand for the same one.
+    /// Does a piece: some ten microseconds' worth. The sink has to be the same one each time, or stand for the same
+    /// one.
     pub fn step<S: SaveSink>(&mut self, sink: &mut S, pace: Pace) -> SaveStep<S::Error> {
         match sink.state() {
             SinkState::Open => {}
@@ -139,8 +141,8 @@ impl SaveJob {
     }
 }
 
-/// Jobs that are over or were cancelled. Their versions are released in steps, since a version may be the last owner of many records
-/// that were changed or deleted meanwhile.
+/// Jobs that are over or were cancelled. Their versions are released in steps, since a version may be the last owner of
+/// many records that were changed or deleted meanwhile.
 #[derive(Default)]
 pub struct AbandonedSaves {
     sources: Vec<SaveSource>,

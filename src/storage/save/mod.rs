@@ -1,7 +1,7 @@
 //! Saving: a pinned version of the keyspace is written to a file or a socket.
 //!
-//! A [`SaveJob`] moves the bytes of a [`SaveSource`] into a [`SaveSink`], in steps of some ten microseconds. A background save, the
-//! base of the append-only file and a replica's full sync are such jobs:
+//! A [`SaveJob`] moves the bytes of a [`SaveSource`] into a [`SaveSink`], in steps of some ten microseconds. A
+//! background save, the base of the append-only file and a replica's full sync are such jobs:
 //!
 //! ```text
 //! source                                   job                                    sink
@@ -10,8 +10,8 @@
 //!                                    the sink has room for         └─ a socket, which its owner hands to each step
 //! ```
 //!
-//! A source does not know its sink and does not run ahead of it: while a chunk waits, the job makes nothing more. A job that is over
-//! or cancelled goes to [`AbandonedSaves`], which releases the version in steps.
+//! A source does not know its sink and does not run ahead of it: while a chunk waits, the job makes nothing more. A job
+//! that is over or cancelled goes to [`AbandonedSaves`], which releases the version in steps.
 //!
 //! Never decides when to save, and never changes the keyspace.
 

@@ -5,15 +5,15 @@ const CHUNK_BYTES: usize = 256 * 1024;
 
 /// Takes the bytes of a save, as far as it has room for them, and never waits.
 ///
-/// The job keeps no sink between two steps: a sink may be an object of its own (a file with its thread), or be made anew for each
-/// step from a borrowed connection and its output buffer. The sink's owner frames the bytes: it sends a header before the first
-/// step and a trailer in [`SaveSink::finish`].
+/// The job keeps no sink between two steps: a sink may be an object of its own (a file with its thread), or be made
+/// anew for each step from a borrowed connection and its output buffer. The sink's owner frames the bytes: it sends a
+/// header before the first step and a trailer in [`SaveSink::finish`].
 pub trait SaveSink {
     /// Why it has failed.
     type Error;
 
-    /// Whether the sink takes more, is complete, or has failed. The job asks before each piece. A sink that was full wakes the loop
-    /// once it has room.
+    /// Whether the sink takes more, is complete, or has failed. The job asks before each piece. A sink that was full
+    /// wakes the loop once it has room.
     fn state(&mut self) -> SinkState<Self::Error>;
 
     /// Takes as much of the chunk as it has room for. What it leaves is offered again at the next step.
@@ -64,8 +64,8 @@ impl Chunk {
         self.taken = self.bytes.len().min(self.taken + bytes);
     }
 
-    /// Takes all that is left, in a buffer of its own. `spare` becomes the buffer of a later chunk. O(1), but for a chunk of which
-    /// a part was taken before.
+    /// Takes all that is left, in a buffer of its own. `spare` becomes the buffer of a later chunk. O(1), but for a
+    /// chunk of which a part was taken before.
     pub fn take(&mut self, spare: Vec<u8>) -> Vec<u8> {
         let mut bytes = std::mem::replace(&mut self.bytes, spare);
         self.bytes.clear();

@@ -127,7 +127,8 @@ impl Snapshot {
         }
     }
 
-    /// The version of the format that it is written in: the one that was asked for, or the one that fields with an expiry time need.
+    /// The version of the format that it is written in: the one that was asked for, or the one that fields with an
+    /// expiry time need.
     pub fn version(&self) -> RdbVersion {
         self.version
     }

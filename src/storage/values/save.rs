@@ -1,4 +1,5 @@
-//! Writes values in the form that Redis 7.2 gives them, or an older one for older readers. Small ones at once; large ones are walked by a cursor (`cursor`).
+//! Writes values in the form that Redis 7.2 gives them, or an older one for older readers. Small ones at once; large
+//! ones are walked by a cursor (`cursor`).
 
 use crate::collections::listpack::{Builder, Listpack};
 use crate::keyspace::Value;

@@ -106,7 +106,8 @@ impl StreamBuilder {
 /// for decades, to be claimed by any consumer. A consumer of that name that was seen has such entries for its own.
 const NOBODY: &[u8] = b"";
 
-/// Releases the entries of the consumer that stands for no owner. The format before version 11 writes one time for seen and active.
+/// Releases the entries of the consumer that stands for no owner. The format before version 11 writes one time for seen
+/// and active.
 fn free_released(group: &mut GroupParts) {
     let is_nobody = |one: &ConsumerParts| {
         one.name == NOBODY && one.seen_ms == 0 && one.active_ms.is_none_or(|active_ms| active_ms == 0)
