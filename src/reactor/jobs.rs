@@ -68,7 +68,7 @@ impl Jobs {
         if background::has_saving_to_do(state) {
             self.has_work[Job::Save as usize] = true;
         }
-        if state.aof.has_rewriting_to_do() {
+        if state.aof.is_rewriting() {
             self.has_work[Job::Rewrite as usize] = true;
         }
     }
@@ -153,10 +153,43 @@ impl Jobs {
                 heap::trim_step(IDLE_MIN_BYTES + allocated_bytes / IDLE_PART)
             }
             Job::Save => background::save_step(state),
-            Job::Rewrite => rewrite::rewrite_step(state),
+            Job::Rewrite => {
+                let goes_on = rewrite::rewrite_step(state);
+                // A base that is complete or cancelled leaves a version to be released.
+                self.has_work[Job::Save as usize] |= state.saving.has_abandoned();
+                goes_on
+            }
             Job::FieldExpiry => removal::expire_fields_step(state, STEP_FIELDS),
             Job::Metrics => self.metrics.step(state),
             Job::Expiry => removal::expire_slice(state, deadline),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn saves_wait_once_their_share_of_a_turn_is_spent() {
+        let mut jobs = Jobs::default();
+        jobs.wake();
+        let is_save = |job: Job| matches!(job, Job::Save | Job::Rewrite);
+        for _ in 0..Job::ALL.len() {
+            assert!(!is_save(jobs.next_job(true, false).expect("the others go on")));
+        }
+        for _ in 0..Job::ALL.len() {
+            assert!(is_save(jobs.next_job(false, true).expect("saves go on")));
+        }
+        assert!(jobs.next_job(false, false).is_none());
+    }
+
+    #[test]
+    fn the_share_of_saves_follows_the_load() {
+        assert_eq!(saving_budget_ns(50, 0), BUDGET_MAX_NS, "nobody waits");
+        assert_eq!(saving_budget_ns(50, BUDGET_MIN_NS / 2), BUDGET_MIN_NS, "they come to their end");
+        assert_eq!(saving_budget_ns(50, 200_000), 200_000);
+        assert_eq!(saving_budget_ns(20, 400_000), 100_000);
+        assert_eq!(saving_budget_ns(50, 10 * BUDGET_MAX_NS), BUDGET_MAX_NS, "clients wait no longer");
     }
 }

@@ -1,5 +1,7 @@
 //! Beginning and ending: what is there is loaded and appended to; DEBUG LOADAOF.
 
+use std::path::Path;
+
 use crate::base::logging;
 use crate::base::wake::Wake;
 use crate::config::system_reason;
@@ -9,9 +11,9 @@ use crate::engine::loading::LoadingStep;
 use crate::engine::state::ServerState;
 use crate::storage::aof::{BaseFormat, Manifest};
 use crate::storage::file::new_file::{NewFile, StepFailed};
+use crate::storage::save::save_at_once;
 
 use crate::engine::loading::Replay;
-use crate::storage::aof::base::CHUNK_BYTES;
 use crate::storage::aof::log_file::LogFile;
 use crate::storage::aof::paths;
 use crate::storage::aof::switching::describe;
@@ -126,9 +128,7 @@ fn write_first_base(state: &mut ServerState, manifest: &mut Manifest) -> Result<
     };
     let name = manifest.replace_base(&places.file_name, format, false).name.clone();
     let path = places.part(&name);
-    let written = write_base(state, format);
-    let published = written.and_then(|file| file.publish(&path));
-    published.map_err(|failed| {
+    write_base(state, format, &path).map_err(|failed| {
         let path = logging::whole_path(&path);
         format!("Can't write the AOF base file {path}: {failed}")
     })?;
@@ -138,23 +138,13 @@ fn write_first_base(state: &mut ServerState, manifest: &mut Manifest) -> Result<
     Ok(())
 }
 
-/// Writes a base under a temporary name, waiting for the disk. O(bytes).
-fn write_base(state: &ServerState, format: BaseFormat) -> Result<NewFile, StepFailed> {
-    let mut source = rewrite::rewrite_source(state, format);
+/// Writes a base, waiting for the disk. O(bytes).
+fn write_base(state: &ServerState, format: BaseFormat, path: &Path) -> Result<(), StepFailed> {
+    let source = rewrite::rewrite_source(state, format);
     let places = &state.aof.settings.places;
     let temporary = places.part(&places.temporary_name(0, "base"));
-    let mut file = NewFile::create_alone(&state.disk, &temporary, true)?;
-    let mut chunk = Vec::new();
-    loop {
-        let has_more = source.step();
-        if !has_more || source.buffered_bytes() >= CHUNK_BYTES {
-            chunk = source.take(chunk);
-            file.write(&chunk)?;
-        }
-        if !has_more {
-            return Ok(file);
-        }
-    }
+    let file = NewFile::create_alone(&state.disk, &temporary, true)?;
+    save_at_once(source, file, path, || {})
 }
 
 /// DEBUG LOADAOF: forgets all data and loads the append-only file at once.

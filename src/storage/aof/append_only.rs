@@ -29,8 +29,8 @@ use crate::keyspace::Propagation;
 use crate::storage::aof::Feeder;
 use crate::storage::file::operations::{Disk, DiskFile, FileOperations};
 use crate::storage::file::worker::Worker;
+use crate::storage::save::FileSave;
 
-use crate::storage::aof::base::{Source, Writing};
 use crate::storage::aof::log_file::LogFile;
 use crate::storage::aof::machine::Machine;
 pub use crate::storage::aof::machine::State;
@@ -126,19 +126,17 @@ pub struct AppendOnly {
     /// Rewrites up to this generation are over or given up; the thread for chores looks at it.
     pub(crate) given_up: Arc<AtomicU64>,
     /// The base that is being written.
-    pub(crate) writing: Option<Box<Writing>>,
-    /// When the present rewrite began, in ms since the epoch, and what had been copied by then.
-    pub(crate) rewrite_began: (i64, u64),
+    pub(crate) base: Option<Box<FileSave>>,
+    /// When the present rewrite began, in ms since the epoch.
+    pub(crate) rewrite_began_ms: i64,
     /// Bytes of the base that was written last.
     pub(crate) written_base_bytes: u64,
     pub(crate) lock: Option<Arc<FolderLock>>,
     /// A lock that goes once the thread for chores has done what it was told before.
     pub(crate) released_lock: std::sync::Weak<FolderLock>,
-    /// What rewrites that are over held on to; it is let go of in slices.
-    pub(crate) abandoned: Vec<Source>,
     /// Whether a rewrite is to begin when it may.
     pub is_scheduled: bool,
-    /// Something was begun or given up that the job has not heard of.
+    /// A base was begun that the job has not heard of.
     pub(crate) has_begun: bool,
     pub rewrites: RewriteStats,
     /// Bytes of all parts but the one that is appended to.

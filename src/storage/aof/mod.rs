@@ -3,7 +3,6 @@
 //! Never touches a file, and never runs a command.
 
 pub mod append_only;
-pub mod base;
 pub mod log_file;
 pub mod loss;
 pub mod machine;
