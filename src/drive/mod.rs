@@ -8,4 +8,5 @@ pub mod metrics;
 pub mod migrate;
 pub mod save;
 pub mod script;
+pub mod settings;
 pub mod transaction;

@@ -10,6 +10,7 @@ use slab::Slab;
 
 use crate::acl::User;
 use crate::collections::table::prefetch;
+use crate::engine::origin::Origin;
 use crate::engine::session::{Blocked, Close, Mode, Session, Token};
 use crate::net::address::Address;
 use crate::resp::{Protocol, Reply};
@@ -76,7 +77,7 @@ impl Clients {
         self.next_generation = (self.next_generation + 1) & 0x7fff_ffff;
         let entry = self.slots.vacant_entry();
         let token = Token { slot: entry.key() as u32, generation: self.next_generation };
-        let session = Box::new(Session::new(self.next_id, token, address, now_ms, user));
+        let session = Box::new(Session::new(self.next_id, token, address, now_ms, user, Origin::Client));
         self.by_id.insert(session.id, token);
         entry.insert(Slot { token, session: Some(session) });
         token

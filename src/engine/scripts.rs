@@ -125,13 +125,6 @@ impl Scripting {
 pub struct Run {
     pub kind: Kind,
     pub name: String,
-    pub is_read_only: bool,
-    /// Whether it may take more memory than is allowed.
-    pub allows_oom: bool,
-    /// Whether it has called a command that writes.
-    pub has_written: bool,
-    /// Whether it may write although the memory limit is reached.
-    pub allow_oom: bool,
     pub replication: Replication,
     /// The form in which its commands reply to it.
     pub protocol: Protocol,

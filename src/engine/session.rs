@@ -6,6 +6,7 @@ use crate::acl::User;
 use crate::command::registry::CommandId;
 use crate::command::spec::{Flag, FlagSet};
 use crate::engine::blocked_state::BlockedState;
+use crate::engine::origin::{Admission, Origin, Policy, ScriptLimits};
 use crate::engine::subscriptions::Subscriptions;
 use crate::engine::transaction::Transaction;
 use crate::net::address::Address;
@@ -150,8 +151,12 @@ pub struct Session {
     pub waiting: Option<Box<BlockedState>>,
     /// Whether no command may wait: it is one of several that run as a unit.
     pub deny_blocking: bool,
-    /// Whether what it sends was decided elsewhere and is carried out as it stands: it replays the append-only file.
-    pub from_primary: bool,
+    /// Where its commands come from.
+    pub origin: Origin,
+    /// What that decides.
+    pub policy: Policy,
+    /// What the script may do whose commands it runs.
+    pub script: ScriptLimits,
     /// What it has queued since MULTI.
     pub transaction: Option<Box<Transaction>>,
     /// What it had queued, while EXEC runs it.
@@ -204,7 +209,7 @@ pub struct Executing {
 impl Session {
     /// Whether it is a script that runs commands.
     pub fn is_script(&self) -> bool {
-        self.token == Token::SCRIPT
+        self.origin == Origin::Script
     }
 
     /// Whether an argument of the command that has just run is a secret, which logs and monitors must not show.
@@ -212,8 +217,9 @@ impl Session {
         self.redacted.contains(&index) || (index > 0 && flags.has(Flag::Secret))
     }
 
-    /// A client that has just come.
-    pub fn new(id: u64, token: Token, address: Address, now_ms: i64, user: Rc<User>) -> Session {
+    /// A client that has just come, or what stands for one where commands come from elsewhere.
+    pub fn new(id: u64, token: Token, address: Address, now_ms: i64, user: Rc<User>, origin: Origin) -> Session {
+        let policy = origin.policy();
         Session {
             id,
             actor: id,
@@ -225,7 +231,7 @@ impl Session {
             library_name: Vec::new(),
             library_version: Vec::new(),
             user,
-            authenticated: false,
+            authenticated: policy.admission == Admission::Trusted,
             handshaking: false,
             mode: Mode::Normal,
             debugging: Debugging::No,
@@ -233,9 +239,11 @@ impl Session {
             close: Close::No,
             blocked: None,
             waiting: None,
-            deny_blocking: false,
+            deny_blocking: !policy.may_wait,
             executing: None,
-            from_primary: false,
+            origin,
+            policy,
+            script: ScriptLimits::default(),
             transaction: None,
             watcher: None,
             subscriptions: None,

@@ -16,7 +16,7 @@ use std::io;
 use log::{debug, warn};
 
 use crate::config::CertificateUser;
-use crate::engine::call::Flow;
+use crate::engine::apply::Flow;
 use crate::engine::enforcement;
 use crate::engine::execute;
 use crate::engine::session::{Blocked, Close, Session, Token, UNAUTHENTICATED_OUTPUT_MAX_BYTES};

@@ -2,6 +2,7 @@
 
 use super::super::declare::{boolean, integer, special};
 use super::super::directive::Directive;
+use super::super::effect::Effect;
 
 /// Observation: the slow log and latencies.
 pub(super) const DIRECTIVES: &[Directive] = &[
@@ -11,21 +12,25 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         integer!(slowlog_log_slower_than, -1, i64::MAX),
         "Commands that take so many microseconds go into the slow log; 0 logs every one, a \
          negative number none.",
-    ),
-    Directive::new("slowlog-max-len", "128", integer!(slowlog_max_len, 0, i64::MAX), "Entries kept in the slow log."),
+    )
+    .effects(&[Effect::SlowThreshold]),
+    Directive::new("slowlog-max-len", "128", integer!(slowlog_max_len, 0, i64::MAX), "Entries kept in the slow log.")
+        .effects(&[Effect::SlowlogLength]),
     Directive::new(
         "latency-monitor-threshold",
         "0",
         integer!(latency_monitor_threshold, 0, i64::MAX),
         "Events that take so many milliseconds are kept for LATENCY; 0 turns the monitor off.",
-    ),
+    )
+    .effects(&[Effect::SlowThreshold]),
     Directive::new(
         "latency-tracking",
         "yes",
         boolean!(latency_tracking),
         "Keep a histogram of the run times of each command, for INFO latencystats and LATENCY \
          HISTOGRAM.",
-    ),
+    )
+    .effects(&[Effect::CommandLatencies]),
     Directive::new(
         "latency-tracking-info-percentiles",
         "50 99 99.9",
@@ -38,11 +43,13 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         integer!(metrics_port, 0, u16::MAX),
         "Port on which Prometheus and its like get metrics by HTTP, at /metrics; 0 turns it off. \
          Of Oneloop alone. No password is asked for there, and nothing is encrypted.",
-    ),
+    )
+    .effects(&[Effect::ListenMetrics]),
     Directive::new(
         "metrics-bind",
         "127.0.0.1 -::1",
         special!(Many, metrics_bind),
         "Addresses of that port, in the form of bind. Of Oneloop alone.",
-    ),
+    )
+    .effects(&[Effect::BindMetrics]),
 ];

@@ -8,6 +8,7 @@ use crate::config::system_reason;
 use crate::drive::aof::rewrite;
 use crate::drive::save::loading;
 use crate::engine::loading::LoadingStep;
+use crate::engine::origin::Origin;
 use crate::engine::state::ServerState;
 use crate::storage::aof::{BaseFormat, Manifest};
 use crate::storage::file::new_file::{NewFile, StepFailed};
@@ -153,17 +154,17 @@ fn write_base(state: &ServerState, format: BaseFormat, path: &Path) -> Result<()
 ///
 /// The text for the log.
 pub fn load_append_only(state: &mut ServerState) -> Result<(), String> {
-    let is_on = state.keyspace.changes.propagation.is_on();
     state.aof.finish().map_err(|error| format!("Can't write the AOF: {}", system_reason(&error)))?;
-    state.keyspace.changes.propagation.set_on(false);
+    state.with_policy(Origin::Replay.policy(), forget_and_load)
+}
+
+fn forget_and_load(state: &mut ServerState) -> Result<(), String> {
     loading::forget_all(state);
     let places = state.aof.settings.places.clone();
     let listed = places.list(&state.disk);
     let manifest = listed.map_err(|error| describe(&places, &error))?;
     let replay = Replay::new(state, places, &manifest, Wake::default());
-    let loaded = replay.and_then(|replay| replay_at_once(state, replay));
-    state.keyspace.changes.propagation.set_on(is_on);
-    loaded
+    replay.and_then(|replay| replay_at_once(state, replay))
 }
 
 fn replay_at_once(state: &mut ServerState, mut replay: Replay) -> Result<(), String> {

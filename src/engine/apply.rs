@@ -1,0 +1,182 @@
+//! The one way to run a command, wherever it comes from: admitted, called, settled (`apply`). A client's request takes it by
+//! `request`, a script's command and one of an append-only file take it directly.
+//!
+//! What differs between the origins is in the session's policy (`engine/origin.rs`).
+
+use crate::command::error::CommandError;
+use crate::command::registry::CommandId;
+use crate::command::spec::{Flag, FlagSet};
+use crate::engine::call;
+use crate::engine::context::Context;
+use crate::engine::enforcement;
+use crate::engine::gate::{self, Verdict};
+use crate::engine::memory_limit;
+use crate::engine::origin::Admission;
+use crate::engine::session::{Blocked, Close, Mode, Session};
+use crate::engine::state::ServerState;
+use crate::engine::unflushed;
+use crate::resp::{Args, Reply};
+
+/// Time between two log lines about attacks, in ms.
+const ATTACK_LOG_PERIOD_MS: u64 = 60_000;
+
+/// What became of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    Done,
+    /// Not now (CLIENT PAUSE): to be given again later.
+    Paused,
+}
+
+/// Runs a command, wherever it comes from, if its origin lets it: admitted, called, counted and published as the session's
+/// policy says.
+///
+/// Errors: why it was refused. Nothing was replied.
+#[inline]
+pub fn apply(
+    state: &mut ServerState,
+    session: &mut Session,
+    reply: &mut Reply,
+    args: Args<'_>,
+    resolved: Option<CommandId>,
+) -> Result<Flow, CommandError> {
+    let verdict = match session.policy.admission {
+        Admission::Request => {
+            memory_limit::make_room(state);
+            if state.is_restricted {
+                unflushed::note_dependence(state, session, args, resolved);
+            }
+            gate::admit(state, session, reply.protocol(), args, resolved)
+        }
+        Admission::Script => gate::admit_in_script(state, session, args, resolved),
+        Admission::Trusted => gate::admit_trusted(state, args, resolved),
+    };
+    match verdict {
+        Verdict::Run(command) => call::call(&mut Context { state, session, reply, command }, args),
+        Verdict::Queue(command, flags) => queue(state, session, reply, args, command, flags),
+        Verdict::Deny(command, denial) => {
+            let mut context = Context { state, session, reply, command };
+            let error = enforcement::refusal(&mut context, args, denial);
+            return Err(rejected(context.state, context.session, resolved, error));
+        }
+        Verdict::Refuse(error) => return Err(rejected(state, session, resolved, error)),
+        Verdict::Pause => return Ok(Flow::Paused),
+        Verdict::Abort => abort(state, session),
+    }
+    Ok(Flow::Done)
+}
+
+/// Counts a command that was refused.
+#[cold]
+fn rejected(
+    state: &mut ServerState,
+    session: &Session,
+    resolved: Option<CommandId>,
+    error: CommandError,
+) -> CommandError {
+    if let Some(command) = resolved.filter(|_| session.policy.is_counted) {
+        state.command_stats.record_rejected(command);
+    }
+    error
+}
+
+/// Runs a client's request, and replies if it is refused.
+#[inline]
+pub fn request(
+    state: &mut ServerState,
+    session: &mut Session,
+    reply: &mut Reply,
+    args: Args<'_>,
+    resolved: Option<CommandId>,
+) -> Flow {
+    if session.mode == Mode::Debugging {
+        (state.program.debugger_request)(state, session, reply, args);
+        return Flow::Done;
+    }
+    match apply(state, session, reply, args, resolved) {
+        Ok(flow) => flow,
+        Err(error) => {
+            refuse(state, session, reply, resolved, error);
+            Flow::Done
+        }
+    }
+}
+
+/// Runs a request that waited once more. Afterwards the client waits still, or has its reply.
+pub fn resume(state: &mut ServerState, session: &mut Session, reply: &mut Reply) {
+    let Some(waiting) = &mut session.waiting else {
+        return;
+    };
+    let kept = std::mem::take(&mut waiting.request);
+    let command = waiting.command;
+    let mark = reply.mark();
+    session.blocked = None;
+    state.start_stopwatch();
+    let flow = request(state, session, reply, kept.as_args(), Some(command));
+    if flow == Flow::Paused {
+        // At the end of the pause every key that somebody waits for is looked at.
+        session.blocked = Some(Blocked::Keys);
+    }
+    match &mut session.waiting {
+        Some(waiting) if session.blocked == Some(Blocked::Keys) => waiting.request = kept,
+        _ => {
+            state.stop_waiting(session);
+            call::leave_out(session, reply, mark);
+        }
+    }
+}
+
+/// Keeps a command for EXEC.
+fn queue(
+    state: &mut ServerState,
+    session: &mut Session,
+    reply: &mut Reply,
+    args: Args<'_>,
+    command: CommandId,
+    flags: FlagSet,
+) {
+    if let Some(transaction) = &mut session.transaction {
+        let command = state.commands.get(command);
+        transaction.push(command, flags, args, &state.keyspace);
+        reply.raw(b"+QUEUED\r\n");
+    }
+}
+
+/// Replies to a client's request that was refused.
+#[cold]
+fn refuse(
+    state: &mut ServerState,
+    session: &mut Session,
+    reply: &mut Reply,
+    resolved: Option<CommandId>,
+    mut error: CommandError,
+) {
+    if let Some(transaction) = &mut session.transaction {
+        transaction.mark_dirty_exec();
+    }
+    if resolved.is_some_and(|command| state.commands.get(command).flags.has(Flag::RunsQueue)) {
+        state.abandon_transaction(session);
+        let reason = error.text();
+        let reason = reason.strip_prefix("ERR ").unwrap_or(reason);
+        error = CommandError::new(format!("EXECABORT Transaction discarded because of: {reason}"));
+    }
+    call::reply_error(state, reply, &error);
+}
+
+/// Closes a connection over which somebody attacks; what was answered before is not sent either.
+#[cold]
+fn abort(state: &mut ServerState, session: &mut Session) {
+    session.close = Close::Now;
+    let now_ms = state.now_ms();
+    let since_ms = now_ms.saturating_sub(state.attack_logged_ms);
+    // An attacker must not fill the disk with log lines.
+    if since_ms.unsigned_abs() > ATTACK_LOG_PERIOD_MS {
+        state.attack_logged_ms = now_ms;
+        log::warn!(
+            "Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: commands to Redis. \
+             Most likely a web page makes its reader's browser talk to this port (cross-protocol scripting). \
+             Connection from {} aborted.",
+            session.address.peer
+        );
+    }
+}
