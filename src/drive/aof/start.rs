@@ -7,6 +7,7 @@ use crate::drive::aof::rewrite;
 use crate::drive::save::loading;
 use crate::engine::loading::LoadingStep;
 use crate::engine::state::ServerState;
+use crate::keyspace::propagation::Pending;
 use crate::storage::aof::{BaseFormat, Manifest};
 use crate::storage::file::new_file::{NewFile, StepFailed};
 
@@ -112,8 +113,7 @@ pub fn open_append_only(state: &mut ServerState) -> Result<(), String> {
     let what = if is_new { "Creating" } else { "Opening" };
     log::info!("{what} AOF incr file {name} on server start");
     state.aof.machine.adopt(manifest);
-    state.aof.begin(log, is_new);
-    state.keyspace.changes.propagation.set_on(true);
+    state.aof.begin(&mut state.keyspace.changes.propagation.log, log, is_new);
     Ok(())
 }
 
@@ -163,17 +163,22 @@ fn write_base(state: &ServerState, format: BaseFormat) -> Result<NewFile, StepFa
 ///
 /// The text for the log.
 pub fn load_append_only(state: &mut ServerState) -> Result<(), String> {
-    let is_on = state.keyspace.changes.propagation.is_on();
-    state.aof.finish().map_err(|error| format!("Can't write the AOF: {}", system_reason(&error)))?;
-    state.keyspace.changes.propagation.set_on(false);
+    let written = state.aof.finish(&mut state.keyspace.changes.propagation.log);
+    written.map_err(|error| format!("Can't write the AOF: {}", system_reason(&error)))?;
+    // What the present unit has changed so far is forgotten as well, and what is loaded is in the file.
+    state.keyspace.changes.propagation.set_aside();
+    let loaded = load_all(state);
+    state.keyspace.changes.propagation.resume(Pending::default());
+    loaded
+}
+
+fn load_all(state: &mut ServerState) -> Result<(), String> {
     loading::forget_all(state);
     let places = state.aof.settings.places.clone();
     let listed = places.list(&state.disk);
     let manifest = listed.map_err(|error| describe(&places, &error))?;
     let replay = Replay::new(state, places, &manifest, Wake::default());
-    let loaded = replay.and_then(|replay| replay_at_once(state, replay));
-    state.keyspace.changes.propagation.set_on(is_on);
-    loaded
+    replay.and_then(|replay| replay_at_once(state, replay))
 }
 
 fn replay_at_once(state: &mut ServerState, mut replay: Replay) -> Result<(), String> {

@@ -11,11 +11,12 @@ use crate::engine::call;
 use crate::engine::context::Context;
 use crate::engine::session::Session;
 use crate::engine::state::ServerState;
+use crate::keyspace::Targets;
 use crate::resp::Args;
 use crate::resp::Reply;
 use crate::resp::reply::Protocol;
 
-use crate::engine::scripts::{Replication, Run};
+use crate::engine::scripts::Run;
 use crate::scripting::debugger::Console;
 use crate::scripting::failure;
 use crate::scripting::into_lua;
@@ -231,7 +232,9 @@ impl Bridge<'_> {
             }
         };
         self.state.keyspace.forget_hash();
+        self.state.keyspace.changes.propagation.set_targets(self.run.targets);
         call::call(&mut Context { state: self.state, session: self.session, reply: self.reply, command }, args);
+        self.state.keyspace.changes.propagation.set_targets(Targets::ALL);
         // Whatever the command took to do: time stands still.
         self.state.keyspace.now_ms = self.run.now_ms;
         Ok(())
@@ -309,7 +312,12 @@ impl Bridge<'_> {
                 "Invalid replication flags. Use REPL_AOF, REPL_REPLICA, REPL_ALL or REPL_NONE.",
             );
         }
-        self.run.replication = Replication { append_only_file: chosen as u8 & 1 != 0, replicas: chosen as u8 & 2 != 0 };
+        self.run.targets = match chosen as u8 {
+            0 => Targets::NONE,
+            1 => Targets::FILE,
+            2 => Targets::REPLICAS,
+            _ => Targets::ALL,
+        };
         Ok(0)
     }
 
