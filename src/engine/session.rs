@@ -113,14 +113,14 @@ pub struct Traffic {
     pub argument_bytes: usize,
 }
 
-/// Replies that wait until what they tell of is on the disk.
+/// Replies that wait until the changes that they tell of are acknowledged by those who read the log of changes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Hold {
-    /// The offset of the append-only file that must be settled; 0: nothing waits.
-    pub barrier: u64,
+pub struct HeldReplies {
+    /// The offset of the log of changes that must be acknowledged; 0: nothing waits.
+    pub required_offset: u64,
     /// Bytes of replies that wait for that; what comes behind them waits for more.
     pub bytes: usize,
-    /// Whether the loop looks at the client whenever more is settled.
+    /// Whether the loop looks at the client whenever more is acknowledged.
     pub is_listed: bool,
 }
 
@@ -187,10 +187,10 @@ pub struct Session {
     /// Most bytes of replies that waited to be sent at once, of late.
     pub reply_peak_bytes: usize,
     /// How much of them may not leave yet, and until when.
-    pub hold: Hold,
+    pub held: HeldReplies,
     /// Whether they may tell of what cannot be written at present.
     pub sees_unflushed: bool,
-    /// Offset of the append-only file behind the last of its commands that was passed on.
+    /// Offset of the log of changes behind the last of its commands that was propagated to the append-only file.
     pub write_offset: u64,
     /// Whether the loop knows that there is something to send.
     pub flush_queued: bool,
@@ -261,7 +261,7 @@ impl Session {
             counted_bytes: 0,
             counted_evictable: false,
             reply_peak_bytes: 0,
-            hold: Hold::default(),
+            held: HeldReplies::default(),
             sees_unflushed: false,
             write_offset: 0,
             flush_queued: false,

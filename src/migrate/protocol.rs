@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use crate::keyspace::propagation::encode;
+use crate::keyspace::change_log::unit::encode;
 use crate::keyspace::{EventClass, Keyspace};
 use crate::storage::values::Serialization;
 

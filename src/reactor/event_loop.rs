@@ -479,7 +479,7 @@ impl EventLoop {
         rewrite::collect_work(&mut self.state);
         if self.state.aof.has_log() || !self.held.is_empty() {
             let began = self.state.clock.ticks();
-            self.settle_appended();
+            self.release_held();
             let clock = &self.state.clock;
             let taken_ns = clock.ticks_as_nanos(clock.ticks().saturating_sub(began));
             self.state.loop_stats.appending_ns += taken_ns;
@@ -488,7 +488,7 @@ impl EventLoop {
         if self.state.blocking.is_disk_due(disk) {
             wake::look_at_disk(&mut self.state);
         }
-        self.flush_told();
+        self.flush_pushed();
         self.evict_clients();
         for token in self.state.clients.take_to_close() {
             self.close_if_asked(token);

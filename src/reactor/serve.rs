@@ -89,7 +89,7 @@ impl EventLoop {
         }
         self.state.note_peak();
         self.state.clients.count_memory_of(&mut session);
-        if answered && !self.state.aof.is_settled() {
+        if answered && !self.state.aof.is_up_to_date() {
             // The changes that it reports must be written first.
             self.state.clients.queue_flush(&mut session);
             self.state.clients.checkin(session);

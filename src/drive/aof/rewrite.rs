@@ -42,16 +42,6 @@ pub(crate) fn drive_rewrite(state: &mut ServerState, event: Event) {
     if machine.state() == State::Off && !machine.is_rewriting() && !machine.is_busy() {
         state.aof.leave_folder();
     }
-    follow_log(state);
-}
-
-/// Commands are gathered while there is a log, and at no other time.
-pub(crate) fn follow_log(state: &mut ServerState) {
-    let has_log = state.aof.log.is_some();
-    if state.keyspace.changes.propagation.is_on() != has_log {
-        state.keyspace.changes.propagation.set_on(has_log);
-    }
-    state.aof.note_settled();
 }
 
 fn carry_out(state: &mut ServerState, action: Action) -> Option<Event> {
@@ -83,7 +73,7 @@ fn begin_base(state: &mut ServerState, log: Option<String>, base: &str, format: 
     let writer = FileWriter::start(&state.disk, &path, options, state.wake.clone())?;
     if let Some(name) = log {
         let now_us = state.clock.monotonic_us();
-        state.aof.switch_log(&name, now_us)?;
+        state.aof.switch_log(&mut state.keyspace.changes.propagation.log, &name, now_us)?;
     }
     let job = SaveJob::new(rewrite_source(state, format), state.now_ms());
     state.aof.base = Some(Box::new(FileSave { job, sink: FileSink::keeping_name(writer) }));
@@ -265,7 +255,7 @@ pub(crate) fn rewrite_source(state: &ServerState, format: BaseFormat) -> SaveSou
 pub(crate) fn drop_first_log(state: &mut ServerState) {
     if state.aof.log.is_some() {
         log::info!("Removing the temp incr aof file in the background");
-        state.aof.drop_log();
+        state.aof.drop_log(&mut state.keyspace.changes.propagation.log);
         state.unflushed = None;
         state.update_restrictions();
     }

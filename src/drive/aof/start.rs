@@ -10,6 +10,7 @@ use crate::drive::save::loading;
 use crate::engine::loading::LoadingStep;
 use crate::engine::origin::Origin;
 use crate::engine::state::ServerState;
+use crate::keyspace::propagation::Pending;
 use crate::storage::aof::{BaseFormat, Manifest};
 use crate::storage::file::new_file::{NewFile, StepFailed};
 use crate::storage::save::save_at_once;
@@ -115,8 +116,7 @@ pub fn open_append_only(state: &mut ServerState) -> Result<(), String> {
     let what = if is_new { "Creating" } else { "Opening" };
     log::info!("{what} AOF incr file {name} on server start");
     state.aof.machine.adopt(manifest);
-    state.aof.begin(log, is_new);
-    state.keyspace.changes.propagation.set_on(true);
+    state.aof.begin(&mut state.keyspace.changes.propagation.log, log, is_new);
     Ok(())
 }
 
@@ -154,8 +154,12 @@ fn write_base(state: &ServerState, format: BaseFormat, path: &Path) -> Result<()
 ///
 /// The text for the log.
 pub fn load_append_only(state: &mut ServerState) -> Result<(), String> {
-    state.aof.finish().map_err(|error| format!("Can't write the AOF: {}", system_reason(&error)))?;
-    state.with_policy(Origin::Replay.policy(), forget_and_load)
+    let written = state.aof.finish(&mut state.keyspace.changes.propagation.log);
+    written.map_err(|error| format!("Can't write the AOF: {}", system_reason(&error)))?;
+    let loaded = state.with_policy(Origin::Replay.policy(), forget_and_load);
+    // The changes of the present unit before this command are forgotten as well.
+    state.keyspace.changes.propagation.resume(Pending::default());
+    loaded
 }
 
 fn forget_and_load(state: &mut ServerState) -> Result<(), String> {

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 
 use crate::collections::element::Element;
 use crate::collections::table::Pinned;
-use crate::keyspace::propagation::encode;
+use crate::keyspace::change_log::unit::encode;
 use crate::keyspace::{Keyspace, Record, Version};
 use crate::text::double;
 use crate::types::hash::HashRef;

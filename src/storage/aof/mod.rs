@@ -16,12 +16,10 @@ pub mod switching;
 
 pub mod command;
 pub mod dump;
-pub mod feed;
 pub mod manifest;
 pub mod reader;
 pub mod stream_dump;
 
 pub use dump::CommandDump;
-pub use feed::Feeder;
 pub use manifest::{BaseFormat, Manifest, ManifestError, Part, PartKind};
 pub use reader::{AppendedReader, Found, Malformed, Strictness};
