@@ -105,22 +105,23 @@ pub fn call(context: &mut Context<'_>, args: Args<'_>) {
     crash_context::begin_command(context.command);
     let result = handler(context, args);
     crash_context::end_command();
-    match context.session.policy.is_counted {
-        true => count(context, args, flags, result),
-        false => end_uncounted(context, result),
+    if context.session.policy.is_counted {
+        let elapsed = context.state.lap_ticks();
+        let failed = result.is_err();
+        if let Err(error) = result {
+            reply_error(context.state, context.reply, &error);
+        }
+        count(context, args, flags, elapsed, failed);
+    } else if let Err(error) = result {
+        reply_uncounted_error(context, &error);
     }
     publish(context, args, flags);
 }
 
-/// Replies with a command's error and counts and logs the command. One that waits counts when it is over, with the time of all
-/// its runs, and monitors hear of the first.
+/// Counts and logs a command that has run. One that waits counts when it is over, with the time of all its runs, and monitors
+/// hear of the first.
 #[inline]
-fn count(context: &mut Context<'_>, args: Args<'_>, flags: FlagSet, result: CommandResult) {
-    let elapsed = context.state.lap_ticks();
-    let failed = result.is_err();
-    if let Err(error) = result {
-        reply_error(context.state, context.reply, &error);
-    }
+fn count(context: &mut Context<'_>, args: Args<'_>, flags: FlagSet, elapsed: u64, failed: bool) {
     let Context { state, session, reply, command } = context;
     let (ticks, is_new) = match &mut session.waiting {
         None => (elapsed, true),
@@ -136,11 +137,8 @@ fn count(context: &mut Context<'_>, args: Args<'_>, flags: FlagSet, result: Comm
 }
 
 /// Replies with the error of a command that nothing counts. It has failed when it was first run, or is of another version.
-#[inline(never)]
-fn end_uncounted(context: &mut Context<'_>, result: CommandResult) {
-    let Err(error) = result else {
-        return;
-    };
+#[cold]
+fn reply_uncounted_error(context: &mut Context<'_>, error: &CommandError) {
     log::debug!(
         "'{}' of the append-only file: {}",
         context.command_name(),
