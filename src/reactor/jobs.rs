@@ -104,7 +104,6 @@ impl Jobs {
             if served_ns < BUDGET_MIN_NS / 10 { BUDGET_MAX_NS } else { served_ns.clamp(BUDGET_MIN_NS, BUDGET_MAX_NS) };
         let deadline = started + state.clock.nanos_as_ticks(budget_ns);
         let saving_deadline = started + state.clock.nanos_as_ticks(saving_ns);
-        let expiry_before_ns = state.loop_stats.job(Job::Expiry).sum_ns;
         let mut now = started;
         while let Some(job) = self.next_job(now < deadline, now < saving_deadline) {
             self.has_work[job as usize] = self.step(job, state, deadline);
@@ -118,8 +117,6 @@ impl Jobs {
         let stats = &mut state.loop_stats;
         stats.longest_jobs_ns = stats.longest_jobs_ns.max(elapsed_ns);
         stats.job_overruns += u64::from(elapsed_ns > budget_ns + budget_ns / 2);
-        let expiry_ns = stats.job(Job::Expiry).sum_ns - expiry_before_ns;
-        state.note_latency("expire-cycle", expiry_ns / 1_000_000);
     }
 
     /// The job whose turn it is, of those that have time left.

@@ -374,3 +374,52 @@ fn a_rewrite_is_shown_while_it_goes_on_and_leaves_nothing_pinned() {
     let cow = world.look(&["INFO", "persistence"]).into_iter().find(|line| line.starts_with("aof_last_cow_size:"));
     assert_ne!(cow.as_deref(), Some("aof_last_cow_size:0"));
 }
+
+/// Commands that removed no entry, but references to entries that had been deleted before, were not in the file: the references came
+/// back.
+#[test]
+fn references_that_go_without_an_entry_do_not_come_back() {
+    // In one line each, requests and replies.
+    let scripted = |words: &str| {
+        let words: Vec<String> = words.split(' ').map(|word| format!("'{word}'")).collect();
+        format!("EVAL \"redis.call({}) return 1\" 0", words.join(","))
+    };
+    // Entries of a block, what is deleted, what lets references go, and how many.
+    let requests = [
+        (100, "XDEL s 1-0 2-0", "XTRIM s MINID 3 DELREF", 2),
+        (100, "XDEL s 1-0 2-0 3-0", "XTRIM s MINID 4 DELREF", 3),
+        (100, "XDEL s 1-0 2-0", "XADD s MINID 4 DELREF 9-0 f v", 3),
+        (100, "XDEL s 1-0", "XDELEX s DELREF IDS 1 1-0", 1),
+        (100, "XDEL s 1-0", "XACKDEL s g DELREF IDS 1 1-0", 1),
+        (2, "XDEL s 2-0", "XTRIM s MAXLEN ~ 2 DELREF", 1),
+        (2, "XDEL s 2-0", "XADD s MAXLEN ~ 2 DELREF 9-0 f v", 2),
+        (2, "XDEL s 3-0", "XTRIM s MINID ~ 4 DELREF", 2),
+        (2, "XDEL s 1-0", "XADD s MINID ~ 4 DELREF 9-0 f v", 2),
+    ];
+    for (entries, deletion, request, gone) in requests {
+        let mut world = world(true, AppendFsync::No);
+        world.ask(0, &format!("CONFIG SET stream-node-max-entries {entries}"));
+        for number in 1..=4 {
+            world.ask(0, &scripted(&format!("XADD s {number}-0 f v")));
+        }
+        world.ask(0, "XGROUP CREATE s g 0");
+        world.ask(0, &scripted("XREADGROUP GROUP g c STREAMS s >"));
+        assert_eq!(world.look(&["XPENDING", "s", "g"])[0], ":4");
+        for asked in [deletion, request] {
+            assert_eq!(world.ask(0, &scripted(asked)), ":1", "{asked}");
+        }
+        world.run_helpers();
+        let questions: [&[&str]; 2] = [&["XPENDING", "s", "g", "-", "+", "10"], &["XRANGE", "s", "-", "+"]];
+        let before = questions.map(|question| world.look(question));
+        assert_eq!(world.look(&["XPENDING", "s", "g"])[0], format!(":{}", 4 - gone), "{deletion}, {request}");
+        let on = settings(true, AppendFsync::No);
+        world.crash(None, &on).expect("the file is loaded");
+        let after = questions.map(|question| world.look(question));
+        // Times since the delivery differ.
+        let without_times = |answers: &[Vec<String>; 2]| {
+            let lines = answers.iter().flatten().filter(|line| !line.starts_with(':'));
+            lines.cloned().collect::<Vec<_>>()
+        };
+        assert_eq!(without_times(&after), without_times(&before), "{deletion}, {request}");
+    }
+}
