@@ -278,7 +278,7 @@ impl Outbounds {
         self.parked.count()
     }
 
-    /// Closes parked connections that nobody has used for long.
+    /// Closes parked connections that have been idle for long.
     pub fn close_idle_parked(&mut self, now_ms: i64) {
         self.parked.close_idle(now_ms);
     }

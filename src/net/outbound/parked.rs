@@ -46,7 +46,7 @@ impl ParkingLot {
         self.by_host.insert(place, parked);
     }
 
-    /// Closes those that nobody has used for long.
+    /// Closes those that have been idle for long.
     pub fn close_idle(&mut self, now_ms: i64) {
         self.by_host.retain(|_, parked| now_ms - parked.used_ms <= IDLE_MAX_MS);
     }
