@@ -27,7 +27,7 @@ use slab::Slab;
 
 use crate::base::sys::signals::Signals;
 use crate::base::wake::Wake;
-use crate::drive::migrate;
+use crate::drive::links;
 use crate::engine::loop_request::LoopRequest;
 use crate::engine::session::{Close, Session, Token};
 use crate::engine::state::ServerState;
@@ -112,10 +112,10 @@ impl EventLoop {
         state.listeners = Some(Listeners::open(registry, &state.config)?);
         let mut source = SourceFd(&signals.source_fd());
         poll.registry().register(&mut source, PollTarget::Signals.token(), Interest::READABLE).map_err(text)?;
-        let registry = poll.registry().try_clone().map_err(text)?;
-        state.migrations.use_registry(registry);
         let waker = Waker::new(poll.registry(), PollTarget::Waker.token()).map_err(text)?;
         state.wake = Wake::of(waker);
+        let registry = poll.registry().try_clone().map_err(text)?;
+        state.outbounds.attach(registry, state.wake.clone());
         state.aof.attach(state.disk.clone(), state.wake.clone());
         let shared = vec![0; SHARED_BUFFER_BYTES].into_boxed_slice();
         state.process.startup_memory_bytes = state.used_memory();
@@ -201,7 +201,7 @@ impl EventLoop {
             || self.metrics.has_work()
             || !self.flushing.is_empty()
             || self.state.scripting.busy().is_some()
-            || migrate::can_go_on(&self.state)
+            || links::can_go_on(&self.state)
             || self.state.clients.has_to_flush()
             || self.state.is_loading() && !self.load_waits;
         if busy {
@@ -219,8 +219,8 @@ impl EventLoop {
             let left_ms = self.state.pause.until_ms - self.state.now_ms();
             wait_us = wait_us.min((left_ms.max(0) as u64).saturating_mul(1000));
         }
-        let migrations = migrate::next_deadline_ms(&self.state);
-        let deadlines = [self.state.blocking.next_deadline_ms(), migrations];
+        let late = links::next_deadline_ms(&self.state);
+        let deadlines = [self.state.blocking.next_deadline_ms(), late];
         if let Some(deadline_ms) = deadlines.into_iter().flatten().min() {
             // The turn may have taken longer than is left.
             self.state.clock.refresh();
@@ -237,10 +237,10 @@ impl EventLoop {
             PollTarget::Signals => self.take_signals(),
             PollTarget::Waker => {
                 self.jobs.wake_saving(&self.state);
-                self.state.migrations.note_lookups();
+                self.state.outbounds.note_lookups();
             }
             // Goes on after the clients were served.
-            PollTarget::Outbound(number) => self.state.migrations.note_ready(number as usize),
+            PollTarget::Outbound(token) => self.state.outbounds.note_ready(token),
             PollTarget::Listener(number) => self.note_listener(number as usize),
             PollTarget::HttpPeer(peer) => self.metrics.dispatch(peer, &mut self.jobs.metrics),
         }
@@ -452,7 +452,7 @@ impl EventLoop {
             self.state.unpause();
         }
         wake::run_timeouts(&mut self.state);
-        migrate::run(&mut self.state);
+        links::run(&mut self.state);
     }
 
     fn cron_tick(&mut self) {

@@ -38,6 +38,7 @@ use crate::keyspace::Keyspace;
 use crate::migrate::Migrations;
 use crate::net::address::Address;
 use crate::net::listener::Listeners;
+use crate::net::outbound::Outbounds;
 use crate::observe::command_stats::{CommandStats, ErrorStats};
 use crate::observe::latency::LatencyMonitor;
 use crate::observe::loop_stats::LoopStats;
@@ -61,6 +62,8 @@ pub struct ServerState {
     pub clients: Clients,
     pub memory: Memory,
     pub migrations: Migrations,
+    /// Connections to other servers.
+    pub outbounds: Outbounds,
     pub users: Users,
     pub acl_log: AclLog,
     /// Where ACL GENPASS takes passwords from.
@@ -163,6 +166,7 @@ impl ServerState {
             clients: Clients::default(),
             memory: Memory::default(),
             migrations: Migrations::default(),
+            outbounds: Outbounds::default(),
             users,
             acl_log: AclLog::default(),
             new_passwords: PasswordSource::new(secret),
