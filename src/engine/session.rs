@@ -3,6 +3,8 @@
 use std::rc::Rc;
 
 use crate::acl::User;
+use crate::base::clock::Clock;
+use crate::base::usage::Usage;
 use crate::command::registry::CommandId;
 use crate::command::spec::{Flag, FlagSet};
 use crate::engine::blocked_state::BlockedState;
@@ -10,6 +12,8 @@ use crate::engine::origin::{Admission, Origin, Policy, ScriptLimits};
 use crate::engine::subscriptions::Subscriptions;
 use crate::engine::transaction::Transaction;
 use crate::net::address::Address;
+use crate::observe::recorder::LoopRecorder;
+use crate::observe::turn::Part;
 use crate::resp::{Protocol, Reply};
 
 pub use crate::net::token::Token;
@@ -176,6 +180,10 @@ pub struct Session {
     pub last_interaction_ms: i64,
     pub last_command: Option<CommandId>,
     pub traffic: Traffic,
+    /// What its requests took of the loop's time.
+    pub usage: Usage,
+    /// Since when its replies are ready to leave, in ticks; 0 if none are.
+    pub leaving_since: u64,
     /// Which arguments of the present command are secret: MONITOR and the slow log leave them out.
     pub redacted: Vec<usize>,
     /// Replies that wait to be sent.
@@ -217,6 +225,34 @@ impl Session {
         self.redacted.contains(&index) || (index > 0 && flags.has(Flag::Secret))
     }
 
+    /// Its replies are ready to leave.
+    #[inline]
+    pub fn begin_leaving(&mut self, now: u64) {
+        if self.leaving_since == 0 {
+            self.leaving_since = now;
+        }
+    }
+
+    /// Its socket has taken some of its replies, or all.
+    #[inline]
+    pub fn note_sent(&mut self, recorder: &mut LoopRecorder, clock: &Clock) {
+        let now = clock.ticks();
+        recorder.mark(Part::Write, now);
+        if self.leaving_since > 0 && self.reply.is_empty() {
+            recorder.note_sent(clock, self.id, self.leaving_since, now, self.last_command);
+            self.leaving_since = 0;
+        }
+    }
+
+    /// What its replies tell of is on the disk.
+    pub fn note_on_disk(&mut self, recorder: &mut LoopRecorder, clock: &Clock) {
+        if self.leaving_since > 0 {
+            let now = clock.ticks();
+            recorder.note_on_disk(clock, self.id, self.leaving_since, now, self.last_command);
+            self.leaving_since = now;
+        }
+    }
+
     /// A client that has just come, or what stands for one where commands come from elsewhere.
     pub fn new(id: u64, token: Token, address: Address, now_ms: i64, user: Rc<User>, origin: Origin) -> Session {
         let policy = origin.policy();
@@ -256,6 +292,8 @@ impl Session {
             last_interaction_ms: now_ms,
             last_command: None,
             traffic: Traffic::default(),
+            usage: Usage::default(),
+            leaving_since: 0,
             redacted: Vec::new(),
             reply: Reply::new(Protocol::Resp2),
             counted_bytes: 0,

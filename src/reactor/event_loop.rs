@@ -36,12 +36,15 @@ use crate::net::address::Address;
 use crate::net::connection::Connection;
 use crate::net::listener::{Accepted, Listeners};
 use crate::net::poll_target::PollTarget;
-use crate::resp::Batch;
+use crate::resp::{BATCH_MAX, Batch};
 
 use super::cron::Cron;
 use super::ending::Shutdown;
 use super::jobs::Jobs;
+use super::prepare::Plan;
 use crate::observe::loop_stats::Phase;
+use crate::observe::recorder::TurnFacts;
+use crate::observe::turn::{Part, TurnEnd};
 use crate::reactor::metrics_port::MetricsService;
 
 /// Size of the buffer that all connections read into.
@@ -68,6 +71,7 @@ pub struct EventLoop {
     /// Lent to each connection for the time it is served.
     pub(crate) shared: Box<[u8]>,
     pub(crate) batch: Batch,
+    pub(crate) plans: Box<[Plan; BATCH_MAX]>,
     /// How long one connection is served in one turn.
     pub(crate) share_ticks: u64,
     /// How many more steps of TLS handshakes this turn allows.
@@ -129,6 +133,7 @@ impl EventLoop {
             connections: Slab::new(),
             shared,
             batch: Batch::new(),
+            plans: Box::new([Plan::default(); BATCH_MAX]),
             ready: Vec::new(),
             shutdown: Shutdown::default(),
             signals,
@@ -171,20 +176,25 @@ impl EventLoop {
         self.state.refresh_clock();
         self.state.memory.begin_turn(self.flushing.is_empty());
         let started = self.state.clock.ticks();
+        self.state.recorder.begin_turn(started);
         let commands_before = self.state.stats.commands;
         self.handshakes_left = HANDSHAKES_MAX;
         self.serve_ready();
         for event in events {
+            self.state.recorder.note_event();
             self.dispatch(event);
         }
         self.accept_waiting();
         let served = self.state.clock.ticks();
+        self.state.recorder.mark(Part::Read, served);
         self.run_timers();
         let mut loaded = self.state.clock.ticks();
         let timed = loaded;
+        self.state.recorder.mark(Part::Timers, timed);
         if self.state.is_loading() {
             self.load_slice();
             loaded = self.state.clock.ticks();
+            self.state.recorder.mark(Part::Loading, loaded);
         }
         self.jobs.run(&mut self.state, served.saturating_sub(started));
         let jobs_done = self.state.clock.ticks();
@@ -321,6 +331,15 @@ impl EventLoop {
     /// Takes in the connections that wait at the listeners, as many as one turn allows. A listener
     /// is reported once for all of them, so it is remembered until it has no more.
     fn accept_waiting(&mut self) {
+        if self.accepting.is_empty() {
+            return;
+        }
+        self.state.recorder.mark(Part::Read, self.state.clock.ticks());
+        self.accept_some();
+        self.state.recorder.mark(Part::Accept, self.state.clock.ticks());
+    }
+
+    fn accept_some(&mut self) {
         let mut room = ACCEPTS_MAX;
         while let Some(index) = self.accepting.last().copied() {
             if room == 0 {
@@ -518,6 +537,21 @@ impl EventLoop {
         }
     }
 
+    /// Why the turn is over: what is left for the next one.
+    fn turn_end(&self) -> TurnEnd {
+        if !self.ready.is_empty() {
+            TurnEnd::ClientsLeft
+        } else if !self.accepting.is_empty() {
+            TurnEnd::AcceptsLeft
+        } else if !self.flushing.is_empty() {
+            TurnEnd::RepliesLeft
+        } else if self.jobs.have_work() {
+            TurnEnd::JobsLeft
+        } else {
+            TurnEnd::Done
+        }
+    }
+
     /// Notes what the turn took; gets the times at which its phases began, in ticks.
     fn note_turn(&mut self, begun: [u64; Phase::ALL.len()], commands_before: u64) {
         let clock = &self.state.clock;
@@ -528,6 +562,11 @@ impl EventLoop {
             phases_ns[index] = clock.ticks_as_nanos(next.saturating_sub(*began));
         }
         let waited_ns = clock.ticks_as_nanos(begun[0].saturating_sub(self.turn_ended));
+        let stats = &self.state.stats;
+        let (input_bytes, output_bytes) = (stats.input_bytes, stats.output_bytes);
+        let facts = TurnFacts { last_ended: self.turn_ended, input_bytes, output_bytes, end: self.turn_end() };
+        self.state.recorder.mark(Part::Finish, ended);
+        self.state.recorder.end_turn(&self.state.clock, &facts);
         self.turn_ended = ended;
         let commands = self.state.stats.commands.saturating_sub(commands_before);
         self.state.loop_stats.note_turn(waited_ns, phases_ns, commands);

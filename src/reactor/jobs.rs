@@ -15,6 +15,7 @@ use crate::engine::removal;
 use crate::engine::state::ServerState;
 
 use crate::observe::loop_stats::Job;
+use crate::observe::turn::Part;
 
 /// Longest and shortest time for the jobs of one turn, in ns.
 const BUDGET_MAX_NS: u64 = 500_000;
@@ -98,6 +99,7 @@ impl Jobs {
             return;
         }
         let started = state.clock.ticks();
+        state.recorder.mark(Part::Timers, started);
         let served_ns = state.clock.ticks_as_nanos(served_ticks);
         let saving_ns = saving_budget_ns(state.config.snapshot_loop_share, served_ns);
         let budget_ns =
@@ -110,8 +112,10 @@ impl Jobs {
             let ended = state.clock.ticks();
             let step_ns = state.clock.ticks_as_nanos(ended.saturating_sub(now));
             state.loop_stats.note_step(job, step_ns);
+            state.recorder.note_job(job, ended.saturating_sub(now));
             now = ended;
         }
+        state.recorder.mark_jobs(now);
         let elapsed_ns = state.clock.ticks_as_nanos(now.saturating_sub(started));
         let budget_ns = budget_ns.max(saving_ns);
         let stats = &mut state.loop_stats;

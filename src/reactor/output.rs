@@ -15,6 +15,7 @@ use crate::engine::session::{Close, HeldReplies, Token};
 use crate::net::connection::Sent;
 
 use super::event_loop::EventLoop;
+use crate::observe::turn::Part;
 
 /// Clients that are sent something between two looks at the clock.
 const FLUSHES_BETWEEN_LOOKS: usize = 16;
@@ -58,6 +59,7 @@ impl EventLoop {
         self.state.stats.writes += u64::from(pending_bytes > 0);
         match connection.flush(&mut session.reply, most_bytes) {
             Ok((sent, count)) => {
+                session.note_sent(&mut self.state.recorder, &self.state.clock);
                 session.held.bytes = session.held.bytes.saturating_sub(count);
                 self.state.stats.output_bytes += count as u64;
                 session.traffic.output_bytes += count as u64;
@@ -156,6 +158,7 @@ impl EventLoop {
                 Some(session) if session.held.required_offset > acked_offset => self.held.push(token),
                 Some(session) => {
                     session.held.is_listed = false;
+                    session.note_on_disk(&mut self.state.recorder, &self.state.clock);
                     self.flush_client(token);
                 }
                 None => {}
@@ -172,8 +175,10 @@ impl EventLoop {
         };
         let began = self.state.clock.ticks();
         self.state.aof.write(&mut self.state.keyspace.changes.propagation.log, now_us);
-        let clock = &self.state.clock;
-        let taken_ms = clock.ticks_as_nanos(clock.ticks().saturating_sub(began)) / 1_000_000;
+        let ended = self.state.clock.ticks();
+        self.state.recorder.mark(Part::Finish, began);
+        self.state.recorder.mark(Part::Append, ended);
+        let taken_ms = self.state.clock.ticks_as_nanos(ended.saturating_sub(began)) / 1_000_000;
         self.state.note_latency(event, taken_ms);
         self.state.note_latency("aof-write", taken_ms);
     }

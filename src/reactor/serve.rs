@@ -26,6 +26,7 @@ use crate::resp::{BATCH_MAX, Batch, Limits, OwnedArgs, Reply};
 
 use super::event_loop::{EventLoop, PROTECTED_MODE_ERROR};
 use super::prepare::{Plan, prepare};
+use crate::observe::turn::Part;
 
 /// Reads from one connection in one turn; what is left waits for the next turn, and so behind the
 /// others.
@@ -62,6 +63,7 @@ impl EventLoop {
         let mut server = Server {
             state: &mut self.state,
             batch: &mut self.batch,
+            plans: &mut self.plans,
             shared: &mut self.shared,
             share_ticks: self.share_ticks,
             deadline: 0,
@@ -84,6 +86,9 @@ impl EventLoop {
         }
         let pending = !session.reply.is_empty() || connection.holds_output();
         let answered = pending && session.close != Close::Now;
+        if answered {
+            session.begin_leaving(self.state.recorder.marked());
+        }
         if more && !closing {
             self.schedule(token);
         }
@@ -132,6 +137,8 @@ fn note_query_buffer(connection: &Connection, session: &mut Session) {
 struct Server<'a> {
     state: &'a mut ServerState,
     batch: &'a mut Batch,
+    /// What is known of the requests of the batch.
+    plans: &'a mut [Plan; BATCH_MAX],
     shared: &'a mut [u8],
     /// How long a connection is served in one turn.
     share_ticks: u64,
@@ -184,6 +191,7 @@ impl Server<'_> {
                     return Ended::Closing;
                 }
             };
+            self.state.recorder.mark(Part::Read, self.state.clock.ticks());
             if session.handshaking && !self.meet(connection, session, reply) {
                 return Ended::Closing;
             }
@@ -350,11 +358,31 @@ impl Server<'_> {
         input: &[u8],
     ) -> (usize, Ended) {
         let count = self.batch.len();
-        let mut plans = [Plan::default(); BATCH_MAX];
-        prepare(self.state, session, self.batch, input, &mut plans[..count]);
+        prepare(self.state, session, self.batch, input, &mut self.plans[..count]);
+        self.state.begin_batch(self.plans[0].command);
+        let (ran, done, ended) = self.run_requests(paused, session, reply, input);
+        let waiting = self.state.end_batch(session, ran);
+        for alike in self.plans[..ran].chunk_by(|one, next| one.command == next.command) {
+            if let Some(command) = alike[0].command {
+                self.state.command_stats.record_waiting(command, waiting, alike.len() as u64);
+            }
+        }
+        (done, ended)
+    }
+
+    /// Runs them one after the other; tells as well how many were run.
+    #[inline]
+    fn run_requests(
+        &mut self,
+        paused: &mut Option<OwnedArgs>,
+        session: &mut Session,
+        reply: &mut Reply,
+        input: &[u8],
+    ) -> (usize, usize, Ended) {
+        let count = self.batch.len();
         let mut done = 0;
-        self.state.start_stopwatch();
-        for (index, plan) in plans[..count].iter().enumerate() {
+        for index in 0..count {
+            let plan = self.plans[index];
             let args = self.batch.args(index, input);
             if plan.has_key {
                 self.state.keyspace.remember_hash(args.at(plan.key as usize), plan.hash);
@@ -364,14 +392,14 @@ impl Server<'_> {
             if flow == Flow::Paused {
                 // The parser may have let go of its bytes.
                 *paused = Some(args.to_owned());
-                return (done, self.pause(session));
+                return (index, done, self.pause(session));
             }
             let ended = self.look_after_request(session, reply);
             if ended != Ended::InputUsed {
-                return (done, ended);
+                return (index + 1, done, ended);
             }
         }
-        (done, Ended::InputUsed)
+        (count, done, Ended::InputUsed)
     }
 
     /// Runs the request that was put off, unless it must wait again.

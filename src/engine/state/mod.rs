@@ -1,6 +1,7 @@
 //! Everything that one server process knows, but for the sockets: what commands work on. Never runs a command or serves a
 //! connection.
 
+mod books;
 pub mod program;
 mod scopes;
 
@@ -42,6 +43,7 @@ use crate::net::outbound::Outbounds;
 use crate::observe::command_stats::{CommandStats, ErrorStats};
 use crate::observe::latency::LatencyMonitor;
 use crate::observe::loop_stats::LoopStats;
+use crate::observe::recorder::LoopRecorder;
 use crate::observe::slowlog::Slowlog;
 use crate::storage::aof::append_only::AppendOnly;
 use crate::storage::file::operations::Disk;
@@ -112,6 +114,7 @@ pub struct ServerState {
     /// What is known of the process.
     pub process: ProcessFacts,
     pub loop_stats: LoopStats,
+    pub recorder: LoopRecorder,
     /// What `ps` shows, if this process may set it.
     pub title: Option<TitleBar>,
     /// What clients connect to; none when driven in-process.
@@ -197,6 +200,7 @@ impl ServerState {
             slow_ticks: u64::MAX,
             was_slow: false,
             loop_stats: LoopStats::default(),
+            recorder: LoopRecorder::default(),
             listeners: None,
             title: None,
             attack_logged_ms: 0,
@@ -211,6 +215,7 @@ impl ServerState {
     /// Notes what follows from the start, and from the settings.
     fn begin(&mut self) {
         self.process.startup_memory_bytes = self.used_memory();
+        self.recorder.set_clock(&self.clock);
         self.refresh_clock();
         self.saving.stats.last_save_seconds = self.process.started_ms / 1000;
         (self.program.apply_settings)(self);
@@ -499,6 +504,8 @@ impl ServerState {
             ..Stats::default()
         };
         self.loop_stats = LoopStats::default();
+        self.recorder.reset_stats();
+        self.users.reset_usage();
         self.memory.reset_stats();
         self.keyspace.reset_stats();
         self.command_stats.reset();
