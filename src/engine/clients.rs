@@ -366,7 +366,7 @@ impl Clients {
     #[cold]
     pub fn deliver_deferred_pushes(&mut self, session: &Session, reply: &mut Reply) -> bool {
         let before = self.deferred_pushes.len();
-        let is_own = |late: &mut DeferredPush| pushed.token == session.token;
+        let is_own = |pushed: &mut DeferredPush| pushed.token == session.token;
         let mut own: Vec<DeferredPush> = self.deferred_pushes.extract_if(.., is_own).collect();
         own.sort_by_key(|pushed| pushed.rank);
         for DeferredPush { forms, rank, .. } in &own {
