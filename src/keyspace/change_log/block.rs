@@ -31,6 +31,13 @@ impl Block {
         Block { start, bytes, runs: SmallVec::new() }
     }
 
+    /// Forgets its bytes, and begins at another offset.
+    pub(super) fn empty(&mut self, start: u64) {
+        self.start = start;
+        self.bytes.clear();
+        self.runs.clear();
+    }
+
     /// The offset behind its bytes.
     #[inline]
     pub(super) fn end(&self) -> u64 {

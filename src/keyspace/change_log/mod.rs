@@ -118,6 +118,9 @@ impl ChangeLog {
         }
         for (targets, database, command) in unit.iter() {
             let targets = targets & self.wanted;
+            if targets.is_empty() {
+                continue;
+            }
             self.select(targets, database);
             self.push(targets, command);
         }
@@ -128,7 +131,10 @@ impl ChangeLog {
 
     /// Appends bytes that are no change and belong to no database: an annotation, for one.
     pub fn append_raw(&mut self, targets: Targets, bytes: &[u8]) {
-        self.push(targets & self.wanted, bytes);
+        let targets = targets & self.wanted;
+        if !targets.is_empty() {
+            self.push(targets, bytes);
+        }
     }
 
     /// Has the next command for a target say which database it is for, and when: another file or a full copy begins.
@@ -188,7 +194,7 @@ impl ChangeLog {
     /// Appends what begins a run or a block.
     #[inline(never)]
     fn push_slowly(&mut self, targets: Targets, mut bytes: &[u8]) {
-        while !targets.is_empty() && !bytes.is_empty() {
+        while !bytes.is_empty() {
             if self.blocks.back().is_none_or(|block| block.room() == 0) {
                 self.begin_block();
             }
@@ -242,15 +248,26 @@ impl ChangeLog {
             && !block.bytes.is_empty()
             && self.readers.iter().flatten().all(|reader| self.has_passed(reader, block))
         {
-            let Some(block) = self.blocks.pop_front() else {
-                return;
-            };
-            if !self.blocks.is_empty() {
-                self.spare = block.bytes;
-                continue;
+            if self.blocks.len() == 1 {
+                return self.empty_last();
             }
-            self.end_run();
-            self.blocks.push_back(Block::new(self.end, block.bytes));
+            if let Some(block) = self.blocks.pop_front() {
+                self.spare = block.bytes;
+            }
+        }
+    }
+
+    /// Empties the only block; its last run goes on.
+    fn empty_last(&mut self) {
+        let open = self.open;
+        self.end_run();
+        let before = self.counts;
+        if let Some(block) = self.blocks.back_mut() {
+            block.empty(self.end);
+            if !open.is_empty() {
+                (self.open, self.open_start) = (open, self.end);
+                block.runs.push(Run { start: self.end, targets: open, before });
+            }
         }
     }
 

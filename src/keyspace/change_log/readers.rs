@@ -191,7 +191,7 @@ pub struct Unread<'a> {
 }
 
 impl Unread<'_> {
-    fn next_stretch(&mut self) -> Option<(u64, u64)> {
+    pub(super) fn next_stretch(&mut self) -> Option<(u64, u64)> {
         while let Some(block) = self.log.blocks.get(self.block) {
             let offset = self.position.max(block.start);
             if let Some((start, end)) = block.stretch(self.target, offset) {
