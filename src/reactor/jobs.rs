@@ -107,7 +107,10 @@ impl Jobs {
         let deadline = started + state.clock.nanos_as_ticks(budget_ns);
         let saving_deadline = started + state.clock.nanos_as_ticks(saving_ns);
         let mut now = started;
-        while let Some(job) = self.next_job(now < deadline, now < saving_deadline) {
+        let mut may_run_script = true;
+        while let Some(job) = self.next_job(now < deadline, now < saving_deadline, may_run_script) {
+            // A script's slice is as long as all that a turn has for jobs.
+            may_run_script &= job != Job::Script;
             self.has_work[job as usize] = self.step(job, state, deadline);
             let ended = state.clock.ticks();
             let step_ns = state.clock.ticks_as_nanos(ended.saturating_sub(now));
@@ -124,12 +127,13 @@ impl Jobs {
     }
 
     /// The job whose turn it is, of those that have time left.
-    fn next_job(&mut self, has_time: bool, has_time_to_save: bool) -> Option<Job> {
+    fn next_job(&mut self, has_time: bool, has_time_to_save: bool, may_run_script: bool) -> Option<Job> {
         for _ in 0..Job::ALL.len() {
             let job = Job::ALL[self.next];
             self.next = (self.next + 1) % Job::ALL.len();
             let may_run = match job {
                 Job::Save | Job::Rewrite => has_time_to_save,
+                Job::Script => has_time && may_run_script,
                 _ => has_time,
             };
             if self.has_work[job as usize] && may_run {

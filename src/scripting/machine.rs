@@ -22,7 +22,13 @@ pub struct Engine {
     /// The one that is there while a library is loaded.
     loading: Reference,
     handler: Reference,
+    /// Programs compiled since garbage was last collected for their sake.
+    compiled: i32,
 }
+
+/// After so many compiled programs garbage is collected, a KiB for each: what the compiler leaves behind would otherwise pile up,
+/// since programs that are only loaded allocate nothing.
+const COMPILED_MAX: i32 = 50;
 
 impl Engine {
     /// A state for programs of a kind, which may allocate so much; none if there is no memory for it.
@@ -43,13 +49,18 @@ impl Engine {
         lua.set_globals();
         lua.release(shown_handler);
         lua.collect();
-        Some(Engine { lua, globals, loading, handler })
+        Some(Engine { lua, globals, loading, handler, compiled: 0 })
     }
 
     /// Compiles a script or library and keeps its function.
     ///
     /// Errors: the compiler's message.
     pub fn compile(&mut self, code: &[u8], name: &str) -> Result<Reference, Vec<u8>> {
+        self.compiled += 1;
+        if self.compiled == COMPILED_MAX {
+            self.compiled = 0;
+            self.lua.collect_some(COMPILED_MAX);
+        }
         if self.lua.load(code, name) {
             return Ok(self.lua.keep());
         }

@@ -423,3 +423,79 @@ fn references_that_go_without_an_entry_do_not_come_back() {
         assert_eq!(without_times(&after), without_times(&before), "{deletion}, {request}");
     }
 }
+
+/// How a script that has written is met while the first base is written: its client, and the server where it stands still.
+fn world_with_suspended_script(script: &str, is_log_begun: bool) -> World {
+    let mut world = world(false, AppendFsync::EverySec);
+    // No time goes by by itself: a script stands still when it has looked at the clock so often.
+    world.server.state().scripting.set_step_budget(10);
+    world.append(0);
+    assert_eq!(world.ask(0, "CONFIG SET appendonly yes"), "+OK");
+    if is_log_begun {
+        world.disk.run_helper(CHORES);
+        world.turn();
+    }
+    world.clients[1].ask(&format!("EVAL \"redis.call('set', 'half', '1') {script}\" 0"));
+    world.turn();
+    assert!(world.server.state().scripting.busy().is_some());
+    world
+}
+
+/// The rewrite could not go on while a script ran: a script without an end made a server that nothing could end.
+#[test]
+fn the_first_base_is_written_while_a_script_stands_still() {
+    let mut world = world_with_suspended_script("while true do end", true);
+    run_all_but(&mut world, None);
+    assert_eq!(world.state(), State::On, "the base is listed");
+    assert!(world.server.state().scripting.busy().is_some());
+    world.clients[0].ask("SHUTDOWN NOSAVE");
+    world.turn();
+    assert!(world.server.is_over());
+    let on = settings(true, AppendFsync::EverySec);
+    world.crash(None, &on).expect("the file is loaded");
+    assert_eq!(world.numbers(), [1]);
+    assert_eq!(world.look(&["EXISTS", "half"]), [":0"], "half a script is in no file");
+}
+
+/// Where the file had not begun before the script, there is nothing to be on before its end; who wants nothing saved is heard.
+#[test]
+fn a_server_without_its_first_base_ends_though_a_script_does_not() {
+    let mut world = world_with_suspended_script("while true do end", false);
+    run_all_but(&mut world, None);
+    assert_eq!(world.state(), State::Starting);
+    world.clients[0].ask("SHUTDOWN NOSAVE");
+    world.turn();
+    assert!(world.server.is_over());
+}
+
+/// As in Redis a signal is obeyed when the script is over: what it has done is saved as a whole.
+#[test]
+fn a_signal_ends_the_server_as_soon_as_the_script_is_over() {
+    for is_log_begun in [false, true] {
+        let mut world = world_with_suspended_script("for i = 1, 1e6 do end", is_log_begun);
+        world.server.terminate();
+        let mut turns = 0;
+        while world.server.state().scripting.busy().is_some() {
+            assert!(!world.server.is_over());
+            world.run_helpers();
+            world.turn();
+            turns += 1;
+            assert!(turns < 100_000, "the script comes to its end");
+        }
+        // The first base, which would be lost, comes before the end.
+        for _ in 0..100 {
+            if world.server.is_over() {
+                break;
+            }
+            world.server.terminate();
+            world.advance_ms(100);
+            world.run_helpers();
+            world.turn();
+        }
+        assert!(world.server.is_over());
+        let on = settings(true, AppendFsync::EverySec);
+        world.crash(None, &on).expect("the file is loaded");
+        assert_eq!(world.look(&["GET", "half"]), ["1"]);
+        assert_eq!(world.numbers(), [1]);
+    }
+}

@@ -179,6 +179,14 @@ impl Lua {
         unsafe { ffi::lua_replace(self.stack.raw(), ffi::LUA_GLOBALSINDEX) }
     }
 
+    /// Takes the collection of garbage on by so many KiB.
+    pub fn collect_some(&mut self, kib: i32) {
+        // SAFETY: as below.
+        unsafe {
+            ffi::lua_gc(self.stack.raw(), ffi::LUA_GCSTEP, kib);
+        }
+    }
+
     /// Frees what is not in use. O(values in use).
     pub fn collect(&mut self) {
         // SAFETY: no script code runs when garbage is collected.
