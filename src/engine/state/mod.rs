@@ -154,11 +154,11 @@ impl ServerState {
         let commands = Registry::new(program.families);
         let keyspace = seeded_keyspace(&config, &mut random);
         let secret = std::array::from_fn(|_| random.u8(..));
-        let users = first_users(&commands, &config);
         let mut state = ServerState {
             program,
             runs: Runs::new(program.families),
             command_stats: CommandStats::new(commands.len()),
+            users: first_users(&commands, &config),
             commands,
             keyspace,
             process: ProcessFacts::new(random_digits(&mut random), unix_ms(&clock)),
@@ -170,7 +170,6 @@ impl ServerState {
             memory: Memory::default(),
             migrations: Migrations::default(),
             outbounds: Outbounds::default(),
-            users,
             acl_log: AclLog::default(),
             new_passwords: PasswordSource::new(secret),
             stats: Stats::default(),
