@@ -51,8 +51,12 @@ mod tests {
     fn quantiles_bound_the_sorted_times() {
         let mut random = fastrand::Rng::with_seed(7);
         for _ in 0..200 {
-            let mut times: Vec<u64> =
-                (0..random.usize(1..300)).map(|_| random.u64(0..1 << random.u32(1..38))).collect();
+            let count = random.usize(1..300);
+            let mut time = || {
+                let most = 1 << random.u32(1..38);
+                random.u64(0..most)
+            };
+            let mut times: Vec<u64> = (0..count).map(|_| time()).collect();
             let mut distribution = Distribution::default();
             times.iter().for_each(|nanos| distribution.record(*nanos, 1));
             times.sort_unstable();
