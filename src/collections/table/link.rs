@@ -134,7 +134,7 @@ impl<E> Link<E> {
         unsafe { self.block().cast::<Cell<u32>>().as_ref() }
     }
 
-    /// Whether somebody else owns a reference to the block too.
+    /// Whether the block has another owner.
     ///
     /// # Safety
     /// The caller must own a reference, or borrow from its owner.
@@ -154,7 +154,7 @@ impl<E> Link<E> {
         }
     }
 
-    /// Counts one owner less; says whether it was the last one, who has to free the block.
+    /// Counts one owner less; returns whether it was the last one, which must free the block.
     ///
     /// # Safety
     /// The caller must own a reference, which it gives up.
@@ -194,7 +194,7 @@ impl<E> Link<E> {
     /// Frees the memory of a node. Its children's references stay counted.
     ///
     /// # Safety
-    /// It must lead to a node that nobody uses any more.
+    /// It must lead to a node that is no longer used.
     pub unsafe fn free_node(self) {
         let bytes = self.bytes();
         if let Some(block) = NonNull::new(self.block()) {
