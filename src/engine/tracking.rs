@@ -410,7 +410,14 @@ impl Tracking {
     }
 
     /// Tells the clients that track by prefixes which keys have changed since they were told last.
+    #[inline]
     pub fn broadcast(&mut self, clients: &mut Clients) {
+        if !self.to_broadcast.is_empty() {
+            self.broadcast_changed(clients);
+        }
+    }
+
+    fn broadcast_changed(&mut self, clients: &mut Clients) {
         for prefix in std::mem::take(&mut self.to_broadcast) {
             let Some(entry) = self.prefixes.get_mut(&prefix) else {
                 continue;

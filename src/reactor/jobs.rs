@@ -181,12 +181,12 @@ mod tests {
         jobs.wake();
         let is_save = |job: Job| matches!(job, Job::Save | Job::Rewrite);
         for _ in 0..Job::ALL.len() {
-            assert!(!is_save(jobs.next_job(true, false).expect("the others go on")));
+            assert!(!is_save(jobs.next_job(true, false, true).expect("the others go on")));
         }
         for _ in 0..Job::ALL.len() {
-            assert!(is_save(jobs.next_job(false, true).expect("saves go on")));
+            assert!(is_save(jobs.next_job(false, true, true).expect("saves go on")));
         }
-        assert!(jobs.next_job(false, false).is_none());
+        assert!(jobs.next_job(false, false, true).is_none());
     }
 
     #[test]

@@ -98,6 +98,7 @@ impl EventLoop {
     }
 
     /// Everything is sent: the buffer goes, and what waited for this goes on.
+    #[inline]
     fn flushed(&mut self, token: Token) {
         let stays = self.state.debug.reply_buffers_stay;
         let Some(session) = self.state.clients.get_mut(token) else {

@@ -26,6 +26,7 @@ use crate::resp::{BATCH_MAX, Batch, Limits, OwnedArgs, Reply};
 
 use super::event_loop::{EventLoop, PROTECTED_MODE_ERROR};
 use super::prepare::{Plan, prepare};
+use super::read_ahead::{is_between_requests, keep_read_ahead};
 use crate::observe::turn::Part;
 
 /// Reads from one connection in one turn; what is left waits for the next turn, and so behind the
@@ -49,9 +50,9 @@ enum Ended {
 }
 
 impl EventLoop {
-    /// Reads what a connection has to say and runs the requests in it.
+    /// Reads what a connection has to say, unless it was read ahead, and runs the requests in it.
     #[inline]
-    pub(crate) fn serve(&mut self, token: Token) {
+    pub(crate) fn serve(&mut self, token: Token, ahead: Option<Fill>) {
         let Some(mut session) = self.state.clients.checkout(token) else {
             return;
         };
@@ -68,7 +69,7 @@ impl EventLoop {
             share_ticks: self.share_ticks,
             deadline: 0,
         };
-        let ended = server.serve(connection, &mut session, &mut reply);
+        let ended = server.serve(connection, &mut session, &mut reply, ahead);
         session.reply = reply;
         note_query_buffer(connection, &mut session);
         // A blocked client that is gone waits for nothing any more. Its requests go with it.
@@ -149,31 +150,25 @@ struct Server<'a> {
 impl Server<'_> {
     /// Runs what the connection has kept, then what its socket brings, until one of the reasons to
     /// stop comes up.
-    fn serve(&mut self, connection: &mut Connection, session: &mut Session, reply: &mut Reply) -> Ended {
-        if session.close != Close::No {
-            return Ended::Closing;
+    fn serve(
+        &mut self,
+        connection: &mut Connection,
+        session: &mut Session,
+        reply: &mut Reply,
+        mut ahead: Option<Fill>,
+    ) -> Ended {
+        if let Some(filled) = ahead.take_if(|_| !is_between_requests(connection, session)) {
+            keep_read_ahead(connection, filled, self.shared);
         }
-        if session.blocked.is_some() || connection.output_blocked {
-            return Ended::Held;
-        }
-        if connection.paused.is_some() {
-            let ended = self.run_paused(&mut connection.paused, session, reply);
-            if ended != Ended::InputUsed {
-                connection.output_blocked = ended == Ended::Held && session.blocked.is_none();
-                return ended;
-            }
-        }
-        if !connection.input.is_empty() {
-            let ended = self.run_kept_input(connection, session, reply, 0);
-            if ended != Ended::InputUsed {
-                return ended;
-            }
+        let ended = self.serve_waiting(connection, session, reply);
+        if ended != Ended::InputUsed {
+            return ended;
         }
         for number in 0..READS_MAX {
             if number > 0 && self.share_is_used() {
                 return Ended::Yielded;
             }
-            let filled = match connection.fill(self.shared) {
+            let filled = match ahead.take().map_or_else(|| connection.fill(self.shared), Ok) {
                 Ok(filled) => filled,
                 Err(error) => {
                     self.log_read_error(session, &error);
@@ -207,6 +202,28 @@ impl Server<'_> {
             if ended != Ended::InputUsed || drained {
                 return ended;
             }
+        }
+        Ended::InputUsed
+    }
+
+    /// Runs what the connection has kept, unless it must wait on.
+    #[inline]
+    fn serve_waiting(&mut self, connection: &mut Connection, session: &mut Session, reply: &mut Reply) -> Ended {
+        if session.close != Close::No {
+            return Ended::Closing;
+        }
+        if session.blocked.is_some() || connection.output_blocked {
+            return Ended::Held;
+        }
+        if connection.paused.is_some() {
+            let ended = self.run_paused(&mut connection.paused, session, reply);
+            if ended != Ended::InputUsed {
+                connection.output_blocked = ended == Ended::Held && session.blocked.is_none();
+                return ended;
+            }
+        }
+        if !connection.input.is_empty() {
+            return self.run_kept_input(connection, session, reply, 0);
         }
         Ended::InputUsed
     }
@@ -390,8 +407,8 @@ impl Server<'_> {
             let flow = execute::execute_resolved(self.state, session, reply, args, plan.command);
             done = self.batch.end(index);
             if flow == Flow::Paused {
-                // The parser may have let go of its bytes.
-                *paused = Some(args.to_owned());
+                // The parser may have let go of its bytes. Not `args`, which would have to be copied for every request.
+                *paused = Some(self.batch.args(index, input).to_owned());
                 return (index, done, self.pause(session));
             }
             let ended = self.look_after_request(session, reply);

@@ -126,6 +126,7 @@ pub(crate) fn begin_rewrite(state: &mut ServerState) -> Result<(), RewriteFailed
 }
 
 /// Takes in what the thread for chores has done.
+#[inline]
 pub fn collect_work(state: &mut ServerState) {
     if let Some(reason) = state.aof.start_failure.take() {
         drive_rewrite(state, Event::Failed(reason));
