@@ -33,7 +33,7 @@ use crate::engine::session::{Close, Session, Token};
 use crate::engine::state::ServerState;
 use crate::engine::wake;
 use crate::net::address::Address;
-use crate::net::connection::{Connection, Fill};
+use crate::net::connection::Connection;
 use crate::net::listener::{Accepted, Listeners};
 use crate::net::poll_target::PollTarget;
 use crate::resp::{BATCH_MAX, Batch};
@@ -70,8 +70,6 @@ pub struct EventLoop {
     pub(crate) connections: Slab<Connection>,
     /// Lent to each connection for the time it is served.
     pub(crate) shared: Box<[u8]>,
-    /// What the next client's bytes are read into while this one is served; changes places with `shared`.
-    pub(crate) ahead_buffer: Box<[u8]>,
     pub(crate) batch: Batch,
     pub(crate) plans: Box<[Plan; BATCH_MAX]>,
     /// How long one connection is served in one turn.
@@ -134,7 +132,6 @@ impl EventLoop {
             state,
             connections: Slab::new(),
             shared,
-            ahead_buffer: vec![0; SHARED_BUFFER_BYTES].into_boxed_slice(),
             batch: Batch::new(),
             plans: Box::new([Plan::default(); BATCH_MAX]),
             ready: Vec::new(),
@@ -183,7 +180,10 @@ impl EventLoop {
         let commands_before = self.state.stats.commands;
         self.handshakes_left = HANDSHAKES_MAX;
         self.serve_ready();
-        self.dispatch_all(events);
+        for event in events {
+            self.state.recorder.note_event();
+            self.dispatch(event);
+        }
         self.accept_waiting();
         let served = self.state.clock.ticks();
         self.state.recorder.mark(Part::Read, served);
@@ -240,11 +240,9 @@ impl EventLoop {
         Some(Duration::from_micros(wait_us))
     }
 
-    /// Tells by its token what an event is for; gets what was read ahead from its client, if it is one.
-    #[inline]
-    pub(crate) fn dispatch(&mut self, event: &Event, filled: Option<Fill>) {
+    /// Tells by its token what an event is for.
+    fn dispatch(&mut self, event: &Event) {
         match PollTarget::of(event.token()) {
-            PollTarget::Client(token) if filled.is_some() => self.serve(token, filled),
             PollTarget::Client(token) => self.dispatch_client(event, token),
             PollTarget::Signals => self.take_signals(),
             PollTarget::Waker => {
@@ -286,7 +284,7 @@ impl EventLoop {
         if ready {
             // Was served in this turn already and had its share: the next turn serves it.
         } else if event.is_readable() || event.is_read_closed() || event.is_error() {
-            self.serve(token, None);
+            self.serve(token);
         } else if event.is_writable() && !output_blocked {
             self.flush_client(token);
         }
@@ -309,7 +307,7 @@ impl EventLoop {
             served += 1;
             if self.state.clients.contains(*token) {
                 self.connections[token.slot as usize].ready = false;
-                self.serve(*token, None);
+                self.serve(*token);
             }
         }
         self.ready.splice(..0, ready[served..].iter().copied());

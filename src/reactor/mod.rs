@@ -14,7 +14,6 @@ pub mod launch;
 mod load;
 mod output;
 mod prepare;
-mod read_ahead;
 mod reserves;
 pub mod serve;
 pub mod shutdown;

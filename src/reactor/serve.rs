@@ -26,7 +26,6 @@ use crate::resp::{BATCH_MAX, Batch, Limits, OwnedArgs, Reply};
 
 use super::event_loop::{EventLoop, PROTECTED_MODE_ERROR};
 use super::prepare::{Plan, prepare};
-use super::read_ahead::{is_between_requests, keep_read_ahead};
 use crate::observe::turn::Part;
 
 /// Reads from one connection in one turn; what is left waits for the next turn, and so behind the
@@ -50,9 +49,9 @@ enum Ended {
 }
 
 impl EventLoop {
-    /// Reads what a connection has to say, unless it was read ahead, and runs the requests in it.
+    /// Reads what a connection has to say and runs the requests in it.
     #[inline]
-    pub(crate) fn serve(&mut self, token: Token, ahead: Option<Fill>) {
+    pub(crate) fn serve(&mut self, token: Token) {
         let Some(mut session) = self.state.clients.checkout(token) else {
             return;
         };
@@ -69,7 +68,7 @@ impl EventLoop {
             share_ticks: self.share_ticks,
             deadline: 0,
         };
-        let ended = server.serve(connection, &mut session, &mut reply, ahead);
+        let ended = server.serve(connection, &mut session, &mut reply);
         session.reply = reply;
         note_query_buffer(connection, &mut session);
         // A blocked client that is gone waits for nothing any more. Its requests go with it.
@@ -150,16 +149,7 @@ struct Server<'a> {
 impl Server<'_> {
     /// Runs what the connection has kept, then what its socket brings, until one of the reasons to
     /// stop comes up.
-    fn serve(
-        &mut self,
-        connection: &mut Connection,
-        session: &mut Session,
-        reply: &mut Reply,
-        mut ahead: Option<Fill>,
-    ) -> Ended {
-        if let Some(filled) = ahead.take_if(|_| !is_between_requests(connection, session)) {
-            keep_read_ahead(connection, filled, self.shared);
-        }
+    fn serve(&mut self, connection: &mut Connection, session: &mut Session, reply: &mut Reply) -> Ended {
         let ended = self.serve_waiting(connection, session, reply);
         if ended != Ended::InputUsed {
             return ended;
@@ -168,7 +158,7 @@ impl Server<'_> {
             if number > 0 && self.share_is_used() {
                 return Ended::Yielded;
             }
-            let filled = match ahead.take().map_or_else(|| connection.fill(self.shared), Ok) {
+            let filled = match connection.fill(self.shared) {
                 Ok(filled) => filled,
                 Err(error) => {
                     self.log_read_error(session, &error);
