@@ -19,6 +19,7 @@ pub mod hyperloglog;
 pub mod keys;
 pub mod latency;
 pub mod lists;
+pub mod loop_recorder;
 pub mod memory;
 pub mod migrate;
 pub mod modules;
@@ -78,6 +79,7 @@ pub static FAMILIES: &[&[CommandSpec]] = &[
     lists::elements::COMMANDS,
     lists::moves::COMMANDS,
     lists::blocking::COMMANDS,
+    loop_recorder::COMMANDS,
     memory::COMMANDS,
     migrate::COMMANDS,
     modules::COMMANDS,

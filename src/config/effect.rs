@@ -10,6 +10,7 @@ pub enum Effect {
     DeletionForm,
     SlowThreshold,
     SlowlogLength,
+    LoopRecorder,
     KeyspaceEvents,
     Eviction,
     OutputLimits,

@@ -4,6 +4,7 @@
 
 pub mod aof;
 pub mod info;
+pub mod links;
 pub mod metrics;
 pub mod migrate;
 pub mod save;

@@ -111,8 +111,11 @@ pub fn resume(state: &mut ServerState, session: &mut Session, reply: &mut Reply)
     let command = waiting.command;
     let mark = reply.mark();
     session.blocked = None;
+    // It is no request of the batch that has woken it.
+    let longest = state.recorder.longest;
     state.start_stopwatch();
     let flow = request(state, session, reply, kept.as_args(), Some(command));
+    state.recorder.longest = longest;
     if flow == Flow::Paused {
         // At the end of the pause every key that somebody waits for is looked at.
         session.blocked = Some(Blocked::Keys);

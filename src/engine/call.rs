@@ -182,8 +182,9 @@ fn account(
     state.stats.commands += 1;
     let tracking = state.config.latency_tracking && !flags.has(Flag::NoLatency);
     state.command_stats.record(command, ticks, failed, tracking);
+    state.recorder.note_command(command, ticks);
     if ticks >= state.slow_ticks {
-        effects::slow_command(state, session, args, flags, ticks);
+        effects::slow_command(state, session, command, args, ticks);
     }
 }
 

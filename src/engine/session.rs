@@ -3,6 +3,8 @@
 use std::rc::Rc;
 
 use crate::acl::User;
+use crate::base::clock::Clock;
+use crate::base::usage::Usage;
 use crate::command::registry::CommandId;
 use crate::command::spec::{Flag, FlagSet};
 use crate::engine::blocked_state::BlockedState;
@@ -10,6 +12,8 @@ use crate::engine::origin::{Admission, Origin, Policy, ScriptLimits};
 use crate::engine::subscriptions::Subscriptions;
 use crate::engine::transaction::Transaction;
 use crate::net::address::Address;
+use crate::observe::recorder::LoopRecorder;
+use crate::observe::turn::Part;
 use crate::resp::{Protocol, Reply};
 
 pub use crate::net::token::Token;
@@ -113,14 +117,14 @@ pub struct Traffic {
     pub argument_bytes: usize,
 }
 
-/// Replies that wait until what they tell of is on the disk.
+/// Replies that wait until the changes that they tell of are acknowledged by those who read the log of changes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Hold {
-    /// The offset of the append-only file that must be settled; 0: nothing waits.
-    pub barrier: u64,
+pub struct HeldReplies {
+    /// The offset of the log of changes that must be acknowledged; 0: nothing waits.
+    pub required_offset: u64,
     /// Bytes of replies that wait for that; what comes behind them waits for more.
     pub bytes: usize,
-    /// Whether the loop looks at the client whenever more is settled.
+    /// Whether the loop looks at the client whenever more is acknowledged.
     pub is_listed: bool,
 }
 
@@ -176,6 +180,10 @@ pub struct Session {
     pub last_interaction_ms: i64,
     pub last_command: Option<CommandId>,
     pub traffic: Traffic,
+    /// What its requests took of the loop's time.
+    pub usage: Usage,
+    /// Since when its replies are ready to leave, in ticks; 0 if none are.
+    pub leaving_since: u64,
     /// Which arguments of the present command are secret: MONITOR and the slow log leave them out.
     pub redacted: Vec<usize>,
     /// Replies that wait to be sent.
@@ -187,10 +195,10 @@ pub struct Session {
     /// Most bytes of replies that waited to be sent at once, of late.
     pub reply_peak_bytes: usize,
     /// How much of them may not leave yet, and until when.
-    pub hold: Hold,
+    pub held: HeldReplies,
     /// Whether they may tell of what cannot be written at present.
     pub sees_unflushed: bool,
-    /// Offset of the append-only file behind the last of its commands that was passed on.
+    /// Offset of the log of changes behind the last of its commands that was propagated to the append-only file.
     pub write_offset: u64,
     /// Whether the loop knows that there is something to send.
     pub flush_queued: bool,
@@ -215,6 +223,34 @@ impl Session {
     /// Whether an argument of the command that has just run is a secret, which logs and monitors must not show.
     pub fn hides_argument(&self, flags: FlagSet, index: usize) -> bool {
         self.redacted.contains(&index) || (index > 0 && flags.has(Flag::Secret))
+    }
+
+    /// Its replies are ready to leave.
+    #[inline]
+    pub fn begin_leaving(&mut self, now: u64) {
+        if self.leaving_since == 0 {
+            self.leaving_since = now;
+        }
+    }
+
+    /// Its socket has taken some of its replies, or all.
+    #[inline]
+    pub fn note_sent(&mut self, recorder: &mut LoopRecorder, clock: &Clock) {
+        let now = clock.ticks();
+        recorder.mark(Part::Write, now);
+        if self.leaving_since > 0 && self.reply.is_empty() {
+            recorder.note_sent(clock, self.id, self.leaving_since, now, self.last_command);
+            self.leaving_since = 0;
+        }
+    }
+
+    /// What its replies tell of is on the disk.
+    pub fn note_on_disk(&mut self, recorder: &mut LoopRecorder, clock: &Clock) {
+        if self.leaving_since > 0 {
+            let now = clock.ticks();
+            recorder.note_on_disk(clock, self.id, self.leaving_since, now, self.last_command);
+            self.leaving_since = now;
+        }
     }
 
     /// A client that has just come, or what stands for one where commands come from elsewhere.
@@ -256,12 +292,14 @@ impl Session {
             last_interaction_ms: now_ms,
             last_command: None,
             traffic: Traffic::default(),
+            usage: Usage::default(),
+            leaving_since: 0,
             redacted: Vec::new(),
             reply: Reply::new(Protocol::Resp2),
             counted_bytes: 0,
             counted_evictable: false,
             reply_peak_bytes: 0,
-            hold: Hold::default(),
+            held: HeldReplies::default(),
             sees_unflushed: false,
             write_offset: 0,
             flush_queued: false,

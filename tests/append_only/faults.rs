@@ -335,3 +335,167 @@ fn a_temporary_list_that_cannot_be_removed_keeps_no_later_list_from_being_writte
     }
     assert_all_is_there(&mut world, None);
 }
+
+/// INFO showed nothing of a rewrite, and what it had pinned was to be released by the job that was over.
+#[test]
+fn a_rewrite_is_shown_while_it_goes_on_and_leaves_nothing_pinned() {
+    let mut config = settings(true, AppendFsync::EverySec);
+    config.rdb_key_save_delay = 1000;
+    let mut world = World::new(7, &config, 1);
+    let all: String = (0..2000).map(|number| format!(" key:{number} {number}")).collect();
+    world.ask(0, &format!("MSET{all}"));
+    let shown = |world: &mut World| -> Vec<String> {
+        let info = world.look(&["INFO", "persistence"]);
+        let wanted = ["current_save_keys_total:", "current_save_keys_processed:", "rdb_current_bgsave_time_sec:"];
+        info.into_iter().filter(|line| wanted.iter().any(|name| line.starts_with(name))).collect()
+    };
+    let nothing = ["current_save_keys_processed:0", "current_save_keys_total:0", "rdb_current_bgsave_time_sec:-1"];
+    assert_eq!(shown(&mut world), nothing);
+    world.ask(0, "BGREWRITEAOF");
+    world.run_helpers();
+    world.turn();
+    world.run_helpers();
+    while shown(&mut world)[0] != "current_save_keys_processed:5" {
+        world.advance_ms(1);
+        world.turn();
+    }
+    assert_eq!(shown(&mut world)[1..], ["current_save_keys_total:2000", "rdb_current_bgsave_time_sec:-1"]);
+    world.ask(0, &format!("MSET{all}"));
+    let cow = world.look(&["INFO", "persistence"]).into_iter().find(|line| line.starts_with("current_cow_size:"));
+    assert_ne!(cow.as_deref(), Some("current_cow_size:0"));
+    world.server.state().config.rdb_key_save_delay = 0;
+    while world.server.state().aof.is_rewriting() {
+        world.run_helpers();
+        world.advance_ms(1);
+        world.turn();
+    }
+    assert_eq!(shown(&mut world), nothing);
+    assert!(!world.server.state().saving.has_abandoned());
+    let cow = world.look(&["INFO", "persistence"]).into_iter().find(|line| line.starts_with("aof_last_cow_size:"));
+    assert_ne!(cow.as_deref(), Some("aof_last_cow_size:0"));
+}
+
+/// Commands that removed no entry, but references to entries that had been deleted before, were not in the file: the references came
+/// back.
+#[test]
+fn references_that_go_without_an_entry_do_not_come_back() {
+    // In one line each, requests and replies.
+    let scripted = |words: &str| {
+        let words: Vec<String> = words.split(' ').map(|word| format!("'{word}'")).collect();
+        format!("EVAL \"redis.call({}) return 1\" 0", words.join(","))
+    };
+    // Entries of a block, what is deleted, what lets references go, and how many.
+    let requests = [
+        (100, "XDEL s 1-0 2-0", "XTRIM s MINID 3 DELREF", 2),
+        (100, "XDEL s 1-0 2-0 3-0", "XTRIM s MINID 4 DELREF", 3),
+        (100, "XDEL s 1-0 2-0", "XADD s MINID 4 DELREF 9-0 f v", 3),
+        (100, "XDEL s 1-0", "XDELEX s DELREF IDS 1 1-0", 1),
+        (100, "XDEL s 1-0", "XACKDEL s g DELREF IDS 1 1-0", 1),
+        (2, "XDEL s 2-0", "XTRIM s MAXLEN ~ 2 DELREF", 1),
+        (2, "XDEL s 2-0", "XADD s MAXLEN ~ 2 DELREF 9-0 f v", 2),
+        (2, "XDEL s 3-0", "XTRIM s MINID ~ 4 DELREF", 2),
+        (2, "XDEL s 1-0", "XADD s MINID ~ 4 DELREF 9-0 f v", 2),
+    ];
+    for (entries, deletion, request, gone) in requests {
+        let mut world = world(true, AppendFsync::No);
+        world.ask(0, &format!("CONFIG SET stream-node-max-entries {entries}"));
+        for number in 1..=4 {
+            world.ask(0, &scripted(&format!("XADD s {number}-0 f v")));
+        }
+        world.ask(0, "XGROUP CREATE s g 0");
+        world.ask(0, &scripted("XREADGROUP GROUP g c STREAMS s >"));
+        assert_eq!(world.look(&["XPENDING", "s", "g"])[0], ":4");
+        for asked in [deletion, request] {
+            assert_eq!(world.ask(0, &scripted(asked)), ":1", "{asked}");
+        }
+        world.run_helpers();
+        let questions: [&[&str]; 2] = [&["XPENDING", "s", "g", "-", "+", "10"], &["XRANGE", "s", "-", "+"]];
+        let before = questions.map(|question| world.look(question));
+        assert_eq!(world.look(&["XPENDING", "s", "g"])[0], format!(":{}", 4 - gone), "{deletion}, {request}");
+        let on = settings(true, AppendFsync::No);
+        world.crash(None, &on).expect("the file is loaded");
+        let after = questions.map(|question| world.look(question));
+        // Times since the delivery differ.
+        let without_times = |answers: &[Vec<String>; 2]| {
+            let lines = answers.iter().flatten().filter(|line| !line.starts_with(':'));
+            lines.cloned().collect::<Vec<_>>()
+        };
+        assert_eq!(without_times(&after), without_times(&before), "{deletion}, {request}");
+    }
+}
+
+/// How a script that has written is met while the first base is written: its client, and the server where it stands still.
+fn world_with_suspended_script(script: &str, is_log_begun: bool) -> World {
+    let mut world = world(false, AppendFsync::EverySec);
+    // No time goes by by itself: a script stands still when it has looked at the clock so often.
+    world.server.state().scripting.set_step_budget(10);
+    world.append(0);
+    assert_eq!(world.ask(0, "CONFIG SET appendonly yes"), "+OK");
+    if is_log_begun {
+        world.disk.run_helper(CHORES);
+        world.turn();
+    }
+    world.clients[1].ask(&format!("EVAL \"redis.call('set', 'half', '1') {script}\" 0"));
+    world.turn();
+    assert!(world.server.state().scripting.busy().is_some());
+    world
+}
+
+/// The rewrite could not go on while a script ran: a script without an end made a server that nothing could end.
+#[test]
+fn the_first_base_is_written_while_a_script_stands_still() {
+    let mut world = world_with_suspended_script("while true do end", true);
+    run_all_but(&mut world, None);
+    assert_eq!(world.state(), State::On, "the base is listed");
+    assert!(world.server.state().scripting.busy().is_some());
+    world.clients[0].ask("SHUTDOWN NOSAVE");
+    world.turn();
+    assert!(world.server.is_over());
+    let on = settings(true, AppendFsync::EverySec);
+    world.crash(None, &on).expect("the file is loaded");
+    assert_eq!(world.numbers(), [1]);
+    assert_eq!(world.look(&["EXISTS", "half"]), [":0"], "half a script is in no file");
+}
+
+/// Where the file had not begun before the script, there is nothing to be on before its end; who wants nothing saved is heard.
+#[test]
+fn a_server_without_its_first_base_ends_though_a_script_does_not() {
+    let mut world = world_with_suspended_script("while true do end", false);
+    run_all_but(&mut world, None);
+    assert_eq!(world.state(), State::Starting);
+    world.clients[0].ask("SHUTDOWN NOSAVE");
+    world.turn();
+    assert!(world.server.is_over());
+}
+
+/// As in Redis a signal is obeyed when the script is over: what it has done is saved as a whole.
+#[test]
+fn a_signal_ends_the_server_as_soon_as_the_script_is_over() {
+    for is_log_begun in [false, true] {
+        let mut world = world_with_suspended_script("for i = 1, 1e6 do end", is_log_begun);
+        world.server.terminate();
+        let mut turns = 0;
+        while world.server.state().scripting.busy().is_some() {
+            assert!(!world.server.is_over());
+            world.run_helpers();
+            world.turn();
+            turns += 1;
+            assert!(turns < 100_000, "the script comes to its end");
+        }
+        // The first base, which would be lost, comes before the end.
+        for _ in 0..100 {
+            if world.server.is_over() {
+                break;
+            }
+            world.server.terminate();
+            world.advance_ms(100);
+            world.run_helpers();
+            world.turn();
+        }
+        assert!(world.server.is_over());
+        let on = settings(true, AppendFsync::EverySec);
+        world.crash(None, &on).expect("the file is loaded");
+        assert_eq!(world.look(&["GET", "half"]), ["1"]);
+        assert_eq!(world.numbers(), [1]);
+    }
+}

@@ -109,7 +109,7 @@ fn a_policy_is_in_force_for_its_scope_alone() {
     server.advance_ms(2);
     assert_eq!(replay(&mut server, "get key").as_deref(), Ok("$5\r\nvalue\r\n"));
     server.expect("get key", "$-1\r\n");
-    server.state.keyspace.changes.propagation.set_on(true);
+    server.propagate();
     for (origin, mode, propagates) in [
         (Origin::Client, ExpiryMode::Delete, true),
         (Origin::Script, ExpiryMode::Delete, true),

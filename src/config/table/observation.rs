@@ -17,6 +17,22 @@ pub(super) const DIRECTIVES: &[Directive] = &[
     Directive::new("slowlog-max-len", "128", integer!(slowlog_max_len, 0, i64::MAX), "Entries kept in the slow log.")
         .effects(&[Effect::SlowlogLength]),
     Directive::new(
+        "slowlog-log-waiting",
+        "no",
+        boolean!(slowlog_log_waiting),
+        "Oneloop-specific: entries of the slow log have a seventh element, the microseconds that the \
+         command waited between the beginning of its turn of the loop and its run.",
+    ),
+    Directive::new(
+        "loop-recorder-size",
+        "16777216",
+        integer!(loop_recorder_size, 0, i64::MAX, Memory),
+        "Oneloop-specific: memory for the record of the loop's last turns, which LOOP shows. It is \
+         taken as it fills, and does not count against maxmemory. A change forgets what was \
+         recorded; 0 turns the recorder off.",
+    )
+    .effects(&[Effect::LoopRecorder]),
+    Directive::new(
         "latency-monitor-threshold",
         "0",
         integer!(latency_monitor_threshold, 0, i64::MAX),

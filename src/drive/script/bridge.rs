@@ -7,11 +7,12 @@ use crate::command::spec::Flag;
 use crate::engine::apply;
 use crate::engine::session::Session;
 use crate::engine::state::ServerState;
+use crate::keyspace::Targets;
 use crate::resp::Args;
 use crate::resp::Reply;
 use crate::resp::reply::Protocol;
 
-use crate::engine::scripts::{Replication, Run};
+use crate::engine::scripts::Run;
 use crate::scripting::debugger::Console;
 use crate::scripting::failure;
 use crate::scripting::into_lua;
@@ -213,7 +214,9 @@ impl Bridge<'_> {
     fn execute(&mut self, args: Args<'_>) -> Result<(), String> {
         let resolved = self.state.commands.resolve(args.at(0), args.get(1)).map(|command| command.id);
         self.state.keyspace.forget_hash();
+        self.state.keyspace.changes.propagation.set_targets(self.run.targets);
         let applied = apply::apply(self.state, self.session, self.reply, args, resolved);
+        self.state.keyspace.changes.propagation.set_targets(Targets::ALL);
         // Whatever the command took to do: time stands still.
         self.state.keyspace.now_ms = self.run.now_ms;
         if let Err(error) = applied {
@@ -253,7 +256,12 @@ impl Bridge<'_> {
                 "Invalid replication flags. Use REPL_AOF, REPL_REPLICA, REPL_ALL or REPL_NONE.",
             );
         }
-        self.run.replication = Replication { append_only_file: chosen as u8 & 1 != 0, replicas: chosen as u8 & 2 != 0 };
+        self.run.targets = match chosen as u8 {
+            0 => Targets::NONE,
+            1 => Targets::FILE,
+            2 => Targets::REPLICAS,
+            _ => Targets::ALL,
+        };
         Ok(0)
     }
 

@@ -28,6 +28,7 @@ use crate::engine::session::{Blocked, Session, Token};
 use crate::engine::state::ServerState;
 use crate::engine::transactions::Rest;
 use crate::engine::wake;
+use crate::keyspace::Targets;
 use crate::net::address::Address;
 use crate::resp::Args;
 use crate::resp::reply::{Mark, Protocol};
@@ -35,7 +36,7 @@ use crate::resp::{OwnedArgs, Reply};
 
 use super::bridge::Bridge;
 use crate::engine::scripts::Scripting;
-use crate::engine::scripts::{Replication, Run, Suspended};
+use crate::engine::scripts::{Run, Suspended};
 use crate::scripting::Kind;
 use crate::scripting::failure;
 use crate::scripting::flags::ScriptFlags;
@@ -164,7 +165,7 @@ fn begin(state: &ServerState, program: &Program<'_>) -> Run {
     Run {
         kind: program.kind,
         name: program.name.to_string(),
-        replication: Replication::ALL,
+        targets: Targets::ALL,
         protocol: Protocol::Resp2,
         random: state.scripting.random,
         now_ms: state.now_ms(),

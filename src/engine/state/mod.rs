@@ -1,6 +1,7 @@
 //! Everything that one server process knows, but for the sockets: what commands work on. Never runs a command or serves a
 //! connection.
 
+mod books;
 pub mod program;
 mod scopes;
 
@@ -38,9 +39,11 @@ use crate::keyspace::Keyspace;
 use crate::migrate::Migrations;
 use crate::net::address::Address;
 use crate::net::listener::Listeners;
+use crate::net::outbound::Outbounds;
 use crate::observe::command_stats::{CommandStats, ErrorStats};
 use crate::observe::latency::LatencyMonitor;
 use crate::observe::loop_stats::LoopStats;
+use crate::observe::recorder::LoopRecorder;
 use crate::observe::slowlog::Slowlog;
 use crate::storage::aof::append_only::AppendOnly;
 use crate::storage::file::operations::Disk;
@@ -61,6 +64,8 @@ pub struct ServerState {
     pub clients: Clients,
     pub memory: Memory,
     pub migrations: Migrations,
+    /// Connections to other servers.
+    pub outbounds: Outbounds,
     pub users: Users,
     pub acl_log: AclLog,
     /// Where ACL GENPASS takes passwords from.
@@ -109,6 +114,7 @@ pub struct ServerState {
     /// What is known of the process.
     pub process: ProcessFacts,
     pub loop_stats: LoopStats,
+    pub recorder: LoopRecorder,
     /// What `ps` shows, if this process may set it.
     pub title: Option<TitleBar>,
     /// What clients connect to; none when driven in-process.
@@ -148,11 +154,11 @@ impl ServerState {
         let commands = Registry::new(program.families);
         let keyspace = seeded_keyspace(&config, &mut random);
         let secret = std::array::from_fn(|_| random.u8(..));
-        let users = first_users(&commands, &config);
         let mut state = ServerState {
             program,
             runs: Runs::new(program.families),
             command_stats: CommandStats::new(commands.len()),
+            users: first_users(&commands, &config),
             commands,
             keyspace,
             process: ProcessFacts::new(random_digits(&mut random), unix_ms(&clock)),
@@ -163,7 +169,7 @@ impl ServerState {
             clients: Clients::default(),
             memory: Memory::default(),
             migrations: Migrations::default(),
-            users,
+            outbounds: Outbounds::default(),
             acl_log: AclLog::default(),
             new_passwords: PasswordSource::new(secret),
             stats: Stats::default(),
@@ -193,6 +199,7 @@ impl ServerState {
             slow_ticks: u64::MAX,
             was_slow: false,
             loop_stats: LoopStats::default(),
+            recorder: LoopRecorder::default(),
             listeners: None,
             title: None,
             attack_logged_ms: 0,
@@ -207,6 +214,7 @@ impl ServerState {
     /// Notes what follows from the start, and from the settings.
     fn begin(&mut self) {
         self.process.startup_memory_bytes = self.used_memory();
+        self.recorder.set_clock(&self.clock);
         self.refresh_clock();
         self.saving.stats.last_save_seconds = self.process.started_ms / 1000;
         (self.program.apply_settings)(self);
@@ -495,6 +503,8 @@ impl ServerState {
             ..Stats::default()
         };
         self.loop_stats = LoopStats::default();
+        self.recorder.reset_stats();
+        self.users.reset_usage();
         self.memory.reset_stats();
         self.keyspace.reset_stats();
         self.command_stats.reset();

@@ -23,13 +23,10 @@ impl ServerState {
     /// Runs commands of an origin under its expiry mode, propagating their changes or not, as the origin decides.
     pub fn with_policy<R>(&mut self, policy: Policy, run: impl FnOnce(&mut ServerState) -> R) -> R {
         let outer = policy.expiry.map(|mode| self.keyspace.enter_expiry_mode(mode));
-        let propagates = self.keyspace.changes.propagation.is_on();
-        if propagates && !policy.is_propagated {
-            self.keyspace.changes.propagation.set_on(false);
-        }
+        let pending = (!policy.is_propagated).then(|| self.keyspace.changes.propagation.set_aside());
         let result = run(self);
-        if propagates && !policy.is_propagated {
-            self.keyspace.changes.propagation.set_on(true);
+        if let Some(pending) = pending {
+            self.keyspace.changes.propagation.resume(pending);
         }
         if let Some(outer) = outer {
             self.keyspace.leave_expiry_mode(outer);

@@ -48,5 +48,5 @@ pub mod tables;
 pub use control::{HookAction, Host, Moment, Order};
 pub use genuine::Wrapped;
 pub use native::{Native, Outcome, Raise, Saved, Step};
-pub use stack::{Kind, Reference, Stack};
+pub use stack::{Kind, Place, Reference, Stack};
 pub use state::{Lua, Progress};

@@ -59,6 +59,16 @@ impl Stack {
         }
     }
 
+    /// Pushes a native function in steps that keeps the value on top, which is taken off, as its state.
+    pub fn push_stepped_with_state(&mut self, stepped: Stepped) {
+        // SAFETY: as above; the state is its second value.
+        unsafe {
+            lua_pushlightuserdata(self.raw(), stepped as *mut std::ffi::c_void);
+            lua_insert(self.raw(), -2);
+            lua_pushcclosure(self.raw(), call_stepped, 2);
+        }
+    }
+
     /// Pushes a function that asks the host for a service.
     pub fn push_service(&self, service: u32) {
         // SAFETY: as above; the number is never used as an address.

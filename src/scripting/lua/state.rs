@@ -136,9 +136,9 @@ impl Lua {
         progress
     }
 
-    /// Calls the function below the table on top, both put there by the program itself: leaves its three results. For what sets
+    /// Calls the function below the value on top, both put there by the program itself: leaves its three results. For what sets
     /// a new state up; it cannot fail.
-    pub fn call_sandbox(&mut self) {
+    pub fn call_setup(&mut self) {
         // SAFETY: the function and its argument lie on the stack, and the call catches whatever is raised.
         let status = unsafe { ffi::lua_pcall(self.stack.raw(), 1, 3, 0) };
         let message = self.stack.bytes(-1).unwrap_or_default();
@@ -177,6 +177,14 @@ impl Lua {
         assert_eq!(self.stack.kind(-1), super::Kind::Table);
         // SAFETY: the top is a table.
         unsafe { ffi::lua_replace(self.stack.raw(), ffi::LUA_GLOBALSINDEX) }
+    }
+
+    /// Takes the collection of garbage on by so many KiB.
+    pub fn collect_some(&mut self, kib: i32) {
+        // SAFETY: as below.
+        unsafe {
+            ffi::lua_gc(self.stack.raw(), ffi::LUA_GCSTEP, kib);
+        }
     }
 
     /// Frees what is not in use. O(values in use).

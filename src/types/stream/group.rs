@@ -382,7 +382,7 @@ impl Groups {
     }
 
     /// Pending entries of all groups. O(groups).
-    pub(super) fn pending(&self) -> usize {
+    pub fn pending(&self) -> usize {
         self.iter().map(|group| group.pending().len()).sum()
     }
 
