@@ -40,7 +40,25 @@ pub fn apply(
     args: Args<'_>,
     resolved: Option<CommandId>,
 ) -> Result<Flow, CommandError> {
-    let verdict = match session.policy.admission {
+    match admit(state, session, reply, args, resolved) {
+        Verdict::Run(command) => {
+            call::call(&mut Context { state, session, reply, command }, args);
+            Ok(Flow::Done)
+        }
+        verdict => pass_over(state, session, reply, args, resolved, verdict),
+    }
+}
+
+/// What the rules of the session's origin say of a command.
+#[inline]
+fn admit(
+    state: &mut ServerState,
+    session: &mut Session,
+    reply: &Reply,
+    args: Args<'_>,
+    resolved: Option<CommandId>,
+) -> Verdict {
+    match session.policy.admission {
         Admission::Request => {
             memory_limit::make_room(state);
             if state.is_restricted {
@@ -50,9 +68,23 @@ pub fn apply(
         }
         Admission::Script => gate::admit_in_script(state, session, args, resolved),
         Admission::Trusted => gate::admit_trusted(state, args, resolved),
-    };
+    }
+}
+
+/// Does what a verdict says that lets the command not run now.
+///
+/// Errors: why it was refused. Nothing was replied.
+#[inline(never)]
+fn pass_over(
+    state: &mut ServerState,
+    session: &mut Session,
+    reply: &mut Reply,
+    args: Args<'_>,
+    resolved: Option<CommandId>,
+    verdict: Verdict,
+) -> Result<Flow, CommandError> {
     match verdict {
-        Verdict::Run(command) => call::call(&mut Context { state, session, reply, command }, args),
+        Verdict::Run(_) => {}
         Verdict::Queue(command, flags) => queue(state, session, reply, args, command, flags),
         Verdict::Deny(command, denial) => {
             let mut context = Context { state, session, reply, command };
@@ -93,13 +125,30 @@ pub fn request(
         (state.program.debugger_request)(state, session, reply, args);
         return Flow::Done;
     }
-    match apply(state, session, reply, args, resolved) {
-        Ok(flow) => flow,
-        Err(error) => {
-            refuse(state, session, reply, resolved, error);
+    // Not by way of `apply`, whose result would be written to memory and read from there for each request.
+    match admit(state, session, reply, args, resolved) {
+        Verdict::Run(command) => {
+            call::call(&mut Context { state, session, reply, command }, args);
             Flow::Done
         }
+        verdict => pass_request_over(state, session, reply, args, resolved, verdict),
     }
+}
+
+/// Does what a verdict says that lets a client's request not run now, and replies if it was refused.
+#[inline(never)]
+fn pass_request_over(
+    state: &mut ServerState,
+    session: &mut Session,
+    reply: &mut Reply,
+    args: Args<'_>,
+    resolved: Option<CommandId>,
+    verdict: Verdict,
+) -> Flow {
+    pass_over(state, session, reply, args, resolved, verdict).unwrap_or_else(|error| {
+        refuse(state, session, reply, resolved, error);
+        Flow::Done
+    })
 }
 
 /// Runs a request that waited once more. Afterwards the client waits still, or has its reply.
