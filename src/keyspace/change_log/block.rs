@@ -64,6 +64,12 @@ impl Block {
         if offset >= self.end() {
             return None;
         }
+        // Most readers read what was appended last.
+        if let Some(last) = self.runs.last()
+            && offset >= last.start
+        {
+            return last.targets.has(target).then_some((offset, self.end()));
+        }
         let is_its_own = |run: &usize| self.runs[*run].targets.has(target);
         let first = (self.run_at(offset)..self.runs.len()).find(is_its_own)?;
         let last = (first..self.runs.len()).take_while(is_its_own).last()?;

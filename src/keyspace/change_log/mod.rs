@@ -261,12 +261,11 @@ impl ChangeLog {
     fn empty_last(&mut self) {
         let open = self.open;
         self.end_run();
-        let before = self.counts;
+        (self.open, self.open_start) = (open, self.end);
         if let Some(block) = self.blocks.back_mut() {
             block.empty(self.end);
             if !open.is_empty() {
-                (self.open, self.open_start) = (open, self.end);
-                block.runs.push(Run { start: self.end, targets: open, before });
+                block.runs.push(Run { start: self.end, targets: open, before: self.counts });
             }
         }
     }

@@ -99,7 +99,10 @@ impl ChangeLog {
     }
 
     fn stretches(&self, target: Target, position: u64) -> Unread<'_> {
-        let block = self.blocks.partition_point(|block| block.end() <= position);
+        let block = match self.blocks.len() {
+            0 | 1 => 0,
+            _ => self.blocks.partition_point(|block| block.end() <= position),
+        };
         Unread { log: self, target, position, block }
     }
 
@@ -135,6 +138,12 @@ impl ChangeLog {
 
     /// The reader has read everything.
     pub fn advance_to_end(&mut self, reader: &ReaderId) {
+        if let ([Some(Reader { position: Position::At(position), .. })], 1) = (&mut self.readers[..], self.blocks.len())
+        {
+            // There is no other reader, and most often there is one block.
+            *position = self.end;
+            return self.empty_last();
+        }
         self.move_to(reader, self.end);
     }
 
@@ -192,7 +201,9 @@ pub struct Unread<'a> {
 
 impl Unread<'_> {
     pub(super) fn next_stretch(&mut self) -> Option<(u64, u64)> {
-        while let Some(block) = self.log.blocks.get(self.block) {
+        while self.position < self.log.end
+            && let Some(block) = self.log.blocks.get(self.block)
+        {
             let offset = self.position.max(block.start);
             if let Some((start, end)) = block.stretch(self.target, offset) {
                 self.position = end;
