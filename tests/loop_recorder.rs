@@ -42,7 +42,7 @@ impl World {
         let mut world = World { server, disk, clients: Vec::new() };
         for _ in 0..clients {
             let (stream, other) = UnixStream::pair().expect("a pair of sockets");
-            [&stream, &other].into_iter().for_each(|end| end.set_nonblocking(true).expect("a socket"));
+            [&stream, &other].iter().for_each(|end| end.set_nonblocking(true).expect("a socket"));
             world.server.connect(Stream::Unix(mio::net::UnixStream::from_std(other)));
             world.clients.push(stream);
         }

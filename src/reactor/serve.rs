@@ -158,7 +158,7 @@ impl Server<'_> {
             if number > 0 && self.share_is_used() {
                 return Ended::Yielded;
             }
-            let filled = match connection.fill(self.shared) {
+            let filled = match self.fill(connection) {
                 Ok(filled) => filled,
                 Err(error) => {
                     self.log_read_error(session, &error);
@@ -176,7 +176,6 @@ impl Server<'_> {
                     return Ended::Closing;
                 }
             };
-            self.state.recorder.mark(Part::Read, self.state.clock.ticks());
             if session.handshaking && !self.meet(connection, session, reply) {
                 return Ended::Closing;
             }
@@ -216,6 +215,14 @@ impl Server<'_> {
             return self.run_kept_input(connection, session, reply, 0);
         }
         Ended::InputUsed
+    }
+
+    /// Reads once from the connection's socket.
+    #[inline]
+    fn fill(&mut self, connection: &mut Connection) -> io::Result<Fill> {
+        let filled = connection.fill(self.shared);
+        self.state.recorder.mark(Part::Read, self.state.clock.ticks());
+        filled
     }
 
     /// Whether what was received of a large request brings all clients over the limit of their memory: then some are to be

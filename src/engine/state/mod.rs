@@ -154,7 +154,7 @@ impl ServerState {
         let commands = Registry::new(program.families);
         let keyspace = seeded_keyspace(&config, &mut random);
         let secret = std::array::from_fn(|_| random.u8(..));
-        let mut state = ServerState {
+        let state = ServerState {
             program,
             runs: Runs::new(program.families),
             command_stats: CommandStats::new(commands.len()),
@@ -207,17 +207,17 @@ impl ServerState {
             debug: DebugSwitches::default(),
             output_limited: false,
         };
-        state.begin();
-        state
+        state.begin()
     }
 
     /// Notes what follows from the start, and from the settings.
-    fn begin(&mut self) {
+    fn begin(mut self) -> ServerState {
         self.process.startup_memory_bytes = self.used_memory();
         self.recorder.set_clock(&self.clock);
         self.refresh_clock();
         self.saving.stats.last_save_seconds = self.process.started_ms / 1000;
-        (self.program.apply_settings)(self);
+        (self.program.apply_settings)(&mut self);
+        self
     }
 
     /// Reads the clock and tells the keyspace.
