@@ -28,8 +28,10 @@ pub enum Effect {
     ListenPlain,
     ListenForClients,
     ListenTls,
-    ListenMetrics,
-    BindMetrics,
+    ListenHttp,
+    BindHttp,
+    /// Whether the HTTP port may be reached from elsewhere.
+    HttpToken,
     Tls,
     OpenFiles,
     WorkingFolder,

@@ -382,11 +382,13 @@ settings! {
     /// Bus port to announce (0: the real one).
     cluster_announce_bus_port: u16,
 
-    // Metrics.
-    /// Port of the metrics (0: none).
-    metrics_port: u16,
+    // The page and the metrics.
+    /// HTTP port (0: none).
+    http_port: u16,
     /// Addresses of that port.
-    metrics_bind: Vec<String>,
+    http_bind: Vec<String>,
+    /// What HTTP clients have to show (empty: nothing).
+    http_token: String,
 
     // TLS.
     /// TLS port (0: no TLS listener).

@@ -48,21 +48,21 @@ pub(super) mod bind {
     }
 }
 
-/// `metrics-bind`: addresses.
-pub(super) mod metrics_bind {
+/// `http-bind`: addresses.
+pub(super) mod http_bind {
     use super::*;
 
     pub fn read(config: &Config) -> String {
-        config.metrics_bind.join(" ")
+        config.http_bind.join(" ")
     }
 
     pub fn write(config: &mut Config, arguments: &[&[u8]]) -> Result<(), String> {
-        config.metrics_bind = addresses(arguments)?;
+        config.http_bind = addresses(arguments)?;
         Ok(())
     }
 
     pub fn lines(config: &Config, directive: &'static Directive) -> Vec<RewriteLine> {
-        address_lines(&config.metrics_bind, config, directive)
+        address_lines(&config.http_bind, config, directive)
     }
 }
 

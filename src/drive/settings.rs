@@ -10,7 +10,7 @@ use crate::drive::aof::rewrite;
 use crate::drive::aof::switching;
 use crate::engine::state::{SLOW_US, ServerState};
 use crate::keyspace::EventClass;
-use crate::net::listener::Transport;
+use crate::net::listener::{Transport, check_exposure};
 
 /// Descriptors kept for what is not a client.
 const RESERVED_DESCRIPTORS: u64 = 32;
@@ -57,8 +57,9 @@ fn apply(state: &mut ServerState, effect: Effect, before: &Config) -> Result<(),
         Effect::ListenPlain => return listen_anew(state, &[Transport::Plain], PORT_REFUSAL),
         Effect::ListenForClients => return listen_anew(state, &Transport::OF_CLIENTS, BIND_REFUSAL),
         Effect::ListenTls => return listen_anew(state, &[Transport::Tls], PORT_REFUSAL),
-        Effect::ListenMetrics => return listen_anew(state, &[Transport::Metrics], PORT_REFUSAL),
-        Effect::BindMetrics => return listen_anew(state, &[Transport::Metrics], BIND_REFUSAL),
+        Effect::ListenHttp => return listen_to_http(state, PORT_REFUSAL),
+        Effect::BindHttp => return listen_to_http(state, BIND_REFUSAL),
+        Effect::HttpToken => return check_exposure(config),
         Effect::Tls => return configure_tls(state),
         Effect::OpenFiles => return make_room_for_clients(state, before),
         Effect::WorkingFolder => return enter_folder(state),
@@ -165,6 +166,11 @@ fn listen_anew(state: &mut ServerState, transports: &[Transport], refusal: &str)
         log::warn!("{reason}");
         refusal.to_string()
     })
+}
+
+fn listen_to_http(state: &mut ServerState, refusal: &str) -> Result<(), String> {
+    check_exposure(&state.config)?;
+    listen_anew(state, &[Transport::Http], refusal)
 }
 
 /// Reads certificates, keys and all else of TLS anew, for the connections to come.

@@ -109,6 +109,11 @@ impl Explainer<'_> {
         Some(self.explanation(turn, self.of_turn(turn, &[])))
     }
 
+    /// The worst turn of a piece of time, given with its visits.
+    pub fn of_moment(&self, turn: &Turn, visits: &[Visit]) -> String {
+        self.of_turn(turn, visits)
+    }
+
     fn explanation(&self, turn: &Turn, sentence: String) -> Explanation {
         Explanation { turn: turn.number, at_ns: turn.began_ns, ended_ns: ended_ns(turn), sentence }
     }

@@ -21,7 +21,7 @@ pub enum Job {
     Save,
     /// Write the append-only file anew.
     Rewrite,
-    /// Write down what the metrics port is asked for.
+    /// Write down what the HTTP port is asked for: metrics, frames of the live view, traces.
     Metrics,
 }
 

@@ -7,6 +7,7 @@ pub mod command_stats;
 pub mod crash_context;
 pub mod distribution;
 pub mod explain;
+pub mod hot_keys;
 pub mod late;
 pub mod latency;
 pub mod loop_stats;

@@ -13,6 +13,7 @@
 use std::collections::VecDeque;
 
 use super::distribution::Distribution;
+use super::hot_keys::HotKeys;
 use super::late::{LateReplies, LateReply};
 use super::loop_stats::Job;
 use super::turn::{LiveVisit, Part, Turn, TurnEnd};
@@ -108,6 +109,8 @@ pub struct LoopRecorder {
     pub parts_ns: [f64; Part::ALL.len()],
     /// What each database's requests took.
     pub databases: Vec<Usage>,
+    /// Which keys are asked for most, while the page is watched.
+    pub hot_keys: HotKeys,
 }
 
 impl LoopRecorder {

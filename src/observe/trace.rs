@@ -23,25 +23,38 @@ pub fn trace(explainer: &Explainer<'_>, count: usize) -> String {
         .take_while(|moment| moment.aggregate.worst.began_ns >= oldest_ns)
         .map(|moment| (moment.aggregate.worst.number, moment.visits))
         .collect();
-    let mut writer = Writer::new();
+    let mut writer = TraceWriter::new();
     for turn in turns {
-        writer.turn(turn);
-        for visit in kept.get(&turn.number).into_iter().flatten() {
-            let name = explainer.request(turn, visit.client, visit.longest_command);
-            writer.visit(turn, visit, &name);
-        }
+        writer.add(explainer, turn, kept.get(&turn.number).map_or(&[], Vec::as_slice));
     }
     writer.end()
 }
 
-struct Writer {
+/// A trace that grows turn by turn.
+pub struct TraceWriter {
     text: String,
 }
 
-impl Writer {
-    fn new() -> Writer {
+impl Default for TraceWriter {
+    fn default() -> TraceWriter {
+        TraceWriter::new()
+    }
+}
+
+impl TraceWriter {
+    /// Adds a turn, with its visits as far as they are kept.
+    pub fn add(&mut self, explainer: &Explainer<'_>, turn: &Turn, visits: &[Visit]) {
+        self.turn(turn);
+        for visit in visits {
+            let name = explainer.request(turn, visit.client, visit.longest_command);
+            self.visit(turn, visit, &name);
+        }
+    }
+
+    /// A trace without turns.
+    pub fn new() -> TraceWriter {
         let text = r#"{"displayTimeUnit":"ms","traceEvents":["#.to_string();
-        let mut writer = Writer { text };
+        let mut writer = TraceWriter { text };
         for (kind, track, name) in [
             ("process_name", LOOP_TRACK, "oneloop"),
             ("thread_name", LOOP_TRACK, "loop"),
@@ -128,7 +141,8 @@ impl Writer {
         }
     }
 
-    fn end(mut self) -> String {
+    /// The trace, complete.
+    pub fn end(mut self) -> String {
         // The comma behind the last event.
         self.text.pop();
         self.text.push_str("]}");

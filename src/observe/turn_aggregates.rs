@@ -22,6 +22,13 @@ pub struct Aggregate {
     visits: u16,
 }
 
+impl Aggregate {
+    /// Which piece of time it is.
+    pub fn piece(&self) -> u64 {
+        self.worst.began_ns / PERIOD_NS
+    }
+}
+
 /// A worst turn with its visits, oldest first.
 pub struct Moment<'a> {
     pub aggregate: &'a Aggregate,
@@ -88,11 +95,32 @@ impl TurnAggregates {
     /// The worst turns, newest first. Visits that have gone for want of room are missing.
     pub fn moments(&self) -> impl Iterator<Item = Moment<'_>> {
         let open = (self.open.turns > 0).then(|| Moment { aggregate: &self.open, visits: self.open_visits.clone() });
-        let sealed = self.pieces.iter().rev().map(|aggregate| {
-            let range = aggregate.visits_at..aggregate.visits_at + u64::from(aggregate.visits);
-            Moment { aggregate, visits: range.filter_map(|number| self.visits.get(number).copied()).collect() }
-        });
+        let sealed = self.pieces.iter().rev().map(|aggregate| Moment { aggregate, visits: self.visits_of(aggregate) });
         open.into_iter().chain(sealed)
+    }
+
+    /// The pieces from that one on, oldest first, the one that goes on included. O(log pieces) to find the first.
+    pub fn since(&self, piece: u64) -> impl Iterator<Item = &Aggregate> {
+        let std::ops::Range { mut start, end } = self.pieces.range();
+        let mut behind = end;
+        while start < behind {
+            let middle = start + (behind - start) / 2;
+            match self.pieces.get(middle).is_some_and(|aggregate| aggregate.piece() < piece) {
+                true => start = middle + 1,
+                false => behind = middle,
+            }
+        }
+        let open = (self.open.turns > 0 && self.open.piece() >= piece).then_some(&self.open);
+        (start..end).filter_map(|place| self.pieces.get(place)).chain(open)
+    }
+
+    /// The visits of a piece's worst turn, as far as they are kept.
+    pub fn visits_of(&self, aggregate: &Aggregate) -> Vec<Visit> {
+        if aggregate.worst.number == self.open.worst.number {
+            return self.open_visits.clone();
+        }
+        let range = aggregate.visits_at..aggregate.visits_at + u64::from(aggregate.visits);
+        range.filter_map(|number| self.visits.get(number).copied()).collect()
     }
 
     /// How many pieces are kept, and how many at most.

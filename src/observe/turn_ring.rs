@@ -28,17 +28,21 @@ impl TurnRing {
 
     /// The turn of that number, if it is kept. O(log turns).
     pub fn find(&self, number: u64) -> Option<&Turn> {
-        let std::ops::Range { mut start, mut end } = self.turns.range();
-        while start < end {
-            let middle = start + (end - start) / 2;
-            let turn = self.turns.get(middle)?;
-            match turn.number.cmp(&number) {
-                std::cmp::Ordering::Equal => return Some(turn),
-                std::cmp::Ordering::Less => start = middle + 1,
-                std::cmp::Ordering::Greater => end = middle,
+        self.since(number).next().filter(|turn| turn.number == number)
+    }
+
+    /// The turns of that number and later, oldest first. O(log turns) to find the first.
+    pub fn since(&self, number: u64) -> impl Iterator<Item = &Turn> {
+        let std::ops::Range { mut start, end } = self.turns.range();
+        let mut behind = end;
+        while start < behind {
+            let middle = start + (behind - start) / 2;
+            match self.turns.get(middle).is_some_and(|turn| turn.number < number) {
+                true => start = middle + 1,
+                false => behind = middle,
             }
         }
-        None
+        (start..end).filter_map(|place| self.turns.get(place))
     }
 
     /// The longest turns of those that began at `since_ns` or later, longest first. O(turns).

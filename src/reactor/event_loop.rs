@@ -45,7 +45,7 @@ use super::prepare::Plan;
 use crate::observe::loop_stats::Phase;
 use crate::observe::recorder::TurnFacts;
 use crate::observe::turn::{Part, TurnEnd};
-use crate::reactor::metrics_port::MetricsService;
+use crate::reactor::http::HttpService;
 
 /// Size of the buffer that all connections read into.
 pub const SHARED_BUFFER_BYTES: usize = 64 * 1024;
@@ -97,8 +97,8 @@ pub struct EventLoop {
     accept_warning_due_us: u64,
     /// When the last turn ended, in ticks.
     turn_ended: u64,
-    /// The metrics port.
-    metrics: MetricsService,
+    /// The HTTP port.
+    http: HttpService,
 }
 
 /// How long those that are served without an event may take in one turn, in shares of one connection.
@@ -112,7 +112,7 @@ impl EventLoop {
         let poll = Poll::new().map_err(|error| format!("Can't create the poll: {error}"))?;
         let text = |error: io::Error| format!("Can't register with the poll: {error}");
         let registry = poll.registry().try_clone().map_err(text)?;
-        let metrics_registry = poll.registry().try_clone().map_err(text)?;
+        let http_registry = poll.registry().try_clone().map_err(text)?;
         state.listeners = Some(Listeners::open(registry, &state.config)?);
         let mut source = SourceFd(&signals.source_fd());
         poll.registry().register(&mut source, PollTarget::Signals.token(), Interest::READABLE).map_err(text)?;
@@ -146,7 +146,7 @@ impl EventLoop {
             load_waits: false,
             accept_warning_due_us: 0,
             turn_ended,
-            metrics: MetricsService::new(metrics_registry),
+            http: HttpService::new(http_registry),
         })
     }
 
@@ -198,7 +198,8 @@ impl EventLoop {
         }
         self.jobs.run(&mut self.state, served.saturating_sub(started));
         let jobs_done = self.state.clock.ticks();
-        self.metrics.answer(&mut self.jobs.metrics);
+        self.http.answer(&mut self.jobs.documents, &self.state);
+        self.state.recorder.hot_keys.set_on(self.jobs.documents.is_watched());
         self.before_sleep();
         self.note_turn([started, served, timed, loaded, jobs_done], commands_before);
     }
@@ -208,7 +209,7 @@ impl EventLoop {
         let busy = !self.ready.is_empty()
             || !self.accepting.is_empty()
             || self.jobs.have_work()
-            || self.metrics.has_work()
+            || self.http.has_work()
             || !self.flushing.is_empty()
             || self.state.scripting.busy().is_some()
             || links::can_go_on(&self.state)
@@ -219,6 +220,9 @@ impl EventLoop {
         }
         let now_us = self.state.clock.monotonic_us();
         let mut wait_us = self.cron.due_us().saturating_sub(now_us);
+        if let Some(due_us) = self.http.due_us(&self.jobs.documents) {
+            wait_us = wait_us.min(due_us.saturating_sub(now_us));
+        }
         if let Some(due_us) = self.state.aof.due_us() {
             wait_us = wait_us.min(due_us.saturating_sub(now_us));
         }
@@ -252,7 +256,7 @@ impl EventLoop {
             // Goes on after the clients were served.
             PollTarget::Outbound(token) => self.state.outbounds.note_ready(token),
             PollTarget::Listener(number) => self.note_listener(number as usize),
-            PollTarget::HttpPeer(peer) => self.metrics.dispatch(peer, &mut self.jobs.metrics),
+            PollTarget::HttpPeer(peer) => self.http.dispatch(peer, &mut self.jobs.documents, &self.state),
         }
     }
 
@@ -362,8 +366,8 @@ impl EventLoop {
                     let path = listeners.unix_path().unwrap_or_default().to_string();
                     self.accept_client(connection, &path);
                 }
-                Ok(Accepted::Metrics(stream)) => {
-                    self.metrics.admit(stream, self.state.clock.monotonic_us());
+                Ok(Accepted::Http(stream)) => {
+                    self.http.admit(stream, self.state.clock.monotonic_us());
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.accepting.pop();
@@ -485,7 +489,7 @@ impl EventLoop {
         for token in overdue {
             self.close(token);
         }
-        self.metrics.close_overdue(self.state.clock.monotonic_us());
+        self.http.close_overdue(&mut self.jobs.documents, self.state.clock.monotonic_us());
         self.begin_scheduled_shutdown();
     }
 

@@ -7,7 +7,7 @@
 
 use crate::collections::heap;
 use crate::drive::aof::rewrite;
-use crate::drive::metrics::Metrics;
+use crate::drive::page::Documents;
 use crate::drive::save::background;
 use crate::drive::script::{debugger, run};
 use crate::engine::memory_limit;
@@ -49,8 +49,8 @@ fn saving_budget_ns(share_percent: u32, served_ns: u64) -> u64 {
 pub struct Jobs {
     has_work: [bool; Job::ALL.len()],
     next: usize,
-    /// The text of the metrics, which one of the jobs writes.
-    pub(crate) metrics: Metrics,
+    /// What the HTTP port serves, which one of the jobs writes.
+    pub(crate) documents: Documents,
 }
 
 impl Jobs {
@@ -84,7 +84,7 @@ impl Jobs {
         if memory_limit::wants_eviction(state) {
             self.has_work[Job::Evict as usize] = true;
         }
-        self.has_work[Job::Metrics as usize] |= self.metrics.is_writing();
+        self.has_work[Job::Metrics as usize] |= self.documents.are_being_written();
     }
 
     /// Runs jobs, in turns, until none has work or the budget is spent. `served_ticks` is what the
@@ -165,7 +165,7 @@ impl Jobs {
                 goes_on
             }
             Job::FieldExpiry => removal::expire_fields_step(state, STEP_FIELDS),
-            Job::Metrics => self.metrics.step(state),
+            Job::Metrics => self.documents.step(state),
             Job::Expiry => removal::expire_slice(state, deadline),
         }
     }

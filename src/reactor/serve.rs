@@ -373,6 +373,9 @@ impl Server<'_> {
     ) -> (usize, Ended) {
         let count = self.batch.len();
         prepare(self.state, session, self.batch, input, &mut self.plans[..count]);
+        if self.state.recorder.hot_keys.is_on() {
+            self.sample_keys(session.database, input, count);
+        }
         self.state.begin_batch(self.plans[0].command);
         let (ran, done, ended) = self.run_requests(paused, session, reply, input);
         let waiting = self.state.end_batch(session, ran);
@@ -382,6 +385,17 @@ impl Server<'_> {
             }
         }
         (done, ended)
+    }
+
+    /// Hands some of the batch's keys to the sketch of hot keys.
+    #[cold]
+    fn sample_keys(&mut self, database: usize, input: &[u8], count: usize) {
+        for (index, plan) in self.plans[..count].iter().enumerate().filter(|(_, plan)| plan.has_key) {
+            if self.state.recorder.hot_keys.wants_next() {
+                let key = self.batch.args(index, input).at(plan.key as usize);
+                self.state.recorder.hot_keys.add(plan.hash, database, key);
+            }
+        }
     }
 
     /// Runs them one after the other; tells as well how many were run.

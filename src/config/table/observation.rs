@@ -1,6 +1,7 @@
 //! Directives of the group "Observation": the slow log and latencies.
 
-use super::super::declare::{boolean, integer, special};
+use super::super::checks;
+use super::super::declare::{boolean, integer, special, text};
 use super::super::directive::Directive;
 use super::super::effect::Effect;
 
@@ -54,18 +55,34 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "Percentiles that INFO latencystats shows.",
     ),
     Directive::new(
-        "metrics-port",
+        "http-port",
         "0",
-        integer!(metrics_port, 0, u16::MAX),
-        "Port on which Prometheus and its like get metrics by HTTP, at /metrics; 0 turns it off. \
-         Of Oneloop alone. No password is asked for there, and nothing is encrypted.",
+        integer!(http_port, 0, u16::MAX),
+        "HTTP port: a page that shows the loop at work (/), metrics for Prometheus (/metrics), \
+         a trace of the last turns (/trace), and probes (/health, /ready). 0 turns it off. \
+         Nothing can be changed there, and nothing is encrypted. Oneloop-specific; metrics-port \
+         is its old name.",
     )
-    .effects(&[Effect::ListenMetrics]),
+    .alias("metrics-port")
+    .effects(&[Effect::ListenHttp]),
     Directive::new(
-        "metrics-bind",
+        "http-bind",
         "127.0.0.1 -::1",
-        special!(Many, metrics_bind),
-        "Addresses of that port, in the form of bind. Of Oneloop alone.",
+        special!(Many, http_bind),
+        "Addresses of that port, in the form of bind. Addresses other than the loopback \
+         interface's are refused without an http-token. Oneloop-specific; metrics-bind is its old \
+         name.",
     )
-    .effects(&[Effect::BindMetrics]),
+    .alias("metrics-bind")
+    .effects(&[Effect::BindHttp]),
+    Directive::new(
+        "http-token",
+        "",
+        text!(http_token, Unset, Some(checks::http_token)),
+        "What an HTTP client has to send for anything but the probes and the empty page, as \
+         \"Authorization: Bearer TOKEN\": at least 16 letters, digits or -._~+/=. Empty: clients \
+         of this machine need none. Oneloop-specific.",
+    )
+    .sensitive()
+    .effects(&[Effect::HttpToken]),
 ];

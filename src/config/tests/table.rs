@@ -11,11 +11,12 @@ const EXAMPLE: &str = include_str!("../../../redis.conf.example");
 const NOT_AT_DEFAULT: [(&str, &str); 3] =
     [("enable-debug-command", "no"), ("save", "3600 1 300 100 60 10000"), ("dir", "./")];
 /// Directives that this server knows beyond those of Redis 7.2.
-const BEYOND: [&str; 7] = [
+const BEYOND: [&str; 8] = [
     "hide-user-data-from-log",
+    "http-bind",
+    "http-port",
+    "http-token",
     "loop-recorder-size",
-    "metrics-bind",
-    "metrics-port",
     "slowlog-log-waiting",
     "snapshot-loop-share",
     "tls-auth-clients-user",
@@ -81,7 +82,7 @@ fn every_entry_is_whole() {
 fn each_entry_reads_the_field_it_writes() {
     let before = Config::default();
     for directive in directives() {
-        let candidates: [&[u8]; 24] = [
+        let candidates: [&[u8]; 25] = [
             b"yes",
             b"no",
             b"7",
@@ -106,6 +107,7 @@ fn each_entry_reads_the_field_it_writes() {
             b"panic",
             b"/",
             b"C",
+            b"0123456789abcdef",
         ];
         let is_changed_by = |candidate: &&&[u8]| {
             let mut config = before.clone();

@@ -153,7 +153,6 @@ impl ServerState {
         let mut random = fastrand::Rng::with_seed(seed);
         let commands = Registry::new(program.families);
         let keyspace = seeded_keyspace(&config, &mut random);
-        let secret = std::array::from_fn(|_| random.u8(..));
         let state = ServerState {
             program,
             runs: Runs::new(program.families),
@@ -161,6 +160,7 @@ impl ServerState {
             users: first_users(&commands, &config),
             commands,
             keyspace,
+            new_passwords: PasswordSource::new(std::array::from_fn(|_| random.u8(..))),
             process: ProcessFacts::new(random_digits(&mut random), unix_ms(&clock)),
             config,
             clock,
@@ -171,7 +171,6 @@ impl ServerState {
             migrations: Migrations::default(),
             outbounds: Outbounds::default(),
             acl_log: AclLog::default(),
-            new_passwords: PasswordSource::new(secret),
             stats: Stats::default(),
             error_stats: ErrorStats::default(),
             slowlog: Slowlog::default(),
