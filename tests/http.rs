@@ -1,4 +1,5 @@
-//! The HTTP port of the whole server: who may ask what, the metrics and that they agree with INFO, the page's frames, traces.
+//! The HTTP port of the whole server: who may ask what, the metrics and that they agree with INFO, the page's frames,
+//! traces.
 
 #[path = "support/exposition.rs"]
 mod exposition;

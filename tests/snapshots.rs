@@ -1,7 +1,8 @@
-//! Snapshots written and read: what is in them is the state of one instant, whatever is changed meanwhile and however the bytes
-//! come; what is damaged is refused; genuine servers read ours and we read theirs.
+//! Snapshots written and read: what is in them is the state of one instant, whatever is changed meanwhile and however
+//! the bytes come; what is damaged is refused; genuine servers read ours and we read theirs.
 //!
-//! `SNAPSHOT_SEED=n` makes other data; with `NEWER_REDIS_SERVER=/path/to/server` files are exchanged with that server, too.
+//! `SNAPSHOT_SEED=n` makes other data; with `NEWER_REDIS_SERVER=/path/to/server` files are exchanged with that server,
+//! too.
 
 #[path = "differential/oracle.rs"]
 mod oracle;
@@ -256,8 +257,8 @@ fn hashes_with_expiring_fields_come_back() {
     assert_eq!(&snapshot_of(&harness)[..9], b"REDIS0011");
 }
 
-/// Money goes from account to account, between keys and within large values; in the snapshot none is lost, and everything is as
-/// it was when it was pinned.
+/// Money goes from account to account, between keys and within large values; in the snapshot none is lost, and
+/// everything is as it was when it was pinned.
 #[test]
 fn a_snapshot_is_one_instant_under_writes() {
     const ACCOUNTS: usize = 2000;

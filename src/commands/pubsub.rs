@@ -164,7 +164,8 @@ fn remove(context: &mut Context<'_>, args: Args<'_>, topic: ChannelKind, kind: &
     Ok(())
 }
 
-/// Tells how many subscriptions the client has now. It is a message like those to come: a client that wants no replies gets it.
+/// Tells how many subscriptions the client has now. It is a message like those to come: a client that wants no replies
+/// gets it.
 fn confirm(context: &mut Context<'_>, topic: ChannelKind, kind: &[u8], name: Option<&[u8]>) {
     let subscriptions = context.session.subscriptions.as_ref();
     let count = subscriptions.map_or(0, |subscriptions| subscriptions.count(topic));

@@ -100,7 +100,8 @@ pub struct SpecialField {
     pub arity: Arity,
     /// The value as CONFIG GET shows it.
     pub read: fn(&Config) -> String,
-    /// Parses and stores the value; the error is the reason shown to the user. On an error the field may be half-changed.
+    /// Parses and stores the value; the error is the reason shown to the user. On an error the field may be
+    /// half-changed.
     pub write: fn(&mut Config, &[&[u8]]) -> Result<(), String>,
     /// The lines for CONFIG REWRITE; none: the directive must not be in the file.
     pub lines: fn(&Config, &'static Directive) -> Vec<RewriteLine>,

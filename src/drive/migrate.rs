@@ -7,9 +7,10 @@
 //! its end      end          the client gets its reply, and those go on who were held back
 //! ```
 //!
-//! While keys move, a request that names one of them waits, and so does one that writes without saying where (`Migrations::holds`): so
-//! a key is the same from its request to its removal, though only one key at a time is in memory twice. Redis holds up everybody.
-//! Within a transaction or a script nobody can be served in between: there all wait, as in Redis (`run_to_end`).
+//! While keys move, a request that names one of them waits, and so does one that writes without saying where
+//! (`Migrations::holds`): so a key is the same from its request to its removal, though only one key at a time is in
+//! memory twice. Redis holds up everybody. Within a transaction or a script nobody can be served in between: there all
+//! wait, as in Redis (`run_to_end`).
 //!
 //! Never changes a key but by removing one that has arrived.
 

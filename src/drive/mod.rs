@@ -1,5 +1,5 @@
-//! What works with the whole state: running scripts, moving keys to other servers, saving and loading, INFO, metrics and
-//! what the page shows.
+//! What works with the whole state: running scripts, moving keys to other servers, saving and loading, INFO, metrics
+//! and what the page shows.
 //!
 //! Never serves a client's request by itself: commands and the loop's jobs call what is here.
 

@@ -1,5 +1,5 @@
-//! Applying settings: what their directives' effects do to the server, at the start and by CONFIG SET, and how a change is undone
-//! that fails. Never knows a directive by name.
+//! Applying settings: what their directives' effects do to the server, at the start and by CONFIG SET, and how a change
+//! is undone that fails. Never knows a directive by name.
 
 use crate::base::crash;
 use crate::base::logging;

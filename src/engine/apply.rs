@@ -1,5 +1,5 @@
-//! The one way to run a command, wherever it comes from: admitted, called, settled (`apply`). A client's request takes it by
-//! `request`, a script's command and one of an append-only file take it directly.
+//! The one way to run a command, wherever it comes from: admitted, called, settled (`apply`). A client's request takes
+//! it by `request`, a script's command and one of an append-only file take it directly.
 //!
 //! What differs between the origins is in the session's policy (`engine/origin.rs`).
 
@@ -28,8 +28,8 @@ pub enum Flow {
     Paused,
 }
 
-/// Runs a command, wherever it comes from, if its origin lets it: admitted, called, counted and published as the session's
-/// policy says.
+/// Runs a command, wherever it comes from, if its origin lets it: admitted, called, counted and published as the
+/// session's policy says.
 ///
 /// Errors: why it was refused. Nothing was replied.
 #[inline]

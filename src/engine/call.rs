@@ -118,8 +118,8 @@ pub fn call(context: &mut Context<'_>, args: Args<'_>) {
     publish(context, args, flags);
 }
 
-/// Counts and logs a command that has run. One that waits counts when it is over, with the time of all its runs, and monitors
-/// hear of the first.
+/// Counts and logs a command that has run. One that waits counts when it is over, with the time of all its runs, and
+/// monitors hear of the first.
 #[inline]
 fn count(context: &mut Context<'_>, args: Args<'_>, flags: FlagSet, elapsed: u64, failed: bool) {
     let Context { state, session, reply, command } = context;
@@ -136,7 +136,8 @@ fn count(context: &mut Context<'_>, args: Args<'_>, flags: FlagSet, elapsed: u64
     }
 }
 
-/// Replies with the error of a command that nothing counts. It has failed when it was first run, or is of another version.
+/// Replies with the error of a command that nothing counts. It has failed when it was first run, or is of another
+/// version.
 #[cold]
 fn reply_uncounted_error(context: &mut Context<'_>, error: &CommandError) {
     log::debug!(

@@ -290,8 +290,8 @@ impl Clients {
         }
     }
 
-    /// Tells a client something that is no reply: now, or if it is being served, after the reply to its command. Clients that
-    /// want no replies are told as well.
+    /// Tells a client something that is no reply: now, or if it is being served, after the reply to its command.
+    /// Clients that want no replies are told as well.
     #[inline]
     pub fn push(&mut self, token: Token, mut write: impl FnMut(&mut Reply)) {
         match self.slot_mut(token) {
@@ -363,7 +363,8 @@ impl Clients {
         !self.deferred_pushes.is_empty()
     }
 
-    /// Appends the messages that were deferred for a client to its replies; returns whether there were any. O(all deferred messages).
+    /// Appends the messages that were deferred for a client to its replies; returns whether there were any. O(all
+    /// deferred messages).
     #[cold]
     pub fn deliver_deferred_pushes(&mut self, session: &Session, reply: &mut Reply) -> bool {
         let before = self.deferred_pushes.len();

@@ -46,7 +46,8 @@ pub fn after_command(state: &mut ServerState, actor: &Session) {
     tell(state, Some(actor.actor));
 }
 
-/// Hands the log to blocked, watching, tracking and listening clients; `actor` is the number of the client whose command has just run.
+/// Hands the log to blocked, watching, tracking and listening clients; `actor` is the number of the client whose
+/// command has just run.
 pub fn tell(state: &mut ServerState, actor: Option<u64>) {
     let mut is_flushed = false;
     for change in state.keyspace.changes.take() {

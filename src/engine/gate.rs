@@ -240,7 +240,8 @@ fn check_guarded(state: &ServerState, session: &Session, command: &Command) -> R
     }
 }
 
-/// Whether the state of the server lets a command with these flags run: no script holds it up, and data are there and can be saved.
+/// Whether the state of the server lets a command with these flags run: no script holds it up, and data are there and
+/// can be saved.
 #[inline]
 fn check_state(state: &ServerState, command: &Command, flags: FlagSet) -> Result<(), CommandError> {
     if state.is_restricted {

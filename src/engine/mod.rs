@@ -1,6 +1,7 @@
 //! One request: whose it is, whether it may run, the call itself, and what follows from it.
 //!
-//! Never touches a socket or a file, and never knows a command by name: handlers are reached through the table of commands.
+//! Never touches a socket or a file, and never knows a command by name: handlers are reached through the table of
+//! commands.
 
 pub mod apply;
 pub mod blocked_state;

@@ -1,8 +1,8 @@
 //! Publish and subscribe: who listens to which channels and patterns, and telling them.
 //!
-//! A message is encoded once for each protocol; the subscribers' replies get copies of a small one and share a large one. A
-//! channel is looked up by its name. Of the patterns only those are tried whose beginning, up to the first special
-//! character, is one of the channel: they stand in a table under that beginning.
+//! A message is encoded once for each protocol; the subscribers' replies get copies of a small one and share a large
+//! one. A channel is looked up by its name. Of the patterns only those are tried whose beginning, up to the first
+//! special character, is one of the channel: they stand in a table under that beginning.
 //!
 //! Never sends: what is told waits among the replies of each client until the loop sends it.
 

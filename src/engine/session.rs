@@ -18,7 +18,8 @@ use crate::resp::{Protocol, Reply};
 
 pub use crate::net::token::Token;
 
-/// Bytes of pending replies beyond which a client that has not logged in is closed: anyone can open many such connections.
+/// Bytes of pending replies beyond which a client that has not logged in is closed: anyone can open many such
+/// connections.
 pub const UNAUTHENTICATED_OUTPUT_MAX_BYTES: u64 = 64 * 1024;
 
 /// Whether replies are sent (CLIENT REPLY).

@@ -7,8 +7,9 @@
 //! before the loop sleeps      broadcast                              and told together
 //! ```
 //!
-//! As in Redis a key means the key of that name in any database. The table of keys is bounded by `tracking-table-max-keys`:
-//! keys beyond that are forgotten at random, which their clients are told as if they had changed.
+//! As in Redis a key means the key of that name in any database. The table of keys is bounded by
+//! `tracking-table-max-keys`: keys beyond that are forgotten at random, which their clients are told as if they had
+//! changed.
 //!
 //! Never looks at a value.
 
@@ -172,8 +173,8 @@ impl Tracking {
         self.trackers.is_empty()
     }
 
-    /// Has a client track, or track otherwise than so far. The prefixes of one that broadcasts are added to those it has.
-    /// Gives the memory that this takes in addition, in bytes.
+    /// Has a client track, or track otherwise than so far. The prefixes of one that broadcasts are added to those it
+    /// has. Gives the memory that this takes in addition, in bytes.
     pub fn enable(&mut self, id: u64, token: Token, options: TrackingOptions) -> usize {
         let mut added_bytes = 0;
         let before = self.trackers.remove(&id);
@@ -202,8 +203,8 @@ impl Tracking {
         added_bytes
     }
 
-    /// A client no longer tracks. What it has read stays in the table until it changes, or until no client tracks any more:
-    /// then changes are not looked up either.
+    /// A client no longer tracks. What it has read stays in the table until it changes, or until no client tracks any
+    /// more: then changes are not looked up either.
     pub fn disable(&mut self, id: u64) {
         let Some(tracker) = self.trackers.remove(&id) else {
             return;
@@ -349,8 +350,8 @@ impl Tracking {
         }
     }
 
-    /// A key has changed: the clients that have read it are told, and the key is forgotten. `actor` is who runs a command just now, `by` who
-    /// has changed it.
+    /// A key has changed: the clients that have read it are told, and the key is forgotten. `actor` is who runs a
+    /// command just now, `by` who has changed it.
     pub fn invalidate(&mut self, clients: &mut Clients, key: &[u8], actor: Option<u64>, by: Option<u64>) {
         self.note_change(key, by);
         if let Some(readers) = self.forget(key) {

@@ -1,9 +1,10 @@
-//! What is propagated: the commands of one unit, in the form that has their effect anywhere, on their way to the log of changes.
+//! What is propagated: the commands of one unit, in the form that has their effect anywhere, on their way to the log of
+//! changes.
 //!
-//! A unit is what happens at once: a command, a transaction, a script, one client served that waited. Each of its commands that
-//! changed something is gathered here as it came, unless its handler gives another form (`replace`), adds commands (`add`) or
-//! wants none (`suppress`). A key found expired is gathered as its deletion, before the command that found it. While the log has
-//! no reader all of this costs one branch.
+//! A unit is what happens at once: a command, a transaction, a script, one client served that waited. Each of its
+//! commands that changed something is gathered here as it came, unless its handler gives another form (`replace`), adds
+//! commands (`add`) or wants none (`suppress`). A key found expired is gathered as its deletion, before the command
+//! that found it. While the log has no reader all of this costs one branch.
 
 use super::change_log::unit::{encode, shrink};
 use super::change_log::{ChangeLog, Targets, Unit};

@@ -1,5 +1,5 @@
-//! Brings keys to another server: says what is to be sent, takes what comes, and tries once more if a connection that was
-//! parked turns out to be closed. Moves no bytes itself: `net::outbound` does.
+//! Brings keys to another server: says what is to be sent, takes what comes, and tries once more if a connection that
+//! was parked turns out to be closed. Moves no bytes itself: `net::outbound` does.
 
 use std::rc::Rc;
 
@@ -142,7 +142,8 @@ impl MigrateClient {
         }
     }
 
-    /// A connection has failed. A parked one may have been closed long ago, so all begins anew, if nothing has come of it.
+    /// A connection has failed. A parked one may have been closed long ago, so all begins anew, if nothing has come of
+    /// it.
     fn retry_after(&mut self, stage: Stage, env: &mut MigrateEnv<'_>) -> Option<CommandResult> {
         if !self.is_connected || self.transfer.answered > 0 || !std::mem::take(&mut self.may_retry) {
             return Some(Err(self.give_up(stage, env)));

@@ -1,5 +1,5 @@
-//! What goes over the wire when keys move to another server: requests, made key by key as the socket takes them, and what
-//! the replies to them mean. No I/O.
+//! What goes over the wire when keys move to another server: requests, made key by key as the socket takes them, and
+//! what the replies to them mean. No I/O.
 
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -8,8 +8,8 @@ use crate::keyspace::change_log::unit::encode;
 use crate::keyspace::{EventClass, Keyspace};
 use crate::storage::values::Serialization;
 
-/// Requests are made while fewer bytes than this wait to be sent: but for a single large value, this is what a transfer of any
-/// number of keys takes.
+/// Requests are made while fewer bytes than this wait to be sent: but for a single large value, this is what a transfer
+/// of any number of keys takes.
 const OUTPUT_BYTES: usize = 64 * 1024;
 /// Longest reply that is taken for one, in bytes: they are `+OK` and errors.
 const LINE_MAX_BYTES: usize = 64 * 1024;
@@ -80,7 +80,8 @@ impl MigrateProtocol {
         transfer
     }
 
-    /// Makes requests until enough bytes wait to be sent, or there are no more keys; `pending_bytes` wait already. O(bytes).
+    /// Makes requests until enough bytes wait to be sent, or there are no more keys; `pending_bytes` wait already.
+    /// O(bytes).
     pub fn make_requests(
         &mut self,
         order: &Order,
@@ -126,8 +127,8 @@ impl MigrateProtocol {
         self.line.is_empty()
     }
 
-    /// Takes what has come in. Keys that have arrived are removed here, unless they are to stay, and their removal is passed
-    /// on. Tells whether it can be what was asked for.
+    /// Takes what has come in. Keys that have arrived are removed here, unless they are to stay, and their removal is
+    /// passed on. Tells whether it can be what was asked for.
     pub fn receive(&mut self, bytes: &[u8], order: &Order, keyspace: &mut Keyspace) -> bool {
         let is_sound = self.take_replies(bytes, order, keyspace);
         if !self.removed.is_empty() {

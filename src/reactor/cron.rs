@@ -105,8 +105,9 @@ impl Cron {
         overdue
     }
 
-    /// Notes what the removal of expired keys took since the tick before, as one event. It is done in slices, none of which
-    /// takes long: but a user wants to see when so many keys expire that their removal takes a large part of the time.
+    /// Notes what the removal of expired keys took since the tick before, as one event. It is done in slices, none of
+    /// which takes long: but a user wants to see when so many keys expire that their removal takes a large part of the
+    /// time.
     fn note_expiry(&mut self, state: &mut ServerState) {
         let expiry_ns = state.loop_stats.job(Job::Expiry).sum_ns;
         let since_ns = expiry_ns.checked_sub(std::mem::replace(&mut self.expiry_ns, expiry_ns));

@@ -294,8 +294,8 @@ impl EventLoop {
         }
     }
 
-    /// Serves those that were stopped before their sockets were drained, as many as the budget allows; the others come first in
-    /// the next turn. So a client with few requests does not wait for all clients with many.
+    /// Serves those that were stopped before their sockets were drained, as many as the budget allows; the others come
+    /// first in the next turn. So a client with few requests does not wait for all clients with many.
     #[inline]
     fn serve_ready(&mut self) {
         if self.ready.is_empty() {

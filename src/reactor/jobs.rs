@@ -33,8 +33,8 @@ const STEP_FIELDS: usize = 32;
 const IDLE_MIN_BYTES: usize = 4 << 20;
 const IDLE_PART: usize = 8;
 
-/// How long snapshots may be written in a turn that has spent so much time on clients, if they may have that share of both, in
-/// percent.
+/// How long snapshots may be written in a turn that has spent so much time on clients, if they may have that share of
+/// both, in percent.
 fn saving_budget_ns(share_percent: u32, served_ns: u64) -> u64 {
     if served_ns < BUDGET_MIN_NS / 10 {
         return BUDGET_MAX_NS;

@@ -21,8 +21,9 @@ use crate::observe::turn::Part;
 const FLUSHES_BETWEEN_LOOKS: usize = 16;
 
 impl EventLoop {
-    /// How many bytes of a client's replies may leave now: none while the offset of the log of changes that they require is not
-    /// acknowledged. All replies pass here, so none leaves before its write is where `appendfsync` promises it to be.
+    /// How many bytes of a client's replies may leave now: none while the offset of the log of changes that they
+    /// require is not acknowledged. All replies pass here, so none leaves before its write is where `appendfsync`
+    /// promises it to be.
     fn bytes_to_leave(&mut self, token: Token) -> Option<usize> {
         let session = self.state.clients.get_mut(token)?;
         session.flush_queued = false;
@@ -31,14 +32,16 @@ impl EventLoop {
             return Some(usize::MAX);
         }
         if is_free {
-            // With `no` and `everysec` the file acknowledges what is written: only what cannot be written waits, and not for long.
+            // With `no` and `everysec` the file acknowledges what is written: only what cannot be written waits, and
+            // not for long.
             self.hold_replies(token);
         }
         let held = &mut self.state.clients.get_mut(token)?.held;
         if self.state.aof.acked_offset() >= held.required_offset {
             return Some(held.bytes);
         }
-        // A part of it may have left when less was asked of the disk, and the socket tells only once that it takes more.
+        // A part of it may have left when less was asked of the disk, and the socket tells only once that it takes
+        // more.
         if !std::mem::replace(&mut held.is_listed, true) {
             self.held.push(token);
         }
@@ -120,7 +123,8 @@ impl EventLoop {
         }
     }
 
-    /// Has a client's replies wait until the file has acknowledged what is in the log of changes by now. What came behind those that wait already waits on.
+    /// Has a client's replies wait until the file has acknowledged what is in the log of changes by now. What came
+    /// behind those that wait already waits on.
     fn hold_replies(&mut self, token: Token) {
         let Some(session) = self.state.clients.get_mut(token) else {
             return;
@@ -167,7 +171,8 @@ impl EventLoop {
         }
     }
 
-    /// Writes what was appended. The latency monitor hears of it twice, as from Redis: by what else the disk was busy with, too.
+    /// Writes what was appended. The latency monitor hears of it twice, as from Redis: by what else the disk was busy
+    /// with, too.
     fn write_appended(&mut self, now_us: u64, is_saving: bool) {
         let event = match (self.state.aof.is_syncing(), is_saving) {
             (true, _) => "aof-write-pending-fsync",
@@ -184,8 +189,8 @@ impl EventLoop {
         self.state.note_latency("aof-write", taken_ms);
     }
 
-    /// Sends what was pushed to clients, to as many as the budget allows; the others come first in the next turn. A message
-    /// to ten thousand subscribers takes ten thousand system calls.
+    /// Sends what was pushed to clients, to as many as the budget allows; the others come first in the next turn. A
+    /// message to ten thousand subscribers takes ten thousand system calls.
     pub(crate) fn flush_pushed(&mut self) {
         self.state.clients.take_to_flush(&mut self.flushing);
         if self.flushing.is_empty() {

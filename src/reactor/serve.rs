@@ -225,8 +225,8 @@ impl Server<'_> {
         filled
     }
 
-    /// Whether what was received of a large request brings all clients over the limit of their memory: then some are to be
-    /// closed, perhaps this one, before it is run.
+    /// Whether what was received of a large request brings all clients over the limit of their memory: then some are to
+    /// be closed, perhaps this one, before it is run.
     fn is_too_large(&mut self, connection: &Connection, session: &mut Session) -> bool {
         if !self.state.clients.has_memory_limit() || !connection.parser.is_mid_request() {
             return false;

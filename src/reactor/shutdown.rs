@@ -77,8 +77,8 @@ impl EventLoop {
         self.shutdown.complete = true;
     }
 
-    /// Saves the data if that is asked for, or if there are save points and nobody asks for the contrary. Says whether the server
-    /// may end.
+    /// Saves the data if that is asked for, or if there are save points and nobody asks for the contrary. Says whether
+    /// the server may end.
     fn save_at_the_end(&mut self, options: ShutdownOptions) -> bool {
         if background::cancel_background_save(&mut self.state) {
             warn!("There is a child saving an .rdb. Killing it!");
@@ -105,8 +105,8 @@ impl EventLoop {
         options.force
     }
 
-    /// Brings what was appended to the disk. Says whether the server may end: not while nothing but the first base, which is not
-    /// complete, holds the data.
+    /// Brings what was appended to the disk. Says whether the server may end: not while nothing but the first base,
+    /// which is not complete, holds the data.
     fn finish_appending(&mut self, options: ShutdownOptions) -> bool {
         // The base may wait for a script that does not end, and a user who wants nothing saved knows what is lost.
         let waits_for_script = self.state.scripting.busy().is_some() && options.no_save;

@@ -4,8 +4,8 @@ use crate::command::error::CommandError;
 
 use super::lua::{Kind, Place, Raise, Saved, Stack, Step};
 
-/// Pushes an error as scripts see it, `{err = text}`; with `is_counted` also saying that the statistics have it. As in C a zero byte ends
-/// the text.
+/// Pushes an error as scripts see it, `{err = text}`; with `is_counted` also saying that the statistics have it. As in
+/// C a zero byte ends the text.
 pub fn push(stack: &mut Stack, text: impl AsRef<[u8]>, is_counted: bool) {
     stack.push_table(0, 0);
     stack.push_bytes(trim(c_text(text.as_ref())));
@@ -27,11 +27,12 @@ fn trim(text: &[u8]) -> &[u8] {
     &text[..end]
 }
 
-/// The Lua part of the handler of errors: gives two functions, which note the place in a table with a metatable; the second
-/// also reads the error through the metatable.
+/// The Lua part of the handler of errors: gives two functions, which note the place in a table with a metatable; the
+/// second also reads the error through the metatable.
 pub const HANDLER: &str = include_str!("handler.lua");
 
-/// The handler of errors that nothing in a script catches: makes a table of the error and notes the place where it was raised.
+/// The handler of errors that nothing in a script catches: makes a table of the error and notes the place where it was
+/// raised.
 ///
 /// Its state is one of the functions of [`HANDLER`], for tables whose metamethods have a say in that.
 pub fn handle(stack: &mut Stack, saved: &mut Saved) -> Result<Step, Raise> {
@@ -131,7 +132,8 @@ fn field(stack: &mut Stack, table: i32, name: &[u8]) -> Option<Vec<u8>> {
     text
 }
 
-/// The error reply for an uncaught error, which lies on top: its text, and the script or function with the place, if that is known.
+/// The error reply for an uncaught error, which lies on top: its text, and the script or function with the place, if
+/// that is known.
 pub fn uncaught(stack: &mut Stack, name: &str) -> CommandError {
     if stack.kind(-1) != Kind::Table {
         let text = stack.bytes(-1).map_or("execution failure".to_string(), lossy);

@@ -26,8 +26,8 @@ pub struct Engine {
     compiled: i32,
 }
 
-/// After so many compiled programs garbage is collected, a KiB for each: what the compiler leaves behind would otherwise pile up,
-/// since programs that are only loaded allocate nothing.
+/// After so many compiled programs garbage is collected, a KiB for each: what the compiler leaves behind would
+/// otherwise pile up, since programs that are only loaded allocate nothing.
 const COMPILED_MAX: i32 = 50;
 
 impl Engine {

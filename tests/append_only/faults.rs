@@ -40,7 +40,8 @@ fn assert_all_is_there(world: &mut World, power_cut: Option<PowerCut>) {
     assert_eq!(counted, odd, "applied once each");
 }
 
-/// A folder stood where the temporary base was to be made: no reply left any more, and what was done meanwhile was applied twice.
+/// A folder stood where the temporary base was to be made: no reply left any more, and what was done meanwhile was
+/// applied twice.
 #[test]
 fn a_first_base_that_cannot_be_written_hangs_nobody_and_doubles_nothing() {
     let mut world = world(false, AppendFsync::EverySec);
@@ -67,7 +68,8 @@ fn a_first_base_that_cannot_be_written_hangs_nobody_and_doubles_nothing() {
     assert_all_is_there(&mut world, None);
 }
 
-/// The thread that wrote the base of a rewrite that had been given up went on, into the base that the next one had published.
+/// The thread that wrote the base of a rewrite that had been given up went on, into the base that the next one had
+/// published.
 #[test]
 fn a_rewrite_that_was_given_up_does_not_touch_the_base_of_the_next() {
     let mut world = world(false, AppendFsync::EverySec);
@@ -95,7 +97,8 @@ fn a_rewrite_that_was_given_up_does_not_touch_the_base_of_the_next() {
     assert_all_is_there(&mut world, None);
 }
 
-/// Yes, no, yes while the disk is slow: the answers to the first wish were taken for those to the second, and the file was never on.
+/// Yes, no, yes while the disk is slow: the answers to the first wish were taken for those to the second, and the file
+/// was never on.
 #[test]
 fn the_file_is_on_when_it_says_so_however_late_the_disk_is() {
     for steps_between in 0..6 {
@@ -124,7 +127,8 @@ fn the_file_is_on_when_it_says_so_however_late_the_disk_is() {
     }
 }
 
-/// A client whose socket had been full got all that was ready on its next writable event, also the reply to a write of the same turn.
+/// A client whose socket had been full got all that was ready on its next writable event, also the reply to a write of
+/// the same turn.
 #[test]
 fn no_reply_leaves_before_its_write_is_synced_though_the_socket_was_full() {
     for seed in 0..20 {
@@ -161,7 +165,8 @@ fn replies_that_wait_leave_when_the_file_is_turned_off() {
     assert_eq!(world.clients[0].acknowledged, 1);
 }
 
-/// A reply had left in part while less was asked of the disk; when more was asked again nobody looked at the rest any more.
+/// A reply had left in part while less was asked of the disk; when more was asked again nobody looked at the rest any
+/// more.
 #[test]
 fn the_rest_of_a_reply_leaves_though_the_policy_has_changed_meanwhile() {
     let mut world = world(true, AppendFsync::Always);
@@ -181,7 +186,8 @@ fn the_rest_of_a_reply_leaves_though_the_policy_has_changed_meanwhile() {
     assert!(world.clients[0].is_answered());
 }
 
-/// The list without history was written by the loop, while the thread might have written a newer one under the same temporary name.
+/// The list without history was written by the loop, while the thread might have written a newer one under the same
+/// temporary name.
 #[test]
 fn history_that_goes_amid_a_rewrite_undoes_no_newer_list() {
     for steps in 0..12 {
@@ -243,8 +249,8 @@ fn an_order_that_comes_late_does_not_empty_the_file_that_is_appended_to() {
     assert_all_is_there(&mut world, None);
 }
 
-/// A crash between the list that names the next increment and the first write to it: the increment before is the last with anything in
-/// it, and may be torn.
+/// A crash between the list that names the next increment and the first write to it: the increment before is the last
+/// with anything in it, and may be torn.
 #[test]
 fn a_torn_increment_is_loaded_though_an_empty_one_is_listed_behind_it() {
     let mut world = world(true, AppendFsync::No);
@@ -265,7 +271,8 @@ fn a_torn_increment_is_loaded_though_an_empty_one_is_listed_behind_it() {
     assert_all_is_there(&mut world, Some(PowerCut::KeepsNothing));
 }
 
-/// The system had brought the next increment to the disk and not yet the end of the one before: what was found had a hole.
+/// The system had brought the next increment to the disk and not yet the end of the one before: what was found had a
+/// hole.
 #[test]
 fn nothing_is_loaded_behind_what_a_power_cut_has_taken() {
     let mut world = world(true, AppendFsync::No);
@@ -375,8 +382,8 @@ fn a_rewrite_is_shown_while_it_goes_on_and_leaves_nothing_pinned() {
     assert_ne!(cow.as_deref(), Some("aof_last_cow_size:0"));
 }
 
-/// Commands that removed no entry, but references to entries that had been deleted before, were not in the file: the references came
-/// back.
+/// Commands that removed no entry, but references to entries that had been deleted before, were not in the file: the
+/// references came back.
 #[test]
 fn references_that_go_without_an_entry_do_not_come_back() {
     // In one line each, requests and replies.
@@ -424,7 +431,8 @@ fn references_that_go_without_an_entry_do_not_come_back() {
     }
 }
 
-/// How a script that has written is met while the first base is written: its client, and the server where it stands still.
+/// How a script that has written is met while the first base is written: its client, and the server where it stands
+/// still.
 fn world_with_suspended_script(script: &str, is_log_begun: bool) -> World {
     let mut world = world(false, AppendFsync::EverySec);
     // No time goes by by itself: a script stands still when it has looked at the clock so often.
@@ -457,7 +465,8 @@ fn the_first_base_is_written_while_a_script_stands_still() {
     assert_eq!(world.look(&["EXISTS", "half"]), [":0"], "half a script is in no file");
 }
 
-/// Where the file had not begun before the script, there is nothing to be on before its end; who wants nothing saved is heard.
+/// Where the file had not begun before the script, there is nothing to be on before its end; who wants nothing saved is
+/// heard.
 #[test]
 fn a_server_without_its_first_base_ends_though_a_script_does_not() {
     let mut world = world_with_suspended_script("while true do end", false);

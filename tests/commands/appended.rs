@@ -1,4 +1,5 @@
-//! What is passed on to the append-only file where several things meet: scripts that take long, debuggers, eviction, users, waits.
+//! What is passed on to the append-only file where several things meet: scripts that take long, debuggers, eviction,
+//! users, waits.
 
 use oneloop::drive::script::run;
 use oneloop::engine::removal;

@@ -140,7 +140,8 @@ fn help_lists_the_subcommands() {
     assert!(text.contains("+GET <parameter> [<parameter> ...]\r\n"), "{text}");
 }
 
-/// What a directive brings about in the state comes about at the start and by CONFIG SET alike, and ends with a change that fails.
+/// What a directive brings about in the state comes about at the start and by CONFIG SET alike, and ends with a change
+/// that fails.
 #[test]
 fn settings_have_their_effects_at_the_start_and_when_changed_and_lose_them_when_undone() {
     type Effect = fn(&Harness) -> String;

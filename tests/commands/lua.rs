@@ -1,4 +1,5 @@
-//! Scripts see Lua 5.1 as Redis has it: values, orders and messages, byte for byte. Replies as genuine servers give them (7.0.15, 8.0.2).
+//! Scripts see Lua 5.1 as Redis has it: values, orders and messages, byte for byte. Replies as genuine servers give
+//! them (7.0.15, 8.0.2).
 
 use crate::support::Harness;
 
@@ -151,7 +152,8 @@ fn a_script_sees_one_time() {
     )]);
 }
 
-/// Genuine servers end with a crash where reading an error fails or finds no text; here that is an error like any other.
+/// Genuine servers end with a crash where reading an error fails or finds no text; here that is an error like any
+/// other.
 #[test]
 fn an_error_that_cannot_be_read_is_an_error() {
     check(&[

@@ -446,7 +446,8 @@ fn a_snapshot_does_not_have_all_keys_evicted() {
     limit(&mut server, "allkeys-lru", 10_000);
     let version = server.state.keyspace.pin();
     server.advance_ms(5000);
-    // The room that is there, and then one key goes for another; what is copied for the snapshot's sake costs some more.
+    // The room that is there, and then one key goes for another; what is copied for the snapshot's sake costs some
+    // more.
     assert_eq!(fill(&mut server, "new", 500), 500);
     let evicted = info(&mut server, "evicted_keys");
     assert!((350..1500).contains(&evicted), "{evicted}");

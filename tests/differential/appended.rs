@@ -38,8 +38,8 @@ pub fn compare(oracle: &mut Oracle, server: &mut Harness, failed: &[Words]) -> R
     Ok(())
 }
 
-/// Without what failed half-way, and without BITFIELD that may fail: it makes its string longer all the same, which Redis does
-/// not pass on.
+/// Without what failed half-way, and without BITFIELD that may fail: it makes its string longer all the same, which
+/// Redis does not pass on.
 fn comparable(mut commands: Vec<Words>, failed: &[Words]) -> Vec<Words> {
     let is = |word: &[u8], name: &str| word.eq_ignore_ascii_case(name.as_bytes());
     let may_fail = |words: &Words| is(&words[0], "bitfield") && words.iter().any(|word| is(word, "fail"));

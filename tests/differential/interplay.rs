@@ -1,5 +1,5 @@
-//! What is passed on where commands, transactions, scripts, functions and clients that wait meet: the append-only files must be the
-//! same, to the byte but for times.
+//! What is passed on where commands, transactions, scripts, functions and clients that wait meet: the append-only files
+//! must be the same, to the byte but for times.
 
 use std::time::Duration;
 
@@ -9,8 +9,8 @@ use super::oracle::{Connection, Oracle};
 use super::support::Harness;
 use super::{Words, appended, config, line, shown};
 
-/// Steps, one a line: the number of a client, then its command in which `_` stands for a space. `1>` is a command that waits,
-/// `1<` the reply to it; `sleep` lets some milliseconds pass.
+/// Steps, one a line: the number of a client, then its command in which `_` stands for a space. `1>` is a command that
+/// waits, `1<` the reply to it; `sleep` lets some milliseconds pass.
 const SCENES: &[(&str, &str)] = &[
     (
         "keys expire within a transaction, a script, and while they are read",

@@ -1,7 +1,9 @@
-//! Random commands, given to this server in-process and to a genuine redis-server: every reply must be the same, byte for byte.
+//! Random commands, given to this server in-process and to a genuine redis-server: every reply must be the same, byte
+//! for byte.
 //!
-//! A family of commands adds a file with a function that makes up one command, and a line in `FAMILIES`. Replies must not depend
-//! on how long the test takes: relative expiry times are far off and are not read back but for a check with a tolerance.
+//! A family of commands adds a file with a function that makes up one command, and a line in `FAMILIES`. Replies must
+//! not depend on how long the test takes: relative expiry times are far off and are not read back but for a check with
+//! a tolerance.
 //!
 //! The seed of a failure is printed; `DIFFERENTIAL_SEED=n` runs that one alone.
 
@@ -190,7 +192,8 @@ fn round(oracle: &mut Oracle, families: &[Generator], seed: u64) {
     }
 }
 
-/// Whether the elements of what is at a command's keys have an order that both servers keep: those of a table have none.
+/// Whether the elements of what is at a command's keys have an order that both servers keep: those of a table have
+/// none.
 fn has_order(server: &mut Harness, command: &Words) -> bool {
     let keyspace = &server.state.keyspace;
     command[1..].iter().all(|key| {

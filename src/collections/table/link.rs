@@ -1,5 +1,5 @@
-//! Owns the tagged pointers that lead to a table's blocks (segments and nodes), their counts of owners, and the memory of
-//! nodes. Never decides what a node should hold.
+//! Owns the tagged pointers that lead to a table's blocks (segments and nodes), their counts of owners, and the memory
+//! of nodes. Never decides what a node should hold.
 //!
 //! A link carries in its top sixteen bits what it leads to, so that a lookup need not read the block's header:
 //!
@@ -9,8 +9,8 @@
 //!                                                                 shape 128 + depth: a node with 1 << depth slots
 //! ```
 //!
-//! Both kinds of block begin with their count of owners. A node's slots follow its count. Slots that lead to the same block
-//! form a run, and the run owns one reference.
+//! Both kinds of block begin with their count of owners. A node's slots follow its count. Slots that lead to the same
+//! block form a run, and the run owns one reference.
 
 use super::bucket::Bucket;
 use super::segment::Segment;

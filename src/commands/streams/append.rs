@@ -142,8 +142,8 @@ fn add(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     Ok(())
 }
 
-/// Has a command passed on with the ID that was made up, and the limit to which it has come instead of one that is approximate:
-/// trimming looked at entries up to an ID, or at none one by one.
+/// Has a command passed on with the ID that was made up, and the limit to which it has come instead of one that is
+/// approximate: trimming looked at entries up to an ID, or at none one by one.
 fn propagate(
     keyspace: &mut Keyspace,
     database: usize,

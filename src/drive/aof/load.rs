@@ -1,7 +1,7 @@
 //! Loading: the base and what was appended since are read in slices, and every command is carried out once more.
 //!
-//! Nothing expires meanwhile: what had expired was passed on as removed, and what had not yet was still there for the commands that
-//! follow.
+//! Nothing expires meanwhile: what had expired was passed on as removed, and what had not yet was still there for the
+//! commands that follow.
 
 use crate::drive::save::loading;
 use std::collections::VecDeque;
@@ -90,7 +90,8 @@ impl Replay {
         &self.sizes
     }
 
-    /// Loads a piece: some ten microseconds' worth, or one command. With `waits` it waits for the disk rather than saying so.
+    /// Loads a piece: some ten microseconds' worth, or one command. With `waits` it waits for the disk rather than
+    /// saying so.
     ///
     /// # Errors
     ///

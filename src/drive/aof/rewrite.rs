@@ -1,7 +1,9 @@
-//! Writing the append-only file anew: a base of the data as they are at one instant takes the place of all that was appended before.
+//! Writing the append-only file anew: a base of the data as they are at one instant takes the place of all that was
+//! appended before.
 //!
-//! `machine` decides what comes next, and says what every state means; here its actions are carried out, and it is told what has
-//! happened. `switching` turns the file on and off, `storage::save` writes the base, a thread carries out the `orders`.
+//! `machine` decides what comes next, and says what every state means; here its actions are carried out, and it is told
+//! what has happened. `switching` turns the file on and off, `storage::save` writes the base, a thread carries out the
+//! `orders`.
 //!
 //! A crash at any moment finds a list of files that hold everything. Never waits for the disk, but for the removal
 //! of history that a user has asked for.
@@ -66,7 +68,8 @@ fn carry_out(state: &mut ServerState, action: Action) -> Option<Event> {
     None
 }
 
-/// Everything is appended to the next log from now on, if there is to be one, and the keyspace is held on to as it is now.
+/// Everything is appended to the next log from now on, if there is to be one, and the keyspace is held on to as it is
+/// now.
 fn begin_base(state: &mut ServerState, log: Option<String>, base: &str, format: BaseFormat) -> io::Result<()> {
     let path = state.aof.settings.places.part(base);
     let options = WriterOptions { syncs_in_pieces: state.config.aof_rewrite_incremental_fsync, is_alone: true };
@@ -146,8 +149,8 @@ pub fn collect_work(state: &mut ServerState) {
     }
 }
 
-/// Does a piece of the rewrite: some ten microseconds' worth; says whether it could go on at once. Else it waits for the disk,
-/// and the loop is woken when it has done something.
+/// Does a piece of the rewrite: some ten microseconds' worth; says whether it could go on at once. Else it waits for
+/// the disk, and the loop is woken when it has done something.
 pub fn rewrite_step(state: &mut ServerState) -> bool {
     let pace = save::pace(state);
     let Some(base) = &mut state.aof.base else {

@@ -51,7 +51,8 @@ pub fn cancel_background_save(state: &mut ServerState) -> bool {
     true
 }
 
-/// After all keys were removed: what a background save would bring is not wanted, and the file is not to bring them back.
+/// After all keys were removed: what a background save would bring is not wanted, and the file is not to bring them
+/// back.
 pub fn save_after_flush(state: &mut ServerState) {
     cancel_background_save(state);
     if !state.config.save.is_empty() {

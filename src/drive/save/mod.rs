@@ -1,8 +1,9 @@
 //! Saving the data set to its file: at once, in the background, and by itself when enough has changed.
 //!
-//! [`Saving`] is what the server knows of it; the methods are `ServerState`'s: `foreground` saves while everybody waits, `background`
-//! does it in slices between polls, `points` decides when it is time. `loading` is the way back. Nothing forks: a background save
-//! writes a pinned version of the keyspace. Never waits for the disk but in the foreground.
+//! [`Saving`] is what the server knows of it; the methods are `ServerState`'s: `foreground` saves while everybody
+//! waits, `background` does it in slices between polls, `points` decides when it is time. `loading` is the way back.
+//! Nothing forks: a background save writes a pinned version of the keyspace. Never waits for the disk but in the
+//! foreground.
 
 pub mod save_points;
 

@@ -8,8 +8,8 @@
 //! kill        SCRIPT KILL, FUNCTION KILL: it ends with an error at its next instruction
 //! ```
 //!
-//! What all its commands change is one unit, open from the first to the last (`NestingReason::Script`), so nobody hears of
-//! changes before the script is over.
+//! What all its commands change is one unit, open from the first to the last (`NestingReason::Script`), so nobody hears
+//! of changes before the script is over.
 
 use crate::engine::enforcement;
 use crate::engine::monitor;
@@ -60,7 +60,8 @@ pub struct Program<'a> {
     pub keys: usize,
 }
 
-/// Reads the number of keys of EVAL and its like: all their requests are a name, a program, that number, keys, arguments.
+/// Reads the number of keys of EVAL and its like: all their requests are a name, a program, that number, keys,
+/// arguments.
 ///
 /// Errors: it is none, or does not fit.
 pub fn count_keys(args: Args<'_>) -> Result<usize, CommandError> {
@@ -88,7 +89,8 @@ pub(crate) fn feed_monitors(context: &mut Context<'_>, args: Args<'_>) {
     }
 }
 
-/// Puts a program with its keys and arguments on the stack of its state, ready to be called; gives how many values its function takes.
+/// Puts a program with its keys and arguments on the stack of its state, ready to be called; gives how many values its
+/// function takes.
 pub(crate) fn make_ready(
     context: &mut Context<'_>,
     args: Args<'_>,

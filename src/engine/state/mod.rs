@@ -1,5 +1,5 @@
-//! Everything that one server process knows, but for the sockets: what commands work on. Never runs a command or serves a
-//! connection.
+//! Everything that one server process knows, but for the sockets: what commands work on. Never runs a command or serves
+//! a connection.
 
 mod books;
 pub mod program;
@@ -92,7 +92,8 @@ pub struct ServerState {
     pub disk: Disk,
     /// A signal asks for the end, which the cron brings about (SHUTDOWN ABORT).
     pub shutdown_scheduled: bool,
-    /// Whether some commands are refused, or held back, that would be run else: data are being loaded, saving fails, keys move.
+    /// Whether some commands are refused, or held back, that would be run else: data are being loaded, saving fails,
+    /// keys move.
     pub is_restricted: bool,
     pub transactions: Transactions,
     pub pubsub: PubSub,

@@ -26,7 +26,8 @@ pub struct Context<'a> {
     pub command: CommandId,
 }
 
-/// One command or subcommand: made by `new` or `container`, completed by the methods named after the fields of its declaration.
+/// One command or subcommand: made by `new` or `container`, completed by the methods named after the fields of its
+/// declaration.
 pub struct CommandSpec {
     pub declaration: Declaration,
     pub handler: Handler,

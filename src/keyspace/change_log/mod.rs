@@ -1,4 +1,5 @@
-//! The log of changes: what commands did, unit by unit, as bytes with offsets. Each of its readers has a position of its own.
+//! The log of changes: what commands did, unit by unit, as bytes with offsets. Each of its readers has a position of
+//! its own.
 //!
 //! ```text
 //! offset    0                64 KiB                   128 KiB
@@ -8,13 +9,14 @@
 //!                                  ^ a replica           ^ the append-only file
 //! ```
 //!
-//! The log holds the very bytes that its readers pass on, with SELECT, MULTI and EXEC. So a reader copies nothing and encodes
-//! nothing, and a replica that comes back goes on at any byte. Nearly all bytes are for all targets, and are there once. What
-//! is for one target alone (an annotation of the file, a SELECT that only it needs, PUBLISH) is a *run* that the others skip.
-//! The database that is selected is a state of the target, not of the reader: the replicas read one stream.
+//! The log holds the very bytes that its readers pass on, with SELECT, MULTI and EXEC. So a reader copies nothing and
+//! encodes nothing, and a replica that comes back goes on at any byte. Nearly all bytes are for all targets, and are
+//! there once. What is for one target alone (an annotation of the file, a SELECT that only it needs, PUBLISH) is a
+//! *run* that the others skip. The database that is selected is a state of the target, not of the reader: the replicas
+//! read one stream.
 //!
-//! Two kinds of offsets: an *offset* counts all bytes, and compares what a client has written with what a reader has read. A
-//! *count* is the number of bytes that one target was given: the offset of the replication stream.
+//! Two kinds of offsets: an *offset* counts all bytes, and compares what a client has written with what a reader has
+//! read. A *count* is the number of bytes that one target was given: the offset of the replication stream.
 //!
 //! What all readers have passed is dropped in whole blocks. Without a reader nothing is gathered and nothing is kept.
 //! Never encodes a command (but SELECT, MULTI and EXEC), and never does I/O.
@@ -103,8 +105,8 @@ impl ChangeLog {
         self.end - self.blocks.front().map_or(self.end, |block| block.start)
     }
 
-    /// Appends a unit, as a transaction where a target gets several commands that belong together. `time_s` is told to the
-    /// file before it, if it is not what was told last.
+    /// Appends a unit, as a transaction where a target gets several commands that belong together. `time_s` is told to
+    /// the file before it, if it is not what was told last.
     pub fn append_unit(&mut self, unit: &Unit, belong_together: bool, time_s: Option<i64>) {
         if let Some(time_s) = time_s.filter(|time_s| *time_s != self.stamped_s) {
             self.stamp(unit, time_s);
@@ -239,7 +241,8 @@ impl ChangeLog {
         self.open = Targets::NONE;
     }
 
-    /// Drops the blocks that all readers have passed. A last one is emptied: what comes next goes where the cache has it.
+    /// Drops the blocks that all readers have passed. A last one is emptied: what comes next goes where the cache has
+    /// it.
     fn drop_passed(&mut self) {
         for index in 0..self.readers.len() {
             self.skip_foreign(index);

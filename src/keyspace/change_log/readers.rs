@@ -34,8 +34,8 @@ impl ChangeLog {
         self.register(target, Position::Behind(kept_bytes))
     }
 
-    /// A reader that goes on where another one of its target has stopped: after so many of the target's bytes. `None` if they
-    /// are not kept any more, or not there yet.
+    /// A reader that goes on where another one of its target has stopped: after so many of the target's bytes. `None`
+    /// if they are not kept any more, or not there yet.
     pub fn attach_at(&mut self, target: Target, count: u64) -> Option<ReaderId> {
         let (first, last) = self.kept_counts(target)?;
         if count < first || count > last {
@@ -48,7 +48,8 @@ impl ChangeLog {
         Some(self.register(target, Position::At(offset.unwrap_or(self.end))))
     }
 
-    /// The counts from which a reader of a target may go on: the first and the last. `None` without readers of that target.
+    /// The counts from which a reader of a target may go on: the first and the last. `None` without readers of that
+    /// target.
     pub fn kept_counts(&self, target: Target) -> Option<(u64, u64)> {
         if !self.readers.iter().flatten().any(|reader| reader.target == target) {
             return None;

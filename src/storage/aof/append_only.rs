@@ -8,9 +8,9 @@
 //! a thread is done     tend → collect                          replies that waited for that may leave
 //! ```
 //!
-//! Offsets are those of the log of changes. A reply may leave once the file has acknowledged the offset that the log had reached
-//! when the reply was written: all before it is written or, with `appendfsync always`, on the disk. While the disk works the loop
-//! goes on: what comes meanwhile is forced with the next batch.
+//! Offsets are those of the log of changes. A reply may leave once the file has acknowledged the offset that the log
+//! had reached when the reply was written: all before it is written or, with `appendfsync always`, on the disk. While
+//! the disk works the loop goes on: what comes meanwhile is forced with the next batch.
 //!
 //! Never runs a command, and never touches a client: the loop holds the replies.
 
@@ -43,8 +43,8 @@ const RETRY_PERIOD_US: u64 = 100_000;
 const FAILURE_LOG_PERIOD_US: u64 = 30_000_000;
 /// Time between two syncs with `everysec`, in µs.
 const SYNC_PERIOD_US: u64 = 1_000_000;
-/// How long a sync waits for the clients that have just got their replies to come back, as a part of what the last sync took: their next
-/// writes then go with the same sync as those of the others, and not with the next one.
+/// How long a sync waits for the clients that have just got their replies to come back, as a part of what the last sync
+/// took: their next writes then go with the same sync as those of the others, and not with the next one.
 const GATHERING_PART: u64 = 4;
 
 /// A sync that a thread is busy with.
@@ -160,7 +160,8 @@ pub struct AofStats {
 }
 
 impl AppendOnly {
-    /// Whether nothing is forced to the disk for now, as `no-appendfsync-on-rewrite` asks while other files are written.
+    /// Whether nothing is forced to the disk for now, as `no-appendfsync-on-rewrite` asks while other files are
+    /// written.
     pub fn suspend_syncs(&mut self, is_suspended: bool) {
         if self.is_suspended != is_suspended {
             self.is_suspended = is_suspended;
@@ -217,8 +218,8 @@ impl AppendOnly {
         self.appended
     }
 
-    /// Offset of what a reply written now may depend on. What cannot be written at present is among it only if that was met in the
-    /// present turn, or if the client has asked for what was changed.
+    /// Offset of what a reply written now may depend on. What cannot be written at present is among it only if that was
+    /// met in the present turn, or if the client has asked for what was changed.
     pub fn required_offset(&self, sees_unflushed: bool) -> u64 {
         match &self.failure {
             Some(failure) if !failure.is_fresh && !sees_unflushed => self.written,
@@ -297,7 +298,8 @@ impl AppendOnly {
         self.failure = Some(Failure { reason, is_fresh, retry_due_us: now_us + RETRY_PERIOD_US, log_due_us });
     }
 
-    /// Looks after syncs: takes in what threads have done, and begins the next sync if it is due. `held` replies wait for one.
+    /// Looks after syncs: takes in what threads have done, and begins the next sync if it is due. `held` replies wait
+    /// for one.
     pub fn tend(&mut self, now_us: u64, held: usize) {
         self.collect(now_us, held);
         if self.log.is_none() || self.written == self.synced || self.is_suspended {
@@ -463,7 +465,8 @@ impl AppendOnly {
         last.is_some_and(|sync| sync.log_number == self.log_number)
     }
 
-    /// Offset up to which all is on the disk, and whether what lies there is all: while the first base is being written it is not.
+    /// Offset up to which all is on the disk, and whether what lies there is all: while the first base is being written
+    /// it is not.
     pub fn on_disk(&self) -> (u64, bool) {
         (self.synced, self.state() == State::On)
     }

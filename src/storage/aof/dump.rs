@@ -1,4 +1,5 @@
-//! A pinned version of the keyspace as the commands that make it, in slices: what a rewrite writes when no snapshot is wanted.
+//! A pinned version of the keyspace as the commands that make it, in slices: what a rewrite writes when no snapshot is
+//! wanted.
 //!
 //! Large values become several commands, of so many elements each: a step writes a few of them.
 

@@ -1,4 +1,5 @@
-//! The format of the append-only file, sans I/O: what commands become in it, the manifest that lists its parts, and the reader.
+//! The format of the append-only file, sans I/O: what commands become in it, the manifest that lists its parts, and the
+//! reader.
 //!
 //! Never touches a file, and never runs a command.
 

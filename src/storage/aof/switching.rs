@@ -42,7 +42,8 @@ impl AppendOnly {
         self.learn_list().map_err(FolderError::Other)
     }
 
-    /// Appends to another file from now on. What is gathered goes to the one before, which is forced to the disk as well.
+    /// Appends to another file from now on. What is gathered goes to the one before, which is forced to the disk as
+    /// well.
     pub(crate) fn switch_log(&mut self, changes: &mut ChangeLog, name: &str, now_us: u64) -> io::Result<()> {
         self.write(changes, now_us);
         if self.log.is_some() && self.written < self.appended {
@@ -114,8 +115,8 @@ impl AppendOnly {
         Ok(())
     }
 
-    /// Brings to the disk what was loaded. A process that was killed may have left all of it in the system's cache: the files, and
-    /// their names.
+    /// Brings to the disk what was loaded. A process that was killed may have left all of it in the system's cache: the
+    /// files, and their names.
     pub(crate) fn sync_parts(&self, manifest: &Manifest) -> Result<(), String> {
         let (places, files) = (&self.settings.places, self.disk.files());
         let text = |name: &str, error: &std::io::Error| {

@@ -1,9 +1,10 @@
 //! The format of Redis's snapshots (RDB files), as DUMP, RESTORE and full synchronisation use it too. Sans I/O.
 //!
-//! [`Writer`] and [`Reader`] know the primitives: numbers, strings, doubles. [`ValueKind`] is the type before each value;
-//! [`ValueDecoder`] takes a value apart into [`Piece`]s; [`Payload`] is a value on its own. What is read may come from an adversary:
-//! every read is bounded by what is there, every block is checked before it is given out, and no more memory is set aside than the
-//! data at hand justifies. The format is described in <https://rdb.fnordig.de>, what is newer in the sources of Redis and Valkey.
+//! [`Writer`] and [`Reader`] know the primitives: numbers, strings, doubles. [`ValueKind`] is the type before each
+//! value; [`ValueDecoder`] takes a value apart into [`Piece`]s; [`Payload`] is a value on its own. What is read may
+//! come from an adversary: every read is bounded by what is there, every block is checked before it is given out, and
+//! no more memory is set aside than the data at hand justifies. The format is described in <https://rdb.fnordig.de>,
+//! what is newer in the sources of Redis and Valkey.
 //!
 //! ```text
 //! length = 00nnnnnn | 01nnnnnn n | 0x80 and 4 bytes | 0x81 and 8 bytes         high byte first

@@ -93,7 +93,8 @@ impl<'a> Writer<'a> {
         self.bytes(&double.to_le_bytes());
     }
 
-    /// A string: as an integer where it is the decimal form of a small one, compressed where that pays, or as it is. O(length).
+    /// A string: as an integer where it is the decimal form of a small one, compressed where that pays, or as it is.
+    /// O(length).
     pub fn string(&mut self, text: &[u8]) {
         if text.len() <= INTEGER_TEXT_MAX
             && let Some(number) = number::parse_i64(text)
@@ -158,8 +159,8 @@ impl<'a> Writer<'a> {
         true
     }
 
-    /// The string in compressed form, if that is so much shorter that it pays. The lengths stand before it, so it is made first and
-    /// then moved.
+    /// The string in compressed form, if that is so much shorter that it pays. The lengths stand before it, so it is
+    /// made first and then moved.
     fn compressed(&mut self, text: &[u8]) -> bool {
         let Some(compressor) = &mut self.compressor else {
             return false;
@@ -178,7 +179,8 @@ impl<'a> Writer<'a> {
         pays
     }
 
-    /// The end of a payload as DUMP makes it: the version of the format and the checksum of all before. O(bytes written).
+    /// The end of a payload as DUMP makes it: the version of the format and the checksum of all before. O(bytes
+    /// written).
     pub fn footer(&mut self, version: u16) {
         self.bytes(&version.to_le_bytes());
         let checksum = Checksum::of(&self.out);

@@ -153,7 +153,8 @@ impl Snapshot {
         self.bytes_taken
     }
 
-    /// Takes what has been written since the last time; `next` is used for what is written next. O(bytes) for the checksum.
+    /// Takes what has been written since the last time; `next` is used for what is written next. O(bytes) for the
+    /// checksum.
     pub fn take(&mut self, next: Vec<u8>) -> Vec<u8> {
         let mut chunk = std::mem::replace(&mut self.out, next);
         self.out.clear();

@@ -1,5 +1,5 @@
-//! Writes a value in bounded pieces, however large it is. What it holds is a reference to the record: a change of the key
-//! meanwhile makes another record, and forks what is large.
+//! Writes a value in bounded pieces, however large it is. What it holds is a reference to the record: a change of the
+//! key meanwhile makes another record, and forks what is large.
 
 use std::collections::VecDeque;
 
@@ -270,8 +270,8 @@ fn write_field(field: Element, first_ms: Option<i64>, pending: &mut VecDeque<Sou
     write_or_note(Source::ElementValue(field), pending, writer);
 }
 
-/// From the highest score to the lowest: so Redis writes it, because its loader likes that order best. Of the elements below rank
-/// `end` it writes some; gives the rank below which those are that are left.
+/// From the highest score to the lowest: so Redis writes it, because its loader likes that order best. Of the elements
+/// below rank `end` it writes some; gives the rank below which those are that are left.
 fn write_scored(sorted_set: &SortedSet, end: usize, pending: &mut VecDeque<Source>, writer: &mut Writer<'_>) -> usize {
     const RUN: usize = 64;
     let start = end.saturating_sub(RUN);

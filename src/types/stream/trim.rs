@@ -79,8 +79,8 @@ impl Stream {
         trimmed
     }
 
-    /// Removes entries one by one, each together with what the groups know of it, or only if they do not need it any more.
-    /// Approximate trimming looks at blocks of which all entries are to go, and at no others.
+    /// Removes entries one by one, each together with what the groups know of it, or only if they do not need it any
+    /// more. Approximate trimming looks at blocks of which all entries are to go, and at no others.
     fn trim_singly(&mut self, trim: &Trim, trimmed: &mut Trimmed) {
         let mut index = 0;
         while let Some(node) = self.entries.node_at(index) {
@@ -104,8 +104,8 @@ impl Stream {
         }
     }
 
-    /// Removes an entry, unless it was deleted before or a group needs it; tells whether it did. References to an entry that was
-    /// deleted before go with it.
+    /// Removes an entry, unless it was deleted before or a group needs it; tells whether it did. References to an entry
+    /// that was deleted before go with it.
     fn trim_one(&mut self, id: Id, is_deleted: bool, references: References) -> bool {
         match references {
             References::Acknowledged if self.groups.need(id) => return false,
@@ -187,7 +187,8 @@ impl Entries {
         }
     }
 
-    /// Removes entries within the first block; gives their number, and the first one that stays, if it is in this block.
+    /// Removes entries within the first block; gives their number, and the first one that stays, if it is in this
+    /// block.
     fn trim_first_block(&mut self, threshold: Threshold) -> (usize, Option<Id>) {
         let (which, node): (Which, Node<'_>) = match (self.blocks.first(), &self.tail) {
             (Some(block), _) => (Which::Full(0), block.node()),
