@@ -486,7 +486,8 @@ fn viewers_are_shown_who_held_up_whom() {
     client.ask("SET a:b value", "+OK\r\n");
     let mut viewer = watch(port);
     assert_eq!(read_event(&mut viewer).0, "history");
-    client.ask("DEBUG SLEEP 0.05", "+OK\r\n");
+    // Longer than any turn of a busy machine, so that it stays the worst.
+    client.ask("DEBUG SLEEP 1", "+OK\r\n");
     loop {
         let (name, data) = read_event(&mut viewer);
         assert_eq!(name, "frame");

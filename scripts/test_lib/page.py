@@ -132,12 +132,15 @@ class PageTest(unittest.TestCase):
         self.browser.wait_for("document.body.dataset.state === 'live' && $('sentence').textContent.startsWith('Busy')")
 
     def sleep_behind(self, server, seconds=SLEEP_S):
-        """One client sleeps in the loop, and another waits for it."""
-        with server.connect() as slow, server.connect() as held:
-            words = ["DEBUG", "SLEEP", str(seconds)]
-            slow.sendall(b"*3\r\n" + b"".join(b"$%d\r\n%s\r\n" % (len(word), word.encode()) for word in words))
+        """One client sleeps in the loop, and another, whose request is read in the same turn, waits for it."""
+        with server.connect() as first, server.connect() as slow, server.connect() as held:
+            # What comes while the loop sleeps is served by its next turn.
+            first.sendall(b"DEBUG SLEEP 0.03\r\n")
+            time.sleep(0.01)
+            slow.sendall(b"DEBUG SLEEP %g\r\n" % seconds)
             ask(held, "PING")
             slow.recv(100)
+            first.recv(100)
 
     def test_it_loads_without_an_error_and_from_here_alone(self):
         with Server() as server, Load(server):

@@ -22,6 +22,8 @@ use crate::text::json::Json;
 const TURNS_MAX: usize = 200;
 /// Pieces of time of a frame.
 const PIECES_MAX: u64 = 20;
+/// Pieces that are told again by the next frame.
+const TOLD_AGAIN_PIECES: u64 = 3;
 /// Visits that are told of a worst turn.
 const VISITS_MAX: usize = 40;
 /// Worst turns at least so long are told with their visits, in ns.
@@ -150,8 +152,8 @@ impl Frames {
                 write_piece(json, &explainer, piece);
             }
         });
-        // The piece that goes on is told again.
-        self.next_piece = now_piece;
+        // The piece that goes on is told again, and so are some before it: a slow viewer may have skipped a frame.
+        self.next_piece = now_piece.saturating_sub(TOLD_AGAIN_PIECES);
     }
 }
 
