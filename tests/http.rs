@@ -1,4 +1,5 @@
-//! The HTTP port of the whole server: who may ask what, the metrics and that they agree with INFO, the page's frames, traces.
+//! The HTTP port of the whole server: who may ask what, the metrics and that they agree with INFO, the page's frames,
+//! traces.
 
 #[path = "support/exposition.rs"]
 mod exposition;
@@ -543,8 +544,7 @@ fn a_trace_holds_the_turns_that_are_kept() {
     let answer = read_answer(&mut asking, false);
     assert_eq!(answer.headers["content-type"], "application/json");
     assert!(answer.body.starts_with("{\"displayTimeUnit\":\"ms\",\"traceEvents\":[") && answer.body.ends_with("]}"));
-    let numbers: Vec<u64> =
-        answer.body.split("\"args\":{\"number\":").skip(1).map(|text| leading_number(text)).collect();
+    let numbers: Vec<u64> = answer.body.split("\"args\":{\"number\":").skip(1).map(leading_number).collect();
     assert!(numbers.len() >= 1000 && numbers.is_sorted_by(|a, b| a < b), "{} turns", numbers.len());
 }
 

@@ -1,4 +1,5 @@
-//! The recorder of the loop, over real sockets in a loop that is stepped by hand, under a virtual clock: so every time is exact.
+//! The recorder of the loop, over real sockets in a loop that is stepped by hand, under a virtual clock: so every time
+//! is exact.
 
 #[path = "support/json.rs"]
 mod json;
@@ -201,7 +202,8 @@ fn a_socket_that_takes_no_more_is_a_wait_too() {
     assert_eq!(world.server.state().recorder.leaving.longest_ns, 1_500_000_000);
 }
 
-/// Checks a trace against what Chrome's format asks for and what this server writes; gives the events that have a length.
+/// Checks a trace against what Chrome's format asks for and what this server writes; gives the events that have a
+/// length.
 fn check_trace(text: &str) -> Vec<Json> {
     let trace = Json::parse(text);
     assert_eq!(trace.names(), ["displayTimeUnit", "traceEvents"]);

@@ -6,8 +6,8 @@
 //!                        └── shared by the sessions that have logged in as that user
 //! ```
 //!
-//! Who may do everything, as the default user of a new server, costs one test of a flag. For others the command's bit is
-//! tested, then the patterns are tried on the keys that the request names.
+//! Who may do everything, as the default user of a new server, costs one test of a flag. For others the command's bit
+//! is tested, then the patterns are tried on the keys that the request names.
 //!
 //! Never touches a socket; `file` alone touches files, `guard` alone knows of clients.
 

@@ -201,8 +201,8 @@ impl User {
         Err(refused)
     }
 
-    /// Whether the request may run and use, besides the keys it names, any others this way: for those that are made up of
-    /// values (SORT's BY and GET).
+    /// Whether the request may run and use, besides the keys it names, any others this way: for those that are made up
+    /// of values (SORT's BY and GET).
     pub fn may_use_all_keys(&self, command: &Command, args: Args<'_>, access: KeyAccess) -> bool {
         self.is_unrestricted()
             || self

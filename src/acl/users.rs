@@ -62,7 +62,8 @@ impl Users {
         self.default.rights().needs_no_password()
     }
 
-    /// The user who logs in with that name and password, if that is right. How long it takes does not tell what was wrong.
+    /// The user who logs in with that name and password, if that is right. How long it takes does not tell what was
+    /// wrong.
     pub fn log_in(&self, name: &[u8], password: &[u8]) -> Option<&Rc<User>> {
         let password = Password::of(password);
         let user = self.get(name)?;
@@ -151,8 +152,8 @@ impl Users {
         Ok(())
     }
 
-    /// Replaces all users by those of an ACL file, all or nothing. Gives the users that were there before, but for the default
-    /// one, which stays, with other rights; and that one, if it has lost channels.
+    /// Replaces all users by those of an ACL file, all or nothing. Gives the users that were there before, but for the
+    /// default one, which stays, with other rights; and that one, if it has lost channels.
     ///
     /// Errors: all that is wrong with the file, in one line. `file_name` is for that.
     pub fn load(

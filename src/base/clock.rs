@@ -92,7 +92,8 @@ impl Clock {
         self.ticks.nanos_between(self.started, ticks)
     }
 
-    /// The date, in microseconds since the Unix epoch, so many nanoseconds after this clock was made: by the system's date now.
+    /// The date, in microseconds since the Unix epoch, so many nanoseconds after this clock was made: by the system's
+    /// date now.
     pub fn unix_us_of(&self, nanos: u64) -> u64 {
         let ago_us = self.nanos_at(self.ticks()).saturating_sub(nanos) / 1000;
         self.now_us.saturating_sub(ago_us)

@@ -1,4 +1,5 @@
-//! The process and the machine: clock, log, crash reports, system calls, allocator, and how a helper thread wakes the loop.
+//! The process and the machine: clock, log, crash reports, system calls, allocator, and how a helper thread wakes the
+//! loop.
 //!
 //! Never knows of clients, keys or commands.
 

@@ -2,8 +2,8 @@
 
 use std::num::NonZeroU16;
 
-/// Which command: an index into the registry, stable for the life of the process. It is kept plus one, so that a command that
-/// may be missing takes two bytes as well.
+/// Which command: an index into the registry, stable for the life of the process. It is kept plus one, so that a
+/// command that may be missing takes two bytes as well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CommandId(NonZeroU16);
 

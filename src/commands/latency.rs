@@ -112,7 +112,9 @@ fn advice(event: &str) -> &'static str {
     match event {
         "command" => "See SLOWLOG GET for the commands, and give large values smaller pieces of work.",
         "fast-command" => "Cheap commands were slow: the machine is short of CPU time or memory.",
-        "expire-cycle" => "Many keys expire together: spread their expiry times.",
+        "expire-cycle" => {
+            "Many keys expire together: their removal, in slices, takes much of the time. Spread their expiry times."
+        }
         "eviction-cycle" => "Much had to go at once to stay within maxmemory: write less at a time, or raise it.",
         "aof-fsync-always" => "The disk is slow to store what is appended: see appendfsync.",
         event if event.starts_with("aof-write") => "The disk is slow to take what is appended: look what else uses it.",

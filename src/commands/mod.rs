@@ -39,12 +39,17 @@ pub mod transactions;
 pub mod waiting;
 
 use crate::drive::script::debugger;
+use crate::drive::settings;
 use crate::engine::state::program::CommandSpec;
 use crate::engine::state::program::Program;
 
 /// The commands, and what else the engine reaches by pointers.
-pub static PROGRAM: Program =
-    Program { families: FAMILIES, debugger_request: debugger::command, debugger_left: debugger::leave };
+pub static PROGRAM: Program = Program {
+    families: FAMILIES,
+    apply_settings: settings::apply_to_state,
+    debugger_request: debugger::command,
+    debugger_left: debugger::leave,
+};
 
 /// Every family's table.
 pub static FAMILIES: &[&[CommandSpec]] = &[

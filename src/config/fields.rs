@@ -9,9 +9,9 @@ use super::values::{
 /// Declares the struct and the blank value from which the directive table builds the defaults.
 macro_rules! settings {
     ($($(#[$attribute:meta])* $field:ident: $kind:ty,)*) => {
-        /// Every setting of the server, typed. Read the fields directly; change them by [`Config::set`](Config::set) or by
-        /// loading a file, which validate. `Config::default()` holds the defaults of the directive table. A clone is a
-        /// snapshot: keep one before [`Config::set`](Config::set) and put it back if applying the change fails.
+        /// Every setting of the server, typed. Read the fields directly; change them by [`Config::set`](Config::set) or
+        /// by loading a file, which validate. `Config::default()` holds the defaults of the directive table. A clone is
+        /// a snapshot: keep one before [`Config::set`](Config::set) and put it back if applying the change fails.
         #[derive(Clone, Debug, PartialEq)]
         pub struct Config {
             $($(#[$attribute])* pub $field: $kind,)*

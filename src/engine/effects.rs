@@ -46,14 +46,8 @@ pub fn after_command(state: &mut ServerState, actor: &Session) {
     tell(state, Some(actor.actor));
 }
 
-/// Publishes the changes of a command of an append-only file that is being loaded, so that the log of changes stays short.
-/// Clients that wait for keys are served when loading is over.
-pub fn after_replayed_command(state: &mut ServerState) {
-    output_limits::close_over_output_limit(state);
-    tell(state, None);
-}
-
-/// Hands the log to blocked, watching, tracking and listening clients; `actor` is the number of the client whose command has just run.
+/// Hands the log to blocked, watching, tracking and listening clients; `actor` is the number of the client whose
+/// command has just run.
 pub fn tell(state: &mut ServerState, actor: Option<u64>) {
     let mut is_flushed = false;
     for change in state.keyspace.changes.take() {

@@ -145,7 +145,8 @@ impl Watches {
         let mut touched = Vec::new();
         for watch in self.keys.get_mut(id.index()).into_iter().flatten() {
             match (watch.found, now) {
-                // What had expired is removed at last, or SWAPDB puts it where nothing was: to clients nothing has changed.
+                // What had expired is removed at last, or SWAPDB puts it where nothing was: to clients nothing has
+                // changed.
                 (Found::Expired, Found::Nothing | Found::Expired) | (Found::Nothing, Found::Expired) => {
                     watch.found = now
                 }

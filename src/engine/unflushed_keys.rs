@@ -1,7 +1,8 @@
 //! While nothing can be written: what was changed and is in no file, and which requests would tell of it.
 //!
-//! Writes are refused then, but those of the turn in which the disk failed are done, and their clients wait for their replies. A client
-//! that reads what they changed waits as well, since it may be gone after a crash; all other reads go on.
+//! Writes are refused then, but those of the turn in which the disk failed are done, and their clients wait for their
+//! replies. A client that reads what they changed waits as well, since it may be gone after a crash; all other reads go
+//! on.
 
 use ahash::AHashSet;
 
@@ -15,8 +16,8 @@ use crate::resp::Args;
 pub(crate) struct UnflushedKeys {
     keys: AHashSet<Vec<u8>>,
     has_any: bool,
-    /// Bytes that were gathered and are looked at.
-    pub(super) seen: usize,
+    /// The offset up to which the log of changes was looked at.
+    pub(super) seen: u64,
 }
 
 impl UnflushedKeys {

@@ -1,8 +1,8 @@
-//! Giant values that are no longer needed. Freeing one at once would hold the loop for as long as the system takes to tear
-//! the pages of a string down (some ten milliseconds for half a gigabyte), or the server to visit ten million elements,
-//! wherever it happens: on DEL, when overwritten, expired or flushed. So a record that goes leaves its giant here, and a job
-//! frees it a piece at a time: the pages of a string before the then empty range, a collection block by block. Large blocks of
-//! the collections' own wait in `deferred_free`, for the same job.
+//! Giant values that are no longer needed. Freeing one at once would hold the loop for as long as the system takes to
+//! tear the pages of a string down (some ten milliseconds for half a gigabyte), or the server to visit ten million
+//! elements, wherever it happens: on DEL, when overwritten, expired or flushed. So a record that goes leaves its giant
+//! here, and a job frees it a piece at a time: the pages of a string before the then empty range, a collection block by
+//! block. Large blocks of the collections' own wait in `deferred_free`, for the same job.
 
 use std::cell::{Cell, RefCell};
 

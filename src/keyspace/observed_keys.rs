@@ -1,7 +1,7 @@
 //! The observed keys: clients wait for them or watch them, so their changes are logged.
 //!
-//! While no key is observed a change costs one branch. Otherwise it costs one lookup in a small table of the observed keys:
-//! the table's control bytes rule out an unobserved key without touching an entry, and nothing is allocated.
+//! While no key is observed a change costs one branch. Otherwise it costs one lookup in a small table of the observed
+//! keys: the table's control bytes rule out an unobserved key without touching an entry, and nothing is allocated.
 
 use std::rc::Rc;
 

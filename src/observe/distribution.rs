@@ -29,7 +29,8 @@ impl Distribution {
         self.classes[(class as usize).min(CLASSES - 1)] += weight;
     }
 
-    /// The time that `per_mille` of 1000 events did not exceed, as the upper bound of its class; at most the longest time.
+    /// The time that `per_mille` of 1000 events did not exceed, as the upper bound of its class; at most the longest
+    /// time.
     pub fn quantile_ns(&self, per_mille: u64) -> u64 {
         let wanted = (self.count * per_mille).div_ceil(1000);
         let mut seen = 0;

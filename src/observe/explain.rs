@@ -1,6 +1,7 @@
 //! Slow moments in words: which request waited, behind which other one, and what for after that.
 //!
-//! Says only what was measured. Where visits of the turn are not kept it names the turn's longest request and no waiting one.
+//! Says only what was measured. Where visits of the turn are not kept it names the turn's longest request and no
+//! waiting one.
 
 use std::collections::HashSet;
 
@@ -42,8 +43,8 @@ pub struct Explainer<'a> {
 }
 
 impl Explainer<'_> {
-    /// The newest slow moments, newest first: turns of a millisecond and more, and replies that waited as long. O(an hour's
-    /// aggregates).
+    /// The newest slow moments, newest first: turns of a millisecond and more, and replies that waited as long. O(an
+    /// hour's aggregates).
     pub fn slow_moments(&self, count: usize) -> Vec<Explanation> {
         let mut found = Vec::new();
         for moment in self.recorder.aggregates.moments() {

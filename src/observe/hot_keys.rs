@@ -1,9 +1,10 @@
 //! Which keys are asked for most, while somebody watches: a sketch of a sample of the requests.
 //!
-//! One of `GAP` requests is looked at, on average; the distance to the next one is random, so that no pattern of requests
-//! escapes. Of the sample the sketch keeps the most frequent keys (Metwally, Agrawal and El Abbadi's *Space-Saving*, 2005): a key
-//! without a place takes that of the least frequent one, together with its count, which is remembered as the new key's possible
-//! excess. So a count is never too small, and too large by no more than that. Counts are halved now and then: old times fade.
+//! One of `GAP` requests is looked at, on average; the distance to the next one is random, so that no pattern of
+//! requests escapes. Of the sample the sketch keeps the most frequent keys (Metwally, Agrawal and El Abbadi's
+//! *Space-Saving*, 2005): a key without a place takes that of the least frequent one, together with its count, which is
+//! remembered as the new key's possible excess. So a count is never too small, and too large by no more than that.
+//! Counts are halved now and then: old times fade.
 
 /// Keys that have a place.
 const PLACES: usize = 128;

@@ -7,8 +7,8 @@
 //!                                    TurnAggregates (the worst of each 100 ms) ◄┘
 //! ```
 //!
-//! A mark says what the time since the last mark was spent on, so the parts of a turn add up to its length whatever the order
-//! in which clients are read, served and answered.
+//! A mark says what the time since the last mark was spent on, so the parts of a turn add up to its length whatever the
+//! order in which clients are read, served and answered.
 
 use std::collections::VecDeque;
 
@@ -125,7 +125,8 @@ impl LoopRecorder {
         (ticks as i64 as f64 * self.nanos_per_tick) as i64 as u64
     }
 
-    /// Sets the memory for turns: a half for the ring of turns, a half for the aggregates. 0 keeps none. A new size forgets all.
+    /// Sets the memory for turns: a half for the ring of turns, a half for the aggregates. 0 keeps none. A new size
+    /// forgets all.
     pub fn set_size(&mut self, bytes: u64, databases: usize) {
         let size_bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
         self.databases.resize(databases, Usage::default());

@@ -1,7 +1,7 @@
 //! The last turns as a trace in Chrome's JSON form, which Perfetto opens.
 //!
-//! Track 1 has the turns, each with its parts and jobs. Of a part only its sum is known, so the parts of a turn follow each
-//! other in a fixed order. Track 2 has the requests of the turns whose visits are kept, exactly when they ran.
+//! Track 1 has the turns, each with its parts and jobs. Of a part only its sum is known, so the parts of a turn follow
+//! each other in a fixed order. Track 2 has the requests of the turns whose visits are kept, exactly when they ran.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -48,7 +48,8 @@ pub struct TurnAggregates {
 }
 
 impl TurnAggregates {
-    /// Aggregates that take so many bytes when an hour is full. With less than an hour needs, less than an hour is kept.
+    /// Aggregates that take so many bytes when an hour is full. With less than an hour needs, less than an hour is
+    /// kept.
     pub fn with_bytes(bytes: usize) -> TurnAggregates {
         let pieces = (bytes * 3 / 4 / size_of::<Aggregate>()).min(PIECES_MAX);
         let left_bytes = bytes - pieces * size_of::<Aggregate>();

@@ -27,7 +27,7 @@ use slab::Slab;
 
 use crate::base::sys::signals::Signals;
 use crate::base::wake::Wake;
-use crate::drive::migrate;
+use crate::drive::links;
 use crate::engine::loop_request::LoopRequest;
 use crate::engine::session::{Close, Session, Token};
 use crate::engine::state::ServerState;
@@ -116,10 +116,10 @@ impl EventLoop {
         state.listeners = Some(Listeners::open(registry, &state.config)?);
         let mut source = SourceFd(&signals.source_fd());
         poll.registry().register(&mut source, PollTarget::Signals.token(), Interest::READABLE).map_err(text)?;
-        let registry = poll.registry().try_clone().map_err(text)?;
-        state.migrations.use_registry(registry);
         let waker = Waker::new(poll.registry(), PollTarget::Waker.token()).map_err(text)?;
         state.wake = Wake::of(waker);
+        let registry = poll.registry().try_clone().map_err(text)?;
+        state.outbounds.attach(registry, state.wake.clone());
         state.aof.attach(state.disk.clone(), state.wake.clone());
         let shared = vec![0; SHARED_BUFFER_BYTES].into_boxed_slice();
         state.process.startup_memory_bytes = state.used_memory();
@@ -212,7 +212,7 @@ impl EventLoop {
             || self.http.has_work()
             || !self.flushing.is_empty()
             || self.state.scripting.busy().is_some()
-            || migrate::can_go_on(&self.state)
+            || links::can_go_on(&self.state)
             || self.state.clients.has_to_flush()
             || self.state.is_loading() && !self.load_waits;
         if busy {
@@ -233,8 +233,8 @@ impl EventLoop {
             let left_ms = self.state.pause.until_ms - self.state.now_ms();
             wait_us = wait_us.min((left_ms.max(0) as u64).saturating_mul(1000));
         }
-        let migrations = migrate::next_deadline_ms(&self.state);
-        let deadlines = [self.state.blocking.next_deadline_ms(), migrations];
+        let late = links::next_deadline_ms(&self.state);
+        let deadlines = [self.state.blocking.next_deadline_ms(), late];
         if let Some(deadline_ms) = deadlines.into_iter().flatten().min() {
             // The turn may have taken longer than is left.
             self.state.clock.refresh();
@@ -251,10 +251,10 @@ impl EventLoop {
             PollTarget::Signals => self.take_signals(),
             PollTarget::Waker => {
                 self.jobs.wake_saving(&self.state);
-                self.state.migrations.note_lookups();
+                self.state.outbounds.note_lookups();
             }
             // Goes on after the clients were served.
-            PollTarget::Outbound(number) => self.state.migrations.note_ready(number as usize),
+            PollTarget::Outbound(token) => self.state.outbounds.note_ready(token),
             PollTarget::Listener(number) => self.note_listener(number as usize),
             PollTarget::HttpPeer(peer) => self.http.dispatch(peer, &mut self.jobs.documents, &self.state),
         }
@@ -294,9 +294,13 @@ impl EventLoop {
         }
     }
 
-    /// Serves those that were stopped before their sockets were drained, as many as the budget allows; the others come first in
-    /// the next turn. So a client with few requests does not wait for all clients with many.
+    /// Serves those that were stopped before their sockets were drained, as many as the budget allows; the others come
+    /// first in the next turn. So a client with few requests does not wait for all clients with many.
+    #[inline]
     fn serve_ready(&mut self) {
+        if self.ready.is_empty() {
+            return;
+        }
         let ready = std::mem::take(&mut self.ready);
         let deadline = self.state.clock.ticks() + READY_SHARES * self.share_ticks;
         let mut served = 0;
@@ -475,7 +479,7 @@ impl EventLoop {
             self.state.unpause();
         }
         wake::run_timeouts(&mut self.state);
-        migrate::run(&mut self.state);
+        links::run(&mut self.state);
     }
 
     fn cron_tick(&mut self) {
@@ -502,7 +506,7 @@ impl EventLoop {
         rewrite::collect_work(&mut self.state);
         if self.state.aof.has_log() || !self.held.is_empty() {
             let began = self.state.clock.ticks();
-            self.settle_appended();
+            self.release_held();
             let clock = &self.state.clock;
             let taken_ns = clock.ticks_as_nanos(clock.ticks().saturating_sub(began));
             self.state.loop_stats.appending_ns += taken_ns;
@@ -511,7 +515,7 @@ impl EventLoop {
         if self.state.blocking.is_disk_due(disk) {
             wake::look_at_disk(&mut self.state);
         }
-        self.flush_told();
+        self.flush_pushed();
         self.evict_clients();
         for token in self.state.clients.take_to_close() {
             self.close_if_asked(token);

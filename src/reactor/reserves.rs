@@ -1,7 +1,8 @@
-//! Gives memory that the allocator holds in reserve back to the system when the process is far larger than what is in use.
+//! Gives memory that the allocator holds in reserve back to the system when the process is far larger than what is in
+//! use.
 //!
-//! The system may take 0.1 s and more for what a large value or a long script has left, so a thread does it. Records have a heap
-//! of their own, which a job trims.
+//! The system may take 0.1 s and more for what a large value or a long script has left, so a thread does it. Records
+//! have a heap of their own, which a job trims.
 
 use crate::base::sys::allocator;
 use crate::base::wake::Wake;

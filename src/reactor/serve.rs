@@ -16,7 +16,7 @@ use std::io;
 use log::{debug, warn};
 
 use crate::config::CertificateUser;
-use crate::engine::call::Flow;
+use crate::engine::apply::Flow;
 use crate::engine::enforcement;
 use crate::engine::execute;
 use crate::engine::session::{Blocked, Close, Session, Token, UNAUTHENTICATED_OUTPUT_MAX_BYTES};
@@ -94,7 +94,7 @@ impl EventLoop {
         }
         self.state.note_peak();
         self.state.clients.count_memory_of(&mut session);
-        if answered && !self.state.aof.is_settled() {
+        if answered && !self.state.aof.is_up_to_date() {
             // The changes that it reports must be written first.
             self.state.clients.queue_flush(&mut session);
             self.state.clients.checkin(session);
@@ -150,24 +150,9 @@ impl Server<'_> {
     /// Runs what the connection has kept, then what its socket brings, until one of the reasons to
     /// stop comes up.
     fn serve(&mut self, connection: &mut Connection, session: &mut Session, reply: &mut Reply) -> Ended {
-        if session.close != Close::No {
-            return Ended::Closing;
-        }
-        if session.blocked.is_some() || connection.output_blocked {
-            return Ended::Held;
-        }
-        if connection.paused.is_some() {
-            let ended = self.run_paused(&mut connection.paused, session, reply);
-            if ended != Ended::InputUsed {
-                connection.output_blocked = ended == Ended::Held && session.blocked.is_none();
-                return ended;
-            }
-        }
-        if !connection.input.is_empty() {
-            let ended = self.run_kept_input(connection, session, reply, 0);
-            if ended != Ended::InputUsed {
-                return ended;
-            }
+        let ended = self.serve_waiting(connection, session, reply);
+        if ended != Ended::InputUsed {
+            return ended;
         }
         for number in 0..READS_MAX {
             if number > 0 && self.share_is_used() {
@@ -210,6 +195,28 @@ impl Server<'_> {
         Ended::InputUsed
     }
 
+    /// Runs what the connection has kept, unless it must wait on.
+    #[inline]
+    fn serve_waiting(&mut self, connection: &mut Connection, session: &mut Session, reply: &mut Reply) -> Ended {
+        if session.close != Close::No {
+            return Ended::Closing;
+        }
+        if session.blocked.is_some() || connection.output_blocked {
+            return Ended::Held;
+        }
+        if connection.paused.is_some() {
+            let ended = self.run_paused(&mut connection.paused, session, reply);
+            if ended != Ended::InputUsed {
+                connection.output_blocked = ended == Ended::Held && session.blocked.is_none();
+                return ended;
+            }
+        }
+        if !connection.input.is_empty() {
+            return self.run_kept_input(connection, session, reply, 0);
+        }
+        Ended::InputUsed
+    }
+
     /// Reads once from the connection's socket.
     #[inline]
     fn fill(&mut self, connection: &mut Connection) -> io::Result<Fill> {
@@ -218,8 +225,8 @@ impl Server<'_> {
         filled
     }
 
-    /// Whether what was received of a large request brings all clients over the limit of their memory: then some are to be
-    /// closed, perhaps this one, before it is run.
+    /// Whether what was received of a large request brings all clients over the limit of their memory: then some are to
+    /// be closed, perhaps this one, before it is run.
     fn is_too_large(&mut self, connection: &Connection, session: &mut Session) -> bool {
         if !self.state.clients.has_memory_limit() || !connection.parser.is_mid_request() {
             return false;
@@ -411,8 +418,8 @@ impl Server<'_> {
             let flow = execute::execute_resolved(self.state, session, reply, args, plan.command);
             done = self.batch.end(index);
             if flow == Flow::Paused {
-                // The parser may have let go of its bytes.
-                *paused = Some(args.to_owned());
+                // The parser may have let go of its bytes. Not `args`, which would have to be copied for every request.
+                *paused = Some(self.batch.args(index, input).to_owned());
                 return (index, done, self.pause(session));
             }
             let ended = self.look_after_request(session, reply);

@@ -1,12 +1,15 @@
 //! Random stories of a server with an append-only file, and what was promised in them.
 //!
-//! Clients append numbers to a list (odd ones in a transaction that also counts them), so what is found after a crash must be a prefix
-//! of what the server had, and nothing may be there twice. Meanwhile the file is turned on and off and written anew, the disk fails,
-//! helper threads come late, clients leave their replies unread, and the process is killed or the power is cut, often amid an operation.
+//! Clients append numbers to a list (odd ones in a transaction that also counts them), so what is found after a crash
+//! must be a prefix of what the server had, and nothing may be there twice. Meanwhile the file is turned on and off and
+//! written anew, the disk fails, helper threads come late, clients leave their replies unread, and the process is
+//! killed or the power is cut, often amid an operation.
 //!
-//! Stories differ by what their users do most (`Users`), and by whether the disk may fail at all: where it may not, no rewrite may.
+//! Stories differ by what their users do most (`Users`), and by whether the disk may fail at all: where it may not, no
+//! rewrite may.
 //!
-//! `ONELOOP_STORIES` sets how many stories are played (200 by default), `ONELOOP_STORY` plays that one alone and tells it.
+//! `ONELOOP_STORIES` sets how many stories are played (200 by default), `ONELOOP_STORY` plays that one alone and tells
+//! it.
 
 use oneloop::config::{AppendFsync, Config};
 use oneloop::storage::aof::append_only::State;

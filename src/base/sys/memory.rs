@@ -5,8 +5,8 @@ use std::ptr::{self, NonNull};
 
 use super::resources::page_size;
 
-/// Reserves readable and writable zeroed memory; `bytes` and `alignment` are multiples of the page size, `alignment` is a
-/// power of two. `None` when the system has no more.
+/// Reserves readable and writable zeroed memory; `bytes` and `alignment` are multiples of the page size, `alignment` is
+/// a power of two. `None` when the system has no more.
 pub fn reserve(bytes: usize, alignment: usize) -> Option<NonNull<u8>> {
     let protection = libc::PROT_READ | libc::PROT_WRITE;
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
@@ -69,8 +69,8 @@ pub unsafe fn give_back_within(start: NonNull<u8>, bytes: usize) {
 pub fn give_back_spare(vector: &mut Vec<u8>, range: Range<usize>) {
     assert!(vector.len() <= range.start && range.start <= range.end && range.end <= vector.capacity());
     if let Some(start) = NonNull::new(vector.as_mut_ptr().wrapping_add(range.start)) {
-        // SAFETY: the range lies within the vector's own room, where nothing initialised is: that it reads as zeros from now
-        // on changes nothing that may be read.
+        // SAFETY: the range lies within the vector's own room, where nothing initialised is: that it reads as zeros
+        // from now on changes nothing that may be read.
         unsafe { give_back_within(start, range.len()) };
     }
 }

@@ -1,5 +1,5 @@
-//! Tests of the listpack: against a vector of strings, against a genuine server, and with hostile bytes. Never asks a server:
-//! what one gave is written down here.
+//! Tests of the listpack: against a vector of strings, against a genuine server, and with hostile bytes. Never asks a
+//! server: what one gave is written down here.
 
 use proptest::prelude::*;
 use proptest::sample::Index;

@@ -58,8 +58,8 @@ struct Changed<R> {
     is_empty: bool,
 }
 
-/// Changes the hash at a key, if there is one; of the fields to be named those are removed before whose time is over. Errors: the
-/// value is of another type.
+/// Changes the hash at a key, if there is one; of the fields to be named those are removed before whose time is over.
+/// Errors: the value is of another type.
 #[inline]
 fn change<'n, R>(
     keyspace: &mut Keyspace,

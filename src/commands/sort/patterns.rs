@@ -50,7 +50,8 @@ pub(super) enum Pattern<'a> {
 }
 
 impl<'a> Pattern<'a> {
-    /// What an argument means. Only the first `*` is a place; a `->` behind it, with something after it, leads to a field.
+    /// What an argument means. Only the first `*` is a place; a `->` behind it, with something after it, leads to a
+    /// field.
     pub fn of(text: &'a [u8]) -> Pattern<'a> {
         if text == b"#" {
             return Pattern::Element;

@@ -322,8 +322,8 @@ fn claim_idle(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     Ok(())
 }
 
-/// Claims so many of the pending entries from `start` on; gives where to go on, those taken, and those that are no longer
-/// there.
+/// Claims so many of the pending entries from `start` on; gives where to go on, those taken, and those that are no
+/// longer there.
 fn claim_some(
     group: &mut ConsumerGroup,
     start: Id,

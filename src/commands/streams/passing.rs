@@ -1,4 +1,5 @@
-//! What reading and claiming in a group is passed on as: one XCLAIM for each entry, with all that it sets, and XGROUP SETID.
+//! What reading and claiming in a group is passed on as: one XCLAIM for each entry, with all that it sets, and XGROUP
+//! SETID.
 
 use crate::keyspace::Keyspace;
 use crate::types::stream::{Group, Id, Pending};

@@ -118,17 +118,23 @@ fn delete_explained(context: &mut Context<'_>, args: Args<'_>) -> CommandResult 
     let ids = options.parse_ids(args)?;
     let deleted = edit(keyspace, database, key, |stream| {
         let mut deleted = 0;
+        let pending = stream.groups.pending();
         reply.array(ids.len());
         for id in ids {
             let deletion = stream.delete(id, options.references);
             deleted += u64::from(deletion == Deletion::Deleted);
             write_deletion(reply, deletion);
         }
-        deleted
+        (deleted, pending - stream.groups.pending())
     })?;
-    if let Some(deleted @ 1..) = deleted {
-        keyspace.modified_times(database, key, deleted);
-        notify(keyspace, "xdel", database, key);
+    match deleted {
+        Some((deleted @ 1.., _)) => {
+            keyspace.modified_times(database, key, deleted);
+            notify(keyspace, "xdel", database, key);
+        }
+        // References to entries that were deleted before have gone, as by XACK.
+        Some((0, references)) => keyspace.changes.count(references as u64),
+        None => {}
     }
     Ok(())
 }

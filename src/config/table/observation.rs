@@ -3,6 +3,7 @@
 use super::super::checks;
 use super::super::declare::{boolean, integer, special, text};
 use super::super::directive::Directive;
+use super::super::effect::Effect;
 
 /// Observation: the slow log and latencies.
 pub(super) const DIRECTIVES: &[Directive] = &[
@@ -12,8 +13,10 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         integer!(slowlog_log_slower_than, -1, i64::MAX),
         "Commands that take so many microseconds go into the slow log; 0 logs every one, a \
          negative number none.",
-    ),
-    Directive::new("slowlog-max-len", "128", integer!(slowlog_max_len, 0, i64::MAX), "Entries kept in the slow log."),
+    )
+    .effects(&[Effect::SlowThreshold]),
+    Directive::new("slowlog-max-len", "128", integer!(slowlog_max_len, 0, i64::MAX), "Entries kept in the slow log.")
+        .effects(&[Effect::SlowlogLength]),
     Directive::new(
         "slowlog-log-waiting",
         "no",
@@ -28,20 +31,23 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "Oneloop-specific: memory for the record of the loop's last turns, which LOOP shows. It is \
          taken as it fills, and does not count against maxmemory. A change forgets what was \
          recorded; 0 turns the recorder off.",
-    ),
+    )
+    .effects(&[Effect::LoopRecorder]),
     Directive::new(
         "latency-monitor-threshold",
         "0",
         integer!(latency_monitor_threshold, 0, i64::MAX),
         "Events that take so many milliseconds are kept for LATENCY; 0 turns the monitor off.",
-    ),
+    )
+    .effects(&[Effect::SlowThreshold]),
     Directive::new(
         "latency-tracking",
         "yes",
         boolean!(latency_tracking),
         "Keep a histogram of the run times of each command, for INFO latencystats and LATENCY \
          HISTOGRAM.",
-    ),
+    )
+    .effects(&[Effect::CommandLatencies]),
     Directive::new(
         "latency-tracking-info-percentiles",
         "50 99 99.9",
@@ -57,7 +63,8 @@ pub(super) const DIRECTIVES: &[Directive] = &[
          Nothing can be changed there, and nothing is encrypted. Oneloop-specific; metrics-port \
          is its old name.",
     )
-    .alias("metrics-port"),
+    .alias("metrics-port")
+    .effects(&[Effect::ListenHttp]),
     Directive::new(
         "http-bind",
         "127.0.0.1 -::1",
@@ -66,7 +73,8 @@ pub(super) const DIRECTIVES: &[Directive] = &[
          interface's are refused without an http-token. Oneloop-specific; metrics-bind is its old \
          name.",
     )
-    .alias("metrics-bind"),
+    .alias("metrics-bind")
+    .effects(&[Effect::BindHttp]),
     Directive::new(
         "http-token",
         "",
@@ -75,5 +83,6 @@ pub(super) const DIRECTIVES: &[Directive] = &[
          \"Authorization: Bearer TOKEN\": at least 16 letters, digits or -._~+/=. Empty: clients \
          of this machine need none. Oneloop-specific.",
     )
-    .sensitive(),
+    .sensitive()
+    .effects(&[Effect::HttpToken]),
 ];

@@ -70,7 +70,7 @@ pub(crate) static STATS: &[Field] = &[
     Field::of("pubsubshard_channels", |info| info.state.pubsub.len(ChannelKind::ShardChannel).to_string()),
     Field::fixed("latest_fork_usec", "0"),
     Field::fixed("total_forks", "0"),
-    Field::of("migrate_cached_sockets", |info| info.state.migrations.kept_sockets().to_string()),
+    Field::of("migrate_cached_sockets", |info| info.state.outbounds.parked_count().to_string()),
     Field::fixed("slave_expires_tracked_keys", "0"),
     Field::fixed("active_defrag_hits", "0"),
     Field::fixed("active_defrag_misses", "0"),

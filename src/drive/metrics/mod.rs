@@ -3,8 +3,8 @@
 //! Never counts anything, as INFO does not, and never holds the loop: the text is written by a job in steps of some
 //! microseconds, since clients and commands may be many.
 //!
-//! `families` is the table of metrics, `samples` and `loop_samples` write those with labels, `view` is what figures are taken from, `text` is the
-//! format.
+//! `families` is the table of metrics, `samples` and `loop_samples` write those with labels, `view` is what figures are
+//! taken from, `text` is the format.
 
 pub mod families;
 mod loop_samples;
@@ -74,8 +74,8 @@ impl Metrics {
 struct Writing {
     text: Text,
     clients: ClientFigures,
-    /// What the loop had measured when the text was begun. The text is written over several turns, and the sums in it must
-    /// agree with each other.
+    /// What the loop had measured when the text was begun. The text is written over several turns, and the sums in it
+    /// must agree with each other.
     turns: LoopStats,
     next: Next,
 }

@@ -74,7 +74,8 @@ pub(super) fn write_times_to_live(view: &View<'_>, name: &str, text: &mut Text) 
     });
 }
 
-/// One line for each kind of error. A kind may come from a script, so there is a bound to their number, but none to their letters.
+/// One line for each kind of error. A kind may come from a script, so there is a bound to their number, but none to
+/// their letters.
 pub(super) fn write_errors(view: &View<'_>, name: &str, text: &mut Text) {
     for (kind, count) in view.state.error_stats.kinds() {
         text.sample(name, &[("err", kind)], count);
@@ -96,8 +97,8 @@ pub(super) fn write_spikes(view: &View<'_>, name: &str, text: &mut Text) {
     }
 }
 
-/// The histogram of a command's times; tells whether there is one. Its classes are those of the recorded times, about a hundredth
-/// of them wide, so that a time is counted with the bound that it is just above of by less than that.
+/// The histogram of a command's times; tells whether there is one. Its classes are those of the recorded times, about a
+/// hundredth of them wide, so that a time is counted with the bound that it is just above of by less than that.
 pub(super) fn write_latencies(state: &ServerState, command: &Command, name: &str, text: &mut Text) -> bool {
     let Some(recorded) = &state.command_stats.get(command.id).latency else {
         return false;

@@ -1,6 +1,7 @@
 //! A frame of the live view: what the loop has done since the frame before, and how the server is.
 //!
-//! Sums are told as they stand, since the start; the page takes differences. Turns, and pieces of 100 ms, are those that are new.
+//! Sums are told as they stand, since the start; the page takes differences. Turns, and pieces of 100 ms, are those
+//! that are new.
 
 use std::cmp::Reverse;
 

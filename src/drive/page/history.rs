@@ -13,7 +13,8 @@ const SECOND_PIECES: u64 = 10;
 
 /// A history that is being written: an array with one row for each second in which something happened.
 ///
-/// `[second, turns, requests, busy µs, number of the worst turn, when it began in µs, its length in µs, its longest request]`
+/// `[second, turns, requests, busy µs, number of the worst turn, when it began in µs, its length in µs, its longest
+/// request]`
 #[derive(Default)]
 pub(super) struct HistoryWriting {
     rows: Json,

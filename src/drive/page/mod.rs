@@ -1,9 +1,10 @@
-//! What the HTTP port serves besides the page itself: the metrics, the frames of the live view, its history, and the trace.
+//! What the HTTP port serves besides the page itself: the metrics, the frames of the live view, its history, and the
+//! trace.
 //!
 //! Never counts anything, and never holds the loop: each text is written by a job in steps of some ten microseconds.
 //!
-//! `frame` is the state of the loop a few times a second, `history` the last hour for a viewer that has just come, `sampling`
-//! estimates which keys take the memory, `trace` the last turns for Perfetto.
+//! `frame` is the state of the loop a few times a second, `history` the last hour for a viewer that has just come,
+//! `sampling` estimates which keys take the memory, `trace` the last turns for Perfetto.
 
 mod event;
 mod frame;

@@ -1,8 +1,8 @@
 //! Which keys take the memory, estimated from a sample, with the error of the estimate.
 //!
-//! Every key of all databases has the same chance to be drawn. Of `n` drawn keys out of `N`, a group that holds `b` bytes of
-//! the sample is estimated at `b N / n`; the error is the half-width of the interval that holds the true value in 95 of 100
-//! cases, by the variance of the sample.
+//! Every key of all databases has the same chance to be drawn. Of `n` drawn keys out of `N`, a group that holds `b`
+//! bytes of the sample is estimated at `b N / n`; the error is the half-width of the interval that holds the true value
+//! in 95 of 100 cases, by the variance of the sample.
 
 use std::collections::HashMap;
 

@@ -9,8 +9,8 @@
 //! time alone may serve it    Context::look_again_at → Blocking::look_again_at, wake::run_timeouts → call::resume
 //! ```
 //!
-//! A request that runs again either is served, and the client leaves all its queues, or finds nothing again: then the client
-//! keeps its places and its deadline. Never decides what a request is to get: the command's own handler does.
+//! A request that runs again either is served, and the client leaves all its queues, or finds nothing again: then the
+//! client keeps its places and its deadline. Never decides what a request is to get: the command's own handler does.
 
 pub mod queue;
 
@@ -74,8 +74,8 @@ impl Blocking {
         }));
     }
 
-    /// Has the request of a client that waits run again at this time, in ms since the epoch, whatever it was before (none: only
-    /// when a key changes). O(log clients).
+    /// Has the request of a client that waits run again at this time, in ms since the epoch, whatever it was before
+    /// (none: only when a key changes). O(log clients).
     pub fn look_again_at(&mut self, session: &mut Session, look_ms: Option<i64>) {
         let Some(waiting) = &mut session.waiting else {
             return;
@@ -93,8 +93,8 @@ impl Blocking {
         self.for_disk.push(session.token);
     }
 
-    /// Whether clients that wait for the disk are to be looked at: more is on it than before, or nothing more will be. `disk`: what is
-    /// there, and whether anything is appended.
+    /// Whether clients that wait for the disk are to be looked at: more is on it than before, or nothing more will be.
+    /// `disk`: what is there, and whether anything is appended.
     #[inline]
     pub fn is_disk_due(&self, disk: (u64, bool)) -> bool {
         !self.for_disk.is_empty() && disk != self.seen_disk

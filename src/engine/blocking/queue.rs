@@ -107,7 +107,8 @@ impl Queues {
         queue.next_served = queue.first;
     }
 
-    /// The next client that waits for what a key of this type (`None`: no key) has. O(1) if there is none, else O(clients passed over).
+    /// The next client that waits for what a key of this type (`None`: no key) has. O(1) if there is none, else
+    /// O(clients passed over).
     pub fn next(&mut self, key: ObservedKeyId, type_name: Option<&str>) -> Option<Token> {
         let queue = &mut self.queues[key.index()];
         let waits = |kind: &BlockKind| queue.counts[*kind as usize] > 0 && kind.takes(type_name);

@@ -71,8 +71,8 @@ struct Header {
     access: u32,
 }
 
-/// Bytes of the records that were removed, or got another value, while a pinned version shared them, and that are there for its
-/// sake only. O(1).
+/// Bytes of the records that were removed, or got another value, while a pinned version shared them, and that are there
+/// for its sake only. O(1).
 pub fn held_bytes() -> usize {
     HELD_BYTES.get()
 }
@@ -364,7 +364,11 @@ impl Record {
     }
 
     /// A reference that does not count, for the index of volatile keys.
-    pub fn volatile_reference(&self) -> VolatileReference {
+    ///
+    /// # Safety
+    /// The record must have an expiry time. The reference, with all its clones, must be out of the index, or replaced
+    /// there, before the record goes.
+    pub unsafe fn volatile_reference(&self) -> VolatileReference {
         VolatileReference { header: self.header }
     }
 

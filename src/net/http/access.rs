@@ -3,11 +3,11 @@
 //! The port listens on the loopback interface, and a user's browser can reach that. A page of the web must not read the
 //! server's data through it:
 //!
-//! - *DNS rebinding.* The page's own name is made to lead to 127.0.0.1, so that the browser takes the server for a part of
-//!   the page's site. The browser still names that site in `Host`. So a name other than `localhost` is refused there. An
-//!   address is accepted, since an address cannot be made to lead elsewhere.
-//! - *Requests across sites.* The browser does not show the answer to the page, but a request should not even be worked on.
-//!   It has an `Origin` or a `Sec-Fetch-Site` that says where it comes from.
+//! - *DNS rebinding.* The page's own name is made to lead to 127.0.0.1, so that the browser takes the server for a part
+//!   of the page's site. The browser still names that site in `Host`. So a name other than `localhost` is refused
+//!   there. An address is accepted, since an address cannot be made to lead elsewhere.
+//! - *Requests across sites.* The browser does not show the answer to the page, but a request should not even be worked
+//!   on. It has an `Origin` or a `Sec-Fetch-Site` that says where it comes from.
 //!
 //! Where a token is asked for, a client that shows it may use any name: no page of the web has the token.
 

@@ -10,9 +10,10 @@
 //!
 //! `peer` is one connection, `routes` decides what a request is answered with, `page` is the page.
 //!
-//! Never changes anything: a request is GET or HEAD. All clients that wait for a text get the same one, so a flood of requests costs no
-//! more than one after the other. Every phase has a deadline, and there are few places: the connection that has been silent
-//! longest makes room for the next. Viewers of `/events` have places of their own. A viewer that is slow skips frames.
+//! Never changes anything: a request is GET or HEAD. All clients that wait for a text get the same one, so a flood of
+//! requests costs no more than one after the other. Every phase has a deadline, and there are few places: the
+//! connection that has been silent longest makes room for the next. Viewers of `/events` have places of their own. A
+//! viewer that is slow skips frames.
 
 mod page;
 mod peer;
@@ -26,7 +27,7 @@ use slab::Slab;
 
 use crate::drive::page::{Document, Documents};
 use crate::engine::state::ServerState;
-use crate::net::poll_target::PollTarget;
+use crate::net::poll_target::{OTHER_GENERATION, PollTarget};
 use crate::net::stream::Stream;
 use crate::net::token::Token;
 
@@ -35,15 +36,13 @@ use routes::Facts;
 
 /// Connections at the same time, viewers apart.
 const PEERS_MAX: usize = 16;
-/// Viewers at the same time. With the others they are fewer than the descriptors that are kept for what is not a client.
+/// Viewers at the same time. With the others they are fewer than the descriptors that are kept for what is not a
+/// client.
 const VIEWERS_MAX: usize = 6;
 /// Bytes that are sent in one turn of the loop.
 const SEND_MAX_BYTES: usize = 128 * 1024;
 /// Time between two frames of `/events`, in µs.
 const FRAME_PERIOD_US: u64 = 250_000;
-
-/// What is left between mark and slot for the generation.
-const GENERATION_MASK: u32 = 0x00ff_ffff;
 
 /// The HTTP port, apart from its listeners.
 pub struct HttpService {
@@ -91,7 +90,7 @@ impl HttpService {
         if self.peers.len() - self.viewers() >= PEERS_MAX && !self.make_room() {
             return debug!("Too many connections to the HTTP port");
         }
-        self.next_generation = (self.next_generation + 1) & GENERATION_MASK;
+        self.next_generation = (self.next_generation + 1) & OTHER_GENERATION;
         let entry = self.peers.vacant_entry();
         let token = Token { slot: entry.key() as u32, generation: self.next_generation };
         if let Err(error) = stream.register(&self.registry, PollTarget::HttpPeer(token).token()) {
@@ -166,8 +165,8 @@ impl HttpService {
         }
     }
 
-    /// Sends what is there to be sent, and texts that are complete to the connections that wait for them. To be called once
-    /// a turn.
+    /// Sends what is there to be sent, and texts that are complete to the connections that wait for them. To be called
+    /// once a turn.
     pub fn answer(&mut self, documents: &mut Documents, state: &ServerState) {
         self.room_bytes = SEND_MAX_BYTES;
         for token in std::mem::take(&mut self.paused) {

@@ -11,8 +11,8 @@ pub const TEXT: &str = include_str!("page.html");
 
 const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-/// The header line that says what a browser may do with the page: run the page's own script, which is known by its hash, apply
-/// its styles and talk to this server. So a key name that looks like a script stays a name.
+/// The header line that says what a browser may do with the page: run the page's own script, which is known by its
+/// hash, apply its styles and talk to this server. So a key name that looks like a script stays a name.
 pub fn policy() -> &'static str {
     static POLICY: OnceLock<String> = OnceLock::new();
     POLICY.get_or_init(|| {

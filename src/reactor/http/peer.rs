@@ -46,8 +46,8 @@ pub(super) struct Peer {
     pub(super) stream: Stream,
     pub(super) token: Token,
     pub(super) phase: Phase,
-    /// Since when it has been in that phase, on the monotonic clock; while it reads, since the first byte; while it watches,
-    /// since the last frame was begun.
+    /// Since when it has been in that phase, on the monotonic clock; while it reads, since the first byte; while it
+    /// watches, since the last frame was begun.
     pub(super) since_us: u64,
     input: Vec<u8>,
     /// The head of the answer.
@@ -139,8 +139,8 @@ impl Peer {
         self.since_us = now_us;
     }
 
-    /// Does what can be done without waiting. One request is looked at at a time; those behind it wait, in the socket for the
-    /// most part.
+    /// Does what can be done without waiting. One request is looked at at a time; those behind it wait, in the socket
+    /// for the most part.
     pub(super) fn go_on(&mut self, facts: &Facts<'_>, now_us: u64, room_bytes: &mut usize) -> io::Result<Fate> {
         loop {
             match self.phase {

@@ -47,7 +47,8 @@ impl Errand {
         Ok(())
     }
 
-    /// Gives files their names and lists them. Errors: the system's, and whether the list may be the new one all the same.
+    /// Gives files their names and lists them. Errors: the system's, and whether the list may be the new one all the
+    /// same.
     fn name_files(&self, named: &mut Vec<PathBuf>) -> Result<(), (io::Error, bool)> {
         let files = self.disk.files();
         let plainly = |error: io::Error| (error, false);

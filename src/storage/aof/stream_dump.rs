@@ -1,5 +1,5 @@
-//! A stream as the commands that make it: its entries, what it knows of its past, its groups with their consumers and what these
-//! have pending.
+//! A stream as the commands that make it: its entries, what it knows of its past, its groups with their consumers and
+//! what these have pending.
 
 use crate::types::stream::{Entry, Group, Holder, Id, Stream};
 

@@ -1,4 +1,5 @@
-//! A thread that does what would keep the loop waiting, one task after the other: forcing files to the disk, removing them.
+//! A thread that does what would keep the loop waiting, one task after the other: forcing files to the disk, removing
+//! them.
 
 use std::io;
 use std::sync::mpsc::{Receiver, Sender, channel};

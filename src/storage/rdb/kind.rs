@@ -1,7 +1,7 @@
 //! The numbers of the types of values, as they stand before each value.
 
-/// What a value is and how its bytes are laid out. The variants' numbers are the format's, up to [`ValueKind::SetListpack`]'s
-/// successor; beyond, servers differ.
+/// What a value is and how its bytes are laid out. The variants' numbers are the format's, up to
+/// [`ValueKind::SetListpack`]'s successor; beyond, servers differ.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ValueKind {
     /// A string.

@@ -1,7 +1,8 @@
-//! Owns the small form of a sorted set: a listpack of members, each followed by its score, in order. Never converts to the large
-//! form.
+//! Owns the small form of a sorted set: a listpack of members, each followed by its score, in order. Never converts to
+//! the large form.
 //!
-//! A score that is an integer is stored as one, any other as the text that replies show. So a negative zero becomes zero.
+//! A score that is an integer is stored as one, any other as the text that replies show. So a negative zero becomes
+//! zero.
 
 use std::cmp::Ordering;
 use std::ops::Range;

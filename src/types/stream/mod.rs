@@ -1,9 +1,10 @@
-//! The stream: entries in the order of their IDs, and consumer groups that read them. Never a client, a reply, a clock or I/O.
+//! The stream: entries in the order of their IDs, and consumer groups that read them. Never a client, a reply, a clock
+//! or I/O.
 //!
-//! Entries lie in blocks of Redis's format (`node`), some 4 KiB each, which are the leaves' items of an ordered tree and are
-//! shared by forks; the last one lies beside the tree (`entries`). Groups, their consumers and what was given to them are
-//! ordered trees as well (`group`, `pending`). `range` walks, `trim` removes the oldest, `progress` tells how far a group has come,
-//! `parts` takes streams apart and puts them together, for files.
+//! Entries lie in blocks of Redis's format (`node`), some 4 KiB each, which are the leaves' items of an ordered tree
+//! and are shared by forks; the last one lies beside the tree (`entries`). Groups, their consumers and what was given
+//! to them are ordered trees as well (`group`, `pending`). `range` walks, `trim` removes the oldest, `progress` tells
+//! how far a group has come, `parts` takes streams apart and puts them together, for files.
 
 mod entries;
 mod group;
@@ -45,8 +46,8 @@ impl Stream {
         self.entries.is_empty()
     }
 
-    /// Another one with the same entries and groups, to be changed apart from this one. O(1): later changes to either copy what
-    /// they touch, once.
+    /// Another one with the same entries and groups, to be changed apart from this one. O(1): later changes to either
+    /// copy what they touch, once.
     pub fn fork(&self) -> Stream {
         Stream { entries: self.entries.fork(), groups: self.groups.fork() }
     }

@@ -1,5 +1,5 @@
-//! What a group has given out and was not told is done: by ID, and in the order in which it may be taken over. Never looks at
-//! consumers.
+//! What a group has given out and was not told is done: by ID, and in the order in which it may be taken over. Never
+//! looks at consumers.
 
 use std::ops::Deref;
 use std::rc::Rc;
@@ -173,8 +173,8 @@ impl PendingEntries {
         self.entries.get(|pending| pending.id.cmp(&id))
     }
 
-    /// All in the order in which they may be taken over: first those without an owner, in the order in which they were given
-    /// back, then those that were given out longest ago. O(log n) each; O(n log n) once for a group.
+    /// All in the order in which they may be taken over: first those without an owner, in the order in which they were
+    /// given back, then those that were given out longest ago. O(log n) each; O(n log n) once for a group.
     pub fn in_turn(&mut self) -> impl Iterator<Item = &Pending> {
         let entries = &self.entries;
         let turns = self.turns.get_or_insert_with(|| {
