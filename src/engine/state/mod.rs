@@ -519,9 +519,9 @@ impl ServerState {
         self.stats.peak_memory_bytes = self.stats.peak_memory_bytes.max(used_bytes);
     }
 
-    /// Bytes allocated by the process, but for the record of the loop, which grows by itself: a limit that is set a little
-    /// above what is used now must not be reached by turns that change nothing. Large blocks of the heap come from the
-    /// allocator, and count there. O(1).
+    /// Bytes allocated by the process, but for the record of the loop, which grows by itself: a limit that is set a
+    /// little above what is used now must not be reached by turns that change nothing. Large blocks of the heap come
+    /// from the allocator, and count there. O(1).
     pub fn used_memory(&self) -> usize {
         let records = heap::allocated_bytes() - heap::large_bytes();
         let allocated = crate::base::sys::allocator::allocated_bytes() + records;
