@@ -17,7 +17,7 @@ pub enum Reason {
     Channel,
     /// A name and a password that do not go together.
     Login,
-    /// The user that a client's certificate names, which nobody is or may be.
+    /// The user that a client's certificate names; it does not exist or is disabled.
     Certificate,
 }
 

@@ -36,7 +36,7 @@ pub use users::{DEFAULT_USER, Restricted, Users};
 use crate::command::registry::Command;
 use crate::resp::Args;
 
-/// Whether a user may run a request: the command, on its keys and channels. O(1) for one who may do everything, else
+/// Whether a user may run a request: the command, on its keys and channels. O(1) for a user with all rights, else
 /// O(keys × patterns).
 ///
 /// Errors: what there is no permission for.

@@ -20,13 +20,13 @@ pub struct Users {
 }
 
 impl Users {
-    /// Nobody but the default user, who may do everything and needs no password.
+    /// Only the default user, with all rights and no password.
     pub fn new(book: AclContext<'_>) -> Users {
         let default = Users::unrestricted(book);
         Users { by_name: BTreeMap::from([(DEFAULT_USER.into(), Rc::clone(&default))]), default }
     }
 
-    /// One who may do everything: the default user of a new server, and the one in whose name the server itself runs commands.
+    /// A user with all rights: the default user of a new server, and the user as which the server itself runs commands.
     pub fn unrestricted(book: AclContext<'_>) -> Rc<User> {
         Rc::new(User::new(DEFAULT_USER, default_rights(book)))
     }
@@ -46,7 +46,7 @@ impl Users {
         self.by_name.values()
     }
 
-    /// Whether clients must log in: the default user needs a password, or nobody may be it.
+    /// Whether clients must log in: the default user needs a password, or is disabled.
     pub fn need_login(&self) -> bool {
         let rights = self.default.rights();
         !rights.needs_no_password() || !rights.is_enabled()
@@ -64,7 +64,7 @@ impl Users {
         user.rights().accepts(password).then_some(user)
     }
 
-    /// Gives the default user this password as its only one, or lets everybody be it (`requirepass`).
+    /// Gives the default user this password as its only one, or removes its need for one (`requirepass`).
     pub fn set_default_password(&mut self, password: &[u8]) {
         let mut rights = self.default.rights().clone();
         rights.needs_no_password = password.is_empty();

@@ -65,7 +65,7 @@ pub fn step() -> bool {
             let bytes = (waiting.size - waiting.released_bytes).min(left);
             left -= bytes;
             if waiting.size > STEP_BYTES {
-                // SAFETY: the range lies within the block, which nobody uses any more.
+                // SAFETY: the range lies within the block, which is no longer used.
                 unsafe {
                     let start = waiting.block.add(waiting.released_bytes);
                     memory::give_back_within(start, bytes);

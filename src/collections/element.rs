@@ -1,5 +1,5 @@
 //! Owns the element block: one member of a large set, hash or sorted set, with what belongs to it, in one allocation. Never
-//! changes what somebody else holds too.
+//! changes what another owner shares.
 //!
 //! ```text
 //!  0        2       3
@@ -125,7 +125,7 @@ impl Layout {
 /// Writes a length field of `1 << width` bytes.
 ///
 /// # Safety
-/// The field must be within a block that nobody else uses, and be wide enough.
+/// The field must be within a block without another user, and be wide enough.
 #[inline]
 unsafe fn write_length(at: *mut u8, width: u8, length: usize) {
     // SAFETY: the caller vouches for the place.
@@ -260,7 +260,7 @@ impl Element {
     #[inline]
     pub fn value(&self) -> &[u8] {
         let value_at = self.layout().key_at() + self.key_length();
-        // SAFETY: the value lies behind the key; it is changed only through `&mut self` and while nobody shares the block.
+        // SAFETY: the value lies behind the key; it is changed only through `&mut self` and while the block is not shared.
         unsafe { std::slice::from_raw_parts(self.base().add(value_at), self.value_length()) }
     }
 
@@ -287,7 +287,7 @@ impl Element {
         Parts { key: self.key(), value: self.layout().has_value().then(|| self.value()), number: self.number() }
     }
 
-    /// Whether somebody else holds the same block, which then does not change: the setters make another one. O(1).
+    /// Whether another owner holds the same block, which then does not change: the setters make another one. O(1).
     #[inline]
     pub fn is_shared(&self) -> bool {
         self.owners() > 1
@@ -303,7 +303,7 @@ impl Element {
         let layout = self.layout();
         match number {
             Some(number) if layout.has_number() && !self.is_shared() => {
-                // SAFETY: the shape says that the place exists, and nobody else holds the block.
+                // SAFETY: the shape says that the place exists, and the block has no other owner.
                 unsafe {
                     let at = self.base().add(layout.number_at());
                     at.cast::<u64>().write_unaligned(number);
@@ -342,7 +342,7 @@ impl Element {
             return;
         }
         // SAFETY: the value has a place with a length field of this width, the block's size class has room for it, and
-        // nobody else holds the block. `value` does not lie in it: `&mut self` excludes that.
+        // the block has no other owner. `value` does not lie in it: `&mut self` excludes that.
         unsafe {
             let at = self.base().add(layout.value_length_at());
             write_length(at, layout.value_width(), value.len());

@@ -3,7 +3,7 @@
 //! General allocators round sizes up by a tenth and more; here the steps are 8 bytes up to 1 KiB and a 64th above. The memory
 //! lies together in large aligned chunks, which the system may back by huge pages where it has them at hand. They are not asked
 //! for: to find one the kernel may move others about for ten milliseconds, at a touch, and this heap is of a server that never
-//! makes anybody wait so long.
+//! delays the loop for so long.
 //!
 //! ```text
 //! chunk, 4 MiB, aligned:  | header | unit 0 | unit 1 | … | unit 63 |     a unit is 64 KiB; the header takes from unit 0
@@ -150,7 +150,7 @@ pub fn allocate(size: usize) -> NonNull<u8> {
 ///
 /// # Safety
 /// This thread must have got the block from [`allocate`] for `size`, or for another size with the same [`class_size`], and
-/// nobody may use it any more.
+/// it must not be used any more.
 #[inline]
 pub unsafe fn free(block: NonNull<u8>, size: usize) {
     // SAFETY: the caller vouches for the block and its size.
@@ -523,7 +523,7 @@ impl Heap {
             return false;
         }
         let mut chunk = self.chunks;
-        // SAFETY: see `impl Heap`. Memory is given back only of units without spans, which nobody uses; unit 0, with the
+        // SAFETY: see `impl Heap`. Memory is given back only of units without spans, which are unused; unit 0, with the
         // header, goes with its chunk.
         unsafe {
             while !chunk.is_null() {
@@ -550,7 +550,7 @@ impl Heap {
         let length = (idle >> first).trailing_ones().min(UNITS_PER_STEP) as usize;
         self.idle_units -= length;
         self.resident -= UNIT_BYTES * length;
-        // SAFETY: the caller says that nobody uses the units.
+        // SAFETY: the caller guarantees that the units are unused.
         unsafe {
             (*chunk).touched &= !run_of_units(first, length);
             let start = chunk.cast::<u8>().add(first * UNIT_BYTES);

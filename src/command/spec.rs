@@ -359,7 +359,7 @@ impl KeySpec {
     }
 }
 
-/// Which arguments of a command name channels that are listened to or written to. (Nobody is kept from ceasing to listen.)
+/// Which arguments of a command name channels that are listened to or written to. (Unsubscribing is never refused.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Channels {
     None,

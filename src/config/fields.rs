@@ -430,7 +430,7 @@ settings! {
 }
 
 impl Config {
-    /// The port that clients are told of: the plain one, or that of TLS where it is the only one.
+    /// The port that is announced to clients: the plain one, or that of TLS where it is the only one.
     pub fn main_port(&self) -> u16 {
         match self.port {
             0 => self.tls_port,

@@ -12,7 +12,7 @@ const LEAST_BACKLOG_BYTES: u64 = 16 << 10;
 /// A directive with the one of its names that was used.
 type Target = (&'static str, &'static Directive);
 
-/// Who asks for a change, and when.
+/// The origin of a change, and its time.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SetContext {
     /// Whether the client is on the same machine (loopback or Unix socket).

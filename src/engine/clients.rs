@@ -356,13 +356,13 @@ impl Clients {
         self.late.push(Late { token, forms, rank });
     }
 
-    /// Whether anybody is to be told something after its reply.
+    /// Whether any client has messages that follow its reply.
     #[inline]
     pub fn has_deferred_pushes(&self) -> bool {
         !self.late.is_empty()
     }
 
-    /// Adds to a client's replies what it was told meanwhile; tells whether that is anything. O(all that anybody was told).
+    /// Appends the messages that were deferred for a client to its replies; returns whether there were any. O(all deferred messages).
     #[cold]
     pub fn deliver_deferred_pushes(&mut self, session: &Session, reply: &mut Reply) -> bool {
         let before = self.late.len();
@@ -446,7 +446,7 @@ impl Clients {
         }
     }
 
-    /// Whether anybody monitors.
+    /// Whether any client monitors.
     #[inline]
     pub fn has_monitors(&self) -> bool {
         !self.monitors.is_empty()

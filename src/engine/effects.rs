@@ -1,4 +1,4 @@
-//! Who must hear of what a command did: monitors, the slow log, the latency monitor, clients that watch keys, wait for them or
+//! What follows from a command: monitors, the slow log, the latency monitor, clients that watch keys, wait for them or
 //! cache them, and clients that listen to keyspace events.
 //!
 //! Never decides whether a command may run.
@@ -15,7 +15,7 @@ use crate::keyspace::{Change, ObservedKeyId};
 use crate::observe::slowlog::SlowCommand;
 use crate::resp::Args;
 
-/// Notes a command that took so many ticks: at least `slow_ticks`, the least that anybody asks for.
+/// Notes a command that took so many ticks: at least `slow_ticks`, the lowest threshold of all listeners.
 #[cold]
 pub fn slow_command(state: &mut ServerState, session: &Session, args: Args<'_>, flags: FlagSet, ticks: u64) {
     let elapsed_us = state.clock.ticks_as_nanos(ticks) / 1000;
@@ -30,7 +30,7 @@ pub fn slow_command(state: &mut ServerState, session: &Session, args: Args<'_>, 
     state.note_latency(event, elapsed_us / 1000);
 }
 
-/// Tells of the changes of the command that has just run. Clients that wait for a key are served when
+/// Reports the changes of the command that has just run. Clients that wait for a key are served when
 /// the outermost command is over (`wake::serve_ready`).
 #[cold]
 pub fn after_command(state: &mut ServerState, actor: &Session) {

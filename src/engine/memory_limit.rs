@@ -145,7 +145,7 @@ fn note_memory(state: &mut ServerState, outcome: Outcome) {
     }
 }
 
-/// Tells of what was evicted.
+/// Reports what was evicted.
 fn finish_slice(state: &mut ServerState, spent_ticks: u64) {
     if !state.is_amid_unit() {
         propagation::end_unit(state, false);

@@ -115,7 +115,7 @@ impl Heads {
     }
 }
 
-/// Every channel and pattern that somebody listens to.
+/// Every channel and pattern with subscribers.
 #[derive(Default)]
 pub struct PubSub {
     channels: Topics,
@@ -205,12 +205,12 @@ impl PubSub {
         }
     }
 
-    /// Whether nobody listens to anything but shards' channels.
+    /// Whether there are no subscribers but those of sharded channels.
     pub fn is_empty(&self) -> bool {
         self.channels.is_empty() && self.patterns.is_empty()
     }
 
-    /// Number of channels or patterns that somebody listens to.
+    /// Number of channels or patterns with subscribers.
     pub fn len(&self, topic: ChannelKind) -> usize {
         self.topics(topic).len()
     }
@@ -226,7 +226,7 @@ impl PubSub {
         members.map_or(0, |members| members.list.len())
     }
 
-    /// The channels that somebody listens to, those that match a pattern if there is one. In no particular order.
+    /// The channels with subscribers, filtered by a pattern if there is one. In no particular order.
     pub fn names<'a>(&'a self, topic: ChannelKind, pattern: Option<&'a [u8]>) -> impl Iterator<Item = &'a [u8]> {
         let names = self.topics(topic).keys().map(|name| &**name);
         names.filter(move |name| pattern.is_none_or(|pattern| glob_match(pattern, name, Case::Sensitive)))

@@ -42,7 +42,7 @@ pub enum TrackingMode {
 pub struct Tracker {
     token: Token,
     pub mode: TrackingMode,
-    /// Whether it is not told of what it changes itself.
+    /// Whether its own changes are not reported to it (NOLOOP).
     pub no_loop: bool,
     /// The number of the client that is told in its place.
     pub redirect: Option<u64>,
@@ -115,7 +115,7 @@ impl Readers {
 #[derive(Default)]
 struct Prefix {
     clients: BTreeSet<u64>,
-    /// By key, who has changed it last; none if its time was over.
+    /// By key, the client that changed it last; none if the key expired.
     changed: BTreeMap<Vec<u8>, Option<u64>>,
 }
 
@@ -202,8 +202,8 @@ impl Tracking {
         added_bytes
     }
 
-    /// A client no longer tracks. What it has read stays in the table until it changes, or until nobody tracks any more:
-    /// then nobody looks at what changes either.
+    /// A client no longer tracks. What it has read stays in the table until it changes, or until no client tracks any more:
+    /// then changes are not looked up either.
     pub fn disable(&mut self, id: u64) {
         let Some(tracker) = self.trackers.remove(&id) else {
             return;
@@ -216,7 +216,7 @@ impl Tracking {
         }
     }
 
-    /// Forgets who has read what; a job frees it.
+    /// Clears the table of readers; a job frees it.
     fn forget_all(&mut self) {
         if self.entries.is_empty() {
             return;
@@ -251,7 +251,7 @@ impl Tracking {
         }
     }
 
-    /// Whether a client is to be told of what the present command reads.
+    /// Whether the keys that the present command reads are to be tracked.
     pub fn wants_keys(&self, id: u64) -> bool {
         self.trackers.get(&id).is_some_and(|tracker| match tracker.mode {
             TrackingMode::All => true,
@@ -279,7 +279,7 @@ impl Tracking {
         self.items += 1;
     }
 
-    /// Forgets who has read a key; gives them.
+    /// Removes and returns a key's readers.
     fn forget(&mut self, key: &[u8]) -> Option<Readers> {
         let place = *self.places.get(&self.hasher.hash_one(key))? as usize;
         let is_it = *self.entries[place].key == *key;

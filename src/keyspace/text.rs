@@ -109,7 +109,7 @@ impl<'a> NewValue<'a> {
 impl Keyspace {
     /// Changes a string in place: makes it `length` bytes long if it is shorter (with zeros), and hands all its bytes to
     /// `change`. It is a raw string afterwards, its expiry time stays. An absent key is created. The caller has looked the key
-    /// up before and knows that it is a string. O(bytes added) over time, O(length) while somebody else shares the value.
+    /// up before and knows that it is a string. O(bytes added) over time, O(length) while the value is shared.
     pub fn edit_string(&mut self, database: usize, key: &[u8], length: usize, change: impl FnOnce(&mut [u8])) {
         self.prepare_string(database, key, length, change);
         self.changes.modified(database, key);
@@ -161,7 +161,7 @@ impl Keyspace {
     }
 }
 
-/// Grows and changes the string where it lies, if nobody shares it and there is room; gives `change` back if not.
+/// Grows and changes the string where it lies, if it is not shared and there is room; returns `change` if not.
 fn edit_in_place<F: FnOnce(&mut [u8])>(record: &mut Record, length: usize, change: F) -> Result<(), F> {
     if let Some(bytes) = record.grow_raw(length) {
         change(bytes);

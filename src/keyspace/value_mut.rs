@@ -1,4 +1,4 @@
-//! A value in the keyspace, to be changed in its place. Never tells anybody of the change: the caller does, through `Keyspace`.
+//! A value in the keyspace, to be changed in its place. Never reports the change: the caller does, through `Keyspace`.
 
 use std::ops::Range;
 

@@ -81,7 +81,7 @@ impl Version {
         more
     }
 
-    /// Lets go of about so many records that nobody wants to see; says whether there are more.
+    /// Releases about this many records that are no longer needed; returns whether records are left.
     pub fn release_step(&mut self, records: usize) -> bool {
         let Some(database) = self.databases.last_mut() else {
             return false;

@@ -67,7 +67,7 @@ impl Migrations {
         self.sockets.count()
     }
 
-    /// Closes connections that nobody has used for long.
+    /// Closes connections that have been idle for long.
     pub fn close_idle_sockets(&mut self, now_ms: i64) {
         self.sockets.close_idle(now_ms);
     }

@@ -34,7 +34,7 @@ pub struct Order {
     pub keys: Vec<Rc<[u8]>>,
 }
 
-/// Who to be over there.
+/// The user to authenticate as on the target.
 pub struct Login {
     pub user: Option<Vec<u8>>,
     pub password: Vec<u8>,

@@ -26,7 +26,7 @@ pub enum Transport {
     Metrics,
 }
 
-/// Somebody who has connected.
+/// An accepted connection.
 pub enum Accepted {
     Client(Connection),
     Metrics(Stream),

@@ -32,7 +32,7 @@ impl Lookup {
         Lookup::Asked(answer)
     }
 
-    /// Looks a host up while everybody waits.
+    /// Looks a host up synchronously: the loop waits.
     pub fn now(host: &str, port: u16) -> Lookup {
         Lookup::Known(addresses_of(host, port))
     }

@@ -43,7 +43,7 @@ impl Sockets {
         self.by_host.insert(place, kept);
     }
 
-    /// Closes those that nobody has used for long.
+    /// Closes those that have been idle for long.
     pub fn close_idle(&mut self, now_ms: i64) {
         self.by_host.retain(|_, kept| now_ms - kept.used_ms <= IDLE_MAX_MS);
     }

@@ -93,7 +93,7 @@ pub struct EventLoop {
     accept_warning_due_us: u64,
     /// When the last turn ended, in ticks.
     turn_ended: u64,
-    /// Who asks for metrics.
+    /// The metrics port.
     metrics: MetricsService,
 }
 

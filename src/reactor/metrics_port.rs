@@ -40,7 +40,7 @@ const ANSWERING_MAX_US: u64 = 30_000_000;
 /// How long a connection may be drained, in µs.
 const DRAINING_MAX_US: u64 = 2_000_000;
 
-/// What the port shows to somebody who comes without naming a page.
+/// What the port shows at `/`.
 const START_PAGE: &str =
     "<!DOCTYPE html>\n<title>Oneloop</title>\n<h1>Oneloop</h1>\n<p><a href=\"/metrics\">Metrics</a></p>\n";
 const START_PAGE_TYPE: &str = "text/html; charset=utf-8";
@@ -53,13 +53,13 @@ pub struct MetricsService {
     registry: Registry,
     peers: Slab<Peer>,
     next_generation: u32,
-    /// The monotonic clock as it was when somebody looked last.
+    /// The monotonic clock at the last look.
     now_us: u64,
-    /// Those who get the text that is being written.
+    /// The clients that get the text that is being written.
     served_next: Vec<Token>,
-    /// Those who asked later, and get the next one.
+    /// The clients that asked later, and get the next text.
     waiting: Vec<Token>,
-    /// Those who go on in the next turn.
+    /// The clients that go on in the next turn.
     paused: Vec<Token>,
     /// Bytes that may still be sent in this turn.
     room_bytes: usize,

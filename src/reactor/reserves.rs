@@ -21,7 +21,7 @@ pub struct Reserves {
 }
 
 impl Reserves {
-    /// Begins to give memory back if there is much that nobody uses. `ServerState::stats` holds how large the process is.
+    /// Begins to give memory back if much of it is unused. `ServerState::stats` holds how large the process is.
     pub fn give_back_if_due(&mut self, state: &ServerState) {
         let outcome = self.worker.as_ref().and_then(Worker::next_outcome);
         self.is_busy &= outcome.is_none();

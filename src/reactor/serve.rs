@@ -69,7 +69,7 @@ impl EventLoop {
         let ended = server.serve(connection, &mut session, &mut reply);
         session.reply = reply;
         note_query_buffer(connection, &mut session);
-        // Nobody is left to wait for what a blocked client waits for. Its requests go with it.
+        // A blocked client that is gone waits for nothing any more. Its requests go with it.
         if session.blocked.is_some() && connection.hung_up {
             session.close = Close::Now;
         }
@@ -90,7 +90,7 @@ impl EventLoop {
         self.state.note_peak();
         self.state.clients.count_memory_of(&mut session);
         if answered && !self.state.aof.is_settled() {
-            // What it tells of must be written first.
+            // The changes that it reports must be written first.
             self.state.clients.queue_flush(&mut session);
             self.state.clients.checkin(session);
             return;
@@ -135,7 +135,7 @@ struct Server<'a> {
     shared: &'a mut [u8],
     /// How long a connection is served in one turn.
     share_ticks: u64,
-    /// When that is over; 0 until somebody asks.
+    /// The deadline; 0 until it is first needed.
     deadline: u64,
 }
 

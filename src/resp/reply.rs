@@ -61,7 +61,7 @@ impl Splice {
 
 impl Drop for Splice {
     fn drop(&mut self) {
-        // A thread that is ending may drop replies after the count is gone: nobody reads it then.
+        // A thread that is ending may drop replies after the count is gone: it is not read any more.
         let _ = SPLICED.try_with(|spliced| spliced.set(spliced.get() - self.bytes.len()));
     }
 }

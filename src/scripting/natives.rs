@@ -1,4 +1,4 @@
-//! Functions of scripts that ask the server for nothing: the log, and random numbers that are the same for every script.
+//! Functions of scripts that need nothing of the server: the log, and random numbers that are the same for every script.
 
 use crate::scripting::failure;
 use crate::scripting::lua::{Outcome, Raise, Stack};

@@ -74,7 +74,7 @@ impl Object {
         each!(self, value => value.memory_bytes())
     }
 
-    /// Frees about so many elements of one that nobody uses any more. Says whether there are more.
+    /// Frees about this many elements of a value that is no longer used. Returns whether elements are left.
     pub fn reclaim_step(&mut self, elements: usize) -> bool {
         each!(self, value => value.reclaim_step(elements))
     }

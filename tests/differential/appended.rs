@@ -92,9 +92,9 @@ pub fn usual(mut words: Words, now_ms: i64) -> Words {
         words.get(index).is_some_and(|word| word.eq_ignore_ascii_case(name.as_bytes()))
     };
     if is(0, "set", &words)
-        && let Some(at) = words.iter().skip(3).position(|word| word.eq_ignore_ascii_case(b"pxat"))
+        && let Some(at) = words.iter().skip(3).rposition(|word| word.eq_ignore_ascii_case(b"pxat"))
     {
-        // 7.0 leaves conditions out, which are met anyway.
+        // 7.0 leaves out conditions, which are met anyway, and times before the last, which do not count.
         let time = words[3 + at + 1].clone();
         words.truncate(3);
         words.extend([b"PXAT".to_vec(), time]);

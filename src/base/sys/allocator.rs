@@ -60,7 +60,7 @@ pub fn name() -> String {
 /// Has the allocator give memory that it holds in reserve back to the system: free regions, and what is free in the calling
 /// thread's own. May take 0.1 s and more.
 pub fn release_reserves() {
-    // SAFETY: collecting is allowed at any time; it touches only blocks that nobody uses.
+    // SAFETY: collecting is allowed at any time; it touches only unused blocks.
     unsafe { libmimalloc_sys::mi_collect(true) };
 }
 

@@ -60,7 +60,7 @@ mod tests {
         let mut score = OomScore::default();
         let before = read().expect("the kernel tells");
         score.adjust(Adjustment::Undone).expect("nothing to do");
-        // Upwards, which everybody may.
+        // Raising the score needs no privilege.
         score.adjust(Adjustment::Relative(7)).expect("allowed");
         assert_eq!(read().ok(), Some((before + 7).min(1000)));
         score.adjust(Adjustment::Relative(8)).expect("allowed");

@@ -137,7 +137,7 @@ impl<U: Clone, X: Copy> NodeArray<U, X> {
         let mut copy = Self::with_room(room_for(self.len()), self.height(), self.extra());
         for (index, element) in self.iter().enumerate() {
             let element = element.clone();
-            // SAFETY: the copy has room for as many elements, and nobody else owns it. Its length counts those written, so
+            // SAFETY: the copy has room for as many elements, and it has no other owner. Its length counts those written, so
             // that a clone that panics drops just these.
             unsafe {
                 copy.elements().add(index).write(element);
@@ -148,7 +148,7 @@ impl<U: Clone, X: Copy> NodeArray<U, X> {
     }
 
     /// # Safety
-    /// This must be the single owner; so many elements must be initialized, and those behind be nobody's.
+    /// This must be the single owner; so many elements must be initialized, and those behind them must have no owner.
     #[inline]
     unsafe fn set_len(&mut self, len: usize) {
         // SAFETY: the caller vouches for it; `ROOM_MAX` bounds the length.

@@ -152,7 +152,7 @@ impl<E> Bucket<E> {
         assert!(self.is_occupied(slot));
         let tag = (self.control >> (slot * 8)) as u8;
         self.control &= !(0xff << (slot * 8) | 1 << (DISPLACED_SHIFT as usize + slot));
-        // SAFETY: the slot was occupied (see `entry`) and its tag is cleared now, so that nobody reads the entry again.
+        // SAFETY: the slot was occupied (see `entry`) and its tag is cleared now, so that the entry is never read again.
         (unsafe { self.slots[slot].assume_init_read() }, tag)
     }
 }

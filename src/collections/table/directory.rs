@@ -114,7 +114,7 @@ impl<E> Directory<E> {
         // SAFETY: `slot` is the root or a slot of a node that the trie owns.
         while let Some((depth, first)) = unsafe { *slot }.as_node() {
             let index = slot_of(position, used, depth);
-            // SAFETY: as above, and nobody writes to the slots meanwhile.
+            // SAFETY: as above, and nothing writes to the slots meanwhile.
             let (start, length) = run_around(unsafe { (*slot).slots() }, index);
             used += depth;
             spot = SlotRun {
@@ -261,7 +261,7 @@ impl<E: Entry> Directory<E> {
             self.unshare_segment(position);
         }
         let mut segment = self.descend(position).as_segment()?;
-        // SAFETY: the trie is borrowed mutably and the segment has no other owner: either nobody shares any block, or this
+        // SAFETY: the trie is borrowed mutably and the segment has no other owner: either no block is shared, or this
         // one was just copied.
         Some(unsafe { segment.as_mut() })
     }

@@ -129,7 +129,7 @@ impl<E> Link<E> {
         unsafe { self.block().cast::<Cell<u32>>().as_ref() }
     }
 
-    /// Whether somebody else owns a reference to the block too.
+    /// Whether the block has another owner.
     pub fn is_shared(self) -> bool {
         self.references().is_some_and(|count| count.get() > 1)
     }
@@ -141,7 +141,7 @@ impl<E> Link<E> {
         }
     }
 
-    /// Counts one owner less; says whether it was the last one, who has to free the block.
+    /// Counts one owner less; returns whether it was the last one, which must free the block.
     #[must_use]
     pub fn release(self) -> bool {
         self.references().is_some_and(|count| {
@@ -176,7 +176,7 @@ impl<E> Link<E> {
     /// Frees the memory of a node. Its children's references stay counted.
     ///
     /// # Safety
-    /// It must lead to a node that nobody uses any more.
+    /// It must lead to a node that is no longer used.
     pub unsafe fn free_node(self) {
         let bytes = self.bytes();
         if let Some(block) = NonNull::new(self.block()) {

@@ -53,7 +53,7 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "active-expire-effort",
         "1",
         integer!(active_expire_effort, 1, 10),
-        "How hard to look for expired keys that nobody asks for: 1 is the least, 10 the most \
+        "How much effort the search for expired keys takes: 1 is the least, 10 the most \
          CPU time and the least leftover.",
     ),
     Directive::new(

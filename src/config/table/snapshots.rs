@@ -69,7 +69,7 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         integer!(snapshot_loop_share, 1, 99),
         "How much of the loop's time the writing of snapshots may take while clients are \
          served, in percent: BGSAVE, rewriting the append-only file, and what is made for \
-         replicas. What nobody else wants it gets as well.",
+         replicas. It may also use otherwise idle time.",
     ),
     Directive::new(
         "rdb-key-save-delay",

@@ -1,4 +1,4 @@
-//! The sections on who asks and what is done: Clients, Stats, Debug.
+//! The sections on clients and their work: Clients, Stats, Debug.
 
 use crate::engine::memory_limit;
 use crate::engine::pubsub::ChannelKind;

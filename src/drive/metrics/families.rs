@@ -85,7 +85,7 @@ pub(crate) static FAMILIES: &[Family] = &[
     gauge("redis_blocked_clients", "Clients that wait for something.", Samples::Count(|view| view.clients.blocked)),
     gauge(
         "redis_tracking_clients",
-        "Clients that are told of changes of what they have read.",
+        "Clients with tracking enabled.",
         Samples::Count(|view| view.state.tracking.clients() as u64),
     ),
     gauge(
@@ -140,17 +140,17 @@ pub(crate) static FAMILIES: &[Family] = &[
     ),
     gauge(
         "redis_pubsub_channels",
-        "Channels that somebody listens to.",
+        "Channels with subscribers.",
         Samples::Count(|view| view.state.pubsub.len(ChannelKind::Channel) as u64),
     ),
     gauge(
         "redis_pubsub_patterns",
-        "Patterns of channels that somebody listens to.",
+        "Patterns with subscribers.",
         Samples::Count(|view| view.state.pubsub.len(ChannelKind::Pattern) as u64),
     ),
     gauge(
         "redis_pubsubshard_channels",
-        "Sharded channels that somebody listens to.",
+        "Sharded channels with subscribers.",
         Samples::Count(|view| view.state.pubsub.len(ChannelKind::ShardChannel) as u64),
     ),
     gauge("redis_memory_used_bytes", "Memory allocated.", Samples::Count(|view| view.state.used_memory() as u64)),

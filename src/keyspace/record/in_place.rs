@@ -1,4 +1,4 @@
-//! Changing a record's value where it lies. Never touches a record that somebody else shares.
+//! Changing a record's value where it lies. Never touches a shared record.
 
 use std::ops::Range;
 
@@ -38,7 +38,7 @@ impl Record {
         self.inline_mut().and_then(|(kind, bytes)| kind.packed_form().map(|_| bytes))
     }
 
-    /// Whether the bytes that lie in the record may become so long in place: nobody shares the record, and the block's size
+    /// Whether the bytes that lie in the record may become so long in place: the record is not shared, and the block's size
     /// class and the width of the length field stay the same.
     fn has_room_for(&mut self, length: usize) -> bool {
         let is_long = self.flags() & FLAG_LONG_VALUE != 0;

@@ -308,7 +308,7 @@ impl Record {
         usize::from(self.header().references)
     }
 
-    /// Puts another value (and the same presence of an expiry time) in place if nobody shares the
+    /// Puts another value (and the same presence of an expiry time) in place if nothing shares the
     /// record and the block's size class stays the same; gives the value back if not.
     #[inline]
     pub fn overwrite<'v>(&mut self, value: NewValue<'v>, expiry_ms: Option<i64>) -> Result<(), NewValue<'v>> {

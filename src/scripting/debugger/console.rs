@@ -207,7 +207,7 @@ impl Console {
                 self.show_called(stack, progress);
                 stack.pop(1);
                 self.send();
-                // Nobody is there to say more.
+                // The client is gone: no more input will come.
                 if self.is_alone {
                     return self.obey(stack);
                 }

@@ -93,7 +93,7 @@ impl Stack {
     /// Replaces the table on top by its proxy. Scripts see no metatable of it.
     pub fn protect(&mut self) {
         let raw = self.raw();
-        // SAFETY: there is room, as everybody who pushes sees to. The top is a table, and no key is nil.
+        // SAFETY: there is room: every caller that pushes ensures it. The top is a table, and no key is nil.
         unsafe {
             ffi::lua_createtable(raw, 0, 0);
             ffi::lua_createtable(raw, 0, 4);

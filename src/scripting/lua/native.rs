@@ -43,7 +43,7 @@ const RAISED: c_int = -1;
 impl Stack {
     /// Pushes a native function.
     pub fn push_native(&self, native: Native) {
-        // SAFETY: there is room, as everybody who pushes sees to; the address of a function fits a light userdata.
+        // SAFETY: there is room: every caller that pushes ensures it; the address of a function fits a light userdata.
         unsafe {
             lua_pushlightuserdata(self.raw(), native as *mut std::ffi::c_void);
             lua_pushcclosure(self.raw(), call_native, 1);
@@ -188,7 +188,7 @@ unsafe extern "C-unwind" fn call_service(raw: *mut lua_State) -> c_int {
     unsafe {
         let service = lua_touserdata(raw, lua_upvalueindex(1)) as usize as u32;
         let count = guard(raw, |stack| match control_of(raw).host.get() {
-            // SAFETY: the host lives while the script runs, and nobody else uses it meanwhile: it called the fiber.
+            // SAFETY: the host lives while the script runs, and has no other user meanwhile: it called the fiber.
             Some(mut host) => host.as_mut().serve(service, stack),
             None => Err(Raise::Text("no script is running".to_string())),
         });

@@ -109,7 +109,7 @@ impl ValueKind {
         known.map_or(VALKEY_HASH_NUMBER, |&(number, _)| number)
     }
 
-    /// The name under which Redis's tool that checks snapshots tells of it.
+    /// The name that Redis's snapshot checker uses for it.
     pub fn tool_name(self) -> &'static str {
         match self {
             ValueKind::String => "string",

@@ -39,7 +39,7 @@ impl<'a> Writer<'a> {
         &self.out
     }
 
-    /// Empties the buffer, for a caller who has sent its bytes on. Its memory stays.
+    /// Empties the buffer, for a caller that has passed its bytes on. Its memory stays.
     pub fn clear(&mut self) {
         self.out.clear();
     }

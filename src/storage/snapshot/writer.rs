@@ -178,7 +178,7 @@ impl Snapshot {
         }
     }
 
-    /// Lets go of about so many records of a snapshot that nobody wants any more; says whether there are more.
+    /// Releases about this many records of a snapshot that is no longer needed; returns whether records are left.
     pub fn release_step(&mut self, records: usize) -> bool {
         self.value = None;
         self.queue.clear();

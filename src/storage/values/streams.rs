@@ -101,12 +101,12 @@ impl StreamBuilder {
     }
 }
 
-/// Redis's format before 8.8 has no entries that nobody has. They are written as those of a consumer without a name that was
+/// Redis's format before 8.8 has no entries without an owner. They are written as those of a consumer without a name that was
 /// never seen, the time of the last delivery being their number: an older Redis takes them for entries that have been idle
-/// for decades, to be claimed by anybody. A consumer of that name that was seen has such entries for its own.
+/// for decades, to be claimed by any consumer. A consumer of that name that was seen has such entries for its own.
 const NOBODY: &[u8] = b"";
 
-/// Takes what the consumer that stands for nobody has away from it.
+/// Releases the entries of the consumer that stands for no owner.
 fn free_released(group: &mut GroupParts) {
     let is_nobody = |one: &ConsumerParts| one.name == NOBODY && one.seen_ms == 0 && one.active_ms.is_none();
     let Some(index) = group.consumers.iter().position(is_nobody) else {
@@ -258,7 +258,7 @@ fn begin_group(group: &Group, writer: &mut Writer<'_>) {
     writer.length(group.pending().len() as u64);
 }
 
-/// Writes how many consumers there are, and the one that has what nobody has, unless one without a name is there.
+/// Writes how many consumers there are, and the one that holds the entries without an owner, unless there is a consumer without a name.
 fn begin_consumers(group: &Group, writer: &mut Writer<'_>) {
     let has_nobody = group.released() > 0 && group.consumer(NOBODY).is_none();
     writer.length((group.consumers().count() + usize::from(has_nobody)) as u64);
@@ -267,7 +267,7 @@ fn begin_consumers(group: &Group, writer: &mut Writer<'_>) {
     }
 }
 
-/// Begins a consumer; says whether its entries are to follow. What nobody has belongs to one without a name, and is written at once.
+/// Begins a consumer; says whether its entries are to follow. Entries without an owner belong to one without a name, and are written at once.
 fn begin_consumer(group: &Group, consumer: &Consumer, writer: &mut Writer<'_>) -> bool {
     let times_ms = (consumer.seen_ms, consumer.active_ms.unwrap_or(-1));
     let own = consumer.pending();
@@ -280,7 +280,7 @@ fn begin_consumer(group: &Group, consumer: &Consumer, writer: &mut Writer<'_>) -
     true
 }
 
-/// What nobody has, or a consumer without a name.
+/// The entries without an owner, or a consumer without a name.
 fn ids_of_nobody(group: &Group) -> impl Iterator<Item = Id> {
     let all = group.pending().iter();
     let released = all.filter(|pending| pending.consumer() == NOBODY);

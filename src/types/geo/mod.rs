@@ -4,7 +4,7 @@
 //! A score is a geohash of 52 bits: the earth is halved in turn by longitude and by latitude, 26 times each, and every half taken is
 //! one bit. So places near each other mostly have scores near each other, and a rectangle of the grid is one range of scores.
 //!
-//! Scores, positions and distances are Redis's to the last bit: anybody can see them, and other servers count on them. So the order
+//! Scores, positions and distances are Redis's to the last bit: clients see them, and other servers rely on them. So the order
 //! of floating-point operations in here matters, even where another one would read better.
 //!
 //! Algorithm: Morton, "A Computer Oriented Geodetic Data Base" (1966), known as geohash (G. Niemeyer, 2008).
@@ -91,7 +91,7 @@ impl Place {
         }
     }
 
-    /// The geohash as everybody writes it, on a grid that reaches to the poles. The last letter is always `0`: 52 bits make ten.
+    /// The standard geohash text, on a grid that reaches to the poles. The last letter is always `0`: 52 bits make ten.
     pub fn geohash(self) -> [u8; TEXT_BYTES] {
         const LETTER_BITS: usize = 5;
         let bits = Cell::at(self, cell::FINEST, &Grid::STANDARD).bits();

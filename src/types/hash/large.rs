@@ -62,7 +62,7 @@ impl Hash {
         size_of::<Hash>() + self.fields.memory_bytes() + self.element_bytes + self.due.memory_bytes()
     }
 
-    /// Frees about so many elements of one that nobody uses any more. Says whether there are more.
+    /// Frees about this many elements of a value that is no longer used. Returns whether elements are left.
     pub fn reclaim_step(&mut self, elements: usize) -> bool {
         let lazy_free = self
             .lazy_free

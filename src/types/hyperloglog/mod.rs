@@ -10,7 +10,7 @@
 //! ```
 //!
 //! The encoding is 0 (`dense`) or 1 (`sparse`). The highest bit of the cached count says that it is out of date. Never trusts the
-//! bytes: anybody can write them. What was found wrong is `Corrupted`.
+//! bytes: any client can write them. What was found wrong is `Corrupted`.
 //!
 //! Algorithm: Flajolet, Fusy, Gandouet, Meunier, "HyperLogLog" (2007); 64-bit hashes and the sparse form after Heule, Nunkesser,
 //! Hall, "HyperLogLog in Practice" (2013).

@@ -109,7 +109,7 @@ impl List {
         size_of::<List>() + self.middle.memory_bytes() + blocks
     }
 
-    /// Frees about so many elements of one that nobody uses any more. Says whether there are more.
+    /// Frees about this many elements of a value that is no longer used. Returns whether elements are left.
     pub fn reclaim_step(&mut self, elements: usize) -> bool {
         let mut freed = 0;
         while freed < elements && !self.is_empty() {

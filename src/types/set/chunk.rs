@@ -15,7 +15,7 @@ const CHUNK: usize = 64;
 #[derive(Clone, Copy)]
 pub struct Hashed<'a> {
     pub member: Member<'a>,
-    /// Zero if nobody needs it.
+    /// Zero where it is not needed.
     pub hash: u64,
 }
 

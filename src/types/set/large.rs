@@ -45,7 +45,7 @@ impl Set {
         size_of::<Set>() + self.members.memory_bytes() + self.element_bytes
     }
 
-    /// Frees about so many elements of one that nobody uses any more. Says whether there are more.
+    /// Frees about this many elements of a value that is no longer used. Returns whether elements are left.
     pub fn reclaim_step(&mut self, elements: usize) -> bool {
         let members = &mut self.members;
         let lazy_free = self.lazy_free.get_or_insert_with(|| members.take());

@@ -117,7 +117,7 @@ impl SortedSet {
         size_of::<SortedSet>() + self.members.memory_bytes() + self.order.memory_bytes() + self.element_bytes
     }
 
-    /// Frees about so many elements of one that nobody uses any more. Says whether there are more.
+    /// Frees about this many elements of a value that is no longer used. Returns whether elements are left.
     pub fn reclaim_step(&mut self, elements: usize) -> bool {
         self.element_bytes = 0;
         let SortedSet { members, order, .. } = self;

@@ -119,7 +119,7 @@ impl<'a> PackedSortedSet<'a> {
             listpack: self.0,
             left,
             front: if left == 0 { self.0.end() } else { at(ranks.start) },
-            // The end is looked for when somebody goes backwards.
+            // The end is searched for when an iteration goes backwards.
             back: (ranks.end == count).then(|| self.0.end()),
             end_rank: ranks.end,
         }

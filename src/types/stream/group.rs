@@ -12,7 +12,7 @@ impl Item for Id {
     type Weight = Single;
 }
 
-/// One who reads as part of a group.
+/// A consumer of a group.
 pub struct Consumer {
     name: Name,
     /// When it last tried anything, in ms since the epoch.
@@ -93,12 +93,12 @@ impl Group {
         self.pending.by_id()
     }
 
-    /// How many of them nobody has. O(1).
+    /// Number of them without an owner. O(1).
     pub fn released(&self) -> usize {
         self.pending.released()
     }
 
-    /// The same entries in the order in which they may be taken over: first those that nobody has, in the order in which they
+    /// The same entries in the order in which they may be taken over: first those without an owner, in the order in which they
     /// were given back, then those that were given out longest ago. O(log n) each, and O(n log n) when it is asked for the
     /// first time; from then on that order is kept.
     pub fn in_turn(&mut self) -> impl Iterator<Item = &Pending> {
@@ -174,7 +174,7 @@ impl Group {
         Some(consumer.pending.len())
     }
 
-    /// Takes an entry from the one who has it; gives what was known of it. O(log n).
+    /// Removes an entry from its owner; returns what was known of it. O(log n).
     pub fn acknowledge(&mut self, id: Id) -> Option<Pending> {
         let pending = self.pending.remove(id)?;
         self.take_from(&pending);
@@ -363,7 +363,7 @@ impl Groups {
         Some(Groups { groups })
     }
 
-    /// Takes an entry from all who have it; tells whether anybody had. O(groups).
+    /// Removes an entry from every group; returns whether any group had it pending. O(groups).
     pub fn forget(&mut self, id: Id) -> bool {
         let mut was_pending = false;
         for index in 0..self.groups.len() {

@@ -61,7 +61,7 @@ impl Stream {
         size_of::<Stream>() + self.entries.memory_bytes() + self.groups.memory_bytes()
     }
 
-    /// Frees about so many entries of one that nobody uses any more. Says whether there are more.
+    /// Frees about this many entries of a stream that is no longer used. Returns whether entries are left.
     pub fn reclaim_step(&mut self, entries: usize) -> bool {
         self.entries.reclaim_step(entries) || self.groups.reclaim_step(entries)
     }
@@ -85,7 +85,7 @@ impl Stream {
         }
     }
 
-    /// A stream whose only content are groups that nobody needs any more.
+    /// A stream with nothing but groups that are no longer needed.
     pub fn of_garbage_groups(groups: Groups) -> Stream {
         Stream { groups, ..Stream::default() }
     }

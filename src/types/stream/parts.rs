@@ -70,7 +70,7 @@ pub enum PartsError {
     PendingOrder,
     /// A consumer has what its group has not given out.
     NotGivenOut,
-    /// A consumer has what another one has, or nobody has what the group has given out.
+    /// Two consumers own the same entry, or an entry of the group has no owner.
     WrongOwner,
 }
 

@@ -228,7 +228,7 @@ impl Entries {
 }
 
 impl Stream {
-    /// A stream of blocks that nobody needs any more.
+    /// A stream whose blocks are no longer needed.
     fn of_garbage(blocks: Ordered<Block>) -> Stream {
         let mut stream = Stream::default();
         stream.entries.adopt(blocks);
