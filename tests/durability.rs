@@ -500,12 +500,12 @@ fn loaded(folder: &Path, cuts: bool) -> Result<Harness, String> {
 fn appended(commands: &[&str]) -> (Harness, Vec<u8>) {
     let mut server = Harness::with_debug();
     server.set_clock_to_now();
-    server.state.keyspace.changes.propagation.set_on(true);
+    server.propagate();
     for command in commands {
         let reply = server.run(command);
         assert!(!reply.starts_with('-'), "{command}: {reply}");
     }
-    let bytes = server.state.aof.take_bytes();
+    let bytes = server.take_propagated();
     (server, bytes)
 }
 

@@ -160,6 +160,13 @@ fn the_loop_tells_of_itself() {
     assert!((sum - busy).abs() < 1e-6, "{sum} {busy}");
     // The server's clock, which counts the processor's ticks, may run a little slower than the kernel's.
     assert!(phase("serving") >= 0.019, "{}", phase("serving"));
+    for name in ["oneloop_waiting_seconds_count", "oneloop_leaving_seconds_count"] {
+        assert!(figures.value(name, &[]) > 0.0, "{name}");
+    }
+    let part = |name| figures.value("oneloop_loop_part_seconds_total", &[("part", name)]);
+    assert!(part("run") > 0.0 && part("read") > 0.0 && part("write") > 0.0);
+    assert!(figures.value("oneloop_user_seconds_total", &[("user", "default")]) > 0.0);
+    assert!(figures.value("oneloop_database_seconds_total", &[("db", "db0")]) > 0.0);
     let longest = figures.value("oneloop_loop_longest_iteration_seconds", &[]);
     assert!(longest >= 0.019, "{longest}");
     let turns = figures.value("oneloop_loop_iterations_total", &[]);

@@ -17,6 +17,8 @@ const UNSAFE_ALLOWED: &[&str] = &[
     "src/collections/element.rs",
     "src/collections/heap",
     "src/keyspace/record/",
+    "src/keyspace/database.rs",
+    "src/keyspace/value_mut.rs",
     "src/collections/ordered/memory.rs",
     "src/scripting/lua/",
 ];

@@ -46,6 +46,11 @@ impl Users {
         self.by_name.values()
     }
 
+    /// What the users' clients took of the loop's time counts from zero again.
+    pub fn reset_usage(&self) {
+        self.by_name.values().for_each(|user| user.reset_usage());
+    }
+
     /// Whether clients must log in: the default user needs a password, or is disabled.
     pub fn need_login(&self) -> bool {
         let rights = self.default.rights();

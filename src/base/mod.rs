@@ -6,4 +6,5 @@ pub mod clock;
 pub mod crash;
 pub mod logging;
 pub mod sys;
+pub mod usage;
 pub mod wake;

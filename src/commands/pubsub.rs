@@ -8,6 +8,7 @@ use crate::engine::help;
 use crate::engine::pubsub::{ChannelKind, Payload, PubSub};
 use crate::engine::state::ServerState;
 use crate::engine::state::program::CommandSpec;
+use crate::keyspace::Targets;
 use crate::resp::Args;
 use crate::resp::Reply;
 
@@ -180,12 +181,14 @@ fn confirm(context: &mut Context<'_>, topic: ChannelKind, kind: &[u8], name: Opt
 
 fn publish(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let told = tell(context.state, |pubsub, clients| pubsub.publish(clients, args.at(1), &payload(args)));
+    context.state.keyspace.changes.propagation.force(Targets::REPLICAS);
     context.reply.integer(told as i64);
     Ok(())
 }
 
 fn spublish(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let told = tell(context.state, |pubsub, clients| pubsub.publish_to_shard(clients, args.at(1), &payload(args)));
+    context.state.keyspace.changes.propagation.force(Targets::REPLICAS);
     context.reply.integer(told as i64);
     Ok(())
 }

@@ -204,6 +204,10 @@ settings! {
     slowlog_log_slower_than: i64,
     /// Entries kept in the slow log.
     slowlog_max_len: u64,
+    /// Show how long each entry of the slow log waited.
+    slowlog_log_waiting: bool,
+    /// Memory for the record of the loop's turns, in bytes (0: off).
+    loop_recorder_size: u64,
     /// Latency monitor threshold, in milliseconds (0: off).
     latency_monitor_threshold: u64,
     /// Keep a latency histogram for each command.

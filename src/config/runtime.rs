@@ -92,7 +92,7 @@ impl Config {
     }
 
     /// CONFIG SET: checks all pairs, then changes all or nothing. Answers the directives whose value really changed, or
-    /// whose file is to be read anew, in the order given; the server applies those (by name) and puts its clone from before back if that fails.
+    /// whose file is to be read anew, in the order given; the server applies those (by their effects) and puts its clone from before back if that fails.
     /// O(pairs × directives).
     pub fn set(&mut self, pairs: &[(&[u8], &[u8])], context: SetContext) -> Result<Vec<&'static Directive>, SetError> {
         let targets = self.check_names(pairs, context)?;

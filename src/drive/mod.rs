@@ -4,8 +4,10 @@
 
 pub mod aof;
 pub mod info;
+pub mod links;
 pub mod metrics;
 pub mod migrate;
 pub mod save;
 pub mod script;
+pub mod settings;
 pub mod transaction;

@@ -75,17 +75,23 @@ pub fn note_denial(context: &mut Context<'_>, args: Args<'_>, denial: AclError, 
     note(context, args, reason, scene, &object, user.name());
 }
 
-/// The error for a request that comes from outside.
+/// The error for a command that its user may not run.
 pub fn refusal(context: &mut Context<'_>, args: Args<'_>, denial: AclError) -> CommandError {
     let scene = scene_of(context.session);
     note_denial(context, args, denial, scene);
     let command = context.state.commands.get(context.command);
     let text = denial.text(&context.session.user, command);
-    CommandError::new(format!("NOPERM {text}"))
+    match scene {
+        Scene::Script => CommandError::new(format!("ERR ACL failure in script: {text}")),
+        _ => CommandError::new(format!("NOPERM {text}")),
+    }
 }
 
-/// Where a client's own request is refused: among those of a transaction, as it is queued or as it runs, or not.
+/// Where a command is refused: in a script, among those of a transaction, as it is queued or as it runs, or alone.
 fn scene_of(session: &Session) -> Scene {
+    if session.is_script() {
+        return Scene::Script;
+    }
     if session.transaction.is_some() || session.deny_blocking { Scene::Transaction } else { Scene::TopLevel }
 }
 

@@ -43,7 +43,10 @@ fn counted_memory(state: &ServerState) -> usize {
 /// Bytes that do not count against the limit though they are allocated. O(1).
 #[inline]
 pub fn uncounted_memory(state: &ServerState) -> usize {
-    state.memory.told_bytes + state.keyspace.changes.memory_bytes() + keyspace::held_bytes()
+    state.memory.told_bytes
+        + state.keyspace.changes.memory_bytes()
+        + keyspace::held_bytes()
+        + state.recorder.memory_bytes()
 }
 
 #[inline]

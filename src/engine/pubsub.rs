@@ -297,7 +297,7 @@ fn write_message(reply: &mut Reply, kind: &[u8], channel: &[u8], message: &Paylo
 /// Tells each of the clients what `write` writes, which is written once for each protocol if there are several.
 fn fan_out(clients: &mut Clients, members: &[Token], write: impl Fn(&mut Reply)) {
     if let [token] = members {
-        return clients.tell(*token, write);
+        return clients.push(*token, write);
     }
     let mut forms: [Option<Reply>; 2] = [None, None];
     for (index, token) in members.iter().enumerate() {
@@ -308,7 +308,7 @@ fn fan_out(clients: &mut Clients, members: &[Token], write: impl Fn(&mut Reply))
         if let Some(ahead) = members.get(index + AHEAD) {
             clients.prefetch_reply(*ahead);
         }
-        clients.tell(*token, |reply| {
+        clients.push(*token, |reply| {
             let protocol = reply.protocol();
             let form = &mut forms[usize::from(protocol == Protocol::Resp3)];
             let form = form.get_or_insert_with(|| {

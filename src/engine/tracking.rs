@@ -318,12 +318,12 @@ impl Tracking {
     }
 
     /// Tells a client, or the one that it names, what it can no longer rely on. `write` writes that.
-    fn tell(&mut self, clients: &mut Clients, id: u64, write: impl Fn(&mut Reply)) {
+    fn push(&mut self, clients: &mut Clients, id: u64, write: impl Fn(&mut Reply)) {
         let Some(tracker) = self.trackers.get_mut(&id) else {
             return;
         };
         let Some(redirect) = tracker.redirect else {
-            return clients.tell_invalidation(tracker.token, |reply| {
+            return clients.push_invalidation(tracker.token, |reply| {
                 // In RESP2 nothing but a subscriber can be told anything but a reply.
                 if reply.protocol() == Protocol::Resp3 {
                     write_head(reply);
@@ -332,13 +332,13 @@ impl Tracking {
             });
         };
         match clients.find(redirect) {
-            Some(target) => clients.tell_invalidation(target, |reply| {
+            Some(target) => clients.push_invalidation(target, |reply| {
                 write_head(reply);
                 write(reply);
             }),
             None => {
                 tracker.is_broken = true;
-                clients.tell_invalidation(tracker.token, |reply| {
+                clients.push_invalidation(tracker.token, |reply| {
                     if reply.protocol() == Protocol::Resp3 {
                         reply.push(2);
                         reply.bulk(b"tracking-redir-broken");
@@ -364,7 +364,7 @@ impl Tracking {
                 tracker.mode != TrackingMode::Broadcast && !(tracker.no_loop && actor == Some(id))
             });
             if is_told {
-                self.tell(clients, id, |reply| {
+                self.push(clients, id, |reply| {
                     reply.array(1);
                     reply.bulk(key);
                 });
@@ -377,7 +377,7 @@ impl Tracking {
         let mut ids: Vec<u64> = self.trackers.keys().copied().collect();
         ids.sort_unstable();
         for id in ids {
-            self.tell(clients, id, Reply::null);
+            self.push(clients, id, Reply::null);
         }
         self.forget_all();
     }
@@ -410,7 +410,14 @@ impl Tracking {
     }
 
     /// Tells the clients that track by prefixes which keys have changed since they were told last.
+    #[inline]
     pub fn broadcast(&mut self, clients: &mut Clients) {
+        if !self.to_broadcast.is_empty() {
+            self.broadcast_changed(clients);
+        }
+    }
+
+    fn broadcast_changed(&mut self, clients: &mut Clients) {
         for prefix in std::mem::take(&mut self.to_broadcast) {
             let Some(entry) = self.prefixes.get_mut(&prefix) else {
                 continue;
@@ -425,10 +432,10 @@ impl Tracking {
                     let others: Vec<_> = others.map(|(key, _)| key).collect();
                     if !others.is_empty() {
                         let form = keys(others.into_iter());
-                        self.tell(clients, id, |reply| reply.append(&form));
+                        self.push(clients, id, |reply| reply.append(&form));
                     }
                 } else {
-                    self.tell(clients, id, |reply| reply.append(&all));
+                    self.push(clients, id, |reply| reply.append(&all));
                 }
             }
         }

@@ -15,13 +15,17 @@ pub fn note_unflushed(state: &mut ServerState) {
         return;
     }
     let mut unflushed = state.unflushed.take().unwrap_or_default();
-    let bytes = state.aof.feeder.bytes();
+    let log = &state.keyspace.changes.propagation.log;
+    let unread = state.aof.reader.as_ref().map(|reader| log.unread_from(reader, unflushed.seen));
+    let mut unread = unread.into_iter().flatten();
     let mut reader = AppendedReader::default();
-    reader.feed(bytes.get(unflushed.seen..).unwrap_or_default());
     // INVARIANT: whole commands were gathered.
     while let Ok(found) = reader.advance() {
         match found {
-            Found::Incomplete => break,
+            Found::Incomplete => match unread.next() {
+                Some(bytes) => reader.feed(bytes),
+                None => break,
+            },
             Found::Time(_) | Found::BadTime | Found::Annotation => {}
             Found::Command => {
                 let words: Vec<&[u8]> = reader.arguments().collect();
@@ -32,7 +36,7 @@ pub fn note_unflushed(state: &mut ServerState) {
             }
         }
     }
-    unflushed.seen = bytes.len();
+    unflushed.seen = log.end();
     state.unflushed = Some(unflushed);
 }
 

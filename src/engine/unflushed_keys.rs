@@ -15,8 +15,8 @@ use crate::resp::Args;
 pub(crate) struct UnflushedKeys {
     keys: AHashSet<Vec<u8>>,
     has_any: bool,
-    /// Bytes that were gathered and are looked at.
-    pub(super) seen: usize,
+    /// The offset up to which the log of changes was looked at.
+    pub(super) seen: u64,
 }
 
 impl UnflushedKeys {

@@ -1,6 +1,7 @@
 //! Waking clients that wait: a key is ready, the deadline has passed, or somebody says so.
 
 use crate::command::error::CommandError;
+use crate::engine::apply;
 use crate::engine::call;
 use crate::engine::effects;
 use crate::engine::nesting::NestingReason;
@@ -65,7 +66,7 @@ pub fn serve_key(state: &mut ServerState, id: ObservedKeyId) {
 
 fn run_again(state: &mut ServerState, session: &mut Session) {
     let mut reply = std::mem::take(&mut session.reply);
-    call::resume(state, session, &mut reply);
+    apply::resume(state, session, &mut reply);
     session.reply = reply;
     if session.blocked != Some(Blocked::Keys) {
         go_on(state, session);

@@ -30,8 +30,8 @@ impl ValueMut<'_> {
     /// Puts another record in the place of this one.
     fn put(&mut self, record: Record) {
         if record.expiry_ms().is_some() {
-            // While the old record is there, which the index still refers to.
-            self.volatile.replace(self.hash, record.volatile_reference());
+            // SAFETY: it has an expiry time, and takes the old record's place below; until then the index needs the old one.
+            self.volatile.replace(self.hash, unsafe { record.volatile_reference() });
         }
         self.record.note_displaced();
         *self.record = record;

@@ -210,6 +210,7 @@ impl Connection {
     /// bytes sent too.
     ///
     /// Errors: the socket's.
+    #[inline]
     pub fn flush(&mut self, reply: &mut Reply, most_bytes: usize) -> io::Result<(Sent, usize)> {
         if self.tls.is_some() {
             return self.flush_encrypted(reply, most_bytes);

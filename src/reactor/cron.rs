@@ -91,7 +91,7 @@ impl Cron {
         save_points::save_if_due(state);
         rewrite::rewrite_if_due(state);
         let now_ms = state.now_ms();
-        state.migrations.close_idle_sockets(now_ms);
+        state.outbounds.close_idle_parked(now_ms);
         if now_us >= self.trim_due_us {
             self.trim_due_us = now_us + TRIM_PERIOD_US;
             heap::retire_empty_spans();

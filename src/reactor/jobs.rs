@@ -15,6 +15,7 @@ use crate::engine::removal;
 use crate::engine::state::ServerState;
 
 use crate::observe::loop_stats::Job;
+use crate::observe::turn::Part;
 
 /// Longest and shortest time for the jobs of one turn, in ns.
 const BUDGET_MAX_NS: u64 = 500_000;
@@ -68,7 +69,7 @@ impl Jobs {
         if background::has_saving_to_do(state) {
             self.has_work[Job::Save as usize] = true;
         }
-        if state.aof.has_rewriting_to_do() {
+        if state.aof.is_rewriting() {
             self.has_work[Job::Rewrite as usize] = true;
         }
     }
@@ -98,6 +99,7 @@ impl Jobs {
             return;
         }
         let started = state.clock.ticks();
+        state.recorder.mark(Part::Timers, started);
         let served_ns = state.clock.ticks_as_nanos(served_ticks);
         let saving_ns = saving_budget_ns(state.config.snapshot_loop_share, served_ns);
         let budget_ns =
@@ -113,8 +115,10 @@ impl Jobs {
             let ended = state.clock.ticks();
             let step_ns = state.clock.ticks_as_nanos(ended.saturating_sub(now));
             state.loop_stats.note_step(job, step_ns);
+            state.recorder.note_job(job, ended.saturating_sub(now));
             now = ended;
         }
+        state.recorder.mark_jobs(now);
         let elapsed_ns = state.clock.ticks_as_nanos(now.saturating_sub(started));
         let budget_ns = budget_ns.max(saving_ns);
         let stats = &mut state.loop_stats;
@@ -154,10 +158,43 @@ impl Jobs {
                 heap::trim_step(IDLE_MIN_BYTES + allocated_bytes / IDLE_PART)
             }
             Job::Save => background::save_step(state),
-            Job::Rewrite => rewrite::rewrite_step(state),
+            Job::Rewrite => {
+                let goes_on = rewrite::rewrite_step(state);
+                // A base that is complete or cancelled leaves a version to be released.
+                self.has_work[Job::Save as usize] |= state.saving.has_abandoned();
+                goes_on
+            }
             Job::FieldExpiry => removal::expire_fields_step(state, STEP_FIELDS),
             Job::Metrics => self.metrics.step(state),
             Job::Expiry => removal::expire_slice(state, deadline),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn saves_wait_once_their_share_of_a_turn_is_spent() {
+        let mut jobs = Jobs::default();
+        jobs.wake();
+        let is_save = |job: Job| matches!(job, Job::Save | Job::Rewrite);
+        for _ in 0..Job::ALL.len() {
+            assert!(!is_save(jobs.next_job(true, false, true).expect("the others go on")));
+        }
+        for _ in 0..Job::ALL.len() {
+            assert!(is_save(jobs.next_job(false, true, true).expect("saves go on")));
+        }
+        assert!(jobs.next_job(false, false, true).is_none());
+    }
+
+    #[test]
+    fn the_share_of_saves_follows_the_load() {
+        assert_eq!(saving_budget_ns(50, 0), BUDGET_MAX_NS, "nobody waits");
+        assert_eq!(saving_budget_ns(50, BUDGET_MIN_NS / 2), BUDGET_MIN_NS, "they come to their end");
+        assert_eq!(saving_budget_ns(50, 200_000), 200_000);
+        assert_eq!(saving_budget_ns(20, 400_000), 100_000);
+        assert_eq!(saving_budget_ns(50, 10 * BUDGET_MAX_NS), BUDGET_MAX_NS, "clients wait no longer");
     }
 }

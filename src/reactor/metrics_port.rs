@@ -19,7 +19,7 @@ use slab::Slab;
 
 use crate::drive::metrics::{CONTENT_TYPE, Metrics};
 use crate::net::http::{self, Method, Request, Status};
-use crate::net::poll_target::PollTarget;
+use crate::net::poll_target::{OTHER_GENERATION, PollTarget};
 use crate::net::stream::Stream;
 use crate::net::token::Token;
 
@@ -44,9 +44,6 @@ const DRAINING_MAX_US: u64 = 2_000_000;
 const START_PAGE: &str =
     "<!DOCTYPE html>\n<title>Oneloop</title>\n<h1>Oneloop</h1>\n<p><a href=\"/metrics\">Metrics</a></p>\n";
 const START_PAGE_TYPE: &str = "text/html; charset=utf-8";
-
-/// What is left between mark and slot for the generation.
-const GENERATION_MASK: u32 = 0x00ff_ffff;
 
 /// The port of the metrics, apart from its listeners.
 pub struct MetricsService {
@@ -129,7 +126,7 @@ impl MetricsService {
         if self.peers.len() >= PEERS_MAX && !self.make_room() {
             return debug!("Too many connections to the metrics port");
         }
-        self.next_generation = (self.next_generation + 1) & GENERATION_MASK;
+        self.next_generation = (self.next_generation + 1) & OTHER_GENERATION;
         let entry = self.peers.vacant_entry();
         let token = Token { slot: entry.key() as u32, generation: self.next_generation };
         if let Err(error) = stream.register(&self.registry, PollTarget::HttpPeer(token).token()) {

@@ -29,6 +29,7 @@ pub fn prepare(state: &ServerState, session: &Session, batch: &Batch, input: &[u
     let mut known: Option<(&[u8], &Command)> = None;
     let mut any_member = 0;
     for (index, plan) in plans.iter_mut().enumerate() {
+        *plan = Plan::default();
         let args = batch.args(index, input);
         let command = match known {
             // A pipeline mostly repeats one command, which is then looked up once.

@@ -123,7 +123,7 @@ impl EventLoop {
             warn!("There is a child rewriting the append only file. Killing it!");
         }
         info!("Calling fsync() on the AOF file.");
-        if let Err(error) = self.state.aof.finish() {
+        if let Err(error) = self.state.aof.finish(&mut self.state.keyspace.changes.propagation.log) {
             warn!("Fail to fsync the AOF file: {}.", system_reason(&error));
         }
         true
@@ -137,7 +137,7 @@ impl EventLoop {
             && let Some(session) = self.state.clients.get_mut(token)
         {
             session.blocked = None;
-            self.state.clients.push(token, |session| {
+            self.state.clients.flush_after(token, |session| {
                 session.reply.error(b"ERR Errors trying to SHUTDOWN. Check logs.");
             });
             self.state.clients.queue_resume(token);

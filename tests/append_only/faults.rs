@@ -336,6 +336,45 @@ fn a_temporary_list_that_cannot_be_removed_keeps_no_later_list_from_being_writte
     assert_all_is_there(&mut world, None);
 }
 
+/// INFO showed nothing of a rewrite, and what it had pinned was to be released by the job that was over.
+#[test]
+fn a_rewrite_is_shown_while_it_goes_on_and_leaves_nothing_pinned() {
+    let mut config = settings(true, AppendFsync::EverySec);
+    config.rdb_key_save_delay = 1000;
+    let mut world = World::new(7, &config, 1);
+    let all: String = (0..2000).map(|number| format!(" key:{number} {number}")).collect();
+    world.ask(0, &format!("MSET{all}"));
+    let shown = |world: &mut World| -> Vec<String> {
+        let info = world.look(&["INFO", "persistence"]);
+        let wanted = ["current_save_keys_total:", "current_save_keys_processed:", "rdb_current_bgsave_time_sec:"];
+        info.into_iter().filter(|line| wanted.iter().any(|name| line.starts_with(name))).collect()
+    };
+    let nothing = ["current_save_keys_processed:0", "current_save_keys_total:0", "rdb_current_bgsave_time_sec:-1"];
+    assert_eq!(shown(&mut world), nothing);
+    world.ask(0, "BGREWRITEAOF");
+    world.run_helpers();
+    world.turn();
+    world.run_helpers();
+    while shown(&mut world)[0] != "current_save_keys_processed:5" {
+        world.advance_ms(1);
+        world.turn();
+    }
+    assert_eq!(shown(&mut world)[1..], ["current_save_keys_total:2000", "rdb_current_bgsave_time_sec:-1"]);
+    world.ask(0, &format!("MSET{all}"));
+    let cow = world.look(&["INFO", "persistence"]).into_iter().find(|line| line.starts_with("current_cow_size:"));
+    assert_ne!(cow.as_deref(), Some("current_cow_size:0"));
+    world.server.state().config.rdb_key_save_delay = 0;
+    while world.server.state().aof.is_rewriting() {
+        world.run_helpers();
+        world.advance_ms(1);
+        world.turn();
+    }
+    assert_eq!(shown(&mut world), nothing);
+    assert!(!world.server.state().saving.has_abandoned());
+    let cow = world.look(&["INFO", "persistence"]).into_iter().find(|line| line.starts_with("aof_last_cow_size:"));
+    assert_ne!(cow.as_deref(), Some("aof_last_cow_size:0"));
+}
+
 /// Commands that removed no entry, but references to entries that had been deleted before, were not in the file: the references came
 /// back.
 #[test]

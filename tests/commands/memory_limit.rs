@@ -282,7 +282,7 @@ fn values_that_replies_share_count_as_copies() {
     let value = bytes::Bytes::from(vec![b'x'; 100_000]);
     for count in 1..=8 {
         let reply = |session: &mut oneloop::engine::session::Session| session.reply.bulk_shared(&value);
-        server.state.clients.push(slow, reply);
+        server.state.clients.flush_after(slow, reply);
         server.run("ping");
         let evicted = info(&mut server, "evicted_keys");
         assert_eq!(evicted == 0, count <= 5, "{count}: {evicted}");
@@ -296,7 +296,7 @@ fn values_that_replies_share_count_as_copies() {
 /// Leaves so many bytes unsent to a new client.
 fn free_effort(server: &mut Harness, bytes: usize) -> oneloop::engine::session::Token {
     let token = server.connect();
-    server.state.clients.push(token, |session| session.reply.bulk(&vec![b'x'; bytes]));
+    server.state.clients.flush_after(token, |session| session.reply.bulk(&vec![b'x'; bytes]));
     server.state.clients.count_memory(token);
     token
 }

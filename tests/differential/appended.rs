@@ -1,6 +1,6 @@
 //! What both servers pass on: the commands of the append-only file, the same in the same order.
 
-use oneloop::engine::state::ServerState;
+use super::support::Harness;
 
 use super::oracle::Oracle;
 use super::{Words, line};
@@ -12,10 +12,10 @@ const TOLERANCE_MS: i64 = 120_000;
 const LINE_MAX: usize = 600;
 
 /// Compares what was appended since the last time. Errors: the first difference.
-pub fn compare(oracle: &mut Oracle, state: &mut ServerState, failed: &[Words]) -> Result<(), String> {
-    let ours = comparable(parse(&state.aof.take_bytes()), failed);
+pub fn compare(oracle: &mut Oracle, server: &mut Harness, failed: &[Words]) -> Result<(), String> {
+    let ours = comparable(parse(&server.take_propagated()), failed);
     let theirs = comparable(parse(&oracle.take_appended()), failed);
-    let now_ms = state.now_ms();
+    let now_ms = server.state.now_ms();
     for index in 0..ours.len().max(theirs.len()) {
         let [mine, its] = [&ours, &theirs].map(|all| all.get(index).map(|words| usual(words.clone(), now_ms)));
         if mine != its {

@@ -135,14 +135,13 @@ impl Scene<'_> {
             scene.clients[0].0.ask(&super::words(text));
         }
         scene.oracle.take_appended();
-        let propagation = &mut scene.server.state.keyspace.changes.propagation;
-        propagation.set_on(true);
+        scene.server.propagate();
         for text in ["SELECT 9", "SET a b", "DEL a", "SELECT 0"] {
             let client = scene.clients[0].1;
             let words: Vec<&[u8]> = text.split(' ').map(str::as_bytes).collect();
             scene.server.run_as(client, &words);
         }
-        scene.server.state.aof.take_bytes();
+        scene.server.take_propagated();
         scene
     }
 
@@ -190,7 +189,7 @@ impl Scene<'_> {
 
     fn compare(&mut self, step: &str) -> Result<(), String> {
         let now_ms = self.server.state.now_ms();
-        let [theirs, ours] = [self.oracle.take_appended(), self.server.state.aof.take_bytes()].map(|bytes| {
+        let [theirs, ours] = [self.oracle.take_appended(), self.server.take_propagated()].map(|bytes| {
             let commands = appended::parse(&bytes).into_iter();
             let lines = commands.map(|words| line(&appended::usual(words, now_ms)));
             let mut lines: Vec<String> = lines.collect();

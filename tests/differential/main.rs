@@ -144,7 +144,7 @@ fn round(oracle: &mut Oracle, families: &[Generator], seed: u64) {
     oracle.run(&[words("FLUSHALL"), words("DEBUG SET-ACTIVE-EXPIRE 0"), words(&format!("HELLO {version}"))]);
     server.set_protocol(protocol);
     oracle.take_appended();
-    server.state.keyspace.changes.propagation.set_on(true);
+    server.propagate();
     // Both begin with the database that they append to.
     let select = [words("SELECT 1"), words("SET a b"), words("DEL a"), words("SELECT 0")];
     oracle.run(&select);
@@ -153,7 +153,7 @@ fn round(oracle: &mut Oracle, families: &[Generator], seed: u64) {
         server.run_as(server.client, &args);
     }
     oracle.take_appended();
-    server.state.aof.take_bytes();
+    server.take_propagated();
     let mut source = Source::new(seed);
     let mut history: Vec<Words> = Vec::new();
     while history.len() < COMMANDS_PER_ROUND {
@@ -183,7 +183,7 @@ fn round(oracle: &mut Oracle, families: &[Generator], seed: u64) {
                 );
             }
         }
-        let appended = appended::compare(oracle, &mut server.state, &failed);
+        let appended = appended::compare(oracle, &mut server, &failed);
         if let Err(difference) = appended.and_then(|()| state::compare(oracle, &mut server)) {
             panic!("seed {seed}, after {} commands: {difference}", history.len());
         }

@@ -142,7 +142,8 @@ impl<E> Directory<E> {
     /// Another owner of the same blocks. O(1).
     pub fn fork(&self) -> Directory<E> {
         let token = self.sharing.get_or_init(|| Rc::new(()));
-        self.root.get().acquire();
+        // SAFETY: this directory owns a reference to its root.
+        unsafe { self.root.get().acquire() };
         Directory { root: self.root.clone(), bytes: self.bytes, sharing: OnceCell::from(Rc::clone(token)) }
     }
 
@@ -288,7 +289,8 @@ impl<E: Entry> Directory<E> {
         let spot = self.spot(position);
         let old = spot.link();
         if let Some(segment) = old.as_segment()
-            && old.is_shared()
+            // SAFETY: the trie owns a reference to what its slot leads to.
+            && unsafe { old.is_shared() }
         {
             // SAFETY: the way is unshared. The copy takes the place of the reference that the box gives up.
             unsafe {
@@ -307,7 +309,7 @@ impl<E: Entry> Directory<E> {
             while let Some((depth, _)) = (*slot).as_node() {
                 let node = *slot;
                 if node.is_shared() {
-                    runs(node.slots()).for_each(Link::acquire);
+                    runs(node.slots()).for_each(|child| child.acquire());
                     slot.write(Link::new_node(node.slots()));
                     note_copy(size_of_val(node.slots()));
                     let was_last = node.release();
@@ -355,7 +357,7 @@ impl<E> Iterator for Consume<E> {
             // stack; else the children get one more owner.
             unsafe {
                 if link.is_shared() {
-                    runs(link.slots()).for_each(Link::acquire);
+                    runs(link.slots()).for_each(|child| child.acquire());
                 }
                 self.rest.extend(runs(link.slots()).rev());
                 if link.release() {

@@ -51,7 +51,8 @@ impl<E> SegmentBox<E> {
         let segment = self.0;
         let size = self.size();
         mem::forget(self);
-        Link::to_segment(segment.cast(), size)
+        // SAFETY: the box owned a reference to this segment, which goes over to the link.
+        unsafe { Link::to_segment(segment.cast(), size) }
     }
 }
 

@@ -96,8 +96,8 @@ const NOT_GREATER: CommandError =
 
 fn add(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let config: &Config = &context.state.config;
-    let from_primary = context.session.from_primary;
-    let options = Options::parse(args, Syntax::Add, config, from_primary)?;
+    let is_exact = context.session.policy.is_exact;
+    let options = Options::parse(args, Syntax::Add, config, is_exact)?;
     let limits = limits(config);
     let arguments = args.len().saturating_sub(options.rest);
     if arguments < 2 || arguments % 2 == 1 {
@@ -221,7 +221,7 @@ fn settle_trim(keyspace: &mut Keyspace, trimmed: Trimmed) -> usize {
 
 fn trim(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     let config = &context.state.config;
-    let options = Options::parse(args, Syntax::Trim, config, context.session.from_primary)?;
+    let options = Options::parse(args, Syntax::Trim, config, context.session.policy.is_exact)?;
     let (keyspace, database, reply) = context.parts();
     let key = args.at(1);
     let trimmed = edit(keyspace, database, key, |stream| options.trim.map(|trim| stream.trim(&trim)))?;

@@ -3,10 +3,11 @@
 //! Never counts anything, as INFO does not, and never holds the loop: the text is written by a job in steps of some
 //! microseconds, since clients and commands may be many.
 //!
-//! `families` is the table of metrics, `samples` writes those with labels, `view` is what figures are taken from, `text` is the
+//! `families` is the table of metrics, `samples` and `loop_samples` write those with labels, `view` is what figures are taken from, `text` is the
 //! format.
 
 pub mod families;
+mod loop_samples;
 mod samples;
 pub mod text;
 mod view;

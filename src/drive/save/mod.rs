@@ -18,12 +18,15 @@ use crate::REDIS_VERSION;
 use crate::config::{Named, system_reason};
 use crate::engine::state::ServerState;
 use crate::storage::file::new_file::{StepFailed, WriteStep};
+use crate::storage::rdb::RdbVersion;
+use crate::storage::save::Pace;
 use crate::storage::snapshot::{AccessNote, Origin, SnapshotSettings};
 
 /// How a snapshot of the present is to be written.
 pub fn snapshot_settings(state: &ServerState, origin: Origin) -> SnapshotSettings {
     let policy = state.config.maxmemory_policy;
     SnapshotSettings {
+        version: RdbVersion::default(),
         compresses: state.config.rdbcompression,
         has_checksum: state.config.rdbchecksum,
         now_ms: state.now_ms(),
@@ -37,6 +40,15 @@ pub fn snapshot_settings(state: &ServerState, origin: Origin) -> SnapshotSetting
         },
         functions: libraries(state),
         keys_per_step: usize::from(state.config.rdb_key_save_delay > 0),
+    }
+}
+
+/// How fast saves may go on.
+pub fn pace(state: &ServerState) -> Pace {
+    let delay_us = u64::try_from(state.config.rdb_key_save_delay).unwrap_or(0);
+    match delay_us {
+        0 => Pace::default(),
+        _ => Pace { now: state.clock.ticks(), pause: state.clock.nanos_as_ticks(delay_us.saturating_mul(1000)) },
     }
 }
 

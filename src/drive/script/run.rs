@@ -14,6 +14,7 @@
 use crate::engine::enforcement;
 use crate::engine::monitor;
 use crate::engine::nesting::NestingReason;
+use crate::engine::origin::{Origin, ScriptLimits};
 use crate::engine::propagation;
 use std::rc::Rc;
 
@@ -27,6 +28,7 @@ use crate::engine::session::{Blocked, Session, Token};
 use crate::engine::state::ServerState;
 use crate::engine::transactions::Rest;
 use crate::engine::wake;
+use crate::keyspace::Targets;
 use crate::net::address::Address;
 use crate::resp::Args;
 use crate::resp::reply::{Mark, Protocol};
@@ -34,7 +36,7 @@ use crate::resp::{OwnedArgs, Reply};
 
 use super::bridge::Bridge;
 use crate::engine::scripts::Scripting;
-use crate::engine::scripts::{Replication, Run, Suspended};
+use crate::engine::scripts::{Run, Suspended};
 use crate::scripting::Kind;
 use crate::scripting::failure;
 use crate::scripting::flags::ScriptFlags;
@@ -109,7 +111,7 @@ pub(crate) fn make_ready(
         }
     };
     let run = begin(context.state, program);
-    let session = session_for(context);
+    let session = session_for(context, program);
     let mut reply = std::mem::take(&mut context.state.scripting.reply);
     reply.set_protocol(Protocol::Resp2);
     let suspended = Suspended {
@@ -163,11 +165,7 @@ fn begin(state: &ServerState, program: &Program<'_>) -> Run {
     Run {
         kind: program.kind,
         name: program.name.to_string(),
-        is_read_only: program.is_read_only || !program.flags.is_compatible && program.flags.no_writes,
-        allows_oom: program.flags.allow_oom,
-        has_written: false,
-        allow_oom: program.flags.allow_oom,
-        replication: Replication::ALL,
+        targets: Targets::ALL,
         protocol: Protocol::Resp2,
         random: state.scripting.random,
         now_ms: state.now_ms(),
@@ -192,17 +190,22 @@ fn warn_of(state: &ServerState, run: &Run) {
 }
 
 /// The session in whose name the script's commands run: its caller's database and rights.
-fn session_for(context: &mut Context<'_>) -> Box<Session> {
+fn session_for(context: &mut Context<'_>, program: &Program<'_>) -> Box<Session> {
     let caller = &*context.session;
     let mut session = context.state.scripting.session.take().unwrap_or_else(|| {
         let address = Address { peer: "lua".to_string(), local: String::new(), unix: false };
         let user = Rc::clone(&caller.user);
-        Box::new(Session::new(0, Token::SCRIPT, address, 0, user))
+        Box::new(Session::new(0, Token::SCRIPT, address, 0, user, Origin::Script))
     });
     session.database = caller.database;
     session.authenticated = caller.authenticated;
     session.no_touch = caller.no_touch;
-    session.deny_blocking = true;
+    session.policy = caller.policy.of_script();
+    session.script = ScriptLimits {
+        is_read_only: program.is_read_only || !program.flags.is_compatible && program.flags.no_writes,
+        allows_oom: program.flags.allow_oom,
+        has_written: false,
+    };
     // What the script reads its caller reads, and what it changes its caller changes.
     session.actor = caller.id;
     session.is_tracking = caller.is_tracking;
@@ -343,7 +346,8 @@ fn conclude_within(
 ) {
     let is_there = caller.is_some();
     let mut session = caller.unwrap_or_else(|| {
-        let mut session = Box::new(Session::new(0, Token::SCRIPT, Address::default(), 0, Rc::clone(&rest.user)));
+        let user = Rc::clone(&rest.user);
+        let mut session = Box::new(Session::new(0, Token::SCRIPT, Address::default(), 0, user, Origin::Client));
         session.database = rest.database;
         session
     });
@@ -398,7 +402,7 @@ pub fn kill(state: &mut ServerState, kind: Kind) -> CommandResult {
     let Some(suspended) = &mut state.scripting.suspended else {
         return Err(CommandError::fixed("NOTBUSY No scripts in execution right now."));
     };
-    if suspended.run.has_written {
+    if suspended.session.script.has_written {
         return Err(CommandError::fixed(
             "UNKILLABLE Sorry the script already executed write commands against the dataset. You can either wait the \
              script termination or kill the server in a hard way using the SHUTDOWN NOSAVE command.",

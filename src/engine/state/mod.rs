@@ -1,6 +1,7 @@
 //! Everything that one server process knows, but for the sockets: what commands work on. Never runs a command or serves a
 //! connection.
 
+mod books;
 pub mod program;
 mod scopes;
 
@@ -10,7 +11,6 @@ use std::rc::Rc;
 
 use crate::acl::{AclLog, PasswordSource, User, Users};
 use crate::base::clock::Clock;
-use crate::base::logging;
 use crate::base::sys::oom_score::Adjustment;
 use crate::base::wake::Wake;
 use crate::collections::hash::HashSeed;
@@ -35,13 +35,15 @@ use crate::engine::title::TitleBar;
 use crate::engine::tracking::Tracking;
 use crate::engine::transactions::Transactions;
 use crate::engine::unflushed_keys::UnflushedKeys;
-use crate::keyspace::{EventClass, Keyspace};
+use crate::keyspace::Keyspace;
 use crate::migrate::Migrations;
 use crate::net::address::Address;
 use crate::net::listener::Listeners;
+use crate::net::outbound::Outbounds;
 use crate::observe::command_stats::{CommandStats, ErrorStats};
 use crate::observe::latency::LatencyMonitor;
 use crate::observe::loop_stats::LoopStats;
+use crate::observe::recorder::LoopRecorder;
 use crate::observe::slowlog::Slowlog;
 use crate::storage::aof::append_only::AppendOnly;
 use crate::storage::file::operations::Disk;
@@ -62,6 +64,8 @@ pub struct ServerState {
     pub clients: Clients,
     pub memory: Memory,
     pub migrations: Migrations,
+    /// Connections to other servers.
+    pub outbounds: Outbounds,
     pub users: Users,
     pub acl_log: AclLog,
     /// Where ACL GENPASS takes passwords from.
@@ -110,6 +114,7 @@ pub struct ServerState {
     /// What is known of the process.
     pub process: ProcessFacts,
     pub loop_stats: LoopStats,
+    pub recorder: LoopRecorder,
     /// What `ps` shows, if this process may set it.
     pub title: Option<TitleBar>,
     /// What clients connect to; none when driven in-process.
@@ -123,7 +128,7 @@ pub struct ServerState {
     /// What DEBUG has switched.
     pub debug: DebugSwitches,
     /// Whether the replies of ordinary clients are limited.
-    output_limited: bool,
+    pub(crate) output_limited: bool,
 }
 
 /// With more clients than this for each tick of a second, `dynamic-hz` makes the ticks more frequent.
@@ -149,11 +154,11 @@ impl ServerState {
         let commands = Registry::new(program.families);
         let keyspace = seeded_keyspace(&config, &mut random);
         let secret = std::array::from_fn(|_| random.u8(..));
-        let users = first_users(&commands, &config);
         let mut state = ServerState {
             program,
             runs: Runs::new(program.families),
             command_stats: CommandStats::new(commands.len()),
+            users: first_users(&commands, &config),
             commands,
             keyspace,
             process: ProcessFacts::new(random_digits(&mut random), unix_ms(&clock)),
@@ -164,7 +169,7 @@ impl ServerState {
             clients: Clients::default(),
             memory: Memory::default(),
             migrations: Migrations::default(),
-            users,
+            outbounds: Outbounds::default(),
             acl_log: AclLog::default(),
             new_passwords: PasswordSource::new(secret),
             stats: Stats::default(),
@@ -194,6 +199,7 @@ impl ServerState {
             slow_ticks: u64::MAX,
             was_slow: false,
             loop_stats: LoopStats::default(),
+            recorder: LoopRecorder::default(),
             listeners: None,
             title: None,
             attack_logged_ms: 0,
@@ -208,9 +214,10 @@ impl ServerState {
     /// Notes what follows from the start, and from the settings.
     fn begin(&mut self) {
         self.process.startup_memory_bytes = self.used_memory();
+        self.recorder.set_clock(&self.clock);
         self.refresh_clock();
         self.saving.stats.last_save_seconds = self.process.started_ms / 1000;
-        self.apply_config();
+        (self.program.apply_settings)(self);
     }
 
     /// Reads the clock and tells the keyspace.
@@ -224,34 +231,6 @@ impl ServerState {
             // Nothing can become due while the time stands still, so this is early enough.
             self.update_expiry_mode();
         }
-    }
-
-    /// Brings what is derived from the settings up to date; called after every change of them.
-    pub fn apply_config(&mut self) {
-        let config = &self.config;
-        logging::set_user_data_hidden(config.hide_user_data_from_log);
-        self.aof.configure(config);
-        let lazily = config.lazyfree_lazy_expire;
-        self.keyspace.changes.propagation.set_lazy(lazily);
-        let slowlog_us = u64::try_from(config.slowlog_log_slower_than).unwrap_or(u64::MAX);
-        let latency_us = match config.latency_monitor_threshold {
-            0 => u64::MAX,
-            threshold_ms => threshold_ms.saturating_mul(1000),
-        };
-        self.slow_ticks = self.clock.nanos_as_ticks(slowlog_us.min(latency_us).min(SLOW_US).saturating_mul(1000));
-        let classes = EventClass::logged(self.config.notify_keyspace_events);
-        self.keyspace.changes.set_event_classes(classes);
-        self.slowlog.capacity = config.slowlog_max_len as usize;
-        self.keyspace.access.frequency = config.maxmemory_policy.is_lfu();
-        self.keyspace.access.log_factor = config.lfu_log_factor;
-        self.keyspace.access.decay_minutes = config.lfu_decay_time;
-        let limit = config.client_output_buffer_limit.normal;
-        self.output_limited = limit.hard_bytes > 0 || limit.soft_bytes > 0;
-        self.memory.configure(config, &self.clock);
-        self.keyspace.set_eviction(config.maxmemory_policy, config.maxmemory_samples as usize);
-        let clients_limit_bytes = config.maxmemory_clients.bytes(config.maxmemory);
-        self.clients.set_memory_limit(usize::try_from(clients_limit_bytes).unwrap_or(usize::MAX));
-        self.update_restrictions();
     }
 
     /// Shows the process title, if this process has one.
@@ -524,6 +503,8 @@ impl ServerState {
             ..Stats::default()
         };
         self.loop_stats = LoopStats::default();
+        self.recorder.reset_stats();
+        self.users.reset_usage();
         self.memory.reset_stats();
         self.keyspace.reset_stats();
         self.command_stats.reset();
@@ -547,9 +528,7 @@ impl ServerState {
 
 /// The default user alone.
 fn first_users(commands: &Registry, config: &Config) -> Users {
-    let mut users = Users::new(AclContext::new(commands, config));
-    users.set_default_password(&config.requirepass);
-    users
+    Users::new(AclContext::new(commands, config))
 }
 
 fn random_digits(random: &mut fastrand::Rng) -> String {

@@ -178,6 +178,8 @@ impl Runs {
 pub struct Program {
     /// The tables of all families of commands.
     pub families: &'static [&'static [CommandSpec]],
+    /// Brings about what the settings ask of a state that has just been made.
+    pub apply_settings: fn(&mut ServerState),
     /// Takes a request of a client that debugs a script.
     pub debugger_request: fn(&mut ServerState, &mut Session, &mut Reply, Args<'_>),
     /// A client that debugs a script has left.

@@ -364,7 +364,11 @@ impl Record {
     }
 
     /// A reference that does not count, for the index of volatile keys.
-    pub fn volatile_reference(&self) -> VolatileReference {
+    ///
+    /// # Safety
+    /// The record must have an expiry time. The reference, with all its clones, must be out of the index, or replaced there,
+    /// before the record goes.
+    pub unsafe fn volatile_reference(&self) -> VolatileReference {
         VolatileReference { header: self.header }
     }
 

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 
 use crate::collections::element::Element;
 use crate::collections::table::Pinned;
-use crate::keyspace::propagation::encode;
+use crate::keyspace::change_log::unit::encode;
 use crate::keyspace::{Keyspace, Record, Version};
 use crate::text::double;
 use crate::types::hash::HashRef;
@@ -152,9 +152,14 @@ impl CommandDump {
         !self.queue.is_empty() || self.version.release_step(records)
     }
 
-    /// Number of keys, and of those that have been written.
-    pub fn keys(&self) -> (usize, usize) {
-        (self.version.keys(), self.keys_written)
+    /// Number of keys in it.
+    pub fn keys(&self) -> usize {
+        self.version.keys()
+    }
+
+    /// Number of keys that have been written.
+    pub fn keys_written(&self) -> usize {
+        self.keys_written
     }
 }
 

@@ -24,6 +24,7 @@ pub mod stream_node;
 pub mod streams;
 #[cfg(test)]
 mod tests;
+pub mod version;
 pub mod writer;
 pub mod ziplist;
 pub mod zipmap;
@@ -38,13 +39,8 @@ pub use stream_node::StreamId;
 #[cfg(test)]
 pub(crate) use stream_node::check as check_stream_node;
 pub use streams::{EntriesRead, StreamPiece};
+pub use version::{RdbVersion, is_readable_version};
 pub use writer::Writer;
-
-/// The version that Redis 7.2 writes, and so do we.
-pub const VERSION: u16 = 11;
-
-/// The version for values that 7.2 does not know: hashes whose fields expire, as in Redis 7.4.
-pub const VERSION_OF_TIMES: u16 = 12;
 
 /// Field expiry times must fit in 48 bits.
 pub const EXPIRY_MAX_MS: i64 = (1 << 48) - 1;
@@ -56,9 +52,4 @@ pub enum SanitizeLevel {
     Structure,
     /// Also that no element comes twice, and that sorted sets are sorted. For everything else.
     Full,
-}
-
-/// Whether data of a version of the format is read: those of Redis up to 8.2, and those of Valkey 9.
-pub fn is_readable_version(version: u16) -> bool {
-    matches!(version, 1..=12 | 80)
 }

@@ -2,6 +2,7 @@
 
 use super::checksum::Checksum;
 use super::kind::ValueKind;
+use super::version::RdbVersion;
 use crate::resp::number;
 use crate::text::lzf::{Compression, CompressionStep, Compressor};
 
@@ -19,6 +20,7 @@ pub struct Writer<'a> {
     out: Vec<u8>,
     /// Compresses longer strings, if they are to be.
     compressor: Option<&'a mut Compressor>,
+    version: RdbVersion,
     /// Bytes that were dealt with, as they were before they were compressed.
     work: usize,
 }
@@ -26,7 +28,17 @@ pub struct Writer<'a> {
 impl<'a> Writer<'a> {
     /// A writer at the end of `out`, which compresses longer strings if it is given what with (`rdbcompression`).
     pub fn new(out: Vec<u8>, compressor: Option<&'a mut Compressor>) -> Self {
-        Self { out, compressor, work: 0 }
+        Self { out, compressor, version: RdbVersion::default(), work: 0 }
+    }
+
+    /// The same writer for readers of this version.
+    pub fn in_version(self, version: RdbVersion) -> Self {
+        Self { version, ..self }
+    }
+
+    /// Whether readers of the version that is written know a type of value.
+    pub fn knows(&self, kind: ValueKind) -> bool {
+        kind.version() <= self.version.number()
     }
 
     /// All that was written.

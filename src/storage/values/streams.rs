@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::storage::rdb::{EntriesRead, Fault, StreamId, StreamPiece, Writer};
+use crate::storage::rdb::{EntriesRead, Fault, StreamId, StreamPiece, ValueKind, Writer};
 use crate::types::stream::{Consumer, ConsumerParts, Group, GroupParts, History, Holder, Id, PartsError, Stream};
 
 use super::long_text::Source;
@@ -106,9 +106,12 @@ impl StreamBuilder {
 /// for decades, to be claimed by any consumer. A consumer of that name that was seen has such entries for its own.
 const NOBODY: &[u8] = b"";
 
-/// Releases the entries of the consumer that stands for no owner.
+/// Releases the entries of the consumer that stands for no owner. The format before version 11 writes one time for seen
+/// and active.
 fn free_released(group: &mut GroupParts) {
-    let is_nobody = |one: &ConsumerParts| one.name == NOBODY && one.seen_ms == 0 && one.active_ms.is_none();
+    let is_nobody = |one: &ConsumerParts| {
+        one.name == NOBODY && one.seen_ms == 0 && one.active_ms.is_none_or(|active_ms| active_ms == 0)
+    };
     let Some(index) = group.consumers.iter().position(is_nobody) else {
         return;
     };
@@ -297,7 +300,9 @@ fn save_consumer(
 ) {
     writer.string(name);
     writer.time_ms(seen_ms);
-    writer.time_ms(active_ms);
+    if writer.knows(ValueKind::Stream3) {
+        writer.time_ms(active_ms);
+    }
     writer.length(count as u64);
     for id in ids {
         writer.bytes(&raw_id(id));
