@@ -136,6 +136,8 @@ fn a_slow_request_alone_and_a_slow_wait_for_many_are_told_apart() {
     let mut world = World::new(5, |_| {});
     world.send(1, "DEBUG SLEEP 0.0025\r\n");
     world.turn();
+    // The one that asks comes later.
+    world.advance_ms(1);
     let alone = "DEBUG of client 1 took 2.5 ms; no other client waited behind it in that turn";
     assert_eq!(world.explain(5, ""), [alone]);
     world.advance_ms(200);
@@ -151,6 +153,33 @@ fn a_slow_request_alone_and_a_slow_wait_for_many_are_told_apart() {
     let waited = "PING of client 4 waited 3.0 ms behind 3 requests of 3 clients, which ran for 3.0 ms, the longest of them \
                   DEBUG (1.0 ms) of client 3";
     assert_eq!(world.explain(5, " CLIENT 4"), [waited]);
+}
+
+/// Requests that come while a turn runs wait for its end, but the turn does not see them: it was said that no client
+/// waited at all.
+#[test]
+fn clients_that_the_next_turn_finds_ready_are_told() {
+    let mut world = World::new(4, |_| {});
+    world.send(1, "DEBUG SLEEP 0.0025\r\n");
+    world.turn();
+    world.send(2, "PING\r\n");
+    world.send(3, "PING\r\n");
+    world.turn();
+    let alone = "DEBUG of client 1 took 2.5 ms; no other client waited behind it in that turn";
+    assert_eq!(world.explain(4, ""), [format!("{alone}, and the next turn found 2 clients ready")]);
+}
+
+/// The next turn has slept before: what it serves came later.
+#[test]
+fn clients_that_came_after_a_pause_did_not_wait() {
+    let mut world = World::new(4, |_| {});
+    world.send(1, "DEBUG SLEEP 0.0025\r\n");
+    world.turn();
+    world.advance_ms(50);
+    world.send(2, "PING\r\n");
+    world.turn();
+    let alone = "DEBUG of client 1 took 2.5 ms; no other client waited behind it in that turn";
+    assert_eq!(world.explain(4, ""), [alone]);
 }
 
 #[test]

@@ -116,8 +116,8 @@ impl AclLog {
         self.entries.truncate(capacity);
     }
 
-    /// Whether there are refusals of which the client is not known yet: of a script's commands, whose caller nobody can
-    /// look at while it runs.
+    /// Whether there are refusals of which the client is not known yet: of a script's commands, whose caller cannot
+    /// be looked at while it runs.
     #[inline]
     pub fn has_unsigned(&self) -> bool {
         self.has_unsigned

@@ -107,7 +107,7 @@ fn flush_all(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     Ok(())
 }
 
-/// SYNC and ASYNC are told apart by nobody: the keys are gone at once and the memory goes in slices.
+/// SYNC and ASYNC do not differ: the keys are gone at once and the memory goes in slices.
 fn check_flush_type(args: Args<'_>) -> CommandResult {
     let known = |text: &[u8]| text.eq_ignore_ascii_case(b"sync") || text.eq_ignore_ascii_case(b"async");
     match args.get(1) {

@@ -161,8 +161,8 @@ fn migrate(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     migrate::begin(context, order, args)
 }
 
-/// The port as C's `atoi` and a cast read it, which Redis leaves it to: where there is no number it is 0, where nobody
-/// listens.
+/// The port as C's `atoi` and a cast read it, which Redis leaves it to: where there is no number it is 0, which
+/// refuses connections.
 fn parse_port(text: &[u8]) -> u16 {
     let text = text.trim_ascii_start();
     let digits = text.iter().take_while(|byte| byte.is_ascii_digit());

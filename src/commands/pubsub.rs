@@ -194,7 +194,7 @@ fn spublish(context: &mut Context<'_>, args: Args<'_>) -> CommandResult {
     Ok(())
 }
 
-/// Has all listeners be told, or only counted if nobody is to hear of it.
+/// Publishes to all listeners, or only counts them if the message is discarded.
 fn tell(state: &mut ServerState, publish: impl FnOnce(&PubSub, &mut Clients) -> usize) -> usize {
     if state.is_sandboxed {
         return publish(&state.pubsub, &mut Clients::default());

@@ -9,8 +9,8 @@
 //!
 //! While keys move, a request that names one of them waits, and so does one that writes without saying where
 //! (`Migrations::holds`): so a key is the same from its request to its removal, though only one key at a time is in
-//! memory twice. Redis holds up everybody. Within a transaction or a script nobody can be served in between: there all
-//! wait, as in Redis (`run_to_end`).
+//! memory twice. Redis holds up all clients. Within a transaction or a script no client can be served in between: there
+//! all wait, as in Redis (`run_to_end`).
 //!
 //! Never changes a key but by removing one that has arrived.
 
@@ -127,7 +127,7 @@ fn end(state: &mut ServerState, under_way: UnderWay, number: usize, result: Comm
     state.clients.checkin(session);
 }
 
-/// Moves keys while everybody waits: for one that is part of a transaction or a script. Its time is its own: it passes
+/// Moves keys while all clients wait: for one that is part of a transaction or a script. Its time is its own: it passes
 /// where nothing happens for as long as something may take.
 fn run_to_end(context: &mut Context<'_>, order: Order) -> CommandResult {
     let unavailable = |_: io::Error| CommandError::fixed("ERR Can't create the poll");

@@ -389,7 +389,7 @@ impl Clients {
         !self.over_output_limit.is_empty()
     }
 
-    /// The clients of which that is so; they are told of no more.
+    /// Returns and clears the list of these clients.
     pub fn take_over_output_limit(&mut self) -> Vec<Token> {
         std::mem::take(&mut self.over_output_limit)
     }

@@ -28,7 +28,7 @@ impl Context<'_> {
         self.state.keyspace.changes.propagation.replace(arguments);
     }
 
-    /// Whether what the command does is passed on to anybody.
+    /// Whether the command's changes are propagated.
     #[inline]
     pub fn propagates(&self) -> bool {
         self.state.keyspace.changes.propagation.is_on()

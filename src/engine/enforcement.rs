@@ -32,7 +32,7 @@ pub fn load_acl_file(state: &mut ServerState) -> Result<(Vec<Rc<User>>, Option<R
 
 /// Logs the caller in.
 ///
-/// Errors: there is no such user, nobody may be it, or the password is another.
+/// Errors: there is no such user, it is disabled, or the password is wrong.
 pub fn log_in(context: &mut Context<'_>, args: Args<'_>, name: &[u8], password: &[u8]) -> Result<(), CommandError> {
     if let Some(user) = context.state.users.log_in(name, password) {
         context.session.user = Rc::clone(user);

@@ -118,7 +118,7 @@ pub struct Traffic {
     pub argument_bytes: usize,
 }
 
-/// Replies that wait until the changes that they tell of are acknowledged by those who read the log of changes.
+/// Replies that wait until the readers of the log of changes have acknowledged the changes that they reveal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HeldReplies {
     /// The offset of the log of changes that must be acknowledged; 0: nothing waits.
@@ -197,7 +197,7 @@ pub struct Session {
     pub reply_peak_bytes: usize,
     /// How much of them may not leave yet, and until when.
     pub held: HeldReplies,
-    /// Whether they may tell of what cannot be written at present.
+    /// Whether they may reveal what cannot be written at present.
     pub sees_unflushed: bool,
     /// Offset of the log of changes behind the last of its commands that was propagated to the append-only file.
     pub write_offset: u64,
@@ -245,7 +245,7 @@ impl Session {
         }
     }
 
-    /// What its replies tell of is on the disk.
+    /// The changes that its replies reveal are on the disk.
     pub fn note_on_disk(&mut self, recorder: &mut LoopRecorder, clock: &Clock) {
         if self.leaving_since > 0 {
             let now = clock.ticks();

@@ -1,4 +1,4 @@
-//! Following what cannot be written at present, and the requests whose replies may tell of it.
+//! Following what cannot be written at present, and the requests whose replies may reveal it.
 
 use crate::command::registry::CommandId;
 use crate::command::spec::Flag;
@@ -40,7 +40,7 @@ pub fn note_unflushed(state: &mut ServerState) {
     state.unflushed = Some(unflushed);
 }
 
-/// A client makes a request: if the reply may tell of what cannot be written it is to wait for that.
+/// A client makes a request: a reply that may reveal what cannot be written has to wait for it.
 #[cold]
 pub fn note_dependence(state: &ServerState, session: &mut Session, args: Args<'_>, resolved: Option<CommandId>) {
     let (Some(unflushed), Some(command)) = (&state.unflushed, resolved) else {

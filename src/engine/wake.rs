@@ -1,4 +1,4 @@
-//! Waking clients that wait: a key is ready, the deadline has passed, or somebody says so.
+//! Waking clients that wait: a key is ready, the deadline has passed, or a command ends the wait.
 
 use crate::command::error::CommandError;
 use crate::engine::apply;
@@ -55,7 +55,7 @@ pub fn serve_key(state: &mut ServerState, id: ObservedKeyId) {
             return;
         };
         if let Some(mut session) = state.clients.checkout(token) {
-            // To one that is being closed nobody could deliver what is taken out for it.
+            // A client that is being closed could not receive what is taken out for it.
             if session.close == Close::No {
                 run_again(state, &mut session);
                 propagation::end_unit_of(state, &mut session, true);
@@ -83,7 +83,7 @@ pub fn go_on(state: &mut ServerState, session: &mut Session) {
     }
 }
 
-/// Serves every key that somebody waits for: for the end of CLIENT PAUSE, which may have kept some from being served.
+/// Serves every key that clients wait for: for the end of CLIENT PAUSE, which may have kept some from being served.
 pub fn serve_all(state: &mut ServerState) {
     state.blocking.signal_all();
     changes(state);

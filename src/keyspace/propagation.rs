@@ -58,7 +58,7 @@ const DELETE: &[u8] = b"DEL";
 const UNLINK: &[u8] = b"UNLINK";
 
 impl Propagation {
-    /// Whether changes are propagated: somebody reads the log. A handler that has to work for another form asks first.
+    /// Whether changes are propagated: the log has a reader. A handler that has to work for another form asks first.
     #[inline]
     pub fn is_on(&self) -> bool {
         self.log.is_read()
@@ -124,7 +124,7 @@ impl Propagation {
         }
     }
 
-    /// The present command is not propagated: what was added stands for it, or it concerns nobody else.
+    /// The present command is not propagated: what was added stands for it, or it concerns no other server.
     pub fn suppress(&mut self) {
         if self.is_on() {
             self.pending.form = Form::Nothing;

@@ -143,8 +143,8 @@ impl Keyspace {
     }
 
     /// Replaces a string's bytes, in place where they fit in; it is a raw string afterwards, and its expiry time stays.
-    /// Tells nobody: the caller calls `modified` unless the bytes are what they were. The caller has looked the key up
-    /// before and knows that it is a string. O(length).
+    /// Publishes nothing: the caller calls `modified` unless the bytes are what they were. The caller has looked the
+    /// key up before and knows that it is a string. O(length).
     pub fn rewrite_string(&mut self, database: usize, key: &[u8], text: Vec<u8>) {
         let hash = self.hash(key);
         let Some(record) = self.databases[database].get_mut(hash, key) else {

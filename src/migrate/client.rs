@@ -133,7 +133,7 @@ impl MigrateClient {
         }
     }
 
-    /// That nobody listens is called a failure to write, as in Redis, which learns of it then.
+    /// A refused connection is called a failure to write, as in Redis, which meets it then.
     fn stage_of(&self, failure: Failure, env: &MigrateEnv<'_>) -> Stage {
         match failure {
             Failure::UnknownHost => Stage::Connecting,

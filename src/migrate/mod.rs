@@ -26,7 +26,7 @@ pub struct Migrations {
     pub(crate) under_way: Slab<Option<Box<UnderWay>>>,
     /// The keys of all of them, of whatever database.
     pub(crate) held: AHashSet<Rc<[u8]>>,
-    /// Whether anybody was held back since this was asked last.
+    /// Whether a client was held back since the last look.
     pub(crate) holds_anybody: Cell<bool>,
 }
 

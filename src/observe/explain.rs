@@ -14,7 +14,7 @@ use crate::text::quoting;
 
 /// A turn, or a wait, of so many ns is a slow moment.
 pub const SLOW_NS: u64 = 1_000_000;
-/// Less than this is not told of as a wait of one client, in ns.
+/// A shorter wait of one client is not reported, in ns.
 const WAIT_NS: f32 = 100_000.0;
 
 /// One slow moment.
@@ -115,11 +115,18 @@ impl Explainer<'_> {
         self.of_turn(turn, visits)
     }
 
+    /// How many clients the next turn found ready without having slept: their requests came while this turn ran, so
+    /// they waited too, though how long is not known. 0 if that turn is not kept.
+    pub fn found_ready_after(&self, turn: &Turn) -> u64 {
+        let next = self.recorder.turns.find(turn.number + 1).filter(|next| next.waited_ns < WAIT_NS);
+        next.map_or(0, |next| u64::from(next.visits))
+    }
+
     fn explanation(&self, turn: &Turn, sentence: String) -> Explanation {
         Explanation { turn: turn.number, at_ns: turn.began_ns, ended_ns: ended_ns(turn), sentence }
     }
 
-    /// A wait that belongs to no turn that is told of.
+    /// A wait that belongs to no reported turn.
     fn late_moment(&self, late: &LateReply) -> Explanation {
         let at_ns = late.since_ns;
         Explanation { turn: 0, at_ns, ended_ns: at_ns, sentence: self.of_late(late) }
@@ -139,7 +146,13 @@ impl Explainer<'_> {
         let request = self.request(turn, turn.longest_client, turn.longest_command);
         let took = format!("{request} of client {} took {}", turn.longest_client, time(turn.longest_ns));
         match visits.len() == usize::from(turn.visits) {
-            true => format!("{took}; no other client waited behind it in that turn"),
+            true => {
+                let ready = match self.found_ready_after(turn) {
+                    0 => String::new(),
+                    clients => format!(", and the next turn found {} ready", counted(clients, "client")),
+                };
+                format!("{took}; no other client waited behind it in that turn{ready}")
+            }
             false => format!("{took} of the {} of turn {}", time(turn.busy_ns()), turn.number),
         }
     }

@@ -1,4 +1,4 @@
-//! Which keys are asked for most, while somebody watches: a sketch of a sample of the requests.
+//! Which keys are asked for most, while the page is watched: a sketch of a sample of the requests.
 //!
 //! One of `GAP` requests is looked at, on average; the distance to the next one is random, so that no pattern of
 //! requests escapes. Of the sample the sketch keeps the most frequent keys (Metwally, Agrawal and El Abbadi's
@@ -54,7 +54,7 @@ impl HotKeys {
         }
     }
 
-    /// Whether anybody wants to know.
+    /// Whether keys are sampled.
     #[inline]
     pub fn is_on(&self) -> bool {
         self.is_on

@@ -158,11 +158,6 @@ impl LoopRecorder {
         self.turns.memory_bytes() + self.aggregates.memory_bytes()
     }
 
-    /// The number of the turn that goes on.
-    pub fn turn_number(&self) -> u64 {
-        self.live.record.number
-    }
-
     /// How long a request has waited that began to run then, in ticks.
     pub fn waited(&self, began: u64) -> u64 {
         began.saturating_sub(self.live.began)
@@ -183,7 +178,7 @@ impl LoopRecorder {
         self.live.marked = now;
     }
 
-    /// The time since the last mark was spent on jobs, which tell of themselves (`note_job`).
+    /// The time since the last mark was spent on jobs, which are noted one by one (`note_job`).
     pub fn mark_jobs(&mut self, now: u64) {
         self.live.marked = now;
     }
@@ -247,7 +242,7 @@ impl LoopRecorder {
         BatchTimes { waiting, run: now.saturating_sub(began), longest }
     }
 
-    /// What a client's replies tell of is on the disk; they have waited for that since then.
+    /// The changes that a client's replies reveal are on the disk; the replies have waited since then.
     pub fn note_on_disk(&mut self, clock: &Clock, client: u64, since: u64, now: u64, command: Option<CommandId>) {
         let [since_ns, until_ns] = [since, now].map(|ticks| clock.nanos_at(ticks));
         let disk_ns = until_ns.saturating_sub(since_ns);

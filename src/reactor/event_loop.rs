@@ -93,7 +93,7 @@ pub struct EventLoop {
     pub(crate) load_error: Option<String>,
     /// Loading waits for the disk.
     pub(crate) load_waits: bool,
-    /// When the log may tell of such a failure again, on the monotonic clock.
+    /// When the log may report such a failure again, on the monotonic clock.
     accept_warning_due_us: u64,
     /// When the last turn ended, in ticks.
     turn_ended: u64,
@@ -483,7 +483,7 @@ impl EventLoop {
     }
 
     fn cron_tick(&mut self) {
-        // No event tells of those that wait already.
+        // There is no event for connections that wait already.
         self.accepting.append(&mut self.stalled);
         let overdue = self.cron.tick(&mut self.state, &mut self.jobs);
         for token in overdue {

@@ -214,7 +214,7 @@ fn start_logging(config: &Config) -> std::io::Result<()> {
     })
 }
 
-/// Says which settings promise what this version does not keep: nobody should find out by losing
+/// Says which settings promise what this version does not keep: a user should not find out by losing
 /// data.
 fn warn_of_what_is_missing(config: &Config) {
     let promises = [

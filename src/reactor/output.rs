@@ -3,8 +3,8 @@
 //! ```text
 //! flush_client      bytes_to_leave   all, those whose changes are acknowledged, or none: then the client is held
 //!                   Connection::flush
-//! release_held   writes what was appended, looks after syncs, and flushes the clients that are held no longer
-//! flush_pushed        the clients with pushed replies, as many as the budget of a turn allows
+//! release_held      writes what was appended, looks after syncs, and flushes the clients that are held no longer
+//! flush_pushed      the clients with pushed replies, as many as the budget of a turn allows
 //! ```
 
 use crate::engine::output_limits;

@@ -257,7 +257,7 @@ impl Server<'_> {
         false
     }
 
-    /// Handshakes that fail are told of where everybody sees it, but once a second at most: anybody can fail.
+    /// Failed handshakes are logged at the default level, but once a second at most: any peer can cause them.
     #[cold]
     fn log_read_error(&mut self, session: &Session, error: &io::Error) {
         let now_ms = self.state.now_ms();

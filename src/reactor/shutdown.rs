@@ -77,7 +77,7 @@ impl EventLoop {
         self.shutdown.complete = true;
     }
 
-    /// Saves the data if that is asked for, or if there are save points and nobody asks for the contrary. Says whether
+    /// Saves the data if that is asked for, or if there are save points and NOSAVE was not given. Says whether
     /// the server may end.
     fn save_at_the_end(&mut self, options: ShutdownOptions) -> bool {
         if background::cancel_background_save(&mut self.state) {

@@ -1,4 +1,5 @@
-//! Numbers as Lua's libraries and Redis write them, and the random numbers that are the same for every script.
+//! Numbers as Lua's libraries and Redis write them, and the random numbers, of which every script gets the same
+//! sequence.
 
 use crate::resp::number;
 

@@ -9,7 +9,7 @@ use oneloop::storage::file::operations::{DiskOperations as _, FileOperations as 
 
 use crate::world::{World, settings};
 
-/// The thread for chores is the first one that is started where nothing was synced before.
+/// The AOF worker is the first one that is started where nothing was synced before.
 const CHORES: usize = 0;
 
 fn world(appendonly: bool, policy: AppendFsync) -> World {

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Which bucket is home follows from twelve bits of the hash scaled to the number of buckets, so that a segment may
-//! have any number of buckets and the order of homes is the same for every number. SCAN relies on that.
+//! have any number of buckets and the order of homes does not depend on that number. SCAN relies on that.
 
 use super::Entry;
 use super::bucket::{Bucket, SLOTS, tag_of};

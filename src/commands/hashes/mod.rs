@@ -134,7 +134,7 @@ fn propagate_fields(keyspace: &mut Keyspace, prefix: &[&[u8]], names: &[&[u8]]) 
     keyspace.changes.propagation.replace_with(length, words);
 }
 
-/// Counts fields that were removed, and tells of it.
+/// Counts removed fields and publishes their removal.
 fn note_removed(keyspace: &mut Keyspace, database: usize, key: &[u8], fields: usize) {
     if fields > 0 {
         keyspace.modified_times(database, key, fields as u64);

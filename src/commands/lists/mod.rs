@@ -155,8 +155,8 @@ fn taken_out(
     }
 }
 
-/// Takes up to so many elements out of the list at a key at an end, handing each to `visit`, and tells of it. Gives how
-/// many they were; none if there is no such key. Errors: it is not a list.
+/// Takes up to so many elements out of the list at a key at an end, handing each to `visit`, and publishes that. Gives
+/// how many they were; none if there is no such key. Errors: it is not a list.
 #[inline]
 fn take_out(
     keyspace: &mut Keyspace,

@@ -116,7 +116,7 @@ impl<'a> Options<'a> {
 
     fn take_by(&mut self, text: &'a [u8], permissions: Permissions) -> Result<(), CommandError> {
         let pattern = Pattern::of(text);
-        // A name without a `*` is the same for all elements: there is nothing to sort by.
+        // A name without a `*` does not depend on the element: there is nothing to sort by.
         self.unsorted |= pattern.is_constant();
         if !pattern.is_constant() && !permissions.may_read_all {
             return Err(BY_DENIED);
@@ -125,7 +125,7 @@ impl<'a> Options<'a> {
         Ok(())
     }
 
-    /// The order of a set is nobody's business; what is stored, or given to a script, must be the same on every
+    /// The order of a set is unspecified; what is stored, or given to a script, must be the same on every
     /// replica, so it is sorted after all.
     pub fn settle_order_of(&mut self, subject: Option<&Subject<'_>>, is_script: bool) {
         let matters = is_script || self.destination.is_some();

@@ -66,7 +66,7 @@ impl<'a> Pattern<'a> {
         }
     }
 
-    /// Whether it is the same for all elements.
+    /// Whether it does not depend on the element.
     pub fn is_constant(&self) -> bool {
         !matches!(self, Pattern::Key { .. })
     }

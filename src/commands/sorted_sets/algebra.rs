@@ -24,7 +24,7 @@ enum Operation {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Purpose {
     Reply,
-    /// It is stored at the key in argument 1, and this event tells of it.
+    /// It is stored at the key in argument 1, with this event.
     Store(&'static str),
     Count,
 }

@@ -72,7 +72,7 @@ impl Terms<'_> {
                 return Claim::Forgotten;
             }
             Some(pending) => {
-                // What nobody has is to be had at once.
+                // An entry without an owner can be claimed at once.
                 let idle_ms = pending.idle_ms(self.now_ms);
                 if self.min_idle_ms > 0 && idle_ms.is_some_and(|idle_ms| idle_ms < self.min_idle_ms) {
                     return Claim::Left;

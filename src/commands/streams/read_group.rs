@@ -1,4 +1,4 @@
-//! What XREADGROUP gives a consumer of one stream: entries it may claim, entries nobody has read, or what it has
+//! What XREADGROUP gives a consumer of one stream: entries it may claim, entries no consumer has read, or what it has
 //! pending.
 
 use smallvec::SmallVec;
@@ -12,8 +12,8 @@ use super::passing::GroupPropagation;
 use super::position::{From, begin_stream, has_entries_behind};
 use super::{edit, notify, write_entry, write_entry_parts, write_id};
 
-/// Who claims and finds nothing pending looks again after this time at least: entries become pending in ways that wake
-/// nobody.
+/// A client that claims and finds nothing pending looks again after this time at least: entries become pending in
+/// ways that wake no client.
 const LOOK_AGAIN_MS: i64 = 100;
 
 /// A group, and one of its consumers.
@@ -130,7 +130,7 @@ impl Wish<'_> {
     fn claimable(&self, entries: &Entries, group: &mut Group, min_idle_ms: i64) -> SmallVec<[Claimable; 16]> {
         let pending = group.in_turn().map(|pending| Claimable {
             id: pending.id,
-            // One that nobody has counts from the epoch.
+            // The idle time of one without an owner counts from the epoch.
             idle_ms: self.now_ms.saturating_sub(pending.delivered_ms()).max(0),
             deliveries: pending.deliveries,
             deliveries_then: pending.deliveries_after_next(),

@@ -25,13 +25,13 @@ pub static COMMANDS: &[CommandSpec] = &[
         .flags(&[Flag::Write, Flag::Fast])
         .keys(&[KeySpec::one(DELETE, 1)])
         .complexity("O(1) for each ID, whatever the length of the stream; O(N) for N groups with DELREF and ACKED.")
-        .summary("Deletes entries, and tells of each whether it was; may consider what the groups know of it.")
+        .summary("Deletes entries and reports the outcome of each; may consider the groups' references.")
         .arguments("key condition=[KEEPREF|DELREF|ACKED] IDS {numids:integer id...}"),
     CommandSpec::new("xackdel", -6, Group::Stream, "8.2.0", acknowledge_and_delete)
         .flags(&[Flag::Write, Flag::Fast])
         .keys(&[KeySpec::one(&[KeyFlag::Rw, KeyFlag::Update, KeyFlag::Delete], 1)])
         .complexity("O(1) for each ID, whatever the length of the stream; O(N) for N groups with DELREF and ACKED.")
-        .summary("Acknowledges entries of a group and deletes them; tells of each what became of it.")
+        .summary("Acknowledges entries of a group, deletes them, and reports the outcome of each.")
         .arguments("key group condition=[KEEPREF|DELREF|ACKED] IDS {numids:integer id...}"),
 ];
 

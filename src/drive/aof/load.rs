@@ -33,7 +33,7 @@ use crate::storage::aof::size_estimator::SizeEstimator;
 
 /// Commands carried out in one step.
 const STEP_COMMANDS: usize = 32;
-/// Nobody's token.
+/// A token that no client has.
 const NOBODY: Token = Token { slot: u32::MAX, generation: 0 };
 /// Arguments of a command that need no allocation.
 const WORDS_INLINE: usize = 16;

@@ -128,7 +128,7 @@ pub(crate) fn begin_rewrite(state: &mut ServerState) -> Result<(), RewriteFailed
     Ok(())
 }
 
-/// Takes in what the thread for chores has done.
+/// Takes in what the AOF worker has done.
 #[inline]
 pub fn collect_work(state: &mut ServerState) {
     if let Some(reason) = state.aof.start_failure.take() {

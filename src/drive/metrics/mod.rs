@@ -1,4 +1,4 @@
-//! The server's figures as text for Prometheus: what the metrics port serves.
+//! The server's figures as text for Prometheus: what the HTTP port serves at `/metrics`.
 //!
 //! Never counts anything, as INFO does not, and never holds the loop: the text is written by a job in steps of some
 //! microseconds, since clients and commands may be many.

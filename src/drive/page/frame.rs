@@ -24,7 +24,7 @@ const TURNS_MAX: usize = 200;
 const PIECES_MAX: u64 = 20;
 /// Pieces that are told again by the next frame.
 const TOLD_AGAIN_PIECES: u64 = 3;
-/// Visits that are told of a worst turn.
+/// Visits that are shown of a worst turn.
 const VISITS_MAX: usize = 40;
 /// Worst turns at least so long are told with their visits, in ns.
 const TOLD_NS: f32 = 100_000.0;
@@ -237,7 +237,8 @@ fn write_visit(json: &mut Json, explainer: &Explainer<'_>, turn: &Turn, visit: &
     });
 }
 
-/// `worst`: the longest turn of the last minute, who made it long, and how many clients it held.
+/// `worst`: the longest turn of the last minute, the request that made it long, how many clients it held, and how many
+/// the next turn found ready.
 fn write_worst(json: &mut Json, state: &ServerState) {
     let recorder = &state.recorder;
     let now_piece = state.clock.monotonic_us() * 1000 / PERIOD_NS;
@@ -267,6 +268,7 @@ fn write_worst(json: &mut Json, state: &ServerState) {
             json.number_field("client", turn.longest_client);
             json.string_field("address", address.map_or("", |session| session.address.peer.as_str()).as_bytes());
             json.number_field("held", held.len());
+            json.number_field("ready_after", explainer(state).found_ready_after(turn));
         }
     });
 }

@@ -1,4 +1,4 @@
-//! Saving while everybody waits: SAVE, DEBUG RELOAD, and the end of the server.
+//! Synchronous saving: SAVE, DEBUG RELOAD, and the end of the server.
 
 use std::time::Duration;
 

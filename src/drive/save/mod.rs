@@ -1,7 +1,7 @@
 //! Saving the data set to its file: at once, in the background, and by itself when enough has changed.
 //!
-//! [`Saving`] is what the server knows of it; the methods are `ServerState`'s: `foreground` saves while everybody
-//! waits, `background` does it in slices between polls, `points` decides when it is time. `loading` is the way back.
+//! [`Saving`] is what the server knows of it; the methods are `ServerState`'s: `foreground` saves while all clients
+//! wait, `background` does it in slices between polls, `points` decides when it is time. `loading` is the way back.
 //! Nothing forks: a background save writes a pinned version of the keyspace. Never waits for the disk but in the
 //! foreground.
 
@@ -65,7 +65,7 @@ pub fn snapshot_path(state: &ServerState) -> PathBuf {
     folder.join(&state.config.dbfilename)
 }
 
-/// The name of a snapshot that is being written while everybody waits.
+/// The name of a snapshot that is being written synchronously.
 pub fn foreground_snapshot_path(state: &ServerState) -> PathBuf {
     let name = format!("temp-{}.rdb", std::process::id());
     snapshot_path(state).with_file_name(name)

@@ -7,7 +7,7 @@
 //! leave       the client has gone
 //! ```
 //!
-//! With YES what the script changes is for it alone: it works on a branch of the databases, and nobody hears of
+//! With YES what the script changes is for it alone: it works on a branch of the databases, and no client hears of
 //! anything. With SYNC it works on what all use, and all others wait until the session is over. Each session has a Lua
 //! state of its own. Never holds the loop: whatever the script or the client has run, it is a slice at a time.
 
@@ -140,7 +140,7 @@ pub fn resume(state: &mut ServerState) -> bool {
     state.scripting.debugged.has_running()
 }
 
-/// Nobody is there to stop the script any more: what the client has had evaluated ends now, the script itself when it
+/// The client that could stop the script is gone: what the client has had evaluated ends now, the script itself when it
 /// is overdue.
 fn end_if_endless(state: &ServerState, debugged: &mut Debugged) {
     const PATIENCE_FACTOR: u64 = 2;

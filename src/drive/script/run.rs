@@ -8,8 +8,8 @@
 //! kill        SCRIPT KILL, FUNCTION KILL: it ends with an error at its next instruction
 //! ```
 //!
-//! What all its commands change is one unit, open from the first to the last (`NestingReason::Script`), so nobody hears
-//! of changes before the script is over.
+//! What all its commands change is one unit, open from the first to the last (`NestingReason::Script`), so no client
+//! hears of changes before the script is over.
 
 use crate::engine::enforcement;
 use crate::engine::monitor;
@@ -284,7 +284,7 @@ pub(crate) fn finish(
     stack.truncate(0);
     if suspended.engine.lua.used_bytes() > state.scripting.memory_max_bytes / 2 {
         suspended.engine.lua.collect();
-        // What such a script has used is used by nobody soon.
+        // The memory of such a script is not needed again soon.
         allocator::release_reserves();
     }
     result
@@ -323,7 +323,7 @@ fn conclude(state: &mut ServerState, mut suspended: Suspended, progress: Progres
                 session.reply = reply;
                 give_back(state, session);
             } else {
-                // Nobody is there any more to be told what came of it.
+                // The client is gone: there is no one to reply to.
                 let _ = finish(state, &mut suspended, progress, &mut Reply::default());
             }
             end_unit(state, &mut suspended);

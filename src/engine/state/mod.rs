@@ -101,7 +101,7 @@ pub struct ServerState {
     pub scripting: Scripting,
     /// The units of work that the present command is part of.
     pub nesting: Nesting,
-    /// Whether nobody is to hear of what runs now: its changes will be forgotten.
+    /// Whether the changes of what runs now are discarded and not published.
     pub is_sandboxed: bool,
     /// What the loop is asked to do once the present command is over.
     pub requests: Vec<LoopRequest>,
@@ -122,9 +122,9 @@ pub struct ServerState {
     pub listeners: Option<Listeners>,
     /// 40 hexadecimal digits that name the history of writes.
     pub replication_id: String,
-    /// When the log last told of an attack, in ms since the epoch.
+    /// When the log last reported an attack, in ms since the epoch.
     pub attack_logged_ms: i64,
-    /// When the log last told of a TLS handshake that failed, in ms since the epoch.
+    /// When the log last reported a failed TLS handshake, in ms since the epoch.
     pub handshake_logged_ms: i64,
     /// What DEBUG has switched.
     pub debug: DebugSwitches,
@@ -405,7 +405,7 @@ impl ServerState {
         self.forget_watches(session);
     }
 
-    /// A client is no longer told of keys that it has read.
+    /// A client's reads are no longer tracked.
     pub fn stop_tracking(&mut self, session: &mut Session) {
         session.tracking_bytes = 0;
         if std::mem::take(&mut session.is_tracking) {
@@ -441,7 +441,7 @@ impl ServerState {
         Some(waiting)
     }
 
-    /// Whether the last command has left something to be told of or to be done.
+    /// Whether the last command has left something to be published or to be done.
     #[inline]
     pub fn has_effects(&self) -> bool {
         !self.keyspace.changes.is_empty() || self.blocking.has_ready() || self.clients.has_over_output_limit()

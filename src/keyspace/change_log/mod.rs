@@ -66,13 +66,13 @@ pub struct ChangeLog {
 }
 
 impl ChangeLog {
-    /// Whether anybody reads what is appended.
+    /// Whether there is a reader.
     #[inline]
     pub fn is_read(&self) -> bool {
         !self.wanted.is_empty()
     }
 
-    /// Has nothing be gathered for now, whoever reads: what is done is done on a copy, or is in the log already.
+    /// Stops or resumes gathering, whatever the readers: the changes are made on a copy, or are in the log already.
     pub(super) fn mute(&mut self, is_muted: bool) {
         self.is_muted = is_muted;
         self.update_wanted();
@@ -273,7 +273,7 @@ impl ChangeLog {
         }
     }
 
-    /// Drops everything: nobody reads.
+    /// Drops everything: there is no reader.
     fn drop_all(&mut self) {
         self.end_run();
         self.blocks.clear();

@@ -4,7 +4,7 @@ use super::block::Block;
 use super::targets::Target;
 use super::{ChangeLog, Targets};
 
-/// One registered reader. Whoever holds the number is the one who reads with it.
+/// The number of a registered reader. Its holder is that reader.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ReaderId(usize);
 

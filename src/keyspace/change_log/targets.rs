@@ -21,13 +21,13 @@ impl Target {
 pub struct Targets(u8);
 
 impl Targets {
-    /// Nobody.
+    /// No target.
     pub const NONE: Targets = Targets(0);
     /// The append-only file alone.
     pub const FILE: Targets = Targets(1 << Target::File as u8);
     /// The replicas alone.
     pub const REPLICAS: Targets = Targets(1 << Target::Replicas as u8);
-    /// Everybody.
+    /// Every target.
     pub const ALL: Targets = Targets(Targets::FILE.0 | Targets::REPLICAS.0);
 
     /// The set of one target.
@@ -42,7 +42,7 @@ impl Targets {
         self.0 & 1 << target as u8 != 0
     }
 
-    /// Whether nobody is in the set.
+    /// Whether the set is empty.
     #[inline]
     pub fn is_empty(self) -> bool {
         self.0 == 0

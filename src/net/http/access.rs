@@ -20,7 +20,7 @@ use super::{Request, Status};
 /// How much a client has to show for what it asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Guard {
-    /// Holds no data: anybody may have it.
+    /// Holds no data: every client may have it.
     Open,
     /// Holds data of the server.
     Data,

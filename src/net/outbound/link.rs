@@ -173,7 +173,7 @@ impl Link {
         matches!(self.phase, Phase::LookingUp(_))
     }
 
-    /// The poll has something to tell of the socket: whatever stood still is tried again.
+    /// The poll has an event of the socket: all that stood still is tried again.
     pub(super) fn note_ready(&mut self) {
         self.readable = true;
         self.writable = true;

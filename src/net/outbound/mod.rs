@@ -55,7 +55,7 @@ struct Slot {
 pub struct Outbounds {
     /// Where sockets are registered; none when driven in-process.
     registry: Option<Registry>,
-    /// How the loop learns that a name was looked up. Without it everybody waits for names.
+    /// How the loop learns that a name was looked up. Without it the loop waits for names.
     wake: Option<Wake>,
     slots: Slab<Slot>,
     generation: u32,
@@ -65,7 +65,7 @@ pub struct Outbounds {
 }
 
 impl Outbounds {
-    /// Connections whose sockets are registered there. Names are looked up while everybody waits.
+    /// Connections whose sockets are registered there. Names are looked up synchronously.
     pub fn on(registry: Registry) -> Outbounds {
         Outbounds { registry: Some(registry), ..Outbounds::default() }
     }

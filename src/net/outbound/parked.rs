@@ -9,7 +9,7 @@ const PARKED_MAX: usize = 64;
 /// How long one is kept without being used, in ms.
 const IDLE_MAX_MS: i64 = 10_000;
 
-/// A connection nobody uses.
+/// An unused connection.
 pub struct Parked {
     pub(super) stream: Stream,
     /// What its next owner is to know of it.

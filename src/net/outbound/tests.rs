@@ -190,7 +190,7 @@ fn one_who_refuses_is_unreachable_and_another_address_is_tried() {
     bench.expect(token, LinkEvent::Failed(Failure::UnknownHost));
 }
 
-/// The other side goes away after each number of bytes: whatever it sent is told of before its end, and its end once.
+/// The other side goes away after each number of bytes: all that it sent is reported before its end, and its end once.
 #[test]
 fn a_connection_that_is_cut_off_anywhere_fails_after_its_last_byte() {
     let reply = pattern(40);

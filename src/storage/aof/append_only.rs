@@ -113,7 +113,7 @@ pub struct AppendOnly {
     pub(crate) released: usize,
     /// How long the last sync took, in µs.
     pub(crate) sync_us: u64,
-    /// The same of one that replies waited for, until somebody asks.
+    /// The duration of a sync that replies waited for, until it is taken.
     pub(crate) awaited_sync_us: Option<u64>,
     pub(crate) failure: Option<Failure>,
     /// Why the last sync failed.
@@ -123,9 +123,9 @@ pub struct AppendOnly {
     pub(crate) wake: Wake,
     pub(crate) syncer: Option<Worker>,
     pub(crate) worker: Option<Worker>,
-    /// What the thread for chores has done and nobody has looked at yet.
+    /// What the AOF worker has done, not yet looked at.
     pub(crate) outcomes: VecDeque<(u64, io::Result<()>)>,
-    /// Rewrites up to this generation are over or given up; the thread for chores looks at it.
+    /// Rewrites up to this generation are over or given up; the AOF worker looks at it.
     pub(crate) given_up: Arc<AtomicU64>,
     /// The base that is being written.
     pub(crate) base: Option<Box<FileSave>>,
@@ -134,7 +134,7 @@ pub struct AppendOnly {
     /// Bytes of the base that was written last.
     pub(crate) written_base_bytes: u64,
     pub(crate) lock: Option<Arc<FolderLock>>,
-    /// A lock that goes once the thread for chores has done what it was told before.
+    /// A lock that goes once the AOF worker has done what it was told before.
     pub(crate) released_lock: std::sync::Weak<FolderLock>,
     /// Whether a rewrite is to begin when it may.
     pub is_scheduled: bool,
@@ -227,7 +227,8 @@ impl AppendOnly {
         }
     }
 
-    /// Offset up to which the file has what replies tell of: they may leave. Without a log file nothing is promised.
+    /// Offset up to which the file has the changes that replies reveal: those may leave. Without a log file nothing is
+    /// promised.
     pub fn acked_offset(&self) -> u64 {
         match self.settings.policy {
             _ if self.log.is_none() => u64::MAX,
@@ -411,7 +412,7 @@ impl AppendOnly {
             return;
         }
         if is_strict {
-            // The system may have dropped what it could not write: what is in the file is known to nobody.
+            // The system may have dropped what it could not write: the contents of the file are unknown.
             ::log::warn!(
                 "Can't persist AOF for fsync error when the AOF fsync policy is 'always': {reason}. Exiting..."
             );

@@ -147,7 +147,7 @@ impl CommandDump {
         std::mem::replace(&mut self.out, next)
     }
 
-    /// Lets go of about so many records that nobody wants any more; says whether there are more.
+    /// Releases about this many records that are no longer needed; returns whether records are left.
     pub fn release_step(&mut self, records: usize) -> bool {
         self.queue.truncate(self.queue.len().saturating_sub(records));
         !self.queue.is_empty() || self.version.release_step(records)

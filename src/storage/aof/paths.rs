@@ -155,7 +155,7 @@ impl ManifestStore {
     }
 }
 
-/// Removes files nobody needs; what cannot be removed does no harm.
+/// Removes unneeded files; what cannot be removed does no harm.
 pub(crate) fn remove(disk: &Disk, paths: &[PathBuf]) {
     for path in paths {
         if let Err(error) = disk.files().remove(path)

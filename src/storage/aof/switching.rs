@@ -81,7 +81,7 @@ impl AppendOnly {
         self.update_is_behind();
     }
 
-    /// Nothing is appended any more, and nobody waits for what was.
+    /// Nothing is appended any more, and no reply waits for what was.
     pub(crate) fn drop_log(&mut self, changes: &mut ChangeLog) {
         if let Some(reader) = self.reader.take() {
             changes.detach(reader);

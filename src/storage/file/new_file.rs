@@ -142,7 +142,7 @@ impl NewFile {
         synced.map_err(during(WriteStep::SyncFolder))
     }
 
-    /// Brings everything to the disk under the temporary name, which somebody else will change.
+    /// Brings everything to the disk under the temporary name, which the caller will change.
     ///
     /// # Errors
     ///

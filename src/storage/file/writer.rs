@@ -245,7 +245,7 @@ impl Job {
         }
     }
 
-    /// The end; where nobody listens any more, nobody wants to know.
+    /// The end; a receiver that is gone needs no result.
     fn tell(&mut self, outcome: Result<(), StepFailed>) {
         self.is_over = true;
         let _ = self.report.send(outcome);

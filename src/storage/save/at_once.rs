@@ -1,4 +1,4 @@
-//! Saving to a file while everybody waits.
+//! Synchronous saving to a file.
 
 use std::path::Path;
 

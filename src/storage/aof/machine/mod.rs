@@ -153,7 +153,7 @@ pub(crate) struct Machine {
     version: u64,
     under_way: Option<UnderWay>,
     wants_removal: bool,
-    /// Whether what a rewrite has made history stays until somebody asks for its removal.
+    /// Whether what a rewrite has made history stays until its removal is requested.
     pub keeps_history: bool,
 }
 

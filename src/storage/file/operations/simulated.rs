@@ -319,7 +319,7 @@ impl SimulatedDisk {
 
     /// Gives a helper thread something to do.
     pub(crate) fn give(&self, helper: usize, step: Step) {
-        // What a process had going when it ended has nobody to go on with it.
+        // Operations of a process that has ended are not carried on.
         if let Some(steps) = lock(&self.helpers).get_mut(helper) {
             steps.push_back(step);
         }
